@@ -1,0 +1,142 @@
+"""Everything a report may say, already computed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from costaudit.contracts.grades import Grade, Money
+from costaudit.contracts.ledger import Ledger, PlanStep
+from costaudit.contracts.prefix import PrefixSection
+from costaudit.contracts.run_dir import atomic_write
+from costaudit.contracts.semantic import SemanticSection
+from costaudit.contracts.spend import Spend
+from costaudit.errors import RunDirError
+
+SCHEMA_VERSION = "1"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something the reader should know, or do."""
+
+    code: str  # stable, such as prefix-timestamp
+    severity: Literal["info", "warning", "problem"]
+    title: str  # one sentence
+    detail: str
+    change: str  # what mends it; may be empty
+    saved: Money | None = None  # per month, where it has a price
+    section: str = ""  # anchor of the section that explains it
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """Something taken for granted, which the reader can change."""
+
+    name: str
+    value: str
+    why: str
+    option: str  # the command-line option that changes it; may be empty
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One file that was read."""
+
+    name: str  # as given, without folders outside the input
+    source: str  # log source, or mixed
+    evidence: str  # what the detection rests on
+    bytes: int
+    rows: int
+    kept: int
+    merged: int
+    skipped: int
+
+
+@dataclass(frozen=True)
+class DataQuality:
+    """What the log holds. Law: rows = kept + merged + skipped."""
+
+    rows: int
+    kept: int
+    merged: int
+    skipped: int
+    skip_reasons: dict[str, int]
+    files: tuple[InputFile, ...]
+    first_ts: str  # ISO 8601, UTC; "" where no row has a time
+    last_ts: str
+    covered_days: float  # from the first to the last request, at least one hour
+    timed_share: float  # rows with a time
+    prompt_share: float  # rows with the prompt's text
+    answer_share: float  # rows with the answer's text
+    usage: dict[str, int]  # usage_source → rows
+    conventions: dict[str, int]  # counting convention → rows
+    statuses: dict[str, int]  # status → rows
+    tokenizer: str
+    cannot_tell: tuple[str, ...]  # questions that this log can't answer, each a sentence
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The first thing that is read."""
+
+    headline: str  # one sentence with dollars, range, grade and coverage
+    spend: Money  # per month
+    after: Money
+    saving: Money
+    saving_share: float
+    draft: str  # why the money is provisional; "" where it is not
+    grade: Grade
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The whole audit; `audit.json` is its encoding."""
+
+    schema_version: str
+    costaudit_version: str
+    prices_source: str
+    show_prompts: bool  # texts of prompts and answers are in it
+    verdict: Verdict
+    quality: DataQuality
+    spend: Spend
+    ledger: Ledger
+    semantic: SemanticSection | None  # None: the log has no prompts
+    prefix: PrefixSection | None
+    plan: tuple[PlanStep, ...]
+    findings: tuple[Finding, ...]
+    assumptions: tuple[Assumption, ...]
+
+
+def encode_audit(audit: Audit) -> bytes:
+    """Encode as JSON: money as decimal strings, the same bytes for the same audit."""
+    return msgspec.json.format(msgspec.json.encode(audit), indent=2) + b"\n"
+
+
+def write_audit(audit: Audit, path: Path) -> None:
+    """Write `audit.json` whole or not at all."""
+    with atomic_write(path) as part:
+        part.write_bytes(encode_audit(audit))
+
+
+def read_audit(path: Path) -> Audit:
+    """Read `audit.json`; raises RunDirError where it is missing or of another version."""
+    try:
+        data = path.read_bytes()
+        version = msgspec.json.decode(data, type=dict[str, msgspec.Raw]).get("schema_version")
+        if version is None or msgspec.json.decode(version) != SCHEMA_VERSION:
+            raise RunDirError(
+                f"{path} was written by another version of costaudit.",
+                hint="Run `costaudit analyze` on the run directory again.",
+            )
+        return msgspec.json.decode(data, type=Audit)
+    except FileNotFoundError:
+        raise RunDirError(
+            f"There is no audit at {path}.", hint="Make one with `costaudit analyze LOG`."
+        ) from None
+    except msgspec.DecodeError as error:
+        raise RunDirError(
+            f"{path} is not an audit: {error}.",
+            hint="Run `costaudit analyze` on the run directory again.",
+        ) from None

@@ -1,0 +1,88 @@
+"""What was tried: frozen settings of a simulated or a live cache."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from costaudit.errors import UsageError
+
+ScopeField = Literal[
+    "tenant", "user", "endpoint", "model", "provider", "system", "system_raw", "tools"
+]
+DEFAULT_SCOPE: tuple[ScopeField, ...] = ("tenant", "endpoint", "model", "system", "tools")
+SCOPE_FIELDS: tuple[ScopeField, ...] = (
+    "tenant", "user", "endpoint", "model", "provider", "system", "system_raw", "tools",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SemanticPolicy:
+    """Settings of a semantic response cache; refuses impossible ones with UsageError."""
+
+    min_similarity: (
+        float  # cosine, float32; a request hits iff similarity >= this; > 1 = exact only
+    )
+    embedder: str = "minilm"
+    scope: tuple[ScopeField, ...] = DEFAULT_SCOPE  # fields that must be equal
+    key: Literal["last_user", "conversation", "full"] = "conversation"
+    ttl_s: float | None = None  # None: entries never expire
+    ttl_kind: Literal["fixed", "sliding"] = "fixed"  # sliding: each hit renews it
+    max_entries: int | None = None  # per scope partition of the simulation; None: no limit
+    eviction: Literal["lru", "lfu", "fifo"] = "lru"
+    visible_after: Literal["response", "request"] = "response"
+    guard: tuple[str, ...] = ()  # trap detectors that refuse a hit
+    max_temperature: float = 1.0  # hotter requests bypass the cache
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.min_similarity) and self.min_similarity > 0):
+            raise UsageError(
+                f"A similarity threshold of {self.min_similarity} can't be used.",
+                hint="Give a cosine similarity above 0; above 1 means identical text only.",
+            )
+        if self.ttl_s is not None and not (math.isfinite(self.ttl_s) and self.ttl_s > 0):
+            raise UsageError(
+                f"A TTL of {self.ttl_s} seconds can't be used.",
+                hint="Give a TTL above 0, or leave it out for entries that never expire.",
+            )
+        if self.max_entries is not None and self.max_entries < 1:
+            raise UsageError(
+                f"A cache of {self.max_entries} entries can't be used.",
+                hint="Give at least 1 entry, or leave the limit out.",
+            )
+        unknown = [name for name in self.scope if name not in SCOPE_FIELDS]
+        if unknown:
+            raise UsageError(
+                f"Unknown scope field {unknown[0]!r}.",
+                hint=f"Choose from {', '.join(SCOPE_FIELDS)}.",
+            )
+
+    @property
+    def policy_id(self) -> str:
+        """Name the policy in one printable line; equal policies have equal names."""
+        return "semantic:" + ",".join(_printable(self))
+
+
+@dataclass(frozen=True)
+class PrefixPolicy:
+    """Settings of a provider's prompt cache; refuses impossible ones with UsageError."""
+
+    rules: str = "own"  # rule set name, or own: each request under its own provider's rules
+    markers: Literal["as_is", "best"] = "as_is"  # where cache writes are asked for
+    ttl: Literal["as_is", "5m", "1h"] = "as_is"
+
+    @property
+    def policy_id(self) -> str:
+        """Name the policy in one printable line; equal policies have equal names."""
+        return "prefix:" + ",".join(_printable(self))
+
+
+def _printable(policy: SemanticPolicy | PrefixPolicy) -> list[str]:
+    parts = []
+    for field in fields(policy):
+        value = getattr(policy, field.name)
+        if isinstance(value, tuple):
+            value = "+".join(value) or "none"
+        if isinstance(value, float):
+            value = f"{value:g}"
+        parts.append(f"{field.name}={'none' if value is None else value}")
+    return parts

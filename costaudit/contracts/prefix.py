@@ -1,0 +1,91 @@
+"""What providers' prompt caches do and could do: a part of the audit."""
+
+from dataclasses import dataclass
+
+from costaudit.contracts.grades import Estimate, Money
+from costaudit.contracts.spend import CostBreakdown
+
+
+@dataclass(frozen=True)
+class PartShare:
+    """One part of a template's prompt."""
+
+    part: str  # tools | system | examples | documents | history | question
+    tokens: int
+    static_tokens: int  # stand in a prefix identical to an earlier request's
+    reorderable_tokens: int  # would be static if dynamic parts moved behind static ones
+
+
+@dataclass(frozen=True)
+class Breaker:
+    """A place where prompts leave their template's static prefix."""
+
+    kind: str  # timestamp | uuid | user | counter | documents | tool_order | json_key_order | ...
+    where: str  # part and position, such as system, character 212 of 8,410
+    context: str  # the breaking text in context, moving part between ‹ ›; redacted by default
+    requests: int  # calls affected
+    lost_tokens: int  # prefix tokens paid in full because of it
+    lost_usd_month: Money
+    mend: str  # the exact change
+    provider_side: bool  # eviction or routing: not the application's to mend
+
+
+@dataclass(frozen=True)
+class TemplateRow:
+    """One prompt template: an endpoint and model with a shared skeleton."""
+
+    template_id: str
+    endpoint: str
+    provider: str
+    model: str
+    requests: int
+    input_tokens: int
+    static_share: float  # of input tokens
+    billed_read_share: float | None  # of input tokens, as billed
+    as_is_read_share: float  # simulated
+    best_read_share: float
+    best_markers: str  # in words, such as after tools (1h), after system (5m)
+    snippet: str  # paste-ready code; "" where the provider needs none
+    saving_month: Money
+    parts: tuple[PartShare, ...]
+    breakers: tuple[Breaker, ...]
+
+
+@dataclass(frozen=True)
+class ProviderRow:
+    """The same traffic under one provider's rules."""
+
+    rules: str  # rule set name
+    label: str  # for people, such as Anthropic, 1-hour writes
+    cost: CostBreakdown
+    read_share: float
+    unconfirmed: tuple[str, ...]  # assumptions that no vendor document confirms
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Simulated cache reads against billed ones, for one model."""
+
+    provider: str
+    model: str
+    requests: int
+    billed_read_tokens: int
+    simulated_read_tokens: int
+    ratio: float | None  # simulated / billed; None where nothing was billed
+    within_5_percent_share: float  # of requests
+
+
+@dataclass(frozen=True)
+class PrefixSection:
+    """Prompt caching over the whole log."""
+
+    static_share: Estimate  # of input tokens
+    billed_read_share: Estimate | None
+    as_is: CostBreakdown
+    best: CostBreakdown
+    saving_month: Money
+    templates: tuple[TemplateRow, ...]
+    providers: tuple[ProviderRow, ...]
+    agreement: tuple[Agreement, ...]
+    unconfirmed: tuple[str, ...]
+    capacity_curve: tuple[tuple[int, float], ...] = ()  # self-hosted: blocks → hit share

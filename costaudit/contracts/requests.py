@@ -1,0 +1,116 @@
+"""The two tables that ingest writes and every other stage reads."""
+
+import polars as pl
+
+from costaudit.errors import RunDirError
+
+SEGMENT = pl.Struct(
+    {
+        "role": pl.String,  # tools | system | user | assistant | tool
+        "kind": pl.String,  # text | tool_definition | tool_use | tool_result | image | ...
+        "block_id": pl.String,  # key into BLOCKS
+        "tokens": pl.Int32,  # this request's billed input, split over its segments; null if unknown
+        "cache_marker": pl.String,  # 5m | 1h | 30m: a cache write is asked for after it
+    }
+)
+
+_REQUEST_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "request_id": pl.String,  # unique in the run: the native id, or file digest and offset
+    "native_id": pl.String,  # the provider's own id of the response
+    "ts": pl.Datetime("us", "UTC"),  # start of the request; null if the log has no time
+    "provider": pl.String,  # as in genai-prices: openai, anthropic, aws, google, azure, ...
+    "model": pl.String,  # as billed: the response's model where there is one
+    "service_tier": pl.String,  # standard | flex | priority | ...: as used, not as asked for
+    "is_batch": pl.Boolean,  # billed as a batch
+    "region": pl.String,  # where the provider prices by it
+    "kind": pl.String,  # chat | embedding | other
+    "endpoint": pl.String,  # the application's own route, else the provider's path
+    "tenant": pl.String,
+    "user": pl.String,
+    "conversation": pl.String,
+    "turn_index": pl.Int32,  # user turns before this one in the same message list
+    "segments": pl.List(SEGMENT),  # in the order the provider renders: tools, system, messages
+    "answer_id": pl.String,  # BLOCKS key of the answer's text; null if none was logged
+    "answer_kind": pl.String,  # text | tool_use | refusal | empty | missing
+    "temperature": pl.Float64,
+    "stream": pl.Boolean,
+    "input_uncached_tokens": pl.Int64,  # the four classes are disjoint and add up to the input
+    "cache_read_tokens": pl.Int64,
+    "cache_write_5m_tokens": pl.Int64,
+    "cache_write_1h_tokens": pl.Int64,
+    "cache_write_other_tokens": pl.Int64,  # OpenAI's 30-minute writes; writes of unknown TTL
+    "output_tokens": pl.Int64,  # includes reasoning
+    "reasoning_tokens": pl.Int64,
+    "usage_source": pl.String,  # provider | gateway | estimated | missing
+    "usage_convention": pl.String,  # which counting convention was normalised
+    "logged_cost": pl.String,  # a decimal, in cost_unit; null if the log has none
+    "cost_unit": pl.String,  # usd | cents | ...
+    "latency_ms": pl.Float64,  # start to the last byte
+    "ttft_ms": pl.Float64,  # start to the first byte
+    "status": pl.String,  # ok | error
+    "http_status": pl.Int32,
+    "error": pl.String,  # the error's type, never its text
+    "finish_reason": pl.String,  # stop | length | tool_calls | content_filter | ...
+    "attempt": pl.Int32,  # 0 for the first try
+    "served_by": pl.String,  # provider | gateway_cache
+    "truncated": pl.Boolean,  # the exporter cut the prompt or the answer
+    "source": pl.String,  # name of the log source that read it
+    "source_file": pl.String,
+    "source_offset": pl.Int64,  # byte offset in the decompressed file; row number of a table
+}
+REQUESTS = pl.Schema(_REQUEST_COLUMNS)
+
+BLOCKS = pl.Schema(
+    {
+        "block_id": pl.String,  # 32 hex digits: xxh3_128 of kind, a zero byte and the content
+        "kind": pl.String,  # as in SEGMENT
+        "text": pl.String,  # null where content is redacted or is not text
+        "chars": pl.Int64,
+        "tokens": pl.Int32,  # by the run's tokenizer, before scaling to what was billed
+    }
+)
+
+SKIPS = pl.Schema(
+    {
+        "source_file": pl.String,
+        "source_offset": pl.Int64,  # as in REQUESTS; -1 for a whole file
+        "fate": pl.String,  # skipped | merged
+        "reason": pl.String,  # a short class, such as bad-json or duplicate-id
+        "detail": pl.String,  # one sentence without content from the log
+        "merged_into": pl.String,  # request_id of the row that was kept
+    }
+)
+
+INPUT_CLASSES = (
+    "input_uncached_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "cache_write_other_tokens",
+)
+TOKEN_CLASSES = (*INPUT_CLASSES, "output_tokens")
+ORDER = ("ts", "source_file", "source_offset")  # the one order of requests; rows without ts go last
+
+
+def check_table(frame: pl.DataFrame | pl.LazyFrame, schema: pl.Schema, name: str) -> None:
+    """Raise RunDirError unless `frame` has exactly the columns and types of `schema`."""
+    found = frame.collect_schema()
+    for column, dtype in schema.items():
+        if column not in found:
+            raise RunDirError(f"{name} lacks the column {column!r}.", hint="Ingest the log again.")
+        if found[column] != dtype:
+            raise RunDirError(
+                f"{name} holds {column!r} as {found[column]}, not as {dtype}.",
+                hint="Ingest the log again.",
+            )
+    extra = [column for column in found if column not in schema]
+    if extra:
+        raise RunDirError(
+            f"{name} has columns that this version does not know: {', '.join(extra)}.",
+            hint="Ingest the log again with this version.",
+        )
+
+
+def in_order(requests: pl.DataFrame) -> pl.DataFrame:
+    """Sort by time, then file and offset; a row without a time stands after all that have one."""
+    return requests.sort(*ORDER, nulls_last=True, maintain_order=True)

@@ -1,0 +1,110 @@
+"""What a semantic response cache would have done: a part of the audit."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from costaudit.contracts.grades import Estimate, Money
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """One similarity threshold."""
+
+    min_similarity: float
+    hits: int
+    exact_hits: int  # of these, identical text
+    raw_hit_share: Estimate  # of eligible requests
+    raw_hit_share_all: Estimate  # of all requests
+    steady_hit_share: Estimate | None  # of eligible requests after warm-up
+    valid_hit_share: Estimate | None  # of eligible requests; None without answers
+    unsafe_served_share: Estimate | None  # wrong answers served, of ALL requests
+    gross_saved_usd: Decimal  # what the hit requests cost in the log
+    net_saved: Money  # less embedding and storing
+    peak_entries: int
+    recommended: bool = False
+
+
+@dataclass(frozen=True)
+class ScopeRow:
+    """One rung of the isolation ladder, or the default scope less one field."""
+
+    scope: tuple[str, ...]
+    removed: str  # the field left out; "" on the ladder
+    partitions: int
+    raw_hit_share: Estimate
+    valid_hit_share: Estimate | None
+    unsafe_served_share: Estimate | None
+    net_saved: Money
+
+
+@dataclass(frozen=True)
+class VariantRow:
+    """Another TTL, capacity, embedder or guard at the recommended threshold."""
+
+    name: str  # such as ttl=3600s sliding
+    raw_hit_share: Estimate
+    valid_hit_share: Estimate | None
+    unsafe_served_share: Estimate | None
+    net_saved: Money
+    peak_entries: int
+
+
+@dataclass(frozen=True)
+class PairEvidence:
+    """Two questions that a cache would have treated as one."""
+
+    request_id: str
+    matched_id: str
+    similarity: float
+    answer_similarity: float | None
+    right: bool | None
+    flags: tuple[str, ...]  # trap detectors that fired: numbers, negation, ...
+    question: str  # text only with --show-prompts; else its length and hash
+    matched_question: str
+    answer: str
+    matched_answer: str
+
+
+@dataclass(frozen=True)
+class ClusterRow:
+    """Questions that mean the same, ranked by money."""
+
+    cluster_id: str  # stable for the same questions
+    label: str  # the cluster's own frequent terms
+    requests: int
+    distinct_texts: int
+    cost_usd: Decimal
+    share: float  # of the dollars of eligible requests
+    hit_share: float  # at the recommended point
+    tightness: float  # mean similarity to the centre
+    answer_similarity_p50: float | None
+    median_gap_s: float | None  # between successive requests
+    pairs: tuple[PairEvidence, ...]  # best and worst
+
+
+@dataclass(frozen=True)
+class SemanticSection:
+    """The sweep and everything that hangs on it."""
+
+    policy_id: str  # of the recommended point, or of exact matching
+    embedder: str
+    embedder_revision: str
+    dimensions: int
+    eligible_requests: int
+    bypassed: dict[str, int]  # reason → requests
+    distinct_texts: int
+    cut_texts: int  # longer than the embedder's limit
+    warm_up_requests: int  # left out of the steady state
+    max_wrong_share: float  # the bound on the unsafe-served share
+    points: tuple[SweepPoint, ...]
+    recommended: float | None  # similarity; None: exact matching only
+    recommended_why: str  # one sentence
+    scopes: tuple[ScopeRow, ...] = ()
+    without_field: tuple[ScopeRow, ...] = ()
+    variants: tuple[VariantRow, ...] = ()
+    clusters: tuple[ClusterRow, ...] = ()
+    worst_pairs: tuple[PairEvidence, ...] = ()
+    refused_pairs: tuple[PairEvidence, ...] = ()  # near misses that guards or the answers refuse
+    noise_floor: float | None = None  # answer similarity below which an answer is inconsistent
+    noise_floor_pairs: int = 0  # repeated identical prompts it rests on
+    bytes_per_entry: int = 0

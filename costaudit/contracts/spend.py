@@ -1,0 +1,72 @@
+"""Where the money went: a part of the audit."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+
+@dataclass(frozen=True)
+class CostBreakdown:
+    """Tokens and dollars of a set of requests, by token class."""
+
+    requests: int
+    input_uncached_tokens: int
+    cache_read_tokens: int
+    cache_write_5m_tokens: int
+    cache_write_1h_tokens: int
+    cache_write_other_tokens: int
+    output_tokens: int
+    input_uncached_usd: Decimal
+    cache_read_usd: Decimal
+    cache_write_usd: Decimal  # all TTLs
+    output_usd: Decimal
+    total_usd: Decimal  # the sum of the four above, or the logged cost where that was used
+
+
+@dataclass(frozen=True)
+class SpendRow:
+    """One group of a breakdown."""
+
+    group: str  # the endpoint, tenant, model, day (YYYY-MM-DD) or hour (00..23); "" if not logged
+    cost: CostBreakdown
+    share: float  # of the dollars of the whole log
+    mean_input_tokens: float  # per request: grows when contexts inflate
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
+
+
+@dataclass(frozen=True)
+class ModelPrice:
+    """The rates that priced one model over one period."""
+
+    provider: str
+    model: str  # as logged
+    priced_as: str  # the price table's own name
+    service_tier: str
+    since: str  # first and last request priced this way, YYYY-MM-DD
+    until: str
+    input_per_mtok: Decimal
+    cache_read_per_mtok: Decimal
+    cache_write_5m_per_mtok: Decimal
+    cache_write_1h_per_mtok: Decimal
+    output_per_mtok: Decimal
+    requests: int
+    source: str  # genai-prices VERSION, or the user's file
+    logged_to_recomputed: float | None  # ratio of logged to recomputed cost; None without both
+    note: str  # what the ratio or the rate warns of; may be empty
+
+
+@dataclass(frozen=True)
+class Spend:
+    """What the log cost, and who and what cost it."""
+
+    total: CostBreakdown
+    cost_mode: str  # logged | recomputed | auto: what was asked for
+    logged_usd: Decimal  # the part of the total that is the log's own figure
+    by: dict[str, tuple[SpendRow, ...]]  # endpoint | tenant | model | day | hour
+    prices: tuple[ModelPrice, ...]
+    unpriced_requests: int
+    unpriced_share: float  # of all tokens
+    unpriced_models: tuple[str, ...]
+    gateway_hits: int  # served by a gateway's cache: no spend, and no new saving
+    invoice_usd: Decimal | None  # what the reader says the bill was
+    invoice_gap_share: float | None  # (invoice - log) / invoice

@@ -1,0 +1,4 @@
+"""Outcomes become money, and money becomes the audit.
+
+Takes token classes and prices, gives the ledger and the audit, never simulates.
+"""

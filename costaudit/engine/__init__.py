@@ -1,0 +1,4 @@
+"""Where partitions run: this process or a process pool.
+
+Takes a function and its partitions, gives the results in order, never knows which stage calls.
+"""

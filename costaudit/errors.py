@@ -1,0 +1,55 @@
+"""The exceptions that costaudit raises on purpose, each with an exit code and a next step.
+
+CostauditError              exit 1  an internal failure
+├── UsageError              exit 2  an option or a combination of options that can't work
+├── InputError              exit 2  a file that can't be found, opened or understood
+│   └── RunDirError         exit 2  a run directory that lacks a stage, or of another version
+├── GateFailedError         exit 3  a budget was exceeded
+├── InsufficientDataError   exit 4  the log can't answer the question that was asked
+└── BackendError            exit 5  a model, a cache, a price source or a network peer failed
+"""
+
+
+class CostauditError(Exception):
+    """Carry what went wrong, and what to try next, to the command line."""
+
+    exit_code = 1  # process exit status, see the tree above
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message  # one sentence: what, and where
+        self.hint = hint  # one sentence: the next thing to try; may be empty
+
+
+class UsageError(CostauditError):
+    """An option, or a combination of options, that can't work."""
+
+    exit_code = 2
+
+
+class InputError(CostauditError):
+    """An input that can't be found, opened or understood."""
+
+    exit_code = 2
+
+
+class RunDirError(InputError):
+    """A run directory that lacks what a stage needs, or that another version wrote."""
+
+
+class GateFailedError(CostauditError):
+    """A budget was exceeded."""
+
+    exit_code = 3
+
+
+class InsufficientDataError(CostauditError):
+    """The log can't answer the question that was asked."""
+
+    exit_code = 4
+
+
+class BackendError(CostauditError):
+    """A model, a cache, a price source or a network peer failed."""
+
+    exit_code = 5

@@ -1,0 +1,4 @@
+"""The semantic response cache, replayed in order at every threshold at once.
+
+Takes a stream of keyed requests and vectors, gives decisions, never prices them.
+"""
