@@ -83,6 +83,6 @@ def _printable(policy: SemanticPolicy | PrefixPolicy) -> list[str]:
         if isinstance(value, tuple):
             value = "+".join(value) or "none"
         if isinstance(value, float):
-            value = f"{value:g}"
+            value = repr(value)
         parts.append(f"{field.name}={'none' if value is None else value}")
     return parts

@@ -1,0 +1,87 @@
+"""The run directory writes whole files or none, and says what is missing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from costaudit.contracts.requests import SKIPS, check_table, in_order
+from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
+from costaudit.errors import RunDirError
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "table.txt"
+    target.write_text("old")
+    with pytest.raises(ZeroDivisionError), atomic_write(target) as part:
+        part.write_text("half")
+        _ = 1 / 0
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["table.txt"]
+
+
+def test_a_killed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "table.txt"
+    target.write_text("old")
+    code = (
+        "import os, sys\nfrom pathlib import Path\n"
+        "from costaudit.contracts.run_dir import atomic_write\n"
+        "with atomic_write(Path(sys.argv[1])) as part:\n"
+        "    part.write_text('half')\n    os.kill(os.getpid(), 9)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code, str(target)], check=False)
+    assert run.returncode == -9
+    assert target.read_text() == "old"
+
+
+def test_tables_are_checked_where_written_and_where_read(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    good = pl.DataFrame(schema=SKIPS)
+    write_table(good, run.skips_path, SKIPS)
+    assert run.skips().schema == SKIPS
+    for bad, word in (
+        (good.drop("reason"), "lacks"),
+        (good.with_columns(pl.col("source_offset").cast(pl.Int32)), "Int32"),
+        (good.with_columns(extra=pl.lit(1)), "extra"),
+    ):
+        with pytest.raises(RunDirError, match=word):
+            write_table(bad, run.skips_path, SKIPS)
+        with pytest.raises(RunDirError, match=word):
+            check_table(bad.lazy(), SKIPS, "skips.parquet")
+
+
+def test_what_is_missing_or_spoilt_is_said_with_a_next_step(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    for read in (run.manifest, run.requests, run.blocks, run.skips):
+        with pytest.raises(RunDirError) as caught:
+            read()
+        assert "costaudit ingest" in caught.value.hint
+    run.manifest_path.write_text("{")
+    with pytest.raises(RunDirError, match=r"manifest\.json"):
+        run.manifest()
+    run.manifest_path.write_text('{"manifest_version": 999}')
+    with pytest.raises(RunDirError, match="another version"):
+        run.manifest()
+    run.requests_path.write_bytes(b"PAR1 not really")
+    with pytest.raises(RunDirError, match=r"requests\.parquet"):
+        run.requests()
+
+
+def test_the_manifest_keeps_what_other_stages_wrote(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    run.update_manifest(inputs=[1])
+    run.update_manifest(embedder="minilm")
+    assert run.manifest() == {"manifest_version": 1, "inputs": [1], "embedder": "minilm"}
+
+
+def test_requests_stand_in_one_order_and_rows_without_time_go_last() -> None:
+    frame = pl.DataFrame(
+        {
+            "ts": [None, 2, 1, 1],
+            "source_file": ["a", "a", "b", "a"],
+            "source_offset": [0, 9, 3, 7],
+        }
+    )
+    assert in_order(frame)["source_offset"].to_list() == [7, 3, 9, 0]

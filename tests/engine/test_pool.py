@@ -1,0 +1,38 @@
+"""Partitions come back in order, in one process or in several, without being held all at once."""
+
+import operator
+from collections.abc import Iterator
+
+import pytest
+
+from costaudit.engine.pool import default_workers, map_partitions
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_keep_the_order_of_partitions(workers: int) -> None:
+    got = list(map_partitions(operator.neg, range(20), workers))
+    assert got == [-n for n in range(20)]
+
+
+def test_a_pool_takes_partitions_only_as_it_needs_them() -> None:
+    taken = 0
+
+    def partitions() -> Iterator[int]:
+        nonlocal taken
+        for n in range(50):
+            taken += 1
+            yield n
+
+    results = map_partitions(operator.neg, partitions(), 2)
+    assert next(results) == 0
+    assert taken <= 5
+    assert list(results) == [-n for n in range(1, 50)]
+
+
+def test_a_failing_partition_is_not_swallowed() -> None:
+    with pytest.raises(TypeError):
+        list(map_partitions(operator.neg, [1, "two"], 2))
+
+
+def test_there_is_at_least_one_worker() -> None:
+    assert default_workers() >= 1
