@@ -1,0 +1,224 @@
+"""Two audits side by side: what changed, and whether it is more than noise."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from costaudit.contracts.audit import Audit
+from costaudit.contracts.grades import Estimate, Money
+from costaudit.contracts.semantic import SweepPoint
+from costaudit.contracts.spend import Spend
+from costaudit.report.numbers import MINUS, share, similarity, usd
+
+_FEWEST_DAYS = 7  # whole days needed to say how much spend varies by itself
+_Z95 = Decimal("1.96")  # two-sided 95 % of a normal distribution
+_MOVED = 10  # groups listed per breakdown
+
+
+@dataclass(frozen=True)
+class Change:
+    """One number in both audits."""
+
+    name: str
+    unit: Literal["usd", "share", "similarity"]
+    base: Decimal | None  # None where the audit could not tell
+    new: Decimal | None
+    noise: Decimal | None  # half the 95 % interval of the difference; None where it is not known
+
+    @property
+    def difference(self) -> Decimal | None:
+        """New less base, in the unit."""
+        return None if self.base is None or self.new is None else self.new - self.base
+
+    @property
+    def relative(self) -> Decimal | None:
+        """The difference as a share of the base."""
+        difference = self.difference
+        return None if difference is None or not self.base else difference / self.base
+
+    @property
+    def within_noise(self) -> bool:
+        """Whether the difference could be chance; False where the noise is not known."""
+        difference = self.difference
+        return difference is not None and self.noise is not None and abs(difference) <= self.noise
+
+    def written(self, value: Decimal | None) -> str:
+        """Write a value of this row for people."""
+        if value is None:
+            return "not known"
+        if self.unit == "usd":
+            return usd(value)
+        return share(float(value)) if self.unit == "share" else similarity(float(value))
+
+    @property
+    def verdict(self) -> str:
+        """Say the difference for people, with its noise."""
+        difference = self.difference
+        if difference is None:
+            return "can't be compared"
+        if difference == 0:
+            return "no change"
+        text = self._signed(difference)
+        if self.within_noise:
+            return f"{text}, within noise (±{self._plain(abs(self.noise or Decimal(0)))})"
+        return f"{text} (noise ±{self._plain(self.noise)})" if self.noise else text
+
+    def _signed(self, difference: Decimal) -> str:
+        sign = "+" if difference > 0 else MINUS
+        text = f"{sign}{self._plain(abs(difference))}"
+        relative = self.relative
+        if self.unit == "usd" and relative is not None:
+            text += f" ({sign}{share(abs(float(relative)))})"
+        return text
+
+    def _plain(self, size: Decimal) -> str:
+        if self.unit == "share":
+            return share(float(size)).replace("%", " pp")
+        return usd(size) if self.unit == "usd" else similarity(float(size))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two audits side by side."""
+
+    headline: str  # one sentence
+    changes: tuple[Change, ...]  # spend first
+    moved: dict[str, tuple[Change, ...]]  # model | endpoint | tenant → largest changes of spend
+    new_findings: tuple[str, ...]  # titles
+    gone_findings: tuple[str, ...]
+    new_clusters: tuple[str, ...]  # labels
+    gone_clusters: tuple[str, ...]
+
+    @property
+    def spend(self) -> Change:
+        """The change of monthly spend, which a cost gate tests."""
+        return self.changes[0]
+
+
+def compare(base: Audit, new: Audit) -> Comparison:
+    """Set the headline numbers, the breakdowns and the findings of two audits side by side."""
+    spend = _spend_change(base, new)
+    changes = (
+        spend,
+        _money("Saving a month", base, new, lambda audit: audit.verdict.saving),
+        _estimate("Prompt-cache reads", base, new, _read_share),
+        _estimate("Valid semantic hits", base, new, _of_point("valid_hit_share")),
+        _estimate("Unsafe answers served", base, new, _of_point("unsafe_served_share")),
+        _exact("Unpriced tokens", "share", base, new, lambda audit: audit.spend.unpriced_share),
+        _exact("Rows with prompts", "share", base, new, lambda audit: audit.quality.prompt_share),
+        _exact(
+            "Recommended similarity",
+            "similarity",
+            base,
+            new,
+            lambda audit: audit.semantic.recommended if audit.semantic else None,
+        ),
+    )
+    findings = {f.code: f.title for f in base.findings}, {f.code: f.title for f in new.findings}
+    clusters = _clusters(base), _clusters(new)
+    return Comparison(
+        headline=f"Spend went from {spend.written(spend.base)} to {spend.written(spend.new)} "
+        f"a month: {spend.verdict}.",
+        changes=changes,
+        moved={name: _moved(base, new, name) for name in ("model", "endpoint", "tenant")},
+        new_findings=_only_in(findings[1], findings[0]),
+        gone_findings=_only_in(findings[0], findings[1]),
+        new_clusters=_only_in(clusters[1], clusters[0]),
+        gone_clusters=_only_in(clusters[0], clusters[1]),
+    )
+
+
+def _spend_change(base: Audit, new: Audit) -> Change:
+    noise = [_daily_noise(audit.spend, audit.ledger.before.usd) for audit in (base, new)]
+    return Change(
+        "Spend a month", "usd", base.ledger.before.usd, new.ledger.before.usd, _combined(*noise)
+    )
+
+
+def _daily_noise(spend: Spend, month_usd: Decimal) -> Decimal | None:
+    """Take how far the mean of whole days is known; the first and last day may be partial."""
+    days = [row.cost.total_usd for row in spend.by.get("day", ()) if row.group][1:-1]
+    if len(days) < _FEWEST_DAYS:
+        return None
+    mean = sum(days, Decimal(0)) / len(days)
+    if not mean:
+        return None
+    variance = sum(((day - mean) ** 2 for day in days), Decimal(0)) / (len(days) - 1)
+    return _Z95 * (variance / len(days)).sqrt() / mean * month_usd
+
+
+def _combined(base: Decimal | None, new: Decimal | None) -> Decimal | None:
+    known = [half for half in (base, new) if half is not None]
+    return sum((half * half for half in known), Decimal(0)).sqrt() if known else None
+
+
+def _money(name: str, base: Audit, new: Audit, of: Callable[[Audit], Money]) -> Change:
+    halves = []
+    for money in (of(base), of(new)):
+        exact = money.low_usd is None or money.high_usd is None
+        halves.append(None if exact else (money.high_usd - money.low_usd) / 2)  # type: ignore[operator]
+    return Change(name, "usd", of(base).usd, of(new).usd, _combined(*halves))
+
+
+def _estimate(name: str, base: Audit, new: Audit, of: Callable[[Audit], Estimate | None]) -> Change:
+    values: list[Decimal | None] = []
+    halves: list[Decimal | None] = []
+    for estimate in (of(base), of(new)):
+        values.append(None if estimate is None else Decimal(str(estimate.value)))
+        interval = estimate is not None and estimate.low is not None and estimate.high is not None
+        halves.append(
+            Decimal(str((estimate.high - estimate.low) / 2)) if interval else None  # type: ignore[union-attr, operator]
+        )
+    return Change(name, "share", values[0], values[1], _combined(*halves))
+
+
+def _exact(
+    name: str,
+    unit: Literal["share", "similarity"],
+    base: Audit,
+    new: Audit,
+    of: Callable[[Audit], float | None],
+) -> Change:
+    values = [None if of(audit) is None else Decimal(str(of(audit))) for audit in (base, new)]
+    return Change(name, unit, values[0], values[1], None)
+
+
+def _read_share(audit: Audit) -> Estimate | None:
+    return audit.prefix.billed_read_share if audit.prefix else None
+
+
+def _of_point(field: str) -> Callable[[Audit], Estimate | None]:
+    def of(audit: Audit) -> Estimate | None:
+        points: tuple[SweepPoint, ...] = audit.semantic.points if audit.semantic else ()
+        chosen = next((point for point in points if point.recommended), None)
+        return getattr(chosen, field) if chosen else None
+
+    return of
+
+
+def _clusters(audit: Audit) -> dict[str, str]:
+    return {
+        row.cluster_id: row.label for row in (audit.semantic.clusters if audit.semantic else ())
+    }
+
+
+def _only_in(these: dict[str, str], others: dict[str, str]) -> tuple[str, ...]:
+    return tuple(these[key] for key in sorted(these) if key not in others)
+
+
+def _moved(base: Audit, new: Audit, name: str) -> tuple[Change, ...]:
+    """List the groups whose monthly spend changed most."""
+    monthly = []
+    for audit in (base, new):
+        scale = Decimal(str(audit.ledger.month_days / audit.ledger.covered_days))
+        rows = audit.spend.by.get(name, ())
+        monthly.append({row.group: row.cost.total_usd * scale for row in rows})
+    changes = [
+        Change(
+            group, "usd", monthly[0].get(group, Decimal(0)), monthly[1].get(group, Decimal(0)), None
+        )
+        for group in sorted({**monthly[0], **monthly[1]})
+    ]
+    moved = [change for change in changes if change.difference]
+    return tuple(sorted(moved, key=lambda c: (-abs(c.difference or 0), c.name))[:_MOVED])

@@ -1,0 +1,293 @@
+"""The audit as a comment on a pull request: a verdict, five rows, the rest folded."""
+
+from collections.abc import Iterable, Sequence
+
+from costaudit.contracts.audit import Audit
+from costaudit.contracts.grades import Estimate, Money
+from costaudit.contracts.semantic import SweepPoint
+from costaudit.report.compare import Comparison, compare
+from costaudit.report.gate_result import GateResult
+from costaudit.report.hostile import cut, markdown_code, markdown_text
+from costaudit.report.numbers import count, share, share_range, similarity, usd, usd_range
+from costaudit.report.ranking import ranked_findings
+
+MOST_CHARACTERS = 60_000  # below what a GitHub comment holds
+_TOP = 20  # rows of a folded table
+_TEXT = 400  # characters of a text from the log
+_MARK = {"passed": "✅ passed", "failed": "❌ failed", "insufficient": "⚠️ can't tell"}
+
+
+class MarkdownReporter:
+    """Write the verdict for a comment or a job summary, with gates and a baseline where given."""
+
+    name = "md"
+    suffix = ".md"
+
+    def __init__(
+        self, *, gates: tuple[GateResult, ...] = (), baseline: Audit | None = None
+    ) -> None:
+        self._gates = gates
+        self._baseline = baseline
+
+    def render(self, audit: Audit) -> bytes:
+        """Render below 60,000 characters; sections that don't fit are named."""
+        compared = compare(self._baseline, audit) if self._baseline else None
+        head = [
+            f"### {self._title(audit)}",
+            "",
+            *_table(*self._rows(audit, compared)),
+            *self._missed(),
+        ]
+        if audit.verdict.draft:
+            head += ["", f"**DRAFT**: {markdown_text(audit.verdict.draft)}"]
+        return _fitted("\n".join(head), self._sections(audit, compared)).encode()
+
+    def _title(self, audit: Audit) -> str:
+        saving = audit.verdict.saving
+        worth = usd_range(saving) or usd(saving.usd)
+        title = f"LLM cost audit: {worth} a month can be saved ({saving.grade})"
+        failed = sum(gate.status == "failed" for gate in self._gates)
+        unsure = sum(gate.status == "insufficient" for gate in self._gates)
+        if self._gates and not failed and not unsure:
+            title += ", all gates passed"
+        if failed:
+            title += f", {failed} of {len(self._gates)} gates failed"
+        if unsure:
+            title += f", {unsure} can't be judged"
+        return title
+
+    def _rows(self, audit: Audit, compared: Comparison | None) -> tuple[list[str], list[list[str]]]:
+        """Build the five rows: spend, cache reads, valid hits, unsafe answers, coverage."""
+        point, prefix = _recommended(audit), audit.prefix
+        at = f" at similarity {similarity(point.min_similarity)}" if point else ""
+        rows = [
+            ["Spend a month", *_money(audit.verdict.spend), "max_cost_regression"],
+            [
+                "Prompt-cache reads, share of input",
+                *_estimate(prefix.billed_read_share if prefix else None),
+                "min_prefix_read_share",
+            ],
+            [f"Valid semantic hits{at}", *_estimate(point.valid_hit_share if point else None), ""],
+            [
+                "Unsafe answers, share of all",
+                *_estimate(point.unsafe_served_share if point else None),
+                "max_unsafe_served",
+            ],
+            [
+                "Unpriced tokens",
+                share(audit.spend.unpriced_share),
+                "",
+                "measured",
+                "max_unpriced_share",
+            ],
+        ]
+        names = ["", "this run", "95% range", "grade"]
+        if compared is not None:
+            changes = [compared.changes[number] for number in (0, 2, 3, 4, 5)]
+            names = ["", "baseline", *names[1:], "change"]
+            for row, change in zip(rows, changes, strict=True):
+                row.insert(1, change.written(change.base))
+                row.insert(5, change.verdict)
+        status = {gate.rule: f"{_MARK[gate.status]}, {gate.limit}" for gate in self._gates}
+        body = [[*row[:-1], status.get(row[-1], "")] if status else row[:-1] for row in rows]
+        return [*names, "gate"] if status else names, body
+
+    def _missed(self) -> list[str]:
+        missed = [gate for gate in self._gates if gate.status != "passed"]
+        lines = [
+            f"- {_MARK[gate.status]}: {markdown_code(gate.rule)} {markdown_text(gate.measured)}, "
+            f"limit {markdown_text(gate.limit)}. {markdown_text(gate.detail)}"
+            for gate in missed
+        ]
+        return ["", *lines] if lines else []
+
+    def _sections(
+        self, audit: Audit, compared: Comparison | None
+    ) -> Iterable[tuple[str, list[str]]]:
+        if compared is not None:
+            yield "What changed", _changed(compared)
+        if self._gates:
+            yield "Gates", _gates(self._gates)
+        yield "Where the money goes", _ledger(audit)
+        yield "What to do", _plan(audit)
+        yield "Findings", _findings(audit)
+        if audit.semantic is not None:
+            yield "Similarity thresholds", _sweep(audit.semantic.points)
+        for name in ("model", "endpoint", "tenant"):
+            if audit.spend.by.get(name):
+                yield f"Spend by {name}", _spend(audit, name)
+        yield "Data and assumptions", _quality(audit)
+
+
+def comparison_markdown(compared: Comparison) -> bytes:
+    """Render two audits side by side as Markdown."""
+    lines = [f"### {markdown_text(compared.headline)}", "", *_changed(compared)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _changed(compared: Comparison) -> list[str]:
+    lines = _table(
+        ["", "base", "new", "change"],
+        [[c.name, c.written(c.base), c.written(c.new), c.verdict] for c in compared.changes],
+    )
+    for name, changes in compared.moved.items():
+        if changes:
+            rows = [
+                [
+                    markdown_code(cut(c.name or "not logged", _TEXT)),
+                    c.written(c.base),
+                    c.written(c.new),
+                    c.verdict,
+                ]
+                for c in changes
+            ]
+            lines += ["", *_table([f"spend a month by {name}", "base", "new", "change"], rows)]
+    for title, names in (
+        ("New findings", compared.new_findings),
+        ("Findings that are gone", compared.gone_findings),
+        ("New clusters", compared.new_clusters),
+        ("Clusters that are gone", compared.gone_clusters),
+    ):
+        if names:
+            shown = "; ".join(markdown_text(cut(name, _TEXT)) for name in names[:_TOP])
+            more = f"; and {len(names) - _TOP:,} more" if len(names) > _TOP else ""
+            lines += ["", f"{title}: {shown}{more}"]
+    return lines
+
+
+def _gates(gates: Sequence[GateResult]) -> list[str]:
+    rows = [
+        [markdown_code(g.rule), markdown_text(g.limit), markdown_text(g.measured), _MARK[g.status]]
+        for g in gates
+    ]
+    return _table(["rule", "limit", "measured", ""], rows)
+
+
+def _ledger(audit: Audit) -> list[str]:
+    ledger = audit.ledger
+    rows = [["Spend now", *_money(ledger.before)]]
+    for step in ledger.steps:
+        amount, *rest = _money(step.saved)
+        rows.append([f"{markdown_text(step.label)}, saved", amount, *rest])
+    rows.append(["After", *_money(ledger.after)])
+    rows.append(["Overlap that adding the levers up would count twice", *_money(ledger.overlap)])
+    return _table(["a month", "USD", "95% range", "grade"], rows)
+
+
+def _plan(audit: Audit) -> list[str]:
+    lines = []
+    for step in audit.plan[:_TOP]:
+        worth, within, grade = _money(step.saved)
+        spread = f", {within}" if within else ""
+        lines.append(
+            f"{step.number}. {markdown_text(step.title)}: {worth} a month ({grade}{spread}), "
+            f"{step.effort_hours:f} hours ({markdown_text(step.effort_source)})"
+        )
+    return lines or ["No step pays for itself on this log."]
+
+
+def _findings(audit: Audit) -> list[str]:
+    findings = ranked_findings(audit)
+    lines = []
+    for finding in findings[:_TOP]:
+        worth = (
+            f" **{usd(finding.saved.usd)} a month** ({finding.saved.grade})."
+            if finding.saved
+            else ""
+        )
+        change = f" {markdown_text(cut(finding.change, _TEXT))}" if finding.change else ""
+        lines.append(
+            f"- {finding.severity}: {markdown_text(cut(finding.title, _TEXT))}{worth} "
+            f"{markdown_text(cut(finding.detail, _TEXT))}{change}"
+        )
+    if len(findings) > _TOP:
+        lines.append(f"- The top {_TOP} of {len(findings):,} findings are shown.")
+    return lines or ["None."]
+
+
+def _sweep(points: Sequence[SweepPoint]) -> list[str]:
+    rows = [
+        [
+            similarity(point.min_similarity) + (" (recommended)" if point.recommended else ""),
+            _estimate(point.raw_hit_share)[0],
+            _estimate(point.valid_hit_share)[0],
+            _estimate(point.unsafe_served_share)[0],
+            _estimate(point.unsafe_served_share)[1],
+            usd(point.net_saved.usd),
+        ]
+        for point in points[:100]
+    ]
+    names = ["similarity ≥", "raw hits", "valid hits", "unsafe, of all", "95% range", "net a month"]
+    return _table(names, rows)
+
+
+def _spend(audit: Audit, name: str) -> list[str]:
+    groups = audit.spend.by[name]
+    rows = [
+        [
+            markdown_code(cut(row.group or "not logged", _TEXT)),
+            count(row.cost.requests),
+            usd(row.cost.total_usd),
+            share(row.share),
+        ]
+        for row in groups[:_TOP]
+    ]
+    lines = _table([name, "requests", "USD in the log", "share"], rows)
+    if len(groups) > _TOP:
+        lines += ["", f"The top {_TOP} of {len(groups):,} are shown."]
+    return lines
+
+
+def _quality(audit: Audit) -> list[str]:
+    quality = audit.quality
+    lines = [
+        f"- {count(quality.rows)} rows read: {count(quality.kept)} kept, {count(quality.merged)} "
+        f"merged, {count(quality.skipped)} skipped.",
+        f"- {quality.covered_days:.1f} days, {markdown_text(quality.first_ts or 'no time')} to "
+        f"{markdown_text(quality.last_ts or 'no time')}; prompts on {share(quality.prompt_share)} "
+        f"of rows, answers on {share(quality.answer_share)}.",
+        f"- Prices: {markdown_text(audit.prices_source)}.",
+    ]
+    lines += [
+        f"- Assumed: {markdown_text(a.name)} = {markdown_text(a.value)}. {markdown_text(a.why)}"
+        for a in audit.assumptions[:_TOP]
+    ]
+    lines += [f"- Can't be told: {markdown_text(text)}" for text in quality.cannot_tell[:_TOP]]
+    return lines
+
+
+def _recommended(audit: Audit) -> SweepPoint | None:
+    points = audit.semantic.points if audit.semantic else ()
+    return next((point for point in points if point.recommended), None)
+
+
+def _money(money: Money) -> list[str]:
+    return [usd(money.usd), usd_range(money), money.grade]
+
+
+def _estimate(estimate: Estimate | None) -> list[str]:
+    if estimate is None:
+        return ["not known", "", ""]
+    return [share(estimate.value), share_range(estimate), estimate.grade]
+
+
+def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    rule = ["---", *("--:" for _ in names[1:])]
+    return [f"| {' | '.join(row)} |" for row in (names, rule, *rows)]
+
+
+def _fitted(head: str, sections: Iterable[tuple[str, list[str]]]) -> str:
+    """Add folded sections while they fit, then name those that did not."""
+    room = MOST_CHARACTERS - 500
+    text, left_out = head + "\n", []
+    for title, lines in sections:
+        folded = "\n".join(
+            ["", f"<details><summary>{title}</summary>", "", *lines, "", "</details>", ""]
+        )
+        if len(text) + len(folded) < room:
+            text += folded
+        else:
+            left_out.append(title)
+    if left_out:
+        text += f"\nLeft out for length: {', '.join(left_out)}. The HTML report has them.\n"
+    return text

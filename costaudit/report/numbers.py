@@ -1,0 +1,97 @@
+"""How numbers are written for people: dollars, shares, counts, tokens and times."""
+
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from costaudit.contracts.grades import Estimate, Money
+
+MINUS = "−"
+_SCALES = ((1_000_000_000, "B"), (1_000_000, "M"), (10_000, "k"))
+
+
+def usd(amount: Decimal) -> str:
+    """Write dollars: whole from 100 on, cents below, two digits that count below a cent."""
+    size = abs(amount)
+    if size >= 100:
+        text = f"{size.quantize(Decimal(1), ROUND_HALF_EVEN):,}"
+    elif size >= Decimal("0.01") or size == 0:
+        text = f"{size.quantize(Decimal('0.01'), ROUND_HALF_EVEN):,}"
+    else:
+        digits = 1 - size.adjusted()
+        text = f"{size.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN):f}"
+    return f"{MINUS if amount < 0 else ''}${text}"
+
+
+def usd_range(money: Money) -> str:
+    """Write the 95 % interval of an amount; empty where it is exact."""
+    if money.low_usd is None or money.high_usd is None:
+        return ""
+    low, high = usd(money.low_usd), usd(money.high_usd)
+    return "" if low == high else f"{low} to {high}"
+
+
+def per_mtok(rate: Decimal) -> str:
+    """Write a rate in dollars per million tokens, with every digit that counts."""
+    text = f"{rate.normalize():f}" if rate else "0"
+    whole, _, cents = text.partition(".")
+    return f"${whole}.{cents.ljust(2, '0')}"
+
+
+def share(value: float) -> str:
+    """Write a share as a percentage: one decimal, two below 1 %."""
+    percent = value * 100
+    size = abs(percent)
+    if size == 0:
+        return "0%"
+    if size < 0.005:
+        return "<0.01%"
+    text = f"{size:.2f}" if size < 1 else f"{size:.1f}"
+    return f"{MINUS if percent < 0 else ''}{text}%"
+
+
+def share_range(estimate: Estimate) -> str:
+    """Write the 95 % interval of a share; empty where it is exact."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    low, high = share(estimate.low), share(estimate.high)
+    return "" if low == high else f"{low} to {high}"
+
+
+def count(value: float) -> str:
+    """Write a whole number with thousands separators."""
+    return f"{value:,.0f}".replace("-", MINUS)
+
+
+def tokens(value: float) -> str:
+    """Write a number of tokens short enough for a table: 812, 9,400, 12.3k, 4.56M."""
+    for scale, letter in _SCALES:
+        if abs(value) >= scale:
+            return f"{value / scale:.1f}{letter}"
+    return count(value)
+
+
+def milliseconds(value: float) -> str:
+    """Write a time given in milliseconds: milliseconds below a second, seconds above."""
+    return f"{value:,.0f} ms" if value < 1000 else f"{value / 1000:,.1f} s"
+
+
+def seconds(value: float) -> str:
+    """Write a time given in seconds in the unit that people would say it in."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if value >= size:
+            return f"{value / size:,.1f}".removesuffix(".0") + f" {unit}"
+    return f"{value:,.1f}".removesuffix(".0") + " s"
+
+
+def similarity(value: float) -> str:
+    """Write a cosine similarity with two decimals, or more where they count."""
+    text = f"{value:.4f}".rstrip("0")
+    whole, _, digits = text.partition(".")
+    return f"{whole}.{digits.ljust(2, '0')}"
+
+
+def byte_size(value: int) -> str:
+    """Write a size in bytes in decimal units."""
+    for size, unit in ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")):
+        if value >= size:
+            return f"{value / size:,.1f} {unit}"
+    return f"{value:,} B"

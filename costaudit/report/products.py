@@ -1,0 +1,138 @@
+"""The recommended similarity in the settings of products that cache by meaning.
+
+For unit vectors the cosine distance is 1 - cos and the squared L2 distance is 2 - 2 cos.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+_PLACES = 4  # digits of a setting; finer than any product compares
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product: its setting, its default and how to write another."""
+
+    name: str
+    setting: str
+    default_similarity: float  # cosine that its default or documented example stands for
+    default_note: str  # where the default is from
+    value: Callable[[float], float]  # cosine similarity → the product's own setting
+    snippet: Callable[[str], str]  # the setting as text → paste-ready configuration
+
+
+@dataclass(frozen=True)
+class Translation:
+    """One product's setting for a similarity."""
+
+    product: str
+    setting: str
+    value: str
+    default_similarity: float
+    default_note: str
+    snippet: str
+
+
+def _as_cosine(cosine: float) -> float:
+    return cosine
+
+
+def _as_distance(cosine: float) -> float:
+    return 1 - cosine
+
+
+def _as_half(cosine: float) -> float:
+    """Map [-1, 1] to [0, 1]: GPTCache's rank over its range, LangCache's `redis` scale."""
+    return (1 + cosine) / 2
+
+
+def _redisvl(value: str) -> str:
+    return f"""from redisvl.extensions.cache.llm import SemanticCache
+
+cache = SemanticCache(
+    name="llmcache",
+    redis_url="redis://localhost:6379",
+    distance_threshold={value},
+)"""
+
+
+def _langcache(value: str) -> str:
+    return f"""from langcache import LangCache
+
+with LangCache(server_url=SERVER_URL, cache_id=CACHE_ID, api_key=API_KEY) as cache:
+    found = cache.search(prompt=prompt, similarity_threshold={value})"""
+
+
+def _langcache_redis(value: str) -> str:
+    return f"""from redisvl.extensions.cache.llm.langcache import LangCacheWrapper
+
+cache = LangCacheWrapper(
+    name="llmcache", cache_id=CACHE_ID, api_key=API_KEY, distance_scale="redis"
+)
+found = cache.check(prompt=prompt, distance_threshold={value})"""
+
+
+def _gptcache(value: str) -> str:
+    return f"""from gptcache import Config, cache
+from gptcache.similarity_evaluation.distance import SearchDistanceEvaluation
+
+cache.init(
+    embedding_func=embedding.to_embeddings,
+    data_manager=data_manager,  # FAISS
+    similarity_evaluation=SearchDistanceEvaluation(),
+    config=Config(similarity_threshold={value}),
+)"""
+
+
+def _litellm(value: str) -> str:
+    return f"""litellm_settings:
+  cache: true
+  cache_params:
+    type: redis-semantic
+    similarity_threshold: {value}"""
+
+
+def _betterdb(value: str) -> str:
+    return f"""from betterdb_semantic_cache import SemanticCache, SemanticCacheOptions
+
+cache = SemanticCache(SemanticCacheOptions(client=client, embed_fn=embed, default_threshold={value}))"""
+
+
+def _sulci(value: str) -> str:
+    return f"""from sulci import Cache
+
+cache = Cache(backend="redis", threshold={value})"""
+
+
+def _portkey(value: str) -> str:
+    return f"""{{"cache": {{"mode": "semantic"}}}}
+# Portkey keeps the threshold with the account: ask for a cosine similarity of {value}"""
+
+
+PRODUCTS = (
+    Product("RedisVL", "distance_threshold", 0.90, "code", _as_distance, _redisvl),
+    Product("LangCache", "similarity_threshold", 0.90, "example", _as_cosine, _langcache),
+    Product(
+        "LangCache through RedisVL", "distance_threshold, redis scale", 0.90, "code",
+        _as_distance, _langcache_redis,
+    ),
+    Product("GPTCache with FAISS", "similarity_threshold", 0.60, "code", _as_half, _gptcache),
+    Product("LiteLLM", "similarity_threshold", 0.80, "examples", _as_cosine, _litellm),
+    Product("Portkey", "account setting", 0.95, "documentation", _as_cosine, _portkey),
+    Product("BetterDB", "default_threshold", 0.90, "code", _as_distance, _betterdb),
+    Product("sulci", "threshold", 0.85, "code", _as_cosine, _sulci),
+)  # fmt: skip
+
+
+def translate(similarity: float) -> tuple[Translation, ...]:
+    """Write a cosine similarity as every product wants it."""
+    rows = []
+    for product in PRODUCTS:
+        value = f"{round(product.value(similarity), _PLACES):.{_PLACES}f}".rstrip("0").rstrip(".")
+        rows.append(
+            Translation(
+                product.name, product.setting, value, product.default_similarity,
+                product.default_note, product.snippet(value),
+            )
+        )  # fmt: skip
+    return tuple(rows)
