@@ -1,0 +1,87 @@
+"""What token classes cost at given rates: whole tokens summed per rate, multiplied once."""
+
+from decimal import Decimal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from costaudit.contracts.rates import PER_MTOK, Pricing
+from costaudit.contracts.requests import TOKEN_CLASSES
+from costaudit.contracts.spend import CostBreakdown
+
+MTOK = Decimal(1_000_000)
+Tokens = tuple[int, ...]  # in the order of TOKEN_CLASSES
+
+
+def billed_classes(requests: pl.DataFrame) -> pl.DataFrame:
+    """Give each request's billed token classes; nothing where a gateway's cache served it.
+
+    Missing and negative counts are 0 here; data quality says how many requests lack usage.
+    """
+    sent = pl.col("served_by").fill_null("provider") != "gateway_cache"
+    return requests.select(
+        pl.when(sent).then(pl.col(name).fill_null(0).clip(0)).otherwise(0).alias(name)
+        for name in TOKEN_CLASSES
+    )
+
+
+def cost(classes: pl.DataFrame, pricing: Pricing, mask: pl.Series | None = None) -> CostBreakdown:
+    """Add up tokens and exact dollars; requests without a rate add tokens and no dollars.
+
+    `classes` holds TOKEN_CLASSES, aligned with the pricing; `mask` picks rows.
+    """
+    frame = classes.select(TOKEN_CLASSES).with_columns(rate_id=pricing.rate_ids)
+    if mask is not None:
+        frame = frame.filter(mask)
+    sums = frame.group_by("rate_id").agg(pl.len().alias("requests"), pl.col(TOKEN_CLASSES).sum())
+    return breakdown(
+        [(row[0], row[1], row[2:]) for row in sums.sort("rate_id").iter_rows()],
+        rates_by_id(pricing),
+    )
+
+
+def rates_by_id(pricing: Pricing) -> dict[int, tuple[Decimal, ...]]:
+    """Give each rate's six prices per million tokens, in the order of TOKEN_CLASSES."""
+    rows = pricing.rates.select("rate_id", *PER_MTOK).iter_rows()
+    return {row[0]: tuple(Decimal(text) for text in row[1:]) for row in rows}
+
+
+def breakdown(
+    sums: list[tuple[int | None, int, Tokens]], rates: dict[int, tuple[Decimal, ...]]
+) -> CostBreakdown:
+    """Build a breakdown from token sums per rate: (rate id, requests, tokens by class)."""
+    requests = 0
+    tokens = [0] * len(TOKEN_CLASSES)
+    usd = [Decimal(0)] * len(TOKEN_CLASSES)
+    for rate_id, count, counted in sums:
+        requests += count
+        for i, amount in enumerate(counted):
+            tokens[i] += amount
+            if rate_id is not None:
+                usd[i] += amount * rates[rate_id][i] / MTOK
+    uncached, read, write_5m, write_1h, write_other, output = usd
+    write = write_5m + write_1h + write_other
+    return CostBreakdown(
+        requests=requests,
+        **dict(zip(TOKEN_CLASSES, tokens, strict=True)),
+        input_uncached_usd=plain(uncached),
+        cache_read_usd=plain(read),
+        cache_write_usd=plain(write),
+        output_usd=plain(output),
+        total_usd=plain(uncached + read + write + output),
+    )
+
+
+def plain(amount: Decimal) -> Decimal:
+    """Drop needless zeros, without an exponent."""
+    return Decimal(format(amount.normalize(), "f"))
+
+
+def per_request_usd(classes: pl.DataFrame, pricing: Pricing) -> npt.NDArray[np.float64]:
+    """Price each request in float64, for ranking and weights only; NaN without a rate."""
+    rates = pricing.rates.select(pl.col(PER_MTOK).cast(pl.Float64)).to_numpy()
+    ids = pricing.rate_ids.fill_null(len(rates)).to_numpy()
+    table = np.vstack([rates, np.full((1, len(PER_MTOK)), np.nan)])
+    counts = classes.select(TOKEN_CLASSES).to_numpy()
+    return np.asarray((counts * table[ids]).sum(axis=1) / 1e6, np.float64)

@@ -1,0 +1,153 @@
+"""The log's own costs: their unit, their plausibility, and the rates that reproduce them."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+import polars as pl
+
+from costaudit.contracts.rates import PER_MTOK, RATES, Pricing
+from costaudit.contracts.requests import TOKEN_CLASSES
+from costaudit.costing.cost import MTOK, rates_by_id
+from costaudit.costing.prices import format_rate
+
+CostMode = Literal["logged", "recomputed", "auto"]
+USD = pl.Decimal(38, 15)
+UNITS = {
+    "usd": Decimal(1),
+    "cents": Decimal("0.01"),
+    "micro_usd": Decimal("1e-6"),
+    "nano_usd": Decimal("1e-9"),
+}
+_GROUP = ["rate_id", "provider", "model"]
+LOW_RATIO, HIGH_RATIO = 0.8, 1.25  # logged / recomputed that auto takes for a real price
+_SEEN_AT = (
+    (1e9, 0.1, "logged in billionths of a dollar"),
+    (1e6, 0.1, "logged in millionths of a dollar"),
+    (100.0, 0.1, "logged in cents"),
+    (0.01, 0.1, "logged in hundreds of dollars, or the tokens are counted twice"),
+    (0.5, 0.06, "billed as batch or flex, which the log does not say"),
+    (2.0, 0.06, "billed as priority or in a long-context band, which the log does not say"),
+    (0.1, 0.2, "billed as cache reads, which the log does not say"),
+)
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Which requests cost what the log says, and how far the log is from the price table."""
+
+    logged: pl.Series  # USD; null where a request is priced from its tokens
+    ratios: dict[int, float]  # rate id → logged / recomputed, over requests that have both
+
+
+def logged_usd(requests: pl.DataFrame) -> pl.Series:
+    """Read the logged costs as dollars; null where there is none, or none that makes sense."""
+    cost = pl.col("logged_cost").cast(USD, strict=False)
+    unit = pl.col("cost_unit").fill_null("usd").str.to_lowercase()
+    in_usd = pl.lit(None, USD)
+    for name, factor in UNITS.items():
+        in_usd = pl.when(unit == name).then((cost * factor).cast(USD)).otherwise(in_usd)
+    sent = pl.col("served_by").fill_null("provider") != "gateway_cache"
+    return requests.select(pl.when(sent & (in_usd >= 0)).then(in_usd).alias("logged")).to_series()
+
+
+def basis(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, mode: CostMode) -> Basis:
+    """Decide for each request whether its logged cost counts.
+
+    `logged` takes it wherever there is one; `auto` where it is above 0 and the requests priced
+    at the same rate agree with it within LOW_RATIO to HIGH_RATIO, or where no price is known.
+    """
+    logged = logged_usd(requests)
+    frame = classes.with_columns(rate_id=pricing.rate_ids, logged=logged)
+    ratios = _ratios(frame, pricing)
+    if mode == "recomputed":
+        return Basis(logged.set(logged.is_not_null(), None), ratios)
+    if mode == "logged":
+        return Basis(logged, ratios)
+    near = [rate for rate, ratio in ratios.items() if LOW_RATIO <= ratio <= HIGH_RATIO]
+    plausible = frame.select(
+        (pl.col("logged") > 0) & (pl.col("rate_id").is_null() | pl.col("rate_id").is_in(near))
+    ).to_series()
+    return Basis(logged.set(~plausible.fill_null(False), None), ratios)
+
+
+def ratio_note(ratio: float | None) -> str:
+    """Say what the ratio of logged to recomputed cost tells; "" where they agree."""
+    if ratio is None or 0.98 <= ratio <= 1.02:
+        return ""
+    for value, tolerance, meaning in _SEEN_AT:
+        if abs(ratio / value - 1) <= tolerance:
+            return f"logged cost is {ratio:.3g} x the price table: probably {meaning}"
+    if 1.02 < ratio < 2:
+        return f"logged cost is {ratio:.3g} x the price table: cache writes, a region or a fee?"
+    if LOW_RATIO <= ratio < 0.98:
+        return f"logged cost is {ratio:.3g} x the price table: a discount?"
+    return f"logged cost is {ratio:.3g} x the price table, for a reason the log does not give"
+
+
+def calibrate(
+    requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, basis: Basis
+) -> Pricing:
+    """Scale the rates of requests that cost what the log says, so that they reproduce it.
+
+    Where no price is known but a cost is logged, every token of the model costs the same.
+    """
+    unpriced = pl.col("rate_id").is_null()
+    frame = (
+        requests.select("provider", "model")
+        .with_columns(*classes, rate_id=pricing.rate_ids, logged=basis.logged)
+        .with_columns(pl.when(unpriced).then(pl.col("provider", "model")))
+    )
+    counted = frame.filter(pl.col("logged").is_not_null())
+    sums = (
+        counted.group_by(_GROUP)
+        .agg(pl.col(*TOKEN_CLASSES, "logged").sum())
+        .sort(_GROUP, nulls_last=True)
+    )
+    rows = [row for row in sums.iter_rows(named=True) if any(row[n] for n in TOKEN_CLASSES)]
+    if not rows:
+        return pricing
+    first = len(pricing.rates)
+    old = {row["rate_id"]: row for row in pricing.rates.iter_rows(named=True)}
+    scaled = [_scaled(row, old.get(row["rate_id"]), first + i) for i, row in enumerate(rows)]
+    ids = pl.DataFrame(
+        [(*(row[name] for name in _GROUP), first + i) for i, row in enumerate(rows)],
+        schema={**{name: sums.schema[name] for name in _GROUP}, "new_id": pl.Int32},
+        orient="row",
+    )
+    joined = frame.join(ids, on=_GROUP, how="left", nulls_equal=True, maintain_order="left")
+    new_id = pl.when(pl.col("logged").is_not_null()).then(pl.col("new_id"))
+    rate_ids = joined.select(pl.coalesce(new_id, "rate_id").alias("rate_id")).to_series()
+    return Pricing(pl.concat([pricing.rates, pl.DataFrame(scaled, schema=RATES)]), rate_ids)
+
+
+def _scaled(sums: dict[str, Any], rate: dict[str, Any] | None, rate_id: int) -> dict[str, Any]:
+    logged: Decimal = sums["logged"]
+    tokens = [sums[name] for name in TOKEN_CLASSES]
+    if rate is None:
+        same = format_rate(logged * MTOK / sum(tokens))
+        note = "no known price: the logged cost spread evenly over the tokens"
+        named = {"provider": sums["provider"], "model": sums["model"], "priced_as": sums["model"]}
+        unknown = {"service_tier": "", "is_batch": False, "region": None, "over_tokens": 0}
+        evenly = dict.fromkeys(PER_MTOK, same)
+        return {"rate_id": rate_id, **named, **unknown, "since": None, **evenly,
+                "source": "the log", "note": note}  # fmt: skip
+    prices = {name: Decimal(rate[name]) for name in PER_MTOK}
+    recomputed = sum((n * r for n, r in zip(tokens, prices.values(), strict=True)), Decimal(0))
+    factor = logged * MTOK / recomputed if recomputed else Decimal(1)
+    scaled = {name: format_rate(price * factor) for name, price in prices.items()}
+    return {**rate, **scaled, "rate_id": rate_id, "source": f"{rate['source']}; x the log's own"}
+
+
+def _ratios(frame: pl.DataFrame, pricing: Pricing) -> dict[int, float]:
+    both = frame.filter((pl.col("logged") > 0) & pl.col("rate_id").is_not_null())
+    sums = both.group_by("rate_id").agg(pl.col(*TOKEN_CLASSES, "logged").sum())
+    rates = rates_by_id(pricing)
+    ratios: dict[int, float] = {}
+    for rate_id, *tokens, logged in sums.sort("rate_id").iter_rows():
+        recomputed = sum(
+            (n * rate for n, rate in zip(tokens, rates[rate_id], strict=True)), Decimal(0)
+        )
+        if recomputed:
+            ratios[rate_id] = float(logged * MTOK / recomputed)
+    return ratios

@@ -1,0 +1,151 @@
+"""Which rate prices which request."""
+
+from collections.abc import Iterator
+from dataclasses import astuple, fields
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from costaudit.contracts.rates import RATES, Pricing
+from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.costing.overlay import read_overlay, shipped_overlay
+from costaudit.costing.rate_card import PriceKey, RateCard, rate_card
+from costaudit.costing.service_tier import BATCH
+
+_KEY = [field.name for field in fields(PriceKey)]
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+def price_requests(
+    requests: pl.DataFrame, overrides: Path | None = None, as_of: date | None = None
+) -> Pricing:
+    """Find the rate of each request: by provider, model, tier, batch, region, band and date.
+
+    Requests without a time are priced as of `as_of`, else the log's last day. A model, tier or
+    batch rate that nobody knows gives a null rate id. Bands are tested on the total input.
+    """
+    user = read_overlay(overrides) if overrides else None
+    keys = requests.select(_KEY).unique().sort(_KEY, nulls_last=True).with_row_index("key")
+    joined = requests.select(_KEY).join(
+        keys, on=_KEY, how="left", nulls_equal=True, maintain_order="left"
+    )
+    cards = [rate_card(PriceKey(*row), user) for row in keys.select(_KEY).iter_rows()]
+    untimed_day = as_of or _last_day(requests)
+    cells = _cells(requests, joined["key"].to_numpy(), cards, untimed_day)
+    untimed = set(joined.filter(requests["ts"].is_null())["key"].unique().to_list())
+    note = f"requests without a time are priced as of {untimed_day}"
+    return _pricing(cells, keys, cards, dict.fromkeys(untimed, note))
+
+
+def _last_day(requests: pl.DataFrame) -> date:
+    last = requests["ts"].max()
+    if isinstance(last, datetime):
+        return last.astimezone(UTC).date()
+    checked = shipped_overlay().checked
+    return checked or date.max
+
+
+def _cells(
+    requests: pl.DataFrame,
+    key_of: np.ndarray,
+    cards: list[RateCard | None],
+    untimed_day: date,
+) -> np.ndarray:
+    """Number each request's cell: the cards' cells laid end to end; -1 without a card."""
+    ts = requests["ts"]
+    no_time = untimed_day.toordinal() - _EPOCH
+    days = ts.dt.date().cast(pl.Int32).fill_null(no_time).to_numpy()
+    seconds = (ts.dt.timestamp("us") // 1_000_000 % 86_400).fill_null(43_200).to_numpy()
+    counts = requests.select(pl.col(name).fill_null(0).clip(0) for name in INPUT_CLASSES)
+    total = np.maximum(counts.sum_horizontal().to_numpy(), 1) - 1
+    cells = np.full(len(requests), -1, np.int64)
+    offset = 0
+    for card, rows in zip(cards, _rows_by_key(key_of, len(cards)), strict=True):
+        if card is None:
+            continue
+        starts = np.array([day.toordinal() - _EPOCH for day in card.days])
+        d = np.searchsorted(starts, days[rows], "right") - 1
+        s = np.searchsorted(np.array(card.seconds), seconds[rows], "right") - 1
+        b = np.searchsorted(np.array(card.bands), total[rows], "right") - 1
+        cells[rows] = offset + (d * len(card.seconds) + s) * len(card.bands) + b
+        offset += len(card.cells)
+    return cells
+
+
+def _rows_by_key(key_of: np.ndarray, keys: int) -> Iterator[np.ndarray]:
+    order = np.argsort(key_of, kind="stable")
+    bounds = np.searchsorted(key_of[order], np.arange(keys + 1))
+    for first, last in pairwise(bounds):
+        yield order[first:last]
+
+
+def _pricing(
+    cells: np.ndarray, keys: pl.DataFrame, cards: list[RateCard | None], notes: dict[int, str]
+) -> Pricing:
+    """Keep one rate row per run of equal cells that some request uses."""
+    used = set(np.unique(cells).tolist())
+    id_of = np.full(int(cells.max(initial=-1)) + 2, -1, np.int32)  # the last one stands for -1
+    rows: list[tuple[object, ...]] = []
+    offset = 0
+    for k, (row, card) in enumerate(zip(keys.select(_KEY).iter_rows(), cards, strict=True)):
+        if card is None:
+            continue
+        ids: dict[int, int] = {}
+        for cell_number in range(len(card.cells)):
+            cell = card.cells[cell_number]
+            if cell is None or offset + cell_number not in used:
+                continue
+            first = card.first_equal(cell_number)
+            if first not in ids:
+                ids[first] = len(rows)
+                rows.append(rate_row(len(rows), PriceKey(*row), card, first, notes.get(k, "")))
+            id_of[offset + cell_number] = ids[first]
+        offset += len(card.cells)
+    found = pl.Series("rate_id", id_of[cells], pl.Int32)
+    rates = pl.DataFrame(rows, schema=RATES, orient="row")
+    return Pricing(rates, found.set(found < 0, None))
+
+
+def rate_row(
+    rate_id: int, key: PriceKey, card: RateCard, number: int, note: str
+) -> tuple[object, ...]:
+    """Write one cell of a card as a row of RATES."""
+    cell = card.cells[number]
+    assert cell is not None
+    band = number % len(card.bands)
+    second = number // len(card.bands) % len(card.seconds)
+    day = number // len(card.bands) // len(card.seconds)
+    provider, model, _, _, region = astuple(key)
+    return (
+        rate_id,
+        provider,
+        model,
+        card.priced_as,
+        key.variant or "standard",
+        key.variant == BATCH,
+        region,
+        card.bands[band],
+        card.days[day] if day else None,
+        *(format_rate(rate) for rate in cell.rates),
+        cell.source,
+        "; ".join(part for part in (cell.note, _hours(card, second), note) if part),
+    )
+
+
+def _hours(card: RateCard, second: int) -> str:
+    if len(card.seconds) == 1:
+        return ""
+    ends = (*card.seconds[1:], 86_400)
+    begin, end = card.seconds[second], ends[second]
+    return (
+        f"from {begin // 3600:02}:{begin // 60 % 60:02} to {end // 3600:02}:{end // 60 % 60:02} UTC"
+    )
+
+
+def format_rate(rate: Decimal) -> str:
+    """Write a rate as a plain decimal without needless zeros."""
+    return format(rate.normalize(), "f")

@@ -1,0 +1,142 @@
+"""What the log holds, and which questions it can't answer."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+
+from costaudit.contracts.audit import DataQuality, InputFile
+
+HOUR_DAYS = 1 / 24
+UNTIMED_DAYS = 30.0  # a log without times is taken for one month
+
+
+def data_quality(
+    requests: pl.DataFrame,
+    skips: pl.DataFrame,
+    inputs: Iterable[Mapping[str, Any]],
+    blocks: pl.DataFrame,
+    tokenizer: str,
+) -> DataQuality:
+    """Count what was read; `inputs` name the files as the manifest does.
+
+    A log without any time counts as UNTIMED_DAYS; a shorter one than an hour as an hour.
+    """
+    kept, merged = len(requests), int((skips["fate"] == "merged").sum())
+    first, last = requests["ts"].min(), requests["ts"].max()
+    timed_share = _share(requests, pl.col("ts").is_not_null())
+    prompt_share, answer_share = _text_shares(requests, blocks)
+    return DataQuality(
+        rows=kept + len(skips),
+        kept=kept,
+        merged=merged,
+        skipped=len(skips) - merged,
+        skip_reasons=_counts(skips.filter(pl.col("fate") == "skipped"), "reason"),
+        files=_files(requests, skips, inputs),
+        first_ts=_iso(first),
+        last_ts=_iso(last),
+        covered_days=_days(first, last),
+        timed_share=timed_share,
+        prompt_share=prompt_share,
+        answer_share=answer_share,
+        usage=_counts(requests, "usage_source"),
+        conventions=_counts(requests, "usage_convention"),
+        statuses=_counts(requests, "status"),
+        tokenizer=tokenizer,
+        cannot_tell=_cannot_tell(requests, timed_share, prompt_share, answer_share),
+    )
+
+
+def _share(requests: pl.DataFrame, holds: pl.Expr) -> float:
+    return float(requests.select(holds.fill_null(False).mean()).item() or 0.0)
+
+
+def _counts(frame: pl.DataFrame, column: str) -> dict[str, int]:
+    counts = frame.group_by(pl.col(column).fill_null("")).len().sort(column)
+    return dict(counts.iter_rows())
+
+
+def _iso(at: object) -> str:
+    return at.astimezone(UTC).isoformat() if isinstance(at, datetime) else ""
+
+
+def _days(first: object, last: object) -> float:
+    if not isinstance(first, datetime) or not isinstance(last, datetime):
+        return UNTIMED_DAYS
+    return max((last - first).total_seconds() / 86_400, HOUR_DAYS)
+
+
+def _text_shares(requests: pl.DataFrame, blocks: pl.DataFrame) -> tuple[float, float]:
+    """Share of rows whose prompt, and whose answer, has text in `blocks`."""
+    with_text = blocks.filter(pl.col("text").is_not_null()).select("block_id")
+    ids = requests.select(
+        "answer_id",
+        block_id=pl.col("segments").list.eval(pl.element().struct.field("block_id")),
+        row=pl.int_range(pl.len()),
+    )
+    prompts = (
+        ids.select("row", "block_id").explode("block_id").join(with_text, on="block_id", how="semi")
+    )
+    answers = ids.join(with_text, left_on="answer_id", right_on="block_id", how="semi")
+    rows = max(len(requests), 1)
+    return prompts["row"].n_unique() / rows, len(answers) / rows
+
+
+def _files(
+    requests: pl.DataFrame, skips: pl.DataFrame, inputs: Iterable[Mapping[str, Any]]
+) -> tuple[InputFile, ...]:
+    kept = _counts(requests, "source_file")
+    merged = _counts(skips.filter(pl.col("fate") == "merged"), "source_file")
+    skipped = _counts(skips.filter(pl.col("fate") == "skipped"), "source_file")
+    known = {str(entry["name"]): entry for entry in inputs}
+    files = []
+    for name in sorted({*known, *kept, *merged, *skipped}):
+        entry = known.get(name, {})
+        parts = (kept.get(name, 0), merged.get(name, 0), skipped.get(name, 0))
+        source, evidence = str(entry.get("source", "")), str(entry.get("evidence", ""))
+        size = int(entry.get("bytes", 0))
+        files.append(InputFile(name, source, evidence, size, sum(parts), *parts))
+    return tuple(files)
+
+
+def _cannot_tell(
+    requests: pl.DataFrame, timed: float, prompts: float, answers: float
+) -> tuple[str, ...]:
+    said = [
+        _missing(timed, "have no time", "their day, their order and what a TTL would do"),
+        _missing(prompts, "have no prompt text", "which of them a cache could have answered"),
+        _missing(answers, "have no answer text", "whether a cached answer would have been right"),
+    ]
+    usage = _share(requests, pl.col("usage_source") != "missing")
+    said.append(_missing(usage, "have no token counts", "what they cost"))
+    exact = _share(requests, pl.col("usage_source") != "estimated")
+    said.append(_missing(exact, "have estimated token counts", "their exact cost"))
+    whole = 1 - _share(requests, pl.col("truncated"))
+    said.append(_missing(whole, "were cut by the exporter", "what stood in the rest"))
+    unknown = {
+        "tenant": "which customer causes what cost, and whether answers would cross customers",
+        "endpoint": "which route of the application causes what cost",
+        "conversation": "which requests belong to one conversation",
+        "latency_ms": "how long answers took, and so what a cache would save in time",
+    }
+    for column, question in unknown.items():
+        if requests[column].null_count() == len(requests):
+            said.append(f"No request names its {_FIELD[column]}: it can't be told {question}.")
+    return tuple(sentence for sentence in said if sentence)
+
+
+_FIELD = {
+    "tenant": "tenant",
+    "endpoint": "endpoint",
+    "conversation": "conversation",
+    "latency_ms": "duration",
+}
+
+
+def _missing(share: float, what: str, question: str) -> str:
+    if share >= 1:
+        return ""
+    if share == 0:
+        return f"All requests {what}: it can't be told {question}."
+    return f"{1 - share:.1%} of the requests {what}: it can't be told {question}."

@@ -1,0 +1,166 @@
+"""Where the money went: by endpoint, tenant, model, day and hour."""
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import polars as pl
+
+from costaudit.contracts.rates import PER_MTOK, Pricing
+from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
+from costaudit.contracts.spend import CostBreakdown, ModelPrice, Spend, SpendRow
+from costaudit.costing.cost import billed_classes, breakdown, plain, rates_by_id
+from costaudit.costing.logged import Basis, CostMode, basis, ratio_note
+
+TOP = 200  # rows kept per breakdown; the rest is one row
+_GROUPS = {
+    "endpoint": pl.col("endpoint"),
+    "tenant": pl.col("tenant"),
+    "model": pl.col("model"),
+    "day": pl.col("ts").dt.strftime("%Y-%m-%d"),
+    "hour": pl.col("ts").dt.strftime("%H"),
+}
+
+
+def spend(
+    requests: pl.DataFrame,
+    pricing: Pricing,
+    cost_mode: CostMode = "auto",
+    invoice_usd: Decimal | None = None,
+) -> Spend:
+    """Add up what the log cost, once per group, leaving out what a gateway's cache served.
+
+    `pricing` is aligned with `requests`. Groups beyond the TOP dearest are one row, `(other)`.
+    """
+    classes = billed_classes(requests)
+    counted = basis(requests, classes, pricing, cost_mode)
+    frame = requests.select(
+        "served_by", "provider", "model", "ts", "latency_ms",
+        **{f"by_{name}": group.fill_null("") for name, group in _GROUPS.items()},
+    ).with_columns(*classes, rate_id=pricing.rate_ids, logged=counted.logged)  # fmt: skip
+    sent = frame.filter(pl.col("served_by").fill_null("provider") != "gateway_cache")
+    rates = rates_by_id(pricing)
+    total = _breakdowns(sent.with_columns(all=pl.lit("")), "all", rates).get("", _NOTHING)
+    unpriced = sent.filter(
+        pl.col("rate_id").is_null() & pl.col("logged").is_null() & (_tokens() > 0)
+    )
+    return Spend(
+        total=total,
+        cost_mode=cost_mode,
+        logged_usd=plain(Decimal(sent["logged"].sum() or 0)),
+        by={name: _rows(sent, name, rates, total.total_usd) for name in _GROUPS},
+        prices=_prices(sent, pricing, counted),
+        unpriced_requests=len(unpriced),
+        unpriced_share=_share(unpriced.select(_tokens().sum()).item(), sent),
+        unpriced_models=tuple(sorted(unpriced["model"].fill_null("").unique().to_list())),
+        gateway_hits=len(frame) - len(sent),
+        invoice_usd=invoice_usd,
+        invoice_gap_share=_gap_share(invoice_usd, total.total_usd),
+    )
+
+
+_NOTHING = breakdown([], {})
+
+
+def _tokens() -> pl.Expr:
+    return pl.sum_horizontal(TOKEN_CLASSES)
+
+
+def _share(tokens: int, sent: pl.DataFrame) -> float:
+    every = sent.select(_tokens().sum()).item()
+    return tokens / every if every else 0.0
+
+
+def _gap_share(invoice_usd: Decimal | None, log_usd: Decimal) -> float | None:
+    return float((invoice_usd - log_usd) / invoice_usd) if invoice_usd else None
+
+
+def _breakdowns(
+    sent: pl.DataFrame, group: str, rates: dict[int, tuple[Decimal, ...]]
+) -> dict[str, CostBreakdown]:
+    """Break each group down; the total takes the logged cost where that counts."""
+    sums = sent.group_by(group, "rate_id", from_log=pl.col("logged").is_not_null()).agg(
+        pl.len().alias("requests"), pl.col(TOKEN_CLASSES).sum(), pl.col("logged").sum()
+    )
+    parts: dict[str, list[tuple[int | None, int, tuple[int, ...]]]] = {}
+    correction: dict[str, Decimal] = {}
+    for name, rate_id, from_log, requests, *rest in sums.sort(
+        group, "rate_id", "from_log"
+    ).iter_rows():
+        *tokens, logged = rest
+        part = (rate_id, requests, tuple(tokens))
+        parts.setdefault(name, []).append(part)
+        if from_log:
+            recomputed = breakdown([part], rates).total_usd
+            correction[name] = correction.get(name, Decimal(0)) + logged - recomputed
+    found = {name: breakdown(part, rates) for name, part in parts.items()}
+    return {
+        name: replace(cost, total_usd=plain(cost.total_usd + correction.get(name, Decimal(0))))
+        for name, cost in found.items()
+    }
+
+
+def _rows(
+    sent: pl.DataFrame, name: str, rates: dict[int, tuple[Decimal, ...]], total_usd: Decimal
+) -> tuple[SpendRow, ...]:
+    group = f"by_{name}"
+    costs = _breakdowns(sent, group, rates)
+    in_time = name in ("day", "hour")
+    order = sorted(costs, key=lambda g: (g,) if in_time else (-costs[g].total_usd, g))
+    if len(order) > TOP and not in_time:
+        rest = sorted(order[TOP - 1 :])
+        merged = pl.when(pl.col(group).is_in(rest)).then(pl.lit("(other)")).otherwise(group)
+        sent = sent.with_columns(merged.alias(group))
+        costs = _breakdowns(sent, group, rates)
+        order = [*order[: TOP - 1], "(other)"]
+    latency = sent.group_by(group).agg(
+        p50=pl.col("latency_ms").quantile(0.5, "linear"),
+        p95=pl.col("latency_ms").quantile(0.95, "linear"),
+    )
+    times = {row[0]: row[1:] for row in latency.iter_rows()}
+    return tuple(_row(g, costs[g], total_usd, *times[g]) for g in order)
+
+
+def _row(
+    group: str, cost: CostBreakdown, total_usd: Decimal, p50: float | None, p95: float | None
+) -> SpendRow:
+    tokens = sum(getattr(cost, name) for name in INPUT_CLASSES)
+    share = float(cost.total_usd / total_usd) if total_usd else 0.0
+    return SpendRow(group, cost, share, tokens / cost.requests, p50, p95)
+
+
+def _prices(sent: pl.DataFrame, pricing: Pricing, counted: Basis) -> tuple[ModelPrice, ...]:
+    used = (
+        sent.filter(pl.col("rate_id").is_not_null())
+        .group_by("rate_id")
+        .agg(first=pl.col("ts").min(), last=pl.col("ts").max(), requests=pl.len())
+    )
+    rows = pricing.rates.join(used, on="rate_id").sort(
+        "requests", "rate_id", descending=[True, False]
+    )
+    return tuple(
+        _price(row, counted.ratios.get(row["rate_id"])) for row in rows.iter_rows(named=True)
+    )
+
+
+def _price(row: dict[str, Any], ratio: float | None) -> ModelPrice:
+    band = f"over {row['over_tokens']:,} input tokens" if row["over_tokens"] else ""
+    note = "; ".join(part for part in (band, row["note"], ratio_note(ratio)) if part)
+    return ModelPrice(
+        provider=row["provider"] or "",
+        model=row["model"] or "",
+        priced_as=row["priced_as"],
+        service_tier=row["service_tier"],
+        since=_day(row["first"]),
+        until=_day(row["last"]),
+        **{name: Decimal(row[name]) for name in PER_MTOK if name != "cache_write_other_per_mtok"},
+        requests=row["requests"],
+        source=row["source"],
+        logged_to_recomputed=ratio,
+        note=note,
+    )
+
+
+def _day(at: datetime | None) -> str:
+    return at.date().isoformat() if at else ""

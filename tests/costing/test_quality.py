@@ -1,0 +1,77 @@
+"""What was read, file by file, and what can't be told."""
+
+from datetime import timedelta
+
+import polars as pl
+import pytest
+
+from costaudit.contracts.requests import BLOCKS, SKIPS
+from costaudit.costing.quality import data_quality
+from tests.costing.logs import NOON, log
+
+SKIPPED = {
+    "source_file": "log.jsonl", "source_offset": 9, "fate": "skipped", "reason": "bad-json",
+    "detail": "", "merged_into": None,
+}  # fmt: skip
+MERGED = {**SKIPPED, "fate": "merged", "reason": "duplicate-id", "merged_into": "r0"}
+LOST = {**SKIPPED, "source_file": "broken.bin", "source_offset": -1, "reason": "not-a-log"}
+NO_SKIPS = pl.DataFrame(schema=SKIPS)
+INPUTS = [{"name": "log.jsonl", "source": "openai", "evidence": "choices", "bytes": 120}]
+
+
+def segment(block_id: str) -> dict[str, object]:
+    return {"role": "user", "kind": "text", "block_id": block_id, "tokens": 1}
+
+
+def blocks(**texts: str | None) -> pl.DataFrame:
+    rows = [
+        {"block_id": k, "kind": "text", "text": text, "chars": 1, "tokens": 1}
+        for k, text in texts.items()
+    ]
+    return pl.DataFrame(rows, schema=BLOCKS)
+
+
+def test_every_row_is_kept_merged_or_skipped() -> None:
+    skips = pl.DataFrame([SKIPPED, MERGED, LOST], schema=SKIPS)
+    found = data_quality(log({}, {}), skips, INPUTS, blocks(), "o200k_base")
+    assert (found.rows, found.kept, found.merged, found.skipped) == (5, 2, 1, 2)
+    assert found.skip_reasons == {"bad-json": 1, "not-a-log": 1}
+    broken, good = found.files
+    assert (broken.name, broken.rows, broken.skipped) == ("broken.bin", 1, 1)
+    assert (good.source, good.bytes, good.rows, good.kept, good.merged) == ("openai", 120, 4, 2, 1)
+
+
+def test_shares_count_rows_with_text() -> None:
+    requests = log(
+        {"segments": [segment("a"), segment("redacted")], "answer_id": "b"},
+        {"segments": [segment("redacted")], "answer_id": "redacted"},
+        {"segments": [], "answer_id": None, "ts": None, "usage_source": "missing"},
+        {"segments": [segment("a")], "ts": None, "tenant": "t"},
+    )
+    found = data_quality(requests, NO_SKIPS, [], blocks(a="x", b="y", redacted=None), "")
+    assert (found.prompt_share, found.answer_share, found.timed_share) == (0.5, 0.25, 0.5)
+    said = " ".join(found.cannot_tell)
+    assert "50.0% of the requests have no prompt text" in said
+    assert "25.0% of the requests have no token counts" in said
+    assert "names its endpoint" in said and "names its tenant" not in said
+
+
+@pytest.mark.parametrize(
+    ("gap", "days"),
+    [(timedelta(days=29, hours=12), 29.5), (timedelta(minutes=5), 1 / 24), (timedelta(0), 1 / 24)],
+)
+def test_covered_time_is_at_least_an_hour(gap: timedelta, days: float) -> None:
+    found = data_quality(log({}, {"ts": NOON + gap}), NO_SKIPS, [], blocks(), "")
+    assert found.covered_days == pytest.approx(days)
+    assert found.first_ts == "2026-11-20T12:00:00+00:00"
+
+
+def test_a_log_without_times_stands_for_a_month() -> None:
+    found = data_quality(log({"ts": None}), NO_SKIPS, [], blocks(), "")
+    assert (found.covered_days, found.first_ts, found.last_ts) == (30.0, "", "")
+    assert any(sentence.startswith("All requests have no time") for sentence in found.cannot_tell)
+
+
+def test_an_empty_log_is_described_too() -> None:
+    found = data_quality(log(), NO_SKIPS, INPUTS, blocks(), "")
+    assert (found.rows, found.kept, found.prompt_share) == (0, 0, 0)
