@@ -1,0 +1,65 @@
+"""Addresses of caches and models: their options, and how to print them without credentials."""
+
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from costaudit.errors import UsageError
+
+SECRET_PARTS = ("key", "token", "password", "secret", "auth")
+
+
+@dataclass(frozen=True)
+class Address:
+    """A URL, its own query options taken out."""
+
+    url: str  # with credentials: never print it
+    options: dict[str, str]  # the query's, by name
+    printable: str  # without credentials
+
+    def option(self, name: str, allowed: tuple[str, ...], default: str) -> str:
+        """Read an option that has few values; raises UsageError for any other."""
+        value = self.options.get(name, default)
+        if value not in allowed:
+            raise UsageError(
+                f"{self.printable} has {name}={value}.", hint=f"Choose from {', '.join(allowed)}."
+            )
+        return value
+
+    def number(self, name: str, default: float) -> float:
+        """Read an option that is a number above 0; raises UsageError for anything else."""
+        text = self.options.get(name)
+        try:
+            value = default if text is None else float(text)
+        except ValueError:
+            value = -1.0
+        if not value > 0:
+            raise UsageError(f"{self.printable} has {name}={text}.", hint="Give a number above 0.")
+        return value
+
+
+def parse_address(text: str, known: tuple[str, ...]) -> Address:
+    """Split a URL; raises UsageError for an option that is not among `known`."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise UsageError(
+            "The address can't be understood.", hint="Give one such as redis://host:6379."
+        ) from None
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    host = parts.hostname or ""
+    shown_host = f"[{host}]" if ":" in host else host
+    netloc = shown_host + (f":{port}" if port else "")
+    shown = {name: "***" if _is_secret(name) else value for name, value in sorted(options.items())}
+    printable = urlunsplit((parts.scheme, netloc, parts.path, urlencode(shown, safe="*"), ""))
+    for name in options:
+        if name not in known:
+            raise UsageError(
+                f"{printable} has an unknown option {name!r}.",
+                hint=f"Known are {', '.join(known)}." if known else "It takes none.",
+            )
+    return Address(urlunsplit(parts._replace(query="", fragment="")), options, printable)
+
+
+def _is_secret(name: str) -> bool:
+    return any(part in name.lower() for part in SECRET_PARTS)

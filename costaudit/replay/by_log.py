@@ -1,0 +1,117 @@
+"""Replay as fast as it goes: only the log's clock decides what a request can see."""
+
+import heapq
+import math
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from costaudit.replay.cache import Answer
+from costaudit.replay.steps import Missed, Steps
+from costaudit.replay.stream import ReplayStream
+
+
+class Owners:
+    """Whose answer each text will hold: of misses in flight together, the first to be ready."""
+
+    def __init__(self, stream: ReplayStream, ttl_s: float | None) -> None:
+        self._stream = stream
+        self._ttl_s = math.inf if ttl_s is None else ttl_s
+        self._owner: dict[tuple[int, int], int] = {}
+
+    def claim(self, index: int) -> None:
+        """Let a miss's answer have its text, unless one on its way will be there before it."""
+        stream, node = self._stream, self._node(index)
+        other = self._owner.get(node)
+        if other is not None:
+            now_s = stream.ts_s[index]
+            coming = stream.ready_s[other] > now_s and now_s < stream.ts_s[other] + self._ttl_s
+            if coming and stream.ready_s[index] >= stream.ready_s[other]:
+                return
+        self._owner[node] = index
+
+    def holds(self, index: int) -> bool:
+        """Tell whether the text is this miss's."""
+        return self._owner.get(self._node(index)) == index
+
+    def _node(self, index: int) -> tuple[int, int]:
+        return int(self._stream.partitions[index]), int(self._stream.rows[index])
+
+
+class _Arrivals:
+    """Answers on their way, each kept once the log's clock reaches the moment it was ready."""
+
+    def __init__(self, steps: Steps, pool: ThreadPoolExecutor | None) -> None:
+        self._steps = steps
+        self._pool = pool
+        self._owners = Owners(steps.stream, steps.options.ttl_s)
+        self._heap: list[tuple[float, int, Answer | Future[Answer | None] | None]] = []
+
+    def expect(self, missed: Missed) -> None:
+        if self._pool is None:
+            answer: Answer | Future[Answer | None] | None = self._steps.ask(missed)
+        else:
+            answer = self._pool.submit(self._steps.guarded, self._steps.ask, missed)
+        self.put(missed.index, answer)
+
+    def put(self, index: int, answer: Answer | Future[Answer | None] | None) -> None:
+        self._owners.claim(index)
+        heapq.heappush(self._heap, (float(self._steps.stream.ready_s[index]), index, answer))
+
+    def keep_until(self, now_s: float) -> None:
+        while self._heap and self._heap[0][0] <= now_s:
+            ready_s, index, coming = heapq.heappop(self._heap)
+            answer = coming.result() if isinstance(coming, Future) else coming
+            if answer is not None and self._owners.holds(index):
+                since_s = float(self._steps.stream.ts_s[index])
+                self._steps.store(index, answer.text, since_s, ready_s)
+
+    @property
+    def next_s(self) -> float:
+        return self._heap[0][0] if self._heap else math.inf
+
+
+def replay_by_log(steps: Steps, todo: list[int], arriving: list[tuple[int, Answer]]) -> None:
+    """Replay requests in order; those that can't see each other's answers share a round trip.
+
+    `arriving` are answers of an interrupted run that the log's clock has not reached.
+    """
+    pool = ThreadPoolExecutor(steps.options.concurrency) if steps.is_live else None
+    arrivals = _Arrivals(steps, pool)
+    for index, answer in arriving:
+        arrivals.put(index, answer)
+    try:
+        started, sent = time.monotonic(), 0
+        while sent < len(todo):
+            arrivals.keep_until(float(steps.stream.ts_s[todo[sent]]))
+            batch = _batch(steps, todo, sent, arrivals.next_s)
+            _hold_back(steps, started, sent)
+            for missed in steps.look_up(batch):
+                arrivals.expect(missed)
+            sent += len(batch)
+        arrivals.keep_until(math.inf)
+    except BaseException as error:
+        steps.fail(error)
+        raise
+    finally:
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
+
+
+def _batch(steps: Steps, todo: list[int], first: int, next_s: float) -> list[int]:
+    """Take the requests from `first` on that no answer can reach before the last of them."""
+    options, stream = steps.options, steps.stream
+    alone = options.ttl_s is not None or options.max_rate is not None
+    size = 1 if alone else options.pipeline
+    batch: list[int] = []
+    for index in todo[first : first + size]:
+        if batch and stream.ts_s[index] >= next_s:
+            break
+        batch.append(index)
+        next_s = min(next_s, float(stream.ready_s[index]))
+    return batch
+
+
+def _hold_back(steps: Steps, started: float, sent: int) -> None:
+    """Wait until the next request is due at the highest rate."""
+    if steps.options.max_rate is not None:
+        time.sleep(max(0.0, started + sent / steps.options.max_rate - time.monotonic()))

@@ -1,0 +1,97 @@
+"""What a live cache is: a Protocol of four methods, and the nouns that it takes and gives."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True)
+class CacheSettings:
+    """What a cache must know before the first lookup."""
+
+    texts: Sequence[str]
+    vectors: npt.NDArray[np.float32]  # (len(texts), d), unit length
+    min_similarity: float  # cosine; a lookup hits iff similarity >= this
+    prefix: str  # of every key that the cache may write
+    ttl_s: float | None = None  # on the log's clock
+    ttl_kind: Literal["fixed", "sliding"] = "fixed"
+    speed: float | None = None  # log seconds per second; None: only the log's clock counts
+    shadow: bool = False  # look up in what is there already, write nothing
+    resumed: bool = False  # remove what an interrupted run left under this prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One lookup."""
+
+    index: int  # of the request in the stream
+    row: int  # of the text and its vector
+    partition: int
+    now_s: float  # the log's clock
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One answer to keep."""
+
+    index: int  # of the request in the stream: of equally similar entries the newest wins
+    request_id: str
+    row: int
+    partition: int
+    answer: str
+    since_s: float  # the log's clock when its TTL began, or was last renewed
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A hit."""
+
+    request_id: str  # whose answer was served; "" where the cache does not tell
+    similarity: float  # cosine; 1.0 for identical text
+    exact: bool  # identical text
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model said, and what it took."""
+
+    text: str
+    tokens: tuple[int, ...]  # in the order of TOKEN_CLASSES, as billed
+    latency_ms: float
+    ttft_ms: float | None = None  # None where the answer was not streamed
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What became of one query; at most one of the three is set, none for a plain miss."""
+
+    match: Match | None = None
+    answer: Answer | None = None  # a miss that the cache has already answered: a caching proxy
+    error: str = ""  # a short class, such as timeout
+
+
+MISS = Lookup()
+
+
+class LiveCache(Protocol):
+    """A cache that can be replayed against; raises BackendError where it can't go on."""
+
+    name: str  # a printable address without credentials
+    exact_index: bool  # it finds the nearest entry, not an approximation of it
+    own_vectors: bool  # it embeds for itself, so similarities differ from the simulation's
+
+    def open(self, settings: CacheSettings) -> None:
+        """Connect, and confirm that the server can do it and that no key has the prefix yet."""
+
+    def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
+        """Answer queries that all see the same entries, in order; sliding TTLs are renewed."""
+
+    def store(self, entry: Entry, now_s: float) -> None:
+        """Keep an answer from now on (the log's clock); the same text and partition replaces it."""
+
+    def close(self, *, keep: bool) -> None:
+        """Disconnect; remove every key that was written unless they are to be kept."""

@@ -1,0 +1,155 @@
+"""redis://: RedisVL's SemanticCache on RediSearch."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from costaudit.errors import UsageError
+from costaudit.replay.address import Address
+from costaudit.replay.cache import MISS, CacheSettings, Entry, Lookup, Match, Query
+from costaudit.replay.caches.redis_server import (
+    TimedOutError,
+    claim,
+    connect,
+    real_ttl_ms,
+    remove,
+    speaking_to,
+)
+from costaudit.replay.expiry import Expiry
+
+if TYPE_CHECKING:
+    from redisvl.extensions.cache.llm import SemanticCache
+    from redisvl.query import VectorRangeQuery
+
+NEEDS = (
+    "It is RediSearch: run `docker run -p 6379:6379 redis:8`, or start the server with "
+    "`redis-server --loadmodule redisearch.so`."
+)
+FIELDS = ["prompt", "response", "metadata"]
+TIMED_OUT = Lookup(error="timeout")
+
+
+class RedisVLCache:
+    """RedisVL's cache: its index, its keys and its queries, with vectors made beforehand."""
+
+    exact_index = True  # RedisVL builds a FLAT index
+    own_vectors = False
+
+    def __init__(self, address: Address) -> None:
+        self.name = address.printable
+        self._address = address
+
+    def open(self, settings: CacheSettings) -> None:
+        """Connect and create an index under the prefix, or read the one that the URL names."""
+        if settings.min_similarity > 1:
+            raise UsageError(
+                "RedisVL compares vectors only: it can't be held to identical text.",
+                hint="Give a similarity of at most 1, or replay through ?flavour=vectorset.",
+            )
+        shadowed = self._address.options.get("name")
+        if settings.shadow != (shadowed is not None):
+            raise UsageError(
+                "A shadow replay looks up in an index that exists, and only that kind names one.",
+                hint="Give both --shadow and redis://HOST?name=INDEX, or neither.",
+            )
+        self._settings = settings
+        self._expiry: Expiry[str] = Expiry(None if settings.speed else settings.ttl_s)
+        with speaking_to(self._address, NEEDS):
+            self._client = connect(self._address)
+            if shadowed is None:
+                self._claim(settings)
+            else:
+                self._client.ft(shadowed).info()
+            name = shadowed or f"{settings.prefix}:redisvl"
+            self._cache = _semantic_cache(self._client, name, settings)
+
+    def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
+        """Send the range queries that SemanticCache.check would, in one round trip."""
+        try:
+            with speaking_to(self._address, NEEDS):
+                remove(self._client, self._expiry.expired(queries[0].now_s))
+                found = self._cache.index.batch_query(
+                    [self._range_query(query) for query in queries], batch_size=len(queries)
+                )
+                lookups = [self._read(q, rows) for q, rows in zip(queries, found, strict=True)]
+                if self._settings.ttl_kind == "sliding":
+                    self._renew(queries, found)
+        except TimedOutError:
+            return [TIMED_OUT] * len(queries)
+        return lookups
+
+    def store(self, entry: Entry, now_s: float) -> None:
+        """Store as SemanticCache does; expiry is in milliseconds, since replays shrink it."""
+        with speaking_to(self._address, NEEDS):
+            key = self._cache.store(
+                self._settings.texts[entry.row],
+                entry.answer,
+                vector=self._settings.vectors[entry.row].tolist(),
+                metadata={"request_id": entry.request_id},
+                filters=None if self._settings.shadow else {"scope": str(entry.partition)},
+            )
+            self._live_until(key, entry.since_s, now_s)
+
+    def close(self, *, keep: bool) -> None:
+        """Drop the index with its documents, unless they are to be kept."""
+        with speaking_to(self._address, NEEDS):
+            if not keep and not self._settings.shadow:
+                self._cache.delete()
+            self._client.close()
+
+    def _claim(self, settings: CacheSettings) -> None:
+        name = f"{settings.prefix}:redisvl"
+        if name.encode() in self._client.execute_command("FT._LIST"):
+            self._client.ft(name).dropindex(delete_documents=True)
+        claim(self._client, settings.prefix, resumed=settings.resumed, where=self.name)
+
+    def _range_query(self, query: Query) -> "VectorRangeQuery":
+        from redisvl.query import VectorRangeQuery
+        from redisvl.query.filter import Tag
+
+        scope = None if self._settings.shadow else Tag("scope") == str(query.partition)
+        return VectorRangeQuery(
+            vector=self._settings.vectors[query.row].tobytes(),
+            vector_field_name="prompt_vector",
+            return_fields=FIELDS,
+            filter_expression=scope,
+            distance_threshold=1 - self._settings.min_similarity,
+            num_results=1,
+        )
+
+    def _read(self, query: Query, rows: list[dict[str, Any]]) -> Lookup:
+        if not rows:
+            return MISS
+        row = rows[0]
+        metadata = msgspec.json.decode(row.get("metadata") or "{}")
+        exact = row["prompt"] == self._settings.texts[query.row]
+        similarity = 1.0 if exact else 1 - float(row["vector_distance"])
+        request_id = str(metadata.get("request_id", ""))
+        return Lookup(match=Match(request_id, similarity, exact, row["response"]))
+
+    def _renew(self, queries: Sequence[Query], found: list[list[dict[str, Any]]]) -> None:
+        if not self._settings.shadow:
+            for query, rows in zip(queries, found, strict=True):
+                if rows:
+                    self._live_until(rows[0]["id"], query.now_s, query.now_s)
+
+    def _live_until(self, key: str, since_s: float, now_s: float) -> None:
+        ttl_s, speed = self._settings.ttl_s, self._settings.speed
+        if ttl_s is not None and speed is not None:
+            self._client.pexpire(key, real_ttl_ms(since_s + ttl_s, now_s, speed))
+        self._expiry.renew(key, since_s)
+
+
+def _semantic_cache(client: Any, name: str, settings: CacheSettings) -> "SemanticCache":
+    from redisvl.extensions.cache.llm import SemanticCache
+    from redisvl.utils.vectorize import CustomVectorizer
+
+    dimensions = settings.vectors.shape[1]
+    return SemanticCache(
+        name,
+        vectorizer=CustomVectorizer(embed=lambda text: [0.0] * dimensions),
+        filterable_fields=[] if settings.shadow else [{"name": "scope", "type": "tag"}],
+        redis_client=client,
+        create_index=not settings.shadow,
+    )

@@ -1,0 +1,182 @@
+"""redis://…?flavour=vectorset: a semantic cache on the vector sets of Redis 8."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import xxhash
+
+from costaudit.errors import UsageError
+from costaudit.replay.address import Address
+from costaudit.replay.cache import MISS, CacheSettings, Entry, Lookup, Match, Query
+from costaudit.replay.caches.redis_server import (
+    TimedOutError,
+    claim,
+    connect,
+    real_ttl_ms,
+    remove,
+    speaking_to,
+)
+from costaudit.replay.expiry import Expiry
+
+NEEDS = "It is VADD: run Redis 8 or later, `docker run -p 6379:6379 redis:8`."
+QUANTIZATIONS = ("q8", "noquant", "bin")
+CANDIDATES = 4  # asked for where some may have expired
+TIMED_OUT = Lookup(error="timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class _Near:
+    element: str
+    similarity: float
+
+
+class VectorSetCache:
+    """One vector set a partition; answers stand in hashes of their own, which can expire."""
+
+    own_vectors = False
+
+    def __init__(self, address: Address) -> None:
+        self.name = address.printable
+        self._address = address
+        self._quantization = address.option("quantization", QUANTIZATIONS, "q8").upper()
+        self.exact_index = address.option("exact", ("0", "1"), "0") == "1"
+        self._search: tuple[object, ...] = ("TRUTH",) if self.exact_index else ()
+        if "ef" in address.options:
+            self._search = (*self._search, "EF", int(address.number("ef", 200)))
+
+    def open(self, settings: CacheSettings) -> None:
+        """Connect, and try the commands on a key of our own."""
+        if settings.shadow:
+            raise UsageError(
+                "Vector sets have no common layout, so there is none to look up in.",
+                hint="Shadow a RedisVL index: redis://HOST?name=INDEX.",
+            )
+        self._settings = settings
+        self._expiry: Expiry[tuple[int, str]] = Expiry(None if settings.speed else settings.ttl_s)
+        self._counts_down = settings.ttl_s is not None and settings.speed is not None
+        self._written: set[str] = set()
+        with speaking_to(self._address, NEEDS):
+            self._client = connect(self._address)
+            claim(self._client, settings.prefix, resumed=settings.resumed, where=self.name)
+            self._client.execute_command("VCARD", self._set(0))
+
+    def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
+        """Look for identical text and for near vectors at once, then fetch the near answers."""
+        try:
+            with speaking_to(self._address, NEEDS):
+                self._forget(self._expiry.expired(queries[0].now_s))
+                elements = [_element(self._settings.texts[query.row]) for query in queries]
+                found = self._identical_or_near(queries, elements)
+                near = [(q, n) for q, hit in zip(queries, found, strict=True) for n in hit[1]]
+                answers = self._answers(near)
+                lookups = []
+                for query, element, (same, candidates) in zip(
+                    queries, elements, found, strict=True
+                ):
+                    lookups.append(self._serve(query, element, same, candidates, answers))
+        except TimedOutError:
+            return [TIMED_OUT] * len(queries)
+        return lookups
+
+    def store(self, entry: Entry, now_s: float) -> None:
+        """Add the vector and the answer in one round trip."""
+        element = _element(self._settings.texts[entry.row])
+        key = self._key(entry.partition, element)
+        vector = self._settings.vectors[entry.row].tobytes()
+        self._written.update((key, self._set(entry.partition)))
+        with speaking_to(self._address, NEEDS), self._client.pipeline(transaction=True) as pipe:
+            pipe.execute_command(
+                "VADD", self._set(entry.partition), "FP32", vector, element, self._quantization
+            )
+            pipe.hset(key, mapping={"answer": entry.answer, "request_id": entry.request_id})
+            self._live_until(pipe, entry.partition, element, entry.since_s, now_s)
+            pipe.execute()
+
+    def close(self, *, keep: bool) -> None:
+        """Remove every key that was written, unless they are to be kept."""
+        with speaking_to(self._address, NEEDS):
+            if not keep:
+                remove(self._client, sorted(self._written))
+            self._client.close()
+
+    def _identical_or_near(
+        self, queries: Sequence[Query], elements: Sequence[str]
+    ) -> list[tuple[list[Any], list[_Near]]]:
+        count = CANDIDATES if self._counts_down else 1
+        with self._client.pipeline(transaction=False) as pipe:
+            for query, element in zip(queries, elements, strict=True):
+                vector = self._settings.vectors[query.row].tobytes()
+                pipe.hmget(self._key(query.partition, element), "answer", "request_id")
+                pipe.execute_command(
+                    "VSIM", self._set(query.partition), "FP32", vector,
+                    "WITHSCORES", "COUNT", count, *self._search,
+                )  # fmt: skip
+            replies = pipe.execute()
+        pairs = zip(replies[::2], replies[1::2], strict=True)
+        return [(same, [] if same[0] is not None else self._near(reply)) for same, reply in pairs]
+
+    def _near(self, reply: Any) -> list[_Near]:
+        """Read elements with (1 + cosine) / 2, which is how vector sets say similarity."""
+        pairs = (
+            reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+        )
+        near = [_Near(element.decode(), 2 * float(half) - 1) for element, half in pairs]
+        return [found for found in near if found.similarity >= self._settings.min_similarity]
+
+    def _answers(self, near: Sequence[tuple[Query, _Near]]) -> dict[str, list[Any]]:
+        keys = [self._key(query.partition, found.element) for query, found in near]
+        if not keys:
+            return {}
+        with self._client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hmget(key, "answer", "request_id")
+            return dict(zip(keys, pipe.execute(), strict=True))
+
+    def _serve(
+        self,
+        query: Query,
+        element: str,
+        same: list[Any],
+        candidates: Sequence[_Near],
+        answers: dict[str, list[Any]],
+    ) -> Lookup:
+        if same[0] is not None:
+            self._renew(query, element)
+            return Lookup(match=Match(same[1].decode(), 1.0, True, same[0].decode()))
+        for found in candidates:
+            answer, request_id = answers[self._key(query.partition, found.element)]
+            if answer is not None:
+                self._renew(query, found.element)
+                match = Match(request_id.decode(), found.similarity, False, answer.decode())
+                return Lookup(match=match)
+            self._forget([(query.partition, found.element)])  # its answer has expired
+        return MISS if len(candidates) < CANDIDATES else self.lookup([query])[0]
+
+    def _renew(self, query: Query, element: str) -> None:
+        if self._settings.ttl_kind == "sliding":
+            self._live_until(self._client, query.partition, element, query.now_s, query.now_s)
+
+    def _live_until(
+        self, client: Any, partition: int, element: str, since_s: float, now_s: float
+    ) -> None:
+        ttl_s, speed = self._settings.ttl_s, self._settings.speed
+        if ttl_s is not None and speed is not None:
+            left_ms = real_ttl_ms(since_s + ttl_s, now_s, speed)
+            client.pexpire(self._key(partition, element), left_ms)
+        self._expiry.renew((partition, element), since_s)
+
+    def _forget(self, gone: Any) -> None:
+        for partition, element in gone:
+            self._client.execute_command("VREM", self._set(partition), element)
+            self._client.unlink(self._key(partition, element))
+
+    def _set(self, partition: int) -> str:
+        return f"{self._settings.prefix}:vectors:{partition}"
+
+    def _key(self, partition: int, element: str) -> str:
+        return f"{self._settings.prefix}:answer:{partition}:{element}"
+
+
+def _element(text: str) -> str:
+    return xxhash.xxh3_128_hexdigest(text.encode())

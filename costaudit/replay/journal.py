@@ -1,0 +1,107 @@
+"""The append-only journal of a replay: what was acknowledged survives a kill."""
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from costaudit.errors import InputError, UsageError
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """One request that is done."""
+
+    index: int  # in the stream
+    result: str  # hit | miss | bypass | error
+    reason: str = ""
+    matched_id: str | None = None
+    similarity: float | None = None
+    tokens: tuple[int, ...] = (0, 0, 0, 0, 0, 0)  # billed by this replay, or as logged
+    lookup_ms: float | None = None  # None: it was not looked up
+    latency_ms: float | None = None  # lookup and model; None where unknown
+    lateness_ms: float = 0.0  # sent this much after its time
+    spent_usd: str = "0"  # a decimal: what a live model charged
+    answer: str | None = None  # of a live model, to fill the cache again; None: the log has it
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a journal belongs to: another run may not go on with it."""
+
+    stream: str  # digest
+    settings: str  # what decides hits, in one line
+    prefix: str  # of the keys in the cache
+    version: int = VERSION
+
+
+class Journal:
+    """Append what is done, one JSON line each, handed to the system at once."""
+
+    def __init__(self, path: Path | None, header: Header) -> None:
+        self.header = header
+        self.done: dict[int, Acknowledged] = {}
+        self._path = path
+        self._file: int | None = None
+        self._encoder = msgspec.json.Encoder()
+
+    def __enter__(self) -> "Journal":
+        if self._path is None:
+            return self
+        whole = self._read(self._path) if self._path.exists() else 0
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.ftruncate(self._file, whole)  # a line that a kill cut short is dropped
+        if not whole:
+            self._append(self._encoder.encode(asdict(self.header)))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def acknowledge(self, done: Acknowledged) -> None:
+        """Write that a request is done."""
+        self.done[done.index] = done
+        if self._file is not None:
+            self._append(self._encoder.encode(done))
+
+    def _append(self, line: bytes) -> None:
+        if self._file is not None:
+            os.write(self._file, line + b"\n")
+
+    def _read(self, path: Path) -> int:
+        lines = path.read_bytes().split(b"\n")
+        torn = lines.pop()
+        if not lines:
+            return 0
+        try:
+            header = msgspec.json.decode(lines[0], type=Header)
+            records = [msgspec.json.decode(line, type=Acknowledged) for line in lines[1:]]
+        except msgspec.DecodeError as error:
+            raise InputError(
+                f"{path} is not the journal of a replay: {error}.",
+                hint="Name another file, or remove it to start anew.",
+            ) from None
+        self._check(path, header)
+        self.header = header
+        self.done = {record.index: record for record in records}
+        return path.stat().st_size - len(torn)
+
+    def _check(self, path: Path, header: Header) -> None:
+        mine = (self.header.version, self.header.stream, self.header.settings)
+        if (header.version, header.stream, header.settings) != mine:
+            raise UsageError(
+                f"{path} is the journal of another replay: {header.settings}.",
+                hint="Give the same log and options as before, or remove the file to start anew.",
+            )

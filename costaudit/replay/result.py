@@ -1,0 +1,88 @@
+"""What a replay measured, from its acknowledged requests."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from costaudit.contracts.outcomes import OUTCOMES, check_outcomes
+from costaudit.contracts.requests import TOKEN_CLASSES
+from costaudit.replay.journal import Acknowledged
+from costaudit.replay.latency import Latency, latency
+from costaudit.replay.stream import ReplayStream
+
+
+@dataclass(frozen=True)
+class ReplayResult:
+    """One whole replay. Latencies count from when a request was due, so stalls are in them."""
+
+    outcomes: pl.DataFrame  # OUTCOMES, one row per request
+    lookup: Latency  # of every lookup; at full speed, of the round trip that it shared
+    hit: Latency
+    miss: Latency  # with the model's part: as logged, or as a live model took
+    lateness: Latency  # behind the log's clock when sent; only where the replay was paced
+    errors: dict[str, int]  # reason → requests
+    spent_usd: Decimal  # charged by live models
+    resumed: int  # requests that an earlier, interrupted run had done
+    cache: str  # printable address
+    prefix: str  # of the keys that are in the cache where they were kept
+
+
+def result_of(
+    stream: ReplayStream,
+    done: Mapping[int, Acknowledged],
+    *,
+    policy_id: str,
+    paced: bool,
+    resumed: int,
+    cache: str,
+    prefix: str,
+) -> ReplayResult:
+    """Put the acknowledged requests in the log's order and add them up."""
+    rows = [done[index] for index in range(len(stream))]
+    outcomes = _outcomes(stream, rows, policy_id)
+    check_outcomes(outcomes, len(stream))
+    results = np.array([row.result for row in rows], dtype=object)
+    late = _column(rows, "lateness_ms")
+    lookups = _column(rows, "lookup_ms") + late
+    whole = _column(rows, "latency_ms") + late
+    reasons = Counter(row.reason for row in rows if row.result == "error")
+    return ReplayResult(
+        outcomes=outcomes,
+        lookup=latency(lookups),
+        hit=latency(whole[results == "hit"]),
+        miss=latency(whole[results == "miss"]),
+        lateness=latency(late[~np.isnan(lookups)] if paced else late[:0]),
+        errors=dict(sorted(reasons.items())),
+        spent_usd=sum((Decimal(row.spent_usd) for row in rows), Decimal(0)),
+        resumed=resumed,
+        cache=cache,
+        prefix=prefix,
+    )
+
+
+def _outcomes(stream: ReplayStream, rows: list[Acknowledged], policy_id: str) -> pl.DataFrame:
+    tokens = np.array([row.tokens for row in rows], dtype=np.int64).reshape(len(rows), -1)
+    if not rows:
+        return OUTCOMES.to_frame()
+    columns = {
+        "policy_id": [policy_id] * len(rows),
+        "request_id": list(stream.request_ids),
+        "result": [row.result for row in rows],
+        "reason": [row.reason or None for row in rows],
+        "matched_id": [row.matched_id for row in rows],
+        "similarity": [row.similarity for row in rows],
+        "right": [None] * len(rows),
+        **{name: tokens[:, i] for i, name in enumerate(TOKEN_CLASSES)},
+        "latency_ms": [row.latency_ms for row in rows],
+    }
+    return pl.DataFrame(columns, schema=OUTCOMES)
+
+
+def _column(rows: list[Acknowledged], name: str) -> npt.NDArray[np.float64]:
+    values = [getattr(row, name) for row in rows]
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

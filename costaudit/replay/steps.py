@@ -1,0 +1,214 @@
+"""What is done with one request: look up, serve or ask, keep, acknowledge."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+from costaudit.errors import BackendError
+from costaudit.progress import Progress
+from costaudit.replay.budget import Budget
+from costaudit.replay.cache import Answer, Entry, LiveCache, Lookup, Query
+from costaudit.replay.journal import Acknowledged, Journal
+from costaudit.replay.options import ReplayOptions
+from costaudit.replay.stream import BYPASS, ReplayStream
+from costaudit.replay.upstream import Upstream, UpstreamError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Listener = Callable[[Acknowledged], None]  # hears of each request that is done
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """A request that a model must answer."""
+
+    index: int
+    lookup_ms: float
+    lateness_ms: float
+
+
+class Steps:
+    """The steps of a replay, for one thread or many; every request ends in the journal."""
+
+    def __init__(
+        self,
+        stream: ReplayStream,
+        cache: LiveCache,
+        upstream: Upstream,
+        journal: Journal,
+        options: ReplayOptions,
+        budget: Budget,
+        progress: Progress,
+        listener: Listener | None,
+    ) -> None:
+        self.stream = stream
+        self.options = options
+        self.is_live = upstream.is_live
+        self._cache = cache
+        self._upstream = upstream
+        self._journal = journal
+        self._budget = budget
+        self._progress = progress
+        self._listener = listener
+        self._lock = threading.Lock()
+        self._failures = 0  # in a row
+        self._failure: BaseException | None = None  # the first that stops the run
+
+    def todo(self) -> list[int]:
+        """List the requests that are left, in order, after acknowledging those that bypass."""
+        for index, row in enumerate(self.stream.rows.tolist()):
+            if row == BYPASS and index not in self._journal.done:
+                self._acknowledge(self._bypassed(index))
+        return [i for i in range(len(self.stream)) if i not in self._journal.done]
+
+    def look_up(
+        self, indices: Sequence[int], now_s: float | None = None, lateness_ms: float = 0.0
+    ) -> list[Missed]:
+        """Look requests up that see the same entries; give those that a model must answer.
+
+        `now_s` is the log's clock; None: each request's own time.
+        """
+        self.check()
+        stream = self.stream
+        started = time.perf_counter()
+        queries = [
+            Query(
+                i,
+                int(stream.rows[i]),
+                int(stream.partitions[i]),
+                float(stream.ts_s[i]) if now_s is None else now_s,
+            )
+            for i in indices
+        ]
+        lookups = self._cache.lookup(queries)
+        took_ms = (time.perf_counter() - started) * 1000
+        missed = []
+        for index, lookup in zip(indices, lookups, strict=True):
+            done = self._decided(Missed(index, took_ms, lateness_ms), lookup)
+            if done is None:
+                missed.append(Missed(index, took_ms, lateness_ms))
+            else:
+                self._acknowledge(done)
+        return missed
+
+    def ask(self, missed: Missed) -> Answer | None:
+        """Let the upstream answer a miss; None where it failed for good."""
+        try:
+            self.check()
+            with self._budget.reserve(self.stream, missed.index) as charge:
+                answer = self._upstream.answer(self.stream, missed.index)
+                spent_usd = charge(answer)
+        except UpstreamError as error:
+            self._acknowledge(self._failed(missed, f"upstream: {error.reason}"))
+            return None
+        self._acknowledge(self._missed(missed, answer, spent_usd))
+        return answer
+
+    def store(self, index: int, answer: str, since_s: float, now_s: float) -> None:
+        """Keep an answer in the cache from now on, its TTL counted from `since_s`."""
+        self.check()
+        self._cache.store(self.entry(index, answer, since_s), now_s)
+
+    def entry(self, index: int, answer: str, since_s: float) -> Entry:
+        """Make the cache entry that a request's answer becomes."""
+        stream = self.stream
+        row, partition = int(stream.rows[index]), int(stream.partitions[index])
+        return Entry(index, stream.request_ids[index], row, partition, answer, since_s)
+
+    def guarded(self, step: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Take a step in another thread; what it raises stops the run."""
+        try:
+            return step(*args, **kwargs)
+        except BaseException as error:
+            self.fail(error)
+            raise
+
+    def fail(self, error: BaseException) -> None:
+        """Stop the run at the next step, in whatever thread that is."""
+        with self._lock:
+            self._failure = self._failure or error
+
+    def check(self) -> None:
+        """Raise what stopped the run, if anything did."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _decided(self, missed: Missed, lookup: Lookup) -> Acknowledged | None:
+        index, took_ms, lateness_ms = missed.index, missed.lookup_ms, missed.lateness_ms
+        if lookup.error:
+            return self._failed(missed, lookup.error)
+        if lookup.match is not None:
+            match = lookup.match
+            return Acknowledged(
+                index,
+                "hit",
+                "exact" if match.exact else "similar",
+                match.request_id,
+                match.similarity,
+                lookup_ms=took_ms,
+                latency_ms=took_ms,
+                lateness_ms=lateness_ms,
+            )
+        if lookup.answer is not None:  # a caching proxy has asked, and waited, already
+            spent_usd = self._budget.charge(lookup.answer)
+            return self._missed(Missed(index, 0.0, lateness_ms), lookup.answer, spent_usd)
+        if self.options.shadow:
+            return Acknowledged(
+                index,
+                "miss",
+                tokens=self._logged_tokens(index),
+                lookup_ms=took_ms,
+                latency_ms=took_ms + float(self.stream.latencies_ms[index]),
+                lateness_ms=lateness_ms,
+            )
+        return None
+
+    def _missed(self, missed: Missed, answer: Answer, spent_usd: str) -> Acknowledged:
+        return Acknowledged(
+            missed.index,
+            "miss",
+            tokens=answer.tokens,
+            lookup_ms=missed.lookup_ms or None,
+            latency_ms=missed.lookup_ms + answer.latency_ms,
+            lateness_ms=missed.lateness_ms,
+            spent_usd=spent_usd,
+            answer=answer.text if self.is_live else None,
+        )
+
+    def _failed(self, missed: Missed, reason: str) -> Acknowledged:
+        return Acknowledged(
+            missed.index,
+            "error",
+            reason,
+            lookup_ms=missed.lookup_ms,
+            latency_ms=missed.lookup_ms,
+            lateness_ms=missed.lateness_ms,
+        )
+
+    def _bypassed(self, index: int) -> Acknowledged:
+        reasons = self.stream.bypass_reasons
+        return Acknowledged(
+            index,
+            "bypass",
+            reasons[index] if reasons else "",
+            tokens=self._logged_tokens(index),
+            latency_ms=float(self.stream.latencies_ms[index]),
+        )
+
+    def _logged_tokens(self, index: int) -> tuple[int, ...]:
+        return tuple(self.stream.tokens[index].tolist())
+
+    def _acknowledge(self, done: Acknowledged) -> None:
+        with self._lock:
+            self._journal.acknowledge(done)
+            self._failures = self._failures + 1 if done.result == "error" else 0
+            if self._failures >= self.options.max_failures and self._failure is None:
+                self._failure = BackendError(
+                    f"{self._failures} requests in a row failed, the last with: {done.reason}.",
+                    hint="See to the cache or the model, then go on.",
+                )
+        self._progress.advance(1)
+        if self._listener is not None:
+            self._listener(done)

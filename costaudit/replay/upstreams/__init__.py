@@ -1,0 +1,1 @@
+"""Who answers on a miss: the log, or a live model."""

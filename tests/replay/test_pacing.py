@@ -1,0 +1,111 @@
+"""The log's clock alone says when a request is sent, and stalls are charged to who waited."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from costaudit.replay.by_clock import send_times
+from costaudit.replay.caches.memory import MemoryCache
+from tests.replay.conftest import make_log
+
+
+def test_send_times_are_the_log_s_clock_divided_by_speed():
+    ts_s = np.array([100.0, 101.0, 104.0])
+    assert send_times(ts_s, 2.0, None).tolist() == [0.0, 0.5, 2.0]
+
+
+def test_the_highest_rate_delays_bursts_and_nothing_else():
+    # At 2 a second: 0.0, then 0.5 and 1.0 for the burst; the last is due after it is over.
+    ts_s = np.array([0.0, 0.1, 0.2, 9.0])
+    assert send_times(ts_s, 1.0, 2.0).tolist() == pytest.approx([0.0, 0.5, 1.0, 9.0])
+
+
+class Stalling(MemoryCache):
+    """Hold up the lookup of one request, as a server that pauses does."""
+
+    def __init__(self, index: int, pause_s: float) -> None:
+        super().__init__()
+        self._index = index
+        self._pause_s = pause_s
+        self.lookups_at: list[float] = []
+
+    def lookup(self, queries):
+        self.lookups_at.append(time.monotonic())
+        if queries[0].index == self._index:
+            time.sleep(self._pause_s)
+        return super().lookup(queries)
+
+
+def paced_log(requests: int, gap_s: float):
+    log = make_log(requests, texts=20, bypass_share=0)
+    log.stream.ts_s[:] = 1000 + np.arange(requests) * gap_s
+    log.stream.ready_s[:] = log.stream.ts_s + gap_s / 2
+    return log
+
+
+def test_a_stall_is_charged_to_all_that_waited_behind_it():
+    # 100 requests, 10 ms apart; the 20th stalls for 300 ms while only one lookup may run, so
+    # about 30 requests wait for up to 300 ms: the 90th percentile must show it.
+    log = paced_log(100, 0.01)
+    result = log.replay(Stalling(20, 0.3), speed=1.0, concurrency=1)
+    late = result.lateness
+    assert late.count == 100
+    assert late.max_ms > 200
+    assert result.lookup.p95_ms > 200
+    assert result.lookup.p50_ms < 100
+
+
+def test_a_slow_answer_holds_up_no_other_request():
+    log = paced_log(100, 0.01)
+    result = log.replay(Stalling(20, 0.3), speed=1.0, concurrency=4)
+    assert result.lateness.max_ms < 100
+    assert result.lookup.max_ms > 250
+
+
+def test_answers_are_served_once_they_have_arrived():
+    # The same question every 50 ms; its answer takes 120 ms, so the 4th request is the first hit.
+    log = paced_log(6, 0.05)
+    log.stream.rows[:] = 3
+    log.stream.partitions[:] = 0
+    log.stream.ready_s[:] = log.stream.ts_s + 0.12
+    outcomes = log.replay(MemoryCache(), speed=1.0).outcomes
+    assert outcomes["result"].to_list() == ["miss"] * 3 + ["hit"] * 3
+
+
+def test_pacing_follows_the_clock_and_full_speed_does_not_wait():
+    log = paced_log(40, 0.05)  # two seconds of log
+    cache = Stalling(-1, 0)
+    log.replay(cache, speed=10.0)
+    gaps = np.diff(cache.lookups_at)
+    assert np.median(gaps) == pytest.approx(0.005, abs=0.002)
+    started = time.monotonic()
+    result = log.replay(MemoryCache())
+    assert time.monotonic() - started < 0.15
+    assert result.lateness.count == 0
+
+
+def test_full_speed_obeys_a_highest_rate():
+    cache = Stalling(-1, 0)
+    paced_log(30, 0.05).replay(cache, max_rate=200.0)
+    assert cache.lookups_at[-1] - cache.lookups_at[0] >= 29 / 200
+
+
+def test_misses_carry_the_logged_latency_and_hits_none(log):
+    result = log.replay(MemoryCache())
+    outcomes = result.outcomes
+    logged = np.array(log.stream.latencies_ms)
+    missed = np.flatnonzero((outcomes["result"] == "miss").to_numpy())
+    over = outcomes["latency_ms"].to_numpy()[missed] - logged[missed]
+    assert (over >= 0).all() and over.max() < 1000
+    assert result.hit.max_ms < 1000
+    assert result.miss.count + result.hit.count == outcomes.filter(result="hit").height + len(
+        missed
+    )
+
+
+def test_threads_are_gone_when_a_replay_ends():
+    before = threading.active_count()
+    paced_log(20, 0.01).replay(MemoryCache(), speed=2.0)
+    assert threading.active_count() == before

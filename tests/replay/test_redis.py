@@ -1,0 +1,155 @@
+"""Both Redis flavours against a real server: decisions, expiry, and only keys of our own."""
+
+import numpy as np
+import pytest
+
+from costaudit.errors import UsageError
+from costaudit.replay.cache import CacheSettings, Entry, Query
+from costaudit.replay.caches.addresses import cache_at
+from costaudit.replay.caches.memory import MemoryCache
+from tests.replay.oracle import decide
+
+FLAVOURS = [
+    "flavour=redisvl",
+    "flavour=vectorset&quantization=noquant",
+    "flavour=vectorset&exact=1",
+]
+
+
+def same_share(log, result, **policy) -> float:
+    expected = decide(log.stream, log.vectors, 0.8, **policy)
+    kinds = result.outcomes["result"].to_list()
+    return sum(a == b[0] for a, b in zip(kinds, expected, strict=True)) / len(kinds)
+
+
+@pytest.mark.parametrize("ttl_kind", ["fixed", "sliding"])
+@pytest.mark.parametrize("ttl_s", [None, 20.0])
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_decisions_agree_with_the_definition(redis_server, log, flavour, ttl_s, ttl_kind):
+    cache = cache_at(redis_server.url(flavour))
+    result = log.replay(cache, ttl_s=ttl_s, ttl_kind=ttl_kind)
+    assert result.outcomes.filter(result="hit").height > 100
+    exact = "noquant" not in flavour
+    assert same_share(log, result, ttl_s=ttl_s, ttl_kind=ttl_kind) >= (0.99 if exact else 0.97)
+    assert redis_server.keys() == []
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_the_cache_serves_what_was_stored_in_that_partition(redis_server, log, flavour):
+    cache = cache_at(redis_server.url(flavour))
+    cache.open(CacheSettings(log.texts, log.vectors, 0.99, "costaudit:test"))
+    cache.store(Entry(0, "r0", 5, 1, "forty-two ‹é›", 0.0), 0.0)
+    found = cache.lookup([Query(1, 5, 1, 1.0), Query(2, 5, 2, 1.0)])
+    assert found[0].match is not None
+    assert (found[0].match.request_id, found[0].match.answer) == ("r0", "forty-two ‹é›")
+    assert found[0].match.exact and found[0].match.similarity == 1.0
+    assert found[1].match is None
+    cache.close(keep=False)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_similarity_is_the_cosine(redis_server, log, flavour):
+    near = log.vectors[0] + np.float32(0.1) * log.vectors[40]
+    log.vectors[1] = near / np.linalg.norm(near)
+    cache = cache_at(redis_server.url(flavour))
+    cache.open(CacheSettings(log.texts, log.vectors, 0.5, "costaudit:test"))
+    cache.store(Entry(0, "r0", 0, 1, "yes", 0.0), 0.0)
+    match = cache.lookup([Query(1, 1, 1, 1.0)])[0].match
+    cache.close(keep=False)
+    assert match is not None and not match.exact
+    tolerance = 0.005 if "exact" in flavour else 1e-6  # eight bits a dimension, or all
+    assert match.similarity == pytest.approx(float(log.vectors[0] @ log.vectors[1]), abs=tolerance)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_keys_of_others_are_left_alone_and_own_ones_kept_on_demand(redis_server, log, flavour):
+    client = redis_server.client()
+    client.set("costaudit-not:mine", "1")
+    try:
+        result = log.replay(cache_at(redis_server.url(flavour)), keep=True)
+        mine = [key for key in redis_server.keys() if key.startswith(result.prefix + ":")]
+        assert len(mine) > 100
+        log.replay(cache_at(redis_server.url(flavour)))
+        assert redis_server.keys() == sorted([*mine, "costaudit-not:mine"])
+    finally:
+        for index in client.execute_command("FT._LIST"):
+            client.ft(index).dropindex(delete_documents=True)
+        client.delete(*redis_server.keys())
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_ttls_shrink_with_the_clock(redis_server, log, flavour):
+    # A TTL of 100 s at speed 1,000 is 100 ms of Redis's own clock.
+    cache = cache_at(redis_server.url(flavour))
+    cache.open(CacheSettings(log.texts, log.vectors, 0.9, "costaudit:t", ttl_s=100.0, speed=1000.0))
+    cache.store(Entry(0, "r0", 5, 1, "soon gone", 0.0), 0.0)
+    left = [redis_server.client().pttl(key) for key in redis_server.keys()]
+    assert 0 < max(left) <= 100
+    assert cache.lookup([Query(1, 5, 1, 0.0)])[0].match is not None
+    for key in redis_server.keys():
+        if redis_server.client().pttl(key) > 0:
+            redis_server.client().pexpire(key, 1)
+    while any(redis_server.client().pttl(key) >= 0 for key in redis_server.keys()):
+        pass
+    assert cache.lookup([Query(2, 5, 1, 101.0)])[0].match is None
+    cache.close(keep=False)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_hit_renews_a_sliding_ttl(redis_server, log, flavour):
+    cache = cache_at(redis_server.url(flavour))
+    settings = CacheSettings(
+        log.texts, log.vectors, 0.9, "costaudit:t", ttl_s=100.0, ttl_kind="sliding", speed=1.0
+    )
+    cache.open(settings)
+    cache.store(Entry(0, "r0", 5, 1, "yes", -60.0), 0.0)  # 40 s are left of it
+    client = redis_server.client()
+    assert max(client.pttl(key) for key in redis_server.keys()) <= 40_000
+    cache.lookup([Query(1, 5, 1, 0.0)])
+    assert max(client.pttl(key) for key in redis_server.keys()) > 99_000
+    cache.close(keep=False)
+
+
+def test_vectors_of_expired_answers_are_removed_from_the_set(redis_server, log):
+    log.vectors[1] = log.vectors[0]
+    cache = cache_at(redis_server.url("flavour=vectorset"))
+    cache.open(CacheSettings(log.texts, log.vectors, 0.9, "costaudit:t", ttl_s=9.0, speed=1.0))
+    cache.store(Entry(0, "r0", 0, 1, "gone", 0.0), 0.0)
+    client = redis_server.client()
+    (answer,) = [key for key in redis_server.keys() if ":answer:" in key]
+    client.delete(answer)  # as expiry does
+    assert cache.lookup([Query(1, 1, 1, 1.0)])[0].match is None
+    assert client.execute_command("VCARD", "costaudit:t:vectors:1") == 0
+    cache.close(keep=False)
+
+
+def test_shadow_reads_an_index_and_changes_nothing(redis_server, log):
+    made = log.replay(cache_at(redis_server.url()), keep=True)
+    client = redis_server.client()
+    (index,) = client.execute_command("FT._LIST")
+    try:
+        before = redis_server.content()
+        shadow = log.replay(cache_at(redis_server.url(f"name={index}")), shadow=True)
+        assert redis_server.content() == before
+    finally:
+        client.ft(index).dropindex(delete_documents=True)
+    hits = shadow.outcomes.filter(result="hit")
+    assert hits.height >= made.outcomes.filter(result="hit").height
+    assert set(hits["matched_id"]) <= set(made.outcomes.filter(result="miss")["request_id"])
+
+
+@pytest.mark.parametrize(
+    ("query", "options"),
+    [("name=there", {}), ("", {"shadow": True}), ("flavour=vectorset", {"shadow": True}),
+     ("flavour=redisvl", {"min_similarity": 1.2})],
+)  # fmt: skip
+def test_impossible_combinations_are_refused(redis_server, log, query, options):
+    with pytest.raises(UsageError):
+        log.replay(cache_at(redis_server.url(query)), **options)
+
+
+def test_identical_text_alone_hits_above_one(redis_server, log):
+    result = log.replay(cache_at(redis_server.url("flavour=vectorset")), min_similarity=1.5)
+    simulated = log.replay(MemoryCache(), min_similarity=1.5)
+    columns = ["result", "matched_id", "similarity"]
+    assert result.outcomes.select(columns).equals(simulated.outcomes.select(columns))
