@@ -35,6 +35,16 @@ class SpendRow:
 
 
 @dataclass(frozen=True)
+class DailyRow:
+    """One model on one day."""
+
+    day: str  # YYYY-MM-DD; "" where requests have no time
+    provider: str
+    model: str  # as logged
+    cost: CostBreakdown
+
+
+@dataclass(frozen=True)
 class ModelPrice:
     """The rates that priced one model over one period."""
 
@@ -70,3 +80,4 @@ class Spend:
     gateway_hits: int  # served by a gateway's cache: no spend, and no new saving
     invoice_usd: Decimal | None  # what the reader says the bill was
     invoice_gap_share: float | None  # (invoice - log) / invoice
+    daily: tuple[DailyRow, ...] = ()  # by day and model, adding up to the total
