@@ -1,0 +1,149 @@
+"""What repeats of identical prompts teach: which differences between answers mean nothing."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from costaudit.answers.kinds import CODE, JSON, TEXT
+from costaudit.answers.logged import Logged
+from costaudit.answers.repeats import Repeats
+from costaudit.answers.structured import NoisyFields, noisy_fields
+from costaudit.answers.traps.signatures import Signatures
+from costaudit.answers.traps.table import TRAP_NAMES
+
+ALWAYS = ("numbers", "dates", "amounts", "identifiers")  # kept where no repeats speak against them
+_FALSE_ALARMS = 0.05  # a detector that tells more of the repeats apart says nothing
+_FEW = 20  # repeats below which a detector can't be calibrated
+_LIVE_SHARE = 0.5  # of a prompt's repeats that disagree, above which its answer is live data
+_LIVE_PAIRS = 3  # repeats of a prompt before it may be called live
+_UNRELATED = 20_000  # pairs drawn to see how alike unrelated answers are
+_PER_PROMPT = 50  # repeats of one prompt that count, so that a favourite doesn't decide alone
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The behaviour of answers when nothing is wrong."""
+
+    settled: Repeats  # text and code answers in different words, of prompts that aren't live
+    similarity: npt.NDArray[np.float32]  # of the settled pairs
+    contradicts: npt.NDArray[np.bool_]  # a kept detector tells the settled pair apart
+    false_alarms: dict[str, float]  # detector → share of repeats that it tells apart
+    kept: np.uint32  # bits of the detectors that hold for this log
+    live: npt.NDArray[np.int32]  # prompts (as numbered by repeats) with live answers
+    noisy: NoisyFields
+    unrelated: tuple[float, float]  # mean and spread of Fisher's z over unrelated answers
+
+    @property
+    def kept_names(self) -> tuple[str, ...]:
+        """Name the detectors that hold for this log."""
+        return tuple(n for bit, n in enumerate(TRAP_NAMES) if int(self.kept) >> bit & 1)
+
+
+def calibrate(log: Logged, pairs: Repeats, traps: Signatures) -> Calibration:
+    """Learn from repeats: the detectors to keep, the live prompts, the noise of right answers.
+
+    Where a prompt's answers contradict each other most of the time, its answer is live data (an
+    order's status): that is no noise, so its repeats don't count. A detector that fires between
+    repeats of the typical prompt is noise, and is dropped.
+    """
+    similarity = log.similarity(pairs.first, pairs.second)
+    prose = np.isin(log.kind[pairs.first], (TEXT, CODE)) & (
+        log.kind[pairs.first] == log.kind[pairs.second]
+    )
+    usable = prose & ~np.isnan(similarity) & _first_of_each(pairs.prompt)
+    noisy = _noisy_fields(log, pairs)
+    pairs, similarity = pairs.where(usable), similarity[usable]
+    flags = traps.contradicts(log.answer[pairs.first], log.answer[pairs.second])
+    unrelated = _unrelated(log)
+    typical = _typical_alarms(pairs.prompt, flags)
+    hopeful = _bits(name for name, share in typical.items() if share <= _FALSE_ALARMS)
+    far = similarity < np.tanh(unrelated[0] + 2 * unrelated[1])
+    live = _live_prompts(pairs.prompt, ((flags & hopeful) != 0) | far)
+    calm = ~np.isin(pairs.prompt, live)
+    alarms = {
+        name: float((flags[calm] >> bit & 1).mean()) if calm.any() else 0.0
+        for bit, name in enumerate(TRAP_NAMES)
+    }
+    if calm.sum() < _FEW:
+        kept = _bits(ALWAYS)
+    else:
+        kept = _bits(n for n, share in alarms.items() if share <= _FALSE_ALARMS)
+    reworded = calm & (log.answer[pairs.first] != log.answer[pairs.second])
+    return Calibration(
+        settled=pairs.where(reworded),
+        similarity=similarity[reworded],
+        contradicts=(flags[reworded] & kept) != 0,
+        false_alarms=alarms,
+        kept=np.uint32(kept),
+        live=live,
+        noisy=noisy,
+        unrelated=unrelated,
+    )
+
+
+def _bits(names: Iterable[str]) -> int:
+    return sum(1 << TRAP_NAMES.index(name) for name in names)
+
+
+def _first_of_each(prompt: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Keep the first repeats of every prompt; equal numbers stand together."""
+    if not len(prompt):
+        return np.zeros(0, np.bool_)
+    starts = np.flatnonzero(np.r_[True, prompt[1:] != prompt[:-1]])
+    lengths = np.diff(np.r_[starts, len(prompt)])
+    rank = np.arange(len(prompt)) - np.repeat(starts, lengths)
+    return np.asarray(rank < _PER_PROMPT)
+
+
+def _typical_alarms(
+    prompt: npt.NDArray[np.int32], flags: npt.NDArray[np.uint16]
+) -> dict[str, float]:
+    """Give each detector's median share of told-apart repeats over prompts, weighted by repeats."""
+    if not len(prompt):
+        return dict.fromkeys(TRAP_NAMES, 0.0)
+    weight = np.bincount(prompt)
+    out = {}
+    for bit, name in enumerate(TRAP_NAMES):
+        share = np.bincount(prompt, weights=flags >> bit & 1) / np.maximum(weight, 1)
+        order = np.argsort(share, kind="stable")
+        middle = np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)
+        out[name] = float(share[order][middle])
+    return out
+
+
+def _live_prompts(
+    prompt: npt.NDArray[np.int32], apart: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int32]:
+    if not len(prompt):
+        return np.zeros(0, np.int32)
+    pairs = np.bincount(prompt)
+    share = np.bincount(prompt, weights=apart) / np.maximum(pairs, 1)
+    return np.flatnonzero((pairs >= _LIVE_PAIRS) & (share > _LIVE_SHARE)).astype(np.int32)
+
+
+def _unrelated(log: Logged) -> tuple[float, float]:
+    """Measure how alike answers to questions drawn at random are; the draw is fixed."""
+    answered = np.flatnonzero((log.answer >= 0) & (log.kind == TEXT))
+    if len(answered) < 2:
+        return 0.2, 0.2
+    rng = np.random.default_rng(0)
+    first, second = rng.choice(answered, (2, _UNRELATED)).astype(np.int32)
+    other = log.question[first] != log.question[second]
+    similarity = log.similarity(first[other], second[other])
+    similarity = similarity[~np.isnan(similarity)]
+    if len(similarity) < 2:
+        return 0.2, 0.2
+    z = np.arctanh(np.clip(similarity.astype(np.float64), -0.999, 0.996))
+    low, middle = np.quantile(z, [0.16, 0.5])  # robust against pairs on one topic
+    return float(middle), float(max(middle - low, 0.05))
+
+
+def _noisy_fields(log: Logged, pairs: Repeats) -> NoisyFields:
+    both = (log.kind[pairs.first] == JSON) & (log.kind[pairs.second] == JSON)
+    rows = np.flatnonzero(both)[:5000]
+    texts, answer = log.answers, log.answer
+    return noisy_fields(
+        [(texts[answer[pairs.first[k]]], texts[answer[pairs.second[k]]]) for k in rows]
+    )

@@ -1,0 +1,99 @@
+"""The answers that a log holds, and what was asked, as arrays over its requests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from costaudit.answers.kinds import answer_kinds
+
+Ints = npt.NDArray[np.int32]
+_NO_TIME = -1.0
+_PART = 1 << 17
+
+
+@dataclass(frozen=True)
+class Logged:
+    """One row per request, in the order of the log; distinct texts stand once."""
+
+    question: Ints  # index into `questions`
+    questions: tuple[str, ...]  # distinct texts that a cache would have compared
+    question_vectors: npt.NDArray[np.float32]  # unit rows, by question
+    scope: Ints  # cache partition; requests of different scopes never share an entry
+    answer: Ints  # index into `answers`; -1 where none was logged
+    answers: tuple[str, ...]  # distinct
+    vector_row: Ints  # per distinct answer: row of `vectors`; -1 where it wasn't embedded
+    vectors: npt.NDArray[np.float32]  # unit rows
+    kind: npt.NDArray[np.int8]  # of each request's answer, see kinds.py
+    seconds: npt.NDArray[np.float64]  # start of the request; -1 where the log has no time
+
+    def __len__(self) -> int:
+        return len(self.question)
+
+    def similarity(self, first: Ints, second: Ints) -> npt.NDArray[np.float32]:
+        """Cosine of the answers of request pairs; 1 for identical text, nan where unknown."""
+        a, b = self.answer[first], self.answer[second]
+        known = (a >= 0) & (b >= 0)
+        rows_a = np.where(known, self.vector_row[a], -1)
+        rows_b = np.where(known, self.vector_row[b], -1)
+        both = (rows_a >= 0) & (rows_b >= 0)
+        out = np.full(len(a), np.nan, np.float32)
+        out[both] = _cosine(self.vectors, rows_a[both], rows_b[both])
+        out[known & (a == b)] = 1.0
+        return out
+
+    def question_similarity(self, first: Ints, second: Ints) -> npt.NDArray[np.float32]:
+        """Cosine of the questions of request pairs; 1 for identical text."""
+        a, b = self.question[first], self.question[second]
+        return np.where(a == b, np.float32(1.0), _cosine(self.question_vectors, a, b))
+
+
+def _cosine(vectors: npt.NDArray[np.float32], a: Ints, b: Ints) -> npt.NDArray[np.float32]:
+    """Multiply rows pair by pair, in parts that fit the memory."""
+    out = np.empty(len(a), np.float32)
+    for start in range(0, len(a), _PART):
+        part = slice(start, start + _PART)
+        out[part] = np.einsum("ij,ij->i", vectors[a[part]], vectors[b[part]])
+    return np.clip(out, -1.0, 1.0)
+
+
+def logged(
+    requests: pl.DataFrame,
+    blocks: pl.DataFrame,
+    *,
+    questions: Sequence[str],
+    question: Ints,
+    question_vectors: npt.NDArray[np.float32],
+    scope: Ints,
+    vectors: npt.NDArray[np.float32],
+    answer_row: Ints,
+) -> Logged:
+    """Bring a log into arrays; `answer_row` is the row of `vectors` per request, -1 for none."""
+    texts = blocks.select(answer_id="block_id", text="text").unique("answer_id")
+    joined = requests.select("answer_id").join(
+        texts, on="answer_id", how="left", maintain_order="left"
+    )
+    has_text = joined["text"].is_not_null()
+    distinct = joined.filter(has_text).unique("answer_id", maintain_order=True)
+    index = distinct.with_row_index("answer").select("answer_id", pl.col("answer").cast(pl.Int32))
+    placed = joined.join(index, on="answer_id", how="left", maintain_order="left")
+    answer = placed["answer"].fill_null(-1).to_numpy().astype(np.int32)
+    vector_row = np.full(distinct.height, -1, np.int32)
+    held = (answer >= 0) & (answer_row >= 0)
+    vector_row[answer[held]] = answer_row[held]
+    answers = tuple(distinct["text"].to_list())
+    seconds = requests["ts"].dt.epoch("us").cast(pl.Float64) / 1e6
+    return Logged(
+        question=question.astype(np.int32),
+        questions=tuple(questions),
+        question_vectors=np.ascontiguousarray(question_vectors, np.float32),
+        scope=scope.astype(np.int32),
+        answer=answer,
+        answers=answers,
+        vector_row=vector_row,
+        vectors=np.ascontiguousarray(vectors, np.float32),
+        kind=answer_kinds(requests, answer, answers),
+        seconds=seconds.fill_null(_NO_TIME).to_numpy(),
+    )

@@ -1,0 +1,108 @@
+"""What share of would-be hits is right, from how alike and how contradictory answers are.
+
+Pairs of answers are a mixture of three kinds. Right ones look like answers to one prompt asked
+twice: their distribution is known from repeats. Wrong details read like right ones but contradict
+them. Wrong topics are less alike, by a normal distribution (of Fisher's z) that is fitted.
+The weights of the kinds are estimated by expectation maximisation per stratum of hits.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+_LOW, _HIGH, _STEP = -1.0, 3.2, 0.05
+GRID: Floats = np.arange(_LOW, _HIGH, _STEP)  # Fisher's z: atanh of the cosine
+CELLS = 2 * len(GRID)  # contradicting or not, times the grid
+_BANDWIDTH = 0.08  # of the kernel that smooths the repeats, in z
+_PRIOR = 1.0  # pseudo-pairs per stratum, so that an empty one has a share
+_LEAST_SPREAD = 0.02  # variance in z of the wrong topics
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted mixture; the first axis are replicates of the data."""
+
+    right: Floats  # (replicates, strata, CELLS): probability that a pair in the cell is right
+    share: Floats  # (replicates, strata): share of right pairs among those in cells
+    wrong_mean: Floats  # (replicates,): of Fisher's z between answers on different topics
+
+
+def cells(similarity: npt.NDArray[np.float32], contradicts: npt.NDArray[np.bool_]) -> npt.NDArray[
+    np.int64
+]:
+    """Place pairs of answers in cells."""
+    z = np.arctanh(np.clip(similarity.astype(np.float64), -0.999, 0.996))
+    place = np.clip(np.rint((z - _LOW) / _STEP), 0, len(GRID) - 1).astype(np.int64)
+    return place + len(GRID) * contradicts.astype(np.int64)
+
+
+def density(counts: Floats) -> Floats:
+    """Smooth counts per cell, (replicates, CELLS), into the joint density of right pairs."""
+    reach = int(4 * _BANDWIDTH / _STEP)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * _STEP / _BANDWIDTH) ** 2)
+    kernel /= kernel.sum()
+    split = counts.reshape(len(counts), 2, len(GRID))
+    padded = np.pad(split, ((0, 0), (0, 0), (reach, reach)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, len(kernel), axis=2)
+    smooth = windows @ kernel
+    total = np.maximum(counts.sum(axis=1), 1e-9)[:, None, None]
+    spread = smooth / total + 1e-7 / CELLS
+    out: Floats = (spread / spread.sum(axis=(1, 2), keepdims=True)).reshape(len(counts), CELLS)
+    return out
+
+
+def fit(counts: Floats, right: Floats, wrong_start: tuple[float, float], rounds: int = 80) -> Fit:
+    """Fit the mixture to counts (replicates, strata, CELLS), given the density of right pairs.
+
+    `right` is (replicates, CELLS); `wrong_start` the mean and spread of z over pairs of answers
+    to unrelated questions, where the fit of the wrong topics starts.
+    """
+    many, strata = counts.shape[:2]
+    half = len(GRID)
+    marginal = right[:, :half] + right[:, half:]
+    detail = np.concatenate([np.zeros_like(marginal), marginal], axis=1)
+    mean = np.full(many, wrong_start[0])
+    spread = np.full(many, wrong_start[1])
+    flagged = np.full(many, 0.5)  # share of wrong topics that also contradict
+    weights = np.tile(np.array([0.8, 0.02, 0.18]), (many, strata, 1))
+    for _ in range(rounds):
+        kinds = np.stack([right, detail, _topic(mean, spread, flagged)], axis=1)
+        joint = weights[:, :, :, None] * kinds[:, None, :, :]
+        mass = joint * (counts / np.maximum(joint.sum(axis=2), 1e-300))[:, :, None, :]
+        held = mass.sum(axis=3)
+        prior = held.sum(axis=1, keepdims=True) / np.maximum(
+            held.sum(axis=(1, 2), keepdims=True), 1e-9
+        )
+        weights = (held + _PRIOR * prior) / (held.sum(axis=2, keepdims=True) + _PRIOR)
+        wrong = mass[:, :, 2, :].sum(axis=1)
+        mean, spread, flagged = _moments(wrong, wrong_start)
+    kinds = np.stack([right, detail, _topic(mean, spread, flagged)], axis=1)
+    joint = weights[:, :, :, None] * kinds[:, None, :, :]
+    posterior = joint[:, :, 0, :] / np.maximum(joint.sum(axis=2), 1e-300)
+    return Fit(posterior, weights[:, :, 0], mean)
+
+
+def _topic(mean: Floats, spread: Floats, flagged: Floats) -> Floats:
+    """Density of answers on different topics per cell, (replicates, CELLS)."""
+    bell = np.exp(-0.5 * ((GRID[None] - mean[:, None]) / spread[:, None]) ** 2) + 1e-12
+    bell /= bell.sum(axis=1, keepdims=True)
+    return np.concatenate([bell * (1 - flagged)[:, None], bell * flagged[:, None]], axis=1)
+
+
+def _moments(wrong: Floats, start: tuple[float, float]) -> tuple[Floats, Floats, Floats]:
+    """Mean and spread of z, and share of contradictions, of the wrong topics.
+
+    Ten pseudo-pairs at the start keep the fit steady where hardly any hit is wrong.
+    """
+    half = len(GRID)
+    along = wrong[:, :half] + wrong[:, half:]
+    total = along.sum(axis=1) + 10.0
+    mean = (along @ GRID + 10.0 * start[0]) / total
+    square = (along * (GRID[None] - mean[:, None]) ** 2).sum(axis=1)
+    square += 10.0 * (start[1] ** 2 + (start[0] - mean) ** 2)
+    spread = np.sqrt(np.maximum(square / total, _LEAST_SPREAD))
+    flagged = (wrong[:, half:].sum(axis=1) + 5.0) / total
+    return mean, spread, flagged

@@ -1,0 +1,205 @@
+"""Three rates per threshold: raw hits, valid hits and wrong answers served, with intervals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from costaudit.answers.blocks import resample
+from costaudit.answers.consistency import Consistency, Verdicts
+from costaudit.answers.logged import Ints
+from costaudit.answers.mixture import CELLS, Fit, cells, density, fit
+from costaudit.contracts.grades import Estimate, Grade
+
+REPLICATES = 200
+_BINS = np.array([0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95])  # of question similarity: the strata
+_STRATA = 2 * (len(_BINS) + 1) + 1  # similar, with and without traps between questions; identical
+_RIGHT, _WRONG, _UNKNOWN = CELLS, CELLS + 1, CELLS + 2  # settled pairs stand behind the cells
+_WIDE = CELLS + 3
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class RatePoint:
+    """The rates of one simulated run."""
+
+    hits: int
+    judged: int  # of the hits, those whose two answers could be compared
+    raw_hit_share: Estimate  # of eligible requests
+    raw_hit_share_all: Estimate  # of all requests
+    steady_hit_share: Estimate | None  # of eligible requests after warm-up
+    valid_hit_share: Estimate | None  # of eligible requests; None where no hit could be judged
+    unsafe_served_share: Estimate | None  # wrong answers served, of ALL requests
+
+
+@dataclass(frozen=True)
+class HitPairs:
+    """The distinct pairs (request, matched request) of some runs."""
+
+    asked: Ints
+    matched: Ints
+    row: npt.NDArray[np.int64]  # (runs, n): row of the pair; -1 where it is no hit
+
+    @classmethod
+    def of(cls, served: Ints) -> "HitPairs":
+        """Collect the pairs from `served` (runs, n): the matched request, or below 0 for no hit."""
+        runs, n = served.shape
+        hit = served >= 0
+        key = np.broadcast_to(np.arange(n, dtype=np.int64) * n, served.shape)[hit] + served[hit]
+        distinct, where = np.unique(key, return_inverse=True)
+        row = np.full((runs, n), -1, np.int64)
+        row[hit] = where.reshape(-1)
+        return cls((distinct // n).astype(np.int32), (distinct % n).astype(np.int32), row)
+
+
+def rates(
+    check: Consistency,
+    served: Ints,
+    *,
+    eligible: Bools,
+    block: Ints,
+    steady: Bools | None = None,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+) -> list[RatePoint]:
+    """Estimate the rates of each run in `served` (runs, n); see HitPairs.of for its values.
+
+    `eligible` and `steady` are (n,) masks, `block` numbers the bootstrap block of each request.
+    Every replicate resamples blocks, measures the noise anew and fits the mixture anew.
+    """
+    pairs = HitPairs.of(served)
+    verdicts = check.judge(pairs.asked, pairs.matched)
+    blocks = int(block.max()) + 1 if len(block) else 1
+    weight = resample(blocks, replicates, seed)
+    place = _places(check, pairs, verdicts)
+    right = _right_by_place(check, pairs, verdicts, place, block, weight)
+    per_block = _Tally(block, blocks, weight, eligible, steady)
+    return [
+        per_block.point(row, place, right, verdicts, check.floor.grade) for row in pairs.row
+    ]
+
+
+def _places(check: Consistency, pairs: HitPairs, verdicts: Verdicts) -> npt.NDArray[np.int64]:
+    """Number the stratum and cell of each pair."""
+    log = check.log
+    stratum = np.searchsorted(_BINS, log.question_similarity(pairs.asked, pairs.matched), "right")
+    trapped = (verdicts.flags & np.uint32((1 << 9) - 1)) != 0
+    stratum = stratum + trapped * (len(_BINS) + 1)
+    stratum[log.question[pairs.asked] == log.question[pairs.matched]] = _STRATA - 1
+    cell = cells(np.nan_to_num(verdicts.similarity), verdicts.contradicts)
+    unsure = ~verdicts.certain & (verdicts.right >= 0)
+    cell = np.where(unsure, cell, np.where(verdicts.right == 1, _RIGHT, _WRONG))
+    cell[verdicts.right < 0] = _UNKNOWN
+    return stratum.astype(np.int64) * _WIDE + cell
+
+
+def _right_by_place(
+    check: Consistency,
+    pairs: HitPairs,
+    verdicts: Verdicts,
+    place: npt.NDArray[np.int64],
+    block: Ints,
+    weight: Floats,
+) -> Floats:
+    """Give the probability of being right per place, (replicates, strata x wide)."""
+    many = len(weight)
+    right = np.zeros((many, _STRATA, _WIDE))
+    right[:, :, _RIGHT] = 1.0
+    counts = _weighted(place, block[pairs.asked], weight, _STRATA * _WIDE)
+    counts = counts.reshape(many, _STRATA, _WIDE)
+    if check.floor.grade == "assumed":
+        right[:, :, :CELLS] = _by_limit(check.floor.limit)
+    else:
+        right[:, :, :CELLS] = _fit(check, counts[:, :, :CELLS], block, weight).right
+    known = counts[:, :, :_UNKNOWN]
+    total = known.sum(axis=2)
+    expected = (known * right[:, :, :_UNKNOWN]).sum(axis=2)
+    overall = expected.sum(axis=1) / np.maximum(total.sum(axis=1), 1e-9)
+    right[:, :, _UNKNOWN] = (expected + overall[:, None]) / (total + 1.0)
+    return right.reshape(many, -1)
+
+
+def _by_limit(limit: float) -> Floats:
+    """Call right what lies above a fixed limit and isn't contradicted."""
+    at_limit = int(cells(np.array([limit], np.float32), np.zeros(1, np.bool_))[0])
+    out = np.zeros(CELLS)
+    out[at_limit : CELLS // 2] = 1.0
+    return out
+
+
+def _fit(check: Consistency, counts: Floats, block: Ints, weight: Floats) -> Fit:
+    """Fit the mixture per replicate, with the noise of right answers as that replicate saw it."""
+    calm = check.calibration
+    cell = cells(calm.similarity, calm.contradicts)
+    noise = _weighted(cell, block[calm.settled.second], weight, CELLS)
+    return fit(counts, density(noise), calm.unrelated)
+
+
+def _weighted(
+    place: npt.NDArray[np.int64], block: Ints, weight: Floats, places: int
+) -> Floats:
+    """Count rows per place in every replicate, (replicates, places)."""
+    used, where = np.unique(place, return_inverse=True)
+    blocks = weight.shape[1]
+    flat = np.bincount(block.astype(np.int64) * len(used) + where.reshape(-1),
+                       minlength=blocks * len(used))  # fmt: skip
+    out = np.zeros((len(weight), places))
+    out[:, used] = weight @ flat.reshape(blocks, len(used)).astype(np.float64)
+    return out
+
+
+class _Tally:
+    """Shares of requests, as they are and in every replicate."""
+
+    def __init__(
+        self, block: Ints, blocks: int, weight: Floats, eligible: Bools, steady: Bools | None
+    ) -> None:
+        self.block, self.blocks, self.weight = block, blocks, weight
+        self.eligible = self._count(eligible)
+        self.all = self._count(np.ones(len(block), np.bool_))
+        self.steady = steady
+        self.steady_eligible = self._count(eligible & steady) if steady is not None else None
+
+    def _count(self, rows: Bools) -> Floats:
+        per_block = np.bincount(self.block[rows], minlength=self.blocks)
+        return self.weight @ per_block.astype(np.float64)
+
+    def point(
+        self,
+        row: npt.NDArray[np.int64],
+        place: npt.NDArray[np.int64],
+        right: Floats,
+        verdicts: Verdicts,
+        floor_grade: Grade,
+    ) -> RatePoint:
+        """Give the rates of one run, whose hits name rows of the pairs."""
+        hit = row >= 0
+        hits = self._count(hit)
+        judged = int((verdicts.right[row[hit]] >= 0).sum())
+        counts = _weighted(place[row[hit]], self.block[hit], self.weight, right.shape[1])
+        valid = (counts * right).sum(axis=1)
+        grade: Grade = floor_grade if judged else "assumed"
+        has_answers = judged > 0 or not hit.any()
+        steady = None
+        if self.steady is not None and self.steady_eligible is not None:
+            steady = _share(self._count(hit & self.steady), self.steady_eligible, "simulated")
+        return RatePoint(
+            hits=int(hit.sum()),
+            judged=judged,
+            raw_hit_share=_share(hits, self.eligible, "simulated"),
+            raw_hit_share_all=_share(hits, self.all, "simulated"),
+            steady_hit_share=steady,
+            valid_hit_share=_share(valid, self.eligible, grade) if has_answers else None,
+            unsafe_served_share=(
+                _share(hits - valid, self.all, grade) if has_answers else None
+            ),
+        )
+
+
+def _share(part: Floats, whole: Floats, grade: Grade) -> Estimate:
+    """Divide per replicate; the interval is the percentile interval of the replicates."""
+    shares = np.clip(part / np.maximum(whole, 1e-9), 0.0, 1.0)
+    low, high = np.quantile(shares[1:], [0.025, 0.975]) if len(shares) > 1 else (shares[0],) * 2
+    value = float(shares[0])
+    return Estimate(value, grade, min(float(low), value), max(float(high), value))

@@ -1,0 +1,93 @@
+"""Text as detectors compare it: lower case, no accents, numbers in digits, no list markers."""
+
+import re
+import unicodedata
+
+_SAME = {"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"}
+_LIST_MARKER = re.compile(r"(?<![\w(])\(?\d{1,2}\)(?=\s)|(?:(?<=[\n:;.!?]\s)|^)\d{1,2}\.(?=\s)", re.M)
+_WORD = re.compile(r"[^\W\d_]+")
+_EN = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
+ fifteen sixteen seventeen eighteen nineteen""".split()
+_ES = """cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince
+ dieciseis diecisiete dieciocho diecinueve veinte veintiuno veintidos veintitres veinticuatro
+ veinticinco veintiseis veintisiete veintiocho veintinueve""".split()
+_EN_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_ES_TENS = "treinta cuarenta cincuenta sesenta setenta ochenta noventa".split()
+_ES_HUNDREDS = """cien ciento doscientos trescientos cuatrocientos quinientos seiscientos
+ setecientos ochocientos novecientos""".split()
+_ADD = {
+    **{word: value for value, word in enumerate(_EN)},
+    **{word: value for value, word in enumerate(_ES)},
+    **{word: 10 * (value + 2) for value, word in enumerate(_EN_TENS)},
+    **{word: 10 * (value + 3) for value, word in enumerate(_ES_TENS)},
+    **{word: 100 * max(value, 1) for value, word in enumerate(_ES_HUNDREDS)},
+    "un": 1, "una": 1, "veintiun": 21, "doscientas": 200, "trescientas": 300, "quinientas": 500,
+}  # fmt: skip
+_TIMES = {"hundred": 100, "thousand": 1000, "mil": 1000, "million": 10**6, "millones": 10**6,
+          "millon": 10**6}  # fmt: skip
+_ONE = {"one", "uno", "un", "una"}  # articles and pronouns, unless a unit follows
+_TENS = {*_EN_TENS, *_ES_TENS}
+_NUMBER_WORDS = "|".join(sorted((*_ADD, *_TIMES), key=len, reverse=True))
+_SPELLED = re.compile(
+    rf"\b(?:{_NUMBER_WORDS})(?:(?:\s+(?:and|y)\s+|\s*-\s*|\s+)(?:{_NUMBER_WORDS}))*\b"
+)
+_COUNTED = re.compile(
+    r"\s+(?:(?:business|working)\s+)?(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?"
+    r"|segundos?|minutos?|horas?|dias?|semanas?|mes|meses|anos?|euros?|dollars?|pounds?|dolar"
+    r"|libra|peso|kilos?|litros?|litres?|metros?|gb|mb)\b"
+)
+
+
+class _FoldTable(dict[int, str]):
+    """Fold one character to one character, so that places in the text stay the same."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        same = _SAME.get(char) or unicodedata.normalize("NFD", char)[0].lower()[:1] or char
+        folded = " " if char.isspace() and char != "\n" else same
+        self[code] = folded
+        return folded
+
+
+_FOLD = _FoldTable()
+
+
+def fold(text: str) -> str:
+    """Lower the case, strip accents and plain the quotes and dashes; the length stays the same."""
+    return text.translate(_FOLD)
+
+
+def plain(text: str) -> str:
+    """Fold, drop list markers such as `1)`, and write English and Spanish numbers in digits."""
+    return _SPELLED.sub(_digits, _LIST_MARKER.sub(" ", fold(text)))
+
+
+def _digits(match: re.Match[str]) -> str:
+    """Turn a run of number words into one number, or into several: `three, four` stay two."""
+    text = match.group()
+    words = _WORD.findall(text)
+    if words[0] in _ONE and len(words) == 1 and not _COUNTED.match(match.string, match.end()):
+        return text
+    if words == ["mil"] or (len(words) == 1 and words[0] in _TIMES):
+        return text if words[0] != "mil" else "1000"
+    numbers: list[int] = []
+    total = current = 0
+    room = 10**9  # the next word must be smaller than this to belong to the same number
+    for word in words:
+        if word in ("and", "y"):
+            continue
+        if word in _TIMES:
+            factor = _TIMES[word]
+            current = max(current, 1) * factor
+            if factor >= 1000:
+                total, current = total + current, 0
+            room = factor
+            continue
+        value = _ADD[word]
+        if value >= room or (room == 1):
+            numbers.append(total + current)
+            total = current = 0
+        current += value
+        room = 10 if word in _TENS else 100 if value >= 100 else 1
+    numbers.append(total + current)
+    return " ".join(str(number) for number in numbers)

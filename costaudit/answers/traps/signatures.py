@@ -1,0 +1,91 @@
+"""What each distinct text says to each detector, interned so that pairs compare as arrays."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from costaudit.answers.traps.reading import Reading
+from costaudit.answers.traps.table import TRAP_NAMES, TRAPS, Trap
+
+Index = npt.NDArray[np.integer]
+Mask = npt.NDArray[np.uint16]
+
+
+class Signatures:
+    """The values that every detector finds in each of a list of distinct texts."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        readings = [Reading(text) for text in texts]
+        self._columns = [_Column(trap, [trap.find(r) for r in readings]) for trap in TRAPS]
+
+    def column(self, name: str) -> "_Column":
+        """Give one detector's values."""
+        return self._columns[TRAP_NAMES.index(name)]
+
+    def differs(self, first: Index, second: Index) -> Mask:
+        """Flag pairs of questions: bit t is set where detector t tells the texts apart."""
+        return self._flags([c.differs(first, second) for c in self._columns])
+
+    def contradicts(self, first: Index, second: Index) -> Mask:
+        """Flag pairs of answers: as `differs`, but an answer that only says more is no difference.
+
+        Two wordings of one answer seldom mention the same details; they contradict each other
+        only where each holds a value that the other lacks.
+        """
+        return self._flags([c.contradicts(first, second) for c in self._columns])
+
+    @staticmethod
+    def _flags(columns: list[npt.NDArray[np.bool_]]) -> Mask:
+        mask = np.zeros(len(columns[0]), np.uint16)
+        for bit, column in enumerate(columns):
+            mask |= column.astype(np.uint16) << np.uint16(bit)
+        return mask
+
+
+class _Column:
+    """One detector's values of every text."""
+
+    def __init__(self, trap: Trap, values: list[frozenset[str]]) -> None:
+        self.rule = trap.rule
+        ids: dict[frozenset[str], int] = {frozenset(): 0}
+        self.ids = np.array([ids.setdefault(v, len(ids)) for v in values], np.int32)
+        self.sets = list(ids)  # by id; 0 is the empty set
+
+    def differs(self, first: Index, second: Index) -> npt.NDArray[np.bool_]:
+        if self.rule == "sides":
+            return self.contradicts(first, second)
+        return np.asarray(self.ids[first] != self.ids[second])
+
+    def contradicts(self, first: Index, second: Index) -> npt.NDArray[np.bool_]:
+        a, b = self.ids[first].astype(np.int64), self.ids[second].astype(np.int64)
+        out = np.zeros(len(a), np.bool_)
+        unlike = np.flatnonzero((a != b) & (a != 0) & (b != 0))
+        if len(unlike):
+            low, high = np.minimum(a[unlike], b[unlike]), np.maximum(a[unlike], b[unlike])
+            keys, where = np.unique(low * len(self.sets) + high, return_inverse=True)
+            clash = _sides_clash if self.rule == "sides" else _values_clash
+            verdicts = [clash(self.sets[k // len(self.sets)], self.sets[k % len(self.sets)])
+                        for k in keys.tolist()]  # fmt: skip
+            out[unlike] = np.array(verdicts, np.bool_)[where]
+        return out
+
+
+def _values_clash(first: frozenset[str], second: frozenset[str]) -> bool:
+    """Tell whether each set holds a value that the other lacks."""
+    return not (first <= second or second <= first)
+
+
+def _sides_clash(first: frozenset[str], second: frozenset[str]) -> bool:
+    """Tell whether the texts stand on different sides of an axis that both name."""
+    sides = _by_axis(first), _by_axis(second)
+    shared = sides[0].keys() & sides[1].keys()
+    return any(_values_clash(sides[0][axis], sides[1][axis]) for axis in shared)
+
+
+def _by_axis(values: frozenset[str]) -> dict[str, frozenset[str]]:
+    axes: dict[str, set[str]] = {}
+    for value in values:
+        axis, _, side = value.partition("=")
+        axes.setdefault(axis, set()).add(side)
+    return {axis: frozenset(sides) for axis, sides in axes.items()}
