@@ -1,0 +1,82 @@
+"""Which rules treat which request."""
+
+import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from costaudit.simulate.prefix.rules import Rules, named_rules, rules_for
+from costaudit.simulate.segments import MARKERS, Codes, Ints
+
+MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """The rules in use, and per request the index of its own."""
+
+    rules: tuple[Rules, ...]
+    index: Ints
+
+    def each(self, value: Callable[[Rules], int]) -> Ints:
+        """Give a property of its rules to each request."""
+        return np.array([value(rules) for rules in self.rules], np.int64)[self.index]
+
+    def matching(self, name: str) -> NDArray[np.bool_]:
+        """Tell which requests are matched this way."""
+        return np.array([rules.matching == name for rules in self.rules], np.bool_)[self.index]
+
+    def is_marked(self, name: str) -> NDArray[np.bool_]:
+        """Tell which requests are written where markers of this kind stand."""
+        return np.array(
+            [rules.matching == "breakpoints" and rules.markers == name for rules in self.rules],
+            np.bool_,
+        )[self.index]
+
+    def ttl_microseconds(self) -> Ints:
+        """Give the lifetime by request and marker code; column 0 is the default's."""
+        table = [
+            [rules.ttl_seconds(marker or rules.default_ttl) for marker in MARKERS]
+            for rules in self.rules
+        ]
+        return np.array(table, np.int64)[self.index] * MICROSECONDS
+
+    def granted_codes(self) -> Codes:
+        """Give, by request and marker code, the code of the lifetime that its provider grants."""
+        table = [
+            [MARKERS.index(rules.granted(marker)) for marker in MARKERS] for rules in self.rules
+        ]
+        return np.array(table, np.int8)[self.index]
+
+    def used(self) -> tuple[Rules, ...]:
+        """List the rules that treat at least one request."""
+        return tuple(self.rules[index] for index in np.unique(self.index))
+
+
+def assign_rules(requests: pl.DataFrame, name: str = "own", marked: bool = True) -> Assigned:
+    """Give each request its provider's rules of its day, or the named ones.
+
+    A request without a time is treated by the rules of the last day of the log.
+    """
+    day = requests["ts"].dt.date()
+    last = day.max()
+    today = last if isinstance(last, datetime.date) else datetime.date.today()
+    keys = requests.select(
+        pl.col("provider").fill_null(""),
+        pl.col("model").fill_null(""),
+        batch=pl.col("is_batch").fill_null(False),
+        day=day.fill_null(today),
+    ).with_columns(key=pl.struct(pl.all()).rank("dense"))
+    distinct = keys.unique("key").sort("key")
+    rules: dict[Rules, int] = {}
+    index = []
+    for row in distinct.iter_rows(named=True):
+        if name == "own":
+            found = rules_for(row["provider"], row["model"], row["day"], row["batch"], marked)
+        else:
+            found = named_rules(name, row["model"], row["day"])
+        index.append(rules.setdefault(found, len(rules)))
+    return Assigned(tuple(rules), np.array(index, np.int64)[keys["key"].to_numpy() - 1])
