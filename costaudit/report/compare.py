@@ -221,4 +221,4 @@ def _moved(base: Audit, new: Audit, name: str) -> tuple[Change, ...]:
         for group in sorted({**monthly[0], **monthly[1]})
     ]
     moved = [change for change in changes if change.difference]
-    return tuple(sorted(moved, key=lambda c: (-abs(c.difference or 0), c.name))[:_MOVED])
+    return tuple(sorted(moved, key=lambda c: (-abs(c.difference or Decimal(0)), c.name))[:_MOVED])

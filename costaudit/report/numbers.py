@@ -5,15 +5,17 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from costaudit.contracts.grades import Estimate, Money
 
 MINUS = "−"
-_SCALES = ((1_000_000_000, "B"), (1_000_000, "M"), (10_000, "k"))
+_SCALES = ((1_000_000_000, 1_000_000_000, "B"), (1_000_000, 1_000_000, "M"), (10_000, 1_000, "k"))
 
 
 def usd(amount: Decimal) -> str:
     """Write dollars: whole from 100 on, cents below, two digits that count below a cent."""
     size = abs(amount)
+    if size == 0:
+        return "$0"
     if size >= 100:
         text = f"{size.quantize(Decimal(1), ROUND_HALF_EVEN):,}"
-    elif size >= Decimal("0.01") or size == 0:
+    elif size >= Decimal("0.01"):
         text = f"{size.quantize(Decimal('0.01'), ROUND_HALF_EVEN):,}"
     else:
         digits = 1 - size.adjusted()
@@ -25,8 +27,7 @@ def usd_range(money: Money) -> str:
     """Write the 95 % interval of an amount; empty where it is exact."""
     if money.low_usd is None or money.high_usd is None:
         return ""
-    low, high = usd(money.low_usd), usd(money.high_usd)
-    return "" if low == high else f"{low} to {high}"
+    return _between(usd(money.low_usd), usd(money.high_usd))
 
 
 def per_mtok(rate: Decimal) -> str:
@@ -52,8 +53,13 @@ def share_range(estimate: Estimate) -> str:
     """Write the 95 % interval of a share; empty where it is exact."""
     if estimate.low is None or estimate.high is None:
         return ""
-    low, high = share(estimate.low), share(estimate.high)
-    return "" if low == high else f"{low} to {high}"
+    return _between(share(estimate.low), share(estimate.high))
+
+
+def _between(low: str, high: str) -> str:
+    if low == high:
+        return ""
+    return f"{low} to {high}" if MINUS in low + high else f"{low}–{high}"
 
 
 def count(value: float) -> str:
@@ -63,8 +69,8 @@ def count(value: float) -> str:
 
 def tokens(value: float) -> str:
     """Write a number of tokens short enough for a table: 812, 9,400, 12.3k, 4.56M."""
-    for scale, letter in _SCALES:
-        if abs(value) >= scale:
+    for least, scale, letter in _SCALES:
+        if abs(value) >= least:
             return f"{value / scale:.1f}{letter}"
     return count(value)
 

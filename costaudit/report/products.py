@@ -42,7 +42,7 @@ def _as_distance(cosine: float) -> float:
 
 
 def _as_half(cosine: float) -> float:
-    """Map [-1, 1] to [0, 1]: GPTCache's rank over its range, LangCache's `redis` scale."""
+    """Map [-1, 1] to [0, 1]: GPTCache's rank over its range, the scores of Redis vector sets."""
     return (1 + cosine) / 2
 
 
@@ -64,9 +64,9 @@ with LangCache(server_url=SERVER_URL, cache_id=CACHE_ID, api_key=API_KEY) as cac
 
 
 def _langcache_redis(value: str) -> str:
-    return f"""from redisvl.extensions.cache.llm.langcache import LangCacheWrapper
+    return f"""from redisvl.extensions.cache.llm import LangCacheSemanticCache
 
-cache = LangCacheWrapper(
+cache = LangCacheSemanticCache(
     name="llmcache", cache_id=CACHE_ID, api_key=API_KEY, distance_scale="redis"
 )
 found = cache.check(prompt=prompt, distance_threshold={value})"""
@@ -95,7 +95,8 @@ def _litellm(value: str) -> str:
 def _betterdb(value: str) -> str:
     return f"""from betterdb_semantic_cache import SemanticCache, SemanticCacheOptions
 
-cache = SemanticCache(SemanticCacheOptions(client=client, embed_fn=embed, default_threshold={value}))"""
+options = SemanticCacheOptions(client=client, embed_fn=embed, default_threshold={value})
+cache = SemanticCache(options)"""
 
 
 def _sulci(value: str) -> str:
@@ -105,8 +106,13 @@ cache = Cache(backend="redis", threshold={value})"""
 
 
 def _portkey(value: str) -> str:
-    return f"""{{"cache": {{"mode": "semantic"}}}}
-# Portkey keeps the threshold with the account: ask for a cosine similarity of {value}"""
+    return f"SEMANTIC_CACHE_SIMILARITY_THRESHOLD={value}  # environment of the gateway"
+
+
+def _khazad(value: str) -> str:
+    return f"""import khazad
+
+khazad.init(redis_url="redis://localhost:6379", threshold={value})"""
 
 
 PRODUCTS = (
@@ -118,7 +124,11 @@ PRODUCTS = (
     ),
     Product("GPTCache with FAISS", "similarity_threshold", 0.60, "code", _as_half, _gptcache),
     Product("LiteLLM", "similarity_threshold", 0.80, "examples", _as_cosine, _litellm),
-    Product("Portkey", "account setting", 0.95, "documentation", _as_cosine, _portkey),
+    Product("khazad", "threshold", 0.80, "code, on Redis 8", _as_half, _khazad),
+    Product(
+        "Portkey", "SEMANTIC_CACHE_SIMILARITY_THRESHOLD", 0.95, "documentation",
+        _as_cosine, _portkey,
+    ),
     Product("BetterDB", "default_threshold", 0.90, "code", _as_distance, _betterdb),
     Product("sulci", "threshold", 0.85, "code", _as_cosine, _sulci),
 )  # fmt: skip

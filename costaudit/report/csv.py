@@ -1,0 +1,117 @@
+"""The audit's numbers as one long table: a number a row, with its unit, interval and grade."""
+
+import csv
+from collections.abc import Iterator
+from io import StringIO
+
+from costaudit.contracts.audit import Audit
+from costaudit.contracts.grades import Estimate, Grade, Money
+from costaudit.contracts.semantic import ScopeRow, SweepPoint, VariantRow
+from costaudit.contracts.spend import CostBreakdown
+from costaudit.report.hostile import csv_cell
+from costaudit.report.numbers import similarity
+
+COLUMNS = ("section", "group", "measure", "unit", "value", "low", "high", "grade")
+_TOKENS = (
+    "input_uncached_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "cache_write_other_tokens",
+    "output_tokens",
+)
+
+Row = tuple[str, str, str, str, object, object, object, str]
+
+
+class CsvReporter:
+    """Write every number of the audit for a spreadsheet or a data frame."""
+
+    name = "csv"
+    suffix = ".csv"
+
+    def render(self, audit: Audit) -> bytes:
+        """Render with a header row; `section` names the part of the report."""
+        sheet = StringIO()
+        writer = csv.writer(sheet, lineterminator="\r\n")
+        writer.writerow(COLUMNS)
+        for row in _rows(audit):
+            writer.writerow(csv_cell(cell) if isinstance(cell, str) else cell for cell in row)
+        return sheet.getvalue().encode()
+
+
+def _rows(audit: Audit) -> Iterator[Row]:
+    yield from _ledger(audit)
+    grade = audit.ledger.before.grade
+    for name, groups in audit.spend.by.items():
+        for group in groups:
+            yield from _cost(f"spend.{name}", group.group, group.cost, grade)
+    for daily in audit.spend.daily:
+        label = f"{daily.day} {daily.provider} {daily.model}"
+        yield from _cost("spend.day_model", label, daily.cost, grade)
+    yield from _semantic(audit)
+    yield from _prefix(audit)
+
+
+def _ledger(audit: Audit) -> Iterator[Row]:
+    ledger = audit.ledger
+    yield _money("ledger", "before", "cost_month", ledger.before)
+    for step in ledger.steps:
+        yield _money("ledger", step.lever, "saved_month", step.saved)
+        yield _money("ledger", step.lever, "saved_alone_month", step.alone)
+        yield _money("ledger", step.lever, "running_cost_month", step.running_cost)
+    yield _money("ledger", "overlap", "overlap_month", ledger.overlap)
+    yield _money("ledger", "after", "cost_month", ledger.after)
+
+
+def _cost(section: str, group: str, cost: CostBreakdown, grade: Grade) -> Iterator[Row]:
+    yield (section, group, "requests", "requests", cost.requests, None, None, "measured")
+    for name in _TOKENS:
+        yield (section, group, name, "tokens", getattr(cost, name), None, None, "measured")
+    yield (section, group, "total", "usd", cost.total_usd, None, None, grade)
+
+
+def _semantic(audit: Audit) -> Iterator[Row]:
+    semantic = audit.semantic
+    if semantic is None:
+        return
+    for point in semantic.points:
+        group = similarity(point.min_similarity)
+        yield ("sweep", group, "hits", "requests", point.hits, None, None, "simulated")
+        yield from _rates("sweep", group, point)
+    for scope in semantic.scopes:
+        yield from _rates("scope", " + ".join(scope.scope) or "global", scope)
+    for scope in semantic.without_field:
+        yield from _rates("scope_without", scope.removed, scope)
+    for variant in semantic.variants:
+        yield from _rates("variant", variant.name, variant)
+    for cluster in semantic.clusters:
+        group = f"{cluster.cluster_id} {cluster.label}"
+        yield ("cluster", group, "requests", "requests", cluster.requests, None, None, "simulated")
+        yield ("cluster", group, "cost", "usd", cluster.cost_usd, None, None, "simulated")
+
+
+def _rates(section: str, group: str, row: SweepPoint | ScopeRow | VariantRow) -> Iterator[Row]:
+    for name in ("raw_hit_share", "valid_hit_share", "unsafe_served_share"):
+        estimate: Estimate | None = getattr(row, name)
+        if estimate is not None:
+            bounds = (estimate.low, estimate.high)
+            yield (section, group, name, "share", estimate.value, *bounds, estimate.grade)
+    yield _money(section, group, "net_saved_month", row.net_saved)
+
+
+def _prefix(audit: Audit) -> Iterator[Row]:
+    for template in audit.prefix.templates if audit.prefix else ():
+        group = f"{template.template_id} {template.endpoint} {template.model}"
+        static = template.static_share
+        yield ("template", group, "static_share", "share", static, None, None, "estimated")
+        yield _money("template", group, "saving_month", template.saving_month)
+        for breaker in template.breakers:
+            where = f"{group}: {breaker.kind}, {breaker.where}"
+            yield _money("breaker", where, "lost_month", breaker.lost_usd_month)
+    for provider in audit.prefix.providers if audit.prefix else ():
+        yield from _cost("provider", provider.label, provider.cost, "simulated")
+
+
+def _money(section: str, group: str, measure: str, money: Money) -> Row:
+    return (section, group, measure, "usd", money.usd, money.low_usd, money.high_usd, money.grade)

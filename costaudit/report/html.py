@@ -1,0 +1,100 @@
+"""The audit as one HTML file that loads nothing and opens from disk."""
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from costaudit.contracts.audit import Audit
+from costaudit.report import numbers
+from costaudit.report.anchors import anchor
+from costaudit.report.csv import CsvReporter
+from costaudit.report.hostile import visible
+from costaudit.report.page import breaking, page_context
+from costaudit.report.thinning import Limits, thinned
+from costaudit.report.word_diff import word_diff
+
+MOST_BYTES = 5_000_000
+_TEMPLATES = Path(__file__).parent / "templates"
+_IN_SCRIPT = {
+    "<": "\\u003c",
+    ">": "\\u003e",
+    "&": "\\u0026",
+    "\u2028": "\\u2028",
+    "\u2029": "\\u2029",
+}
+_FILTERS = (
+    numbers.usd, numbers.usd_range, numbers.per_mtok, numbers.share, numbers.share_range,
+    numbers.count, numbers.tokens, numbers.milliseconds, numbers.seconds, numbers.similarity,
+    numbers.byte_size, anchor, breaking,
+)  # fmt: skip
+
+
+class HtmlReporter:
+    """Write the whole report for people: sorted, searched, printed and read without a network."""
+
+    name = "html"
+    suffix = ".html"
+
+    def render(self, audit: Audit) -> bytes:
+        """Render at most 5 MB; where the audit is larger, lists are cut and say so."""
+        environment = _environment()
+        divisor = 1
+        while True:
+            cut, lengths = thinned(audit, Limits().divided(divisor))
+            page = _page(environment, cut, lengths)
+            if len(page) <= MOST_BYTES or divisor > MOST_BYTES:
+                return page
+            divisor *= 2
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalized,
+    )
+    environment.filters.update({one.__name__: one for one in _FILTERS})
+    environment.filters["differences"] = word_diff
+    return environment
+
+
+def _finalized(value: Any) -> Any:
+    """Keep marks that hide or reorder text out of the page."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _page(environment: Environment, audit: Audit, lengths: dict[str, int]) -> bytes:
+    style = (_TEMPLATES / "report.css").read_text("utf-8")
+    script = (_TEMPLATES / "report.js").read_text("utf-8")
+    csv = CsvReporter().render(audit).decode()
+    text = environment.get_template("report.html.j2").render(
+        page_context(audit, lengths),
+        style=style,
+        script=script,
+        style_hash=_source_hash(style),
+        script_hash=_source_hash(script),
+        data=_in_script(audit),
+        csv=_in_script(csv),
+    )
+    return text.encode()
+
+
+def _source_hash(source: str) -> str:
+    """Name an inline source for the Content-Security-Policy."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
+
+
+def _in_script(value: object) -> str:
+    """Encode as JSON that can't end the script element it stands in."""
+    text = msgspec.json.encode(value).decode()
+    for char, escaped in _IN_SCRIPT.items():
+        text = text.replace(char, escaped)
+    return text

@@ -1,0 +1,138 @@
+"""What the page's templates need beside the audit: charts, bars, lists and wordings."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from costaudit.contracts.audit import Audit
+from costaudit.contracts.grades import GRADES
+from costaudit.contracts.ledger import LedgerStep
+from costaudit.contracts.prefix import Breaker, PartShare
+from costaudit.contracts.spend import SpendRow
+from costaudit.report.anchors import SECTIONS
+from costaudit.report.numbers import tokens
+from costaudit.report.products import translate
+from costaudit.report.ranking import ranked_findings
+from costaudit.report.series_chart import daily_chart, hourly_chart
+from costaudit.report.sweep_chart import sweep_chart
+from costaudit.report.waterfall import waterfall
+from costaudit.report.word_diff import Piece
+
+GRADE_MEANING = dict(
+    zip(
+        GRADES,
+        (
+            "in the log or on the bill",
+            "a live cache did it",
+            "an exact rule run over the log",
+            "statistics or a tokenizer stood in for something missing",
+            "a parameter that the reader can change",
+        ),
+        strict=True,
+    )
+)
+_CACHING = ("duplicates", "semantic", "prompt_caching")
+_BREAKDOWNS = (
+    ("endpoint", "By endpoint"),
+    ("tenant", "By tenant"),
+    ("model", "By model"),
+    ("day", "By day"),
+    ("hour", "By hour"),
+)
+_BREAK = re.compile("(‹[^›]*›)")
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One part of a template as a bar; widths out of 1,000."""
+
+    template: str
+    part: PartShare
+    all: float
+    static: float
+    reorderable: float
+
+
+def page_context(audit: Audit, lengths: Mapping[str, int]) -> dict[str, Any]:
+    """Gather everything that the templates draw."""
+    semantic, by = audit.semantic, audit.spend.by
+    recommended = semantic.recommended if semantic else None
+    present = {anchor for anchor, _ in SECTIONS}
+    if semantic is None or not (semantic.scopes or semantic.without_field):
+        present.discard("isolation")
+    if semantic is None or not (
+        semantic.clusters or semantic.worst_pairs or semantic.refused_pairs
+    ):
+        present.discard("clusters")
+    return {
+        "audit": audit,
+        "lengths": lengths,
+        "sections": [entry for entry in SECTIONS if entry[0] in present],
+        "grade_meaning": GRADE_MEANING,
+        "findings": ranked_findings(audit),
+        "fall": waterfall(audit.ledger),
+        "sweep": sweep_chart(semantic) if semantic else None,
+        "points": sorted(semantic.points, key=lambda point: point.min_similarity)
+        if semantic
+        else [],
+        "translations": translate(recommended) if recommended is not None else (),
+        "strips": _strips(audit),
+        "breakers": _breakers(audit),
+        "provider_bars": _provider_bars(audit),
+        "days": daily_chart(by["day"]) if len(by.get("day", ())) > 1 else None,
+        "hours": hourly_chart(by["hour"]) if len(by.get("hour", ())) > 1 else None,
+        "inflation": _inflation(by.get("day", ())),
+        "breakdowns": _BREAKDOWNS,
+        "levers": _levers(audit),
+    }
+
+
+def breaking(context: str) -> list[Piece]:
+    """Split a breaker's context so that the part between ‹ › can be marked."""
+    return [(piece, piece.startswith("‹")) for piece in _BREAK.split(context) if piece]
+
+
+def _inflation(days: Sequence[SpendRow]) -> str:
+    """Say how long a request's context was at both ends of the log."""
+    dated = [row for row in days if row.group]
+    if len(dated) < 2:
+        return ""
+    first, last = dated[0], dated[-1]
+    return (
+        f"A request carried {tokens(first.mean_input_tokens)} input tokens on {first.group} and "
+        f"{tokens(last.mean_input_tokens)} on {last.group}, on average."
+    )
+
+
+def _levers(audit: Audit) -> list[LedgerStep]:
+    return [step for step in audit.ledger.steps if step.lever not in _CACHING]
+
+
+def _strips(audit: Audit) -> list[Strip]:
+    strips = []
+    for row in audit.prefix.templates if audit.prefix else ():
+        whole = max(sum(part.tokens for part in row.parts), 1)
+        for part in row.parts:
+            widths = [
+                round(amount / whole * 1000, 1)
+                for amount in (part.tokens, part.static_tokens, part.reorderable_tokens)
+            ]
+            strips.append(Strip(row.template_id, part, *widths))
+    return strips
+
+
+def _breakers(audit: Audit) -> list[tuple[str, Breaker]]:
+    """List breakers of all templates, the dearest first."""
+    rows = [
+        (row.template_id, one)
+        for row in (audit.prefix.templates if audit.prefix else ())
+        for one in row.breakers
+    ]
+    return sorted(rows, key=lambda row: (-row[1].lost_usd_month.usd, row[0], row[1].where))
+
+
+def _provider_bars(audit: Audit) -> list[float]:
+    totals = [row.cost.total_usd for row in (audit.prefix.providers if audit.prefix else ())]
+    most = max(totals, default=0) or 1
+    return [round(float(total / most) * 1000, 1) for total in totals]
