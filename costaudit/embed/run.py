@@ -1,0 +1,77 @@
+"""Embed the texts that have no stored vector yet."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from costaudit.embed.embedder import Embedder
+from costaudit.embed.store import VectorStore
+from costaudit.errors import BackendError
+from costaudit.progress import Progress, SilentProgress
+
+_BATCH_TOKENS = 2_048  # of a batch, padding included
+_PART_TEXTS = 2_048  # of a stored part: what an interruption can lose
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Vectors of distinct texts, and what making them took."""
+
+    vectors: np.ndarray  # float32 (n, dimensions) of unit length, aligned with the texts
+    embedded_now: int  # the others were stored
+    cut_texts: int  # of the new ones, longer than the embedder's limit
+    tokens_now: int  # read by the embedder
+    seconds: float  # spent embedding
+
+
+def embed_texts(
+    texts: pl.DataFrame,
+    embedder: Embedder,
+    store: VectorStore,
+    progress: Progress | None = None,
+) -> Embedded:
+    """Give a vector for each row of `texts` (text_id, text; distinct), embedding only new ones.
+
+    Texts of similar length are embedded together; each part is stored as soon as it is done.
+    """
+    progress = progress or SilentProgress()
+    found, vectors = store.load(texts["text_id"])
+    missing = np.flatnonzero(~found)
+    progress.start("embed", len(missing), "texts")
+    cut = tokens = 0
+    started = time.monotonic()
+    if len(missing):
+        wanted = texts["text"].gather(missing).to_list()
+        counts = embedder.token_counts(wanted)
+        cut = int((counts > embedder.max_tokens).sum())
+        counts = np.minimum(counts, embedder.max_tokens)
+        tokens = int(counts.sum())
+        order = np.argsort(counts, kind="stable")
+        for start in range(0, len(order), _PART_TEXTS):
+            part = order[start : start + _PART_TEXTS]
+            for batch in _batches(part, counts):
+                made = embedder.encode([wanted[place] for place in batch])
+                if made.shape != (len(batch), embedder.dimensions):
+                    raise BackendError(
+                        f"{embedder.name} gave vectors of shape {made.shape} for {len(batch)} "
+                        f"texts, not {embedder.dimensions} wide.",
+                        hint="Check the embedder's dimensions.",
+                    )
+                vectors[missing[batch]] = made
+                progress.advance(len(batch))
+            store.append(texts["text_id"].gather(missing[part]), vectors[missing[part]])
+    progress.finish()
+    return Embedded(vectors, len(missing), cut, tokens, time.monotonic() - started)
+
+
+def _batches(order: np.ndarray, counts: np.ndarray) -> list[np.ndarray]:
+    """Cut texts of rising length into batches of about _BATCH_TOKENS."""
+    batches, start = [], 0
+    for place in range(1, len(order) + 1):
+        full = place == len(order) or counts[order[place]] * (place + 1 - start) > _BATCH_TOKENS
+        if full:
+            batches.append(order[start:place])
+            start = place
+    return batches

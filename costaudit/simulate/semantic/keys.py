@@ -1,0 +1,122 @@
+"""What of a request is compared, and what must be equal for the comparison to count."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+import xxhash
+
+_MESSAGES = ("user", "assistant", "tool")  # the scope compares tools and system prompts
+_MEDIA = ("image", "audio", "video", "document", "file")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The key of each request, and the parts of it that the scope may compare."""
+
+    parts: pl.Series  # List(String): the BLOCKS keys whose texts make up the compared text
+    texts: Mapping[str, str]  # text by BLOCKS key
+    history: pl.Series  # digest of the other messages; null where they don't count
+    has_text: pl.Series  # Boolean: all of the compared text was logged, and it isn't blank
+    has_image: pl.Series  # Boolean
+    fields: Mapping[str, pl.Series]  # system_raw and tools, by their BLOCKS keys
+
+    def distinct(self, eligible: np.ndarray) -> tuple[pl.DataFrame, np.ndarray]:
+        """List the eligible requests' distinct texts, and give each request's row, or -1."""
+        known: dict[str, int] = {}
+        rows: dict[tuple[str, ...], int] = {}
+        text = np.full(len(eligible), -1, dtype=np.int32)
+        parts = self.parts.to_list()
+        for place in np.flatnonzero(eligible):
+            ids = tuple(parts[place])
+            if ids not in rows:
+                joined = "\n".join(self.texts[part] for part in ids)
+                rows[ids] = known.setdefault(joined, len(known))
+            text[place] = rows[ids]
+        digests = [xxhash.xxh3_128_hexdigest(one.encode()) for one in known]
+        schema = {"text_id": pl.String, "text": pl.String}
+        return pl.DataFrame({"text_id": digests, "text": list(known)}, schema=schema), text
+
+
+def keys_of(
+    requests: pl.DataFrame,
+    blocks: pl.DataFrame,
+    key: Literal["last_user", "conversation", "full"],
+) -> Keys:
+    """Split each request's messages into the compared text and its history.
+
+    `last_user` compares the last user message alone; `conversation` compares it among requests
+    whose other messages are equal; `full` compares all messages, joined. A message is a run of
+    neighbouring segments of one role.
+    """
+    grouped = _grouped(_marked(requests, whole=key == "full"))
+    numbered = pl.LazyFrame({"request": np.arange(len(requests), dtype=np.uint32)})
+    frame = numbered.join(grouped, on="request", how="left", maintain_order="left").collect()
+    parts = frame["parts"].fill_null([])
+    texts = _texts(parts, blocks)
+    history = _digests(frame["others"])
+    return Keys(
+        parts=parts,
+        texts=texts,
+        history=history if key == "conversation" else history.clear(len(history)),
+        has_text=_readable(parts, texts),
+        has_image=frame["has_image"].fill_null(False),
+        fields={name: frame[name].fill_null("") for name in ("system_raw", "tools")},
+    )
+
+
+def _marked(requests: pl.DataFrame, *, whole: bool) -> pl.LazyFrame:
+    """Give one row a segment, telling whether it belongs to a message and to the compared text."""
+    place, question = pl.col("place"), pl.col("question")
+    turns = pl.col("message") & (pl.col("role") != "user")
+    return (
+        requests.lazy()
+        .select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("request"), "segments")
+        .filter(pl.col("segments").list.len() > 0)
+        .explode("segments")
+        .unnest("segments")
+        .select("request", "role", "kind", "block_id")
+        .with_columns(
+            message=pl.col("role").is_in(_MESSAGES), place=pl.int_range(pl.len(), dtype=pl.Int64)
+        )
+        .with_columns(last=place.filter(pl.col("role") == "user").max().over("request"))
+        .with_columns(turn=place.filter(turns & (place < pl.col("last"))).max().over("request"))
+        .with_columns(question=(pl.col("role") == "user") & (place > pl.col("turn").fill_null(-1)))
+        .with_columns(compared=pl.col("message") if whole else question)
+    )
+
+
+def _grouped(segments: pl.LazyFrame) -> pl.LazyFrame:
+    block, role = pl.col("block_id"), pl.col("role")
+    compared, media = pl.col("compared"), pl.col("kind").is_in(_MEDIA)
+    around = pl.concat_str("role", "block_id", separator=":")
+    return segments.group_by("request").agg(
+        parts=block.filter(compared),
+        others=around.filter(pl.col("message") & ~compared).str.join(" "),
+        system_raw=block.filter(role == "system").str.join(" "),
+        tools=block.filter(role == "tools").str.join(" "),
+        has_image=(pl.col("message") & media).any(),
+    )
+
+
+def _texts(parts: pl.Series, blocks: pl.DataFrame) -> dict[str, str]:
+    wanted = pl.DataFrame({"block_id": parts.explode().drop_nulls().unique()})
+    known = blocks.select("block_id", "text").drop_nulls().join(wanted, on="block_id", how="semi")
+    return dict(zip(known["block_id"], known["text"], strict=True))
+
+
+def _readable(parts: pl.Series, texts: Mapping[str, str]) -> pl.Series:
+    blank = {block for block, text in texts.items() if not text.strip()}
+    readable = [
+        all(part in texts for part in ids) and any(part not in blank for part in ids)
+        for ids in parts.to_list()
+    ]
+    return pl.Series("has_text", readable, dtype=pl.Boolean)
+
+
+def _digests(joined: pl.Series) -> pl.Series:
+    """Shorten what is compared by equality; equal strings stay equal."""
+    shortened = [xxhash.xxh3_128_hexdigest(text.encode()) if text else None for text in joined]
+    return pl.Series("history", shortened, dtype=pl.String)

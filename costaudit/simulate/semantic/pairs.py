@@ -1,0 +1,173 @@
+"""Similar pairs of nodes, found tile by tile on all processors."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from costaudit.simulate.semantic.nodes import Nodes
+from costaudit.simulate.semantic.packing import MAX_ROWS, from_depth, pack, row_starts
+from costaudit.simulate.semantic.projection import Bounds
+
+_WIDE = 4_096  # columns of a tile
+_ROOM = 1 << 16  # pairs of a tile that fit without a second scan
+_EDGE_SAMPLE = 512  # nodes that estimate how many pairs there are
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Each row's similar nodes, nearest first."""
+
+    packed: np.ndarray  # int64 (pairs,), see packing; columns count from the segment's first node
+    starts: np.ndarray  # int64 (rows + 1,)
+
+
+class PairFinder:
+    """Find the pairs of one set of nodes; calls into numpy and the kernels release the lock."""
+
+    def __init__(self, nodes: Nodes, vectors: np.ndarray, bounds: Bounds) -> None:
+        from costaudit.simulate.semantic.pair_kernels import similar_pairs
+
+        self._scan = similar_pairs
+        self._vectors = vectors
+        self._bounds = bounds
+        self._nodes = nodes
+        count = np.arange(len(nodes.text), dtype=np.int32)
+        self._about = np.stack([count, nodes.text, nodes.partition], axis=1)
+
+    def between(
+        self, rows: np.ndarray, columns: np.ndarray, limits: np.ndarray, *, below: bool = False
+    ) -> np.ndarray:
+        """List (row, column, depth) of pairs in the same partition, as int64 (3, pairs).
+
+        `rows` and `columns` are rising node numbers; `limits` the deepest similarity that counts
+        in each column. With `below`, only columns lower than the row.
+        """
+        about = self._about[columns]
+        reach = from_depth(limits) - np.float32(self._bounds.margin)
+        tile = self._bounds.vectors[self._nodes.text[rows]]
+        tile = tile @ self._bounds.vectors[about[:, 1]].T
+        room = _ROOM
+        while True:
+            out = np.empty((3, room), dtype=np.int64)
+            found = self._scan(
+                tile, reach, limits, self._vectors, self._about[rows], about, below, out
+            )
+            if found <= room:
+                out = out[:, :found]
+                return np.stack([rows[out[0]], columns[out[1]], out[2]])
+            room = found
+
+    def tiles(self, rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+        """Cut rising node numbers into tiles, leaving out those that share no partition."""
+        partition = self._nodes.partition
+        for row in _chunks(partition, rows, MAX_ROWS):
+            low, high = partition[row[0]], partition[row[-1]]
+            shared = partition[columns]
+            start, stop = np.searchsorted(shared, low), np.searchsorted(shared, high, "right")
+            for place in range(start, stop, _WIDE):
+                yield row, columns[place : min(place + _WIDE, stop)]
+
+    def expected(self, start: int, stop: int, limit: int) -> float:
+        """Estimate how many ordered pairs the nodes from start to stop have."""
+        count = stop - start
+        sample = np.unique(np.linspace(start, stop - 1, _EDGE_SAMPLE).astype(np.int64))
+        columns = np.arange(start, stop)
+        limits = np.full(_WIDE, limit)
+        pairs = sum(
+            self.between(row, column, limits[: len(column)]).shape[1]
+            for row, column in self.tiles(sample, columns)
+        )
+        return pairs * count / len(sample)
+
+    def neighbours(self, start: int, stop: int, limit: int) -> Neighbours:
+        """Build the lists of all nodes from start to stop: each pair once, mirrored if needed.
+
+        A pair serves the earlier node only if that node is asked for again after the later one
+        appeared.
+        """
+        nodes = self._nodes
+        alone = np.ones(stop - start, dtype=bool)
+        same = np.flatnonzero(np.diff(nodes.partition[start:stop]) == 0)
+        alone[same] = alone[same + 1] = False
+        members = np.flatnonzero(~alone) + start
+        parts: list[list[np.ndarray]] = [[] for _ in range((stop - start) // MAX_ROWS + 1)]
+
+        def keep(rows: np.ndarray, columns: np.ndarray, depths: np.ndarray) -> None:
+            for chunk in np.unique((rows - start) // MAX_ROWS):
+                here = (rows - start) // MAX_ROWS == chunk
+                parts[chunk].append(
+                    pack((rows[here] - start) % MAX_ROWS, depths[here], columns[here] - start)
+                )
+
+        def find(tile: tuple[np.ndarray, ...]) -> np.ndarray:
+            row, column = tile
+            return self.between(row, column, np.full(len(column), limit), below=True)
+
+        for rows, columns, depths in in_threads(find, self._lower_tiles(members)):
+            keep(rows, columns, depths)
+            again = nodes.last[columns] > nodes.first[rows]
+            keep(columns[again], rows[again], depths[again])
+        lists, starts = [], [np.zeros(1, dtype=np.int64)]
+        for chunk, part in enumerate(parts):
+            packed = np.sort(np.concatenate(part)) if part else np.empty(0, dtype=np.int64)
+            part.clear()
+            rows_here = min(MAX_ROWS, stop - start - chunk * MAX_ROWS)
+            lists.append(packed)
+            starts.append(row_starts(packed, rows_here)[1:] + starts[-1][-1])
+        return Neighbours(np.concatenate(lists), np.concatenate(starts))
+
+    def _lower_tiles(self, members: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+        for row, column in self.tiles(members, members):
+            if column[0] < row[-1]:
+                yield row, column[column < row[-1]]
+
+    def block(self, block: np.ndarray, others: np.ndarray, limits: np.ndarray, lowest: int,
+              base: int) -> Neighbours:  # fmt: skip
+        """Build the lists of a block of nodes: against each other, and against others' limits."""
+        inner = np.full(len(block), lowest)
+
+        def find(tile: tuple[np.ndarray, ...]) -> np.ndarray:
+            row, column, deepest = tile
+            return self.between(row, column, deepest)
+
+        tiles = [(row, column, inner[: len(column)]) for row, column in self.tiles(block, block)]
+        for row, column in self.tiles(block, others):
+            tiles.append((row, column, limits[np.searchsorted(others, column)]))
+        parts = [np.empty(0, dtype=np.int64)]
+        for rows, columns, depths in in_threads(find, iter(tiles)):
+            parts.append(pack(np.searchsorted(block, rows), depths, columns - base))
+        packed = np.sort(np.concatenate(parts))
+        return Neighbours(packed, row_starts(packed, len(block)))
+
+
+def _chunks(partition: np.ndarray, rows: np.ndarray, most: int) -> Iterator[np.ndarray]:
+    """Cut rows so that a partition is split only where it fills more than one chunk."""
+    start = 0
+    while start < len(rows):
+        stop = min(start + most, len(rows))
+        if stop < len(rows) and partition[rows[stop]] != partition[rows[start]]:
+            whole = int(np.searchsorted(partition[rows], partition[rows[stop]]))
+            stop = whole if whole > start else stop
+        yield rows[start:stop]
+        start = stop
+
+
+def in_threads(
+    function: Callable[[tuple[np.ndarray, ...]], np.ndarray],
+    items: Iterator[tuple[np.ndarray, ...]],
+) -> Iterator[np.ndarray]:
+    """Yield `function` of each item in order, a few at a time, each on one processor."""
+    from threadpoolctl import threadpool_limits
+
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
+        flying = []
+        for item in items:
+            flying.append(pool.submit(function, item))
+            if len(flying) > 2 * workers:
+                yield flying.pop(0).result()
+        for done in flying:
+            yield done.result()

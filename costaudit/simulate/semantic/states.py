@@ -1,0 +1,208 @@
+"""What a simulated cache holds between two blocks of requests, at the settings run together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from costaudit.contracts.policies import SemanticPolicy
+from costaudit.simulate.semantic.packing import depth
+from costaudit.simulate.semantic.pairs import Neighbours
+
+_TOGETHER = 62  # settings in one bit mask
+_EVICTIONS = ("fifo", "lru", "lfu")
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """The requests of one segment, in the order in which they are decided."""
+
+    node: np.ndarray  # int32 (r,), from the segment's first node
+    pool: np.ndarray  # int32 (r,)
+    ts_s: np.ndarray  # float64 (r,)
+    ready_s: np.ndarray  # float64 (r,)
+    nodes: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """A run of arrivals, with the similar nodes of all that they ask for."""
+
+    start: int
+    stop: int
+    neighbours: Neighbours
+    row_of: np.ndarray  # int32 (nodes,), row of neighbours
+    node_of: np.ndarray  # int (rows,), node of a row
+    verdicts: np.ndarray  # uint8 (pairs,): 0 unknown, 1 pass, 2 refuse
+
+
+class State(Protocol):
+    """Decide blocks one after another; the results of a segment stand in served and depths."""
+
+    settings: tuple[int, ...]  # places in the list of policies
+    served: np.ndarray  # int32 (r, settings), place of the request served; -1 or lower: none
+    depths: np.ndarray  # int32 (r, settings)
+    evicted: np.ndarray | None  # int32 (r,), place of the request whose entry was pushed out
+
+    def decide(self, block: Block, asked: np.ndarray) -> int:
+        """Decide a block; list in `asked` the pairs without verdict, and return their number."""
+
+    def lowest_live(self, now: float, deepest: np.ndarray) -> None:
+        """Raise `deepest` (nodes,) to the lowest similarity at which each live entry can serve."""
+
+    def save(self) -> list[np.ndarray]:
+        """Copy what a block changes."""
+
+    def restore(self, saved: list[np.ndarray]) -> None:
+        """Go back to what was saved."""
+
+
+def limit_of(policy: SemanticPolicy) -> int:
+    """Turn a threshold into the deepest similarity that hits; -1 where nothing similar may."""
+    if policy.min_similarity > 1:
+        return -1
+    return int(depth(np.array([policy.min_similarity], dtype=np.float32))[0])
+
+
+def states_for(
+    policies: Sequence[SemanticPolicy], arrivals: Arrivals, *, guarded: bool
+) -> list[State]:
+    """Group policies into states: those without a size limit together, the others one by one."""
+    unlimited = [place for place, policy in enumerate(policies) if policy.max_entries is None]
+    unlimited.sort(key=lambda place: (-limit_of(policies[place]), place))
+    states: list[State] = [
+        UnlimitedState(policies, unlimited[start : start + _TOGETHER], arrivals, guarded)
+        for start in range(0, len(unlimited), _TOGETHER)
+    ]
+    states += [
+        LimitedState(policy, place, arrivals, guarded)
+        for place, policy in enumerate(policies)
+        if policy.max_entries is not None
+    ]
+    return states
+
+
+class UnlimitedState:
+    """Caches that only time empties: one bit of a mask for each."""
+
+    def __init__(
+        self,
+        policies: Sequence[SemanticPolicy],
+        places: Sequence[int],
+        arrivals: Arrivals,
+        guarded: bool,
+    ) -> None:
+        self.settings = tuple(places)
+        chosen = [policies[place] for place in places]
+        self._limits = np.array([limit_of(policy) for policy in chosen], dtype=np.int64)
+        self._ttls = np.array([_ttl(policy) for policy in chosen])
+        self._sliding = sum(1 << k for k, one in enumerate(chosen) if one.ttl_kind == "sliding")
+        self._guarded = (1 << len(chosen)) - 1 if guarded else 0
+        self._arrivals = arrivals
+        self._live = np.zeros(arrivals.nodes, dtype=np.int64)
+        self._owner = np.full((arrivals.nodes, len(chosen)), -1, dtype=np.int32)
+        self._used = np.full((arrivals.nodes, len(chosen)), -1, dtype=np.int32)
+        self.evicted = None
+        self.served = np.empty((len(arrivals.node), len(chosen)), dtype=np.int32)
+        self.depths = np.empty((len(arrivals.node), len(chosen)), dtype=np.int32)
+
+    def decide(self, block: Block, asked: np.ndarray) -> int:
+        """Decide a block; list in `asked` the pairs without verdict, and return their number."""
+        from costaudit.simulate.semantic.decision_kernels import decide
+
+        arrivals, lists = self._arrivals, block.neighbours
+        return int(
+            decide(
+                block.start, block.stop, arrivals.node, arrivals.ts_s, arrivals.ready_s,
+                lists.starts, block.row_of, lists.packed, block.verdicts, asked,
+                self._limits, self._ttls, self._sliding, self._guarded,
+                self._live, self._owner, self._used, self.served, self.depths,
+            )
+        )  # fmt: skip
+
+    def lowest_live(self, now: float, deepest: np.ndarray) -> None:
+        """Raise `deepest` (nodes,) to the lowest similarity at which each live entry can serve."""
+        from costaudit.simulate.semantic.decision_kernels import lowest_live
+
+        lowest_live(
+            now, self._arrivals.ts_s, self._limits, self._ttls, self._live, self._used, deepest
+        )
+
+    def save(self) -> list[np.ndarray]:
+        """Copy what a block changes."""
+        return [self._live.copy(), self._owner.copy(), self._used.copy()]
+
+    def restore(self, saved: list[np.ndarray]) -> None:
+        """Go back to what was saved."""
+        for mine, theirs in zip((self._live, self._owner, self._used), saved, strict=True):
+            mine[:] = theirs
+
+
+class LimitedState:
+    """One cache that holds at most max_entries in each pool."""
+
+    def __init__(
+        self, policy: SemanticPolicy, place: int, arrivals: Arrivals, guarded: bool
+    ) -> None:
+        self.settings = (place,)
+        self._limit = limit_of(policy)
+        self._ttl = _ttl(policy)
+        self._sliding = policy.ttl_kind == "sliding"
+        self._guarded = guarded
+        self._capacity = policy.max_entries
+        self._eviction = _EVICTIONS.index(policy.eviction)
+        self._arrivals = arrivals
+        count = len(arrivals.node)
+        self._owner = np.full(arrivals.nodes, -1, dtype=np.int32)
+        self._used = np.full(arrivals.nodes, -1, dtype=np.int32)
+        self._rank = np.zeros(arrivals.nodes, dtype=np.int64)
+        self._heap_keys = np.zeros(count, dtype=np.int64)
+        self._heap_nodes = np.zeros(count, dtype=np.int32)
+        self._queue = np.zeros(count, dtype=np.int32)
+        self._counters = np.zeros(4, dtype=np.int64)
+        self.served = np.empty((count, 1), dtype=np.int32)
+        self.depths = np.empty((count, 1), dtype=np.int32)
+        self.evicted = np.full(count, -1, dtype=np.int32)  # place of the request pushed out
+
+    def decide(self, block: Block, asked: np.ndarray) -> int:
+        """Decide a block; list in `asked` the pairs without verdict, and return their number."""
+        from costaudit.simulate.semantic.bounded_kernels import decide_bounded
+
+        arrivals, lists = self._arrivals, block.neighbours
+        return int(
+            decide_bounded(
+                block.start, block.stop, arrivals.node, arrivals.pool,
+                arrivals.ts_s, arrivals.ready_s,
+                lists.starts, block.row_of, lists.packed, block.verdicts, asked,
+                self._limit, self._ttl, self._sliding, self._guarded,
+                self._capacity, self._eviction,
+                self._owner, self._used, self._rank, self._heap_keys, self._heap_nodes,
+                self._queue, self._counters,
+                self.served[:, 0], self.depths[:, 0], self.evicted,
+            )
+        )  # fmt: skip
+
+    def lowest_live(self, now: float, deepest: np.ndarray) -> None:
+        """Raise `deepest` (nodes,) to the lowest similarity at which each live entry can serve."""
+        held = self._owner >= 0
+        deepest[held] = np.maximum(deepest[held], self._limit)
+
+    def save(self) -> list[np.ndarray]:
+        """Copy what a block changes."""
+        return [part.copy() for part in self._parts()]
+
+    def restore(self, saved: list[np.ndarray]) -> None:
+        """Go back to what was saved."""
+        for mine, theirs in zip(self._parts(), saved, strict=True):
+            mine[:] = theirs
+
+    def _parts(self) -> tuple[np.ndarray, ...]:
+        return (
+            self._owner, self._used, self._rank, self._heap_keys, self._heap_nodes,
+            self._queue, self._counters, self.evicted,
+        )  # fmt: skip
+
+
+def _ttl(policy: SemanticPolicy) -> float:
+    return float("inf") if policy.ttl_s is None else policy.ttl_s

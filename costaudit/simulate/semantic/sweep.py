@@ -1,0 +1,149 @@
+"""One pass over a stream that decides it under many policies, exactly.
+
+Each policy is a cache that sees the requests in order, with at most one entry for a text in a
+partition. At a request's time, entries whose TTL has run out (time >= start + TTL) are gone.
+ 1. If the identical text has an entry whose answer has arrived, it is served.
+ 2. Otherwise the most similar entry whose answer has arrived decides, ties going to the newest:
+    it is served if its similarity is at least the threshold and no guard refuses the pair.
+ 3. A served entry is renewed (sliding TTL, LRU use, LFU count), and nothing is inserted.
+ 4. Otherwise the model is called. Its answer becomes the text's entry at once, and can be served
+    from its arrival on. If the text already has an entry that is still under way, whichever answer
+    arrives first is kept, the earlier request's where they tie; a replaced one counts as new.
+ 5. An entry that would be one too many in its pool pushes one out: the one inserted first (fifo),
+    used or inserted longest ago (lru), or with the fewest uses and, among these, used or inserted
+    longest ago (lfu). Entries under way count, and can be pushed out.
+Similarity is the dot product in float64 of the float32 vectors, rounded to float32 and at most 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from costaudit.contracts.policies import SemanticPolicy
+from costaudit.errors import InputError, InsufficientDataError, UsageError
+from costaudit.progress import Progress, SilentProgress
+from costaudit.simulate.semantic.nodes import nodes_of
+from costaudit.simulate.semantic.occupancy import peak_entries
+from costaudit.simulate.semantic.packing import MAX_NODES, from_depth
+from costaudit.simulate.semantic.pairs import PairFinder
+from costaudit.simulate.semantic.projection import upper_bounds
+from costaudit.simulate.semantic.segments import PairGuard, decide_segment
+from costaudit.simulate.semantic.states import limit_of
+from costaudit.simulate.semantic.stream import Stream
+
+MISS, BYPASS = -1, -2
+_REFUSED = -3  # less the place whose answer was refused, as the kernels write it
+_NORM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Refusals:
+    """The decisions in which a guard refused the most similar entry; each is a miss."""
+
+    policy: np.ndarray  # int32, place in policies
+    request: np.ndarray  # int32, place in the stream
+    entry: np.ndarray  # int32, the request whose answer was refused
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What each policy did with each request of a stream."""
+
+    policies: tuple[SemanticPolicy, ...]
+    served: np.ndarray  # int32 (k, n): the request whose answer is served, MISS or BYPASS
+    similarity: np.ndarray  # float32 (k, n): 1.0 for identical text; NaN unless served or refused
+    peak_entries: np.ndarray  # int64 (k,), over all pools together
+    refusals: Refusals
+
+
+def sweep(
+    stream: Stream,
+    vectors: np.ndarray,
+    policies: Sequence[SemanticPolicy],
+    guard: PairGuard | None = None,
+    progress: Progress | None = None,
+) -> Decisions:
+    """Decide every request of `stream` under every policy.
+
+    vectors: float32 (m, d) of unit length, aligned with stream.texts. The policies may differ in
+    threshold, TTL, capacity and eviction; a guard holds for all of them.
+    """
+    progress = progress or SilentProgress()
+    _check_policies(stream, policies)
+    _check_vectors(stream, vectors)
+    nodes = nodes_of(stream)
+    served = np.full((len(policies), len(stream.text)), MISS, dtype=np.int32)
+    served[:, stream.text < 0] = BYPASS
+    similarity = np.full(served.shape, np.nan, dtype=np.float32)
+    evicted: dict[int, np.ndarray] = {}
+    progress.start("simulate", len(nodes.order), "requests")
+    if len(nodes.order):
+        lowest = max(limit_of(policy) for policy in policies)
+        bounds = upper_bounds(vectors, float(from_depth(np.array([lowest]))[0]))
+        finder = PairFinder(nodes, vectors, bounds)
+        for segment in nodes.segments:
+            order = nodes.order[segment.requests]
+            for state in decide_segment(stream, nodes, segment, finder, policies, guard, progress):
+                for column, place in enumerate(state.settings):
+                    served[place, order] = _placed(state.served[:, column], order)
+                    depths = state.depths[:, column]
+                    none = state.served[:, column] == MISS
+                    similarity[place, order] = np.where(none, np.nan, from_depth(depths))
+                if state.evicted is not None:
+                    place = state.settings[0]
+                    empty = np.full(len(stream.text), MISS, dtype=np.int32)
+                    evicted.setdefault(place, empty)[order] = _placed(state.evicted, order)
+    progress.finish()
+    policy, request = np.nonzero(served <= _REFUSED)
+    entry = _REFUSED - served[policy, request]
+    served[policy, request] = MISS
+    return Decisions(
+        policies=tuple(policies),
+        served=served,
+        similarity=similarity,
+        peak_entries=peak_entries(stream, nodes, policies, served, evicted),
+        refusals=Refusals(policy.astype(np.int32), request.astype(np.int32), entry),
+    )
+
+
+def _placed(local: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Turn places in a segment into places in the stream; a miss and a refusal stay such."""
+    refused = local <= _REFUSED
+    place = np.where(refused, _REFUSED - local, local)
+    placed = np.where(place < 0, place, order[np.maximum(place, 0)])
+    return np.where(refused, _REFUSED - placed, placed)
+
+
+def _check_policies(stream: Stream, policies: Sequence[SemanticPolicy]) -> None:
+    kinds = {(one.scope, one.key, one.visible_after, one.max_temperature) for one in policies}
+    if len(kinds) != 1:
+        raise UsageError(
+            "Policies of one sweep must share scope, key, visibility and temperature limit.",
+            hint="Make a stream for each of them.",
+        )
+    if not stream.timed and any(policy.ttl_s is not None for policy in policies):
+        raise InsufficientDataError(
+            "The log has no times, so entries can't grow old and a TTL can't be simulated.",
+            hint="Leave the TTL out, or export the log with its timestamps.",
+        )
+
+
+def _check_vectors(stream: Stream, vectors: np.ndarray) -> None:
+    if vectors.ndim != 2 or len(vectors) != len(stream.texts):
+        raise InputError(
+            f"There are vectors of shape {vectors.shape} for {len(stream.texts)} texts.",
+            hint="Embed the texts of this run again.",
+        )
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    if not (np.abs(norms - 1) <= _NORM_TOLERANCE).all():
+        place = int(np.argmin(np.abs(norms - 1) <= _NORM_TOLERANCE))
+        raise InputError(
+            f"The vector of text {stream.texts['text_id'][place]} has length {norms[place]:.4g}.",
+            hint="Give vectors of unit length.",
+        )
+    if len(vectors) > MAX_NODES:
+        raise InsufficientDataError(
+            f"{len(vectors):,} distinct texts are more than the {MAX_NODES:,} of an exact sweep.",
+            hint="Use the sampling estimator with --sample.",
+        )

@@ -1,0 +1,201 @@
+"""The simulator against the plain loop, decision by decision, and against laws."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from costaudit.contracts.policies import SemanticPolicy
+from costaudit.errors import InputError, InsufficientDataError, UsageError
+from costaudit.simulate.semantic import segments
+from costaudit.simulate.semantic.stream import Stream
+from costaudit.simulate.semantic.sweep import BYPASS, MISS, Decisions, sweep
+from tests.simulate.semantic.oracle import replay
+
+
+def make_stream(text, partition, pool, ts, latency) -> Stream:
+    count = max([*text, -1]) + 1
+    ts = np.array(ts, dtype=np.float64)
+    return Stream(
+        texts=pl.DataFrame(
+            {"text_id": [f"{i:032x}" for i in range(count)], "text": [str(i) for i in range(count)]}
+        ),
+        text=np.array(text, dtype=np.int32),
+        partition=np.array(partition, dtype=np.int32),
+        pool=np.array(pool, dtype=np.int32),
+        ts_s=ts,
+        ready_s=ts + np.array(latency, dtype=np.float64),
+        bypass=(np.array(text) < 0).astype(np.int8),
+        timed=True,
+    )
+
+
+def random_vectors(rng: np.random.Generator, count: int, *, coarse: bool) -> np.ndarray:
+    """Unit vectors in a few directions, so that all similarities occur; coarse ones tie often."""
+    centres = rng.normal(size=(4, 8))
+    raw = centres[rng.integers(4, size=count)] + rng.normal(size=(count, 8)) * 0.6
+    if coarse:
+        raw = rng.choice([0.0, 0.0, 0.0, 1.0], size=(count, 8))
+        raw[(raw == 0).all(axis=1), 0] = 1.0
+    return (raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> tuple[Stream, np.ndarray]:
+    """Draw a stream whose texts recur, whose answers overlap in time, and vectors for it."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    requests, texts = draw(st.integers(1, 120)), draw(st.integers(1, 40))
+    partitions = draw(st.integers(1, 4))
+    text = rng.integers(-1 if draw(st.booleans()) else 0, texts, size=requests)
+    text[0] = texts - 1
+    partition = rng.integers(partitions, size=requests)
+    pool = partition // draw(st.sampled_from([1, 2, 4]))
+    ts = np.cumsum(rng.choice([0.0, 0.5, 1.0, 3.0], size=requests))
+    latency = rng.choice([0.0, 0.5, 2.0, 9.0], size=requests) * draw(st.sampled_from([0, 1]))
+    vectors = random_vectors(rng, texts, coarse=draw(st.booleans()))
+    return make_stream(text, partition, pool, ts, latency), vectors
+
+
+POLICIES = st.builds(
+    SemanticPolicy,
+    min_similarity=st.sampled_from([0.2, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0, 1.01]),
+    ttl_s=st.sampled_from([None, 1.0, 5.0, 30.0]),
+    ttl_kind=st.sampled_from(["fixed", "sliding"]),
+    max_entries=st.sampled_from([None, None, 1, 2, 5]),
+    eviction=st.sampled_from(["lru", "lfu", "fifo"]),
+)
+
+
+def odd_sum(wanted: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """A guard without meaning, but with refusals."""
+    return (wanted + 2 * held) % 3 == 0
+
+
+def check(stream: Stream, vectors: np.ndarray, decisions: Decisions, *, guarded: bool) -> None:
+    """Compare all decisions with the plain loop's."""
+    refused = np.full(decisions.served.shape, -1)
+    refusals = decisions.refusals
+    refused[refusals.policy, refusals.request] = refusals.entry
+    for place, policy in enumerate(decisions.policies):
+        expected = replay(
+            stream.text.tolist(), stream.partition.tolist(), stream.pool.tolist(),
+            stream.ts_s.tolist(), stream.ready_s.tolist(), vectors, policy,
+            (lambda a, b: (a + 2 * b) % 3 == 0) if guarded else None,
+        )  # fmt: skip
+        assert decisions.served[place].tolist() == expected.served, policy
+        assert refused[place].tolist() == expected.refused, policy
+        np.testing.assert_array_equal(
+            decisions.similarity[place], np.array(expected.similarity, dtype=np.float32)
+        )
+        assert decisions.peak_entries[place] == expected.peak, policy
+
+
+@settings(max_examples=150, deadline=None)
+@given(streams(), st.lists(POLICIES, min_size=1, max_size=9), st.booleans(), st.booleans())
+def test_every_decision_equals_the_plain_loop(drawn, policies, guarded, dense) -> None:
+    stream, vectors = drawn
+    with pytest.MonkeyPatch.context() as patch:
+        if dense:  # find pairs anew for each block, with blocks of a few requests
+            patch.setattr(segments, "_LISTED_PAIRS", -1)
+            patch.setattr(segments, "_LOOK_AHEAD", 17)
+        if guarded:
+            patch.setattr(segments, "_BLOCK", 23)
+        decisions = sweep(stream, vectors, policies, odd_sum if guarded else None)
+    check(stream, vectors, decisions, guarded=guarded)
+
+
+def decided(policies, stream, vectors) -> np.ndarray:
+    return sweep(stream, vectors, policies).served
+
+
+@settings(max_examples=25, deadline=None)
+@given(streams(), st.lists(POLICIES, min_size=2, max_size=6))
+def test_many_policies_decide_as_each_alone(drawn, policies) -> None:
+    stream, vectors = drawn
+    together = sweep(stream, vectors, policies)
+    for place, policy in enumerate(policies):
+        alone = sweep(stream, vectors, [policy])
+        np.testing.assert_array_equal(alone.served[0], together.served[place])
+        assert alone.peak_entries[0] == together.peak_entries[place]
+
+
+@settings(max_examples=25, deadline=None)
+@given(streams())
+def test_a_threshold_above_one_serves_identical_text_only(drawn) -> None:
+    stream, vectors = drawn
+    (served,) = decided([SemanticPolicy(min_similarity=1.5)], stream, vectors)
+    hits = np.flatnonzero(served >= 0)
+    assert (stream.text[served[hits]] == stream.text[hits]).all()
+    assert (stream.partition[served[hits]] == stream.partition[hits]).all()
+    asked: dict[tuple[int, int], float] = {}  # when the first answer to arrive is there
+    for r, (text, partition) in enumerate(zip(stream.text, stream.partition, strict=True)):
+        if text < 0:
+            assert served[r] == BYPASS
+            continue
+        ready = asked.get((text, partition), np.inf)
+        assert (served[r] >= 0) == (ready <= stream.ts_s[r])
+        asked[text, partition] = min(ready, stream.ready_s[r])
+
+
+def test_more_policies_than_a_mask_holds() -> None:
+    rng = np.random.default_rng(7)
+    n = 400
+    stream = make_stream(
+        [0, *rng.integers(90, size=n - 1), 89],
+        [0] * (n + 1),
+        [0] * (n + 1),
+        range(n + 1),
+        [0] * (n + 1),
+    )
+    vectors = random_vectors(rng, 90, coarse=False)
+    policies = [
+        SemanticPolicy(min_similarity=t, ttl_s=ttl)
+        for t, ttl in itertools.product(np.linspace(0.3, 1.0, 40).tolist(), (None, 20.0))
+    ]
+    assert len(policies) > 64
+    check(stream, vectors, sweep(stream, vectors, policies), guarded=False)
+
+
+def test_a_guard_is_asked_only_where_a_decision_hangs_on_it() -> None:
+    vectors = np.array([[1, 0], [0.8, 0.6], [0, 1]], dtype=np.float32)
+    stream = make_stream([0, 1, 2, 1, 1], [0] * 5, [0] * 5, range(5), [0] * 5)
+    asked: list[tuple[int, int]] = []
+
+    def refuse(wanted: np.ndarray, held: np.ndarray) -> np.ndarray:
+        asked.extend(zip(wanted.tolist(), held.tolist(), strict=True))
+        return np.ones(len(wanted), dtype=bool)
+
+    decisions = sweep(stream, vectors, [SemanticPolicy(min_similarity=0.7)], refuse)
+    assert asked == [(1, 0)]  # cosine .8; texts 0 and 2 are at right angles, 1 and 2 at .6
+    assert decisions.served.tolist() == [[MISS, MISS, MISS, 1, 1]]
+    assert decisions.refusals.request.tolist() == [1]
+    assert decisions.refusals.entry.tolist() == [0]
+
+
+def test_what_can_not_be_swept_is_refused() -> None:
+    stream = make_stream([0, 1], [0, 0], [0, 0], [0, 1], [0, 0])
+    vectors = np.eye(2, dtype=np.float32)
+    policy = SemanticPolicy(min_similarity=0.8)
+    with pytest.raises(InputError, match="shape"):
+        sweep(stream, vectors[:1], [policy])
+    with pytest.raises(InputError, match="length 2"):
+        sweep(stream, vectors * np.float32(2), [policy])
+    with pytest.raises(UsageError, match="share scope"):
+        sweep(stream, vectors, [policy, dataclasses.replace(policy, scope=())])
+    untimed = dataclasses.replace(stream, timed=False)
+    with pytest.raises(InsufficientDataError, match="no times"):
+        sweep(untimed, vectors, [dataclasses.replace(policy, ttl_s=60.0)])
+
+
+@pytest.mark.parametrize("text", [[], [-1, -1], [0]])
+def test_streams_without_anything_to_match(text) -> None:
+    count = len(text)
+    stream = make_stream(text, [0] * count, [0] * count, range(count), [0] * count)
+    vectors = np.ones((len(stream.texts), 1), dtype=np.float32)
+    decisions = sweep(stream, vectors, [SemanticPolicy(min_similarity=0.8)])
+    assert decisions.served.tolist() == [[BYPASS if t < 0 else MISS for t in text]]
+    assert decisions.peak_entries.tolist() == [sum(t >= 0 for t in text)]
