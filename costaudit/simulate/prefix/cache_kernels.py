@@ -9,8 +9,8 @@ Small = NDArray[np.int32]
 Codes = NDArray[np.int8]
 Flags = NDArray[np.bool_]
 
-NEVER = np.int64(-(2**62))
-FOREVER = np.int64(2**61)  # microseconds: a lifetime without end
+NEVER = -(2**62)
+FOREVER = 2**61  # microseconds: a lifetime without end
 NO_TIME = -1
 
 
@@ -82,13 +82,13 @@ def replay_breakpoints(
         hit = _landing(first, last, now, node, lookup, expires, available)
         read = 0
         if hit >= 0:
-            read = tokens[hit]
+            read = int(tokens[hit])
             matched[request] = writer[node[hit]]
             if now != NO_TIME:
                 expires[node[hit]] = max(expires[node[hit]], now + lifetime[node[hit]])
         result[request, 0] = read
-        _split_writes(first, last, int(read), tokens, writes, result[request])
-        seen = NEVER if now == NO_TIME else visible[request]
+        _split_writes(first, last, read, tokens, writes, result[request])
+        seen = NEVER if now == NO_TIME else int(visible[request])
         for segment in range(first, last):
             code = writes[segment]
             if code > 0 and tokens[segment] > read:
@@ -144,7 +144,7 @@ def replay_tokens(
             result[request] = tokens[readable]
             matched[request] = user[node[readable]]
         timed = now != NO_TIME
-        seen = visible[request] if timed else NEVER
+        seen = int(visible[request]) if timed else NEVER
         for place in range(first, last):
             here = node[place]
             live = used[here] != NEVER and (not timed or now < used[here] + life)

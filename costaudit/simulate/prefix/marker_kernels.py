@@ -137,8 +137,8 @@ def implicit_flags(
     """Tell where the provider's own and the explicit markers write, and where a read may land.
 
     `own` is the segment of the provider's own marker, -1 where the request forbids it; reads land
-    on markers and, with an own marker, on the `endings` latest message endings before it. `granted[:, 0]`
-    is the lifetime of an own marker.
+    on markers and, with an own marker, on the `endings` latest message endings before it.
+    `granted[:, 0]` is the lifetime of an own marker.
     """
     writes = np.zeros(len(marker), np.int8)
     lookup = np.zeros(len(marker), np.bool_)

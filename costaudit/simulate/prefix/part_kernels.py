@@ -1,0 +1,145 @@
+"""Compiled loops over the parts of prompts and over what conversations repeat."""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Small = NDArray[np.int32]
+Codes = NDArray[np.int8]
+Flags = NDArray[np.bool_]
+
+TOOLS, SYSTEM, EXAMPLES, DOCUMENTS, HISTORY, QUESTION = 0, 1, 2, 3, 4, 5
+ROLE_TOOLS, ROLE_SYSTEM, ROLE_ASSISTANT = 0, 1, 3
+
+
+@njit(cache=True)
+def end_nodes(seg_offsets: Ints, seg_node: Small, chosen: Flags, nodes: int) -> Flags:
+    """Flag the nodes at which a prompt ends."""
+    found = np.zeros(nodes, np.bool_)
+    for request in range(len(chosen)):
+        if chosen[request] and seg_offsets[request + 1] > seg_offsets[request]:
+            found[seg_node[seg_offsets[request + 1] - 1]] = True
+    return found
+
+
+@njit(cache=True)
+def node_visits(seg_offsets: Ints, seg_node: Small, chosen: Flags, nodes: int) -> Ints:
+    """Count the prompts that pass the end of each segment."""
+    visits = np.zeros(nodes, np.int64)
+    for request in range(len(chosen)):
+        if chosen[request]:
+            for segment in range(seg_offsets[request], seg_offsets[request + 1]):
+                visits[seg_node[segment]] += 1
+    return visits
+
+
+@njit(cache=True)
+def _head_end(first: int, last: int, role: Codes) -> int:
+    segment = first
+    while segment < last and role[segment] in (ROLE_TOOLS, ROLE_SYSTEM):
+        segment += 1
+    return segment
+
+
+@njit(cache=True)
+def _question_start(first: int, last: int, role: Codes) -> int:
+    segment = last
+    while segment > first and role[segment - 1] not in (
+        ROLE_TOOLS,
+        ROLE_SYSTEM,
+        ROLE_ASSISTANT,
+    ):
+        segment -= 1
+    return segment
+
+
+@njit(cache=True)
+def _examples_end(
+    first: int, last: int, seg_node: Small, visits: Ints, ends: Flags, enough: int
+) -> int:
+    """Find how far messages go that many prompts share and at which none ends: the examples."""
+    found = first
+    for segment in range(first, last):
+        here = seg_node[segment]
+        if ends[here] or visits[here] < enough:
+            break
+        found = segment + 1
+    return found
+
+
+@njit(cache=True)
+def segment_parts(
+    seg_offsets: Ints, role: Codes, is_document: Flags, seg_node: Small, visits: Ints, ends: Flags,
+    enough: Ints,
+) -> Codes:  # fmt: skip
+    """Tell of which part of its prompt each segment is."""
+    part = np.zeros(len(role), np.int8)
+    for request in range(len(seg_offsets) - 1):
+        first, last = seg_offsets[request], seg_offsets[request + 1]
+        head = _head_end(first, last, role)
+        question = max(head, _question_start(first, last, role))
+        examples = _examples_end(head, question, seg_node, visits, ends, enough[request])
+        for segment in range(first, last):
+            if segment < head:
+                part[segment] = TOOLS if role[segment] == ROLE_TOOLS else SYSTEM
+            elif segment < examples:
+                part[segment] = EXAMPLES
+            elif is_document[segment] or question <= segment < last - 1:
+                part[segment] = DOCUMENTS
+            else:
+                part[segment] = HISTORY if segment < question else QUESTION
+    return part
+
+
+@njit(cache=True)
+def segment_shares(seg_offsets: Ints, seg_tokens: Small, static: Ints) -> tuple[Ints, Ints]:
+    """Split each prompt's tokens, and its static prefix, over its segments."""
+    size = np.zeros(len(seg_tokens), np.int64)
+    inside = np.zeros(len(seg_tokens), np.int64)
+    for request in range(len(static)):
+        before = np.int64(0)
+        for segment in range(seg_offsets[request], seg_offsets[request + 1]):
+            size[segment] = seg_tokens[segment] - before
+            inside[segment] = min(max(static[request] - before, 0), size[segment])
+            before = np.int64(seg_tokens[segment])
+    return size, inside
+
+
+@njit(cache=True)
+def break_segments(seg_offsets: Ints, seg_tokens: Small, static: Ints) -> Ints:
+    """Find the segment in which each prompt leaves its static prefix; -1 where it never does."""
+    found = np.full(len(static), -1, np.int64)
+    for request in range(len(static)):
+        for segment in range(seg_offsets[request], seg_offsets[request + 1]):
+            if seg_tokens[segment] > static[request]:
+                found[request] = segment
+                break
+    return found
+
+
+@njit(cache=True)
+def turn_overlaps(
+    seg_offsets: Ints, content: Small, seg_tokens: Small, previous: Ints
+) -> tuple[Ints, Ints]:
+    """Compare each prompt with the one before it in its conversation, segment by segment.
+
+    Gives the tokens of the equal beginning, and how many segments of the earlier one it covers.
+    """
+    tokens = np.zeros(len(previous), np.int64)
+    covered = np.zeros(len(previous), np.int64)
+    for request in range(len(previous)):
+        before = previous[request]
+        if before < 0:
+            continue
+        first, last = seg_offsets[request], seg_offsets[request + 1]
+        old, old_last = seg_offsets[before], seg_offsets[before + 1]
+        count = 0
+        while first + count < last and old + count < old_last:
+            if content[first + count] != content[old + count]:
+                break
+            count += 1
+        covered[request] = count
+        if count > 0:
+            tokens[request] = seg_tokens[first + count - 1]
+    return tokens, covered
