@@ -1,0 +1,236 @@
+"""What the reader should know about the log, its money and its caches."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from costaudit.contracts.audit import DataQuality, Finding
+from costaudit.contracts.ledger import Ledger
+from costaudit.contracts.prefix import PrefixSection
+from costaudit.contracts.semantic import SemanticSection
+from costaudit.contracts.spend import ModelPrice, Spend
+from costaudit.costing.logged import HIGH_RATIO, LOW_RATIO
+from costaudit.costing.verdict import INVOICE_TOLERANCE, UNPRICED_TOLERANCE
+
+SMALL_REQUESTS = 1_000
+SMALL_DAYS = 7.0
+TOP_BREAKERS = 5
+_SEVERITIES = ("problem", "warning", "info")
+
+
+def findings(
+    quality: DataQuality,
+    spend: Spend,
+    ledger: Ledger,
+    semantic: SemanticSection | None,
+    prefix: PrefixSection | None,
+) -> tuple[Finding, ...]:
+    """Collect what is worth saying: problems first, then by money."""
+    found = [
+        *_quality(quality),
+        *_money(spend),
+        *_levers(ledger),
+        *(_semantic(semantic) if semantic else ()),
+        *(_prefix(prefix) if prefix else ()),
+    ]
+    return tuple(sorted(found, key=_rank))
+
+
+def _rank(finding: Finding) -> tuple[int, Decimal, str, str]:
+    saved = finding.saved.usd if finding.saved else Decimal(0)
+    return _SEVERITIES.index(finding.severity), -saved, finding.code, finding.title
+
+
+def _quality(quality: DataQuality) -> Iterable[Finding]:
+    if quality.skipped:
+        reasons = ", ".join(f"{n:,} {why}" for why, n in sorted(quality.skip_reasons.items()))
+        yield Finding(
+            "rows-skipped",
+            "warning",
+            f"{quality.skipped:,} rows could not be read.",
+            f"{reasons}.",
+            "See skips.parquet for each with its file and offset.",
+            section="quality",
+        )
+    if missing := quality.usage.get("missing", 0):
+        yield Finding(
+            "usage-missing",
+            "warning",
+            f"{missing:,} of {quality.kept:,} requests have no token counts.",
+            "Their cost is not in the figures.",
+            "Log the usage block of every response, for streams its last chunk too.",
+            section="quality",
+        )
+    if estimated := quality.usage.get("estimated", 0):
+        yield Finding(
+            "usage-estimated",
+            "info",
+            f"{estimated:,} of {quality.kept:,} requests have estimated token counts.",
+            "A tokenizer stood in for the provider's count.",
+            "Log the usage block of every response, for streams its last chunk too.",
+            section="quality",
+        )
+    if 0 < quality.kept < SMALL_REQUESTS or quality.covered_days < SMALL_DAYS:
+        yield Finding(
+            "small-sample",
+            "warning",
+            f"The log is small: {quality.kept:,} requests over {quality.covered_days:.1f} days.",
+            f"Below {SMALL_REQUESTS:,} requests or {SMALL_DAYS:.0f} days, daily and weekly rhythm "
+            "is missing, and a month is a bold extrapolation.",
+            "Take a log of at least one whole week.",
+            section="quality",
+        )
+
+
+def _money(spend: Spend) -> Iterable[Finding]:
+    if spend.unpriced_requests:
+        over = spend.unpriced_share > UNPRICED_TOLERANCE
+        names = ", ".join(name or "(no model)" for name in spend.unpriced_models)
+        yield Finding(
+            "unpriced",
+            "problem" if over else "warning",
+            f"{spend.unpriced_share:.1%} of the tokens have no known price.",
+            f"{spend.unpriced_requests:,} requests of {names} are not in the spend.",
+            "Give their rates in a prices.toml: one [[price]] entry each, or an [[alias]].",
+            section="spend",
+        )
+    if spend.gateway_hits:
+        yield Finding(
+            "gateway-cache",
+            "info",
+            f"A gateway's cache already serves {spend.gateway_hits:,} requests.",
+            "They cost nothing: they are in neither the spend nor the savings.",
+            "",
+            section="spend",
+        )
+    yield from _invoice(spend)
+    yield from (_mismatch(price) for price in spend.prices if _differs(price))
+
+
+def _invoice(spend: Spend) -> Iterable[Finding]:
+    gap = spend.invoice_gap_share
+    if gap is None:
+        return
+    said = f"The invoice is USD {spend.invoice_usd:,.2f}, the log USD {spend.total.total_usd:,.2f}."
+    if abs(gap) <= INVOICE_TOLERANCE:
+        yield Finding(
+            "invoice-agrees",
+            "info",
+            "The log agrees with the invoice within 5 %.",
+            said,
+            "",
+            section="spend",
+        )
+        return
+    yield Finding(
+        "invoice-gap",
+        "problem",
+        f"The log differs from the invoice by {gap:+.1%} of it.",
+        said,
+        "Check that the log holds every account, region and day of the invoice, and its discounts "
+        "(prices.toml).",
+        section="spend",
+    )
+
+
+def _differs(price: ModelPrice) -> bool:
+    ratio = price.logged_to_recomputed
+    return ratio is not None and not LOW_RATIO <= ratio <= HIGH_RATIO
+
+
+def _mismatch(price: ModelPrice) -> Finding:
+    return Finding(
+        "cost-mismatch",
+        "warning",
+        f"The logged cost of {price.model} is not its price.",
+        f"{price.requests:,} requests: {price.note}.",
+        "Name the unit or the tier in the column mapping, or analyze with --cost-mode.",
+        section="spend",
+    )
+
+
+def _levers(ledger: Ledger) -> Iterable[Finding]:
+    for step in ledger.steps:
+        if step.saved.usd < 0:
+            yield Finding(
+                f"{step.lever}-costs",
+                "info",
+                f"{step.label} would cost more than it saves.",
+                f"USD {-step.saved.usd:,.2f} a month on what the steps before it leave.",
+                "Leave it out.",
+                section=step.section,
+            )
+        elif step.lever == "waste" and step.saved.usd > 0:
+            yield Finding(
+                "wasted-tokens",
+                "warning",
+                "Tokens are paid for answers that nobody can use.",
+                step.note,
+                "",
+                step.saved,
+                step.section,
+            )
+
+
+def _semantic(section: SemanticSection) -> Iterable[Finding]:
+    if section.recommended is None:
+        yield Finding(
+            "no-safe-threshold",
+            "warning",
+            "No similarity threshold is safe enough.",
+            section.recommended_why,
+            "Cache identical prompts only.",
+            section="sweep",
+        )
+    for point in section.points:
+        unsafe = point.unsafe_served_share
+        if abs(point.min_similarity - 0.79) > 1e-9 or unsafe is None:
+            continue
+        upper = unsafe.value if unsafe.high is None else unsafe.high
+        if upper > section.max_wrong_share:
+            yield Finding(
+                "unsafe-threshold",
+                "warning",
+                f"A threshold of 0.79 could serve wrong answers to {upper:.1%} of the requests.",
+                f"{unsafe.value:.2%} expected; the bound is {section.max_wrong_share:.1%}.",
+                "Use the recommended threshold.",
+                section="sweep",
+            )
+    if section.cut_texts:
+        yield Finding(
+            "texts-cut",
+            "info",
+            f"{section.cut_texts:,} texts are longer than the embedder reads.",
+            f"{section.embedder} saw only their beginning.",
+            "Try an embedder that reads longer texts.",
+            section="sweep",
+        )
+
+
+def _prefix(section: PrefixSection) -> Iterable[Finding]:
+    breakers = [(t, b) for t in section.templates for b in t.breakers if not b.provider_side]
+    breakers.sort(
+        key=lambda pair: (-pair[1].lost_usd_month.usd, pair[0].template_id, pair[1].where)
+    )
+    for template, breaker in breakers[:TOP_BREAKERS]:
+        yield Finding(
+            f"prefix-{breaker.kind}",
+            "warning",
+            f"{breaker.kind.replace('_', ' ').capitalize()} breaks the cached prefix of "
+            f"{template.endpoint or template.model}.",
+            f"{breaker.where}: {breaker.requests:,} requests pay {breaker.lost_tokens:,} tokens "
+            "in full.",
+            breaker.mend,
+            breaker.lost_usd_month,
+            "prefix",
+        )
+    for row in section.agreement:
+        if row.ratio is not None and not 0.9 <= row.ratio <= 1.1:
+            yield Finding(
+                "cache-disagreement",
+                "info",
+                f"Simulated cache reads of {row.model} are {row.ratio:.2f} x the billed ones.",
+                "What the provider evicts or routes apart can't be seen in the log; the ledger "
+                "starts from the billed reads.",
+                "",
+                section="prefix",
+            )

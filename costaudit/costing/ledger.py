@@ -1,0 +1,157 @@
+"""Before and after: every lever on what the levers before it left."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import polars as pl
+
+from costaudit.contracts.effects import Lever
+from costaudit.contracts.grades import Grade, Money, weakest
+from costaudit.contracts.ledger import Ledger, LedgerStep
+from costaudit.costing.tariff import Tariff
+from costaudit.costing.traffic import Traffic, unexplained
+
+MONTH_DAYS = 30
+SHORTEST_DAYS = 1 / 24
+_MICRO_USD = Decimal("0.000001")
+
+
+@dataclass(frozen=True)
+class SimulatedStep:
+    """A cache that was simulated on what the steps before it left, and alone."""
+
+    lever: str  # duplicates | semantic | prompt_caching
+    label: str
+    section: str
+    grade: Grade
+    removed: pl.Series  # Boolean: no longer sent, by this step or one before it
+    alone_removed: pl.Series  # the same, had it been the only lever
+    classes: pl.DataFrame | None = None  # TOKEN_CLASSES as simulated; None: as they are today
+    alone_classes: pl.DataFrame | None = None
+    running_usd: Decimal = Decimal(0)  # over the log's period
+    saved_bounds: tuple[float, float] | None = None  # 95 % bounds, as multiples of what it saves
+    note: str = ""
+
+
+def build_ledger(
+    tariff: Tariff,
+    spend_usd: Decimal,
+    as_is: pl.DataFrame,
+    simulated: Sequence[SimulatedStep],
+    levers: Sequence[Lever],
+    covered_days: float,
+    spend_grade: Grade = "measured",
+) -> Ledger:
+    """Price each step, the simulated ones first, then the levers.
+
+    `spend_usd` is what the log cost; `as_is` are the TOKEN_CLASSES that the simulation of prompt
+    caching gives for today's traffic (the billed ones where nothing was simulated). Spend that
+    no rate explains stays in every step. Monthly figures stand for MONTH_DAYS.
+    """
+    first = Traffic.logged(tariff)
+    book = _Book(first, unexplained(spend_usd, first), covered_days, spend_grade)
+    for step in simulated:
+        book.enter(
+            step,
+            first.simulated(as_is, step.removed, step.classes),
+            first.simulated(as_is, step.alone_removed, step.alone_classes),
+        )
+    for lever in levers:
+        book.enter(lever, book.traffic.under(lever.effect), first.under(lever.effect))
+    return book.close()
+
+
+class _Book:
+    """The ledger while it is being written; amounts are rounded to millionths as they enter."""
+
+    def __init__(
+        self, first: Traffic, unexplained_usd: Decimal, covered_days: float, grade: Grade
+    ) -> None:
+        self.traffic = first
+        self.days = max(covered_days, SHORTEST_DAYS)
+        self.steps: list[LedgerStep] = []
+        self._unexplained = unexplained_usd
+        self._running = Decimal(0)  # of all steps so far, over the log's period
+        self._first = first
+        self._before = Money(self._monthly(self._usd(first)), grade)
+        self._left = self._before.usd
+
+    def enter(self, step: SimulatedStep | Lever, after: Traffic, alone: Traffic) -> None:
+        running = step.running_usd if isinstance(step, SimulatedStep) else Decimal(0)
+        self._running += running
+        left = self._monthly(self._usd(after) + self._running)
+        saved = self._left - left
+        alone_usd = self._monthly(self._usd(self._first) - self._usd(alone) - running)
+        bounds = step.saved_bounds if isinstance(step, SimulatedStep) else None
+        changed = after.changes_from(self.traffic)
+        self.steps.append(
+            LedgerStep(
+                lever=step.lever,
+                label=step.label,
+                section=step.section,
+                requests_before=int(self.traffic.sent.sum()),
+                requests_after=int(after.sent.sum()),
+                saved=_money(saved, step.grade, bounds),
+                alone=_money(alone_usd, step.grade, bounds),
+                running_cost=Money(self._monthly(running), "assumed" if running else step.grade),
+                cost_after=after.cost(),
+                note=_note(step, changed),
+            )
+        )
+        self._left, self.traffic = left, after
+
+    def close(self) -> Ledger:
+        saved = sum((step.saved.usd for step in self.steps), Decimal(0))
+        alone = sum((step.alone.usd for step in self.steps), Decimal(0))
+        grade = weakest(step.saved.grade for step in self.steps)
+        total = weakest([self._before.grade, grade])
+        ranged = any(step.saved.low_usd is not None for step in self.steps)
+        low = sum((_low(step.saved) for step in self.steps), Decimal(0))
+        high = sum((_high(step.saved) for step in self.steps), Decimal(0))
+        return Ledger(
+            before=self._before,
+            steps=tuple(self.steps),
+            overlap=Money(alone - saved, grade),
+            after=Money(
+                self._left,
+                total,
+                self._before.usd - high if ranged else None,
+                self._before.usd - low if ranged else None,
+            ),
+            covered_days=self.days,
+            month_days=float(MONTH_DAYS),
+        )
+
+    def _usd(self, traffic: Traffic) -> Decimal:
+        return traffic.cost().total_usd + self._unexplained
+
+    def _monthly(self, usd: Decimal) -> Decimal:
+        return per_month(usd, self.days)
+
+
+def per_month(usd: Decimal, covered_days: float) -> Decimal:
+    """Scale what the log's period cost to MONTH_DAYS, in millionths of a dollar."""
+    days = Decimal(str(max(covered_days, SHORTEST_DAYS)))
+    return (usd * MONTH_DAYS / days).quantize(_MICRO_USD)
+
+
+def _money(usd: Decimal, grade: Grade, bounds: tuple[float, float] | None) -> Money:
+    if bounds is None:
+        return Money(usd, grade)
+    ends = sorted((usd * Decimal(str(bound))).quantize(_MICRO_USD) for bound in bounds)
+    return Money(usd, grade, *ends)
+
+
+def _low(money: Money) -> Decimal:
+    return money.usd if money.low_usd is None else money.low_usd
+
+
+def _high(money: Money) -> Decimal:
+    return money.usd if money.high_usd is None else money.high_usd
+
+
+def _note(step: SimulatedStep | Lever, changed: int) -> str:
+    if isinstance(step, SimulatedStep):
+        return step.note
+    return f"{changed:,} requests. {step.rule}"

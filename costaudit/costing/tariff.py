@@ -1,0 +1,87 @@
+"""What requests cost as they were billed, and would cost if they were sent otherwise."""
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+
+from costaudit.contracts.rates import PER_MTOK, Pricing
+from costaudit.costing.cost import billed_classes
+from costaudit.costing.logged import Basis, CostMode, basis, calibrate
+from costaudit.costing.prices import format_rate, price_requests
+
+_CHANGES = ("provider", "model", "is_batch")
+
+
+@dataclass(frozen=True)
+class Tariff:
+    """The prices of one log."""
+
+    requests: pl.DataFrame
+    classes: pl.DataFrame  # TOKEN_CLASSES as billed
+    table: Pricing  # by the price table
+    billed: Pricing  # by the log's own costs where those count
+    basis: Basis
+    overrides: Path | None
+    as_of: date | None
+
+    def changed(self, effect: pl.DataFrame, current: Pricing) -> Pricing:
+        """Price the requests as an EFFECT would send them; the others stay at `current`.
+
+        A request whose bill differs from the price table by a factor keeps that factor.
+        """
+        moved = effect.select(
+            pl.any_horizontal(pl.col(_CHANGES).is_not_null()) & pl.col("unit").is_not_null()
+        ).to_series()
+        if not moved.any():
+            return current
+        sent = self.requests.with_columns(
+            pl.coalesce(effect[name], pl.col(name)).alias(name) for name in _CHANGES
+        ).filter(moved)
+        priced = price_requests(sent, self.overrides, self.as_of)
+        scaled = self._as_discounted(priced, moved)
+        first = len(current.rates)
+        rates = scaled.rates.with_columns(pl.col("rate_id") + first)
+        moved_ids = current.rate_ids.to_frame("rate_id").with_row_index("row")
+        new = moved_ids.filter(moved).with_columns(rate_id=scaled.rate_ids + first)
+        rate_ids = moved_ids.update(new, on="row", include_nulls=True)["rate_id"]
+        return Pricing(pl.concat([current.rates, rates]), rate_ids)
+
+    def _as_discounted(self, priced: Pricing, moved: pl.Series) -> Pricing:
+        schema = {"table_id": pl.Int32, "factor": pl.Float64}
+        ratios = pl.DataFrame(list(self.basis.ratios.items()), schema=schema, orient="row")
+        from_log = pl.DataFrame({"table_id": self.table.rate_ids}).with_columns(
+            pl.when(self.basis.logged.is_not_null()).then(pl.col("table_id"))
+        )
+        factor = from_log.filter(moved).join(
+            ratios, on="table_id", how="left", maintain_order="left"
+        )["factor"]
+        frame = pl.DataFrame({"rate_id": priced.rate_ids, "factor": factor.fill_null(1.0)})
+        pairs = frame.unique().drop_nulls("rate_id").sort("rate_id", "factor")
+        pairs = pairs.with_columns(new_id=pl.int_range(pl.len(), dtype=pl.Int32))
+        joined = frame.join(pairs, on=["rate_id", "factor"], how="left", maintain_order="left")
+        rates = pairs.join(priced.rates, on="rate_id", maintain_order="left")
+        rows = [_times(row) for row in rates.iter_rows(named=True)]
+        return Pricing(pl.DataFrame(rows, schema=priced.rates.schema), joined["new_id"])
+
+
+def _times(row: dict[str, object]) -> dict[str, object]:
+    factor = Decimal(str(row["factor"]))
+    prices = {name: format_rate(Decimal(str(row[name])) * factor) for name in PER_MTOK}
+    return {**row, **prices, "rate_id": row["new_id"]}
+
+
+def tariff(
+    requests: pl.DataFrame,
+    table: Pricing,
+    cost_mode: CostMode = "auto",
+    overrides: Path | None = None,
+    as_of: date | None = None,
+) -> Tariff:
+    """Put a log's prices together; `table` comes from `price_requests` with the same options."""
+    classes = billed_classes(requests)
+    counted = basis(requests, classes, table, cost_mode)
+    billed = calibrate(requests, classes, table, counted)
+    return Tariff(requests, classes, table, billed, counted, overrides, as_of)

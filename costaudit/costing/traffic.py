@@ -1,0 +1,113 @@
+"""The requests that are left after some levers, with what they bill and at which rates."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+import polars as pl
+
+from costaudit.contracts.rates import Pricing
+from costaudit.contracts.requests import TOKEN_CLASSES
+from costaudit.contracts.spend import CostBreakdown
+from costaudit.costing.anchor import anchored
+from costaudit.costing.cost import cost, per_request_usd
+from costaudit.costing.tariff import Tariff
+
+_CACHED = tuple(name for name in TOKEN_CLASSES if name.startswith("cache_"))
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """One state of the log, aligned with its requests."""
+
+    tariff: Tariff
+    sent: pl.Series  # Boolean: goes to a provider
+    classes: pl.DataFrame  # TOKEN_CLASSES; 0 where nothing is sent
+    pricing: Pricing
+
+    @staticmethod
+    def logged(tariff: Tariff) -> "Traffic":
+        """Give the traffic as it was logged; a gateway's hits are not sent."""
+        served = pl.col("served_by").fill_null("provider")
+        sent = tariff.requests.select(served != "gateway_cache").to_series()
+        return Traffic(tariff, sent, tariff.classes, tariff.billed)
+
+    def cost(self) -> CostBreakdown:
+        """Add up what it bills."""
+        return cost(self.classes, self.pricing, self.sent)
+
+    def simulated(
+        self, as_is: pl.DataFrame, removed: pl.Series, classes: pl.DataFrame | None
+    ) -> "Traffic":
+        """Take requests out, and move the billed classes as a simulation moved its own."""
+        sent = self.sent & ~removed
+        moved = self.classes if classes is None else anchored(self.classes, as_is, classes)
+        return Traffic(self.tariff, sent, _only(moved, sent), self.pricing)
+
+    def under(self, effect: pl.DataFrame) -> "Traffic":
+        """Apply an EFFECT, unit by unit, where the new price is known and lower."""
+        touched = effect["unit"].is_not_null() & self.sent
+        pricing = self.tariff.changed(effect, self.pricing)
+        known = pricing.rate_ids.is_null() == self.pricing.rate_ids.is_null()
+        classes = _changed(self.classes, effect)
+        kept = touched & known & self._saves(effect["unit"], touched & known, classes, pricing)
+        rate_ids = pricing.rate_ids.zip_with(kept, self.pricing.rate_ids)
+        return Traffic(
+            self.tariff,
+            self.sent & ~(kept & effect["removed"].fill_null(False)),
+            classes.select(
+                classes[name].zip_with(kept, self.classes[name]) for name in TOKEN_CLASSES
+            ),
+            Pricing(pricing.rates, rate_ids),
+        )
+
+    def changes_from(self, before: "Traffic") -> int:
+        """Count the requests that were sent before and now bill otherwise, or not at all."""
+        moved = self.pricing.rate_ids.ne_missing(before.pricing.rate_ids) | (
+            self.sent != before.sent
+        )
+        for name in TOKEN_CLASSES:
+            moved |= self.classes[name] != before.classes[name]
+        return int((moved & before.sent).sum())
+
+    def _saves(
+        self, unit: pl.Series, touched: pl.Series, classes: pl.DataFrame, pricing: Pricing
+    ) -> pl.Series:
+        frame = pl.DataFrame(
+            {
+                "unit": unit,
+                "touched": touched,
+                "before": per_request_usd(self.classes, self.pricing),
+                "after": per_request_usd(classes, pricing),
+            }
+        )
+        gain = pl.col("before") - pl.col("after")
+        total = pl.when("touched").then(gain.fill_nan(0)).sum().over("unit")
+        return frame.select((total > 0).alias("saves")).to_series()
+
+
+def unexplained(spend_usd: Decimal, logged: Traffic) -> Decimal:
+    """Give the part of the spend that no rate explains: it stays whatever is done."""
+    return spend_usd - logged.cost().total_usd
+
+
+def _only(classes: pl.DataFrame, sent: pl.Series) -> pl.DataFrame:
+    return classes.select(
+        pl.when(sent).then(pl.col(name)).otherwise(0).alias(name) for name in TOKEN_CLASSES
+    )
+
+
+def _changed(classes: pl.DataFrame, effect: pl.DataFrame) -> pl.DataFrame:
+    """Apply an EFFECT to the token classes of every row that it names."""
+    cold = effect["cold"].fill_null(False)
+    gone = effect["removed"].fill_null(False)
+    cached = pl.sum_horizontal(_CACHED)
+    output = pl.min_horizontal("output_tokens", effect["output_tokens"])
+    warm = classes.with_columns(
+        pl.when(cold)
+        .then(pl.col("input_uncached_tokens") + cached)
+        .otherwise("input_uncached_tokens")
+        .alias("input_uncached_tokens"),
+        *(pl.when(cold).then(0).otherwise(name).alias(name) for name in _CACHED),
+        output.alias("output_tokens"),
+    )
+    return _only(warm, ~gone)

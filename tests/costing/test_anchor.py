@@ -1,0 +1,48 @@
+"""A simulation moves the bill without making or losing tokens."""
+
+import polars as pl
+from hypothesis import given
+from hypothesis import strategies as st
+
+from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
+from costaudit.costing.anchor import anchored
+
+CLASSES = st.tuples(*[st.integers(0, 5_000)] * len(TOKEN_CLASSES))
+
+
+def frame(*rows: tuple[int, ...]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=dict.fromkeys(TOKEN_CLASSES, pl.Int64), orient="row")
+
+
+def inputs(classes: pl.DataFrame) -> list[int]:
+    return classes.select(pl.sum_horizontal(INPUT_CLASSES)).to_series().to_list()
+
+
+@given(st.lists(st.tuples(CLASSES, CLASSES), min_size=1, max_size=20))
+def test_a_simulation_that_changes_nothing_leaves_the_bill(
+    rows: list[tuple[tuple[int, ...], tuple[int, ...]]],
+) -> None:
+    logged, simulated = frame(*(row[0] for row in rows)), frame(*(row[1] for row in rows))
+    assert anchored(logged, simulated, simulated).equals(logged)
+    assert anchored(simulated, simulated, logged).equals(logged)
+
+
+@given(CLASSES, CLASSES, st.randoms(use_true_random=False))
+def test_the_input_is_conserved_and_nothing_falls_below_zero(
+    logged: tuple[int, ...], as_is: tuple[int, ...], rng: object
+) -> None:
+    # A simulation only moves a request's input between classes.
+    moved = list(as_is[:-1])
+    rng.shuffle(moved)  # type: ignore[attr-defined]
+    after = anchored(frame(logged), frame(as_is), frame((*moved, as_is[-1])))
+    assert inputs(after) == inputs(frame(logged))
+    assert min(after.row(0)) >= 0
+    assert after["output_tokens"][0] == logged[-1]
+
+
+def test_what_the_bill_has_not_is_taken_back_from_the_reads() -> None:
+    # Billed: 100 uncached, 900 read. Simulated today: all 1,000 uncached; after: 800 of them read.
+    logged, as_is = frame((100, 900, 0, 0, 0, 7)), frame((1000, 0, 0, 0, 0, 7))
+    after = frame((200, 800, 0, 0, 0, 7))
+    # -800 uncached leaves 100 - 800 -> 0, so of the +800 reads only 100 are real.
+    assert anchored(logged, as_is, after).row(0) == (0, 1000, 0, 0, 0, 7)

@@ -1,0 +1,145 @@
+"""Each trouble of a log is said once, with what mends it."""
+
+from decimal import Decimal
+
+import pytest
+
+from costaudit.contracts.audit import DataQuality, Finding
+from costaudit.contracts.grades import Estimate
+from costaudit.contracts.ledger import Ledger
+from costaudit.contracts.prefix import Agreement, Breaker, PrefixSection, TemplateRow
+from costaudit.contracts.semantic import SemanticSection, SweepPoint
+from costaudit.contracts.spend import ModelPrice, Spend
+from costaudit.costing.findings import findings
+from tests.costing.nouns import NOTHING, ledger, money, quality, spent, step
+
+CLEAN = ledger("100")
+
+
+def codes(
+    quality_: DataQuality | None = None,
+    spend: Spend | None = None,
+    book: Ledger = CLEAN,
+    semantic: SemanticSection | None = None,
+    prefix: PrefixSection | None = None,
+) -> list[str]:
+    return [one.code for one in found(quality_, spend, book, semantic, prefix)]
+
+
+def found(
+    quality_: DataQuality | None = None,
+    spend: Spend | None = None,
+    book: Ledger = CLEAN,
+    semantic: SemanticSection | None = None,
+    prefix: PrefixSection | None = None,
+) -> tuple[Finding, ...]:
+    return findings(quality_ or quality(), spend or spent("100"), book, semantic, prefix)
+
+
+def test_a_good_log_needs_no_word() -> None:
+    assert found() == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"skipped": 3, "skip_reasons": {"bad-json": 3}}, "rows-skipped"),
+        ({"usage": {"provider": 9, "missing": 1}}, "usage-missing"),
+        ({"usage": {"provider": 9, "estimated": 1}}, "usage-estimated"),
+        ({"kept": 999}, "small-sample"),
+        ({"covered_days": 6.9}, "small-sample"),
+    ],
+)
+def test_what_ails_the_log_is_said(changes: dict[str, object], code: str) -> None:
+    assert codes(quality(**changes)) == [code]
+
+
+def price(ratio: float | None) -> ModelPrice:
+    zero = Decimal(0)
+    return ModelPrice(
+        "openai", "gpt-4o", "gpt-4o", "standard", "", "", zero, zero, zero, zero, zero, 5, "",
+        ratio, "logged cost is 100 x the price table: probably logged in cents",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "severity"),
+    [
+        ({"unpriced_requests": 5, "unpriced_share": 0.02}, "unpriced", "problem"),
+        ({"unpriced_requests": 5, "unpriced_share": 0.001}, "unpriced", "warning"),
+        ({"gateway_hits": 7}, "gateway-cache", "info"),
+        ({"prices": (price(100.0),)}, "cost-mismatch", "warning"),
+        ({"invoice_usd": Decimal(102), "invoice_gap_share": 0.02}, "invoice-agrees", "info"),
+        ({"invoice_usd": Decimal(125), "invoice_gap_share": 0.2}, "invoice-gap", "problem"),
+    ],
+)
+def test_what_ails_the_money_is_said(changes: dict[str, object], code: str, severity: str) -> None:
+    (only,) = found(spend=spent("100", **changes))
+    assert (only.code, only.severity) == (code, severity)
+
+
+@pytest.mark.parametrize("ratio", [None, 0.85, 1.0, 1.2])
+def test_a_plausible_cost_needs_no_word(ratio: float | None) -> None:
+    assert codes(spend=spent("100", prices=(price(ratio),))) == []
+
+
+def test_a_lever_that_costs_and_waste_that_pays_are_said() -> None:
+    book = ledger("100", step("semantic", "-2"), step("waste", "4", note="12 requests."))
+    assert codes(book=book) == ["wasted-tokens", "semantic-costs"]
+
+
+def point(similarity: float, unsafe: Estimate | None) -> SweepPoint:
+    share = Estimate(0.5, "simulated")
+    return SweepPoint(similarity, 1, 1, share, share, None, None, unsafe, Decimal(1), money("1"), 1)
+
+
+def semantic(unsafe: Estimate | None, recommended: float | None) -> SemanticSection:
+    return SemanticSection(
+        "p", "minilm", "r", 384, 1, {}, 1, 0, 0, 0.01, (point(0.79, unsafe),), recommended, "Why."
+    )
+
+
+@pytest.mark.parametrize(
+    ("unsafe", "recommended", "expected"),
+    [
+        (Estimate(0.002, "estimated", 0.001, 0.009), 0.9, []),
+        (Estimate(0.002, "estimated", 0.001, 0.011), 0.9, ["unsafe-threshold"]),
+        (None, 0.9, []),
+        (None, None, ["no-safe-threshold"]),
+    ],
+)
+def test_the_articles_threshold_is_held_against_the_bound(
+    unsafe: Estimate | None, recommended: float | None, expected: list[str]
+) -> None:
+    assert codes(semantic=semantic(unsafe, recommended)) == expected
+
+
+def breaker(kind: str, usd: str, *, provider_side: bool = False) -> Breaker:
+    return Breaker(kind, "system, character 3", "", 9, 900, money(usd), "Move it.", provider_side)
+
+
+def test_the_dearest_breakers_come_first() -> None:
+    template = TemplateRow(
+        "t", "chat", "openai", "gpt-4o", 9, 9, 0.5, None, 0.1, 0.6, "", "", money("1"), (),
+        (
+            breaker("uuid", "3"), breaker("timestamp", "8"),
+            breaker("eviction", "99", provider_side=True),
+            *(breaker(f"counter{i}", "1") for i in range(5)),
+        ),
+    )  # fmt: skip
+    section = PrefixSection(
+        Estimate(0.5, "simulated"), None, NOTHING, NOTHING, money("1"), (template,), (),
+        (Agreement("openai", "gpt-4o", 9, 100, 150, 1.5, 0.1),), (),
+    )  # fmt: skip
+    said = found(prefix=section)
+    assert [one.code for one in said] == [
+        "prefix-timestamp", "prefix-uuid", "prefix-counter0", "prefix-counter1",
+        "prefix-counter2", "cache-disagreement",
+    ]  # fmt: skip
+    assert said[0].change == "Move it." and said[0].saved == money("8")
+
+
+def test_problems_come_before_money() -> None:
+    book = ledger("100", step("waste", "50"))
+    spend = spent("100", unpriced_requests=1, unpriced_share=0.5, gateway_hits=1)
+    assert codes(spend=spend, book=book) == ["unpriced", "wasted-tokens", "gateway-cache"]

@@ -1,0 +1,53 @@
+"""The first sentence says what was found and how well it is known."""
+
+from decimal import Decimal
+
+import pytest
+
+from costaudit.contracts.grades import Money
+from costaudit.costing.verdict import draft_reason, spend_grade, verdict
+from tests.costing.nouns import ledger, quality, spent, step
+
+
+def test_dollars_range_grade_and_coverage_are_in_the_sentence() -> None:
+    after = Money(Decimal("12080"), "simulated", Decimal("11000"), Decimal("14500"))
+    book = ledger("45000", step("semantic", "32920"), after=after)
+    found = verdict(spent("45000"), book, quality())
+    assert found.headline == (
+        "$45,000 a month now, $12,080 after: 73% less ($30,500 to $34,000 saved), simulated, "
+        "from 12,000 requests over 30.0 days, all tokens priced."
+    )
+    assert found.saving.low_usd == Decimal("30500")
+    assert found.saving_share == pytest.approx(0.7316, abs=1e-4)
+    assert not found.draft
+
+
+def test_little_money_keeps_its_cents_and_short_logs_their_hours() -> None:
+    book = ledger("0.31", step("semantic", "0.11"))
+    found = verdict(spent("0.31", unpriced_share=0.004), book, quality(covered_days=0.25))
+    assert "$0.31 a month now, $0.20 after: 35% less, simulated" in found.headline
+    assert "over 6 hours, 99.6% of tokens priced" in found.headline
+
+
+def test_nothing_spent_is_nothing_saved() -> None:
+    found = verdict(spent("0"), ledger("0"), quality(first_ts="", kept=1))
+    assert found.saving_share == 0 and "taken for one month" in found.headline
+
+
+@pytest.mark.parametrize(
+    ("gap", "draft"), [(None, False), (0.05, False), (-0.05, False), (0.051, True), (-0.3, True)]
+)
+def test_an_invoice_gap_beyond_five_percent_makes_a_draft(gap: float | None, draft: bool) -> None:
+    spend = spent("95", invoice_usd=Decimal(100), invoice_gap_share=gap)
+    assert bool(draft_reason(spend)) is draft
+    headline = verdict(spend, ledger("95"), quality()).headline
+    assert headline.startswith("DRAFT: ") is draft
+
+
+def test_unpriced_tokens_make_a_draft() -> None:
+    assert "2.0% of the tokens" in draft_reason(spent("1", unpriced_share=0.02))
+
+
+def test_estimated_usage_is_an_estimate() -> None:
+    assert spend_grade(quality()) == "measured"
+    assert spend_grade(quality(usage={"provider": 1, "estimated": 1})) == "estimated"
