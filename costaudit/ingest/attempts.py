@@ -1,0 +1,31 @@
+"""Which calls repeat a call that has just failed."""
+
+import polars as pl
+
+RETRY_US = 120_000_000  # a repetition later than this after a failure is a new wish
+SAME = ("prompt_hash", "tenant", "user", "conversation")
+
+
+def number_attempts(rows: pl.DataFrame) -> pl.Series:
+    """Give each row its attempt, 0 for the first.
+
+    What a log says is taken; logs that begin to count at 1 are moved. Elsewhere a call is a retry
+    if the same prompt of the same caller failed at most two minutes before.
+    """
+    logged = pl.col("attempt") - pl.col("attempt").min().over("source_file").clip(0, 1)
+    ordered = rows.with_columns(_logged=logged).sort(pl.col("ts_us"), pl.col("at"), nulls_last=True)
+    previous_failed = (pl.col("status").shift() == "error") & (
+        pl.col("ts_us") - pl.col("ts_us").shift() <= RETRY_US
+    )
+    able = pl.col("prompt_hash").is_not_null() & pl.col("ts_us").is_not_null()
+    ordered = ordered.with_columns(
+        _retry=(able & previous_failed.over(SAME)).fill_null(False),
+    )
+    ordered = ordered.with_columns(_run=(~pl.col("_retry")).cum_sum().over(SAME))
+    ordered = ordered.with_columns(
+        _number=pl.int_range(pl.len()).over([*SAME, "_run"]),
+    )
+    guessed = pl.when(pl.col("_retry")).then(pl.col("_number")).otherwise(0)
+    return ordered.select("at", attempt=pl.coalesce("_logged", guessed).cast(pl.Int32)).sort("at")[
+        "attempt"
+    ]

@@ -1,0 +1,76 @@
+"""What of the content may reach the disk: all, masked, or hashes only; secrets never."""
+
+import re
+from hashlib import blake2b
+from typing import Literal
+
+from xxhash import xxh3_128_hexdigest
+
+Redaction = Literal["none", "hash", "mask"]
+
+SECRET_MARKS = (
+    "sk-", "AKIA", "ASIA", "ghp_", "gho_", "ghs_", "github_pat_", "xox", "AIza", "eyJ", "glpat-",
+    "hf_", "-----BEGIN", "earer ", "r8_", "pplx-", "gsk_", "xai-", "_live_", "_test_", "npm_",
+)  # fmt: skip
+SECRETS = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}"
+    r"|\b[Bb]earer [\w.~+/-]{20,}=*"
+    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
+    r"|\bAIza[\w-]{30,}"
+    r"|\b(?:sk|rk|pk)_(?:live|test)_[A-Za-z0-9]{16,}"
+    r"|\bsk-[\w-]{20,}"
+    r"|\bxox[abeoprs]-[\w-]{10,}"
+    r"|\b(?:gh[opsu]_|github_pat_|glpat-|hf_|r8_|pplx-|gsk_|xai-|npm_)[\w-]{20,}",
+    re.DOTALL,
+)
+PERSONAL = (
+    (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "[email]"),
+    (re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"), "[iban]"),
+    (re.compile(r"\b(?:\d[ -]?){12,18}\d\b"), "[card]"),
+    (re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b"), "[ip]"),
+    (re.compile(r"(?<![\w.])\+?\(?\d{2,4}\)?(?:[ .-]\d{2,4}){2,4}\b"), "[phone]"),
+)
+
+
+class Redactor:
+    """Apply one redaction to contents and to the names of people."""
+
+    def __init__(self, redaction: Redaction) -> None:
+        self.redaction = redaction
+
+    def identify(self, kind: str, text: str) -> str:
+        """Name a block: 32 hex digits of its kind and content, one-way where it is redacted."""
+        data = f"{kind}\0{text}".encode("utf-8", "replace")
+        if self.redaction == "none":
+            return xxh3_128_hexdigest(data)
+        return blake2b(data, digest_size=16).hexdigest()
+
+    def content(self, text: str) -> str | None:
+        """Give what may be stored of a text."""
+        if self.redaction == "hash":
+            return None
+        text = mask_secrets(text)
+        return mask_personal(text) if self.redaction == "mask" else text
+
+    def name(self, value: str | None) -> str | None:
+        """Give what may be stored of a user, tenant or conversation."""
+        if value is None or self.redaction == "none":
+            return value if value is None else mask_secrets(value)
+        if self.redaction == "mask":
+            return mask_personal(mask_secrets(value))
+        return blake2b(value.encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
+def mask_secrets(text: str) -> str:
+    """Replace what looks like a key, a token or a private key."""
+    if not any(mark in text for mark in SECRET_MARKS):
+        return text
+    return SECRETS.sub("[secret]", text)
+
+
+def mask_personal(text: str) -> str:
+    """Replace e-mail addresses, card and account numbers, IP addresses and telephone numbers."""
+    for pattern, name in PERSONAL:
+        text = pattern.sub(name, text)
+    return text

@@ -1,0 +1,134 @@
+"""What was asked for: paths, folders, patterns and addresses become a list of files."""
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path, PurePosixPath
+
+from costaudit.errors import InputError
+
+PATTERN = frozenset("*?[")
+NO_LOGS = ("amazon-bedrock-logs-permission-check", "manifest.json", "thumbs.db", "_success")
+BODIES = "/BedrockModelInvocationLogs/"  # beneath it, data/ holds bodies, not logs
+
+
+@dataclass(frozen=True)
+class Input:
+    """One file to read."""
+
+    name: str  # unique among the inputs; without folders outside what was asked for
+    address: str  # path or URL
+    asked_for: bool  # by its own name, so that it must be a log
+
+
+def expand(inputs: Sequence[str]) -> list[Input]:
+    """List the files behind the inputs, sorted by name; raises InputError where there are none."""
+    if not inputs:
+        raise InputError(
+            "No log was named.", hint="Name a file, a folder, a pattern or - for stdin."
+        )
+    found: dict[str, Input] = {}
+    for text in inputs:
+        for each in _expand_one(text):
+            found.setdefault(each.address, each)
+    return sorted(_distinct(list(found.values())), key=lambda each: each.name)
+
+
+def _expand_one(text: str) -> list[Input]:
+    if text == "-":
+        return [Input("stdin", "-", True)]
+    if "://" in text:
+        return _remote(text)
+    path = Path(text)
+    if path.is_dir():
+        return _folder(path)
+    if path.exists():
+        return [Input(path.name, str(path.absolute()), True)]
+    if PATTERN & set(text):
+        matches = sorted(
+            p
+            for p in glob.glob(text, recursive=True)  # noqa: PTH207
+            if Path(p).is_file()
+        )
+        if matches:
+            return [Input(Path(p).name, str(Path(p).absolute()), True) for p in matches]
+        raise InputError(f"No file matches {text}.", hint="Check the pattern and quote it.")
+    raise InputError(f"There is no file {text}.", hint=_nearest(path))
+
+
+def _nearest(path: Path) -> str:
+    try:
+        names = sorted(each.name for each in path.parent.iterdir())
+    except OSError:
+        return "Check the path."
+    near = get_close_matches(path.name, names, n=1)
+    return f"Did you mean {path.parent / near[0]}?" if near else "Check the path."
+
+
+def _folder(folder: Path) -> list[Input]:
+    files = [
+        Input(path.relative_to(folder).as_posix(), str(path.absolute()), False)
+        for path in _walk(folder)
+    ]
+    if not files:
+        raise InputError(
+            f"The folder {folder} has no files.", hint="Name a folder with logs in it."
+        )
+    return files
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(
+            f
+            for f in folders
+            if not f.startswith(".") and not (f == "data" and BODIES in root + "/")
+        )
+        for name in sorted(names):
+            if not name.startswith(".") and name.lower() not in NO_LOGS:
+                yield Path(root) / name
+
+
+def _remote(address: str) -> list[Input]:
+    if not PATTERN & set(address) and not address.endswith("/"):
+        return [Input(PurePosixPath(address.partition("?")[0]).name, address, True)]
+    try:
+        import fsspec
+
+        files, paths = fsspec.core.url_to_fs(address)
+        scheme = address.partition("://")[0]
+        names = sorted(files.glob(paths) if PATTERN & set(address) else files.find(paths))
+    except ImportError as error:
+        raise InputError(
+            f"{address} can't be opened: {error}.",
+            hint="Install it: pip install 'costaudit[remote]'.",
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"{address} can't be listed: {error}.", hint="Check the address."
+        ) from None
+    if not names:
+        raise InputError(f"Nothing is stored at {address}.", hint="Check the address.")
+    return [Input(PurePosixPath(n).name, f"{scheme}://{n}", False) for n in names]
+
+
+def _distinct(inputs: list[Input]) -> list[Input]:
+    """Put folders before names that would be the same."""
+    depth = 1
+    while True:
+        counts = Counter(each.name for each in inputs)
+        if max(counts.values()) == 1:
+            return inputs
+        depth += 1
+        inputs = [
+            each if counts[each.name] == 1 else replace(each, name=_tail(each, depth))
+            for each in inputs
+        ]
+
+
+def _tail(each: Input, depth: int) -> str:
+    parts = PurePosixPath(each.address.replace("\\", "/")).parts
+    return "/".join(parts[-depth:]) if depth <= len(parts) else each.address

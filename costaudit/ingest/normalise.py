@@ -1,0 +1,158 @@
+"""One counting of tokens out of a dozen conventions, checked against each call's own total."""
+
+from typing import NamedTuple
+
+import polars as pl
+
+
+class Shape(NamedTuple):
+    """What a convention's numbers include."""
+
+    input_includes_cache: bool
+    output_includes_reasoning: bool
+
+
+CLAIMS: dict[str, Shape] = {
+    "openai": Shape(True, True),
+    "anthropic": Shape(False, True),
+    "bedrock_converse": Shape(False, True),
+    "bedrock_log": Shape(False, True),
+    "gemini": Shape(True, False),
+    "xai": Shape(True, False),
+    "otel_semconv": Shape(True, True),
+    "openinference": Shape(True, True),
+    "langfuse": Shape(False, False),
+    "helicone": Shape(False, True),
+    "litellm": Shape(True, True),
+    "langsmith": Shape(True, True),
+    "portkey": Shape(True, True),
+    "openrouter": Shape(True, True),
+    "vercel": Shape(True, True),
+    "codex": Shape(True, True),
+}
+CERTAIN = (  # a provider's own numbers, which mean what its documentation says
+    "openai", "anthropic", "bedrock_converse", "gemini", "xai", "codex",
+)  # fmt: skip
+SHAPES = {  # in the order in which a total that fits several is read
+    "inclusive": Shape(True, True),
+    "exclusive": Shape(False, True),
+    "inclusive, reasoning apart": Shape(True, False),
+    "exclusive, reasoning apart": Shape(False, False),
+}
+TOLERANCE = 2  # tokens by which providers' totals miss the sum
+GROUP = ("source_file", "provider", "model")
+
+_CACHED = pl.sum_horizontal("cache_read", "cache_write_5m", "cache_write_1h", "cache_write_other")
+_NAMES = {shape: name for name, shape in SHAPES.items()}
+
+
+def normalise(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add the canonical token columns of REQUESTS, `usage_convention` and `was_ambiguous`.
+
+    Needs the columns of a staged row and `source_file`. A call's own total decides between the
+    shapes, then an impossible subset does; the calls that neither decides follow the majority of
+    their file, provider and model.
+    """
+    claimed = {name: _NAMES[shape] for name, shape in CLAIMS.items()}
+    rows = rows.with_columns(
+        _cached=_CACHED,
+        _claimed=pl.col("convention").replace_strict(claimed, default="inclusive"),
+    )
+    rows = rows.with_columns(
+        _matters=(pl.col("_cached") > 0) | (pl.col("reasoning") > 0),
+        _fitting=_fitting(),
+    )
+    rows = rows.with_columns(_decided=_decided())
+    rows = _with_votes(rows)
+    rows = rows.with_columns(
+        _shape=pl.coalesce("_decided", "_vote", "_claimed"),
+        was_ambiguous=pl.col("_matters") & pl.col("_decided").is_null(),
+    )
+    return _canonical(rows).drop(pl.selectors.starts_with("_"))
+
+
+def _total_of(shape: Shape) -> pl.Expr:
+    total = pl.col("input") + pl.col("output")
+    if not shape.input_includes_cache:
+        total = total + pl.col("_cached")
+    return total if shape.output_includes_reasoning else total + pl.col("reasoning")
+
+
+def _fits(name: str) -> pl.Expr:
+    return ((pl.col("total") - _total_of(SHAPES[name])).abs() <= TOLERANCE).fill_null(False)
+
+
+def _fitting() -> pl.Expr:
+    """Name the shape that the total shows: the claimed one if it fits, else the first that does."""
+    fits_claim = pl.any_horizontal((pl.col("_claimed") == name) & _fits(name) for name in SHAPES)
+    first = pl.coalesce(pl.when(_fits(name)).then(pl.lit(name)) for name in SHAPES)
+    return pl.when(fits_claim).then(pl.col("_claimed")).otherwise(first)
+
+
+def _decided() -> pl.Expr:
+    impossible = pl.col("_claimed").str.starts_with("inclusive") & (
+        pl.col("_cached") > pl.col("input")
+    )
+    exclusive = pl.col("_claimed").str.replace("inclusive", "exclusive", literal=True)
+    return pl.when(pl.col("_matters")).then(
+        pl.coalesce(
+            pl.col("_fitting"),
+            pl.when(impossible).then(exclusive),
+            pl.when(pl.col("convention").is_in(CERTAIN)).then("_claimed"),
+        )
+    )
+
+
+def _with_votes(rows: pl.DataFrame) -> pl.DataFrame:
+    votes = (
+        rows.filter(pl.col("_decided").is_not_null())
+        .group_by(*GROUP, "_decided")
+        .len()
+        .sort("len", "_decided", descending=[True, False])
+        .group_by(*GROUP, maintain_order=True)
+        .agg(_vote=pl.col("_decided").first())
+    )
+    return rows.join(votes, on=list(GROUP), how="left", nulls_equal=True, maintain_order="left")
+
+
+def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
+    inclusive = pl.col("_shape").str.starts_with("inclusive")
+    apart = pl.col("_shape").str.ends_with("apart")
+    known = pl.col("input").is_not_null() | pl.col("output").is_not_null()
+    read = pl.col("cache_read").fill_null(0)
+    sent = pl.col("input").fill_null(0)
+    read_kept = pl.when(inclusive).then(pl.min_horizontal(read, sent)).otherwise(read)
+    rows = rows.with_columns(_read=read_kept, _left=sent - read_kept)
+    columns: dict[str, pl.Expr] = {"cache_read_tokens": pl.col("_read")}
+    left = pl.col("_left")
+    for name in ("cache_write_5m", "cache_write_1h", "cache_write_other"):
+        stated = pl.col(name).fill_null(0)
+        taken = pl.when(inclusive).then(pl.min_horizontal(stated, left)).otherwise(stated)
+        columns[f"{name}_tokens"] = taken
+        left = left - taken
+    output = pl.col("output").fill_null(0)
+    reasoning = pl.col("reasoning").fill_null(0)
+    columns["input_uncached_tokens"] = pl.when(inclusive).then(left).otherwise(sent)
+    columns["output_tokens"] = pl.when(apart).then(output + reasoning).otherwise(output)
+    columns["reasoning_tokens"] = (
+        pl.when(apart).then(reasoning).otherwise(pl.min_horizontal(reasoning, output))
+    )
+    return rows.with_columns(
+        **{name: pl.when(known).then(expression) for name, expression in columns.items()},
+        usage_convention=_label(known),
+    )
+
+
+def _label(known: pl.Expr) -> pl.Expr:
+    differs = pl.col("_matters") & (pl.col("_shape") != pl.col("_claimed"))
+    return pl.when(known).then(
+        pl.concat_str(
+            pl.col("convention"),
+            pl.when(differs)
+            .then(pl.concat_str(pl.lit(", counted as "), "_shape"))
+            .otherwise(pl.lit("")),
+            pl.when(pl.col("cache_read").is_null())
+            .then(pl.lit(", without cache detail"))
+            .otherwise(pl.lit("")),
+        )
+    )

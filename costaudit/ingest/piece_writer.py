@@ -1,0 +1,263 @@
+"""Calls become columns: the rows, segments, blocks and skips of one piece of a log."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from xxhash import xxh3_64_intdigest
+
+from costaudit.contracts.run_dir import atomic_write
+from costaudit.ingest.call import Call, Key, Prompt, Usage
+from costaudit.ingest.content.interner import NO_BLOCK, Interner
+from costaudit.ingest.content.redact import Redactor
+from costaudit.ingest.tokenizer import Tokenizer
+
+ROWS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "offset": pl.Int64,
+    "index": pl.Int32,
+    "source": pl.String,
+    "native_id": pl.String,
+    "same_as": pl.String,
+    "ts_us": pl.Int64,
+    "provider": pl.String,
+    "model": pl.String,
+    "service_tier": pl.String,
+    "is_batch": pl.Boolean,
+    "region": pl.String,
+    "kind": pl.String,
+    "endpoint": pl.String,
+    "tenant": pl.String,
+    "user": pl.String,
+    "conversation": pl.String,
+    "turn_index": pl.Int32,
+    "segments": pl.List(pl.UInt32),  # indices into SEGMENTS of the same piece
+    "answer": pl.Int64,  # index into BLOCKS of the same piece
+    "answer_kind": pl.String,
+    "temperature": pl.Float64,
+    "stream": pl.Boolean,
+    "convention": pl.String,
+    "input": pl.Int64,
+    "output": pl.Int64,
+    "cache_read": pl.Int64,
+    "cache_write_5m": pl.Int64,
+    "cache_write_1h": pl.Int64,
+    "cache_write_other": pl.Int64,
+    "reasoning": pl.Int64,
+    "total": pl.Int64,
+    "usage_source": pl.String,
+    "logged_cost": pl.String,
+    "cost_unit": pl.String,
+    "latency_ms": pl.Float64,
+    "ttft_ms": pl.Float64,
+    "status": pl.String,
+    "http_status": pl.Int32,
+    "error": pl.String,
+    "finish_reason": pl.String,
+    "attempt": pl.Int32,
+    "served_by": pl.String,
+    "truncated": pl.Boolean,
+    "updated_us": pl.Int64,
+}
+SEGMENTS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "role": pl.String,
+    "kind": pl.String,
+    "block_id": pl.String,
+    "tokens": pl.Int64,  # null for what is not text
+    "cache_marker": pl.String,
+}
+MOST_ROWS = 50_000
+MOST_CHARACTERS = 96 << 20
+NO_USAGE = Usage("", source="missing")
+NO_PROMPT = Prompt()
+
+
+class PieceWriter:
+    """Collect what the records of a piece come to, and write it."""
+
+    def __init__(self, redactor: Redactor, tokenizer: Tokenizer) -> None:
+        self._redactor = redactor
+        self._tokenizer = tokenizer
+        self._reset()
+
+    def _reset(self) -> None:
+        self._interner = Interner(self._redactor)
+        self._rows: list[tuple[Any, ...]] = []
+        self._skips: list[tuple[Any, ...]] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether it is time to write."""
+        return (
+            len(self._rows) >= MOST_ROWS
+            or self._interner.size >= MOST_CHARACTERS
+            or len(self._skips) >= 4 * MOST_ROWS
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is nothing to write."""
+        return not self._rows and not self._skips
+
+    def skip(self, key: Key, reason: str, detail: str) -> None:
+        """Note a record that gives no row."""
+        self._skips.append((*key, "skipped", reason, detail, None, None))
+
+    def merge(self, key: Key, reason: str, detail: str, into: Key) -> None:
+        """Note a record that is part of the row of another one of the same file."""
+        self._skips.append((*key, "merged", reason, detail, *into))
+
+    def add(self, key: Key, source: str, call: Call) -> None:
+        """Note a call."""
+        interner, redact = self._interner, self._redactor.name
+        segments, turns = interner.prompt(call.prompt or NO_PROMPT)
+        if call.answer:
+            answer, answer_kind = interner.answer(call.answer)
+        else:
+            answer, answer_kind = NO_BLOCK, "missing"
+        usage = call.usage or NO_USAGE
+        self._rows.append(
+            (
+                *key,
+                source,
+                call.native_id,
+                call.same_as,
+                call.ts_us,
+                call.provider,
+                call.model,
+                call.service_tier,
+                call.is_batch,
+                call.region,
+                call.kind,
+                call.endpoint,
+                redact(call.tenant),
+                redact(call.user),
+                redact(call.conversation),
+                max(turns - 1, 0) if segments else None,
+                segments,
+                None if answer == NO_BLOCK else answer,
+                answer_kind,
+                call.temperature,
+                call.stream,
+                usage.convention,
+                usage.input,
+                usage.output,
+                usage.cache_read,
+                usage.cache_write_5m,
+                usage.cache_write_1h,
+                usage.cache_write_other,
+                usage.reasoning,
+                usage.total,
+                usage.source,
+                call.logged_cost,
+                call.cost_unit,
+                call.latency_ms,
+                call.ttft_ms,
+                call.status,
+                call.http_status,
+                call.error,
+                call.finish_reason,
+                call.attempt,
+                call.served_by,
+                call.truncated,
+                call.updated_us,
+            )
+        )
+
+    def write(self, stem: Path) -> None:
+        """Write the piece's four tables beside one another and start the next piece."""
+        blocks = self._block_table()
+        segments = self._segment_table(blocks)
+        _write(self._row_table(blocks, segments), stem.with_suffix(".rows"))
+        _write(segments, stem.with_suffix(".segments"))
+        _write(blocks, stem.with_suffix(".blocks"))
+        _write(self._skip_table(), stem.with_suffix(".skips"))
+        self._reset()
+
+    def _block_table(self) -> pl.DataFrame:
+        ids, kinds, chars = [], [], []
+        texts: list[str | None] = []
+        tokens: list[int | None] = []
+        for block in self._interner.blocks:
+            ids.append(block.name)
+            kinds.append(block.kind)
+            chars.append(len(block.text))
+            if block.tokens is not None or block.is_media:
+                tokens.append(block.tokens)
+                texts.append(None)
+            else:
+                tokens.append(self._tokenizer.count(block.name, block.text))
+                texts.append(self._redactor.content(block.text))
+        return pl.DataFrame(
+            {
+                "block_id": pl.Series(ids, dtype=pl.String),
+                "kind": pl.Series(kinds, dtype=pl.String),
+                "text": pl.Series(texts, dtype=pl.String),
+                "chars": pl.Series(chars, dtype=pl.Int64),
+                "tokens": pl.Series(tokens, dtype=pl.Int32),
+            }
+        )
+
+    def _segment_table(self, blocks: pl.DataFrame) -> pl.DataFrame:
+        found = self._interner.segments
+        chosen = blocks[[block for _, block, _ in found]]
+        return pl.DataFrame(
+            {
+                "role": pl.Series([role for role, _, _ in found], dtype=pl.String),
+                "kind": chosen["kind"],
+                "block_id": chosen["block_id"],
+                "tokens": chosen["tokens"].cast(pl.Int64),
+                "cache_marker": pl.Series([marker for _, _, marker in found], dtype=pl.String),
+            }
+        )
+
+    def _row_table(self, blocks: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
+        columns = list(zip(*self._rows, strict=True)) if self._rows else [()] * len(ROWS)
+        frame = pl.DataFrame(
+            [
+                pl.Series(name, values, dtype=dtype, strict=False)
+                for (name, dtype), values in zip(ROWS.items(), columns, strict=True)
+            ]
+        )
+        tokens = segments["tokens"].fill_null(0).to_numpy()
+        ids = [
+            b"" if role == "tools" else block_id.encode()
+            for role, block_id in zip(segments["role"], segments["block_id"], strict=True)
+        ]
+        estimates = [
+            int(np.sum(tokens[row[SEGMENTS_AT]])) if row[SEGMENTS_AT] else 0 for row in self._rows
+        ]
+        hashes = [
+            xxh3_64_intdigest(b"".join([ids[s] for s in row[SEGMENTS_AT]]))
+            if row[SEGMENTS_AT]
+            else None
+            for row in self._rows
+        ]
+        answers = blocks["tokens"].cast(pl.Int64)
+        return frame.with_columns(
+            pl.Series("prompt_tokens", estimates, dtype=pl.Int64),
+            pl.Series("prompt_hash", hashes, dtype=pl.UInt64),
+            answer_tokens=answers.gather(frame["answer"]) if len(frame) else pl.lit(None, pl.Int64),
+            answer_id=blocks["block_id"].gather(frame["answer"])
+            if len(frame)
+            else pl.lit(None, pl.String),
+        ).drop("answer")
+
+    def _skip_table(self) -> pl.DataFrame:
+        names = ("offset", "index", "fate", "reason", "detail", "into_offset", "into_index")
+        dtypes = (pl.Int64, pl.Int32, pl.String, pl.String, pl.String, pl.Int64, pl.Int32)
+        columns = list(zip(*self._skips, strict=True)) if self._skips else [()] * len(names)
+        return pl.DataFrame(
+            [
+                pl.Series(name, values, dtype=dtype)
+                for name, dtype, values in zip(names, dtypes, columns, strict=True)
+            ]
+        )
+
+
+SEGMENTS_AT = list(ROWS).index("segments")
+
+
+def _write(frame: pl.DataFrame, path: Path) -> None:
+    with atomic_write(path) as part:
+        frame.write_parquet(part, compression="zstd", compression_level=1)

@@ -1,0 +1,96 @@
+"""The pieces of all files, read back: a light table of all rows, and any piece in full."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from costaudit.ingest.staging import FileStaging, FileState, stagings
+from costaudit.ingest.unit import Span
+
+LIGHT = (
+    "offset", "index", "source", "native_id", "same_as", "ts_us", "provider", "model", "tenant",
+    "user", "conversation", "convention", "input", "output", "cache_read", "cache_write_5m",
+    "cache_write_1h", "cache_write_other", "reasoning", "total", "usage_source", "logged_cost",
+    "cost_unit", "status", "attempt", "served_by", "updated_us", "prompt_tokens", "prompt_hash",
+    "answer_tokens",
+)  # fmt: skip
+OPEN_PIECES = 48
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The four tables of a committed stretch of one file."""
+
+    file: str  # name of the file
+    stem: Path
+
+    def table(self, name: str) -> Path:
+        """Name one of its tables: rows, segments, blocks or skips."""
+        return self.stem.with_suffix(f".{name}")
+
+
+@dataclass(frozen=True)
+class FilePieces:
+    """What was read of one file."""
+
+    state: FileState
+    spans: tuple[Span, ...]
+    pieces: tuple[Piece, ...]
+
+
+class Pieces:
+    """All that was staged into a run, in the order of file names and offsets."""
+
+    def __init__(self, run: Path) -> None:
+        self.files = [_file(state, staging) for state, staging in stagings(run)]
+        self.all = [piece for file in self.files for piece in file.pieces]
+        self._open: OrderedDict[int, tuple[pl.DataFrame, pl.DataFrame]] = OrderedDict()
+
+    def light(self) -> pl.DataFrame:
+        """Read of every row what its fate depends on, with `piece`, `row` and `source_file`."""
+        frames = [
+            pl.read_parquet(piece.table("rows"), columns=list(LIGHT)).with_columns(
+                pl.lit(number, pl.Int32).alias("piece"),
+                pl.int_range(pl.len(), dtype=pl.Int32).alias("row"),
+                pl.lit(piece.file).alias("source_file"),
+            )
+            for number, piece in enumerate(self.all)
+        ]
+        return pl.concat(frames)
+
+    def rows(self, number: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Read the rows and the segments of a piece; the last ones used stay in memory."""
+        if number not in self._open:
+            piece = self.all[number]
+            self._open[number] = (
+                pl.read_parquet(piece.table("rows")),
+                pl.read_parquet(piece.table("segments")),
+            )
+            while len(self._open) > OPEN_PIECES:
+                self._open.popitem(last=False)
+        self._open.move_to_end(number)
+        return self._open[number]
+
+    def blocks(self) -> Iterator[pl.DataFrame]:
+        """Read the blocks of each piece."""
+        for piece in self.all:
+            yield pl.read_parquet(piece.table("blocks"))
+
+    def skips(self) -> pl.DataFrame:
+        """Read all skips, with `source_file`."""
+        return pl.concat(
+            pl.read_parquet(piece.table("skips")).with_columns(
+                pl.lit(piece.file).alias("source_file")
+            )
+            for piece in self.all
+        )
+
+
+def _file(state: FileState, staging: FileStaging) -> FilePieces:
+    spans = tuple(staging.spans())
+    names = [name for span in spans for name in span.pieces]
+    pieces = tuple(Piece(state.name, staging.folder / name) for name in names)
+    return FilePieces(state, spans, pieces)

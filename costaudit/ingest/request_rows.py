@@ -1,0 +1,85 @@
+"""The rows of REQUESTS, gathered piece by piece in their final order."""
+
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import polars as pl
+
+from costaudit.contracts.requests import INPUT_CLASSES, REQUESTS
+from costaudit.contracts.run_dir import atomic_write
+from costaudit.ingest.pieces import Pieces
+from costaudit.ingest.scale import split_totals, with_media
+from costaudit.progress import Progress
+
+GROUP = 32_768  # rows written at a time
+COUNTED = (
+    *INPUT_CLASSES,
+    "output_tokens",
+    "reasoning_tokens",
+    "usage_source",
+    "usage_convention",
+    "attempt",
+    "request_id",
+    "source_file",
+)
+
+
+def write_requests(kept: pl.DataFrame, pieces: Pieces, path: Path, progress: Progress) -> None:
+    """Write the kept rows, which are in order, with their segments."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pl.DataFrame(schema=REQUESTS).to_arrow().schema
+    columns = kept.select("piece", "row", *COUNTED)
+    with atomic_write(path) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
+        for start in range(0, len(columns), GROUP):
+            frame = _rows(columns.slice(start, GROUP), pieces)
+            writer.write_table(cast(pa.Table, frame.to_arrow().cast(schema)))
+            progress.advance(len(frame))
+
+
+def _rows(chosen: pl.DataFrame, pieces: Pieces) -> pl.DataFrame:
+    chosen = chosen.with_row_index("place")
+    parts = []
+    for (number,), group in chosen.group_by("piece", maintain_order=True):
+        staged, segments = pieces.rows(cast(int, number))
+        taken = staged[group["row"]].drop("attempt", "usage_source")
+        joined = pl.concat([group.drop("piece", "row"), taken], how="horizontal")
+        parts.append(joined.with_columns(_segments(joined, segments)))
+    return (
+        pl.concat(parts)
+        .sort("place")
+        .with_columns(
+            ts=pl.col("ts_us").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+            source_offset=pl.col("offset"),
+        )
+        .select(REQUESTS.names())
+        .cast(REQUESTS)
+    )
+
+
+def _segments(rows: pl.DataFrame, segments: pl.DataFrame) -> pl.Series:
+    """Look up each row's segments and split its billed input over them."""
+    sizes = rows["segments"].list.len().cast(pl.Int64).to_numpy()
+    flat = (
+        rows["segments"].explode(empty_as_null=False) if len(rows) else rows["segments"].explode()
+    )
+    found = segments[flat]
+    billed = rows.select(pl.sum_horizontal(INPUT_CLASSES, ignore_nulls=False)).to_series()
+    totals = billed.fill_null(0).to_numpy()
+    known = segments["tokens"].is_not_null().gather(flat).to_numpy()
+    weights = with_media(found["tokens"].fill_null(0).to_numpy(), known, sizes, totals)
+    split = pl.Series("tokens", split_totals(weights, sizes, totals))
+    is_billed = np.repeat(billed.is_not_null().to_numpy(), sizes)
+    tokens = pl.select(pl.when(pl.Series(is_billed)).then(split)).to_series().cast(pl.Int32)
+    structs = found.with_columns(tokens.alias("tokens")).to_struct("segments")
+    return _lists(structs, sizes)
+
+
+def _lists(values: pl.Series, sizes: "np.typing.NDArray[np.int64]") -> pl.Series:
+    import pyarrow as pa
+
+    offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int64())
+    lists = pa.LargeListArray.from_arrays(offsets, values.to_arrow())
+    return cast(pl.Series, pl.from_arrow(lists)).alias("segments")
