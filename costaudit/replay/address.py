@@ -25,14 +25,14 @@ class Address:
             )
         return value
 
-    def number(self, name: str, default: float) -> float:
-        """Read an option that is a number above 0; raises UsageError for anything else."""
+    def number(self, name: str, default: float, *, zero: bool = False) -> float:
+        """Read an option that is a number above 0, or 0 where that is allowed."""
         text = self.options.get(name)
         try:
             value = default if text is None else float(text)
         except ValueError:
             value = -1.0
-        if not value > 0:
+        if not (value > 0 or (zero and value == 0)):
             raise UsageError(f"{self.printable} has {name}={text}.", hint="Give a number above 0.")
         return value
 
@@ -50,8 +50,8 @@ def parse_address(text: str, known: tuple[str, ...]) -> Address:
     host = parts.hostname or ""
     shown_host = f"[{host}]" if ":" in host else host
     netloc = shown_host + (f":{port}" if port else "")
-    shown = {name: "***" if _is_secret(name) else value for name, value in sorted(options.items())}
-    printable = urlunsplit((parts.scheme, netloc, parts.path, urlencode(shown, safe="*"), ""))
+    shown = {name: _shown(name, value) for name, value in sorted(options.items())}
+    printable = urlunsplit((parts.scheme, netloc, parts.path, urlencode(shown, safe="*:/"), ""))
     for name in options:
         if name not in known:
             raise UsageError(
@@ -61,5 +61,7 @@ def parse_address(text: str, known: tuple[str, ...]) -> Address:
     return Address(urlunsplit(parts._replace(query="", fragment="")), options, printable)
 
 
-def _is_secret(name: str) -> bool:
-    return any(part in name.lower() for part in SECRET_PARTS)
+def _shown(name: str, value: str) -> str:
+    if any(part in name.lower() for part in SECRET_PARTS):
+        return "***"
+    return value.rpartition("@")[2] if "://" in value else value

@@ -12,7 +12,6 @@ from costaudit.replay.cache import Answer
 from costaudit.replay.stream import BYPASS, Prompt, ReplayStream
 from costaudit.replay.upstream import MTOK, Rate
 
-DEFAULT_MAX_TOKENS = 1024  # asked for where the log does not say
 MESSAGE_TOKENS = 16  # more than any chat format spends around a message
 
 
@@ -97,8 +96,7 @@ def worst_usd(rate: Rate, prompt: Prompt) -> Decimal:
     """Bound the cost of one call: no tokenizer makes more tokens than a text has bytes."""
     size = sum(len(message.text.encode()) + MESSAGE_TOKENS for message in prompt.messages)
     dearest = max(rate.per_mtok[: len(INPUT_CLASSES)])
-    output = prompt.max_tokens or DEFAULT_MAX_TOKENS
-    return (size * dearest + output * rate.per_mtok[-1]) / MTOK
+    return (size * dearest + prompt.output_limit * rate.per_mtok[-1]) / MTOK
 
 
 def spent_before(costs_usd: list[str]) -> Decimal:

@@ -7,6 +7,8 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from costaudit.replay.stream import Prompt
+
 
 @dataclass(frozen=True)
 class CacheSettings:
@@ -21,6 +23,8 @@ class CacheSettings:
     speed: float | None = None  # log seconds per second; None: only the log's clock counts
     shadow: bool = False  # look up in what is there already, write nothing
     resumed: bool = False  # remove what an interrupted run left under this prefix
+    prompts: Sequence[Prompt] | None = None  # by request, for caches that ask models themselves
+    concurrency: int = 8  # calls of a model at the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Query:
     """One lookup."""
 
     index: int  # of the request in the stream
+    request_id: str
     row: int  # of the text and its vector
     partition: int
     now_s: float  # the log's clock
@@ -50,7 +55,7 @@ class Match:
     """A hit."""
 
     request_id: str  # whose answer was served; "" where the cache does not tell
-    similarity: float  # cosine; 1.0 for identical text
+    similarity: float | None  # cosine; 1.0 for identical text; None where the cache hides it
     exact: bool  # identical text
     answer: str
 
@@ -67,11 +72,12 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
-    """What became of one query; at most one of the three is set, none for a plain miss."""
+    """What became of one query; at most one of the first three is set, none for a plain miss."""
 
     match: Match | None = None
     answer: Answer | None = None  # a miss that the cache has already answered: a caching proxy
     error: str = ""  # a short class, such as timeout
+    latency_ms: float | None = None  # its own; None: that of the round trip it shared
 
 
 MISS = Lookup()
@@ -83,6 +89,7 @@ class LiveCache(Protocol):
     name: str  # a printable address without credentials
     exact_index: bool  # it finds the nearest entry, not an approximation of it
     own_vectors: bool  # it embeds for itself, so similarities differ from the simulation's
+    asks_models: bool  # a miss is answered, and paid for, by its own upstream
 
     def open(self, settings: CacheSettings) -> None:
         """Connect, and confirm that the server can do it and that no key has the prefix yet."""

@@ -68,6 +68,8 @@ def replay(
             speed=options.speed,
             shadow=options.shadow,
             resumed=before > 0,
+            prompts=stream.prompts,
+            concurrency=options.concurrency,
         )
         try:
             _drive(steps, cache, settings, journal)

@@ -3,7 +3,8 @@
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar
 
 from costaudit.errors import BackendError
@@ -76,19 +77,25 @@ class Steps:
         queries = [
             Query(
                 i,
+                stream.request_ids[i],
                 int(stream.rows[i]),
                 int(stream.partitions[i]),
                 float(stream.ts_s[i]) if now_s is None else now_s,
             )
             for i in indices
         ]
-        lookups = self._cache.lookup(queries)
+        with ExitStack() as reserved:
+            if self._cache.asks_models:
+                for index in indices:
+                    reserved.enter_context(self._budget.reserve(stream, index))
+            lookups = self._cache.lookup(queries)
         took_ms = (time.perf_counter() - started) * 1000
         missed = []
         for index, lookup in zip(indices, lookups, strict=True):
-            done = self._decided(Missed(index, took_ms, lateness_ms), lookup)
+            own_ms = took_ms if lookup.latency_ms is None else lookup.latency_ms
+            done = self._decided(Missed(index, own_ms, lateness_ms), lookup)
             if done is None:
-                missed.append(Missed(index, took_ms, lateness_ms))
+                missed.append(Missed(index, own_ms, lateness_ms))
             else:
                 self._acknowledge(done)
         return missed
@@ -153,7 +160,10 @@ class Steps:
             )
         if lookup.answer is not None:  # a caching proxy has asked, and waited, already
             spent_usd = self._budget.charge(lookup.answer)
-            return self._missed(Missed(index, 0.0, lateness_ms), lookup.answer, spent_usd)
+            return replace(
+                self._missed(Missed(index, 0.0, lateness_ms), lookup.answer, spent_usd),
+                lookup_ms=None,
+            )
         if self.options.shadow:
             return Acknowledged(
                 index,
@@ -170,7 +180,7 @@ class Steps:
             missed.index,
             "miss",
             tokens=answer.tokens,
-            lookup_ms=missed.lookup_ms or None,
+            lookup_ms=missed.lookup_ms,
             latency_ms=missed.lookup_ms + answer.latency_ms,
             lateness_ms=missed.lateness_ms,
             spent_usd=spent_usd,

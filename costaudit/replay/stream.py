@@ -10,6 +10,7 @@ import xxhash
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.errors import UsageError
 
+DEFAULT_MAX_TOKENS = 1024  # asked for where the log does not say
 BYPASS = -1  # text row of a request that the policy keeps away from the cache
 
 
@@ -29,6 +30,11 @@ class Prompt:
     messages: tuple[Message, ...]
     temperature: float | None = None
     max_tokens: int | None = None  # as asked for; None where the log does not say
+
+    @property
+    def output_limit(self) -> int:
+        """Tokens that a live model may answer with."""
+        return self.max_tokens or DEFAULT_MAX_TOKENS
 
 
 @dataclass(frozen=True)

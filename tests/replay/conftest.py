@@ -122,7 +122,7 @@ class RedisServer:
         redis = pytest.importorskip("redis")
         return redis.Redis(port=self.port, **{"decode_responses": True, **options})
 
-    def keys(self, **options) -> list[str]:
+    def key_names(self, **options) -> list[str]:
         return sorted(self.client(**options).scan_iter(count=1000))
 
     def content(self) -> dict[bytes, tuple[dict[bytes, bytes], int]]:
@@ -165,5 +165,5 @@ def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 @pytest.fixture
 def redis_server(shared_redis: RedisServer) -> RedisServer:
-    assert shared_redis.keys() == []
+    assert shared_redis.key_names() == []
     return shared_redis

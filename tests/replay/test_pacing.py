@@ -75,15 +75,15 @@ def test_answers_are_served_once_they_have_arrived():
 
 
 def test_pacing_follows_the_clock_and_full_speed_does_not_wait():
-    log = paced_log(40, 0.05)  # two seconds of log
+    log = paced_log(40, 0.05)  # 1.95 seconds of log
     cache = Stalling(-1, 0)
     log.replay(cache, speed=10.0)
-    gaps = np.diff(cache.lookups_at)
-    assert np.median(gaps) == pytest.approx(0.005, abs=0.002)
+    assert 0.19 <= cache.lookups_at[-1] - cache.lookups_at[0] < 0.5
+    whole = log.replay(MemoryCache(), speed=10.0)
+    assert whole.lateness.count == 40
     started = time.monotonic()
-    result = log.replay(MemoryCache())
-    assert time.monotonic() - started < 0.15
-    assert result.lateness.count == 0
+    assert log.replay(MemoryCache()).lateness.count == 0
+    assert time.monotonic() - started < 1.0
 
 
 def test_full_speed_obeys_a_highest_rate():

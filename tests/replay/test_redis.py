@@ -31,7 +31,7 @@ def test_decisions_agree_with_the_definition(redis_server, log, flavour, ttl_s, 
     assert result.outcomes.filter(result="hit").height > 100
     exact = "noquant" not in flavour
     assert same_share(log, result, ttl_s=ttl_s, ttl_kind=ttl_kind) >= (0.99 if exact else 0.97)
-    assert redis_server.keys() == []
+    assert redis_server.key_names() == []
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
@@ -39,7 +39,7 @@ def test_the_cache_serves_what_was_stored_in_that_partition(redis_server, log, f
     cache = cache_at(redis_server.url(flavour))
     cache.open(CacheSettings(log.texts, log.vectors, 0.99, "costaudit:test"))
     cache.store(Entry(0, "r0", 5, 1, "forty-two ‹é›", 0.0), 0.0)
-    found = cache.lookup([Query(1, 5, 1, 1.0), Query(2, 5, 2, 1.0)])
+    found = cache.lookup([Query(1, "r1", 5, 1, 1.0), Query(2, "r2", 5, 2, 1.0)])
     assert found[0].match is not None
     assert (found[0].match.request_id, found[0].match.answer) == ("r0", "forty-two ‹é›")
     assert found[0].match.exact and found[0].match.similarity == 1.0
@@ -54,7 +54,7 @@ def test_similarity_is_the_cosine(redis_server, log, flavour):
     cache = cache_at(redis_server.url(flavour))
     cache.open(CacheSettings(log.texts, log.vectors, 0.5, "costaudit:test"))
     cache.store(Entry(0, "r0", 0, 1, "yes", 0.0), 0.0)
-    match = cache.lookup([Query(1, 1, 1, 1.0)])[0].match
+    match = cache.lookup([Query(1, "r1", 1, 1, 1.0)])[0].match
     cache.close(keep=False)
     assert match is not None and not match.exact
     tolerance = 0.005 if "exact" in flavour else 1e-6  # eight bits a dimension, or all
@@ -67,14 +67,14 @@ def test_keys_of_others_are_left_alone_and_own_ones_kept_on_demand(redis_server,
     client.set("costaudit-not:mine", "1")
     try:
         result = log.replay(cache_at(redis_server.url(flavour)), keep=True)
-        mine = [key for key in redis_server.keys() if key.startswith(result.prefix + ":")]
+        mine = [key for key in redis_server.key_names() if key.startswith(result.prefix + ":")]
         assert len(mine) > 100
         log.replay(cache_at(redis_server.url(flavour)))
-        assert redis_server.keys() == sorted([*mine, "costaudit-not:mine"])
+        assert redis_server.key_names() == sorted([*mine, "costaudit-not:mine"])
     finally:
         for index in client.execute_command("FT._LIST"):
             client.ft(index).dropindex(delete_documents=True)
-        client.delete(*redis_server.keys())
+        client.delete(*redis_server.key_names())
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
@@ -83,15 +83,15 @@ def test_ttls_shrink_with_the_clock(redis_server, log, flavour):
     cache = cache_at(redis_server.url(flavour))
     cache.open(CacheSettings(log.texts, log.vectors, 0.9, "costaudit:t", ttl_s=100.0, speed=1000.0))
     cache.store(Entry(0, "r0", 5, 1, "soon gone", 0.0), 0.0)
-    left = [redis_server.client().pttl(key) for key in redis_server.keys()]
+    left = [redis_server.client().pttl(key) for key in redis_server.key_names()]
     assert 0 < max(left) <= 100
-    assert cache.lookup([Query(1, 5, 1, 0.0)])[0].match is not None
-    for key in redis_server.keys():
+    assert cache.lookup([Query(1, "r1", 5, 1, 0.0)])[0].match is not None
+    for key in redis_server.key_names():
         if redis_server.client().pttl(key) > 0:
             redis_server.client().pexpire(key, 1)
-    while any(redis_server.client().pttl(key) >= 0 for key in redis_server.keys()):
+    while any(redis_server.client().pttl(key) >= 0 for key in redis_server.key_names()):
         pass
-    assert cache.lookup([Query(2, 5, 1, 101.0)])[0].match is None
+    assert cache.lookup([Query(2, "r2", 5, 1, 101.0)])[0].match is None
     cache.close(keep=False)
 
 
@@ -104,9 +104,9 @@ def test_a_hit_renews_a_sliding_ttl(redis_server, log, flavour):
     cache.open(settings)
     cache.store(Entry(0, "r0", 5, 1, "yes", -60.0), 0.0)  # 40 s are left of it
     client = redis_server.client()
-    assert max(client.pttl(key) for key in redis_server.keys()) <= 40_000
-    cache.lookup([Query(1, 5, 1, 0.0)])
-    assert max(client.pttl(key) for key in redis_server.keys()) > 99_000
+    assert max(client.pttl(key) for key in redis_server.key_names()) <= 40_000
+    cache.lookup([Query(1, "r1", 5, 1, 0.0)])
+    assert max(client.pttl(key) for key in redis_server.key_names()) > 99_000
     cache.close(keep=False)
 
 
@@ -116,9 +116,9 @@ def test_vectors_of_expired_answers_are_removed_from_the_set(redis_server, log):
     cache.open(CacheSettings(log.texts, log.vectors, 0.9, "costaudit:t", ttl_s=9.0, speed=1.0))
     cache.store(Entry(0, "r0", 0, 1, "gone", 0.0), 0.0)
     client = redis_server.client()
-    (answer,) = [key for key in redis_server.keys() if ":answer:" in key]
+    (answer,) = [key for key in redis_server.key_names() if ":answer:" in key]
     client.delete(answer)  # as expiry does
-    assert cache.lookup([Query(1, 1, 1, 1.0)])[0].match is None
+    assert cache.lookup([Query(1, "r1", 1, 1, 1.0)])[0].match is None
     assert client.execute_command("VCARD", "costaudit:t:vectors:1") == 0
     cache.close(keep=False)
 

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from costaudit.errors import UsageError
 from costaudit.replay.address import parse_address
 from costaudit.replay.cache import LiveCache
+from costaudit.replay.upstreams.addresses import call_settings
 
 
 def _memory(text: str) -> LiveCache:
@@ -28,11 +29,20 @@ def _redis(text: str) -> LiveCache:
     return VectorSetCache(address)
 
 
+def _proxy(text: str) -> LiveCache:
+    from costaudit.replay.caches.proxy import OPTIONS, ProxyCache
+
+    address = parse_address(text, OPTIONS)
+    return ProxyCache(address, call_settings(address))
+
+
 CACHES: dict[str, Callable[[str], LiveCache]] = {
     "memory": _memory,
     "redis": _redis,
     "rediss": _redis,
     "unix": _redis,
+    "http": _proxy,
+    "https": _proxy,
 }  # scheme → maker
 
 

@@ -83,6 +83,7 @@ class MemoryCache:
     name = "memory://"
     exact_index = True
     own_vectors = False
+    asks_models = False
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -35,6 +35,7 @@ class RedisVLCache:
 
     exact_index = True  # RedisVL builds a FLAT index
     own_vectors = False
+    asks_models = False
 
     def __init__(self, address: Address) -> None:
         self.name = address.printable

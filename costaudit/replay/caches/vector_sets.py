@@ -35,6 +35,7 @@ class VectorSetCache:
     """One vector set a partition; answers stand in hashes of their own, which can expire."""
 
     own_vectors = False
+    asks_models = False
 
     def __init__(self, address: Address) -> None:
         self.name = address.printable

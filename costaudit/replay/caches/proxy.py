@@ -1,0 +1,138 @@
+"""http(s)://HOST/v1?product=NAME: a caching proxy that speaks OpenAI's API."""
+
+import socket
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import urlsplit
+
+import xxhash
+
+from costaudit.errors import BackendError, UsageError
+from costaudit.replay.address import Address
+from costaudit.replay.cache import CacheSettings, Entry, Lookup, Match, Query
+from costaudit.replay.caches.products import Product, filled, product_named
+from costaudit.replay.stream import Prompt
+from costaudit.replay.upstream import CallSettings, UpstreamError
+from costaudit.replay.upstreams.openai import Completion, OpenAIClient
+
+OPTIONS = ("product", "model", "stream", "timeout_s", "retries", "key_env")
+
+
+class ProxyCache:
+    """A proxy that looks up, asks and keeps by itself; what it keeps, only it can remove."""
+
+    exact_index = False
+    own_vectors = True
+    asks_models = True
+
+    def __init__(self, address: Address, calls: CallSettings) -> None:
+        self.name = address.printable
+        self._address = address
+        self._calls = calls
+        self._product = product_named(address.options.get("product", "generic"))
+
+    def open(self, settings: CacheSettings) -> None:
+        """Reach the proxy, and take a namespace of our own where the product has them."""
+        _check(self._product, settings)
+        self._settings = settings
+        self._prompts: Sequence[Prompt] = settings.prompts or ()
+        self._askers: dict[str, Query] = {}  # id or text of an answer → who got it first
+        self._client = OpenAIClient(self._calls, self._address.url)
+        parts = urlsplit(self._address.url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        try:
+            socket.create_connection((parts.hostname or "", port), self._calls.timeout_s).close()
+        except OSError as error:
+            raise BackendError(
+                f"Can't reach the proxy at {self.name}: {error.strerror or error}.",
+                hint="Start it, or mend the URL.",
+            ) from None
+        self._pool = ThreadPoolExecutor(settings.concurrency, "proxy")
+
+    def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
+        """Send the requests at the same time; a proxy looks up and answers in one call."""
+        if len(queries) == 1:
+            return [self._ask(queries[0])]
+        return list(self._pool.map(self._ask, queries))
+
+    def store(self, entry: Entry, now_s: float) -> None:
+        """Leave it to the proxy, which has stored its answers already."""
+
+    def close(self, *, keep: bool) -> None:
+        """Disconnect; entries in the run's own namespace are never read again."""
+        self._pool.shutdown()
+        self._client.close()
+
+    def _ask(self, query: Query) -> Lookup:
+        settings = self._settings
+        values = {
+            "scope": f"{settings.prefix}:{query.partition}",
+            "min_similarity": f"{settings.min_similarity:g}",
+        }
+        templates: list[Any] = [self._product.headers, self._product.body]
+        if settings.ttl_s is not None and settings.speed is not None:
+            values["ttl_s"] = str(max(1, round(settings.ttl_s / settings.speed)))
+            templates = [
+                {**self._product.headers, **self._product.ttl_headers},
+                _merged(self._product.body, self._product.ttl_body),
+            ]
+        headers, body = (filled(template, values) for template in templates)
+        started = time.perf_counter()
+        try:
+            done = self._client.complete(self._prompts[query.index], headers, body or None)
+        except UpstreamError as error:
+            return Lookup(error=error.reason)
+        return self._read(query, done, (time.perf_counter() - started) * 1000)
+
+    def _read(self, query: Query, done: Completion, latency_ms: float) -> Lookup:
+        hit = self._product.is_hit(done.headers, done.body)
+        text_key = f"text:{query.partition}:{xxhash.xxh3_128_hexdigest(done.answer.text.encode())}"
+        id_key = f"id:{done.response_id}"
+        known = done.response_id != "" and id_key in self._askers
+        if hit is None:
+            hit = known
+        if not hit:
+            self._askers[id_key] = query
+            self._askers.setdefault(text_key, query)
+            return Lookup(answer=done.answer, latency_ms=latency_ms)
+        first = self._askers.get(id_key) or self._askers.get(text_key)
+        match = self._match(query, first, done)
+        return Lookup(match=match, latency_ms=latency_ms)
+
+    def _match(self, query: Query, first: Query | None, done: Completion) -> Match:
+        similarity = self._product.similarity(done.headers, done.body)
+        if first is None:
+            return Match("", similarity, False, done.answer.text)
+        exact = first.row == query.row
+        if similarity is None:  # by our vectors: the proxy has its own
+            vectors = self._settings.vectors
+            similarity = min(1.0, float(vectors[first.row] @ vectors[query.row]))
+        return Match(first.request_id, 1.0 if exact else similarity, exact, done.answer.text)
+
+
+def _check(product: Product, settings: CacheSettings) -> None:
+    if settings.shadow:
+        raise UsageError(
+            "A proxy can't only look up: on a miss it asks its model.",
+            hint="Leave --shadow out, and limit what it may spend with --max-spend.",
+        )
+    if settings.prompts is None:
+        raise UsageError(
+            "A proxy can't be replayed: the log holds no prompts.",
+            hint="Replay through memory:// or redis://, which need only the questions.",
+        )
+    if settings.ttl_s is not None and (settings.speed is None or not product.takes_ttl):
+        raise UsageError(
+            f"A TTL can't be given to {product.name} here: it must count real seconds, and the "
+            "product must take one from a request.",
+            hint="Set the TTL in the proxy's own configuration and leave it out here.",
+        )
+
+
+def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    both = dict(one)
+    for name, value in other.items():
+        both[name] = {**both.get(name, {}), **value} if isinstance(value, dict) else value
+    return both

@@ -1,0 +1,98 @@
+"""anthropic:MODEL: Anthropic's Messages API."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from costaudit.errors import BackendError
+from costaudit.replay.cache import Answer
+from costaudit.replay.stream import Prompt, ReplayStream
+from costaudit.replay.upstream import CallSettings, UpstreamError, prompt_of, whole
+
+
+class AnthropicUpstream:
+    """A live model behind Anthropic's API; the SDK retries and obeys Retry-After."""
+
+    is_live = True
+
+    def __init__(self, name: str, settings: CallSettings, base_url: str | None = None) -> None:
+        from anthropic import Anthropic
+
+        self.name = name
+        self._settings = settings
+        self._client = Anthropic(
+            api_key=settings.api_key("ANTHROPIC_API_KEY", needed=base_url is None),
+            base_url=base_url,
+            timeout=settings.timeout_s,
+            max_retries=settings.retries,
+        )
+
+    def answer(self, stream: ReplayStream, index: int) -> Answer:
+        """Ask the model what the log's request asked."""
+        request = self._request(prompt_of(stream, index))
+        started = time.perf_counter()
+        ttft_ms: float | None = None
+        with _explained():
+            if self._settings.stream:
+                with self._client.messages.stream(**request) as events:
+                    for _ in whole(iter(events.text_stream)):
+                        ttft_ms = ttft_ms or (time.perf_counter() - started) * 1000
+                    message = events.get_final_message()
+                if message.stop_reason is None:
+                    raise UpstreamError("broken-stream")
+            else:
+                message = self._client.messages.create(**request)
+            text = "".join(block.text for block in message.content if block.type == "text")
+            tokens = _tokens(message.usage)
+        return Answer(text, tokens, (time.perf_counter() - started) * 1000, ttft_ms)
+
+    def close(self) -> None:
+        """Let connections go."""
+        self._client.close()
+
+    def _request(self, prompt: Prompt) -> dict[str, Any]:
+        system = "\n\n".join(m.text for m in prompt.messages if m.role == "system")
+        request: dict[str, Any] = {
+            "model": self._settings.model or prompt.model,
+            "messages": [
+                {"role": m.role, "content": m.text} for m in prompt.messages if m.role != "system"
+            ],
+            "max_tokens": prompt.output_limit,
+        }
+        if system:
+            request["system"] = system
+        if prompt.temperature is not None:
+            request["extra_body"] = {"temperature": min(1.0, prompt.temperature)}
+        return request
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    import anthropic
+
+    try:
+        yield
+    except anthropic.APITimeoutError:
+        raise UpstreamError("timeout") from None
+    except anthropic.APIStatusError as error:
+        if error.status_code in (401, 403):
+            raise BackendError(
+                f"The Anthropic API refused the key: HTTP {error.status_code}.",
+                hint="Set ANTHROPIC_API_KEY; the address option key_env names another variable.",
+            ) from None
+        raise UpstreamError(f"http-{error.status_code}") from None
+    except anthropic.APIConnectionError:
+        raise UpstreamError("connection") from None
+    except (anthropic.AnthropicError, json.JSONDecodeError, AttributeError, TypeError):
+        raise UpstreamError("malformed") from None
+
+
+def _tokens(usage: Any) -> tuple[int, ...]:
+    """Read usage, whose classes are disjoint already."""
+    writes = int(usage.cache_creation_input_tokens or 0)
+    split = usage.cache_creation
+    hour = int(split.ephemeral_1h_input_tokens or 0) if split is not None else 0
+    read = int(usage.cache_read_input_tokens or 0)
+    return int(usage.input_tokens), read, writes - hour, hour, 0, int(usage.output_tokens)

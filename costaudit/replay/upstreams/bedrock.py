@@ -1,0 +1,126 @@
+"""bedrock:MODEL: Amazon Bedrock's Converse API."""
+
+import time
+from typing import Any
+
+from costaudit.errors import BackendError
+from costaudit.replay.cache import Answer
+from costaudit.replay.stream import Prompt, ReplayStream
+from costaudit.replay.upstream import CallSettings, UpstreamError, prompt_of
+
+REFUSED = ("AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException")
+
+
+class BedrockUpstream:
+    """A live model behind Bedrock; botocore retries with backoff and jitter."""
+
+    is_live = True
+
+    def __init__(self, name: str, settings: CallSettings, endpoint_url: str | None = None) -> None:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+
+        self.name = name
+        self._settings = settings
+        try:
+            self._client = boto3.client(
+                "bedrock-runtime",
+                endpoint_url=endpoint_url,
+                config=Config(
+                    connect_timeout=settings.timeout_s,
+                    read_timeout=settings.timeout_s,
+                    max_pool_connections=64,
+                    retries={"mode": "standard", "total_max_attempts": settings.retries + 1},
+                ),
+            )
+        except BotoCoreError as error:
+            raise BackendError(
+                f"Bedrock can't be used: {error}",
+                hint="Set AWS_REGION and credentials, as for the AWS command line.",
+            ) from None
+
+    def answer(self, stream: ReplayStream, index: int) -> Answer:
+        """Ask the model what the log's request asked."""
+        from botocore import exceptions
+
+        request = self._request(prompt_of(stream, index))
+        started = time.perf_counter()
+        try:
+            if self._settings.stream:
+                text, usage, ttft_ms = self._stream(request, started)
+            else:
+                reply = self._client.converse(**request)
+                text, usage, ttft_ms = _text(reply["output"]["message"]), reply["usage"], None
+            tokens = _tokens(usage)
+        except exceptions.ClientError as error:
+            raise _refused(error) from None
+        except exceptions.EventStreamError:
+            raise UpstreamError("broken-stream") from None
+        except exceptions.NoCredentialsError:
+            raise BackendError(
+                "Bedrock needs credentials.", hint="Set them as for the AWS command line."
+            ) from None
+        except (exceptions.ReadTimeoutError, exceptions.ConnectTimeoutError):
+            raise UpstreamError("timeout") from None
+        except (exceptions.HTTPClientError, exceptions.ConnectionError):
+            raise UpstreamError("connection") from None
+        except (exceptions.BotoCoreError, KeyError, TypeError, ValueError):
+            raise UpstreamError("malformed") from None
+        return Answer(text, tokens, (time.perf_counter() - started) * 1000, ttft_ms)
+
+    def close(self) -> None:
+        """Let connections go."""
+        self._client.close()
+
+    def _stream(
+        self, request: dict[str, Any], started: float
+    ) -> tuple[str, dict[str, int], float | None]:
+        parts: list[str] = []
+        usage: dict[str, int] | None = None
+        ttft_ms: float | None = None
+        for event in self._client.converse_stream(**request)["stream"]:
+            if "contentBlockDelta" in event:
+                ttft_ms = ttft_ms or (time.perf_counter() - started) * 1000
+                parts.append(event["contentBlockDelta"]["delta"].get("text", ""))
+            usage = event.get("metadata", {}).get("usage", usage)
+        if usage is None:  # it is the last event
+            raise UpstreamError("broken-stream")
+        return "".join(parts), usage, ttft_ms
+
+    def _request(self, prompt: Prompt) -> dict[str, Any]:
+        inference: dict[str, Any] = {"maxTokens": prompt.output_limit}
+        if prompt.temperature is not None:
+            inference["temperature"] = min(1.0, prompt.temperature)
+        system = [{"text": m.text} for m in prompt.messages if m.role == "system"]
+        return {
+            "modelId": self._settings.model or prompt.model,
+            "messages": [
+                {"role": m.role, "content": [{"text": m.text}]}
+                for m in prompt.messages
+                if m.role != "system"
+            ],
+            "inferenceConfig": inference,
+            **({"system": system} if system else {}),
+        }
+
+
+def _text(message: dict[str, Any]) -> str:
+    return "".join(part.get("text", "") for part in message["content"])
+
+
+def _refused(error: Any) -> Exception:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in REFUSED:
+        return BackendError(
+            f"Bedrock refused the call: {code}.",
+            hint="Grant bedrock:InvokeModel for this model, or renew the credentials.",
+        )
+    return UpstreamError(f"http-{status}")
+
+
+def _tokens(usage: dict[str, int]) -> tuple[int, ...]:
+    """Read usage, whose classes are disjoint already; writes are of the five-minute kind."""
+    read, written = usage.get("cacheReadInputTokens", 0), usage.get("cacheWriteInputTokens", 0)
+    return usage["inputTokens"], read, written, 0, 0, usage["outputTokens"]

@@ -1,0 +1,155 @@
+"""openai:MODEL and https://HOST/v1: OpenAI's API, and every server that speaks it."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from costaudit.errors import BackendError
+from costaudit.replay.cache import Answer
+from costaudit.replay.stream import Prompt, ReplayStream
+from costaudit.replay.upstream import CallSettings, UpstreamError, prompt_of, whole
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One answer, as the API gave it."""
+
+    answer: Answer
+    response_id: str
+    headers: dict[str, str]  # names in lower case
+    body: dict[str, Any]  # of the last chunk where it was streamed
+
+
+class OpenAIClient:
+    """Ask for chat completions; the SDK retries with backoff and obeys Retry-After."""
+
+    def __init__(self, settings: CallSettings, base_url: str | None = None) -> None:
+        from openai import OpenAI
+
+        self._settings = settings
+        self._limit_name = "max_completion_tokens" if base_url is None else "max_tokens"
+        self._where = base_url or "the OpenAI API"
+        self._client = OpenAI(
+            api_key=settings.api_key("OPENAI_API_KEY", needed=base_url is None),
+            base_url=base_url,
+            timeout=settings.timeout_s,
+            max_retries=settings.retries,
+        )
+
+    def complete(
+        self,
+        prompt: Prompt,
+        headers: dict[str, str] | None = None,
+        body: dict[str, Any] | None = None,
+    ) -> Completion:
+        """Ask once; `headers` and `body` are sent on top of the usual ones."""
+        request: dict[str, Any] = {
+            "model": self._settings.model or prompt.model,
+            "messages": [{"role": m.role, "content": m.text} for m in prompt.messages],
+            self._limit_name: prompt.output_limit,
+        }
+        if prompt.temperature is not None:
+            request["temperature"] = prompt.temperature
+        started = time.perf_counter()
+        with explained(self._where):
+            if self._settings.stream:
+                request |= {"stream": True, "stream_options": {"include_usage": True}}
+            response = self._client.chat.completions.with_raw_response.create(
+                **request, extra_headers=headers, extra_body=body
+            )
+            found = dict(response.headers.items())
+            lower = {name.lower(): value for name, value in found.items()}
+            if self._settings.stream:
+                return _read_stream(response.parse(), lower, started)
+            return _read_whole(response.parse(), lower, started)
+
+    def close(self) -> None:
+        """Let connections go."""
+        self._client.close()
+
+
+class OpenAIUpstream:
+    """A live model behind OpenAI's API."""
+
+    is_live = True
+
+    def __init__(self, name: str, client: OpenAIClient) -> None:
+        self.name = name
+        self._client = client
+
+    def answer(self, stream: ReplayStream, index: int) -> Answer:
+        """Ask the model what the log's request asked."""
+        return self._client.complete(prompt_of(stream, index)).answer
+
+    def close(self) -> None:
+        """Let connections go."""
+        self._client.close()
+
+
+@contextmanager
+def explained(where: str) -> Iterator[None]:
+    """Turn what the SDK raises into UpstreamError, or BackendError where no call can work."""
+    import openai
+
+    try:
+        yield
+    except openai.APITimeoutError:
+        raise UpstreamError("timeout") from None
+    except openai.APIStatusError as error:
+        if error.status_code in (401, 403):
+            raise BackendError(
+                f"{where} refused the key: HTTP {error.status_code}.",
+                hint="Set the key's environment variable; the address option key_env names it.",
+            ) from None
+        raise UpstreamError(f"http-{error.status_code}") from None
+    except (openai.APIResponseValidationError, json.JSONDecodeError, UnicodeDecodeError):
+        raise UpstreamError("malformed") from None
+    except openai.APIConnectionError:
+        raise UpstreamError("connection") from None
+    except openai.OpenAIError:
+        raise UpstreamError("error") from None
+
+
+def _read_whole(response: Any, headers: dict[str, str], started: float) -> Completion:
+    choices = getattr(response, "choices", None)
+    if not choices or getattr(choices[0], "message", None) is None:
+        raise UpstreamError("malformed")
+    body = response.model_dump()
+    latency_ms = (time.perf_counter() - started) * 1000
+    answer = Answer(choices[0].message.content or "", _tokens(body), latency_ms)
+    return Completion(answer, response.id or "", headers, body)
+
+
+def _read_stream(chunks: Any, headers: dict[str, str], started: float) -> Completion:
+    parts: list[str] = []
+    body: dict[str, Any] = {}
+    ttft_ms: float | None = None
+    finished = False
+    for chunk in whole(iter(chunks)):
+        body = {**body, **{k: v for k, v in chunk.model_dump().items() if v}}
+        for choice in chunk.choices:
+            finished = finished or choice.finish_reason is not None
+            if choice.delta.content:
+                ttft_ms = ttft_ms or (time.perf_counter() - started) * 1000
+                parts.append(choice.delta.content)
+    if not finished:
+        raise UpstreamError("broken-stream")
+    latency_ms = (time.perf_counter() - started) * 1000
+    answer = Answer("".join(parts), _tokens(body), latency_ms, ttft_ms)
+    return Completion(answer, str(body.get("id", "")), headers, body)
+
+
+def _tokens(body: dict[str, Any]) -> tuple[int, ...]:
+    """Split usage into disjoint classes; OpenAI counts cached tokens within the prompt's."""
+    usage = body.get("usage")
+    if not usage:
+        raise BackendError(
+            "The model's answers tell no usage, so spending can't be counted.",
+            hint="Let the server report usage; for streams it is stream_options.include_usage.",
+        )
+    details = usage.get("prompt_tokens_details") or {}
+    cached = int(details.get("cached_tokens") or 0)
+    return int(usage["prompt_tokens"]) - cached, cached, 0, 0, 0, int(usage["completion_tokens"])

@@ -1,0 +1,194 @@
+"""Caching proxies: each product's own signals of a hit, on a server that caches as they say."""
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from costaudit.errors import BackendError, UsageError
+from costaudit.replay.caches.addresses import cache_at
+from costaudit.replay.caches.memory import MemoryCache
+from costaudit.replay.caches.products import filled, product_named, products
+from tests.replay.conftest import make_log
+from tests.replay.model_server import USAGE, Handler, Model, serving
+from tests.replay.test_upstreams import RATE, asking
+
+
+class Proxy(Handler):
+    """Cache by namespace and messages, and say so as one product does."""
+
+    product = "generic"
+    scope_header = ""
+    stored: dict[str, dict[str, Any]]
+
+    def reply(self, body: dict[str, Any], *, half: bool) -> None:
+        scope = body.get("cache", {}).get("namespace") or self.headers.get(self.scope_header, "")
+        key = json.dumps([scope, body["messages"], body["model"]])
+        hit = key in self.stored
+        if not hit:
+            text = self.model.answer(body)
+            message = {"role": "assistant", "content": text}
+            self.stored[key] = {
+                "id": f"chatcmpl-{len(self.stored)}", "object": "chat.completion", "created": 1,
+                "model": body["model"], "usage": USAGE,
+                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            }  # fmt: skip
+        answer = dict(self.stored[key])
+        self.said = self.signals(hit)
+        if self.product == "bifrost":
+            answer["id"] = f"chatcmpl-{len(self.model.requests)}"
+            answer["extra_fields"] = {"cache_debug": {"cache_hit": hit, "similarity": 0.97}}
+        self.send(json.dumps(answer).encode())
+
+    def signals(self, hit: bool) -> dict[str, str]:
+        return {
+            "litellm": {"x-litellm-cache-key": "abc"} if hit else {},
+            "portkey": {"x-portkey-cache-status": "HIT" if hit else "MISS"},
+            "helicone": {"Helicone-Cache": "HIT" if hit else "MISS"},
+            "cloudflare": {"cf-aig-cache-status": "HIT" if hit else "MISS"},
+            "kong": {"X-Cache-Status": "Hit" if hit else "Miss"},
+            "apisix": {"X-AI-Cache-Status": "HIT-L1" if hit else "MISS"},
+        }.get(self.product, {})
+
+    def more_headers(self) -> dict[str, str]:
+        return getattr(self, "said", {})
+
+
+SCOPE_HEADERS = {
+    "portkey": "x-portkey-cache-namespace",
+    "helicone": "Helicone-Cache-Seed",
+    "bifrost": "x-bf-cache-key",
+}
+
+
+def proxying(product: str) -> type[Proxy]:
+    return type(
+        "Product",
+        (Proxy,),
+        {"product": product, "stored": {}, "scope_header": SCOPE_HEADERS.get(product, "")},
+    )
+
+
+@pytest.mark.parametrize("product", sorted(products()))
+def test_hits_are_read_as_each_product_tells_them(product):
+    scoped = product_named(product).scopes
+    log = asking(make_log(150, texts=30, partitions=2 if scoped else 1, latency_s=0.001))
+    with serving(Model(), proxying(product)) as url:
+        cache = cache_at(f"{url}/v1?product={product}")
+        result = log.replay(
+            cache, min_similarity=1.5, rate=RATE, max_spend_usd=Decimal("1"), concurrency=1
+        )
+    simulated = log.replay(MemoryCache(), min_similarity=1.5).outcomes
+    columns = ["result", "matched_id"]
+    assert result.outcomes.select(columns).equals(simulated.select(columns))
+    hits = result.outcomes.filter(result="hit")
+    assert hits.height > 50 and set(hits["similarity"]) == {1.0}
+    misses = result.outcomes.filter(result="miss").height
+    assert result.spent_usd == misses * RATE.cost_usd((60, 40, 0, 0, 0, 7))
+
+
+def test_another_run_is_not_served_what_this_one_left():
+    log = asking(make_log(40, texts=10, latency_s=0.001))
+    with serving(Model(), proxying("litellm")) as url:
+        results = [
+            log.replay(
+                cache_at(f"{url}/v1?product=litellm"), rate=RATE, max_spend_usd=Decimal("1")
+            ).outcomes["result"]
+            for _ in range(2)
+        ]
+    assert results[0].equals(results[1])
+
+
+def test_ttls_are_scaled_and_sent():
+    log = asking(make_log(3, bypass_share=0))
+    model = Model()
+    with serving(model, proxying("helicone")) as url:
+        log.replay(
+            cache_at(f"{url}/v1?product=helicone"), ttl_s=600.0, speed=100.0, rate=RATE,
+            max_spend_usd=Decimal("1"),
+        )  # fmt: skip
+    assert {sent["cache-control"] for sent in model.headers} == {"max-age=6"}
+    assert len({sent["helicone-cache-seed"] for sent in model.headers}) >= 1
+
+
+def test_templates_become_what_the_wire_needs():
+    values = {"scope": "run:3", "ttl_s": "60", "min_similarity": "0.8"}
+    litellm = product_named("litellm")
+    assert filled(litellm.body, values) == {"cache": {"namespace": "run:3"}}
+    assert filled(litellm.ttl_body, values) == {"cache": {"ttl": 60}}
+    bifrost = product_named("bifrost")
+    assert filled(bifrost.headers, values)["x-bf-cache-threshold"] == "0.8"
+
+
+@pytest.mark.parametrize(
+    ("faults", "query", "reason"),
+    [
+        (["status 500"] * 3, "", "http-500"),
+        (["malformed"] * 3, "", "malformed"),
+        (["html"] * 3, "", "malformed"),
+        (["slow"] * 3, "timeout_s=0.2", "timeout"),
+    ],
+)
+def test_failures_of_a_proxy_are_rows(faults, query, reason):
+    log = asking(make_log(20, bypass_share=0))
+    with serving(Model(faults=faults), proxying("litellm")) as url:
+        cache = cache_at(f"{url}/v1?product=litellm&retries=0&{query}")
+        result = log.replay(cache, rate=RATE, max_spend_usd=Decimal("1"), concurrency=1)
+    assert result.errors == {reason: 3}
+    assert result.outcomes.height == 20
+
+
+def test_a_proxy_that_only_fails_stops_the_run(tmp_path):
+    log = asking(make_log(100, bypass_share=0))
+    path = tmp_path / "journal"
+    expected = pytest.raises(BackendError, match="20 requests in a row failed")
+    with (
+        serving(Model(faults=["status 500"] * 999), proxying("litellm")) as url,
+        expected as failed,
+    ):
+        log.replay(
+            cache_at(f"{url}/v1?product=litellm&retries=0"), rate=RATE, resume_path=path,
+            max_spend_usd=Decimal("1"), concurrency=1,
+        )  # fmt: skip
+    assert failed.value.exit_code == 5 and str(path) in failed.value.hint
+
+
+def test_the_budget_holds_for_a_proxy_too():
+    log = asking(make_log(80, texts=80, bypass_share=0))
+    model = Model()
+    expected = pytest.raises(BackendError, match="could exceed the limit")
+    with serving(model, proxying("litellm")) as url, expected:
+        log.replay(
+            cache_at(f"{url}/v1?product=litellm"), rate=RATE, pipeline=4,
+            max_spend_usd=Decimal("0.002"),
+        )  # fmt: skip
+    assert 0 < len(model.requests) * RATE.cost_usd((60, 40, 0, 0, 0, 7)) <= Decimal("0.002")
+
+
+def test_a_proxy_that_is_down_is_said_before_anything_is_sent():
+    log = asking(make_log(3))
+    with pytest.raises(BackendError, match="Can't reach the proxy") as failed:
+        log.replay(cache_at("http://127.0.0.1:9/v1"), rate=RATE, max_spend_usd=Decimal("1"))
+    assert failed.value.hint
+
+
+@pytest.mark.parametrize("options", [{"shadow": True}, {"ttl_s": 60.0}])
+def test_what_a_proxy_cannot_do_is_refused(options):
+    log = asking(make_log(3))
+    with serving(Model(), proxying("litellm")) as url, pytest.raises(UsageError):
+        log.replay(
+            cache_at(f"{url}/v1?product=litellm"), rate=RATE, max_spend_usd=Decimal("1"), **options
+        )
+
+
+def test_a_proxy_needs_prompts():
+    log = make_log(3)
+    with serving(Model(), proxying("litellm")) as url, pytest.raises(UsageError, match="prompts"):
+        log.replay(cache_at(f"{url}/v1?product=litellm"))
+
+
+def test_an_unknown_product_is_refused_with_the_known_ones():
+    with pytest.raises(UsageError) as refused:
+        cache_at("https://host/v1?product=gptcache")
+    assert "litellm" in refused.value.hint
