@@ -14,12 +14,11 @@ from costaudit.answers.traps.signatures import Signatures
 from costaudit.answers.traps.table import TRAP_NAMES
 
 ALWAYS = ("numbers", "dates", "amounts", "identifiers")  # kept where no repeats speak against them
-_FALSE_ALARMS = 0.05  # a detector that tells more of the repeats apart says nothing
+_FALSE_ALARMS = 0.03  # a detector that tells more of the repeats apart says nothing
 _FEW = 20  # repeats below which a detector can't be calibrated
-_LIVE_SHARE = 0.5  # of a prompt's repeats that disagree, above which its answer is live data
-_LIVE_PAIRS = 3  # repeats of a prompt before it may be called live
+_LIVE_SHARE = 0.75  # of a prompt's repeats that disagree, above which its answer is live data
+_LIVE_PAIRS = 6  # repeats of a prompt before it may be called live
 _UNRELATED = 20_000  # pairs drawn to see how alike unrelated answers are
-_PER_PROMPT = 50  # repeats of one prompt that count, so that a favourite doesn't decide alone
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def calibrate(log: Logged, pairs: Repeats, traps: Signatures) -> Calibration:
     prose = np.isin(log.kind[pairs.first], (TEXT, CODE)) & (
         log.kind[pairs.first] == log.kind[pairs.second]
     )
-    usable = prose & ~np.isnan(similarity) & _first_of_each(pairs.prompt)
+    usable = prose & ~np.isnan(similarity)
     noisy = _noisy_fields(log, pairs)
     pairs, similarity = pairs.where(usable), similarity[usable]
     flags = traps.contradicts(log.answer[pairs.first], log.answer[pairs.second])
@@ -62,8 +61,9 @@ def calibrate(log: Logged, pairs: Repeats, traps: Signatures) -> Calibration:
     far = similarity < np.tanh(unrelated[0] + 2 * unrelated[1])
     live = _live_prompts(pairs.prompt, ((flags & hopeful) != 0) | far)
     calm = ~np.isin(pairs.prompt, live)
+    weight = pairs.weight * calm
     alarms = {
-        name: float((flags[calm] >> bit & 1).mean()) if calm.any() else 0.0
+        name: float(weight @ (flags >> bit & 1) / max(weight.sum(), 1e-9))
         for bit, name in enumerate(TRAP_NAMES)
     }
     if calm.sum() < _FEW:
@@ -85,16 +85,6 @@ def calibrate(log: Logged, pairs: Repeats, traps: Signatures) -> Calibration:
 
 def _bits(names: Iterable[str]) -> int:
     return sum(1 << TRAP_NAMES.index(name) for name in names)
-
-
-def _first_of_each(prompt: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-    """Keep the first repeats of every prompt; equal numbers stand together."""
-    if not len(prompt):
-        return np.zeros(0, np.bool_)
-    starts = np.flatnonzero(np.r_[True, prompt[1:] != prompt[:-1]])
-    lengths = np.diff(np.r_[starts, len(prompt)])
-    rank = np.arange(len(prompt)) - np.repeat(starts, lengths)
-    return np.asarray(rank < _PER_PROMPT)
 
 
 def _typical_alarms(

@@ -52,11 +52,19 @@ class Verdicts:
 class Consistency:
     """Judge pairs of requests of one log by their logged answers."""
 
-    def __init__(self, log: Logged, *, quantile: float = 0.05) -> None:
+    def __init__(
+        self,
+        log: Logged,
+        *,
+        quantile: float = 0.05,
+        question_traps: Signatures | None = None,
+        answer_traps: Signatures | None = None,
+    ) -> None:
+        """Take signatures that are at hand already; else the texts are read."""
         self.log = log
         self.quantile = quantile
-        self.question_traps = Signatures(log.questions)
-        self.answer_traps = Signatures(log.answers)
+        self.question_traps = question_traps or Signatures(log.questions)
+        self.answer_traps = answer_traps or Signatures(log.answers)
 
     @cached_property
     def repeats(self) -> Repeats:
@@ -92,9 +100,7 @@ class Consistency:
         questions = self.question_traps.differs(log.question[asked], log.question[matched])
         flags = questions.astype(np.uint32)
         both = np.flatnonzero((log.answer[asked] >= 0) & (log.answer[matched] >= 0))
-        found = self.answer_traps.contradicts(
-            log.answer[asked[both]], log.answer[matched[both]]
-        )
+        found = self.answer_traps.contradicts(log.answer[asked[both]], log.answer[matched[both]])
         flags[both] |= found.astype(np.uint32) << np.uint32(_ANSWER_BIT)
         return flags
 
@@ -124,7 +130,7 @@ class Consistency:
         settle((own == EMPTY) & (served == EMPTY), 1, "empty")
         for kind in (CUT, TOOL_USE, MISSING):
             settle((own == kind) | (served == kind), -1, "cut" if kind == CUT else "kind")
-        return certain
+        return np.asarray(certain, np.bool_)
 
     def _compare_exactly(
         self,

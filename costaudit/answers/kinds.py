@@ -36,9 +36,8 @@ def answer_kinds(
     logged_kind = requests["answer_kind"].fill_null("missing")
     for name in ("missing", "empty", "tool_use", "refusal"):
         kinds[(logged_kind == name).to_numpy()] = KINDS.index(name)
-    cut = requests["truncated"].fill_null(False) | (requests["finish_reason"] == "length").fill_null(
-        False
-    )
+    by_length = (requests["finish_reason"] == "length").fill_null(False)
+    cut = requests["truncated"].fill_null(False) | by_length
     kinds[cut.to_numpy() & (answer >= 0)] = CUT
     return kinds
 

@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 _LOW, _HIGH, _STEP = -1.0, 3.2, 0.05
 GRID: Floats = np.arange(_LOW, _HIGH, _STEP)  # Fisher's z: atanh of the cosine
 CELLS = 2 * len(GRID)  # contradicting or not, times the grid
-_BANDWIDTH = 0.08  # of the kernel that smooths the repeats, in z
+_BANDWIDTH = 0.04  # of the kernel that smooths the repeats, in z
 _PRIOR = 1.0  # pseudo-pairs per stratum, so that an empty one has a share
 _LEAST_SPREAD = 0.02  # variance in z of the wrong topics
 
@@ -30,9 +30,9 @@ class Fit:
     wrong_mean: Floats  # (replicates,): of Fisher's z between answers on different topics
 
 
-def cells(similarity: npt.NDArray[np.float32], contradicts: npt.NDArray[np.bool_]) -> npt.NDArray[
-    np.int64
-]:
+def cells(
+    similarity: npt.NDArray[np.float32], contradicts: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int64]:
     """Place pairs of answers in cells."""
     z = np.arctanh(np.clip(similarity.astype(np.float64), -0.999, 0.996))
     place = np.clip(np.rint((z - _LOW) / _STEP), 0, len(GRID) - 1).astype(np.int64)
@@ -41,7 +41,7 @@ def cells(similarity: npt.NDArray[np.float32], contradicts: npt.NDArray[np.bool_
 
 def density(counts: Floats) -> Floats:
     """Smooth counts per cell, (replicates, CELLS), into the joint density of right pairs."""
-    reach = int(4 * _BANDWIDTH / _STEP)
+    reach = int(np.ceil(4 * _BANDWIDTH / _STEP))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * _STEP / _BANDWIDTH) ** 2)
     kernel /= kernel.sum()
     split = counts.reshape(len(counts), 2, len(GRID))

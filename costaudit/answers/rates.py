@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from costaudit.answers.blocks import resample
+from costaudit.answers.blocks import deal, resample
 from costaudit.answers.consistency import Consistency, Verdicts
 from costaudit.answers.logged import Ints
 from costaudit.answers.mixture import CELLS, Fit, cells, density, fit
@@ -14,6 +14,7 @@ from costaudit.contracts.grades import Estimate, Grade
 REPLICATES = 200
 _BINS = np.array([0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95])  # of question similarity: the strata
 _STRATA = 2 * (len(_BINS) + 1) + 1  # similar, with and without traps between questions; identical
+_PAIRS_PER_ENTRY = 2.0  # what the hits on one entry may weigh in the fit, per stratum
 _RIGHT, _WRONG, _UNKNOWN = CELLS, CELLS + 1, CELLS + 2  # settled pairs stand behind the cells
 _WIDE = CELLS + 3
 Floats = npt.NDArray[np.float64]
@@ -73,11 +74,9 @@ def rates(
     blocks = int(block.max()) + 1 if len(block) else 1
     weight = resample(blocks, replicates, seed)
     place = _places(check, pairs, verdicts)
-    right = _right_by_place(check, pairs, verdicts, place, block, weight)
+    right = _right_by_place(check, pairs, verdicts, place, block, weight, seed)
     per_block = _Tally(block, blocks, weight, eligible, steady)
-    return [
-        per_block.point(row, place, right, verdicts, check.floor.grade) for row in pairs.row
-    ]
+    return [per_block.point(row, place, right, verdicts, check.floor.grade) for row in pairs.row]
 
 
 def _places(check: Consistency, pairs: HitPairs, verdicts: Verdicts) -> npt.NDArray[np.int64]:
@@ -91,7 +90,7 @@ def _places(check: Consistency, pairs: HitPairs, verdicts: Verdicts) -> npt.NDAr
     unsure = ~verdicts.certain & (verdicts.right >= 0)
     cell = np.where(unsure, cell, np.where(verdicts.right == 1, _RIGHT, _WRONG))
     cell[verdicts.right < 0] = _UNKNOWN
-    return stratum.astype(np.int64) * _WIDE + cell
+    return np.asarray(stratum * _WIDE + cell, np.int64)
 
 
 def _right_by_place(
@@ -101,17 +100,19 @@ def _right_by_place(
     place: npt.NDArray[np.int64],
     block: Ints,
     weight: Floats,
+    seed: int,
 ) -> Floats:
     """Give the probability of being right per place, (replicates, strata x wide)."""
     many = len(weight)
     right = np.zeros((many, _STRATA, _WIDE))
     right[:, :, _RIGHT] = 1.0
-    counts = _weighted(place, block[pairs.asked], weight, _STRATA * _WIDE)
+    held = _evened(pairs.matched.astype(np.int64) * _STRATA + place // _WIDE)
+    counts = _weighted(place, block[pairs.asked], weight, _STRATA * _WIDE, held)
     counts = counts.reshape(many, _STRATA, _WIDE)
     if check.floor.grade == "assumed":
         right[:, :, :CELLS] = _by_limit(check.floor.limit)
     else:
-        right[:, :, :CELLS] = _fit(check, counts[:, :, :CELLS], block, weight).right
+        right[:, :, :CELLS] = _fit(check, counts[:, :, :CELLS], seed).right
     known = counts[:, :, :_UNKNOWN]
     total = known.sum(axis=2)
     expected = (known * right[:, :, :_UNKNOWN]).sum(axis=2)
@@ -128,22 +129,40 @@ def _by_limit(limit: float) -> Floats:
     return out
 
 
-def _fit(check: Consistency, counts: Floats, block: Ints, weight: Floats) -> Fit:
-    """Fit the mixture per replicate, with the noise of right answers as that replicate saw it."""
+def _fit(check: Consistency, counts: Floats, seed: int) -> Fit:
+    """Fit the mixture per replicate; prompts are resampled for the noise of right answers.
+
+    Repeats of one prompt resemble each other, so the prompt is their block.
+    """
     calm = check.calibration
     cell = cells(calm.similarity, calm.contradicts)
-    noise = _weighted(cell, block[calm.settled.second], weight, CELLS)
+    prompt = deal(calm.settled.prompt)
+    weight = resample(int(prompt.max()) + 1, len(counts) - 1, seed + 1)
+    noise = _weighted(cell, prompt, weight, CELLS, calm.settled.weight)
     return fit(counts, density(noise), calm.unrelated)
 
 
+def _evened(group: npt.NDArray[np.int64]) -> Floats:
+    """Weigh rows so that no group, the hits on one entry, counts for more than a few pairs.
+
+    All hits on an entry share its answer: an odd wording there would look like many wrong hits.
+    """
+    _, where, size = np.unique(group, return_inverse=True, return_counts=True)
+    return np.minimum(1.0, _PAIRS_PER_ENTRY / size[where.reshape(-1)])
+
+
 def _weighted(
-    place: npt.NDArray[np.int64], block: Ints, weight: Floats, places: int
+    place: npt.NDArray[np.int64],
+    block: Ints,
+    weight: Floats,
+    places: int,
+    held: Floats | None = None,
 ) -> Floats:
-    """Count rows per place in every replicate, (replicates, places)."""
+    """Count rows per place in every replicate, (replicates, places); `held` weighs the rows."""
     used, where = np.unique(place, return_inverse=True)
     blocks = weight.shape[1]
     flat = np.bincount(block.astype(np.int64) * len(used) + where.reshape(-1),
-                       minlength=blocks * len(used))  # fmt: skip
+                       held, minlength=blocks * len(used))  # fmt: skip
     out = np.zeros((len(weight), places))
     out[:, used] = weight @ flat.reshape(blocks, len(used)).astype(np.float64)
     return out
@@ -191,15 +210,19 @@ class _Tally:
             raw_hit_share_all=_share(hits, self.all, "simulated"),
             steady_hit_share=steady,
             valid_hit_share=_share(valid, self.eligible, grade) if has_answers else None,
-            unsafe_served_share=(
-                _share(hits - valid, self.all, grade) if has_answers else None
-            ),
+            unsafe_served_share=(_share(hits - valid, self.all, grade) if has_answers else None),
         )
 
 
 def _share(part: Floats, whole: Floats, grade: Grade) -> Estimate:
-    """Divide per replicate; the interval is the percentile interval of the replicates."""
+    """Divide per replicate; the interval is the wider of percentile and basic bootstrap.
+
+    A share near 0 is biased upwards in every replicate; the basic interval mends that.
+    """
     shares = np.clip(part / np.maximum(whole, 1e-9), 0.0, 1.0)
-    low, high = np.quantile(shares[1:], [0.025, 0.975]) if len(shares) > 1 else (shares[0],) * 2
     value = float(shares[0])
-    return Estimate(value, grade, min(float(low), value), max(float(high), value))
+    if len(shares) == 1:
+        return Estimate(value, grade)
+    low, high = (float(q) for q in np.quantile(shares[1:], [0.025, 0.975]))
+    low, high = min(low, 2 * value - high), max(high, 2 * value - low)
+    return Estimate(value, grade, max(0.0, min(low, value)), min(1.0, max(high, value)))

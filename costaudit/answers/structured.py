@@ -11,7 +11,7 @@ from costaudit.answers.traps.folding import fold
 
 _NOISY = 0.2  # a field that differs in more of the repeats says nothing about being wrong
 _ENOUGH = 10  # repeats that show a field, before it may be called noisy
-_WORDS = 6  # a string of more words is prose: compared by its answer's similarity, not letter by letter
+_WORDS = 6  # a string of more words is prose, which no two answers share
 
 
 @dataclass(frozen=True)

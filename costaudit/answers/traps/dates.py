@@ -14,7 +14,9 @@ _CLOCK = re.compile(
     r"|\b(?P<hour24>[01]?\d|2[0-4]):(?P<minute24>[0-5]\d)\b"
     r"|\b(?:at|a las|a la|until|till|by)\s+(?P<hour_at>[01]?\d|2[0-4])\s*(?:o'clock|h)\b"
 )
-_YEAR = re.compile(r"\b(?:in|since|of|year|from|until|en|desde|de|del|ano|hasta)\s+((?:19|20)\d\d)\b")
+_YEAR = re.compile(
+    r"\b(?:in|since|of|year|from|until|en|desde|de|del|ano|hasta)\s+((?:19|20)\d\d)\b"
+)
 _QUARTER = re.compile(r"\bq([1-4])\b(?:\s+((?:19|20)\d\d))?")
 _LATE = ("p", "de la t", "de la n", "in the a", "in the e")
 _RELATIVE = {

@@ -12,12 +12,11 @@ _CAPITALISED = re.compile(
     r"(?P<start>^|[.!?:;\n¿¡\"“(>*-]\s*|\d[.)]\s+)?"
     r"(?<![\w'’])(?P<name>[A-ZÁÉÍÓÚÑÜ][\w'’-]*(?:\s+[A-ZÁÉÍÓÚÑÜ][\w'’-]*)*)"
 )
-_COMMON = frozenset(
-    """i i'm i've i'd i'll im pin atm app sms faq id ok url vat iva api tv pc pdf csv json http
+_COMMON = frozenset(re.findall(r"\S+", """
+ i i'm i've i'd i'll im pin atm app sms faq id ok url vat iva api tv pc pdf csv json http
  dear hello hi hey hola buenos buenas gracias thanks please usted ustedes vd mr mrs ms sr sra dni
  monday tuesday wednesday thursday friday saturday sunday january february march april may june july
- august september october november december utc gmt am pm cet est""".split()
-)  # fmt: skip
+ august september october november december utc gmt am pm cet est"""))  # fmt: skip
 _MOSTLY = 0.5  # a text with more of its words capitalised is a title, or shouted
 
 
@@ -34,12 +33,14 @@ def _known_pattern() -> re.Pattern[str]:
 
 def find_entities(raw: str, folded: str) -> frozenset[str]:
     """Read known names in any case, and unknown ones where a capital inside a sentence shows it."""
-    found = {
-        _known()[" ".join(match.group().split())]
-        for match in _known_pattern().finditer(folded)
-        if _is_name(raw, match)
-    }
-    return frozenset(found | _capitalised(raw))
+    found = set()
+    rest = raw
+    for match in _known_pattern().finditer(folded):
+        if _is_name(raw, match):
+            found.add(_known()[" ".join(match.group().split())])
+            blank = "x" * (match.end() - match.start())  # keeps the places, and is no capital
+            rest = rest[: match.start()] + blank + rest[match.end() :]
+    return frozenset(found | _capitalised(rest))
 
 
 def _is_name(raw: str, match: re.Match[str]) -> bool:
@@ -51,9 +52,8 @@ def _is_name(raw: str, match: re.Match[str]) -> bool:
 
 
 def _capitalised(raw: str) -> set[str]:
-    words = raw.split()
-    capitals = sum(word[:1].isupper() for word in words)
-    if len(words) > 2 and capitals > _MOSTLY * len(words):
+    words = raw.split()[1:]
+    if sum(word[:1].isupper() for word in words) > _MOSTLY * len(words):
         return set()
     found = set()
     for match in _CAPITALISED.finditer(raw):
@@ -62,11 +62,6 @@ def _capitalised(raw: str) -> set[str]:
             name = name.partition(" ")[2] if " " in name else ""
         parts = [fold(part).rstrip("'-").removesuffix("'s") for part in name.split()]
         known = " ".join(part for part in parts if part not in _COMMON and len(part) > 1)
-        if known and known not in _known() and not _all_known(known):
+        if known:
             found.add(known)
     return found
-
-
-def _all_known(name: str) -> bool:
-    """Tell whether a capitalised run is made of names that were found already."""
-    return not re.sub(r"[\s-]", "", _known_pattern().sub("", name))

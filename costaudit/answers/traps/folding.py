@@ -4,17 +4,22 @@ import re
 import unicodedata
 
 _SAME = {"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"}
-_LIST_MARKER = re.compile(r"(?<![\w(])\(?\d{1,2}\)(?=\s)|(?:(?<=[\n:;.!?]\s)|^)\d{1,2}\.(?=\s)", re.M)
+_LIST_MARKER = re.compile(
+    r"(?<![\w(])\(?\d{1,2}\)(?=\s)|(?:(?<=[\n:;.!?]\s)|^)\d{1,2}\.(?=\s)", re.M
+)
+_PER_CENT = re.compile(r"\bpor ciento\b")
+_ONCE = re.compile(r"\bonce\b")
+_SPANISH = re.compile(r"\b(?:el|los|las|de|que|en|una|por|para|con|es|hay|son|mi|tengo)\b")
 _WORD = re.compile(r"[^\W\d_]+")
-_EN = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen
- fifteen sixteen seventeen eighteen nineteen""".split()
-_ES = """cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece catorce quince
- dieciseis diecisiete dieciocho diecinueve veinte veintiuno veintidos veintitres veinticuatro
- veinticinco veintiseis veintisiete veintiocho veintinueve""".split()
-_EN_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_ES_TENS = "treinta cuarenta cincuenta sesenta setenta ochenta noventa".split()
-_ES_HUNDREDS = """cien ciento doscientos trescientos cuatrocientos quinientos seiscientos
- setecientos ochocientos novecientos""".split()
+_EN = _WORD.findall("""zero one two three four five six seven eight nine ten eleven twelve
+ thirteen fourteen fifteen sixteen seventeen eighteen nineteen""")
+_ES = _WORD.findall("""cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece
+ catorce quince  dieciseis diecisiete dieciocho diecinueve veinte veintiuno veintidos veintitres veinticuatro
+ veinticinco veintiseis veintisiete veintiocho veintinueve""")
+_EN_TENS = _WORD.findall("twenty thirty forty fifty sixty seventy eighty ninety")
+_ES_TENS = _WORD.findall("treinta cuarenta cincuenta sesenta setenta ochenta noventa")
+_ES_HUNDREDS = _WORD.findall("""cien ciento doscientos trescientos cuatrocientos quinientos
+ seiscientos  setecientos ochocientos novecientos""")
 _ADD = {
     **{word: value for value, word in enumerate(_EN)},
     **{word: value for value, word in enumerate(_ES)},
@@ -59,7 +64,10 @@ def fold(text: str) -> str:
 
 def plain(text: str) -> str:
     """Fold, drop list markers such as `1)`, and write English and Spanish numbers in digits."""
-    return _SPELLED.sub(_digits, _LIST_MARKER.sub(" ", fold(text)))
+    folded = _PER_CENT.sub("%", _LIST_MARKER.sub(" ", fold(text)))
+    if not _SPANISH.search(folded):
+        folded = _ONCE.sub("-", folded)  # eleven in Spanish only
+    return _SPELLED.sub(_digits, folded)
 
 
 def _digits(match: re.Match[str]) -> str:

@@ -16,7 +16,7 @@ _PATTERNS = (
     re.compile(
         r"(?:\b(?:order|invoice|ticket|case|tracking|reference|account|flight|room|gate|pedido"
         r"|factura|orden|caso|referencia|cuenta|vuelo|habitacion|puerta)"
-        r"(?:\s+(?:number|no\.?|num\.?|numero|id|n\.?o?))?\s*[:#]?\s*)(?P<id>[a-z]{0,4}-?\d[\w-]*)\b"
+        r"(?:\s+(?:number|no\.?|num\.?|numero|id|n\.?o?))?\s*[:#]?\s*)(?P<id>[a-z]{0,4}-?\d[\w-]{2,})\b"
     ),
     re.compile(r"\b(?:ending (?:in|with)|last (?:4|four) digits|que termina en|terminad[ao] en)\s+"
                r"(?P<id>\d{3,4})\b"),

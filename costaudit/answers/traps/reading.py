@@ -58,9 +58,7 @@ class Reading:
     def measures(self) -> frozenset[str]:
         """Numbers with any other unit."""
         return frozenset(
-            f"{q.value:g} {q.dimension}"
-            for q in self._quantities
-            if q.dimension and not q.is_money
+            f"{q.value:g} {q.dimension}" for q in self._quantities if q.dimension and not q.is_money
         )
 
     @cached_property
