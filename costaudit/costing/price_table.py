@@ -4,6 +4,7 @@ import difflib
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -105,6 +106,7 @@ def similar_models(provider: str | None, model: str, limit: int = 3) -> tuple[st
     return tuple(difflib.get_close_matches(model.lower(), names, n=limit, cutoff=0.5))
 
 
+@cache
 def table_source() -> str:
     """Name the price library and its version."""
     return f"genai-prices {version('genai-prices')}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from costaudit.costing.overlay import Entry, Overlay, Price, shipped_overlay
 from costaudit.costing.price_table import Rates, TableModel, find_model, table_source
@@ -65,6 +66,7 @@ class RateCard:
         return number
 
 
+@lru_cache(maxsize=4096)
 def rate_card(key: PriceKey, user: Overlay | None) -> RateCard | None:
     """Collect every rate of a key; None where neither the table nor the user knows the model."""
     named = _Named.find(key, user)

@@ -1,0 +1,85 @@
+"""Simple requests could go to a smaller model of the same family."""
+
+import re
+import tomllib
+from functools import cache
+from importlib.resources import files
+
+import polars as pl
+
+from costaudit.contracts.effects import Lever
+from costaudit.levers.effects import effect_of, endpoint_unit, sent_ok
+
+MAX_QUESTION_TOKENS = 60
+MAX_ANSWER_TOKENS = 200
+
+
+def routing(requests: pl.DataFrame) -> Lever | None:
+    """Propose smaller models for simple requests; None where there is nothing to propose.
+
+    Simple is what can be measured: the first question of a conversation, short, without images,
+    answered in text without a tool call and without reasoning. Whether the smaller model's
+    answer would do is not measured.
+    """
+    models = requests["model"].unique().drop_nulls().to_list()
+    smaller = {model: smaller_model(model) for model in sorted(models)}
+    targets = {model: use for model, use in smaller.items() if use}
+    if not targets:
+        return None
+    target = requests["model"].replace_strict(targets, default=None, return_dtype=pl.String)
+    touched = requests.select(_simple()).to_series() & target.is_not_null()
+    if not touched.any():
+        return None
+    pairs = sorted({(m, targets[m]) for m in requests["model"].filter(touched).to_list()})
+    named = ", ".join(f"{model} → {use}" for model, use in pairs)
+    return Lever(
+        lever="routing",
+        label="Smaller model for simple requests",
+        section="levers",
+        rule=(
+            f"First questions of at most {MAX_QUESTION_TOKENS} tokens, answered in at most "
+            f"{MAX_ANSWER_TOKENS} tokens of text without tools, images or reasoning ({named}); "
+            "the provider's cache is taken to read the same share there, and the smaller model "
+            "to answer as well."
+        ),
+        change=f"Try the smaller model on a sample of these requests first: {named}.",
+        grade="assumed",
+        effect=effect_of(touched, unit=endpoint_unit(requests), model=target),
+    )
+
+
+def smaller_model(model: str) -> str | None:
+    """Name the smaller model of the same family and provider; None where there is none."""
+    for pattern, use in _targets():
+        if match := pattern.match(model.lower()):
+            smaller = match.expand(use) if use else ""
+            return smaller if smaller and not model.lower().startswith(smaller) else None
+    return None
+
+
+@cache
+def _targets() -> tuple[tuple[re.Pattern[str], str], ...]:
+    text = files("costaudit.levers").joinpath("targets.toml").read_text("utf-8")
+    rows = tomllib.loads(text)["target"]
+    return tuple((re.compile(row["models"]), row["use"]) for row in rows)
+
+
+def _simple() -> pl.Expr:
+    segment = pl.element().struct
+    asked = segment.field("role") == "user"
+    question = pl.col("segments").list.eval(
+        pl.when(asked).then(segment.field("tokens")).otherwise(None)
+    )
+    pictured = pl.col("segments").list.eval(segment.field("kind").is_in(["image", "document"]))
+    questions = pl.col("segments").list.eval(asked).list.sum()
+    short = (question.list.sum() <= MAX_QUESTION_TOKENS) & (question.list.sum() > 0)
+    return (
+        sent_ok()
+        & (pl.col("kind") == "chat")
+        & (pl.col("turn_index").fill_null(0) == 0)
+        & (questions == 1)
+        & short
+        & ~pictured.list.any().fill_null(False)
+        & (pl.col("output_tokens") <= MAX_ANSWER_TOKENS)
+        & (pl.col("reasoning_tokens").fill_null(0) == 0)
+    ).fill_null(False)

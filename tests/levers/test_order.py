@@ -1,0 +1,27 @@
+"""Levers come in the ledger's order, and aligned with the requests."""
+
+from costaudit.contracts.effects import EFFECT
+from costaudit.contracts.requests import check_table
+from costaudit.levers.order import propose_levers
+from tests.levers.logs import log
+
+
+def test_every_lever_that_finds_something_is_listed_once() -> None:
+    usual = [{"output_tokens": 100}] * 100
+    requests = log(
+        *usual,
+        {"output_tokens": 900},
+        {"endpoint": "nightly-report"},
+        {"status": "error"},
+    )
+    found = propose_levers(requests)
+    assert [lever.lever for lever in found] == ["routing", "output", "batch", "waste"]
+    for lever in found:
+        check_table(lever.effect, EFFECT, lever.lever)
+        assert len(lever.effect) == len(requests)
+        assert lever.rule.endswith(".") and lever.change.endswith(".")
+
+
+def test_a_lever_with_nothing_to_do_is_left_out() -> None:
+    assert propose_levers(log({"model": "gpt-4o-mini"})) == ()
+    assert propose_levers(log()) == ()

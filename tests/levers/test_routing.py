@@ -1,0 +1,74 @@
+"""Which requests count as simple, and which model they would go to."""
+
+from typing import Any
+
+import pytest
+
+from costaudit.contracts.effects import EFFECT
+from costaudit.contracts.requests import check_table
+from costaudit.levers.routing import routing, smaller_model
+from tests.levers.logs import SYSTEM, log, segment
+
+
+@pytest.mark.parametrize(
+    ("model", "target"),
+    [
+        ("gpt-4o-2024-08-06", "gpt-4o-mini"),
+        ("GPT-4o", "gpt-4o-mini"),
+        ("gpt-4o-mini-2024-07-18", None),
+        ("gpt-4.1", "gpt-4.1-mini"),
+        ("gpt-4.1-nano", None),
+        ("gpt-5.4-mini", None),
+        ("gpt-5.6-sol", "gpt-5.6-luna"),
+        ("gpt-5.6-luna", None),
+        ("claude-sonnet-4-6", "claude-haiku-4-5"),
+        ("claude-haiku-4-5", None),
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+         "us.anthropic.claude-haiku-4-5-20251001-v1:0"),
+        ("anthropic.claude-opus-5", "anthropic.claude-haiku-5-5"),
+        ("our-own-model", None),
+    ],
+)  # fmt: skip
+def test_the_smaller_model_of_a_family(model: str, target: str | None) -> None:
+    assert smaller_model(model) == target
+
+
+def test_a_simple_request_moves() -> None:
+    lever = routing(log({}))
+    assert lever is not None
+    check_table(lever.effect, EFFECT, "effect")
+    assert lever.effect.row(0, named=True) == {
+        **dict.fromkeys(EFFECT), "unit": "chat | gpt-4o", "model": "gpt-4o-mini",
+    }  # fmt: skip
+    assert lever.grade == "assumed" and "gpt-4o → gpt-4o-mini" in lever.rule
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"segments": [SYSTEM, segment("q", 61)]},
+        {"segments": [SYSTEM, segment("q", 20), segment("i", 9, kind="image")]},
+        {"segments": [SYSTEM, segment("q", 20), segment("a", 5, "assistant"), segment("p", 9)]},
+        {"segments": []},
+        {"segments": None},
+        {"turn_index": 1},
+        {"output_tokens": 201},
+        {"output_tokens": None},
+        {"reasoning_tokens": 5},
+        {"answer_kind": "tool_use"},
+        {"status": "error"},
+        {"served_by": "gateway_cache"},
+        {"kind": "embedding"},
+        {"model": "gpt-4o-mini"},
+        {"model": None},
+    ],
+)
+def test_anything_else_stays(row: dict[str, Any]) -> None:
+    assert routing(log(row)) is None
+    both = routing(log(row, {}))
+    assert both is not None
+    assert both.effect["unit"].to_list() == [None, "chat | gpt-4o"]
+
+
+def test_an_empty_log_has_nothing_to_route() -> None:
+    assert routing(log()) is None

@@ -1,0 +1,57 @@
+"""Calls that were paid for and useless, by the log alone."""
+
+from typing import Any
+
+import pytest
+
+from costaudit.levers.retries import repeated_calls
+from costaudit.levers.waste import waste
+from tests.levers.logs import log, segment
+
+OTHER = {"segments": [segment("another", 9)]}
+
+
+@pytest.mark.parametrize(
+    ("rows", "kinds"),
+    [
+        # Answered, and tried again a minute later all the same: the first was in vain.
+        ([{"at": 0}, {"at": 60, "attempt": 1}], ["retried", None]),
+        ([{"at": 0}, {"at": 121, "attempt": 1}], [None, None]),
+        # A failed first try is what retries are for.
+        ([{"at": 0, "status": "error"}, {"at": 9, "attempt": 1}], [None, None]),
+        # The same prompt of the same user twice in three seconds.
+        ([{"at": 0}, {"at": 3}], [None, "double"]),
+        ([{"at": 0}, {"at": 6}], [None, None]),
+        ([{"at": 0}, {"at": 3, "user": "u2"}], [None, None]),
+        ([{"at": 0, "user": None}, {"at": 3, "user": None}], [None, None]),
+        ([{"at": 0}, {"at": 3, **OTHER}], [None, None]),
+        ([{"at": 0, "status": "error"}, {"at": 3}], [None, None]),
+        # Cut off, and asked again within ten minutes.
+        ([{"at": 0, "finish_reason": "length"}, {"at": 500}], ["cut-off", None]),
+        ([{"at": 0, "finish_reason": "length"}, {"at": 700}], [None, None]),
+        # The order of the log does not matter.
+        ([{"at": 60, "attempt": 1}, {"at": 0}], [None, "retried"]),
+        # A gateway's hit in between costs nothing and hides nothing.
+        ([{"at": 0}, {"at": 1, "served_by": "gateway_cache"}, {"at": 3}], [None, None, "double"]),
+        ([{"at": 0, "segments": []}, {"at": 1, "segments": []}], [None, None]),
+    ],
+)
+def test_a_call_is_useless_if_the_next_one_replaces_it(
+    rows: list[dict[str, Any]], kinds: list[str | None]
+) -> None:
+    assert repeated_calls(log(*rows)).to_list() == kinds
+
+
+def test_useless_calls_are_taken_out_by_kind() -> None:
+    failed = {"at": 900, "status": "error", **OTHER}
+    lever = waste(log({"at": 0}, {"at": 60, "attempt": 1}, failed))
+    assert lever is not None
+    assert lever.effect["unit"].to_list() == ["retried", None, "failed"]
+    assert lever.effect["removed"].to_list() == [True, None, True]
+    assert "1 billed although they failed" in lever.rule
+
+
+def test_a_failure_without_tokens_was_not_billed() -> None:
+    free = {"status": "error", "input_uncached_tokens": None, "output_tokens": 0}
+    assert waste(log(free)) is None
+    assert waste(log()) is None
