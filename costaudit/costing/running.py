@@ -1,7 +1,7 @@
 """What it costs to run a semantic cache: embedding each lookup, and keeping the entries."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, time
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 
@@ -33,7 +33,8 @@ def embedding_per_mtok(embedder: str, as_of: date, overrides: Path | None = None
     host, _, model = embedder.partition(":")
     if host not in _HOSTED or not model:
         return Decimal(0)
-    rates = price_of(model, _HOSTED[host], as_of=as_of, overrides=overrides).rates
+    at = datetime.combine(as_of, time(12), UTC)
+    rates = price_of(model, _HOSTED[host], at=at, overrides=overrides).rates
     return Decimal(rates["input_per_mtok"][0]) if len(rates) else None
 
 

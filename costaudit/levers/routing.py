@@ -12,13 +12,19 @@ from costaudit.levers.effects import effect_of, endpoint_unit, sent_ok
 
 MAX_QUESTION_TOKENS = 60
 MAX_ANSWER_TOKENS = 200
+_THOUGHT = (
+    r"(?i)```|\b(explain why|step by step|analy[sz]e|compare|evaluate|design|refactor|debug|prove"
+    r"|derive|write (an?|the) (essay|article|program|function|script|story)"
+    r"|paso a paso|anali[cz]a\w*|compara\w*|evalúa\w*|diseña\w*|demuestra\w*|por qué)\b"
+)
 
 
-def routing(requests: pl.DataFrame) -> Lever | None:
+def routing(requests: pl.DataFrame, blocks: pl.DataFrame) -> Lever | None:
     """Propose smaller models for simple requests; None where there is nothing to propose.
 
     Simple is what can be measured: the first question of a conversation, short, without images,
-    answered in text without a tool call and without reasoning. Whether the smaller model's
+    answered in text without a tool call and without reasoning, and without code or a word that
+    asks for thought in it, in English or Spanish. Whether the smaller model's
     answer would do is not measured.
     """
     models = requests["model"].unique().drop_nulls().to_list()
@@ -28,6 +34,7 @@ def routing(requests: pl.DataFrame) -> Lever | None:
         return None
     target = requests["model"].replace_strict(targets, default=None, return_dtype=pl.String)
     touched = requests.select(_simple()).to_series() & target.is_not_null()
+    touched &= ~_asks_for_thought(requests, blocks)
     if not touched.any():
         return None
     pairs = sorted({(m, targets[m]) for m in requests["model"].filter(touched).to_list()})
@@ -38,7 +45,7 @@ def routing(requests: pl.DataFrame) -> Lever | None:
         section="levers",
         rule=(
             f"First questions of at most {MAX_QUESTION_TOKENS} tokens, answered in at most "
-            f"{MAX_ANSWER_TOKENS} tokens of text without tools, images or reasoning ({named}); "
+            f"{MAX_ANSWER_TOKENS} tokens without code, tools, images or reasoning ({named}); "
             "the provider's cache is taken to read the same share there, and the smaller model "
             "to answer as well."
         ),
@@ -62,6 +69,18 @@ def _targets() -> tuple[tuple[re.Pattern[str], str], ...]:
     text = files("costaudit.levers").joinpath("targets.toml").read_text("utf-8")
     rows = tomllib.loads(text)["target"]
     return tuple((re.compile(row["models"]), row["use"]) for row in rows)
+
+
+def _asks_for_thought(requests: pl.DataFrame, blocks: pl.DataFrame) -> pl.Series:
+    """Tell which prompts hold a question that wants more than a fact."""
+    hard = blocks.filter(pl.col("text").str.contains(_THOUGHT)).select("block_id")
+    segment = pl.element().struct
+    asked = pl.when(segment.field("role") == "user").then(segment.field("block_id"))
+    ids = requests.select(
+        block_id=pl.col("segments").list.eval(asked), row=pl.int_range(pl.len())
+    ).explode("block_id")
+    rows = ids.join(hard, on="block_id", how="semi")["row"]
+    return pl.int_range(len(requests), eager=True).is_in(rows.unique().implode())
 
 
 def _simple() -> pl.Expr:

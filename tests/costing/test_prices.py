@@ -13,7 +13,6 @@ from genai_prices import Usage, calc_price
 from costaudit.contracts.rates import RATES
 from costaudit.contracts.requests import check_table
 from costaudit.costing.cost import billed_classes, cost
-from costaudit.costing.price_quote import price_of
 from costaudit.costing.prices import price_requests
 from costaudit.errors import InputError
 from tests.costing.logs import log
@@ -288,18 +287,3 @@ def test_a_price_file_that_makes_no_sense_is_refused(tmp_path: Path, text: str) 
 def test_a_missing_price_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="can't be read"):
         price_requests(log({}), tmp_path / "prices.toml")
-
-
-def test_a_quote_shows_every_tier_and_band() -> None:
-    quote = price_of("gpt-5.6-sol", "openai", as_of=date(2026, 11, 20))
-    found = quote.rates.select("service_tier", "over_tokens", "input_per_mtok").rows()
-    assert ("standard", 0, "4") in found and ("standard", 272_000, "8") in found
-    assert ("batch", 0, "2") in found and ("priority", 0, "8") in found
-    assert quote.rates["since"][0] == date(2026, 8, 21)
-    assert quote.suggestions == ()
-
-
-def test_a_quote_of_an_unknown_model_suggests_names() -> None:
-    quote = price_of("gpt-4oo", "openai", as_of=date(2026, 11, 20))
-    assert len(quote.rates) == 0
-    assert "gpt-4o" in quote.suggestions

@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from costaudit.contracts.requests import REQUESTS
+from costaudit.contracts.requests import BLOCKS, REQUESTS
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
@@ -45,3 +45,12 @@ def log(*rows: Mapping[str, Any]) -> pl.DataFrame:
         ts = NOON + timedelta(seconds=given.pop("at", 1_000.0 * i))
         every.append({**dict.fromkeys(REQUESTS), **PLAIN, "request_id": f"r{i}", "ts": ts, **given})
     return pl.DataFrame(every, schema=REQUESTS)
+
+
+def blocks(**texts: str | None) -> pl.DataFrame:
+    """Build BLOCKS from their texts."""
+    rows = [
+        {"block_id": name, "kind": "text", "text": text, "chars": 1, "tokens": 1}
+        for name, text in texts.items()
+    ]
+    return pl.DataFrame(rows, schema=BLOCKS)

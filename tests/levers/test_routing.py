@@ -7,7 +7,7 @@ import pytest
 from costaudit.contracts.effects import EFFECT
 from costaudit.contracts.requests import check_table
 from costaudit.levers.routing import routing, smaller_model
-from tests.levers.logs import SYSTEM, log, segment
+from tests.levers.logs import SYSTEM, blocks, log, segment
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_the_smaller_model_of_a_family(model: str, target: str | None) -> None:
 
 
 def test_a_simple_request_moves() -> None:
-    lever = routing(log({}))
+    lever = routing(log({}), blocks())
     assert lever is not None
     check_table(lever.effect, EFFECT, "effect")
     assert lever.effect.row(0, named=True) == {
@@ -64,11 +64,26 @@ def test_a_simple_request_moves() -> None:
     ],
 )
 def test_anything_else_stays(row: dict[str, Any]) -> None:
-    assert routing(log(row)) is None
-    both = routing(log(row, {}))
+    assert routing(log(row), blocks()) is None
+    both = routing(log(row, {}), blocks())
     assert both is not None
     assert both.effect["unit"].to_list() == [None, "chat | gpt-4o"]
 
 
 def test_an_empty_log_has_nothing_to_route() -> None:
-    assert routing(log()) is None
+    assert routing(log(), blocks()) is None
+
+
+@pytest.mark.parametrize(
+    ("question", "simple"),
+    [
+        ("Where is my parcel?", True),
+        ("Compare the two plans step by step.", False),
+        ("Analiza mi factura", False),
+        ("¿Por qué se retrasa?", False),
+        ("```python\nprint()```", False),
+        (None, True),  # redacted: the other signs decide
+    ],
+)
+def test_a_question_that_asks_for_thought_stays(question: str | None, simple: bool) -> None:
+    assert (routing(log({}), blocks(q=question)) is not None) is simple

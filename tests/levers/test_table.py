@@ -2,8 +2,8 @@
 
 from costaudit.contracts.effects import EFFECT
 from costaudit.contracts.requests import check_table
-from costaudit.levers.order import propose_levers
-from tests.levers.logs import log
+from costaudit.levers.table import propose
+from tests.levers.logs import blocks, log
 
 
 def test_every_lever_that_finds_something_is_listed_once() -> None:
@@ -14,7 +14,7 @@ def test_every_lever_that_finds_something_is_listed_once() -> None:
         {"endpoint": "nightly-report"},
         {"status": "error"},
     )
-    found = propose_levers(requests)
+    found = propose(requests, blocks())
     assert [lever.lever for lever in found] == ["routing", "output", "batch", "waste"]
     for lever in found:
         check_table(lever.effect, EFFECT, lever.lever)
@@ -23,5 +23,5 @@ def test_every_lever_that_finds_something_is_listed_once() -> None:
 
 
 def test_a_lever_with_nothing_to_do_is_left_out() -> None:
-    assert propose_levers(log({"model": "gpt-4o-mini"})) == ()
-    assert propose_levers(log()) == ()
+    assert propose(log({"model": "gpt-4o-mini"}), blocks()) == ()
+    assert propose(log(), blocks()) == ()

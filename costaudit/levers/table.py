@@ -11,12 +11,12 @@ from costaudit.levers.routing import routing
 from costaudit.levers.waste import waste
 
 
-def propose_levers(
-    requests: pl.DataFrame, batch_endpoints: Collection[str] = ()
+def propose(
+    requests: pl.DataFrame, blocks: pl.DataFrame, batch_endpoints: Collection[str] = ()
 ) -> tuple[Lever, ...]:
     """List what each lever would change; levers with nothing to change are left out."""
     found = (
-        routing(requests),
+        routing(requests, blocks),
         output_length(requests),
         batch(requests, batch_endpoints),
         waste(requests),
