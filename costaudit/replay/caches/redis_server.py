@@ -13,7 +13,7 @@ REMOVED_AT_ONCE = 500
 REFUSED = ("WRONGPASS", "NOAUTH")
 
 
-class TimedOutError(Exception):
+class TimedOutError(BackendError):
     """The server did not answer in time."""
 
 
@@ -57,7 +57,10 @@ def _explain(error: Exception, address: Address, needs: str) -> Exception:
     where = address.printable
     text = str(error)
     if isinstance(error, exceptions.TimeoutError):
-        return TimedOutError(f"{where} did not answer in time.")
+        return TimedOutError(
+            f"{where} did not answer in time.",
+            hint="See why it is slow, or wait longer: the address option timeout_s says how long.",
+        )
     if isinstance(error, exceptions.AuthenticationError) or text.startswith(
         ("WRONGPASS", "NOAUTH")
     ):
