@@ -38,7 +38,8 @@ def load_bert(path: Path, *, layers: int, heads: int, width: int, inner: int) ->
                 hidden = hidden.masked_fill(padding[..., None], 0.0)
             else:
                 hidden = self.encoder(hidden)
-            return hidden.sum(1) / lengths[:, None]
+            means: torch.Tensor = hidden.sum(1) / lengths[:, None]
+            return means
 
     model = Bert()
     model.load_state_dict(_renamed(weights, layers))

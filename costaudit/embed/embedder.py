@@ -46,4 +46,5 @@ def unit_rows(vectors: np.ndarray, what: str) -> np.ndarray:
             f"{what} gave a vector that is zero or not finite.",
             hint="Check the model, or choose another embedder.",
         )
-    return (wide / norms).astype(np.float32)
+    unit: np.ndarray = (wide / norms).astype(np.float32)
+    return unit

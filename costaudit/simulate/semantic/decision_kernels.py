@@ -1,4 +1,11 @@
-"""Compiled decisions of a cache without a size limit, at up to 62 settings at once."""
+"""Compiled decisions of caches without a size limit, at up to 62 settings at once.
+
+Arrays that all functions share. node: int32 (n,), each request's node. ts, ready: float64 (n,).
+limits: int64 (k,), the deepest similarity that hits, falling. ttls: float64 (k,) seconds, infinite
+for none. sliding, guarded: bit masks of settings. live: int64 (m,), bit masks of the settings that
+hold an entry of a node. owner, used: int32 (m, k), the request whose answer the entry holds, and
+the one its TTL counts from. served, depths: int32 (n, k), the results.
+"""
 
 import numpy as np
 from numba import njit
@@ -12,6 +19,8 @@ from costaudit.simulate.semantic.packing import (
 
 MISS = -1
 REFUSED = -3  # less the place of the request whose answer the guard refused
+UNKNOWN, PASS, REFUSE = 0, 1, 2  # verdicts
+OWNER, NODE, PAIR = 0, 1, 2  # columns of a setting's best entry
 
 
 @njit(cache=True, nogil=True)
@@ -21,29 +30,54 @@ def decide(  # type: ignore[no-untyped-def]  # compiled
 ):  # fmt: skip
     """Decide start <= r < stop for all settings; returns how many verdicts it lacked.
 
-    Settings stand in rising order of threshold. starts, row_of, packed: each node's similar nodes,
-    nearest first. verdicts: uint8 per pair, 0 unknown, 1 pass, 2 refuse; pairs with unknown ones
-    are listed in `asked` and passed. limits: int64 (k,), deepest similarity that hits. ttls:
-    float64 (k,) seconds, infinite for none. sliding, guarded: bit masks of settings. live: int64
-    (m,), bit masks of the settings that hold an entry of the node. owner, used: int32 (m, k), the
-    request whose answer the entry holds, and the one its TTL counts from. served, depths: the
-    results, (n, k).
+    starts, row_of, packed: each node's similar nodes, nearest first. verdicts: uint8 per pair;
+    pairs whose verdict is unknown are listed in `asked`, and passed.
     """
     settings = limits.shape[0]
-    full = (1 << settings) - 1
-    rival_owner = np.empty(settings, dtype=np.int64)
-    rival_node = np.empty(settings, dtype=np.int64)
-    rival_pair = np.empty(settings, dtype=np.int64)
+    best = np.empty((settings, 3), dtype=np.int64)
     lacking = 0
     for r in range(start, stop):
-        here = node[r]
-        now = ts[r]
-        pending = 0
-        wanted = full
-        for k in range(settings):
-            bit = 1 << k
-            if not live[here] & bit:
-                continue
+        pending, wanted = serve_identical(
+            r, node, ts, ready, ttls, sliding, live, owner, used, served, depths
+        )
+        place = starts[row_of[node[r]]]
+        end = starts[row_of[node[r]] + 1]
+        reached = settings
+        missed = 0
+        while wanted and place < end:
+            depth = (packed[place] >> COLUMN_BITS) & SIMILARITY_MASK
+            while reached and limits[reached - 1] < depth:
+                reached -= 1
+            reachable = wanted & ((1 << reached) - 1)
+            if not reachable:
+                break
+            found, place = newest_of_ties(
+                place, end, depth, reachable, ts[r], packed, ts, ready, ttls, live, owner, used,
+                best,
+            )  # fmt: skip
+            wanted ^= found
+            if found:
+                refused, lacking = serve_similar(
+                    r, depth, found, best, verdicts, guarded, sliding, asked, lacking,
+                    used, served, depths,
+                )  # fmt: skip
+                missed |= refused
+        if wanted | missed:
+            insert(r, wanted, missed, pending, node, ready, live, owner, used, served, depths)
+    return lacking
+
+
+@njit(cache=True, nogil=True)
+def serve_identical(r, node, ts, ready, ttls, sliding, live, owner, used, served, depths):  # type: ignore[no-untyped-def]  # compiled
+    """Serve identical text; returns masks of settings whose entry is under way, and that missed."""
+    here = node[r]
+    now = ts[r]
+    pending = 0
+    wanted = (1 << ttls.shape[0]) - 1
+    k = 0
+    while live[here] >> k:
+        bit = 1 << k
+        if live[here] & bit:
             if now >= ts[used[here, k]] + ttls[k]:
                 live[here] ^= bit
             elif ready[owner[here, k]] > now:
@@ -54,71 +88,88 @@ def decide(  # type: ignore[no-untyped-def]  # compiled
                 wanted ^= bit
                 if sliding & bit:
                     used[here, k] = r
-        place = starts[row_of[here]]
-        end = starts[row_of[here] + 1]
-        reached = settings
-        missed = 0
-        while wanted and place < end:
-            depth = (packed[place] >> COLUMN_BITS) & SIMILARITY_MASK
-            while reached and limits[reached - 1] < depth:
-                reached -= 1
-            reachable = wanted & ((1 << reached) - 1)
-            if not reachable:
-                break
-            taken = 0
-            while place < end and (packed[place] >> COLUMN_BITS) & SIMILARITY_MASK == depth:
-                other = packed[place] & COLUMN_MASK
-                held = live[other] & reachable
-                k = 0
-                while held >> k:
-                    bit = 1 << k
-                    if held & bit:
-                        holder = owner[other, k]
-                        if now >= ts[used[other, k]] + ttls[k]:
-                            live[other] ^= bit
-                        elif ready[holder] <= now and (not taken & bit or holder > rival_owner[k]):
-                            rival_owner[k] = holder
-                            rival_node[k] = other
-                            rival_pair[k] = place
-                            taken |= bit
-                    k += 1
-                place += 1
-            wanted ^= taken
-            k = 0
-            while taken >> k:
-                bit = 1 << k
-                if taken & bit:
-                    verdict = verdicts[rival_pair[k]] if guarded & bit else 1
-                    if verdict == 0:
-                        asked[lacking] = rival_pair[k]
-                        lacking += 1
-                        verdict = 1
-                    depths[r, k] = depth
-                    if verdict == 2:
-                        served[r, k] = REFUSED - rival_owner[k]
-                        missed |= bit
-                    else:
-                        served[r, k] = rival_owner[k]
-                        if sliding & bit:
-                            used[rival_node[k], k] = r
-                k += 1
-        for k in range(settings):
+        k += 1
+    return pending, wanted
+
+
+@njit(cache=True, nogil=True)
+def newest_of_ties(  # type: ignore[no-untyped-def]  # compiled
+    place, end, depth, reachable, now, packed, ts, ready, ttls, live, owner, used, best
+):
+    """Look through equally similar nodes; returns settings with an entry there, and the next place.
+
+    best: int64 (k, 3), filled for these settings.
+    """
+    found = 0
+    while place < end and (packed[place] >> COLUMN_BITS) & SIMILARITY_MASK == depth:
+        other = packed[place] & COLUMN_MASK
+        held = live[other] & reachable
+        k = 0
+        while held >> k:
             bit = 1 << k
-            if wanted & bit:
-                served[r, k] = MISS
-                depths[r, k] = ONE_BITS
-            if not (wanted | missed) & bit:
-                continue
-            if not pending & bit or ready[r] < ready[owner[here, k]]:
-                owner[here, k] = r
-                used[here, k] = r
-                live[here] |= bit
-    return lacking
+            if held & bit:
+                holder = owner[other, k]
+                if now >= ts[used[other, k]] + ttls[k]:
+                    live[other] ^= bit
+                elif ready[holder] <= now and (not found & bit or holder > best[k, OWNER]):
+                    best[k, OWNER] = holder
+                    best[k, NODE] = other
+                    best[k, PAIR] = place
+                    found |= bit
+            k += 1
+        place += 1
+    return found, place
+
+
+@njit(cache=True, nogil=True)
+def serve_similar(  # type: ignore[no-untyped-def]  # compiled
+    r, depth, found, best, verdicts, guarded, sliding, asked, lacking, used, served, depths
+):
+    """Serve or refuse each setting's best entry; returns a mask of the refused, and `lacking`."""
+    refused = 0
+    k = 0
+    while found >> k:
+        bit = 1 << k
+        if found & bit:
+            verdict = PASS
+            if guarded & bit:
+                verdict = verdicts[best[k, PAIR]]
+                if verdict == UNKNOWN:
+                    asked[lacking] = best[k, PAIR]
+                    lacking += 1
+            depths[r, k] = depth
+            if verdict == REFUSE:
+                served[r, k] = REFUSED - best[k, OWNER]
+                refused |= bit
+            else:
+                served[r, k] = best[k, OWNER]
+                if sliding & bit:
+                    used[best[k, NODE], k] = r
+        k += 1
+    return refused, lacking
+
+
+@njit(cache=True, nogil=True)
+def insert(r, nothing, refused, pending, node, ready, live, owner, used, served, depths):  # type: ignore[no-untyped-def]  # compiled
+    """Insert at the settings that found nothing or refused what they found."""
+    here = node[r]
+    missed = nothing | refused
+    k = 0
+    while missed >> k:
+        bit = 1 << k
+        if nothing & bit:
+            served[r, k] = MISS
+            depths[r, k] = ONE_BITS
+        if missed & bit and (not pending & bit or ready[r] < ready[owner[here, k]]):
+            owner[here, k] = r
+            used[here, k] = r
+            live[here] |= bit
+        k += 1
 
 
 @njit(cache=True, nogil=True)
 def lowest_live(now, ts, limits, ttls, live, used, deepest):  # type: ignore[no-untyped-def]  # compiled
-    """Drop what has expired by `now`, and raise `deepest` (m,) to each node's lowest live setting."""
+    """Drop what has expired by `now`, and raise `deepest` (m,) to each node's lowest setting."""
     for here in range(live.shape[0]):
         for k in range(limits.shape[0]):
             bit = 1 << k

@@ -1,8 +1,6 @@
 """Similar pairs of nodes, found tile by tile on all processors."""
 
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +8,7 @@ import numpy as np
 from costaudit.simulate.semantic.nodes import Nodes
 from costaudit.simulate.semantic.packing import MAX_ROWS, from_depth, pack, row_starts
 from costaudit.simulate.semantic.projection import Bounds
+from costaudit.simulate.semantic.threads import in_threads
 
 _WIDE = 4_096  # columns of a tile
 _ROOM = 1 << 16  # pairs of a tile that fit without a second scan
@@ -80,7 +79,7 @@ class PairFinder:
             self.between(row, column, limits[: len(column)]).shape[1]
             for row, column in self.tiles(sample, columns)
         )
-        return pairs * count / len(sample)
+        return float(pairs) * count / len(sample)
 
     def neighbours(self, start: int, stop: int, limit: int) -> Neighbours:
         """Build the lists of all nodes from start to stop: each pair once, mirrored if needed.
@@ -153,21 +152,3 @@ def _chunks(partition: np.ndarray, rows: np.ndarray, most: int) -> Iterator[np.n
             stop = whole if whole > start else stop
         yield rows[start:stop]
         start = stop
-
-
-def in_threads(
-    function: Callable[[tuple[np.ndarray, ...]], np.ndarray],
-    items: Iterator[tuple[np.ndarray, ...]],
-) -> Iterator[np.ndarray]:
-    """Yield `function` of each item in order, a few at a time, each on one processor."""
-    from threadpoolctl import threadpool_limits
-
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
-        flying = []
-        for item in items:
-            flying.append(pool.submit(function, item))
-            if len(flying) > 2 * workers:
-                yield flying.pop(0).result()
-        for done in flying:
-            yield done.result()

@@ -1,4 +1,4 @@
-"""The decisions of one segment: which similar pairs it needs, block by block, and their verdicts."""
+"""The decisions of one segment: the similar pairs that each block needs, and their verdicts."""
 
 from collections.abc import Callable, Iterator, Sequence
 

@@ -1,8 +1,8 @@
 """What a simulated cache holds between two blocks of requests, at the settings run together."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -37,25 +37,34 @@ class Block:
     verdicts: np.ndarray  # uint8 (pairs,): 0 unknown, 1 pass, 2 refuse
 
 
-class State(Protocol):
+class State(ABC):
     """Decide blocks one after another; the results of a segment stand in served and depths."""
 
     settings: tuple[int, ...]  # places in the list of policies
     served: np.ndarray  # int32 (r, settings), place of the request served; -1 or lower: none
     depths: np.ndarray  # int32 (r, settings)
-    evicted: np.ndarray | None  # int32 (r,), place of the request whose entry was pushed out
+    evicted: np.ndarray | None = None  # int32 (r,), place of the request pushed out; -1: none
 
+    @abstractmethod
     def decide(self, block: Block, asked: np.ndarray) -> int:
         """Decide a block; list in `asked` the pairs without verdict, and return their number."""
 
+    @abstractmethod
     def lowest_live(self, now: float, deepest: np.ndarray) -> None:
         """Raise `deepest` (nodes,) to the lowest similarity at which each live entry can serve."""
 
+    @abstractmethod
+    def parts(self) -> Sequence[np.ndarray]:
+        """Give the arrays that a block changes, results aside."""
+
     def save(self) -> list[np.ndarray]:
         """Copy what a block changes."""
+        return [part.copy() for part in self.parts()]
 
     def restore(self, saved: list[np.ndarray]) -> None:
         """Go back to what was saved."""
+        for mine, theirs in zip(self.parts(), saved, strict=True):
+            mine[:] = theirs
 
 
 def limit_of(policy: SemanticPolicy) -> int:
@@ -83,7 +92,7 @@ def states_for(
     return states
 
 
-class UnlimitedState:
+class UnlimitedState(State):
     """Caches that only time empties: one bit of a mask for each."""
 
     def __init__(
@@ -103,7 +112,6 @@ class UnlimitedState:
         self._live = np.zeros(arrivals.nodes, dtype=np.int64)
         self._owner = np.full((arrivals.nodes, len(chosen)), -1, dtype=np.int32)
         self._used = np.full((arrivals.nodes, len(chosen)), -1, dtype=np.int32)
-        self.evicted = None
         self.served = np.empty((len(arrivals.node), len(chosen)), dtype=np.int32)
         self.depths = np.empty((len(arrivals.node), len(chosen)), dtype=np.int32)
 
@@ -129,17 +137,12 @@ class UnlimitedState:
             now, self._arrivals.ts_s, self._limits, self._ttls, self._live, self._used, deepest
         )
 
-    def save(self) -> list[np.ndarray]:
-        """Copy what a block changes."""
-        return [self._live.copy(), self._owner.copy(), self._used.copy()]
-
-    def restore(self, saved: list[np.ndarray]) -> None:
-        """Go back to what was saved."""
-        for mine, theirs in zip((self._live, self._owner, self._used), saved, strict=True):
-            mine[:] = theirs
+    def parts(self) -> Sequence[np.ndarray]:
+        """Give the arrays that a block changes, results aside."""
+        return self._live, self._owner, self._used
 
 
-class LimitedState:
+class LimitedState(State):
     """One cache that holds at most max_entries in each pool."""
 
     def __init__(
@@ -163,7 +166,8 @@ class LimitedState:
         self._counters = np.zeros(4, dtype=np.int64)
         self.served = np.empty((count, 1), dtype=np.int32)
         self.depths = np.empty((count, 1), dtype=np.int32)
-        self.evicted = np.full(count, -1, dtype=np.int32)  # place of the request pushed out
+        self._evicted = np.full(count, -1, dtype=np.int32)
+        self.evicted = self._evicted
 
     def decide(self, block: Block, asked: np.ndarray) -> int:
         """Decide a block; list in `asked` the pairs without verdict, and return their number."""
@@ -179,7 +183,7 @@ class LimitedState:
                 self._capacity, self._eviction,
                 self._owner, self._used, self._rank, self._heap_keys, self._heap_nodes,
                 self._queue, self._counters,
-                self.served[:, 0], self.depths[:, 0], self.evicted,
+                self.served[:, 0], self.depths[:, 0], self._evicted,
             )
         )  # fmt: skip
 
@@ -188,19 +192,11 @@ class LimitedState:
         held = self._owner >= 0
         deepest[held] = np.maximum(deepest[held], self._limit)
 
-    def save(self) -> list[np.ndarray]:
-        """Copy what a block changes."""
-        return [part.copy() for part in self._parts()]
-
-    def restore(self, saved: list[np.ndarray]) -> None:
-        """Go back to what was saved."""
-        for mine, theirs in zip(self._parts(), saved, strict=True):
-            mine[:] = theirs
-
-    def _parts(self) -> tuple[np.ndarray, ...]:
+    def parts(self) -> Sequence[np.ndarray]:
+        """Give the arrays that a block changes, results aside."""
         return (
             self._owner, self._used, self._rank, self._heap_keys, self._heap_nodes,
-            self._queue, self._counters, self.evicted,
+            self._queue, self._counters, self._evicted,
         )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Requests as a semantic cache sees them: a text to compare, a partition to compare it in, times."""
+"""Requests as a semantic cache sees them: a text, a partition to compare it in, and times."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

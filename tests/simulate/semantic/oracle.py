@@ -1,7 +1,7 @@
 """A semantic cache as one plain loop: the independent reference of the simulator's tests."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,9 +20,8 @@ class Entry:
     request: int  # whose answer it holds
     started: float  # when its TTL began
     ready: float  # when its answer arrives
-    inserted: int = field(default=0)
-    touched: int = field(default=0)  # request that last used or inserted it
-    uses: int = field(default=0)
+    touched: int  # request that last used or inserted it
+    uses: int = 0
 
 
 @dataclass
@@ -54,58 +53,60 @@ def replay(
     entries: list[Entry] = []
     result = Replay([], [], [], 0)
     for r, wanted in enumerate(text):
-        if wanted < 0:
-            result.served.append(BYPASS)
-            result.similarity.append(float("nan"))
-            result.refused.append(-1)
-            continue
         now = ts_s[r]
         if policy.ttl_s is not None:
             entries = [e for e in entries if now < e.started + policy.ttl_s]
-        here = [e for e in entries if e.partition == partition[r]]
-        own = next((e for e in here if e.text == wanted), None)
+        own = next((e for e in entries if (e.text, e.partition) == (wanted, partition[r])), None)
         hit, similarity, refused = None, float("nan"), -1
         if own is not None and own.ready <= now:
             hit, similarity = own, 1.0
-        else:
-            best, best_similarity = None, np.float32(-2)
-            for e in here:
-                if e.ready > now or e is own:
-                    continue
-                s = cosine(vectors[wanted], vectors[e.text])
-                if s > best_similarity or (s == best_similarity and e.request > best.request):
-                    best, best_similarity = e, s
-            enough = policy.min_similarity <= 1 and best_similarity >= np.float32(
-                policy.min_similarity
-            )
-            if best is not None and enough:
-                similarity = float(best_similarity)
-                if guard is not None and guard(wanted, best.text):
-                    refused = best.request
-                else:
-                    hit = best
-        result.refused.append(refused)
+        elif wanted >= 0:
+            others = [e for e in entries if e.partition == partition[r] and e is not own]
+            arrived = [e for e in others if e.ready <= now]
+            hit, similarity = most_similar(wanted, arrived, vectors, policy.min_similarity)
+            if hit is not None and guard is not None and guard(wanted, hit.text):
+                hit, refused = None, hit.request
         result.similarity.append(similarity)
-        if hit is not None:
+        result.refused.append(refused)
+        if wanted < 0:
+            result.served.append(BYPASS)
+        elif hit is not None:
             result.served.append(hit.request)
             hit.touched, hit.uses = r, hit.uses + 1
             if policy.ttl_kind == "sliding":
                 hit.started = now
-            continue
-        result.served.append(MISS)
-        if own is not None and ready_s[r] >= own.ready:
-            continue
-        if own is not None:
-            entries.remove(own)
-        elif policy.max_entries is not None:
-            crowd = [e for e in entries if e.pool == pool[r]]
-            if len(crowd) == policy.max_entries:
-                order = {
-                    "fifo": lambda e: e.inserted,
-                    "lru": lambda e: e.touched,
-                    "lfu": lambda e: (e.uses, e.touched),
-                }[policy.eviction]
-                entries.remove(min(crowd, key=order))
-        entries.append(Entry(wanted, partition[r], pool[r], r, now, ready_s[r], r, r))
-        result.peak = max(result.peak, len(entries))
+        else:
+            result.served.append(MISS)
+            if own is None or ready_s[r] < own.ready:
+                make_room(entries, own, pool[r], policy)
+                entries.append(Entry(wanted, partition[r], pool[r], r, now, ready_s[r], r))
+                result.peak = max(result.peak, len(entries))
     return result
+
+
+def most_similar(
+    wanted: int, arrived: Sequence[Entry], vectors: np.ndarray, threshold: float
+) -> tuple[Entry | None, float]:
+    """Give the most similar entry, the newest of ties, and its similarity, if that is enough."""
+    if not arrived:
+        return None, float("nan")
+    similarities = [cosine(vectors[wanted], vectors[e.text]) for e in arrived]
+    top = max(similarities)
+    if threshold > 1 or top < np.float32(threshold):
+        return None, float("nan")
+    ties = [e for e, s in zip(arrived, similarities, strict=True) if s == top]
+    return max(ties, key=lambda e: e.request), float(top)
+
+
+def make_room(entries: list[Entry], own: Entry | None, pool: int, policy: SemanticPolicy) -> None:
+    """Take out the text's own entry, or else the one that is too many in the pool."""
+    crowd = [e for e in entries if e.pool == pool]
+    if own is not None:
+        entries.remove(own)
+    elif len(crowd) == policy.max_entries:
+        order = {
+            "fifo": lambda e: e.request,
+            "lru": lambda e: e.touched,
+            "lfu": lambda e: (e.uses, e.touched),
+        }[policy.eviction]
+        entries.remove(min(crowd, key=order))

@@ -1,0 +1,67 @@
+"""The default model, against the library that it was published with."""
+
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from costaudit.embed.minilm import MiniLM, packaged_model
+from costaudit.errors import BackendError
+
+TEXTS = [
+    "How do I reset my password?",
+    "I forgot my password, how can I change it?",
+    "¿Dónde está mi paquete?",
+    "",
+    "word " * 400,  # cut at 256 tokens
+    "Ünïcödé 漢字 and emoji 🎉",
+]
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_vectors_equal_those_of_sentence_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # many short calls: threads would mostly wait for each other
+    published = SentenceTransformer(str(packaged_model()), device="cpu", local_files_only=True)
+    assert published.max_seq_length == MiniLM.max_tokens
+    expected = published.encode(TEXTS, normalize_embeddings=True)
+    together = MiniLM().encode(TEXTS)
+    assert together.shape == (len(TEXTS), MiniLM.dimensions)
+    assert together.dtype == np.float32
+    np.testing.assert_allclose((together * expected).sum(axis=1), 1.0, atol=1e-5)
+    for place, text in enumerate(TEXTS):  # padding makes no difference
+        np.testing.assert_allclose(MiniLM().encode([text])[0], expected[place], atol=2e-5)
+    torch.set_num_threads(threads)
+
+
+def test_tokens_are_counted_before_cutting() -> None:
+    counts = MiniLM().token_counts(["hello world", "word " * 400])
+    assert counts.tolist() == [4, 402]  # two words, 400 words; each with two special tokens
+
+
+def test_other_weights_are_refused(tmp_path: Path) -> None:
+    for path in packaged_model().glob("*.json"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "model.safetensors").write_bytes(b"not the weights")
+    with pytest.raises(BackendError, match="not the published ones"):
+        MiniLM(tmp_path).encode(["a"])
+
+
+def test_a_missing_package_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("costaudit.embed.minilm.PACKAGE", "no_such_package_here")
+    with pytest.raises(BackendError) as caught:
+        MiniLM()
+    assert "pip install" in caught.value.hint

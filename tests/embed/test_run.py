@@ -1,0 +1,109 @@
+"""Each text is embedded once, whatever happens on the way."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from costaudit.embed.run import embed_texts
+from costaudit.embed.store import VectorStore
+from costaudit.errors import BackendError, RunDirError
+
+
+class Counting:
+    """An embedder that notes what it was given; a text's vector points to its length."""
+
+    name, revision, dimensions, max_tokens = "counting", "r/1", 3, 50
+
+    def __init__(self, fail_after: int = 10**9) -> None:
+        self.batches: list[list[str]] = []
+        self.fail_after = fail_after
+
+    def token_counts(self, texts: Sequence[str]) -> np.ndarray:
+        return np.array([len(text) for text in texts], dtype=np.int32)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        if sum(map(len, self.batches)) >= self.fail_after:
+            raise KeyboardInterrupt
+        self.batches.append(list(texts))
+        angle = np.array([len(text) / 100 for text in texts])
+        return np.column_stack([np.cos(angle), np.sin(angle), angle * 0]).astype(np.float32)
+
+
+def table(texts: Sequence[str]) -> pl.DataFrame:
+    return pl.DataFrame({"text_id": [f"id{text}" for text in texts], "text": list(texts)})
+
+
+def store_of(root: Path, embedder: Counting) -> VectorStore:
+    return VectorStore(root, embedder.name, embedder.revision, embedder.dimensions)
+
+
+def test_vectors_are_aligned_and_made_in_order_of_length(tmp_path: Path) -> None:
+    texts = table(["ccc", "a", "bb" * 30, "dddd"])
+    embedder = Counting()
+    done = embed_texts(texts, embedder, store_of(tmp_path, embedder))
+    assert [text for batch in embedder.batches for text in batch] == ["a", "ccc", "dddd", "bb" * 30]
+    expected = np.cos(np.array([3, 1, 60, 4]) / 100)
+    np.testing.assert_allclose(done.vectors[:, 0], expected, rtol=1e-6)
+    assert (done.embedded_now, done.cut_texts, done.tokens_now) == (4, 1, 1 + 3 + 4 + 50)
+
+
+def test_a_second_run_embeds_only_what_is_new(tmp_path: Path) -> None:
+    first, second = Counting(), Counting()
+    old = embed_texts(table(["a", "bb"]), first, store_of(tmp_path, first))
+    new = embed_texts(table(["bb", "ccc", "a"]), second, store_of(tmp_path, second))
+    assert second.batches == [["ccc"]]
+    assert new.embedded_now == 1
+    np.testing.assert_array_equal(new.vectors[[2, 0]], old.vectors)
+    third = Counting()
+    again = embed_texts(table(["bb", "ccc", "a"]), third, store_of(tmp_path, third))
+    assert third.batches == []
+    np.testing.assert_array_equal(again.vectors, new.vectors)
+
+
+def test_an_interrupted_run_resumes_where_a_part_ended(tmp_path: Path) -> None:
+    texts = table([f"{number:05d}" for number in range(5_000)])
+    broken = Counting(fail_after=4_500)
+    with pytest.raises(KeyboardInterrupt):
+        embed_texts(texts, broken, store_of(tmp_path, broken))
+    rest = Counting()
+    done = embed_texts(texts, rest, store_of(tmp_path, rest))
+    assert done.embedded_now == 5_000 - 2 * 2_048  # two whole parts were kept
+    assert len(done.vectors) == 5_000
+    np.testing.assert_allclose(done.vectors[:, 1], np.sin(0.05), rtol=1e-6)
+
+
+def test_another_revision_shares_nothing(tmp_path: Path) -> None:
+    one, two = Counting(), Counting()
+    embed_texts(table(["a"]), one, VectorStore(tmp_path, "m", "1", 3))
+    embed_texts(table(["a"]), two, VectorStore(tmp_path, "m", "2", 3))
+    assert two.batches == [["a"]]
+
+
+def test_a_damaged_part_is_named(tmp_path: Path) -> None:
+    embedder = Counting()
+    store = store_of(tmp_path, embedder)
+    embed_texts(table(["a"]), embedder, store)
+    part = store.folder / "part-000001.parquet"
+    part.write_bytes(part.read_bytes()[:50])
+    with pytest.raises(RunDirError, match="part-000001"):
+        embed_texts(table(["a"]), embedder, store)
+
+
+def test_vectors_of_another_width_are_refused(tmp_path: Path) -> None:
+    embedder = Counting()
+    embed_texts(table(["a"]), embedder, VectorStore(tmp_path, "m", "1", 3))
+    with pytest.raises(RunDirError, match="not 4 wide"):
+        VectorStore(tmp_path, "m", "1", 4).load(pl.Series(["ida"]))
+    embedder.dimensions = 4
+    with pytest.raises(BackendError, match="not 4 wide"):
+        embed_texts(table(["b"]), embedder, VectorStore(tmp_path, "other", "1", 4))
+
+
+def test_no_texts_need_no_model(tmp_path: Path) -> None:
+    embedder = Counting()
+    done = embed_texts(table([]).cast(pl.String), embedder, store_of(tmp_path, embedder))
+    assert done.vectors.shape == (0, 3)
+    assert embedder.batches == []
