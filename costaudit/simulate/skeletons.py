@@ -96,11 +96,12 @@ class Texts:
         shared = int(sizes[one[same]].sum())
         if inside_lines:
             for left, right in zip(one[~same], other[~same], strict=True):
-                shared += sum(_common_ends(self.lines[left], self.lines[right]))
+                shared += sum(common_ends(self.lines[left], self.lines[right]))
         return shared / max(int(sizes[one].sum()), int(sizes[other].sum()))
 
 
-def _common_ends(one: Sequence[object], other: Sequence[object]) -> tuple[int, int]:
+def common_ends(one: Sequence[object], other: Sequence[object]) -> tuple[int, int]:
+    """Count what two sequences share at their beginnings and, beyond that, at their ends."""
     limit = min(len(one), len(other))
     head = _longest(limit, lambda size: one[:size] == other[:size])
     tail = _longest(limit - head, lambda size: one[len(one) - size :] == other[len(other) - size :])
@@ -135,7 +136,7 @@ def _line_slots(here: str, values: list[str]) -> list[tuple[str, ...]]:
 
 
 def _changes(words: list[str], other: list[str]) -> list[tuple[int, int, int]]:
-    head, tail = _common_ends(words, other)
+    head, tail = common_ends(words, other)
     left, right = words[head : len(words) - tail], other[head : len(other) - tail]
     if not left and not right:
         return []

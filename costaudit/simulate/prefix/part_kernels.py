@@ -121,13 +121,15 @@ def break_segments(seg_offsets: Ints, seg_tokens: Small, static: Ints) -> Ints:
 @njit(cache=True)
 def turn_overlaps(
     seg_offsets: Ints, content: Small, seg_tokens: Small, previous: Ints
-) -> tuple[Ints, Ints]:
+) -> tuple[Ints, Ints, Flags]:
     """Compare each prompt with the one before it in its conversation, segment by segment.
 
-    Gives the tokens of the equal beginning, and how many segments of the earlier one it covers.
+    Gives the tokens of the equal beginning, how many segments it covers, and whether what follows
+    stood further on in the earlier prompt: its oldest messages were cut off.
     """
     tokens = np.zeros(len(previous), np.int64)
     covered = np.zeros(len(previous), np.int64)
+    slid = np.zeros(len(previous), np.bool_)
     for request in range(len(previous)):
         before = previous[request]
         if before < 0:
@@ -142,4 +144,6 @@ def turn_overlaps(
         covered[request] = count
         if count > 0:
             tokens[request] = seg_tokens[first + count - 1]
-    return tokens, covered
+        if first + count < last:
+            slid[request] = (content[old + count : old_last] == content[first + count]).any()
+    return tokens, covered, slid

@@ -1,6 +1,6 @@
 """One pass of the prompts through their providers' caches."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from costaudit.simulate.prefix.prompts import NO_TIME, Prompts
 from costaudit.simulate.segments import Codes, Ints
 
 UNCACHED, READ, WRITE_5M, WRITE_1H, WRITE_OTHER = range(len(INPUT_CLASSES))
-FOREVER = 2**61  # microseconds
 _RUNS = ("tool_use", "tool_result")  # kinds of which a run counts as one position
 
 
@@ -30,39 +29,28 @@ class Replay:
         return self.tokens[:, READ]
 
 
-@dataclass(frozen=True)
-class Ablation:
-    """A rule of the caches that a replay leaves out, to see what it costs."""
-
-    expiry: bool = True  # entries expire
-    writing_time: bool = True  # an entry can't be read before its writer's answer begins
-    minimum: bool = True  # short prefixes are not cached
-    lookback: bool = True  # the search back from a marker ends
-
-
-EVERYTHING = Ablation()
-
-
 def replay(
     prompts: Prompts,
     assigned: Assigned,
     markers: Markers,
     reach: NDArray[np.bool_],
-    rules_kept: Ablation = EVERYTHING,
+    *,
+    far_lookback: bool = False,
 ) -> Replay:
-    """Replay the requests in `reach` that have a prompt; the others are not seen by the caches."""
+    """Replay the requests in `reach` that have a prompt; the others are not seen by the caches.
+
+    `far_lookback` lifts the limit of the search back from a marker, to see what it costs.
+    """
     from costaudit.simulate.prefix.cache_kernels import replay_breakpoints, replay_tokens
 
     chosen = reach & prompts.sendable
-    start, visible = _clock(prompts, assigned, rules_kept)
+    start, visible = _clock(prompts, assigned)
     ttl = assigned.ttl_microseconds()
-    if not rules_kept.expiry:
-        ttl = np.full_like(ttl, FOREVER)
     tokens = np.zeros((len(chosen), len(INPUT_CLASSES)), np.int64)
     matched = np.full(len(chosen), -1, np.int64)
     marked = chosen & assigned.matching("breakpoints")
     if marked.any():
-        writes, lookup = _flags(prompts, assigned, markers, marked, rules_kept)
+        writes, lookup = _flags(prompts, assigned, markers, marked, far_lookback)
         counts, found = replay_breakpoints(
             prompts.order[marked[prompts.order]], prompts.segments.offsets,
             prompts.node[prompts.end], prompts.tokens[prompts.end], start, visible,
@@ -78,7 +66,7 @@ def replay(
             prompts.tokens, start, visible, ttl[:, 0],
             assigned.each(lambda rules: rules.persisted_units).astype(np.bool_), prompts.nodes,
         )  # fmt: skip
-        read = np.where(matched_by_tokens, reported_read(shared, assigned, rules_kept), 0)
+        read = np.where(matched_by_tokens, reported_read(shared, assigned), 0)
         tokens[:, READ] += read
         matched = np.where(read > 0, found, matched)
     tokens[:, UNCACHED] = np.where(chosen, prompts.billed - tokens.sum(axis=1), 0)
@@ -94,22 +82,18 @@ _COLUMNS = (
 )
 
 
-def reported_read(shared: Ints, assigned: Assigned, rules_kept: Ablation = EVERYTHING) -> Ints:
+def reported_read(shared: Ints, assigned: Assigned) -> Ints:
     """Round shared prefixes to what the provider stores and reports; 0 below its minimum."""
     interval = assigned.each(lambda rules: rules.interval_tokens)
     granularity = assigned.each(lambda rules: rules.granularity)
     stored = shared // interval * interval
     reported = stored // granularity * granularity
-    if not rules_kept.minimum:
-        return reported
     return np.where(shared >= assigned.each(lambda rules: rules.min_tokens), reported, 0)
 
 
-def _clock(prompts: Prompts, assigned: Assigned, rules_kept: Ablation) -> tuple[Ints, Ints]:
+def _clock(prompts: Prompts, assigned: Assigned) -> tuple[Ints, Ints]:
     late = assigned.each(lambda rules: rules.visible_after == "response_end").astype(np.bool_)
     visible = np.where(late, prompts.last_byte, prompts.first_byte)
-    if not rules_kept.writing_time:
-        visible = prompts.start
     return prompts.start, np.where(prompts.start == NO_TIME, NO_TIME, visible)
 
 
@@ -118,7 +102,7 @@ def _flags(
     assigned: Assigned,
     markers: Markers,
     chosen: NDArray[np.bool_],
-    rules_kept: Ablation,
+    far_lookback: bool,
 ) -> tuple[Codes, NDArray[np.bool_]]:
     from costaudit.simulate.prefix.marker_kernels import explicit_flags, implicit_flags
 
@@ -127,9 +111,7 @@ def _flags(
     minimum = assigned.each(lambda rules: rules.min_tokens)
     positions = assigned.each(lambda rules: rules.lookback_positions)
     endings = assigned.each(lambda rules: rules.lookback_endings)
-    if not rules_kept.minimum:
-        minimum = np.zeros_like(minimum)
-    if not rules_kept.lookback:
+    if far_lookback:
         positions, endings = np.full_like(positions, 2**31), np.full_like(endings, 2**31)
     most = assigned.each(lambda rules: rules.max_markers)
     granted = assigned.granted_codes()
@@ -151,8 +133,3 @@ def _flags(
 def _run_codes(prompts: Prompts) -> Codes:
     table = [_RUNS.index(kind) + 1 if kind in _RUNS else 0 for kind in prompts.segments.kinds]
     return np.array([*table, 0], np.int8)[prompts.segments.kind]
-
-
-def without(name: str) -> Ablation:
-    """Leave one rule out."""
-    return replace(EVERYTHING, **{name: False})

@@ -10,10 +10,15 @@ from costaudit.contracts.outcomes import OUTCOMES
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.rates import Pricing
 from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
+from costaudit.simulate.prefix.anchors import find_anchors
 from costaudit.simulate.prefix.assigned import Assigned, assign_rules
+from costaudit.simulate.prefix.best import best_markers, input_prices
+from costaudit.simulate.prefix.groups import group_requests
 from costaudit.simulate.prefix.markers import Markers, logged_markers, with_ttl
 from costaudit.simulate.prefix.prompts import Prompts, read_prompts
 from costaudit.simulate.prefix.replay import Replay, replay
+from costaudit.simulate.prefix.static import split_parts, static_tokens
+from costaudit.simulate.templates import system_templates
 
 
 @dataclass(frozen=True)
@@ -62,8 +67,19 @@ def simulate_prefix(
     prompts = prompts or read_prompts(requests, blocks)
     reach = np.ones(len(requests), np.bool_) if keep is None else keep
     assigned = assign_rules(requests, policy.rules)
-    markers = markers or policy_markers(requests, prompts, assigned, policy)
-    result = replay(prompts, assigned, markers, reach)
+    if markers is None:
+        markers = _policy_markers(requests, blocks, prompts, assigned, policy, pricing, reach)
+    return outcome_of(requests, replay(prompts, assigned, markers, reach), assigned, policy, reach)
+
+
+def outcome_of(
+    requests: pl.DataFrame,
+    result: Replay,
+    assigned: Assigned,
+    policy: PrefixPolicy,
+    reach: NDArray[np.bool_],
+) -> PrefixOutcome:
+    """Put a replay into words of the hall."""
     return PrefixOutcome(
         policy.policy_id,
         billed_classes(requests, result, reach),
@@ -73,12 +89,25 @@ def simulate_prefix(
     )
 
 
-def policy_markers(
-    requests: pl.DataFrame, prompts: Prompts, assigned: Assigned, policy: PrefixPolicy
+def _policy_markers(
+    requests: pl.DataFrame,
+    blocks: pl.DataFrame,
+    prompts: Prompts,
+    assigned: Assigned,
+    policy: PrefixPolicy,
+    pricing: Pricing | None,
+    reach: NDArray[np.bool_],
 ) -> Markers:
     """Place the markers that a policy asks for."""
     markers = logged_markers(requests, prompts, assigned)
-    return markers if policy.ttl == "as_is" else with_ttl(markers, policy.ttl)
+    ttls = None if policy.ttl == "as_is" else (policy.ttl,)
+    if policy.markers == "as_is":
+        return markers if policy.ttl == "as_is" else with_ttl(markers, policy.ttl)
+    groups = group_requests(requests, prompts, system_templates(requests, blocks))
+    static, _ = static_tokens(prompts, prompts.sendable)
+    anchors = find_anchors(prompts, groups, split_parts(prompts, groups, static))
+    prices = input_prices(assigned, pricing)
+    return best_markers(prompts, assigned, groups, anchors, markers, prices, reach, ttls).markers
 
 
 def billed_classes(

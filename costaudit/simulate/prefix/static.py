@@ -25,17 +25,19 @@ class Parts:
     static: Ints  # of these, in a prefix identical to an earlier request's
 
 
-def static_tokens(prompts: Prompts, chosen: NDArray[np.bool_]) -> Ints:
-    """Count per request the tokens that it begins with as an earlier one of its scope did."""
+def static_tokens(prompts: Prompts, chosen: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """Count per request the tokens that it begins with as an earlier one of its scope did.
+
+    Gives also the latest such request; -1 where there is none.
+    """
     from costaudit.simulate.prefix.cache_kernels import replay_tokens
 
     never = np.full(len(chosen), NO_TIME, np.int64)
     forever = np.full(len(chosen), _FOREVER, np.int64)
-    shared, _ = replay_tokens(
+    return replay_tokens(
         prompts.order[chosen[prompts.order]], prompts.offsets, prompts.node, prompts.tokens,
         never, never, forever, np.zeros(len(chosen), np.bool_), prompts.nodes,
     )  # fmt: skip
-    return shared
 
 
 def split_parts(prompts: Prompts, groups: Groups, static: Ints) -> Parts:

@@ -1,0 +1,174 @@
+"""The cache markers and lifetimes that cost least, template by template."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from costaudit.contracts.rates import PER_MTOK, Pricing
+from costaudit.simulate.prefix.anchors import Anchors
+from costaudit.simulate.prefix.assigned import Assigned
+from costaudit.simulate.prefix.groups import Groups
+from costaudit.simulate.prefix.markers import CODES, Markers
+from costaudit.simulate.prefix.prompts import Prompts
+from costaudit.simulate.prefix.replay import replay
+
+_INPUT_RATES = PER_MTOK[:5]
+_WRITE_CODES = ("5m", "1h", "30m")  # in the order of the write classes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where markers stand and for how long; "" for none."""
+
+    tools: str = ""
+    static: str = ""
+    last: str = ""
+    own: bool = False  # the provider sets its own marker at the end
+    keep: bool = False  # as the application does it now
+
+
+EXPLICIT = (
+    Plan(keep=True),
+    Plan(),
+    Plan(static="5m"),
+    Plan(static="1h"),
+    Plan(last="5m"),
+    Plan(last="1h"),
+    Plan(static="5m", last="5m"),
+    Plan(static="1h", last="5m"),
+    Plan(static="1h", last="1h"),
+    Plan(tools="1h", static="5m"),
+    Plan(tools="1h", static="5m", last="5m"),
+)
+IMPLICIT = (
+    Plan(keep=True),
+    Plan(),
+    Plan(own=True),
+    Plan(static="30m"),
+    Plan(static="30m", own=True),
+)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The cheapest plan of each template."""
+
+    markers: Markers
+    plans: tuple[Plan, ...]  # per template
+
+
+def best_markers(
+    prompts: Prompts,
+    assigned: Assigned,
+    groups: Groups,
+    anchors: Anchors,
+    as_is: Markers,
+    prices: NDArray[np.float64],
+    reach: NDArray[np.bool_],
+    ttls: tuple[str, ...] | None = None,
+) -> Best:
+    """Replay every plan and take, for each template, the one that costs least.
+
+    `prices` holds the price of each request's input classes; writes cost what they cost, so a
+    prefix that nobody reads again is not marked. `ttls` limits the plans to these lifetimes.
+    Of plans that cost the same the first is taken: leave it as it is, then mark as little as
+    possible.
+    """
+    families = (
+        (assigned.is_marked("explicit"), EXPLICIT),
+        (assigned.is_marked("implicit"), IMPLICIT),
+    )
+    chosen = [Plan(keep=True)] * len(groups.groups)
+    for family, plans in families:
+        mine = family & reach
+        if not mine.any():
+            continue
+        allowed = [plan for plan in plans if _allowed(plan, ttls)]
+        costs = np.stack(
+            [_costs(prompts, assigned, groups, place(anchors, as_is, plan), prices, mine)
+             for plan in allowed]
+        )  # fmt: skip
+        cheapest = np.argmin(costs, axis=0)
+        present = np.bincount(groups.index[mine & (groups.index >= 0)], minlength=len(chosen)) > 0
+        chosen = [
+            allowed[cheapest[group]] if present[group] else plan
+            for group, plan in enumerate(chosen)
+        ]
+    return Best(_combined(prompts, groups, anchors, as_is, chosen), tuple(chosen))
+
+
+def _allowed(plan: Plan, ttls: tuple[str, ...] | None) -> bool:
+    asked = {plan.tools, plan.static, plan.last} - {""}
+    return ttls is None or (not plan.keep and asked <= set(ttls))
+
+
+def place(anchors: Anchors, as_is: Markers, plan: Plan) -> Markers:
+    """Set a plan's markers in every request."""
+    if plan.keep:
+        return as_is
+    code = np.zeros_like(as_is.code)
+    for segments, ttl in (
+        (anchors.last, plan.last),
+        (anchors.static, plan.static),
+        (anchors.tools, plan.tools),
+    ):
+        if ttl:
+            code[segments[segments >= 0]] = CODES[ttl]
+    own = anchors.own if plan.own else np.full_like(as_is.own, -1)
+    return Markers(code, own, np.zeros_like(as_is.inferred))
+
+
+def _combined(
+    prompts: Prompts, groups: Groups, anchors: Anchors, as_is: Markers, chosen: list[Plan]
+) -> Markers:
+    """Set each template's markers in its own requests."""
+    code, own = as_is.code.copy(), as_is.own.copy()
+    sizes = np.diff(prompts.segments.offsets)
+    for plan in sorted(set(chosen), key=str):
+        mine = np.array([*(other == plan for other in chosen), False])[groups.index]
+        markers = place(anchors, as_is, plan)
+        own = np.where(mine, markers.own, own)
+        code = np.where(np.repeat(mine, sizes), markers.code, code)
+    return Markers(code, own, as_is.inferred)
+
+
+def _costs(
+    prompts: Prompts,
+    assigned: Assigned,
+    groups: Groups,
+    markers: Markers,
+    prices: NDArray[np.float64],
+    reach: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    result = replay(prompts, assigned, markers, reach)
+    chosen = result.chosen & (groups.index >= 0)
+    cost = (result.tokens[chosen] * prices[chosen]).sum(axis=1)
+    sums = np.bincount(groups.index[chosen], weights=cost, minlength=len(groups.groups))
+    return sums.astype(np.float64)
+
+
+def input_prices(assigned: Assigned, pricing: Pricing | None) -> NDArray[np.float64]:
+    """Price the input classes of each request: by its rate, else by its rules' multipliers."""
+    table = np.array(
+        [[1.0, float(rules.read_mult), *_write_multipliers(rules.write_mult)]
+         for rules in assigned.rules]
+    )  # fmt: skip
+    relative = table[assigned.index]
+    if pricing is None:
+        return relative
+    rates = pricing.rates.select(
+        "rate_id", *(pl.col(name).cast(pl.Float64) for name in _INPUT_RATES)
+    )
+    rows = pl.DataFrame({"rate_id": pricing.rate_ids}).join(
+        rates, on="rate_id", how="left", maintain_order="left"
+    )
+    known = rows.select(_INPUT_RATES).to_numpy()
+    base = np.where(np.isnan(known[:, :1]), 1.0, known[:, :1])
+    return np.where(np.isnan(known), base * relative, known)
+
+
+def _write_multipliers(table: tuple[tuple[str, str], ...]) -> list[float]:
+    known = dict(table)
+    return [float(known.get(code, "1")) for code in _WRITE_CODES]

@@ -1,0 +1,138 @@
+"""The places where prompts leave their template's static prefix, and what else loses reads."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from costaudit.simulate.prefix.assigned import Assigned
+from costaudit.simulate.prefix.groups import Groups
+from costaudit.simulate.prefix.losses import Losses
+from costaudit.simulate.prefix.lost import Billing
+from costaudit.simulate.prefix.markers import Markers
+from costaudit.simulate.prefix.mended import Heads
+from costaudit.simulate.prefix.mends import MENDS, PROVIDER_SIDE
+from costaudit.simulate.prefix.prompts import Prompts
+from costaudit.simulate.prefix.replay import READ, UNCACHED
+from costaudit.simulate.prefix.sites import Site, locate_breaks
+from costaudit.simulate.prefix.static import Parts
+from costaudit.simulate.segments import Ints
+
+
+@dataclass(frozen=True)
+class BreakerFacts:
+    """One cause of lost reads in one template; lost tokens are still to be priced."""
+
+    group: int  # index of the template
+    kind: str  # timestamp | uuid | user | counter | documents | tool_order | ttl_gap | ...
+    where: str  # part and position, such as system, character 212 of 8,410
+    context: str  # the breaking text in context, moving part between ‹ ›; may be empty
+    redacted: str  # the same without the text
+    requests: int
+    lost_tokens: int
+    lost: pl.DataFrame  # LOST
+    mend: str
+    provider_side: bool
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What breakers are found from."""
+
+    requests: pl.DataFrame
+    blocks: pl.DataFrame
+    prompts: Prompts
+    groups: Groups
+    parts: Parts
+    heads: Heads
+    static: Ints
+    losses: Losses
+    markers: Markers
+    assigned: Assigned
+    simulated: Billing  # classes of the as-is simulation
+    billed: Billing  # classes of the log
+
+
+def find_breakers(evidence: Evidence) -> tuple[BreakerFacts, ...]:
+    """List all causes by template, those that lose most tokens first."""
+    found = _content_breakers(evidence) + _rule_breakers(evidence)
+    return tuple(
+        sorted(found, key=lambda item: (item.group, -item.lost_tokens, item.kind, item.where))
+    )
+
+
+def _content_breakers(evidence: Evidence) -> list[BreakerFacts]:
+    lost = evidence.losses.moved
+    sites = locate_breaks(
+        evidence.requests, evidence.blocks, evidence.prompts, evidence.groups, evidence.parts,
+        evidence.heads, evidence.static, np.flatnonzero(lost > 0),
+    )  # fmt: skip
+    return [_facts(evidence, site, site.requests, lost, evidence.simulated) for site in sites]
+
+
+def _rule_breakers(evidence: Evidence) -> list[BreakerFacts]:
+    found = []
+    for kind, lost in _rule_losses(evidence):
+        billing = evidence.billed if kind == "provider" else evidence.simulated
+        rows = np.flatnonzero((lost > 0) & (evidence.groups.index >= 0))
+        owner = evidence.groups.index[rows]
+        for group in np.unique(owner):
+            site = Site(int(group), kind, _WHERE[kind], "", "", rows[owner == group])
+            found.append(_facts(evidence, site, site.requests, lost, billing))
+    return found
+
+
+def _rule_losses(evidence: Evidence) -> list[tuple[str, Ints]]:
+    losses, assigned = evidence.losses, evidence.assigned
+    offsets = evidence.prompts.segments.offsets
+    count = np.concatenate([np.zeros(1, np.int64), np.cumsum(evidence.markers.code > 0)])
+    marked = count[offsets[1:]] > count[offsets[:-1]]
+    implicit = assigned.is_marked("implicit")
+    nowhere = np.zeros_like(losses.unmarked)
+    charged = assigned.each(lambda rules: any(float(mult) > 1 for _, mult in rules.write_mult))
+    return [
+        ("parallel", losses.parallel),
+        ("ttl_gap", losses.expired),
+        ("below_minimum", losses.short),
+        ("implicit_breakpoint", np.where(implicit, losses.unmarked, nowhere)),
+        ("marker_placement", np.where(~implicit & marked, losses.unmarked, nowhere)),
+        ("no_markers", np.where(~implicit & ~marked, losses.unmarked, nowhere)),
+        ("lookback", losses.lookback),
+        ("history_rewritten", losses.rewritten),
+        ("model_switch", losses.model_switch),
+        ("write_only", np.where(charged.astype(np.bool_), losses.write_only, nowhere)),
+        ("provider", losses.provider),
+    ]
+
+
+_WHERE = {
+    "parallel": "requests that start before the first answer to their prefix does",
+    "ttl_gap": "requests after a pause longer than the entry lives",
+    "below_minimum": "shared prefixes below the model's minimum",
+    "implicit_breakpoint": "the provider's own breakpoint stands behind text that changes",
+    "marker_placement": "no marker stands where the shared prefix ends",
+    "no_markers": "requests without a marker",
+    "lookback": "more blocks since the last marker than are searched",
+    "history_rewritten": "a message of the history differs from the turn before",
+    "model_switch": "the conversation went on with another model",
+    "write_only": "prefixes that were written and never read",
+    "provider": "entries that should have been there",
+}
+
+
+def _facts(
+    evidence: Evidence, site: Site, rows: Ints, lost: Ints, billing: Billing
+) -> BreakerFacts:
+    instead = UNCACHED if site.kind == "write_only" else READ
+    return BreakerFacts(
+        group=site.group,
+        kind=site.kind,
+        where=site.where,
+        context=site.context,
+        redacted=site.redacted,
+        requests=len(rows),
+        lost_tokens=int(lost[rows].sum()),
+        lost=billing.lost(rows, lost[rows], instead),
+        mend=MENDS[site.kind],
+        provider_side=site.kind in PROVIDER_SIDE,
+    )

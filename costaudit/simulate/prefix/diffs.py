@@ -1,0 +1,93 @@
+"""What kind of text makes two prompts differ."""
+
+import json
+import re
+from dataclasses import dataclass
+
+from costaudit.simulate.moving import moving_class
+from costaudit.simulate.skeletons import common_ends
+
+CONTEXT_CHARS = 40  # shown on either side of the moving part
+MAX_SHOWN_CHARS = 80  # of the moving part
+DOCUMENT_CHARS = 200  # a part that changes by as much is content
+_ENVIRONMENT = re.compile(r"(?i)\b(cwd|working dir\w*|branch|git|directory|os version)\b")
+_TOKEN = re.compile(r"[\w.,:/+-]+")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where and how a text differs from the one that stood in its place before."""
+
+    kind: str  # timestamp | date | uuid | counter | whitespace | json_key_order | ...
+    start: int  # character of the text at which they part
+    end: int  # character after which they are the same again
+    chars: int  # of the whole text
+    context: str  # the text around it, the moving part between ‹ ›
+
+
+def compare_texts(text: str, base: str) -> Difference:
+    """Class the difference of two texts by what stands at the first character that differs."""
+    start, tail = common_ends(text, base)
+    end = max(start, len(text) - tail)
+    return Difference(_kind(text, base, start, tail), start, end, len(text), show(text, start, end))
+
+
+def show(text: str, start: int, end: int) -> str:
+    """Put the moving part between ‹ ›, with some text around it."""
+    left, right = text[max(0, start - CONTEXT_CHARS) : start], text[end : end + CONTEXT_CHARS]
+    middle = text[start:end]
+    if len(middle) > MAX_SHOWN_CHARS:
+        middle = middle[:MAX_SHOWN_CHARS] + "…"
+    return f"{left}‹{middle}›{right}"
+
+
+def _kind(text: str, base: str, start: int, tail: int) -> str:
+    if " ".join(text.split()) == " ".join(base.split()):
+        return "whitespace"
+    if _same_json(text, base):
+        return "json_key_order"
+    moving = _moving_at(text, start) or _moving_at(base, start)
+    if moving:
+        return moving
+    if max(len(text), len(base)) - tail - start > DOCUMENT_CHARS:
+        return "documents"
+    if _number_at(text, start) and _number_at(base, start):
+        return "counter"
+    line = text[text.rfind("\n", 0, start) + 1 : start]
+    return "environment" if _ENVIRONMENT.search(line) else "text"
+
+
+def _moving_at(text: str, start: int) -> str:
+    at = min(start, len(text) - 1)
+    return moving_class(text, at, at + 1) if at >= 0 else ""
+
+
+def _number_at(text: str, start: int) -> bool:
+    for match in _TOKEN.finditer(text, max(0, start - 20)):
+        if match.end() >= start:
+            word = match.group().strip(".,:")
+            return match.start() <= start and word.replace(",", "").replace(".", "").isdigit()
+    return False
+
+
+def _same_json(text: str, base: str) -> bool:
+    if text[:1] not in "{[" or base[:1] not in "{[":
+        return False
+    try:
+        return bool(json.loads(text) == json.loads(base))
+    except ValueError:
+        return False
+
+
+def tool_name(text: str) -> str:
+    """Read the name of a tool's definition; "" where it has none."""
+    try:
+        tool = json.loads(text)
+    except ValueError:
+        return ""
+    for holder in (
+        (tool, tool.get("function"), tool.get("toolSpec")) if isinstance(tool, dict) else ()
+    ):
+        if isinstance(holder, dict) and isinstance(holder.get("name"), str):
+            return str(holder["name"])
+    return ""

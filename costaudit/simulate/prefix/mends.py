@@ -1,0 +1,32 @@
+"""What to change about each cause of lost cache reads."""
+
+MENDS = {
+    "timestamp": "Move the time to the end of the last user message, or round it to the day.",
+    "date": "Move the date to the end of the last user message.",
+    "uuid": "Take the identifier out of the prompt, or move it to the end of the last message.",
+    "user": "Move what names the user behind the shared instructions, into the first message.",
+    "counter": "Move the number to the end of the last user message.",
+    "documents": "Move retrieved text from here into the last user message.",
+    "environment": "Move working directory, branch and listings into the first user message.",
+    "whitespace": "Build this text by one code path, so that its white space is always the same.",
+    "json_key_order": "Serialise with sorted keys.",
+    "tool_order": "Sort the tools by name before sending them.",
+    "tool_set": "Send the same tools every time and restrict them by tool_choice or allowed tools.",
+    "tool_changed": "Keep dates, counts and lists out of tool descriptions.",
+    "image": "Send images behind the static text, with the same bytes and detail every time.",
+    "text": "Move the part that changes behind the parts that stay the same.",
+    "order": "Put the static parts first, always in the same order.",
+    "parallel": "Send one request, wait for its first token, then send the others.",
+    "ttl_gap": "Ask for a longer lifetime, or keep the entry warm while it pays.",
+    "below_minimum": "Lengthen the shared prefix to the model's minimum where that pays.",
+    "no_markers": "Mark the end of the static prefix for caching.",
+    "marker_placement": "Set the marker at the end of what stays the same.",
+    "implicit_breakpoint": "Set an explicit breakpoint after the static part.",
+    "lookback": "Set a second marker no more than 15 blocks behind the last one.",
+    "history_rewritten": "Append to the history; shorten it seldom, and by much at once.",
+    "thinking_stripped": "Send earlier thinking blocks back unchanged.",
+    "model_switch": "Stay with one model within a conversation.",
+    "write_only": "Do not mark prefixes that no later request repeats within their lifetime.",
+    "provider": "None: the provider evicted the entry early or routed the request elsewhere.",
+}
+PROVIDER_SIDE = frozenset({"provider"})
