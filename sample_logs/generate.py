@@ -1,4 +1,4 @@
-"""Write the sample logs and their ground truth again, byte for byte."""
+"""Write the sample logs, their ground truth and the README's tables again, byte for byte."""
 
 import argparse
 import csv
@@ -10,7 +10,10 @@ from typing import Any
 
 import msgspec
 import zstandard
-from sample_generator import agent_log, broken_log, chat_log
+from sample_generator import summary
+from sample_generator.agent_log import AgentLog
+from sample_generator.broken_log import COLUMNS, expected, file_bytes
+from sample_generator.chat_log import TRUTH_COLUMNS, ChatLog
 
 HERE = Path(__file__).parent
 TRUTH = HERE.parent / "tests" / "data"
@@ -45,20 +48,10 @@ def as_csv(columns: list[str], rows: Iterable[dict[str, Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def chatbot() -> tuple[bytes, bytes]:
-    """Return the chatbot's log lines and its truth as CSV."""
+def as_lines(records: Iterable[dict[str, Any]]) -> bytes:
+    """Write records as JSON Lines."""
     encode = msgspec.json.Encoder().encode
-    log, truth = bytearray(), []
-    for line in chat_log.ChatLog().lines():
-        log += encode(line.record) + b"\n"
-        truth.append(line.truth)
-    return bytes(log), as_csv(chat_log.TRUTH_COLUMNS, truth)
-
-
-def agent() -> bytes:
-    """Return the agent's log lines."""
-    encode = msgspec.json.Encoder().encode
-    return b"".join(encode(record) + b"\n" for record in agent_log.AgentLog().records())
+    return b"".join(encode(record) + b"\n" for record in records)
 
 
 def main() -> None:
@@ -67,17 +60,27 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE, help="folder for the logs")
     parser.add_argument("--truth", type=Path, default=TRUTH, help="folder for the ground truth")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    options.truth.mkdir(parents=True, exist_ok=True)
-    log, truth = chatbot()
+    lines = list(ChatLog().lines())
+    chatbot, truth = [line.record for line in lines], [line.truth for line in lines]
+    agent, fates = AgentLog().records(), expected()
+    page = (HERE / "README.md").read_text(encoding="utf-8")
+    for name, body in {
+        "chatbot": summary.chatbot_totals(chatbot, truth),
+        "endpoints": summary.chatbot_endpoints(chatbot),
+        "agent": summary.agent_totals(agent),
+        "broken": summary.broken_fates(fates),
+    }.items():
+        page = summary.between_markers(page, name, body)
     files = {
-        options.out / "support_chatbot.jsonl.zst": compress_zstd(log),
-        options.out / "agent_anthropic.jsonl.gz": compress_gzip(agent()),
-        options.out / "broken.jsonl.gz": compress_gzip(broken_log.file_bytes()),
-        options.truth / "support_chatbot_truth.csv.gz": compress_gzip(truth),
-        options.truth / "broken_expected.csv": as_csv(broken_log.COLUMNS, broken_log.expected()),
+        options.out / "support_chatbot.jsonl.zst": compress_zstd(as_lines(chatbot)),
+        options.out / "agent_anthropic.jsonl.gz": compress_gzip(as_lines(agent)),
+        options.out / "broken.jsonl.gz": compress_gzip(file_bytes()),
+        options.out / "README.md": page.encode(),
+        options.truth / "support_chatbot_truth.csv.gz": compress_gzip(as_csv(TRUTH_COLUMNS, truth)),
+        options.truth / "broken_expected.csv": as_csv(COLUMNS, fates),
     }
     for path, data in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         print(f"{path.name}: {len(data):,} bytes")
 

@@ -6,8 +6,10 @@ import re
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+from sample_generator import corpus
 from sample_generator.automatic_cache import AutomaticCache
 from sample_generator.conversations import (
     CHAT,
@@ -21,7 +23,7 @@ from sample_generator.conversations import (
     tools_of,
 )
 from sample_generator.noise import without_accents
-from sample_generator.tokens import count, encoding, render_tools, token_ids
+from sample_generator.tokens import count, encoding, render_tools, token_ids, token_ids_by_line
 from sample_generator.world import START
 
 SEED = 20261001
@@ -66,15 +68,20 @@ def _message_text(message: dict[str, Any]) -> str:
     return (message["content"] or "") + calls
 
 
+@cache
+def _rendered(names: tuple[str, ...]) -> str:
+    return render_tools([tool for tool in corpus.tools() if tool["function"]["name"] in names])
+
+
 def prompt_ids(tools: list[dict[str, Any]], messages: list[dict[str, Any]]) -> "array[int]":
     """Render a prompt as token ids: the tools first, then every message with its framing."""
-    ids = array("q", token_ids(render_tools(tools)))
+    ids = token_ids(_rendered(tuple(tool["function"]["name"] for tool in tools)))[:]
     for message in messages:
         ids.extend(PER_MESSAGE)
         ids.extend(token_ids(message["role"]))
         text = _message_text(message)
-        long_and_new = message["role"] == "system" and "Current time:" in text
-        ids.extend(encoding().encode_ordinary(text) if long_and_new else token_ids(text))
+        moving = message["role"] == "system" and "Current time:" in text
+        ids.extend(token_ids_by_line(text) if moving else token_ids(text))
     ids.extend(PER_MESSAGE)  # the answer's opening
     return ids
 
@@ -174,8 +181,9 @@ class ChatLog:
         ids = prompt_ids(request["tools"], request["messages"])
         now = (attempt.moment - START).total_seconds()
         stored = self._stored(call, now)
-        answer = (stored or call).answer
+        answer = (stored or call).reply["content"] or ""
         finish, answer = self._finish(answer, call, request["max_tokens"])
+        call.reply["content"] = answer or None
         completion = count(answer) + 1 if call.tool_call is None else self._tool_tokens(call)
         served = stored is not None
         cached = 0 if served else self._prompt_cache.lookup(call.model, ids, now)

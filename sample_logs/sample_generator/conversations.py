@@ -40,7 +40,7 @@ class Call:
     conversation: str
     turn: int
     messages: list[dict[str, Any]]  # after the system message
-    answer: str
+    reply: dict[str, Any]  # the assistant's message, as later turns carry it
     tool_call: dict[str, Any] | None
     exchange: Exchange
     moment: dt.datetime
@@ -150,14 +150,12 @@ class Conversation:
                 "type": "function",
                 "function": {"name": "track_shipment", "arguments": arguments},
             }
-            if not self._call(exchange, "", tool_call):
+            reply = {"role": "assistant", "content": None, "tool_calls": [tool_call]}
+            if not self._call(exchange, reply, tool_call):
                 return False
-            self.history.append({"role": "assistant", "content": None, "tool_calls": [tool_call]})
             result = self._tool_result(exchange.order)
             self.history.append({"role": "tool", "tool_call_id": call_id, "content": result})
-        done = self._call(exchange, exchange.answer, None)
-        self.history.append({"role": "assistant", "content": exchange.answer})
-        return done
+        return self._call(exchange, {"role": "assistant", "content": exchange.answer}, None)
 
     def _tool_result(self, order: Order) -> str:
         state = order.state(self.moment)
@@ -166,7 +164,9 @@ class Conversation:
             result["date"] = f"{order.delivered:%Y-%m-%d}"
         return json.dumps(result, separators=(",", ":"))
 
-    def _call(self, exchange: Exchange, answer: str, tool_call: dict[str, Any] | None) -> bool:
+    def _call(
+        self, exchange: Exchange, reply: dict[str, Any], tool_call: dict[str, Any] | None
+    ) -> bool:
         attempts = _attempts(self.moment, self._rng)
         self.calls.append(
             Call(
@@ -177,13 +177,14 @@ class Conversation:
                 conversation=self.id,
                 turn=sum(message["role"] == "user" for message in self.history),
                 messages=list(self.history),
-                answer=answer,
+                reply=reply,
                 tool_call=tool_call,
                 exchange=exchange,
                 moment=self.moment,
                 attempts=attempts,
             )
         )
+        self.history.append(reply)
         self.moment = attempts[-1].moment + dt.timedelta(seconds=self._rng.uniform(1.2, 3.5))
         return attempts[-1].status == 200
 
