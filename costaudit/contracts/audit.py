@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from costaudit.contracts.claims import Claim
 from costaudit.contracts.grades import Grade, Money
 from costaudit.contracts.ledger import Ledger, PlanStep
 from costaudit.contracts.prefix import PrefixSection
@@ -107,6 +108,7 @@ class Audit:
     plan: tuple[PlanStep, ...]
     findings: tuple[Finding, ...]
     assumptions: tuple[Assumption, ...]
+    claims: tuple[Claim, ...] = ()  # what the article promises, checked on this log
 
 
 def encode_audit(audit: Audit) -> bytes:
