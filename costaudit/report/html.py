@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from costaudit.report.thinning import Limits, thinned
 from costaudit.report.word_diff import word_diff
 
 MOST_BYTES = 5_000_000
+_MOST_DATA = MOST_BYTES // 3  # the page says once more in tables what its data say
 _TEMPLATES = Path(__file__).parent / "templates"
 _IN_SCRIPT = {
     "<": "\\u003c",
@@ -46,9 +48,11 @@ class HtmlReporter:
         divisor = 1
         while True:
             cut, lengths = thinned(audit, Limits().divided(divisor))
-            page = _page(environment, cut, lengths)
-            if len(page) <= MOST_BYTES or divisor > MOST_BYTES:
-                return page
+            last = divisor > MOST_BYTES
+            if last or len(msgspec.json.encode(cut)) <= _MOST_DATA:
+                page = _page(environment, cut, lengths)
+                if last or len(page) <= MOST_BYTES:
+                    return page
             divisor *= 2
 
 
@@ -62,13 +66,18 @@ def _environment() -> Environment:
         finalize=_finalized,
     )
     environment.filters.update({one.__name__: one for one in _FILTERS})
-    environment.filters["differences"] = word_diff
+    environment.filters |= {"differences": word_diff, "sortable": _sortable}
     return environment
 
 
 def _finalized(value: Any) -> Any:
     """Keep marks that hide or reorder text out of the page."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _sortable(value: Decimal | float) -> str:
+    """Write a number for the script that sorts by it."""
+    return f"{value:.10g}"
 
 
 def _page(environment: Environment, audit: Audit, lengths: dict[str, int]) -> bytes:

@@ -121,7 +121,7 @@ class MarkdownReporter:
 
 def comparison_markdown(compared: Comparison) -> bytes:
     """Render two audits side by side as Markdown."""
-    lines = [f"### {markdown_text(compared.headline)}", "", *_changed(compared)]
+    lines = [f"### {compared.headline}", "", *_changed(compared)]
     return ("\n".join(lines) + "\n").encode()
 
 

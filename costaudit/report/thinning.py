@@ -1,11 +1,8 @@
 """Cutting an audit to what one page can carry, and remembering how much there was."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
-
-import msgspec
 
 from costaudit.contracts.audit import Audit
 from costaudit.report.hostile import cut
@@ -40,17 +37,25 @@ def thinned(audit: Audit, limits: Limits) -> tuple[Audit, dict[str, int]]:
     def walk(value: Any, path: str) -> Any:
         if isinstance(value, str):
             return cut(value, limits.characters)
+        if isinstance(value, tuple):
+            return tuple(walk(item, path) for item in _kept(value, path, limits, lengths))
         if isinstance(value, dict):
-            kept = list(value.items())[: limits.rows]
-            if len(kept) < len(value):
+            names = tuple(value)[: limits.rows]
+            if len(names) < len(value):
                 lengths[path] = len(value)
-            return {cut(key, limits.characters): walk(item, f"{path}.{key}") for key, item in kept}
-        if isinstance(value, list | tuple):
-            return [walk(item, path) for item in _kept(value, path, limits, lengths)]
+            return {
+                cut(name, limits.characters): walk(value[name], f"{path}.{name}") for name in names
+            }
+        if is_dataclass(value) and not isinstance(value, type):
+            start = f"{path}." if path else ""
+            parts = {
+                field.name: walk(getattr(value, field.name), start + field.name)
+                for field in fields(value)
+            }
+            return replace(value, **parts)
         return value
 
-    data = msgspec.to_builtins(audit, builtin_types=(Decimal,))
-    return msgspec.convert({key: walk(value, key) for key, value in data.items()}, Audit), lengths
+    return walk(audit, ""), lengths
 
 
 def _kept(
@@ -73,16 +78,12 @@ def _first(items: Sequence[Any], most: int) -> Sequence[Any]:
 
 
 def _dearest(items: Sequence[Any], most: int) -> Sequence[Any]:
-    return sorted(items, key=lambda row: Decimal(row["cost"]["total_usd"]), reverse=True)[:most]
+    return sorted(items, key=lambda row: row.cost.total_usd, reverse=True)[:most]
 
 
 def _spread(items: Sequence[Any], most: int) -> Sequence[Any]:
     """Keep points evenly, the first, the last and the recommended one always."""
     last = len(items) - 1
     kept = {round(number * last / (most - 2)) for number in range(most - 1)}
-    kept |= {
-        number
-        for number, item in enumerate(items)
-        if isinstance(item, dict) and item.get("recommended")
-    }
+    kept |= {number for number, item in enumerate(items) if getattr(item, "recommended", False)}
     return [items[number] for number in sorted(kept)]

@@ -4,7 +4,7 @@ import re
 from difflib import SequenceMatcher
 
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
-_MOST = 600  # words compared; longer texts are shown unmarked
+_MOST = 300  # words compared; longer texts are shown unmarked
 
 Piece = tuple[str, bool]  # text, and whether the other side lacks it
 

@@ -1,0 +1,195 @@
+"""The page in a real browser: no request, no error, sorting, search, dark mode, paper."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from costaudit.contracts.audit import Audit
+from costaudit.report.html import HtmlReporter
+from tests.report.hostile_audit import hostile_audit
+from tests.report.sample_audit import AUDIT
+
+CHROMIUM = shutil.which("chromium")
+if CHROMIUM is None:
+    pytest.skip("chromium is not installed", allow_module_level=True)
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--no-first-run",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "report.html"
+    path.write_bytes(HtmlReporter().render(AUDIT))
+    return path
+
+
+def opened(browser: Any, file: Path, **settings: Any) -> tuple[Any, list[str]]:
+    """Open the file; also give what went wrong: requests, console messages and errors."""
+    wrong: list[str] = []
+    page = browser.new_context(**settings).new_page()
+    page.on("console", lambda message: wrong.append(f"console: {message.text}"))
+    page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
+    page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url in (file.as_uri(), "data:,") or request.url.startswith("blob:")
+            else wrong.append(f"request: {request.url}")
+        ),
+    )
+    page.goto(file.as_uri())
+    return page, wrong
+
+
+def test_charts_are_seen_and_nothing_is_loaded(browser: Any, file: Path) -> None:
+    page, wrong = opened(browser, file, viewport={"width": 1200, "height": 900})
+    for chart in (".fall", "#sweep-chart svg"):
+        box = page.locator(chart).first.bounding_box()
+        assert box["width"] > 700 and box["height"] > 200
+    bars = page.locator(".fall rect")
+    assert bars.count() == 9  # spend, six levers, after, overlap
+    assert bars.nth(0).bounding_box()["width"] > bars.nth(7).bounding_box()["width"] > 100
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert wrong == []
+
+
+def test_a_bar_leads_to_its_section(browser: Any, file: Path) -> None:
+    page, wrong = opened(browser, file)
+    page.locator(".fall a", has_text="Prompt caching").click()
+    assert page.url.endswith("#prefix")
+    assert wrong == []
+
+
+def test_tables_sort_by_value_and_back(browser: Any, file: Path) -> None:
+    page, wrong = opened(browser, file)
+    table = page.locator("#spend table.data", has=page.locator("th", has_text="tenant")).first
+    head = table.locator("th", has_text="dollars")
+
+    def column() -> list[str]:
+        return table.locator("tbody tr td:first-child").all_inner_texts()
+
+    assert column() == ["northwind", "contoso", "fabrikam"]
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert column() == ["northwind", "contoso", "fabrikam"]
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert column() == ["fabrikam", "contoso", "northwind"]
+    table.locator("th", has_text="tenant").get_by_role("button").click()
+    assert column() == ["contoso", "fabrikam", "northwind"]
+    assert wrong == []
+
+
+def test_search_and_filter_hide_what_does_not_match(browser: Any, file: Path) -> None:
+    page, wrong = opened(browser, file)
+    days = page.locator("details", has_text="By day: the numbers").locator("table")
+    assert days.locator("tbody tr:not(.hidden)").count() == 12  # the first of 30
+    page.locator("#search").fill("2026-06-2")
+    assert days.locator("tbody tr:visible").all_inner_texts()[0].startswith("2026-06-20")
+    assert days.locator("tbody tr:not(.hidden)").count() == 10
+    assert "10 table rows match" in page.locator("#found").inner_text()
+    page.locator("#search").fill("")
+    page.locator("details", has_text="By day: the numbers").get_by_text("Show all").click()
+    assert days.locator("tbody tr:not(.hidden)").count() == 30
+    assert wrong == []
+
+
+def test_the_chart_answers_the_pointer_and_shows_other_settings(browser: Any, file: Path) -> None:
+    page, wrong = opened(browser, file, viewport={"width": 1200, "height": 900})
+    page.locator("#sweep-chart .slot").nth(3).hover()
+    assert page.locator("#sweep-said").inner_text().startswith("similarity 0.90 · raw 18.9%")
+    assert page.locator("#sweep-table tr.hover td").first.inner_text() == "0.90"
+    page.locator("#overlay").select_option(label="ttl=3600s fixed")
+    assert page.locator("#sweep-chart .overlays:not(.hidden) circle").count() == 4
+    assert wrong == []
+
+
+def test_the_buttons_save_the_audit(browser: Any, file: Path, tmp_path: Path) -> None:
+    page, wrong = opened(browser, file, accept_downloads=True)
+    saved = {}
+    for button in ("Save JSON", "Save CSV"):
+        with page.expect_download() as download:
+            page.get_by_text(button).click()
+        saved[button] = tmp_path / download.value.suggested_filename
+        download.value.save_as(saved[button])
+    assert msgspec.json.decode(saved["Save JSON"].read_bytes(), type=Audit) == AUDIT
+    assert saved["Save CSV"].read_bytes().startswith(b"section,group,measure,unit,value")
+    assert wrong == []
+
+
+def test_copy_gives_the_configuration(browser: Any, file: Path) -> None:
+    page, wrong = opened(browser, file, permissions=["clipboard-read", "clipboard-write"])
+    page.locator(".product", has_text="RedisVL").first.get_by_text("Copy").click()
+    page.get_by_text("Copied").wait_for()
+    assert "distance_threshold=0.07" in page.evaluate("navigator.clipboard.readText()")
+    assert wrong == []
+
+
+def test_everything_is_seen_without_a_script(browser: Any, file: Path) -> None:
+    page, wrong = opened(browser, file, java_script_enabled=False)
+    for table in page.locator("table").all():
+        assert table.is_visible()
+    for chart in page.locator("svg[role=img]").all():
+        assert chart.is_visible()
+    assert page.locator("tbody tr:visible").count() == page.locator("tbody tr").count()
+    assert not page.locator("#search").is_visible()  # what needs a script is not offered
+    assert wrong == []
+
+
+def test_it_follows_the_dark_mode_of_the_system(browser: Any, file: Path) -> None:
+    colours = {}
+    for scheme in ("light", "dark"):
+        page, _ = opened(browser, file, color_scheme=scheme)
+        colours[scheme] = page.evaluate(
+            "[document.body, document.querySelector('.fall rect')].map(one =>"
+            " [getComputedStyle(one).backgroundColor, getComputedStyle(one).fill]).flat()"
+        )
+    assert colours["light"][0] == "rgb(251, 250, 248)"
+    assert colours["dark"][0] == "rgb(20, 23, 26)"
+    assert colours["light"][3] != colours["dark"][3]  # the bars too
+
+
+@pytest.mark.parametrize("width", [390, 768, 1440])
+def test_no_screen_scrolls_sideways(browser: Any, file: Path, width: int) -> None:
+    page, _ = opened(browser, file, viewport={"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_paper_has_light_colours_open_folds_and_no_buttons(browser: Any, file: Path) -> None:
+    page, wrong = opened(browser, file, color_scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.locator("details:not([open])").count() == 0
+    assert not page.locator("nav").is_visible()
+    assert page.locator("button:not(thead button):visible").count() == 0
+    pdf = page.pdf(prefer_css_page_size=True)
+    assert pdf.startswith(b"%PDF-") and 8 <= pdf.count(b"/Type /Page\n") <= 24
+    assert wrong == []
+
+
+def test_a_hostile_log_runs_nothing(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "hostile.html"
+    path.write_bytes(HtmlReporter().render(hostile_audit()))
+    page, wrong = opened(browser, path)
+    page.locator("#search").fill("<script>")
+    for button in page.locator("thead button").all()[:20]:
+        button.evaluate("button => button.click()")
+    assert page.locator("img, iframe, object, embed").count() == 0
+    assert wrong == []
