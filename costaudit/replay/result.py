@@ -25,6 +25,7 @@ class ReplayResult:
     hit: Latency
     miss: Latency  # with the model's part: as logged, or as a live model took
     lateness: Latency  # behind the log's clock when sent; only where the replay was paced
+    slack_s: float  # how far the replay ran behind, on the log's clock: 99 of 100 requests less
     errors: dict[str, int]  # reason → requests
     spent_usd: Decimal  # charged by live models
     resumed: int  # requests that an earlier, interrupted run had done
@@ -37,7 +38,7 @@ def result_of(
     done: Mapping[int, Acknowledged],
     *,
     policy_id: str,
-    paced: bool,
+    speed: float | None,
     resumed: int,
     cache: str,
     prefix: str,
@@ -50,13 +51,15 @@ def result_of(
     late = _column(rows, "lateness_ms")
     lookups = _column(rows, "lookup_ms") + late
     whole = _column(rows, "latency_ms") + late
+    lateness = latency(late[~np.isnan(lookups)] if speed else late[:0])
     reasons = Counter(row.reason for row in rows if row.result == "error")
     return ReplayResult(
         outcomes=outcomes,
         lookup=latency(lookups),
         hit=latency(whole[results == "hit"]),
         miss=latency(whole[results == "miss"]),
-        lateness=latency(late[~np.isnan(lookups)] if paced else late[:0]),
+        lateness=lateness,
+        slack_s=lateness.p99_ms / 1000 * speed if speed else 0.0,
         errors=dict(sorted(reasons.items())),
         spent_usd=sum((Decimal(row.spent_usd) for row in rows), Decimal(0)),
         resumed=resumed,

@@ -87,7 +87,7 @@ def replay(
             stream,
             journal.done,
             policy_id=options.policy_id,
-            paced=options.speed is not None,
+            speed=options.speed,
             resumed=before,
             cache=cache.name,
             prefix=journal.header.prefix,

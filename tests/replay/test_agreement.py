@@ -1,0 +1,112 @@
+"""Agreement of predicted and measured hits, and the reasons that are given for the rest."""
+
+import polars as pl
+import pytest
+
+from costaudit.contracts.outcomes import OUTCOMES
+from costaudit.errors import InsufficientDataError
+from costaudit.replay.agreement import REASONS, compare
+from costaudit.replay.caches.addresses import cache_at
+from costaudit.replay.caches.memory import MemoryCache
+from costaudit.replay.options import ReplayOptions
+from tests.replay.conftest import make_log
+
+
+def outcomes(*rows: tuple[str, str | None, float | None]) -> pl.DataFrame:
+    filled = [
+        {"policy_id": "p", "request_id": f"r{i}", "result": result, "matched_id": matched,
+         "similarity": similarity}
+        for i, (result, matched, similarity) in enumerate(rows)
+    ]  # fmt: skip
+    return pl.DataFrame(filled, schema=OUTCOMES)
+
+
+MISS = ("miss", None, None)
+
+
+def hit(entry: int, similarity: float = 0.95) -> tuple[str, str, float]:
+    return ("hit", f"r{entry}", similarity)
+
+
+def agree(predicted, measured, *, options=None, slack_s=0.0, exact=True, own=False, times=None):
+    log = make_log(len(predicted), bypass_share=0)
+    if times is not None:
+        log.stream.ts_s[:], log.stream.ready_s[:] = zip(*times, strict=True)
+    return compare(
+        outcomes(*predicted), outcomes(*measured), log.stream,
+        options or ReplayOptions(min_similarity=0.8), exact_index=exact, own_vectors=own,
+        slack_s=slack_s,
+    )  # fmt: skip
+
+
+def test_the_confusion_table_counts_every_request_once():
+    predicted = [MISS, hit(0), hit(0), ("bypass", None, None), MISS]
+    measured = [MISS, hit(0), MISS, ("bypass", None, None), hit(2)]
+    found = agree(predicted, measured)
+    assert found.confusion["hit"] == {"hit": 1, "miss": 1, "bypass": 0, "error": 0}
+    assert found.confusion["miss"] == {"hit": 1, "miss": 1, "bypass": 0, "error": 0}
+    assert (found.requests, found.agreed, found.both_hit, found.same_entry) == (5, 3, 1, 1)
+    assert found.agreed_share == 0.6
+    assert found.agreed + sum(found.reasons.values()) == found.requests
+    assert found.differing["request_id"].to_list() == ["r2", "r4"]
+
+
+def test_a_hit_of_another_entry_agrees_but_is_counted_apart():
+    found = agree([MISS, MISS, hit(0)], [MISS, MISS, hit(1)])
+    assert (found.agreed, found.both_hit, found.same_entry) == (3, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "measured", "options", "reason"),
+    [
+        ([MISS, hit(0)], [MISS, ("error", None, None)], {}, "error"),
+        # r1 was a hit live, so its answer is not there for r2
+        ([MISS, MISS, hit(1)], [MISS, hit(0, 0.805), MISS], {}, "earlier difference"),
+        # r0 was ready at 2.0; r1 came at 2.1, the replay ran 0.2 s late
+        ([MISS, hit(0)], [MISS, MISS], {"times": [(0, 2), (2.1, 3)], "slack_s": 0.2}, "clock"),
+        # predicted to be gone at 10 (sent at 0), live at 12 (inserted at 2); r1 came at 11
+        (
+            [MISS, MISS], [MISS, hit(0)],
+            {"times": [(0, 2), (11, 12)],
+             "options": ReplayOptions(min_similarity=0.8, ttl_s=10)}, "expiry",
+        ),
+        ([MISS, hit(0, 0.93)], [MISS, MISS], {"own": True}, "embedder"),
+        ([MISS, hit(0, 0.803)], [MISS, MISS], {"exact": False}, "rounding"),
+        ([MISS, hit(0, 0.93)], [MISS, MISS], {"exact": False}, "approximate index"),
+        ([MISS, hit(0, 0.93)], [MISS, MISS], {}, "unexplained"),
+    ],
+)  # fmt: skip
+def test_each_difference_has_its_reason(predicted, measured, options, reason):
+    options = {"times": [(i * 100, i * 100 + 1) for i in range(len(predicted))], **options}
+    found = agree(predicted, measured, **options)
+    assert found.differing["reason"][-1] == reason
+    assert set(found.reasons) <= set(REASONS)
+
+
+def test_tables_without_a_common_request_are_refused():
+    log = make_log(1)
+    other = outcomes(MISS).with_columns(request_id=pl.lit("x"))
+    with pytest.raises(InsufficientDataError):
+        compare(
+            outcomes(MISS), other, log.stream, ReplayOptions(min_similarity=0.8),
+            exact_index=True, own_vectors=False,
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("query", "least"),
+    [("flavour=redisvl", 0.99), ("flavour=vectorset", 0.97),
+     ("flavour=vectorset&exact=1&quantization=noquant", 0.99)],
+)  # fmt: skip
+def test_a_real_server_agrees_with_the_simulation(redis_server, query, least):
+    log = make_log(1500, texts=600)
+    cache = cache_at(redis_server.url(query))
+    options = ReplayOptions(min_similarity=0.8)
+    predicted, measured = log.replay(MemoryCache()), log.replay(cache)
+    found = compare(
+        predicted.outcomes, measured.outcomes, log.stream, options,
+        exact_index=cache.exact_index, own_vectors=cache.own_vectors, slack_s=measured.slack_s,
+    )  # fmt: skip
+    assert found.agreed_share >= least
+    assert found.both_hit > 500
+    assert "unexplained" not in found.reasons
