@@ -5,7 +5,6 @@ from typing import Literal
 
 from costaudit.contracts.grades import Grade
 
-
 Outcome = Literal["holds", "fails", "unclear", "untested"]  # unclear: the interval spans it
 
 

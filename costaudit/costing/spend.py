@@ -18,8 +18,8 @@ _GROUPS = {
     "endpoint": pl.col("endpoint"),
     "tenant": pl.col("tenant"),
     "model": pl.col("model"),
-    "day": pl.col("ts").dt.strftime("%Y-%m-%d"),
-    "hour": pl.col("ts").dt.strftime("%H"),
+    "day": pl.col("ts").dt.date().cast(pl.String),
+    "hour": pl.col("ts").dt.hour().cast(pl.String).str.zfill(2),
 }
 
 
