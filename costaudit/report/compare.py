@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Literal
 
@@ -137,15 +138,27 @@ def _spend_change(base: Audit, new: Audit) -> Change:
 
 
 def _daily_noise(spend: Spend, month_usd: Decimal) -> Decimal | None:
-    """Take how far the mean of whole days is known; the first and last day may be partial."""
-    days = [row.cost.total_usd for row in spend.by.get("day", ()) if row.group][1:-1]
-    if len(days) < _FEWEST_DAYS:
+    """Take how far the mean of whole days is known; the first and last day may be partial.
+
+    From two weeks on, each day is held against its own weekday, so that a quiet Sunday is no noise.
+    """
+    rows = [row for row in spend.by.get("day", ()) if row.group][1:-1]
+    if len(rows) < _FEWEST_DAYS:
         return None
-    mean = sum(days, Decimal(0)) / len(days)
+    weekly = len(rows) >= 2 * _FEWEST_DAYS
+    alike: dict[int, list[Decimal]] = {}
+    for row in rows:
+        weekday = date.fromisoformat(row.group).weekday() if weekly else 0
+        alike.setdefault(weekday, []).append(row.cost.total_usd)
+    mean = sum((row.cost.total_usd for row in rows), Decimal(0)) / len(rows)
     if not mean:
         return None
-    variance = sum(((day - mean) ** 2 for day in days), Decimal(0)) / (len(days) - 1)
-    return _Z95 * (variance / len(days)).sqrt() / mean * month_usd
+    squares = Decimal(0)
+    for days in alike.values():
+        usual = sum(days, Decimal(0)) / len(days)
+        squares += sum(((day - usual) ** 2 for day in days), Decimal(0))
+    variance = squares / (len(rows) - len(alike))
+    return _Z95 * (variance / len(rows)).sqrt() / mean * month_usd
 
 
 def _combined(base: Decimal | None, new: Decimal | None) -> Decimal | None:

@@ -6,6 +6,7 @@ from costaudit.contracts.audit import Audit
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.semantic import SweepPoint
 from costaudit.report.compare import Comparison, compare
+from costaudit.report.comparison_text import comparison_lines, markdown_table
 from costaudit.report.gate_result import GateResult
 from costaudit.report.hostile import cut, markdown_code, markdown_text
 from costaudit.report.numbers import count, share, share_range, similarity, usd, usd_range
@@ -35,7 +36,7 @@ class MarkdownReporter:
         head = [
             f"### {self._title(audit)}",
             "",
-            *_table(*self._rows(audit, compared)),
+            *markdown_table(*self._rows(audit, compared)),
             *self._missed(),
         ]
         if audit.verdict.draft:
@@ -105,7 +106,7 @@ class MarkdownReporter:
         self, audit: Audit, compared: Comparison | None
     ) -> Iterable[tuple[str, list[str]]]:
         if compared is not None:
-            yield "What changed", _changed(compared)
+            yield "What changed", comparison_lines(compared)
         if self._gates:
             yield "Gates", _gates(self._gates)
         yield "Where the money goes", _ledger(audit)
@@ -119,48 +120,12 @@ class MarkdownReporter:
         yield "Data and assumptions", _quality(audit)
 
 
-def comparison_markdown(compared: Comparison) -> bytes:
-    """Render two audits side by side as Markdown."""
-    lines = [f"### {compared.headline}", "", *_changed(compared)]
-    return ("\n".join(lines) + "\n").encode()
-
-
-def _changed(compared: Comparison) -> list[str]:
-    lines = _table(
-        ["", "base", "new", "change"],
-        [[c.name, c.written(c.base), c.written(c.new), c.verdict] for c in compared.changes],
-    )
-    for name, changes in compared.moved.items():
-        if changes:
-            rows = [
-                [
-                    markdown_code(cut(c.name or "not logged", _TEXT)),
-                    c.written(c.base),
-                    c.written(c.new),
-                    c.verdict,
-                ]
-                for c in changes
-            ]
-            lines += ["", *_table([f"spend a month by {name}", "base", "new", "change"], rows)]
-    for title, names in (
-        ("New findings", compared.new_findings),
-        ("Findings that are gone", compared.gone_findings),
-        ("New clusters", compared.new_clusters),
-        ("Clusters that are gone", compared.gone_clusters),
-    ):
-        if names:
-            shown = "; ".join(markdown_text(cut(name, _TEXT)) for name in names[:_TOP])
-            more = f"; and {len(names) - _TOP:,} more" if len(names) > _TOP else ""
-            lines += ["", f"{title}: {shown}{more}"]
-    return lines
-
-
 def _gates(gates: Sequence[GateResult]) -> list[str]:
     rows = [
         [markdown_code(g.rule), markdown_text(g.limit), markdown_text(g.measured), _MARK[g.status]]
         for g in gates
     ]
-    return _table(["rule", "limit", "measured", ""], rows)
+    return markdown_table(["rule", "limit", "measured", ""], rows)
 
 
 def _ledger(audit: Audit) -> list[str]:
@@ -171,7 +136,7 @@ def _ledger(audit: Audit) -> list[str]:
         rows.append([f"{markdown_text(step.label)}, saved", amount, *rest])
     rows.append(["After", *_money(ledger.after)])
     rows.append(["Overlap that adding the levers up would count twice", *_money(ledger.overlap)])
-    return _table(["a month", "USD", "95% range", "grade"], rows)
+    return markdown_table(["a month", "USD", "95% range", "grade"], rows)
 
 
 def _plan(audit: Audit) -> list[str]:
@@ -218,7 +183,7 @@ def _sweep(points: Sequence[SweepPoint]) -> list[str]:
         for point in points[:100]
     ]
     names = ["similarity ≥", "raw hits", "valid hits", "unsafe, of all", "95% range", "net a month"]
-    return _table(names, rows)
+    return markdown_table(names, rows)
 
 
 def _spend(audit: Audit, name: str) -> list[str]:
@@ -232,7 +197,7 @@ def _spend(audit: Audit, name: str) -> list[str]:
         ]
         for row in groups[:_TOP]
     ]
-    lines = _table([name, "requests", "USD in the log", "share"], rows)
+    lines = markdown_table([name, "requests", "USD in the log", "share"], rows)
     if len(groups) > _TOP:
         lines += ["", f"The top {_TOP} of {len(groups):,} are shown."]
     return lines
@@ -269,11 +234,6 @@ def _estimate(estimate: Estimate | None) -> list[str]:
     if estimate is None:
         return ["not known", "", ""]
     return [share(estimate.value), share_range(estimate), estimate.grade]
-
-
-def _table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    rule = ["---", *("--:" for _ in names[1:])]
-    return [f"| {' | '.join(row)} |" for row in (names, rule, *rows)]
 
 
 def _fitted(head: str, sections: Iterable[tuple[str, list[str]]]) -> str:

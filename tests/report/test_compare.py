@@ -44,6 +44,17 @@ def test_noise_of_spend_comes_from_its_days() -> None:
     assert not compare(base, with_days(days, "3400")).spend.within_noise
 
 
+def test_a_quiet_sunday_is_no_noise() -> None:
+    # June 1, 2026 is a Monday. Inner days June 2 to 15: weekdays 100, Saturday and Sunday 40,
+    # but Monday June 8 and 15 cost 90 and 110: deviations -10 and 10, squares 200,
+    # variance 200 / (14 days - 7 weekdays) = 28.571, error sqrt(28.571 / 14) = 1.42857,
+    # band 2.8 a day; mean (8 x 100 + 4 x 40 + 200) / 14 = 82.857; of a month of 2,900: 98.00.
+    week = ["100", "100", "100", "100", "40", "40"]
+    base = with_days(["1", *week, "90", *week, "110", "1"], "2900")
+    spend = compare(base, replace(base, spend=replace(base.spend, by={}))).spend
+    assert spend.noise == pytest.approx(Decimal("98.00"), abs=Decimal("0.01"))
+
+
 def test_too_few_days_give_no_noise_and_no_excuse() -> None:
     base, new = with_days(["100"] * 8, "3000"), with_days(["100"] * 8, "3001")
     spend = compare(base, new).spend

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 from markdown_it import MarkdownIt
 
-from costaudit.report.compare import compare
 from costaudit.report.gate_result import GateResult
-from costaudit.report.markdown import MOST_CHARACTERS, MarkdownReporter, comparison_markdown
+from costaudit.report.markdown import MOST_CHARACTERS, MarkdownReporter
 from tests.report.hostile_audit import hostile_audit, huge_audit
 from tests.report.sample_audit import AUDIT, NO_PROMPTS
 
@@ -76,8 +75,3 @@ def test_nothing_from_a_log_is_markup() -> None:
 def test_prompts_never_enter_a_comment() -> None:
     assert AUDIT.show_prompts
     assert b"reset my password" not in MarkdownReporter().render(AUDIT)
-
-
-def test_a_comparison_has_one_headline() -> None:
-    text = comparison_markdown(compare(AUDIT, AUDIT)).decode()
-    assert text.startswith("### Spend went from $41,200 to $41,200 a month: no change.")
