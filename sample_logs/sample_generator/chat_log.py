@@ -22,6 +22,7 @@ from sample_generator.conversations import (
     system_prompt,
     tools_of,
 )
+from sample_generator.failures import error_body, failed_latency_ms
 from sample_generator.noise import without_accents
 from sample_generator.tokens import count, encoding, render_tools, token_ids, token_ids_by_line
 from sample_generator.world import START
@@ -273,31 +274,11 @@ class ChatLog:
     def _failure(
         self, record: dict[str, Any], request: dict[str, Any], call: Call, attempt: Attempt
     ) -> None:
-        record["latency_ms"] = (
-            30_000 + self._rng.randrange(40)
-            if attempt.status == 504
-            else self._rng.randrange(60, 900)
-        )
+        record["latency_ms"] = failed_latency_ms(attempt.status, self._rng)
         record["status"] = attempt.status
         record["cache_status"] = "MISS"
         record["cost_usd"] = 0.0
         record["request"] = request
-        record["response"] = None
-        if attempt.status == 429:
-            wait = self._rng.randrange(1_000, 6_000)
-            record["response"] = _error(
-                f"Rate limit reached for {call.model} on tokens per min (TPM). "
-                f"Please try again in {wait}ms.",
-                "tokens",
-                "rate_limit_exceeded",
-            )
-        elif attempt.status == 500:
-            record["response"] = _error(
-                "The server had an error while processing your request.", "server_error", None
-            )
-        else:
+        record["response"] = error_body(attempt.status, call.model, self._rng)
+        if record["response"] is None:
             record["error"] = "upstream request timeout after 30000 ms"
-
-
-def _error(message: str, kind: str, code: str | None) -> dict[str, Any]:
-    return {"error": {"message": message, "type": kind, "param": None, "code": code}}

@@ -31,7 +31,7 @@ class Intent:
     """One question with its paraphrases and answer wordings, by language."""
 
     id: str
-    kind: str  # faq | mid | more
+    kind: str  # faq | mid
     questions: dict[str, list[str]]
     answers: dict[str, list[str]]
     fact: str  # two intents with one fact have interchangeable answers

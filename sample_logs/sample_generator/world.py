@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 START = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
 DAYS = 30
 CARRIERS = ["Rutalia", "Nordpost Express", "Correvia", "Mensaxo"]
-MONTHS = {"en": "October", "es": "octubre"}
+MONTHS = {
+    "en": {9: "September", 10: "October", 11: "November"},
+    "es": {9: "septiembre", 10: "octubre", 11: "noviembre"},
+}
 WEEKDAYS = {
     "en": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
     "es": ["lunes", "martes", "miércoles", "jueves", "viernes", "sábado", "domingo"],
@@ -46,12 +49,8 @@ TENANTS = [
 def spoken_date(day: dt.datetime, language: str) -> str:
     """Write a date as the assistant says it."""
     weekday = WEEKDAYS[language][day.weekday()]
-    month = {9: ("September", "septiembre"), 11: ("November", "noviembre")}.get(
-        day.month, ("October", "octubre")
-    )
-    if language == "en":
-        return f"{weekday} {day.day} {month[0]}"
-    return f"{weekday} {day.day} de {month[1]}"
+    month = MONTHS[language][day.month]
+    return f"{weekday} {day.day} {'de ' if language == 'es' else ''}{month}"
 
 
 @dataclass
