@@ -64,11 +64,14 @@ def masked(texts: pl.Series) -> pl.Series:
     return texts
 
 
-def moving_class(text: str, start: int, end: int) -> str:
-    """Name the moving class of which text[start:end] is a part; "" where there is none."""
-    left, right = max(0, start - 80), min(len(text), end + 80)
+def moving_part(text: str, at: int) -> tuple[str, int, int]:
+    """Find the moving class that the character `at` is a part of, with where it starts and ends.
+
+    Gives "" where there is none.
+    """
+    left, right = max(0, at - 80), min(len(text), at + 80)
     for moving in MOVING:
         for match in moving.regex.finditer(text, left, right):
-            if match.start() <= start and end <= match.end():
-                return moving.name
-    return ""
+            if match.start() <= at < match.end():
+                return moving.name, match.start(), match.end()
+    return "", at, at

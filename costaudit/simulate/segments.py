@@ -56,6 +56,12 @@ def flat_segments(requests: pl.DataFrame, blocks: pl.DataFrame) -> Segments:
     )
 
 
+def any_in(flags: NDArray[np.bool_], offsets: Ints) -> NDArray[np.bool_]:
+    """Tell which requests have a flagged segment."""
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(flags)])
+    return np.asarray(before[offsets[1:]] > before[offsets[:-1]])
+
+
 def _codes(values: pl.Series, names: tuple[str, ...]) -> Codes:
     order = pl.Series(range(len(names)), dtype=pl.Int16)
     coded = values.replace_strict(list(names), order, default=OTHER, return_dtype=pl.Int16)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costaudit.simulate.moving import masked, moving_class
+from costaudit.simulate.moving import masked, moving_part
 from costaudit.simulate.templates import system_templates
 from tests.simulate.traffic import Log
 
@@ -48,11 +48,11 @@ def test_text_of_a_moving_class_does_not_split_a_template(moving) -> None:
     assert set(templates([RULES + moving(i) + "\nNever guess." for i in range(3)])) == {0}
 
 
-def test_a_moving_class_is_found_at_the_byte_that_differs() -> None:
+def test_a_moving_class_is_found_at_the_character_that_differs() -> None:
     text = "You help. Now: 2026-11-02T09:15:33Z. Be kind."
-    at = text.index("33Z")
-    assert moving_class(text, at, at + 2) == "timestamp"
-    assert moving_class(text, 0, 3) == ""
+    kind, start, end = moving_part(text, text.index("33Z"))
+    assert (kind, text[start:end]) == ("timestamp", "2026-11-02T09:15:33Z")
+    assert moving_part(text, 0)[0] == ""
 
 
 def test_opening_hours_and_periods_are_not_moving_classes() -> None:

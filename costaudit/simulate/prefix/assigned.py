@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from costaudit.simulate.prefix.rules import Rules, named_rules, rules_for
-from costaudit.simulate.segments import MARKERS, Codes, Ints
+from costaudit.simulate.prefix.prompts import Prompts
+from costaudit.simulate.prefix.rules import Rules, named_rules, rules_date, rules_for
+from costaudit.simulate.segments import MARKERS, Codes, Ints, any_in
 
 MICROSECONDS = 1_000_000
 
@@ -56,26 +57,32 @@ class Assigned:
         return tuple(self.rules[index] for index in np.unique(self.index))
 
 
-def assign_rules(requests: pl.DataFrame, name: str = "own", marked: bool = True) -> Assigned:
+def assign_rules(requests: pl.DataFrame, prompts: Prompts, name: str = "own") -> Assigned:
     """Give each request its provider's rules of its day, or the named ones.
 
-    A request without a time is treated by the rules of the last day of the log.
+    A request without a time is treated by the rules of the last day of the log, or of the day
+    of which the rules are. A provider is taken to be sent markers if one request shows one.
     """
     day = requests["ts"].dt.date()
     last = day.max()
-    today = last if isinstance(last, datetime.date) else datetime.date.today()
+    today = last if isinstance(last, datetime.date) else rules_date()
     keys = requests.select(
         pl.col("provider").fill_null(""),
         pl.col("model").fill_null(""),
         batch=pl.col("is_batch").fill_null(False),
         day=day.fill_null(today),
-    ).with_columns(key=pl.struct(pl.all()).rank("dense"))
+        marked=pl.Series(any_in(prompts.segments.marker > 0, prompts.segments.offsets)),
+    )
+    keys = keys.with_columns(pl.col("marked").any().over("provider"))
+    keys = keys.with_columns(key=pl.struct(pl.all()).rank("dense"))
     distinct = keys.unique("key").sort("key")
     rules: dict[Rules, int] = {}
     index = []
     for row in distinct.iter_rows(named=True):
         if name == "own":
-            found = rules_for(row["provider"], row["model"], row["day"], row["batch"], marked)
+            found = rules_for(
+                row["provider"], row["model"], row["day"], row["batch"], row["marked"]
+            )
         else:
             found = named_rules(name, row["model"], row["day"])
         index.append(rules.setdefault(found, len(rules)))

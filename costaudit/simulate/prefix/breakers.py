@@ -16,7 +16,7 @@ from costaudit.simulate.prefix.prompts import Prompts
 from costaudit.simulate.prefix.replay import READ, UNCACHED
 from costaudit.simulate.prefix.sites import Site, locate_breaks
 from costaudit.simulate.prefix.static import Parts
-from costaudit.simulate.segments import Ints
+from costaudit.simulate.segments import Ints, any_in
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,7 @@ def _rule_breakers(evidence: Evidence) -> list[BreakerFacts]:
 
 def _rule_losses(evidence: Evidence) -> list[tuple[str, Ints]]:
     losses, assigned = evidence.losses, evidence.assigned
-    offsets = evidence.prompts.segments.offsets
-    count = np.concatenate([np.zeros(1, np.int64), np.cumsum(evidence.markers.code > 0)])
-    marked = count[offsets[1:]] > count[offsets[:-1]]
+    marked = any_in(evidence.markers.code > 0, evidence.prompts.segments.offsets)
     implicit = assigned.is_marked("implicit")
     nowhere = np.zeros_like(losses.unmarked)
     charged = assigned.each(lambda rules: any(float(mult) > 1 for _, mult in rules.write_mult))

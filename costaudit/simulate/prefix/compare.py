@@ -13,7 +13,7 @@ from costaudit.simulate.prefix.groups import Groups
 from costaudit.simulate.prefix.markers import Markers
 from costaudit.simulate.prefix.prompts import Prompts
 from costaudit.simulate.prefix.replay import READ, replay
-from costaudit.simulate.prefix.rules import named_rules
+from costaudit.simulate.prefix.rules import named_rules, rules_date
 from costaudit.simulate.prefix.run import billed_classes, unconfirmed_of
 
 COMPARED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -50,13 +50,12 @@ def compare_providers(
 ) -> tuple[ProviderFacts, ...]:
     """Replay the traffic under each rule set of COMPARED, markers chosen by its multipliers."""
     found = []
-    last = requests["ts"].dt.date().max()
     for name, label, ttls in COMPARED:
-        assigned = assign_rules(requests, name)
+        assigned = assign_rules(requests, prompts, name)
         prices = input_prices(assigned, None)
         best = best_markers(prompts, assigned, groups, anchors, as_is, prices, reach, ttls)
         result = replay(prompts, assigned, best.markers, reach)
-        rules = named_rules(name, "", last) if last else assigned.rules[0]  # type: ignore[arg-type]
+        rules = named_rules(name, "", rules_date())
         found.append(
             ProviderFacts(
                 rules=name,

@@ -4,7 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from costaudit.simulate.moving import moving_class
+from costaudit.simulate.moving import moving_part
 from costaudit.simulate.skeletons import common_ends
 
 CONTEXT_CHARS = 40  # shown on either side of the moving part
@@ -28,8 +28,20 @@ class Difference:
 def compare_texts(text: str, base: str) -> Difference:
     """Class the difference of two texts by what stands at the first character that differs."""
     start, tail = common_ends(text, base)
+    kind, first, last = moving_part(text, min(start, len(text) - 1))
+    if not kind and base:
+        kind = moving_part(base, min(start, len(base) - 1))[0]
+    if _is_form(text, base):
+        kind = "whitespace"
+    elif _same_json(text, base):
+        kind = "json_key_order"
+    elif not kind:
+        kind = _kind(text, base, start, tail)
     end = max(start, len(text) - tail)
-    return Difference(_kind(text, base, start, tail), start, end, len(text), show(text, start, end))
+    if last > first and kind not in ("whitespace", "json_key_order"):
+        end = last
+    first = min(first, start)
+    return Difference(kind, start, end, len(text), show(text, first, end))
 
 
 def show(text: str, start: int, end: int) -> str:
@@ -41,25 +53,17 @@ def show(text: str, start: int, end: int) -> str:
     return f"{left}‹{middle}›{right}"
 
 
+def _is_form(text: str, base: str) -> bool:
+    return " ".join(text.split()) == " ".join(base.split())
+
+
 def _kind(text: str, base: str, start: int, tail: int) -> str:
-    if " ".join(text.split()) == " ".join(base.split()):
-        return "whitespace"
-    if _same_json(text, base):
-        return "json_key_order"
-    moving = _moving_at(text, start) or _moving_at(base, start)
-    if moving:
-        return moving
     if max(len(text), len(base)) - tail - start > DOCUMENT_CHARS:
         return "documents"
     if _number_at(text, start) and _number_at(base, start):
         return "counter"
     line = text[text.rfind("\n", 0, start) + 1 : start]
     return "environment" if _ENVIRONMENT.search(line) else "text"
-
-
-def _moving_at(text: str, start: int) -> str:
-    at = min(start, len(text) - 1)
-    return moving_class(text, at, at + 1) if at >= 0 else ""
 
 
 def _number_at(text: str, start: int) -> bool:

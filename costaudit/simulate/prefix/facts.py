@@ -38,6 +38,7 @@ class PrefixFacts:
     template: Ints  # per request: index into `templates`; -1 where it can't be simulated
     static: Ints  # per request: tokens that it begins with as an earlier one did
     prompts: Prompts  # for further runs of simulate_prefix
+    mended: Prompts  # the same with moving parts out of the head; their tokens are not in it
     as_is: PrefixOutcome
     as_is_markers: Markers
     best: PrefixOutcome
@@ -72,7 +73,7 @@ def prefix_facts(
     groups = group_requests(requests, prompts, skeletons)
     static, last_user = static_tokens(prompts, prompts.sendable)
     parts = split_parts(prompts, groups, static)
-    assigned = assign_rules(requests)
+    assigned = assign_rules(requests, prompts)
     markers = logged_markers(requests, prompts, assigned)
     as_is = replay(prompts, assigned, markers, prompts.sendable)
     anchors = find_anchors(prompts, groups, parts)
@@ -95,6 +96,7 @@ def prefix_facts(
         template=groups.index,
         static=static,
         prompts=prompts,
+        mended=mended,
         as_is=simulated,
         as_is_markers=markers,
         best_markers=plan.markers,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from costaudit.simulate.prefix.assigned import Assigned
 from costaudit.simulate.prefix.prompts import Prompts
-from costaudit.simulate.segments import MARKERS, Codes, Ints
+from costaudit.simulate.segments import MARKERS, Codes, Ints, any_in
 
 CODES = {name: code for code, name in enumerate(MARKERS)}  # as in Segments.marker; 0 for none
 TOLERANCE = 0.02  # of the prompt: counters and local token counts differ by as much
@@ -34,7 +34,7 @@ def logged_markers(requests: pl.DataFrame, prompts: Prompts, assigned: Assigned)
         pl.sum_horizontal("^cache_write_.*_tokens$").fill_null(0)
     ).to_series().to_numpy()  # fmt: skip
     cached = read + written
-    marked = _any_in(code > 0, prompts.segments.offsets)
+    marked = any_in(code > 0, prompts.segments.offsets)
     inferred = assigned.is_marked("explicit") & ~marked & (cached > 0) & prompts.sendable
     if inferred.any():
         _infer(requests, prompts, inferred, read, cached, code)
@@ -97,11 +97,6 @@ def _hour_models(requests: pl.DataFrame) -> pl.Series:
 def with_ttl(markers: Markers, ttl: Literal["5m", "1h"]) -> Markers:
     """Ask for one lifetime wherever a write is asked for."""
     return replace(markers, code=np.where(markers.code > 0, CODES[ttl], 0).astype(np.int8))
-
-
-def _any_in(flags: NDArray[np.bool_], offsets: Ints) -> NDArray[np.bool_]:
-    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(flags)])
-    return np.asarray(before[offsets[1:]] > before[offsets[:-1]])
 
 
 def _ends_before(prompts: Prompts, own: Ints, cached: Ints) -> NDArray[np.bool_]:

@@ -54,10 +54,20 @@ class Rules:
 
 
 @cache
+def _document() -> dict[str, Any]:
+    return tomllib.loads(files(__package__).joinpath("rules.toml").read_text("utf-8"))
+
+
 def load_rules() -> tuple[dict[str, Any], ...]:
     """Read the rule sets, in the order in which they are tried."""
-    text = files(__package__).joinpath("rules.toml").read_text("utf-8")
-    return tuple(tomllib.loads(text)["rules"])
+    return tuple(_document()["rules"])
+
+
+def rules_date() -> datetime.date:
+    """Give the day up to which the rule sets are known."""
+    date = _document()["as_of"]
+    assert isinstance(date, datetime.date)
+    return date
 
 
 @cache

@@ -66,7 +66,7 @@ def simulate_prefix(
     """
     prompts = prompts or read_prompts(requests, blocks)
     reach = np.ones(len(requests), np.bool_) if keep is None else keep
-    assigned = assign_rules(requests, policy.rules)
+    assigned = assign_rules(requests, prompts, policy.rules)
     if markers is None:
         markers = _policy_markers(requests, blocks, prompts, assigned, policy, pricing, reach)
     return outcome_of(requests, replay(prompts, assigned, markers, reach), assigned, policy, reach)

@@ -7,10 +7,10 @@ import numpy as np
 
 from costaudit.simulate.semantic.nodes import Nodes
 from costaudit.simulate.semantic.packing import MAX_ROWS, from_depth, pack, row_starts
-from costaudit.simulate.semantic.projection import Bounds
+from costaudit.simulate.semantic.projection import Bounds, rounding
 from costaudit.simulate.semantic.threads import in_threads
 
-_WIDE = 4_096  # columns of a tile
+_TALL, _WIDE = 1_024, 4_096  # rows and columns of a tile
 _ROOM = 1 << 16  # pairs of a tile that fit without a second scan
 _EDGE_SAMPLE = 512  # nodes that estimate how many pairs there are
 
@@ -45,14 +45,16 @@ class PairFinder:
         in each column. With `below`, only columns lower than the row.
         """
         about = self._about[columns]
-        reach = from_depth(limits) - np.float32(self._bounds.margin)
+        lowest = from_depth(limits)
+        reach = lowest - np.float32(self._bounds.margin)
+        sure = lowest - np.float32(rounding(self._vectors.shape[1]))
         tile = self._bounds.vectors[self._nodes.text[rows]]
         tile = tile @ self._bounds.vectors[about[:, 1]].T
         room = _ROOM
         while True:
             out = np.empty((3, room), dtype=np.int64)
             found = self._scan(
-                tile, reach, limits, self._vectors, self._about[rows], about, below, out
+                tile, reach, sure, limits, self._vectors, self._about[rows], about, below, out
             )
             if found <= room:
                 out = out[:, :found]
@@ -62,7 +64,7 @@ class PairFinder:
     def tiles(self, rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
         """Cut rising node numbers into tiles, leaving out those that share no partition."""
         partition = self._nodes.partition
-        for row in _chunks(partition, rows, MAX_ROWS):
+        for row in _chunks(partition, rows, _TALL):
             low, high = partition[row[0]], partition[row[-1]]
             shared = partition[columns]
             start, stop = np.searchsorted(shared, low), np.searchsorted(shared, high, "right")

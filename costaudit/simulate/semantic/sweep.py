@@ -31,6 +31,7 @@ from costaudit.simulate.semantic.projection import upper_bounds
 from costaudit.simulate.semantic.segments import PairGuard, decide_segment
 from costaudit.simulate.semantic.states import limit_of
 from costaudit.simulate.semantic.stream import Stream
+from costaudit.simulate.semantic.threads import single_products
 
 MISS, BYPASS = -1, -2
 _REFUSED = -3  # less the place whose answer was refused, as the kernels write it
@@ -72,6 +73,17 @@ def sweep(
     progress = progress or SilentProgress()
     _check_policies(stream, policies)
     _check_vectors(stream, vectors)
+    with single_products():
+        return _swept(stream, vectors, policies, guard, progress)
+
+
+def _swept(
+    stream: Stream,
+    vectors: np.ndarray,
+    policies: Sequence[SemanticPolicy],
+    guard: PairGuard | None,
+    progress: Progress,
+) -> Decisions:
     nodes = nodes_of(stream)
     served = np.full((len(policies), len(stream.text)), MISS, dtype=np.int32)
     served[:, stream.text < 0] = BYPASS

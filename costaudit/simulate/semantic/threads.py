@@ -3,7 +3,8 @@
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -11,10 +12,8 @@ R = TypeVar("R")
 
 def in_threads(function: Callable[[T], R], items: Iterator[T]) -> Iterator[R]:
     """Yield `function` of each item in order, a few at a time, each on one processor."""
-    from threadpoolctl import threadpool_limits
-
     workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         flying = []
         for item in items:
             flying.append(pool.submit(function, item))
@@ -22,3 +21,11 @@ def in_threads(function: Callable[[T], R], items: Iterator[T]) -> Iterator[R]:
                 yield flying.pop(0).result()
         for done in flying:
             yield done.result()
+
+
+def single_products() -> AbstractContextManager[Any]:
+    """Keep each product of matrices on one processor, so that threads of ours don't wait for it."""
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")
+    return limits
