@@ -10,6 +10,7 @@ from costaudit.contracts.claims import Claim
 from costaudit.contracts.grades import Grade, Money
 from costaudit.contracts.ledger import Ledger, PlanStep
 from costaudit.contracts.prefix import PrefixSection
+from costaudit.contracts.replay import ReplaySection
 from costaudit.contracts.run_dir import atomic_write
 from costaudit.contracts.semantic import SemanticSection
 from costaudit.contracts.spend import Spend
@@ -76,6 +77,7 @@ class DataQuality:
     statuses: dict[str, int]  # status → rows
     tokenizer: str
     cannot_tell: tuple[str, ...]  # questions that this log can't answer, each a sentence
+    uncounted: int = 0  # answered by a provider, but without token counts: their cost is unknown
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Verdict:
 
     headline: str  # one sentence with dollars, range, grade and coverage
     spend: Money  # per month
-    after: Money
+    after: Money  # by every step that is better than assumed
     saving: Money
     saving_share: float
     draft: str  # why the money is provisional; "" where it is not
@@ -109,6 +111,7 @@ class Audit:
     findings: tuple[Finding, ...]
     assumptions: tuple[Assumption, ...]
     claims: tuple[Claim, ...] = ()  # what the article promises, checked on this log
+    replay: ReplaySection | None = None  # None: nothing was replayed
 
 
 def encode_audit(audit: Audit) -> bytes:

@@ -77,7 +77,9 @@ def tokens(value: float) -> str:
 
 def milliseconds(value: float) -> str:
     """Write a time given in milliseconds: milliseconds below a second, seconds above."""
-    return f"{value:,.0f} ms" if value < 1000 else f"{value / 1000:,.1f} s"
+    if value >= 1000:
+        return f"{value / 1000:,.1f} s"
+    return f"{value:.1f} ms" if 0 < value < 10 else f"{value:.0f} ms"
 
 
 def seconds(value: float) -> str:

@@ -5,6 +5,7 @@ from typing import Protocol
 from costaudit.contracts.audit import Audit
 from costaudit.report.csv import CsvReporter
 from costaudit.report.focus import FocusReporter
+from costaudit.report.gate_result import GateResult
 from costaudit.report.html import HtmlReporter
 from costaudit.report.json import JsonReporter
 from costaudit.report.junit import JunitReporter
@@ -34,3 +35,27 @@ REPORTERS: dict[str, Reporter] = {
         JunitReporter(),
     )
 }
+
+
+def reporter_names() -> tuple[str, ...]:
+    """List what an audit can be rendered as."""
+    return tuple(REPORTERS)
+
+
+def render(
+    audit: Audit,
+    name: str,
+    *,
+    color: bool = False,
+    width: int = 80,
+    files: tuple[str, ...] = (),
+    gates: tuple[GateResult, ...] = (),
+    baseline: Audit | None = None,
+) -> bytes:
+    """Render an audit by a reporter's name, with what the terminal and the gate know beside it."""
+    settled: dict[str, Reporter] = {
+        "terminal": TerminalReporter(width=width, color=color, files=files),
+        "md": MarkdownReporter(gates=gates, baseline=baseline),
+        "junit": JunitReporter(gates),
+    }
+    return settled.get(name, REPORTERS[name]).render(audit)

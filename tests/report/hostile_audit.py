@@ -29,7 +29,7 @@ ATTACKS = (
     "line one\r\nline two",
 )
 _FIXED = {
-    "schema_version", "severity", "grade", "first_ts", "last_ts", "group", "day",
+    "schema_version", "severity", "grade", "first_ts", "last_ts", "group", "day", "outcome",
 }  # fmt: skip
 
 

@@ -1,8 +1,11 @@
 """A whole audit, written by hand: 30 days of three models, with every section filled."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 from costaudit.contracts.audit import SCHEMA_VERSION, Assumption, Audit, Finding, Verdict
+from costaudit.contracts.claims import Claim
+from costaudit.contracts.replay import LatencyRow, ReplaySection
 from tests.report.sample_cost import money
 from tests.report.sample_ledger import LEDGER, PLAN
 from tests.report.sample_prefix import PREFIX
@@ -63,6 +66,35 @@ ASSUMPTIONS = (
     Assumption("Vector storage", "$0.25 per GB-month", "A common list price.", "--storage-usd"),
 )
 
+CLAIMS = (
+    Claim(
+        "52 % of queries are semantic hits at 0.79.",
+        "52%",
+        "30.9%",
+        "fails",
+        "With minilm, over all requests.",
+        "simulated",
+    ),
+    Claim(
+        "Latency falls by 71 to 81 %.", "71%", "", "untested", "Nothing was replayed.", "measured"
+    ),
+)
+REPLAY = ReplaySection(
+    cache="redis://localhost:6379",
+    policy_id="semantic:min_similarity=0.93",
+    pace="60 times the log's speed",
+    requests=990_000,
+    agreed=988_900,
+    confusion={"hit": {"hit": 153_400, "miss": 600}, "miss": {"hit": 500, "miss": 835_500}},
+    reasons={"rounding": 700, "approximate index": 400},
+    errors={"timeout": 12},
+    latencies=(
+        LatencyRow("as logged", 990_000, 900, 3_100, 6_200),
+        LatencyRow("through the cache", 990_000, 820, 3_050, 6_150),
+        LatencyRow("hits", 153_900, 4.1, 9.7, 18.2),
+    ),
+    spent_usd=Decimal(0),
+)
 AUDIT = Audit(
     schema_version=SCHEMA_VERSION,
     costaudit_version="0.1.0",
@@ -88,6 +120,17 @@ AUDIT = Audit(
     plan=PLAN,
     findings=FINDINGS,
     assumptions=ASSUMPTIONS,
+    claims=CLAIMS,
+    replay=REPLAY,
 )
 
-NO_PROMPTS = replace(AUDIT, show_prompts=False, semantic=None, prefix=None, plan=(), findings=())
+NO_PROMPTS = replace(
+    AUDIT,
+    show_prompts=False,
+    semantic=None,
+    prefix=None,
+    plan=(),
+    findings=(),
+    claims=(),
+    replay=None,
+)

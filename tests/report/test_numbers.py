@@ -69,6 +69,8 @@ def test_rates_keep_every_digit_that_counts(rate: str, written: str) -> None:
 def test_times_and_sizes() -> None:
     assert numbers.milliseconds(880.4) == "880 ms"
     assert numbers.milliseconds(3100) == "3.1 s"
+    assert numbers.milliseconds(4.12) == "4.1 ms"
+    assert numbers.milliseconds(0) == "0 ms"
     assert numbers.seconds(42) == "42 s"
     assert numbers.seconds(5400) == "1.5 h"
     assert numbers.seconds(172_800) == "2 d"

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from costaudit.contracts.audit import Audit
-from costaudit.report.reporters import REPORTERS
+from costaudit.report.reporters import REPORTERS, render, reporter_names
 from tests.report.hostile_audit import hostile_audit
 from tests.report.sample_audit import AUDIT, NO_PROMPTS
+from tests.report.test_markdown import GATES
 
 ROOT = Path(__file__).parents[2]
 EMPTY = replace(
@@ -33,6 +34,18 @@ def test_the_table_is_keyed_by_name() -> None:
 @pytest.mark.parametrize("audit", [AUDIT, NO_PROMPTS, EMPTY, hostile_audit()], ids=range(4))
 def test_it_renders_any_audit_as_text(name: str, audit: Audit) -> None:
     assert REPORTERS[name].render(audit).decode().strip()
+
+
+def test_names_lead_to_reporters() -> None:
+    assert reporter_names() == tuple(REPORTERS)
+    for name, reporter in REPORTERS.items():
+        assert render(AUDIT, name) == reporter.render(AUDIT)
+
+
+def test_settings_reach_the_reporter_that_knows_them() -> None:
+    assert b"Files: run/audit.json" in render(AUDIT, "terminal", files=("run/audit.json",))
+    assert b"max_unsafe_served" in render(AUDIT, "junit", gates=GATES)
+    assert b"baseline" in render(AUDIT, "md", gates=GATES, baseline=NO_PROMPTS)
 
 
 def test_the_same_audit_gives_the_same_bytes_in_another_process() -> None:

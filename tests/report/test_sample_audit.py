@@ -43,6 +43,15 @@ def test_the_recommended_point_is_in_the_sweep_and_its_scope_on_the_ladder() -> 
     assert DEFAULT_SCOPE in [row.scope for row in semantic.scopes]
 
 
+def test_the_replay_adds_up() -> None:
+    replay = AUDIT.replay
+    assert replay is not None
+    assert replay.agreed + sum(replay.reasons.values()) == replay.requests
+    cells = {(p, m): n for p, row in replay.confusion.items() for m, n in row.items()}
+    assert sum(cells.values()) == replay.requests
+    assert sum(n for (p, m), n in cells.items() if p == m) == replay.agreed
+
+
 def test_it_survives_its_own_encoding(tmp_path) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "audit.json"
     path.write_bytes(encode_audit(AUDIT))
