@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from costaudit.contracts.audit import Verdict
 from costaudit.contracts.claims import Claim, Outcome
 from costaudit.contracts.effects import Lever
 from costaudit.contracts.grades import Estimate
+from costaudit.contracts.ledger import Ledger
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
@@ -45,7 +45,7 @@ def routed(tariff: Tariff, lever: Lever | None) -> Routed:
 
 
 def claims(
-    verdict: Verdict,
+    ledger: Ledger,
     spend: Spend,
     semantic: SemanticSection | None,
     prefix: PrefixSection | None,
@@ -53,7 +53,7 @@ def claims(
 ) -> tuple[Claim, ...]:
     """List what is promised beside what this log shows, and the article's own sums redone."""
     return (
-        _saving(verdict),
+        _saving(ledger),
         *_thresholds(semantic),
         _latency(semantic),
         _prompt_cache(prefix),
@@ -63,14 +63,17 @@ def claims(
     )
 
 
-def _saving(verdict: Verdict) -> Claim:
-    saving, before = verdict.saving, verdict.spend.usd
-    ends = (saving.low_usd, saving.high_usd)
-    low, high = (float(e / before) if e is not None and before else None for e in ends)
-    found = Estimate(verdict.saving_share, verdict.grade, low, high)
+def _saving(ledger: Ledger) -> Claim:
+    before, after = ledger.before.usd, ledger.after
+    low, high = (
+        float(1 - end / before) if end is not None and before else None
+        for end in (after.high_usd, after.low_usd)
+    )
+    share = float(1 - after.usd / before) if before else 0.0
+    found = Estimate(share, after.grade, low, high)
     return _at_least(
         "Total cost falls by 73 % (USD 45,000 to 12,080 a month).", 0.73, found,
-        "The ledger: every lever on what the ones before it left.",
+        "The ledger with every lever, those that are only assumed too.",
     )  # fmt: skip
 
 
@@ -128,8 +131,8 @@ def _read_discount(spend: Spend) -> Claim:
     requests = sum(p.requests for p in priced)
     if not requests:
         return _untested(claim, promised, "No request has a price.")
-    off = sum(float(1 - p.cache_read_per_mtok / p.input_per_mtok) * p.requests for p in priced)
-    found = Estimate(off / requests, "measured")
+    off = sum((1 - p.cache_read_per_mtok / p.input_per_mtok) * p.requests for p in priced)
+    found = Estimate(float(off / requests), "measured")
     return _at_least(claim, 0.9, found, "List prices of this log's models, by requests.")
 
 

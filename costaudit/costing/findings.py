@@ -40,6 +40,10 @@ def _rank(finding: Finding) -> tuple[int, Decimal, str, str]:
     return _SEVERITIES.index(finding.severity), -saved, finding.code, finding.title
 
 
+def _count(requests: int) -> str:
+    return "1 request" if requests == 1 else f"{requests:,} requests"
+
+
 def _quality(quality: DataQuality) -> Iterable[Finding]:
     if quality.skipped:
         reasons = ", ".join(f"{n:,} {why}" for why, n in sorted(quality.skip_reasons.items()))
@@ -51,11 +55,11 @@ def _quality(quality: DataQuality) -> Iterable[Finding]:
             "See skips.parquet for each with its file and offset.",
             section="quality",
         )
-    if missing := quality.usage.get("missing", 0):
+    if quality.uncounted:
         yield Finding(
             "usage-missing",
             "warning",
-            f"{missing:,} of {quality.kept:,} requests have no token counts.",
+            f"{_count(quality.uncounted)} were answered without token counts.",
             "Their cost is not in the figures.",
             "Log the usage block of every response, for streams its last chunk too.",
             section="quality",
@@ -64,7 +68,7 @@ def _quality(quality: DataQuality) -> Iterable[Finding]:
         yield Finding(
             "usage-estimated",
             "info",
-            f"{estimated:,} of {quality.kept:,} requests have estimated token counts.",
+            f"{_count(estimated)} have estimated token counts.",
             "A tokenizer stood in for the provider's count.",
             "Log the usage block of every response, for streams its last chunk too.",
             section="quality",
@@ -73,10 +77,10 @@ def _quality(quality: DataQuality) -> Iterable[Finding]:
         yield Finding(
             "small-sample",
             "warning",
-            f"The log is small: {quality.kept:,} requests over {quality.covered_days:.1f} days.",
+            f"The log is small: {_count(quality.kept)} over {quality.covered_days:.1f} days.",
             f"Below {SMALL_REQUESTS:,} requests or {SMALL_DAYS:.0f} days, daily and weekly rhythm "
             "is missing, and a month is a bold extrapolation.",
-            "Take a log of at least one whole week.",
+            "Take a longer log, of whole weeks.",
             section="quality",
         )
 
@@ -89,7 +93,7 @@ def _money(spend: Spend) -> Iterable[Finding]:
             "unpriced",
             "problem" if over else "warning",
             f"{spend.unpriced_share:.1%} of the tokens have no known price.",
-            f"{spend.unpriced_requests:,} requests of {names} are not in the spend.",
+            f"{_count(spend.unpriced_requests)} of {names} are not in the spend.",
             "Give their rates in a prices.toml: one [[price]] entry each, or an [[alias]].",
             section="spend",
         )
@@ -97,7 +101,7 @@ def _money(spend: Spend) -> Iterable[Finding]:
         yield Finding(
             "gateway-cache",
             "info",
-            f"A gateway's cache already serves {spend.gateway_hits:,} requests.",
+            f"A gateway's cache already serves {_count(spend.gateway_hits)}.",
             "They cost nothing: they are in neither the spend nor the savings.",
             "",
             section="spend",
@@ -142,7 +146,7 @@ def _mismatch(price: ModelPrice) -> Finding:
         "cost-mismatch",
         "warning",
         f"The logged cost of {price.model} is not its price.",
-        f"{price.requests:,} requests: {price.note}.",
+        f"{_count(price.requests)}: {price.note}.",
         "Name the unit or the tier in the column mapping, or analyze with --cost-mode.",
         section="spend",
     )

@@ -9,6 +9,9 @@ import polars as pl
 from costaudit.contracts.audit import DataQuality, InputFile
 
 HOUR_DAYS = 1 / 24
+_ANSWERED = (pl.col("status") == "ok") & (
+    pl.col("served_by").fill_null("provider") != "gateway_cache"
+)
 UNTIMED_DAYS = 30.0  # a log without times is taken for one month
 
 
@@ -44,7 +47,8 @@ def data_quality(
         conventions=_counts(requests, "usage_convention"),
         statuses=_counts(requests, "status"),
         tokenizer=tokenizer,
-        cannot_tell=_cannot_tell(requests, timed_share, prompt_share, answer_share),
+        cannot_tell=_cannot_tell(requests, blocks),
+        uncounted=len(requests.filter(_ANSWERED, pl.col("usage_source") == "missing")),
     )
 
 
@@ -100,16 +104,22 @@ def _files(
     return tuple(files)
 
 
-def _cannot_tell(
-    requests: pl.DataFrame, timed: float, prompts: float, answers: float
-) -> tuple[str, ...]:
+def _cannot_tell(requests: pl.DataFrame, blocks: pl.DataFrame) -> tuple[str, ...]:
+    timed = _share(requests, pl.col("ts").is_not_null())
+    prompts, _ = _text_shares(requests, blocks)
+    answered = requests.filter(pl.col("status") == "ok")
+    _, answers = _text_shares(answered, blocks) if len(answered) else (0.0, 0.0)
     said = [
         _missing(timed, "have no time", "their day, their order and what a TTL would do"),
         _missing(prompts, "have no prompt text", "which of them a cache could have answered"),
-        _missing(answers, "have no answer text", "whether a cached answer would have been right"),
+        _missing(
+            answers,
+            "that succeeded have no answer text",
+            "whether a cached answer would have been right",
+        ),
     ]
-    usage = _share(requests, pl.col("usage_source") != "missing")
-    said.append(_missing(usage, "have no token counts", "what they cost"))
+    usage = 1 - _share(requests, _ANSWERED & (pl.col("usage_source") == "missing"))
+    said.append(_missing(usage, "were answered without token counts", "what they cost"))
     exact = _share(requests, pl.col("usage_source") != "estimated")
     said.append(_missing(exact, "have estimated token counts", "their exact cost"))
     whole = 1 - _share(requests, pl.col("truncated"))

@@ -1,9 +1,10 @@
 """The one sentence that is read first."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from costaudit.contracts.audit import DataQuality, Verdict
-from costaudit.contracts.grades import Grade, Money
+from costaudit.contracts.grades import Grade, Money, weakest
 from costaudit.contracts.ledger import Ledger
 from costaudit.contracts.spend import Spend
 
@@ -12,8 +13,8 @@ UNPRICED_TOLERANCE = 0.01  # of all tokens
 
 
 def spend_grade(quality: DataQuality) -> Grade:
-    """Grade the spend: measured, unless some token counts are estimated or missing."""
-    guessed = quality.usage.get("estimated", 0) + quality.usage.get("missing", 0)
+    """Grade the spend: measured, unless token counts are estimated, or missing for an answer."""
+    guessed = quality.usage.get("estimated", 0) + quality.uncounted
     return "estimated" if guessed else "measured"
 
 
@@ -30,20 +31,25 @@ def draft_reason(spend: Spend) -> str:
 
 
 def verdict(spend: Spend, ledger: Ledger, quality: DataQuality) -> Verdict:
-    """Sum up: dollars a month now and after, the range, the grade and what the log covers."""
-    before, after = ledger.before, ledger.after
-    usd = before.usd - after.usd
-    low, high = (
-        (before.usd - after.high_usd, before.usd - after.low_usd)
-        if after.high_usd is not None and after.low_usd is not None
-        else (None, None)
-    )
-    saving = Money(usd, after.grade, low, high)
-    share = float(usd / before.usd) if before.usd else 0.0
+    """Sum up: dollars a month now and after, the range, the grade and what the log covers.
+
+    Steps that are only assumed, such as routing, are named apart and not counted.
+    """
+    before = ledger.before
+    firm = [step.saved for step in ledger.steps if step.saved.grade != "assumed"]
+    saving = _sum([before.grade, *(money.grade for money in firm)], firm)
+    after = _less(before.usd, saving)
+    share = float(saving.usd / before.usd) if before.usd else 0.0
     draft = draft_reason(spend)
     head = f"{_usd(before.usd)} a month now, {_usd(after.usd)} after: {share:.0%} less"
-    ranged = f" ({_usd(low)} to {_usd(high)} saved)" if low is not None and high is not None else ""
-    sentence = f"{head}{ranged}, {after.grade}, from {_coverage(spend, quality)}."
+    ranged = (
+        f" ({_usd(saving.low_usd)} to {_usd(saving.high_usd)} saved)"
+        if saving.low_usd is not None and saving.high_usd is not None
+        else ""
+    )
+    further = before.usd - saving.usd - ledger.after.usd
+    more = f" A further {_usd(further)} rests on assumptions." if further > 0 else ""
+    sentence = f"{head}{ranged}, {saving.grade}, from {_coverage(spend, quality)}.{more}"
     return Verdict(
         headline=f"DRAFT: {sentence}" if draft else sentence,
         spend=before,
@@ -51,8 +57,23 @@ def verdict(spend: Spend, ledger: Ledger, quality: DataQuality) -> Verdict:
         saving=saving,
         saving_share=share,
         draft=draft,
-        grade=after.grade,
+        grade=saving.grade,
     )
+
+
+def _sum(grades: Sequence[Grade], parts: Sequence[Money]) -> Money:
+    usd = sum((part.usd for part in parts), Decimal(0))
+    if all(part.low_usd is None for part in parts):
+        return Money(usd, weakest(grades))
+    low = sum((part.usd if part.low_usd is None else part.low_usd for part in parts), Decimal(0))
+    high = sum((part.usd if part.high_usd is None else part.high_usd for part in parts), Decimal(0))
+    return Money(usd, weakest(grades), low, high)
+
+
+def _less(before: Decimal, saving: Money) -> Money:
+    ends = (saving.high_usd, saving.low_usd)
+    low, high = (None if end is None else before - end for end in ends)
+    return Money(before - saving.usd, saving.grade, low, high)
 
 
 def _coverage(spend: Spend, quality: DataQuality) -> str:
@@ -60,10 +81,12 @@ def _coverage(spend: Spend, quality: DataQuality) -> str:
     if not quality.first_ts:
         period = "a log without times, taken for one month"
     elif quality.covered_days < 1:
-        period = f"{quality.covered_days * 24:.0f} hours"
+        hours = round(quality.covered_days * 24)
+        period = "1 hour" if hours <= 1 else f"{hours} hours"
     priced = 1 - spend.unpriced_share
     said = f"{priced:.1%} of tokens priced" if priced < 1 else "all tokens priced"
-    return f"{quality.kept:,} requests over {period}, {said}"
+    requests = "1 request" if quality.kept == 1 else f"{quality.kept:,} requests"
+    return f"{requests} over {period}, {said}"
 
 
 def _usd(amount: Decimal) -> str:

@@ -10,8 +10,8 @@ import polars as pl
 from costaudit.contracts.effects import Lever
 from costaudit.levers.effects import effect_of, endpoint_unit, sent_ok
 
-MAX_QUESTION_TOKENS = 60
-MAX_ANSWER_TOKENS = 200
+MAX_QUESTION_TOKENS = 30
+MAX_ANSWER_TOKENS = 100
 _THOUGHT = (
     r"(?i)```|\b(explain why|step by step|analy[sz]e|compare|evaluate|design|refactor|debug|prove"
     r"|derive|write (an?|the) (essay|article|program|function|script|story)"

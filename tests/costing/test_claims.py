@@ -7,15 +7,15 @@ import pytest
 
 from costaudit.contracts.claims import Claim
 from costaudit.contracts.grades import Estimate, Money
+from costaudit.contracts.ledger import Ledger
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
 from costaudit.contracts.spend import Spend
 from costaudit.costing.claims import Routed, claims, routed
 from costaudit.costing.prices import price_requests
 from costaudit.costing.tariff import tariff
-from costaudit.costing.verdict import verdict
 from tests.costing.logs import log
-from tests.costing.nouns import NOTHING, ledger, money, quality, spent, step
+from tests.costing.nouns import NOTHING, ledger, money, spent, step
 from tests.costing.test_ledger import lever
 
 UNROUTED = Routed(0.0, None)
@@ -27,11 +27,10 @@ def by_claim(
     semantic: SemanticSection | None = None,
     prefix: PrefixSection | None = None,
     routing: Routed = UNROUTED,
-    book: object = BOOK,
+    book: Ledger = BOOK,
 ) -> dict[str, Claim]:
-    used = spend or spent("100")
-    first = verdict(used, book, quality())  # type: ignore[arg-type]
-    return {one.claim: one for one in claims(first, used, semantic, prefix, routing)}
+    found = claims(book, spend or spent("100"), semantic, prefix, routing)
+    return {one.claim: one for one in found}
 
 
 def the(found: dict[str, Claim], start: str) -> Claim:

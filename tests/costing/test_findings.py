@@ -44,7 +44,7 @@ def test_a_good_log_needs_no_word() -> None:
     ("changes", "code"),
     [
         ({"skipped": 3, "skip_reasons": {"bad-json": 3}}, "rows-skipped"),
-        ({"usage": {"provider": 9, "missing": 1}}, "usage-missing"),
+        ({"uncounted": 1}, "usage-missing"),
         ({"usage": {"provider": 9, "estimated": 1}}, "usage-estimated"),
         ({"kept": 999}, "small-sample"),
         ({"covered_days": 6.9}, "small-sample"),

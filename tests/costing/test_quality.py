@@ -52,7 +52,7 @@ def test_shares_count_rows_with_text() -> None:
     assert (found.prompt_share, found.answer_share, found.timed_share) == (0.5, 0.25, 0.5)
     said = " ".join(found.cannot_tell)
     assert "50.0% of the requests have no prompt text" in said
-    assert "25.0% of the requests have no token counts" in said
+    assert "25.0% of the requests were answered without token counts" in said
     assert "names its endpoint" in said and "names its tenant" not in said
 
 
@@ -70,6 +70,16 @@ def test_a_log_without_times_stands_for_a_month() -> None:
     found = data_quality(log({"ts": None}), NO_SKIPS, [], blocks(), "")
     assert (found.covered_days, found.first_ts, found.last_ts) == (30.0, "", "")
     assert any(sentence.startswith("All requests have no time") for sentence in found.cannot_tell)
+
+
+def test_a_failure_needs_no_answer_and_no_usage() -> None:
+    failed = {"status": "error", "usage_source": "missing"}
+    good = {"segments": [segment("a")], "answer_id": "a"}
+    hit = {**good, "served_by": "gateway_cache", "usage_source": "missing"}
+    found = data_quality(log(good, failed, hit), NO_SKIPS, [], blocks(a="x"), "")
+    assert found.uncounted == 0
+    said = " ".join(found.cannot_tell)
+    assert "token counts" not in said and "answer text" not in said
 
 
 def test_an_empty_log_is_described_too() -> None:

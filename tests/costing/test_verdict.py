@@ -1,25 +1,32 @@
 """The first sentence says what was found and how well it is known."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from costaudit.contracts.grades import Money
 from costaudit.costing.verdict import draft_reason, spend_grade, verdict
-from tests.costing.nouns import ledger, quality, spent, step
+from tests.costing.nouns import ledger, money, quality, spent, step
 
 
 def test_dollars_range_grade_and_coverage_are_in_the_sentence() -> None:
-    after = Money(Decimal("12080"), "simulated", Decimal("11000"), Decimal("14500"))
-    book = ledger("45000", step("semantic", "32920"), after=after)
+    saved = money("32920", low="30500", high="34000")
+    book = ledger("45000", replace(step("semantic", "32920"), saved=saved))
     found = verdict(spent("45000"), book, quality())
     assert found.headline == (
         "$45,000 a month now, $12,080 after: 73% less ($30,500 to $34,000 saved), simulated, "
         "from 12,000 requests over 30.0 days, all tokens priced."
     )
-    assert found.saving.low_usd == Decimal("30500")
+    assert (found.after.low_usd, found.after.high_usd) == (11_000, 14_500)
     assert found.saving_share == pytest.approx(0.7316, abs=1e-4)
     assert not found.draft
+
+
+def test_what_is_only_assumed_is_named_apart() -> None:
+    routing = replace(step("routing", "20"), saved=money("20", "assumed"))
+    found = verdict(spent("100"), ledger("100", step("semantic", "30"), routing), quality())
+    assert (found.after.usd, found.grade) == (70, "simulated")
+    assert found.headline.endswith("all tokens priced. A further $20.00 rests on assumptions.")
 
 
 def test_little_money_keeps_its_cents_and_short_logs_their_hours() -> None:
@@ -51,3 +58,5 @@ def test_unpriced_tokens_make_a_draft() -> None:
 def test_estimated_usage_is_an_estimate() -> None:
     assert spend_grade(quality()) == "measured"
     assert spend_grade(quality(usage={"provider": 1, "estimated": 1})) == "estimated"
+    assert spend_grade(quality(usage={"provider": 1, "missing": 1})) == "measured"  # a failure
+    assert spend_grade(quality(uncounted=1)) == "estimated"

@@ -46,13 +46,13 @@ def test_a_simple_request_moves() -> None:
 @pytest.mark.parametrize(
     "row",
     [
-        {"segments": [SYSTEM, segment("q", 61)]},
+        {"segments": [SYSTEM, segment("q", 31)]},
         {"segments": [SYSTEM, segment("q", 20), segment("i", 9, kind="image")]},
         {"segments": [SYSTEM, segment("q", 20), segment("a", 5, "assistant"), segment("p", 9)]},
         {"segments": []},
         {"segments": None},
         {"turn_index": 1},
-        {"output_tokens": 201},
+        {"output_tokens": 101},
         {"output_tokens": None},
         {"reasoning_tokens": 5},
         {"answer_kind": "tool_use"},
