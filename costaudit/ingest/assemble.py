@@ -10,6 +10,7 @@ from costaudit.contracts.requests import BLOCKS, INPUT_CLASSES, SKIPS
 from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
 from costaudit.ingest.attempts import number_attempts
 from costaudit.ingest.duplicates import find_duplicates
+from costaudit.ingest.halves import join_halves
 from costaudit.ingest.normalise import normalise
 from costaudit.ingest.pieces import Pieces
 from costaudit.ingest.request_rows import write_requests
@@ -18,6 +19,7 @@ from costaudit.progress import Progress
 REASONS = {
     "duplicate-id": "It repeats the id of a call that was kept.",
     "other-instrument": "Another instrument saw the same call.",
+    "joined": "It is the request that belongs to this result.",
 }
 BLOCK_GROUP = 16_384  # rows of blocks written at a time
 
@@ -35,23 +37,27 @@ def assemble(
     run: RunDir, pieces: Pieces, whole_files: pl.DataFrame, dedupe: bool, progress: Progress
 ) -> Assembled:
     """Write requests, blocks and skips; `whole_files` are SKIPS for files that are no logs."""
-    rows = normalise(pieces.light())
-    rows = rows.sort(
+    rows = pieces.light().sort(
         "ts_us", "source_file", "offset", "index", nulls_last=True, maintain_order=True
-    ).with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("at"))
-    if dedupe:
-        rows = find_duplicates(rows)
-    else:
-        rows = rows.with_columns(
-            merged_into=pl.lit(None, pl.Int64), merge_reason=pl.lit(None, pl.String)
-        )
+    )
+    rows = join_halves(rows.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("at")))
+    rows = find_duplicates(normalise(rows), dedupe)
+    unanswered = rows.filter(pl.col("is_unanswered"))
     merged = rows.filter(pl.col("merged_into").is_not_null())
-    kept = rows.filter(pl.col("merged_into").is_null())
+    kept = rows.filter(pl.col("merged_into").is_null() & ~pl.col("is_unanswered"))
     kept = kept.with_columns(number_attempts(kept).alias("attempt"))
     kept = kept.with_columns(_request_ids(kept)).with_columns(_estimated())
+    kept = _with_prompt_places(kept, rows)
     write_requests(kept, pieces, run.requests_path, progress)
     _write_blocks(pieces, run)
-    skips = pl.concat([_staged_skips(pieces, rows, kept), _merged_skips(merged, kept), whole_files])
+    skips = pl.concat(
+        [
+            _staged_skips(pieces, rows, kept),
+            _merged_skips(merged, kept),
+            _unanswered_skips(unanswered),
+            whole_files,
+        ]
+    )
     write_table(
         skips.sort(
             "source_file", "source_offset", "fate", "reason", "merged_into", nulls_last=True
@@ -64,6 +70,11 @@ def assemble(
         ambiguous_conventions=int(kept["was_ambiguous"].sum()),
         merged_cost=_cost(merged),
     )
+
+
+def _with_prompt_places(kept: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    places = rows.select(prompt_at="at", prompt_piece="piece", prompt_row="row")
+    return kept.join(places, on="prompt_at", how="left", maintain_order="left")
 
 
 def _request_ids(kept: pl.DataFrame) -> pl.Series:
@@ -172,6 +183,17 @@ def _merged_skips(merged: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
         pl.col("merge_reason").alias("reason"),
         pl.col("merge_reason").replace_strict(REASONS, return_dtype=pl.String).alias("detail"),
         pl.col("request_id").alias("merged_into"),
+    )
+
+
+def _unanswered_skips(unanswered: pl.DataFrame) -> pl.DataFrame:
+    return unanswered.select(
+        "source_file",
+        pl.col("offset").alias("source_offset"),
+        pl.lit("skipped").alias("fate"),
+        pl.lit("no-response").alias("reason"),
+        pl.lit("It is the request of a batch, whose result is not among the logs.").alias("detail"),
+        pl.lit(None, pl.String).alias("merged_into"),
     )
 
 

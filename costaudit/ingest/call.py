@@ -41,6 +41,8 @@ class Call(msgspec.Struct, kw_only=True, gc=False):
     source: str = ""  # where the records of a file come from several sources
     native_id: str | None = None
     same_as: str | None = None  # rows with equal `same_as` are one call; default native_id
+    join_key: str | None = None  # halves of one call with the same key are joined
+    half: Literal["request", "response"] | None = None
     ts_us: int | None = None  # microseconds since 1970, UTC
     provider: str | None = None
     model: str | None = None

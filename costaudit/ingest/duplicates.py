@@ -12,13 +12,20 @@ _TOKENS = (
 )
 
 
-def find_duplicates(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add `merged_into` (index of the row that is kept, else null) and `merge_reason`.
+def find_duplicates(rows: pl.DataFrame, is_wanted: bool) -> pl.DataFrame:
+    """Add `merged_into` (the row that is kept, else null) and `merge_reason`.
 
-    Needs normalised rows with an `at` column that numbers them in order. Rows with the same id are
-    one call, of which the most complete row is kept; so are rows of different sources with the same
-    model, tokens and prompt within two seconds, where they don't both have ids of the same kind.
+    Needs normalised rows, joined halves, and `at`, which numbers the rows in order. In one source,
+    rows with the same id are one call, of which the most complete row is kept. Across sources, so
+    are rows with the same id of the provider, or else with the same model, tokens and prompt within
+    two seconds. A row without a prompt takes it from its copy: see `prompt_at`.
     """
+    rows = rows.with_columns(
+        merged_into=pl.col("joined_into"),
+        merge_reason=pl.when(pl.col("joined_into").is_not_null()).then(pl.lit("joined")),
+    )
+    if not is_wanted:
+        return rows
     rows = rows.with_columns(
         _sent=pl.sum_horizontal(_TOKENS),
         _model=pl.col("model")
@@ -26,15 +33,18 @@ def find_duplicates(rows: pl.DataFrame) -> pl.DataFrame:
         .str.replace(r"^.*/", "")
         .str.replace(r"[-@]\d{4}-?\d{2}-?\d{2}.*$", ""),
     ).with_columns(_worth=pl.col("_sent").fill_null(0) + pl.col("output_tokens").fill_null(0))
-    by_id = _same_id(rows)
-    rows = rows.join(by_id, on="at", how="left", maintain_order="left")
-    fuzzy = _same_moment(rows.filter(pl.col("merged_into").is_null()))
-    rows = rows.join(fuzzy, on="at", how="left", suffix="_fuzzy", maintain_order="left")
-    rows = rows.with_columns(
-        merged_into=pl.coalesce("merged_into", "merged_into_fuzzy"),
-        merge_reason=pl.coalesce("merge_reason", "merge_reason_fuzzy"),
-    )
-    return _to_the_end(rows).drop(pl.selectors.starts_with("_") | pl.selectors.ends_with("_fuzzy"))
+    for find in (_same_export, _same_response, _same_moment):
+        able = rows.filter(pl.col("merged_into").is_null() & ~pl.col("is_unanswered"))
+        found = find(able)
+        rows = (
+            rows.join(found, on="at", how="left", maintain_order="left")
+            .with_columns(
+                merged_into=pl.coalesce("merged_into", "_into"),
+                merge_reason=pl.coalesce("merge_reason", "_reason"),
+            )
+            .drop("_into", "_reason")
+        )
+    return _with_prompts(_to_the_end(rows)).drop(pl.selectors.starts_with("_"))
 
 
 def _best_first(rows: pl.DataFrame) -> pl.DataFrame:
@@ -49,29 +59,40 @@ def _best_first(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _same_id(rows: pl.DataFrame) -> pl.DataFrame:
+def _same_export(rows: pl.DataFrame) -> pl.DataFrame:
+    """Find rows that one source gave twice."""
     cached = pl.col("served_by") == "gateway_cache"
     moment = pl.concat_str(pl.lit("cache "), "native_id", pl.lit(" "), "ts_us")
     own = pl.coalesce("same_as", pl.when(cached).then(moment).otherwise(pl.col("native_id")))
-    repeated = rows.with_columns(_key=own).filter(
+    repeated = rows.with_columns(_key=pl.concat_str("source", pl.lit(" "), own)).filter(
         pl.col("_key").is_not_null() & pl.col("_key").is_duplicated()
     )
-    groups = (
+    best = (
         _best_first(repeated)
         .group_by("_key", maintain_order=True)
-        .agg(
-            pl.col("at").first().alias("merged_into"),
-            pl.col("source").first().alias("_kept_source"),
-        )
+        .agg(pl.col("at").first().alias("_into"))
     )
-    found = repeated.join(groups, on="_key").filter(pl.col("at") != pl.col("merged_into"))
-    same_source = pl.col("source") == pl.col("_kept_source")
-    return found.select(
-        "at",
-        "merged_into",
-        merge_reason=pl.when(same_source)
-        .then(pl.lit("duplicate-id"))
-        .otherwise(pl.lit("other-instrument")),
+    return (
+        repeated.join(best, on="_key")
+        .filter(pl.col("at") != pl.col("_into"))
+        .select("at", "_into", _reason=pl.lit("duplicate-id"))
+    )
+
+
+def _same_response(rows: pl.DataFrame) -> pl.DataFrame:
+    """Find rows of different sources that carry the same id of the provider's response."""
+    shared = rows.filter(
+        pl.col("native_id").is_not_null() & (pl.col("served_by") == "provider")
+    ).filter(pl.col("source").n_unique().over("native_id") > 1)
+    best = (
+        _best_first(shared)
+        .group_by("native_id", maintain_order=True)
+        .agg(pl.col("at").first().alias("_into"), pl.col("source").first().alias("_best"))
+    )
+    return (
+        shared.join(best, on="native_id")
+        .filter(pl.col("source") != pl.col("_best"))
+        .select("at", "_into", _reason=pl.lit("other-instrument"))
     )
 
 
@@ -91,7 +112,7 @@ def _same_moment(rows: pl.DataFrame) -> pl.DataFrame:
         (pl.col("_prev_source") != pl.col("source"))
         & (pl.col("ts_us") - pl.col("_prev_ts") <= FUZZY_US)
     )
-    return previous.select("at", merged_into="_prev_at", merge_reason=pl.lit("other-instrument"))
+    return previous.select("at", _into="_prev_at", _reason=pl.lit("other-instrument"))
 
 
 def _to_the_end(rows: pl.DataFrame) -> pl.DataFrame:
@@ -105,3 +126,22 @@ def _to_the_end(rows: pl.DataFrame) -> pl.DataFrame:
             return rows.drop("_next")
         rows = rows.with_columns(merged_into=pl.coalesce("_next", "merged_into")).drop("_next")
     return rows
+
+
+def _with_prompts(rows: pl.DataFrame) -> pl.DataFrame:
+    """Let a row without a prompt take that of a copy which was merged into it."""
+    donors = (
+        rows.filter(pl.col("merged_into").is_not_null() & pl.col("prompt_hash").is_not_null())
+        .group_by("merged_into", maintain_order=True)
+        .agg(
+            pl.col("prompt_at").first().alias("_prompt_at"),
+            pl.col("prompt_hash").first().alias("_prompt_hash"),
+            pl.col("prompt_tokens").first().alias("_prompt_tokens"),
+        )
+        .rename({"merged_into": "at"})
+    )
+    lacks = pl.col("prompt_hash").is_null() & pl.col("_prompt_hash").is_not_null()
+    return rows.join(donors, on="at", how="left", maintain_order="left").with_columns(
+        pl.when(lacks).then(pl.col(f"_{name}")).otherwise(pl.col(name)).alias(name)
+        for name in ("prompt_at", "prompt_hash", "prompt_tokens")
+    )

@@ -2,21 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import IO
 
 from xxhash import xxh3_64_hexdigest
 
 from costaudit.errors import InputError
-from costaudit.ingest.call import Record
+from costaudit.ingest.call import Record, Skip
 from costaudit.ingest.containers import BrokenStreamError, is_compressed, open_input, plain_chunks
 from costaudit.ingest.detect import Detection, detect
 from costaudit.ingest.inputs import Input
 from costaudit.ingest.layout import Layout, layout_of
 from costaudit.ingest.options import IngestOptions
-from costaudit.ingest.records import line_records, value_records
+from costaudit.ingest.reading import text_records
 from costaudit.ingest.sources.mapped import Mapped, read_mapping
 from costaudit.ingest.sources.open import open_source
-from costaudit.ingest.tables import csv_records, parquet_records
+from costaudit.ingest.tables import parquet_records
 
 HEAD_BYTES = 64 << 10
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -93,21 +92,14 @@ def _detection(item: Input, layout: Layout, options: IngestOptions) -> Detection
 
 def first_records(item: Input, layout: Layout, options: IngestOptions) -> Iterator[Record]:
     """Yield records from the start of a file, until it ends or breaks."""
+    assert layout.kind is not None
     with open_input(item.address) as file:
+        records: Iterator[Record | tuple[int, Skip]]
+        if layout.kind == "parquet":
+            records = parquet_records(file)
+        else:
+            records = text_records(layout.kind, plain_chunks(file, options.max_ratio), 0)
         try:
-            for record in _records(file, layout, options):
-                if isinstance(record, Record):
-                    yield record
+            yield from (record for record in records if isinstance(record, Record))
         except BrokenStreamError:
             return
-
-
-def _records(file: IO[bytes], layout: Layout, options: IngestOptions) -> Iterator[object]:
-    if layout.kind == "parquet":
-        return parquet_records(file)
-    chunks = plain_chunks(file, options.max_ratio)
-    if layout.kind == "csv":
-        return csv_records(chunks)
-    if layout.kind == "values":
-        return value_records(chunks)
-    return line_records(chunks, 0)

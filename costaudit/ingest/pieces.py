@@ -11,11 +11,11 @@ from costaudit.ingest.staging import FileStaging, FileState, stagings
 from costaudit.ingest.unit import Span
 
 LIGHT = (
-    "offset", "index", "source", "native_id", "same_as", "ts_us", "provider", "model", "tenant",
-    "user", "conversation", "convention", "input", "output", "cache_read", "cache_write_5m",
-    "cache_write_1h", "cache_write_other", "reasoning", "total", "usage_source", "logged_cost",
-    "cost_unit", "status", "attempt", "served_by", "updated_us", "prompt_tokens", "prompt_hash",
-    "answer_tokens",
+    "offset", "index", "source", "native_id", "same_as", "join_key", "half", "ts_us", "provider",
+    "model", "tenant", "user", "conversation", "convention", "input", "output", "cache_read",
+    "cache_write_5m", "cache_write_1h", "cache_write_other", "reasoning", "total", "usage_source",
+    "logged_cost", "cost_unit", "status", "attempt", "served_by", "updated_us", "prompt_tokens",
+    "prompt_hash", "answer_tokens",
 )  # fmt: skip
 OPEN_PIECES = 48
 

@@ -1,5 +1,6 @@
 """The rows of REQUESTS, gathered piece by piece in their final order."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -22,7 +23,9 @@ COUNTED = (
     "attempt",
     "request_id",
     "source_file",
+    "model",
 )
+OF_PROMPT = ("segments", "turn_index", "temperature")
 
 
 def write_requests(kept: pl.DataFrame, pieces: Pieces, path: Path, progress: Progress) -> None:
@@ -31,7 +34,7 @@ def write_requests(kept: pl.DataFrame, pieces: Pieces, path: Path, progress: Pro
     import pyarrow.parquet as pq
 
     schema = pl.DataFrame(schema=REQUESTS).to_arrow().schema
-    columns = kept.select("piece", "row", *COUNTED)
+    columns = kept.select("piece", "row", "prompt_piece", "prompt_row", *COUNTED)
     with atomic_write(path) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
         for start in range(0, len(columns), GROUP):
             frame = _rows(columns.slice(start, GROUP), pieces)
@@ -41,14 +44,23 @@ def write_requests(kept: pl.DataFrame, pieces: Pieces, path: Path, progress: Pro
 
 def _rows(chosen: pl.DataFrame, pieces: Pieces) -> pl.DataFrame:
     chosen = chosen.with_row_index("place")
+    own = chosen.select("piece", "row", "place", *COUNTED)
+    prompts = chosen.select("place", *INPUT_CLASSES, piece="prompt_piece", row="prompt_row")
     parts = []
-    for (number,), group in chosen.group_by("piece", maintain_order=True):
-        staged, segments = pieces.rows(cast(int, number))
-        taken = staged[group["row"]].drop("attempt", "usage_source")
-        joined = pl.concat([group.drop("piece", "row"), taken], how="horizontal")
-        parts.append(joined.with_columns(_segments(joined, segments)))
+    for number, group in _by_piece(own):
+        staged, _ = pieces.rows(number)
+        taken = staged[group["row"]].drop(OF_PROMPT, "attempt", "usage_source", "model")
+        parts.append(pl.concat([group.drop("piece", "row"), taken], how="horizontal"))
+    asked = []
+    for number, group in _by_piece(prompts):
+        staged, segments = pieces.rows(number)
+        taken = staged[group["row"]].select(OF_PROMPT)
+        joined = pl.concat([group.select("place", *INPUT_CLASSES), taken], how="horizontal")
+        joined = joined.with_columns(_segments(joined, segments))
+        asked.append(joined.select("place", *OF_PROMPT))
     return (
         pl.concat(parts)
+        .join(pl.concat(asked), on="place")
         .sort("place")
         .with_columns(
             ts=pl.col("ts_us").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
@@ -57,6 +69,11 @@ def _rows(chosen: pl.DataFrame, pieces: Pieces) -> pl.DataFrame:
         .select(REQUESTS.names())
         .cast(REQUESTS)
     )
+
+
+def _by_piece(rows: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
+    for (number,), group in rows.group_by("piece", maintain_order=True):
+        yield cast(int, number), group
 
 
 def _segments(rows: pl.DataFrame, segments: pl.DataFrame) -> pl.Series:

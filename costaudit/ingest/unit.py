@@ -18,10 +18,10 @@ from costaudit.ingest.lenient import UnreadableError
 from costaudit.ingest.options import IngestOptions
 from costaudit.ingest.pair import NOT_A_CALL
 from costaudit.ingest.piece_writer import PieceWriter
-from costaudit.ingest.records import line_records, value_records
+from costaudit.ingest.reading import text_records
 from costaudit.ingest.sources.open import open_source
 from costaudit.ingest.sources.source import Outcome, Source
-from costaudit.ingest.tables import csv_records, parquet_records
+from costaudit.ingest.tables import parquet_records
 from costaudit.ingest.tokenizer import Tokenizer
 from costaudit.ingest.unwrap import unwrapped
 
@@ -80,7 +80,7 @@ class UnitReader:
 
     def read(self) -> int:
         """Read to the end of the unit, whatever its content; gives the bytes read."""
-        source = open_source(self._unit.source, self._unit.options.mapping)
+        source = open_source(self._unit.source, self._unit.options.mapping, self._unit.address)
         at = self._unit.start
         try:
             for item in self._items():
@@ -110,14 +110,8 @@ class UnitReader:
         with open_input(unit.address) as file:
             if unit.layout == "parquet":
                 yield from parquet_records(file)
-                return
-            chunks = self._counted(self._chunks(file))
-            if unit.layout == "csv":
-                yield from csv_records(chunks)
-            elif unit.layout == "values":
-                yield from value_records(chunks)
             else:
-                yield from line_records(chunks, unit.start)
+                yield from text_records(unit.layout, self._counted(self._chunks(file)), unit.start)
 
     def _chunks(self, file: IO[bytes]) -> Iterator[bytes]:
         unit = self._unit
@@ -205,8 +199,8 @@ class UnitReader:
 MERGED = {
     "part-of-stream": "It is one event of a streamed answer.",
     "context": "It is a message within the conversation of this call.",
-    "joined": "It is the other half of this call.",
-    "duplicate-id": "It repeats the id of this call.",
+    "event": "It is an event within the span of this call.",
+    "part": "It is a further part of this call's record.",
 }
 
 

@@ -38,14 +38,15 @@ class Mapped:
     name: ClassVar[str] = "mapped"
     needs_whole_file: ClassVar[bool] = False
 
-    def __init__(self, paths: dict[str, str]) -> None:
+    def __init__(self, address: str = "", paths: dict[str, str] | None = None) -> None:
+        paths = paths or {}
         self._constants = {k: p[1:] for k, p in paths.items() if p.startswith("=")}
         self._steps = {k: (p, STEP.findall(p)) for k, p in paths.items() if not p.startswith("=")}
 
     @classmethod
     def from_file(cls, path: Path | None) -> "Mapped":
         """Read a TOML or JSON mapping; raises UsageError or InputError."""
-        return cls(read_mapping(path))
+        return cls(paths=read_mapping(path))
 
     def detect(self, record: dict[str, Any]) -> str:
         """See Source; a mapping is chosen, never detected."""

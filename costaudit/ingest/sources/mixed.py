@@ -17,7 +17,8 @@ class Mixed:
     name: ClassVar[str] = "mixed"
     needs_whole_file: ClassVar[bool] = True
 
-    def __init__(self, choose: Choose) -> None:
+    def __init__(self, address: str = "", choose: Choose = lambda _: None) -> None:
+        self._address = address
         self._choose = choose
         self._open: dict[str, Source] = {}
 
@@ -32,7 +33,7 @@ class Mixed:
         if kind is None:
             yield (record.offset, record.index), NOT_A_CALL
             return
-        source = self._open.setdefault(kind.name, kind())
+        source = self._open.setdefault(kind.name, kind(self._address))
         yield from _named(source.parse(record), kind.name)
 
     def finish(self) -> Iterator[Outcome]:

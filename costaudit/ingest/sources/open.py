@@ -11,17 +11,17 @@ from costaudit.ingest.sources.mixed import Mixed
 from costaudit.ingest.sources.source import Source
 
 
-def open_source(name: str, mapping: Path | None) -> Source:
+def open_source(name: str, mapping: Path | None, address: str = "") -> Source:
     """Make a new reader for one file; raises UsageError for a name that is none."""
     if name == Mapped.name:
         return Mapped.from_file(mapping)
     if name == Mixed.name:
-        return Mixed(_choose)
+        return Mixed(address, _choose)
     if name not in BY_NAME:
         raise UsageError(
             f"{name!r} is not a log source.", hint=f"Choose one of: {', '.join(sorted(BY_NAME))}."
         )
-    return BY_NAME[name]()
+    return BY_NAME[name](address)
 
 
 def _choose(record: dict[str, Any]) -> type[Source] | None:

@@ -23,6 +23,9 @@ class OpenAIChat:
     name: ClassVar[str] = "openai_chat"
     needs_whole_file: ClassVar[bool] = False
 
+    def __init__(self, address: str = "") -> None:
+        self.address = address
+
     def detect(self, record: dict[str, Any]) -> str:
         """See Source."""
         for path, body in bodies_in(record, RESPONSE_NAMES):

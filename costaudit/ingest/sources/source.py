@@ -9,7 +9,7 @@ Outcome = Kept | tuple[Key, Skip]
 
 
 class Source(Protocol):
-    """Read the records of one file of one format; a new instance for each file.
+    """Read the records of one file of one format; a new instance, given its address, for each.
 
     Each record that `parse` is given ends as a call, as a part of a call (`Kept.merged`) or as a
     Skip, in this call of `parse` or a later one, or in `finish`.
@@ -17,6 +17,8 @@ class Source(Protocol):
 
     name: ClassVar[str]
     needs_whole_file: ClassVar[bool]  # a record's meaning depends on the records before it
+
+    def __init__(self, address: str = "") -> None: ...
 
     def detect(self, record: dict[str, Any]) -> str:
         """Name the fields that show this format; "" where it is another one."""

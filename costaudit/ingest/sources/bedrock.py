@@ -1,0 +1,128 @@
+"""AWS Bedrock's model invocation log, from S3 or CloudWatch."""
+
+import gzip
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar
+
+from costaudit.ingest.call import Call, Skip, Usage
+from costaudit.ingest.exchange import FINISH
+from costaudit.ingest.fields import Fields
+from costaudit.ingest.labels import labels_in
+from costaudit.ingest.lenient import UnreadableError, parse_lenient
+from costaudit.ingest.loose import answer_from, call_from, encoded, prompt_from
+from costaudit.ingest.models import bedrock_model
+from costaudit.ingest.pair import NOT_A_CALL
+from costaudit.ingest.sources.per_record import PerRecord
+from costaudit.ingest.sources.stream_events import joined_events
+from costaudit.ingest.usage import plausible
+
+EMBEDDING = ("embed", "titan-image")
+METRICS = "amazon-bedrock-invocationMetrics"
+
+
+class Bedrock(PerRecord):
+    """Read InvokeModel and Converse records; bodies in files of their own are fetched."""
+
+    name: ClassVar[str] = "bedrock"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        if record.get("schemaType") == "ModelInvocationLog":
+            return 'schemaType = "ModelInvocationLog"'
+        keys = ("modelId", "operation", "input")
+        return ", ".join(keys) if all(key in record for key in keys) else ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one invocation."""
+        model_id = record.text("modelId")
+        sent, received = record.inner("input"), record.inner("output")
+        if model_id is None:
+            return NOT_A_CALL
+        request, cut_in = self._body(sent, "input")
+        response, cut_out = self._body(received, "output")
+        metrics = Fields({})
+        if isinstance(response, list):
+            metrics = _metrics(response)
+            response = joined_events(response)
+        call = call_from(request, response) or _plain_call(request, response)
+        call.native_id = call.native_id or record.text("requestId")
+        call.same_as = record.text("requestId")
+        call.provider = "aws"
+        call.model = bedrock_model(model_id)
+        call.kind = "embedding" if any(word in model_id for word in EMBEDDING) else "chat"
+        call.region = record.text("inferenceRegion", "region")
+        call.ts_us = record.time_us("timestamp")
+        call.truncated = cut_in or cut_out
+        call.usage = call.usage or plausible(_logged_usage(sent, received))
+        call.latency_ms = call.latency_ms or metrics.number("invocationLatency")
+        call.ttft_ms = metrics.number("firstByteLatency")
+        _add_origin(call, record)
+        error = record.text("errorCode")
+        if error is not None:
+            call.status, call.error = "error", error
+        return call
+
+    def _body(self, side: Fields, name: str) -> tuple[Any, bool]:
+        """Find a body in the record, or in the file that it names; tell if it is missing."""
+        body = side.value(f"{name}BodyJson")
+        place = side.text(f"{name}BodyS3Path")
+        if body is not None or place is None:
+            return body, False
+        for path in self.body_files(PurePosixPath(place).name):
+            try:
+                content = path.read_bytes()
+                content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+                return parse_lenient(content), False
+            except (OSError, EOFError, UnreadableError):
+                continue
+        return None, True
+
+    def body_files(self, name: str) -> list[Path]:
+        """List where a body with this file name may stand: beside the log, or in data/ there."""
+        folder = Path(self.address).parent if self.address else None
+        if folder is None:
+            return []
+        return [each for each in (folder / name, folder / "data" / name) if each.is_file()]
+
+
+def _add_origin(call: Call, record: Fields) -> None:
+    labels = labels_in(record.inner("requestMetadata").values)
+    identity = record.inner("identity").text("arn")
+    call.endpoint = labels.endpoint or record.text("operation")
+    call.tenant = labels.tenant or record.text("accountId")
+    call.user = labels.user or (identity.rpartition("/")[2] if identity else None)
+    call.conversation = labels.conversation
+
+
+def _logged_usage(sent: Fields, received: Fields) -> Usage:
+    return Usage(
+        "bedrock_log",
+        input=sent.integer("inputTokenCount"),
+        output=received.integer("outputTokenCount"),
+        cache_read=sent.integer("cacheReadInputTokenCount") or 0,
+        cache_write_other=sent.integer("cacheWriteInputTokenCount") or 0,
+    )
+
+
+def _metrics(events: list[Any]) -> Fields:
+    for event in reversed(events):
+        if isinstance(event, dict) and isinstance(event.get(METRICS), dict):
+            return Fields(event[METRICS])
+    return Fields({})
+
+
+def _plain_call(request: Any, response: Any) -> Call:
+    """Read the bodies of models with interfaces of their own: Titan, Llama, Mistral, Cohere."""
+    call = Call()
+    if isinstance(request, dict):
+        text = Fields(request).text("inputText", "prompt", "message")
+        call.prompt = prompt_from(text) if text else None
+    if isinstance(response, dict):
+        found = Fields(response)
+        first = next((r for r in found.items("results", "outputs", "generations")), response)
+        inner = Fields(first if isinstance(first, dict) else {})
+        text = inner.text("outputText", "text", "generation")
+        call.answer = encoded(text) if text is not None else answer_from(found.value("text"))
+        finish = inner.text("completionReason", "stop_reason", "finish_reason")
+        call.finish_reason = FINISH.get(finish or "", finish)
+    return call

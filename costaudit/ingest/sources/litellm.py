@@ -1,0 +1,130 @@
+"""LiteLLM's StandardLoggingPayload, as its callbacks write it to storage."""
+
+import re
+from typing import Any, ClassVar
+
+from costaudit.ingest.bodies import UsageBody
+from costaudit.ingest.call import Call, Skip, Usage
+from costaudit.ingest.exchange import FINISH
+from costaudit.ingest.fields import Fields
+from costaudit.ingest.gateway_cache import is_hit
+from costaudit.ingest.labels import labels_in
+from costaudit.ingest.lenient import UnreadableError, decode_repaired
+from costaudit.ingest.loose import answer_from, call_from, prompt_from
+from costaudit.ingest.models import provider_named, provider_of_model, split_model
+from costaudit.ingest.sources.per_record import PerRecord
+from costaudit.ingest.times import span_ms
+from costaudit.ingest.usage import decimal_of, plausible, usage_of
+
+CACHE_HIT_ID = re.compile(r"_cache_hit\d+(\.\d+)?$")
+CUT = re.compile(r"\.\.\. \(\S+ skipped \d+ chars\) \.\.\.")
+NO_CALLS = ("aretrieve_batch", "acreate_batch", "acreate_file", "aretrieve_file", "afile_content",
+            "_arealtime", "list_models", "health")  # fmt: skip
+POLLED = Skip("not-a-call", "It is a request about files or batches, not a call of a model.")
+
+
+class LiteLLM(PerRecord):
+    """Read one payload per call; LiteLLM counts in OpenAI's shape and prices by its own list."""
+
+    name: ClassVar[str] = "litellm"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        for keys in (
+            ("call_type", "model_map_information"),
+            ("call_type", "hidden_params"),
+            ("startTime", "completionStartTime", "custom_llm_provider", "hidden_params"),
+        ):
+            if all(key in record for key in keys):
+                return ", ".join(keys)
+        return ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one payload."""
+        call_type = record.text("call_type") or ""
+        if call_type in NO_CALLS:
+            return POLLED
+        metadata = record.inner("metadata")
+        response = record.inner("response")
+        call = read_gateway_call(record, response)
+        parameters = record.inner("model_parameters")
+        call.prompt = prompt_from(record.value("messages"), tools=parameters.value("tools"))
+        call.temperature = parameters.number("temperature")
+        call.conversation = record.text("trace_id")
+        call.user = record.text("end_user") or metadata.text(
+            "user_api_key_end_user_id", "user_api_key_user_id"
+        )
+        call.tenant = metadata.text(*TENANT_KEYS)
+        labels = labels_in(metadata.inner("spend_logs_metadata").values)
+        call.endpoint = labels.endpoint or first_tag(record) or call_type or None
+        call.tenant = call.tenant or labels.tenant
+        usage = metadata.inner("usage_object") or record.inner("hidden_params").inner(
+            "usage_object"
+        )
+        call.usage = litellm_usage(usage) or litellm_usage(response.inner("usage"))
+        call.usage = call.usage or litellm_usage(record)
+        call.logged_cost = decimal_of(record.values.get("response_cost"))
+        call.cost_unit = "usd" if call.logged_cost is not None else None
+        call.attempt = metadata.integer("attempted_retries")
+        return call
+
+
+TENANT_KEYS = ("user_api_key_org_id", "user_api_key_team_alias", "user_api_key_team_id",
+               "user_api_key_alias", "user_api_key_hash")  # fmt: skip
+
+
+def read_gateway_call(record: Fields, response: Fields) -> Call:
+    """Read what LiteLLM's two formats have in common."""
+    answered = call_from(None, response.values)
+    call = answered or Call(answer=answer_from(response.values) if response else b"")
+    provider, model = split_model(call.model or record.text("model") or "")
+    call.model = model or None
+    named = record.text("custom_llm_provider")
+    call.provider = provider_named(named) if named else provider or provider_of_model(model)
+    call.kind = "embedding" if "embedding" in (record.text("call_type") or "") else "chat"
+    own_id = record.text("id", "request_id")
+    call.native_id = call.native_id or (CACHE_HIT_ID.sub("", own_id) if own_id else None)
+    call.stream = record.truth("stream")
+    start, end = record.time_us("startTime"), record.time_us("endTime")
+    call.ts_us, call.latency_ms = start, span_ms(start, end)
+    first = record.time_us("completionStartTime")
+    if first != end:
+        call.ttft_ms = span_ms(start, first)
+    if is_hit(record.values.get("cache_hit")):
+        call.served_by = "gateway_cache"
+        call.same_as = f"litellm cache {own_id} {start}"
+    _add_failure(call, record)
+    call.finish_reason = FINISH.get(call.finish_reason or "", call.finish_reason)
+    call.truncated = bool(CUT.search(str(record.values.get("messages"))[:1_000_000]))
+    return call
+
+
+def _add_failure(call: Call, record: Fields) -> None:
+    information = record.inner("error_information") or record.inner("metadata").inner(
+        "error_information"
+    )
+    if record.text("status") == "failure":
+        call.status = "error"
+        call.error = information.text("error_class", "error_code") or "error"
+        call.http_status = information.integer("error_code")
+        call.usage = None
+
+
+def first_tag(record: Fields) -> str | None:
+    """Take the first request tag as the route."""
+    tags = record.items("request_tags")
+    return str(tags[0]) if tags and not str(tags[0]).startswith("User-Agent") else None
+
+
+def litellm_usage(usage: Fields) -> Usage | None:
+    """Read a usage object; its total is LiteLLM's own sum and proves nothing."""
+    if not usage.has("prompt_tokens"):
+        return None
+    try:
+        body, _ = decode_repaired(dict(usage.values), UsageBody)
+    except UnreadableError:
+        return None
+    found = usage_of(body, "litellm", trust_total=False)
+    if found is None or (found.input, found.output) == (0, 0):
+        return None
+    return plausible(found)
