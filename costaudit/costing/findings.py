@@ -14,6 +14,7 @@ from costaudit.costing.verdict import INVOICE_TOLERANCE, UNPRICED_TOLERANCE
 SMALL_REQUESTS = 1_000
 SMALL_DAYS = 7.0
 TOP_BREAKERS = 5
+_OTHERWISE = ", counted as "  # how ingest marks a convention that it did not believe
 _SEVERITIES = ("problem", "warning", "info")
 
 
@@ -71,6 +72,17 @@ def _quality(quality: DataQuality) -> Iterable[Finding]:
             f"{_count(estimated)} have estimated token counts.",
             "A tokenizer stood in for the provider's count.",
             "Log the usage block of every response, for streams its last chunk too.",
+            section="quality",
+        )
+    otherwise = sum(n for name, n in quality.conventions.items() if _OTHERWISE in name)
+    if otherwise:
+        names = "; ".join(name for name in sorted(quality.conventions) if _OTHERWISE in name)
+        yield Finding(
+            "convention-mismatch",
+            "warning",
+            f"The token counts of {_count(otherwise)} do not mean what their source says.",
+            f"{names}: decided by the calls' own totals, or because more was read than sent.",
+            "Check one such call against the provider's usage page.",
             section="quality",
         )
     if 0 < quality.kept < SMALL_REQUESTS or quality.covered_days < SMALL_DAYS:

@@ -16,8 +16,8 @@ USD = pl.Decimal(38, 15)
 UNITS = {
     "usd": Decimal(1),
     "cents": Decimal("0.01"),
-    "micro_usd": Decimal("1e-6"),
-    "nano_usd": Decimal("1e-9"),
+    "usd_e6": Decimal("1e-6"),
+    "usd_e9": Decimal("1e-9"),
 }
 _GROUP = ["rate_id", "provider", "model"]
 LOW_RATIO, HIGH_RATIO = 0.8, 1.25  # logged / recomputed that auto takes for a real price

@@ -12,6 +12,14 @@ HOUR_DAYS = 1 / 24
 _ANSWERED = (pl.col("status") == "ok") & (
     pl.col("served_by").fill_null("provider") != "gateway_cache"
 )
+_TIMED_OUT = (
+    (pl.col("status") == "error")
+    & (pl.col("usage_source") == "missing")
+    & (
+        pl.col("http_status").is_in([408, 499, 504]).fill_null(False)
+        | pl.col("error").str.contains("(?i)time.?out").fill_null(False)
+    )
+)
 UNTIMED_DAYS = 30.0  # a log without times is taken for one month
 
 
@@ -122,6 +130,15 @@ def _cannot_tell(requests: pl.DataFrame, blocks: pl.DataFrame) -> tuple[str, ...
     said.append(_missing(usage, "were answered without token counts", "what they cost"))
     exact = _share(requests, pl.col("usage_source") != "estimated")
     said.append(_missing(exact, "have estimated token counts", "their exact cost"))
+    finished = 1 - _share(requests, _TIMED_OUT)
+    said.append(
+        _missing(
+            finished, "timed out without token counts", "whether they were billed all the same"
+        )
+    )
+    detailed = pl.col("usage_convention").str.contains("without cache detail", literal=True)
+    told = 1 - _share(requests, detailed)
+    said.append(_missing(told, "have no cache counts", "what the provider's cache read"))
     whole = 1 - _share(requests, pl.col("truncated"))
     said.append(_missing(whole, "were cut by the exporter", "what stood in the rest"))
     unknown = {

@@ -46,6 +46,7 @@ def test_a_good_log_needs_no_word() -> None:
         ({"skipped": 3, "skip_reasons": {"bad-json": 3}}, "rows-skipped"),
         ({"uncounted": 1}, "usage-missing"),
         ({"usage": {"provider": 9, "estimated": 1}}, "usage-estimated"),
+        ({"conventions": {"openai": 9, "litellm, counted as exclusive": 1}}, "convention-mismatch"),
         ({"kept": 999}, "small-sample"),
         ({"covered_days": 6.9}, "small-sample"),
     ],

@@ -82,6 +82,14 @@ def test_a_failure_needs_no_answer_and_no_usage() -> None:
     assert "token counts" not in said and "answer text" not in said
 
 
+def test_a_timeout_may_have_been_billed() -> None:
+    late = {"status": "error", "usage_source": "missing", "http_status": 504}
+    named = {"status": "error", "usage_source": "missing", "error": "ReadTimeout"}
+    refused = {"status": "error", "usage_source": "missing", "http_status": 429}
+    found = data_quality(log(late, named, refused, {}), NO_SKIPS, [], blocks(), "")
+    assert any("50.0% of the requests timed out" in one for one in found.cannot_tell)
+
+
 def test_an_empty_log_is_described_too() -> None:
     found = data_quality(log(), NO_SKIPS, INPUTS, blocks(), "")
     assert (found.rows, found.kept, found.prompt_share) == (0, 0, 0)

@@ -100,7 +100,7 @@ def test_each_mode_takes_the_figure_it_names(
         ("1.5", None, "1.5"),
         ("1.5", "USD", "1.5"),
         ("1.5", "cents", "0.015"),
-        ("3500000", "nano_usd", "0.0035"),
+        ("3500000", "usd_e9", "0.0035"),
         ("1.5", "eur", None),
     ],
 )
