@@ -1,0 +1,39 @@
+"""`costaudit ingest`: logs into a run directory, nothing else."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from costaudit.cli import options as opt
+
+
+def ingest(
+    logs: opt.Logs,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="RUN", help="Run directory to write or to add to."),
+    ] = None,
+    source: opt.Source = "auto",
+    mapping: opt.Mapping = None,
+    since: opt.Since = "",
+    until: opt.Until = "",
+    where: opt.Where = None,
+    strict: opt.Strict = False,
+    no_dedupe: opt.NoDedupe = False,
+    redact: opt.Redact = "none",
+    quiet: opt.Quiet = False,
+    config: opt.Config = None,
+) -> int:
+    """Read logs into Parquet: requests, blocks of content, and what was skipped and why."""
+    from costaudit.cli.progress import progress_on_stderr
+    from costaudit.cli.run import ingest_options, run_path
+    from costaudit.contracts.run_dir import RunDir
+    from costaudit.ingest.run import ingest as read
+
+    run = RunDir(run_path(logs, out))
+    options = ingest_options(source, mapping, since, until, where, strict, not no_dedupe, redact)
+    with progress_on_stderr(quiet) as progress:
+        read(logs, run, options, progress)
+    typer.echo(str(run.path))
+    return 0

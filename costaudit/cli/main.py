@@ -1,0 +1,93 @@
+"""The console script: parse, call the verb, turn what it raises into a line and an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from costaudit import __version__
+from costaudit.cli import (
+    analyze,
+    ingest,
+    prices,
+    report,
+)
+from costaudit.errors import CostauditError
+
+app = typer.Typer(
+    name="costaudit",
+    help="Audit LLM request logs: what caching and other levers would have saved, and how safely.",
+    epilog="Start with:  costaudit analyze LOG    Exit codes: 0 done, 1 internal failure, "
+    "2 usage or input, 3 gate failed, 4 not enough data, 5 backend failed.",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for verb in (
+    analyze.analyze,
+    ingest.ingest,
+    report.report,
+    prices.prices,
+):
+    app.command()(verb)
+
+
+@app.callback(invoke_without_command=True)
+def common(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Hold the options that stand before the verb."""
+    if version:
+        typer.echo(f"costaudit {__version__}")
+        raise typer.Exit
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit code; prints errors to stderr, and no traceback.
+
+    `--debug` anywhere on the line, or COSTAUDIT_DEBUG=1, lets tracebacks through.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments or os.environ.get("COSTAUDIT_DEBUG") == "1"
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        result = app(arguments, standalone_mode=False)
+    except CostauditError as error:
+        if debug:
+            raise
+        _say(error.message, error.hint)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        _say("Interrupted.", "What was done so far is kept: run the same command again to go on.")
+        return 130
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+        return 0
+    except Exception as error:
+        if debug:
+            raise
+        return _unforeseen(error)
+    return result if isinstance(result, int) else 0
+
+
+def _unforeseen(error: Exception) -> int:
+    """Say what an exception from the parser or from a defect means; returns its exit code."""
+    exit_code = getattr(error, "exit_code", None)
+    if isinstance(exit_code, int):
+        text = getattr(error, "format_message", lambda: "")()
+        if text:
+            _say(text, "See `costaudit --help`, or `costaudit VERB --help`.")
+        return exit_code
+    _say(
+        f"Internal failure: {type(error).__name__}: {error}",
+        "This is a defect: run again with --debug and report the traceback.",
+    )
+    return 1
+
+
+def _say(message: str, hint: str) -> None:
+    lines = [f"costaudit: {message}", *([f"  {hint}"] if hint else [])]
+    sys.stderr.write("\n".join(lines) + "\n")

@@ -1,0 +1,164 @@
+"""Arguments and options that several verbs share, each with its help."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Logs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="LOG...",
+        help="Files, folders, globs, - for standard input, s3:// gs:// https:// addresses; "
+        ".gz and .zst are read as they are. A run directory stands for the log it came from.",
+        show_default=False,
+    ),
+]
+Run = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="A run directory, as `analyze` leaves it.", show_default=False
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        metavar="DIR",
+        help="Run directory to write. [default: costaudit-NAME, after the log]",
+    ),
+]
+Source = Annotated[
+    str, typer.Option("--source", metavar="NAME", help="Log source, where detection is not wanted.")
+]
+Mapping = Annotated[
+    Path | None,
+    typer.Option("--map", metavar="FILE", help="TOML file that maps your fields to ours."),
+]
+Since = Annotated[
+    str, typer.Option("--since", metavar="TIME", help="Leave out what is older (ISO 8601, UTC).")
+]
+Until = Annotated[
+    str, typer.Option("--until", metavar="TIME", help="Leave out this time and later.")
+]
+Where = Annotated[
+    list[str] | None,
+    typer.Option("--where", metavar="FIELD=VALUE", help="Keep only these rows; != refuses."),
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Fail on the first line that can't be read.")
+]
+NoDedupe = Annotated[
+    bool, typer.Option("--no-dedupe", help="Keep every row, duplicates of one call too.")
+]
+Redact = Annotated[
+    str,
+    typer.Option(
+        "--redact",
+        metavar="none|hash|mask",
+        help="Keep the text of prompts and answers off the disk.",
+    ),
+]
+Prices = Annotated[
+    Path | None,
+    typer.Option("--prices", metavar="FILE", help="Your own rates (TOML), over the list prices."),
+]
+CostMode = Annotated[
+    str,
+    typer.Option(
+        "--cost-mode",
+        metavar="auto|logged|recomputed",
+        help="Whose figure counts: the log's own cost, or tokens times list price.",
+    ),
+]
+Invoice = Annotated[
+    str,
+    typer.Option("--invoice-usd", metavar="USD", help="What the bill for this period says."),
+]
+Embedder = Annotated[
+    str,
+    typer.Option("--embedder", metavar="NAME", help="minilm, mpnet, a hub name or a folder."),
+]
+Thresholds = Annotated[
+    str,
+    typer.Option(
+        "--thresholds",
+        metavar="FROM:TO:STEP",
+        help="Similarities to try; also a list, or on a product's scale, such as redis:0.1.",
+    ),
+]
+Scope = Annotated[
+    str,
+    typer.Option(
+        "--scope",
+        metavar="FIELD,...",
+        help="What must be equal for an answer to be shared: tenant, user, endpoint, model, "
+        "provider, system, system_raw, tools.",
+    ),
+]
+Key = Annotated[
+    str,
+    typer.Option(
+        "--key",
+        metavar="last_user|conversation|full",
+        help="What is compared: the last user message alone, the same with equal history, or all.",
+    ),
+]
+Ttl = Annotated[
+    str, typer.Option("--ttl", metavar="TIME", help="Entries expire after it, such as 30m or 24h.")
+]
+TtlKind = Annotated[
+    str,
+    typer.Option("--ttl-kind", metavar="fixed|sliding", help="Sliding: each hit renews the entry."),
+]
+MaxEntries = Annotated[
+    int | None, typer.Option("--max-entries", metavar="N", help="Entries a scope may hold.")
+]
+Eviction = Annotated[
+    str, typer.Option("--eviction", metavar="lru|lfu|fifo", help="Who leaves a full cache.")
+]
+VisibleAfter = Annotated[
+    str,
+    typer.Option(
+        "--visible-after",
+        metavar="response|request",
+        help="When an entry can be served: once its answer was there, or at once.",
+    ),
+]
+Guard = Annotated[
+    str,
+    typer.Option(
+        "--guard",
+        metavar="NAME,...",
+        help="Refuse hits whose questions differ in numbers, negation, ...; or all.",
+    ),
+]
+MaxWrong = Annotated[
+    str,
+    typer.Option(
+        "--max-wrong",
+        metavar="SHARE",
+        help="Bound on wrong answers served, of all requests (upper 95 % limit).",
+    ),
+]
+Effort = Annotated[
+    list[str] | None,
+    typer.Option("--effort-usd", metavar="LEVER=USD", help="What it costs you to do it."),
+]
+ShowPrompts = Annotated[
+    bool,
+    typer.Option("--show-prompts", help="Put texts of prompts and answers into the report."),
+]
+Format = Annotated[
+    str,
+    typer.Option("--format", metavar="NAME", help="terminal, html, md, json, csv or focus."),
+]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of every random draw.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text; NO_COLOR does the same.")]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", metavar="FILE", help="costaudit.toml: a table per verb sets its defaults."
+    ),
+]

@@ -1,0 +1,25 @@
+"""`costaudit prices`: the price that an audit would use, its date and its source."""
+
+from typing import Annotated
+
+import typer
+
+from costaudit.cli import options as opt
+
+
+def prices(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="As it stands in the log.")],
+    provider: Annotated[
+        str, typer.Option("--provider", metavar="NAME", help="openai, anthropic, aws, google, ...")
+    ] = "",
+    date: Annotated[
+        str, typer.Option("--date", metavar="YYYY-MM-DD", help="Price of this day. [default: now]")
+    ] = "",
+    overrides: opt.Prices = None,
+) -> int:
+    """Print the rates of a model in dollars per million tokens, with their date and source."""
+    from costaudit.cli.values import moment
+    from costaudit.costing.price_quote import quote
+
+    typer.echo(quote(model, provider, moment(date, "--date"), overrides))
+    return 0

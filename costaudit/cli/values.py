@@ -1,0 +1,86 @@
+"""Turn option texts into values; what can't be read is refused with a next step."""
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+from costaudit.errors import UsageError
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+
+
+def duration_s(text: str) -> float | None:
+    """Read 90, 90s, 30m, 24h, 7d or 2w as seconds; empty or `none` means no limit."""
+    if text.strip().lower() in {"", "none"}:
+        return None
+    unit = text.strip()[-1].lower()
+    number = text.strip()[:-1] if unit in _SECONDS else text.strip()
+    try:
+        seconds = float(number) * _SECONDS.get(unit, 1.0)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(
+            f"A TTL of {text!r} can't be used.",
+            hint="Give a time above 0, such as 30m, 24h or 7d, or leave it out for no expiry.",
+        )
+    return seconds
+
+
+def share(text: str, option: str) -> float:
+    """Read 0.01 or 1% as a share of 0 to 1."""
+    cleaned = text.strip()
+    try:
+        value = float(cleaned.removesuffix("%")) / (100 if cleaned.endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise UsageError(f"{option} {text!r} is not a share.", hint="Give 0.01 or 1%.")
+    return value
+
+
+def moment(text: str, option: str) -> datetime | None:
+    """Read an ISO 8601 date or time; without a zone it is UTC."""
+    if not text:
+        return None
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(
+            f"{option} {text!r} is not a time.", hint="Give 2026-10-01 or 2026-10-01T09:30:00Z."
+        ) from None
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def dollars(text: str, option: str) -> Decimal:
+    """Read a non-negative amount of dollars."""
+    try:
+        value = Decimal(text.strip().lstrip("$").replace(",", ""))
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or value < 0:
+        raise UsageError(f"{option} {text!r} is not an amount.", hint="Give dollars: 1234.56.")
+    return value
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Split a comma-separated list."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def one_of(text: str, allowed: tuple[str, ...], option: str) -> str:
+    """Refuse a value that is not in the list."""
+    if text not in allowed:
+        hint = f"Choose from {', '.join(allowed)}."
+        raise UsageError(f"{option} {text!r} is unknown.", hint=hint)
+    return text
+
+
+def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
+    """Read NAME=VALUE pairs."""
+    read: dict[str, str] = {}
+    for text in texts or []:
+        name, equals, value = text.partition("=")
+        if not equals or not value.strip():
+            raise UsageError(f"{option} {text!r} has no value.", hint="Give NAME=VALUE.")
+        read[name.strip()] = value.strip()
+    return read

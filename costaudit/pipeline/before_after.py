@@ -1,0 +1,79 @@
+"""The ledger of one log: every cache simulated again on what the steps before it left."""
+
+import numpy as np
+import polars as pl
+
+from costaudit.contracts.ledger import Ledger
+from costaudit.costing.ledger import SimulatedStep, build_ledger
+from costaudit.costing.verdict import spend_grade
+from costaudit.levers.table import propose
+from costaudit.pipeline.loaded import Loaded
+from costaudit.pipeline.prompt_caching import PromptCaches
+from costaudit.pipeline.semantic import SemanticResult
+
+
+def ledger_of(log: Loaded, semantic: SemanticResult | None, caches: PromptCaches) -> Ledger:
+    """Build the waterfall; a log without prompts gets no semantic steps."""
+    nothing = np.zeros(len(log.requests), np.bool_)
+    left = semantic.hits if semantic is not None else nothing
+    steps = semantic_steps(semantic, caches) if semantic is not None else []
+    return build_ledger(
+        log.tariff,
+        log.spend.total.total_usd,
+        caches.as_is(nothing),
+        [*steps, prompt_step(caches, left, nothing)],
+        propose(log.requests, log.blocks),
+        log.quality.covered_days,
+        spend_grade(log.quality),
+    )
+
+
+def semantic_steps(result: SemanticResult, caches: PromptCaches) -> list[SimulatedStep]:
+    """Take out identical questions, then similar ones; what is left cools the provider's cache."""
+    exact = pl.Series(result.exact_hits)
+    classes = caches.as_is(result.exact_hits)
+    steps = [
+        SimulatedStep(
+            lever="duplicates",
+            label="Identical questions",
+            section="semantic",
+            grade="simulated",
+            removed=exact,
+            alone_removed=exact,
+            classes=classes,
+            alone_classes=classes,
+        )
+    ]
+    recommended = result.section.recommended
+    if recommended is not None:
+        hits = pl.Series(result.hits)
+        classes = caches.as_is(result.hits)
+        steps.append(
+            SimulatedStep(
+                lever="semantic",
+                label=f"Similar questions (similarity {recommended:.2f})",
+                section="semantic",
+                grade="simulated",
+                removed=hits,
+                alone_removed=hits,
+                classes=classes,
+                alone_classes=classes,
+                running_usd=result.running_usd,
+                saved_bounds=result.saved_bounds,
+            )
+        )
+    return steps
+
+
+def prompt_step(caches: PromptCaches, left: np.ndarray, nothing: np.ndarray) -> SimulatedStep:
+    """Mark and order what is left as well as the provider allows."""
+    return SimulatedStep(
+        lever="prompt_caching",
+        label="Prompt caching on the rest",
+        section="prefix",
+        grade="simulated",
+        removed=pl.Series(left),
+        alone_removed=pl.Series(nothing),
+        classes=caches.best(left),
+        alone_classes=caches.best(nothing),
+    )

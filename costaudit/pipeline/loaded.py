@@ -1,0 +1,53 @@
+"""A run directory in memory, priced."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from costaudit.contracts.audit import DataQuality
+from costaudit.contracts.requests import in_order
+from costaudit.contracts.run_dir import RunDir
+from costaudit.contracts.spend import Spend
+from costaudit.costing.cost import cost
+from costaudit.costing.prices import price_requests
+from costaudit.costing.quality import data_quality
+from costaudit.costing.spend import spend
+from costaudit.costing.tariff import Tariff, tariff
+from costaudit.pipeline.settings import AnalyzeOptions
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The tables of one run, with their prices."""
+
+    run: RunDir
+    manifest: dict[str, Any]
+    requests: pl.DataFrame  # REQUESTS, in order
+    blocks: pl.DataFrame  # BLOCKS
+    tariff: Tariff
+    quality: DataQuality
+    spend: Spend
+
+    def usd_of(self, rows: np.ndarray) -> Decimal:
+        """Add up what a mask of requests was billed, over the log's period."""
+        return cost(self.tariff.classes, self.tariff.billed, pl.Series(rows)).total_usd
+
+
+def load(run: RunDir, options: AnalyzeOptions) -> Loaded:
+    """Read a run directory and price it."""
+    requests, blocks, manifest = in_order(run.requests()), run.blocks(), run.manifest()
+    pricing = price_requests(requests, options.prices)
+    return Loaded(
+        run=run,
+        manifest=manifest,
+        requests=requests,
+        blocks=blocks,
+        tariff=tariff(requests, pricing, options.cost_mode, overrides=options.prices),
+        quality=data_quality(
+            requests, run.skips(), manifest["inputs"], blocks, manifest["tokenizer"]
+        ),
+        spend=spend(requests, pricing, options.cost_mode, options.invoice_usd),
+    )

@@ -1,0 +1,132 @@
+"""Providers' prompt caches on one log: what is read today, what could be, and what breaks it."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+import numpy as np
+import polars as pl
+
+from costaudit.contracts.grades import Estimate, Grade, Money
+from costaudit.contracts.policies import PrefixPolicy
+from costaudit.contracts.prefix import Breaker, PrefixSection, ProviderRow, TemplateRow
+from costaudit.costing.cost import cost
+from costaudit.costing.elsewhere import lost_usd, under_multipliers
+from costaudit.costing.ledger import per_month
+from costaudit.pipeline.loaded import Loaded
+from costaudit.simulate.prefix.breakers import BreakerFacts
+from costaudit.simulate.prefix.facts import PrefixFacts, prefix_facts
+from costaudit.simulate.prefix.run import simulate_prefix
+from costaudit.simulate.prefix.template_facts import TemplateFacts
+
+_GRADE: Grade = "simulated"
+
+
+class PromptCaches:
+    """Simulate provider caches on any part of a log."""
+
+    def __init__(self, log: Loaded, *, show_prompts: bool = False) -> None:
+        self._log, self._show = log, show_prompts
+        self.facts: PrefixFacts = prefix_facts(log.requests, log.blocks, log.tariff.billed)
+        self._sent = (log.requests["served_by"].fill_null("provider") != "gateway_cache").to_numpy()
+
+    def as_is(self, removed: np.ndarray) -> pl.DataFrame:
+        """Bill what is left as the application sends it today: TOKEN_CLASSES per request."""
+        return self._simulate(PrefixPolicy(), removed, mended=False)
+
+    def best(self, removed: np.ndarray) -> pl.DataFrame:
+        """Bill what is left with the best markers and moving parts behind the static ones.
+
+        Parts that were moved are billed as uncached input.
+        """
+        return self._simulate(PrefixPolicy(markers="best"), removed, mended=True)
+
+    def section(self) -> PrefixSection:
+        """Price what the simulation found."""
+        log, facts = self._log, self.facts
+        nothing = np.zeros(len(log.requests), np.bool_)
+        as_is, best = self.as_is(nothing), self.best(nothing)
+        before, after = (cost(classes, log.tariff.billed) for classes in (as_is, best))
+        read = facts.billed_read_share
+        static = facts.static_tokens / facts.input_tokens if facts.input_tokens else 0.0
+        return PrefixSection(
+            static_share=Estimate(static, _GRADE),
+            billed_read_share=None if read is None else Estimate(read, "measured"),
+            as_is=before,
+            best=after,
+            saving_month=self._month(before.total_usd - after.total_usd),
+            templates=tuple(self._template(one, as_is, best) for one in facts.templates),
+            providers=tuple(self._providers()),
+            agreement=facts.agreement,
+            unconfirmed=(*facts.unconfirmed, *facts.notes),
+        )
+
+    def _simulate(self, policy: PrefixPolicy, removed: np.ndarray, *, mended: bool) -> pl.DataFrame:
+        log, facts = self._log, self.facts
+        keep = self._sent & ~removed
+        prompts = facts.mended if mended else facts.prompts
+        outcome = simulate_prefix(
+            log.requests,
+            log.blocks,
+            policy,
+            log.tariff.billed,
+            keep=keep,
+            markers=facts.best_markers if policy.markers == "best" else facts.as_is_markers,
+            prompts=prompts,
+        )
+        if not mended:
+            return outcome.classes
+        moved = np.where(outcome.simulated, facts.prompts.billed - prompts.billed, 0)
+        uncached = pl.col("input_uncached_tokens") + pl.Series(np.where(keep, moved, 0))
+        return outcome.classes.with_columns(uncached)
+
+    def _template(self, one: TemplateFacts, as_is: pl.DataFrame, best: pl.DataFrame) -> TemplateRow:
+        mask = np.zeros(len(as_is), np.bool_)
+        mask[one.rows] = True
+        rows, billed = pl.Series(mask), self._log.tariff.billed
+        saved = cost(as_is, billed, rows).total_usd - cost(best, billed, rows).total_usd
+        total = max(one.input_tokens, 1)
+        read = one.billed_read_tokens
+        return TemplateRow(
+            template_id=one.template_id,
+            endpoint=one.endpoint,
+            provider=one.provider,
+            model=one.model,
+            requests=len(one.rows),
+            input_tokens=one.input_tokens,
+            static_share=one.static_tokens / total,
+            billed_read_share=None if read is None else read / total,
+            as_is_read_share=one.as_is_read_tokens / total,
+            best_read_share=int(best["cache_read_tokens"].filter(rows).sum()) / total,
+            best_markers=one.best_markers,
+            snippet=one.snippet,
+            saving_month=self._month(saved),
+            parts=one.parts,
+            breakers=tuple(self._breaker(fact) for fact in one.breakers),
+        )
+
+    def _breaker(self, fact: BreakerFacts) -> Breaker:
+        return Breaker(
+            kind=fact.kind,
+            where=fact.where,
+            context=fact.context if self._show else fact.redacted,
+            requests=fact.requests,
+            lost_tokens=fact.lost_tokens,
+            lost_usd_month=self._month(lost_usd(fact.lost, self._log.tariff.billed)),
+            mend=fact.mend,
+            provider_side=fact.provider_side,
+        )
+
+    def _providers(self) -> Iterable[ProviderRow]:
+        """Price the traffic under other cache rules, each model at its own input price."""
+        for one in self.facts.providers:
+            elsewhere = under_multipliers(self._log.tariff.billed, one.multipliers)
+            yield ProviderRow(
+                rules=one.rules,
+                label=one.label,
+                cost=cost(one.classes, elsewhere),
+                read_share=one.read_tokens / max(one.input_tokens, 1),
+                unconfirmed=one.unconfirmed,
+            )
+
+    def _month(self, usd: Decimal) -> Money:
+        return Money(per_month(usd, self._log.quality.covered_days), _GRADE)

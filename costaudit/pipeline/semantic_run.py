@@ -1,0 +1,136 @@
+"""What the sweeps of one log share: keyed texts, vectors, the judge of answers, running costs."""
+
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+
+import numpy as np
+import polars as pl
+
+from costaudit.answers.blocks import blocks_of
+from costaudit.answers.consistency import Consistency
+from costaudit.answers.logged import logged
+from costaudit.answers.rates import RatePoint, rates
+from costaudit.contracts.policies import SemanticPolicy
+from costaudit.costing.ledger import per_month
+from costaudit.costing.running import embedding_per_mtok, semantic_running_cost
+from costaudit.embed.run import embed_texts
+from costaudit.embed.store import VectorStore
+from costaudit.embed.table import embedder_named
+from costaudit.pipeline.loaded import Loaded
+from costaudit.pipeline.settings import AnalyzeOptions
+from costaudit.progress import Progress
+from costaudit.simulate.semantic.stream import Stream, keyed_stream
+from costaudit.simulate.semantic.sweep import Decisions, sweep
+from costaudit.simulate.templates import system_templates
+
+WARM_UP_SHARE = 0.2  # of eligible requests, in order: left out of the steady state
+
+
+class SemanticRun:
+    """One log, keyed and embedded once, to be swept under many policies."""
+
+    def __init__(self, log: Loaded, options: AnalyzeOptions, progress: Progress) -> None:
+        self.log, self.options, self.progress = log, options, progress
+        self.embedder = embedder_named(options.policy.embedder)
+        self._store = VectorStore(
+            log.run.vectors_path,
+            self.embedder.name,
+            self.embedder.revision,
+            self.embedder.dimensions,
+        )
+        self._templates = system_templates(log.requests, log.blocks)
+        self.stream = self.keyed(options.policy)
+        self.vectors = self._embed(self.stream.texts)
+        self._tokens = self.embedder.token_counts(self.stream.texts["text"].to_list())
+        self.cut_texts = int((self._tokens > self.embedder.max_tokens).sum())
+        self.eligible = self.stream.text >= 0
+        self.warm_up = int(self.eligible.sum() * WARM_UP_SHARE)
+        self._steady = np.cumsum(self.eligible) > self.warm_up
+        self._blocks = blocks_of(log.requests)
+        self.check = self._judge()
+        self.bytes_per_entry = self._bytes_per_entry()
+        self._per_mtok = embedding_per_mtok(self.embedder.name, self._last_day())
+
+    def keyed(self, policy: SemanticPolicy) -> Stream:
+        """Key the log under a policy; scopes change the partitions, never the texts."""
+        return keyed_stream(self.log.requests, self.log.blocks, policy, self._templates)
+
+    def swept(self, policies: Sequence[SemanticPolicy], stream: Stream | None = None) -> Decisions:
+        """Decide the log under policies that share a stream, the run's own unless one is given."""
+        return sweep(stream or self.stream, self.vectors, policies)
+
+    def rated(self, decisions: Decisions, replicates: int = 200) -> list[RatePoint]:
+        """Judge the hits of each policy by the answers in the log."""
+        return rates(
+            self.check,
+            decisions.served,
+            eligible=self.eligible,
+            block=self._blocks,
+            steady=self._steady,
+            replicates=replicates,
+            seed=self.options.seed,
+        )
+
+    def running_usd(self, peak_entries: int) -> Decimal:
+        """Price the lookups and the store over the log's period."""
+        return semantic_running_cost(
+            embedded_tokens=int(self._tokens[self.stream.text[self.eligible]].sum()),
+            per_mtok=self._per_mtok,
+            peak_entries=peak_entries,
+            bytes_per_entry=self.bytes_per_entry,
+            covered_days=self.log.quality.covered_days,
+        ).total_usd
+
+    def gross_usd(self, decisions: Decisions) -> list[Decimal]:
+        """Give what the hits of each policy were billed, over the log's period."""
+        return [self.log.usd_of(served >= 0) for served in decisions.served]
+
+    def net_usd_month(self, decisions: Decisions, gross: Sequence[Decimal]) -> list[Decimal]:
+        """Take the running cost off, and scale to a month."""
+        days = self.log.quality.covered_days
+        peaks = decisions.peak_entries.tolist()
+        return [
+            per_month(usd - self.running_usd(peak), days)
+            for usd, peak in zip(gross, peaks, strict=True)
+        ]
+
+    def _embed(self, texts: pl.DataFrame) -> np.ndarray:
+        return embed_texts(texts, self.embedder, self._store, self.progress).vectors
+
+    def _judge(self) -> Consistency:
+        log = self.log
+        answers = (
+            log.requests.filter(pl.Series(self.eligible))
+            .select(block_id="answer_id")
+            .unique(maintain_order=True)
+            .join(log.blocks, on="block_id", maintain_order="left")
+            .filter(pl.col("text").str.len_bytes() > 0)
+            .select(text_id="block_id", text="text")
+        )
+        rows = answers.select(answer_id="text_id").with_row_index("row")
+        row = log.requests.join(rows, on="answer_id", how="left", maintain_order="left")["row"]
+        return Consistency(
+            logged(
+                log.requests,
+                log.blocks,
+                questions=self.stream.texts["text"].to_list(),
+                question=self.stream.text,
+                question_vectors=self.vectors,
+                scope=self.stream.partition,
+                vectors=self._embed(answers),
+                answer_row=row.cast(pl.Int64).fill_null(-1).to_numpy(),
+            )
+        )
+
+    def _bytes_per_entry(self) -> int:
+        """Add up a float32 vector, the question and the answer, on average, in bytes."""
+        log = self.log
+        answers = log.requests.select(block_id="answer_id").join(log.blocks, on="block_id")
+        answer = answers["text"].str.len_bytes().mean() or 0
+        question = self.stream.texts["text"].str.len_bytes().mean() or 0
+        return int(4 * self.embedder.dimensions + float(question) + float(answer))  # type: ignore[arg-type]
+
+    def _last_day(self) -> date:
+        last = self.log.quality.last_ts
+        return date.fromisoformat(last[:10]) if last else date.max

@@ -1,0 +1,28 @@
+"""What an audit can be told."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+from costaudit.contracts.policies import SemanticPolicy
+from costaudit.costing.plan import Effort
+from costaudit.ingest.options import IngestOptions
+
+CostMode = Literal["logged", "recomputed", "auto"]
+
+
+@dataclass(frozen=True)
+class AnalyzeOptions:
+    """Settings of every stage of an audit."""
+
+    ingest: IngestOptions = field(default_factory=IngestOptions)
+    policy: SemanticPolicy = field(default_factory=lambda: SemanticPolicy(1.0))  # less threshold
+    thresholds: str = "0.70:0.99:0.01"
+    max_wrong_share: float = 0.01  # of all requests, upper 95 % bound
+    prices: Path | None = None  # the user's own rates
+    cost_mode: CostMode = "auto"
+    invoice_usd: Decimal | None = None
+    efforts: dict[str, Effort] = field(default_factory=dict)  # by lever
+    show_prompts: bool = False
+    seed: int = 0
