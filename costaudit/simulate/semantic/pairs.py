@@ -7,7 +7,7 @@ import numpy as np
 
 from costaudit.simulate.semantic.nodes import Nodes
 from costaudit.simulate.semantic.packing import MAX_ROWS, from_depth, pack, row_starts
-from costaudit.simulate.semantic.projection import Bounds, rounding
+from costaudit.simulate.semantic.projection import Bounds
 from costaudit.simulate.semantic.threads import in_threads
 
 _TALL, _WIDE = 1_024, 4_096  # rows and columns of a tile
@@ -45,16 +45,14 @@ class PairFinder:
         in each column. With `below`, only columns lower than the row.
         """
         about = self._about[columns]
-        lowest = from_depth(limits)
-        reach = lowest - np.float32(self._bounds.margin)
-        sure = lowest - np.float32(rounding(self._vectors.shape[1]))
+        reach = from_depth(limits) - np.float32(self._bounds.margin)
         tile = self._bounds.vectors[self._nodes.text[rows]]
         tile = tile @ self._bounds.vectors[about[:, 1]].T
         room = _ROOM
         while True:
             out = np.empty((3, room), dtype=np.int64)
             found = self._scan(
-                tile, reach, sure, limits, self._vectors, self._about[rows], about, below, out
+                tile, reach, limits, self._vectors, self._about[rows], about, below, out
             )
             if found <= room:
                 out = out[:, :found]
