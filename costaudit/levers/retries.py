@@ -14,11 +14,14 @@ def repeated_calls(requests: pl.DataFrame) -> pl.Series:
     A call is compared with the next one of the same prompt, sender and model. Calls without a
     prompt or a time are in no class; without a user or conversation, none is a double.
     """
-    prompt = pl.col("segments").list.eval(pl.element().struct.field("block_id")).list.join("\n")
+    prompt = pl.col("segments").list.eval(pl.element().struct.field("block_id")).hash()
     ok = pl.col("status") == "ok"
     sent = pl.col("served_by").fill_null("provider") != "gateway_cache"
-    frame = requests.with_columns(prompt=prompt, ok=ok & sent).with_row_index("row")
-    eligible = frame.filter(pl.col("ts").is_not_null() & (pl.col("segments").list.len() > 0) & sent)
+    told = pl.col("ts").is_not_null() & (pl.col("segments").list.len() > 0)
+    frame = requests.select(
+        *_SAME, "ts", "attempt", "finish_reason", prompt=prompt, ok=ok & sent, eligible=told & sent
+    ).with_row_index("row")
+    eligible = frame.filter("eligible")
     group = ("prompt", *_SAME)
     ordered = eligible.sort("ts", "row")
     gap = (pl.col("ts").shift(-1) - pl.col("ts")).dt.total_microseconds() / 1e6
