@@ -11,9 +11,11 @@ from costaudit.report.gate_result import GateResult
 from costaudit.report.hostile import cut, markdown_code, markdown_text
 from costaudit.report.numbers import count, share, share_range, similarity, usd, usd_range
 from costaudit.report.ranking import ranked_findings
+from costaudit.report.thinning import spread
 
 MOST_CHARACTERS = 60_000  # below what a GitHub comment holds
 _TOP = 20  # rows of a folded table
+_POINTS = 40  # thresholds of the sweep
 _TEXT = 400  # characters of a text from the log
 _MARK = {"passed": "✅ passed", "failed": "❌ failed", "insufficient": "⚠️ can't tell"}
 
@@ -148,6 +150,7 @@ def _plan(audit: Audit) -> list[str]:
             f"{step.number}. {markdown_text(step.title)}: {worth} a month ({grade}{spread}), "
             f"{step.effort_hours:f} hours ({markdown_text(step.effort_source)})"
         )
+    lines += _rest(len(audit.plan), len(lines), "steps")
     return lines or ["No step pays for itself on this log."]
 
 
@@ -165,25 +168,23 @@ def _findings(audit: Audit) -> list[str]:
             f"- {finding.severity}: {markdown_text(cut(finding.title, _TEXT))}{worth} "
             f"{markdown_text(cut(finding.detail, _TEXT))}{change}"
         )
-    if len(findings) > _TOP:
-        lines.append(f"- The top {_TOP} of {len(findings):,} findings are shown.")
-    return lines or ["None."]
+    return [*lines, *_rest(len(findings), len(lines), "findings")] or ["None."]
 
 
 def _sweep(points: Sequence[SweepPoint]) -> list[str]:
+    shown = spread(points, _POINTS) if len(points) > _POINTS else points
     rows = [
         [
             similarity(point.min_similarity) + (" (recommended)" if point.recommended else ""),
             _estimate(point.raw_hit_share)[0],
             _estimate(point.valid_hit_share)[0],
-            _estimate(point.unsafe_served_share)[0],
-            _estimate(point.unsafe_served_share)[1],
+            *_estimate(point.unsafe_served_share)[:2],
             usd(point.net_saved.usd),
         ]
-        for point in points[:100]
+        for point in shown
     ]
     names = ["similarity ≥", "raw hits", "valid hits", "unsafe, of all", "95% range", "net a month"]
-    return markdown_table(names, rows)
+    return markdown_table(names, rows) + _rest(len(points), len(shown), "thresholds")
 
 
 def _spend(audit: Audit, name: str) -> list[str]:
@@ -198,9 +199,7 @@ def _spend(audit: Audit, name: str) -> list[str]:
         for row in groups[:_TOP]
     ]
     lines = markdown_table([name, "requests", "USD in the log", "share"], rows)
-    if len(groups) > _TOP:
-        lines += ["", f"The top {_TOP} of {len(groups):,} are shown."]
-    return lines
+    return lines + _rest(len(groups), len(rows), "groups")
 
 
 def _quality(audit: Audit) -> list[str]:
@@ -218,7 +217,13 @@ def _quality(audit: Audit) -> list[str]:
         for a in audit.assumptions[:_TOP]
     ]
     lines += [f"- Can't be told: {markdown_text(text)}" for text in quality.cannot_tell[:_TOP]]
-    return lines
+    dropped = max(len(audit.assumptions) - _TOP, 0) + max(len(quality.cannot_tell) - _TOP, 0)
+    return [*lines, f"- And {dropped:,} more."] if dropped else lines
+
+
+def _rest(whole: int, shown: int, what: str) -> list[str]:
+    """Say how much of a list is left out."""
+    return ["", f"{shown:,} of {whole:,} {what} are shown."] if shown < whole else []
 
 
 def _recommended(audit: Audit) -> SweepPoint | None:

@@ -62,7 +62,7 @@ def _kept(
     items: Sequence[Any], path: str, limits: Limits, lengths: dict[str, int]
 ) -> Sequence[Any]:
     if path in _SERIES:
-        most, choose = limits.series, _spread
+        most, choose = limits.series, spread
     elif path.count(".") > 1 and not path.startswith("spend.by"):
         most, choose = limits.pairs, _first
     else:
@@ -81,7 +81,7 @@ def _dearest(items: Sequence[Any], most: int) -> Sequence[Any]:
     return sorted(items, key=lambda row: row.cost.total_usd, reverse=True)[:most]
 
 
-def _spread(items: Sequence[Any], most: int) -> Sequence[Any]:
+def spread(items: Sequence[Any], most: int) -> Sequence[Any]:
     """Keep points evenly, the first, the last and the recommended one always."""
     last = len(items) - 1
     kept = {round(number * last / (most - 2)) for number in range(most - 1)}

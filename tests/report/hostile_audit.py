@@ -71,7 +71,8 @@ def huge_audit(rows: int = 4_200) -> Audit:
     pairs = tuple(replace(one, question=text, answer=text) for one in AUDIT.semantic.worst_pairs)
     points = tuple(
         replace(
-            point(0.7 + 0.29 * n / rows, 100_000 - n, 0.004, "5000", "4000"), recommended=n == 3_001
+            point(0.7 + 0.29 * n / rows, 100_000 - n, 0.004, "5000", "4000"),
+            recommended=n == rows // 3 + 1,
         )
         for n in range(rows)
     )

@@ -53,6 +53,13 @@ def test_it_stays_below_the_limit_and_names_what_it_left_out() -> None:
     assert "Left out for length: Data and assumptions" in text_of_padded
 
 
+def test_what_is_cut_is_said_and_the_recommended_threshold_never_cut() -> None:
+    text = MarkdownReporter().render(huge_audit(500)).decode()
+    assert "20 of 500 findings are shown." in text
+    assert "40 of 500 thresholds are shown." in text
+    assert "(recommended)" in text
+
+
 def test_nothing_from_a_log_is_markup() -> None:
     audit = hostile_audit()
     gates = (replace(GATES[0], measured=audit.verdict.headline, detail="</details>\n# h1"),)
