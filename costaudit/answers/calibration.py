@@ -14,10 +14,11 @@ from costaudit.answers.traps.signatures import Signatures
 from costaudit.answers.traps.table import TRAP_NAMES
 
 ALWAYS = ("numbers", "dates", "amounts", "identifiers")  # kept where no repeats speak against them
-_FALSE_ALARMS = 0.03  # a detector that tells more of the repeats apart says nothing
+_FALSE_ALARMS = 0.05  # a detector that tells more of the repeats apart says nothing
 _FEW = 20  # repeats below which a detector can't be calibrated
 _LIVE_SHARE = 0.75  # of a prompt's repeats that disagree, above which its answer is live data
 _LIVE_PAIRS = 6  # repeats of a prompt before it may be called live
+_YOUNG_PROMPTS = 0.6  # of the prompts that keep a pair when long gaps are left out
 _UNRELATED = 20_000  # pairs drawn to see how alike unrelated answers are
 
 
@@ -51,7 +52,7 @@ def calibrate(log: Logged, pairs: Repeats, traps: Signatures) -> Calibration:
     prose = np.isin(log.kind[pairs.first], (TEXT, CODE)) & (
         log.kind[pairs.first] == log.kind[pairs.second]
     )
-    usable = prose & ~np.isnan(similarity)
+    usable = prose & ~np.isnan(similarity) & _young(pairs)
     noisy = _noisy_fields(log, pairs)
     pairs, similarity = pairs.where(usable), similarity[usable]
     flags = traps.contradicts(log.answer[pairs.first], log.answer[pairs.second])
@@ -87,6 +88,17 @@ def _bits(names: Iterable[str]) -> int:
     return sum(1 << TRAP_NAMES.index(name) for name in names)
 
 
+def _young(pairs: Repeats) -> npt.NDArray[np.bool_]:
+    """Keep the pairs with short gaps, of most prompts: facts change in longer ones."""
+    gap = np.nan_to_num(pairs.gap_s, nan=0.0)
+    if not len(gap):
+        return np.zeros(0, np.bool_)
+    shortest = np.full(int(pairs.prompt.max()) + 1, np.inf)
+    np.minimum.at(shortest, pairs.prompt, gap)
+    limit = np.quantile(shortest[np.isfinite(shortest)], _YOUNG_PROMPTS)
+    return np.asarray(gap <= limit)
+
+
 def _typical_alarms(
     prompt: npt.NDArray[np.int32], flags: npt.NDArray[np.uint16]
 ) -> dict[str, float]:
@@ -115,7 +127,7 @@ def _live_prompts(
 
 def _unrelated(log: Logged) -> tuple[float, float]:
     """Measure how alike answers to questions drawn at random are; the draw is fixed."""
-    answered = np.flatnonzero((log.answer >= 0) & (log.kind == TEXT))
+    answered = np.flatnonzero((log.answer >= 0) & (log.question >= 0) & (log.kind == TEXT))
     if len(answered) < 2:
         return 0.2, 0.2
     rng = np.random.default_rng(0)

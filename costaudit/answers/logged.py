@@ -18,7 +18,7 @@ _PART = 1 << 17
 class Logged:
     """One row per request, in the order of the log; distinct texts stand once."""
 
-    question: Ints  # index into `questions`
+    question: Ints  # index into `questions`; -1 where none is compared
     questions: tuple[str, ...]  # distinct texts that a cache would have compared
     question_vectors: npt.NDArray[np.float32]  # unit rows, by question
     scope: Ints  # cache partition; requests of different scopes never share an entry

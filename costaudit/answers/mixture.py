@@ -2,7 +2,7 @@
 
 Pairs of answers are a mixture of three kinds. Right ones look like answers to one prompt asked
 twice: their distribution is known from repeats. Wrong details read like right ones but contradict
-them. Wrong topics are less alike, by a normal distribution (of Fisher's z) that is fitted.
+them. Wrong topics are less alike, by a normal distribution of Fisher's z that is fitted.
 The weights of the kinds are estimated by expectation maximisation per stratum of hits.
 """
 
@@ -18,6 +18,7 @@ GRID: Floats = np.arange(_LOW, _HIGH, _STEP)  # Fisher's z: atanh of the cosine
 CELLS = 2 * len(GRID)  # contradicting or not, times the grid
 _BANDWIDTH = 0.04  # of the kernel that smooths the repeats, in z
 _PRIOR = 1.0  # pseudo-pairs per stratum, so that an empty one has a share
+_PSEUDO, _PSEUDO_MEAN = 10.0, 20.0  # pairs, see _moments
 _LEAST_SPREAD = 0.02  # variance in z of the wrong topics
 
 
@@ -27,7 +28,7 @@ class Fit:
 
     right: Floats  # (replicates, strata, CELLS): probability that a pair in the cell is right
     share: Floats  # (replicates, strata): share of right pairs among those in cells
-    wrong_mean: Floats  # (replicates,): of Fisher's z between answers on different topics
+    wrong_mean: Floats  # (replicates, strata): of Fisher's z between answers on different topics
 
 
 def cells(
@@ -64,45 +65,57 @@ def fit(counts: Floats, right: Floats, wrong_start: tuple[float, float], rounds:
     half = len(GRID)
     marginal = right[:, :half] + right[:, half:]
     detail = np.concatenate([np.zeros_like(marginal), marginal], axis=1)
-    mean = np.full(many, wrong_start[0])
+    mean = np.full((many, strata), wrong_start[0])
     spread = np.full(many, wrong_start[1])
     flagged = np.full(many, 0.5)  # share of wrong topics that also contradict
     weights = np.tile(np.array([0.8, 0.02, 0.18]), (many, strata, 1))
     for _ in range(rounds):
-        kinds = np.stack([right, detail, _topic(mean, spread, flagged)], axis=1)
-        joint = weights[:, :, :, None] * kinds[:, None, :, :]
+        joint = _joint(weights, right, detail, _topic(mean, spread, flagged))
         mass = joint * (counts / np.maximum(joint.sum(axis=2), 1e-300))[:, :, None, :]
         held = mass.sum(axis=3)
         prior = held.sum(axis=1, keepdims=True) / np.maximum(
             held.sum(axis=(1, 2), keepdims=True), 1e-9
         )
         weights = (held + _PRIOR * prior) / (held.sum(axis=2, keepdims=True) + _PRIOR)
-        wrong = mass[:, :, 2, :].sum(axis=1)
-        mean, spread, flagged = _moments(wrong, wrong_start)
-    kinds = np.stack([right, detail, _topic(mean, spread, flagged)], axis=1)
-    joint = weights[:, :, :, None] * kinds[:, None, :, :]
+        mean, spread, flagged = _moments(mass[:, :, 2, :], wrong_start)
+    joint = _joint(weights, right, detail, _topic(mean, spread, flagged))
     posterior = joint[:, :, 0, :] / np.maximum(joint.sum(axis=2), 1e-300)
     return Fit(posterior, weights[:, :, 0], mean)
 
 
+def _joint(weights: Floats, right: Floats, detail: Floats, topic: Floats) -> Floats:
+    """Weigh the densities of the three kinds, (replicates, strata, 3, CELLS)."""
+    out = np.empty((*weights.shape, CELLS))
+    out[:, :, 0] = right[:, None]
+    out[:, :, 1] = detail[:, None]
+    out[:, :, 2] = topic
+    out *= weights[:, :, :, None]
+    return out
+
+
 def _topic(mean: Floats, spread: Floats, flagged: Floats) -> Floats:
-    """Density of answers on different topics per cell, (replicates, CELLS)."""
-    bell = np.exp(-0.5 * ((GRID[None] - mean[:, None]) / spread[:, None]) ** 2) + 1e-12
-    bell /= bell.sum(axis=1, keepdims=True)
-    return np.concatenate([bell * (1 - flagged)[:, None], bell * flagged[:, None]], axis=1)
+    """Density of answers on different topics per cell, (replicates, strata, CELLS)."""
+    bell = np.exp(-0.5 * ((GRID - mean[:, :, None]) / spread[:, None, None]) ** 2) + 1e-12
+    bell /= bell.sum(axis=2, keepdims=True)
+    share = flagged[:, None, None]
+    return np.concatenate([bell * (1 - share), bell * share], axis=2)
 
 
 def _moments(wrong: Floats, start: tuple[float, float]) -> tuple[Floats, Floats, Floats]:
-    """Mean and spread of z, and share of contradictions, of the wrong topics.
+    """Mean of z per stratum, spread of z, and share of contradictions, of the wrong topics.
 
-    Ten pseudo-pairs at the start keep the fit steady where hardly any hit is wrong.
+    Pseudo-pairs keep the fit steady where hardly any hit is wrong: the spread and the overall mean
+    lean on the start, the mean of a stratum on the overall mean.
     """
     half = len(GRID)
-    along = wrong[:, :half] + wrong[:, half:]
-    total = along.sum(axis=1) + 10.0
-    mean = (along @ GRID + 10.0 * start[0]) / total
-    square = (along * (GRID[None] - mean[:, None]) ** 2).sum(axis=1)
-    square += 10.0 * (start[1] ** 2 + (start[0] - mean) ** 2)
+    along = wrong[:, :, :half] + wrong[:, :, half:]
+    held = along.sum(axis=2)
+    total = held.sum(axis=1) + _PSEUDO
+    moment = along @ GRID
+    overall = (moment.sum(axis=1) + _PSEUDO * start[0]) / total
+    mean = (moment + _PSEUDO_MEAN * overall[:, None]) / (held + _PSEUDO_MEAN)
+    square = (along * (GRID - mean[:, :, None]) ** 2).sum(axis=(1, 2))
+    square += _PSEUDO * (start[1] ** 2 + (start[0] - overall) ** 2)
     spread = np.sqrt(np.maximum(square / total, _LEAST_SPREAD))
-    flagged = (wrong[:, half:].sum(axis=1) + 5.0) / total
+    flagged = (wrong[:, :, half:].sum(axis=(1, 2)) + _PSEUDO / 2) / total
     return mean, spread, flagged

@@ -14,7 +14,8 @@ _WORD = re.compile(r"[^\W\d_]+")
 _EN = _WORD.findall("""zero one two three four five six seven eight nine ten eleven twelve
  thirteen fourteen fifteen sixteen seventeen eighteen nineteen""")
 _ES = _WORD.findall("""cero uno dos tres cuatro cinco seis siete ocho nueve diez once doce trece
- catorce quince  dieciseis diecisiete dieciocho diecinueve veinte veintiuno veintidos veintitres veinticuatro
+ catorce quince dieciseis diecisiete dieciocho diecinueve veinte veintiuno veintidos
+ veintitres veinticuatro
  veinticinco veintiseis veintisiete veintiocho veintinueve""")
 _EN_TENS = _WORD.findall("twenty thirty forty fifty sixty seventy eighty ninety")
 _ES_TENS = _WORD.findall("treinta cuarenta cincuenta sesenta setenta ochenta noventa")

@@ -1,0 +1,190 @@
+"""How fast answers to the same question grow outdated, and the TTL that this supports."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from costaudit.answers.blocks import deal, resample
+from costaudit.answers.consistency import Consistency
+from costaudit.answers.logged import Ints, Logged
+from costaudit.contracts.grades import Estimate, Grade
+
+GAPS_S = (60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 86400.0, 3 * 86400.0, 7 * 86400.0, 30 * 86400.0)
+_ENOUGH = 30  # pairs before a curve is measured
+_FEW = 8  # pairs in a stretch of gaps, below which it is joined to the shorter one
+_PAIRS_PER_PROMPT = 60  # of all pairs of a prompt, spread over its gaps
+_REPLICATES = 200
+
+
+@dataclass(frozen=True)
+class DriftPoint:
+    """The answers of repeats that lie up to a gap apart, and beyond the previous point's gap."""
+
+    gap_s: float  # upper end
+    pairs: int
+    outdated_share: Estimate  # beyond what differs at the shortest gaps
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How a group of questions grows outdated."""
+
+    points: tuple[DriftPoint, ...]  # by rising gap; empty with too few repeats
+    ttl_s: float | None  # longest supported; None: no limit found within the log
+    grade: Grade
+    why: str  # one sentence
+
+
+@dataclass(frozen=True)
+class Volatility:
+    """A class of answers with its customary TTL, for groups that never repeat."""
+
+    name: str
+    ttl_s: float
+    words: tuple[str, ...]  # of the questions that belong to it
+
+
+# The volatility classes of the cost-optimisation article that started the project, by the longest
+# TTL that each allows; the words are ours.
+VOLATILITY = (
+    Volatility("real-time", 60.0, ("now", "status", "price", "stock", "weather", "live", "today",
+                                   "ahora", "estado", "precio", "existencias", "tiempo", "hoy")),
+    Volatility("user data", 15 * 60.0, ("my", "account", "order", "balance", "mi", "mis", "cuenta",
+                                        "pedido", "saldo")),
+    Volatility("questions", 4 * 3600.0, ("how", "what", "can", "where", "cómo", "qué", "puedo",
+                                         "dónde")),
+    Volatility("documents", 86400.0, ("document", "policy", "manual", "terms", "documento",
+                                      "política", "condiciones")),
+    Volatility("archives", 30 * 86400.0, ("history", "archive", "historia", "archivo")),
+)  # fmt: skip
+
+
+def drift(
+    check: Consistency, members: npt.NDArray[np.bool_], *, max_outdated: float = 0.05, seed: int = 0
+) -> Drift:
+    """Measure the drift of a group of requests, given as an (n,) mask.
+
+    The supported TTL is the longest whose expected share of outdated answers, over the repeats
+    up to that gap, stays within `max_outdated` at its upper 95 % bound. What already differs at
+    the shortest gaps is noise, and is taken off.
+    """
+    first, second = spread_repeats(check.log, members)
+    verdicts = check.judge(first, second)
+    known = (verdicts.right >= 0) & (check.log.seconds[first] >= 0)
+    first, second = first[known], second[known]
+    if len(first) < _ENOUGH:
+        return by_volatility(check.log, members)
+    gap = check.log.seconds[second] - check.log.seconds[first]
+    wrong = verdicts.right[known] == 0
+    shares, gaps, pairs = _curve(check.log, second, gap, wrong, seed)
+    noise = shares[:, :1]
+    outdated = np.clip((shares - noise) / np.maximum(1 - noise, 1e-9), 0.0, 1.0)
+    points = tuple(
+        DriftPoint(g, int(n), _estimate(outdated[:, k]))
+        for k, (g, n) in enumerate(zip(gaps, pairs, strict=True))
+    )
+    weight = np.asarray(pairs, np.float64)
+    expected = np.cumsum(outdated * weight, axis=1) / np.cumsum(weight)
+    return _supported(points, expected, max_outdated)
+
+
+def spread_repeats(log: Logged, members: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """Pair requests of one prompt and scope at many gaps: neighbours, and ever farther ones."""
+    rows = np.flatnonzero(members & (log.answer >= 0) & (log.question >= 0))
+    questions = max(len(log.questions), 1)
+    key = log.scope[rows].astype(np.int64) * questions + log.question[rows]
+    order = np.lexsort((rows, log.seconds[rows], key))
+    rows, key = rows[order], key[order]
+    first, second = [], []
+    lag = 1
+    while lag < len(rows) and lag <= 1 << 20:
+        same = np.flatnonzero(key[lag:] == key[:-lag])
+        if not len(same):
+            break
+        starts = np.flatnonzero(np.r_[True, key[same][1:] != key[same][:-1]])
+        rank = np.arange(len(same)) - np.repeat(starts, np.diff(np.r_[starts, len(same)]))
+        same = same[rank < _PAIRS_PER_PROMPT]
+        first.append(rows[same])
+        second.append(rows[same + lag])
+        lag *= 2
+    if not first:
+        return np.zeros(0, np.int32), np.zeros(0, np.int32)
+    return np.concatenate(first).astype(np.int32), np.concatenate(second).astype(np.int32)
+
+
+def _curve(
+    log: Logged,
+    second: Ints,
+    gap: npt.NDArray[np.float64],
+    wrong: npt.NDArray[np.bool_],
+    seed: int,
+) -> tuple[npt.NDArray[np.float64], list[float], list[int]]:
+    """Give the share of differing answers per stretch of gaps, as logged and in replicates."""
+    edges = [g for g in GAPS_S if (gap <= g).any()]
+    stretch = np.searchsorted(np.array(edges), gap, "left")
+    counts = np.bincount(stretch, minlength=len(edges) + 1)
+    keep: list[int] = []  # last stretch of each joined run
+    held = 0
+    for k, count in enumerate(counts):
+        held += int(count)
+        if held >= _FEW:
+            keep.append(k)
+            held = 0
+    if not keep or held:
+        keep = keep[:-1] + [len(counts) - 1]
+    joined = np.searchsorted(np.array(keep), stretch, "left")
+    prompt = deal(log.question[second])
+    weight = resample(int(prompt.max()) + 1, _REPLICATES, seed)
+    cells = prompt.astype(np.int64) * len(keep) + joined
+    size = weight.shape[1] * len(keep)
+    total = weight @ np.bincount(cells, minlength=size).reshape(-1, len(keep)).astype(np.float64)
+    bad = weight @ np.bincount(cells, wrong, minlength=size).reshape(-1, len(keep))
+    gaps = [edges[k] if k < len(edges) else float(gap.max()) for k in keep]
+    pairs = np.bincount(joined, minlength=len(keep)).tolist()
+    return bad / np.maximum(total, 1e-9), gaps, pairs
+
+
+def _estimate(shares: npt.NDArray[np.float64]) -> Estimate:
+    low, high = np.quantile(shares[1:], [0.025, 0.975])
+    value = float(shares[0])
+    return Estimate(value, "estimated", min(float(low), value), max(float(high), value))
+
+
+def _supported(
+    points: tuple[DriftPoint, ...], expected: npt.NDArray[np.float64], most: float
+) -> Drift:
+    upper = np.quantile(expected[1:], 0.975, axis=0)
+    allowed = np.flatnonzero(np.maximum(upper, expected[0]) > most)
+    if not len(allowed):
+        why = f"Answers stay the same over gaps of up to {_span(points[-1].gap_s)}."
+        return Drift(points, None, "estimated", why)
+    at = int(allowed[0])
+    ttl = points[at - 1].gap_s if at else points[0].gap_s
+    why = (
+        f"Up to {_span(ttl)} the expected share of outdated answers stays within {most:.0%};"
+        f" by {_span(points[at].gap_s)} it may be {upper[at]:.0%}."
+    )
+    return Drift(points, ttl, "estimated", why)
+
+
+def by_volatility(log: Logged, members: npt.NDArray[np.bool_]) -> Drift:
+    """Fall back to the volatility class that most of the group's questions name words of."""
+    found = np.unique(log.question[members & (log.question >= 0)])
+    votes = dict.fromkeys((one.name for one in VOLATILITY), 0)
+    for place in found.tolist():
+        words = set(log.questions[place].lower().replace("?", " ").replace("¿", " ").split())
+        named = next((one.name for one in VOLATILITY if words & set(one.words)), "questions")
+        votes[named] += 1
+    best = max(VOLATILITY, key=lambda one: votes[one.name])
+    why = f"Too few repeats to measure; {_span(best.ttl_s)} is customary for {best.name}."
+    return Drift((), best.ttl_s, "assumed", why)
+
+
+def _span(seconds: float) -> str:
+    """Write a duration in its largest fitting unit."""
+    for size, unit in ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute")):
+        if seconds >= size:
+            count = seconds / size
+            return f"{count:.3g} {unit}{'s' if round(count, 2) != 1 else ''}"
+    return f"{seconds:.3g} seconds"
