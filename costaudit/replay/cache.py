@@ -48,6 +48,7 @@ class Entry:
     partition: int
     answer: str
     since_s: float  # the log's clock when its TTL began, or was last renewed
+    ttl_s: float | None = None  # its own; None: the cache's
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,6 @@ class Latency:
     max_ms: float
     hdr: str  # the histogram itself, in microseconds: HDR's V2 format, base64
 
-    @property
-    def is_known(self) -> bool:
-        """Tell whether there was anything to measure."""
-        return self.count > 0
-
 
 def latency(values_ms: npt.NDArray[np.float64]) -> Latency:
     """Summarise latencies; unknown ones (nan) are left out."""

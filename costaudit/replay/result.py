@@ -13,7 +13,7 @@ from costaudit.contracts.outcomes import OUTCOMES, check_outcomes
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.replay.journal import Acknowledged
 from costaudit.replay.latency import Latency, latency
-from costaudit.replay.stream import ReplayStream
+from costaudit.replay.stream import LOGGED_FAILURE, ReplayStream
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,8 @@ def result_of(
     lookups = _column(rows, "lookup_ms") + late
     whole = _column(rows, "latency_ms") + late
     lateness = latency(late[~np.isnan(lookups)] if speed else late[:0])
-    reasons = Counter(row.reason for row in rows if row.result == "error")
+    failed = [row.reason for row in rows if row.result == "error"]
+    reasons = Counter(reason for reason in failed if reason != LOGGED_FAILURE)
     return ReplayResult(
         outcomes=outcomes,
         lookup=latency(lookups),

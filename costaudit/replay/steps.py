@@ -1,5 +1,6 @@
 """What is done with one request: look up, serve or ask, keep, acknowledge."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from costaudit.replay.budget import Budget
 from costaudit.replay.cache import Answer, Entry, LiveCache, Lookup, Query
 from costaudit.replay.journal import Acknowledged, Journal
 from costaudit.replay.options import ReplayOptions
-from costaudit.replay.stream import BYPASS, ReplayStream
+from costaudit.replay.stream import BYPASS, LOGGED_FAILURE, ReplayStream
 from costaudit.replay.upstream import Upstream, UpstreamError
 
 P = ParamSpec("P")
@@ -170,7 +171,7 @@ class Steps:
                 "miss",
                 tokens=self._logged_tokens(index),
                 lookup_ms=took_ms,
-                latency_ms=took_ms + float(self.stream.latencies_ms[index]),
+                latency_ms=_known(took_ms + float(self.stream.latencies_ms[index])),
                 lateness_ms=lateness_ms,
             )
         return None
@@ -181,7 +182,7 @@ class Steps:
             "miss",
             tokens=answer.tokens,
             lookup_ms=missed.lookup_ms,
-            latency_ms=missed.lookup_ms + answer.latency_ms,
+            latency_ms=_known(missed.lookup_ms + answer.latency_ms),
             lateness_ms=missed.lateness_ms,
             spent_usd=spent_usd,
             answer=answer.text if self.is_live else None,
@@ -198,13 +199,13 @@ class Steps:
         )
 
     def _bypassed(self, index: int) -> Acknowledged:
-        reasons = self.stream.bypass_reasons
+        reason = self.stream.bypass_reasons[index] if self.stream.bypass_reasons else ""
         return Acknowledged(
             index,
-            "bypass",
-            reasons[index] if reasons else "",
+            "error" if reason == LOGGED_FAILURE else "bypass",
+            reason,
             tokens=self._logged_tokens(index),
-            latency_ms=float(self.stream.latencies_ms[index]),
+            latency_ms=_known(float(self.stream.latencies_ms[index])),
         )
 
     def _logged_tokens(self, index: int) -> tuple[int, ...]:
@@ -213,7 +214,8 @@ class Steps:
     def _acknowledge(self, done: Acknowledged) -> None:
         with self._lock:
             self._journal.acknowledge(done)
-            self._failures = self._failures + 1 if done.result == "error" else 0
+            failed = done.result == "error" and done.reason != LOGGED_FAILURE
+            self._failures = self._failures + 1 if failed else 0
             if self._failures >= self.options.max_failures and self._failure is None:
                 self._failure = BackendError(
                     f"{self._failures} requests in a row failed, the last with: {done.reason}.",
@@ -222,3 +224,7 @@ class Steps:
         self._progress.advance(1)
         if self._listener is not None:
             self._listener(done)
+
+
+def _known(latency_ms: float) -> float | None:
+    return None if math.isnan(latency_ms) else latency_ms

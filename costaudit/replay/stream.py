@@ -11,6 +11,7 @@ from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.errors import UsageError
 
 DEFAULT_MAX_TOKENS = 1024  # asked for where the log does not say
+LOGGED_FAILURE = "status_error"  # reason of a bypass: the log's own call had failed
 BYPASS = -1  # text row of a request that the policy keeps away from the cache
 
 

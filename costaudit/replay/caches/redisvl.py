@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from costaudit.errors import UsageError
+from costaudit.errors import BackendError, UsageError
 from costaudit.replay.address import Address
 from costaudit.replay.cache import MISS, CacheSettings, Entry, Lookup, Match, Query
 from costaudit.replay.caches.redis_server import (
@@ -90,7 +90,7 @@ class RedisVLCache:
                 metadata={"request_id": entry.request_id},
                 filters=None if self._settings.shadow else {"scope": str(entry.partition)},
             )
-            self._live_until(key, entry.since_s, now_s)
+            self._live_until(key, entry.since_s, now_s, entry.ttl_s or self._settings.ttl_s)
 
     def close(self, *, keep: bool) -> None:
         """Drop the index with its documents, unless they are to be kept."""
@@ -102,6 +102,11 @@ class RedisVLCache:
     def _claim(self, settings: CacheSettings) -> None:
         name = f"{settings.prefix}:redisvl"
         if name.encode() in self._client.execute_command("FT._LIST"):
+            if not settings.resumed:
+                raise BackendError(
+                    f"{self.name} already has an index {name}.",
+                    hint="Drop it, or take another prefix.",
+                )
             self._client.ft(name).dropindex(delete_documents=True)
         claim(self._client, settings.prefix, resumed=settings.resumed, where=self.name)
 
@@ -133,10 +138,11 @@ class RedisVLCache:
         if not self._settings.shadow:
             for query, rows in zip(queries, found, strict=True):
                 if rows:
-                    self._live_until(rows[0]["id"], query.now_s, query.now_s)
+                    now_s = query.now_s
+                    self._live_until(rows[0]["id"], now_s, now_s, self._settings.ttl_s)
 
-    def _live_until(self, key: str, since_s: float, now_s: float) -> None:
-        ttl_s, speed = self._settings.ttl_s, self._settings.speed
+    def _live_until(self, key: str, since_s: float, now_s: float, ttl_s: float | None) -> None:
+        speed = self._settings.speed
         if ttl_s is not None and speed is not None:
             self._client.pexpire(key, real_ttl_ms(since_s + ttl_s, now_s, speed))
         self._expiry.renew(key, since_s)

@@ -91,7 +91,8 @@ class VectorSetCache:
                 "VADD", self._set(entry.partition), "FP32", vector, element, self._quantization
             )
             pipe.hset(key, mapping={"answer": entry.answer, "request_id": entry.request_id})
-            self._live_until(pipe, entry.partition, element, entry.since_s, now_s)
+            self._live_until(pipe, key, entry.since_s, now_s, entry.ttl_s or self._settings.ttl_s)
+            self._expiry.renew((entry.partition, element), entry.since_s)
             pipe.execute()
 
     def close(self, *, keep: bool) -> None:
@@ -156,16 +157,16 @@ class VectorSetCache:
 
     def _renew(self, query: Query, element: str) -> None:
         if self._settings.ttl_kind == "sliding":
-            self._live_until(self._client, query.partition, element, query.now_s, query.now_s)
+            key, now_s = self._key(query.partition, element), query.now_s
+            self._live_until(self._client, key, now_s, now_s, self._settings.ttl_s)
+            self._expiry.renew((query.partition, element), now_s)
 
     def _live_until(
-        self, client: Any, partition: int, element: str, since_s: float, now_s: float
+        self, client: Any, key: str, since_s: float, now_s: float, ttl_s: float | None
     ) -> None:
-        ttl_s, speed = self._settings.ttl_s, self._settings.speed
+        speed = self._settings.speed
         if ttl_s is not None and speed is not None:
-            left_ms = real_ttl_ms(since_s + ttl_s, now_s, speed)
-            client.pexpire(self._key(partition, element), left_ms)
-        self._expiry.renew((partition, element), since_s)
+            client.pexpire(key, real_ttl_ms(since_s + ttl_s, now_s, speed))
 
     def _forget(self, gone: Any) -> None:
         for partition, element in gone:
