@@ -72,7 +72,7 @@ def _saving(ledger: Ledger) -> Claim:
     share = float(1 - after.usd / before) if before else 0.0
     found = Estimate(share, after.grade, low, high)
     return _at_least(
-        "Total cost falls by 73 % (USD 45,000 to 12,080 a month).", 0.73, found,
+        "Total cost falls by 73% ($45,000 to $12,080 a month).", 0.73, found,
         "The ledger with every lever, those that are only assumed too.",
     )  # fmt: skip
 
@@ -80,7 +80,7 @@ def _saving(ledger: Ledger) -> Claim:
 def _thresholds(semantic: SemanticSection | None) -> Iterable[Claim]:
     points = {round(p.min_similarity, 6): p for p in semantic.points} if semantic else {}
     why = f"With {semantic.embedder}, over all requests." if semantic else "No prompts in the log."
-    yield _hits("52 % of queries are semantic hits at 0.79.", 0.52, points.get(0.79), why)
+    yield _hits("52% of queries are semantic hits at 0.79.", 0.52, points.get(0.79), why)
     for similarity, hits, right in _TABLE:
         point = points.get(similarity)
         said = f"At {similarity:.2f}, at least {hits:.0%} of queries are hits."
@@ -104,7 +104,7 @@ def _right(claim: str, promised: float, point: SweepPoint | None) -> Claim:
 
 
 def _latency(semantic: SemanticSection | None) -> Claim:
-    claim, promised = "Mean latency falls by 71 % to 81 %.", "71%"
+    claim, promised = "Mean latency falls by 71% to 81%.", "71%"
     points = [p for p in semantic.points if p.min_similarity >= 0.79] if semantic else []
     if not points:
         return _untested(claim, promised, "No semantic cache was simulated.")
@@ -117,7 +117,7 @@ def _latency(semantic: SemanticSection | None) -> Claim:
 
 
 def _prompt_cache(prefix: PrefixSection | None) -> Claim:
-    claim = "78 % of the rest hits the provider's prompt cache."
+    claim = "78% of the rest hits the provider's prompt cache."
     total = sum(getattr(prefix.best, name) for name in INPUT_CLASSES) if prefix else 0
     if prefix is None or not total:
         return _untested(claim, "78%", "No prompts in the log.")
@@ -126,7 +126,7 @@ def _prompt_cache(prefix: PrefixSection | None) -> Claim:
 
 
 def _read_discount(spend: Spend) -> Claim:
-    claim, promised = "A cache read costs 90 % less than input.", "90%"
+    claim, promised = "A cache read costs 90% less than input.", "90%"
     priced = [p for p in spend.prices if p.input_per_mtok]
     requests = sum(p.requests for p in priced)
     if not requests:
@@ -139,7 +139,7 @@ def _read_discount(spend: Spend) -> Claim:
 def _routing(routing: Routed) -> Iterable[Claim]:
     why = "By a rule over what the log holds; whether the smaller model would do is not tested."
     share = Estimate(routing.share, "assumed")
-    yield _at_least("30 % of queries are simple enough for a small model.", 0.3, share, why)
+    yield _at_least("30% of queries are simple enough for a small model.", 0.3, share, why)
     claim, promised = "The small model is 15 times cheaper.", "15 x"
     if routing.times_cheaper is None:
         yield _untested(claim, promised, "No request was routed.")
@@ -152,24 +152,24 @@ def _routing(routing: Routed) -> Iterable[Claim]:
 
 def _sums() -> Iterable[Claim]:
     """Redo sums that the article prints, from the figures that it prints."""
-    spent = 1_200_000 * (2_800 * 5 + 400 * 15) / 1e6  # at 5 and 15 USD per million tokens
-    yield _sum("1.2 M queries of 2,800 + 400 tokens cost USD 45,000 a month.", 45_000, spent,
-               "At its own USD 5 and 15 per million tokens.")  # fmt: skip
+    spent = 1_200_000 * (2_800 * 5 + 400 * 15) / 1e6  # at $5 and $15 per million tokens
+    yield _sum("1.2 M queries of 2,800 + 400 tokens cost $45,000 a month.", 45_000, spent,
+               "At its own $5 and $15 per million tokens.")  # fmt: skip
     month_1 = 580_000 * 45_000 / 1_200_000 + 280
-    yield _sum("With 52 % hits, the first month costs USD 27,280.", 27_280, month_1,
-               "580,000 calls at its own USD 0.0375, and the cache's USD 280.")  # fmt: skip
-    cached = 580_000 * (800 * 3 + 3_200 * 0.3) / 1e6  # at 3 and 0.30 USD per million tokens
-    yield _sum("With context caching, input costs USD 18,720.", 18_720, cached,
-               "800 tokens at USD 3 and 3,200 at USD 0.30 per million.")  # fmt: skip
-    yield _sum("The second month's parts add up to USD 21,600.", 21_600, 18_720 + 3_480 + 280,
+    yield _sum("With 52% hits, the first month costs $27,280.", 27_280, month_1,
+               "580,000 calls at its own $0.0375, and the cache's $280.")  # fmt: skip
+    cached = 580_000 * (800 * 3 + 3_200 * 0.3) / 1e6  # at $3 and $0.30 per million tokens
+    yield _sum("With context caching, input costs $18,720.", 18_720, cached,
+               "800 tokens at $3 and 3,200 at $0.30 per million.")  # fmt: skip
+    yield _sum("The second month's parts add up to $21,600.", 21_600, 18_720 + 3_480 + 280,
                "18,720 + 3,480 + 280.")  # fmt: skip
     hours = 12 + 120 + 60 + 80 + 30
     yield _sum("The roadmap takes at most 282 hours.", 282, hours, "Its own rows added up.", "h")
 
 
-def _sum(claim: str, promised: float, found: float, why: str, unit: str = "USD") -> Claim:
+def _sum(claim: str, promised: float, found: float, why: str, unit: str = "$") -> Claim:
     outcome: Outcome = "holds" if abs(found - promised) <= 0.01 * promised else "fails"
-    said, redone = (f"{n:,.0f} h" if unit == "h" else f"USD {n:,.0f}" for n in (promised, found))
+    said, redone = (f"{n:,.0f} h" if unit == "h" else f"${n:,.0f}" for n in (promised, found))
     return Claim(claim, said, redone, outcome, why, "measured")
 
 

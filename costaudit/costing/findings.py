@@ -126,12 +126,12 @@ def _invoice(spend: Spend) -> Iterable[Finding]:
     gap = spend.invoice_gap_share
     if gap is None:
         return
-    said = f"The invoice is USD {spend.invoice_usd:,.2f}, the log USD {spend.total.total_usd:,.2f}."
+    said = f"The invoice is ${spend.invoice_usd:,.2f}, the log ${spend.total.total_usd:,.2f}."
     if abs(gap) <= INVOICE_TOLERANCE:
         yield Finding(
             "invoice-agrees",
             "info",
-            "The log agrees with the invoice within 5 %.",
+            "The log agrees with the invoice within 5%.",
             said,
             "",
             section="spend",
@@ -171,7 +171,7 @@ def _levers(ledger: Ledger) -> Iterable[Finding]:
                 f"{step.lever}-costs",
                 "info",
                 f"{step.label} would cost more than it saves.",
-                f"USD {-step.saved.usd:,.2f} a month on what the steps before it leave.",
+                f"${-step.saved.usd:,.2f} a month on what the steps before it leave.",
                 "Leave it out.",
                 section=step.section,
             )

@@ -154,4 +154,4 @@ def _high(money: Money) -> Decimal:
 def _note(step: SimulatedStep | Lever, changed: int) -> str:
     if isinstance(step, SimulatedStep):
         return step.note
-    return f"{changed:,} requests. {step.rule}"
+    return f"{changed:,} request{'' if changed == 1 else 's'}. {step.rule}"

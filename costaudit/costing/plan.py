@@ -9,7 +9,7 @@ from costaudit.contracts.ledger import Ledger, LedgerStep, PlanStep
 from costaudit.errors import UsageError
 
 # The article's table gives ranges; the middle is taken. Its own figure for a senior developer is
-# USD 20,000 to 30,000 for 8 to 12 weeks: USD 62.50 an hour in weeks of 40 hours.
+# $20,000 to 30,000 for 8 to 12 weeks: $62.50 an hour in weeks of 40 hours.
 HOURLY_USD = Decimal("62.5")
 _TABLE = "middle of {low}–{high} h in the article's roadmap table ({row})"
 _OWN = "an estimate of costaudit's: the article's roadmap table has no such row"
@@ -105,8 +105,8 @@ def effort_assumption(hourly_usd: Decimal = HOURLY_USD) -> Assumption:
     """State what an hour of work costs."""
     return Assumption(
         name="effort",
-        value=f"USD {hourly_usd} an hour",
-        why="a senior developer at USD 20,000–30,000 for 8–12 weeks, as the article puts it; hours "
+        value=f"${hourly_usd} an hour",
+        why="a senior developer at $20,000–30,000 for 8–12 weeks, as the article puts it; hours "
         "per lever are the middle of its roadmap table where it has a row",
         option="--effort-usd",
     )

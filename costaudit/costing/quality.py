@@ -20,6 +20,7 @@ _TIMED_OUT = (
         | pl.col("error").str.contains("(?i)time.?out").fill_null(False)
     )
 )
+SLICE_ROWS = 50_000  # requests whose prompts are looked at together
 UNTIMED_DAYS = 30.0  # a log without times is taken for one month
 
 
@@ -37,7 +38,7 @@ def data_quality(
     kept, merged = len(requests), int((skips["fate"] == "merged").sum())
     first, last = requests["ts"].min(), requests["ts"].max()
     timed_share = _share(requests, pl.col("ts").is_not_null())
-    prompt_share, answer_share = _text_shares(requests, blocks)
+    texts = _with_text(requests, blocks)
     return DataQuality(
         rows=kept + len(skips),
         kept=kept,
@@ -49,13 +50,13 @@ def data_quality(
         last_ts=_iso(last),
         covered_days=_days(first, last),
         timed_share=timed_share,
-        prompt_share=prompt_share,
-        answer_share=answer_share,
+        prompt_share=_share(texts, pl.col("prompt")),
+        answer_share=_share(texts, pl.col("answer")),
         usage=_counts(requests, "usage_source"),
         conventions=_counts(requests, "usage_convention"),
         statuses=_counts(requests, "status"),
         tokenizer=tokenizer,
-        cannot_tell=_cannot_tell(requests, blocks),
+        cannot_tell=_cannot_tell(requests, texts),
         uncounted=len(requests.filter(_ANSWERED, pl.col("usage_source") == "missing")),
     )
 
@@ -79,20 +80,27 @@ def _days(first: object, last: object) -> float:
     return max((last - first).total_seconds() / 86_400, HOUR_DAYS)
 
 
-def _text_shares(requests: pl.DataFrame, blocks: pl.DataFrame) -> tuple[float, float]:
-    """Share of rows whose prompt, and whose answer, has text in `blocks`."""
-    with_text = blocks.filter(pl.col("text").is_not_null()).select("block_id")
-    ids = requests.select(
-        "answer_id",
+def _with_text(requests: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:
+    """Tell for each request whether its prompt, and whether its answer, has text in `blocks`."""
+    ids = blocks.filter(pl.col("text").is_not_null())["block_id"].implode()
+    needed = requests.select("status", "answer_id", "segments")
+    slices = list(needed.iter_slices(SLICE_ROWS)) or [needed]
+    return pl.concat(
+        part.select(
+            "status",
+            prompt=pl.int_range(pl.len()).is_in(_rows_with_text(part, ids).implode()),
+            answer=pl.col("answer_id").is_in(ids).fill_null(False),
+        )
+        for part in slices
+    )
+
+
+def _rows_with_text(requests: pl.DataFrame, ids: pl.Series) -> pl.Series:
+    parts = requests.select(
         block_id=pl.col("segments").list.eval(pl.element().struct.field("block_id")),
         row=pl.int_range(pl.len()),
-    )
-    prompts = (
-        ids.select("row", "block_id").explode("block_id").join(with_text, on="block_id", how="semi")
-    )
-    answers = ids.join(with_text, left_on="answer_id", right_on="block_id", how="semi")
-    rows = max(len(requests), 1)
-    return prompts["row"].n_unique() / rows, len(answers) / rows
+    ).explode("block_id")
+    return parts.filter(pl.col("block_id").is_in(ids))["row"].unique()
 
 
 def _files(
@@ -112,11 +120,10 @@ def _files(
     return tuple(files)
 
 
-def _cannot_tell(requests: pl.DataFrame, blocks: pl.DataFrame) -> tuple[str, ...]:
+def _cannot_tell(requests: pl.DataFrame, texts: pl.DataFrame) -> tuple[str, ...]:
     timed = _share(requests, pl.col("ts").is_not_null())
-    prompts, _ = _text_shares(requests, blocks)
-    answered = requests.filter(pl.col("status") == "ok")
-    _, answers = _text_shares(answered, blocks) if len(answered) else (0.0, 0.0)
+    prompts = _share(texts, pl.col("prompt"))
+    answers = _share(texts.filter(pl.col("status") == "ok"), pl.col("answer"))
     said = [
         _missing(timed, "have no time", "their day, their order and what a TTL would do"),
         _missing(prompts, "have no prompt text", "which of them a cache could have answered"),

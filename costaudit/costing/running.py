@@ -10,7 +10,7 @@ from costaudit.costing.price_quote import price_of
 
 GB = Decimal(1_000_000_000)
 MONTH_DAYS = 30
-STORE_USD_PER_GB_MONTH = Decimal("10.64")  # USD 280 a month for a node of 26.32 GiB
+STORE_USD_PER_GB_MONTH = Decimal("10.64")  # $280 a month for a node of 26.32 GiB
 _HOSTED = {"openai": "openai", "bedrock": "aws", "azure": "azure", "cohere": "cohere"}
 
 
@@ -56,7 +56,7 @@ def semantic_running_cost(
     elif per_mtok == 0:
         note = "a local embedder: its machine is not included"
     else:
-        note = f"embedding at USD {per_mtok} per million tokens"
+        note = f"embedding at ${per_mtok} per million tokens"
     return RunningCost(embedding, storage, note)
 
 
@@ -74,8 +74,8 @@ def store_assumption(usd_per_gb_month: Decimal = STORE_USD_PER_GB_MONTH) -> Assu
     """State the price of the vector store."""
     return Assumption(
         name="vector store",
-        value=f"USD {usd_per_gb_month} per GB and month",
-        why="an ElastiCache node of 26.32 GiB (cache.r6g.xlarge) at USD 280 a month; a store is "
+        value=f"${usd_per_gb_month} per GB and month",
+        why="an ElastiCache node of 26.32 GiB (cache.r6g.xlarge) at $280 a month; a store is "
         "bought in whole nodes, so a small cache costs more per GB",
         option="--store-usd-per-gb-month",
     )

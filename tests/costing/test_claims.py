@@ -52,7 +52,7 @@ def swept(*points: SweepPoint) -> SemanticSection:
     [("10", "20", "holds"), ("20", "30", "unclear"), ("28", "30", "fails")],
 )
 def test_the_total_is_held_against_its_interval(low: str, high: str, outcome: str) -> None:
-    # 73 % of 100 leaves 27.
+    # 73% of 100 leaves 27.
     after = Money(Decimal("25"), "simulated", Decimal(low), Decimal(high))
     book = ledger("100", step("semantic", "75"), after=after)
     assert the(by_claim(book=book), "Total cost").outcome == outcome
@@ -61,13 +61,13 @@ def test_the_total_is_held_against_its_interval(low: str, high: str, outcome: st
 def test_hits_and_right_ones_are_compared_at_each_threshold() -> None:
     hits = Estimate(0.50, "simulated", 0.47, 0.53)
     found = by_claim(semantic=swept(point(0.79, hits, 0.40), point(0.9, hits, None)))
-    assert the(found, "52 %").outcome == "unclear"
+    assert the(found, "52%").outcome == "unclear"
     assert the(found, "At 0.79, at least 45%").outcome == "holds"
-    right = the(found, "At 0.79, at least 92%")  # 0.40 of 0.50 is 80 %, at most 84 %
+    right = the(found, "At 0.79, at least 92%")  # 0.40 of 0.50 is 80%, at most 84%
     assert (right.outcome, right.found) == ("fails", "80.0% (76.0% to 84.0%)")
     assert the(found, "At 0.90, at least 98%").outcome == "untested"
     assert the(found, "At 0.70, at least 60%").outcome == "untested"
-    assert the(found, "Mean latency").outcome == "fails"  # 53 % of calls can save 53 %
+    assert the(found, "Mean latency").outcome == "fails"  # 53% of calls can save 53%
 
 
 def test_prompt_caching_and_its_discount_are_compared() -> None:
@@ -76,13 +76,13 @@ def test_prompt_caching_and_its_discount_are_compared() -> None:
         Estimate(0.8, "simulated"), None, NOTHING, best, money("1"), (), (), (), ()
     )
     found = by_claim(prefix=section)
-    assert (the(found, "78 %").found, the(found, "78 %").outcome) == ("80.0%", "holds")
+    assert (the(found, "78%").found, the(found, "78%").outcome) == ("80.0%", "holds")
     assert the(found, "A cache read").outcome == "untested"
 
 
 def test_a_log_without_prompts_leaves_them_untested() -> None:
     found = by_claim()
-    assert the(found, "78 %").outcome == the(found, "52 %").outcome == "untested"
+    assert the(found, "78%").outcome == the(found, "52%").outcome == "untested"
     assert the(found, "Total cost").outcome == "fails"
 
 
@@ -95,7 +95,7 @@ def test_routing_is_measured_on_the_requests_that_would_move() -> None:
     # One of three calls, from 2.50 to 0.15 per million.
     assert found.share == pytest.approx(1 / 3)
     assert found.times_cheaper == pytest.approx(2.5 / 0.15)
-    assert the(by_claim(routing=found), "30 %").outcome == "holds"
+    assert the(by_claim(routing=found), "30%").outcome == "holds"
     assert the(by_claim(routing=found), "The small model").found == "16.7 x"
     assert routed(prices, None) == Routed(0.0, None)
 
@@ -103,10 +103,10 @@ def test_routing_is_measured_on_the_requests_that_would_move() -> None:
 @pytest.mark.parametrize(
     ("start", "found"),
     [
-        ("1.2 M queries", "USD 24,000"),  # 1.2 x (2,800 x 5 + 400 x 15) = 1.2 x 20,000
-        ("With 52 % hits", "USD 22,030"),  # 21,750 + 280
-        ("With context caching", "USD 1,949"),  # 580 x (2.40 + 0.96) = 1,948.8
-        ("The second month", "USD 22,480"),
+        ("1.2 M queries", "$24,000"),  # 1.2 x (2,800 x 5 + 400 x 15) = 1.2 x 20,000
+        ("With 52% hits", "$22,030"),  # 21,750 + 280
+        ("With context caching", "$1,949"),  # 580 x (2.40 + 0.96) = 1,948.8
+        ("The second month", "$22,480"),
         ("The roadmap", "302 h"),
     ],
 )

@@ -130,6 +130,13 @@ def test_a_lever_saves_by_the_price_difference(rows: dict[str, Any], expected: s
     assert saved(book(log(CALL), lever("x", rows))) == [expected]
 
 
+def test_a_lever_says_how_many_requests_it_changed() -> None:
+    requests = log(CALL, CALL, {**CALL, "served_by": "gateway_cache"})
+    moved = {"unit": "a", "model": "gpt-4o-mini"}
+    ledger = book(requests, lever("routing", moved, {}, moved))
+    assert ledger.steps[0].note == "1 request. Because."
+
+
 def test_a_request_without_a_price_is_not_moved_to_one() -> None:
     requests = log({**CALL, "model": "gpt-nobody-knows"})
     ledger = book(requests, lever("routing", {"unit": "a", "model": "gpt-4o-mini"}))
