@@ -1,0 +1,119 @@
+"""The block cache of a self-hosted server (vLLM, SGLang), for every capacity at once."""
+
+import gzip
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from costaudit.errors import InputError
+from costaudit.simulate.prefix.prompts import Prompts
+from costaudit.simulate.segments import Ints
+
+_GZIP = b"\x1f\x8b"
+
+
+@dataclass(frozen=True)
+class BlockTrace:
+    """Requests as runs of blocks, in order of time; equal ids are equal prefixes."""
+
+    offsets: Ints  # request i owns blocks offsets[i]:offsets[i + 1]
+    block: Ints  # ids from 0
+    block_tokens: int
+    input_tokens: Ints  # per request
+
+    @property
+    def distinct(self) -> int:
+        """Count the distinct blocks."""
+        return int(self.block.max(initial=-1)) + 1
+
+
+@dataclass(frozen=True)
+class CapacityPoint:
+    """What an LRU cache of one size would have hit."""
+
+    blocks: int | None  # None: no limit
+    block_hit_share: float
+    token_hit_share: float  # of input tokens
+
+
+class _Row(msgspec.Struct):
+    timestamp: float
+    input_length: int
+    hash_ids: list[int]
+
+
+def read_block_trace(path: Path, block_tokens: int = 512) -> BlockTrace:
+    """Read a trace of `hash_ids` without text, one JSON object a line (Mooncake's format).
+
+    Raises InputError where a line is not such an object.
+    """
+    raw = path.read_bytes()
+    data = gzip.decompress(raw) if raw[:2] == _GZIP else raw
+    decoder = msgspec.json.Decoder(_Row)
+    rows = []
+    for number, line in enumerate(data.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(decoder.decode(line))
+        except msgspec.MsgspecError as error:
+            raise InputError(
+                f"{path.name}, line {number}, is not a request with hash_ids: {error}.",
+                hint="Give a trace with timestamp, input_length and hash_ids on every line.",
+            ) from None
+    rows.sort(key=lambda row: row.timestamp)
+    sizes = np.array([len(row.hash_ids) for row in rows], np.int64)
+    ids = np.array([value for row in rows for value in row.hash_ids], np.int64)
+    return BlockTrace(
+        np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)]),
+        np.unique(ids, return_inverse=True)[1].astype(np.int64),
+        block_tokens,
+        np.array([row.input_length for row in rows], np.int64),
+    )
+
+
+def prompt_blocks(prompts: Prompts, block_tokens: int) -> BlockTrace:
+    """Cut the prompts of a log into whole blocks; what is left at their ends is never cached."""
+    from costaudit.simulate.prefix.stack_kernels import block_counts, fill_blocks
+
+    order = prompts.order[prompts.sendable[prompts.order]]
+    starts = block_counts(prompts.offsets, prompts.tokens, order, block_tokens)
+    ends_in, number = fill_blocks(
+        prompts.offsets, prompts.node, prompts.tokens, order, block_tokens, starts
+    )
+    ids = pl.DataFrame({"node": ends_in, "number": number}).select(
+        pl.struct("node", "number").rank("dense")
+    )
+    block = ids.to_series().to_numpy().astype(np.int64) - 1
+    return BlockTrace(starts, block, block_tokens, prompts.billed[order])
+
+
+def capacity_curve(
+    trace: BlockTrace, capacities: tuple[int, ...] | None = None
+) -> tuple[CapacityPoint, ...]:
+    """Give the hit shares at the capacities, in blocks, and without a limit, by one pass.
+
+    Without `capacities`, powers of two up to the number of distinct blocks.
+    """
+    from costaudit.simulate.prefix.stack_kernels import NEVER, prefix_distances
+
+    if capacities is None:
+        capacities = tuple(2**power for power in range(trace.distinct.bit_length()))
+    distances = prefix_distances(trace.offsets, trace.block, trace.distinct)
+    owner = np.repeat(np.arange(len(trace.input_tokens)), np.diff(trace.offsets))
+    position = np.arange(len(distances)) - trace.offsets[owner]
+    tokens = np.clip(
+        trace.input_tokens[owner] - position * trace.block_tokens, 0, trace.block_tokens
+    )
+    order = np.argsort(distances, kind="stable")
+    blocks_below = np.searchsorted(distances[order], [*capacities, NEVER], side="left")
+    tokens_below = np.concatenate([np.zeros(1, np.int64), np.cumsum(tokens[order])])
+    total = max(int(trace.input_tokens.sum()), 1)
+    return tuple(
+        CapacityPoint(capacity, float(count) / max(len(distances), 1),
+                      float(tokens_below[count]) / total)
+        for capacity, count in zip([*capacities, None], blocks_below, strict=True)
+    )  # fmt: skip
