@@ -105,6 +105,16 @@ def test_a_rate_can_depend_on_the_hour(hour: int, rate: str) -> None:
         ({"provider": "anthropic", "model": "claude-opus-5", "service_tier": "fast"}, "10"),
         ({"provider": "anthropic", "model": "claude-opus-5", "region": "us"}, "5.5"),
         ({"model": "gpt-5.4", "region": "eu"}, "2.75"),
+        # grok-4.3 at 1.25 with xAI's 20 % off, from before the library has its batch rate.
+        (
+            {
+                "provider": "x-ai",
+                "model": "grok-4.3",
+                "is_batch": True,
+                "ts": datetime(2026, 9, 1, tzinfo=UTC),
+            },
+            "1",
+        ),
     ],
 )
 def test_a_tier_has_its_own_rate(row: dict[str, Any], rate: str) -> None:
