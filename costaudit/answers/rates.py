@@ -54,6 +54,29 @@ class HitPairs:
         return cls((distinct // n).astype(np.int32), (distinct % n).astype(np.int32), row)
 
 
+@dataclass(frozen=True)
+class Rated:
+    """The rates of some runs, and what they rest on."""
+
+    points: tuple[RatePoint, ...]  # by run
+    pairs: HitPairs
+    verdicts: Verdicts  # by pair
+    probability: Floats  # (pairs,): of being right, under the fitted mixture
+
+    @property
+    def right(self) -> npt.NDArray[np.int8]:
+        """The likelier verdict per pair: 1 or 0, -1 where the answers can't be compared."""
+        likely = (self.probability >= 0.5).astype(np.int8)
+        return np.where(self.verdicts.right < 0, np.int8(-1), likely)
+
+    def right_by_request(self, run: int) -> npt.NDArray[np.int8]:
+        """The likelier verdict per request of one run; -1 where it is no hit, or unknown."""
+        row = self.pairs.row[run]
+        out = np.full(len(row), -1, np.int8)
+        out[row >= 0] = self.right[row[row >= 0]]
+        return out
+
+
 def rates(
     check: Consistency,
     served: Ints,
@@ -63,7 +86,7 @@ def rates(
     steady: Bools | None = None,
     replicates: int = REPLICATES,
     seed: int = 0,
-) -> list[RatePoint]:
+) -> Rated:
     """Estimate the rates of each run in `served` (runs, n); see HitPairs.of for its values.
 
     `eligible` and `steady` are (n,) masks, `block` numbers the bootstrap block of each request.
@@ -75,8 +98,9 @@ def rates(
     weight = resample(blocks, replicates, seed)
     place = _places(check, pairs, verdicts)
     right = _right_by_place(check, pairs, verdicts, place, block, weight, seed)
-    per_block = _Tally(block, blocks, weight, eligible, steady)
-    return [per_block.point(row, place, right, verdicts, check.floor.grade) for row in pairs.row]
+    per_block = _Tally(block, weight, eligible, steady, check.floor.grade)
+    points = tuple(per_block.point(row, place, right, verdicts) for row in pairs.row)
+    return Rated(points, pairs, verdicts, right[0, place])
 
 
 def _places(check: Consistency, pairs: HitPairs, verdicts: Verdicts) -> npt.NDArray[np.int64]:
@@ -172,16 +196,16 @@ class _Tally:
     """Shares of requests, as they are and in every replicate."""
 
     def __init__(
-        self, block: Ints, blocks: int, weight: Floats, eligible: Bools, steady: Bools | None
+        self, block: Ints, weight: Floats, eligible: Bools, steady: Bools | None, grade: Grade
     ) -> None:
-        self.block, self.blocks, self.weight = block, blocks, weight
+        self.block, self.weight, self.grade = block, weight, grade
         self.eligible = self._count(eligible)
         self.all = self._count(np.ones(len(block), np.bool_))
         self.steady = steady
         self.steady_eligible = self._count(eligible & steady) if steady is not None else None
 
     def _count(self, rows: Bools) -> Floats:
-        per_block = np.bincount(self.block[rows], minlength=self.blocks)
+        per_block = np.bincount(self.block[rows], minlength=self.weight.shape[1])
         return self.weight @ per_block.astype(np.float64)
 
     def point(
@@ -190,16 +214,17 @@ class _Tally:
         place: npt.NDArray[np.int64],
         right: Floats,
         verdicts: Verdicts,
-        floor_grade: Grade,
     ) -> RatePoint:
         """Give the rates of one run, whose hits name rows of the pairs."""
         hit = row >= 0
         hits = self._count(hit)
-        judged = int((verdicts.right[row[hit]] >= 0).sum())
-        counts = _weighted(place[row[hit]], self.block[hit], self.weight, right.shape[1])
+        found = row[hit]
+        judged = int((verdicts.right[found] >= 0).sum())
+        counts = _weighted(place[found], self.block[hit], self.weight, right.shape[1])
         valid = (counts * right).sum(axis=1)
-        grade: Grade = floor_grade if judged else "assumed"
-        has_answers = judged > 0 or not hit.any()
+        unsure = int((~verdicts.certain[found]).sum())
+        slack = unsure * (1 - 0.025 ** (1 / unsure)) if unsure else 0.0
+        known = judged > 0 or not hit.any()
         steady = None
         if self.steady is not None and self.steady_eligible is not None:
             steady = _share(self._count(hit & self.steady), self.steady_eligible, "simulated")
@@ -209,20 +234,25 @@ class _Tally:
             raw_hit_share=_share(hits, self.eligible, "simulated"),
             raw_hit_share_all=_share(hits, self.all, "simulated"),
             steady_hit_share=steady,
-            valid_hit_share=_share(valid, self.eligible, grade) if has_answers else None,
-            unsafe_served_share=(_share(hits - valid, self.all, grade) if has_answers else None),
+            valid_hit_share=_share(valid, self.eligible, self.grade, slack) if known else None,
+            unsafe_served_share=(
+                _share(hits - valid, self.all, self.grade, slack) if known else None
+            ),
         )
 
 
-def _share(part: Floats, whole: Floats, grade: Grade) -> Estimate:
+def _share(part: Floats, whole: Floats, grade: Grade, slack: float = 0.0) -> Estimate:
     """Divide per replicate; the interval is the wider of percentile and basic bootstrap.
 
-    A share near 0 is biased upwards in every replicate; the basic interval mends that.
+    A share near 0 is biased upwards in every replicate; the basic interval mends that. `slack` is
+    a number of requests by which it reaches to either side at least: where none of many was
+    wrong, replicates don't differ, but the exact binomial interval has that width.
     """
     shares = np.clip(part / np.maximum(whole, 1e-9), 0.0, 1.0)
     value = float(shares[0])
     if len(shares) == 1:
         return Estimate(value, grade)
     low, high = (float(q) for q in np.quantile(shares[1:], [0.025, 0.975]))
-    low, high = min(low, 2 * value - high), max(high, 2 * value - low)
-    return Estimate(value, grade, max(0.0, min(low, value)), min(1.0, max(high, value)))
+    least = slack / max(float(whole[0]), 1e-9)
+    low, high = min(low, 2 * value - high, value - least), max(high, 2 * value - low, value + least)
+    return Estimate(value, grade, max(0.0, low), min(1.0, high))

@@ -42,9 +42,7 @@ class Repeats:
 
 def repeats(log: Logged) -> Repeats:
     """Pair each answered request with the last few answered ones of the same prompt and scope."""
-    answered = np.flatnonzero(
-        (log.answer >= 0) & (log.question >= 0) & np.isin(log.kind, _JUDGED)
-    )
+    answered = np.flatnonzero((log.answer >= 0) & (log.question >= 0) & np.isin(log.kind, _JUDGED))
     questions = max(len(log.questions), 1)
     key = log.scope[answered].astype(np.int64) * questions + log.question[answered]
     by_prompt = np.argsort(key, kind="stable")

@@ -66,8 +66,8 @@ def drift(
     """Measure the drift of a group of requests, given as an (n,) mask.
 
     The supported TTL is the longest whose expected share of outdated answers, over the repeats
-    up to that gap, stays within `max_outdated` at its upper 95 % bound. What already differs at
-    the shortest gaps is noise, and is taken off.
+    up to that gap, stays within `max_outdated`. What already differs at the shortest gaps is
+    noise, and is taken off.
     """
     first, second = spread_repeats(check.log, members)
     verdicts = check.judge(first, second)
@@ -81,11 +81,11 @@ def drift(
     noise = shares[:, :1]
     outdated = np.clip((shares - noise) / np.maximum(1 - noise, 1e-9), 0.0, 1.0)
     points = tuple(
-        DriftPoint(g, int(n), _estimate(outdated[:, k]))
+        DriftPoint(g, int(n), _estimate(outdated[:, k], int(n)))
         for k, (g, n) in enumerate(zip(gaps, pairs, strict=True))
     )
     weight = np.asarray(pairs, np.float64)
-    expected = np.cumsum(outdated * weight, axis=1) / np.cumsum(weight)
+    expected = np.cumsum(outdated[0] * weight) / np.cumsum(weight)
     return _supported(points, expected, max_outdated)
 
 
@@ -132,7 +132,7 @@ def _curve(
             keep.append(k)
             held = 0
     if not keep or held:
-        keep = keep[:-1] + [len(counts) - 1]
+        keep = [*keep[:-1], len(counts) - 1]
     joined = np.searchsorted(np.array(keep), stretch, "left")
     prompt = deal(log.question[second])
     weight = resample(int(prompt.max()) + 1, _REPLICATES, seed)
@@ -145,25 +145,27 @@ def _curve(
     return bad / np.maximum(total, 1e-9), gaps, pairs
 
 
-def _estimate(shares: npt.NDArray[np.float64]) -> Estimate:
-    low, high = np.quantile(shares[1:], [0.025, 0.975])
+def _estimate(shares: npt.NDArray[np.float64], pairs: int) -> Estimate:
+    """Give the share with its interval, at least as wide as the exact binomial one at 0."""
+    low, high = (float(q) for q in np.quantile(shares[1:], [0.025, 0.975]))
     value = float(shares[0])
-    return Estimate(value, "estimated", min(float(low), value), max(float(high), value))
+    high = max(high, min(1.0, value + 1 - 0.025 ** (1 / max(pairs, 1))))
+    return Estimate(value, "estimated", min(low, value), high)
 
 
 def _supported(
     points: tuple[DriftPoint, ...], expected: npt.NDArray[np.float64], most: float
 ) -> Drift:
-    upper = np.quantile(expected[1:], 0.975, axis=0)
-    allowed = np.flatnonzero(np.maximum(upper, expected[0]) > most)
-    if not len(allowed):
+    """Choose the longest gap whose expected share is allowed."""
+    over = np.flatnonzero(expected > most)
+    if not len(over):
         why = f"Answers stay the same over gaps of up to {_span(points[-1].gap_s)}."
         return Drift(points, None, "estimated", why)
-    at = int(allowed[0])
-    ttl = points[at - 1].gap_s if at else points[0].gap_s
+    at = int(over[0])
+    ttl = points[max(at - 1, 0)].gap_s
     why = (
         f"Up to {_span(ttl)} the expected share of outdated answers stays within {most:.0%};"
-        f" by {_span(points[at].gap_s)} it may be {upper[at]:.0%}."
+        f" up to {_span(points[at].gap_s)} it is {expected[at]:.0%}."
     )
     return Drift(points, ttl, "estimated", why)
 
