@@ -18,6 +18,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     provider: str = "*"  # glob
     models: tuple[str, ...] = ("*",)  # globs, without regard to case
+    without: tuple[str, ...] = ()  # globs of models that it leaves out
     since: date | None = None
     until: date | None = None  # the last day
     source: str = ""
@@ -27,13 +28,17 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return (
             fnmatchcase(provider.lower(), self.provider.lower())
             and any(fnmatchcase(model.lower(), glob.lower()) for glob in self.models)
+            and not any(fnmatchcase(model.lower(), glob.lower()) for glob in self.without)
             and (self.since is None or day >= self.since)
             and (self.until is None or day <= self.until)
         )
 
 
 class Variant(Entry, frozen=True, kw_only=True):
-    """A service tier or batch, as multiples of the standard rates."""
+    """A service tier or batch, as multiples of the standard rates.
+
+    A model without a rate for cache reads pays `input` for them.
+    """
 
     variant: str  # batch | flex | priority | fast
     input: Decimal

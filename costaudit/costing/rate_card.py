@@ -213,7 +213,9 @@ def _variant_cell(
         for entry in overlay.variant:
             if entry.variant == variant and named.covered(entry, day):
                 writes = entry.cache_write
-                times = (entry.input, entry.cache_read, writes, writes, writes, entry.output)
+                cached = standard.rates[1] != standard.rates[0]
+                reads = entry.cache_read if cached else entry.input
+                times = (entry.input, reads, writes, writes, writes, entry.output)
                 return _noted(standard, _scaled(standard.rates, times), entry.source)
     return None
 

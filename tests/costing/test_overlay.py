@@ -1,0 +1,49 @@
+"""The shipped overlay agrees with the rates that the price library learned later."""
+
+from datetime import date
+
+import pytest
+from genai_prices.data_snapshot import get_snapshot
+
+from costaudit.costing.overlay import shipped_overlay
+from costaudit.costing.price_table import table_source
+from costaudit.costing.rate_card import PriceKey, RateCell, rate_card
+
+BEFORE, AFTER = date(2026, 10, 1), date(2026, 11, 1)  # the library has batch rates since October
+PROVIDERS = ("openai", "anthropic", "google", "mistral", "groq", "x-ai")
+ROUNDED = {  # the library rounds half of 0.25, 0.275 or 0.03 to three or two places
+    ("gpt-5.4", "batch"), ("gpt-5.4", "flex"), ("o4-mini", "flex"),
+    ("gemini-3.5-flash-lite", "batch"),
+}  # fmt: skip
+
+
+def cell(provider: str, model: str, tier: str | None, day: date) -> RateCell | None:
+    card = rate_card(PriceKey(provider, model, tier, False, None), None)
+    return card.cells[card.number(day, 43_200, 1)] if card else None
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("tier", ["batch", "flex", "priority"])
+def test_a_multiple_gives_what_the_library_lists_later(provider: str, tier: str) -> None:
+    models = [m.id for p in get_snapshot().providers if p.id == provider for m in p.models]
+    compared = 0
+    for model in models:
+        guessed, listed = (cell(provider, model, tier, day) for day in (BEFORE, AFTER))
+        standard = [cell(provider, model, None, day) for day in (BEFORE, AFTER)]
+        if guessed is None or listed is None or listed.source != table_source():
+            continue
+        if guessed.source == listed.source or standard[0] != standard[1]:
+            continue
+        rounding = 0.0051 if (model, tier) in ROUNDED else 1e-9
+        for i in (0, 1, 2, 3, 5):  # all classes but writes of an unknown lifetime
+            paid, found = float(listed.rates[i]), float(guessed.rates[i])
+            assert found == pytest.approx(paid, abs=rounding), (model, tier)
+        compared += 1
+    if (provider, tier) in {("openai", "batch"), ("anthropic", "batch"), ("google", "batch")}:
+        assert compared >= 10
+
+
+def test_every_entry_names_its_source() -> None:
+    overlay = shipped_overlay()
+    entries = (*overlay.variant, *overlay.region, *overlay.write_1h)
+    assert overlay.checked and all(entry.source for entry in entries)
