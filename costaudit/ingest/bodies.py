@@ -119,6 +119,12 @@ class Metrics(Struct, gc=False, rename="camel"):
     latency_ms: float | None = None
 
 
+class Conversation(Struct, gc=False):
+    """Where the provider keeps the messages before."""
+
+    id: str | None = None
+
+
 class Incomplete(Struct, gc=False):
     """Why a response of the Responses interface stopped early."""
 
@@ -146,6 +152,7 @@ class Request(Struct, rename={"camel_system": "systemInstruction", "tool_config"
     user: str | None = None
     safety_identifier: str | None = None
     metadata: Raw = Raw()
+    conversation: Conversation | str | None = None
     service_tier: str | None = None
     anthropic_version: str | None = None
     max_tokens: int | None = None

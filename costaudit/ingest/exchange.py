@@ -140,6 +140,9 @@ def _add_request(call: Call, request: Request) -> None:
     labels = labels_of(request.metadata) if present(request.metadata) else Labels()
     call.user = labels.user or request.user or request.safety_identifier
     call.tenant, call.conversation = labels.tenant, labels.conversation
+    if request.conversation is not None:
+        held = request.conversation
+        call.conversation = held if isinstance(held, str) else held.id or call.conversation
     if labels.endpoint:
         call.endpoint = labels.endpoint
 

@@ -130,6 +130,8 @@ def _bodies(pair: Pair, data: bytes | Raw) -> tuple[Request | None, Response | N
         request = decode_or_repair(data, REQUEST, Request)
     if response is None and _is_response(pair):
         response = decode_or_repair(data, RESPONSE, Response)
+        if request is None:  # a bare response repeats what it was asked for, but for the messages
+            request = decode_or_repair(data, REQUEST, Request)
     if response is None and request is not None:
         text = next((t for n in RESPONSE_NAMES if isinstance(t := getattr(pair, n), str)), None)
         answer = msgspec.json.encode(text) if text is not None else b""

@@ -25,7 +25,8 @@ COUNTED = (
     "source_file",
     "model",
 )
-OF_PROMPT = ("segments", "turn_index", "temperature")
+OF_PROMPT = ("segments", "turn_index")
+SHARED = ("temperature", "endpoint", "tenant", "user", "conversation")  # either half may know them
 
 
 def write_requests(kept: pl.DataFrame, pieces: Pieces, path: Path, progress: Progress) -> None:
@@ -54,10 +55,12 @@ def _rows(chosen: pl.DataFrame, pieces: Pieces) -> pl.DataFrame:
     asked = []
     for number, group in _by_piece(prompts):
         staged, segments = pieces.rows(number)
-        taken = staged[group["row"]].select(OF_PROMPT)
+        taken = staged[group["row"]].select(
+            *OF_PROMPT, *(pl.col(name).alias(f"asked_{name}") for name in SHARED)
+        )
         joined = pl.concat([group.select("place", *INPUT_CLASSES), taken], how="horizontal")
         joined = joined.with_columns(_segments(joined, segments))
-        asked.append(joined.select("place", *OF_PROMPT))
+        asked.append(joined.drop(INPUT_CLASSES))
     return (
         pl.concat(parts)
         .join(pl.concat(asked), on="place")
@@ -65,6 +68,7 @@ def _rows(chosen: pl.DataFrame, pieces: Pieces) -> pl.DataFrame:
         .with_columns(
             ts=pl.col("ts_us").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
             source_offset=pl.col("offset"),
+            **{name: pl.coalesce(name, f"asked_{name}") for name in SHARED},
         )
         .select(REQUESTS.names())
         .cast(REQUESTS)

@@ -10,7 +10,10 @@ from costaudit.ingest.lenient import UnreadableError, parse_lenient
 
 LISTS = ("data", "events", "result", "results", "Records", "items", "observations", "runs", "logs")
 OWN_MEANING = frozenset(
-    {"choices", "messages", "request", "response", "usage", "traceId", "run_type", "custom_id"}
+    {
+        *("choices", "messages", "request", "response", "usage", "traceId", "run_type"),
+        *("custom_id", "attributes", "context", "payload", "message"),
+    }
 )
 DEEPEST = 6
 OTLP = (
@@ -63,7 +66,11 @@ def _inner(value: Any) -> list[Any] | None:
         return None
     for name in LISTS:
         inner = value.get(name)
-        if isinstance(inner, list) and all(isinstance(item, dict | list) for item in inner):
+        if (
+            isinstance(inner, list)
+            and inner
+            and all(isinstance(item, dict | list) for item in inner)
+        ):
             return inner
     inner = value.get("data")
     return [inner] if isinstance(inner, dict) and len(value) <= 2 else None

@@ -35,6 +35,8 @@ WRITE = ("gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation.i
 REASONING = ("gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens",
              "llm.usage.reasoning_tokens", "llm.token_count.completion_details.reasoning",
              "ai.usage.reasoningTokens")  # fmt: skip
+FINISH_REASON = ("gen_ai.completion.0.finish_reason", "ai.response.finishReason",
+                 "llm.response.finish_reason")  # fmt: skip
 COST = ("gen_ai.usage.cost", "gen_ai.usage.total_cost", "llm.cost.total")
 TIER = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
 
@@ -96,9 +98,7 @@ def _ttft(attributes: Fields) -> float | None:
 
 def _finish(attributes: Fields) -> str | None:
     reasons = attributes.items("gen_ai.response.finish_reasons")
-    reason = str(reasons[0]) if reasons else attributes.text(
-        "gen_ai.completion.0.finish_reason", "ai.response.finishReason", "llm.response.finish_reason"
-    )  # fmt: skip
+    reason = str(reasons[0]) if reasons else attributes.text(*FINISH_REASON)
     return FINISH.get(reason or "", reason)
 
 

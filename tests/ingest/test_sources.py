@@ -1,0 +1,96 @@
+"""One sample per source comes out as the table beside it, which a person can check by eye."""
+
+import csv
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from costaudit.contracts.run_dir import RunDir
+from costaudit.ingest.sources import SOURCES
+from tests.ingest.conftest import Ingest
+
+FORMATS = Path(__file__).parents[2] / "sample_logs" / "formats"
+EXPECTED = sorted(FORMATS.glob("expected/*.csv"))
+SOURCE_OF = {
+    "langfuse_blob": "langfuse",
+    "langfuse_api": "langfuse",
+    "otel_events": "otel",
+    "openinference": "otel",
+    "openllmetry": "otel",
+    "ai_sdk": "otel",
+    "openrouter_activity": "openrouter",
+}
+
+
+def sample_of(name: str) -> Path:
+    """Find the sample that an expected table belongs to."""
+    (found,) = [p for p in FORMATS.glob(f"{name}.*") if p.suffix != ".toml"]
+    return found
+
+
+def as_table(run: RunDir) -> list[dict[str, str]]:
+    """Show a run's requests as the expected tables do; what is missing is empty."""
+    texts = dict(run.blocks().select("block_id", "text").iter_rows())
+    rows = []
+    for row in run.requests().iter_rows(named=True):
+        asked = [
+            texts[s["block_id"]]
+            for s in row["segments"]
+            if (s["role"], s["kind"]) == ("user", "text")
+        ]
+        moment = row["ts"].replace(tzinfo=None) if row["ts"] else None
+        shown = {
+            "native_id": row["native_id"],
+            "ts": moment and moment.isoformat(timespec="milliseconds").removesuffix(".000"),
+            **{k: row[k] for k in ("provider", "model", "user", "tenant", "conversation")},
+            "endpoint": row["endpoint"],
+            "uncached": row["input_uncached_tokens"],
+            "read": row["cache_read_tokens"],
+            "write_5m": row["cache_write_5m_tokens"],
+            "write_1h": row["cache_write_1h_tokens"],
+            "write_other": row["cache_write_other_tokens"],
+            "output": row["output_tokens"],
+            "reasoning": row["reasoning_tokens"],
+            "cost": row["logged_cost"],
+            "unit": row["cost_unit"],
+            "latency_ms": row["latency_ms"] and f"{row['latency_ms']:.0f}",
+            "ttft_ms": row["ttft_ms"] and f"{row['ttft_ms']:.0f}",
+            **{k: row[k] for k in ("status", "error", "served_by")},
+            "is_batch": str(row["is_batch"]).lower(),
+            "question": asked[-1] if asked else None,
+            "answer": texts.get(row["answer_id"]),
+        }
+        rows.append({k: "" if v is None else str(v) for k, v in shown.items()})
+    return rows
+
+
+@pytest.mark.parametrize("path", EXPECTED, ids=lambda p: p.stem)
+def test_a_sample_comes_out_as_its_table(ingested: Ingest, path: Path) -> None:
+    name = path.stem
+    mapping = FORMATS / f"{name}.map.toml"
+    options = {"mapping": mapping} if mapping.exists() else {}
+    run, summary = ingested(sample_of(name), **options)
+    with path.open(encoding="utf-8", newline="") as file:
+        expected = list(csv.DictReader(file))
+    assert as_table(run) == expected
+    assert summary.files[0].source == SOURCE_OF.get(name, name)
+    assert summary.records == summary.kept + summary.merged + summary.skipped
+    assert summary.files[0].evidence
+
+
+def test_every_source_has_a_sample() -> None:
+    covered = {SOURCE_OF.get(path.stem, path.stem) for path in EXPECTED}
+    assert {source.name for source in SOURCES} <= covered
+
+
+def test_all_samples_in_one_folder_keep_their_formats(ingested: Ingest) -> None:
+    run, summary = ingested(FORMATS, dedupe=False)
+    kept = dict(run.requests()["source"].value_counts().iter_rows())
+    for path in EXPECTED:
+        if path.stem == "mapped":  # a mapping is given, never detected
+            continue
+        source = SOURCE_OF.get(path.stem, path.stem)
+        assert kept[source] >= 1
+    assert {f.source for f in summary.files} <= {s.name for s in SOURCES} | {""}
+    assert run.skips().filter(pl.col("reason") == "not-a-log")["source_file"].len() >= 1
