@@ -40,13 +40,18 @@ def flat_segments(requests: pl.DataFrame, blocks: pl.DataFrame) -> Segments:
     role = _codes(inner["role"], ROLES)
     kind = _codes(inner["kind"].fill_null(""), tuple(kinds.to_list())).astype(np.int32)
     ids = inner["block_id"].fill_null("")
-    name = ids.cast(pl.Categorical).to_physical().to_numpy().astype(np.int64)
+    block = _rows(ids, blocks["block_id"])
+    name = block.astype(np.int64)
+    if (block < 0).any():
+        name = ids.rank("dense").to_numpy().astype(np.int64)
     mixed = (name * len(ROLES) + role) * max(len(kinds), 1) + kind
-    content = pl.Series(mixed).rank("dense").to_numpy().astype(np.int32) - 1 if len(mixed) else name
+    content = (
+        pl.Series(mixed).rank("dense").to_numpy().astype(np.int32) - 1 if len(mixed) else block
+    )
     return Segments(
         offsets=offsets,
         content=content.astype(np.int32),
-        block=_rows(ids, blocks["block_id"]),
+        block=block,
         role=role,
         marker=_codes(inner["cache_marker"].fill_null(""), MARKERS),
         kind=kind,

@@ -29,7 +29,9 @@ class _Traffic:
     user: NDArray[np.int64]  # 0 where none was logged
 
 
-def system_templates(requests: pl.DataFrame, blocks: pl.DataFrame) -> pl.Series:
+def system_templates(
+    requests: pl.DataFrame, blocks: pl.DataFrame, segments: Segments | None = None
+) -> pl.Series:
     """Number the system prompts of `requests` by template: Int32, aligned with them.
 
     Two prompts are of one template if they are equal once moving parts are taken out. A part
@@ -40,8 +42,9 @@ def system_templates(requests: pl.DataFrame, blocks: pl.DataFrame) -> pl.Series:
     - or differs from user to user of one tenant (a name),
     - or takes FRESH_VALUES values of which each serves few requests.
     No system prompt is a template of its own. Ids count up in order of first appearance.
+    `segments` saves laying them out again.
     """
-    segments = flat_segments(requests, blocks)
+    segments = segments or flat_segments(requests, blocks)
     raw, systems = _distinct_systems(segments, blocks)
     texts, of_raw = _masked_texts(systems)
     text = np.where(raw >= 0, np.array([*of_raw, -1])[raw], -1)

@@ -36,7 +36,7 @@ def find_anchors(prompts: Prompts, groups: Groups, parts: Parts) -> Anchors:
             "group": groups.index[owner[chosen]],
             "depth": chosen - offsets[owner[chosen]],
             "part": parts.part[chosen],
-            "node": prompts.node[prompts.end[chosen]],
+            "node": prompts.segment_node[chosen],
         }
     )
     places = rows.group_by("group", "depth").agg(

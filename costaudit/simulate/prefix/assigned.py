@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -37,6 +38,7 @@ class Assigned:
             np.bool_,
         )[self.index]
 
+    @cached_property
     def ttl_microseconds(self) -> Ints:
         """Give the lifetime by request and marker code; column 0 is the default's."""
         table = [
@@ -45,6 +47,7 @@ class Assigned:
         ]
         return np.array(table, np.int64)[self.index] * MICROSECONDS
 
+    @cached_property
     def granted_codes(self) -> Codes:
         """Give, by request and marker code, the code of the lifetime that its provider grants."""
         table = [

@@ -1,12 +1,15 @@
 """The cache markers and lifetimes that cost least, template by template."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from costaudit.contracts.rates import PER_MTOK, Pricing
+from costaudit.engine.pool import default_workers
 from costaudit.simulate.prefix.anchors import Anchors
 from costaudit.simulate.prefix.assigned import Assigned
 from costaudit.simulate.prefix.groups import Groups
@@ -15,6 +18,7 @@ from costaudit.simulate.prefix.prompts import Prompts
 from costaudit.simulate.prefix.replay import replay
 
 _INPUT_RATES = PER_MTOK[:5]
+_EQUAL = 1e-9  # relative: costs that differ by less are the same
 _WRITE_CODES = ("5m", "1h", "30m")  # in the order of the write classes
 
 
@@ -82,20 +86,16 @@ def best_markers(
     )
     chosen = [Plan(keep=True)] * len(groups.groups)
     for family, plans in families:
-        mine = family & reach
+        mine = family & reach & (groups.index >= 0)
         if not mine.any():
             continue
         allowed = [plan for plan in plans if _allowed(plan, ttls)]
-        costs = np.stack(
-            [_costs(prompts, assigned, groups, place(anchors, as_is, plan), prices, mine)
-             for plan in allowed]
-        )  # fmt: skip
-        cheapest = np.argmin(costs, axis=0)
-        present = np.bincount(groups.index[mine & (groups.index >= 0)], minlength=len(chosen)) > 0
-        chosen = [
-            allowed[cheapest[group]] if present[group] else plan
-            for group, plan in enumerate(chosen)
-        ]
+        cost_of = partial(_costs, prompts, assigned, groups, anchors, as_is, prices, mine)
+        with ThreadPoolExecutor(default_workers()) as threads:  # compiled loops let go of the lock
+            costs = np.stack(list(threads.map(cost_of, allowed)))
+        cheapest = np.argmax(costs <= costs.min(axis=0) * (1 + _EQUAL), axis=0)
+        for group in np.unique(groups.index[mine]):
+            chosen[group] = allowed[cheapest[group]]
     return Best(_combined(prompts, groups, anchors, as_is, chosen), tuple(chosen))
 
 
@@ -138,14 +138,17 @@ def _costs(
     prompts: Prompts,
     assigned: Assigned,
     groups: Groups,
-    markers: Markers,
+    anchors: Anchors,
+    as_is: Markers,
     prices: NDArray[np.float64],
-    reach: NDArray[np.bool_],
+    chosen: NDArray[np.bool_],
+    plan: Plan,
 ) -> NDArray[np.float64]:
-    result = replay(prompts, assigned, markers, reach)
-    chosen = result.chosen & (groups.index >= 0)
-    cost = (result.tokens[chosen] * prices[chosen]).sum(axis=1)
-    sums = np.bincount(groups.index[chosen], weights=cost, minlength=len(groups.groups))
+    """Add up what each template's input would cost under a plan."""
+    result = replay(prompts, assigned, place(anchors, as_is, plan), chosen)
+    cost = np.einsum("ij,ij->i", result.tokens, prices)
+    mine = result.chosen
+    sums = np.bincount(groups.index[mine], weights=cost[mine], minlength=len(groups.groups))
     return sums.astype(np.float64)
 
 

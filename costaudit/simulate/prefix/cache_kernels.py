@@ -14,7 +14,7 @@ FOREVER = 2**61  # microseconds: a lifetime without end
 NO_TIME = -1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _landing(
     first: int, last: int, now: int, node: Small, lookup: Flags, expires: Ints, available: Ints
 ) -> int:
@@ -28,7 +28,7 @@ def _landing(
     return -1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _split_writes(
     first: int, last: int, read: int, tokens: Small, writes: Codes, row: Ints
 ) -> None:
@@ -43,7 +43,7 @@ def _split_writes(
         written = reach
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _store(
     here: int, now: int, seen: int, life: int, expires: Ints, available: Ints, lifetime: Ints
 ) -> None:
@@ -57,7 +57,7 @@ def _store(
         lifetime[here] = max(lifetime[here], life)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def replay_breakpoints(
     order: Ints, seg_offsets: Ints, node: Small, tokens: Small, start: Ints, visible: Ints,
     writes: Codes, lookup: Flags, ttl: Ints, nodes: int,
@@ -98,7 +98,7 @@ def replay_breakpoints(
     return result, matched
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _known(
     first: int, last: int, now: int, life: int, node: Small, used: Ints, available: Ints
 ) -> int:
@@ -112,7 +112,7 @@ def _known(
     return last - 1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def replay_tokens(
     order: Ints, offsets: Ints, node: Small, tokens: Small, start: Ints, visible: Ints, ttl: Ints,
     persisted_units: Flags, nodes: int,

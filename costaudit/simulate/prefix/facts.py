@@ -69,7 +69,7 @@ def prefix_facts(
     """
     prompts = prompts or read_prompts(requests, blocks)
     if skeletons is None:
-        skeletons = system_templates(requests, blocks)
+        skeletons = system_templates(requests, blocks, prompts.segments)
     groups = group_requests(requests, prompts, skeletons)
     static, last_user = static_tokens(prompts, prompts.sendable)
     parts = split_parts(prompts, groups, static)

@@ -80,7 +80,7 @@ def _shared(prompts: Prompts, chosen: NDArray[np.bool_], ttl: Ints) -> Ints:
 
 def _lifetimes(prompts: Prompts, assigned: Assigned, markers: Markers) -> Ints:
     """Give each request the longest lifetime that its scope asks for, or the default."""
-    table = assigned.ttl_microseconds()
+    table = assigned.ttl_microseconds
     owner = np.repeat(np.arange(len(table)), np.diff(prompts.segments.offsets))
     marked = markers.code > 0
     asked = table[owner[marked], markers.code[marked]]
@@ -101,7 +101,7 @@ def _turn_losses(
     previous = _previous_turns(requests, prompts)
     has = previous >= 0
     overlap, covered, slid = turn_overlaps(
-        segments.offsets, segments.content, prompts.tokens[prompts.end], previous
+        segments.offsets, segments.content, prompts.segment_tokens, previous
     )
     heads = head_sizes(segments.offsets, segments.role)
     before = np.diff(segments.offsets)[previous]

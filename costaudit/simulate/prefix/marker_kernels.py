@@ -12,7 +12,7 @@ Flags = NDArray[np.bool_]
 TOOLS, SYSTEM, USER, ASSISTANT, TOOL = 0, 1, 2, 3, 4
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def nearest_ends(seg_offsets: Ints, tokens: Small, chosen: Flags, sought: Ints) -> Ints:
     """Find the segment of each chosen prompt that ends nearest to the tokens sought; else -1."""
     found = np.full(len(chosen), -1, np.int64)
@@ -27,7 +27,7 @@ def nearest_ends(seg_offsets: Ints, tokens: Small, chosen: Flags, sought: Ints) 
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def head_sizes(seg_offsets: Ints, role: Codes) -> Ints:
     """Count the tools and system segments with which each prompt begins."""
     sizes = np.zeros(len(seg_offsets) - 1, np.int64)
@@ -38,7 +38,7 @@ def head_sizes(seg_offsets: Ints, role: Codes) -> Ints:
     return sizes
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _back_from(first: int, marker: int, run: Codes, positions: int, lookup: Flags) -> None:
     """Flag the last `positions` positions up to a marker; a run of tool blocks is one position."""
     seen = 1
@@ -50,7 +50,7 @@ def _back_from(first: int, marker: int, run: Codes, positions: int, lookup: Flag
         lookup[segment] = True
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def explicit_flags(
     seg_offsets: Ints, chosen: Flags, tokens: Small, marker: Codes, granted: Codes, run: Codes,
     minimum: Ints, most: Ints, positions: Ints,
@@ -74,7 +74,7 @@ def explicit_flags(
     return writes, lookup
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _is_ending(first: int, last: int, segment: int, role: Codes) -> bool:
     """Tell whether a message ends here at which the provider may set a marker by itself."""
     here = role[segment]
@@ -87,7 +87,7 @@ def _is_ending(first: int, last: int, segment: int, role: Codes) -> bool:
     return _heads(first, segment, role)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _heads(first: int, last: int, role: Codes) -> bool:
     """Tell whether only tools and system segments stand in first:last."""
     segment = first
@@ -96,7 +96,7 @@ def _heads(first: int, last: int, role: Codes) -> bool:
     return segment == last
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def last_endings(seg_offsets: Ints, role: Codes) -> Ints:
     """Find the segment at which the provider sets its own marker in each prompt; -1 for none."""
     found = np.full(len(seg_offsets) - 1, -1, np.int64)
@@ -109,7 +109,7 @@ def last_endings(seg_offsets: Ints, role: Codes) -> Ints:
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _flag_markers(
     first: int, last: int, own: int, slots: int, head: int, tail: int, marker: Codes,
     granted: Codes, writes: Codes, lookup: Flags,
@@ -129,7 +129,7 @@ def _flag_markers(
         seen += 1
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def implicit_flags(
     seg_offsets: Ints, chosen: Flags, tokens: Small, marker: Codes, granted: Codes, role: Codes,
     own: Ints, minimum: Ints, most: Ints, endings: Ints, head: Ints, tail: Ints,

@@ -60,7 +60,7 @@ def _infer(
     from costaudit.simulate.prefix.marker_kernels import head_sizes, nearest_ends
 
     offsets = prompts.segments.offsets
-    ends = prompts.tokens[prompts.end]
+    ends = prompts.segment_tokens
     landing = nearest_ends(offsets, ends, inferred & (read > 0), read)
     reach = nearest_ends(offsets, ends, inferred, cached)
     heads = head_sizes(offsets, prompts.segments.role)
@@ -101,5 +101,7 @@ def with_ttl(markers: Markers, ttl: Literal["5m", "1h"]) -> Markers:
 
 def _ends_before(prompts: Prompts, own: Ints, cached: Ints) -> NDArray[np.bool_]:
     """Tell whether what was cached ends before the provider's own marker would stand."""
+    if not len(prompts.end):  # no prompt has a segment
+        return np.zeros(len(cached), np.bool_)
     ends = np.where(own >= 0, prompts.tokens[prompts.end[np.maximum(own, 0)]], 0)
     return np.asarray(cached < (1 - TOLERANCE) * ends)

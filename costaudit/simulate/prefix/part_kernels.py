@@ -13,7 +13,7 @@ TOOLS, SYSTEM, EXAMPLES, DOCUMENTS, HISTORY, QUESTION = 0, 1, 2, 3, 4, 5
 ROLE_TOOLS, ROLE_SYSTEM, ROLE_ASSISTANT = 0, 1, 3
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def end_nodes(seg_offsets: Ints, seg_node: Small, chosen: Flags, nodes: int) -> Flags:
     """Flag the nodes at which a prompt ends."""
     found = np.zeros(nodes, np.bool_)
@@ -23,7 +23,7 @@ def end_nodes(seg_offsets: Ints, seg_node: Small, chosen: Flags, nodes: int) -> 
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def node_visits(seg_offsets: Ints, seg_node: Small, chosen: Flags, nodes: int) -> Ints:
     """Count the prompts that pass the end of each segment."""
     visits = np.zeros(nodes, np.int64)
@@ -34,7 +34,7 @@ def node_visits(seg_offsets: Ints, seg_node: Small, chosen: Flags, nodes: int) -
     return visits
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _head_end(first: int, last: int, role: Codes) -> int:
     segment = first
     while segment < last and role[segment] in (ROLE_TOOLS, ROLE_SYSTEM):
@@ -42,7 +42,7 @@ def _head_end(first: int, last: int, role: Codes) -> int:
     return segment
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _question_start(first: int, last: int, role: Codes) -> int:
     segment = last
     while segment > first and role[segment - 1] not in (
@@ -54,7 +54,7 @@ def _question_start(first: int, last: int, role: Codes) -> int:
     return segment
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _examples_end(
     first: int, last: int, seg_node: Small, visits: Ints, ends: Flags, enough: int
 ) -> int:
@@ -68,7 +68,7 @@ def _examples_end(
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def segment_parts(
     seg_offsets: Ints, role: Codes, is_document: Flags, seg_node: Small, visits: Ints, ends: Flags,
     enough: Ints,
@@ -92,7 +92,7 @@ def segment_parts(
     return part
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def segment_shares(seg_offsets: Ints, seg_tokens: Small, static: Ints) -> tuple[Ints, Ints]:
     """Split each prompt's tokens, and its static prefix, over its segments."""
     size = np.zeros(len(seg_tokens), np.int64)
@@ -106,7 +106,7 @@ def segment_shares(seg_offsets: Ints, seg_tokens: Small, static: Ints) -> tuple[
     return size, inside
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def break_segments(seg_offsets: Ints, seg_tokens: Small, static: Ints) -> Ints:
     """Find the segment in which each prompt leaves its static prefix; -1 where it never does."""
     found = np.full(len(static), -1, np.int64)
@@ -118,7 +118,7 @@ def break_segments(seg_offsets: Ints, seg_tokens: Small, static: Ints) -> Ints:
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def turn_overlaps(
     seg_offsets: Ints, content: Small, seg_tokens: Small, previous: Ints
 ) -> tuple[Ints, Ints, Flags]:

@@ -1,6 +1,7 @@
 """The prompts of a log as paths in one tree of shared beginnings."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -8,8 +9,9 @@ from numpy.typing import NDArray
 
 from costaudit.contracts.requests import INPUT_CLASSES, ORDER
 from costaudit.simulate.prefix.pieces import Contents, cut_contents
-from costaudit.simulate.segments import Ints, Segments, flat_segments
+from costaudit.simulate.segments import Codes, Ints, Segments, flat_segments
 
+_RUNS = ("tool_use", "tool_result")  # kinds of which a run counts as one position
 NO_TIME = -1  # microseconds: the log has none
 
 
@@ -34,6 +36,23 @@ class Prompts:
     last_byte: Ints
     billed: Ints  # input tokens, all classes
     sendable: NDArray[np.bool_]  # a chat request with a prompt that reached a provider
+
+    @cached_property
+    def segment_node(self) -> NDArray[np.int32]:
+        """Give the node after each segment."""
+        return self.node[self.end]
+
+    @cached_property
+    def segment_tokens(self) -> NDArray[np.int32]:
+        """Give the billed input up to and with each segment."""
+        return self.tokens[self.end]
+
+    @cached_property
+    def runs(self) -> Codes:
+        """Tell of which run each segment can be a part: 1 of tool uses, 2 of results, 0 of none."""
+        kinds = self.segments.kinds
+        table = [_RUNS.index(kind) + 1 if kind in _RUNS else 0 for kind in kinds]
+        return np.array([*table, 0], np.int8)[self.segments.kind]
 
 
 def read_prompts(requests: pl.DataFrame, blocks: pl.DataFrame) -> Prompts:

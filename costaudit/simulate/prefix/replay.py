@@ -12,7 +12,6 @@ from costaudit.simulate.prefix.prompts import NO_TIME, Prompts
 from costaudit.simulate.segments import Codes, Ints
 
 UNCACHED, READ, WRITE_5M, WRITE_1H, WRITE_OTHER = range(len(INPUT_CLASSES))
-_RUNS = ("tool_use", "tool_result")  # kinds of which a run counts as one position
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def replay(
 
     chosen = reach & prompts.sendable
     start, visible = _clock(prompts, assigned)
-    ttl = assigned.ttl_microseconds()
+    ttl = assigned.ttl_microseconds
     tokens = np.zeros((len(chosen), len(INPUT_CLASSES)), np.int64)
     matched = np.full(len(chosen), -1, np.int64)
     marked = chosen & assigned.matching("breakpoints")
@@ -53,7 +52,7 @@ def replay(
         writes, lookup = _flags(prompts, assigned, markers, marked, far_lookback)
         counts, found = replay_breakpoints(
             prompts.order[marked[prompts.order]], prompts.segments.offsets,
-            prompts.node[prompts.end], prompts.tokens[prompts.end], start, visible,
+            prompts.segment_node, prompts.segment_tokens, start, visible,
             writes, lookup, ttl, prompts.nodes,
         )  # fmt: skip
         for code, column in _COLUMNS:
@@ -107,17 +106,17 @@ def _flags(
     from costaudit.simulate.prefix.marker_kernels import explicit_flags, implicit_flags
 
     segments = prompts.segments
-    sizes = prompts.tokens[prompts.end]
+    sizes = prompts.segment_tokens
     minimum = assigned.each(lambda rules: rules.min_tokens)
     positions = assigned.each(lambda rules: rules.lookback_positions)
     endings = assigned.each(lambda rules: rules.lookback_endings)
     if far_lookback:
         positions, endings = np.full_like(positions, 2**31), np.full_like(endings, 2**31)
     most = assigned.each(lambda rules: rules.max_markers)
-    granted = assigned.granted_codes()
+    granted = assigned.granted_codes
     writes, lookup = explicit_flags(
         segments.offsets, chosen & assigned.is_marked("explicit"), sizes, markers.code, granted,
-        _run_codes(prompts), minimum, most, positions,
+        prompts.runs, minimum, most, positions,
     )  # fmt: skip
     implicit = chosen & assigned.is_marked("implicit")
     if not implicit.any():
@@ -128,8 +127,3 @@ def _flags(
         assigned.each(lambda rules: rules.latest_markers),
     )  # fmt: skip
     return np.maximum(writes, own_writes), lookup | own_lookup
-
-
-def _run_codes(prompts: Prompts) -> Codes:
-    table = [_RUNS.index(kind) + 1 if kind in _RUNS else 0 for kind in prompts.segments.kinds]
-    return np.array([*table, 0], np.int8)[prompts.segments.kind]

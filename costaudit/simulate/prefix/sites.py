@@ -42,7 +42,7 @@ def locate_breaks(
     from costaudit.simulate.prefix.part_kernels import break_segments
 
     offsets = prompts.segments.offsets
-    segment = break_segments(offsets, prompts.tokens[prompts.end], static)[rows]
+    segment = break_segments(offsets, prompts.segment_tokens, static)[rows]
     row_of_segment = np.full(len(prompts.segments.content) + 1, -1, np.int64)
     row_of_segment[heads.segment] = np.arange(len(heads.segment))
     head_row = row_of_segment[segment]

@@ -10,14 +10,14 @@ Small = NDArray[np.int32]
 NEVER = 2**62  # distance of a block that was not seen before
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _add(tree: Small, place: int, change: int) -> None:
     while place < len(tree):
         tree[place] += change
         place += place & -place
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _sum(tree: Small, place: int) -> int:
     total = 0
     while place > 0:
@@ -26,7 +26,7 @@ def _sum(tree: Small, place: int) -> int:
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def prefix_distances(offsets: Ints, block: Ints, blocks: int) -> Ints:
     """Find the capacity above which each block of a prefix is hit in an LRU cache.
 
@@ -52,7 +52,7 @@ def prefix_distances(offsets: Ints, block: Ints, blocks: int) -> Ints:
     return result
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def block_counts(offsets: Ints, tokens: Small, order: Ints, size: int) -> Ints:
     """Count the whole blocks of each prompt, in the given order."""
     counts = np.zeros(len(order) + 1, np.int64)
@@ -64,7 +64,7 @@ def block_counts(offsets: Ints, tokens: Small, order: Ints, size: int) -> Ints:
     return counts
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def fill_blocks(
     offsets: Ints, node: Small, tokens: Small, order: Ints, size: int, starts: Ints
 ) -> tuple[Ints, Ints]:

@@ -55,7 +55,7 @@ def split_parts(prompts: Prompts, groups: Groups, static: Ints) -> Parts:
     )
 
     segments = prompts.segments
-    seg_node = prompts.node[prompts.end]
+    seg_node = prompts.segment_node
     offsets = segments.offsets
     ends = end_nodes(offsets, seg_node, prompts.sendable, prompts.nodes)
     visits = node_visits(offsets, seg_node, prompts.sendable, prompts.nodes)
@@ -65,7 +65,7 @@ def split_parts(prompts: Prompts, groups: Groups, static: Ints) -> Parts:
     part = segment_parts(
         offsets, segments.role, documents[segments.kind], seg_node, visits, ends, enough
     )
-    tokens, inside = segment_shares(offsets, prompts.tokens[prompts.end], static)
+    tokens, inside = segment_shares(offsets, prompts.segment_tokens, static)
     return Parts(part, tokens, inside)
 
 

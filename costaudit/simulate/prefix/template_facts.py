@@ -93,7 +93,7 @@ def part_shares(
     owner = np.repeat(groups.index, np.diff(offsets))
     count = len(groups.groups)
     after, _ = static_tokens(mended, prompts.sendable)
-    _, inside = segment_shares(offsets, mended.tokens[mended.end], after)
+    _, inside = segment_shares(offsets, mended.segment_tokens, after)
     tokens, static, freed = (
         part_totals(values, parts.part, owner, count)
         for values in (parts.tokens, parts.static, inside)

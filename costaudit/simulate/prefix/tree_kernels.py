@@ -12,7 +12,7 @@ Keys = NDArray[np.uint64]
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def common_heads(data: Bytes, starts: Ints, sizes: Ints, order: Ints, group: Ints) -> Ints:
     """Count the bytes that each text in `order` shares with the one before it; 0 across groups."""
     shared = np.zeros(len(order), np.int64)
@@ -29,7 +29,7 @@ def common_heads(data: Bytes, starts: Ints, sizes: Ints, order: Ints, group: Int
     return shared
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def common_ends(
     data: Bytes, starts: Ints, sizes: Ints, left: Ints, right: Ints
 ) -> tuple[Ints, Ints]:
@@ -50,7 +50,7 @@ def common_ends(
     return heads, tails
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def shared_intervals(shared: Ints) -> tuple[Ints, Ints, Ints]:
     """Build the tree of common beginnings of sorted texts from their shared lengths.
 
@@ -83,7 +83,7 @@ def shared_intervals(shared: Ints) -> tuple[Ints, Ints, Ints]:
     return leaf, parent[:made], length[:made]
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def kept_ancestors(parent: Ints, length: Ints, by_length: Ints, min_bytes: int) -> Ints:
     """Thin the intervals: give each its nearest kept one, itself if it adds `min_bytes` or more."""
     kept = np.full(len(parent), -1, np.int64)
@@ -94,7 +94,7 @@ def kept_ancestors(parent: Ints, length: Ints, by_length: Ints, min_bytes: int) 
     return kept
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def piece_counts(leaf: Ints, kept: Ints, parent: Ints) -> Ints:
     """Count the pieces of each text: its kept intervals and what is its own."""
     counts = np.ones(len(leaf), np.int64)
@@ -106,7 +106,7 @@ def piece_counts(leaf: Ints, kept: Ints, parent: Ints) -> Ints:
     return counts
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def fill_pieces(
     leaf: Ints, kept: Ints, parent: Ints, length: Ints, sizes: Ints, offsets: Ints
 ) -> tuple[Small, Ints]:
@@ -126,7 +126,7 @@ def fill_pieces(
     return piece, end
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _slot(keys: Keys, key: np.uint64) -> np.uint64:
     mask = np.uint64(len(keys) - 1)
     mixed = key * _MULTIPLIER
@@ -136,7 +136,7 @@ def _slot(keys: Keys, key: np.uint64) -> np.uint64:
     return place
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _grown(keys: Keys, values: Small) -> tuple[Keys, Small]:
     new_keys = np.zeros(2 * len(keys), np.uint64)
     new_values = np.zeros(2 * len(keys), np.int32)
@@ -147,7 +147,7 @@ def _grown(keys: Keys, values: Small) -> tuple[Keys, Small]:
     return new_keys, new_values
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def grow_tree(
     order: Ints, root: Small, roots: int, seg_offsets: Ints, content: Small, piece_offsets: Ints,
     piece: Small, offsets: Ints,
@@ -182,7 +182,7 @@ def grow_tree(
     return node, count
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def prompt_pieces(seg_offsets: Ints, content: Small, piece_offsets: Ints) -> tuple[Ints, Ints]:
     """Count the pieces before each prompt, and find the piece with which each segment ends."""
     offsets = np.zeros(len(seg_offsets), np.int64)
@@ -197,7 +197,7 @@ def prompt_pieces(seg_offsets: Ints, content: Small, piece_offsets: Ints) -> tup
     return offsets, ends
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def piece_tokens(
     seg_offsets: Ints, content: Small, tokens: Ints, billed: Ints, piece_offsets: Ints, end: Ints,
     sizes: Ints, offsets: Ints,

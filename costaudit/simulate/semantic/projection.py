@@ -78,7 +78,8 @@ def _cheapest_width(projected: np.ndarray, dimensions: int, lowest: float) -> in
         if width < dimensions:
             bounds = _with_rest(projected, width)
             tile = bounds[: 4 * _PAIRS : 4] @ bounds[1 : 4 * _PAIRS : 2].T
-            costs[width] = width * _DIMENSION_NS + float((tile >= lowest).mean()) * _PAIR_NS
+            near = float((tile >= lowest).mean()) if tile.size else 0.0
+            costs[width] = width * _DIMENSION_NS + near * _PAIR_NS
     return int(min(costs, key=lambda width: (costs[width], width)))
 
 
