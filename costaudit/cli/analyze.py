@@ -1,6 +1,7 @@
 """`costaudit analyze`: everything, in one go."""
 
 from costaudit.cli import options as opt
+from costaudit.cli import values
 
 
 def analyze(
@@ -42,12 +43,12 @@ def analyze(
     and writes before and after. A second run over the same log reads and embeds nothing anew.
     """
     from costaudit.cli.run import audit_run, ingest_options, semantic_policy
-    from costaudit.cli.values import dollars, one_of, pairs, share
-    from costaudit.costing.plan import parse_effort
+    from costaudit.cli.values import dollars, pairs, share
+    from costaudit.costing.plan import check_levers, parse_effort
     from costaudit.pipeline.settings import AnalyzeOptions
 
-    modes = ("auto", "logged", "recomputed")
     efforts = pairs(effort_usd, "--effort-usd")
+    check_levers(efforts)
 
     wanted = AnalyzeOptions(
         ingest=ingest_options(source, mapping, since, until, where, strict, not no_dedupe, redact),
@@ -57,7 +58,7 @@ def analyze(
         thresholds=thresholds,
         max_wrong_share=share(max_wrong, "--max-wrong"),
         prices=prices,
-        cost_mode=one_of(cost_mode, modes, "--cost-mode"),  # type: ignore[arg-type]
+        cost_mode=values.cost_mode(cost_mode),
         invoice_usd=dollars(invoice_usd, "--invoice-usd") if invoice_usd else None,
         efforts={lever: parse_effort(text) for lever, text in efforts.items()},
         show_prompts=show_prompts,

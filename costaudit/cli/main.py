@@ -11,10 +11,12 @@ from costaudit import __version__
 from costaudit.cli import (
     analyze,
     ingest,
+    prefix,
     prices,
     report,
+    sweep,
 )
-from costaudit.errors import CostauditError
+from costaudit.errors import CostauditError, UsageError
 
 app = typer.Typer(
     name="costaudit",
@@ -22,13 +24,14 @@ app = typer.Typer(
     epilog="Start with:  costaudit analyze LOG    Exit codes: 0 done, 1 internal failure, "
     "2 usage or input, 3 gate failed, 4 not enough data, 5 backend failed.",
     add_completion=False,
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 for verb in (
     analyze.analyze,
     ingest.ingest,
+    sweep.sweep,
+    prefix.prefix,
     report.report,
     prices.prices,
 ):
@@ -52,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments or os.environ.get("COSTAUDIT_DEBUG") == "1"
-    arguments = [argument for argument in arguments if argument != "--debug"]
+    arguments = [argument for argument in arguments if argument != "--debug"] or ["--help"]
     try:
         result = app(arguments, standalone_mode=False)
     except CostauditError as error:
@@ -75,6 +78,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _unforeseen(error: Exception) -> int:
     """Say what an exception from the parser or from a defect means; returns its exit code."""
+    if isinstance(error, OSError) and error.strerror:
+        _say(
+            f"{error.filename or 'A file'}: {error.strerror}.",
+            "Check the path, its permissions and the free space.",
+        )
+        return UsageError.exit_code
     exit_code = getattr(error, "exit_code", None)
     if isinstance(exit_code, int):
         text = getattr(error, "format_message", lambda: "")()

@@ -153,7 +153,7 @@ Format = Annotated[
     str,
     typer.Option("--format", metavar="NAME", help="terminal, html, md, json, csv or focus."),
 ]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of every random draw.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text; NO_COLOR does the same.")]
 Config = Annotated[

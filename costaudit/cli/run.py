@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from costaudit.contracts.audit import Audit
     from costaudit.contracts.policies import SemanticPolicy
     from costaudit.ingest.options import IngestOptions
+    from costaudit.pipeline.loaded import Loaded
     from costaudit.pipeline.settings import AnalyzeOptions
+    from costaudit.report.table import Table
 
 _SUFFIXES = re.compile(r"(\.(jsonl?|ndjson|csv|parquet|gz|zst|log|txt))+$", re.IGNORECASE)
 
@@ -86,6 +88,26 @@ def semantic_policy(
     )
 
 
+def loaded_run(
+    logs: Sequence[str], out: Path | None, options: "AnalyzeOptions", *, quiet: bool
+) -> "Loaded":
+    """Ingest logs, or read the run that they are, and price it."""
+    from costaudit.cli.progress import progress_on_stderr
+    from costaudit.contracts.run_dir import RunDir
+    from costaudit.pipeline.loaded import ingested
+
+    with progress_on_stderr(quiet) as progress:
+        return ingested(logs, RunDir(run_path(logs, out)), options, progress)
+
+
+def print_tables(tables: "Sequence[Table]", form: str, data: object, lead: str = "") -> None:
+    """Print tables on standard output."""
+    from costaudit.report.table import render_tables
+
+    sys.stdout.buffer.write(render_tables(tables, form, data, lead))
+    sys.stdout.flush()
+
+
 def audit_run(
     logs: Sequence[str],
     out: Path | None,
@@ -100,16 +122,16 @@ def audit_run(
     from costaudit.contracts.audit import write_audit
     from costaudit.contracts.run_dir import RunDir, atomic_write
     from costaudit.pipeline.analyze import analyze
-    from costaudit.report.reporters import REPORTERS
+    from costaudit.report.reporters import render, reporter_names
 
-    values.one_of(form, tuple(REPORTERS), "--format")
+    values.one_of(form, reporter_names(), "--format")
     run = RunDir(run_path(logs, out))
     with progress_on_stderr(quiet) as progress:
         audit = analyze(logs, run, options, progress)
         progress.start("report", None, "files")
         write_audit(audit, run.audit_path)
         with atomic_write(run.report_path) as part:
-            part.write_bytes(REPORTERS["html"].render(audit))
+            part.write_bytes(render(audit, "html"))
         progress.finish(str(run.report_path))
     deliver(audit, form, None, run=run.path, color=color)
     return 0
@@ -118,14 +140,12 @@ def audit_run(
 def deliver(audit: "Audit", form: str, out: Path | None, *, run: Path, color: bool) -> None:
     """Print an audit, or write it to a file; colour only for a terminal that wants it."""
     from costaudit.contracts.run_dir import atomic_write
-    from costaudit.report.reporters import REPORTERS
-    from costaudit.report.terminal import TerminalReporter
+    from costaudit.report.reporters import render, reporter_names
 
-    values.one_of(form, tuple(REPORTERS), "--format")
+    values.one_of(form, reporter_names(), "--format")
     files = tuple(str(path) for path in (run / "report.html", run / "audit.json") if path.exists())
     wants = color and "NO_COLOR" not in os.environ and sys.stdout.isatty() and out is None
-    terminal = TerminalReporter(width=_width(), color=wants, files=files)
-    data = (terminal if form == "terminal" else REPORTERS[form]).render(audit)
+    data = render(audit, form, color=wants, width=_width(), files=files)
     if out is None:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()

@@ -2,8 +2,12 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
 
 from costaudit.errors import UsageError
+
+if TYPE_CHECKING:
+    from costaudit.costing.logged import CostMode
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
@@ -52,12 +56,12 @@ def moment(text: str, option: str) -> datetime | None:
 
 
 def dollars(text: str, option: str) -> Decimal:
-    """Read a non-negative amount of dollars."""
+    """Read an amount of dollars above 0."""
     try:
         value = Decimal(text.strip().lstrip("$").replace(",", ""))
     except InvalidOperation:
         value = Decimal("NaN")
-    if not value.is_finite() or value < 0:
+    if not value.is_finite() or value <= 0:
         raise UsageError(f"{option} {text!r} is not an amount.", hint="Give dollars: 1234.56.")
     return value
 
@@ -73,6 +77,13 @@ def one_of(text: str, allowed: tuple[str, ...], option: str) -> str:
         hint = f"Choose from {', '.join(allowed)}."
         raise UsageError(f"{option} {text!r} is unknown.", hint=hint)
     return text
+
+
+def cost_mode(text: str) -> "CostMode":
+    """Read --cost-mode."""
+    modes: tuple[CostMode, ...] = ("auto", "logged", "recomputed")
+    one_of(text, modes, "--cost-mode")
+    return modes[modes.index(text)]
 
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, str]:

@@ -105,7 +105,7 @@ class Audit:
     quality: DataQuality
     spend: Spend
     ledger: Ledger
-    semantic: SemanticSection | None  # None: the log has no prompts
+    semantic: SemanticSection | None  # None: no prompts, or none that a cache could answer
     prefix: PrefixSection | None
     plan: tuple[PlanStep, ...]
     findings: tuple[Finding, ...]
@@ -142,6 +142,5 @@ def read_audit(path: Path) -> Audit:
         ) from None
     except msgspec.DecodeError as error:
         raise RunDirError(
-            f"{path} is not an audit: {error}.",
-            hint="Run `costaudit analyze` on the run directory again.",
+            f"{path} is not an audit: {error}.", hint="Make one with `costaudit analyze LOG`."
         ) from None

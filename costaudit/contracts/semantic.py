@@ -108,3 +108,4 @@ class SemanticSection:
     noise_floor: float | None = None  # answer similarity below which an answer is inconsistent
     noise_floor_pairs: int = 0  # repeated identical prompts it rests on
     bytes_per_entry: int = 0
+    exact: SweepPoint | None = None  # identical text only

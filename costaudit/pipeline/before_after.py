@@ -1,18 +1,22 @@
 """The ledger of one log: every cache simulated again on what the steps before it left."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 
+from costaudit.contracts.effects import Lever
 from costaudit.contracts.ledger import Ledger
 from costaudit.costing.ledger import SimulatedStep, build_ledger
 from costaudit.costing.verdict import spend_grade
-from costaudit.levers.table import propose
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.prompt_caching import PromptCaches
 from costaudit.pipeline.semantic import SemanticResult
 
 
-def ledger_of(log: Loaded, semantic: SemanticResult | None, caches: PromptCaches) -> Ledger:
+def ledger_of(
+    log: Loaded, semantic: SemanticResult | None, caches: PromptCaches, levers: Sequence[Lever]
+) -> Ledger:
     """Build the waterfall; a log without prompts gets no semantic steps."""
     nothing = np.zeros(len(log.requests), np.bool_)
     left = semantic.hits if semantic is not None else nothing
@@ -22,7 +26,7 @@ def ledger_of(log: Loaded, semantic: SemanticResult | None, caches: PromptCaches
         log.spend.total.total_usd,
         caches.as_is(nothing),
         [*steps, prompt_step(caches, left, nothing)],
-        propose(log.requests, log.blocks),
+        levers,
         log.quality.covered_days,
         spend_grade(log.quality),
     )
@@ -36,7 +40,7 @@ def semantic_steps(result: SemanticResult, caches: PromptCaches) -> list[Simulat
         SimulatedStep(
             lever="duplicates",
             label="Identical questions",
-            section="semantic",
+            section="sweep",
             grade="simulated",
             removed=exact,
             alone_removed=exact,
@@ -52,7 +56,7 @@ def semantic_steps(result: SemanticResult, caches: PromptCaches) -> list[Simulat
             SimulatedStep(
                 lever="semantic",
                 label=f"Similar questions (similarity {recommended:.2f})",
-                section="semantic",
+                section="sweep",
                 grade="simulated",
                 removed=hits,
                 alone_removed=hits,

@@ -1,7 +1,9 @@
 """A run directory in memory, priced."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,10 @@ from costaudit.costing.prices import price_requests
 from costaudit.costing.quality import data_quality
 from costaudit.costing.spend import spend
 from costaudit.costing.tariff import Tariff, tariff
+from costaudit.errors import InsufficientDataError
+from costaudit.ingest.run import ingest
 from costaudit.pipeline.settings import AnalyzeOptions
+from costaudit.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,23 @@ class Loaded:
         return cost(self.tariff.classes, self.tariff.billed, pl.Series(rows)).total_usd
 
 
+def ingested(
+    inputs: Sequence[str], run: RunDir, options: AnalyzeOptions, progress: Progress
+) -> Loaded:
+    """Bring logs into a run directory and read it; a run that is its own input is only read."""
+    if not (len(inputs) == 1 and Path(inputs[0]) == run.path and RunDir.is_run(run.path)):
+        ingest(inputs, run, options.ingest, progress)
+    return load(run, options)
+
+
 def load(run: RunDir, options: AnalyzeOptions) -> Loaded:
     """Read a run directory and price it."""
     requests, blocks, manifest = in_order(run.requests()), run.blocks(), run.manifest()
+    if requests.is_empty():
+        raise InsufficientDataError(
+            f"None of {len(run.skips()):,} records is left.",
+            hint=f"Loosen --since, --until and --where, and see the reasons in {run.skips_path}.",
+        )
     pricing = price_requests(requests, options.prices)
     return Loaded(
         run=run,

@@ -8,25 +8,18 @@ import numpy as np
 
 from costaudit.answers.rates import RatePoint
 from costaudit.answers.recommend import Recommendation, recommend
-from costaudit.contracts.grades import Estimate, Money
-from costaudit.contracts.policies import SCOPE_FIELDS, ScopeField, SemanticPolicy
-from costaudit.contracts.semantic import ScopeRow, SemanticSection, SweepPoint, VariantRow
-from costaudit.pipeline.semantic_run import SemanticRun
-from costaudit.simulate.semantic.stream import Stream
+from costaudit.contracts.policies import SemanticPolicy
+from costaudit.contracts.semantic import SemanticSection, SweepPoint
+from costaudit.pipeline.loaded import Loaded
+from costaudit.pipeline.semantic_beside import scope_rows, variant_rows
+from costaudit.pipeline.semantic_pairs import refused_evidence, worst_evidence
+from costaudit.pipeline.semantic_run import SemanticRun, bounds_of, money_of
+from costaudit.pipeline.settings import AnalyzeOptions
+from costaudit.progress import Progress
 from costaudit.simulate.semantic.sweep import Decisions
+from costaudit.simulate.semantic.thresholds import parse_thresholds
 
 EXACT = 1.01  # a threshold above 1: identical text only
-_LADDER: tuple[tuple[ScopeField, ...], ...] = (
-    (),
-    ("model",),
-    ("model", "system"),
-    ("model", "system", "tools"),
-    ("model", "system", "tools", "tenant"),
-    ("model", "system", "tools", "tenant", "user"),
-)
-_TTLS_S = (3_600.0, 86_400.0, 604_800.0)
-_CAPACITY_SHARES = (0.1, 0.25, 0.5)  # of the peak that an unbounded cache reaches
-_REPLICATES = 50  # of the bootstrap, for rows beside the sweep
 
 
 @dataclass(frozen=True)
@@ -40,6 +33,17 @@ class SemanticResult:
     saved_bounds: tuple[float, float] | None  # 95 % bounds, as multiples of what it saves
 
 
+def swept(log: Loaded, options: AnalyzeOptions, progress: Progress) -> SemanticResult | None:
+    """Simulate the semantic cache on a log; None where it holds no question to compare."""
+    thresholds = parse_thresholds(options.thresholds)
+    if not log.quality.prompt_share:
+        return None
+    run = SemanticRun(log, options, progress)
+    if not run.eligible.any():
+        return None
+    return semantic_result(run, thresholds, options.max_wrong_share)
+
+
 def semantic_result(
     run: SemanticRun, thresholds: Sequence[float], max_wrong_share: float
 ) -> SemanticResult:
@@ -49,7 +53,8 @@ def semantic_result(
     run.progress.start("simulate", None, "requests")
     decisions = run.swept(policies)
     run.progress.finish(f"{run.eligible.sum():,} requests at {len(policies)} thresholds")
-    points = run.rated(decisions)
+    rated = run.rated(decisions)
+    points = rated.points
     gross = run.gross_usd(decisions)
     net = run.net_usd_month(decisions, gross)
     choice = recommend(
@@ -58,22 +63,25 @@ def semantic_result(
     chosen = len(thresholds) if choice.index is None else choice.index
     rows = [
         _sweep_point(decisions, row, points[row], gross[row], net[row], row == choice.index)
-        for row in range(len(thresholds))
+        for row in range(len(policies))
     ]
-    section = _section(run, policies[chosen], choice, tuple(rows), max_wrong_share)
-    ladder, without = _scope_rows(run, policies[chosen])
+    section = _section(run, policies[chosen], choice, tuple(rows[:-1]), max_wrong_share)
+    ladder, without = scope_rows(run, policies[chosen], rows[chosen])
     hits = decisions.served >= 0
     return SemanticResult(
         section=replace(
             section,
+            exact=rows[-1],
             scopes=ladder,
             without_field=without,
-            variants=_variants(run, policies[chosen], int(decisions.peak_entries[chosen])),
+            variants=variant_rows(run, policies[chosen], rows[chosen].peak_entries),
+            worst_pairs=worst_evidence(run, rated, chosen),
+            refused_pairs=refused_evidence(run, policies[chosen]),
         ),
         exact_hits=hits[-1],
         hits=hits[chosen],
         running_usd=run.running_usd(int(decisions.peak_entries[chosen])),
-        saved_bounds=_bounds(points[chosen].raw_hit_share),
+        saved_bounds=bounds_of(points[chosen].raw_hit_share),
     )
 
 
@@ -91,7 +99,7 @@ def _sweep_point(
         valid_hit_share=point.valid_hit_share,
         unsafe_served_share=point.unsafe_served_share,
         gross_saved_usd=gross,
-        net_saved=_money(net, point.raw_hit_share),
+        net_saved=money_of(net, point.raw_hit_share),
         peak_entries=int(decisions.peak_entries[row]),
         recommended=best,
     )
@@ -123,85 +131,3 @@ def _section(
         noise_floor_pairs=floor.pairs,
         bytes_per_entry=run.bytes_per_entry,
     )
-
-
-def _scope_rows(
-    run: SemanticRun, policy: SemanticPolicy
-) -> tuple[tuple[ScopeRow, ...], tuple[ScopeRow, ...]]:
-    """Climb the isolation ladder, then leave each field of the scope out.
-
-    Scopes that part the requests alike give the same row, which is worked out once.
-    """
-    known: dict[bytes, ScopeRow] = {}
-
-    def row(scope: tuple[ScopeField, ...], removed: str) -> ScopeRow:
-        stream = run.keyed(replace(policy, scope=scope))
-        parting = stream.partition.tobytes()
-        if parting not in known:
-            known[parting] = _scope_row(run, replace(policy, scope=scope), stream)
-        return replace(known[parting], scope=scope, removed=removed)
-
-    ladder = tuple(row(scope, "") for scope in _LADDER)
-    fields = [name for name in SCOPE_FIELDS if name in policy.scope]
-    without = tuple(row(tuple(n for n in fields if n != name), name) for name in fields)
-    return ladder, without
-
-
-def _scope_row(run: SemanticRun, policy: SemanticPolicy, stream: Stream) -> ScopeRow:
-    decisions = run.swept([policy], stream)
-    point = run.rated(decisions, _REPLICATES)[0]
-    net = run.net_usd_month(decisions, run.gross_usd(decisions))[0]
-    return ScopeRow(
-        scope=policy.scope,
-        removed="",
-        partitions=len(np.unique(stream.pool[run.eligible])),
-        raw_hit_share=point.raw_hit_share,
-        valid_hit_share=point.valid_hit_share,
-        unsafe_served_share=point.unsafe_served_share,
-        net_saved=_money(net, point.raw_hit_share),
-    )
-
-
-def _variants(run: SemanticRun, policy: SemanticPolicy, peak: int) -> tuple[VariantRow, ...]:
-    variants: dict[str, SemanticPolicy] = {}
-    if run.stream.timed:
-        for ttl in _TTLS_S:
-            for kind in ("fixed", "sliding"):
-                name = f"TTL {ttl / 3600:g} h, {kind}"
-                variants[name] = replace(policy, ttl_s=ttl, ttl_kind=kind)
-    for share in _CAPACITY_SHARES:
-        entries = max(int(peak * share), 1)
-        name = f"at most {entries:,} entries a scope, lru"
-        variants[name] = replace(policy, max_entries=entries, eviction="lru")
-    decisions = run.swept(list(variants.values()))
-    points = run.rated(decisions, _REPLICATES)
-    nets = run.net_usd_month(decisions, run.gross_usd(decisions))
-    return tuple(
-        VariantRow(
-            name=name,
-            raw_hit_share=point.raw_hit_share,
-            valid_hit_share=point.valid_hit_share,
-            unsafe_served_share=point.unsafe_served_share,
-            net_saved=_money(net, point.raw_hit_share),
-            peak_entries=int(peak_entries),
-        )
-        for name, point, net, peak_entries in zip(
-            variants, points, nets, decisions.peak_entries, strict=True
-        )
-    )
-
-
-def _bounds(share: Estimate) -> tuple[float, float] | None:
-    """Give the interval of a share as multiples of it."""
-    if share.low is None or share.high is None or not share.value:
-        return None
-    return share.low / share.value, share.high / share.value
-
-
-def _money(usd: Decimal, share: Estimate) -> Money:
-    """Let the interval of the hit share carry over to the money that the hits save."""
-    bounds = _bounds(share)
-    if bounds is None:
-        return Money(usd, "simulated")
-    low, high = sorted((usd * Decimal(str(bound))).quantize(usd) for bound in bounds)
-    return Money(usd, "simulated", low, high)

@@ -10,7 +10,9 @@ import polars as pl
 from costaudit.answers.blocks import blocks_of
 from costaudit.answers.consistency import Consistency
 from costaudit.answers.logged import logged
-from costaudit.answers.rates import RatePoint, rates
+from costaudit.answers.rates import Rated, rates
+from costaudit.answers.traps.guard import TrapGuard
+from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.costing.ledger import per_month
 from costaudit.costing.running import embedding_per_mtok, semantic_running_cost
@@ -57,10 +59,15 @@ class SemanticRun:
         return keyed_stream(self.log.requests, self.log.blocks, policy, self._templates)
 
     def swept(self, policies: Sequence[SemanticPolicy], stream: Stream | None = None) -> Decisions:
-        """Decide the log under policies that share a stream, the run's own unless one is given."""
-        return sweep(stream or self.stream, self.vectors, policies)
+        """Decide the log under policies that share a stream and a guard.
 
-    def rated(self, decisions: Decisions, replicates: int = 200) -> list[RatePoint]:
+        The stream is the run's own unless one is given.
+        """
+        names = policies[0].guard
+        guard = TrapGuard(self.check.question_traps, names) if names else None
+        return sweep(stream or self.stream, self.vectors, policies, guard)
+
+    def rated(self, decisions: Decisions, replicates: int = 200) -> Rated:
         """Judge the hits of each policy by the answers in the log."""
         return rates(
             self.check,
@@ -134,3 +141,19 @@ class SemanticRun:
     def _last_day(self) -> date:
         last = self.log.quality.last_ts
         return date.fromisoformat(last[:10]) if last else date.max
+
+
+def bounds_of(share: Estimate) -> tuple[float, float] | None:
+    """Give the interval of a share as multiples of it."""
+    if share.low is None or share.high is None or not share.value:
+        return None
+    return share.low / share.value, share.high / share.value
+
+
+def money_of(usd: Decimal, share: Estimate) -> Money:
+    """Let the interval of the hit share carry over to the money that the hits save."""
+    bounds = bounds_of(share)
+    if bounds is None:
+        return Money(usd, "simulated")
+    low, high = sorted((usd * Decimal(str(bound))).quantize(usd) for bound in bounds)
+    return Money(usd, "simulated", low, high)

@@ -3,13 +3,11 @@
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
 
 from costaudit.contracts.policies import SemanticPolicy
+from costaudit.costing.logged import CostMode
 from costaudit.costing.plan import Effort
 from costaudit.ingest.options import IngestOptions
-
-CostMode = Literal["logged", "recomputed", "auto"]
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,8 @@ class TerminalReporter:
     def _threshold(self, audit: Audit) -> list[Text]:
         section = audit.semantic
         if section is None:
-            return [Text("Semantic cache: not judged, the log has no prompts.")]
+            why = "request that a cache could answer" if audit.quality.prompt_share else "prompts"
+            return [Text(f"Semantic cache: not judged, the log has no {why}.")]
         chosen = next((point for point in section.points if point.recommended), None)
         if chosen is None or section.recommended is None:
             return self._wrapped(

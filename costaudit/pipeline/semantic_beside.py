@@ -1,0 +1,137 @@
+"""What stands beside the sweep: other scopes, lifetimes and capacities at the recommended point."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+
+from costaudit.answers.rates import RatePoint
+from costaudit.answers.traps.table import TRAP_NAMES
+from costaudit.contracts.policies import SCOPE_FIELDS, ScopeField, SemanticPolicy
+from costaudit.contracts.semantic import ScopeRow, SweepPoint, VariantRow
+from costaudit.pipeline.semantic_run import SemanticRun, money_of
+from costaudit.simulate.semantic.stream import Stream
+from costaudit.simulate.semantic.sweep import Decisions
+
+_LADDER: tuple[tuple[ScopeField, ...], ...] = (
+    (),
+    ("model",),
+    ("model", "system"),
+    ("model", "system", "tools"),
+    ("model", "system", "tools", "tenant"),
+    ("model", "system", "tools", "tenant", "user"),
+)
+_TTLS_S = (3_600.0, 86_400.0, 604_800.0)
+_CAPACITY_SHARES = (0.1, 0.25, 0.5)  # of the peak that an unbounded cache reaches
+_REPLICATES = 50  # of the bootstrap
+_CONTEXT = (0.7, 0.8, 0.9)  # thresholds whose hits help to judge those of a row beside the sweep
+
+
+def scope_rows(
+    run: SemanticRun, policy: SemanticPolicy, chosen: SweepPoint
+) -> tuple[tuple[ScopeRow, ...], tuple[ScopeRow, ...]]:
+    """Climb the isolation ladder, then leave each field of the scope out.
+
+    Scopes that part the requests alike give the same row, which is worked out once; `chosen` is
+    the row of the policy itself.
+    """
+    own = ScopeRow(
+        scope=policy.scope,
+        removed="",
+        partitions=_pools(run, run.stream),
+        raw_hit_share=chosen.raw_hit_share,
+        valid_hit_share=chosen.valid_hit_share,
+        unsafe_served_share=chosen.unsafe_served_share,
+        net_saved=chosen.net_saved,
+    )
+    known: dict[bytes, ScopeRow] = {run.stream.partition.tobytes(): own}
+
+    def row(scope: tuple[ScopeField, ...], removed: str) -> ScopeRow:
+        narrower = replace(policy, scope=scope)
+        stream = run.keyed(narrower)
+        parting = stream.partition.tobytes()
+        if parting not in known:
+            known[parting] = _scope_row(run, narrower, stream)
+        return replace(known[parting], scope=scope, removed=removed)
+
+    fields = [name for name in SCOPE_FIELDS if name in policy.scope]
+    return (
+        tuple(row(scope, "") for scope in _LADDER),
+        tuple(row(tuple(n for n in fields if n != name), name) for name in fields),
+    )
+
+
+def variant_rows(
+    run: SemanticRun, policy: SemanticPolicy, peak_entries: int
+) -> tuple[VariantRow, ...]:
+    """Try lifetimes of both kinds, where the log has times, capacities below the peak, guards."""
+    variants: dict[str, SemanticPolicy] = {}
+    if run.stream.timed:
+        for ttl in _TTLS_S:
+            for kind in ("fixed", "sliding"):
+                variants[f"TTL {_span(ttl)}, {kind}"] = replace(policy, ttl_s=ttl, ttl_kind=kind)
+    for share in _CAPACITY_SHARES:
+        entries = max(int(peak_entries * share), 1)
+        variants[f"at most {entries:,} entries a scope, {policy.eviction}"] = replace(
+            policy, max_entries=entries
+        )
+    rows = _variants(run, variants)
+    if not policy.guard:
+        for name, guard in (*((name, (name,)) for name in TRAP_NAMES), ("all", TRAP_NAMES)):
+            rows += _variants(run, {f"guard: {name}": replace(policy, guard=guard)})
+    return rows
+
+
+def _variants(run: SemanticRun, variants: dict[str, SemanticPolicy]) -> tuple[VariantRow, ...]:
+    decisions, points, nets = _rated(run, list(variants.values()), run.stream)
+    return tuple(
+        VariantRow(
+            name=name,
+            raw_hit_share=point.raw_hit_share,
+            valid_hit_share=point.valid_hit_share,
+            unsafe_served_share=point.unsafe_served_share,
+            net_saved=money_of(net, point.raw_hit_share),
+            peak_entries=int(entries),
+        )
+        for name, point, net, entries in zip(
+            variants, points, nets, decisions.peak_entries, strict=False
+        )
+    )
+
+
+def _scope_row(run: SemanticRun, policy: SemanticPolicy, stream: Stream) -> ScopeRow:
+    _, points, nets = _rated(run, [policy], stream)
+    return ScopeRow(
+        scope=policy.scope,
+        removed="",
+        partitions=_pools(run, stream),
+        raw_hit_share=points[0].raw_hit_share,
+        valid_hit_share=points[0].valid_hit_share,
+        unsafe_served_share=points[0].unsafe_served_share,
+        net_saved=money_of(nets[0], points[0].raw_hit_share),
+    )
+
+
+def _rated(
+    run: SemanticRun, policies: Sequence[SemanticPolicy], stream: Stream
+) -> tuple[Decisions, Sequence[RatePoint], list[Decimal]]:
+    """Decide, judge and price policies; the first rows are theirs.
+
+    Hits at other thresholds of the same scope are judged with them, as in the sweep, because a
+    few hits alone say little about what right and wrong ones look like.
+    """
+    first = replace(policies[0], ttl_s=None, max_entries=None)
+    context = [replace(first, min_similarity=t) for t in _CONTEXT]
+    decisions = run.swept([*policies, *context], stream)
+    points = run.rated(decisions, _REPLICATES).points
+    return decisions, points, run.net_usd_month(decisions, run.gross_usd(decisions))
+
+
+def _pools(run: SemanticRun, stream: Stream) -> int:
+    return len(np.unique(stream.pool[run.eligible]))
+
+
+def _span(seconds: float) -> str:
+    hours = seconds / 3600
+    return f"{hours:g} h" if hours < 48 else f"{hours / 24:g} days"
