@@ -13,6 +13,7 @@ from costaudit.ingest.duplicates import find_duplicates
 from costaudit.ingest.halves import join_halves
 from costaudit.ingest.normalise import normalise
 from costaudit.ingest.pieces import Pieces
+from costaudit.ingest.quality import Check, Convention, checks, conventions
 from costaudit.ingest.request_rows import write_requests
 from costaudit.progress import Progress
 
@@ -31,6 +32,8 @@ class Assembled:
     fates: pl.DataFrame  # source_file, fate, reason, len
     ambiguous_conventions: int
     merged_cost: dict[str, str]  # cost unit → logged cost of merged rows
+    conventions: tuple[Convention, ...]
+    checks: tuple[Check, ...]
 
 
 def assemble(
@@ -68,7 +71,9 @@ def assemble(
     return Assembled(
         fates=_fates(kept, skips),
         ambiguous_conventions=int(kept["was_ambiguous"].sum()),
-        merged_cost=_cost(merged),
+        merged_cost=_cost(merged.filter(pl.col("merge_reason") != "joined")),
+        conventions=tuple(conventions(kept)),
+        checks=tuple(checks(rows)),
     )
 
 

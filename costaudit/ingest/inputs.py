@@ -93,11 +93,16 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _remote(address: str) -> list[Input]:
+    import fsspec
+
+    if address.partition("://")[0] not in fsspec.available_protocols():
+        raise InputError(
+            f"{address} is of no kind that can be opened.",
+            hint="Name a file, a folder, or an address that begins with s3://, gs:// or https://.",
+        )
     if not PATTERN & set(address) and not address.endswith("/"):
         return [Input(PurePosixPath(address.partition("?")[0]).name, address, True)]
     try:
-        import fsspec
-
         files, paths = fsspec.core.url_to_fs(address)
         scheme = address.partition("://")[0]
         names = sorted(files.glob(paths) if PATTERN & set(address) else files.find(paths))

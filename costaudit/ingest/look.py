@@ -31,6 +31,7 @@ class Look:
     detection: Detection
     is_plain: bool  # neither compressed nor in another encoding
     head: str  # digest of the first bytes on disk
+    head_bytes: int  # how many these are
 
 
 class NoLogError(InputError):
@@ -48,11 +49,12 @@ def look_at(item: Input, options: IngestOptions) -> Look:
     content, is_whole = _first_bytes(item, options)
     layout = layout_of(content, is_whole)
     if layout.kind is None:
-        raise NoLogError(f"{item.name} {layout.problem}.", hint=OTHER_FORMAT)
+        hint = OTHER_FORMAT if content.strip() else "Export the log again."
+        raise NoLogError(f"{item.name} {layout.problem}.", hint=hint)
     detection = _detection(item, layout, options)
     if not detection.source:
         raise NoLogError(f"{item.name}: {_lowered(detection.evidence)}", hint=OTHER_FORMAT)
-    return Look(layout, detection, is_plain, head)
+    return Look(layout, detection, is_plain, head, len(raw))
 
 
 def _lowered(text: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from costaudit.contracts.audit import InputFile
 from costaudit.ingest.content.redact import Redaction
+from costaudit.ingest.quality import Check, Convention
 
 
 @dataclass(frozen=True)
@@ -36,4 +37,6 @@ class IngestSummary:
     files: tuple[InputFile, ...]
     merged_cost: dict[str, str]  # cost unit → logged cost of duplicates that was not counted
     ambiguous_conventions: int  # rows whose convention was decided by their neighbours
+    conventions: tuple[Convention, ...]
+    checks: tuple[Check, ...]
     read_bytes: int  # of logs, this time; what an earlier ingest had read is not read again

@@ -10,8 +10,9 @@ from xxhash import xxh3_64_hexdigest
 
 from costaudit.ingest.containers import open_input
 from costaudit.ingest.inputs import Input
-from costaudit.ingest.look import HEAD_BYTES, look_at
+from costaudit.ingest.look import look_at
 from costaudit.ingest.options import IngestOptions
+from costaudit.ingest.sources.mapped import read_mapping
 from costaudit.ingest.sources.open import open_source
 from costaudit.ingest.staging import FileStaging, FileState
 from costaudit.ingest.unit import Unit
@@ -22,7 +23,7 @@ SEAM_BYTES = 64 << 10
 
 def options_key(options: IngestOptions) -> str:
     """Digest the options that change what is read from a file."""
-    mapping = options.mapping.read_text("utf-8") if options.mapping is not None else ""
+    mapping = read_mapping(options.mapping) if options.mapping is not None else {}
     told = (options.source, mapping, str(options.since), str(options.until), options.where,
             options.redact, options.max_ratio)  # fmt: skip
     return xxh3_64_hexdigest(msgspec.json.encode(told))
@@ -62,6 +63,7 @@ def _fresh(item: Input, size: int, mtime_ns: int, options: IngestOptions, key: s
         size=size,
         mtime_ns=mtime_ns,
         head=look.head,
+        head_bytes=look.head_bytes,
         source=look.detection.source,
         evidence=look.detection.evidence,
         layout=look.layout.kind,
@@ -83,7 +85,7 @@ def size_of(item: Input) -> tuple[int, int]:
 
 def _is_longer(item: Input, known: FileState) -> bool:
     with open_input(item.address) as file:
-        head = file.read(min(HEAD_BYTES, known.size))
+        head = file.read(known.head_bytes)
         return xxh3_64_hexdigest(head) == known.head and _seam(file, known.read_to) == known.seam
 
 

@@ -163,6 +163,8 @@ def _summary(
         files=tuple(sorted(files, key=lambda f: f.name)),
         merged_cost=assembled.merged_cost,
         ambiguous_conventions=assembled.ambiguous_conventions,
+        conventions=assembled.conventions,
+        checks=assembled.checks,
         read_bytes=read_bytes,
     )
     if summary.records != summary.kept + summary.merged + summary.skipped:
@@ -187,13 +189,18 @@ def _input_file(file: FilePieces, counts: dict[tuple[str, str], int]) -> InputFi
 def _write_manifest(
     run: RunDir, pieces: Pieces, options: IngestOptions, summary: IngestSummary
 ) -> None:
-    ranges = {
-        file.state.name: [
-            {"start": span.start, "end": span.stop, "xxh3_128": span.digest} for span in file.spans
-        ]
+    details = {
+        file.state.name: {
+            "layout": file.state.layout,
+            "ranges": [
+                {"start": span.start, "end": span.stop, "xxh3_128": span.digest}
+                for span in file.spans
+            ],
+        }
         for file in pieces.files
     }
-    inputs = [{**msgspec.to_builtins(f), "ranges": ranges.get(f.name, [])} for f in summary.files]
+    missing: dict[str, object] = {"layout": "", "ranges": []}
+    inputs = [{**msgspec.to_builtins(f), **details.get(f.name, missing)} for f in summary.files]
     told = msgspec.to_builtins(options, enc_hook=str)
     counts = msgspec.to_builtins(summary)
     del counts["files"]

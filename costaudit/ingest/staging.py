@@ -24,6 +24,7 @@ class FileState:
     size: int  # bytes on disk
     mtime_ns: int
     head: str  # digest of its first bytes
+    head_bytes: int  # how many these are
     source: str
     evidence: str
     layout: Kind

@@ -1,0 +1,144 @@
+"""How good a log is: what its numbers contradict, and which questions it can't answer."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from costaudit.contracts.requests import INPUT_CLASSES
+
+ALWAYS = pl.col("offset").is_not_null()
+EARLIEST = pl.datetime(2022, 1, 1, time_zone="UTC")  # before it there were no such logs
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of one file: in how many rows it fails."""
+
+    file: str
+    name: str
+    rows: int  # rows that it applies to
+    failing: int
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How the tokens of one model in one file were counted."""
+
+    file: str
+    provider: str
+    model: str
+    convention: str
+    rows: int
+    ambiguous: int  # rows that followed the majority, because nothing in them decides
+
+
+def checks(rows: pl.DataFrame) -> list[Check]:
+    """Check normalised rows, kept and merged ones, file by file."""
+    sent = pl.sum_horizontal(INPUT_CLASSES, ignore_nulls=False)
+    total = (pl.col("total") - sent - pl.col("output_tokens")).abs()
+    moment = pl.from_epoch("ts_us", "us").dt.replace_time_zone("UTC")
+    billed = (pl.col("status") == "ok") & (pl.col("served_by") == "provider")
+    cached = pl.sum_horizontal(pl.col("cache_read").fill_null(0), "cache_write_5m",
+                               "cache_write_1h", "cache_write_other")  # fmt: skip
+    table: dict[str, tuple[pl.Expr, pl.Expr]] = {
+        "usage is there": (billed, pl.col("usage_source") == "missing"),
+        "usage is the provider's": (billed, pl.col("usage_source") != "provider"),
+        "the parts add up to the total": (pl.col("total").is_not_null(), total > 2),
+        "reasoning is within the output": (
+            pl.col("reasoning") > 0,
+            pl.col("reasoning") > pl.col("output_tokens"),
+        ),
+        "cached tokens are within the input": (cached > 0, cached > sent),
+        "there is a time": (ALWAYS, pl.col("ts_us").is_null()),
+        "the time is plausible": (pl.col("ts_us").is_not_null(), moment < EARLIEST),
+        "no other record is the same call": (
+            ALWAYS,
+            pl.col("merged_into").is_not_null() & (pl.col("merge_reason") != "joined"),
+        ),
+    }
+    counts = (
+        rows.group_by("source_file")
+        .agg(
+            *(
+                pl.struct(
+                    rows=applies.fill_null(False).sum().cast(pl.Int64),
+                    failing=(applies & fails).fill_null(False).sum().cast(pl.Int64),
+                ).alias(name)
+                for name, (applies, fails) in table.items()
+            )
+        )
+        .sort("source_file")
+    )
+    return [
+        Check(row["source_file"], name, row[name]["rows"], row[name]["failing"])
+        for row in counts.iter_rows(named=True)
+        for name in table
+    ]
+
+
+def conventions(rows: pl.DataFrame) -> list[Convention]:
+    """Tell how the tokens of each file, provider and model were counted."""
+    groups = (
+        rows.filter(pl.col("usage_convention").is_not_null())
+        .group_by("source_file", "provider", "model", "usage_convention")
+        .agg(pl.len(), pl.col("was_ambiguous").sum())
+        .sort("source_file", "provider", "model", "usage_convention", nulls_last=True)
+    )
+    return [
+        Convention(file, provider or "", model or "", convention, count, ambiguous)
+        for file, provider, model, convention, count, ambiguous in groups.iter_rows()
+    ]
+
+
+QUESTIONS: tuple[tuple[str, pl.Expr, str], ...] = (
+    (
+        "prompts",
+        pl.col("segments").list.len() > 0,
+        "No prompts: what a semantic cache would have hit, and what breaks prompt caching.",
+    ),
+    (
+        "answers",
+        pl.col("answer_id").is_not_null(),
+        "No answers: whether a cache hit would be right.",
+    ),
+    (
+        "times",
+        pl.col("ts").is_not_null(),
+        "No times: what expires, and how much it comes to a month.",
+    ),
+    (
+        "usage",
+        pl.col("usage_source").is_in(["provider", "gateway"]),
+        "No token counts: what was billed; a tokenizer's counts stand in for them.",
+    ),
+    (
+        "cache detail",
+        ~pl.col("usage_convention").str.contains("without cache detail").fill_null(True),
+        "No cache detail: how much of the input the provider already billed as cached.",
+    ),
+    ("costs", pl.col("logged_cost").is_not_null(), "No costs: whether prices and bill agree."),
+    (
+        "latencies",
+        pl.col("latency_ms").is_not_null(),
+        "No latencies: how much faster hits would be.",
+    ),
+    (
+        "tenants or users",
+        pl.col("tenant").is_not_null() | pl.col("user").is_not_null(),
+        "Neither tenants nor users: what keeping their answers apart would cost.",
+    ),
+    (
+        "conversations",
+        pl.col("conversation").is_not_null(),
+        "No conversations: which calls follow one another.",
+    ),
+)
+
+
+def answers_and_gaps(requests: pl.DataFrame) -> tuple[dict[str, float], tuple[str, ...]]:
+    """Give the share of REQUESTS that have each thing, and a sentence for each that none has."""
+    shares = {
+        name: float(requests.select(there.mean()).item() or 0.0) for name, there, _ in QUESTIONS
+    }
+    gaps = tuple(sentence for name, _, sentence in QUESTIONS if not shares[name])
+    return shares, gaps

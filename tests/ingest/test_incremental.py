@@ -1,0 +1,188 @@
+"""What was read is not read again, and however it was read, the tables are the same."""
+
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+from polars.testing import assert_frame_equal
+
+from costaudit.contracts.run_dir import RunDir
+from costaudit.ingest import piece_writer, plan
+from tests.ingest.conftest import Ingest, chat, write_lines
+
+FORMATS = Path(__file__).parents[2] / "sample_logs" / "formats"
+
+
+def records(start: int, stop: int) -> list[dict[str, Any]]:
+    return [chat(n, f"Question {n % 50}", answer=f"Answer {n % 70}") for n in range(start, stop)]
+
+
+def lines(start: int, stop: int) -> bytes:
+    return b"".join(json.dumps(r).encode() + b"\n" for r in records(start, stop))
+
+
+def assert_same_run(one: RunDir, other: RunDir) -> None:
+    assert_frame_equal(one.requests(), other.requests())
+    assert_frame_equal(one.blocks(), other.blocks())
+    assert_frame_equal(one.skips(), other.skips())
+    for name in ("requests", "blocks", "skips"):
+        path = f"{name}.parquet"
+        assert (one.path / path).read_bytes() == (other.path / path).read_bytes()
+
+
+@pytest.fixture
+def small_units(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let small files fall into many units and pieces."""
+    monkeypatch.setattr(plan, "UNIT_BYTES", 20_000)
+    monkeypatch.setattr(piece_writer, "MOST_ROWS", 20)
+
+
+def test_units_and_pieces_leave_no_trace(
+    ingested: Ingest, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    log = tmp_path / "x.jsonl"
+    log.write_bytes(lines(0, 500) + b"garbage\n" + lines(400, 600))
+    whole, _ = ingested(log, into="whole")
+    request.getfixturevalue("small_units")
+    cut, summary = ingested(log, into="cut")
+    assert len(list((cut.path / "staging").glob("*/span-*.json"))) > 5
+    assert_same_run(whole, cut)
+    assert (summary.records, summary.merged, summary.skipped) == (701, 100, 1)
+
+
+def test_a_pool_gives_the_same_as_one_process(
+    ingested: Ingest, tmp_path: Path, small_units: None
+) -> None:
+    log = tmp_path / "x.jsonl"
+    log.write_bytes(lines(0, 400))
+    one, _ = ingested(log, into="one")
+    pool, _ = ingested(log, into="pool", workers=2)
+    assert_same_run(one, pool)
+
+
+def test_a_growing_file_is_read_from_where_it_ended(ingested: Ingest, tmp_path: Path) -> None:
+    log, content = tmp_path / "x.jsonl", lines(0, 300)
+    cuts = [0, 60_000, 60_001, 150_000, 151_000, len(content)]  # most of them within a line
+    for cut in cuts[1:]:
+        before = log.stat().st_size if log.exists() else 0
+        log.write_bytes(content[:cut])
+        grown, summary = ingested(log, into="grown")
+        # what is read is what is new, and the unfinished line before it
+        assert summary.read_bytes <= cut - before + 1_000
+    whole, _ = ingested(log, into="whole")
+    assert_same_run(grown, whole)
+
+
+def test_an_unfinished_last_line_is_skipped_until_it_is_finished(
+    ingested: Ingest, tmp_path: Path
+) -> None:
+    log, content = tmp_path / "x.jsonl", lines(0, 3)
+    log.write_bytes(content[:-100])
+    run, summary = ingested(log)
+    assert (summary.kept, summary.skip_reasons) == (2, {"truncated": 1})
+    log.write_bytes(content)
+    run, summary = ingested(log)
+    assert (summary.kept, summary.skip_reasons) == (3, {})
+    assert run.skips().is_empty()
+
+
+def test_an_unchanged_log_is_not_read_again(ingested: Ingest, tmp_path: Path) -> None:
+    log = tmp_path / "x.jsonl"
+    log.write_bytes(lines(0, 50))
+    (tmp_path / "y.jsonl.gz").write_bytes(gzip.compress(lines(50, 99)))
+    _, first = ingested(log, tmp_path / "y.jsonl.gz")
+    before = (tmp_path / "run" / "requests.parquet").read_bytes()
+    _, second = ingested(log, tmp_path / "y.jsonl.gz")
+    assert (first.read_bytes > 0, second.read_bytes) == (True, 0)
+    assert (tmp_path / "run" / "requests.parquet").read_bytes() == before
+    assert second.kept == first.kept == 99
+
+
+def test_a_new_file_joins_those_that_were_read(ingested: Ingest, tmp_path: Path) -> None:
+    paths = [write_lines(tmp_path / f"{n}.jsonl", records(n * 20, n * 20 + 30)) for n in range(3)]
+    for path in reversed(paths):
+        joined, _ = ingested(path, into="joined")
+    whole, summary = ingested(*paths, into="whole")
+    assert_same_run(joined, whole)
+    assert (summary.kept, summary.merged) == (70, 20)
+
+
+def test_a_rewritten_file_is_read_anew(ingested: Ingest, tmp_path: Path) -> None:
+    log = tmp_path / "x.jsonl"
+    log.write_bytes(lines(0, 100))
+    ingested(log)
+    log.write_bytes(lines(200, 300) + lines(300, 310))
+    run, summary = ingested(log)
+    whole, _ = ingested(log, into="whole")
+    assert summary.kept == 110
+    assert_same_run(run, whole)
+
+
+def test_other_options_read_everything_anew(ingested: Ingest, tmp_path: Path) -> None:
+    log = tmp_path / "x.jsonl"
+    log.write_bytes(lines(0, 20))
+    run, _ = ingested(log)
+    assert run.blocks()["text"].null_count() == 0
+    run, summary = ingested(log, redact="hash")
+    assert summary.read_bytes > 0
+    assert run.blocks()["text"].null_count() == len(run.blocks())
+
+
+KILLED = """
+import sys
+from costaudit.contracts.run_dir import RunDir
+from costaudit.ingest import piece_writer, plan
+from costaudit.ingest.options import IngestOptions
+from costaudit.ingest.run import ingest
+from costaudit.progress import SilentProgress
+from pathlib import Path
+
+plan.UNIT_BYTES = 40_000
+piece_writer.MOST_ROWS = 40
+ingest(sys.argv[2:], RunDir(Path(sys.argv[1])), IngestOptions(), SilentProgress())
+"""
+
+
+def kill_and_resume(tmp_path: Path, ingested: Ingest, times: int, seed: int) -> list[int]:
+    """Kill an ingest at random moments until one lives; gives what had been committed each time."""
+    logs = [tmp_path / "plain.jsonl", tmp_path / "packed.jsonl.zst", tmp_path / "session.jsonl"]
+    logs[0].write_bytes(lines(0, 1_500) + b'{"broken": \n')
+    logs[1].write_bytes(zstandard.compress(lines(1_000, 3_000)))
+    logs[2].write_bytes((FORMATS / "claude_code.jsonl").read_bytes())
+    run = RunDir(tmp_path / "killed")
+    command = [sys.executable, "-c", KILLED, str(run.path), *map(str, logs)]
+    chance, committed = random.Random(seed), []
+    for _ in range(times):
+        process = subprocess.Popen(command, start_new_session=True)
+        moment = time.monotonic() + chance.uniform(0.2, 3.0)
+        while process.poll() is None and time.monotonic() < moment:
+            time.sleep(0.005)
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        committed.append(len(list(run.path.glob("staging/*/span-*.json"))))
+    subprocess.run(command, check=True)
+    whole, _ = ingested(*logs, into="whole")
+    assert_same_run(run, whole)
+    assert not list(run.path.rglob("*.part"))
+    return committed
+
+
+def test_a_killed_ingest_resumes(tmp_path: Path, ingested: Ingest) -> None:
+    committed = kill_and_resume(tmp_path, ingested, times=3, seed=7)
+    assert committed == sorted(committed)  # what was committed once is never lost
+
+
+@pytest.mark.slow
+def test_an_ingest_killed_twenty_times_resumes(tmp_path: Path, ingested: Ingest) -> None:
+    committed = kill_and_resume(tmp_path, ingested, times=20, seed=11)
+    assert committed == sorted(committed)

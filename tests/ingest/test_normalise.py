@@ -1,0 +1,115 @@
+"""Token counts of every convention come to the same four classes."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+
+from costaudit.ingest.normalise import normalise
+from costaudit.ingest.piece_writer import ROWS
+
+CLASSES = [
+    "input_uncached_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "cache_write_other_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+]
+
+
+def table(*rows: dict[str, Any]) -> pl.DataFrame:
+    base: dict[str, Any] = dict.fromkeys(ROWS)
+    base |= {"provider": "p", "model": "m", "cache_read": 0, "cache_write_5m": 0}
+    base |= {"cache_write_1h": 0, "cache_write_other": 0, "reasoning": 0}
+    schema = {**ROWS, "source_file": pl.String}
+    return pl.DataFrame([{**base, "source_file": "f", **row} for row in rows], schema=schema)
+
+
+CASES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
+    # 3100 - 2048 - 512 = 540
+    "openai": (
+        {"convention": "openai", "input": 3100, "cache_read": 2048, "cache_write_other": 512,
+         "output": 96, "reasoning": 64, "total": 3196},
+        (540, 2048, 0, 0, 512, 96, 64),
+    ),
+    "anthropic": (
+        {"convention": "anthropic", "input": 42, "cache_read": 12000, "cache_write_5m": 1000,
+         "cache_write_1h": 2000, "output": 180, "reasoning": 90},
+        (42, 12000, 1000, 2000, 0, 180, 90),
+    ),
+    # totalTokens of Converse holds the cache tokens: 100 + 28000 + 500 = 28600
+    "bedrock_converse": (
+        {"convention": "bedrock_converse", "input": 100, "cache_write_5m": 8000,
+         "cache_write_1h": 20000, "output": 500, "total": 28600},
+        (100, 0, 8000, 20000, 0, 500, 0),
+    ),
+    # prompt 15042 + tool use 100; output 180 + thoughts 900; total 16222
+    "gemini": (
+        {"convention": "gemini", "input": 15142, "cache_read": 12000, "output": 180,
+         "reasoning": 900, "total": 16222},
+        (3142, 12000, 0, 0, 0, 1080, 900),
+    ),
+    # total = prompt + completion + reasoning proves that reasoning stands beside
+    "xai by total": (
+        {"convention": "openai", "input": 100, "output": 20, "reasoning": 300, "total": 420},
+        (100, 0, 0, 0, 0, 320, 300),
+    ),
+    # 42 + 12000 + 3000 + 180 = 15222: Portkey's Anthropic rows are exclusive
+    "portkey by total": (
+        {"convention": "portkey", "input": 42, "cache_read": 12000, "cache_write_5m": 3000,
+         "output": 180, "total": 15222},
+        (42, 12000, 3000, 0, 0, 180, 0),
+    ),
+    # 17 can't hold 17102
+    "impossible subset": (
+        {"convention": "openinference", "input": 17, "cache_read": 17102, "output": 180},
+        (17, 17102, 0, 0, 0, 180, 0),
+    ),
+    "langfuse": (
+        {"convention": "langfuse", "input": 540, "cache_read": 2048, "cache_write_other": 512,
+         "output": 32, "reasoning": 64, "total": 3196},
+        (540, 2048, 0, 0, 512, 96, 64),
+    ),
+    # cached + written > prompt, though the total says that both are within it: writes give way
+    "overlapping openai": (
+        {"convention": "openai", "input": 1000, "cache_read": 900, "cache_write_other": 300,
+         "output": 10, "total": 1010},
+        (0, 900, 0, 0, 100, 10, 0),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_convention_comes_to_disjoint_classes(name: str) -> None:
+    row, expected = CASES[name]
+    assert normalise(table(row)).select(CLASSES).row(0) == expected
+
+
+def test_the_majority_of_a_group_decides_for_those_that_nothing_decides() -> None:
+    # read > input in two rows shows that this instrument counts exclusively; the third row could
+    # be read either way and follows them, while another model of the same file does not
+    sure = {"convention": "litellm", "input": 40, "cache_read": 9000, "output": 5}
+    open_row = {"convention": "litellm", "input": 5000, "cache_read": 1000, "output": 5}
+    other = {**open_row, "model": "other"}
+    found = normalise(table(sure, sure, open_row, other))
+    assert found["input_uncached_tokens"].to_list() == [40, 40, 5000, 4000]
+    assert found["was_ambiguous"].to_list() == [False, False, True, True]
+    assert found["usage_convention"].to_list()[2:] == ["litellm, counted as exclusive", "litellm"]
+
+
+def test_votes_of_one_file_do_not_reach_another() -> None:
+    sure = {"convention": "litellm", "input": 40, "cache_read": 9000, "output": 5}
+    open_row = {"convention": "litellm", "input": 5000, "cache_read": 1000, "output": 5}
+    found = normalise(table(sure, {**open_row, "source_file": "g"}))
+    assert found["input_uncached_tokens"].to_list() == [40, 4000]
+
+
+def test_missing_usage_stays_missing_and_unknown_cache_is_said() -> None:
+    nothing = {"convention": "", "usage_source": "missing"}
+    no_detail = {"convention": "openai", "input": 10, "output": 1, "cache_read": None}
+    found = normalise(table(nothing, no_detail))
+    assert found.select(CLASSES).row(0) == (None,) * 7
+    assert found.select(CLASSES).row(1) == (10, 0, 0, 0, 0, 1, 0)
+    assert found["usage_convention"].to_list() == [None, "openai, without cache detail"]
