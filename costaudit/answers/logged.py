@@ -36,8 +36,8 @@ class Logged:
         """Cosine of the answers of request pairs; 1 for identical text, nan where unknown."""
         a, b = self.answer[first], self.answer[second]
         known = (a >= 0) & (b >= 0)
-        rows_a = np.where(known, self.vector_row[a], -1)
-        rows_b = np.where(known, self.vector_row[b], -1)
+        rows = np.append(self.vector_row, np.int32(-1))  # what has no answer, -1, meets the last
+        rows_a, rows_b = np.where(known, rows[a], -1), np.where(known, rows[b], -1)
         both = (rows_a >= 0) & (rows_b >= 0)
         out = np.full(len(a), np.nan, np.float32)
         out[both] = _cosine(self.vectors, rows_a[both], rows_b[both])

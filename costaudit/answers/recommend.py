@@ -27,7 +27,7 @@ def recommend(
     """Choose the point with most net money whose upper 95 % bound on wrong answers is allowed.
 
     `max_wrong` is a share of all requests. Exact matching wins where no point is allowed, or none
-    earns more than `exact_net_usd`; among equals the stricter threshold wins.
+    earns anything, and more than `exact_net_usd`; among equals the stricter threshold wins.
     """
     if all(point.unsafe_served_share is None for point in points):
         return Recommendation(
@@ -46,12 +46,12 @@ def recommend(
             f" {least:.2%} of all requests or more, above the limit of {max_wrong:.2%}.",
         )
     best = max(allowed, key=lambda i: (net_usd[i], thresholds[i]))
-    if net_usd[best] <= exact_net_usd:
+    if net_usd[best] <= max(exact_net_usd, Decimal(0)):
         return Recommendation(
             None,
             None,
-            f"Exact matching only: no threshold that keeps wrong answers within {max_wrong:.2%}"
-            " of all requests earns more than it costs.",
+            f"Exact matching only: no threshold with at most {max_wrong:.2%} wrong answers earns"
+            " more.",
         )
     return Recommendation(
         best,

@@ -51,7 +51,9 @@ def _quality(quality: DataQuality) -> Iterable[Finding]:
         yield Finding(
             "rows-skipped",
             "warning",
-            f"{quality.skipped:,} rows could not be read.",
+            "1 row could not be read."
+            if quality.skipped == 1
+            else f"{quality.skipped:,} rows could not be read.",
             f"{reasons}.",
             "See skips.parquet for each with its file and offset.",
             section="quality",
@@ -192,7 +194,7 @@ def _semantic(section: SemanticSection) -> Iterable[Finding]:
         yield Finding(
             "no-safe-threshold",
             "warning",
-            "No similarity threshold is safe enough.",
+            "No similarity threshold is better than exact matching.",
             section.recommended_why,
             "Cache identical prompts only.",
             section="sweep",

@@ -1,6 +1,6 @@
 """What to do, in which order, for which effort, and when it has paid for itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
@@ -55,6 +55,15 @@ def parse_effort(text: str, hourly_usd: Decimal = HOURLY_USD) -> Effort:
     hours = amount if in_hours else amount / hourly_usd
     usd = amount * hourly_usd if in_hours else amount
     return Effort(hours, usd, "given with --effort-usd")
+
+
+def check_levers(names: Iterable[str]) -> None:
+    """Raise UsageError for a lever that does not exist."""
+    for name in names:
+        if name not in _HOURS:
+            raise UsageError(
+                f"There is no lever {name!r}.", hint=f"Choose from {', '.join(_HOURS)}."
+            )
 
 
 def default_effort(lever: str, hourly_usd: Decimal = HOURLY_USD) -> Effort:

@@ -50,6 +50,8 @@ def verdict(spend: Spend, ledger: Ledger, quality: DataQuality) -> Verdict:
     further = before.usd - saving.usd - ledger.after.usd
     more = f" A further {_usd(further)} rests on assumptions." if further > 0 else ""
     sentence = f"{head}{ranged}, {saving.grade}, from {_coverage(spend, quality)}.{more}"
+    if spend.unpriced_share == 1:
+        sentence = f"no dollars can be told: no token has a price, in {_log(quality)}."
     return Verdict(
         headline=f"DRAFT: {sentence}" if draft else sentence,
         spend=before,
@@ -77,18 +79,26 @@ def _less(before: Decimal, saving: Money) -> Money:
 
 
 def _coverage(spend: Spend, quality: DataQuality) -> str:
+    priced = 1 - spend.unpriced_share
+    said = f"{priced:.1%} of tokens priced" if priced < 1 else "all tokens priced"
+    return f"{_log(quality)}, {said}"
+
+
+def _log(quality: DataQuality) -> str:
     period = f"{quality.covered_days:.1f} days"
     if not quality.first_ts:
         period = "a log without times, taken for one month"
     elif quality.covered_days < 1:
         hours = round(quality.covered_days * 24)
         period = "1 hour" if hours <= 1 else f"{hours} hours"
-    priced = 1 - spend.unpriced_share
-    said = f"{priced:.1%} of tokens priced" if priced < 1 else "all tokens priced"
     requests = "1 request" if quality.kept == 1 else f"{quality.kept:,} requests"
-    return f"{requests} over {period}, {said}"
+    return f"{requests} over {period}"
 
 
 def _usd(amount: Decimal) -> str:
-    text = f"${abs(amount):,.2f}" if abs(amount) < 100 else f"${abs(amount):,.0f}"
-    return f"-{text}" if amount < 0 else text
+    """Write whole dollars from 100 on, cents below, and two digits that count below a cent."""
+    size = abs(amount)
+    digits = 0 if size >= 100 else 2
+    if 0 < size < Decimal("0.01"):
+        digits = 1 - size.adjusted()
+    return f"{'-' if amount < 0 else ''}${size:,.{digits}f}"

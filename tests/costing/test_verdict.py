@@ -36,6 +36,18 @@ def test_little_money_keeps_its_cents_and_short_logs_their_hours() -> None:
     assert "over 6 hours, 99.6% of tokens priced" in found.headline
 
 
+def test_less_than_a_cent_shows_two_digits() -> None:
+    book = ledger("0.0054", step("semantic", "0.00494"))
+    assert "$0.0054 a month now, $0.00046 after" in verdict(spent("0.0054"), book, quality()).headline
+
+
+def test_without_any_price_no_dollars_are_told() -> None:
+    found = verdict(spent("0", unpriced_share=1.0), ledger("0"), quality())
+    assert found.headline == (
+        "DRAFT: no dollars can be told: no token has a price, in 12,000 requests over 30.0 days."
+    )
+
+
 def test_nothing_spent_is_nothing_saved() -> None:
     found = verdict(spent("0"), ledger("0"), quality(first_ts="", kept=1))
     assert found.saving_share == 0 and "taken for one month" in found.headline

@@ -128,6 +128,7 @@ NO_PROMPTS = replace(
     AUDIT,
     show_prompts=False,
     semantic=None,
+    quality=replace(AUDIT.quality, prompt_share=0.0),
     prefix=None,
     plan=(),
     findings=(),
