@@ -27,6 +27,10 @@ class Embedder(Protocol):
     def max_tokens(self) -> int:
         """Longer texts are cut here."""
 
+    @property
+    def concurrency(self) -> int:
+        """How many batches may be encoded at the same time, each by a thread."""
+
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Count each text's tokens before cutting; an estimate where the model's own are unknown.
 

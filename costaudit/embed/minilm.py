@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from costaudit.embed.embedder import unit_rows
+from costaudit.engine.pool import default_workers
 from costaudit.errors import BackendError
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ class MiniLM:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or packaged_model()
+
+    @property
+    def concurrency(self) -> int:
+        """One batch for each processor: quicker than one batch on all, which keep waiting."""
+        return default_workers()
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Count tokens, the two special ones included."""
@@ -71,8 +77,11 @@ class MiniLM:
                 f"The weights of all-MiniLM-L6-v2 in {path} are not the published ones.",
                 hint=f"Install {PACKAGE.replace('_', '-')} again, or name another embedder.",
             )
+        import torch
+
         from costaudit.embed.bert import load_bert
 
+        torch.set_num_threads(1)
         return load_bert(path, layers=LAYERS, heads=HEADS, width=WIDTH, inner=INNER)
 
 

@@ -1,6 +1,8 @@
 """Embed the texts that have no stored vector yet."""
 
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,19 +53,33 @@ def embed_texts(
         order = np.argsort(counts, kind="stable")
         for start in range(0, len(order), _PART_TEXTS):
             part = order[start : start + _PART_TEXTS]
-            for batch in _batches(part, counts):
-                made = embedder.encode([wanted[place] for place in batch])
-                if made.shape != (len(batch), embedder.dimensions):
-                    raise BackendError(
-                        f"{embedder.name} gave vectors of shape {made.shape} for {len(batch)} "
-                        f"texts, not {embedder.dimensions} wide.",
-                        hint="Check the embedder's dimensions.",
-                    )
+            batches = _batches(part, counts)
+            for batch, made in zip(batches, _encoded(embedder, wanted, batches), strict=True):
                 vectors[missing[batch]] = made
                 progress.advance(len(batch))
             store.append(texts["text_id"].gather(missing[part]), vectors[missing[part]])
     progress.finish()
     return Embedded(vectors, len(missing), cut, tokens, time.monotonic() - started)
+
+
+def _encoded(
+    embedder: Embedder, texts: list[str], batches: list[np.ndarray]
+) -> Iterator[np.ndarray]:
+    def encode(batch: np.ndarray) -> np.ndarray:
+        made = embedder.encode([texts[place] for place in batch])
+        if made.shape != (len(batch), embedder.dimensions):
+            raise BackendError(
+                f"{embedder.name} gave vectors of shape {made.shape} for {len(batch)} texts, "
+                f"not {embedder.dimensions} wide.",
+                hint="Check the embedder's dimensions.",
+            )
+        return made
+
+    pool = ThreadPoolExecutor(embedder.concurrency)
+    try:
+        yield from pool.map(encode, batches)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _batches(order: np.ndarray, counts: np.ndarray) -> list[np.ndarray]:
