@@ -45,7 +45,7 @@ class Assigned:
             [rules.ttl_seconds(marker or rules.default_ttl) for marker in MARKERS]
             for rules in self.rules
         ]
-        return np.array(table, np.int64)[self.index] * MICROSECONDS
+        return np.array(table, np.int64).reshape(-1, len(MARKERS))[self.index] * MICROSECONDS
 
     @cached_property
     def granted_codes(self) -> Codes:
@@ -53,7 +53,7 @@ class Assigned:
         table = [
             [MARKERS.index(rules.granted(marker)) for marker in MARKERS] for rules in self.rules
         ]
-        return np.array(table, np.int8)[self.index]
+        return np.array(table, np.int8).reshape(-1, len(MARKERS))[self.index]
 
     def used(self) -> tuple[Rules, ...]:
         """List the rules that treat at least one request."""

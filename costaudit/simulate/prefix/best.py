@@ -158,7 +158,7 @@ def input_prices(assigned: Assigned, pricing: Pricing | None) -> NDArray[np.floa
         [[1.0, float(rules.read_mult), *_write_multipliers(rules.write_mult)]
          for rules in assigned.rules]
     )  # fmt: skip
-    relative = table[assigned.index]
+    relative = table.reshape(-1, len(_INPUT_RATES))[assigned.index]
     if pricing is None:
         return relative
     rates = pricing.rates.select(

@@ -20,7 +20,7 @@ class Difference:
 
     kind: str  # timestamp | date | uuid | counter | whitespace | json_key_order | ...
     start: int  # character of the text at which they part
-    end: int  # character after which they are the same again
+    part_chars: int  # of the moving part, which may begin before that
     chars: int  # of the whole text
     context: str  # the text around it, the moving part between ‹ ›
 
@@ -41,7 +41,7 @@ def compare_texts(text: str, base: str) -> Difference:
     if last > first and kind not in ("whitespace", "json_key_order"):
         end = last
     first = min(first, start)
-    return Difference(kind, start, end, len(text), show(text, first, end))
+    return Difference(kind, start, end - first, len(text), show(text, first, end))
 
 
 def show(text: str, start: int, end: int) -> str:

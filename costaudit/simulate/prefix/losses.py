@@ -28,7 +28,7 @@ class Losses:
     rewritten: Ints  # the conversation's history was changed
     model_switch: Ints  # the conversation went on with another model
     provider: Ints  # simulated as read, billed as not: evicted or routed elsewhere
-    write_only: Ints  # written, and read by nobody
+    write_only: Ints  # written, read by nobody, and not lost by a cause above
 
 
 def find_losses(
@@ -50,17 +50,23 @@ def find_losses(
     marked = cached & assigned.matching("breakpoints")
     no_limit = replay(prompts, assigned, markers, marked, far_lookback=True).read
     rewritten, switched = _turn_losses(requests, prompts, static, minimum)
+    moved = _gap(_shared(mended, cached, ttl), live, cached)
+    parallel = _gap(static, in_time, cached)
+    expired = _gap(in_time, live, cached)
+    unmarked = _gap(long_enough, no_limit, marked)
+    lookback = _gap(no_limit, as_is.read, marked)
+    elsewhere = moved + parallel + expired + unmarked + lookback
     return Losses(
-        moved=_gap(_shared(mended, cached, ttl), live, cached),
-        parallel=_gap(static, in_time, cached),
-        expired=_gap(in_time, live, cached),
+        moved=moved,
+        parallel=parallel,
+        expired=expired,
         short=_gap(live, long_enough, cached),
-        unmarked=_gap(long_enough, no_limit, marked),
-        lookback=_gap(no_limit, as_is.read, marked),
+        unmarked=unmarked,
+        lookback=lookback,
         rewritten=np.where(cached, rewritten, 0),
         model_switch=np.where(cached, switched, 0),
         provider=_provider_losses(requests, as_is),
-        write_only=_never_read(as_is),
+        write_only=_gap(_never_read(as_is), elsewhere, marked),
     )
 
 

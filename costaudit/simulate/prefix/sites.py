@@ -1,6 +1,6 @@
 """Where in the prompts of a template the moving part stands, and of what kind it is."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,7 @@ from costaudit.simulate.segments import Ints
 
 MAX_COMPARED = 200  # pairs of texts compared per place; the others are taken to be alike
 MIN_USERS = 3
+_WHOLE_TOOLS = ("tool_order", "tool_set")  # kinds that are about all tools, not about one
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,11 @@ def _sites_at(group: int, part: str, depth: int, place: pl.DataFrame, texts: _Te
         first = next(
             found[key] for key in mine.select("content", "base").iter_rows() if key in found
         )
-        where = f"{part}, block {depth + 1}, character {first.start + 1:,} of {first.chars:,}"
+        where = (
+            "tools"
+            if kind in _WHOLE_TOOLS
+            else f"{part}, block {depth + 1}, character {first.start + 1:,} of {first.chars:,}"
+        )
         sites.append(
             Site(group, kind, where, first.context, _redacted(kind, first),
                  mine["request"].to_numpy())
@@ -122,7 +127,7 @@ def _difference(part: str, row: dict[str, int], texts: _Texts) -> Difference:
         kind = _tool_kind(text, base, bool(row["is_new"]), kind)
     elif not row["is_new"]:
         kind = "order"
-    return Difference(kind, found.start, found.end, found.chars, found.context)
+    return replace(found, kind=kind)
 
 
 def _tool_kind(text: str, base: str, is_new: bool, kind: str) -> str:
@@ -142,7 +147,7 @@ def _goes_with_users(place: pl.DataFrame) -> bool:
 
 
 def _redacted(kind: str, found: Difference) -> str:
-    return f"‹{kind}, {found.end - found.start} characters›"
+    return f"‹{kind}, {found.part_chars} characters›"
 
 
 def _merged(sites: list[Site]) -> list[Site]:
