@@ -52,7 +52,7 @@ def calibrate(log: Logged, pairs: Repeats, traps: Signatures) -> Calibration:
     prose = np.isin(log.kind[pairs.first], (TEXT, CODE)) & (
         log.kind[pairs.first] == log.kind[pairs.second]
     )
-    usable = prose & ~np.isnan(similarity) & _young(pairs)
+    usable = prose & ~np.isnan(similarity)
     noisy = _noisy_fields(log, pairs)
     pairs, similarity = pairs.where(usable), similarity[usable]
     flags = traps.contradicts(log.answer[pairs.first], log.answer[pairs.second])
@@ -61,10 +61,10 @@ def calibrate(log: Logged, pairs: Repeats, traps: Signatures) -> Calibration:
     hopeful = _bits(name for name, share in typical.items() if share <= _FALSE_ALARMS)
     far = similarity < np.tanh(unrelated[0] + 2 * unrelated[1])
     live = _live_prompts(pairs.prompt, ((flags & hopeful) != 0) | far)
-    calm = ~np.isin(pairs.prompt, live)
-    weight = pairs.weight * calm
+    calm = ~np.isin(pairs.prompt, live) & _young(pairs)
+    weight = pairs.where(calm).weight
     alarms = {
-        name: float(weight @ (flags >> bit & 1) / max(weight.sum(), 1e-9))
+        name: float(weight @ (flags[calm] >> bit & 1) / max(weight.sum(), 1e-9))
         for bit, name in enumerate(TRAP_NAMES)
     }
     if calm.sum() < _FEW:

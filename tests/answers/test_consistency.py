@@ -1,0 +1,105 @@
+"""Verdicts on pairs of requests, from their logged answers."""
+
+import numpy as np
+import pytest
+
+from costaudit.answers.consistency import ASSUMED_LIMIT, Consistency
+from costaudit.answers.kinds import CUT, JSON, TEXT
+from costaudit.answers.repeats import repeats
+from tests.answers.builder import WIDE, log_of, near
+
+PAIRS = np.arange(0, 8, 2, dtype=np.int32), np.arange(1, 8, 2, dtype=np.int32)
+
+
+def judged(answers: list[str], vectors: np.ndarray | None = None, **log: object) -> Consistency:
+    questions = [f"question {k}" for k in range(len(answers))]
+    return Consistency(log_of(questions, answers, answer_vectors=vectors, **log))  # type: ignore[arg-type]
+
+
+def test_without_repeats_the_limit_is_assumed() -> None:
+    rng = np.random.default_rng(1)
+    centre = np.eye(WIDE)[0]
+    vectors = np.array([near(centre, s, rng) if k % 2 else centre
+                        for k, s in enumerate([1, 0.91, 1, 0.89, 1, 0.95, 1, 0.2])])  # fmt: skip
+    check = judged(["Yes, a.", "Yes, b.", "Yes, c.", "Yes, d.", "It takes 3 days.",
+                    "It takes 4 days.", "Yes, g.", "Yes, h."], vectors)  # fmt: skip
+    assert check.floor.limit == ASSUMED_LIMIT == 0.90
+    assert check.floor.grade == "assumed"
+    verdicts = check.judge(*PAIRS)
+    # 0.91 is above the limit, 0.89 below; 0.95 is above but three days are not four; 0.2 is below
+    assert verdicts.right.tolist() == [1, 0, 0, 0]
+    assert verdicts.names(2) == ("numbers", "answer_numbers", "answer_units")
+    np.testing.assert_allclose(verdicts.similarity, [0.91, 0.89, 0.95, 0.2], atol=1e-6)
+
+
+def test_identical_answers_are_right_and_missing_ones_unknown() -> None:
+    check = judged(["Same.", "Same.", "", "Other.", "Said.", "", "", ""])
+    verdicts = check.judge(*PAIRS)
+    assert verdicts.right.tolist() == [1, -1, -1, -1]
+    assert verdicts.certain.tolist() == [True, False, False, False]
+
+
+def test_kinds_settle_what_they_can() -> None:
+    answers = ["Open it.", "I'm sorry, I can't help with that.", '{"a": 1}', '{"a": 2}',
+               '{"a": 1, "b": 2}', '{"b": 2, "a": 1}', "Cut her", "Cut here."]  # fmt: skip
+    kinds = [TEXT, 4, JSON, JSON, JSON, JSON, CUT, TEXT]
+    check = judged(answers, np.tile(np.eye(WIDE)[0], (8, 1)), kinds=kinds)
+    verdicts = check.judge(*PAIRS)
+    assert verdicts.right.tolist() == [0, 0, 1, -1]
+    assert "refusal" in verdicts.names(0)
+    assert "structure" in verdicts.names(1)
+    assert "cut" in verdicts.names(3)
+
+
+def test_two_refusals_agree() -> None:
+    answers = ["I'm sorry, I can't help with that.", "I can't assist with that request."] * 4
+    vectors = np.tile(np.eye(WIDE)[0], (8, 1))
+    assert judged(answers, vectors).judge(*PAIRS).right.tolist() == [1, 1, 1, 1]
+
+
+def test_repeats_pair_a_prompt_within_its_scope_only() -> None:
+    questions = ["a", "a", "a", "b", "a"]
+    log = log_of(questions, ["1", "2", "3", "4", "5"], scope=[0, 0, 1, 0, 0])
+    pairs = repeats(log)
+    found = sorted(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True))
+    assert found == [(0, 1), (0, 4), (1, 4)]
+    by_pair = dict(zip(found, pairs.gap_s.tolist(), strict=False))
+    assert by_pair[(0, 1)] == 3600.0
+
+
+@pytest.fixture(scope="module")
+def chatty() -> Consistency:
+    """Sixty prompts, asked five times each; the answers to one topic have a cosine around 0.8."""
+    rng = np.random.default_rng(7)
+    centres = np.linalg.qr(rng.normal(size=(60, 60)))[0]
+    questions, answers, vectors, hours = [], [], [], []
+    for k in range(300):
+        topic = k % 60
+        questions.append(f"What about topic {chr(97 + topic % 26)}{chr(97 + topic // 26)}?")
+        answers.append(f"Wording {rng.integers(10**9)} of it" if topic < 55 else f"It is {k}.")
+        vectors.append(near(centres[topic], np.sqrt(rng.uniform(0.7, 0.9)), rng))
+        hours.append(k / 10)
+    return Consistency(log_of(questions, answers, answer_vectors=np.array(vectors), hours=hours))
+
+
+def test_the_floor_is_a_low_quantile_of_the_repeats(chatty: Consistency) -> None:
+    floor = chatty.floor
+    assert floor.grade == "estimated"
+    assert floor.pairs == len(chatty.calibration.similarity) > 100
+    below = (chatty.calibration.similarity < floor.limit).mean()
+    assert below == pytest.approx(0.05, abs=0.01)
+
+
+def test_a_detector_that_fires_between_repeats_is_dropped(chatty: Consistency) -> None:
+    # every other answer holds a random code: no two repeats agree on it
+    assert chatty.calibration.false_alarms["identifiers"] > 0.5
+    assert "identifiers" not in chatty.calibration.kept_names
+    assert "dates" in chatty.calibration.kept_names
+
+
+def test_live_data_is_no_noise(chatty: Consistency) -> None:
+    # five topics answer with another number each time, the others never hold one
+    live = np.isin(chatty.repeats.prompt, chatty.calibration.live)
+    topics = {chatty.log.questions[q] for q in chatty.log.question[chatty.repeats.first[live]]}
+    assert len(topics) == 5
+    assert "numbers" in chatty.calibration.kept_names

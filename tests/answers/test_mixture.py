@@ -1,0 +1,51 @@
+"""The mixture recovers shares that were put in."""
+
+import numpy as np
+import pytest
+
+from costaudit.answers.mixture import CELLS, GRID, cells, density, fit
+
+
+def drawn(rng: np.random.Generator, right: int, detail: int, topic: int) -> np.ndarray:
+    """Count cells of pairs of the three kinds; right pairs contradict each other 1 time in 50."""
+    z = np.concatenate([rng.normal(1.3, 0.2, right + detail), rng.normal(0.5, 0.25, topic)])
+    contradicts = np.concatenate(
+        [rng.random(right) < 0.02, np.ones(detail, bool), rng.random(topic) < 0.4]
+    )
+    place = cells(np.tanh(z).astype(np.float32), contradicts)
+    return np.bincount(place, minlength=CELLS).astype(float)
+
+
+@pytest.mark.parametrize(
+    "counts", [(800, 0, 200), (500, 100, 400), (950, 50, 0), (100, 0, 900), (1000, 0, 0)]
+)
+def test_the_share_of_right_pairs_is_recovered(counts: tuple[int, int, int]) -> None:
+    rng = np.random.default_rng(3)
+    noise = density(drawn(rng, 2000, 0, 0)[None])
+    found = fit(drawn(rng, *counts)[None, None], noise, (0.3, 0.25))
+    assert found.share[0, 0] == pytest.approx(counts[0] / sum(counts), abs=0.03)
+
+
+def test_strata_have_shares_of_their_own() -> None:
+    rng = np.random.default_rng(4)
+    noise = density(drawn(rng, 2000, 0, 0)[None])
+    strata = np.stack([drawn(rng, 900, 0, 100), drawn(rng, 300, 0, 700)])
+    found = fit(strata[None], noise, (0.3, 0.25))
+    np.testing.assert_allclose(found.share[0], [0.9, 0.3], atol=0.04)
+
+
+def test_a_replicate_does_not_depend_on_the_others() -> None:
+    rng = np.random.default_rng(5)
+    data = np.stack([drawn(rng, 500, 20, 80)[None], drawn(rng, 200, 0, 300)[None]])
+    noise = density(np.stack([drawn(rng, 900, 0, 0), drawn(rng, 900, 0, 0)]))
+    together = fit(data, noise, (0.3, 0.25)).right
+    alone = fit(data[1:], noise[1:], (0.3, 0.25)).right
+    np.testing.assert_allclose(together[1:], alone, rtol=1e-9)
+
+
+def test_a_density_sums_to_one_and_cells_cover_all_similarities() -> None:
+    out = density(np.eye(CELLS)[:3])
+    np.testing.assert_allclose(out.sum(axis=1), 1.0)
+    place = cells(np.array([-1.0, 0.0, 1.0], np.float32), np.array([False, False, True]))
+    assert place.min() >= 0
+    assert place.max() == CELLS - 1 - (len(GRID) - 1 - np.abs(GRID - np.arctanh(0.996)).argmin())

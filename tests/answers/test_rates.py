@@ -1,0 +1,134 @@
+"""Rates of simulated runs: their arithmetic, their laws, their intervals."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from costaudit.answers.blocks import blocks_of, deal, resample
+from costaudit.answers.consistency import Consistency
+from costaudit.answers.rates import HitPairs, rates
+from tests.answers.builder import WIDE, log_of, served_row
+
+
+def test_shares_by_hand() -> None:
+    # 8 requests, 6 eligible. Hits: 1 serves 0 (same answer: right), 3 serves 2 (cosine 0: wrong),
+    # 5 serves 4 (same answer: right). Raw 3/6, over all 3/8, valid 2/6, unsafe 1/8.
+    answers = ["Go.", "Go.", "Stop.", "Wait.", "Sit.", "Sit.", "Run.", "Hop."]
+    check = Consistency(log_of([f"question {k}" for k in range(8)], answers))
+    eligible = np.array([True] * 6 + [False] * 2)
+    rated = rates(check, served_row(-1, 0, -1, 2, -1, 4, -2, -2), eligible=eligible,
+                  block=np.arange(8, dtype=np.int32), steady=np.arange(8) >= 2)  # fmt: skip
+    point = rated.points[0]
+    assert (point.hits, point.judged) == (3, 3)
+    assert point.raw_hit_share.value == pytest.approx(3 / 6)
+    assert point.raw_hit_share_all.value == pytest.approx(3 / 8)
+    assert point.steady_hit_share is not None
+    assert point.steady_hit_share.value == pytest.approx(2 / 4)
+    assert point.valid_hit_share is not None and point.unsafe_served_share is not None
+    assert point.valid_hit_share.value == pytest.approx(2 / 6)
+    assert point.unsafe_served_share.value == pytest.approx(1 / 8)
+    assert point.unsafe_served_share.grade == "assumed"  # no repeats to learn from
+    assert rated.right_by_request(0).tolist() == [-1, 1, -1, 0, -1, 1, -1, -1]
+
+
+def test_valid_and_unsafe_add_up_to_the_hits() -> None:
+    rng = np.random.default_rng(2)
+    n = 300
+    topic = rng.integers(0, 20, n)
+    vectors = np.eye(WIDE)[topic] + 0.1 * rng.normal(size=(n, WIDE))
+    questions = [f"about {t} in wording {rng.integers(3)}" for t in topic]
+    check = Consistency(log_of(questions, [f"say {k}" for k in range(n)], answer_vectors=vectors))
+    served = np.stack([np.where(rng.random(n) < p, rng.integers(0, n, n), -1) for p in (0.2, 0.7)])
+    served = np.where(served < np.arange(n), served, -1).astype(np.int32)
+    everyone = np.ones(n, bool)
+    block = (np.arange(n) // 10).astype(np.int32)
+    rated = rates(check, served, eligible=everyone, block=block)
+    for run, point in enumerate(rated.points):
+        assert point.valid_hit_share is not None and point.unsafe_served_share is not None
+        total = point.valid_hit_share.value + point.unsafe_served_share.value
+        assert total == pytest.approx((served[run] >= 0).mean())
+        for share in (point.raw_hit_share, point.valid_hit_share, point.unsafe_served_share):
+            assert share.low is not None and share.high is not None
+            assert 0 <= share.low <= share.value <= share.high <= 1
+    again = rates(check, served, eligible=everyone, block=block)
+    assert again.points == rated.points  # the seed decides
+    alone = rates(check, served[1:], eligible=everyone, block=block)
+    assert alone.points[0].raw_hit_share == rated.points[1].raw_hit_share
+
+
+def test_without_answers_nothing_is_claimed() -> None:
+    check = Consistency(log_of(["a", "a", "b"], ["", "", ""]))
+    point = rates(check, served_row(-1, 0, -1), eligible=np.ones(3, bool),
+                  block=np.zeros(3, np.int32)).points[0]  # fmt: skip
+    assert point.hits == 1
+    assert point.judged == 0
+    assert point.valid_hit_share is None
+    assert point.unsafe_served_share is None
+
+
+def test_no_wrong_hit_among_few_leaves_room_for_one() -> None:
+    # 4 unlike answers at cosine 1 to what was served: none wrong. The exact 97.5 % bound on a share
+    # of 0 of 4 is 1 - 0.025^(1/4) = 0.6024, of 8 requests 4 x 0.6024 / 8 = 0.3012.
+    vectors = np.tile(np.eye(WIDE)[0], (8, 1))
+    answers = [f"Wording {chr(97 + k)}." for k in range(8)]
+    check = Consistency(
+        log_of([f"question {k}" for k in range(8)], answers, answer_vectors=vectors)
+    )
+    rated = rates(check, served_row(-1, 0, -1, 2, -1, 4, -1, 6), eligible=np.ones(8, bool),
+                  block=np.arange(8, dtype=np.int32))  # fmt: skip
+    share = rated.points[0].unsafe_served_share
+    assert share is not None
+    assert share.value == 0
+    assert share.high == pytest.approx(4 * (1 - 0.025**0.25) / 8)
+
+
+def test_hit_pairs_stand_once() -> None:
+    pairs = HitPairs.of(np.array([[-1, 0, 0], [-1, 0, 1], [-2, -1, -1]], np.int32))
+    found = list(zip(pairs.asked.tolist(), pairs.matched.tolist(), strict=True))
+    assert found == [(1, 0), (2, 0), (2, 1)]
+    assert pairs.row.tolist() == [[-1, 0, 1], [-1, 0, 2], [-1, -1, -1]]
+
+
+def test_intervals_cover_at_their_rate() -> None:
+    # Whole blocks hit or miss together: a binomial interval over requests would be far too narrow.
+    rng = np.random.default_rng(11)
+    covered = 0
+    for _ in range(100):
+        hit = np.repeat(rng.random(60) < 0.4, 8)
+        served = np.where(hit, 0, -1)
+        served[0] = -1
+        n = len(hit)
+        check = Consistency(log_of(["q"] * n, ["same"] * n))
+        block = np.repeat(np.arange(60, dtype=np.int32), 8)
+        share = rates(check, served[None].astype(np.int32), eligible=np.ones(n, bool),
+                      block=block, replicates=100).points[0].raw_hit_share  # fmt: skip
+        assert share.low is not None and share.high is not None
+        covered += share.low <= 0.4 <= share.high
+    assert covered >= 0.88 * 100
+
+
+def frame(conversations: list[str | None], hours: list[float]) -> pl.DataFrame:
+    stamps = pl.Series([int(h * 3.6e9) for h in hours]).cast(pl.Datetime("us", "UTC"))
+    return pl.DataFrame({"conversation": pl.Series(conversations, dtype=pl.String), "ts": stamps})
+
+
+def test_blocks_are_conversations_where_there_are_any() -> None:
+    blocks = blocks_of(frame(["x", "x", "y", "x", "y", "y"], [0, 1, 2, 3, 4, 5]))
+    assert blocks.tolist() == [0, 0, 1, 0, 1, 1]
+
+
+def test_blocks_are_hours_otherwise() -> None:
+    blocks = blocks_of(frame([None] * 4, [0.1, 0.9, 1.5, 7.0]))
+    assert blocks.tolist() == [0, 0, 1, 2]
+
+
+def test_many_groups_are_dealt_out_evenly() -> None:
+    dealt = deal(np.arange(5000, dtype=np.int32) * 7)
+    assert np.bincount(dealt).tolist() == [10] * 500
+
+
+def test_a_replicate_draws_as_many_blocks_as_there_are() -> None:
+    weight = resample(30, 50, seed=1)
+    assert weight.shape == (51, 30)
+    assert (weight[0] == 1).all()
+    assert (weight.sum(axis=1) == 30).all()

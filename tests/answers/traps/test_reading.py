@@ -1,0 +1,78 @@
+"""What each detector reads in a text, against values found by hand."""
+
+import pytest
+
+from costaudit.answers.traps.folding import fold, plain
+from costaudit.answers.traps.quantities import number
+from costaudit.answers.traps.reading import Reading
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Twenty-four hours", "24 hours"),
+        ("one hundred and twenty five", "125"),
+        ("treinta y cinco", "35"),
+        ("two, three", "2, 3"),
+        ("mil euros", "1000 euros"),
+        ("one of them", "one of them"),
+        ("one day", "1 day"),
+        ("at once", "at -"),  # eleven in Spanish only
+        ("de las once", "de las 11"),
+        ("1) open 2) tap", "  open   tap"),
+        ("20 por ciento", "20 %"),
+    ],
+)
+def test_plain(text: str, expected: str) -> None:
+    assert plain(text) == expected
+
+
+def test_folding_keeps_the_length() -> None:
+    text = "¿Dónde está “el” PAÑO – İ? ǅ\xa0x"
+    assert len(fold(text)) == len(text)
+    assert fold("ÁÉÑ’") == "aen'"
+
+
+@pytest.mark.parametrize(
+    ("digits", "value"),
+    [("1,000", 1000), ("1.000", 1000), ("3,95", 3.95), ("3.95", 3.95), ("0.125", 0.125),
+     ("1,234,567", 1234567), ("5,000.50", 5000.5), ("12", 12)],
+)  # fmt: skip
+def test_number(digits: str, value: float) -> None:
+    assert number(digits) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "expected"),
+    [
+        # 24 h x 3600 s = 86400 s; one day is as long
+        ("within 24 hours, one day", "measures", {"86400 time"}),
+        ("3 to 5 business days", "measures", {"3 workday", "5 workday"}),
+        ("2 years or 24 months", "measures", {"24 month"}),
+        ("$5k and 20 €", "amounts", {"5000 money:usd", "20 money:eur"}),
+        ("5 pounds", "amounts", {"5 money:gbp"}),
+        ("free over 50, else 3.95", "numbers", {"50", "3.95"}),
+        ("on 14 October 2026", "dates", {"14.10.2026"}),
+        ("el 14 de octubre de 2026", "dates", {"14.10.2026"}),
+        ("2026-10-14", "dates", {"14.10.2026"}),
+        ("at 9 pm", "dates", {"21:00"}),
+        ("a las 9 de la mañana", "dates", {"09:00"}),
+        ("may I?", "dates", set()),
+        ("in May", "dates", {"may"}),
+        ("mañana por la mañana", "dates", {"tomorrow", "morning"}),
+        ("order #4711", "identifiers", {"4711"}),
+        ("código AUTUMN10", "identifiers", {"autumn10"}),
+        ("write to A@b.example", "identifiers", {"a@b.example"}),
+        ("Can I order 3 tickets", "identifiers", set()),
+        ("a 24h wait, 2FA, the 2nd", "identifiers", set()),
+        ("pay in Alemania with apple pay", "entities", {"germany", "apple pay"}),
+        ("tell us more", "entities", set()),
+        ("I spoke with Marta Ruiz", "entities", {"marta ruiz"}),
+        ("HOW DO I CANCEL", "entities", set()),
+        ("no tengo ninguna tarjeta", "polarity", {"negated=yes", "reply=no"}),
+        ("I have not failed", "polarity", {"negated=yes", "success=-"}),
+        ("order 48213 costs 5", "numbers", {"5"}),
+    ],
+)
+def test_reading(text: str, part: str, expected: set[str]) -> None:
+    assert getattr(Reading(text), part) == expected
