@@ -47,6 +47,15 @@ class Assigned:
         ]
         return np.array(table, np.int64).reshape(-1, len(MARKERS))[self.index] * MICROSECONDS
 
+    @property
+    def longest_microseconds(self) -> Ints:
+        """Give each request the longest lifetime that its provider can be asked for."""
+        longest = [
+            max((rules.ttl_seconds(marker) for marker in rules.write_ttls), default=0)
+            for rules in self.rules
+        ]
+        return np.array(longest, np.int64)[self.index] * MICROSECONDS
+
     @cached_property
     def granted_codes(self) -> Codes:
         """Give, by request and marker code, the code of the lifetime that its provider grants."""

@@ -91,6 +91,7 @@ def _rule_losses(evidence: Evidence) -> list[tuple[str, Ints]]:
     return [
         ("parallel", losses.parallel),
         ("ttl_gap", losses.expired),
+        ("lifetime", losses.outlived),
         ("below_minimum", losses.short),
         ("implicit_breakpoint", np.where(implicit, losses.unmarked, nowhere)),
         ("marker_placement", np.where(~implicit & marked, losses.unmarked, nowhere)),
@@ -106,6 +107,7 @@ def _rule_losses(evidence: Evidence) -> list[tuple[str, Ints]]:
 _WHERE = {
     "parallel": "requests that start before the first answer to their prefix does",
     "ttl_gap": "requests after a pause longer than the entry lives",
+    "lifetime": "requests after a pause longer than any entry of this provider lives",
     "below_minimum": "shared prefixes below the model's minimum",
     "implicit_breakpoint": "the provider's own breakpoint stands behind text that changes",
     "marker_placement": "no marker stands where the shared prefix ends",

@@ -21,7 +21,8 @@ class Losses:
 
     moved: Ints  # parts that change stand before parts that don't
     parallel: Ints  # sent before the answer that would have written the prefix began
-    expired: Ints  # unused for longer than entries live
+    expired: Ints  # unused for longer than entries live, less than the provider's longest lifetime
+    outlived: Ints  # unused for longer than any lifetime that the provider offers
     short: Ints  # the shared prefix is below the provider's minimum
     unmarked: Ints  # no marker where a read could have landed
     lookback: Ints  # the marker stands too far behind the last one
@@ -45,6 +46,8 @@ def find_losses(
     cached = as_is.chosen & ~assigned.matching("none")
     in_time = _shared(prompts, cached, np.full_like(ttl, _FOREVER))
     live = _shared(prompts, cached, ttl)
+    longest = np.maximum(ttl, assigned.longest_microseconds)
+    lasting = _shared(prompts, cached, longest) if (longest > ttl).any() else live
     minimum = assigned.each(lambda rules: rules.min_tokens)
     long_enough = np.where(live >= minimum, live, 0)
     marked = cached & assigned.matching("breakpoints")
@@ -52,14 +55,16 @@ def find_losses(
     rewritten, switched = _turn_losses(requests, prompts, static, minimum)
     moved = _gap(_shared(mended, cached, ttl), live, cached)
     parallel = _gap(static, in_time, cached)
-    expired = _gap(in_time, live, cached)
+    expired = _gap(lasting, live, cached)
+    outlived = _gap(in_time, lasting, cached)
     unmarked = _gap(long_enough, no_limit, marked)
     lookback = _gap(no_limit, as_is.read, marked)
-    elsewhere = moved + parallel + expired + unmarked + lookback
+    elsewhere = moved + parallel + expired + outlived + unmarked + lookback
     return Losses(
         moved=moved,
         parallel=parallel,
         expired=expired,
+        outlived=outlived,
         short=_gap(live, long_enough, cached),
         unmarked=unmarked,
         lookback=lookback,

@@ -17,7 +17,8 @@ MENDS = {
     "text": "Move the part that changes behind the parts that stay the same.",
     "order": "Put the static parts first, always in the same order.",
     "parallel": "Send one request, wait for its first token, then send the others.",
-    "ttl_gap": "Ask for a longer lifetime, or keep the entry warm while it pays.",
+    "ttl_gap": "Ask for the longer lifetime that the provider offers.",
+    "lifetime": "None: the provider offers no longer lifetime for this model.",
     "below_minimum": "Lengthen the shared prefix to the model's minimum where that pays.",
     "no_markers": "Mark the end of the static prefix for caching.",
     "marker_placement": "Set the marker at the end of what stays the same.",
@@ -29,4 +30,4 @@ MENDS = {
     "write_only": "Do not mark prefixes that no later request repeats within their lifetime.",
     "provider": "None: the provider evicted the entry early or routed the request elsewhere.",
 }
-PROVIDER_SIDE = frozenset({"provider"})
+PROVIDER_SIDE = frozenset({"lifetime", "provider"})

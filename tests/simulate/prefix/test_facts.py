@@ -168,6 +168,15 @@ def test_white_space_that_changes() -> None:
 def test_a_pause_longer_than_the_lifetime() -> None:
     found = breaker(chat(lambda _: RULES, count=5, gap=400.0), "ttl_gap")
     assert (found.requests, found.lost_tokens) == (4, 4 * 3000)
+    assert not found.provider_side  # an hour can be asked for
+
+
+def test_a_pause_longer_than_any_lifetime_on_offer_is_the_provider_s() -> None:
+    found = breaker(chat(lambda _: RULES, count=5, gap=4000.0), "lifetime")
+    assert (found.requests, found.lost_tokens) == (4, 4 * 3000)
+    assert found.provider_side
+    unoffered = chat(lambda _: RULES, count=5, gap=400.0, provider="openai", model="gpt-4o")
+    assert breaker(unoffered, "lifetime").provider_side
 
 
 def test_requests_sent_before_the_first_answer_begins() -> None:
