@@ -31,6 +31,10 @@ class Embedder(Protocol):
     def concurrency(self) -> int:
         """How many batches may be encoded at the same time, each by a thread."""
 
+    @property
+    def batch_tokens(self) -> int:
+        """How many tokens a batch should have, padding included."""
+
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Count each text's tokens before cutting; an estimate where the model's own are unknown.
 

@@ -29,6 +29,7 @@ class MiniLM:
     revision = WEIGHTS_SHA256[:12]
     dimensions = WIDTH
     max_tokens = 256
+    batch_tokens = 2_048
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or packaged_model()

@@ -13,7 +13,7 @@ from costaudit.embed.store import VectorStore
 from costaudit.errors import BackendError
 from costaudit.progress import Progress, SilentProgress
 
-_BATCH_TOKENS = 2_048  # of a batch, padding included
+_BATCH_TEXTS = 2_048  # the most that OpenAI takes in one call
 _PART_TEXTS = 2_048  # of a stored part: what an interruption can lose
 
 
@@ -53,7 +53,7 @@ def embed_texts(
         order = np.argsort(counts, kind="stable")
         for start in range(0, len(order), _PART_TEXTS):
             part = order[start : start + _PART_TEXTS]
-            batches = _batches(part, counts)
+            batches = _batches(part, counts, embedder.batch_tokens)
             for batch, made in zip(batches, _encoded(embedder, wanted, batches), strict=True):
                 vectors[missing[batch]] = made
                 progress.advance(len(batch))
@@ -82,12 +82,12 @@ def _encoded(
         pool.shutdown(cancel_futures=True)
 
 
-def _batches(order: np.ndarray, counts: np.ndarray) -> list[np.ndarray]:
-    """Cut texts of rising length into batches of about _BATCH_TOKENS."""
+def _batches(order: np.ndarray, counts: np.ndarray, most_tokens: int) -> list[np.ndarray]:
+    """Cut texts of rising length into batches of about `most_tokens`, padding included."""
     batches, start = [], 0
     for place in range(1, len(order) + 1):
-        full = place == len(order) or counts[order[place]] * (place + 1 - start) > _BATCH_TOKENS
-        if full:
+        longer = place < len(order) and counts[order[place]] * (place + 1 - start) <= most_tokens
+        if not longer or place - start == _BATCH_TEXTS:
             batches.append(order[start:place])
             start = place
     return batches

@@ -15,7 +15,8 @@ from costaudit.errors import BackendError, RunDirError
 class Counting:
     """An embedder that notes what it was given; a text's vector points to its length."""
 
-    name, revision, dimensions, max_tokens, concurrency = "counting", "r/1", 3, 50, 1
+    name, revision, dimensions, max_tokens = "counting", "r/1", 3, 50
+    concurrency, batch_tokens = 1, 2_048
 
     def __init__(self, fail_after: int = 10**9) -> None:
         self.batches: list[list[str]] = []

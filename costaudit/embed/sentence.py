@@ -1,0 +1,97 @@
+"""Any sentence-transformers model, from a folder or from the Hugging Face hub."""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from costaudit.embed.embedder import unit_rows
+from costaudit.errors import BackendError
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+_FILES = ("*.json", "*.txt", "*.safetensors", "*.model", "*.bin")
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+
+
+class SentenceModel:
+    """Load lazily: a run whose vectors are all stored only needs to know the revision."""
+
+    concurrency = 1  # torch uses all processors for one batch
+    batch_tokens = 2_048
+
+    def __init__(self, name: str, model: str) -> None:
+        self.name = name
+        self._model_name = model
+
+    @cached_property
+    def revision(self) -> str:
+        """Digest of the weights' file."""
+        for name in _WEIGHTS:
+            path = self._folder / name
+            if path.is_file():
+                with path.open("rb") as file:
+                    return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+        raise self._unloadable("it has no weights")
+
+    @property
+    def dimensions(self) -> int:
+        """Width of the model's vectors."""
+        return int(self._model.get_embedding_dimension() or 0)
+
+    @property
+    def max_tokens(self) -> int:
+        """The model's own limit."""
+        return int(self._model.max_seq_length or 512)
+
+    def token_counts(self, texts: Sequence[str]) -> np.ndarray:
+        """Count tokens, special ones included."""
+        if not texts:
+            return np.empty(0, dtype=np.int32)
+        rows = self._model.tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
+        return np.array([len(ids) for ids in rows], dtype=np.int32)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Encode one batch."""
+        made = self._model.encode(list(texts), batch_size=len(texts), show_progress_bar=False)
+        return unit_rows(made, self.name)
+
+    @cached_property
+    def _folder(self) -> Path:
+        folder = Path(self._model_name)
+        if folder.is_dir():
+            return folder
+        from huggingface_hub import snapshot_download
+
+        for local_only in (True, False):  # what is there already needs no network
+            try:
+                found = snapshot_download(
+                    self._model_name, local_files_only=local_only, allow_patterns=list(_FILES)
+                )
+                return Path(found)
+            except Exception as error:  # the hub's client raises its own and its libraries' errors
+                if not local_only or os.environ.get("HF_HUB_OFFLINE"):
+                    raise self._unloadable(str(error).splitlines()[0]) from None
+        raise self._unloadable("it was not found")
+
+    @cached_property
+    def _model(self) -> "SentenceTransformer":
+        folder = self._folder
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            return SentenceTransformer(str(folder), local_files_only=True)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise self._unloadable(str(error).splitlines()[0]) from None
+
+    def _unloadable(self, why: str) -> BackendError:
+        return BackendError(
+            f"The embedding model {self._model_name!r} can't be loaded: {why.rstrip('.')}.",
+            hint="Name a sentence-transformers folder, fetch the model where there is a network, "
+            "or use the built-in minilm.",
+        )
