@@ -18,6 +18,8 @@ from costaudit.cli import (
 )
 from costaudit.errors import CostauditError, UsageError
 
+INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
+
 app = typer.Typer(
     name="costaudit",
     help="Audit LLM request logs: what caching and other levers would have saved, and how safely.",
@@ -58,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = [argument for argument in arguments if argument != "--debug"] or ["--help"]
     try:
         result = app(arguments, standalone_mode=False)
+        if result == INTERRUPTED:  # how the parser reports an interruption
+            raise KeyboardInterrupt
     except CostauditError as error:
         if debug:
             raise
@@ -65,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         _say("Interrupted.", "What was done so far is kept: run the same command again to go on.")
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
         return 0
@@ -88,10 +92,11 @@ def _unforeseen(error: Exception) -> int:
     if isinstance(exit_code, int):
         text = getattr(error, "format_message", lambda: "")()
         if text:
-            _say(text, "See `costaudit --help`, or `costaudit VERB --help`.")
+            sentence = text if text.endswith(("?", ".")) else f"{text}."
+            _say(sentence, "See `costaudit --help`, or `costaudit VERB --help`.")
         return exit_code
     _say(
-        f"Internal failure: {type(error).__name__}: {error}",
+        f"Internal failure: {type(error).__name__}: {error}.",
         "This is a defect: run again with --debug and report the traceback.",
     )
     return 1

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from costaudit.cli.config import read_config
+
 Logs = Annotated[
     list[str],
     typer.Argument(
@@ -159,6 +161,10 @@ NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text; NO_COLOR 
 Config = Annotated[
     Path | None,
     typer.Option(
-        "--config", metavar="FILE", help="costaudit.toml: a table per verb sets its defaults."
+        "--config",
+        metavar="FILE",
+        help="costaudit.toml: a table per verb sets its defaults.",
+        is_eager=True,
+        callback=read_config,
     ),
 ]

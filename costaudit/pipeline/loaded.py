@@ -52,7 +52,7 @@ def ingested(
 
 def load(run: RunDir, options: AnalyzeOptions) -> Loaded:
     """Read a run directory and price it."""
-    requests, blocks, manifest = in_order(run.requests()), run.blocks(), run.manifest()
+    manifest, requests, blocks = run.manifest(), in_order(run.requests()), run.blocks()
     if requests.is_empty():
         raise InsufficientDataError(
             f"None of {len(run.skips()):,} records is left.",

@@ -1,0 +1,50 @@
+"""A configuration file sets the defaults of a verb, and the command line goes before it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Said, write_log
+
+Run = Callable[..., Said]
+
+
+def test_a_table_of_the_verb_sets_its_options(costaudit: Run, tmp_path: Path) -> None:
+    write_log(tmp_path / "log.jsonl")
+    (tmp_path / "costaudit.toml").write_text(
+        '[analyze]\nmax-wrong = "3%"\nwhere = ["endpoint!=none"]\nformat = "json"\nquiet = true\n'
+        'max-entries = 5\n[report]\nformat = "md"\n'
+    )
+    said = costaudit("analyze", "log.jsonl", "--config", "costaudit.toml")
+    assert (said.code, said.err) == (0, "")
+    assert json.loads(said.out)["semantic"]["max_wrong_share"] == 0.03
+
+
+def test_the_command_line_goes_before_it(costaudit: Run, tmp_path: Path) -> None:
+    write_log(tmp_path / "log.jsonl")
+    (tmp_path / "costaudit.toml").write_text('[analyze]\nmax-wrong = "3%"\nformat = "csv"\n')
+    said = costaudit(
+        "analyze", "log.jsonl", "--format", "json", "--config", "costaudit.toml", "--max-wrong=2%"
+    )
+    assert said.code == 0
+    assert json.loads(said.out)["semantic"]["max_wrong_share"] == 0.02
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('[analyze]\nmax-wrongs = "3%"\n', "no option 'max-wrongs'"),
+        ('[analyze]\nmax-wrong = "lots"\n', "'lots'"),
+        ("[analyze]\nmax-entries = 'many'\n", "--max-entries"),
+        ("analyze = 3\n", "no table"),
+        ("[analyze\n", "can't be read"),
+    ],
+)
+def test_what_cant_be_used_is_named(costaudit: Run, tmp_path: Path, text: str, what: str) -> None:
+    write_log(tmp_path / "log.jsonl")
+    (tmp_path / "costaudit.toml").write_text(text)
+    said = costaudit("analyze", "log.jsonl", "--config", "costaudit.toml")
+    assert said.code == 2
+    assert what in said.err and "Traceback" not in said.err
