@@ -13,6 +13,7 @@ from costaudit.cli import (
     ingest,
     prefix,
     prices,
+    replay,
     report,
     sweep,
 )
@@ -34,6 +35,7 @@ for verb in (
     ingest.ingest,
     sweep.sweep,
     prefix.prefix,
+    replay.replay,
     report.report,
     prices.prices,
 ):

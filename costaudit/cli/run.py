@@ -13,6 +13,7 @@ from costaudit.errors import UsageError
 if TYPE_CHECKING:
     from costaudit.contracts.audit import Audit
     from costaudit.contracts.policies import SemanticPolicy
+    from costaudit.contracts.run_dir import RunDir
     from costaudit.ingest.options import IngestOptions
     from costaudit.pipeline.loaded import Loaded
     from costaudit.pipeline.settings import AnalyzeOptions
@@ -120,9 +121,9 @@ def audit_run(
     """Ingest, analyze, write audit.json and report.html, and print the audit as `form`."""
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.contracts.audit import write_audit
-    from costaudit.contracts.run_dir import RunDir, atomic_write
+    from costaudit.contracts.run_dir import RunDir
     from costaudit.pipeline.analyze import analyze
-    from costaudit.report.reporters import render, reporter_names
+    from costaudit.report.reporters import reporter_names
 
     values.one_of(form, reporter_names(), "--format")
     run = RunDir(run_path(logs, out))
@@ -130,11 +131,19 @@ def audit_run(
         audit = analyze(logs, run, options, progress)
         progress.start("report", None, "files")
         write_audit(audit, run.audit_path)
-        with atomic_write(run.report_path) as part:
-            part.write_bytes(render(audit, "html"))
+        write_report(audit, run)
         progress.finish(str(run.report_path))
     deliver(audit, form, None, run=run.path, color=color)
     return 0
+
+
+def write_report(audit: "Audit", run: "RunDir") -> None:
+    """Write report.html whole or not at all."""
+    from costaudit.contracts.run_dir import atomic_write
+    from costaudit.report.reporters import render
+
+    with atomic_write(run.report_path) as part:
+        part.write_bytes(render(audit, "html"))
 
 
 def deliver(audit: "Audit", form: str, out: Path | None, *, run: Path, color: bool) -> None:

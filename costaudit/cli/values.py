@@ -55,6 +55,19 @@ def moment(text: str, option: str) -> datetime | None:
     return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def above_zero(text: str, option: str) -> float:
+    """Read a number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise UsageError(
+            f"{option} {text!r} is not a number above 0.", hint="Give one, such as 60."
+        )
+    return value
+
+
 def dollars(text: str, option: str) -> Decimal:
     """Read an amount of dollars above 0."""
     try:

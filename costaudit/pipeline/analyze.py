@@ -32,6 +32,11 @@ def analyze(
     """
     progress = progress or SilentProgress()
     log = ingested(inputs, run, options, progress)
+    return audit_of(log, options, progress)
+
+
+def audit_of(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Audit:
+    """Simulate and price a log that is loaded."""
     return _audit(log, swept(log, options, progress), options)
 
 

@@ -1,0 +1,164 @@
+"""`replay` as a library call: the same requests through a live cache, beside the prediction."""
+
+import re
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+import polars as pl
+
+from costaudit.contracts.audit import Audit, read_audit, write_audit
+from costaudit.contracts.outcomes import OUTCOMES
+from costaudit.contracts.rates import PER_MTOK
+from costaudit.contracts.replay import ReplaySection
+from costaudit.contracts.run_dir import write_table
+from costaudit.errors import InsufficientDataError
+from costaudit.pipeline.analyze import audit_of
+from costaudit.pipeline.loaded import Loaded
+from costaudit.pipeline.replaying import Rehearsal, judged_outcomes, rehearse
+from costaudit.pipeline.semantic import EXACT
+from costaudit.pipeline.semantic_run import SemanticRun
+from costaudit.pipeline.settings import AnalyzeOptions
+from costaudit.progress import Progress
+from costaudit.replay.agreement import compare
+from costaudit.replay.budget import DryRun, dry_run
+from costaudit.replay.cache import LiveCache
+from costaudit.replay.caches.addresses import cache_at
+from costaudit.replay.monitor import Monitor
+from costaudit.replay.options import ReplayOptions
+from costaudit.replay.result import ReplayResult
+from costaudit.replay.run import replay
+from costaudit.replay.section import replay_section
+from costaudit.replay.upstream import Rate, Upstream
+from costaudit.replay.upstreams.addresses import upstream_at
+
+
+@dataclass(frozen=True)
+class ReplayPlan:
+    """What is replayed, and against what."""
+
+    cache: str  # address
+    upstream: str = "recorded"
+    min_similarity: float | None = None  # None: the audit's recommendation
+    options: ReplayOptions = field(  # less threshold, TTL and journal
+        default_factory=lambda: ReplayOptions(min_similarity=1.0)
+    )
+    metrics_port: int | None = None
+    only_price: bool = False  # stop after the dry run
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What came of it."""
+
+    section: ReplaySection | None  # None after a dry run
+    price: DryRun | None  # of the live models; None where the log answers
+    audit: Audit
+
+
+def replay_log(
+    log: Loaded, options: AnalyzeOptions, plan: ReplayPlan, progress: Progress
+) -> Replayed:
+    """Replay a log, write its outcomes and put the result into the audit.
+
+    A log that was not analyzed yet is analyzed first.
+    """
+    audit = _audit(log, options, progress)
+    run = SemanticRun(log, options, progress)
+    cache, upstream = cache_at(plan.cache), upstream_at(plan.upstream)
+    live = upstream.is_live or cache.asks_models
+    policy = replace(options.policy, min_similarity=_threshold(plan, audit))
+    ready = rehearse(run, policy, with_prompts=live)
+    rate = dearest_rate(log) if live else None
+    price = dry_run(ready.stream, rate, _miss_share(ready.predicted)) if rate else None
+    if plan.only_price:
+        return Replayed(None, price, audit)
+    name = _file_name(cache.name)
+    journal = log.run.outcomes_path / f"replay-{name}.journal"
+    settings = replace(
+        plan.options,
+        min_similarity=policy.min_similarity,
+        ttl_s=policy.ttl_s,
+        ttl_kind=policy.ttl_kind,
+        policy_id=f"replay:{cache.name}:{policy.policy_id}",
+        resume_path=journal,
+    )
+    result = _watched(ready, cache, upstream, settings, rate, plan.metrics_port, progress)
+    agreement = compare(
+        ready.predicted,
+        result.outcomes,
+        ready.stream,
+        settings,
+        exact_index=cache.exact_index,
+        own_vectors=cache.own_vectors,
+        slack_s=result.slack_s,
+    )
+    section = replay_section(ready.stream, result, agreement, settings)
+    audit = replace(audit, replay=section)
+    outcomes = judged_outcomes(result.outcomes, ready.predicted)
+    write_table(outcomes, log.run.outcomes_path / f"replay-{name}.parquet", OUTCOMES)
+    write_audit(audit, log.run.audit_path)
+    journal.unlink(missing_ok=True)
+    return Replayed(section, price, audit)
+
+
+def dearest_rate(log: Loaded) -> Rate:
+    """Take the highest rate of each token class over the log's models: no call costs more."""
+    rates = log.tariff.table.rates
+    if rates.is_empty():
+        raise InsufficientDataError(
+            "No model of this log has a known price, so a live replay can't be kept in a budget.",
+            hint="Give the prices with --prices.",
+        )
+    return Rate(tuple(max(Decimal(text) for text in rates[name]) for name in PER_MTOK))
+
+
+def _audit(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Audit:
+    if log.run.audit_path.is_file():
+        return read_audit(log.run.audit_path)
+    return audit_of(log, options, progress)
+
+
+def _threshold(plan: ReplayPlan, audit: Audit) -> float:
+    if plan.min_similarity is not None:
+        return plan.min_similarity
+    if audit.semantic is None:
+        raise InsufficientDataError(
+            "The log holds no question that a cache could compare, so nothing can be replayed.",
+            hint="`costaudit doctor LOG` shows what the log can tell.",
+        )
+    return EXACT if audit.semantic.recommended is None else audit.semantic.recommended
+
+
+def _miss_share(predicted: pl.DataFrame) -> float:
+    asked = predicted.filter(pl.col("result").is_in(["hit", "miss"]))
+    return asked.filter(pl.col("result") == "miss").height / max(asked.height, 1)
+
+
+def _watched(
+    ready: Rehearsal,
+    cache: LiveCache,
+    upstream: Upstream,
+    settings: ReplayOptions,
+    rate: Rate | None,
+    metrics_port: int | None,
+    progress: Progress,
+) -> ReplayResult:
+    """Replay, with metrics on a port of this machine where one is given."""
+    monitor = Monitor(ready.stream, metrics_port) if metrics_port is not None else None
+    with monitor or nullcontext():
+        return replay(
+            ready.stream,
+            ready.vectors,
+            ready.texts,
+            cache,
+            upstream,
+            settings,
+            progress,
+            rate=rate,
+            listener=monitor,
+        )
+
+
+def _file_name(address: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", address).strip("-")
