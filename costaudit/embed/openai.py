@@ -39,7 +39,9 @@ class OpenAIEmbedder:
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Count tokens as OpenAI's models do."""
-        return np.array([self._encoding.count(text) for text in texts], dtype=np.int32)
+        return np.array(
+            [len(self._encoding.encode_ordinary(text)) for text in texts], dtype=np.int32
+        )
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Ask for one batch; an empty text is sent as a space, which the endpoint accepts."""
@@ -48,7 +50,7 @@ class OpenAIEmbedder:
     def _cut(self, text: str) -> str:
         if len(text) <= self.max_tokens:  # a token is at least a byte, and no text is shorter
             return text
-        tokens = self._encoding.encode(text)
+        tokens = self._encoding.encode_ordinary(text)
         if len(tokens) <= self.max_tokens:
             return text
         cut: str = self._encoding.decode(tokens[: self.max_tokens]) or ""

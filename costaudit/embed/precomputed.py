@@ -67,7 +67,9 @@ class Precomputed:
         vector = next((name for name in _VECTOR_COLUMNS if name in frame.columns), None)
         if identity is None or vector is None:
             raise self._unusable(f"its columns are {', '.join(frame.columns)}")
-        widths = frame[vector].cast(pl.List(pl.Float32), strict=False).list.len().unique()
+        if not isinstance(frame.schema[vector], pl.List | pl.Array):
+            raise self._unusable(f"column {vector} holds {frame.schema[vector]}, not lists")
+        widths = frame[vector].cast(pl.List(pl.Float32)).list.len().unique()
         if len(widths) != 1 or not widths[0]:
             raise self._unusable(f"column {vector} holds vectors of {len(widths)} different widths")
         matrix = frame[vector].cast(pl.Array(pl.Float32, int(widths[0]))).to_numpy()

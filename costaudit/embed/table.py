@@ -20,7 +20,7 @@ def embedder_named(name: str) -> Embedder:
         from costaudit.embed.precomputed import Precomputed
 
         return Precomputed(Path(name))
-    if Path(name).is_dir() or name.count("/") == 1:
+    if name and (Path(name).is_dir() or name.count("/") == 1):
         return _sentence(name, name)
     raise UsageError(
         f"Unknown embedder {name!r}.",
