@@ -41,24 +41,33 @@ def flat_segments(requests: pl.DataFrame, blocks: pl.DataFrame) -> Segments:
     kind = _codes(inner["kind"].fill_null(""), tuple(kinds.to_list())).astype(np.int32)
     ids = inner["block_id"].fill_null("")
     block = _rows(ids, blocks["block_id"])
-    name = block.astype(np.int64)
-    if (block < 0).any():
-        name = ids.rank("dense").to_numpy().astype(np.int64)
-    mixed = (name * len(ROLES) + role) * max(len(kinds), 1) + kind
-    content = (
-        pl.Series(mixed).rank("dense").to_numpy().astype(np.int32) - 1 if len(mixed) else block
-    )
+    content = _contents(ids, block, role.astype(np.int64) * (len(kinds) + 1) + kind)
     return Segments(
         offsets=offsets,
-        content=content.astype(np.int32),
+        content=content,
         block=block,
         role=role,
         marker=_codes(inner["cache_marker"].fill_null(""), MARKERS),
         kind=kind,
         tokens=inner["tokens"].fill_null(-1).to_numpy().astype(np.int64),
         kinds=tuple(kinds.to_list()),
-        contents=int(content.max()) + 1 if len(content) else 0,
+        contents=int(content.max(initial=-1)) + 1,
     )
+
+
+def _contents(ids: pl.Series, block: NDArray[np.int32], form: Ints) -> NDArray[np.int32]:
+    """Number the distinct pairs of block and form (role and kind)."""
+    name = block.astype(np.int64)
+    if (block < 0).any():
+        name = ids.rank("dense").to_numpy().astype(np.int64)
+    forms = np.flatnonzero(np.bincount(form - form.min(initial=0)))
+    mixed = name * len(forms) + np.searchsorted(forms + form.min(initial=0), form)
+    if len(mixed) == 0 or mixed.max() > 8 * len(mixed):
+        return pl.Series(mixed).rank("dense").to_numpy().astype(np.int32) - 1
+    present = np.zeros(int(mixed.max()) + 1, np.bool_)
+    present[mixed] = True
+    rank = np.cumsum(present, dtype=np.int32) - 1
+    return np.asarray(rank[mixed], np.int32)
 
 
 def any_in(flags: NDArray[np.bool_], offsets: Ints) -> NDArray[np.bool_]:

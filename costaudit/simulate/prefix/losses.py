@@ -53,7 +53,9 @@ def find_losses(
     marked = cached & assigned.matching("breakpoints")
     no_limit = replay(prompts, assigned, markers, marked, far_lookback=True).read
     rewritten, switched = _turn_losses(requests, prompts, static, minimum)
-    moved = _gap(_shared(mended, cached, ttl), live, cached)
+    in_order = _shared(mended, cached, ttl)
+    enough = in_order >= minimum  # what moves is the cause, even where too little stands before it
+    moved = _gap(in_order, long_enough, cached & enough)
     parallel = _gap(static, in_time, cached)
     expired = _gap(lasting, live, cached)
     outlived = _gap(in_time, lasting, cached)
@@ -65,7 +67,7 @@ def find_losses(
         parallel=parallel,
         expired=expired,
         outlived=outlived,
-        short=_gap(live, long_enough, cached),
+        short=_gap(live, long_enough, cached & ~enough),
         unmarked=unmarked,
         lookback=lookback,
         rewritten=np.where(cached, rewritten, 0),

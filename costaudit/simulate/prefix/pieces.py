@@ -36,13 +36,13 @@ def cut_contents(segments: Segments, blocks: pl.DataFrame) -> Contents:
         shared_intervals,
     )
 
-    _, first = np.unique(segments.content, return_index=True)
+    first = np.zeros(segments.contents, np.int64)
+    first[segments.content[::-1]] = np.arange(len(segments.content) - 1, -1, -1)
     block = segments.block[first].astype(np.int64)
     texts = _texts(blocks, block)
     group = segments.role[first].astype(np.int64) * (len(segments.kinds) + 1) + segments.kind[first]
     data, starts, sizes = _utf8(texts)
-    keys = pl.DataFrame({"group": group, "text": texts}).with_row_index("content")
-    order = keys.sort("group", "text", "content")["content"].to_numpy().astype(np.int64)
+    order = _sorted(texts, group)
     shared = common_heads(data, starts, sizes, order, group)
     leaf_in_order, parent, length = shared_intervals(shared)
     leaf = np.empty_like(leaf_in_order)
@@ -60,6 +60,15 @@ def cut_contents(segments: Segments, blocks: pl.DataFrame) -> Contents:
 def _texts(blocks: pl.DataFrame, rows: Ints) -> pl.Series:
     picked = blocks["text"].gather(pl.Series(np.maximum(rows, 0)))
     return picked.zip_with(pl.Series(rows >= 0), pl.Series([""])).fill_null("").rechunk()
+
+
+def _sorted(texts: pl.Series, group: Ints) -> Ints:
+    """Order the texts within each group."""
+    parts = [np.zeros(0, np.int64)]
+    for number in np.unique(group):
+        mine = np.flatnonzero(group == number)
+        parts.append(mine[texts.gather(mine).arg_sort().to_numpy()])
+    return np.concatenate(parts)
 
 
 def _utf8(texts: pl.Series) -> tuple[NDArray[np.uint8], Ints, Ints]:
