@@ -77,7 +77,7 @@ class _Pacer:
 
     def await_answer(self, index: int, answer: Answer) -> None:
         """Keep an answer once the log's clock says that it has arrived."""
-        due = self._clock.due_s(float(self._steps.stream.ready_s[index]))
+        due = self._clock.due_s(self._steps.ready_s[index])
         with self._changed:
             heapq.heappush(self._answers, (due, index, answer))
             self._changed.notify()

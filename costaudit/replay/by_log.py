@@ -14,27 +14,26 @@ class Owners:
     """Whose answer each text will hold: of misses in flight together, the first to be ready."""
 
     def __init__(self, stream: ReplayStream, ttl_s: float | None) -> None:
-        self._stream = stream
+        self._ts_s: list[float] = stream.ts_s.tolist()
+        self._ready_s: list[float] = stream.ready_s.tolist()
+        self._nodes = list(zip(stream.partitions.tolist(), stream.rows.tolist(), strict=True))
         self._ttl_s = math.inf if ttl_s is None else ttl_s
         self._owner: dict[tuple[int, int], int] = {}
 
     def claim(self, index: int) -> None:
         """Let a miss's answer have its text, unless one on its way will be there before it."""
-        stream, node = self._stream, self._node(index)
+        node, ready_s = self._nodes[index], self._ready_s
         other = self._owner.get(node)
         if other is not None:
-            now_s = stream.ts_s[index]
-            coming = stream.ready_s[other] > now_s and now_s < stream.ts_s[other] + self._ttl_s
-            if coming and stream.ready_s[index] >= stream.ready_s[other]:
+            now_s = self._ts_s[index]
+            coming = ready_s[other] > now_s and now_s < self._ts_s[other] + self._ttl_s
+            if coming and ready_s[index] >= ready_s[other]:
                 return
         self._owner[node] = index
 
     def holds(self, index: int) -> bool:
         """Tell whether the text is this miss's."""
-        return self._owner.get(self._node(index)) == index
-
-    def _node(self, index: int) -> tuple[int, int]:
-        return int(self._stream.partitions[index]), int(self._stream.rows[index])
+        return self._owner.get(self._nodes[index]) == index
 
 
 class _Arrivals:
@@ -55,14 +54,14 @@ class _Arrivals:
 
     def put(self, index: int, answer: Answer | Future[Answer | None] | None) -> None:
         self._owners.claim(index)
-        heapq.heappush(self._heap, (float(self._steps.stream.ready_s[index]), index, answer))
+        heapq.heappush(self._heap, (self._steps.ready_s[index], index, answer))
 
     def keep_until(self, now_s: float) -> None:
         while self._heap and self._heap[0][0] <= now_s:
             ready_s, index, coming = heapq.heappop(self._heap)
             answer = coming.result() if isinstance(coming, Future) else coming
             if answer is not None and self._owners.holds(index):
-                since_s = float(self._steps.stream.ts_s[index])
+                since_s = self._steps.ts_s[index]
                 self._steps.store(index, answer.text, since_s, ready_s)
 
     @property
@@ -82,7 +81,7 @@ def replay_by_log(steps: Steps, todo: list[int], arriving: list[tuple[int, Answe
     try:
         started, sent = time.monotonic(), 0
         while sent < len(todo):
-            arrivals.keep_until(float(steps.stream.ts_s[todo[sent]]))
+            arrivals.keep_until(steps.ts_s[todo[sent]])
             batch = _batch(steps, todo, sent, arrivals.next_s)
             _hold_back(steps, started, sent)
             for missed in steps.look_up(batch):
@@ -99,15 +98,15 @@ def replay_by_log(steps: Steps, todo: list[int], arriving: list[tuple[int, Answe
 
 def _batch(steps: Steps, todo: list[int], first: int, next_s: float) -> list[int]:
     """Take the requests from `first` on that no answer can reach before the last of them."""
-    options, stream = steps.options, steps.stream
+    options = steps.options
     alone = options.ttl_s is not None or options.max_rate is not None
     size = 1 if alone else options.pipeline
     batch: list[int] = []
     for index in todo[first : first + size]:
-        if batch and stream.ts_s[index] >= next_s:
+        if batch and steps.ts_s[index] >= next_s:
             break
         batch.append(index)
-        next_s = min(next_s, float(stream.ready_s[index]))
+        next_s = min(next_s, steps.ready_s[index])
     return batch
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -27,8 +28,7 @@ class CacheSettings:
     concurrency: int = 8  # calls of a model at the same time
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True):
     """One lookup."""
 
     index: int  # of the request in the stream
@@ -38,8 +38,7 @@ class Query:
     now_s: float  # the log's clock
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """One answer to keep."""
 
     index: int  # of the request in the stream: of equally similar entries the newest wins
@@ -51,8 +50,7 @@ class Entry:
     ttl_s: float | None = None  # its own; None: the cache's
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """A hit."""
 
     request_id: str  # whose answer was served; "" where the cache does not tell
@@ -61,8 +59,7 @@ class Match:
     answer: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a model said, and what it took."""
 
     text: str
@@ -71,8 +68,7 @@ class Answer:
     ttft_ms: float | None = None  # None where the answer was not streamed
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(msgspec.Struct, frozen=True):
     """What became of one query; at most one of the first three is set, none for a plain miss."""
 
     match: Match | None = None

@@ -12,8 +12,7 @@ from costaudit.errors import InputError, UsageError
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledged:
+class Acknowledged(msgspec.Struct, frozen=True):
     """One request that is done."""
 
     index: int  # in the stream

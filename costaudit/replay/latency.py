@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 LOWEST_US = 1
 HIGHEST_US = 24 * 3600 * 1_000_000
+PERCENTILES = (50, 95, 99, 100)
 DIGITS = 3  # significant, as HDR histograms count them
 
 
@@ -31,5 +32,8 @@ def latency(values_ms: npt.NDArray[np.float64]) -> Latency:
     micros = np.clip(np.rint(known * 1000), LOWEST_US, HIGHEST_US).astype(np.int64)
     for value, count in zip(*np.unique(micros, return_counts=True), strict=True):
         histogram.record_value(int(value), int(count))
-    p50, p95, p99, most = (histogram.get_value_at_percentile(p) / 1000 for p in (50, 95, 99, 100))
+    if not len(micros):
+        return Latency(0, 0.0, 0.0, 0.0, 0.0, histogram.encode().decode("ascii"))
+    ranked = np.percentile(micros, PERCENTILES, method="inverted_cdf").tolist()
+    p50, p95, p99, most = (histogram.get_highest_equivalent_value(int(v)) / 1000 for v in ranked)
     return Latency(len(micros), p50, p95, p99, most, histogram.encode().decode("ascii"))

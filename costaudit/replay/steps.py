@@ -5,8 +5,9 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from typing import ParamSpec, TypeVar
+
+import msgspec
 
 from costaudit.errors import BackendError
 from costaudit.progress import Progress
@@ -22,8 +23,7 @@ R = TypeVar("R")
 Listener = Callable[[Acknowledged], None]  # hears of each request that is done
 
 
-@dataclass(frozen=True, slots=True)
-class Missed:
+class Missed(msgspec.Struct, frozen=True):
     """A request that a model must answer."""
 
     index: int
@@ -57,10 +57,14 @@ class Steps:
         self._lock = threading.Lock()
         self._failures = 0  # in a row
         self._failure: BaseException | None = None  # the first that stops the run
+        self._rows: list[int] = stream.rows.tolist()  # lists: numpy's single items are slow
+        self._partitions: list[int] = stream.partitions.tolist()
+        self.ts_s: list[float] = stream.ts_s.tolist()
+        self.ready_s: list[float] = stream.ready_s.tolist()
 
     def todo(self) -> list[int]:
         """List the requests that are left, in order, after acknowledging those that bypass."""
-        for index, row in enumerate(self.stream.rows.tolist()):
+        for index, row in enumerate(self._rows):
             if row == BYPASS and index not in self._journal.done:
                 self._acknowledge(self._bypassed(index))
         return [i for i in range(len(self.stream)) if i not in self._journal.done]
@@ -73,41 +77,43 @@ class Steps:
         `now_s` is the log's clock; None: each request's own time.
         """
         self.check()
-        stream = self.stream
-        started = time.perf_counter()
+        ids, rows, partitions, ts_s = (
+            self.stream.request_ids, self._rows, self._partitions, self.ts_s,
+        )  # fmt: skip
         queries = [
-            Query(
-                i,
-                stream.request_ids[i],
-                int(stream.rows[i]),
-                int(stream.partitions[i]),
-                float(stream.ts_s[i]) if now_s is None else now_s,
-            )
+            Query(i, ids[i], rows[i], partitions[i], ts_s[i] if now_s is None else now_s)
             for i in indices
         ]
-        with ExitStack() as reserved:
-            if self._cache.asks_models:
+        started = time.perf_counter()
+        if self._cache.asks_models:
+            with ExitStack() as reserved:
                 for index in indices:
-                    reserved.enter_context(self._budget.reserve(stream, index))
+                    reserved.enter_context(self._budget.reserve(self.stream, index))
+                lookups = self._cache.lookup(queries)
+        else:
             lookups = self._cache.lookup(queries)
         took_ms = (time.perf_counter() - started) * 1000
-        missed = []
+        unanswered = []
         for index, lookup in zip(indices, lookups, strict=True):
             own_ms = took_ms if lookup.latency_ms is None else lookup.latency_ms
-            done = self._decided(Missed(index, own_ms, lateness_ms), lookup)
+            missed = Missed(index, own_ms, lateness_ms)
+            done = self._decided(missed, lookup)
             if done is None:
-                missed.append(Missed(index, own_ms, lateness_ms))
+                unanswered.append(missed)
             else:
                 self._acknowledge(done)
-        return missed
+        return unanswered
 
     def ask(self, missed: Missed) -> Answer | None:
         """Let the upstream answer a miss; None where it failed for good."""
         try:
             self.check()
-            with self._budget.reserve(self.stream, missed.index) as charge:
-                answer = self._upstream.answer(self.stream, missed.index)
-                spent_usd = charge(answer)
+            if self.is_live:
+                with self._budget.reserve(self.stream, missed.index) as charge:
+                    answer = self._upstream.answer(self.stream, missed.index)
+                    spent_usd = charge(answer)
+            else:
+                answer, spent_usd = self._upstream.answer(self.stream, missed.index), "0"
         except UpstreamError as error:
             self._acknowledge(self._failed(missed, f"upstream: {error.reason}"))
             return None
@@ -121,9 +127,8 @@ class Steps:
 
     def entry(self, index: int, answer: str, since_s: float) -> Entry:
         """Make the cache entry that a request's answer becomes."""
-        stream = self.stream
-        row, partition = int(stream.rows[index]), int(stream.partitions[index])
-        return Entry(index, stream.request_ids[index], row, partition, answer, since_s)
+        row, partition = self._rows[index], self._partitions[index]
+        return Entry(index, self.stream.request_ids[index], row, partition, answer, since_s)
 
     def guarded(self, step: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Take a step in another thread; what it raises stops the run."""
@@ -161,7 +166,7 @@ class Steps:
             )
         if lookup.answer is not None:  # a caching proxy has asked, and waited, already
             spent_usd = self._budget.charge(lookup.answer)
-            return replace(
+            return msgspec.structs.replace(
                 self._missed(Missed(index, 0.0, lateness_ms), lookup.answer, spent_usd),
                 lookup_ms=None,
             )

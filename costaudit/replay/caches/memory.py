@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +12,7 @@ from costaudit.replay.expiry import Expiry
 TIE = 4e-6  # float32 dot products of unit vectors, summed in another order, differ by less
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    slot: int
-    similarity: float
+_Found = tuple[int, float]  # slot, similarity
 
 
 class _Shelf:
@@ -52,23 +48,21 @@ class _Shelf:
         """Find the most similar entry of each vector (b, d), the newest of equal ones."""
         import faiss
 
-        resident = self.vectors[: len(self.entries)]
-        k = min(2, len(resident))
+        count, k = len(self.entries), min(2, len(self.entries))
+        resident = self.vectors[:count]
         similarities, slots = faiss.knn(wanted, resident, k, metric=faiss.METRIC_INNER_PRODUCT)
-        if k == 1:
-            return [_Found(0, float(value)) for value in similarities[:, 0]]
-        close = similarities[:, 0] - similarities[:, 1] <= TIE
+        best, second = similarities[:, 0].tolist(), similarities[:, -1].tolist()
         return [
-            self._newest(wanted[i]) if close[i] else _Found(int(slots[i, 0]), float(top))
-            for i, top in enumerate(similarities[:, 0])
+            self._newest(wanted[i]) if k > 1 and top - second[i] <= TIE else (slot, top)
+            for i, (slot, top) in enumerate(zip(slots[:, 0].tolist(), best, strict=True))
         ]
 
     def _newest(self, vector: npt.NDArray[np.float32]) -> _Found:
         rough = self.vectors[: len(self.entries)] @ vector
-        tied = np.flatnonzero(rough >= rough.max() - TIE)
+        tied = np.flatnonzero(rough >= rough.max() - TIE).tolist()
         exact = [similarity(self.vectors[slot], vector) for slot in tied]
         best = max(range(len(tied)), key=lambda i: (exact[i], self.entries[tied[i]].index))
-        return _Found(int(tied[best]), exact[best])
+        return tied[best], exact[best]
 
 
 def similarity(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
@@ -90,25 +84,30 @@ class MemoryCache:
 
     def open(self, settings: CacheSettings) -> None:
         """Start empty."""
+        from threadpoolctl import threadpool_limits
+
         self._settings = settings
         self._limit = float(np.float32(settings.min_similarity))
         self._shelves: dict[int, _Shelf] = {}
+        self._slides = settings.ttl_kind == "sliding"
+        self._products = threadpool_limits(1)  # threads would wait longer than they work
         self._expiry: Expiry[tuple[int, int]] = Expiry(settings.ttl_s)
 
     def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
         """Match identical text by its row, all other text by FAISS, a partition at a time."""
         with self._lock:
             self._expire(queries[0].now_s)
-            found = [self._identical(query) for query in queries]
+            lookups = [self._identical(query) for query in queries]
             unmatched: dict[int, list[int]] = {}
-            for i, query in enumerate(queries):
-                if found[i] is None and query.partition in self._shelves:
-                    unmatched.setdefault(query.partition, []).append(i)
-            for partition, waiting in unmatched.items():
-                self._similar(self._shelves[partition], queries, waiting, found)
-            if self._settings.ttl_kind == "sliding":
-                self._renew(queries, found)
-            return [MISS if match is None else Lookup(match=match[0]) for match in found]
+            for i, lookup in enumerate(lookups):
+                if lookup is MISS:
+                    unmatched.setdefault(queries[i].partition, []).append(i)
+            if self._limit <= 1:
+                for partition, waiting in unmatched.items():
+                    shelf = self._shelves.get(partition)
+                    if shelf is not None and shelf.entries:
+                        self._similar(shelf, queries, waiting, lookups)
+            return lookups
 
     def store(self, entry: Entry, now_s: float) -> None:
         """Keep an answer."""
@@ -123,37 +122,35 @@ class MemoryCache:
     def close(self, *, keep: bool) -> None:
         """Forget everything: nothing outlives the process."""
         self._shelves.clear()
+        self._products.restore_original_limits()
 
-    def _identical(self, query: Query) -> tuple[Match, int] | None:
+    def _identical(self, query: Query) -> Lookup:
         shelf = self._shelves.get(query.partition)
         slot = None if shelf is None else shelf.slots.get(query.row)
         if shelf is None or slot is None:
-            return None
-        entry = shelf.entries[slot]
-        return Match(entry.request_id, 1.0, True, entry.answer), entry.row
+            return MISS
+        return self._serve(shelf.entries[slot], query, 1.0, exact=True)
 
     def _similar(
-        self,
-        shelf: _Shelf,
-        queries: Sequence[Query],
-        waiting: list[int],
-        found: list[tuple[Match, int] | None],
+        self, shelf: _Shelf, queries: Sequence[Query], waiting: list[int], lookups: list[Lookup]
     ) -> None:
-        if self._limit > 1 or not shelf.entries:
-            return
-        vectors = self._settings.vectors[[queries[i].row for i in waiting]]
-        for i, vector, near in zip(waiting, vectors, shelf.nearest(vectors), strict=True):
-            if near.similarity < self._limit - TIE:
-                continue
-            value = similarity(shelf.vectors[near.slot], vector)
-            if value >= self._limit:
-                entry = shelf.entries[near.slot]
-                found[i] = Match(entry.request_id, value, False, entry.answer), entry.row
+        vectors = self._settings.vectors
+        if len(waiting) == 1:
+            row = queries[waiting[0]].row
+            wanted = vectors[row : row + 1]
+        else:
+            wanted = vectors[[queries[i].row for i in waiting]]
+        for place, (slot, rough) in enumerate(shelf.nearest(wanted)):
+            if rough >= self._limit - TIE:
+                value = similarity(shelf.vectors[slot], wanted[place])
+                if value >= self._limit:
+                    i = waiting[place]
+                    lookups[i] = self._serve(shelf.entries[slot], queries[i], value, exact=False)
 
-    def _renew(self, queries: Sequence[Query], found: Sequence[tuple[Match, int] | None]) -> None:
-        for query, match in zip(queries, found, strict=True):
-            if match is not None:
-                self._expiry.renew((query.partition, match[1]), query.now_s)
+    def _serve(self, entry: Entry, query: Query, value: float, *, exact: bool) -> Lookup:
+        if self._slides:
+            self._expiry.renew((entry.partition, entry.row), query.now_s)
+        return Lookup(match=Match(entry.request_id, value, exact, entry.answer))
 
     def _expire(self, now_s: float) -> None:
         for partition, row in self._expiry.expired(now_s):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from costaudit.errors import BackendError
+from costaudit.errors import BackendError, CostauditError
 from costaudit.replay.address import Address
 
 OPTIONS = ("flavour", "timeout_s", "name", "quantization", "ef", "exact")
@@ -39,16 +39,18 @@ def speaking_to(address: Address, needs: str = "") -> Iterator[None]:
 
     `needs` says which command to run where the server does not know ours.
     """
-    from redis.exceptions import RedisError
-    from redisvl.exceptions import RedisVLError
-
     try:
         yield
-    except RedisVLError as error:
-        cause = error.__cause__ or error.__context__
+    except CostauditError:
+        raise
+    except Exception as error:
+        from redis.exceptions import RedisError
+        from redisvl.exceptions import RedisVLError
+
+        cause = error.__cause__ or error.__context__ if isinstance(error, RedisVLError) else error
+        if not isinstance(cause, RedisError) and not isinstance(error, RedisVLError):
+            raise
         raise _explain(cause if isinstance(cause, RedisError) else error, address, needs) from None
-    except RedisError as error:
-        raise _explain(error, address, needs) from None
 
 
 def _explain(error: Exception, address: Address, needs: str) -> Exception:

@@ -12,8 +12,8 @@ class Recorded:
 
     def answer(self, stream: ReplayStream, index: int) -> Answer:
         """Give the logged answer, tokens and latency at once."""
-        tokens = tuple(int(count) for count in stream.tokens[index])
-        return Answer(stream.answers[index], tokens, float(stream.latencies_ms[index]))
+        tokens = tuple(stream.tokens[index].tolist())
+        return Answer(stream.answers[index], tokens, stream.latencies_ms[index].item())
 
     def close(self) -> None:
         """Nothing is open."""
