@@ -71,5 +71,5 @@ def _is_number(text: str) -> bool:
 def _unreadable(item: str) -> UsageError:
     return UsageError(
         f"The threshold {item!r} can't be read.",
-        hint="Write a value such as 0.9, a range such as 0.70:0.99:0.01, or a scale such as redis:0.1.",
+        hint="Write a value such as 0.9 or redis:0.1, or a range such as 0.70:0.99:0.01.",
     )
