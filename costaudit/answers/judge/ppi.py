@@ -1,0 +1,156 @@
+"""Prediction-powered intervals: few verdicts correct the cheap comparison of many.
+
+After Angelopoulos, Duchi and Zrnic, "PPI++: Efficient Prediction-Powered Inference" (2023), for a
+stratified sample without replacement: the share is the mean of the cheap probability, plus the
+weighted mean of what the verdicts add to it; the probability's part (lambda) is the one that makes
+the variance least.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from costaudit.answers.judge.sampling import Sample
+from costaudit.contracts.grades import Estimate
+
+Floats = npt.NDArray[np.float64]
+_Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
+
+
+@dataclass(frozen=True)
+class JudgeError:
+    """How often a judge is right on control pairs whose truth is known."""
+
+    right_called_right: float  # share
+    wrong_called_right: float  # share
+    right_controls: int
+    wrong_controls: int
+
+    @property
+    def is_useful(self) -> bool:
+        """Tell whether the verdicts say anything about the truth."""
+        return self.right_called_right - self.wrong_called_right > 0.2
+
+
+def judge_error(truth: npt.NDArray[np.bool_], verdict: npt.NDArray[np.int8]) -> JudgeError:
+    """Measure a judge on control pairs; `verdict` is 1 or 0, -1 where there is none.
+
+    One control more of each kind is taken for half missed, so that few controls claim no
+    perfection.
+    """
+    right, wrong = verdict[truth & (verdict >= 0)], verdict[~truth & (verdict >= 0)]
+    return JudgeError(
+        right_called_right=(float(right.sum()) + 0.5) / (len(right) + 1) if len(right) else 1.0,
+        wrong_called_right=(float(wrong.sum()) + 0.5) / (len(wrong) + 1) if len(wrong) else 0.0,
+        right_controls=len(right),
+        wrong_controls=len(wrong),
+    )
+
+
+PERFECT = JudgeError(1.0, 0.0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """The share of right hits by verdicts and the cheap comparison, and by verdicts alone."""
+
+    share: Estimate
+    verdicts_alone: Estimate
+    verdicts: int
+    weight: float  # lambda: 0 ignores the comparison, 1 trusts it as it is
+
+
+def corrected_share(
+    probability: Floats,
+    sample: Sample,
+    verdict: npt.NDArray[np.int8],
+    error: JudgeError = PERFECT,
+) -> Corrected:
+    """Estimate the share of right hits in a population.
+
+    `probability` is per hit; `verdict` is 1 or 0 per row of the sample, -1 where there is none.
+    Verdicts are corrected for the judge's own errors by Rogan and Gladen's formula.
+    """
+    judged = verdict >= 0
+    rows, said = sample.rows[judged], verdict[judged].astype(np.float64)
+    gap = error.right_called_right - error.wrong_called_right
+    truth = (said - error.wrong_called_right) / gap
+    stratum = _merged(sample.stratum, rows)
+    best = _best_weight(truth, probability, stratum, rows)
+    share = _estimate(truth, probability, stratum, rows, best, error, gap)
+    alone = _estimate(truth, probability, stratum, rows, 0.0, error, gap)
+    return Corrected(share, alone, len(rows), best)
+
+
+def _merged(stratum: npt.NDArray[np.int32], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+    """Join strata with fewer than two verdicts to their neighbours."""
+    held = np.bincount(stratum[rows], minlength=int(stratum.max()) + 1)
+    target = np.zeros(len(held), np.int32)
+    current, count = 0, 0
+    for one, number in enumerate(held.tolist()):
+        target[one] = current
+        count += number
+        if count >= 2:
+            current, count = current + 1, 0
+    if count < 2 and current:
+        target[target == current] = current - 1
+    return target[stratum]
+
+
+def _best_weight(
+    truth: Floats,
+    probability: Floats,
+    stratum: npt.NDArray[np.int32],
+    rows: npt.NDArray[np.int64],
+) -> float:
+    """Find the lambda of least variance: pooled covariance over variance within strata."""
+    size = np.bincount(stratum)
+    covariance = variance = 0.0
+    for one in range(len(size)):
+        mine = stratum[rows] == one
+        count = int(mine.sum())
+        if count < 2:
+            continue
+        factor = size[one] ** 2 / count
+        guess = probability[rows[mine]]
+        covariance += factor * float(np.cov(truth[mine], guess)[0, 1])
+        variance += factor * float(np.var(guess, ddof=1))
+    return float(np.clip(covariance / variance, 0.0, 1.0)) if variance > 0 else 1.0
+
+
+def _estimate(
+    truth: Floats,
+    probability: Floats,
+    stratum: npt.NDArray[np.int32],
+    rows: npt.NDArray[np.int64],
+    weight: float,
+    error: JudgeError,
+    gap: float,
+) -> Estimate:
+    size = np.bincount(stratum).astype(np.float64)
+    value, variance = weight * float(probability.mean()), 0.0
+    residual = truth - weight * probability[rows]
+    for one in range(len(size)):
+        mine = residual[stratum[rows] == one]
+        part = size[one] / size.sum()
+        value += part * float(mine.mean()) if len(mine) else 0.0
+        if len(mine) >= 2:
+            left = 1 - len(mine) / size[one]
+            variance += part**2 * float(np.var(mine, ddof=1)) / len(mine) * left
+    variance += _control_variance(value, error, gap)
+    half = _Z * float(np.sqrt(variance))
+    value = float(np.clip(value, 0.0, 1.0))
+    return Estimate(value, "estimated", max(0.0, value - half), min(1.0, value + half))
+
+
+def _control_variance(value: float, error: JudgeError, gap: float) -> float:
+    """Add what is unknown about the judge's errors, by the delta method."""
+    variance = 0.0
+    for rate, controls, slope in (
+        (error.right_called_right, error.right_controls, value / gap),
+        (error.wrong_called_right, error.wrong_controls, (1 - value) / gap),
+    ):
+        if controls:
+            variance += slope**2 * rate * (1 - rate) / controls
+    return variance
