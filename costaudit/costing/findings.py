@@ -9,11 +9,11 @@ from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.semantic import SemanticSection
 from costaudit.contracts.spend import ModelPrice, Spend
 from costaudit.costing.logged import HIGH_RATIO, LOW_RATIO
+from costaudit.costing.prefix_findings import prefix_findings
 from costaudit.costing.verdict import INVOICE_TOLERANCE, UNPRICED_TOLERANCE
 
 SMALL_REQUESTS = 1_000
 SMALL_DAYS = 7.0
-TOP_BREAKERS = 5
 _OTHERWISE = ", counted as "  # how ingest marks a convention that it did not believe
 _SEVERITIES = ("problem", "warning", "info")
 
@@ -31,7 +31,7 @@ def findings(
         *_money(spend),
         *_levers(ledger),
         *(_semantic(semantic) if semantic else ()),
-        *(_prefix(prefix) if prefix else ()),
+        *(prefix_findings(prefix) if prefix else ()),
     ]
     return tuple(sorted(found, key=_rank))
 
@@ -208,9 +208,13 @@ def _semantic(section: SemanticSection) -> Iterable[Finding]:
             yield Finding(
                 "unsafe-threshold",
                 "warning",
-                f"A threshold of 0.79 could serve wrong answers to {upper:.1%} of the requests.",
-                f"{unsafe.value:.2%} expected; the bound is {section.max_wrong_share:.1%}.",
-                "Use the recommended threshold.",
+                f"At similarity 0.79, often quoted, {upper:.1%} of requests may be answered "
+                "wrongly.",
+                f"{unsafe.value:.2%} is expected, {upper:.2%} the upper end of the interval; "
+                f"{section.max_wrong_share:.1%} is allowed.",
+                "Cache identical prompts only."
+                if section.recommended is None
+                else f"Use the recommended similarity of {section.recommended:.2f} or more.",
                 section="sweep",
             )
     if section.cut_texts:
@@ -222,33 +226,3 @@ def _semantic(section: SemanticSection) -> Iterable[Finding]:
             "Try an embedder that reads longer texts.",
             section="sweep",
         )
-
-
-def _prefix(section: PrefixSection) -> Iterable[Finding]:
-    breakers = [(t, b) for t in section.templates for b in t.breakers if not b.provider_side]
-    breakers.sort(
-        key=lambda pair: (-pair[1].lost_usd_month.usd, pair[0].template_id, pair[1].where)
-    )
-    for template, breaker in breakers[:TOP_BREAKERS]:
-        yield Finding(
-            f"prefix-{breaker.kind}",
-            "warning",
-            f"{breaker.kind.replace('_', ' ').capitalize()} breaks the cached prefix of "
-            f"{template.endpoint or template.model}.",
-            f"{breaker.where}: {breaker.requests:,} requests pay {breaker.lost_tokens:,} tokens "
-            "in full.",
-            breaker.mend,
-            breaker.lost_usd_month,
-            "prefix",
-        )
-    for row in section.agreement:
-        if row.ratio is not None and not 0.9 <= row.ratio <= 1.1:
-            yield Finding(
-                "cache-disagreement",
-                "info",
-                f"Simulated cache reads of {row.model} are {row.ratio:.2f} x the billed ones.",
-                "What the provider evicts or routes apart can't be seen in the log; the ledger "
-                "starts from the billed reads.",
-                "",
-                section="prefix",
-            )

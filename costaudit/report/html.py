@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from costaudit.contracts.audit import Audit
+from costaudit.contracts.breaker_names import breaker_name
 from costaudit.report import numbers
 from costaudit.report.anchors import anchor
 from costaudit.report.csv import CsvReporter
@@ -32,7 +33,7 @@ _IN_SCRIPT = {
 _FILTERS = (
     numbers.usd, numbers.usd_range, numbers.per_mtok, numbers.share, numbers.share_range,
     numbers.count, numbers.tokens, numbers.milliseconds, numbers.seconds, numbers.similarity,
-    numbers.byte_size, anchor, breaking,
+    numbers.byte_size, anchor, breaker_name, breaking,
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Prompt caching as tables."""
 
+from costaudit.contracts.breaker_names import breaker_name
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.report.numbers import count, share, tokens, usd
 from costaudit.report.table import Table
@@ -87,7 +88,7 @@ def _breakers(section: PrefixSection) -> Table:
         ("cause", "endpoint", "where", "requests", "tokens", "a month", "mend"),
         tuple(
             (
-                row.kind,
+                breaker_name(row.kind),
                 template.endpoint,
                 row.where,
                 count(row.requests),

@@ -1,6 +1,8 @@
 """The audit in at most 25 lines of a terminal."""
 
+from dataclasses import replace
 from io import StringIO
+from pathlib import PurePath
 
 from rich.console import Console
 from rich.text import Text
@@ -13,8 +15,10 @@ from costaudit.report.numbers import share, share_range, similarity, usd
 from costaudit.report.ranking import ranked_findings
 from costaudit.report.waterfall import Bar, waterfall
 
+_LINES = 25
 _STEPS = 7  # levers shown; the ledger knows seven
 _FINDINGS = 3
+_BESIDE = 40  # columns beside a bar's label: amount, grade, and a bar worth seeing
 _SEVERITY = {"problem": "bold red", "warning": "yellow", "info": "cyan"}
 _GRADE: dict[Grade, str] = {
     "measured": "green", "replayed": "green", "simulated": "cyan",
@@ -37,13 +41,10 @@ class TerminalReporter:
 
     def render(self, audit: Audit) -> bytes:
         """Render at most 25 lines; text from the log can't colour, move or overflow them."""
-        blocks = [
-            self._verdict(audit),
-            self._waterfall(audit),
-            self._threshold(audit),
-            self._findings(audit),
-            self._where(),
-        ]
+        blocks = [self._verdict(audit), self._waterfall(audit), self._threshold(audit)]
+        where = self._where()
+        used = sum(len(block) + 1 for block in blocks) + len(where)
+        blocks += [self._findings(audit, _LINES - used - 1), where]
         sheet = StringIO()
         console = Console(
             file=sheet,
@@ -72,11 +73,22 @@ class TerminalReporter:
         return lines
 
     def _waterfall(self, audit: Audit) -> list[Text]:
-        fall = waterfall(audit.ledger)
-        moving = [bar for bar in fall.steps if bar.money.usd != 0][:_STEPS]
-        bars = [fall.before, *moving, fall.after]
-        left = min(max(len(one_line(bar.label)) for bar in bars), 26)
-        room = self._width - left - 2 - 10 - 2 - 10 - 2
+        """Draw what is found first, then what rests on assumptions, each with what is left."""
+        steps = [step for step in audit.ledger.steps if step.saved.usd != 0]
+        firm = [step for step in steps if step.saved.grade != "assumed"]
+        assumed = [step for step in steps if step.saved.grade == "assumed"]
+        ledger = replace(audit.ledger, steps=(*firm, *assumed)[:_STEPS])
+        fall = waterfall(ledger)
+        bars = [fall.before, *fall.steps]
+        if assumed and firm:
+            level = fall.steps[len(firm) - 1]
+            after = replace(fall.before, label="After", money=audit.verdict.after)
+            end = level.stop if level.kind == "cost" else level.start
+            bars.insert(1 + len(firm), replace(after, stop=end))
+        last = "After, if the assumptions hold" if assumed else "After"
+        bars.append(replace(fall.after, label=last))
+        left = min(max(len(one_line(bar.label)) for bar in bars), max(self._width - _BESIDE, 14))
+        room = max(self._width - left - 2 - 10 - 2 - 10 - 2, 0)
         return [self._bar(bar, left, room) for bar in bars]
 
     def _bar(self, bar: Bar, left: int, room: int) -> Text:
@@ -103,46 +115,63 @@ class TerminalReporter:
                 f"Semantic cache: identical text only. {section.recommended_why}", "", 2
             )
         title = f"Semantic cache at similarity ≥ {similarity(section.recommended)}"
+        step = next((step for step in audit.ledger.steps if step.lever == "semantic"), None)
+        head = Text.assemble((title, "bold"), f" ({one_line(section.embedder)})")
+        if step:
+            head = Text.assemble(head, ", alone worth ", (usd(step.alone.usd), "green"), " a month")
         return [
-            Text.assemble(
-                (title, "bold"), f" ({one_line(section.embedder)}), net ",
-                (usd(chosen.net_saved.usd), "green"), " a month",
-            ),
-            Text("  " + _rates(chosen)),
-        ]  # fmt: skip
+            head,
+            *(Text(f"  {line}") for line in _rates(chosen)),
+        ]
 
-    def _findings(self, audit: Audit) -> list[Text]:
-        lines = []
+    def _findings(self, audit: Audit, room: int) -> list[Text]:
+        """List the first findings, each with its change on up to two lines, while they fit."""
+        lines: list[Text] = []
         for number, finding in enumerate(ranked_findings(audit)[:_FINDINGS], 1):
             worth = "" if finding.saved is None else f"{usd(finding.saved.usd)} a month"
             title = Text(f"{number}. {one_line(finding.title)}", style=_SEVERITY[finding.severity])
-            title.truncate(self._width - len(worth) - 2, overflow="ellipsis", pad=True)
-            lines.append(Text.assemble(title, "  ", (worth, "bold")) if worth else title)
-            mend = one_line(finding.change or finding.detail)
+            if worth:
+                title.truncate(self._width - len(worth) - 2, overflow="ellipsis", pad=True)
+                title = Text.assemble(title, "  ", (worth, "bold"))
+            left = _FINDINGS - number if len(audit.findings) > number else 0
+            most = min(2, room - len(lines) - 1 - 2 * left)
+            if room - len(lines) < 2:
+                break
+            lines.append(title)
+            mend = finding.change or finding.detail
             if mend:
-                lines.append(Text(f"   {mend}"))
+                lines += self._wrapped(mend, "", max(most, 1), indent="   ")
         return lines
 
     def _where(self) -> list[Text]:
-        return [Text(f"Files: {', '.join(map(one_line, self._files))}")] if self._files else []
+        if not self._files:
+            return []
+        folders = {str(PurePath(one_line(path)).parent) for path in self._files}
+        if len(folders) > 1:
+            return [Text(f"Files: {', '.join(map(one_line, self._files))}")]
+        names = ", ".join(PurePath(one_line(path)).name for path in self._files)
+        return [Text(f"Files in {folders.pop()}: {names}")]
 
-    def _wrapped(self, sentence: str, style: str, most: int) -> list[Text]:
-        console = Console(width=self._width, file=StringIO())
-        lines = list(Text(one_line(sentence), style=style).wrap(console, self._width))
+    def _wrapped(self, sentence: str, style: str, most: int, indent: str = "") -> list[Text]:
+        width = self._width - len(indent)
+        console = Console(width=width, file=StringIO())
+        lines = list(Text(one_line(sentence), style=style).wrap(console, width))
         if len(lines) > most:
             lines = lines[:most]
             lines[-1].append("…")
-        return lines
+        for line in lines:
+            line.rstrip()
+        return [Text.assemble(indent, line) for line in lines]
 
 
-def _rates(point: SweepPoint) -> str:
-    raw = point.raw_hit_share
-    rates = [f"raw hits {share(raw.value)} ({raw.grade})"]
-    if point.valid_hit_share is not None:
-        rates.append(f"valid {share(point.valid_hit_share.value)}")
+def _rates(point: SweepPoint) -> list[str]:
+    raw, valid = point.raw_hit_share, point.valid_hit_share
+    right = "" if valid is None else f", {share(valid.value)} rightly"
+    served = f"answers {share(raw.value)} of the questions ({raw.grade}){right}"
     unsafe = point.unsafe_served_share
     if unsafe is None:
-        return ", ".join([*rates, "unsafe unknown: the log has no answers"])
+        return [served, "wrong answers: not known, the log has no answers to compare"]
     within = share_range(unsafe)
-    served = f"unsafe {share(unsafe.value)}" + (f", {within}" if within else "")
-    return ", ".join([*rates, f"{served} ({unsafe.grade})"])
+    spread = f", 95% interval {within}" if within else ""
+    wrong = f"wrong answers: {share(unsafe.value)} of all requests{spread} ({unsafe.grade})"
+    return [served, wrong]

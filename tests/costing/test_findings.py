@@ -7,11 +7,11 @@ import pytest
 from costaudit.contracts.audit import DataQuality, Finding
 from costaudit.contracts.grades import Estimate
 from costaudit.contracts.ledger import Ledger
-from costaudit.contracts.prefix import Agreement, Breaker, PrefixSection, TemplateRow
+from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
 from costaudit.contracts.spend import ModelPrice, Spend
 from costaudit.costing.findings import findings
-from tests.costing.nouns import NOTHING, ledger, money, quality, spent, step
+from tests.costing.nouns import ledger, money, quality, spent, step
 
 CLEAN = ledger("100")
 
@@ -113,31 +113,6 @@ def test_the_articles_threshold_is_held_against_the_bound(
     unsafe: Estimate | None, recommended: float | None, expected: list[str]
 ) -> None:
     assert codes(semantic=semantic(unsafe, recommended)) == expected
-
-
-def breaker(kind: str, usd: str, *, provider_side: bool = False) -> Breaker:
-    return Breaker(kind, "system, character 3", "", 9, 900, money(usd), "Move it.", provider_side)
-
-
-def test_the_dearest_breakers_come_first() -> None:
-    template = TemplateRow(
-        "t", "chat", "openai", "gpt-4o", 9, 9, 0.5, None, 0.1, 0.6, "", "", money("1"), (),
-        (
-            breaker("uuid", "3"), breaker("timestamp", "8"),
-            breaker("eviction", "99", provider_side=True),
-            *(breaker(f"counter{i}", "1") for i in range(5)),
-        ),
-    )  # fmt: skip
-    section = PrefixSection(
-        Estimate(0.5, "simulated"), None, NOTHING, NOTHING, money("1"), (template,), (),
-        (Agreement("openai", "gpt-4o", 9, 100, 150, 1.5, 0.1),), (),
-    )  # fmt: skip
-    said = found(prefix=section)
-    assert [one.code for one in said] == [
-        "prefix-timestamp", "prefix-uuid", "prefix-counter0", "prefix-counter1",
-        "prefix-counter2", "cache-disagreement",
-    ]  # fmt: skip
-    assert said[0].change == "Move it." and said[0].saved == money("8")
 
 
 def test_problems_come_before_money() -> None:

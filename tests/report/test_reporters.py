@@ -43,7 +43,7 @@ def test_names_lead_to_reporters() -> None:
 
 
 def test_settings_reach_the_reporter_that_knows_them() -> None:
-    assert b"Files: run/audit.json" in render(AUDIT, "terminal", files=("run/audit.json",))
+    assert b"Files in run: audit.json" in render(AUDIT, "terminal", files=("run/audit.json",))
     assert b"max_unsafe_served" in render(AUDIT, "junit", gates=GATES)
     assert b"baseline" in render(AUDIT, "md", gates=GATES, baseline=NO_PROMPTS)
 

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from rich.cells import cell_len
@@ -31,7 +32,7 @@ def test_golden_without_prompts(matches_golden: Callable[[str, bytes], None]) ->
 def test_the_verdict_is_the_first_line_and_the_files_the_last() -> None:
     shown = lines(TerminalReporter(files=FILES).render(AUDIT))
     assert shown[0].startswith("Spend is $41,200 a month")
-    assert shown[-1] == "Files: run/report.html, run/audit.json"
+    assert shown[-1] == "Files in run: report.html, audit.json"
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
@@ -59,6 +60,32 @@ def test_colour_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     assert b"\x1b[3" in TerminalReporter(color=True).render(AUDIT)
     monkeypatch.setitem(os.environ, "NO_COLOR", "1")
     assert not re.search(rb"\x1b\[[0-9;]*3[0-7]", TerminalReporter(color=True).render(AUDIT))
+
+
+def test_assumptions_come_last_and_the_verdict_s_after_before_them() -> None:
+    # 41,200.20 - 9,850 = 31,350.20; without the 1,910 that is now assumed, 33,260.20 is left.
+    steps = tuple(
+        replace(step, saved=replace(step.saved, grade="assumed"))
+        if step.lever == "semantic" else step for step in LEDGER.steps
+    )  # fmt: skip
+    verdict = replace(AUDIT.verdict, after=replace(AUDIT.verdict.after, usd=Decimal("33260.20")))
+    audit = replace(AUDIT, ledger=replace(LEDGER, steps=steps), verdict=verdict)
+    shown = lines(TerminalReporter().render(audit))
+    start = next(n for n, line in enumerate(shown) if line.startswith("Spend now"))
+    bars = [line for line in shown[start:] if "$" in line][:8]
+    assert [line[:30].strip() for line in bars] == [
+        "Spend now", "Exact duplicates", "Prompt caching", "Shorter answers",
+        "Retries and failed calls", "After", "Semantic cache at 0.93",
+        "After, if the assumptions hold",
+    ]  # fmt: skip
+    assert "$33,260" in bars[5] and "$31,350" in bars[7]
+
+
+def test_labels_of_all_levers_fit_into_80_columns() -> None:
+    label = "Batch for work that nobody waits for"
+    ledger = replace(LEDGER, steps=(replace(LEDGER.steps[0], label=label),))
+    shown = TerminalReporter().render(replace(AUDIT, ledger=ledger)).decode()
+    assert f"{label} " in shown
 
 
 def test_a_draft_is_called_one() -> None:

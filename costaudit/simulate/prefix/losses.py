@@ -27,7 +27,9 @@ class Losses:
     unmarked: Ints  # no marker where a read could have landed
     lookback: Ints  # the marker stands too far behind the last one
     rewritten: Ints  # the conversation's history was changed
+    thinking: Ints  # the same, by leaving earlier thinking blocks out
     model_switch: Ints  # the conversation went on with another model
+    region_switch: Ints  # or with the same one elsewhere
     provider: Ints  # simulated as read, billed as not: evicted or routed elsewhere
     write_only: Ints  # written, read by nobody, and not lost by a cause above
 
@@ -52,7 +54,7 @@ def find_losses(
     long_enough = np.where(live >= minimum, live, 0)
     marked = cached & assigned.matching("breakpoints")
     no_limit = replay(prompts, assigned, markers, marked, far_lookback=True).read
-    rewritten, switched = _turn_losses(requests, prompts, static, minimum)
+    turns = _turn_losses(requests, prompts, static, minimum)
     in_order = _shared(mended, cached, ttl)
     enough = in_order >= minimum  # what moves is the cause, even where too little stands before it
     moved = _gap(in_order, long_enough, cached & enough)
@@ -70,8 +72,7 @@ def find_losses(
         short=_gap(live, long_enough, cached & ~enough),
         unmarked=unmarked,
         lookback=lookback,
-        rewritten=np.where(cached, rewritten, 0),
-        model_switch=np.where(cached, switched, 0),
+        **{name: np.where(cached, lost, 0) for name, lost in turns.items()},
         provider=_provider_losses(requests, as_is),
         write_only=_gap(_never_read(as_is), elsewhere, marked),
     )
@@ -105,7 +106,7 @@ def _lifetimes(prompts: Prompts, assigned: Assigned, markers: Markers) -> Ints:
 
 def _turn_losses(
     requests: pl.DataFrame, prompts: Prompts, static: Ints, minimum: Ints
-) -> tuple[Ints, Ints]:
+) -> dict[str, Ints]:
     """Compare each turn with the one before it in its conversation."""
     from costaudit.simulate.prefix.marker_kernels import head_sizes
     from costaudit.simulate.prefix.part_kernels import turn_overlaps
@@ -123,8 +124,19 @@ def _turn_losses(
     changed = same & dialogue & (covered < before)
     reusable = np.minimum(prompts.billed, prompts.billed[previous])
     rewritten = np.where(changed, reusable - np.maximum(overlap, static), 0)
+    thought = np.array([*("thinking" in k or "reasoning" in k for k in segments.kinds), False])
+    left_out = np.minimum(segments.offsets[previous] + covered, len(segments.kind) - 1)
+    is_thinking = changed & thought[segments.kind[left_out]]
+    model = requests["model"].fill_null("").rank("dense").to_numpy()
     switched = np.where(has & ~same & (overlap >= minimum), overlap - static, 0)
-    return np.maximum(rewritten, 0), np.maximum(switched, 0)
+    other_model = model != model[previous]
+    found = {
+        "rewritten": np.where(is_thinking, 0, rewritten),
+        "thinking": np.where(is_thinking, rewritten, 0),
+        "model_switch": np.where(other_model, switched, 0),
+        "region_switch": np.where(other_model, 0, switched),
+    }
+    return {name: np.maximum(lost, 0) for name, lost in found.items()}
 
 
 def _previous_turns(requests: pl.DataFrame, prompts: Prompts) -> Ints:

@@ -1,0 +1,138 @@
+"""What the reader should know about prompt caching: each cause once, with place and mend."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from costaudit.contracts.audit import Finding
+from costaudit.contracts.breaker_names import breaker_name
+from costaudit.contracts.grades import Money, weakest
+from costaudit.contracts.prefix import Agreement, Breaker, PrefixSection, TemplateRow
+
+TOP_CAUSES = 5
+LEAST_SHARE = Decimal("0.01")  # of all that is lost; a smaller cause is not worth a line
+_PLACE = re.compile(r"(\w+), (block [\d,]+, character [\d,]+)( of [\d,]+)?")
+_PARTS = {
+    "tools": "tool definitions", "system": "system prompt", "examples": "examples",
+    "documents": "documents", "history": "history", "question": "question",
+}  # fmt: skip
+_ID = re.compile(r"(?<=/)(\d+|[0-9a-fA-F-]{16,})(?=/|$)")  # a part of a path that names one thing
+
+
+@dataclass(frozen=True)
+class _Cause:
+    """One kind of breaker with one mend, over templates; the dearest place first."""
+
+    kind: str
+    mend: str
+    found: tuple[tuple[TemplateRow, Breaker], ...]
+
+    @property
+    def lost(self) -> Money:
+        grade = weakest(breaker.lost_usd_month.grade for _, breaker in self.found)
+        return Money(_usd(breaker for _, breaker in self.found), grade)
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(_family(template) for template, _ in self.found))
+
+
+def prefix_findings(section: PrefixSection) -> Iterable[Finding]:
+    """Say what loses cache reads, the dearest causes first, then what can't be mended here."""
+    breakers = [(template, one) for template in section.templates for one in template.breakers]
+    least = LEAST_SHARE * _usd(one for _, one in breakers)
+    ours = [pair for pair in breakers if not pair[1].provider_side]
+    causes = [cause for cause in _causes(ours) if cause.lost.usd >= max(least, Decimal("1E-9"))]
+    yield from (_cause_finding(cause) for cause in causes[:TOP_CAUSES])
+    yield from _provider_side([one for _, one in breakers if one.provider_side])
+    yield from (_disagreement(row) for row in section.agreement if _disagrees(row))
+
+
+def _causes(pairs: Sequence[tuple[TemplateRow, Breaker]]) -> list[_Cause]:
+    """Group by kind and mend, and by endpoint where the cause has a place in a prompt."""
+    groups: dict[tuple[str, str, str], list[tuple[TemplateRow, Breaker]]] = {}
+    for template, one in pairs:
+        family = _family(template) if _PLACE.match(one.where) else ""
+        groups.setdefault((one.kind, family, one.mend), []).append((template, one))
+    causes = []
+    for (kind, _, mend), found in groups.items():
+        found.sort(key=lambda pair: (-pair[1].lost_usd_month.usd, pair[0].template_id))
+        causes.append(_Cause(kind, mend, tuple(found)))
+    return sorted(causes, key=lambda cause: (-cause.lost.usd, cause.kind, cause.endpoints))
+
+
+def _cause_finding(cause: _Cause) -> Finding:
+    requests = sum(one.requests for _, one in cause.found)
+    tokens = sum(one.lost_tokens for _, one in cause.found)
+    first = cause.found[0][1].where
+    place = _PLACE.match(first)
+    part = f" in the {_PARTS.get(place[1], place[1])}" if place else ""
+    where = cause.endpoints[0] if len(cause.endpoints) == 1 else f"{len(cause.endpoints)} endpoints"
+    affected = f" ({', '.join(cause.endpoints)})" if len(cause.endpoints) > 1 else ""
+    return Finding(
+        f"prefix-{cause.kind}",
+        "warning",
+        f"{breaker_name(cause.kind)}{part}: {where}",
+        f"{first[:1].upper()}{first[1:]}{affected}: {requests:,} requests pay {tokens:,} tokens "
+        "that could have been read from the cache.",
+        f"{cause.mend}{_standing(cause)}",
+        cause.lost,
+        "prefix",
+    )
+
+
+def _standing(cause: _Cause) -> str:
+    """Say where a moving part stands: the dearest place, and how many others there are."""
+    places = [_PLACE.match(one.where) for _, one in cause.found]
+    spots = list(dict.fromkeys(place[2] for place in places if place))
+    if not spots:
+        return ""
+    others = len(spots) - 1
+    more = f", and in {others} other place{'s' if others > 1 else ''}" if others else ""
+    return f" It stands at {spots[0]}{more}."
+
+
+def _provider_side(breakers: Sequence[Breaker]) -> Iterable[Finding]:
+    """Say what the provider's rules and doings lose, without offering it as something to do."""
+    kinds = sorted({one.kind for one in breakers})
+    lost = {kind: _usd(one for one in breakers if one.kind == kind) for kind in kinds}
+    total = sum(lost.values(), Decimal(0))
+    if total <= 0:
+        return
+    parts = "; ".join(
+        f"{breaker_name(kind).lower()}: ${lost[kind]:,.2f}"
+        for kind in sorted(kinds, key=lambda kind: (-lost[kind], kind))
+    )
+    yield Finding(
+        "prefix-provider-side",
+        "info",
+        "Some cache reads are lost where no change to the prompts helps.",
+        f"${total:,.2f} a month, in no saving of this audit: {parts}.",
+        "",
+        section="prefix",
+    )
+
+
+def _disagrees(row: Agreement) -> bool:
+    return row.ratio is not None and not 0.9 <= row.ratio <= 1.1
+
+
+def _disagreement(row: Agreement) -> Finding:
+    return Finding(
+        "cache-disagreement",
+        "info",
+        f"Simulated cache reads of {row.model} are {row.ratio:.2f} times the billed ones.",
+        "What the provider evicts or routes apart can't be seen in the log; the ledger "
+        "starts from the billed reads.",
+        "",
+        section="prefix",
+    )
+
+
+def _family(template: TemplateRow) -> str:
+    return _ID.sub("*", template.endpoint) or template.model
+
+
+def _usd(breakers: Iterable[Breaker]) -> Decimal:
+    return sum((one.lost_usd_month.usd for one in breakers), Decimal(0))

@@ -1,0 +1,115 @@
+"""Each cause of lost cache reads is said once, with its money, its place and its mend."""
+
+from decimal import Decimal
+from typing import get_args
+
+import pytest
+
+from costaudit.contracts.audit import Finding
+from costaudit.contracts.breaker_names import BREAKER_NAMES, breaker_name
+from costaudit.contracts.grades import Estimate, Grade
+from costaudit.contracts.prefix import Agreement, Breaker, PrefixSection, TemplateRow
+from costaudit.costing.prefix_findings import prefix_findings
+from costaudit.simulate.prefix.mends import MENDS, PROVIDER_SIDE
+from tests.costing.nouns import NOTHING, money
+
+
+def breaker(
+    kind: str, usd: str, where: str = "system, block 5, character 87 of 8,728", **changes: bool
+) -> Breaker:
+    return Breaker(kind, where, "", 9, 900, money(usd), "Move it.",
+                   changes.get("provider_side", False))  # fmt: skip
+
+
+def template(endpoint: str, *breakers: Breaker, number: int = 0) -> TemplateRow:
+    return TemplateRow(
+        f"t{number}", endpoint, "openai", "gpt-4o", 9, 9, 0.5, None, 0.1, 0.6, "", "", money("1"),
+        (), breakers,
+    )  # fmt: skip
+
+
+def found(*templates: TemplateRow, agreement: tuple[Agreement, ...] = ()) -> list[Finding]:
+    section = PrefixSection(
+        Estimate(0.5, "simulated"), None, NOTHING, NOTHING, money("1"), templates, (),
+        agreement, (),
+    )  # fmt: skip
+    return list(prefix_findings(section))
+
+
+def test_one_timestamp_in_many_templates_is_one_finding() -> None:
+    said = found(
+        template("/v1/orders", breaker("timestamp", "2"), number=1),
+        template("/v1/orders", breaker("timestamp", "5", "system, block 5, character 87 of 8,724")),
+        template("/v1/orders", breaker("timestamp", "1", "system, block 5, character 90 of 8,724")),
+        template("/v1/chat", breaker("timestamp", "4")),
+    )
+    assert [(one.title, one.saved) for one in said] == [
+        ("Timestamp in the system prompt: /v1/orders", money("8")),  # 2 + 5 + 1
+        ("Timestamp in the system prompt: /v1/chat", money("4")),
+    ]
+    assert said[0].change == ("Move it. It stands at block 5, character 87, and in 1 other place.")
+    assert "27 requests pay 2,700 tokens" in said[0].detail  # three templates, 9 and 900 each
+
+
+def test_a_rule_that_is_missed_everywhere_is_one_finding_that_names_where() -> None:
+    where = "requests after a pause longer than the entry lives"
+    (only,) = found(
+        template("/v1/chat", breaker("ttl_gap", "2", where)),
+        template("/v1/mail", breaker("ttl_gap", "3", where)),
+    )
+    assert only.title == "Pauses longer than the cache lives: 2 endpoints"
+    assert "(/v1/mail, /v1/chat)" in only.detail
+    assert only.saved == money("5")
+    assert only.change == "Move it."
+
+
+def test_numbers_in_paths_are_one_endpoint() -> None:
+    (only,) = found(
+        template("/v1/users/17/chat", breaker("date", "2")),
+        template("/v1/users/4711/chat", breaker("date", "3")),
+    )
+    assert only.title == "Date in the system prompt: /v1/users/*/chat"
+
+
+def test_what_nobody_here_can_mend_is_no_to_do() -> None:
+    said = found(
+        template(
+            "/v1/chat",
+            breaker("lifetime", "12", "pauses", provider_side=True),
+            breaker("provider", "3.191", "entries", provider_side=True),
+        )
+    )
+    assert [(one.code, one.severity, one.saved, one.change) for one in said] == [
+        ("prefix-provider-side", "info", None, "")
+    ]
+    assert said[0].detail == (
+        "$15.19 a month, in no saving of this audit: pauses longer than any cache lives: $12.00; "
+        "entries evicted early or routed elsewhere: $3.19."
+    )
+
+
+def test_the_dearest_five_causes_and_none_below_a_hundredth() -> None:
+    kinds = ("uuid", "date", "text", "image", "counter", "user")
+    said = found(template("/v1/chat", *(breaker(kind, str(6 - n)) for n, kind in enumerate(kinds))))
+    assert [one.code for one in said] == [f"prefix-{kind}" for kind in kinds[:5]]
+    two = found(template("/v1/chat", breaker("uuid", "99.5"), breaker("date", "0.5")))
+    assert [one.code for one in two] == ["prefix-uuid"]  # 0.5 of 100 is below 1 %
+
+
+@pytest.mark.parametrize(("ratio", "said"), [(None, False), (0.9, False), (1.11, True)])
+def test_a_simulation_that_the_bill_contradicts_is_said(ratio: float | None, said: bool) -> None:
+    rows = (Agreement("openai", "gpt-4o", 9, 100, 150, ratio, 0.1),)
+    assert [one.code for one in found(agreement=rows)] == ["cache-disagreement"] * said
+
+
+def test_the_weakest_grade_counts() -> None:
+    parts = [Breaker("date", "system", "", 1, 1, money("1", grade), "M.", False)
+             for grade in get_args(Grade)]  # fmt: skip
+    (only,) = found(template("/v1/chat", *parts))
+    assert only.saved is not None
+    assert (only.saved.usd, only.saved.grade) == (Decimal(5), "assumed")
+
+
+def test_every_cause_that_is_found_has_a_name() -> None:
+    assert set(BREAKER_NAMES) == set(MENDS) >= PROVIDER_SIDE
+    assert breaker_name("a_new_one") == "A new one"
