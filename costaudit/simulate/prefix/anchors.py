@@ -22,6 +22,7 @@ class Anchors:
     last: Ints  # the end of the prompt
     own: Ints  # where a provider would set its own marker
     static_part: tuple[str, ...]  # per template: the part that the static head ends in
+    static_block: tuple[int, ...]  # which block of that part it is, from 0; -1 for its last
 
 
 def find_anchors(prompts: Prompts, groups: Groups, parts: Parts) -> Anchors:
@@ -48,17 +49,30 @@ def find_anchors(prompts: Prompts, groups: Groups, parts: Parts) -> Anchors:
     )
     tools = places.filter(pl.col("part") == PARTS.index("tools"))
     count = len(groups.groups)
-    deepest = places.sort("depth").group_by("group").agg(pl.col("part").last())
-    part_of = dict(deepest.iter_rows())
+    ends = _static_ends(places, rows)
     return Anchors(
         tools=_segments(prompts, groups, _deepest(tools, count)),
         static=_segments(prompts, groups, _deepest(places, count)),
         last=np.where(groups.index >= 0, offsets[1:] - 1, -1),
         own=last_endings(offsets, prompts.segments.role),
-        static_part=tuple(
-            PARTS[part_of[group]] if group in part_of else "" for group in range(count)
-        ),
+        static_part=tuple(ends.get(group, ("", -1))[0] for group in range(count)),
+        static_block=tuple(ends.get(group, ("", -1))[1] for group in range(count)),
     )
+
+
+def _static_ends(places: pl.DataFrame, rows: pl.DataFrame) -> dict[int, tuple[str, int]]:
+    """Say per template in which part its static head ends, and with which block of it."""
+    spans = rows.group_by("group", "part").agg(
+        first=pl.col("depth").min(), last=pl.col("depth").max()
+    )
+    ends = places.sort("depth").unique("group", keep="last").join(spans, on=["group", "part"])
+    return {
+        row["group"]: (
+            PARTS[row["part"]],
+            -1 if row["depth"] == row["last"] else row["depth"] - row["first"],
+        )
+        for row in ends.iter_rows(named=True)
+    }
 
 
 def _deepest(places: pl.DataFrame, count: int) -> Ints:

@@ -18,6 +18,8 @@ from costaudit.simulate.prefix.sites import Site, locate_breaks
 from costaudit.simulate.prefix.static import Parts
 from costaudit.simulate.segments import Ints, any_in
 
+MIN_LOST_SHARE = 0.001
+
 
 @dataclass(frozen=True)
 class BreakerFacts:
@@ -54,8 +56,17 @@ class Evidence:
 
 
 def find_breakers(evidence: Evidence) -> tuple[BreakerFacts, ...]:
-    """List all causes by template, those that lose most tokens first."""
-    found = _content_breakers(evidence) + _rule_breakers(evidence)
+    """List the causes by template, those that lose most tokens first.
+
+    Causes that lose less than MIN_LOST_SHARE of a template's input are left out.
+    """
+    chosen = evidence.groups.index >= 0
+    size = np.bincount(evidence.groups.index[chosen], weights=evidence.prompts.billed[chosen])
+    found = [
+        item
+        for item in _content_breakers(evidence) + _rule_breakers(evidence)
+        if item.lost_tokens >= MIN_LOST_SHARE * size[item.group]
+    ]
     return tuple(
         sorted(found, key=lambda item: (item.group, -item.lost_tokens, item.kind, item.where))
     )
@@ -98,7 +109,9 @@ def _rule_losses(evidence: Evidence) -> list[tuple[str, Ints]]:
         ("no_markers", np.where(~implicit & ~marked, losses.unmarked, nowhere)),
         ("lookback", losses.lookback),
         ("history_rewritten", losses.rewritten),
+        ("thinking_stripped", losses.thinking),
         ("model_switch", losses.model_switch),
+        ("region_switch", losses.region_switch),
         ("write_only", np.where(charged.astype(np.bool_), losses.write_only, nowhere)),
         ("provider", losses.provider),
     ]
@@ -114,6 +127,8 @@ _WHERE = {
     "no_markers": "requests without a marker",
     "lookback": "more blocks since the last marker than are searched",
     "history_rewritten": "a message of the history differs from the turn before",
+    "thinking_stripped": "thinking blocks of earlier turns are left out",
+    "region_switch": "the conversation went on in another region or account",
     "model_switch": "the conversation went on with another model",
     "write_only": "prefixes that were written and never read",
     "provider": "entries that should have been there",

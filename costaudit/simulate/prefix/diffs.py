@@ -81,17 +81,3 @@ def _same_json(text: str, base: str) -> bool:
         return bool(json.loads(text) == json.loads(base))
     except ValueError:
         return False
-
-
-def tool_name(text: str) -> str:
-    """Read the name of a tool's definition; "" where it has none."""
-    try:
-        tool = json.loads(text)
-    except ValueError:
-        return ""
-    for holder in (
-        (tool, tool.get("function"), tool.get("toolSpec")) if isinstance(tool, dict) else ()
-    ):
-        if isinstance(holder, dict) and isinstance(holder.get("name"), str):
-            return str(holder["name"])
-    return ""

@@ -25,6 +25,7 @@ from costaudit.simulate.prefix.notes import log_notes
 from costaudit.simulate.prefix.prompts import Prompts, read_prompts
 from costaudit.simulate.prefix.replay import replay
 from costaudit.simulate.prefix.run import PrefixOutcome, outcome_of, unconfirmed_of
+from costaudit.simulate.prefix.signs import Sign, find_signs
 from costaudit.simulate.prefix.static import split_parts, static_tokens
 from costaudit.simulate.prefix.template_facts import TemplateFacts, template_facts
 from costaudit.simulate.segments import Ints
@@ -52,6 +53,7 @@ class PrefixFacts:
     calibration: tuple[Calibration, ...]
     unconfirmed: tuple[str, ...]
     notes: tuple[str, ...]  # what the log lacks and what was assumed instead
+    signs: tuple[Sign, ...]  # of trouble, in counters and errors
 
 
 def prefix_facts(
@@ -81,7 +83,7 @@ def prefix_facts(
     plan = best_markers(prompts, assigned, groups, anchors, markers, prices, prompts.sendable)
     best = replay(prompts, assigned, plan.markers, prompts.sendable)
     heads = read_heads(prompts, groups, parts)
-    mended = mend(prompts, groups, parts, heads)
+    mended = mend(blocks, prompts, groups, parts, heads)
     billed = requests.select(pl.col(INPUT_CLASSES).fill_null(0)).to_numpy()
     losses = find_losses(requests, prompts, mended, assigned, markers, as_is, static)
     breakers = find_breakers(
@@ -115,4 +117,5 @@ def prefix_facts(
         calibration=calibrate(requests, prompts, static, last_user),
         unconfirmed=unconfirmed_of(assigned),
         notes=log_notes(requests, prompts, markers),
+        signs=find_signs(requests, prompts, simulated),
     )  # fmt: skip

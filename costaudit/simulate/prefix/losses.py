@@ -125,8 +125,8 @@ def _turn_losses(
     reusable = np.minimum(prompts.billed, prompts.billed[previous])
     rewritten = np.where(changed, reusable - np.maximum(overlap, static), 0)
     thought = np.array([*("thinking" in k or "reasoning" in k for k in segments.kinds), False])
-    left_out = np.minimum(segments.offsets[previous] + covered, len(segments.kind) - 1)
-    is_thinking = changed & thought[segments.kind[left_out]]
+    left_out = np.where(changed, segments.offsets[previous] + covered, -1)
+    is_thinking = thought[np.append(segments.kind, -1)[left_out]]
     model = requests["model"].fill_null("").rank("dense").to_numpy()
     switched = np.where(has & ~same & (overlap >= minimum), overlap - static, 0)
     other_model = model != model[previous]

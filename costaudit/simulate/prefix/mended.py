@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from costaudit.simulate.prefix.groups import Groups
 from costaudit.simulate.prefix.prompts import Prompts
 from costaudit.simulate.prefix.static import HEAD_PARTS, PARTS, Parts
+from costaudit.simulate.prefix.texts import Texts
 from costaudit.simulate.segments import Ints
 
 SAME_SHARE = 0.5  # of the longer text: contents that share as much at both ends are one, changed
@@ -76,15 +77,18 @@ def read_heads(prompts: Prompts, groups: Groups, parts: Parts) -> Heads:
     )
 
 
-def mend(prompts: Prompts, groups: Groups, parts: Parts, heads: Heads) -> Prompts:
+def mend(
+    blocks: pl.DataFrame, prompts: Prompts, groups: Groups, parts: Parts, heads: Heads
+) -> Prompts:
     """Rebuild the prompts with one content for all variants of a text, and tools in one order.
 
-    What differs between the variants, and contents that are ever new, are taken out of the head:
-    moved behind the static parts they would still be paid for.
+    Variants share SAME_SHARE of their text at both ends; those of a tool have its name too. What
+    differs between them, and contents that are ever new, are taken out of the head: moved behind
+    the static parts they would still be paid for.
     """
     from costaudit.simulate.prefix.tree_kernels import grow_tree, piece_tokens, prompt_pieces
 
-    family, moved_share = _families(prompts, groups, heads)
+    family, moved_share = _families(blocks, prompts, groups, heads)
     segments = prompts.segments
     content = segments.content.copy()
     content[heads.segment] = family[heads.content]
@@ -114,7 +118,7 @@ def mend(prompts: Prompts, groups: Groups, parts: Parts, heads: Heads) -> Prompt
 
 
 def _families(
-    prompts: Prompts, groups: Groups, heads: Heads
+    blocks: pl.DataFrame, prompts: Prompts, groups: Groups, heads: Heads
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Give each content the one that stands for it, and the share of it that moves."""
     sizes = prompts.contents.sizes
@@ -122,13 +126,14 @@ def _families(
     moved = np.zeros(len(sizes))
     fresh = _fresh_places(prompts, groups, heads)
     standing: dict[tuple[int, int], int] = {}
+    texts = Texts(prompts.contents, blocks)
     for row in np.flatnonzero(heads.is_new & (heads.base >= 0)):
         content, base = int(heads.content[row]), int(heads.base[row])
         if family[content] != content or content == base:
             continue
         longer = max(int(sizes[content]), int(sizes[base]), 1)
         same = int(heads.head[row] + heads.tail[row])
-        if same >= SAME_SHARE * longer:
+        if same >= SAME_SHARE * longer and texts.same_tool(content, base):
             family[content] = family[base]
             moved[content] = 1 - same / max(int(sizes[content]), 1)
         elif fresh[row]:

@@ -27,6 +27,7 @@ MENDS = {
     "history_rewritten": "Append to the history; shorten it seldom, and by much at once.",
     "thinking_stripped": "Send earlier thinking blocks back unchanged.",
     "model_switch": "Stay with one model within a conversation.",
+    "region_switch": "Pin a conversation to one region, deployment and account.",
     "write_only": "Do not mark prefixes that no later request repeats within their lifetime.",
     "provider": "None: the provider evicted the entry early or routed the request elsewhere.",
 }

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from costaudit.simulate.prefix.diffs import Difference, compare_texts, tool_name
+from costaudit.simulate.prefix.diffs import Difference, compare_texts
 from costaudit.simulate.prefix.groups import Groups
 from costaudit.simulate.prefix.mended import Heads
 from costaudit.simulate.prefix.prompts import Prompts
 from costaudit.simulate.prefix.static import PARTS, Parts
+from costaudit.simulate.prefix.texts import Texts, tool_name
 from costaudit.simulate.segments import Ints
 
 MAX_COMPARED = 200  # pairs of texts compared per place; the others are taken to be alike
@@ -47,6 +48,7 @@ def locate_breaks(
     row_of_segment = np.full(len(prompts.segments.content) + 1, -1, np.int64)
     row_of_segment[heads.segment] = np.arange(len(heads.segment))
     head_row = row_of_segment[segment]
+    kinds = prompts.segments.kinds
     breaks = pl.DataFrame(
         {
             "request": rows,
@@ -56,10 +58,13 @@ def locate_breaks(
             "content": prompts.segments.content[segment].astype(np.int64),
             "base": np.where(head_row >= 0, heads.base[head_row], -1),
             "is_new": (head_row >= 0) & heads.is_new[head_row],
+            "image": np.array([*(kind == "image" for kind in kinds), False])[
+                prompts.segments.kind[segment]
+            ],
             "user": requests["user"].gather(rows),
         }
     ).filter(pl.Series(segment >= 0))
-    texts = _Texts(prompts, blocks)
+    texts = Texts(prompts.contents, blocks)
     sites: list[Site] = []
     for (group, part, depth), place in breaks.group_by(
         "group", "part", "depth", maintain_order=True
@@ -68,25 +73,8 @@ def locate_breaks(
     return _merged(sites)
 
 
-class _Texts:
-    """Texts of contents."""
-
-    def __init__(self, prompts: Prompts, blocks: pl.DataFrame) -> None:
-        self._block = prompts.contents.block
-        self._texts = blocks["text"]
-        self._kinds = prompts.segments.kinds
-        self._kind = prompts.contents.kind
-
-    def text(self, content: int) -> str:
-        row = int(self._block[content])
-        return (self._texts[row] or "") if row >= 0 else ""
-
-    def kind(self, content: int) -> str:
-        return self._kinds[int(self._kind[content])]
-
-
-def _sites_at(group: int, part: str, depth: int, place: pl.DataFrame, texts: _Texts) -> list[Site]:
-    pairs = place.unique(["content", "base", "is_new"], maintain_order=True)
+def _sites_at(group: int, part: str, depth: int, place: pl.DataFrame, texts: Texts) -> list[Site]:
+    pairs = place.unique(["content", "base", "is_new", "image"], maintain_order=True)
     step = max(1, len(pairs) // MAX_COMPARED)
     found = {
         (row["content"], row["base"]): _difference(part, row, texts)
@@ -117,11 +105,11 @@ def _sites_at(group: int, part: str, depth: int, place: pl.DataFrame, texts: _Te
     return sites
 
 
-def _difference(part: str, row: dict[str, int], texts: _Texts) -> Difference:
-    text, base = texts.text(row["content"]), texts.text(row["base"]) if row["base"] >= 0 else ""
+def _difference(part: str, row: dict[str, int], texts: Texts) -> Difference:
+    text, base = texts.text(row["content"]), texts.text(row["base"])
     found = compare_texts(text, base)
     kind = found.kind
-    if texts.kind(row["content"]) == "image":
+    if row["image"]:
         kind = "image"
     elif part == "tools":
         kind = _tool_kind(text, base, bool(row["is_new"]), kind)

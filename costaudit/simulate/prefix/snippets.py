@@ -8,14 +8,15 @@ _PLACES = (
     ("static", "after {part}"),
     ("last", "after the last message"),
 )
+_NAMES = {"tools": "the tools", "system": "the system prompt", "examples": "the examples"}
 
 
-def describe(plan: Plan, part: str) -> str:
-    """Say in words where markers stand, such as after tools (1h), after system (5m)."""
+def describe(plan: Plan, part: str, block: int) -> str:
+    """Say in words where markers stand, such as after the system prompt (1h)."""
     if plan.keep:
         return "as now"
     said = [
-        f"{words.format(part=_NAMES.get(part, part))} ({getattr(plan, place)})"
+        f"{words.format(part=_ending(part, block))} ({getattr(plan, place)})"
         for place, words in _PLACES
         if getattr(plan, place)
     ]
@@ -24,57 +25,44 @@ def describe(plan: Plan, part: str) -> str:
     return ", ".join(said) or "none"
 
 
-_NAMES = {"tools": "the tools", "system": "the system prompt", "examples": "the examples", "": "it"}
+def _ending(part: str, block: int) -> str:
+    name = _NAMES.get(part, part)
+    return name if block < 0 else f"block {block + 1} of {name}"
 
 
-def snippet(plan: Plan, part: str, rules: Rules) -> str:
-    """Write the code for a plan under a provider's rules; "" where there is nothing to set."""
+def snippet(plan: Plan, part: str, block: int, rules: Rules) -> str:
+    """Write the code for a plan under a provider's rules; "" where there is nothing to set.
+
+    The static head ends in `part` with its block number `block`, -1 for the last.
+    """
     if plan.keep or rules.matching != "breakpoints":
         return ""
-    if rules.name.startswith("bedrock"):
-        return _bedrock(plan, part)
-    return _openai(plan, part) if rules.markers == "implicit" else _anthropic(plan, part)
+    if rules.markers == "implicit":
+        return _openai(plan, part, block)
+    marks = [("tools", -1, plan.tools), (part, block, plan.static), ("messages", -1, plan.last)]
+    write = _cache_point if rules.name.startswith("bedrock") else _cache_control
+    return "\n".join(write(where, number, ttl) for where, number, ttl in marks if ttl)
 
 
-def _anthropic(plan: Plan, part: str) -> str:
-    lines = []
-    if plan.tools or (plan.static and part == "tools"):
-        lines.append(f'tools[-1]["cache_control"] = {_control(plan.tools or plan.static)}')
-    if plan.static and part == "system":
-        lines.append(f'system[-1]["cache_control"] = {_control(plan.static)}')
-    if plan.static and part == "examples":
-        lines.append(f'examples[-1]["content"][-1]["cache_control"] = {_control(plan.static)}')
-    if plan.last:
-        lines.append(f'messages[-1]["content"][-1]["cache_control"] = {_control(plan.last)}')
-    return "\n".join(lines)
+def _cache_control(part: str, block: int, ttl: str) -> str:
+    control = '{"type": "ephemeral", "ttl": "1h"}' if ttl == "1h" else '{"type": "ephemeral"}'
+    inside = '["content"][-1]' if part in ("messages", "examples") else ""
+    return f'{part}[{block}]{inside}["cache_control"] = {control}'
 
 
-def _control(ttl: str) -> str:
-    return '{"type": "ephemeral", "ttl": "1h"}' if ttl == "1h" else '{"type": "ephemeral"}'
-
-
-def _bedrock(plan: Plan, part: str) -> str:
-    lines = []
-    if plan.tools or (plan.static and part == "tools"):
-        lines.append(f'toolConfig["tools"].append({_point(plan.tools or plan.static)})')
-    if plan.static and part == "system":
-        lines.append(f"system.append({_point(plan.static)})")
-    if plan.static and part == "examples":
-        lines.append(f'examples[-1]["content"].append({_point(plan.static)})')
-    if plan.last:
-        lines.append(f'messages[-1]["content"].append({_point(plan.last)})')
-    return "\n".join(lines)
-
-
-def _point(ttl: str) -> str:
+def _cache_point(part: str, block: int, ttl: str) -> str:
     kind = '{"type": "default", "ttl": "1h"}' if ttl == "1h" else '{"type": "default"}'
-    return f'{{"cachePoint": {kind}}}'
+    point = f'{{"cachePoint": {kind}}}'
+    if part in ("messages", "examples"):
+        return f'{part}[{block}]["content"].append({point})'
+    blocks = 'toolConfig["tools"]' if part == "tools" else part
+    return f"{blocks}.append({point})" if block < 0 else f"{blocks}.insert({block + 1}, {point})"
 
 
-def _openai(plan: Plan, part: str) -> str:
+def _openai(plan: Plan, part: str, block: int) -> str:
     lines = []
     if plan.static:
-        lines.append(f"# on the last content part of {_NAMES.get(part, part)}:")
+        lines.append(f"# on the last content part of {_ending(part, block)}:")
         lines.append('part["prompt_cache_breakpoint"] = {"mode": "explicit"}')
     mode = "implicit" if plan.own else "explicit"
     lines.append(f'prompt_cache_options = {{"mode": "{mode}", "ttl": "30m"}}')

@@ -59,7 +59,7 @@ def template_facts(
     found = []
     for number, group in enumerate(groups.groups):
         rows = np.flatnonzero(groups.index == number)
-        part = anchors.static_part[number]
+        part, block = anchors.static_part[number], anchors.static_block[number]
         rules = assigned.rules[assigned.index[rows[-1]]]
         trusted = rows[counted[rows]]
         found.append(
@@ -74,8 +74,8 @@ def template_facts(
                 billed_read_tokens=int(read[trusted].sum()) if len(trusted) else None,
                 as_is_read_tokens=int(as_is.read[rows].sum()),
                 best_read_tokens=int(best.read[rows].sum()),
-                best_markers=describe(plans[number], part),
-                snippet=snippet(plans[number], part, rules),
+                best_markers=describe(plans[number], part, block),
+                snippet=snippet(plans[number], part, block, rules),
                 parts=shares[number],
                 breakers=tuple(item for item in breakers if item.group == number),
             )

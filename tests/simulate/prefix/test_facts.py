@@ -248,6 +248,67 @@ def test_history_that_is_cut_and_a_model_that_changes() -> None:
     assert breaker(found, "model_switch").lost_tokens == 4100
 
 
+def test_thinking_that_is_left_out_and_a_region_that_changes() -> None:
+    log = Log()
+    head: list[tuple[Any, ...]] = [("system", RULES, 3000), ("user", "why? " * 20, 100)]
+    thought = ("assistant", "because " * 20, 400, None, "thinking")
+    log.call([*head, thought, ("user", "and then? " * 20, 50)], 0.0, conversation="c", **FAST)
+    rest = [("assistant", "so. " * 20, 60), ("user", "really? " * 20, 50)]
+    log.call([*head, *rest], 10.0, conversation="c", **FAST)
+    log.call([*head, *rest], 20.0, conversation="c", region="eu", **FAST)
+    found = facts(log)
+    # The second request could have read its 3,210 tokens but for what stands before them: the
+    # 3,100 that do not change are read.
+    assert breaker(found, "thinking_stripped").lost_tokens == 3210 - 3100
+    assert breaker(found, "region_switch").lost_tokens == 3210
+
+
+def test_an_image_that_changes() -> None:
+    log = Log()
+    for number in range(20):
+        image = ("system", f"image {number} " * 40, 900, None, "image")
+        log.call([image, ("system", RULES, 3000), ("user", f"{number}?", 20)], number * 9.0, **FAST)
+    found = breaker(facts(log), "image")
+    # What stands behind the image could have been read; the first request is cold.
+    assert found.lost_tokens == pytest.approx(19 * 3000, rel=0.05)
+
+
+def test_documents_before_the_question_are_a_part_of_their_own() -> None:
+    log = Log()
+    for number in range(10):
+        context = ("user", f"found {number} " * 40, 700)
+        log.call(
+            [("system", RULES, 3000), context, ("user", f"{number}?", 20)], number * 9.0, **FAST
+        )
+    parts = {share.part: share.tokens for share in facts(log).templates[0].parts}
+    assert parts == {"system": 30_000, "documents": 7000, "question": 200}
+
+
+def test_examples_are_messages_that_all_share_and_at_which_none_ends() -> None:
+    log = Log()
+    for number in range(10):
+        shots = [("user", "such as this? " * 20, 300), ("assistant", "so. " * 20, 200)]
+        log.call(
+            [("system", RULES, 3000), *shots, ("user", f"{number}?", 20)], number * 9.0, **FAST
+        )
+    row = facts(log).templates[0]
+    assert {share.part: share.tokens for share in row.parts} == {
+        "system": 30_000, "examples": 5000, "question": 200,
+    }  # fmt: skip
+    assert row.best_markers == "after the examples (5m)"
+
+
+def test_the_marker_stands_before_the_first_block_that_changes() -> None:
+    log = Log()
+    for number in range(30):
+        fact = "".join(random.Random(number).choices("ghijkl mnop", k=900))
+        parts = [("system", RULES, 3000), ("system", fact, 200), ("user", f"{number}?", 20)]
+        log.call(parts, number * 9.0, **FAST)
+    row = facts(log).templates[0]
+    assert row.best_markers == "after block 1 of the system prompt (5m)"
+    assert row.snippet == 'system[0]["cache_control"] = {"type": "ephemeral"}'
+
+
 def test_what_the_provider_did_not_read_is_not_the_application_s() -> None:
     log = Log()
     for number in range(30):

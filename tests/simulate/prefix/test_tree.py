@@ -1,0 +1,111 @@
+"""Beginnings are shared exactly as far as the texts are, and prompts as far as their segments."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from costaudit.simulate.prefix.pieces import MIN_PIECE_BYTES, cut_contents
+from costaudit.simulate.prefix.prompts import read_prompts
+from costaudit.simulate.prefix.tree_kernels import common_ends, shared_intervals
+from costaudit.simulate.segments import flat_segments
+from tests.simulate.traffic import Log
+
+texts = st.lists(st.text("abñ", max_size=12), min_size=1, max_size=12, unique=True)
+
+
+def common_head(one: bytes, other: bytes) -> int:
+    return next(
+        (i for i, (a, b) in enumerate(zip(one, other)) if a != b), min(len(one), len(other))
+    )
+
+
+@given(texts)
+@settings(max_examples=100, deadline=None)
+def test_intervals_are_the_distinct_shared_lengths(drawn: list[str]) -> None:
+    ordered = sorted(text.encode() for text in drawn)
+    shared = [0, *(common_head(a, b) for a, b in pairwise(ordered))]
+    leaf, parent, length = shared_intervals(np.array(shared, np.int64))
+    for place, text in enumerate(ordered):
+        lengths = []
+        interval = leaf[place]
+        while interval >= 0:
+            lengths.append(int(length[interval]))
+            interval = parent[interval]
+        others = [common_head(text, other) for i, other in enumerate(ordered) if i != place]
+        assert sorted(lengths) == sorted({size for size in others if size > 0})
+
+
+@given(st.lists(st.lists(st.sampled_from("xyz"), min_size=1, max_size=5), min_size=1, max_size=10))
+@settings(max_examples=60, deadline=None)
+def test_contents_share_pieces_as_far_as_they_are_equal(drawn: list[list[str]]) -> None:
+    log = Log()
+    for words in drawn:
+        text = "".join(word * MIN_PIECE_BYTES for word in words)
+        log.call([("user", text, 10)])
+    requests, blocks = log.tables()
+    segments = flat_segments(requests, blocks)
+    contents = cut_contents(segments, blocks)
+    for i, one in enumerate(drawn):
+        for j, other in enumerate(drawn):
+            a, b = segments.content[i], segments.content[j]
+            pieces = [
+                set(contents.piece[contents.offsets[c] : contents.offsets[c + 1]]) for c in (a, b)
+            ]
+            ends = [
+                contents.end[at]
+                for at in range(contents.offsets[a], contents.offsets[a + 1])
+                if contents.piece[at] in pieces[1]
+            ]
+            same = common_head("".join(one).encode(), "".join(other).encode())
+            assert max(ends, default=0) == same * MIN_PIECE_BYTES
+            assert (a == b) == (one == other)
+
+
+@given(st.lists(st.lists(st.sampled_from("pqr"), max_size=5), min_size=1, max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_prompts_share_nodes_as_far_as_they_are_equal(drawn: list[list[str]]) -> None:
+    log = Log()
+    for words in drawn:
+        log.call([("user", word * 20, 10) for word in words])
+    prompts = read_prompts(*log.tables())
+    paths = [
+        prompts.segment_node[prompts.segments.offsets[i] : prompts.segments.offsets[i + 1]].tolist()
+        for i in range(len(drawn))
+    ]
+    for one, path in zip(drawn, paths, strict=True):
+        for other, there in zip(drawn, paths, strict=True):
+            same = common_head(one, other)
+            assert path[:same] == there[:same]
+            assert not set(path[same:]) & set(there[same:])
+
+
+@given(st.text("ab", max_size=9), st.text("ab", max_size=9))
+@settings(max_examples=100, deadline=None)
+def test_common_ends_do_not_overlap(one: str, other: str) -> None:
+    data = np.frombuffer((one + other).encode(), np.uint8)
+    starts, sizes = np.array([0, len(one)]), np.array([len(one), len(other)])
+    head, tail = common_ends(data, starts, sizes, np.array([0]), np.array([1]))
+    h, t = int(head[0]), int(tail[0])
+    assert h == common_head(one.encode(), other.encode())
+    shorter = min(len(one), len(other))
+    assert h + t <= shorter
+    assert one[len(one) - t :] == other[len(other) - t :]
+    if h + t < shorter:
+        assert one[len(one) - t - 1] != other[len(other) - t - 1]
+
+
+def test_tokens_add_up_to_what_was_billed() -> None:
+    log = Log()
+    # The log's own counts are 30 and 10; 100 tokens were billed: 75 and 25.
+    log.call(
+        [("system", "s" * 90, 30), ("user", "u" * 30, 10)], billed={"input_uncached_tokens": 100}
+    )
+    # Nothing is known of the parts: 60 and 20 characters, a quarter each: 15 and 5 of 80.
+    log.call(
+        [("system", "t" * 60, None), ("user", "v" * 20, None)], billed={"input_uncached_tokens": 80}
+    )
+    prompts = read_prompts(*log.tables())
+    assert prompts.segment_tokens.tolist() == [75, 100, 60, 80]
