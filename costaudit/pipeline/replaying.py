@@ -31,7 +31,7 @@ def rehearse(run: SemanticRun, policy: SemanticPolicy, *, with_prompts: bool) ->
     Prompts are read only where a live model or a proxy will be asked.
     """
     decisions = run.swept([policy])
-    right = pl.Series(run.rated(decisions, 1).right_by_request(0))
+    right = pl.Series(run.rated(decisions.served, 1).right_by_request(0))
     judged = pl.when(right >= 0).then(right == 1)
     return Rehearsal(
         policy=policy,

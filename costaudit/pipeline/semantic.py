@@ -53,10 +53,11 @@ def semantic_result(
     run.progress.start("simulate", None, "requests")
     decisions = run.swept(policies)
     run.progress.finish(f"{run.eligible.sum():,} requests at {len(policies)} thresholds")
-    rated = run.rated(decisions)
+    rated = run.rated(decisions.served)
     points = rated.points
-    gross = run.gross_usd(decisions)
-    net = run.net_usd_month(decisions, gross)
+    peaks = decisions.peak_entries.tolist()
+    gross = [run.log.usd_of(served >= 0) for served in decisions.served]
+    net = [run.net_usd_month(*row) for row in zip(decisions.served, peaks, strict=True)]
     choice = recommend(
         thresholds, points[:-1], net[:-1], exact_net_usd=net[-1], max_wrong=max_wrong_share
     )

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
 
 import numpy as np
 
 from costaudit.answers.rates import RatePoint
 from costaudit.answers.traps.table import TRAP_NAMES
+from costaudit.contracts.grades import Money
 from costaudit.contracts.policies import SCOPE_FIELDS, ScopeField, SemanticPolicy
 from costaudit.contracts.semantic import ScopeRow, SweepPoint, VariantRow
 from costaudit.pipeline.semantic_run import SemanticRun, money_of
@@ -25,6 +25,7 @@ _LADDER: tuple[tuple[ScopeField, ...], ...] = (
 _TTLS_S = (3_600.0, 86_400.0, 604_800.0)
 _CAPACITY_SHARES = (0.1, 0.25, 0.5)  # of the peak that an unbounded cache reaches
 _REPLICATES = 50  # of the bootstrap
+_ONE_GUARD = tuple((name, (name,)) for name in TRAP_NAMES)
 _CONTEXT = (0.7, 0.8, 0.9)  # thresholds whose hits help to judge those of a row beside the sweep
 
 
@@ -76,56 +77,55 @@ def variant_rows(
         variants[f"at most {entries:,} entries a scope, {policy.eviction}"] = replace(
             policy, max_entries=entries
         )
-    rows = _variants(run, variants)
-    if not policy.guard:
-        for name, guard in (*((name, (name,)) for name in TRAP_NAMES), ("all", TRAP_NAMES)):
-            rows += _variants(run, {f"guard: {name}": replace(policy, guard=guard)})
-    return rows
-
-
-def _variants(run: SemanticRun, variants: dict[str, SemanticPolicy]) -> tuple[VariantRow, ...]:
-    decisions, points, nets = _rated(run, list(variants.values()), run.stream)
+    plain = run.swept(list(variants.values()))
+    decided = [(name, plain, place) for place, name in enumerate(variants)]
+    for name, guard in () if policy.guard else (*_ONE_GUARD, ("all", TRAP_NAMES)):
+        decided.append((f"guard: {name}", run.swept([replace(policy, guard=guard)]), 0))
+    rows = _rated(run, [(decisions, place) for _, decisions, place in decided], policy, run.stream)
     return tuple(
         VariantRow(
             name=name,
             raw_hit_share=point.raw_hit_share,
             valid_hit_share=point.valid_hit_share,
             unsafe_served_share=point.unsafe_served_share,
-            net_saved=money_of(net, point.raw_hit_share),
-            peak_entries=int(entries),
+            net_saved=net,
+            peak_entries=int(decisions.peak_entries[place]),
         )
-        for name, point, net, entries in zip(
-            variants, points, nets, decisions.peak_entries, strict=False
-        )
+        for (name, decisions, place), (point, net) in zip(decided, rows, strict=True)
     )
 
 
 def _scope_row(run: SemanticRun, policy: SemanticPolicy, stream: Stream) -> ScopeRow:
-    _, points, nets = _rated(run, [policy], stream)
+    point, net = _rated(run, [(run.swept([policy], stream), 0)], policy, stream)[0]
     return ScopeRow(
         scope=policy.scope,
         removed="",
         partitions=_pools(run, stream),
-        raw_hit_share=points[0].raw_hit_share,
-        valid_hit_share=points[0].valid_hit_share,
-        unsafe_served_share=points[0].unsafe_served_share,
-        net_saved=money_of(nets[0], points[0].raw_hit_share),
+        raw_hit_share=point.raw_hit_share,
+        valid_hit_share=point.valid_hit_share,
+        unsafe_served_share=point.unsafe_served_share,
+        net_saved=net,
     )
 
 
 def _rated(
-    run: SemanticRun, policies: Sequence[SemanticPolicy], stream: Stream
-) -> tuple[Decisions, Sequence[RatePoint], list[Decimal]]:
-    """Decide, judge and price policies; the first rows are theirs.
+    run: SemanticRun,
+    decided: Sequence[tuple[Decisions, int]],
+    policy: SemanticPolicy,
+    stream: Stream,
+) -> list[tuple[RatePoint, Money]]:
+    """Judge and price decisions, given as rows of sweeps, in one go.
 
     Hits at other thresholds of the same scope are judged with them, as in the sweep, because a
     few hits alone say little about what right and wrong ones look like.
     """
-    first = replace(policies[0], ttl_s=None, max_entries=None)
-    context = [replace(first, min_similarity=t) for t in _CONTEXT]
-    decisions = run.swept([*policies, *context], stream)
-    points = run.rated(decisions, _REPLICATES).points
-    return decisions, points, run.net_usd_month(decisions, run.gross_usd(decisions))
+    context = run.swept([replace(policy, min_similarity=t) for t in _CONTEXT], stream)
+    served = np.stack([decisions.served[place] for decisions, place in decided])
+    points = run.rated(np.vstack([served, context.served]), _REPLICATES).points[: len(decided)]
+    return [
+        (point, money_of(run.net_usd_month(row, int(one.peak_entries[place])), point.raw_hit_share))
+        for row, point, (one, place) in zip(served, points, decided, strict=True)
+    ]
 
 
 def _pools(run: SemanticRun, stream: Stream) -> int:

@@ -67,11 +67,11 @@ class SemanticRun:
         guard = TrapGuard(self.check.question_traps, names) if names else None
         return sweep(stream or self.stream, self.vectors, policies, guard)
 
-    def rated(self, decisions: Decisions, replicates: int = 200) -> Rated:
-        """Judge the hits of each policy by the answers in the log."""
+    def rated(self, served: np.ndarray, replicates: int = 200) -> Rated:
+        """Judge the hits in rows of `Decisions.served` by the answers in the log."""
         return rates(
             self.check,
-            decisions.served,
+            served,
             eligible=self.eligible,
             block=self._blocks,
             steady=self._steady,
@@ -89,18 +89,10 @@ class SemanticRun:
             covered_days=self.log.quality.covered_days,
         ).total_usd
 
-    def gross_usd(self, decisions: Decisions) -> list[Decimal]:
-        """Give what the hits of each policy were billed, over the log's period."""
-        return [self.log.usd_of(served >= 0) for served in decisions.served]
-
-    def net_usd_month(self, decisions: Decisions, gross: Sequence[Decimal]) -> list[Decimal]:
-        """Take the running cost off, and scale to a month."""
-        days = self.log.quality.covered_days
-        peaks = decisions.peak_entries.tolist()
-        return [
-            per_month(usd - self.running_usd(peak), days)
-            for usd, peak in zip(gross, peaks, strict=True)
-        ]
+    def net_usd_month(self, served: np.ndarray, peak_entries: int) -> Decimal:
+        """Give what the hits of one row were billed, less the running cost, for a month."""
+        saved = self.log.usd_of(served >= 0) - self.running_usd(peak_entries)
+        return per_month(saved, self.log.quality.covered_days)
 
     def _embed(self, texts: pl.DataFrame) -> np.ndarray:
         return embed_texts(texts, self.embedder, self._store, self.progress).vectors
