@@ -9,7 +9,7 @@ import polars as pl
 
 from costaudit.contracts.rates import PER_MTOK, Pricing
 from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
-from costaudit.contracts.spend import CostBreakdown, ModelPrice, Spend, SpendRow
+from costaudit.contracts.spend import CostBreakdown, DailyRow, ModelPrice, Spend, SpendRow
 from costaudit.costing.cost import billed_classes, breakdown, plain, rates_by_id
 from costaudit.costing.logged import Basis, CostMode, basis, ratio_note
 
@@ -57,6 +57,7 @@ def spend(
         gateway_hits=len(frame) - len(sent),
         invoice_usd=invoice_usd,
         invoice_gap_share=_gap_share(invoice_usd, total.total_usd),
+        daily=_daily(sent, rates),
     )
 
 
@@ -120,6 +121,15 @@ def _rows(
     )
     times = {row[0]: row[1:] for row in latency.iter_rows()}
     return tuple(_row(g, costs[g], total_usd, *times[g]) for g in order)
+
+
+def _daily(sent: pl.DataFrame, rates: dict[int, tuple[Decimal, ...]]) -> tuple[DailyRow, ...]:
+    names = ["by_day", "provider", "model"]
+    filled = sent.with_columns(pl.col(names).fill_null(""))
+    keys = filled.select(names).unique().sort(names)
+    keys = keys.with_columns(key=pl.int_range(pl.len()).cast(pl.String))
+    costs = _breakdowns(filled.join(keys, on=names), "key", rates)
+    return tuple(DailyRow(*names, costs[key]) for *names, key in keys.iter_rows())
 
 
 def _row(

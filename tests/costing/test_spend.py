@@ -49,6 +49,30 @@ def test_groups_add_up_to_the_total() -> None:
     assert (search.latency_p50_ms, search.mean_input_tokens) == (4.5, 1_000)
 
 
+def test_days_and_models_add_up_to_the_total() -> None:
+    rows = [
+        {
+            **CALL,
+            "model": "gpt-4o" if i % 2 else "gpt-5",
+            "ts": datetime(2026, 11, 1 + i // 6, i, tzinfo=UTC),
+            "logged_cost": "0.004" if i % 5 == 0 else None,
+            "cost_unit": "usd" if i % 5 == 0 else None,
+        }
+        for i in range(12)
+    ]
+    found = spent(*rows, {**CALL, "ts": None}, {**CALL, "model": None})
+    keys = [(row.day, row.provider, row.model) for row in found.daily]
+    assert keys == [
+        ("", "openai", "gpt-4o"),
+        ("2026-11-01", "openai", "gpt-4o"), ("2026-11-01", "openai", "gpt-5"),
+        ("2026-11-02", "openai", "gpt-4o"), ("2026-11-02", "openai", "gpt-5"),
+        ("2026-11-20", "openai", ""),
+    ]  # fmt: skip
+    for name in (field for field in vars(found.total) if field != "requests"):
+        assert sum(getattr(row.cost, name) for row in found.daily) == getattr(found.total, name)
+    assert [row.cost.requests for row in found.daily] == [1, 3, 3, 3, 3, 1]
+
+
 def test_a_gateways_hits_cost_nothing_and_an_unknown_model_is_never_free() -> None:
     found = spent(
         CALL,
