@@ -43,7 +43,7 @@ CONVERSE = {
 }
 
 
-class UsageBody(Struct, rename=CONVERSE):
+class UsageBody(Struct, gc=False, rename=CONVERSE):
     """The usage object of OpenAI, Anthropic, Bedrock Converse and their imitators."""
 
     prompt_tokens: int | None = None
@@ -90,7 +90,7 @@ class ErrorBody(Struct, gc=False):
     status: str | int | None = None
 
 
-class AnswerMessage(Struct):
+class AnswerMessage(Struct, gc=False):
     """The message of a chat completion."""
 
     content: Raw = Raw()
@@ -98,7 +98,7 @@ class AnswerMessage(Struct):
     tool_calls: Raw = Raw()
 
 
-class Choice(Struct):
+class Choice(Struct, gc=False):
     """One choice of a chat or text completion."""
 
     finish_reason: str | None = None
@@ -106,7 +106,7 @@ class Choice(Struct):
     text: Raw = Raw()
 
 
-class Candidate(Struct, rename="camel"):
+class Candidate(Struct, gc=False, rename="camel"):
     """One candidate of a Gemini response."""
 
     content: Raw = Raw()
@@ -131,7 +131,10 @@ class Incomplete(Struct, gc=False):
     reason: str | None = None
 
 
-class Request(Struct, rename={"camel_system": "systemInstruction", "tool_config": "toolConfig"}):
+REQUEST = {"camel_system": "systemInstruction", "tool_config": "toolConfig"}
+
+
+class Request(Struct, gc=False, rename=REQUEST):
     """What was sent to a model, whichever interface it went through."""
 
     model: str | None = None
@@ -167,7 +170,7 @@ RESPONSE = {
 }
 
 
-class Response(Struct, rename=RESPONSE):
+class Response(Struct, gc=False, rename=RESPONSE):
     """What came back, whichever interface it came through."""
 
     id: str | None = None

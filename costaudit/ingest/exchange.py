@@ -61,9 +61,10 @@ NULLS = (b"", b"null", b"[]", b"{}", b'""')
 _decode_message = msgspec.json.Decoder(AnswerMessage).decode
 
 
-def present(data: Raw) -> bool:
+def present(data: Buffer) -> bool:
     """Tell whether a JSON text is there and says something."""
-    return len(memoryview(data)) > 4 or bytes(data) not in NULLS
+    size = len(data)
+    return size > 4 or (size > 0 and bytes(data) not in NULLS)
 
 
 def dialect_of(request: Request | None, response: Response | None) -> Dialect | None:
@@ -156,7 +157,7 @@ def prompt_of(request: Request) -> Prompt | None:
         request.camel_system,
         request.system_instruction,
     ):
-        if present(each):
+        if each and present(each):
             system = each
             break
     tools = request.tools if present(request.tools) else request.functions

@@ -26,10 +26,6 @@ class Labels(NamedTuple):
     conversation: str | None = None
     endpoint: str | None = None
 
-    def over(self, other: "Labels") -> "Labels":
-        """Take these, and `other` where these say nothing."""
-        return Labels(*(mine or theirs for mine, theirs in zip(self, other, strict=True)))
-
 
 def labels_in(metadata: Mapping[str, Any]) -> Labels:
     """Look for tenant, user, conversation and endpoint among metadata."""

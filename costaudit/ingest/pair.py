@@ -10,7 +10,7 @@ from costaudit.ingest.bodies import ErrorBody, Request, Response, UsageBody
 from costaudit.ingest.call import Call, Skip
 from costaudit.ingest.exchange import call_of, error_type, present
 from costaudit.ingest.gateway_cache import hit_in_headers, is_hit
-from costaudit.ingest.labels import Labels, labels_of
+from costaudit.ingest.labels import labels_of
 from costaudit.ingest.lenient import UnreadableError, decode_or_repair
 from costaudit.ingest.models import provider_named
 from costaudit.ingest.times import parse_time, span_ms
@@ -26,7 +26,7 @@ SECONDS_LIMIT = 600  # an unlabelled duration below it that is no integer counts
 NOT_A_CALL = Skip("not-a-call", "It holds neither a request to a model nor a response.")
 
 
-class Pair(Struct):
+class Pair(Struct, gc=False):
     """What wrappers put around the two bodies, under every name that we have seen."""
 
     request: Request | str | None = None
@@ -148,7 +148,7 @@ def _is_response(pair: Pair) -> bool:
 
 
 def _first_body(pair: Pair, names: Sequence[str], kind: type[Body]) -> Body | None:
-    for name in names:
+    for name in names:  # the commonest name is the first
         value = getattr(pair, name)
         if isinstance(value, kind):
             return value
@@ -186,7 +186,7 @@ def _add_wrapper(call: Call, pair: Pair) -> None:
 
 def _latency(pair: Pair, start_us: int | None) -> float | None:
     stated = _duration(
-        next((v for v in (pair.latency_ms, pair.duration_ms, pair.elapsed_ms) if v), None),
+        pair.latency_ms or pair.duration_ms or pair.elapsed_ms,
         pair.latency_s or pair.duration_s,
         pair.latency or pair.duration or pair.elapsed,
     )
@@ -236,19 +236,19 @@ def _add_status(call: Call, pair: Pair) -> None:
 
 
 def _add_labels(call: Call, pair: Pair) -> None:
-    own = Labels(
-        _text(pair.tenant if pair.tenant is not None else pair.tenant_id),
-        _text(pair.user if pair.user is not None else pair.user_id),
-        _text(_some(pair.conversation, pair.conversation_id, pair.session_id)),
-        pair.endpoint or pair.route,
-    )
+    call.endpoint = pair.endpoint or pair.route or call.endpoint
+    call.tenant = _text(pair.tenant) or _text(pair.tenant_id) or call.tenant
+    call.user = _text(pair.user) or _text(pair.user_id) or call.user
+    named = _text(pair.conversation) or _text(pair.conversation_id) or _text(pair.session_id)
+    call.conversation = named or call.conversation
     if present(pair.metadata):
-        own = own.over(labels_of(pair.metadata))
-    call.endpoint = own.endpoint or call.endpoint
-    headers = labels_of(pair.headers) if present(pair.headers) else Labels()
-    call.tenant = own.tenant or call.tenant or headers.tenant
-    call.user = own.user or call.user
-    call.conversation = own.conversation or call.conversation
+        tenant, user, conversation, endpoint = labels_of(pair.metadata)
+        call.tenant = call.tenant or tenant
+        call.user = call.user or user
+        call.conversation = call.conversation or conversation
+        call.endpoint = pair.endpoint or pair.route or endpoint or call.endpoint
+    if present(pair.headers):
+        call.tenant = call.tenant or labels_of(pair.headers).tenant
 
 
 def _add_cost(call: Call, pair: Pair) -> None:
@@ -261,21 +261,20 @@ def _add_cost(call: Call, pair: Pair) -> None:
 
 
 def _served_from_cache(pair: Pair) -> bool:
-    flags = (
+    for flag in (
         pair.cache_status,
         pair.portkey_cache_status,
         pair.cache_hit,
         pair.cached,
         pair.litellm_cache_hit,
         pair.cf_cache_status,
-    )
-    if any(is_hit(flag) for flag in flags if flag is not None):
-        return True
-    return any(hit_in_headers(h) for h in (pair.headers, pair.response_headers) if present(h))
-
-
-def _some(*values: Text) -> Text:
-    return next((v for v in values if v is not None), None)
+    ):
+        if flag is not None and is_hit(flag):
+            return True
+    for headers in (pair.headers, pair.response_headers):
+        if headers and hit_in_headers(headers):
+            return True
+    return False
 
 
 def _text(value: Text) -> str | None:

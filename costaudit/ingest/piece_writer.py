@@ -1,16 +1,18 @@
 """Calls become columns: the rows, segments, blocks and skips of one piece of a log."""
 
+from array import array
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
-from xxhash import xxh3_64_intdigest
 
 from costaudit.contracts.run_dir import atomic_write
 from costaudit.ingest.call import Call, Key, Prompt, Usage
 from costaudit.ingest.content.interner import NO_BLOCK, Interner
 from costaudit.ingest.content.redact import Redactor
+from costaudit.ingest.ragged import lists_of
 from costaudit.ingest.tokenizer import Tokenizer
 
 ROWS: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -33,7 +35,6 @@ ROWS: dict[str, pl.DataType | type[pl.DataType]] = {
     "user": pl.String,
     "conversation": pl.String,
     "turn_index": pl.Int32,
-    "segments": pl.List(pl.UInt32),  # indices into SEGMENTS of the same piece
     "answer": pl.Int64,  # index into BLOCKS of the same piece
     "answer_kind": pl.String,
     "temperature": pl.Float64,
@@ -61,6 +62,7 @@ ROWS: dict[str, pl.DataType | type[pl.DataType]] = {
     "truncated": pl.Boolean,
     "updated_us": pl.Int64,
 }
+# and `segments`: lists of indices into SEGMENTS of the same piece
 SEGMENTS: dict[str, pl.DataType | type[pl.DataType]] = {
     "role": pl.String,
     "kind": pl.String,
@@ -85,6 +87,8 @@ class PieceWriter:
     def _reset(self) -> None:
         self._interner = Interner(self._redactor)
         self._rows: list[tuple[Any, ...]] = []
+        self._segments = array("I")  # of all rows, one after another
+        self._sizes = array("q")  # how many each row has
         self._skips: list[tuple[Any, ...]] = []
 
     @property
@@ -111,8 +115,11 @@ class PieceWriter:
 
     def add(self, key: Key, source: str, call: Call) -> None:
         """Note a call."""
-        interner, redact = self._interner, self._redactor.name
+        interner = self._interner
+        redact = self._redactor.name
         segments, turns = interner.prompt(call.prompt or NO_PROMPT)
+        self._segments.extend(segments)
+        self._sizes.append(len(segments))
         if call.answer:
             answer, answer_kind = interner.answer(call.answer)
         else:
@@ -138,7 +145,6 @@ class PieceWriter:
                 redact(call.user),
                 redact(call.conversation),
                 max(turns - 1, 0) if segments else None,
-                segments,
                 None if answer == NO_BLOCK else answer,
                 answer_kind,
                 call.temperature,
@@ -223,24 +229,12 @@ class PieceWriter:
                 for (name, dtype), values in zip(ROWS.items(), columns, strict=True)
             ]
         )
-        tokens = segments["tokens"].fill_null(0).to_numpy()
-        ids = [
-            b"" if role == "tools" else block_id.encode()
-            for role, block_id in zip(segments["role"], segments["block_id"], strict=True)
-        ]
-        estimates = [
-            int(np.sum(tokens[row[SEGMENTS_AT]])) if row[SEGMENTS_AT] else 0 for row in self._rows
-        ]
-        hashes = [
-            xxh3_64_intdigest(b"".join([ids[s] for s in row[SEGMENTS_AT]]))
-            if row[SEGMENTS_AT]
-            else None
-            for row in self._rows
-        ]
+        flat = np.frombuffer(self._segments, np.uint32).copy()
+        sizes = np.frombuffer(self._sizes, np.int64).copy()
         answers = blocks["tokens"].cast(pl.Int64)
         return frame.with_columns(
-            pl.Series("prompt_tokens", estimates, dtype=pl.Int64),
-            pl.Series("prompt_hash", hashes, dtype=pl.UInt64),
+            lists_of(pl.Series("segments", flat), sizes),
+            *prompt_sums(flat, sizes, segments),
             answer_tokens=answers.gather(frame["answer"]) if len(frame) else pl.lit(None, pl.Int64),
             answer_id=blocks["block_id"].gather(frame["answer"])
             if len(frame)
@@ -259,7 +253,33 @@ class PieceWriter:
         )
 
 
-SEGMENTS_AT = list(ROWS).index("segments")
+def prompt_sums(
+    flat: npt.NDArray[np.uint32], sizes: npt.NDArray[np.int64], segments: pl.DataFrame
+) -> tuple[pl.Series, pl.Series]:
+    """Sum each prompt's tokens, and digest its blocks in their order, tools left out.
+
+    The digest is a polynomial in the blocks' own digests, modulo 2^64; null for an empty prompt.
+    """
+    row = np.repeat(np.arange(len(sizes)), sizes)
+    tokens = np.bincount(row, segments["tokens"].fill_null(0).to_numpy()[flat], len(sizes))
+    is_tool = (segments["role"] == "tools").to_numpy()
+    ids = np.array([int(name[:16], 16) for name in segments["block_id"]], np.uint64)
+    counted = np.cumsum(~is_tool[flat])
+    starts = np.cumsum(sizes) - sizes
+    before = np.concatenate([[0], counted])[starts]
+    powers = POWERS[np.minimum(counted - before[row], len(POWERS) - 1)]
+    terms = np.where(is_tool[flat], np.uint64(0), ids[flat] * powers)
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(terms, dtype=np.uint64)])
+    digests = sums[starts + sizes] - sums[starts]
+    return (
+        pl.Series("prompt_tokens", tokens.astype(np.int64)),
+        pl.select(
+            pl.when(pl.Series(sizes) > 0).then(pl.Series(digests)).alias("prompt_hash")
+        ).to_series(),
+    )
+
+
+POWERS = np.cumprod(np.full(4_096, 0x9E3779B97F4A7C15, np.uint64), dtype=np.uint64)
 
 
 def _write(frame: pl.DataFrame, path: Path) -> None:

@@ -10,6 +10,7 @@ import polars as pl
 from costaudit.contracts.requests import INPUT_CLASSES, REQUESTS
 from costaudit.contracts.run_dir import atomic_write
 from costaudit.ingest.pieces import Pieces
+from costaudit.ingest.ragged import lists_of
 from costaudit.ingest.scale import split_totals, with_media
 from costaudit.progress import Progress
 
@@ -95,12 +96,4 @@ def _segments(rows: pl.DataFrame, segments: pl.DataFrame) -> pl.Series:
     is_billed = np.repeat(billed.is_not_null().to_numpy(), sizes)
     tokens = pl.select(pl.when(pl.Series(is_billed)).then(split)).to_series().cast(pl.Int32)
     structs = found.with_columns(tokens.alias("tokens")).to_struct("segments")
-    return _lists(structs, sizes)
-
-
-def _lists(values: pl.Series, sizes: "np.typing.NDArray[np.int64]") -> pl.Series:
-    import pyarrow as pa
-
-    offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int64())
-    lists = pa.LargeListArray.from_arrays(offsets, values.to_arrow())
-    return cast(pl.Series, pl.from_arrow(lists)).alias("segments")
+    return lists_of(structs, sizes)

@@ -39,6 +39,7 @@ def ingest(
     `strict` InputError at the first record that can't be read.
     """
     _check(options)
+    _sweep(run)
     key = options_key(options)
     _forget_other_options(run, key)
     units, no_logs = _plan(_spooled(expand(inputs), run), run, options, key)
@@ -63,6 +64,13 @@ def _check(options: IngestOptions) -> None:
         raise UsageError("--map and --source exclude each other.", hint="Leave one of them out.")
     if options.source != "auto":
         open_source(options.source, options.mapping)
+
+
+def _sweep(run: RunDir) -> None:
+    """Remove what a killed ingest was writing."""
+    for table in (run.requests_path, run.blocks_path, run.skips_path, run.manifest_path):
+        for path in table.parent.glob(f".{table.name}.*.part"):
+            path.unlink(missing_ok=True)
 
 
 def _forget_other_options(run: RunDir, key: str) -> None:

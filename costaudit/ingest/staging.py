@@ -72,11 +72,13 @@ class FileStaging:
         self.sweep()
 
     def sweep(self) -> None:
-        """Remove pieces that no commit names: a killed process left them."""
+        """Remove pieces that no commit names, and unfinished files: a killed process left them."""
         named = {piece for span in self.spans() for piece in span.pieces}
-        for path in self.folder.glob("*piece-*"):
-            if path.name.startswith(".") or path.name.partition(".")[0] not in named:
+        for path in self.folder.glob("piece-*"):
+            if path.stem not in named:
                 path.unlink(missing_ok=True)
+        for path in self.folder.glob(".*.part"):
+            path.unlink(missing_ok=True)
 
 
 def stagings(run: Path) -> list[tuple[FileState, FileStaging]]:

@@ -5,7 +5,7 @@ from msgspec import Raw
 from costaudit.ingest.bodies import CacheCreation, GeminiUsage, InputDetails, UsageBody
 from costaudit.ingest.call import Usage
 
-MOST_TOKENS = 1 << 40  # beyond this a count is a mistake
+MOST_TOKENS = 1 << 31  # beyond this a count is a mistake
 
 
 def usage_of(body: UsageBody, convention: str, *, trust_total: bool = True) -> Usage | None:
@@ -22,7 +22,10 @@ def usage_of(body: UsageBody, convention: str, *, trust_total: bool = True) -> U
 
 
 def _first(*values: int | None) -> int | None:
-    return next((v for v in values if v is not None), None)
+    for value in values:
+        if value is not None:
+            return value
+    return None
 
 
 def _openai(body: UsageBody, convention: str, trust_total: bool) -> Usage | None:
@@ -125,8 +128,9 @@ def plausible(usage: Usage) -> Usage | None:
         usage.cache_write_other,
         usage.reasoning,
     )
-    if any(c is not None and not 0 <= c < MOST_TOKENS for c in counts):
-        return None
+    for count in counts:
+        if count is not None and not 0 <= count < MOST_TOKENS:
+            return None
     return None if usage.input is None and usage.output is None else usage
 
 

@@ -11,6 +11,7 @@ from costaudit.ingest.call import Buffer, Prompt
 from costaudit.ingest.content.message import (
     ROLES,
     AnswerKind,
+    AnswerText,
     read_answer,
     read_message,
     read_system,
@@ -29,12 +30,12 @@ class _Plain(Struct):
     """A message whose content is a text and that has nothing else."""
 
     role: str
-    content: Raw
-    tool_calls: Raw = Raw()
-    function_call: Raw = Raw()
-    refusal: Raw = Raw()
-    cache_control: Raw = Raw()
-    prompt_cache_breakpoint: Raw = Raw()
+    content: str
+    tool_calls: list[Raw] | None = None
+    function_call: dict[str, Raw] | None = None
+    refusal: str | None = None
+    cache_control: dict[str, Raw] | None = None
+    prompt_cache_breakpoint: dict[str, Raw] | None = None
 
 
 class Read(NamedTuple):
@@ -63,8 +64,6 @@ class ReadAnswer(NamedTuple):
 
 EMPTY = Read((), False)
 _decode_plain = msgspec.json.Decoder(_Plain).decode
-_decode_text = msgspec.json.Decoder(str).decode
-NULLS = (b"", b"null")
 
 
 class Interner:
@@ -107,7 +106,8 @@ class Interner:
         key = xxh3_128_digest(body, ANSWER)
         known = self._answers.get(key)
         if known is None:
-            read = read_answer(_decode(body))
+            plain = _plain(body)
+            read = read_answer(_decode(body)) if plain is None else AnswerText("text", plain)
             block = NO_BLOCK if read.piece is None else self._block(read.piece)
             known = self._answers[key] = ReadAnswer(block, read.kind)
         return known
@@ -118,7 +118,8 @@ class Interner:
         if known is not None:
             return known
         if slot == MESSAGE:
-            pieces = _plain(data) or read_message(_decode(data))
+            plain = _plain(data)
+            pieces = read_message(_decode(data)) if plain is None else [plain]
         else:
             pieces = (read_system if slot == SYSTEM else read_tools)(_decode(data))
         segments = tuple(self._segment(p.role, self._block(p), p.marker) for p in pieces)
@@ -150,24 +151,23 @@ class Interner:
         return index
 
 
-def _plain(data: Buffer) -> list[Piece] | None:
+def _plain(data: Buffer) -> Piece | None:
     """Read the commonest message without building what it does not need; else None."""
     try:
         message = _decode_plain(data)
-        if message.role not in PLAIN_ROLES or any(
-            bytes(extra) not in NULLS
-            for extra in (
-                message.tool_calls,
-                message.function_call,
-                message.refusal,
-                message.cache_control,
-                message.prompt_cache_breakpoint,
-            )
-        ):
-            return None
-        return [Piece(TEXT, _decode_text(message.content), ROLES[message.role])]
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
+    if (
+        message.role not in PLAIN_ROLES
+        or not message.content
+        or message.tool_calls
+        or message.function_call
+        or message.refusal
+        or message.cache_control
+        or message.prompt_cache_breakpoint
+    ):
+        return None
+    return Piece(TEXT, message.content, ROLES[message.role])
 
 
 def _decode(data: Buffer) -> object:

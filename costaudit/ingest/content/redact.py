@@ -64,9 +64,10 @@ class Redactor:
 
 def mask_secrets(text: str) -> str:
     """Replace what looks like a key, a token or a private key."""
-    if not any(mark in text for mark in SECRET_MARKS):
-        return text
-    return SECRETS.sub("[secret]", text)
+    for mark in SECRET_MARKS:
+        if mark in text:
+            return SECRETS.sub("[secret]", text)
+    return text
 
 
 def mask_personal(text: str) -> str:

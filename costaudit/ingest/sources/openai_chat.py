@@ -42,7 +42,7 @@ class OpenAIChat:
         """See Source."""
         key = (record.offset, record.index)
         found = read_pair(record.data)
-        yield Kept(key, found) if isinstance(found, Call) else (key, found)
+        return ((Kept(key, found) if isinstance(found, Call) else (key, found)),)
 
     def finish(self) -> Iterable[Outcome]:
         """See Source."""

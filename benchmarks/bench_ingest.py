@@ -1,0 +1,229 @@
+"""Time ingest against DuckDB on the same nested chat records, and watch its memory.
+
+    python benchmarks/bench_ingest.py --mb 500             one core, two cores, DuckDB
+    python benchmarks/bench_ingest.py --mb 10240 --stream  a stream of 10 GB, memory only
+
+DuckDB is told to touch the fields that ingest keeps; it neither hashes, counts tokens, merges
+duplicates nor writes. It is needed for this file only: pip install duckdb
+"""
+
+import argparse
+import json
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+WORDS = (
+    "the of and to in is you that it he was for on are as with his they at be this have from or one "
+    "had by word but not what all were we when your can said there use an each which she do how "
+    "their if will up other about out many then them these so some her would make like him into "
+    "time has look two more write go see number no way could people my than first water been call "
+    "who oil its now find long down day did get come made may part order invoice delivery address "
+    "return refund payment account customer shipping tracking parcel warranty policy exchange "
+    "receipt discount subscription cancel confirm update contact support question answer please "
+    "thanks morning afternoon yesterday tomorrow week month charge credit card bank transfer"
+).split()
+DUCKDB = """
+SELECT count(*), count(DISTINCT r.request.model), sum(len(r.request.messages)),
+       sum(list_sum(list_transform(r.request.messages, lambda m: length(m.content)))),
+       sum(list_sum(list_transform(r.request.tools, lambda t: length(t.function.description)))),
+       max(r.timestamp)::VARCHAR, sum(r.latency_ms), count(DISTINCT r.user), count(r.tenant),
+       sum(r.response.usage.prompt_tokens), sum(r.response.usage.completion_tokens),
+       sum(r.response.usage.prompt_tokens_details.cached_tokens),
+       sum(length(r.response.choices[1].message.content)), count(r.response.id)
+FROM read_json_auto('{path}', maximum_object_size=16777216) r
+"""
+
+
+def text(chance: random.Random, size: int) -> str:
+    """Make about `size` characters of text."""
+    return " ".join(chance.choices(WORDS, k=max(round(size / 5.6), 1)))
+
+
+def records(size: int, seed: int = 7) -> Iterator[bytes]:
+    """Yield lines of about 8 KB until `size` bytes: 20 system prompts, 8 tools, conversations."""
+    chance = random.Random(seed)
+    systems = [text(chance, 3_600) for _ in range(20)]
+    tools = [
+        {
+            "type": "function",
+            "function": {
+                "name": f"tool_{n}",
+                "description": text(chance, 140),
+                "parameters": {"type": "object", "properties": {"id": {"type": "string"}}},
+            },
+        }
+        for n in range(8)
+    ]
+    questions = [text(chance, 120) for _ in range(20_000)]
+    made = number = 0
+    while made < size:
+        history: list[dict[str, str]] = [{"role": "system", "content": chance.choice(systems)}]
+        for _ in range(6):  # one conversation of six turns
+            history.append({"role": "user", "content": chance.choice(questions)})
+            answer = text(chance, 320)
+            line = json.dumps(record(number, history, tools, answer)).encode() + b"\n"
+            history.append({"role": "assistant", "content": answer})
+            made += len(line)
+            number += 1
+            yield line
+
+
+def record(number: int, history: list[dict[str, str]], tools: Any, answer: str) -> dict[str, Any]:
+    """Compose one pair of a chat completion."""
+    seconds = number % 86_400
+    return {
+        "timestamp": f"2026-10-{number // 86_400 % 28 + 1:02d}T{seconds // 3600:02d}:"
+        f"{seconds // 60 % 60:02d}:{seconds % 60:02d}.000Z",
+        "latency_ms": 900 + number % 700,
+        "user": f"u-{number % 5000}",
+        "tenant": f"t-{number % 40}",
+        "request": {"model": "gpt-4o", "temperature": 0.2, "tools": tools, "messages": history},
+        "response": {
+            "id": f"chatcmpl-{number:012d}",
+            "object": "chat.completion",
+            "created": 1_793_610_847,
+            "model": "gpt-4o-2024-08-06",
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": answer},
+                    "finish_reason": "stop",
+                }
+            ],
+            "usage": {
+                "prompt_tokens": 1900 + number % 300,
+                "completion_tokens": 90,
+                "total_tokens": 1990 + number % 300,
+                "prompt_tokens_details": {"cached_tokens": 1024},
+                "completion_tokens_details": {"reasoning_tokens": 0},
+            },
+        },
+    }
+
+
+INGEST = """
+import sys, time
+from pathlib import Path
+from costaudit.contracts.run_dir import RunDir
+from costaudit.ingest.options import IngestOptions
+from costaudit.ingest.run import ingest
+from costaudit.progress import SilentProgress
+
+class Watch(SilentProgress):
+    def start(self, stage, total, unit):
+        self.stage, self.since = stage, time.perf_counter()
+    def finish(self, note=""):
+        print(self.stage, time.perf_counter() - self.since)
+
+if __name__ == "__main__":
+    run = RunDir(Path(sys.argv[1]))
+    ingest(sys.argv[3:], run, IngestOptions(workers=int(sys.argv[2])), Watch())
+"""
+
+
+class Run(NamedTuple):
+    """What a command took."""
+
+    seconds: float
+    cpu_seconds: float  # of all its processes: what a busy machine does not change
+    peak_mb: float  # resident, of its largest process
+    output: str
+
+
+def measure(command: list[str]) -> Run:
+    """Run a command and measure it from its start to its end."""
+    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - started
+    assert status == 0, command
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Run(seconds, cpu, used.ru_maxrss / 1024, output.strip())
+
+
+def compare(path: Path, folder: Path, workers: list[int]) -> None:
+    """Print a line per way of reading the file."""
+    size = path.stat().st_size / 1e6
+    lines = sum(1 for _ in path.open("rb"))
+    script = folder / "ingest_once.py"
+    script.write_text(INGEST)
+    print(
+        f"{size:.0f} MB, {lines} records, {size / lines * 1e3:.1f} KB each, {os.cpu_count()} cores"
+    )
+    print(f"{'':22}{'seconds':>9}{'MB/s':>8}{'rows/s':>9}{'MB/CPU s':>10}{'peak MB':>9}")
+    for count in workers:
+        run = folder / f"run-{count}"
+        done = measure([sys.executable, str(script), str(run), str(count), str(path)])
+        show(f"ingest, {count} core(s)", done, size, lines)
+        print("   ", done.output.replace("\n", "; "))
+        tables = sum(p.stat().st_size for p in run.glob("*.parquet")) / 1e6
+        print(f"    Parquet {tables:.1f} MB, 1/{size / tables:.0f} of the JSON")
+    for count in workers:
+        code = (
+            f"import duckdb; duckdb.sql('SET threads={count}');"
+            f"print(duckdb.sql({DUCKDB.format(path=path)!r}).fetchall())"
+        )
+        show(f"DuckDB, {count} core(s)", measure([sys.executable, "-c", code]), size, lines)
+
+
+def show(name: str, done: Run, size: float, lines: int) -> None:
+    """Print one measurement."""
+    print(
+        f"{name:22}{done.seconds:9.1f}{size / done.seconds:8.0f}{lines / done.seconds:9.0f}"
+        f"{size / done.cpu_seconds:10.0f}{done.peak_mb:9.0f}"
+    )
+
+
+def stream(size: int, folder: Path) -> None:
+    """Pipe records into ingest without writing them first, and print its peak memory."""
+    script = folder / "ingest_once.py"
+    script.write_text(INGEST)
+    command = [sys.executable, str(script), str(folder / "run"), "1", "-"]
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdin=subprocess.PIPE)
+    assert process.stdin is not None
+    for line in records(size):
+        process.stdin.write(line)
+    process.stdin.close()
+    process.wait()
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(
+        f"{size / 1e6:.0f} MB streamed in {time.perf_counter() - started:.0f} s, peak {peak:.0f} MB"
+    )
+
+
+def main() -> None:
+    """Generate, measure, clean up."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mb", type=int, default=500)
+    parser.add_argument("--stream", action="store_true")
+    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--dir", type=Path, default=None, help="where to work; default temporary")
+    told = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="costaudit-bench-", dir=told.dir))
+    try:
+        if told.stream:
+            stream(told.mb << 20, folder)
+            return
+        path = folder / "chat.jsonl"
+        with path.open("wb") as file:
+            file.writelines(records(told.mb << 20))
+        compare(path, folder, told.workers)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
