@@ -15,6 +15,7 @@ from costaudit.cli import (
     prices,
     replay,
     report,
+    spend,
     sweep,
 )
 from costaudit.errors import CostauditError, UsageError
@@ -33,6 +34,7 @@ app = typer.Typer(
 for verb in (
     analyze.analyze,
     ingest.ingest,
+    spend.spend,
     sweep.sweep,
     prefix.prefix,
     replay.replay,

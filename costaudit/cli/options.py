@@ -155,6 +155,9 @@ Format = Annotated[
     str,
     typer.Option("--format", metavar="NAME", help="terminal, html, md, json, csv or focus."),
 ]
+TableFormat = Annotated[
+    str, typer.Option("--format", metavar="NAME", help="terminal, md, csv or json.")
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text; NO_COLOR does the same.")]

@@ -10,8 +10,9 @@ def prefix(
     prices: opt.Prices = None,
     cost_mode: opt.CostMode = "auto",
     show_prompts: opt.ShowPrompts = False,
-    format: opt.Format = "terminal",
+    format: opt.TableFormat = "terminal",
     quiet: opt.Quiet = False,
+    config: opt.Config = None,
 ) -> int:
     """Show the static share of prompts, what breaks it, and providers side by side."""
     from costaudit.cli.run import loaded_run, print_tables

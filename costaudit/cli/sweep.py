@@ -31,9 +31,10 @@ def sweep(
             "or 'hit_rate<0.2'.",
         ),
     ] = None,
-    format: opt.Format = "terminal",
+    format: opt.TableFormat = "terminal",
     seed: opt.Seed = 0,
     quiet: opt.Quiet = False,
+    config: opt.Config = None,
 ) -> int:
     """Simulate a semantic cache at every threshold, scope, TTL and capacity."""
     from costaudit.cli.gates import check_conditions, read_conditions

@@ -1,0 +1,49 @@
+"""`costaudit spend` prices a log, or a run, and says who and what costs."""
+
+import csv
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+
+from tests.cli.conftest import Said, records, write_log
+
+Run = Callable[..., Said]
+# Eight gpt-4o calls of 100 tokens in and 20 out: 100 x 2.50 + 20 x 10 = 450 / 10^6 each.
+SPENT = Decimal("0.0036")
+
+
+def test_a_log_is_priced(costaudit: Run, tmp_path: Path) -> None:
+    write_log(tmp_path / "log.jsonl")
+    said = costaudit("spend", "log.jsonl", "--format", "json", "--quiet")
+    assert (said.code, said.err) == (0, "")
+    found = json.loads(said.out)
+    assert Decimal(found["total"]["total_usd"]) == SPENT
+    assert sum(Decimal(row["cost"]["total_usd"]) for row in found["daily"]) == SPENT
+
+
+def test_a_run_stands_for_its_log_and_tables_say_the_same(costaudit: Run, tmp_path: Path) -> None:
+    write_log(tmp_path / "log.jsonl", [{**r, "tenant": "acme"} for r in records()])
+    costaudit("ingest", "log.jsonl", "--out", "run")
+    said = costaudit("spend", "run", "--quiet")
+    assert said.code == 0
+    assert said.out.startswith("$0.0036 for 8 requests.")
+    assert "Spend by tenant" in said.out and "gpt-4o-2024-08-06" in said.out
+    sheet = costaudit("spend", "run", "--quiet", "--format", "csv").out
+    rows = [row for row in csv.reader(sheet.splitlines()) if row[:2] == ["Spend by tenant", "acme"]]
+    assert rows[0][2] == "8" and rows[0][6] == "$0.0036"
+
+
+def test_own_prices_and_an_invoice_are_taken(costaudit: Run, tmp_path: Path) -> None:
+    write_log(tmp_path / "log.jsonl")
+    (tmp_path / "prices.toml").write_text('[[discount]]\nprovider = "*"\nmultiplier = "0.5"\n')
+    said = costaudit(
+        "spend", "log.jsonl", "--quiet", "--prices", "prices.toml", "--invoice-usd", "0.002"
+    )
+    # Half of 0.0036 is 0.0018, which is 10 % below 0.002.
+    assert said.out.startswith("$0.0018 for 8 requests; 10.0% below the invoice of $0.0020.")
+
+
+def test_an_unknown_format_is_refused_before_anything_is_read(costaudit: Run) -> None:
+    said = costaudit("spend", "nowhere.jsonl", "--format", "html")
+    assert said.code == 2 and "Choose from terminal, md, csv, json" in said.err
