@@ -10,7 +10,9 @@ import typer
 from costaudit import __version__
 from costaudit.cli import (
     analyze,
+    clusters,
     ingest,
+    levers,
     prefix,
     prices,
     replay,
@@ -36,7 +38,9 @@ for verb in (
     ingest.ingest,
     spend.spend,
     sweep.sweep,
+    clusters.clusters,
     prefix.prefix,
+    levers.levers,
     replay.replay,
     report.report,
     prices.prices,

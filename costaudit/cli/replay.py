@@ -88,7 +88,6 @@ def replay(
             shadow=shadow,
             keep=keep,
             max_spend_usd=dollars(max_spend, "--max-spend") if max_spend else None,
-            seed=seed,
         ),
         metrics_port=metrics_port,
         only_price=dry_run,

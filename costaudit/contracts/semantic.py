@@ -80,6 +80,8 @@ class ClusterRow:
     answer_similarity_p50: float | None
     median_gap_s: float | None  # between successive requests
     pairs: tuple[PairEvidence, ...]  # best and worst
+    ttl_s: float | None = None  # longest that its answers support; None: no limit was found
+    ttl_why: str = ""  # one sentence
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.semantic_beside import scope_rows, variant_rows
+from costaudit.pipeline.semantic_clusters import cluster_rows
 from costaudit.pipeline.semantic_pairs import refused_evidence, worst_evidence
 from costaudit.pipeline.semantic_run import SemanticRun, bounds_of, money_of
 from costaudit.pipeline.settings import AnalyzeOptions
@@ -76,6 +77,7 @@ def semantic_result(
             scopes=ladder,
             without_field=without,
             variants=variant_rows(run, policies[chosen], rows[chosen].peak_entries),
+            clusters=cluster_rows(run, rated, chosen),
             worst_pairs=worst_evidence(run, rated, chosen),
             refused_pairs=refused_evidence(run, policies[chosen]),
         ),

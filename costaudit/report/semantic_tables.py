@@ -42,6 +42,43 @@ def sweep_tables(section: SemanticSection) -> tuple[Table, ...]:
     )
 
 
+def cluster_tables(section: SemanticSection) -> tuple[Table, ...]:
+    """The questions people repeat, the dearest topics first."""
+    return (
+        Table(
+            "Topics by money",
+            ("topic", "terms", "calls", "forms", "cost", "share", "hits", "tight", "answers",
+             "TTL"),
+            tuple(
+                (
+                    row.cluster_id,
+                    row.label,
+                    count(row.requests),
+                    count(row.distinct_texts),
+                    usd(row.cost_usd),
+                    share(row.share),
+                    share(row.hit_share),
+                    similarity(row.tightness),
+                    "" if row.answer_similarity_p50 is None
+                    else similarity(row.answer_similarity_p50),
+                    "no limit found" if row.ttl_s is None else _span(row.ttl_s),
+                )
+                for row in section.clusters
+            ),
+            left=(0, 1),
+            note="cost is over the log's period; hits at the recommended point; answers: median "
+            "similarity of the answers on both sides of its hits.",
+        ),
+    )  # fmt: skip
+
+
+def _span(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
 def _thresholds(section: SemanticSection) -> Table:
     return Table(
         "Semantic cache by similarity threshold",

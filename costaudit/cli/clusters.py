@@ -1,0 +1,47 @@
+"""`costaudit clusters`: the questions that people repeat."""
+
+from costaudit.cli import options as opt
+from costaudit.errors import InsufficientDataError
+
+
+def clusters(
+    logs: opt.Logs,
+    out: opt.Out = None,
+    embedder: opt.Embedder = "minilm",
+    thresholds: opt.Thresholds = "0.70:0.99:0.01",
+    scope: opt.Scope = "tenant,endpoint,model,system,tools",
+    key: opt.Key = "conversation",
+    max_wrong: opt.MaxWrong = "1%",
+    show_prompts: opt.ShowPrompts = False,
+    format: opt.Format = "terminal",
+    seed: opt.Seed = 0,
+    quiet: opt.Quiet = False,
+) -> int:
+    """Group the questions into topics, ranked by money, and say what a cache does for each."""
+    from costaudit.cli.progress import progress_on_stderr
+    from costaudit.cli.run import loaded_run, print_tables, semantic_policy
+    from costaudit.cli.values import share
+    from costaudit.pipeline.semantic import swept
+    from costaudit.pipeline.settings import AnalyzeOptions
+    from costaudit.report.semantic_tables import cluster_tables
+
+    options = AnalyzeOptions(
+        policy=semantic_policy(
+            embedder, scope, key, "", "fixed", None, "lru", "response", guard=""
+        ),
+        thresholds=thresholds,
+        max_wrong_share=share(max_wrong, "--max-wrong"),
+        show_prompts=show_prompts,
+        seed=seed,
+    )
+    log = loaded_run(logs, out, options, quiet=quiet)
+    with progress_on_stderr(quiet) as progress:
+        result = swept(log, options, progress)
+    if result is None:
+        raise InsufficientDataError(
+            "The log holds no question that could be grouped.",
+            hint="`costaudit doctor LOG` shows what the log can tell.",
+        )
+    section = result.section
+    print_tables(cluster_tables(section), format, section.clusters)
+    return 0
