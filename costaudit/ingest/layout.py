@@ -30,7 +30,7 @@ def layout_of(head: bytes, is_whole: bool) -> Layout:
     for magic, name in ARCHIVES.items():
         if head.startswith(magic):
             return Layout(None, f"is {name}")
-    if b"\0" in head:
+    if head.count(b"\0") * 200 > len(head):
         return Layout(None, "is a binary file")
     head = head.removeprefix(BOM_UTF8)
     lines = _lines(head, is_whole)

@@ -38,7 +38,7 @@ def ingest(
     Raises InputError where nothing can be read, UsageError for options that can't work, and with
     `strict` InputError at the first record that can't be read.
     """
-    _check(options)
+    _check(run, options)
     _sweep(run)
     key = options_key(options)
     _forget_other_options(run, key)
@@ -57,7 +57,9 @@ def ingest(
     return summary
 
 
-def _check(options: IngestOptions) -> None:
+def _check(run: RunDir, options: IngestOptions) -> None:
+    if run.path.exists() and not run.path.is_dir():
+        raise UsageError(f"{run.path} is a file.", hint="Name a folder for the run.")
     for text in options.where:
         parse_condition(text)
     if options.mapping is not None and options.source not in ("auto", Mapped.name):

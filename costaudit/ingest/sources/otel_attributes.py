@@ -41,17 +41,24 @@ def plain(value: Any, depth: int = 0) -> Any:
         if name in value:
             number = value[name]
             return int(number) if str(number).lstrip("-").isdigit() else None
-    items = value.get("arrayValue", value.get("array_value"))
-    if isinstance(items, dict):
-        return [plain(item, depth + 1) for item in items.get("values") or []]
-    pairs = value.get("kvlistValue", value.get("kvlist_value"))
-    if isinstance(pairs, dict):
+    items = _values(value.get("arrayValue", value.get("array_value")))
+    if items is not None:
+        return [plain(item, depth + 1) for item in items]
+    pairs = _values(value.get("kvlistValue", value.get("kvlist_value")))
+    if pairs is not None:
         return {
             p["key"]: plain(p.get("value"), depth + 1)
-            for p in pairs.get("values") or []
+            for p in pairs
             if isinstance(p, dict) and isinstance(p.get("key"), str)
         }
     return value
+
+
+def _values(holder: Any) -> list[Any] | None:
+    if not isinstance(holder, dict):
+        return None
+    values = holder.get("values")
+    return values if isinstance(values, list) else []
 
 
 def nested(attributes: dict[str, Any], prefix: str) -> Any:
