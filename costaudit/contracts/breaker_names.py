@@ -27,6 +27,7 @@ BREAKER_NAMES = {
     "history_rewritten": "Rewritten history",
     "thinking_stripped": "Thinking blocks left out",
     "model_switch": "Model switched in a conversation",
+    "region_switch": "Region switched in a conversation",
     "write_only": "Cache writes that nobody reads",
     "provider": "Entries evicted early or routed elsewhere",
 }

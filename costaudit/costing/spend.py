@@ -129,7 +129,9 @@ def _daily(sent: pl.DataFrame, rates: dict[int, tuple[Decimal, ...]]) -> tuple[D
     keys = filled.select(names).unique().sort(names)
     keys = keys.with_columns(key=pl.int_range(pl.len()).cast(pl.String))
     costs = _breakdowns(filled.join(keys, on=names), "key", rates)
-    return tuple(DailyRow(*names, costs[key]) for *names, key in keys.iter_rows())
+    return tuple(
+        DailyRow(day, provider, model, costs[key]) for day, provider, model, key in keys.iter_rows()
+    )
 
 
 def _row(

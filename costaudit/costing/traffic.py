@@ -60,14 +60,18 @@ class Traffic:
             Pricing(pricing.rates, rate_ids),
         )
 
-    def changes_from(self, before: "Traffic") -> int:
-        """Count the requests that were sent before and now bill otherwise, or not at all."""
+    def changed_from(self, before: "Traffic") -> pl.Series:
+        """Tell which requests were sent before and now bill otherwise, or not at all."""
         moved = self.pricing.rate_ids.ne_missing(before.pricing.rate_ids) | (
             self.sent != before.sent
         )
         for name in TOKEN_CLASSES:
             moved |= self.classes[name] != before.classes[name]
-        return int((moved & before.sent).sum())
+        return moved & before.sent
+
+    def changes_from(self, before: "Traffic") -> int:
+        """Count the requests that `changed_from` tells."""
+        return int(self.changed_from(before).sum())
 
     def _saves(
         self, unit: pl.Series, touched: pl.Series, classes: pl.DataFrame, pricing: Pricing

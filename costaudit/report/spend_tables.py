@@ -38,7 +38,8 @@ def spend_line(spend: Spend) -> str:
     total = spend.total
     said = f"{usd(total.total_usd)} for {count(total.requests)} requests"
     if spend.logged_usd and total.total_usd:
-        said += f", {share(float(spend.logged_usd / total.total_usd))} of it by the costs in the log"
+        part = share(float(spend.logged_usd / total.total_usd))
+        said += f", {part} of it by the costs in the log"
     if spend.invoice_usd is not None and spend.invoice_gap_share is not None:
         gap = share(abs(spend.invoice_gap_share))
         side = "below" if spend.invoice_gap_share > 0 else "above"

@@ -1,0 +1,41 @@
+"""`costaudit levers`: routing, output length, batch, retries and wasted tokens."""
+
+from costaudit.cli import options as opt
+from costaudit.cli import values
+
+
+def levers(
+    logs: opt.Logs,
+    out: opt.Out = None,
+    prices: opt.Prices = None,
+    cost_mode: opt.CostMode = "auto",
+    embedder: opt.Embedder = "minilm",
+    max_wrong: opt.MaxWrong = "1%",
+    format: opt.TableFormat = "terminal",
+    seed: opt.Seed = 0,
+    quiet: opt.Quiet = False,
+    config: opt.Config = None,
+) -> int:
+    """Show what other levers than caching save, alone and after the caches."""
+    from costaudit.cli.progress import progress_on_stderr
+    from costaudit.cli.run import loaded_run, print_tables
+    from costaudit.contracts.policies import SemanticPolicy
+    from costaudit.pipeline.lever_money import levered
+    from costaudit.pipeline.settings import AnalyzeOptions
+    from costaudit.report.lever_tables import lever_tables
+    from costaudit.report.table import FORMATS
+
+    values.one_of(format, FORMATS, "--format")
+    options = AnalyzeOptions(
+        policy=SemanticPolicy(1.0, embedder=embedder),
+        max_wrong_share=values.share(max_wrong, "--max-wrong"),
+        prices=prices,
+        cost_mode=values.cost_mode(cost_mode),
+        seed=seed,
+    )
+    log = loaded_run(logs, out, options, quiet=quiet)
+    with progress_on_stderr(quiet) as progress:
+        rows = levered(log, options, progress)
+    lead = "" if rows else "No lever beside caching changes a request of this log."
+    print_tables(lever_tables(rows), format, rows, lead=lead)
+    return 0
