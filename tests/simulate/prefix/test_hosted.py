@@ -55,7 +55,7 @@ def trace_of(requests: list[list[int]], size: int = 4, rest: int = 1) -> BlockTr
 
 
 @given(st.lists(st.lists(st.integers(0, 7), max_size=6), min_size=1, max_size=25))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_one_pass_equals_one_cache_per_capacity(requests: list[list[int]]) -> None:
     blocks = sum(map(len, requests))
     trace = trace_of(requests)

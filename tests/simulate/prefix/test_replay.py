@@ -15,7 +15,7 @@ AS_IS = PrefixPolicy()
 
 
 @given(traffic())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_anthropic_as_is_equals_the_plain_loop(calls: list[Call]) -> None:
     requests, blocks = tables(calls)
     classes = simulate_prefix(requests, blocks, AS_IS).classes
@@ -25,7 +25,7 @@ def test_anthropic_as_is_equals_the_plain_loop(calls: list[Call]) -> None:
 
 
 @given(traffic(marked=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_openai_before_5_6_equals_the_plain_loop(calls: list[Call]) -> None:
     requests, blocks = tables(calls, provider="openai", model="gpt-4o")
     calls = [Call(c.at, c.parts, c.to_first, c.took) for c in calls]
@@ -35,7 +35,7 @@ def test_openai_before_5_6_equals_the_plain_loop(calls: list[Call]) -> None:
 
 
 @given(traffic(marked=False))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_deepseek_equals_the_plain_loop(calls: list[Call]) -> None:
     requests, blocks = tables(calls, provider="deepseek", model="deepseek-chat")
     calls = [Call(c.at, c.parts, c.to_first, c.took) for c in calls]
@@ -45,7 +45,7 @@ def test_deepseek_equals_the_plain_loop(calls: list[Call]) -> None:
 
 
 @given(traffic(), st.sampled_from(["own", "openai", "openai_classic", "gemini", "deepseek"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_every_token_is_in_one_class_and_the_outcomes_hold_their_laws(
     calls: list[Call], rules: str
 ) -> None:
@@ -58,7 +58,7 @@ def test_every_token_is_in_one_class_and_the_outcomes_hold_their_laws(
 
 
 @given(traffic(), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_requests_that_are_not_kept_are_not_seen(calls: list[Call], data: st.DataObject) -> None:
     keep = data.draw(st.lists(st.booleans(), min_size=len(calls), max_size=len(calls)))
     requests, blocks = tables(calls)

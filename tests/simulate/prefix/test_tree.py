@@ -16,10 +16,11 @@ from tests.simulate.traffic import Log
 texts = st.lists(st.text("abñ", max_size=12), min_size=1, max_size=12, unique=True)
 
 
-def common_head(one: bytes, other: bytes) -> int:
-    return next(
-        (i for i, (a, b) in enumerate(zip(one, other)) if a != b), min(len(one), len(other))
-    )
+def common_head(one: Sequence[object], other: Sequence[object]) -> int:
+    size = 0
+    while size < min(len(one), len(other)) and one[size] == other[size]:
+        size += 1
+    return size
 
 
 @given(texts)

@@ -95,6 +95,12 @@ def test_10_the_clock_runs_from_the_start_of_the_request(at: float, read: int) -
     assert found[1] == (0, read, 5000 - read, 0, 0)
 
 
+def test_10_an_entry_that_ended_is_written_anew_and_not_readable_at_once() -> None:
+    rows = [(at, [part("system", "s", 5000, "5m")]) for at in (0.0, 300.0, 300.05, 300.2)]
+    # Gone at 300; the answer to the second request begins at 300.1.
+    assert [row[1] for row in run(rows)] == [0, 0, 0, 5000]
+
+
 def test_11_concurrent_requests_both_write() -> None:
     assert run([(0.0, [part("system", "s", 5000, "5m")])] * 2) == [(0, 0, 5000, 0, 0)] * 2
 
