@@ -87,7 +87,7 @@ def replay(
             max_rate=max_rate,
             shadow=shadow,
             keep=keep,
-            max_spend_usd=dollars(max_spend, "--max-spend") if max_spend else None,
+            max_spend_usd=dollars(max_spend, "--max-spend", zero=True) if max_spend else None,
         ),
         metrics_port=metrics_port,
         only_price=dry_run,

@@ -68,13 +68,13 @@ def above_zero(text: str, option: str) -> float:
     return value
 
 
-def dollars(text: str, option: str) -> Decimal:
-    """Read an amount of dollars above 0."""
+def dollars(text: str, option: str, *, zero: bool = False) -> Decimal:
+    """Read an amount of dollars above 0, or from 0 on where that says something."""
     try:
         value = Decimal(text.strip().lstrip("$").replace(",", ""))
     except InvalidOperation:
         value = Decimal("NaN")
-    if not value.is_finite() or value <= 0:
+    if not value.is_finite() or value < 0 or (value == 0 and not zero):
         raise UsageError(f"{option} {text!r} is not an amount.", hint="Give dollars: 1234.56.")
     return value
 

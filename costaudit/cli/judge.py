@@ -1,0 +1,89 @@
+"""`costaudit judge`: a few verdicts on would-be hits, from a model or from people."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from costaudit.cli import options as opt
+
+
+def judge(
+    logs: opt.Logs,
+    judge: Annotated[
+        list[str],
+        typer.Option(
+            "--judge",
+            metavar="NAME",
+            help="openai:MODEL, anthropic:MODEL, bedrock:MODEL, or human:FILE (.csv or .jsonl). "
+            "Give two to compare them.",
+        ),
+    ],
+    sample: Annotated[int, typer.Option("--sample", min=2, help="Pairs to judge.")] = 200,
+    threshold: Annotated[
+        float, typer.Option("--threshold", help="Similarity whose hits are judged.")
+    ] = 0.9,
+    max_spend: Annotated[
+        str, typer.Option("--max-spend", metavar="USD", help="Stop before it costs more.")
+    ] = "0",
+    out: opt.Out = None,
+    embedder: opt.Embedder = "minilm",
+    scope: opt.Scope = "tenant,endpoint,model,system,tools",
+    key: opt.Key = "conversation",
+    prices: opt.Prices = None,
+    format: opt.Format = "terminal",
+    seed: opt.Seed = 0,
+    quiet: opt.Quiet = False,
+) -> int:
+    """Judge a sample of would-be hits, and correct the estimate of all of them by it.
+
+    The price is printed before the first call. Verdicts are stored as they come: the same command
+    goes on where it stopped, and no pair is paid for twice. Questions and answers of the sample
+    are sent to the judge that you name, and nowhere else.
+    """
+    from costaudit.answers.judge.rubric import RUBRIC
+    from costaudit.answers.judge.settings import parse_judge
+    from costaudit.answers.judge.verdicts import VerdictStore
+    from costaudit.cli.progress import progress_on_stderr
+    from costaudit.cli.run import loaded_run, print_tables, semantic_policy
+    from costaudit.cli.values import dollars
+    from costaudit.pipeline import judging
+    from costaudit.pipeline.semantic_run import SemanticRun
+    from costaudit.pipeline.settings import AnalyzeOptions
+    from costaudit.report.judge_tables import agreement_table, judge_table
+
+    policy = semantic_policy(embedder, scope, key, "", "fixed", None, "lru", "response", guard="")
+    options = AnalyzeOptions(policy=policy, prices=prices, seed=seed)
+    limit = dollars(max_spend, "--max-spend", zero=True)
+    log = loaded_run(logs, out, options, quiet=quiet)
+    said = []
+    with progress_on_stderr(quiet) as progress:
+        docket = judging.docket_of(SemanticRun(log, options, progress), threshold, sample)
+        for name in judge:
+            if name.startswith("human:"):
+                form = Path(name.partition(":")[2])
+                people = judging.judged_by_people(docket, form)
+                if people is None:
+                    typer.echo(f"Wrote {form}: fill in right or wrong, then run this again.")
+                    continue
+                said.append(people)
+                continue
+            store = VerdictStore(log.run.path / "verdicts.jsonl")
+            rates = judging.judge_rates(name, prices, datetime.now(UTC))
+            price = judging.price_of_judging(docket, name, store, rates)
+            typer.echo(
+                f"{parse_judge(name).name}: {price.calls} calls, at most ${price.usd:.4f}; "
+                f"{price.known} verdicts are known; the limit is ${limit}.",
+                err=True,
+            )
+            said.append(judging.judged_by_model(docket, name, store, rates, limit, progress))
+    if said:
+        lead = f"{docket.hits:,} of {docket.requests:,} requests hit at similarity {threshold:.2f}."
+        tables = [judge_table(one) for one in said]
+        if len(said) > 1:
+            tables.append(agreement_table(*judging.judges_agree(said[0], said[1])))
+        print_tables(tables, format, {"rubric": RUBRIC, "judges": said}, lead)
+        if format == "terminal":
+            typer.echo(f"\nThe rubric:\n{RUBRIC}")
+    return 0
