@@ -26,6 +26,7 @@ from costaudit.pipeline.semantic_run import SemanticRun
 from costaudit.progress import Progress
 
 _CONTEXT = (0.7, 0.8, 0.9)  # thresholds whose hits help to tell right answers from wrong ones
+_REPLICATES = 20  # of the bootstrap, whose spread is not used
 _FEWEST = 10  # verdicts from which anything is estimated
 _CONTROL_SHARE = 0.1  # of the sample, of each kind: pairs whose truth is known
 
@@ -46,7 +47,7 @@ class Docket:
 def docket_of(run: SemanticRun, min_similarity: float, size: int) -> Docket:
     """Draw `size` hits at a threshold, and control pairs beside them."""
     policies = [replace(run.options.policy, min_similarity=t) for t in (min_similarity, *_CONTEXT)]
-    rated = run.rated(run.swept(policies).served, 1)
+    rated = run.rated(run.swept(policies).served, _REPLICATES)
     rows = rated.pairs.row[0][rated.pairs.row[0] >= 0]
     if not len(rows):
         raise InsufficientDataError(

@@ -13,6 +13,8 @@ from costaudit.pipeline.semantic_run import SemanticRun
 from costaudit.replay.stream import Message, Prompt, ReplayStream
 from costaudit.simulate.semantic.outcomes import to_outcomes
 
+_REPLICATES = 20  # of the bootstrap, whose spread is not used
+
 
 @dataclass(frozen=True)
 class Rehearsal:
@@ -31,7 +33,7 @@ def rehearse(run: SemanticRun, policy: SemanticPolicy, *, with_prompts: bool) ->
     Prompts are read only where a live model or a proxy will be asked.
     """
     decisions = run.swept([policy])
-    right = pl.Series(run.rated(decisions.served, 1).right_by_request(0))
+    right = pl.Series(run.rated(decisions.served, _REPLICATES).right_by_request(0))
     judged = pl.when(right >= 0).then(right == 1)
     return Rehearsal(
         policy=policy,
