@@ -11,15 +11,19 @@ from costaudit import __version__
 from costaudit.cli import (
     analyze,
     clusters,
+    compare,
+    gate,
     ingest,
     judge,
     levers,
+    monitor,
     prefix,
     prices,
     replay,
     report,
     spend,
     sweep,
+    warm,
 )
 from costaudit.errors import CostauditError, UsageError
 
@@ -44,6 +48,10 @@ for verb in (
     levers.levers,
     judge.judge,
     replay.replay,
+    warm.warm,
+    monitor.monitor,
+    compare.compare,
+    gate.gate,
     report.report,
     prices.prices,
 ):

@@ -1,0 +1,60 @@
+"""`costaudit warm`: a cache that is full of good answers on its first day."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from costaudit.cli import options as opt
+from costaudit.errors import UsageError
+
+
+def warm(
+    logs: opt.Logs,
+    cache: Annotated[
+        str, typer.Option("--cache", metavar="ADDRESS", help="redis:// cache to fill.")
+    ] = "",
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="FILE", help="Write the answers here (JSONL).")
+    ] = None,
+    prefix: Annotated[
+        str, typer.Option("--prefix", help="Key prefix; no key may have it yet.")
+    ] = "costaudit-warm",
+    most: Annotated[int, typer.Option("--most", min=1, help="Answers, at most.")] = 500,
+    threshold: Annotated[
+        float, typer.Option("--threshold", help="Similarity that the cache runs at.")
+    ] = 0.95,
+    out: opt.Out = None,
+    embedder: opt.Embedder = "minilm",
+    scope: opt.Scope = "tenant,endpoint,model,system,tools",
+    key: opt.Key = "conversation",
+    seed: opt.Seed = 0,
+    quiet: opt.Quiet = False,
+) -> int:
+    """Pre-fill a cache, or a file, with answers that served hits and were right every time.
+
+    The dearest topics come first; each answer gets the lifetime that its topic supports.
+    """
+    from costaudit.cli.progress import progress_on_stderr
+    from costaudit.cli.run import loaded_run, semantic_policy
+    from costaudit.pipeline.semantic_run import SemanticRun
+    from costaudit.pipeline.settings import AnalyzeOptions
+    from costaudit.pipeline.warming import warm_up
+    from costaudit.replay.caches.addresses import cache_at
+    from costaudit.replay.warm import warm_cache, write_warm_file
+
+    if not cache and file is None:
+        raise UsageError("There is nowhere to put the answers.", hint="Give --cache or --file.")
+    policy = semantic_policy(embedder, scope, key, "", "fixed", None, "lru", "response", guard="")
+    options = AnalyzeOptions(policy=policy, seed=seed)
+    log = loaded_run(logs, out, options, quiet=quiet)
+    with progress_on_stderr(quiet) as progress:
+        found = warm_up(SemanticRun(log, options, progress), threshold, most)
+    if file is not None:
+        write_warm_file(found.answers, found.scopes, file)
+        typer.echo(f"{len(found.answers):,} answers are in {file}: they are texts from your log.")
+    if cache:
+        live = cache_at(cache)
+        stored = warm_cache(found.answers, found.ready.texts, found.ready.vectors, live, prefix)
+        typer.echo(f"{stored:,} answers are in {live.name} under {prefix}.")
+    return 0
