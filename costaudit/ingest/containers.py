@@ -2,7 +2,6 @@
 
 import codecs
 import gzip
-import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import IO, cast
 import zstandard
 
 from costaudit.errors import InputError
+from costaudit.ingest.stdin import standard_input
 
 CHUNK = 1 << 20
 ZSTD_BITE = 4 << 10
@@ -35,10 +35,13 @@ class BrokenStreamError(Exception):
 
 
 @contextmanager
-def open_input(address: str) -> Iterator[IO[bytes]]:
-    """Open a path, "-" or an address that fsspec knows; raises InputError."""
+def open_input(address: str, *, is_last: bool = False) -> Iterator[IO[bytes]]:
+    """Open a path, "-" or an address that fsspec knows; raises InputError.
+
+    Standard input can be opened again until `is_last` has been said.
+    """
     if address == "-":
-        yield sys.stdin.buffer
+        yield cast(IO[bytes], standard_input(is_last=is_last))
         return
     try:
         if "://" in address:

@@ -33,7 +33,8 @@ def find_duplicates(rows: pl.DataFrame, is_wanted: bool) -> pl.DataFrame:
         .str.replace(r"^.*/", "")
         .str.replace(r"[-@]\d{4}-?\d{2}-?\d{2}.*$", ""),
     ).with_columns(_worth=pl.col("_sent").fill_null(0) + pl.col("output_tokens").fill_null(0))
-    for find in (_same_export, _same_response, _same_moment):
+    across = (_same_response, _same_moment) if rows["source"].n_unique() > 1 else ()
+    for find in (_same_export, *across):
         able = rows.filter(pl.col("merged_into").is_null() & ~pl.col("is_unanswered"))
         found = find(able)
         rows = (

@@ -38,7 +38,8 @@ def plan_file(item: Input, run: Path, options: IngestOptions, key: str) -> list[
     staging.sweep()
     known = staging.state()
     size, mtime_ns = size_of(item)
-    if known is not None and known.options_key == key and known.address == item.address:
+    is_same = known is not None and known.options_key == key and known.address == item.address
+    if known is not None and is_same and item.address != "-":
         if known.size == size and known.mtime_ns == mtime_ns:
             return _unread(known, staging, options)
         if known.is_splittable and size >= known.read_to and _is_longer(item, known):
@@ -56,7 +57,7 @@ def _fresh(item: Input, size: int, mtime_ns: int, options: IngestOptions, key: s
     assert look.layout.kind is not None
     source = open_source(look.detection.source, options.mapping)
     is_stateless_lines = look.layout.kind == "lines" and not source.needs_whole_file
-    is_local = "://" not in item.address
+    is_local = "://" not in item.address and item.address != "-"
     return FileState(
         name=item.name,
         address=item.address,
@@ -76,6 +77,8 @@ def _fresh(item: Input, size: int, mtime_ns: int, options: IngestOptions, key: s
 
 def size_of(item: Input) -> tuple[int, int]:
     """Give a file's size and time of change; an address has no time that can be relied on."""
+    if item.address == "-":
+        return 0, 0
     if "://" in item.address:
         with open_input(item.address) as file:
             return int(getattr(file, "size", 0) or 0), 0

@@ -14,7 +14,7 @@ from costaudit.ingest.ragged import lists_of
 from costaudit.ingest.scale import split_totals, with_media
 from costaudit.progress import Progress
 
-GROUP = 32_768  # rows written at a time
+GROUP = 8_192  # rows written at a time
 COUNTED = (
     *INPUT_CLASSES,
     "output_tokens",

@@ -1,16 +1,14 @@
 """Ingest: logs in, the run's requests, blocks and skips out."""
 
-import shutil
-import sys
 from collections.abc import Sequence
-from dataclasses import replace
+from itertools import chain
 
 import msgspec
 import polars as pl
 
 from costaudit.contracts.audit import InputFile
 from costaudit.contracts.requests import SKIPS
-from costaudit.contracts.run_dir import RunDir, atomic_write
+from costaudit.contracts.run_dir import RunDir
 from costaudit.engine.pool import map_partitions
 from costaudit.errors import InputError, UsageError
 from costaudit.ingest.assemble import Assembled, assemble
@@ -22,7 +20,7 @@ from costaudit.ingest.pieces import FilePieces, Pieces
 from costaudit.ingest.plan import options_key, plan_file
 from costaudit.ingest.sources.mapped import Mapped
 from costaudit.ingest.sources.open import open_source
-from costaudit.ingest.staging import STAGING, stagings
+from costaudit.ingest.staging import stagings
 from costaudit.ingest.tokenizer import ENCODING
 from costaudit.ingest.unit import Unit, read_unit
 from costaudit.progress import Progress
@@ -42,14 +40,14 @@ def ingest(
     _sweep(run)
     key = options_key(options)
     _forget_other_options(run, key)
-    units, no_logs = _plan(_spooled(expand(inputs), run), run, options, key)
+    units, no_logs = _plan(expand(inputs), run, options, key)
     read_bytes = _read(units, options, progress)
     pieces = Pieces(run.path)
     if not pieces.all:
         raise _nothing(pieces, no_logs)
     if options.strict:
         _be_strict(pieces, no_logs)
-    progress.start("assemble", None, "rows")
+    progress.start("assemble", sum(span.kept for f in pieces.files for span in f.spans), "rows")
     assembled = assemble(run, pieces, _whole_file_skips(no_logs), options.dedupe, progress)
     progress.finish()
     summary = _summary(pieces, no_logs, assembled, read_bytes)
@@ -82,19 +80,6 @@ def _forget_other_options(run: RunDir, key: str) -> None:
             staging.drop()
 
 
-def _spooled(items: list[Input], run: RunDir) -> list[Input]:
-    """Store standard input beside the run, because it can be read only once."""
-    result = []
-    for item in items:
-        if item.address == "-":
-            path = run.path / STAGING / "stdin.log"
-            with atomic_write(path) as part, part.open("wb") as file:
-                shutil.copyfileobj(sys.stdin.buffer, file, 1 << 20)
-            item = replace(item, address=str(path))
-        result.append(item)
-    return result
-
-
 def _plan(
     items: list[Input], run: RunDir, options: IngestOptions, key: str
 ) -> tuple[list[Unit], dict[str, NoLogError]]:
@@ -112,9 +97,13 @@ def _plan(
 
 def _read(units: list[Unit], options: IngestOptions, progress: Progress) -> int:
     total = 0
-    progress.start("ingest", None, "bytes")
-    workers = min(options.workers, max(len(units), 1))
-    for size in map_partitions(read_unit, units, workers):
+    sizes = [None if unit.end is None else unit.end - unit.start for unit in units]
+    known = [size for size in sizes if size is not None]
+    progress.start("ingest", sum(known) if len(known) == len(sizes) else None, "bytes")
+    here = [unit for unit in units if unit.address == "-"]  # no other process can read it
+    there = [unit for unit in units if unit.address != "-"]
+    workers = min(options.workers, max(len(there), 1))
+    for size in chain(map(read_unit, here), map_partitions(read_unit, there, workers)):
         total += size
         progress.advance(size)
     progress.finish()

@@ -109,7 +109,7 @@ class UnitReader:
 
     def _items(self) -> Iterator[Record | tuple[int, Skip]]:
         unit = self._unit
-        with open_input(unit.address) as file:
+        with open_input(unit.address, is_last=True) as file:
             if unit.layout == "parquet":
                 yield from parquet_records(file)
             else:

@@ -75,10 +75,11 @@ def test_offsets_point_at_the_records(ingested: Ingest, tmp_path: Path) -> None:
 def test_standard_input_is_read(
     ingested: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=BytesIO(CONTAINERS["gzip"])))
-    run, summary = ingested("-")
-    assert summary.kept == 30
-    assert run.requests()["source_file"].unique().to_list() == ["stdin"]
+    for container in ("gzip", "lines", "array"):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=BytesIO(CONTAINERS[container])))
+        run, summary = ingested("-", workers=2)
+        assert summary.kept == 30
+        assert run.requests()["source_file"].unique().to_list() == ["stdin"]
 
 
 def test_a_remote_address_is_read(ingested: Ingest) -> None:
