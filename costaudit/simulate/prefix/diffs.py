@@ -11,6 +11,7 @@ CONTEXT_CHARS = 40  # shown on either side of the moving part
 MAX_SHOWN_CHARS = 80  # of the moving part
 DOCUMENT_CHARS = 200  # a part that changes by as much is content
 _ENVIRONMENT = re.compile(r"(?i)\b(cwd|working dir\w*|branch|git|directory|os version)\b")
+_CHUNK_END = re.compile(r"\n|(?<=\.) ")
 _TOKEN = re.compile(r"[\w.,:/+-]+")
 
 
@@ -37,7 +38,7 @@ def compare_texts(text: str, base: str) -> Difference:
         kind = "json_key_order"
     elif not kind:
         kind = _kind(text, base, start, tail)
-    end = max(start, len(text) - tail)
+    end = _end(text, start, tail)
     if last > first and kind not in ("whitespace", "json_key_order"):
         end = last
     first = min(first, start)
@@ -57,8 +58,21 @@ def _is_form(text: str, base: str) -> bool:
     return " ".join(text.split()) == " ".join(base.split())
 
 
+def _end(text: str, start: int, tail: int) -> int:
+    """Find where the part ends that starts to differ: with its line or sentence, or before."""
+    stop = _CHUNK_END.search(text, start)
+    return max(start, min(len(text) - tail, stop.start() if stop else len(text)))
+
+
+def _new_chars(text: str, base: str) -> int:
+    """Count the characters of lines and sentences that the other text does not have."""
+    known = set(_CHUNK_END.split(base))
+    return sum(len(chunk) for chunk in _CHUNK_END.split(text) if chunk not in known)
+
+
 def _kind(text: str, base: str, start: int, tail: int) -> str:
-    if max(len(text), len(base)) - tail - start > DOCUMENT_CHARS:
+    between = max(len(text), len(base)) - tail - start
+    if min(between, max(_new_chars(text, base), _new_chars(base, text))) > DOCUMENT_CHARS:
         return "documents"
     if _number_at(text, start) and _number_at(base, start):
         return "counter"

@@ -7,12 +7,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from costaudit.simulate.prefix.groups import Groups
+from costaudit.simulate.prefix.pieces import Contents
 from costaudit.simulate.prefix.prompts import Prompts
 from costaudit.simulate.prefix.static import HEAD_PARTS, PARTS, Parts
 from costaudit.simulate.prefix.texts import Texts
 from costaudit.simulate.segments import Ints
 
-SAME_SHARE = 0.5  # of the longer text: contents that share as much at both ends are one, changed
+SAME_SHARE = 0.5  # of the longer text: contents that share as much are one, changed
+NEARLY_ALL_SHARE = 0.9  # shared at both ends: what is between them need not be looked at
 FRESH_SHARE = 0.2  # of the requests at a place: with as many distinct contents it is ever new
 FRESH_CONTENTS = 8
 
@@ -25,15 +27,12 @@ class Heads:
     request: Ints
     content: Ints
     base: Ints  # content at the same place in the template's request before; -1 for none
-    head: Ints  # bytes that content and base share at their beginnings
-    tail: Ints  # and, beyond, at their ends
+    same: Ints  # bytes that content and base share: at both ends, or in equal lines and sentences
     is_new: NDArray[np.bool_]  # the template had this content nowhere before
 
 
 def read_heads(prompts: Prompts, groups: Groups, parts: Parts) -> Heads:
     """List the head segments with what stood at their place one request before."""
-    from costaudit.simulate.prefix.tree_kernels import common_ends
-
     offsets = prompts.segments.offsets
     owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     chosen = np.flatnonzero((parts.part < HEAD_PARTS) & (groups.index[owner] >= 0))
@@ -53,28 +52,35 @@ def read_heads(prompts: Prompts, groups: Groups, parts: Parts) -> Heads:
         base=pl.col("content").shift(1).over("group", "depth").fill_null(-1),
         is_new=pl.struct("group", "content").is_first_distinct(),
     )
-    contents = prompts.contents
     pairs = rows.filter(
         pl.col("is_new") & (pl.col("base") >= 0) & (pl.col("base") != pl.col("content"))
     ).unique(["content", "base"], maintain_order=True)
-    head, tail = common_ends(
-        contents.data, contents.starts, contents.sizes,
-        pairs["content"].to_numpy(), pairs["base"].to_numpy(),
-    )  # fmt: skip
-    ends = pairs.select("content", "base").with_columns(head=pl.Series(head), tail=pl.Series(tail))
-    rows = rows.join(ends, on=["content", "base"], how="left", maintain_order="left")
-    columns = {
-        name: rows[name].fill_null(0).to_numpy() for name in ("base", "head", "tail", "is_new")
-    }
+    same = pairs.select("content", "base").with_columns(same=_same_bytes(prompts.contents, pairs))
+    rows = rows.join(same, on=["content", "base"], how="left", maintain_order="left")
     return Heads(
         segment=rows["segment"].to_numpy(),
         request=rows["request"].to_numpy(),
         content=rows["content"].to_numpy(),
-        base=columns["base"],
-        head=columns["head"],
-        tail=columns["tail"],
-        is_new=columns["is_new"],
+        base=rows["base"].to_numpy(),
+        same=rows["same"].fill_null(0).to_numpy(),
+        is_new=rows["is_new"].to_numpy(),
     )
+
+
+def _same_bytes(contents: Contents, pairs: pl.DataFrame) -> Ints:
+    """Count what pairs of contents share; chunk by chunk where their ends leave much out."""
+    from costaudit.simulate.prefix.chunk_kernels import shared_chunks
+    from costaudit.simulate.prefix.tree_kernels import common_ends
+
+    left, right = pairs["content"].to_numpy(), pairs["base"].to_numpy()
+    head, tail = common_ends(contents.data, contents.starts, contents.sizes, left, right)
+    same = head + tail
+    rest = np.flatnonzero(same < NEARLY_ALL_SHARE * contents.sizes[left])
+    inside = shared_chunks(
+        contents.data, contents.starts, contents.sizes, left[rest], right[rest]
+    )  # fmt: skip
+    same[rest] = np.maximum(same[rest], inside)
+    return same
 
 
 def mend(
@@ -82,9 +88,9 @@ def mend(
 ) -> Prompts:
     """Rebuild the prompts with one content for all variants of a text, and tools in one order.
 
-    Variants share SAME_SHARE of their text at both ends; those of a tool have its name too. What
-    differs between them, and contents that are ever new, are taken out of the head: moved behind
-    the static parts they would still be paid for.
+    Variants share SAME_SHARE of their text; those of a tool have its name too. What differs
+    between them, and contents that are ever new, are taken out of the head: moved behind the
+    static parts they would still be paid for.
     """
     from costaudit.simulate.prefix.tree_kernels import grow_tree, piece_tokens, prompt_pieces
 
@@ -132,7 +138,7 @@ def _families(
         if family[content] != content or content == base:
             continue
         longer = max(int(sizes[content]), int(sizes[base]), 1)
-        same = int(heads.head[row] + heads.tail[row])
+        same = int(heads.same[row])
         if same >= SAME_SHARE * longer and texts.same_tool(content, base):
             family[content] = family[base]
             moved[content] = 1 - same / max(int(sizes[content]), 1)

@@ -106,6 +106,20 @@ def test_the_timestamp_is_shown_where_it_stands_and_hidden_where_it_must_be() ->
     assert found.lost["tokens"].sum() == found.lost_tokens
 
 
+LINES = "\n".join(f"Rule {number}: be kind, be brief, be right." for number in range(200))
+
+
+@pytest.mark.parametrize("sep", ["\n", ". "])
+def test_parts_that_move_at_both_ends_are_blamed_on_the_first(sep: str) -> None:
+    rules = LINES.replace(".\n", sep)
+    found = chat(
+        lambda n: f"Your guest is {'GHIJKLMNOP'[n % 10] * (n + 3)}{sep}{rules}{sep}Turn {n}"
+    )
+    assert breaker(found, "text").lost_tokens == pytest.approx(39 * 3000, rel=0.05)
+    found = chat(lambda n: f"{2000 - n} words left{sep}{rules}{sep}At 2026-11-02T10:{n:02d}:00Z")
+    assert breaker(found, "counter").lost_tokens == pytest.approx(39 * 3000, rel=0.05)
+
+
 def test_a_user_s_name_is_found_by_who_sends_it() -> None:
     found = chat(
         lambda n: f"You talk to {'ABCDEFGH'[n % 8] * (3 + n % 8)}. {RULES}",
