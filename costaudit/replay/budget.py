@@ -43,11 +43,18 @@ def dry_run(stream: ReplayStream, rate: Rate, miss_share: float = 1.0) -> DryRun
 class Budget:
     """Count what is spent, and refuse a call that could exceed the limit."""
 
-    def __init__(self, rate: Rate | None, max_usd: Decimal | None, spent_usd: Decimal) -> None:
-        if rate is not None and max_usd is None:
+    def __init__(
+        self, rate: Rate | None, max_usd: Decimal | None, spent_usd: Decimal, *, is_live: bool
+    ) -> None:
+        if is_live and max_usd is None:
             raise UsageError(
                 "A live model costs money, and the replay has no limit.",
                 hint="Give one with --max-spend, in USD.",
+            )
+        if is_live and rate is None:
+            raise UsageError(
+                "A live model costs money, and its price is not known.",
+                hint="Give its rates; a model of your own can cost 0.",
             )
         self._rate = rate
         self._max_usd = max_usd if max_usd is not None else Decimal("Infinity")

@@ -100,11 +100,15 @@ class _Pacer:
     def _start(self, pool: ThreadPoolExecutor, step: Callable[..., None], *args: object) -> None:
         with self._finished:
             self._running += 1
-        pool.submit(self._steps.guarded, self._counted, step, *args)
+        pool.submit(self._counted, step, *args)
 
     def _counted(self, step: Callable[..., None], *args: object) -> None:
         try:
-            step(*args)
+            self._steps.guarded(step, *args)
+        except BaseException:
+            with self._changed:
+                self._changed.notify()  # the pacer must not sleep on until the next request is due
+            raise
         finally:
             with self._finished:
                 self._running -= 1

@@ -26,7 +26,6 @@ class ReplayOptions:
     max_failures: int = 20  # in a row, before the run stops
     resume_path: Path | None = None  # journal to write, and to go on from if it exists
     policy_id: str = "replay"  # of the outcomes
-    seed: int = 0  # of the retries' jitter
 
     def __post_init__(self) -> None:
         for name in ("speed", "max_rate", "ttl_s"):

@@ -42,7 +42,7 @@ def replay(
 ) -> ReplayResult:
     """Send every request of `stream` through `cache`, in order, and measure.
 
-    `vectors` is (len(texts), d), unit length. `rate` prices live models, None: they are free.
+    `vectors` is (len(texts), d), unit length. `rate` prices live models and caching proxies.
     A run that stops early leaves its journal at `options.resume_path`; the same call goes on
     from there. Raises BackendError where the cache, the model or the budget fails, and
     ReplayInterruptedError at ctrl-C.
@@ -56,6 +56,7 @@ def replay(
             rate,
             options.max_spend_usd,
             spent_before([done.spent_usd for done in journal.done.values()]),
+            is_live=upstream.is_live or cache.asks_models,
         )
         steps = Steps(stream, cache, upstream, journal, options, budget, progress, listener)
         settings = CacheSettings(

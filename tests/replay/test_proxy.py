@@ -185,7 +185,7 @@ def test_what_a_proxy_cannot_do_is_refused(options):
 def test_a_proxy_needs_prompts():
     log = make_log(3)
     with serving(Model(), proxying("litellm")) as url, pytest.raises(UsageError, match="prompts"):
-        log.replay(cache_at(f"{url}/v1?product=litellm"))
+        log.replay(cache_at(f"{url}/v1?product=litellm"), rate=RATE, max_spend_usd=Decimal("1"))
 
 
 def test_an_unknown_product_is_refused_with_the_known_ones():

@@ -227,6 +227,8 @@ def test_a_live_model_needs_a_limit():
     log = asking(make_log(3))
     with serving(Model()) as url, pytest.raises(UsageError, match="no limit"):
         log.replay(MemoryCache(), upstream_at(address("openai", url)), rate=RATE)
+    with serving(Model()) as url, pytest.raises(UsageError, match="price is not known"):
+        log.replay(MemoryCache(), upstream_at(address("openai", url)), max_spend_usd=Decimal(1))
 
 
 def test_the_dry_run_prices_the_log_s_own_tokens():
