@@ -21,7 +21,7 @@ def blocks_of(requests: pl.DataFrame) -> npt.NDArray[np.int32]:
         order = named.fill_null("").rank("dense").cast(pl.Int64).to_numpy()
         first = np.unique(order, return_index=True)[1]
         rank = np.argsort(np.argsort(first))
-        return deal(rank[order - 1].astype(np.int32))
+        return deal(np.asarray(rank[order - 1]))
     seconds = (requests["ts"].dt.epoch("us").cast(pl.Float64) / 1e6).to_numpy()
     if np.isnan(seconds).any() or not len(seconds):
         return (np.arange(len(seconds)) * _MOST // max(len(seconds), 1)).astype(np.int32)
@@ -30,10 +30,10 @@ def blocks_of(requests: pl.DataFrame) -> npt.NDArray[np.int32]:
     return (hours * min(total, _MOST) // total).astype(np.int32)
 
 
-def deal(groups: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+def deal(groups: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
     """Deal groups out over as many blocks as are allowed; without gaps in their numbers."""
     dense = np.unique(groups, return_inverse=True)[1].reshape(-1)
-    return (dense % _MOST).astype(np.int32)
+    return np.asarray(dense % _MOST, np.int32)
 
 
 def resample(blocks: int, replicates: int, seed: int) -> npt.NDArray[np.float64]:

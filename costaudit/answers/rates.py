@@ -97,7 +97,7 @@ def rates(
     blocks = int(block.max()) + 1 if len(block) else 1
     weight = resample(blocks, replicates, seed)
     place = _places(check, pairs, verdicts)
-    right = _right_by_place(check, pairs, verdicts, place, block, weight, seed)
+    right = _right_by_place(check, pairs, verdicts, place, replicates, seed)
     per_block = _Tally(block, weight, eligible, steady, check.floor.grade)
     points = tuple(per_block.point(row, place, right, verdicts) for row in pairs.row)
     return Rated(points, pairs, verdicts, right[0, place])
@@ -122,27 +122,32 @@ def _right_by_place(
     pairs: HitPairs,
     verdicts: Verdicts,
     place: npt.NDArray[np.int64],
-    block: Ints,
-    weight: Floats,
+    replicates: int,
     seed: int,
 ) -> Floats:
-    """Give the probability of being right per place, (replicates, strata x wide)."""
-    many = len(weight)
-    right = np.zeros((many, _STRATA, _WIDE))
+    """Give the probability of being right per place, (replicates + 1, strata x wide).
+
+    Prompts are resampled, together for the hits and for the repeats that tell the noise: answers
+    to one prompt resemble each other.
+    """
+    log = check.log
+    prompt = deal(log.scope.astype(np.int64) * (len(log.questions) + 1) + log.question)
+    weight = resample(int(prompt.max()) + 1, replicates, seed + 1)
+    right = np.zeros((len(weight), _STRATA, _WIDE))
     right[:, :, _RIGHT] = 1.0
     held = _evened(pairs.matched.astype(np.int64) * _STRATA + place // _WIDE)
-    counts = _weighted(place, block[pairs.asked], weight, _STRATA * _WIDE, held)
-    counts = counts.reshape(many, _STRATA, _WIDE)
+    counts = _weighted(place, prompt[pairs.asked], weight, _STRATA * _WIDE, held)
+    counts = counts.reshape(len(weight), _STRATA, _WIDE)
     if check.floor.grade == "assumed":
         right[:, :, :CELLS] = _by_limit(check.floor.limit)
     else:
-        right[:, :, :CELLS] = _fit(check, counts[:, :, :CELLS], seed).right
+        right[:, :, :CELLS] = _fit(check, counts[:, :, :CELLS], prompt, weight).right
     known = counts[:, :, :_UNKNOWN]
     total = known.sum(axis=2)
     expected = (known * right[:, :, :_UNKNOWN]).sum(axis=2)
     overall = expected.sum(axis=1) / np.maximum(total.sum(axis=1), 1e-9)
     right[:, :, _UNKNOWN] = (expected + overall[:, None]) / (total + 1.0)
-    return right.reshape(many, -1)
+    return right.reshape(len(weight), -1)
 
 
 def _by_limit(limit: float) -> Floats:
@@ -153,16 +158,11 @@ def _by_limit(limit: float) -> Floats:
     return out
 
 
-def _fit(check: Consistency, counts: Floats, seed: int) -> Fit:
-    """Fit the mixture per replicate; prompts are resampled for the noise of right answers.
-
-    Repeats of one prompt resemble each other, so the prompt is their block.
-    """
+def _fit(check: Consistency, counts: Floats, prompt: Ints, weight: Floats) -> Fit:
+    """Fit the mixture per replicate, with the noise of right answers as that replicate has it."""
     calm = check.calibration
     cell = cells(calm.similarity, calm.contradicts)
-    prompt = deal(calm.settled.prompt)
-    weight = resample(int(prompt.max()) + 1, len(counts) - 1, seed + 1)
-    noise = _weighted(cell, prompt, weight, CELLS, calm.settled.weight)
+    noise = _weighted(cell, prompt[calm.settled.second], weight, CELLS, calm.settled.weight)
     return fit(counts, density(noise), calm.unrelated)
 
 
@@ -220,39 +220,67 @@ class _Tally:
         hits = self._count(hit)
         found = row[hit]
         judged = int((verdicts.right[found] >= 0).sum())
-        counts = _weighted(place[found], self.block[hit], self.weight, right.shape[1])
-        valid = (counts * right).sum(axis=1)
-        unsure = int((~verdicts.certain[found]).sum())
-        slack = unsure * (1 - 0.025 ** (1 / unsure)) if unsure else 0.0
-        known = judged > 0 or not hit.any()
         steady = None
         if self.steady is not None and self.steady_eligible is not None:
             steady = _share(self._count(hit & self.steady), self.steady_eligible, "simulated")
+        valid, unsafe = None, None
+        if judged or not hit.any():
+            counts = _weighted(place[found], self.block[hit], self.weight, right.shape[1])
+            wrong = hits - (counts * right).sum(axis=1)
+            bias = _bias(hits[0] - right @ counts[0], float(hits[0]))
+            unsure = int((~verdicts.certain[found]).sum())
+            valid, unsafe = self._judged(hits, wrong, bias, unsure)
         return RatePoint(
             hits=int(hit.sum()),
             judged=judged,
             raw_hit_share=_share(hits, self.eligible, "simulated"),
             raw_hit_share_all=_share(hits, self.all, "simulated"),
             steady_hit_share=steady,
-            valid_hit_share=_share(valid, self.eligible, self.grade, slack) if known else None,
-            unsafe_served_share=(
-                _share(hits - valid, self.all, self.grade, slack) if known else None
-            ),
+            valid_hit_share=valid,
+            unsafe_served_share=unsafe,
+        )
+
+    def _judged(
+        self, hits: Floats, wrong: Floats, bias: float, unsure: int
+    ) -> tuple[Estimate, Estimate]:
+        """Give the valid and the unsafe share; together they are the raw hits."""
+        slack = unsure * (1 - 0.025 ** (1 / unsure)) if unsure else 0.0
+        eligible, everyone = np.maximum(self.eligible, 1e-9), np.maximum(self.all, 1e-9)
+        right, off = (hits - wrong) / eligible, wrong / everyone
+        return (
+            _around(right[0] + bias / eligible[0], right, slack / eligible[0], self.grade),
+            _around(off[0] - bias / everyone[0], off, slack / everyone[0], self.grade),
         )
 
 
-def _share(part: Floats, whole: Floats, grade: Grade, slack: float = 0.0) -> Estimate:
-    """Divide per replicate; the interval is the wider of percentile and basic bootstrap.
-
-    A share near 0 is biased upwards in every replicate; the basic interval mends that. `slack` is
-    a number of requests by which it reaches to either side at least: where none of many was
-    wrong, replicates don't differ, but the exact binomial interval has that width.
-    """
-    shares = np.clip(part / np.maximum(whole, 1e-9), 0.0, 1.0)
+def _share(part: Floats, whole: Floats, grade: Grade) -> Estimate:
+    """Divide per replicate; the interval is the percentile interval of the replicates."""
+    shares = part / np.maximum(whole, 1e-9)
     value = float(shares[0])
     if len(shares) == 1:
         return Estimate(value, grade)
     low, high = (float(q) for q in np.quantile(shares[1:], [0.025, 0.975]))
-    least = slack / max(float(whole[0]), 1e-9)
-    low, high = min(low, 2 * value - high, value - least), max(high, 2 * value - low, value + least)
-    return Estimate(value, grade, max(0.0, low), min(1.0, high))
+    return Estimate(value, grade, min(low, value), max(high, value))
+
+
+def _bias(wrong: Floats, hits: float) -> float:
+    """Estimate by how many wrong hits the fit finds too many, from its replicates on the same hits.
+
+    A fit finds some wrong hits in noise where there are none, and in each replicate once more:
+    that excess estimates its own bias. What is left after it lies between none and all `hits`.
+    """
+    first = float(wrong[0])
+    excess = float(wrong[1:].mean()) - first if len(wrong) > 1 else 0.0
+    return first - float(np.clip(first - excess, 0.0, hits))
+
+
+def _around(value: float, shares: Floats, slack: float, grade: Grade) -> Estimate:
+    """Put the normal interval of the replicates around a share, at least `slack` to either side.
+
+    Where none of many was wrong, replicates don't differ; `slack` is the exact binomial interval.
+    """
+    value = float(np.clip(value, 0.0, 1.0))
+    if len(shares) == 1:
+        return Estimate(value, grade)
+    reach = max(1.96 * float(shares[1:].std(ddof=1)), slack)
+    return Estimate(value, grade, max(0.0, value - reach), min(1.0, value + reach))

@@ -3,7 +3,9 @@
 After Angelopoulos, Duchi and Zrnic, "PPI++: Efficient Prediction-Powered Inference" (2023), for a
 stratified sample without replacement: the share is the mean of the cheap probability, plus the
 weighted mean of what the verdicts add to it; the probability's part (lambda) is the one that makes
-the variance least.
+the variance least. That holds whatever the comparison is worth. A judge that errs leaves noise
+which no comparison takes out that way; the recalibrated share does, at the price of an assumption,
+and stands only while it agrees with the estimate that makes none.
 """
 
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from costaudit.answers.judge.recalibration import recalibrated_share
 from costaudit.answers.judge.sampling import Sample
 from costaudit.contracts.grades import Estimate
 
@@ -55,8 +58,10 @@ PERFECT = JudgeError(1.0, 0.0, 0, 0)
 class Corrected:
     """The share of right hits by verdicts and the cheap comparison, and by verdicts alone."""
 
-    share: Estimate
+    share: Estimate  # the one to report
+    powered: Estimate  # PPI++, without assumptions
     verdicts_alone: Estimate
+    recalibrated: bool  # the share rests on the recalibrated comparison
     verdicts: int
     weight: float  # lambda: 0 ignores the comparison, 1 trusts it as it is
 
@@ -78,9 +83,21 @@ def corrected_share(
     truth = (said - error.wrong_called_right) / gap
     stratum = _merged(sample.stratum, rows)
     best = _best_weight(truth, probability, stratum, rows)
-    share = _estimate(truth, probability, stratum, rows, best, error, gap)
+    powered = _estimate(truth, probability, stratum, rows, best, error, gap)
     alone = _estimate(truth, probability, stratum, rows, 0.0, error, gap)
-    return Corrected(share, alone, len(rows), best)
+    value, spread = recalibrated_share(
+        probability, rows, said, error.right_called_right, error.wrong_called_right
+    )
+    half = _Z * float(np.sqrt(spread**2 + _control_variance(value, error, gap)))
+    agrees = _within(value, powered)
+    narrow = Estimate(value, "estimated", max(0.0, value - half), min(1.0, value + half))
+    return Corrected(narrow if agrees else powered, powered, alone, agrees, len(rows), best)
+
+
+def _within(value: float, estimate: Estimate) -> bool:
+    low = estimate.value if estimate.low is None else estimate.low
+    high = estimate.value if estimate.high is None else estimate.high
+    return low <= value <= high
 
 
 def _merged(stratum: npt.NDArray[np.int32], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:

@@ -3,8 +3,11 @@
 import re
 from functools import cache
 
+from costaudit.answers.traps.folding import fold, words_of
 from costaudit.answers.traps.lexicon import any_of, phrases
+from costaudit.answers.traps.phrase_set import PhraseSet
 
+_DIGIT = re.compile(r"\d")
 _ISO = re.compile(r"\b((?:19|20)\d\d)-(\d\d)-(\d\d)(?:t\d\d:\d\d\S*)?\b")
 _SLASHED = re.compile(r"\b(\d{1,2})[/.](\d{1,2})[/.]((?:19|20)?\d\d)\b")
 _CLOCK = re.compile(
@@ -53,13 +56,18 @@ def find_dates(plain: str) -> tuple[frozenset[str], str]:
         found.add(value)
         return " " * len(match.group())
 
-    plain = _ISO.sub(lambda m: take(f"{int(m[3])}.{int(m[2])}.{m[1]}", m), plain)
-    plain = _SLASHED.sub(lambda m: take(f"{int(m[1])}.{int(m[2])}.{m[3]}", m), plain)
-    plain = _written().sub(lambda m: take(_written_date(m), m), plain)
-    plain = _CLOCK.sub(lambda m: take(_clock(m), m), plain)
-    plain = _QUARTER.sub(lambda m: take(m.group(), m), plain)
-    plain = _YEAR.sub(lambda m: take(m[1], m), plain)
-    plain = _relative_words().sub(lambda m: take(_relative_of(m), m), plain)
+    digits = _DIGIT.search(plain) is not None
+    if digits:
+        plain = _ISO.sub(lambda m: take(f"{int(m[3])}.{int(m[2])}.{m[1]}", m), plain)
+        plain = _SLASHED.sub(lambda m: take(f"{int(m[1])}.{int(m[2])}.{m[3]}", m), plain)
+    if not words_of(plain).isdisjoint(_named()):
+        plain = _written().sub(lambda m: take(_written_date(m), m), plain)
+    if digits:
+        plain = _CLOCK.sub(lambda m: take(_clock(m), m), plain)
+        plain = _QUARTER.sub(lambda m: take(m.group(), m), plain)
+        plain = _YEAR.sub(lambda m: take(m[1], m), plain)
+    if _relative_words().may_match(plain):
+        plain = _relative_words().pattern.sub(lambda m: take(_relative_of(m), m), plain)
     return frozenset(found), plain
 
 
@@ -72,6 +80,12 @@ def _names() -> dict[str, str]:
     names |= {f"{name}s": name for name in phrases("weekdays")}
     names |= {"sabados": "saturday", "domingos": "sunday"}
     return names | dict(zip(phrases("months_short"), phrases("months"), strict=True))
+
+
+@cache
+def _named() -> frozenset[str]:
+    """List the words of which each written date holds one."""
+    return frozenset((*_names(), "sept"))
 
 
 @cache
@@ -124,14 +138,12 @@ def _clock(match: re.Match[str]) -> str:
 
 
 @cache
-def _relative_words() -> re.Pattern[str]:
-    return re.compile(any_of(tuple(_relative())))
+def _relative_words() -> PhraseSet:
+    return PhraseSet(tuple(_relative()))
 
 
 @cache
 def _relative() -> dict[str, str]:
-    from costaudit.answers.traps.folding import fold
-
     return {fold(word): name for name, words in _RELATIVE.items() for word in words}
 
 

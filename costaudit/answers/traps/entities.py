@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 
 from costaudit.answers.traps.folding import fold
-from costaudit.answers.traps.lexicon import any_of
+from costaudit.answers.traps.phrase_set import PhraseSet
 
 _CAPITALISED = re.compile(
     r"(?P<start>^|[.!?:;\n¿¡\"“(>*-]\s*|\d[.)]\s+)?"
@@ -27,15 +27,16 @@ def _known() -> dict[str, str]:
 
 
 @cache
-def _known_pattern() -> re.Pattern[str]:
-    return re.compile(any_of(list(_known())))
+def _known_names() -> PhraseSet:
+    return PhraseSet(list(_known()))
 
 
 def find_entities(raw: str, folded: str) -> frozenset[str]:
     """Read known names in any case, and unknown ones where a capital inside a sentence shows it."""
     found = set()
     rest = raw
-    for match in _known_pattern().finditer(folded):
+    names = _known_names()
+    for match in names.pattern.finditer(folded) if names.may_match(folded) else ():
         if _is_name(raw, match):
             found.add(_known()[" ".join(match.group().split())])
             blank = "x" * (match.end() - match.start())  # keeps the places, and is no capital

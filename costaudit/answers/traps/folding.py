@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _SAME = {"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"}
 _LIST_MARKER = re.compile(
@@ -34,6 +35,7 @@ _TIMES = {"hundred": 100, "thousand": 1000, "mil": 1000, "million": 10**6, "mill
 _ONE = {"one", "uno", "un", "una"}  # articles and pronouns, unless a unit follows
 _TENS = {*_EN_TENS, *_ES_TENS}
 _NUMBER_WORDS = "|".join(sorted((*_ADD, *_TIMES), key=len, reverse=True))
+_SPELLED_WORDS = frozenset((*_ADD, *_TIMES))
 _SPELLED = re.compile(
     rf"\b(?:{_NUMBER_WORDS})(?:(?:\s+(?:and|y)\s+|\s*-\s*|\s+)(?:{_NUMBER_WORDS}))*\b"
 )
@@ -63,12 +65,23 @@ def fold(text: str) -> str:
     return text.translate(_FOLD)
 
 
+@lru_cache(maxsize=64)  # the detectors read one text after the other
+def words_of(folded: str) -> frozenset[str]:
+    """Give the runs of letters in a folded text."""
+    return frozenset(_WORD.findall(folded))
+
+
 def plain(text: str) -> str:
     """Fold, drop list markers such as `1)`, and write English and Spanish numbers in digits."""
-    folded = _PER_CENT.sub("%", _LIST_MARKER.sub(" ", fold(text)))
-    if not _SPANISH.search(folded):
+    folded = fold(text)
+    if ")" in folded or "." in folded:
+        folded = _LIST_MARKER.sub(" ", folded)
+    words = words_of(folded)
+    if "ciento" in words:
+        folded = _PER_CENT.sub("%", folded)
+    if "once" in words and not _SPANISH.search(folded):
         folded = _ONCE.sub("-", folded)  # eleven in Spanish only
-    return _SPELLED.sub(_digits, folded)
+    return folded if words.isdisjoint(_SPELLED_WORDS) else _SPELLED.sub(_digits, folded)
 
 
 def _digits(match: re.Match[str]) -> str:

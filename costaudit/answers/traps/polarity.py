@@ -4,6 +4,7 @@ import re
 from functools import cache
 
 from costaudit.answers.traps.lexicon import any_of, phrases
+from costaudit.answers.traps.phrase_set import PhraseSet
 from costaudit.answers.traps.sides import find_sides
 
 _SENTENCE = re.compile(r"[.!?;\n]+")
@@ -18,6 +19,11 @@ def _patterns() -> tuple[re.Pattern[str], ...]:
 
 
 @cache
+def _denials() -> PhraseSet:
+    return PhraseSet((*phrases("negators"), *phrases("negative_verbs"), *phrases("concord")))
+
+
+@cache
 def _replies() -> tuple[re.Pattern[str], re.Pattern[str]]:
     start = r"[\s\"'*¡¿]*"
     return re.compile(start + any_of(phrases("yes"))), re.compile(start + any_of(phrases("no")))
@@ -26,7 +32,8 @@ def _replies() -> tuple[re.Pattern[str], re.Pattern[str]]:
 def find_polarity(plain: str) -> frozenset[str]:
     """Read the sides of known opposites, whether an odd number of negations stands in the text,
     and a leading yes or no."""
-    odd = sum(_negations(sentence) for sentence in _SENTENCE.split(plain)) % 2
+    sentences = _SENTENCE.split(plain) if _denials().may_match(plain) else []
+    odd = sum(_negations(sentence) for sentence in sentences) % 2
     found = {f"negated={'yes' if odd else 'no'}"}
     yes, no = _replies()
     if yes.match(plain):

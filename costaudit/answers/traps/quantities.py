@@ -6,6 +6,7 @@ from functools import cache
 
 from costaudit.answers.traps.lexicon import table
 
+_DIGIT = re.compile(r"\d")
 _DIGITS = r"\d+(?:[.,'](?=\d)\d+)*"
 _THOUSANDS = re.compile(r"\d{1,3}(?:([.,'])\d{3})(?:\1\d{3})*$")
 _SCALE = {"k": 1e3, "mil": 1e3, "thousand": 1e3, "million": 1e6, "millones": 1e6, "millon": 1e6}
@@ -52,6 +53,8 @@ def _pattern() -> re.Pattern[str]:
 
 def quantities(plain: str) -> tuple[Quantity, ...]:
     """Read the numbers of a folded text; the first of `3 to 5 days` takes the unit of the last."""
+    if not _DIGIT.search(plain):
+        return ()
     found: list[Quantity] = []
     waiting: list[float] = []  # starts of a range whose unit is still to come
     for match in _pattern().finditer(plain):

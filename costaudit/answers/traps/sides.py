@@ -1,26 +1,35 @@
 """Words that stand on one side of an axis, such as before and after, or all and only."""
 
-import re
 from functools import cache
 
-from costaudit.answers.traps.lexicon import any_of, table
+from costaudit.answers.traps.folding import words_of
+from costaudit.answers.traps.lexicon import table
+from costaudit.answers.traps.phrase_set import PhraseSet
+
+
+class _Axes:
+    """The phrases of one table of the lexicon, with the rows that a word or stem points to."""
+
+    def __init__(self, name: str) -> None:
+        self.rows = [(row["axis"], row["side"], PhraseSet(row["words"])) for row in table(name)]
+        self.by_word: dict[str, list[int]] = {}
+        self.by_stem: list[tuple[str, int]] = []
+        for place, (_, _, phrases) in enumerate(self.rows):
+            for word in phrases.words:
+                self.by_word.setdefault(word, []).append(place)
+            self.by_stem += [(stem, place) for stem in phrases.stems]
+
+    def near(self, plain: str) -> list[int]:
+        """List the rows whose phrases may stand in a folded text."""
+        found = {place for stem, place in self.by_stem if stem in plain}
+        for word in self.by_word.keys() & words_of(plain):
+            found.update(self.by_word[word])
+        return sorted(found)
 
 
 @cache
-def _axes(name: str) -> tuple[tuple[str, str, re.Pattern[str]], ...]:
-    rows = table(name)
-    return tuple((r["axis"], r["side"], re.compile(any_of(r["words"]))) for r in rows)
-
-
-@cache
-def _quick(name: str) -> re.Pattern[str]:
-    return re.compile(any_of([word for row in table(name) for word in row["words"]]))
-
-
-@cache
-def values(name: str) -> tuple[tuple[str, str], ...]:
-    """List the axes and sides that a table of the lexicon can find, in its order."""
-    return tuple(dict.fromkeys((axis, side) for axis, side, _ in _axes(name)))
+def _axes(name: str) -> _Axes:
+    return _Axes(name)
 
 
 def find_sides(plain: str, name: str) -> frozenset[str]:
@@ -28,11 +37,11 @@ def find_sides(plain: str, name: str) -> frozenset[str]:
 
     Within an axis a longer phrase hides the shorter one in it: `not less than` is not `less than`.
     """
-    if not _quick(name).search(plain):
-        return frozenset()
+    axes = _axes(name)
     spans: dict[str, list[tuple[int, int, str]]] = {}
-    for axis, side, pattern in _axes(name):
-        for match in pattern.finditer(plain):
+    for place in axes.near(plain):
+        axis, side, phrases = axes.rows[place]
+        for match in phrases.pattern.finditer(plain):
             spans.setdefault(axis, []).append((match.start(), match.end(), side))
     return frozenset(
         f"{axis}={side}"

@@ -16,8 +16,12 @@ class Signatures:
     """The values that every detector finds in each of a list of distinct texts."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        readings = [Reading(text) for text in texts]
-        self._columns = [_Column(trap, [trap.find(r) for r in readings]) for trap in TRAPS]
+        values: list[list[frozenset[str]]] = [[] for _ in TRAPS]
+        for text in texts:
+            reading = Reading(text)
+            for trap, found in zip(TRAPS, values, strict=True):
+                found.append(trap.find(reading))
+        self._columns = [_Column(*pair) for pair in zip(TRAPS, values, strict=True)]
 
     def column(self, name: str) -> "_Column":
         """Give one detector's values."""
