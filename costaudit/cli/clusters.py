@@ -16,6 +16,7 @@ def clusters(
     format: opt.Format = "terminal",
     seed: opt.Seed = 0,
     quiet: opt.Quiet = False,
+    config: opt.Config = None,
 ) -> int:
     """Group the questions into topics, ranked by money, and say what a cache does for each."""
     from costaudit.cli.progress import progress_on_stderr

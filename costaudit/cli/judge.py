@@ -35,6 +35,7 @@ def judge(
     format: opt.Format = "terminal",
     seed: opt.Seed = 0,
     quiet: opt.Quiet = False,
+    config: opt.Config = None,
 ) -> int:
     """Judge a sample of would-be hits, and correct the estimate of all of them by it.
 

@@ -13,6 +13,7 @@ def monitor(
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for alerts.yml and dashboard.json.")
     ] = Path("monitoring"),
+    config: opt.Config = None,
 ) -> int:
     """Write Prometheus alert rules and a Grafana dashboard that expect what the audit expects."""
     from costaudit.contracts.audit import read_audit

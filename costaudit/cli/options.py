@@ -22,6 +22,10 @@ Run = Annotated[
         metavar="RUN", help="A run directory, as `analyze` leaves it.", show_default=False
     ),
 ]
+Audited = Annotated[
+    Path,
+    typer.Argument(help="A run directory with an audit, or an audit.json.", show_default=False),
+]
 Out = Annotated[
     Path | None,
     typer.Option(

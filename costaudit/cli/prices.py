@@ -16,6 +16,7 @@ def prices(
         str, typer.Option("--date", metavar="YYYY-MM-DD", help="Price of this day. [default: now]")
     ] = "",
     overrides: opt.Prices = None,
+    config: opt.Config = None,
 ) -> int:
     """Print the rates of a model in dollars per million tokens, with their date and source."""
     from costaudit.cli.values import moment

@@ -61,6 +61,7 @@ def replay(
     format: opt.Format = "terminal",
     seed: opt.Seed = 0,
     quiet: opt.Quiet = False,
+    config: opt.Config = None,
 ) -> int:
     """Replay a log through a live cache and hold the result against the prediction.
 

@@ -137,6 +137,14 @@ def audit_run(
     return 0
 
 
+def audit_at(path: Path) -> "Audit":
+    """Read the audit of a run directory, or an audit.json."""
+    from costaudit.contracts.audit import read_audit
+    from costaudit.contracts.run_dir import RunDir
+
+    return read_audit(RunDir(path).audit_path if path.is_dir() else path)
+
+
 def write_report(audit: "Audit", run: "RunDir") -> None:
     """Write report.html whole or not at all."""
     from costaudit.contracts.run_dir import atomic_write
@@ -154,7 +162,7 @@ def deliver(audit: "Audit", form: str, out: Path | None, *, run: Path, color: bo
     values.one_of(form, reporter_names(), "--format")
     files = tuple(str(path) for path in (run / "report.html", run / "audit.json") if path.exists())
     wants = color and "NO_COLOR" not in os.environ and sys.stdout.isatty() and out is None
-    data = render(audit, form, color=wants, width=_width(), files=files)
+    data = render(audit, form, color=wants, width=terminal_width(), files=files)
     if out is None:
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
@@ -165,7 +173,8 @@ def deliver(audit: "Audit", form: str, out: Path | None, *, run: Path, color: bo
         part.write_bytes(data)
 
 
-def _width() -> int:
+def terminal_width() -> int:
+    """Give the columns of the terminal; 80 where the output is none."""
     import shutil
 
     return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80

@@ -30,6 +30,7 @@ def warm(
     key: opt.Key = "conversation",
     seed: opt.Seed = 0,
     quiet: opt.Quiet = False,
+    config: opt.Config = None,
 ) -> int:
     """Pre-fill a cache, or a file, with answers that served hits and were right every time.
 

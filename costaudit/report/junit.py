@@ -3,7 +3,7 @@
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from costaudit.contracts.audit import Audit
-from costaudit.report.gate_result import GateResult
+from costaudit.contracts.gate import GateResult
 from costaudit.report.hostile import one_line
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from costaudit.contracts.audit import Audit
+from costaudit.contracts.gate import GateResult
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.semantic import SweepPoint
 from costaudit.report.compare import Comparison, compare
 from costaudit.report.comparison_text import comparison_lines, markdown_table
-from costaudit.report.gate_result import GateResult
 from costaudit.report.hostile import cut, markdown_code, markdown_text
 from costaudit.report.numbers import count, share, share_range, similarity, usd, usd_range
 from costaudit.report.ranking import ranked_findings

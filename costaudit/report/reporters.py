@@ -3,9 +3,9 @@
 from typing import Protocol
 
 from costaudit.contracts.audit import Audit
+from costaudit.contracts.gate import GateResult
 from costaudit.report.csv import CsvReporter
 from costaudit.report.focus import FocusReporter
-from costaudit.report.gate_result import GateResult
 from costaudit.report.html import HtmlReporter
 from costaudit.report.json import JsonReporter
 from costaudit.report.junit import JunitReporter

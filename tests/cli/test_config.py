@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Said, write_log
+from tests.cli.conftest import write_log
+from tests.conftest import Said
 
 Run = Callable[..., Said]
 
@@ -36,6 +37,8 @@ def test_the_command_line_goes_before_it(costaudit: Run, tmp_path: Path) -> None
     ("text", "what"),
     [
         ('[analyze]\nmax-wrongs = "3%"\n', "no option 'max-wrongs'"),
+        ('[analyze]\nmax_wrongs = "3%"\n', "The nearest is 'max-wrong'"),
+        ("[analyse]\n", "The nearest is [analyze]"),
         ('[analyze]\nmax-wrong = "lots"\n', "'lots'"),
         ("[analyze]\nmax-entries = 'many'\n", "--max-entries"),
         ("analyze = 3\n", "no table"),
@@ -48,3 +51,12 @@ def test_what_cant_be_used_is_named(costaudit: Run, tmp_path: Path, text: str, w
     said = costaudit("analyze", "log.jsonl", "--config", "costaudit.toml")
     assert said.code == 2
     assert what in said.err and "Traceback" not in said.err
+
+
+def test_every_verb_that_has_options_takes_a_file() -> None:
+    from typer.main import get_command
+
+    from costaudit.cli.main import app
+
+    for name, verb in get_command(app).commands.items():
+        assert "config" in {one.name for one in verb.params}, name

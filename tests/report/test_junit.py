@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from xml.etree import ElementTree
 
-from costaudit.report.gate_result import GateResult
+from costaudit.contracts.gate import GateResult
 from costaudit.report.junit import JunitReporter
 from tests.report.hostile_audit import ATTACKS
 from tests.report.sample_audit import AUDIT

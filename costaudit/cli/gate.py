@@ -1,0 +1,132 @@
+"""`costaudit gate`: budgets held against an audit, for CI."""
+
+import os
+import sys
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from costaudit.cli import options as opt
+from costaudit.cli import values
+from costaudit.errors import GateFailedError, InsufficientDataError, UsageError
+
+if TYPE_CHECKING:
+    from costaudit.contracts.audit import Audit
+    from costaudit.contracts.gate import GateResult, Limit, SpendChange
+
+
+def gate(
+    run: opt.Audited,
+    baseline: Annotated[
+        Path | None,
+        typer.Option("--baseline", metavar="BASE", help="A run or audit.json to compare with."),
+    ] = None,
+    max_unsafe_served: Annotated[
+        str, typer.Option(metavar="SHARE", help="Wrong answers, of all requests: upper bound.")
+    ] = "",
+    min_saving_usd_month: Annotated[
+        str, typer.Option(metavar="USD", help="What can be saved a month: lower bound.")
+    ] = "",
+    max_cost_regression: Annotated[
+        str, typer.Option(metavar="SHARE", help="Growth of spend, beyond the noise.")
+    ] = "",
+    min_prefix_read_share: Annotated[
+        str, typer.Option(metavar="SHARE", help="Input read from the provider's cache.")
+    ] = "",
+    max_unpriced_share: Annotated[
+        str, typer.Option(metavar="SHARE", help="Tokens without a price; above: exit 4.")
+    ] = "",
+    min_prompt_coverage: Annotated[
+        str, typer.Option(metavar="SHARE", help="Rows with prompts; below: exit 4.")
+    ] = "",
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write a test report here.")
+    ] = None,
+    config: opt.Config = None,
+) -> int:
+    """Hold budgets against an audit: exit 0 if all are kept, 3 if one is not, 4 if unclear.
+
+    Prints a verdict in Markdown, and appends it to the file that $GITHUB_STEP_SUMMARY names.
+    """
+    from costaudit.cli.run import audit_at
+    from costaudit.costing.gate import evaluate
+    from costaudit.report.reporters import render
+
+    shares = {
+        "max_unsafe_served": max_unsafe_served,
+        "max_cost_regression": max_cost_regression,
+        "min_prefix_read_share": min_prefix_read_share,
+        "max_unpriced_share": max_unpriced_share,
+        "min_prompt_coverage": min_prompt_coverage,
+    }
+    limits = _limits(shares, min_saving_usd_month)
+    audit = audit_at(run)
+    base = audit_at(baseline) if baseline else None
+    results = evaluate(audit, limits, _change(base, audit) if base else None)
+    verdict = render(audit, "md", gates=results, baseline=base)
+    sys.stdout.buffer.write(verdict)
+    sys.stdout.flush()
+    _deliver(verdict, render(audit, "junit", gates=results), junit)
+    _raise_for(results)
+    return 0
+
+
+def _limits(shares: dict[str, str], saving: str) -> "dict[str, Limit]":
+    from costaudit.contracts.gate import Limit
+
+    limits = {
+        rule: Limit(text, Decimal(str(values.share(text, f"--{rule.replace('_', '-')}"))))
+        for rule, text in shares.items()
+        if text
+    }
+    if saving:
+        try:
+            amount = Decimal(saving.strip().lstrip("$").replace(",", ""))
+        except InvalidOperation:
+            amount = Decimal("NaN")
+        if not amount.is_finite():
+            raise UsageError(
+                f"--min-saving-usd-month {saving!r} is not an amount.", hint="Give dollars: 120.50."
+            )
+        limits["min_saving_usd_month"] = Limit(f"${amount:,f}", amount)
+    if not limits:
+        raise UsageError(
+            "No budget is given.",
+            hint="Put some into [gate] of a costaudit.toml, and name it with --config.",
+        )
+    return limits
+
+
+def _change(base: "Audit", audit: "Audit") -> "SpendChange":
+    from costaudit.contracts.gate import SpendChange
+    from costaudit.report.compare import compare
+
+    noise = compare(base, audit).spend.noise
+    return SpendChange(base.ledger.before.usd, audit.ledger.before.usd, noise)
+
+
+def _deliver(verdict: bytes, tests: bytes, junit: Path | None) -> None:
+    from costaudit.contracts.run_dir import atomic_write
+
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        with Path(summary).open("ab") as file:
+            file.write(verdict)
+    if junit is not None:
+        with atomic_write(junit) as part:
+            part.write_bytes(tests)
+
+
+def _raise_for(results: "tuple[GateResult, ...]") -> None:
+    failed = [f"{one.rule} ({one.measured}, limit {one.limit})" for one in results
+              if one.status == "failed"]  # fmt: skip
+    unclear = [f"{one.rule} ({one.measured}, limit {one.limit})" for one in results
+               if one.status == "insufficient"]  # fmt: skip
+    if failed:
+        raise GateFailedError(f"Gate failed: {'; '.join(failed)}.", hint="The verdict says why.")
+    if unclear:
+        raise InsufficientDataError(
+            f"The gate can't be judged: {'; '.join(unclear)}.", hint="The verdict says why."
+        )

@@ -1,0 +1,153 @@
+"""Budgets held against an audit: the bound of an interval is tested, not its middle."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Literal
+
+from costaudit.contracts.audit import Audit
+from costaudit.contracts.gate import GateResult, Limit, SpendChange
+from costaudit.contracts.grades import Estimate
+
+Status = Literal["passed", "failed", "insufficient"]
+_Found = tuple[Status, str, str]  # status, measured, detail
+
+
+def evaluate(
+    audit: Audit, limits: Mapping[str, Limit], change: SpendChange | None = None
+) -> tuple[GateResult, ...]:
+    """Test each budget that is given, in the order of RULES; `change` is against the baseline."""
+    results = []
+    for rule in RULES:
+        if rule in limits:
+            status, measured, detail = _found(rule, audit, limits[rule].value, change)
+            results.append(GateResult(rule, status, limits[rule].written, measured, detail))
+    return tuple(results)
+
+
+RULES = (
+    "max_unsafe_served",
+    "min_saving_usd_month",
+    "max_cost_regression",
+    "min_prefix_read_share",
+    "max_unpriced_share",
+    "min_prompt_coverage",
+)
+
+
+def _found(rule: str, audit: Audit, limit: Decimal, change: SpendChange | None) -> _Found:
+    if rule == "max_cost_regression":
+        return _cost_regression(limit, change)
+    tests = {
+        "max_unsafe_served": _unsafe_served,
+        "min_saving_usd_month": _saving,
+        "min_prefix_read_share": _prefix_read,
+        "max_unpriced_share": _unpriced,
+        "min_prompt_coverage": _coverage,
+    }
+    return tests[rule](audit, limit)
+
+
+def _unsafe_served(audit: Audit, limit: Decimal) -> _Found:
+    section = audit.semantic
+    points = section.points if section else ()
+    point = next((one for one in points if one.recommended), section.exact if section else None)
+    estimate = point.unsafe_served_share if point else None
+    if estimate is None:
+        return (
+            "insufficient",
+            "not known",
+            "The log holds no answers to compare. Export it with the answers.",
+        )
+    upper = estimate.value if estimate.high is None else estimate.high
+    if _decimal(upper) <= limit:
+        return "passed", _interval(estimate), ""
+    return (
+        "failed",
+        _interval(estimate),
+        "At the chosen threshold, wrong answers may exceed the budget. Analyze with a lower "
+        "--max-wrong, or with guards.",
+    )
+
+
+def _saving(audit: Audit, limit: Decimal) -> _Found:
+    saving = audit.verdict.saving
+    lower = saving.usd if saving.low_usd is None else saving.low_usd
+    measured = f"${lower:,.2f} a month"
+    if saving.low_usd is not None:
+        measured = f"${saving.usd:,.2f} a month, at least {measured}"
+    if lower >= limit:
+        return "passed", measured, ""
+    return "failed", measured, "What can be saved may be less than the budget asks for."
+
+
+def _cost_regression(limit: Decimal, change: SpendChange | None) -> _Found:
+    if change is None or not change.base_usd:
+        why = "No baseline was given." if change is None else "The baseline cost nothing."
+        return "insufficient", "not known", f"{why} Give one that did with --baseline."
+    difference = change.new_usd - change.base_usd
+    noise = change.noise_usd
+    measured = f"{difference / change.base_usd:+.1%} to ${change.new_usd:,.2f} a month"
+    if noise is not None:
+        measured += f", noise ±{noise / change.base_usd:.1%}"
+    if difference <= limit * change.base_usd:
+        return "passed", measured, ""
+    if noise is not None and difference <= noise:
+        return "passed", measured, "The difference is within the noise between days."
+    return (
+        "failed",
+        measured,
+        "Spend grew by more than the budget. costaudit compare names what moved.",
+    )
+
+
+def _prefix_read(audit: Audit, limit: Decimal) -> _Found:
+    estimate = audit.prefix.billed_read_share if audit.prefix else None
+    if estimate is None:
+        return (
+            "insufficient",
+            "not known",
+            "The log holds no counts of cache reads. Log the usage block of every response.",
+        )
+    lower = estimate.value if estimate.low is None else estimate.low
+    if _decimal(lower) >= limit:
+        return "passed", _interval(estimate), ""
+    return (
+        "failed",
+        _interval(estimate),
+        "Too little input is read from the provider's cache. costaudit prefix names what "
+        "breaks it.",
+    )
+
+
+def _unpriced(audit: Audit, limit: Decimal) -> _Found:
+    found = audit.spend.unpriced_share
+    if _decimal(found) <= limit:
+        return "passed", f"{found:.2%}", ""
+    names = ", ".join(name or "(no model)" for name in audit.spend.unpriced_models[:5])
+    return (
+        "insufficient",
+        f"{found:.2%}",
+        f"Too many tokens have no price ({names}). Give their rates with --prices.",
+    )
+
+
+def _coverage(audit: Audit, limit: Decimal) -> _Found:
+    found = audit.quality.prompt_share
+    if _decimal(found) >= limit:
+        return "passed", f"{found:.1%}", ""
+    return (
+        "insufficient",
+        f"{found:.1%}",
+        "Too few rows hold their prompt. Export the log with the prompts.",
+    )
+
+
+def _interval(estimate: Estimate) -> str:
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.2%}"
+    return f"{estimate.value:.2%}, {estimate.low:.2%} to {estimate.high:.2%}"
+
+
+def _decimal(value: float) -> Decimal:
+    """Take a share as it is written, so that 0.6 % is within a budget of 0.6 %."""
+    return Decimal(str(value))
