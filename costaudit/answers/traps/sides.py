@@ -6,6 +6,8 @@ from costaudit.answers.traps.folding import words_of
 from costaudit.answers.traps.lexicon import table
 from costaudit.answers.traps.phrase_set import PhraseSet
 
+_START = 3  # letters that a stem has at least
+
 
 class _Axes:
     """The phrases of one table of the lexicon, with the rows that a word or stem points to."""
@@ -13,17 +15,20 @@ class _Axes:
     def __init__(self, name: str) -> None:
         self.rows = [(row["axis"], row["side"], PhraseSet(row["words"])) for row in table(name)]
         self.by_word: dict[str, list[int]] = {}
-        self.by_stem: list[tuple[str, int]] = []
+        self.by_start: dict[str, list[tuple[str, int]]] = {}
         for place, (_, _, phrases) in enumerate(self.rows):
             for word in phrases.words:
                 self.by_word.setdefault(word, []).append(place)
-            self.by_stem += [(stem, place) for stem in phrases.stems]
+            for stem in phrases.stems:
+                self.by_start.setdefault(stem[:_START], []).append((stem, place))
 
     def near(self, plain: str) -> list[int]:
         """List the rows whose phrases may stand in a folded text."""
-        found = {place for stem, place in self.by_stem if stem in plain}
-        for word in self.by_word.keys() & words_of(plain):
+        words, found = words_of(plain), set[int]()
+        for word in self.by_word.keys() & words:
             found.update(self.by_word[word])
+        for start in self.by_start.keys() & {word[:_START] for word in words}:
+            found.update(place for stem, place in self.by_start[start] if stem in plain)
         return sorted(found)
 
 
