@@ -1,6 +1,6 @@
 """The exceptions that costaudit raises on purpose, each with an exit code and a next step.
 
-CostauditError              exit 1  an internal failure
+CostauditError              exit 1  an internal failure (130: interrupted by the reader)
 ├── UsageError              exit 2  an option or a combination of options that can't work
 ├── InputError              exit 2  a file that can't be found, opened or understood
 │   └── RunDirError         exit 2  a run directory that lacks a stage, or of another version

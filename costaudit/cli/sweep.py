@@ -31,6 +31,14 @@ def sweep(
             "or 'hit_rate<0.2'.",
         ),
     ] = None,
+    compare_embedders: Annotated[
+        str,
+        typer.Option(
+            "--compare-embedders",
+            metavar="NAME,...",
+            help="Embed the log with each of these, and show them side by side instead.",
+        ),
+    ] = "",
     format: opt.TableFormat = "terminal",
     seed: opt.Seed = 0,
     quiet: opt.Quiet = False,
@@ -40,10 +48,11 @@ def sweep(
     from costaudit.cli.gates import check_conditions, read_conditions
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.run import loaded_run, print_tables, semantic_policy
-    from costaudit.cli.values import share
+    from costaudit.cli.values import names, share
+    from costaudit.pipeline.embedders import compare_embedders as compare
     from costaudit.pipeline.semantic import swept
     from costaudit.pipeline.settings import AnalyzeOptions
-    from costaudit.report.semantic_tables import sweep_tables
+    from costaudit.report.semantic_tables import embedder_table, size_line, sweep_tables
 
     conditions = read_conditions(fail_if or [])
     options = AnalyzeOptions(
@@ -56,6 +65,10 @@ def sweep(
     )
     log = loaded_run(logs, out, options, quiet=quiet)
     with progress_on_stderr(quiet) as progress:
+        if compare_embedders:
+            rows = compare(log, options, names(compare_embedders), progress)
+            print_tables([embedder_table(rows)], format, rows)
+            return 0
         result = swept(log, options, progress)
     if result is None:
         raise InsufficientDataError(
@@ -63,6 +76,7 @@ def sweep(
             hint="`costaudit doctor LOG` shows what the log can tell.",
         )
     section = result.section
-    print_tables(sweep_tables(section), format, section, lead=section.recommended_why)
+    lead = f"{section.recommended_why} {size_line(section)}".strip()
+    print_tables(sweep_tables(section), format, section, lead)
     check_conditions(conditions, section)
     return 0

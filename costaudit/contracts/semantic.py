@@ -85,6 +85,35 @@ class ClusterRow:
 
 
 @dataclass(frozen=True)
+class CacheSize:
+    """Memory of the cache at its fullest moment, as Redis would hold it."""
+
+    entries: int
+    bytes_per_entry: int
+    total_bytes: int
+    maxmemory_mib: int  # Redis setting, with headroom, on an otherwise empty server
+    maxmemory_policy: str  # Redis setting
+
+
+@dataclass(frozen=True)
+class EmbedderRow:
+    """One embedder on this log, at the point it would be recommended at."""
+
+    name: str
+    revision: str
+    dimensions: int
+    bytes_per_vector: int
+    lookup_ms: float  # to embed one text on this machine, median
+    cut_texts: int  # longer than its limit
+    min_similarity: float | None  # recommended; None: exact matching only
+    raw_hit_share: Estimate  # of eligible requests
+    valid_hit_share: Estimate | None
+    unsafe_served_share: Estimate | None
+    net_saved: Money
+    warning: str  # such as a language that the model does not know; may be empty
+
+
+@dataclass(frozen=True)
 class SemanticSection:
     """The sweep and everything that hangs on it."""
 
@@ -111,3 +140,4 @@ class SemanticSection:
     noise_floor_pairs: int = 0  # repeated identical prompts it rests on
     bytes_per_entry: int = 0
     exact: SweepPoint | None = None  # identical text only
+    sizing: CacheSize | None = None  # at the recommended point

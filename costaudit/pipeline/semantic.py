@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from costaudit.answers.rates import RatePoint
+from costaudit.answers.rates import Rated, RatePoint
 from costaudit.answers.recommend import Recommendation, recommend
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
@@ -45,46 +45,68 @@ def swept(log: Loaded, options: AnalyzeOptions, progress: Progress) -> SemanticR
     return semantic_result(run, thresholds, options.max_wrong_share)
 
 
-def semantic_result(
-    run: SemanticRun, thresholds: Sequence[float], max_wrong_share: float
-) -> SemanticResult:
-    """Sweep the log, choose the point, and run the variants at it."""
+@dataclass(frozen=True)
+class Decided:
+    """The sweep of one run, judged and priced, with the point that it recommends."""
+
+    policies: tuple[SemanticPolicy, ...]  # the thresholds' in order, then exact matching
+    decisions: Decisions
+    rated: Rated
+    points: tuple[SweepPoint, ...]  # as policies
+    choice: Recommendation
+
+    @property
+    def chosen(self) -> int:
+        """Place of the recommended point; the last is exact matching."""
+        return len(self.policies) - 1 if self.choice.index is None else self.choice.index
+
+
+def decide(run: SemanticRun, thresholds: Sequence[float], max_wrong_share: float) -> Decided:
+    """Sweep a run and choose the point."""
     base = run.options.policy
-    policies = [replace(base, min_similarity=t) for t in (*thresholds, EXACT)]
+    policies = tuple(replace(base, min_similarity=t) for t in (*thresholds, EXACT))
     run.progress.start("simulate", None, "requests")
     decisions = run.swept(policies)
     run.progress.finish(f"{run.eligible.sum():,} requests at {len(policies)} thresholds")
     rated = run.rated(decisions.served)
-    points = rated.points
     peaks = decisions.peak_entries.tolist()
     gross = [run.log.usd_of(served >= 0) for served in decisions.served]
     net = [run.net_usd_month(*row) for row in zip(decisions.served, peaks, strict=True)]
     choice = recommend(
-        thresholds, points[:-1], net[:-1], exact_net_usd=net[-1], max_wrong=max_wrong_share
+        thresholds, rated.points[:-1], net[:-1], exact_net_usd=net[-1], max_wrong=max_wrong_share
     )
-    chosen = len(thresholds) if choice.index is None else choice.index
-    rows = [
-        _sweep_point(decisions, row, points[row], gross[row], net[row], row == choice.index)
+    points = tuple(
+        _sweep_point(decisions, row, rated.points[row], gross[row], net[row], row == choice.index)
         for row in range(len(policies))
-    ]
-    section = _section(run, policies[chosen], choice, tuple(rows[:-1]), max_wrong_share)
-    ladder, without = scope_rows(run, policies[chosen], rows[chosen])
-    hits = decisions.served >= 0
+    )
+    return Decided(policies, decisions, rated, points, choice)
+
+
+def semantic_result(
+    run: SemanticRun, thresholds: Sequence[float], max_wrong_share: float
+) -> SemanticResult:
+    """Sweep a run, choose the point, and look at what stands beside it."""
+    decided = decide(run, thresholds, max_wrong_share)
+    chosen = decided.chosen
+    policy, point = decided.policies[chosen], decided.points[chosen]
+    ladder, without = scope_rows(run, policy, point)
+    hits = decided.decisions.served >= 0
     return SemanticResult(
         section=replace(
-            section,
-            exact=rows[-1],
+            _section(run, policy, decided.choice, decided.points[:-1], max_wrong_share),
+            exact=decided.points[-1],
             scopes=ladder,
             without_field=without,
-            variants=variant_rows(run, policies[chosen], rows[chosen].peak_entries),
-            clusters=cluster_rows(run, rated, chosen),
-            worst_pairs=worst_evidence(run, rated, chosen),
-            refused_pairs=refused_evidence(run, policies[chosen]),
+            variants=variant_rows(run, policy, point.peak_entries),
+            clusters=cluster_rows(run, decided.rated, chosen),
+            worst_pairs=worst_evidence(run, decided.rated, chosen),
+            refused_pairs=refused_evidence(run, policy),
+            sizing=run.sizing(policy, point.peak_entries),
         ),
         exact_hits=hits[-1],
         hits=hits[chosen],
-        running_usd=run.running_usd(int(decisions.peak_entries[chosen])),
-        saved_bounds=bounds_of(points[chosen].raw_hit_share),
+        running_usd=run.running_usd(point.peak_entries),
+        saved_bounds=bounds_of(point.raw_hit_share),
     )
 
 

@@ -1,6 +1,7 @@
 """What the sweeps of one log share: keyed texts, vectors, the judge of answers, running costs."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 
@@ -14,6 +15,7 @@ from costaudit.answers.rates import Rated, rates
 from costaudit.answers.traps.guard import TrapGuard
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.policies import SemanticPolicy
+from costaudit.contracts.semantic import CacheSize
 from costaudit.costing.ledger import per_month
 from costaudit.costing.running import embedding_per_mtok, semantic_running_cost
 from costaudit.embed.run import embed_texts
@@ -22,6 +24,7 @@ from costaudit.embed.table import embedder_named
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
+from costaudit.simulate.semantic.sizing import size_cache
 from costaudit.simulate.semantic.stream import Stream, keyed_stream
 from costaudit.simulate.semantic.sweep import Decisions, sweep
 from costaudit.simulate.templates import system_templates
@@ -51,7 +54,7 @@ class SemanticRun:
         self._steady = np.cumsum(self.eligible) > self.warm_up
         self._blocks = blocks_of(log.requests)
         self.check = self._judge()
-        self.bytes_per_entry = self._bytes_per_entry()
+        self.bytes_per_entry = self.sizing(options.policy, 1).bytes_per_entry
         self._per_mtok = embedding_per_mtok(self.embedder.name, self._last_day())
 
     def keyed(self, policy: SemanticPolicy) -> Stream:
@@ -122,13 +125,18 @@ class SemanticRun:
             )
         )
 
-    def _bytes_per_entry(self) -> int:
-        """Add up a float32 vector, the question and the answer, on average, in bytes."""
+    def sizing(self, policy: SemanticPolicy, entries: int) -> CacheSize:
+        """Size the cache for its fullest moment."""
         log = self.log
         answers = log.requests.select(block_id="answer_id").join(log.blocks, on="block_id")
-        answer = answers["text"].str.len_bytes().mean() or 0
-        question = self.stream.texts["text"].str.len_bytes().mean() or 0
-        return int(4 * self.embedder.dimensions + float(question) + float(answer))  # type: ignore[arg-type]
+        size = size_cache(
+            policy,
+            entries,
+            self.embedder.dimensions,
+            _mean_bytes(self.stream.texts["text"]),
+            _mean_bytes(answers["text"]),
+        )
+        return CacheSize(**asdict(size))
 
     def _last_day(self) -> date:
         last = self.log.quality.last_ts
@@ -149,3 +157,8 @@ def money_of(usd: Decimal, share: Estimate) -> Money:
         return Money(usd, "simulated")
     low, high = sorted((usd * Decimal(str(bound))).quantize(usd) for bound in bounds)
     return Money(usd, "simulated", low, high)
+
+
+def _mean_bytes(texts: pl.Series) -> float:
+    lengths = texts.str.len_bytes().drop_nulls()
+    return float(lengths.to_numpy().mean()) if len(lengths) else 0.0

@@ -1,10 +1,10 @@
 """The sweep and what hangs on it, as tables."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from costaudit.contracts.grades import Estimate
-from costaudit.contracts.semantic import ScopeRow, SemanticSection
-from costaudit.report.numbers import count, share, share_range, similarity, usd
+from costaudit.contracts.semantic import EmbedderRow, ScopeRow, SemanticSection
+from costaudit.report.numbers import count, milliseconds, share, share_range, similarity, usd
 from costaudit.report.table import Table
 
 _RATES = ("raw", "valid", "unsafe", "95 %", "net a month")
@@ -40,6 +40,45 @@ def sweep_tables(section: SemanticSection) -> tuple[Table, ...]:
             ),
         ),
     )
+
+
+def size_line(section: SemanticSection) -> str:
+    """Say how large the cache gets, and the Redis settings that hold it."""
+    size = section.sizing
+    if size is None:
+        return ""
+    return (
+        f"At its fullest it holds {count(size.entries)} entries of {count(size.bytes_per_entry)} "
+        f"bytes: Redis maxmemory {count(size.maxmemory_mib)}mb, "
+        f"maxmemory-policy {size.maxmemory_policy}."
+    )
+
+
+def embedder_table(rows: Sequence[EmbedderRow]) -> Table:
+    """Embedders side by side, each at its own recommended point."""
+    return Table(
+        "Embedders on this log, each at the similarity that it would be recommended at",
+        ("embedder", "dims", "bytes", "lookup", "cut", "similarity", "raw", "valid", "unsafe",
+         "95 %", "net a month", ""),
+        tuple(
+            (
+                row.name,
+                count(row.dimensions),
+                count(row.bytes_per_vector),
+                milliseconds(row.lookup_ms),
+                count(row.cut_texts),
+                "exact only" if row.min_similarity is None else similarity(row.min_similarity),
+                share(row.raw_hit_share.value),
+                _share(row.valid_hit_share),
+                *_unsafe(row.unsafe_served_share),
+                usd(row.net_saved.usd),
+                row.warning,
+            )
+            for row in rows
+        ),
+        left=(0, 11),
+        note="lookup: to embed one text on this machine, median; bytes: of one float32 vector.",
+    )  # fmt: skip
 
 
 def cluster_tables(section: SemanticSection) -> tuple[Table, ...]:
