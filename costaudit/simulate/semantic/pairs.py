@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from costaudit.simulate.semantic.cells import Cells
 from costaudit.simulate.semantic.nodes import Nodes
 from costaudit.simulate.semantic.packing import MAX_ROWS, from_depth, pack, row_starts
 from costaudit.simulate.semantic.projection import Bounds
@@ -26,13 +27,16 @@ class Neighbours:
 class PairFinder:
     """Find the pairs of one set of nodes; calls into numpy and the kernels release the lock."""
 
-    def __init__(self, nodes: Nodes, vectors: np.ndarray, bounds: Bounds) -> None:
+    def __init__(
+        self, nodes: Nodes, vectors: np.ndarray, bounds: Bounds, cells: Cells | None = None
+    ) -> None:
         from costaudit.simulate.semantic.pair_kernels import similar_pairs
 
         self._scan = similar_pairs
         self._vectors = vectors
         self._bounds = bounds
         self._nodes = nodes
+        self._cells = cells
         count = np.arange(len(nodes.text), dtype=np.int32)
         self._about = np.stack([count, nodes.text, nodes.partition], axis=1)
 
@@ -60,7 +64,17 @@ class PairFinder:
             room = found
 
     def tiles(self, rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-        """Cut rising node numbers into tiles, leaving out those that share no partition."""
+        """Cut rising node numbers into tiles, leaving out those that can't share a pair."""
+        if self._cells is None:
+            yield from self._partition_tiles(rows, columns)
+            return
+        text = self._nodes.text
+        for row, column in self._cells.tiles(text[rows], text[columns]):
+            yield from self._partition_tiles(rows[row], columns[column])
+
+    def _partition_tiles(
+        self, rows: np.ndarray, columns: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, ...]]:
         partition = self._nodes.partition
         for row in _chunks(partition, rows, _TALL):
             low, high = partition[row[0]], partition[row[-1]]

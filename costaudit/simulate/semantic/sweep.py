@@ -23,6 +23,7 @@ import numpy as np
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import InputError, InsufficientDataError, UsageError
 from costaudit.progress import Progress, SilentProgress
+from costaudit.simulate.semantic.cells import Cells
 from costaudit.simulate.semantic.nodes import nodes_of
 from costaudit.simulate.semantic.occupancy import peak_entries
 from costaudit.simulate.semantic.packing import MAX_NODES, from_depth
@@ -64,17 +65,20 @@ def sweep(
     policies: Sequence[SemanticPolicy],
     guard: PairGuard | None = None,
     progress: Progress | None = None,
+    *,
+    cells: Cells | None = None,
 ) -> Decisions:
     """Decide every request of `stream` under every policy.
 
     vectors: float32 (m, d) of unit length, aligned with stream.texts. The policies may differ in
-    threshold, TTL, capacity and eviction; a guard holds for all of them.
+    threshold, TTL, capacity and eviction; a guard holds for all of them. With cells, similar
+    entries are looked for among a part of the texts, and the decisions are no longer exact.
     """
     progress = progress or SilentProgress()
     _check_policies(stream, policies)
     _check_vectors(stream, vectors)
     with single_products():
-        return _swept(stream, vectors, policies, guard, progress)
+        return _swept(stream, vectors, policies, guard, progress, cells)
 
 
 def _swept(
@@ -83,6 +87,7 @@ def _swept(
     policies: Sequence[SemanticPolicy],
     guard: PairGuard | None,
     progress: Progress,
+    cells: Cells | None,
 ) -> Decisions:
     nodes = nodes_of(stream)
     served = np.full((len(policies), len(stream.text)), MISS, dtype=np.int32)
@@ -93,7 +98,7 @@ def _swept(
     if len(nodes.order):
         lowest = max(limit_of(policy) for policy in policies)
         bounds = upper_bounds(vectors, float(from_depth(np.array([lowest]))[0]))
-        finder = PairFinder(nodes, vectors, bounds)
+        finder = PairFinder(nodes, vectors, bounds, cells)
         for segment in nodes.segments:
             order = nodes.order[segment.requests]
             for state in decide_segment(stream, nodes, segment, finder, policies, guard, progress):
