@@ -282,5 +282,5 @@ def _around(value: float, shares: Floats, slack: float, grade: Grade) -> Estimat
     value = float(np.clip(value, 0.0, 1.0))
     if len(shares) == 1:
         return Estimate(value, grade)
-    reach = max(1.96 * float(shares[1:].std(ddof=1)), slack)
+    reach = max(1.96 * float(shares[1:].std(ddof=1)), float(slack))
     return Estimate(value, grade, max(0.0, value - reach), min(1.0, value + reach))
