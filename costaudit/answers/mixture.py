@@ -19,6 +19,7 @@ CELLS = 2 * len(GRID)  # contradicting or not, times the grid
 _BANDWIDTH = 0.04  # of the kernel that smooths the repeats, in z
 _PRIOR = 1.0  # pseudo-pairs per stratum, so that an empty one has a share
 _PSEUDO, _PSEUDO_MEAN = 10.0, 20.0  # pairs, see _moments
+_PART = 16  # replicates that are fitted together: their arrays stay in the processor's cache
 _LEAST_SPREAD = 0.02  # variance in z of the wrong topics
 
 
@@ -61,36 +62,44 @@ def fit(counts: Floats, right: Floats, wrong_start: tuple[float, float], rounds:
     `right` is (replicates, CELLS); `wrong_start` the mean and spread of z over pairs of answers
     to unrelated questions, where the fit of the wrong topics starts.
     """
+    parts = [slice(start, start + _PART) for start in range(0, len(counts), _PART)]
+    fits = [_fit_part(counts[part], right[part], wrong_start, rounds) for part in parts]
+    return Fit(
+        np.concatenate([one.right for one in fits]),
+        np.concatenate([one.share for one in fits]),
+        np.concatenate([one.wrong_mean for one in fits]),
+    )
+
+
+def _fit_part(counts: Floats, right: Floats, wrong_start: tuple[float, float], rounds: int) -> Fit:
     many, strata = counts.shape[:2]
     half = len(GRID)
     marginal = right[:, :half] + right[:, half:]
     detail = np.concatenate([np.zeros_like(marginal), marginal], axis=1)
+    known = np.stack([right, detail], axis=1)  # densities that no round changes
     mean = np.full((many, strata), wrong_start[0])
     spread = np.full(many, wrong_start[1])
     flagged = np.full(many, 0.5)  # share of wrong topics that also contradict
     weights = np.tile(np.array([0.8, 0.02, 0.18]), (many, strata, 1))
     for _ in range(rounds):
-        joint = _joint(weights, right, detail, _topic(mean, spread, flagged))
-        mass = joint * (counts / np.maximum(joint.sum(axis=2), 1e-300))[:, :, None, :]
-        held = mass.sum(axis=3)
+        topic = _topic(mean, spread, flagged)
+        per_density = counts / _total(weights, known, topic)
+        wrong = topic * per_density * weights[:, :, 2:]
+        held = np.empty_like(weights)
+        held[:, :, :2] = weights[:, :, :2] * (per_density @ known.transpose(0, 2, 1))
+        held[:, :, 2] = wrong.sum(axis=2)
         prior = held.sum(axis=1, keepdims=True) / np.maximum(
             held.sum(axis=(1, 2), keepdims=True), 1e-9
         )
         weights = (held + _PRIOR * prior) / (held.sum(axis=2, keepdims=True) + _PRIOR)
-        mean, spread, flagged = _moments(mass[:, :, 2, :], wrong_start)
-    joint = _joint(weights, right, detail, _topic(mean, spread, flagged))
-    posterior = joint[:, :, 0, :] / np.maximum(joint.sum(axis=2), 1e-300)
-    return Fit(posterior, weights[:, :, 0], mean)
+        mean, spread, flagged = _moments(wrong, wrong_start)
+    total = _total(weights, known, _topic(mean, spread, flagged))
+    return Fit(weights[:, :, :1] * right[:, None] / total, weights[:, :, 0], mean)
 
 
-def _joint(weights: Floats, right: Floats, detail: Floats, topic: Floats) -> Floats:
-    """Weigh the densities of the three kinds, (replicates, strata, 3, CELLS)."""
-    out = np.empty((*weights.shape, CELLS))
-    out[:, :, 0] = right[:, None]
-    out[:, :, 1] = detail[:, None]
-    out[:, :, 2] = topic
-    out *= weights[:, :, :, None]
-    return out
+def _total(weights: Floats, known: Floats, topic: Floats) -> Floats:
+    """Add the weighted densities of the three kinds, (replicates, strata, CELLS)."""
+    return np.maximum(weights[:, :, :2] @ known + weights[:, :, 2:] * topic, 1e-300)
 
 
 def _topic(mean: Floats, spread: Floats, flagged: Floats) -> Floats:
