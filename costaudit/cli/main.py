@@ -12,6 +12,7 @@ from costaudit.cli import (
     analyze,
     clusters,
     compare,
+    doctor,
     gate,
     ingest,
     judge,
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 for verb in (
     analyze.analyze,
+    doctor.doctor,
     ingest.ingest,
     spend.spend,
     sweep.sweep,

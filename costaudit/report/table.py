@@ -22,6 +22,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     left: tuple[int, ...] = (0,)  # places of the columns that are words
     note: str = ""  # a line below
+    widest: int = _CELL  # characters of a cell on a terminal
 
 
 def render_tables(tables: Sequence[Table], form: str, data: Any = None, lead: str = "") -> bytes:
@@ -47,7 +48,8 @@ def render_tables(tables: Sequence[Table], form: str, data: Any = None, lead: st
 
 
 def _terminal(table: Table) -> str:
-    cells = [[cut(one_line(cell), _CELL) for cell in row] for row in (table.columns, *table.rows)]
+    rows = (table.columns, *table.rows)
+    cells = [[cut(one_line(cell), table.widest) for cell in row] for row in rows]
     widths = [max(len(row[place]) for row in cells) for place in range(len(table.columns))]
     lines = [one_line(table.title)]
     for row in cells:

@@ -1,0 +1,97 @@
+"""A diagnosis of a log as tables."""
+
+from costaudit.ingest.doctor import Diagnosis
+from costaudit.report.numbers import count, share
+from costaudit.report.table import Table
+
+_SENTENCE = 120  # characters of a cell that holds one
+
+
+def diagnosis_tables(found: Diagnosis) -> tuple[Table, ...]:
+    """Files and evidence, fates of records, token counting, checks, what calls hold and lack."""
+    return (
+        _files(found),
+        Table(
+            "Records that were left out",
+            ("reason", "records"),
+            tuple((why, count(n)) for why, n in sorted(found.summary.skip_reasons.items())),
+        ),
+        Table(
+            "How tokens are counted",
+            ("file", "provider", "model", "convention", "calls", "undecided"),
+            tuple(
+                (
+                    one.file,
+                    one.provider,
+                    one.model,
+                    one.convention,
+                    count(one.rows),
+                    count(one.ambiguous),
+                )
+                for one in found.conventions
+            ),
+            left=(0, 1, 2, 3),
+            note="undecided: nothing in these calls tells the convention; they follow the others.",
+        ),
+        Table(
+            "Checks",
+            ("file", "check", "calls", "failing", ""),
+            tuple(
+                (
+                    one.file,
+                    one.name,
+                    count(one.rows),
+                    count(one.failing),
+                    share(one.failing / one.rows) if one.failing else "ok",
+                )
+                for one in found.checks
+                if one.rows
+            ),
+            left=(0, 1),
+        ),
+        Table(
+            "What the calls hold",
+            ("what", "share of calls"),
+            tuple((name, share(value)) for name, value in found.shares.items()),
+        ),
+        Table(
+            "What this log can't tell",
+            ("because it holds", "it can't tell"),
+            tuple((part, gap) for part, _, gap in (s.partition(": ") for s in found.cannot_tell)),
+            left=(0, 1),
+            widest=_SENTENCE,
+        ),
+    )
+
+
+def diagnosis_line(found: Diagnosis) -> str:
+    """Say in a sentence what was read and whether it adds up."""
+    summary = found.summary
+    failing = sum(one.failing > 0 for one in found.checks)
+    said = "every check holds" if not failing else f"{failing} checks fail on some of them"
+    return (
+        f"{count(summary.records)} records: {count(summary.kept)} calls kept, "
+        f"{count(summary.merged)} merged, {count(summary.skipped)} skipped; {said}."
+    )
+
+
+def _files(found: Diagnosis) -> Table:
+    return Table(
+        "Files",
+        ("file", "layout", "source", "evidence", "records", "kept", "merged", "skipped"),
+        tuple(
+            (
+                one.name,
+                found.layouts.get(one.name, ""),
+                one.source,
+                one.evidence,
+                count(one.rows),
+                count(one.kept),
+                count(one.merged),
+                count(one.skipped),
+            )
+            for one in found.summary.files
+        ),
+        left=(0, 1, 2, 3),
+        widest=_SENTENCE,
+    )
