@@ -1,5 +1,9 @@
 """`costaudit prefix`: prompt caching, and what breaks it."""
 
+from typing import Annotated
+
+import typer
+
 from costaudit.cli import options as opt
 from costaudit.cli import values
 
@@ -10,20 +14,41 @@ def prefix(
     prices: opt.Prices = None,
     cost_mode: opt.CostMode = "auto",
     show_prompts: opt.ShowPrompts = False,
+    self_hosted: Annotated[
+        bool,
+        typer.Option(
+            "--self-hosted",
+            help="Show what a server of your own (vLLM, SGLang) would reuse, by cache size.",
+        ),
+    ] = False,
+    block_tokens: Annotated[
+        int, typer.Option("--block-tokens", min=1, help="Block size of that server.")
+    ] = 512,
+    capacities: Annotated[
+        str,
+        typer.Option(
+            "--capacities", metavar="N,...", help="Cache sizes, in blocks. [default: powers of 2]"
+        ),
+    ] = "",
     format: opt.TableFormat = "terminal",
     quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
     """Show the static share of prompts, what breaks it, and providers side by side."""
     from costaudit.cli.run import loaded_run, print_tables
-    from costaudit.pipeline.prompt_caching import PromptCaches
+    from costaudit.pipeline.prompt_caching import PromptCaches, self_hosted_curve
     from costaudit.pipeline.settings import AnalyzeOptions
-    from costaudit.report.prefix_tables import prefix_tables
+    from costaudit.report.prefix_tables import capacity_table, prefix_tables
 
     options = AnalyzeOptions(
         prices=prices, cost_mode=values.cost_mode(cost_mode), show_prompts=show_prompts
     )
     log = loaded_run(logs, out, options, quiet=quiet)
+    if self_hosted:
+        sizes = tuple(values.whole(text, "--capacities") for text in values.names(capacities))
+        points = self_hosted_curve(log, block_tokens, sizes or None)
+        print_tables([capacity_table(points, block_tokens)], format, points)
+        return 0
     section = PromptCaches(log, show_prompts=show_prompts).section()
     print_tables(prefix_tables(section), format, section)
     return 0

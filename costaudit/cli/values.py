@@ -68,6 +68,13 @@ def above_zero(text: str, option: str) -> float:
     return value
 
 
+def whole(text: str, option: str) -> int:
+    """Read a whole number above 0."""
+    if not text.isdecimal() or not int(text):
+        raise UsageError(f"{option} {text!r} is not a whole number above 0.", hint="Give one.")
+    return int(text)
+
+
 def dollars(text: str, option: str, *, zero: bool = False) -> Decimal:
     """Read an amount of dollars above 0, or from 0 on where that says something."""
     try:

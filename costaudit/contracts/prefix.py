@@ -76,6 +76,15 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class CapacityPoint:
+    """What the LRU block cache of a self-hosted server would have hit at one size."""
+
+    blocks: int | None  # None: no limit
+    block_hit_share: float
+    token_hit_share: float  # of input tokens
+
+
+@dataclass(frozen=True)
 class PrefixSection:
     """Prompt caching over the whole log."""
 
@@ -88,4 +97,3 @@ class PrefixSection:
     providers: tuple[ProviderRow, ...]
     agreement: tuple[Agreement, ...]
     unconfirmed: tuple[str, ...]
-    capacity_curve: tuple[tuple[int, float], ...] = ()  # self-hosted: blocks → hit share

@@ -8,13 +8,21 @@ import polars as pl
 
 from costaudit.contracts.grades import Estimate, Grade, Money
 from costaudit.contracts.policies import PrefixPolicy
-from costaudit.contracts.prefix import Breaker, PrefixSection, ProviderRow, TemplateRow
+from costaudit.contracts.prefix import (
+    Breaker,
+    CapacityPoint,
+    PrefixSection,
+    ProviderRow,
+    TemplateRow,
+)
 from costaudit.costing.cost import cost
 from costaudit.costing.elsewhere import lost_usd, under_multipliers
 from costaudit.costing.ledger import per_month
 from costaudit.pipeline.loaded import Loaded
 from costaudit.simulate.prefix.breakers import BreakerFacts
 from costaudit.simulate.prefix.facts import PrefixFacts, prefix_facts
+from costaudit.simulate.prefix.hosted import capacity_curve, prompt_blocks, trace_blocks
+from costaudit.simulate.prefix.prompts import read_prompts
 from costaudit.simulate.prefix.run import simulate_prefix
 from costaudit.simulate.prefix.template_facts import TemplateFacts
 
@@ -130,3 +138,13 @@ class PromptCaches:
 
     def _month(self, usd: Decimal) -> Money:
         return Money(per_month(usd, self._log.quality.covered_days), _GRADE)
+
+
+def self_hosted_curve(
+    log: Loaded, block_tokens: int, capacities: tuple[int, ...] | None
+) -> tuple[CapacityPoint, ...]:
+    """Give what a server of one's own would have reused, at each size of its block cache."""
+    prompts = read_prompts(log.requests, log.blocks)
+    hashes_only = log.blocks["text"].null_count() == len(log.blocks)
+    trace = trace_blocks if hashes_only else prompt_blocks
+    return capacity_curve(trace(prompts, block_tokens), capacities)

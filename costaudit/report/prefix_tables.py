@@ -1,7 +1,9 @@
 """Prompt caching as tables."""
 
+from collections.abc import Sequence
+
 from costaudit.contracts.breaker_names import breaker_name
-from costaudit.contracts.prefix import PrefixSection
+from costaudit.contracts.prefix import CapacityPoint, PrefixSection
 from costaudit.report.numbers import count, share, tokens, usd
 from costaudit.report.table import Table
 
@@ -9,7 +11,7 @@ _BREAKERS = 15
 
 
 def prefix_tables(section: PrefixSection) -> tuple[Table, ...]:
-    """Templates, breakers, providers side by side, agreement with the bill, capacity."""
+    """Templates, breakers, providers side by side, agreement with the bill."""
     return (
         _templates(section),
         _breakers(section),
@@ -45,12 +47,23 @@ def prefix_tables(section: PrefixSection) -> tuple[Table, ...]:
             ),
             left=(0, 1),
         ),
-        Table(
-            "Hit ratio over capacity, self-hosted",
-            ("blocks", "hit share"),
-            tuple((count(blocks), share(hit)) for blocks, hit in section.capacity_curve),
-            left=(),
+    )
+
+
+def capacity_table(points: Sequence[CapacityPoint], block_tokens: int) -> Table:
+    """What a self-hosted server's cache would have hit, by its size."""
+    return Table(
+        f"LRU cache of blocks of {block_tokens} tokens, by size",
+        ("blocks", "of blocks", "of input tokens"),
+        tuple(
+            (
+                "no limit" if point.blocks is None else count(point.blocks),
+                share(point.block_hit_share),
+                share(point.token_hit_share),
+            )
+            for point in points
         ),
+        left=(),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from costaudit.contracts.audit import Audit
 from costaudit.report.hostile import cut
 
-_SERIES = ("semantic.points", "spend.by.day", "spend.by.hour", "prefix.capacity_curve")
+_SERIES = ("semantic.points", "spend.by.day", "spend.by.hour")
 _BY_MONEY = ("spend.by.endpoint", "spend.by.tenant", "spend.by.model")
 
 

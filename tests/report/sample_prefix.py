@@ -103,5 +103,4 @@ PREFIX = PrefixSection(
         Agreement("openai", "gpt-4o", 380_000, 1_600_000_000, 1_640_000_000, 1.025, 0.941),
     ),
     unconfirmed=("How long OpenAI keeps an idle prefix: 10 minutes are assumed.",),
-    capacity_curve=((1_000, 0.21), (4_000, 0.38), (16_000, 0.55), (64_000, 0.67), (256_000, 0.70)),
 )

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
+from costaudit.contracts.prefix import CapacityPoint
 from costaudit.errors import InputError
 from costaudit.simulate.prefix.prompts import Prompts
 from costaudit.simulate.segments import Ints
@@ -28,15 +29,6 @@ class BlockTrace:
     def distinct(self) -> int:
         """Count the distinct blocks."""
         return int(self.block.max(initial=-1)) + 1
-
-
-@dataclass(frozen=True)
-class CapacityPoint:
-    """What an LRU cache of one size would have hit."""
-
-    blocks: int | None  # None: no limit
-    block_hit_share: float
-    token_hit_share: float  # of input tokens
 
 
 class _Row(msgspec.Struct):
@@ -89,6 +81,17 @@ def prompt_blocks(prompts: Prompts, block_tokens: int) -> BlockTrace:
     )
     block = ids.to_series().to_numpy().astype(np.int64) - 1
     return BlockTrace(starts, block, block_tokens, prompts.billed[order])
+
+
+def trace_blocks(prompts: Prompts, block_tokens: int) -> BlockTrace:
+    """Take each segment for one block, as a log of block hashes without text has them."""
+    order = prompts.order[prompts.sendable[prompts.order]]
+    offsets = prompts.segments.offsets
+    sizes = (offsets[1:] - offsets[:-1])[order]
+    starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    rows = np.repeat(offsets[order] - starts[:-1], sizes) + np.arange(starts[-1])
+    content = np.unique(prompts.segments.content[rows], return_inverse=True)[1]
+    return BlockTrace(starts, content.astype(np.int64), block_tokens, prompts.billed[order])
 
 
 def capacity_curve(
