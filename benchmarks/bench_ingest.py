@@ -21,16 +21,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-WORDS = (
-    "the of and to in is you that it he was for on are as with his they at be this have from or one "
-    "had by word but not what all were we when your can said there use an each which she do how "
-    "their if will up other about out many then them these so some her would make like him into "
-    "time has look two more write go see number no way could people my than first water been call "
-    "who oil its now find long down day did get come made may part order invoice delivery address "
-    "return refund payment account customer shipping tracking parcel warranty policy exchange "
-    "receipt discount subscription cancel confirm update contact support question answer please "
-    "thanks morning afternoon yesterday tomorrow week month charge credit card bank transfer"
-).split()
+WORDS = """
+the of and to in is you that it he was for on are as with his they at be this have from or one had
+by word but not what all were we when your can said there use an each which she do how their if
+will up other about out many then them these so some her would make like him into time has look two
+more write go see number no way could people my than first water been call who oil its now find
+long down day did get come made may part order invoice delivery address return refund payment
+account customer shipping tracking parcel warranty policy exchange receipt discount subscription
+cancel confirm update contact support question answer please thanks morning afternoon yesterday
+tomorrow week month charge credit card bank transfer
+""".split()  # noqa: SIM905
 DUCKDB = """
 SELECT count(*), count(DISTINCT r.request.model), sum(len(r.request.messages)),
        sum(list_sum(list_transform(r.request.messages, lambda m: length(m.content)))),

@@ -185,25 +185,24 @@ class PieceWriter:
         self._reset()
 
     def _block_table(self) -> pl.DataFrame:
-        ids, kinds, chars = [], [], []
-        texts: list[str | None] = []
-        tokens: list[int | None] = []
-        for block in self._interner.blocks:
-            ids.append(block.name)
-            kinds.append(block.kind)
-            chars.append(len(block.text))
-            if block.tokens is not None or block.is_media:
-                tokens.append(block.tokens)
-                texts.append(None)
-            else:
-                tokens.append(self._tokenizer.count(block.name, block.text))
-                texts.append(self._redactor.content(block.text))
+        blocks = self._interner.blocks
+        is_text = [block.tokens is None and not block.is_media for block in blocks]
+        texts = [b.text if stored else "" for b, stored in zip(blocks, is_text, strict=True)]
+        count = self._tokenizer.count
+        tokens = [
+            count(block.name, block.text) if stored else block.tokens
+            for block, stored in zip(blocks, is_text, strict=True)
+        ]
+        kept = self._redactor.contents(texts)
         return pl.DataFrame(
             {
-                "block_id": pl.Series(ids, dtype=pl.String),
-                "kind": pl.Series(kinds, dtype=pl.String),
-                "text": pl.Series(texts, dtype=pl.String),
-                "chars": pl.Series(chars, dtype=pl.Int64),
+                "block_id": pl.Series([block.name for block in blocks], dtype=pl.String),
+                "kind": pl.Series([block.kind for block in blocks], dtype=pl.String),
+                "text": pl.Series(
+                    [text if stored else None for text, stored in zip(kept, is_text, strict=True)],
+                    dtype=pl.String,
+                ),
+                "chars": pl.Series([len(block.text) for block in blocks], dtype=pl.Int64),
                 "tokens": pl.Series(tokens, dtype=pl.Int32),
             }
         )

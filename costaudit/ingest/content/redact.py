@@ -1,6 +1,7 @@
 """What of the content may reach the disk: all, masked, or hashes only; secrets never."""
 
 import re
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Literal
 
@@ -46,12 +47,14 @@ class Redactor:
             return xxh3_128_hexdigest(data)
         return blake2b(data, digest_size=16).hexdigest()
 
-    def content(self, text: str) -> str | None:
-        """Give what may be stored of a text."""
+    def contents(self, texts: Sequence[str]) -> list[str | None]:
+        """Give what may be stored of each text."""
         if self.redaction == "hash":
-            return None
-        text = mask_secrets(text)
-        return mask_personal(text) if self.redaction == "mask" else text
+            return [None] * len(texts)
+        together = "\n".join(texts)
+        marks = [mark for mark in SECRET_MARKS if mark in together]
+        kept = [mask_secrets(text, marks) for text in texts]
+        return [mask_personal(text) for text in kept] if self.redaction == "mask" else list(kept)
 
     def name(self, value: str | None) -> str | None:
         """Give what may be stored of a user, tenant or conversation."""
@@ -62,9 +65,9 @@ class Redactor:
         return blake2b(value.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
-def mask_secrets(text: str) -> str:
-    """Replace what looks like a key, a token or a private key."""
-    for mark in SECRET_MARKS:
+def mask_secrets(text: str, marks: Iterable[str] = SECRET_MARKS) -> str:
+    """Replace what looks like a key, a token or a private key and has one of the marks."""
+    for mark in marks:
         if mark in text:
             return SECRETS.sub("[secret]", text)
     return text
