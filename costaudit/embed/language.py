@@ -1,0 +1,58 @@
+"""Whether a log speaks the languages that the embedder was trained on."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+ENGLISH_ONLY = ("minilm", "mpnet")  # embedders whose training texts were English
+_SAMPLE = 2_000
+_WARN_SHARE = 0.2  # of the texts whose language can be told
+_WORD = re.compile(r"[^\W\d_]+")
+_FREQUENT = {
+    "English": "the and is are you of to how what my can do does it for with not this that was",
+    "Spanish": "el los las una qué cómo mi puedo para con por está son del dónde más hay se lo",
+    "French": "le les une des est je vous mon ma pour avec pas que qui où comment puis dans du",
+    "German": "der die das ist ich und wie mein meine nicht ein eine für mit auf wo kann zu von",
+    "Portuguese": "o os uma não meu minha você como posso para com por está são do da onde um em",
+    "Italian": "il gli una è non mio mia come posso per con che dove sono della del più di cosa mi",
+    "Dutch": "de het een is ik niet mijn hoe kan met voor van op en waar wat dat te zijn naar",
+}
+_WORDS = {name: frozenset(words.split()) for name, words in _FREQUENT.items()}
+_SCRIPTS = {
+    "Chinese or Japanese": re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]"),
+    "Korean": re.compile(r"[\uac00-\ud7af]"),
+    "Cyrillic script": re.compile(r"[\u0400-\u04ff]"),
+    "Arabic script": re.compile(r"[\u0600-\u06ff]"),
+    "Devanagari script": re.compile(r"[\u0900-\u097f]"),
+}
+
+
+def language_warning(texts: Sequence[str], embedder: str) -> str | None:
+    """Say so if many texts are in a language that the embedder was not made for."""
+    if embedder not in ENGLISH_ONLY:
+        return None
+    step = max(1, len(texts) // _SAMPLE)
+    found = Counter(language_of(text) for text in texts[::step])
+    told = sum(count for name, count in found.items() if name is not None)
+    others = {name: n for name, n in found.items() if name not in (None, "English")}
+    share = sum(others.values()) / told if told else 0.0
+    if share < _WARN_SHARE:
+        return None
+    most = max(sorted(others, key=str), key=lambda name: others[name])
+    return (
+        f"{share:.0%} of the texts are not in English (most of these: {most}), and {embedder} was "
+        "trained on English: similarities mean less there. Try --embedder multilingual."
+    )
+
+
+def language_of(text: str) -> str | None:
+    """Tell a text's language by its script or its most frequent words; None where they don't."""
+    for name, script in _SCRIPTS.items():
+        if len(script.findall(text[:1_000])) * 3 >= len(_WORD.findall(text[:1_000])) > 0:
+            return name
+    words = [word.lower() for word in _WORD.findall(text[:1_000])]
+    hits = {name: sum(word in known for word in words) for name, known in _WORDS.items()}
+    best, second = sorted(hits.values(), reverse=True)[:2]
+    if best == 0 or best == second:
+        return None
+    return max(hits, key=lambda name: hits[name])
