@@ -90,14 +90,6 @@ class ErrorBody(Struct, gc=False):
     status: str | int | None = None
 
 
-class AnswerMessage(Struct, gc=False):
-    """The message of a chat completion."""
-
-    content: Raw = Raw()
-    refusal: str | None = None
-    tool_calls: Raw = Raw()
-
-
 class Choice(Struct, gc=False):
     """One choice of a chat or text completion."""
 

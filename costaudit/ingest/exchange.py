@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 from msgspec import Raw
 
-from costaudit.ingest.bodies import AnswerMessage, Choice, ErrorBody, Request, Response
+from costaudit.ingest.bodies import Choice, ErrorBody, Request, Response
 from costaudit.ingest.call import NOTHING, Buffer, Call, Prompt
 from costaudit.ingest.labels import Labels, labels_of
 from costaudit.ingest.models import provider_of_model
@@ -58,7 +58,6 @@ FINISH = {
 }
 VAGUE = (None, "error", "tokens", "requests")  # error types that say less than the code does
 NULLS = (b"", b"null", b"[]", b"{}", b'""')
-_decode_message = msgspec.json.Decoder(AnswerMessage).decode
 
 
 def present(data: Buffer) -> bool:

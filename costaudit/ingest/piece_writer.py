@@ -62,14 +62,6 @@ ROWS: dict[str, pl.DataType | type[pl.DataType]] = {
     "truncated": pl.Boolean,
     "updated_us": pl.Int64,
 }
-# and `segments`: lists of indices into SEGMENTS of the same piece
-SEGMENTS: dict[str, pl.DataType | type[pl.DataType]] = {
-    "role": pl.String,
-    "kind": pl.String,
-    "block_id": pl.String,
-    "tokens": pl.Int64,  # null for what is not text
-    "cache_marker": pl.String,
-}
 MOST_ROWS = 50_000
 MOST_CHARACTERS = 96 << 20
 NO_USAGE = Usage("", source="missing")
@@ -232,7 +224,7 @@ class PieceWriter:
         sizes = np.frombuffer(self._sizes, np.int64).copy()
         answers = blocks["tokens"].cast(pl.Int64)
         return frame.with_columns(
-            lists_of(pl.Series("segments", flat), sizes),
+            lists_of(pl.Series("segments", flat), sizes),  # indices into the segments of the piece
             *prompt_sums(flat, sizes, segments),
             answer_tokens=answers.gather(frame["answer"]) if len(frame) else pl.lit(None, pl.Int64),
             answer_id=blocks["block_id"].gather(frame["answer"])

@@ -26,8 +26,6 @@ from costaudit.ingest.tables import parquet_records
 from costaudit.ingest.tokenizer import Tokenizer
 from costaudit.ingest.unwrap import unwrapped
 
-WHOLE_FILE = -1  # offset of a skip that stands for a file, as in SKIPS
-
 
 @dataclass(frozen=True)
 class Unit:

@@ -62,7 +62,6 @@ class ReadAnswer(NamedTuple):
     kind: AnswerKind
 
 
-EMPTY = Read((), False)
 _decode_plain = msgspec.json.Decoder(_Plain).decode
 
 

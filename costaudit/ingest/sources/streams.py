@@ -12,7 +12,6 @@ from costaudit.ingest.sources.stream_events import joined_events
 
 EVENTS = ("message_start", "content_block_start", "content_block_delta", "content_block_stop",
           "message_delta", "message_stop", "ping")  # fmt: skip
-SSE = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
 class Streams:
