@@ -72,59 +72,69 @@ def fit(counts: Floats, right: Floats, wrong_start: tuple[float, float], rounds:
 
 
 def _fit_part(counts: Floats, right: Floats, wrong_start: tuple[float, float], rounds: int) -> Fit:
+    """Fit some replicates; a cell that none of them counts in takes no part in the rounds."""
     many, strata = counts.shape[:2]
     half = len(GRID)
     marginal = right[:, :half] + right[:, half:]
     detail = np.concatenate([np.zeros_like(marginal), marginal], axis=1)
     known = np.stack([right, detail], axis=1)  # densities that no round changes
-    mean = np.full((many, strata), wrong_start[0])
-    spread = np.full(many, wrong_start[1])
-    flagged = np.full(many, 0.5)  # share of wrong topics that also contradict
+    every, used = np.arange(CELLS), np.flatnonzero(counts.any(axis=(0, 1)))
+    counts, known_used = counts[:, :, used], known[:, :, used]
+    wrong = _Wrong(
+        np.full((many, strata), wrong_start[0]), np.full(many, wrong_start[1]), np.full(many, 0.5)
+    )
     weights = np.tile(np.array([0.8, 0.02, 0.18]), (many, strata, 1))
     for _ in range(rounds):
-        topic = _topic(mean, spread, flagged)
-        per_density = counts / _total(weights, known, topic)
-        wrong = topic * per_density * weights[:, :, 2:]
+        topic = wrong.density(used)
+        share = counts / _total(weights, known_used, topic)
+        mass = topic * share * weights[:, :, 2:]
         held = np.empty_like(weights)
-        held[:, :, :2] = weights[:, :, :2] * (per_density @ known.transpose(0, 2, 1))
-        held[:, :, 2] = wrong.sum(axis=2)
+        held[:, :, :2] = weights[:, :, :2] * (share @ known_used.transpose(0, 2, 1))
+        held[:, :, 2] = mass.sum(axis=2)
         prior = held.sum(axis=1, keepdims=True) / np.maximum(
             held.sum(axis=(1, 2), keepdims=True), 1e-9
         )
         weights = (held + _PRIOR * prior) / (held.sum(axis=2, keepdims=True) + _PRIOR)
-        mean, spread, flagged = _moments(wrong, wrong_start)
-    total = _total(weights, known, _topic(mean, spread, flagged))
-    return Fit(weights[:, :, :1] * right[:, None] / total, weights[:, :, 0], mean)
+        wrong = _moments(mass, used, wrong_start)
+    total = _total(weights, known, wrong.density(every))
+    return Fit(weights[:, :, :1] * right[:, None] / total, weights[:, :, 0], wrong.mean)
 
 
 def _total(weights: Floats, known: Floats, topic: Floats) -> Floats:
-    """Add the weighted densities of the three kinds, (replicates, strata, CELLS)."""
+    """Add the weighted densities of the three kinds, (replicates, strata, cells)."""
     return np.maximum(weights[:, :, :2] @ known + weights[:, :, 2:] * topic, 1e-300)
 
 
-def _topic(mean: Floats, spread: Floats, flagged: Floats) -> Floats:
-    """Density of answers on different topics per cell, (replicates, strata, CELLS)."""
-    bell = np.exp(-0.5 * ((GRID - mean[:, :, None]) / spread[:, None, None]) ** 2) + 1e-12
-    bell /= bell.sum(axis=2, keepdims=True)
-    share = flagged[:, None, None]
-    return np.concatenate([bell * (1 - share), bell * share], axis=2)
+@dataclass(frozen=True)
+class _Wrong:
+    """Answers on different topics."""
+
+    mean: Floats  # (replicates, strata): of z
+    spread: Floats  # (replicates,): of z
+    flagged: Floats  # (replicates,): share that also contradicts
+
+    def density(self, cells: npt.NDArray[np.int64]) -> Floats:
+        """Give the density in some cells, (replicates, strata, cells)."""
+        away = (GRID - self.mean[:, :, None]) / self.spread[:, None, None]
+        bell = np.exp(-0.5 * away**2) + 1e-12
+        flagged = self.flagged[:, None]
+        share = np.where(cells >= len(GRID), flagged, 1 - flagged)[:, None]
+        return np.asarray(bell[:, :, cells % len(GRID)] * (share / bell.sum(axis=2)[:, :, None]))
 
 
-def _moments(wrong: Floats, start: tuple[float, float]) -> tuple[Floats, Floats, Floats]:
-    """Mean of z per stratum, spread of z, and share of contradictions, of the wrong topics.
+def _moments(mass: Floats, cells: npt.NDArray[np.int64], start: tuple[float, float]) -> _Wrong:
+    """Read wrong topics off their mass per cell, (replicates, strata, cells).
 
     Pseudo-pairs keep the fit steady where hardly any hit is wrong: the spread and the overall mean
     lean on the start, the mean of a stratum on the overall mean.
     """
-    half = len(GRID)
-    along = wrong[:, :, :half] + wrong[:, :, half:]
-    held = along.sum(axis=2)
+    z = GRID[cells % len(GRID)]
+    sums = mass @ np.stack([np.ones(len(z)), z, z**2, cells >= len(GRID)], axis=1)
+    held, moment, second, contradicting = np.moveaxis(sums, 2, 0)
     total = held.sum(axis=1) + _PSEUDO
-    moment = along @ GRID
     overall = (moment.sum(axis=1) + _PSEUDO * start[0]) / total
     mean = (moment + _PSEUDO_MEAN * overall[:, None]) / (held + _PSEUDO_MEAN)
-    square = (along * (GRID - mean[:, :, None]) ** 2).sum(axis=(1, 2))
+    square = (second - 2 * mean * moment + mean**2 * held).sum(axis=1)
     square += _PSEUDO * (start[1] ** 2 + (start[0] - overall) ** 2)
     spread = np.sqrt(np.maximum(square / total, _LEAST_SPREAD))
-    flagged = (wrong[:, :, half:].sum(axis=(1, 2)) + _PSEUDO / 2) / total
-    return mean, spread, flagged
+    return _Wrong(mean, spread, (contradicting.sum(axis=1) + _PSEUDO / 2) / total)
