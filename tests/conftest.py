@@ -1,9 +1,64 @@
 """Options and fixtures that tests of every stage share."""
 
+import fcntl
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command left: its exit code and its two streams."""
+
+    code: int
+    out: str
+    err: str
+
+
+def installed(*arguments: str, cwd: Path, stdin: bytes = b"", **environment: str) -> Said:
+    """Run the console script in a process of its own."""
+    script = Path(sys.executable).with_name("costaudit")
+    env = {**os.environ, **environment}
+    done = subprocess.run([script, *arguments], cwd=cwd, env=env, input=stdin, capture_output=True)
+    return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@dataclass(frozen=True)
+class ChatbotRun:
+    """The README's first command, run in an empty folder with the sample logs beside it."""
+
+    cwd: Path
+    said: Said
+
+    @property
+    def path(self) -> Path:
+        """The run directory."""
+        return self.cwd / "costaudit-support_chatbot"
+
+
+@pytest.fixture(scope="session")
+def chatbot_run(tmp_path_factory: pytest.TempPathFactory) -> ChatbotRun:
+    """Audit the chatbot's log from scratch, once for all processes that run tests."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    cwd = base / "chatbot"
+    told = cwd / "said.json"
+    with (base / "chatbot.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            cwd.mkdir(exist_ok=True)
+            (cwd / "sample_logs").symlink_to(ROOT / "sample_logs")
+            said = installed("analyze", "sample_logs/support_chatbot.jsonl.zst", cwd=cwd)
+            told.write_text(json.dumps(asdict(said)))
+    return ChatbotRun(cwd, Said(**json.loads(told.read_text())))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,5 +77,25 @@ def matches_golden(request: pytest.FixtureRequest) -> Callable[[str, bytes], Non
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(found)
         assert found == path.read_bytes(), f"{path.name} differs; see --update-golden"
+
+    return compare
+
+
+@pytest.fixture
+def readme_block(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Compare what a command prints with the block of README.md under a marker."""
+
+    def compare(mark: str, found: str, rounded: Callable[[str], str] = str) -> None:
+        path = ROOT / "README.md"
+        text = path.read_text("utf-8")
+        start = f"<!-- {mark} -->\n```text\n"
+        head, marked, rest = text.partition(start)
+        assert marked, f"README.md has no block {mark}"
+        block, fence, tail = rest.partition("```\n<!-- end -->")
+        assert fence, f"the block {mark} of README.md has no end"
+        if request.config.getoption("--update-golden"):
+            path.write_text(f"{head}{start}{found}{fence}{tail}", "utf-8")
+            block = found
+        assert rounded(block) == rounded(found), f"{mark} is out of date; see --update-golden"
 
     return compare

@@ -1,17 +1,14 @@
 """What the tests of the command line share: a command run as a user would, and small logs."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from costaudit.cli.main import main
+from tests.conftest import Said
 from tests.ingest.conftest import chat, write_lines
 
 QUESTIONS = (
@@ -21,29 +18,6 @@ QUESTIONS = (
     "Do you ship to Norway?", "When will my parcel arrive?",
 )  # fmt: skip
 Change = Callable[[dict[str, Any]], object]
-
-
-@dataclass(frozen=True)
-class Said:
-    """What a command left: its exit code and its two streams."""
-
-    code: int
-    out: str
-    err: str
-
-
-def installed(*arguments: str, cwd: Path, **environment: str) -> Said:
-    """Run the console script in a process of its own."""
-    script = Path(sys.executable).with_name("costaudit")
-    done = subprocess.run(
-        [script, *arguments],
-        cwd=cwd,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-    )
-    return Said(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture

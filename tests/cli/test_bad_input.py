@@ -9,7 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.cli.conftest import Said, installed, write_log
+from tests.cli.conftest import write_log
+from tests.conftest import Said, installed
 
 Run = Callable[..., Said]
 SENTENCE = re.compile(

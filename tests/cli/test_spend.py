@@ -6,7 +6,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
-from tests.cli.conftest import Said, records, write_log
+from tests.cli.conftest import records, write_log
+from tests.conftest import Said
 
 Run = Callable[..., Said]
 # Eight gpt-4o calls of 100 tokens in and 20 out: 100 x 2.50 + 20 x 10 = 450 / 10^6 each.

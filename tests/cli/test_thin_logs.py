@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.cli.conftest import Said, records, write_log
+from tests.cli.conftest import records, write_log
+from tests.conftest import Said
 
 Run = Callable[..., Said]
 STAGE = re.compile(r"(ingest|assemble|embed|simulate|report) ")

@@ -1,0 +1,143 @@
+"""The chatbot's sweep: a plain loop decides the same, and its wrong hits are near the truth."""
+
+import csv
+import gzip
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import pytest
+
+from costaudit.contracts.audit import Audit, read_audit
+from costaudit.contracts.outcomes import check_outcomes
+from costaudit.contracts.run_dir import RunDir
+from costaudit.contracts.semantic import SemanticSection, SweepPoint
+from costaudit.pipeline.loaded import load
+from costaudit.pipeline.semantic_run import SemanticRun
+from costaudit.pipeline.settings import AnalyzeOptions
+from costaudit.progress import SilentProgress
+from costaudit.simulate.semantic.outcomes import to_outcomes
+from costaudit.simulate.semantic.sweep import Decisions
+from tests.conftest import ROOT, ChatbotRun
+from tests.simulate.semantic.oracle import BYPASS, MISS, replay
+
+pytestmark = pytest.mark.timeout(1_800)  # the first of them embeds the log
+EXACT = 1.01
+BEFORE_EXACT = 30  # thresholds of the default sweep
+
+
+@dataclass(frozen=True)
+class Swept:
+    """The default sweep of the chatbot's log, by the stages themselves and as the audit told it."""
+
+    run: SemanticRun
+    decisions: Decisions  # at the audit's thresholds, then at EXACT
+    audit: Audit
+
+    @property
+    def section(self) -> SemanticSection:
+        """The audit's semantic section."""
+        assert self.audit.semantic is not None
+        return self.audit.semantic
+
+    @cached_property
+    def recommended(self) -> SweepPoint:
+        """The recommended point."""
+        return next(point for point in self.section.points if point.recommended)
+
+    @cached_property
+    def wrong(self) -> np.ndarray:
+        """Hits per policy whose question has another answer than the one served, by the truth."""
+        path = ROOT / "tests/data/support_chatbot_truth.csv.gz"
+        truth = list(csv.DictReader(gzip.decompress(path.read_bytes()).decode().splitlines()))
+        lines = np.argsort(np.argsort(self.run.log.requests["source_offset"].to_numpy()))
+        rows = [truth[line] for line in lines]
+        answers = np.array([f"{row['answer_id']} in {row['language']}" for row in rows])
+        served = self.decisions.served
+        return ((served >= 0) & (answers[served] != answers)).sum(axis=1)
+
+
+@pytest.fixture(scope="module")
+def swept(chatbot_run: ChatbotRun) -> Swept:
+    options = AnalyzeOptions()
+    audit = read_audit(chatbot_run.path / "audit.json")
+    run = SemanticRun(load(RunDir(chatbot_run.path), options), options, SilentProgress())
+    assert audit.semantic is not None
+    tried = [*(point.min_similarity for point in audit.semantic.points), EXACT]
+    decisions = run.swept([replace(options.policy, min_similarity=each) for each in tried])
+    return Swept(run, decisions, audit)
+
+
+def test_the_audit_tells_what_was_decided(swept: Swept) -> None:
+    points = [*swept.section.points, swept.section.exact]
+    assert len(points) == BEFORE_EXACT + 1
+    hits = (swept.decisions.served >= 0).sum(axis=1)
+    assert [point.hits for point in points if point] == hits.tolist()
+
+
+@pytest.mark.parametrize("similarity", [0.70, 0.79, "recommended", EXACT], ids=str)
+def test_every_decision_is_that_of_a_plain_loop(swept: Swept, similarity: float | str) -> None:
+    if similarity == "recommended":
+        similarity = swept.recommended.min_similarity
+    place = [p.min_similarity for p in swept.decisions.policies].index(similarity)
+    stream, policy = swept.run.stream, swept.decisions.policies[place]
+    expected = np.full(len(stream.text), BYPASS)
+    similarities = np.full(len(stream.text), np.nan, np.float32)
+    peak = 0
+    for partition in np.unique(stream.partition):  # without a capacity, they don't meet
+        rows = np.flatnonzero(stream.partition == partition)
+        told = replay(
+            stream.text[rows].tolist(),
+            stream.partition[rows].tolist(),
+            stream.pool[rows].tolist(),
+            stream.ts_s[rows].tolist(),
+            stream.ready_s[rows].tolist(),
+            swept.run.vectors,
+            policy,
+        )
+        served = np.array(told.served)
+        expected[rows] = np.where(served >= 0, rows[np.maximum(served, 0)], served)
+        similarities[rows] = told.similarity
+        peak += told.peak
+    found = swept.decisions.served[place]
+    assert (found == expected).all()
+    assert ((found >= 0).sum(), (found == MISS).sum()) > (1_000, 1_000)
+    hit = found >= 0
+    assert (swept.decisions.similarity[place][hit] == similarities[hit]).all()
+    assert swept.decisions.peak_entries[place] == peak  # nothing expires, so entries only grow
+
+
+def test_outcomes_obey_the_laws_of_conservation(swept: Swept) -> None:
+    requests = swept.run.log.requests
+    for place in (0, BEFORE_EXACT):
+        outcomes = to_outcomes(swept.decisions, place, swept.run.stream, requests)
+        check_outcomes(outcomes, len(requests))
+        assert (outcomes["result"] == "hit").sum() == (swept.decisions.served[place] >= 0).sum()
+
+
+def test_wrong_answers_at_the_recommended_point_are_within_their_bound(swept: Swept) -> None:
+    point = swept.recommended
+    wrong = swept.wrong[swept.section.points.index(point)] / 12_000
+    unsafe = point.unsafe_served_share
+    assert unsafe is not None and unsafe.low is not None and unsafe.high is not None
+    assert unsafe.low <= wrong <= unsafe.high <= swept.section.max_wrong_share == 0.01
+
+
+def test_a_looser_threshold_would_break_the_limit(swept: Swept) -> None:
+    place = swept.section.points.index(swept.recommended)
+    for looser in swept.section.points[: place - 2]:
+        assert (
+            looser.unsafe_served_share is not None and looser.unsafe_served_share.high is not None
+        )
+        assert looser.unsafe_served_share.high > 0.01
+    assert swept.wrong[0] / 12_000 > 0.05  # a tenth of all answers would be wrong at 0.70
+
+
+def test_estimated_wrong_answers_are_near_the_true_ones(swept: Swept) -> None:
+    inside = 0
+    for point, wrong in zip(swept.section.points, swept.wrong / 12_000, strict=False):
+        unsafe = point.unsafe_served_share
+        assert unsafe is not None and unsafe.low is not None and unsafe.high is not None
+        assert unsafe.value == pytest.approx(wrong, abs=0.005), point.min_similarity
+        inside += unsafe.low <= wrong <= unsafe.high
+    assert inside >= 0.95 * BEFORE_EXACT  # 95 % intervals hold the truth as often as they say
