@@ -2,9 +2,10 @@
 
 Run `python benchmarks/bench_semantic.py [PART ...] [--store DIR]`; parts are zipf, unique,
 synthetic and dense, --texts sizes the last two. BANKING77 is looked for in $COSTAUDIT_DATA or
-shared/data beside the repository. Vectors are kept in DIR, so that a second run embeds nothing. Every answer of
-the loop is compared with the sweep's before a ratio is printed. Times are the median of --repeat
-runs; the loop is timed at --loop-thresholds of the thresholds, spread evenly, and scaled to all.
+shared/data beside the repository. Vectors are kept in DIR, so that a second run embeds nothing.
+Every answer of the loop is compared with the sweep's before a ratio is printed. Times are the
+median of --repeat runs; the loop is timed at --loop-thresholds of the thresholds, spread evenly,
+and scaled to all.
 """
 
 import argparse
