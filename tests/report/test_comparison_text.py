@@ -34,4 +34,6 @@ def test_the_terminal_is_not_wider_than_asked_for_and_obeys_no_log() -> None:
     text = comparison_terminal(compare(AUDIT, hostile_audit()), width=60).decode()
     assert max(map(cell_len, text.splitlines())) <= 60
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
-    assert "[bold red]rich" in text
+    finding = replace(AUDIT.findings[0], code="new", title="[bold red]rich[/bold red]")
+    shown = comparison_terminal(compare(AUDIT, replace(AUDIT, findings=(finding,)))).decode()
+    assert "[bold red]rich" in shown  # as it is, not obeyed
