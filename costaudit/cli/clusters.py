@@ -18,7 +18,10 @@ def clusters(
     quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
-    """Group the questions into topics, ranked by money, and say what a cache does for each."""
+    """Group questions into topics, ranked by money.
+
+    Each topic says what a cache would do for it, and how long its answers last.
+    """
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.run import loaded_run, print_tables, semantic_policy
     from costaudit.cli.values import share

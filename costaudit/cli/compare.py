@@ -21,7 +21,7 @@ def compare(
     no_color: opt.NoColor = False,
     config: opt.Config = None,
 ) -> int:
-    """Show what changed from one audit to another, and whether it is more than noise."""
+    """Show what changed between two audits, beyond the noise."""
     import msgspec
 
     from costaudit.cli.run import audit_at, terminal_width

@@ -16,7 +16,7 @@ def doctor(
     quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
-    """Show how a log is read, on what evidence, and what it can and can't tell."""
+    """Show how a log is read, and what it can and can't tell."""
     from costaudit.cli.doctor_tables import diagnosis_line, diagnosis_tables
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.run import ingest_options, print_tables

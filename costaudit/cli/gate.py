@@ -46,8 +46,9 @@ def gate(
     ] = None,
     config: opt.Config = None,
 ) -> int:
-    """Hold budgets against an audit: exit 0 if all are kept, 3 if one is not, 4 if unclear.
+    """Hold budgets against an audit, and exit 3 if one is exceeded.
 
+    Exits 4 where the audit can't tell.
     Prints a verdict in Markdown, and appends it to the file that $GITHUB_STEP_SUMMARY names.
     """
     from costaudit.cli.run import audit_at

@@ -25,7 +25,7 @@ def ingest(
     quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
-    """Read logs into Parquet: requests, blocks of content, and what was skipped and why."""
+    """Read logs into Parquet, with what was skipped and why."""
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.run import ingest_options, run_path
     from costaudit.contracts.run_dir import RunDir

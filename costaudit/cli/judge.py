@@ -37,7 +37,7 @@ def judge(
     quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
-    """Judge a sample of would-be hits, and correct the estimate of all of them by it.
+    """Judge a sample of would-be hits, and correct the estimate.
 
     The price is printed before the first call. Verdicts are stored as they come: the same command
     goes on where it stopped, and no pair is paid for twice. Questions and answers of the sample

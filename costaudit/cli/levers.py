@@ -16,7 +16,7 @@ def levers(
     quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
-    """Show what other levers than caching save, alone and after the caches."""
+    """Show what levers other than caching save, after the caches."""
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.run import loaded_run, print_tables
     from costaudit.contracts.policies import SemanticPolicy

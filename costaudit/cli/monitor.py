@@ -15,7 +15,10 @@ def monitor(
     ] = Path("monitoring"),
     config: opt.Config = None,
 ) -> int:
-    """Write Prometheus alert rules and a Grafana dashboard that expect what the audit expects."""
+    """Write alert rules and a dashboard that expect what was found.
+
+    The rules are for Prometheus, the dashboard is for Grafana.
+    """
     from costaudit.contracts.audit import read_audit
     from costaudit.contracts.run_dir import RunDir
     from costaudit.replay.alerts import write_monitoring

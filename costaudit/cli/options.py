@@ -10,7 +10,7 @@ from costaudit.cli.config import read_config
 Logs = Annotated[
     list[str],
     typer.Argument(
-        metavar="LOG...",
+        metavar="LOG",
         help="Files, folders, globs, - for standard input, s3:// gs:// https:// addresses; "
         ".gz and .zst are read as they are. A run directory stands for the log it came from.",
         show_default=False,

@@ -34,7 +34,10 @@ def prefix(
     quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
-    """Show the static share of prompts, what breaks it, and providers side by side."""
+    """Show how much of the prompts is static, and what breaks it.
+
+    The same traffic is priced under the rules of every provider, side by side.
+    """
     from costaudit.cli.run import loaded_run, print_tables
     from costaudit.pipeline.prompt_caching import PromptCaches, self_hosted_curve
     from costaudit.pipeline.settings import AnalyzeOptions

@@ -18,7 +18,10 @@ def prices(
     overrides: opt.Prices = None,
     config: opt.Config = None,
 ) -> int:
-    """Print the rates of a model in dollars per million tokens, with their date and source."""
+    """Print a model's rates, with their date and source.
+
+    Rates are in dollars per million tokens.
+    """
     from costaudit.cli.values import moment
     from costaudit.costing.price_quote import quote
 

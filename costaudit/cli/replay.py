@@ -63,7 +63,7 @@ def replay(
     quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
-    """Replay a log through a live cache and hold the result against the prediction.
+    """Replay a log through a live cache and check the prediction.
 
     Only keys that the replay creates are written, and they are removed at the end. An interrupted
     replay goes on where it stopped when the same command is given again.

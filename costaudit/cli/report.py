@@ -18,7 +18,7 @@ def report(
     no_color: opt.NoColor = False,
     config: opt.Config = None,
 ) -> int:
-    """Render the audit of a run: terminal, html, md, json, csv or focus."""
+    """Render an audit: terminal, html, md, json, csv or focus."""
     from costaudit.cli.run import audit_at, deliver
 
     deliver(audit_at(run), format, out, run=run, color=not no_color)

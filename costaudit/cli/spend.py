@@ -14,7 +14,7 @@ def spend(
     quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
-    """Show spend by endpoint, tenant, model, day and hour, and the prices behind it."""
+    """Show spend by endpoint, tenant, model, day and hour."""
     from costaudit.cli.run import loaded_run, print_tables
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.report.spend_tables import spend_line, spend_tables

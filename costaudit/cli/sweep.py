@@ -44,7 +44,7 @@ def sweep(
     quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
-    """Simulate a semantic cache at every threshold, scope, TTL and capacity."""
+    """Simulate a semantic cache at every threshold, TTL and capacity."""
     from costaudit.cli.gates import check_conditions, read_conditions
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.run import loaded_run, print_tables, semantic_policy

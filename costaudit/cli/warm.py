@@ -32,7 +32,7 @@ def warm(
     quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
-    """Pre-fill a cache, or a file, with answers that served hits and were right every time.
+    """Pre-fill a cache, or a file, with answers that were right.
 
     The dearest topics come first; each answer gets the lifetime that its topic supports.
     """

@@ -61,7 +61,7 @@ def test_a_file_that_is_no_log_is_named(costaudit: Run, tmp_path: Path, name: st
         (["notes"], "None of 2 files is a log", "--source"),
         (["gopher://log"], "gopher://log", "https://"),
         (["s3://bucket/log.jsonl"], "can't be", ""),
-        ([], "Missing argument 'LOG...'", "--help"),
+        ([], "Missing argument 'LOG", "--help"),
     ],
     ids=str,
 )
