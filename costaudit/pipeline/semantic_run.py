@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -24,12 +25,15 @@ from costaudit.embed.table import embedder_named
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
+from costaudit.simulate.semantic.keys import keys_of
+from costaudit.simulate.semantic.projection import Bounds, upper_bounds
 from costaudit.simulate.semantic.sizing import size_cache
-from costaudit.simulate.semantic.stream import Stream, keyed_stream
+from costaudit.simulate.semantic.stream import Stream, keyed_stream, rescoped
 from costaudit.simulate.semantic.sweep import Decisions, sweep
 from costaudit.simulate.templates import system_templates
 
 WARM_UP_SHARE = 0.2  # of eligible requests, in order: left out of the steady state
+_LOWEST = 0.7  # similarity from which on most sweeps look for pairs
 
 
 class SemanticRun:
@@ -45,7 +49,10 @@ class SemanticRun:
             self.embedder.dimensions,
         )
         self._templates = system_templates(log.requests, log.blocks)
-        self.stream = self.keyed(options.policy)
+        self._keys = keys_of(log.requests, log.blocks, options.policy.key)
+        self.stream = keyed_stream(
+            log.requests, log.blocks, options.policy, self._templates, self._keys
+        )
         self.vectors = self._embed(self.stream.texts)
         self._tokens = self.embedder.token_counts(self.stream.texts["text"].to_list())
         self.cut_texts = int((self._tokens > self.embedder.max_tokens).sum())
@@ -59,7 +66,12 @@ class SemanticRun:
 
     def keyed(self, policy: SemanticPolicy) -> Stream:
         """Key the log under a policy; scopes change the partitions, never the texts."""
-        return keyed_stream(self.log.requests, self.log.blocks, policy, self._templates)
+        return rescoped(self.stream, self.log.requests, policy, self._templates, self._keys)
+
+    @cached_property
+    def _bounds(self) -> Bounds:
+        """Project the vectors once for all sweeps; their results don't hang on `lowest`."""
+        return upper_bounds(self.vectors, _LOWEST)
 
     def swept(self, policies: Sequence[SemanticPolicy], stream: Stream | None = None) -> Decisions:
         """Decide the log under policies that share a stream and a guard.
@@ -68,7 +80,7 @@ class SemanticRun:
         """
         names = policies[0].guard
         guard = TrapGuard(self.check.question_traps, names) if names else None
-        return sweep(stream or self.stream, self.vectors, policies, guard)
+        return sweep(stream or self.stream, self.vectors, policies, guard, bounds=self._bounds)
 
     def rated(self, served: np.ndarray, replicates: int = 200) -> Rated:
         """Judge the hits in rows of `Decisions.served` by the answers in the log."""

@@ -1,7 +1,7 @@
 """Requests as a semantic cache sees them: a text, a partition to compare it in, and times."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -9,7 +9,7 @@ import polars as pl
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import UsageError
 from costaudit.simulate.semantic.eligibility import ELIGIBLE, REASONS, bypass_codes
-from costaudit.simulate.semantic.keys import keys_of
+from costaudit.simulate.semantic.keys import Keys, keys_of
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,17 @@ def keyed_stream(
     blocks: pl.DataFrame,
     policy: SemanticPolicy,
     system_template: pl.Series | None = None,
+    keys: Keys | None = None,
 ) -> Stream:
     """Key REQUESTS, already in order, under the scope, key and eligibility of a policy.
 
     `system_template` is the template of each request's system prompt, which the scope field
-    `system` compares; raises UsageError where that field is asked for without it.
+    `system` compares; raises UsageError where that field is asked for without it. `keys` are those
+    of the policy's key, where they are at hand.
     """
-    keys = keys_of(requests, blocks, policy.key)
+    keys = keys or keys_of(requests, blocks, policy.key)
     codes = bypass_codes(requests, keys.has_text, keys.has_image, policy.max_temperature)
-    pool = _groups(_scope_frame(requests, policy, keys.fields, system_template))
-    partition = _groups(pl.DataFrame({"pool": pool, "history": keys.history}))
+    pool, partition = _partitions(requests, policy, keys, system_template)
     ts = requests["ts"].dt.epoch("us").to_numpy().astype(np.float64) / 1e6
     untimed = requests["ts"].is_null().to_numpy()
     eligible = codes == ELIGIBLE
@@ -68,6 +69,28 @@ def keyed_stream(
         bypass=codes,
         timed=timed,
     )
+
+
+def rescoped(
+    stream: Stream,
+    requests: pl.DataFrame,
+    policy: SemanticPolicy,
+    system_template: pl.Series | None,
+    keys: Keys,
+) -> Stream:
+    """Partition a stream by the scope of another policy, which is else like the stream's own."""
+    pool, partition = _partitions(requests, policy, keys, system_template)
+    return replace(stream, pool=pool, partition=partition)
+
+
+def _partitions(
+    requests: pl.DataFrame,
+    policy: SemanticPolicy,
+    keys: Keys,
+    system_template: pl.Series | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    pool = _groups(_scope_frame(requests, policy, keys.fields, system_template))
+    return pool, _groups(pl.DataFrame({"pool": pool, "history": keys.history}))
 
 
 def _scope_frame(

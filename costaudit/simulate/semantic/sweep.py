@@ -28,7 +28,7 @@ from costaudit.simulate.semantic.nodes import nodes_of
 from costaudit.simulate.semantic.occupancy import peak_entries
 from costaudit.simulate.semantic.packing import MAX_NODES, from_depth
 from costaudit.simulate.semantic.pairs import PairFinder
-from costaudit.simulate.semantic.projection import upper_bounds
+from costaudit.simulate.semantic.projection import Bounds, upper_bounds
 from costaudit.simulate.semantic.segments import PairGuard, decide_segment
 from costaudit.simulate.semantic.states import limit_of
 from costaudit.simulate.semantic.stream import Stream
@@ -67,18 +67,20 @@ def sweep(
     progress: Progress | None = None,
     *,
     cells: Cells | None = None,
+    bounds: Bounds | None = None,
 ) -> Decisions:
     """Decide every request of `stream` under every policy.
 
     vectors: float32 (m, d) of unit length, aligned with stream.texts. The policies may differ in
     threshold, TTL, capacity and eviction; a guard holds for all of them. With cells, similar
-    entries are looked for among a part of the texts, and the decisions are no longer exact.
+    entries are looked for among a part of the texts, and the decisions are no longer exact. Bounds
+    of the same vectors, where they are at hand, spare their projection.
     """
     progress = progress or SilentProgress()
     _check_policies(stream, policies)
     _check_vectors(stream, vectors)
     with single_products():
-        return _swept(stream, vectors, policies, guard, progress, cells)
+        return _swept(stream, vectors, policies, guard, progress, cells, bounds)
 
 
 def _swept(
@@ -88,6 +90,7 @@ def _swept(
     guard: PairGuard | None,
     progress: Progress,
     cells: Cells | None,
+    bounds: Bounds | None,
 ) -> Decisions:
     nodes = nodes_of(stream)
     served = np.full((len(policies), len(stream.text)), MISS, dtype=np.int32)
@@ -97,7 +100,7 @@ def _swept(
     progress.start("simulate", len(nodes.order), "requests")
     if len(nodes.order):
         lowest = max(limit_of(policy) for policy in policies)
-        bounds = upper_bounds(vectors, float(from_depth(np.array([lowest]))[0]))
+        bounds = bounds or upper_bounds(vectors, float(from_depth(np.array([lowest]))[0]))
         finder = PairFinder(nodes, vectors, bounds, cells)
         for segment in nodes.segments:
             order = nodes.order[segment.requests]

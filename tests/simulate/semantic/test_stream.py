@@ -5,10 +5,11 @@ import polars as pl
 import pytest
 import xxhash
 
-from costaudit.contracts.policies import SemanticPolicy
+from costaudit.contracts.policies import ScopeField, SemanticPolicy
 from costaudit.errors import UsageError
 from costaudit.simulate.semantic.eligibility import REASONS
-from costaudit.simulate.semantic.stream import Stream, keyed_stream
+from costaudit.simulate.semantic.keys import keys_of
+from costaudit.simulate.semantic.stream import Stream, keyed_stream, rescoped
 from costaudit.simulate.templates import system_templates
 from tests.simulate.traffic import Log
 
@@ -148,3 +149,20 @@ def test_an_empty_log_makes_an_empty_stream() -> None:
     stream = stream_of(Log())
     assert len(stream.texts) == len(stream.text) == 0
     assert stream.texts.schema == pl.Schema({"text_id": pl.String, "text": pl.String})
+
+
+@pytest.mark.parametrize("scope", [(), ("system",), ("model", "system_raw"), ("tenant", "tools")])
+def test_another_scope_gives_the_stream_that_is_keyed_anew(scope: tuple[ScopeField, ...]) -> None:
+    log = Log()
+    for model, tenant, prompt in (("a", "x", "Be brief."), ("b", "x", "Be kind."), ("a", "y", "")):
+        log.call([("system", prompt, 2), ("user", "Hi", 1)], model=model, tenant=tenant)
+    requests, blocks = log.tables()
+    templates = system_templates(requests, blocks)
+    policy = SemanticPolicy(min_similarity=0.9, scope=scope)
+    keys = keys_of(requests, blocks, EVERYTHING.key)
+    base = keyed_stream(requests, blocks, EVERYTHING, templates, keys)
+    narrow = rescoped(base, requests, policy, templates, keys)
+    anew = keyed_stream(requests, blocks, policy, templates)
+    for name in ("text", "partition", "pool", "ts_s", "ready_s", "bypass"):
+        assert np.array_equal(getattr(narrow, name), getattr(anew, name)), name
+    assert narrow.texts.equals(anew.texts)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import InputError, InsufficientDataError, UsageError
 from costaudit.simulate.semantic import segments
+from costaudit.simulate.semantic.projection import upper_bounds
 from costaudit.simulate.semantic.stream import Stream
 from costaudit.simulate.semantic.sweep import BYPASS, MISS, Decisions, sweep
 from tests.simulate.semantic.oracle import replay
@@ -199,3 +200,19 @@ def test_streams_without_anything_to_match(text) -> None:
     decisions = sweep(stream, vectors, [SemanticPolicy(min_similarity=0.8)])
     assert decisions.served.tolist() == [[BYPASS if t < 0 else MISS for t in text]]
     assert decisions.peak_entries.tolist() == [sum(t >= 0 for t in text)]
+
+
+@pytest.mark.parametrize("lowest", [0.0, 0.7, 0.99])
+def test_bounds_at_hand_change_no_decision(lowest: float) -> None:
+    rng = np.random.default_rng(3)
+    near = rng.normal(size=(40, 1, 200)) + 0.5 * rng.normal(size=(40, 5, 200))
+    vectors = near.reshape(200, 200) / np.linalg.norm(near.reshape(200, 200), axis=1)[:, None]
+    vectors = vectors.astype(np.float32)
+    text = rng.permutation(np.repeat(np.arange(200), 2))
+    stream = make_stream(text, np.zeros(400), np.zeros(400), np.arange(400.0), np.zeros(400))
+    policies = [SemanticPolicy(min_similarity=t) for t in (0.6, 0.75, 0.9)]
+    alone = sweep(stream, vectors, policies)
+    bounded = sweep(stream, vectors, policies, bounds=upper_bounds(vectors, lowest))
+    assert ((alone.served >= 0) & (alone.similarity < 1)).sum() > 100
+    assert np.array_equal(alone.served, bounded.served)
+    assert np.array_equal(alone.similarity, bounded.similarity, equal_nan=True)
