@@ -43,6 +43,7 @@ from costaudit.simulate.semantic.sweep import sweep
 HERE = Path(__file__).parent
 THRESHOLDS = [round(0.70 + 0.01 * k, 2) for k in range(26)]
 SHOWN = (0.70, 0.75, 0.80, 0.85, 0.90, 0.95)
+_FIRST_SEED = 10_000  # earlier ones were tuned on
 POOL = 24  # composed answers per intent
 
 
@@ -302,7 +303,8 @@ def main() -> None:
     for kind in options.kinds:
         home = world(options.data, kind, options.cache)
         started = time.perf_counter()
-        draws = [run(home, options.requests, seed) for seed in range(options.draws)]
+        seeds = range(_FIRST_SEED, _FIRST_SEED + options.draws)
+        draws = [run(home, options.requests, seed) for seed in seeds]
         each = (time.perf_counter() - started) / options.draws
         estimates(draws, kind)
         recommended(draws)

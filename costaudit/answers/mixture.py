@@ -16,9 +16,9 @@ Floats = npt.NDArray[np.float64]
 _LOW, _HIGH, _STEP = -1.0, 3.2, 0.05
 GRID: Floats = np.arange(_LOW, _HIGH, _STEP)  # Fisher's z: atanh of the cosine
 CELLS = 2 * len(GRID)  # contradicting or not, times the grid
-_BANDWIDTH = 0.04  # of the kernel that smooths the repeats, in z
+_BANDWIDTH = 0.05  # of the kernel that smooths the repeats, in z
 _PRIOR = 1.0  # pseudo-pairs per stratum, so that an empty one has a share
-_PSEUDO, _PSEUDO_MEAN = 10.0, 20.0  # pairs, see _moments
+_PSEUDO, _PSEUDO_MEAN = 10.0, 60.0  # pairs, see _moments
 _PART = 16  # replicates that are fitted together: their arrays stay in the processor's cache
 _LEAST_SPREAD = 0.02  # variance in z of the wrong topics
 
