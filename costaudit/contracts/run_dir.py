@@ -48,6 +48,11 @@ class RunDir:
         return self.path / "vectors"
 
     @property
+    def signatures_path(self) -> Path:
+        """What the trap detectors found in texts, a file per list of texts."""
+        return self.path / "signatures"
+
+    @property
     def outcomes_path(self) -> Path:
         """A folder of OUTCOMES tables."""
         return self.path / "outcomes"

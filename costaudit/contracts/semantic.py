@@ -141,3 +141,4 @@ class SemanticSection:
     bytes_per_entry: int = 0
     exact: SweepPoint | None = None  # identical text only
     sizing: CacheSize | None = None  # at the recommended point
+    language_warning: str = ""  # the log's language is not the embedder's

@@ -190,6 +190,15 @@ def _levers(ledger: Ledger) -> Iterable[Finding]:
 
 
 def _semantic(section: SemanticSection) -> Iterable[Finding]:
+    if section.language_warning:
+        yield Finding(
+            "embedder-language",
+            "warning",
+            "The embedder does not know all of the log's languages.",
+            section.language_warning,
+            "Compare embedders with `costaudit sweep --compare-embedders`.",
+            section="sweep",
+        )
     if section.recommended is None:
         yield Finding(
             "no-safe-threshold",

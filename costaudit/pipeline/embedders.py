@@ -50,7 +50,7 @@ def _row(log: Loaded, options: AnalyzeOptions, name: str, progress: Progress) ->
         valid_hit_share=point.valid_hit_share,
         unsafe_served_share=point.unsafe_served_share,
         net_saved=point.net_saved,
-        warning="",
+        warning=run.language_warning,
     )
 
 

@@ -101,6 +101,7 @@ def semantic_result(
             clusters=cluster_rows(run, decided.rated, chosen),
             worst_pairs=worst_evidence(run, decided.rated, chosen),
             refused_pairs=refused_evidence(run, policy),
+            language_warning=run.language_warning,
             sizing=run.sizing(policy, point.peak_entries),
         ),
         exact_hits=hits[-1],

@@ -14,11 +14,13 @@ from costaudit.answers.consistency import Consistency
 from costaudit.answers.logged import logged
 from costaudit.answers.rates import Rated, rates
 from costaudit.answers.traps.guard import TrapGuard
+from costaudit.answers.traps.stored import stored_signatures
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import CacheSize
 from costaudit.costing.ledger import per_month
 from costaudit.costing.running import embedding_per_mtok, semantic_running_cost
+from costaudit.embed.language import language_warning
 from costaudit.embed.run import embed_texts
 from costaudit.embed.store import VectorStore
 from costaudit.embed.table import embedder_named
@@ -54,7 +56,9 @@ class SemanticRun:
             log.requests, log.blocks, options.policy, self._templates, self._keys
         )
         self.vectors = self._embed(self.stream.texts)
-        self._tokens = self.embedder.token_counts(self.stream.texts["text"].to_list())
+        texts = self.stream.texts["text"].to_list()
+        self.language_warning = language_warning(texts, options.policy.embedder) or ""
+        self._tokens = self.embedder.token_counts(texts)
         self.cut_texts = int((self._tokens > self.embedder.max_tokens).sum())
         self.eligible = self.stream.text >= 0
         self.warm_up = int(self.eligible.sum() * WARM_UP_SHARE)
@@ -124,17 +128,21 @@ class SemanticRun:
         )
         rows = answers.select(answer_id="text_id").with_row_index("row")
         row = log.requests.join(rows, on="answer_id", how="left", maintain_order="left")["row"]
+        texts = logged(
+            log.requests,
+            log.blocks,
+            questions=self.stream.texts["text"].to_list(),
+            question=self.stream.text,
+            question_vectors=self.vectors,
+            scope=self.stream.partition,
+            vectors=self._embed(answers),
+            answer_row=row.cast(pl.Int64).fill_null(-1).to_numpy(),
+        )
+        kept = log.run.signatures_path
         return Consistency(
-            logged(
-                log.requests,
-                log.blocks,
-                questions=self.stream.texts["text"].to_list(),
-                question=self.stream.text,
-                question_vectors=self.vectors,
-                scope=self.stream.partition,
-                vectors=self._embed(answers),
-                answer_row=row.cast(pl.Int64).fill_null(-1).to_numpy(),
-            )
+            texts,
+            question_traps=stored_signatures(texts.questions, kept),
+            answer_traps=stored_signatures(texts.answers, kept),
         )
 
     def sizing(self, policy: SemanticPolicy, entries: int) -> CacheSize:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -21,7 +22,23 @@ class Signatures:
             reading = Reading(text)
             for trap, found in zip(TRAPS, values, strict=True):
                 found.append(trap.find(reading))
-        self._columns = [_Column(*pair) for pair in zip(TRAPS, values, strict=True)]
+        self._columns = [_Column.of(*pair) for pair in zip(TRAPS, values, strict=True)]
+
+    def encoded(self) -> bytes:
+        """Encode all values, so that the texts need not be read again."""
+        told = [(c.ids.tobytes(), [sorted(values) for values in c.sets]) for c in self._columns]
+        return msgspec.msgpack.encode(told)
+
+    @classmethod
+    def decoded(cls, data: bytes) -> "Signatures":
+        """Take values as `encoded` gave them; raises msgspec.DecodeError for anything else."""
+        told = msgspec.msgpack.decode(data, type=list[tuple[bytes, list[frozenset[str]]]])
+        signatures = cls(())
+        signatures._columns = [
+            _Column(trap.rule, np.frombuffer(ids, np.int32), sets)
+            for trap, (ids, sets) in zip(TRAPS, told, strict=True)
+        ]
+        return signatures
 
     def column(self, name: str) -> "_Column":
         """Give one detector's values."""
@@ -50,11 +67,16 @@ class Signatures:
 class _Column:
     """One detector's values of every text."""
 
-    def __init__(self, trap: Trap, values: list[frozenset[str]]) -> None:
-        self.rule = trap.rule
+    def __init__(self, rule: str, ids: npt.NDArray[np.int32], sets: list[frozenset[str]]) -> None:
+        self.rule = rule
+        self.ids = ids  # per text
+        self.sets = sets  # by id; 0 is the empty set
+
+    @classmethod
+    def of(cls, trap: Trap, values: list[frozenset[str]]) -> "_Column":
         ids: dict[frozenset[str], int] = {frozenset(): 0}
-        self.ids = np.array([ids.setdefault(v, len(ids)) for v in values], np.int32)
-        self.sets = list(ids)  # by id; 0 is the empty set
+        column = np.array([ids.setdefault(v, len(ids)) for v in values], np.int32)
+        return cls(trap.rule, column, list(ids))
 
     def differs(self, first: Index, second: Index) -> npt.NDArray[np.bool_]:
         if self.rule == "sides":
