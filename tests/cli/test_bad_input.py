@@ -136,7 +136,7 @@ def test_options_that_cant_be_used(costaudit: Run, tmp_path: Path, options: str,
     ("arguments", "what"),
     [
         (["analise", "log.jsonl"], "analise"),
-        (["report"], "RUN"),
+        (["report"], "argument 'run'"),
         (["report", "gone"], "gone"),
         (["report", "log.jsonl"], "log.jsonl is not an audit"),
         (["report", "folder"], "no audit"),
