@@ -1,20 +1,26 @@
-"""Prompt caching through the pipeline: a trace of block hashes, as a self-hosted server sees it."""
+"""Prompt caching through the pipeline: a trace of block hashes, and the sample log's timestamp."""
 
 import os
+import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from costaudit.contracts.prefix import Breaker
 from costaudit.contracts.run_dir import RunDir
 from costaudit.ingest.options import IngestOptions
 from costaudit.ingest.run import ingest
-from costaudit.pipeline.loaded import load
-from costaudit.pipeline.prompt_caching import self_hosted_curve
+from costaudit.pipeline.loaded import Loaded, load
+from costaudit.pipeline.prompt_caching import PromptCaches, self_hosted_curve
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import SilentProgress
 
 DATA = Path(os.environ.get("COSTAUDIT_DATA", Path(__file__).parents[3] / "shared" / "data"))
 TRACE = DATA / "mooncake" / "conversation_trace.jsonl.gz"
+SAMPLE = Path(__file__).parents[2] / "sample_logs" / "support_chatbot.jsonl.zst"
+ENDPOINT = "/v1/support/orders-assistant"
+TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 @pytest.mark.skipif(not TRACE.is_file(), reason="the Mooncake data set is not beside the project")
@@ -27,3 +33,60 @@ def test_an_hour_of_a_chat_service_reuses_what_its_publishers_counted(tmp_path: 
     assert round(unlimited.token_hit_share, 3) == 0.374
     assert round(unlimited.block_hit_share, 3) == 0.366
     assert round(small.block_hit_share, 3) == 0.211
+
+
+@pytest.fixture(scope="module")
+def chatbot(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
+    """Ingest the sample log of a support chatbot."""
+    run = RunDir(tmp_path_factory.mktemp("chatbot") / "run")
+    ingest([str(SAMPLE)], run, IngestOptions(), SilentProgress())
+    return load(run, AnalyzeOptions())
+
+
+def test_the_timestamp_of_the_sample_log_is_found_located_and_priced(chatbot: Loaded) -> None:
+    templates = PromptCaches(chatbot, show_prompts=True).section().templates
+    mine = [one for one in templates if one.endpoint == ENDPOINT]
+    found = [item for one in mine for item in one.breakers if item.kind == "timestamp"]
+    assert found
+    for item in found:
+        assert item.lost_tokens > 0
+        assert item.lost_usd_month.usd > 0
+        assert not item.provider_side
+        assert "time" in item.mend
+        _check_place(item, _system_prompts(chatbot))
+    assert not [
+        item.where
+        for one in templates
+        if one.endpoint != ENDPOINT
+        for item in one.breakers
+        if item.kind == "timestamp"
+    ]
+
+
+def test_a_prompt_is_shown_only_when_asked_for(chatbot: Loaded) -> None:
+    for one in PromptCaches(chatbot).section().templates:
+        for item in one.breakers:
+            assert not TIMESTAMP.search(item.context)
+
+
+def _system_prompts(log: Loaded) -> list[str]:
+    """List the texts after the tools, which the endpoint's prompts begin with."""
+    rows = log.requests.filter(pl.col("endpoint") == ENDPOINT).select("segments")
+    segments = rows.explode("segments").unnest("segments").filter(pl.col("role") == "system")
+    texts = segments.join(log.blocks.select("block_id", "text"), on="block_id")["text"]
+    return texts.unique().sort().to_list()
+
+
+def _check_place(item: Breaker, texts: list[str]) -> None:
+    """See that the place named lies in the timestamp of the prompt that is quoted."""
+    place = re.fullmatch(r"system, block \d+, character ([\d,]+) of ([\d,]+)", item.where)
+    assert place
+    at, chars = (int(group.replace(",", "")) for group in place.groups())
+    quoted = item.context.replace("‹", "").replace("›", "")
+    prompts = [text for text in texts if quoted in text and len(text) == chars]
+    assert prompts
+    for text in prompts:
+        stamp = TIMESTAMP.search(text)
+        assert stamp
+        assert stamp.start() <= at - 1 < stamp.end()
+        assert f"‹{stamp.group()}›" in item.context

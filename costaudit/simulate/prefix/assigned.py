@@ -73,7 +73,7 @@ def assign_rules(requests: pl.DataFrame, prompts: Prompts, name: str = "own") ->
     """Give each request its provider's rules of its day, or the named ones.
 
     A request without a time is treated by the rules of the last day of the log, or of the day
-    of which the rules are. A provider is taken to be sent markers if one request shows one.
+    of which the rules are.
     """
     day = requests["ts"].dt.date()
     last = day.max()
@@ -85,7 +85,6 @@ def assign_rules(requests: pl.DataFrame, prompts: Prompts, name: str = "own") ->
         day=day.fill_null(today),
         marked=pl.Series(any_in(prompts.segments.marker > 0, prompts.segments.offsets)),
     )
-    keys = keys.with_columns(pl.col("marked").any().over("provider"))
     keys = keys.with_columns(key=pl.struct(pl.all()).rank("dense"))
     distinct = keys.unique("key").sort("key")
     rules: dict[Rules, int] = {}

@@ -120,9 +120,9 @@ def _flag_markers(
         count += marker[segment] > 0
     seen = 0
     for segment in range(first, last):
-        if marker[segment] == 0 or segment == own:
+        if marker[segment] == 0:
             continue
-        if count - seen <= slots:
+        if segment != own and count - seen <= slots:
             writes[segment] = granted[marker[segment]]
         if seen < head or count - seen <= tail:
             lookup[segment] = True
@@ -138,7 +138,7 @@ def implicit_flags(
 
     `own` is the segment of the provider's own marker, -1 where the request forbids it; reads land
     on markers and, with an own marker, on the `endings` latest message endings before it.
-    `granted[:, 0]` is the lifetime of an own marker.
+    An own marker lives as long as an explicit one at the same place asks, else `granted[:, 0]`.
     """
     writes = np.zeros(len(marker), np.int8)
     lookup = np.zeros(len(marker), np.bool_)
@@ -161,7 +161,7 @@ def implicit_flags(
             lookup,
         )
         if at >= 0:
-            writes[at], lookup[at] = granted[request, 0], True
+            writes[at], lookup[at] = granted[request, max(marker[at], 0)], True
             left = endings[request]
             for segment in range(at - 1, first - 1, -1):
                 if _is_ending(first, last, segment, role) and (left > 0 or role[segment] == SYSTEM):

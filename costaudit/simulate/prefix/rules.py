@@ -76,7 +76,7 @@ def rules_for(
 ) -> Rules:
     """Find the rules for a provider's model on a day; `none` where no rule set matches.
 
-    `marked` tells whether the traffic sets markers, where that chooses between two caches.
+    `marked` tells whether the request sets markers, where that chooses between two caches.
     """
     for entry in load_rules():
         if _applies(entry, provider, model, date) and _fits(entry, batch, marked):

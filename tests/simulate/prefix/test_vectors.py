@@ -184,7 +184,9 @@ PRICED = [
     ("x-ai", "grok-4.5"), ("x-ai", "grok-4.20"), ("x-ai", "grok-code-fast-1"),
     ("groq", "openai/gpt-oss-120b"), ("aws", "amazon.nova-pro-v1:0"),
     ("aws", "global.anthropic.claude-opus-5-5"), ("moonshotai", "kimi-k3"),
-    ("mistral", "mistral-large-2512"), ("deepseek", "deepseek-flash"),
+    ("mistral", "mistral-large-2512"), ("deepseek", "deepseek-flash"), ("x-ai", "grok-build-0.1"),
+    ("moonshotai", "kimi-k3.1-pro-highspeed"), ("aws", "global.moonshotai.kimi-k3"),
+    ("aws", "global.moonshotai.kimi-k3.1"),
 ]  # fmt: skip
 
 
@@ -214,6 +216,7 @@ def test_read_and_write_multipliers_are_those_of_the_price_list(provider: str, m
         ("openai", "gpt-5.2", "2026-05-28", "openai_classic", 1024),
         ("openai", "gpt-5.2", "2026-05-29", "openai_classic_24h", 1024),
         ("openai", "gpt-5-pro", "2026-05-29", "openai_no_cache", 0),
+        ("azure", "gpt-5.4", "2026-06-01", "openai_classic", 1024),
         ("azure", "gpt-5.5", "2026-06-01", "openai_5_5", 1024),
         ("openai", "gpt-5.6-luna", "2026-08-01", "openai", 1024),
         ("aws", "openai.gpt-5.6-sol", "2026-08-01", "openai", 1024),
@@ -234,6 +237,7 @@ def test_read_and_write_multipliers_are_those_of_the_price_list(provider: str, m
         ("aws", "amazon.nova-micro-v1:0", "2026-01-01", "bedrock_nova", 1024),
         ("aws", "meta.llama3-70b-instruct-v1:0", "2026-01-01", "none", 0),
         ("alibaba", "qwen-max", "2026-03-01", "alibaba_explicit", 1024),
+        ("aws", "global.zai.glm-5.3", "2026-11-01", "bedrock_kimi", 1024),
         ("moonshotai", "kimi-k3", "2026-10-15", "kimi_k3", 256),
         ("moonshotai", "kimi-k3", "2026-10-14", "kimi", 256),
     ],
