@@ -248,8 +248,8 @@ class _Tally:
         eligible, everyone = np.maximum(self.eligible, 1e-9), np.maximum(self.all, 1e-9)
         right, off = (hits - wrong) / eligible, wrong / everyone
         return (
-            _around(right[0] + bias / eligible[0], right, slack / eligible[0], self.grade),
-            _around(off[0] - bias / everyone[0], off, slack / everyone[0], self.grade),
+            _around(right, bias / eligible[0], slack / eligible[0], self.grade),
+            _around(off, -bias / everyone[0], slack / everyone[0], self.grade),
         )
 
 
@@ -274,13 +274,15 @@ def _bias(wrong: Floats, hits: float) -> float:
     return first - float(np.clip(first - excess, 0.0, hits))
 
 
-def _around(value: float, shares: Floats, slack: float, grade: Grade) -> Estimate:
-    """Put the normal interval of the replicates around a share, at least `slack` to either side.
+def _around(shares: Floats, correction: float, slack: float, grade: Grade) -> Estimate:
+    """Correct a share, and put an interval around it, at least `slack` to either side.
 
-    Where none of many was wrong, replicates don't differ; `slack` is the exact binomial interval.
+    The interval is the normal one of the replicates, wider by the correction, which is but an
+    estimate itself. Where none of many was wrong, replicates don't differ: `slack` is then the
+    exact binomial interval.
     """
-    value = float(np.clip(value, 0.0, 1.0))
+    value = float(np.clip(shares[0] + correction, 0.0, 1.0))
     if len(shares) == 1:
         return Estimate(value, grade)
-    reach = max(1.96 * float(shares[1:].std(ddof=1)), float(slack))
+    reach = max(1.96 * float(shares[1:].std(ddof=1)) + abs(correction), slack)
     return Estimate(value, grade, max(0.0, value - reach), min(1.0, value + reach))
