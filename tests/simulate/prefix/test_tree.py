@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costaudit.simulate.prefix.pieces import MIN_PIECE_BYTES, cut_contents
 from costaudit.simulate.prefix.prompts import read_prompts
-from costaudit.simulate.prefix.tree_kernels import common_ends, shared_intervals
+from costaudit.simulate.prefix.tree_kernels import common_ends, kept_ancestors, shared_intervals
 from costaudit.simulate.segments import flat_segments
 from tests.simulate.traffic import Log
 
@@ -63,6 +64,42 @@ def test_contents_share_pieces_as_far_as_they_are_equal(drawn: list[list[str]]) 
             same = common_head("".join(one).encode(), "".join(other).encode())
             assert max(ends, default=0) == same * MIN_PIECE_BYTES
             assert (a == b) == (one == other)
+
+
+def test_beginnings_that_add_little_are_left_to_what_is_around_them() -> None:
+    # Nested beginnings of 15, 16, 31 and 32 bytes. 15 < 16: none; 16 - 0: itself; 31 - 16 = 15:
+    # the one of 16; 32 - 16 = 16: itself.
+    parent, length = np.array([-1, 0, 1, 2]), np.array([15, 16, 31, 32])
+    assert kept_ancestors(parent, length, np.arange(4), 16).tolist() == [-1, 1, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("texts", "ends"),
+    [
+        # All share 15 bytes, too few for a piece; the first two share 40.
+        (["p" * 15 + "q" * 25 + "a" * 9, "p" * 15 + "q" * 25 + "b" * 9, "p" * 15 + "x" * 30],
+         [[40, 49], [40, 49], [45]]),
+        # All share 20 bytes; that the first two share 10 more is too little.
+        (["p" * 20 + "q" * 10 + "a" * 9, "p" * 20 + "q" * 10 + "b" * 9, "p" * 20 + "x" * 30],
+         [[20, 39], [20, 39], [20, 50]]),
+        # All share 20 bytes, the first two 36: 16 more.
+        (["p" * 20 + "q" * 16 + "a" * 9, "p" * 20 + "q" * 16 + "b" * 9, "p" * 20 + "x" * 30],
+         [[20, 36, 45], [20, 36, 45], [20, 50]]),
+    ],
+)  # fmt: skip
+def test_texts_are_cut_where_enough_is_shared(texts: list[str], ends: list[list[int]]) -> None:
+    log = Log()
+    for text in texts:
+        log.call([("user", text, 10)])
+    requests, blocks = log.tables()
+    segments = flat_segments(requests, blocks)
+    cut = cut_contents(segments, blocks)
+    bounds = [(cut.offsets[c], cut.offsets[c + 1]) for c in segments.content]
+    assert [cut.end[first:last].tolist() for first, last in bounds] == ends
+    pieces = [cut.piece[first:last].tolist() for first, last in bounds]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        shared = len(ends[one]) - 1 if (one, other) == (0, 1) else len(ends[2]) - 1
+        assert common_head(pieces[one], pieces[other]) == shared
 
 
 @given(st.lists(st.lists(st.sampled_from("pqr"), max_size=5), min_size=1, max_size=12))
