@@ -284,5 +284,5 @@ def _around(shares: Floats, correction: float, slack: float, grade: Grade) -> Es
     value = float(np.clip(shares[0] + correction, 0.0, 1.0))
     if len(shares) == 1:
         return Estimate(value, grade)
-    reach = max(1.96 * float(shares[1:].std(ddof=1)) + abs(correction), slack)
+    reach = float(max(1.96 * float(shares[1:].std(ddof=1)) + abs(correction), slack))
     return Estimate(value, grade, max(0.0, value - reach), min(1.0, value + reach))

@@ -50,6 +50,7 @@ def test_valid_and_unsafe_add_up_to_the_hits() -> None:
         for share in (point.raw_hit_share, point.valid_hit_share, point.unsafe_served_share):
             assert share.low is not None and share.high is not None
             assert 0 <= share.low <= share.value <= share.high <= 1
+            assert {type(share.low), type(share.value), type(share.high)} == {float}  # for JSON
     again = rates(check, served, eligible=everyone, block=block)
     assert again.points == rated.points  # the seed decides
     alone = rates(check, served[1:], eligible=everyone, block=block)
