@@ -7,9 +7,10 @@ answers that were composed for its intent: three wordings with free choices of w
 closers (`banking77_answers.toml`). A cached answer is right if it was composed for the same intent;
 the estimator never sees an intent. Constants were tuned on streams of other seeds with answers of
 the kind "plain". The width of the intervals was set with "echo" streams in view (seeds 500-524,
-after a first look at 10000-10029), so "echo" is no clean hold-out for their coverage. The kind "echo" is harder: it draws from the test questions alone, from a
-pool of answers composed anew, and half of its answers repeat words of the question. Guards are
-measured on the half of the trap pairs that was held back. Judges are simulated.
+after a first look at 10000-10029), so "echo" is no clean hold-out for their coverage. It is the
+harder kind: it draws from the test questions alone, from a pool of answers composed anew, and half
+of its answers repeat words of the question. Guards are measured on the half of the trap pairs that
+was held back. Judges are simulated.
 
     python benchmarks/bench_answers.py --data PATH/banking77 [--draws 100]
 """
