@@ -38,7 +38,8 @@ def test_little_money_keeps_its_cents_and_short_logs_their_hours() -> None:
 
 def test_less_than_a_cent_shows_two_digits() -> None:
     book = ledger("0.0054", step("semantic", "0.00494"))
-    assert "$0.0054 a month now, $0.00046 after" in verdict(spent("0.0054"), book, quality()).headline
+    said = verdict(spent("0.0054"), book, quality()).headline
+    assert "$0.0054 a month now, $0.00046 after" in said
 
 
 def test_without_any_price_no_dollars_are_told() -> None:
