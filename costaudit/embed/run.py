@@ -1,8 +1,10 @@
 """Embed the texts that have no stored vector yet."""
 
+import ctypes
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +60,7 @@ def embed_texts(
                 vectors[missing[batch]] = made
                 progress.advance(len(batch))
             store.append(texts["text_id"].gather(missing[part]), vectors[missing[part]])
+            _return_memory()
     progress.finish()
     return Embedded(vectors, len(missing), cut, tokens, time.monotonic() - started)
 
@@ -80,6 +83,12 @@ def _encoded(
         yield from pool.map(encode, batches)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _return_memory() -> None:
+    """Hand freed memory back to the system: batches of many sizes leave the heap full of holes."""
+    with suppress(AttributeError, OSError, TypeError):  # only glibc has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _batches(order: np.ndarray, counts: np.ndarray, most_tokens: int) -> list[np.ndarray]:

@@ -1,6 +1,7 @@
 """`analyze` as a library call: from logs to an Audit."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from costaudit import __version__
 from costaudit.contracts.audit import SCHEMA_VERSION, Audit
@@ -36,12 +37,15 @@ def analyze(
 
 
 def audit_of(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Audit:
-    """Simulate and price a log that is loaded."""
-    return _audit(log, swept(log, options, progress), options)
+    """Simulate and price a log that is loaded; both kinds of cache at once."""
+    with ThreadPoolExecutor(1) as pool:
+        caches = pool.submit(PromptCaches, log, show_prompts=options.show_prompts)
+        return _audit(log, swept(log, options, progress), caches.result(), options)
 
 
-def _audit(log: Loaded, semantic: SemanticResult | None, options: AnalyzeOptions) -> Audit:
-    caches = PromptCaches(log, show_prompts=options.show_prompts)
+def _audit(
+    log: Loaded, semantic: SemanticResult | None, caches: PromptCaches, options: AnalyzeOptions
+) -> Audit:
     levers = propose(log.requests, log.blocks)
     ledger = ledger_of(log, semantic, caches, levers)
     routing = next((lever for lever in levers if lever.lever == "routing"), None)
