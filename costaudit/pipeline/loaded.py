@@ -45,6 +45,7 @@ def ingested(
     inputs: Sequence[str], run: RunDir, options: AnalyzeOptions, progress: Progress
 ) -> Loaded:
     """Bring logs into a run directory and read it; a run that is its own input is only read."""
+    options.check()
     if not (len(inputs) == 1 and Path(inputs[0]) == run.path and RunDir.is_run(run.path)):
         ingest(inputs, run, options.ingest, progress)
     return load(run, options)

@@ -4,10 +4,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from costaudit.answers.traps.guard import guard
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.costing.logged import CostMode
+from costaudit.costing.overlay import read_overlay
 from costaudit.costing.plan import Effort
 from costaudit.ingest.options import IngestOptions
+from costaudit.simulate.semantic.thresholds import parse_thresholds
 
 
 @dataclass(frozen=True)
@@ -24,3 +27,10 @@ class AnalyzeOptions:
     efforts: dict[str, Effort] = field(default_factory=dict)  # by lever
     show_prompts: bool = False
     seed: int = 0
+
+    def check(self) -> None:
+        """Raise UsageError or InputError for what can't work with any log, before one is read."""
+        parse_thresholds(self.thresholds)
+        guard(self.policy.guard, ())
+        if self.prices is not None:
+            read_overlay(self.prices)

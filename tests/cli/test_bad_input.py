@@ -129,6 +129,7 @@ def test_options_that_cant_be_used(costaudit: Run, tmp_path: Path, options: str,
     write_log(tmp_path / "log.jsonl")
     said = costaudit("analyze", "log.jsonl", *options.split())
     assert is_explained(said, 2)
+    assert "assemble" not in said.err  # refused before any time is spent
     assert what in said.err.splitlines()[-2]
 
 

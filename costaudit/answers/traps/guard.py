@@ -14,11 +14,12 @@ class TrapGuard:
     """Refuse pairs of questions that a chosen detector tells apart."""
 
     def __init__(self, signatures: Signatures, names: Sequence[str]) -> None:
+        names = TRAP_NAMES if "all" in names else names
         unknown = [name for name in names if name not in TRAP_NAMES]
         if unknown:
             raise UsageError(
                 f"There is no guard named {unknown[0]!r}.",
-                hint=f"Choose from {', '.join(TRAP_NAMES)}.",
+                hint=f"Choose from {', '.join(TRAP_NAMES)}, or all.",
             )
         self._columns = [signatures.column(name) for name in dict.fromkeys(names)]
 

@@ -49,3 +49,11 @@ def test_an_answer_that_says_more_contradicts_nothing() -> None:
 def test_any_text_can_be_read_and_agrees_with_itself(texts: list[str]) -> None:
     rows = np.arange(len(texts))
     assert not Signatures(texts).differs(rows, rows).any()
+
+
+def test_all_stands_for_every_detector() -> None:
+    texts = ["Within 24 hours?", "After 48 hours?", "Is it in stock?", "Is it not in stock?", "Hi"]
+    pairs = np.array([(a, b) for a in range(5) for b in range(5)]).T
+    refused = guard(["all"], texts)(*pairs)
+    assert (refused == guard(TRAP_NAMES, texts)(*pairs)).all()
+    assert refused.any() and not refused.all()
