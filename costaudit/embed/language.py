@@ -47,10 +47,11 @@ def language_warning(texts: Sequence[str], embedder: str) -> str | None:
 
 def language_of(text: str) -> str | None:
     """Tell a text's language by its script or its most frequent words; None where they don't."""
+    start = text[:1_000]
+    words = [word.lower() for word in _WORD.findall(start)]
     for name, script in _SCRIPTS.items():
-        if len(script.findall(text[:1_000])) * 3 >= len(_WORD.findall(text[:1_000])) > 0:
+        if len(script.findall(start)) * 3 >= len(words) > 0:
             return name
-    words = [word.lower() for word in _WORD.findall(text[:1_000])]
     hits = {name: sum(word in known for word in words) for name, known in _WORDS.items()}
     best, second = sorted(hits.values(), reverse=True)[:2]
     if best == 0 or best == second:
