@@ -1,10 +1,11 @@
 """What of the content may reach the disk: all, masked, or hashes only; secrets never."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Literal
 
+import polars as pl
 from xxhash import xxh3_128_hexdigest
 
 Redaction = Literal["none", "hash", "mask"]
@@ -25,6 +26,7 @@ SECRETS = re.compile(
     r"|\b(?:gh[opsu]_|github_pat_|glpat-|hf_|r8_|pplx-|gsk_|xai-|npm_)[\w-]{20,}",
     re.DOTALL,
 )
+ANY_MARK = "|".join(map(re.escape, SECRET_MARKS))
 PERSONAL = (
     (re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"), "[email]"),
     (re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"), "[iban]"),
@@ -51,9 +53,10 @@ class Redactor:
         """Give what may be stored of each text."""
         if self.redaction == "hash":
             return [None] * len(texts)
-        together = "\n".join(texts)
-        marks = [mark for mark in SECRET_MARKS if mark in together]
-        kept = [mask_secrets(text, marks) for text in texts]
+        kept = list(texts)
+        marked = pl.Series(kept, dtype=pl.String).str.contains(ANY_MARK)
+        for place in marked.arg_true():
+            kept[place] = mask_secrets(kept[place])
         return [mask_personal(text) for text in kept] if self.redaction == "mask" else list(kept)
 
     def name(self, value: str | None) -> str | None:
@@ -65,9 +68,9 @@ class Redactor:
         return blake2b(value.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
-def mask_secrets(text: str, marks: Iterable[str] = SECRET_MARKS) -> str:
+def mask_secrets(text: str) -> str:
     """Replace what looks like a key, a token or a private key and has one of the marks."""
-    for mark in marks:
+    for mark in SECRET_MARKS:
         if mark in text:
             return SECRETS.sub("[secret]", text)
     return text

@@ -1,0 +1,27 @@
+"""Counts by line are those of the whole text, whatever stands around its line feeds."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from costaudit.ingest import tokenizer
+from costaudit.ingest.tokenizer import Tokenizer
+
+TOKENIZER = Tokenizer()
+BITS = st.sampled_from(
+    ["\n", "\n", "\r", " ", "\t", "\u00a0", "\u0085", "\u2028", "\x1c", "/", "//", "# ", "- ", "."]
+    + ["word", "Word", "WORD's", "'ll", "1", "1234", "é", "\u0301", "ß", "文字", "ǅ", "🙂", "</s>"]
+)
+
+
+@given(st.lists(st.one_of(BITS, st.characters(codec="utf-8")), max_size=40).map("".join))
+def test_lines_add_up_to_the_text(text: str) -> None:
+    long = f"{text}\n{text}".ljust(tokenizer.LONG, "x")
+    assert TOKENIZER.count_text(long) == TOKENIZER._counter.count(long)
+
+
+def test_forgotten_lines_are_counted_again() -> None:
+    counter = Tokenizer()
+    counter._lines.update({f"line {n}": -1 for n in range(tokenizer.REMEMBERED_LINES)})
+    text = "One line\nand the next one\n" * 20
+    assert counter.count_text(text) == counter._counter.count(text)
+    assert len(counter._lines) < tokenizer.REMEMBERED_LINES
