@@ -1,17 +1,24 @@
 """Replay in open loop: the log's clock, sped up, says when each request is sent."""
 
+import gc
 import heapq
 import math
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from costaudit.replay.cache import Answer
 from costaudit.replay.steps import Missed, Steps
+
+CLOSE_S = 0.002  # before a moment: from here on nothing is listened to but the clock
+SWITCHING_S = 0.0005  # after which a busy thread lets another run; Python's own is 5 ms
 
 
 def send_times(
@@ -47,78 +54,105 @@ class _Clock:
         return (log_s - self._first_s) / self._speed
 
 
-class _Pacer:
-    """Hand sends and recorded answers to worker threads when they are due."""
+class _Crew:
+    """Threads that take turns: one waits for what is due next and does it itself.
+
+    No request passes from one thread to another, so none is late by waking a second one.
+    """
 
     def __init__(self, steps: Steps, clock: _Clock) -> None:
-        concurrency = steps.options.concurrency
         self._steps = steps
         self._clock = clock
-        self._lookups = ThreadPoolExecutor(concurrency, "lookup")
-        self._models = ThreadPoolExecutor(concurrency, "model")  # slow: they hold up no lookup
+        self._turn = threading.Lock()  # who holds it waits for what is due next
+        self._models = ThreadPoolExecutor(steps.options.concurrency, "model")  # hold up no lookup
         self._answers: list[tuple[float, int, Answer]] = []  # recorded, by when they are due
-        self._changed = threading.Condition()  # of the answers
-        self._finished = threading.Condition()  # of the steps that are running
-        self._running = 0
+        self._changed = threading.Condition()  # of the answers, or of the run: it failed
+        self._failed = False
+        self._sends: Iterator[tuple[int, float]] = iter(())
+        self._next: tuple[int, float] | None = None
 
     def run(self, todo: list[int], due_s: npt.NDArray[np.float64]) -> None:
-        for index, due in zip(todo, due_s.tolist(), strict=True):
-            self._keep_until(due)
-            self._start(self._lookups, self._send, index, due)
-        with self._finished:
-            self._finished.wait_for(lambda: self._running == 0)
+        self._sends = iter(zip(todo, due_s.tolist(), strict=True))
+        self._next = next(self._sends, None)
+        crew = [
+            threading.Thread(target=self._work, name="lookup", daemon=True)
+            for _ in range(self._steps.options.concurrency)
+        ]
+        try:
+            for one in crew:
+                one.start()
+            for one in crew:
+                one.join()
+            self._models.shutdown()
+        except BaseException:
+            self._stop()
+            raise
+        finally:
+            for one in crew:
+                one.join()
+            self._models.shutdown(cancel_futures=True)
         self._steps.check()
         for _, index, answer in sorted(self._answers, key=lambda item: item[:2]):
             self._store(index, answer.text)
-
-    def stop(self) -> None:
-        self._lookups.shutdown(cancel_futures=True)
-        self._models.shutdown(cancel_futures=True)
 
     def await_answer(self, index: int, answer: Answer) -> None:
         """Keep an answer once the log's clock says that it has arrived."""
         due = self._clock.due_s(self._steps.ready_s[index])
         with self._changed:
             heapq.heappush(self._answers, (due, index, answer))
-            self._changed.notify()
+            if self._answers[0][1] == index:
+                self._changed.notify()
 
-    def _keep_until(self, due: float) -> None:
-        """Wait until `due`, meanwhile starting to store what arrives before."""
-        while True:
-            with self._changed:
-                self._steps.check()
-                next_due = self._answers[0][0] if self._answers else math.inf
-                now = self._clock.elapsed_s()
-                if min(due, next_due) > now:
-                    self._changed.wait(min(due, next_due) - now)
-                    continue
-                if next_due > due:
+    def _work(self) -> None:
+        with suppress(BaseException):  # the first that failed is kept, and raised by `run`
+            while True:
+                with self._turn:
+                    step = self._due()
+                if step is None:
                     return
-                _, index, answer = heapq.heappop(self._answers)
-            self._start(self._lookups, self._store, index, answer.text)
+                self._guarded(step)
 
-    def _start(self, pool: ThreadPoolExecutor, step: Callable[..., None], *args: object) -> None:
-        with self._finished:
-            self._running += 1
-        pool.submit(self._counted, step, *args)
+    def _due(self) -> Callable[[], None] | None:
+        """Wait for the next send or answer to keep; None where nothing is left to send."""
+        with self._changed:
+            while self._next is not None and not self._failed:
+                index, due = self._next
+                next_due = self._answers[0][0] if self._answers else math.inf
+                left_s = min(due, next_due) - self._clock.elapsed_s()
+                if left_s > 0:
+                    self._wait(left_s)
+                elif next_due <= due:
+                    _, index, answer = heapq.heappop(self._answers)
+                    return partial(self._store, index, answer.text)
+                else:
+                    self._next = next(self._sends, None)
+                    return partial(self._send, index, due)
+        return None
 
-    def _counted(self, step: Callable[..., None], *args: object) -> None:
+    def _wait(self, left_s: float) -> None:
+        """Sleep, the last moment in a way that ends on time: a condition's wait ends later."""
+        if left_s > CLOSE_S:
+            self._changed.wait(left_s - CLOSE_S)
+        else:
+            time.sleep(left_s)
+
+    def _guarded(self, step: Callable[..., None], *args: object) -> None:
         try:
             self._steps.guarded(step, *args)
         except BaseException:
-            with self._changed:
-                self._changed.notify()  # the pacer must not sleep on until the next request is due
+            self._stop()
             raise
-        finally:
-            with self._finished:
-                self._running -= 1
-                self._finished.notify()
+
+    def _stop(self) -> None:
+        with self._changed:
+            self._failed = True
+            self._changed.notify()  # nobody must sleep on until the next request is due
 
     def _send(self, index: int, due: float) -> None:
         lateness_ms = max(0.0, self._clock.elapsed_s() - due) * 1000
         for missed in self._steps.look_up([index], self._clock.log_s(), lateness_ms):
             if self._steps.is_live:
-                self._start(self._models, self._ask, missed)
+                self._models.submit(self._guarded, self._ask, missed)
             else:
                 answer = self._steps.ask(missed)
                 if answer is not None:
@@ -144,13 +178,26 @@ def replay_by_clock(
     if not todo:
         return
     ts_s = steps.stream.ts_s[todo]
-    pacer = _Pacer(steps, _Clock(float(ts_s[0]), speed))
-    for index, answer in arriving:
-        pacer.await_answer(index, answer)
+    due_s = send_times(ts_s, speed, steps.options.max_rate)
+    with _prompt_threads():
+        crew = _Crew(steps, _Clock(float(ts_s[0]), speed))
+        for index, answer in arriving:
+            crew.await_answer(index, answer)
+        try:
+            crew.run(todo, due_s)
+        except BaseException as error:
+            steps.fail(error)
+            raise
+
+
+@contextmanager
+def _prompt_threads() -> Iterator[None]:
+    """Let a thread whose moment has come run at once, held up by neither others nor garbage."""
+    switching_s = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCHING_S)
+    gc.freeze()  # what is there already need not be gone through again
     try:
-        pacer.run(todo, send_times(ts_s, speed, steps.options.max_rate))
-    except BaseException as error:
-        steps.fail(error)
-        raise
+        yield
     finally:
-        pacer.stop()
+        gc.unfreeze()
+        sys.setswitchinterval(switching_s)

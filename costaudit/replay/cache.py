@@ -28,7 +28,7 @@ class CacheSettings:
     concurrency: int = 8  # calls of a model at the same time
 
 
-class Query(msgspec.Struct, frozen=True):
+class Query(msgspec.Struct, frozen=True, gc=False):
     """One lookup."""
 
     index: int  # of the request in the stream
@@ -38,7 +38,7 @@ class Query(msgspec.Struct, frozen=True):
     now_s: float  # the log's clock
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One answer to keep."""
 
     index: int  # of the request in the stream: of equally similar entries the newest wins
@@ -50,7 +50,7 @@ class Entry(msgspec.Struct, frozen=True):
     ttl_s: float | None = None  # its own; None: the cache's
 
 
-class Match(msgspec.Struct, frozen=True):
+class Match(msgspec.Struct, frozen=True, gc=False):
     """A hit."""
 
     request_id: str  # whose answer was served; "" where the cache does not tell
@@ -59,7 +59,7 @@ class Match(msgspec.Struct, frozen=True):
     answer: str
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """What a model said, and what it took."""
 
     text: str
@@ -68,7 +68,7 @@ class Answer(msgspec.Struct, frozen=True):
     ttft_ms: float | None = None  # None where the answer was not streamed
 
 
-class Lookup(msgspec.Struct, frozen=True):
+class Lookup(msgspec.Struct, frozen=True, gc=False):
     """What became of one query; at most one of the first three is set, none for a plain miss."""
 
     match: Match | None = None

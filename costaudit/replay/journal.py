@@ -12,7 +12,7 @@ from costaudit.errors import InputError, UsageError
 VERSION = 1
 
 
-class Acknowledged(msgspec.Struct, frozen=True):
+class Acknowledged(msgspec.Struct, frozen=True, gc=False):
     """One request that is done."""
 
     index: int  # in the stream

@@ -23,7 +23,7 @@ R = TypeVar("R")
 Listener = Callable[[Acknowledged], None]  # hears of each request that is done
 
 
-class Missed(msgspec.Struct, frozen=True):
+class Missed(msgspec.Struct, frozen=True, gc=False):
     """A request that a model must answer."""
 
     index: int

@@ -83,7 +83,8 @@ class MemoryCache:
         self._lock = threading.Lock()
 
     def open(self, settings: CacheSettings) -> None:
-        """Start empty."""
+        """Start empty, with FAISS loaded: the first lookup would wait for it."""
+        import faiss  # noqa: F401
         from threadpoolctl import threadpool_limits
 
         self._settings = settings
