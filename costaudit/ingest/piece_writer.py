@@ -1,6 +1,7 @@
 """Calls become columns: the rows, segments, blocks and skips of one piece of a log."""
 
 from array import array
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,63 +10,27 @@ import numpy.typing as npt
 import polars as pl
 
 from costaudit.contracts.run_dir import atomic_write
-from costaudit.ingest.call import Call, Key, Prompt, Usage
-from costaudit.ingest.content.interner import NO_BLOCK, Interner
+from costaudit.ingest.call import Buffer, Call, Key, Prompt
+from costaudit.ingest.columns import (
+    OWN,
+    PEOPLE,
+    PLACE,
+    SHARED,
+    SKIPPED,
+    frame_of,
+    own_of,
+    shared_of,
+)
+from costaudit.ingest.content.interner import NO_BLOCK, Interner, ReadAnswer
+from costaudit.ingest.content.piece import MEDIA
 from costaudit.ingest.content.redact import Redactor
 from costaudit.ingest.ragged import lists_of
 from costaudit.ingest.tokenizer import Tokenizer
 
-ROWS: dict[str, pl.DataType | type[pl.DataType]] = {
-    "offset": pl.Int64,
-    "index": pl.Int32,
-    "source": pl.String,
-    "native_id": pl.String,
-    "same_as": pl.String,
-    "join_key": pl.String,
-    "half": pl.String,
-    "ts_us": pl.Int64,
-    "provider": pl.String,
-    "model": pl.String,
-    "service_tier": pl.String,
-    "is_batch": pl.Boolean,
-    "region": pl.String,
-    "kind": pl.String,
-    "endpoint": pl.String,
-    "tenant": pl.String,
-    "user": pl.String,
-    "conversation": pl.String,
-    "turn_index": pl.Int32,
-    "answer": pl.Int64,  # index into BLOCKS of the same piece
-    "answer_kind": pl.String,
-    "temperature": pl.Float64,
-    "stream": pl.Boolean,
-    "convention": pl.String,
-    "input": pl.Int64,
-    "output": pl.Int64,
-    "cache_read": pl.Int64,
-    "cache_write_5m": pl.Int64,
-    "cache_write_1h": pl.Int64,
-    "cache_write_other": pl.Int64,
-    "reasoning": pl.Int64,
-    "total": pl.Int64,
-    "usage_source": pl.String,
-    "logged_cost": pl.String,
-    "cost_unit": pl.String,
-    "latency_ms": pl.Float64,
-    "ttft_ms": pl.Float64,
-    "status": pl.String,
-    "http_status": pl.Int32,
-    "error": pl.String,
-    "finish_reason": pl.String,
-    "attempt": pl.Int32,
-    "served_by": pl.String,
-    "truncated": pl.Boolean,
-    "updated_us": pl.Int64,
-}
 MOST_ROWS = 50_000
 MOST_CHARACTERS = 96 << 20
-NO_USAGE = Usage("", source="missing")
 NO_PROMPT = Prompt()
+NO_ANSWER = ReadAnswer(NO_BLOCK, "missing")
 
 
 class PieceWriter:
@@ -78,7 +43,9 @@ class PieceWriter:
 
     def _reset(self) -> None:
         self._interner = Interner(self._redactor)
-        self._rows: list[tuple[Any, ...]] = []
+        self._rows: list[tuple[Any, ...]] = []  # OWN and PLACE
+        self._shared: dict[tuple[Any, ...], int] = {}  # SHARED → its template
+        self.templates: dict[object, int | None] = {}  # whatever a reader knows them by
         self._segments = array("I")  # of all rows, one after another
         self._sizes = array("q")  # how many each row has
         self._skips: list[tuple[Any, ...]] = []
@@ -107,64 +74,25 @@ class PieceWriter:
 
     def add(self, key: Key, source: str, call: Call) -> None:
         """Note a call."""
+        template = self.template(source, call)
+        self.add_like(template, key, own_of(call), call.prompt or NO_PROMPT, call.answer)
+
+    def template(self, source: str, call: Call) -> int:
+        """Note what a call has in common with others, for `add_like` until the next `write`."""
+        return self._shared.setdefault(shared_of(source, call), len(self._shared))
+
+    def add_like(
+        self, template: int, key: Key, own: tuple[Any, ...], prompt: Prompt, answer: Buffer
+    ) -> None:
+        """Note a call that has all but `own` and its content in common with others."""
         interner = self._interner
-        redact = self._redactor.name
-        segments, turns = interner.prompt(call.prompt or NO_PROMPT)
+        segments, turns = interner.prompt(prompt)
         self._segments.extend(segments)
         self._sizes.append(len(segments))
-        if call.answer:
-            answer, answer_kind = interner.answer(call.answer)
-        else:
-            answer, answer_kind = NO_BLOCK, "missing"
-        usage = call.usage or NO_USAGE
-        self._rows.append(
-            (
-                *key,
-                source,
-                call.native_id,
-                call.same_as,
-                call.join_key,
-                call.half,
-                call.ts_us,
-                call.provider,
-                call.model,
-                call.service_tier,
-                call.is_batch,
-                call.region,
-                call.kind,
-                call.endpoint,
-                redact(call.tenant),
-                redact(call.user),
-                redact(call.conversation),
-                max(turns - 1, 0) if segments else None,
-                None if answer == NO_BLOCK else answer,
-                answer_kind,
-                call.temperature,
-                call.stream,
-                usage.convention,
-                usage.input,
-                usage.output,
-                usage.cache_read,
-                usage.cache_write_5m,
-                usage.cache_write_1h,
-                usage.cache_write_other,
-                usage.reasoning,
-                usage.total,
-                usage.source,
-                call.logged_cost,
-                call.cost_unit,
-                call.latency_ms,
-                call.ttft_ms,
-                call.status,
-                call.http_status,
-                call.error,
-                call.finish_reason,
-                call.attempt,
-                call.served_by,
-                call.truncated,
-                call.updated_us,
-            )
-        )
+        block, answer_kind = interner.answer(answer) if answer else NO_ANSWER
+        turn_index = max(turns - 1, 0) if segments else None
+        found = (template, turn_index, None if block == NO_BLOCK else block, answer_kind)
+        self._rows.append((*own, *key, *found))
 
     def write(self, stem: Path) -> None:
         """Write the piece's four tables beside one another and start the next piece."""
@@ -177,24 +105,23 @@ class PieceWriter:
         self._reset()
 
     def _block_table(self) -> pl.DataFrame:
-        blocks = self._interner.blocks
-        is_text = [block.tokens is None and not block.is_media for block in blocks]
-        texts = [b.text if stored else "" for b, stored in zip(blocks, is_text, strict=True)]
-        count = self._tokenizer.count
-        tokens = [
-            count(block.name, block.text) if stored else block.tokens
-            for block, stored in zip(blocks, is_text, strict=True)
+        interner = self._interner
+        stated = interner.stated_tokens
+        texts = [
+            "" if kind in MEDIA or block in stated else text
+            for block, (kind, text) in enumerate(zip(interner.kinds, interner.texts, strict=True))
         ]
-        kept = self._redactor.contents(texts)
+        tokens: list[int | None] = self._tokenizer.count_all(interner.names, texts)
+        kept: list[str | None] = self._redactor.contents(texts)
+        for block, kind in enumerate(interner.kinds):
+            if kind in MEDIA or block in stated:
+                tokens[block], kept[block] = stated.get(block), None
         return pl.DataFrame(
             {
-                "block_id": pl.Series([block.name for block in blocks], dtype=pl.String),
-                "kind": pl.Series([block.kind for block in blocks], dtype=pl.String),
-                "text": pl.Series(
-                    [text if stored else None for text, stored in zip(kept, is_text, strict=True)],
-                    dtype=pl.String,
-                ),
-                "chars": pl.Series([len(block.text) for block in blocks], dtype=pl.Int64),
+                "block_id": pl.Series(interner.names, dtype=pl.String),
+                "kind": pl.Series(interner.kinds, dtype=pl.String),
+                "text": pl.Series(kept, dtype=pl.String),
+                "chars": pl.Series(list(map(len, interner.texts)), dtype=pl.Int64),
                 "tokens": pl.Series(tokens, dtype=pl.Int32),
             }
         )
@@ -213,35 +140,28 @@ class PieceWriter:
         )
 
     def _row_table(self, blocks: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
-        columns = list(zip(*self._rows, strict=True)) if self._rows else [()] * len(ROWS)
-        frame = pl.DataFrame(
-            [
-                pl.Series(name, values, dtype=dtype, strict=False)
-                for (name, dtype), values in zip(ROWS.items(), columns, strict=True)
-            ]
-        )
+        own = frame_of({**OWN, **PLACE}, self._rows)
+        shared = frame_of(SHARED, list(self._shared))
         flat = np.frombuffer(self._segments, np.uint32).copy()
         sizes = np.frombuffer(self._sizes, np.int64).copy()
-        answers = blocks["tokens"].cast(pl.Int64)
-        return frame.with_columns(
+        answers = blocks.select(
+            answer_tokens=pl.col("tokens").cast(pl.Int64), answer_id=pl.col("block_id")
+        )
+        return pl.concat(
+            [
+                own.drop("answer", "template"),
+                shared.select(pl.all().gather(own["template"])),
+                answers.select(pl.all().gather(own["answer"])),
+            ],
+            how="horizontal",
+        ).with_columns(
             lists_of(pl.Series("segments", flat), sizes),  # indices into the segments of the piece
             *prompt_sums(flat, sizes, segments),
-            answer_tokens=answers.gather(frame["answer"]) if len(frame) else pl.lit(None, pl.Int64),
-            answer_id=blocks["block_id"].gather(frame["answer"])
-            if len(frame)
-            else pl.lit(None, pl.String),
-        ).drop("answer")
+            *(_each(self._redactor.name, own[name]) for name in PEOPLE),
+        )
 
     def _skip_table(self) -> pl.DataFrame:
-        names = ("offset", "index", "fate", "reason", "detail", "into_offset", "into_index")
-        dtypes = (pl.Int64, pl.Int32, pl.String, pl.String, pl.String, pl.Int64, pl.Int32)
-        columns = list(zip(*self._skips, strict=True)) if self._skips else [()] * len(names)
-        return pl.DataFrame(
-            [
-                pl.Series(name, values, dtype=dtype)
-                for name, dtype, values in zip(names, dtypes, columns, strict=True)
-            ]
-        )
+        return frame_of(SKIPPED, self._skips)
 
 
 def prompt_sums(
@@ -268,6 +188,13 @@ def prompt_sums(
             pl.when(pl.Series(sizes) > 0).then(pl.Series(digests)).alias("prompt_hash")
         ).to_series(),
     )
+
+
+def _each(function: Callable[[str], str | None], values: pl.Series) -> pl.Series:
+    """Apply a function to each distinct text."""
+    distinct = values.unique().drop_nulls()
+    named = pl.Series(list(map(function, distinct)), dtype=pl.String)
+    return values.replace_strict(distinct, named, default=None, return_dtype=pl.String)
 
 
 POWERS = np.cumprod(np.full(4_096, 0x9E3779B97F4A7C15, np.uint64), dtype=np.uint64)

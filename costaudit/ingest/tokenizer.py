@@ -1,6 +1,7 @@
 """Token counts of texts, in linear time whatever the text is."""
 
 import re
+from collections.abc import Sequence
 from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec
 from typing import Any, Protocol
@@ -35,14 +36,17 @@ class Tokenizer:
         self._known: dict[str, int] = {}
         self._lines: dict[str, int] = {}  # counts of lines, with their line feed
 
-    def count(self, block_id: str, text: str) -> int:
-        """Count a block's tokens."""
-        known = self._known.get(block_id)
-        if known is None:
-            if len(self._known) >= REMEMBERED:
-                self._known.clear()
-            known = self._known[block_id] = self.count_text(text)
-        return known
+    def count_all(self, block_ids: Sequence[str], texts: Sequence[str]) -> list[int | None]:
+        """Count the tokens of each block; none is missing."""
+        if len(self._known) >= REMEMBERED:
+            self._known.clear()
+        known = self._known
+        counts: list[int | None] = list(map(known.get, block_ids))
+        for place, count in enumerate(counts):
+            if count is None:
+                text = texts[place]
+                counts[place] = known[block_ids[place]] = self.count_text(text)
+        return counts
 
     def count_text(self, text: str) -> int:
         """Count a text's tokens."""

@@ -19,6 +19,7 @@ from costaudit.ingest.lenient import UnreadableError
 from costaudit.ingest.options import IngestOptions
 from costaudit.ingest.pair import NOT_A_CALL
 from costaudit.ingest.piece_writer import PieceWriter
+from costaudit.ingest.plain import PlainReader, plain_reader
 from costaudit.ingest.reading import text_records
 from costaudit.ingest.sources.open import open_source
 from costaudit.ingest.sources.source import Outcome, Source
@@ -72,6 +73,7 @@ class UnitReader:
         self._folder = Path(unit.folder)
         self._writer = PieceWriter(Redactor(unit.options.redact), tokenizer)
         self._unwanted = wanted(unit.options.since, unit.options.until, unit.options.where)
+        self._plain = self._plain_reader()
         self._open: set[Key] = set()  # records without a fate yet
         self._span = Span(unit.start, unit.end, unit.is_tail)
         self._bytes = 0
@@ -92,7 +94,11 @@ class UnitReader:
                     if self._writer.is_full:
                         self._flush(at)
                 self._digest.update(item.data)
-                self._take(item, source)
+                if self._plain is not None and self._plain.take(item):
+                    self._span.records += 1
+                    self._span.kept += 1
+                else:
+                    self._take(item, source)
         except BrokenStreamError as broken:
             self._note((at + 1, 1 << 30))
             self._settle(((at + 1, 1 << 30), Skip(broken.reason, broken.detail)), source)
@@ -104,6 +110,12 @@ class UnitReader:
         self._span.stop = self._unit.start + self._bytes
         self._commit()
         return self._bytes
+
+    def _plain_reader(self) -> PlainReader | None:
+        unit = self._unit
+        if unit.layout != "lines" or unit.wrapped or self._unwanted is not None:
+            return None
+        return plain_reader(unit.source, self._writer)
 
     def _items(self) -> Iterator[Record | tuple[int, Skip]]:
         unit = self._unit

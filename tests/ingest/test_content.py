@@ -30,10 +30,9 @@ def read(
     )
     found, _ = interner.prompt(prompt)
     segments = [interner.segments[index] for index in found]
-    blocks = [interner.blocks[block] for _, block, _ in segments]
     return [
-        (role, block.kind, block.text, marker)
-        for (role, _, marker), block in zip(segments, blocks, strict=True)
+        (role, interner.kinds[block], interner.texts[block], marker)
+        for role, block, marker in segments
     ]
 
 
@@ -50,9 +49,8 @@ def test_escapes_make_no_difference_and_the_id_is_the_hash(text: str) -> None:
     found, turns = interner.prompt(Prompt(messages=spellings))
     assert len(set(found)) == 1
     assert turns == 5
-    (block,) = interner.blocks
-    assert block.text == text
-    assert block.name == xxh3_128_hexdigest(b"text\0" + text.encode())
+    assert interner.texts == [text]
+    assert interner.names == [xxh3_128_hexdigest(b"text\0" + text.encode())]
 
 
 SAME_MESSAGES: dict[str, list[list[dict[str, Any]]]] = {
@@ -209,4 +207,4 @@ def test_answers_are_found_in_every_shape(body: Any, kind: str, text: str | None
     interner = Interner(Redactor("none"))
     block, found = interner.answer(json.dumps(body).encode())
     assert found == kind
-    assert (interner.blocks[block].text if block >= 0 else None) == text
+    assert (interner.texts[block] if block >= 0 else None) == text

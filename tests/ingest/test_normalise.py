@@ -5,8 +5,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from costaudit.ingest.columns import OWN, PLACE, SHARED
 from costaudit.ingest.normalise import normalise
-from costaudit.ingest.piece_writer import ROWS
 
 CLASSES = [
     "input_uncached_tokens",
@@ -20,10 +20,10 @@ CLASSES = [
 
 
 def table(*rows: dict[str, Any]) -> pl.DataFrame:
-    base: dict[str, Any] = dict.fromkeys(ROWS)
+    base: dict[str, Any] = dict.fromkeys([*OWN, *PLACE, *SHARED])
     base |= {"provider": "p", "model": "m", "cache_read": 0, "cache_write_5m": 0}
     base |= {"cache_write_1h": 0, "cache_write_other": 0, "reasoning": 0}
-    schema = {**ROWS, "source_file": pl.String}
+    schema = {**OWN, **PLACE, **SHARED, "source_file": pl.String}
     return pl.DataFrame([{**base, "source_file": "f", **row} for row in rows], schema=schema)
 
 

@@ -1,6 +1,6 @@
 """Content by hash: what was seen before is neither decoded nor copied again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -11,17 +11,15 @@ from costaudit.ingest.call import Buffer, Prompt
 from costaudit.ingest.content.message import (
     ROLES,
     AnswerKind,
-    AnswerText,
     read_answer,
     read_message,
     read_system,
     read_tools,
 )
-from costaudit.ingest.content.piece import MEDIA, TEXT, Piece
+from costaudit.ingest.content.piece import TEXT, Piece
 from costaudit.ingest.content.redact import Redactor
 from costaudit.ingest.lenient import UnreadableError, parse_lenient
 
-MESSAGE, SYSTEM, TOOLS, ANSWER = 1, 2, 3, 4  # seeds: the same bytes mean different things
 NO_BLOCK = -1
 PLAIN_ROLES = frozenset({"system", "developer", "user", "assistant"})
 
@@ -45,16 +43,6 @@ class Read(NamedTuple):
     is_user_turn: bool
 
 
-class Content(NamedTuple):
-    """A distinct block, still with its text."""
-
-    name: str  # block_id
-    kind: str
-    text: str
-    is_media: bool
-    tokens: int | None  # where the log states them
-
-
 class ReadAnswer(NamedTuple):
     """What an answer comes to."""
 
@@ -62,6 +50,7 @@ class ReadAnswer(NamedTuple):
     kind: AnswerKind
 
 
+Reader = Callable[[object], list[Piece]]
 _decode_plain = msgspec.json.Decoder(_Plain).decode
 
 
@@ -70,12 +59,17 @@ class Interner:
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
-        self._seen: dict[bytes, Read] = {}
+        self._read: dict[Reader, dict[bytes, Read]] = {
+            reader: {} for reader in (read_tools, read_system, read_message)
+        }
         self._answers: dict[bytes, ReadAnswer] = {}
         self._segments: dict[tuple[str, int, str | None], int] = {}
         self._blocks: dict[str, int] = {}
         self.segments: list[tuple[str, int, str | None]] = []  # role, block, marker
-        self.blocks: list[Content] = []
+        self.names: list[str] = []  # of each block its block_id, kind and text
+        self.kinds: list[str] = []
+        self.texts: list[str] = []
+        self.stated_tokens: dict[int, int] = {}  # block → tokens, where the log states them
         self.size = 0  # characters held
 
     def prompt(self, prompt: Prompt) -> tuple[list[int], int]:
@@ -83,14 +77,14 @@ class Interner:
         found: list[int] = []
         turns = 0
         if prompt.tools:
-            found.extend(self._read(prompt.tools, TOOLS).segments)
+            found += self._segments_of(prompt.tools, read_tools).segments
         if prompt.system:
-            found.extend(self._read(prompt.system, SYSTEM).segments)
-        seen = self._seen
+            found += self._segments_of(prompt.system, read_system).segments
+        seen = self._read[read_message]
         for message in prompt.messages or ():
-            read = seen.get(xxh3_128_digest(message, MESSAGE))
+            read = seen.get(xxh3_128_digest(message))
             if read is None:
-                read = self._read(message, MESSAGE)
+                read = self._segments_of(message, read_message)
             found += read.segments
             turns += read.is_user_turn
         if prompt.hashes:
@@ -102,34 +96,50 @@ class Interner:
 
     def answer(self, body: Buffer) -> ReadAnswer:
         """Find or make the block of an answer."""
-        key = xxh3_128_digest(body, ANSWER)
+        key = xxh3_128_digest(body)
         known = self._answers.get(key)
         if known is None:
             plain = _plain(body)
-            read = read_answer(_decode(body)) if plain is None else AnswerText("text", plain)
-            block = NO_BLOCK if read.piece is None else self._block(read.piece)
-            known = self._answers[key] = ReadAnswer(block, read.kind)
+            if plain is not None:
+                block = self._plain_message(key, plain)
+                known = ReadAnswer(block, "text")
+            else:
+                read = read_answer(_decode(body))
+                block = NO_BLOCK if read.piece is None else self._block(*read.piece[:2])
+                known = ReadAnswer(block, read.kind)
+            self._answers[key] = known
         return known
 
-    def _read(self, data: Buffer, slot: int) -> Read:
-        key = xxh3_128_digest(data, slot)
-        known = self._seen.get(key)
+    def _segments_of(self, data: Buffer, reader: Reader) -> Read:
+        seen = self._read[reader]
+        key = xxh3_128_digest(data)
+        known = seen.get(key)
         if known is not None:
             return known
-        if slot == MESSAGE:
+        if reader is read_message:
             plain = _plain(data)
-            pieces = read_message(_decode(data)) if plain is None else [plain]
-        else:
-            pieces = (read_system if slot == SYSTEM else read_tools)(_decode(data))
-        segments = tuple(self._segment(p.role, self._block(p), p.marker) for p in pieces)
-        is_user_turn = any(p.role == "user" for p in pieces)
-        read = self._seen[key] = Read(segments, is_user_turn)
+            if plain is not None:
+                self._plain_message(key, plain)
+                return seen[key]
+        pieces = reader(_decode(data))
+        segments = tuple(
+            self._segment(p.role, self._block(p.kind, p.text), p.marker) for p in pieces
+        )
+        read = seen[key] = Read(segments, any(p.role == "user" for p in pieces))
         return read
+
+    def _plain_message(self, key: bytes, plain: _Plain) -> int:
+        """Note a plain message, which an answer may become in the next turn; gives its block."""
+        role = ROLES[plain.role]
+        block = self._block(TEXT, plain.content)
+        self._read[read_message][key] = Read((self._segment(role, block, None),), role == "user")
+        return block
 
     def _hashed(self, hashes: Sequence[tuple[str, int]]) -> Iterator[int]:
         """Make segments of blocks that the log knows by hash only."""
         for name, tokens in hashes:
-            block = self._block(Piece("hash", name), tokens)
+            block = self._block("hash", name)
+            self.stated_tokens.setdefault(block, tokens)
             yield self._segment("user", block, None)
 
     def _segment(self, role: str, block: int, marker: str | None) -> int:
@@ -140,17 +150,19 @@ class Interner:
             self.segments.append(key)
         return index
 
-    def _block(self, piece: Piece, tokens: int | None = None) -> int:
-        name = self._redactor.identify(piece.kind, piece.text)
+    def _block(self, kind: str, text: str) -> int:
+        name = self._redactor.identify(kind, text)
         index = self._blocks.get(name)
         if index is None:
-            index = self._blocks[name] = len(self.blocks)
-            self.blocks.append(Content(name, piece.kind, piece.text, piece.kind in MEDIA, tokens))
-            self.size += len(piece.text)
+            index = self._blocks[name] = len(self.names)
+            self.names.append(name)
+            self.kinds.append(kind)
+            self.texts.append(text)
+            self.size += len(text)
         return index
 
 
-def _plain(data: Buffer) -> Piece | None:
+def _plain(data: Buffer) -> _Plain | None:
     """Read the commonest message without building what it does not need; else None."""
     try:
         message = _decode_plain(data)
@@ -166,7 +178,7 @@ def _plain(data: Buffer) -> Piece | None:
         or message.prompt_cache_breakpoint
     ):
         return None
-    return Piece(TEXT, message.content, ROLES[message.role])
+    return message
 
 
 def _decode(data: Buffer) -> object:

@@ -59,10 +59,10 @@ class Redactor:
             kept[place] = mask_secrets(kept[place])
         return [mask_personal(text) for text in kept] if self.redaction == "mask" else list(kept)
 
-    def name(self, value: str | None) -> str | None:
+    def name(self, value: str) -> str:
         """Give what may be stored of a user, tenant or conversation."""
-        if value is None or self.redaction == "none":
-            return value if value is None else mask_secrets(value)
+        if self.redaction == "none":
+            return mask_secrets(value)
         if self.redaction == "mask":
             return mask_personal(mask_secrets(value))
         return blake2b(value.encode("utf-8", "replace"), digest_size=8).hexdigest()

@@ -1,0 +1,179 @@
+"""Pairs of the plainest shape, read fast: what they have in common is read once for all of them."""
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from costaudit.ingest.call import NOTHING, Buffer, Call, Prompt, Record
+from costaudit.ingest.columns import OWN, own_of
+from costaudit.ingest.exchange import present
+from costaudit.ingest.pair import read_pair
+from costaudit.ingest.piece_writer import PieceWriter
+from costaudit.ingest.plain_bodies import (
+    ChatPair,
+    ChatRequest,
+    ChatUsage,
+    MessagesPair,
+    MessagesRequest,
+    MessagesUsage,
+)
+from costaudit.ingest.times import parse_time
+from costaudit.ingest.usage import MOST_TOKENS, decimal_of, split_writes
+
+Counts = tuple[int | None, ...]  # from input to total, as in columns.OWN
+MOST_KINDS = 4_096  # in a piece; where there are more, calls have too little in common
+PATIENCE = 1_000
+UNKNOWN = -1
+COST = list(OWN).index("logged_cost")
+WRAPPER = (
+    "provider", "endpoint", "route", "region", "service_tier", "attempt", "is_batch", "status",
+    "status_code", "http_status", "cache_status", "cache_hit", "cached", "request.model",
+    "request.temperature", "request.stream", "request.service_tier", "response.model",
+)  # fmt: skip
+
+
+class Plain(NamedTuple):
+    """How to read one interface's plain pairs."""
+
+    decode: Callable[[bytes | Raw], Any]
+    shared: Callable[[Any], tuple[Any, ...]]  # what decides all but a call's own columns
+    answer: Callable[[Any], Buffer]
+    counts: Callable[[Any], Counts | None]
+
+
+class PlainReader:
+    """Read plain pairs into a piece; a record of another shape is left to its source.
+
+    The first pair of its kind is read like any other record, and the rest are like it but for what
+    each has of its own. A kind whose first pair shows anything else is not plain.
+    """
+
+    def __init__(self, plain: Plain, source: str, writer: PieceWriter) -> None:
+        self._plain = plain
+        self._source = source
+        self._writer = writer
+        self._left = PATIENCE  # records of other shapes that we are ready to look at
+
+    def take(self, record: Record) -> bool:
+        """Read a record if it is plain."""
+        if self._left <= 0:
+            return False
+        try:
+            pair = self._plain.decode(record.data)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            self._left -= 1
+            return False
+        moment = parse_time(pair.ts or pair.timestamp)
+        counts = self._plain.counts(pair.response.usage)
+        answer = self._plain.answer(pair)
+        if moment is None or counts is None or not (answer and pair.request.messages):
+            return False
+        prompt = _prompt(pair.request)
+        own = _own(pair, moment, counts)
+        kind = (self._plain.shared(pair), own[COST] is None)
+        template = self._writer.templates.get(kind, UNKNOWN)
+        if template == UNKNOWN:
+            template = self._learn(record, own, prompt, answer)
+            self._writer.templates[kind] = template
+        if template is None:
+            return False
+        self._writer.add_like(template, (record.offset, record.index), own, prompt, answer)
+        return True
+
+    def _learn(
+        self, record: Record, own: tuple[Any, ...], prompt: Prompt, answer: Buffer
+    ) -> int | None:
+        call = read_pair(record.data)
+        if not isinstance(call, Call) or own_of(call) != own or call.prompt != prompt:
+            return None
+        if bytes(call.answer) != bytes(answer) or len(self._writer.templates) >= MOST_KINDS:
+            return None
+        return self._writer.template(self._source, call)
+
+
+def plain_reader(source: str, writer: PieceWriter) -> PlainReader | None:
+    """Make a reader of a source's plain pairs; None where it has none."""
+    plain = PLAIN.get(source)
+    return None if plain is None else PlainReader(plain, source, writer)
+
+
+def _own(pair: ChatPair | MessagesPair, moment: int, counts: Counts) -> tuple[Any, ...]:
+    return (
+        pair.response.id or None,
+        None,
+        None,
+        moment,
+        None,
+        pair.tenant or pair.tenant_id or None,
+        pair.user or pair.user_id or None,
+        pair.conversation or pair.conversation_id or pair.session_id or None,
+        *counts,
+        decimal_of(pair.cost_usd) if pair.cost_usd else None,
+        pair.latency_ms or None,
+        pair.ttft_ms,
+    )
+
+
+def _prompt(request: ChatRequest | MessagesRequest) -> Prompt:
+    return Prompt(
+        request.tools if present(request.tools) else NOTHING,
+        request.system if present(request.system) else NOTHING,
+        request.messages,
+    )
+
+
+def _chat_kind(pair: ChatPair) -> tuple[Any, ...]:
+    choices = pair.response.choices
+    return _chat_fields(pair), choices[0].finish_reason if choices else None
+
+
+def _chat_answer(pair: ChatPair) -> Buffer:
+    choices = pair.response.choices
+    return choices[0].message if choices and present(choices[0].message) else NOTHING
+
+
+def _chat_counts(usage: ChatUsage) -> Counts:
+    sent, received = usage.prompt_tokens_details, usage.completion_tokens_details
+    return (
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        None if sent is None else sent.cached_tokens or 0,
+        0,
+        0,
+        (sent.cache_write_tokens or 0) if sent is not None else 0,
+        (received.reasoning_tokens or 0) if received is not None else 0,
+        usage.total_tokens,
+    )
+
+
+def _messages_kind(pair: MessagesPair) -> tuple[Any, ...]:
+    is_bedrock = pair.response.id is not None and pair.response.id.startswith("msg_bdrk_")
+    return _messages_fields(pair), is_bedrock
+
+
+def _messages_counts(usage: MessagesUsage) -> Counts | None:
+    short, long = split_writes(usage.cache_creation, usage.cache_creation_input_tokens)
+    if not (0 <= short < MOST_TOKENS and 0 <= long < MOST_TOKENS):
+        return None
+    read = usage.cache_read_input_tokens or 0
+    return usage.input_tokens, usage.output_tokens, read, short, long, 0, 0, None
+
+
+_chat_fields = attrgetter(*WRAPPER, "response.service_tier")
+_messages_fields = attrgetter(
+    *WRAPPER, "response.stop_reason", "response.usage.service_tier", "response.usage.inference_geo"
+)
+PLAIN = {
+    "openai_chat": Plain(
+        msgspec.json.Decoder(ChatPair).decode, _chat_kind, _chat_answer, _chat_counts
+    ),
+    "anthropic_messages": Plain(
+        msgspec.json.Decoder(MessagesPair).decode,
+        _messages_kind,
+        attrgetter("response.content"),
+        _messages_counts,
+    ),
+}
