@@ -96,6 +96,7 @@ class Recording:
     """Pass calls on to a cache and keep them, so that a bare loop can make the same ones."""
 
     asks_models = False
+    keeps_rules = False
 
     def __init__(self, cache: LiveCache) -> None:
         self._cache = cache

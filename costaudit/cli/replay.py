@@ -37,6 +37,10 @@ def replay(
     key: opt.Key = "conversation",
     ttl: opt.Ttl = "",
     ttl_kind: opt.TtlKind = "fixed",
+    max_entries: opt.MaxEntries = None,
+    eviction: opt.Eviction = "lru",
+    visible_after: opt.VisibleAfter = "response",
+    guard: opt.Guard = "",
     speed: Annotated[
         str,
         typer.Option(
@@ -76,7 +80,9 @@ def replay(
     from costaudit.replay.options import ReplayOptions
     from costaudit.report.replay_tables import replay_tables
 
-    policy = semantic_policy(embedder, scope, key, ttl, ttl_kind, None, "lru", "response", guard="")
+    policy = semantic_policy(
+        embedder, scope, key, ttl, ttl_kind, max_entries, eviction, visible_after, guard
+    )
     options = AnalyzeOptions(policy=policy, seed=seed)
     plan = ReplayPlan(
         cache=cache,

@@ -3,6 +3,19 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from costaudit.contracts.grades import Estimate
+
+REASONS = {
+    "error": "the cache or the model failed",
+    "earlier difference": "the entry was stored on one side only, after a difference before",
+    "clock": "the answer arrived at about the same moment",
+    "expiry": "the entry expired at about the same moment",
+    "embedder": "the cache compares vectors of its own",
+    "rounding": "the similarity is at the threshold, within the index's rounding",
+    "approximate index": "the index did not find the nearest entry",
+    "unexplained": "none of these",
+}  # why a request went otherwise than predicted, in the order in which they are tried
+
 
 @dataclass(frozen=True)
 class LatencyRow:
@@ -13,6 +26,35 @@ class LatencyRow:
     p50_ms: float
     p95_ms: float
     p99_ms: float
+
+
+@dataclass(frozen=True)
+class HourRow:
+    """What was looked up within one hour, and what of it hit."""
+
+    hour: str  # 2026-05-01 13:00, or 13:00 where it is every day's
+    lookups: int
+    predicted_hits: int
+    measured_hits: int
+
+
+@dataclass(frozen=True)
+class ReplayCost:
+    """What the models cost over the log's period."""
+
+    before_usd: Decimal  # as billed
+    predicted_usd: Decimal  # less the requests that the simulation served
+    after_usd: Decimal  # less those that the live cache served
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One request that went otherwise than predicted."""
+
+    request_id: str
+    predicted: str  # result
+    measured: str
+    reason: str  # key of REASONS
 
 
 @dataclass(frozen=True)
@@ -30,3 +72,27 @@ class ReplaySection:
     latencies: tuple[LatencyRow, ...]
     spent_usd: Decimal  # charged by live models
     resumed: int = 0  # requests that an earlier, interrupted run had done
+    both_hit: int = 0
+    same_entry: int = 0  # of these, served the answer that was predicted
+    differences: tuple[Difference, ...] = ()  # the first ones
+    hours: tuple[HourRow, ...] = ()  # of a log without times none
+    daily: bool = False  # hours of the day, over all days; else of the log, one by one
+    cost: ReplayCost | None = None
+    unsafe_predicted: Estimate | None = None  # wrong answers, of all requests, as audited
+    unsafe_served_share: Estimate | None = None  # the same, over the hits that were served
+    unsafe_from: str = ""  # where that comes from, a sentence
+
+    @property
+    def predicted_hits(self) -> int:
+        """Count the hits of the simulation."""
+        return sum(self.confusion.get("hit", {}).values())
+
+    @property
+    def measured_hits(self) -> int:
+        """Count the hits of the live cache."""
+        return sum(row.get("hit", 0) for row in self.confusion.values())
+
+    @property
+    def lookups(self) -> int:
+        """Count the requests that the simulation looked up."""
+        return self.predicted_hits + sum(self.confusion.get("miss", {}).values())

@@ -9,12 +9,14 @@ import polars as pl
 
 from costaudit.contracts.audit import Audit, read_audit, write_audit
 from costaudit.contracts.outcomes import OUTCOMES
+from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.rates import PER_MTOK
 from costaudit.contracts.replay import ReplaySection
 from costaudit.contracts.run_dir import write_table
-from costaudit.errors import InsufficientDataError
+from costaudit.errors import InsufficientDataError, UsageError
 from costaudit.pipeline.analyze import audit_of
 from costaudit.pipeline.loaded import Loaded
+from costaudit.pipeline.replay_effects import differing_settings, with_effects
 from costaudit.pipeline.replaying import Rehearsal, judged_outcomes, rehearse
 from costaudit.pipeline.semantic import EXACT
 from costaudit.pipeline.semantic_run import SemanticRun
@@ -27,6 +29,7 @@ from costaudit.replay.caches.addresses import cache_at
 from costaudit.replay.monitor import Monitor
 from costaudit.replay.options import ReplayOptions
 from costaudit.replay.result import ReplayResult
+from costaudit.replay.rules import check_rules
 from costaudit.replay.run import replay
 from costaudit.replay.section import replay_section
 from costaudit.replay.upstream import Rate, Upstream
@@ -63,11 +66,18 @@ def replay_log(
 
     A log that was not analyzed yet is analyzed first.
     """
-    audit = _audit(log, options, progress)
-    run = SemanticRun(log, options, progress)
     cache, upstream = cache_at(plan.cache), upstream_at(plan.upstream)
+    settings = _settings(plan.options, options.policy)
+    check_rules(cache, upstream, settings)
+    audit = _audit(log, options, progress)
+    policy = replace(options.policy, min_similarity=_threshold(plan, audit, options.policy))
+    run = SemanticRun(log, options, progress)
+    if settings.speed is not None and not run.stream.timed:
+        raise InsufficientDataError(
+            "The log has no times, so no clock of it can set the pace.",
+            hint="Leave --speed out; --max-rate sets a pace of its own.",
+        )
     live = upstream.is_live or cache.asks_models
-    policy = replace(options.policy, min_similarity=_threshold(plan, audit))
     ready = rehearse(run, policy, with_prompts=live)
     rate = dearest_rate(log) if live else None
     price = dry_run(ready.stream, rate, _miss_share(ready.predicted)) if rate else None
@@ -76,12 +86,10 @@ def replay_log(
     name = _file_name(cache.name)
     journal = log.run.outcomes_path / f"replay-{name}.journal"
     settings = replace(
-        plan.options,
+        settings,
         min_similarity=policy.min_similarity,
-        ttl_s=policy.ttl_s,
-        ttl_kind=policy.ttl_kind,
         policy_id=f"replay:{cache.name}:{policy.policy_id}",
-        resume_path=journal,
+        resume_path=journal if policy.max_entries is None else None,
     )
     result = _watched(ready, cache, upstream, settings, rate, plan.metrics_port, progress)
     agreement = compare(
@@ -93,7 +101,14 @@ def replay_log(
         own_vectors=cache.own_vectors,
         slack_s=result.slack_s,
     )
-    section = replay_section(ready.stream, result, agreement, settings)
+    section = with_effects(
+        replay_section(ready.stream, ready.predicted, result, agreement, settings),
+        log,
+        audit,
+        policy,
+        ready.predicted,
+        result.outcomes,
+    )
     audit = replace(audit, replay=section)
     outcomes = judged_outcomes(result.outcomes, ready.predicted)
     write_table(outcomes, log.run.outcomes_path / f"replay-{name}.parquet", OUTCOMES)
@@ -119,13 +134,32 @@ def _audit(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Audit:
     return audit_of(log, options, progress)
 
 
-def _threshold(plan: ReplayPlan, audit: Audit) -> float:
+def _settings(given: ReplayOptions, policy: SemanticPolicy) -> ReplayOptions:
+    """Take over what the policy says of entries, so that a cache can be asked to keep it."""
+    return replace(
+        given,
+        ttl_s=policy.ttl_s,
+        ttl_kind=policy.ttl_kind,
+        max_entries=policy.max_entries,
+        eviction=policy.eviction,
+        guard=policy.guard,
+    )
+
+
+def _threshold(plan: ReplayPlan, audit: Audit, policy: SemanticPolicy) -> float:
     if plan.min_similarity is not None:
         return plan.min_similarity
     if audit.semantic is None:
         raise InsufficientDataError(
             "The log holds no question that a cache could compare, so nothing can be replayed.",
             hint="`costaudit doctor LOG` shows what the log can tell.",
+        )
+    others = differing_settings(audit.semantic.policy_id, policy)
+    if others:
+        raise UsageError(
+            f"The audit recommends a similarity for another cache: it differs in "
+            f"{', '.join(others)}.",
+            hint="Give the options that the log was analyzed with, or a similarity: --threshold.",
         )
     return EXACT if audit.semantic.recommended is None else audit.semantic.recommended
 
@@ -157,6 +191,7 @@ def _watched(
             progress,
             rate=rate,
             listener=monitor,
+            guard=ready.guard,
         )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from costaudit.answers.traps.guard import TrapGuard
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.costing.cost import per_request_usd
@@ -25,6 +26,7 @@ class Rehearsal:
     texts: tuple[str, ...]
     vectors: np.ndarray  # float32, by text
     predicted: pl.DataFrame  # OUTCOMES of the policy, judged
+    guard: TrapGuard | None = None  # the policy's
 
 
 def rehearse(run: SemanticRun, policy: SemanticPolicy, *, with_prompts: bool) -> Rehearsal:
@@ -43,6 +45,7 @@ def rehearse(run: SemanticRun, policy: SemanticPolicy, *, with_prompts: bool) ->
         predicted=to_outcomes(decisions, 0, run.stream, run.log.requests).with_columns(
             right=judged
         ),
+        guard=TrapGuard(run.check.question_traps, policy.guard) if policy.guard else None,
     )
 
 
@@ -74,6 +77,7 @@ def _stream(run: SemanticRun, *, with_prompts: bool) -> ReplayStream:
         cost_usd=per_request_usd(log.tariff.classes, log.tariff.billed),
         models=requests["model"].fill_null("").to_list(),
         endpoints=requests["endpoint"].fill_null("").to_list(),
+        pools=stream.pool.astype(np.int64),
         prompts=_prompts(log) if with_prompts else None,
     )
 

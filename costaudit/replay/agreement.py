@@ -8,21 +8,12 @@ from typing import Any
 import polars as pl
 
 from costaudit.contracts.outcomes import RESULTS
+from costaudit.contracts.replay import REASONS
 from costaudit.errors import InsufficientDataError
 from costaudit.replay.options import ReplayOptions
 from costaudit.replay.stream import ReplayStream
 
 ROUNDING = 0.01  # cosine: eight bits a dimension are off by less
-REASONS = {
-    "error": "the cache or the model failed",
-    "earlier difference": "the entry was stored on one side only, after a difference before",
-    "clock": "the answer arrived at about the same moment",
-    "expiry": "the entry expired at about the same moment",
-    "embedder": "the cache compares vectors of its own",
-    "rounding": "the similarity is at the threshold, within the index's rounding",
-    "approximate index": "the index did not find the nearest entry",
-    "unexplained": "none of these",
-}  # in the order in which they are tried
 
 
 @dataclass(frozen=True)

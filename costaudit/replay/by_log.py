@@ -43,6 +43,7 @@ class _Arrivals:
         self._steps = steps
         self._pool = pool
         self._owners = Owners(steps.stream, steps.options.ttl_s)
+        self._limited = steps.options.max_entries is not None  # the cache knows who has a place
         self._heap: list[tuple[float, int, Answer | Future[Answer | None] | None]] = []
 
     def expect(self, missed: Missed) -> None:
@@ -60,7 +61,7 @@ class _Arrivals:
         while self._heap and self._heap[0][0] <= now_s:
             ready_s, index, coming = heapq.heappop(self._heap)
             answer = coming.result() if isinstance(coming, Future) else coming
-            if answer is not None and self._owners.holds(index):
+            if answer is not None and (self._limited or self._owners.holds(index)):
                 since_s = self._steps.ts_s[index]
                 self._steps.store(index, answer.text, since_s, ready_s)
 

@@ -1,6 +1,6 @@
 """What a live cache is: a Protocol of four methods, and the nouns that it takes and gives."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -9,6 +9,20 @@ import numpy as np
 import numpy.typing as npt
 
 from costaudit.replay.stream import Prompt
+
+Pairs = npt.NDArray[np.int32]
+Guard = Callable[[Pairs, Pairs], npt.NDArray[np.bool_]]
+"""Refuse pairs of texts: rows of those asked for, rows of those held → bool (pairs,)."""
+
+
+@dataclass(frozen=True)
+class SizeLimit:
+    """How many entries may be held, and who leaves a full cache."""
+
+    max_entries: int  # of each pool, those under way included
+    eviction: Literal["lru", "lfu", "fifo"]
+    pools: npt.NDArray[np.int64]  # by request
+    ready_s: npt.NDArray[np.float64]  # by request: when a miss's answer arrives, the log's clock
 
 
 @dataclass(frozen=True)
@@ -26,6 +40,8 @@ class CacheSettings:
     resumed: bool = False  # remove what an interrupted run left under this prefix
     prompts: Sequence[Prompt] | None = None  # by request, for caches that ask models themselves
     concurrency: int = 8  # calls of a model at the same time
+    size: SizeLimit | None = None  # None: no limit
+    guard: Guard | None = None  # None: every near entry is served
 
 
 class Query(msgspec.Struct, frozen=True, gc=False):
@@ -87,6 +103,7 @@ class LiveCache(Protocol):
     exact_index: bool  # it finds the nearest entry, not an approximation of it
     own_vectors: bool  # it embeds for itself, so similarities differ from the simulation's
     asks_models: bool  # a miss is answered, and paid for, by its own upstream
+    keeps_rules: bool  # it honours a limit on entries and a guard, as the simulation does
 
     def open(self, settings: CacheSettings) -> None:
         """Connect, and confirm that the server can do it and that no key has the prefix yet."""

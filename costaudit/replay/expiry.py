@@ -25,6 +25,10 @@ class Expiry(Generic[K]):
         self._tick += 1
         heapq.heappush(self._heap, (until, self._tick, key))
 
+    def forget(self, key: K) -> None:
+        """Let the key go before its time."""
+        self._until.pop(key, None)
+
     def expired(self, now_s: float) -> Iterator[K]:
         """Yield, once each, the keys whose time is up: an entry of age TTL is gone."""
         while self._heap and self._heap[0][0] <= now_s:

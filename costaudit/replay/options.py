@@ -18,6 +18,9 @@ class ReplayOptions:
     max_rate: float | None = None  # requests per second; None: no limit
     ttl_s: float | None = None  # on the log's clock: it shrinks by `speed`
     ttl_kind: Literal["fixed", "sliding"] = "fixed"
+    max_entries: int | None = None  # of each pool; None: no limit
+    eviction: Literal["lru", "lfu", "fifo"] = "lru"
+    guard: tuple[str, ...] = ()  # names of the trap detectors that refuse a hit
     shadow: bool = False  # only look up
     keep: bool = False  # leave the entries in the cache at the end
     concurrency: int = 8  # lookups, or calls of a model, at the same time
@@ -37,6 +40,7 @@ class ReplayOptions:
                 f"A similarity threshold of {self.min_similarity} can't be used.",
                 hint="Give a cosine similarity above 0; above 1 means identical text only.",
             )
-        for name in ("concurrency", "pipeline", "max_failures"):
-            if getattr(self, name) < 1:
+        for name in ("concurrency", "pipeline", "max_failures", "max_entries"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
                 raise UsageError(f"{name} must be at least 1.", hint="Give a whole number above 0.")

@@ -12,11 +12,12 @@ from costaudit.progress import Progress
 from costaudit.replay.budget import Budget, spent_before
 from costaudit.replay.by_clock import replay_by_clock
 from costaudit.replay.by_log import replay_by_log
-from costaudit.replay.cache import Answer, CacheSettings, LiveCache
+from costaudit.replay.cache import Answer, CacheSettings, Guard, LiveCache, SizeLimit
 from costaudit.replay.journal import Header, Journal
 from costaudit.replay.options import ReplayOptions
 from costaudit.replay.result import ReplayResult, result_of
 from costaudit.replay.resume import kept_before
+from costaudit.replay.rules import check_rules
 from costaudit.replay.steps import Listener, Steps
 from costaudit.replay.stream import ReplayStream
 from costaudit.replay.upstream import Rate, Upstream
@@ -39,14 +40,16 @@ def replay(
     *,
     rate: Rate | None = None,
     listener: Listener | None = None,
+    guard: Guard | None = None,
 ) -> ReplayResult:
     """Send every request of `stream` through `cache`, in order, and measure.
 
     `vectors` is (len(texts), d), unit length. `rate` prices live models and caching proxies.
     A run that stops early leaves its journal at `options.resume_path`; the same call goes on
-    from there. Raises BackendError where the cache, the model or the budget fails, and
-    ReplayInterruptedError at ctrl-C.
+    from there. `guard` is what `options.guard` names. Raises BackendError where the cache, the
+    model or the budget fails, and ReplayInterruptedError at ctrl-C.
     """
+    check_rules(cache, upstream, options)
     progress.start("replay", len(stream), "requests")
     header = Header(stream.digest, _settings_line(options, cache, upstream), _new_prefix())
     with Journal(options.resume_path, header) as journal:
@@ -71,6 +74,8 @@ def replay(
             resumed=before > 0,
             prompts=stream.prompts,
             concurrency=options.concurrency,
+            size=_size_limit(stream, options),
+            guard=guard,
         )
         try:
             _drive(steps, cache, settings, journal)
@@ -119,11 +124,19 @@ def _drive(steps: Steps, cache: LiveCache, settings: CacheSettings, journal: Jou
     cache.close(keep=steps.options.keep)
 
 
+def _size_limit(stream: ReplayStream, options: ReplayOptions) -> SizeLimit | None:
+    if options.max_entries is None:
+        return None
+    pools = stream.partitions if stream.pools is None else stream.pools
+    return SizeLimit(options.max_entries, options.eviction, pools, stream.ready_s)
+
+
 def _settings_line(options: ReplayOptions, cache: LiveCache, upstream: Upstream) -> str:
     """Name in one line what decides hits, so that no other run goes on with this journal."""
     return (
         f"cache={cache.name} upstream={upstream.name} min_similarity={options.min_similarity:g} "
-        f"ttl={options.ttl_s} {options.ttl_kind} speed={options.speed} shadow={options.shadow}"
+        f"ttl={options.ttl_s} {options.ttl_kind} speed={options.speed} shadow={options.shadow} "
+        f"guard={'+'.join(options.guard) or None}"
     )
 
 
@@ -133,5 +146,5 @@ def _new_prefix() -> str:
 
 def _how_to_go_on(options: ReplayOptions) -> str:
     if options.resume_path is None:
-        return "Name a journal with --resume, and a stopped replay can go on where it was."
+        return "It keeps no journal: given again, it starts anew."
     return f"The same command goes on from there: {options.resume_path} knows what is done."

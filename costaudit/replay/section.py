@@ -1,19 +1,30 @@
 """The replay as a part of the audit: before and after, predicted and measured."""
 
 import numpy as np
+import polars as pl
 
-from costaudit.contracts.replay import LatencyRow, ReplaySection
+from costaudit.contracts.replay import Difference, LatencyRow, ReplaySection
 from costaudit.replay.agreement import Agreement
+from costaudit.replay.hours import by_hour, is_daily
 from costaudit.replay.latency import Latency, latency
 from costaudit.replay.options import ReplayOptions
 from costaudit.replay.result import ReplayResult
 from costaudit.replay.stream import ReplayStream
 
+DIFFERENCES = 50  # listed
+
 
 def replay_section(
-    stream: ReplayStream, result: ReplayResult, agreement: Agreement, options: ReplayOptions
+    stream: ReplayStream,
+    predicted: pl.DataFrame,
+    result: ReplayResult,
+    agreement: Agreement,
+    options: ReplayOptions,
 ) -> ReplaySection:
-    """Say what was measured, in the audit's words; latencies that nobody knows are left out."""
+    """Say what was measured, in the audit's words; latencies that nobody knows are left out.
+
+    `predicted` are the simulated OUTCOMES. Cost and wrong answers are not of this stage.
+    """
     through = latency(result.outcomes["latency_ms"].cast(float).fill_null(np.nan).to_numpy())
     rows = {
         "as logged": latency(stream.latencies_ms),
@@ -34,6 +45,13 @@ def replay_section(
         latencies=tuple(_row(name, row) for name, row in rows.items() if row.count),
         spent_usd=result.spent_usd,
         resumed=result.resumed,
+        both_hit=agreement.both_hit,
+        same_entry=agreement.same_entry,
+        differences=tuple(
+            Difference(*row) for row in agreement.differing.head(DIFFERENCES).iter_rows()
+        ),
+        hours=by_hour(stream, predicted, result.outcomes),
+        daily=is_daily(stream),
     )
 
 

@@ -54,6 +54,7 @@ class ReplayStream:
     cost_usd: npt.NDArray[np.float64] | None = None  # as billed; for metrics, not for the audit
     models: Sequence[str] = ()  # labels of the metrics; n names or empty
     endpoints: Sequence[str] = ()  # labels of the metrics; n names or empty
+    pools: npt.NDArray[np.int64] | None = None  # a size limit counts within; None: as partitions
     prompts: Sequence[Prompt] | None = field(default=None, repr=False)  # for live upstreams
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from costaudit.report.comparison_text import comparison_lines, markdown_table
 from costaudit.report.hostile import cut, markdown_code, markdown_text
 from costaudit.report.numbers import count, share, share_range, similarity, usd, usd_range
 from costaudit.report.ranking import ranked_findings
+from costaudit.report.replay_tables import replay_lines
 from costaudit.report.thinning import spread
 
 MOST_CHARACTERS = 60_000  # below what a GitHub comment holds
@@ -116,6 +117,8 @@ class MarkdownReporter:
         yield "Findings", _findings(audit)
         if audit.semantic is not None:
             yield "Similarity thresholds", _sweep(audit.semantic.points)
+        if audit.replay is not None:
+            yield "Replay against a live cache", replay_lines(audit.replay)
         for name in ("model", "endpoint", "tenant"):
             if audit.spend.by.get(name):
                 yield f"Spend by {name}", _spend(audit, name)

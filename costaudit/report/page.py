@@ -9,11 +9,13 @@ from costaudit.contracts.audit import Audit
 from costaudit.contracts.grades import GRADES
 from costaudit.contracts.ledger import LedgerStep
 from costaudit.contracts.prefix import Breaker, PartShare
+from costaudit.contracts.replay import REASONS
 from costaudit.contracts.spend import SpendRow
 from costaudit.report.anchors import SECTIONS
 from costaudit.report.numbers import tokens
 from costaudit.report.products import translate
 from costaudit.report.ranking import ranked_findings
+from costaudit.report.replay_chart import replay_chart
 from costaudit.report.series_chart import daily_chart, hourly_chart
 from costaudit.report.sweep_chart import sweep_chart
 from costaudit.report.waterfall import waterfall
@@ -85,6 +87,10 @@ def page_context(audit: Audit, lengths: Mapping[str, int]) -> dict[str, Any]:
         "inflation": _inflation(by.get("day", ())),
         "breakdowns": _BREAKDOWNS,
         "levers": _levers(audit),
+        "replay_hours": replay_chart(audit.replay.hours)
+        if audit.replay and audit.replay.hours
+        else None,
+        "replay_reasons": REASONS,
     }
 
 

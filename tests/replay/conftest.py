@@ -32,10 +32,11 @@ class Log:
     def replay(self, cache: LiveCache, upstream=None, **options) -> ReplayResult:
         listener = options.pop("listener", None)
         rate = options.pop("rate", None)
+        guard = options.pop("rule", None)
         settings = ReplayOptions(**{"min_similarity": 0.8, **options})
         return replay(
             self.stream, self.vectors, self.texts, cache, upstream or Recorded(), settings,
-            SilentProgress(), rate=rate, listener=listener,
+            SilentProgress(), rate=rate, listener=listener, guard=guard,
         )  # fmt: skip
 
 

@@ -17,7 +17,8 @@ def section_of(log, **options):
     agreement = compare(
         result.outcomes, result.outcomes, log.stream, settings, exact_index=True, own_vectors=False
     )
-    return replay_section(log.stream, result, agreement, settings), result
+    section = replay_section(log.stream, result.outcomes, result, agreement, settings)
+    return section, result
 
 
 def test_latencies_before_and_after_stand_side_by_side(log):

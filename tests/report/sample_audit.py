@@ -5,7 +5,8 @@ from decimal import Decimal
 
 from costaudit.contracts.audit import SCHEMA_VERSION, Assumption, Audit, Finding, Verdict
 from costaudit.contracts.claims import Claim
-from costaudit.contracts.replay import LatencyRow, ReplaySection
+from costaudit.contracts.grades import Estimate
+from costaudit.contracts.replay import Difference, HourRow, LatencyRow, ReplayCost, ReplaySection
 from tests.report.sample_cost import money
 from tests.report.sample_ledger import LEDGER, PLAN
 from tests.report.sample_prefix import PREFIX
@@ -94,6 +95,25 @@ REPLAY = ReplaySection(
         LatencyRow("hits", 153_900, 4.1, 9.7, 18.2),
     ),
     spent_usd=Decimal(0),
+    both_hit=153_400,
+    same_entry=153_100,
+    differences=(
+        Difference("r17", "hit", "miss", "rounding"),
+        Difference("r940", "miss", "hit", "approximate index"),
+    ),
+    # 24 hours of 41,250 lookups each are 990,000; by day they hit more than by night.
+    hours=tuple(
+        HourRow(f"{hour:02d}:00", 41_250, *((7_000, 6_990) if 8 <= hour < 20 else (5_833, 5_835)))
+        for hour in range(24)
+    ),
+    daily=True,
+    cost=ReplayCost(Decimal("41200.20"), Decimal("35010.50"), Decimal("35014.10")),
+    unsafe_predicted=Estimate(0.004, "estimated", 0.002, 0.007),
+    unsafe_served_share=Estimate(0.003997, "estimated", 0.001999, 0.006995),
+    unsafe_from=(
+        "The audit's estimate at similarity 0.93, 0.40% (0.20%–0.70%) of all requests over 154,000 "
+        "simulated hits, scaled to the 153,900 hits that were served."
+    ),
 )
 AUDIT = Audit(
     schema_version=SCHEMA_VERSION,

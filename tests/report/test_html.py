@@ -141,7 +141,7 @@ def test_every_table_and_chart_is_there_without_a_script(tree: Tree) -> None:
     tables = [attrs for tag, attrs in tree.tags if tag == "table"]
     assert len(tables) >= 20
     charts = [attrs.get("aria-label") for tag, attrs in tree.tags if tag == "svg"]
-    assert sum(label is not None for label in charts) == 3  # sweep, days, hours
+    assert sum(label is not None for label in charts) == 4  # sweep, days, hours, replay
     folded = [attrs for tag, attrs in tree.tags if tag == "details"]
     assert folded and all("open" in attrs for attrs in folded)
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from costaudit.replay.cache import MISS, CacheSettings, Entry, Lookup, Match, Query
+from costaudit.replay.caches.places import Node, Places
 from costaudit.replay.expiry import Expiry
 
 TIE = 4e-6  # float32 dot products of unit vectors, summed in another order, differ by less
@@ -78,6 +79,7 @@ class MemoryCache:
     exact_index = True
     own_vectors = False
     asks_models = False
+    keeps_rules = True
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -93,37 +95,69 @@ class MemoryCache:
         self._slides = settings.ttl_kind == "sliding"
         self._products = threadpool_limits(1)  # threads would wait longer than they work
         self._expiry: Expiry[tuple[int, int]] = Expiry(settings.ttl_s)
+        self._pool_of: dict[int, int] = {}  # partition → pool
+        self._places: dict[int, Places] = {}  # by pool; of a cache without a limit none
 
     def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
         """Match identical text by its row, all other text by FAISS, a partition at a time."""
         with self._lock:
-            self._expire(queries[0].now_s)
-            lookups = [self._identical(query) for query in queries]
-            unmatched: dict[int, list[int]] = {}
-            for i, lookup in enumerate(lookups):
-                if lookup is MISS:
-                    unmatched.setdefault(queries[i].partition, []).append(i)
-            if self._limit <= 1:
-                for partition, waiting in unmatched.items():
-                    shelf = self._shelves.get(partition)
-                    if shelf is not None and shelf.entries:
-                        self._similar(shelf, queries, waiting, lookups)
-            return lookups
+            if self._settings.size is None:
+                return self._looked_up(queries)
+            return [self._in_turn(query) for query in queries]
 
     def store(self, entry: Entry, now_s: float) -> None:
         """Keep an answer."""
+        node = entry.partition, entry.row
         with self._lock:
             self._expire(now_s)
+            if self._settings.size is not None and not self._pool(node).holds(node, entry.index):
+                return  # pushed out, or expired, on its way
             shelf = self._shelves.get(entry.partition)
             if shelf is None:
                 shelf = self._shelves[entry.partition] = _Shelf(self._settings.vectors.shape[1])
             shelf.put(entry, self._settings.vectors[entry.row])
-            self._expiry.renew((entry.partition, entry.row), entry.since_s)
+            self._expiry.renew(node, entry.since_s)
 
     def close(self, *, keep: bool) -> None:
         """Forget everything: nothing outlives the process."""
         self._shelves.clear()
         self._products.restore_original_limits()
+
+    def _looked_up(self, queries: Sequence[Query]) -> list[Lookup]:
+        self._expire(queries[0].now_s)
+        lookups = [self._identical(query) for query in queries]
+        unmatched: dict[int, list[int]] = {}
+        for i, lookup in enumerate(lookups):
+            if lookup is MISS:
+                unmatched.setdefault(queries[i].partition, []).append(i)
+        if self._limit <= 1:
+            for partition, waiting in unmatched.items():
+                shelf = self._shelves.get(partition)
+                if shelf is not None and shelf.entries:
+                    self._similar(shelf, queries, waiting, lookups)
+        return lookups
+
+    def _in_turn(self, query: Query) -> Lookup:
+        """Look one up in a cache of limited size: a miss takes a place there and then."""
+        size = self._settings.size
+        if size is not None:
+            self._pool_of[query.partition] = int(size.pools[query.index])
+        (lookup,) = self._looked_up([query])
+        if size is not None and lookup is MISS:
+            node, ready_s = (query.partition, query.row), float(size.ready_s[query.index])
+            taken, gone = self._pool(node).claim(node, query.index, ready_s)
+            if taken:
+                self._expiry.renew(node, query.now_s)
+            if gone is not None:
+                self._expiry.forget(gone)
+                self._take_out(gone)
+        return lookup
+
+    def _pool(self, node: Node) -> Places:
+        size, pool = self._settings.size, self._pool_of[node[0]]
+        if size is not None and pool not in self._places:
+            self._places[pool] = Places(size.max_entries, size.eviction)
+        return self._places[pool]
 
     def _identical(self, query: Query) -> Lookup:
         shelf = self._shelves.get(query.partition)
@@ -144,15 +178,31 @@ class MemoryCache:
         for place, (slot, rough) in enumerate(shelf.nearest(wanted)):
             if rough >= self._limit - TIE:
                 value = similarity(shelf.vectors[slot], wanted[place])
-                if value >= self._limit:
-                    i = waiting[place]
+                i = waiting[place]
+                if value >= self._limit and not self._refused(queries[i], shelf.entries[slot]):
                     lookups[i] = self._serve(shelf.entries[slot], queries[i], value, exact=False)
 
+    def _refused(self, query: Query, entry: Entry) -> bool:
+        guard = self._settings.guard
+        if guard is None:
+            return False
+        return bool(guard(np.array([query.row], np.int32), np.array([entry.row], np.int32))[0])
+
     def _serve(self, entry: Entry, query: Query, value: float, *, exact: bool) -> Lookup:
+        if self._settings.size is not None:
+            node = entry.partition, entry.row
+            self._pool(node).use(node, query.index)
         if self._slides:
             self._expiry.renew((entry.partition, entry.row), query.now_s)
         return Lookup(match=Match(entry.request_id, value, exact, entry.answer))
 
     def _expire(self, now_s: float) -> None:
-        for partition, row in self._expiry.expired(now_s):
-            self._shelves[partition].drop(row)
+        for node in self._expiry.expired(now_s):
+            self._take_out(node)
+            if self._settings.size is not None:
+                self._pool(node).leave(node)
+
+    def _take_out(self, node: Node) -> None:
+        shelf = self._shelves.get(node[0])
+        if shelf is not None and node[1] in shelf.slots:  # else it is still under way
+            shelf.drop(node[1])

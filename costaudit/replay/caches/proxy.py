@@ -26,6 +26,7 @@ class ProxyCache:
     exact_index = False
     own_vectors = True
     asks_models = True
+    keeps_rules = False
 
     def __init__(self, address: Address, calls: CallSettings) -> None:
         self.name = address.printable

@@ -36,6 +36,7 @@ class RedisVLCache:
     exact_index = True  # RedisVL builds a FLAT index
     own_vectors = False
     asks_models = False
+    keeps_rules = False
 
     def __init__(self, address: Address) -> None:
         self.name = address.printable

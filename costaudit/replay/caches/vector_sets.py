@@ -36,6 +36,7 @@ class VectorSetCache:
 
     own_vectors = False
     asks_models = False
+    keeps_rules = False
 
     def __init__(self, address: Address) -> None:
         self.name = address.printable
