@@ -84,16 +84,15 @@ def _with_prompt_places(kept: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 
 def _request_ids(kept: pl.DataFrame) -> pl.Series:
     """Take native ids; repeated and missing ones get a digest of their place."""
-    first = kept["native_id"].is_first_distinct().to_list()
-    ids = []
-    for native, is_first, *place in zip(
-        kept["native_id"], first, kept["source_file"], kept["offset"], kept["index"], strict=True
-    ):
-        if native and is_first:
-            ids.append(native)
-            continue
-        digest = xxh3_64_hexdigest("\0".join(map(str, place)).encode())
-        ids.append(f"{native}#{digest[:8]}" if native else f"row-{digest}")
+    native = pl.col("native_id")
+    is_own = (native != "") & native.is_first_distinct()
+    rows = kept.select(native, "source_file", "offset", "index", own=is_own.fill_null(False))
+    ids = rows["native_id"].to_list() if rows["own"].all() else []
+    if not ids:
+        for native_id, *place, own in rows.iter_rows():
+            digest = "" if own else xxh3_64_hexdigest("\0".join(map(str, place)).encode())
+            other = f"{native_id}#{digest[:8]}" if native_id else f"row-{digest}"
+            ids.append(native_id if own else other)
     return pl.Series("request_id", ids, dtype=pl.String)
 
 
@@ -121,21 +120,20 @@ def _write_blocks(pieces: Pieces, run: RunDir) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    seen: set[str] = set()
     waiting: list[pl.DataFrame] = []
     schema = pl.DataFrame(schema=BLOCKS).to_arrow().schema
     with (
         atomic_write(run.blocks_path) as path,
-        pq.ParquetWriter(path, schema, compression="zstd") as writer,
+        pq.ParquetWriter(
+            path, schema, compression="zstd", use_dictionary=["kind"], write_statistics=["kind"]
+        ) as writer,
     ):
 
         def put(frame: pl.DataFrame) -> None:
             writer.write_table(cast(pa.Table, frame.to_arrow().cast(schema)))
 
-        for blocks in pieces.blocks():
-            fresh = [block not in seen for block in blocks["block_id"]]
-            seen.update(blocks["block_id"])
-            waiting.append(blocks.filter(fresh))
+        for blocks in pieces.distinct_blocks():
+            waiting.append(blocks)
             if sum(map(len, waiting)) >= BLOCK_GROUP:
                 joined = pl.concat(waiting)
                 while len(joined) >= BLOCK_GROUP:

@@ -74,10 +74,16 @@ class Pieces:
         self._open.move_to_end(number)
         return self._open[number]
 
-    def blocks(self) -> Iterator[pl.DataFrame]:
-        """Read the blocks of each piece."""
-        for piece in self.all:
-            yield pl.read_parquet(piece.table("blocks"))
+    def distinct_blocks(self) -> Iterator[pl.DataFrame]:
+        """Read of each piece the blocks that no piece before it has."""
+        tables = [piece.table("blocks") for piece in self.all]
+        ids = [pl.read_parquet(table, columns=["block_id"])["block_id"] for table in tables]
+        is_first = pl.concat(ids).is_first_distinct()
+        start = 0
+        for table, own in zip(tables, ids, strict=True):
+            chosen = is_first.slice(start, len(own))
+            start += len(own)
+            yield pl.read_parquet(table).filter(chosen)
 
     def skips(self) -> pl.DataFrame:
         """Read all skips, with `source_file`."""

@@ -14,7 +14,6 @@ from polars.testing import assert_frame_equal
 from costaudit.contracts.run_dir import RunDir
 from costaudit.ingest import piece_writer, unit
 from costaudit.ingest.options import IngestOptions, IngestSummary
-from costaudit.ingest.plain import PLAIN
 from costaudit.ingest.run import ingest
 from costaudit.progress import SilentProgress
 from tests.ingest.conftest import chat, write_lines
