@@ -1,7 +1,6 @@
 """Calls become columns: the rows, segments, blocks and skips of one piece of a log."""
 
 from array import array
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from costaudit.ingest.tokenizer import Tokenizer
 MOST_ROWS = 50_000
 MOST_CHARACTERS = 96 << 20
 NO_PROMPT = Prompt()
-NO_ANSWER = ReadAnswer(NO_BLOCK, "missing")
+NO_ANSWER: ReadAnswer = (NO_BLOCK, "missing")
 
 
 class PieceWriter:
@@ -157,7 +156,7 @@ class PieceWriter:
         ).with_columns(
             lists_of(pl.Series("segments", flat), sizes),  # indices into the segments of the piece
             *prompt_sums(flat, sizes, segments),
-            *(_each(self._redactor.name, own[name]) for name in PEOPLE),
+            *(self._redactor.names(own[name]) for name in PEOPLE),
         )
 
     def _skip_table(self) -> pl.DataFrame:
@@ -174,7 +173,8 @@ def prompt_sums(
     row = np.repeat(np.arange(len(sizes)), sizes)
     tokens = np.bincount(row, segments["tokens"].fill_null(0).to_numpy()[flat], len(sizes))
     is_tool = (segments["role"] == "tools").to_numpy()
-    ids = np.array([int(name[:16], 16) for name in segments["block_id"]], np.uint64)
+    heads = "".join(segments["block_id"].str.head(16))
+    ids = np.frombuffer(bytes.fromhex(heads), ">u8").astype(np.uint64)
     counted = np.cumsum(~is_tool[flat])
     starts = np.cumsum(sizes) - sizes
     before = np.concatenate([[0], counted])[starts]
@@ -190,16 +190,9 @@ def prompt_sums(
     )
 
 
-def _each(function: Callable[[str], str | None], values: pl.Series) -> pl.Series:
-    """Apply a function to each distinct text."""
-    distinct = values.unique().drop_nulls()
-    named = pl.Series(list(map(function, distinct)), dtype=pl.String)
-    return values.replace_strict(distinct, named, default=None, return_dtype=pl.String)
-
-
 POWERS = np.cumprod(np.full(4_096, 0x9E3779B97F4A7C15, np.uint64), dtype=np.uint64)
 
 
 def _write(frame: pl.DataFrame, path: Path) -> None:
     with atomic_write(path) as part:
-        frame.write_parquet(part, compression="zstd", compression_level=1)
+        frame.write_parquet(part, compression="lz4")  # read a few times, then replaced

@@ -35,13 +35,16 @@ def line_records(chunks: Iterator[bytes], offset: int) -> Iterator[Record]:
 def _lines(text: bytes, offset: int) -> Iterator[Record]:
     if offset == 0 and text.startswith(BOM_UTF8):
         text, offset = text[3:], 3
-    for line in text.split(b"\n"):
+    start = 0
+    while start < len(text):
+        end = text.find(b"\n", start)
+        line = text[start : end if end >= 0 else None]  # one at a time, in memory just given back
         if line and not line.isspace():
             if line[0] != 123 and (stamp := STAMPED.match(line)):
-                yield Record(offset, 0, line[stamp.end() :])
+                yield Record(offset + start, 0, line[stamp.end() :])
             else:
-                yield Record(offset, 0, line)
-        offset += len(line) + 1
+                yield Record(offset + start, 0, line)
+        start += len(line) + 1
 
 
 def value_records(chunks: Iterator[bytes]) -> Iterator[Record]:

@@ -86,7 +86,8 @@ def test_masking_hides_what_names_people() -> None:
     text = "Write to ada@example.com or +41 44 123 45 67, card 4111 1111 1111 1111, from 10.0.0.7."
     assert mask_personal(text) == "Write to [email] or [phone], card [card], from [ip]."
     assert mask_personal("Order 118 costs 24.50 for 2 items") == "Order 118 costs 24.50 for 2 items"
-    assert Redactor("mask").name("ada@example.com") == "[email]"
+    people = pl.Series(["ada@example.com", None, "u-1"])
+    assert Redactor("mask").names(people).to_list() == ["[email]", None, "u-1"]
 
 
 def test_a_mapping_reads_nested_records(ingested: Ingest, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Content by hash: what was seen before is neither decoded nor copied again."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import msgspec
 from msgspec import Raw, Struct
@@ -36,20 +35,10 @@ class _Plain(Struct):
     prompt_cache_breakpoint: dict[str, Raw] | None = None
 
 
-class Read(NamedTuple):
-    """What a message, a system text or a tool list comes to."""
-
-    segments: tuple[int, ...]  # indices into the interner's segments
-    is_user_turn: bool
-
-
-class ReadAnswer(NamedTuple):
-    """What an answer comes to."""
-
-    block: int  # index into the interner's blocks; NO_BLOCK where there is none
-    kind: AnswerKind
-
-
+# what a message, a system text or a tool list comes to: segments, and whether it is a user's turn
+Read = tuple[tuple[int, ...], bool]
+# what an answer comes to: its block, NO_BLOCK where there is none, and its kind
+ReadAnswer = tuple[int, AnswerKind]
 Reader = Callable[[object], list[Piece]]
 _decode_plain = msgspec.json.Decoder(_Plain).decode
 
@@ -77,16 +66,16 @@ class Interner:
         found: list[int] = []
         turns = 0
         if prompt.tools:
-            found += self._segments_of(prompt.tools, read_tools).segments
+            found += self._segments_of(prompt.tools, read_tools)[0]
         if prompt.system:
-            found += self._segments_of(prompt.system, read_system).segments
+            found += self._segments_of(prompt.system, read_system)[0]
         seen = self._read[read_message]
         for message in prompt.messages or ():
             read = seen.get(xxh3_128_digest(message))
             if read is None:
                 read = self._segments_of(message, read_message)
-            found += read.segments
-            turns += read.is_user_turn
+            found += read[0]
+            turns += read[1]
         if prompt.hashes:
             found.extend(self._hashed(prompt.hashes))
         if prompt.auto_marker and found:
@@ -99,16 +88,15 @@ class Interner:
         key = xxh3_128_digest(body)
         known = self._answers.get(key)
         if known is None:
-            plain = _plain(body)
-            if plain is not None:
-                block = self._plain_message(key, plain)
-                known = ReadAnswer(block, "text")
-            else:
-                read = read_answer(_decode(body))
-                block = NO_BLOCK if read.piece is None else self._block(*read.piece[:2])
-                known = ReadAnswer(block, read.kind)
-            self._answers[key] = known
+            known = self._answers[key] = self._new_answer(key, body)
         return known
+
+    def _new_answer(self, key: bytes, body: Buffer) -> ReadAnswer:
+        plain = _plain(body)
+        if plain is not None:
+            return self._plain_message(key, plain), "text"
+        read = read_answer(_decode(body))
+        return (NO_BLOCK if read.piece is None else self._block(*read.piece[:2])), read.kind
 
     def _segments_of(self, data: Buffer, reader: Reader) -> Read:
         seen = self._read[reader]
@@ -125,14 +113,14 @@ class Interner:
         segments = tuple(
             self._segment(p.role, self._block(p.kind, p.text), p.marker) for p in pieces
         )
-        read = seen[key] = Read(segments, any(p.role == "user" for p in pieces))
+        read = seen[key] = segments, any(p.role == "user" for p in pieces)
         return read
 
     def _plain_message(self, key: bytes, plain: _Plain) -> int:
         """Note a plain message, which an answer may become in the next turn; gives its block."""
         role = ROLES[plain.role]
         block = self._block(TEXT, plain.content)
-        self._read[read_message][key] = Read((self._segment(role, block, None),), role == "user")
+        self._read[read_message][key] = (self._segment(role, block, None),), role == "user"
         return block
 
     def _hashed(self, hashes: Sequence[tuple[str, int]]) -> Iterator[int]:

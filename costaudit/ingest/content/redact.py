@@ -59,8 +59,15 @@ class Redactor:
             kept[place] = mask_secrets(kept[place])
         return [mask_personal(text) for text in kept] if self.redaction == "mask" else list(kept)
 
-    def name(self, value: str) -> str:
-        """Give what may be stored of a user, tenant or conversation."""
+    def names(self, values: pl.Series) -> pl.Series:
+        """Give what may be stored of users, tenants or conversations."""
+        if self.redaction == "none" and not values.str.contains(ANY_MARK).any():
+            return values
+        distinct = values.unique().drop_nulls()
+        named = pl.Series(list(map(self._name, distinct)), dtype=pl.String)
+        return values.replace_strict(distinct, named, default=None, return_dtype=pl.String)
+
+    def _name(self, value: str) -> str:
         if self.redaction == "none":
             return mask_secrets(value)
         if self.redaction == "mask":
