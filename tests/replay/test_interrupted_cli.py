@@ -1,0 +1,90 @@
+"""`costaudit replay` stopped by a signal in the middle goes on when it is given again."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.ingest.conftest import chat, write_lines
+from tests.replay.conftest import RedisServer
+
+REQUESTS = 1500
+SUBJECTS = ("parcel", "invoice", "refund", "voucher", "address", "account", "password", "delivery")
+VERBS = ("find", "change", "cancel", "track", "print", "delete", "share")
+
+
+def run_of(folder: Path) -> Path:
+    """Ingest questions of which each comes back several times."""
+    questions = [f"How do I {verb} my {subject}?" for verb in VERBS for subject in SUBJECTS]
+    texts = [f"{questions[n * 7 % len(questions)]} Case {n % 211}." for n in range(REQUESTS)]
+    log = write_lines(folder / "log.jsonl", [chat(n, text) for n, text in enumerate(texts)])
+    command("ingest", str(log), "--out", str(folder / "run")).check_returncode()
+    return folder / "run"
+
+
+def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "costaudit", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def replay_command(run: Path, server: RedisServer, *more: str) -> list[str]:
+    return ["replay", str(run), "--cache", server.url(), "--threshold", "0.9", *more]
+
+
+def outcomes(run: Path) -> pl.DataFrame:
+    (file,) = (run / "outcomes").glob("replay-redis*.parquet")
+    table = pl.read_parquet(file)
+    file.unlink()
+    return table.select("request_id", "result", "matched_id")
+
+
+def acknowledged(run: Path) -> int:
+    files = list((run / "outcomes").glob("*.journal"))
+    return files[0].read_bytes().count(b"\n") - 1 if files else 0  # less the header
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)], ids=["kill", "int"]
+)
+def test_the_same_command_goes_on(tmp_path: Path, redis_server: RedisServer, sent, code):
+    run = run_of(tmp_path)
+    given = replay_command(run, redis_server)
+    command(*given, "--quiet").check_returncode()
+    whole = outcomes(run)
+    assert whole.filter(result="hit").height > 200
+
+    # At 300 a second it takes five seconds, long enough to be stopped in the middle.
+    stopped = subprocess.Popen(
+        [sys.executable, "-m", "costaudit", *given, "--max-rate", "300"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        while acknowledged(run) < 300:
+            assert stopped.poll() is None, stopped.communicate()
+            time.sleep(0.01)
+        stopped.send_signal(sent)
+        _, said = stopped.communicate(timeout=60)
+    finally:
+        stopped.kill()
+    done = acknowledged(run)
+    assert stopped.returncode == code
+    assert 300 <= done < REQUESTS
+    assert (redis_server.key_names() == []) == (sent == signal.SIGINT)  # a kill leaves its keys
+    if sent == signal.SIGINT:
+        assert f"Stopped after {done:,} of {REQUESTS:,} requests" in said
+        assert "goes on from there" in said
+
+    again = command(*given, "--max-rate", "100000", "--format", "json", "--quiet")
+    assert again.returncode == 0, again.stderr
+    section = json.loads(again.stdout)
+    assert section["resumed"] == done
+    assert section["agreed"] == section["requests"] == REQUESTS
+    assert outcomes(run).equals(whole)
+    assert redis_server.key_names() == []
+    assert acknowledged(run) == 0
