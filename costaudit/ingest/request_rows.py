@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from costaudit.contracts.requests import INPUT_CLASSES, REQUESTS
@@ -47,26 +48,17 @@ def write_requests(kept: pl.DataFrame, pieces: Pieces, path: Path, progress: Pro
 def _rows(chosen: pl.DataFrame, pieces: Pieces) -> pl.DataFrame:
     chosen = chosen.with_row_index("place")
     own = chosen.select("piece", "row", "place", *COUNTED)
-    prompts = chosen.select("place", *INPUT_CLASSES, piece="prompt_piece", row="prompt_row")
+    prompts = chosen.select("place", piece="prompt_piece", row="prompt_row")
     parts = []
     for number, group in _by_piece(own):
         staged, _ = pieces.rows(number)
         taken = staged[group["row"]].drop(OF_PROMPT, "attempt", "usage_source", "model")
         parts.append(pl.concat([group.drop("piece", "row"), taken], how="horizontal"))
-    asked = []
-    for number, group in _by_piece(prompts):
-        staged, segments = pieces.rows(number)
-        taken = staged[group["row"]].select(
-            *OF_PROMPT, *(pl.col(name).alias(f"asked_{name}") for name in SHARED)
-        )
-        joined = pl.concat([group.select("place", *INPUT_CLASSES), taken], how="horizontal")
-        joined = joined.with_columns(_segments(joined, segments))
-        asked.append(joined.drop(INPUT_CLASSES))
+    asked, segments = _prompts(prompts, pieces)
+    rows = pl.concat([_in_order(parts), asked.drop("place")], how="horizontal")
     return (
-        pl.concat(parts)
-        .join(pl.concat(asked), on="place")
-        .sort("place")
-        .with_columns(
+        rows.with_columns(
+            _segments(rows, segments),
             ts=pl.col("ts_us").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
             source_offset=pl.col("offset"),
             **{name: pl.coalesce(name, f"asked_{name}") for name in SHARED},
@@ -76,24 +68,53 @@ def _rows(chosen: pl.DataFrame, pieces: Pieces) -> pl.DataFrame:
     )
 
 
+def _prompts(chosen: pl.DataFrame, pieces: Pieces) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give what the rows take from their prompts, and the segments that these refer to."""
+    parts: list[pl.DataFrame] = []
+    tables: list[pl.DataFrame] = []
+    for number, group in _by_piece(chosen):
+        staged, segments = pieces.rows(number)
+        taken = staged[group["row"]].select(
+            *OF_PROMPT, *(pl.col(name).alias(f"asked_{name}") for name in SHARED)
+        )
+        if len(group) < len(chosen):  # rows of several pieces: keep the segments that they need
+            start = sum(map(len, tables))
+            used, places = np.unique(_flat(taken["segments"]).to_numpy(), return_inverse=True)
+            moved = pl.Series("segments", (places + start).astype(np.uint32))
+            taken = taken.with_columns(lists_of(moved, _sizes(taken["segments"])))
+            segments = segments[used]
+        parts.append(pl.concat([group.select("place"), taken], how="horizontal"))
+        tables.append(segments)
+    return _in_order(parts), pl.concat(tables)
+
+
 def _by_piece(rows: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
     for (number,), group in rows.group_by("piece", maintain_order=True):
         yield cast(int, number), group
 
 
+def _in_order(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    return parts[0] if len(parts) == 1 else pl.concat(parts).sort("place")
+
+
+def _sizes(lists: pl.Series) -> npt.NDArray[np.int64]:
+    return lists.list.len().cast(pl.Int64).to_numpy()
+
+
+def _flat(lists: pl.Series) -> pl.Series:
+    return lists.explode(empty_as_null=False) if len(lists) else lists.explode()
+
+
 def _segments(rows: pl.DataFrame, segments: pl.DataFrame) -> pl.Series:
     """Look up each row's segments and split its billed input over them."""
-    sizes = rows["segments"].list.len().cast(pl.Int64).to_numpy()
-    flat = (
-        rows["segments"].explode(empty_as_null=False) if len(rows) else rows["segments"].explode()
-    )
-    found = segments[flat]
+    sizes = _sizes(rows["segments"])
+    found = segments[_flat(rows["segments"])]
     billed = rows.select(pl.sum_horizontal(INPUT_CLASSES, ignore_nulls=False)).to_series()
     totals = billed.fill_null(0).to_numpy()
-    known = segments["tokens"].is_not_null().gather(flat).to_numpy()
+    known = found["tokens"].is_not_null().to_numpy()
     weights = with_media(found["tokens"].fill_null(0).to_numpy(), known, sizes, totals)
-    split = pl.Series("tokens", split_totals(weights, sizes, totals))
-    is_billed = np.repeat(billed.is_not_null().to_numpy(), sizes)
-    tokens = pl.select(pl.when(pl.Series(is_billed)).then(split)).to_series().cast(pl.Int32)
-    structs = found.with_columns(tokens.alias("tokens")).to_struct("segments")
-    return lists_of(structs, sizes)
+    split = pl.Series("tokens", split_totals(weights, sizes, totals), dtype=pl.Int32)
+    if billed.null_count():
+        is_billed = pl.Series(np.repeat(billed.is_not_null().to_numpy(), sizes))
+        split = pl.select(pl.when(is_billed).then(split)).to_series()
+    return lists_of(found.with_columns(split.alias("tokens")).to_struct("segments"), sizes)

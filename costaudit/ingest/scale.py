@@ -21,7 +21,7 @@ def split_totals(weights: Ints, sizes: Ints, totals: Ints) -> Ints:
     floors = product // sums[row]
     remainders = product - floors * sums[row]
     missing = totals - np.bincount(row, floors, len(sizes)).astype(np.int64)
-    order = np.lexsort((-remainders, row))
+    order = np.argsort(row * (remainders.max(initial=0) + 1) - remainders, kind="stable")
     starts = np.cumsum(sizes) - sizes
     rank = np.empty(len(weights), np.int64)
     rank[order] = np.arange(len(weights)) - np.repeat(starts, sizes)
