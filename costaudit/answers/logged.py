@@ -1,6 +1,6 @@
 """The answers that a log holds, and what was asked, as arrays over its requests."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,17 +28,23 @@ class Logged:
     vectors: npt.NDArray[np.float32]  # unit rows
     kind: npt.NDArray[np.int8]  # of each request's answer, see kinds.py
     seconds: npt.NDArray[np.float64]  # start of the request; -1 where the log has no time
+    embed: Callable[[Ints], None] | None = None  # fills rows of `vectors` before they are compared
 
     def __len__(self) -> int:
         return len(self.question)
 
     def similarity(self, first: Ints, second: Ints) -> npt.NDArray[np.float32]:
-        """Cosine of the answers of request pairs; 1 for identical text, nan where unknown."""
+        """Cosine of the answers of request pairs; 1 for identical text, nan where unknown.
+
+        Only the answers that are compared with others need vectors.
+        """
         a, b = self.answer[first], self.answer[second]
         known = (a >= 0) & (b >= 0)
         rows = np.append(self.vector_row, np.int32(-1))  # what has no answer, -1, meets the last
         rows_a, rows_b = np.where(known, rows[a], -1), np.where(known, rows[b], -1)
-        both = (rows_a >= 0) & (rows_b >= 0)
+        both = (rows_a >= 0) & (rows_b >= 0) & (a != b)
+        if self.embed is not None:
+            self.embed(np.union1d(rows_a[both], rows_b[both]))
         out = np.full(len(a), np.nan, np.float32)
         out[both] = _cosine(self.vectors, rows_a[both], rows_b[both])
         out[known & (a == b)] = 1.0
@@ -69,8 +75,13 @@ def logged(
     scope: Ints,
     vectors: npt.NDArray[np.float32],
     answer_row: Ints,
+    embed: Callable[[Ints], None] | None = None,
 ) -> Logged:
-    """Bring a log into arrays; `answer_row` is the row of `vectors` per request, -1 for none."""
+    """Bring a log into arrays; `answer_row` is the row of `vectors` per request, -1 for none.
+
+    Where `embed` is given, it is called with the rows of `vectors` that a comparison needs, and
+    fills those that are still empty.
+    """
     texts = blocks.select(answer_id="block_id", text="text").unique("answer_id")
     joined = requests.select("answer_id").join(
         texts, on="answer_id", how="left", maintain_order="left"
@@ -93,7 +104,8 @@ def logged(
         answer=answer,
         answers=answers,
         vector_row=vector_row,
-        vectors=np.ascontiguousarray(vectors, np.float32),
+        vectors=np.asarray(vectors, np.float32),
         kind=answer_kinds(requests, answer, answers),
         seconds=seconds.fill_null(_NO_TIME).to_numpy(),
+        embed=embed,
     )

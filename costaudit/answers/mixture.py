@@ -6,10 +6,13 @@ them. Wrong topics are less alike, by a normal distribution of Fisher's z that i
 The weights of the kinds are estimated by expectation maximisation per stratum of hits.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from costaudit.engine.pool import default_workers
 
 Floats = npt.NDArray[np.float64]
 
@@ -18,8 +21,8 @@ GRID: Floats = np.arange(_LOW, _HIGH, _STEP)  # Fisher's z: atanh of the cosine
 CELLS = 2 * len(GRID)  # contradicting or not, times the grid
 _BANDWIDTH = 0.05  # of the kernel that smooths the repeats, in z
 _PRIOR = 1.0  # pseudo-pairs per stratum, so that an empty one has a share
-_PSEUDO, _PSEUDO_MEAN = 10.0, 60.0  # pairs, see _moments
-_PART = 16  # replicates that are fitted together: their arrays stay in the processor's cache
+_PSEUDO, _PSEUDO_MEAN = 10.0, 60.0  # pairs, see `fit`
+_PART = 16  # replicates that a thread fits at a time
 _LEAST_SPREAD = 0.02  # variance in z of the wrong topics
 
 
@@ -60,81 +63,38 @@ def fit(counts: Floats, right: Floats, wrong_start: tuple[float, float], rounds:
     """Fit the mixture to counts (replicates, strata, CELLS), given the density of right pairs.
 
     `right` is (replicates, CELLS); `wrong_start` the mean and spread of z over pairs of answers
-    to unrelated questions, where the fit of the wrong topics starts.
+    to unrelated questions, where the fit of the wrong topics starts. Pseudo-pairs keep the fit
+    steady where hardly any hit is wrong: the spread and the overall mean of the wrong topics lean
+    on the start, the mean of a stratum on the overall mean.
     """
-    parts = [slice(start, start + _PART) for start in range(0, len(counts), _PART)]
-    fits = [_fit_part(counts[part], right[part], wrong_start, rounds) for part in parts]
-    return Fit(
-        np.concatenate([one.right for one in fits]),
-        np.concatenate([one.share for one in fits]),
-        np.concatenate([one.wrong_mean for one in fits]),
-    )
+    from costaudit.answers.mixture_kernels import KINDS, rounds_of  # loads the compiler
 
-
-def _fit_part(counts: Floats, right: Floats, wrong_start: tuple[float, float], rounds: int) -> Fit:
-    """Fit some replicates; a cell that none of them counts in takes no part in the rounds."""
     many, strata = counts.shape[:2]
     half = len(GRID)
     marginal = right[:, :half] + right[:, half:]
     detail = np.concatenate([np.zeros_like(marginal), marginal], axis=1)
     known = np.stack([right, detail], axis=1)  # densities that no round changes
-    every, used = np.arange(CELLS), np.flatnonzero(counts.any(axis=(0, 1)))
-    counts, known_used = counts[:, :, used], known[:, :, used]
-    wrong = _Wrong(
-        np.full((many, strata), wrong_start[0]), np.full(many, wrong_start[1]), np.full(many, 0.5)
-    )
-    weights = np.tile(np.array([0.8, 0.02, 0.18]), (many, strata, 1))
-    for _ in range(rounds):
-        topic = wrong.density(used)
-        share = counts / _total(weights, known_used, topic)
-        mass = topic * share * weights[:, :, 2:]
-        held = np.empty_like(weights)
-        held[:, :, :2] = weights[:, :, :2] * (share @ known_used.transpose(0, 2, 1))
-        held[:, :, 2] = mass.sum(axis=2)
-        prior = held.sum(axis=1, keepdims=True) / np.maximum(
-            held.sum(axis=(1, 2), keepdims=True), 1e-9
-        )
-        weights = (held + _PRIOR * prior) / (held.sum(axis=2, keepdims=True) + _PRIOR)
-        wrong = _moments(mass, used, wrong_start)
-    total = _total(weights, known, wrong.density(every))
-    return Fit(weights[:, :, :1] * right[:, None] / total, weights[:, :, 0], wrong.mean)
+    weights = np.empty((many, strata, KINDS))
+    mean, spread, flagged = np.empty((many, strata)), np.empty(many), np.empty(many)
+    pseudo = np.array([_PRIOR, _PSEUDO, _PSEUDO_MEAN, _LEAST_SPREAD])
+
+    def rounds_on(part: slice) -> None:
+        rounds_of(
+            counts[part], known[part], GRID, np.array(wrong_start), pseudo,
+            weights[part], mean[part], spread[part], flagged[part], rounds,
+        )  # fmt: skip
+
+    parts = [slice(start, start + _PART) for start in range(0, many, _PART)]
+    with ThreadPoolExecutor(default_workers()) as pool:
+        list(pool.map(rounds_on, parts))
+    total = weights[:, :, :2] @ known + weights[:, :, 2:] * _topics(mean, spread, flagged)
+    return Fit(weights[:, :, :1] * right[:, None] / total, weights[:, :, 0], mean)
 
 
-def _total(weights: Floats, known: Floats, topic: Floats) -> Floats:
-    """Add the weighted densities of the three kinds, (replicates, strata, cells)."""
-    return np.maximum(weights[:, :, :2] @ known + weights[:, :, 2:] * topic, 1e-300)
-
-
-@dataclass(frozen=True)
-class _Wrong:
-    """Answers on different topics."""
-
-    mean: Floats  # (replicates, strata): of z
-    spread: Floats  # (replicates,): of z
-    flagged: Floats  # (replicates,): share that also contradicts
-
-    def density(self, cells: npt.NDArray[np.int64]) -> Floats:
-        """Give the density in some cells, (replicates, strata, cells)."""
-        away = (GRID - self.mean[:, :, None]) / self.spread[:, None, None]
-        bell = np.exp(-0.5 * away**2) + 1e-12
-        flagged = self.flagged[:, None]
-        share = np.where(cells >= len(GRID), flagged, 1 - flagged)[:, None]
-        return np.asarray(bell[:, :, cells % len(GRID)] * (share / bell.sum(axis=2)[:, :, None]))
-
-
-def _moments(mass: Floats, cells: npt.NDArray[np.int64], start: tuple[float, float]) -> _Wrong:
-    """Read wrong topics off their mass per cell, (replicates, strata, cells).
-
-    Pseudo-pairs keep the fit steady where hardly any hit is wrong: the spread and the overall mean
-    lean on the start, the mean of a stratum on the overall mean.
-    """
-    z = GRID[cells % len(GRID)]
-    sums = mass @ np.stack([np.ones(len(z)), z, z**2, cells >= len(GRID)], axis=1)
-    held, moment, second, contradicting = np.moveaxis(sums, 2, 0)
-    total = held.sum(axis=1) + _PSEUDO
-    overall = (moment.sum(axis=1) + _PSEUDO * start[0]) / total
-    mean = (moment + _PSEUDO_MEAN * overall[:, None]) / (held + _PSEUDO_MEAN)
-    square = (second - 2 * mean * moment + mean**2 * held).sum(axis=1)
-    square += _PSEUDO * (start[1] ** 2 + (start[0] - overall) ** 2)
-    spread = np.sqrt(np.maximum(square / total, _LEAST_SPREAD))
-    return _Wrong(mean, spread, (contradicting.sum(axis=1) + _PSEUDO / 2) / total)
+def _topics(mean: Floats, spread: Floats, flagged: Floats) -> Floats:
+    """Give the density of answers on different topics, (replicates, strata, CELLS)."""
+    bell = np.exp(-0.5 * ((GRID - mean[:, :, None]) / spread[:, None, None]) ** 2) + 1e-12
+    bell /= bell.sum(axis=2, keepdims=True)
+    share = flagged[:, None, None]
+    out: Floats = np.concatenate([bell * (1 - share), bell * share], axis=2)
+    return out

@@ -62,6 +62,7 @@ class Rated:
     pairs: HitPairs
     verdicts: Verdicts  # by pair
     probability: Floats  # (pairs,): of being right, under the fitted mixture
+    fitted: "Fitted"
 
     @property
     def right(self) -> npt.NDArray[np.int8]:
@@ -75,6 +76,30 @@ class Rated:
         out = np.full(len(row), -1, np.int8)
         out[row >= 0] = self.right[row[row >= 0]]
         return out
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The mixture fitted to the hits of some runs.
+
+    It also rates other runs on the same log and scope, whose own hits may be too few to tell what
+    right and wrong ones look like.
+    """
+
+    check: Consistency
+    tally: "_Tally"
+    right: Floats  # (replicates + 1, places): probability of being right
+
+    def rates(self, served: Ints) -> Rated:
+        """Estimate the rates of each run in `served` (runs, n); see HitPairs.of for its values."""
+        pairs = HitPairs.of(served)
+        verdicts = self.check.judge(pairs.asked, pairs.matched)
+        return self.rated(pairs, verdicts, _places(self.check, pairs, verdicts))
+
+    def rated(self, pairs: HitPairs, verdicts: Verdicts, place: npt.NDArray[np.int64]) -> Rated:
+        """Estimate the rates of runs whose hits are judged already, and placed."""
+        points = tuple(self.tally.point(row, place, self.right, verdicts) for row in pairs.row)
+        return Rated(points, pairs, verdicts, self.right[0, place], self)
 
 
 def rates(
@@ -98,9 +123,8 @@ def rates(
     weight = resample(blocks, replicates, seed)
     place = _places(check, pairs, verdicts)
     right = _right_by_place(check, pairs, verdicts, place, replicates, seed)
-    per_block = _Tally(block, weight, eligible, steady, check.floor.grade)
-    points = tuple(per_block.point(row, place, right, verdicts) for row in pairs.row)
-    return Rated(points, pairs, verdicts, right[0, place])
+    tally = _Tally(block, weight, eligible, steady, check.floor.grade)
+    return Fitted(check, tally, right).rated(pairs, verdicts, place)
 
 
 def _places(check: Consistency, pairs: HitPairs, verdicts: Verdicts) -> npt.NDArray[np.int64]:

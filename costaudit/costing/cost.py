@@ -31,14 +31,18 @@ def cost(classes: pl.DataFrame, pricing: Pricing, mask: pl.Series | None = None)
 
     `classes` holds TOKEN_CLASSES, aligned with the pricing; `mask` picks rows.
     """
-    frame = classes.select(TOKEN_CLASSES).with_columns(rate_id=pricing.rate_ids)
-    if mask is not None:
-        frame = frame.filter(mask)
-    sums = frame.group_by("rate_id").agg(pl.len().alias("requests"), pl.col(TOKEN_CLASSES).sum())
-    return breakdown(
-        [(row[0], row[1], row[2:]) for row in sums.sort("rate_id").iter_rows()],
-        rates_by_id(pricing),
-    )
+    picked = slice(None) if mask is None else mask.to_numpy()
+    places = pricing.rate_ids.cast(pl.Int64).fill_null(-1).to_numpy()[picked] + 1
+    requests = np.bincount(places)
+    sums = [
+        np.bincount(places, classes[name].fill_null(0).to_numpy()[picked])  # exact below 2**53
+        for name in TOKEN_CLASSES
+    ]
+    rows: list[tuple[int | None, int, Tokens]] = []
+    for place in np.flatnonzero(requests).tolist():
+        tokens = tuple(int(of_class[place]) for of_class in sums)
+        rows.append((place - 1 if place else None, int(requests[place]), tokens))
+    return breakdown(rows, rates_by_id(pricing))
 
 
 def rates_by_id(pricing: Pricing) -> dict[int, tuple[Decimal, ...]]:

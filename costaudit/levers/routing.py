@@ -34,7 +34,7 @@ def routing(requests: pl.DataFrame, blocks: pl.DataFrame) -> Lever | None:
         return None
     target = requests["model"].replace_strict(targets, default=None, return_dtype=pl.String)
     touched = requests.select(_simple()).to_series() & target.is_not_null()
-    touched &= ~_asks_for_thought(requests, blocks)
+    touched &= ~_asks_for_thought(requests, blocks, touched)
     if not touched.any():
         return None
     pairs = sorted({(m, targets[m]) for m in requests["model"].filter(touched).to_list()})
@@ -71,14 +71,17 @@ def _targets() -> tuple[tuple[re.Pattern[str], str], ...]:
     return tuple((re.compile(row["models"]), row["use"]) for row in rows)
 
 
-def _asks_for_thought(requests: pl.DataFrame, blocks: pl.DataFrame) -> pl.Series:
-    """Tell which prompts hold a question that wants more than a fact."""
-    hard = blocks.filter(pl.col("text").str.contains(_THOUGHT)).select("block_id")
+def _asks_for_thought(requests: pl.DataFrame, blocks: pl.DataFrame, among: pl.Series) -> pl.Series:
+    """Tell which of some prompts hold a question that wants more than a fact."""
     segment = pl.element().struct
     asked = pl.when(segment.field("role") == "user").then(segment.field("block_id"))
-    ids = requests.select(
-        block_id=pl.col("segments").list.eval(asked), row=pl.int_range(pl.len())
-    ).explode("block_id")
+    ids = (
+        requests.select(block_id=pl.col("segments").list.eval(asked), row=pl.int_range(pl.len()))
+        .filter(among)
+        .explode("block_id")
+    )
+    questions = blocks.join(ids, on="block_id", how="semi")
+    hard = questions.filter(pl.col("text").str.contains(_THOUGHT))
     rows = ids.join(hard, on="block_id", how="semi")["row"]
     return pl.int_range(len(requests), eager=True).is_in(rows.unique().implode())
 

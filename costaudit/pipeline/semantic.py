@@ -9,7 +9,7 @@ import numpy as np
 from costaudit.answers.rates import Rated, RatePoint
 from costaudit.answers.recommend import Recommendation, recommend
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.contracts.semantic import SemanticSection, SweepPoint
+from costaudit.contracts.semantic import LifetimeSweep, SemanticSection, SweepPoint
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.semantic_beside import scope_rows, variant_rows
 from costaudit.pipeline.semantic_clusters import cluster_rows
@@ -17,9 +17,11 @@ from costaudit.pipeline.semantic_pairs import refused_evidence, worst_evidence
 from costaudit.pipeline.semantic_run import SemanticRun, bounds_of, money_of
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
+from costaudit.simulate.semantic.cells import why_exact
 from costaudit.simulate.semantic.sweep import Decisions
 from costaudit.simulate.semantic.thresholds import parse_thresholds
 
+_REPLICATES = 50  # of the bootstrap, where many sweeps stand side by side
 EXACT = 1.01  # a threshold above 1: identical text only
 
 
@@ -70,13 +72,12 @@ def decide(run: SemanticRun, thresholds: Sequence[float], max_wrong_share: float
     run.progress.finish(f"{run.eligible.sum():,} requests at {len(policies)} thresholds")
     rated = run.rated(decisions.served)
     peaks = decisions.peak_entries.tolist()
-    gross = [run.log.usd_of(served >= 0) for served in decisions.served]
     net = [run.net_usd_month(*row) for row in zip(decisions.served, peaks, strict=True)]
     choice = recommend(
         thresholds, rated.points[:-1], net[:-1], exact_net_usd=net[-1], max_wrong=max_wrong_share
     )
     points = tuple(
-        _sweep_point(decisions, row, rated.points[row], gross[row], net[row], row == choice.index)
+        _sweep_point(run, decisions, row, rated.points[row], row == choice.index)
         for row in range(len(policies))
     )
     return Decided(policies, decisions, rated, points, choice)
@@ -97,12 +98,15 @@ def semantic_result(
             exact=decided.points[-1],
             scopes=ladder,
             without_field=without,
-            variants=variant_rows(run, policy, point.peak_entries),
+            variants=variant_rows(run, policy, point.peak_entries, decided.rated.fitted),
             clusters=cluster_rows(run, decided.rated, chosen),
             worst_pairs=worst_evidence(run, decided.rated, chosen),
             refused_pairs=refused_evidence(run, policy),
             language_warning=run.language_warning,
             sizing=run.sizing(policy, point.peak_entries),
+            approximation=run.approximation(decided.policies[:-1]),
+            exact_why=why_exact(len(run.vectors)) if run.options.approximate else "",
+            lifetimes=_lifetime_sweeps(run, thresholds),
         ),
         exact_hits=hits[-1],
         hits=hits[chosen],
@@ -111,10 +115,34 @@ def semantic_result(
     )
 
 
+def _lifetime_sweeps(run: SemanticRun, thresholds: Sequence[float]) -> tuple[LifetimeSweep, ...]:
+    """Sweep the thresholds at each TTL that was asked for, all in one pass."""
+    lifetimes = run.options.lifetimes
+    policies = [
+        replace(run.options.policy, min_similarity=t, ttl_s=ttl, ttl_kind=kind)
+        for ttl, kind in lifetimes
+        for t in thresholds
+    ]
+    if not policies:
+        return ()
+    decisions = run.swept(policies)
+    rated = run.rated(decisions.served, _REPLICATES).points
+    points = tuple(
+        _sweep_point(run, decisions, row, point, False) for row, point in enumerate(rated)
+    )
+    each = len(thresholds)
+    return tuple(
+        LifetimeSweep(ttl, kind, points[place * each : (place + 1) * each])
+        for place, (ttl, kind) in enumerate(lifetimes)
+    )
+
+
 def _sweep_point(
-    decisions: Decisions, row: int, point: RatePoint, gross: Decimal, net: Decimal, best: bool
+    run: SemanticRun, decisions: Decisions, row: int, point: RatePoint, best: bool
 ) -> SweepPoint:
-    exact = (decisions.served[row] >= 0) & (decisions.similarity[row] == 1.0)
+    served = decisions.served[row]
+    exact = (served >= 0) & (decisions.similarity[row] == 1.0)
+    net = run.net_usd_month(served, int(decisions.peak_entries[row]))
     return SweepPoint(
         min_similarity=decisions.policies[row].min_similarity,
         hits=point.hits,
@@ -124,7 +152,7 @@ def _sweep_point(
         steady_hit_share=point.steady_hit_share,
         valid_hit_share=point.valid_hit_share,
         unsafe_served_share=point.unsafe_served_share,
-        gross_saved_usd=gross,
+        gross_saved_usd=run.log.usd_of(served >= 0),
         net_saved=money_of(net, point.raw_hit_share),
         peak_entries=int(decisions.peak_entries[row]),
         recommended=best,
@@ -156,4 +184,5 @@ def _section(
         noise_floor=floor.limit,
         noise_floor_pairs=floor.pairs,
         bytes_per_entry=run.bytes_per_entry,
+        ttl_s=policy.ttl_s,
     )

@@ -1,11 +1,10 @@
 """What stands beside the sweep: other scopes, lifetimes and capacities at the recommended point."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from costaudit.answers.rates import RatePoint
+from costaudit.answers.rates import Fitted, RatePoint
 from costaudit.answers.traps.table import TRAP_NAMES
 from costaudit.contracts.grades import Money
 from costaudit.contracts.policies import SCOPE_FIELDS, ScopeField, SemanticPolicy
@@ -24,7 +23,7 @@ _LADDER: tuple[tuple[ScopeField, ...], ...] = (
 )
 _TTLS_S = (3_600.0, 86_400.0, 604_800.0)
 _CAPACITY_SHARES = (0.1, 0.25, 0.5)  # of the peak that an unbounded cache reaches
-_REPLICATES = 50  # of the bootstrap
+_REPLICATES = 47  # of the bootstrap; with the log itself, threads share 48 evenly
 _ONE_GUARD = tuple((name, (name,)) for name in TRAP_NAMES)
 _CONTEXT = (0.7, 0.8, 0.9)  # thresholds whose hits help to judge those of a row beside the sweep
 
@@ -64,9 +63,12 @@ def scope_rows(
 
 
 def variant_rows(
-    run: SemanticRun, policy: SemanticPolicy, peak_entries: int
+    run: SemanticRun, policy: SemanticPolicy, peak_entries: int, fitted: Fitted
 ) -> tuple[VariantRow, ...]:
-    """Try lifetimes of both kinds, where the log has times, capacities below the peak, guards."""
+    """Try lifetimes of both kinds, where the log has times, capacities below the peak, guards.
+
+    `fitted` judges their hits, so that each row says of a pair what the sweep says of it.
+    """
     variants: dict[str, SemanticPolicy] = {}
     if run.stream.timed:
         for ttl in _TTLS_S:
@@ -81,22 +83,29 @@ def variant_rows(
     decided = [(name, plain, place) for place, name in enumerate(variants)]
     for name, guard in () if policy.guard else (*_ONE_GUARD, ("all", TRAP_NAMES)):
         decided.append((f"guard: {name}", run.swept([replace(policy, guard=guard)]), 0))
-    rows = _rated(run, [(decisions, place) for _, decisions, place in decided], policy, run.stream)
+    served = np.stack([decisions.served[place] for _, decisions, place in decided])
+    points = fitted.rates(served).points
     return tuple(
         VariantRow(
             name=name,
             raw_hit_share=point.raw_hit_share,
             valid_hit_share=point.valid_hit_share,
             unsafe_served_share=point.unsafe_served_share,
-            net_saved=net,
+            net_saved=_net(run, decisions, place, point),
             peak_entries=int(decisions.peak_entries[place]),
         )
-        for (name, decisions, place), (point, net) in zip(decided, rows, strict=True)
+        for (name, decisions, place), point in zip(decided, points, strict=True)
     )
 
 
 def _scope_row(run: SemanticRun, policy: SemanticPolicy, stream: Stream) -> ScopeRow:
-    point, net = _rated(run, [(run.swept([policy], stream), 0)], policy, stream)[0]
+    """Judge the hits of another scope together with those at other thresholds of it.
+
+    A few hits alone say little about what right and wrong ones look like.
+    """
+    similarities = (policy.min_similarity, *_CONTEXT)
+    decisions = run.swept([replace(policy, min_similarity=t) for t in similarities], stream)
+    point = run.rated(decisions.served, _REPLICATES).points[0]
     return ScopeRow(
         scope=policy.scope,
         removed="",
@@ -104,28 +113,13 @@ def _scope_row(run: SemanticRun, policy: SemanticPolicy, stream: Stream) -> Scop
         raw_hit_share=point.raw_hit_share,
         valid_hit_share=point.valid_hit_share,
         unsafe_served_share=point.unsafe_served_share,
-        net_saved=net,
+        net_saved=_net(run, decisions, 0, point),
     )
 
 
-def _rated(
-    run: SemanticRun,
-    decided: Sequence[tuple[Decisions, int]],
-    policy: SemanticPolicy,
-    stream: Stream,
-) -> list[tuple[RatePoint, Money]]:
-    """Judge and price decisions, given as rows of sweeps, in one go.
-
-    Hits at other thresholds of the same scope are judged with them, as in the sweep, because a
-    few hits alone say little about what right and wrong ones look like.
-    """
-    context = run.swept([replace(policy, min_similarity=t) for t in _CONTEXT], stream)
-    served = np.stack([decisions.served[place] for decisions, place in decided])
-    points = run.rated(np.vstack([served, context.served]), _REPLICATES).points[: len(decided)]
-    return [
-        (point, money_of(run.net_usd_month(row, int(one.peak_entries[place])), point.raw_hit_share))
-        for row, point, (one, place) in zip(served, points, decided, strict=True)
-    ]
+def _net(run: SemanticRun, decisions: Decisions, place: int, point: RatePoint) -> Money:
+    net = run.net_usd_month(decisions.served[place], int(decisions.peak_entries[place]))
+    return money_of(net, point.raw_hit_share)
 
 
 def _pools(run: SemanticRun, stream: Stream) -> int:

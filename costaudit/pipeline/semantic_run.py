@@ -17,7 +17,7 @@ from costaudit.answers.traps.guard import TrapGuard
 from costaudit.answers.traps.stored import stored_signatures
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.contracts.semantic import CacheSize
+from costaudit.contracts.semantic import Approximation, CacheSize
 from costaudit.costing.ledger import per_month
 from costaudit.costing.running import embedding_per_mtok, semantic_running_cost
 from costaudit.embed.language import language_warning
@@ -27,6 +27,12 @@ from costaudit.embed.table import embedder_named
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
+from costaudit.simulate.semantic.cells import (
+    Cells,
+    approximation_errors,
+    make_cells,
+    why_exact,
+)
 from costaudit.simulate.semantic.keys import keys_of
 from costaudit.simulate.semantic.projection import Bounds, upper_bounds
 from costaudit.simulate.semantic.sizing import size_cache
@@ -66,11 +72,18 @@ class SemanticRun:
         self._blocks = blocks_of(log.requests)
         self.check = self._judge()
         self.bytes_per_entry = self.sizing(options.policy, 1).bytes_per_entry
-        self._per_mtok = embedding_per_mtok(self.embedder.name, self._last_day())
+        self._per_mtok = embedding_per_mtok(self.embedder.name, last_day(self.log))
 
     def keyed(self, policy: SemanticPolicy) -> Stream:
         """Key the log under a policy; scopes change the partitions, never the texts."""
         return rescoped(self.stream, self.log.requests, policy, self._templates, self._keys)
+
+    @cached_property
+    def cells(self) -> Cells | None:
+        """Give the cells of an approximate sweep; None where the sweep is exact."""
+        if not self.options.approximate or why_exact(len(self.vectors)):
+            return None
+        return make_cells(self.vectors, seed=self.options.seed)
 
     @cached_property
     def _bounds(self) -> Bounds:
@@ -82,9 +95,27 @@ class SemanticRun:
 
         The stream is the run's own unless one is given.
         """
+        return sweep(
+            stream or self.stream,
+            self.vectors,
+            policies,
+            self._guard(policies),
+            cells=self.cells,
+            bounds=self._bounds,
+        )
+
+    def approximation(self, policies: Sequence[SemanticPolicy]) -> Approximation | None:
+        """Measure how far off the hit shares of policies are; None where the sweep is exact."""
+        if self.cells is None:
+            return None
+        checked, errors = approximation_errors(
+            self.stream, self.vectors, policies, self.cells, self._guard(policies)
+        )
+        return Approximation(self.cells.count, self.cells.probes.shape[1], checked, errors)
+
+    def _guard(self, policies: Sequence[SemanticPolicy]) -> TrapGuard | None:
         names = policies[0].guard
-        guard = TrapGuard(self.check.question_traps, names) if names else None
-        return sweep(stream or self.stream, self.vectors, policies, guard, bounds=self._bounds)
+        return TrapGuard(self.check.question_traps, names) if names else None
 
     def rated(self, served: np.ndarray, replicates: int = 200) -> Rated:
         """Judge the hits in rows of `Decisions.served` by the answers in the log."""
@@ -128,6 +159,14 @@ class SemanticRun:
         )
         rows = answers.select(answer_id="text_id").with_row_index("row")
         row = log.requests.join(rows, on="answer_id", how="left", maintain_order="left")["row"]
+        found, vectors = self._store.load(answers["text_id"])
+
+        def embed(rows: np.ndarray) -> None:
+            rows = rows[~found[rows]]
+            if len(rows):
+                vectors[rows] = self._embed(answers[rows])
+                found[rows] = True
+
         texts = logged(
             log.requests,
             log.blocks,
@@ -135,8 +174,9 @@ class SemanticRun:
             question=self.stream.text,
             question_vectors=self.vectors,
             scope=self.stream.partition,
-            vectors=self._embed(answers),
+            vectors=vectors,
             answer_row=row.cast(pl.Int64).fill_null(-1).to_numpy(),
+            embed=embed,
         )
         kept = log.run.signatures_path
         return Consistency(
@@ -153,14 +193,10 @@ class SemanticRun:
             policy,
             entries,
             self.embedder.dimensions,
-            _mean_bytes(self.stream.texts["text"]),
-            _mean_bytes(answers["text"]),
+            mean_bytes(self.stream.texts["text"]),
+            mean_bytes(answers["text"]),
         )
         return CacheSize(**asdict(size))
-
-    def _last_day(self) -> date:
-        last = self.log.quality.last_ts
-        return date.fromisoformat(last[:10]) if last else date.max
 
 
 def bounds_of(share: Estimate) -> tuple[float, float] | None:
@@ -179,6 +215,13 @@ def money_of(usd: Decimal, share: Estimate) -> Money:
     return Money(usd, "simulated", low, high)
 
 
-def _mean_bytes(texts: pl.Series) -> float:
+def mean_bytes(texts: pl.Series) -> float:
+    """Give the mean length of texts; 0 where there are none."""
     lengths = texts.str.len_bytes().drop_nulls()
     return float(lengths.to_numpy().mean()) if len(lengths) else 0.0
+
+
+def last_day(log: Loaded) -> date:
+    """Give the last day of a log, which its prices go by."""
+    last = log.quality.last_ts
+    return date.fromisoformat(last[:10]) if last else date.max

@@ -2,12 +2,14 @@
 
 import base64
 import hashlib
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup
 
 from costaudit.contracts.audit import Audit
@@ -57,9 +59,23 @@ class HtmlReporter:
             divisor *= 2
 
 
+class _Compiled(FileSystemBytecodeCache):
+    """Keeps compiled templates beside them, as Python keeps modules, where that can be written."""
+
+    def __init__(self) -> None:
+        super().__init__(str(_TEMPLATES / "__pycache__"))
+        with suppress(OSError):
+            Path(self.directory).mkdir(exist_ok=True)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        with suppress(OSError):
+            super().dump_bytecode(bucket)
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
+        bytecode_cache=_Compiled(),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -63,6 +63,24 @@ def test_an_answer_that_was_not_embedded_is_compared_by_text_only() -> None:
     np.testing.assert_array_equal(log.similarity(one, other), [np.nan, 1.0])
 
 
+def test_only_answers_that_are_compared_with_others_are_embedded() -> None:
+    requests, blocks = tables(["Yes", "No", "Yes", "Maybe"])
+    vectors, asked = np.zeros((3, 8), np.float32), list[int]()
+
+    def embed(rows: np.ndarray) -> None:
+        asked.extend(rows.tolist())
+        vectors[rows] = np.ones((len(rows), 8), np.float32) / np.sqrt(np.float32(8))
+
+    log = logged(
+        requests, blocks, questions=["q"], question=np.zeros(4, np.int32),
+        question_vectors=np.eye(1, 8, dtype=np.float32), scope=np.zeros(4, np.int32),
+        vectors=vectors, answer_row=np.array([0, 1, 0, 2]), embed=embed,
+    )  # fmt: skip
+    one, other = np.array([0, 0], np.int32), np.array([1, 2], np.int32)
+    np.testing.assert_allclose(log.similarity(one, other), [1.0, 1.0], rtol=1e-6)
+    assert asked == [0, 1]  # "Maybe" is compared with nothing, "Yes" with "Yes" by its text
+
+
 def test_cut_and_failed_answers_are_known_as_such() -> None:
     frames = tables(["Yes", "No", "Wel", "{}"], truncated=[False, True, None, False],
                     finish_reason=["stop", "stop", "length", None])  # fmt: skip

@@ -49,3 +49,40 @@ def test_a_density_sums_to_one_and_cells_cover_all_similarities() -> None:
     place = cells(np.array([-1.0, 0.0, 1.0], np.float32), np.array([False, False, True]))
     assert place.min() >= 0
     assert place.max() == CELLS - 1 - (len(GRID) - 1 - np.abs(GRID - np.arctanh(0.996)).argmin())
+
+
+def plain_fit(counts: np.ndarray, right: np.ndarray, start: tuple[float, float]) -> np.ndarray:
+    """Fit one replicate, (strata, CELLS), with a loop over strata and whole arrays of cells."""
+    z, flag = np.tile(GRID, 2), np.arange(CELLS) >= len(GRID)
+    detail = np.where(flag, np.tile(right[: len(GRID)] + right[len(GRID) :], 2), 0.0)
+    share = np.tile([0.8, 0.02, 0.18], (len(counts), 1))
+    mean, spread, flagged = np.full(len(counts), start[0]), start[1], 0.5
+    for last in [False] * 80 + [True]:
+        parts = np.empty((len(counts), 3, CELLS))
+        for s in range(len(counts)):
+            bell = np.exp(-0.5 * ((GRID - mean[s]) / spread) ** 2) + 1e-12
+            topic = np.tile(bell / bell.sum(), 2) * np.where(flag, flagged, 1 - flagged)
+            parts[s] = share[s][:, None] * np.stack([right, detail, topic])
+        each = parts / parts.sum(axis=1, keepdims=True)
+        if last:
+            break
+        mass = counts[:, None] * each
+        pairs = mass.sum(axis=2)
+        share = (pairs + pairs.sum(axis=0) / pairs.sum()) / (pairs.sum(axis=1)[:, None] + 1)
+        topics = mass[:, 2]
+        overall = ((topics @ z).sum() + 10 * start[0]) / (topics.sum() + 10)
+        mean = (topics @ z + 60 * overall) / (topics.sum(axis=1) + 60)
+        away = (topics * (z - mean[:, None]) ** 2).sum()
+        away += 10 * (start[1] ** 2 + (start[0] - overall) ** 2)
+        spread = float(np.sqrt(max(away / (topics.sum() + 10), 0.02)))
+        flagged = float((topics @ flag).sum() + 5) / (topics.sum() + 10)
+    return np.asarray(each[:, 0])
+
+
+def test_the_compiled_rounds_are_those_of_the_plain_ones() -> None:
+    rng = np.random.default_rng(6)
+    noise = density(drawn(rng, 900, 0, 0)[None])
+    strata = np.stack([drawn(rng, 700, 30, 200), np.zeros(CELLS), drawn(rng, 90, 0, 300)])
+    found = fit(np.stack([strata, strata]), np.repeat(noise, 2, axis=0), (0.3, 0.25))
+    expected = plain_fit(strata, noise[0], (0.3, 0.25))
+    np.testing.assert_allclose(found.right, np.stack([expected] * 2), rtol=1e-9)

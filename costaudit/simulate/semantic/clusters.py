@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 import xxhash
 
-_ROUNDS, _TRIES = 20, 5  # of k-means; the best try is kept
+_ROUNDS = 20  # of k-means
+_TRIED_TEXTS, _TRIES = 10_000, 5  # few texts are tried more than once; the best try is kept
 _TERMS = 3  # in a label
 _TEXT_CHARS = 2_000  # of each text that labels are drawn from
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -73,7 +74,7 @@ def _k_means(vectors: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np
         vectors.shape[1],
         count,
         niter=_ROUNDS,
-        nredo=_TRIES,
+        nredo=max(1, min(_TRIES, _TRIED_TEXTS // len(vectors))),
         seed=seed,
         spherical=True,
         min_points_per_centroid=1,
