@@ -2,7 +2,7 @@
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -45,7 +45,14 @@ def read_conditions(texts: Sequence[str]) -> list[Condition]:
 
 
 def check_conditions(conditions: Sequence[Condition], section: "SemanticSection") -> None:
-    """Raise GateFailedError if a condition holds at the recommended point.
+    """Raise GateFailedError if a condition may hold at the recommended point."""
+    check_estimates(conditions, _estimates(section))
+
+
+def check_estimates(
+    conditions: Sequence[Condition], estimates: "Mapping[str, Estimate | None]"
+) -> None:
+    """Raise GateFailedError if a condition may hold of the estimates, which are by name.
 
     The bound of the 95 % interval that is on the condition's side counts: a cache whose wrong
     answers may exceed the limit fails, not only one that probably does. Raises
@@ -53,9 +60,9 @@ def check_conditions(conditions: Sequence[Condition], section: "SemanticSection"
     """
     failed = []
     for condition in conditions:
-        value = _value(condition, section)
+        value, side = _value(condition, estimates.get(condition.name))
         if _COMPARE[condition.compare](value, condition.limit):
-            failed.append(f"{condition.text.strip()} ({condition.name} may be {value:.4f})")
+            failed.append(f"{condition.text.strip()} ({condition.name} may be {value:.4f}{side})")
     if failed:
         raise GateFailedError(
             f"Gate failed: {'; '.join(failed)}.",
@@ -63,25 +70,28 @@ def check_conditions(conditions: Sequence[Condition], section: "SemanticSection"
         )
 
 
-def _value(condition: Condition, section: "SemanticSection") -> float:
-    estimate = _estimate(condition.name, section)
+def _value(condition: Condition, estimate: "Estimate | None") -> tuple[float, str]:
+    """Give the value that counts, and which bound it is."""
     if estimate is None:
         raise InsufficientDataError(
             f"This log can't tell {condition.name}: it holds no answers to compare.",
             hint="Export the log with the answers, or leave the condition out.",
         )
-    bound = estimate.low if condition.compare.startswith("<") else estimate.high
-    return estimate.value if bound is None else bound
+    below = condition.compare.startswith("<")
+    bound = estimate.low if below else estimate.high
+    if bound is None:
+        return estimate.value, ""
+    return bound, f", the {'lower' if below else 'upper'} 95 % bound"
 
 
-def _estimate(name: str, section: "SemanticSection") -> "Estimate | None":
+def _estimates(section: "SemanticSection") -> "dict[str, Estimate | None]":
     point = section.exact if section.recommended is None else None
     for row in section.points:
         point = row if row.recommended else point
     if point is None:
-        return None
+        return {}
     return {
         "hit_rate": point.raw_hit_share,
         "valid_hit_rate": point.valid_hit_share,
         "unsafe_served": point.unsafe_served_share,
-    }[name]
+    }

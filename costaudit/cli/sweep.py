@@ -1,11 +1,20 @@
 """`costaudit sweep`: the semantic cache at every threshold."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from costaudit.cli import options as opt
-from costaudit.errors import InsufficientDataError
+from costaudit.errors import InsufficientDataError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from costaudit.cli.gates import Condition
+    from costaudit.contracts.policies import TtlKind
+    from costaudit.pipeline.loaded import Loaded
+    from costaudit.pipeline.settings import AnalyzeOptions
+    from costaudit.progress import Progress
 
 
 def sweep(
@@ -15,8 +24,23 @@ def sweep(
     thresholds: opt.Thresholds = "0.70:0.99:0.01",
     scope: opt.Scope = "tenant,endpoint,model,system,tools",
     key: opt.Key = "conversation",
-    ttl: opt.Ttl = "",
-    ttl_kind: opt.TtlKind = "fixed",
+    ttl: Annotated[
+        str,
+        typer.Option(
+            "--ttl",
+            metavar="TIME,...",
+            help="Entries expire after it, such as 30m or 24h; a list, in which none may stand, "
+            "is swept side by side, and the first is that of the other tables.",
+        ),
+    ] = "",
+    ttl_kind: Annotated[
+        str,
+        typer.Option(
+            "--ttl-kind",
+            metavar="fixed|sliding|both",
+            help="Sliding: each hit renews the entry. Both: side by side.",
+        ),
+    ] = "fixed",
     max_entries: opt.MaxEntries = None,
     eviction: opt.Eviction = "lru",
     visible_after: opt.VisibleAfter = "response",
@@ -27,8 +51,8 @@ def sweep(
         typer.Option(
             "--fail-if",
             metavar="CONDITION",
-            help="Exit 3 if it holds at the recommended point, such as 'unsafe_served>0.01' "
-            "or 'hit_rate<0.2'.",
+            help="Exit 3 if it may hold at the recommended point, such as 'unsafe_served>0.01' "
+            "or 'hit_rate<0.2': the bound of the 95 % interval on the condition's side counts.",
         ),
     ] = None,
     compare_embedders: Annotated[
@@ -39,12 +63,30 @@ def sweep(
             help="Embed the log with each of these, and show them side by side instead.",
         ),
     ] = "",
+    approx: Annotated[
+        bool,
+        typer.Option(
+            "--approx",
+            help="Look for similar texts in a part of them only, and show how far off that is.",
+        ),
+    ] = False,
+    sample: Annotated[
+        str,
+        typer.Option(
+            "--sample",
+            metavar="SIZE",
+            help="Embed only so many distinct texts, such as 5% or 20000, and estimate hits and "
+            "money with 95 % intervals.",
+        ),
+    ] = "",
     format: opt.TableFormat = "terminal",
     seed: opt.Seed = 0,
     quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
     """Simulate a semantic cache at every threshold, TTL and capacity."""
+    from dataclasses import replace
+
     from costaudit.cli.gates import check_conditions, read_conditions
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.run import loaded_run, print_tables, semantic_policy
@@ -55,19 +97,29 @@ def sweep(
     from costaudit.report.semantic_tables import embedder_table, size_line, sweep_tables
 
     conditions = read_conditions(fail_if or [])
+    lifetimes = read_lifetimes(ttl, ttl_kind)
     options = AnalyzeOptions(
         policy=semantic_policy(
-            embedder, scope, key, ttl, ttl_kind, max_entries, eviction, visible_after, guard
+            embedder, scope, key, names(ttl)[0] if names(ttl) else "", lifetimes[0][1],
+            max_entries, eviction, visible_after, guard,
         ),
         thresholds=thresholds,
         max_wrong_share=share(max_wrong, "--max-wrong"),
         seed=seed,
-    )
+        approximate=approx,
+        lifetimes=lifetimes if len(lifetimes) > 1 else (),
+    )  # fmt: skip
+    if compare_embedders:
+        _refuse("--compare-embedders", {"--fail-if": bool(conditions), "--sample": bool(sample)})
+    size = _checked_sample(sample, options, conditions) if sample else None
     log = loaded_run(logs, out, options, quiet=quiet)
     with progress_on_stderr(quiet) as progress:
         if compare_embedders:
             rows = compare(log, options, names(compare_embedders), progress)
             print_tables([embedder_table(rows)], format, rows)
+            return 0
+        note = _sampled(log, options, size, format, conditions, progress) if size else ""
+        if note is None:
             return 0
         result = swept(log, options, progress)
     if result is None:
@@ -75,8 +127,81 @@ def sweep(
             "The log holds no question that a semantic cache could compare.",
             hint="`costaudit doctor LOG` shows what the log can tell.",
         )
-    section = result.section
-    lead = f"{section.recommended_why} {size_line(section)}".strip()
-    print_tables(sweep_tables(section), format, section, lead)
+    section = replace(result.section, exact_why=note or result.section.exact_why)
+    parts = (section.exact_why, section.recommended_why, size_line(section))
+    print_tables(sweep_tables(section), format, section, " ".join(part for part in parts if part))
     check_conditions(conditions, section)
     return 0
+
+
+def read_lifetimes(ttl: str, ttl_kind: str) -> "tuple[tuple[float | None, TtlKind], ...]":
+    """Read TTLs and their kinds; entries that never expire have one kind."""
+    from costaudit.cli.values import duration_s, names, one_of
+
+    one_of(ttl_kind, ("fixed", "sliding", "both"), "--ttl-kind")
+    kinds: tuple[TtlKind, ...] = ("fixed", "sliding")
+    kinds = kinds if ttl_kind == "both" else tuple(one for one in kinds if one == ttl_kind)
+    found: list[tuple[float | None, TtlKind]] = []
+    for part in names(ttl) or ("none",):
+        seconds = duration_s(part)
+        found += [(seconds, kind) for kind in (kinds if seconds is not None else kinds[:1])]
+    return tuple(dict.fromkeys(found))
+
+
+def _checked_sample(
+    sample: str, options: "AnalyzeOptions", conditions: "Sequence[Condition]"
+) -> float:
+    """Read the sample's size, and refuse what a sample can't tell, before the log is read."""
+    from costaudit.cli.values import sample_size
+    from costaudit.simulate.semantic.thresholds import parse_thresholds
+
+    policy = options.policy
+    _refuse(
+        "--sample",
+        {
+            "--approx": options.approximate,
+            "--guard": bool(policy.guard),
+            "--max-entries": policy.max_entries is not None,
+            "more than one --ttl": bool(options.lifetimes),
+        },
+    )
+    for one in conditions:
+        if one.name != "hit_rate":
+            raise UsageError(
+                f"--fail-if {one.name} can't be told from a sample: its answers are not judged.",
+                hint="Leave --sample out, or hold a bound on hit_rate.",
+            )
+    if conditions and len(parse_thresholds(options.thresholds)) != 1:
+        raise UsageError(
+            "With --sample no threshold is recommended, so --fail-if needs to be told one.",
+            hint="Give one, such as --thresholds 0.9.",
+        )
+    return sample_size(sample)
+
+
+def _refuse(option: str, others: dict[str, bool]) -> None:
+    for other, given in others.items():
+        if given:
+            raise UsageError(f"{option} can't be combined with {other}.", hint="Leave one out.")
+
+
+def _sampled(
+    log: "Loaded",
+    options: "AnalyzeOptions",
+    size: float,
+    form: str,
+    conditions: "Sequence[Condition]",
+    progress: "Progress",
+) -> str | None:
+    """Print what a sample tells; gives the reason instead where all texts are to be embedded."""
+    from costaudit.cli.gates import check_estimates
+    from costaudit.cli.run import print_tables
+    from costaudit.pipeline.semantic_sample import sampled_sweep
+    from costaudit.report.sampled_tables import sampled_line, sampled_table
+
+    found = sampled_sweep(log, options, size, progress)
+    if isinstance(found, str):
+        return found
+    print_tables([sampled_table(found)], form, found, sampled_line(found))
+    check_estimates(conditions, {"hit_rate": found.points[-1].raw_hit_share})
+    return None

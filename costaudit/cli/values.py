@@ -42,6 +42,22 @@ def share(text: str, option: str) -> float:
     return value
 
 
+def sample_size(text: str) -> float:
+    """Read 5% or 0.05 as a share below 1, and 20000 as a number of texts."""
+    cleaned = text.strip().replace(",", "").replace("_", "")
+    try:
+        value = float(cleaned.removesuffix("%")) / (100 if cleaned.endswith("%") else 1)
+    except ValueError:
+        value = 0.0
+    whole = not cleaned.endswith("%") and value == round(value)
+    if not (0 < value < 1 or (value >= 1 and whole)):
+        raise UsageError(
+            f"--sample {text!r} can't be used.",
+            hint="Give the texts to embed, as a share below all (5% or 0.05) or a number (20000).",
+        )
+    return value
+
+
 def moment(text: str, option: str) -> datetime | None:
     """Read an ISO 8601 date or time; without a zone it is UTC."""
     if not text:

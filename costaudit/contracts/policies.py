@@ -9,6 +9,7 @@ from costaudit.errors import UsageError
 ScopeField = Literal[
     "tenant", "user", "endpoint", "model", "provider", "system", "system_raw", "tools"
 ]
+TtlKind = Literal["fixed", "sliding"]
 DEFAULT_SCOPE: tuple[ScopeField, ...] = ("tenant", "endpoint", "model", "system", "tools")
 SCOPE_FIELDS: tuple[ScopeField, ...] = (
     "tenant", "user", "endpoint", "model", "provider", "system", "system_raw", "tools",
@@ -26,7 +27,7 @@ class SemanticPolicy:
     scope: tuple[ScopeField, ...] = DEFAULT_SCOPE  # fields that must be equal
     key: Literal["last_user", "conversation", "full"] = "conversation"
     ttl_s: float | None = None  # None: entries never expire
-    ttl_kind: Literal["fixed", "sliding"] = "fixed"  # sliding: each hit renews it
+    ttl_kind: TtlKind = "fixed"  # sliding: each hit renews it
     max_entries: int | None = None  # per scope partition of the simulation; None: no limit
     eviction: Literal["lru", "lfu", "fifo"] = "lru"
     visible_after: Literal["response", "request"] = "response"

@@ -114,6 +114,25 @@ class EmbedderRow:
 
 
 @dataclass(frozen=True)
+class Approximation:
+    """How an approximate sweep looked for similar texts, and how far off that is."""
+
+    cells: int
+    probes: int  # cells that each text is looked for in
+    checked_requests: int  # the first of the log, decided exactly too
+    errors: tuple[float, ...]  # approximate less exact hit share of eligible ones, by point
+
+
+@dataclass(frozen=True)
+class LifetimeSweep:
+    """The sweep at one TTL."""
+
+    ttl_s: float | None  # None: entries never expire
+    ttl_kind: str  # fixed | sliding
+    points: tuple[SweepPoint, ...]
+
+
+@dataclass(frozen=True)
 class SemanticSection:
     """The sweep and everything that hangs on it."""
 
@@ -142,3 +161,7 @@ class SemanticSection:
     exact: SweepPoint | None = None  # identical text only
     sizing: CacheSize | None = None  # at the recommended point
     language_warning: str = ""  # the log's language is not the embedder's
+    approximation: Approximation | None = None  # None: every similar pair was found
+    exact_why: str = ""  # one sentence, where --approx or --sample was asked for and not done
+    lifetimes: tuple[LifetimeSweep, ...] = ()  # where several TTLs were asked for
+    ttl_s: float | None = None  # of the policy; None: entries never expire

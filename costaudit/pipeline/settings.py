@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from costaudit.answers.traps.guard import guard
-from costaudit.contracts.policies import SemanticPolicy
+from costaudit.contracts.policies import SemanticPolicy, TtlKind
 from costaudit.costing.logged import CostMode
 from costaudit.costing.overlay import read_overlay
 from costaudit.costing.plan import Effort
@@ -27,6 +27,8 @@ class AnalyzeOptions:
     efforts: dict[str, Effort] = field(default_factory=dict)  # by lever
     show_prompts: bool = False
     seed: int = 0
+    approximate: bool = False  # look for similar texts in a part of them, where they are many
+    lifetimes: tuple[tuple[float | None, TtlKind], ...] = ()  # TTLs, in seconds, to sweep as well
 
     def check(self) -> None:
         """Raise UsageError or InputError for what can't work with any log, before one is read."""

@@ -78,7 +78,9 @@ def page_context(audit: Audit, lengths: Mapping[str, int]) -> dict[str, Any]:
         "points": sorted(semantic.points, key=lambda point: point.min_similarity)
         if semantic
         else [],
-        "translations": translate(recommended) if recommended is not None else (),
+        "translations": translate(recommended, semantic.ttl_s)
+        if semantic and recommended is not None
+        else (),
         "strips": _strips(audit),
         "breakers": _breakers(audit),
         "provider_bars": _provider_bars(audit),

@@ -4,16 +4,19 @@ from collections.abc import Iterable, Sequence
 
 from costaudit.contracts.grades import Estimate
 from costaudit.contracts.semantic import EmbedderRow, ScopeRow, SemanticSection
+from costaudit.report.lifetime_tables import lifetime_tables
 from costaudit.report.numbers import count, milliseconds, share, share_range, similarity, usd
+from costaudit.report.products import translate
 from costaudit.report.table import Table
 
 _RATES = ("raw", "valid", "unsafe", "95 %", "net a month")
 
 
 def sweep_tables(section: SemanticSection) -> tuple[Table, ...]:
-    """Thresholds, isolation and variants."""
+    """Thresholds, TTLs, isolation, variants and the products' settings."""
     return (
         _thresholds(section),
+        *lifetime_tables(section.lifetimes),
         Table(
             "Isolation tax: the same sweep under wider and narrower scopes",
             ("scope", "partitions", *_RATES),
@@ -39,6 +42,7 @@ def sweep_tables(section: SemanticSection) -> tuple[Table, ...]:
                 for row in section.variants
             ),
         ),
+        *_products(section),
     )
 
 
@@ -119,25 +123,58 @@ def _span(seconds: float) -> str:
 
 
 def _thresholds(section: SemanticSection) -> Table:
+    errors, column, note = _errors(section)
     return Table(
         "Semantic cache by similarity threshold",
-        ("similarity", "hits", "raw", "steady", "valid", "unsafe", "95 %", "net a month", ""),
+        ("similarity", "hits", "raw", *column, "steady", "valid", "unsafe", "95 %", "net a month",
+         ""),
         tuple(
             (
                 similarity(point.min_similarity),
                 count(point.hits),
                 share(point.raw_hit_share.value),
+                *error,
                 _share(point.steady_hit_share),
                 _share(point.valid_hit_share),
                 *_unsafe(point.unsafe_served_share),
                 usd(point.net_saved.usd),
                 "recommended" if point.recommended else "",
             )
-            for point in section.points
+            for point, error in zip(section.points, errors, strict=True)
         ),
-        left=(8,),
-        note="raw, steady and valid are shares of eligible requests; unsafe of all requests.",
+        left=(8 + len(column),),
+        note=f"raw, steady, valid: shares of eligible requests; unsafe: of all requests.{note}",
+    )  # fmt: skip
+
+
+def _products(section: SemanticSection) -> tuple[Table, ...]:
+    if section.recommended is None:
+        return ()
+    return (
+        Table(
+            f"Similarity {similarity(section.recommended)} in the settings of each product",
+            ("product", "setting", "value", "default stands for"),
+            tuple(
+                (one.product, one.setting, one.value, similarity(one.default_similarity))
+                for one in translate(section.recommended)
+            ),
+            left=(0, 1),
+            note=f"With the embeddings of {section.embedder}; report.html has each as a snippet.",
+        ),
     )
+
+
+def _errors(section: SemanticSection) -> tuple[list[tuple[str, ...]], tuple[str, ...], str]:
+    """Write the errors of an approximate sweep: a cell for each point, the column, the note."""
+    found = section.approximation
+    if found is None:
+        return [()] * len(section.points), (), ""
+    note = (
+        f" Approximate: each text was looked for in {count(found.probes)} of {count(found.cells)} "
+        f"cells; off by: approximate less exact raw share, both worked out on the first "
+        f"{count(found.checked_requests)} requests."
+    )
+    return [(share(error),) for error in found.errors], ("off by",), note
 
 
 def _scope(row: ScopeRow, name: str) -> tuple[str, ...]:

@@ -1,7 +1,12 @@
 """One similarity in the settings of each product."""
 
+import ast
+import inspect
+import json
+
 import numpy as np
 import pytest
+import yaml
 
 from costaudit.report.products import PRODUCTS, translate
 
@@ -23,9 +28,37 @@ def test_settings_worked_by_hand() -> None:
     assert {one.product: one.value for one in translate(0.93)} == SETTINGS
 
 
-def test_the_setting_stands_in_the_snippet() -> None:
-    for one in translate(0.8765):
+@pytest.mark.parametrize("ttl_s", [None, 5400.0])
+def test_the_settings_stand_in_snippets_that_parse(ttl_s: float | None) -> None:
+    for one in translate(0.8765, ttl_s):
         assert one.value in one.snippet
+        assert ("5400" in one.snippet) == (ttl_s is not None and "GPTCache" not in one.product)
+        if one.product == "LiteLLM":
+            params = yaml.safe_load(one.snippet)["litellm_settings"]["cache_params"]
+            assert params.get("ttl") == (None if ttl_s is None else 5400)
+        elif one.product == "Portkey":
+            for line in one.snippet.splitlines()[1:]:
+                config = json.loads(line.partition("  #")[0])
+                assert config["cache"] == {"mode": "semantic", "max_age": 5400}
+        else:
+            ast.parse(one.snippet)
+
+
+def test_redisvl_takes_the_arguments() -> None:
+    from redisvl.extensions.cache import llm
+
+    for name, product in (
+        ("SemanticCache", "RedisVL"),
+        ("LangCacheSemanticCache", "LangCache through RedisVL"),
+    ):
+        snippet = next(one.snippet for one in translate(0.9, 60) if one.product == product)
+        made = next(
+            node.value
+            for node in ast.parse(snippet).body
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
+        )
+        known = inspect.signature(getattr(llm, name).__init__).parameters
+        assert {keyword.arg for keyword in made.keywords} <= set(known)
 
 
 @pytest.mark.parametrize("cosine", [0.5, 0.79, 0.93])

@@ -3,8 +3,9 @@
 With it a sweep misses some similar pairs, and is quicker the more texts there are.
 """
 
+import importlib.util
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,10 +13,12 @@ import numpy as np
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.simulate.semantic.stream import Stream
 
+_LEAST_TEXTS = 20_000  # below it an exact sweep is as quick
 _PROBES = 16
 _ROUNDS = 10  # of k-means
 _CHECKED = 20_000  # requests that the error is measured on
 _BLOCK = 65_536
+PairGuard = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,18 @@ class Cells:
             )
 
 
+def why_exact(texts: int) -> str:
+    """Say why a sweep over so many texts is better not approximate; empty where it may be."""
+    if texts < _LEAST_TEXTS:
+        return (
+            f"The sweep is exact: --approx is quicker from {_LEAST_TEXTS:,} distinct texts on, "
+            f"and there are {texts:,}."
+        )
+    if importlib.util.find_spec("faiss") is None:
+        return "The sweep is exact: --approx needs faiss; run `pip install faiss-cpu`."
+    return ""
+
+
 def make_cells(
     vectors: np.ndarray, *, count: int | None = None, probes: int = _PROBES, seed: int = 0
 ) -> Cells:
@@ -73,21 +88,30 @@ def make_cells(
 
 
 def approximation_errors(
-    stream: Stream, vectors: np.ndarray, policies: Sequence[SemanticPolicy], cells: Cells
-) -> np.ndarray:
-    """Measure how far hit shares are off, on the first requests of the stream; float64 (k,).
+    stream: Stream,
+    vectors: np.ndarray,
+    policies: Sequence[SemanticPolicy],
+    cells: Cells,
+    guard: PairGuard | None = None,
+) -> tuple[int, tuple[float, ...]]:
+    """Measure how far hit shares are off on the first requests, and how many these are.
 
-    The same requests are decided exactly and with the cells.
+    They are decided exactly and with the cells; gives approximate less exact shares of the eligible
+    ones, by policy.
     """
     from costaudit.simulate.semantic.sweep import sweep
 
     part, rows = first_requests(stream, _CHECKED)
     near = vectors[rows]
-    exact = (sweep(part, near, policies).served >= 0).sum(axis=1)
-    quick = (sweep(part, near, policies, cells=cells.of(rows)).served >= 0).sum(axis=1)
+
+    def part_guard(asked: np.ndarray, held: np.ndarray) -> np.ndarray:
+        return guard(rows[asked], rows[held]) if guard else np.zeros(len(asked), dtype=bool)
+
+    only = part_guard if guard else None
+    exact = (sweep(part, near, policies, only).served >= 0).sum(axis=1)
+    quick = (sweep(part, near, policies, only, cells=cells.of(rows)).served >= 0).sum(axis=1)
     eligible = max(1, int((part.text >= 0).sum()))
-    errors: np.ndarray = (quick - exact) / eligible
-    return errors
+    return len(part.text), tuple(((quick - exact) / eligible).tolist())
 
 
 def first_requests(stream: Stream, count: int) -> tuple[Stream, np.ndarray]:

@@ -1,12 +1,13 @@
 """Hit shares of a large log from a part of its texts.
 
-A few groups of similar texts are drawn as the core, and each core text brings its likely nearest
-neighbours along as a halo. Only these are embedded and simulated, and only requests for core texts
-are counted. What exact matching serves is known for all requests without any vector; the sample
-tells which share of the rest similar texts would serve.
+A random core of texts is drawn, and each core text brings along a halo: the texts that, by a cheap
+embedding, may have answered it. Only these are embedded and simulated, and only requests for core
+texts are counted. What exact matching serves is known for all requests without any vector; the
+core tells which share of the rest similar texts would serve. A halo misses some neighbours: how
+many is told by what its second half added to its first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,30 +15,39 @@ import numpy as np
 from costaudit.contracts.grades import Estimate
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import InsufficientDataError, UsageError
+from costaudit.simulate.semantic.sample_halo import Embed, Frame, frame_of, halo_of
 from costaudit.simulate.semantic.stream import Stream
 from costaudit.simulate.semantic.sweep import sweep
 
-_GROUP_TEXTS = 20  # of a group, on average
-_HALO = 32  # neighbours that each core text brings along
-_LEAST_GROUPS = 8
-_ROUNDS = 10  # of k-means
-_RIDGE = 1.0
-_CORE_BLOCK = 1_024
+LEAST_TEXTS = 200  # a smaller sample tells nothing
+_CORE_POWER = 0.75  # of the sample's size: larger samples have relatively larger halos
+_LEFT = 1.2  # what all other texts would add, in terms of what the second half of the halo added
+_DOUBT = 0.6  # standard error of that, as a share of it
 _CONFIDENCE = 0.95
-
-Embed = Callable[[np.ndarray], np.ndarray]
-"""Embed rows of the stream's texts: int64 (n,) → float32 (n, d) of unit length."""
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """Hit shares of eligible requests, by policy, and what they rest on."""
+    """Shares by policy, and what they rest on."""
 
-    hit_share: tuple[Estimate, ...]
+    hit_share: tuple[Estimate, ...]  # of eligible requests
+    weight_share: tuple[Estimate, ...]  # of the eligible requests' weight
+    peak_entries: tuple[int, ...]
     embedded_texts: int
     core_texts: int
-    core_requests: int
-    groups: int  # drawn as core: the independent parts of the sample
+
+
+@dataclass(frozen=True)
+class _Core:
+    """The requests that are counted, under two halos; arrays of policies have a row for each."""
+
+    requests: np.ndarray  # int64 (r,), place in the stream
+    text: np.ndarray  # int64 (r,), place in the core
+    texts: int
+    served: np.ndarray  # bool (k, r)
+    gained: np.ndarray  # float64 (k, r): served less served under half the halo
+    left: float  # share of the gain that all other texts would add
+    drawn_share: float
 
 
 def sampled_hit_shares(
@@ -46,113 +56,89 @@ def sampled_hit_shares(
     embed: Embed,
     policies: Sequence[SemanticPolicy],
     *,
-    share: float,
+    texts: int,
+    weight: np.ndarray | None = None,
     seed: int = 0,
 ) -> Sampled:
-    """Estimate each policy's hit share, with 95 % intervals, from `share` of the texts as core.
+    """Estimate each policy's hit share, with 95 % intervals, from at most `texts` embedded texts.
 
-    cheap: float32 (m, c), an embedding of all texts that is quick to make. As many texts again are
-    embedded to learn which of them are near each other, and the halo: several times `share` in all.
-    Raises UsageError for a share that can't be drawn, InsufficientDataError for too few groups.
+    cheap: float32 (m, c), an embedding of all texts that is quick to make. weight: float64 (n,),
+    such as what each request cost; 1 where none is given. Raises UsageError for policies with a
+    size limit, InsufficientDataError for too few texts.
     """
-    if not 0 < share < 1:
+    if any(policy.max_entries is not None for policy in policies):
         raise UsageError(
-            f"A sample of {share:.0%} of the texts can't be drawn.", hint="Give 1% to 50%."
+            "A cache with a size limit can't be simulated from a sample of the texts.",
+            hint="Leave the limit or the sampling out.",
         )
-    rng = np.random.default_rng(seed)
-    group = _groups(cheap, seed)
-    drawn = _drawn_groups(group, share, rng)
-    core = np.flatnonzero(np.isin(group, drawn))
-    rows, vectors = _embedded(cheap, core, embed, rng)
-    exact = sweep(stream, cheap, [replace(policy, min_similarity=2.0) for policy in policies])
-    part, places = _part(stream, rows)
-    found = sweep(part, vectors, policies)
-    counted = np.isin(rows, core)[part.text]
-    requests = places[counted]
-    groups = np.searchsorted(drawn, group[stream.text[requests]])
-    eligible = stream.text >= 0
-    estimates = []
-    for known, served in zip(exact.served >= 0, found.served[:, counted] >= 0, strict=True):
-        missed = np.bincount(groups, ~known[requests], len(drawn))
-        more = np.bincount(groups, served.astype(float) - known[requests], len(drawn))
-        ratio, half = _ratio(more, missed, len(drawn) / (group.max() + 1))
-        base = known.sum() / eligible.sum()
-        low, value, high = (
-            float(np.clip(base + (1 - base) * one, 0, 1))
-            for one in (ratio - half, ratio, ratio + half)
-        )
-        estimates.append(Estimate(value, "estimated", low, high))
-    return Sampled(tuple(estimates), len(rows), len(core), len(requests), len(drawn))
-
-
-def _groups(cheap: np.ndarray, seed: int) -> np.ndarray:
-    """Give each text's group of similar texts, int64 (m,)."""
-    import faiss
-
-    means = faiss.Kmeans(
-        cheap.shape[1],
-        max(1, len(cheap) // _GROUP_TEXTS),
-        niter=_ROUNDS,
-        seed=seed,
-        spherical=True,
-        min_points_per_centroid=1,
-    )
-    means.train(np.ascontiguousarray(cheap, dtype=np.float32))
-    nearest: np.ndarray = means.index.search(cheap, 1)[1][:, 0]
-    return np.unique(nearest, return_inverse=True)[1]
-
-
-def _drawn_groups(group: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw groups until they hold `share` of the texts, and _LEAST_GROUPS at least."""
-    sizes = np.bincount(group)
-    order = rng.permutation(len(sizes))
-    wanted = int(np.searchsorted(np.cumsum(sizes[order]), share * len(group))) + 1
-    if len(sizes) < 2 * _LEAST_GROUPS:
+    if min(texts, len(stream.texts)) < LEAST_TEXTS:
         raise InsufficientDataError(
-            f"{len(group):,} distinct texts are too few to draw a sample from.",
-            hint="Leave the sampling out: this log can be swept whole.",
+            f"{min(texts, len(stream.texts)):,} distinct texts are too few to estimate from.",
+            hint=f"Sample {LEAST_TEXTS} texts or more, or leave the sampling out.",
         )
-    return np.sort(order[: max(wanted, _LEAST_GROUPS)])
+    frame = frame_of(stream)
+    core, embedded = _simulated(stream, frame, cheap, embed, policies, texts, seed)
+    line = np.ones((len(stream.texts), 1), dtype=np.float32)
+    exact = sweep(stream, line, [replace(policy, min_similarity=2.0) for policy in policies])
+    eligible = stream.text >= 0
+    framed = np.isin(stream.text, frame.texts)
+    one = np.ones(len(eligible))
+    hit: list[Estimate] = []
+    weighed: list[Estimate] = []
+    peaks = []
+    for place, known in enumerate(exact.served >= 0):
+        open_ = framed & ~known
+        for out, each in ((hit, one), (weighed, one if weight is None else weight)):
+            out.append(_share(core, place, each, known, eligible, open_))
+        missed = 1 - hit[-1].value
+        by_exact = max(1e-9, 1 - known.sum() / max(1, eligible.sum()))
+        peaks.append(round(int(exact.peak_entries[place]) * min(1.0, missed / by_exact)))
+    return Sampled(tuple(hit), tuple(weighed), tuple(peaks), embedded, core.texts)
 
 
-def _embedded(
-    cheap: np.ndarray, core: np.ndarray, embed: Embed, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Embed the core, a pilot and the core's halo: rising rows, and their vectors."""
-    others = np.setdiff1d(np.arange(len(cheap)), core)
-    pilot = rng.choice(others, min(len(others), len(core)), replace=False)
-    first = np.concatenate([core, pilot])
-    known = embed(first)
-    halo = np.setdiff1d(_halo(cheap, first, known, len(core)), first)
-    rows = np.concatenate([first, halo])
+def _simulated(
+    stream: Stream,
+    frame: Frame,
+    cheap: np.ndarray,
+    embed: Embed,
+    policies: Sequence[SemanticPolicy],
+    texts: int,
+    seed: int,
+) -> tuple[_Core, int]:
+    """Draw, embed and simulate; also gives how many texts were embedded."""
+    all_texts = frame.texts
+    whole = texts >= len(all_texts)
+    count = len(all_texts) if whole else round(texts**_CORE_POWER)
+    core = np.sort(np.random.default_rng(seed).permutation(all_texts)[:count])
+    known = embed(core)
+    halo = np.empty(0, np.int64) if whole else halo_of(frame, cheap, core, known, texts - count)
+    rows = np.concatenate([core, halo])
     vectors = np.concatenate([known, embed(halo)]) if len(halo) else known
+    half = count + len(halo) // 2
+    requests, served = _served(stream, core, rows, vectors, policies)
+    before = _served(stream, core, rows[:half], vectors[:half], policies)[1]
+    found = _Core(
+        requests=requests,
+        text=np.searchsorted(core, stream.text[requests]),
+        texts=count,
+        served=served,
+        gained=served.astype(float) - before,
+        left=_LEFT * (1 - len(rows) / max(1, len(all_texts))),
+        drawn_share=count / max(1, len(all_texts)),
+    )
+    return found, len(rows)
+
+
+def _served(
+    stream: Stream,
+    core: np.ndarray,
+    rows: np.ndarray,
+    vectors: np.ndarray,
+    policies: Sequence[SemanticPolicy],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Simulate the requests for some texts; gives those for core texts, and whether they hit."""
     order = np.argsort(rows)
-    return rows[order], vectors[order]
-
-
-def _halo(cheap: np.ndarray, first: np.ndarray, known: np.ndarray, core: int) -> np.ndarray:
-    """List the likely nearest neighbours of the first `core` texts.
-
-    A ridge regression on the embedded texts turns the cheap vectors into likely real ones.
-    """
-    near = cheap[first].astype(np.float64)
-    moments = near.T @ near + _RIDGE * np.eye(near.shape[1])
-    weights = np.linalg.solve(moments, near.T @ known).astype(np.float32)
-    likely = cheap @ weights
-    likely /= np.maximum(np.linalg.norm(likely, axis=1, keepdims=True), 1e-9)
-    likely[first] = known
-    most = min(_HALO, len(cheap) - 1)
-    lists = []
-    for start in range(0, core, _CORE_BLOCK):
-        block = slice(start, min(start + _CORE_BLOCK, core))
-        similarity = known[block] @ likely.T
-        similarity[np.arange(similarity.shape[0]), first[block]] = -2
-        lists.append(np.argpartition(-similarity, most - 1, axis=1)[:, :most].ravel())
-    return np.unique(np.concatenate(lists))
-
-
-def _part(stream: Stream, rows: np.ndarray) -> tuple[Stream, np.ndarray]:
-    """Keep the requests for some texts, rising rows; also gives their places in the stream."""
+    rows = rows[order]
     places = np.flatnonzero(np.isin(stream.text, rows))
     part = Stream(
         texts=stream.texts[rows],
@@ -164,22 +150,56 @@ def _part(stream: Stream, rows: np.ndarray) -> tuple[Stream, np.ndarray]:
         bypass=stream.bypass[places],
         timed=stream.timed,
     )
-    return part, places
+    counted = np.isin(stream.text[places], core)
+    return places[counted], sweep(part, vectors[order], policies).served[:, counted] >= 0
 
 
-def _ratio(more: np.ndarray, of: np.ndarray, drawn_share: float) -> tuple[float, float]:
-    """Give the ratio of two sums over groups, and half its interval by Student's t.
+def _share(
+    core: _Core,
+    place: int,
+    weight: np.ndarray,
+    known: np.ndarray,
+    eligible: np.ndarray,
+    open_: np.ndarray,
+) -> Estimate:
+    """Estimate what similar texts serve of the `open_` requests, and add the `known` ones."""
+    here = weight[core.requests]
+    exact = known[core.requests]
 
-    The ratio's error is that of its residuals, as for any cluster sample; a percentile bootstrap is
-    too narrow for so few groups.
+    def by_text(values: np.ndarray) -> np.ndarray:
+        return np.bincount(core.text, values * here, core.texts)
+
+    more = by_text(core.served[place].astype(float) - exact)
+    gain = by_text(core.gained[place])
+    ratio, low, high = _ratio(more + core.left * gain, gain * core.left, by_text(~exact), core)
+    total = max(float(weight[eligible].sum()), 1e-12)
+    base, rest = float(weight[known].sum()) / total, float(weight[open_].sum()) / total
+    bounds = (float(np.clip(base + rest * one, 0, 1)) for one in (ratio, low, high))
+    return Estimate(next(bounds), "estimated", *bounds)
+
+
+def _ratio(
+    more: np.ndarray, corrected: np.ndarray, of: np.ndarray, core: _Core
+) -> tuple[float, float, float]:
+    """Give the ratio of two sums over core texts, and its interval.
+
+    It is Wilson's interval for as many independent texts as have the error of the ratio's
+    residuals, widened by the doubt about the correction that stands in `more`.
     """
     from scipy.stats import t
 
-    total = float(of.sum())
+    total, count = float(of.sum()), len(of)
     if not total:
-        return 0.0, 0.0
-    ratio = float(more.sum()) / total
-    groups = len(of)
-    spread = ((more - ratio * of) ** 2).sum() * groups / (groups - 1) * (1 - drawn_share)
-    quantile = float(t.ppf((1 + _CONFIDENCE) / 2, groups - 1))
-    return ratio, quantile * float(np.sqrt(spread)) / total
+        return 0.0, 0.0, 0.0
+    ratio = float(np.clip(more.sum() / total, 0, 1))
+    spread = float(((more - ratio * of) ** 2).sum()) * count / max(1, count - 1)
+    error = spread / total**2
+    independent = count if not error else min(count, ratio * (1 - ratio) / error)
+    independent = max(independent, 1.0) / max(1 - core.drawn_share, 1e-9)
+    z = float(t.ppf((1 + _CONFIDENCE) / 2, max(1, count - 1)))
+    middle = (ratio + z * z / (2 * independent)) / (1 + z * z / independent)
+    half = z * np.sqrt(ratio * (1 - ratio) / independent + (z / (2 * independent)) ** 2)
+    half /= 1 + z * z / independent
+    doubt = z * _DOUBT * abs(float(corrected.sum())) / total
+    below, above = ratio - (middle - half), middle + half - ratio
+    return ratio, ratio - float(np.hypot(below, doubt)), ratio + float(np.hypot(above, doubt))

@@ -19,10 +19,6 @@ class Scale:
         """Give the cosine that a value of this scale stands for."""
         return self.at_zero + self.per_unit * value
 
-    def value(self, cosine: Decimal) -> Decimal:
-        """Give the value of this scale that stands for a cosine."""
-        return (cosine - self.at_zero) / self.per_unit
-
 
 _ONE, _TWO, _HALF = Decimal(1), Decimal(2), Decimal("0.5")
 SCALES = {
@@ -32,11 +28,13 @@ SCALES = {
         Scale("redis", _ONE, -_ONE, "cosine distance, 0 to 2 (RedisVL distance_threshold)"),
         Scale("langcache", -_ONE, _TWO, "(2 - distance) / 2 (LangCache, scale redis)"),
         Scale("gptcache", -_ONE, _TWO, "1 - squared Euclidean distance / 4 (GPTCache with FAISS)"),
+        Scale("vset", -_ONE, _TWO, "(1 + cosine) / 2 (VSIM of Redis vector sets)"),
         Scale("l2", _ONE, -_HALF, "squared Euclidean distance of unit vectors"),
     )
 }
-PLAIN = ("portkey", "litellm", "khazad", "sulci", "vcache")  # cosine similarity as it is
+PLAIN = ("portkey", "litellm", "sulci", "vcache")  # cosine similarity as it is
 DISTANCES = ("redisvl", "betterdb", "langchain-redis")  # cosine distance, as redis
+HALVES = ("khazad",)  # (1 + cosine) / 2, as Redis vector sets rate
 
 
 def scale_named(name: str) -> Scale:
@@ -46,9 +44,11 @@ def scale_named(name: str) -> Scale:
         return SCALES["cos"]
     if lowered in DISTANCES:
         return SCALES["redis"]
+    if lowered in HALVES:
+        return SCALES["vset"]
     if lowered not in SCALES:
         raise UsageError(
             f"Unknown similarity scale {name!r}.",
-            hint=f"Choose from {', '.join(sorted({*SCALES, *PLAIN, *DISTANCES}))}.",
+            hint=f"Choose from {', '.join(sorted({*SCALES, *PLAIN, *DISTANCES, *HALVES}))}.",
         )
     return SCALES[lowered]

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.simulate.semantic.cells import approximation_errors, make_cells
+from costaudit.simulate.semantic.cells import approximation_errors, make_cells, why_exact
 from costaudit.simulate.semantic.sweep import sweep
 from tests.simulate.semantic.test_sweep import make_stream, random_vectors, streams
 
@@ -30,8 +30,33 @@ def test_the_error_is_that_of_the_hit_shares() -> None:
     quick = sweep(stream, vectors, POLICIES, cells=few)
     exact = sweep(stream, vectors, POLICIES)
     expected = (quick.served >= 0).mean(axis=1) - (exact.served >= 0).mean(axis=1)
-    errors = approximation_errors(stream, vectors, POLICIES, few)
+    checked, errors = approximation_errors(stream, vectors, POLICIES, few)
+    assert checked == count
     np.testing.assert_allclose(errors, expected)
-    assert (errors < 0).all()  # one cell of forty hides many neighbours
-    more = approximation_errors(stream, vectors, POLICIES, make_cells(vectors, count=40, probes=12))
+    assert max(errors) < 0  # one cell of forty hides many neighbours
+    wide = make_cells(vectors, count=40, probes=12)
+    more = approximation_errors(stream, vectors, POLICIES, wide)[1]
     assert (np.abs(more) < np.abs(errors)).all()
+
+
+def test_the_error_is_measured_under_the_guard() -> None:
+    rng = np.random.default_rng(2)
+    count = 300
+    vectors = random_vectors(rng, count, coarse=False)
+    text = rng.permutation(count)
+    stream = make_stream(text, [0] * count, [0] * count, range(count), [0] * count)
+    cells = make_cells(vectors, count=40, probes=1)
+
+    def odd_pairs(asked: np.ndarray, held: np.ndarray) -> np.ndarray:
+        return (asked + held) % 2 == 1
+
+    exact = sweep(stream, vectors, POLICIES, odd_pairs)
+    quick = sweep(stream, vectors, POLICIES, odd_pairs, cells=cells)
+    expected = (quick.served >= 0).mean(axis=1) - (exact.served >= 0).mean(axis=1)
+    found = approximation_errors(stream, vectors, POLICIES, cells, odd_pairs)[1]
+    np.testing.assert_allclose(found, expected)
+
+
+def test_few_texts_are_swept_exactly() -> None:
+    assert "5,000" in why_exact(5_000)
+    assert why_exact(20_000) == ""

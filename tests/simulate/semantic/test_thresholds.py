@@ -5,6 +5,7 @@ from decimal import Decimal
 import pytest
 
 from costaudit.errors import UsageError
+from costaudit.report.products import PRODUCTS, translate
 from costaudit.simulate.semantic.scales import SCALES, scale_named
 from costaudit.simulate.semantic.thresholds import parse_thresholds
 
@@ -31,6 +32,7 @@ def test_values_and_ranges_mix_and_repeat_once() -> None:
         ("l2:0.8", 0.6),  # 1 - .8 / 2
         ("portkey:0.95", 0.95),
         ("litellm:0.8", 0.8),
+        ("khazad:0.9", 0.8),  # Redis vector sets rate (1 + cosine) / 2
     ],
 )
 def test_products_scales_become_cosines(text: str, cosine: float) -> None:
@@ -42,10 +44,21 @@ def test_a_range_of_distances_becomes_rising_cosines() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SCALES))
-def test_every_scale_goes_both_ways(name: str) -> None:
-    scale = scale_named(name)
-    for cosine in (Decimal("0.6"), Decimal("0.79"), Decimal(1)):
-        assert scale.cosine(scale.value(cosine)) == cosine
+def test_equal_texts_are_at_cosine_1_on_every_scale(name: str) -> None:
+    best = Decimal(0) if name in ("redis", "l2") else Decimal(1)  # distances, similarities
+    assert scale_named(name).cosine(best) == 1
+
+
+@pytest.mark.parametrize("similarity", [0.7, 0.79, 0.83, 1.0])
+@pytest.mark.parametrize("product", [one.name for one in PRODUCTS])
+def test_a_products_setting_in_the_report_reads_back_as_the_same_cosine(
+    product: str, similarity: float
+) -> None:
+    scale = {"LangCache through RedisVL": "redis", "LangCache": "cos"}.get(
+        product, product.split()[0].lower()
+    )
+    setting = next(one.value for one in translate(similarity) if one.product == product)
+    assert parse_thresholds(f"{scale}:{setting}") == (similarity,)
 
 
 @pytest.mark.parametrize(
