@@ -10,6 +10,7 @@ from msgspec import Raw
 from costaudit.ingest.call import NOTHING, Buffer, Call, Prompt, Record
 from costaudit.ingest.columns import OWN, own_of
 from costaudit.ingest.exchange import present
+from costaudit.ingest.labels import Labels, labels_of
 from costaudit.ingest.pair import read_pair
 from costaudit.ingest.piece_writer import PieceWriter
 from costaudit.ingest.plain_bodies import (
@@ -25,8 +26,9 @@ from costaudit.ingest.usage import MOST_TOKENS, decimal_of, split_writes
 
 Counts = tuple[int | None, ...]  # from input to total, as in columns.OWN
 MOST_KINDS = 4_096  # in a piece; where there are more, calls have too little in common
-PATIENCE = 1_000
+PATIENCE = 1_000  # by how many records other shapes may outnumber plain ones
 UNKNOWN = -1
+NO_LABELS = Labels()
 COST = list(OWN).index("logged_cost")
 WRAPPER = (
     "provider", "endpoint", "route", "region", "service_tier", "attempt", "is_batch", "status",
@@ -55,16 +57,16 @@ class PlainReader:
         self._plain = plain
         self._source = source
         self._writer = writer
-        self._left = PATIENCE  # records of other shapes that we are ready to look at
+        self._patience = PATIENCE
 
     def take(self, record: Record) -> bool:
         """Read a record if it is plain."""
-        if self._left <= 0:
+        if self._patience == 0:
             return False
         try:
             pair = self._plain.decode(record.data)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            self._left -= 1
+            self._patience -= 1
             return False
         moment = parse_time(pair.ts or pair.timestamp)
         counts = self._plain.counts(pair.response.usage)
@@ -72,8 +74,10 @@ class PlainReader:
         if moment is None or counts is None or not (answer and pair.request.messages):
             return False
         prompt = _prompt(pair.request)
-        own = _own(pair, moment, counts)
-        kind = (self._plain.shared(pair), own[COST] is None)
+        outer = labels_of(pair.metadata) if pair.metadata else NO_LABELS
+        inner = labels_of(pair.request.metadata) if pair.request.metadata else NO_LABELS
+        own = _own(pair, moment, counts, inner, outer)
+        kind = (self._plain.shared(pair), own[COST] is None, inner.endpoint, outer.endpoint)
         template = self._writer.templates.get(kind, UNKNOWN)
         if template == UNKNOWN:
             template = self._learn(record, own, prompt, answer)
@@ -81,6 +85,7 @@ class PlainReader:
         if template is None:
             return False
         self._writer.add_like(template, (record.offset, record.index), own, prompt, answer)
+        self._patience = min(self._patience + 1, PATIENCE)
         return True
 
     def _learn(
@@ -100,16 +105,20 @@ def plain_reader(source: str, writer: PieceWriter) -> PlainReader | None:
     return None if plain is None else PlainReader(plain, source, writer)
 
 
-def _own(pair: ChatPair | MessagesPair, moment: int, counts: Counts) -> tuple[Any, ...]:
+def _own(
+    pair: ChatPair | MessagesPair, moment: int, counts: Counts, inner: Labels, outer: Labels
+) -> tuple[Any, ...]:
+    user = pair.user or pair.user_id or inner.user or pair.request.user
+    conversation = pair.conversation or pair.conversation_id or pair.session_id
     return (
         pair.response.id or None,
         None,
         None,
         moment,
         None,
-        pair.tenant or pair.tenant_id or None,
-        pair.user or pair.user_id or None,
-        pair.conversation or pair.conversation_id or pair.session_id or None,
+        pair.tenant or pair.tenant_id or inner.tenant or outer.tenant,
+        user or outer.user,
+        conversation or inner.conversation or outer.conversation,
         *counts,
         decimal_of(pair.cost_usd) if pair.cost_usd else None,
         pair.latency_ms or None,

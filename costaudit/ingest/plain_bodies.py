@@ -13,7 +13,7 @@ Text = str | int | None
 
 
 class Wrapper(Struct, gc=False, forbid_unknown_fields=True):
-    """What stands around the two bodies; fields of type Raw or None say nothing to us."""
+    """What stands around the two bodies; what is not read here says nothing to us."""
 
     ts: str | float | None = None
     timestamp: str | float | None = None
@@ -43,8 +43,9 @@ class Wrapper(Struct, gc=False, forbid_unknown_fields=True):
     id: Raw = Raw()
     request_id: Raw = Raw()
     trace_id: Raw = Raw()
+    root_request_id: Raw = Raw()
+    metadata: Raw = Raw()
     error: None = None
-    metadata: None = None
 
 
 class Asked(Struct, gc=False, forbid_unknown_fields=True, kw_only=True):
@@ -58,6 +59,8 @@ class Asked(Struct, gc=False, forbid_unknown_fields=True, kw_only=True):
     stream: bool | None = None
     service_tier: str | None = None
     max_tokens: int | None = None
+    user: str | None = None
+    metadata: Raw = Raw()
     top_p: Raw = Raw()
     tool_choice: Raw = Raw()
 

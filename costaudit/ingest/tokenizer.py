@@ -53,19 +53,16 @@ class Tokenizer:
         if len(text) < LONG or "\n" not in text:
             return self._counter.count(text)
         *ended, last = LINE_END.split(text)
-        try:
-            total = sum(map(self._lines.__getitem__, ended))
-        except KeyError:
-            total = sum(map(self._count_line, ended))
-        return total + self._counter.count(last)
+        counts = list(map(self._lines.get, ended))
+        known = sum(count for count in counts if count is not None)
+        new = sum(self._count_line(ended[at]) for at, count in enumerate(counts) if count is None)
+        return known + new + self._counter.count(last)
 
     def _count_line(self, line: str) -> int:
-        known = self._lines.get(line)
-        if known is None:
-            if len(self._lines) >= REMEMBERED_LINES:
-                self._lines.clear()
-            known = self._lines[line] = self._counter.count(f"{line}\n")
-        return known
+        if len(self._lines) >= REMEMBERED_LINES:
+            self._lines.clear()
+        count = self._lines[line] = self._counter.count(f"{line}\n")
+        return count
 
 
 def _bindings() -> Any:

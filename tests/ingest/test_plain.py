@@ -80,6 +80,7 @@ VALUES: tuple[Any, ...] = (
     *("2026-10-05T09:00:01.5+02:00", "1791190000", "u-2", "message", "response"),
     *(0, 1, 7, 200, 429, 1_024, -1, 1 << 31, 1 << 40, 1_791_190_000, 0.5, -0.5, 1e13, 1e300),
     *(True, False, [], {}, [[]], [{}], {"user_id": "u-3", "tenant": "t-3"}, {"cached_tokens": 5}),
+    *({"feature": "search", "session": "s-2"}, '{"user": "u-4", "application": "a"}'),
     *([{"role": "user", "content": "Hi"}], {"role": "assistant", "content": "Hello"}),
     *({"ephemeral_1h_input_tokens": 90}, "sk-abcdefghijklmnopqrstuvwx", "\u00e9\u2028"),
 )
