@@ -97,6 +97,7 @@ class Recording:
 
     asks_models = False
     keeps_rules = False
+    own_rules: tuple[str, ...] = ()
 
     def __init__(self, cache: LiveCache) -> None:
         self._cache = cache

@@ -188,6 +188,7 @@ def litellm(command: str) -> Iterator[str]:
             env={
                 **os.environ,
                 "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+                "DEFAULT_MAX_SIZE_IN_MEMORY": "100000",  # its own is 200 entries
                 "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
             },
             stdout=subprocess.DEVNULL,

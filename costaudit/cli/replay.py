@@ -112,6 +112,12 @@ def replay(
         if done.price is None:
             typer.echo("The log answers every miss: this replay is free.", err=True)
         return 0
+    if done.own_rules:
+        typer.echo(
+            f"{done.section.cache} decides by its own configuration {' and '.join(done.own_rules)}:"
+            " the prediction holds only where that says the same as --threshold and --scope.",
+            err=True,
+        )
     write_report(done.audit, log.run)
     lead = f"Replayed through {done.section.cache}, {done.section.pace}."
     print_tables(replay_tables(done.section), format, done.section, lead)

@@ -10,6 +10,7 @@ REASONS = {
     "earlier difference": "the entry was stored on one side only, after a difference before",
     "clock": "the answer arrived at about the same moment",
     "expiry": "the entry expired at about the same moment",
+    "eviction": "the live cache no longer held the identical text",
     "embedder": "the cache compares vectors of its own",
     "rounding": "the similarity is at the threshold, within the index's rounding",
     "approximate index": "the index did not find the nearest entry",

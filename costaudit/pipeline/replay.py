@@ -57,6 +57,7 @@ class Replayed:
     section: ReplaySection | None  # None after a dry run
     price: DryRun | None  # of the live models; None where the log answers
     audit: Audit
+    own_rules: tuple[str, ...] = ()  # what only the cache's own configuration sets, in words
 
 
 def replay_log(
@@ -114,7 +115,7 @@ def replay_log(
     write_table(outcomes, log.run.outcomes_path / f"replay-{name}.parquet", OUTCOMES)
     write_audit(audit, log.run.audit_path)
     journal.unlink(missing_ok=True)
-    return Replayed(section, price, audit)
+    return Replayed(section, price, audit, cache.own_rules)
 
 
 def dearest_rate(log: Loaded) -> Rate:

@@ -118,6 +118,8 @@ def _reason(row: dict[str, Any], around: _Circumstances) -> str:
         timing = _timing(around, around.places[row["request_id"]], around.places[entry])
         if timing:
             return timing
+        if not is_live_hit and row["similarity"] == 1.0:
+            return "eviction"
     return _index_reason(similarity, around)
 
 

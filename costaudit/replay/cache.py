@@ -104,6 +104,7 @@ class LiveCache(Protocol):
     own_vectors: bool  # it embeds for itself, so similarities differ from the simulation's
     asks_models: bool  # a miss is answered, and paid for, by its own upstream
     keeps_rules: bool  # it honours a limit on entries and a guard, as the simulation does
+    own_rules: tuple[str, ...]  # what only its own configuration can set, in words
 
     def open(self, settings: CacheSettings) -> None:
         """Connect, and confirm that the server can do it and that no key has the prefix yet."""

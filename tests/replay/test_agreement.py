@@ -70,6 +70,7 @@ def test_a_hit_of_another_entry_agrees_but_is_counted_apart():
             {"times": [(0, 2), (11, 12)],
              "options": ReplayOptions(min_similarity=0.8, ttl_s=10)}, "expiry",
         ),
+        ([MISS, hit(0, 1.0)], [MISS, MISS], {"own": True}, "eviction"),
         ([MISS, hit(0, 0.93)], [MISS, MISS], {"own": True}, "embedder"),
         ([MISS, hit(0, 0.803)], [MISS, MISS], {"exact": False}, "rounding"),
         ([MISS, hit(0, 0.93)], [MISS, MISS], {"exact": False}, "approximate index"),

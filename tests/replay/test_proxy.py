@@ -192,3 +192,10 @@ def test_an_unknown_product_is_refused_with_the_known_ones():
     with pytest.raises(UsageError) as refused:
         cache_at("https://host/v1?product=gptcache")
     assert "litellm" in refused.value.hint
+
+
+def test_what_only_the_proxy_s_own_configuration_sets_is_known():
+    own = {name: product.own_rules for name, product in products().items()}
+    assert own["bifrost"] == ()
+    assert own["litellm"] == ("how similar is near enough",)
+    assert own["generic"] == ("how similar is near enough", "which scopes share")

@@ -80,6 +80,7 @@ class MemoryCache:
     own_vectors = False
     asks_models = False
     keeps_rules = True
+    own_rules: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

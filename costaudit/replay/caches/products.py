@@ -34,6 +34,13 @@ class Product:
         """Tell whether a request can name a namespace of its own."""
         return "{scope}" in str((self.headers, self.body))
 
+    @property
+    def own_rules(self) -> tuple[str, ...]:
+        """Name what a request can't set, so that the product's own configuration decides it."""
+        rules = {"how similar is near enough": "{min_similarity}", "which scopes share": "{scope}"}
+        told = str((self.headers, self.body))
+        return tuple(rule for rule, place in rules.items() if place not in told)
+
     def is_hit(self, headers: dict[str, str], body: dict[str, Any]) -> bool | None:
         """Read whether the cache answered; None where only ids can tell."""
         if self.hit_field:

@@ -33,6 +33,7 @@ class ProxyCache:
         self._address = address
         self._calls = calls
         self._product = product_named(address.options.get("product", "generic"))
+        self.own_rules = self._product.own_rules
 
     def open(self, settings: CacheSettings) -> None:
         """Reach the proxy, and take a namespace of our own where the product has them."""

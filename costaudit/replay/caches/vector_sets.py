@@ -37,6 +37,7 @@ class VectorSetCache:
     own_vectors = False
     asks_models = False
     keeps_rules = False
+    own_rules: tuple[str, ...] = ()
 
     def __init__(self, address: Address) -> None:
         self.name = address.printable
