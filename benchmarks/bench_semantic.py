@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,18 @@ ZIPF_REQUESTS, ZIPF_EXPONENT = 20_000, 0.8
 CENTRES = 2_000  # of the synthetic texts: about half of them hit at .80
 
 
-def banking(store: Path) -> np.ndarray:
-    """Embed all BANKING77 questions."""
+@cache
+def questions() -> pl.DataFrame:
+    """Read all distinct BANKING77 questions."""
     beside = Path(__file__).parents[2] / "shared" / "data"
     folder = Path(os.environ.get("COSTAUDIT_DATA", beside)) / "banking77"
     parts = [pl.read_csv(folder / f"{name}.csv") for name in ("train", "test")]
-    text = pl.concat(parts)["text"].unique(maintain_order=True)
+    return pl.concat(parts).unique("text", maintain_order=True)
+
+
+def banking(store: Path) -> np.ndarray:
+    """Embed all BANKING77 questions."""
+    text = questions()["text"]
     model = MiniLM()
     texts = pl.DataFrame({"text_id": text, "text": text})
     place = VectorStore(store, model.name, model.revision, model.dimensions)
@@ -52,16 +59,18 @@ def banking(store: Path) -> np.ndarray:
     return done.vectors
 
 
-def stream_of(rows: np.ndarray, vectors: np.ndarray, seed: int) -> tuple[Stream, np.ndarray]:
-    """Spread requests for rows of `vectors` evenly at random over a week."""
-    used, text = np.unique(rows, return_inverse=True)
+def stream_of(
+    rows: np.ndarray, vectors: np.ndarray, seed: int, text: pl.Series | None = None
+) -> tuple[Stream, np.ndarray]:
+    """Spread requests for rows of `vectors` evenly at random over a week; `text` names them."""
+    used, row = np.unique(rows, return_inverse=True)
     count = len(rows)
     ts = np.sort(np.random.default_rng(seed).uniform(0, WEEK_S, count))
     names = [str(row) for row in used]
     nothing = np.zeros(count, dtype=np.int32)
     stream = Stream(
-        texts=pl.DataFrame({"text_id": names, "text": names}),
-        text=text.astype(np.int32),
+        texts=pl.DataFrame({"text_id": names, "text": names if text is None else text[used]}),
+        text=row.astype(np.int32),
         partition=nothing,
         pool=nothing,
         ts_s=ts,
