@@ -51,7 +51,7 @@ from costaudit.replay.upstreams.recorded import Recorded
 SAMPLE = Path(__file__).parent.parent / "sample_logs" / "support_chatbot.jsonl.zst"
 EXACT_INDEX, HNSW = 0.99, 0.97  # agreement, at least
 FREE = Rate((Decimal(0),) * len(TOKEN_CLASSES))
-MEMORY, PROXY = "memory://, FAISS", "LiteLLM proxy, its own cache"
+MEMORY, PROXY = "memory://, FAISS", "LiteLLM proxy, its own cache in Redis"
 REDIS = {
     "RedisVL SemanticCache on RediSearch, FLAT": ("flavour=redisvl", EXACT_INDEX),
     "Redis vector sets, exhaustive, float32": (
@@ -66,7 +66,7 @@ model_list:
     litellm_params: {{model: openai/small, api_base: "{url}", api_key: none}}
 litellm_settings:
   cache: true
-  cache_params: {{type: local}}
+  cache_params: {{type: redis, host: 127.0.0.1, port: {port}}}
 """
 
 
@@ -173,8 +173,11 @@ def questions_only(ready: Rehearsal) -> Rehearsal:
 
 
 @contextlib.contextmanager
-def litellm(command: str) -> Iterator[str]:
-    """Run a LiteLLM proxy with its own cache before the model of this script."""
+def litellm(command: str, redis_port: int) -> Iterator[str]:
+    """Run a LiteLLM proxy before the model of this script, its own cache in Redis.
+
+    Its cache in the process holds 200 entries, however many one wants.
+    """
     model = ThreadingHTTPServer(("127.0.0.1", 0), Model)
     threading.Thread(target=model.serve_forever, daemon=True).start()
     with socket.socket() as free:
@@ -182,13 +185,13 @@ def litellm(command: str) -> Iterator[str]:
         port = int(free.getsockname()[1])
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.yaml"
-        config.write_text(CONFIG.format(url=f"http://127.0.0.1:{model.server_port}/v1"))
+        model_url = f"http://127.0.0.1:{model.server_port}/v1"
+        config.write_text(CONFIG.format(url=model_url, port=redis_port))
         process = subprocess.Popen(
             [command, "--config", str(config), "--host", "127.0.0.1", "--port", str(port)],
             env={
                 **os.environ,
                 "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-                "DEFAULT_MAX_SIZE_IN_MEMORY": "100000",  # its own is 200 entries
                 "LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true",
             },
             stdout=subprocess.DEVNULL,
@@ -238,7 +241,7 @@ def rows_of(log: Loaded, threshold: float, proxy_requests: int, only: str) -> It
     )
     ready = rehearse(SemanticRun(log, exact, SilentProgress()), exact.policy, with_prompts=False)
     asked = first(questions_only(ready), proxy_requests)
-    with litellm(command) as url:
+    with redis_server() as port, litellm(command, port) as url:
         yield measured(
             PROXY, asked, f"{url}?product=litellm",
             EXACT_INDEX, FREE,
