@@ -21,6 +21,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -172,7 +174,8 @@ def measure(command: list[str]) -> Run:
 
 def duckdb_code(query: str, cores: int) -> str:
     """Write a program that runs a query on so many cores."""
-    return f"import duckdb; duckdb.sql('SET threads={cores}'); duckdb.execute({query!r}).fetchall()"
+    quiet = f"SET threads={cores}; SET enable_progress_bar=false"
+    return f"import duckdb; duckdb.execute({quiet!r}); duckdb.execute({query!r}).fetchall()"
 
 
 def check_answers(path: Path, run: Path) -> None:
@@ -218,7 +221,8 @@ def compare(path: Path, folder: Path, workers: list[int], times: int) -> None:
     stored.mkdir(exist_ok=True)
     shutil.rmtree(run, ignore_errors=True)
     measure([sys.executable, str(script), str(run), "1", str(path)])
-    check_answers(path, run)
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # children inherit a peak of memory
+        pool.submit(check_answers, path, run).result()
     tables = sum(p.stat().st_size for p in run.glob("*.parquet")) / 1e6
     print(f"\n{size:.0f} MB, {lines} records of {size / lines * 1e3:.1f} KB; the answers agree;")
     print(f"Parquet {tables:.1f} MB, 1/{size / tables:.0f} of the JSON")
