@@ -66,7 +66,7 @@ model_list:
     litellm_params: {{model: openai/small, api_base: "{url}", api_key: none}}
 litellm_settings:
   cache: true
-  cache_params: {{type: redis, host: 127.0.0.1, port: {port}}}
+  cache_params: {{type: redis, host: 127.0.0.1, port: {port}, ttl: 86400}}
 """
 
 
@@ -176,7 +176,8 @@ def questions_only(ready: Rehearsal) -> Rehearsal:
 def litellm(command: str, redis_port: int) -> Iterator[str]:
     """Run a LiteLLM proxy before the model of this script, its own cache in Redis.
 
-    Its cache in the process holds 200 entries, however many one wants.
+    Its cache in the process holds 200 entries, however many one wants, and an entry would live for
+    one minute in Redis.
     """
     model = ThreadingHTTPServer(("127.0.0.1", 0), Model)
     threading.Thread(target=model.serve_forever, daemon=True).start()
