@@ -19,7 +19,8 @@ _FEW = 20  # repeats below which a detector can't be calibrated
 _LIVE_SHARE = 0.75  # of a prompt's repeats that disagree, above which its answer is live data
 _LIVE_PAIRS = 6  # repeats of a prompt before it may be called live
 _YOUNG_PROMPTS = 0.6  # of the prompts that keep a pair when long gaps are left out
-_UNRELATED = 20_000  # pairs drawn to see how alike unrelated answers are
+_UNRELATED = 20_000  # pairs drawn to see how alike unrelated answers are,
+_SPEAKERS = 500  # of so many requests: what is compared must be embedded
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ def _unrelated(log: Logged) -> tuple[float, float]:
     if len(answered) < 2:
         return 0.2, 0.2
     rng = np.random.default_rng(0)
-    first, second = rng.choice(answered, (2, _UNRELATED)).astype(np.int32)
+    speakers = rng.choice(answered, min(_SPEAKERS, len(answered)), replace=False)
+    first, second = rng.choice(speakers, (2, _UNRELATED)).astype(np.int32)
     other = log.question[first] != log.question[second]
     similarity = log.similarity(first[other], second[other])
     similarity = similarity[~np.isnan(similarity)]
