@@ -195,7 +195,7 @@ def _unanswered_skips(unanswered: pl.DataFrame) -> pl.DataFrame:
         pl.col("offset").alias("source_offset"),
         pl.lit("skipped").alias("fate"),
         pl.lit("no-response").alias("reason"),
-        pl.lit("It is the request of a batch, whose result is not among the logs.").alias("detail"),
+        pl.lit("It is a request whose result is not among the logs.").alias("detail"),
         pl.lit(None, pl.String).alias("merged_into"),
     )
 

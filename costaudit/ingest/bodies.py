@@ -26,6 +26,17 @@ class InputDetails(Struct, gc=False):
     cache_creation_token_details: CacheCreation | None = None
 
 
+class Iteration(Struct, gc=False):
+    """One of several samplings within one of Anthropic's calls."""
+
+    type: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    cache_creation: CacheCreation | None = None
+
+
 class OutputDetails(Struct, gc=False):
     """OpenAI's and Anthropic's details of the output."""
 
@@ -58,6 +69,7 @@ class UsageBody(Struct, gc=False, rename=CONVERSE):
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
     cache_creation: CacheCreation | None = None
+    iterations: list[Iteration] | None = None
     cached_tokens: int | None = None
     service_tier: str | None = None
     inference_geo: str | None = None
@@ -111,6 +123,12 @@ class Metrics(Struct, gc=False, rename="camel"):
     latency_ms: float | None = None
 
 
+class CacheOptions(Struct, gc=False):
+    """How long a prompt is to be cached."""
+
+    ttl: str | None = None
+
+
 class Conversation(Struct, gc=False):
     """Where the provider keeps the messages before."""
 
@@ -142,6 +160,7 @@ class Request(Struct, gc=False, rename=REQUEST):
     system_instruction: Raw = Raw()
     tool_config: Raw = Raw()
     cache_control: Raw = Raw()
+    prompt_cache_options: CacheOptions | None = None
     temperature: float | None = None
     stream: bool | None = None
     user: str | None = None

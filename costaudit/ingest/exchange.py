@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Raw
 
 from costaudit.ingest.bodies import Choice, ErrorBody, Request, Response
-from costaudit.ingest.call import NOTHING, Buffer, Call, Prompt
+from costaudit.ingest.call import NOTHING, Buffer, Call, Prompt, Usage
 from costaudit.ingest.labels import Labels, labels_of
 from costaudit.ingest.models import provider_of_model
 from costaudit.ingest.times import parse_time, span_ms
@@ -119,7 +119,19 @@ def call_of(request: Request | None, response: Response | None) -> Call | None:
         _add_request(call, request)
     if response is not None:
         _add_response(call, response, dialect)
+    if request is not None and request.prompt_cache_options is not None and call.usage is not None:
+        _name_writes(call.usage, request.prompt_cache_options.ttl)
     return call
+
+
+def _name_writes(usage: Usage, ttl: str | None) -> None:
+    """Give cache writes of no stated TTL the one that the request asked for, as Moonshot's are."""
+    if ttl == "5m":
+        usage.cache_write_5m += usage.cache_write_other
+    elif ttl == "1h":
+        usage.cache_write_1h += usage.cache_write_other
+    if ttl in ("5m", "1h"):
+        usage.cache_write_other = 0
 
 
 def _provider(dialect: Dialect, model: str | None, response: Response | None) -> str:

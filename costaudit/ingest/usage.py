@@ -2,7 +2,7 @@
 
 from msgspec import Raw
 
-from costaudit.ingest.bodies import CacheCreation, GeminiUsage, InputDetails, UsageBody
+from costaudit.ingest.bodies import CacheCreation, GeminiUsage, InputDetails, Iteration, UsageBody
 from costaudit.ingest.call import Usage
 
 MOST_TOKENS = 1 << 31  # beyond this a count is a mistake
@@ -78,7 +78,7 @@ def split_writes(split: CacheCreation | None, created: int | None) -> tuple[int,
 def _anthropic(body: UsageBody, convention: str) -> Usage:
     write_5m, write_1h = split_writes(body.cache_creation, body.cache_creation_input_tokens)
     details = body.output_tokens_details
-    return Usage(
+    usage = Usage(
         "anthropic" if convention == "openai" else convention,
         input=body.input_tokens,
         output=body.output_tokens,
@@ -88,6 +88,20 @@ def _anthropic(body: UsageBody, convention: str) -> Usage:
         reasoning=(details.thinking_tokens or details.reasoning_tokens or 0) if details else 0,
         total=None,
     )
+
+    for iteration in body.iterations or ():
+        if iteration.type == "compaction":  # billed beside what the call's own counts say
+            _add_iteration(usage, iteration)
+    return usage
+
+
+def _add_iteration(usage: Usage, iteration: Iteration) -> None:
+    short, long = split_writes(iteration.cache_creation, iteration.cache_creation_input_tokens)
+    usage.input = (usage.input or 0) + (iteration.input_tokens or 0)
+    usage.output = (usage.output or 0) + (iteration.output_tokens or 0)
+    usage.cache_read = (usage.cache_read or 0) + (iteration.cache_read_input_tokens or 0)
+    usage.cache_write_5m += short
+    usage.cache_write_1h += long
 
 
 def _converse(body: UsageBody) -> Usage:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 
-from tests.ingest.conftest import Ingest
+from tests.ingest.conftest import Ingest, chat, write_lines
 
 FORMATS = Path(__file__).parents[2] / "sample_logs" / "formats"
 PLACE = ("source_file", "source_offset", "request_id")
@@ -100,3 +101,67 @@ def test_batch_halves_in_two_files_are_joined(ingested: Ingest, tmp_path: Path) 
     assert summary.skip_reasons == {"joined": 2, "no-response": 1}
     assert run.requests()["source_file"].unique().to_list() == ["output.jsonl"]
     assert run.requests()["segments"].list.len().to_list() == [2, 2]
+
+
+def test_stored_completions_are_joined_with_their_messages(
+    ingested: Ingest, tmp_path: Path
+) -> None:
+    def message(number: int, role: str, content: Any, parts: Any = None) -> dict[str, Any]:
+        own = f"chatcmpl-Ex3-{number}"
+        return {"id": own, "role": role, "content": content, "name": None, "content_parts": parts}
+
+    parts = [{"type": "text", "text": "Ready?"}]
+    listed = [message(1, "user", None, parts), message(0, "system", "Be brief.")]
+    lost = {**message(0, "user", "Who?"), "id": "chatcmpl-gone-0"}
+    for name, data in (("asked", listed), ("lost", [lost])):
+        page = {"object": "list", "data": data, "has_more": False}
+        (tmp_path / f"{name}.json").write_text(json.dumps(page, indent=1))
+    log = FORMATS / "openai_stored.json"
+    run, summary = ingested(log, tmp_path / "asked.json", tmp_path / "lost.json")
+    assert {file.source for file in summary.files} == {"openai_stored"}
+    assert summary.skip_reasons == {"joined": 1, "no-response": 1, "part": 1}
+    assert (summary.records, summary.kept) == (5, 2)
+    texts = dict(run.blocks().select("block_id", "text").iter_rows())
+    asked = {
+        row["native_id"]: [(s["role"], texts[s["block_id"]]) for s in row["segments"]]
+        for row in run.requests().iter_rows(named=True)
+    }
+    assert asked == {
+        "chatcmpl-Ex3": [("system", "Be brief."), ("user", "Ready?")],
+        "chatcmpl-Ex4": [],
+    }
+
+
+def test_a_compaction_is_billed_beside_its_call(ingested: Ingest, tmp_path: Path) -> None:
+    compaction = {"type": "compaction", "input_tokens": 180_000, "output_tokens": 3_500}
+    usage = {
+        "input_tokens": 23_000,
+        "output_tokens": 1_000,
+        "iterations": [
+            {**compaction, "cache_read_input_tokens": 7, "cache_creation_input_tokens": 2},
+            {"type": "message", "input_tokens": 23_000, "output_tokens": 1_000},
+        ],
+    }
+    request = {"model": "claude-opus-4-6", "max_tokens": 9, "messages": []}
+    response = {"id": "msg_1", "type": "message", "role": "assistant", "usage": usage}
+    pair = {"timestamp": "2026-11-02T09:00:00Z", "request": request, "response": response}
+    run, _ = ingested(write_lines(tmp_path / "log.jsonl", [pair]))
+    names = ("input_uncached", "cache_read", "cache_write_5m", "output")
+    # 23,000 + 180,000 sent, 1,000 + 3,500 received
+    found = run.requests().select(f"{name}_tokens" for name in names).row(0)
+    assert found == (203_000, 7, 2, 4_500)
+
+
+@pytest.mark.parametrize(
+    ("ttl", "classes"), [("5m", (9, 0, 0)), ("1h", (0, 9, 0)), ("30m", (0, 0, 9))]
+)
+def test_writes_have_the_ttl_that_was_asked_for(
+    ingested: Ingest, tmp_path: Path, ttl: str, classes: tuple[int, int, int]
+) -> None:
+    pair = chat(1, tokens=(100, 0, 20))
+    pair["request"]["prompt_cache_options"] = {"mode": "implicit", "ttl": ttl}
+    pair["response"]["usage"]["prompt_tokens_details"]["cache_write_tokens"] = 9
+    run, _ = ingested(write_lines(tmp_path / "log.jsonl", [pair]))
+    names = ("input_uncached", "cache_write_5m", "cache_write_1h", "cache_write_other")
+    found = run.requests().select(f"{name}_tokens" for name in names).row(0)
+    assert found == (91, *classes)  # of 100 sent, 9 were written
