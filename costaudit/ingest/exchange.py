@@ -134,9 +134,14 @@ def _name_writes(usage: Usage, ttl: str | None) -> None:
         usage.cache_write_other = 0
 
 
+def is_bedrock(response_id: str | None) -> bool:
+    """Tell from a response's id whether Bedrock gave it."""
+    return response_id is not None and response_id.startswith("msg_bdrk_")
+
+
 def _provider(dialect: Dialect, model: str | None, response: Response | None) -> str:
     if response is not None:
-        if response.id is not None and response.id.startswith("msg_bdrk_"):
+        if is_bedrock(response.id):
             return "aws"
         if present(response.prompt_filter_results):
             return "azure"

@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from costaudit.ingest.call import NOTHING, Buffer, Call, Prompt, Record
 from costaudit.ingest.columns import OWN, own_of
-from costaudit.ingest.exchange import present
+from costaudit.ingest.exchange import is_bedrock, present
 from costaudit.ingest.labels import Labels, labels_of
 from costaudit.ingest.pair import read_pair
 from costaudit.ingest.piece_writer import PieceWriter
@@ -29,7 +29,7 @@ MOST_KINDS = 4_096  # in a piece; where there are more, calls have too little in
 PATIENCE = 1_000  # by how many records other shapes may outnumber plain ones
 UNKNOWN = -1
 NO_LABELS = Labels()
-COST = list(OWN).index("logged_cost")
+ID, COST = list(OWN).index("native_id"), list(OWN).index("logged_cost")
 WRAPPER = (
     "provider", "endpoint", "route", "region", "service_tier", "attempt", "is_batch", "status",
     "status_code", "http_status", "cache_status", "cache_hit", "cached", "request.model",
@@ -77,7 +77,8 @@ class PlainReader:
         outer = labels_of(pair.metadata) if pair.metadata else NO_LABELS
         inner = labels_of(pair.request.metadata) if pair.request.metadata else NO_LABELS
         own = _own(pair, moment, counts, inner, outer)
-        kind = (self._plain.shared(pair), own[COST] is None, inner.endpoint, outer.endpoint)
+        labels = (inner.endpoint, outer.endpoint)
+        kind = (self._plain.shared(pair), own[COST] is None, is_bedrock(own[ID]), labels)
         template = self._writer.templates.get(kind, UNKNOWN)
         if template == UNKNOWN:
             template = self._learn(record, own, prompt, answer)
@@ -91,12 +92,13 @@ class PlainReader:
     def _learn(
         self, record: Record, own: tuple[Any, ...], prompt: Prompt, answer: Buffer
     ) -> int | None:
+        if len(self._writer.templates) >= MOST_KINDS:
+            return None
         call = read_pair(record.data)
         if not isinstance(call, Call) or own_of(call) != own or call.prompt != prompt:
             return None
-        if bytes(call.answer) != bytes(answer) or len(self._writer.templates) >= MOST_KINDS:
-            return None
-        return self._writer.template(self._source, call)
+        is_alike = bytes(call.answer) == bytes(answer)
+        return self._writer.template(self._source, call) if is_alike else None
 
 
 def plain_reader(source: str, writer: PieceWriter) -> PlainReader | None:
@@ -158,11 +160,6 @@ def _chat_counts(usage: ChatUsage) -> Counts:
     )
 
 
-def _messages_kind(pair: MessagesPair) -> tuple[Any, ...]:
-    is_bedrock = pair.response.id is not None and pair.response.id.startswith("msg_bdrk_")
-    return _messages_fields(pair), is_bedrock
-
-
 def _messages_counts(usage: MessagesUsage) -> Counts | None:
     short, long = split_writes(usage.cache_creation, usage.cache_creation_input_tokens)
     if not (0 <= short < MOST_TOKENS and 0 <= long < MOST_TOKENS):
@@ -172,7 +169,7 @@ def _messages_counts(usage: MessagesUsage) -> Counts | None:
 
 
 _chat_fields = attrgetter(*WRAPPER, "response.service_tier")
-_messages_fields = attrgetter(
+_messages_kind = attrgetter(
     *WRAPPER, "response.stop_reason", "response.usage.service_tier", "response.usage.inference_geo"
 )
 PLAIN = {
