@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from costaudit.answers.blocks import deal, resample
 from costaudit.answers.consistency import Consistency, Verdicts
+from costaudit.answers.hit_pairs import HitPairs
 from costaudit.answers.logged import Ints
 from costaudit.answers.mixture import CELLS, Fit, cells, density, fit
 from costaudit.contracts.grades import Estimate, Grade
@@ -32,26 +33,6 @@ class RatePoint:
     steady_hit_share: Estimate | None  # of eligible requests after warm-up
     valid_hit_share: Estimate | None  # of eligible requests; None where no hit could be judged
     unsafe_served_share: Estimate | None  # wrong answers served, of ALL requests
-
-
-@dataclass(frozen=True)
-class HitPairs:
-    """The distinct pairs (request, matched request) of some runs."""
-
-    asked: Ints
-    matched: Ints
-    row: npt.NDArray[np.int64]  # (runs, n): row of the pair; -1 where it is no hit
-
-    @classmethod
-    def of(cls, served: Ints) -> "HitPairs":
-        """Collect the pairs from `served` (runs, n): the matched request, or below 0 for no hit."""
-        runs, n = served.shape
-        hit = served >= 0
-        key = np.broadcast_to(np.arange(n, dtype=np.int64) * n, served.shape)[hit] + served[hit]
-        distinct, where = np.unique(key, return_inverse=True)
-        row = np.full((runs, n), -1, np.int64)
-        row[hit] = where.reshape(-1)
-        return cls((distinct // n).astype(np.int32), (distinct % n).astype(np.int32), row)
 
 
 @dataclass(frozen=True)

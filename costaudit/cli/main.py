@@ -75,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     `--debug` anywhere on the line, or COSTAUDIT_DEBUG=1, lets tracebacks through.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # our threads share products out themselves
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments or os.environ.get("COSTAUDIT_DEBUG") == "1"
     arguments = [argument for argument in arguments if argument != "--debug"] or ["--help"]

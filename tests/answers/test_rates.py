@@ -6,7 +6,8 @@ import pytest
 
 from costaudit.answers.blocks import blocks_of, deal, resample
 from costaudit.answers.consistency import Consistency
-from costaudit.answers.rates import HitPairs, rates
+from costaudit.answers.hit_pairs import HitPairs
+from costaudit.answers.rates import rates
 from tests.answers.builder import WIDE, log_of, served_row
 
 
