@@ -18,7 +18,7 @@ from bench_semantic import ZIPF_EXPONENT, banking, questions, stream_of
 
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.embed.words import word_vectors
-from costaudit.simulate.semantic.sample import sampled_hit_shares
+from costaudit.simulate.semantic.sample import LEAST_TEXTS, sampled_hit_shares
 from costaudit.simulate.semantic.stream import Stream
 from costaudit.simulate.semantic.sweep import sweep
 
@@ -90,6 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=100)
     parser.add_argument("--shares", default="0.05,0.1,0.2,0.4")
+    parser.add_argument("--streams", default="unique,zipf")
     parser.add_argument("--intents", choices=("all", "tuning", "held-out"), default="held-out")
     parser.add_argument("--store", type=Path)
     parser.add_argument("--seed", type=int, default=10_000)
@@ -99,11 +100,16 @@ def main() -> None:
         text = questions()["text"]
         rows = rows_of(options.intents)
         for name, order in streams(rows).items():
+            if name not in options.streams.split(","):
+                continue
             stream, near = stream_of(order, vectors, seed=1, text=text)
             print(
                 f"{name}: {len(order):,} requests, {len(near):,} texts, {options.intents} intents"
             )
             for share in options.shares.split(","):
+                if round(float(share) * len(near)) < LEAST_TEXTS:
+                    print(f"{name}, {float(share):.0%}: fewer than {LEAST_TEXTS} texts, refused")
+                    continue
                 coverage(name, stream, near, float(share), options)
 
 

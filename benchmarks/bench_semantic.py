@@ -1,17 +1,25 @@
-"""Thirty thresholds in one exact pass, against a FAISS top-1 loop that replays them one by one.
+"""Thirty thresholds in one exact pass: against loops that replay them one by one, and alone.
 
-Run `python benchmarks/bench_semantic.py [PART ...] [--store DIR]`; parts are zipf, unique,
-synthetic and dense, --texts sizes the last two. BANKING77 is looked for in $COSTAUDIT_DATA or
-shared/data beside the repository. Vectors are kept in DIR, so that a second run embeds nothing.
-Every answer of the loop is compared with the sweep's before a ratio is printed. Times are the
-median of --repeat runs; the loop is timed at --loop-thresholds of the thresholds, spread evenly,
-and scaled to all.
+Run `python benchmarks/bench_semantic.py [PART ...] [--store DIR]`. Parts:
+ zipf, unique  20,000 requests and each question once, of BANKING77, against a FAISS top-1 loop
+ redisvl       the zipf stream against RedisVL's SemanticCache on a Redis with RediSearch
+ growth        made-up texts, --sizes of them: time, memory and what the formula expects of it
+ near          one cluster of --texts near-duplicates, whose graph of pairs would be their square
+ synthetic, dense  --texts texts that never repeat, in many topics and in few
+BANKING77 is looked for in $COSTAUDIT_DATA or shared/data beside the repository. Vectors are kept in
+DIR, so that a second run embeds nothing. Every answer of the FAISS loop is compared with the
+sweep's before a ratio is printed. Times are the median of --repeat runs; the loops are timed at
+--loop-thresholds of the thresholds, spread evenly, and scaled to all.
 """
 
 import argparse
+import gc
+import json
 import os
 import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,9 +34,17 @@ from costaudit.contracts.policies import SemanticPolicy
 from costaudit.embed.minilm import MiniLM
 from costaudit.embed.run import embed_texts
 from costaudit.embed.store import VectorStore
+from costaudit.engine.pool import default_workers
+from costaudit.simulate.semantic import pairs as pairs_module
 from costaudit.simulate.semantic import segments
+from costaudit.simulate.semantic.nodes import nodes_of
+from costaudit.simulate.semantic.packing import MAX_ROWS
+from costaudit.simulate.semantic.pairs import PairFinder
+from costaudit.simulate.semantic.projection import upper_bounds
+from costaudit.simulate.semantic.states import limit_of
 from costaudit.simulate.semantic.stream import Stream
 from costaudit.simulate.semantic.sweep import sweep
+from costaudit.simulate.semantic.threads import single_products
 
 THRESHOLDS = [round(0.70 + 0.01 * step, 2) for step in range(30)]
 WEEK_S = 7 * 86_400.0
@@ -169,6 +185,163 @@ def against_loop(name: str, stream: Stream, vectors: np.ndarray, options: Any) -
     print(f"  with 90 more settings of TTL: {longer:.3f} s")
 
 
+def against_redisvl(stream: Stream, vectors: np.ndarray, options: Any) -> None:
+    """Print the sweep's time, and what replaying the thresholds one by one would take.
+
+    Only the number of thresholds is scaled: each replayed one is measured over --redisvl-requests
+    of the requests, and what a request takes there counts for all of them, although the later ones
+    would take longer.
+    """
+    from redisvl_loop import redis_with_search, replayed
+
+    sweep(stream, vectors, policies()[:1])
+    seconds, decisions = timed(lambda: sweep(stream, vectors, policies()), options.repeat)
+    requests = min(options.redisvl_requests, len(stream.text))
+    chosen = np.unique(np.linspace(10, 20, options.loop_thresholds).astype(int)).tolist()
+    spent = 0.0
+    with redis_with_search() as port:
+        for place in chosen:
+            one, hits = replayed(stream, vectors, THRESHOLDS[place], requests, port)
+            spent += one
+            ours = int((decisions.served[place, :requests] >= 0).sum())
+            print(
+                f"  RedisVL at {THRESHOLDS[place]:.2f}: {requests:,} requests in {one:.1f} s, "
+                f"{1e3 * one / requests:.2f} ms each; {hits:,} hits, the sweep {ours:,}"
+            )
+    each = spent / (requests * len(chosen))
+    scaled = each * len(stream.text) * len(THRESHOLDS)
+    print(
+        f"redisvl: sweep of 30 over {len(stream.text):,} requests {seconds:.3f} s; RedisVL at "
+        f"{1e3 * each:.2f} ms a request would take {scaled:,.0f} s: {scaled / seconds:,.0f} times"
+    )
+
+
+def traffic(texts: int, seed: int = 0) -> tuple[Stream, np.ndarray]:
+    """Make up a log: texts by popularity, in topics, in a few dense clusters, and alone.
+
+    The axes weigh less and less, about as those of MiniLM's vectors of questions do.
+    """
+    rng = np.random.default_rng(seed)
+    width = 384
+    axis = np.arange(width)
+    weigh = np.sqrt(np.exp(-axis / 128) / (1 + axis / 16)).astype(np.float32)
+    weigh *= np.float32(np.sqrt(width) / np.linalg.norm(weigh))
+    centres = weigh * rng.normal(size=(max(texts // 50, 20), width)).astype(np.float32)
+    centres /= np.linalg.norm(centres, axis=1, keepdims=True)
+    vectors = np.empty((texts, width), dtype=np.float32)
+    for start in range(0, texts, 10_000):
+        count = min(10_000, texts - start)
+        kind = rng.choice(3, size=(count, 1), p=(0.8, 0.1, 0.1))
+        topic = np.where(kind[:, 0] == 1, rng.integers(20, size=count),
+                         rng.integers(len(centres), size=count))  # fmt: skip
+        spread = np.choose(kind, (rng.uniform(0.4, 1.0, (count, 1)), 0.3, 30.0))
+        noise = weigh * rng.normal(size=(count, width)) / np.sqrt(width) * spread
+        rows = centres[topic] + noise
+        vectors[start : start + count] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    weights = np.arange(1, texts + 1) ** -ZIPF_EXPONENT
+    again = rng.permutation(texts)[rng.choice(texts, texts // 2, p=weights / weights.sum())]
+    return stream_of(rng.permutation(np.concatenate([np.arange(texts), again])), vectors, seed=1)
+
+
+def expected_mib(stream: Stream, vectors: np.ndarray, thresholds: int) -> float:
+    """Add up what a sweep holds beside the vectors, in MiB.
+
+    For each text its bound, and for each threshold the request that its entry holds and the one
+    that its TTL counts from. For each request and threshold whom it was served by and how near
+    that was, once while deciding and once in the result. And the similar pairs with the room to
+    sort them; where they are too many to be kept, those of a block. And a tile of similarities
+    for each processor, its pairs included.
+    """
+    nodes = nodes_of(stream)
+    bounds = upper_bounds(vectors, THRESHOLDS[0])
+    lowest = limit_of(policies()[0])
+    with single_products():
+        pairs = PairFinder(nodes, vectors, bounds).expected(0, len(nodes.text), lowest)
+    if pairs > segments._LISTED_PAIRS:
+        pairs *= MAX_ROWS / len(nodes.text)
+    state = len(nodes.text) * (4 * bounds.vectors.shape[1] + 8 * thresholds + 8)
+    results = len(stream.text) * thresholds * 16
+    each = 4 * pairs_module._TALL * pairs_module._WIDE + 24 * pairs_module._ROOM
+    tiles = default_workers() * each
+    return (state + results + 3 * 8 * pairs + tiles) / 2**20
+
+
+def resident_mib() -> float:
+    """Give the memory that this process has now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+def grown(texts: int) -> None:
+    """Sweep one made-up log, and print what it took as JSON."""
+    stream, vectors = traffic(texts)
+    warm, near = traffic(300)
+    sweep(warm, near, policies())
+    gc.collect()
+    before = resident_mib()
+    started, cpu = time.perf_counter(), time.process_time()
+    decisions = sweep(stream, vectors, policies())
+    spent, cpu = time.perf_counter() - started, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    taken = {
+        "texts": texts,
+        "requests": len(stream.text),
+        "seconds": spent,
+        "cpu_s": cpu,
+        "before_mib": before,
+        "peak_mib": peak / 1024,
+        "expected_mib": expected_mib(stream, vectors, len(THRESHOLDS)),
+        "hits": (decisions.served >= 0).mean(axis=1)[[0, 10, 20]].tolist(),
+    }
+    print(json.dumps(taken))
+
+
+def growth(options: Any) -> None:
+    """Sweep logs of growing size, each in a process of its own, and fit the exponent."""
+    print(
+        "growth: texts  requests  seconds    CPU s  peak MiB  of it for the sweep  by the formula  "
+        "hits at .70 .80 .90"
+    )
+    rows = []
+    for texts in options.sizes.split(","):
+        command = [sys.executable, __file__, "grown", "--texts", texts]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        one = json.loads(done.stdout)
+        rows.append((one["texts"], one["seconds"], one["cpu_s"]))
+        hits = " ".join(f"{share:.3f}" for share in one["hits"])
+        print(
+            f"  {one['texts']:>11,} {one['requests']:>9,} {one['seconds']:>8.1f} "
+            f"{one['cpu_s']:>8.1f} {one['peak_mib']:>9,.0f} "
+            f"{one['peak_mib'] - one['before_mib']:>20,.0f} {one['expected_mib']:>15,.0f}  {hits}",
+            flush=True,
+        )
+    if len(rows) > 1:
+        count, seconds, cpu = np.log(np.array(rows)).T
+        print(
+            f"  seconds grow as texts to the power of {np.polyfit(count, seconds, 1)[0]:.2f}, "
+            f"CPU seconds of {np.polyfit(count, cpu, 1)[0]:.2f}"
+        )
+
+
+def near_duplicates(texts: int, options: Any) -> None:
+    """Sweep one cluster in which everything is near everything."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(texts, 384)).astype(np.float32) / np.float32(np.sqrt(384))
+    vectors = np.float32(0.25) * noise
+    vectors[:, 0] += 1
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    sample = vectors[:500] @ vectors[:500].T
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    large("near", vectors, options)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    share = float((sample >= 0.9).mean())
+    graph = share * texts**2 * 8 / 2**20
+    print(
+        f"  {share:.0%} of all pairs are at .90 or more: their graph would take {graph:,.0f} MiB; "
+        f"the sweep took {after - before:,.0f} MiB more than was in use before"
+    )
+
+
 def large(name: str, vectors: np.ndarray, options: Any) -> None:
     """Print time and memory of a sweep over texts that never repeat."""
     stream, vectors = stream_of(np.arange(len(vectors)), vectors, seed=1)
@@ -189,26 +362,37 @@ def main() -> None:
     parser.add_argument("--store", type=Path)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--loop-thresholds", type=int, default=3)
+    parser.add_argument("--redisvl-requests", type=int, default=20_000)
+    parser.add_argument("--sizes", default="5000,10000,30000,100000,300000")
     parser.add_argument("--streamed", action="store_true", help="keep no lists of pairs")
     options = parser.parse_args()
     if options.streamed:
         segments._LISTED_PAIRS = -1
+    alone: dict[str, Callable[[], None]] = {
+        "synthetic": lambda: large("synthetic", synthetic(options.texts), options),
+        "growth": lambda: growth(options),
+        "grown": lambda: grown(options.texts),
+        "near": lambda: near_duplicates(options.texts, options),
+    }
     with tempfile.TemporaryDirectory() as temporary:
         store = options.store or Path(temporary)
         for part in options.parts:
             rng = np.random.default_rng(0)
-            if part == "synthetic":
-                large(part, synthetic(options.texts), options)
+            if part in alone:
+                alone[part]()
                 continue
             vectors = banking(store)
             rows = rng.permutation(len(vectors))
             if part == "dense":
                 large(part, dense(vectors, options.texts), options)
                 continue
-            if part == "zipf":
+            if part in ("zipf", "redisvl"):
                 weights = np.arange(1, len(vectors) + 1) ** -ZIPF_EXPONENT
                 ranks = rng.choice(len(vectors), ZIPF_REQUESTS, p=weights / weights.sum())
                 rows = rows[ranks]
+            if part == "redisvl":
+                against_redisvl(*stream_of(rows, vectors, seed=1), options)
+                continue
             against_loop(part, *stream_of(rows, vectors, seed=1), options)
 
 

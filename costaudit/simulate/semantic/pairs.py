@@ -85,6 +85,8 @@ class PairFinder:
 
     def expected(self, start: int, stop: int, limit: int) -> float:
         """Estimate how many ordered pairs the nodes from start to stop have."""
+        if limit < 0:
+            return 0.0
         count = stop - start
         sample = np.unique(np.linspace(start, stop - 1, _EDGE_SAMPLE).astype(np.int64))
         columns = np.arange(start, stop)
@@ -99,13 +101,13 @@ class PairFinder:
         """Build the lists of all nodes from start to stop: each pair once, mirrored if needed.
 
         A pair serves the earlier node only if that node is asked for again after the later one
-        appeared.
+        appeared. Below depth 0 there is nothing to find.
         """
         nodes = self._nodes
         alone = np.ones(stop - start, dtype=bool)
         same = np.flatnonzero(np.diff(nodes.partition[start:stop]) == 0)
         alone[same] = alone[same + 1] = False
-        members = np.flatnonzero(~alone) + start
+        members = np.flatnonzero(~alone & (limit >= 0)) + start
         parts: list[list[np.ndarray]] = [[] for _ in range((stop - start) // MAX_ROWS + 1)]
 
         def keep(rows: np.ndarray, columns: np.ndarray, depths: np.ndarray) -> None:

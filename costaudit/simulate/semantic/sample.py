@@ -77,9 +77,9 @@ def sampled_hit_shares(
             hint=f"Sample {LEAST_TEXTS} texts or more, or leave the sampling out.",
         )
     frame = frame_of(stream)
-    core, embedded = _simulated(stream, frame, cheap, embed, policies, texts, seed)
     line = np.ones((len(stream.texts), 1), dtype=np.float32)
     exact = sweep(stream, line, [replace(policy, min_similarity=2.0) for policy in policies])
+    core, embedded = _simulated(stream, frame, cheap, embed, policies, texts, seed)
     eligible = stream.text >= 0
     framed = np.isin(stream.text, frame.texts)
     one = np.ones(len(eligible))

@@ -216,3 +216,18 @@ def test_bounds_at_hand_change_no_decision(lowest: float) -> None:
     assert ((alone.served >= 0) & (alone.similarity < 1)).sum() > 100
     assert np.array_equal(alone.served, bounded.served)
     assert np.array_equal(alone.similarity, bounded.similarity, equal_nan=True)
+
+
+def test_identical_text_alone_needs_no_comparison(monkeypatch) -> None:
+    from costaudit.simulate.semantic.pairs import PairFinder
+
+    def between(*_: object, **__: object) -> np.ndarray:
+        raise AssertionError("compared")
+
+    monkeypatch.setattr(PairFinder, "between", between)
+    count = 6_000  # more pairs than are listed unseen
+    text = np.concatenate([np.arange(count), np.arange(0, count, 3)])
+    zeros = np.zeros(len(text))
+    stream = make_stream(text, zeros, zeros, range(len(text)), zeros)
+    found = sweep(stream, np.ones((count, 1), dtype=np.float32), [SemanticPolicy(1.01)])
+    assert (found.served[0] >= 0).sum() == count // 3
