@@ -14,7 +14,7 @@ from costaudit.ingest.halves import join_halves
 from costaudit.ingest.normalise import normalise
 from costaudit.ingest.pieces import Pieces
 from costaudit.ingest.quality import Check, Convention, checks, conventions
-from costaudit.ingest.request_rows import write_requests
+from costaudit.ingest.request_rows import PLACED, write_requests
 from costaudit.progress import Progress
 
 REASONS = {
@@ -40,19 +40,29 @@ def assemble(
     run: RunDir, pieces: Pieces, whole_files: pl.DataFrame, dedupe: bool, progress: Progress
 ) -> Assembled:
     """Write requests, blocks and skips; `whole_files` are SKIPS for files that are no logs."""
-    rows = pieces.light().sort(
-        "ts_us", "source_file", "offset", "index", nulls_last=True, maintain_order=True
-    )
-    rows = join_halves(rows.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("at")))
+    places, skips, assembled = _settled(pieces, whole_files, dedupe)
+    write_requests(places, pieces, run.requests_path, progress)
+    pieces.close()
+    _write_blocks(pieces, run)
+    write_table(skips, run.skips_path, SKIPS)
+    return assembled
+
+
+def _settled(
+    pieces: Pieces, whole_files: pl.DataFrame, dedupe: bool
+) -> tuple[pl.DataFrame, pl.DataFrame, Assembled]:
+    """Decide each row's fate: the rows to write, those left out, and what both come to."""
+    rows = pieces.light().with_row_index("at").cast({"at": pl.Int64})
+    rows = join_halves(rows)
     rows = find_duplicates(normalise(rows), dedupe)
     unanswered = rows.filter(pl.col("is_unanswered"))
     merged = rows.filter(pl.col("merged_into").is_not_null())
-    kept = rows.filter(pl.col("merged_into").is_null() & ~pl.col("is_unanswered"))
+    kept = rows
+    if len(merged) or len(unanswered):  # to filter is to copy
+        kept = rows.filter(pl.col("merged_into").is_null() & ~pl.col("is_unanswered"))
     kept = kept.with_columns(number_attempts(kept).alias("attempt"))
     kept = kept.with_columns(_request_ids(kept)).with_columns(_estimated())
     kept = _with_prompt_places(kept, rows)
-    write_requests(kept, pieces, run.requests_path, progress)
-    _write_blocks(pieces, run)
     skips = pl.concat(
         [
             _staged_skips(pieces, rows, kept),
@@ -60,24 +70,20 @@ def assemble(
             _unanswered_skips(unanswered),
             whole_files,
         ]
-    )
-    write_table(
-        skips.sort(
-            "source_file", "source_offset", "fate", "reason", "merged_into", nulls_last=True
-        ),
-        run.skips_path,
-        SKIPS,
-    )
-    return Assembled(
+    ).sort("source_file", "source_offset", "fate", "reason", "merged_into", nulls_last=True)
+    assembled = Assembled(
         fates=_fates(kept, skips),
         ambiguous_conventions=int(kept["was_ambiguous"].sum()),
         merged_cost=_cost(merged.filter(pl.col("merge_reason") != "joined")),
         conventions=tuple(conventions(kept)),
         checks=tuple(checks(rows)),
     )
+    return kept.select(PLACED), skips, assembled
 
 
 def _with_prompt_places(kept: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    if (kept["prompt_at"] == kept["at"]).all():
+        return kept.with_columns(prompt_piece="piece", prompt_row="row")
     places = rows.select(prompt_at="at", prompt_piece="piece", prompt_row="row")
     return kept.join(places, on="prompt_at", how="left", maintain_order="left")
 

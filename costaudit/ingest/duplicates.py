@@ -37,6 +37,8 @@ def find_duplicates(rows: pl.DataFrame, is_wanted: bool) -> pl.DataFrame:
     for find in (_same_export, *across):
         able = rows.filter(pl.col("merged_into").is_null() & ~pl.col("is_unanswered"))
         found = find(able)
+        if found.is_empty():
+            continue
         rows = (
             rows.join(found, on="at", how="left", maintain_order="left")
             .with_columns(
@@ -141,6 +143,8 @@ def _with_prompts(rows: pl.DataFrame) -> pl.DataFrame:
         )
         .rename({"merged_into": "at"})
     )
+    if donors.is_empty():
+        return rows
     lacks = pl.col("prompt_hash").is_null() & pl.col("_prompt_hash").is_not_null()
     return rows.join(donors, on="at", how="left", maintain_order="left").with_columns(
         pl.when(lacks).then(pl.col(f"_{name}")).otherwise(pl.col(name)).alias(name)

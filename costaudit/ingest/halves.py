@@ -13,6 +13,10 @@ def join_halves(rows: pl.DataFrame) -> pl.DataFrame:
     """
     asked = rows.filter((pl.col("half") == "request") & pl.col("join_key").is_not_null())
     answered = rows.filter((pl.col("half") == "response") & pl.col("join_key").is_not_null())
+    if asked.is_empty():
+        return rows.with_columns(
+            prompt_at="at", joined_into=pl.lit(None, pl.Int64), is_unanswered=pl.lit(value=False)
+        )
     requests = asked.group_by("join_key", maintain_order=True).agg(
         pl.col("at").first().alias("_request"),
         *(pl.col(name).first().alias(f"_{name}") for name in (*FROM_REQUEST, "model")),

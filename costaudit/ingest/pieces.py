@@ -10,14 +10,16 @@ import polars as pl
 from costaudit.ingest.staging import FileStaging, FileState, stagings
 from costaudit.ingest.unit import Span
 
+PLACE = ("offset", "index", "ts_us")
 LIGHT = (
-    "offset", "index", "source", "native_id", "same_as", "join_key", "half", "ts_us", "provider",
-    "model", "tenant", "user", "conversation", "convention", "input", "output", "cache_read",
-    "cache_write_5m", "cache_write_1h", "cache_write_other", "reasoning", "total", "usage_source",
-    "logged_cost", "cost_unit", "status", "attempt", "served_by", "updated_us", "prompt_tokens",
-    "prompt_hash", "answer_tokens",
+    "source", "native_id", "same_as", "join_key", "half", "provider", "model", "tenant", "user",
+    "conversation", "convention", "input", "output", "cache_read", "cache_write_5m",
+    "cache_write_1h", "cache_write_other", "reasoning", "total", "usage_source", "logged_cost",
+    "cost_unit", "status", "attempt", "served_by", "updated_us", "prompt_tokens", "prompt_hash",
+    "answer_tokens",
 )  # fmt: skip
-OPEN_PIECES = 48
+AT_ONCE = 8  # columns
+OPEN_BYTES = 512 << 20
 
 
 @dataclass(frozen=True)
@@ -50,16 +52,30 @@ class Pieces:
         self._open: OrderedDict[int, tuple[pl.DataFrame, pl.DataFrame]] = OrderedDict()
 
     def light(self) -> pl.DataFrame:
-        """Read of every row what its fate depends on, with `piece`, `row` and `source_file`."""
-        frames = [
-            pl.read_parquet(piece.table("rows"), columns=list(LIGHT)).with_columns(
+        """Read of every row, by time, what its fate depends on; a few columns at once.
+
+        Adds `piece`, `row` and `source_file`.
+        """
+        rows = pl.concat(
+            pl.read_parquet(piece.table("rows"), columns=list(PLACE)).with_columns(
                 pl.lit(number, pl.Int32).alias("piece"),
                 pl.int_range(pl.len(), dtype=pl.Int32).alias("row"),
                 pl.lit(piece.file).alias("source_file"),
             )
             for number, piece in enumerate(self.all)
-        ]
-        return pl.concat(frames)
+        )
+        by_time = pl.arg_sort_by(
+            "ts_us", "source_file", "offset", "index", nulls_last=True, maintain_order=True
+        )
+        order = rows.select(by_time).to_series()
+        rows = rows.select(pl.all().gather(order))
+        for start in range(0, len(LIGHT), AT_ONCE):
+            names = list(LIGHT[start : start + AT_ONCE])
+            read = pl.concat(
+                pl.read_parquet(piece.table("rows"), columns=names) for piece in self.all
+            )
+            rows = pl.concat([rows, read.select(pl.all().gather(order))], how="horizontal")
+        return rows
 
     def rows(self, number: int) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Read the rows and the segments of a piece; the last ones used stay in memory."""
@@ -69,10 +85,18 @@ class Pieces:
                 pl.read_parquet(piece.table("rows")),
                 pl.read_parquet(piece.table("segments")),
             )
-            while len(self._open) > OPEN_PIECES:
+            while len(self._open) > 1 and self._open_bytes() > OPEN_BYTES:
                 self._open.popitem(last=False)
         self._open.move_to_end(number)
         return self._open[number]
+
+    def _open_bytes(self) -> int:
+        tables = [table for both in self._open.values() for table in both]
+        return int(sum(table.estimated_size() for table in tables))
+
+    def close(self) -> None:
+        """Forget the pieces that stay in memory."""
+        self._open.clear()
 
     def distinct_blocks(self) -> Iterator[pl.DataFrame]:
         """Read of each piece the blocks that no piece before it has."""

@@ -27,20 +27,20 @@ COUNTED = (
     "source_file",
     "model",
 )
+PLACED = ("piece", "row", "prompt_piece", "prompt_row", *COUNTED)
 OF_PROMPT = ("segments", "turn_index")
 SHARED = ("temperature", "endpoint", "tenant", "user", "conversation")  # either half may know them
 
 
-def write_requests(kept: pl.DataFrame, pieces: Pieces, path: Path, progress: Progress) -> None:
-    """Write the kept rows, which are in order, with their segments."""
+def write_requests(placed: pl.DataFrame, pieces: Pieces, path: Path, progress: Progress) -> None:
+    """Write rows, of which PLACED is given in order, with all that their pieces know of them."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = pl.DataFrame(schema=REQUESTS).to_arrow().schema
-    columns = kept.select("piece", "row", "prompt_piece", "prompt_row", *COUNTED)
     with atomic_write(path) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
-        for start in range(0, len(columns), GROUP):
-            frame = _rows(columns.slice(start, GROUP), pieces)
+        for start in range(0, len(placed), GROUP):
+            frame = _rows(placed.slice(start, GROUP), pieces)
             writer.write_table(cast(pa.Table, frame.to_arrow().cast(schema)))
             progress.advance(len(frame))
 
