@@ -40,6 +40,7 @@ def analyze(
 
 def audit_of(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Audit:
     """Simulate and price a log that is loaded; both kinds of cache at once."""
+    _ = log.templates  # found before both want them
     with ThreadPoolExecutor(1) as pool:
         caches = pool.submit(PromptCaches, log, show_prompts=options.show_prompts)
         return _audit(log, swept(log, options, progress), caches.result(), options)

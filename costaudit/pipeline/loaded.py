@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from costaudit.errors import InsufficientDataError
 from costaudit.ingest.run import ingest
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
+from costaudit.simulate.templates import system_templates
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Loaded:
     tariff: Tariff
     quality: DataQuality
     spend: Spend
+
+    @cached_property
+    def templates(self) -> pl.Series:
+        """The system template of each request, which both kinds of cache go by."""
+        return system_templates(self.requests, self.blocks)
 
     def usd_of(self, rows: np.ndarray) -> Decimal:
         """Add up what a mask of requests was billed, over the log's period."""

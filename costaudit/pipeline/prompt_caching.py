@@ -34,7 +34,9 @@ class PromptCaches:
 
     def __init__(self, log: Loaded, *, show_prompts: bool = False) -> None:
         self._log, self._show = log, show_prompts
-        self.facts: PrefixFacts = prefix_facts(log.requests, log.blocks, log.tariff.billed)
+        self.facts: PrefixFacts = prefix_facts(
+            log.requests, log.blocks, log.tariff.billed, skeletons=log.templates
+        )
         self._sent = (log.requests["served_by"].fill_null("provider") != "gateway_cache").to_numpy()
 
     def as_is(self, removed: np.ndarray) -> pl.DataFrame:

@@ -38,7 +38,6 @@ from costaudit.simulate.semantic.projection import Bounds, upper_bounds
 from costaudit.simulate.semantic.sizing import size_cache
 from costaudit.simulate.semantic.stream import Stream, keyed_stream, rescoped
 from costaudit.simulate.semantic.sweep import Decisions, sweep
-from costaudit.simulate.templates import system_templates
 
 WARM_UP_SHARE = 0.2  # of eligible requests, in order: left out of the steady state
 _LOWEST = 0.7  # similarity from which on most sweeps look for pairs
@@ -56,10 +55,9 @@ class SemanticRun:
             self.embedder.revision,
             self.embedder.dimensions,
         )
-        self._templates = system_templates(log.requests, log.blocks)
         self._keys = keys_of(log.requests, log.blocks, options.policy.key)
         self.stream = keyed_stream(
-            log.requests, log.blocks, options.policy, self._templates, self._keys
+            log.requests, log.blocks, options.policy, log.templates, self._keys
         )
         self.vectors = self._embed(self.stream.texts)
         texts = self.stream.texts["text"].to_list()
@@ -76,7 +74,7 @@ class SemanticRun:
 
     def keyed(self, policy: SemanticPolicy) -> Stream:
         """Key the log under a policy; scopes change the partitions, never the texts."""
-        return rescoped(self.stream, self.log.requests, policy, self._templates, self._keys)
+        return rescoped(self.stream, self.log.requests, policy, self.log.templates, self._keys)
 
     @cached_property
     def cells(self) -> Cells | None:

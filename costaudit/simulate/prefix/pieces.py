@@ -73,9 +73,7 @@ def _sorted(texts: pl.Series, group: Ints) -> Ints:
 
 def _utf8(texts: pl.Series) -> tuple[NDArray[np.uint8], Ints, Ints]:
     """Lay the texts' bytes one after another."""
-    import pyarrow as pa
-
-    column = texts.to_arrow().cast(pa.large_string())
+    column = texts.to_arrow(compat_level=pl.CompatLevel.oldest())  # as large_string
     _, offsets, data = column.buffers()
     bounds = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
     raw = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
