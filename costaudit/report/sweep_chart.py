@@ -16,6 +16,7 @@ _TOP = 30  # the topmost strip holds the recommended point's label
 _HEIGHTS = (190, 110, 130)
 _GAP = 42
 _NAME_WIDTH = 6.0  # pixels of one character of a product's name
+_NAME_GAP = 10  # pixels between two names on a line
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Mark:
     at: float
     label: str
     row: int  # line of the label strip
+    before: bool  # the label ends at the mark, because it would leave the chart behind it
 
 
 @dataclass(frozen=True)
@@ -156,23 +158,31 @@ def _money_reading(x: float, money: Money) -> Reading:
 
 
 def _marks(x: Axis) -> tuple[Mark, ...]:
-    """Place every product's default; names that would overlap go a line down."""
+    """Place every product's default; names that would overlap go a line down.
+
+    A name that would leave the chart at the right stands before its mark.
+    """
     named: dict[float, list[str]] = {}
     for product in PRODUCTS:
         named.setdefault(product.default_similarity, []).append(product.name)
-    ends: list[float] = []
+    lines: list[list[tuple[float, float]]] = []  # what is taken of each line of the strip
     marks = []
     for value, names in sorted(named.items()):
         outside = "← " if value < x.low else "→ " if value > x.high else ""
         label = f"{outside}{similarity(value)} {', '.join(names)}"
-        at = x.at(value)
-        row = next((n for n, end in enumerate(ends) if end < at), len(ends))
-        end = at + len(label) * _NAME_WIDTH + 10
-        if row == len(ends):
-            ends.append(end)
-        ends[row] = end
-        marks.append(Mark(at, label, row))
+        at, length = x.at(value), len(label) * _NAME_WIDTH + _NAME_GAP
+        before = at + length > WIDTH
+        taken = (at - length, at) if before else (at, at + length)
+        row = next((n for n, line in enumerate(lines) if _free(line, taken)), len(lines))
+        if row == len(lines):
+            lines.append([])
+        lines[row].append(taken)
+        marks.append(Mark(at, label, row, before))
     return tuple(marks)
+
+
+def _free(line: list[tuple[float, float]], wanted: tuple[float, float]) -> bool:
+    return all(wanted[1] <= start or end <= wanted[0] for start, end in line)
 
 
 def _slots(points: list[SweepPoint], x: Axis) -> tuple[Slot, ...]:

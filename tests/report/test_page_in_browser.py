@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,21 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def fine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the page of a sweep of 30 thresholds from 0.70, of which 0.93 is recommended."""
+    assert AUDIT.semantic
+    one = replace(AUDIT.semantic.points[0], recommended=False)
+    points = tuple(
+        replace(one, min_similarity=number / 100, recommended=number == 93)
+        for number in range(70, 100)
+    )
+    path = tmp_path_factory.mktemp("fine") / "report.html"
+    audit = replace(AUDIT, semantic=replace(AUDIT.semantic, points=points))
+    path.write_bytes(HtmlReporter().render(audit))
+    return path
+
+
 def opened(browser: Any, file: Path, **settings: Any) -> tuple[Any, list[str]]:
     """Open the file; also give what went wrong: requests, console messages and errors."""
     wrong: list[str] = []
@@ -66,6 +82,39 @@ def test_charts_are_seen_and_nothing_is_loaded(browser: Any, file: Path) -> None
     assert bars.count() == 9  # spend, six levers, after, overlap
     assert bars.nth(0).bounding_box()["width"] > bars.nth(7).bounding_box()["width"] > 100
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_label_leaves_the_chart(browser: Any, fine: Path, width: int) -> None:
+    page, wrong = opened(browser, fine, viewport={"width": width, "height": 900})
+    chart = page.locator("#sweep-chart svg")
+    edge = chart.bounding_box()
+    labels = chart.locator("text").all()
+    assert len(labels) > 20
+    for label in labels:
+        box = label.bounding_box()
+        assert edge["x"] - 1 <= box["x"], label.text_content()
+        assert box["x"] + box["width"] <= edge["x"] + edge["width"] + 1, label.text_content()
+    products = [label.bounding_box() for label in chart.locator(".default-name").all()]
+    for one in products:
+        for other in products:
+            if one is not other and abs(one["y"] - other["y"]) < 1:
+                ends = one["x"] + one["width"], other["x"] + other["width"]
+                assert ends[0] <= other["x"] or ends[1] <= one["x"]
+    assert wrong == []
+
+
+def test_the_recommended_threshold_is_seen_at_once(browser: Any, fine: Path) -> None:
+    page, wrong = opened(browser, fine, viewport={"width": 390, "height": 900})
+    chart, line = page.locator("#sweep-chart"), page.locator("#sweep-chart line.chosen")
+    assert 0 < line.bounding_box()["x"] < chart.bounding_box()["width"]
+    rows = page.locator("#sweep-table tbody tr:visible")
+    pick = page.locator("#sweep-table tr.pick")
+    assert pick.is_visible() and "recommended" in pick.inner_text()
+    assert rows.count() == 12
+    page.locator("#sweep").get_by_text("Show all 30 rows").click()
+    assert rows.count() == 30
     assert wrong == []
 
 

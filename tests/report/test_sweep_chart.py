@@ -21,10 +21,21 @@ def test_every_product_has_its_default_marked_once() -> None:
     for product in PRODUCTS:
         assert product.name in text
     assert any(mark.label.startswith("← 0.60 GPTCache") for mark in chart.marks)
-    rows: dict[int, float] = {}
-    for mark in chart.marks:  # names on one line don't overlap
-        assert mark.at >= rows.get(mark.row, 0)
-        rows[mark.row] = mark.at + 6 * len(mark.label)
+
+
+def test_names_of_products_stay_in_the_chart_and_apart() -> None:
+    wide = replace(SEMANTIC.points[0], min_similarity=0.70)
+    chart = sweep_chart(replace(SEMANTIC, points=(wide, *SEMANTIC.points)))
+    assert chart
+    taken: dict[int, list[tuple[float, float]]] = {}
+    for mark in chart.marks:
+        ends = (mark.at, mark.at + 6 * len(mark.label) * (-1 if mark.before else 1))
+        start, stop = min(ends), max(ends)
+        assert start >= 0 and stop <= WIDTH  # no name leaves the chart
+        for other in taken.setdefault(mark.row, []):  # names on one line don't overlap
+            assert stop <= other[0] or other[1] <= start
+        taken[mark.row].append((start, stop))
+    assert any(mark.before for mark in chart.marks)
 
 
 def test_slots_cover_the_axis_without_gaps() -> None:

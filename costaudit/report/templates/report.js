@@ -75,6 +75,8 @@
   const tables = all("table.data").map((table) => {
     const rows = [...table.tBodies[0].rows];
     const state = { rows, words: "", long: rows.length > FEW + 3, open: false };
+    const pick = rows.findIndex((row) => row.classList.contains("pick"));
+    const around = Math.max(0, Math.min(pick - FEW / 2, rows.length - FEW));
     const rest = make("p", "", "rest");
     const shown = make("span");
     const more = make("button");
@@ -82,17 +84,19 @@
     state.show = (page) => {
       const filtered = Boolean(state.words || page);
       const few = state.long && !state.open && !filtered;
+      const first = few && state.rows === rows ? around : 0;
       let matching = 0;
       state.rows.forEach((row) => {
         const text = row.textContent.toLowerCase();
         const fits = text.includes(state.words) && text.includes(page);
         matching += fits;
-        row.classList.toggle("hidden", !fits || (few && matching > FEW));
+        row.classList.toggle("hidden", !fits || (few && (matching <= first || matching > first + FEW)));
       });
-      shown.textContent = few ? `The first ${FEW} of ${rows.length} rows.`
+      shown.textContent = few && first ? `Rows ${first + 1} to ${first + FEW} of ${rows.length}, around the recommended one.`
+        : few ? `The first ${FEW} of ${rows.length} rows.`
         : filtered ? `${matching} of ${rows.length} rows match.` : "";
       more.hidden = !state.long || filtered;
-      more.textContent = state.open ? `Show the first ${FEW} rows` : `Show all ${rows.length} rows`;
+      more.textContent = state.open ? `Show ${FEW} rows` : `Show all ${rows.length} rows`;
       return matching;
     };
     all("thead th", table).forEach((head, column) => {
@@ -152,6 +156,11 @@
     const cross = sweep.querySelector(".cross");
     const said = document.getElementById("sweep-said");
     const lines = all("#sweep-table tbody tr");
+    const chosen = sweep.querySelector("line.chosen");
+    if (chosen) {
+      const drawn = chosen.getBoundingClientRect().left - sweep.getBoundingClientRect().left;
+      sweep.scrollLeft = drawn - sweep.clientWidth / 2;
+    }
     all(".slot", sweep).forEach((slot) => {
       const row = lines.find((line) => line.dataset.point === slot.dataset.point);
       slot.addEventListener("pointerenter", () => {
