@@ -21,7 +21,7 @@ from costaudit.simulate.semantic.sweep import sweep
 
 LEAST_TEXTS = 200  # a smaller sample tells nothing
 _CORE_POWER = 0.75  # of the sample's size: larger samples have relatively larger halos
-_LEFT = 1.2  # what all other texts would add, in terms of what the second half of the halo added
+_LASTING = 0.6  # of what one doubling of the halo adds: what the next one adds
 _DOUBT = 0.6  # standard error of that, as a share of it
 _CONFIDENCE = 0.95
 
@@ -123,10 +123,16 @@ def _simulated(
         texts=count,
         served=served,
         gained=served.astype(float) - before,
-        left=_LEFT * (1 - len(rows) / max(1, len(all_texts))),
+        left=_left(len(rows), len(all_texts)),
         drawn_share=count / max(1, len(all_texts)),
     )
     return found, len(rows)
+
+
+def _left(embedded: int, texts: int) -> float:
+    """Give what further doublings up to all texts would add, if the last one added 1."""
+    doublings = float(np.log2(max(1, texts) / max(1, embedded)))
+    return float(_LASTING * (1 - _LASTING**doublings) / (1 - _LASTING))
 
 
 def _served(

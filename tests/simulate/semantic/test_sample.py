@@ -70,7 +70,7 @@ def test_what_the_halo_misses_is_put_back(drawn, monkeypatch) -> None:
         return float(np.mean([[one.value for one in each.hit_share] for each in found] - truth))
 
     corrected = bias()
-    monkeypatch.setattr(sample, "_LEFT", 0.0)
+    monkeypatch.setattr(sample, "_LASTING", 0.0)
     plain = bias()
     assert plain < -0.005
     assert abs(corrected) < abs(plain)
@@ -200,3 +200,21 @@ def test_bypassed_requests_count_for_nothing(drawn) -> None:
     found = sampled_hit_shares(part, far, lambda rows: near[rows], POLICIES, texts=len(used))
     for share, whole in zip(found.hit_share, hits.sum(axis=1) / (text >= 0).sum(), strict=True):
         assert share.value == pytest.approx(whole)
+
+
+def test_where_nothing_can_be_similar_nothing_is_embedded() -> None:
+    """Each text has a partition of its own: only the same text again can hit."""
+    text = [*range(250), *range(50)]
+    stream = make_stream(text, text, text, range(300), [0] * 300)
+    asked: list[np.ndarray] = []
+
+    def embed(rows: np.ndarray) -> np.ndarray:
+        asked.append(rows)
+        return np.ones((len(rows), 1), dtype=np.float32)
+
+    found = sampled_hit_shares(
+        stream, np.ones((250, 1), dtype=np.float32), embed, POLICIES, texts=200
+    )
+    assert found.embedded_texts == sum(map(len, asked)) == 0
+    for share in found.hit_share:
+        assert share.low == share.value == share.high == pytest.approx(50 / 300)
