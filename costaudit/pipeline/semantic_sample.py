@@ -25,7 +25,6 @@ from costaudit.simulate.semantic.sample import sampled_hit_shares
 from costaudit.simulate.semantic.sizing import size_cache
 from costaudit.simulate.semantic.stream import Stream, keyed_stream
 from costaudit.simulate.semantic.thresholds import parse_thresholds
-from costaudit.simulate.templates import system_templates
 
 
 def sampled_sweep(
@@ -37,9 +36,7 @@ def sampled_sweep(
     where the log holds no question to compare, or too few of them.
     """
     policy = options.policy
-    stream = keyed_stream(
-        log.requests, log.blocks, policy, system_templates(log.requests, log.blocks)
-    )
+    stream = keyed_stream(log.requests, log.blocks, policy, log.templates)
     distinct = len(stream.texts)
     if not distinct:
         raise InsufficientDataError(
