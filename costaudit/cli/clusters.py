@@ -1,7 +1,6 @@
 """`costaudit clusters`: the questions that people repeat."""
 
 from costaudit.cli import options as opt
-from costaudit.errors import InsufficientDataError
 
 
 def clusters(
@@ -27,6 +26,7 @@ def clusters(
     from costaudit.cli.values import share
     from costaudit.pipeline.semantic import swept
     from costaudit.pipeline.settings import AnalyzeOptions
+    from costaudit.pipeline.uncacheable import nothing_to_compare
     from costaudit.report.semantic_tables import cluster_tables
 
     options = AnalyzeOptions(
@@ -42,10 +42,7 @@ def clusters(
     with progress_on_stderr(quiet) as progress:
         result = swept(log, options, progress)
     if result is None:
-        raise InsufficientDataError(
-            "The log holds no question that could be grouped.",
-            hint="`costaudit doctor LOG` shows what the log can tell.",
-        )
+        raise nothing_to_compare(log, options.policy)
     section = result.section
     print_tables(cluster_tables(section), format, section.clusters)
     return 0

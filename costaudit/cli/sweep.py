@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from costaudit.cli import options as opt
-from costaudit.errors import InsufficientDataError, UsageError
+from costaudit.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,6 +94,7 @@ def sweep(
     from costaudit.pipeline.embedders import compare_embedders as compare
     from costaudit.pipeline.semantic import swept
     from costaudit.pipeline.settings import AnalyzeOptions
+    from costaudit.pipeline.uncacheable import nothing_to_compare
     from costaudit.report.semantic_tables import embedder_table, size_line, sweep_tables
 
     conditions = read_conditions(fail_if or [])
@@ -123,10 +124,7 @@ def sweep(
             return 0
         result = swept(log, options, progress)
     if result is None:
-        raise InsufficientDataError(
-            "The log holds no question that a semantic cache could compare.",
-            hint="`costaudit doctor LOG` shows what the log can tell.",
-        )
+        raise nothing_to_compare(log, options.policy)
     section = replace(result.section, exact_why=note or result.section.exact_why)
     parts = (section.exact_why, section.recommended_why, size_line(section))
     print_tables(sweep_tables(section), format, section, " ".join(part for part in parts if part))

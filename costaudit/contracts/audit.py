@@ -1,6 +1,6 @@
 """Everything a report may say, already computed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -112,6 +112,8 @@ class Audit:
     assumptions: tuple[Assumption, ...]
     claims: tuple[Claim, ...] = ()  # what the article promises, checked on this log
     replay: ReplaySection | None = None  # None: nothing was replayed
+    uncacheable: dict[str, int] = field(default_factory=dict)  # reason → requests, where prompts
+    # are there, but a cache must leave every one of them alone
 
 
 def encode_audit(audit: Audit) -> bytes:

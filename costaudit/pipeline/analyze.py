@@ -19,6 +19,7 @@ from costaudit.pipeline.loaded import Loaded, ingested
 from costaudit.pipeline.prompt_caching import PromptCaches
 from costaudit.pipeline.semantic import SemanticResult, swept
 from costaudit.pipeline.settings import AnalyzeOptions
+from costaudit.pipeline.uncacheable import uncacheable
 from costaudit.progress import Progress, SilentProgress
 
 
@@ -68,4 +69,7 @@ def _audit(
         findings=findings(log.quality, log.spend, ledger, section, prefix),
         assumptions=assumptions(log, options, semantic=semantic is not None),
         claims=claims(ledger, log.spend, section, prefix, routed(log.tariff, routing)),
+        uncacheable=uncacheable(log, options.policy)
+        if section is None and log.quality.prompt_share
+        else {},
     )

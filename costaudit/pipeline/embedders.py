@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from costaudit.contracts.semantic import EmbedderRow
-from costaudit.errors import InsufficientDataError
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.semantic import decide
 from costaudit.pipeline.semantic_run import SemanticRun
 from costaudit.pipeline.settings import AnalyzeOptions
+from costaudit.pipeline.uncacheable import nothing_to_compare
 from costaudit.progress import Progress
 from costaudit.simulate.semantic.thresholds import parse_thresholds
 
@@ -32,10 +32,7 @@ def _row(log: Loaded, options: AnalyzeOptions, name: str, progress: Progress) ->
     policy = replace(options.policy, embedder=name)
     run = SemanticRun(log, replace(options, policy=policy), progress)
     if not run.eligible.any():
-        raise InsufficientDataError(
-            "The log holds no question that a semantic cache could compare.",
-            hint="`costaudit doctor LOG` shows what the log can tell.",
-        )
+        raise nothing_to_compare(log, policy)
     decided = decide(run, parse_thresholds(options.thresholds), options.max_wrong_share)
     point = decided.points[decided.chosen]
     return EmbedderRow(

@@ -16,6 +16,7 @@ from costaudit.contracts.audit import Audit
 from costaudit.contracts.breaker_names import breaker_name
 from costaudit.report import numbers
 from costaudit.report.anchors import anchor
+from costaudit.report.bypass_reasons import bypass_line
 from costaudit.report.csv import CsvReporter
 from costaudit.report.hostile import visible
 from costaudit.report.page import breaking, page_context
@@ -35,7 +36,7 @@ _IN_SCRIPT = {
 _FILTERS = (
     numbers.usd, numbers.usd_range, numbers.per_mtok, numbers.share, numbers.share_range,
     numbers.count, numbers.tokens, numbers.milliseconds, numbers.seconds, numbers.similarity,
-    numbers.byte_size, anchor, breaker_name, breaking,
+    numbers.byte_size, anchor, breaker_name, breaking, bypass_line,
 )  # fmt: skip
 
 

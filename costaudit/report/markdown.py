@@ -6,6 +6,7 @@ from costaudit.contracts.audit import Audit
 from costaudit.contracts.gate import GateResult
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.semantic import SweepPoint
+from costaudit.report.bypass_reasons import why_none
 from costaudit.report.compare import Comparison, compare
 from costaudit.report.comparison_text import comparison_lines, markdown_table
 from costaudit.report.hostile import cut, markdown_code, markdown_text
@@ -117,6 +118,8 @@ class MarkdownReporter:
         yield "Findings", _findings(audit)
         if audit.semantic is not None:
             yield "Similarity thresholds", _sweep(audit.semantic.points)
+        elif audit.uncacheable:
+            yield "Similarity thresholds", [f"None: {why_none(audit)}."]
         if audit.replay is not None:
             yield "Replay against a live cache", replay_lines(audit.replay)
         for name in ("model", "endpoint", "tenant"):

@@ -12,6 +12,7 @@ from costaudit.contracts.prefix import Breaker, PartShare
 from costaudit.contracts.replay import REASONS
 from costaudit.contracts.spend import SpendRow
 from costaudit.report.anchors import SECTIONS
+from costaudit.report.bypass_reasons import why_none
 from costaudit.report.numbers import tokens
 from costaudit.report.products import translate
 from costaudit.report.ranking import ranked_findings
@@ -70,6 +71,7 @@ def page_context(audit: Audit, lengths: Mapping[str, int]) -> dict[str, Any]:
     return {
         "audit": audit,
         "lengths": lengths,
+        "why_none": "" if semantic else why_none(audit),
         "sections": [entry for entry in SECTIONS if entry[0] in present],
         "grade_meaning": GRADE_MEANING,
         "findings": ranked_findings(audit),

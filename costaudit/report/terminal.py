@@ -10,6 +10,7 @@ from rich.text import Text
 from costaudit.contracts.audit import Audit
 from costaudit.contracts.grades import Grade
 from costaudit.contracts.semantic import SweepPoint
+from costaudit.report.bypass_reasons import why_none
 from costaudit.report.hostile import one_line
 from costaudit.report.numbers import share, share_range, similarity, usd
 from costaudit.report.ranking import ranked_findings
@@ -107,8 +108,7 @@ class TerminalReporter:
     def _threshold(self, audit: Audit) -> list[Text]:
         section = audit.semantic
         if section is None:
-            why = "request that a cache could answer" if audit.quality.prompt_share else "prompts"
-            return [Text(f"Semantic cache: not judged, the log has no {why}.")]
+            return self._wrapped(f"Semantic cache: not judged, {why_none(audit)}.", "", 3)
         chosen = next((point for point in section.points if point.recommended), None)
         if chosen is None or section.recommended is None:
             return self._wrapped(

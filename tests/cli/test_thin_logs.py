@@ -65,6 +65,27 @@ def test_without_prompts_money_is_still_counted(audited: Audited) -> None:
     assert Decimal(audit["spend"]["total"]["total_usd"]) == SPENT_USD
 
 
+def test_without_a_question_to_cache_the_reasons_are_said(
+    audited: Audited, costaudit: Run, tmp_path: Path
+) -> None:
+    """Six of eight calls are made at temperature 1.9, and two fail."""
+    lines = records(lambda record: record["request"].update(temperature=1.9))
+    for line in lines[:2]:
+        line["response"] = {"error": {"message": "overloaded", "type": "server_error"}}
+        line["status"] = 500
+    audit = audited(lines)
+    assert audit["semantic"] is None
+    assert audit["uncacheable"] == {"status_error": 2, "temperature": 6}
+    said = "no question could be cached: 6 with a temperature above the limit, 2 failed"
+    told = costaudit("analyze", "log.jsonl", "--quiet")
+    assert said in " ".join(told.out.split())
+    assert said in (tmp_path / "costaudit-log" / "report.html").read_text("utf-8")
+    assert said in costaudit("report", "costaudit-log", "--format", "md").out
+    for verb in ("sweep", "clusters"):
+        refused = costaudit(verb, "log.jsonl", "--quiet")
+        assert refused.code == 4 and said[3:] in refused.err
+
+
 def test_without_any_price_hits_are_still_counted(audited: Audited) -> None:
     def unknown(record: dict[str, Any]) -> None:
         record["request"]["model"] = record["response"]["model"] = "grue-9"

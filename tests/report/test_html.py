@@ -91,7 +91,7 @@ def test_a_log_without_prompts_leaves_sections_out_and_says_why() -> None:
     assert "clusters" not in found and "isolation" not in found
     linked = {attrs["href"] for tag, attrs in tree.tags if tag == "a"}
     assert linked <= {f"#{anchor}" for anchor in found}
-    assert "The log has no prompts" in "".join(tree.texts)
+    assert "the log has no prompts" in "".join(tree.texts)
 
 
 def test_the_banner_says_whether_prompts_are_in_it(page: str) -> None:
