@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from costaudit.contracts.audit import DataQuality, Finding
 from costaudit.contracts.ledger import Ledger
+from costaudit.contracts.period import covered, only_a_rate
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.semantic import SemanticSection
 from costaudit.contracts.spend import ModelPrice, Spend
@@ -91,9 +92,9 @@ def _quality(quality: DataQuality) -> Iterable[Finding]:
         yield Finding(
             "small-sample",
             "warning",
-            f"The log is small: {_count(quality.kept)} over {quality.covered_days:.1f} days.",
+            f"The log is small: {_count(quality.kept)} over {covered(quality)}.",
             f"Below {SMALL_REQUESTS:,} requests or {SMALL_DAYS:.0f} days, daily and weekly rhythm "
-            "is missing, and a month is a bold extrapolation.",
+            f"is missing. {only_a_rate(quality) or 'A month is a bold extrapolation.'}",
             "Take a longer log, of whole weeks.",
             section="quality",
         )

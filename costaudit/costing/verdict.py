@@ -6,6 +6,7 @@ from decimal import Decimal
 from costaudit.contracts.audit import DataQuality, Verdict
 from costaudit.contracts.grades import Grade, Money, weakest
 from costaudit.contracts.ledger import Ledger
+from costaudit.contracts.period import covered, only_a_rate
 from costaudit.contracts.spend import Spend
 
 INVOICE_TOLERANCE = 0.05  # of the invoice
@@ -48,8 +49,9 @@ def verdict(spend: Spend, ledger: Ledger, quality: DataQuality) -> Verdict:
         else ""
     )
     further = before.usd - saving.usd - ledger.after.usd
-    more = f" A further {_usd(further)} rests on assumptions." if further > 0 else ""
-    sentence = f"{head}{ranged}, {saving.grade}, from {_coverage(spend, quality)}.{more}"
+    more = f"A further {_usd(further)} rests on assumptions." if further > 0 else ""
+    first = f"{head}{ranged}, {saving.grade}, from {_coverage(spend, quality)}."
+    sentence = " ".join(part for part in (first, more, only_a_rate(quality)) if part)
     if spend.unpriced_share == 1:
         sentence = f"no dollars can be told: no token has a price, in {_log(quality)}."
     return Verdict(
@@ -85,12 +87,9 @@ def _coverage(spend: Spend, quality: DataQuality) -> str:
 
 
 def _log(quality: DataQuality) -> str:
-    period = f"{quality.covered_days:.1f} days"
+    period = covered(quality)
     if not quality.first_ts:
         period = "a log without times, taken for one month"
-    elif quality.covered_days < 1:
-        hours = round(quality.covered_days * 24)
-        period = "1 hour" if hours <= 1 else f"{hours} hours"
     requests = "1 request" if quality.kept == 1 else f"{quality.kept:,} requests"
     return f"{requests} over {period}"
 

@@ -1,6 +1,7 @@
 """What an audit takes for granted, with the option that changes it."""
 
 from costaudit.contracts.audit import Assumption
+from costaudit.contracts.period import covered, only_a_rate
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.costing.ledger import MONTH_DAYS
 from costaudit.costing.plan import effort_assumption
@@ -21,8 +22,9 @@ def assumptions(log: Loaded, options: AnalyzeOptions, *, semantic: bool) -> tupl
         ),
         Assumption(
             "month",
-            f"{MONTH_DAYS} days; the log covers {log.quality.covered_days:.1f}",
-            "traffic outside the log is taken to be like the traffic in it",
+            f"{MONTH_DAYS} days; the log covers {covered(log.quality)}",
+            only_a_rate(log.quality)
+            or "traffic outside the log is taken to be like the traffic in it",
             "--since, --until",
         ),
         *(_of_the_cache(options.policy, options.max_wrong_share) if semantic else ()),

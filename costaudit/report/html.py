@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from costaudit.contracts.audit import Audit
 from costaudit.contracts.breaker_names import breaker_name
+from costaudit.contracts.period import covered, in_words, only_a_rate
 from costaudit.report import numbers
 from costaudit.report.anchors import anchor
 from costaudit.report.bypass_reasons import bypass_line
@@ -36,7 +37,7 @@ _IN_SCRIPT = {
 _FILTERS = (
     numbers.usd, numbers.usd_range, numbers.per_mtok, numbers.share, numbers.share_range,
     numbers.count, numbers.tokens, numbers.milliseconds, numbers.seconds, numbers.similarity,
-    numbers.byte_size, anchor, breaker_name, breaking, bypass_line,
+    numbers.byte_size, anchor, breaker_name, breaking, bypass_line, covered, in_words, only_a_rate,
 )  # fmt: skip
 
 

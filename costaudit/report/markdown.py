@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from costaudit.contracts.audit import Audit
 from costaudit.contracts.gate import GateResult
 from costaudit.contracts.grades import Estimate, Money
+from costaudit.contracts.period import covered
 from costaudit.contracts.semantic import SweepPoint
 from costaudit.report.bypass_reasons import why_none
 from costaudit.report.compare import Comparison, compare
@@ -213,7 +214,7 @@ def _quality(audit: Audit) -> list[str]:
     lines = [
         f"- {count(quality.rows)} rows read: {count(quality.kept)} kept, {count(quality.merged)} "
         f"merged, {count(quality.skipped)} skipped.",
-        f"- {quality.covered_days:.1f} days, {markdown_text(quality.first_ts or 'no time')} to "
+        f"- {covered(quality)}, {markdown_text(quality.first_ts or 'no time')} to "
         f"{markdown_text(quality.last_ts or 'no time')}; prompts on {share(quality.prompt_share)} "
         f"of rows, answers on {share(quality.answer_share)}.",
         f"- Prices: {markdown_text(audit.prices_source)}.",

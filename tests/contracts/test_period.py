@@ -1,0 +1,37 @@
+"""How long a log is, in words."""
+
+import pytest
+
+from costaudit.contracts.period import covered, in_words, only_a_rate
+from tests.costing.nouns import quality
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        (30.0, "30.0 days"),
+        (1.0, "1.0 days"),
+        (23.7 / 24, "1.0 days"),
+        (6 / 24, "6 hours"),
+        (1 / 24, "1 hour"),
+        (59 / 1440, "59 minutes"),
+        (1 / 1440, "1 minute"),
+        (5 / 86_400, "less than a minute"),
+    ],
+)
+def test_a_time_is_said_in_its_own_unit(days: float, said: str) -> None:
+    assert in_words(days) == said
+
+
+def test_a_few_minutes_count_as_an_hour_and_say_so() -> None:
+    short = quality(
+        first_ts="2026-10-01T10:00:00+00:00", last_ts="2026-10-01T10:12:00+00:00",
+        covered_days=1 / 24,
+    )  # fmt: skip
+    assert covered(short) == "12 minutes, taken for 1 hour"
+    assert "not a forecast" in only_a_rate(short)
+
+
+def test_days_are_no_mere_rate() -> None:
+    assert covered(quality(covered_days=9.0)) == "9.0 days"
+    assert only_a_rate(quality(covered_days=9.0)) == ""
