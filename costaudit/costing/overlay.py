@@ -3,10 +3,12 @@
 import tomllib
 from datetime import date
 from decimal import Decimal
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -109,6 +111,16 @@ class Overlay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return begins | ends
 
 
+_ENTRIES: dict[str, type[Entry]] = {
+    "variant": Variant,
+    "region": Region,
+    "write_1h": Write1h,
+    "price": Price,
+    "alias": Alias,
+    "discount": Discount,
+}
+
+
 @cache
 def shipped_overlay() -> Overlay:
     """Read the overlay that costaudit ships."""
@@ -119,7 +131,9 @@ def shipped_overlay() -> Overlay:
 def read_overlay(path: Path) -> Overlay:
     """Read a user's prices.toml; raises InputError where it can't be read or understood."""
     try:
-        overlay = _parse(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        _refuse_unknown(tomllib.loads(text), path)
+        overlay = _parse(text)
         _refuse_negative(overlay)
         return overlay
     except OSError as error:
@@ -136,6 +150,27 @@ def read_overlay(path: Path) -> Overlay:
 
 def _parse(text: str) -> Overlay:
     return msgspec.convert(tomllib.loads(text, parse_float=Decimal), Overlay, strict=False)
+
+
+def _refuse_unknown(document: dict[str, Any], path: Path) -> None:
+    _check_keys(document, Overlay, f"{path}")
+    for name, kind in _ENTRIES.items():
+        entries = document.get(name)
+        for number, entry in enumerate(entries if isinstance(entries, list) else (), 1):
+            if isinstance(entry, dict):
+                _check_keys(entry, kind, f"{path}, [[{name}]] number {number},")
+
+
+def _check_keys(table: dict[str, Any], kind: type[msgspec.Struct], where: str) -> None:
+    known = kind.__struct_fields__
+    for key in table:
+        if key not in known:
+            nearest = get_close_matches(key, known, n=1)
+            meant = f"Did you mean {nearest[0]}? " if nearest else ""
+            raise InputError(
+                f"The price file {where} has an unknown key {key!r}.",
+                hint=f"{meant}Keys are {', '.join(known)}.",
+            )
 
 
 def _refuse_negative(overlay: Overlay) -> None:

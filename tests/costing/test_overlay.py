@@ -1,13 +1,15 @@
 """The shipped overlay agrees with the rates that the price library learned later."""
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 from genai_prices.data_snapshot import get_snapshot
 
-from costaudit.costing.overlay import shipped_overlay
+from costaudit.costing.overlay import read_overlay, shipped_overlay
 from costaudit.costing.price_table import table_source
 from costaudit.costing.rate_card import PriceKey, RateCell, rate_card
+from costaudit.errors import InputError
 
 BEFORE, AFTER = date(2026, 10, 1), date(2026, 11, 1)  # the library has batch rates since October
 PROVIDERS = ("openai", "anthropic", "google", "mistral", "groq", "x-ai")
@@ -47,3 +49,23 @@ def test_every_entry_names_its_source() -> None:
     overlay = shipped_overlay()
     entries = (*overlay.variant, *overlay.region, *overlay.write_1h)
     assert overlay.checked and all(entry.source for entry in entries)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "where", "meant"),
+    [
+        ('[[price]]\nmodel = "a"\n', "'model'", "[[price]] number 1", "Did you mean models?"),
+        ('[[alias]]\n[[alias]]\nuse = "a"\n', "'use'", "[[alias]] number 2", "use_provider"),
+        ('[[prices]]\nmodels = ["a"]\n', "'prices'", "prices.toml", "Did you mean price?"),
+        ("[[discount]]\nzzz = 1\n", "'zzz'", "[[discount]] number 1", "Keys are provider, models"),
+    ],
+)
+def test_an_unknown_key_is_named(
+    tmp_path: Path, text: str, key: str, where: str, meant: str
+) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_text(text)
+    with pytest.raises(InputError) as refused:
+        read_overlay(path)
+    assert key in refused.value.message and where in refused.value.message
+    assert str(path) in refused.value.message and meant in (refused.value.hint or "")
