@@ -44,3 +44,20 @@ def resample(blocks: int, replicates: int, seed: int) -> npt.NDArray[np.float64]
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=replicates)
     return np.vstack([np.ones(blocks), drawn])
+
+
+def weighted(
+    place: npt.NDArray[np.int64],
+    block: npt.NDArray[np.int32],
+    weight: npt.NDArray[np.float64],
+    places: int,
+    held: npt.NDArray[np.float64] | None = None,
+) -> npt.NDArray[np.float64]:
+    """Count rows per place in every replicate, (replicates, places); `held` weighs the rows."""
+    used, where = np.unique(place, return_inverse=True)
+    blocks = weight.shape[1]
+    flat = np.bincount(block.astype(np.int64) * len(used) + where.reshape(-1),
+                       held, minlength=blocks * len(used))  # fmt: skip
+    out = np.zeros((len(weight), places))
+    out[:, used] = weight @ flat.reshape(blocks, len(used)).astype(np.float64)
+    return out

@@ -31,7 +31,8 @@ class Fit:
     """A fitted mixture; the first axis are replicates of the data."""
 
     right: Floats  # (replicates, strata, CELLS): probability that a pair in the cell is right
-    share: Floats  # (replicates, strata): share of right pairs among those in cells
+    topic: Floats  # (replicates, strata, CELLS): that its answers are on different topics
+    share: Floats  # (replicates, strata, KINDS): of right pairs, wrong details, other topics
     wrong_mean: Floats  # (replicates, strata): of Fisher's z between answers on different topics
 
 
@@ -87,8 +88,14 @@ def fit(counts: Floats, right: Floats, wrong_start: tuple[float, float], rounds:
     parts = [slice(start, start + _PART) for start in range(0, many, _PART)]
     with ThreadPoolExecutor(default_workers()) as pool:
         list(pool.map(rounds_on, parts))
-    total = weights[:, :, :2] @ known + weights[:, :, 2:] * _topics(mean, spread, flagged)
-    return Fit(weights[:, :, :1] * right[:, None] / total, weights[:, :, 0], mean)
+    topic = weights[:, :, 2:] * _topics(mean, spread, flagged)
+    total = weights[:, :, :2] @ known + topic
+    return Fit(
+        right=weights[:, :, :1] * right[:, None] / total,
+        topic=topic / total,
+        share=weights,
+        wrong_mean=mean,
+    )
 
 
 def _topics(mean: Floats, spread: Floats, flagged: Floats) -> Floats:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from costaudit.answers.blocks import deal, resample
+from costaudit.answers.blocks import deal, resample, weighted
 from costaudit.answers.consistency import Consistency, Verdicts
 from costaudit.answers.hit_pairs import HitPairs
 from costaudit.answers.logged import Ints
 from costaudit.answers.mixture import CELLS, Fit, cells, density, fit
-from costaudit.contracts.grades import Estimate, Grade
+from costaudit.answers.pooling import Pool
+from costaudit.answers.tally import Bools, Floats, Judged, RatePoint, Tally
 
 REPLICATES = 200
 _BINS = np.array([0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95])  # of question similarity: the strata
@@ -18,21 +19,6 @@ _STRATA = 2 * (len(_BINS) + 1) + 1  # similar, with and without traps between qu
 _PAIRS_PER_ENTRY = 2.0  # what the hits on one entry may weigh in the fit, per stratum
 _RIGHT, _WRONG, _UNKNOWN = CELLS, CELLS + 1, CELLS + 2  # settled pairs stand behind the cells
 _WIDE = CELLS + 3
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class RatePoint:
-    """The rates of one simulated run."""
-
-    hits: int
-    judged: int  # of the hits, those whose two answers could be compared
-    raw_hit_share: Estimate  # of eligible requests
-    raw_hit_share_all: Estimate  # of all requests
-    steady_hit_share: Estimate | None  # of eligible requests after warm-up
-    valid_hit_share: Estimate | None  # of eligible requests; None where no hit could be judged
-    unsafe_served_share: Estimate | None  # wrong answers served, of ALL requests
 
 
 @dataclass(frozen=True)
@@ -68,8 +54,9 @@ class Fitted:
     """
 
     check: Consistency
-    tally: "_Tally"
-    right: Floats  # (replicates + 1, places): probability of being right
+    tally: Tally
+    right: Floats  # (replicates + 1, places): probability of being right, pair by pair
+    pool: Pool | None  # None where the limit is assumed
 
     def rates(self, served: Ints) -> Rated:
         """Estimate the rates of each run in `served` (runs, n); see HitPairs.of for its values."""
@@ -79,8 +66,16 @@ class Fitted:
 
     def rated(self, pairs: HitPairs, verdicts: Verdicts, place: npt.NDArray[np.int64]) -> Rated:
         """Estimate the rates of runs whose hits are judged already, and placed."""
-        points = tuple(self.tally.point(row, place, self.right, verdicts) for row in pairs.row)
-        return Rated(points, pairs, verdicts, self.right[0, place], self)
+        log = self.check.log
+        key = log.question[pairs.asked].astype(np.int64) * len(log) + pairs.matched
+        group = np.unique(key, return_inverse=True)[1].reshape(-1)
+        probability = self.right[0, place]
+        if self.pool is not None:
+            pooled = self.pool.right_of(place // _WIDE, place % _WIDE, group)
+            probability = np.where(np.isnan(pooled), probability, pooled)
+        judged = Judged(verdicts, place, group, probability)
+        points = tuple(self.tally.point(row, judged, self.right) for row in pairs.row)
+        return Rated(points, pairs, verdicts, probability, self)
 
 
 def rates(
@@ -103,9 +98,9 @@ def rates(
     blocks = int(block.max()) + 1 if len(block) else 1
     weight = resample(blocks, replicates, seed)
     place = _places(check, pairs, verdicts)
-    right = _right_by_place(check, pairs, verdicts, place, replicates, seed)
-    tally = _Tally(block, weight, eligible, steady, check.floor.grade)
-    return Fitted(check, tally, right).rated(pairs, verdicts, place)
+    right, pool = _right_by_place(check, pairs, verdicts, place, replicates, seed)
+    tally = Tally(block, weight, eligible, steady, check.floor.grade)
+    return Fitted(check, tally, right, pool).rated(pairs, verdicts, place)
 
 
 def _places(check: Consistency, pairs: HitPairs, verdicts: Verdicts) -> npt.NDArray[np.int64]:
@@ -129,8 +124,8 @@ def _right_by_place(
     place: npt.NDArray[np.int64],
     replicates: int,
     seed: int,
-) -> Floats:
-    """Give the probability of being right per place, (replicates + 1, strata x wide).
+) -> tuple[Floats, Pool | None]:
+    """Give the probability of being right per place, (replicates + 1, strata x wide), and the fit.
 
     Prompts are resampled, together for the hits and for the repeats that tell the noise: answers
     to one prompt resemble each other.
@@ -141,18 +136,20 @@ def _right_by_place(
     right = np.zeros((len(weight), _STRATA, _WIDE))
     right[:, :, _RIGHT] = 1.0
     held = _evened(pairs.matched.astype(np.int64) * _STRATA + place // _WIDE)
-    counts = _weighted(place, prompt[pairs.asked], weight, _STRATA * _WIDE, held)
+    counts = weighted(place, prompt[pairs.asked], weight, _STRATA * _WIDE, held)
     counts = counts.reshape(len(weight), _STRATA, _WIDE)
+    pool = None
     if check.floor.grade == "assumed":
         right[:, :, :CELLS] = _by_limit(check.floor.limit)
     else:
-        right[:, :, :CELLS] = _fit(check, counts[:, :, :CELLS], prompt, weight).right
+        found = _fit(check, counts[:, :, :CELLS], prompt, weight)
+        right[:, :, :CELLS], pool = found.right, Pool.of(found)
     known = counts[:, :, :_UNKNOWN]
     total = known.sum(axis=2)
     expected = (known * right[:, :, :_UNKNOWN]).sum(axis=2)
     overall = expected.sum(axis=1) / np.maximum(total.sum(axis=1), 1e-9)
     right[:, :, _UNKNOWN] = (expected + overall[:, None]) / (total + 1.0)
-    return right.reshape(len(weight), -1)
+    return right.reshape(len(weight), -1), pool
 
 
 def _by_limit(limit: float) -> Floats:
@@ -167,7 +164,7 @@ def _fit(check: Consistency, counts: Floats, prompt: Ints, weight: Floats) -> Fi
     """Fit the mixture per replicate, with the noise of right answers as that replicate has it."""
     calm = check.calibration
     cell = cells(calm.similarity, calm.contradicts)
-    noise = _weighted(cell, prompt[calm.settled.second], weight, CELLS, calm.settled.weight)
+    noise = weighted(cell, prompt[calm.settled.second], weight, CELLS, calm.settled.weight)
     return fit(counts, density(noise), calm.unrelated)
 
 
@@ -178,116 +175,3 @@ def _evened(group: npt.NDArray[np.int64]) -> Floats:
     """
     _, where, size = np.unique(group, return_inverse=True, return_counts=True)
     return np.minimum(1.0, _PAIRS_PER_ENTRY / size[where.reshape(-1)])
-
-
-def _weighted(
-    place: npt.NDArray[np.int64],
-    block: Ints,
-    weight: Floats,
-    places: int,
-    held: Floats | None = None,
-) -> Floats:
-    """Count rows per place in every replicate, (replicates, places); `held` weighs the rows."""
-    used, where = np.unique(place, return_inverse=True)
-    blocks = weight.shape[1]
-    flat = np.bincount(block.astype(np.int64) * len(used) + where.reshape(-1),
-                       held, minlength=blocks * len(used))  # fmt: skip
-    out = np.zeros((len(weight), places))
-    out[:, used] = weight @ flat.reshape(blocks, len(used)).astype(np.float64)
-    return out
-
-
-class _Tally:
-    """Shares of requests, as they are and in every replicate."""
-
-    def __init__(
-        self, block: Ints, weight: Floats, eligible: Bools, steady: Bools | None, grade: Grade
-    ) -> None:
-        self.block, self.weight, self.grade = block, weight, grade
-        self.eligible = self._count(eligible)
-        self.all = self._count(np.ones(len(block), np.bool_))
-        self.steady = steady
-        self.steady_eligible = self._count(eligible & steady) if steady is not None else None
-
-    def _count(self, rows: Bools) -> Floats:
-        per_block = np.bincount(self.block[rows], minlength=self.weight.shape[1])
-        return self.weight @ per_block.astype(np.float64)
-
-    def point(
-        self,
-        row: npt.NDArray[np.int64],
-        place: npt.NDArray[np.int64],
-        right: Floats,
-        verdicts: Verdicts,
-    ) -> RatePoint:
-        """Give the rates of one run, whose hits name rows of the pairs."""
-        hit = row >= 0
-        hits = self._count(hit)
-        found = row[hit]
-        judged = int((verdicts.right[found] >= 0).sum())
-        steady = None
-        if self.steady is not None and self.steady_eligible is not None:
-            steady = _share(self._count(hit & self.steady), self.steady_eligible, "simulated")
-        valid, unsafe = None, None
-        if judged or not hit.any():
-            counts = _weighted(place[found], self.block[hit], self.weight, right.shape[1])
-            wrong = hits - (counts * right).sum(axis=1)
-            bias = _bias(hits[0] - right @ counts[0], float(hits[0]))
-            unsure = int((~verdicts.certain[found]).sum())
-            valid, unsafe = self._judged(hits, wrong, bias, unsure)
-        return RatePoint(
-            hits=int(hit.sum()),
-            judged=judged,
-            raw_hit_share=_share(hits, self.eligible, "simulated"),
-            raw_hit_share_all=_share(hits, self.all, "simulated"),
-            steady_hit_share=steady,
-            valid_hit_share=valid,
-            unsafe_served_share=unsafe,
-        )
-
-    def _judged(
-        self, hits: Floats, wrong: Floats, bias: float, unsure: int
-    ) -> tuple[Estimate, Estimate]:
-        """Give the valid and the unsafe share; together they are the raw hits."""
-        slack = unsure * (1 - 0.025 ** (1 / unsure)) if unsure else 0.0
-        eligible, everyone = np.maximum(self.eligible, 1e-9), np.maximum(self.all, 1e-9)
-        right, off = (hits - wrong) / eligible, wrong / everyone
-        return (
-            _around(right, bias / eligible[0], slack / eligible[0], self.grade),
-            _around(off, -bias / everyone[0], slack / everyone[0], self.grade),
-        )
-
-
-def _share(part: Floats, whole: Floats, grade: Grade) -> Estimate:
-    """Divide per replicate; the interval is the percentile interval of the replicates."""
-    shares = part / np.maximum(whole, 1e-9)
-    value = float(shares[0])
-    if len(shares) == 1:
-        return Estimate(value, grade)
-    low, high = (float(q) for q in np.quantile(shares[1:], [0.025, 0.975]))
-    return Estimate(value, grade, min(low, value), max(high, value))
-
-
-def _bias(wrong: Floats, hits: float) -> float:
-    """Estimate by how many wrong hits the fit finds too many, from its replicates on the same hits.
-
-    A fit finds some wrong hits in noise where there are none, and in each replicate once more:
-    that excess estimates its own bias. What is left after it lies between none and all `hits`.
-    """
-    first = float(wrong[0])
-    excess = float(wrong[1:].mean()) - first if len(wrong) > 1 else 0.0
-    return first - float(np.clip(first - excess, 0.0, hits))
-
-
-def _around(shares: Floats, correction: float, slack: float, grade: Grade) -> Estimate:
-    """Correct a share, and put an interval around it, at least `slack` to either side.
-
-    The interval is the normal one of the replicates, wider by the correction, which is but an
-    estimate itself. Where none of many was wrong, replicates don't differ: `slack` is then the
-    exact binomial interval.
-    """
-    value = float(np.clip(shares[0] + correction, 0.0, 1.0))
-    if len(shares) == 1:
-        return Estimate(value, grade)
-    reach = float(max(1.96 * float(shares[1:].std(ddof=1)) + abs(correction), slack))
-    return Estimate(value, grade, max(0.0, value - reach), min(1.0, value + reach))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from costaudit.answers.rates import RatePoint
+from costaudit.answers.tally import RatePoint
 
 
 @dataclass(frozen=True)

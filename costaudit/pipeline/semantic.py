@@ -6,8 +6,9 @@ from decimal import Decimal
 
 import numpy as np
 
-from costaudit.answers.rates import Rated, RatePoint
+from costaudit.answers.rates import Rated
 from costaudit.answers.recommend import Recommendation, recommend
+from costaudit.answers.tally import RatePoint
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import LifetimeSweep, SemanticSection, SweepPoint
 from costaudit.pipeline.loaded import Loaded

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from costaudit.answers.rates import Fitted, RatePoint
+from costaudit.answers.rates import Fitted
+from costaudit.answers.tally import RatePoint
 from costaudit.answers.traps.table import TRAP_NAMES
 from costaudit.contracts.grades import Money
 from costaudit.contracts.policies import SCOPE_FIELDS, ScopeField, SemanticPolicy

@@ -23,7 +23,7 @@ def test_the_share_of_right_pairs_is_recovered(counts: tuple[int, int, int]) -> 
     rng = np.random.default_rng(3)
     noise = density(drawn(rng, 2000, 0, 0)[None])
     found = fit(drawn(rng, *counts)[None, None], noise, (0.3, 0.25))
-    assert found.share[0, 0] == pytest.approx(counts[0] / sum(counts), abs=0.03)
+    assert found.share[0, 0, 0] == pytest.approx(counts[0] / sum(counts), abs=0.03)
 
 
 def test_strata_have_shares_of_their_own() -> None:
@@ -31,7 +31,7 @@ def test_strata_have_shares_of_their_own() -> None:
     noise = density(drawn(rng, 2000, 0, 0)[None])
     strata = np.stack([drawn(rng, 900, 0, 100), drawn(rng, 300, 0, 700)])
     found = fit(strata[None], noise, (0.3, 0.25))
-    np.testing.assert_allclose(found.share[0], [0.9, 0.3], atol=0.04)
+    np.testing.assert_allclose(found.share[0, :, 0], [0.9, 0.3], atol=0.04)
 
 
 def test_a_replicate_does_not_depend_on_the_others() -> None:

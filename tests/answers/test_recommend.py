@@ -2,8 +2,8 @@
 
 from decimal import Decimal
 
-from costaudit.answers.rates import RatePoint
 from costaudit.answers.recommend import recommend
+from costaudit.answers.tally import RatePoint
 from costaudit.contracts.grades import Estimate
 
 
