@@ -87,7 +87,7 @@ def sweep(
     """Simulate a semantic cache at every threshold, TTL and capacity."""
     from dataclasses import replace
 
-    from costaudit.cli.gates import check_conditions, read_conditions
+    from costaudit.cli.gates import check_conditions, check_estimates, read_conditions
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.run import loaded_run, print_tables, semantic_policy
     from costaudit.cli.values import names, share
@@ -128,7 +128,10 @@ def sweep(
     section = replace(result.section, exact_why=note or result.section.exact_why)
     parts = (section.exact_why, section.recommended_why, size_line(section))
     print_tables(sweep_tables(section), format, section, " ".join(part for part in parts if part))
-    check_conditions(conditions, section)
+    if size:
+        check_estimates(conditions, {"hit_rate": section.points[-1].raw_hit_share})
+    else:
+        check_conditions(conditions, section)
     return 0
 
 
