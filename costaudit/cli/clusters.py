@@ -6,6 +6,9 @@ from costaudit.cli import options as opt
 def clusters(
     logs: opt.Logs,
     out: opt.Out = None,
+    since: opt.Since = "",
+    until: opt.Until = "",
+    where: opt.Where = None,
     embedder: opt.Embedder = "minilm",
     thresholds: opt.Thresholds = "0.70:0.99:0.01",
     scope: opt.Scope = "tenant,endpoint,model,system,tools",
@@ -22,7 +25,7 @@ def clusters(
     Each topic says what a cache would do for it, and how long its answers last.
     """
     from costaudit.cli.progress import progress_on_stderr
-    from costaudit.cli.run import loaded_run, print_tables, semantic_policy
+    from costaudit.cli.run import loaded_run, part_of_log, print_tables, semantic_policy
     from costaudit.cli.values import share
     from costaudit.pipeline.semantic import swept
     from costaudit.pipeline.settings import AnalyzeOptions
@@ -30,6 +33,7 @@ def clusters(
     from costaudit.report.semantic_tables import cluster_tables
 
     options = AnalyzeOptions(
+        ingest=part_of_log(since, until, where),
         policy=semantic_policy(
             embedder, scope, key, "", "fixed", None, "lru", "response", guard=""
         ),

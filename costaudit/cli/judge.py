@@ -28,6 +28,9 @@ def judge(
         str, typer.Option("--max-spend", metavar="USD", help="Stop before it costs more.")
     ] = "0",
     out: opt.Out = None,
+    since: opt.Since = "",
+    until: opt.Until = "",
+    where: opt.Where = None,
     embedder: opt.Embedder = "minilm",
     scope: opt.Scope = "tenant,endpoint,model,system,tools",
     key: opt.Key = "conversation",
@@ -47,7 +50,7 @@ def judge(
     from costaudit.answers.judge.settings import parse_judge
     from costaudit.answers.judge.verdicts import VerdictStore
     from costaudit.cli.progress import progress_on_stderr
-    from costaudit.cli.run import loaded_run, print_tables, semantic_policy
+    from costaudit.cli.run import loaded_run, part_of_log, print_tables, semantic_policy
     from costaudit.cli.values import dollars
     from costaudit.pipeline import judging
     from costaudit.pipeline.semantic_run import SemanticRun
@@ -55,7 +58,9 @@ def judge(
     from costaudit.report.judge_tables import agreement_table, judge_table
 
     policy = semantic_policy(embedder, scope, key, "", "fixed", None, "lru", "response", guard="")
-    options = AnalyzeOptions(policy=policy, prices=prices, seed=seed)
+    options = AnalyzeOptions(
+        ingest=part_of_log(since, until, where), policy=policy, prices=prices, seed=seed
+    )
     limit = dollars(max_spend, "--max-spend", zero=True)
     log = loaded_run(logs, out, options, quiet=quiet)
     said = []

@@ -7,6 +7,9 @@ from costaudit.cli import values
 def levers(
     logs: opt.Logs,
     out: opt.Out = None,
+    since: opt.Since = "",
+    until: opt.Until = "",
+    where: opt.Where = None,
     prices: opt.Prices = None,
     cost_mode: opt.CostMode = "auto",
     embedder: opt.Embedder = "minilm",
@@ -18,7 +21,7 @@ def levers(
 ) -> int:
     """Show what levers other than caching save, after the caches."""
     from costaudit.cli.progress import progress_on_stderr
-    from costaudit.cli.run import loaded_run, print_tables
+    from costaudit.cli.run import loaded_run, part_of_log, print_tables
     from costaudit.contracts.policies import SemanticPolicy
     from costaudit.pipeline.lever_money import levered
     from costaudit.pipeline.settings import AnalyzeOptions
@@ -27,6 +30,7 @@ def levers(
 
     values.one_of(format, FORMATS, "--format")
     options = AnalyzeOptions(
+        ingest=part_of_log(since, until, where),
         policy=SemanticPolicy(1.0, embedder=embedder),
         max_wrong_share=values.share(max_wrong, "--max-wrong"),
         prices=prices,

@@ -11,6 +11,9 @@ from costaudit.cli import values
 def prefix(
     logs: opt.Logs,
     out: opt.Out = None,
+    since: opt.Since = "",
+    until: opt.Until = "",
+    where: opt.Where = None,
     prices: opt.Prices = None,
     cost_mode: opt.CostMode = "auto",
     show_prompts: opt.ShowPrompts = False,
@@ -38,13 +41,16 @@ def prefix(
 
     The same traffic is priced under the rules of every provider, side by side.
     """
-    from costaudit.cli.run import loaded_run, print_tables
+    from costaudit.cli.run import loaded_run, part_of_log, print_tables
     from costaudit.pipeline.prompt_caching import PromptCaches, self_hosted_curve
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.report.prefix_tables import capacity_table, prefix_tables
 
     options = AnalyzeOptions(
-        prices=prices, cost_mode=values.cost_mode(cost_mode), show_prompts=show_prompts
+        ingest=part_of_log(since, until, where),
+        prices=prices,
+        cost_mode=values.cost_mode(cost_mode),
+        show_prompts=show_prompts,
     )
     log = loaded_run(logs, out, options, quiet=quiet)
     if self_hosted:

@@ -32,6 +32,9 @@ def replay(
         typer.Option("--threshold", help="Similarity. [default: the audit's recommendation]"),
     ] = None,
     out: opt.Out = None,
+    since: opt.Since = "",
+    until: opt.Until = "",
+    where: opt.Where = None,
     embedder: opt.Embedder = "minilm",
     scope: opt.Scope = "tenant,endpoint,model,system,tools",
     key: opt.Key = "conversation",
@@ -73,7 +76,13 @@ def replay(
     replay goes on where it stopped when the same command is given again.
     """
     from costaudit.cli.progress import progress_on_stderr
-    from costaudit.cli.run import loaded_run, print_tables, semantic_policy, write_report
+    from costaudit.cli.run import (
+        loaded_run,
+        part_of_log,
+        print_tables,
+        semantic_policy,
+        write_report,
+    )
     from costaudit.cli.values import above_zero, dollars
     from costaudit.pipeline.replay import ReplayPlan, replay_log
     from costaudit.pipeline.settings import AnalyzeOptions
@@ -83,7 +92,7 @@ def replay(
     policy = semantic_policy(
         embedder, scope, key, ttl, ttl_kind, max_entries, eviction, visible_after, guard
     )
-    options = AnalyzeOptions(policy=policy, seed=seed)
+    options = AnalyzeOptions(ingest=part_of_log(since, until, where), policy=policy, seed=seed)
     plan = ReplayPlan(
         cache=cache,
         upstream=upstream,

@@ -61,6 +61,11 @@ def ingest_options(
     )
 
 
+def part_of_log(since: str, until: str, where: list[str] | None) -> "IngestOptions":
+    """Check which part of a log is asked for; it is read as logs are unless told otherwise."""
+    return ingest_options("auto", None, since, until, where, False, True, "none")
+
+
 def semantic_policy(
     embedder: str,
     scope: str,

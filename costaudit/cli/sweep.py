@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 def sweep(
     logs: opt.Logs,
     out: opt.Out = None,
+    since: opt.Since = "",
+    until: opt.Until = "",
+    where: opt.Where = None,
     embedder: opt.Embedder = "minilm",
     thresholds: opt.Thresholds = "0.70:0.99:0.01",
     scope: opt.Scope = "tenant,endpoint,model,system,tools",
@@ -89,7 +92,7 @@ def sweep(
 
     from costaudit.cli.gates import check_conditions, check_estimates, read_conditions
     from costaudit.cli.progress import progress_on_stderr
-    from costaudit.cli.run import loaded_run, print_tables, semantic_policy
+    from costaudit.cli.run import loaded_run, part_of_log, print_tables, semantic_policy
     from costaudit.cli.values import names, share
     from costaudit.pipeline.embedders import compare_embedders as compare
     from costaudit.pipeline.semantic import swept
@@ -100,6 +103,7 @@ def sweep(
     conditions = read_conditions(fail_if or [])
     lifetimes = read_lifetimes(ttl, ttl_kind)
     options = AnalyzeOptions(
+        ingest=part_of_log(since, until, where),
         policy=semantic_policy(
             embedder, scope, key, names(ttl)[0] if names(ttl) else "", lifetimes[0][1],
             max_entries, eviction, visible_after, guard,

@@ -25,6 +25,9 @@ def warm(
         float, typer.Option("--threshold", help="Similarity that the cache runs at.")
     ] = 0.95,
     out: opt.Out = None,
+    since: opt.Since = "",
+    until: opt.Until = "",
+    where: opt.Where = None,
     embedder: opt.Embedder = "minilm",
     scope: opt.Scope = "tenant,endpoint,model,system,tools",
     key: opt.Key = "conversation",
@@ -37,7 +40,7 @@ def warm(
     The dearest topics come first; each answer gets the lifetime that its topic supports.
     """
     from costaudit.cli.progress import progress_on_stderr
-    from costaudit.cli.run import loaded_run, semantic_policy
+    from costaudit.cli.run import loaded_run, part_of_log, semantic_policy
     from costaudit.pipeline.semantic_run import SemanticRun
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.pipeline.warming import warm_up
@@ -47,7 +50,7 @@ def warm(
     if not cache and file is None:
         raise UsageError("There is nowhere to put the answers.", hint="Give --cache or --file.")
     policy = semantic_policy(embedder, scope, key, "", "fixed", None, "lru", "response", guard="")
-    options = AnalyzeOptions(policy=policy, seed=seed)
+    options = AnalyzeOptions(ingest=part_of_log(since, until, where), policy=policy, seed=seed)
     log = loaded_run(logs, out, options, quiet=quiet)
     with progress_on_stderr(quiet) as progress:
         found = warm_up(SemanticRun(log, options, progress), threshold, most)

@@ -11,7 +11,6 @@ from costaudit.costing.findings import findings
 from costaudit.costing.plan import plan
 from costaudit.costing.price_table import table_source
 from costaudit.costing.verdict import verdict
-from costaudit.embed.table import embedder_named
 from costaudit.levers.table import propose
 from costaudit.pipeline.assumptions import assumptions
 from costaudit.pipeline.before_after import ledger_of
@@ -34,7 +33,6 @@ def analyze(
     `inputs` may be the run directory itself, which is then read as it is.
     """
     progress = progress or SilentProgress()
-    embedder_named(options.policy.embedder)  # refuses an unknown name before the log is read
     log = ingested(inputs, run, options, progress)
     return audit_of(log, options, progress)
 

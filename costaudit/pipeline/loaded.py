@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 
@@ -19,7 +20,9 @@ from costaudit.costing.prices import price_requests
 from costaudit.costing.quality import data_quality
 from costaudit.costing.spend import spend
 from costaudit.costing.tariff import Tariff, tariff
-from costaudit.errors import InsufficientDataError
+from costaudit.embed.table import embedder_named
+from costaudit.errors import InsufficientDataError, UsageError
+from costaudit.ingest.options import IngestOptions
 from costaudit.ingest.run import ingest
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
@@ -53,9 +56,25 @@ def ingested(
 ) -> Loaded:
     """Bring logs into a run directory and read it; a run that is its own input is only read."""
     options.check()
-    if not (len(inputs) == 1 and Path(inputs[0]) == run.path and RunDir.is_run(run.path)):
+    embedder_named(options.policy.embedder)  # refuses an unknown name before the log is read
+    if len(inputs) == 1 and Path(inputs[0]) == run.path and RunDir.is_run(run.path):
+        _refuse_other_part(run, options.ingest)
+    else:
         ingest(inputs, run, options.ingest, progress)
     return load(run, options)
+
+
+def _refuse_other_part(run: RunDir, wanted: IngestOptions) -> None:
+    """Raise UsageError where a part of a log is asked for that a finished run does not hold."""
+    told = run.manifest().get("ingest", {}).get("options", {})
+    asked = msgspec.to_builtins((wanted.since, wanted.until, list(wanted.where)))
+    read = (told.get("since"), told.get("until"), told.get("where"))
+    if any(one and one != other for one, other in zip(asked, read, strict=True)):
+        raise UsageError(
+            f"{run.path} is a finished run, which was read without these --since, --until and "
+            "--where.",
+            hint="They apply while a log is read: name the log itself, and --out for the new run.",
+        )
 
 
 def load(run: RunDir, options: AnalyzeOptions) -> Loaded:

@@ -134,6 +134,19 @@ def test_options_that_cant_be_used(costaudit: Run, tmp_path: Path, options: str,
 
 
 @pytest.mark.parametrize(
+    "verb", ["sweep", "clusters", "levers", "judge --judge human:pairs.csv", "replay",
+             "warm --file answers.jsonl"],
+)  # fmt: skip
+def test_an_unknown_embedder_is_found_before_the_log_is_read(
+    costaudit: Run, tmp_path: Path, verb: str
+) -> None:
+    write_log(tmp_path / "log.jsonl")
+    said = costaudit(*verb.split(), "log.jsonl", "--embedder", "gone")
+    assert is_explained(said, 2) and "'gone'" in said.err
+    assert not (tmp_path / "costaudit-log").exists()
+
+
+@pytest.mark.parametrize(
     ("arguments", "what"),
     [
         (["analise", "log.jsonl"], "analise"),

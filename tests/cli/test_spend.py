@@ -48,3 +48,19 @@ def test_own_prices_and_an_invoice_are_taken(costaudit: Run, tmp_path: Path) -> 
 def test_an_unknown_format_is_refused_before_anything_is_read(costaudit: Run) -> None:
     said = costaudit("spend", "nowhere.jsonl", "--format", "html")
     assert said.code == 2 and "Choose from terminal, md, csv, json" in said.err
+
+
+def test_a_part_of_a_log_is_read_but_not_cut_out_of_a_run(costaudit: Run, tmp_path: Path) -> None:
+    write_log(
+        tmp_path / "log.jsonl",
+        [{**record, "tenant": "ab"[n % 2]} for n, record in enumerate(records())],
+    )
+    since = ("--since", "2026-10-05T09:00:04Z")  # the calls are one second apart, from 09:00:00
+    last = costaudit("spend", "log.jsonl", "--quiet", *since)
+    assert last.out.startswith("$0.0018 for 4 requests.")
+    said = costaudit("spend", "log.jsonl", "--quiet", *since, "--where", "tenant=b")
+    assert said.out.startswith("$0.00090 for 2 requests.")
+    again = costaudit("spend", "costaudit-log", "--quiet", *since, "--where", "tenant=b")
+    assert again.out == said.out
+    refused = costaudit("spend", "costaudit-log", "--quiet", "--where", "tenant=a")
+    assert refused.code == 2 and "finished run" in refused.err and "--out" in refused.err
