@@ -16,10 +16,10 @@ from costaudit.embed.run import embed_texts
 from costaudit.embed.store import VectorStore
 from costaudit.embed.table import embedder_named
 from costaudit.embed.words import word_vectors
-from costaudit.errors import InsufficientDataError
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.semantic_run import last_day, mean_bytes
 from costaudit.pipeline.settings import AnalyzeOptions
+from costaudit.pipeline.uncacheable import nothing_to_compare
 from costaudit.progress import Progress
 from costaudit.simulate.semantic.sample import sampled_hit_shares
 from costaudit.simulate.semantic.sizing import size_cache
@@ -39,10 +39,7 @@ def sampled_sweep(
     stream = keyed_stream(log.requests, log.blocks, policy, log.templates)
     distinct = len(stream.texts)
     if not distinct:
-        raise InsufficientDataError(
-            "The log holds no question that a semantic cache could compare.",
-            hint="`costaudit doctor LOG` shows what the log can tell.",
-        )
+        raise nothing_to_compare(log, policy)
     wanted = round(sample * distinct) if sample < 1 else round(sample)
     if wanted >= distinct:
         return f"The log has {distinct:,} distinct texts, so all were embedded: no sample."

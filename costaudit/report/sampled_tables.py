@@ -27,10 +27,11 @@ def sampled_table(sweep: SampledSweep) -> Table:
 
 
 def sampled_line(sweep: SampledSweep) -> str:
-    """Say how much was embedded."""
+    """Say how much was embedded, and what is doubtful about it."""
     part = share(sweep.embedded_texts / sweep.distinct_texts)
     return (
         f"Estimated from {count(sweep.embedded_texts)} of {count(sweep.distinct_texts)} distinct "
         f"texts ({part}): {count(sweep.core_texts)} drawn at random, whose requests are counted, "
-        f"and {count(sweep.embedded_texts - sweep.core_texts)} likely neighbours of theirs."
-    )
+        f"and {count(sweep.embedded_texts - sweep.core_texts)} likely neighbours of theirs. "
+        f"{sweep.language_warning}"
+    ).strip()
