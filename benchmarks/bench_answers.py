@@ -8,9 +8,10 @@ closers (`banking77_answers.toml`). A cached answer is right if it was composed 
 the estimator never sees an intent. Constants were tuned on streams of other seeds with answers of
 the kind "plain". The width of the intervals and how far the hits of one pair of questions speak for
 each other were set with "echo" streams in view (seeds 500-524 and 700-723, after a first look at
-10000-10029), so "echo" is no clean hold-out for their coverage. It is the harder kind: it draws from the test questions alone, from a pool of answers composed anew, and half
-of its answers repeat words of the question. Guards are measured on the half of the trap pairs that
-was held back. Judges are simulated.
+10000-10029), so "echo" is no clean hold-out for their coverage. It is the harder kind: it draws
+from the test questions alone, from a pool of answers composed anew, and half of its answers repeat
+words of the question. Guards are measured on the half of the trap pairs that was held back. Judges
+are simulated.
 
     python benchmarks/bench_answers.py --data PATH/banking77 [--draws 100]
 """
