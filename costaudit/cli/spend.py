@@ -1,7 +1,13 @@
 """`costaudit spend`: who and what costs."""
 
+from typing import Annotated
+
+import typer
+
 from costaudit.cli import options as opt
 from costaudit.cli import values
+
+_USUAL = "endpoint,tenant,model,day,hour"
 
 
 def spend(
@@ -10,6 +16,15 @@ def spend(
     since: opt.Since = "",
     until: opt.Until = "",
     where: opt.Where = None,
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="NAME,...",
+            help="Break it down by these: endpoint, tenant, user, provider, model, template, day, "
+            "hour. Questions are grouped by `costaudit clusters`, which embeds them.",
+        ),
+    ] = _USUAL,
     prices: opt.Prices = None,
     cost_mode: opt.CostMode = "auto",
     invoice_usd: opt.Invoice = "",
@@ -17,19 +32,22 @@ def spend(
     quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
-    """Show spend by endpoint, tenant, model, day and hour."""
+    """Show spend by endpoint, tenant, user, model, template and time."""
     from costaudit.cli.run import loaded_run, part_of_log, print_tables
     from costaudit.pipeline.settings import AnalyzeOptions
+    from costaudit.pipeline.spending import SPEND_GROUPS, spent_by
     from costaudit.report.spend_tables import spend_line, spend_tables
     from costaudit.report.table import FORMATS
 
     values.one_of(format, FORMATS, "--format")
+    names = tuple(values.one_of(name, SPEND_GROUPS, "--by") for name in values.names(by))
     options = AnalyzeOptions(
         ingest=part_of_log(since, until, where),
         prices=prices,
         cost_mode=values.cost_mode(cost_mode),
         invoice_usd=values.dollars(invoice_usd, "--invoice-usd") if invoice_usd else None,
     )
-    found = loaded_run(logs, out, options, quiet=quiet).spend
+    log = loaded_run(logs, out, options, quiet=quiet)
+    found = log.spend if by == _USUAL else spent_by(log, options, names)
     print_tables(spend_tables(found), format, found, lead=spend_line(found))
     return 0

@@ -1,5 +1,6 @@
-"""Where the money went: by endpoint, tenant, model, day and hour."""
+"""Where the money went: by endpoint, tenant, model, day and hour, or by other groups."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -14,7 +15,7 @@ from costaudit.costing.cost import billed_classes, breakdown, plain, rates_by_id
 from costaudit.costing.logged import Basis, CostMode, basis, ratio_note
 
 TOP = 200  # rows kept per breakdown; the rest is one row
-_GROUPS = {
+GROUPS: dict[str, pl.Expr | pl.Series] = {
     "endpoint": pl.col("endpoint"),
     "tenant": pl.col("tenant"),
     "model": pl.col("model"),
@@ -28,6 +29,7 @@ def spend(
     pricing: Pricing,
     cost_mode: CostMode = "auto",
     invoice_usd: Decimal | None = None,
+    groups: Mapping[str, pl.Expr | pl.Series] = GROUPS,
 ) -> Spend:
     """Add up what the log cost, once per group, leaving out what a gateway's cache served.
 
@@ -37,7 +39,7 @@ def spend(
     counted = basis(requests, classes, pricing, cost_mode)
     frame = requests.select(
         "served_by", "provider", "model", "ts", "latency_ms",
-        **{f"by_{name}": group.fill_null("") for name, group in _GROUPS.items()},
+        **{f"by_{name}": one.fill_null("") for name, one in (GROUPS | dict(groups)).items()},
     ).with_columns(*classes, rate_id=pricing.rate_ids, logged=counted.logged)  # fmt: skip
     sent = frame.filter(pl.col("served_by").fill_null("provider") != "gateway_cache")
     rates = rates_by_id(pricing)
@@ -49,7 +51,7 @@ def spend(
         total=total,
         cost_mode=cost_mode,
         logged_usd=plain(Decimal(sent["logged"].sum() or 0)),
-        by={name: _rows(sent, name, rates, total.total_usd) for name in _GROUPS},
+        by={name: _rows(sent, name, rates, total.total_usd) for name in groups},
         prices=_prices(sent, pricing, counted),
         unpriced_requests=len(unpriced),
         unpriced_share=_share(unpriced.select(_tokens().sum()).item(), sent),

@@ -8,6 +8,7 @@ from costaudit.report.numbers import count, milliseconds, per_mtok, share, token
 from costaudit.report.table import Table
 
 _GROUPS = 20  # groups shown of each breakdown, the dearest first
+_IN_TIME = ("day", "hour")
 _FEWEST_DAYS = 6  # whole days that show whether contexts grow
 _CLASSES = (
     ("uncached input", ("input_uncached_tokens",), "input_uncached_usd"),
@@ -25,8 +26,10 @@ def spend_tables(spend: Spend) -> tuple[Table, ...]:
     """Token classes, breakdowns, context inflation, prices, and what has no price."""
     return (
         _classes(spend.total),
-        *(_breakdown(spend, name) for name in ("endpoint", "tenant", "model")),
-        *(_in_time(spend.by.get(name, ()), name) for name in ("day", "hour")),
+        *(
+            _in_time(rows, name) if name in _IN_TIME else _breakdown(rows, name)
+            for name, rows in spend.by.items()
+        ),
         _inflation(spend.by.get("day", ())),
         _prices(spend.prices),
         _unpriced(spend),
@@ -69,8 +72,7 @@ def _classes(total: CostBreakdown) -> Table:
     )
 
 
-def _breakdown(spend: Spend, name: str) -> Table:
-    rows = spend.by.get(name, ())
+def _breakdown(rows: Sequence[SpendRow], name: str) -> Table:
     return Table(
         f"Spend by {name}" + _cut(len(rows)),
         (name, "requests", "input", "output", "cached", "USD", "share", "p50", "p95"),

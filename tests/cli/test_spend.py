@@ -64,3 +64,25 @@ def test_a_part_of_a_log_is_read_but_not_cut_out_of_a_run(costaudit: Run, tmp_pa
     assert again.out == said.out
     refused = costaudit("spend", "costaudit-log", "--quiet", "--where", "tenant=a")
     assert refused.code == 2 and "finished run" in refused.err and "--out" in refused.err
+
+
+def test_other_groups_add_up_to_the_same_money(costaudit: Run, tmp_path: Path) -> None:
+    """Three of eight equal calls are of ann, five of bob; two have a system prompt of their own."""
+    lines = [{**record, "user": "ann" if n < 3 else "bob"} for n, record in enumerate(records())]
+    for line in lines[:2]:
+        line["request"]["messages"][0]["content"] = "Translate what follows into French."
+    write_log(tmp_path / "log.jsonl", lines)
+    said = costaudit("spend", "log.jsonl", "--quiet", "--by", "user,template", "--format", "json")
+    found = json.loads(said.out)
+    assert list(found["by"]) == ["user", "template"]
+    user, template = found["by"].values()
+    assert [(row["group"], row["cost"]["requests"]) for row in user] == [("bob", 5), ("ann", 3)]
+    assert [row["cost"]["requests"] for row in template] == [6, 2]
+    for rows in (user, template):
+        assert sum(Decimal(row["cost"]["total_usd"]) for row in rows) == SPENT
+    ids = {row["group"].split()[0] for row in template}
+    prefix = json.loads(costaudit("prefix", "log.jsonl", "--quiet", "--format", "json").out)
+    assert ids == {row["template_id"] for row in prefix["templates"]}
+    table = costaudit("spend", "log.jsonl", "--quiet", "--by", "user").out
+    assert "Spend by user" in table and "Spend by model" not in table
+    assert "'colour'" in costaudit("spend", "log.jsonl", "--by", "colour").err
