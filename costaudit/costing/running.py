@@ -77,5 +77,5 @@ def store_assumption(usd_per_gb_month: Decimal = STORE_USD_PER_GB_MONTH) -> Assu
         value=f"${usd_per_gb_month} per GB and month",
         why="an ElastiCache node of 26.32 GiB (cache.r6g.xlarge) at $280 a month; a store is "
         "bought in whole nodes, so a small cache costs more per GB",
-        option="--store-usd-per-gb-month",
+        option="",
     )

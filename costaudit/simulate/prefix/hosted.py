@@ -1,19 +1,13 @@
 """The block cache of a self-hosted server (vLLM, SGLang), for every capacity at once."""
 
-import gzip
 from dataclasses import dataclass
-from pathlib import Path
 
-import msgspec
 import numpy as np
 import polars as pl
 
 from costaudit.contracts.prefix import CapacityPoint
-from costaudit.errors import InputError
 from costaudit.simulate.prefix.prompts import Prompts
 from costaudit.simulate.segments import Ints
-
-_GZIP = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -29,42 +23,6 @@ class BlockTrace:
     def distinct(self) -> int:
         """Count the distinct blocks."""
         return int(self.block.max(initial=-1)) + 1
-
-
-class _Row(msgspec.Struct):
-    timestamp: float
-    input_length: int
-    hash_ids: list[int]
-
-
-def read_block_trace(path: Path, block_tokens: int = 512) -> BlockTrace:
-    """Read a trace of `hash_ids` without text, one JSON object a line (Mooncake's format).
-
-    Raises InputError where a line is not such an object.
-    """
-    raw = path.read_bytes()
-    data = gzip.decompress(raw) if raw[:2] == _GZIP else raw
-    decoder = msgspec.json.Decoder(_Row)
-    rows = []
-    for number, line in enumerate(data.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            rows.append(decoder.decode(line))
-        except msgspec.MsgspecError as error:
-            raise InputError(
-                f"{path.name}, line {number}, is not a request with hash_ids: {error}.",
-                hint="Give a trace with timestamp, input_length and hash_ids on every line.",
-            ) from None
-    rows.sort(key=lambda row: row.timestamp)
-    sizes = np.array([len(row.hash_ids) for row in rows], np.int64)
-    ids = np.array([value for row in rows for value in row.hash_ids], np.int64)
-    return BlockTrace(
-        np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)]),
-        np.unique(ids, return_inverse=True)[1].astype(np.int64),
-        block_tokens,
-        np.array([row.input_length for row in rows], np.int64),
-    )
 
 
 def prompt_blocks(prompts: Prompts, block_tokens: int) -> BlockTrace:

@@ -11,12 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costaudit.errors import InputError
+from costaudit.contracts.requests import in_order
+from costaudit.contracts.run_dir import RunDir
+from costaudit.ingest.options import IngestOptions
+from costaudit.ingest.run import ingest
+from costaudit.progress import SilentProgress
 from costaudit.simulate.prefix.hosted import (
     BlockTrace,
     capacity_curve,
     prompt_blocks,
-    read_block_trace,
+    trace_blocks,
 )
 from costaudit.simulate.prefix.prompts import read_prompts
 from tests.simulate.prefix.oracle import Call, word_prefixes
@@ -42,6 +46,13 @@ def lru_hits(requests: Sequence[Sequence[object]], capacity: int | None) -> list
                 cache.popitem(last=False)
         found.append(hits)
     return found
+
+
+def as_logged(path: Path, tmp_path: Path) -> BlockTrace:
+    """Read a trace of block hashes as any log is read."""
+    run = RunDir(tmp_path / "run")
+    ingest([str(path)], run, IngestOptions(), SilentProgress())
+    return trace_blocks(read_prompts(in_order(run.requests()), run.blocks()), 512)
 
 
 def trace_of(requests: list[list[int]], size: int = 4, rest: int = 1) -> BlockTrace:
@@ -99,7 +110,7 @@ def test_a_trace_by_hand(tmp_path: Path) -> None:
     ]
     path = tmp_path / "trace.jsonl.gz"
     path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
-    points = {point.blocks: point for point in capacity_curve(read_block_trace(path), (1, 2, 3))}
+    points = {point.blocks: point for point in capacity_curve(as_logged(path, tmp_path), (1, 2, 3))}
     # In order of time: 7 8 | 7 5 | 7 8 9. Hits without a limit: 7 | 7 8, so 3 of 7 blocks and
     # 3 x 512 of 1,024 + 600 + 1,100 = 2,724 tokens. Block 7 is behind 8 (distance 1), then
     # behind 5 (distance 1); block 8 is behind 7, 5, 7: two distinct blocks.
@@ -107,18 +118,12 @@ def test_a_trace_by_hand(tmp_path: Path) -> None:
     assert points[None].token_hit_share == pytest.approx(1536 / 2724)
 
 
-def test_a_line_that_is_no_request_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "trace.jsonl"
-    path.write_text('{"timestamp": 0, "input_length": 5, "hash_ids": [1]}\n{"hello": 1}\n')
-    with pytest.raises(InputError, match=r"trace.jsonl, line 2"):
-        read_block_trace(path)
-
-
 @pytest.mark.skipif(MOONCAKE is None, reason="the Mooncake trace is not beside the project")
-def test_mooncake_conversation_trace() -> None:
+def test_mooncake_conversation_trace(tmp_path: Path) -> None:
     assert MOONCAKE is not None
+    trace = as_logged(MOONCAKE, tmp_path)
     unlimited, at_10_000 = (
-        {point.blocks: point for point in capacity_curve(read_block_trace(MOONCAKE), (10_000,))}[c]
+        {point.blocks: point for point in capacity_curve(trace, (10_000,))}[c]
         for c in (None, 10_000)
     )
     assert round(unlimited.token_hit_share, 3) == 0.374

@@ -9,7 +9,6 @@ from genai_prices import data_snapshot
 
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.requests import INPUT_CLASSES
-from costaudit.simulate.prefix.breakeven import explicit_cache_reads, padding_pays
 from costaudit.simulate.prefix.rules import Rules, load_rules, named_rules, rules_for
 from costaudit.simulate.prefix.run import simulate_prefix
 from tests.simulate.prefix.test_traces import part, words
@@ -45,20 +44,6 @@ def test_1_and_2_a_prefix_written_once_and_read_again(count: int, expected: str)
     found = run(rows, **GPT_6)
     rules = rules_for("openai", "gpt-5.6-sol", TODAY)
     assert relative_cost(found, rules) == 2000 * Decimal(expected)
-
-
-@pytest.mark.parametrize(
-    ("tokens", "uses", "pays"),
-    [
-        (221, 10, True),  # 1,024 x (0.1 + 1.15 / 10) = 220.16
-        (220, 10, False),
-        (103, 1963, True),  # 1,024 x (0.1 + 1.15 / 1,963) = 102.9999
-        (103, 1962, False),
-        (102, 10**9, False),
-    ],
-)
-def test_3_and_4_padding_to_the_minimum(tokens: int, uses: int, pays: bool) -> None:
-    assert padding_pays(tokens, 1024, uses, "0.1", "1.25") is pays
 
 
 def test_5_a_shared_prefix_is_not_always_a_cached_prefix() -> None:
@@ -164,13 +149,6 @@ def test_16_to_20_multipliers_give_the_bill(
     rules = rules_for(provider, model, TODAY)
     cost = relative_cost([tokens], rules) * Decimal(input_per_mtok) / 1_000_000
     assert cost == Decimal(usd)
-
-
-def test_21_explicit_cache_of_gemini() -> None:
-    flash = explicit_cache_reads(Decimal("0.30"), Decimal("0.03"), Decimal("1.00"), Decimal(1))
-    pro = explicit_cache_reads(Decimal("1.25"), Decimal("0.125"), Decimal("4.50"), Decimal(1))
-    assert (flash, pro) == (5, 6)  # more than 4.8 and 5.1 reads
-    assert named_rules("gemini", "gemini-2.5-pro", TODAY).storage_usd_per_mtok_hour == "4.50"
 
 
 PRICED = [
