@@ -49,3 +49,5 @@ class PlanStep:
     saved: Money  # per month
     payback_months: Decimal | None  # None where it never pays back
     grade: Grade
+    break_even_requests: int | None = None  # a month, from which on its running cost, taken as
+    # fixed, is paid; None where it has none

@@ -1,11 +1,12 @@
 """What to do, in which order, for which effort, and when it has paid for itself."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 
 from costaudit.contracts.audit import Assumption
 from costaudit.contracts.ledger import Ledger, LedgerStep, PlanStep
+from costaudit.costing.running import break_even_requests
 from costaudit.errors import UsageError
 
 # The article's table gives ranges; the middle is taken. Its own figure for a senior developer is
@@ -90,7 +91,10 @@ def plan(
     ]
     rows.sort(key=lambda row: (row[1].usd / row[0].saved.usd, row[0].lever))
     return tuple(
-        _plan_step(i, step, effort, changes.get(step.lever) or _CHANGE.get(step.lever, ""))
+        replace(
+            _plan_step(i, step, effort, changes.get(step.lever) or _CHANGE.get(step.lever, "")),
+            break_even_requests=_break_even(step, ledger),
+        )
         for i, (step, effort) in enumerate(rows, start=1)
     )
 
@@ -108,6 +112,14 @@ def _plan_step(number: int, step: LedgerStep, effort: Effort, change: str) -> Pl
         payback_months=(effort.usd / step.saved.usd).quantize(Decimal("0.1")),
         grade=step.saved.grade,
     )
+
+
+def _break_even(step: LedgerStep, ledger: Ledger) -> int | None:
+    running = step.running_cost.usd
+    if running <= 0:
+        return None
+    month = round(step.requests_before * ledger.month_days / ledger.covered_days)
+    return break_even_requests(step.saved.usd + running, month, running)
 
 
 def effort_assumption(hourly_usd: Decimal = HOURLY_USD) -> Assumption:

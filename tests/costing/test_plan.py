@@ -6,7 +6,7 @@ import pytest
 
 from costaudit.costing.plan import default_effort, parse_effort, plan
 from costaudit.errors import UsageError
-from tests.costing.nouns import ledger, step
+from tests.costing.nouns import ledger, money, step
 
 
 def test_steps_come_in_the_order_of_their_payback() -> None:
@@ -57,3 +57,11 @@ def test_an_effort_that_makes_no_sense_is_refused(text: str) -> None:
 def test_every_lever_has_an_effort() -> None:
     assert default_effort("routing").hours == 70
     assert default_effort("something-new").hours > 0
+
+
+def test_a_running_cost_has_a_volume_that_pays_for_it() -> None:
+    costly = step("semantic", "20", requests_before=500, running_cost=money("5"))
+    book = ledger("100", costly, step("batch", "5"), covered_days=15.0)
+    found = {one.lever: one.break_even_requests for one in plan(book, {}, {})}
+    # 1,000 requests a month save 25 before the 5 that it costs to run: 0.025 each, so 200 pay.
+    assert found == {"semantic": 200, "batch": None}
