@@ -94,6 +94,7 @@ def sweep(
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.run import loaded_run, part_of_log, print_tables, semantic_policy
     from costaudit.cli.values import names, share
+    from costaudit.embed.table import embedder_named
     from costaudit.pipeline.embedders import compare_embedders as compare
     from costaudit.pipeline.semantic import swept
     from costaudit.pipeline.settings import AnalyzeOptions
@@ -116,6 +117,8 @@ def sweep(
     )  # fmt: skip
     if compare_embedders:
         _refuse("--compare-embedders", {"--fail-if": bool(conditions), "--sample": bool(sample)})
+    for name in names(compare_embedders):
+        embedder_named(name)
     size = _checked_sample(sample, options, conditions) if sample else None
     log = loaded_run(logs, out, options, quiet=quiet)
     with progress_on_stderr(quiet) as progress:

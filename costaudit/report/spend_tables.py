@@ -8,6 +8,7 @@ from costaudit.report.numbers import count, milliseconds, per_mtok, share, token
 from costaudit.report.table import Table
 
 _GROUPS = 20  # groups shown of each breakdown, the dearest first
+_WIDEST = 64  # characters of a group's name: a template's holds its endpoint and model
 _IN_TIME = ("day", "hour")
 _FEWEST_DAYS = 6  # whole days that show whether contexts grow
 _CLASSES = (
@@ -91,6 +92,7 @@ def _breakdown(rows: Sequence[SpendRow], name: str) -> Table:
             for row in rows[:_GROUPS]
         ),
         note="cached: share of input tokens read from the provider's cache; p50, p95: latency.",
+        widest=_WIDEST,
     )
 
 

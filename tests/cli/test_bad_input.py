@@ -146,6 +146,15 @@ def test_an_unknown_embedder_is_found_before_the_log_is_read(
     assert not (tmp_path / "costaudit-log").exists()
 
 
+def test_embedders_side_by_side_are_known_before_the_log_is_read(
+    costaudit: Run, tmp_path: Path
+) -> None:
+    write_log(tmp_path / "log.jsonl")
+    said = costaudit("sweep", "log.jsonl", "--compare-embedders", "minilm,gone")
+    assert is_explained(said, 2) and "'gone'" in said.err
+    assert not (tmp_path / "costaudit-log").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
