@@ -12,6 +12,7 @@ from costaudit.contracts.run_dir import RunDir
 from costaudit.engine.pool import map_partitions
 from costaudit.errors import InputError, UsageError
 from costaudit.ingest.assemble import Assembled, assemble
+from costaudit.ingest.assembled import earlier_summary, staged_key, table_stamps
 from costaudit.ingest.filters import parse_condition
 from costaudit.ingest.inputs import Input, expand
 from costaudit.ingest.look import NoLogError
@@ -47,11 +48,14 @@ def ingest(
         raise _nothing(pieces, no_logs)
     if options.strict:
         _be_strict(pieces, no_logs)
+    made = staged_key(pieces, list(no_logs), options.dedupe)
+    if not read_bytes and (summary := earlier_summary(run, made)):
+        return summary
     progress.start("assemble", sum(span.kept for f in pieces.files for span in f.spans), "rows")
     assembled = assemble(run, pieces, _whole_file_skips(no_logs), options.dedupe, progress)
     progress.finish()
     summary = _summary(pieces, no_logs, assembled, read_bytes)
-    _write_manifest(run, pieces, options, summary)
+    _write_manifest(run, pieces, options, summary, made)
     return summary
 
 
@@ -186,7 +190,7 @@ def _input_file(file: FilePieces, counts: dict[tuple[str, str], int]) -> InputFi
 
 
 def _write_manifest(
-    run: RunDir, pieces: Pieces, options: IngestOptions, summary: IngestSummary
+    run: RunDir, pieces: Pieces, options: IngestOptions, summary: IngestSummary, key: str
 ) -> None:
     details = {
         file.state.name: {
@@ -204,4 +208,7 @@ def _write_manifest(
     counts = msgspec.to_builtins(summary)
     del counts["files"]
     del counts["read_bytes"]
-    run.update_manifest(inputs=inputs, tokenizer=ENCODING, ingest={"options": told, **counts})
+    made = {"key": key, "tables": table_stamps(run)}
+    run.update_manifest(
+        inputs=inputs, tokenizer=ENCODING, ingest={"options": told, "made": made, **counts}
+    )

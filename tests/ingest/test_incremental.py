@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,26 @@ def test_an_unchanged_log_is_not_read_again(ingested: Ingest, tmp_path: Path) ->
     assert (first.read_bytes > 0, second.read_bytes) == (True, 0)
     assert (tmp_path / "run" / "requests.parquet").read_bytes() == before
     assert second.kept == first.kept == 99
+
+
+def test_tables_are_written_again_only_where_they_are_not_there(
+    ingested: Ingest, tmp_path: Path
+) -> None:
+    log = tmp_path / "x.jsonl"
+    log.write_bytes(lines(0, 50) + b"{broken\n")
+    _, first = ingested(log)
+    tables = [tmp_path / "run" / f"{name}.parquet" for name in ("requests", "blocks", "skips")]
+    content, written = [t.read_bytes() for t in tables], [t.stat().st_mtime_ns for t in tables]
+    _, second = ingested(log)
+    assert [t.stat().st_mtime_ns for t in tables] == written
+    assert second == replace(first, read_bytes=0)
+    tables[0].unlink()
+    tables[1].write_bytes(content[1][:100])
+    _, third = ingested(log)
+    assert third == second
+    assert [t.read_bytes() for t in tables] == content
+    _, undeduped = ingested(log, dedupe=False)
+    assert (undeduped.kept, undeduped.skipped) == (50, 1)
 
 
 def test_a_new_file_joins_those_that_were_read(ingested: Ingest, tmp_path: Path) -> None:
