@@ -1,13 +1,13 @@
 """Whether a run's tables are already those that its staged pieces would give."""
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from xxhash import xxh3_128_hexdigest
 
-from costaudit import __version__
 from costaudit.contracts.run_dir import RunDir
 from costaudit.errors import RunDirError
 from costaudit.ingest.options import IngestSummary
@@ -19,7 +19,7 @@ _RANGES = ("layout", "ranges")  # of an input in the manifest, not of its file's
 def staged_key(pieces: Pieces, no_logs: Sequence[str], dedupe: bool) -> str:
     """Digest all that the tables follow from: the pieces, files that are no logs, this version."""
     files = [(file.state, file.spans) for file in pieces.files]
-    told = msgspec.json.encode((__version__, files, sorted(no_logs), dedupe))
+    told = msgspec.json.encode((version("costaudit"), files, sorted(no_logs), dedupe))
     return xxh3_128_hexdigest(told)
 
 
