@@ -79,7 +79,9 @@ def milliseconds(value: float) -> str:
     """Write a time given in milliseconds: milliseconds below a second, seconds above."""
     if value >= 1000:
         return f"{value / 1000:,.1f} s"
-    return f"{value:.1f} ms" if 0 < value < 10 else f"{value:.0f} ms"
+    if 0 < value < 10:
+        return f"{value:.1f} ms" if value >= 0.1 else f"{value:.2g} ms"
+    return f"{value:.0f} ms"
 
 
 def seconds(value: float) -> str:

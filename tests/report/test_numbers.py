@@ -70,6 +70,7 @@ def test_times_and_sizes() -> None:
     assert numbers.milliseconds(880.4) == "880 ms"
     assert numbers.milliseconds(3100) == "3.1 s"
     assert numbers.milliseconds(4.12) == "4.1 ms"
+    assert numbers.milliseconds(0.0213) == "0.021 ms"
     assert numbers.milliseconds(0) == "0 ms"
     assert numbers.seconds(42) == "42 s"
     assert numbers.seconds(5400) == "1.5 h"
