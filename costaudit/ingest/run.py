@@ -10,7 +10,7 @@ from costaudit.contracts.audit import InputFile
 from costaudit.contracts.requests import SKIPS
 from costaudit.contracts.run_dir import RunDir
 from costaudit.engine.pool import map_partitions
-from costaudit.errors import InputError, UsageError
+from costaudit.errors import InputError, RunDirError, UsageError
 from costaudit.ingest.assemble import Assembled, assemble
 from costaudit.ingest.assembled import earlier_summary, staged_key, table_stamps
 from costaudit.ingest.filters import parse_condition
@@ -62,12 +62,28 @@ def ingest(
 def _check(run: RunDir, options: IngestOptions) -> None:
     if run.path.exists() and not run.path.is_dir():
         raise UsageError(f"{run.path} is a file.", hint="Name a folder for the run.")
+    _keep_redacted(run, options)
     for text in options.where:
         parse_condition(text)
     if options.mapping is not None and options.source not in ("auto", Mapped.name):
         raise UsageError("--map and --source exclude each other.", hint="Leave one of them out.")
     if options.source != "auto":
         open_source(options.source, options.mapping)
+
+
+def _keep_redacted(run: RunDir, options: IngestOptions) -> None:
+    """Refuse to write texts into a run that was asked to hold none, or masked ones."""
+    if options.redact != "none" or not RunDir.is_run(run.path):
+        return
+    try:
+        was = run.manifest().get("ingest", {}).get("options", {}).get("redact", "none")
+    except RunDirError:  # it can't be read, and is written anew
+        return
+    if was != "none":
+        raise UsageError(
+            f"{run.path} was read with --redact {was}; the log would be read into it unredacted.",
+            hint=f"Name {run.path} itself instead of the log, or another folder with --out.",
+        )
 
 
 def _sweep(run: RunDir) -> None:

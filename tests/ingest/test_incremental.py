@@ -17,6 +17,7 @@ import zstandard
 from polars.testing import assert_frame_equal
 
 from costaudit.contracts.run_dir import RunDir
+from costaudit.errors import UsageError
 from costaudit.ingest import piece_writer, plan
 from tests.ingest.conftest import Ingest, chat, write_lines
 
@@ -156,6 +157,19 @@ def test_other_options_read_everything_anew(ingested: Ingest, tmp_path: Path) ->
     run, summary = ingested(log, redact="hash")
     assert summary.read_bytes > 0
     assert run.blocks()["text"].null_count() == len(run.blocks())
+
+
+def test_a_redacted_run_stays_redacted(ingested: Ingest, tmp_path: Path) -> None:
+    log = tmp_path / "x.jsonl"
+    log.write_bytes(lines(0, 20))
+    run, _ = ingested(log, redact="mask")
+    before = run.blocks_path.read_bytes()
+    with pytest.raises(UsageError, match="read with --redact mask"):
+        ingested(log)
+    assert run.blocks_path.read_bytes() == before
+    ingested(log, redact="hash")
+    with pytest.raises(UsageError, match="read with --redact hash"):
+        ingested(log)
 
 
 KILLED = """
