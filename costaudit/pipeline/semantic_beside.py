@@ -24,7 +24,7 @@ _LADDER: tuple[tuple[ScopeField, ...], ...] = (
 )
 _TTLS_S = (3_600.0, 86_400.0, 604_800.0)
 _CAPACITY_SHARES = (0.1, 0.25, 0.5)  # of the peak that an unbounded cache reaches
-_REPLICATES = 47  # of the bootstrap; with the log itself, threads share 48 evenly
+_REPLICATES = 47  # of the bootstrap; with the log itself three parts for the threads
 _ONE_GUARD = tuple((name, (name,)) for name in TRAP_NAMES)
 _CONTEXT = (0.7, 0.8, 0.9)  # thresholds whose hits help to judge those of a row beside the sweep
 
