@@ -33,7 +33,6 @@ class Fit:
     right: Floats  # (replicates, strata, CELLS): probability that a pair in the cell is right
     topic: Floats  # (replicates, strata, CELLS): that its answers are on different topics
     share: Floats  # (replicates, strata, KINDS): of right pairs, wrong details, other topics
-    wrong_mean: Floats  # (replicates, strata): of Fisher's z between answers on different topics
 
 
 def cells(
@@ -94,7 +93,6 @@ def fit(counts: Floats, right: Floats, wrong_start: tuple[float, float], rounds:
         right=weights[:, :, :1] * right[:, None] / total,
         topic=topic / total,
         share=weights,
-        wrong_mean=mean,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 
 from costaudit.progress import SilentProgress
 from costaudit.replay.cache import LiveCache
@@ -19,6 +20,14 @@ from costaudit.replay.stream import ReplayStream
 from costaudit.replay.upstreams.recorded import Recorded
 
 BASE_TS_S = 1_700_000_000.0
+
+TRAFFIC = {  # of a drawn log, and how long its entries live
+    "seed": st.integers(0, 10_000),
+    "rate": st.sampled_from([0.2, 2.0, 50.0]),
+    "latency_s": st.sampled_from([0.01, 1.0, 20.0]),
+    "ttl_s": st.sampled_from([None, 0.5, 8.0, 60.0]),
+    "ttl_kind": st.sampled_from(["fixed", "sliding"]),
+}
 
 
 class Log:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costaudit.replay.caches.memory import MemoryCache
-from tests.replay.conftest import Log, make_log
+from tests.replay.conftest import TRAFFIC, Log, make_log
 from tests.replay.oracle import decide
 
 
@@ -32,11 +32,7 @@ def test_every_decision_equals_the_oracle(log, ttl_s, ttl_kind, min_similarity):
 
 @settings(max_examples=40, deadline=None)
 @given(
-    seed=st.integers(0, 10_000),
-    rate=st.sampled_from([0.2, 2.0, 50.0]),
-    latency_s=st.sampled_from([0.01, 1.0, 20.0]),
-    ttl_s=st.sampled_from([None, 0.5, 8.0, 60.0]),
-    ttl_kind=st.sampled_from(["fixed", "sliding"]),
+    **TRAFFIC,
     pipeline=st.sampled_from([1, 3, 64]),
 )
 def test_decisions_equal_the_oracle_at_any_traffic(

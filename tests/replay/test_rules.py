@@ -15,7 +15,7 @@ from costaudit.replay.options import ReplayOptions
 from costaudit.replay.rules import check_rules
 from costaudit.replay.upstreams.addresses import upstream_at
 from costaudit.replay.upstreams.recorded import Recorded
-from tests.replay.conftest import Log, make_log
+from tests.replay.conftest import TRAFFIC, Log, make_log
 from tests.simulate.semantic.oracle import replay as oracle
 
 
@@ -46,11 +46,7 @@ def assert_equals_oracle(log: Log, guard=None, **options) -> list[str | None]:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    seed=st.integers(0, 10_000),
-    rate=st.sampled_from([0.2, 2.0, 50.0]),
-    latency_s=st.sampled_from([0.01, 1.0, 20.0]),
-    ttl_s=st.sampled_from([None, 0.5, 8.0, 60.0]),
-    ttl_kind=st.sampled_from(["fixed", "sliding"]),
+    **TRAFFIC,
     max_entries=st.sampled_from([1, 2, 5, 12]),
     eviction=st.sampled_from(["lru", "lfu", "fifo"]),
     guarded=st.booleans(),
