@@ -41,28 +41,34 @@ def system_templates(
       24 hours here and 48 there stay apart),
     - or differs from user to user of one tenant (a name),
     - or takes FRESH_VALUES values of which each serves few requests.
-    No system prompt is a template of its own. Ids count up in order of first appearance.
+    No system prompt is a template of its own, and so is each one whose text was not kept. Ids
+    count up in order of first appearance.
     `segments` saves laying them out again.
     """
     segments = segments or flat_segments(requests, blocks)
     raw, systems = _distinct_systems(segments, blocks)
-    texts, of_raw = _masked_texts(systems)
+    unread = np.array([*(text is None for text in systems), False])[raw]
+    texts, of_raw = _masked_texts([text or "" for text in systems])
     text = np.where(raw >= 0, np.array([*of_raw, -1])[raw], -1)
-    has = text >= 0
+    has = (text >= 0) & ~unread
     traffic = _Traffic(
         text[has],
         _numbers(requests["tenant"])[has],
         _numbers(requests["user"])[has],
     )
-    template = np.array([*_template_keys(texts, traffic), -1])
-    _, first, inverse = np.unique(template[text], return_index=True, return_inverse=True)
+    template = np.array([*_template_keys(texts, traffic), -1])[text]
+    template[unread] = len(texts.texts) + raw[unread]
+    _, first, inverse = np.unique(template, return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.int32)
     rank[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
     return pl.Series("system_template", rank[inverse], dtype=pl.Int32)
 
 
-def _distinct_systems(segments: Segments, blocks: pl.DataFrame) -> tuple[Ints, list[str]]:
-    """Give each request the index of its distinct system prompt, -1 for none, and their texts."""
+def _distinct_systems(segments: Segments, blocks: pl.DataFrame) -> tuple[Ints, list[str | None]]:
+    """Give each request the index of its distinct system prompt, -1 for none, and their texts.
+
+    A prompt of which a block's text was not kept has none.
+    """
     is_system = segments.role == ROLES.index("system")
     owner = np.repeat(np.arange(len(segments.offsets) - 1), np.diff(segments.offsets))
     parts = pl.DataFrame(
@@ -79,13 +85,17 @@ def _distinct_systems(segments: Segments, blocks: pl.DataFrame) -> tuple[Ints, l
     raw[numbered["request"].to_numpy()] = numbered["raw"].to_numpy()
     used = np.unique(parts["block"].to_numpy())
     known = dict(zip(used.tolist(), _block_texts(blocks, used), strict=True))
-    return raw, ["\n".join(known[block] for block in row) for row in distinct["block"].to_list()]
+    return raw, [_joined([known[block] for block in row]) for row in distinct["block"].to_list()]
 
 
-def _block_texts(blocks: pl.DataFrame, rows: NDArray[np.int32]) -> list[str]:
-    """Read texts; a block without text stands for itself by its id."""
-    texts = blocks.select(pl.col("text").fill_null("‹" + pl.col("block_id") + "›"))["text"]
-    return [texts[int(row)] if row >= 0 else "‹?›" for row in rows]
+def _block_texts(blocks: pl.DataFrame, rows: NDArray[np.int32]) -> list[str | None]:
+    texts = blocks["text"]
+    return [texts[int(row)] if row >= 0 else None for row in rows]
+
+
+def _joined(parts: Sequence[str | None]) -> str | None:
+    kept = [part for part in parts if part is not None]
+    return "\n".join(kept) if len(kept) == len(parts) else None
 
 
 def _masked_texts(systems: list[str]) -> tuple[Texts, list[int]]:

@@ -123,3 +123,13 @@ def test_templates_do_not_depend_on_the_order_of_requests(order: list[int], hour
     mixed = templates([systems[i] for i in order])
     pairs = {(plain[i], mixed[at]) for at, i in enumerate(order)}
     assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs}) == 2
+
+
+def test_prompts_whose_texts_were_not_kept_are_told_apart_by_their_ids() -> None:
+    """Their moving parts can't be found: two ids may as well be two different instructions."""
+    log = Log()
+    for position, system in enumerate(["Be kind.", "Be rude.", "Be kind.", *map(str, range(40))]):
+        log.call([("system", system, 90)], at=float(position), user=f"u{position}")
+    requests, blocks = log.tables()
+    hashed = blocks.with_columns(text=pl.lit(None, pl.String))
+    assert system_templates(requests, hashed).to_list() == [0, 1, 0, *range(2, 42)]
