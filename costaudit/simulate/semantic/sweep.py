@@ -61,7 +61,7 @@ class Decisions:
 
 def sweep(
     stream: Stream,
-    vectors: np.ndarray,
+    vectors: np.ndarray | None,
     policies: Sequence[SemanticPolicy],
     guard: PairGuard | None = None,
     progress: Progress | None = None,
@@ -71,14 +71,19 @@ def sweep(
 ) -> Decisions:
     """Decide every request of `stream` under every policy.
 
-    vectors: float32 (m, d) of unit length, aligned with stream.texts. The policies may differ in
-    threshold, TTL, capacity and eviction; a guard holds for all of them. With cells, similar
-    entries are looked for among a part of the texts, and the decisions are no longer exact. Bounds
-    of the same vectors, where they are at hand, spare their projection.
+    vectors: float32 (m, d) of unit length, aligned with stream.texts; None where every policy
+    matches identical text only. The policies may differ in threshold, TTL, capacity and eviction;
+    a guard holds for all of them. With cells, similar entries are looked for among a part of the
+    texts, and the decisions are no longer exact. Bounds of the same vectors, where they are at
+    hand, spare their projection.
     """
     progress = progress or SilentProgress()
     _check_policies(stream, policies)
-    _check_vectors(stream, vectors)
+    if vectors is None:
+        _check_exact(policies)
+        vectors = np.empty((len(stream.texts), 0), dtype=np.float32)
+    else:
+        _check_vectors(stream, vectors)
     with single_products():
         return _swept(stream, vectors, policies, guard, progress, cells, bounds)
 
@@ -146,6 +151,14 @@ def _check_policies(stream: Stream, policies: Sequence[SemanticPolicy]) -> None:
         raise InsufficientDataError(
             "The log has no times, so entries can't grow old and a TTL can't be simulated.",
             hint="Leave the TTL out, or export the log with its timestamps.",
+        )
+
+
+def _check_exact(policies: Sequence[SemanticPolicy]) -> None:
+    if any(policy.min_similarity <= 1 for policy in policies):
+        raise InputError(
+            "Similar texts can't be found without vectors.",
+            hint="Embed the texts, or match identical ones only: a threshold above 1.",
         )
 
 

@@ -142,6 +142,16 @@ def test_a_threshold_above_one_serves_identical_text_only(drawn) -> None:
         asked[text, partition] = min(ready, stream.ready_s[r])
 
 
+@settings(max_examples=50, deadline=None)
+@given(streams(), st.lists(POLICIES, min_size=1, max_size=5))
+def test_identical_text_is_matched_without_vectors(drawn, policies) -> None:
+    stream, vectors = drawn
+    exact = [dataclasses.replace(policy, min_similarity=1.01) for policy in policies]
+    check(stream, vectors, sweep(stream, None, exact), guarded=False)
+    with pytest.raises(InputError, match="without vectors"):
+        sweep(stream, None, [*exact, dataclasses.replace(exact[0], min_similarity=1.0)])
+
+
 def test_more_policies_than_a_mask_holds() -> None:
     rng = np.random.default_rng(7)
     n = 400
