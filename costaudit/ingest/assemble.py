@@ -1,5 +1,6 @@
 """Staged pieces become the run's three tables: normalised, counted once, in order."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import cast
 
@@ -41,9 +42,11 @@ def assemble(
 ) -> Assembled:
     """Write requests, blocks and skips; `whole_files` are SKIPS for files that are no logs."""
     places, skips, assembled = _settled(pieces, whole_files, dedupe)
-    write_requests(places, pieces, run.requests_path, progress)
-    pieces.close()
-    _write_blocks(pieces, run)
+    with ThreadPoolExecutor(1) as thread:
+        blocks = thread.submit(_write_blocks, pieces, run)
+        write_requests(places, pieces, run.requests_path, progress)
+        pieces.close()
+        blocks.result()
     write_table(skips, run.skips_path, SKIPS)
     return assembled
 

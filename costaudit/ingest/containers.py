@@ -12,7 +12,7 @@ import zstandard
 from costaudit.errors import InputError
 from costaudit.ingest.stdin import standard_input
 
-CHUNK = 1 << 20
+CHUNK = 256 << 10  # what stays in a processor's own cache while it is read
 ZSTD_BITE = 4 << 10
 BOMB = "It unpacks to more than {:g} times its size, as decompression bombs do."
 FREE_BYTES = 64 << 20  # a small file may unpack to this much at any ratio

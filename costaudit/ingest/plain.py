@@ -1,6 +1,6 @@
 """Pairs of the plainest shape, read fast: what they have in common is read once for all of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from costaudit.ingest.plain_bodies import (
     MessagesRequest,
     MessagesUsage,
 )
+from costaudit.ingest.records import Lines
 from costaudit.ingest.times import parse_time
 from costaudit.ingest.usage import MOST_TOKENS, decimal_of, split_writes
 
@@ -28,6 +29,7 @@ Counts = tuple[int | None, ...]  # from input to total, as in columns.OWN
 MOST_KINDS = 4_096  # in a piece; where there are more, calls have too little in common
 PATIENCE = 1_000  # by how many records other shapes may outnumber plain ones
 UNKNOWN = -1
+UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 NO_LABELS = Labels()
 ID, COST = list(OWN).index("native_id"), list(OWN).index("logged_cost")
 WRAPPER = (
@@ -41,6 +43,7 @@ class Plain(NamedTuple):
     """How to read one interface's plain pairs."""
 
     decode: Callable[[bytes | Raw], Any]
+    decode_lines: Callable[[bytes], list[Any]]
     shared: Callable[[Any], tuple[Any, ...]]  # what decides all but a call's own columns
     answer: Callable[[Any], Buffer]
     counts: Callable[[Any], Counts | None]
@@ -58,16 +61,44 @@ class PlainReader:
         self._source = source
         self._writer = writer
         self._patience = PATIENCE
+        self.taken = 0  # of the lines read last
 
-    def take(self, record: Record) -> bool:
-        """Read a record if it is plain."""
+    def others(self, lines: Lines) -> Iterator[Record]:
+        """Read what is plain of some lines, and count it; yields the others in their places."""
+        self.taken = 0
         if self._patience == 0:
-            return False
+            yield from lines.records()
+            return
+        pairs = self._decoded(lines)
+        if pairs is None:
+            yield from self._one_by_one(lines)
+            return
+        for pair, place in zip(pairs, lines.places(), strict=True):
+            start, end = place
+            if not self._take(pair, lines.offset + start, lines.text, place):
+                yield Record(lines.offset + start, 0, lines.text[start:end])
+        self._patience = min(self._patience + self.taken, PATIENCE)
+
+    def _decoded(self, lines: Lines) -> list[Any] | None:
+        """Decode all lines in one go; None where one of them has another shape."""
         try:
-            pair = self._plain.decode(record.data)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            self._patience -= 1
-            return False
+            pairs = self._plain.decode_lines(lines.text)
+        except UNREADABLE:
+            return None
+        return pairs if len(pairs) == len(lines.places()) else None
+
+    def _one_by_one(self, lines: Lines) -> Iterator[Record]:
+        for record in lines.records():
+            try:
+                pair = self._plain.decode(record.data) if self._patience else None
+            except UNREADABLE:
+                self._patience -= 1
+                pair = None
+            whole = (0, len(record.data))
+            if pair is None or not self._take(pair, record.offset, record.data, whole):
+                yield record
+
+    def _take(self, pair: Any, offset: int, text: Buffer, place: tuple[int, int]) -> bool:
         moment = parse_time(pair.ts or pair.timestamp)
         counts = self._plain.counts(pair.response.usage)
         answer = self._plain.answer(pair)
@@ -81,20 +112,20 @@ class PlainReader:
         kind = (self._plain.shared(pair), own[COST] is None, is_bedrock(own[ID]), labels)
         template = self._writer.templates.get(kind, UNKNOWN)
         if template == UNKNOWN:
-            template = self._learn(record, own, prompt, answer)
+            template = self._learn(bytes(text)[slice(*place)], own, prompt, answer)
             self._writer.templates[kind] = template
         if template is None:
             return False
-        self._writer.add_like(template, (record.offset, record.index), own, prompt, answer)
-        self._patience = min(self._patience + 1, PATIENCE)
+        self._writer.add_like(template, (offset, 0), own, prompt, answer)
+        self.taken += 1
         return True
 
     def _learn(
-        self, record: Record, own: tuple[Any, ...], prompt: Prompt, answer: Buffer
+        self, data: bytes, own: tuple[Any, ...], prompt: Prompt, answer: Buffer
     ) -> int | None:
         if len(self._writer.templates) >= MOST_KINDS:
             return None
-        call = read_pair(record.data)
+        call = read_pair(data)
         if not isinstance(call, Call) or own_of(call) != own or call.prompt != prompt:
             return None
         is_alike = bytes(call.answer) == bytes(answer)
@@ -172,12 +203,12 @@ _chat_fields = attrgetter(*WRAPPER, "response.service_tier")
 _messages_kind = attrgetter(
     *WRAPPER, "response.stop_reason", "response.usage.service_tier", "response.usage.inference_geo"
 )
+CHATS, MESSAGES = msgspec.json.Decoder(ChatPair), msgspec.json.Decoder(MessagesPair)
 PLAIN = {
-    "openai_chat": Plain(
-        msgspec.json.Decoder(ChatPair).decode, _chat_kind, _chat_answer, _chat_counts
-    ),
+    "openai_chat": Plain(CHATS.decode, CHATS.decode_lines, _chat_kind, _chat_answer, _chat_counts),
     "anthropic_messages": Plain(
-        msgspec.json.Decoder(MessagesPair).decode,
+        MESSAGES.decode,
+        MESSAGES.decode_lines,
         _messages_kind,
         attrgetter("response.content"),
         _messages_counts,

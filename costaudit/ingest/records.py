@@ -3,48 +3,76 @@
 import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from costaudit.ingest.call import Record
 from costaudit.ingest.layout import STAMPED
 
 TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["{}\[\]]', re.DOTALL)
 BETWEEN = b" \t\r\n,"
+BRACE = ord("{")
 LONGEST = 512 << 20  # bytes of one record; what is longer is cut there, and can't be read
+
+
+class Lines(NamedTuple):
+    """Some whole lines of a stream."""
+
+    offset: int  # of the first one in its file
+    text: bytes
+
+    @property
+    def last(self) -> int:
+        """Give the offset of the last line."""
+        return self.offset + self.text.rfind(b"\n", 0, len(self.text) - 1) + 1
+
+    def places(self) -> list[tuple[int, int]]:
+        """Say where each line begins and ends within `text`; empty ones are left out."""
+        text, find = self.text, self.text.find
+        found: list[tuple[int, int]] = []
+        start = 0
+        while (end := find(b"\n", start)) >= 0:
+            if end > start + 1 or text[start:end].strip():
+                found.append((start, end))
+            start = end + 1
+        return [*found, (start, len(text))] if start < len(text) else found
+
+    def records(self) -> Iterator[Record]:
+        """Yield each line that is not blank."""
+        bom = 3 if self.offset == 0 and self.text.startswith(BOM_UTF8) else 0
+        for start, end in self.places():
+            start = max(start, bom)
+            line = self.text[start:end]
+            if not line or line.isspace():
+                continue
+            if line[0] != BRACE and (stamp := STAMPED.match(line)):
+                line = line[stamp.end() :]
+            yield Record(self.offset + start, 0, line)
+
+
+def line_blocks(chunks: Iterator[bytes], offset: int) -> Iterator[Lines]:
+    """Yield the lines of each chunk together; `offset` is where the stream starts in its file."""
+    held: list[bytes | memoryview] = []
+    size = 0
+    for chunk in chunks:
+        end = chunk.rfind(b"\n") + 1
+        if not end and size + len(chunk) < LONGEST:
+            held.append(chunk)
+            size += len(chunk)
+            continue
+        end = end or len(chunk)
+        text = b"".join((*held, memoryview(chunk)[:end]))
+        yield Lines(offset, text)
+        offset += len(text)
+        rest = chunk[end:]
+        held, size = ([rest] if rest else []), len(rest)
+    if held:
+        yield Lines(offset, b"".join(held))
 
 
 def line_records(chunks: Iterator[bytes], offset: int) -> Iterator[Record]:
     """Yield each line that is not blank; `offset` is where the stream starts in its file."""
-    held: list[bytes] = []
-    size = 0
-    for chunk in chunks:
-        cut = chunk.rfind(b"\n")
-        if cut < 0 and size + len(chunk) < LONGEST:
-            held.append(chunk)
-            size += len(chunk)
-            continue
-        held.append(chunk[:cut] if cut >= 0 else chunk)
-        text = b"".join(held) if len(held) > 1 else held[0]
-        yield from _lines(text, offset)
-        offset += len(text) + (1 if cut >= 0 else 0)
-        rest = chunk[cut + 1 :] if cut >= 0 else b""
-        held, size = ([rest] if rest else []), len(rest)
-    if held:
-        yield from _lines(b"".join(held), offset)
-
-
-def _lines(text: bytes, offset: int) -> Iterator[Record]:
-    if offset == 0 and text.startswith(BOM_UTF8):
-        text, offset = text[3:], 3
-    start = 0
-    while start < len(text):
-        end = text.find(b"\n", start)
-        line = text[start : end if end >= 0 else None]  # one at a time, in memory just given back
-        if line and not line.isspace():
-            if line[0] != 123 and (stamp := STAMPED.match(line)):
-                yield Record(offset + start, 0, line[stamp.end() :])
-            else:
-                yield Record(offset + start, 0, line)
-        start += len(line) + 1
+    for lines in line_blocks(chunks, offset):
+        yield from lines.records()
 
 
 def value_records(chunks: Iterator[bytes]) -> Iterator[Record]:

@@ -1,6 +1,7 @@
 """The rows of REQUESTS, gathered piece by piece in their final order."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
@@ -38,11 +39,24 @@ def write_requests(placed: pl.DataFrame, pieces: Pieces, path: Path, progress: P
     import pyarrow.parquet as pq
 
     schema = pl.DataFrame(schema=REQUESTS).to_arrow().schema
-    with atomic_write(path) as part, pq.ParquetWriter(part, schema, compression="zstd") as writer:
-        for start in range(0, len(placed), GROUP):
-            frame = _rows(placed.slice(start, GROUP), pieces)
+    with (
+        atomic_write(path) as part,
+        pq.ParquetWriter(part, schema, compression="zstd") as writer,
+        ThreadPoolExecutor(1) as thread,
+    ):
+
+        def put(frame: pl.DataFrame) -> int:
             writer.write_table(cast(pa.Table, frame.to_arrow().cast(schema)))
-            progress.advance(len(frame))
+            return len(frame)
+
+        before: Future[int] | None = None
+        for start in range(0, len(placed), GROUP):  # one group is gathered while one is written
+            frame = _rows(placed.slice(start, GROUP), pieces)
+            if before is not None:
+                progress.advance(before.result())
+            before = thread.submit(put, frame)
+        if before is not None:
+            progress.advance(before.result())
 
 
 def _rows(chosen: pl.DataFrame, pieces: Pieces) -> pl.DataFrame:

@@ -21,11 +21,14 @@ from costaudit.ingest.pair import NOT_A_CALL
 from costaudit.ingest.piece_writer import PieceWriter
 from costaudit.ingest.plain import PlainReader, plain_reader
 from costaudit.ingest.reading import text_records
+from costaudit.ingest.records import Lines, line_blocks
 from costaudit.ingest.sources.open import open_source
 from costaudit.ingest.sources.source import Outcome, Source
 from costaudit.ingest.tables import parquet_records
 from costaudit.ingest.tokenizer import Tokenizer
 from costaudit.ingest.unwrap import unwrapped
+
+Item = Lines | Record | tuple[int, Skip]  # the last: an offset where nothing can be read
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Span:
     merged: int = 0
     skipped: int = 0
     stop: int = 0  # offset at which reading ended, also where `end` is None
-    digest: str = ""  # xxh3_128 of its records, one after another
+    digest: str = ""  # xxh3_128 of its lines, or of its records, one after another
 
     @property
     def name(self) -> str:
@@ -76,32 +79,20 @@ class UnitReader:
         self._plain = self._plain_reader()
         self._open: set[Key] = set()  # records without a fate yet
         self._span = Span(unit.start, unit.end, unit.is_tail)
+        self._at = unit.start  # offset of the record or the lines read last
         self._bytes = 0
         self._digest = xxh3_128()
 
     def read(self) -> int:
         """Read to the end of the unit, whatever its content; gives the bytes read."""
         source = open_source(self._unit.source, self._unit.options.mapping, self._unit.address)
-        at = self._unit.start
         try:
             for item in self._items():
-                if isinstance(item, tuple):
-                    self._note((item[0], 0))
-                    self._settle(((item[0], 0), item[1]), source)
-                    continue
-                if item.offset != at:
-                    at = item.offset
-                    if self._writer.is_full:
-                        self._flush(at)
-                self._digest.update(item.data)
-                if self._plain is not None and self._plain.take(item):
-                    self._span.records += 1
-                    self._span.kept += 1
-                else:
-                    self._take(item, source)
+                self._read(item, source)
         except BrokenStreamError as broken:
-            self._note((at + 1, 1 << 30))
-            self._settle(((at + 1, 1 << 30), Skip(broken.reason, broken.detail)), source)
+            key = (self._at + 1, 1 << 30)
+            self._note(key)
+            self._settle((key, Skip(broken.reason, broken.detail)), source)
         for outcome in source.finish():
             self._settle(outcome, source)
         for key in sorted(self._open):
@@ -111,19 +102,48 @@ class UnitReader:
         self._commit()
         return self._bytes
 
+    def _read(self, item: Item, source: Source) -> None:
+        if not isinstance(item, Lines | Record):
+            key = (item[0], 0)
+            self._note(key)
+            self._settle((key, item[1]), source)
+            return
+        if item.offset != self._at:
+            self._at = item.offset
+            if self._writer.is_full:
+                self._flush(self._at)
+        if isinstance(item, Lines):
+            self._read_lines(item, source)
+        else:
+            self._digest.update(item.data)
+            self._take(item, source)
+
+    def _read_lines(self, lines: Lines, source: Source) -> None:
+        self._digest.update(lines.text)
+        for record in self._plain.others(lines) if self._plain else lines.records():
+            self._take(record, source)
+        if self._plain:
+            self._span.records += self._plain.taken
+            self._span.kept += self._plain.taken
+        self._at = lines.last
+
     def _plain_reader(self) -> PlainReader | None:
         unit = self._unit
         if unit.layout != "lines" or unit.wrapped or self._unwanted is not None:
             return None
         return plain_reader(unit.source, self._writer)
 
-    def _items(self) -> Iterator[Record | tuple[int, Skip]]:
+    def _items(self) -> Iterator[Item]:
         unit = self._unit
         with open_input(unit.address, is_last=True) as file:
             if unit.layout == "parquet":
                 yield from parquet_records(file)
+                return
+            chunks = self._counted(self._chunks(file))
+            if unit.layout == "lines":
+                yield from line_blocks(chunks, unit.start)
             else:
-                yield from text_records(unit.layout, self._counted(self._chunks(file)), unit.start)
+                yield from text_records(unit.layout, chunks, unit.start)
 
     def _chunks(self, file: IO[bytes]) -> Iterator[bytes]:
         unit = self._unit

@@ -1,6 +1,8 @@
 """Partitions come back in order, in one process or in several, without being held all at once."""
 
 import operator
+import os
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -25,8 +27,19 @@ def test_a_pool_takes_partitions_only_as_it_needs_them() -> None:
 
     results = map_partitions(operator.neg, partitions(), 2)
     assert next(results) == 0
-    assert taken <= 5
+    assert taken <= 8
     assert list(results) == [-n for n in range(1, 50)]
+
+
+def test_this_process_works_too() -> None:
+    processes = set(map_partitions(process_of, [0.2] * 20, 2))
+    assert os.getpid() in processes
+    assert len(processes) == 2
+
+
+def process_of(seconds: float) -> int:
+    time.sleep(seconds)
+    return os.getpid()
 
 
 def test_a_failing_partition_is_not_swallowed() -> None:
