@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from costaudit.embed.embedder import unit_rows
+from costaudit.engine.device import accelerator
 from costaudit.errors import BackendError
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ class SentenceModel:
     """Load lazily: a run whose vectors are all stored only needs to know the revision."""
 
     concurrency = 1  # torch uses all processors for one batch
-    batch_tokens = 2_048
 
     def __init__(self, name: str, model: str) -> None:
         self.name = name
@@ -38,6 +38,11 @@ class SentenceModel:
                 with path.open("rb") as file:
                     return hashlib.file_digest(file, "sha256").hexdigest()[:12]
         raise self._unloadable("it has no weights")
+
+    @property
+    def batch_tokens(self) -> int:
+        """An accelerator needs more at a time to be busy."""
+        return 2_048 if self._on == "cpu" else 16_384
 
     @property
     def dimensions(self) -> int:
@@ -80,12 +85,16 @@ class SentenceModel:
         raise self._unloadable("it was not found")
 
     @cached_property
+    def _on(self) -> str:
+        return accelerator() or "cpu"
+
+    @cached_property
     def _model(self) -> "SentenceTransformer":
         folder = self._folder
         from sentence_transformers import SentenceTransformer
 
         try:
-            return SentenceTransformer(str(folder), local_files_only=True)
+            return SentenceTransformer(str(folder), device=self._on, local_files_only=True)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise self._unloadable(str(error).splitlines()[0]) from None
 

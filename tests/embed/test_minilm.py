@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from costaudit.embed.minilm import MiniLM, packaged_model
-from costaudit.errors import BackendError
+from costaudit.embed.minilm import MiniLM, packaged_model, published_bert
+from costaudit.embed.table import embedder_named
+from costaudit.errors import BackendError, UsageError
 
 TEXTS = [
     "How do I reset my password?",
@@ -61,3 +63,26 @@ def test_a_missing_package_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(BackendError) as caught:
         MiniLM()
     assert "pip install" in caught.value.hint
+
+
+def test_a_device_gets_the_whole_model_and_gives_the_same_vectors() -> None:
+    """Every device runs one path; torch's meta device tells whether anything stayed behind."""
+    here, there = MiniLM(), MiniLM(device="cpu")
+    np.testing.assert_allclose(there.encode(TEXTS), here.encode(TEXTS), atol=1e-5)
+    elsewhere = published_bert(packaged_model()).to("meta")
+    tokens, lengths = torch.ones((2, 3), dtype=torch.long), torch.tensor([3, 2])
+    assert elsewhere(tokens.to("meta"), lengths.to("meta")).device.type == "meta"
+
+
+def test_batches_are_larger_and_alone_on_an_accelerator() -> None:
+    processor, device = MiniLM(device="cpu"), MiniLM(device="cuda")
+    assert device.batch_tokens > processor.batch_tokens
+    assert device.concurrency == 1
+
+
+def test_a_device_that_was_named_in_vain_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = "cuda" if torch.backends.mps.is_available() else "mps"
+    monkeypatch.setenv("COSTAUDIT_DEVICE", missing)
+    for name in ("minilm", str(packaged_model())):
+        with pytest.raises(UsageError, match="COSTAUDIT_DEVICE"):
+            embedder_named(name).encode(["a"])
