@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-ENGLISH_ONLY = ("minilm", "mpnet")  # embedders whose training texts were English
+ENGLISH_ONLY = ("minilm", "fast", "mpnet")  # embedders whose training texts were English
 _SAMPLE = 500  # texts: the share's error is 2 points
 _WARN_SHARE = 0.2  # of the texts whose language can be told
 _WORD = re.compile(r"[^\W\d_]+")

@@ -10,8 +10,8 @@ from costaudit.errors import UsageError
 def embedder_named(name: str) -> Embedder:
     """Make an embedder; raises UsageError for a name that no embedder answers to.
 
-    Names are minilm, mpnet, multilingual, openai[:MODEL], bedrock[:MODEL], a Hugging Face name with
-    a slash, a sentence-transformers folder, or a .parquet file of vectors.
+    Names are minilm, fast, mpnet, multilingual, openai[:MODEL], bedrock[:MODEL], a Hugging Face
+    name with a slash, a sentence-transformers folder, or a .parquet file of vectors.
     """
     kind, _, model = name.partition(":")
     if kind in _MAKERS:
@@ -34,6 +34,13 @@ def _minilm(model: str) -> Embedder:
 
     _refuse_model("minilm", model)
     return MiniLM()
+
+
+def _fast(model: str) -> Embedder:
+    from costaudit.embed.fast import FastMiniLM
+
+    _refuse_model("fast", model)
+    return FastMiniLM()
 
 
 def _mpnet(model: str) -> Embedder:
@@ -71,6 +78,7 @@ def _refuse_model(name: str, model: str) -> None:
 
 _MAKERS: dict[str, Callable[[str], Embedder]] = {
     "minilm": _minilm,
+    "fast": _fast,
     "mpnet": _mpnet,
     "multilingual": _multilingual,
     "openai": _openai,
