@@ -5,7 +5,8 @@
 
 DuckDB does less: `read` touches the fields that ingest keeps and adds them up; `store` writes them
 to Parquet, each text once by its MD5. It neither counts tokens, nor normalises, nor merges
-duplicates, nor can it resume. Both are asked the same questions first, and must agree. Seconds of
+duplicates, nor can it resume. `decode` is the first step of ingest alone, its lines and its decoder
+on the fields that DuckDB reads. All are asked the same questions first, and must agree. Seconds of
 processor time (CPU s) are what a busy machine changes least; the best of `--times` runs is shown.
 DuckDB is needed for this file only: pip install duckdb
 """
@@ -149,6 +150,81 @@ if __name__ == "__main__":
 """
 
 
+DECODE = """
+import gc
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+import msgspec
+from costaudit.ingest.records import line_blocks
+
+class Content(msgspec.Struct, gc=False):
+    content: str
+
+class Function(msgspec.Struct, gc=False):
+    description: str
+
+class Tool(msgspec.Struct, gc=False):
+    function: Function
+
+class Request(msgspec.Struct, gc=False):
+    model: str
+    messages: list[Content]
+    tools: list[Tool]
+
+class Cached(msgspec.Struct, gc=False):
+    cached_tokens: int
+
+class Usage(msgspec.Struct, gc=False):
+    prompt_tokens: int
+    completion_tokens: int
+    prompt_tokens_details: Cached
+
+class Choice(msgspec.Struct, gc=False):
+    message: Content
+
+class Response(msgspec.Struct, gc=False):
+    id: str
+    choices: list[Choice]
+    usage: Usage
+
+class Pair(msgspec.Struct, gc=False):
+    timestamp: datetime
+    latency_ms: float
+    user: str
+    tenant: str
+    request: Request
+    response: Response
+
+gc.disable()
+count = messages = chars = described = prompt = completion = cached = answered = ids = 0
+latency, latest, models, users, tenants = 0.0, None, set(), set(), 0
+decode = msgspec.json.Decoder(Pair).decode_lines
+with Path(sys.argv[1]).open("rb") as file:
+    for lines in line_blocks(iter(lambda: file.read(256 << 10), b""), 0):
+        for pair in decode(lines.text):
+            count += 1
+            models.add(pair.request.model)
+            messages += len(pair.request.messages)
+            chars += sum([len(message.content) for message in pair.request.messages])
+            described += sum([len(tool.function.description) for tool in pair.request.tools])
+            latest = pair.timestamp if latest is None else max(latest, pair.timestamp)
+            latency += pair.latency_ms
+            users.add(pair.user)
+            tenants += pair.tenant is not None
+            usage = pair.response.usage
+            prompt += usage.prompt_tokens
+            completion += usage.completion_tokens
+            cached += usage.prompt_tokens_details.cached_tokens
+            answered += len(pair.response.choices[0].message.content)
+            ids += pair.response.id is not None
+latest_ms = round(latest.timestamp() * 1000)
+print([count, len(models), messages, chars, described, latest_ms, latency, len(users), tenants,
+       prompt, completion, cached, answered, ids])
+"""
+
+
 class Run(NamedTuple):
     """What a command took."""
 
@@ -210,6 +286,8 @@ def check_answers(path: Path, run: Path) -> None:
     )
     theirs = duckdb.execute(READ.format(path=path)).fetchone()
     assert ours == theirs, (ours, theirs)
+    decoded = measure([sys.executable, "-c", DECODE, str(path)]).output
+    assert tuple(json.loads(decoded)) == theirs, (decoded, theirs)
 
 
 def compare(path: Path, folder: Path, workers: list[int], times: int) -> None:
@@ -230,9 +308,12 @@ def compare(path: Path, folder: Path, workers: list[int], times: int) -> None:
     for count in workers:
         ways = {
             "ingest": [str(script), str(run), str(count), str(path)],
+            "decode": ["-c", DECODE, str(path)],
             "DuckDB read": ["-c", duckdb_code(READ.format(path=path), count)],
             "DuckDB store": ["-c", duckdb_code(STORE.format(path=path, out=stored), count)],
         }
+        if count > 1:
+            del ways["decode"]  # it uses one core
         for name, told in ways.items():
             found = []
             for _ in range(times):
@@ -245,7 +326,7 @@ def compare(path: Path, folder: Path, workers: list[int], times: int) -> None:
                 f"{lines / best.seconds:8.0f}{best.cpu_seconds:8.1f}"
                 f"{size / best.cpu_seconds:10.0f}{best.peak_mb:9.0f}"
             )
-            if best.output:
+            if name == "ingest":
                 print("   ", best.output.replace("\n", "; "))
 
 
