@@ -34,9 +34,9 @@ from bench_replay import redis_server
 
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.contracts.run_dir import RunDir
+from costaudit.pipeline.keyed_run import EXACT
 from costaudit.pipeline.loaded import Loaded, ingested
 from costaudit.pipeline.replaying import Rehearsal, rehearse
-from costaudit.pipeline.semantic import EXACT
 from costaudit.pipeline.semantic_run import SemanticRun
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import SilentProgress

@@ -29,7 +29,7 @@ def clusters(
     from costaudit.cli.values import share
     from costaudit.pipeline.semantic import swept
     from costaudit.pipeline.settings import AnalyzeOptions
-    from costaudit.pipeline.uncacheable import nothing_to_compare
+    from costaudit.pipeline.uncacheable import no_texts, nothing_to_compare
     from costaudit.report.semantic_tables import cluster_tables
 
     options = AnalyzeOptions(
@@ -47,6 +47,8 @@ def clusters(
         result = swept(log, options, progress)
     if result is None:
         raise nothing_to_compare(log, options.policy)
+    if log.hashed:
+        raise no_texts(log)
     section = result.section
     print_tables(cluster_tables(section), format, section.clusters)
     return 0

@@ -137,7 +137,7 @@ class SemanticSection:
     """The sweep and everything that hangs on it."""
 
     policy_id: str  # of the recommended point, or of exact matching
-    embedder: str
+    embedder: str  # "" where no texts were kept, so that only identical questions are told
     embedder_revision: str
     dimensions: int
     eligible_requests: int

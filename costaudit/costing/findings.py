@@ -200,7 +200,16 @@ def _semantic(section: SemanticSection) -> Iterable[Finding]:
             "Compare embedders with `costaudit sweep --compare-embedders`.",
             section="sweep",
         )
-    if section.recommended is None:
+    if not section.embedder:
+        yield Finding(
+            "no-texts",
+            "info",
+            "Similar questions were not looked for.",
+            section.recommended_why,
+            "Read the log with --redact mask, or without, to count those too.",
+            section="sweep",
+        )
+    elif section.recommended is None:
         yield Finding(
             "no-safe-threshold",
             "warning",

@@ -61,6 +61,13 @@ def _unsafe_served(audit: Audit, limit: Decimal) -> _Found:
     upper = estimate.value if estimate.high is None else estimate.high
     if _decimal(upper) <= limit:
         return "passed", _interval(estimate), ""
+    if section and not section.embedder:
+        return (
+            "insufficient",
+            _interval(estimate),
+            "Without texts, every answer that differs counts as wrong. Read the log with its "
+            "texts.",
+        )
     return (
         "failed",
         _interval(estimate),

@@ -30,10 +30,13 @@ def data_quality(
     inputs: Iterable[Mapping[str, Any]],
     blocks: pl.DataFrame,
     tokenizer: str,
+    *,
+    hashed: bool = False,
 ) -> DataQuality:
     """Count what was read; `inputs` name the files as the manifest does.
 
-    A log without any time counts as UNTIMED_DAYS; a shorter one than an hour as an hour.
+    A log without any time counts as UNTIMED_DAYS; a shorter one than an hour as an hour. Of a
+    hashed log no text was kept on purpose.
     """
     kept, merged = len(requests), int((skips["fate"] == "merged").sum())
     first, last = requests["ts"].min(), requests["ts"].max()
@@ -56,7 +59,7 @@ def data_quality(
         conventions=_counts(requests, "usage_convention"),
         statuses=_counts(requests, "status"),
         tokenizer=tokenizer,
-        cannot_tell=_cannot_tell(requests, texts),
+        cannot_tell=_cannot_tell(requests, texts, hashed=hashed),
         uncounted=len(requests.filter(_ANSWERED, pl.col("usage_source") == "missing")),
     )
 
@@ -120,18 +123,13 @@ def _files(
     return tuple(files)
 
 
-def _cannot_tell(requests: pl.DataFrame, texts: pl.DataFrame) -> tuple[str, ...]:
+def _cannot_tell(requests: pl.DataFrame, texts: pl.DataFrame, *, hashed: bool) -> tuple[str, ...]:
     timed = _share(requests, pl.col("ts").is_not_null())
     prompts = _share(texts, pl.col("prompt"))
     answers = _share(texts.filter(pl.col("status") == "ok"), pl.col("answer"))
     said = [
         _missing(timed, "have no time", "their day, their order and what a TTL would do"),
-        _missing(prompts, "have no prompt text", "which of them a cache could have answered"),
-        _missing(
-            answers,
-            "that succeeded have no answer text",
-            "whether a cached answer would have been right",
-        ),
+        *(_OF_HASHES if hashed else _of_texts(prompts, answers)),
     ]
     usage = 1 - _share(requests, _ANSWERED & (pl.col("usage_source") == "missing"))
     said.append(_missing(usage, "were answered without token counts", "what they cost"))
@@ -158,6 +156,25 @@ def _cannot_tell(requests: pl.DataFrame, texts: pl.DataFrame) -> tuple[str, ...]
         if requests[column].null_count() == len(requests):
             said.append(f"No request names its {_FIELD[column]}: it can't be told {question}.")
     return tuple(sentence for sentence in said if sentence)
+
+
+_OF_HASHES = (
+    "The log was read with --redact hash: it can't be told which questions are similar, only which "
+    "are identical.",
+    "An identical question's answer that differs counts as wrong: it can't be told whether it "
+    "only says the same in other words.",
+)
+
+
+def _of_texts(prompts: float, answers: float) -> tuple[str, str]:
+    return (
+        _missing(prompts, "have no prompt text", "which of them a cache could have answered"),
+        _missing(
+            answers,
+            "that succeeded have no answer text",
+            "whether a cached answer would have been right",
+        ),
+    )
 
 
 _FIELD = {

@@ -16,7 +16,8 @@ from costaudit.pipeline.assumptions import assumptions
 from costaudit.pipeline.before_after import ledger_of
 from costaudit.pipeline.loaded import Loaded, ingested
 from costaudit.pipeline.prompt_caching import PromptCaches
-from costaudit.pipeline.semantic import SemanticResult, swept
+from costaudit.pipeline.semantic import swept
+from costaudit.pipeline.semantic_result import SemanticResult
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.pipeline.uncacheable import uncacheable
 from costaudit.progress import Progress, SilentProgress
@@ -68,6 +69,6 @@ def _audit(
         assumptions=assumptions(log, options, semantic=semantic is not None),
         claims=claims(ledger, log.spend, section, prefix, routed(log.tariff, routing)),
         uncacheable=uncacheable(log, options.policy)
-        if section is None and log.quality.prompt_share
+        if section is None and (log.quality.prompt_share or log.hashed)
         else {},
     )

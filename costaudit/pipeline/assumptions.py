@@ -6,8 +6,8 @@ from costaudit.contracts.policies import SemanticPolicy
 from costaudit.costing.ledger import MONTH_DAYS
 from costaudit.costing.plan import effort_assumption
 from costaudit.costing.running import store_assumption
+from costaudit.pipeline.keyed_run import WARM_UP_SHARE
 from costaudit.pipeline.loaded import Loaded
-from costaudit.pipeline.semantic_run import WARM_UP_SHARE
 from costaudit.pipeline.settings import AnalyzeOptions
 
 

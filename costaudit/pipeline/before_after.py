@@ -11,7 +11,7 @@ from costaudit.costing.ledger import SimulatedStep, build_ledger
 from costaudit.costing.verdict import spend_grade
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.prompt_caching import PromptCaches
-from costaudit.pipeline.semantic import SemanticResult
+from costaudit.pipeline.semantic_result import SemanticResult
 
 
 def ledger_of(

@@ -1,6 +1,6 @@
 """A run directory in memory, priced."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -40,6 +40,18 @@ class Loaded:
     tariff: Tariff
     quality: DataQuality
     spend: Spend
+
+    @property
+    def hashed(self) -> bool:
+        """Tell whether the log was read with --redact hash: texts are known by their ids only."""
+        return _hashed(self.manifest)
+
+    @cached_property
+    def compared(self) -> pl.DataFrame:
+        """BLOCKS as a cache compares them: where texts were not kept, ids stand for them."""
+        if not self.hashed:
+            return self.blocks
+        return self.blocks.with_columns(text=pl.when(pl.col("chars") > 0).then("block_id"))
 
     @cached_property
     def templates(self) -> pl.Series:
@@ -93,7 +105,17 @@ def load(run: RunDir, options: AnalyzeOptions) -> Loaded:
         blocks=blocks,
         tariff=tariff(requests, pricing, options.cost_mode, overrides=options.prices),
         quality=data_quality(
-            requests, run.skips(), manifest["inputs"], blocks, manifest["tokenizer"]
+            requests,
+            run.skips(),
+            manifest["inputs"],
+            blocks,
+            manifest["tokenizer"],
+            hashed=_hashed(manifest),
         ),
         spend=spend(requests, pricing, options.cost_mode, options.invoice_usd),
     )
+
+
+def _hashed(manifest: Mapping[str, Any]) -> bool:
+    told = manifest.get("ingest", {}).get("options", {})
+    return bool(told.get("redact") == "hash")

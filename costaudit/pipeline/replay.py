@@ -15,12 +15,13 @@ from costaudit.contracts.replay import ReplaySection
 from costaudit.contracts.run_dir import write_table
 from costaudit.errors import InsufficientDataError, UsageError
 from costaudit.pipeline.analyze import audit_of
+from costaudit.pipeline.keyed_run import EXACT
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.replay_effects import differing_settings, with_effects
 from costaudit.pipeline.replaying import Rehearsal, judged_outcomes, rehearse
-from costaudit.pipeline.semantic import EXACT
 from costaudit.pipeline.semantic_run import SemanticRun
 from costaudit.pipeline.settings import AnalyzeOptions
+from costaudit.pipeline.uncacheable import no_texts, nothing_to_compare
 from costaudit.progress import Progress
 from costaudit.replay.agreement import compare
 from costaudit.replay.budget import DryRun, dry_run
@@ -70,8 +71,10 @@ def replay_log(
     cache, upstream = cache_at(plan.cache), upstream_at(plan.upstream)
     settings = _settings(plan.options, options.policy)
     check_rules(cache, upstream, settings)
+    if log.hashed:
+        raise no_texts(log)
     audit = _audit(log, options, progress)
-    policy = replace(options.policy, min_similarity=_threshold(plan, audit, options.policy))
+    policy = replace(options.policy, min_similarity=_threshold(log, plan, audit, options.policy))
     run = SemanticRun(log, options, progress)
     if settings.speed is not None and not run.stream.timed:
         raise InsufficientDataError(
@@ -147,14 +150,11 @@ def _settings(given: ReplayOptions, policy: SemanticPolicy) -> ReplayOptions:
     )
 
 
-def _threshold(plan: ReplayPlan, audit: Audit, policy: SemanticPolicy) -> float:
+def _threshold(log: Loaded, plan: ReplayPlan, audit: Audit, policy: SemanticPolicy) -> float:
     if plan.min_similarity is not None:
         return plan.min_similarity
     if audit.semantic is None:
-        raise InsufficientDataError(
-            "The log holds no question that a cache could compare, so nothing can be replayed.",
-            hint="`costaudit doctor LOG` shows what the log can tell.",
-        )
+        raise nothing_to_compare(log, policy)
     others = differing_settings(audit.semantic.policy_id, policy)
     if others:
         raise UsageError(

@@ -2,44 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
-
-import numpy as np
 
 from costaudit.answers.rates import Rated
 from costaudit.answers.recommend import Recommendation, recommend
-from costaudit.answers.tally import RatePoint
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.contracts.semantic import LifetimeSweep, SemanticSection, SweepPoint
+from costaudit.contracts.semantic import SemanticSection, SweepPoint
+from costaudit.pipeline.exact import exact_result
+from costaudit.pipeline.keyed_run import EXACT, bounds_of
 from costaudit.pipeline.loaded import Loaded
-from costaudit.pipeline.semantic_beside import scope_rows, variant_rows
+from costaudit.pipeline.semantic_beside import lifetime_sweeps, scope_rows, variant_rows
 from costaudit.pipeline.semantic_clusters import cluster_rows
 from costaudit.pipeline.semantic_pairs import refused_evidence, worst_evidence
-from costaudit.pipeline.semantic_run import SemanticRun, bounds_of, money_of
+from costaudit.pipeline.semantic_result import SemanticResult
+from costaudit.pipeline.semantic_run import SemanticRun
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
 from costaudit.simulate.semantic.cells import why_exact
 from costaudit.simulate.semantic.sweep import Decisions
 from costaudit.simulate.semantic.thresholds import parse_thresholds
 
-_REPLICATES = 50  # of the bootstrap, where many sweeps stand side by side
-EXACT = 1.01  # a threshold above 1: identical text only
-
-
-@dataclass(frozen=True)
-class SemanticResult:
-    """The section, and what the ledger needs of it."""
-
-    section: SemanticSection
-    exact_hits: np.ndarray  # bool (n,): identical text
-    hits: np.ndarray  # bool (n,): at the recommended point
-    running_usd: Decimal  # of the recommended point, over the log's period
-    saved_bounds: tuple[float, float] | None  # 95 % bounds, as multiples of what it saves
-
 
 def swept(log: Loaded, options: AnalyzeOptions, progress: Progress) -> SemanticResult | None:
     """Simulate the semantic cache on a log; None where it holds no question to compare."""
     thresholds = parse_thresholds(options.thresholds)
+    if log.hashed:
+        return exact_result(log, options, progress)
     if not log.quality.prompt_share:
         return None
     run = SemanticRun(log, options, progress)
@@ -78,7 +65,7 @@ def decide(run: SemanticRun, thresholds: Sequence[float], max_wrong_share: float
         thresholds, rated.points[:-1], net[:-1], exact_net_usd=net[-1], max_wrong=max_wrong_share
     )
     points = tuple(
-        _sweep_point(run, decisions, row, rated.points[row], row == choice.index)
+        run.sweep_point(decisions, row, rated.points[row], recommended=row == choice.index)
         for row in range(len(policies))
     )
     return Decided(policies, decisions, rated, points, choice)
@@ -99,7 +86,12 @@ def semantic_result(
             exact=decided.points[-1],
             scopes=ladder,
             without_field=without,
-            variants=variant_rows(run, policy, point.peak_entries, decided.rated.fitted),
+            variants=variant_rows(
+                run,
+                policy,
+                point.peak_entries,
+                lambda rows: decided.rated.fitted.rates(rows).points,
+            ),
             clusters=cluster_rows(run, decided.rated, chosen),
             worst_pairs=worst_evidence(run, decided.rated, chosen),
             refused_pairs=refused_evidence(run, policy),
@@ -107,56 +99,12 @@ def semantic_result(
             sizing=run.sizing(policy, point.peak_entries),
             approximation=run.approximation(decided.policies[:-1]),
             exact_why=why_exact(len(run.vectors)) if run.options.approximate else "",
-            lifetimes=_lifetime_sweeps(run, thresholds),
+            lifetimes=lifetime_sweeps(run, thresholds),
         ),
         exact_hits=hits[-1],
         hits=hits[chosen],
         running_usd=run.running_usd(point.peak_entries),
         saved_bounds=bounds_of(point.raw_hit_share),
-    )
-
-
-def _lifetime_sweeps(run: SemanticRun, thresholds: Sequence[float]) -> tuple[LifetimeSweep, ...]:
-    """Sweep the thresholds at each TTL that was asked for, all in one pass."""
-    lifetimes = run.options.lifetimes
-    policies = [
-        replace(run.options.policy, min_similarity=t, ttl_s=ttl, ttl_kind=kind)
-        for ttl, kind in lifetimes
-        for t in thresholds
-    ]
-    if not policies:
-        return ()
-    decisions = run.swept(policies)
-    rated = run.rated(decisions.served, _REPLICATES).points
-    points = tuple(
-        _sweep_point(run, decisions, row, point, False) for row, point in enumerate(rated)
-    )
-    each = len(thresholds)
-    return tuple(
-        LifetimeSweep(ttl, kind, points[place * each : (place + 1) * each])
-        for place, (ttl, kind) in enumerate(lifetimes)
-    )
-
-
-def _sweep_point(
-    run: SemanticRun, decisions: Decisions, row: int, point: RatePoint, best: bool
-) -> SweepPoint:
-    served = decisions.served[row]
-    exact = (served >= 0) & (decisions.similarity[row] == 1.0)
-    net = run.net_usd_month(served, int(decisions.peak_entries[row]))
-    return SweepPoint(
-        min_similarity=decisions.policies[row].min_similarity,
-        hits=point.hits,
-        exact_hits=int(exact.sum()),
-        raw_hit_share=point.raw_hit_share,
-        raw_hit_share_all=point.raw_hit_share_all,
-        steady_hit_share=point.steady_hit_share,
-        valid_hit_share=point.valid_hit_share,
-        unsafe_served_share=point.unsafe_served_share,
-        gross_saved_usd=run.log.usd_of(served >= 0),
-        net_saved=money_of(net, point.raw_hit_share),
-        peak_entries=int(decisions.peak_entries[row]),
-        recommended=best,
     )
 
 

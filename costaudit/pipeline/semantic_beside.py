@@ -1,16 +1,16 @@
 """What stands beside the sweep: other scopes, lifetimes and capacities at the recommended point."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from costaudit.answers.rates import Fitted
 from costaudit.answers.tally import RatePoint
 from costaudit.answers.traps.table import TRAP_NAMES
 from costaudit.contracts.grades import Money
 from costaudit.contracts.policies import SCOPE_FIELDS, ScopeField, SemanticPolicy
-from costaudit.contracts.semantic import ScopeRow, SweepPoint, VariantRow
-from costaudit.pipeline.semantic_run import SemanticRun, money_of
+from costaudit.contracts.semantic import LifetimeSweep, ScopeRow, SweepPoint, VariantRow
+from costaudit.pipeline.keyed_run import KeyedRun, money_of
 from costaudit.simulate.semantic.stream import Stream
 from costaudit.simulate.semantic.sweep import Decisions
 
@@ -26,11 +26,11 @@ _TTLS_S = (3_600.0, 86_400.0, 604_800.0)
 _CAPACITY_SHARES = (0.1, 0.25, 0.5)  # of the peak that an unbounded cache reaches
 _REPLICATES = 47  # of the bootstrap; with the log itself three parts for the threads
 _ONE_GUARD = tuple((name, (name,)) for name in TRAP_NAMES)
-_CONTEXT = (0.7, 0.8, 0.9)  # thresholds whose hits help to judge those of a row beside the sweep
+_SIDE_BY_SIDE = 50  # of the bootstrap, where many sweeps stand side by side
 
 
 def scope_rows(
-    run: SemanticRun, policy: SemanticPolicy, chosen: SweepPoint
+    run: KeyedRun, policy: SemanticPolicy, chosen: SweepPoint
 ) -> tuple[tuple[ScopeRow, ...], tuple[ScopeRow, ...]]:
     """Climb the isolation ladder, then leave each field of the scope out.
 
@@ -64,11 +64,15 @@ def scope_rows(
 
 
 def variant_rows(
-    run: SemanticRun, policy: SemanticPolicy, peak_entries: int, fitted: Fitted
+    run: KeyedRun,
+    policy: SemanticPolicy,
+    peak_entries: int,
+    rate: Callable[[np.ndarray], Sequence[RatePoint]],
 ) -> tuple[VariantRow, ...]:
     """Try lifetimes of both kinds, where the log has times, capacities below the peak, guards.
 
-    `fitted` judges their hits, so that each row says of a pair what the sweep says of it.
+    `rate` judges their hits, so that each row says of a pair what the sweep says of it. Guards are
+    never asked about identical text.
     """
     variants: dict[str, SemanticPolicy] = {}
     if run.stream.timed:
@@ -82,10 +86,11 @@ def variant_rows(
         )
     plain = run.swept(list(variants.values()))
     decided = [(name, plain, place) for place, name in enumerate(variants)]
-    for name, guard in () if policy.guard else (*_ONE_GUARD, ("all", TRAP_NAMES)):
+    guarded = policy.guard or policy.min_similarity > 1
+    for name, guard in () if guarded else (*_ONE_GUARD, ("all", TRAP_NAMES)):
         decided.append((f"guard: {name}", run.swept([replace(policy, guard=guard)]), 0))
     served = np.stack([decisions.served[place] for _, decisions, place in decided])
-    points = fitted.rates(served).points
+    points = rate(served)
     return tuple(
         VariantRow(
             name=name,
@@ -99,14 +104,34 @@ def variant_rows(
     )
 
 
-def _scope_row(run: SemanticRun, policy: SemanticPolicy, stream: Stream) -> ScopeRow:
+def lifetime_sweeps(run: KeyedRun, thresholds: Sequence[float]) -> tuple[LifetimeSweep, ...]:
+    """Sweep the thresholds at each TTL that was asked for, all in one pass."""
+    lifetimes = run.options.lifetimes
+    policies = [
+        replace(run.options.policy, min_similarity=t, ttl_s=ttl, ttl_kind=kind)
+        for ttl, kind in lifetimes
+        for t in thresholds
+    ]
+    if not policies:
+        return ()
+    decisions = run.swept(policies)
+    rated = run.points(decisions.served, _SIDE_BY_SIDE)
+    points = tuple(run.sweep_point(decisions, row, point) for row, point in enumerate(rated))
+    each = len(thresholds)
+    return tuple(
+        LifetimeSweep(ttl, kind, points[place * each : (place + 1) * each])
+        for place, (ttl, kind) in enumerate(lifetimes)
+    )
+
+
+def _scope_row(run: KeyedRun, policy: SemanticPolicy, stream: Stream) -> ScopeRow:
     """Judge the hits of another scope together with those at other thresholds of it.
 
     A few hits alone say little about what right and wrong ones look like.
     """
-    similarities = (policy.min_similarity, *_CONTEXT)
+    similarities = (policy.min_similarity, *run.context)
     decisions = run.swept([replace(policy, min_similarity=t) for t in similarities], stream)
-    point = run.rated(decisions.served, _REPLICATES).points[0]
+    point = run.points(decisions.served, _REPLICATES)[0]
     return ScopeRow(
         scope=policy.scope,
         removed="",
@@ -118,12 +143,12 @@ def _scope_row(run: SemanticRun, policy: SemanticPolicy, stream: Stream) -> Scop
     )
 
 
-def _net(run: SemanticRun, decisions: Decisions, place: int, point: RatePoint) -> Money:
+def _net(run: KeyedRun, decisions: Decisions, place: int, point: RatePoint) -> Money:
     net = run.net_usd_month(decisions.served[place], int(decisions.peak_entries[place]))
     return money_of(net, point.raw_hit_share)
 
 
-def _pools(run: SemanticRun, stream: Stream) -> int:
+def _pools(run: KeyedRun, stream: Stream) -> int:
     return len(np.unique(stream.pool[run.eligible]))
 
 

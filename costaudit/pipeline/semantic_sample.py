@@ -19,7 +19,7 @@ from costaudit.embed.words import word_vectors
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.semantic_run import last_day, mean_bytes
 from costaudit.pipeline.settings import AnalyzeOptions
-from costaudit.pipeline.uncacheable import nothing_to_compare
+from costaudit.pipeline.uncacheable import no_texts, nothing_to_compare
 from costaudit.progress import Progress
 from costaudit.simulate.semantic.sample import sampled_hit_shares
 from costaudit.simulate.semantic.sizing import size_cache
@@ -33,8 +33,10 @@ def sampled_sweep(
     """Estimate the sweep from `sample`: a share of the distinct texts below 1, else their number.
 
     Gives a sentence instead where the sample would hold every text. Raises InsufficientDataError
-    where the log holds no question to compare, or too few of them.
+    where no question could be cached, too few of them could, or their texts were not kept.
     """
+    if log.hashed:
+        raise no_texts(log)
     policy = options.policy
     stream = keyed_stream(log.requests, log.blocks, policy, log.templates)
     distinct = len(stream.texts)

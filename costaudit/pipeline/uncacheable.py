@@ -12,7 +12,7 @@ from costaudit.simulate.semantic.keys import keys_of
 
 def uncacheable(log: Loaded, policy: SemanticPolicy) -> dict[str, int]:
     """Count by reason the requests that a cache under a policy must leave alone."""
-    keys = keys_of(log.requests, log.blocks, policy.key)
+    keys = keys_of(log.requests, log.compared, policy.key)
     codes = bypass_codes(log.requests, keys.has_text, keys.has_image, policy.max_temperature)
     counts = np.bincount(codes, minlength=len(REASONS)).tolist()
     return {name: n for name, n in zip(REASONS, counts, strict=True) if name and n}
@@ -23,4 +23,14 @@ def nothing_to_compare(log: Loaded, policy: SemanticPolicy) -> InsufficientDataE
     return InsufficientDataError(
         f"No question could be cached: {bypass_line(uncacheable(log, policy))}.",
         hint="`costaudit doctor LOG` shows what the log can tell.",
+    )
+
+
+def no_texts(log: Loaded) -> InsufficientDataError:
+    """Say that similarity needs texts, as the error to raise for a log that was read hashed."""
+    return InsufficientDataError(
+        f"{log.run.path} was read with --redact hash, and similarity needs texts: it only tells "
+        "which questions are identical.",
+        hint="`analyze` and `sweep` count those; for more, read the log with --redact mask, or "
+        "without.",
     )

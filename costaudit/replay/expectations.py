@@ -47,10 +47,7 @@ def _hit_share(section: SemanticSection) -> Estimate | None:
     for point in section.points:
         if point.recommended:
             return point.raw_hit_share
-    if not section.points or not section.eligible_requests:
-        return None
-    exact = section.points[-1].exact_hits / section.eligible_requests
-    return Estimate(exact, "simulated")
+    return None if section.exact is None else section.exact.raw_hit_share
 
 
 def _percents(rate: Estimate) -> tuple[float, float, float]:

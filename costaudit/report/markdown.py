@@ -6,7 +6,7 @@ from costaudit.contracts.audit import Audit
 from costaudit.contracts.gate import GateResult
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.period import covered
-from costaudit.contracts.semantic import SweepPoint
+from costaudit.contracts.semantic import SemanticSection, SweepPoint
 from costaudit.report.bypass_reasons import why_none
 from costaudit.report.compare import Comparison, compare
 from costaudit.report.comparison_text import comparison_lines, markdown_table
@@ -66,6 +66,8 @@ class MarkdownReporter:
         """Build the five rows: spend, cache reads, valid hits, unsafe answers, coverage."""
         point, prefix = _recommended(audit), audit.prefix
         at = f" at similarity {similarity(point.min_similarity)}" if point else ""
+        if point and point.min_similarity > 1:
+            at = " of identical text"
         rows = [
             ["Spend a month", *_money(audit.verdict.spend), "max_cost_regression"],
             [
@@ -118,7 +120,7 @@ class MarkdownReporter:
         yield "What to do", _plan(audit)
         yield "Findings", _findings(audit)
         if audit.semantic is not None:
-            yield "Similarity thresholds", _sweep(audit.semantic.points)
+            yield "Similarity thresholds", _sweep(audit.semantic)
         elif audit.uncacheable:
             yield "Similarity thresholds", [f"None: {why_none(audit)}."]
         if audit.replay is not None:
@@ -178,8 +180,9 @@ def _findings(audit: Audit) -> list[str]:
     return [*lines, *_rest(len(findings), len(lines), "findings")] or ["None."]
 
 
-def _sweep(points: Sequence[SweepPoint]) -> list[str]:
-    shown = spread(points, _POINTS) if len(points) > _POINTS else points
+def _sweep(section: SemanticSection) -> list[str]:
+    points = section.points
+    shown = list(spread(points, _POINTS) if len(points) > _POINTS else points)
     rows = [
         [
             similarity(point.min_similarity) + (" (recommended)" if point.recommended else ""),
@@ -188,7 +191,7 @@ def _sweep(points: Sequence[SweepPoint]) -> list[str]:
             *_estimate(point.unsafe_served_share)[:2],
             usd(point.net_saved.usd),
         ]
-        for point in shown
+        for point in (*shown, *([section.exact] if section.exact else []))
     ]
     names = ["similarity ≥", "raw hits", "valid hits", "unsafe, of all", "95% range", "net a month"]
     return markdown_table(names, rows) + _rest(len(points), len(shown), "thresholds")
@@ -234,8 +237,10 @@ def _rest(whole: int, shown: int, what: str) -> list[str]:
 
 
 def _recommended(audit: Audit) -> SweepPoint | None:
-    points = audit.semantic.points if audit.semantic else ()
-    return next((point for point in points if point.recommended), None)
+    section = audit.semantic
+    if section is None:
+        return None
+    return next((point for point in section.points if point.recommended), section.exact)
 
 
 def _money(money: Money) -> list[str]:

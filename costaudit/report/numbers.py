@@ -93,7 +93,12 @@ def seconds(value: float) -> str:
 
 
 def similarity(value: float) -> str:
-    """Write a cosine similarity with two decimals, or more where they count."""
+    """Write a cosine similarity with two decimals, or more where they count.
+
+    A threshold above 1 lets identical text only through, and is named so.
+    """
+    if value > 1:
+        return "identical"
     text = f"{value:.4f}".rstrip("0")
     whole, _, digits = text.partition(".")
     return f"{whole}.{digits.ljust(2, '0')}"

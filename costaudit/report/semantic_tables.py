@@ -124,6 +124,9 @@ def _span(seconds: float) -> str:
 
 def _thresholds(section: SemanticSection) -> Table:
     errors, column, note = _errors(section)
+    rows = list(zip(section.points, errors, strict=True))
+    if section.exact is not None:
+        rows.append((section.exact, ("",) * len(column)))
     return Table(
         "Semantic cache by similarity threshold",
         ("similarity", "hits", "raw", *column, "steady", "valid", "unsafe", "95 %", "net a month",
@@ -140,7 +143,7 @@ def _thresholds(section: SemanticSection) -> Table:
                 usd(point.net_saved.usd),
                 "recommended" if point.recommended else "",
             )
-            for point, error in zip(section.points, errors, strict=True)
+            for point, error in rows
         ),
         left=(8 + len(column),),
         note=f"raw, steady, valid: shares of eligible requests; unsafe: of all requests.{note}",

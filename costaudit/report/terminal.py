@@ -111,9 +111,10 @@ class TerminalReporter:
             return self._wrapped(f"Semantic cache: not judged, {why_none(audit)}.", "", 3)
         chosen = next((point for point in section.points if point.recommended), None)
         if chosen is None or section.recommended is None:
-            return self._wrapped(
-                f"Semantic cache: identical text only. {section.recommended_why}", "", 2
-            )
+            said = f"Semantic cache: identical text only. {section.recommended_why}"
+            by_id = not section.embedder
+            rates = _rates(section.exact, by_id=by_id) if section.exact else []
+            return [*self._wrapped(said, "", 2), *(Text(f"  {line}") for line in rates)]
         title = f"Semantic cache at similarity ≥ {similarity(section.recommended)}"
         step = next((step for step in audit.ledger.steps if step.lever == "semantic"), None)
         head = Text.assemble((title, "bold"), f" ({one_line(section.embedder)})")
@@ -164,14 +165,17 @@ class TerminalReporter:
         return [Text.assemble(indent, line) for line in lines]
 
 
-def _rates(point: SweepPoint) -> list[str]:
+def _rates(point: SweepPoint, *, by_id: bool = False) -> list[str]:
+    """Say the three rates; answers that are known by their ids are the same or they are not."""
     raw, valid = point.raw_hit_share, point.valid_hit_share
-    right = "" if valid is None else f", {share(valid.value)} rightly"
+    rightly = "with the same answer" if by_id else "rightly"
+    right = "" if valid is None else f", {share(valid.value)} {rightly}"
     served = f"answers {share(raw.value)} of the questions ({raw.grade}){right}"
     unsafe = point.unsafe_served_share
     if unsafe is None:
         return [served, "wrong answers: not known, the log has no answers to compare"]
     within = share_range(unsafe)
     spread = f", 95% interval {within}" if within else ""
-    wrong = f"wrong answers: {share(unsafe.value)} of all requests{spread} ({unsafe.grade})"
+    wrong = "other answers" if by_id else "wrong answers"
+    wrong = f"{wrong}: {share(unsafe.value)} of all requests{spread} ({unsafe.grade})"
     return [served, wrong]
