@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from costaudit.embed.embedder import unit_rows
-from costaudit.engine.device import accelerator
+from costaudit.engine.device import accelerator, computing_on
 from costaudit.engine.pool import default_workers
 from costaudit.errors import BackendError
 
@@ -72,7 +72,7 @@ class MiniLM:
     def _means(self, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         import torch
 
-        with torch.inference_mode():
+        with computing_on(self._on), torch.inference_mode():
             inputs = [torch.from_numpy(part).to(self._on) for part in (tokens, lengths)]
             means: np.ndarray = self._model(*inputs).cpu().numpy()
         return means

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from costaudit.embed.embedder import unit_rows
-from costaudit.engine.device import accelerator
+from costaudit.engine.device import accelerator, computing_on
 from costaudit.errors import BackendError
 
 if TYPE_CHECKING:
@@ -63,7 +63,9 @@ class SentenceModel:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Encode one batch."""
-        made = self._model.encode(list(texts), batch_size=len(texts), show_progress_bar=False)
+        model = self._model
+        with computing_on(self._on):
+            made = model.encode(list(texts), batch_size=len(texts), show_progress_bar=False)
         return unit_rows(made, self.name)
 
     @cached_property

@@ -1,9 +1,11 @@
 """Which accelerator torch computes on, told on most machines without loading torch."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from costaudit.errors import UsageError
+from costaudit.errors import BackendError, UsageError
 
 VARIABLE = "COSTAUDIT_DEVICE"
 _NAMES = ("cpu", "cuda", "mps")  # torch calls AMD's accelerators cuda, too
@@ -36,3 +38,17 @@ def accelerator() -> str | None:
             hint=f"Install torch for {named} and the device's driver, or unset {VARIABLE}.",
         )
     return None
+
+
+@contextmanager
+def computing_on(device: str) -> Iterator[None]:
+    """Turn torch's failures on an accelerator, such as full memory, into BackendError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if device == "cpu":
+            raise
+        raise BackendError(
+            f"torch can't compute on {device}: {str(error).splitlines()[0]}",
+            hint=f"Free the device's memory, or compute on the processor with {VARIABLE}=cpu.",
+        ) from None

@@ -86,3 +86,9 @@ def test_a_device_that_was_named_in_vain_is_refused(monkeypatch: pytest.MonkeyPa
     for name in ("minilm", str(packaged_model())):
         with pytest.raises(UsageError, match="COSTAUDIT_DEVICE"):
             embedder_named(name).encode(["a"])
+
+
+def test_a_device_that_fails_says_what_to_do() -> None:
+    with pytest.raises(BackendError, match="on meta") as caught:  # a device that has no numbers
+        MiniLM(device="meta").encode(["a"])
+    assert "COSTAUDIT_DEVICE=cpu" in caught.value.hint

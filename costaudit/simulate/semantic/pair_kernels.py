@@ -68,3 +68,24 @@ def similar_pairs(tile, reach, limits, vectors, rows, columns, below, out):  # t
                     out[2, found] = depth
                 found += 1
     return found
+
+
+@njit(cache=True, nogil=True)
+def scored_pairs(near, limits, vectors, rows, columns, out):  # type: ignore[no-untyped-def]  # compiled
+    """Keep the pairs of places in `near` that reach their column's limit; returns how many.
+
+    near: int64 (2, pairs), places in rows and columns. rows, columns: int32 (r,), (c,), texts.
+    limits: int64 (c,), the deepest similarity that counts. out: int64 (3, pairs), filled from the
+    left with row place, column place and depth.
+    """
+    found = 0
+    bits = np.zeros(1, dtype=np.int32)
+    for place in range(near.shape[1]):
+        i, j = near[0, place], near[1, place]
+        depth = similarity_depth(vectors[rows[i]], vectors[columns[j]], bits)
+        if depth <= limits[j]:
+            out[0, found] = i
+            out[1, found] = j
+            out[2, found] = depth
+            found += 1
+    return found

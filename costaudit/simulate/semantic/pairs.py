@@ -6,12 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from costaudit.simulate.semantic.cells import Cells
+from costaudit.simulate.semantic.device_tiles import DeviceTiles
 from costaudit.simulate.semantic.nodes import Nodes
 from costaudit.simulate.semantic.packing import MAX_ROWS, from_depth, pack, row_starts
 from costaudit.simulate.semantic.projection import Bounds
 from costaudit.simulate.semantic.threads import in_threads
 
 _TALL, _WIDE = 1_024, 4_096  # rows and columns of a tile
+_DEVICE_TALL, _DEVICE_WIDE = 4_096, 8_192  # on an accelerator, where starting one takes as long
 _ROOM = 1 << 16  # pairs of a tile that fit without a second scan
 _EDGE_SAMPLE = 512  # nodes that estimate how many pairs there are
 
@@ -30,9 +32,15 @@ class PairFinder:
     def __init__(
         self, nodes: Nodes, vectors: np.ndarray, bounds: Bounds, cells: Cells | None = None
     ) -> None:
-        from costaudit.simulate.semantic.pair_kernels import similar_pairs
+        from costaudit.simulate.semantic.pair_kernels import scored_pairs, similar_pairs
 
         self._scan = similar_pairs
+        self._score = scored_pairs
+        self._tiles: DeviceTiles | None = None
+        self._tall, self._wide = _TALL, _WIDE
+        if bounds.device:
+            self._tiles = DeviceTiles(bounds.vectors, nodes, bounds.device)
+            self._tall, self._wide = _DEVICE_TALL, _DEVICE_WIDE
         self._vectors = vectors
         self._bounds = bounds
         self._nodes = nodes
@@ -48,8 +56,31 @@ class PairFinder:
         `rows` and `columns` are rising node numbers; `limits` the deepest similarity that counts
         in each column. With `below`, only columns lower than the row.
         """
-        about = self._about[columns]
         reach = from_depth(limits) - np.float32(self._bounds.margin)
+        if self._tiles:
+            near = self._tiles.near(rows, columns, reach, below=below)
+            out = self._scored(near, rows, columns, limits)
+        else:
+            out = self._scanned(rows, columns, reach, limits, below)
+        return np.stack([rows[out[0]], columns[out[1]], out[2]])
+
+    def _scored(
+        self, near: np.ndarray, rows: np.ndarray, columns: np.ndarray, limits: np.ndarray
+    ) -> np.ndarray:
+        text = self._nodes.text
+        out = np.empty((3, near.shape[1]), dtype=np.int64)
+        found = self._score(near, limits, self._vectors, text[rows], text[columns], out)
+        return out[:, :found]
+
+    def _scanned(
+        self,
+        rows: np.ndarray,
+        columns: np.ndarray,
+        reach: np.ndarray,
+        limits: np.ndarray,
+        below: bool,
+    ) -> np.ndarray:
+        about = self._about[columns]
         tile = self._bounds.vectors[self._nodes.text[rows]]
         tile = tile @ self._bounds.vectors[about[:, 1]].T
         room = _ROOM
@@ -59,8 +90,7 @@ class PairFinder:
                 tile, reach, limits, self._vectors, self._about[rows], about, below, out
             )
             if found <= room:
-                out = out[:, :found]
-                return np.stack([rows[out[0]], columns[out[1]], out[2]])
+                return out[:, :found]
             room = found
 
     def tiles(self, rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
@@ -76,12 +106,12 @@ class PairFinder:
         self, rows: np.ndarray, columns: np.ndarray
     ) -> Iterator[tuple[np.ndarray, ...]]:
         partition = self._nodes.partition
-        for row in _chunks(partition, rows, _TALL):
+        for row in _chunks(partition, rows, self._tall):
             low, high = partition[row[0]], partition[row[-1]]
             shared = partition[columns]
             start, stop = np.searchsorted(shared, low), np.searchsorted(shared, high, "right")
-            for place in range(start, stop, _WIDE):
-                yield row, columns[place : min(place + _WIDE, stop)]
+            for place in range(start, stop, self._wide):
+                yield row, columns[place : min(place + self._wide, stop)]
 
     def expected(self, start: int, stop: int, limit: int) -> float:
         """Estimate how many ordered pairs the nodes from start to stop have."""
@@ -90,7 +120,7 @@ class PairFinder:
         count = stop - start
         sample = np.unique(np.linspace(start, stop - 1, _EDGE_SAMPLE).astype(np.int64))
         columns = np.arange(start, stop)
-        limits = np.full(_WIDE, limit)
+        limits = np.full(self._wide, limit)
         pairs = sum(
             self.between(row, column, limits[: len(column)]).shape[1]
             for row, column in self.tiles(sample, columns)
