@@ -1,7 +1,7 @@
 """A diagnosis of a log as tables."""
 
 from costaudit.ingest.doctor import Diagnosis
-from costaudit.report.numbers import count, share
+from costaudit.report.numbers import count, counted, share
 from costaudit.report.table import Table
 
 _SENTENCE = 120  # characters of a cell that holds one
@@ -68,9 +68,11 @@ def diagnosis_line(found: Diagnosis) -> str:
     """Say in a sentence what was read and whether it adds up."""
     summary = found.summary
     failing = sum(one.failing > 0 for one in found.checks)
-    said = "every check holds" if not failing else f"{failing} checks fail on some of them"
+    said = "every check holds"
+    if failing:
+        said = f"{counted(failing, 'check')} {'fails' if failing == 1 else 'fail'} on some of them"
     return (
-        f"{count(summary.records)} records: {count(summary.kept)} calls kept, "
+        f"{counted(summary.records, 'record')}: {counted(summary.kept, 'call')} kept, "
         f"{count(summary.merged)} merged, {count(summary.skipped)} skipped; {said}."
     )
 

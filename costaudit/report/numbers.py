@@ -67,6 +67,11 @@ def count(value: float) -> str:
     return f"{value:,.0f}".replace("-", MINUS)
 
 
+def counted(number: int, noun: str) -> str:
+    """Write how many there are of something: 1 call, 1,204 calls."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
 def tokens(value: float) -> str:
     """Write a number of tokens short enough for a table: 812, 9,400, 12.3k, 4.56M."""
     for least, scale, letter in _SCALES:

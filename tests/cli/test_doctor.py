@@ -32,6 +32,9 @@ def test_what_fails_is_counted(costaudit: Run, tmp_path: Path) -> None:
     assert found["shares"]["times"] == 7 / 8
     said = costaudit("doctor", "log.jsonl", "--quiet").out
     assert "2 checks fail on some of them" in said
+    write_log(tmp_path / "one.jsonl", made[3:4])
+    said = costaudit("doctor", "one.jsonl", "--quiet").out
+    assert said.startswith("1 record: 1 call kept, 0 merged, 0 skipped; 1 check fails on some")
 
 
 def test_broken_lines_are_reasons_and_no_failure(costaudit: Run, tmp_path: Path) -> None:

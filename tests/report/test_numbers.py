@@ -51,6 +51,11 @@ def test_tokens(value: float, written: str) -> None:
     assert numbers.tokens(value) == written
 
 
+def test_one_of_a_kind_is_not_many() -> None:
+    written = [numbers.counted(n, "call") for n in (0, 1, 1_204)]
+    assert written == ["0 calls", "1 call", "1,204 calls"]
+
+
 def test_ranges_are_empty_where_a_number_is_exact() -> None:
     assert numbers.usd_range(Money(Decimal(5), "measured")) == ""
     assert numbers.share_range(Estimate(0.5, "measured", 0.5, 0.5)) == ""
