@@ -1,0 +1,88 @@
+"""An accelerator against the processor: texts embedded per second, and a sweep of 30 thresholds.
+
+Run `python benchmarks/bench_device.py [--device NAME]`. Without an accelerator nothing is timed,
+unless a device of torch's is named: `--device cpu` runs the accelerator's path on the processor.
+BANKING77 is looked for in $COSTAUDIT_DATA or shared/data beside the repository. Before a ratio is
+printed, vectors must agree to 1e-5 and every decision must be the same.
+"""
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from bench_semantic import dense, policies, questions, stream_of, synthetic, timed
+
+from costaudit.embed.minilm import MiniLM
+from costaudit.embed.run import Embedded, embed_texts
+from costaudit.embed.store import VectorStore
+from costaudit.engine.device import VARIABLE, accelerator
+from costaudit.simulate.semantic.projection import whole_bounds
+from costaudit.simulate.semantic.sweep import sweep
+
+
+def embedded(texts: pl.DataFrame, device: str) -> Embedded:
+    """Embed texts from nothing on a device of torch's, with the model loaded."""
+    model = MiniLM(device=device)
+    model.encode(texts["text"].head(8).to_list())
+    with tempfile.TemporaryDirectory() as folder:
+        store = VectorStore(Path(folder), model.name, model.revision, model.dimensions)
+        return embed_texts(texts, model, store)
+
+
+def embedding(device: str, count: int) -> np.ndarray:
+    """Print how long questions take on the processor and on the device; gives their vectors."""
+    text = questions()["text"].head(count)
+    texts = pl.DataFrame({"text_id": text, "text": text})
+    here, there = embedded(texts, "cpu"), embedded(texts, device)
+    apart = float(np.abs(here.vectors - there.vectors).max())
+    assert apart <= 1e-5, f"vectors are {apart:.1e} apart"
+    print(
+        f"embedding of {len(texts):,} questions: processor {len(texts) / here.seconds:,.0f}/s, "
+        f"{device} {len(texts) / there.seconds:,.0f}/s, {here.seconds / there.seconds:.1f} times; "
+        f"vectors at most {apart:.1e} apart"
+    )
+    return here.vectors
+
+
+def sweeping(name: str, device: str, vectors: np.ndarray, repeat: int) -> None:
+    """Print how long a sweep over texts that never repeat takes on both."""
+    stream, vectors = stream_of(np.arange(len(vectors)), vectors, seed=1)
+    warm, few = stream_of(np.arange(100), vectors, seed=1)
+    sweep(warm, few, policies(), bounds=whole_bounds(few, device))
+    sweep(warm, few, policies())
+    here_s, here = timed(lambda: sweep(stream, vectors, policies()), repeat)
+    there_s, there = timed(
+        lambda: sweep(stream, vectors, policies(), bounds=whole_bounds(vectors, device)), repeat
+    )
+    assert np.array_equal(here.served, there.served), "decisions differ"
+    assert np.array_equal(here.similarity, there.similarity, equal_nan=True), "similarities differ"
+    print(
+        f"sweep of 30 over {len(vectors):,} {name} texts: processor {here_s:.2f} s, "
+        f"{device} {there_s:.2f} s, {here_s / there_s:.1f} times; all "
+        f"{here.served.size:,} decisions are the same"
+    )
+
+
+def main() -> None:
+    """Compare, where there is something to compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", help="a name of torch's; left out: the accelerator")
+    parser.add_argument("--questions", type=int, default=13_083)
+    parser.add_argument("--texts", type=int, default=100_000)
+    parser.add_argument("--repeat", type=int, default=1)
+    options = parser.parse_args()
+    device = options.device or accelerator()
+    if device is None:
+        print("There is no accelerator that torch can use here: nothing was timed.")
+        return
+    os.environ[VARIABLE] = "cpu"  # what is left to itself runs on the processor
+    vectors = embedding(device, options.questions)
+    sweeping("synthetic", device, synthetic(options.texts), options.repeat)
+    sweeping("dense", device, dense(vectors, options.texts), options.repeat)
+
+
+if __name__ == "__main__":
+    main()
