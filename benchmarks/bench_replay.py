@@ -104,6 +104,9 @@ class Recording:
         self.name, self.calls = cache.name, list[Call]()
         self.exact_index, self.own_vectors = cache.exact_index, cache.own_vectors
 
+    def reach(self) -> None:
+        self._cache.reach()
+
     def open(self, settings: CacheSettings) -> None:
         self._cache.open(settings)
 

@@ -62,6 +62,8 @@ def judge(
         ingest=part_of_log(since, until, where), policy=policy, prices=prices, seed=seed
     )
     limit = dollars(max_spend, "--max-spend", zero=True)
+    for name in judge:
+        judging.check_judge(name, prices, datetime.now(UTC))
     log = loaded_run(logs, out, options, quiet=quiet)
     said = []
     with progress_on_stderr(quiet) as progress:

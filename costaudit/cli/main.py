@@ -109,6 +109,9 @@ def _unforeseen(error: Exception) -> int:
             "Check the path, its permissions and the free space.",
         )
         return UsageError.exit_code
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        _say(f"This needs the package {error.name}.", f"Run `pip install {error.name}`.")
+        return UsageError.exit_code
     exit_code = getattr(error, "exit_code", None)
     if isinstance(exit_code, int):
         text = getattr(error, "format_message", lambda: "")()

@@ -84,7 +84,7 @@ def replay(
         write_report,
     )
     from costaudit.cli.values import above_zero, dollars
-    from costaudit.pipeline.replay import ReplayPlan, replay_log
+    from costaudit.pipeline.replay import ReplayPlan, reached, replay_log
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.replay.options import ReplayOptions
     from costaudit.report.replay_tables import replay_tables
@@ -108,6 +108,7 @@ def replay(
         metrics_port=metrics_port,
         only_price=dry_run,
     )
+    reached(plan, policy)
     log = loaded_run(logs, out, options, quiet=quiet)
     with progress_on_stderr(quiet) as progress:
         done = replay_log(log, options, plan, progress)

@@ -126,12 +126,14 @@ def audit_run(
     """Ingest, analyze, write audit.json and report.html, and print the audit as `form`."""
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.contracts.audit import write_audit
-    from costaudit.contracts.run_dir import RunDir
+    from costaudit.contracts.run_dir import RunDir, check_writable
     from costaudit.pipeline.analyze import analyze
     from costaudit.report.reporters import reporter_names
 
     values.one_of(form, reporter_names(), "--format")
     run = RunDir(run_path(logs, out))
+    for path in (run.audit_path, run.report_path):
+        check_writable(path)
     with progress_on_stderr(quiet) as progress:
         audit = analyze(logs, run, options, progress)
         progress.start("report", None, "files")

@@ -41,24 +41,30 @@ def warm(
     """
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.run import loaded_run, part_of_log, semantic_policy
+    from costaudit.contracts.run_dir import check_writable
     from costaudit.pipeline.semantic_run import SemanticRun
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.pipeline.warming import warm_up
     from costaudit.replay.caches.addresses import cache_at
-    from costaudit.replay.warm import warm_cache, write_warm_file
+    from costaudit.replay.warm import check_fillable, warm_cache, write_warm_file
 
     if not cache and file is None:
         raise UsageError("There is nowhere to put the answers.", hint="Give --cache or --file.")
     policy = semantic_policy(embedder, scope, key, "", "fixed", None, "lru", "response", guard="")
     options = AnalyzeOptions(ingest=part_of_log(since, until, where), policy=policy, seed=seed)
+    live = cache_at(cache) if cache else None
+    if live is not None:
+        check_fillable(live)
+        live.reach()
+    if file is not None:
+        check_writable(file)
     log = loaded_run(logs, out, options, quiet=quiet)
     with progress_on_stderr(quiet) as progress:
         found = warm_up(SemanticRun(log, options, progress), threshold, most)
     if file is not None:
         write_warm_file(found.answers, found.scopes, file)
         typer.echo(f"{len(found.answers):,} answers are in {file}: they are texts from your log.")
-    if cache:
-        live = cache_at(cache)
+    if live is not None:
         stored = warm_cache(found.answers, found.ready.texts, found.ready.vectors, live, prefix)
         typer.echo(f"{stored:,} answers are in {live.name} under {prefix}.")
     return 0

@@ -11,7 +11,7 @@ import msgspec
 import polars as pl
 
 from costaudit.contracts.requests import BLOCKS, REQUESTS, SKIPS, check_table
-from costaudit.errors import RunDirError
+from costaudit.errors import RunDirError, UsageError
 
 MANIFEST_VERSION = 1
 
@@ -151,3 +151,18 @@ def atomic_write(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def check_writable(path: Path) -> None:
+    """Raise UsageError where no file can be put at `path`; folders that are missing are no fault."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder.", hint="Name a file to write.")
+    folder = next(one for one in path.absolute().parents if one.exists())
+    if not folder.is_dir():
+        raise UsageError(
+            f"{folder} is a file, so {path} can't be written.", hint="Name another place."
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"{folder} can't be written to.", hint="Name another place, or change its permissions."
+        )

@@ -19,6 +19,7 @@ from costaudit.answers.judge.table import judge_at
 from costaudit.answers.judge.verdicts import VerdictStore
 from costaudit.contracts.grades import Estimate
 from costaudit.contracts.judging import JudgeOpinion
+from costaudit.contracts.run_dir import check_writable
 from costaudit.costing.cost import per_request_usd
 from costaudit.costing.price_quote import price_of
 from costaudit.errors import InsufficientDataError, UsageError
@@ -78,6 +79,18 @@ def docket_of(run: SemanticRun, min_similarity: float, size: int) -> Docket:
         controls=controls,
         items=tuple(_item(run, int(one), int(other)) for one, other in pairs),
     )
+
+
+def check_judge(judge: str, prices: Path | None, at: datetime) -> None:
+    """Raise for a judge that can't be asked: its name, package, key and price, or its form."""
+    settings = parse_judge(judge)
+    if settings.kind != "human":
+        judge_at(judge).close()
+        judge_rates(judge, prices, at)
+    elif Path(settings.model).exists():
+        read_form(Path(settings.model))
+    else:
+        check_writable(Path(settings.model))
 
 
 def judge_rates(judge: str, prices: Path | None, at: datetime) -> JudgeRates:

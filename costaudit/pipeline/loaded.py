@@ -13,7 +13,7 @@ import polars as pl
 
 from costaudit.contracts.audit import DataQuality
 from costaudit.contracts.requests import in_order
-from costaudit.contracts.run_dir import RunDir
+from costaudit.contracts.run_dir import RunDir, check_writable
 from costaudit.contracts.spend import Spend
 from costaudit.costing.cost import cost
 from costaudit.costing.prices import price_requests
@@ -72,6 +72,7 @@ def ingested(
     if len(inputs) == 1 and Path(inputs[0]) == run.path and RunDir.is_run(run.path):
         _refuse_other_part(run, options.ingest)
     else:
+        check_writable(run.manifest_path)
         ingest(inputs, run, options.ingest, progress)
     return load(run, options)
 

@@ -24,10 +24,10 @@ from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.pipeline.uncacheable import no_texts, nothing_to_compare
 from costaudit.progress import Progress
 from costaudit.replay.agreement import compare
-from costaudit.replay.budget import DryRun, dry_run
+from costaudit.replay.budget import DryRun, check_limit, dry_run
 from costaudit.replay.cache import LiveCache
 from costaudit.replay.caches.addresses import cache_at
-from costaudit.replay.monitor import Monitor
+from costaudit.replay.monitor import Monitor, check_port
 from costaudit.replay.options import ReplayOptions
 from costaudit.replay.result import ReplayResult
 from costaudit.replay.rules import check_rules
@@ -61,6 +61,23 @@ class Replayed:
     own_rules: tuple[str, ...] = ()  # what only the cache's own configuration sets, in words
 
 
+def reached(plan: ReplayPlan, policy: SemanticPolicy) -> tuple[LiveCache, Upstream]:
+    """Make the cache and the upstream of a plan, before a log is read for them.
+
+    Raises UsageError or BackendError for an address, a key, a port, a limit or a rule that can't
+    work.
+    """
+    cache, upstream = cache_at(plan.cache), upstream_at(plan.upstream)
+    check_rules(cache, upstream, _settings(plan.options, policy))
+    if plan.metrics_port is not None:
+        check_port(plan.metrics_port)
+    if not plan.only_price:
+        if upstream.is_live or cache.asks_models:
+            check_limit(plan.options.max_spend_usd)
+        cache.reach()
+    return cache, upstream
+
+
 def replay_log(
     log: Loaded, options: AnalyzeOptions, plan: ReplayPlan, progress: Progress
 ) -> Replayed:
@@ -68,9 +85,8 @@ def replay_log(
 
     A log that was not analyzed yet is analyzed first.
     """
-    cache, upstream = cache_at(plan.cache), upstream_at(plan.upstream)
+    cache, upstream = reached(plan, options.policy)
     settings = _settings(plan.options, options.policy)
-    check_rules(cache, upstream, settings)
     if log.hashed:
         raise no_texts(log)
     audit = _audit(log, options, progress)

@@ -46,11 +46,8 @@ class Budget:
     def __init__(
         self, rate: Rate | None, max_usd: Decimal | None, spent_usd: Decimal, *, is_live: bool
     ) -> None:
-        if is_live and max_usd is None:
-            raise UsageError(
-                "A live model costs money, and the replay has no limit.",
-                hint="Give one with --max-spend, in USD.",
-            )
+        if is_live:
+            check_limit(max_usd)
         if is_live and rate is None:
             raise UsageError(
                 "A live model costs money, and its price is not known.",
@@ -109,3 +106,12 @@ def worst_usd(rate: Rate, prompt: Prompt) -> Decimal:
 def spent_before(costs_usd: list[str]) -> Decimal:
     """Add up what the acknowledged calls of an interrupted run cost."""
     return sum(map(Decimal, costs_usd), Decimal(0))
+
+
+def check_limit(max_usd: Decimal | None) -> None:
+    """Raise UsageError where live models would be called without a limit on what they cost."""
+    if max_usd is None:
+        raise UsageError(
+            "A live model costs money, and the replay has no limit.",
+            hint="Give one with --max-spend, in USD.",
+        )

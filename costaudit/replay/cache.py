@@ -106,6 +106,9 @@ class LiveCache(Protocol):
     keeps_rules: bool  # it honours a limit on entries and a guard, as the simulation does
     own_rules: tuple[str, ...]  # what only its own configuration can set, in words
 
+    def reach(self) -> None:
+        """Raise BackendError where nothing answers; called before anything costs time."""
+
     def open(self, settings: CacheSettings) -> None:
         """Connect, and confirm that the server can do it and that no key has the prefix yet."""
 

@@ -1,6 +1,7 @@
 """Prometheus metrics of a replay while it runs, under the names that dashboards already use."""
 
 import math
+import socket
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -64,10 +65,7 @@ class Monitor:
                 self.port, addr="127.0.0.1", registry=self._registry
             )
         except OSError as error:
-            raise UsageError(
-                f"Metrics can't be served on port {self.port}: {error.strerror}.",
-                hint="Name a free one with --metrics-port.",
-            ) from None
+            raise _taken(self.port, error) from None
         self.port = self._server.server_port
         return self
 
@@ -116,3 +114,20 @@ class Monitor:
 
 def _label(labels: Sequence[str], index: int) -> str:
     return labels[index] if labels else ""
+
+
+def check_port(port: int) -> None:
+    """Raise UsageError where a port of this machine is taken, or can't be had."""
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        raise _taken(port, error) from None
+
+
+def _taken(port: int, error: Exception) -> UsageError:
+    return UsageError(
+        f"Metrics can't be served on port {port}: {getattr(error, 'strerror', None) or error}.",
+        hint="Name a free one with --metrics-port.",
+    )

@@ -114,6 +114,15 @@ def write_warm_file(answers: Sequence[WarmAnswer], scopes: Mapping[int, str], pa
         part.write_bytes(b"".join(line + b"\n" for line in lines))
 
 
+def check_fillable(cache: LiveCache) -> None:
+    """Raise UsageError for a cache that keeps nothing beyond this run, or fills itself."""
+    if cache.asks_models or cache.name == "memory://":
+        raise UsageError(
+            f"{cache.name} can't be filled beforehand.",
+            hint="Warm a redis:// cache, or write the answers to a file.",
+        )
+
+
 def warm_cache(
     answers: Sequence[WarmAnswer],
     texts: Sequence[str],
@@ -122,11 +131,7 @@ def warm_cache(
     prefix: str,
 ) -> int:
     """Put answers into a live cache under a new prefix, and leave them there; gives how many."""
-    if cache.asks_models or cache.name == "memory://":
-        raise UsageError(
-            f"{cache.name} can't be filled beforehand.",
-            hint="Warm a redis:// cache, or write the answers to a file.",
-        )
+    check_fillable(cache)
     cache.open(CacheSettings(texts, vectors, 1.0, prefix, speed=1.0))
     try:
         for one in answers:

@@ -85,6 +85,9 @@ class MemoryCache:
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
+    def reach(self) -> None:
+        """Do nothing: it is in this process."""
+
     def open(self, settings: CacheSettings) -> None:
         """Start empty, with FAISS loaded: the first lookup would wait for it."""
         import faiss  # noqa: F401

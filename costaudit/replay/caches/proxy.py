@@ -35,13 +35,8 @@ class ProxyCache:
         self._product = product_named(address.options.get("product", "generic"))
         self.own_rules = self._product.own_rules
 
-    def open(self, settings: CacheSettings) -> None:
-        """Reach the proxy, and take a namespace of our own where the product has them."""
-        _check(self._product, settings)
-        self._settings = settings
-        self._prompts: Sequence[Prompt] = settings.prompts or ()
-        self._askers: dict[str, Query] = {}  # id or text of an answer → who got it first
-        self._client = OpenAIClient(self._calls, self._address.url)
+    def reach(self) -> None:
+        """Connect once, and hang up."""
         parts = urlsplit(self._address.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         try:
@@ -51,6 +46,15 @@ class ProxyCache:
                 f"Can't reach the proxy at {self.name}: {error.strerror or error}.",
                 hint="Start it, or mend the URL.",
             ) from None
+
+    def open(self, settings: CacheSettings) -> None:
+        """Reach the proxy, and take a namespace of our own where the product has them."""
+        _check(self._product, settings)
+        self._settings = settings
+        self._prompts: Sequence[Prompt] = settings.prompts or ()
+        self._askers: dict[str, Query] = {}  # id or text of an answer → who got it first
+        self._client = OpenAIClient(self._calls, self._address.url)
+        self.reach()
         self._pool = ThreadPoolExecutor(settings.concurrency, "proxy")
 
     def lookup(self, queries: Sequence[Query]) -> list[Lookup]:

@@ -33,6 +33,14 @@ def connect(address: Address) -> Any:
     )
 
 
+def ping(address: Address, needs: str = "") -> None:
+    """Raise BackendError, see speaking_to, where the server does not answer."""
+    with speaking_to(address, needs):
+        client = connect(address)
+        client.ping()
+        client.close()
+
+
 @contextmanager
 def speaking_to(address: Address, needs: str = "") -> Iterator[None]:
     """Turn what Redis raises into TimedOutError or a BackendError with the next step.

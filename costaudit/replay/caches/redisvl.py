@@ -12,6 +12,7 @@ from costaudit.replay.caches.redis_server import (
     TimedOutError,
     claim,
     connect,
+    ping,
     real_ttl_ms,
     remove,
     speaking_to,
@@ -42,6 +43,10 @@ class RedisVLCache:
     def __init__(self, address: Address) -> None:
         self.name = address.printable
         self._address = address
+
+    def reach(self) -> None:
+        """Connect once, and hang up."""
+        ping(self._address, NEEDS)
 
     def open(self, settings: CacheSettings) -> None:
         """Connect and create an index under the prefix, or read the one that the URL names."""

@@ -13,6 +13,7 @@ from costaudit.replay.caches.redis_server import (
     TimedOutError,
     claim,
     connect,
+    ping,
     real_ttl_ms,
     remove,
     speaking_to,
@@ -47,6 +48,10 @@ class VectorSetCache:
         self._search: tuple[object, ...] = ("TRUTH",) if self.exact_index else ()
         if "ef" in address.options:
             self._search = (*self._search, "EF", int(address.number("ef", 200)))
+
+    def reach(self) -> None:
+        """Connect once, and hang up."""
+        ping(self._address, NEEDS)
 
     def open(self, settings: CacheSettings) -> None:
         """Connect, and try the commands on a key of our own."""
