@@ -83,7 +83,7 @@ Invoice = Annotated[
 ]
 Embedder = Annotated[
     str,
-    typer.Option("--embedder", metavar="NAME", help="minilm, mpnet, a hub name or a folder."),
+    typer.Option("--embedder", metavar="NAME", help="minilm, fast, mpnet, a hub name or a folder."),
 ]
 Thresholds = Annotated[
     str,
