@@ -69,23 +69,22 @@ class PlainReader:
         if self._patience == 0:
             yield from lines.records()
             return
-        pairs = self._decoded(lines)
-        if pairs is None:
+        places = lines.places()
+        pairs = self._decoded(lines.text)
+        if len(pairs) != len(places):
             yield from self._one_by_one(lines)
             return
-        for pair, place in zip(pairs, lines.places(), strict=True):
+        for pair, place in zip(pairs, places, strict=True):
             start, end = place
             if not self._take(pair, lines.offset + start, lines.text, place):
                 yield Record(lines.offset + start, 0, lines.text[start:end])
-        self._patience = min(self._patience + self.taken, PATIENCE)
 
-    def _decoded(self, lines: Lines) -> list[Any] | None:
-        """Decode all lines in one go; None where one of them has another shape."""
+    def _decoded(self, text: bytes) -> list[Any]:
+        """Decode all lines in one go; nothing where one of them has another shape."""
         try:
-            pairs = self._plain.decode_lines(lines.text)
+            return self._plain.decode_lines(text)
         except UNREADABLE:
-            return None
-        return pairs if len(pairs) == len(lines.places()) else None
+            return []
 
     def _one_by_one(self, lines: Lines) -> Iterator[Record]:
         for record in lines.records():
@@ -118,6 +117,7 @@ class PlainReader:
             return False
         self._writer.add_like(template, (offset, 0), own, prompt, answer)
         self.taken += 1
+        self._patience = min(self._patience + 1, PATIENCE)
         return True
 
     def _learn(

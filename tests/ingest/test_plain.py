@@ -165,3 +165,10 @@ def test_plain_pairs_are_read_the_fast_way(
         _, summary = read(log, tmp_path / "run", dedupe=False)
     left_to_the_source.assert_not_called()
     assert summary.kept == 3
+
+
+def test_lines_of_another_shape_are_the_only_ones_left_to_the_source(tmp_path: Path) -> None:
+    log = write_lines(tmp_path / "log.jsonl", [*([CHAT] * 4), {"a": 1}] * 1_300)
+    with mock.patch.object(unit.UnitReader, "_take") as left_to_the_source:
+        _, summary = read(log, tmp_path / "run", dedupe=False)
+    assert (summary.kept, left_to_the_source.call_count) == (5_200, 1_300)
