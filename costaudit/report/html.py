@@ -18,6 +18,7 @@ from costaudit.contracts.period import covered, in_words, only_a_rate
 from costaudit.report import numbers
 from costaudit.report.anchors import anchor
 from costaudit.report.bypass_reasons import bypass_line
+from costaudit.report.cards import with_cards
 from costaudit.report.csv import CsvReporter
 from costaudit.report.hostile import visible
 from costaudit.report.page import breaking, page_context
@@ -100,11 +101,14 @@ def _sortable(value: Decimal | float) -> str:
 
 
 def _page(environment: Environment, audit: Audit, lengths: dict[str, int]) -> bytes:
-    style = (_TEMPLATES / "report.css").read_text("utf-8")
+    body = environment.get_template("body.j2").render(page_context(audit, lengths))
+    body, cards = with_cards(body)
+    style = (_TEMPLATES / "report.css").read_text("utf-8") + cards
     script = (_TEMPLATES / "report.js").read_text("utf-8")
     csv = CsvReporter().render(audit).decode()
     text = environment.get_template("report.html.j2").render(
-        page_context(audit, lengths),
+        audit=audit,
+        body=body,
         style=style,
         script=script,
         style_hash=_source_hash(style),

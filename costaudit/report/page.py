@@ -1,7 +1,7 @@
 """What the page's templates need beside the audit: charts, bars, lists and wordings."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,13 @@ from costaudit.contracts.replay import REASONS
 from costaudit.contracts.spend import SpendRow
 from costaudit.report.anchors import SECTIONS
 from costaudit.report.bypass_reasons import why_none
+from costaudit.report.frame import SLIM, WIDE, Frame
 from costaudit.report.numbers import tokens
 from costaudit.report.products import translate
 from costaudit.report.ranking import ranked_findings
 from costaudit.report.replay_chart import replay_chart
-from costaudit.report.series_chart import daily_chart, hourly_chart
-from costaudit.report.sweep_chart import sweep_chart
+from costaudit.report.series_chart import SeriesChart, daily_chart, hourly_chart
+from costaudit.report.sweep_chart import SLIM_SWEEP, WIDE_SWEEP, sweep_chart
 from costaudit.report.waterfall import waterfall
 from costaudit.report.word_diff import Piece
 
@@ -76,7 +77,11 @@ def page_context(audit: Audit, lengths: Mapping[str, int]) -> dict[str, Any]:
         "grade_meaning": GRADE_MEANING,
         "findings": ranked_findings(audit),
         "fall": waterfall(audit.ledger),
-        "sweep": sweep_chart(semantic) if semantic else None,
+        "sweeps": [
+            chart for frame in (WIDE_SWEEP, SLIM_SWEEP) if (chart := sweep_chart(semantic, frame))
+        ]
+        if semantic
+        else [],
         "points": sorted(semantic.points, key=lambda point: point.min_similarity)
         if semantic
         else [],
@@ -86,14 +91,16 @@ def page_context(audit: Audit, lengths: Mapping[str, int]) -> dict[str, Any]:
         "strips": _strips(audit),
         "breakers": _breakers(audit),
         "provider_bars": _provider_bars(audit),
-        "days": daily_chart(by["day"]) if len(by.get("day", ())) > 1 else None,
-        "hours": hourly_chart(by["hour"]) if len(by.get("hour", ())) > 1 else None,
+        "days": _framed(daily_chart, by.get("day", ())),
+        "hours": _framed(hourly_chart, by.get("hour", ())),
         "inflation": _inflation(by.get("day", ())),
         "breakdowns": _BREAKDOWNS,
         "levers": _levers(audit),
-        "replay_hours": replay_chart(audit.replay.hours)
-        if audit.replay and audit.replay.hours
-        else None,
+        "replay_hours": [
+            replay_chart(audit.replay.hours, frame)
+            for frame in (WIDE, SLIM)
+            if audit.replay and audit.replay.hours
+        ],
         "replay_reasons": REASONS,
     }
 
@@ -101,6 +108,13 @@ def page_context(audit: Audit, lengths: Mapping[str, int]) -> dict[str, Any]:
 def breaking(context: str) -> list[Piece]:
     """Split a breaker's context so that the part between ‹ › can be marked."""
     return [(piece, piece.startswith("‹")) for piece in _BREAK.split(context) if piece]
+
+
+def _framed(
+    draw: Callable[[Sequence[SpendRow], Frame], SeriesChart], rows: Sequence[SpendRow]
+) -> list[SeriesChart]:
+    """Draw a chart for wide screens and for narrow ones; none of a single row."""
+    return [draw(rows, frame) for frame in (WIDE, SLIM)] if len(rows) > 1 else []
 
 
 def _inflation(days: Sequence[SpendRow]) -> str:

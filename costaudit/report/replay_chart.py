@@ -5,20 +5,19 @@ from dataclasses import replace
 
 from costaudit.contracts.replay import HourRow
 from costaudit.report.axis import Axis, Tick
+from costaudit.report.frame import WIDE, Frame
 from costaudit.report.numbers import count, share
 from costaudit.report.panel import Panel, Reading, line_panel
 from costaudit.report.series_chart import SeriesChart
 
-WIDTH, LEFT, RIGHT = 860, 64, 60
 _TOP, _HEIGHT, _FOOT = 22, 130, 26
-_LABELS = 8  # names below the axis
 _GAP = 3  # pixels between columns, at most
 
 
-def replay_chart(rows: Sequence[HourRow]) -> SeriesChart:
+def replay_chart(rows: Sequence[HourRow], frame: Frame = WIDE) -> SeriesChart:
     """Draw the hits of each hour as shares of its lookups; hours without any stay empty."""
-    slot = (WIDTH - LEFT - RIGHT) / len(rows)
-    x = Axis(0, max(len(rows) - 1, 1), LEFT + slot / 2, WIDTH - RIGHT - slot / 2)
+    slot = (frame.stop - frame.start) / len(rows)
+    x = Axis(0, max(len(rows) - 1, 1), frame.start + slot / 2, frame.stop - slot / 2)
     looked_up = [(place, row) for place, row in enumerate(rows) if row.lookups]
     predicted = [Reading(place, row.predicted_hits / row.lookups) for place, row in looked_up]
     measured = [row.measured_hits / row.lookups if row.lookups else 0.0 for row in rows]
@@ -26,10 +25,11 @@ def replay_chart(rows: Sequence[HourRow]) -> SeriesChart:
         "Hits, share of lookups", [("", "valid", predicted)], x, (_TOP, _HEIGHT), share,
         also=measured,
     )  # fmt: skip
-    every = max(1, -(-len(rows) // _LABELS))
+    every = max(1, -(-len(rows) // frame.labels(max(len(row.hour) for row in rows))))
     return SeriesChart(
+        frame=frame,
         height=_TOP + _HEIGHT + _FOOT,
-        panels=(replace(panel, columns=_columns(panel, measured, slot)),),
+        panels=(replace(panel, columns=_columns(panel, measured, frame.start, slot)),),
         ticks=tuple(
             Tick(x.at(place), row.hour) for place, row in enumerate(rows) if place % every == 0
         ),
@@ -39,12 +39,12 @@ def replay_chart(rows: Sequence[HourRow]) -> SeriesChart:
 
 
 def _columns(
-    panel: Panel, values: Sequence[float], slot: float
+    panel: Panel, values: Sequence[float], start: float, slot: float
 ) -> tuple[tuple[float, float, float, float], ...]:
     gap, base = min(slot * 0.2, _GAP), panel.axis.at(0)
     return tuple(
         (
-            round(LEFT + place * slot + gap / 2, 2),
+            round(start + place * slot + gap / 2, 2),
             panel.axis.at(value),
             round(slot - gap, 2),
             round(base - panel.axis.at(value), 1),

@@ -6,18 +6,18 @@ from decimal import Decimal
 
 from costaudit.contracts.spend import SpendRow
 from costaudit.report.axis import Axis, Tick
+from costaudit.report.frame import WIDE, Frame
 from costaudit.report.numbers import milliseconds, tokens, usd
 from costaudit.report.panel import Panel, Reading, column_panel, line_panel
 
-WIDTH, LEFT, RIGHT = 860, 64, 60
 _TOP, _GAP, _FOOT = 22, 40, 26
-_LABELS = 8  # names below the axis
 
 
 @dataclass(frozen=True)
 class SeriesChart:
     """The geometry of a chart over days or hours."""
 
+    frame: Frame
     height: float
     panels: tuple[Panel, ...]
     ticks: tuple[Tick, ...]
@@ -25,10 +25,11 @@ class SeriesChart:
     titles: tuple[str, ...]  # one a column, for the pointer
 
 
-def daily_chart(rows: Sequence[SpendRow]) -> SeriesChart:
+def daily_chart(rows: Sequence[SpendRow], frame: Frame = WIDE) -> SeriesChart:
     """Draw dollars, mean input tokens and latency a day."""
-    x = _slots(len(rows))
-    strips = [column_panel("Spend a day", _dollars(rows), (LEFT, _TOP, _width(), 120), _usd)]
+    x = _slots(len(rows), frame)
+    span = (frame.start, _TOP, frame.stop - frame.start, 120.0)
+    strips = [column_panel("Spend a day", _dollars(rows), span, _usd)]
     means = _readings(rows, lambda row: row.mean_input_tokens)
     strips.append(
         line_panel(
@@ -44,20 +45,20 @@ def daily_chart(rows: Sequence[SpendRow]) -> SeriesChart:
     ]
     if any(readings for _, _, readings in latency):
         strips.append(line_panel("Latency", latency, x, _below(strips[-1], 80), milliseconds))
-    return _chart(rows, tuple(strips))
+    return _chart(rows, tuple(strips), frame)
 
 
-def hourly_chart(rows: Sequence[SpendRow]) -> SeriesChart:
+def hourly_chart(rows: Sequence[SpendRow], frame: Frame = WIDE) -> SeriesChart:
     """Draw dollars by hour of the day."""
-    return _chart(
-        rows, (column_panel("Spend by hour", _dollars(rows), (LEFT, _TOP, _width(), 90), _usd),)
-    )
+    span = (frame.start, _TOP, frame.stop - frame.start, 90.0)
+    return _chart(rows, (column_panel("Spend by hour", _dollars(rows), span, _usd),), frame)
 
 
-def _chart(rows: Sequence[SpendRow], panels: tuple[Panel, ...]) -> SeriesChart:
+def _chart(rows: Sequence[SpendRow], panels: tuple[Panel, ...], frame: Frame) -> SeriesChart:
     bottom = panels[-1].top + panels[-1].height
-    x = _slots(len(rows))
-    every = max(1, -(-len(rows) // _LABELS))
+    x = _slots(len(rows), frame)
+    longest = max(len(row.group or "no time") for row in rows)
+    every = max(1, -(-len(rows) // frame.labels(longest)))
     ticks = tuple(
         Tick(x.at(number), row.group or "no time")
         for number, row in enumerate(rows)
@@ -67,20 +68,16 @@ def _chart(rows: Sequence[SpendRow], panels: tuple[Panel, ...]) -> SeriesChart:
         f"{row.group or 'no time'} · {usd(row.cost.total_usd)} · {row.cost.requests:,} requests"
         for row in rows
     )
-    return SeriesChart(bottom + _FOOT, panels, ticks, bottom, titles)
+    return SeriesChart(frame, bottom + _FOOT, panels, ticks, bottom, titles)
 
 
 def _below(panel: Panel, height: float) -> tuple[float, float]:
     return (panel.top + panel.height + _GAP, height)
 
 
-def _width() -> float:
-    return WIDTH - LEFT - RIGHT
-
-
-def _slots(number: int) -> Axis:
-    half = _width() / max(number, 1) / 2
-    return Axis(0, max(number - 1, 1), LEFT + half, WIDTH - RIGHT - half)
+def _slots(number: int, frame: Frame) -> Axis:
+    half = (frame.stop - frame.start) / max(number, 1) / 2
+    return Axis(0, max(number - 1, 1), frame.start + half, frame.stop - half)
 
 
 def _dollars(rows: Sequence[SpendRow]) -> list[float]:

@@ -7,14 +7,17 @@ from itertools import pairwise
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.semantic import ScopeRow, SemanticSection, SweepPoint, VariantRow
 from costaudit.report.axis import Axis, Tick
+from costaudit.report.frame import Frame
 from costaudit.report.numbers import share, similarity, usd
 from costaudit.report.panel import LABEL_ROOM, Panel, Reading, line_panel
 from costaudit.report.products import PRODUCTS
 
-WIDTH, LEFT, RIGHT = 860, 64, 132
-_TOP = 30  # the topmost strip holds the recommended point's label
+WIDE_SWEEP = Frame("wide", 860, 64, 728)  # the axis is named behind its end
+SLIM_SWEEP = Frame("slim", 356, 56, 304)
+_TOP, _SLIM_TOP = 30, 48  # the topmost strip holds the recommended point's label
 _HEIGHTS = (190, 110, 130)
 _GAP = 42
+_TICK_LETTERS = 4  # of a threshold below the axis
 _NAME_WIDTH = 6.0  # pixels of one character of a product's name
 _NAME_GAP = 10  # pixels between two names on a line
 
@@ -25,7 +28,7 @@ class Mark:
 
     at: float
     label: str
-    row: int  # line of the label strip
+    row: int  # line of the label strip, which only the wide chart has
     before: bool  # the label ends at the mark, because it would leave the chart behind it
 
 
@@ -51,6 +54,7 @@ class Overlay:
 class SweepChart:
     """The geometry of the chart."""
 
+    frame: Frame
     height: float
     panels: tuple[Panel, ...]
     ticks: tuple[Tick, ...]
@@ -61,22 +65,23 @@ class SweepChart:
     overlays: tuple[Overlay, ...]
 
 
-def sweep_chart(section: SemanticSection) -> SweepChart | None:
+def sweep_chart(section: SemanticSection, frame: Frame = WIDE_SWEEP) -> SweepChart | None:
     """Lay the chart out; None where no threshold was tried."""
     points = sorted(section.points, key=lambda point: point.min_similarity)
     if not points:
         return None
     low, high = points[0].min_similarity, points[-1].min_similarity
-    x = Axis(low, high, LEFT, WIDTH - RIGHT)
-    panels = _panels(section, points, x)
+    x = Axis(low, high, frame.start, frame.stop)
+    panels = _panels(section, points, x, _TOP if frame is WIDE_SWEEP else _SLIM_TOP)
     bottom = panels[-1].top + panels[-1].height
-    marks = _marks(x)
-    rows = max((mark.row for mark in marks), default=0) + 1
+    marks = _marks(x, frame.width)
+    rows = max((mark.row for mark in marks), default=0) + 1 if frame is WIDE_SWEEP else 0
     chosen = section.recommended
     return SweepChart(
+        frame=frame,
         height=bottom + 44 + rows * (LABEL_ROOM + 2) + 8,
         panels=panels,
-        ticks=x.ticks(similarity, 8),
+        ticks=x.ticks(similarity, frame.labels(_TICK_LETTERS)),
         axis_y=bottom,
         marks=marks,
         slots=_slots(points, x),
@@ -87,8 +92,10 @@ def sweep_chart(section: SemanticSection) -> SweepChart | None:
     )
 
 
-def _panels(section: SemanticSection, points: list[SweepPoint], x: Axis) -> tuple[Panel, ...]:
-    tops = [_TOP]
+def _panels(
+    section: SemanticSection, points: list[SweepPoint], x: Axis, top: float
+) -> tuple[Panel, ...]:
+    tops = [top]
     for height in _HEIGHTS:
         tops.append(tops[-1] + height + _GAP)
     settings = [settled for _, settled in _settings(section)]
@@ -157,7 +164,7 @@ def _money_reading(x: float, money: Money) -> Reading:
     return Reading(x, float(money.usd), low, high)
 
 
-def _marks(x: Axis) -> tuple[Mark, ...]:
+def _marks(x: Axis, width: float) -> tuple[Mark, ...]:
     """Place every product's default; names that would overlap go a line down.
 
     A name that would leave the chart at the right stands before its mark.
@@ -171,7 +178,7 @@ def _marks(x: Axis) -> tuple[Mark, ...]:
         outside = "← " if value < x.low else "→ " if value > x.high else ""
         label = f"{outside}{similarity(value)} {', '.join(names)}"
         at, length = x.at(value), len(label) * _NAME_WIDTH + _NAME_GAP
-        before = at + length > WIDTH
+        before = at + length > width
         taken = (at - length, at) if before else (at, at + length)
         row = next((n for n, line in enumerate(lines) if _free(line, taken)), len(lines))
         if row == len(lines):

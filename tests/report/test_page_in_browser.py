@@ -75,7 +75,7 @@ def opened(browser: Any, file: Path, **settings: Any) -> tuple[Any, list[str]]:
 
 def test_charts_are_seen_and_nothing_is_loaded(browser: Any, file: Path) -> None:
     page, wrong = opened(browser, file, viewport={"width": 1200, "height": 900})
-    for chart in (".fall", "#sweep-chart svg"):
+    for chart in (".fall", "#sweep-chart svg:visible"):
         box = page.locator(chart).first.bounding_box()
         assert box["width"] > 700 and box["height"] > 200
     bars = page.locator(".fall rect")
@@ -88,7 +88,7 @@ def test_charts_are_seen_and_nothing_is_loaded(browser: Any, file: Path) -> None
 @pytest.mark.parametrize("width", [1280, 390])
 def test_no_label_leaves_the_chart(browser: Any, fine: Path, width: int) -> None:
     page, wrong = opened(browser, fine, viewport={"width": width, "height": 900})
-    chart = page.locator("#sweep-chart svg")
+    chart = page.locator("#sweep-chart svg:visible")
     edge = chart.bounding_box()
     labels = chart.locator("text").all()
     assert len(labels) > 20
@@ -107,7 +107,7 @@ def test_no_label_leaves_the_chart(browser: Any, fine: Path, width: int) -> None
 
 def test_the_recommended_threshold_is_seen_at_once(browser: Any, fine: Path) -> None:
     page, wrong = opened(browser, fine, viewport={"width": 390, "height": 900})
-    chart, line = page.locator("#sweep-chart"), page.locator("#sweep-chart line.chosen")
+    chart, line = page.locator("#sweep-chart"), page.locator("#sweep-chart .slim line.chosen")
     assert 0 < line.bounding_box()["x"] < chart.bounding_box()["width"]
     rows = page.locator("#sweep-table tbody tr:visible")
     pick = page.locator("#sweep-table tr.pick")
@@ -165,7 +165,7 @@ def test_the_chart_answers_the_pointer_and_shows_other_settings(browser: Any, fi
     assert page.locator("#sweep-said").inner_text().startswith("similarity 0.90 · raw 18.9%")
     assert page.locator("#sweep-table tr.hover td").first.inner_text() == "0.90"
     page.locator("#overlay").select_option(label="ttl=3600s fixed")
-    assert page.locator("#sweep-chart .overlays:not(.hidden) circle").count() == 4
+    assert page.locator("#sweep-chart .overlays circle:visible").count() == 4
     assert wrong == []
 
 
@@ -194,7 +194,7 @@ def test_everything_is_seen_without_a_script(browser: Any, file: Path) -> None:
     page, wrong = opened(browser, file, java_script_enabled=False)
     for table in page.locator("table").all():
         assert table.is_visible()
-    for chart in page.locator("svg[role=img]").all():
+    for chart in page.locator(".chart svg.wide").all():
         assert chart.is_visible()
     assert page.locator("tbody tr:visible").count() == page.locator("tbody tr").count()
     assert not page.locator("#search").is_visible()  # what needs a script is not offered
@@ -218,6 +218,64 @@ def test_it_follows_the_dark_mode_of_the_system(browser: Any, file: Path) -> Non
 def test_no_screen_scrolls_sideways(browser: Any, file: Path, width: int) -> None:
     page, _ = opened(browser, file, viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("scripted", [True, False])
+@pytest.mark.parametrize("width", [360, 390])
+def test_on_a_telephone_nothing_scrolls_sideways(
+    browser: Any, file: Path, width: int, scripted: bool
+) -> None:
+    """Not even code, which is broken into lines; measured columns are seen at once."""
+    page, _ = opened(
+        browser,
+        file,
+        viewport={"width": width, "height": 800},
+        java_script_enabled=scripted,
+    )
+    if scripted:
+        page.locator("details").evaluate_all("all => all.forEach(one => { one.open = true; })")
+    sideways = page.locator(".page *").evaluate_all(
+        "all => all.filter(one => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0"
+        " && getComputedStyle(one).overflowX !== 'visible').map(one => one.outerHTML.slice(0, 80))"
+    )
+    assert sideways == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    for cell in page.locator("#replay table >> nth=0 >> td").all():
+        box = cell.bounding_box()
+        assert box["x"] >= 0 and box["x"] + box["width"] <= width
+
+
+def test_on_a_telephone_charts_are_legible(browser: Any, file: Path) -> None:
+    page, wrong = opened(browser, file, viewport={"width": 390, "height": 800})
+    charts = page.locator(".chart svg:visible")
+    assert charts.count() == page.locator(".chart").count() > 2
+    sizes = charts.locator("text").evaluate_all(
+        "all => all.map(one => parseFloat(getComputedStyle(one).fontSize)"
+        " * one.ownerSVGElement.clientWidth / one.ownerSVGElement.viewBox.baseVal.width)"
+    )
+    assert min(sizes) >= 11
+    for chart in charts.all():
+        edge = chart.bounding_box()
+        for label in chart.locator("text").all():
+            box = label.bounding_box()
+            assert edge["x"] - 1 <= box["x"], label.text_content()
+            assert box["x"] + box["width"] <= edge["x"] + edge["width"] + 1, label.text_content()
+    assert wrong == []
+
+
+def test_a_card_names_each_of_its_cells(browser: Any, file: Path) -> None:
+    page, _ = opened(browser, file, viewport={"width": 390, "height": 800})
+    row = page.locator("#sweep-table tr.pick")
+    names = row.locator("td").evaluate_all(
+        "all => all.map(one => getComputedStyle(one, '::before').content)"
+    )
+    assert [name.strip('"') for name in names] == [
+        "similarity ≥", "hits", "identical text", "raw hits, of eligible", "of all",
+        "steady state", "valid hits", "unsafe, of all", "gross saved", "net a month",
+        "entries at peak",
+    ]  # fmt: skip
+    tops = row.locator("td").evaluate_all("all => all.map(one => one.offsetTop)")
+    assert tops == sorted(set(tops))  # one below the other
 
 
 def test_paper_has_light_colours_open_folds_and_no_buttons(browser: Any, file: Path) -> None:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from costaudit.contracts.replay import HourRow
-from costaudit.report.replay_chart import LEFT, RIGHT, WIDTH, replay_chart
+from costaudit.report.frame import WIDE
+from costaudit.report.replay_chart import replay_chart
 from costaudit.report.replay_tables import replay_lines, replay_tables
 from tests.report.sample_audit import REPLAY
 
@@ -41,5 +42,5 @@ def test_columns_are_measured_and_the_line_is_predicted() -> None:
     assert len(line.dots) == 2  # no rate where nothing was looked up
     assert line.dots[0][1] == line.dots[1][1]  # 40 of 100 and 20 of 50
     assert line.dots[1][1] > panel.columns[2][1]  # further down the page: 40 % is below 50 %
-    assert all(x >= LEFT and x + width <= WIDTH - RIGHT for x, _, width, _ in panel.columns)
+    assert all(x >= WIDE.start and x + width <= WIDE.stop for x, _, width, _ in panel.columns)
     assert chart.titles[0] == "08:00 · 100 lookups · 40 hits predicted, 20 measured"

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from costaudit.report.series_chart import WIDTH, daily_chart, hourly_chart
+from costaudit.report.frame import SLIM, WIDE
+from costaudit.report.series_chart import daily_chart, hourly_chart
 from tests.report.sample_spend import SPEND
 
 
@@ -12,12 +13,15 @@ def test_a_column_and_a_title_for_every_day() -> None:
     assert len(columns) == len(chart.titles) == 30
     saturday, monday = columns[5], columns[7]
     assert abs(monday[3] / saturday[3] - 0.03847272 / 0.0192) < 0.02  # heights as dollars
-    assert all(x > 0 and x + width < WIDTH for x, _, width, _ in columns)
+    assert all(x > 0 and x + width < WIDE.width for x, _, width, _ in columns)
     assert chart.titles[0] == "2026-06-01 · $1,585 · 46,167 requests"
 
 
 def test_days_are_named_few_times() -> None:
     assert 2 <= len(daily_chart(SPEND.by["day"]).ticks) <= 8
+    assert [tick.label for tick in daily_chart(SPEND.by["day"], SLIM).ticks] == [
+        "2026-06-01", "2026-06-11", "2026-06-21"
+    ]  # fmt: skip
     assert [tick.label for tick in hourly_chart(SPEND.by["hour"]).ticks][:2] == ["00", "03"]
 
 

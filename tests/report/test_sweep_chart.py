@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from costaudit.report.products import PRODUCTS
-from costaudit.report.sweep_chart import LEFT, RIGHT, WIDTH, sweep_chart
+from costaudit.report.sweep_chart import WIDE_SWEEP, sweep_chart
 from tests.report.sample_semantic import SEMANTIC
 
 
@@ -11,7 +11,8 @@ def test_the_recommended_point_stands_at_its_similarity() -> None:
     chart = sweep_chart(SEMANTIC)
     assert chart and chart.recommended
     share = (0.93 - 0.80) / (0.99 - 0.80)
-    assert abs(chart.recommended.at - (LEFT + share * (WIDTH - LEFT - RIGHT))) < 0.1
+    expected = WIDE_SWEEP.start + share * (WIDE_SWEEP.stop - WIDE_SWEEP.start)
+    assert abs(chart.recommended.at - expected) < 0.1
 
 
 def test_every_product_has_its_default_marked_once() -> None:
@@ -31,7 +32,7 @@ def test_names_of_products_stay_in_the_chart_and_apart() -> None:
     for mark in chart.marks:
         ends = (mark.at, mark.at + 6 * len(mark.label) * (-1 if mark.before else 1))
         start, stop = min(ends), max(ends)
-        assert start >= 0 and stop <= WIDTH  # no name leaves the chart
+        assert start >= 0 and stop <= WIDE_SWEEP.width  # no name leaves the chart
         for other in taken.setdefault(mark.row, []):  # names on one line don't overlap
             assert stop <= other[0] or other[1] <= start
         taken[mark.row].append((start, stop))
@@ -41,12 +42,12 @@ def test_names_of_products_stay_in_the_chart_and_apart() -> None:
 def test_slots_cover_the_axis_without_gaps() -> None:
     chart = sweep_chart(SEMANTIC)
     assert chart
-    edge = float(LEFT)
+    edge = float(WIDE_SWEEP.start)
     for slot in chart.slots:
         assert abs(slot.left - edge) <= 0.15
         assert slot.left <= slot.at <= slot.left + slot.width + 0.15
         edge = slot.left + slot.width
-    assert abs(edge - (WIDTH - RIGHT)) <= 0.15
+    assert abs(edge - WIDE_SWEEP.stop) <= 0.15
 
 
 def test_other_settings_have_a_dot_in_every_panel() -> None:

@@ -153,15 +153,10 @@
 
   const sweep = document.getElementById("sweep-chart");
   if (sweep) {
-    const cross = sweep.querySelector(".cross");
     const said = document.getElementById("sweep-said");
     const lines = all("#sweep-table tbody tr");
-    const chosen = sweep.querySelector("line.chosen");
-    if (chosen) {
-      const drawn = chosen.getBoundingClientRect().left - sweep.getBoundingClientRect().left;
-      sweep.scrollLeft = drawn - sweep.clientWidth / 2;
-    }
     all(".slot", sweep).forEach((slot) => {
+      const cross = slot.ownerSVGElement.querySelector(".cross");
       const row = lines.find((line) => line.dataset.point === slot.dataset.point);
       slot.addEventListener("pointerenter", () => {
         cross.setAttribute("x1", slot.dataset.at);
