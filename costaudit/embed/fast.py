@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class FastMiniLM(MiniLM):
-    """MiniLM's tokens and weights, with products in bfloat16 where the processor has them."""
+    """MiniLM's tokens and weights on the processor, in bfloat16 where it has the instructions."""
 
     name = "fast"
 

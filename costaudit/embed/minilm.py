@@ -63,7 +63,7 @@ class MiniLM:
         encodings = self._tokenizer.encode_batch_fast(list(texts))
         rows = [encoding.ids for encoding in encodings]
         rows = [ids if len(ids) <= self.max_tokens else [*ids[:255], ids[-1]] for ids in rows]
-        lengths = np.array([len(ids) for ids in rows])
+        lengths = np.array([len(ids) for ids in rows], dtype=np.int64)
         tokens = np.zeros((len(rows), int(lengths.max())), dtype=np.int64)
         for row, ids in enumerate(rows):
             tokens[row, : len(ids)] = ids

@@ -53,7 +53,7 @@ class DeviceTiles:
 
     def _gathered(self, nodes: np.ndarray) -> "torch.Tensor":
         texts = self._torch.from_numpy(self._nodes.text[nodes]).to(self._vectors.device)
-        return self._vectors[texts].to(self._device)
+        return self._vectors.index_select(0, texts).to(self._device)
 
     def _there(self, values: np.ndarray) -> "torch.Tensor":
         return self._torch.from_numpy(values).to(self._device)

@@ -1,5 +1,9 @@
 """The path of an accelerator, run on torch's own processor device, against the path of numpy."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -123,6 +127,21 @@ def test_many_texts_go_to_an_accelerator_that_is_there(monkeypatch) -> None:
     assert many.vectors is vectors
     monkeypatch.setattr(projection, "accelerator", lambda: "mps")
     assert upper_bounds(vectors, 0.7).device is None
+
+
+def test_without_a_driver_a_sweep_does_not_load_torch() -> None:
+    code = (
+        "import sys\n"
+        "import numpy as np\n"
+        "from costaudit.engine import device\n"
+        "from costaudit.simulate.semantic import projection\n"
+        "device._DRIVERS = ('/no/such/driver',)\n"
+        "projection._DEVICE_TEXTS = 1\n"
+        "assert projection.upper_bounds(np.eye(3, dtype=np.float32), 0.7).device is None\n"
+        "assert 'torch' not in sys.modules"
+    )
+    plain = {name: value for name, value in os.environ.items() if name != "COSTAUDIT_DEVICE"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=plain)
 
 
 def test_a_device_that_was_named_in_vain_is_refused(monkeypatch) -> None:
