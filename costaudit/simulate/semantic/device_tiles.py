@@ -48,7 +48,7 @@ class DeviceTiles:
             near &= column < row if below else column != row
             row, column = (self._there(self._nodes.partition[part]) for part in (rows, columns))
             near &= row[:, None] == column
-            places: np.ndarray = near.nonzero().T.cpu().numpy()
+            places: np.ndarray = near.nonzero().T.contiguous().cpu().numpy()
         return places
 
     def _gathered(self, nodes: np.ndarray) -> "torch.Tensor":
