@@ -9,7 +9,10 @@ from costaudit.progress import Progress, SilentProgress
 
 
 class RichProgress:
-    """Draw one bar per stage on a terminal; print one line per finished stage elsewhere."""
+    """Draw one bar per stage on a terminal; print one line per finished stage elsewhere.
+
+    Work that comes in pieces, each counted and none with a remark of its own, gets one line.
+    """
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -29,10 +32,15 @@ class RichProgress:
         self._bars.start()
         self._task = self._bars.add_task("", visible=False, done="")
         self._stage, self._unit, self._done, self._began = "", "", 0, 0.0
+        self._spent: float | None = None  # seconds of pieces whose line is still to be printed
 
     def start(self, stage: str, total: int | None, unit: str) -> None:
         """Open a bar."""
-        self._stage, self._unit, self._done, self._began = stage, unit, 0, time.monotonic()
+        before = self._spent or 0.0
+        if self._spent is None or (stage, unit) != (self._stage, self._unit):
+            self._print_pieces()
+            self._done, before = 0, 0.0
+        self._stage, self._unit, self._began = stage, unit, time.monotonic() - before
         self._bars.reset(self._task, description=stage, total=total, visible=True, done="")
 
     def advance(self, amount: int) -> None:
@@ -46,14 +54,24 @@ class RichProgress:
         """Close the bar and leave a line that says what the stage did."""
         spent = time.monotonic() - self._began
         self._bars.update(self._task, visible=False)
-        text = note or f"{_count(self._done)} {self._unit}"
-        self._console.print(
-            f"{self._stage:<10} {text}  ({spent:.1f} s)", markup=False, highlight=False
-        )
+        self._spent = None if note else spent
+        if note:
+            self._print(note, spent)
 
     def close(self) -> None:
         """Give the terminal back."""
+        self._print_pieces()
         self._bars.stop()
+
+    def _print_pieces(self) -> None:
+        if self._spent is not None:
+            self._print(f"{_count(self._done)} {self._unit}", self._spent)
+        self._spent = None
+
+    def _print(self, text: str, spent: float) -> None:
+        self._console.print(
+            f"{self._stage:<10} {text}  ({spent:.1f} s)", markup=False, highlight=False
+        )
 
 
 @contextmanager

@@ -35,15 +35,18 @@ def embed_texts(
     embedder: Embedder,
     store: VectorStore,
     progress: Progress | None = None,
+    *,
+    unit: str = "texts",
 ) -> Embedded:
     """Give a vector for each row of `texts` (text_id, text; distinct), embedding only new ones.
 
     Texts of similar length are embedded together; each part is stored as soon as it is done.
+    `unit` is what the reader calls them.
     """
     progress = progress or SilentProgress()
     found, vectors = store.load(texts["text_id"])
     missing = np.flatnonzero(~found)
-    progress.start("embed", len(missing), "texts")
+    progress.start("embed", len(missing), unit)
     cut = tokens = 0
     started = time.monotonic()
     if len(missing):

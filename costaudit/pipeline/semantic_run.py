@@ -57,7 +57,7 @@ class SemanticRun(KeyedRun):
             self.embedder.revision,
             self.embedder.dimensions,
         )
-        self.vectors = self._embed(self.stream.texts)
+        self.vectors = self._embed(self.stream.texts, "questions")
         texts = self.stream.texts["text"].to_list()
         self.language_warning = language_warning(texts, options.policy.embedder) or ""
         tokens = self.embedder.token_counts(texts)
@@ -121,8 +121,8 @@ class SemanticRun(KeyedRun):
         """Give the rates of rows of `Decisions.served`."""
         return self.rated(served, replicates).points
 
-    def _embed(self, texts: pl.DataFrame) -> np.ndarray:
-        return embed_texts(texts, self.embedder, self._store, self.progress).vectors
+    def _embed(self, texts: pl.DataFrame, unit: str) -> np.ndarray:
+        return embed_texts(texts, self.embedder, self._store, self.progress, unit=unit).vectors
 
     def _judge(self) -> Consistency:
         log = self.log
@@ -141,7 +141,7 @@ class SemanticRun(KeyedRun):
         def embed(rows: np.ndarray) -> None:
             rows = rows[~found[rows]]
             if len(rows):
-                vectors[rows] = self._embed(answers[rows])
+                vectors[rows] = self._embed(answers[rows], "answers")
                 found[rows] = True
 
         texts = logged(
