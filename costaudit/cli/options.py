@@ -62,7 +62,8 @@ Redact = Annotated[
     typer.Option(
         "--redact",
         metavar="none|hash|mask",
-        help="Keep the text of prompts and answers off the disk.",
+        help="Hash: no texts on the disk, so that only identical questions can be told. "
+        "Mask: texts without addresses, card, phone and account numbers.",
     ),
 ]
 Prices = Annotated[

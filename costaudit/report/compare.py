@@ -8,7 +8,6 @@ from typing import Literal
 
 from costaudit.contracts.audit import Audit
 from costaudit.contracts.grades import Estimate, Money
-from costaudit.contracts.semantic import SweepPoint
 from costaudit.contracts.spend import Spend
 from costaudit.report.numbers import MINUS, share, similarity, usd
 
@@ -203,8 +202,10 @@ def _read_share(audit: Audit) -> Estimate | None:
 
 def _of_point(field: str) -> Callable[[Audit], Estimate | None]:
     def of(audit: Audit) -> Estimate | None:
-        points: tuple[SweepPoint, ...] = audit.semantic.points if audit.semantic else ()
-        chosen = next((point for point in points if point.recommended), None)
+        if audit.semantic is None:
+            return None
+        points = audit.semantic.points
+        chosen = next((point for point in points if point.recommended), audit.semantic.exact)
         return getattr(chosen, field) if chosen else None
 
     return of

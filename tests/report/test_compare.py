@@ -80,6 +80,15 @@ def test_what_one_side_lacks_can_not_be_compared() -> None:
     }  # fmt: skip
 
 
+def test_where_no_threshold_is_recommended_exact_matching_is_compared() -> None:
+    assert AUDIT.semantic
+    exact = replace(AUDIT.semantic.points[-1], min_similarity=1.01)
+    semantic = replace(AUDIT.semantic, points=(), recommended=None, exact=exact)
+    by_name = {one.name: one for one in compare(AUDIT, replace(AUDIT, semantic=semantic)).changes}
+    assert exact.valid_hit_share
+    assert by_name["Valid semantic hits"].new == Decimal(str(exact.valid_hit_share.value))
+
+
 def test_moved_groups_are_ranked_by_the_size_of_the_change() -> None:
     rows = AUDIT.spend.by["model"]
     dearer = replace(rows[1], cost=replace(rows[1].cost, total_usd=Decimal("15000")))
