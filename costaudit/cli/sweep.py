@@ -92,10 +92,17 @@ def sweep(
 
     from costaudit.cli.gates import check_conditions, check_estimates, read_conditions
     from costaudit.cli.progress import progress_on_stderr
-    from costaudit.cli.run import loaded_run, part_of_log, print_tables, semantic_policy
+    from costaudit.cli.run import (
+        loaded_run,
+        part_of_log,
+        print_tables,
+        run_path,
+        semantic_policy,
+    )
     from costaudit.cli.values import names, share
-    from costaudit.embed.table import embedder_named
+    from costaudit.contracts.run_dir import RunDir
     from costaudit.pipeline.embedders import compare_embedders as compare
+    from costaudit.pipeline.loaded import check_embedder
     from costaudit.pipeline.semantic import swept
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.pipeline.uncacheable import nothing_to_compare
@@ -118,7 +125,7 @@ def sweep(
     if compare_embedders:
         _refuse("--compare-embedders", {"--fail-if": bool(conditions), "--sample": bool(sample)})
     for name in names(compare_embedders):
-        embedder_named(name)
+        check_embedder(name, RunDir(run_path(logs, out)))
     size = _checked_sample(sample, options, conditions) if sample else None
     log = loaded_run(logs, out, options, quiet=quiet)
     with progress_on_stderr(quiet) as progress:

@@ -20,6 +20,7 @@ from costaudit.costing.prices import price_requests
 from costaudit.costing.quality import data_quality
 from costaudit.costing.spend import spend
 from costaudit.costing.tariff import Tariff, tariff
+from costaudit.embed.store import VectorStore
 from costaudit.embed.table import embedder_named
 from costaudit.errors import InsufficientDataError, UsageError
 from costaudit.ingest.options import IngestOptions
@@ -27,6 +28,8 @@ from costaudit.ingest.run import ingest
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
 from costaudit.simulate.templates import system_templates
+
+HOSTED = ("openai", "bedrock")  # embedders that are asked over a network
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,25 @@ def ingested(
 ) -> Loaded:
     """Bring logs into a run directory and read it; a run that is its own input is only read."""
     options.check()
-    embedder_named(options.policy.embedder)  # refuses an unknown name before the log is read
+    if options.ingest.redact != "hash":
+        check_embedder(options.policy.embedder, run)
     if len(inputs) == 1 and Path(inputs[0]) == run.path and RunDir.is_run(run.path):
         _refuse_other_part(run, options.ingest)
     else:
         check_writable(run.manifest_path)
         ingest(inputs, run, options.ingest, progress)
     return load(run, options)
+
+
+def check_embedder(name: str, run: RunDir) -> None:
+    """Raise for an embedder that can't be used, before a log is read for it.
+
+    A hosted one is asked for one word, unless the run holds vectors of it: those need no key.
+    """
+    embedder = embedder_named(name)
+    stored = VectorStore(run.vectors_path, embedder.name, embedder.revision, 0)
+    if embedder.name.partition(":")[0] in HOSTED and not any(stored.folder.glob("*")):
+        embedder.encode(["ready"])
 
 
 def _refuse_other_part(run: RunDir, wanted: IngestOptions) -> None:
