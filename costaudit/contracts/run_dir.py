@@ -154,7 +154,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def check_writable(path: Path) -> None:
-    """Raise UsageError where no file can be put at `path`; folders that are missing are no fault."""
+    """Raise UsageError where no file can be put at `path`; missing folders are no fault."""
     if path.is_dir():
         raise UsageError(f"{path} is a folder.", hint="Name a file to write.")
     folder = next(one for one in path.absolute().parents if one.exists())
