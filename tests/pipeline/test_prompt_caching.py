@@ -9,6 +9,7 @@ import pytest
 
 from costaudit.contracts.prefix import Breaker
 from costaudit.contracts.run_dir import RunDir
+from costaudit.ingest.content.redact import Redaction
 from costaudit.ingest.options import IngestOptions
 from costaudit.ingest.run import ingest
 from costaudit.pipeline.loaded import Loaded, load
@@ -61,6 +62,17 @@ def test_the_timestamp_of_the_sample_log_is_found_located_and_priced(chatbot: Lo
         for item in one.breakers
         if item.kind == "timestamp"
     ]
+
+
+@pytest.mark.parametrize("redact", ["none", "hash"])
+def test_the_best_prompts_of_no_template_cost_more_than_those_sent(
+    redact: Redaction, tmp_path: Path
+) -> None:
+    run = RunDir(tmp_path / "run")
+    ingest([str(SAMPLE)], run, IngestOptions(redact=redact), SilentProgress())
+    templates = PromptCaches(load(run, AnalyzeOptions())).section().templates
+    assert len(templates) > 10
+    assert min(one.saving_month.usd for one in templates) >= 0
 
 
 def test_a_prompt_is_shown_only_when_asked_for(chatbot: Loaded) -> None:

@@ -12,7 +12,7 @@ from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.simulate.prefix.agreement import agreement_by_model, billed_read_share
 from costaudit.simulate.prefix.anchors import find_anchors
 from costaudit.simulate.prefix.assigned import assign_rules
-from costaudit.simulate.prefix.best import best_markers, input_prices
+from costaudit.simulate.prefix.best import input_prices
 from costaudit.simulate.prefix.breakers import Evidence, find_breakers
 from costaudit.simulate.prefix.calibration import Calibration, calibrate
 from costaudit.simulate.prefix.compare import ProviderFacts, compare_providers
@@ -22,6 +22,7 @@ from costaudit.simulate.prefix.lost import Billing
 from costaudit.simulate.prefix.markers import Markers, logged_markers
 from costaudit.simulate.prefix.mended import mend, read_heads
 from costaudit.simulate.prefix.notes import log_notes
+from costaudit.simulate.prefix.plans import plan_prompts
 from costaudit.simulate.prefix.prompts import Prompts, read_prompts
 from costaudit.simulate.prefix.replay import replay
 from costaudit.simulate.prefix.run import PrefixOutcome, outcome_of, unconfirmed_of
@@ -39,11 +40,10 @@ class PrefixFacts:
     template: Ints  # per request: index into `templates`; -1 where it can't be simulated
     static: Ints  # per request: tokens that it begins with as an earlier one did
     prompts: Prompts  # for further runs of simulate_prefix
-    mended: Prompts  # the same with moving parts out of the head; their tokens are not in it
+    mended: Prompts  # where that pays, without the moving parts of the head and their tokens
     as_is: PrefixOutcome
     as_is_markers: Markers
-    best: PrefixOutcome
-    best_markers: Markers
+    best_markers: Markers  # of the mended prompts
     input_tokens: int  # of simulated requests
     static_tokens: int
     billed_read_share: float | None
@@ -78,14 +78,12 @@ def prefix_facts(
     assigned = assign_rules(requests, prompts)
     markers = logged_markers(requests, prompts, assigned)
     as_is = replay(prompts, assigned, markers, prompts.sendable)
-    anchors = find_anchors(prompts, groups, parts)
     prices = input_prices(assigned, pricing)
-    plan = best_markers(prompts, assigned, groups, anchors, markers, prices, prompts.sendable)
-    best = replay(prompts, assigned, plan.markers, prompts.sendable)
     heads = read_heads(prompts, groups, parts)
     mended = mend(blocks, prompts, groups, parts, heads)
-    billed = requests.select(pl.col(INPUT_CLASSES).fill_null(0)).to_numpy()
     losses = find_losses(requests, prompts, mended, assigned, markers, as_is, static)
+    planned = plan_prompts(prompts, mended, groups, parts, assigned, markers, prices)
+    billed = requests.select(pl.col(INPUT_CLASSES).fill_null(0)).to_numpy()
     breakers = find_breakers(
         Evidence(
             requests, blocks, prompts, groups, parts, heads, static, losses, markers, assigned,
@@ -98,20 +96,19 @@ def prefix_facts(
         template=groups.index,
         static=static,
         prompts=prompts,
-        mended=mended,
+        mended=planned.prompts,
         as_is=simulated,
         as_is_markers=markers,
-        best_markers=plan.markers,
-        best=outcome_of(requests, best, assigned, PrefixPolicy(markers="best"), everyone),
+        best_markers=planned.markers,
         input_tokens=int(prompts.billed[prompts.sendable].sum()),
         static_tokens=int(static[prompts.sendable].sum()),
         billed_read_share=billed_read_share(requests),
         templates=template_facts(
-            requests, prompts, mended, groups, parts, static, assigned, anchors, plan.plans,
-            as_is, best, breakers,
+            requests, prompts, planned, groups, parts, static, assigned, as_is, breakers
         ),
         providers=compare_providers(
-            requests, prompts, groups, anchors, markers, prompts.sendable
+            requests, prompts, groups, find_anchors(prompts, groups, parts), markers,
+            prompts.sendable,
         ) if compare else (),
         agreement=agreement_by_model(requests, simulated),
         calibration=calibrate(requests, prompts, static, last_user),

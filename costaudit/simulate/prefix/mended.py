@@ -92,21 +92,34 @@ def mend(
     between them, and contents that are ever new, are taken out of the head: moved behind the
     static parts they would still be paid for.
     """
-    from costaudit.simulate.prefix.tree_kernels import grow_tree, piece_tokens, prompt_pieces
-
     family, moved_share = _families(blocks, prompts, groups, heads)
-    segments = prompts.segments
-    content = segments.content.copy()
+    content = prompts.segments.content.copy()
     content[heads.segment] = family[heads.content]
     moved = np.zeros(len(content), np.int64)
     moved[heads.segment] = np.ceil(
         parts.tokens[heads.segment] * moved_share[heads.content]
     ).astype(np.int64)  # fmt: skip
     tokens = parts.tokens - moved
-    content, tokens = _tools_in_order(content, tokens, parts, segments.offsets)
+    return _rebuilt(prompts, *_tools_in_order(content, tokens, parts, prompts.segments.offsets))
+
+
+def left_alone(
+    prompts: Prompts, mended: Prompts, parts: Parts, alone: NDArray[np.bool_]
+) -> Prompts:
+    """Take the requests in `alone` as they are, and the others mended."""
+    theirs = np.repeat(alone, np.diff(prompts.segments.offsets))
+    content = np.where(theirs, prompts.segments.content, mended.segments.content)
+    tokens = np.where(theirs, parts.tokens, mended.segments.tokens)
+    return _rebuilt(prompts, content, tokens)
+
+
+def _rebuilt(prompts: Prompts, content: NDArray[np.int32], tokens: Ints) -> Prompts:
+    """Give the prompts other contents and tokens, segment by segment."""
+    from costaudit.simulate.prefix.tree_kernels import grow_tree, piece_tokens, prompt_pieces
+
+    segments, pieces = prompts.segments, prompts.contents
     owner = np.repeat(np.arange(len(prompts.billed)), np.diff(segments.offsets))
     billed = np.bincount(owner, weights=tokens, minlength=len(prompts.billed)).astype(np.int64)
-    pieces = prompts.contents
     offsets, end = prompt_pieces(segments.offsets, content, pieces.offsets)
     node, nodes = grow_tree(
         prompts.order, prompts.scope, int(prompts.scope.max(initial=-1)) + 1, segments.offsets,

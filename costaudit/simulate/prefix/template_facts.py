@@ -6,11 +6,10 @@ import numpy as np
 import polars as pl
 
 from costaudit.contracts.prefix import PartShare
-from costaudit.simulate.prefix.anchors import Anchors
 from costaudit.simulate.prefix.assigned import Assigned
-from costaudit.simulate.prefix.best import Plan
 from costaudit.simulate.prefix.breakers import BreakerFacts
 from costaudit.simulate.prefix.groups import Groups
+from costaudit.simulate.prefix.plans import Planned
 from costaudit.simulate.prefix.prompts import Prompts
 from costaudit.simulate.prefix.replay import Replay
 from costaudit.simulate.prefix.snippets import describe, snippet
@@ -31,7 +30,6 @@ class TemplateFacts:
     static_tokens: int
     billed_read_tokens: int | None  # None where no request carries counters
     as_is_read_tokens: int
-    best_read_tokens: int
     best_markers: str  # in words
     snippet: str  # paste-ready code; "" where nothing is to be set
     parts: tuple[PartShare, ...]
@@ -41,25 +39,23 @@ class TemplateFacts:
 def template_facts(
     requests: pl.DataFrame,
     prompts: Prompts,
-    mended: Prompts,
+    planned: Planned,
     groups: Groups,
     parts: Parts,
     static: Ints,
     assigned: Assigned,
-    anchors: Anchors,
-    plans: tuple[Plan, ...],
     as_is: Replay,
-    best: Replay,
     breakers: tuple[BreakerFacts, ...],
 ) -> tuple[TemplateFacts, ...]:
     """Gather what is known of each template."""
-    shares = part_shares(prompts, mended, groups, parts)
+    shares = part_shares(prompts, planned.prompts, groups, parts)
     counted = requests["usage_source"].is_in(["provider", "gateway"]).fill_null(False).to_numpy()
     read = requests["cache_read_tokens"].fill_null(0).to_numpy()
     found = []
     for number, group in enumerate(groups.groups):
         rows = np.flatnonzero(groups.index == number)
-        part, block = anchors.static_part[number], anchors.static_block[number]
+        where = planned.static_part[number], planned.static_block[number]
+        plan = planned.plans[number]
         rules = assigned.rules[assigned.index[rows[-1]]]
         trusted = rows[counted[rows]]
         found.append(
@@ -73,9 +69,8 @@ def template_facts(
                 static_tokens=int(static[rows].sum()),
                 billed_read_tokens=int(read[trusted].sum()) if len(trusted) else None,
                 as_is_read_tokens=int(as_is.read[rows].sum()),
-                best_read_tokens=int(best.read[rows].sum()),
-                best_markers=describe(plans[number], part, block),
-                snippet=snippet(plans[number], part, block, rules),
+                best_markers=describe(plan, *where),
+                snippet=snippet(plan, *where, rules),
                 parts=shares[number],
                 breakers=tuple(item for item in breakers if item.group == number),
             )
