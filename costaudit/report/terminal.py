@@ -113,7 +113,8 @@ class TerminalReporter:
         if chosen is None or section.recommended is None:
             said = f"Semantic cache: identical text only. {section.recommended_why}"
             by_id = not section.embedder
-            rates = _rates(section.exact, by_id=by_id) if section.exact else []
+            exact = section.exact
+            rates = _rates(exact, by_id=by_id) if exact and exact.hits else []
             return [*self._wrapped(said, "", 2), *(Text(f"  {line}") for line in rates)]
         title = f"Semantic cache at similarity ≥ {similarity(section.recommended)}"
         step = next((step for step in audit.ledger.steps if step.lever == "semantic"), None)

@@ -99,3 +99,13 @@ def test_no_threshold_is_said_to_be_exact_matching() -> None:
     none = replace(AUDIT.semantic, points=points, recommended=None, recommended_why="None is safe.")
     text = TerminalReporter().render(replace(AUDIT, semantic=none)).decode()
     assert "identical text only. None is safe." in text
+
+
+def test_rates_of_exact_matching_are_said_where_it_has_hits() -> None:
+    assert AUDIT.semantic
+    exact = replace(AUDIT.semantic.points[-1], recommended=False)
+    for hits, said in ((exact.hits, True), (0, False)):
+        found = replace(exact, hits=hits)
+        none = replace(AUDIT.semantic, points=(), recommended=None, exact=found)
+        text = TerminalReporter().render(replace(AUDIT, semantic=none)).decode()
+        assert ("of the questions" in text) == said
