@@ -45,7 +45,10 @@ def read_conditions(texts: Sequence[str]) -> list[Condition]:
 
 
 def check_conditions(conditions: Sequence[Condition], section: "SemanticSection") -> None:
-    """Raise GateFailedError if a condition may hold at the recommended point."""
+    """Raise GateFailedError if a condition may hold at the point that is asked about.
+
+    That is the only threshold tried, or else the one recommended.
+    """
     check_estimates(conditions, _estimates(section))
 
 
@@ -85,9 +88,8 @@ def _value(condition: Condition, estimate: "Estimate | None") -> tuple[float, st
 
 
 def _estimates(section: "SemanticSection") -> "dict[str, Estimate | None]":
-    point = section.exact if section.recommended is None else None
-    for row in section.points:
-        point = row if row.recommended else point
+    chosen = [row for row in section.points if row.recommended or len(section.points) == 1]
+    point = chosen[0] if chosen else section.exact
     if point is None:
         return {}
     return {

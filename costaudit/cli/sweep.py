@@ -54,8 +54,9 @@ def sweep(
         typer.Option(
             "--fail-if",
             metavar="CONDITION",
-            help="Exit 3 if it may hold at the recommended point, such as 'unsafe_served>0.01' "
-            "or 'hit_rate<0.2': the bound of the 95 % interval on the condition's side counts.",
+            help="Exit 3 if it may hold at the recommended point, or at the only threshold given, "
+            "such as 'unsafe_served>0.01' or 'hit_rate<0.2': the bound of the 95 % interval on the "
+            "condition's side counts.",
         ),
     ] = None,
     compare_embedders: Annotated[

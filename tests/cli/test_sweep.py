@@ -156,6 +156,19 @@ def test_a_gate_on_a_sample_names_the_bound_that_it_holds(costaudit: Run, large:
     assert costaudit("sweep", *options, "hit_rate<0.01").code == 0
 
 
+def test_the_gate_holds_the_threshold_that_is_named(costaudit: Run, small: Path) -> None:
+    """Exact matching, which is recommended, serves 2 of 8; at 0.9 a third question is served."""
+    options = ("small.jsonl", "--visible-after", "request", "--fail-if", "hit_rate>0.3")
+    found = told(costaudit("sweep", *options[:3], "--thresholds", "0.9", "--format", "json"))
+    assert (found["recommended"], found["exact"]["hits"], found["points"][0]["hits"]) == (
+        None,
+        2,
+        3,
+    )
+    assert costaudit("sweep", *options, "--thresholds", "0.9").code == 3
+    assert costaudit("sweep", *options, "--thresholds", "0.9,0.95").code == 0
+
+
 def test_the_gate_is_the_same_where_the_sample_is_everything(costaudit: Run, small: Path) -> None:
     """Exact matching, which is recommended, serves 2 of 8; the threshold that was given, 3."""
     options = ("small.jsonl", "--sample", "99%", "--visible-after", "request", "--fail-if")
