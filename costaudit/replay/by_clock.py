@@ -89,7 +89,8 @@ class _Crew:
             raise
         finally:
             for one in crew:
-                one.join()
+                if one.ident is not None:  # an interrupt may come before all have started
+                    one.join()
             self._models.shutdown(cancel_futures=True)
         self._steps.check()
         for _, index, answer in sorted(self._answers, key=lambda item: item[:2]):
