@@ -88,8 +88,7 @@ def _value(condition: Condition, estimate: "Estimate | None") -> tuple[float, st
 
 
 def _estimates(section: "SemanticSection") -> "dict[str, Estimate | None]":
-    chosen = [row for row in section.points if row.recommended or len(section.points) == 1]
-    point = chosen[0] if chosen else section.exact
+    point = section.points[0] if len(section.points) == 1 else section.chosen
     if point is None:
         return {}
     return {

@@ -91,7 +91,7 @@ def sweep(
     """Simulate a semantic cache at every threshold, TTL and capacity."""
     from dataclasses import replace
 
-    from costaudit.cli.gates import check_conditions, check_estimates, read_conditions
+    from costaudit.cli.gates import check_conditions, read_conditions
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.run import (
         loaded_run,
@@ -143,10 +143,7 @@ def sweep(
     section = replace(result.section, exact_why=note or result.section.exact_why)
     parts = (section.exact_why, section.recommended_why, size_line(section))
     print_tables(sweep_tables(section), format, section, " ".join(part for part in parts if part))
-    if size:
-        check_estimates(conditions, {"hit_rate": section.points[-1].raw_hit_share})
-    else:
-        check_conditions(conditions, section)
+    check_conditions(conditions, section)
     return 0
 
 

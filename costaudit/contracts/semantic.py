@@ -165,3 +165,13 @@ class SemanticSection:
     exact_why: str = ""  # one sentence, where --approx or --sample was asked for and not done
     lifetimes: tuple[LifetimeSweep, ...] = ()  # where several TTLs were asked for
     ttl_s: float | None = None  # of the policy; None: entries never expire
+
+    @property
+    def chosen(self) -> SweepPoint | None:
+        """Give the recommended point, which is exact matching where no threshold is."""
+        return next((point for point in self.points if point.recommended), self.exact)
+
+    @property
+    def all_points(self) -> tuple[SweepPoint, ...]:
+        """Give the points of all thresholds, and exact matching behind them."""
+        return self.points if self.exact is None else (*self.points, self.exact)

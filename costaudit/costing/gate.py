@@ -49,8 +49,7 @@ def _found(rule: str, audit: Audit, limit: Decimal, change: SpendChange | None) 
 
 def _unsafe_served(audit: Audit, limit: Decimal) -> _Found:
     section = audit.semantic
-    points = section.points if section else ()
-    point = next((one for one in points if one.recommended), section.exact if section else None)
+    point = section.chosen if section else None
     estimate = point.unsafe_served_share if point else None
     if estimate is None:
         return (

@@ -44,10 +44,7 @@ def expectations(audit: Audit) -> Expectations:
 
 
 def _hit_share(section: SemanticSection) -> Estimate | None:
-    for point in section.points:
-        if point.recommended:
-            return point.raw_hit_share
-    return None if section.exact is None else section.exact.raw_hit_share
+    return None if section.chosen is None else section.chosen.raw_hit_share
 
 
 def _percents(rate: Estimate) -> tuple[float, float, float]:

@@ -202,10 +202,7 @@ def _read_share(audit: Audit) -> Estimate | None:
 
 def _of_point(field: str) -> Callable[[Audit], Estimate | None]:
     def of(audit: Audit) -> Estimate | None:
-        if audit.semantic is None:
-            return None
-        points = audit.semantic.points
-        chosen = next((point for point in points if point.recommended), audit.semantic.exact)
+        chosen = audit.semantic.chosen if audit.semantic else None
         return getattr(chosen, field) if chosen else None
 
     return of

@@ -75,7 +75,7 @@ def _semantic(audit: Audit) -> Iterator[Row]:
     semantic = audit.semantic
     if semantic is None:
         return
-    for point in (*semantic.points, *([semantic.exact] if semantic.exact else [])):
+    for point in semantic.all_points:
         group = similarity(point.min_similarity)
         yield ("sweep", group, "hits", "requests", point.hits, None, None, "simulated")
         yield from _rates("sweep", group, point)

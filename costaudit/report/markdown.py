@@ -237,10 +237,7 @@ def _rest(whole: int, shown: int, what: str) -> list[str]:
 
 
 def _recommended(audit: Audit) -> SweepPoint | None:
-    section = audit.semantic
-    if section is None:
-        return None
-    return next((point for point in section.points if point.recommended), section.exact)
+    return audit.semantic.chosen if audit.semantic else None
 
 
 def _money(money: Money) -> list[str]:
