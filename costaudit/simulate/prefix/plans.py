@@ -49,16 +49,19 @@ def plan_prompts(
 
     Both get the markers that are best for them. Moved tokens are paid as uncached input.
     """
-    ways = []
-    for sent in (prompts, mended):
+
+    def way(sent: Prompts) -> _Way:
         anchors = find_anchors(sent, groups, parts)
-        best = best_markers(
-            sent, assigned, groups, anchors, as_is, prices, prompts.sendable
-        )  # fmt: skip
-        ways.append(_Way(sent, anchors, best))
-    plain, other = (_costs(way, prompts, groups, assigned, prices) for way in ways)
-    pays = np.append(other < plain, False)  # the last: of no template
-    return _joined(ways[0], ways[1], parts, groups, pays)
+        best = best_markers(sent, assigned, groups, anchors, as_is, prices, sent.sendable)
+        return _Way(sent, anchors, best)
+
+    plain = way(prompts)
+    if np.array_equal(mended.segments.content, prompts.segments.content):  # nothing moves
+        return _joined(plain, plain, parts, groups, np.zeros(len(groups.groups) + 1, np.bool_))
+    other = way(mended)
+    costs = [_costs(one, prompts, groups, assigned, prices) for one in (plain, other)]
+    pays = np.append(costs[1] < costs[0], False)  # the last: of no template
+    return _joined(plain, other, parts, groups, pays)
 
 
 def _joined(
@@ -74,7 +77,7 @@ def _joined(
     )
     ways = [other if pays[group] else plain for group in range(len(groups.groups))]
     return Planned(
-        left_alone(plain.prompts, other.prompts, parts, ~mine),
+        left_alone(plain.prompts, other.prompts, parts, ~mine) if mine.any() else plain.prompts,
         markers,
         plans=tuple(way.best.plans[group] for group, way in enumerate(ways)),
         static_part=tuple(way.anchors.static_part[group] for group, way in enumerate(ways)),
