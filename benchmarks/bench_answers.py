@@ -29,15 +29,14 @@ import numpy as np
 import polars as pl
 
 from costaudit.answers.consistency import Consistency
+from costaudit.answers.judge.ask import sample_pairs
 from costaudit.answers.judge.ppi import JudgeError, corrected_share
-from costaudit.answers.judge.sampling import sample_pairs
 from costaudit.answers.kinds import TEXT
 from costaudit.answers.logged import Logged
 from costaudit.answers.rates import Rated, rates
 from costaudit.answers.recommend import recommend
-from costaudit.answers.traps.guard import TrapGuard
-from costaudit.answers.traps.signatures import Signatures
-from costaudit.answers.traps.table import TRAP_NAMES
+from costaudit.answers.traps.detectors import TRAP_NAMES
+from costaudit.answers.traps.signatures import Signatures, TrapGuard
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.embed.minilm import MiniLM
 from costaudit.simulate.semantic.stream import Stream

@@ -16,7 +16,7 @@ import polars as pl
 
 from costaudit.contracts.requests import REQUESTS, TOKEN_CLASSES
 from costaudit.costing.cost import billed_classes, cost, per_request_usd
-from costaudit.costing.prices import price_requests
+from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.spend import spend
 
 MODELS = (

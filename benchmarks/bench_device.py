@@ -16,10 +16,9 @@ import polars as pl
 from bench_semantic import dense, policies, questions, stream_of, synthetic, timed
 
 from costaudit.embed.minilm import MiniLM
-from costaudit.embed.run import Embedded, embed_texts
-from costaudit.embed.store import VectorStore
+from costaudit.embed.store import Embedded, VectorStore, embed_texts
 from costaudit.engine.device import VARIABLE, accelerator
-from costaudit.simulate.semantic.projection import whole_bounds
+from costaudit.simulate.semantic.pairs import whole_bounds
 from costaudit.simulate.semantic.sweep import sweep
 
 

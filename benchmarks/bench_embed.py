@@ -18,10 +18,8 @@ import numpy as np
 import polars as pl
 
 from costaudit.embed.embedder import Embedder
-from costaudit.embed.fast import FastMiniLM
-from costaudit.embed.minilm import INNER, LAYERS, WIDTH, MiniLM, packaged_model
-from costaudit.embed.run import embed_texts
-from costaudit.embed.store import VectorStore
+from costaudit.embed.minilm import INNER, LAYERS, WIDTH, FastMiniLM, MiniLM, packaged_model
+from costaudit.embed.store import VectorStore, embed_texts
 from costaudit.embed.words import word_vectors
 from costaudit.engine.pool import default_workers
 

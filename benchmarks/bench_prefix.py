@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.requests import BLOCKS, REQUESTS, SEGMENT
-from costaudit.simulate.prefix.facts import prefix_facts
-from costaudit.simulate.prefix.prompts import read_prompts
-from costaudit.simulate.prefix.run import simulate_prefix
+from costaudit.simulate.prefix.advice.facts import prefix_facts
+from costaudit.simulate.prefix.advice.policy_run import simulate_prefix
+from costaudit.simulate.prefix.tree.prompts import read_prompts
 
 TEMPLATES = 20
 TURNS = 10

@@ -24,15 +24,14 @@ import polars as pl
 
 from costaudit.embed.minilm import MiniLM
 from costaudit.progress import SilentProgress
-from costaudit.replay.agreement import compare
+from costaudit.replay.backends import Recorded, cache_at
 from costaudit.replay.cache import CacheSettings, Entry, LiveCache, Lookup, Query
-from costaudit.replay.caches.addresses import cache_at
 from costaudit.replay.caches.memory import MemoryCache
 from costaudit.replay.options import ReplayOptions
+from costaudit.replay.replay import replay
 from costaudit.replay.result import ReplayResult
-from costaudit.replay.run import replay
+from costaudit.replay.section import compare
 from costaudit.replay.stream import ReplayStream
-from costaudit.replay.upstreams.recorded import Recorded
 
 MIN_SIMILARITY = 0.85
 ROUNDS = 7

@@ -32,19 +32,15 @@ import polars as pl
 
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.embed.minilm import MiniLM
-from costaudit.embed.run import embed_texts
-from costaudit.embed.store import VectorStore
-from costaudit.engine.pool import default_workers
+from costaudit.embed.store import VectorStore, embed_texts
+from costaudit.engine.pool import default_workers, single_products
+from costaudit.simulate.semantic import decisions as segments
 from costaudit.simulate.semantic import pairs as pairs_module
-from costaudit.simulate.semantic import segments
-from costaudit.simulate.semantic.nodes import nodes_of
+from costaudit.simulate.semantic.decisions import limit_of
 from costaudit.simulate.semantic.packing import MAX_ROWS
-from costaudit.simulate.semantic.pairs import PairFinder
-from costaudit.simulate.semantic.projection import upper_bounds
-from costaudit.simulate.semantic.states import limit_of
-from costaudit.simulate.semantic.stream import Stream
+from costaudit.simulate.semantic.pairs import PairFinder, upper_bounds
+from costaudit.simulate.semantic.stream import Stream, nodes_of
 from costaudit.simulate.semantic.sweep import sweep
-from costaudit.simulate.semantic.threads import single_products
 
 THRESHOLDS = [round(0.70 + 0.01 * step, 2) for step in range(30)]
 WEEK_S = 7 * 86_400.0

@@ -34,19 +34,18 @@ from bench_replay import redis_server
 
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.contracts.run_dir import RunDir
-from costaudit.pipeline.keyed_run import EXACT
 from costaudit.pipeline.loaded import Loaded, ingested
-from costaudit.pipeline.replaying import Rehearsal, rehearse
-from costaudit.pipeline.semantic_run import SemanticRun
+from costaudit.pipeline.replaying.stream import Rehearsal, rehearse
+from costaudit.pipeline.semantic.keyed_run import EXACT
+from costaudit.pipeline.semantic.text_run import SemanticRun
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import SilentProgress
-from costaudit.replay.agreement import Agreement, compare
-from costaudit.replay.caches.addresses import cache_at
+from costaudit.replay.backends import Recorded, cache_at
 from costaudit.replay.options import ReplayOptions
-from costaudit.replay.run import replay
+from costaudit.replay.replay import replay
+from costaudit.replay.section import Agreement, compare
 from costaudit.replay.stream import BYPASS, Message, Prompt
 from costaudit.replay.upstream import Rate
-from costaudit.replay.upstreams.recorded import Recorded
 
 SAMPLE = Path(__file__).parent.parent / "sample_logs" / "support_chatbot.jsonl.zst"
 EXACT_INDEX, HNSW = 0.99, 0.97  # agreement, at least

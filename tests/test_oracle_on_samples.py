@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 
 from costaudit.contracts.audit import Audit, read_audit
-from costaudit.contracts.outcomes import check_outcomes
+from costaudit.contracts.requests import check_outcomes
 from costaudit.contracts.run_dir import RunDir
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
 from costaudit.pipeline.loaded import load
-from costaudit.pipeline.semantic_run import SemanticRun
+from costaudit.pipeline.semantic.text_run import SemanticRun
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import SilentProgress
-from costaudit.simulate.semantic.outcomes import to_outcomes
-from costaudit.simulate.semantic.sweep import Decisions
+from costaudit.simulate.semantic.sweep import Decisions, to_outcomes
 from tests.conftest import ROOT, ChatbotRun
 from tests.simulate.semantic.oracle import BYPASS, MISS, replay
 

@@ -6,13 +6,21 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from costaudit.answers.calibration import Calibration, calibrate
-from costaudit.answers.kinds import CODE, CUT, EMPTY, JSON, MISSING, REFUSAL, TOOL_USE
+from costaudit.answers.calibration import Calibration, Repeats, calibrate, repeats
+from costaudit.answers.kinds import (
+    CODE,
+    CUT,
+    EMPTY,
+    JSON,
+    MISSING,
+    REFUSAL,
+    TOOL_USE,
+    same_code,
+    same_structure,
+)
 from costaudit.answers.logged import Ints, Logged
-from costaudit.answers.repeats import Repeats, repeats
-from costaudit.answers.structured import same_code, same_structure
+from costaudit.answers.traps.detectors import TRAP_NAMES
 from costaudit.answers.traps.signatures import Signatures
-from costaudit.answers.traps.table import TRAP_NAMES
 from costaudit.contracts.grades import Grade
 
 ENOUGH_REPEATS = 30  # pairs; with fewer the noise floor is assumed

@@ -5,13 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from costaudit.answers.blocks import deal, resample, weighted
 from costaudit.answers.consistency import Consistency, Verdicts
-from costaudit.answers.hit_pairs import HitPairs
 from costaudit.answers.logged import Ints
-from costaudit.answers.mixture import CELLS, Fit, cells, density, fit
-from costaudit.answers.pooling import Pool
-from costaudit.answers.tally import Bools, Floats, Judged, RatePoint, Tally
+from costaudit.answers.mixture import CELLS, Fit, Pool, cells, density, fit
+from costaudit.answers.tally import (
+    Bools,
+    Floats,
+    HitPairs,
+    Judged,
+    RatePoint,
+    Tally,
+    deal,
+    resample,
+    weighted,
+)
 
 REPLICATES = 200
 _BINS = np.array([0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95])  # of question similarity: the strata

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from costaudit.answers.blocks import deal, resample
 from costaudit.answers.consistency import Consistency
 from costaudit.answers.logged import Ints, Logged
+from costaudit.answers.tally import deal, resample
 from costaudit.contracts.grades import Estimate, Grade
 
 GAPS_S = (60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 86400.0, 3 * 86400.0, 7 * 86400.0, 30 * 86400.0)

@@ -1,15 +1,94 @@
 """The shares of one simulated run, with intervals from resampled requests."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
-from costaudit.answers.blocks import weighted
 from costaudit.answers.consistency import Verdicts
 from costaudit.answers.logged import Ints
-from costaudit.answers.pooling import latent_spread
+from costaudit.answers.mixture import latent_spread
 from costaudit.contracts.grades import Estimate, Grade
+
+_MOST = 500  # blocks; more are merged, which only widens the intervals
+_HOUR_S = 3600.0
+_TURNS = 1.5  # requests per conversation from which conversations are the blocks
+
+
+def blocks_of(requests: pl.DataFrame) -> npt.NDArray[np.int32]:
+    """Number the block of each request: its conversation, or its hour where there are none.
+
+    Conversations beyond the limit are dealt out over the blocks in order of appearance; hours
+    are merged with their neighbours. A log without times falls into runs of successive requests.
+    """
+    named = requests["conversation"]
+    count = named.n_unique()
+    if named.null_count() < 0.5 * len(named) and len(named) >= _TURNS * count:
+        order = named.fill_null("").rank("dense").cast(pl.Int64).to_numpy()
+        first = np.unique(order, return_index=True)[1]
+        rank = np.argsort(np.argsort(first))
+        return deal(np.asarray(rank[order - 1]))
+    seconds = (requests["ts"].dt.epoch("us").cast(pl.Float64) / 1e6).to_numpy()
+    if np.isnan(seconds).any() or not len(seconds):
+        return (np.arange(len(seconds)) * _MOST // max(len(seconds), 1)).astype(np.int32)
+    hours = np.unique((seconds // _HOUR_S).astype(np.int64), return_inverse=True)[1].reshape(-1)
+    total = int(hours.max()) + 1
+    return (hours * min(total, _MOST) // total).astype(np.int32)
+
+
+def deal(groups: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
+    """Deal groups out over as many blocks as are allowed; without gaps in their numbers."""
+    dense = np.unique(groups, return_inverse=True)[1].reshape(-1)
+    return np.asarray(dense % _MOST, np.int32)
+
+
+def resample(blocks: int, replicates: int, seed: int) -> npt.NDArray[np.float64]:
+    """Draw how often each block stands in each replicate, (replicates + 1, blocks).
+
+    The first row is the log as it is: every block once.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=replicates)
+    return np.vstack([np.ones(blocks), drawn])
+
+
+def weighted(
+    place: npt.NDArray[np.int64],
+    block: npt.NDArray[np.int32],
+    weight: npt.NDArray[np.float64],
+    places: int,
+    held: npt.NDArray[np.float64] | None = None,
+) -> npt.NDArray[np.float64]:
+    """Count rows per place in every replicate, (replicates, places); `held` weighs the rows."""
+    used, where = np.unique(place, return_inverse=True)
+    blocks = weight.shape[1]
+    flat = np.bincount(block.astype(np.int64) * len(used) + where.reshape(-1),
+                       held, minlength=blocks * len(used))  # fmt: skip
+    out = np.zeros((len(weight), places))
+    out[:, used] = weight @ flat.reshape(blocks, len(used)).astype(np.float64)
+    return out
+
+
+@dataclass(frozen=True)
+class HitPairs:
+    """The distinct pairs (request, matched request) of some runs."""
+
+    asked: Ints
+    matched: Ints
+    row: npt.NDArray[np.int64]  # (runs, n): row of the pair; -1 where it is no hit
+
+    @classmethod
+    def of(cls, served: Ints) -> "HitPairs":
+        """Collect the pairs from `served` (runs, n): the matched request, or below 0 for no hit."""
+        runs, n = served.shape
+        hit = served >= 0
+        key = np.broadcast_to(np.arange(n, dtype=np.int64) * n, served.shape)[hit] + served[hit]
+        distinct, where = np.unique(key, return_inverse=True)
+        row = np.full((runs, n), -1, np.int64)
+        row[hit] = where.reshape(-1)
+        return cls((distinct // n).astype(np.int32), (distinct % n).astype(np.int32), row)
+
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -117,3 +196,72 @@ def _around(shares: Floats, latent: float, slack: float, grade: Grade) -> Estima
         return Estimate(value, grade)
     reach = float(max(1.96 * np.hypot(shares[1:].std(ddof=1), latent), slack))
     return Estimate(value, grade, max(0.0, value - reach), min(1.0, value + reach))
+
+
+_SAME, _OTHER, _UNKNOWN = range(3)
+
+
+def rates_by_id(
+    answer: Ints,
+    served: Ints,
+    *,
+    eligible: Bools,
+    block: Ints,
+    steady: Bools | None = None,
+    replicates: int = 200,
+    seed: int = 0,
+) -> tuple[RatePoint, ...]:
+    """Estimate the rates of each run in `served` (runs, n); see HitPairs.of for its values.
+
+    `answer` numbers each request's answer, -1 where none was logged. Equal answers are right. Of
+    others it can't be told whether they say the same in other words: they count as wrong, and the
+    interval goes from none of them being wrong to the upper bound on all of them.
+    """
+    pairs = HitPairs.of(served)
+    own, matched = answer[pairs.asked], answer[pairs.matched]
+    known = (own >= 0) & (matched >= 0)
+    place = np.where(known, np.where(own == matched, _SAME, _OTHER), _UNKNOWN).astype(np.int64)
+    blocks = int(block.max()) + 1 if len(block) else 1
+    weight = resample(blocks, replicates, seed)
+    right = _right_by_place(place, block[pairs.asked], weight)
+    judged = Judged(
+        Verdicts(
+            right=np.where(known, place == _SAME, -1).astype(np.int8),
+            similarity=np.where(place == _SAME, 1.0, np.nan).astype(np.float32),
+            contradicts=np.zeros(len(place), np.bool_),
+            certain=known,
+            flags=np.zeros(len(place), np.uint32),
+        ),
+        place,
+        group=np.arange(len(place)),
+        probability=right[0, place],
+    )
+    tally = Tally(block, weight, eligible, steady, "assumed")
+    return tuple(_widened(tally.point(row, judged, right)) for row in pairs.row)
+
+
+def _right_by_place(place: npt.NDArray[np.int64], block: Ints, weight: Floats) -> Floats:
+    """Give the share of right pairs by place, (replicates + 1, 3); unknown ones are like the rest.
+
+    `block` is the bootstrap block of each pair.
+    """
+    counts = weighted(place, block, weight, _UNKNOWN + 1)
+    known = counts[:, _SAME] + counts[:, _OTHER]
+    right = np.zeros_like(counts)
+    right[:, _SAME] = 1.0
+    right[:, _UNKNOWN] = counts[:, _SAME] / np.maximum(known, 1e-9)
+    return right
+
+
+def _widened(point: RatePoint) -> RatePoint:
+    """Let every answer that differs be right after all, at the end of the interval where it is."""
+    valid, unsafe = point.valid_hit_share, point.unsafe_served_share
+    if valid is None or unsafe is None:
+        return point
+    raw = point.raw_hit_share
+    most = raw.value if raw.high is None else raw.high
+    return replace(
+        point,
+        valid_hit_share=replace(valid, high=max(most, valid.value)),
+        unsafe_served_share=replace(unsafe, low=0.0),
+    )

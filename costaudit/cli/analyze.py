@@ -42,7 +42,7 @@ def analyze(
     Reads the log, prices it, simulates a semantic cache and the provider's prompt cache over it,
     and writes before and after. A second run over the same log reads and embeds nothing anew.
     """
-    from costaudit.cli.run import audit_run, ingest_options, semantic_policy
+    from costaudit.cli.session import audit_run, ingest_options, semantic_policy
     from costaudit.cli.values import dollars, pairs, share
     from costaudit.costing.plan import check_levers, parse_effort
     from costaudit.pipeline.settings import AnalyzeOptions

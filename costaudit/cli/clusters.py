@@ -25,12 +25,12 @@ def clusters(
     Each topic says what a cache would do for it, and how long its answers last.
     """
     from costaudit.cli.progress import progress_on_stderr
-    from costaudit.cli.run import loaded_run, part_of_log, print_tables, semantic_policy
+    from costaudit.cli.session import loaded_run, part_of_log, print_tables, semantic_policy
     from costaudit.cli.values import share
-    from costaudit.pipeline.semantic import swept
+    from costaudit.pipeline.loaded import no_texts, nothing_to_compare
+    from costaudit.pipeline.semantic.section import swept
     from costaudit.pipeline.settings import AnalyzeOptions
-    from costaudit.pipeline.uncacheable import no_texts, nothing_to_compare
-    from costaudit.report.semantic_tables import cluster_tables
+    from costaudit.report.tables.semantic import cluster_tables
 
     options = AnalyzeOptions(
         ingest=part_of_log(since, until, where),

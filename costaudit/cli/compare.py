@@ -24,9 +24,9 @@ def compare(
     """Show what changed between two audits, beyond the noise."""
     import msgspec
 
-    from costaudit.cli.run import audit_at, terminal_width
+    from costaudit.cli.session import audit_at, terminal_width
     from costaudit.report.compare import compare as compared
-    from costaudit.report.comparison_text import comparison_markdown, comparison_terminal
+    from costaudit.report.compare import comparison_markdown, comparison_terminal
 
     values.one_of(format, _FORMATS, "--format")
     found = compared(audit_at(base), audit_at(new))

@@ -19,9 +19,9 @@ def doctor(
     """Show how a log is read, and what it can and can't tell."""
     from costaudit.cli.doctor_tables import diagnosis_line, diagnosis_tables
     from costaudit.cli.progress import progress_on_stderr
-    from costaudit.cli.run import ingest_options, print_tables
+    from costaudit.cli.session import ingest_options, print_tables
     from costaudit.ingest.doctor import diagnose
-    from costaudit.report.table import FORMATS
+    from costaudit.report.tables.table import FORMATS
 
     values.one_of(format, FORMATS, "--format")
     options = ingest_options(

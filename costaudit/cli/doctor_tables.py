@@ -2,7 +2,7 @@
 
 from costaudit.ingest.doctor import Diagnosis
 from costaudit.report.numbers import count, counted, share
-from costaudit.report.table import Table
+from costaudit.report.tables.table import Table
 
 _SENTENCE = 120  # characters of a cell that holds one
 

@@ -13,8 +13,7 @@ from costaudit.cli import values
 from costaudit.errors import GateFailedError, InsufficientDataError, UsageError
 
 if TYPE_CHECKING:
-    from costaudit.contracts.audit import Audit
-    from costaudit.contracts.gate import GateResult, Limit, SpendChange
+    from costaudit.contracts.audit import Audit, GateResult, Limit, SpendChange
 
 
 def gate(
@@ -51,7 +50,7 @@ def gate(
     Exits 4 where the audit can't tell.
     Prints a verdict in Markdown, and appends it to the file that $GITHUB_STEP_SUMMARY names.
     """
-    from costaudit.cli.run import audit_at
+    from costaudit.cli.session import audit_at
     from costaudit.costing.gate import evaluate
     from costaudit.report.reporters import render
 
@@ -75,7 +74,7 @@ def gate(
 
 
 def _limits(shares: dict[str, str], saving: str) -> "dict[str, Limit]":
-    from costaudit.contracts.gate import Limit
+    from costaudit.contracts.audit import Limit
 
     limits = {
         rule: Limit(text, Decimal(str(values.share(text, f"--{rule.replace('_', '-')}"))))
@@ -101,7 +100,7 @@ def _limits(shares: dict[str, str], saving: str) -> "dict[str, Limit]":
 
 
 def _change(base: "Audit", audit: "Audit") -> "SpendChange":
-    from costaudit.contracts.gate import SpendChange
+    from costaudit.contracts.audit import SpendChange
     from costaudit.report.compare import compare
 
     noise = compare(base, audit).spend.noise

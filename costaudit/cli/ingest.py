@@ -27,9 +27,9 @@ def ingest(
 ) -> int:
     """Read logs into Parquet, with what was skipped and why."""
     from costaudit.cli.progress import progress_on_stderr
-    from costaudit.cli.run import ingest_options, run_path
+    from costaudit.cli.session import ingest_options, run_path
     from costaudit.contracts.run_dir import RunDir
-    from costaudit.ingest.run import ingest as read
+    from costaudit.ingest.ingest import ingest as read
 
     run = RunDir(run_path(logs, out))
     options = ingest_options(source, mapping, since, until, where, strict, not no_dedupe, redact)

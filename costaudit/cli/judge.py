@@ -46,16 +46,15 @@ def judge(
     goes on where it stopped, and no pair is paid for twice. Questions and answers of the sample
     are sent to the judge that you name, and nowhere else.
     """
-    from costaudit.answers.judge.rubric import RUBRIC
-    from costaudit.answers.judge.settings import parse_judge
+    from costaudit.answers.judge.judge import RUBRIC, parse_judge
     from costaudit.answers.judge.verdicts import VerdictStore
     from costaudit.cli.progress import progress_on_stderr
-    from costaudit.cli.run import loaded_run, part_of_log, print_tables, semantic_policy
+    from costaudit.cli.session import loaded_run, part_of_log, print_tables, semantic_policy
     from costaudit.cli.values import dollars
-    from costaudit.pipeline import judging
-    from costaudit.pipeline.semantic_run import SemanticRun
+    from costaudit.pipeline.semantic import judging
+    from costaudit.pipeline.semantic.text_run import SemanticRun
     from costaudit.pipeline.settings import AnalyzeOptions
-    from costaudit.report.judge_tables import agreement_table, judge_table
+    from costaudit.report.tables.levers import agreement_table, judge_table
 
     policy = semantic_policy(embedder, scope, key, "", "fixed", None, "lru", "response", guard="")
     options = AnalyzeOptions(

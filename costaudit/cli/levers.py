@@ -21,12 +21,12 @@ def levers(
 ) -> int:
     """Show what levers other than caching save, after the caches."""
     from costaudit.cli.progress import progress_on_stderr
-    from costaudit.cli.run import loaded_run, part_of_log, print_tables
+    from costaudit.cli.session import loaded_run, part_of_log, print_tables
     from costaudit.contracts.policies import SemanticPolicy
-    from costaudit.pipeline.lever_money import levered
+    from costaudit.pipeline.ledger import levered
     from costaudit.pipeline.settings import AnalyzeOptions
-    from costaudit.report.lever_tables import lever_tables
-    from costaudit.report.table import FORMATS
+    from costaudit.report.tables.levers import lever_tables
+    from costaudit.report.tables.table import FORMATS
 
     values.one_of(format, FORMATS, "--format")
     options = AnalyzeOptions(

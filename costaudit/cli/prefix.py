@@ -41,10 +41,10 @@ def prefix(
 
     The same traffic is priced under the rules of every provider, side by side.
     """
-    from costaudit.cli.run import loaded_run, part_of_log, print_tables
+    from costaudit.cli.session import loaded_run, part_of_log, print_tables
     from costaudit.pipeline.prompt_caching import PromptCaches, self_hosted_curve
     from costaudit.pipeline.settings import AnalyzeOptions
-    from costaudit.report.prefix_tables import capacity_table, prefix_tables
+    from costaudit.report.tables.prefix import capacity_table, prefix_tables
 
     options = AnalyzeOptions(
         ingest=part_of_log(since, until, where),

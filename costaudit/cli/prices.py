@@ -23,7 +23,7 @@ def prices(
     Rates are in dollars per million tokens.
     """
     from costaudit.cli.values import moment
-    from costaudit.costing.price_quote import quote
+    from costaudit.costing.prices.lookup import quote
 
     typer.echo(quote(model, provider, moment(date, "--date"), overrides))
     return 0

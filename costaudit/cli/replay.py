@@ -76,7 +76,7 @@ def replay(
     replay goes on where it stopped when the same command is given again.
     """
     from costaudit.cli.progress import progress_on_stderr
-    from costaudit.cli.run import (
+    from costaudit.cli.session import (
         loaded_run,
         part_of_log,
         print_tables,
@@ -84,10 +84,10 @@ def replay(
         write_report,
     )
     from costaudit.cli.values import above_zero, dollars
-    from costaudit.pipeline.replay import ReplayPlan, reached, replay_log
+    from costaudit.pipeline.replaying.replay import ReplayPlan, reached, replay_log
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.replay.options import ReplayOptions
-    from costaudit.report.replay_tables import replay_tables
+    from costaudit.report.tables.replay import replay_tables
 
     policy = semantic_policy(
         embedder, scope, key, ttl, ttl_kind, max_entries, eviction, visible_after, guard

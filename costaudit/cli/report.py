@@ -19,7 +19,7 @@ def report(
     config: opt.Config = None,
 ) -> int:
     """Render an audit: terminal, html, md, json, csv or focus."""
-    from costaudit.cli.run import audit_at, deliver
+    from costaudit.cli.session import audit_at, deliver
 
     deliver(audit_at(run), format, out, run=run, color=not no_color)
     return 0

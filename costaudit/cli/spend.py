@@ -33,11 +33,11 @@ def spend(
     config: opt.Config = None,
 ) -> int:
     """Show spend by endpoint, tenant, user, model, template and time."""
-    from costaudit.cli.run import loaded_run, part_of_log, print_tables
+    from costaudit.cli.session import loaded_run, part_of_log, print_tables
+    from costaudit.pipeline.loaded import SPEND_GROUPS, spent_by
     from costaudit.pipeline.settings import AnalyzeOptions
-    from costaudit.pipeline.spending import SPEND_GROUPS, spent_by
-    from costaudit.report.spend_tables import spend_line, spend_tables
-    from costaudit.report.table import FORMATS
+    from costaudit.report.tables.spend import spend_line, spend_tables
+    from costaudit.report.tables.table import FORMATS
 
     values.one_of(format, FORMATS, "--format")
     names = tuple(values.one_of(name, SPEND_GROUPS, "--by") for name in values.names(by))

@@ -40,12 +40,12 @@ def warm(
     The dearest topics come first; each answer gets the lifetime that its topic supports.
     """
     from costaudit.cli.progress import progress_on_stderr
-    from costaudit.cli.run import loaded_run, part_of_log, semantic_policy
+    from costaudit.cli.session import loaded_run, part_of_log, semantic_policy
     from costaudit.contracts.run_dir import check_writable
-    from costaudit.pipeline.semantic_run import SemanticRun
+    from costaudit.pipeline.replaying.stream import warm_up
+    from costaudit.pipeline.semantic.text_run import SemanticRun
     from costaudit.pipeline.settings import AnalyzeOptions
-    from costaudit.pipeline.warming import warm_up
-    from costaudit.replay.caches.addresses import cache_at
+    from costaudit.replay.backends import cache_at
     from costaudit.replay.warm import check_fillable, warm_cache, write_warm_file
 
     if not cache and file is None:

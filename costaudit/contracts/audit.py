@@ -1,12 +1,13 @@
-"""Everything a report may say, already computed."""
+"""Everything a report may say, already computed: the audit, its claims, budgets and period."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from costaudit.contracts.claims import Claim
 from costaudit.contracts.grades import Grade, Money
 from costaudit.contracts.ledger import Ledger, PlanStep
 from costaudit.contracts.prefix import PrefixSection
@@ -17,6 +18,7 @@ from costaudit.contracts.spend import Spend
 from costaudit.errors import RunDirError
 
 SCHEMA_VERSION = "1"
+Outcome = Literal["holds", "fails", "unclear", "untested"]  # unclear: the interval spans it
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,18 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """A promise of the article that semantic caching budgets rest on."""
+
+    claim: str  # what is promised
+    promised: str  # its number
+    found: str  # the same number on this log, or by the article's own figures; "" if untested
+    outcome: Outcome
+    why: str  # how it was found, or why it can't be
+    grade: Grade
+
+
+@dataclass(frozen=True)
 class Audit:
     """The whole audit; `audit.json` is its encoding."""
 
@@ -146,3 +160,64 @@ def read_audit(path: Path) -> Audit:
         raise RunDirError(
             f"{path} is not an audit: {error}.", hint="Make one with `costaudit analyze LOG`."
         ) from None
+
+
+_HOUR_DAYS = 1 / 24  # no log is taken for shorter
+_RATE_DAYS = 1.0  # below a day, a month is only a rate
+
+
+def in_words(days: float) -> str:
+    """Write a time given in days in the unit that people would say it in."""
+    minutes = round(days * 1440)
+    if minutes < 1:
+        return "less than a minute"
+    if minutes < 60:
+        return "1 minute" if minutes == 1 else f"{minutes} minutes"
+    hours = round(days * 24)
+    if days < 1 and hours < 24:
+        return "1 hour" if hours == 1 else f"{hours} hours"
+    return f"{days:.1f} days"
+
+
+def covered(quality: DataQuality) -> str:
+    """Say what a log covers; below an hour, also that it is taken for one."""
+    if quality.covered_days > _HOUR_DAYS * 1.001 or not quality.first_ts:
+        return in_words(quality.covered_days)
+    spans = datetime.fromisoformat(quality.last_ts) - datetime.fromisoformat(quality.first_ts)
+    said = in_words(spans.total_seconds() / 86_400)
+    return said if said == "1 hour" else f"{said}, taken for 1 hour"
+
+
+def only_a_rate(quality: DataQuality) -> str:
+    """Say what a month means where the log covers less than a day; else ""."""
+    if quality.covered_days >= _RATE_DAYS or not quality.first_ts:
+        return ""
+    return "A month is this rate kept up day and night, not a forecast."
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One budget."""
+
+    written: str  # as the reader wrote it, such as 0.5%
+    value: Decimal  # a share of 0 to 1, or US dollars
+
+
+@dataclass(frozen=True)
+class SpendChange:
+    """Monthly spend of a baseline and of the audit that is tested."""
+
+    base_usd: Decimal
+    new_usd: Decimal
+    noise_usd: Decimal | None  # half the 95 % interval of the difference; None: not known
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """One rule of the gate and how the audit stands to it."""
+
+    rule: str  # as in costaudit.toml, such as max_unsafe_served
+    status: Literal["passed", "failed", "insufficient"]  # insufficient: the log can't tell
+    limit: str  # as the reader wrote it, such as 0.5%
+    measured: str  # the value that was tested, with its interval, in words
+    detail: str  # one sentence: why, and what to do

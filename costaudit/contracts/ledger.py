@@ -1,7 +1,9 @@
-"""Before and after: the steps from what was spent to what would be, a part of the audit."""
+"""Before and after: the ledger's steps, what each lever is worth, and what a lever would change."""
 
 from dataclasses import dataclass
 from decimal import Decimal
+
+import polars as pl
 
 from costaudit.contracts.grades import Grade, Money
 from costaudit.contracts.spend import CostBreakdown
@@ -51,3 +53,53 @@ class PlanStep:
     grade: Grade
     break_even_requests: int | None = None  # a month, from which on its running cost, taken as
     # fixed, is paid; None where it has none
+
+
+@dataclass(frozen=True)
+class LeverUnit:
+    """What is decided together under one lever."""
+
+    unit: str  # an endpoint and model, or a kind of useless call
+    requests: int  # changed
+    before: Money  # per month, of the changed requests
+    alone: Money  # saved per month, had the lever been the only one
+
+
+@dataclass(frozen=True)
+class LeverRow:
+    """One lever. Law: alone = Σ alone of the units."""
+
+    lever: str  # routing | output | batch | waste
+    label: str  # for people
+    rule: str  # which requests, and why: one sentence with its numbers
+    change: str  # what to do, in the imperative
+    requests: int  # changed, had the lever been the only one
+    alone: Money  # saved per month, had it been the only one
+    saved: Money  # saved per month, on what the steps before it leave
+    units: tuple[LeverUnit, ...]  # those that save most first
+
+
+EFFECT = pl.Schema(
+    {
+        "unit": pl.String,  # what is decided together, such as an endpoint; null: untouched
+        "removed": pl.Boolean,  # not sent any more
+        "output_tokens": pl.Int64,  # at most this many; null: as before
+        "provider": pl.String,  # sent to another one; null: as before
+        "model": pl.String,
+        "is_batch": pl.Boolean,  # sent as a batch; null: as before
+        "cold": pl.Boolean,  # loses the provider's prompt cache
+    }
+)
+
+
+@dataclass(frozen=True)
+class Lever:
+    """One lever's proposal, and the rule that it rests on."""
+
+    lever: str  # routing | output | batch | waste
+    label: str  # for people
+    section: str  # anchor of the report's section that explains it
+    rule: str  # which requests, and why: one sentence with its numbers
+    change: str  # what to do, in the imperative
+    grade: Grade
+    effect: pl.DataFrame  # EFFECT, aligned with the requests

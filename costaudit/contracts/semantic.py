@@ -175,3 +175,48 @@ class SemanticSection:
     def all_points(self) -> tuple[SweepPoint, ...]:
         """Give the points of all thresholds, and exact matching behind them."""
         return self.points if self.exact is None else (*self.points, self.exact)
+
+
+@dataclass(frozen=True)
+class SampledPoint:
+    """One similarity threshold."""
+
+    min_similarity: float
+    raw_hit_share: Estimate  # of eligible requests
+    net_saved: Money  # a month, less embedding and storing
+    peak_entries: int
+
+
+@dataclass(frozen=True)
+class SampledSweep:
+    """A sweep of which only a part of the texts was embedded."""
+
+    policy_id: str  # of the last point
+    embedder: str
+    embedder_revision: str
+    eligible_requests: int
+    distinct_texts: int
+    embedded_texts: int
+    core_texts: int  # of these, drawn at random: their requests are counted
+    points: tuple[SampledPoint, ...]
+    language_warning: str = ""  # the log's language is not the embedder's
+
+
+@dataclass(frozen=True)
+class JudgeOpinion:
+    """One judge's verdicts on a sample of hits, and the estimates of all hits that follow."""
+
+    judge: str
+    min_similarity: float  # threshold whose hits were judged
+    requests: int
+    hits: int
+    pairs: int  # drawn, control pairs not counted
+    verdicts: int  # on these
+    compared_share: Estimate  # hits that are right by the comparison of answers alone
+    right_share: Estimate | None  # the same by verdicts and comparison; None with too few
+    powered_share: Estimate | None  # by prediction-powered inference, without assumptions
+    verdicts_alone_share: Estimate | None
+    unsafe_served_share: Estimate | None  # of all requests
+    spent_usd: Decimal  # now
+    note: str  # the judge's own errors on control pairs; why it stopped early
+    by_pair: tuple[int, ...] = ()  # 1 right, 0 wrong, -1 none: in the order of the sample

@@ -3,10 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from costaudit.contracts.claims import Claim, Outcome
-from costaudit.contracts.effects import Lever
+from costaudit.contracts.audit import Claim, Outcome
 from costaudit.contracts.grades import Estimate
-from costaudit.contracts.ledger import Ledger
+from costaudit.contracts.ledger import Ledger, Lever
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.contracts.semantic import SemanticSection, SweepPoint

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from costaudit.contracts.rates import PER_MTOK, Pricing
+from costaudit.contracts.grades import PER_MTOK, Pricing
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.contracts.spend import CostBreakdown
 

@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from costaudit.contracts.audit import DataQuality, Finding
+from costaudit.contracts.audit import DataQuality, Finding, covered, only_a_rate
 from costaudit.contracts.ledger import Ledger
-from costaudit.contracts.period import covered, only_a_rate
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.semantic import SemanticSection
 from costaudit.contracts.spend import ModelPrice, Spend

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal
 
-from costaudit.contracts.audit import Audit
-from costaudit.contracts.gate import GateResult, Limit, SpendChange
+from costaudit.contracts.audit import Audit, GateResult, Limit, SpendChange
 from costaudit.contracts.grades import Estimate
 
 Status = Literal["passed", "failed", "insufficient"]

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 import polars as pl
 
-from costaudit.contracts.rates import PER_MTOK, RATES, Pricing
+from costaudit.contracts.grades import PER_MTOK, RATES, Pricing
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.costing.cost import MTOK, rates_by_id
-from costaudit.costing.prices import format_rate
+from costaudit.costing.prices.lookup import format_rate
 
 CostMode = Literal["logged", "recomputed", "auto"]
 USD = pl.Decimal(38, 15)

@@ -1,13 +1,138 @@
-"""What to do, in which order, for which effort, and when it has paid for itself."""
+"""What to do, in which order, for which effort and running cost, and when it has paid off."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, date, datetime, time
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from pathlib import Path
 
 from costaudit.contracts.audit import Assumption
 from costaudit.contracts.ledger import Ledger, LedgerStep, PlanStep
-from costaudit.costing.running import break_even_requests
+from costaudit.contracts.policies import SemanticPolicy
+from costaudit.costing.prices.lookup import price_of
 from costaudit.errors import UsageError
+
+GB = Decimal(1_000_000_000)
+MONTH_DAYS = 30
+STORE_USD_PER_GB_MONTH = Decimal("10.64")  # $280 a month for a node of 26.32 GiB
+_HOSTED = {"openai": "openai", "bedrock": "aws", "azure": "azure", "cohere": "cohere"}
+
+
+@dataclass(frozen=True)
+class RunningCost:
+    """Over the log's period, in US dollars."""
+
+    embedding_usd: Decimal
+    storage_usd: Decimal
+    note: str
+
+    @property
+    def total_usd(self) -> Decimal:
+        """Add both up."""
+        return self.embedding_usd + self.storage_usd
+
+
+def embedding_per_mtok(embedder: str, as_of: date, overrides: Path | None = None) -> Decimal | None:
+    """Give a hosted embedder's price, such as openai:NAME; 0 for a local one, None if unknown."""
+    host, _, model = embedder.partition(":")
+    if host not in _HOSTED or not model:
+        return Decimal(0)
+    at = datetime.combine(as_of, time(12), UTC)
+    rates = price_of(model, _HOSTED[host], at=at, overrides=overrides).rates
+    return Decimal(rates["input_per_mtok"][0]) if len(rates) else None
+
+
+def semantic_running_cost(
+    *,
+    embedded_tokens: int,
+    per_mtok: Decimal | None,
+    peak_entries: int,
+    bytes_per_entry: int,
+    covered_days: float,
+    usd_per_gb_month: Decimal = STORE_USD_PER_GB_MONTH,
+) -> RunningCost:
+    """Price every lookup's embedding and the store at its fullest."""
+    embedding = embedded_tokens * (per_mtok or Decimal(0)) / 1_000_000
+    months = Decimal(str(covered_days)) / MONTH_DAYS
+    storage = peak_entries * bytes_per_entry / GB * usd_per_gb_month * months
+    if per_mtok is None:
+        note = "the embedder's price is unknown and not included"
+    elif per_mtok == 0:
+        note = "a local embedder: its machine is not included"
+    else:
+        note = f"embedding at ${per_mtok} per million tokens"
+    return RunningCost(embedding, storage, note)
+
+
+def break_even_requests(saved_usd: Decimal, requests: int, fixed_usd_month: Decimal) -> int | None:
+    """Give the requests a month from which the saving per request pays a fixed cost.
+
+    `saved_usd` is what `requests` saved before that cost; None where they save nothing.
+    """
+    if saved_usd <= 0 or requests <= 0:
+        return None
+    return int((fixed_usd_month * requests / saved_usd).to_integral_value(ROUND_CEILING))
+
+
+def store_assumption(usd_per_gb_month: Decimal = STORE_USD_PER_GB_MONTH) -> Assumption:
+    """State the price of the vector store."""
+    return Assumption(
+        name="vector store",
+        value=f"${usd_per_gb_month} per GB and month",
+        why="an ElastiCache node of 26.32 GiB (cache.r6g.xlarge) at $280 a month; a store is "
+        "bought in whole nodes, so a small cache costs more per GB",
+        option="",
+    )
+
+
+FLOAT_BYTES = 4
+HASH_OVERHEAD_BYTES = 480  # keys, field names, metadata fields and the allocator, as RedisVL stores
+INDEX_OVERHEAD_BYTES = 160  # row of the index beside its copy of the vector
+HEADROOM = 1.25  # fragmentation and growth between two looks at it
+_BASE_BYTES = 64 << 20  # an idle server with its modules
+_MIB = 1 << 20
+_POLICIES = {"lru": "allkeys-lru", "lfu": "allkeys-lfu", "fifo": "volatile-ttl"}
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """Memory of the cache at its fullest moment."""
+
+    entries: int
+    bytes_per_entry: int
+    total_bytes: int
+    maxmemory_mib: int  # Redis setting: the total with headroom, on an otherwise empty server
+    maxmemory_policy: str  # Redis setting
+
+
+def size_cache(
+    policy: SemanticPolicy,
+    entries: int,
+    dimensions: int,
+    mean_text_bytes: float,
+    mean_answer_bytes: float,
+) -> Sizing:
+    """Add up entries as Redis holds them: the vector twice (hash and index), question, answer.
+
+    The overheads are round figures for RedisVL's layout and vary with versions and field names.
+    """
+    each = math.ceil(
+        2 * FLOAT_BYTES * dimensions
+        + HASH_OVERHEAD_BYTES
+        + INDEX_OVERHEAD_BYTES
+        + mean_text_bytes
+        + mean_answer_bytes
+    )
+    total = entries * each
+    return Sizing(
+        entries=entries,
+        bytes_per_entry=each,
+        total_bytes=total,
+        maxmemory_mib=math.ceil((total * HEADROOM + _BASE_BYTES) / _MIB),
+        maxmemory_policy=_POLICIES[policy.eviction],
+    )
+
 
 # The article's table gives ranges; the middle is taken. Its own figure for a senior developer is
 # $20,000 to 30,000 for 8 to 12 weeks: $62.50 an hour in weeks of 40 hours.

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from costaudit.contracts.audit import Finding
-from costaudit.contracts.breaker_names import breaker_name
 from costaudit.contracts.grades import Money, weakest
-from costaudit.contracts.prefix import Agreement, Breaker, PrefixSection, TemplateRow
+from costaudit.contracts.prefix import Agreement, Breaker, PrefixSection, TemplateRow, breaker_name
 
 TOP_CAUSES = 5
 LEAST_SHARE = Decimal("0.01")  # of all that is lost; a smaller cause is not worth a line

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from costaudit.contracts.rates import PER_MTOK, Pricing
+from costaudit.contracts.grades import PER_MTOK, Pricing
 from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
 from costaudit.contracts.spend import CostBreakdown, DailyRow, ModelPrice, Spend, SpendRow
 from costaudit.costing.cost import billed_classes, breakdown, plain, rates_by_id

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from costaudit.contracts.audit import DataQuality, Verdict
+from costaudit.contracts.audit import DataQuality, Verdict, covered, only_a_rate
 from costaudit.contracts.grades import Grade, Money, weakest
 from costaudit.contracts.ledger import Ledger
-from costaudit.contracts.period import covered, only_a_rate
 from costaudit.contracts.spend import Spend
 
 INVOICE_TOLERANCE = 0.05  # of the invoice

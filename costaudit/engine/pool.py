@@ -1,12 +1,13 @@
-"""Map a function over partitions, in this process or in several."""
+"""Map a function over partitions: in this process, its threads or several processes."""
 
 import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -47,3 +48,27 @@ def map_partitions(
 def default_workers() -> int:
     """Count the processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+T = TypeVar("T")
+
+
+def in_threads(function: Callable[[T], R], items: Iterator[T]) -> Iterator[R]:
+    """Yield `function` of each item in order, a few at a time, each on one processor."""
+    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    with ThreadPoolExecutor(workers) as pool:
+        flying = []
+        for item in items:
+            flying.append(pool.submit(function, item))
+            if len(flying) > 2 * workers:
+                yield flying.pop(0).result()
+        for done in flying:
+            yield done.result()
+
+
+def single_products() -> AbstractContextManager[Any]:
+    """Keep each product of matrices on one processor, so that threads of ours don't wait for it."""
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")
+    return limits

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from costaudit.contracts.run_dir import RunDir
+from costaudit.ingest.assembly.quality import Check, Convention, answers_and_gaps
+from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions, IngestSummary
-from costaudit.ingest.quality import Check, Convention, answers_and_gaps
-from costaudit.ingest.run import ingest
 from costaudit.progress import Progress, SilentProgress
 
 

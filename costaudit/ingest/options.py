@@ -1,12 +1,17 @@
-"""What `ingest` can be told, and what it answers."""
+"""What `ingest` can be told, which calls are wanted, and what it answers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from costaudit.contracts.audit import InputFile
-from costaudit.ingest.content.redact import Redaction
-from costaudit.ingest.quality import Check, Convention
+from costaudit.contracts.requests import REQUESTS
+from costaudit.errors import UsageError
+from costaudit.ingest.assembly.quality import Check, Convention
+from costaudit.ingest.calls.call import Call, Skip
+from costaudit.ingest.calls.fields import EPOCH, MICROSECOND
+from costaudit.ingest.content.interner import Redaction
 
 
 @dataclass(frozen=True)
@@ -40,3 +45,64 @@ class IngestSummary:
     conventions: tuple[Convention, ...]
     checks: tuple[Check, ...]
     read_bytes: int  # of logs, this time; what an earlier ingest had read is not read again
+
+
+FIELDS = frozenset(Call.__struct_fields__) & frozenset(REQUESTS)
+NOT_IN_WINDOW = Skip("filtered", "It lies outside the chosen window of time.")
+NO_TIME = Skip("filtered", "It has no time, and only a window of time was asked for.")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One `field=value` or `field!=value`."""
+
+    field: str
+    value: str
+    equal: bool
+
+    def holds(self, call: Call) -> bool:
+        """Compare as text; truth values are `true` and `false`, a missing value is empty."""
+        found = getattr(call, self.field)
+        text = (
+            "" if found is None else str(found).lower() if isinstance(found, bool) else str(found)
+        )
+        return (text == self.value) == self.equal
+
+
+def parse_condition(text: str) -> Condition:
+    """Read `field=value` or `field!=value`; raises UsageError."""
+    field, mark, value = text.partition("=")
+    equal = not field.endswith("!")
+    field = field.removesuffix("!").strip()
+    if not mark or field not in FIELDS:
+        raise UsageError(
+            f"--where {text!r} is not a condition on a field of a request.",
+            hint=f"Write FIELD=VALUE or FIELD!=VALUE with one of: {', '.join(sorted(FIELDS))}.",
+        )
+    return Condition(field, value.strip(), equal)
+
+
+def wanted(
+    since: datetime | None, until: datetime | None, where: tuple[str, ...]
+) -> Callable[[Call], Skip | None] | None:
+    """Make a check that gives the Skip of an unwanted call; None where all are wanted."""
+    if since is None and until is None and not where:
+        return None
+    first = None if since is None else (since - EPOCH) // MICROSECOND
+    last = None if until is None else (until - EPOCH) // MICROSECOND
+    conditions = [parse_condition(text) for text in where]
+
+    def check(call: Call) -> Skip | None:
+        if first is not None or last is not None:
+            if call.ts_us is None:
+                return NO_TIME
+            if (first is not None and call.ts_us < first) or (
+                last is not None and call.ts_us >= last
+            ):
+                return NOT_IN_WINDOW
+        for condition in conditions:
+            if not condition.holds(call):
+                return Skip("filtered", f"Its {condition.field} is not the one asked for.")
+        return None
+
+    return check

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import polars as pl
 
-from costaudit.contracts.effects import Lever
+from costaudit.contracts.ledger import Lever
 from costaudit.levers.effects import effect_of, endpoint_unit
 
 _HINT = (

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from costaudit.contracts.effects import EFFECT
+from costaudit.contracts.ledger import EFFECT
 
 
 def effect_of(touched: pl.Series, **changes: pl.Series | str | int | bool) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from costaudit.contracts.effects import Lever
+from costaudit.contracts.ledger import Lever
 from costaudit.levers.effects import effect_of, endpoint_unit, sent_ok
 
 USUAL = 0.95  # quantile of an endpoint's answer lengths that counts as usual

@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import polars as pl
 
-from costaudit.contracts.effects import Lever
+from costaudit.contracts.ledger import Lever
 from costaudit.levers.effects import effect_of, endpoint_unit, sent_ok
 
 MAX_QUESTION_TOKENS = 30

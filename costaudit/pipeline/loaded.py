@@ -1,4 +1,4 @@
-"""A run directory in memory, priced."""
+"""A run directory in memory, priced; its spend by groups; why its questions can't be cached."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,21 +12,25 @@ import numpy as np
 import polars as pl
 
 from costaudit.contracts.audit import DataQuality
+from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.requests import in_order
 from costaudit.contracts.run_dir import RunDir, check_writable
 from costaudit.contracts.spend import Spend
 from costaudit.costing.cost import cost
-from costaudit.costing.prices import price_requests
+from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.quality import data_quality
-from costaudit.costing.spend import spend
+from costaudit.costing.spend import GROUPS, spend
 from costaudit.costing.tariff import Tariff, tariff
+from costaudit.embed.embedders import embedder_named
 from costaudit.embed.store import VectorStore
-from costaudit.embed.table import embedder_named
 from costaudit.errors import InsufficientDataError, UsageError
+from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions
-from costaudit.ingest.run import ingest
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
+from costaudit.report.summary import bypass_line
+from costaudit.simulate.prefix.tree.prompts import group_requests, read_prompts
+from costaudit.simulate.semantic.keys import REASONS, bypass_codes, keys_of
 from costaudit.simulate.templates import system_templates
 
 HOSTED = ("openai", "bedrock")  # embedders that are asked over a network
@@ -135,3 +139,60 @@ def load(run: RunDir, options: AnalyzeOptions) -> Loaded:
 def _hashed(manifest: Mapping[str, Any]) -> bool:
     told = manifest.get("ingest", {}).get("options", {})
     return bool(told.get("redact") == "hash")
+
+
+def uncacheable(log: Loaded, policy: SemanticPolicy) -> dict[str, int]:
+    """Count by reason the requests that a cache under a policy must leave alone."""
+    keys = keys_of(log.requests, log.compared, policy.key)
+    codes = bypass_codes(log.requests, keys.has_text, keys.has_image, policy.max_temperature)
+    counts = np.bincount(codes, minlength=len(REASONS)).tolist()
+    return {name: n for name, n in zip(REASONS, counts, strict=True) if name and n}
+
+
+def nothing_to_compare(log: Loaded, policy: SemanticPolicy) -> InsufficientDataError:
+    """Say why a log has no question to compare, as the error to raise."""
+    return InsufficientDataError(
+        f"No question could be cached: {bypass_line(uncacheable(log, policy))}.",
+        hint="`costaudit doctor LOG` shows what the log can tell.",
+    )
+
+
+def no_texts(log: Loaded) -> InsufficientDataError:
+    """Say that similarity needs texts, as the error to raise for a log that was read hashed."""
+    return InsufficientDataError(
+        f"{log.run.path} was read with --redact hash, and similarity needs texts: it only tells "
+        "which questions are identical.",
+        hint="`analyze` and `sweep` count those; for more, read the log with --redact mask, or "
+        "without.",
+    )
+
+
+_COLUMNS: Mapping[str, pl.Expr | pl.Series] = {
+    **GROUPS,
+    "user": pl.col("user"),
+    "provider": pl.col("provider"),
+}
+SPEND_GROUPS = (*_COLUMNS, "template")
+
+
+def spent_by(log: Loaded, options: AnalyzeOptions, names: Sequence[str]) -> Spend:
+    """Add up what the log cost by each of SPEND_GROUPS that is named."""
+    return spend(
+        log.requests,
+        price_requests(log.requests, options.prices),
+        options.cost_mode,
+        options.invoice_usd,
+        {name: _templates(log) if name == "template" else _COLUMNS[name] for name in names},
+    )
+
+
+def _templates(log: Loaded) -> pl.Series:
+    """Name each request's prompt template, as `prefix` does; null where it has no prompt."""
+    found = group_requests(log.requests, read_prompts(log.requests, log.blocks), log.templates)
+    names = [
+        " ".join(part for part in (one.template_id, one.endpoint, one.model) if part)
+        for one in found.groups
+    ]
+    return pl.Series(
+        [names[number] if number >= 0 else None for number in found.index], dtype=pl.String
+    )

@@ -16,15 +16,15 @@ from costaudit.contracts.prefix import (
     TemplateRow,
 )
 from costaudit.costing.cost import cost
-from costaudit.costing.elsewhere import lost_usd, under_multipliers
 from costaudit.costing.ledger import per_month
+from costaudit.costing.tariff import lost_usd, under_multipliers
 from costaudit.pipeline.loaded import Loaded
-from costaudit.simulate.prefix.breakers import BreakerFacts
-from costaudit.simulate.prefix.facts import PrefixFacts, prefix_facts
-from costaudit.simulate.prefix.hosted import capacity_curve, prompt_blocks, trace_blocks
-from costaudit.simulate.prefix.prompts import read_prompts
-from costaudit.simulate.prefix.run import simulate_prefix
-from costaudit.simulate.prefix.template_facts import TemplateFacts
+from costaudit.simulate.prefix.advice.facts import PrefixFacts, prefix_facts
+from costaudit.simulate.prefix.advice.policy_run import simulate_prefix
+from costaudit.simulate.prefix.advice.template_facts import TemplateFacts
+from costaudit.simulate.prefix.breakers.breakers import BreakerFacts
+from costaudit.simulate.prefix.caches.block_cache import capacity_curve, prompt_blocks, trace_blocks
+from costaudit.simulate.prefix.tree.prompts import read_prompts
 
 _GRADE: Grade = "simulated"
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from costaudit.answers.traps.guard import guard
+from costaudit.answers.traps.signatures import guard
 from costaudit.contracts.policies import SemanticPolicy, TtlKind
 from costaudit.costing.logged import CostMode
-from costaudit.costing.overlay import read_overlay
 from costaudit.costing.plan import Effort
+from costaudit.costing.prices.overlay import read_overlay
 from costaudit.ingest.options import IngestOptions
 from costaudit.simulate.semantic.thresholds import parse_thresholds
 

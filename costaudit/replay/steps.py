@@ -11,12 +11,11 @@ import msgspec
 
 from costaudit.errors import BackendError
 from costaudit.progress import Progress
-from costaudit.replay.budget import Budget
 from costaudit.replay.cache import Answer, Entry, LiveCache, Lookup, Query
 from costaudit.replay.journal import Acknowledged, Journal
 from costaudit.replay.options import ReplayOptions
 from costaudit.replay.stream import BYPASS, LOGGED_FAILURE, ReplayStream
-from costaudit.replay.upstream import Upstream, UpstreamError
+from costaudit.replay.upstream import Budget, Upstream, UpstreamError
 
 P = ParamSpec("P")
 R = TypeVar("R")

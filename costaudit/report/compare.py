@@ -1,14 +1,20 @@
 """Two audits side by side: what changed, and whether it is more than noise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from io import StringIO
 from typing import Literal
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from costaudit.contracts.audit import Audit
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.spend import Spend
+from costaudit.report.escaping import cut, markdown_code, markdown_text, one_line
 from costaudit.report.numbers import MINUS, share, similarity, usd
 
 _FEWEST_DAYS = 7  # whole days needed to say how much spend varies by itself
@@ -233,3 +239,97 @@ def _moved(base: Audit, new: Audit, name: str) -> tuple[Change, ...]:
     ]
     moved = [change for change in changes if change.difference]
     return tuple(sorted(moved, key=lambda c: (-abs(c.difference or Decimal(0)), c.name))[:_MOVED])
+
+
+_TOP = 20  # names listed
+_TEXT = 400  # characters of a text from the log
+
+
+def comparison_markdown(compared: Comparison) -> bytes:
+    """Render as Markdown: the headline, the numbers, what moved, what is new and gone."""
+    lines = [f"### {compared.headline}", "", *comparison_lines(compared)]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def comparison_lines(compared: Comparison) -> list[str]:
+    """Write everything but the headline as lines of Markdown."""
+    lines = markdown_table(
+        ["", "base", "new", "change"], [[c.name, *_cells(c)] for c in compared.changes]
+    )
+    for name, changes in compared.moved.items():
+        if changes:
+            rows = [
+                [markdown_code(cut(c.name, _TEXT)) if c.name else "not logged", *_cells(c)]
+                for c in changes
+            ]
+            lines += [
+                "",
+                *markdown_table([f"spend a month by {name}", "base", "new", "change"], rows),
+            ]
+    for title, names in _lists(compared):
+        shown = "; ".join(markdown_text(cut(name, _TEXT)) for name in names[:_TOP])
+        lines += ["", f"{title}: {shown}{_more(names)}"]
+    return lines
+
+
+def comparison_terminal(compared: Comparison, *, width: int = 80, color: bool = False) -> bytes:
+    """Render for a terminal; text from the logs can't colour or move it."""
+    sheet = StringIO()
+    console = Console(
+        file=sheet,
+        width=max(width, 40),
+        force_terminal=color,
+        color_system="standard" if color else None,
+        legacy_windows=False,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
+    console.print(Text(one_line(compared.headline), style="bold"))
+    console.print()
+    console.print(_grid("", compared.changes))
+    for name, changes in compared.moved.items():
+        if changes:
+            console.print()
+            console.print(_grid(f"spend a month by {name}", changes))
+    for title, names in _lists(compared):
+        console.print()
+        console.print(Text(f"{title}: {'; '.join(map(one_line, names[:_TOP]))}{_more(names)}"))
+    return "".join(f"{line.rstrip()}\n" for line in sheet.getvalue().splitlines()).encode()
+
+
+def markdown_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Write a table whose cells are Markdown already; all columns but the first stand right."""
+    rule = ["---", *("--:" for _ in names[1:])]
+    return [f"| {' | '.join(row)} |" for row in (names, rule, *rows)]
+
+
+def _grid(title: str, changes: Sequence[Change]) -> Table:
+    grid = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
+    grid.add_column(Text(title), overflow="fold")
+    for name in ("base", "new"):
+        grid.add_column(name, justify="right", no_wrap=True)
+    grid.add_column("change", overflow="fold")
+    for change in changes:
+        base, new, verdict = _cells(change)
+        style = "dim" if change.within_noise or not change.difference else ""
+        grid.add_row(Text(one_line(change.name) or "not logged"), base, new, Text(verdict, style))
+    return grid
+
+
+def _cells(change: Change) -> list[str]:
+    return [change.written(change.base), change.written(change.new), change.verdict]
+
+
+def _lists(compared: Comparison) -> list[tuple[str, tuple[str, ...]]]:
+    named = (
+        ("New findings", compared.new_findings),
+        ("Findings that are gone", compared.gone_findings),
+        ("New clusters", compared.new_clusters),
+        ("Clusters that are gone", compared.gone_clusters),
+    )
+    return [(title, names) for title, names in named if names]
+
+
+def _more(names: Sequence[str]) -> str:
+    return f"; and {len(names) - _TOP:,} more" if len(names) > _TOP else ""

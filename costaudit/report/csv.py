@@ -8,7 +8,7 @@ from costaudit.contracts.audit import Audit
 from costaudit.contracts.grades import Estimate, Grade, Money
 from costaudit.contracts.semantic import ScopeRow, SweepPoint, VariantRow
 from costaudit.contracts.spend import CostBreakdown
-from costaudit.report.hostile import csv_cell
+from costaudit.report.escaping import csv_cell
 from costaudit.report.numbers import similarity
 
 COLUMNS = ("section", "group", "measure", "unit", "value", "low", "high", "grade")

@@ -8,7 +8,7 @@ from io import StringIO
 
 from costaudit.contracts.audit import Audit
 from costaudit.contracts.spend import CostBreakdown, DailyRow, ModelPrice
-from costaudit.report.hostile import csv_cell
+from costaudit.report.escaping import csv_cell
 
 COLUMNS = (
     "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd",

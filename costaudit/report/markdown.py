@@ -2,19 +2,14 @@
 
 from collections.abc import Iterable, Sequence
 
-from costaudit.contracts.audit import Audit
-from costaudit.contracts.gate import GateResult
+from costaudit.contracts.audit import Audit, GateResult, covered
 from costaudit.contracts.grades import Estimate, Money
-from costaudit.contracts.period import covered
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
-from costaudit.report.bypass_reasons import why_none
-from costaudit.report.compare import Comparison, compare
-from costaudit.report.comparison_text import comparison_lines, markdown_table
-from costaudit.report.hostile import cut, markdown_code, markdown_text
+from costaudit.report.compare import Comparison, compare, comparison_lines, markdown_table
+from costaudit.report.escaping import cut, markdown_code, markdown_text
 from costaudit.report.numbers import count, share, share_range, similarity, usd, usd_range
-from costaudit.report.ranking import ranked_findings
-from costaudit.report.replay_tables import replay_lines
-from costaudit.report.thinning import spread
+from costaudit.report.summary import ranked_findings, spread, why_none
+from costaudit.report.tables.replay import replay_lines
 
 MOST_CHARACTERS = 60_000  # below what a GitHub comment holds
 _TOP = 20  # rows of a folded table

@@ -1,8 +1,9 @@
-"""What the page's templates need beside the audit: charts, bars, lists and wordings."""
+"""What the page's templates need beside the audit: charts, bars, lists, links and differences."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 from costaudit.contracts.audit import Audit
@@ -11,17 +12,76 @@ from costaudit.contracts.ledger import LedgerStep
 from costaudit.contracts.prefix import Breaker, PartShare
 from costaudit.contracts.replay import REASONS
 from costaudit.contracts.spend import SpendRow
-from costaudit.report.anchors import SECTIONS
-from costaudit.report.bypass_reasons import why_none
-from costaudit.report.frame import SLIM, WIDE, Frame
+from costaudit.report.charts.panel import SLIM, WIDE, Frame
+from costaudit.report.charts.series import SeriesChart, daily_chart, hourly_chart, replay_chart
+from costaudit.report.charts.sweep import SLIM_SWEEP, WIDE_SWEEP, sweep_chart
+from costaudit.report.charts.waterfall import waterfall
 from costaudit.report.numbers import tokens
 from costaudit.report.products import translate
-from costaudit.report.ranking import ranked_findings
-from costaudit.report.replay_chart import replay_chart
-from costaudit.report.series_chart import SeriesChart, daily_chart, hourly_chart
-from costaudit.report.sweep_chart import SLIM_SWEEP, WIDE_SWEEP, sweep_chart
-from costaudit.report.waterfall import waterfall
-from costaudit.report.word_diff import Piece
+from costaudit.report.summary import ranked_findings, why_none
+
+SECTIONS = (
+    ("verdict", "Verdict"),
+    ("quality", "Data and assumptions"),
+    ("waterfall", "Waterfall"),
+    ("sweep", "Thresholds"),
+    ("isolation", "Isolation"),
+    ("clusters", "Clusters"),
+    ("prefix", "Prompt caching"),
+    ("spend", "Spend"),
+    ("levers", "Other levers"),
+    ("replay", "Replay"),
+    ("plan", "Plan"),
+    ("method", "Method"),
+)
+_ALSO = {
+    "duplicates": "sweep",
+    "semantic": "sweep",
+    "prompt_caching": "prefix",
+    "routing": "levers",
+    "output": "levers",
+    "batch": "levers",
+    "waste": "levers",
+}
+
+
+def anchor(section: str) -> str:
+    """Give the anchor that a section or lever leads to; empty where there is none."""
+    name = _ALSO.get(section, section)
+    return name if name in dict(SECTIONS) else ""
+
+
+_WORDS = re.compile(r"\s+|\w+|[^\w\s]")
+_MOST = 300  # words compared; longer texts are shown unmarked
+
+Piece = tuple[str, bool]  # text, and whether the other side lacks it
+
+
+def word_diff(left: str, right: str) -> tuple[list[Piece], list[Piece]]:
+    """Split both texts into pieces that are shared or differ; joined, the pieces are the text."""
+    a, b = _WORDS.findall(left), _WORDS.findall(right)
+    if len(a) > _MOST or len(b) > _MOST:
+        return [(left, False)], [(right, False)]
+    pieces: tuple[list[Piece], list[Piece]] = ([], [])
+    matcher = SequenceMatcher(None, a, b, autojunk=False)
+    for tag, a0, a1, b0, b1 in matcher.get_opcodes():
+        for side, words in ((0, a[a0:a1]), (1, b[b0:b1])):
+            pieces[side].extend(_marked("".join(words)) if tag != "equal" else _plain(words))
+    return pieces
+
+
+def _plain(words: list[str]) -> list[Piece]:
+    return [("".join(words), False)] if words else []
+
+
+def _marked(text: str) -> list[Piece]:
+    """Mark what differs, leaving the blanks around it unmarked."""
+    core = text.strip()
+    if not core:
+        return [(text, False)] if text else []
+    before, _, after = text.partition(core)
+    return [piece for piece in ((before, False), (core, True), (after, False)) if piece[0]]
+
 
 GRADE_MEANING = dict(
     zip(

@@ -10,11 +10,10 @@ from rich.text import Text
 from costaudit.contracts.audit import Audit
 from costaudit.contracts.grades import Grade
 from costaudit.contracts.semantic import SweepPoint
-from costaudit.report.bypass_reasons import why_none
-from costaudit.report.hostile import one_line
+from costaudit.report.charts.waterfall import Bar, waterfall
+from costaudit.report.escaping import one_line
 from costaudit.report.numbers import share, share_range, similarity, usd
-from costaudit.report.ranking import ranked_findings
-from costaudit.report.waterfall import Bar, waterfall
+from costaudit.report.summary import ranked_findings, why_none
 
 _LINES = 25
 _STEPS = 7  # levers shown; the ledger knows seven

@@ -8,9 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from costaudit.simulate.moving import masked
+from costaudit.simulate.moving_text import Skeleton, Texts, masked
 from costaudit.simulate.segments import ROLES, Ints, Segments, flat_segments
-from costaudit.simulate.skeletons import Skeleton, Texts
 
 MIN_VALUES = 8  # a number that takes as many values for one tenant is a counter
 MIN_USERS = 3  # a text that goes with as many users of one tenant is a user's name

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from costaudit.answers.by_id import rates_by_id
-from costaudit.answers.tally import RatePoint
+from costaudit.answers.tally import RatePoint, rates_by_id
 
 N = 10
 BLOCK = np.arange(N, dtype=np.int32)

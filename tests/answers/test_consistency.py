@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from costaudit.answers.calibration import repeats
 from costaudit.answers.consistency import ASSUMED_LIMIT, Consistency
 from costaudit.answers.kinds import CUT, JSON, TEXT
-from costaudit.answers.repeats import repeats
 from tests.answers.builder import WIDE, log_of, near
 
 PAIRS = np.arange(0, 8, 2, dtype=np.int32), np.arange(1, 8, 2, dtype=np.int32)

@@ -3,10 +3,12 @@
 import polars as pl
 import pytest
 
-from costaudit.answers.kinds import KINDS, answer_kinds, kind_of_text
-from costaudit.answers.structured import (
+from costaudit.answers.kinds import (
+    KINDS,
     NoisyFields,
+    answer_kinds,
     differing_fields,
+    kind_of_text,
     noisy_fields,
     same_code,
     same_structure,

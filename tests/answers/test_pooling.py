@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from costaudit.answers.mixture import CELLS
-from costaudit.answers.pooling import ALIKE, Pool, latent_spread
+from costaudit.answers.mixture import ALIKE, CELLS, Pool, latent_spread
 
 LIKE, UNLIKE, UNKNOWN = 100, 20, CELLS + 2  # places; the last is in no cell
 

@@ -4,10 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from costaudit.answers.blocks import blocks_of, deal, resample
 from costaudit.answers.consistency import Consistency
-from costaudit.answers.hit_pairs import HitPairs
 from costaudit.answers.rates import rates
+from costaudit.answers.tally import HitPairs, blocks_of, deal, resample
 from tests.answers.builder import WIDE, log_of, served_row
 
 

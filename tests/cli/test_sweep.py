@@ -8,7 +8,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from costaudit.simulate.semantic import cells
+from costaudit.simulate.semantic import inverted_file as cells
+from costaudit.simulate.semantic import sweep as sweep_module
 from tests.cli.conftest import write_log
 from tests.conftest import Said
 from tests.ingest.conftest import chat
@@ -96,7 +97,7 @@ def test_an_approximate_sweep_shows_how_far_it_is_off(
     costaudit: Run, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cells, "_LEAST_TEXTS", 100)
-    monkeypatch.setattr(cells, "_CHECKED", 10_000)  # more than there are: the whole log
+    monkeypatch.setattr(sweep_module, "_CHECKED", 10_000)  # more than there are: the whole log
     run = ("costaudit-large", "--thresholds", "0.7,0.8,0.9", "--format", "json")
     exact = told(costaudit("sweep", "large.jsonl", *run[1:]))
     near = told(costaudit("sweep", run[0], "--approx", *run[1:]))

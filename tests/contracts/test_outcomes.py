@@ -3,8 +3,7 @@
 import polars as pl
 import pytest
 
-from costaudit.contracts.outcomes import OUTCOMES, check_outcomes
-from costaudit.contracts.requests import TOKEN_CLASSES
+from costaudit.contracts.requests import OUTCOMES, TOKEN_CLASSES, check_outcomes
 from costaudit.errors import CostauditError
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from costaudit.contracts.period import covered, in_words, only_a_rate
+from costaudit.contracts.audit import covered, in_words, only_a_rate
 from tests.costing.nouns import quality
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
-from costaudit.costing.anchor import anchored
+from costaudit.costing.traffic import anchored
 
 CLASSES = st.tuples(*[st.integers(0, 5_000)] * len(TOKEN_CLASSES))
 

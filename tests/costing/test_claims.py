@@ -5,14 +5,14 @@ from decimal import Decimal
 
 import pytest
 
-from costaudit.contracts.claims import Claim
+from costaudit.contracts.audit import Claim
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.ledger import Ledger
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
 from costaudit.contracts.spend import Spend
 from costaudit.costing.claims import Routed, claims, routed
-from costaudit.costing.prices import price_requests
+from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.tariff import tariff
 from tests.costing.logs import log
 from tests.costing.nouns import NOTHING, ledger, money, spent, step

@@ -7,10 +7,10 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costaudit.contracts.rates import PER_MTOK, RATES, Pricing
+from costaudit.contracts.grades import PER_MTOK, RATES, Pricing
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.costing.cost import billed_classes, cost, per_request_usd
-from costaudit.costing.prices import price_requests
+from costaudit.costing.prices.lookup import price_requests
 from tests.costing.logs import log
 
 TOKENS = st.integers(0, 10**7)

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from costaudit.contracts.audit import Audit
-from costaudit.contracts.gate import GateResult, Limit, SpendChange
+from costaudit.contracts.audit import Audit, GateResult, Limit, SpendChange
 from costaudit.contracts.grades import Estimate
 from costaudit.costing.gate import RULES, evaluate
 from tests.report.sample_audit import AUDIT, NO_PROMPTS

@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costaudit.contracts.effects import EFFECT, Lever
-from costaudit.contracts.ledger import Ledger
+from costaudit.contracts.ledger import EFFECT, Ledger, Lever
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.costing.cost import cost
 from costaudit.costing.ledger import SimulatedStep, build_ledger
-from costaudit.costing.prices import price_requests
+from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.spend import spend
 from costaudit.costing.tariff import Tariff, tariff
 from costaudit.costing.traffic import Traffic

@@ -5,9 +5,9 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costaudit.contracts.levers import LeverRow
-from costaudit.costing.lever_rows import lever_rows
-from costaudit.costing.prices import price_requests
+from costaudit.contracts.ledger import LeverRow
+from costaudit.costing.ledger import lever_rows
+from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.tariff import tariff
 from tests.costing.logs import log
 from tests.costing.test_ledger import CALL, ROW, book, lever, step

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from genai_prices.data_snapshot import get_snapshot
 
-from costaudit.costing.overlay import read_overlay, shipped_overlay
-from costaudit.costing.price_table import table_source
-from costaudit.costing.rate_card import PriceKey, RateCell, rate_card
+from costaudit.costing.prices.overlay import read_overlay, shipped_overlay
+from costaudit.costing.prices.price_table import table_source
+from costaudit.costing.prices.rate_card import PriceKey, RateCell, rate_card
 from costaudit.errors import InputError
 
 BEFORE, AFTER = date(2026, 10, 1), date(2026, 11, 1)  # the library has batch rates since October

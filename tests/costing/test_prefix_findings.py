@@ -6,11 +6,17 @@ from typing import get_args
 import pytest
 
 from costaudit.contracts.audit import Finding
-from costaudit.contracts.breaker_names import BREAKER_NAMES, breaker_name
 from costaudit.contracts.grades import Estimate, Grade
-from costaudit.contracts.prefix import Agreement, Breaker, PrefixSection, TemplateRow
+from costaudit.contracts.prefix import (
+    BREAKER_NAMES,
+    Agreement,
+    Breaker,
+    PrefixSection,
+    TemplateRow,
+    breaker_name,
+)
 from costaudit.costing.prefix_findings import prefix_findings
-from costaudit.simulate.prefix.mends import MENDS, PROVIDER_SIDE
+from costaudit.simulate.prefix.breakers.breakers import MENDS, PROVIDER_SIDE
 from tests.costing.nouns import NOTHING, money
 
 

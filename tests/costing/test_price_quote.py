@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from costaudit.costing.price_quote import price_of, quote
+from costaudit.costing.prices.lookup import price_of, quote
 from costaudit.errors import UsageError
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 from genai_prices import Usage, calc_price
 
-from costaudit.contracts.rates import RATES
+from costaudit.contracts.grades import RATES
 from costaudit.contracts.requests import check_table
 from costaudit.costing.cost import billed_classes, cost
-from costaudit.costing.prices import price_requests
+from costaudit.costing.prices.lookup import price_requests
 from costaudit.errors import InputError
 from tests.costing.logs import log
 

@@ -5,11 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from costaudit.costing.running import (
-    break_even_requests,
-    embedding_per_mtok,
-    semantic_running_cost,
-)
+from costaudit.costing.plan import break_even_requests, embedding_per_mtok, semantic_running_cost
 
 DAY = date(2026, 11, 20)
 

@@ -9,7 +9,7 @@ import pytest
 from costaudit.contracts.spend import Spend
 from costaudit.costing.cost import billed_classes, cost
 from costaudit.costing.logged import CostMode, basis, calibrate, logged_usd, ratio_note
-from costaudit.costing.prices import price_requests
+from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.spend import spend
 from tests.costing.logs import log
 

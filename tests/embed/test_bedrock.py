@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from costaudit.embed.bedrock import BedrockEmbedder
+from costaudit.embed.hosted import BedrockEmbedder
 from costaudit.errors import BackendError, UsageError
 from tests.embed.conftest import Vendor
 

@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from costaudit.embed.fast import FastMiniLM
-from costaudit.embed.minilm import MiniLM, packaged_model, published_bert
-from costaudit.embed.run import embed_texts
-from costaudit.embed.store import VectorStore
-from costaudit.embed.table import embedder_named
+from costaudit.embed.embedders import embedder_named
+from costaudit.embed.minilm import FastMiniLM, MiniLM, packaged_model, published_bert
+from costaudit.embed.store import VectorStore, embed_texts
 from costaudit.errors import BackendError
 from tests.embed.test_minilm import TEXTS
 from tests.simulate.semantic.banking import questions
@@ -80,7 +78,7 @@ def test_nothing_is_reported_to_anyone(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = "costaudit.embed.fast.importlib.util.find_spec"
+    found = "costaudit.embed.minilm.importlib.util.find_spec"
     monkeypatch.setattr(found, lambda name: None)
     with pytest.raises(BackendError, match="OpenVINO") as caught:
         embedder_named("fast")

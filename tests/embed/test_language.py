@@ -2,7 +2,7 @@
 
 import pytest
 
-from costaudit.embed.language import language_of, language_warning
+from costaudit.embed.words import language_of, language_warning
 
 
 @pytest.mark.parametrize(

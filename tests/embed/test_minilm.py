@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from costaudit.embed.embedders import embedder_named
 from costaudit.embed.minilm import MiniLM, packaged_model, published_bert
-from costaudit.embed.table import embedder_named
 from costaudit.errors import BackendError, UsageError
 
 TEXTS = [

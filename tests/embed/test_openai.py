@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from costaudit.embed.openai import OpenAIEmbedder
+from costaudit.embed.hosted import OpenAIEmbedder
 from costaudit.errors import BackendError
 from tests.embed.conftest import Vendor
 

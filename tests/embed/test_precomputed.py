@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import xxhash
 
-from costaudit.embed.precomputed import Precomputed
+from costaudit.embed.embedders import Precomputed
 from costaudit.errors import BackendError, InputError
 
 

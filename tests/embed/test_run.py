@@ -7,8 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from costaudit.embed.run import embed_texts
-from costaudit.embed.store import VectorStore
+from costaudit.embed.store import VectorStore, embed_texts
 from costaudit.errors import BackendError, RunDirError
 
 

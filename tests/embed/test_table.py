@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from costaudit.embed.embedders import embedder_named
 from costaudit.embed.minilm import MiniLM, packaged_model
-from costaudit.embed.table import embedder_named
 from costaudit.errors import BackendError, UsageError
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from costaudit.contracts.run_dir import RunDir
+from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions, IngestSummary
-from costaudit.ingest.run import ingest
 from costaudit.progress import SilentProgress
 
 Ingest = Callable[..., tuple[RunDir, IngestSummary]]

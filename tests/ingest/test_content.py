@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from xxhash import xxh3_128_hexdigest
 
-from costaudit.ingest.call import Prompt
-from costaudit.ingest.content.interner import Interner
-from costaudit.ingest.content.redact import Redactor
+from costaudit.ingest.calls.call import Prompt
+from costaudit.ingest.content.interner import Interner, Redactor
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1)
 PIXEL = base64.b64encode(b"\x89PNG not really" * 20).decode()

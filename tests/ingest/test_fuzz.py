@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.contracts.run_dir import RunDir
 from costaudit.errors import InputError
-from costaudit.ingest.call import Kept, Record
-from costaudit.ingest.lenient import UnreadableError
+from costaudit.ingest.calls.call import Kept, Record
+from costaudit.ingest.calls.json_repair import UnreadableError
+from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions, IngestSummary
-from costaudit.ingest.run import ingest
-from costaudit.ingest.sources import SOURCES
+from costaudit.ingest.sources.table import SOURCES
 from costaudit.progress import SilentProgress
 from tests.ingest.conftest import Ingest, chat, write_lines
 

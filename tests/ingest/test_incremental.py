@@ -18,7 +18,7 @@ from polars.testing import assert_frame_equal
 
 from costaudit.contracts.run_dir import RunDir
 from costaudit.errors import UsageError
-from costaudit.ingest import piece_writer, plan
+from costaudit.ingest.staging import piece_writer, plan
 from tests.ingest.conftest import Ingest, chat, write_lines
 
 FORMATS = Path(__file__).parents[2] / "sample_logs" / "formats"

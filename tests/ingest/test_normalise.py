@@ -5,8 +5,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from costaudit.ingest.columns import OWN, PLACE, SHARED
-from costaudit.ingest.normalise import normalise
+from costaudit.ingest.assembly.normalise import normalise
+from costaudit.ingest.staging.piece_writer import OWN, PLACE, SHARED
 
 CLASSES = [
     "input_uncached_tokens",

@@ -10,7 +10,7 @@ import pytest
 
 from costaudit.contracts.run_dir import RunDir
 from costaudit.errors import InputError, UsageError
-from costaudit.ingest.content.redact import Redactor, mask_personal, mask_secrets
+from costaudit.ingest.content.interner import Redactor, mask_personal, mask_secrets
 from costaudit.ingest.doctor import diagnose
 from costaudit.ingest.options import IngestOptions
 from tests.ingest.conftest import Ingest, chat, write_lines

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from costaudit.contracts.run_dir import RunDir
-from costaudit.ingest import piece_writer, unit
+from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions, IngestSummary
-from costaudit.ingest.run import ingest
+from costaudit.ingest.staging import piece_writer
+from costaudit.ingest.staging import read_task as unit
 from costaudit.progress import SilentProgress
 from tests.ingest.conftest import chat, write_lines
 

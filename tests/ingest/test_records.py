@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costaudit.ingest.records import line_records, value_records
+from costaudit.ingest.files.records import line_records, value_records
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 VALUES = st.lists(

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costaudit.ingest.scale import split_totals, with_media
+from costaudit.ingest.assembly.request_rows import split_totals, with_media
 
 ROWS = st.lists(
     st.tuples(

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from costaudit.contracts.run_dir import RunDir
-from costaudit.ingest.sources import SOURCES
+from costaudit.ingest.sources.table import SOURCES
 from tests.ingest.conftest import Ingest
 
 FORMATS = Path(__file__).parents[2] / "sample_logs" / "formats"

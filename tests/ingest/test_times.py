@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from costaudit.ingest.times import parse_time, span_ms
+from costaudit.ingest.calls.fields import parse_time, span_ms
 
 MOMENT = datetime(2026, 11, 2, 9, 14, 7, 120_000, tzinfo=UTC)
 US = int(MOMENT.timestamp() * 1_000_000)

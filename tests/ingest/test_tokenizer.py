@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costaudit.ingest import tokenizer
-from costaudit.ingest.tokenizer import Tokenizer
+from costaudit.ingest.content import tokenizer
+from costaudit.ingest.content.tokenizer import Tokenizer
 
 TOKENIZER = Tokenizer()
 SPACES = ("\n", "\n", "\r", " ", "\t", "\u00a0", "\u0085", "\u2028", "\x1c")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from costaudit.contracts.effects import EFFECT
+from costaudit.contracts.ledger import EFFECT
 from costaudit.contracts.requests import check_table
 from costaudit.levers.routing import routing, smaller_model
 from tests.levers.logs import SYSTEM, blocks, log, segment

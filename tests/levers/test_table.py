@@ -1,8 +1,8 @@
 """Levers come in the ledger's order, and aligned with the requests."""
 
-from costaudit.contracts.effects import EFFECT
+from costaudit.contracts.ledger import EFFECT
 from costaudit.contracts.requests import check_table
-from costaudit.levers.table import propose
+from costaudit.levers.levers import propose
 from tests.levers.logs import blocks, log
 
 

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from costaudit.levers.retries import repeated_calls
-from costaudit.levers.waste import waste
+from costaudit.levers.waste import repeated_calls, waste
 from tests.levers.logs import log, segment
 
 OTHER = {"segments": [segment("another", 9)]}

@@ -9,9 +9,9 @@ import pytest
 
 from costaudit.contracts.prefix import Breaker
 from costaudit.contracts.run_dir import RunDir
-from costaudit.ingest.content.redact import Redaction
+from costaudit.ingest.content.interner import Redaction
+from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions
-from costaudit.ingest.run import ingest
 from costaudit.pipeline.loaded import Loaded, load
 from costaudit.pipeline.prompt_caching import PromptCaches, self_hosted_curve
 from costaudit.pipeline.settings import AnalyzeOptions

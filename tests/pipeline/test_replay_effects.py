@@ -6,12 +6,12 @@ import pytest
 
 from costaudit.contracts.grades import Estimate
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.pipeline.replay_effects import (
+from costaudit.pipeline.replaying.replay import (
     audited_point,
     differing_settings,
     unsafe_origin,
     unsafe_share,
-)  # fmt: skip
+)
 from tests.report.sample_audit import REPLAY
 from tests.report.sample_semantic import SEMANTIC
 

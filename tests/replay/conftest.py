@@ -12,12 +12,12 @@ import pytest
 from hypothesis import strategies as st
 
 from costaudit.progress import SilentProgress
+from costaudit.replay.backends import Recorded
 from costaudit.replay.cache import LiveCache
 from costaudit.replay.options import ReplayOptions
+from costaudit.replay.replay import replay
 from costaudit.replay.result import ReplayResult
-from costaudit.replay.run import replay
 from costaudit.replay.stream import ReplayStream
-from costaudit.replay.upstreams.recorded import Recorded
 
 BASE_TS_S = 1_700_000_000.0
 

@@ -3,12 +3,12 @@
 import polars as pl
 import pytest
 
-from costaudit.contracts.outcomes import OUTCOMES
+from costaudit.contracts.requests import OUTCOMES
 from costaudit.errors import InsufficientDataError
-from costaudit.replay.agreement import REASONS, compare
-from costaudit.replay.caches.addresses import cache_at
+from costaudit.replay.backends import cache_at
 from costaudit.replay.caches.memory import MemoryCache
 from costaudit.replay.options import ReplayOptions
+from costaudit.replay.section import REASONS, compare
 from tests.replay.conftest import make_log
 
 

@@ -10,8 +10,7 @@ import pytest
 import yaml
 
 from costaudit.contracts.grades import Estimate, Money
-from costaudit.replay.alerts import write_monitoring
-from costaudit.replay.expectations import expectations
+from costaudit.replay.alerts import expectations, write_monitoring
 from tests.report.sample_audit import AUDIT, NO_PROMPTS
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from costaudit.errors import BackendError
-from costaudit.replay.caches.addresses import cache_at
+from costaudit.replay.backends import cache_at
 from costaudit.replay.caches.memory import MemoryCache
-from costaudit.replay.run import ReplayInterruptedError
+from costaudit.replay.replay import ReplayInterruptedError
 from tests.replay.conftest import make_log, running, search_module
 
 DECIDED = ["result", "matched_id"]

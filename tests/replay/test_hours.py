@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from costaudit.replay.caches.memory import MemoryCache
-from costaudit.replay.hours import by_hour, is_daily
+from costaudit.replay.section import by_hour, is_daily
 from tests.replay.conftest import Log, make_log
 
 MIDNIGHT_S = 1_699_920_000  # 2023-11-14 00:00 UTC

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hdrh.histogram import HdrHistogram
 
-from costaudit.replay.latency import latency
+from costaudit.replay.result import latency
 
 
 def test_percentiles_are_those_of_the_values_to_three_digits():

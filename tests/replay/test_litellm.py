@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from costaudit.replay.caches.addresses import cache_at
+from costaudit.replay.backends import cache_at
 from costaudit.replay.caches.memory import MemoryCache
 from tests.replay.conftest import make_log
 from tests.replay.model_server import Model, serving

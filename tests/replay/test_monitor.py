@@ -8,7 +8,7 @@ import pytest
 
 from costaudit.errors import UsageError
 from costaudit.replay.caches.memory import MemoryCache
-from costaudit.replay.monitor import Monitor
+from costaudit.replay.metrics import Monitor
 from tests.replay.conftest import make_log
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from costaudit.errors import BackendError
-from costaudit.replay.by_clock import send_times
 from costaudit.replay.caches.memory import MemoryCache
+from costaudit.replay.open_loop import send_times
 from tests.replay.conftest import make_log
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from costaudit.errors import BackendError, UsageError
-from costaudit.replay.caches.addresses import cache_at
+from costaudit.replay.backends import cache_at
 from costaudit.replay.caches.memory import MemoryCache
-from costaudit.replay.caches.products import filled, product_named, products
+from costaudit.replay.caches.proxy import filled, product_named, products
 from tests.replay.conftest import make_log
 from tests.replay.model_server import USAGE, Handler, Model, serving
 from tests.replay.test_upstreams import RATE, asking

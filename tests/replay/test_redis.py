@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from costaudit.errors import UsageError
+from costaudit.replay.backends import cache_at
 from costaudit.replay.cache import CacheSettings, Entry, Query
-from costaudit.replay.caches.addresses import cache_at
 from costaudit.replay.caches.memory import MemoryCache
 from tests.replay.oracle import decide
 

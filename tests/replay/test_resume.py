@@ -9,7 +9,7 @@ import pytest
 from costaudit.errors import InputError, UsageError
 from costaudit.replay.caches.memory import MemoryCache
 from costaudit.replay.journal import Acknowledged, Header, Journal
-from costaudit.replay.run import ReplayInterruptedError
+from costaudit.replay.replay import ReplayInterruptedError
 
 DECIDED = ["result", "matched_id", "similarity", "input_uncached_tokens"]
 

@@ -9,12 +9,10 @@ from hypothesis import strategies as st
 
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import UsageError
-from costaudit.replay.caches.addresses import cache_at
+from costaudit.replay.backends import Recorded, cache_at, upstream_at
 from costaudit.replay.caches.memory import MemoryCache
 from costaudit.replay.options import ReplayOptions
-from costaudit.replay.rules import check_rules
-from costaudit.replay.upstreams.addresses import upstream_at
-from costaudit.replay.upstreams.recorded import Recorded
+from costaudit.replay.replay import check_rules
 from tests.replay.conftest import TRAFFIC, Log, make_log
 from tests.simulate.semantic.oracle import replay as oracle
 

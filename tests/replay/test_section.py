@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from costaudit.contracts.outcomes import check_outcomes
-from costaudit.replay.agreement import compare
+from costaudit.contracts.requests import check_outcomes
 from costaudit.replay.caches.memory import MemoryCache
 from costaudit.replay.options import ReplayOptions
-from costaudit.replay.section import replay_section
+from costaudit.replay.section import compare, replay_section
 from tests.replay.conftest import make_log
 
 

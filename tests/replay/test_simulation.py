@@ -6,7 +6,7 @@ import pytest
 
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.replay.caches.memory import MemoryCache
-from costaudit.simulate.semantic.eligibility import ELIGIBLE
+from costaudit.simulate.semantic.keys import ELIGIBLE
 from costaudit.simulate.semantic.stream import Stream
 from costaudit.simulate.semantic.sweep import sweep
 from tests.replay.conftest import Log, make_log

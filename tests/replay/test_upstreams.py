@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 
 from costaudit.errors import BackendError, UsageError
-from costaudit.replay.budget import dry_run, worst_usd
+from costaudit.replay.backends import upstream_at
 from costaudit.replay.caches.memory import MemoryCache
 from costaudit.replay.stream import Message, Prompt
-from costaudit.replay.upstream import Rate, UpstreamError
-from costaudit.replay.upstreams.addresses import upstream_at
+from costaudit.replay.upstream import Rate, UpstreamError, dry_run, worst_usd
 from tests.replay.conftest import Log, make_log
 from tests.replay.model_server import Model, serving
 

@@ -7,16 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from costaudit.contracts.outcomes import OUTCOMES
+from costaudit.contracts.requests import OUTCOMES
 from costaudit.errors import BackendError, InsufficientDataError, UsageError
+from costaudit.replay.backends import cache_at
 from costaudit.replay.cache import CacheSettings, Query
-from costaudit.replay.caches.addresses import cache_at
-from costaudit.replay.warm import (
-    WarmCluster,
-    answers_worth_having,
-    warm_cache,
-    write_warm_file,
-)
+from costaudit.replay.warm import WarmCluster, answers_worth_having, warm_cache, write_warm_file
 from tests.replay.conftest import make_log
 
 CLUSTERS = [

@@ -3,8 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from costaudit.contracts.audit import SCHEMA_VERSION, Assumption, Audit, Finding, Verdict
-from costaudit.contracts.claims import Claim
+from costaudit.contracts.audit import SCHEMA_VERSION, Assumption, Audit, Claim, Finding, Verdict
 from costaudit.contracts.grades import Estimate
 from costaudit.contracts.replay import Difference, HourRow, LatencyRow, ReplayCost, ReplaySection
 from tests.report.sample_cost import money

@@ -1,6 +1,6 @@
 """Where levers and findings lead."""
 
-from costaudit.report.anchors import SECTIONS, anchor
+from costaudit.report.page import SECTIONS, anchor
 from tests.report.sample_audit import AUDIT
 
 

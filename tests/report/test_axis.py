@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costaudit.report.axis import Axis, rounded
+from costaudit.report.charts.panel import Axis, rounded
 
 NUMBERS = st.floats(-1e9, 1e9, allow_subnormal=False)
 

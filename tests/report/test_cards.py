@@ -1,6 +1,6 @@
 """Wide tables become cards on narrow screens, under the names of their columns."""
 
-from costaudit.report.cards import with_cards
+from costaudit.report.html import with_cards
 
 NUMBERS = "".join(f'<th class="n">n{place}</th>' for place in range(4))
 

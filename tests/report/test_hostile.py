@@ -5,14 +5,7 @@ import io
 
 import pytest
 
-from costaudit.report.hostile import (
-    csv_cell,
-    cut,
-    markdown_code,
-    markdown_text,
-    one_line,
-    visible,
-)
+from costaudit.report.escaping import csv_cell, cut, markdown_code, markdown_text, one_line, visible
 from tests.report.hostile_audit import ATTACKS
 
 

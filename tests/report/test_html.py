@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from costaudit.contracts.audit import Audit
-from costaudit.report.anchors import SECTIONS
 from costaudit.report.html import MOST_BYTES, HtmlReporter
+from costaudit.report.page import SECTIONS
 from tests.report.hostile_audit import hostile_audit, huge_audit
 from tests.report.sample_audit import AUDIT, NO_PROMPTS
 

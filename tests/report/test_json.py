@@ -1,7 +1,7 @@
 """The JSON is the audit, byte for byte."""
 
 from costaudit.contracts.audit import encode_audit, read_audit
-from costaudit.report.json import JsonReporter
+from costaudit.report.reporters import JsonReporter
 from tests.report.sample_audit import AUDIT
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from xml.etree import ElementTree
 
-from costaudit.contracts.gate import GateResult
-from costaudit.report.junit import JunitReporter
+from costaudit.contracts.audit import GateResult
+from costaudit.report.reporters import JunitReporter
 from tests.report.hostile_audit import ATTACKS
 from tests.report.sample_audit import AUDIT
 from tests.report.test_markdown import GATES

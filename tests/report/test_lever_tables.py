@@ -1,8 +1,8 @@
 """The levers as tables."""
 
-from costaudit.contracts.levers import LeverRow, LeverUnit
-from costaudit.report.lever_tables import lever_tables
-from costaudit.report.table import render_tables
+from costaudit.contracts.ledger import LeverRow, LeverUnit
+from costaudit.report.tables.levers import lever_tables
+from costaudit.report.tables.table import render_tables
 from tests.report.hostile_audit import ATTACKS
 from tests.report.sample_cost import money
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from markdown_it import MarkdownIt
 
-from costaudit.contracts.gate import GateResult
+from costaudit.contracts.audit import GateResult
 from costaudit.report.markdown import MOST_CHARACTERS, MarkdownReporter
 from tests.report.hostile_audit import hostile_audit, huge_audit
 from tests.report.sample_audit import AUDIT, NO_PROMPTS

@@ -1,7 +1,6 @@
 """Lines with bands and columns."""
 
-from costaudit.report.axis import Axis
-from costaudit.report.panel import LABEL_ROOM, Reading, column_panel, line_panel
+from costaudit.report.charts.panel import LABEL_ROOM, Axis, Reading, column_panel, line_panel
 
 X = Axis(0, 1, 0, 100)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from costaudit.report.ranking import ranked_findings
+from costaudit.report.summary import ranked_findings
 from tests.report.sample_audit import AUDIT
 
 

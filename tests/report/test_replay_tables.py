@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from costaudit.contracts.replay import HourRow
-from costaudit.report.frame import WIDE
-from costaudit.report.replay_chart import replay_chart
-from costaudit.report.replay_tables import replay_lines, replay_tables
+from costaudit.report.charts.panel import WIDE
+from costaudit.report.charts.series import replay_chart
+from costaudit.report.tables.replay import replay_lines, replay_tables
 from tests.report.sample_audit import REPLAY
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from costaudit.report.frame import SLIM, WIDE
-from costaudit.report.series_chart import daily_chart, hourly_chart
+from costaudit.report.charts.panel import SLIM, WIDE
+from costaudit.report.charts.series import daily_chart, hourly_chart
 from tests.report.sample_spend import SPEND
 
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 from costaudit.contracts.spend import Spend
-from costaudit.report.spend_tables import spend_line, spend_tables
-from costaudit.report.table import Table, render_tables
+from costaudit.report.tables.spend import spend_line, spend_tables
+from costaudit.report.tables.table import Table, render_tables
 from tests.report.hostile_audit import hostile_audit
 from tests.report.sample_spend import SPEND
 

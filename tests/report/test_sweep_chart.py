@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from costaudit.report.charts.sweep import WIDE_SWEEP, sweep_chart
 from costaudit.report.products import PRODUCTS
-from costaudit.report.sweep_chart import WIDE_SWEEP, sweep_chart
 from tests.report.sample_semantic import SEMANTIC
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 import msgspec
 
 from costaudit.contracts.audit import Audit
-from costaudit.report.thinning import Limits, thinned
+from costaudit.report.summary import Limits, thinned
 from tests.report.hostile_audit import huge_audit
 from tests.report.sample_audit import AUDIT
 

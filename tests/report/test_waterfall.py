@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from costaudit.contracts.ledger import Ledger
-from costaudit.report.waterfall import waterfall
+from costaudit.report.charts.waterfall import waterfall
 from tests.report.sample_cost import money
 from tests.report.sample_ledger import LEDGER
 

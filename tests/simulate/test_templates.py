@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costaudit.simulate.moving import masked, moving_part
+from costaudit.simulate.moving_text import masked, moving_part
 from costaudit.simulate.templates import system_templates
 from tests.simulate.traffic import Log
 

@@ -1,11 +1,16 @@
-"""Verdicts on disk: one line each, so that a run that was killed goes on where it stopped."""
+"""Verdicts on disk, from a model or from a person who fills in a file."""
 
+import csv
 import os
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from costaudit.answers.judge.judge import JudgeItem
+from costaudit.contracts.run_dir import atomic_write
 from costaudit.errors import InputError
 
 
@@ -62,3 +67,83 @@ class VerdictStore:
 
 def _ends_a_line(descriptor: int, size: int) -> bool:
     return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
+
+
+COLUMNS = (
+    "key",
+    "question",
+    "logged_answer",
+    "cached_question",
+    "cached_answer",
+    "verdict",
+    "note",
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # would run as a formula in a spreadsheet
+
+
+def write_form(items: Sequence[JudgeItem], path: Path) -> None:
+    """Write the pairs to judge, with an empty verdict: CSV, or JSONL by the file's suffix.
+
+    Raises InputError where the file is there already, because it may hold verdicts.
+    """
+    if path.exists():
+        raise InputError(
+            f"{path} is there already.", hint="Fill it in, or name a file that isn't there yet."
+        )
+    rows = [
+        (i.key, i.question, i.logged_answer, i.cached_question, i.cached_answer, "", "")
+        for i in items
+    ]
+    with atomic_write(path) as part:
+        if path.suffix == ".jsonl":
+            lines = (msgspec.json.encode(dict(zip(COLUMNS, row, strict=True))) for row in rows)
+            part.write_bytes(b"".join(line + b"\n" for line in lines))
+            return
+        with part.open("w", encoding="utf-8-sig", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(COLUMNS)
+            writer.writerows([_harmless(cell) for cell in row] for row in rows)
+
+
+def read_form(path: Path) -> list[StoredVerdict]:
+    """Read the verdicts that are filled in; raises InputError with the line that is wrong."""
+    if not path.is_file():
+        raise InputError(
+            f"There is no file {path}.", hint="Write the form first, by judging without it."
+        )
+    found = []
+    for line, row in _rows(path):
+        text = str(row.get("verdict") or "").strip().lower()
+        if not text:
+            continue
+        if text not in ("right", "wrong"):
+            raise InputError(
+                f"{path} line {line} has the verdict {text!r}.", hint="Write right or wrong."
+            )
+        key = str(row.get("key") or "")
+        if not key:
+            raise InputError(f"{path} line {line} has no key.", hint="Keep the column key.")
+        note = str(row.get("note") or "")
+        found.append(StoredVerdict(key, f"human:{path.name}", text == "right", note, "0"))
+    return found
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        if path.suffix == ".jsonl":
+            for line, text in enumerate(path.read_bytes().splitlines(), 1):
+                if text.strip():
+                    yield line, msgspec.json.decode(text, type=dict[str, Any])
+            return
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            for row in reader:
+                yield reader.line_num, row
+    except (msgspec.DecodeError, csv.Error, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path} can't be read: {error}.", hint="Give the form as it was written."
+        ) from None
+
+
+def _harmless(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell

@@ -1,8 +1,12 @@
-"""Text as detectors compare it: lower case, no accents, numbers in digits, no list markers."""
+"""Text as detectors compare it, and the words and phrases that they look for."""
 
 import re
+import tomllib
 import unicodedata
-from functools import lru_cache
+from collections.abc import Collection
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any
 
 _SAME = {"’": "'", "‘": "'", "`": "'", "“": '"', "”": '"', "–": "-", "—": "-", "−": "-"}
 _LIST_MARKER = re.compile(
@@ -113,3 +117,53 @@ def _digits(match: re.Match[str]) -> str:
         room = 10 if word in _TENS else 100 if value >= 100 else 1
     numbers.append(total + current)
     return " ".join(str(number) for number in numbers)
+
+
+@cache
+def _lexicon() -> dict[str, Any]:
+    return tomllib.loads(files(__package__).joinpath("lexicon.toml").read_text("utf-8"))
+
+
+def table(name: str) -> list[dict[str, Any]]:
+    """Give the rows of one table, their words folded."""
+    rows: list[dict[str, Any]] = _lexicon()[name]
+    return [{**row, "words": [fold(word) for word in row.get("words", ())]} for row in rows]
+
+
+def phrases(name: str) -> tuple[str, ...]:
+    """Give one plain list of words and phrases, folded."""
+    return tuple(fold(word) for word in _lexicon()["lists"][name])
+
+
+def any_of(words: tuple[str, ...] | list[str]) -> str:
+    """Write a pattern that matches any of the phrases as whole words, longest first.
+
+    A phrase may end in `*` for any ending, and its spaces match any white space.
+    """
+    ordered = sorted(set(words), key=lambda w: (-len(w), w))
+    return rf"(?<!\w)(?:{'|'.join(_phrase(word) for word in ordered)})(?!\w)"
+
+
+def _phrase(word: str) -> str:
+    return re.escape(word).replace(r"\*", r"\w*").replace(r"\ ", r"\s+")
+
+
+_WHOLE = re.compile(r"(?<![^\W\d_]|\*)[^\W\d_]+(?![^\W\d_]|\*)")  # no * at either end
+
+
+class PhraseSet:
+    """Phrases of the lexicon, folded."""
+
+    def __init__(self, phrases: Collection[str]) -> None:
+        self.pattern = re.compile(any_of(tuple(phrases)))
+        whole = {phrase: max(_WHOLE.findall(phrase), key=len, default="") for phrase in phrases}
+        self.words = frozenset(filter(None, whole.values()))  # one stands in each match, or
+        self.stems = tuple(_stem(phrase) for phrase, word in whole.items() if not word)
+
+    def may_match(self, folded: str) -> bool:
+        """Tell quickly where the pattern can't match."""
+        return not self.words.isdisjoint(words_of(folded)) or any(s in folded for s in self.stems)
+
+
+def _stem(phrase: str) -> str:
+    return max(_WORD.findall(phrase), key=len, default="")

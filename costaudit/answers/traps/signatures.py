@@ -1,13 +1,18 @@
-"""What each distinct text says to each detector, interned so that pairs compare as arrays."""
+"""What each distinct text says to each detector: stored, compared, and used as a guard."""
 
 from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from xxhash import xxh3_128
 
-from costaudit.answers.traps.reading import Reading
-from costaudit.answers.traps.table import TRAP_NAMES, TRAPS, Trap
+from costaudit.answers.traps.detectors import TRAP_NAMES, TRAPS, Reading, Trap
+from costaudit.contracts.run_dir import atomic_write
+from costaudit.errors import UsageError
 
 Index = npt.NDArray[np.integer]
 Mask = npt.NDArray[np.uint16]
@@ -115,3 +120,60 @@ def _by_axis(values: frozenset[str]) -> dict[str, frozenset[str]]:
         axis, _, side = value.partition("=")
         axes.setdefault(axis, set()).add(side)
     return {axis: frozenset(sides) for axis, sides in axes.items()}
+
+
+class TrapGuard:
+    """Refuse pairs of questions that a chosen detector tells apart."""
+
+    def __init__(self, signatures: Signatures, names: Sequence[str]) -> None:
+        names = TRAP_NAMES if "all" in names else names
+        unknown = [name for name in names if name not in TRAP_NAMES]
+        if unknown:
+            raise UsageError(
+                f"There is no guard named {unknown[0]!r}.",
+                hint=f"Choose from {', '.join(TRAP_NAMES)}, or all.",
+            )
+        self._columns = [signatures.column(name) for name in dict.fromkeys(names)]
+
+    def __call__(self, first: Index, second: Index) -> npt.NDArray[np.bool_]:
+        """Tell per pair of texts, by their places among the distinct texts, whether to refuse."""
+        refused = np.zeros(len(first), np.bool_)
+        for column in self._columns:
+            refused |= column.differs(first, second)
+        return refused
+
+
+def guard(names: Sequence[str], texts: Sequence[str]) -> TrapGuard:
+    """Make a guard of the named detectors over distinct texts."""
+    return TrapGuard(Signatures(texts), names)
+
+
+def stored_signatures(texts: Sequence[str], folder: Path) -> Signatures:
+    """Give what every detector finds in each text, from `folder` where these texts were read."""
+    path = folder / f"{_digest(texts)}.msgpack"
+    try:
+        return Signatures.decoded(path.read_bytes())
+    except (OSError, msgspec.DecodeError):
+        found = Signatures(texts)
+    with atomic_write(path) as part:
+        part.write_bytes(found.encoded())
+    return found
+
+
+def _digest(texts: Sequence[str]) -> str:
+    digest = xxh3_128(_detectors())
+    for text in texts:
+        content = text.encode("utf-8", "surrogatepass")
+        digest.update(len(content).to_bytes(8, "little") + content)
+    return digest.hexdigest()
+
+
+@cache
+def _detectors() -> bytes:
+    """Digest the code and the word lists of the detectors: other detectors, other signatures."""
+    digest = xxh3_128()
+    sources = sorted(files("costaudit.answers.traps").iterdir(), key=lambda file: file.name)
+    for file in sources:
+        if file.name.endswith((".py", ".toml")):
+            digest.update(file.read_bytes())
+    return digest.digest()

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, NamedTuple
 
-from costaudit.ingest.content.piece import (
+from costaudit.ingest.content.blocks import (
     REFUSAL,
     TEXT,
     TOOL_DEFINITION,

@@ -4,17 +4,16 @@ import gzip
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-from costaudit.ingest.call import Call, Skip, Usage
-from costaudit.ingest.exchange import FINISH
-from costaudit.ingest.fields import Fields
-from costaudit.ingest.labels import labels_in
-from costaudit.ingest.lenient import UnreadableError, parse_lenient
-from costaudit.ingest.loose import answer_from, call_from, encoded, prompt_from
-from costaudit.ingest.models import bedrock_model
-from costaudit.ingest.pair import NOT_A_CALL
-from costaudit.ingest.sources.per_record import PerRecord
-from costaudit.ingest.sources.stream_events import joined_events
-from costaudit.ingest.usage import plausible
+from costaudit.ingest.calls.call import Call, Skip, Usage
+from costaudit.ingest.calls.exchange import FINISH
+from costaudit.ingest.calls.fields import Fields
+from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
+from costaudit.ingest.calls.names import bedrock_model, labels_in
+from costaudit.ingest.calls.pair import NOT_A_CALL
+from costaudit.ingest.calls.untyped import answer_from, call_from, encoded, prompt_from
+from costaudit.ingest.calls.usage import plausible
+from costaudit.ingest.sources.source import PerRecord
+from costaudit.ingest.sources.streams import joined_events
 
 EMBEDDING = ("embed", "titan-image")
 METRICS = "amazon-bedrock-invocationMetrics"

@@ -9,13 +9,12 @@ from typing import Any, ClassVar
 import msgspec
 
 from costaudit.errors import InputError, UsageError
-from costaudit.ingest.call import Buffer, Call, Kept, Prompt, Record, Skip, Usage
-from costaudit.ingest.gateway_cache import is_hit
-from costaudit.ingest.lenient import parse_lenient
-from costaudit.ingest.models import provider_named, provider_of_model
+from costaudit.ingest.calls.call import Buffer, Call, Kept, Prompt, Record, Skip, Usage
+from costaudit.ingest.calls.fields import parse_time
+from costaudit.ingest.calls.json_repair import parse_lenient
+from costaudit.ingest.calls.names import is_hit, provider_named, provider_of_model
+from costaudit.ingest.calls.usage import decimal_of, plausible
 from costaudit.ingest.sources.source import Outcome
-from costaudit.ingest.times import parse_time
-from costaudit.ingest.usage import decimal_of, plausible
 
 STEP = re.compile(r"[^.\[\]]+")
 TEXTS = ("native_id", "provider", "model", "service_tier", "region", "kind", "endpoint", "tenant",

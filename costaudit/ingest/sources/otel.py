@@ -3,16 +3,18 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-from costaudit.ingest.call import Call, Kept, Key, Record, Skip
-from costaudit.ingest.fields import Fields
-from costaudit.ingest.lenient import UnreadableError, parse_lenient
-from costaudit.ingest.loose import answer_from, prompt_from
-from costaudit.ingest.pair import NOT_A_CALL
-from costaudit.ingest.sources.otel_attributes import attributes_of, flat, plain
+from costaudit.ingest.calls.call import Call, Kept, Key, Record, Skip
+from costaudit.ingest.calls.fields import Fields
+from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
+from costaudit.ingest.calls.pair import NOT_A_CALL
+from costaudit.ingest.calls.untyped import answer_from, prompt_from
 from costaudit.ingest.sources.otel_span import (
     answer_of_events,
+    attributes_of,
     call_of_span,
+    flat,
     is_call,
+    plain,
     prompt_of_events,
     span_id,
 )

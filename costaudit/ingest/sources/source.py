@@ -1,9 +1,12 @@
-"""The plug-in point: what a log source must be able to do."""
+"""The plug-in point: what a log source does, and the usual case of one record for one call."""
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any, ClassVar, Protocol
 
-from costaudit.ingest.call import Kept, Key, Record, Skip
+from costaudit.ingest.calls.call import Call, Kept, Key, Record, Skip
+from costaudit.ingest.calls.fields import Fields
+from costaudit.ingest.calls.json_repair import parse_lenient
 
 Outcome = Kept | tuple[Key, Skip]
 
@@ -28,3 +31,35 @@ class Source(Protocol):
 
     def finish(self) -> Iterable[Outcome]:
         """Give what was held back until the end of the file."""
+
+
+NOT_AN_OBJECT = Skip("not-a-call", "It is no JSON object.")
+
+
+class PerRecord:
+    """Read each record by itself: a call or a Skip."""
+
+    name: ClassVar[str]
+    needs_whole_file: ClassVar[bool] = False
+
+    def __init__(self, address: str = "") -> None:
+        self.address = address
+
+    def parse(self, record: Record) -> Iterable[Outcome]:
+        """See Source."""
+        key = (record.offset, record.index)
+        value = parse_lenient(bytes(record.data))
+        found = self.read(Fields(value)) if isinstance(value, dict) else NOT_AN_OBJECT
+        return [Kept(key, found) if isinstance(found, Call) else (key, found)]
+
+    def finish(self) -> Iterable[Outcome]:
+        """See Source."""
+        return ()
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        return ""
+
+    @abstractmethod
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one record."""

@@ -2,12 +2,11 @@
 
 from typing import Any, ClassVar
 
-from costaudit.ingest.call import Call, Prompt, Skip, Usage
-from costaudit.ingest.fields import Fields
-from costaudit.ingest.pair import NOT_A_CALL
-from costaudit.ingest.sources.per_record import PerRecord
-from costaudit.ingest.times import EARLIEST_US
-from costaudit.ingest.usage import plausible
+from costaudit.ingest.calls.call import Call, Prompt, Skip, Usage
+from costaudit.ingest.calls.fields import EARLIEST_US, Fields
+from costaudit.ingest.calls.pair import NOT_A_CALL
+from costaudit.ingest.calls.usage import plausible
+from costaudit.ingest.sources.source import PerRecord
 
 MOONCAKE_BLOCK = 512  # tokens behind each hash
 START_US = 1_704_067_200_000_000  # 2024-01-01: relative times count from here

@@ -7,8 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from costaudit.replay.cache import MISS, CacheSettings, Entry, Lookup, Match, Query
-from costaudit.replay.caches.places import Node, Places
-from costaudit.replay.expiry import Expiry
+from costaudit.replay.caches.eviction import Expiry, Node, Places
 
 TIE = 4e-6  # float32 dot products of unit vectors, summed in another order, differ by less
 

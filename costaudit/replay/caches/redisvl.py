@@ -8,6 +8,7 @@ import msgspec
 from costaudit.errors import BackendError, UsageError
 from costaudit.replay.address import Address
 from costaudit.replay.cache import MISS, CacheSettings, Entry, Lookup, Match, Query
+from costaudit.replay.caches.eviction import Expiry
 from costaudit.replay.caches.redis_server import (
     TimedOutError,
     claim,
@@ -17,7 +18,6 @@ from costaudit.replay.caches.redis_server import (
     remove,
     speaking_to,
 )
-from costaudit.replay.expiry import Expiry
 
 if TYPE_CHECKING:
     from redisvl.extensions.cache.llm import SemanticCache

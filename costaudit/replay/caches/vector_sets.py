@@ -9,6 +9,7 @@ import xxhash
 from costaudit.errors import UsageError
 from costaudit.replay.address import Address
 from costaudit.replay.cache import MISS, CacheSettings, Entry, Lookup, Match, Query
+from costaudit.replay.caches.eviction import Expiry
 from costaudit.replay.caches.redis_server import (
     TimedOutError,
     claim,
@@ -18,7 +19,6 @@ from costaudit.replay.caches.redis_server import (
     remove,
     speaking_to,
 )
-from costaudit.replay.expiry import Expiry
 
 NEEDS = "It is VADD: run Redis 8 or later, `docker run -p 6379:6379 redis:8`."
 QUANTIZATIONS = ("q8", "noquant", "bin")

@@ -8,12 +8,7 @@ until they surface. queue: int32 (n,), requests whose TTL runs. counters: int64 
 
 from numba import njit
 
-from costaudit.simulate.semantic.packing import (
-    COLUMN_BITS,
-    COLUMN_MASK,
-    ONE_BITS,
-    SIMILARITY_MASK,
-)
+from costaudit.simulate.semantic.packing import COLUMN_BITS, COLUMN_MASK, ONE_BITS, SIMILARITY_MASK
 
 MISS = -1
 REFUSED = -3  # less the place of the request whose answer the guard refused

@@ -10,12 +10,7 @@ the one its TTL counts from. served, depths: int32 (n, k), the results.
 import numpy as np
 from numba import njit
 
-from costaudit.simulate.semantic.packing import (
-    COLUMN_BITS,
-    COLUMN_MASK,
-    ONE_BITS,
-    SIMILARITY_MASK,
-)
+from costaudit.simulate.semantic.packing import COLUMN_BITS, COLUMN_MASK, ONE_BITS, SIMILARITY_MASK
 
 MISS = -1
 REFUSED = -3  # less the place of the request whose answer the guard refused

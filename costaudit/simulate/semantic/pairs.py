@@ -1,16 +1,170 @@
-"""Similar pairs of nodes, found tile by tile on all processors."""
+"""Similar pairs of nodes, found tile by tile on all processors or on an accelerator."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from costaudit.simulate.semantic.cells import Cells
-from costaudit.simulate.semantic.device_tiles import DeviceTiles
-from costaudit.simulate.semantic.nodes import Nodes
+from costaudit.engine.device import accelerator, computing_on
+from costaudit.engine.pool import in_threads
+from costaudit.simulate.semantic.inverted_file import Cells
 from costaudit.simulate.semantic.packing import MAX_ROWS, from_depth, pack, row_starts
-from costaudit.simulate.semantic.projection import Bounds
-from costaudit.simulate.semantic.threads import in_threads
+from costaudit.simulate.semantic.stream import Nodes
+
+if TYPE_CHECKING:
+    import torch
+
+_SAMPLE = 3_072  # rows: every other one chooses the axes, the others the width
+_WIDTHS = (32, 64, 96, 128, 192)
+_ROUNDS = 2  # of subspace iteration; any axes are right, better ones prune more
+_DIMENSION_NS = 0.023  # multiply-add of one dimension of one pair, as measured on one core
+_PAIR_NS = 60.0  # one full product in float64
+_CHUNK = 8_192
+_DEVICE_TEXTS = 20_000  # fewer are done here before torch has loaded
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Vectors whose float32 product is at least the cosine, less `margin`."""
+
+    vectors: np.ndarray  # float32 (n, width)
+    margin: float  # what rounding can take off the bound
+    device: str | None = None  # torch's name of where they are multiplied; None: by numpy
+
+
+def upper_bounds(vectors: np.ndarray, lowest: float) -> Bounds:
+    """Project unit vectors on their leading axes, with the length of the rest as a last column.
+
+    By Cauchy and Schwarz a·b <= a₁·b₁ + |a₂||b₂|, which is one product of the projected rows. The
+    width is the cheapest for pairs >= `lowest` in a fixed sample; it changes speed, never results.
+    An accelerator multiplies many vectors whole, since it is the full products that would keep it
+    waiting.
+    """
+    count, dimensions = vectors.shape
+    if count >= _DEVICE_TEXTS and accelerator() == "cuda":  # of others the rounding is not known
+        return whole_bounds(vectors, "cuda")
+    if dimensions <= _WIDTHS[0] or count < 2:
+        return Bounds(vectors, _rounding(dimensions))
+    sample = vectors[np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64)]
+    axes = _leading_axes(sample[::2], min(dimensions, _WIDTHS[-1]))
+    width = _cheapest_width(_projected(sample[1::2], axes), dimensions, lowest)
+    if width == dimensions:
+        return Bounds(vectors, _rounding(dimensions))
+    bounds = np.empty((count, width + 1), dtype=np.float32)
+
+    def fill(start: int) -> None:
+        rows = slice(start, min(start + _CHUNK, count))
+        bounds[rows] = _with_rest(_projected(vectors[rows], axes), width)
+
+    for _ in in_threads(fill, iter(range(0, count, _CHUNK))):
+        pass
+    return Bounds(bounds, _rounding(width + 1))
+
+
+def whole_bounds(vectors: np.ndarray, device: str) -> Bounds:
+    """Bound cosines by the unit vectors themselves, multiplied in float32 on a device of torch's.
+
+    In whatever order and with whatever fused steps a product of n terms is summed, it is off by at
+    most n / (1 - n 2^-24) units of 2^-24 of the lengths' product (Higham, Accuracy and Stability of
+    Numerical Algorithms, 2002, section 3.1), which is within the margin.
+    """
+    return Bounds(vectors, _rounding(vectors.shape[1]), device)
+
+
+def _leading_axes(sample: np.ndarray, width: int) -> np.ndarray:
+    """Find orthonormal axes, float64 (d, width), with most of the sample's length first."""
+    wide = sample.astype(np.float64)
+    moments = wide.T @ wide
+    axes = np.random.default_rng(0).normal(size=(len(moments), width))
+    for _ in range(_ROUNDS):
+        axes = np.linalg.qr(moments @ axes)[0]
+    turn = np.linalg.eigh(axes.T @ moments @ axes)[1][:, ::-1]
+    return np.linalg.qr(axes @ turn)[0]
+
+
+def _projected(vectors: np.ndarray, axes: np.ndarray) -> np.ndarray:
+    """Project rows, with their squared length as a last column."""
+    wide = vectors.astype(np.float64)
+    return np.column_stack([wide @ axes, np.einsum("ij,ij->i", wide, wide)])
+
+
+def _with_rest(projected: np.ndarray, width: int) -> np.ndarray:
+    """Keep `width` columns, and add the length of what was left out."""
+    kept = projected[:, :width]
+    rest = projected[:, -1] - np.einsum("ij,ij->i", kept, kept)
+    return np.column_stack([kept, np.sqrt(np.maximum(rest, 0.0))]).astype(np.float32)
+
+
+def _cheapest_width(projected: np.ndarray, dimensions: int, lowest: float) -> int:
+    costs = {dimensions: dimensions * _DIMENSION_NS}
+    for width in _WIDTHS:
+        if width < dimensions:
+            bounds = _with_rest(projected, width)
+            tile = bounds[::4] @ bounds[1::2].T
+            near = float((tile >= lowest).mean()) if tile.size else 0.0
+            costs[width] = width * _DIMENSION_NS + near * _PAIR_NS
+    return int(min(costs, key=lambda width: (costs[width], width)))
+
+
+def _rounding(width: int) -> float:
+    """Bound the rounding of a float32 product of unit vectors: (width + 8) units in 2^-24."""
+    return (width + 8) * 2.0**-24 * 1.01
+
+
+_SHARE = 0.5  # of the device's free memory that the vectors may fill
+
+
+class DeviceTiles:
+    """Vectors on a device of torch's, or beside it where they don't fit."""
+
+    def __init__(
+        self, vectors: np.ndarray, nodes: Nodes, device: str, room_bytes: int | None = None
+    ) -> None:
+        import torch
+
+        self._torch = torch
+        self._device = torch.device(device)
+        self._nodes = nodes
+        self._turn = threading.Lock()  # one tile at a time: a tile's memory doesn't multiply
+        self._vectors = torch.from_numpy(np.ascontiguousarray(vectors))
+        with computing_on(device):
+            if room_bytes is None:
+                room_bytes = self._free_bytes()
+            if vectors.nbytes <= _SHARE * room_bytes:
+                self._vectors = self._vectors.to(self._device)
+
+    def near(
+        self, rows: np.ndarray, columns: np.ndarray, reach: np.ndarray, *, below: bool
+    ) -> np.ndarray:
+        """List pairs of the same partition whose float32 product reaches its column's `reach`.
+
+        rows, columns: rising node numbers. With `below`, only columns lower than the row. Returns
+        places in them, int64 (2, pairs).
+        """
+        with self._turn, computing_on(self._device.type), self._torch.inference_mode():
+            tile = self._gathered(rows) @ self._gathered(columns).T
+            near = tile >= self._there(reach)
+            row, column = self._there(rows)[:, None], self._there(columns)
+            near &= column < row if below else column != row
+            row, column = (self._there(self._nodes.partition[part]) for part in (rows, columns))
+            near &= row[:, None] == column
+            places: np.ndarray = near.nonzero().T.contiguous().cpu().numpy()
+        return places
+
+    def _gathered(self, nodes: np.ndarray) -> "torch.Tensor":
+        texts = self._torch.from_numpy(self._nodes.text[nodes]).to(self._vectors.device)
+        return self._vectors.index_select(0, texts).to(self._device)
+
+    def _there(self, values: np.ndarray) -> "torch.Tensor":
+        return self._torch.from_numpy(values).to(self._device)
+
+    def _free_bytes(self) -> int:
+        if self._device.type == "cuda":
+            return int(self._torch.cuda.mem_get_info(self._device)[0])
+        return 2 * self._vectors.nbytes  # the processor's memory holds them already
+
 
 _TALL, _WIDE = 1_024, 4_096  # rows and columns of a tile
 _DEVICE_TALL, _DEVICE_WIDE = 4_096, 8_192  # on an accelerator, where starting one takes as long

@@ -15,28 +15,68 @@ partition. At a request's time, entries whose TTL has run out (time >= start + T
 Similarity is the dot product in float64 of the float32 vectors, rounded to float32 and at most 1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from costaudit.contracts.policies import SemanticPolicy
+from costaudit.contracts.requests import OUTCOMES, TOKEN_CLASSES
+from costaudit.engine.pool import single_products
 from costaudit.errors import InputError, InsufficientDataError, UsageError
 from costaudit.progress import Progress, SilentProgress
-from costaudit.simulate.semantic.cells import Cells
-from costaudit.simulate.semantic.nodes import nodes_of
-from costaudit.simulate.semantic.occupancy import peak_entries
+from costaudit.simulate.semantic.decisions import PairGuard, decide_segment, limit_of
+from costaudit.simulate.semantic.inverted_file import Cells
+from costaudit.simulate.semantic.keys import REASONS
 from costaudit.simulate.semantic.packing import MAX_NODES, from_depth
-from costaudit.simulate.semantic.pairs import PairFinder
-from costaudit.simulate.semantic.projection import Bounds, upper_bounds
-from costaudit.simulate.semantic.segments import PairGuard, decide_segment
-from costaudit.simulate.semantic.states import limit_of
-from costaudit.simulate.semantic.stream import Stream
-from costaudit.simulate.semantic.threads import single_products
+from costaudit.simulate.semantic.pairs import Bounds, PairFinder, upper_bounds
+from costaudit.simulate.semantic.stream import Nodes, Stream, nodes_of
+
+
+def peak_entries(
+    stream: Stream,
+    nodes: Nodes,
+    policies: Sequence[SemanticPolicy],
+    served: np.ndarray,
+    evicted: Mapping[int, np.ndarray],
+) -> np.ndarray:
+    """Follow each policy's entries through its decisions; int64 (k,).
+
+    served: int32 (k, n), negative unless served. evicted: by place of a policy with a size limit,
+    int32 (n,), the request whose entry a request's insertion pushed out, or negative.
+    """
+    from costaudit.simulate.semantic.decision_kernels import most_held
+
+    times = np.sort(nodes.order)
+    place = np.full(len(stream.text), -1, dtype=np.int32)
+    place[times] = np.arange(len(times), dtype=np.int32)
+    node = np.empty(len(times), dtype=np.int32)
+    node[place[nodes.order]] = nodes.node
+    nothing = np.full(len(times), -1, dtype=np.int32)
+    queue = np.empty(len(times), dtype=np.int32)
+
+    def local(requests: np.ndarray) -> np.ndarray:
+        return np.where(requests < 0, -1, place[np.maximum(requests, 0)])
+
+    peaks = np.zeros(len(policies), dtype=np.int64)
+    for number, policy in enumerate(policies):
+        pushed = local(evicted[number][times]) if number in evicted else nothing
+        peaks[number] = most_held(
+            node, stream.ts_s[times], stream.ready_s[times],
+            local(served[number, times]), pushed,
+            np.inf if policy.ttl_s is None else policy.ttl_s, policy.ttl_kind == "sliding",
+            np.full(len(nodes.text), -1, dtype=np.int32),
+            np.full(len(nodes.text), -1, dtype=np.int32),
+            queue,
+        )  # fmt: skip
+    return peaks
+
 
 MISS, BYPASS = -1, -2
 _REFUSED = -3  # less the place whose answer was refused, as the kernels write it
 _NORM_TOLERANCE = 1e-3
+_CHECKED = 20_000  # requests that an approximation's error is measured on
 
 
 @dataclass(frozen=True)
@@ -180,3 +220,83 @@ def _check_vectors(stream: Stream, vectors: np.ndarray) -> None:
             f"{len(vectors):,} distinct texts are more than the {MAX_NODES:,} of an exact sweep.",
             hint="Use the sampling estimator with --sample.",
         )
+
+
+def to_outcomes(
+    decisions: Decisions, place: int, stream: Stream, requests: pl.DataFrame
+) -> pl.DataFrame:
+    """Write down what the policy at `place` did with REQUESTS, in order; nothing is judged yet.
+
+    A hit is billed no tokens and has no latency of its own; every other request keeps what the log
+    says, zero tokens where it says nothing. A bypassed request that failed is an error.
+    """
+    served = decisions.served[place]
+    hit = served >= 0
+    same = hit & (stream.text[np.maximum(served, 0)] == stream.text)
+    reason = np.array(REASONS)[stream.bypass]
+    reason = np.where(hit, np.where(same, "exact", "similar"), reason)
+    failed = (served == BYPASS) & (reason == "status_error")
+    result = np.select([hit, failed, served == BYPASS], ["hit", "error", "bypass"], "miss")
+    ids = requests["request_id"]
+    matched = pl.Series(np.where(hit, served, 0)).cast(pl.UInt32)
+    tokens = [
+        pl.when(pl.lit(pl.Series(hit))).then(0).otherwise(pl.col(name).fill_null(0)).alias(name)
+        for name in TOKEN_CLASSES
+    ]
+    columns = {
+        "policy_id": pl.lit(decisions.policies[place].policy_id),
+        "request_id": pl.col("request_id"),
+        "result": pl.lit(pl.Series(result)),
+        "reason": pl.lit(pl.Series(reason)).replace("", None),
+        "matched_id": pl.when(pl.lit(pl.Series(hit))).then(pl.lit(ids.gather(matched))),
+        "similarity": pl.when(pl.lit(pl.Series(hit))).then(
+            pl.lit(pl.Series(decisions.similarity[place]))
+        ),
+        "right": pl.lit(None),
+        "latency_ms": pl.when(~pl.lit(pl.Series(hit))).then(pl.col("latency_ms")),
+    }
+    frame = requests.select(*tokens, **columns)
+    return frame.select(pl.col(name).cast(dtype) for name, dtype in OUTCOMES.items())
+
+
+def approximation_errors(
+    stream: Stream,
+    vectors: np.ndarray,
+    policies: Sequence[SemanticPolicy],
+    cells: Cells,
+    guard: PairGuard | None = None,
+) -> tuple[int, tuple[float, ...]]:
+    """Measure how far hit shares are off on the first requests, and how many these are.
+
+    They are decided exactly and with the cells; gives approximate less exact shares of the eligible
+    ones, by policy.
+    """
+    part, rows = first_requests(stream, _CHECKED)
+    near = vectors[rows]
+
+    def part_guard(asked: np.ndarray, held: np.ndarray) -> np.ndarray:
+        return guard(rows[asked], rows[held]) if guard else np.zeros(len(asked), dtype=bool)
+
+    only = part_guard if guard else None
+    exact = (sweep(part, near, policies, only).served >= 0).sum(axis=1)
+    quick = (sweep(part, near, policies, only, cells=cells.of(rows)).served >= 0).sum(axis=1)
+    eligible = max(1, int((part.text >= 0).sum()))
+    return len(part.text), tuple(((quick - exact) / eligible).tolist())
+
+
+def first_requests(stream: Stream, count: int) -> tuple[Stream, np.ndarray]:
+    """Keep the first requests, and their texts; also gives the texts' rows."""
+    places = slice(0, count)
+    text = stream.text[places]
+    rows = np.unique(text[text >= 0])
+    part = Stream(
+        texts=stream.texts[rows],
+        text=np.where(text >= 0, np.searchsorted(rows, text), -1).astype(np.int32),
+        partition=stream.partition[places],
+        pool=stream.pool[places],
+        ts_s=stream.ts_s[places],
+        ready_s=stream.ready_s[places],
+        bypass=stream.bypass[places],
+        timed=stream.timed,
+    )
+    return part, rows

@@ -7,10 +7,15 @@ from typing import Any
 
 import pytest
 
-from costaudit.answers.judge.judge import JudgeCallError
-from costaudit.answers.judge.rubric import RUBRIC, JudgeItem, prompt_for, read_verdict
-from costaudit.answers.judge.run import JudgeRates, quote, run_judge
-from costaudit.answers.judge.table import judge_at
+from costaudit.answers.judge.ask import JudgeRates, quote, run_judge
+from costaudit.answers.judge.judge import (
+    RUBRIC,
+    JudgeCallError,
+    JudgeItem,
+    prompt_for,
+    read_verdict,
+)
+from costaudit.answers.judge.judges import judge_at
 from costaudit.answers.judge.verdicts import VerdictStore
 from costaudit.errors import BackendError, UsageError
 from tests.replay.model_server import Model, serving

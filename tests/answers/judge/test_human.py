@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from costaudit.answers.judge.human import COLUMNS, read_form, write_form
-from costaudit.answers.judge.rubric import JudgeItem
-from costaudit.answers.judge.verdicts import StoredVerdict, VerdictStore
+from costaudit.answers.judge.judge import JudgeItem
+from costaudit.answers.judge.verdicts import (
+    COLUMNS,
+    StoredVerdict,
+    VerdictStore,
+    read_form,
+    write_form,
+)
 from costaudit.errors import InputError
 
 ITEMS = [JudgeItem("How much, señor?", "=SUM(A1)", "How much?", 'It\'s "5",\n€'),

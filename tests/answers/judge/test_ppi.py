@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from costaudit.answers.judge.agreement import agreement
-from costaudit.answers.judge.ppi import JudgeError, corrected_share, judge_error
-from costaudit.answers.judge.sampling import Sample, sample_pairs
+from costaudit.answers.judge.ask import Sample, sample_pairs
+from costaudit.answers.judge.ppi import JudgeError, agreement, corrected_share, judge_error
 
 
 def census(probability: np.ndarray) -> Sample:

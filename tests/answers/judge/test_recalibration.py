@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from costaudit.answers.judge.ppi import JudgeError, corrected_share
-from costaudit.answers.judge.recalibration import recalibrated_share
-from costaudit.answers.judge.sampling import sample_pairs
+from costaudit.answers.judge.ask import sample_pairs
+from costaudit.answers.judge.ppi import JudgeError, corrected_share, recalibrated_share
 
 
 def test_many_verdicts_recover_a_share_that_the_comparison_has_wrong() -> None:

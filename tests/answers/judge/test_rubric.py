@@ -4,12 +4,7 @@ import re
 
 import pytest
 
-from costaudit.answers.judge.rubric import (
-    JudgeItem,
-    MalformedVerdictError,
-    prompt_for,
-    read_verdict,
-)
+from costaudit.answers.judge.judge import JudgeItem, MalformedVerdictError, prompt_for, read_verdict
 
 ITEM = JudgeItem("Where?", "Here.", "Where is it?", "There.")
 

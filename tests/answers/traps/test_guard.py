@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costaudit.answers.traps.guard import guard
-from costaudit.answers.traps.signatures import Signatures
-from costaudit.answers.traps.table import TRAP_NAMES
+from costaudit.answers.traps.detectors import TRAP_NAMES
+from costaudit.answers.traps.signatures import Signatures, guard
 from costaudit.errors import UsageError
 
 TEXTS = (

@@ -5,10 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from costaudit.answers.traps.folding import fold, plain
-from costaudit.answers.traps.lexicon import phrases, table
-from costaudit.answers.traps.phrase_set import PhraseSet
-from costaudit.answers.traps.sides import find_sides
+from costaudit.answers.traps.antonyms import find_sides
+from costaudit.answers.traps.folding import PhraseSet, fold, phrases, plain, table
 
 PAIRS = Path(__file__).parents[1] / "data" / "trap_pairs.csv"
 TABLES = ("opposites", "comparatives", "scope")

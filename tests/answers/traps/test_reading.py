@@ -2,9 +2,9 @@
 
 import pytest
 
+from costaudit.answers.traps.detectors import Reading
 from costaudit.answers.traps.folding import fold, plain
 from costaudit.answers.traps.quantities import number
-from costaudit.answers.traps.reading import Reading
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from costaudit.answers.traps import signatures, stored
-from costaudit.answers.traps.signatures import Signatures
-from costaudit.answers.traps.stored import stored_signatures
+from costaudit.answers.traps import signatures
+from costaudit.answers.traps import signatures as stored
+from costaudit.answers.traps.signatures import Signatures, stored_signatures
 
 TEXTS = (
     "Can I cancel within 24 hours?", "Can I cancel after 48 hours?", "Is it not in stock?",

@@ -11,13 +11,12 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 
+from costaudit.contracts.grades import RATES, Pricing
 from costaudit.contracts.policies import PrefixPolicy
-from costaudit.contracts.rates import RATES, Pricing
 from costaudit.contracts.requests import INPUT_CLASSES
-from costaudit.simulate.prefix.breakers import BreakerFacts
-from costaudit.simulate.prefix.facts import PrefixFacts, prefix_facts
-from costaudit.simulate.prefix.mends import MENDS
-from costaudit.simulate.prefix.run import simulate_prefix
+from costaudit.simulate.prefix.advice.facts import PrefixFacts, prefix_facts
+from costaudit.simulate.prefix.advice.policy_run import simulate_prefix
+from costaudit.simulate.prefix.breakers.breakers import MENDS, BreakerFacts
 from tests.simulate.prefix.oracle import Call, anthropic
 from tests.simulate.prefix.strategies import tables, traffic
 from tests.simulate.traffic import Log

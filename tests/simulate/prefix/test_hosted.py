@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 
 from costaudit.contracts.requests import in_order
 from costaudit.contracts.run_dir import RunDir
+from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions
-from costaudit.ingest.run import ingest
 from costaudit.progress import SilentProgress
-from costaudit.simulate.prefix.hosted import (
+from costaudit.simulate.prefix.caches.block_cache import (
     BlockTrace,
     capacity_curve,
     prompt_blocks,
     trace_blocks,
 )
-from costaudit.simulate.prefix.prompts import read_prompts
+from costaudit.simulate.prefix.tree.prompts import read_prompts
 from tests.simulate.prefix.oracle import Call, word_prefixes
 from tests.simulate.prefix.strategies import tables, traffic
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costaudit.contracts.policies import PrefixPolicy
-from costaudit.simulate.prefix.run import simulate_prefix
+from costaudit.simulate.prefix.advice.policy_run import simulate_prefix
 from tests.simulate.prefix.openai_oracle import openai
 from tests.simulate.prefix.oracle import Call, Part
 from tests.simulate.prefix.strategies import words

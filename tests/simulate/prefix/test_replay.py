@@ -4,10 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costaudit.contracts.outcomes import check_outcomes
 from costaudit.contracts.policies import PrefixPolicy
-from costaudit.contracts.requests import INPUT_CLASSES
-from costaudit.simulate.prefix.run import simulate_prefix
+from costaudit.contracts.requests import INPUT_CLASSES, check_outcomes
+from costaudit.simulate.prefix.advice.policy_run import simulate_prefix
 from tests.simulate.prefix.oracle import Call, anthropic, longest_live_prefixes
 from tests.simulate.prefix.strategies import tables, traffic
 

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from costaudit.simulate.prefix.facts import prefix_facts
-from costaudit.simulate.prefix.signs import Sign
+from costaudit.simulate.prefix.advice.facts import Sign, prefix_facts
 from tests.simulate.traffic import Log
 
 

@@ -4,9 +4,9 @@ import datetime
 
 import pytest
 
-from costaudit.simulate.prefix.best import Plan
-from costaudit.simulate.prefix.rules import named_rules
-from costaudit.simulate.prefix.snippets import describe, snippet
+from costaudit.simulate.prefix.advice.markers import Plan
+from costaudit.simulate.prefix.advice.template_facts import describe, snippet
+from costaudit.simulate.prefix.rules.rules import named_rules
 
 TODAY = datetime.date(2026, 11, 20)
 PLAN = Plan(tools="1h", static="5m", last="5m")

@@ -6,7 +6,7 @@ import pytest
 
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.requests import INPUT_CLASSES
-from costaudit.simulate.prefix.run import simulate_prefix
+from costaudit.simulate.prefix.advice.policy_run import simulate_prefix
 from tests.simulate.traffic import Log
 
 

@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costaudit.simulate.prefix.pieces import MIN_PIECE_BYTES, cut_contents
-from costaudit.simulate.prefix.prompts import read_prompts
-from costaudit.simulate.prefix.tree_kernels import common_ends, kept_ancestors, shared_intervals
+from costaudit.simulate.prefix.tree.prompts import MIN_PIECE_BYTES, cut_contents, read_prompts
+from costaudit.simulate.prefix.tree.tree_kernels import (
+    common_ends,
+    kept_ancestors,
+    shared_intervals,
+)
 from costaudit.simulate.segments import flat_segments
 from tests.simulate.traffic import Log
 

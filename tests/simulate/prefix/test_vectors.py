@@ -9,8 +9,8 @@ from genai_prices import data_snapshot
 
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.requests import INPUT_CLASSES
-from costaudit.simulate.prefix.rules import Rules, load_rules, named_rules, rules_for
-from costaudit.simulate.prefix.run import simulate_prefix
+from costaudit.simulate.prefix.advice.policy_run import simulate_prefix
+from costaudit.simulate.prefix.rules.rules import Rules, load_rules, named_rules, rules_for
 from tests.simulate.prefix.test_traces import part, words
 from tests.simulate.traffic import Log
 

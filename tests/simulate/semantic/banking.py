@@ -9,8 +9,7 @@ import polars as pl
 import pytest
 
 from costaudit.embed.minilm import MiniLM
-from costaudit.embed.run import embed_texts
-from costaudit.embed.store import VectorStore
+from costaudit.embed.store import VectorStore, embed_texts
 
 ROOT = Path(__file__).parents[3]
 WEEK_S = 7 * 86_400.0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.simulate.semantic import segments
+from costaudit.simulate.semantic import decisions as segments
 from costaudit.simulate.semantic.sweep import sweep
 from tests.simulate.semantic.banking import WEEK_S, embedded, questions, zipf
 from tests.simulate.semantic.oracle import replay

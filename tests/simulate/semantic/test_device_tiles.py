@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import BackendError, UsageError
-from costaudit.simulate.semantic import pairs, projection, segments
-from costaudit.simulate.semantic.device_tiles import DeviceTiles
-from costaudit.simulate.semantic.nodes import nodes_of
-from costaudit.simulate.semantic.projection import upper_bounds, whole_bounds
+from costaudit.simulate.semantic import decisions as segments
+from costaudit.simulate.semantic import pairs
+from costaudit.simulate.semantic import pairs as projection
+from costaudit.simulate.semantic.pairs import DeviceTiles, upper_bounds, whole_bounds
+from costaudit.simulate.semantic.stream import nodes_of
 from costaudit.simulate.semantic.sweep import Decisions, sweep
 from tests.simulate.semantic.banking import WEEK_S, embedded, questions, zipf
 from tests.simulate.semantic.test_sweep import POLICIES, make_stream, odd_sum, streams

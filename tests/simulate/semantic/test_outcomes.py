@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 
-from costaudit.contracts.outcomes import check_outcomes
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.simulate.semantic.outcomes import to_outcomes
+from costaudit.contracts.requests import check_outcomes
 from costaudit.simulate.semantic.stream import keyed_stream
-from costaudit.simulate.semantic.sweep import sweep
+from costaudit.simulate.semantic.sweep import sweep, to_outcomes
 from tests.simulate.traffic import Log
 
 

@@ -8,8 +8,7 @@ import pytest
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import InsufficientDataError, UsageError
 from costaudit.simulate.semantic import sample
-from costaudit.simulate.semantic.sample import sampled_hit_shares
-from costaudit.simulate.semantic.sample_halo import frame_of, halo_of
+from costaudit.simulate.semantic.sample import frame_of, halo_of, sampled_hit_shares
 from costaudit.simulate.semantic.sweep import sweep
 from tests.simulate.semantic.test_sweep import make_stream
 

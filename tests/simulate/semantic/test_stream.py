@@ -7,8 +7,7 @@ import xxhash
 
 from costaudit.contracts.policies import ScopeField, SemanticPolicy
 from costaudit.errors import UsageError
-from costaudit.simulate.semantic.eligibility import REASONS
-from costaudit.simulate.semantic.keys import keys_of
+from costaudit.simulate.semantic.keys import REASONS, keys_of
 from costaudit.simulate.semantic.stream import Stream, keyed_stream, rescoped
 from costaudit.simulate.templates import system_templates
 from tests.simulate.traffic import Log

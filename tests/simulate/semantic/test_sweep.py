@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import InputError, InsufficientDataError, UsageError
-from costaudit.simulate.semantic import segments
-from costaudit.simulate.semantic.projection import upper_bounds
+from costaudit.simulate.semantic import decisions as segments
+from costaudit.simulate.semantic.pairs import upper_bounds
 from costaudit.simulate.semantic.stream import Stream
 from costaudit.simulate.semantic.sweep import BYPASS, MISS, Decisions, sweep
 from tests.simulate.semantic.oracle import replay

@@ -6,8 +6,7 @@ import pytest
 
 from costaudit.errors import UsageError
 from costaudit.report.products import PRODUCTS, translate
-from costaudit.simulate.semantic.scales import SCALES, scale_named
-from costaudit.simulate.semantic.thresholds import parse_thresholds
+from costaudit.simulate.semantic.thresholds import SCALES, parse_thresholds, scale_named
 
 
 def test_a_range_holds_both_ends_and_exact_steps() -> None:

@@ -1,0 +1,100 @@
+"""Whether a text affirms or denies, and on which side of a pair of antonyms it stands."""
+
+import re
+from functools import cache
+
+from costaudit.answers.traps.folding import PhraseSet, any_of, phrases, table, words_of
+
+_START = 3  # letters that a stem has at least
+
+
+class _Axes:
+    """The phrases of one table of the lexicon, with the rows that a word or stem points to."""
+
+    def __init__(self, name: str) -> None:
+        self.rows = [(row["axis"], row["side"], PhraseSet(row["words"])) for row in table(name)]
+        self.by_word: dict[str, list[int]] = {}
+        self.by_start: dict[str, list[tuple[str, int]]] = {}
+        for place, (_, _, known) in enumerate(self.rows):
+            for word in known.words:
+                self.by_word.setdefault(word, []).append(place)
+            for stem in known.stems:
+                self.by_start.setdefault(stem[:_START], []).append((stem, place))
+
+    def near(self, plain: str) -> list[int]:
+        """List the rows whose phrases may stand in a folded text."""
+        words, found = words_of(plain), set[int]()
+        for word in self.by_word.keys() & words:
+            found.update(self.by_word[word])
+        for start in self.by_start.keys() & {word[:_START] for word in words}:
+            found.update(place for stem, place in self.by_start[start] if stem in plain)
+        return sorted(found)
+
+
+@cache
+def _axes(name: str) -> _Axes:
+    return _Axes(name)
+
+
+def find_sides(plain: str, name: str) -> frozenset[str]:
+    """Read which sides of the axes in one table of the lexicon a folded text names.
+
+    Within an axis a longer phrase hides the shorter one in it: `not less than` is not `less than`.
+    """
+    axes = _axes(name)
+    spans: dict[str, list[tuple[int, int, str]]] = {}
+    for place in axes.near(plain):
+        axis, side, known = axes.rows[place]
+        for match in known.pattern.finditer(plain):
+            spans.setdefault(axis, []).append((match.start(), match.end(), side))
+    return frozenset(
+        f"{axis}={side}"
+        for axis, found in spans.items()
+        for start, end, side in found
+        if not any(s <= start and end <= e and (s, e) != (start, end) for s, e, _ in found)
+    )
+
+
+_SENTENCE = re.compile(r"[.!?;\n]+")
+
+
+@cache
+def _patterns() -> tuple[re.Pattern[str], ...]:
+    return tuple(
+        re.compile(any_of(phrases(name)))
+        for name in ("not_negations", "negators", "negative_verbs", "concord")
+    )
+
+
+@cache
+def _denials() -> PhraseSet:
+    return PhraseSet((*phrases("negators"), *phrases("negative_verbs"), *phrases("concord")))
+
+
+@cache
+def _replies() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    start = r"[\s\"'*¡¿]*"
+    return re.compile(start + any_of(phrases("yes"))), re.compile(start + any_of(phrases("no")))
+
+
+def find_polarity(plain: str) -> frozenset[str]:
+    """Read the sides of known opposites, whether an odd number of negations stands in the text,
+    and a leading yes or no."""
+    sentences = _SENTENCE.split(plain) if _denials().may_match(plain) else []
+    odd = sum(_negations(sentence) for sentence in sentences) % 2
+    found = {f"negated={'yes' if odd else 'no'}"}
+    yes, no = _replies()
+    if yes.match(plain):
+        found.add("reply=yes")
+    elif no.match(plain):
+        found.add("reply=no")
+    return frozenset(found) | find_sides(plain, "opposites")
+
+
+def _negations(sentence: str) -> int:
+    """Count negations; in Spanish `no ... nada` denies once."""
+    idioms, negators, verbs, concord = _patterns()
+    rest = idioms.sub(" ", sentence)
+    rest, lacking = verbs.subn(" ", rest)
+    denied = len(negators.findall(rest)) + lacking
+    return denied or min(1, len(concord.findall(rest)))

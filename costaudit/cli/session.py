@@ -1,0 +1,187 @@
+"""What the verbs share: options to nouns, the run directory's name, an audit printed."""
+
+import os
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from costaudit.cli import values
+from costaudit.cli.progress import progress_on_stderr
+from costaudit.errors import UsageError
+
+if TYPE_CHECKING:
+    from costaudit.contracts.audit import Audit
+    from costaudit.contracts.policies import SemanticPolicy
+    from costaudit.contracts.run_dir import RunDir
+    from costaudit.ingest.options import IngestOptions
+    from costaudit.pipeline.loaded import Loaded
+    from costaudit.pipeline.settings import AnalyzeOptions
+    from costaudit.report.tables.table import Table
+
+
+_SUFFIXES = re.compile(r"(\.(jsonl?|ndjson|csv|parquet|gz|zst|log|txt))+$", re.IGNORECASE)
+
+
+def run_path(logs: Sequence[str], out: Path | None) -> Path:
+    """Name the run directory: `--out`, the run itself, or costaudit-NAME after the first log."""
+    if out is not None:
+        return out
+    if len(logs) == 1 and (Path(logs[0]) / "manifest.json").is_file():
+        return Path(logs[0])
+    name = _SUFFIXES.sub("", logs[0].rstrip("/").rsplit("/", 1)[-1])
+    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "log"
+    return Path(f"costaudit-{cleaned}")
+
+
+def ingest_options(
+    source: str,
+    mapping: Path | None,
+    since: str,
+    until: str,
+    where: list[str] | None,
+    strict: bool,
+    dedupe: bool,
+    redact: str,
+) -> "IngestOptions":
+    """Check what was said about reading."""
+    from costaudit.engine.pool import default_workers
+    from costaudit.ingest.options import IngestOptions
+
+    levels = ("none", "hash", "mask")
+    return IngestOptions(
+        source=source,
+        mapping=mapping,
+        strict=strict,
+        dedupe=dedupe,
+        since=values.moment(since, "--since"),
+        until=values.moment(until, "--until"),
+        where=tuple(where or ()),
+        redact=values.one_of(redact, levels, "--redact"),  # type: ignore[arg-type]
+        workers=default_workers(),
+    )
+
+
+def part_of_log(since: str, until: str, where: list[str] | None) -> "IngestOptions":
+    """Check which part of a log is asked for; it is read as logs are unless told otherwise."""
+    return ingest_options("auto", None, since, until, where, False, True, "none")
+
+
+def semantic_policy(
+    embedder: str,
+    scope: str,
+    key: str,
+    ttl: str,
+    ttl_kind: str,
+    max_entries: int | None,
+    eviction: str,
+    visible_after: str,
+    guard: str,
+) -> "SemanticPolicy":
+    """Check what was said about the cache; its threshold is the sweep's business."""
+    from costaudit.contracts.policies import SemanticPolicy
+
+    return SemanticPolicy(
+        min_similarity=1.0,
+        embedder=embedder,
+        scope=values.names(scope),  # type: ignore[arg-type]
+        key=values.one_of(key, ("last_user", "conversation", "full"), "--key"),  # type: ignore[arg-type]
+        ttl_s=values.duration_s(ttl),
+        ttl_kind=values.one_of(ttl_kind, ("fixed", "sliding"), "--ttl-kind"),  # type: ignore[arg-type]
+        max_entries=max_entries,
+        eviction=values.one_of(eviction, ("lru", "lfu", "fifo"), "--eviction"),  # type: ignore[arg-type]
+        visible_after=values.one_of(visible_after, ("response", "request"), "--visible-after"),  # type: ignore[arg-type]
+        guard=values.names(guard),
+    )
+
+
+def loaded_run(
+    logs: Sequence[str], out: Path | None, options: "AnalyzeOptions", *, quiet: bool
+) -> "Loaded":
+    """Ingest logs, or read the run that they are, and price it."""
+    from costaudit.contracts.run_dir import RunDir
+    from costaudit.pipeline.loaded import ingested
+
+    with progress_on_stderr(quiet) as progress:
+        return ingested(logs, RunDir(run_path(logs, out)), options, progress)
+
+
+def print_tables(tables: "Sequence[Table]", form: str, data: object, lead: str = "") -> None:
+    """Print tables on standard output."""
+    from costaudit.report.tables.table import render_tables
+
+    sys.stdout.buffer.write(render_tables(tables, form, data, lead))
+    sys.stdout.flush()
+
+
+def audit_run(
+    logs: Sequence[str],
+    out: Path | None,
+    options: "AnalyzeOptions",
+    form: str,
+    *,
+    quiet: bool,
+    color: bool,
+) -> int:
+    """Ingest, analyze, write audit.json and report.html, and print the audit as `form`."""
+    from costaudit.contracts.audit import write_audit
+    from costaudit.contracts.run_dir import RunDir, check_writable
+    from costaudit.pipeline.analyze import analyze
+    from costaudit.report.reporters import reporter_names
+
+    values.one_of(form, reporter_names(), "--format")
+    run = RunDir(run_path(logs, out))
+    for path in (run.audit_path, run.report_path):
+        check_writable(path)
+    with progress_on_stderr(quiet) as progress:
+        audit = analyze(logs, run, options, progress)
+        progress.start("report", None, "files")
+        write_audit(audit, run.audit_path)
+        write_report(audit, run)
+        progress.finish(str(run.report_path))
+    deliver(audit, form, None, run=run.path, color=color)
+    return 0
+
+
+def audit_at(path: Path) -> "Audit":
+    """Read the audit of a run directory, or an audit.json."""
+    from costaudit.contracts.audit import read_audit
+    from costaudit.contracts.run_dir import RunDir
+
+    return read_audit(RunDir(path).audit_path if path.is_dir() else path)
+
+
+def write_report(audit: "Audit", run: "RunDir") -> None:
+    """Write report.html whole or not at all."""
+    from costaudit.contracts.run_dir import atomic_write
+    from costaudit.report.reporters import render
+
+    with atomic_write(run.report_path) as part:
+        part.write_bytes(render(audit, "html"))
+
+
+def deliver(audit: "Audit", form: str, out: Path | None, *, run: Path, color: bool) -> None:
+    """Print an audit, or write it to a file; colour only for a terminal that wants it."""
+    from costaudit.contracts.run_dir import atomic_write
+    from costaudit.report.reporters import render, reporter_names
+
+    values.one_of(form, reporter_names(), "--format")
+    files = tuple(str(path) for path in (run / "report.html", run / "audit.json") if path.exists())
+    wants = color and "NO_COLOR" not in os.environ and sys.stdout.isatty() and out is None
+    data = render(audit, form, color=wants, width=terminal_width(), files=files)
+    if out is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.flush()
+        return
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder.", hint="Give --out a file to write.")
+    with atomic_write(out) as part:
+        part.write_bytes(data)
+
+
+def terminal_width() -> int:
+    """Give the columns of the terminal; 80 where the output is none."""
+    import shutil
+
+    return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80

@@ -1,0 +1,224 @@
+"""Which rate prices which request, and the price of one model as people read it."""
+
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass, fields
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from costaudit.contracts.grades import PER_MTOK, RATES, Pricing
+from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.costing.prices.overlay import read_overlay, shipped_overlay
+from costaudit.costing.prices.price_table import BATCH, similar_models
+from costaudit.costing.prices.rate_card import PriceKey, RateCard, rate_card
+from costaudit.errors import UsageError
+
+_KEY = [field.name for field in fields(PriceKey)]
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+def price_requests(
+    requests: pl.DataFrame, overrides: Path | None = None, as_of: date | None = None
+) -> Pricing:
+    """Find the rate of each request: by provider, model, tier, batch, region, band and date.
+
+    Requests without a time are priced as of `as_of`, else the log's last day. A model, tier or
+    batch rate that nobody knows gives a null rate id. Bands are tested on the total input.
+    """
+    user = read_overlay(overrides) if overrides else None
+    keys = requests.select(_KEY).unique().sort(_KEY, nulls_last=True).with_row_index("key")
+    joined = requests.select(_KEY).join(
+        keys, on=_KEY, how="left", nulls_equal=True, maintain_order="left"
+    )
+    cards = [rate_card(PriceKey(*row), user) for row in keys.select(_KEY).iter_rows()]
+    untimed_day = as_of or _last_day(requests)
+    cells = _cells(requests, joined["key"].to_numpy(), cards, untimed_day)
+    untimed = set(joined.filter(requests["ts"].is_null())["key"].unique().to_list())
+    note = f"requests without a time are priced as of {untimed_day}"
+    return _pricing(cells, keys, cards, dict.fromkeys(untimed, note))
+
+
+def _last_day(requests: pl.DataFrame) -> date:
+    last = requests["ts"].max()
+    if isinstance(last, datetime):
+        return last.astimezone(UTC).date()
+    checked = shipped_overlay().checked
+    return checked or date.max
+
+
+def _cells(
+    requests: pl.DataFrame,
+    key_of: np.ndarray,
+    cards: list[RateCard | None],
+    untimed_day: date,
+) -> np.ndarray:
+    """Number each request's cell: the cards' cells laid end to end; -1 without a card."""
+    ts = requests["ts"]
+    no_time = untimed_day.toordinal() - _EPOCH
+    days = ts.dt.date().cast(pl.Int32).fill_null(no_time).to_numpy()
+    seconds = (ts.dt.timestamp("us") // 1_000_000 % 86_400).fill_null(43_200).to_numpy()
+    counts = requests.select(pl.col(name).fill_null(0).clip(0) for name in INPUT_CLASSES)
+    total = np.maximum(counts.sum_horizontal().to_numpy(), 1) - 1
+    cells = np.full(len(requests), -1, np.int64)
+    offset = 0
+    for card, rows in zip(cards, _rows_by_key(key_of, len(cards)), strict=True):
+        if card is None:
+            continue
+        starts = np.array([day.toordinal() - _EPOCH for day in card.days])
+        d = np.searchsorted(starts, days[rows], "right") - 1
+        s = np.searchsorted(np.array(card.seconds), seconds[rows], "right") - 1
+        b = np.searchsorted(np.array(card.bands), total[rows], "right") - 1
+        cells[rows] = offset + (d * len(card.seconds) + s) * len(card.bands) + b
+        offset += len(card.cells)
+    return cells
+
+
+def _rows_by_key(key_of: np.ndarray, keys: int) -> Iterator[np.ndarray]:
+    order = np.argsort(key_of, kind="stable")
+    bounds = np.searchsorted(key_of[order], np.arange(keys + 1))
+    for first, last in pairwise(bounds):
+        yield order[first:last]
+
+
+def _pricing(
+    cells: np.ndarray, keys: pl.DataFrame, cards: list[RateCard | None], notes: dict[int, str]
+) -> Pricing:
+    """Keep one rate row per run of equal cells that some request uses."""
+    used = set(np.unique(cells).tolist())
+    id_of = np.full(int(cells.max(initial=-1)) + 2, -1, np.int32)  # the last one stands for -1
+    rows: list[tuple[object, ...]] = []
+    offset = 0
+    for k, (row, card) in enumerate(zip(keys.select(_KEY).iter_rows(), cards, strict=True)):
+        if card is None:
+            continue
+        ids: dict[int, int] = {}
+        for cell_number in range(len(card.cells)):
+            cell = card.cells[cell_number]
+            if cell is None or offset + cell_number not in used:
+                continue
+            first = card.first_equal(cell_number)
+            if first not in ids:
+                ids[first] = len(rows)
+                rows.append(rate_row(len(rows), PriceKey(*row), card, first, notes.get(k, "")))
+            id_of[offset + cell_number] = ids[first]
+        offset += len(card.cells)
+    found = pl.Series("rate_id", id_of[cells], pl.Int32)
+    rates = pl.DataFrame(rows, schema=RATES, orient="row")
+    return Pricing(rates, found.set(found < 0, None))
+
+
+def rate_row(
+    rate_id: int, key: PriceKey, card: RateCard, number: int, note: str
+) -> tuple[object, ...]:
+    """Write one cell of a card as a row of RATES."""
+    cell = card.cells[number]
+    assert cell is not None
+    band = number % len(card.bands)
+    second = number // len(card.bands) % len(card.seconds)
+    day = number // len(card.bands) // len(card.seconds)
+    provider, model, _, _, region = astuple(key)
+    return (
+        rate_id,
+        provider,
+        model,
+        card.priced_as,
+        key.variant or "standard",
+        key.variant == BATCH,
+        region,
+        card.bands[band],
+        card.days[day] if day else None,
+        *(format_rate(rate) for rate in cell.rates),
+        cell.source,
+        "; ".join(part for part in (cell.note, _hours(card, second), note) if part),
+    )
+
+
+def _hours(card: RateCard, second: int) -> str:
+    if len(card.seconds) == 1:
+        return ""
+    ends = (*card.seconds[1:], 86_400)
+    begin, end = card.seconds[second], ends[second]
+    return (
+        f"from {begin // 3600:02}:{begin // 60 % 60:02} to {end // 3600:02}:{end // 60 % 60:02} UTC"
+    )
+
+
+def format_rate(rate: Decimal) -> str:
+    """Write a rate as a plain decimal without needless zeros."""
+    return format(rate.normalize(), "f")
+
+
+_TIERS = ("standard", BATCH, "flex", "priority", "fast")
+_HEADS = ("tier", "over tokens", "since", "input", "cache read", "write 5m", "write 1h",
+          "write other", "output")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PriceQuote:
+    """The rates of a model, or the names it may have been meant for."""
+
+    model: str
+    provider: str | None
+    at: datetime
+    rates: pl.DataFrame  # RATES; empty where the model is unknown
+    suggestions: tuple[str, ...]  # only where the model is unknown
+
+
+def price_of(
+    model: str,
+    provider: str | None = None,
+    *,
+    at: datetime,
+    region: str | None = None,
+    overrides: Path | None = None,
+) -> PriceQuote:
+    """Quote a model's rates at a moment, for every tier and context band."""
+    user = read_overlay(overrides) if overrides else None
+    rows: list[tuple[object, ...]] = []
+    for tier in _TIERS:
+        key = PriceKey(provider or None, model, tier, tier == BATCH, region)
+        card = rate_card(key, user)
+        if card:
+            rows += _rows(key, card, at.astimezone(UTC), len(rows))
+    rates = pl.DataFrame(rows, schema=RATES, orient="row")
+    return PriceQuote(model, provider, at, rates, () if rows else similar_models(provider, model))
+
+
+def quote(
+    model: str, provider: str = "", at: datetime | None = None, overrides: Path | None = None
+) -> str:
+    """Write a quote as text, of now where no time is given; raises UsageError if unknown."""
+    found = price_of(model, provider or None, at=at or datetime.now(UTC), overrides=overrides)
+    if not len(found.rates):
+        whose = f" at {provider}" if provider else ""
+        names = ", ".join(found.suggestions)
+        raise UsageError(
+            f"No price is known for the model {model!r}{whose}.",
+            hint=f"Did you mean {names}?" if names else "Give its rates in a prices.toml.",
+        )
+    rows = list(found.rates.iter_rows(named=True))
+    table = [_HEADS, *(_quote_cells(row) for row in rows)]
+    widths = [max(len(line[i]) for line in table) for i in range(len(_HEADS))]
+    lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in table]
+    sources = dict.fromkeys(f"{row['service_tier']}: {row['source']}" for row in rows)
+    notes = dict.fromkeys(f"note: {row['note']}" for row in rows if row["note"])
+    head = f"{model}, priced as {rows[0]['priced_as']} on {found.at:%Y-%m-%d at %H:%M} UTC"
+    unit = "US dollars per million tokens:"
+    return "\n".join([head, unit, *(line.rstrip() for line in lines), *sources, *notes])
+
+
+def _quote_cells(row: dict[str, object]) -> tuple[str, ...]:
+    over = f"{row['over_tokens']:,}" if row["over_tokens"] else "-"
+    since = str(row["since"] or "-")
+    return (str(row["service_tier"]), over, since, *(str(row[name]) for name in PER_MTOK))
+
+
+def _rows(key: PriceKey, card: RateCard, at: datetime, first_id: int) -> list[tuple[object, ...]]:
+    second = at.hour * 3600 + at.minute * 60 + at.second
+    numbers = [card.first_equal(card.number(at.date(), second, band + 1)) for band in card.bands]
+    priced = [number for number in dict.fromkeys(numbers) if card.cells[number]]
+    return [rate_row(first_id + i, key, card, number, "") for i, number in enumerate(priced)]

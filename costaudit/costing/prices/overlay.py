@@ -1,0 +1,184 @@
+"""What corrects the price table: costaudit's own overlay and the user's prices.toml."""
+
+import tomllib
+from datetime import date
+from decimal import Decimal
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from costaudit.errors import InputError
+
+
+class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every entry can say about where it applies."""
+
+    provider: str = "*"  # glob
+    models: tuple[str, ...] = ("*",)  # globs, without regard to case
+    without: tuple[str, ...] = ()  # globs of models that it leaves out
+    since: date | None = None
+    until: date | None = None  # the last day
+    source: str = ""
+
+    def covers(self, provider: str, model: str, day: date) -> bool:
+        """Tell whether the entry applies to a model on a day."""
+        return (
+            fnmatchcase(provider.lower(), self.provider.lower())
+            and any(fnmatchcase(model.lower(), glob.lower()) for glob in self.models)
+            and not any(fnmatchcase(model.lower(), glob.lower()) for glob in self.without)
+            and (self.since is None or day >= self.since)
+            and (self.until is None or day <= self.until)
+        )
+
+
+class Variant(Entry, frozen=True, kw_only=True):
+    """A service tier or batch, as multiples of the standard rates.
+
+    A model without a rate for cache reads pays `input` for them.
+    """
+
+    variant: str  # batch | flex | priority | fast
+    input: Decimal
+    cache_read: Decimal
+    cache_write: Decimal
+    output: Decimal
+
+
+class Region(Entry, frozen=True, kw_only=True):
+    """A surcharge for where a request was processed."""
+
+    regions: tuple[str, ...]  # globs
+    multiplier: Decimal
+
+
+class Write1h(Entry, frozen=True, kw_only=True):
+    """The one-hour cache write, as a multiple of the input rate."""
+
+    of_input: Decimal
+
+
+class Price(Entry, frozen=True, kw_only=True):
+    """Rates of the user's own, in USD per million tokens."""
+
+    input_per_mtok: Decimal
+    output_per_mtok: Decimal
+    cache_read_per_mtok: Decimal | None = None  # None: as input
+    cache_write_5m_per_mtok: Decimal | None = None
+    cache_write_1h_per_mtok: Decimal | None = None
+    cache_write_other_per_mtok: Decimal | None = None
+    over_tokens: int = 0
+    variant: str = ""  # "" is the standard tier
+
+
+class Alias(Entry, frozen=True, kw_only=True):
+    """Another name of a model that the price table knows, such as a deployment's."""
+
+    use_provider: str
+    use_model: str
+
+
+class Discount(Entry, frozen=True, kw_only=True):
+    """A negotiated multiple of everything, such as 0.85."""
+
+    multiplier: Decimal
+
+
+class Overlay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One TOML file of corrections; earlier entries win over later ones."""
+
+    checked: date | None = None  # the day its facts were last checked
+    source: str = "prices.toml"
+    variant: tuple[Variant, ...] = ()
+    region: tuple[Region, ...] = ()
+    write_1h: tuple[Write1h, ...] = ()
+    price: tuple[Price, ...] = ()
+    alias: tuple[Alias, ...] = ()
+    discount: tuple[Discount, ...] = ()
+
+    def cuts(self, provider: str) -> set[date]:
+        """List the days on which an entry for a provider begins or ceases to apply."""
+        entries: tuple[Entry, ...] = (
+            *self.variant, *self.region, *self.write_1h, *self.price, *self.alias, *self.discount,
+        )  # fmt: skip
+        here = [e for e in entries if fnmatchcase(provider.lower(), e.provider.lower())]
+        begins = {entry.since for entry in here if entry.since}
+        ends = {date.fromordinal(e.until.toordinal() + 1) for e in here if e.until}
+        return begins | ends
+
+
+_ENTRIES: dict[str, type[Entry]] = {
+    "variant": Variant,
+    "region": Region,
+    "write_1h": Write1h,
+    "price": Price,
+    "alias": Alias,
+    "discount": Discount,
+}
+
+
+@cache
+def shipped_overlay() -> Overlay:
+    """Read the overlay that costaudit ships."""
+    text = files("costaudit.costing.prices").joinpath("overlay.toml").read_text("utf-8")
+    return _parse(text)
+
+
+def read_overlay(path: Path) -> Overlay:
+    """Read a user's prices.toml; raises InputError where it can't be read or understood."""
+    try:
+        text = path.read_text("utf-8")
+        _refuse_unknown(tomllib.loads(text), path)
+        overlay = _parse(text)
+        _refuse_negative(overlay)
+        return overlay
+    except OSError as error:
+        raise InputError(
+            f"The price file {path} can't be read: {error.strerror}.",
+            hint="Check the path given with --prices.",
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise InputError(
+            f"The price file {path} can't be understood: {error}.",
+            hint='Write amounts as strings, such as input_per_mtok = "2.50".',
+        ) from None
+
+
+def _parse(text: str) -> Overlay:
+    return msgspec.convert(tomllib.loads(text, parse_float=Decimal), Overlay, strict=False)
+
+
+def _refuse_unknown(document: dict[str, Any], path: Path) -> None:
+    _check_keys(document, Overlay, f"{path}")
+    for name, kind in _ENTRIES.items():
+        entries = document.get(name)
+        for number, entry in enumerate(entries if isinstance(entries, list) else (), 1):
+            if isinstance(entry, dict):
+                _check_keys(entry, kind, f"{path}, [[{name}]] number {number},")
+
+
+def _check_keys(table: dict[str, Any], kind: type[msgspec.Struct], where: str) -> None:
+    known = kind.__struct_fields__
+    for key in table:
+        if key not in known:
+            nearest = get_close_matches(key, known, n=1)
+            meant = f"Did you mean {nearest[0]}? " if nearest else ""
+            raise InputError(
+                f"The price file {where} has an unknown key {key!r}.",
+                hint=f"{meant}Keys are {', '.join(known)}.",
+            )
+
+
+def _refuse_negative(overlay: Overlay) -> None:
+    amounts = [
+        amount
+        for entry in (*overlay.price, *overlay.discount, *overlay.variant, *overlay.region)
+        for amount in msgspec.structs.asdict(entry).values()
+        if isinstance(amount, Decimal)
+    ]
+    if any(not amount.is_finite() or amount < 0 for amount in amounts):
+        raise msgspec.ValidationError("an amount is negative or not a number")

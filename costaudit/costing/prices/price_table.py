@@ -1,0 +1,174 @@
+"""What the price library says about one model: rates, variants, service tiers and bands."""
+
+import difflib
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from functools import cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
+
+STANDARD = ""
+BATCH = "batch"
+_STANDARD_NAMES = {
+    "", "default", "standard", "standard_only", "auto", "on_demand", "on-demand", "none",
+}  # fmt: skip
+
+
+def variant_of(service_tier: str | None, is_batch: bool | None) -> str:
+    """Name the variant: "" for standard, batch, flex, priority, fast, or another tier's name."""
+    name = (service_tier or "").strip().lower()
+    if is_batch or name == BATCH:
+        return BATCH
+    return STANDARD if name in _STANDARD_NAMES else name
+
+
+def price_contexts(variant: str) -> tuple[dict[str, str], ...]:
+    """List the price library's contexts that can stand for a variant, most specific first."""
+    if variant == BATCH:
+        return ({"processing": "batch"},)
+    if variant == "fast":
+        return ({"service_tier": "fast"}, {"speed": "fast"})
+    return ({"service_tier": variant},)
+
+
+Rates = tuple[Decimal, Decimal, Decimal, Decimal, Decimal, Decimal]  # in the order of PER_MTOK
+_COUNTED_APART = {
+    "output_reasoning_mtok": "reasoning tokens have a rate of their own, which is not applied",
+    "requests_kcount": "a fee per request is not included",
+}
+
+
+@dataclass(frozen=True)
+class TablePrice:
+    """Rates that the library gives for one variant, day, time of day and band."""
+
+    rates: Rates
+    has_write_1h: bool
+    note: str
+
+
+class TableModel:
+    """One model as the price library knows it."""
+
+    def __init__(self, provider: str, model: "ModelInfo", *, own: bool) -> None:
+        self.provider = provider  # as in genai-prices
+        self.name = model.id
+        self._model = model
+        self._own = own  # not borrowed from a fallback provider, whose variants do not apply
+
+    def days(self) -> set[date]:
+        """List the first days of its rate periods."""
+        from genai_prices.types import StartDateConstraint
+
+        return {c.start_date for c in self._constraints() if isinstance(c, StartDateConstraint)}
+
+    def seconds(self) -> set[int]:
+        """List the seconds of the day, in UTC, at which its rates change."""
+        from genai_prices.types import TimeOfDateConstraint
+
+        daily = [c for c in self._constraints() if isinstance(c, TimeOfDateConstraint)]
+        return {_second(t) for c in daily for t in (c.start_time, c.end_time)}
+
+    def bands(self) -> set[int]:
+        """List the total input tokens above which its rates change."""
+        starts: set[int] = set()
+        prices = self._model.prices
+        every = [p.prices for p in prices] if isinstance(prices, list) else [prices]
+        every += [variant.prices for variant in self._model.price_variants or ()]
+        for price in every:
+            for value in price.__dict__.values():
+                starts.update(tier.start for tier in getattr(value, "tiers", ()))
+        return starts
+
+    def price(self, variant: str, day: date, second: int, band: int) -> TablePrice | None:
+        """Give the rates of a variant; None where the library has none of its own for it."""
+        at = datetime.combine(day, time(second // 3600, second // 60 % 60, second % 60), UTC)
+        if variant == STANDARD:
+            return _table_price(self._model.get_prices(at), band)
+        for context in price_contexts(variant):
+            if self._has_variant(context, at):
+                return _table_price(self._model.get_prices(at, context), band)
+        return None
+
+    def _has_variant(self, context: dict[str, str], at: datetime) -> bool:
+        return self._own and any(
+            variant.when == context
+            and (variant.constraint is None or variant.constraint.active(at))
+            for variant in self._model.price_variants or ()
+        )
+
+    def _constraints(self) -> list[object]:
+        prices = self._model.prices
+        dated = [p.constraint for p in prices] if isinstance(prices, list) else []
+        return [*dated, *(variant.constraint for variant in self._model.price_variants or ())]
+
+
+def find_model(provider: str | None, model: str) -> TableModel | None:
+    """Look a model up, guessing the provider from its name only where none is given."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    try:
+        found, info = get_snapshot().find_provider_model(model, None, provider or None, None)
+    except LookupError:
+        return None
+    return TableModel(found.id, info, own=any(info is one for one in found.models))
+
+
+def similar_models(provider: str | None, model: str, limit: int = 3) -> tuple[str, ...]:
+    """Suggest names that the price table knows, the most alike first."""
+    from genai_prices.data_snapshot import find_provider_by_id, get_snapshot
+
+    providers = get_snapshot().providers
+    given = find_provider_by_id(providers, provider) if provider else None
+    names = sorted({m.id for p in ([given] if given else providers) for m in p.models})
+    return tuple(difflib.get_close_matches(model.lower(), names, n=limit, cutoff=0.5))
+
+
+@cache
+def table_source() -> str:
+    """Name the price library and its version."""
+    return f"genai-prices {version('genai-prices')}"
+
+
+def _table_price(price: "ModelPrice", band: int) -> TablePrice | None:
+    base = _at(price.input_mtok, band)
+    if base is None:
+        return None
+    read = _at(price.cache_read_mtok, band)
+    write = _at(price.cache_write_mtok, band)
+    write_1h = _at(price.cache_write_1h_mtok, band)
+    output = _at(price.output_mtok, band)
+    notes = [text for key, text in _COUNTED_APART.items() if getattr(price, key) is not None]
+    if read is None:
+        notes.append("no cached rate: cache reads priced as input")
+    plain = write if write is not None else base
+    rates = (
+        base,
+        read if read is not None else base,
+        plain,
+        write_1h if write_1h is not None else plain,
+        plain,
+        output if output is not None else Decimal(0),
+    )
+    has_write_1h = write_1h is not None or write is None
+    return TablePrice(rates, has_write_1h, "; ".join(sorted(notes)))
+
+
+def _at(price: "Decimal | TieredPrices | None", band: int) -> Decimal | None:
+    if price is None or isinstance(price, Decimal):
+        return price
+    applicable = price.base
+    for tier in price.tiers:
+        if band >= tier.start:
+            applicable = tier.price
+    return applicable
+
+
+def _second(value: time) -> int:
+    at = datetime.combine(date(1970, 1, 1), value if value.tzinfo else value.replace(tzinfo=UTC))
+    utc = at.astimezone(UTC)
+    return utc.hour * 3600 + utc.minute * 60 + utc.second

@@ -1,0 +1,163 @@
+"""Embedders by the names that the command line knows, vectors from a file included."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import xxhash
+
+from costaudit.embed.embedder import Embedder, unit_rows
+from costaudit.errors import InputError, UsageError
+
+_ID_COLUMNS = ("text_id", "text")
+_VECTOR_COLUMNS = ("vector", "embedding")
+
+
+class Precomputed:
+    """Look vectors up by text: a column text or text_id, and a column vector or embedding."""
+
+    name = "precomputed"
+    max_tokens = 2**31 - 1  # whatever made the vectors has cut the texts already
+    concurrency = 1
+    batch_tokens = 1 << 20
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @cached_property
+    def revision(self) -> str:
+        """Digest of the file."""
+        try:
+            with self._path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+        except OSError as error:
+            raise self._unusable(str(error)) from None
+
+    @property
+    def dimensions(self) -> int:
+        """Width of the file's vectors."""
+        return int(self._table[1].shape[1])
+
+    def token_counts(self, texts: Sequence[str]) -> np.ndarray:
+        """Estimate four characters a token."""
+        return np.array([len(text) // 4 + 1 for text in texts], dtype=np.int32)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Look vectors up; raises InputError naming how many texts the file lacks."""
+        rows, vectors = self._table
+        ids = [xxhash.xxh3_128_hexdigest(text.encode()) for text in texts]
+        missing = sum(one not in rows for one in ids)
+        if missing:
+            raise InputError(
+                f"{self._path} has no vector for {missing:,} of {len(ids):,} texts looked up.",
+                hint="Embed all of the log's texts, or name an embedder.",
+            )
+        return unit_rows(vectors[[rows[one] for one in ids]], str(self._path))
+
+    @cached_property
+    def _table(self) -> tuple[dict[str, int], np.ndarray]:
+        try:
+            frame = pl.read_parquet(self._path)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise self._unusable(str(error)) from None
+        identity = next((name for name in _ID_COLUMNS if name in frame.columns), None)
+        vector = next((name for name in _VECTOR_COLUMNS if name in frame.columns), None)
+        if identity is None or vector is None:
+            raise self._unusable(f"its columns are {', '.join(frame.columns)}")
+        if not isinstance(frame.schema[vector], pl.List | pl.Array):
+            raise self._unusable(f"column {vector} holds {frame.schema[vector]}, not lists")
+        widths = frame[vector].cast(pl.List(pl.Float32)).list.len().unique()
+        if len(widths) != 1 or not widths[0]:
+            raise self._unusable(f"column {vector} holds vectors of {len(widths)} different widths")
+        matrix = frame[vector].cast(pl.Array(pl.Float32, int(widths[0]))).to_numpy()
+        ids = frame[identity].to_list()
+        if identity == "text":
+            ids = [xxhash.xxh3_128_hexdigest(text.encode()) for text in ids]
+        return {one: row for row, one in enumerate(ids)}, matrix
+
+    def _unusable(self, why: str) -> InputError:
+        return InputError(
+            f"The vectors in {self._path} can't be used: {why}.",
+            hint="Give a Parquet file with a column text or text_id, and a column vector of lists "
+            "of equal length.",
+        )
+
+
+def embedder_named(name: str) -> Embedder:
+    """Make an embedder; raises UsageError for a name that no embedder answers to.
+
+    Names are minilm, fast, mpnet, multilingual, openai[:MODEL], bedrock[:MODEL], a Hugging Face
+    name with a slash, a sentence-transformers folder, or a .parquet file of vectors.
+    """
+    kind, _, model = name.partition(":")
+    if kind in _MAKERS:
+        return _MAKERS[kind](model)
+    if name.endswith(".parquet"):
+        return Precomputed(Path(name))
+    if name and (Path(name).is_dir() or name.count("/") == 1):
+        return _sentence(name, name)
+    raise UsageError(
+        f"Unknown embedder {name!r}.",
+        hint=f"Choose from {', '.join(sorted(_MAKERS))}, a Hugging Face name such as org/model, "
+        "a model's folder or a .parquet file of vectors.",
+    )
+
+
+def _minilm(model: str) -> Embedder:
+    from costaudit.embed.minilm import MiniLM
+
+    _refuse_model("minilm", model)
+    return MiniLM()
+
+
+def _fast(model: str) -> Embedder:
+    from costaudit.embed.minilm import FastMiniLM
+
+    _refuse_model("fast", model)
+    return FastMiniLM()
+
+
+def _mpnet(model: str) -> Embedder:
+    _refuse_model("mpnet", model)
+    return _sentence("mpnet", "sentence-transformers/all-mpnet-base-v2")
+
+
+def _multilingual(model: str) -> Embedder:
+    _refuse_model("multilingual", model)
+    return _sentence("multilingual", "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2")
+
+
+def _openai(model: str) -> Embedder:
+    from costaudit.embed.hosted import OpenAIEmbedder
+
+    return OpenAIEmbedder(model or "text-embedding-3-small")
+
+
+def _bedrock(model: str) -> Embedder:
+    from costaudit.embed.hosted import BedrockEmbedder
+
+    return BedrockEmbedder(model or "amazon.titan-embed-text-v2:0")
+
+
+def _sentence(name: str, model: str) -> Embedder:
+    from costaudit.embed.sentence import SentenceModel
+
+    return SentenceModel(name, model)
+
+
+def _refuse_model(name: str, model: str) -> None:
+    if model:
+        raise UsageError(f"{name} is one model; {model!r} can't follow it.", hint=f"Write {name}.")
+
+
+_MAKERS: dict[str, Callable[[str], Embedder]] = {
+    "minilm": _minilm,
+    "fast": _fast,
+    "mpnet": _mpnet,
+    "multilingual": _multilingual,
+    "openai": _openai,
+    "bedrock": _bedrock,
+}

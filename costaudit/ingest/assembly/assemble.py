@@ -1,0 +1,225 @@
+"""Staged pieces become the run's three tables: normalised, counted once, in order."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import cast
+
+import polars as pl
+from xxhash import xxh3_64_hexdigest
+
+from costaudit.contracts.requests import BLOCKS, INPUT_CLASSES, SKIPS
+from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
+from costaudit.ingest.assembly.identity import find_duplicates, join_halves, number_attempts
+from costaudit.ingest.assembly.normalise import normalise
+from costaudit.ingest.assembly.quality import Check, Convention, checks, conventions
+from costaudit.ingest.assembly.request_rows import PLACED, write_requests
+from costaudit.ingest.staging.pieces import Pieces
+from costaudit.progress import Progress
+
+REASONS = {
+    "duplicate-id": "It repeats the id of a call that was kept.",
+    "other-instrument": "Another instrument saw the same call.",
+    "joined": "It is the request that belongs to this result.",
+}
+BLOCK_GROUP = 16_384  # rows of blocks written at a time
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """What the tables came to."""
+
+    fates: pl.DataFrame  # source_file, fate, reason, len
+    ambiguous_conventions: int
+    merged_cost: dict[str, str]  # cost unit → logged cost of merged rows
+    conventions: tuple[Convention, ...]
+    checks: tuple[Check, ...]
+
+
+def assemble(
+    run: RunDir, pieces: Pieces, whole_files: pl.DataFrame, dedupe: bool, progress: Progress
+) -> Assembled:
+    """Write requests, blocks and skips; `whole_files` are SKIPS for files that are no logs."""
+    places, skips, assembled = _settled(pieces, whole_files, dedupe)
+    with ThreadPoolExecutor(1) as thread:
+        blocks = thread.submit(_write_blocks, pieces, run)
+        write_requests(places, pieces, run.requests_path, progress)
+        pieces.close()
+        blocks.result()
+    write_table(skips, run.skips_path, SKIPS)
+    return assembled
+
+
+def _settled(
+    pieces: Pieces, whole_files: pl.DataFrame, dedupe: bool
+) -> tuple[pl.DataFrame, pl.DataFrame, Assembled]:
+    """Decide each row's fate: the rows to write, those left out, and what both come to."""
+    rows = pieces.light().with_row_index("at").cast({"at": pl.Int64})
+    rows = join_halves(rows)
+    rows = find_duplicates(normalise(rows), dedupe)
+    unanswered = rows.filter(pl.col("is_unanswered"))
+    merged = rows.filter(pl.col("merged_into").is_not_null())
+    kept = rows
+    if len(merged) or len(unanswered):  # to filter is to copy
+        kept = rows.filter(pl.col("merged_into").is_null() & ~pl.col("is_unanswered"))
+    kept = kept.with_columns(number_attempts(kept).alias("attempt"))
+    kept = kept.with_columns(_request_ids(kept)).with_columns(_estimated())
+    kept = _with_prompt_places(kept, rows)
+    skips = pl.concat(
+        [
+            _staged_skips(pieces, rows, kept),
+            _merged_skips(merged, kept),
+            _unanswered_skips(unanswered),
+            whole_files,
+        ]
+    ).sort("source_file", "source_offset", "fate", "reason", "merged_into", nulls_last=True)
+    assembled = Assembled(
+        fates=_fates(kept, skips),
+        ambiguous_conventions=int(kept["was_ambiguous"].sum()),
+        merged_cost=_cost(merged.filter(pl.col("merge_reason") != "joined")),
+        conventions=tuple(conventions(kept)),
+        checks=tuple(checks(rows)),
+    )
+    return kept.select(PLACED), skips, assembled
+
+
+def _with_prompt_places(kept: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    if (kept["prompt_at"] == kept["at"]).all():
+        return kept.with_columns(prompt_piece="piece", prompt_row="row")
+    places = rows.select(prompt_at="at", prompt_piece="piece", prompt_row="row")
+    return kept.join(places, on="prompt_at", how="left", maintain_order="left")
+
+
+def _request_ids(kept: pl.DataFrame) -> pl.Series:
+    """Take native ids; repeated and missing ones get a digest of their place."""
+    native = pl.col("native_id")
+    is_own = (native != "") & native.is_first_distinct()
+    rows = kept.select(native, "source_file", "offset", "index", own=is_own.fill_null(False))
+    ids = rows["native_id"].to_list() if rows["own"].all() else []
+    if not ids:
+        for native_id, *place, own in rows.iter_rows():
+            digest = "" if own else xxh3_64_hexdigest("\0".join(map(str, place)).encode())
+            other = f"{native_id}#{digest[:8]}" if native_id else f"row-{digest}"
+            ids.append(native_id if own else other)
+    return pl.Series("request_id", ids, dtype=pl.String)
+
+
+def _estimated() -> list[pl.Expr]:
+    """Count with the tokenizer what answered calls without usage came to."""
+    missing = (
+        (pl.col("usage_source") == "missing")
+        & (pl.col("status") == "ok")
+        & (pl.col("served_by") == "provider")
+        & ((pl.col("prompt_tokens") > 0) | pl.col("answer_tokens").is_not_null())
+    )
+    zero = pl.lit(0, pl.Int64)
+    filled = dict.fromkeys((*INPUT_CLASSES, "reasoning_tokens"), zero)
+    filled["input_uncached_tokens"] = pl.col("prompt_tokens")
+    filled["output_tokens"] = pl.col("answer_tokens").fill_null(0)
+    columns = [
+        pl.when(missing).then(value).otherwise(pl.col(name)).alias(name)
+        for name, value in filled.items()
+    ]
+    source = pl.when(missing).then(pl.lit("estimated")).otherwise(pl.col("usage_source"))
+    return [*columns, source.alias("usage_source")]
+
+
+def _write_blocks(pieces: Pieces, run: RunDir) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    waiting: list[pl.DataFrame] = []
+    schema = pl.DataFrame(schema=BLOCKS).to_arrow().schema
+    with (
+        atomic_write(run.blocks_path) as path,
+        pq.ParquetWriter(
+            path, schema, compression="zstd", use_dictionary=["kind"], write_statistics=["kind"]
+        ) as writer,
+    ):
+
+        def put(frame: pl.DataFrame) -> None:
+            writer.write_table(cast(pa.Table, frame.to_arrow().cast(schema)))
+
+        for blocks in pieces.distinct_blocks():
+            waiting.append(blocks)
+            if sum(map(len, waiting)) >= BLOCK_GROUP:
+                joined = pl.concat(waiting)
+                while len(joined) >= BLOCK_GROUP:
+                    put(joined.head(BLOCK_GROUP))
+                    joined = joined.slice(BLOCK_GROUP)
+                waiting = [joined]
+        rest = pl.concat(waiting) if waiting else pl.DataFrame(schema=BLOCKS)
+        if len(rest):
+            put(rest)
+
+
+def _staged_skips(pieces: Pieces, rows: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
+    ids = _kept_ids(rows, kept)
+    return (
+        pieces.skips()
+        .join(
+            ids,
+            left_on=["source_file", "into_offset", "into_index"],
+            right_on=["source_file", "offset", "index"],
+            how="left",
+            nulls_equal=False,
+        )
+        .select(
+            "source_file",
+            pl.col("offset").alias("source_offset"),
+            "fate",
+            "reason",
+            "detail",
+            pl.col("request_id").alias("merged_into"),
+        )
+    )
+
+
+def _kept_ids(rows: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
+    """Find for each row the id under which it, or what it was merged into, stands in the run."""
+    final = kept.select("at", "request_id")
+    return (
+        rows.select("source_file", "offset", "index", at=pl.coalesce("merged_into", "at"))
+        .join(final, on="at", how="left")
+        .drop("at")
+    )
+
+
+def _merged_skips(merged: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
+    names = kept.select(pl.col("at").alias("merged_into"), "request_id")
+    return merged.join(names, on="merged_into", how="left").select(
+        "source_file",
+        pl.col("offset").alias("source_offset"),
+        pl.lit("merged").alias("fate"),
+        pl.col("merge_reason").alias("reason"),
+        pl.col("merge_reason").replace_strict(REASONS, return_dtype=pl.String).alias("detail"),
+        pl.col("request_id").alias("merged_into"),
+    )
+
+
+def _unanswered_skips(unanswered: pl.DataFrame) -> pl.DataFrame:
+    return unanswered.select(
+        "source_file",
+        pl.col("offset").alias("source_offset"),
+        pl.lit("skipped").alias("fate"),
+        pl.lit("no-response").alias("reason"),
+        pl.lit("It is a request whose result is not among the logs.").alias("detail"),
+        pl.lit(None, pl.String).alias("merged_into"),
+    )
+
+
+def _fates(kept: pl.DataFrame, skips: pl.DataFrame) -> pl.DataFrame:
+    stood = kept.select("source_file", fate=pl.lit("kept"), reason=pl.lit(""))
+    return (
+        pl.concat([stood, skips.select("source_file", "fate", "reason")])
+        .group_by("source_file", "fate", "reason")
+        .len()
+        .sort("source_file", "fate", "reason")
+    )
+
+
+def _cost(merged: pl.DataFrame) -> dict[str, str]:
+    costs = merged.filter(pl.col("logged_cost").is_not_null()).select(
+        pl.col("cost_unit").fill_null("usd"), pl.col("logged_cost").cast(pl.Float64, strict=False)
+    )
+    sums = costs.group_by("cost_unit").agg(pl.col("logged_cost").sum()).sort("cost_unit")
+    return {unit: f"{cost:.6f}" for unit, cost in sums.iter_rows()}

@@ -1,0 +1,227 @@
+"""Which rows are one call: batches joined, retries marked, and calls told twice counted once."""
+
+import polars as pl
+
+FROM_REQUEST = ("prompt_tokens", "prompt_hash")
+
+
+def join_halves(rows: pl.DataFrame) -> pl.DataFrame:
+    """Join each result to its request by `join_key`.
+
+    Adds `prompt_at` (the row that holds the prompt, itself as a rule), `joined_into` (of a request,
+    the row of its result) and `is_unanswered`. `at` must number the rows.
+    """
+    asked = rows.filter((pl.col("half") == "request") & pl.col("join_key").is_not_null())
+    answered = rows.filter((pl.col("half") == "response") & pl.col("join_key").is_not_null())
+    if asked.is_empty():
+        return rows.with_columns(
+            prompt_at="at", joined_into=pl.lit(None, pl.Int64), is_unanswered=pl.lit(value=False)
+        )
+    requests = asked.group_by("join_key", maintain_order=True).agg(
+        pl.col("at").first().alias("_request"),
+        *(pl.col(name).first().alias(f"_{name}") for name in (*FROM_REQUEST, "model")),
+    )
+    results = answered.group_by("join_key", maintain_order=True).agg(
+        pl.col("at").first().alias("_result")
+    )
+    rows = rows.join(requests, on="join_key", how="left", maintain_order="left")
+    rows = rows.join(results, on="join_key", how="left", maintain_order="left")
+    is_request = (pl.col("half") == "request").fill_null(False)
+    is_result = (pl.col("half") == "response").fill_null(False) & pl.col("_request").is_not_null()
+    taken = [
+        pl.when(is_result).then(pl.col(f"_{name}")).otherwise(pl.col(name)).alias(name)
+        for name in FROM_REQUEST
+    ]
+    return rows.with_columns(
+        *taken,
+        prompt_at=pl.when(is_result).then("_request").otherwise("at"),
+        joined_into=pl.when(is_request).then("_result"),
+        is_unanswered=is_request & pl.col("_result").is_null(),
+        model=pl.when(is_result).then(pl.coalesce("model", "_model")).otherwise("model"),
+    ).drop(pl.selectors.starts_with("_"))
+
+
+RETRY_US = 120_000_000  # a repetition later than this after a failure is a new wish
+SAME = ("prompt_hash", "tenant", "user", "conversation")
+
+
+def number_attempts(rows: pl.DataFrame) -> pl.Series:
+    """Give each row its attempt, 0 for the first.
+
+    What a log says is taken; logs that begin to count at 1 are moved. Elsewhere a call is a retry
+    if the same prompt of the same caller failed at most two minutes before.
+    """
+    logged = pl.col("attempt") - pl.col("attempt").min().over("source_file").clip(0, 1)
+    rows = rows.select("at", "ts_us", "status", *SAME, logged.alias("_logged"))
+    failed = rows.filter(pl.col("status") == "error").select(SAME).unique()
+    retried = _number(rows.join(failed, on=SAME, how="semi", nulls_equal=True))
+    return (
+        rows.join(retried, on="at", how="left", maintain_order="left")
+        .select(attempt=pl.coalesce("_logged", "_number", pl.lit(0)).cast(pl.Int32))
+        .to_series()
+    )
+
+
+def _number(rows: pl.DataFrame) -> pl.DataFrame:
+    """Number the tries of each prompt of each caller that failed at least once."""
+    ordered = rows.sort("ts_us", "at", nulls_last=True)
+    previous_failed = (pl.col("status").shift() == "error") & (
+        pl.col("ts_us") - pl.col("ts_us").shift() <= RETRY_US
+    )
+    able = pl.col("prompt_hash").is_not_null() & pl.col("ts_us").is_not_null()
+    ordered = ordered.with_columns(
+        _retry=(able & previous_failed.over(SAME)).fill_null(False),
+    )
+    ordered = ordered.with_columns(_run=(~pl.col("_retry")).cum_sum().over(SAME))
+    ordered = ordered.with_columns(_place=pl.int_range(pl.len()).over([*SAME, "_run"]))
+    return ordered.select("at", _number=pl.when("_retry").then("_place").otherwise(0))
+
+
+FUZZY_US = 2_000_000  # two instruments may differ by that much in a call's time
+_TOKENS = (
+    "input_uncached_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "cache_write_other_tokens",
+)
+
+
+def find_duplicates(rows: pl.DataFrame, is_wanted: bool) -> pl.DataFrame:
+    """Add `merged_into` (the row that is kept, else null) and `merge_reason`.
+
+    Needs normalised rows, joined halves, and `at`, which numbers the rows in order. In one source,
+    rows with the same id are one call, of which the most complete row is kept. Across sources, so
+    are rows with the same id of the provider, or else with the same model, tokens and prompt within
+    two seconds. A row without a prompt takes it from its copy: see `prompt_at`.
+    """
+    rows = rows.with_columns(
+        merged_into=pl.col("joined_into"),
+        merge_reason=pl.when(pl.col("joined_into").is_not_null()).then(pl.lit("joined")),
+    )
+    if not is_wanted:
+        return rows
+    rows = rows.with_columns(
+        _sent=pl.sum_horizontal(_TOKENS),
+        _model=pl.col("model")
+        .str.to_lowercase()
+        .str.replace(r"^.*/", "")
+        .str.replace(r"[-@]\d{4}-?\d{2}-?\d{2}.*$", ""),
+    ).with_columns(_worth=pl.col("_sent").fill_null(0) + pl.col("output_tokens").fill_null(0))
+    across = (_same_response, _same_moment) if rows["source"].n_unique() > 1 else ()
+    for find in (_same_export, *across):
+        able = rows.filter(pl.col("merged_into").is_null() & ~pl.col("is_unanswered"))
+        found = find(able)
+        if found.is_empty():
+            continue
+        rows = (
+            rows.join(found, on="at", how="left", maintain_order="left")
+            .with_columns(
+                merged_into=pl.coalesce("merged_into", "_into"),
+                merge_reason=pl.coalesce("merge_reason", "_reason"),
+            )
+            .drop("_into", "_reason")
+        )
+    return _with_prompts(_to_the_end(rows)).drop(pl.selectors.starts_with("_"))
+
+
+def _best_first(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.sort(
+        pl.col("_worth"),
+        pl.col("status") == "ok",
+        pl.col("prompt_hash").is_not_null(),
+        pl.col("updated_us"),
+        -pl.col("at"),
+        descending=True,
+        nulls_last=True,
+    )
+
+
+def _same_export(rows: pl.DataFrame) -> pl.DataFrame:
+    """Find rows that one source gave twice."""
+    cached = pl.col("served_by") == "gateway_cache"
+    moment = pl.concat_str(pl.lit("cache "), "native_id", pl.lit(" "), "ts_us")
+    own = pl.coalesce("same_as", pl.when(cached).then(moment).otherwise(pl.col("native_id")))
+    repeated = rows.with_columns(_key=pl.concat_str("source", pl.lit(" "), own)).filter(
+        pl.col("_key").is_not_null() & pl.col("_key").is_duplicated()
+    )
+    best = (
+        _best_first(repeated)
+        .group_by("_key", maintain_order=True)
+        .agg(pl.col("at").first().alias("_into"))
+    )
+    return (
+        repeated.join(best, on="_key")
+        .filter(pl.col("at") != pl.col("_into"))
+        .select("at", "_into", _reason=pl.lit("duplicate-id"))
+    )
+
+
+def _same_response(rows: pl.DataFrame) -> pl.DataFrame:
+    """Find rows of different sources that carry the same id of the provider's response."""
+    shared = rows.filter(
+        pl.col("native_id").is_not_null() & (pl.col("served_by") == "provider")
+    ).filter(pl.col("source").n_unique().over("native_id") > 1)
+    best = (
+        _best_first(shared)
+        .group_by("native_id", maintain_order=True)
+        .agg(pl.col("at").first().alias("_into"), pl.col("source").first().alias("_best"))
+    )
+    return (
+        shared.join(best, on="native_id")
+        .filter(pl.col("source") != pl.col("_best"))
+        .select("at", "_into", _reason=pl.lit("other-instrument"))
+    )
+
+
+def _same_moment(rows: pl.DataFrame) -> pl.DataFrame:
+    key = ["_model", "_sent", "output_tokens", "prompt_hash"]
+    able = rows.filter(
+        pl.col("ts_us").is_not_null()
+        & pl.col("prompt_hash").is_not_null()
+        & (pl.col("_worth") > 0)
+        & (pl.col("served_by") == "provider")
+    ).sort(*key, "ts_us", "at")
+    previous = able.with_columns(
+        _prev_at=pl.col("at").shift().over(key),
+        _prev_ts=pl.col("ts_us").shift().over(key),
+        _prev_source=pl.col("source").shift().over(key),
+    ).filter(
+        (pl.col("_prev_source") != pl.col("source"))
+        & (pl.col("ts_us") - pl.col("_prev_ts") <= FUZZY_US)
+    )
+    return previous.select("at", _into="_prev_at", _reason=pl.lit("other-instrument"))
+
+
+def _to_the_end(rows: pl.DataFrame) -> pl.DataFrame:
+    """Let a row that was merged into a merged row point to the one that is kept."""
+    for _ in range(8):
+        onward = rows.select(merged_into="at", _next="merged_into").drop_nulls("_next")
+        if onward.is_empty():
+            return rows
+        rows = rows.join(onward, on="merged_into", how="left", maintain_order="left")
+        if rows["_next"].null_count() == len(rows):
+            return rows.drop("_next")
+        rows = rows.with_columns(merged_into=pl.coalesce("_next", "merged_into")).drop("_next")
+    return rows
+
+
+def _with_prompts(rows: pl.DataFrame) -> pl.DataFrame:
+    """Let a row without a prompt take that of a copy which was merged into it."""
+    donors = (
+        rows.filter(pl.col("merged_into").is_not_null() & pl.col("prompt_hash").is_not_null())
+        .group_by("merged_into", maintain_order=True)
+        .agg(
+            pl.col("prompt_at").first().alias("_prompt_at"),
+            pl.col("prompt_hash").first().alias("_prompt_hash"),
+            pl.col("prompt_tokens").first().alias("_prompt_tokens"),
+        )
+        .rename({"merged_into": "at"})
+    )
+    if donors.is_empty():
+        return rows
+    lacks = pl.col("prompt_hash").is_null() & pl.col("_prompt_hash").is_not_null()
+    return rows.join(donors, on="at", how="left", maintain_order="left").with_columns(
+        pl.when(lacks).then(pl.col(f"_{name}")).otherwise(pl.col(name)).alias(name)
+        for name in ("prompt_at", "prompt_hash", "prompt_tokens")
+    )

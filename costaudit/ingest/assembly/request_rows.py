@@ -1,0 +1,167 @@
+"""The rows of REQUESTS, gathered piece by piece in their final order."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from costaudit.contracts.requests import INPUT_CLASSES, REQUESTS
+from costaudit.contracts.run_dir import atomic_write
+from costaudit.ingest.staging.piece_writer import lists_of
+from costaudit.ingest.staging.pieces import Pieces
+from costaudit.progress import Progress
+
+Ints = npt.NDArray[np.int64]
+
+
+def split_totals(weights: Ints, sizes: Ints, totals: Ints) -> Ints:
+    """Split each row's total over its weights, in whole tokens that add up to it exactly.
+
+    `weights` holds the rows' weights one after another, `sizes` how many each row has. The largest
+    remainder method rounds; equal remainders go to the earlier segment. A row whose weights are
+    all zero is split evenly.
+    """
+    row = np.repeat(np.arange(len(sizes)), sizes)
+    sums = np.bincount(row, weights, len(sizes)).astype(np.int64)
+    weights = np.where(sums[row] == 0, 1, weights)
+    sums = np.where(sums == 0, sizes, sums)
+    product = weights * totals[row]
+    floors = product // sums[row]
+    remainders = product - floors * sums[row]
+    missing = totals - np.bincount(row, floors, len(sizes)).astype(np.int64)
+    order = np.argsort(row * (remainders.max(initial=0) + 1) - remainders, kind="stable")
+    starts = np.cumsum(sizes) - sizes
+    rank = np.empty(len(weights), np.int64)
+    rank[order] = np.arange(len(weights)) - np.repeat(starts, sizes)
+    return np.asarray(floors + (rank < missing[row]), np.int64)
+
+
+def with_media(tokens: Ints, is_known: npt.NDArray[np.bool_], sizes: Ints, totals: Ints) -> Ints:
+    """Give segments without a count, such as images, an equal share of what texts leave over."""
+    row = np.repeat(np.arange(len(sizes)), sizes)
+    texts = np.bincount(row, np.where(is_known, tokens, 0), len(sizes)).astype(np.int64)
+    unknown = np.bincount(row, ~is_known, len(sizes)).astype(np.int64)
+    share = np.maximum(totals - texts, 0) // np.maximum(unknown, 1)
+    return np.where(is_known, tokens, share[row])
+
+
+GROUP = 8_192  # rows written at a time
+COUNTED = (
+    *INPUT_CLASSES,
+    "output_tokens",
+    "reasoning_tokens",
+    "usage_source",
+    "usage_convention",
+    "attempt",
+    "request_id",
+    "source_file",
+    "model",
+)
+PLACED = ("piece", "row", "prompt_piece", "prompt_row", *COUNTED)
+OF_PROMPT = ("segments", "turn_index")
+SHARED = ("temperature", "endpoint", "tenant", "user", "conversation")  # either half may know them
+
+
+def write_requests(placed: pl.DataFrame, pieces: Pieces, path: Path, progress: Progress) -> None:
+    """Write rows, of which PLACED is given in order, with all that their pieces know of them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pl.DataFrame(schema=REQUESTS).to_arrow().schema
+    with (
+        atomic_write(path) as part,
+        pq.ParquetWriter(part, schema, compression="zstd") as writer,
+        ThreadPoolExecutor(1) as thread,
+    ):
+
+        def put(frame: pl.DataFrame) -> int:
+            writer.write_table(cast(pa.Table, frame.to_arrow().cast(schema)))
+            return len(frame)
+
+        before: Future[int] | None = None
+        for start in range(0, len(placed), GROUP):  # one group is gathered while one is written
+            frame = _rows(placed.slice(start, GROUP), pieces)
+            if before is not None:
+                progress.advance(before.result())
+            before = thread.submit(put, frame)
+        if before is not None:
+            progress.advance(before.result())
+
+
+def _rows(chosen: pl.DataFrame, pieces: Pieces) -> pl.DataFrame:
+    chosen = chosen.with_row_index("place")
+    own = chosen.select("piece", "row", "place", *COUNTED)
+    prompts = chosen.select("place", piece="prompt_piece", row="prompt_row")
+    parts = []
+    for number, group in _by_piece(own):
+        staged, _ = pieces.rows(number)
+        taken = staged[group["row"]].drop(OF_PROMPT, "attempt", "usage_source", "model")
+        parts.append(pl.concat([group.drop("piece", "row"), taken], how="horizontal"))
+    asked, segments = _prompts(prompts, pieces)
+    rows = pl.concat([_in_order(parts), asked.drop("place")], how="horizontal")
+    return (
+        rows.with_columns(
+            _segments(rows, segments),
+            ts=pl.col("ts_us").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"),
+            source_offset=pl.col("offset"),
+            **{name: pl.coalesce(name, f"asked_{name}") for name in SHARED},
+        )
+        .select(REQUESTS.names())
+        .cast(REQUESTS)
+    )
+
+
+def _prompts(chosen: pl.DataFrame, pieces: Pieces) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give what the rows take from their prompts, and the segments that these refer to."""
+    parts: list[pl.DataFrame] = []
+    tables: list[pl.DataFrame] = []
+    for number, group in _by_piece(chosen):
+        staged, segments = pieces.rows(number)
+        taken = staged[group["row"]].select(
+            *OF_PROMPT, *(pl.col(name).alias(f"asked_{name}") for name in SHARED)
+        )
+        if len(group) < len(chosen):  # rows of several pieces: keep the segments that they need
+            start = sum(map(len, tables))
+            used, places = np.unique(_flat(taken["segments"]).to_numpy(), return_inverse=True)
+            moved = pl.Series("segments", (places + start).astype(np.uint32))
+            taken = taken.with_columns(lists_of(moved, _sizes(taken["segments"])))
+            segments = segments[used]
+        parts.append(pl.concat([group.select("place"), taken], how="horizontal"))
+        tables.append(segments)
+    return _in_order(parts), pl.concat(tables)
+
+
+def _by_piece(rows: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
+    for (number,), group in rows.group_by("piece", maintain_order=True):
+        yield cast(int, number), group
+
+
+def _in_order(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    return parts[0] if len(parts) == 1 else pl.concat(parts).sort("place")
+
+
+def _sizes(lists: pl.Series) -> npt.NDArray[np.int64]:
+    return lists.list.len().cast(pl.Int64).to_numpy()
+
+
+def _flat(lists: pl.Series) -> pl.Series:
+    return lists.explode(empty_as_null=False) if len(lists) else lists.explode()
+
+
+def _segments(rows: pl.DataFrame, segments: pl.DataFrame) -> pl.Series:
+    """Look up each row's segments and split its billed input over them."""
+    sizes = _sizes(rows["segments"])
+    found = segments[_flat(rows["segments"])]
+    billed = rows.select(pl.sum_horizontal(INPUT_CLASSES, ignore_nulls=False)).to_series()
+    totals = billed.fill_null(0).to_numpy()
+    known = found["tokens"].is_not_null().to_numpy()
+    weights = with_media(found["tokens"].fill_null(0).to_numpy(), known, sizes, totals)
+    split = pl.Series("tokens", split_totals(weights, sizes, totals), dtype=pl.Int32)
+    if billed.null_count():
+        is_billed = pl.Series(np.repeat(billed.is_not_null().to_numpy(), sizes))
+        split = pl.select(pl.when(is_billed).then(split)).to_series()
+    return lists_of(found.with_columns(split.alias("tokens")).to_struct("segments"), sizes)

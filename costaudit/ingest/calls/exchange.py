@@ -1,0 +1,290 @@
+"""A request body and a response body, of whichever interface, become a call."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+from msgspec import Raw
+
+from costaudit.ingest.calls.bodies import Choice, ErrorBody, Request, Response
+from costaudit.ingest.calls.call import NOTHING, Buffer, Call, Prompt, Usage
+from costaudit.ingest.calls.fields import parse_time, span_ms
+from costaudit.ingest.calls.names import Labels, labels_of, provider_of_model
+from costaudit.ingest.calls.usage import decimal_of, gemini_usage, plausible, usage_of
+
+Dialect = Literal["openai", "responses", "anthropic", "gemini", "converse", "embedding"]
+ENDPOINTS: dict[Dialect, str] = {
+    "openai": "/v1/chat/completions",
+    "responses": "/v1/responses",
+    "anthropic": "/v1/messages",
+    "gemini": "generateContent",
+    "converse": "Converse",
+    "embedding": "/v1/embeddings",
+}
+PROVIDER: dict[Dialect, str] = {
+    "openai": "openai",
+    "responses": "openai",
+    "anthropic": "anthropic",
+    "gemini": "google",
+    "converse": "aws",
+    "embedding": "openai",
+}
+CONVENTION: dict[Dialect, str] = {
+    "openai": "openai",
+    "responses": "openai",
+    "anthropic": "anthropic",
+    "gemini": "gemini",
+    "converse": "bedrock_converse",
+    "embedding": "openai",
+}
+FINISH = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "STOP": "stop",
+    "completed": "stop",
+    "max_tokens": "length",
+    "MAX_TOKENS": "length",
+    "max_output_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "tool_call": "tool_calls",
+    "function_call": "tool_calls",
+    "refusal": "content_filter",
+    "SAFETY": "content_filter",
+    "guardrail_intervened": "content_filter",
+    "content_filtered": "content_filter",
+    "error": "error",
+}
+VAGUE = (None, "error", "tokens", "requests")  # error types that say less than the code does
+NULLS = (b"", b"null", b"[]", b"{}", b'""')
+
+
+def present(data: Buffer) -> bool:
+    """Tell whether a JSON text is there and says something."""
+    size = len(data)
+    return size > 4 or (size > 0 and bytes(data) not in NULLS)
+
+
+def dialect_of(request: Request | None, response: Response | None) -> Dialect | None:
+    """Tell which interface a pair of bodies belongs to; None where neither body tells."""
+    found = _response_dialect(response) if response is not None else None
+    if found is None and request is not None:
+        found = _request_dialect(request)
+    return found
+
+
+def _response_dialect(response: Response) -> Dialect | None:
+    if response.choices is not None:
+        return "openai"
+    if response.object == "response":
+        return "responses"
+    if response.type == "message" or (response.stop_reason and present(response.content)):
+        return "anthropic"
+    if response.candidates is not None or response.usage_metadata is not None:
+        return "gemini"
+    if response.converse_stop is not None:
+        return "converse"
+    if response.object == "list" and response.usage is not None:
+        return "embedding"
+    return None
+
+
+def _request_dialect(request: Request) -> Dialect | None:
+    if request.contents is not None:
+        return "gemini"
+    if request.messages is None:
+        return "responses" if present(request.input) else None
+    claude = request.model is not None and "claude" in request.model
+    if request.anthropic_version or present(request.system) or (claude and request.max_tokens):
+        return "anthropic"
+    return "openai"
+
+
+def call_of(request: Request | None, response: Response | None) -> Call | None:
+    """Make a call of two bodies, either of which may be missing; None if neither tells anything."""
+    dialect = dialect_of(request, response)
+    if dialect is None:
+        if response is None or response.error is None:
+            return None
+        dialect = "openai"
+    model = (response and (response.model or response.model_version)) or (request and request.model)
+    call = Call(
+        provider=_provider(dialect, model or None, response),
+        model=model or None,
+        endpoint=ENDPOINTS[dialect],
+        kind="embedding" if dialect == "embedding" else "chat",
+    )
+    if request is not None:
+        _add_request(call, request)
+    if response is not None:
+        _add_response(call, response, dialect)
+    if request is not None and request.prompt_cache_options is not None and call.usage is not None:
+        _name_writes(call.usage, request.prompt_cache_options.ttl)
+    return call
+
+
+def _name_writes(usage: Usage, ttl: str | None) -> None:
+    """Give cache writes of no stated TTL the one that the request asked for, as Moonshot's are."""
+    if ttl == "5m":
+        usage.cache_write_5m += usage.cache_write_other
+    elif ttl == "1h":
+        usage.cache_write_1h += usage.cache_write_other
+    if ttl in ("5m", "1h"):
+        usage.cache_write_other = 0
+
+
+def is_bedrock(response_id: str | None) -> bool:
+    """Tell from a response's id whether Bedrock gave it."""
+    return response_id is not None and response_id.startswith("msg_bdrk_")
+
+
+def _provider(dialect: Dialect, model: str | None, response: Response | None) -> str:
+    if response is not None:
+        if is_bedrock(response.id):
+            return "aws"
+        if present(response.prompt_filter_results):
+            return "azure"
+    guess = provider_of_model(model) if model else None
+    return guess or PROVIDER[dialect]
+
+
+def _add_request(call: Call, request: Request) -> None:
+    call.prompt = prompt_of(request)
+    call.temperature = request.temperature
+    call.stream = request.stream
+    call.service_tier = request.service_tier if request.service_tier != "auto" else None
+    labels = labels_of(request.metadata) if present(request.metadata) else Labels()
+    call.user = labels.user or request.user or request.safety_identifier
+    call.tenant, call.conversation = labels.tenant, labels.conversation
+    if request.conversation is not None:
+        held = request.conversation
+        call.conversation = held if isinstance(held, str) else held.id or call.conversation
+    if labels.endpoint:
+        call.endpoint = labels.endpoint
+
+
+def prompt_of(request: Request) -> Prompt | None:
+    """Collect what was sent in the order in which providers render it."""
+    system: Buffer = NOTHING
+    for each in (
+        request.system,
+        request.instructions,
+        request.camel_system,
+        request.system_instruction,
+    ):
+        if each and present(each):
+            system = each
+            break
+    tools = request.tools if present(request.tools) else request.functions
+    if not present(tools):
+        tools = request.tool_config
+    messages = request.messages if request.messages is not None else request.contents
+    if messages is None:
+        messages = _inputs(request.input if present(request.input) else request.prompt)
+    if not messages and not system and not present(tools):
+        return None
+    marker = "5m" if present(request.cache_control) else None
+    return Prompt(tools if present(tools) else NOTHING, system, messages or (), auto_marker=marker)
+
+
+def _inputs(data: Raw) -> list[Raw]:
+    if not present(data):
+        return []
+    if bytes(memoryview(data)[:1]) == b"[":
+        return msgspec.json.decode(data, type=list[Raw])
+    return [data]
+
+
+def _add_response(call: Call, response: Response, dialect: Dialect) -> None:
+    call.native_id = response.id or response.response_id
+    call.ts_us = parse_time(response.created or response.created_at or response.create_time)
+    READERS[dialect](call, response)
+    if response.usage is not None:
+        add_usage(call, response, CONVENTION[dialect])
+    elif response.usage_metadata is not None:
+        call.usage = plausible(gemini_usage(response.usage_metadata))
+    if response.service_tier:
+        call.service_tier = response.service_tier
+    if call.service_tier == "default":
+        call.service_tier = "standard"
+    if response.error is not None:
+        call.status, call.error = "error", error_type(response.error)
+    if call.finish_reason in FINISH:
+        call.finish_reason = FINISH[call.finish_reason]
+
+
+def add_usage(call: Call, response: Response, convention: str) -> None:
+    """Take the counts, the tier, the region and the cost that a usage object states."""
+    body = response.usage
+    if body is None:
+        return
+    usage = usage_of(body, "xai" if call.provider == "x-ai" else convention)
+    call.usage = plausible(usage) if usage is not None else None
+    call.service_tier = body.service_tier or call.service_tier
+    call.region = body.inference_geo
+    if call.service_tier == "batch":
+        call.is_batch, call.service_tier = True, "standard"
+    if body.speed == "fast":
+        call.service_tier = "fast"
+    if present(body.cost):
+        call.logged_cost = decimal_of(body.cost)
+        call.cost_unit = "usd" if call.logged_cost is not None else None
+
+
+def error_type(error: ErrorBody | str) -> str:
+    """Name an error's type; its text may hold anything and stays behind."""
+    if isinstance(error, str):
+        return "timeout" if "timeout" in error.lower() or "timed out" in error.lower() else "error"
+    kind = error.code or error.status if error.type in VAGUE else error.type
+    return str(kind) if kind is not None else "error"
+
+
+def _read_chat(call: Call, response: Response) -> None:
+    choice = response.choices[0] if response.choices else Choice()
+    call.finish_reason = choice.finish_reason
+    if present(choice.message):
+        call.answer = choice.message
+    elif present(choice.text):
+        call.answer = choice.text
+
+
+def _read_responses(call: Call, response: Response) -> None:
+    call.answer = response.output
+    call.finish_reason = "stop" if response.status == "completed" else None
+    if response.incomplete_details is not None:
+        call.finish_reason = response.incomplete_details.reason
+    if response.status in ("failed", "cancelled"):
+        call.status, call.error = "error", str(response.status)
+    call.latency_ms = span_ms(parse_time(response.created_at), parse_time(response.completed_at))
+
+
+def _read_anthropic(call: Call, response: Response) -> None:
+    call.answer = response.content
+    call.finish_reason = response.stop_reason
+
+
+def _read_gemini(call: Call, response: Response) -> None:
+    if response.candidates:
+        call.answer = response.candidates[0].content
+        call.finish_reason = response.candidates[0].finish_reason
+
+
+def _read_converse(call: Call, response: Response) -> None:
+    call.answer = response.output
+    call.finish_reason = response.converse_stop
+    if response.metrics is not None:
+        call.latency_ms = response.metrics.latency_ms
+
+
+def _read_embedding(call: Call, response: Response) -> None:
+    call.finish_reason = "stop"
+
+
+READERS: dict[Dialect, Callable[[Call, Response], None]] = {
+    "openai": _read_chat,
+    "responses": _read_responses,
+    "anthropic": _read_anthropic,
+    "gemini": _read_gemini,
+    "converse": _read_converse,
+    "embedding": _read_embedding,
+}

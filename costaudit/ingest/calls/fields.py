@@ -1,0 +1,172 @@
+"""Fields of a decoded record, times included, read as what they should be or as missing."""
+
+from datetime import UTC, datetime, timedelta
+from math import isfinite
+from typing import Any
+
+import msgspec
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+EARLIEST_US = 1_262_304_000_000_000  # 2010: what lies before is no time of a model call
+LATEST_US = 4_102_444_800_000_000  # 2100
+
+
+def parse_time(value: object) -> int | None:
+    """Read an epoch number of any unit or an ISO 8601 text; a naive text is taken as UTC.
+
+    Numbers are told apart by size: below 1e11 seconds, 1e14 ms, 1e17 µs, else ns.
+    """
+    if isinstance(value, str):
+        return _parse_text(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return _plausible(_from_number(value))
+
+
+def _parse_text(text: str) -> int | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return _parse_odd_text(text.strip())
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return _plausible((moment - EPOCH) // MICROSECOND)
+
+
+def _parse_odd_text(text: str) -> int | None:
+    try:
+        number = int(text) if text.isdigit() else float(text)
+    except ValueError:
+        pass
+    else:
+        return _plausible(_from_number(number))
+    if text.endswith(" UTC"):
+        return _parse_text(text.removesuffix(" UTC"))
+    return None
+
+
+def _from_number(value: int | float) -> int | None:
+    if isinstance(value, float) and not isfinite(value):
+        return None
+    size = abs(value)
+    if size < 1e11:
+        return round(value * 1_000_000)
+    if size < 1e14:
+        return round(value * 1_000)
+    if size < 1e17:
+        return round(value)
+    return int(value) // 1_000
+
+
+def _plausible(value_us: int | None) -> int | None:
+    if value_us is None or not EARLIEST_US <= value_us < LATEST_US:
+        return None
+    return value_us
+
+
+def span_ms(start_us: int | None, end_us: int | None) -> float | None:
+    """Measure from start to end; None where one is missing or they stand in the wrong order."""
+    if start_us is None or end_us is None or end_us < start_us:
+        return None
+    return (end_us - start_us) / 1_000
+
+
+MOST = 10**15  # numbers beyond it are no counts, sums or durations
+UNNESTINGS = 3  # JSON within JSON strings, at most that deep
+
+
+def parsed(value: Any) -> Any:
+    """Decode a text that holds a JSON object or list, also where it was encoded twice."""
+    for _ in range(UNNESTINGS):
+        if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "[", '"'):
+            break
+        try:
+            value = msgspec.json.decode(value)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            break
+    return value
+
+
+class Fields:
+    """Look up fields by any of several names; the first that is there and fits counts."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self.values = values
+
+    def __bool__(self) -> bool:
+        return bool(self.values)
+
+    def has(self, *names: str) -> bool:
+        """Tell whether all of these fields are there."""
+        return all(name in self.values for name in names)
+
+    def value(self, *names: str) -> Any:
+        """Give the first field that is not null, JSON texts decoded."""
+        for name in names:
+            found = self.values.get(name)
+            if found is not None and found != "":
+                return parsed(found)
+        return None
+
+    def text(self, *names: str) -> str | None:
+        """Give the first field that is a text, or a number as text."""
+        for name in names:
+            found = self.values.get(name)
+            if isinstance(found, str) and found:
+                return found
+            if isinstance(found, int) and not isinstance(found, bool):
+                return str(found)
+        return None
+
+    def number(self, *names: str) -> float | None:
+        """Give the first field that is a finite number, or a text that is one."""
+        for name in names:
+            found = self.values.get(name)
+            if isinstance(found, bool) or found is None:
+                continue
+            try:
+                number = float(found)
+            except (TypeError, ValueError, OverflowError):
+                continue
+            if abs(number) < MOST:
+                return number
+        return None
+
+    def integer(self, *names: str) -> int | None:
+        """Give the first field that is a whole number."""
+        for name in names:
+            found = self.number(name)
+            if found is not None and found.is_integer():
+                return int(found)
+        return None
+
+    def time_us(self, *names: str) -> int | None:
+        """Give the first field that is a time."""
+        return next((t for n in names if (t := parse_time(self.values.get(n))) is not None), None)
+
+    def truth(self, *names: str) -> bool | None:
+        """Give the first field that is true or false, or a word for it."""
+        for name in names:
+            found = self.values.get(name)
+            if isinstance(found, bool):
+                return found
+            if isinstance(found, str) and found.lower() in ("true", "false"):
+                return found.lower() == "true"
+        return None
+
+    def inner(self, *names: str) -> "Fields":
+        """Give the first field that is an object, or a text that holds one; else nothing."""
+        for name in names:
+            found = parsed(self.values.get(name))
+            if isinstance(found, dict):
+                return Fields(found)
+        return Fields({})
+
+    def items(self, *names: str) -> list[Any]:
+        """Give the first field that is a list, or a text that holds one; else nothing."""
+        for name in names:
+            found = parsed(self.values.get(name))
+            if isinstance(found, list):
+                return found
+        return []

@@ -1,0 +1,128 @@
+"""JSON that is not quite JSON: NaN, lone surrogates, broken UTF-8, Python dicts, wrong types."""
+
+import ast
+import json
+import re
+from typing import Any, TypeVar
+
+import msgspec
+
+from costaudit.ingest.calls.call import Skip
+
+T = TypeVar("T")
+REPR_LIMIT = 1_000_000  # bytes of a Python literal that we are ready to parse
+REPAIRS = 40  # wrongly typed fields that we drop from one record
+PATH = re.compile(r" - at `\$(.*)`$")
+STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+
+
+class UnreadableError(Exception):
+    """Carry the Skip that says why a record can't be read."""
+
+    def __init__(self, skip: Skip) -> None:
+        super().__init__(skip.reason)
+        self.skip = skip
+
+
+def parse_lenient(data: bytes) -> Any:
+    """Decode JSON, or what Python programs write in its place; raises UnreadableError."""
+    try:
+        return msgspec.json.decode(data)
+    except RecursionError:
+        raise UnreadableError(_too_deep()) from None
+    except (msgspec.DecodeError, UnicodeError):
+        pass
+    text = data.decode("utf-8", "replace")
+    try:
+        return _mended(json.loads(text, strict=False, parse_constant=_no_number))
+    except RecursionError:
+        raise UnreadableError(_too_deep()) from None
+    except json.JSONDecodeError as error:
+        return _parse_repr(text, error)
+    except ValueError:  # an integer of thousands of digits
+        raise UnreadableError(Skip("bad-json", "A number in it is too long to be read.")) from None
+
+
+def _no_number(_: str) -> None:
+    """Read NaN and the infinities as null."""
+
+
+def _too_deep() -> Skip:
+    return Skip("nested-too-deep", "It nests more deeply than any log record does.")
+
+
+def _parse_repr(text: str, error: json.JSONDecodeError) -> Any:
+    start = text.lstrip()[:2]
+    if start in ("{'", "['") and len(text) <= REPR_LIMIT:
+        try:
+            return _mended(ast.literal_eval(text))
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            pass
+    if error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated"):
+        raise UnreadableError(Skip("truncated", "It ends before its JSON does."))
+    raise UnreadableError(Skip("bad-json", f"It is not JSON: {error.msg} at byte {error.pos}."))
+
+
+def _mended(value: Any, depth: int = 0) -> Any:
+    """Replace lone surrogates, and what JSON has no word for, throughout a value."""
+    if depth > 500:
+        raise RecursionError
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_mended(str(k)): _mended(v, depth + 1) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mended(item, depth + 1) for item in value]
+    if isinstance(value, bool | int | float) or value is None:
+        return value
+    return str(value)
+
+
+def decode_or_repair(
+    data: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], target: type[T]
+) -> T:
+    """Decode what is well formed at full speed and the rest as far as it goes.
+
+    Raises UnreadableError where nothing of it can be read.
+    """
+    try:
+        return decoder.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return decode_repaired(parse_lenient(bytes(data)), target)[0]
+
+
+def decode_repaired(value: Any, target: type[T]) -> tuple[T, list[str]]:
+    """Fit a decoded value to a type, dropping the fields that don't fit; names what was dropped.
+
+    Raises UnreadableError where the value as a whole is of another kind.
+    """
+    dropped: list[str] = []
+    for _ in range(REPAIRS):
+        try:
+            fitted = msgspec.json.decode(msgspec.json.encode(value), type=target, strict=False)
+        except msgspec.ValidationError as error:
+            path = PATH.search(str(error))
+            if path is None or not _drop(value, path[1]):
+                break
+            dropped.append(path[1].lstrip("."))
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            break
+        else:
+            return fitted, dropped
+    raise UnreadableError(
+        Skip("wrong-shape", "Its fields are not of the types that its format has.")
+    )
+
+
+def _drop(value: Any, path: str) -> bool:
+    steps: list[str | int] = []
+    for name, index in STEP.findall(path):
+        if index == "...":
+            break
+        steps.append(name or int(index))
+    if not steps:
+        return False
+    for step in steps[:-1]:
+        value = value[step]
+    value[steps[-1]] = None if isinstance(value, dict) else {}
+    return True

@@ -1,0 +1,210 @@
+"""Names in logs: of models and providers, of who called, and of a gateway's cache."""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+PROVIDERS = {  # spelling in logs → name in genai-prices
+    "openai": "openai",
+    "azure": "azure",
+    "azure.ai.openai": "azure",
+    "az.ai.openai": "azure",
+    "azure_openai": "azure",
+    "azureopenai": "azure",
+    "azure.ai.inference": "azure",
+    "anthropic": "anthropic",
+    "aws": "aws",
+    "bedrock": "aws",
+    "aws.bedrock": "aws",
+    "aws_bedrock": "aws",
+    "amazon_bedrock": "aws",
+    "bedrock_converse": "aws",
+    "google": "google",
+    "gemini": "google",
+    "vertex_ai": "google",
+    "vertexai": "google",
+    "google_vertex": "google",
+    "google_genai": "google",
+    "google-ai-studio": "google",
+    "google-vertex-ai": "google",
+    "gcp.vertex_ai": "google",
+    "gcp.gemini": "google",
+    "gcp.gen_ai": "google",
+    "google_vertexai": "google",
+    "xai": "x-ai",
+    "x_ai": "x-ai",
+    "x-ai": "x-ai",
+    "grok": "x-ai",
+    "mistral": "mistral",
+    "mistralai": "mistral",
+    "mistral_ai": "mistral",
+    "deepseek": "deepseek",
+    "groq": "groq",
+    "cohere": "cohere",
+    "openrouter": "openrouter",
+    "fireworks": "fireworks",
+    "fireworks_ai": "fireworks",
+    "together": "together",
+    "together_ai": "together",
+    "perplexity": "perplexity",
+    "moonshotai": "moonshotai",
+}
+BY_MODEL = (  # what a model's name starts with → who bills it, where nothing else tells
+    (("gpt-", "o1", "o3", "o4", "chatgpt", "text-embedding-", "davinci", "codex-"), "openai"),
+    (("claude",), "anthropic"),
+    (("gemini", "gemma", "learnlm"), "google"),
+    (("grok",), "x-ai"),
+    (("mistral", "mixtral", "codestral", "ministral", "magistral", "pixtral"), "mistral"),
+    (("deepseek",), "deepseek"),
+    (("command-", "embed-"), "cohere"),
+    (("kimi", "moonshot"), "moonshotai"),
+    (
+        (
+            "anthropic.",
+            "us.",
+            "eu.",
+            "apac.",
+            "jp.",
+            "au.",
+            "global.",
+            "amazon.",
+            "meta.",
+            "cohere.",
+        ),
+        "aws",
+    ),
+)
+ARN = re.compile(r"^arn:[^/]*/")
+CROSS_REGION = re.compile(r"^(?:us-gov|us|eu|apac|jp|au|global)\.")
+
+
+@lru_cache(4096)
+def provider_named(name: str) -> str:
+    """Spell a provider as the price list does; an unknown one keeps its name."""
+    lowered = name.strip().lower()
+    if lowered in PROVIDERS:
+        return PROVIDERS[lowered]
+    head = lowered.partition(".")[0]  # AI SDK: openai.responses, anthropic.messages
+    return PROVIDERS.get(head, lowered)
+
+
+@lru_cache(4096)
+def provider_of_model(model: str) -> str | None:
+    """Tell from a model's name who bills it; None where the name tells nothing."""
+    name = model.strip().lower().rpartition("/")[2]
+    for starts, provider in BY_MODEL:
+        if name.startswith(starts):
+            return provider
+    return None
+
+
+@lru_cache(4096)
+def bedrock_model(model_id: str) -> str:
+    """Take the region and the resource name off a Bedrock model id."""
+    return CROSS_REGION.sub("", ARN.sub("", model_id))
+
+
+@lru_cache(4096)
+def split_model(model: str) -> tuple[str | None, str]:
+    """Split a gateway's `provider/model` into both; a bare model has no provider."""
+    head, slash, tail = model.partition("/")
+    if slash and head.lower() in PROVIDERS:
+        return provider_named(head), tail
+    return None, model
+
+
+TENANT = ("tenant", "tenant_id", "tenantId", "organization_id", "organization", "org_id", "org",
+          "_organisation", "customer", "customer_id", "account_id", "workspace_id",
+          "team", "team_id", "openai-organization")  # fmt: skip
+USER = ("user", "user_id", "userId", "end_user", "end_user_id", "_user", "username",
+        "customer_user_id", "safety_identifier")  # fmt: skip
+CONVERSATION = ("conversation", "conversation_id", "conversationId", "session", "session_id",
+                "sessionId", "thread_id", "threadId", "chat_id", "Helicone-Session-Id",
+                "helicone-session-id")  # fmt: skip
+ENDPOINT = ("endpoint", "route", "feature", "use_case", "task", "service", "application", "app",
+            "job")  # fmt: skip
+
+
+class Labels(NamedTuple):
+    """What a call's metadata says of its origin."""
+
+    tenant: str | None = None
+    user: str | None = None
+    conversation: str | None = None
+    endpoint: str | None = None
+
+
+def labels_in(metadata: Mapping[str, Any]) -> Labels:
+    """Look for tenant, user, conversation and endpoint among metadata."""
+    return Labels(
+        first_text(metadata, TENANT),
+        first_text(metadata, USER),
+        first_text(metadata, CONVERSATION),
+        first_text(metadata, ENDPOINT),
+    )
+
+
+def labels_of(metadata: msgspec.Raw | bytes) -> Labels:
+    """Look for labels in a JSON object, or in a JSON object within a JSON string."""
+    return _labels_of(bytes(metadata))
+
+
+@lru_cache(65536)
+def _labels_of(metadata: bytes) -> Labels:
+    try:
+        value = msgspec.json.decode(metadata)
+        if isinstance(value, str):
+            value = msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return Labels()
+    return labels_in(value) if isinstance(value, dict) else Labels()
+
+
+def first_text(values: Mapping[str, Any], names: Iterable[str]) -> str | None:
+    """Take the first of several fields that holds a text or a number."""
+    for name in names:
+        value = values.get(name)
+        if isinstance(value, str) and value:
+            return value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+    return None
+
+
+HIT_HEADERS = (
+    "x-litellm-cache-hit",
+    "cf-aig-cache-status",
+    "x-portkey-cache-status",
+    "helicone-cache",
+    "x-cache",
+)
+
+
+def is_hit(flag: object) -> bool:
+    """Read a gateway's cache flag, whether it is a truth value or a word."""
+    if isinstance(flag, str):
+        word = flag.strip().lower().replace(" ", "_")
+        return word in (
+            "hit",
+            "true",
+            "semantic_hit",
+            "simple_hit",
+            "cache_hit",
+            "cache_semantic_hit",
+        )
+    return flag is True
+
+
+def hit_in_headers(headers: Raw) -> bool:
+    """Look for a gateway's cache flag among response headers."""
+    try:
+        values = msgspec.json.decode(headers)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+    if not isinstance(values, dict):
+        return False
+    return any(is_hit(value) for key, value in values.items() if str(key).lower() in HIT_HEADERS)

@@ -1,0 +1,225 @@
+"""Files and standard input, compressed or not, as a stream of plain bytes."""
+
+import codecs
+import gzip
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, cast
+
+import zstandard
+
+from costaudit.errors import InputError
+
+
+class StandardInput:
+    """Give standard input from its start again until the last reading, which keeps nothing."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self.source = source
+        self._kept = bytearray()
+        self._at = 0
+        self._is_last = False
+
+    def rewind(self, *, is_last: bool) -> None:
+        """Go back to the start; after the last time there is no way back."""
+        self._at, self._is_last = 0, is_last
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes."""
+        if self._at < len(self._kept):
+            end = len(self._kept) if size < 0 else self._at + size
+            chunk = bytes(self._kept[self._at : end])
+            self._at += len(chunk)
+            return chunk
+        if self._is_last:
+            self._kept.clear()
+            self._at = 0
+        chunk = self.source.read(size)
+        if not self._is_last:
+            self._kept += chunk
+            self._at += len(chunk)
+        return chunk
+
+    def seekable(self) -> bool:
+        """Tell that it can't be moved about in."""
+        return False
+
+
+_open: list[StandardInput] = []  # the one that was opened last
+
+
+def standard_input(*, is_last: bool) -> StandardInput:
+    """Open standard input at its start; `is_last` for the reading that nothing comes after."""
+    if not _open or _open[0].source is not sys.stdin.buffer:
+        _open[:] = [StandardInput(sys.stdin.buffer)]
+    _open[0].rewind(is_last=is_last)
+    return _open[0]
+
+
+CHUNK = 256 << 10  # what stays in a processor's own cache while it is read
+ZSTD_BITE = 4 << 10
+BOMB = "It unpacks to more than {:g} times its size, as decompression bombs do."
+FREE_BYTES = 64 << 20  # a small file may unpack to this much at any ratio
+GZIP, ZSTD, PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+ARCHIVES = {
+    b"PK\x03\x04": "a ZIP archive",
+    b"7z\xbc\xaf": "a 7-Zip archive",
+    b"BZh": "a bzip2 file",
+}
+UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+class BrokenStreamError(Exception):
+    """Say that a file ends or breaks before its content does."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+@contextmanager
+def open_input(address: str, *, is_last: bool = False) -> Iterator[IO[bytes]]:
+    """Open a path, "-" or an address that fsspec knows; raises InputError.
+
+    Standard input can be opened again until `is_last` has been said.
+    """
+    if address == "-":
+        yield cast(IO[bytes], standard_input(is_last=is_last))
+        return
+    try:
+        if "://" in address:
+            import fsspec
+
+            with fsspec.open(address, "rb") as file:
+                yield cast(IO[bytes], file)
+        else:
+            with open(address, "rb") as file:  # noqa: PTH123
+                yield file
+    except ImportError as error:
+        raise InputError(
+            f"{address} can't be opened: {error}.",
+            hint="Install it: pip install 'costaudit[remote]'.",
+        ) from None
+    except OSError as error:
+        raise InputError(
+            f"{address} can't be read: {error.strerror or error}.",
+            hint="Check the path and its permissions.",
+        ) from None
+
+
+def is_compressed(head: bytes) -> bool:
+    """Tell from its first bytes whether a file is compressed; its name proves nothing."""
+    return head[:2] == GZIP or head[:4] == ZSTD
+
+
+def plain_chunks(file: IO[bytes], max_ratio: float) -> Iterator[bytes]:
+    """Yield the decompressed content; UTF-16 becomes UTF-8, a byte order mark of UTF-8 stays.
+
+    Raises BrokenStreamError where it breaks off, and where it unpacks beyond `max_ratio`.
+    """
+    chunks = _decompressed(file, max_ratio)
+    first = next(chunks, b"")
+    encoding = UTF16.get(first[:2])
+    if encoding is not None:
+        yield from _transcoded(first[2:], chunks, encoding)
+        return
+    yield first
+    yield from chunks
+
+
+def _transcoded(first: bytes, chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    yield decoder.decode(first).encode("utf-8", "replace")
+    for chunk in chunks:
+        yield decoder.decode(chunk).encode("utf-8", "replace")
+
+
+def _decompressed(file: IO[bytes], max_ratio: float) -> Iterator[bytes]:
+    """Yield the content in large chunks; what was read before an error comes before it."""
+    source = _Counted(file)
+    head = source.peek(4)
+    pieces = _gunzipped(source) if head[:2] == GZIP else _plain(source)
+    if head == ZSTD:
+        pieces = _unzstd(source)
+    given = 0
+    held: list[bytes] = []
+    size = 0
+    broken: BrokenStreamError | None = None
+    while broken is None:
+        try:
+            piece = next(pieces)
+        except StopIteration:
+            break
+        except (EOFError, zlib.error, zstandard.ZstdError, OSError) as error:
+            broken = BrokenStreamError("broken-compression", _why(error))
+            break
+        given += len(piece)
+        if given > FREE_BYTES and given > max_ratio * source.count:
+            broken = BrokenStreamError("unpacks-too-far", BOMB.format(max_ratio))
+            break
+        held.append(piece)
+        size += len(piece)
+        if size >= CHUNK:
+            yield b"".join(held)
+            held, size = [], 0
+    if held:
+        yield b"".join(held)
+    if broken is not None:
+        raise broken
+
+
+def _plain(source: "_Counted") -> Iterator[bytes]:
+    while chunk := source.read(CHUNK):
+        yield chunk
+
+
+def _gunzipped(source: "_Counted") -> Iterator[bytes]:
+    reader = gzip.GzipFile(fileobj=cast(IO[bytes], source))
+    while chunk := reader.read1(1 << 20):
+        yield chunk
+
+
+def _unzstd(source: "_Counted") -> Iterator[bytes]:
+    """Unpack frames that follow one another; small bites keep a bomb's first bang small."""
+    frame = None
+    bite = source.read(ZSTD_BITE)
+    while bite:
+        frame = frame or zstandard.ZstdDecompressor(max_window_size=1 << 31).decompressobj()
+        yield frame.decompress(bite)
+        bite = frame.unused_data if frame.eof else b""
+        if frame.eof:
+            frame = None
+        bite = bite or source.read(ZSTD_BITE)
+    if frame is not None:
+        raise EOFError
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, EOFError):
+        return "The compressed file ends before its content does."
+    return "The compressed data is damaged from here on."
+
+
+class _Counted:
+    """Count the bytes that are taken from a file, and look ahead in it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._ahead = b""
+        self.count = 0
+
+    def peek(self, size: int) -> bytes:
+        while len(self._ahead) < size and (more := self._file.read(size - len(self._ahead))):
+            self._ahead += more
+        return self._ahead[:size]
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self._ahead if size < 0 else self._ahead[:size]
+        self._ahead = self._ahead[len(chunk) :]
+        if size < 0 or len(chunk) < size:
+            chunk += self._file.read(size if size < 0 else size - len(chunk))
+        self.count += len(chunk)
+        return chunk

@@ -1,0 +1,258 @@
+"""The records of a text file of any layout, each with its offset."""
+
+import re
+from codecs import BOM_UTF8
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from costaudit.ingest.calls.call import Record, Skip
+from costaudit.ingest.files.containers import ARCHIVES, PARQUET
+from costaudit.ingest.files.tables import csv_records
+
+Kind = Literal["lines", "values", "csv", "parquet", "sse"]
+SAMPLE_LINES = 40
+STAMPED = re.compile(rb"^\d{4}-\d\d-\d\dT\S+ (?=\{)")  # CloudWatch's export to S3
+NAME = re.compile(rb'^"?[A-Za-z_@][\w @.:\[\]-]*"?$')
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How to divide a file, or why it can't be."""
+
+    kind: Kind | None
+    problem: str = ""  # half a sentence; "" where there is a kind
+
+
+def layout_of(head: bytes, is_whole: bool) -> Layout:
+    """Find the layout in the first bytes of the decompressed content."""
+    if head[:4] == PARQUET:
+        return Layout("parquet")
+    for magic, name in ARCHIVES.items():
+        if head.startswith(magic):
+            return Layout(None, f"is {name}")
+    if head.count(b"\0") * 200 > len(head):
+        return Layout(None, "is a binary file")
+    head = head.removeprefix(BOM_UTF8)
+    lines = _lines(head, is_whole)
+    if not lines:
+        return Layout(None, "is empty")
+    whole = sum(_is_object(line) for line in lines)
+    if whole * 2 >= len(lines):
+        return Layout("lines")
+    return _of_first_line(lines, head, whole)
+
+
+def _of_first_line(lines: list[bytes], head: bytes, whole: int) -> Layout:
+    start = head.lstrip()[:1]
+    if lines[0].startswith((b"data:", b"event:")):
+        return Layout("sse")
+    if start == b"{" and len(lines) == 1 and len(lines[0]) >= 1 << 16:
+        return Layout("lines")  # one line, longer than what we looked at
+    if start == b"{" and b"\n" in head and _starts_lines(lines):
+        return Layout("lines")
+    if start in (b"{", b"["):
+        return Layout("values")
+    if _is_header(lines[0]):
+        return Layout("csv")
+    if whole:
+        return Layout("lines")
+    return Layout(None, "holds neither JSON nor a table")
+
+
+def _lines(head: bytes, is_whole: bool) -> list[bytes]:
+    lines = head.split(b"\n", SAMPLE_LINES)
+    if len(lines) > SAMPLE_LINES or (len(lines) > 1 and not is_whole):
+        lines.pop()
+    return [stripped for line in lines if (stripped := line.strip())]
+
+
+def _is_object(line: bytes) -> bool:
+    if line[:1] != b"{":
+        stamp = STAMPED.match(line)
+        if stamp is None:
+            return False
+        line = line[stamp.end() :]
+    try:
+        msgspec.json.decode(line, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeError):
+        return False
+    return True
+
+
+def _starts_lines(lines: list[bytes]) -> bool:
+    """Tell broken lines of JSON from one JSON value over several lines."""
+    return sum(line[:2] in (b'{"', b"{'") and len(line) > 40 for line in lines) * 2 > len(lines)
+
+
+def _is_header(line: bytes) -> bool:
+    for separator in (b",", b"\t", b";"):
+        names = line.split(separator)
+        if len(names) > 1 and all(NAME.match(name.strip()) for name in names):
+            return True
+    return False
+
+
+TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["{}\[\]]', re.DOTALL)
+BETWEEN = b" \t\r\n,"
+BRACE = ord("{")
+LONGEST = 512 << 20  # bytes of one record; what is longer is cut there, and can't be read
+
+
+class Lines(NamedTuple):
+    """Some whole lines of a stream."""
+
+    offset: int  # of the first one in its file
+    text: bytes
+
+    @property
+    def last(self) -> int:
+        """Give the offset of the last line."""
+        return self.offset + self.text.rfind(b"\n", 0, len(self.text) - 1) + 1
+
+    def places(self) -> list[tuple[int, int]]:
+        """Say where each line begins and ends within `text`; empty ones are left out."""
+        text, find = self.text, self.text.find
+        found: list[tuple[int, int]] = []
+        start = 0
+        while (end := find(b"\n", start)) >= 0:
+            if end > start + 1 or text[start:end].strip():
+                found.append((start, end))
+            start = end + 1
+        return [*found, (start, len(text))] if start < len(text) else found
+
+    def records(self) -> Iterator[Record]:
+        """Yield each line that is not blank."""
+        bom = 3 if self.offset == 0 and self.text.startswith(BOM_UTF8) else 0
+        for start, end in self.places():
+            start = max(start, bom)
+            line = self.text[start:end]
+            if not line or line.isspace():
+                continue
+            if line[0] != BRACE and (stamp := STAMPED.match(line)):
+                line = line[stamp.end() :]
+            yield Record(self.offset + start, 0, line)
+
+
+def line_blocks(chunks: Iterator[bytes], offset: int) -> Iterator[Lines]:
+    """Yield the lines of each chunk together; `offset` is where the stream starts in its file."""
+    held: list[bytes | memoryview] = []
+    size = 0
+    for chunk in chunks:
+        end = chunk.rfind(b"\n") + 1
+        if not end and size + len(chunk) < LONGEST:
+            held.append(chunk)
+            size += len(chunk)
+            continue
+        end = end or len(chunk)
+        text = b"".join((*held, memoryview(chunk)[:end]))
+        yield Lines(offset, text)
+        offset += len(text)
+        rest = chunk[end:]
+        held, size = ([rest] if rest else []), len(rest)
+    if held:
+        yield Lines(offset, b"".join(held))
+
+
+def line_records(chunks: Iterator[bytes], offset: int) -> Iterator[Record]:
+    """Yield each line that is not blank; `offset` is where the stream starts in its file."""
+    for lines in line_blocks(chunks, offset):
+        yield from lines.records()
+
+
+def value_records(chunks: Iterator[bytes]) -> Iterator[Record]:
+    """Yield each value of a JSON array, or of values that follow one another."""
+    scan = _Scan()
+    for chunk in chunks:
+        yield from scan.feed(chunk)
+    yield from scan.finish()
+
+
+class _Scan:
+    """Find where values begin and end without decoding them."""
+
+    def __init__(self) -> None:
+        self._buffer = b""
+        self._base = 0  # offset of the buffer in the file
+        self._at = 0  # scanned up to here
+        self._start = 0  # of the value, or of what stands between values
+        self._depth = 0
+        self._floor: int | None = None  # 1 within an array, else 0
+
+    def feed(self, chunk: bytes) -> Iterator[Record]:
+        self._buffer = self._buffer[self._start :] + chunk if self._start else self._buffer + chunk
+        self._base += self._start
+        self._at -= self._start
+        self._start = 0
+        if self._floor is None:
+            self._open()
+        for token in TOKEN.finditer(self._buffer, self._at):
+            mark = token.group()
+            if mark == b'"':  # a string that goes on in the next chunk
+                self._at = token.start()
+                return
+            self._at = token.end()
+            if len(mark) == 1:
+                yield from self._step(mark, token.start())
+        self._at = len(self._buffer)
+
+    def _open(self) -> None:
+        bom = 3 if self._buffer.startswith(BOM_UTF8) else 0
+        text = self._buffer[bom:].lstrip()
+        if text:
+            self._floor = 1 if text[:1] == b"[" else 0
+            self._start = self._at = bom
+            if self._floor:
+                self._at = self._start = self._buffer.index(b"[") + 1
+                self._depth = 1
+
+    def _step(self, mark: bytes, at: int) -> Iterator[Record]:
+        floor = self._floor or 0
+        if mark in b"{[":
+            if self._depth == floor:
+                yield from self._between(at)
+                self._start = at
+            self._depth += 1
+            return
+        self._depth -= 1
+        if self._depth == floor:
+            yield Record(self._base + self._start, 0, self._buffer[self._start : at + 1])
+            self._start = at + 1
+        elif self._depth < floor:  # the array ends, or a bracket too many
+            yield from self._between(at)
+            self._start = at + 1
+            self._depth = self._floor = 0
+
+    def _between(self, end: int) -> Iterator[Record]:
+        text = self._buffer[self._start : end].strip(BETWEEN)
+        if text:
+            yield Record(self._base + self._start, 0, text)
+
+    def finish(self) -> Iterator[Record]:
+        text = self._buffer[self._start :].strip(BETWEEN)
+        if text:
+            yield Record(self._base + self._start, 0, text)
+
+
+def text_records(
+    kind: Kind, chunks: Iterator[bytes], offset: int
+) -> Iterator[Record | tuple[int, Skip]]:
+    """Yield the records of a stream that starts at `offset` in its file."""
+    if kind == "csv":
+        yield from csv_records(chunks)
+    elif kind == "values":
+        yield from value_records(chunks)
+    elif kind == "sse":
+        yield from _event_records(chunks, offset)
+    else:
+        yield from line_records(chunks, offset)
+
+
+def _event_records(chunks: Iterator[bytes], offset: int) -> Iterator[Record]:
+    """Yield the data of server-sent events; their other lines are no records."""
+    for record in line_records(chunks, offset):
+        line = bytes(record.data).strip()
+        if line.startswith(b"data:"):
+            yield Record(record.offset, 0, line[5:].strip())

@@ -1,0 +1,240 @@
+"""What the first bytes of a file show: its layout and its source."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from xxhash import xxh3_64_hexdigest
+
+from costaudit.errors import InputError, UsageError
+from costaudit.ingest.calls.call import Kept, Record, Skip
+from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
+from costaudit.ingest.calls.pair import NOT_A_CALL
+from costaudit.ingest.files.containers import (
+    BrokenStreamError,
+    is_compressed,
+    open_input,
+    plain_chunks,
+)
+from costaudit.ingest.files.inputs import Input
+from costaudit.ingest.files.records import Layout, layout_of, text_records
+from costaudit.ingest.files.tables import parquet_records
+from costaudit.ingest.files.unwrap import is_wrapper, unwrapped
+from costaudit.ingest.options import IngestOptions
+from costaudit.ingest.sources.mapped import Mapped, read_mapping
+from costaudit.ingest.sources.source import Outcome, Source
+from costaudit.ingest.sources.table import BY_NAME, SOURCES
+
+Choose = Callable[[dict[str, Any]], type[Source] | None]
+
+
+class Mixed:
+    """Pass each record to the source that knows it."""
+
+    name: ClassVar[str] = "mixed"
+    needs_whole_file: ClassVar[bool] = True
+
+    def __init__(self, address: str = "", choose: Choose = lambda _: None) -> None:
+        self._address = address
+        self._choose = choose
+        self._open: dict[str, Source] = {}
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        return ""
+
+    def parse(self, record: Record) -> Iterator[Outcome]:
+        """See Source."""
+        value = parse_lenient(bytes(record.data))
+        kind = self._choose(value) if isinstance(value, dict) else None
+        if kind is None:
+            yield (record.offset, record.index), NOT_A_CALL
+            return
+        source = self._open.setdefault(kind.name, kind(self._address))
+        yield from _named(source.parse(record), kind.name)
+
+    def finish(self) -> Iterator[Outcome]:
+        """See Source."""
+        for name, source in sorted(self._open.items()):
+            yield from _named(source.finish(), name)
+
+
+def _named(outcomes: Iterable[Outcome], name: str) -> Iterator[Outcome]:
+    for outcome in outcomes:
+        if isinstance(outcome, Kept):
+            outcome.call.source = name
+        yield outcome
+
+
+SAMPLE = 20  # records that decide
+AGREEMENT = 0.8  # share of them that must be of one source
+MIXED = "mixed"
+
+
+@dataclass(frozen=True)
+class Detection:
+    """What the first records of a file show."""
+
+    source: str  # name of a log source, mixed, or "" where none fits
+    evidence: str  # a sentence
+    wrapped: bool  # its records stand within other objects
+    votes: dict[str, int]  # source → records; "" are those that no source knows
+    sampled: int  # records looked at
+
+
+def source_of(record: object) -> tuple[str, str]:
+    """Name the first source that knows a record, and the fields that show it."""
+    if isinstance(record, dict):
+        for source in SOURCES:
+            evidence = source().detect(record)
+            if evidence:
+                return source.name, evidence
+    return "", ""
+
+
+def detect(records: Iterable[Record]) -> Detection:
+    """Look at the first records that can be read and let them vote."""
+    votes: Counter[str] = Counter()
+    evidence: dict[str, str] = {}
+    wrapped = False
+    seen = 0
+    for value, is_inner in _values(records):
+        seen += 1
+        wrapped = wrapped or is_inner
+        name, fields = source_of(value)
+        votes[name] += 1
+        evidence.setdefault(name, fields)
+        if seen >= SAMPLE:
+            break
+    known = {name: count for name, count in votes.items() if name}
+    if not known:
+        return Detection("", "No record looks like a call of a model.", wrapped, dict(votes), seen)
+    best = max(known, key=lambda name: known[name])
+    if known[best] >= AGREEMENT * sum(known.values()) and known[best] * 2 > seen:
+        text = f"{known[best]} of the first {seen} records have {evidence[best]}"
+        return Detection(best, text, wrapped, dict(votes), seen)
+    text = ", ".join(f"{count} {name} ({evidence[name]})" for name, count in sorted(known.items()))
+    return Detection(MIXED, f"Among the first {seen} records: {text}", wrapped, dict(votes), seen)
+
+
+def _values(records: Iterable[Record]) -> Iterable[tuple[Any, bool]]:
+    for record in records:
+        try:
+            value = parse_lenient(bytes(record.data))
+        except UnreadableError:
+            continue
+        if not is_wrapper(value):
+            yield value, False
+            continue
+        for inner in unwrapped(record):
+            yield parse_lenient(bytes(inner.data)), True
+
+
+def open_source(name: str, mapping: Path | None, address: str = "") -> Source:
+    """Make a new reader for one file; raises UsageError for a name that is none."""
+    if name == Mapped.name:
+        return Mapped.from_file(mapping)
+    if name == Mixed.name:
+        return Mixed(address, _choose)
+    if name not in BY_NAME:
+        raise UsageError(
+            f"{name!r} is not a log source.", hint=f"Choose one of: {', '.join(sorted(BY_NAME))}."
+        )
+    return BY_NAME[name](address)
+
+
+def _choose(record: dict[str, Any]) -> type[Source] | None:
+    name, _ = source_of(record)
+    return BY_NAME.get(name)
+
+
+HEAD_BYTES = 64 << 10
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+OTHER_FORMAT = "Name its format with --source, or say which field is where with --map FILE.toml."
+SNIFFED_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the first bytes of a file show."""
+
+    layout: Layout
+    detection: Detection
+    is_plain: bool  # neither compressed nor in another encoding
+    head: str  # digest of the first bytes on disk
+    head_bytes: int  # how many these are
+
+
+class NoLogError(InputError):
+    """A file that is no log: an error where it was asked for by name, else a skip."""
+
+
+def look_at(item: Input, options: IngestOptions) -> Look:
+    """Detect a file's layout and source; raises NoLogError for what is no log."""
+    with open_input(item.address) as file:
+        raw = file.read(HEAD_BYTES)
+    head = xxh3_64_hexdigest(raw)
+    if not raw:
+        raise NoLogError(f"{item.name} is empty.", hint="Export the log again.")
+    is_plain = not is_compressed(raw) and raw[:2] not in UTF16_MARKS
+    content, is_whole = _first_bytes(item, options)
+    layout = layout_of(content, is_whole)
+    if layout.kind is None:
+        hint = OTHER_FORMAT if content.strip() else "Export the log again."
+        raise NoLogError(f"{item.name} {layout.problem}.", hint=hint)
+    detection = _detection(item, layout, options)
+    if not detection.source:
+        raise NoLogError(f"{item.name}: {_lowered(detection.evidence)}", hint=OTHER_FORMAT)
+    return Look(layout, detection, is_plain, head, len(raw))
+
+
+def _lowered(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _first_bytes(item: Input, options: IngestOptions) -> tuple[bytes, bool]:
+    """Decompress the first bytes; a file that breaks off within them ends there."""
+    parts: list[bytes] = []
+    size = 0
+    with open_input(item.address) as file:
+        try:
+            for chunk in plain_chunks(file, options.max_ratio):
+                parts.append(chunk[: SNIFFED_BYTES - size])
+                size += len(parts[-1])
+                if size >= SNIFFED_BYTES:
+                    return b"".join(parts), False
+        except BrokenStreamError as broken:
+            if not parts:
+                raise NoLogError(
+                    f"{item.name} can't be unpacked: {_lowered(broken.detail)}",
+                    hint="Export or download it again.",
+                ) from None
+    return b"".join(parts), True
+
+
+def _detection(item: Input, layout: Layout, options: IngestOptions) -> Detection:
+    found = detect(first_records(item, layout, options))
+    if options.mapping is not None:
+        read_mapping(options.mapping)
+        return replace(found, source=Mapped.name, evidence="a mapping was given")
+    if options.source != "auto":
+        open_source(options.source, options.mapping)
+        return replace(found, source=options.source, evidence="it was named with --source")
+    return found
+
+
+def first_records(item: Input, layout: Layout, options: IngestOptions) -> Iterator[Record]:
+    """Yield records from the start of a file, until it ends or breaks."""
+    assert layout.kind is not None
+    with open_input(item.address) as file:
+        records: Iterator[Record | tuple[int, Skip]]
+        if layout.kind == "parquet":
+            records = parquet_records(file)
+        else:
+            records = text_records(layout.kind, plain_chunks(file, options.max_ratio), 0)
+        try:
+            yield from (record for record in records if isinstance(record, Record))
+        except BrokenStreamError:
+            return

@@ -1,0 +1,115 @@
+"""Objects that wrap records: pages of an API, OTLP batches, CloudWatch events."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from costaudit.ingest.calls.call import Record
+from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
+
+LISTS = ("data", "events", "result", "results", "Records", "items", "observations", "runs", "logs")
+OWN_MEANING = frozenset(
+    {
+        *("choices", "messages", "request", "response", "usage", "traceId", "run_type"),
+        *("custom_id", "attributes", "context", "payload", "message"),
+    }
+)
+DEEPEST = 6
+OTLP = (
+    (("resourceSpans", "resource_spans"), ("scopeSpans", "scope_spans"), "spans"),
+    (("resourceLogs", "resource_logs"), ("scopeLogs", "scope_logs"), ("logRecords", "log_records")),
+)
+
+
+def is_wrapper(record: object) -> bool:
+    """Tell whether a record only wraps others."""
+    return _inner(record) is not None
+
+
+def unwrapped(record: Record) -> Iterator[Record]:
+    """Yield the records within a record, or the record itself where it wraps nothing."""
+    try:
+        value = parse_lenient(bytes(record.data))
+    except UnreadableError:
+        yield record
+        return
+    if _inner(value) is None:
+        yield record
+        return
+    for index, leaf in enumerate(_leaves(value, 0)):
+        yield Record(record.offset, index, msgspec.json.encode(leaf))
+
+
+def _leaves(value: Any, depth: int) -> Iterator[Any]:
+    inner = _inner(value) if depth < DEEPEST else None
+    if inner is None:
+        yield value
+        return
+    for item in inner:
+        yield from _leaves(item, depth + 1)
+
+
+def _inner(value: Any) -> list[Any] | None:
+    if isinstance(value, list):
+        return _insights(value)
+    if not isinstance(value, dict):
+        return None
+    for batches, scopes, records in OTLP:
+        if any(name in value for name in batches):
+            names = (records,) if isinstance(records, str) else records
+            return list(_otlp(_get(value, batches), scopes, names))
+    event = _cloudwatch(value)
+    if event is not None:
+        return [event]
+    if OWN_MEANING & value.keys():
+        return None
+    for name in LISTS:
+        inner = value.get(name)
+        if (
+            isinstance(inner, list)
+            and inner
+            and all(isinstance(item, dict | list) for item in inner)
+        ):
+            return inner
+    inner = value.get("data")
+    return [inner] if isinstance(inner, dict) and len(value) <= 2 else None
+
+
+def _get(value: dict[str, Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
+    found: list[Any] = next(
+        (value[name] for name in names if isinstance(value.get(name), list)), []
+    )
+    return [item for item in found if isinstance(item, dict)]
+
+
+def _otlp(
+    batches: list[dict[str, Any]], scopes: tuple[str, ...], names: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
+    for batch in batches:
+        resource = batch.get("resource")
+        for scoped in _get(batch, scopes):
+            for item in _get(scoped, names):
+                yield {**item, "resource": resource, "scope": scoped.get("scope")}
+
+
+def _cloudwatch(value: dict[str, Any]) -> Any:
+    text = value.get("@message")
+    if text is None and {"eventId", "ingestionTime", "logStreamName"} & value.keys():
+        text = value.get("message")
+    if isinstance(text, dict):
+        return text
+    if not isinstance(text, str):
+        return None
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        return {"cloudwatch_text": True}
+
+
+def _insights(value: list[Any]) -> list[Any] | None:
+    fields = [f for f in value if isinstance(f, dict) and {"field", "value"} <= f.keys()]
+    if not fields or len(fields) != len(value):
+        return None
+    row = {str(f["field"]): f["value"] for f in fields}
+    return [row] if "@message" in row else None

@@ -1,0 +1,232 @@
+"""Ingest: logs in, the run's requests, blocks and skips out."""
+
+from collections.abc import Sequence
+from itertools import chain
+
+import msgspec
+import polars as pl
+
+from costaudit.contracts.audit import InputFile
+from costaudit.contracts.requests import SKIPS
+from costaudit.contracts.run_dir import RunDir
+from costaudit.engine.pool import map_partitions
+from costaudit.errors import InputError, RunDirError, UsageError
+from costaudit.ingest.assembly.assemble import Assembled, assemble
+from costaudit.ingest.content.tokenizer import ENCODING
+from costaudit.ingest.files.inputs import Input, expand
+from costaudit.ingest.files.sniff import NoLogError, open_source
+from costaudit.ingest.options import IngestOptions, IngestSummary, parse_condition
+from costaudit.ingest.sources.mapped import Mapped
+from costaudit.ingest.staging.pieces import (
+    FilePieces,
+    Pieces,
+    earlier_summary,
+    staged_key,
+    table_stamps,
+)
+from costaudit.ingest.staging.plan import options_key, plan_file, stagings
+from costaudit.ingest.staging.read_task import Unit, read_unit
+from costaudit.progress import Progress
+
+WHOLE_FILE = -1  # source_offset of a skip that stands for a file
+
+
+def ingest(
+    inputs: Sequence[str], run: RunDir, options: IngestOptions, progress: Progress
+) -> IngestSummary:
+    """Read logs into a run; what the run has already read of them is not read again.
+
+    Raises InputError where nothing can be read, UsageError for options that can't work, and with
+    `strict` InputError at the first record that can't be read.
+    """
+    _check(run, options)
+    _sweep(run)
+    key = options_key(options)
+    _forget_other_options(run, key)
+    units, no_logs = _plan(expand(inputs), run, options, key)
+    read_bytes = _read(units, options, progress)
+    pieces = Pieces(run.path)
+    if not pieces.all:
+        raise _nothing(pieces, no_logs)
+    if options.strict:
+        _be_strict(pieces, no_logs)
+    made = staged_key(pieces, list(no_logs), options.dedupe)
+    if not read_bytes and (summary := earlier_summary(run, made)):
+        return summary
+    progress.start("assemble", sum(span.kept for f in pieces.files for span in f.spans), "rows")
+    assembled = assemble(run, pieces, _whole_file_skips(no_logs), options.dedupe, progress)
+    progress.finish()
+    summary = _summary(pieces, no_logs, assembled, read_bytes)
+    _write_manifest(run, pieces, options, summary, made)
+    return summary
+
+
+def _check(run: RunDir, options: IngestOptions) -> None:
+    if run.path.exists() and not run.path.is_dir():
+        raise UsageError(f"{run.path} is a file.", hint="Name a folder for the run.")
+    _keep_redacted(run, options)
+    for text in options.where:
+        parse_condition(text)
+    if options.mapping is not None and options.source not in ("auto", Mapped.name):
+        raise UsageError("--map and --source exclude each other.", hint="Leave one of them out.")
+    if options.source != "auto":
+        open_source(options.source, options.mapping)
+
+
+def _keep_redacted(run: RunDir, options: IngestOptions) -> None:
+    """Refuse to write texts into a run that was asked to hold none, or masked ones."""
+    if options.redact != "none" or not RunDir.is_run(run.path):
+        return
+    try:
+        was = run.manifest().get("ingest", {}).get("options", {}).get("redact", "none")
+    except RunDirError:  # it can't be read, and is written anew
+        return
+    if was != "none":
+        raise UsageError(
+            f"{run.path} was read with --redact {was}; the log would be read into it unredacted.",
+            hint=f"Name {run.path} itself instead of the log, or another folder with --out.",
+        )
+
+
+def _sweep(run: RunDir) -> None:
+    """Remove what a killed ingest was writing."""
+    for table in (run.requests_path, run.blocks_path, run.skips_path, run.manifest_path):
+        for path in table.parent.glob(f".{table.name}.*.part"):
+            path.unlink(missing_ok=True)
+
+
+def _forget_other_options(run: RunDir, key: str) -> None:
+    """Drop what was read with other options: half a log redacted is a log not redacted."""
+    for state, staging in stagings(run.path):
+        if state.options_key != key:
+            staging.drop()
+
+
+def _plan(
+    items: list[Input], run: RunDir, options: IngestOptions, key: str
+) -> tuple[list[Unit], dict[str, NoLogError]]:
+    units: list[Unit] = []
+    no_logs: dict[str, NoLogError] = {}
+    for item in items:
+        try:
+            units.extend(plan_file(item, run.path, options, key))
+        except NoLogError as error:
+            if item.asked_for and len(items) == 1:
+                raise
+            no_logs[item.name] = error
+    return units, no_logs
+
+
+def _read(units: list[Unit], options: IngestOptions, progress: Progress) -> int:
+    total = 0
+    sizes = [None if unit.end is None else unit.end - unit.start for unit in units]
+    known = [size for size in sizes if size is not None]
+    progress.start("ingest", sum(known) if len(known) == len(sizes) else None, "bytes")
+    here = [unit for unit in units if unit.address == "-"]  # no other process can read it
+    there = [unit for unit in units if unit.address != "-"]
+    workers = min(options.workers, max(len(there), 1))
+    for size in chain(map(read_unit, here), map_partitions(read_unit, there, workers)):
+        total += size
+        progress.advance(size)
+    progress.finish()
+    return total
+
+
+def _nothing(pieces: Pieces, no_logs: dict[str, NoLogError]) -> InputError:
+    if no_logs:
+        first = next(iter(no_logs.values()))
+        return InputError(
+            f"None of {len(no_logs)} files is a log that can be read; the first: {first.message}",
+            hint=first.hint,
+        )
+    names = ", ".join(file.state.name for file in pieces.files)
+    return InputError(f"There is no record in {names}.", hint="Export the log again.")
+
+
+def _be_strict(pieces: Pieces, no_logs: dict[str, NoLogError]) -> None:
+    for error in no_logs.values():
+        raise InputError(error.message, hint="Leave out --strict to skip and count such files.")
+    bad = pieces.skips().filter((pl.col("fate") == "skipped") & (pl.col("reason") != "filtered"))
+    for row in bad.sort("source_file", "offset").head(1).iter_rows(named=True):
+        raise InputError(
+            f"{row['source_file']}, offset {row['offset']}: {row['reason']}. {row['detail']}",
+            hint="Leave out --strict to skip and count such records.",
+        )
+
+
+def _whole_file_skips(no_logs: dict[str, NoLogError]) -> pl.DataFrame:
+    rows = [
+        (name, WHOLE_FILE, "skipped", "not-a-log", error.message, None)
+        for name, error in sorted(no_logs.items())
+    ]
+    return pl.DataFrame(rows, schema=SKIPS, orient="row")
+
+
+def _summary(
+    pieces: Pieces, no_logs: dict[str, NoLogError], assembled: Assembled, read_bytes: int
+) -> IngestSummary:
+    counts: dict[tuple[str, str], int] = {}
+    reasons: dict[str, int] = {}
+    for name, fate, reason, size in assembled.fates.iter_rows():
+        counts[name, fate] = counts.get((name, fate), 0) + size
+        if fate != "kept":
+            reasons[reason] = reasons.get(reason, 0) + size
+    files = [_input_file(file, counts) for file in pieces.files]
+    files += [
+        InputFile(name, "", error.message, 0, 1, 0, 0, 1) for name, error in sorted(no_logs.items())
+    ]
+    summary = IngestSummary(
+        records=sum(span.records for file in pieces.files for span in file.spans) + len(no_logs),
+        kept=sum(f.kept for f in files),
+        merged=sum(f.merged for f in files),
+        skipped=sum(f.skipped for f in files),
+        skip_reasons=dict(sorted(reasons.items())),
+        files=tuple(sorted(files, key=lambda f: f.name)),
+        merged_cost=assembled.merged_cost,
+        ambiguous_conventions=assembled.ambiguous_conventions,
+        conventions=assembled.conventions,
+        checks=assembled.checks,
+        read_bytes=read_bytes,
+    )
+    if summary.records != summary.kept + summary.merged + summary.skipped:
+        raise AssertionError(f"records went missing: {summary}")
+    return summary
+
+
+def _input_file(file: FilePieces, counts: dict[tuple[str, str], int]) -> InputFile:
+    name = file.state.name
+    return InputFile(
+        name=name,
+        source=file.state.source,
+        evidence=file.state.evidence,
+        bytes=file.state.size,
+        rows=sum(span.records for span in file.spans),
+        kept=counts.get((name, "kept"), 0),
+        merged=counts.get((name, "merged"), 0),
+        skipped=counts.get((name, "skipped"), 0),
+    )
+
+
+def _write_manifest(
+    run: RunDir, pieces: Pieces, options: IngestOptions, summary: IngestSummary, key: str
+) -> None:
+    details = {
+        file.state.name: {
+            "layout": file.state.layout,
+            "ranges": [
+                {"start": span.start, "end": span.stop, "xxh3_128": span.digest}
+                for span in file.spans
+            ],
+        }
+        for file in pieces.files
+    }
+    missing: dict[str, object] = {"layout": "", "ranges": []}
+    inputs = [{**msgspec.to_builtins(f), **details.get(f.name, missing)} for f in summary.files]
+    told = msgspec.to_builtins(options, enc_hook=str)
+    counts = msgspec.to_builtins(summary)
+    del counts["files"]
+    del counts["read_bytes"]
+    made = {"key": key, "tables": table_stamps(run)}
+    run.update_manifest(
+        inputs=inputs, tokenizer=ENCODING, ingest={"options": told, "made": made, **counts}
+    )

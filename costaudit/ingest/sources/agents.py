@@ -1,0 +1,266 @@
+"""Session files of coding agents: Claude Code and Codex."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from costaudit.ingest.calls.call import Call, Kept, Key, Prompt, Record, Skip, Usage
+from costaudit.ingest.calls.fields import Fields
+from costaudit.ingest.calls.json_repair import parse_lenient
+from costaudit.ingest.calls.names import provider_named
+from costaudit.ingest.calls.pair import NOT_A_CALL
+from costaudit.ingest.calls.untyped import call_from, encoded
+from costaudit.ingest.calls.usage import decimal_of, plausible
+from costaudit.ingest.sources.source import Outcome
+
+NO_CALL = Skip("not-a-call", "It is a note of the program, not a message.")
+LOCAL = Skip("not-a-call", "The program wrote it without asking a model.")
+LONGEST_CHAIN = 20_000  # messages of one session that are followed back
+
+
+@dataclass
+class _Message:
+    """One message of the model, spread over the lines of its blocks."""
+
+    lines: list[tuple[Key, Fields]] = field(default_factory=list)
+
+
+class ClaudeCode:
+    """Put each message of the model together from its lines, with the messages before it."""
+
+    name: ClassVar[str] = "claude_code"
+    needs_whole_file: ClassVar[bool] = True
+
+    def __init__(self, address: str = "") -> None:
+        self._answers: dict[tuple[str, str], _Message] = {}
+        self._messages: dict[str, tuple[str | None, bytes]] = {}  # uuid → parent, message
+        self._asked: list[tuple[Key, str]] = []  # user lines, by uuid
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        message = record.get("message")
+        if "sessionId" in record and isinstance(message, dict) and "usage" in message:
+            return "sessionId, message.usage"
+        keys = ("parentUuid", "uuid", "sessionId")
+        return ", ".join(keys) if all(key in record for key in keys) else ""
+
+    def parse(self, record: Record) -> Iterator[Outcome]:
+        """See Source."""
+        key = (record.offset, record.index)
+        value = parse_lenient(bytes(record.data))
+        if not isinstance(value, dict):
+            yield key, NOT_A_CALL
+            return
+        line = Fields(value)
+        inner = line.inner("data").inner("message")
+        if inner:  # a progress line repeats the message of a subagent
+            line = Fields({**value, **inner.values})
+        message = line.inner("message")
+        if message.text("role") == "assistant" and message.inner("usage"):
+            yield from self._answer(key, line, message)
+        elif line.text("type") == "user" and message:
+            uuid = line.text("uuid") or ""
+            self._remember(line, message)
+            self._asked.append((key, uuid))
+        else:
+            yield key, NO_CALL
+
+    def _answer(self, key: Key, line: Fields, message: Fields) -> Iterator[Outcome]:
+        if message.text("model") == "<synthetic>":
+            yield key, LOCAL
+            return
+        self._remember(line, message)
+        identity = (message.text("id") or f"{key}", line.text("requestId") or "")
+        self._answers.setdefault(identity, _Message()).lines.append((key, line))
+
+    def _remember(self, line: Fields, message: Fields) -> None:
+        uuid = line.text("uuid")
+        if uuid is not None:
+            body = {name: message.values.get(name) for name in ("role", "content")}
+            self._messages[uuid] = (line.text("parentUuid"), encoded(body))
+
+    def finish(self) -> Iterable[Outcome]:
+        """See Source."""
+        kept: list[Kept] = []
+        first_use: dict[str, Kept] = {}
+        for (message_id, request_id), found in self._answers.items():
+            call, before = self._call(found, message_id, request_id)
+            each = Kept(found.lines[0][0], call)
+            each.merged = [(key, "part-of-stream") for key, _ in found.lines[1:]]
+            kept.append(each)
+            for uuid in before:
+                first_use.setdefault(uuid, each)
+        for key, uuid in self._asked:
+            if uuid in first_use:
+                first_use[uuid].merged.append((key, "context"))
+            else:
+                yield key, Skip("not-a-call", "No answer to it is in the file.")
+        yield from kept
+
+    def _call(self, found: _Message, message_id: str, request_id: str) -> tuple[Call, list[str]]:
+        lines = [line for _, line in found.lines]
+        fullest = max(lines, key=_total)
+        message = fullest.inner("message")
+        blocks = [b for line in lines for b in line.inner("message").items("content")]
+        body = {**message.values, "content": blocks, "type": "message"}
+        call = call_from(None, body) or Call()
+        call.native_id = message.text("id")
+        call.same_as = f"claude code {message_id} {request_id}"
+        call.ts_us = lines[0].time_us("timestamp")
+        call.conversation = lines[0].text("sessionId")
+        call.tenant = lines[0].text("cwd")
+        call.endpoint = "subagent" if lines[0].truth("isSidechain") else "claude-code"
+        call.logged_cost = decimal_of(fullest.values.get("costUSD"))
+        call.cost_unit = "usd" if call.logged_cost is not None else None
+        if any(line.truth("isApiErrorMessage") for line in lines):
+            call.status, call.error = "error", "api_error"
+        before = self._before(lines[0].text("parentUuid"))
+        call.prompt = Prompt(messages=[self._messages[uuid][1] for uuid in before])
+        return call, before
+
+    def _before(self, parent: str | None) -> list[str]:
+        """Follow the chain of parents back to the session's start."""
+        chain: list[str] = []
+        seen: set[str] = set()
+        while parent in self._messages and parent not in seen and len(chain) < LONGEST_CHAIN:
+            assert parent is not None
+            seen.add(parent)
+            chain.append(parent)
+            parent = self._messages[parent][0]
+        return chain[::-1]
+
+
+def _total(line: Fields) -> int:
+    usage = line.inner("message").inner("usage")
+    names = ("input_tokens", "output_tokens", "cache_creation_input_tokens",
+             "cache_read_input_tokens")  # fmt: skip
+    return sum(usage.integer(name) or 0 for name in names)
+
+
+TYPES = ("session_meta", "turn_context", "response_item", "event_msg", "compacted")
+ANSWERS = ("message", "function_call", "custom_tool_call", "reasoning", "local_shell_call",
+           "web_search_call")  # fmt: skip
+COUNTS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens")
+FALLBACK_MODEL = "gpt-5"  # what the files of the first versions, which name no model, were made by
+NO_TOKEN_COUNTS = Skip("not-a-call", "It is an event without token counts.")
+REPEATED = Skip("not-a-call", "It states token counts once more, without a call in between.")
+
+
+class Codex:
+    """Make a call of each count of tokens, with what was said before it."""
+
+    name: ClassVar[str] = "codex"
+    needs_whole_file: ClassVar[bool] = True
+
+    def __init__(self, address: str = "") -> None:
+        self._session: str | None = None
+        self._place: str | None = None
+        self._provider = "openai"
+        self._model: str | None = None
+        self._instructions = b""
+        self._history: list[bytes] = []
+        self._answer: list[Any] = []
+        self._later: list[bytes] = []  # said after the answer, before its tokens are counted
+        self._waiting: list[Key] = []  # records that the next call takes in
+        self._before: dict[str, int] | None = None  # the last cumulative counts
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        if record.get("type") in TYPES and isinstance(record.get("payload"), dict):
+            return f"type = {record['type']!r}, payload"
+        return ""
+
+    def parse(self, record: Record) -> Iterator[Outcome]:
+        """See Source."""
+        key = (record.offset, record.index)
+        value = parse_lenient(bytes(record.data))
+        line = Fields(value if isinstance(value, dict) else {})
+        kind, payload = line.text("type"), line.inner("payload")
+        if kind == "response_item":
+            self._item(payload)
+            self._waiting.append(key)
+        elif kind in ("session_meta", "turn_context"):
+            self._context(payload)
+            self._waiting.append(key)
+        elif kind == "event_msg" and payload.text("type") == "token_count":
+            yield from self._count(key, line, payload.inner("info"))
+        else:
+            yield key, NO_TOKEN_COUNTS if kind in TYPES else NOT_A_CALL
+
+    def _context(self, payload: Fields) -> None:
+        self._session = self._session or payload.text("id")
+        self._place = payload.text("cwd") or self._place
+        self._model = payload.text("model") or self._model
+        provider = payload.text("model_provider")
+        self._provider = provider_named(provider) if provider else self._provider
+        instructions = payload.text("instructions") or payload.inner("base_instructions").text(
+            "text"
+        )
+        if instructions:
+            self._instructions = encoded(instructions)
+
+    def _item(self, payload: Fields) -> None:
+        role = payload.text("role")
+        if payload.text("type") in ANSWERS and role in (None, "assistant"):
+            if self._later:
+                self._turn()
+            self._answer.append(payload.values)
+        elif self._answer:
+            self._later.append(encoded(payload.values))
+        else:
+            self._history.append(encoded(payload.values))
+
+    def _turn(self) -> None:
+        """Let the answer, and what came after it, be part of the next prompt."""
+        self._history.extend(encoded(item) for item in self._answer)
+        self._history.extend(self._later)
+        self._answer, self._later = [], []
+
+    def _count(self, key: Key, line: Fields, info: Fields) -> Iterator[Outcome]:
+        usage = self._usage(info)
+        if usage is None or not (usage.input or usage.output):
+            yield key, REPEATED if info else NO_TOKEN_COUNTS
+            return
+        moment = line.text("timestamp") or ""
+        call = Call(
+            same_as=f"codex {moment} {self._model} {usage.input} {usage.cache_read} {usage.output}",
+            ts_us=line.time_us("timestamp"),
+            provider=self._provider,
+            model=self._model or info.text("model") or FALLBACK_MODEL,
+            endpoint="codex",
+            conversation=self._session,
+            tenant=self._place,
+            usage=plausible(usage),
+            prompt=Prompt(system=self._instructions, messages=list(self._history)),
+            answer=encoded(self._answer) if self._answer else b"",
+        )
+        yield Kept(key, call, [(k, "context") for k in self._waiting])
+        self._waiting = []
+        self._turn()
+
+    def _usage(self, info: Fields) -> Usage | None:
+        last, total = info.inner("last_token_usage"), info.inner("total_token_usage")
+        now = {name: total.integer(name) or 0 for name in COUNTS} if total else None
+        before, self._before = self._before, now or self._before
+        if now is not None and now == before:
+            return None
+        if last:
+            counts = {name: last.integer(name) or 0 for name in COUNTS}
+        elif now is not None:
+            start = before or dict.fromkeys(COUNTS, 0)
+            counts = {name: max(now[name] - start[name], 0) for name in COUNTS}
+        else:
+            return None
+        return Usage(
+            "codex",
+            input=counts["input_tokens"],
+            output=counts["output_tokens"],
+            cache_read=min(counts["cached_input_tokens"], counts["input_tokens"]),
+            cache_write_other=last.integer("cache_write_input_tokens") or 0,
+            reasoning=counts["reasoning_output_tokens"],
+        )
+
+    def finish(self) -> Iterable[Outcome]:
+        """See Source."""
+        for key in self._waiting:
+            yield key, Skip("not-a-call", "No count of tokens follows it in the file.")

@@ -1,0 +1,273 @@
+"""Logs of gateways: Cloudflare, Portkey, Azure API Management, OpenRouter and Vercel."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from costaudit.ingest.calls.call import Call, Kept, Key, Record, Skip, Usage
+from costaudit.ingest.calls.exchange import FINISH
+from costaudit.ingest.calls.fields import Fields
+from costaudit.ingest.calls.json_repair import parse_lenient
+from costaudit.ingest.calls.names import is_hit, labels_in, provider_named, split_model
+from costaudit.ingest.calls.pair import NOT_A_CALL
+from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
+from costaudit.ingest.calls.usage import decimal_of, plausible
+from costaudit.ingest.sources.source import Outcome, PerRecord
+
+
+class Cloudflare(PerRecord):
+    """Read one log row per call; the columns know nothing of the provider's cache."""
+
+    name: ClassVar[str] = "cloudflare"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        keys = ("tokens_in", "tokens_out", "cached", "duration")
+        return ", ".join(keys) if all(key in record for key in keys) else ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one row."""
+        request = record.value("request_body", "request") or _whole(record, "request_head")
+        response = record.value("response_body", "response") or _whole(record, "response_head")
+        call = call_from(request, response) or Call()
+        _, model = split_model(record.text("model") or "")
+        call.model = call.model or model or None
+        provider = record.text("provider")
+        call.provider = provider_named(provider) if provider else call.provider
+        call.ts_us = record.time_us("created_at")
+        own_id = record.text("id")
+        call.same_as = f"cloudflare {own_id}" if own_id else None
+        call.native_id = call.native_id or own_id
+        if call.usage is None:
+            call.usage = plausible(
+                Usage(
+                    "openai",
+                    input=record.integer("tokens_in"),
+                    output=record.integer("tokens_out"),
+                    cache_read=None,
+                    source="gateway",
+                )
+            )
+        call.latency_ms = record.number("duration")
+        call.attempt = record.integer("step")
+        labels = labels_in(record.inner("metadata").values)
+        call.user = labels.user or call.user
+        call.tenant = labels.tenant or call.tenant
+        call.conversation = labels.conversation or call.conversation
+        call.endpoint = labels.endpoint or record.text("path") or call.endpoint
+        call.logged_cost = decimal_of(record.values.get("cost"))
+        call.cost_unit = "usd" if call.logged_cost is not None else None
+        call.http_status = record.integer("status_code")
+        if record.truth("success") is False or (call.http_status or 200) >= 400:
+            call.status, call.error = "error", call.error or f"http_{call.http_status}"
+        if record.truth("cached"):
+            call.served_by = "gateway_cache"
+        return call
+
+
+def _whole(record: Fields, name: str) -> Any:
+    """Take the beginning of a body only where it is the whole of it."""
+    return record.value(name) if record.truth(f"{name}_complete") else None
+
+
+class Portkey(PerRecord):
+    """Read one log row per call; costs are in US cents."""
+
+    name: ClassVar[str] = "portkey"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        if "ai_model" not in record:
+            return ""
+        for key in ("response_time", "req_units", "request_tokens"):
+            if key in record:
+                return f"ai_model, {key}"
+        return ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one row."""
+        request, response = record.inner("request"), record.inner("response")
+        call = call_from(_body(request), _body(response)) or Call()
+        model, provider = record.text("ai_model"), record.text("ai_org", "ai_provider")
+        call.model = call.model or model
+        call.provider = provider_named(provider) if provider else call.provider
+        call.ts_us = record.time_us("created_at", "time_of_generation")
+        own_id = record.text("id")
+        call.same_as = f"portkey {own_id}" if own_id else None
+        call.native_id = call.native_id or own_id
+        if call.usage is None:
+            call.usage = plausible(_column_usage(record))
+        else:
+            call.usage.convention = "portkey"
+        call.latency_ms = record.number("response_time")
+        call.http_status = record.integer("response_status_code", "status_code")
+        call.http_status = call.http_status or response.integer("status")
+        labels = labels_in(record.inner("metadata").values)
+        call.user = labels.user or call.user
+        call.tenant = labels.tenant or call.tenant
+        call.conversation = labels.conversation or record.text("trace_id")
+        call.endpoint = labels.endpoint or record.text("prompt_slug", "request_url")
+        call.logged_cost = decimal_of(record.values.get("cost"))
+        call.cost_unit = "cents" if call.logged_cost is not None else None
+        if (call.http_status or 200) >= 400:
+            call.status, call.error = "error", call.error or f"http_{call.http_status}"
+        if is_hit(record.value("cache_status", "cacheStatus")):
+            call.served_by = "gateway_cache"
+        return call
+
+
+def _body(side: Fields) -> Any:
+    return side.value("body") or side.values
+
+
+def _column_usage(record: Fields) -> Usage:
+    return Usage(
+        "portkey",
+        input=record.integer("req_units", "request_tokens"),
+        output=record.integer("res_units", "response_tokens"),
+        cache_read=None,
+        source="gateway",
+    )
+
+
+class AzureAPIM:
+    """Read calls whose messages may be spread over several records of one correlation id."""
+
+    name: ClassVar[str] = "azure_apim"
+    needs_whole_file: ClassVar[bool] = True
+
+    def __init__(self, address: str = "") -> None:
+        self._parts: dict[str, list[tuple[Key, Fields]]] = {}
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        keys = ("CorrelationId", "PromptTokens")
+        return ", ".join(keys) if all(key in record for key in keys) else ""
+
+    def parse(self, record: Record) -> Iterable[Outcome]:
+        """See Source."""
+        key = (record.offset, record.index)
+        value = parse_lenient(bytes(record.data))
+        fields = Fields(value if isinstance(value, dict) else {})
+        correlation = fields.text("CorrelationId")
+        if correlation is None:
+            return [(key, NOT_A_CALL)]
+        self._parts.setdefault(correlation, []).append((key, fields))
+        return ()
+
+    def finish(self) -> Iterable[Outcome]:
+        """See Source."""
+        for correlation, parts in self._parts.items():
+            parts.sort(key=lambda part: part[1].integer("SequenceNumber") or 0)
+            (key, _), *rest = parts
+            fields = [part for _, part in parts]
+            yield Kept(key, _call(correlation, fields), [(k, "part") for k, _ in rest])
+
+
+def _call(correlation: str, parts: list[Fields]) -> Call:
+    first = parts[0]
+    counts = [
+        max((part.integer(name) or 0 for part in parts), default=0)
+        for name in ("PromptTokens", "CompletionTokens", "TotalTokens")
+    ]
+    asked = [m for part in parts for m in part.items("RequestMessages")]
+    answered = [m for part in parts for m in part.items("ResponseMessages")]
+    call = Call(
+        native_id=first.text("RequestId") or correlation,
+        same_as=f"azure {correlation}",
+        ts_us=first.time_us("TimeGenerated", "TimeGenerated [UTC]"),
+        provider="azure",
+        model=first.text("ModelName", "DeploymentName"),
+        region=first.text("Region"),
+        endpoint=first.text("ApiId", "DeploymentName", "OperationName"),
+        tenant=first.text("ApimSubscriptionId"),
+        stream=first.truth("IsStreamCompletion"),
+        latency_ms=first.number("TotalTime", "BackendTime"),
+        http_status=first.integer("ResponseCode", "BackendResponseCode"),
+        prompt=prompt_from(asked) if asked else None,
+        answer=answer_from(answered) if answered else b"",
+    )
+    if any(counts):
+        sent, received, total = counts
+        usage = Usage("openai", input=sent, output=received, cache_read=None, total=total or None)
+        usage.source = "gateway"
+        call.usage = plausible(usage)
+    if (call.http_status or 200) >= 400:
+        call.status, call.error = "error", f"http_{call.http_status}"
+    return call
+
+
+VERCEL = ("native_tokens_cache_creation", "billable_web_search_calls")
+
+
+class OpenRouter(PerRecord):
+    """Read one generation per record, by the native token counts that are billed."""
+
+    name: ClassVar[str] = "openrouter"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        if "native_tokens_prompt" in record:
+            return "native_tokens_prompt"
+        keys = ("generation_id", "model_permaslug")
+        return ", ".join(keys) if all(key in record for key in keys) else ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one generation."""
+        is_vercel = any(key in record.values for key in VERCEL)
+        call = Call(
+            native_id=record.text("upstream_id", "id", "generation_id"),
+            ts_us=record.time_us("created_at"),
+            provider="vercel" if is_vercel else "openrouter",
+            model=record.text("model", "model_permaslug"),
+            service_tier=record.text("service_tier"),
+            region=record.text("data_region"),
+            endpoint=record.text("app_name", "origin", "api_type"),
+            tenant=record.text("workspace_id", "api_key_name", "app_id"),
+            user=record.text("external_user", "user"),
+            conversation=record.text("session_id"),
+            stream=record.truth("streamed"),
+            usage=plausible(_usage(record, is_vercel)),
+            finish_reason=record.text("finish_reason", "finish_reason_normalized"),
+        )
+        own_id = record.text("id", "generation_id")
+        call.same_as = f"openrouter {own_id}" if own_id else None
+        call.finish_reason = FINISH.get(call.finish_reason or "", call.finish_reason)
+        if is_vercel:  # the same name means the time to the first token there
+            call.ttft_ms = record.number("latency")
+            call.latency_ms = record.number("generation_time")
+        else:
+            call.latency_ms = record.number("latency", "generation_time_ms", "generation_time")
+            call.ttft_ms = record.number("time_to_first_token_ms")
+        _add_cost(call, record)
+        if record.value("response_cache_source_id") is not None:
+            call.served_by = "gateway_cache"
+        content = record.inner("input")
+        if content:
+            call.prompt = prompt_from(content.values)
+            call.answer = answer_from(record.inner("output").value("completion"))
+        if record.value("error") is not None:
+            call.status, call.error = "error", "error"
+        return call
+
+
+def _usage(record: Fields, is_vercel: bool) -> Usage:
+    return Usage(
+        "vercel" if is_vercel else "openrouter",
+        input=record.integer("native_tokens_prompt", "tokens_prompt"),
+        output=record.integer("native_tokens_completion", "tokens_completion"),
+        cache_read=record.integer("native_tokens_cached", "tokens_cached"),
+        cache_write_other=record.integer("native_tokens_cache_creation") or 0,
+        reasoning=record.integer("native_tokens_reasoning", "tokens_reasoning") or 0,
+        source="gateway",
+    )
+
+
+def _add_cost(call: Call, record: Fields) -> None:
+    names: tuple[str, ...] = ("total_cost", "cost_total", "usage")
+    if record.truth("is_byok"):  # the gateway's fee is not the provider's bill
+        names = ("upstream_inference_cost", *names)
+    cost = record.text(*names)
+    if cost is None and (number := record.number(*names)) is not None:
+        cost = str(next(record.values[n] for n in names if record.number(n) == number))
+    call.logged_cost = decimal_of(cost)
+    call.cost_unit = "usd" if call.logged_cost is not None else None

@@ -1,0 +1,338 @@
+"""Exports of observability platforms: Langfuse, LangSmith and Helicone."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from costaudit.ingest.calls.call import Call, Skip, Usage
+from costaudit.ingest.calls.exchange import FINISH
+from costaudit.ingest.calls.fields import Fields, span_ms
+from costaudit.ingest.calls.names import (
+    CONVERSATION,
+    labels_in,
+    provider_named,
+    provider_of_model,
+    split_model,
+)
+from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
+from costaudit.ingest.calls.usage import decimal_of, plausible
+from costaudit.ingest.sources.source import PerRecord
+
+CALLS = ("GENERATION", "EMBEDDING")
+READ = ("input_cached_tokens", "input_cache_read", "cache_read_input_tokens",
+        "cached_content_token_count")  # fmt: skip
+WRITE_5M = ("input_cache_creation_5m",)
+WRITE_1H = ("input_cache_creation_1h",)
+WRITE = ("input_cache_creation", "cache_creation_input_tokens", "input_cache_write_tokens",
+         "input_cache_write", "cache_write_tokens")  # fmt: skip
+REASONING = ("output_reasoning_tokens", "output_reasoning", "reasoning_tokens",
+             "thoughts_token_count", "thoughtsTokenCount")  # fmt: skip
+CACHE = frozenset((*READ, *WRITE_5M, *WRITE_1H, *WRITE))
+NO_CALL = Skip("not-a-call", "It is a span, an event or a trace, whose calls stand by themselves.")
+
+
+class Langfuse(PerRecord):
+    """Read generations and embeddings; spans and agents repeat what their children cost."""
+
+    name: ClassVar[str] = "langfuse"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        for keys in (
+            ("traceId", "usageDetails"),
+            ("trace_id", "usage_details"),
+            ("traceId", "internalModelId"),
+            ("traceId", "parentObservationId"),
+            ("trace_id", "parent_observation_id"),
+        ):
+            if all(key in record for key in keys):
+                return ", ".join(keys)
+        return ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one observation."""
+        kind = record.text("type")
+        if kind not in CALLS:
+            return NO_CALL
+        metadata = record.inner("metadata")
+        provider, model = split_model(
+            record.text("model", "provided_model_name", "providedModelName") or ""
+        )
+        named = metadata.text("ls_provider", "provider")
+        start = record.time_us("startTime", "start_time")
+        call = Call(
+            same_as=f"langfuse {record.text('id')}" if record.text("id") else None,
+            ts_us=start,
+            provider=provider_named(named) if named else provider or provider_of_model(model),
+            model=model or None,
+            kind="embedding" if kind == "EMBEDDING" else "chat",
+            prompt=prompt_from(
+                record.value("input"), tools=record.items("tool_definitions", "toolDefinitions")
+            ),
+            answer=answer_from(record.value("output")),
+            latency_ms=_ms(record.number("latency")),
+            ttft_ms=_ms(record.number("timeToFirstToken", "time_to_first_token")),
+            updated_us=record.time_us("updatedAt", "updated_at"),
+        )
+        output = record.inner("output")
+        call.native_id = output.text("id") or metadata.text("response_id") or record.text("id")
+        if call.latency_ms is None:
+            call.latency_ms = span_ms(start, record.time_us("endTime", "end_time"))
+        parameters = record.inner("modelParameters", "model_parameters")
+        call.temperature = parameters.number("temperature")
+        _add_origin(call, record, metadata)
+        _add_usage(call, record)
+        call.logged_cost = decimal_of(_cost(record))
+        call.cost_unit = "usd" if call.logged_cost is not None else None
+        if record.text("level") == "ERROR":
+            call.status, call.error = "error", "error"
+        return call
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * 1_000
+
+
+def _cost(record: Fields) -> Any:
+    return record.value("totalCost", "total_cost", "calculatedTotalCost") or record.inner(
+        "costDetails", "cost_details"
+    ).value("total")
+
+
+def _add_origin(call: Call, record: Fields, metadata: Fields) -> None:
+    labels = labels_in(metadata.values)
+    call.user = record.text("userId", "user_id") or labels.user
+    call.conversation = record.text("sessionId", "session_id") or labels.conversation
+    call.tenant = labels.tenant or record.text("projectId", "project_id")
+    call.endpoint = labels.endpoint or record.text("name", "traceName", "trace_name")
+    if call.conversation is None:
+        call.conversation = record.text("traceId", "trace_id")
+
+
+def _add_usage(call: Call, record: Fields) -> None:
+    details = record.inner("usageDetails", "usage_details")
+    if not details:
+        details = record.inner("usage")
+    if not details:
+        return
+    call.usage = plausible(read_usage(details))
+    provided = record.inner("providedUsageDetails", "provided_usage_details")
+    is_known = "providedUsageDetails" in record.values or "provided_usage_details" in record.values
+    if call.usage is not None and is_known and not provided:
+        call.usage.source = "estimated"
+
+
+def read_usage(details: Fields) -> Usage:
+    """Read usage details, whose keys are free: by convention, or raw as an SDK sent them."""
+    if details.has("prompt_tokens"):
+        return Usage(
+            "openai",
+            input=details.integer("prompt_tokens"),
+            output=details.integer("completion_tokens"),
+            cache_read=None,
+        )
+    sent = [
+        details.integer(key) or 0
+        for key in details.values
+        if (key == "input" or key.startswith("input_")) and key not in CACHE
+    ]
+    other_outputs = [
+        details.integer(key) or 0
+        for key in details.values
+        if key.startswith("output") and key not in REASONING
+    ]
+    return Usage(
+        "langfuse",
+        input=sum(sent) if sent else None,
+        output=sum(other_outputs) if other_outputs else None,
+        cache_read=details.integer(*READ) or 0,
+        cache_write_5m=details.integer(*WRITE_5M) or 0,
+        cache_write_1h=details.integer(*WRITE_1H) or 0,
+        cache_write_other=details.integer(*WRITE) or 0,
+        reasoning=details.integer(*REASONING) or 0,
+        total=details.integer("total"),
+    )
+
+
+NOT_A_MODEL_RUN = Skip(
+    "not-a-call", "It is a chain, a tool or a retriever, which repeats its children."
+)
+
+
+class LangSmith(PerRecord):
+    """Read runs of type llm; chains repeat the totals of their children."""
+
+    name: ClassVar[str] = "langsmith"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        for keys in (("run_type", "dotted_order"), ("run_type", "trace_id")):
+            if all(key in record for key in keys):
+                return ", ".join(keys)
+        return ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one run."""
+        if record.text("run_type") != "llm":
+            return NOT_A_MODEL_RUN
+        metadata = record.inner("extra").inner("metadata")
+        parameters = record.inner("extra").inner("invocation_params")
+        inputs, outputs = record.inner("inputs"), record.inner("outputs")
+        model = metadata.text("ls_model_name") or parameters.text("model", "model_name")
+        provider = metadata.text("ls_provider")
+        start, end = record.time_us("start_time"), record.time_us("end_time")
+        call = Call(
+            same_as=f"langsmith {record.text('id')}" if record.text("id") else None,
+            native_id=outputs.text("id") or record.text("id"),
+            ts_us=start,
+            provider=provider_named(provider) if provider else provider_of_model(model or ""),
+            model=model,
+            kind="embedding" if metadata.text("ls_model_type") == "embedding" else "chat",
+            prompt=prompt_from(
+                inputs.values or None, tools=parameters.value("tools") or inputs.value("tools")
+            ),
+            answer=answer_from(outputs.values) if outputs else b"",
+            temperature=parameters.number("temperature") or metadata.number("ls_temperature"),
+            latency_ms=span_ms(start, end),
+            ttft_ms=span_ms(start, record.time_us("first_token_time")),
+            finish_reason=_finish(outputs),
+        )
+        call.truncated = bool(record.value("inputs_s3_urls")) and not inputs
+        labels = labels_in(metadata.values)
+        call.user, call.tenant = labels.user, labels.tenant or record.text("tenant_id")
+        call.conversation = metadata.text(*CONVERSATION)
+        call.endpoint = labels.endpoint or record.text("name")
+        call.usage = next((u for u in _usages(record, metadata, outputs) if u is not None), None)
+        call.logged_cost = decimal_of(record.values.get("total_cost"))
+        call.cost_unit = "usd" if call.logged_cost is not None else None
+        if record.text("status") == "error" or record.text("error"):
+            call.status, call.error = "error", "error"
+        return call
+
+
+def _finish(outputs: Fields) -> str | None:
+    first = next(iter(outputs.items("choices")), None)
+    reason = Fields(first).text("finish_reason") if isinstance(first, dict) else None
+    return FINISH.get(reason or "", reason)
+
+
+def _usages(record: Fields, metadata: Fields, outputs: Fields) -> Iterator[Usage | None]:
+    """Read every place where the counts may stand; the richest one first."""
+    detailed = [outputs.inner("usage_metadata"), metadata.inner("usage_metadata")]
+    yield from (_usage(u) for u in sorted(detailed, key=lambda u: not u.has("input_token_details")))
+    yield plausible(
+        Usage(
+            "langsmith",
+            input=record.integer("prompt_tokens"),
+            output=record.integer("completion_tokens"),
+            cache_read=record.inner("prompt_token_details").integer("cache_read"),
+            total=record.integer("total_tokens"),
+            source="gateway",
+        )
+    )
+
+
+def _usage(usage: Fields) -> Usage | None:
+    details = usage.inner("input_token_details")
+    outward = usage.inner("output_token_details")
+    short = details.integer("ephemeral_5m_input_tokens") or 0
+    long = details.integer("ephemeral_1h_input_tokens", "ephemeral_1hr_input_tokens") or 0
+    created = details.integer("cache_creation") or 0
+    return plausible(
+        Usage(
+            "langsmith",
+            input=usage.integer("input_tokens"),
+            output=usage.integer("output_tokens"),
+            cache_read=details.integer("cache_read", "priority_cache_read", "flex_cache_read")
+            or (0 if details else None),
+            cache_write_5m=short,
+            cache_write_1h=long,
+            cache_write_other=max(created - short - long, 0),
+            reasoning=outward.integer("reasoning") or 0,
+            total=usage.integer("total_tokens"),
+        )
+    )
+
+
+NO_HIT = ("", "00000000-0000-0000-0000-000000000000", "no-cache", "DEFAULT")
+RAW_COST_FLOOR = 100_000  # no call costs so many dollars: the column counts billionths
+
+
+class Helicone(PerRecord):
+    """Read one request per row; a body's own usage goes before Helicone's columns."""
+
+    name: ClassVar[str] = "helicone"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        if "request_created_at" not in record or "response_status" not in record:
+            return ""
+        for key in ("delay_ms", "signed_body_url", "request_properties", "cache_reference_id"):
+            if key in record:
+                return f"request_created_at, response_status, {key}"
+        return ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one row."""
+        request, response = _body(record, "request_body"), _body(record, "response_body")
+        call = call_from(request, response) or Call()
+        provider, model = split_model(
+            record.text("request_model", "model", "model_override", "response_model") or ""
+        )
+        call.model = call.model or model or None
+        named = record.text("provider")
+        guess = provider or provider_of_model(call.model or "")
+        call.provider = provider_named(named) if named else guess or call.provider
+        call.ts_us = record.time_us("request_created_at")
+        own_id = record.text("request_id", "response_id")
+        call.same_as = f"helicone {own_id}" if own_id else None
+        call.native_id = call.native_id or own_id
+        call.latency_ms = record.number("delay_ms", "latency")
+        call.ttft_ms = record.number("time_to_first_token")
+        call.updated_us = record.time_us("updated_at")
+        call.usage = call.usage or plausible(_column_usage(record))
+        _add_helicone_origin(call, record)
+        _add_cost(call, record)
+        status = record.integer("response_status")
+        if status is not None and not 200 <= status < 400:
+            call.status = "error"
+            call.http_status = status if status >= 100 else None
+            call.error = call.error or ("cancelled" if status == -3 else f"http_{status}")
+        elif status is not None:
+            call.http_status = status
+        if (record.text("cache_reference_id") or "") not in NO_HIT:
+            call.served_by = "gateway_cache"
+        return call
+
+
+def _body(record: Fields, name: str) -> Any:
+    body = record.inner(name)
+    return None if not body or body.has("helicone_message") else body.values
+
+
+def _add_helicone_origin(call: Call, record: Fields) -> None:
+    properties = {**record.inner("properties").values, **record.inner("request_properties").values}
+    labels = labels_in(properties)
+    user = record.text("request_user_id")
+    call.user = labels.user or (user if user not in ("null", "undefined") else None) or call.user
+    call.conversation = labels.conversation or call.conversation
+    call.tenant = labels.tenant or record.text("organization_id") or call.tenant
+    call.endpoint = labels.endpoint or record.text("request_path", "target_url") or call.endpoint
+
+
+def _column_usage(record: Fields) -> Usage:
+    return Usage(
+        "helicone",
+        input=record.integer("prompt_tokens"),
+        output=record.integer("completion_tokens"),
+        cache_read=record.integer("prompt_cache_read_tokens"),
+        cache_write_other=record.integer("prompt_cache_write_tokens") or 0,
+        source="gateway",
+    )
+
+
+def _add_cost(call: Call, record: Fields) -> None:
+    cost = record.number("cost")
+    if cost is None:
+        return
+    call.logged_cost = decimal_of(str(record.values["cost"]))
+    call.cost_unit = "usd_e9" if cost >= RAW_COST_FLOOR else "usd"

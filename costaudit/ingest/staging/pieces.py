@@ -1,0 +1,177 @@
+"""The staged pieces of all files, read back, and whether the run's tables are already theirs."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+from xxhash import xxh3_128_hexdigest
+
+from costaudit.contracts.run_dir import RunDir
+from costaudit.errors import RunDirError
+from costaudit.ingest.options import IngestSummary
+from costaudit.ingest.staging.plan import FileStaging, FileState, stagings
+from costaudit.ingest.staging.read_task import Span
+
+PLACE = ("offset", "index", "ts_us")
+LIGHT = (
+    "source", "native_id", "same_as", "join_key", "half", "provider", "model", "tenant", "user",
+    "conversation", "convention", "input", "output", "cache_read", "cache_write_5m",
+    "cache_write_1h", "cache_write_other", "reasoning", "total", "usage_source", "logged_cost",
+    "cost_unit", "status", "attempt", "served_by", "updated_us", "prompt_tokens", "prompt_hash",
+    "answer_tokens",
+)  # fmt: skip
+AT_ONCE = 8  # columns
+OPEN_BYTES = 512 << 20
+
+
+@dataclass(frozen=True)
+class Piece:
+    """The four tables of a committed stretch of one file."""
+
+    file: str  # name of the file
+    stem: Path
+
+    def table(self, name: str) -> Path:
+        """Name one of its tables: rows, segments, blocks or skips."""
+        return self.stem.with_suffix(f".{name}")
+
+
+@dataclass(frozen=True)
+class FilePieces:
+    """What was read of one file."""
+
+    state: FileState
+    spans: tuple[Span, ...]
+    pieces: tuple[Piece, ...]
+
+
+class Pieces:
+    """All that was staged into a run, in the order of file names and offsets."""
+
+    def __init__(self, run: Path) -> None:
+        self.files = [_file(state, staging) for state, staging in stagings(run)]
+        self.all = [piece for file in self.files for piece in file.pieces]
+        self._open: OrderedDict[int, tuple[pl.DataFrame, pl.DataFrame]] = OrderedDict()
+
+    def light(self) -> pl.DataFrame:
+        """Read of every row, by time, what its fate depends on; a few columns at once.
+
+        Adds `piece`, `row` and `source_file`.
+        """
+        rows = pl.concat(
+            pl.read_parquet(piece.table("rows"), columns=list(PLACE)).with_columns(
+                pl.lit(number, pl.Int32).alias("piece"),
+                pl.int_range(pl.len(), dtype=pl.Int32).alias("row"),
+                pl.lit(piece.file).alias("source_file"),
+            )
+            for number, piece in enumerate(self.all)
+        )
+        by_time = pl.arg_sort_by(
+            "ts_us", "source_file", "offset", "index", nulls_last=True, maintain_order=True
+        )
+        order = rows.select(by_time).to_series()
+        rows = rows.select(pl.all().gather(order))
+        for start in range(0, len(LIGHT), AT_ONCE):
+            names = list(LIGHT[start : start + AT_ONCE])
+            read = pl.concat(
+                pl.read_parquet(piece.table("rows"), columns=names) for piece in self.all
+            )
+            rows = pl.concat([rows, read.select(pl.all().gather(order))], how="horizontal")
+        return rows
+
+    def rows(self, number: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Read the rows and the segments of a piece; the last ones used stay in memory."""
+        if number not in self._open:
+            piece = self.all[number]
+            self._open[number] = (
+                pl.read_parquet(piece.table("rows")),
+                pl.read_parquet(piece.table("segments")),
+            )
+            while len(self._open) > 1 and self._open_bytes() > OPEN_BYTES:
+                self._open.popitem(last=False)
+        self._open.move_to_end(number)
+        return self._open[number]
+
+    def _open_bytes(self) -> int:
+        tables = [table for both in self._open.values() for table in both]
+        return int(sum(table.estimated_size() for table in tables))
+
+    def close(self) -> None:
+        """Forget the pieces that stay in memory."""
+        self._open.clear()
+
+    def distinct_blocks(self) -> Iterator[pl.DataFrame]:
+        """Read of each piece the blocks that no piece before it has."""
+        tables = [piece.table("blocks") for piece in self.all]
+        ids = [pl.read_parquet(table, columns=["block_id"])["block_id"] for table in tables]
+        is_first = pl.concat(ids).is_first_distinct()
+        start = 0
+        for table, own in zip(tables, ids, strict=True):
+            chosen = is_first.slice(start, len(own))
+            start += len(own)
+            yield pl.read_parquet(table).filter(chosen)
+
+    def skips(self) -> pl.DataFrame:
+        """Read all skips, with `source_file`."""
+        return pl.concat(
+            pl.read_parquet(piece.table("skips")).with_columns(
+                pl.lit(piece.file).alias("source_file")
+            )
+            for piece in self.all
+        )
+
+
+def _file(state: FileState, staging: FileStaging) -> FilePieces:
+    spans = tuple(staging.spans())
+    names = [name for span in spans for name in span.pieces]
+    pieces = tuple(Piece(state.name, staging.folder / name) for name in names)
+    return FilePieces(state, spans, pieces)
+
+
+_RANGES = ("layout", "ranges")  # of an input in the manifest, not of its file's summary
+
+
+def staged_key(pieces: Pieces, no_logs: Sequence[str], dedupe: bool) -> str:
+    """Digest all that the tables follow from: the pieces, files that are no logs, this version."""
+    files = [(file.state, file.spans) for file in pieces.files]
+    told = msgspec.json.encode((version("costaudit"), files, sorted(no_logs), dedupe))
+    return xxh3_128_hexdigest(told)
+
+
+def table_stamps(run: RunDir) -> dict[str, list[int]]:
+    """Give the size and the time of writing of each table; empty where one is missing."""
+    tables = (run.requests_path, run.blocks_path, run.skips_path)
+    if not all(table.is_file() for table in tables):
+        return {}
+    return {table.name: _stamp(table) for table in tables}
+
+
+def _stamp(table: Path) -> list[int]:
+    status = table.stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+def earlier_summary(run: RunDir, key: str) -> IngestSummary | None:
+    """Give what the ingest that wrote the tables said of them; None where they are to be written.
+
+    They are where pieces were added, another version wrote them, or they changed since.
+    """
+    try:
+        manifest: dict[str, Any] = run.manifest()
+        told = dict(manifest["ingest"])
+        made = told.pop("made", None)
+        if made != {"key": key, "tables": table_stamps(run)}:
+            return None
+        del told["options"]
+        files = [
+            {name: value for name, value in one.items() if name not in _RANGES}
+            for one in manifest["inputs"]
+        ]
+        return msgspec.convert({**told, "files": files, "read_bytes": 0}, IngestSummary)
+    except (RunDirError, KeyError, TypeError, msgspec.ValidationError):
+        return None

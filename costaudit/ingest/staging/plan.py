@@ -1,0 +1,254 @@
+"""What has been read so far, and which stretches of which files are still to be read."""
+
+import shutil
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import IO
+
+import msgspec
+from xxhash import xxh3_64_hexdigest
+
+from costaudit.contracts.run_dir import atomic_write
+from costaudit.ingest.files.containers import open_input
+from costaudit.ingest.files.inputs import Input
+from costaudit.ingest.files.records import Kind
+from costaudit.ingest.files.sniff import look_at, open_source
+from costaudit.ingest.options import IngestOptions
+from costaudit.ingest.sources.mapped import read_mapping
+from costaudit.ingest.staging.read_task import Span, Unit
+
+STAGING = "staging"
+STATE = "file.json"
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A file as it was when it was last read."""
+
+    name: str
+    address: str
+    size: int  # bytes on disk
+    mtime_ns: int
+    head: str  # digest of its first bytes
+    head_bytes: int  # how many these are
+    source: str
+    evidence: str
+    layout: Kind
+    wrapped: bool  # its records stand within other objects
+    is_stateless_lines: bool  # each line can be read by itself
+    is_splittable: bool  # and any of its bytes can be reached at once
+    options_key: str  # digest of the options that change what is read
+    cuts: list[int] = field(default_factory=list)  # where units start, if it is splittable
+    read_to: int = 0  # where the last complete line ends
+    seam: str = ""  # digest of the last bytes before `read_to`
+
+
+class FileStaging:
+    """The pieces of one file."""
+
+    def __init__(self, run: Path, name: str) -> None:
+        self.folder = run / STAGING / xxh3_64_hexdigest(name.encode())
+
+    def state(self) -> FileState | None:
+        """Read the file's state; None where it has none that this version can read."""
+        try:
+            return msgspec.json.decode((self.folder / STATE).read_bytes(), type=FileState)
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    def save(self, state: FileState) -> None:
+        """Write the file's state."""
+        with atomic_write(self.folder / STATE) as part:
+            part.write_bytes(msgspec.json.encode(state))
+
+    def spans(self) -> list[Span]:
+        """List what has been committed, in order."""
+        return [
+            msgspec.json.decode(path.read_bytes(), type=Span)
+            for path in sorted(self.folder.glob("span-*.json"))
+        ]
+
+    def drop(self) -> None:
+        """Forget the file."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def drop_span(self, span: Span) -> None:
+        """Forget a committed stretch: first the commit, then its pieces."""
+        (self.folder / span.name).unlink(missing_ok=True)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove pieces that no commit names, and unfinished files: a killed process left them."""
+        named = {piece for span in self.spans() for piece in span.pieces}
+        for path in self.folder.glob("piece-*"):
+            if path.stem not in named:
+                path.unlink(missing_ok=True)
+        for path in self.folder.glob(".*.part"):
+            path.unlink(missing_ok=True)
+
+
+def stagings(run: Path) -> list[tuple[FileState, FileStaging]]:
+    """List every file that was read into a run, by name."""
+    found = []
+    for folder in sorted((run / STAGING).glob("*/")):
+        try:
+            state = msgspec.json.decode((folder / STATE).read_bytes(), type=FileState)
+        except (OSError, msgspec.MsgspecError):
+            continue
+        found.append((state, FileStaging(run, state.name)))
+    return sorted(found, key=lambda each: each[0].name)
+
+
+UNIT_BYTES = 64 << 20
+SEAM_BYTES = 64 << 10
+
+
+def options_key(options: IngestOptions) -> str:
+    """Digest the options that change what is read from a file."""
+    mapping = read_mapping(options.mapping) if options.mapping is not None else {}
+    told = (options.source, mapping, str(options.since), str(options.until), options.where,
+            options.redact, options.max_ratio)  # fmt: skip
+    return xxh3_64_hexdigest(msgspec.json.encode(told))
+
+
+def plan_file(item: Input, run: Path, options: IngestOptions, key: str) -> list[Unit]:
+    """Bring a file's staging up to date and list what is still to be read of it.
+
+    Raises NoLogError for what is no log.
+    """
+    staging = FileStaging(run, item.name)
+    staging.sweep()
+    known = staging.state()
+    size, mtime_ns = size_of(item)
+    is_same = known is not None and known.options_key == key and known.address == item.address
+    if known is not None and is_same and item.address != "-":
+        if known.size == size and known.mtime_ns == mtime_ns:
+            return _unread(known, staging, options)
+        if known.is_splittable and size >= known.read_to and _is_longer(item, known):
+            return _extended(replace(known, size=size, mtime_ns=mtime_ns), staging, options)
+    staging.drop()
+    state = _fresh(item, size, mtime_ns, options, key)
+    if state.is_splittable:
+        return _extended(state, staging, options)
+    staging.save(state)
+    return _unread(state, staging, options)
+
+
+def _fresh(item: Input, size: int, mtime_ns: int, options: IngestOptions, key: str) -> FileState:
+    look = look_at(item, options)
+    assert look.layout.kind is not None
+    source = open_source(look.detection.source, options.mapping)
+    is_stateless_lines = look.layout.kind == "lines" and not source.needs_whole_file
+    is_local = "://" not in item.address and item.address != "-"
+    return FileState(
+        name=item.name,
+        address=item.address,
+        size=size,
+        mtime_ns=mtime_ns,
+        head=look.head,
+        head_bytes=look.head_bytes,
+        source=look.detection.source,
+        evidence=look.detection.evidence,
+        layout=look.layout.kind,
+        wrapped=look.detection.wrapped,
+        is_stateless_lines=is_stateless_lines,
+        is_splittable=look.is_plain and is_stateless_lines and is_local,
+        options_key=key,
+    )
+
+
+def size_of(item: Input) -> tuple[int, int]:
+    """Give a file's size and time of change; an address has no time that can be relied on."""
+    if item.address == "-":
+        return 0, 0
+    if "://" in item.address:
+        with open_input(item.address) as file:
+            return int(getattr(file, "size", 0) or 0), 0
+    stat = Path(item.address).stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _is_longer(item: Input, known: FileState) -> bool:
+    with open_input(item.address) as file:
+        head = file.read(known.head_bytes)
+        return xxh3_64_hexdigest(head) == known.head and _seam(file, known.read_to) == known.seam
+
+
+def _seam(file: IO[bytes], end: int) -> str:
+    start = max(end - SEAM_BYTES, 0)
+    file.seek(start)
+    return xxh3_64_hexdigest(file.read(end - start))
+
+
+def _extended(state: FileState, staging: FileStaging, options: IngestOptions) -> list[Unit]:
+    """Plan the new bytes of plain lines; a last line without its end is a unit of its own."""
+    for span in staging.spans():
+        if span.is_tail:
+            staging.drop_span(span)
+    with open_input(state.address) as file:
+        end = _last_line_end(file, state.size, state.read_to)
+        cuts = _cuts(file, state.read_to, end)
+        seam = _seam(file, end)
+    state = replace(state, cuts=[*state.cuts, *cuts], read_to=end, seam=seam)
+    staging.save(state)
+    return _unread(state, staging, options)
+
+
+def _last_line_end(file: IO[bytes], size: int, floor: int) -> int:
+    at = size
+    while at > floor:
+        start = max(at - (1 << 20), floor)
+        file.seek(start)
+        cut = file.read(at - start).rfind(b"\n")
+        if cut >= 0:
+            return start + cut + 1
+        at = start
+    return floor
+
+
+def _cuts(file: IO[bytes], start: int, end: int) -> list[int]:
+    """Cut a range into units that start where lines do."""
+    found = []
+    while start < end:
+        found.append(start)
+        file.seek(start + UNIT_BYTES)
+        file.readline()
+        start = file.tell()
+    return found
+
+
+def _unread(state: FileState, staging: FileStaging, options: IngestOptions) -> list[Unit]:
+    spans = staging.spans()
+    if not state.is_splittable:
+        if any(span.end is None for span in spans):
+            return []
+        start = max((span.end or 0 for span in spans), default=0)
+        return [_unit(state, staging, options, start, None)]
+    done = {span.start for span in spans}
+    units = [
+        _unit(state, staging, options, start, end)
+        for start, end in pairwise([*state.cuts, state.read_to])
+        if start not in done
+    ]
+    if state.size > state.read_to and state.read_to not in done:
+        tail = _unit(state, staging, options, state.read_to, state.size)
+        units.append(replace(tail, is_tail=True))
+    return units
+
+
+def _unit(
+    state: FileState, staging: FileStaging, options: IngestOptions, start: int, end: int | None
+) -> Unit:
+    return Unit(
+        address=state.address,
+        folder=str(staging.folder),
+        source=state.source,
+        layout=state.layout,
+        wrapped=state.wrapped,
+        start=start,
+        end=end,
+        can_resume=state.is_stateless_lines and not state.is_splittable,
+        is_tail=False,
+        options=options,
+    )

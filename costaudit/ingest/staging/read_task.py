@@ -1,0 +1,255 @@
+"""A unit of reading: a file or a range of its bytes, read in one go by one process."""
+
+import gc
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import msgspec
+from xxhash import xxh3_128
+
+from costaudit.contracts.run_dir import atomic_write
+from costaudit.ingest.calls.call import Kept, Key, Record, Skip
+from costaudit.ingest.calls.json_repair import UnreadableError
+from costaudit.ingest.calls.pair import NOT_A_CALL
+from costaudit.ingest.content.interner import Redactor
+from costaudit.ingest.content.tokenizer import Tokenizer
+from costaudit.ingest.files.containers import CHUNK, BrokenStreamError, open_input, plain_chunks
+from costaudit.ingest.files.records import Kind, Lines, line_blocks, text_records
+from costaudit.ingest.files.sniff import open_source
+from costaudit.ingest.files.tables import parquet_records
+from costaudit.ingest.files.unwrap import unwrapped
+from costaudit.ingest.options import IngestOptions, wanted
+from costaudit.ingest.sources.source import Outcome, Source
+from costaudit.ingest.staging.fast_path import PlainReader, plain_reader
+from costaudit.ingest.staging.piece_writer import PieceWriter
+
+Item = Lines | Record | tuple[int, Skip]  # the last: an offset where nothing can be read
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one process is to read, and how."""
+
+    address: str
+    folder: str  # where its pieces go
+    source: str
+    layout: Kind
+    wrapped: bool
+    start: int  # offset in the decompressed content
+    end: int | None  # None: to the end of the file
+    can_resume: bool  # a finished stretch of it may be committed before the whole
+    is_tail: bool  # a last line without its end, which may still grow
+    options: IngestOptions
+
+
+@dataclass
+class Span:
+    """What a committed stretch of a file came to; the commit is its JSON file."""
+
+    start: int
+    end: int | None
+    is_tail: bool = False
+    pieces: list[str] = field(default_factory=list)
+    records: int = 0
+    kept: int = 0
+    merged: int = 0
+    skipped: int = 0
+    stop: int = 0  # offset at which reading ended, also where `end` is None
+    digest: str = ""  # xxh3_128 of its lines, or of its records, one after another
+
+    @property
+    def name(self) -> str:
+        """Name the file of the commit."""
+        return f"span-{self.start:015d}.json"
+
+
+class UnitReader:
+    """Read a unit's records, settle each one's fate, and commit what is done."""
+
+    def __init__(self, unit: Unit, tokenizer: Tokenizer) -> None:
+        self._unit = unit
+        self._folder = Path(unit.folder)
+        self._writer = PieceWriter(Redactor(unit.options.redact), tokenizer)
+        self._unwanted = wanted(unit.options.since, unit.options.until, unit.options.where)
+        self._plain = self._plain_reader()
+        self._open: set[Key] = set()  # records without a fate yet
+        self._span = Span(unit.start, unit.end, unit.is_tail)
+        self._at = unit.start  # offset of the record or the lines read last
+        self._bytes = 0
+        self._digest = xxh3_128()
+
+    def read(self) -> int:
+        """Read to the end of the unit, whatever its content; gives the bytes read."""
+        source = open_source(self._unit.source, self._unit.options.mapping, self._unit.address)
+        try:
+            for item in self._items():
+                self._read(item, source)
+        except BrokenStreamError as broken:
+            key = (self._at + 1, 1 << 30)
+            self._note(key)
+            self._settle((key, Skip(broken.reason, broken.detail)), source)
+        for outcome in source.finish():
+            self._settle(outcome, source)
+        for key in sorted(self._open):
+            self._settle((key, NOT_A_CALL), source)
+        self._flush(None)
+        self._span.stop = self._unit.start + self._bytes
+        self._commit()
+        return self._bytes
+
+    def _read(self, item: Item, source: Source) -> None:
+        if not isinstance(item, Lines | Record):
+            key = (item[0], 0)
+            self._note(key)
+            self._settle((key, item[1]), source)
+            return
+        if item.offset != self._at:
+            self._at = item.offset
+            if self._writer.is_full:
+                self._flush(self._at)
+        if isinstance(item, Lines):
+            self._read_lines(item, source)
+        else:
+            self._digest.update(item.data)
+            self._take(item, source)
+
+    def _read_lines(self, lines: Lines, source: Source) -> None:
+        self._digest.update(lines.text)
+        for record in self._plain.others(lines) if self._plain else lines.records():
+            self._take(record, source)
+        if self._plain:
+            self._span.records += self._plain.taken
+            self._span.kept += self._plain.taken
+        self._at = lines.last
+
+    def _plain_reader(self) -> PlainReader | None:
+        unit = self._unit
+        if unit.layout != "lines" or unit.wrapped or self._unwanted is not None:
+            return None
+        return plain_reader(unit.source, self._writer)
+
+    def _items(self) -> Iterator[Item]:
+        unit = self._unit
+        with open_input(unit.address, is_last=True) as file:
+            if unit.layout == "parquet":
+                yield from parquet_records(file)
+                return
+            chunks = self._counted(self._chunks(file))
+            if unit.layout == "lines":
+                yield from line_blocks(chunks, unit.start)
+            else:
+                yield from text_records(unit.layout, chunks, unit.start)
+
+    def _chunks(self, file: IO[bytes]) -> Iterator[bytes]:
+        unit = self._unit
+        if unit.end is not None:
+            file.seek(unit.start)
+            yield from _bounded(file, unit.end - unit.start)
+            return
+        to_skip = unit.start
+        for chunk in plain_chunks(file, unit.options.max_ratio):
+            if to_skip >= len(chunk):
+                to_skip -= len(chunk)
+                continue
+            yield chunk[to_skip:] if to_skip else chunk
+            to_skip = 0
+
+    def _counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._bytes += len(chunk)
+            yield chunk
+
+    def _take(self, record: Record, source: Source) -> None:
+        if self._unit.wrapped:
+            for inner in unwrapped(record):
+                self._parse(inner, source)
+        else:
+            self._parse(record, source)
+
+    def _parse(self, record: Record, source: Source) -> None:
+        key = (record.offset, record.index)
+        self._note(key)
+        try:
+            for outcome in source.parse(record):
+                self._settle(outcome, source)
+        except UnreadableError as error:
+            self._settle((key, error.skip), source)
+
+    def _note(self, key: Key) -> None:
+        self._open.add(key)
+        self._span.records += 1
+
+    def _settle(self, outcome: Outcome, source: Source) -> None:
+        if not isinstance(outcome, Kept):
+            key, skip = outcome
+            self._open.discard(key)
+            self._span.skipped += 1
+            self._writer.skip(key, skip.reason, skip.detail)
+            return
+        unwanted = self._unwanted(outcome.call) if self._unwanted is not None else None
+        self._open.discard(outcome.key)
+        if unwanted is not None:
+            self._span.skipped += 1 + len(outcome.merged)
+            self._writer.skip(outcome.key, unwanted.reason, unwanted.detail)
+        else:
+            self._span.kept += 1
+            self._writer.add(outcome.key, outcome.call.source or source.name, outcome.call)
+        for key, reason in outcome.merged:
+            self._open.discard(key)
+            if unwanted is not None:
+                self._writer.skip(key, unwanted.reason, unwanted.detail)
+            else:
+                self._span.merged += 1
+                self._writer.merge(key, reason, MERGED[reason], outcome.key)
+
+    def _flush(self, at: int | None) -> None:
+        """Write the piece; commit up to `at` where the unit can be taken up again from there."""
+        if not self._writer.is_empty:
+            name = f"piece-{self._span.start:015d}-{len(self._span.pieces):05d}"
+            self._writer.write(self._folder / name)
+            self._span.pieces.append(name)
+        if at is not None and self._unit.can_resume:
+            self._span.end = self._span.stop = at
+            self._commit()
+            self._span = Span(at, self._unit.end, self._unit.is_tail)
+            self._digest.reset()
+
+    def _commit(self) -> None:
+        span = self._span
+        if span.records != span.kept + span.merged + span.skipped:
+            raise AssertionError(f"records went missing: {span}")
+        span.digest = self._digest.hexdigest()
+        with atomic_write(self._folder / span.name) as part:
+            part.write_bytes(msgspec.json.encode(span))
+
+
+MERGED = {
+    "part-of-stream": "It is one event of a streamed answer.",
+    "context": "It is a message within the conversation of this call.",
+    "event": "It is an event within the span of this call.",
+    "part": "It is a further part of this call's record.",
+}
+
+
+def _bounded(file: IO[bytes], size: int) -> Iterator[bytes]:
+    while size > 0 and (chunk := file.read(min(CHUNK, size))):
+        size -= len(chunk)
+        yield chunk
+
+
+_tokenizers: list[Tokenizer] = []  # one per process: it takes a second to load
+
+
+def read_unit(unit: Unit) -> int:
+    """Read a unit into its folder, where the commit stands when this returns; gives its bytes."""
+    if not _tokenizers:
+        _tokenizers.append(Tokenizer())
+    was_enabled = gc.isenabled()
+    gc.disable()  # what is read holds no cycles, and looking for them takes a third of the time
+    try:
+        return UnitReader(unit, _tokenizers[0]).read()
+    finally:
+        if was_enabled:
+            gc.enable()

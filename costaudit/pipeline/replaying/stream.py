@@ -1,0 +1,173 @@
+"""A log as a live cache is asked it, and the answers that a cache should hold beforehand."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from costaudit.answers.staleness import drift
+from costaudit.answers.traps.signatures import TrapGuard
+from costaudit.contracts.policies import SemanticPolicy
+from costaudit.contracts.requests import TOKEN_CLASSES
+from costaudit.costing.cost import per_request_usd, plain
+from costaudit.pipeline.loaded import Loaded
+from costaudit.pipeline.semantic.text_run import SemanticRun
+from costaudit.replay.stream import Message, Prompt, ReplayStream
+from costaudit.replay.warm import WarmAnswer, WarmCluster, answers_worth_having
+from costaudit.simulate.semantic.clusters import cluster_texts
+from costaudit.simulate.semantic.sweep import to_outcomes
+
+_REPLICATES = 20  # of the bootstrap, whose spread is not used
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a replay needs of a simulated log."""
+
+    policy: SemanticPolicy
+    stream: ReplayStream
+    texts: tuple[str, ...]
+    vectors: np.ndarray  # float32, by text
+    predicted: pl.DataFrame  # OUTCOMES of the policy, judged
+    guard: TrapGuard | None = None  # the policy's
+
+
+def rehearse(run: SemanticRun, policy: SemanticPolicy, *, with_prompts: bool) -> Rehearsal:
+    """Simulate one policy, and lay the log out for a live cache.
+
+    Prompts are read only where a live model or a proxy will be asked.
+    """
+    decisions = run.swept([policy])
+    right = pl.Series(run.rated(decisions.served, _REPLICATES).right_by_request(0))
+    judged = pl.when(right >= 0).then(right == 1)
+    return Rehearsal(
+        policy=policy,
+        stream=_stream(run, with_prompts=with_prompts),
+        texts=tuple(run.stream.texts["text"].to_list()),
+        vectors=run.vectors,
+        predicted=to_outcomes(decisions, 0, run.stream, run.log.requests).with_columns(
+            right=judged
+        ),
+        guard=TrapGuard(run.check.question_traps, policy.guard) if policy.guard else None,
+    )
+
+
+def judged_outcomes(outcomes: pl.DataFrame, predicted: pl.DataFrame) -> pl.DataFrame:
+    """Carry verdicts over to the hits of a replay that served what the simulation served."""
+    known = predicted.select("request_id", "matched_id", known="right")
+    joined = outcomes.join(
+        known, on=["request_id", "matched_id"], how="left", maintain_order="left"
+    )
+    return joined.with_columns(right=pl.col("known")).drop("known")
+
+
+def _stream(run: SemanticRun, *, with_prompts: bool) -> ReplayStream:
+    log, stream = run.log, run.stream
+    requests = log.requests
+    texts = log.blocks.select(answer_id="block_id", answer="text")
+    answers = requests.join(texts, on="answer_id", how="left", maintain_order="left")["answer"]
+    ts_s = _never_falling(stream.ts_s)
+    return ReplayStream(
+        request_ids=requests["request_id"].to_list(),
+        rows=stream.text.astype(np.int64),
+        partitions=stream.partition.astype(np.int64),
+        ts_s=ts_s,
+        ready_s=np.maximum(np.nan_to_num(stream.ready_s, nan=0.0), ts_s),
+        latencies_ms=requests["latency_ms"].cast(pl.Float64).fill_null(np.nan).to_numpy(),
+        answers=answers.fill_null("").to_list(),
+        tokens=requests.select(pl.col(TOKEN_CLASSES).fill_null(0)).to_numpy(),
+        bypass_reasons=to_reasons(run),
+        cost_usd=per_request_usd(log.tariff.classes, log.tariff.billed),
+        models=requests["model"].fill_null("").to_list(),
+        endpoints=requests["endpoint"].fill_null("").to_list(),
+        pools=stream.pool.astype(np.int64),
+        prompts=_prompts(log) if with_prompts else None,
+    )
+
+
+def to_reasons(run: SemanticRun) -> tuple[str, ...]:
+    """Name why each request is kept away from the cache; "" where it is not."""
+    from costaudit.simulate.semantic.keys import ELIGIBLE, REASONS
+
+    return tuple("" if code == ELIGIBLE else REASONS[code] for code in run.stream.bypass)
+
+
+def _never_falling(ts_s: np.ndarray) -> np.ndarray:
+    """Give requests without a time, which stand last, the time of the one before."""
+    first = ts_s[np.isfinite(ts_s)][:1]
+    filled = np.where(np.isfinite(ts_s), ts_s, -np.inf)
+    filled[:1] = first if not np.isfinite(ts_s[:1]).all() else ts_s[:1]
+    return np.maximum.accumulate(filled)
+
+
+def _prompts(log: Loaded) -> list[Prompt]:
+    """Join the texts of each message list; tool definitions and calls are left out."""
+    segments = (
+        log.requests.select("segments")
+        .with_row_index("row")
+        .explode("segments")
+        .unnest("segments")
+        .join(
+            log.blocks.select("block_id", "text"), on="block_id", how="left", maintain_order="left"
+        )
+        .filter(pl.col("role").is_in(["system", "user", "assistant"]), pl.col("text").is_not_null())
+        .with_columns(run=pl.struct("row", "role").rle_id())
+        .group_by("row", "role", "run", maintain_order=True)
+        .agg(pl.col("text").str.join("\n"))
+    )
+    messages: list[list[Message]] = [[] for _ in range(len(log.requests))]
+    for row, role, text in segments.select("row", "role", "text").iter_rows():
+        messages[row].append(Message(role, text))
+    about = log.requests.select("model", "temperature").iter_rows()
+    return [
+        Prompt(model or "", tuple(found), temperature)
+        for found, (model, temperature) in zip(messages, about, strict=True)
+    ]
+
+
+_TOPICS = 50  # the dearest are considered
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """Chosen answers, and what is needed to put them into a cache or a file."""
+
+    answers: list[WarmAnswer]
+    ready: Rehearsal
+    scopes: dict[int, str]  # partition → its scope, for people
+
+
+def warm_up(run: SemanticRun, min_similarity: float, most: int) -> WarmUp:
+    """Choose answers of the dearest topics that served hits, all of them judged right."""
+    policy = replace(run.options.policy, min_similarity=min_similarity)
+    ready = rehearse(run, policy, with_prompts=False)
+    usd = np.nan_to_num(per_request_usd(run.log.tariff.classes, run.log.tariff.billed))
+    text = run.stream.text[run.eligible]
+    by_text = np.bincount(text, weights=usd[run.eligible], minlength=len(run.stream.texts))
+    topics = cluster_texts(run.stream.texts, run.vectors, by_text, seed=run.options.seed)
+    own = np.full(len(run.stream.text), -1, np.int32)
+    own[run.eligible] = topics.cluster[text]
+    clusters = [
+        WarmCluster(
+            cluster_id=topics.ids[number],
+            cost_usd=plain(run.log.usd_of(own == number)),
+            ttl_s=drift(run.check, own == number, seed=run.options.seed).ttl_s,
+        )
+        for number in range(min(_TOPICS, len(topics.ids)))
+    ]
+    chosen = answers_worth_having(
+        ready.stream,
+        ready.texts,
+        ready.predicted,
+        [topics.ids[number] for number in topics.cluster],
+        clusters,
+        most,
+    )
+    return WarmUp(chosen, ready, {one.partition: _scope(run, one.index) for one in chosen})
+
+
+def _scope(run: SemanticRun, index: int) -> str:
+    """Name the scope of a request by the fields that stand in the log."""
+    row = run.log.requests.row(index, named=True)
+    names = [name for name in run.options.policy.scope if name in row]
+    return ", ".join(f"{name}={row[name] or ''}" for name in names)

@@ -1,0 +1,120 @@
+"""What a semantic cache shows beside its rates: pairs worth reading, and topics ranked by money."""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+import numpy as np
+
+from costaudit.answers.evidence import evidence, typical_pairs, worst_pairs
+from costaudit.answers.rates import Rated
+from costaudit.answers.staleness import drift
+from costaudit.answers.traps.detectors import TRAP_NAMES
+from costaudit.contracts.policies import SemanticPolicy
+from costaudit.contracts.semantic import ClusterRow, PairEvidence, SemanticSection
+from costaudit.costing.cost import per_request_usd, plain
+from costaudit.pipeline.semantic.text_run import SemanticRun
+from costaudit.simulate.semantic.clusters import Clusters, cluster_texts
+
+
+@dataclass(frozen=True)
+class SemanticResult:
+    """The section, and what the ledger needs of it."""
+
+    section: SemanticSection
+    exact_hits: np.ndarray  # bool (n,): identical text
+    hits: np.ndarray  # bool (n,): at the recommended point
+    running_usd: Decimal  # of the recommended point, over the log's period
+    saved_bounds: tuple[float, float] | None  # 95 % bounds, as multiples of what it saves
+
+
+_TOP = 12
+_NEAR_MISS = 0.8  # refused pairs are looked for from this similarity on
+
+
+def worst_evidence(run: SemanticRun, rated: Rated, chosen: int) -> tuple[PairEvidence, ...]:
+    """List the hits of one policy that look most wrong."""
+    rows = np.unique(rated.pairs.row[chosen])
+    worst = worst_pairs(run.check, rated, rows[rows >= 0], _TOP)
+    return _evidence(run, rated.pairs.asked[worst], rated.pairs.matched[worst], rated.right[worst])
+
+
+def refused_evidence(run: SemanticRun, policy: SemanticPolicy) -> tuple[PairEvidence, ...]:
+    """List the most similar pairs that the guards refuse, all of them unless some were chosen."""
+    guard = policy.guard or TRAP_NAMES
+    floor = min(policy.min_similarity, _NEAR_MISS)
+    decisions = run.swept([replace(policy, guard=guard, min_similarity=floor)])
+    refused = decisions.refusals
+    similarity = decisions.similarity[refused.policy, refused.request]
+    text = run.stream.text
+    pairs = np.sort(np.stack([text[refused.request], text[refused.entry]]), axis=0)
+    _, first = np.unique(pairs, axis=1, return_index=True)
+    order = first[np.lexsort((refused.request[first], -similarity[first]))][:_TOP]
+    asked, matched = refused.request[order], refused.entry[order]
+    return _evidence(run, asked, matched, run.check.judge(asked, matched).right)
+
+
+def _evidence(
+    run: SemanticRun, asked: np.ndarray, matched: np.ndarray, right: np.ndarray
+) -> tuple[PairEvidence, ...]:
+    return evidence(
+        run.log.requests, run.check, asked, matched, right, show_prompts=run.options.show_prompts
+    )
+
+
+TOP = 25
+_SMALLEST = 5  # requests; smaller groups could point at a person and are left out
+_PAIRS = 2  # of each kind
+
+
+def cluster_rows(
+    run: SemanticRun, rated: Rated, chosen: int, top: int = TOP
+) -> tuple[ClusterRow, ...]:
+    """List the dearest topics; `chosen` is the row of `rated` that the hits are taken from."""
+    usd = np.nan_to_num(per_request_usd(run.log.tariff.classes, run.log.tariff.billed))
+    text = run.stream.text[run.eligible]
+    by_text = np.bincount(text, weights=usd[run.eligible], minlength=len(run.stream.texts))
+    clusters = cluster_texts(run.stream.texts, run.vectors, by_text, seed=run.options.seed)
+    own = np.full(len(run.stream.text), -1, np.int32)
+    own[run.eligible] = clusters.cluster[text]
+    sizes = np.bincount(own[own >= 0], minlength=len(clusters.ids))
+    largest = [number for number in range(len(clusters.ids)) if sizes[number] >= _SMALLEST]
+    return tuple(_row(run, rated, chosen, clusters, own, number) for number in largest[:top])
+
+
+def _row(
+    run: SemanticRun, rated: Rated, chosen: int, clusters: Clusters, own: np.ndarray, number: int
+) -> ClusterRow:
+    members = own == number
+    rows = np.unique(rated.pairs.row[chosen][members])
+    rows = rows[rows >= 0]
+    shown = np.concatenate(
+        [typical_pairs(run.check, rated, rows, _PAIRS), worst_pairs(run.check, rated, rows, _PAIRS)]
+    )
+    similarity = rated.verdicts.similarity[rows]
+    similarity = similarity[~np.isnan(similarity)]
+    times = run.stream.ts_s[members]
+    gaps = np.diff(times[np.isfinite(times)]) if run.stream.timed else np.empty(0)
+    fresh = drift(run.check, members, seed=run.options.seed)
+    spent = run.log.usd_of(members)
+    return ClusterRow(
+        cluster_id=clusters.ids[number],
+        label=clusters.labels[number],
+        requests=int(members.sum()),
+        distinct_texts=int((clusters.cluster == number).sum()),
+        cost_usd=plain(spent),
+        share=float(clusters.usd[number] / max(clusters.usd.sum(), 1e-12)),
+        hit_share=float((rated.pairs.row[chosen][members] >= 0).mean()),
+        tightness=float(clusters.tightness[number]),
+        answer_similarity_p50=float(np.median(similarity)) if len(similarity) else None,
+        median_gap_s=float(np.median(gaps)) if len(gaps) else None,
+        pairs=evidence(
+            run.log.requests,
+            run.check,
+            rated.pairs.asked[shown],
+            rated.pairs.matched[shown],
+            rated.right[shown],
+            show_prompts=run.options.show_prompts,
+        ),
+        ttl_s=fresh.ttl_s,
+        ttl_why=fresh.why,
+    )

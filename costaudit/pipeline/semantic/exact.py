@@ -1,0 +1,102 @@
+"""The semantic cache of a log that was read hashed: what identical questions alone tell."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from costaudit.answers.tally import RatePoint, rates_by_id
+from costaudit.contracts.policies import SemanticPolicy
+from costaudit.contracts.semantic import SemanticSection
+from costaudit.pipeline.loaded import Loaded
+from costaudit.pipeline.semantic.evidence import SemanticResult
+from costaudit.pipeline.semantic.keyed_run import EXACT, KeyedRun, bounds_of, mean_length
+from costaudit.pipeline.semantic.variants import lifetime_sweeps, scope_rows, variant_rows
+from costaudit.pipeline.settings import AnalyzeOptions
+from costaudit.progress import Progress
+from costaudit.simulate.semantic.stream import Stream
+from costaudit.simulate.semantic.sweep import Decisions, sweep
+
+
+class ExactRun(KeyedRun):
+    """One log, keyed by ids, to be swept under policies that match identical questions only."""
+
+    def swept(self, policies: Sequence[SemanticPolicy], stream: Stream | None = None) -> Decisions:
+        """Decide the log under policies that share a stream."""
+        return sweep(stream or self.stream, None, policies)
+
+    def points(self, served: np.ndarray, replicates: int = 200) -> tuple[RatePoint, ...]:
+        """Give the rates of rows of `Decisions.served`, answers compared by their ids."""
+        return rates_by_id(
+            self._answer,
+            served,
+            eligible=self.eligible,
+            block=self.blocks,
+            steady=self.steady,
+            replicates=replicates,
+            seed=self.options.seed,
+        )
+
+    @cached_property
+    def _answer(self) -> np.ndarray:
+        """Number each request's answer; -1 where none was logged. int32 (n,)."""
+        number = self.log.requests["answer_id"].rank("dense").cast(pl.Int32) - 1
+        return number.fill_null(-1).to_numpy()
+
+    def text_bytes(self) -> tuple[float, float]:
+        """Give the mean length of a question and of an answer, in characters."""
+        chars = self.log.blocks.select("block_id", "chars")
+        wanted = self.stream.texts.select(block_id=pl.col("text").str.split("\n"))
+        asked = wanted.with_row_index().explode("block_id").join(chars, on="block_id")
+        answers = self.log.requests.select(block_id="answer_id").join(chars, on="block_id")
+        by_question = asked.group_by("index", maintain_order=True).agg(pl.col("chars").sum())
+        return mean_length(by_question["chars"]), mean_length(answers["chars"])
+
+
+WHY = "Read with --redact hash: similarity needs texts, and answers that differ count as wrong."
+
+
+def exact_result(log: Loaded, options: AnalyzeOptions, progress: Progress) -> SemanticResult | None:
+    """Simulate exact matching by ids; None where the log holds no question."""
+    run = ExactRun(log, options)
+    if not run.eligible.any():
+        return None
+    policy = replace(options.policy, min_similarity=EXACT)
+    progress.start("simulate", None, "requests")
+    decisions = run.swept([policy])
+    point = run.sweep_point(decisions, 0, run.points(decisions.served)[0])
+    ladder, without = scope_rows(run, policy, point)
+    section = SemanticSection(
+        policy_id=policy.policy_id,
+        embedder="",
+        embedder_revision="",
+        dimensions=0,
+        eligible_requests=int(run.eligible.sum()),
+        bypassed=run.stream.bypassed(),
+        distinct_texts=len(run.stream.texts),
+        cut_texts=0,
+        warm_up_requests=run.warm_up,
+        max_wrong_share=options.max_wrong_share,
+        points=(),
+        recommended=None,
+        recommended_why=WHY,
+        scopes=ladder,
+        without_field=without,
+        variants=variant_rows(run, policy, point.peak_entries, run.points),
+        bytes_per_entry=run.bytes_per_entry,
+        exact=point,
+        sizing=run.sizing(policy, point.peak_entries),
+        lifetimes=lifetime_sweeps(run, (EXACT,)),
+        ttl_s=policy.ttl_s,
+    )
+    progress.finish(f"{section.eligible_requests:,} requests, identical questions only")
+    hits = decisions.served[0] >= 0
+    return SemanticResult(
+        section=section,
+        exact_hits=hits,
+        hits=hits,
+        running_usd=run.running_usd(point.peak_entries),
+        saved_bounds=bounds_of(point.raw_hit_share),
+    )

@@ -1,0 +1,230 @@
+"""`judge` as a library call: a few verdicts that correct the cheap comparison of all hits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+
+from costaudit.answers.judge.ask import (
+    Controls,
+    JudgeRates,
+    JudgeRun,
+    Quote,
+    Sample,
+    control_pairs,
+    quote,
+    run_judge,
+    sample_pairs,
+)
+from costaudit.answers.judge.judge import JudgeItem, parse_judge
+from costaudit.answers.judge.judges import judge_at
+from costaudit.answers.judge.ppi import PERFECT, JudgeError, agreement, corrected_share, judge_error
+from costaudit.answers.judge.verdicts import VerdictStore, read_form, write_form
+from costaudit.contracts.grades import Estimate
+from costaudit.contracts.run_dir import check_writable
+from costaudit.contracts.semantic import JudgeOpinion
+from costaudit.costing.cost import per_request_usd
+from costaudit.costing.prices.lookup import price_of
+from costaudit.errors import InsufficientDataError, UsageError
+from costaudit.pipeline.semantic.text_run import SemanticRun
+from costaudit.progress import Progress
+
+_CONTEXT = (0.7, 0.8, 0.9)  # thresholds whose hits help to tell right answers from wrong ones
+_REPLICATES = 20  # of the bootstrap, whose spread is not used
+_FEWEST = 10  # verdicts from which anything is estimated
+_CONTROL_SHARE = 0.1  # of the sample, of each kind: pairs whose truth is known
+
+
+@dataclass(frozen=True)
+class Docket:
+    """The hits of one threshold, and the pairs drawn from them."""
+
+    min_similarity: float
+    requests: int  # all of the log
+    hits: int
+    probability: np.ndarray  # float64 (hits,), of being right by the cheap comparison
+    sample: Sample
+    controls: Controls
+    items: tuple[JudgeItem, ...]  # the sample's, then the controls'
+
+
+def docket_of(run: SemanticRun, min_similarity: float, size: int) -> Docket:
+    """Draw `size` hits at a threshold, and control pairs beside them."""
+    policies = [replace(run.options.policy, min_similarity=t) for t in (min_similarity, *_CONTEXT)]
+    rated = run.rated(run.swept(policies).served, _REPLICATES)
+    rows = rated.pairs.row[0][rated.pairs.row[0] >= 0]
+    if not len(rows):
+        raise InsufficientDataError(
+            f"There is no hit at a similarity of {min_similarity:.2f}, so nothing to judge.",
+            hint="Choose a lower --threshold.",
+        )
+    asked, matched = rated.pairs.asked[rows], rated.pairs.matched[rows]
+    usd = np.nan_to_num(per_request_usd(run.log.tariff.classes, run.log.tariff.billed))
+    sample = sample_pairs(
+        rated.probability[rows],
+        run.check.log.question_similarity(asked, matched),
+        usd[asked],
+        threshold=min_similarity,
+        size=size,
+        seed=run.options.seed,
+    )
+    controls = control_pairs(run.check, max(int(size * _CONTROL_SHARE), 1), run.options.seed)
+    pairs = [
+        *zip(asked[sample.rows], matched[sample.rows], strict=True),
+        *zip(controls.asked, controls.matched, strict=True),
+    ]
+    return Docket(
+        min_similarity=min_similarity,
+        requests=len(run.log.requests),
+        hits=len(rows),
+        probability=rated.probability[rows],
+        sample=sample,
+        controls=controls,
+        items=tuple(_item(run, int(one), int(other)) for one, other in pairs),
+    )
+
+
+def check_judge(judge: str, prices: Path | None, at: datetime) -> None:
+    """Raise for a judge that can't be asked: its name, package, key and price, or its form."""
+    settings = parse_judge(judge)
+    if settings.kind != "human":
+        judge_at(judge).close()
+        judge_rates(judge, prices, at)
+    elif Path(settings.model).exists():
+        read_form(Path(settings.model))
+    else:
+        check_writable(Path(settings.model))
+
+
+def judge_rates(judge: str, prices: Path | None, at: datetime) -> JudgeRates:
+    """Price a judge's model; raises UsageError where its price is not known."""
+    settings = parse_judge(judge)
+    provider = {"bedrock": "aws"}.get(settings.kind, settings.kind)
+    found = price_of(settings.model, provider, at=at, overrides=prices)
+    if found.rates.is_empty():
+        raise UsageError(
+            f"The price of {settings.name} is not known, so its calls can't be kept in a budget.",
+            hint="Give its rates with --prices.",
+        )
+    row = found.rates.row(0, named=True)
+    return JudgeRates(Decimal(row["input_per_mtok"]), Decimal(row["output_per_mtok"]))
+
+
+def judged_by_model(
+    docket: Docket,
+    judge: str,
+    store: VerdictStore,
+    rates: JudgeRates,
+    max_spend_usd: Decimal,
+    progress: Progress,
+) -> JudgeOpinion:
+    """Ask a model about the pairs that have no verdict yet."""
+    done = run_judge(
+        docket.items,
+        judge_at(judge),
+        store,
+        rates,
+        max_spend_usd=max_spend_usd,
+        progress=progress,
+    )
+    return _opinion(docket, parse_judge(judge).name, done.verdicts, done)
+
+
+def judged_by_people(docket: Docket, form: Path) -> JudgeOpinion | None:
+    """Read a form that people filled in; write it, and give None, where there is none yet."""
+    if not form.exists():
+        write_form(docket.items[: len(docket.sample.rows)], form)
+        return None
+    verdicts = {one.key: bool(one.right) for one in read_form(form)}
+    return _opinion(docket, f"human:{form.name}", verdicts, None)
+
+
+def price_of_judging(docket: Docket, judge: str, store: VerdictStore, rates: JudgeRates) -> Quote:
+    """Say what the pairs without a verdict would cost at most."""
+    return quote(docket.items, parse_judge(judge).name, store, rates)
+
+
+def judges_agree(first: JudgeOpinion, second: JudgeOpinion) -> tuple[int, float, Estimate | None]:
+    """Give the pairs that both judged, the share with the same verdict, and Cohen's kappa."""
+    found = agreement(np.array(first.by_pair, np.int8), np.array(second.by_pair, np.int8))
+    kappa = (
+        None
+        if found.kappa is None
+        else Estimate(found.kappa, "estimated", found.kappa_low, found.kappa_high)
+    )
+    return found.pairs, found.share, kappa
+
+
+def _item(run: SemanticRun, asked: int, matched: int) -> JudgeItem:
+    log = run.check.log
+    return JudgeItem(
+        question=log.questions[log.question[asked]],
+        logged_answer=_answer(run, asked),
+        cached_question=log.questions[log.question[matched]],
+        cached_answer=_answer(run, matched),
+    )
+
+
+def _answer(run: SemanticRun, request: int) -> str:
+    place = int(run.check.log.answer[request])
+    return run.check.log.answers[place] if place >= 0 else ""
+
+
+def _opinion(
+    docket: Docket, name: str, verdicts: Mapping[str, bool], run: JudgeRun | None
+) -> JudgeOpinion:
+    """Correct the comparison by verdicts, and these by the judge's errors on control pairs.
+
+    People are taken at their word: they get no control pairs.
+    """
+    said = np.array([int(verdicts.get(item.key, -1)) for item in docket.items], np.int8)
+    drawn, controls = np.split(said, [len(docket.sample.rows)])
+    error = judge_error(docket.controls.right, controls) if run else PERFECT
+    enough = int((drawn >= 0).sum()) >= _FEWEST and error.is_useful
+    found = corrected_share(docket.probability, docket.sample, drawn, error) if enough else None
+    return JudgeOpinion(
+        judge=name,
+        min_similarity=docket.min_similarity,
+        requests=docket.requests,
+        hits=docket.hits,
+        pairs=len(drawn),
+        verdicts=int((drawn >= 0).sum()),
+        compared_share=Estimate(float(docket.probability.mean()), "estimated"),
+        right_share=found.share if found else None,
+        powered_share=found.powered if found else None,
+        verdicts_alone_share=found.verdicts_alone if found else None,
+        unsafe_served_share=_unsafe(docket, found.share) if found else None,
+        spent_usd=run.spent_usd if run else Decimal(0),
+        note=_note(error, run, enough=enough),
+        by_pair=tuple(drawn.tolist()),
+    )
+
+
+def _note(error: JudgeError, run: JudgeRun | None, *, enough: bool) -> str:
+    parts = []
+    if run is not None:
+        parts.append(
+            f"On control pairs it called {error.right_called_right:.0%} of the right ones right, "
+            f"and {error.wrong_called_right:.0%} of the wrong ones."
+        )
+        parts.append(f"Spent ${run.spent_usd:.4f} now, on {run.asked} calls.")
+        if run.malformed or run.failed:
+            parts.append(f"{run.malformed} replies held no verdict, {run.failed} calls failed.")
+        if run.stopped:
+            parts.append(f"Stopped early: {run.stopped}. The same command goes on from there.")
+    if not enough:
+        parts.append(
+            f"At least {_FEWEST} verdicts of a judge that tells right from wrong are needed."
+        )
+    return " ".join(parts)
+
+
+def _unsafe(docket: Docket, right: Estimate) -> Estimate:
+    """Turn the share of right hits into wrong answers over all requests."""
+    part = docket.hits / max(docket.requests, 1)
+    low = None if right.high is None else part * (1 - right.high)
+    high = None if right.low is None else part * (1 - right.low)
+    return Estimate(part * (1 - right.value), "estimated", low, high)

@@ -1,0 +1,190 @@
+"""The semantic cache in an audit: the sweep, the recommended point, and other embedders."""
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from costaudit.answers.rates import Rated
+from costaudit.answers.recommend import Recommendation, recommend
+from costaudit.contracts.policies import SemanticPolicy
+from costaudit.contracts.semantic import EmbedderRow, SemanticSection, SweepPoint
+from costaudit.pipeline.loaded import Loaded, nothing_to_compare
+from costaudit.pipeline.semantic.evidence import (
+    SemanticResult,
+    cluster_rows,
+    refused_evidence,
+    worst_evidence,
+)
+from costaudit.pipeline.semantic.exact import exact_result
+from costaudit.pipeline.semantic.keyed_run import EXACT, bounds_of
+from costaudit.pipeline.semantic.text_run import SemanticRun
+from costaudit.pipeline.semantic.variants import lifetime_sweeps, scope_rows, variant_rows
+from costaudit.pipeline.settings import AnalyzeOptions
+from costaudit.progress import Progress
+from costaudit.simulate.semantic.inverted_file import why_exact
+from costaudit.simulate.semantic.sweep import Decisions
+from costaudit.simulate.semantic.thresholds import parse_thresholds
+
+
+def swept(log: Loaded, options: AnalyzeOptions, progress: Progress) -> SemanticResult | None:
+    """Simulate the semantic cache on a log; None where it holds no question to compare."""
+    thresholds = parse_thresholds(options.thresholds)
+    if log.hashed:
+        return exact_result(log, options, progress)
+    if not log.quality.prompt_share:
+        return None
+    run = SemanticRun(log, options, progress)
+    if not run.eligible.any():
+        return None
+    return semantic_result(run, thresholds, options.max_wrong_share)
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The sweep of one run, judged and priced, with the point that it recommends."""
+
+    policies: tuple[SemanticPolicy, ...]  # the thresholds' in order, then exact matching
+    decisions: Decisions
+    rated: Rated
+    points: tuple[SweepPoint, ...]  # as policies
+    choice: Recommendation
+
+    @property
+    def chosen(self) -> int:
+        """Place of the recommended point; the last is exact matching."""
+        return len(self.policies) - 1 if self.choice.index is None else self.choice.index
+
+
+def decide(run: SemanticRun, thresholds: Sequence[float], max_wrong_share: float) -> Decided:
+    """Sweep a run and choose the point."""
+    base = run.options.policy
+    policies = tuple(replace(base, min_similarity=t) for t in (*thresholds, EXACT))
+    run.progress.start("simulate", None, "requests")
+    decisions = run.swept(policies)
+    run.progress.finish(f"{run.eligible.sum():,} requests at {len(policies)} thresholds")
+    rated = run.rated(decisions.served)
+    peaks = decisions.peak_entries.tolist()
+    net = [run.net_usd_month(*row) for row in zip(decisions.served, peaks, strict=True)]
+    choice = recommend(
+        thresholds, rated.points[:-1], net[:-1], exact_net_usd=net[-1], max_wrong=max_wrong_share
+    )
+    points = tuple(
+        run.sweep_point(decisions, row, rated.points[row], recommended=row == choice.index)
+        for row in range(len(policies))
+    )
+    return Decided(policies, decisions, rated, points, choice)
+
+
+def semantic_result(
+    run: SemanticRun, thresholds: Sequence[float], max_wrong_share: float
+) -> SemanticResult:
+    """Sweep a run, choose the point, and look at what stands beside it."""
+    decided = decide(run, thresholds, max_wrong_share)
+    chosen = decided.chosen
+    policy, point = decided.policies[chosen], decided.points[chosen]
+    ladder, without = scope_rows(run, policy, point)
+    hits = decided.decisions.served >= 0
+    return SemanticResult(
+        section=replace(
+            _section(run, policy, decided.choice, decided.points[:-1], max_wrong_share),
+            exact=decided.points[-1],
+            scopes=ladder,
+            without_field=without,
+            variants=variant_rows(
+                run,
+                policy,
+                point.peak_entries,
+                lambda rows: decided.rated.fitted.rates(rows).points,
+            ),
+            clusters=cluster_rows(run, decided.rated, chosen),
+            worst_pairs=worst_evidence(run, decided.rated, chosen),
+            refused_pairs=refused_evidence(run, policy),
+            language_warning=run.language_warning,
+            sizing=run.sizing(policy, point.peak_entries),
+            approximation=run.approximation(decided.policies[:-1]),
+            exact_why=why_exact(len(run.vectors)) if run.options.approximate else "",
+            lifetimes=lifetime_sweeps(run, thresholds),
+        ),
+        exact_hits=hits[-1],
+        hits=hits[chosen],
+        running_usd=run.running_usd(point.peak_entries),
+        saved_bounds=bounds_of(point.raw_hit_share),
+    )
+
+
+def _section(
+    run: SemanticRun,
+    policy: SemanticPolicy,
+    choice: Recommendation,
+    points: tuple[SweepPoint, ...],
+    max_wrong_share: float,
+) -> SemanticSection:
+    floor = run.check.floor
+    return SemanticSection(
+        policy_id=policy.policy_id,
+        embedder=run.embedder.name,
+        embedder_revision=run.embedder.revision,
+        dimensions=run.embedder.dimensions,
+        eligible_requests=int(run.eligible.sum()),
+        bypassed=run.stream.bypassed(),
+        distinct_texts=len(run.stream.texts),
+        cut_texts=run.cut_texts,
+        warm_up_requests=run.warm_up,
+        max_wrong_share=max_wrong_share,
+        points=points,
+        recommended=choice.min_similarity,
+        recommended_why=choice.why,
+        noise_floor=floor.limit,
+        noise_floor_pairs=floor.pairs,
+        bytes_per_entry=run.bytes_per_entry,
+        ttl_s=policy.ttl_s,
+    )
+
+
+_TIMED = 32  # texts that are embedded one by one, to time a lookup
+_FLOAT_BYTES = 4
+
+
+def compare_embedders(
+    log: Loaded, options: AnalyzeOptions, names: Sequence[str], progress: Progress
+) -> tuple[EmbedderRow, ...]:
+    """Sweep the log with each embedder, and give the point that it would be recommended at.
+
+    Raises InsufficientDataError where the log holds no question to compare.
+    """
+    return tuple(_row(log, options, name, progress) for name in names)
+
+
+def _row(log: Loaded, options: AnalyzeOptions, name: str, progress: Progress) -> EmbedderRow:
+    policy = replace(options.policy, embedder=name)
+    run = SemanticRun(log, replace(options, policy=policy), progress)
+    if not run.eligible.any():
+        raise nothing_to_compare(log, policy)
+    decided = decide(run, parse_thresholds(options.thresholds), options.max_wrong_share)
+    point = decided.points[decided.chosen]
+    return EmbedderRow(
+        name=name,
+        revision=run.embedder.revision,
+        dimensions=run.embedder.dimensions,
+        bytes_per_vector=_FLOAT_BYTES * run.embedder.dimensions,
+        lookup_ms=_lookup_ms(run),
+        cut_texts=run.cut_texts,
+        min_similarity=decided.choice.min_similarity,
+        raw_hit_share=point.raw_hit_share,
+        valid_hit_share=point.valid_hit_share,
+        unsafe_served_share=point.unsafe_served_share,
+        net_saved=point.net_saved,
+        warning=run.language_warning,
+    )
+
+
+def _lookup_ms(run: SemanticRun) -> float:
+    """Embed some of the log's own texts one by one; the first call, which loads, is not counted."""
+    texts = run.stream.texts["text"].head(_TIMED + 1).to_list()
+    spent = []
+    for text in texts:
+        started = time.perf_counter()
+        run.embedder.encode([text])
+        spent.append(1e3 * (time.perf_counter() - started))
+    return statistics.median(spent[1:] or spent)

@@ -1,0 +1,157 @@
+"""What stands beside the sweep: other scopes, lifetimes and capacities at the recommended point."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from costaudit.answers.tally import RatePoint
+from costaudit.answers.traps.detectors import TRAP_NAMES
+from costaudit.contracts.grades import Money
+from costaudit.contracts.policies import SCOPE_FIELDS, ScopeField, SemanticPolicy
+from costaudit.contracts.semantic import LifetimeSweep, ScopeRow, SweepPoint, VariantRow
+from costaudit.pipeline.semantic.keyed_run import KeyedRun, money_of
+from costaudit.simulate.semantic.stream import Stream
+from costaudit.simulate.semantic.sweep import Decisions
+
+_LADDER: tuple[tuple[ScopeField, ...], ...] = (
+    (),
+    ("model",),
+    ("model", "system"),
+    ("model", "system", "tools"),
+    ("model", "system", "tools", "tenant"),
+    ("model", "system", "tools", "tenant", "user"),
+)
+_TTLS_S = (3_600.0, 86_400.0, 604_800.0)
+_CAPACITY_SHARES = (0.1, 0.25, 0.5)  # of the peak that an unbounded cache reaches
+_REPLICATES = 47  # of the bootstrap; with the log itself three parts for the threads
+_ONE_GUARD = tuple((name, (name,)) for name in TRAP_NAMES)
+_SIDE_BY_SIDE = 50  # of the bootstrap, where many sweeps stand side by side
+
+
+def scope_rows(
+    run: KeyedRun, policy: SemanticPolicy, chosen: SweepPoint
+) -> tuple[tuple[ScopeRow, ...], tuple[ScopeRow, ...]]:
+    """Climb the isolation ladder, then leave each field of the scope out.
+
+    Scopes that part the requests alike give the same row, which is worked out once; `chosen` is
+    the row of the policy itself.
+    """
+    own = ScopeRow(
+        scope=policy.scope,
+        removed="",
+        partitions=_pools(run, run.stream),
+        raw_hit_share=chosen.raw_hit_share,
+        valid_hit_share=chosen.valid_hit_share,
+        unsafe_served_share=chosen.unsafe_served_share,
+        net_saved=chosen.net_saved,
+    )
+    known: dict[bytes, ScopeRow] = {run.stream.partition.tobytes(): own}
+
+    def row(scope: tuple[ScopeField, ...], removed: str) -> ScopeRow:
+        narrower = replace(policy, scope=scope)
+        stream = run.keyed(narrower)
+        parting = stream.partition.tobytes()
+        if parting not in known:
+            known[parting] = _scope_row(run, narrower, stream)
+        return replace(known[parting], scope=scope, removed=removed)
+
+    fields = [name for name in SCOPE_FIELDS if name in policy.scope]
+    return (
+        tuple(row(scope, "") for scope in _LADDER),
+        tuple(row(tuple(n for n in fields if n != name), name) for name in fields),
+    )
+
+
+def variant_rows(
+    run: KeyedRun,
+    policy: SemanticPolicy,
+    peak_entries: int,
+    rate: Callable[[np.ndarray], Sequence[RatePoint]],
+) -> tuple[VariantRow, ...]:
+    """Try lifetimes of both kinds, where the log has times, capacities below the peak, guards.
+
+    `rate` judges their hits, so that each row says of a pair what the sweep says of it. Guards are
+    never asked about identical text.
+    """
+    variants: dict[str, SemanticPolicy] = {}
+    if run.stream.timed:
+        for ttl in _TTLS_S:
+            for kind in ("fixed", "sliding"):
+                variants[f"TTL {_span(ttl)}, {kind}"] = replace(policy, ttl_s=ttl, ttl_kind=kind)
+    for share in _CAPACITY_SHARES:
+        entries = max(int(peak_entries * share), 1)
+        variants[f"at most {entries:,} entries a scope, {policy.eviction}"] = replace(
+            policy, max_entries=entries
+        )
+    plain = run.swept(list(variants.values()))
+    decided = [(name, plain, place) for place, name in enumerate(variants)]
+    guarded = policy.guard or policy.min_similarity > 1
+    for name, guard in () if guarded else (*_ONE_GUARD, ("all", TRAP_NAMES)):
+        decided.append((f"guard: {name}", run.swept([replace(policy, guard=guard)]), 0))
+    served = np.stack([decisions.served[place] for _, decisions, place in decided])
+    points = rate(served)
+    return tuple(
+        VariantRow(
+            name=name,
+            raw_hit_share=point.raw_hit_share,
+            valid_hit_share=point.valid_hit_share,
+            unsafe_served_share=point.unsafe_served_share,
+            net_saved=_net(run, decisions, place, point),
+            peak_entries=int(decisions.peak_entries[place]),
+        )
+        for (name, decisions, place), point in zip(decided, points, strict=True)
+    )
+
+
+def lifetime_sweeps(run: KeyedRun, thresholds: Sequence[float]) -> tuple[LifetimeSweep, ...]:
+    """Sweep the thresholds at each TTL that was asked for, all in one pass."""
+    lifetimes = run.options.lifetimes
+    policies = [
+        replace(run.options.policy, min_similarity=t, ttl_s=ttl, ttl_kind=kind)
+        for ttl, kind in lifetimes
+        for t in thresholds
+    ]
+    if not policies:
+        return ()
+    decisions = run.swept(policies)
+    rated = run.points(decisions.served, _SIDE_BY_SIDE)
+    points = tuple(run.sweep_point(decisions, row, point) for row, point in enumerate(rated))
+    each = len(thresholds)
+    return tuple(
+        LifetimeSweep(ttl, kind, points[place * each : (place + 1) * each])
+        for place, (ttl, kind) in enumerate(lifetimes)
+    )
+
+
+def _scope_row(run: KeyedRun, policy: SemanticPolicy, stream: Stream) -> ScopeRow:
+    """Judge the hits of another scope together with those at other thresholds of it.
+
+    A few hits alone say little about what right and wrong ones look like.
+    """
+    similarities = (policy.min_similarity, *run.context)
+    decisions = run.swept([replace(policy, min_similarity=t) for t in similarities], stream)
+    point = run.points(decisions.served, _REPLICATES)[0]
+    return ScopeRow(
+        scope=policy.scope,
+        removed="",
+        partitions=_pools(run, stream),
+        raw_hit_share=point.raw_hit_share,
+        valid_hit_share=point.valid_hit_share,
+        unsafe_served_share=point.unsafe_served_share,
+        net_saved=_net(run, decisions, 0, point),
+    )
+
+
+def _net(run: KeyedRun, decisions: Decisions, place: int, point: RatePoint) -> Money:
+    net = run.net_usd_month(decisions.served[place], int(decisions.peak_entries[place]))
+    return money_of(net, point.raw_hit_share)
+
+
+def _pools(run: KeyedRun, stream: Stream) -> int:
+    return len(np.unique(stream.pool[run.eligible]))
+
+
+def _span(seconds: float) -> str:
+    hours = seconds / 3600
+    return f"{hours:g} h" if hours < 48 else f"{hours / 24:g} days"

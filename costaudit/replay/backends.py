@@ -1,0 +1,147 @@
+"""Which address leads to which live cache and to which upstream."""
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from costaudit.errors import UsageError
+from costaudit.replay.address import Address, parse_address
+from costaudit.replay.cache import Answer, LiveCache
+from costaudit.replay.stream import ReplayStream
+from costaudit.replay.upstream import CallSettings, Upstream
+
+
+def _memory(text: str) -> LiveCache:
+    from costaudit.replay.caches.memory import MemoryCache
+
+    parse_address(text, ())
+    return MemoryCache()
+
+
+def _redis(text: str) -> LiveCache:
+    from costaudit.replay.caches.redis_server import OPTIONS
+
+    address = parse_address(text, OPTIONS)
+    if address.option("flavour", ("redisvl", "vectorset"), "redisvl") == "redisvl":
+        from costaudit.replay.caches.redisvl import RedisVLCache
+
+        return RedisVLCache(address)
+    from costaudit.replay.caches.vector_sets import VectorSetCache
+
+    return VectorSetCache(address)
+
+
+def _proxy(text: str) -> LiveCache:
+    from costaudit.replay.caches.proxy import OPTIONS, ProxyCache
+
+    address = parse_address(text, OPTIONS)
+    return ProxyCache(address, call_settings(address))
+
+
+CACHES: dict[str, Callable[[str], LiveCache]] = {
+    "memory": _memory,
+    "redis": _redis,
+    "rediss": _redis,
+    "unix": _redis,
+    "http": _proxy,
+    "https": _proxy,
+}  # scheme → maker
+
+
+def cache_at(text: str) -> LiveCache:
+    """Make the cache that an address names; raises UsageError for one that is not known."""
+    maker = CACHES.get(urlsplit(text).scheme)
+    if maker is None:
+        raise UsageError(
+            "The cache's address has an unknown scheme.",
+            hint=f"Give one of {', '.join(f'{scheme}://' for scheme in CACHES)}.",
+        )
+    return maker(text)
+
+
+class Recorded:
+    """Answer every miss with what the model said when the log was written."""
+
+    name = "recorded"
+    is_live = False
+
+    def answer(self, stream: ReplayStream, index: int) -> Answer:
+        """Give the logged answer, tokens and latency at once."""
+        tokens = tuple(stream.tokens[index].tolist())
+        return Answer(stream.answers[index], tokens, stream.latencies_ms[index].item())
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+OPTIONS = ("model", "stream", "timeout_s", "retries", "key_env", "base_url")
+
+
+def _recorded(address: Address) -> Upstream:
+    return Recorded()
+
+
+def _openai(address: Address) -> Upstream:
+    from costaudit.replay.upstreams.openai import OpenAIClient, OpenAIUpstream
+
+    client = OpenAIClient(call_settings(address), address.options.get("base_url"))
+    return OpenAIUpstream(address.printable, client)
+
+
+def _anthropic(address: Address) -> Upstream:
+    from costaudit.replay.upstreams.anthropic import AnthropicUpstream
+
+    base_url = address.options.get("base_url")
+    return AnthropicUpstream(address.printable, call_settings(address), base_url)
+
+
+def _bedrock(address: Address) -> Upstream:
+    from costaudit.replay.upstreams.bedrock import BedrockUpstream
+
+    base_url = address.options.get("base_url")
+    return BedrockUpstream(address.printable, call_settings(address), base_url)
+
+
+def _compatible(address: Address) -> Upstream:
+    from costaudit.replay.upstreams.openai import OpenAIClient, OpenAIUpstream
+
+    return OpenAIUpstream(
+        address.printable, OpenAIClient(call_settings(address), base_url=address.url)
+    )
+
+
+UPSTREAMS: dict[str, Callable[[Address], Upstream]] = {
+    "recorded": _recorded,
+    "openai": _openai,
+    "anthropic": _anthropic,
+    "bedrock": _bedrock,
+    "http": _compatible,
+    "https": _compatible,
+}  # scheme → maker
+
+
+def upstream_at(text: str) -> Upstream:
+    """Make the upstream that an address names, such as openai:gpt-4o-mini?stream=1.
+
+    Raises UsageError for one that is not known.
+    """
+    scheme, _, _ = text.partition(":")
+    maker = UPSTREAMS.get(scheme)
+    if maker is None:
+        raise UsageError(
+            f"The upstream {scheme!r} is not known.",
+            hint="Give recorded, openai:MODEL, anthropic:MODEL, bedrock:MODEL or https://HOST/v1.",
+        )
+    return maker(parse_address(text, OPTIONS))
+
+
+def call_settings(address: Address) -> CallSettings:
+    """Read how to call a model from its address."""
+    parts = urlsplit(address.url)
+    named = parts.path if parts.scheme not in ("http", "https") else ""
+    return CallSettings(
+        model=address.options.get("model") or named or None,
+        stream=address.option("stream", ("0", "1"), "0") == "1",
+        timeout_s=address.number("timeout_s", 60.0),
+        retries=int(address.number("retries", 4.0, zero=True)),
+        key_env=address.options.get("key_env"),
+    )

@@ -1,0 +1,180 @@
+"""Replay a log through a live cache: the entry of this stage, and the rules that it refuses."""
+
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+
+import numpy as np
+import numpy.typing as npt
+
+from costaudit.errors import BackendError, CostauditError, UsageError
+from costaudit.progress import Progress
+from costaudit.replay.cache import Answer, CacheSettings, Guard, LiveCache, SizeLimit
+from costaudit.replay.journal import Header, Journal
+from costaudit.replay.open_loop import replay_by_clock
+from costaudit.replay.options import ReplayOptions
+from costaudit.replay.result import ReplayResult, result_of
+from costaudit.replay.sequential import kept_before, replay_by_log
+from costaudit.replay.steps import Listener, Steps
+from costaudit.replay.stream import ReplayStream
+from costaudit.replay.upstream import Budget, Rate, Upstream, spent_before
+
+
+def check_rules(cache: LiveCache, upstream: Upstream, options: ReplayOptions) -> None:
+    """Raise UsageError for a rule that this cache would not keep, rather than let it slip."""
+    if options.max_entries is not None:
+        _check_size(cache, upstream, options)
+    if options.guard and not cache.keeps_rules:
+        raise UsageError(
+            f"{cache.name} serves what it finds near enough, so it can't be held to a guard: that "
+            "is a rule of the application around it.",
+            hint="Replay through memory://, which keeps guards, or leave --guard out.",
+        )
+
+
+def _check_size(cache: LiveCache, upstream: Upstream, options: ReplayOptions) -> None:
+    if not cache.keeps_rules:
+        raise UsageError(
+            f"{cache.name} can't be held to {options.max_entries:,} entries a scope: it evicts by "
+            "its own memory, if at all.",
+            hint="Replay through memory://, which evicts as the simulation does, or leave "
+            "--max-entries out and set maxmemory and maxmemory-policy on the server.",
+        )
+    if upstream.is_live:
+        raise UsageError(
+            "A cache of limited size is replayed with the log's own answers only.",
+            hint="Leave --upstream out, or --max-entries.",
+        )
+    if options.resume_path is not None:
+        raise UsageError(
+            "A replay through a cache of limited size keeps no journal: who used which entry when "
+            "is not in it.",
+            hint="Leave the journal out; it starts anew, and costs nothing.",
+        )
+
+
+class ReplayInterruptedError(CostauditError):
+    """The reader stopped the replay."""
+
+    exit_code = 130  # as shells report ctrl-C
+
+
+def replay(
+    stream: ReplayStream,
+    vectors: npt.NDArray[np.float32],
+    texts: Sequence[str],
+    cache: LiveCache,
+    upstream: Upstream,
+    options: ReplayOptions,
+    progress: Progress,
+    *,
+    rate: Rate | None = None,
+    listener: Listener | None = None,
+    guard: Guard | None = None,
+) -> ReplayResult:
+    """Send every request of `stream` through `cache`, in order, and measure.
+
+    `vectors` is (len(texts), d), unit length. `rate` prices live models and caching proxies.
+    A run that stops early leaves its journal at `options.resume_path`; the same call goes on
+    from there. `guard` is what `options.guard` names. Raises BackendError where the cache, the
+    model or the budget fails, and ReplayInterruptedError at ctrl-C.
+    """
+    check_rules(cache, upstream, options)
+    progress.start("replay", len(stream), "requests")
+    header = Header(stream.digest, _settings_line(options, cache, upstream), _new_prefix())
+    with Journal(options.resume_path, header) as journal:
+        before = len(journal.done)
+        progress.advance(before)
+        budget = Budget(
+            rate,
+            options.max_spend_usd,
+            spent_before([done.spent_usd for done in journal.done.values()]),
+            is_live=upstream.is_live or cache.asks_models,
+        )
+        steps = Steps(stream, cache, upstream, journal, options, budget, progress, listener)
+        settings = CacheSettings(
+            texts=texts,
+            vectors=vectors,
+            min_similarity=options.min_similarity,
+            prefix=journal.header.prefix,
+            ttl_s=options.ttl_s,
+            ttl_kind=options.ttl_kind,
+            speed=options.speed,
+            shadow=options.shadow,
+            resumed=before > 0,
+            prompts=stream.prompts,
+            concurrency=options.concurrency,
+            size=_size_limit(stream, options),
+            guard=guard,
+        )
+        try:
+            _drive(steps, cache, settings, journal)
+        except KeyboardInterrupt:
+            raise ReplayInterruptedError(
+                f"Stopped after {len(journal.done):,} of {len(stream):,} requests.",
+                hint=_how_to_go_on(options),
+            ) from None
+        except BackendError as error:
+            raise BackendError(
+                f"{error.message} {len(journal.done):,} of {len(stream):,} requests are done.",
+                hint=f"{error.hint} {_how_to_go_on(options)}".strip(),
+            ) from error
+        result = result_of(
+            stream,
+            journal.done,
+            policy_id=options.policy_id,
+            speed=options.speed,
+            resumed=before,
+            cache=cache.name,
+            prefix=journal.header.prefix,
+        )
+    progress.finish()
+    return result
+
+
+def _drive(steps: Steps, cache: LiveCache, settings: CacheSettings, journal: Journal) -> None:
+    cache.open(settings)
+    try:
+        todo = steps.todo()
+        clock_s = float(steps.stream.ts_s[todo[0]]) if todo else 0.0
+        arriving: list[tuple[int, Answer]] = []
+        for kept in kept_before(steps.stream, journal.done, settings):
+            if kept.ready_s > clock_s:
+                arriving.append((kept.index, kept.answer))
+            elif settings.ttl_s is None or kept.since_s + settings.ttl_s > clock_s:
+                cache.store(steps.entry(kept.index, kept.answer.text, kept.since_s), clock_s)
+        if settings.speed is None:
+            replay_by_log(steps, todo, arriving)
+        else:
+            replay_by_clock(steps, todo, arriving, settings.speed)
+    except BaseException:
+        with suppress(BackendError):  # the first failure is the one to hear of
+            cache.close(keep=steps.options.keep)
+        raise
+    cache.close(keep=steps.options.keep)
+
+
+def _size_limit(stream: ReplayStream, options: ReplayOptions) -> SizeLimit | None:
+    if options.max_entries is None:
+        return None
+    pools = stream.partitions if stream.pools is None else stream.pools
+    return SizeLimit(options.max_entries, options.eviction, pools, stream.ready_s)
+
+
+def _settings_line(options: ReplayOptions, cache: LiveCache, upstream: Upstream) -> str:
+    """Name in one line what decides hits, so that no other run goes on with this journal."""
+    return (
+        f"cache={cache.name} upstream={upstream.name} min_similarity={options.min_similarity:g} "
+        f"ttl={options.ttl_s} {options.ttl_kind} speed={options.speed} shadow={options.shadow} "
+        f"guard={'+'.join(options.guard) or None}"
+    )
+
+
+def _new_prefix() -> str:
+    return f"costaudit:{secrets.token_hex(6)}"
+
+
+def _how_to_go_on(options: ReplayOptions) -> str:
+    if options.resume_path is None:
+        return "It keeps no journal: given again, it starts anew."
+    return f"The same command goes on from there: {options.resume_path} knows what is done."

@@ -1,0 +1,155 @@
+"""Spend, context length, latency and a replay's hit rate over days and hours, as charts."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from costaudit.contracts.replay import HourRow
+from costaudit.contracts.spend import SpendRow
+from costaudit.report.charts.panel import (
+    WIDE,
+    Axis,
+    Frame,
+    Panel,
+    Reading,
+    Tick,
+    column_panel,
+    line_panel,
+)
+from costaudit.report.numbers import count, milliseconds, share, tokens, usd
+
+_TOP, _GAP, _FOOT = 22, 40, 26
+
+
+@dataclass(frozen=True)
+class SeriesChart:
+    """The geometry of a chart over days or hours."""
+
+    frame: Frame
+    height: float
+    panels: tuple[Panel, ...]
+    ticks: tuple[Tick, ...]
+    axis_y: float
+    titles: tuple[str, ...]  # one a column, for the pointer
+
+
+def daily_chart(rows: Sequence[SpendRow], frame: Frame = WIDE) -> SeriesChart:
+    """Draw dollars, mean input tokens and latency a day."""
+    x = _slots(len(rows), frame)
+    span = (frame.start, _TOP, frame.stop - frame.start, 120.0)
+    strips = [column_panel("Spend a day", _dollars(rows), span, _usd)]
+    means = _readings(rows, lambda row: row.mean_input_tokens)
+    strips.append(
+        line_panel(
+            "Mean input tokens a request", [("", "raw", means)], x, _below(strips[-1], 80), tokens
+        )
+    )
+    latency = [
+        (name, style, _readings(rows, of))
+        for name, style, of in (
+            ("p50", "valid", lambda row: row.latency_p50_ms),
+            ("p95", "unsafe", lambda row: row.latency_p95_ms),
+        )
+    ]
+    if any(readings for _, _, readings in latency):
+        strips.append(line_panel("Latency", latency, x, _below(strips[-1], 80), milliseconds))
+    return _chart(rows, tuple(strips), frame)
+
+
+def hourly_chart(rows: Sequence[SpendRow], frame: Frame = WIDE) -> SeriesChart:
+    """Draw dollars by hour of the day."""
+    span = (frame.start, _TOP, frame.stop - frame.start, 90.0)
+    return _chart(rows, (column_panel("Spend by hour", _dollars(rows), span, _usd),), frame)
+
+
+def _chart(rows: Sequence[SpendRow], panels: tuple[Panel, ...], frame: Frame) -> SeriesChart:
+    bottom = panels[-1].top + panels[-1].height
+    x = _slots(len(rows), frame)
+    longest = max(len(row.group or "no time") for row in rows)
+    every = max(1, -(-len(rows) // frame.labels(longest)))
+    ticks = tuple(
+        Tick(x.at(number), row.group or "no time")
+        for number, row in enumerate(rows)
+        if number % every == 0
+    )
+    titles = tuple(
+        f"{row.group or 'no time'} · {usd(row.cost.total_usd)} · {row.cost.requests:,} requests"
+        for row in rows
+    )
+    return SeriesChart(frame, bottom + _FOOT, panels, ticks, bottom, titles)
+
+
+def _below(panel: Panel, height: float) -> tuple[float, float]:
+    return (panel.top + panel.height + _GAP, height)
+
+
+def _slots(number: int, frame: Frame) -> Axis:
+    half = (frame.stop - frame.start) / max(number, 1) / 2
+    return Axis(0, max(number - 1, 1), frame.start + half, frame.stop - half)
+
+
+def _dollars(rows: Sequence[SpendRow]) -> list[float]:
+    return [float(row.cost.total_usd) for row in rows]
+
+
+def _readings(rows: Sequence[SpendRow], of: Callable[[SpendRow], float | None]) -> list[Reading]:
+    readings = []
+    for number, row in enumerate(rows):
+        value = of(row)
+        if value is not None:
+            readings.append(Reading(number, value))
+    return readings
+
+
+def _usd(value: float) -> str:
+    return usd(Decimal(repr(value))).removesuffix(".00")
+
+
+_REPLAY_TOP, _HEIGHT, _REPLAY_FOOT = 22, 130, 26
+_REPLAY_GAP = 3  # pixels between columns, at most
+
+
+def replay_chart(rows: Sequence[HourRow], frame: Frame = WIDE) -> SeriesChart:
+    """Draw the hits of each hour as shares of its lookups; hours without any stay empty."""
+    slot = (frame.stop - frame.start) / len(rows)
+    x = Axis(0, max(len(rows) - 1, 1), frame.start + slot / 2, frame.stop - slot / 2)
+    looked_up = [(place, row) for place, row in enumerate(rows) if row.lookups]
+    predicted = [Reading(place, row.predicted_hits / row.lookups) for place, row in looked_up]
+    measured = [row.measured_hits / row.lookups if row.lookups else 0.0 for row in rows]
+    panel = line_panel(
+        "Hits, share of lookups", [("", "valid", predicted)], x, (_REPLAY_TOP, _HEIGHT), share,
+        also=measured,
+    )  # fmt: skip
+    every = max(1, -(-len(rows) // frame.labels(max(len(row.hour) for row in rows))))
+    return SeriesChart(
+        frame=frame,
+        height=_REPLAY_TOP + _HEIGHT + _REPLAY_FOOT,
+        panels=(replace(panel, columns=_columns(panel, measured, frame.start, slot)),),
+        ticks=tuple(
+            Tick(x.at(place), row.hour) for place, row in enumerate(rows) if place % every == 0
+        ),
+        axis_y=_REPLAY_TOP + _HEIGHT,
+        titles=tuple(map(_title, rows)),
+    )
+
+
+def _columns(
+    panel: Panel, values: Sequence[float], start: float, slot: float
+) -> tuple[tuple[float, float, float, float], ...]:
+    gap, base = min(slot * 0.2, _REPLAY_GAP), panel.axis.at(0)
+    return tuple(
+        (
+            round(start + place * slot + gap / 2, 2),
+            panel.axis.at(value),
+            round(slot - gap, 2),
+            round(base - panel.axis.at(value), 1),
+        )
+        for place, value in enumerate(values)
+    )
+
+
+def _title(row: HourRow) -> str:
+    return (
+        f"{row.hour} · {count(row.lookups)} lookups · {count(row.predicted_hits)} hits predicted, "
+        f"{count(row.measured_hits)} measured"
+    )

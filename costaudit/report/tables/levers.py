@@ -1,0 +1,85 @@
+"""The levers beside the caches, and what judges said, as tables."""
+
+from collections.abc import Sequence
+
+from costaudit.contracts.grades import Estimate
+from costaudit.contracts.ledger import LeverRow
+from costaudit.contracts.semantic import JudgeOpinion
+from costaudit.report.numbers import count, share, share_range, usd
+from costaudit.report.tables.table import Table
+
+
+def judge_table(one: JudgeOpinion) -> Table:
+    """Show what one judge's verdicts make of the hits."""
+    rows = (
+        ("hits that are right", one.right_share),
+        ("  by prediction-powered inference", one.powered_share),
+        ("  by the verdicts alone", one.verdicts_alone_share),
+        ("  by the comparison alone", one.compared_share),
+        ("wrong answers served, of all requests", one.unsafe_served_share),
+    )
+    return Table(
+        f"{one.judge}: {one.verdicts:,} verdicts on {one.pairs:,} pairs",
+        ("", "share", "95 %"),
+        tuple((name, share(of.value), share_range(of)) for name, of in rows if of is not None),
+        note=one.note,
+    )
+
+
+def agreement_table(pairs: int, same_share: float, kappa: Estimate | None) -> Table:
+    """Show how far two judges agree on the pairs that both judged."""
+    chance = "" if kappa is None else f"{kappa.value:.2f}"
+    bounds = "" if kappa is None or kappa.low is None else f"{kappa.low:.2f}–{kappa.high:.2f}"
+    return Table(
+        "The two judges",
+        ("pairs that both judged", "same verdict", "Cohen's kappa", "95 %"),
+        ((f"{pairs:,}", share(same_share), chance, bounds),),
+        left=(),
+    )
+
+
+_UNITS = 20  # units shown of each lever, those that save most first
+
+
+def lever_tables(rows: Sequence[LeverRow]) -> tuple[Table, ...]:
+    """The levers side by side, then each with its rule, its units and its change."""
+    return (
+        Table(
+            "Levers, a month",
+            ("lever", "requests", "alone", "in the ledger", "grade"),
+            tuple(
+                (
+                    row.label,
+                    count(row.requests),
+                    usd(row.alone.usd),
+                    usd(row.saved.usd),
+                    row.saved.grade,
+                )
+                for row in rows
+            ),
+            left=(0, 4),
+            note="alone: on the log as it is. In the ledger: on what the caches and the levers "
+            "above leave, so that these add up.",
+        ),
+        *(_units(row) for row in rows),
+    )
+
+
+def _units(row: LeverRow) -> Table:
+    more = f" (the first {_UNITS} of {len(row.units):,})" if len(row.units) > _UNITS else ""
+    return Table(
+        f"{row.label}{more}",
+        ("where", "model", "requests", "spend a month", "saved alone"),
+        tuple(
+            (*_named(unit.unit), count(unit.requests), usd(unit.before.usd), usd(unit.alone.usd))
+            for unit in row.units[:_UNITS]
+        ),
+        left=(0, 1),
+        note=f"{row.rule} {row.change}",
+    )
+
+
+def _named(unit: str) -> tuple[str, str]:
+    """Part an endpoint from its model; a kind of useless call has none."""
+    endpoint, _, model = unit.partition(" | ")
+    return endpoint or "not logged", model

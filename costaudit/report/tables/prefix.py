@@ -1,0 +1,114 @@
+"""Prompt caching as tables."""
+
+from collections.abc import Sequence
+
+from costaudit.contracts.prefix import CapacityPoint, PrefixSection, breaker_name
+from costaudit.report.numbers import count, share, tokens, usd
+from costaudit.report.tables.table import Table
+
+_BREAKERS = 15
+
+
+def prefix_tables(section: PrefixSection) -> tuple[Table, ...]:
+    """Templates, breakers, providers side by side, agreement with the bill."""
+    return (
+        _templates(section),
+        _breakers(section),
+        Table(
+            "The same traffic under each provider's cache rules, at today's input prices",
+            ("rules", "read", "total", "not confirmed"),
+            tuple(
+                (
+                    row.label,
+                    share(row.read_share),
+                    usd(row.cost.total_usd),
+                    f"{len(row.unconfirmed)} points" if row.unconfirmed else "",
+                )
+                for row in section.providers
+            ),
+            left=(0, 3),
+            note="Totals are over the log's period, each with the best markers of those rules.",
+        ),
+        Table(
+            "Simulated reads against billed ones",
+            ("provider", "model", "requests", "billed", "simulated", "ratio", "within 5 %"),
+            tuple(
+                (
+                    row.provider,
+                    row.model,
+                    count(row.requests),
+                    tokens(row.billed_read_tokens),
+                    tokens(row.simulated_read_tokens),
+                    "not known" if row.ratio is None else f"{row.ratio:.2f}",
+                    share(row.within_5_percent_share),
+                )
+                for row in section.agreement
+            ),
+            left=(0, 1),
+        ),
+    )
+
+
+def capacity_table(points: Sequence[CapacityPoint], block_tokens: int) -> Table:
+    """What a self-hosted server's cache would have hit, by its size."""
+    return Table(
+        f"LRU cache of blocks of {block_tokens} tokens, by size",
+        ("blocks", "of blocks", "of input tokens"),
+        tuple(
+            (
+                "no limit" if point.blocks is None else count(point.blocks),
+                share(point.block_hit_share),
+                share(point.token_hit_share),
+            )
+            for point in points
+        ),
+        left=(),
+    )
+
+
+def _templates(section: PrefixSection) -> Table:
+    return Table(
+        "Prompt templates",
+        ("template", "endpoint", "model", "requests", "input", "static", "billed", "as is",
+         "best", "saving a month"),
+        tuple(
+            (
+                row.template_id,
+                row.endpoint,
+                row.model,
+                count(row.requests),
+                tokens(row.input_tokens),
+                share(row.static_share),
+                "not known" if row.billed_read_share is None else share(row.billed_read_share),
+                share(row.as_is_read_share),
+                share(row.best_read_share),
+                usd(row.saving_month.usd),
+            )
+            for row in section.templates
+        ),
+        left=(0, 1, 2),
+        note="static: of input tokens, stands in a prefix that an earlier request had too.",
+    )  # fmt: skip
+
+
+def _breakers(section: PrefixSection) -> Table:
+    found = [(row, template) for template in section.templates for row in template.breakers]
+    found.sort(key=lambda pair: (-pair[0].lost_usd_month.usd, pair[0].kind, pair[0].where))
+    return Table(
+        "What breaks the prefix"
+        + (f" (the dearest {_BREAKERS} of {len(found)})" if len(found) > _BREAKERS else ""),
+        ("cause", "endpoint", "where", "requests", "tokens", "a month", "mend"),
+        tuple(
+            (
+                breaker_name(row.kind),
+                template.endpoint,
+                row.where,
+                count(row.requests),
+                tokens(row.lost_tokens),
+                usd(row.lost_usd_month.usd),
+                "the provider's doing" if row.provider_side else row.mend,
+            )
+            for row, template in found[:_BREAKERS]
+        ),
+        left=(0, 1, 2, 6),
+    )

@@ -1,0 +1,129 @@
+"""A replay as tables: before and after, hour by hour, predicted against measured, latencies."""
+
+from costaudit.contracts.grades import Estimate
+from costaudit.contracts.replay import REASONS, ReplaySection
+from costaudit.report.numbers import count, milliseconds, share, share_range, usd
+from costaudit.report.tables.table import Table, render_tables
+
+_LISTED = 10  # requests that differ
+
+
+def replay_tables(section: ReplaySection) -> tuple[Table, ...]:
+    """Before and after, confusion of results, why some differ, latencies, hours, errors."""
+    return (
+        _before_after(section),
+        _confusion(section),
+        _reasons(section),
+        Table(
+            f"The first requests that differ, at most {_LISTED}",
+            ("request", "predicted", "measured", "reason"),
+            tuple(
+                (row.request_id, row.predicted, row.measured, row.reason)
+                for row in section.differences[:_LISTED]
+            ),
+            left=(0, 1, 2, 3),
+        ),
+        _latencies(section),
+        _hours(section),
+        Table(
+            "Errors",
+            ("error", "requests"),
+            tuple((reason, count(n)) for reason, n in sorted(section.errors.items())),
+        ),
+    )
+
+
+def replay_lines(section: ReplaySection) -> list[str]:
+    """Write the tables that a comment has room for, in Markdown."""
+    short = (_before_after(section), _confusion(section), _reasons(section), _latencies(section))
+    return render_tables(short, "md").decode().splitlines()
+
+
+def _before_after(section: ReplaySection) -> Table:
+    rows = []
+    if section.cost is not None:
+        cost = section.cost
+        dollars = (cost.before_usd, cost.predicted_usd, cost.after_usd)
+        rows.append(("models, over the log's period", *map(usd, dollars)))
+    hits = section.predicted_hits, section.measured_hits
+    rows.append(("answered by the cache", count(0), *map(count, hits)))
+    shares = (share(one / max(section.lookups, 1)) for one in hits)
+    rows.append((f"of {count(section.lookups)} lookups", share(0), *shares))
+    wrong = section.unsafe_predicted, section.unsafe_served_share
+    rows.append(("wrong answers served, of all", share(0), *map(_estimate, wrong)))
+    return Table(
+        "Before and after",
+        ("", "before", "predicted", "measured"),
+        tuple(rows),
+        note=section.unsafe_from and f"Wrong answers: {section.unsafe_from}",
+    )
+
+
+def _confusion(section: ReplaySection) -> Table:
+    measured = sorted({name for row in section.confusion.values() for name in row})
+    return Table(
+        f"Predicted against measured: {share(section.agreed / max(section.requests, 1))} of "
+        f"{count(section.requests)} requests agree",
+        ("predicted", *(f"measured {name}" for name in measured)),
+        tuple(
+            (predicted, *(count(row.get(name, 0)) for name in measured))
+            for predicted, row in section.confusion.items()
+        ),
+        note=f"{count(section.same_entry)} of {count(section.both_hit)} hits on both sides served "
+        "the very answer that was predicted."
+        if section.both_hit
+        else "",
+    )
+
+
+def _reasons(section: ReplaySection) -> Table:
+    return Table(
+        "Why the others differ",
+        ("reason", "requests", "that is"),
+        tuple((reason, count(n), REASONS.get(reason, "")) for reason, n in section.reasons.items()),
+        left=(0, 2),
+        widest=72,
+    )
+
+
+def _latencies(section: ReplaySection) -> Table:
+    return Table(
+        "Latency",
+        ("of", "requests", "p50", "p95", "p99"),
+        tuple(
+            (
+                row.name,
+                count(row.requests),
+                milliseconds(row.p50_ms),
+                milliseconds(row.p95_ms),
+                milliseconds(row.p99_ms),
+            )
+            for row in section.latencies
+        ),
+        note=f"Paced {section.pace}.",
+    )
+
+
+def _hours(section: ReplaySection) -> Table:
+    return Table(
+        f"Hit rate by hour{' of the day' if section.daily else ''}, UTC",
+        ("hour", "lookups", "hits predicted", "measured", "rate predicted", "measured"),
+        tuple(
+            (
+                row.hour,
+                count(row.lookups),
+                count(row.predicted_hits),
+                count(row.measured_hits),
+                share(row.predicted_hits / row.lookups) if row.lookups else "",
+                share(row.measured_hits / row.lookups) if row.lookups else "",
+            )
+            for row in section.hours
+        ),
+    )
+
+
+def _estimate(one: Estimate | None) -> str:
+    if one is None:
+        return "unknown"
+    between = share_range(one)
+    return share(one.value) + (f" ({between})" if between else "")

@@ -1,0 +1,288 @@
+"""The sweep, its lifetimes, its clusters and its sampled estimate, as tables."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from costaudit.contracts.grades import Estimate
+from costaudit.contracts.semantic import (
+    EmbedderRow,
+    LifetimeSweep,
+    SampledSweep,
+    ScopeRow,
+    SemanticSection,
+    SweepPoint,
+)
+from costaudit.report.numbers import (
+    count,
+    milliseconds,
+    seconds,
+    share,
+    share_range,
+    similarity,
+    usd,
+    usd_range,
+)
+from costaudit.report.products import translate
+from costaudit.report.tables.table import Table
+
+
+def lifetime_tables(sweeps: Sequence[LifetimeSweep]) -> tuple[Table, ...]:
+    """Set hits, wrong answers and money side by side; nothing where there is one TTL."""
+    if not sweeps:
+        return ()
+    return (
+        _table("Hit share by similarity and TTL", sweeps, _raw),
+        _table("Wrong answers served by similarity and TTL, of all requests", sweeps, _unsafe),
+        _table("Net saving a month by similarity and TTL", sweeps, _net),
+    )
+
+
+def _table(title: str, sweeps: Sequence[LifetimeSweep], cell: Callable[[SweepPoint], str]) -> Table:
+    by_row = zip(*(one.points for one in sweeps), strict=True)
+    return Table(
+        title,
+        ("similarity", *(_name(one) for one in sweeps)),
+        tuple(
+            (similarity(points[0].min_similarity), *(cell(point) for point in points))
+            for points in by_row
+        ),
+        left=(),
+    )
+
+
+def _name(sweep: LifetimeSweep) -> str:
+    return "no TTL" if sweep.ttl_s is None else f"{seconds(sweep.ttl_s)} {sweep.ttl_kind}"
+
+
+def _raw(point: SweepPoint) -> str:
+    return share(point.raw_hit_share.value)
+
+
+def _unsafe(point: SweepPoint) -> str:
+    found = point.unsafe_served_share
+    return "not known" if found is None else share(found.value)
+
+
+def _net(point: SweepPoint) -> str:
+    return usd(point.net_saved.usd)
+
+
+_RATES = ("raw", "valid", "unsafe", "95 %", "net a month")
+
+
+def sweep_tables(section: SemanticSection) -> tuple[Table, ...]:
+    """Thresholds, TTLs, isolation, variants and the products' settings."""
+    return (
+        _thresholds(section),
+        *lifetime_tables(section.lifetimes),
+        Table(
+            "Isolation tax: the same sweep under wider and narrower scopes",
+            ("scope", "partitions", *_RATES),
+            tuple(_scope(row, " + ".join(row.scope) or "global") for row in section.scopes),
+        ),
+        Table(
+            "The scope less one field",
+            ("without", "partitions", *_RATES),
+            tuple(_scope(row, row.removed) for row in section.without_field),
+        ),
+        Table(
+            "Variants at the recommended point",
+            ("variant", "entries", *_RATES),
+            tuple(
+                (
+                    row.name,
+                    count(row.peak_entries),
+                    share(row.raw_hit_share.value),
+                    _share(row.valid_hit_share),
+                    *_unsafe_cell(row.unsafe_served_share),
+                    usd(row.net_saved.usd),
+                )
+                for row in section.variants
+            ),
+        ),
+        *_products(section),
+    )
+
+
+def size_line(section: SemanticSection) -> str:
+    """Say how large the cache gets, and the Redis settings that hold it."""
+    size = section.sizing
+    if size is None:
+        return ""
+    return (
+        f"At its fullest it holds {count(size.entries)} entries of {count(size.bytes_per_entry)} "
+        f"bytes: Redis maxmemory {count(size.maxmemory_mib)}mb, "
+        f"maxmemory-policy {size.maxmemory_policy}."
+    )
+
+
+def embedder_table(rows: Sequence[EmbedderRow]) -> Table:
+    """Embedders side by side, each at its own recommended point."""
+    return Table(
+        "Embedders on this log, each at the similarity that it would be recommended at",
+        ("embedder", "dims", "bytes", "lookup", "cut", "similarity", "raw", "valid", "unsafe",
+         "95 %", "net a month", ""),
+        tuple(
+            (
+                row.name,
+                count(row.dimensions),
+                count(row.bytes_per_vector),
+                milliseconds(row.lookup_ms),
+                count(row.cut_texts),
+                "exact only" if row.min_similarity is None else similarity(row.min_similarity),
+                share(row.raw_hit_share.value),
+                _share(row.valid_hit_share),
+                *_unsafe_cell(row.unsafe_served_share),
+                usd(row.net_saved.usd),
+                row.warning,
+            )
+            for row in rows
+        ),
+        left=(0, 11),
+        note="lookup: to embed one text on this machine, median; bytes: of one float32 vector.",
+    )  # fmt: skip
+
+
+def cluster_tables(section: SemanticSection) -> tuple[Table, ...]:
+    """The questions people repeat, the dearest topics first."""
+    return (
+        Table(
+            "Topics by money",
+            ("topic", "terms", "calls", "forms", "cost", "share", "hits", "tight", "answers",
+             "TTL"),
+            tuple(
+                (
+                    row.cluster_id,
+                    row.label,
+                    count(row.requests),
+                    count(row.distinct_texts),
+                    usd(row.cost_usd),
+                    share(row.share),
+                    share(row.hit_share),
+                    similarity(row.tightness),
+                    "" if row.answer_similarity_p50 is None
+                    else similarity(row.answer_similarity_p50),
+                    "no limit found" if row.ttl_s is None else _span(row.ttl_s),
+                )
+                for row in section.clusters
+            ),
+            left=(0, 1),
+            note="cost is over the log's period; hits at the recommended point; answers: median "
+            "similarity of the answers on both sides of its hits.",
+        ),
+    )  # fmt: skip
+
+
+def _span(seconds: float) -> str:
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _thresholds(section: SemanticSection) -> Table:
+    errors, column, note = _errors(section)
+    rows = list(zip(section.points, errors, strict=True))
+    if section.exact is not None:
+        rows.append((section.exact, ("",) * len(column)))
+    return Table(
+        "Semantic cache by similarity threshold",
+        ("similarity", "hits", "raw", *column, "steady", "valid", "unsafe", "95 %", "net a month",
+         ""),
+        tuple(
+            (
+                similarity(point.min_similarity),
+                count(point.hits),
+                share(point.raw_hit_share.value),
+                *error,
+                _share(point.steady_hit_share),
+                _share(point.valid_hit_share),
+                *_unsafe_cell(point.unsafe_served_share),
+                usd(point.net_saved.usd),
+                "recommended" if point.recommended else "",
+            )
+            for point, error in rows
+        ),
+        left=(8 + len(column),),
+        note=f"raw, steady, valid: shares of eligible requests; unsafe: of all requests.{note}",
+    )  # fmt: skip
+
+
+def _products(section: SemanticSection) -> tuple[Table, ...]:
+    if section.recommended is None:
+        return ()
+    return (
+        Table(
+            f"Similarity {similarity(section.recommended)} in the settings of each product",
+            ("product", "setting", "value", "default stands for"),
+            tuple(
+                (one.product, one.setting, one.value, similarity(one.default_similarity))
+                for one in translate(section.recommended)
+            ),
+            left=(0, 1),
+            note=f"With the embeddings of {section.embedder}; report.html has each as a snippet.",
+        ),
+    )
+
+
+def _errors(section: SemanticSection) -> tuple[list[tuple[str, ...]], tuple[str, ...], str]:
+    """Write the errors of an approximate sweep: a cell for each point, the column, the note."""
+    found = section.approximation
+    if found is None:
+        return [()] * len(section.points), (), ""
+    note = (
+        f" Approximate: each text was looked for in {count(found.probes)} of {count(found.cells)} "
+        f"cells; off by: approximate less exact raw share, both worked out on the first "
+        f"{count(found.checked_requests)} requests."
+    )
+    return [(share(error),) for error in found.errors], ("off by",), note
+
+
+def _scope(row: ScopeRow, name: str) -> tuple[str, ...]:
+    return (
+        name,
+        count(row.partitions),
+        share(row.raw_hit_share.value),
+        _share(row.valid_hit_share),
+        *_unsafe_cell(row.unsafe_served_share),
+        usd(row.net_saved.usd),
+    )
+
+
+def _share(estimate: Estimate | None) -> str:
+    return "not known" if estimate is None else share(estimate.value)
+
+
+def _unsafe_cell(estimate: Estimate | None) -> Iterable[str]:
+    return (_share(estimate), "" if estimate is None else share_range(estimate))
+
+
+def sampled_table(sweep: SampledSweep) -> Table:
+    """Estimates with their intervals by threshold."""
+    return Table(
+        "Semantic cache by similarity threshold, estimated from a sample",
+        ("similarity", "raw", "95 %", "net a month", "95 %"),
+        tuple(
+            (
+                similarity(point.min_similarity),
+                share(point.raw_hit_share.value),
+                share_range(point.raw_hit_share),
+                usd(point.net_saved.usd),
+                usd_range(point.net_saved),
+            )
+            for point in sweep.points
+        ),
+        left=(),
+        note="raw is the share of eligible requests, identical texts included, which are counted "
+        "and not estimated. Whether hits would be right is not judged on a sample.",
+    )
+
+
+def sampled_line(sweep: SampledSweep) -> str:
+    """Say how much was embedded, and what is doubtful about it."""
+    part = share(sweep.embedded_texts / sweep.distinct_texts)
+    return (
+        f"Estimated from {count(sweep.embedded_texts)} of {count(sweep.distinct_texts)} distinct "
+        f"texts ({part}): {count(sweep.core_texts)} drawn at random, whose requests are counted, "
+        f"and {count(sweep.embedded_texts - sweep.core_texts)} likely neighbours of theirs. "
+        f"{sweep.language_warning}"
+    ).strip()

@@ -1,0 +1,201 @@
+"""Spend as tables: who and what cost how much, when, and at which prices."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from costaudit.contracts.spend import CostBreakdown, ModelPrice, Spend, SpendRow
+from costaudit.report.numbers import count, milliseconds, per_mtok, share, tokens, usd
+from costaudit.report.tables.table import Table
+
+_GROUPS = 20  # groups shown of each breakdown, the dearest first
+_WIDEST = 64  # characters of a group's name: a template's holds its endpoint and model
+_IN_TIME = ("day", "hour")
+_FEWEST_DAYS = 6  # whole days that show whether contexts grow
+_CLASSES = (
+    ("uncached input", ("input_uncached_tokens",), "input_uncached_usd"),
+    ("cache reads", ("cache_read_tokens",), "cache_read_usd"),
+    (
+        "cache writes",
+        ("cache_write_5m_tokens", "cache_write_1h_tokens", "cache_write_other_tokens"),
+        "cache_write_usd",
+    ),
+    ("output", ("output_tokens",), "output_usd"),
+)
+
+
+def spend_tables(spend: Spend) -> tuple[Table, ...]:
+    """Token classes, breakdowns, context inflation, prices, and what has no price."""
+    return (
+        _classes(spend.total),
+        *(
+            _in_time(rows, name) if name in _IN_TIME else _breakdown(rows, name)
+            for name, rows in spend.by.items()
+        ),
+        _inflation(spend.by.get("day", ())),
+        _prices(spend.prices),
+        _unpriced(spend),
+    )
+
+
+def spend_line(spend: Spend) -> str:
+    """Say the total in a sentence, and how much of it is the log's own figure."""
+    total = spend.total
+    said = f"{usd(total.total_usd)} for {count(total.requests)} requests"
+    if spend.logged_usd and total.total_usd:
+        part = share(float(spend.logged_usd / total.total_usd))
+        said += f", {part} of it by the costs in the log"
+    if spend.invoice_usd is not None and spend.invoice_gap_share is not None:
+        gap = share(abs(spend.invoice_gap_share))
+        side = "below" if spend.invoice_gap_share > 0 else "above"
+        said += f"; {gap} {side} the invoice of {usd(spend.invoice_usd)}"
+    if spend.gateway_hits:
+        said += f". A gateway's cache served {count(spend.gateway_hits)} more at no cost"
+    return f"{said}."
+
+
+def _classes(total: CostBreakdown) -> Table:
+    priced = sum((getattr(total, name) for _, _, name in _CLASSES), Decimal(0))
+    return Table(
+        "Spend by token class",
+        ("class", "tokens", "USD", "share"),
+        tuple(
+            (
+                name,
+                tokens(sum(getattr(total, field) for field in fields)),
+                usd(getattr(total, dollars)),
+                share(float(getattr(total, dollars) / priced)) if priced else "",
+            )
+            for name, fields, dollars in _CLASSES
+        ),
+        note=""
+        if priced == total.total_usd
+        else f"At list prices: {usd(priced)}; the log's own costs make it {usd(total.total_usd)}.",
+    )
+
+
+def _breakdown(rows: Sequence[SpendRow], name: str) -> Table:
+    return Table(
+        f"Spend by {name}" + _cut(len(rows)),
+        (name, "requests", "input", "output", "cached", "USD", "share", "p50", "p95"),
+        tuple(
+            (
+                row.group or "not logged",
+                count(row.cost.requests),
+                tokens(_input(row.cost)),
+                tokens(row.cost.output_tokens),
+                _cached(row.cost),
+                usd(row.cost.total_usd),
+                share(row.share),
+                _latency(row.latency_p50_ms),
+                _latency(row.latency_p95_ms),
+            )
+            for row in rows[:_GROUPS]
+        ),
+        note="cached: share of input tokens read from the provider's cache; p50, p95: latency.",
+        widest=_WIDEST,
+    )
+
+
+def _in_time(rows: Sequence[SpendRow], name: str) -> Table:
+    return Table(
+        f"Spend by {name}" + (", UTC" if name == "hour" else ""),
+        (name, "requests", "USD", "share", "input per request", "p95"),
+        tuple(
+            (
+                row.group or "not logged",
+                count(row.cost.requests),
+                usd(row.cost.total_usd),
+                share(row.share),
+                tokens(row.mean_input_tokens),
+                _latency(row.latency_p95_ms),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _inflation(days: Sequence[SpendRow]) -> Table:
+    """Hold the first third of the whole days against the last; the outer days may be partial."""
+    whole = [row for row in days if row.group][1:-1]
+    third = len(whole) // 3
+    rows: tuple[tuple[str, ...], ...] = ()
+    if len(whole) >= _FEWEST_DAYS:
+        parts = whole[:third], whole[-third:]
+        means = [
+            sum(_input(row.cost) for row in part) / sum(row.cost.requests for row in part)
+            for part in parts
+        ]
+        rows = tuple(
+            (
+                f"{part[0].group} to {part[-1].group}",
+                tokens(mean),
+                "" if part is parts[0] or not means[0] else _signed(mean / means[0] - 1),
+            )
+            for part, mean in zip(parts, means, strict=True)
+        )
+    return Table("Context inflation", ("days", "input per request", "change"), rows)
+
+
+def _prices(prices: Sequence[ModelPrice]) -> Table:
+    return Table(
+        "Prices, USD per million tokens",
+        ("model", "priced as", "tier", "used from", "to", "input", "read", "output", "requests",
+         "logged/list", "source", "note"),
+        tuple(
+            (
+                row.model,
+                row.priced_as,
+                row.service_tier,
+                row.since,
+                row.until,
+                per_mtok(row.input_per_mtok),
+                per_mtok(row.cache_read_per_mtok),
+                per_mtok(row.output_per_mtok),
+                count(row.requests),
+                "" if row.logged_to_recomputed is None else f"{row.logged_to_recomputed:.3f}",
+                row.source,
+                row.note,
+            )
+            for row in prices
+        ),
+        left=(0, 1, 2, 3, 4, 10, 11),
+        note="logged/list: the log's own cost over tokens times list price.",
+    )  # fmt: skip
+
+
+def _unpriced(spend: Spend) -> Table:
+    row = (
+        ", ".join(name or "(no model)" for name in spend.unpriced_models),
+        count(spend.unpriced_requests),
+        share(spend.unpriced_share),
+    )
+    return Table(
+        "Without a price, and not in the spend",
+        ("models", "requests", "share of tokens"),
+        (row,) if spend.unpriced_requests else (),
+        note="Give their rates in a prices.toml: one [[price]] entry each, or an [[alias]].",
+    )
+
+
+def _input(cost: CostBreakdown) -> int:
+    return (
+        cost.input_uncached_tokens + cost.cache_read_tokens + cost.cache_write_5m_tokens
+        + cost.cache_write_1h_tokens + cost.cache_write_other_tokens
+    )  # fmt: skip
+
+
+def _cached(cost: CostBreakdown) -> str:
+    whole = _input(cost)
+    return share(cost.cache_read_tokens / whole) if whole else ""
+
+
+def _latency(value: float | None) -> str:
+    return "" if value is None else milliseconds(value)
+
+
+def _signed(change: float) -> str:
+    return f"+{share(change)}" if change > 0 else share(change)
+
+
+def _cut(groups: int) -> str:
+    return f" (the dearest {_GROUPS} of {groups:,})" if groups > _GROUPS else ""

@@ -1,0 +1,237 @@
+"""Everything about prompt caching that a log tells, in tokens; costing puts money on it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from costaudit.contracts.grades import Pricing
+from costaudit.contracts.policies import PrefixPolicy
+from costaudit.contracts.prefix import Agreement
+from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.simulate.prefix.advice.markers import find_anchors, input_prices
+from costaudit.simulate.prefix.advice.plans import ProviderFacts, compare_providers, plan_prompts
+from costaudit.simulate.prefix.advice.policy_run import (
+    PrefixOutcome,
+    agreement_by_model,
+    billed_read_share,
+    outcome_of,
+    unconfirmed_of,
+)
+from costaudit.simulate.prefix.advice.template_facts import TemplateFacts, template_facts
+from costaudit.simulate.prefix.breakers.breakers import Evidence, find_breakers
+from costaudit.simulate.prefix.breakers.losses import Billing, find_losses
+from costaudit.simulate.prefix.breakers.mended import mend, read_heads
+from costaudit.simulate.prefix.caches.replay import Markers, logged_markers, replay
+from costaudit.simulate.prefix.caches.static_share import split_parts, static_tokens
+from costaudit.simulate.prefix.rules.calibration import Calibration, calibrate
+from costaudit.simulate.prefix.rules.rules import assign_rules
+from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts, group_requests, read_prompts
+from costaudit.simulate.segments import Ints
+from costaudit.simulate.templates import system_templates
+
+
+def log_notes(requests: pl.DataFrame, prompts: Prompts, markers: Markers) -> tuple[str, ...]:
+    """Say what could not be simulated, and what was assumed instead."""
+    chat = requests["kind"].fill_null("chat").to_numpy() == "chat"
+    bare = chat & (np.diff(prompts.segments.offsets) == 0)
+    read = requests["cache_read_tokens"].fill_null(0).to_numpy()
+    cut = requests["truncated"].fill_null(False).to_numpy() & prompts.sendable
+    untimed = prompts.sendable & (prompts.start == NO_TIME)
+    at_once = prompts.sendable & (prompts.first_byte == prompts.start + 1)
+    counts = (
+        (bare, "carry no prompt: only their counters are reported"),
+        (bare & (read > 0), "carry no prompt and were billed cache reads"),
+        (untimed, "carry no time: entries do not expire for them, and they come last"),
+        (at_once, "carry no latency: what they write can be read at once"),
+        (markers.inferred, "show no marker but billed cache tokens, which tell where it stood"),
+        (cut, "have a prompt that the exporter cut: they may share more"),
+    )
+    return tuple(f"{int(rows.sum()):,} requests {words}." for rows, words in counts if rows.any())
+
+
+MIN_REQUESTS = 20
+MIN_READ_SHARE = 0.2  # of the input: simulated reads that should not all go missing
+CHANGED_SHARE = 0.5  # by which the share of one-hour writes changes from one half to the other
+MOST_MARKERS = 4
+
+
+@dataclass(frozen=True)
+class Sign:
+    """One thing to look into."""
+
+    kind: str  # usage_not_parsed | too_many_markers | lifetime_changed | batch_not_shared
+    text: str  # one sentence
+    requests: int
+    mend: str
+
+
+def find_signs(requests: pl.DataFrame, prompts: Prompts, as_is: PrefixOutcome) -> tuple[Sign, ...]:
+    """List what the counters, errors and batches of a log point to."""
+    return (
+        *_not_parsed(requests, as_is),
+        *_too_many_markers(requests, prompts.segments.offsets, prompts.segments.marker > 0),
+        *_lifetime_changed(requests),
+        *_batches(requests),
+    )
+
+
+def _not_parsed(requests: pl.DataFrame, as_is: PrefixOutcome) -> list[Sign]:
+    rows = requests.select(
+        pl.col("provider", "model").fill_null(""),
+        cached=pl.sum_horizontal("^cache_.*_tokens$"),
+        size=pl.sum_horizontal("input_uncached_tokens", "^cache_.*_tokens$"),
+        counted=pl.col("usage_source").is_in(["provider", "gateway"]).fill_null(False),
+    ).with_columns(read=as_is.classes["cache_read_tokens"], chosen=pl.Series(as_is.simulated))
+    models = (
+        rows.filter("chosen", "counted")
+        .group_by("provider", "model")
+        .agg(pl.len(), pl.col("cached", "size", "read").sum())
+        .filter(
+            pl.col("len") >= MIN_REQUESTS,
+            pl.col("cached") == 0,
+            pl.col("read") >= MIN_READ_SHARE * pl.col("size"),
+        )
+    )
+    return [
+        Sign(
+            "usage_not_parsed",
+            f"No request to {row['model']} shows cached tokens, though {row['read']:,} tokens "
+            "should have been read: the log may not carry the counters.",
+            row["len"],
+            "Log the provider's cached-token counters, and compare one day with its usage page.",
+        )
+        for row in models.sort("provider", "model").iter_rows(named=True)
+    ]
+
+
+def _too_many_markers(
+    requests: pl.DataFrame, offsets: Ints, marked: np.ndarray[tuple[int], np.dtype[np.bool_]]
+) -> list[Sign]:
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(marked)])
+    count = before[offsets[1:]] - before[offsets[:-1]]
+    refused = (requests["status"] == "error") & (requests["http_status"] == 400)
+    rows = int((refused.fill_null(False).to_numpy() & (count > MOST_MARKERS)).sum())
+    text = f"{rows:,} requests with more than {MOST_MARKERS} cache markers were refused."
+    mend = f"Set no more than {MOST_MARKERS} markers in a request."
+    return [Sign("too_many_markers", text, rows, mend)] if rows else []
+
+
+def _lifetime_changed(requests: pl.DataFrame) -> list[Sign]:
+    wrote = pl.col("cache_write_5m_tokens").fill_null(0) + pl.col(
+        "cache_write_1h_tokens"
+    ).fill_null(0)
+    rows = requests.filter(pl.col("ts").is_not_null() & (wrote > 0)).sort("ts")
+    if len(rows) < 2 * MIN_REQUESTS:
+        return []
+    halves = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+    early, late = (
+        half["cache_write_1h_tokens"].fill_null(0).sum() / half.select(wrote.sum()).item()
+        for half in halves
+    )
+    if abs(late - early) < CHANGED_SHARE:
+        return []
+    text = (
+        f"One-hour writes went from {early:.0%} to {late:.0%} of all writes around "
+        f"{halves[1]['ts'][0]:%Y-%m-%d}: a client may have changed its default lifetime."
+    )
+    return [Sign("lifetime_changed", text, len(rows), "Set the lifetime explicitly.")]
+
+
+def _batches(requests: pl.DataFrame) -> list[Sign]:
+    wrote = pl.sum_horizontal("^cache_write_.*_tokens$") > 0
+    cold = requests.filter(
+        pl.col("is_batch").fill_null(False), wrote, pl.col("cache_read_tokens").fill_null(0) == 0
+    )
+    if len(cold) < MIN_REQUESTS:
+        return []
+    text = f"{len(cold):,} batch requests wrote to the cache and read nothing from it."
+    mend = (
+        "Prime the cache with a batch of one request and a one-hour lifetime, then send the rest."
+    )
+    return [Sign("batch_not_shared", text, len(cold), mend)]
+
+
+@dataclass(frozen=True)
+class PrefixFacts:
+    """Prompt caching over the whole log; frames are aligned with the requests."""
+
+    template: Ints  # per request: index into `templates`; -1 where it can't be simulated
+    static: Ints  # per request: tokens that it begins with as an earlier one did
+    prompts: Prompts  # for further runs of simulate_prefix
+    mended: Prompts  # where that pays, without the moving parts of the head and their tokens
+    as_is: PrefixOutcome
+    as_is_markers: Markers
+    best_markers: Markers  # of the mended prompts
+    input_tokens: int  # of simulated requests
+    static_tokens: int
+    billed_read_share: float | None
+    templates: tuple[TemplateFacts, ...]  # most input first
+    providers: tuple[ProviderFacts, ...]
+    agreement: tuple[Agreement, ...]
+    calibration: tuple[Calibration, ...]
+    unconfirmed: tuple[str, ...]
+    notes: tuple[str, ...]  # what the log lacks and what was assumed instead
+    signs: tuple[Sign, ...]  # of trouble, in counters and errors
+
+
+def prefix_facts(
+    requests: pl.DataFrame,
+    blocks: pl.DataFrame,
+    pricing: Pricing | None = None,
+    *,
+    prompts: Prompts | None = None,
+    skeletons: pl.Series | None = None,
+    compare: bool = True,
+) -> PrefixFacts:
+    """Simulate what the application does, the best it could do, and other providers' rules.
+
+    `skeletons` are the system templates of the requests, found here if not given.
+    """
+    prompts = prompts or read_prompts(requests, blocks)
+    if skeletons is None:
+        skeletons = system_templates(requests, blocks, prompts.segments)
+    groups = group_requests(requests, prompts, skeletons)
+    static, last_user = static_tokens(prompts, prompts.sendable)
+    parts = split_parts(prompts, groups, static)
+    assigned = assign_rules(requests, prompts)
+    markers = logged_markers(requests, prompts, assigned)
+    as_is = replay(prompts, assigned, markers, prompts.sendable)
+    prices = input_prices(assigned, pricing)
+    heads = read_heads(prompts, groups, parts)
+    mended = mend(blocks, prompts, groups, parts, heads)
+    losses = find_losses(requests, prompts, mended, assigned, markers, as_is, static)
+    planned = plan_prompts(prompts, mended, groups, parts, assigned, markers, prices)
+    billed = requests.select(pl.col(INPUT_CLASSES).fill_null(0)).to_numpy()
+    breakers = find_breakers(
+        Evidence(
+            requests, blocks, prompts, groups, parts, heads, static, losses, markers, assigned,
+            Billing.of(as_is.tokens, pricing), Billing.of(billed, pricing),
+        )
+    )  # fmt: skip
+    everyone = np.ones(len(requests), np.bool_)
+    simulated = outcome_of(requests, as_is, assigned, PrefixPolicy(), everyone)
+    return PrefixFacts(
+        template=groups.index,
+        static=static,
+        prompts=prompts,
+        mended=planned.prompts,
+        as_is=simulated,
+        as_is_markers=markers,
+        best_markers=planned.markers,
+        input_tokens=int(prompts.billed[prompts.sendable].sum()),
+        static_tokens=int(static[prompts.sendable].sum()),
+        billed_read_share=billed_read_share(requests),
+        templates=template_facts(
+            requests, prompts, planned, groups, parts, static, assigned, as_is, breakers
+        ),
+        providers=compare_providers(
+            requests, prompts, groups, find_anchors(prompts, groups, parts), markers,
+            prompts.sendable,
+        ) if compare else (),
+        agreement=agreement_by_model(requests, simulated),
+        calibration=calibrate(requests, prompts, static, last_user),
+        unconfirmed=unconfirmed_of(assigned),
+        notes=log_notes(requests, prompts, markers),
+        signs=find_signs(requests, prompts, simulated),
+    )  # fmt: skip

@@ -1,0 +1,255 @@
+"""The cache markers and lifetimes that cost least, template by template."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from costaudit.contracts.grades import PER_MTOK, Pricing
+from costaudit.engine.pool import default_workers
+from costaudit.simulate.prefix.caches.replay import CODES, Markers, replay
+from costaudit.simulate.prefix.caches.static_share import HEAD_PARTS, PARTS, Parts
+from costaudit.simulate.prefix.rules.rules import Assigned
+from costaudit.simulate.prefix.tree.prompts import Groups, Prompts
+from costaudit.simulate.segments import Ints
+
+REPEATED_SHARE = 0.5  # of the requests at a place begin as an earlier one did: it is static
+
+
+@dataclass(frozen=True)
+class Anchors:
+    """Segments after which a marker could stand, per request; -1 where there is none."""
+
+    tools: Ints  # the last tool
+    static: Ints  # the last block of the head that most requests share
+    last: Ints  # the end of the prompt
+    own: Ints  # where a provider would set its own marker
+    static_part: tuple[str, ...]  # per template: the part that the static head ends in
+    static_block: tuple[int, ...]  # which block of that part it is, from 0; -1 for its last
+
+
+def find_anchors(prompts: Prompts, groups: Groups, parts: Parts) -> Anchors:
+    """Find the ends of tools, of the static head and of the prompt."""
+    from costaudit.simulate.prefix.caches.cache_kernels import last_endings
+
+    offsets = prompts.segments.offsets
+    owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    chosen = np.flatnonzero((parts.part < HEAD_PARTS) & (groups.index[owner] >= 0))
+    rows = pl.DataFrame(
+        {
+            "group": groups.index[owner[chosen]],
+            "depth": chosen - offsets[owner[chosen]],
+            "part": parts.part[chosen],
+            "node": prompts.segment_node[chosen],
+        }
+    )
+    places = rows.group_by("group", "depth").agg(
+        repeated=1 - pl.col("node").n_unique() / pl.len(), often=pl.len(), part=pl.col("part").max()
+    )
+    total = pl.Series([group.requests for group in groups.groups], dtype=pl.UInt32)
+    places = places.with_columns(all=total.gather(places["group"])).filter(
+        pl.col("repeated") >= REPEATED_SHARE, 2 * pl.col("often") >= pl.col("all")
+    )
+    tools = places.filter(pl.col("part") == PARTS.index("tools"))
+    count = len(groups.groups)
+    ends = _static_ends(places, rows)
+    return Anchors(
+        tools=_segments(prompts, groups, _deepest(tools, count)),
+        static=_segments(prompts, groups, _deepest(places, count)),
+        last=np.where(groups.index >= 0, offsets[1:] - 1, -1),
+        own=last_endings(offsets, prompts.segments.role),
+        static_part=tuple(ends.get(group, ("", -1))[0] for group in range(count)),
+        static_block=tuple(ends.get(group, ("", -1))[1] for group in range(count)),
+    )
+
+
+def _static_ends(places: pl.DataFrame, rows: pl.DataFrame) -> dict[int, tuple[str, int]]:
+    """Say per template in which part its static head ends, and with which block of it."""
+    spans = rows.group_by("group", "part").agg(
+        first=pl.col("depth").min(), last=pl.col("depth").max()
+    )
+    ends = places.sort("depth").unique("group", keep="last").join(spans, on=["group", "part"])
+    return {
+        row["group"]: (
+            PARTS[row["part"]],
+            -1 if row["depth"] == row["last"] else row["depth"] - row["first"],
+        )
+        for row in ends.iter_rows(named=True)
+    }
+
+
+def _deepest(places: pl.DataFrame, count: int) -> Ints:
+    found = np.full(count, -1, np.int64)
+    deepest = places.group_by("group").agg(pl.col("depth").max())
+    found[deepest["group"].to_numpy()] = deepest["depth"].to_numpy()
+    return found
+
+
+def _segments(prompts: Prompts, groups: Groups, depth: Ints) -> Ints:
+    offsets = prompts.segments.offsets
+    of_request = np.append(depth, -1)[groups.index]
+    segment = offsets[:-1] + of_request
+    return np.where((of_request >= 0) & (segment < offsets[1:]), segment, -1)
+
+
+_INPUT_RATES = PER_MTOK[:5]
+_EQUAL = 1e-9  # relative: costs that differ by less are the same
+_WRITE_CODES = ("5m", "1h", "30m")  # in the order of the write classes
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where markers stand and for how long; "" for none."""
+
+    tools: str = ""
+    static: str = ""
+    last: str = ""
+    own: bool = False  # the provider sets its own marker at the end
+    keep: bool = False  # as the application does it now
+
+
+EXPLICIT = (
+    Plan(keep=True),
+    Plan(),
+    Plan(static="5m"),
+    Plan(static="1h"),
+    Plan(last="5m"),
+    Plan(last="1h"),
+    Plan(static="5m", last="5m"),
+    Plan(static="1h", last="5m"),
+    Plan(static="1h", last="1h"),
+    Plan(tools="1h", static="5m"),
+    Plan(tools="1h", static="5m", last="5m"),
+)
+IMPLICIT = (
+    Plan(keep=True),
+    Plan(),
+    Plan(own=True),
+    Plan(static="30m"),
+    Plan(static="30m", own=True),
+)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The cheapest plan of each template."""
+
+    markers: Markers
+    plans: tuple[Plan, ...]  # per template
+
+
+def best_markers(
+    prompts: Prompts,
+    assigned: Assigned,
+    groups: Groups,
+    anchors: Anchors,
+    as_is: Markers,
+    prices: NDArray[np.float64],
+    reach: NDArray[np.bool_],
+    ttls: tuple[str, ...] | None = None,
+) -> Best:
+    """Replay every plan and take, for each template, the one that costs least.
+
+    `prices` holds the price of each request's input classes; writes cost what they cost, so a
+    prefix that nobody reads again is not marked. `ttls` limits the plans to these lifetimes.
+    Of plans that cost the same the first is taken: leave it as it is, then mark as little as
+    possible.
+    """
+    families = (
+        (assigned.is_marked("explicit"), EXPLICIT),
+        (assigned.is_marked("implicit"), IMPLICIT),
+    )
+    chosen = [Plan(keep=True)] * len(groups.groups)
+    for family, plans in families:
+        mine = family & reach & (groups.index >= 0)
+        if not mine.any():
+            continue
+        allowed = [plan for plan in plans if _allowed(plan, ttls)]
+        cost_of = partial(_costs, prompts, assigned, groups, anchors, as_is, prices, mine)
+        with ThreadPoolExecutor(default_workers()) as threads:  # compiled loops let go of the lock
+            costs = np.stack(list(threads.map(cost_of, allowed)))
+        cheapest = np.argmax(costs <= costs.min(axis=0) * (1 + _EQUAL), axis=0)
+        for group in np.unique(groups.index[mine]):
+            chosen[group] = allowed[cheapest[group]]
+    return Best(_combined(prompts, groups, anchors, as_is, chosen), tuple(chosen))
+
+
+def _allowed(plan: Plan, ttls: tuple[str, ...] | None) -> bool:
+    asked = {plan.tools, plan.static, plan.last} - {""}
+    return ttls is None or (not plan.keep and asked <= set(ttls))
+
+
+def place(anchors: Anchors, as_is: Markers, plan: Plan) -> Markers:
+    """Set a plan's markers in every request."""
+    if plan.keep:
+        return as_is
+    code = np.zeros_like(as_is.code)
+    for segments, ttl in (
+        (anchors.last, plan.last),
+        (anchors.static, plan.static),
+        (anchors.tools, plan.tools),
+    ):
+        if ttl:
+            code[segments[segments >= 0]] = CODES[ttl]
+    own = anchors.own if plan.own else np.full_like(as_is.own, -1)
+    return Markers(code, own, np.zeros_like(as_is.inferred))
+
+
+def _combined(
+    prompts: Prompts, groups: Groups, anchors: Anchors, as_is: Markers, chosen: list[Plan]
+) -> Markers:
+    """Set each template's markers in its own requests."""
+    code, own = as_is.code.copy(), as_is.own.copy()
+    sizes = np.diff(prompts.segments.offsets)
+    for plan in sorted(set(chosen), key=str):
+        mine = np.array([*(other == plan for other in chosen), False])[groups.index]
+        markers = place(anchors, as_is, plan)
+        own = np.where(mine, markers.own, own)
+        code = np.where(np.repeat(mine, sizes), markers.code, code)
+    return Markers(code, own, as_is.inferred)
+
+
+def _costs(
+    prompts: Prompts,
+    assigned: Assigned,
+    groups: Groups,
+    anchors: Anchors,
+    as_is: Markers,
+    prices: NDArray[np.float64],
+    chosen: NDArray[np.bool_],
+    plan: Plan,
+) -> NDArray[np.float64]:
+    """Add up what each template's input would cost under a plan."""
+    result = replay(prompts, assigned, place(anchors, as_is, plan), chosen)
+    cost = np.einsum("ij,ij->i", result.tokens, prices)
+    mine = result.chosen
+    sums = np.bincount(groups.index[mine], weights=cost[mine], minlength=len(groups.groups))
+    return sums.astype(np.float64)
+
+
+def input_prices(assigned: Assigned, pricing: Pricing | None) -> NDArray[np.float64]:
+    """Price the input classes of each request: by its rate, else by its rules' multipliers."""
+    table = np.array(
+        [[1.0, float(rules.read_mult), *_write_multipliers(rules.write_mult)]
+         for rules in assigned.rules]
+    )  # fmt: skip
+    relative = table.reshape(-1, len(_INPUT_RATES))[assigned.index]
+    if pricing is None:
+        return relative
+    rates = pricing.rates.select(
+        "rate_id", *(pl.col(name).cast(pl.Float64) for name in _INPUT_RATES)
+    )
+    rows = pl.DataFrame({"rate_id": pricing.rate_ids}).join(
+        rates, on="rate_id", how="left", maintain_order="left"
+    )
+    known = rows.select(_INPUT_RATES).to_numpy()
+    base = np.where(np.isnan(known[:, :1]), 1.0, known[:, :1])
+    return np.where(np.isnan(known), base * relative, known)
+
+
+def _write_multipliers(table: tuple[tuple[str, str], ...]) -> list[float]:
+    known = dict(table)
+    return [float(known.get(code, "1")) for code in _WRITE_CODES]

@@ -1,0 +1,157 @@
+"""How each template would be sent best, and the same traffic under other providers' rules."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from costaudit.simulate.prefix.advice.markers import (
+    Anchors,
+    Best,
+    Plan,
+    best_markers,
+    find_anchors,
+    input_prices,
+)
+from costaudit.simulate.prefix.advice.policy_run import billed_classes, unconfirmed_of
+from costaudit.simulate.prefix.breakers.mended import left_alone
+from costaudit.simulate.prefix.caches.replay import READ, UNCACHED, Markers, replay
+from costaudit.simulate.prefix.caches.static_share import Parts
+from costaudit.simulate.prefix.rules.rules import Assigned, assign_rules, named_rules, rules_date
+from costaudit.simulate.prefix.tree.prompts import Groups, Prompts
+
+
+@dataclass(frozen=True)
+class Planned:
+    """The prompts to send and their markers."""
+
+    prompts: Prompts  # mended where that pays, without the tokens that were moved behind
+    markers: Markers
+    plans: tuple[Plan, ...]  # per template
+    static_part: tuple[str, ...]  # per template, see Anchors
+    static_block: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One way to send all templates."""
+
+    prompts: Prompts
+    anchors: Anchors
+    best: Best
+
+
+def plan_prompts(
+    prompts: Prompts,
+    mended: Prompts,
+    groups: Groups,
+    parts: Parts,
+    assigned: Assigned,
+    as_is: Markers,
+    prices: NDArray[np.float64],
+) -> Planned:
+    """Choose for each template what costs less: the prompts as they are, or mended.
+
+    Both get the markers that are best for them. Moved tokens are paid as uncached input.
+    """
+
+    def way(sent: Prompts) -> _Way:
+        anchors = find_anchors(sent, groups, parts)
+        best = best_markers(sent, assigned, groups, anchors, as_is, prices, sent.sendable)
+        return _Way(sent, anchors, best)
+
+    plain = way(prompts)
+    if np.array_equal(mended.segments.content, prompts.segments.content):  # nothing moves
+        return _joined(plain, plain, parts, groups, np.zeros(len(groups.groups) + 1, np.bool_))
+    other = way(mended)
+    costs = [_costs(one, prompts, groups, assigned, prices) for one in (plain, other)]
+    pays = np.append(costs[1] < costs[0], False)  # the last: of no template
+    return _joined(plain, other, parts, groups, pays)
+
+
+def _joined(
+    plain: _Way, other: _Way, parts: Parts, groups: Groups, pays: NDArray[np.bool_]
+) -> Planned:
+    """Send the templates that `pays` names the other way."""
+    mine = pays[groups.index]
+    theirs = np.repeat(mine, np.diff(plain.prompts.segments.offsets))
+    markers = replace(
+        plain.best.markers,
+        code=np.where(theirs, other.best.markers.code, plain.best.markers.code),
+        own=np.where(mine, other.best.markers.own, plain.best.markers.own),
+    )
+    ways = [other if pays[group] else plain for group in range(len(groups.groups))]
+    return Planned(
+        left_alone(plain.prompts, other.prompts, parts, ~mine) if mine.any() else plain.prompts,
+        markers,
+        plans=tuple(way.best.plans[group] for group, way in enumerate(ways)),
+        static_part=tuple(way.anchors.static_part[group] for group, way in enumerate(ways)),
+        static_block=tuple(way.anchors.static_block[group] for group, way in enumerate(ways)),
+    )
+
+
+def _costs(
+    way: _Way, sent: Prompts, groups: Groups, assigned: Assigned, prices: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Add up what each template's input would cost; `sent` are the prompts whole."""
+    result = replay(way.prompts, assigned, way.best.markers, sent.sendable)
+    cost = np.einsum("ij,ij->i", result.tokens, prices)
+    cost += (sent.billed - way.prompts.billed) * prices[:, UNCACHED]
+    mine = result.chosen & (groups.index >= 0)
+    sums = np.bincount(groups.index[mine], weights=cost[mine], minlength=len(groups.groups))
+    return sums.astype(np.float64)
+
+
+COMPARED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("openai", "OpenAI, GPT-5.6 and later", ("30m",)),
+    ("openai_classic_24h", "OpenAI, GPT-5 to 5.4", ()),
+    ("anthropic", "Anthropic, 5-minute writes", ("5m",)),
+    ("anthropic", "Anthropic, 1-hour writes", ("1h",)),
+    ("bedrock", "Amazon Bedrock, Claude, 5-minute writes", ("5m",)),
+    ("gemini", "Google Gemini, implicit caching", ()),
+    ("deepseek", "DeepSeek", ()),
+)  # rule set, label, lifetimes that markers may ask for
+
+
+@dataclass(frozen=True)
+class ProviderFacts:
+    """The traffic as another provider's cache would have billed it, with its best markers."""
+
+    rules: str  # rule set name
+    label: str
+    classes: pl.DataFrame  # TOKEN_CLASSES, aligned with the requests
+    multipliers: dict[str, str]  # decimals over the uncached input price: read, 5m, 1h, 30m
+    input_tokens: int  # of the requests that were replayed
+    read_tokens: int
+    unconfirmed: tuple[str, ...]
+
+
+def compare_providers(
+    requests: pl.DataFrame,
+    prompts: Prompts,
+    groups: Groups,
+    anchors: Anchors,
+    as_is: Markers,
+    reach: NDArray[np.bool_],
+) -> tuple[ProviderFacts, ...]:
+    """Replay the traffic under each rule set of COMPARED, markers chosen by its multipliers."""
+    found = []
+    for name, label, ttls in COMPARED:
+        assigned = assign_rules(requests, prompts, name)
+        prices = input_prices(assigned, None)
+        best = best_markers(prompts, assigned, groups, anchors, as_is, prices, reach, ttls)
+        result = replay(prompts, assigned, best.markers, reach)
+        rules = named_rules(name, "", rules_date())
+        found.append(
+            ProviderFacts(
+                rules=name,
+                label=label,
+                classes=billed_classes(requests, result, reach),
+                multipliers={"read": rules.read_mult, **dict(rules.write_mult)},
+                input_tokens=int(prompts.billed[result.chosen].sum()),
+                read_tokens=int(result.tokens[:, READ].sum()),
+                unconfirmed=unconfirmed_of(assigned),
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,182 @@
+"""What one prompt-caching policy would have billed for each request, held against the bill."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from costaudit.contracts.grades import Pricing
+from costaudit.contracts.policies import PrefixPolicy
+from costaudit.contracts.prefix import Agreement
+from costaudit.contracts.requests import INPUT_CLASSES, OUTCOMES, TOKEN_CLASSES
+from costaudit.simulate.prefix.advice.markers import best_markers, find_anchors, input_prices
+from costaudit.simulate.prefix.caches.replay import (
+    Markers,
+    Replay,
+    logged_markers,
+    replay,
+    with_ttl,
+)
+from costaudit.simulate.prefix.caches.static_share import split_parts, static_tokens
+from costaudit.simulate.prefix.rules.rules import Assigned, assign_rules
+from costaudit.simulate.prefix.tree.prompts import Prompts, group_requests, read_prompts
+from costaudit.simulate.templates import system_templates
+
+
+@dataclass(frozen=True)
+class PrefixOutcome:
+    """Token classes of every request under one policy."""
+
+    policy_id: str
+    classes: pl.DataFrame  # TOKEN_CLASSES, aligned with the requests; 0 where not kept
+    simulated: NDArray[np.bool_]  # the others keep their billed classes, or were not kept
+    matched: NDArray[np.int64]  # request that wrote or last used what was read; -1 for none
+    unconfirmed: tuple[str, ...]  # assumptions of the rules in use that no vendor confirms
+
+    def to_outcomes(self, requests: pl.DataFrame) -> pl.DataFrame:
+        """Write OUTCOMES: a hit read a prefix that the matched request had left in the cache."""
+        hit = self.simulated & (self.matched >= 0)
+        ids = requests["request_id"]
+        frame = requests.select("request_id", "latency_ms").with_columns(
+            self.classes,
+            policy_id=pl.lit(self.policy_id),
+            result=pl.Series(np.where(hit, "hit", np.where(self.simulated, "miss", "bypass"))),
+            reason=pl.Series(np.where(hit, "prefix", np.where(self.simulated, "", "not-sent"))),
+            matched_id=ids.gather(np.maximum(self.matched, 0)),
+            similarity=pl.lit(None, dtype=pl.Float32),
+            right=pl.lit(None, dtype=pl.Boolean),
+        )
+        matched = pl.when(pl.Series(hit)).then(pl.col("matched_id"))
+        return frame.with_columns(matched_id=matched).select(OUTCOMES.names()).cast(OUTCOMES)
+
+
+def simulate_prefix(
+    requests: pl.DataFrame,
+    blocks: pl.DataFrame,
+    policy: PrefixPolicy,
+    pricing: Pricing | None = None,
+    keep: NDArray[np.bool_] | None = None,
+    markers: Markers | None = None,
+    prompts: Prompts | None = None,
+) -> PrefixOutcome:
+    """Bill the requests by a policy's cache rules, in order of time.
+
+    `keep` masks the requests that reach the provider; the caches never see the others. Requests
+    that can't be replayed (no prompt in the log, failed, not a chat) keep their billed classes.
+    `pricing` lets markers be chosen by dollars instead of by the rules' price multipliers.
+    `prompts` saves reading them again.
+    """
+    prompts = prompts or read_prompts(requests, blocks)
+    reach = np.ones(len(requests), np.bool_) if keep is None else keep
+    assigned = assign_rules(requests, prompts, policy.rules)
+    if markers is None:
+        markers = _policy_markers(requests, blocks, prompts, assigned, policy, pricing, reach)
+    return outcome_of(requests, replay(prompts, assigned, markers, reach), assigned, policy, reach)
+
+
+def outcome_of(
+    requests: pl.DataFrame,
+    result: Replay,
+    assigned: Assigned,
+    policy: PrefixPolicy,
+    reach: NDArray[np.bool_],
+) -> PrefixOutcome:
+    """Put a replay into words of the hall."""
+    return PrefixOutcome(
+        policy.policy_id,
+        billed_classes(requests, result, reach),
+        result.chosen,
+        result.matched,
+        unconfirmed_of(assigned),
+    )
+
+
+def _policy_markers(
+    requests: pl.DataFrame,
+    blocks: pl.DataFrame,
+    prompts: Prompts,
+    assigned: Assigned,
+    policy: PrefixPolicy,
+    pricing: Pricing | None,
+    reach: NDArray[np.bool_],
+) -> Markers:
+    """Place the markers that a policy asks for."""
+    markers = logged_markers(requests, prompts, assigned)
+    ttls = None if policy.ttl == "as_is" else (policy.ttl,)
+    if policy.markers == "as_is":
+        return markers if policy.ttl == "as_is" else with_ttl(markers, policy.ttl)
+    groups = group_requests(requests, prompts, system_templates(requests, blocks, prompts.segments))
+    static, _ = static_tokens(prompts, prompts.sendable)
+    anchors = find_anchors(prompts, groups, split_parts(prompts, groups, static))
+    prices = input_prices(assigned, pricing)
+    return best_markers(prompts, assigned, groups, anchors, markers, prices, reach, ttls).markers
+
+
+def billed_classes(
+    requests: pl.DataFrame, result: Replay, reach: NDArray[np.bool_]
+) -> pl.DataFrame:
+    """Put the replayed classes beside the billed ones of requests that were not replayed."""
+    logged = requests.select(pl.col(TOKEN_CLASSES).fill_null(0))
+    columns = {
+        name: np.where(result.chosen, result.tokens[:, place], logged[name].to_numpy())
+        for place, name in enumerate(INPUT_CLASSES)
+    }
+    columns["output_tokens"] = logged["output_tokens"].to_numpy()
+    return pl.DataFrame({name: np.where(reach, values, 0) for name, values in columns.items()})
+
+
+def unconfirmed_of(assigned: Assigned) -> tuple[str, ...]:
+    """List what the rules in use assume without a vendor's word."""
+    return tuple(sorted({line for rules in assigned.used() for line in rules.unconfirmed}))
+
+
+CLOSE_SHARE = 0.05  # of the input: a request agrees if its reads differ by no more
+
+
+def agreement_by_model(requests: pl.DataFrame, as_is: PrefixOutcome) -> tuple[Agreement, ...]:
+    """Compare the simulation of what the application does with the provider's counters.
+
+    Only requests whose usage came from the provider or its gateway are compared.
+    """
+    trusted = pl.col("usage_source").is_in(["provider", "gateway"])
+    rows = requests.select(
+        pl.col("provider").fill_null(""),
+        pl.col("model").fill_null(""),
+        billed=pl.col("cache_read_tokens").fill_null(0),
+        trusted=trusted.fill_null(False),
+    ).with_columns(
+        simulated=as_is.classes["cache_read_tokens"],
+        size=as_is.classes.drop("output_tokens").sum_horizontal(),
+        chosen=pl.Series(as_is.simulated),
+    )
+    rows = rows.filter("chosen", "trusted").with_columns(
+        close=(pl.col("simulated") - pl.col("billed")).abs() <= CLOSE_SHARE * pl.col("size")
+    )
+    models = rows.group_by("provider", "model").agg(
+        requests=pl.len(),
+        billed=pl.col("billed").sum(),
+        simulated=pl.col("simulated").sum(),
+        close=pl.col("close").mean(),
+    )
+    return tuple(
+        Agreement(
+            provider=row["provider"],
+            model=row["model"],
+            requests=row["requests"],
+            billed_read_tokens=row["billed"],
+            simulated_read_tokens=row["simulated"],
+            ratio=row["simulated"] / row["billed"] if row["billed"] else None,
+            within_5_percent_share=row["close"],
+        )
+        for row in models.sort("provider", "model").iter_rows(named=True)
+    )
+
+
+def billed_read_share(requests: pl.DataFrame) -> float | None:
+    """Give the billed share of reads in all input; None where no row carries counters."""
+    counted = requests.filter(pl.col("usage_source").is_in(["provider", "gateway"]))
+    total = counted.select(pl.sum_horizontal("input_uncached_tokens", "^cache_.*_tokens$").sum())
+    whole = total.item() or 0
+    read = counted["cache_read_tokens"].sum()
+    return float(np.float64(read) / whole) if whole else None

@@ -1,0 +1,183 @@
+"""Where prompts leave their template's static prefix, what that loses, and what mends it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from costaudit.simulate.prefix.breakers.divergence import Site, locate_breaks
+from costaudit.simulate.prefix.breakers.losses import Billing, Losses
+from costaudit.simulate.prefix.breakers.mended import Heads
+from costaudit.simulate.prefix.caches.replay import READ, UNCACHED, Markers
+from costaudit.simulate.prefix.caches.static_share import Parts
+from costaudit.simulate.prefix.rules.rules import Assigned
+from costaudit.simulate.prefix.tree.prompts import Groups, Prompts
+from costaudit.simulate.segments import Ints, any_in
+
+MENDS = {
+    "timestamp": "Move the time to the end of the last user message, or round it to the day.",
+    "date": "Move the date to the end of the last user message.",
+    "uuid": "Take the identifier out of the prompt, or move it to the end of the last message.",
+    "user": "Move what names the user behind the shared instructions, into the first message.",
+    "counter": "Move the number to the end of the last user message.",
+    "documents": "Move retrieved text from here into the last user message.",
+    "environment": "Move working directory, branch and listings into the first user message.",
+    "whitespace": "Build this text by one code path, so that its white space is always the same.",
+    "json_key_order": "Serialise with sorted keys.",
+    "tool_order": "Sort the tools by name before sending them.",
+    "tool_set": "Send the same tools every time and restrict them by tool_choice or allowed tools.",
+    "tool_changed": "Keep dates, counts and lists out of tool descriptions.",
+    "image": "Send images behind the static text, with the same bytes and detail every time.",
+    "text": "Move the part that changes behind the parts that stay the same.",
+    "order": "Put the static parts first, always in the same order.",
+    "parallel": "Send one request, wait for its first token, then send the others.",
+    "ttl_gap": "Ask for the longer lifetime that the provider offers.",
+    "lifetime": "None: the provider offers no longer lifetime for this model.",
+    "below_minimum": "Lengthen the shared prefix to the model's minimum where that pays.",
+    "no_markers": "Mark the end of the static prefix for caching.",
+    "marker_placement": "Set the marker at the end of what stays the same.",
+    "implicit_breakpoint": "Set an explicit breakpoint after the static part.",
+    "lookback": "Set a second marker no more than 15 blocks behind the last one.",
+    "history_rewritten": "Append to the history; shorten it seldom, and by much at once.",
+    "thinking_stripped": "Send earlier thinking blocks back unchanged.",
+    "model_switch": "Stay with one model within a conversation.",
+    "region_switch": "Pin a conversation to one region, deployment and account.",
+    "write_only": "Do not mark prefixes that no later request repeats within their lifetime.",
+    "provider": "None: the provider evicted the entry early or routed the request elsewhere.",
+}
+PROVIDER_SIDE = frozenset({"lifetime", "provider"})
+
+
+MIN_LOST_SHARE = 0.001
+
+
+@dataclass(frozen=True)
+class BreakerFacts:
+    """One cause of lost reads in one template; lost tokens are still to be priced."""
+
+    group: int  # index of the template
+    kind: str  # timestamp | uuid | user | counter | documents | tool_order | ttl_gap | ...
+    where: str  # part and position, such as system, character 212 of 8,410
+    context: str  # the breaking text in context, moving part between ‹ ›; may be empty
+    redacted: str  # the same without the text
+    requests: int
+    lost_tokens: int
+    lost: pl.DataFrame  # LOST
+    mend: str
+    provider_side: bool
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What breakers are found from."""
+
+    requests: pl.DataFrame
+    blocks: pl.DataFrame
+    prompts: Prompts
+    groups: Groups
+    parts: Parts
+    heads: Heads
+    static: Ints
+    losses: Losses
+    markers: Markers
+    assigned: Assigned
+    simulated: Billing  # classes of the as-is simulation
+    billed: Billing  # classes of the log
+
+
+def find_breakers(evidence: Evidence) -> tuple[BreakerFacts, ...]:
+    """List the causes by template, those that lose most tokens first.
+
+    Causes that lose less than MIN_LOST_SHARE of a template's input are left out.
+    """
+    chosen = evidence.groups.index >= 0
+    size = np.bincount(evidence.groups.index[chosen], weights=evidence.prompts.billed[chosen])
+    found = [
+        item
+        for item in _content_breakers(evidence) + _rule_breakers(evidence)
+        if item.lost_tokens >= MIN_LOST_SHARE * size[item.group]
+    ]
+    return tuple(
+        sorted(found, key=lambda item: (item.group, -item.lost_tokens, item.kind, item.where))
+    )
+
+
+def _content_breakers(evidence: Evidence) -> list[BreakerFacts]:
+    lost = evidence.losses.moved
+    sites = locate_breaks(
+        evidence.requests, evidence.blocks, evidence.prompts, evidence.groups, evidence.parts,
+        evidence.heads, evidence.static, np.flatnonzero(lost > 0),
+    )  # fmt: skip
+    return [_facts(evidence, site, site.requests, lost, evidence.simulated) for site in sites]
+
+
+def _rule_breakers(evidence: Evidence) -> list[BreakerFacts]:
+    found = []
+    for kind, lost in _rule_losses(evidence):
+        billing = evidence.billed if kind == "provider" else evidence.simulated
+        rows = np.flatnonzero((lost > 0) & (evidence.groups.index >= 0))
+        owner = evidence.groups.index[rows]
+        for group in np.unique(owner):
+            site = Site(int(group), kind, _WHERE[kind], "", "", rows[owner == group])
+            found.append(_facts(evidence, site, site.requests, lost, billing))
+    return found
+
+
+def _rule_losses(evidence: Evidence) -> list[tuple[str, Ints]]:
+    losses, assigned = evidence.losses, evidence.assigned
+    marked = any_in(evidence.markers.code > 0, evidence.prompts.segments.offsets)
+    implicit = assigned.is_marked("implicit")
+    nowhere = np.zeros_like(losses.unmarked)
+    charged = assigned.each(lambda rules: any(float(mult) > 1 for _, mult in rules.write_mult))
+    return [
+        ("parallel", losses.parallel),
+        ("ttl_gap", losses.expired),
+        ("lifetime", losses.outlived),
+        ("below_minimum", losses.short),
+        ("implicit_breakpoint", np.where(implicit, losses.unmarked, nowhere)),
+        ("marker_placement", np.where(~implicit & marked, losses.unmarked, nowhere)),
+        ("no_markers", np.where(~implicit & ~marked, losses.unmarked, nowhere)),
+        ("lookback", losses.lookback),
+        ("history_rewritten", losses.rewritten),
+        ("thinking_stripped", losses.thinking),
+        ("model_switch", losses.model_switch),
+        ("region_switch", losses.region_switch),
+        ("write_only", np.where(charged.astype(np.bool_), losses.write_only, nowhere)),
+        ("provider", losses.provider),
+    ]
+
+
+_WHERE = {
+    "parallel": "requests that start before the first answer to their prefix does",
+    "ttl_gap": "requests after a pause longer than the entry lives",
+    "lifetime": "requests after a pause longer than any entry of this provider lives",
+    "below_minimum": "shared prefixes below the model's minimum",
+    "implicit_breakpoint": "the provider's own breakpoint stands behind text that changes",
+    "marker_placement": "no marker stands where the shared prefix ends",
+    "no_markers": "requests without a marker",
+    "lookback": "more blocks since the last marker than are searched",
+    "history_rewritten": "a message of the history differs from the turn before",
+    "thinking_stripped": "thinking blocks of earlier turns are left out",
+    "region_switch": "the conversation went on in another region or account",
+    "model_switch": "the conversation went on with another model",
+    "write_only": "prefixes that were written and never read",
+    "provider": "entries that should have been there",
+}
+
+
+def _facts(
+    evidence: Evidence, site: Site, rows: Ints, lost: Ints, billing: Billing
+) -> BreakerFacts:
+    instead = UNCACHED if site.kind == "write_only" else READ
+    return BreakerFacts(
+        group=site.group,
+        kind=site.kind,
+        where=site.where,
+        context=site.context,
+        redacted=site.redacted,
+        requests=len(rows),
+        lost_tokens=int(lost[rows].sum()),
+        lost=billing.lost(rows, lost[rows], instead),
+        mend=MENDS[site.kind],
+        provider_side=site.kind in PROVIDER_SIDE,
+    )

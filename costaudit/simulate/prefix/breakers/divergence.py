@@ -1,0 +1,240 @@
+"""The divergence points of a template's prompts: where they part, and at what kind of text."""
+
+import json
+import re
+from dataclasses import dataclass, replace
+
+import numpy as np
+import polars as pl
+
+from costaudit.simulate.moving_text import common_ends, moving_part
+from costaudit.simulate.prefix.breakers.mended import Heads
+from costaudit.simulate.prefix.caches.static_share import PARTS, Parts
+from costaudit.simulate.prefix.tree.prompts import Groups, Prompts, Texts, tool_name
+from costaudit.simulate.segments import Ints
+
+CONTEXT_CHARS = 40  # shown on either side of the moving part
+MAX_SHOWN_CHARS = 80  # of the moving part
+DOCUMENT_CHARS = 200  # a part that changes by as much is content
+_ENVIRONMENT = re.compile(r"(?i)\b(cwd|working dir\w*|branch|git|directory|os version)\b")
+_CHUNK_END = re.compile(r"\n|(?<=\.) ")
+_TOKEN = re.compile(r"[\w.,:/+-]+")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where and how a text differs from the one that stood in its place before."""
+
+    kind: str  # timestamp | date | uuid | counter | whitespace | json_key_order | ...
+    start: int  # character of the text at which they part
+    part_chars: int  # of the moving part, which may begin before that
+    chars: int  # of the whole text
+    context: str  # the text around it, the moving part between ‹ ›
+
+
+def compare_texts(text: str, base: str) -> Difference:
+    """Class the difference of two texts by what stands at the first character that differs."""
+    start, tail = common_ends(text, base)
+    kind, first, last = moving_part(text, min(start, len(text) - 1))
+    if not kind and base:
+        kind = moving_part(base, min(start, len(base) - 1))[0]
+    if _is_form(text, base):
+        kind = "whitespace"
+    elif _same_json(text, base):
+        kind = "json_key_order"
+    elif not kind:
+        kind = _kind(text, base, start, tail)
+    end = _end(text, start, tail)
+    if last > first and kind not in ("whitespace", "json_key_order"):
+        end = last
+    first = min(first, start)
+    return Difference(kind, start, end - first, len(text), show(text, first, end))
+
+
+def show(text: str, start: int, end: int) -> str:
+    """Put the moving part between ‹ ›, with some text around it."""
+    left, right = text[max(0, start - CONTEXT_CHARS) : start], text[end : end + CONTEXT_CHARS]
+    middle = text[start:end]
+    if len(middle) > MAX_SHOWN_CHARS:
+        middle = middle[:MAX_SHOWN_CHARS] + "…"
+    return f"{left}‹{middle}›{right}"
+
+
+def _is_form(text: str, base: str) -> bool:
+    return " ".join(text.split()) == " ".join(base.split())
+
+
+def _end(text: str, start: int, tail: int) -> int:
+    """Find where the part ends that starts to differ: with its line or sentence, or before."""
+    stop = _CHUNK_END.search(text, start)
+    return max(start, min(len(text) - tail, stop.start() if stop else len(text)))
+
+
+def _new_chars(text: str, base: str) -> int:
+    """Count the characters of lines and sentences that the other text does not have."""
+    known = set(_CHUNK_END.split(base))
+    return sum(len(chunk) for chunk in _CHUNK_END.split(text) if chunk not in known)
+
+
+def _kind(text: str, base: str, start: int, tail: int) -> str:
+    between = max(len(text), len(base)) - tail - start
+    if min(between, max(_new_chars(text, base), _new_chars(base, text))) > DOCUMENT_CHARS:
+        return "documents"
+    if _number_at(text, start) and _number_at(base, start):
+        return "counter"
+    line = text[text.rfind("\n", 0, start) + 1 : start]
+    return "environment" if _ENVIRONMENT.search(line) else "text"
+
+
+def _number_at(text: str, start: int) -> bool:
+    for match in _TOKEN.finditer(text, max(0, start - 20)):
+        if match.end() >= start:
+            word = match.group().strip(".,:")
+            return match.start() <= start and word.replace(",", "").replace(".", "").isdigit()
+    return False
+
+
+def _same_json(text: str, base: str) -> bool:
+    if text[:1] not in "{[" or base[:1] not in "{[":
+        return False
+    try:
+        return bool(json.loads(text) == json.loads(base))
+    except ValueError:
+        return False
+
+
+MAX_COMPARED = 200  # pairs of texts compared per place; the others are taken to be alike
+MIN_USERS = 3
+_WHOLE_TOOLS = ("tool_order", "tool_set")  # kinds that are about all tools, not about one
+
+
+@dataclass(frozen=True)
+class Site:
+    """One place and kind of change in one template."""
+
+    group: int
+    kind: str
+    where: str
+    context: str
+    redacted: str
+    requests: Ints
+
+
+def locate_breaks(
+    requests: pl.DataFrame,
+    blocks: pl.DataFrame,
+    prompts: Prompts,
+    groups: Groups,
+    parts: Parts,
+    heads: Heads,
+    static: Ints,
+    rows: Ints,
+) -> list[Site]:
+    """Find where each of `rows` leaves the static prefix, and class what differs there."""
+    from costaudit.simulate.prefix.caches.share_kernels import break_segments
+
+    offsets = prompts.segments.offsets
+    segment = break_segments(offsets, prompts.segment_tokens, static)[rows]
+    row_of_segment = np.full(len(prompts.segments.content) + 1, -1, np.int64)
+    row_of_segment[heads.segment] = np.arange(len(heads.segment))
+    head_row = row_of_segment[segment]
+    kinds = prompts.segments.kinds
+    breaks = pl.DataFrame(
+        {
+            "request": rows,
+            "group": groups.index[rows],
+            "part": parts.part[segment],
+            "depth": segment - offsets[rows],
+            "content": prompts.segments.content[segment].astype(np.int64),
+            "base": np.where(head_row >= 0, heads.base[head_row], -1),
+            "is_new": (head_row >= 0) & heads.is_new[head_row],
+            "image": np.array([*(kind == "image" for kind in kinds), False])[
+                prompts.segments.kind[segment]
+            ],
+            "user": requests["user"].gather(rows),
+        }
+    ).filter(pl.Series(segment >= 0))
+    texts = Texts(prompts.contents, blocks)
+    sites: list[Site] = []
+    for (group, part, depth), place in breaks.group_by(
+        "group", "part", "depth", maintain_order=True
+    ):
+        sites.extend(_sites_at(int(group), PARTS[int(part)], int(depth), place, texts))
+    return _merged(sites)
+
+
+def _sites_at(group: int, part: str, depth: int, place: pl.DataFrame, texts: Texts) -> list[Site]:
+    pairs = place.unique(["content", "base", "is_new", "image"], maintain_order=True)
+    step = max(1, len(pairs) // MAX_COMPARED)
+    found = {
+        (row["content"], row["base"]): _difference(part, row, texts)
+        for row in pairs.gather_every(step).iter_rows(named=True)
+    }
+    by_user = _goes_with_users(place)
+    kinds: list[str] = []
+    for content, base in place.select("content", "base").iter_rows():
+        known = found.get((content, base))
+        kind = known.kind if known else kinds[-1]
+        kinds.append("user" if by_user and kind in ("text", "counter") else kind)
+    place = place.with_columns(kind=pl.Series(kinds))
+    sites = []
+    for kind in sorted(set(kinds)):
+        mine = place.filter(pl.col("kind") == kind)
+        first = next(
+            found[key] for key in mine.select("content", "base").iter_rows() if key in found
+        )
+        where = (
+            "tools"
+            if kind in _WHOLE_TOOLS
+            else f"{part}, block {depth + 1}, character {first.start + 1:,} of {first.chars:,}"
+        )
+        sites.append(
+            Site(group, kind, where, first.context, _redacted(kind, first),
+                 mine["request"].to_numpy())
+        )  # fmt: skip
+    return sites
+
+
+def _difference(part: str, row: dict[str, int], texts: Texts) -> Difference:
+    text, base = texts.text(row["content"]), texts.text(row["base"])
+    found = compare_texts(text, base)
+    kind = found.kind
+    if row["image"]:
+        kind = "image"
+    elif part == "tools":
+        kind = _tool_kind(text, base, bool(row["is_new"]), kind)
+    elif not row["is_new"]:
+        kind = "order"
+    return replace(found, kind=kind)
+
+
+def _tool_kind(text: str, base: str, is_new: bool, kind: str) -> str:
+    if not is_new:
+        return "tool_order"
+    if kind in ("json_key_order", "whitespace"):
+        return kind
+    return "tool_changed" if tool_name(text) == tool_name(base) else "tool_set"
+
+
+def _goes_with_users(place: pl.DataFrame) -> bool:
+    """Tell whether the text at a place is each user's own."""
+    known = place.filter(pl.col("user").is_not_null())
+    users = known["user"].n_unique()
+    pairs = known.select(pl.struct("user", "content").n_unique()).item()
+    return bool(users >= MIN_USERS and pairs == users and 2 * known["content"].n_unique() >= users)
+
+
+def _redacted(kind: str, found: Difference) -> str:
+    return f"‹{kind}, {found.part_chars} characters›"
+
+
+def _merged(sites: list[Site]) -> list[Site]:
+    """Put sites of one template, kind and place in words together."""
+    merged: dict[tuple[int, str, str], Site] = {}
+    for site in sites:
+        key = (site.group, site.kind, site.where)
+        if key in merged:
+            site = Site(*key, merged[key].context, merged[key].redacted,
+                        np.concatenate([merged[key].requests, site.requests]))  # fmt: skip
+        merged[key] = site
+    return list(merged.values())

@@ -1,0 +1,228 @@
+"""Tokens that could have been read from a cache and were not, by request, cause and class."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from costaudit.contracts.grades import Pricing
+from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.simulate.prefix.caches.replay import (
+    READ,
+    UNCACHED,
+    WRITE_1H,
+    WRITE_5M,
+    WRITE_OTHER,
+    Markers,
+    Replay,
+    replay,
+)
+from costaudit.simulate.prefix.rules.rules import Assigned
+from costaudit.simulate.prefix.tree.prompts import Prompts
+from costaudit.simulate.segments import Ints
+
+LOST = pl.Schema(
+    {
+        "rate_id": pl.Int32,  # null where no price is known
+        "paid": pl.String,  # class in which the tokens were billed
+        "instead": pl.String,  # class in which they would have been
+        "tokens": pl.Int64,
+    }
+)
+_PAID_FIRST = (WRITE_1H, WRITE_5M, WRITE_OTHER, UNCACHED)
+
+
+@dataclass(frozen=True)
+class Billing:
+    """Classes that lost tokens are taken from, and the rate of each request."""
+
+    tokens: Ints  # (requests, INPUT_CLASSES)
+    rate_ids: pl.Series  # Int32
+
+    @classmethod
+    def of(cls, tokens: Ints, pricing: Pricing | None) -> "Billing":
+        """Join replayed or billed classes with the rates of a log."""
+        unknown = pl.Series([None], dtype=pl.Int32).new_from_index(0, len(tokens))
+        return cls(tokens, pricing.rate_ids if pricing else unknown)
+
+    def lost(self, rows: Ints, lost: Ints, instead: int = READ) -> pl.DataFrame:
+        """Take each row's lost tokens from its writes first, then from its uncached tokens."""
+        left = lost.copy()
+        frames = []
+        for column in _PAID_FIRST:
+            if column == instead:
+                continue
+            taken = np.minimum(left, self.tokens[rows, column])
+            left -= taken
+            frames.append(
+                pl.DataFrame({"rate_id": self.rate_ids.gather(rows), "tokens": taken})
+                .filter(pl.col("tokens") > 0)
+                .group_by("rate_id")
+                .agg(pl.col("tokens").sum())
+                .with_columns(
+                    paid=pl.lit(INPUT_CLASSES[column]), instead=pl.lit(INPUT_CLASSES[instead])
+                )
+                .select(LOST.names())
+            )
+        return pl.concat(frames).cast(LOST).sort("rate_id", "paid", nulls_last=True)
+
+
+_FOREVER = 2**61
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Lost tokens per request; each token stands under one cause, the first that held."""
+
+    moved: Ints  # parts that change stand before parts that don't
+    parallel: Ints  # sent before the answer that would have written the prefix began
+    expired: Ints  # unused for longer than entries live, less than the provider's longest lifetime
+    outlived: Ints  # unused for longer than any lifetime that the provider offers
+    short: Ints  # the shared prefix is below the provider's minimum
+    unmarked: Ints  # no marker where a read could have landed
+    lookback: Ints  # the marker stands too far behind the last one
+    rewritten: Ints  # the conversation's history was changed
+    thinking: Ints  # the same, by leaving earlier thinking blocks out
+    model_switch: Ints  # the conversation went on with another model
+    region_switch: Ints  # or with the same one elsewhere
+    provider: Ints  # simulated as read, billed as not: evicted or routed elsewhere
+    write_only: Ints  # written, read by nobody, and not lost by a cause above
+
+
+def find_losses(
+    requests: pl.DataFrame,
+    prompts: Prompts,
+    mended: Prompts,
+    assigned: Assigned,
+    markers: Markers,
+    as_is: Replay,
+    static: Ints,
+) -> Losses:
+    """Leave out one rule after the other and see how much more is read."""
+    ttl = _lifetimes(prompts, assigned, markers)
+    cached = as_is.chosen & ~assigned.matching("none")
+    in_time = _shared(prompts, cached, np.full_like(ttl, _FOREVER))
+    live = _shared(prompts, cached, ttl)
+    longest = np.maximum(ttl, assigned.longest_microseconds)
+    lasting = _shared(prompts, cached, longest) if (longest > ttl).any() else live
+    minimum = assigned.each(lambda rules: rules.min_tokens)
+    long_enough = np.where(live >= minimum, live, 0)
+    marked = cached & assigned.matching("breakpoints")
+    no_limit = replay(prompts, assigned, markers, marked, far_lookback=True).read
+    turns = _turn_losses(requests, prompts, static, minimum)
+    in_order = _shared(mended, cached, ttl)
+    enough = in_order >= minimum  # what moves is the cause, even where too little stands before it
+    moved = _gap(in_order, long_enough, cached & enough)
+    parallel = _gap(static, in_time, cached)
+    expired = _gap(lasting, live, cached)
+    outlived = _gap(in_time, lasting, cached)
+    unmarked = _gap(long_enough, no_limit, marked)
+    lookback = _gap(no_limit, as_is.read, marked)
+    elsewhere = moved + parallel + expired + outlived + unmarked + lookback
+    return Losses(
+        moved=moved,
+        parallel=parallel,
+        expired=expired,
+        outlived=outlived,
+        short=_gap(live, long_enough, cached & ~enough),
+        unmarked=unmarked,
+        lookback=lookback,
+        **{name: np.where(cached, lost, 0) for name, lost in turns.items()},
+        provider=_provider_losses(requests, as_is),
+        write_only=_gap(_never_read(as_is), elsewhere, marked),
+    )
+
+
+def _gap(more: Ints, less: Ints, chosen: NDArray[np.bool_]) -> Ints:
+    return np.where(chosen, np.maximum(more - less, 0), 0)
+
+
+def _shared(prompts: Prompts, chosen: NDArray[np.bool_], ttl: Ints) -> Ints:
+    from costaudit.simulate.prefix.caches.cache_kernels import replay_tokens
+
+    shared, _ = replay_tokens(
+        prompts.order[chosen[prompts.order]], prompts.offsets, prompts.node, prompts.tokens,
+        prompts.start, prompts.first_byte, ttl, np.zeros(len(chosen), np.bool_), prompts.nodes,
+    )  # fmt: skip
+    return shared
+
+
+def _lifetimes(prompts: Prompts, assigned: Assigned, markers: Markers) -> Ints:
+    """Give each request the longest lifetime that its scope asks for, or the default."""
+    table = assigned.ttl_microseconds
+    owner = np.repeat(np.arange(len(table)), np.diff(prompts.segments.offsets))
+    marked = markers.code > 0
+    asked = table[owner[marked], markers.code[marked]]
+    longest = np.zeros(int(prompts.scope.max(initial=-1)) + 1, np.int64)
+    np.maximum.at(longest, prompts.scope[owner[marked]], asked)
+    of_scope = longest[prompts.scope]
+    return np.where(of_scope > 0, of_scope, table[:, 0])
+
+
+def _turn_losses(
+    requests: pl.DataFrame, prompts: Prompts, static: Ints, minimum: Ints
+) -> dict[str, Ints]:
+    """Compare each turn with the one before it in its conversation."""
+    from costaudit.simulate.prefix.caches.cache_kernels import head_sizes
+    from costaudit.simulate.prefix.caches.share_kernels import turn_overlaps
+
+    segments = prompts.segments
+    previous = _previous_turns(requests, prompts)
+    has = previous >= 0
+    overlap, covered, slid = turn_overlaps(
+        segments.offsets, segments.content, prompts.segment_tokens, previous
+    )
+    heads = head_sizes(segments.offsets, segments.role)
+    before = np.diff(segments.offsets)[previous]
+    same = has & (prompts.scope == prompts.scope[previous])
+    dialogue = (covered > heads) | ((covered == heads) & slid)
+    changed = same & dialogue & (covered < before)
+    reusable = np.minimum(prompts.billed, prompts.billed[previous])
+    rewritten = np.where(changed, reusable - np.maximum(overlap, static), 0)
+    thought = np.array([*("thinking" in k or "reasoning" in k for k in segments.kinds), False])
+    left_out = np.where(changed, segments.offsets[previous] + covered, -1)
+    is_thinking = thought[np.append(segments.kind, -1)[left_out]]
+    model = requests["model"].fill_null("").rank("dense").to_numpy()
+    switched = np.where(has & ~same & (overlap >= minimum), overlap - static, 0)
+    other_model = model != model[previous]
+    found = {
+        "rewritten": np.where(is_thinking, 0, rewritten),
+        "thinking": np.where(is_thinking, rewritten, 0),
+        "model_switch": np.where(other_model, switched, 0),
+        "region_switch": np.where(other_model, 0, switched),
+    }
+    return {name: np.maximum(lost, 0) for name, lost in found.items()}
+
+
+def _previous_turns(requests: pl.DataFrame, prompts: Prompts) -> Ints:
+    """Find the request before each one in its conversation; -1 where there is none."""
+    rows = pl.DataFrame({"row": prompts.order}).with_columns(
+        conversation=requests["conversation"].gather(prompts.order),
+        tenant=requests["tenant"].gather(prompts.order),
+        chosen=pl.Series(prompts.sendable[prompts.order]),
+    )
+    rows = rows.filter("chosen", pl.col("conversation").is_not_null())
+    rows = rows.with_columns(before=pl.col("row").shift(1).over("tenant", "conversation"))
+    previous = np.full(len(requests), -1, np.int64)
+    previous[rows["row"].to_numpy()] = rows["before"].fill_null(-1).to_numpy()
+    return previous
+
+
+def _provider_losses(requests: pl.DataFrame, as_is: Replay) -> Ints:
+    """Count what was simulated as read and billed as not, where the model's counters are there."""
+    counted = requests.select(
+        trusted=pl.col("usage_source").is_in(["provider", "gateway"]).fill_null(False)
+        & (pl.col("cache_read_tokens").fill_null(0).sum().over("provider", "model") > 0),
+        read=pl.col("cache_read_tokens").fill_null(0),
+    )
+    trusted = counted["trusted"].to_numpy() & as_is.chosen
+    return _gap(as_is.read, counted["read"].to_numpy(), trusted)
+
+
+def _never_read(as_is: Replay) -> Ints:
+    """Count the written tokens of requests from which nobody read."""
+    written = as_is.tokens[:, 2:].sum(axis=1)
+    read_from = np.zeros(len(written), np.bool_)
+    read_from[as_is.matched[as_is.matched >= 0]] = True
+    return np.where(read_from, 0, written)

@@ -1,0 +1,318 @@
+"""Compiled loops that replay prompt caches, and tell where they are written and read."""
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Small = NDArray[np.int32]
+Codes = NDArray[np.int8]
+Flags = NDArray[np.bool_]
+
+NEVER = -(2**62)
+FOREVER = 2**61  # microseconds: a lifetime without end
+NO_TIME = -1
+
+
+@njit(cache=True, nogil=True)
+def _landing(
+    first: int, last: int, now: int, node: Small, lookup: Flags, expires: Ints, available: Ints
+) -> int:
+    """Find the last segment of a prompt after which a live entry ends; -1 where there is none."""
+    for segment in range(last - 1, first - 1, -1):
+        here = node[segment]
+        if not lookup[segment] or expires[here] == NEVER:
+            continue
+        if now == NO_TIME or available[here] <= now < expires[here]:
+            return segment
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _split_writes(
+    first: int, last: int, read: int, tokens: Small, writes: Codes, row: Ints
+) -> None:
+    """Split what is written by marker: the long-lived part comes first."""
+    written = read
+    for code in (2, 1, 4, 3):  # one hour before five minutes, twelve hours before thirty minutes
+        reach = written
+        for segment in range(first, last):
+            if writes[segment] == code and tokens[segment] > reach:
+                reach = tokens[segment]
+        row[code] = reach - written
+        written = reach
+
+
+@njit(cache=True, nogil=True)
+def _store(
+    here: int, now: int, seen: int, life: int, expires: Ints, available: Ints, lifetime: Ints
+) -> None:
+    """Write an entry, or join one that is live or about to be."""
+    until = FOREVER if now == NO_TIME else now + life
+    if expires[here] == NEVER or (now != NO_TIME and expires[here] <= now):
+        available[here], expires[here], lifetime[here] = seen, until, life
+    else:
+        available[here] = min(available[here], seen)
+        expires[here] = max(expires[here], until)
+        lifetime[here] = max(lifetime[here], life)
+
+
+@njit(cache=True, nogil=True)
+def replay_breakpoints(
+    order: Ints, seg_offsets: Ints, node: Small, tokens: Small, start: Ints, visible: Ints,
+    writes: Codes, lookup: Flags, ttl: Ints, nodes: int,
+) -> tuple[Ints, Ints]:  # fmt: skip
+    """Replay caches that are written only where a marker stands.
+
+    `node` and `tokens` are per segment, `writes` is the marker's code after it (0 for none),
+    `lookup` tells where a read may land, `ttl` microseconds by request and code. Gives tokens by
+    request and code: those read in column 0, those written in their codes' columns (the split of
+    mixed lifetimes is Anthropic's rule of the positions A, B and C). Gives also the request that
+    wrote what was read, -1 where nothing was.
+    """
+    writer = np.full(nodes, -1, np.int32)
+    matched = np.full(len(start), -1, np.int64)
+    expires = np.full(nodes, NEVER, np.int64)
+    available = np.zeros(nodes, np.int64)
+    lifetime = np.zeros(nodes, np.int64)
+    result = np.zeros((len(start), ttl.shape[1]), np.int64)
+    for request in order:
+        first, last = seg_offsets[request], seg_offsets[request + 1]
+        now = int(start[request])
+        hit = _landing(first, last, now, node, lookup, expires, available)
+        read = 0
+        if hit >= 0:
+            read = int(tokens[hit])
+            matched[request] = writer[node[hit]]
+            if now != NO_TIME:
+                expires[node[hit]] = max(expires[node[hit]], now + lifetime[node[hit]])
+        result[request, 0] = read
+        _split_writes(first, last, read, tokens, writes, result[request])
+        seen = NEVER if now == NO_TIME else int(visible[request])
+        for segment in range(first, last):
+            code = writes[segment]
+            if code > 0 and tokens[segment] > read:
+                life = ttl[request, code]
+                _store(node[segment], now, seen, life, expires, available, lifetime)
+                writer[node[segment]] = request
+    return result, matched
+
+
+@njit(cache=True, nogil=True)
+def _known(
+    first: int, last: int, now: int, life: int, node: Small, used: Ints, available: Ints
+) -> int:
+    """Find the last place of the longest live prefix; first - 1 where there is none."""
+    for place in range(first, last):
+        here = node[place]
+        if used[here] == NEVER:
+            return place - 1
+        if now != NO_TIME and not (available[here] <= now < used[here] + life):
+            return place - 1
+    return last - 1
+
+
+@njit(cache=True, nogil=True)
+def replay_tokens(
+    order: Ints, offsets: Ints, node: Small, tokens: Small, start: Ints, visible: Ints, ttl: Ints,
+    persisted_units: Flags, nodes: int,
+) -> tuple[Ints, Ints]:  # fmt: skip
+    """Replay caches that hold every prompt; give the longest live common prefix, in tokens.
+
+    Using a prefix renews it. With `persisted_units` only ends of prompts, and the places where
+    two prompts were seen to part, can be read. Gives also the request that used it last.
+    """
+    user = np.full(nodes, -1, np.int32)
+    matched = np.full(len(start), -1, np.int64)
+    used = np.full(nodes, NEVER, np.int64)
+    available = np.zeros(nodes, np.int64)
+    persisted = np.zeros(nodes, np.bool_)
+    result = np.zeros(len(offsets) - 1, np.int64)
+    for request in order:
+        first, last = offsets[request], offsets[request + 1]
+        now, life = int(start[request]), int(ttl[request])
+        known = _known(first, last, now, life, node, used, available)
+        readable = known
+        if persisted_units[request]:
+            while readable >= first and not persisted[node[readable]]:
+                readable -= 1
+            if known >= first:
+                persisted[node[known]] = True
+            if last > first:
+                persisted[node[last - 1]] = True
+        if readable >= first:
+            result[request] = tokens[readable]
+            matched[request] = user[node[readable]]
+        timed = now != NO_TIME
+        seen = int(visible[request]) if timed else NEVER
+        for place in range(first, last):
+            here = node[place]
+            live = used[here] != NEVER and (not timed or now < used[here] + life)
+            available[here] = min(available[here], seen) if live else seen
+            used[here] = max(used[here], now) if timed else FOREVER
+            user[here] = request
+    return result, matched
+
+
+TOOLS, SYSTEM, USER, ASSISTANT, TOOL = 0, 1, 2, 3, 4
+
+
+@njit(cache=True, nogil=True)
+def nearest_ends(seg_offsets: Ints, tokens: Small, chosen: Flags, sought: Ints) -> Ints:
+    """Find the segment of each chosen prompt that ends nearest to the tokens sought; else -1."""
+    found = np.full(len(chosen), -1, np.int64)
+    for request in range(len(chosen)):
+        if not chosen[request]:
+            continue
+        best = seg_offsets[request]
+        for segment in range(seg_offsets[request], seg_offsets[request + 1]):
+            if abs(tokens[segment] - sought[request]) < abs(tokens[best] - sought[request]):
+                best = segment
+        found[request] = best
+    return found
+
+
+@njit(cache=True, nogil=True)
+def head_sizes(seg_offsets: Ints, role: Codes) -> Ints:
+    """Count the tools and system segments with which each prompt begins."""
+    sizes = np.zeros(len(seg_offsets) - 1, np.int64)
+    for request in range(len(sizes)):
+        first, last = seg_offsets[request], seg_offsets[request + 1]
+        while first + sizes[request] < last and role[first + sizes[request]] in (TOOLS, SYSTEM):
+            sizes[request] += 1
+    return sizes
+
+
+@njit(cache=True, nogil=True)
+def _back_from(first: int, marker: int, run: Codes, positions: int, lookup: Flags) -> None:
+    """Flag the last `positions` positions up to a marker; a run of tool blocks is one position."""
+    seen = 1
+    for segment in range(marker, first - 1, -1):
+        if segment < marker and (run[segment] == 0 or run[segment] != run[segment + 1]):
+            seen += 1
+        if seen > positions:
+            return
+        lookup[segment] = True
+
+
+@njit(cache=True, nogil=True)
+def explicit_flags(
+    seg_offsets: Ints, chosen: Flags, tokens: Small, marker: Codes, granted: Codes, run: Codes,
+    minimum: Ints, most: Ints, positions: Ints,
+) -> tuple[Codes, Flags]:  # fmt: skip
+    """Tell where markers write, and where the search back from each may read.
+
+    `granted` gives, by request and code, the lifetime that the provider grants for a marker.
+    """
+    writes = np.zeros(len(marker), np.int8)
+    lookup = np.zeros(len(marker), np.bool_)
+    for request in range(len(chosen)):
+        if not chosen[request]:
+            continue
+        first, left = seg_offsets[request], most[request]
+        for segment in range(seg_offsets[request + 1] - 1, first - 1, -1):
+            if marker[segment] > 0 and left > 0:
+                left -= 1
+                if tokens[segment] >= minimum[request]:
+                    writes[segment] = granted[request, marker[segment]]
+                    _back_from(first, segment, run, positions[request], lookup)
+    return writes, lookup
+
+
+@njit(cache=True, nogil=True)
+def _is_ending(first: int, last: int, segment: int, role: Codes) -> bool:
+    """Tell whether a message ends here at which the provider may set a marker by itself."""
+    here = role[segment]
+    if segment + 1 < last and role[segment + 1] == here:
+        return False
+    if here in (USER, TOOL):
+        return True
+    if here != SYSTEM:
+        return False
+    return _heads(first, segment, role)
+
+
+@njit(cache=True, nogil=True)
+def _heads(first: int, last: int, role: Codes) -> bool:
+    """Tell whether only tools and system segments stand in first:last."""
+    segment = first
+    while segment < last and role[segment] in (TOOLS, SYSTEM):
+        segment += 1
+    return segment == last
+
+
+@njit(cache=True, nogil=True)
+def last_endings(seg_offsets: Ints, role: Codes) -> Ints:
+    """Find the segment at which the provider sets its own marker in each prompt; -1 for none."""
+    found = np.full(len(seg_offsets) - 1, -1, np.int64)
+    for request in range(len(found)):
+        first, last = seg_offsets[request], seg_offsets[request + 1]
+        for segment in range(last - 1, first - 1, -1):
+            if _is_ending(first, last, segment, role):
+                found[request] = segment
+                break
+    return found
+
+
+@njit(cache=True, nogil=True)
+def _flag_markers(
+    first: int, last: int, own: int, slots: int, head: int, tail: int, marker: Codes,
+    granted: Codes, writes: Codes, lookup: Flags,
+) -> None:  # fmt: skip
+    """Flag the latest explicit markers as writes, the first and the latest as lookups."""
+    count = 0
+    for segment in range(first, last):
+        count += marker[segment] > 0
+    seen = 0
+    for segment in range(first, last):
+        if marker[segment] == 0:
+            continue
+        if segment != own and count - seen <= slots:
+            writes[segment] = granted[marker[segment]]
+        if seen < head or count - seen <= tail:
+            lookup[segment] = True
+        seen += 1
+
+
+@njit(cache=True, nogil=True)
+def implicit_flags(
+    seg_offsets: Ints, chosen: Flags, tokens: Small, marker: Codes, granted: Codes, role: Codes,
+    own: Ints, minimum: Ints, most: Ints, endings: Ints, head: Ints, tail: Ints,
+) -> tuple[Codes, Flags]:  # fmt: skip
+    """Tell where the provider's own and the explicit markers write, and where a read may land.
+
+    `own` is the segment of the provider's own marker, -1 where the request forbids it; reads land
+    on markers and, with an own marker, on the `endings` latest message endings before it.
+    An own marker lives as long as an explicit one at the same place asks, else `granted[:, 0]`.
+    """
+    writes = np.zeros(len(marker), np.int8)
+    lookup = np.zeros(len(marker), np.bool_)
+    for request in range(len(chosen)):
+        if not chosen[request]:
+            continue
+        first, last = seg_offsets[request], seg_offsets[request + 1]
+        at = own[request]
+        slots = most[request] - (at >= 0)
+        _flag_markers(
+            first,
+            last,
+            at,
+            slots,
+            head[request],
+            tail[request],
+            marker,
+            granted[request],
+            writes,
+            lookup,
+        )
+        if at >= 0:
+            writes[at], lookup[at] = granted[request, max(marker[at], 0)], True
+            left = endings[request]
+            for segment in range(at - 1, first - 1, -1):
+                if _is_ending(first, last, segment, role) and (left > 0 or role[segment] == SYSTEM):
+                    left -= 1
+                    lookup[segment] = True
+        for segment in range(first, last):
+            if tokens[segment] < minimum[request]:
+                writes[segment] = 0
+    return writes, lookup

@@ -1,0 +1,76 @@
+"""Which tokens stand in a prefix that an earlier request had too, part by part."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from costaudit.simulate.prefix.tree.prompts import NO_TIME, Groups, Prompts
+from costaudit.simulate.segments import Codes, Ints
+
+PARTS = ("tools", "system", "examples", "documents", "history", "question")
+HEAD_PARTS = 3  # the first ones: they could be the same for every request
+EXAMPLES_SHARE = 0.5  # of a template's requests: messages that as many share are examples
+_DOCUMENT_KINDS = ("document", "file", "search_result")
+_FOREVER = 2**61
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Parts of the prompts, segment by segment."""
+
+    part: Codes  # index into PARTS
+    tokens: Ints  # billed input of the segment
+    static: Ints  # of these, in a prefix identical to an earlier request's
+
+
+def static_tokens(prompts: Prompts, chosen: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+    """Count per request the tokens that it begins with as an earlier one of its scope did.
+
+    Gives also the latest such request; -1 where there is none.
+    """
+    from costaudit.simulate.prefix.caches.cache_kernels import replay_tokens
+
+    never = np.full(len(chosen), NO_TIME, np.int64)
+    forever = np.full(len(chosen), _FOREVER, np.int64)
+    return replay_tokens(
+        prompts.order[chosen[prompts.order]], prompts.offsets, prompts.node, prompts.tokens,
+        never, never, forever, np.zeros(len(chosen), np.bool_), prompts.nodes,
+    )  # fmt: skip
+
+
+def split_parts(prompts: Prompts, groups: Groups, static: Ints) -> Parts:
+    """Split prompts into tools, system, examples, documents, history and question.
+
+    Examples are the leading messages that at least half of a template's requests share and at
+    which no request ends; documents are marked as such, or stand before the last block of the
+    last message.
+    """
+    from costaudit.simulate.prefix.caches.share_kernels import (
+        end_nodes,
+        node_visits,
+        segment_parts,
+        segment_shares,
+    )
+
+    segments = prompts.segments
+    seg_node = prompts.segment_node
+    offsets = segments.offsets
+    ends = end_nodes(offsets, seg_node, prompts.sendable, prompts.nodes)
+    visits = node_visits(offsets, seg_node, prompts.sendable, prompts.nodes)
+    documents = np.array([*(kind in _DOCUMENT_KINDS for kind in segments.kinds), False])
+    sizes = np.array([*(group.requests for group in groups.groups), 0])[groups.index]
+    enough = np.maximum(2, np.ceil(EXAMPLES_SHARE * sizes)).astype(np.int64)
+    part = segment_parts(
+        offsets, segments.role, documents[segments.kind], seg_node, visits, ends, enough
+    )
+    tokens, inside = segment_shares(offsets, prompts.segment_tokens, static)
+    return Parts(part, tokens, inside)
+
+
+def part_totals(values: Ints, part: Codes, owner: Ints, groups: int) -> Ints:
+    """Add up a count per segment by group (rows) and part (columns)."""
+    chosen = owner >= 0
+    keys = owner[chosen] * len(PARTS) + part[chosen]
+    sums = np.bincount(keys, weights=values[chosen], minlength=groups * len(PARTS))
+    return sums.astype(np.int64).reshape(groups, len(PARTS))

@@ -1,0 +1,248 @@
+"""Providers' prompt-caching rules, by model and date, as data; and which rules treat a request."""
+
+import datetime
+import re
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from costaudit.errors import UsageError
+from costaudit.simulate.prefix.tree.prompts import Prompts
+from costaudit.simulate.segments import MARKERS, Codes, Ints, any_in
+
+TTLS = ("5m", "1h", "30m", "12h")
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How one prompt cache treats one model on one day."""
+
+    name: str  # of the rule set
+    label: str  # for people
+    matching: Literal["breakpoints", "tokens", "none"]
+    min_tokens: int  # shortest prefix that is cached
+    ttl_s: tuple[tuple[str, int], ...]  # seconds that an unused entry lives, by marker
+    default_ttl: str  # of a marker that names none
+    write_ttls: tuple[str, ...]  # markers that can be asked for; () where caching is automatic
+    markers: Literal["explicit", "implicit", "none"]  # implicit: one is set by the provider
+    max_markers: int  # cache writes in one request
+    lookback_positions: int  # content blocks searched back from a marker; 0: markers only
+    lookback_endings: int  # message endings searched back; implicit markers only
+    first_markers: int  # markers from the first at which a read may land; implicit markers only
+    latest_markers: int  # and from the last
+    granularity: int  # reported reads are rounded down to a multiple of this many tokens
+    interval_tokens: int  # prefixes are stored at multiples of this many tokens
+    persisted_units: bool  # stored at ends of prompts and where two prompts were seen to part
+    visible_after: Literal["first_byte", "response_end"]
+    best_effort: bool  # the provider promises nothing: a simulation is an upper bound
+    read_mult: str  # decimal: price of a read over that of uncached input
+    write_mult: tuple[tuple[str, str], ...]  # decimal, by marker; () where writes are free
+    sources: tuple[str, ...]
+    unconfirmed: tuple[str, ...]  # sentences: what no vendor document confirms
+
+    def granted(self, marker: str) -> str:
+        """Name the lifetime that the provider grants for a marker: its own, or the default."""
+        if not self.write_ttls:
+            return ""
+        return marker if marker in self.write_ttls else self.default_ttl
+
+    def ttl_seconds(self, marker: str) -> int:
+        """Give the lifetime that a marker asks for, of the default where it can't be had."""
+        table = dict(self.ttl_s)
+        return table.get(marker) or table.get(self.default_ttl) or max(table.values(), default=0)
+
+
+@cache
+def _document() -> dict[str, Any]:
+    return tomllib.loads(files(__package__).joinpath("rules.toml").read_text("utf-8"))
+
+
+def load_rules() -> tuple[dict[str, Any], ...]:
+    """Read the rule sets, in the order in which they are tried."""
+    return tuple(_document()["rules"])
+
+
+def rules_date() -> datetime.date:
+    """Give the day up to which the rule sets are known."""
+    date = _document()["as_of"]
+    assert isinstance(date, datetime.date)
+    return date
+
+
+@cache
+def rules_for(
+    provider: str, model: str, date: datetime.date, batch: bool = False, marked: bool = True
+) -> Rules:
+    """Find the rules for a provider's model on a day; `none` where no rule set matches.
+
+    `marked` tells whether the request sets markers, where that chooses between two caches.
+    """
+    for entry in load_rules():
+        if _applies(entry, provider, model, date) and _fits(entry, batch, marked):
+            return _rules(entry, model, date)
+    return _rules({"name": "none", "label": "No prompt cache known", "matching": "none"}, "", date)
+
+
+@cache
+def named_rules(name: str, model: str, date: datetime.date) -> Rules:
+    """Give a rule set by its name, as it would treat a model; raises UsageError for another name.
+
+    A model that the rule set does not know is treated by its defaults.
+    """
+    for entry in load_rules():
+        if entry["name"] == name:
+            return _rules(entry, model, date)
+    names = ", ".join(entry["name"] for entry in load_rules())
+    raise UsageError(f"There is no rule set {name!r}.", hint=f"Choose from own, {names}.")
+
+
+def _applies(entry: dict[str, Any], provider: str, model: str, date: datetime.date) -> bool:
+    return (
+        provider in entry["providers"]
+        and re.search(entry["models"], model) is not None
+        and _in_period(entry, date)
+    )
+
+
+def _in_period(entry: dict[str, Any], date: datetime.date) -> bool:
+    return bool(
+        entry.get("since", datetime.date.min) <= date < entry.get("until", datetime.date.max)
+    )
+
+
+def _fits(entry: dict[str, Any], batch: bool, marked: bool) -> bool:
+    return (batch or not entry.get("batch")) and (marked or not entry.get("needs_markers"))
+
+
+def _by_model(entry: dict[str, Any], key: str, model: str, date: datetime.date) -> dict[str, Any]:
+    for special in entry.get(key, ()):
+        if re.search(special["models"], model) and _in_period(special, date):
+            return dict(special)
+    return {}
+
+
+def _rules(entry: dict[str, Any], model: str, date: datetime.date) -> Rules:
+    minimum = _by_model(entry, "min_tokens_by_model", model, date)
+    read = _by_model(entry, "read_mult_by_model", model, date)
+    ttls = _by_model(entry, "write_ttls_by_model", model, date)
+    unconfirmed = list(entry.get("unconfirmed", ()))
+    if "unconfirmed" in minimum:
+        unconfirmed.append(minimum["unconfirmed"])
+    return Rules(
+        name=entry["name"],
+        label=entry["label"],
+        matching=entry["matching"],
+        min_tokens=minimum.get("tokens", entry.get("min_tokens", 0)),
+        ttl_s=tuple(entry.get("ttl_s", {}).items()),
+        default_ttl=entry.get("default_ttl", "any"),
+        write_ttls=tuple(ttls.get("ttls", entry.get("write_ttls", ()))),
+        markers=entry.get("markers", "none"),
+        max_markers=entry.get("max_markers", 0),
+        lookback_positions=entry.get("lookback_positions", 0),
+        lookback_endings=entry.get("lookback_endings", 0),
+        first_markers=entry.get("first_markers", 0),
+        latest_markers=entry.get("latest_markers", 0),
+        granularity=entry.get("granularity", 1),
+        interval_tokens=entry.get("interval_tokens", 1),
+        persisted_units=entry.get("persisted_units", False),
+        visible_after=entry.get("visible_after", "first_byte"),
+        best_effort=entry.get("best_effort", False),
+        read_mult=read.get("mult", entry.get("read_mult", "1")),
+        write_mult=tuple(entry.get("write_mult", {}).items()),
+        sources=tuple(entry.get("sources", ())),
+        unconfirmed=tuple(unconfirmed),
+    )
+
+
+MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """The rules in use, and per request the index of its own."""
+
+    rules: tuple[Rules, ...]
+    index: Ints
+
+    def each(self, value: Callable[[Rules], int]) -> Ints:
+        """Give a property of its rules to each request."""
+        return np.array([value(rules) for rules in self.rules], np.int64)[self.index]
+
+    def matching(self, name: str) -> NDArray[np.bool_]:
+        """Tell which requests are matched this way."""
+        return np.array([rules.matching == name for rules in self.rules], np.bool_)[self.index]
+
+    def is_marked(self, name: str) -> NDArray[np.bool_]:
+        """Tell which requests are written where markers of this kind stand."""
+        return np.array(
+            [rules.matching == "breakpoints" and rules.markers == name for rules in self.rules],
+            np.bool_,
+        )[self.index]
+
+    @cached_property
+    def ttl_microseconds(self) -> Ints:
+        """Give the lifetime by request and marker code; column 0 is the default's."""
+        table = [
+            [rules.ttl_seconds(marker or rules.default_ttl) for marker in MARKERS]
+            for rules in self.rules
+        ]
+        return np.array(table, np.int64).reshape(-1, len(MARKERS))[self.index] * MICROSECONDS
+
+    @property
+    def longest_microseconds(self) -> Ints:
+        """Give each request the longest lifetime that its provider can be asked for."""
+        longest = [
+            max((rules.ttl_seconds(marker) for marker in rules.write_ttls), default=0)
+            for rules in self.rules
+        ]
+        return np.array(longest, np.int64)[self.index] * MICROSECONDS
+
+    @cached_property
+    def granted_codes(self) -> Codes:
+        """Give, by request and marker code, the code of the lifetime that its provider grants."""
+        table = [
+            [MARKERS.index(rules.granted(marker)) for marker in MARKERS] for rules in self.rules
+        ]
+        return np.array(table, np.int8).reshape(-1, len(MARKERS))[self.index]
+
+    def used(self) -> tuple[Rules, ...]:
+        """List the rules that treat at least one request."""
+        return tuple(self.rules[index] for index in np.unique(self.index))
+
+
+def assign_rules(requests: pl.DataFrame, prompts: Prompts, name: str = "own") -> Assigned:
+    """Give each request its provider's rules of its day, or the named ones.
+
+    A request without a time is treated by the rules of the last day of the log, or of the day
+    of which the rules are.
+    """
+    day = requests["ts"].dt.date()
+    last = day.max()
+    today = last if isinstance(last, datetime.date) else rules_date()
+    keys = requests.select(
+        pl.col("provider").fill_null(""),
+        pl.col("model").fill_null(""),
+        batch=pl.col("is_batch").fill_null(False),
+        day=day.fill_null(today),
+        marked=pl.Series(any_in(prompts.segments.marker > 0, prompts.segments.offsets)),
+    )
+    keys = keys.with_columns(key=pl.struct(pl.all()).rank("dense"))
+    distinct = keys.unique("key").sort("key")
+    rules: dict[Rules, int] = {}
+    index = []
+    for row in distinct.iter_rows(named=True):
+        if name == "own":
+            found = rules_for(
+                row["provider"], row["model"], row["day"], row["batch"], row["marked"]
+            )
+        else:
+            found = named_rules(name, row["model"], row["day"])
+        index.append(rules.setdefault(found, len(rules)))
+    return Assigned(tuple(rules), np.array(index, np.int64)[keys["key"].to_numpy() - 1])

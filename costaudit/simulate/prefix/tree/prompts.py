@@ -1,0 +1,309 @@
+"""The prompts of a log as paths in one tree of shared beginnings, grouped by template."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from costaudit.contracts.requests import INPUT_CLASSES, ORDER
+from costaudit.simulate.segments import ROLES, Codes, Ints, Segments, flat_segments
+
+MIN_PIECE_BYTES = 16  # shorter shared beginnings are not cut off: about four tokens
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The distinct contents of a log (role, kind and block), and the pieces that they share."""
+
+    offsets: Ints  # content c owns pieces offsets[c]:offsets[c + 1]
+    piece: NDArray[np.int32]  # equal where the beginnings up to and with the piece are equal
+    end: Ints  # bytes up to and with the piece
+    sizes: Ints  # bytes of each content
+    starts: Ints  # of each content's text in `data`
+    data: NDArray[np.uint8]  # UTF-8 of all texts; a content without text has size 0
+    block: Ints  # row of BLOCKS of each content; -1 where the block is not there
+    role: NDArray[np.int8]
+    kind: NDArray[np.int32]
+
+
+def cut_contents(segments: Segments, blocks: pl.DataFrame) -> Contents:
+    """Cut every distinct content where it parts from another of the same role and kind."""
+    from costaudit.simulate.prefix.tree.tree_kernels import (
+        common_heads,
+        fill_pieces,
+        kept_ancestors,
+        piece_counts,
+        shared_intervals,
+    )
+
+    first = np.zeros(segments.contents, np.int64)
+    first[segments.content[::-1]] = np.arange(len(segments.content) - 1, -1, -1)
+    block = segments.block[first].astype(np.int64)
+    texts = _texts(blocks, block)
+    group = segments.role[first].astype(np.int64) * (len(segments.kinds) + 1) + segments.kind[first]
+    data, starts, sizes = _utf8(texts)
+    order = _sorted(texts, group)
+    shared = common_heads(data, starts, sizes, order, group)
+    leaf_in_order, parent, length = shared_intervals(shared)
+    leaf = np.empty_like(leaf_in_order)
+    leaf[order] = leaf_in_order
+    by_length = np.argsort(length, kind="stable")
+    kept = kept_ancestors(parent, length, by_length, MIN_PIECE_BYTES)
+    counts = piece_counts(leaf, kept, parent)
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+    piece, end = fill_pieces(leaf, kept, parent, length, sizes, offsets)
+    return Contents(
+        offsets, piece, end, sizes, starts, data, block, segments.role[first], segments.kind[first]
+    )
+
+
+def _texts(blocks: pl.DataFrame, rows: Ints) -> pl.Series:
+    picked = blocks["text"].gather(pl.Series(np.maximum(rows, 0)))
+    return picked.zip_with(pl.Series(rows >= 0), pl.Series([""])).fill_null("").rechunk()
+
+
+def _sorted(texts: pl.Series, group: Ints) -> Ints:
+    """Order the texts within each group."""
+    parts = [np.zeros(0, np.int64)]
+    for number in np.unique(group):
+        mine = np.flatnonzero(group == number)
+        parts.append(mine[texts.gather(mine).arg_sort().to_numpy()])
+    return np.concatenate(parts)
+
+
+def _utf8(texts: pl.Series) -> tuple[NDArray[np.uint8], Ints, Ints]:
+    """Lay the texts' bytes one after another."""
+    column = texts.to_arrow(compat_level=pl.CompatLevel.oldest())  # as large_string
+    _, offsets, data = column.buffers()
+    bounds = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
+    raw = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+    return raw, bounds[:-1].copy(), np.diff(bounds)
+
+
+_TOOLS = ROLES.index("tools")
+
+
+class Texts:
+    """Look up the text of a content, and the tool that it defines."""
+
+    def __init__(self, contents: Contents, blocks: pl.DataFrame) -> None:
+        self._contents = contents
+        self._texts = blocks["text"]
+
+    def text(self, content: int) -> str:
+        """Give the text of a content; "" where the log has none, or for -1."""
+        row = int(self._contents.block[content]) if content >= 0 else -1
+        return (self._texts[row] or "") if row >= 0 else ""
+
+    def same_tool(self, one: int, other: int) -> bool:
+        """Tell whether two contents could be versions of one thing: of tools, by their names."""
+        if self._contents.role[one] != _TOOLS:
+            return True
+        return tool_name(self.text(one)) == tool_name(self.text(other))
+
+
+def tool_name(text: str) -> str:
+    """Read the name of a tool's definition; "" where it has none."""
+    try:
+        tool = json.loads(text)
+    except ValueError:
+        return ""
+    if not isinstance(tool, dict):
+        return ""
+    for holder in (tool, tool.get("function"), tool.get("toolSpec")):
+        if isinstance(holder, dict) and isinstance(holder.get("name"), str):
+            return str(holder["name"])
+    return ""
+
+
+_RUNS = ("tool_use", "tool_result")  # kinds of which a run counts as one position
+NO_TIME = -1  # microseconds: the log has none
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Every prompt as a path of nodes; two prompts share a node iff they are equal up to it.
+
+    Only prompts of one cache scope (provider, model, region, batch or not) share nodes.
+    """
+
+    segments: Segments
+    contents: Contents
+    offsets: Ints  # request i owns nodes offsets[i]:offsets[i + 1]
+    node: NDArray[np.int32]  # after each piece
+    tokens: NDArray[np.int32]  # billed input up to and with each piece
+    end: Ints  # per segment: index of its last piece in `node`
+    nodes: int
+    scope: NDArray[np.int32]  # per request
+    order: Ints  # requests by time, file and offset
+    start: Ints  # microseconds; NO_TIME
+    first_byte: Ints  # microseconds: when the answer began, or ended if that is all that is known
+    last_byte: Ints
+    billed: Ints  # input tokens, all classes
+    sendable: NDArray[np.bool_]  # a chat request with a prompt that reached a provider
+
+    @cached_property
+    def segment_node(self) -> NDArray[np.int32]:
+        """Give the node after each segment."""
+        return self.node[self.end]
+
+    @cached_property
+    def segment_tokens(self) -> NDArray[np.int32]:
+        """Give the billed input up to and with each segment."""
+        return self.tokens[self.end]
+
+    @cached_property
+    def runs(self) -> Codes:
+        """Tell of which run each segment can be a part: 1 of tool uses, 2 of results, 0 of none."""
+        kinds = self.segments.kinds
+        table = [_RUNS.index(kind) + 1 if kind in _RUNS else 0 for kind in kinds]
+        return np.array([*table, 0], np.int8)[self.segments.kind]
+
+
+def read_prompts(requests: pl.DataFrame, blocks: pl.DataFrame) -> Prompts:
+    """Find what the prompts of a log share; the cost grows with segments, not with their length."""
+    from costaudit.simulate.prefix.tree.tree_kernels import grow_tree, piece_tokens, prompt_pieces
+
+    segments = flat_segments(requests, blocks)
+    contents = cut_contents(segments, blocks)
+    scope = _numbered(requests.select("provider", "model", "region", "is_batch"))
+    order = requests.with_row_index("row").sort(*ORDER, nulls_last=True, maintain_order=True)["row"]
+    billed = requests.select(pl.sum_horizontal(INPUT_CLASSES).fill_null(0)).to_series().to_numpy()
+    offsets, end = prompt_pieces(segments.offsets, segments.content, contents.offsets)
+    in_order = order.to_numpy().astype(np.int64)
+    node, nodes = grow_tree(
+        in_order, scope, int(scope.max(initial=-1)) + 1, segments.offsets, segments.content,
+        contents.offsets, contents.piece, offsets,
+    )  # fmt: skip
+    tokens = piece_tokens(
+        segments.offsets, segments.content, _segment_tokens(segments, contents, blocks), billed,
+        contents.offsets, contents.end, contents.sizes, offsets,
+    )  # fmt: skip
+    start, first_byte, last_byte = _times(requests)
+    return Prompts(
+        segments=segments,
+        contents=contents,
+        offsets=offsets,
+        node=node,
+        tokens=tokens,
+        end=end,
+        nodes=nodes,
+        scope=scope,
+        order=in_order,
+        start=start,
+        first_byte=first_byte,
+        last_byte=last_byte,
+        billed=billed,
+        sendable=_sendable(requests, segments) & (billed > 0),
+    )
+
+
+def _numbered(columns: pl.DataFrame) -> NDArray[np.int32]:
+    """Number the distinct rows."""
+    rows = columns.with_columns(pl.all().cast(pl.String).fill_null(""))
+    number = rows.select(pl.struct(pl.all()).rank("dense")).to_series()
+    return number.to_numpy().astype(np.int32) - 1
+
+
+def _segment_tokens(segments: Segments, contents: Contents, blocks: pl.DataFrame) -> Ints:
+    """Fill in what the log lacks: the block's own count, else a quarter of its bytes."""
+    known = blocks["tokens"].fill_null(-1).to_numpy().astype(np.int64)
+    if len(known) == 0:
+        known = np.zeros(1, np.int64)
+    of_block = np.where(segments.block >= 0, known[segments.block], -1)
+    of_text = (contents.sizes[segments.content] + 3) // 4
+    guess = np.where(of_block > 0, of_block, of_text)
+    return np.where(segments.tokens >= 0, segments.tokens, guess)
+
+
+def _times(requests: pl.DataFrame) -> tuple[Ints, Ints, Ints]:
+    start = requests["ts"].dt.epoch("us").fill_null(NO_TIME).to_numpy().astype(np.int64)
+    latency = requests["latency_ms"].fill_null(0.0).fill_nan(0.0).to_numpy()
+    to_first = requests["ttft_ms"].fill_nan(None).fill_null(pl.Series(latency)).to_numpy()
+    first = start + np.maximum(1, (to_first * 1000).astype(np.int64))
+    last = start + np.maximum(1, (latency * 1000).astype(np.int64))
+    return start, first, np.maximum(first, last)
+
+
+def _sendable(requests: pl.DataFrame, segments: Segments) -> NDArray[np.bool_]:
+    reached = requests.select(
+        (pl.col("served_by").fill_null("provider") != "gateway_cache")
+        & (pl.col("kind").fill_null("chat") == "chat")
+        & (pl.col("status").fill_null("ok") == "ok")
+    ).to_series()
+    return reached.to_numpy() & (np.diff(segments.offsets) > 0)
+
+
+MIN_SHARE = 0.05  # of the requests of an endpoint and model; rarer skeletons are put together
+KEYS = ("endpoint", "provider", "model")
+
+
+@dataclass(frozen=True)
+class Group:
+    """One prompt template."""
+
+    template_id: str  # the same for the same endpoint, provider, model and skeleton
+    endpoint: str
+    provider: str
+    model: str
+    requests: int
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The templates, most input first, and which request is of which."""
+
+    groups: tuple[Group, ...]
+    index: Ints  # per request; -1 where it can't be simulated
+
+
+def group_requests(requests: pl.DataFrame, prompts: Prompts, skeletons: pl.Series) -> Groups:
+    """Group simulated requests by endpoint, provider, model and skeleton of the system prompt.
+
+    Skeletons with less than MIN_SHARE of an endpoint's requests are one template: system prompts
+    that hold documents would each be one of their own.
+    """
+    rows = requests.select(pl.col(KEYS).fill_null("")).with_columns(
+        skeleton=skeletons.cast(pl.Int64),
+        tokens=pl.Series(prompts.billed),
+        chosen=pl.Series(prompts.sendable),
+        order=pl.Series(_positions(prompts.order)),
+    )
+    rows = rows.filter("chosen").with_columns(
+        often=pl.len().over(*KEYS, "skeleton") >= MIN_SHARE * pl.len().over(*KEYS)
+    )
+    rows = rows.with_columns(skeleton=pl.when("often").then("skeleton").otherwise(-1))
+    found = (
+        rows.group_by(*KEYS, "skeleton")
+        .agg(requests=pl.len(), tokens=pl.col("tokens").sum(), first=pl.col("order").min())
+        .sort("tokens", "first", descending=[True, False])
+        .with_row_index("group")
+    )
+    names = found.with_columns(rank=pl.col("first").rank("dense").over(*KEYS) - 1)
+    index = np.full(len(requests), -1, np.int64)
+    joined = rows.join(found.select(*KEYS, "skeleton", "group"), on=[*KEYS, "skeleton"],
+                       how="left", maintain_order="left")  # fmt: skip
+    index[prompts.sendable] = joined["group"].to_numpy()
+    return Groups(tuple(_group(row) for row in names.iter_rows(named=True)), index)
+
+
+def _group(row: dict[str, object]) -> Group:
+    label = "\0".join(str(row[key]) for key in (*KEYS, "rank"))
+    digest = hashlib.sha256(label.encode()).hexdigest()[:8]
+    return Group(
+        template_id=digest,
+        endpoint=str(row["endpoint"]),
+        provider=str(row["provider"]),
+        model=str(row["model"]),
+        requests=int(str(row["requests"])),
+    )
+
+
+def _positions(order: Ints) -> Ints:
+    positions = np.empty_like(order)
+    positions[order] = np.arange(len(order))
+    return positions
