@@ -1,3 +1,3 @@
 """costaudit: what caching and other levers would have saved on a log of LLM calls."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
