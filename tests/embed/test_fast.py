@@ -68,7 +68,7 @@ def test_nothing_is_reported_to_anyone(tmp_path: Path) -> None:
     """OpenVINO's telemetry leaves a folder in the reader's home before it sends anything."""
     code = (
         "import sys\n"
-        "from costaudit.embed.fast import FastMiniLM\n"
+        "from costaudit.embed.minilm import FastMiniLM\n"
         "FastMiniLM().encode(['a'])\n"
         "assert not [name for name in sys.modules if name.startswith('openvino_telemetry.')]"
     )

@@ -175,9 +175,9 @@ def test_a_redacted_run_stays_redacted(ingested: Ingest, tmp_path: Path) -> None
 KILLED = """
 import sys
 from costaudit.contracts.run_dir import RunDir
-from costaudit.ingest import piece_writer, plan
+from costaudit.ingest.staging import piece_writer, plan
 from costaudit.ingest.options import IngestOptions
-from costaudit.ingest.run import ingest
+from costaudit.ingest.ingest import ingest
 from costaudit.progress import SilentProgress
 from pathlib import Path
 

@@ -149,7 +149,7 @@ def test_ctrl_c_removes_the_keys_and_the_run_goes_on(redis_server, log, tmp_path
 CHILD = """
 import sys, time
 from pathlib import Path
-from costaudit.replay.caches.addresses import cache_at
+from costaudit.replay.backends import cache_at
 from tests.replay.conftest import make_log
 
 slowly = lambda done: time.sleep(0.002)

@@ -135,10 +135,10 @@ def test_without_a_driver_a_sweep_does_not_load_torch() -> None:
         "import sys\n"
         "import numpy as np\n"
         "from costaudit.engine import device\n"
-        "from costaudit.simulate.semantic import projection\n"
+        "from costaudit.simulate.semantic import pairs\n"
         "device._DRIVERS = ('/no/such/driver',)\n"
-        "projection._DEVICE_TEXTS = 1\n"
-        "assert projection.upper_bounds(np.eye(3, dtype=np.float32), 0.7).device is None\n"
+        "pairs._DEVICE_TEXTS = 1\n"
+        "assert pairs.upper_bounds(np.eye(3, dtype=np.float32), 0.7).device is None\n"
         "assert 'torch' not in sys.modules"
     )
     plain = {name: value for name, value in os.environ.items() if name != "COSTAUDIT_DEVICE"}
