@@ -62,7 +62,9 @@ def embedded(texts: list[str], model: Embedder) -> tuple[float, np.ndarray]:
     """Embed into an empty store; gives the seconds and the vectors."""
     frame = pl.DataFrame({"text_id": texts, "text": texts})
     with tempfile.TemporaryDirectory() as folder:
-        store = VectorStore(Path(folder), model.name, model.revision, model.dimensions)
+        store = VectorStore(
+            Path(folder), model.spec.name, model.spec.revision, model.spec.dimensions
+        )
         done = embed_texts(frame, model, store)
         assert embed_texts(frame, model, store).embedded_now == 0
     return done.seconds, done.vectors
@@ -112,7 +114,7 @@ def main() -> None:
             cosine = float((vectors * reference).sum(axis=1).min())
             least = LEAST_COSINE[precision_of(model)]
             assert cosine >= least, f"{model.name}: cosine {cosine:.6f}"
-    counts = np.minimum(models[0].token_counts(texts), models[0].max_tokens)
+    counts = np.minimum(models[0].token_counts(texts), models[0].spec.max_tokens)
     work, rate, slow = operations(counts), max(rates), min(reference_s)
     print(
         f"{len(texts):,} texts of {counts.mean():.1f} tokens, {work / counts.sum() / 1e6:.1f} "

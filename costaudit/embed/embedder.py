@@ -1,6 +1,7 @@
 """What turns texts into unit vectors."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -8,37 +9,29 @@ import numpy as np
 from costaudit.errors import BackendError
 
 
+@dataclass(frozen=True)
+class EmbedderSpec:
+    """What is known of an embedder before it encodes a text."""
+
+    name: str  # short, as written on the command line
+    revision: str  # digest or version of the weights; name and revision tell two models apart
+    dimensions: int  # width of a vector
+    max_tokens: int  # longer texts are cut here
+    concurrency: int = 1  # batches that may be encoded at the same time, each by a thread
+    batch_tokens: int = 2_048  # tokens that a batch should have, padding included
+
+
 class Embedder(Protocol):
-    """Encode texts; vectors are stored under name and revision, so both must tell models apart."""
+    """Encode texts as unit vectors."""
 
     @property
-    def name(self) -> str:
-        """Short name, as given on the command line."""
-
-    @property
-    def revision(self) -> str:
-        """Digest or version of the weights."""
-
-    @property
-    def dimensions(self) -> int:
-        """Width of a vector."""
-
-    @property
-    def max_tokens(self) -> int:
-        """Longer texts are cut here."""
-
-    @property
-    def concurrency(self) -> int:
-        """How many batches may be encoded at the same time, each by a thread."""
-
-    @property
-    def batch_tokens(self) -> int:
-        """How many tokens a batch should have, padding included."""
+    def spec(self) -> EmbedderSpec:
+        """What the vectors are stored under, and how texts are cut and batched."""
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Count each text's tokens before cutting; an estimate where the model's own are unknown.
 
-        Returns int32 (n,). Batches are sorted by it, and it tells which texts are cut.
+        Return int32 (n,). Batches are sorted by it, and it tells which texts are cut.
         """
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:

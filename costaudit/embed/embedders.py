@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import xxhash
 
-from costaudit.embed.embedder import Embedder, unit_rows
+from costaudit.embed.embedder import Embedder, EmbedderSpec, unit_rows
 from costaudit.errors import InputError, UsageError
 
 _ID_COLUMNS = ("text_id", "text")
@@ -40,6 +40,18 @@ class Precomputed:
     def dimensions(self) -> int:
         """Width of the file's vectors."""
         return int(self._table[1].shape[1])
+
+    @property
+    def spec(self) -> EmbedderSpec:
+        """Name, weights, width and limits."""
+        return EmbedderSpec(
+            name=self.name,
+            revision=self.revision,
+            dimensions=self.dimensions,
+            max_tokens=self.max_tokens,
+            concurrency=self.concurrency,
+            batch_tokens=self.batch_tokens,
+        )
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Estimate four characters a token."""

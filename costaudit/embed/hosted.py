@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from costaudit.embed.embedder import unit_rows
+from costaudit.embed.embedder import EmbedderSpec, unit_rows
 from costaudit.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +35,18 @@ class BedrockEmbedder:
             )
         self._together = family == "cohere"  # takes many texts in one call
         self.max_tokens = 512 if self._together else 8_192
+
+    @property
+    def spec(self) -> EmbedderSpec:
+        """Name, weights, width and limits."""
+        return EmbedderSpec(
+            name=self.name,
+            revision=self.revision,
+            dimensions=self.dimensions,
+            max_tokens=self.max_tokens,
+            concurrency=self.concurrency,
+            batch_tokens=self.batch_tokens,
+        )
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Estimate four characters a token."""
@@ -106,6 +118,18 @@ class OpenAIEmbedder:
         """Width of the model's vectors; asked for where the model is unknown."""
         known = _DIMENSIONS.get(self._model)
         return known or len(self._ask(["width"])[0])
+
+    @property
+    def spec(self) -> EmbedderSpec:
+        """Name, weights, width and limits."""
+        return EmbedderSpec(
+            name=self.name,
+            revision=self.revision,
+            dimensions=self.dimensions,
+            max_tokens=self.max_tokens,
+            concurrency=self.concurrency,
+            batch_tokens=self.batch_tokens,
+        )
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Count tokens as OpenAI's models do."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from costaudit.embed.embedder import unit_rows
+from costaudit.embed.embedder import EmbedderSpec, unit_rows
 from costaudit.engine.device import accelerator, computing_on
 from costaudit.engine.pool import default_workers
 from costaudit.errors import BackendError
@@ -139,6 +139,18 @@ class MiniLM:
     def batch_tokens(self) -> int:
         """An accelerator needs more at a time to be busy."""
         return 2_048 if self._on == "cpu" else 32_768
+
+    @property
+    def spec(self) -> EmbedderSpec:
+        """Name, weights, width and limits."""
+        return EmbedderSpec(
+            name=self.name,
+            revision=self.revision,
+            dimensions=self.dimensions,
+            max_tokens=self.max_tokens,
+            concurrency=self.concurrency,
+            batch_tokens=self.batch_tokens,
+        )
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Count tokens, the two special ones included."""

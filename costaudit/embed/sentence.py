@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from costaudit.embed.embedder import unit_rows
+from costaudit.embed.embedder import EmbedderSpec, unit_rows
 from costaudit.engine.device import accelerator, computing_on
 from costaudit.errors import BackendError
 
@@ -53,6 +53,18 @@ class SentenceModel:
     def max_tokens(self) -> int:
         """The model's own limit."""
         return int(self._model.max_seq_length or 512)
+
+    @property
+    def spec(self) -> EmbedderSpec:
+        """Name, weights, width and limits."""
+        return EmbedderSpec(
+            name=self.name,
+            revision=self.revision,
+            dimensions=self.dimensions,
+            max_tokens=self.max_tokens,
+            concurrency=self.concurrency,
+            batch_tokens=self.batch_tokens,
+        )
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Count tokens, special ones included."""

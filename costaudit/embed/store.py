@@ -109,13 +109,13 @@ def embed_texts(
     if len(missing):
         wanted = texts["text"].gather(missing).to_list()
         counts = embedder.token_counts(wanted)
-        cut = int((counts > embedder.max_tokens).sum())
-        counts = np.minimum(counts, embedder.max_tokens)
+        cut = int((counts > embedder.spec.max_tokens).sum())
+        counts = np.minimum(counts, embedder.spec.max_tokens)
         tokens = int(counts.sum())
         order = np.argsort(counts, kind="stable")
         for start in range(0, len(order), _PART_TEXTS):
             part = order[start : start + _PART_TEXTS]
-            batches = _batches(part, counts, embedder.batch_tokens)
+            batches = _batches(part, counts, embedder.spec.batch_tokens)
             for batch, made in zip(batches, _encoded(embedder, wanted, batches), strict=True):
                 vectors[missing[batch]] = made
                 progress.advance(len(batch))
@@ -130,15 +130,15 @@ def _encoded(
 ) -> Iterator[np.ndarray]:
     def encode(batch: np.ndarray) -> np.ndarray:
         made = embedder.encode([texts[place] for place in batch])
-        if made.shape != (len(batch), embedder.dimensions):
+        if made.shape != (len(batch), embedder.spec.dimensions):
             raise BackendError(
-                f"{embedder.name} gave vectors of shape {made.shape} for {len(batch)} texts, "
-                f"not {embedder.dimensions} wide.",
+                f"{embedder.spec.name} gave vectors of shape {made.shape} for {len(batch)} texts, "
+                f"not {embedder.spec.dimensions} wide.",
                 hint="Check the embedder's dimensions.",
             )
         return made
 
-    pool = ThreadPoolExecutor(embedder.concurrency)
+    pool = ThreadPoolExecutor(embedder.spec.concurrency)
     try:
         yield from pool.map(encode, batches)
     finally:

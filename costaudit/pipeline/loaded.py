@@ -91,8 +91,8 @@ def check_embedder(name: str, run: RunDir) -> None:
     A hosted one is asked for one word, unless the run holds vectors of it: those need no key.
     """
     embedder = embedder_named(name)
-    stored = VectorStore(run.vectors_path, embedder.name, embedder.revision, 0)
-    if embedder.name.partition(":")[0] in HOSTED and not any(stored.folder.glob("*")):
+    stored = VectorStore(run.vectors_path, embedder.spec.name, embedder.spec.revision, 0)
+    if embedder.spec.name.partition(":")[0] in HOSTED and not any(stored.folder.glob("*")):
         embedder.encode(["ready"])
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from costaudit.embed.embedder import EmbedderSpec
 from costaudit.embed.store import VectorStore, embed_texts
 from costaudit.errors import BackendError, RunDirError
 
@@ -20,6 +21,17 @@ class Counting:
     def __init__(self, fail_after: int = 10**9) -> None:
         self.batches: list[list[str]] = []
         self.fail_after = fail_after
+
+    @property
+    def spec(self) -> EmbedderSpec:
+        return EmbedderSpec(
+            name=self.name,
+            revision=self.revision,
+            dimensions=self.dimensions,
+            max_tokens=self.max_tokens,
+            concurrency=self.concurrency,
+            batch_tokens=self.batch_tokens,
+        )
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         return np.array([len(text) for text in texts], dtype=np.int32)

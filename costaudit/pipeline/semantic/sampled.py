@@ -46,7 +46,9 @@ def sampled_sweep(
     cheap = word_vectors(texts)
     progress.finish(f"{wanted:,} of {distinct:,} texts to embed")
     embedder = embedder_named(policy.embedder)
-    store = VectorStore(log.run.vectors_path, embedder.name, embedder.revision, embedder.dimensions)
+    store = VectorStore(
+        log.run.vectors_path, embedder.spec.name, embedder.spec.revision, embedder.spec.dimensions
+    )
     policies = [replace(policy, min_similarity=t) for t in parse_thresholds(options.thresholds)]
     found = sampled_hit_shares(
         stream,
@@ -60,8 +62,8 @@ def sampled_sweep(
     bill = _Bill(log, options, stream)
     return SampledSweep(
         policy_id=policies[-1].policy_id,
-        embedder=embedder.name,
-        embedder_revision=embedder.revision,
+        embedder=embedder.spec.name,
+        embedder_revision=embedder.spec.revision,
         eligible_requests=int((stream.text >= 0).sum()),
         distinct_texts=distinct,
         embedded_texts=found.embedded_texts,
@@ -86,12 +88,12 @@ class _Bill:
         embedder = embedder_named(options.policy.embedder)
         tokens = embedder.token_counts(stream.texts["text"].to_list())
         self._tokens = int(tokens[stream.text[eligible]].sum())
-        self._per_mtok = embedding_per_mtok(embedder.name, last_day(log))
+        self._per_mtok = embedding_per_mtok(embedder.spec.name, last_day(log))
         answers = log.requests.select(block_id="answer_id").join(log.blocks, on="block_id")
         self._bytes = size_cache(
             options.policy,
             1,
-            embedder.dimensions,
+            embedder.spec.dimensions,
             mean_bytes(stream.texts["text"]),
             mean_bytes(answers["text"]),
         ).bytes_per_entry

@@ -123,9 +123,9 @@ def _section(
     floor = run.check.floor
     return SemanticSection(
         policy_id=policy.policy_id,
-        embedder=run.embedder.name,
-        embedder_revision=run.embedder.revision,
-        dimensions=run.embedder.dimensions,
+        embedder=run.embedder.spec.name,
+        embedder_revision=run.embedder.spec.revision,
+        dimensions=run.embedder.spec.dimensions,
         eligible_requests=int(run.eligible.sum()),
         bypassed=run.stream.bypassed(),
         distinct_texts=len(run.stream.texts),
@@ -165,9 +165,9 @@ def _row(log: Loaded, options: AnalyzeOptions, name: str, progress: Progress) ->
     point = decided.points[decided.chosen]
     return EmbedderRow(
         name=name,
-        revision=run.embedder.revision,
-        dimensions=run.embedder.dimensions,
-        bytes_per_vector=_FLOAT_BYTES * run.embedder.dimensions,
+        revision=run.embedder.spec.revision,
+        dimensions=run.embedder.spec.dimensions,
+        bytes_per_vector=_FLOAT_BYTES * run.embedder.spec.dimensions,
         lookup_ms=_lookup_ms(run),
         cut_texts=run.cut_texts,
         min_similarity=decided.choice.min_similarity,

@@ -46,20 +46,20 @@ class SemanticRun(KeyedRun):
         super().__init__(log, options)
         self.progress = progress
         self.embedder = embedder_named(options.policy.embedder)
-        self.dimensions = self.embedder.dimensions
+        self.dimensions = self.embedder.spec.dimensions
         self._store = VectorStore(
             log.run.vectors_path,
-            self.embedder.name,
-            self.embedder.revision,
-            self.embedder.dimensions,
+            self.embedder.spec.name,
+            self.embedder.spec.revision,
+            self.embedder.spec.dimensions,
         )
         self.vectors = self._embed(self.stream.texts, "questions")
         texts = self.stream.texts["text"].to_list()
         self.language_warning = language_warning(texts, options.policy.embedder) or ""
         tokens = self.embedder.token_counts(texts)
-        self.cut_texts = int((tokens > self.embedder.max_tokens).sum())
+        self.cut_texts = int((tokens > self.embedder.spec.max_tokens).sum())
         self.embedded_tokens = int(tokens[self.stream.text[self.eligible]].sum())
-        self.per_mtok = embedding_per_mtok(self.embedder.name, last_day(self.log))
+        self.per_mtok = embedding_per_mtok(self.embedder.spec.name, last_day(self.log))
         self.check = self._judge()
 
     @cached_property
