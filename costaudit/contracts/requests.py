@@ -1,8 +1,37 @@
 """The tables that travel between stages: requests, blocks, skips and outcomes."""
 
+from typing import Literal
+
 import polars as pl
 
 from costaudit.errors import CostauditError, RunDirError
+
+UnitName = Literal[
+    "web_search",
+    "file_search",
+    "grounding_query",
+    "code_session",
+    "audio_input_token",
+    "audio_output_token",
+    "audio_cached_token",
+    "image_input_token",
+    "image_output_token",
+    "video_input_token",
+    "storage_token_hour",
+    "other_model_input_token",
+    "other_model_output_token",
+    "other_model_read_token",
+    "other_model_write_token",
+    "gateway_fee_usd",
+    "upstream_cost_usd",
+]
+BILLED_UNIT = pl.Struct(
+    {
+        "unit": pl.String,  # a UnitName
+        "quantity": pl.Float64,
+        "model": pl.String,  # whose tokens they are; null: the call's own model
+    }
+)
 
 SEGMENT = pl.Struct(
     {
@@ -10,7 +39,7 @@ SEGMENT = pl.Struct(
         "kind": pl.String,  # text | tool_definition | tool_use | tool_result | image | ...
         "block_id": pl.String,  # key into BLOCKS
         "tokens": pl.Int32,  # this request's billed input, split over its segments; null if unknown
-        "cache_marker": pl.String,  # 5m | 1h | 30m: a cache write is asked for after it
+        "cache_marker": pl.String,  # lifetime of the write asked for after it, such as 1h
     }
 )
 
@@ -28,19 +57,35 @@ _REQUEST_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "tenant": pl.String,
     "user": pl.String,
     "conversation": pl.String,
+    "account": pl.String,  # account, organisation, workspace or project that shares a cache
+    "session": pl.String,  # of an agent, over all its turns and subagents
+    "agent": pl.String,  # the agent or subagent that made the call
+    "parent_call": pl.String,  # id of the call, message or span that started this agent
+    "skill": pl.String,
+    "branch": pl.String,  # of the repository that an agent works in
+    "tags": pl.List(pl.String),
     "turn_index": pl.Int32,  # user turns before this one in the same message list
     "segments": pl.List(SEGMENT),  # in the order the provider renders: tools, system, messages
     "answer_id": pl.String,  # BLOCKS key of the answer's text; null if none was logged
     "answer_kind": pl.String,  # text | tool_use | refusal | empty | missing
     "temperature": pl.Float64,
     "stream": pl.Boolean,
+    "tool_choice": pl.String,  # these settings enter a provider's prefix; canonical JSON
+    "thinking": pl.String,
+    "response_format": pl.String,
+    "cache_options": pl.String,
+    "cache_key": pl.String,  # a text, which steers calls to one cache
+    "auto_cache_ttl": pl.String,  # 5m | 1h of a cache_control beside the messages
     "input_uncached_tokens": pl.Int64,  # the four classes are disjoint and add up to the input
     "cache_read_tokens": pl.Int64,
     "cache_write_5m_tokens": pl.Int64,
     "cache_write_1h_tokens": pl.Int64,
-    "cache_write_other_tokens": pl.Int64,  # OpenAI's 30-minute writes; writes of unknown TTL
+    "cache_write_other_tokens": pl.Int64,  # writes of any other lifetime, or of an unknown one
+    "cache_write_other_ttl": pl.String,  # the lifetime of those, such as 30m or 12h; null: unknown
     "output_tokens": pl.Int64,  # includes reasoning
     "reasoning_tokens": pl.Int64,
+    "billed_units": pl.List(BILLED_UNIT),  # beyond text tokens; audio and image tokens are also
+    # among the token classes, which they divide
     "usage_source": pl.String,  # provider | gateway | estimated | missing
     "usage_convention": pl.String,  # which counting convention was normalised
     "logged_cost": pl.String,  # a decimal, in cost_unit; null if the log has none
@@ -89,6 +134,17 @@ INPUT_CLASSES = (
     "cache_write_other_tokens",
 )
 TOKEN_CLASSES = (*INPUT_CLASSES, "output_tokens")
+CACHE_WRITES = INPUT_CLASSES[2:]
+SETTINGS = ("tool_choice", "thinking", "response_format", "cache_options", "cache_key",
+            "auto_cache_ttl")  # fmt: skip
+CALLERS = ("tenant", "user", "conversation")
+
+GATEWAY_SERVED = pl.col("served_by").fill_null("provider") == "gateway_cache"
+SENT_TO_PROVIDER = ~GATEWAY_SERVED
+ANSWERED = (pl.col("status") == "ok") & SENT_TO_PROVIDER
+INPUT_TOKENS = pl.sum_horizontal(INPUT_CLASSES)  # a missing class counts as nothing
+BILLED_TOKENS = pl.sum_horizontal(TOKEN_CLASSES)
+
 ORDER = ("ts", "source_file", "source_offset")  # the one order of requests; rows without ts go last
 
 
@@ -112,7 +168,7 @@ def check_table(frame: pl.DataFrame | pl.LazyFrame, schema: pl.Schema, name: str
 
 
 def in_order(requests: pl.DataFrame) -> pl.DataFrame:
-    """Sort by time, then file and offset; a row without a time stands after all that have one."""
+    """Sort by time, then file and offset; rows without a time come last."""
     return requests.sort(*ORDER, nulls_last=True, maintain_order=True)
 
 

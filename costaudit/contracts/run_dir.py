@@ -13,7 +13,7 @@ import polars as pl
 from costaudit.contracts.requests import BLOCKS, REQUESTS, SKIPS, check_table
 from costaudit.errors import RunDirError, UsageError
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 
 
 class RunDir:
@@ -104,9 +104,19 @@ class RunDir:
             )
         return manifest
 
+    def manifest_of_any_version(self) -> dict[str, Any]:
+        """Read the manifest as it is; return {} where there is none that can be read."""
+        try:
+            manifest = msgspec.json.decode(self.manifest_path.read_bytes())
+        except (OSError, msgspec.DecodeError):
+            return {}
+        return manifest if isinstance(manifest, dict) else {}
+
     def update_manifest(self, **entries: Any) -> None:
-        """Set top-level entries of the manifest, keeping the others."""
-        manifest = self.manifest() if self.is_run(self.path) else {}
+        """Set top-level entries of the manifest; keep the others, unless another version's."""
+        manifest = self.manifest_of_any_version()
+        if manifest.get("manifest_version") != MANIFEST_VERSION:
+            manifest = {}
         manifest.update(entries, manifest_version=MANIFEST_VERSION)
         ordered = dict(sorted(manifest.items()))
         text = msgspec.json.format(msgspec.json.encode(ordered), indent=2)

@@ -10,7 +10,7 @@ from costaudit.contracts.audit import InputFile
 from costaudit.contracts.requests import SKIPS
 from costaudit.contracts.run_dir import RunDir
 from costaudit.engine.pool import map_partitions
-from costaudit.errors import InputError, RunDirError, UsageError
+from costaudit.errors import InputError, UsageError
 from costaudit.ingest.assembly.assemble import Assembled, assemble
 from costaudit.ingest.content.tokenizer import ENCODING
 from costaudit.ingest.files.inputs import Input, expand
@@ -75,12 +75,11 @@ def _check(run: RunDir, options: IngestOptions) -> None:
 
 def _keep_redacted(run: RunDir, options: IngestOptions) -> None:
     """Refuse to write texts into a run that was asked to hold none, or masked ones."""
-    if options.redact != "none" or not RunDir.is_run(run.path):
+    if options.redact != "none":
         return
-    try:
-        was = run.manifest().get("ingest", {}).get("options", {}).get("redact", "none")
-    except RunDirError:  # it can't be read, and is written anew
-        return
+    told = run.manifest_of_any_version().get("ingest")
+    asked = told.get("options") if isinstance(told, dict) else None
+    was = asked.get("redact", "none") if isinstance(asked, dict) else "none"
     if was != "none":
         raise UsageError(
             f"{run.path} was read with --redact {was}; the log would be read into it unredacted.",

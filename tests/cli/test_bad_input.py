@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from costaudit.contracts.run_dir import MANIFEST_VERSION
 from tests.cli.conftest import write_log
 from tests.conftest import Said, installed
 
@@ -182,7 +183,7 @@ def test_verbs_and_runs_that_are_none(
         "folder/notes.txt": "",
         "other/audit.json": '{"schema_version": "0"}',
         "garbled/audit.json": "no JSON",
-        "half/manifest.json": '{"manifest_version": 1}',
+        "half/manifest.json": f'{{"manifest_version": {MANIFEST_VERSION}}}',
         "later/manifest.json": '{"manifest_version": 99}',
     }
     for name, text in files.items():

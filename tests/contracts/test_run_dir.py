@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from costaudit.contracts.requests import SKIPS, check_table, in_order
-from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
+from costaudit.contracts.run_dir import MANIFEST_VERSION, RunDir, atomic_write, write_table
 from costaudit.errors import RunDirError
 
 
@@ -73,7 +73,11 @@ def test_the_manifest_keeps_what_other_stages_wrote(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
     run.update_manifest(inputs=[1])
     run.update_manifest(embedder="minilm")
-    assert run.manifest() == {"manifest_version": 1, "inputs": [1], "embedder": "minilm"}
+    assert run.manifest() == {
+        "manifest_version": MANIFEST_VERSION,
+        "inputs": [1],
+        "embedder": "minilm",
+    }
 
 
 def test_requests_stand_in_one_order_and_rows_without_time_go_last() -> None:

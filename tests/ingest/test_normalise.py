@@ -107,9 +107,14 @@ def test_votes_of_one_file_do_not_reach_another() -> None:
 
 
 def test_missing_usage_stays_missing_and_unknown_cache_is_said() -> None:
-    nothing = {"convention": "", "usage_source": "missing"}
+    nothing = {"convention": "openai", "usage_source": "missing"}
     no_detail = {"convention": "openai", "input": 10, "output": 1, "cache_read": None}
     found = normalise(table(nothing, no_detail))
     assert found.select(CLASSES).row(0) == (None,) * 7
     assert found.select(CLASSES).row(1) == (10, 0, 0, 0, 0, 1, 0)
     assert found["usage_convention"].to_list() == [None, "openai, without cache detail"]
+
+
+def test_an_unknown_convention_is_refused() -> None:
+    with pytest.raises(pl.exceptions.InvalidOperationError, match="incomplete mapping"):
+        normalise(table({"convention": "homemade", "input": 10, "output": 1}))

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import polars as pl
 
+from costaudit.ingest.calls.call import Convention
+
 
 class Shape(NamedTuple):
     """What a convention's numbers include."""
@@ -12,7 +14,7 @@ class Shape(NamedTuple):
     output_includes_reasoning: bool
 
 
-CLAIMS: dict[str, Shape] = {
+CLAIMS: dict[Convention, Shape] = {
     "openai": Shape(True, True),
     "anthropic": Shape(False, True),
     "bedrock_converse": Shape(False, True),
@@ -29,6 +31,10 @@ CLAIMS: dict[str, Shape] = {
     "openrouter": Shape(True, True),
     "vercel": Shape(True, True),
     "codex": Shape(True, True),
+    "inclusive": Shape(True, True),
+    "exclusive": Shape(False, True),
+    "inclusive, reasoning apart": Shape(True, False),
+    "exclusive, reasoning apart": Shape(False, False),
 }
 CERTAIN = (  # a provider's own numbers, which mean what its documentation says
     "openai", "anthropic", "bedrock_converse", "gemini", "xai", "codex",
@@ -53,10 +59,10 @@ def normalise(rows: pl.DataFrame) -> pl.DataFrame:
     shapes, then an impossible subset does; the calls that neither decides follow the majority of
     their file, provider and model.
     """
-    claimed = {name: _NAMES[shape] for name, shape in CLAIMS.items()}
+    claimed: dict[str, str] = {name: _NAMES[shape] for name, shape in CLAIMS.items()}
     rows = rows.with_columns(
         _cached=_CACHED,
-        _claimed=pl.col("convention").replace_strict(claimed, default="inclusive"),
+        _claimed=pl.col("convention").replace_strict(claimed),
     )
     rows = rows.with_columns(
         _matters=(pl.col("_cached") > 0) | (pl.col("reasoning") > 0),
@@ -139,6 +145,7 @@ def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
     )
     return rows.with_columns(
         **{name: pl.when(known).then(expression) for name, expression in columns.items()},
+        cache_write_other_ttl=pl.when(pl.col("cache_write_other") > 0).then("other_ttl"),
         usage_convention=_label(known),
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from costaudit.contracts.requests import INPUT_CLASSES, REQUESTS
+from costaudit.contracts.requests import INPUT_CLASSES, REQUESTS, SETTINGS
 from costaudit.contracts.run_dir import atomic_write
 from costaudit.ingest.staging.piece_writer import lists_of
 from costaudit.ingest.staging.pieces import Pieces
@@ -52,6 +52,7 @@ def with_media(tokens: Ints, is_known: npt.NDArray[np.bool_], sizes: Ints, total
 GROUP = 8_192  # rows written at a time
 COUNTED = (
     *INPUT_CLASSES,
+    "cache_write_other_ttl",
     "output_tokens",
     "reasoning_tokens",
     "usage_source",
@@ -63,7 +64,8 @@ COUNTED = (
 )
 PLACED = ("piece", "row", "prompt_piece", "prompt_row", *COUNTED)
 OF_PROMPT = ("segments", "turn_index")
-SHARED = ("temperature", "endpoint", "tenant", "user", "conversation")  # either half may know them
+SHARED = ("temperature", "endpoint", "tenant", "user", "conversation", "account", "session",
+          *SETTINGS)  # fmt: skip  # either half of a batch may know them
 
 
 def write_requests(placed: pl.DataFrame, pieces: Pieces, path: Path, progress: Progress) -> None:

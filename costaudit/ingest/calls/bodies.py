@@ -123,12 +123,6 @@ class Metrics(Struct, gc=False, rename="camel"):
     latency_ms: float | None = None
 
 
-class CacheOptions(Struct, gc=False):
-    """How long a prompt is to be cached."""
-
-    ttl: str | None = None
-
-
 class Conversation(Struct, gc=False):
     """Where the provider keeps the messages before."""
 
@@ -141,7 +135,12 @@ class Incomplete(Struct, gc=False):
     reason: str | None = None
 
 
-REQUEST = {"camel_system": "systemInstruction", "tool_config": "toolConfig"}
+REQUEST = {
+    "camel_system": "systemInstruction",
+    "tool_config": "toolConfig",
+    "cached_content": "cachedContent",
+    "generation_config": "generationConfig",
+}
 
 
 class Request(Struct, gc=False, rename=REQUEST):
@@ -160,7 +159,17 @@ class Request(Struct, gc=False, rename=REQUEST):
     system_instruction: Raw = Raw()
     tool_config: Raw = Raw()
     cache_control: Raw = Raw()
-    prompt_cache_options: CacheOptions | None = None
+    prompt_cache_options: Raw = Raw()
+    prompt_cache_retention: Raw = Raw()
+    prompt_cache_key: str | None = None
+    cached_content: Raw = Raw()
+    tool_choice: Raw = Raw()
+    thinking: Raw = Raw()
+    response_format: Raw = Raw()
+    text: Raw = Raw()
+    output_config: Raw = Raw()
+    output_format: Raw = Raw()
+    generation_config: Raw = Raw()
     temperature: float | None = None
     stream: bool | None = None
     user: str | None = None

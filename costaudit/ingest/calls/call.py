@@ -1,28 +1,56 @@
 """The one noun that every log source yields: a call of a model, before it becomes a row."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
+
+from costaudit.contracts.requests import UnitName
 
 Buffer = bytes | msgspec.Raw  # JSON text, not yet decoded
 
 NOTHING = b""
 
+Convention = Literal[
+    "openai",
+    "anthropic",
+    "bedrock_converse",
+    "bedrock_log",
+    "gemini",
+    "xai",
+    "otel_semconv",
+    "openinference",
+    "langfuse",
+    "helicone",
+    "litellm",
+    "langsmith",
+    "portkey",
+    "openrouter",
+    "vercel",
+    "codex",
+    "inclusive",
+    "exclusive",
+    "inclusive, reasoning apart",
+    "exclusive, reasoning apart",
+]
+CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
+UsageSource = Literal["provider", "gateway", "estimated", "missing"]
+
 
 class Usage(msgspec.Struct, gc=False):
     """Token counts as the log states them, before they are normalised."""
 
-    convention: str  # what the source claims; see normalise.CLAIMS
+    convention: Convention  # what the source claims; see normalise.CLAIMS
     input: int | None = None
     output: int | None = None
     cache_read: int | None = 0  # None: the log can't tell
     cache_write_5m: int = 0
     cache_write_1h: int = 0
     cache_write_other: int = 0
+    other_ttl: str | None = None  # the lifetime of `cache_write_other`, where it is known
     reasoning: int = 0
     total: int | None = None  # only where the provider itself reported it
-    source: str = "provider"  # provider | gateway | estimated
+    source: UsageSource = "provider"
 
 
 class Prompt(msgspec.Struct, gc=False):
@@ -33,6 +61,28 @@ class Prompt(msgspec.Struct, gc=False):
     messages: Sequence[Buffer] = ()
     hashes: Sequence[tuple[str, int]] = ()  # blocks known only by hash, with their tokens
     auto_marker: str | None = None  # a cache write is asked for after the last segment
+
+
+class BilledUnit(msgspec.Struct, frozen=True, gc=False):
+    """What a call is billed for beside its text tokens; see BILLED_UNIT."""
+
+    unit: UnitName
+    quantity: float
+    model: str | None = None
+
+
+class Settings(msgspec.Struct, frozen=True, gc=False):
+    """What of a request enters a provider's cached prefix besides its content; as in REQUESTS."""
+
+    tool_choice: str | None = None
+    thinking: str | None = None
+    response_format: str | None = None
+    cache_options: str | None = None
+    cache_key: str | None = None
+    auto_cache_ttl: str | None = None
+
+
+NO_SETTINGS = Settings()
 
 
 class Call(msgspec.Struct, kw_only=True, gc=False):
@@ -55,8 +105,17 @@ class Call(msgspec.Struct, kw_only=True, gc=False):
     user: str | None = None
     conversation: str | None = None
     prompt: Prompt | None = None
+    account: str | None = None
+    session: str | None = None
+    agent: str | None = None
+    parent_call: str | None = None
+    skill: str | None = None
+    branch: str | None = None
+    tags: tuple[str, ...] = ()
     answer: Buffer = NOTHING  # JSON in any of the dialects that `content` reads
     usage: Usage | None = None
+    units: tuple[BilledUnit, ...] = ()
+    settings: Settings = NO_SETTINGS
     temperature: float | None = None
     stream: bool | None = None
     logged_cost: str | None = None

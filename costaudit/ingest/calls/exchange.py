@@ -1,15 +1,17 @@
 """A request body and a response body, of whichever interface, become a call."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
 from msgspec import Raw
 
 from costaudit.ingest.calls.bodies import Choice, ErrorBody, Request, Response
-from costaudit.ingest.calls.call import NOTHING, Buffer, Call, Prompt, Usage
-from costaudit.ingest.calls.fields import parse_time, span_ms
+from costaudit.ingest.calls.call import NOTHING, Buffer, Call, Convention, Prompt, Usage
+from costaudit.ingest.calls.fields import parse_time, present, span_ms
 from costaudit.ingest.calls.names import Labels, labels_of, provider_of_model
+from costaudit.ingest.calls.settings import settings_of
 from costaudit.ingest.calls.usage import decimal_of, gemini_usage, plausible, usage_of
 
 Dialect = Literal["openai", "responses", "anthropic", "gemini", "converse", "embedding"]
@@ -29,7 +31,7 @@ PROVIDER: dict[Dialect, str] = {
     "converse": "aws",
     "embedding": "openai",
 }
-CONVENTION: dict[Dialect, str] = {
+CONVENTION: dict[Dialect, Convention] = {
     "openai": "openai",
     "responses": "openai",
     "anthropic": "anthropic",
@@ -56,13 +58,6 @@ FINISH = {
     "error": "error",
 }
 VAGUE = (None, "error", "tokens", "requests")  # error types that say less than the code does
-NULLS = (b"", b"null", b"[]", b"{}", b'""')
-
-
-def present(data: Buffer) -> bool:
-    """Tell whether a JSON text is there and says something."""
-    size = len(data)
-    return size > 4 or (size > 0 and bytes(data) not in NULLS)
 
 
 def dialect_of(request: Request | None, response: Response | None) -> Dialect | None:
@@ -118,19 +113,29 @@ def call_of(request: Request | None, response: Response | None) -> Call | None:
         _add_request(call, request)
     if response is not None:
         _add_response(call, response, dialect)
-    if request is not None and request.prompt_cache_options is not None and call.usage is not None:
-        _name_writes(call.usage, request.prompt_cache_options.ttl)
+    if request is not None and call.usage is not None:
+        _name_writes(call.usage, _asked_ttl(call.settings.cache_options))
     return call
+
+
+@lru_cache(1024)
+def _asked_ttl(options: str | None) -> str | None:
+    ttl = msgspec.json.decode(options).get("ttl") if options else None
+    return ttl if isinstance(ttl, str) else None
 
 
 def _name_writes(usage: Usage, ttl: str | None) -> None:
     """Give cache writes of no stated TTL the one that the request asked for, as Moonshot's are."""
+    if ttl is None or usage.other_ttl is not None or not usage.cache_write_other:
+        return
     if ttl == "5m":
         usage.cache_write_5m += usage.cache_write_other
     elif ttl == "1h":
         usage.cache_write_1h += usage.cache_write_other
-    if ttl in ("5m", "1h"):
-        usage.cache_write_other = 0
+    else:
+        usage.other_ttl = ttl
+        return
+    usage.cache_write_other = 0
 
 
 def is_bedrock(response_id: str | None) -> bool:
@@ -150,6 +155,7 @@ def _provider(dialect: Dialect, model: str | None, response: Response | None) ->
 
 def _add_request(call: Call, request: Request) -> None:
     call.prompt = prompt_of(request)
+    call.settings = settings_of(request)
     call.temperature = request.temperature
     call.stream = request.stream
     call.service_tier = request.service_tier if request.service_tier != "auto" else None
@@ -183,7 +189,7 @@ def prompt_of(request: Request) -> Prompt | None:
         messages = _inputs(request.input if present(request.input) else request.prompt)
     if not messages and not system and not present(tools):
         return None
-    marker = "5m" if present(request.cache_control) else None
+    marker = settings_of(request).auto_cache_ttl
     return Prompt(tools if present(tools) else NOTHING, system, messages or (), auto_marker=marker)
 
 
@@ -213,7 +219,7 @@ def _add_response(call: Call, response: Response, dialect: Dialect) -> None:
         call.finish_reason = FINISH[call.finish_reason]
 
 
-def add_usage(call: Call, response: Response, convention: str) -> None:
+def add_usage(call: Call, response: Response, convention: Convention) -> None:
     """Take the counts, the tier, the region and the cost that a usage object states."""
     body = response.usage
     if body is None:

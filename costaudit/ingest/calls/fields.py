@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from costaudit.ingest.calls.call import Buffer
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 EARLIEST_US = 1_262_304_000_000_000  # 2010: what lies before is no time of a model call
@@ -70,6 +72,15 @@ def span_ms(start_us: int | None, end_us: int | None) -> float | None:
     if start_us is None or end_us is None or end_us < start_us:
         return None
     return (end_us - start_us) / 1_000
+
+
+NULLS = (b"", b"null", b"[]", b"{}", b'""')
+
+
+def present(data: Buffer) -> bool:
+    """Tell whether a JSON text is there and says something."""
+    size = len(data)
+    return size > 4 or (size > 0 and bytes(data) not in NULLS)
 
 
 MOST = 10**15  # numbers beyond it are no counts, sums or durations

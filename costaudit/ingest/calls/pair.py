@@ -8,8 +8,8 @@ from msgspec import Raw, Struct
 
 from costaudit.ingest.calls.bodies import ErrorBody, Request, Response, UsageBody
 from costaudit.ingest.calls.call import Call, Skip
-from costaudit.ingest.calls.exchange import call_of, error_type, present
-from costaudit.ingest.calls.fields import parse_time, span_ms
+from costaudit.ingest.calls.exchange import call_of, error_type
+from costaudit.ingest.calls.fields import parse_time, present, span_ms
 from costaudit.ingest.calls.json_repair import UnreadableError, decode_or_repair
 from costaudit.ingest.calls.names import hit_in_headers, is_hit, labels_of, provider_named
 from costaudit.ingest.calls.usage import decimal_of, plausible, usage_of
@@ -84,6 +84,9 @@ class Pair(Struct, gc=False):
     conversation: Text = None
     conversation_id: Text = None
     session_id: Text = None
+    account: Text = None
+    account_id: Text = None
+    project: Text = None
     attempt: int | None = None
     region: str | None = None
     service_tier: str | None = None
@@ -239,6 +242,8 @@ def _add_labels(call: Call, pair: Pair) -> None:
     call.user = _text(pair.user) or _text(pair.user_id) or call.user
     named = _text(pair.conversation) or _text(pair.conversation_id) or _text(pair.session_id)
     call.conversation = named or call.conversation
+    call.session = _text(pair.session_id)
+    call.account = _text(pair.account) or _text(pair.account_id) or _text(pair.project)
     if present(pair.metadata):
         tenant, user, conversation, endpoint = labels_of(pair.metadata)
         call.tenant = call.tenant or tenant

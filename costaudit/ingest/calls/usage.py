@@ -9,12 +9,12 @@ from costaudit.ingest.calls.bodies import (
     Iteration,
     UsageBody,
 )
-from costaudit.ingest.calls.call import Usage
+from costaudit.ingest.calls.call import Convention, Usage
 
 MOST_TOKENS = 1 << 31  # beyond this a count is a mistake
 
 
-def usage_of(body: UsageBody, convention: str, *, trust_total: bool = True) -> Usage | None:
+def usage_of(body: UsageBody, convention: Convention, *, trust_total: bool = True) -> Usage | None:
     """Read a usage object; None where it has neither input nor output.
 
     `trust_total` is for totals that the provider itself reported: others prove nothing.
@@ -34,7 +34,7 @@ def _first(*values: int | None) -> int | None:
     return None
 
 
-def _openai(body: UsageBody, convention: str, trust_total: bool) -> Usage | None:
+def _openai(body: UsageBody, convention: Convention, trust_total: bool) -> Usage | None:
     sent = _first(body.prompt_tokens, body.input_tokens)
     received = _first(body.completion_tokens, body.output_tokens)
     if sent is None and received is None:
@@ -81,7 +81,7 @@ def split_writes(split: CacheCreation | None, created: int | None) -> tuple[int,
     return (max((created or 0) - long, 0) if short is None else short), long
 
 
-def _anthropic(body: UsageBody, convention: str) -> Usage:
+def _anthropic(body: UsageBody, convention: Convention) -> Usage:
     write_5m, write_1h = split_writes(body.cache_creation, body.cache_creation_input_tokens)
     details = body.output_tokens_details
     usage = Usage(

@@ -122,8 +122,15 @@ def marker_of(block: Block) -> str | None:
     """Read a cache marker: Anthropic's cache_control, OpenAI's breakpoint."""
     control = block.get("cache_control")
     if isinstance(control, dict):
-        return "1h" if control.get("ttl") == "1h" else "5m"
-    return "30m" if block.get("prompt_cache_breakpoint") else None
+        return lifetime(control, "5m")
+    point = block.get("prompt_cache_breakpoint")
+    return lifetime(point if isinstance(point, dict) else {}, "30m") if point else None
+
+
+def lifetime(control: Block, default: str) -> str:
+    """Return the lifetime that a marker names, or the provider's default."""
+    ttl = control.get("ttl")
+    return ttl if isinstance(ttl, str) and ttl else default
 
 
 def pieces_of(content: object) -> list[Piece]:
@@ -147,7 +154,7 @@ def _add_block(found: list[Piece], block: Block) -> None:
     point = block.get("cachePoint")
     if isinstance(point, dict):
         if found:
-            found[-1] = found[-1]._replace(marker="1h" if point.get("ttl") == "1h" else "5m")
+            found[-1] = found[-1]._replace(marker=lifetime(point, "5m"))
         return
     pieces = _read_block(block)
     marker = marker_of(block)

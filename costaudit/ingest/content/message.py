@@ -10,6 +10,7 @@ from costaudit.ingest.content.blocks import (
     Block,
     Piece,
     compact,
+    lifetime,
     marker_of,
     pieces_of,
     text_of,
@@ -125,7 +126,7 @@ def read_tools(tools: object) -> list[Piece]:
         point = tool.get("cachePoint")
         if isinstance(point, dict):
             if found:
-                found[-1] = found[-1]._replace(marker="1h" if point.get("ttl") == "1h" else "5m")
+                found[-1] = found[-1]._replace(marker=lifetime(point, "5m"))
             continue
         declared = tool.get("functionDeclarations", tool.get("function_declarations"))
         each = declared if isinstance(declared, list) else [tool]

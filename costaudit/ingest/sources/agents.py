@@ -107,7 +107,9 @@ class ClaudeCode:
         call.native_id = message.text("id")
         call.same_as = f"claude code {message_id} {request_id}"
         call.ts_us = lines[0].time_us("timestamp")
-        call.conversation = lines[0].text("sessionId")
+        call.conversation = call.session = lines[0].text("sessionId")
+        call.branch = lines[0].text("gitBranch")
+        call.agent = lines[0].text("agentId")
         call.tenant = lines[0].text("cwd")
         call.endpoint = "subagent" if lines[0].truth("isSidechain") else "claude-code"
         call.logged_cost = decimal_of(fullest.values.get("costUSD"))
@@ -229,6 +231,7 @@ class Codex:
             model=self._model or info.text("model") or FALLBACK_MODEL,
             endpoint="codex",
             conversation=self._session,
+            session=self._session,
             tenant=self._place,
             usage=plausible(usage),
             prompt=Prompt(system=self._instructions, messages=list(self._history)),

@@ -88,7 +88,8 @@ def _add_origin(call: Call, record: Fields) -> None:
     labels = labels_in(record.inner("requestMetadata").values)
     identity = record.inner("identity").text("arn")
     call.endpoint = labels.endpoint or record.text("operation")
-    call.tenant = labels.tenant or record.text("accountId")
+    call.account = record.text("accountId")
+    call.tenant = labels.tenant or call.account
     call.user = labels.user or (identity.rpartition("/")[2] if identity else None)
     call.conversation = labels.conversation
 

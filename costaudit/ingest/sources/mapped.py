@@ -4,12 +4,22 @@ import re
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import msgspec
 
 from costaudit.errors import InputError, UsageError
-from costaudit.ingest.calls.call import Buffer, Call, Kept, Prompt, Record, Skip, Usage
+from costaudit.ingest.calls.call import (
+    CONVENTIONS,
+    Buffer,
+    Call,
+    Convention,
+    Kept,
+    Prompt,
+    Record,
+    Skip,
+    Usage,
+)
 from costaudit.ingest.calls.fields import parse_time
 from costaudit.ingest.calls.json_repair import parse_lenient
 from costaudit.ingest.calls.names import is_hit, provider_named, provider_of_model
@@ -28,6 +38,9 @@ OTHERS = ("ts", "latency_s", "ttft_s", "cost", "status", "http_status", "attempt
           "is_batch", "gateway_cache", "convention")  # fmt: skip
 FIELDS = frozenset((*TEXTS, *NUMBERS, *CONTENT, *TOKENS, *OTHERS))
 EXPECTED = Skip("not-a-call", "None of the mapped fields that make a call is in it.")
+NO_CONVENTION = Skip(
+    "unknown-convention", f"Its counting convention is none of: {', '.join(CONVENTIONS)}."
+)
 FAILED = ("error", "failed", "failure", "false", "timeout", "cancelled")
 
 
@@ -60,7 +73,10 @@ class Mapped:
         found = {name: look_up(value, whole, steps) for name, (whole, steps) in self._steps.items()}
         if not any(found.get(name) is not None for name in (*CONTENT, *TOKENS, "model")):
             return [(key, EXPECTED)]
-        return [Kept(key, _call({**self._constants, **found}))]
+        found = {**self._constants, **found}
+        if (found.get("convention") or CONVENTIONS[0]) not in CONVENTIONS:
+            return [(key, NO_CONVENTION)]
+        return [Kept(key, _call(found))]
 
     def finish(self) -> Iterable[Outcome]:
         """See Source."""
@@ -92,7 +108,17 @@ def read_mapping(path: Path | None) -> dict[str, str]:
             f"The mapping {path} names fields that there are not: {', '.join(unknown)}.",
             hint=f"The fields are: {', '.join(sorted(FIELDS))}.",
         )
+    if paths.get("convention", "")[:1] == "=":
+        _known(paths["convention"][1:], path)
     return paths
+
+
+def _known(convention: str, path: Path) -> None:
+    if convention not in CONVENTIONS:
+        raise InputError(
+            f"The mapping {path} names the convention {convention!r}, which there is not.",
+            hint=f"The conventions are: {', '.join(CONVENTIONS)}.",
+        )
 
 
 def look_up(value: Any, whole: str, steps: list[str]) -> Any:
@@ -178,8 +204,11 @@ def _json(value: Any) -> Buffer:
 def _usage(found: dict[str, Any]) -> Usage | None:
     counts = {name: _integer(found.get(name)) for name in TOKENS}
     exclusive = counts["input_uncached_tokens"]
+    convention: Convention = "openai" if exclusive is None else "anthropic"
+    if found.get("convention"):
+        convention = cast(Convention, found["convention"])  # `parse` refuses others
     usage = Usage(
-        str(found.get("convention") or ("openai" if exclusive is None else "anthropic")),
+        convention,
         input=counts["input_tokens"] if exclusive is None else exclusive,
         output=counts["output_tokens"],
         cache_read=counts["cache_read_tokens"] if "cache_read_tokens" in found else None,

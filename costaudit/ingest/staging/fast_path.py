@@ -8,8 +8,8 @@ import msgspec
 from msgspec import Raw
 
 from costaudit.ingest.calls.call import NOTHING, Buffer, Call, Prompt, Record
-from costaudit.ingest.calls.exchange import is_bedrock, present
-from costaudit.ingest.calls.fields import parse_time
+from costaudit.ingest.calls.exchange import is_bedrock
+from costaudit.ingest.calls.fields import parse_time, present
 from costaudit.ingest.calls.names import Labels, labels_of
 from costaudit.ingest.calls.pair import read_pair
 from costaudit.ingest.calls.usage import MOST_TOKENS, decimal_of, split_writes
@@ -24,7 +24,7 @@ from costaudit.ingest.staging.fast_bodies import (
 )
 from costaudit.ingest.staging.piece_writer import OWN, PieceWriter, own_of
 
-Counts = tuple[int | None, ...]  # from input to total, as in columns.OWN
+Counts = tuple[int | str | None, ...]  # from input to total, as in columns.OWN
 MOST_KINDS = 4_096  # in a piece; where there are more, calls have too little in common
 PATIENCE = 1_000  # by how many records other shapes may outnumber plain ones
 UNKNOWN = -1
@@ -46,6 +46,7 @@ class Plain(NamedTuple):
     shared: Callable[[Any], tuple[Any, ...]]  # what decides all but a call's own columns
     answer: Callable[[Any], Buffer]
     counts: Callable[[Any], Counts | None]
+    settings: Callable[[Any], tuple[object, ...]]  # of a request, such as its tool choice
 
 
 class PlainReader:
@@ -107,7 +108,8 @@ class PlainReader:
         inner = labels_of(pair.request.metadata) if pair.request.metadata else NO_LABELS
         own = _own(pair, moment, counts, inner, outer)
         labels = (inner.endpoint, outer.endpoint)
-        kind = (self._plain.shared(pair), own[COST] is None, is_bedrock(own[ID]), labels)
+        settings = self._plain.settings(pair.request)
+        kind = (self._plain.shared(pair), own[COST] is None, is_bedrock(own[ID]), labels, settings)
         template = self._writer.templates.get(kind, UNKNOWN)
         if template == UNKNOWN:
             template = self._learn(bytes(text)[slice(*place)], own, prompt, answer)
@@ -155,6 +157,9 @@ def _own(
         decimal_of(pair.cost_usd) if pair.cost_usd else None,
         pair.latency_ms or None,
         pair.ttft_ms,
+        pair.session_id or None,
+        None,
+        None,
     )
 
 
@@ -185,6 +190,7 @@ def _chat_counts(usage: ChatUsage) -> Counts:
         0,
         0,
         (sent.cache_write_tokens or 0) if sent is not None else 0,
+        None,
         (received.reasoning_tokens or 0) if received is not None else 0,
         usage.total_tokens,
     )
@@ -195,7 +201,7 @@ def _messages_counts(usage: MessagesUsage) -> Counts | None:
     if not (0 <= short < MOST_TOKENS and 0 <= long < MOST_TOKENS):
         return None
     read = usage.cache_read_input_tokens or 0
-    return usage.input_tokens, usage.output_tokens, read, short, long, 0, 0, None
+    return usage.input_tokens, usage.output_tokens, read, short, long, 0, None, 0, None
 
 
 _chat_fields = attrgetter(*WRAPPER, "response.service_tier")
@@ -204,12 +210,24 @@ _messages_kind = attrgetter(
 )
 CHATS, MESSAGES = msgspec.json.Decoder(ChatPair), msgspec.json.Decoder(MessagesPair)
 PLAIN = {
-    "openai_chat": Plain(CHATS.decode, CHATS.decode_lines, _chat_kind, _chat_answer, _chat_counts),
+    "openai_chat": Plain(
+        CHATS.decode,
+        CHATS.decode_lines,
+        _chat_kind,
+        _chat_answer,
+        _chat_counts,
+        lambda asked: (
+            bytes(asked.tool_choice),
+            bytes(asked.response_format),
+            bytes(asked.prompt_cache_key),
+        ),
+    ),
     "anthropic_messages": Plain(
         MESSAGES.decode,
         MESSAGES.decode_lines,
         _messages_kind,
         attrgetter("response.content"),
         _messages_counts,
+        lambda asked: (bytes(asked.tool_choice), bytes(asked.thinking)),
     ),
 }

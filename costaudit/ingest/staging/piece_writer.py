@@ -8,9 +8,12 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from msgspec import to_builtins
+from msgspec.structs import astuple
 
+from costaudit.contracts.requests import BILLED_UNIT, CALLERS, SETTINGS
 from costaudit.contracts.run_dir import atomic_write
-from costaudit.ingest.calls.call import Buffer, Call, Key, Prompt, Usage
+from costaudit.ingest.calls.call import BilledUnit, Buffer, Call, Key, Prompt, Usage
 from costaudit.ingest.content.blocks import MEDIA
 from costaudit.ingest.content.interner import NO_BLOCK, Interner, ReadAnswer, Redactor
 from costaudit.ingest.content.tokenizer import Tokenizer
@@ -42,11 +45,15 @@ OWN: Types = {  # what each call has of its own
     "cache_write_5m": pl.Int64,
     "cache_write_1h": pl.Int64,
     "cache_write_other": pl.Int64,
+    "other_ttl": pl.String,
     "reasoning": pl.Int64,
     "total": pl.Int64,
     "logged_cost": pl.String,
     "latency_ms": pl.Float64,
     "ttft_ms": pl.Float64,
+    "session": pl.String,
+    "parent_call": pl.String,
+    "billed_units": pl.List(BILLED_UNIT),
 }
 PLACE: Types = {  # where a row stands, and what is found when its content is read
     "offset": pl.Int64,
@@ -78,6 +85,12 @@ SHARED: Types = {  # what many rows have in common
     "attempt": pl.Int32,
     "served_by": pl.String,
     "truncated": pl.Boolean,
+    "account": pl.String,
+    "agent": pl.String,
+    "skill": pl.String,
+    "branch": pl.String,
+    "tags": pl.List(pl.String),
+    **dict.fromkeys(SETTINGS, pl.String),
 }
 SKIPPED: Types = {
     "offset": pl.Int64,
@@ -90,8 +103,9 @@ SKIPPED: Types = {
 }
 
 
-PEOPLE = ("tenant", "user", "conversation")
-NO_USAGE = Usage("", source="missing")
+PEOPLE = (*CALLERS, "session", "parent_call")
+SHARED_PEOPLE = ("account", "agent", "branch", "cache_key")
+NO_USAGE = Usage("openai", source="missing")
 
 
 def own_of(call: Call) -> tuple[Any, ...]:
@@ -112,12 +126,21 @@ def own_of(call: Call) -> tuple[Any, ...]:
         usage.cache_write_5m,
         usage.cache_write_1h,
         usage.cache_write_other,
+        usage.other_ttl,
         usage.reasoning,
         usage.total,
         call.logged_cost,
         call.latency_ms,
         call.ttft_ms,
+        call.session,
+        call.parent_call,
+        units_of(call.units),
     )
+
+
+def units_of(units: tuple[BilledUnit, ...]) -> list[dict[str, object]] | None:
+    """Return the value of `billed_units`."""
+    return [to_builtins(unit) for unit in units] if units else None
 
 
 def shared_of(source: str, call: Call) -> tuple[Any, ...]:
@@ -145,6 +168,12 @@ def shared_of(source: str, call: Call) -> tuple[Any, ...]:
         call.attempt,
         call.served_by,
         call.truncated,
+        call.account,
+        call.agent,
+        call.skill,
+        call.branch,
+        call.tags or None,
+        *astuple(call.settings),
     )
 
 
@@ -153,10 +182,16 @@ def frame_of(types: Types, rows: Sequence[tuple[Any, ...]]) -> pl.DataFrame:
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(types)
     return pl.DataFrame(
         [
-            pl.Series(name, values, dtype=dtype, strict=False)
+            _column(name, dtype, values)
             for (name, dtype), values in zip(types.items(), columns, strict=True)
         ]
     )
+
+
+def _column(name: str, dtype: pl.DataType | type[pl.DataType], values: Sequence[Any]) -> pl.Series:
+    if isinstance(dtype, pl.List) and not any(values):  # the usual case, and slow to build
+        return pl.Series(name, [None], dtype=dtype).new_from_index(0, len(values))
+    return pl.Series(name, values, dtype=dtype, strict=False)
 
 
 MOST_ROWS = 50_000
@@ -274,6 +309,7 @@ class PieceWriter:
     def _row_table(self, blocks: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
         own = frame_of({**OWN, **PLACE}, self._rows)
         shared = frame_of(SHARED, list(self._shared))
+        shared = shared.with_columns(self._redactor.names(shared[name]) for name in SHARED_PEOPLE)
         flat = np.frombuffer(self._segments, np.uint32).copy()
         sizes = np.frombuffer(self._sizes, np.int64).copy()
         answers = blocks.select(

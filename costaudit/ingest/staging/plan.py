@@ -9,7 +9,7 @@ from typing import IO
 import msgspec
 from xxhash import xxh3_64_hexdigest
 
-from costaudit.contracts.run_dir import atomic_write
+from costaudit.contracts.run_dir import MANIFEST_VERSION, atomic_write
 from costaudit.ingest.files.containers import open_input
 from costaudit.ingest.files.inputs import Input
 from costaudit.ingest.files.records import Kind
@@ -108,7 +108,7 @@ def options_key(options: IngestOptions) -> str:
     """Digest the options that change what is read from a file."""
     mapping = read_mapping(options.mapping) if options.mapping is not None else {}
     told = (options.source, mapping, str(options.since), str(options.until), options.where,
-            options.redact, options.max_ratio)  # fmt: skip
+            options.redact, options.max_ratio, MANIFEST_VERSION)  # fmt: skip
     return xxh3_64_hexdigest(msgspec.json.encode(told))
 
 
