@@ -1,7 +1,13 @@
 """`costaudit analyze`: everything, in one go."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 from costaudit.cli import options as opt
 from costaudit.cli import values
+
+if TYPE_CHECKING:
+    from costaudit.pipeline.settings import AnalyzeOptions
 
 
 def analyze(
@@ -42,26 +48,51 @@ def analyze(
     Reads the log, prices it, simulates a semantic cache and the provider's prompt cache over it,
     and writes before and after. A second run over the same log reads and embeds nothing anew.
     """
-    from costaudit.cli.session import audit_run, ingest_options, semantic_policy
+    asked = dict(locals())  # the options by their names, as the library gives them too
+    from costaudit.cli.session import audit_run
+
+    wanted = options_of(asked)
+    return audit_run(logs, out, wanted, format, quiet=quiet, color=not no_color)
+
+
+def options_of(asked: Mapping[str, Any]) -> "AnalyzeOptions":
+    """Return the settings of an audit from the texts of its options, by their names here."""
+    from costaudit.cli.session import ingest_options, semantic_policy
     from costaudit.cli.values import dollars, pairs, share
     from costaudit.costing.plan import check_levers, parse_effort
     from costaudit.pipeline.settings import AnalyzeOptions
 
-    efforts = pairs(effort_usd, "--effort-usd")
+    efforts = pairs(asked["effort_usd"], "--effort-usd")
     check_levers(efforts)
-
-    wanted = AnalyzeOptions(
-        ingest=ingest_options(source, mapping, since, until, where, strict, not no_dedupe, redact),
-        policy=semantic_policy(
-            embedder, scope, key, ttl, ttl_kind, max_entries, eviction, visible_after, guard
+    invoice = asked["invoice_usd"]
+    return AnalyzeOptions(
+        ingest=ingest_options(
+            source=asked["source"],
+            mapping=asked["mapping"],
+            since=asked["since"],
+            until=asked["until"],
+            where=asked["where"],
+            strict=asked["strict"],
+            dedupe=not asked["no_dedupe"],
+            redact=asked["redact"],
         ),
-        thresholds=thresholds,
-        max_wrong_share=share(max_wrong, "--max-wrong"),
-        prices=prices,
-        cost_mode=values.cost_mode(cost_mode),
-        invoice_usd=dollars(invoice_usd, "--invoice-usd") if invoice_usd else None,
+        policy=semantic_policy(
+            embedder=asked["embedder"],
+            scope=asked["scope"],
+            key=asked["key"],
+            ttl=asked["ttl"],
+            ttl_kind=asked["ttl_kind"],
+            max_entries=asked["max_entries"],
+            eviction=asked["eviction"],
+            visible_after=asked["visible_after"],
+            guard=asked["guard"],
+        ),
+        thresholds=asked["thresholds"],
+        max_wrong_share=share(asked["max_wrong"], "--max-wrong"),
+        prices=asked["prices"],
+        cost_mode=values.cost_mode(asked["cost_mode"]),
+        invoice_usd=dollars(invoice, "--invoice-usd") if invoice else None,
         efforts={lever: parse_effort(text) for lever, text in efforts.items()},
-        show_prompts=show_prompts,
-        seed=seed,
+        show_prompts=asked["show_prompts"],
+        seed=asked["seed"],
     )
-    return audit_run(logs, out, wanted, format, quiet=quiet, color=not no_color)

@@ -81,9 +81,9 @@ def replay(
         part_of_log,
         print_tables,
         semantic_policy,
-        write_report,
     )
     from costaudit.cli.values import above_zero, dollars
+    from costaudit.pipeline.analyze import write_report
     from costaudit.pipeline.replaying.replay import ReplayPlan, reached, replay_log
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.replay.options import ReplayOptions

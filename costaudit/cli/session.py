@@ -14,7 +14,6 @@ from costaudit.errors import UsageError
 if TYPE_CHECKING:
     from costaudit.contracts.audit import Audit
     from costaudit.contracts.policies import SemanticPolicy
-    from costaudit.contracts.run_dir import RunDir
     from costaudit.ingest.options import IngestOptions
     from costaudit.pipeline.loaded import Loaded
     from costaudit.pipeline.settings import AnalyzeOptions
@@ -125,21 +124,14 @@ def audit_run(
     color: bool,
 ) -> int:
     """Ingest, analyze, write audit.json and report.html, and print the audit as `form`."""
-    from costaudit.contracts.audit import write_audit
-    from costaudit.contracts.run_dir import RunDir, check_writable
-    from costaudit.pipeline.analyze import analyze
+    from costaudit.contracts.run_dir import RunDir
+    from costaudit.pipeline.analyze import analyze_and_write
     from costaudit.report.reporters import reporter_names
 
     values.one_of(form, reporter_names(), "--format")
     run = RunDir(run_path(logs, out))
-    for path in (run.audit_path, run.report_path):
-        check_writable(path)
     with progress_on_stderr(quiet) as progress:
-        audit = analyze(logs, run, options, progress)
-        progress.start("report", None, "files")
-        write_audit(audit, run.audit_path)
-        write_report(audit, run)
-        progress.finish(str(run.report_path))
+        audit = analyze_and_write(logs, run, options, progress)
     deliver(audit, form, None, run=run.path, color=color)
     return 0
 
@@ -150,15 +142,6 @@ def audit_at(path: Path) -> "Audit":
     from costaudit.contracts.run_dir import RunDir
 
     return read_audit(RunDir(path).audit_path if path.is_dir() else path)
-
-
-def write_report(audit: "Audit", run: "RunDir") -> None:
-    """Write report.html whole or not at all."""
-    from costaudit.contracts.run_dir import atomic_write
-    from costaudit.report.reporters import render
-
-    with atomic_write(run.report_path) as part:
-        part.write_bytes(render(audit, "html"))
 
 
 def deliver(audit: "Audit", form: str, out: Path | None, *, run: Path, color: bool) -> None:

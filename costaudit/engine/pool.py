@@ -2,11 +2,13 @@
 
 import multiprocessing
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
+from types import ModuleType
 from typing import Any, TypeVar
 
 P = TypeVar("P")
@@ -31,7 +33,8 @@ def map_partitions(
 
         def share() -> None:
             missing = 2 * (workers - 1) - sum(not future.done() for future in flying)
-            flying.extend(pool.submit(function, p) for p in islice(waiting, max(missing, 0)))
+            with _without_main():
+                flying.extend(pool.submit(function, p) for p in islice(waiting, max(missing, 0)))
 
         share()
         for partition in waiting:
@@ -43,6 +46,21 @@ def map_partitions(
                 yield flying.popleft().result()
         while flying:
             yield flying.popleft().result()
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep processes that are started now from running the caller's script again.
+
+    A new process would import it as its own main module, and a script that calls the library
+    without `if __name__ == "__main__"` would then start itself without end.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def default_workers() -> int:

@@ -4,9 +4,16 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from costaudit import __version__
-from costaudit.contracts.audit import SCHEMA_VERSION, Assumption, Audit, covered, only_a_rate
+from costaudit.contracts.audit import (
+    SCHEMA_VERSION,
+    Assumption,
+    Audit,
+    covered,
+    only_a_rate,
+    write_audit,
+)
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.contracts.run_dir import RunDir
+from costaudit.contracts.run_dir import RunDir, atomic_write, check_writable
 from costaudit.costing.claims import claims, routed
 from costaudit.costing.findings import findings
 from costaudit.costing.ledger import MONTH_DAYS
@@ -94,6 +101,28 @@ def analyze(
     progress = progress or SilentProgress()
     log = ingested(inputs, run, options, progress)
     return audit_of(log, options, progress)
+
+
+def analyze_and_write(
+    inputs: Sequence[str], run: RunDir, options: AnalyzeOptions, progress: Progress
+) -> Audit:
+    """Do what `analyze` does, and write audit.json and report.html into the run directory."""
+    for path in (run.audit_path, run.report_path):
+        check_writable(path)
+    audit = analyze(inputs, run, options, progress)
+    progress.start("report", None, "files")
+    write_audit(audit, run.audit_path)
+    write_report(audit, run)
+    progress.finish(str(run.report_path))
+    return audit
+
+
+def write_report(audit: Audit, run: RunDir) -> None:
+    """Write report.html whole or not at all."""
+    from costaudit.report.reporters import render
+
+    with atomic_write(run.report_path) as part:
+        part.write_bytes(render(audit, "html"))
 
 
 def audit_of(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Audit:

@@ -1,0 +1,316 @@
+"""The library: the same audit as on the command line, as calls and typed values."""
+
+import inspect
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from difflib import get_close_matches
+from functools import cached_property
+from html import escape
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import msgspec
+import polars as pl
+
+from costaudit.contracts.audit import Audit, read_audit
+from costaudit.contracts.prefix import PrefixSection
+from costaudit.contracts.run_dir import RunDir, atomic_write
+from costaudit.contracts.semantic import SemanticSection
+from costaudit.errors import InputError, UsageError
+from costaudit.progress import Progress, SilentProgress
+
+if TYPE_CHECKING:
+    from costaudit.pipeline.loaded import Loaded
+    from costaudit.pipeline.settings import AnalyzeOptions
+
+Place: TypeAlias = str | PathLike[str]
+NOTEBOOK_COLUMNS = 100  # width of the summary that a notebook shows
+_NOT_SETTINGS = {
+    "logs": "The log is the first argument.",
+    "format": "Use Result.to_html and Result.to_markdown.",
+    "quiet": "The library prints nothing.",
+    "no_color": "The library prints nothing.",
+    "config": "Read the file yourself, and give its values as settings.",
+}
+
+
+def analyze(
+    log: Any,
+    mapping: Place | Mapping[str, str] | None = None,
+    *,
+    out: Place | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> "Result":
+    """Audit a log and return the result.
+
+    `log` is a path or an address, a sequence of them, a run directory, or a table: a Polars or
+    pandas frame, an Arrow table, or any object that exports an Arrow stream. `mapping` says which
+    column or field holds which of costaudit's fields: a dict, or a TOML or JSON file as for
+    `--map`. The settings bear the names of the options of `costaudit analyze`, with underscores:
+    `ttl="24h"`, `max_wrong=0.005`, `scope=["tenant", "model"]`, `since=datetime(2026, 11, 1)`.
+
+    With `out`, the run directory, its audit.json and its report.html are written there. Without,
+    nothing is kept: the work is done in a temporary folder, which is removed with the result. A
+    run directory is worked on in place then, and its audit.json stays as it is. Raises the
+    exceptions of `costaudit.errors`.
+    """
+    from costaudit.pipeline.analyze import analyze as audited
+    from costaudit.pipeline.analyze import analyze_and_write
+
+    asked = _option_texts(settings)
+    with _as_inputs(log, mapping) as (inputs, fields):
+        options = _options({**asked, "mapping": fields})
+        run = _run_directory(inputs, out, isinstance(log, str | PathLike))
+        result = Result(run or RunDir(Path(tempfile.mkdtemp(prefix="costaudit-"))), asked)
+        if run is None:
+            weakref.finalize(result, shutil.rmtree, result.run.path, ignore_errors=True)
+        work = audited if out is None else analyze_and_write
+        result.__dict__["audit"] = work(inputs, result.run, options, progress or SilentProgress())
+    return result
+
+
+def open_run(path: Place) -> "Result":
+    """Return the result of an earlier audit from its run directory.
+
+    Raises RunDirError where `path` is no run directory. Where the log was only ingested, the tables
+    are there, and `Result.audit` raises RunDirError.
+    """
+    run = RunDir(Path(path))
+    run.manifest()
+    return Result(run, {})
+
+
+class Result:
+    """An audit, the tables that it was made from, and what can be asked of them."""
+
+    def __init__(self, run: RunDir, settings: Mapping[str, Any]) -> None:
+        self.run = run  # where the tables are; a temporary folder where nothing is kept
+        self._settings = dict(settings)  # as option texts
+        self._loaded: tuple[AnalyzeOptions, Loaded] | None = None
+
+    @cached_property
+    def audit(self) -> Audit:
+        """Everything that a report says, typed; raises RunDirError where the run has no audit."""
+        return read_audit(self.run.audit_path)
+
+    @cached_property
+    def requests(self) -> pl.DataFrame:
+        """One row for each logged call, as in `requests.parquet`."""
+        return self.run.requests()
+
+    @cached_property
+    def blocks(self) -> pl.DataFrame:
+        """One row for each distinct piece of content, as in `blocks.parquet`."""
+        return self.run.blocks()
+
+    @cached_property
+    def skips(self) -> pl.DataFrame:
+        """One row for each record that is no request of its own, with the reason."""
+        return self.run.skips()
+
+    def sweep(
+        self, *, approx: bool = False, progress: Progress | None = None, **settings: Any
+    ) -> SemanticSection:
+        """Return the semantic cache at every threshold, as `costaudit sweep` does.
+
+        The settings of `analyze` hold; those that are given here go before them. `ttl` may be a
+        list, and `ttl_kind` may be "both": then `SemanticSection.lifetimes` has them side by side.
+        Raises InsufficientDataError where the log holds no question to compare.
+        """
+        from costaudit.cli.sweep import read_lifetimes
+        from costaudit.pipeline.loaded import nothing_to_compare
+        from costaudit.pipeline.semantic.section import swept
+
+        asked = {**self._settings, **_option_texts(settings)}
+        lifetimes = read_lifetimes(asked.get("ttl", ""), asked.get("ttl_kind", "fixed"))
+        first_ttl, first_kind = lifetimes[0]
+        asked.update(ttl="" if first_ttl is None else f"{first_ttl!r}s", ttl_kind=first_kind)
+        options = replace(
+            _options(asked),
+            approximate=approx,
+            lifetimes=lifetimes if len(lifetimes) > 1 else (),
+        )
+        log = self._log(options)
+        result = swept(log, options, progress or SilentProgress())
+        if result is None:
+            raise nothing_to_compare(log, options.policy)
+        return result.section
+
+    def prefix(self, **settings: Any) -> PrefixSection:
+        """Return what the provider's prompt caching does and could do, as `costaudit prefix`.
+
+        The settings of `analyze` hold; those that are given here go before them.
+        """
+        from costaudit.pipeline.prompt_caching import PromptCaches
+
+        options = _options({**self._settings, **_option_texts(settings)})
+        return PromptCaches(self._log(options), show_prompts=options.show_prompts).section()
+
+    def to_html(self, path: Place) -> Path:
+        """Write the report as one HTML file and return its path."""
+        return self._write(path, "html")
+
+    def to_markdown(self, path: Place | None = None) -> str:
+        """Return the report as Markdown; with `path`, write it there too."""
+        if path is not None:
+            self._write(path, "md")
+        return self._rendered("md").decode()
+
+    def _rendered(self, form: Literal["html", "md"]) -> bytes:
+        from costaudit.report.reporters import render
+
+        return render(self.audit, form)
+
+    def _write(self, path: Place, form: Literal["html", "md"]) -> Path:
+        target = Path(path)
+        if target.is_dir():
+            raise UsageError(f"{target} is a folder.", hint="Name a file to write.")
+        with atomic_write(target) as part:
+            part.write_bytes(self._rendered(form))
+        return target
+
+    def _log(self, options: "AnalyzeOptions") -> "Loaded":
+        from costaudit.pipeline.loaded import ingested
+
+        if self._loaded is None or self._loaded[0] != options:
+            silent = SilentProgress()
+            self._loaded = options, ingested([str(self.run.path)], self.run, options, silent)
+        return self._loaded[1]
+
+    def __repr__(self) -> str:
+        return f"Result({str(self.run.path)!r})"
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the verdict, the waterfall and what to do first."""
+        from costaudit.report.terminal import TerminalReporter
+
+        text = TerminalReporter(width=NOTEBOOK_COLUMNS).render(self.audit).decode()
+        return f'<pre style="line-height: 1.25">{escape(text)}</pre>'
+
+
+def _run_directory(inputs: Sequence[str], out: Place | None, named: bool) -> RunDir | None:
+    """Return where to work: `out`, or the run that is the log; None where nothing is kept."""
+    if out is not None:
+        return RunDir(Path(out))
+    if named and RunDir.is_run(Path(inputs[0])):
+        return RunDir(Path(inputs[0]))
+    return None
+
+
+@contextmanager
+def _as_inputs(
+    log: Any, mapping: Place | Mapping[str, str] | None
+) -> Iterator[tuple[list[str], Path | None]]:
+    """Yield the log as paths and the mapping as a file; what was in memory is removed again."""
+    with tempfile.TemporaryDirectory(prefix="costaudit-table-") as folder:
+        fields = Path(mapping) if isinstance(mapping, str | PathLike) else None
+        if isinstance(mapping, Mapping):
+            fields = Path(folder) / "mapping.json"
+            fields.write_bytes(msgspec.json.encode(dict(mapping)))
+        if isinstance(log, str | PathLike):
+            yield [str(log)], fields
+        elif isinstance(log, Sequence) and all(isinstance(one, str | PathLike) for one in log):
+            yield [str(one) for one in log], fields
+        else:
+            path = Path(folder) / "table.parquet"
+            _frame(log).write_parquet(path)
+            yield [str(path)], fields
+
+
+def _frame(log: Any) -> pl.DataFrame:
+    """Bring a table of another library to Polars; raises InputError for what is no table."""
+    if isinstance(log, pl.LazyFrame):
+        return log.collect()
+    if isinstance(log, pl.DataFrame):
+        return log
+    if hasattr(log, "__arrow_c_stream__"):  # pandas, Arrow, DuckDB and others
+        return pl.DataFrame(log)
+    raise InputError(
+        f"A log can't be read from {type(log).__name__}.",
+        hint="Give a path, a list of paths, or a Polars, pandas or Arrow table.",
+    )
+
+
+def _options(asked: Mapping[str, Any]) -> "AnalyzeOptions":
+    from costaudit.cli.analyze import options_of
+
+    return options_of({**_defaults(), **asked})
+
+
+def _defaults() -> dict[str, Any]:
+    """Return the option texts of `costaudit analyze` and their defaults, by name."""
+    from costaudit.cli.analyze import analyze as verb
+
+    named = inspect.signature(verb).parameters.items()
+    return {name: one.default for name, one in named if name not in (*_NOT_SETTINGS, "out")}
+
+
+def _option_texts(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring settings to what the command line would have given; raises UsageError."""
+    known = _defaults()
+    for name in settings:
+        if name in known:
+            continue
+        near = get_close_matches(name, known, n=1)
+        hint = _NOT_SETTINGS.get(name) or (f"Did you mean {near[0]}?" if near else "")
+        raise UsageError(
+            f"There is no setting {name!r}.", hint=hint or f"Choose from {', '.join(known)}."
+        )
+    return {
+        name: _text(name, value, known[name])
+        for name, value in settings.items()
+        if value is not None
+    }
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a setting holds, beside text."""
+
+    lists: tuple[str, ...] = ("where", "effort_usd")  # repeated on the command line
+    numbers: tuple[str, ...] = ("max_entries", "seed")
+    paths: tuple[str, ...] = ("mapping", "prices")
+
+
+_KIND = _Kind()
+
+
+def _text(name: str, value: Any, default: Any) -> Any:
+    """Bring one setting to its form on the command line; a lone string is one item, never its
+    characters."""
+    if name in _KIND.lists:
+        pairs = [f"{key}={one}" for key, one in value.items()] if isinstance(value, Mapping) else []
+        return pairs or ([value] if isinstance(value, str) else list(value))
+    if name in _KIND.paths and isinstance(value, str | PathLike):
+        return Path(value)
+    if isinstance(default, bool) or name in _KIND.numbers:
+        if isinstance(value, bool) is isinstance(default, bool) and isinstance(value, int):
+            return value
+        raise UsageError(f"{name}={value!r} can't be used.", hint=f"The default is {default!r}.")
+    if isinstance(value, bool):
+        raise UsageError(f"{name}={value!r} can't be used.", hint=f"The default is {default!r}.")
+    return _written(name, value)
+
+
+def _written(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, date):  # a datetime is one, too
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds()!r}s"
+    if isinstance(value, int | float | Decimal):
+        return f"{value}"
+    if isinstance(value, Sequence):
+        return ",".join(_written(name, one) for one in value)
+    raise UsageError(
+        f"{name}={value!r} can't be used.", hint="Give it as on the command line, as text."
+    )
