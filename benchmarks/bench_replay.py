@@ -31,6 +31,7 @@ from costaudit.replay.options import ReplayOptions
 from costaudit.replay.replay import replay
 from costaudit.replay.result import ReplayResult
 from costaudit.replay.section import compare
+from costaudit.replay.steps import Watchers, Workload
 from costaudit.replay.stream import ReplayStream
 
 MIN_SIMILARITY = 0.85
@@ -83,9 +84,8 @@ class Log:
 
     def replay(self, cache: LiveCache, **options: object) -> ReplayResult:
         settings = ReplayOptions(min_similarity=MIN_SIMILARITY, **options)  # type: ignore[arg-type]
-        return replay(
-            self.stream, self.vectors, self.texts, cache, Recorded(), settings, SilentProgress()
-        )
+        work = Workload(self.stream, self.texts, self.vectors)
+        return replay(work, cache, Recorded(), settings, Watchers(SilentProgress()))
 
     def settings(self, prefix: str) -> CacheSettings:
         return CacheSettings(self.texts, self.vectors, MIN_SIMILARITY, prefix)
@@ -94,17 +94,9 @@ class Log:
 class Recording:
     """Pass calls on to a cache and keep them, so that a bare loop can make the same ones."""
 
-    asks_models = False
-    keeps_rules = False
-    own_rules: tuple[str, ...] = ()
-
     def __init__(self, cache: LiveCache) -> None:
         self._cache = cache
-        self.name, self.calls = cache.name, list[Call]()
-        self.exact_index, self.own_vectors = cache.exact_index, cache.own_vectors
-
-    def reach(self) -> None:
-        self._cache.reach()
+        self.traits, self.calls = cache.traits, list[Call]()
 
     def open(self, settings: CacheSettings) -> None:
         self._cache.open(settings)
@@ -263,11 +255,10 @@ def print_agreement(log: Log, cache: LiveCache, predicted: ReplayResult) -> None
     measured = log.replay(cache)
     found = compare(
         predicted.outcomes, measured.outcomes, log.stream,
-        ReplayOptions(min_similarity=MIN_SIMILARITY), exact_index=cache.exact_index,
-        own_vectors=cache.own_vectors, slack_s=measured.slack_s,
+        ReplayOptions(min_similarity=MIN_SIMILARITY), cache.traits, measured.slack_s,
     )  # fmt: skip
     hits = [one.outcomes.filter(result="hit").height for one in (predicted, measured)]
-    query = cache.name.partition("?")[2]
+    query = cache.traits.name.partition("?")[2]
     print(f"{query:<46}{hits[0]:>7,}{hits[1]:>7,}{found.agreed_share:>9.2%}  {found.reasons}")
 
 
@@ -278,9 +269,9 @@ def print_lateness(log: Log) -> None:
     settings = ReplayOptions(min_similarity=MIN_SIMILARITY, speed=1.0)
     rounds = []
     for _ in range(3):
-        late = replay(
-            even, log.vectors, log.texts, MemoryCache(), Recorded(), settings, SilentProgress()
-        ).lateness
+        work = Workload(even, log.texts, log.vectors)
+        watchers = Watchers(SilentProgress())
+        late = replay(work, MemoryCache(), Recorded(), settings, watchers).lateness
         rounds.append((late.p50_ms, late.p99_ms, late.max_ms, *idle_timer(len(ts_s))))
     p50, p99, most, idle_p50, idle_p99, idle_most = map(
         statistics.median, zip(*rounds, strict=True)

@@ -44,6 +44,7 @@ from costaudit.replay.backends import Recorded, cache_at
 from costaudit.replay.options import ReplayOptions
 from costaudit.replay.replay import replay
 from costaudit.replay.section import Agreement, compare
+from costaudit.replay.steps import Watchers, Workload
 from costaudit.replay.stream import BYPASS, Message, Prompt
 from costaudit.replay.upstream import Rate
 
@@ -135,14 +136,9 @@ def measured(
         pipeline=1,
         max_spend_usd=None if rate is None else Decimal(1),
     )
-    result = replay(
-        ready.stream, ready.vectors, ready.texts, cache, Recorded(), options, SilentProgress(),
-        rate=rate,
-    )  # fmt: skip
-    agreement = compare(
-        ready.predicted, result.outcomes, ready.stream, options, exact_index=cache.exact_index,
-        own_vectors=cache.own_vectors,
-    )  # fmt: skip
+    work = Workload(ready.stream, ready.texts, ready.vectors, rate=rate)
+    result = replay(work, cache, Recorded(), options, Watchers(SilentProgress()))
+    agreement = compare(ready.predicted, result.outcomes, ready.stream, options, cache.traits)
     hits = [table.filter(result="hit").height for table in (ready.predicted, result.outcomes)]
     times = result.lookup if result.lookup.count else result.hit  # a proxy's hits are its lookups
     return Row(

@@ -46,6 +46,7 @@ def warm(
     from costaudit.pipeline.semantic.text_run import SemanticRun
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.replay.backends import cache_at
+    from costaudit.replay.cache import reach
     from costaudit.replay.warm import check_fillable, warm_cache, write_warm_file
 
     if not cache and file is None:
@@ -55,7 +56,7 @@ def warm(
     live = cache_at(cache) if cache else None
     if live is not None:
         check_fillable(live)
-        live.reach()
+        reach(live)
     if file is not None:
         check_writable(file)
     log = loaded_run(logs, out, options, quiet=quiet)
@@ -66,5 +67,5 @@ def warm(
         typer.echo(f"{len(found.answers):,} answers are in {file}: they are texts from your log.")
     if live is not None:
         stored = warm_cache(found.answers, found.ready.texts, found.ready.vectors, live, prefix)
-        typer.echo(f"{stored:,} answers are in {live.name} under {prefix}.")
+        typer.echo(f"{stored:,} answers are in {live.traits.name} under {prefix}.")
     return 0

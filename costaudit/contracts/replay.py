@@ -45,7 +45,7 @@ class ReplayCost:
 
     before_usd: Decimal  # as billed
     predicted_usd: Decimal  # less the requests that the simulation served
-    after_usd: Decimal  # less those that the live cache served
+    after_usd: Decimal  # less those that the live cache served; of a live upstream, as it billed
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,28 @@ class Difference:
     predicted: str  # result
     measured: str
     reason: str  # key of REASONS
+
+
+@dataclass(frozen=True)
+class JudgedHits:
+    """The hits of the live cache, each judged by the logged answers of its own pair.
+
+    Law: right + wrong + untold = hits.
+    """
+
+    hits: int
+    right: int  # the likelier verdict
+    wrong: int
+    untold: int  # the two answers can't be compared, or the log lacks the served one
+    unsafe_served_share: Estimate | None  # wrong answers, of all requests; None: no two answers
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """Hits that served an answer that was made for somebody else; None: the log names nobody."""
+
+    tenant: int | None
+    user: int | None
 
 
 @dataclass(frozen=True)
@@ -82,6 +104,10 @@ class ReplaySection:
     unsafe_predicted: Estimate | None = None  # wrong answers, of all requests, as audited
     unsafe_served_share: Estimate | None = None  # the same, over the hits that were served
     unsafe_from: str = ""  # where that comes from, a sentence
+    judged: JudgedHits | None = None
+    crossed: Crossed | None = None
+    notes: tuple[str, ...] = ()  # what the cache, its server or the upstream did, sentences
+    failed_share: float = 0.0  # of the requests that were sent
 
     @property
     def predicted_hits(self) -> int:
@@ -92,6 +118,11 @@ class ReplaySection:
     def measured_hits(self) -> int:
         """Count the hits of the live cache."""
         return sum(row.get("hit", 0) for row in self.confusion.values())
+
+    @property
+    def hit_share(self) -> Estimate:
+        """Return the share of lookups that the live cache answered: counted, not estimated."""
+        return Estimate(self.measured_hits / max(self.lookups, 1), "replayed")
 
     @property
     def lookups(self) -> int:

@@ -1,8 +1,8 @@
-"""What a live cache is: a Protocol of four methods, and the nouns that it takes and gives."""
+"""What a live cache is: a Protocol of four methods, and the data that it takes and returns."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -96,18 +96,25 @@ class Lookup(msgspec.Struct, frozen=True, gc=False):
 MISS = Lookup()
 
 
+@dataclass(frozen=True)
+class CacheTraits:
+    """What a replay must know of a cache before it speaks to it."""
+
+    name: str  # a printable address without credentials
+    exact_index: bool = False  # it finds the nearest entry, not an approximation of it
+    own_vectors: bool = False  # it embeds for itself, so similarities differ from the simulation's
+    asks_models: bool = False  # a miss is answered, and paid for, by its own upstream
+    keeps_rules: bool = False  # it honours a limit on entries and a guard, as the simulation does
+    own_rules: tuple[str, ...] = ()  # what only its own configuration can set, in words
+    outlives_run: bool = True  # entries can stay after the process ends
+
+
 class LiveCache(Protocol):
     """A cache that can be replayed against; raises BackendError where it can't go on."""
 
-    name: str  # a printable address without credentials
-    exact_index: bool  # it finds the nearest entry, not an approximation of it
-    own_vectors: bool  # it embeds for itself, so similarities differ from the simulation's
-    asks_models: bool  # a miss is answered, and paid for, by its own upstream
-    keeps_rules: bool  # it honours a limit on entries and a guard, as the simulation does
-    own_rules: tuple[str, ...]  # what only its own configuration can set, in words
-
-    def reach(self) -> None:
-        """Raise BackendError where nothing answers; called before anything costs time."""
+    @property
+    def traits(self) -> CacheTraits:
+        """Return what kind of cache this is."""
 
     def open(self, settings: CacheSettings) -> None:
         """Connect, and confirm that the server can do it and that no key has the prefix yet."""
@@ -120,3 +127,17 @@ class LiveCache(Protocol):
 
     def close(self, *, keep: bool) -> None:
         """Disconnect; remove every key that was written unless they are to be kept."""
+
+
+@runtime_checkable
+class Reachable(Protocol):
+    """A cache behind a connection that can be tried before anything costs time."""
+
+    def reach(self) -> None:
+        """Raise BackendError where nothing answers."""
+
+
+def reach(cache: LiveCache) -> None:
+    """Try the connection of a cache that has one; raises BackendError where nothing answers."""
+    if isinstance(cache, Reachable):
+        cache.reach()

@@ -7,7 +7,7 @@ from types import TracebackType
 
 import msgspec
 
-from costaudit.errors import InputError, UsageError
+from costaudit.errors import BackendError, InputError, UsageError
 
 VERSION = 1
 
@@ -26,6 +26,7 @@ class Acknowledged(msgspec.Struct, frozen=True, gc=False):
     lateness_ms: float = 0.0  # sent this much after its time
     spent_usd: str = "0"  # a decimal: what a live model charged
     answer: str | None = None  # of a live model, to fill the cache again; None: the log has it
+    served: str | None = None  # digest of a hit's text where the cache does not name the request
 
 
 @dataclass(frozen=True)
@@ -39,25 +40,38 @@ class Header:
 
 
 class Journal:
-    """Append what is done, one JSON line each, handed to the system at once."""
+    """Append what is done, one JSON line each, handed to the system at once.
 
-    def __init__(self, path: Path | None, header: Header) -> None:
+    Entering reads what an earlier run left; `begin` is the first thing that touches the disk.
+    """
+
+    def __init__(self, path: Path | None, header: Header, *, restart: bool = False) -> None:
         self.header = header
         self.done: dict[int, Acknowledged] = {}
         self._path = path
+        self._restart = restart  # forget what is there, whatever replay it belongs to
+        self._whole = 0  # bytes of the file that can be read
         self._file: int | None = None
         self._encoder = msgspec.json.Encoder()
 
     def __enter__(self) -> "Journal":
-        if self._path is None:
-            return self
-        whole = self._read(self._path) if self._path.exists() else 0
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        os.ftruncate(self._file, whole)  # a line that a kill cut short is dropped
-        if not whole:
-            self._append(self._encoder.encode(asdict(self.header)))
+        if self._path is not None and self._path.exists() and not self._restart:
+            self._whole = self._read(self._path)
         return self
+
+    def begin(self) -> None:
+        """Open the file to append; called once the cache is open, so a refusal leaves nothing."""
+        if self._path is None:
+            return
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            if self._path.is_file() and self._path.stat().st_size != self._whole:
+                os.ftruncate(self._file, self._whole)  # a line that a kill cut short is dropped
+        except OSError as error:
+            raise self._unwritable(error) from None
+        if not self._whole:
+            self._append(self._encoder.encode(asdict(self.header)))
 
     def __exit__(
         self,
@@ -76,8 +90,20 @@ class Journal:
             self._append(self._encoder.encode(done))
 
     def _append(self, line: bytes) -> None:
-        if self._file is not None:
-            os.write(self._file, line + b"\n")
+        if self._file is None:
+            return
+        rest = memoryview(line + b"\n")
+        try:
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def _unwritable(self, error: OSError) -> BackendError:
+        return BackendError(
+            f"The journal {self._path} can't be written: {error.strerror or error}.",
+            hint="Make room on that disk, or write the run to another one with --out.",
+        )
 
     def _read(self, path: Path) -> int:
         lines = path.read_bytes().split(b"\n")
@@ -90,7 +116,7 @@ class Journal:
         except msgspec.DecodeError as error:
             raise InputError(
                 f"{path} is not the journal of a replay: {error}.",
-                hint="Name another file, or remove it to start anew.",
+                hint="Name another file, or start anew with --restart.",
             ) from None
         self._check(path, header)
         self.header = header
@@ -102,5 +128,5 @@ class Journal:
         if (header.version, header.stream, header.settings) != mine:
             raise UsageError(
                 f"{path} is the journal of another replay: {header.settings}.",
-                hint="Give the same log and options as before, or remove the file to start anew.",
+                hint="Give the same log and options as before, or start anew with --restart.",
             )

@@ -27,7 +27,9 @@ class ReplayOptions:
     pipeline: int = 64  # lookups in one round trip, where the log's clock allows it
     max_spend_usd: Decimal | None = None  # None: no live model may be called
     max_failures: int = 20  # in a row, before the run stops
+    max_error_share: float = 0.05  # of the requests that were sent; more is no success
     resume_path: Path | None = None  # journal to write, and to go on from if it exists
+    restart: bool = False  # start anew where a journal lies
     policy_id: str = "replay"  # of the outcomes
 
     def __post_init__(self) -> None:

@@ -1,42 +1,41 @@
 """Replay a log through a live cache: the entry of this stage, and the rules that it refuses."""
 
 import secrets
-from collections.abc import Sequence
-from contextlib import suppress
-
-import numpy as np
-import numpy.typing as npt
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 
 from costaudit.errors import BackendError, CostauditError, UsageError
-from costaudit.progress import Progress
-from costaudit.replay.cache import Answer, CacheSettings, Guard, LiveCache, SizeLimit
+from costaudit.replay.cache import Answer, CacheSettings, LiveCache, SizeLimit
 from costaudit.replay.journal import Header, Journal
 from costaudit.replay.open_loop import replay_by_clock
 from costaudit.replay.options import ReplayOptions
 from costaudit.replay.result import ReplayResult, result_of
 from costaudit.replay.sequential import kept_before, replay_by_log
-from costaudit.replay.steps import Listener, Steps
+from costaudit.replay.steps import Steps, Watchers, Workload
 from costaudit.replay.stream import ReplayStream
-from costaudit.replay.upstream import Budget, Rate, Upstream, spent_before
+from costaudit.replay.upstream import Upstream
 
 
 def check_rules(cache: LiveCache, upstream: Upstream, options: ReplayOptions) -> None:
     """Raise UsageError for a rule that this cache would not keep, rather than let it slip."""
     if options.max_entries is not None:
         _check_size(cache, upstream, options)
-    if options.guard and not cache.keeps_rules:
+    if options.guard and not cache.traits.keeps_rules:
         raise UsageError(
-            f"{cache.name} serves what it finds near enough, so it can't be held to a guard: that "
-            "is a rule of the application around it.",
+            f"{cache.traits.name} serves what it finds near enough, so it can't be held to a "
+            "guard: that is a rule of the application around it.",
             hint="Replay through memory://, which keeps guards, or leave --guard out.",
         )
 
 
 def _check_size(cache: LiveCache, upstream: Upstream, options: ReplayOptions) -> None:
-    if not cache.keeps_rules:
+    if not cache.traits.keeps_rules:
         raise UsageError(
-            f"{cache.name} can't be held to {options.max_entries:,} entries a scope: it evicts by "
-            "its own memory, if at all.",
+            f"{cache.traits.name} can't be held to {options.max_entries:,} entries a scope: it "
+            "evicts by its own memory, if at all.",
             hint="Replay through memory://, which evicts as the simulation does, or leave "
             "--max-entries out and set maxmemory and maxmemory-policy on the server.",
         )
@@ -60,41 +59,29 @@ class ReplayInterruptedError(CostauditError):
 
 
 def replay(
-    stream: ReplayStream,
-    vectors: npt.NDArray[np.float32],
-    texts: Sequence[str],
+    work: Workload,
     cache: LiveCache,
     upstream: Upstream,
     options: ReplayOptions,
-    progress: Progress,
-    *,
-    rate: Rate | None = None,
-    listener: Listener | None = None,
-    guard: Guard | None = None,
+    watchers: Watchers,
 ) -> ReplayResult:
-    """Send every request of `stream` through `cache`, in order, and measure.
+    """Send every request through `cache`, in order, and measure.
 
-    `vectors` is (len(texts), d), unit length. `rate` prices live models and caching proxies.
     A run that stops early leaves its journal at `options.resume_path`; the same call goes on
-    from there. `guard` is what `options.guard` names. Raises BackendError where the cache, the
-    model or the budget fails, and ReplayInterruptedError at ctrl-C.
+    from there. Raises BackendError where the cache, the model or the budget fails, and
+    ReplayInterruptedError at ctrl-C or SIGTERM.
     """
     check_rules(cache, upstream, options)
-    progress.start("replay", len(stream), "requests")
+    stream, progress = work.stream, watchers.progress
     header = Header(stream.digest, _settings_line(options, cache, upstream), _new_prefix())
-    with Journal(options.resume_path, header) as journal:
+    with Journal(options.resume_path, header, restart=options.restart) as journal, _terminable():
         before = len(journal.done)
+        steps = Steps(work, cache, upstream, journal, options, watchers)
+        progress.start("replay", len(stream), "requests")
         progress.advance(before)
-        budget = Budget(
-            rate,
-            options.max_spend_usd,
-            spent_before([done.spent_usd for done in journal.done.values()]),
-            is_live=upstream.is_live or cache.asks_models,
-        )
-        steps = Steps(stream, cache, upstream, journal, options, budget, progress, listener)
         settings = CacheSettings(
-            texts=texts,
-            vectors=vectors,
+            texts=work.texts,
+            vectors=work.vectors,
             min_similarity=options.min_similarity,
             prefix=journal.header.prefix,
             ttl_s=options.ttl_s,
@@ -105,7 +92,7 @@ def replay(
             prompts=stream.prompts,
             concurrency=options.concurrency,
             size=_size_limit(stream, options),
-            guard=guard,
+            guard=work.guard,
         )
         try:
             _drive(steps, cache, settings, journal)
@@ -122,19 +109,36 @@ def replay(
         result = result_of(
             stream,
             journal.done,
-            policy_id=options.policy_id,
-            speed=options.speed,
+            options,
             resumed=before,
-            cache=cache.name,
+            cache=cache.traits.name,
             prefix=journal.header.prefix,
         )
     progress.finish()
     return result
 
 
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM stop the replay as ctrl-C does; only the main thread can be told of signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _drive(steps: Steps, cache: LiveCache, settings: CacheSettings, journal: Journal) -> None:
     cache.open(settings)
     try:
+        journal.begin()
         todo = steps.todo()
         clock_s = float(steps.stream.ts_s[todo[0]]) if todo else 0.0
         arriving: list[tuple[int, Answer]] = []
@@ -164,7 +168,8 @@ def _size_limit(stream: ReplayStream, options: ReplayOptions) -> SizeLimit | Non
 def _settings_line(options: ReplayOptions, cache: LiveCache, upstream: Upstream) -> str:
     """Name in one line what decides hits, so that no other run goes on with this journal."""
     return (
-        f"cache={cache.name} upstream={upstream.name} min_similarity={options.min_similarity:g} "
+        f"cache={cache.traits.name} upstream={upstream.name} "
+        f"min_similarity={options.min_similarity:g} "
         f"ttl={options.ttl_s} {options.ttl_kind} speed={options.speed} shadow={options.shadow} "
         f"guard={'+'.join(options.guard) or None}"
     )

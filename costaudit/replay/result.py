@@ -11,7 +11,8 @@ import polars as pl
 
 from costaudit.contracts.requests import OUTCOMES, TOKEN_CLASSES, check_outcomes
 from costaudit.replay.journal import Acknowledged
-from costaudit.replay.stream import LOGGED_FAILURE, ReplayStream
+from costaudit.replay.options import ReplayOptions
+from costaudit.replay.stream import LOGGED_FAILURE, ReplayStream, text_digest
 
 LOWEST_US = 1
 HIGHEST_US = 24 * 3600 * 1_000_000
@@ -58,25 +59,27 @@ class ReplayResult:
     lateness: Latency  # behind the log's clock when sent; only where the replay was paced
     slack_s: float  # how far the replay ran behind, on the log's clock: 99 of 100 requests less
     errors: dict[str, int]  # reason → requests
+    failed_share: float  # of the requests that were sent
     spent_usd: Decimal  # charged by live models
     resumed: int  # requests that an earlier, interrupted run had done
     cache: str  # printable address
     prefix: str  # of the keys that are in the cache where they were kept
+    notes: tuple[str, ...] = ()  # what the cache, its server or the upstream did, sentences
 
 
 def result_of(
     stream: ReplayStream,
     done: Mapping[int, Acknowledged],
+    options: ReplayOptions,
     *,
-    policy_id: str,
-    speed: float | None,
     resumed: int,
     cache: str,
     prefix: str,
 ) -> ReplayResult:
     """Put the acknowledged requests in the log's order and add them up."""
     rows = [done[index] for index in range(len(stream))]
-    outcomes = _outcomes(stream, rows, policy_id)
+    speed = options.speed
+    outcomes = _outcomes(stream, rows, _matched(stream, rows), options.policy_id)
     check_outcomes(outcomes, len(stream))
     results = np.array([row.result for row in rows], dtype=object)
     late = _column(rows, "lateness_ms")
@@ -85,6 +88,7 @@ def result_of(
     lateness = latency(late[~np.isnan(lookups)] if speed else late[:0])
     failed = [row.reason for row in rows if row.result == "error"]
     reasons = Counter(reason for reason in failed if reason != LOGGED_FAILURE)
+    sent = reasons.total() + sum(row.result in ("hit", "miss") for row in rows)
     return ReplayResult(
         outcomes=outcomes,
         lookup=latency(lookups),
@@ -93,6 +97,7 @@ def result_of(
         lateness=lateness,
         slack_s=lateness.p99_ms / 1000 * speed if speed else 0.0,
         errors=dict(sorted(reasons.items())),
+        failed_share=reasons.total() / max(sent, 1),
         spent_usd=sum((Decimal(row.spent_usd) for row in rows), Decimal(0)),
         resumed=resumed,
         cache=cache,
@@ -100,7 +105,34 @@ def result_of(
     )
 
 
-def _outcomes(stream: ReplayStream, rows: list[Acknowledged], policy_id: str) -> pl.DataFrame:
+def _matched(stream: ReplayStream, rows: list[Acknowledged]) -> list[str | None]:
+    """Name the request whose answer each hit served, by the served text where the cache is silent.
+
+    Of several requests with that answer the last miss before the hit is taken: it made the entry.
+    "" where the log holds no such answer before the hit.
+    """
+    found: list[str | None] = []
+    made: dict[str, str] = {}  # digest of an answer → request
+    logged: dict[str, str] = {}
+    for index, row in enumerate(rows):
+        if row.served is not None:
+            found.append(made.get(row.served) or logged.get(row.served) or "")
+        else:
+            found.append(row.matched_id)
+        said = stream.answers[index] if row.answer is None else row.answer
+        if said and row.result == "miss":
+            made[text_digest(said)] = stream.request_ids[index]
+        if stream.answers[index]:
+            logged.setdefault(text_digest(stream.answers[index]), stream.request_ids[index])
+    return found
+
+
+def _outcomes(
+    stream: ReplayStream,
+    rows: list[Acknowledged],
+    matched: list[str | None],
+    policy_id: str,
+) -> pl.DataFrame:
     tokens = np.array([row.tokens for row in rows], dtype=np.int64).reshape(len(rows), -1)
     if not rows:
         return OUTCOMES.to_frame()
@@ -109,7 +141,7 @@ def _outcomes(stream: ReplayStream, rows: list[Acknowledged], policy_id: str) ->
         "request_id": list(stream.request_ids),
         "result": [row.result for row in rows],
         "reason": [row.reason or None for row in rows],
-        "matched_id": [row.matched_id for row in rows],
+        "matched_id": matched,
         "similarity": [row.similarity for row in rows],
         "right": [None] * len(rows),
         **{name: tokens[:, i] for i, name in enumerate(TOKEN_CLASSES)},

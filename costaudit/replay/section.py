@@ -12,6 +12,7 @@ import polars as pl
 from costaudit.contracts.replay import REASONS, Difference, HourRow, LatencyRow, ReplaySection
 from costaudit.contracts.requests import RESULTS
 from costaudit.errors import InsufficientDataError
+from costaudit.replay.cache import CacheTraits
 from costaudit.replay.options import ReplayOptions
 from costaudit.replay.result import Latency, ReplayResult, latency
 from costaudit.replay.stream import BYPASS, ReplayStream
@@ -44,8 +45,7 @@ class _Circumstances:
     places: dict[str, int]  # request_id → index in the stream
     predicted_misses: frozenset[str]
     measured_misses: frozenset[str]
-    exact_index: bool
-    own_vectors: bool
+    traits: CacheTraits
     slack_s: float
 
 
@@ -54,15 +54,13 @@ def compare(
     measured: pl.DataFrame,
     stream: ReplayStream,
     options: ReplayOptions,
-    *,
-    exact_index: bool,
-    own_vectors: bool,
+    traits: CacheTraits,
     slack_s: float = 0.0,
 ) -> Agreement:
     """Compare two OUTCOMES tables of one policy each over the same requests.
 
-    `exact_index` and `own_vectors` are the live cache's; `slack_s` is how far, on the log's clock,
-    the replay ran behind. Raises InsufficientDataError where the tables share no request.
+    `slack_s` is how far, on the log's clock, the replay ran behind.
+    Raises InsufficientDataError where the tables share no request.
     """
     columns = ("request_id", "result", "matched_id", "similarity")
     joined = predicted.select(columns).join(
@@ -79,8 +77,7 @@ def compare(
         {request_id: index for index, request_id in enumerate(stream.request_ids)},
         frozenset(joined.filter(result="miss")["request_id"]),
         frozenset(joined.filter(result_live="miss")["request_id"]),
-        exact_index,
-        own_vectors,
+        traits,
         slack_s,
     )
     both_hit = joined.filter(result="hit", result_live="hit")
@@ -140,12 +137,12 @@ def _timing(around: _Circumstances, index: int, entry: int) -> str:
 
 
 def _index_reason(similarity: float | None, around: _Circumstances) -> str:
-    if around.own_vectors:
+    if around.traits.own_vectors:
         return "embedder"
     near = similarity is not None and abs(similarity - around.options.min_similarity) <= ROUNDING
     if near:
         return "rounding"
-    return "unexplained" if around.exact_index else "approximate index"
+    return "unexplained" if around.traits.exact_index else "approximate index"
 
 
 HOUR_S = 3600
@@ -240,6 +237,8 @@ def replay_section(
             Difference(*row) for row in agreement.differing.head(DIFFERENCES).iter_rows()
         ),
         hours=by_hour(stream, predicted, result.outcomes),
+        notes=result.notes,
+        failed_share=result.failed_share,
         daily=is_daily(stream),
     )
 

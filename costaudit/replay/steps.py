@@ -5,21 +5,43 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
 from costaudit.errors import BackendError
 from costaudit.progress import Progress
-from costaudit.replay.cache import Answer, Entry, LiveCache, Lookup, Query
+from costaudit.replay.cache import Answer, Entry, Guard, LiveCache, Lookup, Query
 from costaudit.replay.journal import Acknowledged, Journal
 from costaudit.replay.options import ReplayOptions
-from costaudit.replay.stream import BYPASS, LOGGED_FAILURE, ReplayStream
-from costaudit.replay.upstream import Budget, Upstream, UpstreamError
+from costaudit.replay.stream import BYPASS, LOGGED_FAILURE, ReplayStream, text_digest
+from costaudit.replay.upstream import Budget, Rate, Upstream, UpstreamError, spent_before
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Listener = Callable[[Acknowledged], None]  # hears of each request that is done
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is replayed: requests, their texts and vectors, and what a policy adds to them."""
+
+    stream: ReplayStream
+    texts: Sequence[str]
+    vectors: npt.NDArray[np.float32]  # (len(texts), d), unit length
+    guard: Guard | None = None  # what `ReplayOptions.guard` names
+    rate: Rate | None = None  # what live models and caching proxies charge
+
+
+@dataclass(frozen=True)
+class Watchers:
+    """Who hears of each request that is done."""
+
+    progress: Progress
+    listener: Listener | None = None
 
 
 class Missed(msgspec.Struct, frozen=True, gc=False):
@@ -35,24 +57,27 @@ class Steps:
 
     def __init__(
         self,
-        stream: ReplayStream,
+        work: Workload,
         cache: LiveCache,
         upstream: Upstream,
         journal: Journal,
         options: ReplayOptions,
-        budget: Budget,
-        progress: Progress,
-        listener: Listener | None,
+        watchers: Watchers,
     ) -> None:
-        self.stream = stream
+        self.stream = stream = work.stream
         self.options = options
         self.is_live = upstream.is_live
         self._cache = cache
         self._upstream = upstream
         self._journal = journal
-        self._budget = budget
-        self._progress = progress
-        self._listener = listener
+        self._budget = Budget(
+            work.rate,
+            options.max_spend_usd,
+            spent_before([done.spent_usd for done in journal.done.values()]),
+            is_live=upstream.is_live or cache.traits.asks_models,
+        )
+        self._progress = watchers.progress
+        self._listener = watchers.listener
         self._lock = threading.Lock()
         self._failures = 0  # in a row
         self._failure: BaseException | None = None  # the first that stops the run
@@ -84,7 +109,7 @@ class Steps:
             for i in indices
         ]
         started = time.perf_counter()
-        if self._cache.asks_models:
+        if self._cache.traits.asks_models:
             with ExitStack() as reserved:
                 for index in indices:
                     reserved.enter_context(self._budget.reserve(self.stream, index))
@@ -162,6 +187,7 @@ class Steps:
                 lookup_ms=took_ms,
                 latency_ms=took_ms,
                 lateness_ms=lateness_ms,
+                served=None if match.request_id else text_digest(match.answer),
             )
         if lookup.answer is not None:  # a caching proxy has asked, and waited, already
             spent_usd = self._budget.charge(lookup.answer)

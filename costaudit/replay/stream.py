@@ -15,6 +15,11 @@ LOGGED_FAILURE = "status_error"  # reason of a bypass: the log's own call had fa
 BYPASS = -1  # text row of a request that the policy keeps away from the cache
 
 
+def text_digest(text: str) -> str:
+    """Return the fingerprint of an answer's text; 32 hex digits."""
+    return xxhash.xxh3_128_hexdigest(text.encode())
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message of a prompt."""

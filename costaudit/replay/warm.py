@@ -116,9 +116,9 @@ def write_warm_file(answers: Sequence[WarmAnswer], scopes: Mapping[int, str], pa
 
 def check_fillable(cache: LiveCache) -> None:
     """Raise UsageError for a cache that keeps nothing beyond this run, or fills itself."""
-    if cache.asks_models or cache.name == "memory://":
+    if cache.traits.asks_models or not cache.traits.outlives_run:
         raise UsageError(
-            f"{cache.name} can't be filled beforehand.",
+            f"{cache.traits.name} can't be filled beforehand.",
             hint="Warm a redis:// cache, or write the answers to a file.",
         )
 

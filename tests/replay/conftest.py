@@ -17,6 +17,7 @@ from costaudit.replay.cache import LiveCache
 from costaudit.replay.options import ReplayOptions
 from costaudit.replay.replay import replay
 from costaudit.replay.result import ReplayResult
+from costaudit.replay.steps import Watchers, Workload
 from costaudit.replay.stream import ReplayStream
 
 BASE_TS_S = 1_700_000_000.0
@@ -43,10 +44,9 @@ class Log:
         rate = options.pop("rate", None)
         guard = options.pop("rule", None)
         settings = ReplayOptions(**{"min_similarity": 0.8, **options})
-        return replay(
-            self.stream, self.vectors, self.texts, cache, upstream or Recorded(), settings,
-            SilentProgress(), rate=rate, listener=listener, guard=guard,
-        )  # fmt: skip
+        work = Workload(self.stream, self.texts, self.vectors, guard, rate)
+        watchers = Watchers(SilentProgress(), listener)
+        return replay(work, cache, upstream or Recorded(), settings, watchers)
 
 
 def make_log(

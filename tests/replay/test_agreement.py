@@ -6,6 +6,7 @@ import pytest
 from costaudit.contracts.requests import OUTCOMES
 from costaudit.errors import InsufficientDataError
 from costaudit.replay.backends import cache_at
+from costaudit.replay.cache import CacheTraits
 from costaudit.replay.caches.memory import MemoryCache
 from costaudit.replay.options import ReplayOptions
 from costaudit.replay.section import REASONS, compare
@@ -34,8 +35,8 @@ def agree(predicted, measured, *, options=None, slack_s=0.0, exact=True, own=Fal
         log.stream.ts_s[:], log.stream.ready_s[:] = zip(*times, strict=True)
     return compare(
         outcomes(*predicted), outcomes(*measured), log.stream,
-        options or ReplayOptions(min_similarity=0.8), exact_index=exact, own_vectors=own,
-        slack_s=slack_s,
+        options or ReplayOptions(min_similarity=0.8),
+        CacheTraits("x", exact_index=exact, own_vectors=own), slack_s,
     )  # fmt: skip
 
 
@@ -90,7 +91,7 @@ def test_tables_without_a_common_request_are_refused():
     with pytest.raises(InsufficientDataError):
         compare(
             outcomes(MISS), other, log.stream, ReplayOptions(min_similarity=0.8),
-            exact_index=True, own_vectors=False,
+            CacheTraits("x", exact_index=True),
         )  # fmt: skip
 
 
@@ -106,7 +107,7 @@ def test_a_real_server_agrees_with_the_simulation(redis_server, query, least):
     predicted, measured = log.replay(MemoryCache()), log.replay(cache)
     found = compare(
         predicted.outcomes, measured.outcomes, log.stream, options,
-        exact_index=cache.exact_index, own_vectors=cache.own_vectors, slack_s=measured.slack_s,
+        cache.traits, measured.slack_s,
     )  # fmt: skip
     assert found.agreed_share >= least
     assert found.both_hit > 500

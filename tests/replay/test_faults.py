@@ -181,4 +181,4 @@ def test_a_process_that_is_killed_leaves_a_journal_and_the_next_cleans_up(
 
 def test_no_address_with_credentials_is_ever_printed(tmp_path: Path):
     cache = cache_at("rediss://me:s3cret@cache.example:6380/2?flavour=vectorset")
-    assert cache.name == "rediss://cache.example:6380/2?flavour=vectorset"
+    assert cache.traits.name == "rediss://cache.example:6380/2?flavour=vectorset"

@@ -2,11 +2,12 @@
 
 import os
 import signal
+from pathlib import Path
 
 import msgspec
 import pytest
 
-from costaudit.errors import InputError, UsageError
+from costaudit.errors import BackendError, InputError, UsageError
 from costaudit.replay.caches.memory import MemoryCache
 from costaudit.replay.journal import Acknowledged, Header, Journal
 from costaudit.replay.replay import ReplayInterruptedError
@@ -14,14 +15,14 @@ from costaudit.replay.replay import ReplayInterruptedError
 DECIDED = ["result", "matched_id", "similarity", "input_uncached_tokens"]
 
 
-def interrupt_after(count: int):
-    """Press ctrl-C once so many requests are done."""
+def interrupt_after(count: int, sent: signal.Signals = signal.SIGINT):
+    """Press ctrl-C, or ask the process to end, once so many requests are done."""
     seen = []
 
     def listener(done: Acknowledged) -> None:
         seen.append(done)
         if len(seen) == count:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), sent)
 
     return listener
 
@@ -42,6 +43,16 @@ def test_a_resumed_replay_decides_as_a_whole_one(log, tmp_path, count, ttl_s, tt
     resumed = log.replay(MemoryCache(), resume_path=path, **options)
     assert resumed.resumed >= count
     assert resumed.outcomes.select(DECIDED).equals(whole.outcomes.select(DECIDED))
+
+
+def test_sigterm_stops_it_as_ctrl_c_does(log, tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    path = tmp_path / "journal"
+    with pytest.raises(ReplayInterruptedError):
+        stop = interrupt_after(100, signal.SIGTERM)
+        log.replay(MemoryCache(), resume_path=path, listener=stop)
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert log.replay(MemoryCache(), resume_path=path).resumed >= 100
 
 
 def test_a_paced_replay_can_be_interrupted_and_goes_on(log, tmp_path):
@@ -82,6 +93,33 @@ def test_another_log_may_not_go_on_with_the_journal(log, tmp_path):
         log.replay(MemoryCache(), resume_path=path)
 
 
+def test_a_cache_that_refuses_to_open_leaves_no_journal(log, tmp_path):
+    class Refusing(MemoryCache):
+        def open(self, settings):
+            raise UsageError("no")
+
+    with pytest.raises(UsageError):
+        log.replay(Refusing(), resume_path=tmp_path / "journal")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_restart_forgets_the_journal_of_another_replay(log, tmp_path):
+    path = tmp_path / "journal"
+    log.replay(MemoryCache(), resume_path=path)
+    again = log.replay(MemoryCache(), resume_path=path, min_similarity=0.9, restart=True)
+    assert again.resumed == 0
+    assert len(path.read_bytes().splitlines()) == len(log.stream) + 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_names_the_file_and_the_progress(log, tmp_path):
+    path = tmp_path / "journal"
+    path.symlink_to("/dev/full")
+    with pytest.raises(BackendError, match="can't be written: No space left") as full:
+        log.replay(MemoryCache(), resume_path=path, restart=True)
+    assert str(path) in full.value.message and "of 600 requests" in full.value.message
+
+
 def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(log, tmp_path):
     path = tmp_path / "notes"
     path.write_text("buy milk\nbuy bread\n")
@@ -93,6 +131,8 @@ def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(log, tmp_path):
 def test_a_journal_is_readable_by_its_owner_only(tmp_path):
     path = tmp_path / "deep" / "journal"
     with Journal(path, Header("s", "t", "p")) as journal:
+        assert not path.exists()  # a start that is refused leaves nothing
+        journal.begin()
         journal.acknowledge(Acknowledged(3, "miss", answer="secret"))
     assert path.stat().st_mode & 0o777 == 0o600
     with Journal(path, Header("s", "t", "other")) as journal:

@@ -13,9 +13,7 @@ from tests.replay.conftest import make_log
 def section_of(log, **options):
     settings = ReplayOptions(min_similarity=0.8, policy_id="semantic:x", **options)
     result = log.replay(MemoryCache(), policy_id="semantic:x", **options)
-    agreement = compare(
-        result.outcomes, result.outcomes, log.stream, settings, exact_index=True, own_vectors=False
-    )
+    agreement = compare(result.outcomes, result.outcomes, log.stream, settings, MemoryCache.traits)
     section = replay_section(log.stream, result.outcomes, result, agreement, settings)
     return section, result
 

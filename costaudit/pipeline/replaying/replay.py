@@ -9,54 +9,69 @@ from decimal import Decimal
 import polars as pl
 
 from costaudit.contracts.audit import Audit, read_audit, write_audit
-from costaudit.contracts.grades import PER_MTOK, Estimate
+from costaudit.contracts.grades import PER_MTOK
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.contracts.replay import ReplayCost, ReplaySection
-from costaudit.contracts.requests import OUTCOMES
+from costaudit.contracts.replay import JudgedHits, ReplayCost, ReplaySection
+from costaudit.contracts.requests import OUTCOMES, TOKEN_CLASSES
 from costaudit.contracts.run_dir import write_table
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
+from costaudit.costing.cost import cost
 from costaudit.errors import InsufficientDataError, UsageError
 from costaudit.pipeline.analyze import audit_of
 from costaudit.pipeline.loaded import Loaded, no_texts, nothing_to_compare
-from costaudit.pipeline.replaying.stream import Rehearsal, judged_outcomes, rehearse
+from costaudit.pipeline.replaying.judging import LiveVerdicts, judge_live_hits
+from costaudit.pipeline.replaying.stream import rehearse
 from costaudit.pipeline.semantic.keyed_run import EXACT
 from costaudit.pipeline.semantic.text_run import SemanticRun
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
 from costaudit.replay.backends import cache_at, upstream_at
-from costaudit.replay.cache import LiveCache
+from costaudit.replay.cache import LiveCache, reach
 from costaudit.replay.metrics import Monitor, check_port
 from costaudit.replay.options import ReplayOptions
 from costaudit.replay.replay import check_rules, replay
 from costaudit.replay.result import ReplayResult
 from costaudit.replay.section import compare, replay_section
+from costaudit.replay.steps import Watchers, Workload
 from costaudit.replay.upstream import DryRun, Rate, Upstream, check_limit, dry_run
-from costaudit.report.numbers import count, share, share_range, similarity
+from costaudit.report.numbers import count
 
 
-def with_effects(
-    section: ReplaySection,
-    log: Loaded,
-    audit: Audit,
-    policy: SemanticPolicy,
-    predicted: pl.DataFrame,
-    measured: pl.DataFrame,
+def with_verdicts(
+    section: ReplaySection, verdicts: LiveVerdicts, point: SweepPoint | None
 ) -> ReplaySection:
-    """Add what models cost before and after, and the wrong answers that the hits imply.
+    """Add how many of the hits were wrong, and how many served somebody else's answer.
 
-    Both tables are OUTCOMES in the log's order.
+    `point` is the audit's own row for the policy; None where it did not try that policy.
     """
-    point = audited_point(audit.semantic, policy)
     return replace(
         section,
-        cost=ReplayCost(
-            before_usd=log.usd_of((predicted["result"] != "").to_numpy()),
-            predicted_usd=log.usd_of((predicted["result"] != "hit").to_numpy()),
-            after_usd=log.usd_of((measured["result"] != "hit").to_numpy()),
-        ),
-        unsafe_predicted=None if point is None else point.unsafe_served_share,
-        unsafe_served_share=None if point is None else unsafe_share(point, section),
-        unsafe_from=unsafe_origin(point, section),
+        judged=verdicts.hits,
+        crossed=verdicts.crossed,
+        unsafe_predicted=verdicts.predicted_unsafe if point is None else point.unsafe_served_share,
+        unsafe_served_share=verdicts.hits.unsafe_served_share,
+        unsafe_from=unsafe_origin(verdicts.hits),
+    )
+
+
+def replay_cost(
+    log: Loaded, predicted: pl.DataFrame, measured: pl.DataFrame, *, is_live: bool
+) -> ReplayCost:
+    """Price the log as it was, as predicted and as measured; both tables are in the log's order.
+
+    A live upstream's answers cost what it billed for them, at the price of each request's model.
+    """
+    missed = (measured["result"] != "hit").to_numpy()
+    after_usd = log.usd_of(missed)
+    if is_live:
+        asked = measured["result"].is_in(["miss"])
+        counts = measured.select(pl.col(TOKEN_CLASSES).fill_null(0))
+        billed = cost(counts, log.tariff.table, asked).total_usd
+        after_usd = log.usd_of(missed & ~asked.to_numpy()) + billed
+    return ReplayCost(
+        before_usd=log.usd_of((predicted["result"] != "").to_numpy()),
+        predicted_usd=log.usd_of((predicted["result"] != "hit").to_numpy()),
+        after_usd=after_usd,
     )
 
 
@@ -85,32 +100,17 @@ def _settings(policy_id: str) -> dict[str, str]:
     return dict(part.partition("=")[::2] for part in parts)
 
 
-def unsafe_share(point: SweepPoint, section: ReplaySection) -> Estimate | None:
-    """Let as many of the served hits be wrong as the audit says of the simulated ones."""
-    of_all = point.unsafe_served_share
-    if of_all is None or not point.hits:
-        return of_all
-    times = section.measured_hits / point.hits
-    low, high = (None if one is None else one * times for one in (of_all.low, of_all.high))
-    return Estimate(of_all.value * times, of_all.grade, low, high)
-
-
-def unsafe_origin(point: SweepPoint | None, section: ReplaySection) -> str:
-    """Say where the share of wrong answers comes from, or why there is none."""
-    if point is None:
-        return (
-            "The audit did not try this policy at this threshold, so it has no estimate of wrong "
-            "answers for it: analyze the log with the same options and this similarity."
-        )
-    if point.unsafe_served_share is None:
+def unsafe_origin(judged: JudgedHits) -> str:
+    """Say how the share of wrong answers was found, or why there is none."""
+    if not judged.hits:
+        return "The cache served no hit, so no answer was wrong."
+    if judged.unsafe_served_share is None:
         return "The log holds no answers to compare, so nobody knows which hits were wrong."
-    of_all = point.unsafe_served_share
-    at = "identical text only" if point.min_similarity > 1 else similarity(point.min_similarity)
-    between = share_range(of_all)
+    untold = f", {count(judged.untold)} can't be told" if judged.untold else ""
     return (
-        f"The audit's estimate at similarity {at}, {share(of_all.value)}"
-        f"{f' ({between})' if between else ''} of all requests over {count(point.hits)} simulated "
-        f"hits, scaled to the {count(section.measured_hits)} hits that were served."
+        f"Each of the {count(judged.hits)} hits was judged by the two logged answers of its own "
+        f"pair: {count(judged.right)} look right, {count(judged.wrong)} wrong{untold}. The share "
+        "is an estimate with its 95 % interval."
     )
 
 
@@ -149,9 +149,9 @@ def reached(plan: ReplayPlan, policy: SemanticPolicy) -> tuple[LiveCache, Upstre
     if plan.metrics_port is not None:
         check_port(plan.metrics_port)
     if not plan.only_price:
-        if upstream.is_live or cache.asks_models:
+        if upstream.is_live or cache.traits.asks_models:
             check_limit(plan.options.max_spend_usd)
-        cache.reach()
+        reach(cache)
     return cache, upstream
 
 
@@ -174,44 +174,45 @@ def replay_log(
             "The log has no times, so no clock of it can set the pace.",
             hint="Leave --speed out; --max-rate sets a pace of its own.",
         )
-    live = upstream.is_live or cache.asks_models
+    live = upstream.is_live or cache.traits.asks_models
     ready = rehearse(run, policy, with_prompts=live)
     rate = dearest_rate(log) if live else None
     price = dry_run(ready.stream, rate, _miss_share(ready.predicted)) if rate else None
     if plan.only_price:
         return Replayed(None, price, audit)
-    name = _file_name(cache.name)
+    name = _file_name(cache.traits.name)
     journal = log.run.outcomes_path / f"replay-{name}.journal"
     settings = replace(
         settings,
         min_similarity=policy.min_similarity,
-        policy_id=f"replay:{cache.name}:{policy.policy_id}",
+        policy_id=f"replay:{cache.traits.name}:{policy.policy_id}",
         resume_path=journal if policy.max_entries is None else None,
     )
-    result = _watched(ready, cache, upstream, settings, rate, plan.metrics_port, progress)
+    work = Workload(ready.stream, ready.texts, ready.vectors, ready.guard, rate)
+    result = _watched(work, cache, upstream, settings, plan.metrics_port, progress)
     agreement = compare(
         ready.predicted,
         result.outcomes,
         ready.stream,
         settings,
-        exact_index=cache.exact_index,
-        own_vectors=cache.own_vectors,
-        slack_s=result.slack_s,
+        cache.traits,
+        result.slack_s,
     )
-    section = with_effects(
+    verdicts = judge_live_hits(run, ready.predicted, result.outcomes)
+    section = with_verdicts(
         replay_section(ready.stream, ready.predicted, result, agreement, settings),
-        log,
-        audit,
-        policy,
-        ready.predicted,
-        result.outcomes,
+        verdicts,
+        audited_point(audit.semantic, policy),
+    )
+    section = replace(
+        section, cost=replay_cost(log, ready.predicted, result.outcomes, is_live=live)
     )
     audit = replace(audit, replay=section)
-    outcomes = judged_outcomes(result.outcomes, ready.predicted)
+    outcomes = result.outcomes.with_columns(right=verdicts.right)
     write_table(outcomes, log.run.outcomes_path / f"replay-{name}.parquet", OUTCOMES)
     write_audit(audit, log.run.audit_path)
     journal.unlink(missing_ok=True)
-    return Replayed(section, price, audit, cache.own_rules)
+    return Replayed(section, price, audit, cache.traits.own_rules)
 
 
 def dearest_rate(log: Loaded) -> Rate:
@@ -264,29 +265,17 @@ def _miss_share(predicted: pl.DataFrame) -> float:
 
 
 def _watched(
-    ready: Rehearsal,
+    work: Workload,
     cache: LiveCache,
     upstream: Upstream,
     settings: ReplayOptions,
-    rate: Rate | None,
     metrics_port: int | None,
     progress: Progress,
 ) -> ReplayResult:
     """Replay, with metrics on a port of this machine where one is given."""
-    monitor = Monitor(ready.stream, metrics_port) if metrics_port is not None else None
+    monitor = Monitor(work.stream, metrics_port) if metrics_port is not None else None
     with monitor or nullcontext():
-        return replay(
-            ready.stream,
-            ready.vectors,
-            ready.texts,
-            cache,
-            upstream,
-            settings,
-            progress,
-            rate=rate,
-            listener=monitor,
-            guard=ready.guard,
-        )
+        return replay(work, cache, upstream, settings, Watchers(progress, monitor))
 
 
 def _file_name(address: str) -> str:

@@ -52,15 +52,6 @@ def rehearse(run: SemanticRun, policy: SemanticPolicy, *, with_prompts: bool) ->
     )
 
 
-def judged_outcomes(outcomes: pl.DataFrame, predicted: pl.DataFrame) -> pl.DataFrame:
-    """Carry verdicts over to the hits of a replay that served what the simulation served."""
-    known = predicted.select("request_id", "matched_id", known="right")
-    joined = outcomes.join(
-        known, on=["request_id", "matched_id"], how="left", maintain_order="left"
-    )
-    return joined.with_columns(right=pl.col("known")).drop("known")
-
-
 def _stream(run: SemanticRun, *, with_prompts: bool) -> ReplayStream:
     log, stream = run.log, run.stream
     requests = log.requests

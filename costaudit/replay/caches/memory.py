@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from costaudit.replay.cache import MISS, CacheSettings, Entry, Lookup, Match, Query
+from costaudit.replay.cache import MISS, CacheSettings, CacheTraits, Entry, Lookup, Match, Query
 from costaudit.replay.caches.eviction import Expiry, Node, Places
 
 TIE = 4e-6  # float32 dot products of unit vectors, summed in another order, differ by less
@@ -74,18 +74,10 @@ def similarity(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
 class MemoryCache:
     """A semantic cache in this process."""
 
-    name = "memory://"
-    exact_index = True
-    own_vectors = False
-    asks_models = False
-    keeps_rules = True
-    own_rules: tuple[str, ...] = ()
+    traits = CacheTraits("memory://", exact_index=True, keeps_rules=True, outlives_run=False)
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-
-    def reach(self) -> None:
-        """Do nothing: it is in this process."""
 
     def open(self, settings: CacheSettings) -> None:
         """Start empty, with FAISS loaded: the first lookup would wait for it."""

@@ -14,7 +14,7 @@ import xxhash
 
 from costaudit.errors import BackendError, UsageError
 from costaudit.replay.address import Address
-from costaudit.replay.cache import CacheSettings, Entry, Lookup, Match, Query
+from costaudit.replay.cache import CacheSettings, CacheTraits, Entry, Lookup, Match, Query
 from costaudit.replay.stream import Prompt
 from costaudit.replay.upstream import CallSettings, UpstreamError
 from costaudit.replay.upstreams.openai import Completion, OpenAIClient
@@ -117,17 +117,16 @@ OPTIONS = ("product", "model", "stream", "timeout_s", "retries", "key_env")
 class ProxyCache:
     """A proxy that looks up, asks and keeps by itself; what it keeps, only it can remove."""
 
-    exact_index = False
-    own_vectors = True
-    asks_models = True
-    keeps_rules = False
-
     def __init__(self, address: Address, calls: CallSettings) -> None:
-        self.name = address.printable
         self._address = address
         self._calls = calls
         self._product = product_named(address.options.get("product", "generic"))
-        self.own_rules = self._product.own_rules
+        self.traits = CacheTraits(
+            address.printable,
+            own_vectors=True,
+            asks_models=True,
+            own_rules=self._product.own_rules,
+        )
 
     def reach(self) -> None:
         """Connect once, and hang up."""
@@ -137,7 +136,7 @@ class ProxyCache:
             socket.create_connection((parts.hostname or "", port), self._calls.timeout_s).close()
         except OSError as error:
             raise BackendError(
-                f"Can't reach the proxy at {self.name}: {error.strerror or error}.",
+                f"Can't reach the proxy at {self.traits.name}: {error.strerror or error}.",
                 hint="Start it, or mend the URL.",
             ) from None
 

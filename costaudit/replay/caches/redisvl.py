@@ -7,7 +7,7 @@ import msgspec
 
 from costaudit.errors import BackendError, UsageError
 from costaudit.replay.address import Address
-from costaudit.replay.cache import MISS, CacheSettings, Entry, Lookup, Match, Query
+from costaudit.replay.cache import MISS, CacheSettings, CacheTraits, Entry, Lookup, Match, Query
 from costaudit.replay.caches.eviction import Expiry
 from costaudit.replay.caches.redis_server import (
     TimedOutError,
@@ -34,14 +34,8 @@ TIMED_OUT = Lookup(error="timeout")
 class RedisVLCache:
     """RedisVL's cache: its index, its keys and its queries, with vectors made beforehand."""
 
-    exact_index = True  # RedisVL builds a FLAT index
-    own_vectors = False
-    asks_models = False
-    keeps_rules = False
-    own_rules: tuple[str, ...] = ()
-
     def __init__(self, address: Address) -> None:
-        self.name = address.printable
+        self.traits = CacheTraits(address.printable, exact_index=True)  # RedisVL's index is FLAT
         self._address = address
 
     def reach(self) -> None:
@@ -111,11 +105,11 @@ class RedisVLCache:
         if name.encode() in self._client.execute_command("FT._LIST"):
             if not settings.resumed:
                 raise BackendError(
-                    f"{self.name} already has an index {name}.",
+                    f"{self.traits.name} already has an index {name}.",
                     hint="Drop it, or take another prefix.",
                 )
             self._client.ft(name).dropindex(delete_documents=True)
-        claim(self._client, settings.prefix, resumed=settings.resumed, where=self.name)
+        claim(self._client, settings.prefix, resumed=settings.resumed, where=self.traits.name)
 
     def _range_query(self, query: Query) -> "VectorRangeQuery":
         from redisvl.query import VectorRangeQuery

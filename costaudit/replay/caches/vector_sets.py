@@ -8,7 +8,7 @@ import xxhash
 
 from costaudit.errors import UsageError
 from costaudit.replay.address import Address
-from costaudit.replay.cache import MISS, CacheSettings, Entry, Lookup, Match, Query
+from costaudit.replay.cache import MISS, CacheSettings, CacheTraits, Entry, Lookup, Match, Query
 from costaudit.replay.caches.eviction import Expiry
 from costaudit.replay.caches.redis_server import (
     TimedOutError,
@@ -35,17 +35,12 @@ class _Near:
 class VectorSetCache:
     """One vector set a partition; answers stand in hashes of their own, which can expire."""
 
-    own_vectors = False
-    asks_models = False
-    keeps_rules = False
-    own_rules: tuple[str, ...] = ()
-
     def __init__(self, address: Address) -> None:
-        self.name = address.printable
         self._address = address
         self._quantization = address.option("quantization", QUANTIZATIONS, "q8").upper()
-        self.exact_index = address.option("exact", ("0", "1"), "0") == "1"
-        self._search: tuple[object, ...] = ("TRUTH",) if self.exact_index else ()
+        exact = address.option("exact", ("0", "1"), "0") == "1"
+        self.traits = CacheTraits(address.printable, exact_index=exact)
+        self._search: tuple[object, ...] = ("TRUTH",) if exact else ()
         if "ef" in address.options:
             self._search = (*self._search, "EF", int(address.number("ef", 200)))
 
@@ -66,7 +61,7 @@ class VectorSetCache:
         self._written: set[str] = set()
         with speaking_to(self._address, NEEDS):
             self._client = connect(self._address)
-            claim(self._client, settings.prefix, resumed=settings.resumed, where=self.name)
+            claim(self._client, settings.prefix, resumed=settings.resumed, where=self.traits.name)
             self._client.execute_command("VCARD", self._set(0))
 
     def lookup(self, queries: Sequence[Query]) -> list[Lookup]:

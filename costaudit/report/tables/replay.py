@@ -9,8 +9,13 @@ _LISTED = 10  # requests that differ
 
 
 def replay_tables(section: ReplaySection) -> tuple[Table, ...]:
-    """Before and after, confusion of results, why some differ, latencies, hours, errors."""
+    """List the tables of a replay: what matters most first.
+
+    Answers of other tenants lead where there are any; then before and after, confusion of results,
+    why some differ, latencies, hours, errors.
+    """
     return (
+        *_crossed(section),
         _before_after(section),
         _confusion(section),
         _reasons(section),
@@ -35,8 +40,34 @@ def replay_tables(section: ReplaySection) -> tuple[Table, ...]:
 
 def replay_lines(section: ReplaySection) -> list[str]:
     """Write the tables that a comment has room for, in Markdown."""
-    short = (_before_after(section), _confusion(section), _reasons(section), _latencies(section))
+    short = (
+        *_crossed(section),
+        _before_after(section),
+        _confusion(section),
+        _reasons(section),
+        _latencies(section),
+    )
     return render_tables(short, "md").decode().splitlines()
+
+
+def _crossed(section: ReplaySection) -> tuple[Table, ...]:
+    """Lead with hits that served somebody else's answer; nothing where there are none."""
+    crossed = section.crossed
+    if crossed is None or not (crossed.tenant or crossed.user):
+        return ()
+    rows = (("tenant", crossed.tenant), ("user", crossed.user))
+    return (
+        Table(
+            "Answers of others were served",
+            ("made for another", "hits", "of all hits"),
+            tuple(
+                (name, count(n), share(n / max(section.measured_hits, 1)))
+                for name, n in rows
+                if n is not None
+            ),
+            note="The cache does not keep them apart: let its key or its filter hold that field.",
+        ),
+    )
 
 
 def _before_after(section: ReplaySection) -> Table:
