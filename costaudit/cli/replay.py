@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from costaudit.cli import options as opt
+from costaudit.errors import BackendError
 
 
 def replay(
@@ -55,6 +56,17 @@ def replay(
     ] = None,
     shadow: Annotated[bool, typer.Option("--shadow", help="Only look up, store nothing.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the entries in the cache.")] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Start anew where an earlier replay was stopped.")
+    ] = False,
+    max_errors: Annotated[
+        str,
+        typer.Option(
+            "--max-errors",
+            metavar="SHARE",
+            help="Share of requests that may fail; above it the exit code is 5.",
+        ),
+    ] = "5%",
     max_spend: Annotated[
         str,
         typer.Option("--max-spend", metavar="USD", help="Stop before live models cost more."),
@@ -82,7 +94,7 @@ def replay(
         print_tables,
         semantic_policy,
     )
-    from costaudit.cli.values import above_zero, dollars
+    from costaudit.cli.values import above_zero, dollars, share
     from costaudit.pipeline.analyze import write_report
     from costaudit.pipeline.replaying.replay import ReplayPlan, reached, replay_log
     from costaudit.pipeline.settings import AnalyzeOptions
@@ -103,6 +115,8 @@ def replay(
             max_rate=max_rate,
             shadow=shadow,
             keep=keep,
+            restart=restart,
+            max_error_share=share(max_errors, "--max-errors"),
             max_spend_usd=dollars(max_spend, "--max-spend", zero=True) if max_spend else None,
         ),
         metrics_port=metrics_port,
@@ -131,4 +145,11 @@ def replay(
     write_report(done.audit, log.run)
     lead = f"Replayed through {done.section.cache}, {done.section.pace}."
     print_tables(replay_tables(done.section), format, done.section, lead)
+    if done.section.failed_share > plan.options.max_error_share:
+        raise BackendError(
+            f"{done.section.failed_share:.1%} of the requests that were sent failed: "
+            f"{', '.join(f'{name} {n:,}' for name, n in done.section.errors.items())}.",
+            hint="Its hit rate is not to be trusted. Mend the cache or the model and replay again "
+            "with --restart, or allow more with --max-errors.",
+        )
     return 0

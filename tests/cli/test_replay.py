@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.conftest import write_log
 from tests.conftest import Said
+from tests.replay.model_server import Model, serving
 
 
 @pytest.mark.parametrize(
@@ -53,3 +54,19 @@ def test_the_recommendation_for_another_cache_is_not_taken_over(
     assert found.code == 2
     assert "differs in guard" in found.err and "--threshold" in found.err
     assert costaudit("replay", "run", "--quiet").code == 0
+
+
+def test_more_failures_than_allowed_are_no_success(
+    costaudit: Callable[..., Said], tmp_path: Path
+) -> None:
+    log = write_log(tmp_path / "log.jsonl")
+    faults = ["status 500"] * 2
+    with serving(Model(faults=faults)) as url:
+        given = ("replay", str(log), "--cache", f"{url}/v1?retries=0", "--max-spend", "1",
+                 "--threshold", "0.9")  # fmt: skip
+        found = costaudit(*given)
+        assert found.code == 5
+        assert "25.0% of the requests that were sent failed: http-500 2" in found.err
+    with serving(Model(faults=["status 500"] * 2)) as url:
+        again = costaudit(*given[:3], f"{url}/v1?retries=0", *given[4:], "--max-errors", "30%")
+        assert again.code == 0
