@@ -32,6 +32,48 @@ class SpendRow:
     mean_input_tokens: float  # per request: grows when contexts inflate
     latency_p50_ms: float | None
     latency_p95_ms: float | None
+    failed: int = 0  # requests whose status is error
+
+
+@dataclass(frozen=True)
+class SampleRequest:
+    """One request, as an example of its template."""
+
+    request_id: str
+    at: str  # ISO 8601, UTC; "" where the log has no time
+    input_tokens: int
+    output_tokens: int
+    usd: Decimal
+    latency_ms: float | None
+    status: str  # ok | error
+
+
+@dataclass(frozen=True)
+class TemplateSpend:
+    """What one prompt template of an endpoint cost."""
+
+    template_id: str  # as in the section on prompt caching; "" where prompts are not known
+    model: str
+    requests: int
+    usd: Decimal
+    share: float  # of the endpoint's dollars
+    failed: int
+    samples: tuple[SampleRequest, ...]  # the dearest, the median and the cheapest
+
+
+@dataclass(frozen=True)
+class EndpointSpend:
+    """The way down from an endpoint to its templates and to requests."""
+
+    endpoint: str  # "" if not logged
+    requests: int
+    usd: Decimal
+    share: float  # of the dollars of the whole log
+    failed: int
+    latency_p50_ms: float | None
+    latency_p95_ms: float | None
+    templates: tuple[TemplateSpend, ...]  # the dearest
+    all_templates: int  # how many there are
 
 
 @dataclass(frozen=True)
@@ -81,3 +123,4 @@ class Spend:
     invoice_usd: Decimal | None  # what the reader says the bill was
     invoice_gap_share: float | None  # (invoice - log) / invoice
     daily: tuple[DailyRow, ...] = ()  # by day and model, adding up to the total
+    drill: tuple[EndpointSpend, ...] = ()  # the dearest endpoints

@@ -137,8 +137,8 @@ def size_cache(
 # The article's table gives ranges; the middle is taken. Its own figure for a senior developer is
 # $20,000 to 30,000 for 8 to 12 weeks: $62.50 an hour in weeks of 40 hours.
 HOURLY_USD = Decimal("62.5")
-_TABLE = "middle of {low}–{high} h in the article's roadmap table ({row})"
-_OWN = "an estimate of costaudit's: the article's roadmap table has no such row"
+_TABLE = "middle of {low}–{high} h, a published range ({row})"
+_OWN = "an estimate of costaudit's"
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ def effort_assumption(hourly_usd: Decimal = HOURLY_USD) -> Assumption:
     return Assumption(
         name="effort",
         value=f"${hourly_usd} an hour",
-        why="a senior developer at $20,000–30,000 for 8–12 weeks, as the article puts it; hours "
-        "per lever are the middle of its roadmap table where it has a row",
+        why="a senior developer at $20,000–30,000 for 8–12 weeks; the hours of each lever are the "
+        "middle of a published range where there is one",
         option="--effort-usd",
     )

@@ -38,7 +38,7 @@ def spend(
     classes = billed_classes(requests)
     counted = basis(requests, classes, pricing, cost_mode)
     frame = requests.select(
-        "served_by", "provider", "model", "ts", "latency_ms",
+        "served_by", "provider", "model", "ts", "latency_ms", "status",
         **{f"by_{name}": one.fill_null("") for name, one in (GROUPS | dict(groups)).items()},
     ).with_columns(*classes, rate_id=pricing.rate_ids, logged=counted.logged)  # fmt: skip
     sent = frame.filter(pl.col("served_by").fill_null("provider") != "gateway_cache")
@@ -120,9 +120,10 @@ def _rows(
     latency = sent.group_by(group).agg(
         p50=pl.col("latency_ms").quantile(0.5, "linear"),
         p95=pl.col("latency_ms").quantile(0.95, "linear"),
+        failed=(pl.col("status") == "error").sum(),
     )
     times = {row[0]: row[1:] for row in latency.iter_rows()}
-    return tuple(_row(g, costs[g], total_usd, *times[g]) for g in order)
+    return tuple(_row(g, costs[g], total_usd, times[g]) for g in order)
 
 
 def _daily(sent: pl.DataFrame, rates: dict[int, tuple[Decimal, ...]]) -> tuple[DailyRow, ...]:
@@ -137,11 +138,15 @@ def _daily(sent: pl.DataFrame, rates: dict[int, tuple[Decimal, ...]]) -> tuple[D
 
 
 def _row(
-    group: str, cost: CostBreakdown, total_usd: Decimal, p50: float | None, p95: float | None
+    group: str,
+    cost: CostBreakdown,
+    total_usd: Decimal,
+    rest: tuple[float | None, float | None, int],
 ) -> SpendRow:
+    """Build a row; `rest` holds the latency's median, its 95th percentile and the failures."""
     tokens = sum(getattr(cost, name) for name in INPUT_CLASSES)
     share = float(cost.total_usd / total_usd) if total_usd else 0.0
-    return SpendRow(group, cost, share, tokens / cost.requests, p50, p95)
+    return SpendRow(group, cost, share, tokens / cost.requests, *rest)
 
 
 def _prices(sent: pl.DataFrame, pricing: Pricing, counted: Basis) -> tuple[ModelPrice, ...]:

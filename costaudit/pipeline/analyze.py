@@ -21,6 +21,7 @@ from costaudit.costing.plan import effort_assumption, plan, store_assumption
 from costaudit.costing.prices.price_table import table_source
 from costaudit.costing.verdict import verdict
 from costaudit.levers.levers import propose
+from costaudit.pipeline.drill import drilled
 from costaudit.pipeline.ledger import ledger_of
 from costaudit.pipeline.loaded import Loaded, ingested, uncacheable
 from costaudit.pipeline.prompt_caching import PromptCaches
@@ -140,6 +141,7 @@ def _audit(
     ledger = ledger_of(log, semantic, caches, levers)
     routing = next((lever for lever in levers if lever.lever == "routing"), None)
     section, prefix = semantic.section if semantic else None, caches.section()
+    names = tuple(one.template_id for one in prefix.templates)
     return Audit(
         schema_version=SCHEMA_VERSION,
         costaudit_version=__version__,
@@ -147,7 +149,7 @@ def _audit(
         show_prompts=options.show_prompts,
         verdict=verdict(log.spend, ledger, log.quality),
         quality=log.quality,
-        spend=log.spend,
+        spend=drilled(log, options, caches.facts.template, names),
         ledger=ledger,
         semantic=section,
         prefix=prefix,

@@ -5,11 +5,10 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from types import FrameType
 
 from costaudit.errors import BackendError, CostauditError, UsageError
-from costaudit.replay.cache import Answer, CacheSettings, LiveCache, SizeLimit, notes_of
+from costaudit.replay.cache import Answer, CacheSettings, LiveCache, SizeLimit
 from costaudit.replay.journal import Header, Journal
 from costaudit.replay.open_loop import replay_by_clock
 from costaudit.replay.options import ReplayOptions
@@ -94,8 +93,6 @@ def replay(
             concurrency=options.concurrency,
             size=_size_limit(stream, options),
             guard=work.guard,
-            isolate=options.isolate,
-            lasting=options.keep,
         )
         try:
             _drive(steps, cache, settings, journal)
@@ -118,7 +115,7 @@ def replay(
             prefix=journal.header.prefix,
         )
     progress.finish()
-    return replace(result, notes=(*result.notes, *notes_of(cache)))
+    return result
 
 
 @contextmanager

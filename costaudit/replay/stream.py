@@ -21,22 +21,11 @@ def text_digest(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A tool that the model called; the log leaves ids out, so they are numbered anew."""
-
-    call_id: str
-    name: str
-    arguments: str  # JSON
-
-
-@dataclass(frozen=True, slots=True)
 class Message:
     """One message of a prompt."""
 
-    role: str  # system | user | assistant | tool
+    role: str  # system | user | assistant
     text: str
-    calls: tuple[ToolCall, ...] = ()  # of an assistant's message
-    call_id: str = ""  # of a tool's message: which call it answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +36,6 @@ class Prompt:
     messages: tuple[Message, ...]
     temperature: float | None = None
     max_tokens: int | None = None  # as asked for; None where the log does not say
-    tools: tuple[str, ...] = ()  # definitions, as JSON in the log's own shape
-    tool_choice: str = ""  # JSON; "" where the log does not say
-    response_format: str = ""  # JSON
 
     @property
     def output_limit(self) -> int:

@@ -16,20 +16,26 @@ from markupsafe import Markup
 
 from costaudit.contracts.audit import Audit, covered, in_words, only_a_rate
 from costaudit.contracts.prefix import breaker_name
-from costaudit.report import numbers
+from costaudit.report import language, numbers
 from costaudit.report.csv import CsvReporter
+from costaudit.report.differences import breaking, word_diff
 from costaudit.report.escaping import visible
-from costaudit.report.page import anchor, breaking, page_context, word_diff
-from costaudit.report.summary import Limits, bypass_line, thinned
+from costaudit.report.first_screen import headline
+from costaudit.report.language import day, said, separated, tr
+from costaudit.report.page import anchor, page_context
+from costaudit.report.summary import Limits, bypass_line, severity, thinned
 
-_TABLE = re.compile(r'<table class="data[^"]*"[^>]*><thead><tr>(.*?)</tr></thead>', re.DOTALL)
+_TABLE = re.compile(
+    r'<table class="(?:data|drill)[^"]*"[^>]*><thead><tr>(.*?)</tr></thead>', re.DOTALL
+)
+_CLASS = re.compile(r'(class="(?:data|drill))')
 _HEAD = re.compile(r"<th([^>]*)>(.*?)</th>", re.DOTALL)
-_MARKUP = re.compile(r"<abbr.*?</abbr>|<[^>]+>", re.DOTALL)  # grades are marks, not names
+_MARKUP = re.compile(r'<abbr class="grade.*?</abbr>|<[^>]+>', re.DOTALL)  # a grade is no name
 _MOST_COLUMNS, _MOST_WORDED = 5, 2  # of a table that fits a telephone
 
 
 def with_cards(body: str) -> tuple[str, str]:
-    """Mark the tables of a page that are too wide for a telephone; also give their rules.
+    """Mark the tables of a page that are too wide for a telephone; return their rules too.
 
     A rule names a column for all tables with the same columns. Text from a log is escaped, so
     that it can neither open a table nor name a column.
@@ -43,7 +49,7 @@ def with_cards(body: str) -> tuple[str, str]:
             return table[0]
         names = tuple(unescape(_MARKUP.sub("", text)).strip() for _, text in heads)
         style = styles.setdefault(names, f"cards-{len(styles)}")
-        return table[0].replace('class="data', f'class="data cards {style}', 1)
+        return _CLASS.sub(rf"\1 cards {style}", table[0], count=1)
 
     body = _TABLE.sub(marked, body)
     rules = "".join(
@@ -76,6 +82,7 @@ _FILTERS = (
     numbers.usd, numbers.usd_range, numbers.per_mtok, numbers.share, numbers.share_range,
     numbers.count, numbers.tokens, numbers.milliseconds, numbers.seconds, numbers.similarity,
     numbers.byte_size, anchor, breaker_name, breaking, bypass_line, covered, in_words, only_a_rate,
+    day, said, separated, severity,
 )  # fmt: skip
 
 
@@ -123,13 +130,25 @@ def _environment() -> Environment:
         finalize=_finalized,
     )
     environment.filters.update({one.__name__: one for one in _FILTERS})
-    environment.filters |= {"differences": word_diff, "sortable": _sortable}
+    environment.filters |= {"differences": word_diff, "sortable": _sortable, "alike": _alike}
+    environment.globals["_"] = _message
     return environment
+
+
+def _message(message: str, **values: Any) -> Markup:
+    """Translate a message of a template and fill its places with escaped values."""
+    shown = {name: visible(one) if isinstance(one, str) else one for name, one in values.items()}
+    return Markup(tr(message)) % shown
 
 
 def _finalized(value: Any) -> Any:
     """Keep marks that hide or reorder text out of the page."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _alike(value: float) -> str:
+    """Write a similarity that is only described, not set: two digits."""
+    return separated(f"{value:.2f}")
 
 
 def _sortable(value: Decimal | float) -> str:
@@ -141,12 +160,14 @@ def _page(environment: Environment, audit: Audit, lengths: dict[str, int]) -> by
     body = environment.get_template("body.j2").render(page_context(audit, lengths))
     body, cards = with_cards(body)
     style = (_TEMPLATES / "report.css").read_text("utf-8") + cards
-    script = (_TEMPLATES / "report.js").read_text("utf-8")
+    script = _worded((_TEMPLATES / "report.js").read_text("utf-8"))
     csv = CsvReporter().render(audit).decode()
     text = environment.get_template("report.html.j2").render(
         audit=audit,
         body=body,
         style=style,
+        language=language.style().language,
+        headline=headline(audit),
         script=script,
         style_hash=_source_hash(style),
         script_hash=_source_hash(script),
@@ -154,6 +175,14 @@ def _page(environment: Environment, audit: Audit, lengths: dict[str, int]) -> by
         csv=_in_script(csv),
     )
     return text.encode()
+
+
+_WORD = re.compile(r'_\("([^"]+)"\)')
+
+
+def _worded(script: str) -> str:
+    """Put the words of the language in use into the script, where it says _("...")."""
+    return _WORD.sub(lambda found: msgspec.json.encode(tr(found[1])).decode(), script)
 
 
 def _source_hash(source: str) -> str:

@@ -3,16 +3,22 @@
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from costaudit.contracts.grades import Estimate, Money
+from costaudit.report.language import percent as percentage
+from costaudit.report.language import separated, style, tr, with_currency
 
 MINUS = "−"
 _SCALES = ((1_000_000_000, 1_000_000_000, "B"), (1_000_000, 1_000_000, "M"), (10_000, 1_000, "k"))
 
 
 def usd(amount: Decimal) -> str:
-    """Write dollars: whole from 100 on, cents below, two digits that count below a cent."""
+    """Write US dollars in the currency in use: whole from 100 on, cents below that.
+
+    Below a cent, two digits that count are written.
+    """
+    amount = amount * style().rate
     size = abs(amount)
     if size == 0:
-        return "$0"
+        return with_currency("0")
     if size >= 100:
         text = f"{size.quantize(Decimal(1), ROUND_HALF_EVEN):,}"
     elif size >= Decimal("0.01"):
@@ -20,7 +26,7 @@ def usd(amount: Decimal) -> str:
     else:
         digits = 1 - size.adjusted()
         text = f"{size.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN):f}"
-    return f"{MINUS if amount < 0 else ''}${text}"
+    return with_currency(f"{MINUS if amount < 0 else ''}{text}")
 
 
 def usd_range(money: Money) -> str:
@@ -32,9 +38,10 @@ def usd_range(money: Money) -> str:
 
 def per_mtok(rate: Decimal) -> str:
     """Write a rate in dollars per million tokens, with every digit that counts."""
+    rate = rate * style().rate
     text = f"{rate.normalize():f}" if rate else "0"
     whole, _, cents = text.partition(".")
-    return f"${whole}.{cents.ljust(2, '0')}"
+    return with_currency(f"{whole}.{cents.ljust(2, '0')}")
 
 
 def share(value: float) -> str:
@@ -42,11 +49,11 @@ def share(value: float) -> str:
     percent = value * 100
     size = abs(percent)
     if size == 0:
-        return "0%"
+        return percentage("0")
     if size < 0.005:
-        return "<0.01%"
+        return f"<{percentage('0.01')}"
     text = f"{size:.2f}" if size < 1 else f"{size:.1f}"
-    return f"{MINUS if percent < 0 else ''}{text}%"
+    return f"{MINUS if percent < 0 else ''}{percentage(text)}"
 
 
 def share_range(estimate: Estimate) -> str:
@@ -59,33 +66,34 @@ def share_range(estimate: Estimate) -> str:
 def _between(low: str, high: str) -> str:
     if low == high:
         return ""
-    return f"{low} to {high}" if MINUS in low + high else f"{low}–{high}"
+    close = MINUS not in low + high and style().language == "en"
+    return f"{low}–{high}" if close else tr("{low} to {high}").format(low=low, high=high)
 
 
 def count(value: float) -> str:
     """Write a whole number with thousands separators."""
-    return f"{value:,.0f}".replace("-", MINUS)
+    return separated(f"{value:,.0f}").replace("-", MINUS)
 
 
 def counted(number: int, noun: str) -> str:
     """Write how many there are of something: 1 call, 1,204 calls."""
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+    return f"{count(number)} {tr(noun if number == 1 else f'{noun}s')}"
 
 
 def tokens(value: float) -> str:
     """Write a number of tokens short enough for a table: 812, 9,400, 12.3k, 4.56M."""
     for least, scale, letter in _SCALES:
         if abs(value) >= least:
-            return f"{value / scale:.1f}{letter}"
+            return f"{separated(f'{value / scale:.1f}')}{letter}"
     return count(value)
 
 
 def milliseconds(value: float) -> str:
     """Write a time given in milliseconds: milliseconds below a second, seconds above."""
     if value >= 1000:
-        return f"{value / 1000:,.1f} s"
+        return f"{separated(f'{value / 1000:,.1f}')} s"
     if 0 < value < 10:
-        return f"{value:.1f} ms" if value >= 0.1 else f"{value:.2g} ms"
+        return f"{separated(f'{value:.1f}' if value >= 0.1 else f'{value:.2g}')} ms"
     return f"{value:.0f} ms"
 
 
@@ -93,8 +101,8 @@ def seconds(value: float) -> str:
     """Write a time given in seconds in the unit that people would say it in."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if value >= size:
-            return f"{value / size:,.1f}".removesuffix(".0") + f" {unit}"
-    return f"{value:,.1f}".removesuffix(".0") + " s"
+            return separated(f"{value / size:,.1f}".removesuffix(".0")) + f" {unit}"
+    return separated(f"{value:,.1f}".removesuffix(".0")) + " s"
 
 
 def similarity(value: float) -> str:
@@ -103,15 +111,15 @@ def similarity(value: float) -> str:
     A threshold above 1 lets identical text only through, and is named so.
     """
     if value > 1:
-        return "identical"
+        return tr("identical")
     text = f"{value:.4f}".rstrip("0")
     whole, _, digits = text.partition(".")
-    return f"{whole}.{digits.ljust(2, '0')}"
+    return separated(f"{whole}.{digits.ljust(2, '0')}")
 
 
 def byte_size(value: int) -> str:
     """Write a size in bytes in decimal units."""
     for size, unit in ((1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")):
         if value >= size:
-            return f"{value / size:,.1f} {unit}"
-    return f"{value:,} B"
+            return f"{separated(f'{value / size:,.1f}')} {unit}"
+    return f"{separated(f'{value:,}')} B"

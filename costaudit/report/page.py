@@ -1,40 +1,50 @@
 """What the page's templates need beside the audit: charts, bars, lists, links and differences."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from decimal import Decimal
 from typing import Any
 
 from costaudit.contracts.audit import Audit
-from costaudit.contracts.grades import GRADES
 from costaudit.contracts.ledger import LedgerStep
-from costaudit.contracts.prefix import Breaker, PartShare
+from costaudit.contracts.prefix import Breaker, PartShare, TemplateRow
 from costaudit.contracts.replay import REASONS
+from costaudit.contracts.semantic import SemanticSection, SweepPoint
 from costaudit.contracts.spend import SpendRow
-from costaudit.report.charts.panel import SLIM, WIDE, Frame
-from costaudit.report.charts.series import SeriesChart, daily_chart, hourly_chart, replay_chart
+from costaudit.report.charts.panel import DAYS, SLIM, WIDE
+from costaudit.report.charts.series import (
+    SeriesChart,
+    by_model,
+    daily_chart,
+    day_reading,
+    hourly_chart,
+    replay_chart,
+)
 from costaudit.report.charts.sweep import SLIM_SWEEP, WIDE_SWEEP, sweep_chart
-from costaudit.report.charts.waterfall import waterfall
-from costaudit.report.numbers import tokens
+from costaudit.report.first_screen import actions, doubts, fall, headline, range_line, support
+from costaudit.report.glossary import glossary, grades
+from costaudit.report.language import day, style, tr
+from costaudit.report.numbers import share, similarity, tokens, usd
 from costaudit.report.products import translate
-from costaudit.report.summary import ranked_findings, why_none
+from costaudit.report.summary import Severity, ranked_findings, why_none
 
 SECTIONS = (
-    ("verdict", "Verdict"),
-    ("quality", "Data and assumptions"),
-    ("waterfall", "Waterfall"),
-    ("sweep", "Thresholds"),
-    ("isolation", "Isolation"),
-    ("clusters", "Clusters"),
-    ("prefix", "Prompt caching"),
+    ("verdict", "Summary"),
     ("spend", "Spend"),
-    ("levers", "Other levers"),
+    ("sweep", "Response cache"),
+    ("prefix", "Prompt caching"),
+    ("levers", "Other measures"),
     ("replay", "Replay"),
     ("plan", "Plan"),
+    ("quality", "Data"),
     ("method", "Method"),
 )
+_NAMES = frozenset(name for name, _ in SECTIONS)
 _ALSO = {
+    "waterfall": "verdict",
+    "isolation": "sweep",
+    "clusters": "sweep",
     "duplicates": "sweep",
     "semantic": "sweep",
     "prompt_caching": "prefix",
@@ -46,65 +56,29 @@ _ALSO = {
 
 
 def anchor(section: str) -> str:
-    """Give the anchor that a section or lever leads to; empty where there is none."""
+    """Return the anchor that a section or lever leads to; empty where there is none."""
     name = _ALSO.get(section, section)
-    return name if name in dict(SECTIONS) else ""
+    return name if name in _NAMES else ""
 
 
-_WORDS = re.compile(r"\s+|\w+|[^\w\s]")
-_MOST = 300  # words compared; longer texts are shown unmarked
-
-Piece = tuple[str, bool]  # text, and whether the other side lacks it
-
-
-def word_diff(left: str, right: str) -> tuple[list[Piece], list[Piece]]:
-    """Split both texts into pieces that are shared or differ; joined, the pieces are the text."""
-    a, b = _WORDS.findall(left), _WORDS.findall(right)
-    if len(a) > _MOST or len(b) > _MOST:
-        return [(left, False)], [(right, False)]
-    pieces: tuple[list[Piece], list[Piece]] = ([], [])
-    matcher = SequenceMatcher(None, a, b, autojunk=False)
-    for tag, a0, a1, b0, b1 in matcher.get_opcodes():
-        for side, words in ((0, a[a0:a1]), (1, b[b0:b1])):
-            pieces[side].extend(_marked("".join(words)) if tag != "equal" else _plain(words))
-    return pieces
-
-
-def _plain(words: list[str]) -> list[Piece]:
-    return [("".join(words), False)] if words else []
-
-
-def _marked(text: str) -> list[Piece]:
-    """Mark what differs, leaving the blanks around it unmarked."""
-    core = text.strip()
-    if not core:
-        return [(text, False)] if text else []
-    before, _, after = text.partition(core)
-    return [piece for piece in ((before, False), (core, True), (after, False)) if piece[0]]
-
-
-GRADE_MEANING = dict(
-    zip(
-        GRADES,
-        (
-            "in the log or on the bill",
-            "a live cache did it",
-            "an exact rule run over the log",
-            "statistics or a tokenizer stood in for something missing",
-            "a parameter that the reader can change",
-        ),
-        strict=True,
-    )
-)
 _CACHING = ("duplicates", "semantic", "prompt_caching")
 _BREAKDOWNS = (
     ("endpoint", "By endpoint"),
     ("tenant", "By tenant"),
+    ("user", "By user"),
+    ("session", "By session"),
+    ("agent", "By agent"),
     ("model", "By model"),
     ("day", "By day"),
-    ("hour", "By hour"),
+    ("hour", "By hour of the day (UTC)"),
 )
-_BREAK = re.compile("(‹[^›]*›)")
+_SEVERITY_MEANING: tuple[tuple[Severity, str], ...] = (
+    ("problem", "harms now"),
+    ("saving", "money to be had"),
+    ("caution", "makes a number or a setting less safe"),
+    ("note", "good to know"),
+)
+_NEAR = 2  # thresholds shown on either side of the recommended one
 
 
 @dataclass(frozen=True)
@@ -118,44 +92,47 @@ class Strip:
     reorderable: float
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """Pairs of questions of one kind, and what they differ in."""
+
+    kind: str  # in words
+    pairs: int
+    flags: tuple[tuple[str, int], ...]  # what differs, in words, and in how many pairs
+    low: float  # similarity
+    high: float
+
+
+@dataclass(frozen=True)
+class Break:
+    """One cause of broken prefixes, over all templates."""
+
+    kind: str
+    where: str  # of the dearest place
+    places: int
+    requests: int
+    tokens: int
+    usd: Decimal  # a month
+    mend: str
+    provider_side: bool
+
+
 def page_context(audit: Audit, lengths: Mapping[str, int]) -> dict[str, Any]:
-    """Gather everything that the templates draw."""
-    semantic, by = audit.semantic, audit.spend.by
-    recommended = semantic.recommended if semantic else None
-    present = {anchor for anchor, _ in SECTIONS}
-    if semantic is None or not (semantic.scopes or semantic.without_field):
-        present.discard("isolation")
-    if semantic is None or not (
-        semantic.clusters or semantic.worst_pairs or semantic.refused_pairs
-    ):
-        present.discard("clusters")
+    """Return everything that the templates draw."""
     return {
         "audit": audit,
         "lengths": lengths,
-        "why_none": "" if semantic else why_none(audit),
-        "sections": [entry for entry in SECTIONS if entry[0] in present],
-        "grade_meaning": GRADE_MEANING,
+        "language": style().language,
+        "glossary": glossary(),
+        "grades": grades(),
+        "sections": [entry for entry in SECTIONS if entry[0] in _present(audit)],
+        "severities": _SEVERITY_MEANING,
         "findings": ranked_findings(audit),
-        "fall": waterfall(audit.ledger),
-        "sweeps": [
-            chart for frame in (WIDE_SWEEP, SLIM_SWEEP) if (chart := sweep_chart(semantic, frame))
-        ]
-        if semantic
-        else [],
-        "points": sorted(semantic.points, key=lambda point: point.min_similarity)
-        if semantic
-        else [],
-        "translations": translate(recommended, semantic.ttl_s)
-        if semantic and recommended is not None
-        else (),
-        "strips": _strips(audit),
-        "breakers": _breakers(audit),
-        "provider_bars": _provider_bars(audit),
-        "days": _framed(daily_chart, by.get("day", ())),
-        "hours": _framed(hourly_chart, by.get("hour", ())),
-        "inflation": _inflation(by.get("day", ())),
-        "breakdowns": _BREAKDOWNS,
         "levers": _levers(audit),
+        **_first(audit),
+        **_spend(audit),
+        **_semantic(audit),
+        **_prefix(audit),
         "replay_hours": [
             replay_chart(audit.replay.hours, frame)
             for frame in (WIDE, SLIM)
@@ -165,16 +142,163 @@ def page_context(audit: Audit, lengths: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def breaking(context: str) -> list[Piece]:
-    """Split a breaker's context so that the part between ‹ › can be marked."""
-    return [(piece, piece.startswith("‹")) for piece in _BREAK.split(context) if piece]
+def _present(audit: Audit) -> set[str]:
+    """Return the sections that the page has."""
+    present = {name for name, _ in SECTIONS}
+    if audit.replay is None:
+        present.discard("replay")
+    if not _levers(audit):
+        present.discard("levers")
+    return present
 
 
-def _framed(
-    draw: Callable[[Sequence[SpendRow], Frame], SeriesChart], rows: Sequence[SpendRow]
-) -> list[SeriesChart]:
-    """Draw a chart for wide screens and for narrow ones; none of a single row."""
-    return [draw(rows, frame) for frame in (WIDE, SLIM)] if len(rows) > 1 else []
+def _first(audit: Audit) -> dict[str, Any]:
+    return {
+        "headline": headline(audit),
+        "range_line": range_line(audit),
+        "fall": fall(audit),
+        "actions": actions(audit),
+        "support": support(audit),
+        "doubts": doubts(audit),
+    }
+
+
+def _spend(audit: Audit) -> dict[str, Any]:
+    by = audit.spend.by
+    days = by.get("day", ())
+    charts: list[SeriesChart] = []
+    if len(days) > 1:
+        charts = [daily_chart(days, frame, audit.spend.daily) for frame in (DAYS, SLIM)]
+    return {
+        "breakdowns": _BREAKDOWNS,
+        "days": charts,
+        "day_models": [name for name, _ in by_model(audit.spend.daily, len(days))],
+        "day_reading": day_reading(days, audit.spend.daily) if charts else "",
+        "hours": [hourly_chart(by["hour"], frame) for frame in (WIDE, SLIM)]
+        if len(by.get("hour", ())) > 1
+        else [],
+        "inflation": _inflation(days),
+        "failed_line": _failed(audit),
+    }
+
+
+def _failed(audit: Audit) -> str:
+    failed, kept = audit.quality.statuses.get("error", 0), audit.quality.kept
+    if not kept or not audit.quality.statuses:
+        return ""
+    if not failed:
+        return tr("No request failed.")
+    return tr("{share} of the requests failed.").format(share=share(failed / kept))
+
+
+def _semantic(audit: Audit) -> dict[str, Any]:
+    semantic = audit.semantic
+    if semantic is None:
+        return {"why_none": why_none(audit), "evidence": ()}
+    points = sorted(semantic.points, key=lambda point: point.min_similarity)
+    frames = (WIDE_SWEEP, SLIM_SWEEP)
+    recommended = semantic.recommended
+    return {
+        "why_none": "",
+        "sweeps": [chart for frame in frames if (chart := sweep_chart(semantic, frame))],
+        "sweep_reading": _sweep_reading(semantic.chosen),
+        "points": points,
+        "near": _near(points),
+        "exact": [semantic.exact] if semantic.exact else [],
+        "evidence": _evidence(semantic),
+        "translations": translate(recommended, semantic.ttl_s) if recommended is not None else (),
+    }
+
+
+def _near(points: Sequence[SweepPoint]) -> list[SweepPoint]:
+    """Return the recommended threshold and its neighbours; without one, a spread of all."""
+    place = next((n for n, point in enumerate(points) if point.recommended), None)
+    if place is None:
+        return list(points[:: max(len(points) // (2 * _NEAR), 1)])[: 2 * _NEAR + 1]
+    start = max(min(place - _NEAR, len(points) - 2 * _NEAR - 1), 0)
+    return list(points[start : start + 2 * _NEAR + 1])
+
+
+def _sweep_reading(point: SweepPoint | None) -> str:
+    if point is None:
+        return ""
+    unsafe = point.unsafe_served_share
+    wrong = tr("not known") if unsafe is None else share(unsafe.value)
+    return tr(
+        "At {similarity} a cache answers {hits} of the questions it may answer; wrong answers to "
+        "all requests: {wrong}; net saving {usd} a month."
+    ).format(
+        similarity=similarity(point.min_similarity),
+        hits=share(point.raw_hit_share.value),
+        wrong=wrong,
+        usd=usd(point.net_saved.usd),
+    )
+
+
+def _evidence(semantic: SemanticSection) -> list[Evidence]:
+    """Count the pairs that are kept as evidence, and what they differ in."""
+    rows = []
+    for kind, pairs in (
+        ("would have been served", semantic.worst_pairs),
+        ("held back by guards or answers", semantic.refused_pairs),
+    ):
+        counted = Counter(flag for one in pairs for flag in one.flags)
+        flags = sorted(counted.items(), key=lambda entry: (-entry[1], entry[0]))
+        named = tuple((flag.replace("answer_", "answers: "), number) for flag, number in flags)
+        alike = [one.similarity for one in pairs]
+        if alike:
+            rows.append(Evidence(kind, len(pairs), named, min(alike), max(alike)))
+    return rows
+
+
+def _prefix(audit: Audit) -> dict[str, Any]:
+    parts = _parts(audit)
+    unconfirmed = audit.prefix.unconfirmed if audit.prefix else ()
+    of_rules = [
+        text for row in (audit.prefix.providers if audit.prefix else ()) for text in row.unconfirmed
+    ]
+    return {
+        "parts": parts,
+        "parts_reading": _parts_reading(parts),
+        "strips": _strips(audit),
+        "breakers": _breakers(audit),
+        "breaks": _breaks(audit),
+        "provider_bars": _provider_bars(audit),
+        "unconfirmed": list(dict.fromkeys((*unconfirmed, *of_rules))),
+    }
+
+
+def _parts(audit: Audit) -> list[Strip]:
+    """Add the parts of all templates up."""
+    sums: dict[str, list[int]] = {}
+    for row in audit.prefix.templates if audit.prefix else ():
+        for part in row.parts:
+            one = sums.setdefault(part.part, [0, 0, 0])
+            one[0] += part.tokens
+            one[1] += part.static_tokens
+            one[2] += part.reorderable_tokens
+    whole = max(sum(one[0] for one in sums.values()), 1)
+    return [
+        Strip("", part, *(round(amount / whole * 1000, 1) for amount in _stacked(part)))
+        for part in (PartShare(name, *one) for name, one in sums.items())
+    ]
+
+
+def _stacked(part: PartShare) -> tuple[int, int, int]:
+    """Return where the bars of a part end: all of it, the static part, what could be static."""
+    could = min(part.static_tokens + part.reorderable_tokens, part.tokens)
+    return part.tokens, part.static_tokens, could
+
+
+def _parts_reading(parts: Sequence[Strip]) -> str:
+    moving = [(one.part.tokens - one.part.static_tokens, one) for one in parts]
+    if not moving:
+        return ""
+    most, one = max(moving, key=lambda entry: entry[0])
+    whole = sum(strip.part.tokens for strip in parts) or 1
+    return tr(
+        "Most tokens that are not read again are in the {part}: {share} of all input."
+    ).format(part=tr(one.part.part), share=share(most / whole))
 
 
 def _inflation(days: Sequence[SpendRow]) -> str:
@@ -183,10 +307,12 @@ def _inflation(days: Sequence[SpendRow]) -> str:
     if len(dated) < 2:
         return ""
     first, last = dated[0], dated[-1]
-    return (
-        f"A request carried {tokens(first.mean_input_tokens)} input tokens on {first.group} and "
-        f"{tokens(last.mean_input_tokens)} on {last.group}, on average."
-    )
+    return tr(
+        "A request carried {before} input tokens on {first} and {after} on {last}, on average."
+    ).format(
+        before=tokens(first.mean_input_tokens), first=day(first.group),
+        after=tokens(last.mean_input_tokens), last=day(last.group),
+    )  # fmt: skip
 
 
 def _levers(audit: Audit) -> list[LedgerStep]:
@@ -198,22 +324,42 @@ def _strips(audit: Audit) -> list[Strip]:
     for row in audit.prefix.templates if audit.prefix else ():
         whole = max(sum(part.tokens for part in row.parts), 1)
         for part in row.parts:
-            widths = [
-                round(amount / whole * 1000, 1)
-                for amount in (part.tokens, part.static_tokens, part.reorderable_tokens)
-            ]
+            widths = [round(amount / whole * 1000, 1) for amount in _stacked(part)]
             strips.append(Strip(row.template_id, part, *widths))
     return strips
 
 
-def _breakers(audit: Audit) -> list[tuple[str, Breaker]]:
+def _breakers(audit: Audit) -> list[tuple[TemplateRow, Breaker]]:
     """List breakers of all templates, the dearest first."""
     rows = [
-        (row.template_id, one)
+        (row, one)
         for row in (audit.prefix.templates if audit.prefix else ())
         for one in row.breakers
     ]
-    return sorted(rows, key=lambda row: (-row[1].lost_usd_month.usd, row[0], row[1].where))
+    return sorted(
+        rows, key=lambda row: (-row[1].lost_usd_month.usd, row[0].template_id, row[1].where)
+    )
+
+
+def _breaks(audit: Audit) -> list[Break]:
+    """Add the breakers up by cause, those that the application can mend first."""
+    found: dict[tuple[str, bool], list[Breaker]] = {}
+    for _, one in _breakers(audit):
+        found.setdefault((one.kind, one.provider_side), []).append(one)
+    rows = [
+        Break(
+            kind,
+            all_[0].where,
+            len(all_),
+            sum(one.requests for one in all_),
+            sum(one.lost_tokens for one in all_),
+            sum((one.lost_usd_month.usd for one in all_), Decimal(0)),
+            all_[0].mend,
+            provider_side,
+        )
+        for (kind, provider_side), all_ in found.items()
+    ]
+    return sorted(rows, key=lambda row: (row.provider_side, -row.usd, row.kind))
 
 
 def _provider_bars(audit: Audit) -> list[float]:

@@ -3,12 +3,29 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from costaudit.contracts.audit import Audit, Finding
 from costaudit.report.escaping import cut
+from costaudit.report.language import tr
+from costaudit.report.numbers import count
 
 _SEVERITY = {"problem": 0, "warning": 1, "info": 2}
+Severity = Literal["problem", "saving", "caution", "note"]
+SEVERITIES: tuple[Severity, ...] = ("problem", "saving", "caution", "note")
+
+
+def severity(finding: Finding) -> Severity:
+    """Return what a finding means to the reader.
+
+    A problem harms now; a saving is money to be had; a caution makes a number or a setting less
+    safe; a note is good to know.
+    """
+    if finding.severity == "problem":
+        return "problem"
+    if finding.saved is not None and finding.saved.usd > 0:
+        return "saving"
+    return "caution" if finding.severity == "warning" else "note"
 
 
 def ranked_findings(audit: Audit) -> list[Finding]:
@@ -40,15 +57,18 @@ _WORDS = {
 def bypass_line(counts: Mapping[str, int]) -> str:
     """Write counts by reason as a list, the most frequent first."""
     most = sorted(counts.items(), key=lambda entry: (-entry[1], entry[0]))
-    return ", ".join(f"{n:,} {_WORDS.get(name, name.replace('_', ' '))}" for name, n in most)
+    return ", ".join(
+        f"{count(n)} {tr(_WORDS.get(name, name.replace('_', ' ')))}" for name, n in most
+    )
 
 
 def why_none(audit: Audit) -> str:
     """Say why an audit has nothing on a semantic cache, as the end of a sentence."""
     if audit.uncacheable:
-        return f"no question could be cached: {bypass_line(audit.uncacheable)}"
-    missing = "request that a cache could answer" if audit.quality.prompt_share else "prompts"
-    return f"the log has no {missing}"
+        return f"{tr('no question could be cached')}: {bypass_line(audit.uncacheable)}"
+    if audit.quality.prompt_share:
+        return tr("the log has no request that a cache could answer")
+    return tr("the log has no prompts")
 
 
 _SERIES = ("semantic.points", "spend.by.day", "spend.by.hour")

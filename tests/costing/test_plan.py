@@ -25,7 +25,7 @@ def test_steps_come_in_the_order_of_their_payback() -> None:
     assert (second.lever, second.payback_months) == ("semantic", Decimal("2.5"))
     assert (third.lever, third.payback_months, third.number) == ("output", Decimal("50"), 3)
     assert second.change == "Do this." and first.change
-    assert "80–120 h" in second.effort_source and "no such row" in third.effort_source
+    assert "80–120 h" in second.effort_source and "costaudit" in third.effort_source
 
 
 def test_the_steps_of_the_plan_save_what_the_ledger_saves() -> None:

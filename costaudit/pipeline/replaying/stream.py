@@ -10,9 +10,9 @@ from costaudit.answers.traps.signatures import TrapGuard
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.costing.cost import per_request_usd, plain
-from costaudit.pipeline.replaying.prompts import prompts_of
+from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.semantic.text_run import SemanticRun
-from costaudit.replay.stream import ReplayStream
+from costaudit.replay.stream import Message, Prompt, ReplayStream
 from costaudit.replay.warm import WarmAnswer, WarmCluster, answers_worth_having
 from costaudit.simulate.semantic.clusters import cluster_texts
 from costaudit.simulate.semantic.sweep import to_outcomes
@@ -72,7 +72,7 @@ def _stream(run: SemanticRun, *, with_prompts: bool) -> ReplayStream:
         models=requests["model"].fill_null("").to_list(),
         endpoints=requests["endpoint"].fill_null("").to_list(),
         pools=stream.pool.astype(np.int64),
-        prompts=prompts_of(log.requests, log.blocks) if with_prompts else None,
+        prompts=_prompts(log) if with_prompts else None,
     )
 
 
@@ -89,6 +89,31 @@ def _never_falling(ts_s: np.ndarray) -> np.ndarray:
     filled = np.where(np.isfinite(ts_s), ts_s, -np.inf)
     filled[:1] = first if not np.isfinite(ts_s[:1]).all() else ts_s[:1]
     return np.maximum.accumulate(filled)
+
+
+def _prompts(log: Loaded) -> list[Prompt]:
+    """Join the texts of each message list; tool definitions and calls are left out."""
+    segments = (
+        log.requests.select("segments")
+        .with_row_index("row")
+        .explode("segments")
+        .unnest("segments")
+        .join(
+            log.blocks.select("block_id", "text"), on="block_id", how="left", maintain_order="left"
+        )
+        .filter(pl.col("role").is_in(["system", "user", "assistant"]), pl.col("text").is_not_null())
+        .with_columns(run=pl.struct("row", "role").rle_id())
+        .group_by("row", "role", "run", maintain_order=True)
+        .agg(pl.col("text").str.join("\n"))
+    )
+    messages: list[list[Message]] = [[] for _ in range(len(log.requests))]
+    for row, role, text in segments.select("row", "role", "text").iter_rows():
+        messages[row].append(Message(role, text))
+    about = log.requests.select("model", "temperature").iter_rows()
+    return [
+        Prompt(model or "", tuple(found), temperature)
+        for found, (model, temperature) in zip(messages, about, strict=True)
+    ]
 
 
 _TOPICS = 50  # the dearest are considered

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _STEPS = (1.0, 2.0, 5.0, 10.0)  # round steps within a decade
 
@@ -83,16 +83,17 @@ class Frame:
 
     @property
     def middle(self) -> float:
-        """Give the middle of the horizontal axis."""
+        """Return the middle of the horizontal axis."""
         return (self.start + self.stop) / 2
 
     def labels(self, longest: int) -> int:
-        """Give how many labels of so many characters fit below the axis."""
+        """Return how many labels of so many characters fit below the axis."""
         room = (self.stop - self.start) / (longest * _LETTER + _LABEL_GAP)
         return max(1, min(_MOST_LABELS, int(room)))
 
 
 WIDE = Frame("wide", 860, 64, 800)
+DAYS = Frame("wide", 860, 64, 690)  # with room for the names of models behind it
 SLIM = Frame("slim", 356, 56, 326)  # a telephone, pixel by pixel
 
 
@@ -133,6 +134,17 @@ class Panel:
     lines: tuple[Line, ...]
     columns: tuple[tuple[float, float, float, float], ...] = ()  # x, y, width, height
     limit: Tick | None = None  # a bound worth seeing
+    stacks: tuple[tuple[float, float, float, float, str], ...] = ()  # x, y, width, height, style
+    names: tuple["Name", ...] = ()  # of stacked series, beside the last column
+
+
+@dataclass(frozen=True)
+class Name:
+    """The name of a stacked series."""
+
+    text: str
+    style: str
+    at: float  # pixels from the top
 
 
 def line_panel(
@@ -192,6 +204,43 @@ def column_panel(
         for number, value in enumerate(values)
     )
     return Panel(title, top, height, y, y.ticks(write), (), columns)
+
+
+def stacked_panel(
+    title: str,
+    series: Sequence[tuple[str, Sequence[float]]],  # name, one value a column; the lowest first
+    span: tuple[float, float, float, float],  # left, top, width, height
+    write: Callable[[float], str],
+) -> Panel:
+    """Draw one column a place, the series on top of one another, named beside the last."""
+    left, top, width, _ = span
+    columns = [sum(values) for values in zip(*(values for _, values in series), strict=True)]
+    whole = column_panel(title, columns, span, write)
+    slot = width / max(len(columns), 1)
+    gap = min(slot * 0.2, 3)
+    stacks: list[tuple[float, float, float, float, str]] = []
+    below, ends = [0.0] * len(columns), []
+    for number, (_, values) in enumerate(series):
+        for place, value in enumerate(values):
+            upper, lower = whole.axis.at(below[place] + value), whole.axis.at(below[place])
+            below[place] += value
+            across = round(left + place * slot + gap / 2, 2)
+            if value > 0:
+                high = round(lower - upper, 1)
+                stacks.append((across, upper, round(slot - gap, 2), high, f"m{number}"))
+        ends.append(whole.axis.at(below[-1]))
+    return replace(whole, stacks=tuple(stacks), names=_named(series, ends, top))
+
+
+def _named(
+    series: Sequence[tuple[str, Sequence[float]]], ends: Sequence[float], top: float
+) -> tuple[Name, ...]:
+    """Place names from the top down, the last series first, without overlapping."""
+    names, below = [], top - LABEL_ROOM + 8
+    for number in reversed(range(len(series))):
+        below = max(ends[number] + 8, below + LABEL_ROOM)
+        names.append(Name(series[number][0], f"m{number}", round(below, 1)))
+    return tuple(names)
 
 
 def _line(name: str, style: str, readings: Sequence[Reading], x: Axis, y: Axis) -> Line:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from costaudit.contracts.replay import HourRow
-from costaudit.contracts.spend import SpendRow
+from costaudit.contracts.spend import DailyRow, SpendRow
 from costaudit.report.charts.panel import (
     WIDE,
     Axis,
@@ -15,7 +15,9 @@ from costaudit.report.charts.panel import (
     Tick,
     column_panel,
     line_panel,
+    stacked_panel,
 )
+from costaudit.report.language import tr
 from costaudit.report.numbers import count, milliseconds, share, tokens, usd
 
 _TOP, _GAP, _FOOT = 22, 40, 26
@@ -33,15 +35,62 @@ class SeriesChart:
     titles: tuple[str, ...]  # one a column, for the pointer
 
 
-def daily_chart(rows: Sequence[SpendRow], frame: Frame = WIDE) -> SeriesChart:
-    """Draw dollars, mean input tokens and latency a day."""
+_MODELS = 4  # named in the chart; the rest is one
+
+
+def by_model(daily: Sequence[DailyRow], days: int) -> list[tuple[str, dict[str, Decimal]]]:
+    """Return the dollars of each day by model, the dearest models first; the rest is `other`."""
+    sums: dict[str, dict[str, Decimal]] = {}
+    for row in daily if days > 1 else ():
+        one = sums.setdefault(row.model, {})
+        one[row.day] = one.get(row.day, Decimal(0)) + row.cost.total_usd
+    ordered = sorted(sums.items(), key=lambda entry: (-sum(entry[1].values()), entry[0]))
+    named = [(name or tr("not logged"), dollars) for name, dollars in ordered[:_MODELS]]
+    rest: dict[str, Decimal] = {}
+    for _, dollars in ordered[_MODELS:]:
+        for day_, amount in dollars.items():
+            rest[day_] = rest.get(day_, Decimal(0)) + amount
+    return [*named, (tr("other"), rest)] if rest else named
+
+
+def day_reading(rows: Sequence[SpendRow], daily: Sequence[DailyRow]) -> str:
+    """Say in one sentence what the chart of days shows."""
+    dated = [row for row in rows if row.group]
+    if not dated:
+        return ""
+    spent = [row.cost.total_usd for row in dated]
+    said_ = tr("A day cost between {low} and {high}.").format(
+        low=usd(min(spent)), high=usd(max(spent))
+    )
+    models, whole = by_model(daily, len(rows)), sum(spent, Decimal(0))
+    if not models or not whole:
+        return said_
+    name, dollars = models[0]
+    part = share(float(sum(dollars.values(), Decimal(0)) / whole))
+    most = tr("{model} is {share} of it.").format(model=name, share=part)
+    return f"{said_} {most}"
+
+
+def daily_chart(
+    rows: Sequence[SpendRow], frame: Frame = WIDE, daily: Sequence[DailyRow] = ()
+) -> SeriesChart:
+    """Draw dollars by model, mean input tokens and latency a day."""
     x = _slots(len(rows), frame)
     span = (frame.start, _TOP, frame.stop - frame.start, 120.0)
-    strips = [column_panel("Spend a day", _dollars(rows), span, _usd)]
+    stacks = [
+        (name, [float(dollars.get(row.group, 0)) for row in rows])
+        for name, dollars in by_model(daily, len(rows))
+    ]
+    title = "Spend a day"
+    strips = [
+        stacked_panel("Spend a day, by model", stacks, span, _usd)
+        if len(stacks) > 1
+        else column_panel(title, _dollars(rows), span, _usd)
+    ]
     means = _readings(rows, lambda row: row.mean_input_tokens)
     strips.append(
         line_panel(
-            "Mean input tokens a request", [("", "raw", means)], x, _below(strips[-1], 80), tokens
+            "Mean input tokens a request", [("", "raw", means)], x, _below(strips[-1], 60), tokens
         )
     )
     latency = [
@@ -52,7 +101,7 @@ def daily_chart(rows: Sequence[SpendRow], frame: Frame = WIDE) -> SeriesChart:
         )
     ]
     if any(readings for _, _, readings in latency):
-        strips.append(line_panel("Latency", latency, x, _below(strips[-1], 80), milliseconds))
+        strips.append(line_panel("Latency", latency, x, _below(strips[-1], 60), milliseconds))
     return _chart(rows, tuple(strips), frame)
 
 
@@ -65,15 +114,16 @@ def hourly_chart(rows: Sequence[SpendRow], frame: Frame = WIDE) -> SeriesChart:
 def _chart(rows: Sequence[SpendRow], panels: tuple[Panel, ...], frame: Frame) -> SeriesChart:
     bottom = panels[-1].top + panels[-1].height
     x = _slots(len(rows), frame)
-    longest = max(len(row.group or "no time") for row in rows)
+    longest = max(len(row.group or tr("no time")) for row in rows)
     every = max(1, -(-len(rows) // frame.labels(longest)))
     ticks = tuple(
-        Tick(x.at(number), row.group or "no time")
+        Tick(x.at(number), row.group or tr("no time"))
         for number, row in enumerate(rows)
         if number % every == 0
     )
     titles = tuple(
-        f"{row.group or 'no time'} · {usd(row.cost.total_usd)} · {row.cost.requests:,} requests"
+        f"{row.group or tr('no time')} · {usd(row.cost.total_usd)} · {count(row.cost.requests)} "
+        f"{tr('requests')}"
         for row in rows
     )
     return SeriesChart(frame, bottom + _FOOT, panels, ticks, bottom, titles)
@@ -102,7 +152,7 @@ def _readings(rows: Sequence[SpendRow], of: Callable[[SpendRow], float | None]) 
 
 
 def _usd(value: float) -> str:
-    return usd(Decimal(repr(value))).removesuffix(".00")
+    return usd(Decimal(repr(value))).replace(".00", "").replace(",00", "")
 
 
 _REPLAY_TOP, _HEIGHT, _REPLAY_FOOT = 22, 130, 26

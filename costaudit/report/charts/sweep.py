@@ -7,6 +7,7 @@ from itertools import pairwise
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.semantic import ScopeRow, SemanticSection, SweepPoint, VariantRow
 from costaudit.report.charts.panel import LABEL_ROOM, Axis, Frame, Panel, Reading, Tick, line_panel
+from costaudit.report.language import tr
 from costaudit.report.numbers import share, similarity, usd
 from costaudit.report.products import PRODUCTS
 
@@ -85,7 +86,7 @@ def sweep_chart(section: SemanticSection, frame: Frame = WIDE_SWEEP) -> SweepCha
         slots=_slots(points, x),
         recommended=None
         if chosen is None
-        else Tick(x.at(chosen), f"recommended {similarity(chosen)}"),
+        else Tick(x.at(chosen), f"{tr('recommended')} {similarity(chosen)}"),
         overlays=_overlays(section, panels),
     )
 
@@ -100,8 +101,8 @@ def _panels(
     hits = line_panel(
         "Hits, share of eligible requests",
         [
-            ("raw", "raw", _readings(points, "raw_hit_share")),
-            ("valid", "valid", _readings(points, "valid_hit_share")),
+            (tr("all"), "raw", _readings(points, "raw_hit_share")),
+            (tr("right"), "valid", _readings(points, "valid_hit_share")),
         ],
         x,
         (tops[0], _HEIGHTS[0]),
@@ -109,18 +110,18 @@ def _panels(
         also=[row.raw_hit_share.value for row in settings],
     )
     unsafe = line_panel(
-        "Unsafe answers served, share of all requests",
-        [("unsafe", "unsafe", _readings(points, "unsafe_served_share"))],
+        "Wrong answers served, share of all requests",
+        [(tr("wrong"), "unsafe", _readings(points, "unsafe_served_share"))],
         x,
         (tops[1], _HEIGHTS[1]),
         _whole_share,
-        limit=(section.max_wrong_share, f"bound {share(section.max_wrong_share)}"),
+        limit=(section.max_wrong_share, f"{tr('limit')} {share(section.max_wrong_share)}"),
         also=[row.unsafe_served_share.value for row in settings if row.unsafe_served_share],
     )
     net = [_money_reading(point.min_similarity, point.net_saved) for point in points]
     money = line_panel(
         "Net saving a month",
-        [("net", "net", net)],
+        [(tr("net"), "net", net)],
         x,
         (tops[2], _HEIGHTS[2]),
         _whole_usd,
@@ -130,11 +131,11 @@ def _panels(
 
 
 def _whole_usd(value: float) -> str:
-    return usd(Decimal(repr(value))).removesuffix(".00")
+    return usd(Decimal(repr(value))).replace(".00", "").replace(",00", "")
 
 
 def _whole_share(value: float) -> str:
-    return share(value).replace(".0%", "%")
+    return share(value).replace(".0%", "%").replace(",0\xa0%", "\xa0%")
 
 
 def _settings(section: SemanticSection) -> list[tuple[str, VariantRow | ScopeRow]]:
@@ -205,15 +206,15 @@ def _slots(points: list[SweepPoint], x: Axis) -> tuple[Slot, ...]:
 
 
 def _title(point: SweepPoint) -> str:
-    parts = [f"similarity {similarity(point.min_similarity)}"]
+    parts = [f"{tr('similarity')} {similarity(point.min_similarity)}"]
     for name, estimate in (
-        ("raw", point.raw_hit_share),
-        ("valid", point.valid_hit_share),
-        ("unsafe", point.unsafe_served_share),
+        (tr("all"), point.raw_hit_share),
+        (tr("right"), point.valid_hit_share),
+        (tr("wrong"), point.unsafe_served_share),
     ):
         if estimate is not None:
             parts.append(f"{name} {share(estimate.value)}")
-    return " · ".join([*parts, f"net {usd(point.net_saved.usd)} a month"])
+    return " · ".join([*parts, f"{tr('net')} {usd(point.net_saved.usd)} {tr('a month')}"])
 
 
 def _overlays(section: SemanticSection, panels: tuple[Panel, ...]) -> tuple[Overlay, ...]:

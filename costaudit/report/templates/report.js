@@ -7,6 +7,7 @@
     if (className) made.className = className;
     return made;
   };
+  const say = (text, values) => text.replace(/\{(\w+)\}/g, (_all, name) => values[name]);
   document.documentElement.classList.add("scripted");
 
   const save = (name, type, text) => {
@@ -25,7 +26,7 @@
   const copied = (button, text) => {
     const done = () => {
       const before = button.textContent;
-      button.textContent = "Copied";
+      button.textContent = _("Copied");
       setTimeout(() => { button.textContent = before; }, 1200);
     };
     const byHand = () => {
@@ -41,20 +42,13 @@
     else byHand();
   };
   all(".copy").forEach((box) => {
-    const button = make("button", "Copy");
+    const button = make("button", _("Copy"));
     button.type = "button";
     button.addEventListener("click", () => copied(button, box.querySelector("pre").textContent));
     box.append(button);
   });
 
   const folded = all("details.fold");
-  folded.forEach((one) => { one.open = false; });
-  let closed = [];
-  addEventListener("beforeprint", () => {
-    closed = all("details:not([open])");
-    closed.forEach((one) => { one.open = true; });
-  });
-  addEventListener("afterprint", () => closed.forEach((one) => { one.open = false; }));
   const reveal = () => {
     const target = location.hash && document.getElementById(location.hash.slice(1));
     for (let up = target; up; up = up.parentElement) if (up.tagName === "DETAILS") up.open = true;
@@ -70,7 +64,7 @@
   };
   const inOrder = (a, b) => {
     if (a === null || b === null) return (a === null) - (b === null);
-    return typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true });
+    return typeof a === "number" ? a - b : a.localeCompare(b, document.documentElement.lang, { numeric: true });
   };
   const tables = all("table.data").map((table) => {
     const rows = [...table.tBodies[0].rows];
@@ -92,17 +86,17 @@
         matching += fits;
         row.classList.toggle("hidden", !fits || (few && (matching <= first || matching > first + FEW)));
       });
-      shown.textContent = few && first ? `Rows ${first + 1} to ${first + FEW} of ${rows.length}, around the recommended one.`
-        : few ? `The first ${FEW} of ${rows.length} rows.`
-        : filtered ? `${matching} of ${rows.length} rows match.` : "";
+      shown.textContent = few && first ? say(_("Rows {a} to {b} of {n}, around the recommended one."), { a: first + 1, b: first + FEW, n: rows.length })
+        : few ? say(_("The first {b} of {n} rows."), { b: FEW, n: rows.length })
+        : filtered ? say(_("{a} of {n} rows match."), { a: matching, n: rows.length }) : "";
       more.hidden = !state.long || filtered;
-      more.textContent = state.open ? `Show ${FEW} rows` : `Show all ${rows.length} rows`;
+      more.textContent = say(state.open ? _("Show {n} rows") : _("Show all {n} rows"), { n: state.open ? FEW : rows.length });
       return matching;
     };
     all("thead th", table).forEach((head, column) => {
       const button = make("button");
       button.type = "button";
-      button.title = "Sort";
+      button.title = _("Sort");
       button.append(...head.childNodes);
       head.append(button);
       button.addEventListener("click", () => {
@@ -125,8 +119,8 @@
       const bar = make("div", "", "tablebar script-only");
       const filter = make("input");
       filter.type = "search";
-      filter.placeholder = "Filter these rows";
-      filter.setAttribute("aria-label", "Filter these rows");
+      filter.placeholder = _("Filter these rows");
+      filter.setAttribute("aria-label", _("Filter these rows"));
       filter.addEventListener("input", () => {
         state.words = filter.value.trim().toLowerCase();
         state.show(search.value.trim().toLowerCase());
@@ -145,7 +139,7 @@
   const lookUp = () => {
     const page = search.value.trim().toLowerCase();
     const matching = tables.reduce((sum, table) => sum + table.show(page), 0);
-    found.textContent = page ? `${matching} table rows match` : "";
+    found.textContent = page ? say(_("{n} table rows match"), { n: matching }) : "";
     if (page) folded.forEach((one) => { one.open = one.textContent.toLowerCase().includes(page); });
   };
   search.addEventListener("input", lookUp);

@@ -1,0 +1,121 @@
+"""The way down from an endpoint to its prompt templates and to requests that show them."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
+from costaudit.contracts.spend import EndpointSpend, SampleRequest, Spend, SpendRow, TemplateSpend
+from costaudit.costing.prices.lookup import price_requests
+from costaudit.costing.spend import spend
+from costaudit.pipeline.loaded import Loaded
+from costaudit.pipeline.settings import AnalyzeOptions
+
+ENDPOINTS, TEMPLATES = 10, 5  # the dearest ones are kept
+_MARK = "\x1f"  # between the parts of a group's name
+
+
+def drilled(
+    log: Loaded, options: AnalyzeOptions, template: np.ndarray, names: tuple[str, ...]
+) -> Spend:
+    """Return the spend of a log with its endpoints' templates and a sample of their requests.
+
+    `template` is an index into `names` for each request; -1 where its prompt is not known.
+    """
+    ids = pl.Series([*names, ""])[np.where(template < 0, len(names), template)]
+    pairs = pl.concat_str(
+        pl.col("endpoint").fill_null(""),
+        pl.lit(ids),
+        pl.col("model").fill_null("").str.replace_all(_MARK, ""),
+        separator=_MARK,
+    )
+    found = _spent(log.requests, options, {"template": pairs})["template"]
+    chosen = _examples(log, pairs, {row.group for row in found})
+    priced = _spent(chosen, options, {"request": pl.col("request_id")})["request"]
+    usd = {row.group: row for row in priced}
+    samples: dict[str, list[SampleRequest]] = {}
+    for row in chosen.iter_rows(named=True):
+        samples.setdefault(row["pair"], []).append(_sample(row, usd))
+    return replace(log.spend, drill=tuple(_endpoints(log.spend, found, samples)))
+
+
+def _spent(
+    requests: pl.DataFrame, options: AnalyzeOptions, groups: Mapping[str, pl.Expr]
+) -> dict[str, tuple[SpendRow, ...]]:
+    if requests.is_empty():
+        return dict.fromkeys(groups, ())
+    pricing = price_requests(requests, options.prices)
+    return spend(requests, pricing, options.cost_mode, groups=groups).by
+
+
+def _examples(log: Loaded, pairs: pl.Expr, kept: set[str]) -> pl.DataFrame:
+    """Pick the longest, the median and the shortest request of each template that is kept."""
+    sent = log.requests.with_columns(
+        pair=pairs, size=pl.sum_horizontal(pl.col(TOKEN_CLASSES).fill_null(0))
+    ).filter(
+        pl.col("served_by").fill_null("provider") != "gateway_cache",
+        pl.col("pair").is_in(sorted(kept)),
+    )
+    rank = pl.col("size").rank("ordinal", descending=True).over("pair")
+    number = pl.len().over("pair")
+    return sent.filter((rank == 1) | (rank == (number + 1) // 2) | (rank == number)).sort(
+        "pair", "size", "request_id", descending=[False, True, False]
+    )
+
+
+def _sample(row: dict[str, object], usd: Mapping[str, SpendRow]) -> SampleRequest:
+    at, latency = row["ts"], row["latency_ms"]
+    return SampleRequest(
+        request_id=str(row["request_id"]),
+        at=at.isoformat(timespec="seconds") if isinstance(at, datetime) else "",
+        input_tokens=sum(int(str(row[name] or 0)) for name in INPUT_CLASSES),
+        output_tokens=int(str(row["output_tokens"] or 0)),
+        usd=usd[str(row["request_id"])].cost.total_usd,
+        latency_ms=float(str(latency)) if latency is not None else None,
+        status=str(row["status"] or ""),
+    )
+
+
+def _endpoints(
+    whole: Spend, found: tuple[SpendRow, ...], samples: Mapping[str, list[SampleRequest]]
+) -> list[EndpointSpend]:
+    below: dict[str, list[SpendRow]] = {}
+    for row in found:
+        if _MARK in row.group:  # not the row of all others
+            below.setdefault(row.group.rsplit(_MARK, 2)[0], []).append(row)
+    return [
+        EndpointSpend(
+            endpoint=one.group,
+            requests=one.cost.requests,
+            usd=one.cost.total_usd,
+            share=one.share,
+            failed=one.failed,
+            latency_p50_ms=one.latency_p50_ms,
+            latency_p95_ms=one.latency_p95_ms,
+            templates=tuple(
+                _template(row, one, samples.get(row.group, ()))
+                for row in below.get(one.group, ())[:TEMPLATES]
+            ),
+            all_templates=len(below.get(one.group, ())),
+        )
+        for one in whole.by.get("endpoint", ())[:ENDPOINTS]
+    ]
+
+
+def _template(
+    row: SpendRow, endpoint: SpendRow, samples: "list[SampleRequest] | tuple[()]"
+) -> TemplateSpend:
+    _, template_id, model = row.group.rsplit(_MARK, 2)
+    whole = endpoint.cost.total_usd
+    return TemplateSpend(
+        template_id=template_id,
+        model=model,
+        requests=row.cost.requests,
+        usd=row.cost.total_usd,
+        share=float(row.cost.total_usd / whole) if whole else 0.0,
+        failed=row.failed,
+        samples=tuple(samples),
+    )
