@@ -68,15 +68,11 @@ def _defaults(table: dict[str, Any], where: str, context: typer.Context) -> dict
     return {names[spelt[key]]: value for key, value in table.items()}
 
 
-Logs = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="LOG",
-        help="Files, folders, globs, - for standard input, s3:// gs:// https:// addresses; "
-        ".gz and .zst are read as they are. A run directory stands for the log it came from.",
-        show_default=False,
-    ),
-]
+LOGS_HELP = (
+    "Files, folders, globs, - for standard input, s3:// gs:// https:// addresses; "
+    ".gz and .zst are read as they are. A run directory stands for the log it came from."
+)
+Logs = Annotated[list[str], typer.Argument(metavar="LOG", help=LOGS_HELP, show_default=False)]
 Run = Annotated[
     Path,
     typer.Argument(

@@ -1,22 +1,29 @@
 """`costaudit replay`: the same requests through a live cache."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from costaudit.cli import options as opt
-from costaudit.errors import BackendError
+from costaudit.errors import BackendError, UsageError
+
+if TYPE_CHECKING:
+    from costaudit.contracts.replay import ReplaySection
+    from costaudit.pipeline.replaying.replay import Replayed
 
 
 def replay(
-    logs: opt.Logs,
+    logs: Annotated[
+        list[str] | None, typer.Argument(metavar="LOG", help=opt.LOGS_HELP, show_default=False)
+    ] = None,
     cache: Annotated[
         str,
         typer.Option(
             "--cache",
             metavar="ADDRESS",
-            help="memory://, redis://HOST[?flavour=redisvl|vectorset], or the base URL of a "
-            "caching proxy that speaks OpenAI's API.",
+            help="memory://, redis://HOST[?flavour=redisvl|vectorset], the base URL of a caching "
+            "proxy that speaks OpenAI's API, or a class of yours with get and set: module:Class "
+            "or file.py:Class[?ARGUMENT=VALUE].",
         ),
     ] = "memory://",
     upstream: Annotated[
@@ -25,9 +32,26 @@ def replay(
             "--upstream",
             metavar="NAME",
             help="Who answers a miss: recorded (free), openai:MODEL, anthropic:MODEL, "
-            "bedrock:MODEL or a base URL.",
+            "bedrock:MODEL or a base URL. For a caching proxy, recorded serves the log's answers "
+            "at http://127.0.0.1:8788/v1, which the proxy's configuration must name. "
+            "[default: recorded; a proxy asks its own model]",
+            show_default=False,
         ),
-    ] = "recorded",
+    ] = "",
+    header: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--header", metavar="NAME:VALUE", help="Send this to a caching proxy; repeatable."
+        ),
+    ] = None,
+    isolate: Annotated[
+        bool,
+        typer.Option(
+            "--isolate",
+            help="Take a namespace of this run in a caching proxy. Production has none, so the "
+            "default asks as production does.",
+        ),
+    ] = False,
     threshold: Annotated[
         float | None,
         typer.Option("--threshold", help="Similarity. [default: the audit's recommendation]"),
@@ -56,6 +80,13 @@ def replay(
     ] = None,
     shadow: Annotated[bool, typer.Option("--shadow", help="Only look up, store nothing.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the entries in the cache.")] = False,
+    clean: Annotated[
+        bool,
+        typer.Option(
+            "--clean",
+            help="Remove from the redis:// cache what earlier replays of yours left, and stop.",
+        ),
+    ] = False,
     restart: Annotated[
         bool, typer.Option("--restart", help="Start anew where an earlier replay was stopped.")
     ] = False,
@@ -94,13 +125,20 @@ def replay(
         print_tables,
         semantic_policy,
     )
-    from costaudit.cli.values import above_zero, dollars, share
+    from costaudit.cli.values import above_zero, dollars, headers, share
     from costaudit.pipeline.analyze import write_report
     from costaudit.pipeline.replaying.replay import ReplayPlan, reached, replay_log
     from costaudit.pipeline.settings import AnalyzeOptions
+    from costaudit.replay.backends import cleaned
     from costaudit.replay.options import ReplayOptions
     from costaudit.report.tables.replay import replay_tables
 
+    if clean:
+        for line in cleaned(cache):
+            typer.echo(line)
+        return 0
+    if not logs:
+        raise UsageError("There is no log to replay.", hint="Name a log or a run directory.")
     policy = semantic_policy(
         embedder, scope, key, ttl, ttl_kind, max_entries, eviction, visible_after, guard
     )
@@ -108,6 +146,7 @@ def replay(
     plan = ReplayPlan(
         cache=cache,
         upstream=upstream,
+        headers=headers(header or []),
         min_similarity=threshold,
         options=ReplayOptions(
             min_similarity=1.0,
@@ -116,40 +155,58 @@ def replay(
             shadow=shadow,
             keep=keep,
             restart=restart,
+            isolate=isolate,
             max_error_share=share(max_errors, "--max-errors"),
             max_spend_usd=dollars(max_spend, "--max-spend", zero=True) if max_spend else None,
         ),
         metrics_port=metrics_port,
         only_price=dry_run,
     )
-    reached(plan, policy)
+    for warning in reached(plan, policy).warnings:
+        typer.echo(f"Warning: {warning}", err=True)
     log = loaded_run(logs, out, options, quiet=quiet)
     with progress_on_stderr(quiet) as progress:
         done = replay_log(log, options, plan, progress)
+    _say_price(done)
+    if done.section is None:
+        return 0
+    write_report(done.audit, log.run)
+    lead = f"Replayed through {done.section.cache}, {done.section.pace}."
+    print_tables(replay_tables(done.section), format, done.section, lead)
+    _say_notes(done)
+    return _failed(done.section, plan.options.max_error_share)
+
+
+def _say_price(done: "Replayed") -> None:
     if done.price is not None:
         typer.echo(
             f"Live models: at most {done.price.calls:,} calls and ${done.price.most_usd:.2f}; "
             f"${done.price.expected_usd:.2f} with the predicted hits.",
             err=True,
         )
-    if done.section is None:
-        if done.price is None:
-            typer.echo("The log answers every miss: this replay is free.", err=True)
-        return 0
-    if done.own_rules:
+    elif done.section is None:
+        typer.echo("The log answers every miss: this replay is free.", err=True)
+
+
+def _say_notes(done: "Replayed") -> None:
+    section = done.section
+    if section is not None and done.own_rules:
         typer.echo(
-            f"{done.section.cache} decides by its own configuration {' and '.join(done.own_rules)}:"
-            " the prediction holds only where that says the same as --threshold and --scope.",
+            f"{section.cache} decides by its own configuration {', '.join(done.own_rules)}: the "
+            "prediction holds only where --threshold, --scope, --key and --ttl say the same.",
             err=True,
         )
-    write_report(done.audit, log.run)
-    lead = f"Replayed through {done.section.cache}, {done.section.pace}."
-    print_tables(replay_tables(done.section), format, done.section, lead)
-    if done.section.failed_share > plan.options.max_error_share:
-        raise BackendError(
-            f"{done.section.failed_share:.1%} of the requests that were sent failed: "
-            f"{', '.join(f'{name} {n:,}' for name, n in done.section.errors.items())}.",
-            hint="Its hit rate is not to be trusted. Mend the cache or the model and replay again "
-            "with --restart, or allow more with --max-errors.",
-        )
-    return 0
+    for note in section.notes if section is not None else ():
+        typer.echo(f"Note: {note}", err=True)
+
+
+def _failed(section: "ReplaySection", most: float) -> int:
+    """Raise BackendError where more requests failed than may; else return 0."""
+    if section.failed_share <= most:
+        return 0
+    raise BackendError(
+        f"{section.failed_share:.1%} of the requests that were sent failed: "
+        f"{', '.join(f'{name} {n:,}' for name, n in section.errors.items())}.",
+        hint="Its hit rate is not to be trusted. Mend the cache or the model and replay again "
+        "with --restart, or allow more with --max-errors.",
+    )

@@ -1,5 +1,6 @@
 """Turn option texts into values; what can't be read is refused with a next step."""
 
+import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
@@ -40,6 +41,19 @@ def share(text: str, option: str) -> float:
     if not 0 <= value <= 1:
         raise UsageError(f"{option} {text!r} is not a share.", hint="Give 0.01 or 1%.")
     return value
+
+
+def headers(given: list[str]) -> dict[str, str]:
+    """Read NAME:VALUE texts as HTTP headers; a value is never printed."""
+    found = {}
+    for text in given:
+        name, colon, value = text.partition(":")
+        if not colon or not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name.strip()):
+            raise UsageError(
+                "A --header can't be understood.", hint="Give NAME:VALUE, such as x-team:search."
+            )
+        found[name.strip()] = value.strip()
+    return found
 
 
 def sample_size(text: str) -> float:

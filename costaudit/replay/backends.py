@@ -1,6 +1,7 @@
 """Which address leads to which live cache and to which upstream."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from costaudit.errors import UsageError
@@ -9,17 +10,21 @@ from costaudit.replay.cache import Answer, LiveCache
 from costaudit.replay.stream import ReplayStream
 from costaudit.replay.upstream import CallSettings, Upstream
 
+Headers = Mapping[str, str]
 
-def _memory(text: str) -> LiveCache:
+
+def _memory(text: str, headers: Headers) -> LiveCache:
     from costaudit.replay.caches.memory import MemoryCache
 
     parse_address(text, ())
+    _no_headers(text, headers)
     return MemoryCache()
 
 
-def _redis(text: str) -> LiveCache:
+def _redis(text: str, headers: Headers) -> LiveCache:
     from costaudit.replay.caches.redis_server import OPTIONS
 
+    _no_headers(text, headers)
     address = parse_address(text, OPTIONS)
     if address.option("flavour", ("redisvl", "vectorset"), "redisvl") == "redisvl":
         from costaudit.replay.caches.redisvl import RedisVLCache
@@ -30,32 +35,64 @@ def _redis(text: str) -> LiveCache:
     return VectorSetCache(address)
 
 
-def _proxy(text: str) -> LiveCache:
+def _proxy(text: str, headers: Headers) -> LiveCache:
     from costaudit.replay.caches.proxy import OPTIONS, ProxyCache
 
     address = parse_address(text, OPTIONS)
-    return ProxyCache(address, call_settings(address))
+    calls = replace(call_settings(address), bounded=False)
+    return ProxyCache(address, calls, headers)
 
 
-CACHES: dict[str, Callable[[str], LiveCache]] = {
+def _no_headers(text: str, headers: Headers) -> None:
+    if headers:
+        raise UsageError(
+            f"{urlsplit(text).scheme}:// takes no HTTP headers.",
+            hint="--header is for a caching proxy.",
+        )
+
+
+CACHES: dict[str, Callable[[str, Headers], LiveCache]] = {
     "memory": _memory,
     "redis": _redis,
     "rediss": _redis,
+    "redis+sentinel": _redis,
     "unix": _redis,
     "http": _proxy,
     "https": _proxy,
 }  # scheme → maker
 
 
-def cache_at(text: str) -> LiveCache:
-    """Make the cache that an address names; raises UsageError for one that is not known."""
+def cache_at(text: str, headers: Headers | None = None) -> LiveCache:
+    """Make the cache that an address names; raises UsageError for one that is not known.
+
+    `headers` are sent to a caching proxy with each request.
+    """
     maker = CACHES.get(urlsplit(text).scheme)
     if maker is None:
+        from costaudit.replay.caches.own_class import own_class_at
+
+        own = own_class_at(text)
+        if own is not None:
+            _no_headers(text, headers or {})
+            return own
         raise UsageError(
             "The cache's address has an unknown scheme.",
-            hint=f"Give one of {', '.join(f'{scheme}://' for scheme in CACHES)}.",
+            hint=f"Give one of {', '.join(f'{scheme}://' for scheme in CACHES)}, or a class of "
+            "yours: module:Class or file.py:Class.",
         )
-    return maker(text)
+    return maker(text, headers or {})
+
+
+def cleaned(text: str) -> tuple[str, ...]:
+    """Remove what earlier replays left in a Redis; returns what was done, one line each."""
+    from costaudit.replay.caches.redis_server import OPTIONS, clean
+
+    if CACHES.get(urlsplit(text).scheme) is not _redis:
+        raise UsageError(
+            "Only a Redis keeps what a replay left.", hint="Give --cache redis://HOST:PORT."
+        )
+    done = clean(parse_address(text, OPTIONS))
+    return done or ("No earlier replay has left anything.",)
 
 
 class Recorded:
@@ -73,7 +110,7 @@ class Recorded:
         """Nothing is open."""
 
 
-OPTIONS = ("model", "stream", "timeout_s", "retries", "key_env", "base_url")
+OPTIONS = ("model", "stream", "timeout_s", "retries", "key_env", "base_url", "port")
 
 
 def _recorded(address: Address) -> Upstream:

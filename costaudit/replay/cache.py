@@ -1,6 +1,6 @@
 """What a live cache is: a Protocol of four methods, and the data that it takes and returns."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -42,6 +42,11 @@ class CacheSettings:
     concurrency: int = 8  # calls of a model at the same time
     size: SizeLimit | None = None  # None: no limit
     guard: Guard | None = None  # None: every near entry is served
+    isolate: bool = False  # take a namespace of its own in a caching proxy
+    lasting: bool = False  # entries are to stay: no expiry but their own TTL
+    answers: Sequence[str] = ()  # by request, as logged
+    scopes: Sequence[Mapping[str, str]] = ()  # by request: field → value; empty where unknown
+    owned: bool = True  # entries belong to this run, and say so; else to the application
 
 
 class Query(msgspec.Struct, frozen=True, gc=False):
@@ -133,11 +138,23 @@ class LiveCache(Protocol):
 class Reachable(Protocol):
     """A cache behind a connection that can be tried before anything costs time."""
 
-    def reach(self) -> None:
-        """Raise BackendError where nothing answers."""
+    def reach(self) -> tuple[str, ...]:
+        """Return warnings, one sentence each; raises BackendError where nothing answers."""
 
 
-def reach(cache: LiveCache) -> None:
-    """Try the connection of a cache that has one; raises BackendError where nothing answers."""
-    if isinstance(cache, Reachable):
-        cache.reach()
+@runtime_checkable
+class Noting(Protocol):
+    """A cache that can say what happened in it during a replay."""
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what the reader must know, one sentence each; called after `close`."""
+
+
+def reach(cache: LiveCache) -> tuple[str, ...]:
+    """Try the connection of a cache that has one; returns its warnings, one sentence each."""
+    return cache.reach() if isinstance(cache, Reachable) else ()
+
+
+def notes_of(cache: LiveCache) -> tuple[str, ...]:
+    """Return what a cache says of the replay that has ended."""
+    return cache.notes() if isinstance(cache, Noting) else ()

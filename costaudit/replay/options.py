@@ -30,6 +30,7 @@ class ReplayOptions:
     max_error_share: float = 0.05  # of the requests that were sent; more is no success
     resume_path: Path | None = None  # journal to write, and to go on from if it exists
     restart: bool = False  # start anew where a journal lies
+    isolate: bool = False  # take a namespace of its own in a caching proxy
     policy_id: str = "replay"  # of the outcomes
 
     def __post_init__(self) -> None:

@@ -5,10 +5,11 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from types import FrameType
 
 from costaudit.errors import BackendError, CostauditError, UsageError
-from costaudit.replay.cache import Answer, CacheSettings, LiveCache, SizeLimit
+from costaudit.replay.cache import Answer, CacheSettings, LiveCache, SizeLimit, notes_of
 from costaudit.replay.journal import Header, Journal
 from costaudit.replay.open_loop import replay_by_clock
 from costaudit.replay.options import ReplayOptions
@@ -93,6 +94,10 @@ def replay(
             concurrency=options.concurrency,
             size=_size_limit(stream, options),
             guard=work.guard,
+            isolate=options.isolate,
+            lasting=options.keep,
+            answers=stream.answers,
+            scopes=stream.scopes,
         )
         try:
             _drive(steps, cache, settings, journal)
@@ -115,7 +120,7 @@ def replay(
             prefix=journal.header.prefix,
         )
     progress.finish()
-    return result
+    return replace(result, notes=(*result.notes, *notes_of(cache)))
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """What is replayed: the log's requests in order, as arrays that any stage can hand over."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,11 +21,22 @@ def text_digest(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool that the model called; the log leaves ids out, so they are numbered anew."""
+
+    call_id: str
+    name: str
+    arguments: str  # JSON
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """One message of a prompt."""
 
-    role: str  # system | user | assistant
+    role: str  # system | user | assistant | tool
     text: str
+    calls: tuple[ToolCall, ...] = ()  # of an assistant's message
+    call_id: str = ""  # of a tool's message: which call it answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,9 @@ class Prompt:
     messages: tuple[Message, ...]
     temperature: float | None = None
     max_tokens: int | None = None  # as asked for; None where the log does not say
+    tools: tuple[str, ...] = ()  # definitions, as JSON in the log's own shape
+    tool_choice: str = ""  # JSON; "" where the log does not say
+    response_format: str = ""  # JSON
 
     @property
     def output_limit(self) -> int:
@@ -61,6 +75,7 @@ class ReplayStream:
     endpoints: Sequence[str] = ()  # labels of the metrics; n names or empty
     pools: npt.NDArray[np.int64] | None = None  # a size limit counts within; None: as partitions
     prompts: Sequence[Prompt] | None = field(default=None, repr=False)  # for live upstreams
+    scopes: Sequence[Mapping[str, str]] = ()  # n times field → value, as the application knows them
 
     def __post_init__(self) -> None:
         n = len(self.request_ids)

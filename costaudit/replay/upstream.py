@@ -42,6 +42,7 @@ class CallSettings:
     timeout_s: float = 60.0
     retries: int = 4
     key_env: str | None = None  # environment variable that holds the key
+    bounded: bool = True  # answers are cut at a limit even where the log names none
 
     def api_key(self, usual: str, *, needed: bool) -> str:
         """Read the key from the environment; raises BackendError where it is needed and unset."""
@@ -165,8 +166,14 @@ class Budget:
 
     def charge(self, answer: Answer) -> str:
         """Add what an answer cost; give it as a decimal."""
-        if self._rate is None:
+        if self._rate is None or not any(self._rate.per_mtok):
             return "0"
+        if answer.text and not any(answer.tokens):
+            raise BackendError(
+                "The model's answers report a usage of all zeros, so spending can't be counted.",
+                hint="Let the server report usage. Where it costs nothing, say so with a price of "
+                "0 in the file that --prices names.",
+            )
         cost_usd = self._rate.cost_usd(answer.tokens)
         with self._lock:
             self._spent_usd += cost_usd

@@ -132,7 +132,7 @@ def warm_cache(
 ) -> int:
     """Put answers into a live cache under a new prefix, and leave them there; gives how many."""
     check_fillable(cache)
-    cache.open(CacheSettings(texts, vectors, 1.0, prefix, speed=1.0))
+    cache.open(CacheSettings(texts, vectors, 1.0, prefix, speed=1.0, lasting=True, owned=False))
     try:
         for one in answers:
             entry = Entry(

@@ -9,7 +9,9 @@ import pytest
 from costaudit.errors import BackendError, UsageError
 from costaudit.replay.backends import cache_at
 from costaudit.replay.caches.memory import MemoryCache
-from costaudit.replay.caches.proxy import filled, product_named, products
+from costaudit.replay.caches.proxy import ProxyCache, filled, product_named, products
+from costaudit.replay.upstream import Rate
+from costaudit.replay.upstreams.recorded_server import RecordedServer
 from tests.replay.conftest import make_log
 from tests.replay.model_server import USAGE, Handler, Model, serving
 from tests.replay.test_upstreams import RATE, asking
@@ -72,8 +74,7 @@ def proxying(product: str) -> type[Proxy]:
 
 @pytest.mark.parametrize("product", sorted(products()))
 def test_hits_are_read_as_each_product_tells_them(product):
-    scoped = product_named(product).scopes
-    log = asking(make_log(150, texts=30, partitions=2 if scoped else 1, latency_s=0.001))
+    log = asking(make_log(150, texts=30, partitions=1, latency_s=0.001))
     with serving(Model(), proxying(product)) as url:
         cache = cache_at(f"{url}/v1?product={product}")
         result = log.replay(
@@ -83,7 +84,8 @@ def test_hits_are_read_as_each_product_tells_them(product):
     columns = ["result", "matched_id"]
     assert result.outcomes.select(columns).equals(simulated.select(columns))
     hits = result.outcomes.filter(result="hit")
-    assert hits.height > 50 and set(hits["similarity"]) == {1.0}
+    own = {"bifrost": 0.97}.get(product, 1.0)  # a product's own similarity is kept as it is
+    assert hits.height > 50 and hits["similarity"].to_list() == pytest.approx([own] * hits.height)
     misses = result.outcomes.filter(result="miss").height
     assert result.spent_usd == misses * RATE.cost_usd((60, 40, 0, 0, 0, 7))
 
@@ -93,11 +95,66 @@ def test_another_run_is_not_served_what_this_one_left():
     with serving(Model(), proxying("litellm")) as url:
         results = [
             log.replay(
-                cache_at(f"{url}/v1?product=litellm"), rate=RATE, max_spend_usd=Decimal("1")
+                cache_at(f"{url}/v1?product=litellm"), rate=RATE, max_spend_usd=Decimal("1"),
+                isolate=True, concurrency=1,
             ).outcomes["result"]
             for _ in range(2)
-        ]
+        ]  # fmt: skip
     assert results[0].equals(results[1])
+
+
+def test_nothing_is_sent_that_production_does_not_send():
+    log = asking(make_log(60, texts=20, partitions=2, bypass_share=0, latency_s=0.001))
+    model = Model()
+    with serving(model, proxying("portkey")) as url:
+        cache = cache_at(f"{url}/v1?product=portkey", {"x-team": "search"})
+        result = log.replay(cache, rate=RATE, max_spend_usd=Decimal("1"), concurrency=1)
+    assert set(model.requests[0]) == {"path", "model", "messages", "max_tokens", "temperature"}
+    assert {sent["x-team"] for sent in model.headers} == {"search"}
+    assert not any("namespace" in name for sent in model.headers for name in sent)
+    # one cache for both partitions, so more hits than where each has its own
+    hits = result.outcomes.filter(result="hit").height
+    apart = log.replay(MemoryCache(), min_similarity=1.5).outcomes.filter(result="hit").height
+    assert hits > apart
+    assert any("stay in the cache" in note for note in result.notes)
+
+
+def test_isolated_requests_carry_one_namespace():
+    log = asking(make_log(30, texts=20, partitions=3, bypass_share=0, latency_s=0.001))
+    model = Model()
+    with serving(model, proxying("portkey")) as url:
+        cache = cache_at(f"{url}/v1?product=portkey")
+        log.replay(cache, rate=RATE, max_spend_usd=Decimal("1"), isolate=True)
+    assert len({sent["x-portkey-cache-namespace"] for sent in model.headers}) == 1
+
+
+def test_the_log_s_own_answers_are_served_to_a_proxy():
+    log = asking(make_log(120, texts=25, partitions=1, bypass_share=0, latency_s=0.001))
+    with RecordedServer(log.stream, 0, None) as server:
+        cache = cache_at(f"{server.url}?product=generic")
+        assert isinstance(cache, ProxyCache)
+        cache.recorded = server
+        free = Rate((Decimal(0),) * 6)
+        result = log.replay(cache, rate=free, max_spend_usd=Decimal(0), concurrency=4)
+    # the server caches nothing: each request is its own answer, with the log's tokens
+    assert result.outcomes["result"].to_list() == ["miss"] * 120
+    assert result.outcomes["output_tokens"].to_list() == log.stream.tokens[:, -1].tolist()
+    assert server.unknown == 0
+
+
+def test_a_usage_of_all_zeros_is_asked_about():
+    class Silent(Handler):
+        def openai(self, body, text, half):
+            message = {"role": "assistant", "content": text}
+            self.send(json.dumps({
+                "id": "x", "object": "chat.completion", "created": 1, "model": "m",
+                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+                "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+            }).encode())  # fmt: skip
+
+    log = asking(make_log(5, bypass_share=0))
+    with serving(Model(), Silent) as url, pytest.raises(BackendError, match="all zeros"):
+        log.replay(cache_at(f"{url}/v1"), rate=RATE, max_spend_usd=Decimal("1"))
 
 
 def test_ttls_are_scaled_and_sent():
@@ -106,7 +163,7 @@ def test_ttls_are_scaled_and_sent():
     with serving(model, proxying("helicone")) as url:
         log.replay(
             cache_at(f"{url}/v1?product=helicone"), ttl_s=600.0, speed=100.0, rate=RATE,
-            max_spend_usd=Decimal("1"),
+            max_spend_usd=Decimal("1"), isolate=True,
         )  # fmt: skip
     assert {sent["cache-control"] for sent in model.headers} == {"max-age=6"}
     assert len({sent["helicone-cache-seed"] for sent in model.headers}) >= 1
@@ -173,12 +230,12 @@ def test_a_proxy_that_is_down_is_said_before_anything_is_sent():
     assert failed.value.hint
 
 
-@pytest.mark.parametrize("options", [{"shadow": True}, {"ttl_s": 60.0}])
+@pytest.mark.parametrize("options", [{"shadow": True}, {"isolate": True}])
 def test_what_a_proxy_cannot_do_is_refused(options):
     log = asking(make_log(3))
-    with serving(Model(), proxying("litellm")) as url, pytest.raises(UsageError):
+    with serving(Model(), proxying("kong")) as url, pytest.raises(UsageError):
         log.replay(
-            cache_at(f"{url}/v1?product=litellm"), rate=RATE, max_spend_usd=Decimal("1"), **options
+            cache_at(f"{url}/v1?product=kong"), rate=RATE, max_spend_usd=Decimal("1"), **options
         )
 
 
@@ -192,10 +249,3 @@ def test_an_unknown_product_is_refused_with_the_known_ones():
     with pytest.raises(UsageError) as refused:
         cache_at("https://host/v1?product=gptcache")
     assert "litellm" in refused.value.hint
-
-
-def test_what_only_the_proxy_s_own_configuration_sets_is_known():
-    own = {name: product.own_rules for name, product in products().items()}
-    assert own["bifrost"] == ()
-    assert own["litellm"] == ("how similar is near enough",)
-    assert own["generic"] == ("how similar is near enough", "which scopes share")

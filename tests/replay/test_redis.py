@@ -1,12 +1,19 @@
 """Both Redis flavours against a real server: decisions, expiry, and only keys of our own."""
 
+import os
+import socket
+import subprocess
+import time
+
 import numpy as np
 import pytest
 
 from costaudit.errors import UsageError
-from costaudit.replay.backends import cache_at
-from costaudit.replay.cache import CacheSettings, Entry, Query
+from costaudit.replay.backends import cache_at, cleaned
+from costaudit.replay.cache import CacheSettings, Entry, Query, reach
 from costaudit.replay.caches.memory import MemoryCache
+from costaudit.replay.caches.redis_server import owner_name
+from tests.replay.conftest import make_log, running
 from tests.replay.oracle import decide
 
 FLAVOURS = [
@@ -83,13 +90,14 @@ def test_ttls_shrink_with_the_clock(redis_server, log, flavour):
     cache = cache_at(redis_server.url(flavour))
     cache.open(CacheSettings(log.texts, log.vectors, 0.9, "costaudit:t", ttl_s=100.0, speed=1000.0))
     cache.store(Entry(0, "r0", 5, 1, "soon gone", 0.0), 0.0)
-    left = [redis_server.client().pttl(key) for key in redis_server.key_names()]
+    entries = [key for key in redis_server.key_names() if ":vectors:" not in key]
+    entries = [key for key in entries if not key.endswith(":owner")]
+    left = [redis_server.client().pttl(key) for key in entries]
     assert 0 < max(left) <= 100
     assert cache.lookup([Query(1, "r1", 5, 1, 0.0)])[0].match is not None
-    for key in redis_server.key_names():
-        if redis_server.client().pttl(key) > 0:
-            redis_server.client().pexpire(key, 1)
-    while any(redis_server.client().pttl(key) >= 0 for key in redis_server.key_names()):
+    for key in entries:
+        redis_server.client().pexpire(key, 1)
+    while redis_server.client().exists(*entries):
         pass
     assert cache.lookup([Query(2, "r2", 5, 1, 101.0)])[0].match is None
     cache.close(keep=False)
@@ -104,9 +112,11 @@ def test_a_hit_renews_a_sliding_ttl(redis_server, log, flavour):
     cache.open(settings)
     cache.store(Entry(0, "r0", 5, 1, "yes", -60.0), 0.0)  # 40 s are left of it
     client = redis_server.client()
-    assert max(client.pttl(key) for key in redis_server.key_names()) <= 40_000
+    entries = [key for key in redis_server.key_names() if ":vectors:" not in key]
+    entries = [key for key in entries if not key.endswith(":owner")]
+    assert max(client.pttl(key) for key in entries) <= 40_000
     cache.lookup([Query(1, "r1", 5, 1, 0.0)])
-    assert max(client.pttl(key) for key in redis_server.key_names()) > 99_000
+    assert max(client.pttl(key) for key in entries) > 99_000
     cache.close(keep=False)
 
 
@@ -153,3 +163,87 @@ def test_identical_text_alone_hits_above_one(redis_server, log):
     simulated = log.replay(MemoryCache(), min_similarity=1.5)
     columns = ["result", "matched_id", "similarity"]
     assert result.outcomes.select(columns).equals(simulated.outcomes.select(columns))
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_what_a_kill_leaves_names_its_owner_and_is_cleaned(redis_server, log, flavour):
+    address = redis_server.url(flavour)
+    client = redis_server.client()
+    for prefix, change in (("costaudit:aa", {"pid": 0}), ("costaudit:bb", {"owner": "ann@host"})):
+        cache = cache_at(address)
+        cache.open(CacheSettings(log.texts, log.vectors, 0.9, prefix))
+        cache.store(Entry(0, "r0", 5, 1, "left", 0.0), 0.0)
+        client.hset(f"{prefix}:owner", mapping=change)
+    try:
+        assert all(client.ttl(key) > 0 for key in redis_server.key_names())
+        said = " ".join(cleaned(address))
+        assert "costaudit:aa" in said and "removed" in said
+        assert "costaudit:bb is of ann@host" in said
+        assert {key.split(":")[1] for key in redis_server.key_names()} == {"bb"}
+        client.hset("costaudit:bb:owner", mapping={"owner": owner_name(), "pid": os.getpid()})
+        assert "runs now" in " ".join(cleaned(address))
+        client.hset("costaudit:bb:owner", mapping={"pid": 0})
+        assert "removed" in " ".join(cleaned(address))
+        assert redis_server.key_names() == []
+        assert cleaned(address) == ("No earlier replay has left anything.",)
+    finally:
+        client.flushdb()
+
+
+def test_a_server_of_others_is_warned_of_and_evictions_are_counted(tmp_path):
+    log = make_log(1500, texts=1500, latency_s=0.01)
+    log.stream.answers[:] = ["long answer " * 900] * 1500
+    limits = ("--maxmemory", "9mb", "--maxmemory-policy", "allkeys-lru")
+    with running(tmp_path, *limits) as server:
+        cache = cache_at(server.url("flavour=vectorset"))
+        assert reach(cache) == ()
+        server.client().set("orders:1", "theirs")
+        (warning,) = reach(cache)
+        assert "allkeys-lru" in warning and "push theirs out" in warning
+        result = log.replay(cache, min_similarity=0.99)
+        (note,) = result.notes
+        assert "evicted" in note and "too small" in note
+
+
+def test_sentinels_lead_to_the_master(tmp_path, log):
+    with running(tmp_path) as server, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        config = tmp_path / "sentinel.conf"
+        config.write_text(
+            f"port {port}\nbind 127.0.0.1\nsentinel monitor cache 127.0.0.1 {server.port} 1\n"
+        )
+        sentinel = subprocess.Popen(
+            [server.command[0], str(config), "--sentinel"], stdout=subprocess.DEVNULL
+        )
+        try:
+            wait_for(port)
+            cache = cache_at(
+                f"redis+sentinel://127.0.0.1:{port}/0?service=cache&flavour=vectorset&exact=1"
+            )
+            assert log.replay(cache).outcomes.filter(result="hit").height > 100
+            assert server.key_names() == []
+        finally:
+            sentinel.kill()
+            sentinel.wait()
+
+
+def test_a_database_other_than_the_first_is_used(redis_server, log):
+    url = redis_server.url("flavour=vectorset&exact=1").replace("/0?", "/3?")
+    result = log.replay(cache_at(url), keep=True)
+    client = redis_server.client(db=3)
+    try:
+        assert any(key.startswith(result.prefix) for key in client.keys("*"))
+        assert redis_server.key_names() == []
+    finally:
+        client.flushdb()
+
+
+def wait_for(port: int) -> None:
+    for _ in range(200):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise AssertionError("the server did not start")

@@ -1,8 +1,8 @@
 """`replay` as a library call: the same requests through a live cache, beside what was predicted."""
 
 import re
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -25,8 +25,11 @@ from costaudit.pipeline.semantic.keyed_run import EXACT
 from costaudit.pipeline.semantic.text_run import SemanticRun
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
+from costaudit.replay.address import parse_address
 from costaudit.replay.backends import cache_at, upstream_at
 from costaudit.replay.cache import LiveCache, reach
+from costaudit.replay.caches.own_class import OwnClassCache
+from costaudit.replay.caches.proxy import ProxyCache
 from costaudit.replay.metrics import Monitor, check_port
 from costaudit.replay.options import ReplayOptions
 from costaudit.replay.replay import check_rules, replay
@@ -34,6 +37,7 @@ from costaudit.replay.result import ReplayResult
 from costaudit.replay.section import compare, replay_section
 from costaudit.replay.steps import Watchers, Workload
 from costaudit.replay.upstream import DryRun, Rate, Upstream, check_limit, dry_run
+from costaudit.replay.upstreams.recorded_server import DEFAULT_PORT, RecordedServer
 from costaudit.report.numbers import count
 
 
@@ -119,7 +123,8 @@ class ReplayPlan:
     """What is replayed, and against what."""
 
     cache: str  # address
-    upstream: str = "recorded"
+    upstream: str = ""  # "": the log's answers, or a caching proxy's own model
+    headers: Mapping[str, str] = field(default_factory=dict)  # sent to a caching proxy
     min_similarity: float | None = None  # None: the audit's recommendation
     options: ReplayOptions = field(  # less threshold, TTL and journal
         default_factory=lambda: ReplayOptions(min_similarity=1.0)
@@ -138,21 +143,58 @@ class Replayed:
     own_rules: tuple[str, ...] = ()  # what only the cache's own configuration sets, in words
 
 
-def reached(plan: ReplayPlan, policy: SemanticPolicy) -> tuple[LiveCache, Upstream]:
+@dataclass(frozen=True)
+class Backends:
+    """The cache and the upstream of a plan."""
+
+    cache: LiveCache
+    upstream: Upstream
+    recorded_port: int | None = None  # where the log's answers are served to a caching proxy
+    warnings: tuple[str, ...] = ()  # of the cache's server, sentences
+
+    @property
+    def is_live(self) -> bool:
+        """Tell whether misses cost money."""
+        asks = self.cache.traits.asks_models and self.recorded_port is None
+        return self.upstream.is_live or asks
+
+    @property
+    def needs_prompts(self) -> bool:
+        """Tell whether whole prompts are sent somewhere."""
+        asks = self.cache.traits.asks_models or isinstance(self.cache, OwnClassCache)
+        return self.upstream.is_live or asks
+
+
+def reached(plan: ReplayPlan, policy: SemanticPolicy) -> Backends:
     """Make the cache and the upstream of a plan, before a log is read for them.
 
     Raises UsageError or BackendError for an address, a key, a port, a limit or a rule that can't
     work.
     """
-    cache, upstream = cache_at(plan.cache), upstream_at(plan.upstream)
+    cache, upstream = cache_at(plan.cache, plan.headers), upstream_at(plan.upstream or "recorded")
     check_rules(cache, upstream, _replay_settings(plan.options, policy))
     if plan.metrics_port is not None:
         check_port(plan.metrics_port)
-    if not plan.only_price:
-        if upstream.is_live or cache.traits.asks_models:
-            check_limit(plan.options.max_spend_usd)
-        reach(cache)
-    return cache, upstream
+    backends = Backends(cache, upstream, _recorded_port(plan, cache, upstream))
+    if plan.only_price:
+        return backends
+    if backends.is_live:
+        check_limit(plan.options.max_spend_usd)
+    return replace(backends, warnings=reach(cache))
+
+
+def _recorded_port(plan: ReplayPlan, cache: LiveCache, upstream: Upstream) -> int | None:
+    """Return where to serve the log's answers; None where no proxy is to ask for them."""
+    if not isinstance(cache, ProxyCache) or not plan.upstream:
+        return None
+    if upstream.is_live:
+        raise UsageError(
+            "A caching proxy asks the models that its own configuration names.",
+            hint="Leave --upstream out, or give --upstream recorded and let the proxy's "
+            "configuration name the URL that is printed.",
+        )
+    port = parse_address(plan.upstream, ("port",)).number("port", DEFAULT_PORT, zero=True)
+    return int(port)
 
 
 def replay_log(
@@ -162,41 +204,35 @@ def replay_log(
 
     A log that was not analyzed yet is analyzed first.
     """
-    cache, upstream = reached(plan, options.policy)
-    settings = _replay_settings(plan.options, options.policy)
+    backends = reached(plan, options.policy)
+    cache = backends.cache
     if log.hashed:
         raise no_texts(log)
     audit = _audit(log, options, progress)
     policy = replace(options.policy, min_similarity=_threshold(log, plan, audit, options.policy))
     run = SemanticRun(log, options, progress)
-    if settings.speed is not None and not run.stream.timed:
+    if plan.options.speed is not None and not run.stream.timed:
         raise InsufficientDataError(
             "The log has no times, so no clock of it can set the pace.",
             hint="Leave --speed out; --max-rate sets a pace of its own.",
         )
-    live = upstream.is_live or cache.traits.asks_models
-    ready = rehearse(run, policy, with_prompts=live)
-    rate = dearest_rate(log) if live else None
+    ready = rehearse(run, policy, with_prompts=backends.needs_prompts)
+    rate = dearest_rate(log) if backends.is_live else None
     price = dry_run(ready.stream, rate, _miss_share(ready.predicted)) if rate else None
     if plan.only_price:
         return Replayed(None, price, audit)
     name = _file_name(cache.traits.name)
     journal = log.run.outcomes_path / f"replay-{name}.journal"
     settings = replace(
-        settings,
+        _replay_settings(plan.options, options.policy),
         min_similarity=policy.min_similarity,
         policy_id=f"replay:{cache.traits.name}:{policy.policy_id}",
         resume_path=journal if policy.max_entries is None else None,
     )
     work = Workload(ready.stream, ready.texts, ready.vectors, ready.guard, rate)
-    result = _watched(work, cache, upstream, settings, plan.metrics_port, progress)
+    result = _watched(work, backends, settings, plan.metrics_port, progress)
     agreement = compare(
-        ready.predicted,
-        result.outcomes,
-        ready.stream,
-        settings,
-        cache.traits,
-        result.slack_s,
+        ready.predicted, result.outcomes, ready.stream, settings, cache.traits, result.slack_s
     )
     verdicts = judge_live_hits(run, ready.predicted, result.outcomes)
     section = with_verdicts(
@@ -204,15 +240,17 @@ def replay_log(
         verdicts,
         audited_point(audit.semantic, policy),
     )
-    section = replace(
-        section, cost=replay_cost(log, ready.predicted, result.outcomes, is_live=live)
-    )
+    paid = replay_cost(log, ready.predicted, result.outcomes, is_live=backends.is_live)
+    section = replace(section, cost=paid, notes=(*backends.warnings, *section.notes))
     audit = replace(audit, replay=section)
     outcomes = result.outcomes.with_columns(right=verdicts.right)
     write_table(outcomes, log.run.outcomes_path / f"replay-{name}.parquet", OUTCOMES)
     write_audit(audit, log.run.audit_path)
     journal.unlink(missing_ok=True)
     return Replayed(section, price, audit, cache.traits.own_rules)
+
+
+FREE = Rate((Decimal(0),) * len(PER_MTOK))
 
 
 def dearest_rate(log: Loaded) -> Rate:
@@ -266,16 +304,25 @@ def _miss_share(predicted: pl.DataFrame) -> float:
 
 def _watched(
     work: Workload,
-    cache: LiveCache,
-    upstream: Upstream,
+    backends: Backends,
     settings: ReplayOptions,
     metrics_port: int | None,
     progress: Progress,
 ) -> ReplayResult:
-    """Replay, with metrics on a port of this machine where one is given."""
+    """Replay, with metrics on a port of this machine and with recorded answers where asked for."""
     monitor = Monitor(work.stream, metrics_port) if metrics_port is not None else None
-    with monitor or nullcontext():
-        return replay(work, cache, upstream, settings, Watchers(progress, monitor))
+    with ExitStack() as around:
+        if monitor is not None:
+            around.enter_context(monitor)
+        if backends.recorded_port is not None and isinstance(backends.cache, ProxyCache):
+            server = RecordedServer(work.stream, backends.recorded_port, settings.speed)
+            backends.cache.recorded = around.enter_context(server)
+            work = replace(work, rate=FREE)
+            settings = replace(settings, max_spend_usd=Decimal(0))
+            progress.start("upstream", None, "answers")
+            progress.finish(f"the log's answers at {server.url}")
+        watchers = Watchers(progress, monitor)
+        return replay(work, backends.cache, backends.upstream, settings, watchers)
 
 
 def _file_name(address: str) -> str:

@@ -10,13 +10,14 @@ from costaudit.answers.traps.signatures import TrapGuard
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.costing.cost import per_request_usd, plain
-from costaudit.pipeline.loaded import Loaded
+from costaudit.pipeline.replaying.prompts import prompts_of
 from costaudit.pipeline.semantic.text_run import SemanticRun
-from costaudit.replay.stream import Message, Prompt, ReplayStream
+from costaudit.replay.stream import ReplayStream
 from costaudit.replay.warm import WarmAnswer, WarmCluster, answers_worth_having
 from costaudit.simulate.semantic.clusters import cluster_texts
 from costaudit.simulate.semantic.sweep import to_outcomes
 
+SCOPES = ("tenant", "user", "endpoint", "model", "provider")
 _REPLICATES = 20  # of the bootstrap, whose spread is not used
 
 
@@ -72,8 +73,16 @@ def _stream(run: SemanticRun, *, with_prompts: bool) -> ReplayStream:
         models=requests["model"].fill_null("").to_list(),
         endpoints=requests["endpoint"].fill_null("").to_list(),
         pools=stream.pool.astype(np.int64),
-        prompts=_prompts(log) if with_prompts else None,
+        prompts=prompts_of(log.requests, log.blocks) if with_prompts else None,
+        scopes=scopes_of(requests),
     )
+
+
+def scopes_of(requests: pl.DataFrame) -> list[dict[str, str]]:
+    """Return the fields that an application keeps answers apart by, where the log has them."""
+    names = [name for name in SCOPES if requests[name].null_count() < len(requests)]
+    rows = requests.select(names).iter_rows(named=True)
+    return [{name: value for name, value in row.items() if value} for row in rows]
 
 
 def to_reasons(run: SemanticRun) -> tuple[str, ...]:
@@ -89,31 +98,6 @@ def _never_falling(ts_s: np.ndarray) -> np.ndarray:
     filled = np.where(np.isfinite(ts_s), ts_s, -np.inf)
     filled[:1] = first if not np.isfinite(ts_s[:1]).all() else ts_s[:1]
     return np.maximum.accumulate(filled)
-
-
-def _prompts(log: Loaded) -> list[Prompt]:
-    """Join the texts of each message list; tool definitions and calls are left out."""
-    segments = (
-        log.requests.select("segments")
-        .with_row_index("row")
-        .explode("segments")
-        .unnest("segments")
-        .join(
-            log.blocks.select("block_id", "text"), on="block_id", how="left", maintain_order="left"
-        )
-        .filter(pl.col("role").is_in(["system", "user", "assistant"]), pl.col("text").is_not_null())
-        .with_columns(run=pl.struct("row", "role").rle_id())
-        .group_by("row", "role", "run", maintain_order=True)
-        .agg(pl.col("text").str.join("\n"))
-    )
-    messages: list[list[Message]] = [[] for _ in range(len(log.requests))]
-    for row, role, text in segments.select("row", "role", "text").iter_rows():
-        messages[row].append(Message(role, text))
-    about = log.requests.select("model", "temperature").iter_rows()
-    return [
-        Prompt(model or "", tuple(found), temperature)
-        for found, (model, temperature) in zip(messages, about, strict=True)
-    ]
 
 
 _TOPICS = 50  # the dearest are considered

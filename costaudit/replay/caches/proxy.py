@@ -3,21 +3,22 @@
 import socket
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
-import xxhash
+import msgspec
 
 from costaudit.errors import BackendError, UsageError
 from costaudit.replay.address import Address
 from costaudit.replay.cache import CacheSettings, CacheTraits, Entry, Lookup, Match, Query
-from costaudit.replay.stream import Prompt
+from costaudit.replay.stream import Prompt, text_digest
 from costaudit.replay.upstream import CallSettings, UpstreamError
 from costaudit.replay.upstreams.openai import Completion, OpenAIClient
+from costaudit.replay.upstreams.recorded_server import RecordedServer
 
 
 @dataclass(frozen=True)
@@ -31,15 +32,10 @@ class Product:
     similarity_header: str = ""
     similarity_field: str = ""
     ids_repeat: bool = False  # a served answer has the id that it had when it was new
-    headers: dict[str, str] = field(default_factory=dict)  # sent with each request
+    headers: dict[str, str] = field(default_factory=dict)  # sent where the run is isolated
     body: dict[str, Any] = field(default_factory=dict)
-    ttl_headers: dict[str, str] = field(default_factory=dict)  # sent where there is a TTL
+    ttl_headers: dict[str, str] = field(default_factory=dict)  # the same, where there is a TTL
     ttl_body: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def takes_ttl(self) -> bool:
-        """Tell whether a request can set its answer's TTL."""
-        return bool(self.ttl_headers or self.ttl_body)
 
     @property
     def scopes(self) -> bool:
@@ -48,10 +44,8 @@ class Product:
 
     @property
     def own_rules(self) -> tuple[str, ...]:
-        """Name what a request can't set, so that the product's own configuration decides it."""
-        rules = {"how similar is near enough": "{min_similarity}", "which scopes share": "{scope}"}
-        told = str((self.headers, self.body))
-        return tuple(rule for rule, place in rules.items() if place not in told)
+        """Name what the product's own configuration decides, since a replay does not send it."""
+        return ("how similar is near enough", "which scopes share", "how long an entry lives")
 
     def is_hit(self, headers: dict[str, str], body: dict[str, Any]) -> bool | None:
         """Read whether the cache answered; None where only ids can tell."""
@@ -117,9 +111,14 @@ OPTIONS = ("product", "model", "stream", "timeout_s", "retries", "key_env")
 class ProxyCache:
     """A proxy that looks up, asks and keeps by itself; what it keeps, only it can remove."""
 
-    def __init__(self, address: Address, calls: CallSettings) -> None:
+    def __init__(
+        self, address: Address, calls: CallSettings, headers: Mapping[str, str] | None = None
+    ) -> None:
         self._address = address
         self._calls = calls
+        self._headers = dict(headers or {})  # the user's own, as production sends them
+        self.recorded: RecordedServer | None = None  # who answers misses, where the log does
+        self._stored = 0
         self._product = product_named(address.options.get("product", "generic"))
         self.traits = CacheTraits(
             address.printable,
@@ -128,7 +127,7 @@ class ProxyCache:
             own_rules=self._product.own_rules,
         )
 
-    def reach(self) -> None:
+    def reach(self) -> tuple[str, ...]:
         """Connect once, and hang up."""
         parts = urlsplit(self._address.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -139,9 +138,10 @@ class ProxyCache:
                 f"Can't reach the proxy at {self.traits.name}: {error.strerror or error}.",
                 hint="Start it, or mend the URL.",
             ) from None
+        return ()
 
     def open(self, settings: CacheSettings) -> None:
-        """Reach the proxy, and take a namespace of our own where the product has them."""
+        """Reach the proxy; nothing is sent that production would not send, unless isolated."""
         _check(self._product, settings)
         self._settings = settings
         self._prompts: Sequence[Prompt] = settings.prompts or ()
@@ -160,55 +160,82 @@ class ProxyCache:
         """Leave it to the proxy, which has stored its answers already."""
 
     def close(self, *, keep: bool) -> None:
-        """Disconnect; entries in the run's own namespace are never read again."""
+        """Disconnect; what the proxy has kept, only it can remove."""
         self._pool.shutdown()
         self._client.close()
 
+    def notes(self) -> tuple[str, ...]:
+        """Say what stays in the proxy, and what it asked that the log does not hold."""
+        found = []
+        if self._stored:
+            where = " in a namespace of this run" if self._settings.isolate else ""
+            found.append(
+                f"{self._stored:,} answers of this replay stay in the cache of {self.traits.name}"
+                f"{where}: it offers no way to remove them from outside. Flush it before it serves "
+                "users, or give them a short TTL there."
+            )
+        if self.recorded is not None and self.recorded.unknown:
+            found.append(
+                f"The proxy asked for {self.recorded.unknown:,} prompts that the log does not "
+                "hold: it changes messages before it passes them on."
+            )
+        return tuple(found)
+
     def _ask(self, query: Query) -> Lookup:
-        settings = self._settings
-        values = {
-            "scope": f"{settings.prefix}:{query.partition}",
-            "min_similarity": f"{settings.min_similarity:g}",
-        }
-        templates: list[Any] = [self._product.headers, self._product.body]
-        if settings.ttl_s is not None and settings.speed is not None:
-            values["ttl_s"] = str(max(1, round(settings.ttl_s / settings.speed)))
-            templates = [
-                {**self._product.headers, **self._product.ttl_headers},
-                _merged(self._product.body, self._product.ttl_body),
-            ]
-        headers, body = (filled(template, values) for template in templates)
+        headers, body = self._isolating() if self._settings.isolate else ({}, {})
+        prompt = self._prompts[query.index]
+        if self.recorded is not None:
+            self.recorded.expect(query.index, prompt)
         started = time.perf_counter()
         try:
-            done = self._client.complete(self._prompts[query.index], headers, body or None)
+            done = self._client.complete(prompt, {**headers, **self._headers}, body or None)
         except UpstreamError as error:
             return Lookup(error=error.reason)
+        finally:
+            if self.recorded is not None:
+                self.recorded.forget(query.index, prompt)
         return self._read(query, done, (time.perf_counter() - started) * 1000)
+
+    def _isolating(self) -> tuple[dict[str, str], dict[str, Any]]:
+        """Return headers and body that keep this run apart from all others."""
+        settings, product = self._settings, self._product
+        values = {"scope": settings.prefix, "min_similarity": f"{settings.min_similarity:g}"}
+        headers, body = product.headers, product.body
+        if settings.ttl_s is not None and settings.speed is not None:
+            values["ttl_s"] = str(max(1, round(settings.ttl_s / settings.speed)))
+            headers = {**headers, **product.ttl_headers}
+            body = _merged(body, product.ttl_body)
+        return filled(headers, values), filled(body, values)
 
     def _read(self, query: Query, done: Completion, latency_ms: float) -> Lookup:
         hit = self._product.is_hit(done.headers, done.body)
-        text_key = f"text:{query.partition}:{xxhash.xxh3_128_hexdigest(done.answer.text.encode())}"
+        text_key = f"text:{text_digest(done.answer.text)}"
         id_key = f"id:{done.response_id}"
         known = done.response_id != "" and id_key in self._askers
         if hit is None:
             hit = known
         if not hit:
+            self._stored += 1
             self._askers[id_key] = query
             self._askers.setdefault(text_key, query)
-            return Lookup(answer=done.answer, latency_ms=latency_ms)
+            answer = done.answer
+            if self.recorded is not None:
+                whole_ms = answer.latency_ms + self.recorded.unwaited_ms(query.index)
+                answer = msgspec.structs.replace(answer, latency_ms=whole_ms)
+            return Lookup(answer=answer, latency_ms=latency_ms)
         first = self._askers.get(id_key) or self._askers.get(text_key)
         match = self._match(query, first, done)
         return Lookup(match=match, latency_ms=latency_ms)
 
     def _match(self, query: Query, first: Query | None, done: Completion) -> Match:
+        """Note a hit with the product's own similarity; ours would be another embedder's."""
         similarity = self._product.similarity(done.headers, done.body)
         if first is None:
             return Match("", similarity, False, done.answer.text)
         exact = first.row == query.row
-        if similarity is None:  # by our vectors: the proxy has its own
-            vectors = self._settings.vectors
-            similarity = min(1.0, float(vectors[first.row] @ vectors[query.row]))
-        return Match(first.request_id, 1.0 if exact else similarity, exact, done.answer.text)
+        if similarity is None and exact:
+            similarity = 1.0
+        return Match(first.request_id, similarity, exact, done.answer.text)
 
 
 def _check(product: Product, settings: CacheSettings) -> None:
@@ -222,11 +249,10 @@ def _check(product: Product, settings: CacheSettings) -> None:
             "A proxy can't be replayed: the log holds no prompts.",
             hint="Replay through memory:// or redis://, which need only the questions.",
         )
-    if settings.ttl_s is not None and (settings.speed is None or not product.takes_ttl):
+    if settings.isolate and not product.scopes:
         raise UsageError(
-            f"A TTL can't be given to {product.name} here: it must count real seconds, and the "
-            "product must take one from a request.",
-            hint="Set the TTL in the proxy's own configuration and leave it out here.",
+            f"{product.name} takes no namespace from a request.",
+            hint="Leave --isolate out, and replay against a proxy whose cache is empty.",
         )
 
 

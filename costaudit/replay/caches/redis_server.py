@@ -1,16 +1,27 @@
 """A Redis server: connecting, saying what went wrong, and touching only keys of our own."""
 
+import getpass
+import os
+import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from costaudit.errors import BackendError, CostauditError
 from costaudit.replay.address import Address
 
-OPTIONS = ("flavour", "timeout_s", "name", "quantization", "ef", "exact")
+OPTIONS = (
+    "flavour", "timeout_s", "name", "quantization", "ef", "exact", "ca", "cert", "cert_key",
+    "service", "algorithm", "m",
+)  # fmt: skip
 TIMEOUT_S = 5.0
 REMOVED_AT_ONCE = 500
-REFUSED = ("WRONGPASS", "NOAUTH")
+LEFT_S = 7 * 24 * 3600  # after which a key without a TTL goes by itself if nobody removes it
+LOOKED_AT = 10_000  # keys, to see whether the server is shared
+SENTINEL = "redis+sentinel"
 
 
 class TimedOutError(BackendError):
@@ -24,21 +35,156 @@ def connect(address: Address) -> Any:
     from redis.retry import Retry
 
     timeout_s = address.number("timeout_s", TIMEOUT_S)
-    return Redis.from_url(
-        address.url,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),
-        client_name="costaudit",
+    settings: dict[str, Any] = {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "retry": Retry(NoBackoff(), 0),
+        "client_name": "costaudit",
+    }
+    parts = urlsplit(address.url)
+    if parts.scheme == SENTINEL:
+        return _master(parts, address.options.get("service", "mymaster"), settings)
+    names = {"ca": "ssl_ca_certs", "cert": "ssl_certfile", "cert_key": "ssl_keyfile"}
+    for option, name in names.items():
+        if option in address.options:
+            settings[name] = address.options[option]
+    return Redis.from_url(address.url, **settings)
+
+
+def _master(parts: SplitResult, service: str, settings: dict[str, Any]) -> Any:
+    """Ask the sentinels that HOST:PORT[,HOST:PORT] names for the master of a service."""
+    from redis import sentinel
+
+    client: Any = sentinel.Sentinel
+    hosts = parts.netloc.rpartition("@")[2].split(",")
+    pairs = [(host.rpartition(":")[0] or host, host.rpartition(":")[2]) for host in hosts]
+    sentinels = [(host, int(port) if port.isdigit() else 26379) for host, port in pairs]
+    timeouts = {"socket_timeout": settings["socket_timeout"]}
+    asked = client(sentinels, sentinel_kwargs=timeouts)
+    database = int(parts.path.strip("/") or 0)
+    return asked.master_for(
+        service, db=database, username=parts.username, password=parts.password, **settings
     )
 
 
-def ping(address: Address, needs: str = "") -> None:
-    """Raise BackendError, see speaking_to, where the server does not answer."""
+def ping(address: Address, needs: str = "") -> tuple[str, ...]:
+    """Return warnings of a server that answers; raises BackendError, see speaking_to, else."""
     with speaking_to(address, needs):
         client = connect(address)
         client.ping()
+        warnings = _warnings(client, address.printable)
         client.close()
+    return warnings
+
+
+def _warnings(client: Any, where: str) -> tuple[str, ...]:
+    """Say what a replay could do to keys of others on this server."""
+    memory = _info(client, "memory")
+    policy, limit = str(memory.get("maxmemory_policy", "")), int(memory.get("maxmemory", 0))
+    others = _others(client)
+    if not limit or not others:
+        return ()
+    if policy.startswith("allkeys"):
+        return (
+            f"{where} holds keys of others and evicts any key when it is full ({policy}): a replay "
+            "can push theirs out. Replay against a server of its own.",
+        )
+    return (
+        f"{where} holds keys of others and its memory is limited ({policy}): a replay that fills "
+        "it makes their writes fail. Replay against a server of its own.",
+    )
+
+
+def _others(client: Any) -> bool:
+    """Tell whether the database holds keys that no replay made."""
+    keys = islice(client.scan_iter(count=1000), LOOKED_AT)
+    return any(not key.startswith(b"costaudit:") for key in keys)
+
+
+def _info(client: Any, section: str) -> dict[str, Any]:
+    """Read a part of INFO; nothing where the user may not."""
+    from redis.exceptions import RedisError
+
+    try:
+        found: dict[str, Any] = client.info(section)
+    except RedisError:
+        return {}
+    return found
+
+
+def evicted(client: Any) -> int:
+    """Return how many keys the server has evicted so far; 0 where it does not tell."""
+    return int(_info(client, "stats").get("evicted_keys", 0))
+
+
+def evictions_note(count: int, where: str) -> tuple[str, ...]:
+    """Say that the server evicted keys during a replay; nothing where it evicted none."""
+    if count <= 0:
+        return ()
+    return (
+        f"{where} evicted {count:,} keys during the replay: its memory is too small for these "
+        "entries, so hits were lost that a larger server would have.",
+    )
+
+
+def owner_name() -> str:
+    """Name who runs this: user and machine."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):
+        user = "unknown"
+    return f"{user}@{socket.gethostname()}"
+
+
+def own(client: Any, prefix: str) -> None:
+    """Write whose keys these are and when they go, for `replay --clean`."""
+    key = f"{prefix}:owner"
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    client.hset(key, mapping={"owner": owner_name(), "pid": os.getpid(), "started": started})
+    client.expire(key, LEFT_S)
+
+
+def clean(address: Address) -> tuple[str, ...]:
+    """Remove what this user's earlier replays left on a server; returns what was done, in words.
+
+    A replay that still runs on this machine, and replays of others, are left alone.
+    """
+    said = []
+    with speaking_to(address):
+        client = connect(address)
+        for key in sorted(client.scan_iter(match="costaudit:*:owner", count=1000)):
+            about = {k.decode(): v.decode() for k, v in client.hgetall(key).items()}
+            prefix = key.decode().removesuffix(":owner")
+            owner, started = about.get("owner", "?"), about.get("started", "?")
+            if owner != owner_name():
+                said.append(f"{prefix} is of {owner}, {started}: left alone.")
+            elif _runs(int(about.get("pid", 0))):
+                said.append(f"{prefix} is of a replay that runs now: left alone.")
+            else:
+                count = _remove_run(client, prefix)
+                said.append(f"{prefix}, {started}: {count:,} keys removed.")
+        client.close()
+    return tuple(said)
+
+
+def _remove_run(client: Any, prefix: str) -> int:
+    from redis.exceptions import RedisError
+
+    with suppress(RedisError):  # a server without RediSearch has no index either
+        client.ft(f"{prefix}:redisvl").dropindex(delete_documents=False)
+    keys = list(client.scan_iter(match=f"{prefix}:*", count=1000))
+    remove(client, keys)
+    return len(keys)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return pid > 0
 
 
 @contextmanager
@@ -86,7 +232,8 @@ def _explain(error: Exception, address: Address, needs: str) -> Exception:
     if isinstance(error, exceptions.OutOfMemoryError) or text.startswith("OOM"):
         return BackendError(
             f"{where} is out of memory and its policy evicts nothing.",
-            hint="Raise maxmemory, or set maxmemory-policy to allkeys-lru.",
+            hint="Raise maxmemory, or replay against a server of its own whose maxmemory-policy "
+            "is the one that production has.",
         )
     if isinstance(error, exceptions.ConnectionError):
         return BackendError(

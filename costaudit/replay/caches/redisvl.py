@@ -10,9 +10,13 @@ from costaudit.replay.address import Address
 from costaudit.replay.cache import MISS, CacheSettings, CacheTraits, Entry, Lookup, Match, Query
 from costaudit.replay.caches.eviction import Expiry
 from costaudit.replay.caches.redis_server import (
+    LEFT_S,
     TimedOutError,
     claim,
     connect,
+    evicted,
+    evictions_note,
+    own,
     ping,
     real_ttl_ms,
     remove,
@@ -37,10 +41,15 @@ class RedisVLCache:
     def __init__(self, address: Address) -> None:
         self.traits = CacheTraits(address.printable, exact_index=True)  # RedisVL's index is FLAT
         self._address = address
+        self._evicted = 0  # keys, by the server, during the replay
 
-    def reach(self) -> None:
-        """Connect once, and hang up."""
-        ping(self._address, NEEDS)
+    def reach(self) -> tuple[str, ...]:
+        """Connect once, and hang up; returns warnings of the server."""
+        return ping(self._address, NEEDS)
+
+    def notes(self) -> tuple[str, ...]:
+        """Say what the server evicted meanwhile."""
+        return evictions_note(self._evicted, self.traits.name)
 
     def open(self, settings: CacheSettings) -> None:
         """Connect and create an index under the prefix, or read the one that the URL names."""
@@ -65,6 +74,9 @@ class RedisVLCache:
                 self._client.ft(shadowed).info()
             name = shadowed or f"{settings.prefix}:redisvl"
             self._cache = _semantic_cache(self._client, name, settings)
+            self._evicted = -evicted(self._client)
+            if self._owns:
+                own(self._client, settings.prefix)
 
     def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
         """Send the range queries that SemanticCache.check would, in one round trip."""
@@ -90,15 +102,23 @@ class RedisVLCache:
                 vector=self._settings.vectors[entry.row].tolist(),
                 metadata={"request_id": entry.request_id},
                 filters=None if self._settings.shadow else {"scope": str(entry.partition)},
+                ttl=None if self._settings.lasting else LEFT_S,
             )
             self._live_until(key, entry.since_s, now_s, entry.ttl_s or self._settings.ttl_s)
 
     def close(self, *, keep: bool) -> None:
         """Drop the index with its documents, unless they are to be kept."""
         with speaking_to(self._address, NEEDS):
+            self._evicted += evicted(self._client)
             if not keep and not self._settings.shadow:
                 self._cache.delete()
+            if self._owns:
+                self._client.unlink(f"{self._settings.prefix}:owner")
             self._client.close()
+
+    @property
+    def _owns(self) -> bool:
+        return self._settings.owned and not self._settings.shadow
 
     def _claim(self, settings: CacheSettings) -> None:
         name = f"{settings.prefix}:redisvl"

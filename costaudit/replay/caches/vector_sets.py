@@ -11,9 +11,13 @@ from costaudit.replay.address import Address
 from costaudit.replay.cache import MISS, CacheSettings, CacheTraits, Entry, Lookup, Match, Query
 from costaudit.replay.caches.eviction import Expiry
 from costaudit.replay.caches.redis_server import (
+    LEFT_S,
     TimedOutError,
     claim,
     connect,
+    evicted,
+    evictions_note,
+    own,
     ping,
     real_ttl_ms,
     remove,
@@ -37,6 +41,7 @@ class VectorSetCache:
 
     def __init__(self, address: Address) -> None:
         self._address = address
+        self._evicted = 0  # keys, by the server, during the replay
         self._quantization = address.option("quantization", QUANTIZATIONS, "q8").upper()
         exact = address.option("exact", ("0", "1"), "0") == "1"
         self.traits = CacheTraits(address.printable, exact_index=exact)
@@ -44,9 +49,13 @@ class VectorSetCache:
         if "ef" in address.options:
             self._search = (*self._search, "EF", int(address.number("ef", 200)))
 
-    def reach(self) -> None:
-        """Connect once, and hang up."""
-        ping(self._address, NEEDS)
+    def reach(self) -> tuple[str, ...]:
+        """Connect once, and hang up; returns warnings of the server."""
+        return ping(self._address, NEEDS)
+
+    def notes(self) -> tuple[str, ...]:
+        """Say what the server evicted meanwhile."""
+        return evictions_note(self._evicted, self.traits.name)
 
     def open(self, settings: CacheSettings) -> None:
         """Connect, and try the commands on a key of our own."""
@@ -63,6 +72,9 @@ class VectorSetCache:
             self._client = connect(self._address)
             claim(self._client, settings.prefix, resumed=settings.resumed, where=self.traits.name)
             self._client.execute_command("VCARD", self._set(0))
+            self._evicted = -evicted(self._client)
+            if settings.owned:
+                own(self._client, settings.prefix)
 
     def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
         """Look for identical text and for near vectors at once, then fetch the near answers."""
@@ -93,6 +105,9 @@ class VectorSetCache:
                 "VADD", self._set(entry.partition), "FP32", vector, element, self._quantization
             )
             pipe.hset(key, mapping={"answer": entry.answer, "request_id": entry.request_id})
+            if not self._settings.lasting:
+                for written in (key, self._set(entry.partition)):
+                    pipe.expire(written, LEFT_S)
             self._live_until(pipe, key, entry.since_s, now_s, entry.ttl_s or self._settings.ttl_s)
             self._expiry.renew((entry.partition, element), entry.since_s)
             pipe.execute()
@@ -100,8 +115,11 @@ class VectorSetCache:
     def close(self, *, keep: bool) -> None:
         """Remove every key that was written, unless they are to be kept."""
         with speaking_to(self._address, NEEDS):
+            self._evicted += evicted(self._client)
             if not keep:
                 remove(self._client, sorted(self._written))
+            if self._settings.owned:
+                self._client.unlink(f"{self._settings.prefix}:owner")
             self._client.close()
 
     def _identical_or_near(

@@ -8,7 +8,7 @@ from typing import Any
 
 from costaudit.errors import BackendError
 from costaudit.replay.cache import Answer
-from costaudit.replay.stream import Prompt, ReplayStream
+from costaudit.replay.stream import Message, Prompt, ReplayStream
 from costaudit.replay.upstream import CallSettings, UpstreamError, prompt_of, whole
 
 
@@ -56,16 +56,43 @@ class AnthropicUpstream:
         system = "\n\n".join(m.text for m in prompt.messages if m.role == "system")
         request: dict[str, Any] = {
             "model": self._settings.model or prompt.model,
-            "messages": [
-                {"role": m.role, "content": m.text} for m in prompt.messages if m.role != "system"
-            ],
+            "messages": [_message(m) for m in prompt.messages if m.role != "system"],
             "max_tokens": prompt.output_limit,
         }
         if system:
             request["system"] = system
+        if prompt.tools:
+            request["tools"] = [_tool(json.loads(text)) for text in prompt.tools]
         if prompt.temperature is not None:
             request["extra_body"] = {"temperature": min(1.0, prompt.temperature)}
         return request
+
+
+def _message(message: Message) -> dict[str, Any]:
+    if message.role == "tool":
+        result = {"type": "tool_result", "tool_use_id": message.call_id, "content": message.text}
+        return {"role": "user", "content": [result]}
+    if not message.calls:
+        return {"role": message.role, "content": message.text}
+    said = [{"type": "text", "text": message.text}] if message.text else []
+    calls = [
+        {"type": "tool_use", "id": c.call_id, "name": c.name, "input": json.loads(c.arguments)}
+        for c in message.calls
+    ]
+    return {"role": message.role, "content": [*said, *calls]}
+
+
+def _tool(definition: dict[str, Any]) -> dict[str, Any]:
+    """Write a tool's definition as this API takes it."""
+    inner = definition.get("function", definition)
+    schema = inner.get("input_schema") or inner.get("parameters") or {"type": "object"}
+    if "name" not in inner or inner.get("type", "custom") not in ("custom", "function"):
+        return definition
+    return {
+        "name": inner["name"],
+        "description": inner.get("description", ""),
+        "input_schema": schema,
+    }
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """bedrock:MODEL: Amazon Bedrock's Converse API."""
 
+import json
 import time
 from typing import Any
 
 from costaudit.errors import BackendError
 from costaudit.replay.cache import Answer
-from costaudit.replay.stream import Prompt, ReplayStream
+from costaudit.replay.stream import Message, Prompt, ReplayStream
 from costaudit.replay.upstream import CallSettings, UpstreamError, prompt_of
 
 REFUSED = ("AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException")
@@ -93,16 +94,37 @@ class BedrockUpstream:
         if prompt.temperature is not None:
             inference["temperature"] = min(1.0, prompt.temperature)
         system = [{"text": m.text} for m in prompt.messages if m.role == "system"]
+        tools = [_tool(json.loads(text)) for text in prompt.tools]
         return {
             "modelId": self._settings.model or prompt.model,
-            "messages": [
-                {"role": m.role, "content": [{"text": m.text}]}
-                for m in prompt.messages
-                if m.role != "system"
-            ],
+            "messages": [_message(m) for m in prompt.messages if m.role != "system"],
             "inferenceConfig": inference,
             **({"system": system} if system else {}),
+            **({"toolConfig": {"tools": tools}} if tools else {}),
         }
+
+
+def _message(message: Message) -> dict[str, Any]:
+    if message.role == "tool":
+        result = {"toolUseId": message.call_id, "content": [{"text": message.text}]}
+        return {"role": "user", "content": [{"toolResult": result}]}
+    said: list[dict[str, Any]] = [{"text": message.text}] if message.text else []
+    calls = [
+        {"toolUse": {"toolUseId": c.call_id, "name": c.name, "input": json.loads(c.arguments)}}
+        for c in message.calls
+    ]
+    return {"role": message.role, "content": [*said, *calls]}
+
+
+def _tool(definition: dict[str, Any]) -> dict[str, Any]:
+    """Write a tool's definition as this API takes it."""
+    if "toolSpec" in definition:
+        return definition
+    inner = definition.get("function", definition)
+    schema = inner.get("input_schema") or inner.get("parameters") or {"type": "object"}
+    about = {"description": inner["description"]} if inner.get("description") else {}
+    name = inner.get("name", "tool")
+    return {"toolSpec": {"name": name, **about, "inputSchema": {"json": schema}}}
 
 
 def _text(message: dict[str, Any]) -> str:

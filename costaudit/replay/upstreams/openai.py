@@ -9,7 +9,7 @@ from typing import Any
 
 from costaudit.errors import BackendError
 from costaudit.replay.cache import Answer
-from costaudit.replay.stream import Prompt, ReplayStream
+from costaudit.replay.stream import Message, Prompt, ReplayStream
 from costaudit.replay.upstream import CallSettings, UpstreamError, prompt_of, whole
 
 
@@ -46,13 +46,7 @@ class OpenAIClient:
         body: dict[str, Any] | None = None,
     ) -> Completion:
         """Ask once; `headers` and `body` are sent on top of the usual ones."""
-        request: dict[str, Any] = {
-            "model": self._settings.model or prompt.model,
-            "messages": [{"role": m.role, "content": m.text} for m in prompt.messages],
-            self._limit_name: prompt.output_limit,
-        }
-        if prompt.temperature is not None:
-            request["temperature"] = prompt.temperature
+        request = self._request(prompt)
         started = time.perf_counter()
         with explained(self._where):
             if self._settings.stream:
@@ -66,9 +60,56 @@ class OpenAIClient:
                 return _read_stream(response.parse(), lower, started)
             return _read_whole(response.parse(), lower, started)
 
+    def _request(self, prompt: Prompt) -> dict[str, Any]:
+        """Compose what the log's request said; nothing is added that it did not ask for."""
+        request: dict[str, Any] = {
+            "model": self._settings.model or prompt.model,
+            "messages": [_message(message) for message in prompt.messages],
+        }
+        if prompt.max_tokens is not None or self._settings.bounded:
+            request[self._limit_name] = prompt.output_limit
+        if prompt.temperature is not None:
+            request["temperature"] = prompt.temperature
+        if prompt.tools:
+            request["tools"] = [_tool(json.loads(text)) for text in prompt.tools]
+            if prompt.tool_choice:
+                request["tool_choice"] = json.loads(prompt.tool_choice)
+        if prompt.response_format:
+            request["response_format"] = json.loads(prompt.response_format)
+        return request
+
     def close(self) -> None:
         """Let connections go."""
         self._client.close()
+
+
+def _message(message: Message) -> dict[str, Any]:
+    if message.role == "tool":
+        return {"role": "tool", "tool_call_id": message.call_id, "content": message.text}
+    if not message.calls:
+        return {"role": message.role, "content": message.text}
+    calls = [
+        {
+            "id": call.call_id,
+            "type": "function",
+            "function": {"name": call.name, "arguments": call.arguments},
+        }
+        for call in message.calls
+    ]
+    return {"role": message.role, "content": message.text or None, "tool_calls": calls}
+
+
+def _tool(definition: dict[str, Any]) -> dict[str, Any]:
+    """Write a tool's definition as this API takes it; Anthropic's and Bedrock's are rewritten."""
+    if "function" in definition or "name" not in definition:
+        return definition
+    parameters = definition.get("parameters") or definition.get("input_schema") or {}
+    function = {
+        "name": definition["name"],
+        "description": definition.get("description", ""),
+        "parameters": parameters,
+    }
+    return {"type": "function", "function": function}
 
 
 class OpenAIUpstream:

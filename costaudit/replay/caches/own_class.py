@@ -1,0 +1,249 @@
+"""module:Class and file.py:Class: a cache of the user's own, with `get` and `set`."""
+
+import asyncio
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+
+import numpy as np
+import numpy.typing as npt
+
+from costaudit.errors import BackendError, CostauditError, UsageError
+from costaudit.replay.cache import (
+    MISS,
+    CacheSettings,
+    CacheTraits,
+    Entry,
+    LiveCache,
+    Lookup,
+    Match,
+    Query,
+)
+from costaudit.replay.stream import Message, text_digest
+
+GROUP = "costaudit.caches"  # entry points: a name for a class
+NAMED = re.compile(r"(?P<where>[^:?]+):(?P<name>[A-Za-z_]\w*)(?:\?(?P<options>.*))?")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a cache of one's own is told with each question."""
+
+    now_s: float  # the log's clock, seconds since 1970
+    request_id: str
+    answer: str  # that the log recorded for this question
+    scope: Mapping[str, str]  # field → value, as the application knows them: tenant, user, ...
+    model: str
+    messages: tuple[Message, ...]  # the whole prompt
+    vector: npt.NDArray[np.float32]  # of the question, unit length: no need to embed it again
+    min_similarity: float  # that the replay was asked for
+    ttl_s: float | None  # that the replay was asked for, on the log's clock
+    speed: float | None  # log seconds per second; None: only `now_s` tells the time
+
+
+@dataclass(frozen=True)
+class Hit:
+    """An answer with what the cache knows of it; a plain text is a hit too."""
+
+    answer: str
+    similarity: float | None = None
+
+
+class OwnCache(Protocol):
+    """A cache of one's own; both methods may be coroutines, and `clear`, `close` are optional.
+
+    Where a replay is paced, several threads call at once. `clear` removes what this object wrote.
+    """
+
+    def get(self, question: str, context: Context) -> str | Hit | None:
+        """Return the cached answer; None where there is none."""
+
+    def set(self, question: str, answer: str, context: Context) -> None:
+        """Keep an answer."""
+
+
+class OwnClassCache:
+    """A class of the user's as a live cache: it decides by its own rules, and fails by them."""
+
+    def __init__(self, name: str, own: OwnCache) -> None:
+        own_vectors = hasattr(own, "embed")
+        rules = ("how similar is near enough", "which scopes share", "how long an entry lives")
+        self.traits = CacheTraits(name, own_vectors=own_vectors, own_rules=rules)
+        self._own = own
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stored: dict[str, dict[int, str]] = {}  # digest of an answer → text row → request
+        self._lock = threading.Lock()
+
+    def open(self, settings: CacheSettings) -> None:
+        """Start with what is there; a resumed run clears it first, since it is filled anew."""
+        self._settings = settings
+        if settings.resumed:
+            self._optional("clear")
+
+    def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
+        """Ask `get` for each; what it raises is an error of that request."""
+        return [self._look_up(query) for query in queries]
+
+    def store(self, entry: Entry, now_s: float) -> None:
+        """Call `set`, unless the replay only looks up."""
+        if self._settings.shadow:
+            return
+        question = self._settings.texts[entry.row]
+        context = self._context(entry.index, entry.row, entry.request_id, now_s)
+        self._result(lambda: self._own.set(question, entry.answer, context))
+        with self._lock:
+            self._stored.setdefault(text_digest(entry.answer), {})[entry.row] = entry.request_id
+
+    def close(self, *, keep: bool) -> None:
+        """Clear what was written unless it is to be kept, and disconnect."""
+        if not keep and not self._settings.shadow:
+            self._optional("clear")
+        self._optional("close")
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+
+    def notes(self) -> tuple[str, ...]:
+        """Say that entries stay where the class can't remove them."""
+        if hasattr(self._own, "clear") or self._settings.shadow or not self._stored:
+            return ()
+        return (
+            f"{self.traits.name} has no `clear`, so the entries of this replay stay where it put "
+            "them.",
+        )
+
+    def _look_up(self, query: Query) -> Lookup:
+        question = self._settings.texts[query.row]
+        context = self._context(query.index, query.row, query.request_id, query.now_s)
+        try:
+            found: Any = self._result(lambda: self._own.get(question, context))
+        except Exception as error:
+            if isinstance(error, CostauditError):
+                raise
+            return Lookup(error=f"cache: {type(error).__name__}")
+        if found is None:
+            return MISS
+        hit = found if isinstance(found, Hit) else Hit(found)
+        if not isinstance(hit.answer, str):
+            raise BackendError(
+                f"{self.traits.name} answered with {type(hit.answer).__name__}.",
+                hint="`get` returns a text, a costaudit.replay.caches.own_class.Hit or None.",
+            )
+        return Lookup(match=self._match(query, hit))
+
+    def _match(self, query: Query, hit: Hit) -> Match:
+        """Find whose answer it is by its text; of equal answers the same question's is taken."""
+        with self._lock:
+            owners = self._stored.get(text_digest(hit.answer), {})
+            exact = query.row in owners
+            owner = owners.get(query.row) or next(reversed(owners.values()), "")
+        similarity = 1.0 if exact and hit.similarity is None else hit.similarity
+        return Match(owner, similarity, exact, hit.answer)
+
+    def _context(self, index: int, row: int, request_id: str, now_s: float) -> Context:
+        settings = self._settings
+        prompt = settings.prompts[index] if settings.prompts else None
+        return Context(
+            now_s=now_s,
+            request_id=request_id,
+            answer=settings.answers[index] if settings.answers else "",
+            scope=settings.scopes[index] if settings.scopes else {},
+            model=prompt.model if prompt is not None else "",
+            messages=prompt.messages if prompt is not None else (),
+            vector=settings.vectors[row],
+            min_similarity=settings.min_similarity,
+            ttl_s=settings.ttl_s,
+            speed=settings.speed,
+        )
+
+    def _optional(self, name: str) -> None:
+        method = getattr(self._own, name, None)
+        if method is not None:
+            self._result(method)
+
+    def _result(self, call: Callable[[], Any]) -> Any:
+        """Call, and wait for a coroutine on a loop of our own."""
+        found = call()
+        return self._awaited(found) if inspect.isawaitable(found) else found
+
+    def _awaited(self, coming: Awaitable[Any]) -> Any:
+        async def wait() -> Any:
+            return await coming
+
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        return asyncio.run_coroutine_threadsafe(wait(), self._loop).result()
+
+
+def own_class_at(text: str) -> LiveCache | None:
+    """Make the cache of `module:Class`, `file.py:Class` or an installed name; None for others.
+
+    What stands after a question mark are keyword arguments of the class, as texts.
+    """
+    given, _, query = text.partition("?")
+    installed = [point for point in entry_points(group=GROUP) if point.name == given]
+    found = NAMED.fullmatch(text)
+    if installed:
+        made = installed[0].load()
+    elif found is not None:
+        made = _class_named(found["where"], found["name"])
+    else:
+        return None
+    try:
+        own = made(**dict(parse_qsl(query, keep_blank_values=True)))
+    except TypeError as error:
+        raise UsageError(
+            f"{given} can't be made: {error}.",
+            hint="What stands after ? are its keyword arguments: module:Class?url=redis://HOST.",
+        ) from None
+    except Exception as error:
+        raise BackendError(
+            f"{given} can't be made: {type(error).__name__}: {error}", hint="See to its class."
+        ) from error
+    if hasattr(own, "lookup") and hasattr(own, "traits"):
+        live: LiveCache = own
+        return live
+    if not (callable(getattr(own, "get", None)) and callable(getattr(own, "set", None))):
+        raise UsageError(
+            f"{given} has no `get` and `set`.",
+            hint="It needs get(question, context) and set(question, answer, context).",
+        )
+    return OwnClassCache(given, own)
+
+
+def _class_named(where: str, name: str) -> Callable[..., Any]:
+    try:
+        module = _file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
+        made: Callable[..., Any] = getattr(module, name)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"There is no module {error.name!r} for --cache {where}:{name}.",
+            hint="Install it, or name a file: ./my_cache.py:MyCache.",
+        ) from None
+    except (FileNotFoundError, AttributeError):
+        raise UsageError(
+            f"{where} can't be found, or has no {name!r}.", hint="Name FILE.py:CLASS."
+        ) from None
+    return made
+
+
+def _file(path: Path) -> Any:
+    if not path.is_file():
+        raise FileNotFoundError(path)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)
+    spec.loader.exec_module(module)
+    return module
