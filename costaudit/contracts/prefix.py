@@ -25,7 +25,7 @@ class Breaker:
     context: str  # the breaking text in context, moving part between ‹ ›; redacted by default
     requests: int  # calls affected
     lost_tokens: int  # prefix tokens paid in full because of it
-    lost_usd_month: Money
+    lost_usd_month: Money  # what its mend saves, simulated again; of the provider's: what is lost
     mend: str  # the exact change
     provider_side: bool  # eviction or routing: not the application's to mend
 
@@ -114,6 +114,7 @@ BREAKER_NAMES = {
     "tool_changed": "Changing tool description",
     "image": "Changing image",
     "text": "Changing text",
+    "variant": "Texts that take turns",
     "order": "Changing order of parts",
     "parallel": "Parallel requests before the first answer",
     "ttl_gap": "Pauses longer than the cache lives",
@@ -124,6 +125,10 @@ BREAKER_NAMES = {
     "implicit_breakpoint": "Automatic breakpoint behind text that changes",
     "lookback": "Too many blocks since the last marker",
     "history_rewritten": "Rewritten history",
+    "tool_choice": "Changing tool choice",
+    "thinking": "Changing thinking setting",
+    "response_format": "Changing output format",
+    "explicit_mode": "Caching switched off by its mode",
     "thinking_stripped": "Thinking blocks left out",
     "model_switch": "Model switched in a conversation",
     "region_switch": "Region switched in a conversation",

@@ -121,7 +121,7 @@ class PromptCaches:
             context=fact.context if self._show else fact.redacted,
             requests=fact.requests,
             lost_tokens=fact.lost_tokens,
-            lost_usd_month=self._month(lost_usd(fact.lost, self._log.tariff.billed)),
+            lost_usd_month=self._month(lost_usd(fact.saved, self._log.tariff.billed)),
             mend=fact.mend,
             provider_side=fact.provider_side,
         )

@@ -10,6 +10,7 @@ from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.prefix import Agreement
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.simulate.prefix.advice.markers import find_anchors, input_prices
+from costaudit.simulate.prefix.advice.mend_runs import MendRuns
 from costaudit.simulate.prefix.advice.plans import ProviderFacts, compare_providers, plan_prompts
 from costaudit.simulate.prefix.advice.policy_run import (
     PrefixOutcome,
@@ -20,8 +21,8 @@ from costaudit.simulate.prefix.advice.policy_run import (
 )
 from costaudit.simulate.prefix.advice.template_facts import TemplateFacts, template_facts
 from costaudit.simulate.prefix.breakers.breakers import Evidence, find_breakers
-from costaudit.simulate.prefix.breakers.losses import Billing, find_losses
-from costaudit.simulate.prefix.breakers.mended import mend, read_heads
+from costaudit.simulate.prefix.breakers.losses import Billing, Today, find_losses
+from costaudit.simulate.prefix.breakers.mended import Mender, read_heads
 from costaudit.simulate.prefix.caches.replay import Markers, logged_markers, replay
 from costaudit.simulate.prefix.caches.static_share import split_parts, static_tokens
 from costaudit.simulate.prefix.rules.calibration import Calibration, calibrate
@@ -195,20 +196,23 @@ def prefix_facts(
     static, last_user = static_tokens(prompts, prompts.sendable)
     parts = split_parts(prompts, groups, static)
     assigned = assign_rules(requests, prompts)
-    markers = logged_markers(requests, prompts, assigned)
+    markers = logged_markers(requests, prompts, assigned, groups.index)
     as_is = replay(prompts, assigned, markers, prompts.sendable)
     prices = input_prices(assigned, pricing)
-    heads = read_heads(prompts, groups, parts)
-    mended = mend(blocks, prompts, groups, parts, heads)
-    losses = find_losses(requests, prompts, mended, assigned, markers, as_is, static)
+    source = Mender(blocks, prompts, groups, parts, read_heads(blocks, prompts, groups, parts))
+    mended = source.mend()
+    today = Today(prompts, groups, assigned, markers, as_is, static)
+    losses = find_losses(requests, today, mended)
     planned = plan_prompts(prompts, mended, groups, parts, assigned, markers, prices)
     billed = requests.select(pl.col(INPUT_CLASSES).fill_null(0)).to_numpy()
-    breakers = find_breakers(
+    simulated_billing = Billing.of(as_is.tokens, pricing)
+    found = find_breakers(
         Evidence(
-            requests, blocks, prompts, groups, parts, heads, static, losses, markers, assigned,
-            Billing.of(as_is.tokens, pricing), Billing.of(billed, pricing),
+            requests, source, today, losses, simulated_billing, Billing.of(billed, pricing)
         )
     )  # fmt: skip
+    runs = MendRuns(source, today, planned, simulated_billing.rate_ids, prices)
+    breakers = runs.price(found)
     everyone = np.ones(len(requests), np.bool_)
     simulated = outcome_of(requests, as_is, assigned, PrefixPolicy(), everyone)
     return PrefixFacts(

@@ -28,6 +28,7 @@ class Planned:
 
     prompts: Prompts  # mended where that pays, without the tokens that were moved behind
     markers: Markers
+    plain_markers: Markers  # the best for the prompts as they are
     plans: tuple[Plan, ...]  # per template
     static_part: tuple[str, ...]  # per template, see Anchors
     static_block: tuple[int, ...]
@@ -85,6 +86,7 @@ def _joined(
     return Planned(
         left_alone(plain.prompts, other.prompts, parts, ~mine) if mine.any() else plain.prompts,
         markers,
+        plain.best.markers,
         plans=tuple(way.best.plans[group] for group, way in enumerate(ways)),
         static_part=tuple(way.anchors.static_part[group] for group, way in enumerate(ways)),
         static_block=tuple(way.anchors.static_block[group] for group, way in enumerate(ways)),

@@ -102,7 +102,10 @@ def _policy_markers(
     reach: NDArray[np.bool_],
 ) -> Markers:
     """Place the markers that a policy asks for."""
-    markers = logged_markers(requests, prompts, assigned)
+    routes = pl.struct("endpoint", "provider", "model").rank("dense")
+    markers = logged_markers(
+        requests, prompts, assigned, requests.select(routes).to_series().to_numpy()
+    )
     ttls = None if policy.ttl == "as_is" else (policy.ttl,)
     if policy.markers == "as_is":
         return markers if policy.ttl == "as_is" else with_ttl(markers, policy.ttl)

@@ -6,12 +6,9 @@ import numpy as np
 import polars as pl
 
 from costaudit.simulate.prefix.breakers.divergence import Site, locate_breaks
-from costaudit.simulate.prefix.breakers.losses import Billing, Losses
-from costaudit.simulate.prefix.breakers.mended import Heads
-from costaudit.simulate.prefix.caches.replay import READ, UNCACHED, Markers
-from costaudit.simulate.prefix.caches.static_share import Parts
-from costaudit.simulate.prefix.rules.rules import Assigned
-from costaudit.simulate.prefix.tree.prompts import Groups, Prompts
+from costaudit.simulate.prefix.breakers.losses import Billing, Losses, Today
+from costaudit.simulate.prefix.breakers.mended import Mender
+from costaudit.simulate.prefix.caches.replay import READ, UNCACHED
 from costaudit.simulate.segments import Ints, any_in
 
 MENDS = {
@@ -29,6 +26,7 @@ MENDS = {
     "tool_changed": "Keep dates, counts and lists out of tool descriptions.",
     "image": "Send images behind the static text, with the same bytes and detail every time.",
     "text": "Move the part that changes behind the parts that stay the same.",
+    "variant": "Settle on one text, or move what differs behind the parts that stay the same.",
     "order": "Put the static parts first, always in the same order.",
     "parallel": "Send one request, wait for its first token, then send the others.",
     "ttl_gap": "Ask for the longer lifetime that the provider offers.",
@@ -39,6 +37,10 @@ MENDS = {
     "implicit_breakpoint": "Set an explicit breakpoint after the static part.",
     "lookback": "Set a second marker no more than 15 blocks behind the last one.",
     "history_rewritten": "Append to the history; shorten it seldom, and by much at once.",
+    "tool_choice": "Keep tool_choice the same in all calls, and steer by allowed tools or words.",
+    "thinking": "Keep the thinking or effort setting the same within a conversation.",
+    "response_format": "Send the same output format in all calls of this template.",
+    "explicit_mode": "Set mode implicit, or a breakpoint at the end of the static part.",
     "thinking_stripped": "Send earlier thinking blocks back unchanged.",
     "model_switch": "Stay with one model within a conversation.",
     "region_switch": "Pin a conversation to one region, deployment and account.",
@@ -49,11 +51,12 @@ PROVIDER_SIDE = frozenset({"lifetime", "provider"})
 
 
 MIN_LOST_SHARE = 0.001
+NOWHERE = -2  # depth of a cause that is not a text of the prompt
 
 
 @dataclass(frozen=True)
 class BreakerFacts:
-    """One cause of lost reads in one template; lost tokens are still to be priced."""
+    """One cause of lost reads in one template; its tokens are still to be priced."""
 
     group: int  # index of the template
     kind: str  # timestamp | uuid | user | counter | documents | tool_order | ttl_gap | ...
@@ -63,8 +66,10 @@ class BreakerFacts:
     requests: int
     lost_tokens: int
     lost: pl.DataFrame  # LOST
+    saved: pl.DataFrame  # LOST: what its mend changes, once that is simulated
     mend: str
     provider_side: bool
+    depth: int  # of the segment that changes, from 0; see Site
 
 
 @dataclass(frozen=True)
@@ -72,15 +77,9 @@ class Evidence:
     """What breakers are found from."""
 
     requests: pl.DataFrame
-    blocks: pl.DataFrame
-    prompts: Prompts
-    groups: Groups
-    parts: Parts
-    heads: Heads
-    static: Ints
+    source: Mender
+    today: Today
     losses: Losses
-    markers: Markers
-    assigned: Assigned
     simulated: Billing  # classes of the as-is simulation
     billed: Billing  # classes of the log
 
@@ -90,8 +89,9 @@ def find_breakers(evidence: Evidence) -> tuple[BreakerFacts, ...]:
 
     Causes that lose less than MIN_LOST_SHARE of a template's input are left out.
     """
-    chosen = evidence.groups.index >= 0
-    size = np.bincount(evidence.groups.index[chosen], weights=evidence.prompts.billed[chosen])
+    template = evidence.today.groups.index
+    chosen = template >= 0
+    size = np.bincount(template[chosen], weights=evidence.today.prompts.billed[chosen])
     found = [
         item
         for item in _content_breakers(evidence) + _rule_breakers(evidence)
@@ -104,10 +104,8 @@ def find_breakers(evidence: Evidence) -> tuple[BreakerFacts, ...]:
 
 def _content_breakers(evidence: Evidence) -> list[BreakerFacts]:
     lost = evidence.losses.moved
-    sites = locate_breaks(
-        evidence.requests, evidence.blocks, evidence.prompts, evidence.groups, evidence.parts,
-        evidence.heads, evidence.static, np.flatnonzero(lost > 0),
-    )  # fmt: skip
+    rows = np.flatnonzero(lost > 0)
+    sites = locate_breaks(evidence.requests, evidence.source, evidence.today.static, rows)
     return [_facts(evidence, site, site.requests, lost, evidence.simulated) for site in sites]
 
 
@@ -115,18 +113,19 @@ def _rule_breakers(evidence: Evidence) -> list[BreakerFacts]:
     found = []
     for kind, lost in _rule_losses(evidence):
         billing = evidence.billed if kind == "provider" else evidence.simulated
-        rows = np.flatnonzero((lost > 0) & (evidence.groups.index >= 0))
-        owner = evidence.groups.index[rows]
+        rows = np.flatnonzero((lost > 0) & (evidence.today.groups.index >= 0))
+        owner = evidence.today.groups.index[rows]
         for group in np.unique(owner):
-            site = Site(int(group), kind, _WHERE[kind], "", "", rows[owner == group])
+            site = Site(int(group), kind, _WHERE[kind], "", "", rows[owner == group], NOWHERE)
             found.append(_facts(evidence, site, site.requests, lost, billing))
     return found
 
 
 def _rule_losses(evidence: Evidence) -> list[tuple[str, Ints]]:
-    losses, assigned = evidence.losses, evidence.assigned
-    marked = any_in(evidence.markers.code > 0, evidence.prompts.segments.offsets)
+    losses, assigned = evidence.losses, evidence.today.assigned
+    marked = any_in(evidence.today.markers.code > 0, evidence.today.prompts.segments.offsets)
     implicit = assigned.is_marked("implicit")
+    switched_off = implicit & ~marked & (evidence.today.markers.own < 0)
     nowhere = np.zeros_like(losses.unmarked)
     charged = assigned.each(lambda rules: any(float(mult) > 1 for _, mult in rules.write_mult))
     return [
@@ -134,10 +133,12 @@ def _rule_losses(evidence: Evidence) -> list[tuple[str, Ints]]:
         ("ttl_gap", losses.expired),
         ("lifetime", losses.outlived),
         ("below_minimum", losses.short),
-        ("implicit_breakpoint", np.where(implicit, losses.unmarked, nowhere)),
+        ("explicit_mode", np.where(switched_off, losses.unmarked, nowhere)),
+        ("implicit_breakpoint", np.where(implicit & ~switched_off, losses.unmarked, nowhere)),
         ("marker_placement", np.where(~implicit & marked, losses.unmarked, nowhere)),
         ("no_markers", np.where(~implicit & ~marked, losses.unmarked, nowhere)),
         ("lookback", losses.lookback),
+        *losses.settings.items(),
         ("history_rewritten", losses.rewritten),
         ("thinking_stripped", losses.thinking),
         ("model_switch", losses.model_switch),
@@ -158,6 +159,10 @@ _WHERE = {
     "lookback": "more blocks since the last marker than are searched",
     "history_rewritten": "a message of the history differs from the turn before",
     "thinking_stripped": "thinking blocks of earlier turns are left out",
+    "tool_choice": "settings: tool_choice differs from the call before",
+    "thinking": "settings: thinking or effort differs from the call before",
+    "response_format": "settings: the output format differs from the call before",
+    "explicit_mode": "cache options: mode explicit, and no breakpoint is set",
     "region_switch": "the conversation went on in another region or account",
     "model_switch": "the conversation went on with another model",
     "write_only": "prefixes that were written and never read",
@@ -169,6 +174,7 @@ def _facts(
     evidence: Evidence, site: Site, rows: Ints, lost: Ints, billing: Billing
 ) -> BreakerFacts:
     instead = UNCACHED if site.kind == "write_only" else READ
+    frame = billing.lost(rows, lost[rows], instead)
     return BreakerFacts(
         group=site.group,
         kind=site.kind,
@@ -177,7 +183,9 @@ def _facts(
         redacted=site.redacted,
         requests=len(rows),
         lost_tokens=int(lost[rows].sum()),
-        lost=billing.lost(rows, lost[rows], instead),
+        lost=frame,
+        saved=frame,
         mend=MENDS[site.kind],
         provider_side=site.kind in PROVIDER_SIDE,
+        depth=site.depth,
     )

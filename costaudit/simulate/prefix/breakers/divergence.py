@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 
 from costaudit.simulate.moving_text import common_ends, moving_part
-from costaudit.simulate.prefix.breakers.mended import Heads
-from costaudit.simulate.prefix.caches.static_share import PARTS, Parts
-from costaudit.simulate.prefix.tree.prompts import Groups, Prompts, Texts, tool_name
+from costaudit.simulate.prefix.breakers.mended import MEDIA, TOOLS_DEPTH, Mender
+from costaudit.simulate.prefix.caches.static_share import PARTS
+from costaudit.simulate.prefix.tree.prompts import Texts, tool_name
 from costaudit.simulate.segments import Ints
 
 CONTEXT_CHARS = 40  # shown on either side of the moving part
@@ -103,9 +103,14 @@ def _same_json(text: str, base: str) -> bool:
         return False
 
 
+_FORMS = ("whitespace", "json_key_order")
 MAX_COMPARED = 200  # pairs of texts compared per place; the others are taken to be alike
 MIN_USERS = 3
 _WHOLE_TOOLS = ("tool_order", "tool_set")  # kinds that are about all tools, not about one
+MIN_TURNS = 3  # requests with each of the texts that take turns
+MAX_VARIANTS = 8  # texts that alternate at a place are variants; more are changing text
+PLACES = (*PARTS, "message")  # where a break is: a part, or the first user message
+MESSAGE = len(PARTS)
 
 
 @dataclass(frozen=True)
@@ -118,48 +123,42 @@ class Site:
     context: str
     redacted: str
     requests: Ints
+    depth: int  # of the segment that differs, from 0; TOOLS_DEPTH for the order of all tools
 
 
-def locate_breaks(
-    requests: pl.DataFrame,
-    blocks: pl.DataFrame,
-    prompts: Prompts,
-    groups: Groups,
-    parts: Parts,
-    heads: Heads,
-    static: Ints,
-    rows: Ints,
-) -> list[Site]:
+def locate_breaks(requests: pl.DataFrame, source: Mender, static: Ints, rows: Ints) -> list[Site]:
     """Find where each of `rows` leaves the static prefix, and class what differs there."""
     from costaudit.simulate.prefix.caches.share_kernels import break_segments
 
+    prompts, heads = source.prompts, source.heads
     offsets = prompts.segments.offsets
     segment = break_segments(offsets, prompts.segment_tokens, static)[rows]
     row_of_segment = np.full(len(prompts.segments.content) + 1, -1, np.int64)
     row_of_segment[heads.segment] = np.arange(len(heads.segment))
     head_row = row_of_segment[segment]
     kinds = prompts.segments.kinds
+    of_message = (head_row >= 0) & np.append(heads.in_message, False)[head_row]
     breaks = pl.DataFrame(
         {
             "request": rows,
-            "group": groups.index[rows],
-            "part": parts.part[segment],
+            "group": source.groups.index[rows],
+            "part": np.where(of_message, MESSAGE, source.parts.part[segment]),
             "depth": segment - offsets[rows],
             "content": prompts.segments.content[segment].astype(np.int64),
             "base": np.where(head_row >= 0, heads.base[head_row], -1),
             "is_new": (head_row >= 0) & heads.is_new[head_row],
-            "image": np.array([*(kind == "image" for kind in kinds), False])[
+            "image": np.array([*(kind in MEDIA for kind in kinds), False])[
                 prompts.segments.kind[segment]
             ],
             "user": requests["user"].gather(rows),
         }
     ).filter(pl.Series(segment >= 0))
-    texts = Texts(prompts.contents, blocks)
+    texts = Texts(prompts.contents, source.blocks)
     sites: list[Site] = []
     for (group, part, depth), place in breaks.group_by(
         "group", "part", "depth", maintain_order=True
     ):
-        sites.extend(_sites_at(int(group), PARTS[int(part)], int(depth), place, texts))
+        sites.extend(_sites_at(int(group), PLACES[int(part)], int(depth), place, texts))
     return _merged(sites)
 
 
@@ -170,12 +169,15 @@ def _sites_at(group: int, part: str, depth: int, place: pl.DataFrame, texts: Tex
         (row["content"], row["base"]): _difference(part, row, texts)
         for row in pairs.gather_every(step).iter_rows(named=True)
     }
-    by_user = _goes_with_users(place)
+    by_user, by_turns = _goes_with_users(place), part != "tools" and _alternates(place)
     kinds: list[str] = []
     for content, base in place.select("content", "base").iter_rows():
         known = found.get((content, base))
         kind = known.kind if known else kinds[-1]
-        kinds.append("user" if by_user and kind in ("text", "counter") else kind)
+        if kind in ("text", "counter", "order", "documents"):
+            kind = "user" if by_user and kind in ("text", "counter") else kind
+            kind = "variant" if by_turns and kind in ("text", "order") else kind
+        kinds.append(kind)
     place = place.with_columns(kind=pl.Series(kinds))
     sites = []
     for kind in sorted(set(kinds)):
@@ -190,7 +192,7 @@ def _sites_at(group: int, part: str, depth: int, place: pl.DataFrame, texts: Tex
         )
         sites.append(
             Site(group, kind, where, first.context, _redacted(kind, first),
-                 mine["request"].to_numpy())
+                 mine["request"].to_numpy(), TOOLS_DEPTH if kind == "tool_order" else depth)
         )  # fmt: skip
     return sites
 
@@ -203,7 +205,7 @@ def _difference(part: str, row: dict[str, int], texts: Texts) -> Difference:
         kind = "image"
     elif part == "tools":
         kind = _tool_kind(text, base, bool(row["is_new"]), kind)
-    elif not row["is_new"]:
+    elif not row["is_new"] and kind not in _FORMS:
         kind = "order"
     return replace(found, kind=kind)
 
@@ -211,7 +213,7 @@ def _difference(part: str, row: dict[str, int], texts: Texts) -> Difference:
 def _tool_kind(text: str, base: str, is_new: bool, kind: str) -> str:
     if not is_new:
         return "tool_order"
-    if kind in ("json_key_order", "whitespace"):
+    if kind in _FORMS:
         return kind
     return "tool_changed" if tool_name(text) == tool_name(base) else "tool_set"
 
@@ -224,6 +226,12 @@ def _goes_with_users(place: pl.DataFrame) -> bool:
     return bool(users >= MIN_USERS and pairs == users and 2 * known["content"].n_unique() >= users)
 
 
+def _alternates(place: pl.DataFrame) -> bool:
+    """Tell whether a few texts take turns at a place, each of them often."""
+    often = place["content"].value_counts()["count"].to_list()
+    return 2 <= len(often) <= MAX_VARIANTS and min(often) >= MIN_TURNS
+
+
 def _redacted(kind: str, found: Difference) -> str:
     return f"‹{kind}, {found.part_chars} characters›"
 
@@ -234,7 +242,7 @@ def _merged(sites: list[Site]) -> list[Site]:
     for site in sites:
         key = (site.group, site.kind, site.where)
         if key in merged:
-            site = Site(*key, merged[key].context, merged[key].redacted,
-                        np.concatenate([merged[key].requests, site.requests]))  # fmt: skip
+            both = np.concatenate([merged[key].requests, site.requests])
+            site = replace(merged[key], requests=both)
         merged[key] = site
     return list(merged.values())

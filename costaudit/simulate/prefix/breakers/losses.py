@@ -17,9 +17,10 @@ from costaudit.simulate.prefix.caches.replay import (
     Markers,
     Replay,
     replay,
+    with_longest,
 )
 from costaudit.simulate.prefix.rules.rules import Assigned
-from costaudit.simulate.prefix.tree.prompts import Prompts
+from costaudit.simulate.prefix.tree.prompts import Groups, Prompts, without_settings
 from costaudit.simulate.segments import Ints
 
 LOST = pl.Schema(
@@ -82,6 +83,7 @@ class Losses:
     short: Ints  # the shared prefix is below the provider's minimum
     unmarked: Ints  # no marker where a read could have landed
     lookback: Ints  # the marker stands too far behind the last one
+    settings: dict[str, Ints]  # by field: a setting that enters the prefix changed
     rewritten: Ints  # the conversation's history was changed
     thinking: Ints  # the same, by leaving earlier thinking blocks out
     model_switch: Ints  # the conversation went on with another model
@@ -90,17 +92,22 @@ class Losses:
     write_only: Ints  # written, read by nobody, and not lost by a cause above
 
 
-def find_losses(
-    requests: pl.DataFrame,
-    prompts: Prompts,
-    mended: Prompts,
-    assigned: Assigned,
-    markers: Markers,
-    as_is: Replay,
-    static: Ints,
-) -> Losses:
+@dataclass(frozen=True)
+class Today:
+    """What the application sends now, and what its providers' caches do with it."""
+
+    prompts: Prompts
+    groups: Groups
+    assigned: Assigned
+    markers: Markers
+    as_is: Replay
+    static: Ints  # per request: tokens that it begins with as an earlier one of its scope did
+
+
+def find_losses(requests: pl.DataFrame, today: Today, mended: Prompts) -> Losses:
     """Leave out one rule after the other and see how much more is read."""
-    ttl = _lifetimes(prompts, assigned, markers)
+    prompts, assigned, markers, as_is = today.prompts, today.assigned, today.markers, today.as_is
+    ttl = _lifetimes(today)
     cached = as_is.chosen & ~assigned.matching("none")
     in_time = _shared(prompts, cached, np.full_like(ttl, _FOREVER))
     live = _shared(prompts, cached, ttl)
@@ -110,28 +117,48 @@ def find_losses(
     long_enough = np.where(live >= minimum, live, 0)
     marked = cached & assigned.matching("breakpoints")
     no_limit = replay(prompts, assigned, markers, marked, far_lookback=True).read
-    turns = _turn_losses(requests, prompts, static, minimum)
+    offsets = prompts.segments.offsets
+    longer = with_longest(markers, assigned, offsets)
+    kept = replay(prompts, assigned, longer, marked, far_lookback=True).read
+    turns = _turn_losses(requests, prompts, today.static, minimum)
     in_order = _shared(mended, cached, ttl)
     enough = in_order >= minimum  # what moves is the cause, even where too little stands before it
     moved = _gap(in_order, long_enough, cached & enough)
-    parallel = _gap(static, in_time, cached)
-    expired = _gap(lasting, live, cached)
-    outlived = _gap(in_time, lasting, cached)
+    parallel = _gap(today.static, in_time, cached)
     unmarked = _gap(long_enough, no_limit, marked)
+    held = np.minimum(unmarked, _gap(kept, no_limit, marked))  # a marked part that lives shorter
+    expired = _gap(lasting, live, cached) + held
+    outlived = _gap(in_time, lasting, cached)
     lookback = _gap(no_limit, as_is.read, marked)
-    elsewhere = moved + parallel + expired + outlived + unmarked + lookback
+    settings = _setting_losses(prompts, cached, ttl, live)
+    elsewhere = moved + parallel + expired + outlived + (unmarked - held) + lookback
     return Losses(
         moved=moved,
         parallel=parallel,
         expired=expired,
         outlived=outlived,
         short=_gap(live, long_enough, cached & ~enough),
-        unmarked=unmarked,
+        unmarked=unmarked - held,
         lookback=lookback,
+        settings=settings,
         **{name: np.where(cached, lost, 0) for name, lost in turns.items()},
         provider=_provider_losses(requests, as_is),
         write_only=_gap(_never_read(as_is), elsewhere, marked),
     )
+
+
+def _setting_losses(
+    prompts: Prompts, cached: NDArray[np.bool_], ttl: Ints, live: Ints
+) -> dict[str, Ints]:
+    """Leave out one setting after the other; each has what its absence adds to the ones before."""
+    found: dict[str, Ints] = {}
+    left_out: tuple[str, ...] = ()
+    for name in prompts.settings.varying:
+        left_out = (*left_out, name)
+        shared = _shared(without_settings(prompts, left_out), cached, ttl)
+        found[name] = _gap(shared, live, cached)
+        live = np.maximum(shared, live)
+    return found
 
 
 def _gap(more: Ints, less: Ints, chosen: NDArray[np.bool_]) -> Ints:
@@ -148,16 +175,17 @@ def _shared(prompts: Prompts, chosen: NDArray[np.bool_], ttl: Ints) -> Ints:
     return shared
 
 
-def _lifetimes(prompts: Prompts, assigned: Assigned, markers: Markers) -> Ints:
-    """Give each request the longest lifetime that its scope asks for, or the default."""
-    table = assigned.ttl_microseconds
+def _lifetimes(today: Today) -> Ints:
+    """Give each request the longest lifetime that its template asks for, or the default."""
+    prompts, markers, template = today.prompts, today.markers, today.groups.index
+    table = today.assigned.ttl_microseconds
     owner = np.repeat(np.arange(len(table)), np.diff(prompts.segments.offsets))
-    marked = markers.code > 0
+    marked = (markers.code > 0) & (template[owner] >= 0)
     asked = table[owner[marked], markers.code[marked]]
-    longest = np.zeros(int(prompts.scope.max(initial=-1)) + 1, np.int64)
-    np.maximum.at(longest, prompts.scope[owner[marked]], asked)
-    of_scope = longest[prompts.scope]
-    return np.where(of_scope > 0, of_scope, table[:, 0])
+    longest = np.zeros(len(today.groups.groups) + 1, np.int64)  # the last: of no template
+    np.maximum.at(longest, template[owner[marked]], asked)
+    of_template = longest[template]
+    return np.where(of_template > 0, of_template, table[:, 0])
 
 
 def _turn_losses(

@@ -1,38 +1,50 @@
 """The same prompts with their moving parts moved behind what stands still."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from costaudit.simulate.prefix.caches.static_share import HEAD_PARTS, PARTS, Parts
-from costaudit.simulate.prefix.tree.prompts import Contents, Groups, Prompts, Texts
+from costaudit.simulate.prefix.tree.prompts import Contents, Groups, Prompts, Texts, rebuilt
 from costaudit.simulate.segments import Ints
 
 SAME_SHARE = 0.5  # of the longer text: contents that share as much are one, changed
 NEARLY_ALL_SHARE = 0.9  # shared at both ends: what is between them need not be looked at
 FRESH_SHARE = 0.2  # of the requests at a place: with as many distinct contents it is ever new
 FRESH_CONTENTS = 8
+MIN_MESSAGE_BYTES = 1024  # of a text in the first user message that could be worth sharing
+MAX_FORMS = 2_000  # pairs of texts that are compared word by word
+MEDIA = ("image", "document", "file")
+TOOLS_DEPTH = -1  # stands for the order of all tools
+Places = frozenset[tuple[int, int]]  # index of a template, and a depth in its prompts
 
 
 @dataclass(frozen=True)
 class Heads:
-    """Tools, system and example segments, in order of time."""
+    """Segments that could be the same for every request, in order of time.
+
+    Tools, system prompt and examples, and what is long in the first user message.
+    """
 
     segment: Ints  # index into Segments
     request: Ints
     content: Ints
     base: Ints  # content at the same place in the template's request before; -1 for none
-    same: Ints  # bytes that content and base share: at both ends, or in equal lines and sentences
+    same: Ints  # bytes that content and base share, see _same_bytes
     is_new: NDArray[np.bool_]  # the template had this content nowhere before
+    in_message: NDArray[np.bool_]  # in the first user message
 
 
-def read_heads(prompts: Prompts, groups: Groups, parts: Parts) -> Heads:
+def read_heads(blocks: pl.DataFrame, prompts: Prompts, groups: Groups, parts: Parts) -> Heads:
     """List the head segments with what stood at their place one request before."""
     offsets = prompts.segments.offsets
     owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    chosen = np.flatnonzero((parts.part < HEAD_PARTS) & (groups.index[owner] >= 0))
+    in_message = _in_first_message(prompts, parts)
+    chosen = np.flatnonzero(
+        ((parts.part < HEAD_PARTS) | in_message) & (groups.index[owner] >= 0)
+    )  # fmt: skip
     place = np.empty(len(offsets) - 1, np.int64)
     place[prompts.order] = np.arange(len(place))
     rows = pl.DataFrame(
@@ -52,7 +64,10 @@ def read_heads(prompts: Prompts, groups: Groups, parts: Parts) -> Heads:
     pairs = rows.filter(
         pl.col("is_new") & (pl.col("base") >= 0) & (pl.col("base") != pl.col("content"))
     ).unique(["content", "base"], maintain_order=True)
-    same = pairs.select("content", "base").with_columns(same=_same_bytes(prompts.contents, pairs))
+    texts = Texts(prompts.contents, blocks)
+    same = pairs.select("content", "base").with_columns(
+        same=_same_bytes(prompts.contents, texts, pairs)
+    )
     rows = rows.join(same, on=["content", "base"], how="left", maintain_order="left")
     return Heads(
         segment=rows["segment"].to_numpy(),
@@ -61,11 +76,31 @@ def read_heads(prompts: Prompts, groups: Groups, parts: Parts) -> Heads:
         base=rows["base"].to_numpy(),
         same=rows["same"].fill_null(0).to_numpy(),
         is_new=rows["is_new"].to_numpy(),
+        in_message=in_message[rows["segment"].to_numpy()],
     )
 
 
-def _same_bytes(contents: Contents, pairs: pl.DataFrame) -> Ints:
-    """Count what pairs of contents share; chunk by chunk where their ends leave much out."""
+def _in_first_message(prompts: Prompts, parts: Parts) -> NDArray[np.bool_]:
+    """Flag the long texts and the images of each prompt's first user message.
+
+    Shorter texts are questions: moving a word of them to their end saves nothing.
+    """
+    from costaudit.simulate.prefix.caches.share_kernels import first_messages
+
+    segments = prompts.segments
+    size = prompts.contents.sizes[segments.content]
+    media = np.array([*(kind in MEDIA for kind in segments.kinds), False])[segments.kind]
+    first = first_messages(segments.offsets, segments.role)
+    long_enough = (size >= MIN_MESSAGE_BYTES) | media
+    return np.asarray(first & (parts.part >= HEAD_PARTS) & long_enough, np.bool_)
+
+
+def _same_bytes(contents: Contents, texts: Texts, pairs: pl.DataFrame) -> Ints:
+    """Count what pairs of contents share.
+
+    At both ends; chunk by chunk where that leaves much out; all of the shorter one where they
+    differ in white space or in the order of JSON keys only.
+    """
     from costaudit.simulate.prefix.tree.tree_kernels import common_ends, shared_chunks
 
     left, right = pairs["content"].to_numpy(), pairs["base"].to_numpy()
@@ -76,27 +111,60 @@ def _same_bytes(contents: Contents, pairs: pl.DataFrame) -> Ints:
         contents.data, contents.starts, contents.sizes, left[rest], right[rest]
     )  # fmt: skip
     same[rest] = np.maximum(same[rest], inside)
+    shorter = np.minimum(contents.sizes[left], contents.sizes[right])
+    longer = np.maximum(contents.sizes[left], contents.sizes[right])
+    for pair in np.flatnonzero((2 * shorter >= longer) & (same < longer))[:MAX_FORMS]:
+        if texts.same_form(int(left[pair]), int(right[pair])):
+            same[pair] = longer[pair]
     return same
 
 
-def mend(
-    blocks: pl.DataFrame, prompts: Prompts, groups: Groups, parts: Parts, heads: Heads
-) -> Prompts:
-    """Rebuild the prompts with one content for all variants of a text, and tools in one order.
+@dataclass(frozen=True)
+class Mender:
+    """What mended prompts are built from."""
 
-    Variants share SAME_SHARE of their text; those of a tool have its name too. What differs
-    between them, and contents that are ever new, are taken out of the head: moved behind the
-    static parts they would still be paid for.
-    """
-    family, moved_share = _families(blocks, prompts, groups, heads)
-    content = prompts.segments.content.copy()
-    content[heads.segment] = family[heads.content]
-    moved = np.zeros(len(content), np.int64)
-    moved[heads.segment] = np.ceil(
-        parts.tokens[heads.segment] * moved_share[heads.content]
-    ).astype(np.int64)  # fmt: skip
-    tokens = parts.tokens - moved
-    return _rebuilt(prompts, *_tools_in_order(content, tokens, parts, prompts.segments.offsets))
+    blocks: pl.DataFrame
+    prompts: Prompts
+    groups: Groups
+    parts: Parts
+    heads: Heads
+
+    def mend(self, places: Places | None = None) -> Prompts:
+        """Return the prompts with one content for all variants of a text, and tools in one order.
+
+        Variants share SAME_SHARE of their text; those of a tool have its name too. What differs
+        between them, and contents that are ever new, are taken out of the head: moved behind the
+        static parts they would still be paid for. `places` limits this to some places of the
+        templates, each the template's index with a depth; tools are put in order where the depth
+        is TOOLS_DEPTH.
+        """
+        prompts, parts, heads = self.prompts, self.parts, self.heads
+        chosen = self._chosen(places)
+        family, moved_share = _families(self, chosen)
+        content = prompts.segments.content.copy()
+        rows = np.flatnonzero(chosen)
+        content[heads.segment[rows]] = family[heads.content[rows]]
+        moved = np.zeros(len(content), np.int64)
+        moved[heads.segment[rows]] = np.ceil(
+            parts.tokens[heads.segment[rows]] * moved_share[heads.content[rows]]
+        ).astype(np.int64)
+        tokens = parts.tokens - moved
+        sorted_in = None if places is None else {group for group, at in places if at == TOOLS_DEPTH}
+        if sorted_in is None or sorted_in:
+            content, tokens = _tools_in_order(self, content, tokens, sorted_in)
+        return rebuilt(prompts, content, tokens)
+
+    def _chosen(self, places: Places | None) -> NDArray[np.bool_]:
+        if places is None:
+            return np.ones(len(self.heads.segment), np.bool_)
+        group = self.groups.index[self.heads.request]
+        depth = self.heads.segment - self.prompts.segments.offsets[self.heads.request]
+        asked = pl.DataFrame(sorted(places), schema=["group", "depth"], orient="row")
+        rows = pl.DataFrame({"group": group, "depth": depth}).with_row_index("row")
+        found = np.zeros(len(group), np.bool_)
+        if len(asked):
+            found[rows.join(asked, on=["group", "depth"], how="semi")["row"].to_numpy()] = True
+        return found
 
 
 def left_alone(
@@ -106,43 +174,21 @@ def left_alone(
     theirs = np.repeat(alone, np.diff(prompts.segments.offsets))
     content = np.where(theirs, prompts.segments.content, mended.segments.content)
     tokens = np.where(theirs, parts.tokens, mended.segments.tokens)
-    return _rebuilt(prompts, content, tokens)
-
-
-def _rebuilt(prompts: Prompts, content: NDArray[np.int32], tokens: Ints) -> Prompts:
-    """Give the prompts other contents and tokens, segment by segment."""
-    from costaudit.simulate.prefix.tree.tree_kernels import grow_tree, piece_tokens, prompt_pieces
-
-    segments, pieces = prompts.segments, prompts.contents
-    owner = np.repeat(np.arange(len(prompts.billed)), np.diff(segments.offsets))
-    billed = np.bincount(owner, weights=tokens, minlength=len(prompts.billed)).astype(np.int64)
-    offsets, end = prompt_pieces(segments.offsets, content, pieces.offsets)
-    node, nodes = grow_tree(
-        prompts.order, prompts.scope, int(prompts.scope.max(initial=-1)) + 1, segments.offsets,
-        content, pieces.offsets, pieces.piece, offsets,
-    )  # fmt: skip
-    cumulative = piece_tokens(
-        segments.offsets, content, tokens, billed, pieces.offsets, pieces.end, pieces.sizes,
-        offsets,
-    )  # fmt: skip
-    changed = replace(segments, content=content, tokens=tokens)
-    return replace(
-        prompts, segments=changed, offsets=offsets, node=node, tokens=cumulative, end=end,
-        nodes=nodes, billed=billed,
-    )  # fmt: skip
+    return rebuilt(prompts, content, tokens)
 
 
 def _families(
-    blocks: pl.DataFrame, prompts: Prompts, groups: Groups, heads: Heads
+    source: Mender, chosen: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Give each content the one that stands for it, and the share of it that moves."""
+    prompts, groups, heads = source.prompts, source.groups, source.heads
     sizes = prompts.contents.sizes
     family = np.arange(len(sizes), dtype=np.int32)
     moved = np.zeros(len(sizes))
     fresh = _fresh_places(prompts, groups, heads)
     standing: dict[tuple[int, int], int] = {}
-    texts = Texts(prompts.contents, blocks)
-    for row in np.flatnonzero(heads.is_new & (heads.base >= 0)):
+    texts = Texts(prompts.contents, source.blocks)
+    for row in np.flatnonzero(heads.is_new & (heads.base >= 0) & chosen):
         content, base = int(heads.content[row]), int(heads.base[row])
         if family[content] != content or content == base:
             continue
@@ -150,7 +196,7 @@ def _families(
         same = int(heads.same[row])
         if same >= SAME_SHARE * longer and texts.same_tool(content, base):
             family[content] = family[base]
-            moved[content] = 1 - same / max(int(sizes[content]), 1)
+            moved[content] = max(0.0, 1 - same / max(int(sizes[content]), 1))
         elif fresh[row]:
             place = (int(groups.index[heads.request[row]]), _depth(prompts, heads, int(row)))
             family[content] = standing.setdefault(place, int(family[base]))
@@ -163,23 +209,44 @@ def _depth(prompts: Prompts, heads: Heads, row: int) -> int:
 
 
 def _fresh_places(prompts: Prompts, groups: Groups, heads: Heads) -> NDArray[np.bool_]:
-    """Tell per head segment whether new contents keep coming at its place."""
+    """Tell per head segment whether new contents keep coming at its place.
+
+    In the first user message only before something else of it: what comes last can't move.
+    """
     depth = heads.segment - prompts.segments.offsets[heads.request]
     rows = pl.DataFrame(
-        {"group": groups.index[heads.request], "depth": depth, "content": heads.content}
+        {
+            "group": groups.index[heads.request],
+            "depth": depth,
+            "content": heads.content,
+            "movable": ~heads.in_message | _is_followed(prompts, heads),
+        }
     )
     distinct = pl.col("content").n_unique().over("group", "depth")
     often = pl.len().over("group", "depth")
-    fresh = (distinct >= FRESH_CONTENTS) & (distinct >= FRESH_SHARE * often)
+    fresh = (distinct >= FRESH_CONTENTS) & (distinct >= FRESH_SHARE * often) & pl.col("movable")
     return rows.select(fresh).to_series().to_numpy()
 
 
+def _is_followed(prompts: Prompts, heads: Heads) -> NDArray[np.bool_]:
+    """Tell whether the same message goes on after a segment, with text that is long enough."""
+    offsets, role = prompts.segments.offsets, prompts.segments.role
+    following = np.minimum(heads.segment + 1, len(role) - 1)
+    inside = heads.segment + 1 < offsets[heads.request + 1]
+    size = prompts.contents.sizes[prompts.segments.content[following]]
+    same = role[following] == role[heads.segment]
+    return np.asarray(inside & same & (size >= MIN_MESSAGE_BYTES))
+
+
 def _tools_in_order(
-    content: NDArray[np.int32], tokens: Ints, parts: Parts, offsets: Ints
+    source: Mender, content: NDArray[np.int32], tokens: Ints, templates: set[int] | None
 ) -> tuple[NDArray[np.int32], Ints]:
-    """Put the tools of each prompt into one order."""
+    """Put the tools of each prompt into one order; of some templates only, where named."""
+    offsets = source.prompts.segments.offsets
     owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    is_tool = parts.part == PARTS.index("tools")
+    is_tool = source.parts.part == PARTS.index("tools")
+    if templates is not None:
+        is_tool &= np.isin(source.groups.index[owner], sorted(templates))
     tools = np.flatnonzero(is_tool)
     order = tools[np.lexsort((content[tools], owner[tools]))]
     content, tokens = content.copy(), tokens.copy()

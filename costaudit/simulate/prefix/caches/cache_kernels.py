@@ -173,6 +173,18 @@ def nearest_ends(seg_offsets: Ints, tokens: Small, chosen: Flags, sought: Ints) 
 
 
 @njit(cache=True, nogil=True)
+def last_markable(seg_offsets: Ints, barred: Flags) -> Ints:
+    """Find the last segment of each prompt that can have a marker; -1 where there is none."""
+    found = np.full(len(seg_offsets) - 1, -1, np.int64)
+    for request in range(len(found)):
+        for segment in range(seg_offsets[request + 1] - 1, seg_offsets[request] - 1, -1):
+            if not barred[segment]:
+                found[request] = segment
+                break
+    return found
+
+
+@njit(cache=True, nogil=True)
 def head_sizes(seg_offsets: Ints, role: Codes) -> Ints:
     """Count the tools and system segments with which each prompt begins."""
     sizes = np.zeros(len(seg_offsets) - 1, np.int64)

@@ -1,5 +1,6 @@
 """One pass of the prompts through their providers' caches, written where markers ask for it."""
 
+import json
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -7,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.contracts.requests import CACHE_WRITES, INPUT_CLASSES
 from costaudit.simulate.prefix.rules.rules import Assigned
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
 from costaudit.simulate.segments import MARKERS, Codes, Ints, any_in
@@ -25,79 +26,159 @@ class Markers:
     inferred: NDArray[np.bool_]  # per request: read off the billed counters, not off the log
 
 
-def logged_markers(requests: pl.DataFrame, prompts: Prompts, assigned: Assigned) -> Markers:
-    """Take the markers that the log shows; infer them from the counters where it shows none."""
+def logged_markers(
+    requests: pl.DataFrame, prompts: Prompts, assigned: Assigned, template: Ints
+) -> Markers:
+    """Take the markers that the log shows; infer them from the counters where it shows none.
+
+    A request asks for markers on its segments, for one at its end (Anthropic's automatic
+    caching), or by its cache options for where and how long the provider sets its own.
+    `template` numbers the template of each request: lifetimes are inferred within it.
+    """
     from costaudit.simulate.prefix.caches.cache_kernels import last_endings
 
-    code = np.where(prompts.segments.marker > 0, prompts.segments.marker, 0).astype(np.int8)
-    read = requests["cache_read_tokens"].fill_null(0).to_numpy()
-    written = requests.select(
-        pl.sum_horizontal("^cache_write_.*_tokens$").fill_null(0)
-    ).to_series().to_numpy()  # fmt: skip
-    cached = read + written
+    shown = prompts.segments.marker
+    code = np.where(shown < 0, CODES["5m"], shown).astype(np.int8)  # unknown: a default is granted
     marked = any_in(code > 0, prompts.segments.offsets)
-    inferred = assigned.is_marked("explicit") & ~marked & (cached > 0) & prompts.sendable
+    explicit = assigned.is_marked("explicit")
+    automatic = _automatic(requests, prompts, assigned, code)
+    read = requests["cache_read_tokens"].fill_null(0).to_numpy()
+    written = requests.select(pl.sum_horizontal(CACHE_WRITES).fill_null(0)).to_series().to_numpy()
+    cached = read + written
+    inferred = explicit & ~marked & ~automatic & (cached > 0) & prompts.sendable
     if inferred.any():
-        _infer(requests, prompts, inferred, read, cached, code)
+        _infer(requests, prompts, inferred, template, code)
     own = last_endings(prompts.segments.offsets, prompts.segments.role)
     implicit = assigned.is_marked("implicit")
-    kept_out = marked & _ends_before(prompts, own, cached)
-    return Markers(code, np.where(implicit & ~kept_out, own, -1), inferred)
+    mode, ttl = _cache_options(requests)
+    kept_out = (mode == "explicit") | (
+        (mode == "") & marked & _ends_before(prompts, own, cached)
+    )  # fmt: skip
+    own = np.where(implicit & ~kept_out, own, -1)
+    asked = (own >= 0) & (ttl > 0)
+    code[own[asked]] = np.maximum(code[own[asked]], ttl[asked])
+    return Markers(code, own, inferred)
+
+
+def _automatic(
+    requests: pl.DataFrame, prompts: Prompts, assigned: Assigned, code: Codes
+) -> NDArray[np.bool_]:
+    """Set the marker that a top-level cache_control asks for, at the last block that can have one.
+
+    Return the requests that have one. Where rules don't know automatic caching it sets nothing.
+    """
+    from costaudit.simulate.prefix.caches.cache_kernels import last_markable
+
+    asked = requests["auto_cache_ttl"]
+    if asked.null_count() == len(asked):
+        return np.zeros(len(asked), np.bool_)
+    known = np.array([rules.automatic for rules in assigned.rules], np.bool_)[assigned.index]
+    chosen = asked.is_not_null().to_numpy() & known & prompts.sendable
+    segments = prompts.segments
+    barred = np.array([*(_not_markable(kind) for kind in segments.kinds), False])[segments.kind]
+    end = last_markable(segments.offsets, barred)
+    ttl = asked.replace_strict(CODES, default=CODES["5m"], return_dtype=pl.Int8).to_numpy()
+    rows = np.flatnonzero(chosen & (end >= 0))
+    code[end[rows]] = np.where(code[end[rows]] > 0, code[end[rows]], ttl[rows])
+    return np.asarray(chosen & (end >= 0))
+
+
+def _not_markable(kind: str) -> bool:
+    return "thinking" in kind or "reasoning" in kind
+
+
+def _cache_options(requests: pl.DataFrame) -> tuple[NDArray[np.str_], Ints]:
+    """Read mode and lifetime code of each request's cache options; "" and 0 where not set."""
+    texts = requests["cache_options"]
+    if texts.null_count() == len(texts):
+        return np.zeros(len(texts), "<U8"), np.zeros(len(texts), np.int64)
+    told = {text: _options(text) for text in texts.drop_nulls().unique().to_list()}
+    mode = texts.replace_strict({text: one[0] for text, one in told.items()}, default="",
+                                return_dtype=pl.String)  # fmt: skip
+    ttl = texts.replace_strict({text: one[1] for text, one in told.items()}, default=0,
+                               return_dtype=pl.Int64)  # fmt: skip
+    return mode.fill_null("").to_numpy().astype("<U8"), ttl.fill_null(0).to_numpy()
+
+
+def _options(text: str) -> tuple[str, int]:
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return "", 0
+    if not isinstance(told, dict):
+        return "", 0
+    mode, ttl = told.get("mode"), told.get("ttl")
+    return mode if mode in ("explicit", "implicit") else "", CODES.get(str(ttl), 0)
 
 
 def _infer(
     requests: pl.DataFrame,
     prompts: Prompts,
     inferred: NDArray[np.bool_],
-    read: Ints,
-    cached: Ints,
+    template: Ints,
     code: Codes,
 ) -> None:
     """Set markers where the counters say that prefixes end: after what was read, and written.
 
     A read that ends among the tools and system segments shows a marker which every request of
-    the endpoint and model sets, the first one too.
+    the template sets, the first one too. Long-lived writes come first in a prompt; a marker
+    whose write shows no lifetime has the one that its template's writes mostly have.
     """
     from costaudit.simulate.prefix.caches.cache_kernels import head_sizes, nearest_ends
 
     offsets = prompts.segments.offsets
     ends = prompts.segment_tokens
+    read, short, hour = (
+        requests[name].fill_null(0).to_numpy()
+        for name in ("cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens")
+    )
+    other = requests["cache_write_other_tokens"].fill_null(0).to_numpy()
     landing = nearest_ends(offsets, ends, inferred & (read > 0), read)
-    reach = nearest_ends(offsets, ends, inferred, cached)
+    middle = nearest_ends(offsets, ends, inferred & (hour > 0) & (short > 0), read + hour)
+    reach = nearest_ends(offsets, ends, inferred, read + hour + short + other)
     heads = head_sizes(offsets, prompts.segments.role)
-    places = requests.select("endpoint", "provider", "model").with_columns(
-        depth=pl.Series(np.where(landing >= 0, landing - offsets[:-1], -1)),
-        head=pl.Series(heads),
-        inferred=pl.Series(inferred),
-        hour=pl.col("model").is_in(_hour_models(requests).implode()),
-        reach=pl.Series(reach),
+    places = pl.DataFrame(
+        {
+            "template": template,
+            "depth": np.where(landing >= 0, landing - offsets[:-1], -1),
+            "head": heads,
+            "hour": np.where(inferred, hour, 0),
+            "short": np.where(inferred, short, 0),
+        }
     )
     shown = pl.col("depth").filter(pl.col("depth").is_between(0, pl.col("head") - 1))
-    groups = ["endpoint", "provider", "model"]
-    places = places.with_columns(common=shown.mode().min().over(groups).fill_null(-1))
-    lifetime = places["hour"].to_numpy()
-    common = places["common"].to_numpy()
-    everyone = inferred & (common >= 0) & (common < heads)
-    for chosen, segment in (
-        (everyone, offsets[:-1] + common),
-        (inferred & (landing >= 0), landing),
-        (inferred, reach),
-    ):
-        code[segment[chosen]] = np.where(lifetime[chosen], CODES["1h"], CODES["5m"])
-
-
-def _hour_models(requests: pl.DataFrame) -> pl.Series:
-    """List the models whose writes are for one hour more often than for five minutes."""
-    written = requests.group_by("model").agg(
-        pl.col("cache_write_5m_tokens").sum(), pl.col("cache_write_1h_tokens").sum()
+    places = places.with_columns(
+        common=shown.mode().min().over("template").fill_null(-1),
+        longer=(pl.col("hour").sum() > pl.col("short").sum()).over("template"),
+        some=(pl.col("hour").sum() > 0).over("template"),
     )
-    longer = pl.col("cache_write_1h_tokens") > pl.col("cache_write_5m_tokens")
-    return written.filter(longer)["model"]
+    common = places["common"].to_numpy()
+    longer = places["longer"].to_numpy()
+    head_hour = places["some"].to_numpy()  # long-lived markers come before short-lived ones
+    everyone = inferred & (common >= 0) & (common < heads)
+    at_end = np.where((hour > 0) & (short == 0), True, np.where(short > 0, False, longer))
+    for chosen, segment, lives in (
+        (inferred & (landing >= 0), landing, longer),
+        (everyone, offsets[:-1] + common, longer | head_hour),
+        (inferred & (middle >= 0), middle, np.ones_like(longer)),
+        (inferred, reach, at_end),
+    ):
+        code[segment[chosen]] = np.where(lives[chosen], CODES["1h"], CODES["5m"])
 
 
 def with_ttl(markers: Markers, ttl: Literal["5m", "1h"]) -> Markers:
     """Ask for one lifetime wherever a write is asked for."""
     return replace(markers, code=np.where(markers.code > 0, CODES[ttl], 0).astype(np.int8))
+
+
+def with_longest(markers: Markers, assigned: Assigned, offsets: Ints) -> Markers:
+    """Ask for the longest lifetime that the provider offers wherever a write is asked for."""
+    owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    longest = assigned.longest_codes
+    code = np.where(markers.code > 0, longest[owner], 0).astype(np.int8)
+    own = np.flatnonzero(markers.own >= 0)
+    code[markers.own[own]] = longest[own]
+    return replace(markers, code=code)
 
 
 def _ends_before(prompts: Prompts, own: Ints, cached: Ints) -> NDArray[np.bool_]:

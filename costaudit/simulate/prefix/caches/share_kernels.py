@@ -93,6 +93,19 @@ def segment_parts(
 
 
 @njit(cache=True, nogil=True)
+def first_messages(seg_offsets: Ints, role: Codes) -> Flags:
+    """Flag the segments between the head of each prompt and its first answer."""
+    found = np.zeros(len(role), np.bool_)
+    for request in range(len(seg_offsets) - 1):
+        first, last = seg_offsets[request], seg_offsets[request + 1]
+        segment = _head_end(first, last, role)
+        while segment < last and role[segment] != ROLE_ASSISTANT:
+            found[segment] = True
+            segment += 1
+    return found
+
+
+@njit(cache=True, nogil=True)
 def segment_shares(seg_offsets: Ints, seg_tokens: Small, static: Ints) -> tuple[Ints, Ints]:
     """Split each prompt's tokens, and its static prefix, over its segments."""
     size = np.zeros(len(seg_tokens), np.int64)

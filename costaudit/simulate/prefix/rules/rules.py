@@ -33,6 +33,7 @@ class Rules:
     write_ttls: tuple[str, ...]  # markers that can be asked for; () where caching is automatic
     markers: Literal["explicit", "implicit", "none"]  # implicit: one is set by the provider
     max_markers: int  # cache writes in one request
+    automatic: bool  # a request can ask for a marker at its end, wherever that is
     lookback_positions: int  # content blocks searched back from a marker; 0: markers only
     lookback_endings: int  # message endings searched back; implicit markers only
     first_markers: int  # markers from the first at which a read may land; implicit markers only
@@ -145,6 +146,7 @@ def _rules(entry: dict[str, Any], model: str, date: datetime.date) -> Rules:
         write_ttls=tuple(ttls.get("ttls", entry.get("write_ttls", ()))),
         markers=entry.get("markers", "none"),
         max_markers=entry.get("max_markers", 0),
+        automatic=entry.get("automatic", False),
         lookback_positions=entry.get("lookback_positions", 0),
         lookback_endings=entry.get("lookback_endings", 0),
         first_markers=entry.get("first_markers", 0),
@@ -204,6 +206,15 @@ class Assigned:
         ]
         return np.array(longest, np.int64)[self.index] * MICROSECONDS
 
+    @property
+    def longest_codes(self) -> Codes:
+        """Return, by request, the marker code of the longest lifetime that it can ask for."""
+        codes = [
+            MARKERS.index(max(rules.write_ttls, key=rules.ttl_seconds, default=""))
+            for rules in self.rules
+        ]
+        return np.array(codes, np.int8)[self.index]
+
     @cached_property
     def granted_codes(self) -> Codes:
         """Give, by request and marker code, the code of the lifetime that its provider grants."""
@@ -231,7 +242,8 @@ def assign_rules(requests: pl.DataFrame, prompts: Prompts, name: str = "own") ->
         pl.col("model").fill_null(""),
         batch=pl.col("is_batch").fill_null(False),
         day=day.fill_null(today),
-        marked=pl.Series(any_in(prompts.segments.marker > 0, prompts.segments.offsets)),
+        marked=pl.Series(any_in(prompts.segments.marker != 0, prompts.segments.offsets))
+        | requests["auto_cache_ttl"].is_not_null(),
     )
     keys = keys.with_columns(key=pl.struct(pl.all()).rank("dense"))
     distinct = keys.unique("key").sort("key")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from costaudit.contracts.requests import INPUT_CLASSES, ORDER
+from costaudit.simulate.prefix.tree.settings import Settings, request_settings
 from costaudit.simulate.segments import ROLES, Codes, Ints, Segments, flat_segments
 
 MIN_PIECE_BYTES = 16  # shorter shared beginnings are not cut off: about four tokens
@@ -99,6 +100,16 @@ class Texts:
         row = int(self._contents.block[content]) if content >= 0 else -1
         return (self._texts[row] or "") if row >= 0 else ""
 
+    def same_form(self, one: int, other: int) -> bool:
+        """Tell whether two contents differ in white space or order of JSON keys only."""
+        left, right = self.text(one), self.text(other)
+        if left[:1] in "{[" and right[:1] in "{[" and left[:1]:
+            try:
+                return bool(json.loads(left) == json.loads(right))
+            except ValueError:
+                pass
+        return bool(left) and left.split() == right.split()
+
     def same_tool(self, one: int, other: int) -> bool:
         """Tell whether two contents could be versions of one thing: of tools, by their names."""
         if self._contents.role[one] != _TOOLS:
@@ -128,7 +139,7 @@ NO_TIME = -1  # microseconds: the log has none
 class Prompts:
     """Every prompt as a path of nodes; two prompts share a node iff they are equal up to it.
 
-    Only prompts of one cache scope (provider, model, region, batch or not) share nodes.
+    Only prompts of one cache scope (see SCOPE) share nodes, and only behind equal settings.
     """
 
     segments: Segments
@@ -139,6 +150,7 @@ class Prompts:
     end: Ints  # per segment: index of its last piece in `node`
     nodes: int
     scope: NDArray[np.int32]  # per request
+    settings: Settings
     order: Ints  # requests by time, file and offset
     start: Ints  # microseconds; NO_TIME
     first_byte: Ints  # microseconds: when the answer began, or ended if that is all that is known
@@ -164,20 +176,24 @@ class Prompts:
         return np.array([*table, 0], np.int8)[self.segments.kind]
 
 
+SCOPE = ("provider", "model", "region", "is_batch", "account", "cache_key")
+
+
 def read_prompts(requests: pl.DataFrame, blocks: pl.DataFrame) -> Prompts:
     """Find what the prompts of a log share; the cost grows with segments, not with their length."""
     from costaudit.simulate.prefix.tree.tree_kernels import grow_tree, piece_tokens, prompt_pieces
 
     segments = flat_segments(requests, blocks)
     contents = cut_contents(segments, blocks)
-    scope = _numbered(requests.select("provider", "model", "region", "is_batch"))
+    scope = _numbered(requests.select(SCOPE))
+    settings = request_settings(requests)
     order = requests.with_row_index("row").sort(*ORDER, nulls_last=True, maintain_order=True)["row"]
     billed = requests.select(pl.sum_horizontal(INPUT_CLASSES).fill_null(0)).to_series().to_numpy()
     offsets, end = prompt_pieces(segments.offsets, segments.content, contents.offsets)
     in_order = order.to_numpy().astype(np.int64)
     node, nodes = grow_tree(
         in_order, scope, int(scope.max(initial=-1)) + 1, segments.offsets, segments.content,
-        contents.offsets, contents.piece, offsets,
+        contents.offsets, contents.piece, offsets, segments.role, settings.hops(),
     )  # fmt: skip
     tokens = piece_tokens(
         segments.offsets, segments.content, _segment_tokens(segments, contents, blocks), billed,
@@ -193,6 +209,7 @@ def read_prompts(requests: pl.DataFrame, blocks: pl.DataFrame) -> Prompts:
         end=end,
         nodes=nodes,
         scope=scope,
+        settings=settings,
         order=in_order,
         start=start,
         first_byte=first_byte,
@@ -200,6 +217,46 @@ def read_prompts(requests: pl.DataFrame, blocks: pl.DataFrame) -> Prompts:
         billed=billed,
         sendable=_sendable(requests, segments) & (billed > 0),
     )
+
+
+def rebuilt(
+    prompts: Prompts,
+    content: NDArray[np.int32],
+    tokens: Ints,
+) -> Prompts:
+    """Return the prompts with other contents and tokens per segment."""
+    from costaudit.simulate.prefix.tree.tree_kernels import grow_tree, piece_tokens, prompt_pieces
+
+    segments, pieces = prompts.segments, prompts.contents
+    owner = np.repeat(np.arange(len(prompts.billed)), np.diff(segments.offsets))
+    billed = np.bincount(owner, weights=tokens, minlength=len(prompts.billed)).astype(np.int64)
+    offsets, end = prompt_pieces(segments.offsets, content, pieces.offsets)
+    node, nodes = grow_tree(
+        prompts.order, prompts.scope, int(prompts.scope.max(initial=-1)) + 1, segments.offsets,
+        content, pieces.offsets, pieces.piece, offsets, segments.role, prompts.settings.hops(),
+    )  # fmt: skip
+    cumulative = piece_tokens(
+        segments.offsets, content, tokens, billed, pieces.offsets, pieces.end, pieces.sizes,
+        offsets,
+    )  # fmt: skip
+    changed = replace(segments, content=content, tokens=tokens)
+    return replace(
+        prompts, segments=changed, offsets=offsets, node=node, tokens=cumulative, end=end,
+        nodes=nodes, billed=billed,
+    )  # fmt: skip
+
+
+def without_settings(prompts: Prompts, fields: tuple[str, ...]) -> Prompts:
+    """Return the prompts as they would be if these settings never changed."""
+    from costaudit.simulate.prefix.tree.tree_kernels import grow_tree
+
+    segments, pieces = prompts.segments, prompts.contents
+    node, nodes = grow_tree(
+        prompts.order, prompts.scope, int(prompts.scope.max(initial=-1)) + 1, segments.offsets,
+        segments.content, pieces.offsets, pieces.piece, prompts.offsets, segments.role,
+        prompts.settings.hops(fields),
+    )  # fmt: skip
+    return replace(prompts, node=node, nodes=nodes)
 
 
 def _numbered(columns: pl.DataFrame) -> NDArray[np.int32]:

@@ -8,6 +8,8 @@ Ints = NDArray[np.int64]
 Small = NDArray[np.int32]
 Bytes = NDArray[np.uint8]
 Keys = NDArray[np.uint64]
+Codes = NDArray[np.int8]
+Hops = NDArray[np.int32]  # (requests or 0, 3)
 
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
@@ -150,21 +152,41 @@ def _grown(keys: Keys, values: Small) -> tuple[Keys, Small]:
 @njit(cache=True, nogil=True)
 def grow_tree(
     order: Ints, root: Small, roots: int, seg_offsets: Ints, content: Small, piece_offsets: Ints,
-    piece: Small, offsets: Ints,
+    piece: Small, offsets: Ints, role: Codes, hops: Hops,
 ) -> tuple[Small, int]:  # fmt: skip
     """Number the prompts' beginnings: equal nodes are equal beginnings below the same root.
 
-    Gives the node after each piece of each prompt, and how many nodes there are.
+    `hops` holds per request the settings that stand before everything, after the tools, and
+    after tools and system (0 for none); it has no rows where there are no settings. Return the
+    node after each piece of each prompt, and how many nodes there are.
     """
     keys = np.zeros(1 << 16, np.uint64)
     values = np.zeros(1 << 16, np.int32)
     node = np.zeros(offsets[-1], np.int32)
+    settings = piece.max() + 1 if len(piece) else 0  # keys of settings lie above all pieces
     count = roots
     used = 0
     for request in order:
         here = root[request]
         at = offsets[request]
+        passed = 0 if len(hops) else 3
         for segment in range(seg_offsets[request], seg_offsets[request + 1]):
+            while passed < 3 and (
+                passed == 0 or role[segment] >= passed or role[segment] < 0
+            ):  # role 0 is tools, 1 system
+                code = hops[request, passed]
+                passed += 1
+                if code > 0:
+                    named = np.uint64(settings + 3 * code + passed)
+                    key = ((np.uint64(here) << np.uint64(32)) | named) + np.uint64(1)
+                    slot = _slot(keys, key)
+                    if keys[slot] == 0:
+                        keys[slot], values[slot] = key, count
+                        count += 1
+                        used += 1
+                    here = values[slot]
+                    if 5 * used > 3 * len(keys):
+                        keys, values = _grown(keys, values)
             text = content[segment]
             for place in range(piece_offsets[text], piece_offsets[text + 1]):
                 key = (np.uint64(here) << np.uint64(32)) | np.uint64(piece[place])
