@@ -1,6 +1,7 @@
 """What providers' prompt caches do and could do: a part of the audit."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.spend import CostBreakdown
@@ -30,6 +31,9 @@ class Breaker:
     provider_side: bool  # eviction or routing: not the application's to mend
 
 
+Claim = Literal["simulated", "estimated", "none"]  # what a template's saving rests on
+
+
 @dataclass(frozen=True)
 class TemplateRow:
     """One prompt template: an endpoint and model with a shared skeleton."""
@@ -49,6 +53,18 @@ class TemplateRow:
     saving_month: Money
     parts: tuple[PartShare, ...]
     breakers: tuple[Breaker, ...]
+    read_ratio: float | None = None  # simulated reads / billed ones; None where nothing was billed
+    claim: Claim = "simulated"  # estimated: scaled to the bill; none: no dollars are claimed
+
+
+@dataclass(frozen=True)
+class SessionAgreement:
+    """Simulated reads against the bill, session by session."""
+
+    sessions: int
+    within_5_percent: int
+    within_25_percent: int  # and not within 5
+    beyond: int
 
 
 @dataclass(frozen=True)
@@ -97,6 +113,7 @@ class PrefixSection:
     providers: tuple[ProviderRow, ...]
     agreement: tuple[Agreement, ...]
     unconfirmed: tuple[str, ...]
+    session_agreement: SessionAgreement = SessionAgreement(0, 0, 0, 0)
 
 
 BREAKER_NAMES = {

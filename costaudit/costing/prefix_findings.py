@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from costaudit.contracts.audit import Finding
 from costaudit.contracts.grades import Money, weakest
-from costaudit.contracts.prefix import Agreement, Breaker, PrefixSection, TemplateRow, breaker_name
+from costaudit.contracts.prefix import Breaker, PrefixSection, TemplateRow, breaker_name
 
 TOP_CAUSES = 5
 LEAST_SHARE = Decimal("0.01")  # of all that is lost; a smaller cause is not worth a line
@@ -45,7 +45,7 @@ def prefix_findings(section: PrefixSection) -> Iterable[Finding]:
     causes = [cause for cause in _causes(ours) if cause.lost.usd >= max(least, Decimal("1E-9"))]
     yield from (_cause_finding(cause) for cause in causes[:TOP_CAUSES])
     yield from _provider_side([one for _, one in breakers if one.provider_side])
-    yield from (_disagreement(row) for row in section.agreement if _disagrees(row))
+    yield from _not_claimed(section.templates)
 
 
 def _causes(pairs: Sequence[tuple[TemplateRow, Breaker]]) -> list[_Cause]:
@@ -113,17 +113,20 @@ def _provider_side(breakers: Sequence[Breaker]) -> Iterable[Finding]:
     )
 
 
-def _disagrees(row: Agreement) -> bool:
-    return row.ratio is not None and not 0.9 <= row.ratio <= 1.1
-
-
-def _disagreement(row: Agreement) -> Finding:
-    return Finding(
-        "cache-disagreement",
+def _not_claimed(templates: Sequence[TemplateRow]) -> Iterable[Finding]:
+    """Say for how much of the input the bill does not bear the simulation out."""
+    apart = [one for one in templates if one.claim == "none"]
+    if not apart:
+        return
+    tokens = sum(one.input_tokens for one in apart)
+    share = tokens / max(sum(one.input_tokens for one in templates), 1)
+    yield Finding(
+        "prefix-not-claimed",
         "info",
-        f"Simulated cache reads of {row.model} are {row.ratio:.2f} times the billed ones.",
-        "What the provider evicts or routes apart can't be seen in the log; the ledger "
-        "starts from the billed reads.",
+        f"Prompt caching is not claimed for {share:.0%} of the input.",
+        f"{len(apart)} of {len(templates)} templates were billed cache reads that differ from the "
+        "simulated ones by more than 25 %: what the provider does there can't be told from the "
+        "log, so that no saving is in this audit for them.",
         "",
         section="prefix",
     )

@@ -6,11 +6,12 @@ from decimal import Decimal
 import numpy as np
 import polars as pl
 
-from costaudit.contracts.grades import Estimate, Grade, Money
+from costaudit.contracts.grades import Estimate, Grade, Money, weakest
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.prefix import (
     Breaker,
     CapacityPoint,
+    Claim,
     PrefixSection,
     ProviderRow,
     TemplateRow,
@@ -19,6 +20,7 @@ from costaudit.costing.cost import cost
 from costaudit.costing.ledger import per_month
 from costaudit.costing.tariff import lost_usd, under_multipliers
 from costaudit.pipeline.loaded import Loaded
+from costaudit.simulate.prefix.advice.claims import claimed, session_agreement
 from costaudit.simulate.prefix.advice.facts import PrefixFacts, prefix_facts
 from costaudit.simulate.prefix.advice.policy_run import simulate_prefix
 from costaudit.simulate.prefix.advice.template_facts import TemplateFacts
@@ -27,6 +29,9 @@ from costaudit.simulate.prefix.caches.block_cache import capacity_curve, prompt_
 from costaudit.simulate.prefix.tree.prompts import read_prompts
 
 _GRADE: Grade = "simulated"
+_GRADES: dict[Claim, Grade] = {
+    "simulated": "simulated", "estimated": "estimated", "none": "estimated",
+}  # fmt: skip
 
 
 class PromptCaches:
@@ -46,9 +51,14 @@ class PromptCaches:
     def best(self, removed: np.ndarray) -> pl.DataFrame:
         """Bill what is left with the best markers and moving parts behind the static ones.
 
-        Parts that were moved are billed as uncached input.
+        Parts that were moved are billed as uncached input. Where the simulation differs from
+        the bill, only as much is changed as the bill supports, see `claims`.
         """
-        return self._simulate(PrefixPolicy(markers="best"), removed, mended=True)
+        best = self._simulate(PrefixPolicy(markers="best"), removed, mended=True)
+        shares = [one.claimed_share for one in self.facts.templates]
+        if min(shares, default=1.0) == 1.0:
+            return best
+        return claimed(self.as_is(removed), best, self.facts.template, shares)
 
     def section(self) -> PrefixSection:
         """Price what the simulation found."""
@@ -63,11 +73,14 @@ class PromptCaches:
             billed_read_share=None if read is None else Estimate(read, "measured"),
             as_is=before,
             best=after,
-            saving_month=self._month(before.total_usd - after.total_usd),
+            saving_month=self._month(before.total_usd - after.total_usd, self._grade),
             templates=tuple(self._template(one, as_is, best) for one in facts.templates),
             providers=tuple(self._providers()),
             agreement=facts.agreement,
             unconfirmed=(*facts.unconfirmed, *facts.notes),
+            session_agreement=session_agreement(
+                log.requests, facts.as_is.classes["cache_read_tokens"], facts.as_is.simulated
+            ),
         )
 
     def _simulate(self, policy: PrefixPolicy, removed: np.ndarray, *, mended: bool) -> pl.DataFrame:
@@ -109,19 +122,31 @@ class PromptCaches:
             best_read_share=int(best["cache_read_tokens"].filter(rows).sum()) / total,
             best_markers=one.best_markers,
             snippet=one.snippet,
-            saving_month=self._month(saved),
+            saving_month=self._month(saved, _GRADES[one.claim]),
             parts=one.parts,
-            breakers=tuple(self._breaker(fact) for fact in one.breakers),
+            breakers=tuple(
+                self._breaker(fact, one)
+                for fact in one.breakers
+                if one.claim == "simulated" or fact.kind != "provider"
+            ),
+            read_ratio=one.read_ratio,
+            claim=one.claim,
         )
 
-    def _breaker(self, fact: BreakerFacts) -> Breaker:
+    @property
+    def _grade(self) -> Grade:
+        """Grade a total by the weakest of its templates."""
+        return weakest([_GRADE, *(_GRADES[one.claim] for one in self.facts.templates)])
+
+    def _breaker(self, fact: BreakerFacts, template: TemplateFacts) -> Breaker:
+        usd = lost_usd(fact.saved, self._log.tariff.billed) * Decimal(str(template.claimed_share))
         return Breaker(
             kind=fact.kind,
             where=fact.where,
             context=fact.context if self._show else fact.redacted,
             requests=fact.requests,
             lost_tokens=fact.lost_tokens,
-            lost_usd_month=self._month(lost_usd(fact.saved, self._log.tariff.billed)),
+            lost_usd_month=self._month(usd, _GRADES[template.claim]),
             mend=fact.mend,
             provider_side=fact.provider_side,
         )
@@ -138,8 +163,8 @@ class PromptCaches:
                 unconfirmed=one.unconfirmed,
             )
 
-    def _month(self, usd: Decimal) -> Money:
-        return Money(per_month(usd, self._log.quality.covered_days), _GRADE)
+    def _month(self, usd: Decimal, grade: Grade) -> Money:
+        return Money(per_month(usd, self._log.quality.covered_days), grade)
 
 
 def self_hosted_curve(

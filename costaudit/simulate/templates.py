@@ -98,8 +98,17 @@ def _joined(parts: Sequence[str | None]) -> str | None:
 
 
 def _masked_texts(systems: list[str]) -> tuple[Texts, list[int]]:
-    """Mask line by distinct line; give the distinct texts that remain, and which is whose."""
-    split = pl.DataFrame({"text": pl.Series(systems, dtype=pl.String)}).with_row_index("raw")
+    """Mask line by distinct line; give the distinct texts that remain, and which is whose.
+
+    Line ends and runs of white space make no other text.
+    """
+    one_form = (
+        pl.Series("text", systems, dtype=pl.String)
+        .str.replace_all("\r\n?", "\n")
+        .str.replace_all(r"[ \t]+", " ")
+        .str.replace_all(" ?\n ?", "\n")
+    )
+    split = one_form.to_frame().with_row_index("raw")
     lines = split.with_columns(pl.col("text").str.split("\n")).explode("text")
     known = lines.select(pl.col("text").unique(maintain_order=True))["text"]
     masks, of_line = _distinct(masked(known).to_list())

@@ -1,15 +1,13 @@
 """Each cause of lost cache reads is said once, with its money, its place and its mend."""
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import get_args
-
-import pytest
 
 from costaudit.contracts.audit import Finding
 from costaudit.contracts.grades import Estimate, Grade
 from costaudit.contracts.prefix import (
     BREAKER_NAMES,
-    Agreement,
     Breaker,
     PrefixSection,
     TemplateRow,
@@ -34,10 +32,9 @@ def template(endpoint: str, *breakers: Breaker, number: int = 0) -> TemplateRow:
     )  # fmt: skip
 
 
-def found(*templates: TemplateRow, agreement: tuple[Agreement, ...] = ()) -> list[Finding]:
+def found(*templates: TemplateRow) -> list[Finding]:
     section = PrefixSection(
-        Estimate(0.5, "simulated"), None, NOTHING, NOTHING, money("1"), templates, (),
-        agreement, (),
+        Estimate(0.5, "simulated"), None, NOTHING, NOTHING, money("1"), templates, (), (), (),
     )  # fmt: skip
     return list(prefix_findings(section))
 
@@ -102,10 +99,12 @@ def test_the_dearest_five_causes_and_none_below_a_hundredth() -> None:
     assert [one.code for one in two] == ["prefix-uuid"]  # 0.5 of 100 is below 1 %
 
 
-@pytest.mark.parametrize(("ratio", "said"), [(None, False), (0.9, False), (1.11, True)])
-def test_a_simulation_that_the_bill_contradicts_is_said(ratio: float | None, said: bool) -> None:
-    rows = (Agreement("openai", "gpt-4o", 9, 100, 150, ratio, 0.1),)
-    assert [one.code for one in found(agreement=rows)] == ["cache-disagreement"] * said
+def test_what_the_bill_contradicts_is_said_once_and_not_claimed() -> None:
+    there = template("/v1/chat")
+    assert found(there, replace(there, claim="estimated")) == []
+    (only,) = found(there, replace(there, claim="none"))
+    assert (only.code, only.saved) == ("prefix-not-claimed", None)
+    assert "50% of the input" in only.title
 
 
 def test_the_weakest_grade_counts() -> None:

@@ -30,6 +30,7 @@ ATTACKS = (
 )
 _FIXED = {
     "schema_version", "severity", "grade", "first_ts", "last_ts", "group", "day", "outcome",
+    "claim",
 }  # fmt: skip
 
 

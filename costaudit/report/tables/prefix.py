@@ -70,7 +70,7 @@ def _templates(section: PrefixSection) -> Table:
     return Table(
         "Prompt templates",
         ("template", "endpoint", "model", "requests", "input", "static", "billed", "as is",
-         "best", "saving a month"),
+         "best", "sim./billed", "saving a month"),
         tuple(
             (
                 row.template_id,
@@ -82,7 +82,8 @@ def _templates(section: PrefixSection) -> Table:
                 "not known" if row.billed_read_share is None else share(row.billed_read_share),
                 share(row.as_is_read_share),
                 share(row.best_read_share),
-                usd(row.saving_month.usd),
+                "" if row.read_ratio is None else f"{row.read_ratio:.2f}",
+                "not claimed" if row.claim == "none" else usd(row.saving_month.usd),
             )
             for row in section.templates
         ),

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from costaudit.contracts.prefix import PartShare
+from costaudit.contracts.prefix import Claim, PartShare
+from costaudit.simulate.prefix.advice.claims import claim_of
 from costaudit.simulate.prefix.advice.markers import Plan
 from costaudit.simulate.prefix.advice.plans import Planned
 from costaudit.simulate.prefix.breakers.breakers import BreakerFacts
@@ -94,6 +95,9 @@ class TemplateFacts:
     static_tokens: int
     billed_read_tokens: int | None  # None where no request carries counters
     as_is_read_tokens: int
+    read_ratio: float | None  # simulated reads over billed ones, where both are known
+    claim: Claim
+    claimed_share: float  # of what the best prompts change: what the bill supports
     best_markers: str  # in words
     snippet: str  # paste-ready code; "" where nothing is to be set
     parts: tuple[PartShare, ...]
@@ -122,6 +126,9 @@ def template_facts(
         plan = planned.plans[number]
         rules = assigned.rules[assigned.index[rows[-1]]]
         trusted = rows[counted[rows]]
+        billed_read = int(read[trusted].sum()) if len(trusted) else None
+        simulated_read = int(as_is.read[trusted].sum())
+        claim = claim_of(billed_read, simulated_read, int(prompts.billed[trusted].sum()))
         found.append(
             TemplateFacts(
                 template_id=group.template_id,
@@ -131,8 +138,11 @@ def template_facts(
                 rows=rows,
                 input_tokens=int(prompts.billed[rows].sum()),
                 static_tokens=int(static[rows].sum()),
-                billed_read_tokens=int(read[trusted].sum()) if len(trusted) else None,
+                billed_read_tokens=billed_read,
                 as_is_read_tokens=int(as_is.read[rows].sum()),
+                read_ratio=simulated_read / billed_read if billed_read else None,
+                claim=claim,
+                claimed_share=_claimed_share(claim, billed_read or 0, simulated_read),
                 best_markers=describe(plan, *where),
                 snippet=snippet(plan, *where, rules),
                 parts=shares[number],
@@ -140,6 +150,12 @@ def template_facts(
             )
         )
     return tuple(found)
+
+
+def _claimed_share(claim: Claim, billed: int, simulated: int) -> float:
+    if claim == "none":
+        return 0.0
+    return 1.0 if claim == "simulated" else min(1.0, billed / max(simulated, 1))
 
 
 def part_shares(

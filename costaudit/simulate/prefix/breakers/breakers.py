@@ -105,7 +105,7 @@ def find_breakers(evidence: Evidence) -> tuple[BreakerFacts, ...]:
 def _content_breakers(evidence: Evidence) -> list[BreakerFacts]:
     lost = evidence.losses.moved
     rows = np.flatnonzero(lost > 0)
-    sites = locate_breaks(evidence.requests, evidence.source, evidence.today.static, rows)
+    sites = locate_breaks(evidence.requests, evidence.source, evidence.losses.live, rows)
     return [_facts(evidence, site, site.requests, lost, evidence.simulated) for site in sites]
 
 

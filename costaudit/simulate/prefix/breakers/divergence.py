@@ -126,13 +126,16 @@ class Site:
     depth: int  # of the segment that differs, from 0; TOOLS_DEPTH for the order of all tools
 
 
-def locate_breaks(requests: pl.DataFrame, source: Mender, static: Ints, rows: Ints) -> list[Site]:
-    """Find where each of `rows` leaves the static prefix, and class what differs there."""
+def locate_breaks(requests: pl.DataFrame, source: Mender, live: Ints, rows: Ints) -> list[Site]:
+    """Find where each of `rows` leaves its live prefix, and class what differs there.
+
+    `live` holds the tokens of that prefix, per request.
+    """
     from costaudit.simulate.prefix.caches.share_kernels import break_segments
 
     prompts, heads = source.prompts, source.heads
     offsets = prompts.segments.offsets
-    segment = break_segments(offsets, prompts.segment_tokens, static)[rows]
+    segment = break_segments(offsets, prompts.segment_tokens, live)[rows]
     row_of_segment = np.full(len(prompts.segments.content) + 1, -1, np.int64)
     row_of_segment[heads.segment] = np.arange(len(heads.segment))
     head_row = row_of_segment[segment]

@@ -76,6 +76,7 @@ _FOREVER = 2**61
 class Losses:
     """Lost tokens per request; each token stands under one cause, the first that held."""
 
+    live: Ints  # tokens of the longest prefix that could have been read: not lost, for reference
     moved: Ints  # parts that change stand before parts that don't
     parallel: Ints  # sent before the answer that would have written the prefix began
     expired: Ints  # unused for longer than entries live, less than the provider's longest lifetime
@@ -124,15 +125,17 @@ def find_losses(requests: pl.DataFrame, today: Today, mended: Prompts) -> Losses
     in_order = _shared(mended, cached, ttl)
     enough = in_order >= minimum  # what moves is the cause, even where too little stands before it
     moved = _gap(in_order, long_enough, cached & enough)
-    parallel = _gap(today.static, in_time, cached)
+    regained = np.where(moved > 0, in_order, 0)  # counted there, and under no other cause
+    parallel = _gap(today.static, np.maximum(in_time, regained), cached)
     unmarked = _gap(long_enough, no_limit, marked)
     held = np.minimum(unmarked, _gap(kept, no_limit, marked))  # a marked part that lives shorter
-    expired = _gap(lasting, live, cached) + held
-    outlived = _gap(in_time, lasting, cached)
+    expired = _gap(lasting, np.maximum(live, regained), cached) + held
+    outlived = _gap(in_time, np.maximum(lasting, regained), cached)
     lookback = _gap(no_limit, as_is.read, marked)
     settings = _setting_losses(prompts, cached, ttl, live)
     elsewhere = moved + parallel + expired + outlived + (unmarked - held) + lookback
     return Losses(
+        live=live,
         moved=moved,
         parallel=parallel,
         expired=expired,

@@ -1,0 +1,71 @@
+"""How far the simulation may be claimed: its reads held against the bill, template by template."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from costaudit.contracts.prefix import Claim, SessionAgreement
+from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
+from costaudit.simulate.segments import Ints
+
+AGREES_WITHIN = 0.05  # of the larger of simulated and billed reads
+CLAIMED_WITHIN = 0.25
+NEGLIGIBLE_SHARE = 0.01  # of the input: a smaller difference of reads changes nothing
+
+
+def claim_of(billed: int | None, simulated: int, size: int) -> Claim:
+    """Say what a saving may rest on; `size` is the input whose reads were billed.
+
+    `simulated` within AGREES_WITHIN of the bill; `estimated` within CLAIMED_WITHIN: the saving is
+    scaled to the bill; else `none`. Without counters (None) there is nothing to hold against.
+    """
+    if billed is None or abs(simulated - billed) <= NEGLIGIBLE_SHARE * size:
+        return "simulated"
+    apart = abs(simulated - billed) / max(simulated, billed)
+    if apart <= AGREES_WITHIN:
+        return "simulated"
+    return "estimated" if apart <= CLAIMED_WITHIN else "none"
+
+
+def claimed(
+    as_is: pl.DataFrame, best: pl.DataFrame, template: Ints, shares: Sequence[float]
+) -> pl.DataFrame:
+    """Return `best` with each template's change from `as_is` scaled by the share that is claimed.
+
+    Frames hold TOKEN_CLASSES; `template` is -1 for requests of none, which keep `best`. Tokens
+    stay whole and a request's total stays that of `best`: rounding ends in uncached input.
+    """
+    share = np.array([*shares, 1.0])[template]
+    if (share == 1.0).all():
+        return best
+    before = as_is.select(INPUT_CLASSES).to_numpy()
+    after = best.select(INPUT_CLASSES).to_numpy()
+    scaled = before + np.trunc((after - before) * share[:, None]).astype(np.int64)
+    scaled[:, 0] += after.sum(axis=1) - scaled.sum(axis=1)
+    columns = dict(zip(INPUT_CLASSES, scaled.T, strict=True))
+    return pl.DataFrame({**columns, "output_tokens": best["output_tokens"]}).select(TOKEN_CLASSES)
+
+
+def session_agreement(requests: pl.DataFrame, read: pl.Series, simulated: Ints) -> SessionAgreement:
+    """Hold simulated reads against the bill session by session (else conversation).
+
+    `read` are the simulated reads; `simulated` masks the requests that were simulated.
+    """
+    rows = requests.select(
+        session=pl.coalesce("session", "conversation"),
+        size=pl.sum_horizontal(INPUT_CLASSES),
+        billed=pl.col("cache_read_tokens").fill_null(0),
+        trusted=pl.col("usage_source").is_in(["provider", "gateway"]).fill_null(False),
+    ).with_columns(read=read, chosen=pl.Series(simulated))
+    sessions = (
+        rows.filter("trusted", "chosen", pl.col("session").is_not_null())
+        .group_by("session")
+        .agg(pl.col("size", "billed", "read").sum())
+    )
+    claims = [
+        claim_of(row["billed"], row["read"], row["size"]) for row in sessions.iter_rows(named=True)
+    ]
+    return SessionAgreement(
+        len(claims), claims.count("simulated"), claims.count("estimated"), claims.count("none")
+    )
