@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from costaudit.contracts.prefix import Claim, SessionAgreement
 from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
@@ -47,7 +48,9 @@ def claimed(
     return pl.DataFrame({**columns, "output_tokens": best["output_tokens"]}).select(TOKEN_CLASSES)
 
 
-def session_agreement(requests: pl.DataFrame, read: pl.Series, simulated: Ints) -> SessionAgreement:
+def session_agreement(
+    requests: pl.DataFrame, read: pl.Series, simulated: NDArray[np.bool_]
+) -> SessionAgreement:
     """Hold simulated reads against the bill session by session (else conversation).
 
     `read` are the simulated reads; `simulated` masks the requests that were simulated.
