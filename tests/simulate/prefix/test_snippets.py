@@ -1,58 +1,168 @@
-"""The code to paste does what the plan says, in each provider's own words."""
+"""The code to paste runs in a loop and is what the real clients send, in each form of a body."""
 
 import datetime
+import json
+from types import ModuleType
+from typing import Any
 
+import httpx
 import pytest
 
 from costaudit.simulate.prefix.advice.markers import Plan
-from costaudit.simulate.prefix.advice.template_facts import describe, snippet
+from costaudit.simulate.prefix.advice.snippets import BodyForm, Spot, snippet
+from costaudit.simulate.prefix.advice.template_facts import describe
 from costaudit.simulate.prefix.rules.rules import named_rules
 
 TODAY = datetime.date(2026, 11, 20)
 PLAN = Plan(tools="1h", static="5m", last="5m")
+TURNS = 6
+SYSTEM = Spot("system", -1)
 
 
-def code(name: str, plan: Plan, part: str = "system", block: int = -1) -> str:
-    return snippet(plan, part, block, named_rules(name, "claude-opus-5", TODAY))
+def code(name: str, plan: Plan, form: BodyForm, spot: Spot = SYSTEM) -> str:
+    return snippet(plan, spot, named_rules(name, "claude-opus-5", TODAY), form)
 
 
-def test_anthropic_sets_three_markers() -> None:
+def looped(text: str, request: dict[str, Any], turns: str = "messages") -> list[dict[str, Any]]:
+    """Run a snippet before each call of a growing conversation; return what would be sent."""
+    sent = []
+    names = dict(request)
+    for number in range(TURNS):
+        exec(text, names)
+        sent.append({key: names[key] for key in (*request, "cache_control",
+                     "prompt_cache_options") if key in names})  # fmt: skip
+        content: Any = [{"text": f"q{number}"}] if "toolConfig" in request else f"q{number}"
+        names[turns] = [
+            *names[turns],
+            {"role": "assistant", "content": content},
+            {"role": "user", "content": content},
+        ]
+    return sent
+
+
+def marks(body: Any, name: str) -> int:
+    """Count marks in any depth."""
+    return json.dumps(body).count(f'"{name}"')
+
+
+def posted(http: ModuleType, handled: list[Any]) -> Any:
+    """Return a client of httpx, or of its second edition, that keeps requests unsent."""
+
+    def keep(request: Any) -> Any:
+        handled.append(request)
+        return http.Response(400, json={"error": {"message": "kept", "type": "kept"}})
+
+    return http.Client(transport=http.MockTransport(keep))
+
+
+TOOL = {"name": "t", "description": "d", "input_schema": {"type": "object"}}
+BLOCK = {"type": "text", "text": "rules"}
+
+
+@pytest.mark.parametrize("system", ["rules", [BLOCK], [{**BLOCK, "cache_control": {}}]])
+@pytest.mark.parametrize("automatic", [True, False])
+def test_anthropic_s_client_sends_the_marks(system: Any, automatic: bool) -> None:
+    """The Messages API takes one mark at its top; InvokeModel takes the same body without it."""
+    import anthropic
+    import httpx2
+
+    rules = "anthropic" if automatic else "bedrock"
+    request = {"tools": [TOOL], "system": system, "messages": [{"role": "user", "content": "q"}]}
+    handled: list[Any] = []
+    client = anthropic.Anthropic(api_key="k", max_retries=0, http_client=posted(httpx2, handled))
+    for body in looped(code(rules, PLAN, "anthropic"), request):
+        with pytest.raises(anthropic.BadRequestError):
+            client.messages.create(model="claude-opus-5", max_tokens=9, **body)
+        sent = json.loads(handled[-1].content)
+        assert marks(sent, "cache_control") == 3
+        assert sent["tools"][-1]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
+        assert sent["system"][-1]["cache_control"] == {"type": "ephemeral"}
+        last = sent if automatic else sent["messages"][-1]["content"][-1]
+        assert last["cache_control"] == {"type": "ephemeral"}
+    assert len(handled) == TURNS
+
+
+def test_claude_behind_chat_completions_has_its_marks_on_parts() -> None:
+    import openai
+
     request = {
-        "tools": [{"name": "a"}, {"name": "b"}],
-        "system": [{"type": "text", "text": "s"}],
-        "messages": [{"role": "user", "content": [{"type": "text", "text": "q"}]}],
+        "messages": [{"role": "system", "content": "rules"}, {"role": "user", "content": "q"}]
     }
-    exec(code("anthropic", PLAN), request)
-    assert request["tools"][1]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
-    assert request["system"][0]["cache_control"] == {"type": "ephemeral"}
-    assert request["messages"][0]["content"][0]["cache_control"] == {"type": "ephemeral"}
-    assert "cache_control" not in request["tools"][0]
+    handled: list[Any] = []
+    client = openai.OpenAI(api_key="k", max_retries=0, http_client=posted(httpx, handled))
+    for body in looped(code("anthropic", Plan(static="1h", last="5m"), "chat"), request):
+        with pytest.raises(openai.BadRequestError):
+            client.chat.completions.create(model="claude-opus-5", **body)
+        sent = json.loads(handled[-1].content)
+        assert marks(sent, "cache_control") == 2
+        assert sent["messages"][0]["content"][-1]["cache_control"]["ttl"] == "1h"
+        assert "cache_control" in sent["messages"][-1]["content"][-1]
 
 
 @pytest.mark.parametrize(("block", "place"), [(-1, 2), (0, 1)])
-def test_bedrock_adds_cache_points(block: int, place: int) -> None:
+def test_converse_takes_cache_points(block: int, place: int) -> None:
+    import boto3
+    from botocore.stub import Stubber
+
     request = {
-        "toolConfig": {"tools": [{"toolSpec": {}}]},
+        "toolConfig": {"tools": [{"toolSpec": {"name": "t", "inputSchema": {"json": {}}}}]},
         "system": [{"text": "s"}, {"text": "moving"}],
         "messages": [{"role": "user", "content": [{"text": "q"}]}],
     }
-    exec(code("bedrock", PLAN, block=block), request)
-    assert request["toolConfig"]["tools"][1] == {"cachePoint": {"type": "default", "ttl": "1h"}}
-    assert request["system"][place] == {"cachePoint": {"type": "default"}}
-    assert request["messages"][0]["content"][-1] == {"cachePoint": {"type": "default"}}
+    client = boto3.client("bedrock-runtime", region_name="us-east-1", aws_access_key_id="a",
+                          aws_secret_access_key="b")  # fmt: skip
+    with Stubber(client) as stub:
+        for body in looped(code("bedrock", PLAN, "converse", Spot("system", block)), request):
+            stub.add_client_error("converse", expected_params={"modelId": "m", **body})
+            with pytest.raises(client.exceptions.ClientError):
+                client.converse(modelId="m", **body)  # checked against the service's own model
+            assert marks(body, "cachePoint") == 3
+            assert body["toolConfig"]["tools"][1]["cachePoint"] == {"type": "default", "ttl": "1h"}
+            assert body["system"][place] == {"cachePoint": {"type": "default"}}
+            assert body["messages"][-1]["content"][-1] == {"cachePoint": {"type": "default"}}
 
 
 @pytest.mark.parametrize(("own", "mode"), [(True, "implicit"), (False, "explicit")])
-def test_openai_sets_an_explicit_breakpoint(own: bool, mode: str) -> None:
-    request = {"part": {"type": "input_text", "text": "s"}}
-    exec(code("openai", Plan(static="30m", own=own)), request)
-    assert request["part"]["prompt_cache_breakpoint"] == {"mode": "explicit"}
-    assert request["prompt_cache_options"] == {"mode": mode, "ttl": "30m"}
+@pytest.mark.parametrize("part", ["system", "tools"])
+def test_openai_s_breakpoint_stands_on_a_content_part(own: bool, mode: str, part: str) -> None:
+    """Tools can't carry one: a message that never changes follows them and does."""
+    import openai
+
+    first = [{"role": "developer", "content": "rules"}] if part == "system" else []
+    plan = Plan(static="30m", own=own)
+    tool = {"type": "function", "function": {"name": "t", "parameters": {}}}
+    handled: list[Any] = []
+    client = openai.OpenAI(api_key="k", max_retries=0, http_client=posted(httpx, handled))
+    request = {"tools": [tool], "messages": [*first, {"role": "user", "content": "q"}]}
+    for body in looped(code("openai", plan, "chat", Spot(part, -1)), request):
+        with pytest.raises(openai.BadRequestError):
+            client.chat.completions.create(model="gpt-5.6-sol", **body)
+        sent = json.loads(handled[-1].content)
+        assert marks(sent, "prompt_cache_breakpoint") == 1
+        (marked,) = sent["messages"][0]["content"]
+        assert marked["prompt_cache_breakpoint"] == {"mode": "explicit"}
+        assert sent["prompt_cache_options"] == {"mode": mode, "ttl": "30m"}
+        assert [m["role"] for m in sent["messages"]].count("developer") == 1
+
+
+def test_the_responses_api_is_marked_in_its_own_words() -> None:
+    import openai
+
+    request = {"input": [{"role": "developer", "content": "rules"}]}
+    handled: list[Any] = []
+    client = openai.OpenAI(api_key="k", max_retries=0, http_client=posted(httpx, handled))
+    text = code("openai", Plan(static="30m"), "responses")
+    for body in looped(text, request, "input"):
+        with pytest.raises(openai.BadRequestError):
+            client.responses.create(model="gpt-5.6-sol", **body)
+        sent = json.loads(handled[-1].content)
+        assert marks(sent, "prompt_cache_breakpoint") == 1
+        assert sent["input"][0]["content"][0]["type"] == "input_text"
 
 
 def test_there_is_nothing_to_set_where_caching_is_automatic_or_stays_as_it_is() -> None:
-    assert code("gemini", PLAN) == ""
-    assert code("anthropic", Plan(keep=True)) == ""
+    assert code("gemini", PLAN, "anthropic") == ""
+    assert code("anthropic", Plan(keep=True), "anthropic") == ""
 
 
 def test_plans_in_words() -> None:

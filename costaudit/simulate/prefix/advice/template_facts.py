@@ -1,4 +1,4 @@
-"""What one prompt template holds, reads and loses, and code that sets its recommended markers."""
+"""What one prompt template holds, reads and loses."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,13 @@ from costaudit.contracts.prefix import Claim, PartShare
 from costaudit.simulate.prefix.advice.claims import claim_of
 from costaudit.simulate.prefix.advice.markers import Plan
 from costaudit.simulate.prefix.advice.plans import Planned
+from costaudit.simulate.prefix.advice.snippets import Spot, body_form, snippet
 from costaudit.simulate.prefix.breakers.breakers import BreakerFacts
 from costaudit.simulate.prefix.caches.replay import Replay
 from costaudit.simulate.prefix.caches.static_share import PARTS, Parts, part_totals, static_tokens
-from costaudit.simulate.prefix.rules.rules import Assigned, Rules
+from costaudit.simulate.prefix.rules.rules import Assigned
 from costaudit.simulate.prefix.tree.prompts import Groups, Prompts
-from costaudit.simulate.segments import Ints
+from costaudit.simulate.segments import ROLES, Ints
 
 _PLACES = (
     ("tools", "after the tools"),
@@ -41,45 +42,6 @@ def describe(plan: Plan, part: str, block: int) -> str:
 def _ending(part: str, block: int) -> str:
     name = _NAMES.get(part, part)
     return name if block < 0 else f"block {block + 1} of {name}"
-
-
-def snippet(plan: Plan, part: str, block: int, rules: Rules) -> str:
-    """Write the code for a plan under a provider's rules; "" where there is nothing to set.
-
-    The static head ends in `part` with its block number `block`, -1 for the last.
-    """
-    if plan.keep or rules.matching != "breakpoints":
-        return ""
-    if rules.markers == "implicit":
-        return _openai(plan, part, block)
-    marks = [("tools", -1, plan.tools), (part, block, plan.static), ("messages", -1, plan.last)]
-    write = _cache_point if rules.name.startswith("bedrock") else _cache_control
-    return "\n".join(write(where, number, ttl) for where, number, ttl in marks if ttl)
-
-
-def _cache_control(part: str, block: int, ttl: str) -> str:
-    control = '{"type": "ephemeral", "ttl": "1h"}' if ttl == "1h" else '{"type": "ephemeral"}'
-    inside = '["content"][-1]' if part in ("messages", "examples") else ""
-    return f'{part}[{block}]{inside}["cache_control"] = {control}'
-
-
-def _cache_point(part: str, block: int, ttl: str) -> str:
-    kind = '{"type": "default", "ttl": "1h"}' if ttl == "1h" else '{"type": "default"}'
-    point = f'{{"cachePoint": {kind}}}'
-    if part in ("messages", "examples"):
-        return f'{part}[{block}]["content"].append({point})'
-    blocks = 'toolConfig["tools"]' if part == "tools" else part
-    return f"{blocks}.append({point})" if block < 0 else f"{blocks}.insert({block + 1}, {point})"
-
-
-def _openai(plan: Plan, part: str, block: int) -> str:
-    lines = []
-    if plan.static:
-        lines.append(f"# on the last content part of {_ending(part, block)}:")
-        lines.append('part["prompt_cache_breakpoint"] = {"mode": "explicit"}')
-    mode = "implicit" if plan.own else "explicit"
-    lines.append(f'prompt_cache_options = {{"mode": "{mode}", "ttl": "30m"}}')
-    return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -144,12 +106,30 @@ def template_facts(
                 claim=claim,
                 claimed_share=_claimed_share(claim, billed_read or 0, simulated_read),
                 best_markers=describe(plan, *where),
-                snippet=snippet(plan, *where, rules),
+                snippet=snippet(
+                    plan,
+                    _spot(prompts, int(rows[-1]), *where),
+                    rules,
+                    body_form(requests, int(rows[-1]), rules),
+                ),
                 parts=shares[number],
                 breakers=tuple(item for item in breakers if item.group == number),
             )
         )
     return tuple(found)
+
+
+def _spot(prompts: Prompts, request: int, part: str, block: int) -> Spot:
+    """Say where the static head of a template ends, in the messages of one of its requests."""
+    first, last = prompts.segments.offsets[request : request + 2]
+    role = prompts.segments.role[first:last]
+    turns = np.flatnonzero(role >= ROLES.index("user"))
+    if part in ("tools", "system") or not len(turns):
+        return Spot(part, block)
+    at = min(int(turns[0]) + (block if block >= 0 else 0), len(role) - 1)
+    changes = np.flatnonzero(np.diff(role[: at + 1].astype(np.int64))) + 1
+    start = int(changes[-1]) if len(changes) else 0
+    return Spot(part, at - start, int((changes > turns[0]).sum()))
 
 
 def _claimed_share(claim: Claim, billed: int, simulated: int) -> float:
