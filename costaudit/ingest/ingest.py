@@ -185,11 +185,23 @@ def _summary(
         ambiguous_conventions=assembled.ambiguous_conventions,
         conventions=assembled.conventions,
         checks=assembled.checks,
+        unread_usage=_unread(pieces),
         read_bytes=read_bytes,
     )
     if summary.records != summary.kept + summary.merged + summary.skipped:
         raise AssertionError(f"records went missing: {summary}")
     return summary
+
+
+def _unread(pieces: Pieces) -> dict[str, tuple[int, float]]:
+    """Add up the numbers of usage objects that nothing reads, duplicates included."""
+    sums: dict[str, tuple[int, float]] = {}
+    for name, (calls, total) in (
+        each for file in pieces.files for span in file.spans for each in span.unread.items()
+    ):
+        before, sum_before = sums.get(name, (0, 0.0))
+        sums[name] = (before + calls, sum_before + total)
+    return dict(sorted(sums.items()))
 
 
 def _input_file(file: FilePieces, counts: dict[tuple[str, str], int]) -> InputFile:

@@ -44,6 +44,7 @@ class IngestSummary:
     ambiguous_conventions: int  # rows whose convention was decided by their neighbours
     conventions: tuple[Convention, ...]
     checks: tuple[Check, ...]
+    unread_usage: dict[str, tuple[int, float]]  # unknown name in a usage object → calls, sum
     read_bytes: int  # of logs, this time; what an earlier ingest had read is not read again
 
 

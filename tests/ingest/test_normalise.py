@@ -23,7 +23,7 @@ def table(*rows: dict[str, Any]) -> pl.DataFrame:
     base: dict[str, Any] = dict.fromkeys([*OWN, *PLACE, *SHARED])
     base |= {"provider": "p", "model": "m", "cache_read": 0, "cache_write_5m": 0}
     base |= {"cache_write_1h": 0, "cache_write_other": 0, "reasoning": 0}
-    schema = {**OWN, **PLACE, **SHARED, "source_file": pl.String}
+    schema = {**OWN, **PLACE, **SHARED, "source_file": pl.String, "marker_ttl": pl.String}
     return pl.DataFrame([{**base, "source_file": "f", **row} for row in rows], schema=schema)
 
 

@@ -7,7 +7,7 @@ from typing import cast
 import polars as pl
 from xxhash import xxh3_64_hexdigest
 
-from costaudit.contracts.requests import BLOCKS, INPUT_CLASSES, SKIPS
+from costaudit.contracts.requests import ANSWERED, BLOCKS, INPUT_CLASSES, SKIPS
 from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
 from costaudit.ingest.assembly.identity import find_duplicates, join_halves, number_attempts
 from costaudit.ingest.assembly.normalise import normalise
@@ -103,24 +103,57 @@ def _request_ids(kept: pl.DataFrame) -> pl.Series:
     return pl.Series("request_id", ids, dtype=pl.String)
 
 
+PLACEHOLDER = 10  # an answer of ten times the tokens that were billed shows a placeholder
+SHORT_ANSWER = 50  # tokens, below which no answer shows one
+
+
 def _estimated() -> list[pl.Expr]:
-    """Count with the tokenizer what answered calls without usage came to."""
-    missing = (
-        (pl.col("usage_source") == "missing")
-        & (pl.col("status") == "ok")
-        & (pl.col("served_by") == "provider")
-        & ((pl.col("prompt_tokens") > 0) | pl.col("answer_tokens").is_not_null())
-    )
-    zero = pl.lit(0, pl.Int64)
-    filled = dict.fromkeys((*INPUT_CLASSES, "reasoning_tokens"), zero)
-    filled["input_uncached_tokens"] = pl.col("prompt_tokens")
-    filled["output_tokens"] = pl.col("answer_tokens").fill_null(0)
+    """Count with the tokenizer what was sent or answered where usage does not say.
+
+    An output far below what the answer's text comes to is a placeholder, as the first event of a
+    stream carries one. What no text is there to count of stays missing.
+    """
+    asked = ANSWERED
+    sent, received = pl.col("input_uncached_tokens"), pl.col("output_tokens")
+    text = pl.col("answer_tokens")
+    placeholder = asked & (text >= SHORT_ANSWER) & (received * PLACEHOLDER < text)
+    no_input = asked & sent.is_null()
+    no_output = asked & received.is_null()
+    count_input = no_input & (pl.col("prompt_tokens") > 0)
+    nothing_said = received.is_null() & sent.is_null() & count_input  # a prompt without an answer
+    count_output = (no_output & (text.is_not_null() | nothing_said)) | placeholder
+    count_output = count_output.fill_null(value=False)
     columns = [
-        pl.when(missing).then(value).otherwise(pl.col(name)).alias(name)
-        for name, value in filled.items()
+        pl.when(count_input)
+        .then(pl.col("prompt_tokens") if name == "input_uncached_tokens" else pl.lit(0, pl.Int64))
+        .otherwise(name)
+        .alias(name)
+        for name in INPUT_CLASSES
     ]
-    source = pl.when(missing).then(pl.lit("estimated")).otherwise(pl.col("usage_source"))
-    return [*columns, source.alias("usage_source")]
+    columns += [
+        pl.when(count_output).then(text.fill_null(0)).otherwise(received).alias("output_tokens"),
+        pl.when(count_output & (no_output | placeholder))
+        .then(pl.col("reasoning_tokens").fill_null(0))
+        .otherwise("reasoning_tokens")
+        .alias("reasoning_tokens"),
+    ]
+    lacks_input = no_input & ~count_input.fill_null(value=False)
+    lacks_output = no_output & ~count_output
+    source = (
+        pl.when((lacks_input | lacks_output) & asked)
+        .then(pl.lit("missing"))
+        .when((count_input | count_output).fill_null(value=False))
+        .then(pl.lit("estimated"))
+        .otherwise("usage_source")
+    )
+    label = pl.when(placeholder.fill_null(value=False)).then(
+        pl.concat_str("usage_convention", pl.lit(", the output was a placeholder"))
+    )
+    return [
+        *columns,
+        source.alias("usage_source"),
+        pl.coalesce(label, "usage_convention").alias("usage_convention"),
+    ]
 
 
 def _write_blocks(pieces: Pieces, run: RunDir) -> None:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import polars as pl
 
 from costaudit.ingest.calls.call import Convention
+from costaudit.ingest.staging.piece_writer import MIXED
 
 
 class Shape(NamedTuple):
@@ -60,6 +61,7 @@ def normalise(rows: pl.DataFrame) -> pl.DataFrame:
     their file, provider and model.
     """
     claimed: dict[str, str] = {name: _NAMES[shape] for name, shape in CLAIMS.items()}
+    rows = _with_lifetimes(rows)
     rows = rows.with_columns(
         _cached=_CACHED,
         _claimed=pl.col("convention").replace_strict(claimed),
@@ -75,6 +77,38 @@ def normalise(rows: pl.DataFrame) -> pl.DataFrame:
         was_ambiguous=pl.col("_matters") & pl.col("_decided").is_null(),
     )
     return _canonical(rows).drop(pl.selectors.starts_with("_"))
+
+
+def _with_lifetimes(rows: pl.DataFrame) -> pl.DataFrame:
+    """Give writes whose counts state no lifetime the one of the request's markers.
+
+    Where the markers name several, the lifetime stays unknown.
+    """
+    unstated = pl.col("unstated_writes").fill_null(0)
+    asked = pl.when(unstated > 0).then("marker_ttl")
+    if rows.select(asked.is_not_null().any()).item() is not True:
+        return rows
+    from_short = pl.min_horizontal(unstated, pl.col("cache_write_5m"))
+    from_other = unstated - from_short
+    moved = asked.is_not_null()
+    return rows.with_columns(
+        cache_write_5m=pl.when(asked == "5m")
+        .then(pl.col("cache_write_5m") + from_other)
+        .when(moved)
+        .then(pl.col("cache_write_5m") - from_short)
+        .otherwise("cache_write_5m"),
+        cache_write_1h=pl.when(asked == "1h")
+        .then(pl.col("cache_write_1h") + unstated)
+        .otherwise("cache_write_1h"),
+        cache_write_other=pl.when(asked.is_in(["5m", "1h"]))
+        .then(pl.col("cache_write_other") - from_other)
+        .when(moved)
+        .then(pl.col("cache_write_other") + from_short)
+        .otherwise("cache_write_other"),
+        other_ttl=pl.when(moved & ~asked.is_in(["5m", "1h", MIXED]))
+        .then(pl.coalesce("other_ttl", asked))
+        .otherwise("other_ttl"),
+    )
 
 
 def _total_of(shape: Shape) -> pl.Expr:
@@ -136,9 +170,12 @@ def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
         taken = pl.when(inclusive).then(pl.min_horizontal(stated, left)).otherwise(stated)
         columns[f"{name}_tokens"] = taken
         left = left - taken
-    output = pl.col("output").fill_null(0)
+    nothing_made = (pl.col("kind") == "embedding") | (pl.col("status") == "error")
+    output = pl.col("output").fill_null(pl.when(nothing_made.fill_null(value=False)).then(0))
     reasoning = pl.col("reasoning").fill_null(0)
+    is_sent = pl.col("input").is_not_null()
     columns["input_uncached_tokens"] = pl.when(inclusive).then(left).otherwise(sent)
+    columns = {name: pl.when(is_sent).then(column) for name, column in columns.items()}
     columns["output_tokens"] = pl.when(apart).then(output + reasoning).otherwise(output)
     columns["reasoning_tokens"] = (
         pl.when(apart).then(reasoning).otherwise(pl.min_horizontal(reasoning, output))

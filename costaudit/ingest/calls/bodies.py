@@ -10,90 +10,6 @@ class CacheCreation(Struct, gc=False):
     ephemeral_1h_input_tokens: int | None = None
 
 
-class CacheDetail(Struct, gc=False, rename="camel"):
-    """Bedrock's split of cache writes by TTL."""
-
-    ttl: str | None = None
-    input_tokens: int | None = None
-
-
-class InputDetails(Struct, gc=False):
-    """OpenAI's details of the input, and what gateways add to them."""
-
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
-    cache_creation_tokens: int | None = None
-    cache_creation_token_details: CacheCreation | None = None
-
-
-class Iteration(Struct, gc=False):
-    """One of several samplings within one of Anthropic's calls."""
-
-    type: str | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_creation: CacheCreation | None = None
-
-
-class OutputDetails(Struct, gc=False):
-    """OpenAI's and Anthropic's details of the output."""
-
-    reasoning_tokens: int | None = None
-    thinking_tokens: int | None = None
-
-
-CONVERSE = {
-    "converse_input": "inputTokens",
-    "converse_output": "outputTokens",
-    "converse_total": "totalTokens",
-    "converse_read": "cacheReadInputTokens",
-    "converse_write": "cacheWriteInputTokens",
-    "converse_details": "cacheDetails",
-}
-
-
-class UsageBody(Struct, gc=False, rename=CONVERSE):
-    """The usage object of OpenAI, Anthropic, Bedrock Converse and their imitators."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_tokens_details: InputDetails | None = None
-    completion_tokens_details: OutputDetails | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    input_tokens_details: InputDetails | None = None
-    output_tokens_details: OutputDetails | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_creation: CacheCreation | None = None
-    iterations: list[Iteration] | None = None
-    cached_tokens: int | None = None
-    service_tier: str | None = None
-    inference_geo: str | None = None
-    speed: str | None = None
-    cost: Raw = Raw()
-    converse_input: int | None = None
-    converse_output: int | None = None
-    converse_total: int | None = None
-    converse_read: int | None = None
-    converse_write: int | None = None
-    converse_details: list[CacheDetail] | None = None
-
-
-class GeminiUsage(Struct, gc=False, rename="camel"):
-    """usageMetadata of Gemini and Vertex."""
-
-    prompt_token_count: int | None = None
-    cached_content_token_count: int | None = None
-    tool_use_prompt_token_count: int | None = None
-    candidates_token_count: int | None = None
-    thoughts_token_count: int | None = None
-    total_token_count: int | None = None
-
-
 class ErrorBody(Struct, gc=False):
     """An error as most interfaces return it."""
 
@@ -114,6 +30,7 @@ class Candidate(Struct, gc=False, rename="camel"):
     """One candidate of a Gemini response."""
 
     content: Raw = Raw()
+    grounding_metadata: Raw = Raw()
     finish_reason: str | None = None
 
 
@@ -205,15 +122,24 @@ class Response(Struct, gc=False, rename=RESPONSE):
     content: Raw = Raw()
     stop_reason: str | None = None
     converse_stop: str | None = None
-    usage: UsageBody | None = None
+    usage: Raw = Raw()
     output: Raw = Raw()
     status: str | int | None = None
     incomplete_details: Incomplete | None = None
     error: ErrorBody | str | None = None
     metrics: Metrics | None = None
     candidates: list[Candidate] | None = None
-    usage_metadata: GeminiUsage | None = None
+    usage_metadata: Raw = Raw()
     model_version: str | None = None
     response_id: str | None = None
     create_time: str | None = None
     prompt_filter_results: Raw = Raw()
+    message: Raw = Raw()  # of Ollama and Cohere
+    response: Raw = Raw()  # of Ollama's plain completions
+    done: bool | None = None
+    done_reason: str | None = None
+    finish_reason: str | None = None
+    prompt_eval_count: Raw = Raw()
+    eval_count: Raw = Raw()
+    meta: Raw = Raw()  # of Cohere before its second version, with the billed units
+    x_groq: Raw = Raw()

@@ -48,6 +48,7 @@ class Usage(msgspec.Struct, gc=False):
     cache_write_1h: int = 0
     cache_write_other: int = 0
     other_ttl: str | None = None  # the lifetime of `cache_write_other`, where it is known
+    unstated_writes: int = 0  # of the writes above, those whose lifetime the counts don't state
     reasoning: int = 0
     total: int | None = None  # only where the provider itself reported it
     source: UsageSource = "provider"
@@ -116,6 +117,7 @@ class Call(msgspec.Struct, kw_only=True, gc=False):
     usage: Usage | None = None
     units: tuple[BilledUnit, ...] = ()
     settings: Settings = NO_SETTINGS
+    unread: tuple[tuple[str, float], ...] = ()  # numbers of its usage that nothing reads
     temperature: float | None = None
     stream: bool | None = None
     logged_cost: str | None = None

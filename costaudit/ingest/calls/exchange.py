@@ -9,12 +9,15 @@ from msgspec import Raw
 
 from costaudit.ingest.calls.bodies import Choice, ErrorBody, Request, Response
 from costaudit.ingest.calls.call import NOTHING, Buffer, Call, Convention, Prompt, Usage
-from costaudit.ingest.calls.fields import parse_time, present, span_ms
+from costaudit.ingest.calls.fields import Fields, parse_time, present, span_ms
 from costaudit.ingest.calls.names import Labels, labels_of, provider_of_model
 from costaudit.ingest.calls.settings import settings_of
-from costaudit.ingest.calls.usage import decimal_of, gemini_usage, plausible, usage_of
+from costaudit.ingest.calls.units import grounding_units, tool_units
+from costaudit.ingest.calls.usage import Reading, read_usage, usage_values
 
-Dialect = Literal["openai", "responses", "anthropic", "gemini", "converse", "embedding"]
+Dialect = Literal[
+    "openai", "responses", "anthropic", "gemini", "converse", "embedding", "cohere", "ollama"
+]
 ENDPOINTS: dict[Dialect, str] = {
     "openai": "/v1/chat/completions",
     "responses": "/v1/responses",
@@ -22,6 +25,8 @@ ENDPOINTS: dict[Dialect, str] = {
     "gemini": "generateContent",
     "converse": "Converse",
     "embedding": "/v1/embeddings",
+    "cohere": "/v2/chat",
+    "ollama": "/api/chat",
 }
 PROVIDER: dict[Dialect, str] = {
     "openai": "openai",
@@ -30,6 +35,8 @@ PROVIDER: dict[Dialect, str] = {
     "gemini": "google",
     "converse": "aws",
     "embedding": "openai",
+    "cohere": "cohere",
+    "ollama": "ollama",
 }
 CONVENTION: dict[Dialect, Convention] = {
     "openai": "openai",
@@ -38,14 +45,19 @@ CONVENTION: dict[Dialect, Convention] = {
     "gemini": "gemini",
     "converse": "bedrock_converse",
     "embedding": "openai",
+    "cohere": "exclusive",
+    "ollama": "exclusive",
 }
 FINISH = {
     "end_turn": "stop",
     "stop_sequence": "stop",
     "STOP": "stop",
     "completed": "stop",
-    "max_tokens": "length",
+    "COMPLETE": "stop",
+    "STOP_SEQUENCE": "stop",
     "MAX_TOKENS": "length",
+    "TOOL_CALL": "tool_calls",
+    "max_tokens": "length",
     "max_output_tokens": "length",
     "model_context_window_exceeded": "length",
     "tool_use": "tool_calls",
@@ -75,12 +87,16 @@ def _response_dialect(response: Response) -> Dialect | None:
         return "responses"
     if response.type == "message" or (response.stop_reason and present(response.content)):
         return "anthropic"
-    if response.candidates is not None or response.usage_metadata is not None:
+    if response.candidates is not None or present(response.usage_metadata):
         return "gemini"
     if response.converse_stop is not None:
         return "converse"
-    if response.object == "list" and response.usage is not None:
+    if response.object == "list" and present(response.usage):
         return "embedding"
+    if response.done is not None and (present(response.message) or present(response.response)):
+        return "ollama"
+    if b'"billed_units"' in bytes(response.usage) or b'"billed_units"' in bytes(response.meta):
+        return "cohere"
     return None
 
 
@@ -205,10 +221,9 @@ def _add_response(call: Call, response: Response, dialect: Dialect) -> None:
     call.native_id = response.id or response.response_id
     call.ts_us = parse_time(response.created or response.created_at or response.create_time)
     READERS[dialect](call, response)
-    if response.usage is not None:
-        add_usage(call, response, CONVENTION[dialect])
-    elif response.usage_metadata is not None:
-        call.usage = plausible(gemini_usage(response.usage_metadata))
+    add_usage(call, _usage_text(response, dialect), CONVENTION[dialect])
+    if dialect == "embedding" and call.usage is not None and call.usage.output is None:
+        call.usage.output = 0
     if response.service_tier:
         call.service_tier = response.service_tier
     if call.service_tier == "default":
@@ -219,22 +234,50 @@ def _add_response(call: Call, response: Response, dialect: Dialect) -> None:
         call.finish_reason = FINISH[call.finish_reason]
 
 
-def add_usage(call: Call, response: Response, convention: Convention) -> None:
-    """Take the counts, the tier, the region and the cost that a usage object states."""
-    body = response.usage
-    if body is None:
+def _usage_text(response: Response, dialect: Dialect) -> Raw | bytes:
+    """Find the usage object, wherever an interface puts it."""
+    if dialect == "ollama":
+        counts = {
+            "prompt_eval_count": response.prompt_eval_count,
+            "eval_count": response.eval_count,
+        }
+        return msgspec.json.encode({name: count for name, count in counts.items() if count})
+    for found in (response.usage, response.usage_metadata, response.meta):
+        if present(found):
+            return found
+    return _within(response.x_groq, "usage") if present(response.x_groq) else b""
+
+
+def _within(data: Raw, name: str) -> Raw | bytes:
+    try:
+        return msgspec.json.decode(data, type=dict[str, Raw]).get(name, b"")
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return b""
+
+
+def add_usage(call: Call, data: Raw | bytes, convention: Convention) -> None:
+    """Take the counts, the units, the tier, the region and the cost that a usage object states."""
+    values = usage_values(data)
+    if values is None:
         return
-    usage = usage_of(body, "xai" if call.provider == "x-ai" else convention)
-    call.usage = plausible(usage) if usage is not None else None
-    call.service_tier = body.service_tier or call.service_tier
-    call.region = body.inference_geo
+    reading = read_usage(values, "xai" if call.provider == "x-ai" else convention)
+    add_reading(call, reading)
+    fields = Fields(values)
+    call.service_tier = fields.text("service_tier") or call.service_tier
+    call.region = fields.text("inference_geo")
     if call.service_tier == "batch":
         call.is_batch, call.service_tier = True, "standard"
-    if body.speed == "fast":
+    if fields.text("speed") == "fast":
         call.service_tier = "fast"
-    if present(body.cost):
-        call.logged_cost = decimal_of(body.cost)
-        call.cost_unit = "usd" if call.logged_cost is not None else None
+
+
+def add_reading(call: Call, reading: Reading) -> None:
+    """Take what a usage object was read as; a cost that is known already stays."""
+    call.usage = reading.usage or call.usage
+    call.units = (*call.units, *reading.units)
+    call.unread = (*call.unread, *reading.unread)
+    if reading.cost_usd is not None and call.logged_cost is None:
+        call.logged_cost, call.cost_unit = reading.cost_usd, "usd"
 
 
 def error_type(error: ErrorBody | str) -> str:
@@ -262,6 +305,7 @@ def _read_responses(call: Call, response: Response) -> None:
     if response.status in ("failed", "cancelled"):
         call.status, call.error = "error", str(response.status)
     call.latency_ms = span_ms(parse_time(response.created_at), parse_time(response.completed_at))
+    call.units = tool_units(response.output)
 
 
 def _read_anthropic(call: Call, response: Response) -> None:
@@ -273,6 +317,7 @@ def _read_gemini(call: Call, response: Response) -> None:
     if response.candidates:
         call.answer = response.candidates[0].content
         call.finish_reason = response.candidates[0].finish_reason
+        call.units = grounding_units(each.grounding_metadata for each in response.candidates)
 
 
 def _read_converse(call: Call, response: Response) -> None:
@@ -280,6 +325,16 @@ def _read_converse(call: Call, response: Response) -> None:
     call.finish_reason = response.converse_stop
     if response.metrics is not None:
         call.latency_ms = response.metrics.latency_ms
+
+
+def _read_cohere(call: Call, response: Response) -> None:
+    call.answer = response.message
+    call.finish_reason = response.finish_reason
+
+
+def _read_ollama(call: Call, response: Response) -> None:
+    call.answer = response.message if present(response.message) else response.response
+    call.finish_reason = response.done_reason
 
 
 def _read_embedding(call: Call, response: Response) -> None:
@@ -293,4 +348,6 @@ READERS: dict[Dialect, Callable[[Call, Response], None]] = {
     "gemini": _read_gemini,
     "converse": _read_converse,
     "embedding": _read_embedding,
+    "cohere": _read_cohere,
+    "ollama": _read_ollama,
 }

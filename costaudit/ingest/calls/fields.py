@@ -1,5 +1,6 @@
 """Fields of a decoded record, times included, read as what they should be or as missing."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Any
@@ -83,6 +84,31 @@ def present(data: Buffer) -> bool:
     return size > 4 or (size > 0 and bytes(data) not in NULLS)
 
 
+MOST_TOKENS = 1 << 31  # beyond this a count is a mistake
+GROUPED = re.compile(r"\d{1,3}(?:[,\u00a0\u202f '_]\d{3})+")
+DIGITS = re.compile(r"\d+(?:\.0+)?")
+
+
+def count_of(value: object) -> int | None:
+    """Read a count of tokens; None for what is no whole number from 0 to MOST_TOKENS.
+
+    Texts may group their digits: "2,000" is two thousand.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        if GROUPED.fullmatch(text):
+            value = int(re.sub(r"\D", "", text))
+        elif DIGITS.fullmatch(text) and len(text) < 20:
+            value = int(text.partition(".")[0])
+        else:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if not 0 <= value < MOST_TOKENS or value != int(value):
+        return None
+    return int(value)
+
+
 MOST = 10**15  # numbers beyond it are no counts, sums or durations
 UNNESTINGS = 3  # JSON within JSON strings, at most that deep
 
@@ -150,6 +176,9 @@ class Fields:
             found = self.number(name)
             if found is not None and found.is_integer():
                 return int(found)
+            count = count_of(self.values.get(name))  # a text with grouped digits
+            if count is not None:
+                return count
         return None
 
     def time_us(self, *names: str) -> int | None:

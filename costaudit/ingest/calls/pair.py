@@ -6,13 +6,13 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from costaudit.ingest.calls.bodies import ErrorBody, Request, Response, UsageBody
+from costaudit.ingest.calls.bodies import ErrorBody, Request, Response
 from costaudit.ingest.calls.call import Call, Skip
-from costaudit.ingest.calls.exchange import call_of, error_type
+from costaudit.ingest.calls.exchange import add_usage, call_of, error_type
 from costaudit.ingest.calls.fields import parse_time, present, span_ms
 from costaudit.ingest.calls.json_repair import UnreadableError, decode_or_repair
 from costaudit.ingest.calls.names import hit_in_headers, is_hit, labels_of, provider_named
-from costaudit.ingest.calls.usage import decimal_of, plausible, usage_of
+from costaudit.ingest.calls.usage import decimal_of
 
 Text = str | int | None
 Time = str | float | None
@@ -48,7 +48,7 @@ class Pair(Struct, gc=False):
     candidates: Raw = Raw()
     content: Raw = Raw()
     model: str | None = None
-    usage: UsageBody | None = None
+    usage: Raw = Raw()
     ts: Time = None
     timestamp: Time = None
     time: Time = None
@@ -173,9 +173,8 @@ def _add_wrapper(call: Call, pair: Pair) -> None:
     _add_status(call, pair)
     _add_labels(call, pair)
     _add_cost(call, pair)
-    if pair.usage is not None and call.usage is None:
-        usage = usage_of(pair.usage, "openai")
-        call.usage = plausible(usage) if usage is not None else None
+    if present(pair.usage) and call.usage is None:
+        add_usage(call, pair.usage, "openai")
     call.attempt = pair.attempt if pair.attempt is not None else call.attempt
     call.region = pair.region or call.region
     call.service_tier = call.service_tier or pair.service_tier

@@ -1,75 +1,290 @@
 """Usage objects of every dialect become one noun, still in the convention they claim."""
 
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import msgspec
 from msgspec import Raw
 
-from costaudit.ingest.calls.bodies import (
-    CacheCreation,
-    GeminiUsage,
-    InputDetails,
-    Iteration,
-    UsageBody,
+from costaudit.contracts.requests import UnitName
+from costaudit.ingest.calls.bodies import CacheCreation
+from costaudit.ingest.calls.call import BilledUnit, Convention, Usage
+from costaudit.ingest.calls.fields import MOST_TOKENS, count_of, parsed, present
+from costaudit.ingest.calls.usage_names import Meaning, is_telling, meaning_of
+
+DEEPEST = 5  # levels of a usage object
+TICKS = Decimal(10) ** 10  # of xAI's, in a dollar
+UNITS: tuple[UnitName, ...] = (
+    "web_search",
+    "file_search",
+    "code_session",
+    "audio_input_token",
+    "audio_output_token",
+    "audio_cached_token",
+    "image_input_token",
+    "image_output_token",
+    "video_input_token",
 )
-from costaudit.ingest.calls.call import Convention, Usage
-
-MOST_TOKENS = 1 << 31  # beyond this a count is a mistake
 
 
-def usage_of(body: UsageBody, convention: Convention, *, trust_total: bool = True) -> Usage | None:
-    """Read a usage object; None where it has neither input nor output.
+@dataclass
+class Reading:
+    """What a usage object says."""
 
-    `trust_total` is for totals that the provider itself reported: others prove nothing.
+    usage: Usage | None = None
+    units: list[BilledUnit] = field(default_factory=list)
+    cost_usd: str | None = None
+    unread: list[tuple[str, float]] = field(default_factory=list)  # unknown names, with numbers
+
+
+def read_usage(
+    values: Mapping[str, Any], claim: Convention, *, trust_total: bool = True
+) -> Reading:
+    """Read a usage object whose numbers may have any of the names in `usage_names`.
+
+    `claim` is what the source says of its counts. `trust_total` is for totals that the provider
+    itself reported: others prove nothing, and no missing count is worked out from them.
     """
-    if body.converse_input is not None or body.converse_output is not None:
-        return _converse(body)
-    has_details = body.input_tokens_details is not None or body.prompt_tokens_details is not None
-    if body.prompt_tokens is None and body.input_tokens is not None and not has_details:
-        return _anthropic(body, convention)
-    return _openai(body, convention, trust_total)
+    reading = Reading()
+    found = _meanings(values, reading)
+    if not found:
+        return reading
+    reading.usage = _usage(found, _convention(values, claim), trust_total)
+    if reading.usage is not None and "read" not in found and any(map(values.get, DETAILS)):
+        reading.usage.cache_read = 0
+    reading.units = [
+        BilledUnit(unit, float(count)) for unit in UNITS if (count := count_of(found.get(unit)))
+    ]
+    _add_iterations(reading, values.get("iterations"))
+    reading.cost_usd = _cost(found)
+    _add_upstream(reading, found.get("upstream_usd"), values.get("is_byok"))
+    return reading
 
 
-def _first(*values: int | None) -> int | None:
-    for value in values:
-        if value is not None:
-            return value
-    return None
+def _meanings(values: Mapping[str, Any], reading: Reading) -> dict[Meaning, Any]:
+    """Find the value of each meaning: of several names the first that can be read counts."""
+    found: dict[Meaning, Any] = {}
+    ranks: dict[Meaning, int] = {}
+    for path, value in leaves(values):
+        named = meaning_of(path)
+        if named is None:
+            if _is_number(value) and is_telling(path):
+                reading.unread.append((path, float(value)))
+            continue
+        meaning, rank = named
+        if meaning not in found or (
+            value is not None and (found[meaning] is None or rank < ranks[meaning])
+        ):
+            found[meaning], ranks[meaning] = value, rank
+    return found
 
 
-def _openai(body: UsageBody, convention: Convention, trust_total: bool) -> Usage | None:
-    sent = _first(body.prompt_tokens, body.input_tokens)
-    received = _first(body.completion_tokens, body.output_tokens)
-    if sent is None and received is None:
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e15
+
+
+def usage_values(data: Raw | bytes) -> dict[str, Any] | None:
+    """Decode a usage object, which may be JSON in a string; None where it is no object."""
+    if not present(data):
         return None
-    inward = body.prompt_tokens_details or body.input_tokens_details
-    outward = body.completion_tokens_details or body.output_tokens_details
-    details = inward or InputDetails()
-    write_5m, write_1h, other = _writes(body, details)
-    return Usage(
+    try:
+        values = parsed(msgspec.json.decode(data))
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def leaves(
+    values: Mapping[str, Any], prefix: str = "", depth: int = 0
+) -> Iterator[tuple[str, Any]]:
+    """Yield the path and value of everything in an object that is no object itself.
+
+    Of Gemini's lists of `modality` and `tokenCount`, the modality becomes part of the path.
+    """
+    for key, value in values.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping) and depth < DEEPEST:
+            yield from leaves(value, f"{path}.", depth + 1)
+        elif isinstance(value, list) and path != "iterations":
+            yield from _listed(path, value)
+        elif path != "iterations":
+            yield path, value
+
+
+def _listed(path: str, items: list[Any]) -> Iterator[tuple[str, Any]]:
+    named = False
+    for item in items:
+        if isinstance(item, dict) and ("modality" in item or "ttl" in item):
+            named = True
+            kind = str(item.get("modality", item.get("ttl"))).lower()
+            counts = (item.get(name) for name in ("tokenCount", "token_count", "inputTokens"))
+            yield f"{path}.{kind}", next((count for count in counts if count is not None), None)
+    if not named:
+        yield path, items  # where a count is meant, one that can't be read
+
+
+def _convention(values: Mapping[str, Any], claim: Convention) -> Convention:
+    """Tell Anthropic's and Converse's objects from OpenAI's by their names."""
+    if claim != "openai":
+        return claim
+    if "inputTokens" in values or "outputTokens" in values:
+        return "bedrock_converse"
+    has_details = "input_tokens_details" in values or "prompt_tokens_details" in values
+    is_anthropic = "prompt_tokens" not in values and "input_tokens" in values and not has_details
+    return "anthropic" if is_anthropic else claim
+
+
+DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
+ALWAYS_DETAILED = ("anthropic", "bedrock_converse", "bedrock_log", "gemini", "exclusive")
+
+
+def _usage(found: dict[Meaning, Any], convention: Convention, trust_total: bool) -> Usage | None:
+    counts = {part: count_of(value) for part, value in found.items()}
+    sent, total = counts.get("input"), counts.get("total")
+    if sent is None and counts.get("uncached") is not None:
+        sent, convention = counts["uncached"], "exclusive"
+    if counts.get("tool_input"):
+        sent = (sent or 0) + (counts["tool_input"] or 0)
+    usage = Usage(
         convention,
         input=sent,
-        output=received,
-        cache_read=_first(
-            details.cached_tokens,
-            body.cache_read_input_tokens,
-            body.cached_tokens,
-            None if inward is None else 0,
-        ),
-        cache_write_5m=write_5m,
-        cache_write_1h=write_1h,
-        cache_write_other=other,
-        reasoning=(_first(outward.reasoning_tokens, outward.thinking_tokens) or 0)
-        if outward
-        else 0,
-        total=body.total_tokens if trust_total else None,
+        output=counts.get("output"),
+        cache_read=counts.get("read"),
+        reasoning=counts.get("reasoning") or 0,
+        total=total if trust_total and convention != "anthropic" else None,
     )
+    if "read" not in found and convention in ALWAYS_DETAILED:
+        usage.cache_read = 0
+    _add_writes(usage, counts)
+    if convention == "gemini" and "output" not in found and total is None:
+        usage.output = 0  # protobuf leaves out what is zero
+    if total is not None:
+        _derive(usage, total)
+    return None if usage.input is None and usage.output is None else usage
 
 
-def _writes(body: UsageBody, details: InputDetails) -> tuple[int, int, int]:
-    """Split writes by TTL; OpenAI's own have a TTL of their own, Anthropic's default is 5 min."""
-    split = details.cache_creation_token_details or body.cache_creation
-    created = _first(body.cache_creation_input_tokens, details.cache_creation_tokens)
-    if split is not None or created is not None:
-        return (*split_writes(split, created), 0)
-    return 0, 0, details.cache_write_tokens or 0
+def _add_writes(usage: Usage, counts: Mapping[Meaning, int | None]) -> None:
+    """Take writes by lifetime; what no lifetime is stated of counts as the provider's default."""
+    short, long = counts.get("write_5m") or 0, counts.get("write_1h") or 0
+    half, day = counts.get("write_30m") or 0, counts.get("write_12h") or 0
+    stated = short + long + half + day
+    is_anthropic = counts.get("creation") is not None or usage.convention == "bedrock_converse"
+    writes = counts.get("creation") if counts.get("creation") is not None else counts.get("write")
+    rest = max((writes or 0) - stated, 0)
+    if "write_5m" in counts and counts["write_5m"] is not None:
+        rest = 0  # the split is whole
+    usage.unstated_writes = rest
+    usage.cache_write_5m = short + (rest if is_anthropic else 0)
+    usage.cache_write_1h = long
+    usage.cache_write_other = half + day + (0 if is_anthropic else rest)
+    usage.other_ttl = "12h" if day else "30m" if half else None
+
+
+def _derive(usage: Usage, total: int) -> None:
+    """Work out the one count that is missing from the total."""
+    if (usage.input is None) == (usage.output is None):
+        return
+    left = total - (usage.input or 0) - (usage.output or 0)
+    if usage.convention in ("bedrock_converse", "bedrock_log", "exclusive", "langfuse"):
+        left -= (usage.cache_read or 0) + usage.cache_write_5m + usage.cache_write_1h
+        left -= usage.cache_write_other
+    if usage.convention in ("gemini", "xai", "langfuse"):
+        left -= usage.reasoning
+    if left < 0:
+        return
+    if usage.input is None:
+        usage.input = left
+    else:
+        usage.output = left
+
+
+def _add_iterations(reading: Reading, iterations: object) -> None:
+    """Read the samplings of one of Anthropic's calls.
+
+    A compaction is billed beside what the call's own counts say, and so are the samplings of
+    another model than the one that answers.
+    """
+    each = (
+        [one for one in iterations if isinstance(one, dict)] if isinstance(iterations, list) else []
+    )
+    own = {one.get("model") for one in each if one.get("type") in (None, "message")}
+    for one in each:
+        found = read_usage({k: v for k, v in one.items() if k != "iterations"}, "anthropic").usage
+        if found is None or reading.usage is None:
+            continue
+        if one.get("type") == "compaction":
+            _add(reading.usage, found)
+        elif isinstance(one.get("model"), str) and one["model"] not in own:
+            reading.units += _of_other_model(found, one["model"])
+
+
+def _add(usage: Usage, more: Usage) -> None:
+    usage.input = (usage.input or 0) + (more.input or 0)
+    usage.output = (usage.output or 0) + (more.output or 0)
+    usage.cache_read = (usage.cache_read or 0) + (more.cache_read or 0)
+    usage.cache_write_5m += more.cache_write_5m
+    usage.cache_write_1h += more.cache_write_1h
+    usage.unstated_writes += more.unstated_writes
+
+
+def _of_other_model(usage: Usage, model: str) -> list[BilledUnit]:
+    written = usage.cache_write_5m + usage.cache_write_1h + usage.cache_write_other
+    quantities: tuple[tuple[UnitName, int], ...] = (
+        ("other_model_input_token", usage.input or 0),
+        ("other_model_output_token", usage.output or 0),
+        ("other_model_read_token", usage.cache_read or 0),
+        ("other_model_write_token", written),
+    )
+    return [BilledUnit(unit, float(count), model) for unit, count in quantities if count]
+
+
+def _cost(found: Mapping[Meaning, Any]) -> str | None:
+    cost = decimal_of(found.get("cost_usd"))
+    ticks = decimal_of(found.get("cost_ticks"))
+    if cost is None and ticks is not None:
+        return str(Decimal(ticks) / TICKS)
+    return cost
+
+
+def _add_upstream(reading: Reading, upstream: object, is_byok: object) -> None:
+    """With a key of the user's own the gateway charges a fee beside the provider's bill."""
+    bill = decimal_of(upstream)
+    if is_byok is not True or bill is None or reading.cost_usd is None:
+        return
+    fee = Decimal(reading.cost_usd)
+    reading.units.append(BilledUnit("gateway_fee_usd", float(fee)))
+    reading.cost_usd = str(fee + Decimal(bill))
+
+
+def plausible(usage: Usage) -> Usage | None:
+    """Refuse negative and absurd counts: a count that lies is a count that is missing."""
+    for name in ("input", "output"):
+        count = getattr(usage, name)
+        if count is not None and not 0 <= count < MOST_TOKENS:
+            setattr(usage, name, None)
+    counts = (
+        usage.cache_read,
+        usage.cache_write_5m,
+        usage.cache_write_1h,
+        usage.cache_write_other,
+        usage.reasoning,
+    )
+    if any(count is not None and not 0 <= count < MOST_TOKENS for count in counts):
+        return None
+    return None if usage.input is None and usage.output is None else usage
+
+
+def decimal_of(number: object) -> str | None:
+    """Take a logged amount of money digit by digit; None where there is none."""
+    if number is None or isinstance(number, bool):
+        return None
+    text = (bytes(number).decode() if isinstance(number, Raw) else str(number)).strip().strip('"')
+    try:
+        return text if Decimal(text).is_finite() else None
+    except InvalidOperation:
+        return None
 
 
 def split_writes(split: CacheCreation | None, created: int | None) -> tuple[int, int]:
@@ -79,89 +294,3 @@ def split_writes(split: CacheCreation | None, created: int | None) -> tuple[int,
     long = split.ephemeral_1h_input_tokens or 0
     short = split.ephemeral_5m_input_tokens
     return (max((created or 0) - long, 0) if short is None else short), long
-
-
-def _anthropic(body: UsageBody, convention: Convention) -> Usage:
-    write_5m, write_1h = split_writes(body.cache_creation, body.cache_creation_input_tokens)
-    details = body.output_tokens_details
-    usage = Usage(
-        "anthropic" if convention == "openai" else convention,
-        input=body.input_tokens,
-        output=body.output_tokens,
-        cache_read=body.cache_read_input_tokens or 0,
-        cache_write_5m=write_5m,
-        cache_write_1h=write_1h,
-        reasoning=(details.thinking_tokens or details.reasoning_tokens or 0) if details else 0,
-        total=None,
-    )
-
-    for iteration in body.iterations or ():
-        if iteration.type == "compaction":  # billed beside what the call's own counts say
-            _add_iteration(usage, iteration)
-    return usage
-
-
-def _add_iteration(usage: Usage, iteration: Iteration) -> None:
-    short, long = split_writes(iteration.cache_creation, iteration.cache_creation_input_tokens)
-    usage.input = (usage.input or 0) + (iteration.input_tokens or 0)
-    usage.output = (usage.output or 0) + (iteration.output_tokens or 0)
-    usage.cache_read = (usage.cache_read or 0) + (iteration.cache_read_input_tokens or 0)
-    usage.cache_write_5m += short
-    usage.cache_write_1h += long
-
-
-def _converse(body: UsageBody) -> Usage:
-    writes = body.converse_write or 0
-    long = sum(d.input_tokens or 0 for d in body.converse_details or () if d.ttl == "1h")
-    return Usage(
-        "bedrock_converse",
-        input=body.converse_input,
-        output=body.converse_output,
-        cache_read=body.converse_read or 0,
-        cache_write_5m=max(writes - long, 0),
-        cache_write_1h=long,
-        total=body.converse_total,
-    )
-
-
-def gemini_usage(body: GeminiUsage) -> Usage:
-    """Read usageMetadata: cached tokens within the prompt's, thoughts beside the candidates'."""
-    prompt, tool = body.prompt_token_count, body.tool_use_prompt_token_count
-    return Usage(
-        "gemini",
-        input=None if prompt is None and tool is None else (prompt or 0) + (tool or 0),
-        output=body.candidates_token_count or 0,
-        cache_read=body.cached_content_token_count or 0,
-        reasoning=body.thoughts_token_count or 0,
-        total=body.total_token_count,
-    )
-
-
-def plausible(usage: Usage) -> Usage | None:
-    """Refuse negative and absurd counts: a usage that lies is a usage that is missing."""
-    counts = (
-        usage.input,
-        usage.output,
-        usage.cache_read,
-        usage.cache_write_5m,
-        usage.cache_write_1h,
-        usage.cache_write_other,
-        usage.reasoning,
-    )
-    for count in counts:
-        if count is not None and not 0 <= count < MOST_TOKENS:
-            return None
-    return None if usage.input is None and usage.output is None else usage
-
-
-def decimal_of(number: Raw | str | float | None) -> str | None:
-    """Take a logged amount of money digit by digit; None where there is none."""
-    if number is None:
-        return None
-    text = bytes(number).decode() if isinstance(number, Raw) else str(number)
-    text = text.strip('"')
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return text if value == value and abs(value) != float("inf") else None

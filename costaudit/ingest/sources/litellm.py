@@ -3,11 +3,9 @@
 import re
 from typing import Any, ClassVar
 
-from costaudit.ingest.calls.bodies import UsageBody
-from costaudit.ingest.calls.call import Call, Skip, Usage
+from costaudit.ingest.calls.call import Call, Skip
 from costaudit.ingest.calls.exchange import FINISH
 from costaudit.ingest.calls.fields import Fields, span_ms
-from costaudit.ingest.calls.json_repair import UnreadableError, decode_repaired
 from costaudit.ingest.calls.names import (
     is_hit,
     labels_in,
@@ -16,11 +14,12 @@ from costaudit.ingest.calls.names import (
     split_model,
 )
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
-from costaudit.ingest.calls.usage import decimal_of, plausible, usage_of
+from costaudit.ingest.calls.usage import decimal_of, plausible, read_usage
 from costaudit.ingest.sources.source import PerRecord
 
 CACHE_HIT_ID = re.compile(r"_cache_hit\d+(\.\d+)?$")
 CUT = re.compile(r"\.\.\. \(\S+ skipped \d+ chars\) \.\.\.")
+COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 NO_CALLS = ("aretrieve_batch", "acreate_batch", "acreate_file", "aretrieve_file", "afile_content",
             "_arealtime", "list_models", "health")  # fmt: skip
 POLLED = Skip("not-a-call", "It is a request about files or batches, not a call of a model.")
@@ -64,8 +63,8 @@ class LiteLLM(PerRecord):
         usage = metadata.inner("usage_object") or record.inner("hidden_params").inner(
             "usage_object"
         )
-        call.usage = litellm_usage(usage) or litellm_usage(response.inner("usage"))
-        call.usage = call.usage or litellm_usage(record)
+        counts = {name: record.values.get(name) for name in COUNTS}
+        add_litellm_usage(call, usage, response.inner("usage"), Fields(counts))
         call.logged_cost = decimal_of(record.values.get("response_cost"))
         call.cost_unit = "usd" if call.logged_cost is not None else None
         call.attempt = metadata.integer("attempted_retries")
@@ -119,18 +118,20 @@ def first_tag(record: Fields) -> str | None:
     return str(tags[0]) if tags and not str(tags[0]).startswith("User-Agent") else None
 
 
-def litellm_usage(usage: Fields) -> Usage | None:
-    """Read a usage object; its total is LiteLLM's own sum and proves nothing."""
-    if not usage.has("prompt_tokens"):
-        return None
-    try:
-        body, _ = decode_repaired(dict(usage.values), UsageBody)
-    except UnreadableError:
-        return None
-    found = usage_of(body, "litellm", trust_total=False)
-    if found is None or (found.input, found.output) == (0, 0):
-        return None
-    return plausible(found)
+def add_litellm_usage(call: Call, *candidates: Fields) -> None:
+    """Read the first usage object that holds counts; totals are LiteLLM's own and prove nothing."""
+    call.usage = None
+    for each in candidates:
+        if not each.has("prompt_tokens"):
+            continue
+        reading = read_usage(each.values, "litellm", trust_total=False)
+        usage = plausible(reading.usage) if reading.usage is not None else None
+        if usage is None or (usage.input, usage.output) == (0, 0):
+            continue
+        call.usage = usage
+        call.units = tuple(reading.units) or call.units
+        call.unread = tuple(reading.unread)
+        return
 
 
 class LiteLLMSpend(PerRecord):
@@ -170,9 +171,9 @@ class LiteLLMSpend(PerRecord):
         call.tenant = call.tenant or record.text("team_id") or metadata.text("user_api_key_alias")
         call.tenant = call.tenant or labels.tenant or record.text("api_key")
         call.endpoint = labels.endpoint or first_tag(record) or call_type or None
-        call.usage = litellm_usage(metadata.inner("usage_object"))
         extra = metadata.inner("additional_usage_values").values
-        call.usage = call.usage or litellm_usage(Fields({**record.values, **extra}))
+        counts = {name: record.values.get(name) for name in COUNTS}
+        add_litellm_usage(call, metadata.inner("usage_object"), Fields({**counts, **extra}))
         call.logged_cost = decimal_of(record.values.get("spend"))
         call.cost_unit = "usd" if call.logged_cost is not None else None
         call.attempt = metadata.integer("attempted_retries")

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from costaudit.ingest.calls.call import Call, Prompt, Usage
+from costaudit.ingest.calls.call import Call, Convention, Prompt
 from costaudit.ingest.calls.exchange import FINISH
 from costaudit.ingest.calls.fields import Fields, span_ms
 from costaudit.ingest.calls.names import labels_in, provider_named, provider_of_model, split_model
 from costaudit.ingest.calls.untyped import answer_from, encoded, prompt_from
-from costaudit.ingest.calls.usage import decimal_of, plausible
+from costaudit.ingest.calls.usage import decimal_of, read_usage
 
 SCALARS = ("stringValue", "boolValue", "doubleValue", "string_value", "bool_value", "double_value")
 
@@ -101,22 +101,7 @@ MODEL = ("gen_ai.response.model", "llm.response.model_name", "llm.model_name", "
          "embedding.model_name")  # fmt: skip
 PROVIDER = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system",
             "ai.model.provider")  # fmt: skip
-INPUT = ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens",
-         "llm.token_count.prompt", "ai.usage.inputTokens", "ai.usage.promptTokens")  # fmt: skip
-OUTPUT = ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens",
-          "llm.usage.completion_tokens", "llm.token_count.completion", "ai.usage.outputTokens",
-          "ai.usage.completionTokens")  # fmt: skip
-READ = ("gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens",
-        "gen_ai.usage.details.cache_read_tokens", "gen_ai.usage.details.cache_read_input_tokens",
-        "llm.usage.cache_read_input_tokens", "llm.token_count.prompt_details.cache_read",
-        "ai.usage.cachedInputTokens")  # fmt: skip
-WRITE = ("gen_ai.usage.cache_write.input_tokens", "gen_ai.usage.cache_creation.input_tokens",
-         "gen_ai.usage.cache_creation_input_tokens", "gen_ai.usage.details.cache_write_tokens",
-         "llm.usage.cache_creation_input_tokens",
-         "llm.token_count.prompt_details.cache_write")  # fmt: skip
-REASONING = ("gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens",
-             "llm.usage.reasoning_tokens", "llm.token_count.completion_details.reasoning",
-             "ai.usage.reasoningTokens")  # fmt: skip
+COUNTS = ("gen_ai.usage.", "llm.usage.", "llm.token_count.", "ai.usage.")
 FINISH_REASON = ("gen_ai.completion.0.finish_reason", "ai.response.finishReason",
                  "llm.response.finish_reason")  # fmt: skip
 COST = ("gen_ai.usage.cost", "gen_ai.usage.total_cost", "llm.cost.total")
@@ -153,7 +138,6 @@ def call_of_span(span: Fields, attributes: Fields, resource: Fields) -> Call:
         service_tier=attributes.text(*TIER),
         latency_ms=span_ms(start, end),
         ttft_ms=_ttft(attributes),
-        usage=plausible(_usage(attributes)),
         logged_cost=decimal_of(attributes.value(*COST)),
         stream=attributes.truth("gen_ai.request.stream", "llm.is_streaming"),
         temperature=attributes.number("gen_ai.request.temperature", "ai.settings.temperature"),
@@ -162,6 +146,7 @@ def call_of_span(span: Fields, attributes: Fields, resource: Fields) -> Call:
     operation = attributes.text("gen_ai.operation.name", "openinference.span.kind") or ""
     call.kind = "embedding" if operation.lower().startswith("embedding") else "chat"
     call.cost_unit = "usd" if call.logged_cost is not None else None
+    _add_usage(call, attributes)
     _add_content(call, attributes)
     _add_origin(call, span, attributes, resource)
     _add_status(call, span, attributes)
@@ -184,18 +169,29 @@ def _finish(attributes: Fields) -> str | None:
     return FINISH.get(reason or "", reason)
 
 
-def _usage(attributes: Fields) -> Usage:
-    is_openinference = attributes.has("llm.token_count.prompt")
-    return Usage(
-        "openinference" if is_openinference else "otel_semconv",
-        input=attributes.integer(*INPUT),
-        output=attributes.integer(*OUTPUT),
-        cache_read=attributes.integer(*READ),
-        cache_write_other=attributes.integer(*WRITE) or 0,
-        reasoning=attributes.integer(*REASONING) or 0,
-        total=None,
-        source="provider",
-    )
+def _add_usage(call: Call, attributes: Fields) -> None:
+    """Take the provider's own usage where the span carries it, else the span's counts."""
+    raw = _raw_usage(attributes)
+    counts = {name: value for name, value in attributes.values.items() if name.startswith(COUNTS)}
+    claim: Convention = "openinference" if "llm.token_count.prompt" in counts else "otel_semconv"
+    reading = read_usage(counts, claim)
+    if reading.usage is not None:
+        reading.usage.total = None  # the instrument's own sum, which proves nothing
+    if raw:
+        own = read_usage(raw, "openai")
+        reading.usage, reading.units = own.usage or reading.usage, own.units or reading.units
+    call.usage = reading.usage
+    call.units, call.unread = tuple(reading.units), tuple(reading.unread)
+
+
+def _raw_usage(attributes: Fields) -> dict[str, Any]:
+    """Find the usage object of the provider among what the AI SDK calls provider metadata."""
+    metadata = attributes.inner("ai.response.providerMetadata")
+    for name in metadata.values:
+        usage = metadata.inner(name).inner("usage")
+        if usage.has("input_tokens") or usage.has("prompt_tokens"):
+            return usage.values
+    return {}
 
 
 def _add_content(call: Call, attributes: Fields) -> None:

@@ -29,6 +29,7 @@ def _chat(chunks: list[Fields]) -> dict[str, Any]:
     for chunk in chunks:
         for name in ("id", "created", "model", "service_tier", "usage"):
             body[name] = chunk.value(name) or body.get(name)
+        body["usage"] = chunk.inner("x_groq").value("usage") or body["usage"]
         for choice in chunk.items("choices")[:1]:
             choice = Fields(choice if isinstance(choice, dict) else {})
             delta = choice.inner("delta")

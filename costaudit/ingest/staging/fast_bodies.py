@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 from msgspec import Meta, Raw, Struct
 
 from costaudit.ingest.calls.bodies import CacheCreation
-from costaudit.ingest.calls.usage import MOST_TOKENS
+from costaudit.ingest.calls.fields import MOST_TOKENS
 
 Count = Annotated[int, Meta(ge=0, lt=MOST_TOKENS)]
+Zero = Annotated[int, Meta(ge=0, le=0)] | None  # of what the fast path does not read
 Milliseconds = Annotated[float, Meta(ge=0, lt=1e12)]
 Text = str | int | None
 
@@ -94,14 +95,14 @@ class PromptDetails(Struct, gc=False, forbid_unknown_fields=True):
 
     cached_tokens: Count | None = None
     cache_write_tokens: Count | None = None
-    audio_tokens: Raw = Raw()
+    audio_tokens: Zero = None
 
 
 class CompletionDetails(Struct, gc=False, forbid_unknown_fields=True):
     """What of a chat's completion was reasoning."""
 
     reasoning_tokens: Count | None = None
-    audio_tokens: Raw = Raw()
+    audio_tokens: Zero = None
     accepted_prediction_tokens: Raw = Raw()
     rejected_prediction_tokens: Raw = Raw()
 
@@ -140,6 +141,14 @@ class ChatResponse(Struct, gc=False, forbid_unknown_fields=True):
     system_fingerprint: Raw = Raw()
 
 
+class ServerTools(Struct, gc=False, forbid_unknown_fields=True):
+    """What Anthropic's own tools did, as far as it is nothing."""
+
+    web_search_requests: Zero = None
+    web_fetch_requests: Raw = Raw()  # free
+    code_execution_requests: Zero = None
+
+
 class MessagesUsage(Struct, gc=False, forbid_unknown_fields=True):
     """The counts of a message."""
 
@@ -150,7 +159,7 @@ class MessagesUsage(Struct, gc=False, forbid_unknown_fields=True):
     cache_creation: CacheCreation | None = None
     service_tier: str | None = None
     inference_geo: str | None = None
-    server_tool_use: Raw = Raw()
+    server_tool_use: ServerTools | None = None
 
 
 class MessagesResponse(Struct, gc=False, forbid_unknown_fields=True):

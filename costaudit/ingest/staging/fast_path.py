@@ -9,10 +9,10 @@ from msgspec import Raw
 
 from costaudit.ingest.calls.call import NOTHING, Buffer, Call, Prompt, Record
 from costaudit.ingest.calls.exchange import is_bedrock
-from costaudit.ingest.calls.fields import parse_time, present
+from costaudit.ingest.calls.fields import MOST_TOKENS, parse_time, present
 from costaudit.ingest.calls.names import Labels, labels_of
 from costaudit.ingest.calls.pair import read_pair
-from costaudit.ingest.calls.usage import MOST_TOKENS, decimal_of, split_writes
+from costaudit.ingest.calls.usage import decimal_of, split_writes
 from costaudit.ingest.files.records import Lines
 from costaudit.ingest.staging.fast_bodies import (
     ChatPair,
@@ -183,14 +183,16 @@ def _chat_answer(pair: ChatPair) -> Buffer:
 
 def _chat_counts(usage: ChatUsage) -> Counts:
     sent, received = usage.prompt_tokens_details, usage.completion_tokens_details
+    writes = (sent.cache_write_tokens or 0) if sent is not None else 0
     return (
         usage.prompt_tokens,
         usage.completion_tokens,
         None if sent is None else sent.cached_tokens or 0,
         0,
         0,
-        (sent.cache_write_tokens or 0) if sent is not None else 0,
+        writes,
         None,
+        writes,
         (received.reasoning_tokens or 0) if received is not None else 0,
         usage.total_tokens,
     )
@@ -201,7 +203,9 @@ def _messages_counts(usage: MessagesUsage) -> Counts | None:
     if not (0 <= short < MOST_TOKENS and 0 <= long < MOST_TOKENS):
         return None
     read = usage.cache_read_input_tokens or 0
-    return usage.input_tokens, usage.output_tokens, read, short, long, 0, None, 0, None
+    split = usage.cache_creation
+    unstated = short if split is None or split.ephemeral_5m_input_tokens is None else 0
+    return usage.input_tokens, usage.output_tokens, read, short, long, 0, None, unstated, 0, None
 
 
 _chat_fields = attrgetter(*WRAPPER, "response.service_tier")

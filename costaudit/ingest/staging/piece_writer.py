@@ -46,6 +46,7 @@ OWN: Types = {  # what each call has of its own
     "cache_write_1h": pl.Int64,
     "cache_write_other": pl.Int64,
     "other_ttl": pl.String,
+    "unstated_writes": pl.Int64,
     "reasoning": pl.Int64,
     "total": pl.Int64,
     "logged_cost": pl.String,
@@ -127,6 +128,7 @@ def own_of(call: Call) -> tuple[Any, ...]:
         usage.cache_write_1h,
         usage.cache_write_other,
         usage.other_ttl,
+        usage.unstated_writes,
         usage.reasoning,
         usage.total,
         call.logged_cost,
@@ -325,6 +327,7 @@ class PieceWriter:
         ).with_columns(
             lists_of(pl.Series("segments", flat), sizes),  # indices into the segments of the piece
             *prompt_sums(flat, sizes, segments),
+            marker_lifetimes(flat, sizes, segments),
             *(self._redactor.names(own[name]) for name in PEOPLE),
         )
 
@@ -357,6 +360,28 @@ def prompt_sums(
             pl.when(pl.Series(sizes) > 0).then(pl.Series(digests)).alias("prompt_hash")
         ).to_series(),
     )
+
+
+MIXED = "mixed"  # lifetimes
+
+
+def marker_lifetimes(
+    flat: npt.NDArray[np.uint32], sizes: npt.NDArray[np.int64], segments: pl.DataFrame
+) -> pl.Series:
+    """Name the lifetime of each prompt's cache markers; MIXED for several, null for none."""
+    markers = segments["cache_marker"]
+    lifetimes = markers.drop_nulls().unique().sort()
+    row = np.repeat(np.arange(len(sizes)), sizes)
+    found = np.zeros((len(lifetimes), len(sizes)), bool)
+    for place, lifetime in enumerate(lifetimes):
+        marked = (markers == lifetime).fill_null(value=False).to_numpy()
+        found[place, row[marked[flat]]] = True
+    names = pl.Series([None, *lifetimes, MIXED], dtype=pl.String)
+    several = found.sum(axis=0)
+    chosen = np.where(several > 1, len(lifetimes) + 1, 0)
+    for place in range(len(lifetimes)):
+        chosen[(several == 1) & found[place]] = place + 1
+    return names.gather(pl.Series(chosen, dtype=pl.UInt32)).alias("marker_ttl")
 
 
 POWERS = np.cumprod(np.full(4_096, 0x9E3779B97F4A7C15, np.uint64), dtype=np.uint64)

@@ -21,9 +21,9 @@ PLACE = ("offset", "index", "ts_us")
 LIGHT = (
     "source", "native_id", "same_as", "join_key", "half", "provider", "model", "tenant", "user",
     "conversation", "convention", "input", "output", "cache_read", "cache_write_5m",
-    "cache_write_1h", "cache_write_other", "other_ttl", "reasoning", "total", "usage_source",
-    "logged_cost", "cost_unit", "status", "attempt", "served_by", "updated_us",
-    "prompt_tokens", "prompt_hash", "answer_tokens",
+    "cache_write_1h", "cache_write_other", "other_ttl", "unstated_writes", "reasoning", "total",
+    "usage_source", "logged_cost", "cost_unit", "status", "attempt", "served_by", "updated_us",
+    "prompt_tokens", "prompt_hash", "answer_tokens", "marker_ttl", "kind",
 )  # fmt: skip
 AT_ONCE = 8  # columns
 OPEN_BYTES = 512 << 20

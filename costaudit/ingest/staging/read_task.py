@@ -56,6 +56,7 @@ class Span:
     kept: int = 0
     merged: int = 0
     skipped: int = 0
+    unread: dict[str, tuple[int, float]] = field(default_factory=dict)  # name → calls, sum
     stop: int = 0  # offset at which reading ended, also where `end` is None
     digest: str = ""  # xxh3_128 of its lines, or of its records, one after another
 
@@ -195,6 +196,9 @@ class UnitReader:
             self._writer.skip(outcome.key, unwanted.reason, unwanted.detail)
         else:
             self._span.kept += 1
+            for name, number in outcome.call.unread:
+                calls, total = self._span.unread.get(name, (0, 0.0))
+                self._span.unread[name] = (calls + 1, total + number)
             self._writer.add(outcome.key, outcome.call.source or source.name, outcome.call)
         for key, reason in outcome.merged:
             self._open.discard(key)
