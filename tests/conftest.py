@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -17,6 +18,9 @@ ROOT = Path(__file__).parent.parent
 if threading.current_thread() is threading.main_thread():
     # a run in the background of a shell ignores ctrl-C, and would hand that on to every test
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="costaudit-tests-")  # keys of redacted runs
 
 
 @dataclass(frozen=True)

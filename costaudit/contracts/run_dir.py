@@ -1,7 +1,9 @@
 """The run directory: where each stage's result stands, written whole or not at all."""
 
 import os
+import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +68,44 @@ class RunDir:
     def report_path(self) -> Path:
         """The HTML report."""
         return self.path / "report.html"
+
+    @property
+    def marker_path(self) -> Path:
+        """Says that costaudit writes this folder, and which process does so now."""
+        return self.path / ".costaudit"
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Hold the folder as a run directory that only this process writes.
+
+        Raises UsageError where it holds files of somebody else, which are left alone, or where
+        another process is writing it.
+        """
+        if not self.marker_path.exists() and self._is_of_others():
+            raise UsageError(
+                f"{self.path} holds files that are not costaudit's.",
+                hint="Name an empty or a new folder with --out; nothing was written.",
+            )
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self.marker_path.open("a+", encoding="utf-8") as marker:
+            if not _locked(marker.fileno()):
+                marker.seek(0)
+                raise UsageError(
+                    f"{self.path} is being written by {_owner(marker.read())}.",
+                    hint="Wait until it is done, or name another folder with --out.",
+                )
+            marker.truncate(0)
+            marker.write(f"{os.getpid()} {socket.gethostname()} {time.time():.0f}\n")
+            marker.flush()
+            yield
+
+    def _is_of_others(self) -> bool:
+        """Tell whether the folder has content, and no manifest of any version of costaudit."""
+        entries = [one for one in self.path.glob("*") if one.name != "manifest.json"]
+        has_manifest = self.manifest_path.exists()
+        return bool(entries or has_manifest) and (
+            "manifest_version" not in self.manifest_of_any_version()
+        )
 
     @staticmethod
     def is_run(path: Path) -> bool:
@@ -137,6 +177,31 @@ class RunDir:
             ) from None
         check_table(frame, schema, path.name)
         return frame
+
+
+def _locked(handle: int) -> bool:
+    """Lock an open file for this process; where files can't be locked, all is taken for free."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _owner(text: str) -> str:
+    """Say which process wrote a marker, and how long ago."""
+    process, _, rest = text.strip().partition(" ")
+    host, _, since = rest.rpartition(" ")
+    if not since.isdecimal():
+        return "another process"
+    minutes = max(time.time() - int(since), 0) / 60
+    return f"process {process} on {host}, for {minutes:.0f} minutes"
 
 
 def write_table(frame: pl.DataFrame, path: Path, schema: pl.Schema) -> None:

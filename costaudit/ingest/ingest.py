@@ -1,6 +1,7 @@
 """Ingest: logs in, the run's requests, blocks and skips out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 
 import msgspec
@@ -12,6 +13,7 @@ from costaudit.contracts.run_dir import RunDir
 from costaudit.engine.pool import map_partitions
 from costaudit.errors import InputError, UsageError
 from costaudit.ingest.assembly.assemble import Assembled, assemble
+from costaudit.ingest.content.redaction import Redaction, Redactor, redaction_of
 from costaudit.ingest.content.tokenizer import ENCODING
 from costaudit.ingest.files.inputs import Input, expand
 from costaudit.ingest.files.sniff import NoLogError, open_source
@@ -40,10 +42,20 @@ def ingest(
     `strict` InputError at the first record that can't be read.
     """
     _check(run, options)
+    with run.claimed():
+        return _ingest(inputs, run, options, progress)
+
+
+def _ingest(
+    inputs: Sequence[str], run: RunDir, options: IngestOptions, progress: Progress
+) -> IngestSummary:
     _sweep(run)
-    key = options_key(options)
-    _forget_other_options(run, key)
-    units, no_logs = _plan(expand(inputs), run, options, key)
+    redaction = redaction_of(options.redact, run.path)
+    _forget_other_options(run, options_key(options, redaction))
+    redactor = Redactor(redaction)
+    items = [replace(item, name=redactor.file_name(item.name)) for item in expand(inputs)]
+    _forget_other_inputs(run, items, redactor)
+    units, no_logs = _plan(items, run, options, redaction)
     read_bytes = _read(units, options, progress)
     pieces = Pieces(run.path)
     if not pieces.all:
@@ -101,14 +113,33 @@ def _forget_other_options(run: RunDir, key: str) -> None:
             staging.drop()
 
 
+def _forget_other_inputs(run: RunDir, items: list[Input], redactor: Redactor) -> None:
+    """Drop what was read of files that are not named now: a run is its inputs.
+
+    Raises UsageError where none of the run's files is among them, because that is another run.
+    """
+    names = {item.name for item in items}
+    addresses = {redactor.address(item.address) for item in items}
+    held = stagings(run.path)
+    if held and not any(one.name in names or one.address in addresses for one, _ in held):
+        shown = ", ".join(state.name for state, _ in held[:3])
+        raise UsageError(
+            f"{run.path} is the run of another log: {shown}{', ...' if len(held) > 3 else ''}.",
+            hint="Name another folder with --out. A run of all of them is made by naming them all.",
+        )
+    for state, staging in held:
+        if state.name not in names:
+            staging.drop()
+
+
 def _plan(
-    items: list[Input], run: RunDir, options: IngestOptions, key: str
+    items: list[Input], run: RunDir, options: IngestOptions, redaction: Redaction
 ) -> tuple[list[Unit], dict[str, NoLogError]]:
     units: list[Unit] = []
     no_logs: dict[str, NoLogError] = {}
     for item in items:
         try:
-            units.extend(plan_file(item, run.path, options, key))
+            units.extend(plan_file(item, run.path, options, redaction))
         except NoLogError as error:
             if item.asked_for and len(items) == 1:
                 raise

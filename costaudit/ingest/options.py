@@ -11,7 +11,7 @@ from costaudit.errors import UsageError
 from costaudit.ingest.assembly.quality import Check, Convention
 from costaudit.ingest.calls.call import Call, Skip
 from costaudit.ingest.calls.fields import EPOCH, MICROSECOND
-from costaudit.ingest.content.interner import Redaction
+from costaudit.ingest.content.redaction import RedactionMode
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class IngestOptions:
     since: datetime | None = None  # UTC, inclusive
     until: datetime | None = None  # UTC, exclusive
     where: tuple[str, ...] = ()  # field=value or field!=value
-    redact: Redaction = "none"
+    redact: RedactionMode = "none"
     workers: int = 1
     max_ratio: float = 1_000.0  # decompressed to compressed bytes, before a file is a bomb
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from xxhash import xxh3_128_hexdigest
 
 from costaudit.ingest.calls.call import Prompt
-from costaudit.ingest.content.interner import Interner, Redactor
+from costaudit.ingest.content.interner import Interner
+from costaudit.ingest.content.redaction import Redaction, Redactor
 
 TEXT = st.text(st.characters(codec="utf-8"), min_size=1)
 PIXEL = base64.b64encode(b"\x89PNG not really" * 20).decode()
@@ -20,7 +21,7 @@ def read(
     messages: list[Any], system: Any = None, tools: Any = None, *, ascii: bool = True
 ) -> list[tuple[str, str, str, str | None]]:
     """Give role, kind, text and marker of each segment of a prompt."""
-    interner = Interner(Redactor("none"))
+    interner = Interner(Redactor(Redaction()))
     encoded = [json.dumps(m, ensure_ascii=ascii).encode() for m in messages]
     prompt = Prompt(
         json.dumps(tools).encode() if tools else b"",
@@ -37,7 +38,7 @@ def read(
 
 @given(TEXT)
 def test_escapes_make_no_difference_and_the_id_is_the_hash(text: str) -> None:
-    interner = Interner(Redactor("none"))
+    interner = Interner(Redactor(Redaction()))
     spellings = [
         json.dumps({"role": "user", "content": text}).encode(),
         json.dumps({"content": text, "role": "user"}, ensure_ascii=False, indent=1).encode(),
@@ -203,7 +204,7 @@ ANSWERS: list[tuple[Any, str, str | None]] = [
 
 @pytest.mark.parametrize(("body", "kind", "text"), ANSWERS)
 def test_answers_are_found_in_every_shape(body: Any, kind: str, text: str | None) -> None:
-    interner = Interner(Redactor("none"))
+    interner = Interner(Redactor(Redaction()))
     block, found = interner.answer(json.dumps(body).encode())
     assert found == kind
     assert (interner.texts[block] if block >= 0 else None) == text

@@ -129,13 +129,59 @@ def test_tables_are_written_again_only_where_they_are_not_there(
     assert (undeduped.kept, undeduped.skipped) == (50, 1)
 
 
-def test_a_new_file_joins_those_that_were_read(ingested: Ingest, tmp_path: Path) -> None:
+def test_a_new_file_joins_those_that_are_named_with_it(ingested: Ingest, tmp_path: Path) -> None:
     paths = [write_lines(tmp_path / f"{n}.jsonl", records(n * 20, n * 20 + 30)) for n in range(3)]
-    for path in reversed(paths):
-        joined, _ = ingested(path, into="joined")
+    for first in (2, 1, 0):
+        joined, summary = ingested(*paths[first:], into="joined")
+        assert 0 < summary.read_bytes < 1.2 * paths[first].stat().st_size
     whole, summary = ingested(*paths, into="whole")
     assert_same_run(joined, whole)
     assert (summary.kept, summary.merged) == (70, 20)
+
+
+def test_a_file_that_is_no_longer_named_leaves_the_run(ingested: Ingest, tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    paths = [write_lines(folder / f"{n}.jsonl", records(n * 20, n * 20 + 30)) for n in range(3)]
+    run, _ = ingested(folder)
+    paths[0].unlink()  # rotated away
+    run, summary = ingested(folder)
+    assert summary.read_bytes == 0
+    only, _ = ingested(*paths[1:], into="only")
+    assert_same_run(run, only)
+
+
+def test_another_log_is_another_run(ingested: Ingest, tmp_path: Path) -> None:
+    one, other = (write_lines(tmp_path / f"{n}.jsonl", records(n, n + 20)) for n in (0, 50))
+    run, _ = ingested(one)
+    before = run.requests_path.read_bytes()
+    with pytest.raises(UsageError, match=r"run of another log: 0\.jsonl"):
+        ingested(other)
+    assert run.requests_path.read_bytes() == before
+    moved = tmp_path / "elsewhere" / one.name
+    moved.parent.mkdir()
+    one.rename(moved)
+    assert ingested(moved)[1].kept == 20  # the same log at another place
+
+
+def test_files_of_others_are_left_alone(ingested: Ingest, tmp_path: Path) -> None:
+    log = write_lines(tmp_path / "x.jsonl", records(0, 5))
+    for name, content in (("requests.parquet", b"mine"), ("manifest.json", b'{"name": "a site"}')):
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir()
+        (folder / name).write_bytes(content)
+        with pytest.raises(UsageError, match="not costaudit's"):
+            ingested(log, into=folder.name)
+        assert [path.name for path in folder.iterdir()] == [name]
+        assert (folder / name).read_bytes() == content
+
+
+def test_two_processes_do_not_write_one_run(ingested: Ingest, tmp_path: Path) -> None:
+    log = write_lines(tmp_path / "x.jsonl", records(0, 5))
+    run, _ = ingested(log)
+    with run.claimed(), pytest.raises(UsageError, match=f"written by process {os.getpid()} on"):
+        ingested(log)
+    assert ingested(log)[1].kept == 5
 
 
 def test_a_rewritten_file_is_read_anew(ingested: Ingest, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from costaudit.contracts.prefix import Breaker
 from costaudit.contracts.run_dir import RunDir
-from costaudit.ingest.content.interner import Redaction
+from costaudit.ingest.content.redaction import RedactionMode
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions
 from costaudit.pipeline.loaded import Loaded, load
@@ -66,7 +66,7 @@ def test_the_timestamp_of_the_sample_log_is_found_located_and_priced(chatbot: Lo
 
 @pytest.mark.parametrize("redact", ["none", "hash"])
 def test_the_best_prompts_of_no_template_cost_more_than_those_sent(
-    redact: Redaction, tmp_path: Path
+    redact: RedactionMode, tmp_path: Path
 ) -> None:
     run = RunDir(tmp_path / "run")
     ingest([str(SAMPLE)], run, IngestOptions(redact=redact), SilentProgress())

@@ -15,7 +15,8 @@ from costaudit.contracts.requests import BILLED_UNIT, CALLERS, SETTINGS
 from costaudit.contracts.run_dir import atomic_write
 from costaudit.ingest.calls.call import BilledUnit, Buffer, Call, Key, Prompt, Usage
 from costaudit.ingest.content.blocks import MEDIA
-from costaudit.ingest.content.interner import NO_BLOCK, Interner, ReadAnswer, Redactor
+from costaudit.ingest.content.interner import NO_BLOCK, Interner, ReadAnswer
+from costaudit.ingest.content.redaction import Redactor
 from costaudit.ingest.content.tokenizer import Tokenizer
 
 
@@ -104,8 +105,9 @@ SKIPPED: Types = {
 }
 
 
-PEOPLE = (*CALLERS, "session", "parent_call")
+PEOPLE = (*CALLERS, "session", "parent_call", "native_id", "same_as", "join_key")
 SHARED_PEOPLE = ("account", "agent", "branch", "cache_key")
+LABELS = ("finish_reason", "skill", "tool_choice", "thinking")
 NO_USAGE = Usage("openai", source="missing")
 
 
@@ -311,7 +313,7 @@ class PieceWriter:
     def _row_table(self, blocks: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
         own = frame_of({**OWN, **PLACE}, self._rows)
         shared = frame_of(SHARED, list(self._shared))
-        shared = shared.with_columns(self._redactor.names(shared[name]) for name in SHARED_PEOPLE)
+        shared = self._redacted(shared)
         flat = np.frombuffer(self._segments, np.uint32).copy()
         sizes = np.frombuffer(self._sizes, np.int64).copy()
         answers = blocks.select(
@@ -329,6 +331,21 @@ class PieceWriter:
             *prompt_sums(flat, sizes, segments),
             marker_lifetimes(flat, sizes, segments),
             *(self._redactor.names(own[name]) for name in PEOPLE),
+        )
+
+    def _redacted(self, shared: pl.DataFrame) -> pl.DataFrame:
+        """Redact every column that can carry text; models and the like are names of products."""
+        redactor = self._redactor
+        tags = shared.select(pl.col("tags").explode()).to_series()
+        sizes = shared["tags"].list.len().fill_null(0).to_numpy().astype(np.int64)
+        tags = redactor.names(tags.drop_nulls())
+        return shared.with_columns(
+            *(redactor.names(shared[name]) for name in SHARED_PEOPLE),
+            *(redactor.labels(shared[name]) for name in LABELS),
+            redactor.names(shared["response_format"]),
+            redactor.routes(shared["endpoint"]),
+            redactor.errors(shared["error"]),
+            pl.when(pl.Series(sizes > 0)).then(lists_of(tags, sizes)).alias("tags"),
         )
 
     def _skip_table(self) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """What has been read so far, and which stretches of which files are still to be read."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +11,7 @@ import msgspec
 from xxhash import xxh3_64_hexdigest
 
 from costaudit.contracts.run_dir import MANIFEST_VERSION, atomic_write
+from costaudit.ingest.content.redaction import Redaction, Redactor
 from costaudit.ingest.files.containers import open_input
 from costaudit.ingest.files.inputs import Input
 from costaudit.ingest.files.records import Kind
@@ -47,20 +49,25 @@ class FileState:
 class FileStaging:
     """The pieces of one file."""
 
-    def __init__(self, run: Path, name: str) -> None:
-        self.folder = run / STAGING / xxh3_64_hexdigest(name.encode())
+    def __init__(self, run: Path, name: str, stored: Callable[[str], str] = str) -> None:
+        self.folder = run / STAGING / xxh3_64_hexdigest(name.encode("utf-8", "surrogateescape"))
+        self._stored = stored  # what may be stored of an address
 
-    def state(self) -> FileState | None:
-        """Read the file's state; None where it has none that this version can read."""
+    def state_of(self, item: Input) -> FileState | None:
+        """Return the state of a file; None where it was not read, or not from this address."""
         try:
-            return msgspec.json.decode((self.folder / STATE).read_bytes(), type=FileState)
+            state = msgspec.json.decode((self.folder / STATE).read_bytes(), type=FileState)
         except (OSError, msgspec.MsgspecError):
             return None
+        is_same = state.address == self._stored(item.address)
+        return replace(state, address=item.address) if is_same else None
 
     def save(self, state: FileState) -> None:
         """Write the file's state."""
         with atomic_write(self.folder / STATE) as part:
-            part.write_bytes(msgspec.json.encode(state))
+            part.write_bytes(
+                msgspec.json.encode(replace(state, address=self._stored(state.address)))
+            )
 
     def spans(self) -> list[Span]:
         """List what has been committed, in order."""
@@ -104,24 +111,30 @@ UNIT_BYTES = 64 << 20
 SEAM_BYTES = 64 << 10
 
 
-def options_key(options: IngestOptions) -> str:
-    """Digest the options that change what is read from a file."""
+def options_key(options: IngestOptions, redaction: Redaction) -> str:
+    """Digest the options that change what is read from a file; another key is another reading."""
     mapping = read_mapping(options.mapping) if options.mapping is not None else {}
     told = (options.source, mapping, str(options.since), str(options.until), options.where,
-            options.redact, options.max_ratio, MANIFEST_VERSION)  # fmt: skip
+            options.redact, redaction.key_digest, options.max_ratio, MANIFEST_VERSION)  # fmt: skip
     return xxh3_64_hexdigest(msgspec.json.encode(told))
 
 
-def plan_file(item: Input, run: Path, options: IngestOptions, key: str) -> list[Unit]:
+def plan_file(item: Input, run: Path, options: IngestOptions, redaction: Redaction) -> list[Unit]:
     """Bring a file's staging up to date and list what is still to be read of it.
 
     Raises NoLogError for what is no log.
     """
-    staging = FileStaging(run, item.name)
+    staging = FileStaging(run, item.name, Redactor(redaction).address)
     staging.sweep()
-    known = staging.state()
+    key = options_key(options, redaction)
+    units = _planned(item, staging, options, key)
+    return [replace(unit, redaction=redaction) for unit in units]
+
+
+def _planned(item: Input, staging: FileStaging, options: IngestOptions, key: str) -> list[Unit]:
+    known = staging.state_of(item)
     size, mtime_ns = size_of(item)
-    is_same = known is not None and known.options_key == key and known.address == item.address
+    is_same = known is not None and known.options_key == key
     if known is not None and is_same and item.address != "-":
         if known.size == size and known.mtime_ns == mtime_ns:
             return _unread(known, staging, options)

@@ -13,7 +13,7 @@ from costaudit.contracts.run_dir import atomic_write
 from costaudit.ingest.calls.call import Kept, Key, Record, Skip
 from costaudit.ingest.calls.json_repair import UnreadableError
 from costaudit.ingest.calls.pair import NOT_A_CALL
-from costaudit.ingest.content.interner import Redactor
+from costaudit.ingest.content.redaction import Redaction, Redactor
 from costaudit.ingest.content.tokenizer import Tokenizer
 from costaudit.ingest.files.containers import CHUNK, BrokenStreamError, open_input, plain_chunks
 from costaudit.ingest.files.records import Kind, Lines, line_blocks, text_records
@@ -42,6 +42,7 @@ class Unit:
     can_resume: bool  # a finished stretch of it may be committed before the whole
     is_tail: bool  # a last line without its end, which may still grow
     options: IngestOptions
+    redaction: Redaction = field(default_factory=Redaction)
 
 
 @dataclass
@@ -72,7 +73,7 @@ class UnitReader:
     def __init__(self, unit: Unit, tokenizer: Tokenizer) -> None:
         self._unit = unit
         self._folder = Path(unit.folder)
-        self._writer = PieceWriter(Redactor(unit.options.redact), tokenizer)
+        self._writer = PieceWriter(Redactor(unit.redaction), tokenizer)
         self._unwanted = wanted(unit.options.since, unit.options.until, unit.options.where)
         self._plain = self._plain_reader()
         self._open: set[Key] = set()  # records without a fate yet

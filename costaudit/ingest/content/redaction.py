@@ -1,0 +1,158 @@
+"""What may be stored of contents, of people's names and of every other text of a call."""
+
+import os
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from xxhash import xxh3_128_hexdigest
+
+from costaudit.ingest.content.masking import ANY_MARK, Masking
+
+RedactionMode = Literal["none", "hash", "mask"]
+KEY_VARIABLE = "COSTAUDIT_REDACTION_KEY"
+KEY_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Redaction:
+    """How texts are redacted, and with which key; it is never written into a run."""
+
+    mode: RedactionMode = "none"
+    key: bytes = b""
+
+    @property
+    def key_digest(self) -> str:
+        """Tell two keys apart without showing them; "" where there is none."""
+        return blake2b(b"digest", key=self.key, digest_size=8).hexdigest() if self.key else ""
+
+
+def redaction_of(mode: RedactionMode, run: Path) -> Redaction:
+    """Return the redaction of a run, with a key that only this user has.
+
+    Each run has a key of its own, so that tokens of two runs can't be joined. It follows from the
+    run's path and from a secret outside it: COSTAUDIT_REDACTION_KEY, or a file in the user's state
+    directory. Where that can't be written, the key is thrown away after this process.
+    """
+    if mode == "none":
+        return Redaction()
+    secret = os.environ.get(KEY_VARIABLE, "").encode() or _stored_secret()
+    path = str(run.absolute()).encode("utf-8", "surrogateescape")
+    key = blake2b(path, key=blake2b(secret, digest_size=KEY_BYTES).digest(), digest_size=KEY_BYTES)
+    return Redaction(mode, key.digest())
+
+
+def key_path() -> Path:
+    """Return where the user's secret is kept: outside of every run."""
+    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "costaudit" / "redaction.key"
+
+
+def _stored_secret() -> bytes:
+    try:
+        path = key_path()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(KEY_BYTES))
+    except (OSError, RuntimeError):  # it is there already, or can't be made
+        pass
+    try:
+        return key_path().read_bytes() or secrets.token_bytes(KEY_BYTES)
+    except (OSError, RuntimeError):
+        return secrets.token_bytes(KEY_BYTES)
+
+
+class Redactor:
+    """Apply one redaction to everything of a call that can carry text."""
+
+    def __init__(self, redaction: Redaction) -> None:
+        self.mode, self._key = redaction.mode, redaction.key
+        self._masking = Masking(redaction.key)
+
+    def identify(self, kind: str, text: str) -> str:
+        """Name a block: 32 hex digits of its kind and its content as it was logged.
+
+        Two contents that differ only in what is masked stay two blocks. The name is a keyed hash
+        where content is redacted.
+        """
+        data = f"{kind}\0{text}".encode("utf-8", "replace")
+        if self.mode == "none":
+            return xxh3_128_hexdigest(data)
+        return blake2b(data, key=self._key, digest_size=16).hexdigest()
+
+    def contents(self, texts: Sequence[str]) -> list[str | None]:
+        """Return what may be stored of each text."""
+        if self.mode == "hash":
+            return [None] * len(texts)
+        if self.mode == "mask":
+            return [self._masking.mask(text) for text in texts]
+        kept = list(texts)
+        marked = pl.Series(kept, dtype=pl.String).str.contains(ANY_MARK)
+        for place in marked.arg_true():
+            kept[place] = self._masking.mask_secrets(kept[place])
+        return list(kept)
+
+    def names(self, values: pl.Series) -> pl.Series:
+        """Return what may be stored of users, tenants, conversations, and ids of calls."""
+        return self._each(values, self._hashed if self.mode == "hash" else self._masking.mask)
+
+    def file_name(self, name: str) -> str:
+        """Return what may be said of a file's name."""
+        return name if self.mode == "none" else self._masking.mask(name)
+
+    def address(self, address: str) -> str:
+        """Return what may be stored of a file's address: enough to know it again."""
+        return address if self.mode == "none" else self._hashed(address)
+
+    def labels(self, values: pl.Series) -> pl.Series:
+        """Return what may be stored of short texts that a reader must still understand."""
+        return self._each(values, self._masking.mask)
+
+    def routes(self, values: pl.Series) -> pl.Series:
+        """Return endpoints without query strings and ids, so that each is a route."""
+        return self._each(values, lambda text: self._masking.mask(route_of(text)))
+
+    def errors(self, values: pl.Series) -> pl.Series:
+        """Return the types of errors; whatever is no type becomes `error`."""
+        return self._each(values, self._error)
+
+    def _error(self, text: str) -> str:
+        masked = self._masking.mask(text)
+        return text if masked == text and _ERROR_TYPE.fullmatch(text) else "error"
+
+    def _each(self, values: pl.Series, redacted: Callable[[str], str]) -> pl.Series:
+        """Apply a redaction to the distinct values; without one only secrets are taken out."""
+        if self.mode == "none":
+            if not values.str.contains(ANY_MARK).any():
+                return values
+            redacted = self._masking.mask_secrets
+        distinct = values.unique().drop_nulls()
+        new = pl.Series(list(map(redacted, distinct)), dtype=pl.String)
+        return values.replace_strict(distinct, new, default=None, return_dtype=pl.String)
+
+    def _hashed(self, value: str) -> str:
+        data = value.encode("utf-8", "replace")
+        return blake2b(data, key=self._key, digest_size=8).hexdigest()
+
+
+_ERROR_TYPE = re.compile(r"[A-Za-z][A-Za-z_.-]{0,60}|\d{3}")
+_VERSION = re.compile(r"v\d+(?:\.\d+)?(?:alpha|beta)?\d*")
+_ID = re.compile(
+    r"(?=.*\d)(?:[0-9a-fA-F]{8,}|[A-Za-z0-9_~]{16,}|\d{3,}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-\w{12})"
+    r"|.*(?:@|%40).*"
+)
+
+
+def route_of(endpoint: str) -> str:
+    """Return an endpoint as a route: without its query string, and with ids as `:id`."""
+    path = re.split(r"[?#;]", endpoint, maxsplit=1)[0]
+    parts = (
+        ":id" if _ID.fullmatch(part) and not _VERSION.fullmatch(part) else part
+        for part in path.split("/")
+    )
+    return "/".join(parts)
