@@ -4,6 +4,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 
 SECRET_MARKS = (
@@ -168,9 +169,7 @@ class Masking:
         """Replace secrets, and what names a person."""
         text = self.mask_secrets(text)
         for detector in DETECTORS:
-            text = detector.pattern.sub(
-                lambda found, one=detector: self._replaced(one, found), text
-            )
+            text = detector.pattern.sub(partial(self._replaced, detector), text)
         return text
 
     def _replaced(self, detector: Detector, found: re.Match[str]) -> str:
