@@ -1,0 +1,33 @@
+# `just` lists these; each is one command that you can also type yourself.
+
+python := ".venv/bin/python"
+
+default:
+    @just --list
+
+# Make the environment.
+setup:
+    python3 -m venv .venv
+    .venv/bin/pip install -q -c constraints.txt -e '.[test]'
+
+# Run the tests in parallel; `just test tests/ingest` runs a part.
+test *ARGS:
+    {{python}} -m pytest -n auto {{ARGS}}
+
+# Check style, format and types.
+lint:
+    .venv/bin/ruff check .
+    .venv/bin/ruff format --check .
+    .venv/bin/mypy
+
+# Run one benchmark, such as `just bench ingest`.
+bench NAME:
+    {{python}} benchmarks/bench_{{NAME}}.py
+
+# Write golden files and output blocks of the README again; read the difference before you commit.
+docs:
+    {{python}} -m pytest -n 0 tests/report tests/cli/test_readme_examples.py tests/test_docs.py --update-golden
+
+# Everything that must hold before a change is merged, from a clean state.
+ci:
+    .ci/run
