@@ -17,6 +17,8 @@ from costaudit.ingest.content.masking import ANY_MARK, Masking
 RedactionMode = Literal["none", "hash", "mask"]
 KEY_VARIABLE = "COSTAUDIT_REDACTION_KEY"
 KEY_BYTES = 32
+SHARED_NAMES = ("account", "agent", "branch", "cache_key")
+LABELS = ("finish_reason", "skill", "tool_choice", "thinking")
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,17 @@ class Redactor:
     def errors(self, values: pl.Series) -> pl.Series:
         """Return the types of errors; whatever is no type becomes `error`."""
         return self._each(values, self._error)
+
+    def shared(self, calls: pl.DataFrame) -> pl.DataFrame:
+        """Redact every column of many calls that can carry text; models are names of products."""
+        tags = calls["tags"].explode().unique().drop_nulls()
+        return calls.with_columns(
+            *(self.names(calls[name]) for name in (*SHARED_NAMES, "response_format")),
+            *(self.labels(calls[name]) for name in LABELS),
+            self.routes(calls["endpoint"]),
+            self.errors(calls["error"]),
+            pl.col("tags").list.eval(pl.element().replace(tags, self.names(tags))),
+        )
 
     def _error(self, text: str) -> str:
         masked = self._masking.mask(text)

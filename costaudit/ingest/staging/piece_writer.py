@@ -106,8 +106,6 @@ SKIPPED: Types = {
 
 
 PEOPLE = (*CALLERS, "session", "parent_call", "native_id", "same_as", "join_key")
-SHARED_PEOPLE = ("account", "agent", "branch", "cache_key")
-LABELS = ("finish_reason", "skill", "tool_choice", "thinking")
 NO_USAGE = Usage("openai", source="missing")
 
 
@@ -313,7 +311,7 @@ class PieceWriter:
     def _row_table(self, blocks: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
         own = frame_of({**OWN, **PLACE}, self._rows)
         shared = frame_of(SHARED, list(self._shared))
-        shared = self._redacted(shared)
+        shared = self._redactor.shared(shared)
         flat = np.frombuffer(self._segments, np.uint32).copy()
         sizes = np.frombuffer(self._sizes, np.int64).copy()
         answers = blocks.select(
@@ -331,21 +329,6 @@ class PieceWriter:
             *prompt_sums(flat, sizes, segments),
             marker_lifetimes(flat, sizes, segments),
             *(self._redactor.names(own[name]) for name in PEOPLE),
-        )
-
-    def _redacted(self, shared: pl.DataFrame) -> pl.DataFrame:
-        """Redact every column that can carry text; models and the like are names of products."""
-        redactor = self._redactor
-        tags = shared.select(pl.col("tags").explode()).to_series()
-        sizes = shared["tags"].list.len().fill_null(0).to_numpy().astype(np.int64)
-        tags = redactor.names(tags.drop_nulls())
-        return shared.with_columns(
-            *(redactor.names(shared[name]) for name in SHARED_PEOPLE),
-            *(redactor.labels(shared[name]) for name in LABELS),
-            redactor.names(shared["response_format"]),
-            redactor.routes(shared["endpoint"]),
-            redactor.errors(shared["error"]),
-            pl.when(pl.Series(sizes > 0)).then(lists_of(tags, sizes)).alias("tags"),
         )
 
     def _skip_table(self) -> pl.DataFrame:
