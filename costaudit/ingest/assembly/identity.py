@@ -91,7 +91,7 @@ def find_duplicates(rows: pl.DataFrame, is_wanted: bool) -> pl.DataFrame:
     """Add `merged_into` (the row that is kept, else null) and `merge_reason`.
 
     Needs normalised rows, joined halves, and `at`, which numbers the rows in order. In one source,
-    rows with the same id are one call, of which the most complete row is kept. Across sources, so
+    rows with the same id, prompt and tokens are one call. Across sources, so
     are rows with the same id of the provider, or else with the same model, tokens and prompt within
     two seconds. A row without a prompt takes it from its copy: see `prompt_at`.
     """
@@ -139,9 +139,11 @@ def _best_first(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _same_export(rows: pl.DataFrame) -> pl.DataFrame:
     """Find rows that one source gave twice."""
+    named = pl.concat_str("source", pl.lit(" "), pl.coalesce("same_as", "native_id"))
+    rows = rows.filter(named.is_not_null() & named.is_duplicated())
     cached = pl.col("served_by") == "gateway_cache"
     moment = pl.concat_str(pl.lit("cache "), "native_id", pl.lit(" "), "ts_us")
-    own = pl.coalesce("same_as", pl.when(cached).then(moment).otherwise(pl.col("native_id")))
+    own = pl.coalesce("same_as", pl.when(cached).then(moment).otherwise(_id_with_content()))
     repeated = rows.with_columns(_key=pl.concat_str("source", pl.lit(" "), own)).filter(
         pl.col("_key").is_not_null() & pl.col("_key").is_duplicated()
     )
@@ -154,6 +156,30 @@ def _same_export(rows: pl.DataFrame) -> pl.DataFrame:
         repeated.join(best, on="_key")
         .filter(pl.col("at") != pl.col("_into"))
         .select("at", "_into", _reason=pl.lit("duplicate-id"))
+    )
+
+
+def _id_with_content() -> pl.Expr:
+    """Name a call by the provider's id, its prompt and its tokens.
+
+    Under one id another prompt or other tokens are another call. A row that lacks its prompt or
+    its tokens, as the polls of a background response do, takes those of a row with the same id.
+    """
+    told = pl.col("_worth") > 0
+    stated: pl.Expr = pl.when(told).then(
+        pl.concat_str("_sent", pl.lit("+"), pl.col("output_tokens").fill_null(0))
+    )
+    others = stated.drop_nulls().first().over("source", "native_id", "prompt_hash")
+    tokens = stated.fill_null(others)
+    prompt = pl.col("prompt_hash").fill_null(
+        pl.col("prompt_hash").drop_nulls().first().over("source", "native_id", "_sent")
+    )
+    return pl.concat_str(
+        "native_id",
+        pl.lit(" "),
+        tokens.fill_null(""),
+        pl.lit(" "),
+        prompt.cast(pl.String).fill_null(""),
     )
 
 

@@ -134,13 +134,25 @@ def _decided() -> pl.Expr:
         pl.col("_cached") > pl.col("input")
     )
     exclusive = pl.col("_claimed").str.replace("inclusive", "exclusive", literal=True)
+    inclusive = pl.col("_claimed").str.replace("exclusive", "inclusive", literal=True)
     return pl.when(pl.col("_matters")).then(
         pl.coalesce(
             pl.col("_fitting"),
             pl.when(impossible).then(exclusive),
+            pl.when(_is_near()).then(inclusive),
             pl.when(pl.col("convention").is_in(CERTAIN)).then("_claimed"),
         )
     )
+
+
+NEAR_SHARE = 0.05  # of the input
+
+
+def _is_near() -> pl.Expr:
+    """Tell where the input exceeds the cached tokens by so little that it must include them."""
+    rest = pl.col("input") - pl.col("_cached")
+    uncertain = ~pl.col("convention").is_in(CERTAIN)
+    return uncertain & (pl.col("_cached") > 0) & rest.is_between(0, pl.col("input") * NEAR_SHARE)
 
 
 def _with_votes(rows: pl.DataFrame) -> pl.DataFrame:

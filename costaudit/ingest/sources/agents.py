@@ -164,7 +164,8 @@ class Codex:
         self._answer: list[Any] = []
         self._later: list[bytes] = []  # said after the answer, before its tokens are counted
         self._waiting: list[Key] = []  # records that the next call takes in
-        self._before: dict[str, int] | None = None  # the last cumulative counts
+        self._before: dict[str, dict[str, int]] = {}  # counter → its last cumulative counts
+        self._inherits = False  # a forked session opens with its parent's totals
 
     def detect(self, record: dict[str, Any]) -> str:
         """See Source."""
@@ -185,12 +186,13 @@ class Codex:
             self._context(payload)
             self._waiting.append(key)
         elif kind == "event_msg" and payload.text("type") == "token_count":
-            yield from self._count(key, line, payload.inner("info"))
+            yield from self._count(key, line, payload)
         else:
             yield key, NO_TOKEN_COUNTS if kind in TYPES else NOT_A_CALL
 
     def _context(self, payload: Fields) -> None:
         self._session = self._session or payload.text("id")
+        self._inherits = self._inherits or payload.text("forked_from_id") is not None
         self._place = payload.text("cwd") or self._place
         self._model = payload.text("model") or self._model
         provider = payload.text("model_provider")
@@ -218,8 +220,10 @@ class Codex:
         self._history.extend(self._later)
         self._answer, self._later = [], []
 
-    def _count(self, key: Key, line: Fields, info: Fields) -> Iterator[Outcome]:
-        usage = self._usage(info)
+    def _count(self, key: Key, line: Fields, payload: Fields) -> Iterator[Outcome]:
+        info = payload.inner("info")
+        counter = payload.inner("rate_limits").text("limit_id") or ""
+        usage = self._usage(info, counter)
         if usage is None or not (usage.input or usage.output):
             yield key, REPEATED if info else NO_TOKEN_COUNTS
             return
@@ -241,11 +245,14 @@ class Codex:
         self._waiting = []
         self._turn()
 
-    def _usage(self, info: Fields) -> Usage | None:
+    def _usage(self, info: Fields, counter: str) -> Usage | None:
         last, total = info.inner("last_token_usage"), info.inner("total_token_usage")
         now = {name: total.integer(name) or 0 for name in COUNTS} if total else None
-        before, self._before = self._before, now or self._before
-        if now is not None and now == before:
+        before = self._before.get(counter)
+        if now is not None:
+            self._before[counter] = now
+        is_baseline = before is None and self._inherits and not last
+        if now is not None and (now == before or is_baseline):
             return None
         if last:
             counts = {name: last.integer(name) or 0 for name in COUNTS}

@@ -179,4 +179,7 @@ class LiteLLMSpend(PerRecord):
         call.attempt = metadata.integer("attempted_retries")
         if call.latency_ms is None:
             call.latency_ms = record.number("request_duration_ms")
+        bridged = metadata.text("litellm_call_id")
+        if bridged and call.status == "ok" and call.same_as is None:
+            call.same_as = f"litellm call {bridged}"  # the bridge and the inner call name it
         return call

@@ -149,7 +149,7 @@ def read_usage(details: Fields) -> Usage:
         cache_write_1h=details.integer(*WRITE_1H) or 0,
         cache_write_other=details.integer(*WRITE) or 0,
         reasoning=details.integer(*REASONING) or 0,
-        total=details.integer("total"),
+        total=None,  # the platform's own sum, which repeats its own double count
     )
 
 

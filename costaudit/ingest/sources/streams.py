@@ -140,8 +140,10 @@ class Streams:
         if value.get("type") == "message_start":
             message = value.get("message")
             self._current = str(message.get("id") if isinstance(message, dict) else key)
-        elif value.get("object") == "chat.completion.chunk":
-            self._current = str(value.get("id"))
+        elif value.get("object") == "chat.completion.chunk" and value.get("id"):
+            self._current = str(value["id"])
+            first = self._streams.pop("", [])  # Azure opens with a chunk without an id
+            self._streams.setdefault(self._current, []).extend(first)
         self._streams.setdefault(self._current, []).append((key, value))
         return ()
 
