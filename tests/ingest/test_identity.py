@@ -50,3 +50,9 @@ def test_the_input_includes_what_it_hardly_exceeds(tmp_path: Path, ingested: Ing
     rows = ingested(write_lines(tmp_path / "log.jsonl", [observation]))[0].requests()
     assert rows["input_uncached_tokens"].to_list() == [86]
     assert rows["cache_read_tokens"].to_list() == [17_817]
+
+
+def test_a_batch_result_of_vertex_is_batch(tmp_path: Path, ingested: Ingest) -> None:
+    record = chat(1, processed_time="2026-11-02T18:00:01+00:00")
+    rows = ingested(write_lines(tmp_path / "log.jsonl", [record]))[0].requests()
+    assert rows["is_batch"].to_list() == [True]

@@ -91,6 +91,7 @@ class Pair(Struct, gc=False):
     region: str | None = None
     service_tier: str | None = None
     is_batch: bool | None = None
+    processed_time: Time = None  # only Vertex's batch results have one
     cost: Raw = Raw()
     cost_usd: Raw = Raw()
     cache_status: Text = None
@@ -179,6 +180,7 @@ def _add_wrapper(call: Call, pair: Pair) -> None:
     call.region = pair.region or call.region
     call.service_tier = call.service_tier or pair.service_tier
     call.is_batch = call.is_batch or bool(pair.is_batch)
+    call.is_batch = call.is_batch or pair.processed_time is not None
     call.truncated = bool(pair.truncated)
     if _served_from_cache(pair):
         call.served_by = "gateway_cache"
