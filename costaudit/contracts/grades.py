@@ -64,6 +64,7 @@ RATES = pl.Schema(
         "output_per_mtok": pl.String,
         "source": pl.String,
         "note": pl.String,
+        "given": pl.Boolean,  # the user's own price or discount
     }
 )
 
@@ -74,3 +75,14 @@ class Pricing:
 
     rates: pl.DataFrame  # RATES, one row per (model, tier, band, period)
     rate_ids: pl.Series  # Int32, aligned with the requests; null where no price is known
+    unit_usd: pl.Series | None = None  # what billed units beyond text cost, aligned; null where a
+    # unit has no known price; None: no request has such units
+    unpriced_units: tuple[str, ...] = ()  # names of the units without a price
+
+    def units(self) -> pl.Series:
+        """Return what each request's billed units cost, aligned; null where that is not known."""
+        if self.unit_usd is not None:
+            return self.unit_usd
+        return pl.Series("unit_usd", [Decimal(0)], pl.Decimal(38, 15)).new_from_index(
+            0, len(self.rate_ids)
+        )

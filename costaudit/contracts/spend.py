@@ -19,7 +19,9 @@ class CostBreakdown:
     cache_read_usd: Decimal
     cache_write_usd: Decimal  # all TTLs
     output_usd: Decimal
-    total_usd: Decimal  # the sum of the four above, or the logged cost where that was used
+    total_usd: Decimal  # the sum of the four above and of the units, or the logged cost where
+    # that was used
+    units_usd: Decimal = Decimal(0)  # billed units beyond text: searches, media, fees, ...
 
 
 @dataclass(frozen=True)
@@ -123,4 +125,5 @@ class Spend:
     invoice_usd: Decimal | None  # what the reader says the bill was
     invoice_gap_share: float | None  # (invoice - log) / invoice
     daily: tuple[DailyRow, ...] = ()  # by day and model, adding up to the total
+    unpriced_units: tuple[str, ...] = ()  # billed units beyond text that have no known price
     drill: tuple[EndpointSpend, ...] = ()  # the dearest endpoints

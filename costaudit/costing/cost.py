@@ -1,6 +1,7 @@
 """What token classes cost at given rates: whole tokens summed per rate, multiplied once."""
 
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -65,10 +66,11 @@ def breakdown(
             if rate_id is not None:
                 usd[i] += amount * rates[rate_id][i] / MTOK
     uncached, read, write_5m, write_1h, write_other, output = usd
+    counts: dict[str, Any] = dict(zip(TOKEN_CLASSES, tokens, strict=True))
     write = write_5m + write_1h + write_other
     return CostBreakdown(
         requests=requests,
-        **dict(zip(TOKEN_CLASSES, tokens, strict=True)),
+        **counts,
         input_uncached_usd=plain(uncached),
         cache_read_usd=plain(read),
         cache_write_usd=plain(write),

@@ -103,12 +103,14 @@ def _money(spend: Spend) -> Iterable[Finding]:
     if spend.unpriced_requests:
         over = spend.unpriced_share > UNPRICED_TOLERANCE
         names = ", ".join(name or "(no model)" for name in spend.unpriced_models)
+        units = ", ".join(spend.unpriced_units).replace("_", " ")
+        apart = f" Billed units without a price: {units}." if units else ""
         yield Finding(
             "unpriced",
             "problem" if over else "warning",
-            f"{spend.unpriced_share:.1%} of the tokens have no known price.",
-            f"{_count(spend.unpriced_requests)} of {names} are not in the spend.",
-            "Give their rates in a prices.toml: one [[price]] entry each, or an [[alias]].",
+            f"{spend.unpriced_share:.1%} of the tokens are in calls without a full price.",
+            f"{_count(spend.unpriced_requests)} of {names} are not fully in the spend.{apart}",
+            "Give their rates in a prices.toml: a [[price]], a [[unit]] or an [[alias]] each.",
             section="spend",
         )
     if spend.gateway_hits:

@@ -54,14 +54,18 @@ def logged_usd(requests: pl.DataFrame) -> pl.Series:
 def basis(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, mode: CostMode) -> Basis:
     """Decide for each request whether its logged cost counts.
 
-    `logged` takes it wherever there is one; `auto` where it is above 0 and the requests priced
+    A price or discount that the user gave wins over it. `recomputed` takes none; `logged` takes
+    it wherever there is one; `auto` where it is above 0 and the requests priced
     at the same rate agree with it within LOW_RATIO to HIGH_RATIO, or where no price is known.
     """
+    given = pricing.rates.filter(pl.col("given").fill_null(False))["rate_id"].to_list()
     logged = logged_usd(requests)
-    frame = classes.with_columns(rate_id=pricing.rate_ids, logged=logged)
+    frame = classes.with_columns(rate_id=pricing.rate_ids, logged=logged, unit_usd=pricing.units())
     ratios = _ratios(frame, pricing)
     if mode == "recomputed":
         return Basis(logged.set(logged.is_not_null(), None), ratios)
+    own = frame["rate_id"].is_in(given).fill_null(False)
+    logged = logged.set(own, None)
     if mode == "logged":
         return Basis(logged, ratios)
     near = [rate for rate, ratio in ratios.items() if LOW_RATIO <= ratio <= HIGH_RATIO]
@@ -131,7 +135,7 @@ def _scaled(sums: dict[str, Any], rate: dict[str, Any] | None, rate_id: int) -> 
         unknown = {"service_tier": "", "is_batch": False, "region": None, "over_tokens": 0}
         evenly = dict.fromkeys(PER_MTOK, same)
         return {"rate_id": rate_id, **named, **unknown, "since": None, **evenly,
-                "source": "the log", "note": note}  # fmt: skip
+                "source": "the log", "note": note, "given": False}  # fmt: skip
     prices = {name: Decimal(rate[name]) for name in PER_MTOK}
     recomputed = sum((n * r for n, r in zip(tokens, prices.values(), strict=True)), Decimal(0))
     factor = logged * MTOK / recomputed if recomputed else Decimal(1)
@@ -140,13 +144,14 @@ def _scaled(sums: dict[str, Any], rate: dict[str, Any] | None, rate_id: int) -> 
 
 
 def _ratios(frame: pl.DataFrame, pricing: Pricing) -> dict[int, float]:
-    both = frame.filter((pl.col("logged") > 0) & pl.col("rate_id").is_not_null())
-    sums = both.group_by("rate_id").agg(pl.col(*TOKEN_CLASSES, "logged").sum())
+    known = pl.col("rate_id").is_not_null() & pl.col("unit_usd").is_not_null()
+    both = frame.filter((pl.col("logged") > 0) & known)
+    sums = both.group_by("rate_id").agg(pl.col(*TOKEN_CLASSES, "unit_usd", "logged").sum())
     rates = rates_by_id(pricing)
     ratios: dict[int, float] = {}
-    for rate_id, *tokens, logged in sums.sort("rate_id").iter_rows():
+    for rate_id, *tokens, unit_usd, logged in sums.sort("rate_id").iter_rows():
         recomputed = sum(
-            (n * rate for n, rate in zip(tokens, rates[rate_id], strict=True)), Decimal(0)
+            (n * rate for n, rate in zip(tokens, rates[rate_id], strict=True)), unit_usd * MTOK
         )
         if recomputed:
             ratios[rate_id] = float(logged * MTOK / recomputed)

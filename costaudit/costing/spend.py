@@ -40,13 +40,13 @@ def spend(
     frame = requests.select(
         "served_by", "provider", "model", "ts", "latency_ms", "status",
         **{f"by_{name}": one.fill_null("") for name, one in (GROUPS | dict(groups)).items()},
-    ).with_columns(*classes, rate_id=pricing.rate_ids, logged=counted.logged)  # fmt: skip
+    ).with_columns(*classes, rate_id=pricing.rate_ids, logged=counted.logged,
+                   unit_usd=pricing.units())  # fmt: skip
     sent = frame.filter(pl.col("served_by").fill_null("provider") != "gateway_cache")
     rates = rates_by_id(pricing)
     total = _breakdowns(sent.with_columns(all=pl.lit("")), "all", rates).get("", _NOTHING)
-    unpriced = sent.filter(
-        pl.col("rate_id").is_null() & pl.col("logged").is_null() & (_tokens() > 0)
-    )
+    no_rate = pl.col("rate_id").is_null() & (_tokens() > 0)
+    unpriced = sent.filter(pl.col("logged").is_null() & (no_rate | pl.col("unit_usd").is_null()))
     return Spend(
         total=total,
         cost_mode=cost_mode,
@@ -60,6 +60,7 @@ def spend(
         invoice_usd=invoice_usd,
         invoice_gap_share=_gap_share(invoice_usd, total.total_usd),
         daily=_daily(sent, rates),
+        unpriced_units=pricing.unpriced_units if unpriced["unit_usd"].has_nulls() else (),
     )
 
 
@@ -84,22 +85,34 @@ def _breakdowns(
 ) -> dict[str, CostBreakdown]:
     """Break each group down; the total takes the logged cost where that counts."""
     sums = sent.group_by(group, "rate_id", from_log=pl.col("logged").is_not_null()).agg(
-        pl.len().alias("requests"), pl.col(TOKEN_CLASSES).sum(), pl.col("logged").sum()
+        pl.len().alias("requests"),
+        pl.col(TOKEN_CLASSES).sum(),
+        pl.col("logged").sum(),
+        pl.col("unit_usd").sum(),
     )
     parts: dict[str, list[tuple[int | None, int, tuple[int, ...]]]] = {}
     correction: dict[str, Decimal] = {}
+    units: dict[str, Decimal] = {}
     for name, rate_id, from_log, requests, *rest in sums.sort(
         group, "rate_id", "from_log"
     ).iter_rows():
-        *tokens, logged = rest
+        *tokens, logged, unit_usd = rest
         part = (rate_id, requests, tuple(tokens))
         parts.setdefault(name, []).append(part)
         if from_log:
             recomputed = breakdown([part], rates).total_usd
             correction[name] = correction.get(name, Decimal(0)) + logged - recomputed
+        else:
+            units[name] = units.get(name, Decimal(0)) + unit_usd
     found = {name: breakdown(part, rates) for name, part in parts.items()}
     return {
-        name: replace(cost, total_usd=plain(cost.total_usd + correction.get(name, Decimal(0))))
+        name: replace(
+            cost,
+            total_usd=plain(
+                cost.total_usd + correction.get(name, Decimal(0)) + units.get(name, Decimal(0))
+            ),
+            units_usd=plain(units.get(name, Decimal(0))),
+        )
         for name, cost in found.items()
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 
 import polars as pl
@@ -28,6 +29,13 @@ class Tariff:
     basis: Basis
     overrides: Path | None
     as_of: date | None
+
+    @cached_property
+    def unit_usd(self) -> pl.Series:
+        """What units beyond text add to each request's bill; 0 where the logged cost holds them."""
+        served = pl.col("served_by").fill_null("provider") == "gateway_cache"
+        without = self.requests.select(served).to_series() | self.basis.logged.is_not_null()
+        return self.table.units().fill_null(0).set(without, 0)
 
     def changed(self, effect: pl.DataFrame, current: Pricing) -> Pricing:
         """Price the requests as an EFFECT would send them; the others stay at `current`.

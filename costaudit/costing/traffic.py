@@ -1,6 +1,6 @@
 """The requests that are left after some levers, with what they bill and at which rates."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
@@ -10,7 +10,7 @@ import polars as pl
 from costaudit.contracts.grades import Pricing
 from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
 from costaudit.contracts.spend import CostBreakdown
-from costaudit.costing.cost import cost, per_request_usd
+from costaudit.costing.cost import cost, per_request_usd, plain
 from costaudit.costing.tariff import Tariff
 
 Counts = npt.NDArray[np.int64]
@@ -72,7 +72,9 @@ class Traffic:
 
     def cost(self) -> CostBreakdown:
         """Add up what it bills."""
-        return cost(self.classes, self.pricing, self.sent)
+        tokens = cost(self.classes, self.pricing, self.sent)
+        usd = plain(Decimal(self.tariff.unit_usd.filter(self.sent).sum() or 0))
+        return replace(tokens, total_usd=plain(tokens.total_usd + usd), units_usd=usd)
 
     def simulated(
         self, as_is: pl.DataFrame, removed: pl.Series, classes: pl.DataFrame | None

@@ -27,6 +27,7 @@ def pricing(rate_ids: list[int | None]) -> Pricing:
     rows = [
         {
             **dict.fromkeys(RATES, ""),
+            "given": False,
             "rate_id": i,
             "is_batch": False,
             "over_tokens": 0,

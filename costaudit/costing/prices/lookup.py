@@ -15,6 +15,7 @@ from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.costing.prices.overlay import read_overlay, shipped_overlay
 from costaudit.costing.prices.price_table import BATCH, similar_models
 from costaudit.costing.prices.rate_card import PriceKey, RateCard, rate_card
+from costaudit.costing.prices.unit_prices import with_units
 from costaudit.errors import UsageError
 
 _KEY = [field.name for field in fields(PriceKey)]
@@ -39,7 +40,7 @@ def price_requests(
     cells = _cells(requests, joined["key"].to_numpy(), cards, untimed_day)
     untimed = set(joined.filter(requests["ts"].is_null())["key"].unique().to_list())
     note = f"requests without a time are priced as of {untimed_day}"
-    return _pricing(cells, keys, cards, dict.fromkeys(untimed, note))
+    return with_units(_pricing(cells, keys, cards, dict.fromkeys(untimed, note)), requests, user)
 
 
 def _last_day(requests: pl.DataFrame) -> date:
@@ -134,6 +135,7 @@ def rate_row(
         *(format_rate(rate) for rate in cell.rates),
         cell.source,
         "; ".join(part for part in (cell.note, _hours(card, second), note) if part),
+        cell.given,
     )
 
 

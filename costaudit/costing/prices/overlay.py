@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from costaudit.contracts.requests import UnitName
 from costaudit.errors import InputError
 
 
@@ -88,6 +89,14 @@ class Discount(Entry, frozen=True, kw_only=True):
     multiplier: Decimal
 
 
+class UnitPrice(Entry, frozen=True, kw_only=True):
+    """The price of a billed unit beyond text tokens, such as a search."""
+
+    unit: UnitName
+    usd: Decimal
+    per: Decimal = Decimal(1)  # units that cost `usd` together
+
+
 class Overlay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One TOML file of corrections; earlier entries win over later ones."""
 
@@ -99,6 +108,7 @@ class Overlay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     price: tuple[Price, ...] = ()
     alias: tuple[Alias, ...] = ()
     discount: tuple[Discount, ...] = ()
+    unit: tuple[UnitPrice, ...] = ()
 
     def cuts(self, provider: str) -> set[date]:
         """List the days on which an entry for a provider begins or ceases to apply."""
@@ -118,6 +128,7 @@ _ENTRIES: dict[str, type[Entry]] = {
     "price": Price,
     "alias": Alias,
     "discount": Discount,
+    "unit": UnitPrice,
 }
 
 
@@ -176,9 +187,17 @@ def _check_keys(table: dict[str, Any], kind: type[msgspec.Struct], where: str) -
 def _refuse_negative(overlay: Overlay) -> None:
     amounts = [
         amount
-        for entry in (*overlay.price, *overlay.discount, *overlay.variant, *overlay.region)
+        for entry in _priced_entries(overlay)
         for amount in msgspec.structs.asdict(entry).values()
         if isinstance(amount, Decimal)
     ]
     if any(not amount.is_finite() or amount < 0 for amount in amounts):
         raise msgspec.ValidationError("an amount is negative or not a number")
+    if any(entry.per == 0 for entry in overlay.unit):
+        raise msgspec.ValidationError("`per` of a [[unit]] is 0")
+
+
+def _priced_entries(overlay: Overlay) -> tuple[Entry, ...]:
+    return (
+        *overlay.price, *overlay.discount, *overlay.variant, *overlay.region, *overlay.unit,
+    )  # fmt: skip

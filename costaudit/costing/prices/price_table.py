@@ -1,6 +1,8 @@
 """What the price library says about one model: rates, variants, service tiers and bands."""
 
 import difflib
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -94,6 +96,10 @@ class TableModel:
                 return _table_price(self._model.get_prices(at, context), band)
         return None
 
+    def unit_rate(self, name: str, at: datetime) -> Decimal | None:
+        """Return the library's standard price of a kind of unit; None where it has none."""
+        return _at(getattr(self._model.get_prices(at), name, None), 0)
+
     def _has_variant(self, context: dict[str, str], at: datetime) -> bool:
         return self._own and any(
             variant.when == context
@@ -111,11 +117,29 @@ def find_model(provider: str | None, model: str) -> TableModel | None:
     """Look a model up, guessing the provider from its name only where none is given."""
     from genai_prices.data_snapshot import get_snapshot
 
-    try:
-        found, info = get_snapshot().find_provider_model(model, None, provider or None, None)
-    except LookupError:
-        return None
-    return TableModel(found.id, info, own=any(info is one for one in found.models))
+    for name in _spellings(model):
+        try:
+            found, info = get_snapshot().find_provider_model(name, None, provider or None, None)
+        except LookupError:
+            continue
+        return TableModel(found.id, info, own=any(info is one for one in found.models))
+    return None
+
+
+_PATHS = re.compile(
+    r"^(models|publishers/[^/]+/models|projects/.+/models|azure_ai|vertex_ai|bedrock|gemini"
+    r"|azure(/(us|eu|global|global-standard))?)/",
+    re.IGNORECASE,
+)
+
+
+def _spellings(model: str) -> Iterator[str]:
+    """Yield the name as logged, then without the path that a proxy or a platform puts before it."""
+    yield model
+    bare = model
+    while (shorter := _PATHS.sub("", bare)) != bare and shorter:
+        bare = shorter
+        yield bare
 
 
 def similar_models(provider: str | None, model: str, limit: int = 3) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from fnmatch import fnmatchcase
@@ -42,6 +42,7 @@ class RateCell:
     rates: Rates
     source: str
     note: str
+    given: bool = False  # by the user
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,7 @@ def _own_cell(named: _Named, user: Overlay, variant: str, day: date, band: int) 
         price.output_per_mtok,
     )
     note = "" if price.cache_read_per_mtok is not None else "cache reads priced as input"
-    return RateCell(rates, price.source or user.source, note)
+    return RateCell(rates, price.source or user.source, note, given=True)
 
 
 def _or(amount: Decimal | None, default: Decimal) -> Decimal:
@@ -242,7 +243,8 @@ def _discounted(cell: RateCell, named: _Named, overlays: Sequence[Overlay], day:
         for entry in overlay.discount:
             if named.covered(entry, day):
                 source = entry.source or f"{overlay.source}: x {entry.multiplier}"
-                return _noted(cell, _scaled(cell.rates, (entry.multiplier,) * 6), source)
+                scaled = _noted(cell, _scaled(cell.rates, (entry.multiplier,) * 6), source)
+                return replace(scaled, given=True)
     return cell
 
 
@@ -252,4 +254,4 @@ def _scaled(rates: Rates, times: Sequence[Decimal]) -> Rates:
 
 
 def _noted(cell: RateCell, rates: Rates, source: str) -> RateCell:
-    return RateCell(rates, f"{cell.source}; {source}" if source else cell.source, cell.note)
+    return replace(cell, rates=rates, source=f"{cell.source}; {source}" if source else cell.source)

@@ -30,6 +30,7 @@ def pricing(requests: pl.DataFrame, **prices: str) -> Pricing:
     """Price every request alike, in USD per million tokens."""
     prices = {**SONNET, **prices}
     row = dict.fromkeys(RATES, "") | {
+        "given": False,
         "rate_id": 0, "is_batch": False, "over_tokens": 0, "since": None,
         "input_per_mtok": prices["input"], "cache_read_per_mtok": prices["read"],
         "cache_write_5m_per_mtok": prices["5m"], "cache_write_1h_per_mtok": prices["1h"],

@@ -1,0 +1,109 @@
+"""Billed units beyond text tokens are priced, or the call counts as not fully priced."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from costaudit.contracts.requests import REQUESTS
+from costaudit.contracts.spend import Spend
+from costaudit.costing.logged import CostMode
+from costaudit.costing.prices.lookup import price_requests
+from costaudit.costing.spend import spend
+from costaudit.costing.tariff import tariff
+from costaudit.costing.traffic import Traffic
+
+_DAY = datetime(2026, 5, 4, 9, tzinfo=UTC)
+
+
+def _unit(name: str, quantity: float, model: str | None = None) -> dict[str, Any]:
+    return {"unit": name, "quantity": quantity, "model": model}
+
+
+def _requests(*rows: dict[str, Any]) -> pl.DataFrame:
+    filled = [dict.fromkeys(REQUESTS) | {"request_id": str(i), "ts": _DAY} | row
+              for i, row in enumerate(rows)]  # fmt: skip
+    return pl.DataFrame(filled, schema=REQUESTS)
+
+
+def _spend(requests: pl.DataFrame, prices: Path | None = None, mode: CostMode = "auto") -> Spend:
+    pricing = price_requests(requests, prices)
+    found = spend(requests, pricing, mode)
+    traffic = Traffic.logged(tariff(requests, pricing, mode, prices))
+    assert traffic.cost().total_usd == found.total.total_usd  # the ledger starts at the spend
+    return found
+
+
+GPT = {"provider": "openai", "model": "gpt-4o"}  # 2.50 in, 10 out
+MILLION = GPT | {"input_uncached_tokens": 1_000_000}
+
+
+def test_searches_cost_ten_dollars_a_thousand() -> None:
+    claude = {"provider": "anthropic", "model": "claude-sonnet-4-5", "input_uncached_tokens": 1000}
+    found = _spend(_requests(claude | {"billed_units": [_unit("web_search", 6)]}))
+    assert found.total.total_usd == Decimal("0.063")  # 1,000 x $3 / M, and 6 x $0.01
+    assert found.total.units_usd == Decimal("0.06")
+    assert found.unpriced_share == 0
+
+
+def test_audio_tokens_have_a_rate_of_their_own() -> None:
+    audio = {"provider": "openai", "model": "gpt-audio", "input_uncached_tokens": 1_000_000}
+    text = _spend(_requests(audio)).total.total_usd
+    heard = _spend(_requests(audio | {"billed_units": [_unit("audio_input_token", 500_000)]}))
+    from genai_prices.data_snapshot import get_snapshot
+
+    _, info = get_snapshot().find_provider_model("gpt-audio", None, "openai", None)
+    rates: Any = info.get_prices(_DAY)
+    assert text == rates.input_mtok
+    assert heard.total.total_usd == (rates.input_mtok + rates.input_audio_mtok) / 2
+
+
+@pytest.mark.parametrize("unit", ["code_session", "audio_output_token", "storage_token_hour"])
+def test_a_unit_without_a_price_makes_the_call_not_fully_priced(unit: str) -> None:
+    found = _spend(_requests(MILLION | {"billed_units": [_unit(unit, 3)]}, MILLION))
+    assert found.unpriced_requests == 1
+    assert found.unpriced_share == 0.5
+    assert found.unpriced_units == (unit,)
+    assert found.total.total_usd == Decimal("5")  # what is known of it still counts
+
+
+def test_tokens_of_another_model_are_billed_at_its_rates() -> None:
+    units = [_unit("other_model_input_token", 1e6, "gpt-4o-mini"),
+             _unit("other_model_output_token", 1e6, "gpt-4o-mini")]  # fmt: skip
+    found = _spend(_requests(MILLION | {"billed_units": units}))
+    assert found.total.total_usd == Decimal("3.25")  # 2.50 + 0.15 + 0.60
+    unknown = _spend(_requests(MILLION | {"billed_units": [_unit("other_model_input_token", 1e6,
+                                                                  "nobody-knows")]}))  # fmt: skip
+    assert unknown.unpriced_share == 1
+
+
+def test_a_logged_cost_holds_its_units() -> None:
+    row = MILLION | {"billed_units": [_unit("web_search", 10)], "cost_unit": "usd"}
+    found = _spend(_requests(row | {"logged_cost": "2.60"}))  # 2.50 and ten searches
+    assert found.total.total_usd == Decimal("2.60")
+    assert found.prices[0].logged_to_recomputed == pytest.approx(1)
+    again = _spend(_requests(row | {"logged_cost": "2.60"}), mode="recomputed")
+    assert again.total.total_usd == Decimal("2.60")
+
+
+def test_a_given_price_or_discount_wins_over_the_log(tmp_path: Path) -> None:
+    prices = tmp_path / "prices.toml"
+    prices.write_text('[[discount]]\nprovider = "openai"\nmultiplier = "0.85"\n')
+    row = MILLION | {"logged_cost": "2.50", "cost_unit": "usd"}
+    assert _spend(_requests(row)).total.total_usd == Decimal("2.5")
+    assert _spend(_requests(row), prices).total.total_usd == Decimal("2.125")
+    prices.write_text('[[unit]]\nunit = "code_session"\nusd = "0.03"\n')
+    units = {"billed_units": [_unit("code_session", 2)]}
+    assert _spend(_requests(MILLION | units), prices).total.total_usd == Decimal("2.56")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["models/gemini-2.5-flash", "publishers/google/models/gemini-2.5-flash", "gemini-2.5-flash"],
+)
+def test_the_path_before_a_name_does_not_hide_the_model(name: str) -> None:
+    row = {"provider": "google", "model": name, "input_uncached_tokens": 1_000_000}
+    assert _spend(_requests(row)).total.total_usd == Decimal("0.3")
