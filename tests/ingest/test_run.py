@@ -100,14 +100,17 @@ def test_equal_names_in_different_folders_stay_apart(ingested: Ingest, tmp_path:
     assert sorted(run.requests()["source_file"].unique()) == ["a/log.jsonl", "b/log.jsonl"]
 
 
-def test_the_same_id_twice_keeps_the_most_complete_row(ingested: Ingest, tmp_path: Path) -> None:
+def test_the_same_id_with_the_same_prompt_and_tokens_is_one_call(
+    ingested: Ingest, tmp_path: Path
+) -> None:
     early = chat(1, tokens=(100, 0, 1))
     del early["response"]["usage"]
     log = write_lines(tmp_path / "x.jsonl", [early, chat(1), chat(1, tokens=(100, 0, 7)), chat(2)])
     run, summary = ingested(log)
-    assert (summary.kept, summary.merged) == (2, 2)
-    assert run.requests()["output_tokens"].to_list() == [20, 20]
-    assert run.skips()["merged_into"].to_list() == ["chatcmpl-000001"] * 2
+    # The call without usage is the same one told early; other tokens are another call.
+    assert (summary.kept, summary.merged) == (3, 1)
+    assert sorted(run.requests()["output_tokens"].to_list()) == [7, 20, 20]
+    assert run.skips()["merged_into"].null_count() == 0
     both, summary = ingested(log, into="both", dedupe=False)
     assert (summary.kept, summary.merged) == (4, 0)
     assert both.requests()["request_id"].is_unique().all()
