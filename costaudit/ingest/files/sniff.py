@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from xxhash import xxh3_64_hexdigest
 
+from costaudit.contracts.plugins import plugin, registered
 from costaudit.errors import InputError, UsageError
 from costaudit.ingest.calls.call import Kept, Record, Skip
 from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
@@ -87,7 +88,7 @@ class Detection:
 def source_of(record: object) -> tuple[str, str]:
     """Name the first source that knows a record, and the fields that show it."""
     if isinstance(record, dict):
-        for source in SOURCES:
+        for source in (*registered_sources(), *SOURCES):
             evidence = source().detect(record)
             if evidence:
                 return source.name, evidence
@@ -138,16 +139,31 @@ def open_source(name: str, mapping: Path | None, address: str = "") -> Source:
         return Mapped.from_file(mapping)
     if name == Mixed.name:
         return Mixed(address, _choose)
-    if name not in BY_NAME:
+    kind = _source_named(name)
+    if kind is None:
+        known = sorted({*BY_NAME, *registered("sources")})
         raise UsageError(
-            f"{name!r} is not a log source.", hint=f"Choose one of: {', '.join(sorted(BY_NAME))}."
+            f"{name!r} is not a log source.",
+            hint=f"Choose one of: {', '.join(known)}, or a class of yours: module:Class.",
         )
-    return BY_NAME[name](address)
+    return kind(address)
+
+
+def registered_sources() -> tuple[type[Source], ...]:
+    """Return the sources that installed packages register; they are tried before all others."""
+    return tuple(plugin("sources", name) for name in registered("sources"))
+
+
+def _source_named(name: str) -> type[Source] | None:
+    """Return a source by its name, also one that a package registers, or as `module:Class`."""
+    own = {source.name: source for source in registered_sources()}
+    kind: type[Source] | None = BY_NAME.get(name) or own.get(name) or plugin("sources", name)
+    return kind
 
 
 def _choose(record: dict[str, Any]) -> type[Source] | None:
     name, _ = source_of(record)
-    return BY_NAME.get(name)
+    return _source_named(name) if name else None
 
 
 HEAD_BYTES = 64 << 10
