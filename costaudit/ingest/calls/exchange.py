@@ -83,7 +83,7 @@ def dialect_of(request: Request | None, response: Response | None) -> Dialect | 
 def _response_dialect(response: Response) -> Dialect | None:
     if response.choices is not None:
         return "openai"
-    if response.object == "response":
+    if response.object in ("response", "response.compaction"):
         return "responses"
     if response.type == "message" or (response.stop_reason and present(response.content)):
         return "anthropic"

@@ -144,7 +144,7 @@ def _is_response(pair: Pair) -> bool:
     return (
         present(pair.choices)
         or present(pair.candidates)
-        or pair.object == "response"
+        or pair.object in ("response", "response.compaction")
         or (pair.type == "message" and present(pair.content))
     )
 

@@ -15,7 +15,7 @@ from costaudit.ingest.files.tables import csv_records
 Kind = Literal["lines", "values", "csv", "parquet", "sse"]
 SAMPLE_LINES = 40
 STAMPED = re.compile(rb"^\d{4}-\d\d-\d\dT\S+ (?=\{)")  # CloudWatch's export to S3
-NAME = re.compile(rb'^"?[A-Za-z_@][\w @.:\[\]-]*"?$')
+NAME = re.compile(rb'^"?[A-Za-z_@][\w @.:$%()/#&+\[\]-]*"?$')
 
 
 @dataclass(frozen=True)

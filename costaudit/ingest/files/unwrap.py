@@ -62,6 +62,9 @@ def _inner(value: Any) -> list[Any] | None:
     event = _cloudwatch(value)
     if event is not None:
         return [event]
+    parts = _divided(value)
+    if parts is not None:
+        return parts
     if OWN_MEANING & value.keys():
         return None
     for name in LISTS:
@@ -74,6 +77,44 @@ def _inner(value: Any) -> list[Any] | None:
             return inner
     inner = value.get("data")
     return [inner] if isinstance(inner, dict) and len(value) <= 2 else None
+
+
+def _divided(value: dict[str, Any]) -> list[Any] | None:
+    """Divide a session of Gemini CLI or opencode, a trace of MLflow, a sum of Copilot CLI."""
+    data, messages = value.get("data"), value.get("messages")
+    if {"sessionId", "projectHash"} <= value.keys() and isinstance(messages, list):
+        told = {"sessionId": value["sessionId"]}
+        return [{**told, **each} if isinstance(each, dict) else each for each in messages]
+    if isinstance(messages, list) and messages and isinstance(value.get("info"), dict):
+        return messages if all(isinstance(m, dict) and "info" in m for m in messages) else None
+    if not isinstance(data, dict):
+        return None
+    spans, sums = data.get("spans"), data.get("modelMetrics")
+    if isinstance(spans, list) and "info" in value:
+        return _mlflow(spans)
+    if value.get("type") == "session.shutdown" and isinstance(sums, dict) and sums:
+        return [
+            {**value, "data": {"modelSum": {**each, "model": model}}}
+            for model, each in sums.items()
+            if isinstance(each, dict)
+        ] or None
+    return None
+
+
+def _mlflow(spans: list[Any]) -> list[Any]:
+    """Mark the spans that hold a span with token counts, which repeat them."""
+    counted = "mlflow.chat.tokenUsage"
+    parents = {
+        span.get("parent_span_id")
+        for span in spans
+        if isinstance(span, dict) and counted in str(span.get("attributes"))
+    } - {None, ""}
+    return [
+        {**span, "has_call_within": True}
+        if isinstance(span, dict) and span.get("span_id") in parents
+        else span
+        for span in spans
+    ]
 
 
 def _get(value: dict[str, Any], names: tuple[str, ...]) -> list[dict[str, Any]]:

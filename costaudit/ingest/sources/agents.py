@@ -14,6 +14,8 @@ from costaudit.ingest.calls.usage import decimal_of, plausible
 from costaudit.ingest.sources.source import Outcome
 
 NO_CALL = Skip("not-a-call", "It is a note of the program, not a message.")
+SUM = Skip("not-a-call", "It is the sum of calls that the file lists one by one.")
+UNREADABLE_COUNTS = Skip("unreadable-usage", "It is a call, but its token counts can't be read.")
 LOCAL = Skip("not-a-call", "The program wrote it without asking a model.")
 LONGEST_CHAIN = 20_000  # messages of one session that are followed back
 
@@ -269,6 +271,123 @@ class Codex:
             cache_write_other=last.integer("cache_write_input_tokens") or 0,
             reasoning=counts["reasoning_output_tokens"],
         )
+
+    def finish(self) -> Iterable[Outcome]:
+        """See Source."""
+        for key in self._waiting:
+            yield key, Skip("not-a-call", "No count of tokens follows it in the file.")
+
+
+class ClaudeStream(ClaudeCode):
+    """Read `claude -p --output-format stream-json`; its result line sums up the others."""
+
+    name: ClassVar[str] = "claude_stream"
+
+    def __init__(self, address: str = "") -> None:
+        super().__init__(address)
+        self._last: dict[str, str] = {}  # lane (main or a subagent's) → uuid of its last line
+        self._place: str | None = None
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        kinds = ("system", "assistant", "user", "result", "stream_event")
+        if record.get("type") not in kinds or "session_id" not in record:
+            return ""
+        if any(name in record for name in ("message", "subtype", "event", "total_cost_usd")):
+            return f"type = {record['type']!r}, session_id"
+        return ""
+
+    def parse(self, record: Record) -> Iterator[Outcome]:
+        """See Source."""
+        key = (record.offset, record.index)
+        value = parse_lenient(bytes(record.data))
+        if not isinstance(value, dict):
+            yield key, NOT_A_CALL
+            return
+        line = Fields(value)
+        if line.text("type") == "result":
+            yield key, SUM
+            return
+        self._place = line.text("cwd") or self._place
+        lane = line.text("parent_tool_use_id") or ""
+        uuid = line.text("uuid") or f"line {key}"
+        told = {
+            **value,
+            "uuid": uuid,
+            "sessionId": line.text("session_id"),
+            "parentUuid": self._last.get(lane),
+            "isSidechain": bool(lane),
+            "cwd": self._place,
+        }
+        if line.text("type") in ("assistant", "user"):
+            self._last[lane] = uuid
+        yield from super().parse(Record(record.offset, record.index, encoded(told)))
+
+
+class CodexExec:
+    """Read `codex exec --json`: a turn's usage, with what it answered; the model is not told."""
+
+    name: ClassVar[str] = "codex_exec"
+    needs_whole_file: ClassVar[bool] = True
+
+    def __init__(self, address: str = "") -> None:
+        self._thread: str | None = None
+        self._answer: list[Any] = []
+        self._waiting: list[Key] = []
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        kind = record.get("type")
+        if kind == "thread.started" and "thread_id" in record:
+            return "type = 'thread.started', thread_id"
+        if kind in ("turn.started", "turn.completed", "turn.failed"):
+            return f"type = {kind!r}"
+        item = record.get("item")
+        if str(kind).startswith("item.") and isinstance(item, dict) and "id" in item:
+            return f"type = {kind!r}, item"
+        return ""
+
+    def parse(self, record: Record) -> Iterator[Outcome]:
+        """See Source."""
+        key = (record.offset, record.index)
+        value = parse_lenient(bytes(record.data))
+        line = Fields(value if isinstance(value, dict) else {})
+        kind = line.text("type") or ""
+        if kind == "thread.started":
+            self._thread = line.text("thread_id")
+        if kind == "item.completed":
+            item = line.inner("item")
+            text = item.text("text")
+            if item.text("type") == "agent_message" and text:
+                self._answer.append({"role": "assistant", "content": text})
+        if kind not in ("turn.completed", "turn.failed"):
+            self._waiting.append(key)
+            return
+        usage = line.inner("usage")
+        call = Call(
+            provider="openai",
+            endpoint="codex exec",
+            conversation=self._thread,
+            session=self._thread,
+            answer=encoded(self._answer) if self._answer else b"",
+            usage=plausible(
+                Usage(
+                    "codex",
+                    input=usage.integer("input_tokens"),
+                    output=usage.integer("output_tokens"),
+                    cache_read=usage.integer("cached_input_tokens") or 0,
+                    reasoning=usage.integer("reasoning_output_tokens") or 0,
+                )
+            ),
+        )
+        merged, self._waiting, self._answer = self._waiting, [], []
+        if kind == "turn.failed":
+            call.status, call.error = "error", "turn_failed"
+        elif call.usage is None:
+            yield key, UNREADABLE_COUNTS
+            yield from ((each, NO_TOKEN_COUNTS) for each in merged)
+            return
+        yield Kept(key, call, [(each, "context") for each in merged])
 
     def finish(self) -> Iterable[Outcome]:
         """See Source."""

@@ -1,4 +1,4 @@
-"""Batch files of OpenAI and Anthropic, and OpenAI's stored completions."""
+"""Batches, stored answers and request logs of providers, and their reports, which are no calls."""
 
 import re
 from collections.abc import Iterable
@@ -10,9 +10,10 @@ from costaudit.ingest.calls.exchange import error_type
 from costaudit.ingest.calls.fields import Fields
 from costaudit.ingest.calls.json_repair import parse_lenient
 from costaudit.ingest.calls.names import labels_in
-from costaudit.ingest.calls.pair import NOT_A_CALL
+from costaudit.ingest.calls.pair import NOT_A_CALL, RESPONSE_NAMES, read_pair
 from costaudit.ingest.calls.untyped import call_from, encoded
 from costaudit.ingest.sources.source import Outcome, PerRecord
+from costaudit.ingest.sources.streams import joined_events
 
 INPUT = ("custom_id", "method", "url", "body")
 OUTPUT = ("custom_id", "response", "error")
@@ -162,3 +163,160 @@ def _completion(record: Fields) -> Call | Skip:
     if call.native_id:
         call.half, call.join_key = "response", _join_key(call.native_id)
     return call
+
+
+FAILED_ROW = Skip("not-a-call", "The batch refused this row, which costs nothing.")
+
+
+class VertexLog(PerRecord):
+    """Read Vertex AI's request-response log as it stands in BigQuery."""
+
+    name: ClassVar[str] = "vertex_log"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        for keys in (("full_request", "full_response"), ("request_payload", "response_payload")):
+            if all(key in record for key in (*keys, "logging_time")):
+                return ", ".join((*keys, "logging_time"))
+        return ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one row."""
+        request = record.value("full_request") or _first(record, "request_payload")
+        response = record.value("full_response") or _first(record, "response_payload")
+        if isinstance(response, list):
+            response = joined_chunks(response)
+        call = call_from(request, response)
+        if call is None:
+            return NOT_A_CALL
+        call.native_id = call.native_id or record.text("request_id")
+        moment = (record.text("logging_time") or "").removesuffix(" UTC")
+        call.ts_us = Fields({"t": moment}).time_us("t") or call.ts_us
+        call.model = call.model or (record.text("model") or "").rpartition("/")[2] or None
+        call.endpoint = record.text("endpoint") or call.endpoint
+        call.latency_ms = record.inner("metadata").number("request_latency")
+        return call
+
+
+def _first(record: Fields, name: str) -> Any:
+    found = record.items(name)
+    return Fields({"v": found[0]}).value("v") if found else None
+
+
+class GeminiBatch(PerRecord):
+    """Read the results of batches of the Gemini API and of Vertex AI, which cost half."""
+
+    name: ClassVar[str] = "gemini_batch"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        if "processed_time" in record and isinstance(record.get("request"), dict):
+            return "processed_time, request" if "contents" in record["request"] else ""
+        if not {"key"} <= record.keys() <= {"key", "response", "error", "request", "metadata"}:
+            return ""
+        response = record.get("response")
+        if isinstance(response, dict) and {"candidates", "usageMetadata"} & response.keys():
+            return "key, response"
+        return "key, error" if isinstance(record.get("error"), dict) else ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one row."""
+        if not record.inner("response"):
+            return FAILED_ROW
+        found = read_pair(encoded({k: v for k, v in record.values.items() if k != "status"}))
+        if isinstance(found, Call):
+            found.is_batch = True
+        return found
+
+
+class ChunkArrays:
+    """Read pairs whose response is the list of the chunks that were streamed."""
+
+    name: ClassVar[str] = "chunk_arrays"
+    needs_whole_file: ClassVar[bool] = False
+
+    def __init__(self, address: str = "") -> None:
+        self.address = address
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        return next((f"{name}[] of chunks" for name in RESPONSE_NAMES
+                     if _is_chunks(record.get(name))), "")  # fmt: skip
+
+    def parse(self, record: Record) -> Iterable[Outcome]:
+        """See Source."""
+        key = (record.offset, record.index)
+        value = parse_lenient(bytes(record.data))
+        data: Any = record.data
+        if isinstance(value, dict):
+            joined = {
+                n: joined_chunks(value[n]) for n in RESPONSE_NAMES if _is_chunks(value.get(n))
+            }
+            data = encoded({**value, **joined})
+        found = read_pair(data)
+        if isinstance(found, Call):
+            found.stream = True
+        return [Kept(key, found) if isinstance(found, Call) else (key, found)]
+
+    def finish(self) -> Iterable[Outcome]:
+        """See Source."""
+        return ()
+
+
+def _is_chunks(value: Any) -> bool:
+    if not isinstance(value, list) or not value or not isinstance(value[0], dict):
+        return False
+    first = value[0]
+    known = first.get("object") == "chat.completion.chunk" or first.get("type") == "message_start"
+    return known or bool({"candidates", "usageMetadata"} & first.keys())
+
+
+def joined_chunks(chunks: list[Any]) -> dict[str, Any]:
+    """Put the chunks of one answer together; counts are cumulative, so the last ones count."""
+    fields = [Fields(chunk) for chunk in chunks if isinstance(chunk, dict)]
+    if not any(f.has("candidates") or f.has("usageMetadata") for f in fields):
+        return joined_events(chunks)
+    body: dict[str, Any] = {}
+    parts: list[Any] = []
+    finish = None
+    for chunk in fields:
+        body.update({k: v for k, v in chunk.values.items() if k != "candidates" and v is not None})
+        for candidate in chunk.items("candidates")[:1]:
+            told = Fields(candidate if isinstance(candidate, dict) else {})
+            parts += told.inner("content").items("parts")
+            finish = told.text("finishReason") or finish
+    content = {"role": "model", "parts": _merged(parts)}
+    return {**body, "candidates": [{"content": content, "finishReason": finish}]}
+
+
+def _merged(parts: list[Any]) -> list[Any]:
+    """Let texts that follow one another be one part."""
+    found: list[Any] = []
+    for part in parts:
+        is_text = isinstance(part, dict) and part.keys() == {"text"}
+        if is_text and found and isinstance(found[-1], dict) and found[-1].keys() == {"text"}:
+            found[-1] = {"text": f"{found[-1]['text']}{part['text']}"}
+        else:
+            found.append(part)
+    return found
+
+
+class DailyTotals(PerRecord):
+    """Tell the usage and cost reports of providers, which are no calls."""
+
+    name: ClassVar[str] = "daily_totals"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        kind = str(record.get("object"))
+        if kind.startswith(("organization.usage.", "organization.costs.")) or kind == "bucket":
+            return f"object = {kind!r}: daily totals, not calls"
+        if "starting_at" in record and "ending_at" in record:
+            return "starting_at, ending_at: daily totals, not calls"
+        if {"TimePeriod", "Groups"} <= record.keys():
+            return "TimePeriod, Groups: daily totals, not calls"
+        return ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read nothing: a total has no call in it."""
+        return Skip("daily-totals", "It is a total of a usage or cost report, not a call.")

@@ -57,8 +57,8 @@ class OpenAIResponses(OpenAIChat):
     def detect(self, record: dict[str, Any]) -> str:
         """See Source."""
         for path, body in bodies_in(record, RESPONSE_NAMES):
-            if body.get("object") == "response":
-                return f'{path}object = "response"'
+            if body.get("object") in ("response", "response.compaction"):
+                return f'{path}object = "{body["object"]}"'
         return ""
 
 

@@ -1,13 +1,40 @@
 """The log sources, in the order in which they are tried; one row each."""
 
-from costaudit.ingest.sources.agents import ClaudeCode, Codex
-from costaudit.ingest.sources.batches import AnthropicBatch, OpenAIBatch, OpenAIStored
+from costaudit.ingest.sources.agents import ClaudeCode, ClaudeStream, Codex, CodexExec
+from costaudit.ingest.sources.batches import (
+    AnthropicBatch,
+    ChunkArrays,
+    DailyTotals,
+    GeminiBatch,
+    OpenAIBatch,
+    OpenAIStored,
+    VertexLog,
+)
 from costaudit.ingest.sources.bedrock import Bedrock
+from costaudit.ingest.sources.coding_agents import (
+    Aider,
+    ClaudeEvents,
+    Cline,
+    CopilotCLI,
+    Cursor,
+    GeminiCLI,
+    OpenCode,
+)
 from costaudit.ingest.sources.gateways import AzureAPIM, Cloudflare, OpenRouter, Portkey
 from costaudit.ingest.sources.litellm import LiteLLM, LiteLLMSpend
 from costaudit.ingest.sources.observability import Helicone, Langfuse, LangSmith
 from costaudit.ingest.sources.otel import OTel
 from costaudit.ingest.sources.pairs import AnthropicMessages, Gemini, OpenAIChat, OpenAIResponses
+from costaudit.ingest.sources.platforms import (
+    Braintrust,
+    Datadog,
+    Kong,
+    MLflow,
+    Opik,
+    Phoenix,
+    PostHog,
+    Weave,
+)
 from costaudit.ingest.sources.source import Source
 from costaudit.ingest.sources.streams import Streams
 from costaudit.ingest.sources.traces import AzureTrace, BurstGPT, Mooncake
@@ -17,10 +44,29 @@ SOURCES: tuple[type[Source], ...] = (
     Mooncake,
     BurstGPT,
     AzureTrace,
+    DailyTotals,
+    ClaudeEvents,
+    MLflow,
+    Datadog,
+    Phoenix,
     OTel,
     Bedrock,
     Codex,
+    CodexExec,
     ClaudeCode,
+    ClaudeStream,
+    GeminiCLI,
+    OpenCode,
+    CopilotCLI,
+    Cline,
+    Aider,
+    Cursor,
+    PostHog,
+    Braintrust,
+    Opik,
+    Weave,
+    Kong,
+    VertexLog,
     LiteLLM,
     LiteLLMSpend,
     LangSmith,
@@ -32,7 +78,9 @@ SOURCES: tuple[type[Source], ...] = (
     AzureAPIM,
     AnthropicBatch,
     OpenAIBatch,
+    GeminiBatch,
     OpenAIStored,
+    ChunkArrays,
     Streams,
     OpenAIResponses,
     AnthropicMessages,

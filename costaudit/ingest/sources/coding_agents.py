@@ -1,0 +1,390 @@
+"""Coding agents besides Claude Code and Codex: conversations, or counts alone."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+from costaudit.ingest.calls.call import Call, Kept, Key, Prompt, Record, Skip, Usage
+from costaudit.ingest.calls.exchange import FINISH
+from costaudit.ingest.calls.fields import Fields, span_ms
+from costaudit.ingest.calls.json_repair import parse_lenient
+from costaudit.ingest.calls.names import provider_named, provider_of_model, split_model
+from costaudit.ingest.calls.untyped import answer_from, encoded
+from costaudit.ingest.calls.usage import decimal_of, plausible
+from costaudit.ingest.sources.agents import NO_CALL, UNREADABLE_COUNTS
+from costaudit.ingest.sources.otel_span import attributes_of
+from costaudit.ingest.sources.source import Outcome, PerRecord
+
+
+def add_cost(call: Call, amount: object) -> None:
+    """Take a logged cost in dollars, where it is a number."""
+    text = str(amount).replace("$", "").replace(",", "") if amount is not None else None
+    call.logged_cost = decimal_of(text)
+    call.cost_unit = "usd" if call.logged_cost is not None else None
+
+
+class ClaudeEvents(PerRecord):
+    """Read Claude Code's OpenTelemetry events: requests and their errors."""
+
+    name: ClassVar[str] = "claude_events"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        scope, body = Fields(record).inner("scope").text("name") or "", record.get("body")
+        body = body.get("stringValue") if isinstance(body, dict) else body
+        if scope.startswith("com.anthropic.claude_code"):
+            return f"scope.name = {scope!r}"
+        if isinstance(body, str) and body.startswith("claude_code."):
+            return f"body = {body!r}"
+        return ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one event."""
+        event = Fields(attributes_of(record.values))
+        kind = (event.text("event.name") or "").removeprefix("claude_code.")
+        if kind not in ("api_request", "api_error"):
+            return NO_CALL
+        call = Call(
+            native_id=event.text("request_id"),
+            ts_us=event.time_us("event.timestamp") or record.time_us("timeUnixNano"),
+            provider="anthropic",
+            model=event.text("model"),
+            endpoint="claude-code",
+            user=event.text("user.id", "user.account_uuid"),
+            tenant=event.text("organization.id"),
+            account=event.text("organization.id"),
+            conversation=event.text("session.id"),
+            session=event.text("session.id"),
+            latency_ms=event.number("duration_ms"),
+        )
+        add_cost(call, event.values.get("cost_usd"))
+        if event.text("speed") == "fast":
+            call.service_tier = "fast"
+        if kind == "api_error":
+            call.status, call.error = "error", "api_error"
+            call.http_status = event.integer("status_code")
+            call.attempt = event.integer("attempt")
+            return call
+        call.usage = plausible(
+            Usage(
+                "anthropic",
+                input=event.integer("input_tokens"),
+                output=event.integer("output_tokens"),
+                cache_read=event.integer("cache_read_tokens") or 0,
+                cache_write_other=event.integer("cache_creation_tokens") or 0,
+            )
+        )
+        return call if call.usage is not None else UNREADABLE_COUNTS
+
+
+class GeminiCLI:
+    """Read Gemini CLI's sessions; a message that is written again replaces its earlier state."""
+
+    name: ClassVar[str] = "gemini_cli"
+    needs_whole_file: ClassVar[bool] = True
+
+    def __init__(self, address: str = "") -> None:
+        self._session: str | None = None
+        self._lines: dict[str, list[tuple[Key, Fields]]] = {}
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        if "projectHash" in record and "sessionId" in record:
+            return "sessionId, projectHash"
+        if record.get("type") == "gemini" and isinstance(record.get("tokens"), dict):
+            return "type = 'gemini', tokens"
+        if set(record) == {"$set"}:
+            return "$set"
+        keys = {"id", "timestamp", "type", "content"}
+        is_message = record.keys() - {"sessionId"} == keys and record["type"] == "user"
+        return ", ".join(sorted(keys)) if is_message else ""
+
+    def parse(self, record: Record) -> Iterator[Outcome]:
+        """See Source."""
+        key = (record.offset, record.index)
+        value = parse_lenient(bytes(record.data))
+        line = Fields(value if isinstance(value, dict) else {})
+        self._session = line.text("sessionId") or self._session
+        if line.text("type") not in ("user", "gemini"):
+            yield key, NO_CALL
+            return
+        self._lines.setdefault(line.text("id") or f"line {key}", []).append((key, line))
+
+    def finish(self) -> Iterable[Outcome]:
+        """See Source."""
+        history: list[bytes] = []
+        waiting: list[Key] = []
+        for states in self._lines.values():
+            (key, line), earlier = states[-1], [each for each, _ in states[:-1]]
+            if line.text("type") == "gemini" and line.inner("tokens"):
+                call = self._call(line, history)
+                if call.usage is None:
+                    yield key, UNREADABLE_COUNTS
+                    yield from ((each, NO_CALL) for each in earlier)
+                else:
+                    merged = [(each, "part-of-stream") for each in earlier]
+                    yield Kept(key, call, [*((each, "context") for each in waiting), *merged])
+                    waiting = []
+            else:
+                waiting += [*earlier, key]
+            role = "model" if line.text("type") == "gemini" else "user"
+            content = line.value("content")
+            parts = content if isinstance(content, list) else [{"text": content}]
+            history.append(encoded({"role": role, "parts": parts}))
+        for key in waiting:
+            yield key, Skip("not-a-call", "No answer to it is in the file.")
+
+    def _call(self, line: Fields, history: list[bytes]) -> Call:
+        tokens = line.inner("tokens")
+        sent = tokens.integer("input")
+        return Call(
+            ts_us=line.time_us("timestamp"),
+            provider="google",
+            model=line.text("model"),
+            endpoint="gemini-cli",
+            conversation=self._session,
+            session=self._session,
+            prompt=Prompt(messages=list(history)),
+            answer=answer_from(line.value("content")),
+            usage=plausible(
+                Usage(
+                    "gemini",
+                    input=None if sent is None else sent + (tokens.integer("tool") or 0),
+                    output=tokens.integer("output"),
+                    cache_read=tokens.integer("cached") or 0,
+                    reasoning=tokens.integer("thoughts") or 0,
+                    total=tokens.integer("total"),
+                )
+            ),
+        )
+
+
+class OpenCode(PerRecord):
+    """Read opencode's messages; reasoning is apart from output, cached tokens from input."""
+
+    name: ClassVar[str] = "opencode"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        info = record.get("info") if isinstance(record.get("info"), dict) else record
+        if "sessionID" not in info or info.get("role") not in ("user", "assistant"):
+            return ""
+        return "sessionID, role"
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one message."""
+        line = record.inner("info") or record
+        if line.text("role") != "assistant":
+            return NO_CALL
+        tokens, times = line.inner("tokens"), line.inner("time")
+        cache = tokens.inner("cache")
+        provider, start = line.text("providerID"), times.time_us("created")
+        finish = line.text("finish")
+        call = Call(
+            native_id=line.text("id"),
+            ts_us=start,
+            provider=provider_named(provider) if provider else None,
+            model=line.text("modelID"),
+            endpoint=f"opencode {line.text('mode') or ''}".strip(),
+            conversation=line.text("sessionID"),
+            session=line.text("sessionID"),
+            tenant=line.inner("path").text("root"),
+            latency_ms=span_ms(start, times.time_us("completed")),
+            finish_reason=FINISH.get(finish or "", finish),
+            usage=plausible(
+                Usage(
+                    "exclusive, reasoning apart",
+                    input=tokens.integer("input"),
+                    output=tokens.integer("output"),
+                    cache_read=cache.integer("read") or 0,
+                    cache_write_other=cache.integer("write") or 0,
+                    reasoning=tokens.integer("reasoning") or 0,
+                )
+            ),
+        )
+        add_cost(call, line.values.get("cost"))
+        if line.inner("error"):
+            call.status, call.error = "error", line.inner("error").text("name") or "error"
+        elif call.usage is None:
+            return UNREADABLE_COUNTS
+        return call
+
+
+SWAPPED = re.compile(r"^claude-(\d)(?:\.(\d))?-(sonnet|opus|haiku)")
+POINTED = re.compile(r"^(claude-(?:sonnet|opus|haiku)-\d)\.(\d)")
+
+
+def agent_model(name: str | None) -> str | None:
+    """Spell a model as its provider does; Cursor and Copilot write Claude's names their own way."""
+    if not name:
+        return None
+    swapped = SWAPPED.match(name)
+    if swapped:
+        minor = f"-{swapped[2]}" if swapped[2] else ""
+        return f"claude-{swapped[3]}-{swapped[1]}{minor}{name[swapped.end() :]}"
+    return POINTED.sub(r"\1-\2", name)
+
+
+class CopilotCLI(PerRecord):
+    """Read Copilot CLI's sessions, which tell only the sum of each model's requests."""
+
+    name: ClassVar[str] = "copilot_cli"
+    KINDS = ("session.", "user.", "assistant.", "tool.", "hook.", "subagent.", "abort")
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        kind = str(record.get("type"))
+        keys = {"type", "id", "timestamp", "data"}
+        if kind.startswith(self.KINDS) and keys <= record.keys() and "parentId" in record:
+            return f"type = {kind!r}, parentId; only the sum of a session is told"
+        return ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one event; `unwrap` has divided a session's end by model."""
+        sums = record.inner("data").inner("modelSum")
+        if not sums:
+            return Skip("not-a-call", "Its tokens are told in the session's sum only.")
+        usage, requests = sums.inner("usage"), sums.inner("requests").integer("count") or 0
+        model = agent_model(sums.text("model"))
+        found = plausible(
+            Usage(
+                "inclusive",
+                input=usage.integer("inputTokens"),
+                output=usage.integer("outputTokens"),
+                cache_read=usage.integer("cacheReadTokens") or 0,
+                cache_write_other=usage.integer("cacheWriteTokens") or 0,
+            )
+        )
+        if found is None:
+            return UNREADABLE_COUNTS
+        return Call(
+            ts_us=record.time_us("timestamp"),
+            provider=provider_of_model(model) if model else None,
+            model=model,
+            endpoint="copilot-cli",
+            tags=(f"sum of {requests} requests",),
+            usage=found,
+        )
+
+
+class Cline(PerRecord):
+    """Read ui_messages.json of Cline, Roo Code and Kilo Code."""
+
+    name: ClassVar[str] = "cline"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        if record.get("type") in ("say", "ask") and record["type"] in record and "ts" in record:
+            return f"type = {record['type']!r}, ts"
+        return ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one message."""
+        if record.text("say") not in ("api_req_started", "deleted_api_reqs"):
+            return NO_CALL
+        told, info = record.inner("text"), record.inner("modelInfo")
+        if not told.has("tokensIn") and not told.has("tokensOut"):
+            return Skip("not-a-call", "It is a request without an answer.")
+        prefix, model = split_model(info.text("modelId") or told.text("model") or "")
+        provider = info.text("providerId") or told.text("apiProtocol")
+        found = plausible(
+            Usage(
+                "exclusive",
+                input=told.integer("tokensIn"),
+                output=told.integer("tokensOut"),
+                cache_read=told.integer("cacheReads") or 0,
+                cache_write_other=told.integer("cacheWrites") or 0,
+            )
+        )
+        if found is None:
+            return UNREADABLE_COUNTS
+        call = Call(
+            ts_us=record.time_us("ts"),
+            provider=prefix or (provider_named(provider) if provider else None),
+            model=model or None,
+            endpoint="cline",
+            usage=found,
+        )
+        add_cost(call, told.values.get("cost"))
+        return call
+
+
+class Aider(PerRecord):
+    """Read Aider's analytics; prompt_tokens hold all input, and nothing tells what was cached."""
+
+    name: ClassVar[str] = "aider"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        told = record.get("properties")
+        if not isinstance(record.get("event"), str) or not isinstance(told, dict):
+            return ""
+        if "main_model" in told or (record["event"] == "message_send" and "edit_format" in told):
+            return "event, properties.main_model"
+        return ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one event."""
+        told = record.inner("properties")
+        if record.text("event") != "message_send":
+            return NO_CALL
+        prefix, model = split_model(told.text("main_model") or "")
+        found = plausible(
+            Usage(
+                "inclusive",
+                input=told.integer("prompt_tokens"),
+                output=told.integer("completion_tokens"),
+                cache_read=None,
+            )
+        )
+        if found is None:
+            return UNREADABLE_COUNTS
+        call = Call(
+            ts_us=record.time_us("time"),
+            provider=prefix or provider_of_model(model),
+            model=model or None,
+            endpoint="aider",
+            user=record.text("user_id"),
+            usage=found,
+        )
+        add_cost(call, told.values.get("cost"))
+        return call
+
+
+class Cursor(PerRecord):
+    """Read Cursor's usage export; its column `Input (w/ Cache Write)` counts cache writes."""
+
+    name: ClassVar[str] = "cursor"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        keys = ("Input (w/ Cache Write)", "Input (w/o Cache Write)", "Cache Read")
+        return ", ".join(keys) if all(key in record for key in keys) else ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one row."""
+        model = agent_model(record.text("Model"))
+        kind = record.text("Kind") or ""
+        call = Call(
+            ts_us=record.time_us("Date"),
+            provider=provider_of_model(model) if model else None,
+            model=model,
+            endpoint="cursor",
+            user=record.text("User"),
+            tags=(kind,) if kind else (),
+            usage=plausible(
+                Usage(
+                    "exclusive",
+                    input=record.integer("Input (w/o Cache Write)"),
+                    output=record.integer("Output Tokens"),
+                    cache_read=record.integer("Cache Read") or 0,
+                    cache_write_other=record.integer("Input (w/ Cache Write)") or 0,
+                )
+            ),
+        )
+        add_cost(call, record.values.get("Cost"))
+        if "error" in kind.lower() or "aborted" in kind.lower():
+            call.status, call.error = "error", "error"
+        elif call.usage is None:
+            return UNREADABLE_COUNTS
+        return call

@@ -1,0 +1,380 @@
+"""Exports of further platforms and gateways: one span, event or log line for each call."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from costaudit.ingest.calls.call import Call, Convention, Kept, Key, Record, Skip, Usage
+from costaudit.ingest.calls.fields import Fields, span_ms
+from costaudit.ingest.calls.json_repair import parse_lenient
+from costaudit.ingest.calls.names import provider_named, provider_of_model, split_model
+from costaudit.ingest.calls.pair import NOT_A_CALL
+from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
+from costaudit.ingest.calls.usage import decimal_of, plausible, read_usage
+from costaudit.ingest.sources.agents import UNREADABLE_COUNTS
+from costaudit.ingest.sources.coding_agents import add_cost
+from costaudit.ingest.sources.otel_span import call_of_span, nested
+from costaudit.ingest.sources.source import Outcome, PerRecord
+
+NO_CALL = Skip("not-a-call", "It is a span, an event or a trace, whose calls stand by themselves.")
+PARENT = Skip("not-a-call", "Its counts are the sum of calls within it, which stand by themselves.")
+
+
+def usage_in(counts: Fields, convention: Convention) -> Usage | None:
+    """Read a usage object of a provider's own shape; None where it can't be read."""
+    return read_usage(counts.values, convention).usage if counts else None
+
+
+def _named(call: Call, provider: str | None, model: str | None) -> Call:
+    """Name who bills a call, and the model where its bodies don't."""
+    prefix, bare = split_model(model or "")
+    call.model = call.model or bare or None
+    guess = prefix or (provider_of_model(call.model) if call.model else None)
+    call.provider = provider_named(provider) if provider else guess or call.provider
+    return call
+
+
+def _checked(call: Call) -> Call | Skip:
+    """Refuse a call whose usage can't be read; a failed one has none."""
+    return UNREADABLE_COUNTS if call.usage is None and call.status == "ok" else call
+
+
+class PostHog(PerRecord):
+    """Read $ai_generation events, each of which says whether input holds the cached tokens."""
+
+    name: ClassVar[str] = "posthog"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        event = record.get("event")
+        is_ai = isinstance(event, str) and event.startswith("$ai_")
+        return f"event = {event!r}" if is_ai and "properties" in record else ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one event."""
+        kind, told = record.text("event"), record.inner("properties")
+        if kind not in ("$ai_generation", "$ai_embedding"):
+            return NO_CALL
+        provider, model = told.text("$ai_provider"), told.text("$ai_model")
+        exclusive = told.truth("$ai_cache_reporting_exclusive")
+        if exclusive is None:
+            exclusive = (provider or "").lower() == "anthropic"
+        latency = told.number("$ai_latency")
+        call = Call(
+            ts_us=record.time_us("timestamp"),
+            kind="embedding" if kind == "$ai_embedding" else "chat",
+            user=record.text("distinct_id"),
+            conversation=told.text("$ai_session_id", "$ai_trace_id"),
+            prompt=prompt_from(told.value("$ai_input"), tools=told.value("$ai_tools")),
+            answer=answer_from(told.value("$ai_output_choices", "$ai_output")),
+            latency_ms=None if latency is None else latency * 1_000,
+            http_status=told.integer("$ai_http_status"),
+            usage=plausible(
+                Usage(
+                    "exclusive" if exclusive else "inclusive",
+                    input=told.integer("$ai_input_tokens"),
+                    output=told.integer("$ai_output_tokens"),
+                    cache_read=told.integer("$ai_cache_read_input_tokens") or 0,
+                    cache_write_other=told.integer("$ai_cache_creation_input_tokens") or 0,
+                    reasoning=told.integer("$ai_reasoning_tokens") or 0,
+                )
+            ),
+        )
+        add_cost(call, told.values.get("$ai_total_cost_usd"))
+        if told.truth("$ai_is_error") or (call.http_status or 200) >= 400:
+            call.status, call.error = "error", f"http_{call.http_status or 'error'}"
+        return _checked(_named(call, provider, model))
+
+
+class MLflow(PerRecord):
+    """Read MLflow's spans, whose attributes are JSON texts; `unwrap` divides a trace."""
+
+    name: ClassVar[str] = "mlflow"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        attributes = record.get("attributes")
+        if isinstance(attributes, dict):
+            return next((f"attributes.{k}" for k in attributes if k.startswith("mlflow.")), "")
+        return ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one span."""
+        told = Fields({k: Fields({"v": v}).value("v") for k, v in
+                       record.inner("attributes").values.items()})  # fmt: skip
+        if told.text("mlflow.spanType") not in ("CHAT_MODEL", "LLM", "EMBEDDING"):
+            return NO_CALL
+        if record.truth("has_call_within"):
+            return PARENT
+        call = call_from(told.value("mlflow.spanInputs"), told.value("mlflow.spanOutputs"))
+        call = call or Call(
+            prompt=prompt_from(told.value("mlflow.spanInputs")),
+            answer=answer_from(told.value("mlflow.spanOutputs")),
+        )
+        start, end = record.time_us("start_time_unix_nano"), record.time_us("end_time_unix_nano")
+        call.native_id = call.native_id or record.text("span_id")
+        call.ts_us, call.latency_ms = start, span_ms(start, end)
+        call.kind = "embedding" if told.text("mlflow.spanType") == "EMBEDDING" else call.kind
+        shape = told.text("mlflow.message.format") or ""
+        if call.usage is None:
+            is_apart = shape in ("anthropic", "bedrock")
+            counts = told.inner("mlflow.chat.tokenUsage")
+            call.usage = usage_in(counts, "anthropic" if is_apart else "inclusive")
+        if str(record.inner("status").values.get("code")).endswith("ERROR"):
+            call.status, call.error = "error", "error"
+        return _checked(_named(call, None, told.text("mlflow.llm.model")))
+
+
+class Datadog(PerRecord):
+    """Read Datadog's LLM Observability spans; costs are counted in billionths of a dollar."""
+
+    name: ClassVar[str] = "datadog"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        told = record.get("attributes", record)
+        if isinstance(told, dict) and "span_kind" in told and "ml_app" in told:
+            return "span_kind, ml_app"
+        return ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one span."""
+        told = record.inner("attributes") or record
+        if told.text("span_kind") not in ("llm", "embedding"):
+            return NO_CALL
+        counts, length = told.inner("metrics"), told.number("duration")
+        call = Call(
+            native_id=told.text("span_id"),
+            ts_us=told.time_us("start_ns"),
+            kind="embedding" if told.text("span_kind") == "embedding" else "chat",
+            endpoint=told.text("ml_app"),
+            conversation=told.text("session_id"),
+            prompt=prompt_from(told.inner("input").value("messages", "value")),
+            answer=answer_from(told.inner("output").value("messages", "value")),
+            latency_ms=None if length is None else length / 1e6,
+            usage=plausible(
+                Usage(
+                    "inclusive",
+                    input=counts.integer("input_tokens"),
+                    output=counts.integer("output_tokens"),
+                    cache_read=counts.integer("cache_read_input_tokens") or 0,
+                    cache_write_other=counts.integer("cache_write_input_tokens") or 0,
+                    reasoning=counts.integer("reasoning_output_tokens") or 0,
+                )
+            ),
+        )
+        nanodollars = decimal_of(counts.values.get("estimated_total_cost"))
+        if nanodollars is not None:
+            add_cost(call, f"{float(nanodollars) / 1e9:.12f}")
+        if told.text("status") == "error":
+            call.status, call.error = "error", "error"
+        return _checked(_named(call, told.text("model_provider"), told.text("model_name")))
+
+
+class Braintrust(PerRecord):
+    """Read Braintrust's spans; prompt_tokens hold the cached ones."""
+
+    name: ClassVar[str] = "braintrust"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        keys = ("span_attributes", "root_span_id", "metrics")
+        return ", ".join(keys) if all(key in record for key in keys) else ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one span."""
+        if record.inner("span_attributes").text("type") != "llm":
+            return NO_CALL
+        counts, about = record.inner("metrics"), record.inner("metadata")
+        start = counts.time_us("start")
+        wait = counts.number("time_to_first_token")
+        call = Call(
+            native_id=record.text("span_id"),
+            ts_us=start or record.time_us("created"),
+            prompt=prompt_from(record.value("input"), tools=about.value("tools")),
+            answer=answer_from(record.value("output")),
+            latency_ms=span_ms(start, counts.time_us("end")),
+            ttft_ms=None if wait is None else wait * 1_000,
+            tags=tuple(tag for tag in record.items("tags") if isinstance(tag, str)),
+            usage=plausible(
+                Usage(
+                    "inclusive",
+                    input=counts.integer("prompt_tokens"),
+                    output=counts.integer("completion_tokens"),
+                    cache_read=counts.integer("prompt_cached_tokens") or 0,
+                    cache_write_other=counts.integer("prompt_cache_creation_tokens") or 0,
+                    reasoning=counts.integer("completion_reasoning_tokens") or 0,
+                )
+            ),
+        )
+        add_cost(call, counts.values.get("estimated_cost"))
+        if record.value("error") is not None:
+            call.status, call.error = "error", "error"
+        return _checked(_named(call, about.text("provider"), about.text("model")))
+
+
+class Opik(PerRecord):
+    """Read Opik's spans; the provider's own counts stand under original_usage."""
+
+    name: ClassVar[str] = "opik"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        keys = {"trace_id", "parent_span_id", "name", "type", "start_time"}
+        is_span = keys <= record.keys() and record["type"] in (
+            "llm",
+            "general",
+            "tool",
+            "guardrail",
+        )
+        return ", ".join(sorted(keys)) if is_span else ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one span."""
+        if record.text("type") != "llm":
+            return NO_CALL
+        counts = record.inner("usage")
+        own = nested(counts.values, "original_usage")
+        own = Fields(own if isinstance(own, dict) else counts.values)
+        is_apart = own.has("cache_read_input_tokens") and own.has("input_tokens")
+        start = record.time_us("start_time")
+        call = Call(
+            native_id=record.text("id"),
+            ts_us=start,
+            prompt=prompt_from(record.value("input")),
+            answer=answer_from(record.value("output")),
+            latency_ms=span_ms(start, record.time_us("end_time")),
+            usage=usage_in(own, "anthropic" if is_apart else "openai"),
+        )
+        add_cost(call, record.values.get("total_estimated_cost"))
+        if record.inner("error_info"):
+            call.status, call.error = "error", "error"
+        return _checked(_named(call, record.text("provider"), record.text("model")))
+
+
+class Weave:
+    """Read W&B Weave's calls; an op whose answer holds no usage repeats that of its children."""
+
+    name: ClassVar[str] = "weave"
+    needs_whole_file: ClassVar[bool] = True
+
+    def __init__(self, address: str = "") -> None:
+        self._sums: dict[str, list[tuple[Key, Fields]]] = {}  # by trace: ops with a sum only
+        self._traces: set[str] = set()  # traces with a call
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        keys = ("op_name", "trace_id", "started_at")
+        return ", ".join(keys) if all(key in record for key in keys) else ""
+
+    def parse(self, record: Record) -> Iterable[Outcome]:
+        """See Source."""
+        key = (record.offset, record.index)
+        value = parse_lenient(bytes(record.data))
+        if not isinstance(value, dict):
+            return [(key, NOT_A_CALL)]
+        line = Fields(value)
+        trace = line.text("trace_id") or f"line {key}"
+        if line.inner("output").inner("usage", "usageMetadata", "usage_metadata"):
+            self._traces.add(trace)
+            call = call_from(line.value("inputs"), line.value("output")) or Call()
+            found = _checked(self._told(call, line))
+            return [Kept(key, found) if isinstance(found, Call) else (key, found)]
+        self._sums.setdefault(trace, []).append((key, line))
+        return ()
+
+    def _told(self, call: Call, line: Fields) -> Call:
+        start = line.time_us("started_at")
+        call.same_as = f"weave {line.text('id')}"
+        call.ts_us, call.latency_ms = start, span_ms(start, line.time_us("ended_at"))
+        call.user = call.user or line.text("wb_user_id")
+        if line.value("exception") is not None:
+            call.status, call.error = "error", "error"
+        return _named(call, None, None)
+
+    def finish(self) -> Iterable[Outcome]:
+        """See Source."""
+        for trace, ops in self._sums.items():
+            parents = {line.text("parent_id") for _, line in ops}
+            for key, line in ops:
+                sums = line.inner("summary").inner("usage")
+                if not sums:
+                    yield key, NO_CALL
+                elif trace in self._traces or line.text("id") in parents or len(sums.values) > 1:
+                    yield key, PARENT
+                else:
+                    model = next(iter(sums.values))
+                    call = Call(model=model, usage=usage_in(sums.inner(model), "openai"))
+                    found = _checked(self._told(call, line))
+                    yield Kept(key, found) if isinstance(found, Call) else (key, found)
+
+
+class Phoenix(PerRecord):
+    """Read Phoenix's data frames, whose columns are flattened attribute names."""
+
+    name: ClassVar[str] = "phoenix"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        starts = ("attributes.openinference.", "attributes.llm.", "attributes.embedding.")
+        return next((key for key in record if key.startswith(starts)), "")
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one row."""
+        found: dict[str, Any] = {}
+        for key, value in record.values.items():
+            if key.startswith("attributes.") and value is not None:
+                _exploded(found, key.removeprefix("attributes."), value)
+        kind = record.text("span_kind", "attributes.openinference.span.kind") or ""
+        if kind.upper() not in ("LLM", "EMBEDDING"):
+            return NO_CALL
+        span = {**record.values, "span_id": record.values.get("context.span_id")}
+        return _checked(call_of_span(Fields(span), Fields(found), Fields({})))
+
+
+def _exploded(found: dict[str, Any], name: str, value: Any, depth: int = 0) -> None:
+    """Name the messages of a list `name.0.message.role` and so on, as spans do."""
+    if isinstance(value, list) and all(isinstance(each, dict) for each in value) and depth < 8:
+        for place, each in enumerate(value):
+            for key, inner in each.items():
+                _exploded(found, f"{name}.{place}.{key}", inner, depth + 1)
+    else:
+        found[name] = value
+
+
+class Kong(PerRecord):
+    """Read the access log of Kong's AI gateway."""
+
+    name: ClassVar[str] = "kong"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        plugins = record.get("ai")
+        for name, each in plugins.items() if isinstance(plugins, dict) else ():
+            if isinstance(each, dict) and "meta" in each and "usage" in each:
+                return f"ai.{name}.meta, ai.{name}.usage"
+        return ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read one line; a line of several plugins is of the first one with usage."""
+        plugins = record.inner("ai")
+        proxy = next((p for name in plugins.values if (p := plugins.inner(name)).inner("usage")),
+                     Fields({}))  # fmt: skip
+        if not proxy:
+            return NO_CALL
+        meta, payload, counts = proxy.inner("meta"), proxy.inner("payload"), proxy.inner("usage")
+        call = call_from(payload.value("request"), payload.value("response")) or Call()
+        if call.usage is None:
+            call.usage = usage_in(counts, "openai")
+        call.ts_us = record.time_us("started_at") or call.ts_us
+        call.latency_ms = meta.number("llm_latency")
+        call.ttft_ms = counts.number("time_to_first_token")
+        call.tenant = record.inner("consumer").text("username", "id") or call.tenant
+        call.endpoint = record.inner("request").text("uri") or call.endpoint
+        call.http_status = record.inner("response").integer("status")
+        add_cost(call, counts.values.get("cost"))
+        if (call.http_status or 200) >= 400:
+            call.status, call.error = "error", f"http_{call.http_status}"
+        if proxy.inner("cache").text("cache_status") == "Hit":
+            call.served_by = "gateway_cache"
+        model = meta.text("response_model", "request_model")
+        return _checked(_named(call, meta.text("provider_name"), model))
