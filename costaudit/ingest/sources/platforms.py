@@ -348,8 +348,7 @@ class Kong(PerRecord):
 
     def detect(self, record: dict[str, Any]) -> str:
         """See Source."""
-        plugins = record.get("ai")
-        for name, each in plugins.items() if isinstance(plugins, dict) else ():
+        for name, each in Fields(record).inner("ai").values.items():
             if isinstance(each, dict) and "meta" in each and "usage" in each:
                 return f"ai.{name}.meta, ai.{name}.usage"
         return ""
