@@ -13,13 +13,14 @@ import costaudit
 PACKAGE = Path(costaudit.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 STAGES = {"ingest", "embed", "simulate", "answers", "levers", "replay", "costing", "report"}
-HALL = {"contracts", "errors", "progress", "engine"}
+HALL = {"contracts", "errors", "progress", "engine", "metrics"}
 REACHABLE = {
     **dict.fromkeys(STAGES, HALL),
     "contracts": {"errors"},
     "errors": set(),
     "progress": set(),
     "engine": {"errors", "progress"},
+    "metrics": set(),
 }  # what each top-level folder may import; pipeline, cli and the doors see all
 FOLDERS = {
     "ingest": ("calls", "content", "sources", "files", "staging", "assembly"),

@@ -13,16 +13,28 @@ def monitor(
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for alerts.yml and dashboard.json.")
     ] = Path("monitoring"),
+    quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
     """Write alert rules and a dashboard that expect what was found.
 
-    The rules are for Prometheus, the dashboard is for Grafana.
+    The rules are for Prometheus, the dashboard is for Grafana. Limits go by the hour of the week:
+    the log, replayed as predicted, fires none. `costaudit.metrics` and LiteLLM emit the metrics.
     """
+    from costaudit.cli.progress import progress_on_stderr
     from costaudit.contracts.audit import read_audit
     from costaudit.contracts.run_dir import RunDir
-    from costaudit.replay.alerts import write_monitoring
+    from costaudit.pipeline.loaded import ingested
+    from costaudit.pipeline.replaying.monitoring import traffic_as_predicted
+    from costaudit.pipeline.settings import AnalyzeOptions
+    from costaudit.replay.monitoring.alerts import write_monitoring
 
-    for path in write_monitoring(read_audit(RunDir(run).audit_path), out):
+    audit = read_audit(RunDir(run).audit_path)
+    with progress_on_stderr(quiet) as progress:
+        log = ingested([str(run)], RunDir(run), AnalyzeOptions(), progress)
+        traffic = traffic_as_predicted(log, audit, progress)
+    for note in traffic.notes if traffic is not None else ():
+        typer.echo(f"Note: {note}", err=True)
+    for path in write_monitoring(audit, out, traffic):
         typer.echo(str(path))
     return 0

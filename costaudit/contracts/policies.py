@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
 from costaudit.errors import UsageError
 
@@ -61,6 +61,25 @@ class SemanticPolicy:
     def policy_id(self) -> str:
         """Name the policy in one printable line; equal policies have equal names."""
         return "semantic:" + ",".join(_printable(self))
+
+    @classmethod
+    def named(cls, policy_id: str) -> "SemanticPolicy":
+        """Return the policy of a `policy_id`; raises UsageError for one of another version."""
+        given = dict(part.partition("=")[::2] for part in policy_id.partition(":")[2].split(","))
+        values: dict[str, Any] = {}
+        for field in fields(cls):
+            text = given.get(field.name)
+            if text is None:
+                continue
+            if isinstance(field.default, tuple):
+                values[field.name] = tuple(text.split("+")) if text != "none" else ()
+            elif field.name == "max_entries":
+                values[field.name] = None if text == "none" else int(text)
+            elif field.name in ("min_similarity", "ttl_s", "max_temperature"):
+                values[field.name] = None if text == "none" else float(text)
+            else:
+                values[field.name] = text
+        return cls(**values)
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,21 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 import msgspec
 
 from costaudit.errors import BackendError, InputError, UsageError
 
 VERSION = 1
+Result = Literal["hit", "miss", "bypass", "error"]
 
 
 class Acknowledged(msgspec.Struct, frozen=True, gc=False):
     """One request that is done."""
 
     index: int  # in the stream
-    result: str  # hit | miss | bypass | error
+    result: Result
     reason: str = ""
     matched_id: str | None = None
     similarity: float | None = None

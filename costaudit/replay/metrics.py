@@ -2,59 +2,32 @@
 
 import math
 import socket
-import threading
-from collections import deque
 from collections.abc import Sequence
 from types import TracebackType
 
 from costaudit.errors import UsageError
+from costaudit.metrics import BUCKETS_S, CacheMetrics, Call, PrometheusMeter, TokenType
 from costaudit.replay.journal import Acknowledged
 from costaudit.replay.stream import ReplayStream
 
-WINDOW = 1000  # lookups that the hit rate looks back on
-SECONDS = (0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-CACHED = slice(1, 5)  # of the token classes: reads and writes of a provider's prompt cache
+CLASSES: tuple[TokenType, ...] = (
+    "input", "cache_read", "cache_write", "cache_write", "cache_write", "output",
+)  # in the order of TOKEN_CLASSES  # fmt: skip
 
 
 class Monitor:
     """Serve metrics on a port of this machine; give it to `replay` as the listener."""
 
     def __init__(self, stream: ReplayStream, port: int) -> None:
-        from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+        from prometheus_client import CollectorRegistry, Histogram
 
         self.port = port  # 0: any free one, known once it is open
         self._stream = stream
-        self._registry = registry = CollectorRegistry()
-        self._recent: deque[bool] = deque(maxlen=WINDOW)
-        self._lock = threading.Lock()
-        self._requests = Counter(
-            "semantic_cache_requests_total", "Requests by result", ["result"], registry=registry
-        )
-        self._hit_rate = Gauge(
-            "semantic_cache_hit_rate", "Hits of the last lookups, in percent", registry=registry
-        )
-        self._latency = Histogram(
-            "llm_request_latency_seconds", "Time to an answer, from the cache or from a model",
-            buckets=SECONDS, registry=registry,
-        )  # fmt: skip
-        self._lookup = Histogram(
-            "semantic_cache_lookup_seconds", "Time of a lookup", buckets=SECONDS, registry=registry
-        )
+        self._registry = CollectorRegistry()
+        self._metrics = CacheMetrics(PrometheusMeter(self._registry))
         self._lateness = Histogram(
             "semantic_cache_replay_lateness_seconds", "Time behind the log's clock",
-            buckets=SECONDS, registry=registry,
-        )  # fmt: skip
-        self._cost = Counter(
-            "llm_cost_dollars_total", "Cost of what models answered", ["model", "endpoint"],
-            registry=registry,
-        )  # fmt: skip
-        self._saved = Counter(
-            "llm_cost_saved_dollars_total", "Cost of what the cache answered",
-            ["model", "endpoint"], registry=registry,
-        )  # fmt: skip
-        self._tokens = Counter(
-            "llm_tokens_total", "Tokens of what models answered", ["type", "model"],
-            registry=registry,
+            buckets=BUCKETS_S, registry=self._registry,
         )  # fmt: skip
 
     def __enter__(self) -> "Monitor":
@@ -81,26 +54,25 @@ class Monitor:
 
     def __call__(self, done: Acknowledged) -> None:
         """Count one request that is done."""
-        model = _label(self._stream.models, done.index)
-        labels = (model, _label(self._stream.endpoints, done.index))
-        self._requests.labels(done.result).inc()
-        if done.latency_ms is not None:
-            self._latency.observe((done.latency_ms + done.lateness_ms) / 1000)
-        if done.lookup_ms is not None:
-            self._lookup.observe(done.lookup_ms / 1000)
-            self._lateness.observe(done.lateness_ms / 1000)
-        if done.result in ("hit", "miss"):
-            self._rate(done.result == "hit")
         cost_usd = self._cost_usd(done)
-        (self._saved if done.result == "hit" else self._cost).labels(*labels).inc(cost_usd)
-        self._tokens.labels("input", model).inc(done.tokens[0])
-        self._tokens.labels("cached", model).inc(sum(done.tokens[CACHED]))
-        self._tokens.labels("output", model).inc(done.tokens[-1])
-
-    def _rate(self, is_hit: bool) -> None:
-        with self._lock:
-            self._recent.append(is_hit)
-            self._hit_rate.set(100 * sum(self._recent) / len(self._recent))
+        tokens: dict[TokenType, int] = {}
+        for name, count in zip(CLASSES, done.tokens, strict=True):
+            tokens[name] = tokens.get(name, 0) + count
+        if done.lookup_ms is not None:
+            self._lateness.observe(done.lateness_ms / 1000)
+        late_ms = done.lateness_ms
+        self._metrics.record(
+            Call(
+                result=done.result,
+                model=_label(self._stream.models, done.index),
+                endpoint=_label(self._stream.endpoints, done.index),
+                latency_s=None if done.latency_ms is None else (done.latency_ms + late_ms) / 1000,
+                lookup_s=None if done.lookup_ms is None else done.lookup_ms / 1000,
+                cost_usd=cost_usd,
+                saved_usd=cost_usd,
+                tokens=tokens,
+            )
+        )
 
     def _cost_usd(self, done: Acknowledged) -> float:
         """Take what was paid now, else what the log's call had cost."""

@@ -1,14 +1,12 @@
-"""Prometheus alerts and a Grafana dashboard whose limits are an audit's own numbers."""
+"""What an audit promises, hour by hour, and the Grafana dashboard that draws it as lines."""
 
 import json
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from costaudit.contracts.audit import Audit
 from costaudit.contracts.grades import Estimate
-from costaudit.contracts.run_dir import atomic_write
 from costaudit.contracts.semantic import SemanticSection
 
 HOURS = 24
@@ -24,7 +22,6 @@ class Expectations:
     lowest_hit_rate_percent: float | None  # lower end of its interval
     highest_hit_rate_percent: float | None
     cost_per_hour_usd: float  # after the plan, in a mean hour
-    highest_cost_per_hour_usd: float  # upper end of its interval, in the busiest hour of the day
     saved_per_hour_usd: float
     latency_p95_s: float  # of the slowest endpoint that matters, before
 
@@ -33,7 +30,6 @@ def expectations(audit: Audit) -> Expectations:
     """Read what an audit promises."""
     verdict, month_hours = audit.verdict, audit.ledger.month_days * HOURS
     after, saving = verdict.after, verdict.saving
-    highest_usd = after.high_usd if after.high_usd is not None else after.usd
     rate = _hit_share(audit.semantic) if audit.semantic is not None else None
     percents = (None, None, None) if rate is None else _percents(rate)
     return Expectations(
@@ -41,7 +37,6 @@ def expectations(audit: Audit) -> Expectations:
         lowest_hit_rate_percent=percents[1],
         highest_hit_rate_percent=percents[2],
         cost_per_hour_usd=_hourly(after.usd, month_hours),
-        highest_cost_per_hour_usd=_hourly(highest_usd, month_hours) * _busiest(audit),
         saved_per_hour_usd=_hourly(saving.usd, month_hours),
         latency_p95_s=_slowest(audit),
     )
@@ -61,12 +56,6 @@ def _hourly(usd_month: Decimal, month_hours: float) -> float:
     return float(usd_month) / month_hours
 
 
-def _busiest(audit: Audit) -> float:
-    """Say how many times the mean the busiest hour of the day costs; 1 where hours are unknown."""
-    shares = [row.share for row in audit.spend.by.get("hour", ()) if row.group]
-    return max(1.0, max(shares, default=0.0) * HOURS)
-
-
 def _slowest(audit: Audit) -> float:
     found = [
         row.latency_p95_ms / 1000
@@ -74,6 +63,22 @@ def _slowest(audit: Audit) -> float:
         if row.latency_p95_ms is not None and row.share >= LEAST_SHARE
     ]
     return max(found, default=USUAL_LATENCY_S)
+
+
+SOURCES = {
+    "lookups": ('semantic_cache_requests_total{result=~"hit|miss"}',
+                "litellm_cache_hits_metric_total", "litellm_cache_misses_metric_total"),
+    "hits": ('semantic_cache_requests_total{result="hit"}', "litellm_cache_hits_metric_total"),
+    "errors": ('semantic_cache_requests_total{result="error"}',
+               "litellm_proxy_failed_requests_metric_total"),
+    "requests": ("semantic_cache_requests_total", "litellm_proxy_total_requests_metric_total"),
+    "answers": ('semantic_cache_requests_total{result=~"miss|bypass"}',
+                "litellm_cache_misses_metric_total"),
+    "cost": ("llm_cost_dollars_total", "litellm_spend_metric_total"),
+    "read": ('llm_tokens_total{type="cache_read"}', "litellm_input_cached_tokens_metric_total"),
+    "input": ('llm_tokens_total{type=~"input|cache_read|cache_write"}',
+              "litellm_input_tokens_metric_total"),
+}  # what is recorded → the exporter's own name, then LiteLLM's, which are added up  # fmt: skip
 
 
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -110,12 +115,20 @@ def dashboard(expected: Expectations) -> bytes:
 
 
 def _panels(expected: Expectations) -> tuple[_Panel, ...]:
+    hits, lookups = (
+        " or ".join(
+            " + ".join(f"sum(increase({one}[1h]))" for one in part)
+            for part in (SOURCES[name][:1], SOURCES[name][1:])
+        )
+        for name in ("hits", "lookups")
+    )
+    rate = f"({hits}) / ({lookups})"
     p95 = "histogram_quantile(0.95, sum by (le) (rate({}_bucket[5m])))"
     return (
         _Panel(
             "Cache hit rate",
             "percent",
-            (("semantic_cache_hit_rate", "measured"),),
+            ((f"100 * ({rate})", "measured"),),
             expected.hit_rate_percent,
             "The line is the hit rate that the audit predicted.",
         ),
@@ -182,105 +195,3 @@ def _panel(panel: _Panel, place: int) -> dict[str, Any]:
             for i, (query, legend) in enumerate(panel.queries)
         ],
     }  # fmt: skip
-
-
-HIT_RATE_SLACK = 0.8  # of the predicted lower end: below it something is broken
-HIT_RATE_RISE = 15  # points above the predicted upper end: too good to be right
-COST_SLACK = 1.2  # of the busiest hour's upper end
-LATENCY_SLACK = 1.25
-ERROR_SHARE = 0.01
-
-
-@dataclass(frozen=True)
-class _Rule:
-    name: str
-    expression: str  # PromQL
-    lasting: str  # how long it must hold
-    severity: str
-    summary: str
-
-
-def alert_rules(expected: Expectations) -> bytes:
-    """Write alert rules as the YAML that Prometheus reads."""
-    import yaml
-
-    rules = [
-        {
-            "alert": rule.name,
-            "expr": rule.expression,
-            "for": rule.lasting,
-            "labels": {"severity": rule.severity},
-            "annotations": {"summary": rule.summary},
-        }
-        for rule in (*_hit_rate_rules(expected), *_other_rules(expected))
-    ]
-    groups = {"groups": [{"name": "costaudit", "rules": rules}]}
-    text: str = yaml.safe_dump(groups, sort_keys=False, allow_unicode=True, width=100)
-    return text.encode()
-
-
-def write_monitoring(audit: Audit, out: Path) -> tuple[Path, Path]:
-    """Write `alerts.yml` and `dashboard.json` from an audit; give their paths."""
-    expected = expectations(audit)
-    written = (out / "alerts.yml", out / "dashboard.json")
-    for path, content in zip(written, (alert_rules(expected), dashboard(expected)), strict=True):
-        with atomic_write(path) as part:
-            part.write_bytes(content)
-    return written
-
-
-def _hit_rate_rules(expected: Expectations) -> tuple[_Rule, ...]:
-    lowest, highest = expected.lowest_hit_rate_percent, expected.highest_hit_rate_percent
-    if lowest is None or highest is None:
-        return ()
-    least, most = lowest * HIT_RATE_SLACK, min(99.0, highest + HIT_RATE_RISE)
-    return (
-        _Rule(
-            "SemanticCacheHitRateLow",
-            f"semantic_cache_hit_rate < {least:.1f}",
-            "1h",
-            "critical",
-            f'The cache hits {{{{ $value | printf "%.1f" }}}} % of lookups; the audit predicted '
-            f"at least {lowest:.1f} %.",
-        ),
-        _Rule(
-            "SemanticCacheHitRateTooHigh",
-            f"semantic_cache_hit_rate > {most:.1f}",
-            "1h",
-            "warning",
-            f'The cache hits {{{{ $value | printf "%.1f" }}}} % of lookups; the audit predicted '
-            f"at most {highest:.1f} %. See whether its answers are right.",
-        ),
-    )
-
-
-def _other_rules(expected: Expectations) -> tuple[_Rule, ...]:
-    cost_usd = expected.highest_cost_per_hour_usd * COST_SLACK
-    latency_s = expected.latency_p95_s * LATENCY_SLACK
-    by_bucket = "sum by (le) (rate(llm_request_latency_seconds_bucket[5m]))"
-    errors = 'sum(rate(semantic_cache_requests_total{result="error"}[5m]))'
-    return (
-        _Rule(
-            "LLMCostPerHourHigh",
-            f"sum(rate(llm_cost_dollars_total[1h])) * 3600 > {cost_usd:.6g}",
-            "2h",
-            "warning",
-            'Models cost ${{ $value | printf "%.2f" }} an hour; the audit expects at most '
-            f"${expected.highest_cost_per_hour_usd:.2f} in the busiest one.",
-        ),
-        _Rule(
-            "LLMLatencyHigh",
-            f"histogram_quantile(0.95, {by_bucket}) > {latency_s:.6g}",
-            "15m",
-            "warning",
-            'The 95th percentile of latency is {{ $value | printf "%.1f" }} s; the log\'s own '
-            f"was {expected.latency_p95_s:.1f} s.",
-        ),
-        _Rule(
-            "SemanticCacheErrors",
-            f"{errors} / sum(rate(semantic_cache_requests_total[5m])) > {ERROR_SHARE}",
-            "10m",
-            "critical",
-            "{{ $value | humanizePercentage }} of requests fail in the cache or the model.",
-        ),
-    )

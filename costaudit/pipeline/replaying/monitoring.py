@@ -1,0 +1,54 @@
+"""The traffic that alerts expect: the log under the policy that its audit recommends."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from costaudit.contracts.audit import Audit
+from costaudit.contracts.policies import SemanticPolicy
+from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.costing.cost import per_request_usd
+from costaudit.pipeline.loaded import Loaded
+from costaudit.pipeline.semantic.keyed_run import EXACT
+from costaudit.pipeline.semantic.text_run import SemanticRun
+from costaudit.pipeline.settings import AnalyzeOptions
+from costaudit.progress import Progress
+from costaudit.replay.monitoring.expected import ExpectedTraffic, Traffic, expected_traffic
+
+
+def audited_policy(audit: Audit) -> SemanticPolicy | None:
+    """Return the policy that an audit recommends; None where it has no response cache."""
+    if audit.semantic is None:
+        return None
+    policy = SemanticPolicy.named(audit.semantic.policy_id)
+    least = audit.semantic.recommended
+    return replace(policy, min_similarity=EXACT if least is None else least)
+
+
+def traffic_as_predicted(log: Loaded, audit: Audit, progress: Progress) -> ExpectedTraffic | None:
+    """Simulate the recommended policy, and work out what its hours stay within.
+
+    None where the log holds no texts, so that nothing can be simulated.
+    """
+    policy = audited_policy(audit)
+    if policy is None or log.hashed:
+        return None
+    run = SemanticRun(log, AnalyzeOptions(policy=policy), progress)
+    if not run.stream.timed:
+        return None
+    served = run.swept([policy]).served[0] >= 0
+    return expected_traffic(traffic_of(log, run.eligible, served))
+
+
+def traffic_of(log: Loaded, looked_up: np.ndarray, hit: np.ndarray) -> Traffic:
+    """Lay a log out as requests that hit and requests that a model answers, those with a time."""
+    requests, classes = log.requests, log.tariff.classes
+    ts_s = (requests["ts"].dt.epoch("us").cast(pl.Float64) / 1e6).fill_null(np.nan).to_numpy()
+    timed = np.isfinite(ts_s)
+    usd = np.nan_to_num(per_request_usd(classes, log.tariff.billed))
+    reads = classes["cache_read_tokens"].fill_null(0).cast(pl.Float64).to_numpy()
+    whole = classes.select(pl.sum_horizontal(pl.col(INPUT_CLASSES).fill_null(0)))
+    inputs = whole.to_series().cast(pl.Float64).to_numpy()
+    columns = (ts_s, looked_up, hit, usd, reads, inputs)
+    return Traffic(*(column[timed] for column in columns))

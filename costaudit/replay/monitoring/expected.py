@@ -1,0 +1,181 @@
+"""What a month as predicted looks like to Prometheus: limits per hour of the week, from a log."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+HOUR_S = 3600
+DAY_H, WEEK_H = 24, 168
+FIRST_SUNDAY_H = 72  # 1970-01-04 00:00 UTC, in hours since 1970: weeks begin on Sunday, as PromQL's
+WINDOWS_H = (1, 2, 3, 6, 12, 24)  # tried in turn: the shortest in which a fall stands out
+ENOUGH = 30  # requests in a window; fewer say nothing
+ERRORS = 4.0  # standard errors: one window in 30,000 lies beyond
+HEADROOM = 1.3  # beyond the largest departure that the log itself has
+PRIOR = 50.0  # requests: how fast an hour of the week leaves the mean of all
+VISIBLE_FALL = 0.6  # of a rate: what must lie beyond the limit
+VISIBLE_RISE = 1.8  # times a mean: what must lie beyond the limit
+TWO_WEEKS_H = 14 * DAY_H  # of log, from which on hours of the week are told apart
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """One row per request of a log as it would go with the cache, in order of time."""
+
+    ts_s: Floats
+    looked_up: npt.NDArray[np.bool_]
+    hit: npt.NDArray[np.bool_]
+    cost_usd: Floats  # of the model's answer; 0 for a hit
+    read_tokens: Floats  # from a provider's prompt cache; 0 for a hit
+    input_tokens: Floats  # all input; 0 for a hit
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A limit on a ratio within a sliding window, by hour of the week or of the day, UTC."""
+
+    window_h: int
+    by_hour: tuple[float, ...]  # 168, from Sunday 00:00, or 24
+    usual: float  # the ratio over the whole log
+
+
+@dataclass(frozen=True)
+class ExpectedTraffic:
+    """Limits that traffic as predicted stays within; None where no window shows a fall."""
+
+    warm_up_s: float = 0.0  # until a new cache's hit rate is the usual one
+    hit_rate_low: Limit | None = None
+    hit_rate_high: Limit | None = None
+    cost_per_answer_high: Limit | None = None
+    read_share_low: Limit | None = None
+    day_cost_high_usd: float | None = None  # within 24 hours
+    notes: tuple[str, ...] = field(default=())  # which rules are left out, and why
+
+
+@dataclass(frozen=True)
+class _Hours:
+    first_h: int  # hours since 1970
+    sums: dict[str, Floats]  # name → by hour
+
+    def sliding(self, name: str, window_h: int) -> Floats:
+        """Sum over the last hours, at the end of each hour."""
+        total = np.cumsum(self.sums[name])
+        before = np.concatenate([np.zeros(window_h), total[:-window_h]])[: len(total)]
+        return np.asarray(total - before, np.float64)
+
+    def slots(self, window_h: int) -> tuple[npt.NDArray[np.int64], int]:
+        """Number the hour of the week, or of the day, in which each window has just ended."""
+        count = len(next(iter(self.sums.values())))
+        ended = self.first_h + np.arange(count) + 1
+        if count >= TWO_WEEKS_H:
+            return (ended - FIRST_SUNDAY_H) % WEEK_H, WEEK_H
+        return ended % DAY_H, DAY_H
+
+
+def expected_traffic(traffic: Traffic) -> ExpectedTraffic:
+    """Work out the limits; a log without times, or of less than a day, has none."""
+    if len(traffic.ts_s) < 2 or traffic.ts_s[-1] - traffic.ts_s[0] < DAY_H * HOUR_S:
+        return ExpectedTraffic(notes=("The log is shorter than a day: no limit is known.",))
+    hours = _by_hour(traffic)
+    warm_h = _warm_up_h(hours)
+    rate = _limits(hours, ("hits", "lookups"), warm_h)
+    cost = _limits(hours, ("cost", "answers"), 0)
+    reads = _limits(hours, ("read", "input"), 0)
+    found = {
+        "hit rate": rate[0],
+        "cost of an answer": cost[1],
+        "share read from the prompt cache": reads[0],
+    }
+    days = hours.sliding("cost", DAY_H)
+    return ExpectedTraffic(
+        warm_up_s=float(warm_h * HOUR_S),
+        hit_rate_low=rate[0],
+        hit_rate_high=rate[1],
+        cost_per_answer_high=cost[1],
+        read_share_low=reads[0],
+        day_cost_high_usd=float(days.max()) * HEADROOM if days.max() > 0 else None,
+        notes=tuple(
+            f"No alert on the {name}: with this traffic no window up to {WINDOWS_H[-1]} hours "
+            "tells a fall from chance."
+            for name, limit in found.items()
+            if limit is None
+        ),
+    )
+
+
+def _by_hour(traffic: Traffic) -> _Hours:
+    hour = (traffic.ts_s // HOUR_S).astype(np.int64)
+    place = hour - hour[0]
+    count = int(place[-1]) + 1
+    answered = ~traffic.hit
+    columns = {
+        "lookups": traffic.looked_up,
+        "hits": traffic.hit,
+        "answers": answered,
+        "cost": np.where(answered, traffic.cost_usd, 0.0),
+        "square": np.where(answered, traffic.cost_usd**2, 0.0),
+        "read": np.where(answered, traffic.read_tokens, 0.0),
+        "input": np.where(answered, traffic.input_tokens, 0.0),
+    }
+    sums = {
+        name: np.asarray(np.bincount(place, one.astype(float), count), np.float64)
+        for name, one in columns.items()
+    }
+    return _Hours(int(hour[0]), sums)
+
+
+def _warm_up_h(hours: _Hours) -> int:
+    """Return the hours until the rate of a day first reaches nine tenths of the rest's."""
+    hits, lookups = np.cumsum(hours.sums["hits"]), np.cumsum(hours.sums["lookups"])
+    half = len(hits) // 2
+    later = (hits[-1] - hits[half]) / max(lookups[-1] - lookups[half], 1.0)
+    daily = hours.sliding("hits", DAY_H) / np.maximum(hours.sliding("lookups", DAY_H), 1.0)
+    reached = np.flatnonzero(daily >= 0.9 * later)
+    return int(min(reached[0] + 1 if len(reached) else half, half))
+
+
+def _limits(
+    hours: _Hours, names: tuple[str, str], skipped_h: int
+) -> tuple[Limit | None, Limit | None]:
+    """Return the low and the high limit of a ratio, each over its shortest telling window."""
+    low: Limit | None = None
+    high: Limit | None = None
+    for window_h in WINDOWS_H:
+        part, whole = (hours.sliding(name, window_h) for name in names)
+        answers = hours.sliding(names[1] if names[1] != "input" else "answers", window_h)
+        usable = (answers >= ENOUGH) & (whole > 0)
+        usable[: skipped_h + window_h - 1] = False
+        if usable.sum() < DAY_H // 2:
+            continue
+        slots, slot_count = hours.slots(window_h)
+        usual = float(part[usable].sum() / whole[usable].sum())
+        if usual <= 0:
+            break
+        centre = _centre(part[usable] / whole[usable], slots[usable], slot_count, usual)
+        departure = part[usable] / whole[usable] - centre[slots[usable]]
+        error = ERRORS * _standard_error(hours, names, usual) / np.sqrt(np.median(answers[usable]))
+        below = centre - max(error, -HEADROOM * float(departure.min()))
+        above = centre + max(error, HEADROOM * float(departure.max()))
+        if low is None and float(np.median(below)) > (1 - VISIBLE_FALL) * usual:
+            low = Limit(window_h, tuple(np.maximum(below, 0.0).tolist()), usual)
+        if high is None and float(np.median(above)) < VISIBLE_RISE * usual:
+            high = Limit(window_h, tuple(above.tolist()), usual)
+    return low, high
+
+
+def _centre(rates: Floats, slots: npt.NDArray[np.int64], slot_count: int, usual: float) -> Floats:
+    """Return the expected ratio per slot; a slot that is seen seldom stays near the mean."""
+    seen = np.bincount(slots, minlength=slot_count)
+    sums = np.bincount(slots, rates, minlength=slot_count)
+    return np.asarray((sums + usual) / (seen + 1.0), np.float64)
+
+
+def _standard_error(hours: _Hours, names: tuple[str, str], usual: float) -> float:
+    """Return the standard deviation of one request's part of a ratio."""
+    if names[0] == "hits":
+        return float(np.sqrt(usual * (1 - usual)))
+    if names[0] == "cost":
+        answers = max(hours.sums["answers"].sum(), 1.0)
+        return float(np.sqrt(max(hours.sums["square"].sum() / answers - usual**2, 0.0)))
+    return float(np.sqrt(usual * max(1 - usual, 0.0)))

@@ -1,0 +1,211 @@
+"""A month as predicted fires no alert, a planted fall does: Prometheus's test runner judges."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from costaudit.replay.monitoring.alerts import write_monitoring
+from costaudit.replay.monitoring.expected import ExpectedTraffic, Traffic, expected_traffic
+from tests.replay.alert_audit import small_audit
+
+SUNDAY_S = 1_767_484_800.0  # 2026-01-04 00:00 UTC
+HOUR_S, DAYS = 3600, 30
+
+
+@dataclass(frozen=True)
+class Hourly:
+    """A month of counters, one row an hour."""
+
+    lookups: np.ndarray
+    hits: np.ndarray
+    cost: np.ndarray
+    read: np.ndarray
+    whole: np.ndarray
+
+
+def shape(hour: int) -> tuple[float, float]:
+    """Return requests an hour and the hit rate: quiet nights and Sundays, other questions then."""
+    of_day, of_week = hour % 24, hour // 24 % 7
+    busy = 0.15 if of_day < 7 else 1.0
+    weekend = 0.3 if of_week in (0, 6) else 1.0
+    return 240 * busy * weekend, 0.25 if of_day < 7 else 0.45
+
+
+def month(seed: int, first_hour: int = 0, days: int = DAYS) -> Hourly:
+    """Draw a month; the first day's hit rate grows as the cache fills."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for hour in range(first_hour, first_hour + days * 24):
+        rate, hit_rate = shape(hour)
+        warm = min(1.0, (hour - first_hour + 1) / 18)
+        lookups = rng.poisson(rate)
+        hits = rng.binomial(lookups, hit_rate * warm)
+        answers = lookups - hits
+        cost = rng.lognormal(-5.0, 0.8, answers).sum()
+        whole = rng.integers(1500, 2500, answers).sum()
+        rows.append((lookups, hits, cost, 0.7 * whole * rng.uniform(0.97, 1.03), whole))
+    return Hourly(*(np.array(column, float) for column in zip(*rows, strict=True)))
+
+
+def traffic(of: Hourly) -> Traffic:
+    """Spread each hour's requests over it, as a log would have them."""
+    ts, hit, cost, read, whole = [], [], [], [], []
+    for hour, lookups in enumerate(of.lookups.astype(int)):
+        hits = int(of.hits[hour])
+        answers = max(lookups - hits, 1)
+        ts.append(SUNDAY_S + hour * HOUR_S + (np.arange(lookups) + 0.5) / max(lookups, 1) * HOUR_S)
+        hit.append(np.arange(lookups) < hits)
+        for column, total in ((cost, of.cost), (read, of.read), (whole, of.whole)):
+            column.append(np.where(hit[-1], 0.0, total[hour] / answers))
+    columns = [np.concatenate(column) for column in (ts, hit, cost, read, whole)]
+    return Traffic(columns[0], np.ones(len(columns[0]), bool), *columns[1:])
+
+
+@pytest.fixture(scope="module")
+def expected() -> ExpectedTraffic:
+    return expected_traffic(traffic(month(1)))
+
+
+def test_a_fall_stands_out_in_each_quantity(expected: ExpectedTraffic) -> None:
+    low, cost, reads = (
+        expected.hit_rate_low, expected.cost_per_answer_high, expected.read_share_low,
+    )  # fmt: skip
+    assert low is not None and cost is not None and reads is not None
+    assert low.window_h <= 6 and len(low.by_hour) == 168
+    night, day = low.by_hour[24 + 6], low.by_hour[24 + 15]  # Monday
+    assert 0 < night < 0.25 and night < day < 0.45
+    assert 10 * HOUR_S <= expected.warm_up_s <= 48 * HOUR_S
+    assert reads.usual == pytest.approx(0.7, abs=0.01)
+
+
+def test_a_log_of_hours_has_no_limits() -> None:
+    short = traffic(month(1))
+    columns = (getattr(short, one.name)[:500] for one in fields(short))
+    found = expected_traffic(Traffic(*columns))
+    assert found.hit_rate_low is None and found.notes
+
+
+def series(of: Hourly) -> list[dict[str, str]]:
+    """Write the counters as Prometheus's test runner reads them, every 30 minutes."""
+
+    def counter(hourly: np.ndarray) -> str:
+        halves = np.repeat(hourly / 2, 2)
+        return " ".join(f"{value:.6f}" for value in np.concatenate([[0.0], np.cumsum(halves)]))
+
+    misses = of.lookups - of.hits
+    zero = np.zeros(len(of.lookups))
+    named = {
+        'semantic_cache_requests_total{result="hit"}': of.hits,
+        'semantic_cache_requests_total{result="miss"}': misses,
+        'semantic_cache_requests_total{result="bypass"}': zero,
+        'semantic_cache_requests_total{result="error"}': zero,
+        'llm_cost_dollars_total{model="m"}': of.cost,
+        'llm_tokens_total{type="cache_read",model="m"}': of.read,
+        'llm_tokens_total{type="input",model="m"}': of.whole - of.read,
+    }
+    found = [{"series": name, "values": counter(hourly)} for name, hourly in named.items()]
+    count = 2 * len(of.lookups)
+    return [*found, {"series": "semantic_cache_start_time_seconds", "values": f"0x{count}"}]
+
+
+def litellm(of: Hourly) -> list[dict[str, str]]:
+    """Write the same month under the names that LiteLLM's /metrics has."""
+    names = {
+        'semantic_cache_requests_total{result="hit"}': "litellm_cache_hits_metric_total",
+        'semantic_cache_requests_total{result="miss"}': "litellm_cache_misses_metric_total",
+        'semantic_cache_requests_total{result="error"}': (
+            "litellm_proxy_failed_requests_metric_total"
+        ),
+        'llm_cost_dollars_total{model="m"}': "litellm_spend_metric_total",
+        'llm_tokens_total{type="cache_read",model="m"}': "litellm_input_cached_tokens_metric_total",
+    }
+    own = {one["series"]: one["values"] for one in series(of)}
+    found = [{"series": new, "values": own[name]} for name, new in names.items()]
+    whole = np.concatenate([[0.0], np.cumsum(np.repeat(of.whole / 2, 2))])
+    lookups = np.concatenate([[0.0], np.cumsum(np.repeat(of.lookups / 2, 2))])
+    for name, values in (("input_tokens", whole), ("proxy_total_requests", lookups)):
+        text = " ".join(f"{value:.4f}" for value in values)
+        found.append({"series": f"litellm_{name}_metric_total", "values": text})
+    return found
+
+
+def fired(
+    folder: Path, expected: ExpectedTraffic, given: list[dict[str, str]], until_h: int
+) -> set[str]:
+    """Return the names of the alerts that fired, asked of Prometheus one by one."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("no promtool: apt-get install prometheus")
+    rules, _ = write_monitoring(small_audit(), folder, expected)
+    group = yaml.safe_load(rules.read_bytes())["groups"][0]
+    group["interval"] = "1h"  # a minute would take Prometheus long
+    rules.write_text(yaml.safe_dump({"groups": [group]}))
+    names = [rule["alert"] for rule in group["rules"] if "alert" in rule]
+    asked = [
+        {
+            "expr": f'count_over_time(ALERTS{{alertname="{name}",alertstate="firing"}}[31d])',
+            "eval_time": f"{until_h}h",
+            "exp_samples": [],
+        }
+        for name in names
+    ]
+    test = {"interval": "30m", "input_series": given, "promql_expr_test": asked}
+    scenario = {"rule_files": [rules.name], "evaluation_interval": "30m", "tests": [test]}
+    path = folder / "scenario.yml"
+    path.write_text(yaml.safe_dump(scenario))
+    run = subprocess.run([promtool, "test", "rules", path], capture_output=True, text=True)
+    said = run.stdout + run.stderr
+    assert "FAILED" in said or "SUCCESS" in said, said[-2000:]
+    return {name for name in names if f'alertname="{name}"' in said}
+
+
+THURSDAY_H = 4 * 24  # the test clock's first hour, counted from Sunday
+
+
+@pytest.mark.parametrize("names", [series, litellm])
+def test_days_as_predicted_fire_nothing(tmp_path, expected, names):
+    assert fired(tmp_path, expected, names(month(2, THURSDAY_H, 4)), 4 * 24) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_month_as_predicted_fires_nothing(tmp_path, expected, seed):
+    assert fired(tmp_path, expected, series(month(seed, THURSDAY_H)), DAYS * 24) == set()
+
+
+FALLS = {
+    "cache broken": ("SemanticCacheHitRateLow", {"hits": 0.0}),
+    "prefix broken": ("PromptCacheBroken", {"read": 0.0}),
+    "price doubled": ("LLMCostPerAnswerHigh", {"cost": 2.0}),
+}
+
+
+@pytest.mark.parametrize("fall", FALLS)
+def test_a_planted_fall_fires_within_its_time(tmp_path, expected, fall):
+    alert, factors = FALLS[fall]
+    whole = month(4, THURSDAY_H, 6)
+    at = 5 * 24 + 10  # ten in the morning of a Tuesday
+    changed = {}
+    for name, factor in factors.items():
+        column = getattr(whole, name).copy()
+        column[at:] *= factor
+        changed[name] = column
+    limit = {
+        "SemanticCacheHitRateLow": expected.hit_rate_low,
+        "PromptCacheBroken": expected.read_share_low,
+        "LLMCostPerAnswerHigh": expected.cost_per_answer_high,
+    }[alert]
+    assert limit is not None
+    after_h = limit.window_h + 2  # the window, then half an hour of `for`, at the latest
+    given = series(replace(whole, **changed))
+    assert alert in fired(tmp_path, expected, given, at + after_h)
+
+
+def test_no_metrics_at_all_are_missed(tmp_path, expected):
+    other = [{"series": "up", "values": "1x100"}]
+    assert fired(tmp_path, expected, other, 24) == {"LLMMetricsAbsent"}
