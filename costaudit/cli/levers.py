@@ -1,4 +1,4 @@
-"""`costaudit levers`: routing, output length, batch, retries and wasted tokens."""
+"""`costaudit levers`: unused tools, serialisation, batch, loops, retries; and what to test."""
 
 from costaudit.cli import options as opt
 from costaudit.cli import values
@@ -39,7 +39,7 @@ def levers(
     )
     log = loaded_run(logs, out, options, quiet=quiet)
     with progress_on_stderr(quiet) as progress:
-        rows = levered(log, options, progress)
-    lead = "" if rows else "No lever beside caching changes a request of this log."
-    print_tables(lever_tables(rows), format, rows, lead=lead)
+        rows, tests = levered(log, options, progress)
+    lead = "" if rows else "No lever beside caching has evidence in this log."
+    print_tables(lever_tables(rows, tests), format, (*rows, *tests), lead=lead)
     return 0

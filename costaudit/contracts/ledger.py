@@ -69,7 +69,7 @@ class LeverUnit:
 class LeverRow:
     """One lever. Law: alone = Σ alone of the units."""
 
-    lever: str  # routing | output | batch | waste
+    lever: str  # tools | serialisation | repeated_blocks | batch | loops | waste
     label: str  # for people
     rule: str  # which requests, and why: one sentence with its numbers
     change: str  # what to do, in the imperative
@@ -77,29 +77,44 @@ class LeverRow:
     alone: Money  # saved per month, had it been the only one
     saved: Money  # saved per month, on what the steps before it leave
     units: tuple[LeverUnit, ...]  # those that save most first
+    risk: str = ""  # what could go wrong, in one sentence
 
 
-EFFECT = pl.Schema(
-    {
-        "unit": pl.String,  # what is decided together, such as an endpoint; null: untouched
-        "removed": pl.Boolean,  # not sent any more
-        "output_tokens": pl.Int64,  # at most this many; null: as before
-        "provider": pl.String,  # sent to another one; null: as before
-        "model": pl.String,
-        "is_batch": pl.Boolean,  # sent as a batch; null: as before
-        "cold": pl.Boolean,  # loses the provider's prompt cache
-    }
-)
+_EFFECT_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "unit": pl.String,  # what is decided together, such as an endpoint; null: untouched
+    "removed": pl.Boolean,  # not sent any more
+    "output_tokens": pl.Int64,  # at most this many; null: as before
+    "provider": pl.String,  # sent to another one; null: as before
+    "model": pl.String,
+    "is_batch": pl.Boolean,  # sent as a batch; null: as before
+    "cold": pl.Boolean,  # loses the provider's prompt cache
+    "cuts": pl.List(pl.Struct({"start": pl.Int64, "tokens": pl.Int64})),  # input that is not
+    # sent any more: where in the prompt, in tokens, and how much; null: all is sent
+    "least_read_tokens": pl.Int64,  # a cut prompt's cached head that is shorter is not read at all
+}
+EFFECT = pl.Schema(_EFFECT_COLUMNS)
 
 
 @dataclass(frozen=True)
 class Lever:
     """One lever's proposal, and the rule that it rests on."""
 
-    lever: str  # routing | output | batch | waste
+    lever: str  # tools | serialisation | repeated_blocks | batch | loops | waste
     label: str  # for people
     section: str  # anchor of the report's section that explains it
-    rule: str  # which requests, and why: one sentence with its numbers
+    rule: str  # the evidence: which requests, and why, in a sentence with its numbers
     change: str  # what to do, in the imperative
     grade: Grade
     effect: pl.DataFrame  # EFFECT, aligned with the requests
+    risk: str = ""  # what could go wrong, in one sentence
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Something that is worth a test; the log holds no evidence for money, so none is named."""
+
+    lever: str  # routing | output | batch | reasoning
+    label: str  # for people
+    requests: int  # that a test would be about
+    why: str  # what in the log points to it, and what the log can't tell
+    test: str  # what would tell, in the imperative

@@ -3,9 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import polars as pl
+
 from costaudit.contracts.audit import Claim, Outcome
 from costaudit.contracts.grades import Estimate
-from costaudit.contracts.ledger import Ledger, Lever
+from costaudit.contracts.ledger import Ledger
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
@@ -30,15 +32,18 @@ class Routed:
     times_cheaper: float | None  # dollars before / after, of the routed requests
 
 
-def routed(tariff: Tariff, lever: Lever | None) -> Routed:
-    """Measure how many requests count as simple, and how much cheaper they would be."""
+def routed(tariff: Tariff, moved: pl.DataFrame | None) -> Routed:
+    """Return how many requests count as simple, and how much cheaper a smaller model is.
+
+    moved: the EFFECT that sends them to the smaller model; None where no request is simple.
+    """
     logged = Traffic.logged(tariff)
-    if lever is None or not logged.sent.any():
+    if moved is None or not logged.sent.any():
         return Routed(0.0, None)
-    touched = lever.effect["unit"].is_not_null() & logged.sent
-    moved = logged.under(lever.effect)
+    touched = moved["unit"].is_not_null() & logged.sent
+    sent = logged.under(moved)
     before = cost(logged.classes, logged.pricing, touched).total_usd
-    after = cost(moved.classes, moved.pricing, touched).total_usd
+    after = cost(sent.classes, sent.pricing, touched).total_usd
     share = int(touched.sum()) / int(logged.sent.sum())
     return Routed(share, float(before / after) if after else None)
 

@@ -177,6 +177,7 @@ def lever_rows(
                 alone=Money(alone, lever.grade),
                 saved=saved.get(lever.lever, Money(Decimal(0), lever.grade)),
                 units=units,
+                risk=lever.risk,
             )
         )
     return tuple(rows)

@@ -154,8 +154,10 @@ _HOURS: dict[str, tuple[Decimal, str]] = {
     "duplicates": (Decimal(16), _OWN),
     "semantic": (Decimal(100), _TABLE.format(low=80, high=120, row="Semantic Caching")),
     "prompt_caching": (Decimal(50), _TABLE.format(low=40, high=60, row="Context Caching")),
-    "routing": (Decimal(70), _TABLE.format(low=60, high=80, row="Model Routing")),
-    "output": (Decimal(8), _OWN),
+    "tools": (Decimal(8), _OWN),
+    "repeated_blocks": (Decimal(16), _OWN),
+    "serialisation": (Decimal(4), _OWN),
+    "loops": (Decimal(24), _OWN),
     "batch": (Decimal(24), _OWN),
     "waste": (Decimal(16), _OWN),
 }

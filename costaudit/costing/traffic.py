@@ -51,6 +51,14 @@ _CHEAPEST_FIRST = tuple(
 )
 
 
+_IN_PROMPT = (
+    "cache_read_tokens",
+    "cache_write_1h_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_other_tokens",
+    "input_uncached_tokens",
+)  # in the order in which a prompt's tokens are billed: its head is read, its tail is new
+_READ_OR_NEW = ("cache_read_tokens", "input_uncached_tokens")
 _CACHED = tuple(name for name in TOKEN_CLASSES if name.startswith("cache_"))
 
 
@@ -141,12 +149,53 @@ def _only(classes: pl.DataFrame, sent: pl.Series) -> pl.DataFrame:
     )
 
 
+def _cut(classes: pl.DataFrame, effect: pl.DataFrame) -> pl.DataFrame:
+    """Take tokens out of prompts, from the class in which each of them is billed.
+
+    A provider bills the head of a prompt as read, what follows as written, and the rest at the
+    full price; a cut takes from each class what it overlaps there. A head that a cut leaves
+    shorter than the provider's minimum is billed at the full price.
+    """
+    cuts = effect["cuts"]
+    if cuts.null_count() == len(cuts):
+        return classes
+    ends = [pl.sum_horizontal(_IN_PROMPT[: i + 1]).alias(n) for i, n in enumerate(_IN_PROMPT)]
+    placed = classes.select(*ends, *(pl.col(name).alias(f"_{name}") for name in _IN_PROMPT))
+    flat = (
+        placed.with_row_index("row").with_columns(cuts).drop_nulls("cuts")
+        .explode("cuts").unnest("cuts")
+    )  # fmt: skip
+    first, last = pl.col("start"), pl.col("start") + pl.col("tokens")
+    begins = {name: pl.col(name) - pl.col(f"_{name}") for name in _IN_PROMPT}
+    overlap = {
+        name: pl.min_horizontal(last, name) - pl.max_horizontal(first, begins[name])
+        for name in _IN_PROMPT
+    }
+    taken = flat.group_by("row").agg(
+        both.clip(lower_bound=0).sum().alias(name) for name, both in overlap.items()
+    )
+    rows = pl.DataFrame({"row": pl.int_range(len(classes), eager=True, dtype=pl.UInt32)})
+    less = rows.join(taken, on="row", how="left", maintain_order="left")
+    shorter = classes.with_columns(
+        (classes[name] - less[name].fill_null(0)).clip(lower_bound=0).alias(name)
+        for name in _IN_PROMPT
+    ).with_columns(is_cut=cuts.is_not_null(), least=effect["least_read_tokens"].fill_null(0))
+    read = pl.col("cache_read_tokens")
+    lost = pl.when(pl.col("is_cut") & (read < pl.col("least"))).then(read).otherwise(0)
+    return shorter.select(
+        *(name for name in classes.columns if name not in _READ_OR_NEW),
+        cache_read_tokens=read - lost,
+        input_uncached_tokens=pl.col("input_uncached_tokens") + lost,
+    ).select(classes.columns)
+
+
 def _changed(classes: pl.DataFrame, effect: pl.DataFrame) -> pl.DataFrame:
     """Apply an EFFECT to the token classes of every row that it names."""
     cold = effect["cold"].fill_null(False)
     gone = effect["removed"].fill_null(False)
     cached = pl.sum_horizontal(_CACHED)
     output = pl.min_horizontal("output_tokens", effect["output_tokens"])
+    classes = _cut(classes, effect)
     warm = classes.with_columns(
         pl.when(cold)
         .then(pl.col("input_uncached_tokens") + cached)

@@ -1,49 +1,108 @@
-"""Work that nobody waits for could be sent as a batch, at half price."""
+"""Work that nobody waits for: bursts of calls that could be sent as a batch, at half price."""
 
 from collections.abc import Collection
 
 import polars as pl
 
-from costaudit.contracts.ledger import Lever
-from costaudit.levers.effects import effect_of, endpoint_unit
+from costaudit.contracts.ledger import Lever, Suggestion
+from costaudit.levers.effects import effect_of, endpoint_unit, endpoints, was_sent
 
+LEAST_CALLS = 200  # of one endpoint and model; fewer show no rhythm
+LEAST_PER_MINUTE = 10  # calls in the mean active minute of a burst
+MOST_ACTIVE = 0.05  # share of the minutes of the endpoint's span in which it is active
 _HINT = (
     r"(?i)batch|bulk|nightly|daily|weekly|offline|report|summar|digest|classif|extract|enrich"
     r"|label|tagging|translat|index|ingest|backfill|etl|evals?\b|embed|cron|job"
 )
+_RISK = "Answers take up to 24 hours, and whatever uses them has to wait for them."
 
 
-def batch(requests: pl.DataFrame, endpoints: Collection[str] = ()) -> Lever | None:
-    """Propose batches for endpoints that look offline; None where there is none.
+def batch(requests: pl.DataFrame, named: Collection[str] = ()) -> Lever | None:
+    """Return the calls that could be batched; None where there are none.
 
-    An endpoint qualifies if the reader names it, or if its name says so and none of its requests
-    was streamed, continued a conversation, or called a tool.
+    An endpoint and model qualifies if the reader names the endpoint, or by its timing: at least
+    LEAST_CALLS calls in dense bursts, with pauses in between, and no sign that anybody waits (a
+    stream, a second turn, a tool call, or a user's next call).
     """
-    waited = (
-        pl.col("stream").fill_null(False)
-        | (pl.col("turn_index").fill_null(0) > 0)
-        | (pl.col("answer_kind") == "tool_use").fill_null(False)
-    )
-    named = pl.col("endpoint").is_in(sorted(endpoints)).fill_null(False)
-    hinted = pl.col("endpoint").str.contains(_HINT).fill_null(False)
-    offline = named | (hinted & ~waited.any().over("endpoint"))
-    sent = pl.col("served_by").fill_null("provider") != "gateway_cache"
-    ok = pl.col("status") == "ok"
-    touched = requests.select(
-        (offline & sent & ok & ~pl.col("is_batch").fill_null(False)).fill_null(False)
+    unit = endpoint_unit(requests)
+    given = requests.select(pl.col("endpoint").is_in(sorted(named)).fill_null(False)).to_series()
+    bursts = _bursts(requests, unit)
+    free = requests.select(
+        was_sent() & (pl.col("status") == "ok") & ~pl.col("is_batch").fill_null(False)
     ).to_series()
+    touched = (given | unit.is_in(bursts.implode())) & free.fill_null(False)
     if not touched.any():
         return None
-    found = ", ".join(sorted(requests["endpoint"].filter(touched).unique().to_list()))
+    where = endpoints(unit.filter(touched))
+    chosen = "named by you" if given.any() else "told by their timing"
     return Lever(
         lever="batch",
         label="Batch for work that nobody waits for",
         section="levers",
         rule=(
-            f"Endpoints that look offline by name, and are never streamed, continued or given "
-            f"tools ({found}); at batch rates, without any reads from the prompt cache."
+            f"Calls of {where}, {chosen}: in dense bursts (at least {LEAST_PER_MINUTE} calls in "
+            f"the mean active minute, active in at most {MOST_ACTIVE:.0%} of the minutes), never "
+            "streamed, continued or given tools. At batch rates, without reads from the prompt "
+            "cache."
+            if not given.any()
+            else f"Calls of {where}, {chosen}. At batch rates, without reads from the prompt cache."
         ),
-        change=f"Send {found} through the provider's batch interface; answers take up to 24 hours.",
-        grade="assumed",
-        effect=effect_of(touched, unit=endpoint_unit(requests), is_batch=True, cold=True),
+        change=f"Send {where} through the provider's batch interface.",
+        risk=_RISK,
+        grade="assumed" if given.any() else "estimated",
+        effect=effect_of(touched, unit=unit, is_batch=True, cold=True),
     )
+
+
+def batch_by_name(requests: pl.DataFrame, lever: Lever | None) -> Suggestion | None:
+    """Return endpoints whose name alone sounds like work for a batch; None without any."""
+    hinted = pl.col("endpoint").str.contains(_HINT).fill_null(False)
+    waited = _waited().any().over("endpoint")
+    touched = requests.select(
+        (hinted & ~waited & was_sent() & ~pl.col("is_batch").fill_null(False)).fill_null(False)
+    ).to_series()
+    if lever is not None:
+        touched &= lever.effect["unit"].is_null()
+    if not touched.any():
+        return None
+    where = endpoints(endpoint_unit(requests).filter(touched))
+    return Suggestion(
+        lever="batch",
+        label="Batch for endpoints that sound offline",
+        requests=int(touched.sum()),
+        why=f"By their names ({where}); their timing does not show that nobody waits.",
+        test="Ask who reads the answers, and when; then name the endpoints as batches.",
+    )
+
+
+def _bursts(requests: pl.DataFrame, unit: pl.Series) -> pl.Series:
+    """Return the units whose calls come in bursts that nobody waits for."""
+    frame = requests.select("ts", waited=_waited(), sent=was_sent(), follows=_follows())
+    frame = frame.with_columns(unit=unit).filter(pl.col("sent") & pl.col("ts").is_not_null())
+    minute = pl.col("ts").dt.truncate("1m")
+    told = frame.group_by("unit").agg(
+        calls=pl.len(),
+        active=minute.n_unique(),
+        span=(pl.col("ts").max() - pl.col("ts").min()).dt.total_minutes() + 1,
+        waited=pl.col("waited").any() | pl.col("follows").any(),
+    )
+    return told.filter(
+        ~pl.col("waited")
+        & (pl.col("calls") >= LEAST_CALLS)
+        & (pl.col("calls") / pl.col("active") >= LEAST_PER_MINUTE)
+        & (pl.col("active") / pl.col("span") <= MOST_ACTIVE)
+    )["unit"]
+
+
+def _waited() -> pl.Expr:
+    """Return whether a call shows that somebody or something waits for its answer."""
+    return (
+        pl.col("stream").fill_null(False)
+        | (pl.col("turn_index").fill_null(0) > 0)
+        | (pl.col("answer_kind") == "tool_use").fill_null(False)
+    )
+
+
+def _follows() -> pl.Expr:
+    """Return whether a conversation goes on after its first call."""
+    return (pl.col("conversation").is_not_null()) & (pl.len().over("conversation") > 1)

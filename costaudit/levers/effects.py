@@ -1,4 +1,4 @@
-"""How a lever's choice of requests becomes an EFFECT."""
+"""What the levers share: placed segments of prompts, and an EFFECT built from chosen requests."""
 
 import polars as pl
 
@@ -6,7 +6,7 @@ from costaudit.contracts.ledger import EFFECT
 
 
 def effect_of(touched: pl.Series, **changes: pl.Series | str | int | bool) -> pl.DataFrame:
-    """Build an EFFECT that changes the touched requests; `unit` is among the changes."""
+    """Return an EFFECT that changes the touched requests; `unit` is among the changes."""
     frame = pl.DataFrame({"touched": touched}).with_columns(
         (value if isinstance(value, pl.Series) else pl.lit(value)).alias(name)
         for name, value in changes.items()
@@ -18,13 +18,58 @@ def effect_of(touched: pl.Series, **changes: pl.Series | str | int | bool) -> pl
     return frame.select(columns)
 
 
+def cutting(requests: pl.DataFrame, cuts: pl.DataFrame) -> pl.DataFrame:
+    """Return an EFFECT that takes tokens out of prompts.
+
+    cuts: columns row (of the request), start (prompt tokens before the cut) and tokens.
+    """
+    listed = (
+        cuts.sort("row", "start")
+        .group_by("row", maintain_order=True)
+        .agg(cuts=pl.struct("start", "tokens"))
+    )
+    rows = pl.DataFrame({"row": pl.int_range(len(requests), eager=True)})
+    placed = rows.join(listed, on="row", how="left", maintain_order="left")["cuts"]
+    return effect_of(placed.is_not_null(), unit=endpoint_unit(requests), cuts=placed)
+
+
+def placed_segments(requests: pl.DataFrame) -> pl.DataFrame:
+    """Return the segments of all prompts that were sent and answered, in order.
+
+    Columns: row (of the request), unit, role, kind, block_id, tokens (scaled to the bill) and start
+    (tokens of the same prompt before the segment). Prompts whose tokens are unknown are left out.
+    """
+    sent = requests.with_row_index("row").select(
+        pl.col("row").cast(pl.Int64),
+        "segments",
+        unit=endpoint_unit(requests),
+        kept=was_sent() & (pl.col("status") == "ok") & (pl.col("segments").list.len() > 0),
+    )
+    flat = sent.filter("kept").drop("kept").explode("segments").unnest("segments")
+    known = pl.col("tokens").is_not_null().all().over("row")
+    flat = flat.filter(known).drop("cache_marker")
+    before = pl.col("tokens").cum_sum().over("row") - pl.col("tokens")
+    return flat.with_columns(pl.col("tokens").cast(pl.Int64), start=before.cast(pl.Int64))
+
+
 def endpoint_unit(requests: pl.DataFrame) -> pl.Series:
-    """Name what is decided together: an endpoint and a model."""
+    """Return what is decided together, for each request: an endpoint and a model."""
     named = pl.concat_str(pl.col("endpoint", "model").fill_null(""), separator=" | ")
     return requests.select(named.alias("unit")).to_series()
 
 
+def endpoints(units: pl.Series, most: int = 3) -> str:
+    """Return the endpoints of some units as a list for a sentence, the first ones by name."""
+    names = sorted({unit.partition(" | ")[0] or "endpoints not logged" for unit in units})
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def was_sent() -> pl.Expr:
+    """Return whether a provider, and not a gateway's cache, got the request."""
+    return pl.col("served_by").fill_null("provider") != "gateway_cache"
+
+
 def sent_ok() -> pl.Expr:
-    """Tell which requests a provider answered with text."""
-    served = pl.col("served_by").fill_null("provider") != "gateway_cache"
-    return served & (pl.col("status") == "ok") & (pl.col("answer_kind") == "text")
+    """Return whether a provider answered with text."""
+    return was_sent() & (pl.col("status") == "ok") & (pl.col("answer_kind") == "text")

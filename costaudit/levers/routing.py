@@ -1,4 +1,4 @@
-"""Simple requests could go to a smaller model of the same family."""
+"""Simple requests that a smaller model of the same family may answer: worth a test."""
 
 import re
 import tomllib
@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import polars as pl
 
-from costaudit.contracts.ledger import Lever
+from costaudit.contracts.ledger import Suggestion
 from costaudit.levers.effects import effect_of, endpoint_unit, sent_ok
 
 MAX_QUESTION_TOKENS = 30
@@ -19,13 +19,34 @@ _THOUGHT = (
 )
 
 
-def routing(requests: pl.DataFrame, blocks: pl.DataFrame) -> Lever | None:
-    """Propose smaller models for simple requests; None where there is nothing to propose.
+def smaller_models(requests: pl.DataFrame, blocks: pl.DataFrame) -> Suggestion | None:
+    """Return the simple requests that a smaller model may answer as well; None without any."""
+    moved = simple_requests(requests, blocks)
+    if moved is None:
+        return None
+    touched = moved["unit"].is_not_null()
+    pairs = requests.select("model", target=moved["model"]).filter(touched).unique()
+    named = ", ".join(sorted(f"{model} → {target}" for model, target in pairs.iter_rows()))
+    return Suggestion(
+        lever="routing",
+        label="Smaller model for simple requests",
+        requests=int(touched.sum()),
+        why=(
+            f"First questions of at most {MAX_QUESTION_TOKENS} tokens, answered in at most "
+            f"{MAX_ANSWER_TOKENS} tokens without code, tools, images or reasoning. Whether the "
+            "smaller model answers them as well is not in the log: a short question can be hard."
+        ),
+        test=f"Send a sample of them to the smaller model and judge its answers: {named}.",
+    )
+
+
+def simple_requests(requests: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame | None:
+    """Return an EFFECT that sends simple requests to a smaller model of the family; None without.
 
     Simple is what can be measured: the first question of a conversation, short, without images,
     answered in text without a tool call and without reasoning, and without code or a word that
-    asks for thought in it, in English or Spanish. Whether the smaller model's
-    answer would do is not measured.
+    asks for thought in it, in English or Spanish. It is no evidence that the smaller model would
+    do; only the article's claims are checked with it.
     """
     models = requests["model"].unique().drop_nulls().to_list()
     smaller = {model: smaller_model(model) for model in sorted(models)}
@@ -37,22 +58,7 @@ def routing(requests: pl.DataFrame, blocks: pl.DataFrame) -> Lever | None:
     touched &= ~_asks_for_thought(requests, blocks, touched)
     if not touched.any():
         return None
-    pairs = sorted({(m, targets[m]) for m in requests["model"].filter(touched).to_list()})
-    named = ", ".join(f"{model} → {use}" for model, use in pairs)
-    return Lever(
-        lever="routing",
-        label="Smaller model for simple requests",
-        section="levers",
-        rule=(
-            f"First questions of at most {MAX_QUESTION_TOKENS} tokens, answered in at most "
-            f"{MAX_ANSWER_TOKENS} tokens without code, tools, images or reasoning ({named}); "
-            "the provider's cache is taken to read the same share there, and the smaller model "
-            "to answer as well."
-        ),
-        change=f"Try the smaller model on a sample of these requests first: {named}.",
-        grade="assumed",
-        effect=effect_of(touched, unit=endpoint_unit(requests), model=target),
-    )
+    return effect_of(touched, unit=endpoint_unit(requests), model=target)
 
 
 def smaller_model(model: str) -> str | None:

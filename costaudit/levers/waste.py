@@ -13,7 +13,7 @@ _SAME = ("provider", "model", "endpoint", "tenant", "user", "conversation")
 
 
 def repeated_calls(requests: pl.DataFrame) -> pl.Series:
-    """Class each call that another one made useless: retried, cut-off, double; null for others.
+    """Return why another call made each one useless: retried, cut-off, double; null else.
 
     A call is compared with the next one of the same prompt, sender and model. Calls without a
     prompt or a time are in no class; without a user or conversation, none is a double.
@@ -86,6 +86,7 @@ def waste(requests: pl.DataFrame) -> Lever | None:
             "Retry only what failed, with a timeout longer than the slowest answer; send an "
             "idempotency key; disable the button while a request runs."
         ),
+        risk="A user may have asked for a second answer on purpose.",
         grade="estimated",
         effect=effect_of(touched, unit=kind, removed=True),
     )

@@ -20,9 +20,9 @@ from costaudit.costing.ledger import MONTH_DAYS
 from costaudit.costing.plan import effort_assumption, plan, store_assumption
 from costaudit.costing.prices.price_table import table_source
 from costaudit.costing.verdict import verdict
-from costaudit.levers.levers import propose
+from costaudit.levers.routing import simple_requests
 from costaudit.pipeline.drill import drilled
-from costaudit.pipeline.ledger import ledger_of
+from costaudit.pipeline.ledger import ledger_of, proposals_of
 from costaudit.pipeline.loaded import Loaded, ingested, uncacheable
 from costaudit.pipeline.prompt_caching import PromptCaches
 from costaudit.pipeline.semantic.evidence import SemanticResult
@@ -137,9 +137,10 @@ def audit_of(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Audit:
 def _audit(
     log: Loaded, semantic: SemanticResult | None, caches: PromptCaches, options: AnalyzeOptions
 ) -> Audit:
-    levers = propose(log.requests, log.blocks)
+    proposals = proposals_of(log)
+    levers = proposals.levers
+    simple = simple_requests(log.requests, log.blocks)
     ledger = ledger_of(log, semantic, caches, levers)
-    routing = next((lever for lever in levers if lever.lever == "routing"), None)
     section, prefix = semantic.section if semantic else None, caches.section()
     names = tuple(one.template_id for one in prefix.templates)
     return Audit(
@@ -155,8 +156,15 @@ def _audit(
         prefix=prefix,
         plan=plan(ledger, {lever.lever: lever.change for lever in levers}, options.efforts),
         findings=findings(log.quality, log.spend, ledger, section, prefix),
+        worth_testing=proposals.worth_testing,
         assumptions=assumptions(log, options, semantic=semantic is not None),
-        claims=claims(ledger, log.spend, section, prefix, routed(log.tariff, routing)),
+        claims=claims(
+            ledger,
+            log.spend,
+            section,
+            prefix,
+            routed(log.tariff, simple),
+        ),
         uncacheable=uncacheable(log, options.policy)
         if section is None and (log.quality.prompt_share or log.hashed)
         else {},

@@ -1,20 +1,23 @@
 """The ledger of one log, and the levers beside the caches with their place in it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
-from costaudit.contracts.ledger import Ledger, Lever, LeverRow
+from costaudit.contracts.ledger import Ledger, Lever, LeverRow, Suggestion
 from costaudit.costing.ledger import SimulatedStep, build_ledger, lever_rows
 from costaudit.costing.verdict import spend_grade
-from costaudit.levers.levers import propose
+from costaudit.ingest.content.tokenizer import Tokenizer
+from costaudit.levers.levers import Proposals, propose
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.prompt_caching import PromptCaches
 from costaudit.pipeline.semantic.evidence import SemanticResult
 from costaudit.pipeline.semantic.section import swept
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
+from costaudit.simulate.prefix.rules.rules import assign_rules
 
 
 def ledger_of(
@@ -22,6 +25,9 @@ def ledger_of(
 ) -> Ledger:
     """Build the waterfall; a log without prompts gets no semantic steps."""
     nothing = np.zeros(len(log.requests), np.bool_)
+    assigned = assign_rules(log.requests, caches.facts.prompts)
+    least = pl.Series(assigned.each(lambda rules: rules.min_tokens))
+    levers = [_with_minimum(lever, least) for lever in levers]
     left = semantic.hits if semantic is not None else nothing
     steps = semantic_steps(semantic, caches) if semantic is not None else []
     return build_ledger(
@@ -33,6 +39,12 @@ def ledger_of(
         log.quality.covered_days,
         spend_grade(log.quality),
     )
+
+
+def _with_minimum(lever: Lever, least: pl.Series) -> Lever:
+    """Return a lever whose cuts know the shortest head that each request's provider caches."""
+    cut = pl.when(pl.col("cuts").is_not_null()).then(pl.lit(least))
+    return replace(lever, effect=lever.effect.with_columns(least_read_tokens=cut))
 
 
 def semantic_steps(result: SemanticResult, caches: PromptCaches) -> list[SimulatedStep]:
@@ -86,8 +98,17 @@ def prompt_step(caches: PromptCaches, left: np.ndarray, nothing: np.ndarray) -> 
     )
 
 
-def levered(log: Loaded, options: AnalyzeOptions, progress: Progress) -> tuple[LeverRow, ...]:
+def proposals_of(log: Loaded) -> Proposals:
+    """Return what the log holds evidence for beside caches, and what is only worth a test."""
+    return propose(log.requests, log.blocks, Tokenizer().count_text)
+
+
+def levered(
+    log: Loaded, options: AnalyzeOptions, progress: Progress
+) -> tuple[tuple[LeverRow, ...], tuple[Suggestion, ...]]:
     """Simulate the caches, which come first, and price the levers on what they leave."""
-    levers = propose(log.requests, log.blocks)
+    proposals = proposals_of(log)
+    levers = proposals.levers
     ledger = ledger_of(log, swept(log, options, progress), PromptCaches(log), levers)
-    return lever_rows(log.tariff, levers, ledger, log.quality.covered_days)
+    rows = lever_rows(log.tariff, levers, ledger, log.quality.covered_days)
+    return rows, proposals.worth_testing

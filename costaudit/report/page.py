@@ -48,9 +48,11 @@ _ALSO = {
     "duplicates": "sweep",
     "semantic": "sweep",
     "prompt_caching": "prefix",
-    "routing": "levers",
-    "output": "levers",
+    "tools": "levers",
+    "repeated_blocks": "levers",
+    "serialisation": "levers",
     "batch": "levers",
+    "loops": "levers",
     "waste": "levers",
 }
 
@@ -147,7 +149,7 @@ def _present(audit: Audit) -> set[str]:
     present = {name for name, _ in SECTIONS}
     if audit.replay is None:
         present.discard("replay")
-    if not _levers(audit):
+    if not _levers(audit) and not audit.worth_testing:
         present.discard("levers")
     return present
 

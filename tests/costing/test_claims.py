@@ -91,7 +91,7 @@ def test_routing_is_measured_on_the_requests_that_would_move() -> None:
     requests = log(call, call, call, {**call, "served_by": "gateway_cache"})
     prices = tariff(requests, price_requests(requests))
     moved = {"unit": "a", "model": "gpt-4o-mini"}
-    found = routed(prices, lever("routing", moved, {}, {}, moved))
+    found = routed(prices, lever("routing", moved, {}, {}, moved).effect)
     # One of three calls, from 2.50 to 0.15 per million.
     assert found.share == pytest.approx(1 / 3)
     assert found.times_cheaper == pytest.approx(2.5 / 0.15)

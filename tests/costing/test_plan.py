@@ -15,15 +15,15 @@ def test_steps_come_in_the_order_of_their_payback() -> None:
         step("duplicates", "-5"),
         step("semantic", "2500"),
         step("prompt_caching", "2500"),
-        step("output", "10"),
+        step("serialisation", "10"),
     )
     first, second, third = plan(book, {"semantic": "Do this."}, {})
-    # 50 h and 100 h at 62.50: 3,125 and 6,250; 8 h for 10 a month: 500 / 10.
+    # 50 h and 100 h at 62.50: 3,125 and 6,250; 4 h for 10 a month: 250 / 10.
     assert (first.lever, first.effort_usd, first.payback_months) == (
         "prompt_caching", Decimal("3125"), Decimal("1.2"),
     )  # fmt: skip
     assert (second.lever, second.payback_months) == ("semantic", Decimal("2.5"))
-    assert (third.lever, third.payback_months, third.number) == ("output", Decimal("50"), 3)
+    assert (third.lever, third.payback_months, third.number) == ("serialisation", Decimal("25"), 3)
     assert second.change == "Do this." and first.change
     assert "80–120 h" in second.effort_source and "costaudit" in third.effort_source
 
@@ -55,7 +55,7 @@ def test_an_effort_that_makes_no_sense_is_refused(text: str) -> None:
 
 
 def test_every_lever_has_an_effort() -> None:
-    assert default_effort("routing").hours == 70
+    assert default_effort("prompt_caching").hours == 50
     assert default_effort("something-new").hours > 0
 
 

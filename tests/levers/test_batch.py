@@ -1,39 +1,74 @@
-"""Only work that nobody waits for is sent as a batch."""
+"""Only work that nobody waits for is sent as a batch: bursts, or what the reader names."""
 
 from typing import Any
 
 import pytest
 
-from costaudit.levers.batch import batch
+from costaudit.levers.batch import batch, batch_by_name
 from tests.levers.logs import log
 
 REPORT = {"endpoint": "nightly-report"}
 
 
-def test_an_offline_endpoint_becomes_a_cold_batch() -> None:
-    lever = batch(log(REPORT, {}))
-    assert lever is not None
-    assert lever.effect["is_batch"].to_list() == [True, None]
-    assert lever.effect["cold"].to_list() == [True, None]
-    assert lever.effect["unit"].to_list() == ["nightly-report | gpt-4o", None]
+def nights(endpoint: str = "import", count: int = 3, **row: Any) -> list[dict[str, Any]]:
+    """Return 100 calls within five minutes, once a night."""
+    return [
+        {"endpoint": endpoint, "at": night * 86_400 + 3.0 * i, "turn_index": 0, **row}
+        for night in range(count)
+        for i in range(100)
+    ]
+
+
+def test_bursts_with_pauses_become_a_cold_batch() -> None:
+    lever = batch(log(*nights(), {"endpoint": "chat"}))
+    assert lever is not None and lever.grade == "estimated"
+    assert lever.effect["is_batch"].to_list() == [True] * 300 + [None]
+    assert lever.effect["cold"].to_list() == [True] * 300 + [None]
+    assert lever.effect["unit"].unique().sort().to_list() == [None, "import | gpt-4o"]
+
+
+def test_few_calls_or_calls_around_the_clock_are_no_bursts() -> None:
+    assert batch(log(*nights(count=1))) is None  # 100 calls: too few
+    steady = [{"endpoint": "import", "at": 60.0 * i} for i in range(400)]
+    assert batch(log(*steady)) is None
+    dense = [{"endpoint": "import", "at": 3.0 * i} for i in range(4_000)]  # never a pause
+    assert batch(log(*dense)) is None
 
 
 @pytest.mark.parametrize("row", [{"stream": True}, {"turn_index": 2}, {"answer_kind": "tool_use"}])
 def test_one_sign_that_somebody_waits_keeps_the_endpoint(row: dict[str, Any]) -> None:
-    assert batch(log(REPORT, {**REPORT, **row})) is None
+    assert batch(log(*nights(), {"endpoint": "import", "at": 1.0, **row})) is None
+    assert batch_by_name(log(REPORT, {**REPORT, **row}), None) is None
+
+
+def test_conversations_that_go_on_are_waited_for() -> None:
+    talk = nights(conversation="c1")
+    assert batch(log(*talk)) is None
 
 
 @pytest.mark.parametrize(
     "row", [{"is_batch": True}, {"status": "error"}, {"served_by": "gateway_cache"}]
 )
 def test_what_can_not_be_moved_stays(row: dict[str, Any]) -> None:
-    assert batch(log({**REPORT, **row})) is None
+    assert batch(log(*nights(**row))) is None
+
+
+def test_a_name_alone_is_worth_a_question_and_no_money() -> None:
+    test = batch_by_name(log(REPORT, {}), None)
+    assert test is not None and test.requests == 1 and "nightly-report" in test.why
+    assert batch(log(REPORT, {})) is None
+
+
+def test_what_the_timing_tells_is_not_asked_again() -> None:
+    requests = log(*nights("nightly-report"))
+    assert batch_by_name(requests, batch(requests)) is None
 
 
 def test_the_reader_can_name_an_endpoint() -> None:
     assert batch(log({"stream": True})) is None
     lever = batch(log({"stream": True}), ["chat"])
     assert lever is not None and lever.effect["is_batch"].to_list() == [True]
+    assert lever.grade == "assumed"
 
 
 def test_without_endpoints_nothing_is_offline() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from costaudit.contracts.ledger import EFFECT
 from costaudit.contracts.requests import check_table
-from costaudit.levers.routing import routing, smaller_model
+from costaudit.levers.routing import simple_requests, smaller_model, smaller_models
 from tests.levers.logs import SYSTEM, blocks, log, segment
 
 
@@ -34,13 +34,14 @@ def test_the_smaller_model_of_a_family(model: str, target: str | None) -> None:
 
 
 def test_a_simple_request_moves() -> None:
-    lever = routing(log({}), blocks())
+    lever = simple_requests(log({}), blocks())
     assert lever is not None
-    check_table(lever.effect, EFFECT, "effect")
-    assert lever.effect.row(0, named=True) == {
+    check_table(lever, EFFECT, "effect")
+    assert lever.row(0, named=True) == {
         **dict.fromkeys(EFFECT), "unit": "chat | gpt-4o", "model": "gpt-4o-mini",
     }  # fmt: skip
-    assert lever.grade == "assumed" and "gpt-4o → gpt-4o-mini" in lever.rule
+    test = smaller_models(log({}), blocks())
+    assert test is not None and test.requests == 1 and "gpt-4o → gpt-4o-mini" in test.test
 
 
 @pytest.mark.parametrize(
@@ -64,14 +65,14 @@ def test_a_simple_request_moves() -> None:
     ],
 )
 def test_anything_else_stays(row: dict[str, Any]) -> None:
-    assert routing(log(row), blocks()) is None
-    both = routing(log(row, {}), blocks())
+    assert simple_requests(log(row), blocks()) is None
+    both = simple_requests(log(row, {}), blocks())
     assert both is not None
-    assert both.effect["unit"].to_list() == [None, "chat | gpt-4o"]
+    assert both["unit"].to_list() == [None, "chat | gpt-4o"]
 
 
 def test_an_empty_log_has_nothing_to_route() -> None:
-    assert routing(log(), blocks()) is None
+    assert simple_requests(log(), blocks()) is None
 
 
 @pytest.mark.parametrize(
@@ -86,4 +87,4 @@ def test_an_empty_log_has_nothing_to_route() -> None:
     ],
 )
 def test_a_question_that_asks_for_thought_stays(question: str | None, simple: bool) -> None:
-    assert (routing(log({}), blocks(q=question)) is not None) is simple
+    assert (simple_requests(log({}), blocks(q=question)) is not None) is simple

@@ -1,4 +1,6 @@
-"""Levers come in the ledger's order, and aligned with the requests."""
+"""Levers come in the ledger's order and aligned with the requests; tests carry no money."""
+
+import polars as pl
 
 from costaudit.contracts.ledger import EFFECT
 from costaudit.contracts.requests import check_table
@@ -6,7 +8,11 @@ from costaudit.levers.levers import propose
 from tests.levers.logs import blocks, log
 
 
-def test_every_lever_that_finds_something_is_listed_once() -> None:
+def words(text: str) -> int:
+    return len(text.split())
+
+
+def test_what_has_evidence_is_apart_from_what_is_worth_a_test() -> None:
     usual = [{"output_tokens": 100}] * 100
     requests = log(
         *usual,
@@ -14,14 +20,20 @@ def test_every_lever_that_finds_something_is_listed_once() -> None:
         {"endpoint": "nightly-report"},
         {"status": "error"},
     )
-    found = propose(requests, blocks())
-    assert [lever.lever for lever in found] == ["routing", "output", "batch", "waste"]
-    for lever in found:
+    found = propose(requests, blocks(), words)
+    assert [lever.lever for lever in found.levers] == ["waste"]
+    assert [test.lever for test in found.worth_testing] == ["routing", "output", "batch"]
+    for lever in found.levers:
         check_table(lever.effect, EFFECT, lever.lever)
         assert len(lever.effect) == len(requests)
-        assert lever.rule.endswith(".") and lever.change.endswith(".")
+        assert lever.rule.endswith(".") and lever.change.endswith(".") and lever.risk.endswith(".")
+    for test in found.worth_testing:
+        assert "$" not in test.why + test.test and test.requests > 0
+        assert test.why.endswith(".") and test.test.endswith(".")
 
 
 def test_a_lever_with_nothing_to_do_is_left_out() -> None:
-    assert propose(log({"model": "gpt-4o-mini"}), blocks()) == ()
-    assert propose(log(), blocks()) == ()
+    for requests in (log({"model": "gpt-4o-mini"}), log(), log({"status": "error"}).clear()):
+        found = propose(requests, blocks(), words)
+        assert (found.levers, found.worth_testing) == ((), ())
+        assert isinstance(requests, pl.DataFrame)

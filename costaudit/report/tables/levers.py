@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from costaudit.contracts.grades import Estimate
-from costaudit.contracts.ledger import LeverRow
+from costaudit.contracts.ledger import LeverRow, Suggestion
 from costaudit.contracts.semantic import JudgeOpinion
 from costaudit.report.numbers import count, share, share_range, usd
 from costaudit.report.tables.table import Table
@@ -41,8 +41,22 @@ def agreement_table(pairs: int, same_share: float, kappa: Estimate | None) -> Ta
 _UNITS = 20  # units shown of each lever, those that save most first
 
 
-def lever_tables(rows: Sequence[LeverRow]) -> tuple[Table, ...]:
-    """The levers side by side, then each with its rule, its units and its change."""
+def lever_tables(rows: Sequence[LeverRow], tests: Sequence[Suggestion] = ()) -> tuple[Table, ...]:
+    """Return the levers side by side, each with its evidence, and what is only worth a test."""
+    return (*(_levers(rows) if rows else ()), *((tests_table(tests),) if tests else ()))
+
+
+def tests_table(tests: Sequence[Suggestion]) -> Table:
+    """Return what is worth a test: the log holds no evidence for money."""
+    return Table(
+        "Worth a test (no evidence in the log, and so no money)",
+        ("what", "requests", "why", "the test"),
+        tuple((one.label, count(one.requests), one.why, one.test) for one in tests),
+        left=(0, 2, 3),
+    )
+
+
+def _levers(rows: Sequence[LeverRow]) -> tuple[Table, ...]:
     return (
         Table(
             "Levers, a month",
@@ -75,7 +89,7 @@ def _units(row: LeverRow) -> Table:
             for unit in row.units[:_UNITS]
         ),
         left=(0, 1),
-        note=f"{row.rule} {row.change}",
+        note=" ".join(part for part in (row.rule, row.change, row.risk) if part),
     )
 
 

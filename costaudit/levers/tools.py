@@ -1,0 +1,82 @@
+"""Tool definitions that an endpoint carries in its prompts and never calls."""
+
+import polars as pl
+
+from costaudit.contracts.ledger import Lever
+from costaudit.levers.effects import cutting, endpoints
+
+LEAST_CALLS = 100  # with fewer calls, a tool that is never called may still be needed
+LEAST_TOKENS = 20  # per call, of all unused tools of an endpoint
+_CALLED = r'(?m)^\{\s*"name"\s*:\s*"([^"]+)"'  # one call a line, as ingest writes tool calls
+_DEFINED = r'^\{\s*"name"\s*:\s*"([^"]+)"'
+
+
+def unused_tools(
+    requests: pl.DataFrame, blocks: pl.DataFrame, segments: pl.DataFrame
+) -> Lever | None:
+    """Return the tools that no logged call of an endpoint and model ever used; None without any.
+
+    An endpoint is judged only if the log holds the text of its tool calls and at least LEAST_CALLS
+    calls carried the tool. segments: from `placed_segments`.
+    """
+    carried = segments.filter(pl.col("role") == "tools").join(
+        blocks.select("block_id", tool=pl.col("text").str.extract(_DEFINED)),
+        on="block_id",
+        how="left",
+    )
+    carried = carried.filter(pl.col("tool").is_not_null())
+    if carried.is_empty():
+        return None
+    called = _called(requests, blocks, segments)
+    use = (
+        carried.group_by("unit", "tool")
+        .agg(calls=pl.col("row").n_unique())
+        .filter(pl.col("calls") >= LEAST_CALLS)
+        .join(called.filter("readable"), on="unit", how="semi")
+        .join(called, on=["unit", "tool"], how="anti")
+    )
+    unused = carried.join(use, on=["unit", "tool"], how="semi")
+    heavy = unused.group_by("row").agg(shed=pl.col("tokens").sum())
+    unused = unused.join(heavy.filter(pl.col("shed") >= LEAST_TOKENS), on="row", how="semi")
+    if unused.is_empty():
+        return None
+    named = unused["tool"].unique().sort().to_list()
+    least = min(use["calls"].to_list())
+    return Lever(
+        lever="tools",
+        label="Tool definitions that are never called",
+        section="levers",
+        rule=(
+            f"{len(named)} tools stand in prompts of {endpoints(unused['unit'])} and no logged "
+            f"call used them, in {least:,} calls or more; so they are needed in at most "
+            f"{3 / least:.1%} of the calls (95 %). Priced where they stand: at the cached price "
+            "where the prompt's head is read from the cache."
+        ),
+        change=(
+            f"Take out {_listed(named)}, or let the model look tools up when it needs them "
+            "(deferred loading, where the provider has it)."
+        ),
+        risk="A tool that is needed rarely may not have been called in this log.",
+        grade="estimated",
+        effect=cutting(requests, unused.select("row", "start", "tokens")),
+    )
+
+
+def _called(requests: pl.DataFrame, blocks: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
+    """Return each endpoint's called tools: columns unit, tool, readable (the text is there)."""
+    calls = blocks.filter(pl.col("kind") == "tool_use").select(
+        "block_id",
+        readable=pl.col("text").is_not_null(),
+        tool=pl.col("text").str.extract_all(_CALLED),
+    )
+    history = segments.filter(pl.col("kind") == "tool_use").select("unit", "block_id").unique()
+    named = pl.concat_str(pl.col("endpoint", "model").fill_null(""), separator=" | ")
+    answers = requests.select(named.alias("unit"), block_id="answer_id").drop_nulls().unique()
+    seen = pl.concat([history, answers]).unique().join(calls, on="block_id")
+    found = seen.explode("tool").with_columns(pl.col("tool").str.extract(_DEFINED))
+    return found.select("unit", "tool", "readable").unique()
+
+
+def _listed(names: list[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
