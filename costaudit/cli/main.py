@@ -10,8 +10,10 @@ import typer
 from costaudit import __version__
 from costaudit.cli import (
     analyze,
+    claims,
     clusters,
     compare,
+    demo,
     doctor,
     gate,
     ingest,
@@ -22,10 +24,12 @@ from costaudit.cli import (
     prices,
     replay,
     report,
+    schema,
     spend,
     sweep,
     warm,
 )
+from costaudit.cli.verb import add_verb
 from costaudit.errors import CostauditError, UsageError
 
 INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
@@ -35,7 +39,8 @@ app = typer.Typer(
     help="Audit LLM request logs: what caching and other levers would have saved, and how safely.",
     epilog="Start with:  costaudit analyze LOG    Exit codes: 0 done, 1 internal failure, "
     "2 usage or input, 3 gate failed, 4 not enough data, 5 backend failed.",
-    add_completion=False,
+    add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -56,8 +61,11 @@ for verb in (
     gate.gate,
     report.report,
     prices.prices,
+    claims.claims,
+    demo.demo,
+    schema.schema,
 ):
-    app.command()(verb)
+    add_verb(app, verb)
 
 
 @app.callback(invoke_without_command=True)

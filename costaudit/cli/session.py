@@ -107,10 +107,27 @@ def loaded_run(
 
 
 def print_tables(tables: "Sequence[Table]", form: str, data: object, lead: str = "") -> None:
-    """Print tables on standard output."""
-    from costaudit.report.tables.table import render_tables
+    """Print tables on standard output, as wide as the terminal is and 100 columns elsewhere."""
+    from costaudit.cli.verb import every_row
+    from costaudit.report.tables.table import Screen, render_tables
 
-    sys.stdout.buffer.write(render_tables(tables, form, data, lead))
+    screen = Screen(max(terminal_width(100), 40), every_row())
+    written = render_tables(tables, form, data, lead, screen)
+    write_out(written, for_people=form == "terminal")
+
+
+_PLAIN = str.maketrans({
+    "█": "#", "…": "...", "−": "-", "–": "-", "→": "->", "≥": ">=", "≤": "<=", "×": "x", "÷": "/",
+    "·": "-", "‹": "<", "›": ">", "\u00a0": " ", "’": "'", "€": "EUR", "☐": "[ ]",
+})  # fmt: skip
+
+
+def write_out(written: bytes, *, for_people: bool) -> None:
+    """Write to standard output; a terminal that knows no UTF-8 gets what it can show."""
+    encoding = sys.stdout.encoding or "utf-8"
+    if for_people and encoding.lower().replace("-", "") != "utf8":
+        written = written.decode().translate(_PLAIN).encode(encoding, "replace")
+    sys.stdout.buffer.write(written)
     sys.stdout.flush()
 
 
@@ -154,8 +171,7 @@ def deliver(audit: "Audit", form: str, out: Path | None, *, run: Path, color: bo
     wants = color and "NO_COLOR" not in os.environ and sys.stdout.isatty() and out is None
     data = render(audit, form, color=wants, width=terminal_width(), files=files)
     if out is None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.flush()
+        write_out(data, for_people=form == "terminal")
         return
     if out.is_dir():
         raise UsageError(f"{out} is a folder.", hint="Give --out a file to write.")
@@ -163,8 +179,10 @@ def deliver(audit: "Audit", form: str, out: Path | None, *, run: Path, color: bo
         part.write_bytes(data)
 
 
-def terminal_width() -> int:
-    """Give the columns of the terminal; 80 where the output is none."""
+def terminal_width(elsewhere: int = 80) -> int:
+    """Return the columns of the terminal; `elsewhere` where the output is none."""
     import shutil
 
-    return shutil.get_terminal_size((80, 24)).columns if sys.stdout.isatty() else 80
+    if not sys.stdout.isatty():
+        return elsewhere
+    return shutil.get_terminal_size((elsewhere, 24)).columns

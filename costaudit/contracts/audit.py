@@ -136,6 +136,17 @@ def encode_audit(audit: Audit) -> bytes:
     return msgspec.json.format(msgspec.json.encode(audit), indent=2) + b"\n"
 
 
+def audit_schema() -> bytes:
+    """Return the JSON Schema of `audit.json`; a new field does not change its version."""
+    schema = msgspec.json.schema(Audit)
+    head = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "costaudit audit",
+        "version": SCHEMA_VERSION,
+    }
+    return msgspec.json.format(msgspec.json.encode(head | schema), indent=2) + b"\n"
+
+
 def write_audit(audit: Audit, path: Path) -> None:
     """Write `audit.json` whole or not at all."""
     with atomic_write(path) as part:
@@ -149,8 +160,9 @@ def read_audit(path: Path) -> Audit:
         version = msgspec.json.decode(data, type=dict[str, msgspec.Raw]).get("schema_version")
         if version is None or msgspec.json.decode(version) != SCHEMA_VERSION:
             raise RunDirError(
-                f"{path} was written by another version of costaudit.",
-                hint="Run `costaudit analyze` on the run directory again.",
+                f"{path} is an audit of another format than {SCHEMA_VERSION}: it was written by "
+                "another version of costaudit.",
+                hint="Run `costaudit analyze` on the run directory, or on its log, again.",
             )
         return msgspec.json.decode(data, type=Audit)
     except FileNotFoundError:

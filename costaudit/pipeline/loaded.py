@@ -13,7 +13,7 @@ import polars as pl
 
 from costaudit.contracts.audit import DataQuality
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.contracts.requests import in_order
+from costaudit.contracts.requests import SKIPS, in_order
 from costaudit.contracts.run_dir import RunDir, check_writable
 from costaudit.contracts.spend import Spend
 from costaudit.costing.cost import cost
@@ -25,7 +25,7 @@ from costaudit.embed.embedders import embedder_named
 from costaudit.embed.store import VectorStore
 from costaudit.errors import InsufficientDataError, UsageError
 from costaudit.ingest.ingest import ingest
-from costaudit.ingest.options import IngestOptions
+from costaudit.ingest.options import IngestOptions, parse_condition
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
 from costaudit.report.summary import bypass_line
@@ -109,12 +109,16 @@ def _refuse_other_part(run: RunDir, wanted: IngestOptions) -> None:
         )
 
 
-def load(run: RunDir, options: AnalyzeOptions) -> Loaded:
-    """Read a run directory and price it."""
+def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loaded:
+    """Read a run directory, or the part of it that conditions on REQUESTS choose, and price it."""
     manifest, requests, blocks = run.manifest(), in_order(run.requests()), run.blocks()
+    skips = run.skips()
+    if where:
+        requests, left_out = _parted(requests, where)
+        skips = pl.concat([skips, left_out])
     if requests.is_empty():
         raise InsufficientDataError(
-            f"None of {len(run.skips()):,} records is left.",
+            f"None of {len(skips):,} records is left.",
             hint=f"Loosen --since, --until and --where, and see the reasons in {run.skips_path}.",
         )
     pricing = price_requests(requests, options.prices)
@@ -126,7 +130,7 @@ def load(run: RunDir, options: AnalyzeOptions) -> Loaded:
         tariff=tariff(requests, pricing, options.cost_mode, overrides=options.prices),
         quality=data_quality(
             requests,
-            run.skips(),
+            skips,
             manifest["inputs"],
             blocks,
             manifest["tokenizer"],
@@ -134,6 +138,29 @@ def load(run: RunDir, options: AnalyzeOptions) -> Loaded:
         ),
         spend=spend(requests, pricing, options.cost_mode, options.invoice_usd),
     )
+
+
+def _parted(requests: pl.DataFrame, where: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Part requests by conditions such as endpoint=/v1/chat; return those kept, and SKIPS."""
+    holds = pl.lit(True)
+    for text in where:
+        one = parse_condition(text)
+        if one.field not in requests.columns:
+            raise UsageError(
+                f"--where {text!r}: a run directory does not hold {one.field}.",
+                hint="Name a column of requests.parquet, such as endpoint, tenant or model.",
+            )
+        equal = pl.col(one.field).cast(pl.String).fill_null("") == one.value
+        holds &= equal if one.equal else ~equal
+    left_out = requests.filter(~holds).select(
+        "source_file",
+        "source_offset",
+        fate=pl.lit("skipped"),
+        reason=pl.lit("filtered"),
+        detail=pl.lit("It is not in the part that was asked for."),
+        merged_into=pl.lit(None, pl.String),
+    )
+    return requests.filter(holds), left_out.select(SKIPS.names()).cast(SKIPS)
 
 
 def _hashed(manifest: Mapping[str, Any]) -> bool:

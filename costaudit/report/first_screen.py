@@ -6,7 +6,7 @@ from costaudit.contracts.audit import Audit, Finding, covered
 from costaudit.contracts.grades import Money
 from costaudit.contracts.ledger import LedgerStep, PlanStep
 from costaudit.report.charts.waterfall import Bar, waterfall
-from costaudit.report.language import said, tr
+from costaudit.report.language import said, style, tr
 from costaudit.report.numbers import count, share, usd
 from costaudit.report.summary import Severity, ranked_findings, severity
 
@@ -125,6 +125,13 @@ def headline(audit: Audit) -> str:
             now=usd(now.usd), after=usd(after.usd)
         )
     return tr("You spend {now} a month. No sure saving was found.").format(now=usd(now.usd))
+
+
+def verdict_line(audit: Audit) -> str:
+    """Return the verdict's sentence; in another currency it is built anew from exact amounts."""
+    if style().currency == "USD":
+        return said(audit.verdict.headline)
+    return " ".join(one for one in (headline(audit), range_line(audit), support(audit)) if one)
 
 
 def range_line(audit: Audit) -> str:

@@ -100,14 +100,15 @@ def tr(message: str) -> str:
 
 
 _PLACE = re.compile(r"\{(\w+)\}")
+_SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z0-9$])")
 
 
 @cache
-def _patterns(language: str) -> tuple[tuple[str, re.Pattern[str], str], ...]:
-    """Return the sentences with places in them: how each begins, what it matches, what it says."""
+def _patterns(language: str, sentences: int) -> tuple[tuple[str, re.Pattern[str], str], ...]:
+    """Return the messages with places: how each begins, what it matches, what it says."""
     found = []
     for message, said_as in catalogue(language).items():
-        if not _PLACE.search(message):
+        if not _PLACE.search(message) or len(_SENTENCE.split(message)) != sentences:
             continue
         parts = _PLACE.split(message)
         seen: set[str] = set()
@@ -139,19 +140,24 @@ def said(text: str, depth: int = 0) -> str:
     if exact is not None and not _PLACE.search(text):
         return renumbered(exact) if now.currency != "USD" else exact
     if depth < _DEEPEST:
-        for begins, pattern, said_as in _patterns(now.language):
-            if text.startswith(begins) and (match := pattern.fullmatch(text)):
-                values = {
-                    name[1:]: said(value, depth + 1) for name, value in match.groupdict().items()
-                }
-                return said_as.format(**values)
         pieces = _SENTENCE.split(text)
+        found = _matched(text, len(pieces), depth)
+        if found is not None:
+            return found
         if len(pieces) > 1:
             return " ".join(said(piece, depth + 1) for piece in pieces)
     return renumbered(text)
 
 
-_SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z0-9$])")
+def _matched(text: str, sentences: int, depth: int) -> str | None:
+    """Translate by a message with places that has as many sentences; None without one."""
+    for begins, pattern, said_as in _patterns(style().language, sentences):
+        if text.startswith(begins) and (match := pattern.fullmatch(text)):
+            values = {name[1:]: said(value, depth + 1) for name, value in match.groupdict().items()}
+            return said_as.format(**values)
+    return None
+
+
 _NUMBER = re.compile(
     r"(?<![\w.,:/_-])(?P<minus>[-−])?(?P<dollar>\$)?(?P<digits>\d[\d,]*(?:\.\d+)?)(?P<percent> ?%)?"
     r"(?![\w:/_-]|[.,]\d)"

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 
-from costaudit.contracts.audit import Audit, GateResult, covered
+from costaudit.contracts.audit import Audit, GateResult
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
 from costaudit.report.compare import Comparison, compare, comparison_lines, markdown_table
 from costaudit.report.escaping import cut, markdown_code, markdown_text
+from costaudit.report.first_screen import support
+from costaudit.report.language import said, separated, tr
 from costaudit.report.numbers import count, share, share_range, similarity, usd, usd_range
-from costaudit.report.summary import ranked_findings, spread, why_none
+from costaudit.report.summary import ranked_findings, severity, spread, why_none
 from costaudit.report.tables.replay import replay_lines
 
 MOST_CHARACTERS = 60_000  # below what a GitHub comment holds
@@ -38,68 +40,77 @@ class MarkdownReporter:
             "",
             *markdown_table(*self._rows(audit, compared)),
             *self._missed(),
+            *_cause(audit),
         ]
         if audit.verdict.draft:
-            head += ["", f"**DRAFT**: {markdown_text(audit.verdict.draft)}"]
+            head += ["", f"**{tr('DRAFT')}**: {markdown_text(said(audit.verdict.draft))}"]
         return _fitted("\n".join(head), self._sections(audit, compared)).encode()
 
     def _title(self, audit: Audit) -> str:
         saving = audit.verdict.saving
         worth = usd_range(saving) or usd(saving.usd)
-        title = f"LLM cost audit: {worth} a month can be saved ({saving.grade})"
+        title = tr("LLM cost audit: {worth} a month can be saved ({grade})").format(
+            worth=worth, grade=tr(saving.grade)
+        )
         failed = sum(gate.status == "failed" for gate in self._gates)
         unsure = sum(gate.status == "insufficient" for gate in self._gates)
         if self._gates and not failed and not unsure:
-            title += ", all gates passed"
+            title += tr(", all gates passed")
         if failed:
-            title += f", {failed} of {len(self._gates)} gates failed"
+            title += tr(", {failed} of {all} gates failed").format(
+                failed=failed, all=len(self._gates)
+            )
         if unsure:
-            title += f", {unsure} can't be judged"
+            title += tr(", {n} can't be judged").format(n=unsure)
         return title
 
     def _rows(self, audit: Audit, compared: Comparison | None) -> tuple[list[str], list[list[str]]]:
         """Build the five rows: spend, cache reads, valid hits, unsafe answers, coverage."""
         point, prefix = _recommended(audit), audit.prefix
-        at = f" at similarity {similarity(point.min_similarity)}" if point else ""
+        at = f" ({tr('similarity')} {similarity(point.min_similarity)})" if point else ""
         if point and point.min_similarity > 1:
-            at = " of identical text"
+            at = f" ({tr('identical')})"
         rows = [
-            ["Spend a month", *_money(audit.verdict.spend), "max_cost_regression"],
+            [tr("Spend a month"), *_money(audit.verdict.spend), "max_cost_regression"],
             [
-                "Prompt-cache reads, share of input",
+                tr("Prompt-cache reads, share of input"),
                 *_estimate(prefix.billed_read_share if prefix else None),
                 "min_prefix_read_share",
             ],
-            [f"Valid semantic hits{at}", *_estimate(point.valid_hit_share if point else None), ""],
             [
-                "Unsafe answers, share of all",
+                tr("Valid semantic hits") + at,
+                *_estimate(point.valid_hit_share if point else None),
+                "",
+            ],
+            [
+                tr("Wrong answers, share of all"),
                 *_estimate(point.unsafe_served_share if point else None),
                 "max_unsafe_served",
             ],
             [
-                "Unpriced tokens",
+                tr("Tokens without a price"),
                 share(audit.spend.unpriced_share),
                 "",
-                "measured",
+                tr("measured"),
                 "max_unpriced_share",
             ],
         ]
-        names = ["", "this run", "95% range", "grade"]
+        names = ["", *map(tr, ("this run", "95% range", "grade"))]
         if compared is not None:
             changes = [compared.changes[number] for number in (0, 2, 3, 4, 5)]
-            names = ["", "baseline", *names[1:], "change"]
+            names = ["", tr("baseline"), *names[1:], tr("change")]
             for row, change in zip(rows, changes, strict=True):
                 row.insert(1, change.written(change.base))
                 row.insert(5, change.verdict)
-        status = {gate.rule: f"{_MARK[gate.status]}, {gate.limit}" for gate in self._gates}
+        status = {gate.rule: f"{_marked(gate)}, {gate.limit}" for gate in self._gates}
         body = [[*row[:-1], status.get(row[-1], "")] if status else row[:-1] for row in rows]
-        return [*names, "gate"] if status else names, body
+        return [*names, tr("gate")] if status else names, body
 
     def _missed(self) -> list[str]:
         missed = [gate for gate in self._gates if gate.status != "passed"]
         lines = [
-            f"- {_MARK[gate.status]}: {markdown_code(gate.rule)} {markdown_text(gate.measured)}, "
-            f"limit {markdown_text(gate.limit)}. {markdown_text(gate.detail)}"
+            f"- {_marked(gate)}: {markdown_code(gate.rule)} {markdown_text(gate.measured)}, "
+            f"{tr('limit')} {markdown_text(gate.limit)}. {markdown_text(said(gate.detail))}"
             for gate in missed
         ]
         return ["", *lines] if lines else []
@@ -108,41 +119,57 @@ class MarkdownReporter:
         self, audit: Audit, compared: Comparison | None
     ) -> Iterable[tuple[str, list[str]]]:
         if compared is not None:
-            yield "What changed", comparison_lines(compared)
+            yield tr("What changed"), comparison_lines(compared)
         if self._gates:
-            yield "Gates", _gates(self._gates)
-        yield "Where the money goes", _ledger(audit)
-        yield "What to do", _plan(audit)
-        yield "Findings", _findings(audit)
+            yield tr("Gates"), _gates(self._gates)
+        yield tr("Where the money goes"), _ledger(audit)
+        yield tr("What to do"), _plan(audit)
+        yield tr("Findings"), _findings(audit)
         if audit.semantic is not None:
-            yield "Similarity thresholds", _sweep(audit.semantic)
+            yield tr("Similarity thresholds"), _sweep(audit.semantic)
         elif audit.uncacheable:
-            yield "Similarity thresholds", [f"None: {why_none(audit)}."]
+            yield tr("Similarity thresholds"), [f"{why_none(audit)}."]
         if audit.replay is not None:
-            yield "Replay against a live cache", replay_lines(audit.replay)
+            yield tr("Replay against a live cache"), replay_lines(audit.replay)
         for name in ("model", "endpoint", "tenant"):
             if audit.spend.by.get(name):
-                yield f"Spend by {name}", _spend(audit, name)
-        yield "Data and assumptions", _quality(audit)
+                yield f"{tr('Spend by')} {tr(name)}", _spend(audit, name)
+        yield tr("Data and assumptions"), _quality(audit)
+
+
+def _cause(audit: Audit) -> list[str]:
+    """Name the dearest finding in plain sight, with what mends it."""
+    dearest = next((one for one in ranked_findings(audit) if one.saved and one.saved.usd > 0), None)
+    if dearest is None or dearest.saved is None:
+        return []
+    title = markdown_text(cut(said(dearest.title), _TEXT)).rstrip(".")
+    mend = markdown_text(cut(said(dearest.change), _TEXT))
+    cost = f"{usd(dearest.saved.usd)} {tr('a month')}"
+    return ["", f"**{tr('Largest cause')}: {title}** ({cost}). {mend}".rstrip()]
+
+
+def _marked(gate: GateResult) -> str:
+    sign, _, word = _MARK[gate.status].partition(" ")
+    return f"{sign} {tr(word)}"
 
 
 def _gates(gates: Sequence[GateResult]) -> list[str]:
     rows = [
-        [markdown_code(g.rule), markdown_text(g.limit), markdown_text(g.measured), _MARK[g.status]]
+        [markdown_code(g.rule), markdown_text(g.limit), markdown_text(g.measured), _marked(g)]
         for g in gates
     ]
-    return markdown_table(["rule", "limit", "measured", ""], rows)
+    return markdown_table([*map(tr, ("rule", "limit", "measured")), ""], rows)
 
 
 def _ledger(audit: Audit) -> list[str]:
     ledger = audit.ledger
-    rows = [["Spend now", *_money(ledger.before)]]
+    rows = [[tr("Spend now"), *_money(ledger.before)]]
     for step in ledger.steps:
         amount, *rest = _money(step.saved)
-        rows.append([f"{markdown_text(step.label)}, saved", amount, *rest])
-    rows.append(["After", *_money(ledger.after)])
-    rows.append(["Overlap that adding the levers up would count twice", *_money(ledger.overlap)])
-    return markdown_table(["a month", "USD", "95% range", "grade"], rows)
+        rows.append([f"{markdown_text(said(step.label))}, {tr('saved')}", amount, *rest])
+    rows.append([tr("After"), *_money(audit.verdict.after)])
+    rows.append([tr("Overlap, counted once"), *_money(ledger.overlap)])
+    return markdown_table([*map(tr, ("a month", "amount", "95% range", "grade"))], rows)
 
 
 def _plan(audit: Audit) -> list[str]:
@@ -151,11 +178,11 @@ def _plan(audit: Audit) -> list[str]:
         worth, within, grade = _money(step.saved)
         spread = f", {within}" if within else ""
         lines.append(
-            f"{step.number}. {markdown_text(step.title)}: {worth} a month ({grade}{spread}), "
-            f"{step.effort_hours:f} hours ({markdown_text(step.effort_source)})"
+            f"{step.number}. {markdown_text(said(step.title))}: {worth} {tr('a month')} "
+            f"({grade}{spread}), {separated(f'{step.effort_hours:f}')} {tr('hours')}"
         )
     lines += _rest(len(audit.plan), len(lines), "steps")
-    return lines or ["No step pays for itself on this log."]
+    return lines or [tr("No step pays for itself on this log.")]
 
 
 def _findings(audit: Audit) -> list[str]:
@@ -163,16 +190,16 @@ def _findings(audit: Audit) -> list[str]:
     lines = []
     for finding in findings[:_TOP]:
         worth = (
-            f" **{usd(finding.saved.usd)} a month** ({finding.saved.grade})."
+            f" **{usd(finding.saved.usd)} {tr('a month')}** ({tr(finding.saved.grade)})."
             if finding.saved
             else ""
         )
-        change = f" {markdown_text(cut(finding.change, _TEXT))}" if finding.change else ""
+        change = f" {markdown_text(cut(said(finding.change), _TEXT))}" if finding.change else ""
         lines.append(
-            f"- {finding.severity}: {markdown_text(cut(finding.title, _TEXT))}{worth} "
-            f"{markdown_text(cut(finding.detail, _TEXT))}{change}"
+            f"- {tr(severity(finding))}: {markdown_text(cut(said(finding.title), _TEXT))}{worth} "
+            f"{markdown_text(cut(said(finding.detail), _TEXT))}{change}"
         )
-    return [*lines, *_rest(len(findings), len(lines), "findings")] or ["None."]
+    return [*lines, *_rest(len(findings), len(lines), "findings")] or [tr("None.")]
 
 
 def _sweep(section: SemanticSection) -> list[str]:
@@ -180,7 +207,8 @@ def _sweep(section: SemanticSection) -> list[str]:
     shown = list(spread(points, _POINTS) if len(points) > _POINTS else points)
     rows = [
         [
-            similarity(point.min_similarity) + (" (recommended)" if point.recommended else ""),
+            similarity(point.min_similarity)
+            + (f" ({tr('recommended')})" if point.recommended else ""),
             _estimate(point.raw_hit_share)[0],
             _estimate(point.valid_hit_share)[0],
             *_estimate(point.unsafe_served_share)[:2],
@@ -188,7 +216,10 @@ def _sweep(section: SemanticSection) -> list[str]:
         ]
         for point in (*shown, *([section.exact] if section.exact else []))
     ]
-    names = ["similarity ≥", "raw hits", "valid hits", "unsafe, of all", "95% range", "net a month"]
+    names = [
+        f"{tr('similarity')} ≥",
+        *map(tr, ("raw hits", "valid hits", "wrong answers", "95% range", "net a month")),
+    ]
     return markdown_table(names, rows) + _rest(len(points), len(shown), "thresholds")
 
 
@@ -196,39 +227,55 @@ def _spend(audit: Audit, name: str) -> list[str]:
     groups = audit.spend.by[name]
     rows = [
         [
-            markdown_code(cut(row.group or "not logged", _TEXT)),
+            markdown_code(cut(row.group or tr("not logged"), _TEXT)),
             count(row.cost.requests),
             usd(row.cost.total_usd),
             share(row.share),
         ]
         for row in groups[:_TOP]
     ]
-    lines = markdown_table([name, "requests", "USD in the log", "share"], rows)
+    lines = markdown_table([tr(name), *map(tr, ("requests", "cost of the log", "share"))], rows)
     return lines + _rest(len(groups), len(rows), "groups")
 
 
 def _quality(audit: Audit) -> list[str]:
     quality = audit.quality
     lines = [
-        f"- {count(quality.rows)} rows read: {count(quality.kept)} kept, {count(quality.merged)} "
-        f"merged, {count(quality.skipped)} skipped.",
-        f"- {covered(quality)}, {markdown_text(quality.first_ts or 'no time')} to "
-        f"{markdown_text(quality.last_ts or 'no time')}; prompts on {share(quality.prompt_share)} "
-        f"of rows, answers on {share(quality.answer_share)}.",
-        f"- Prices: {markdown_text(audit.prices_source)}.",
+        f"- {support(audit)}",
+        "- "
+        + tr("{rows} rows read: {kept} kept, {merged} merged, {skipped} skipped.").format(
+            rows=count(quality.rows),
+            kept=count(quality.kept),
+            merged=count(quality.merged),
+            skipped=count(quality.skipped),
+        ),
+        f"- {markdown_text(quality.first_ts or tr('no time'))} – "
+        f"{markdown_text(quality.last_ts or tr('no time'))}.",
+        f"- {tr('Prices')}: {markdown_text(audit.prices_source)}.",
     ]
     lines += [
-        f"- Assumed: {markdown_text(a.name)} = {markdown_text(a.value)}. {markdown_text(a.why)}"
+        f"- {tr('assumed')}: {markdown_text(said(a.name))} = {markdown_text(said(a.value))}. "
+        f"{markdown_text(said(a.why))}"
         for a in audit.assumptions[:_TOP]
     ]
-    lines += [f"- Can't be told: {markdown_text(text)}" for text in quality.cannot_tell[:_TOP]]
+    lines += [f"- {markdown_text(said(text))}" for text in quality.cannot_tell[:_TOP]]
     dropped = max(len(audit.assumptions) - _TOP, 0) + max(len(quality.cannot_tell) - _TOP, 0)
-    return [*lines, f"- And {dropped:,} more."] if dropped else lines
+    more = tr("And {n} more.").format(n=count(dropped))
+    return [*lines, f"- {more}"] if dropped else lines
 
 
 def _rest(whole: int, shown: int, what: str) -> list[str]:
     """Say how much of a list is left out."""
-    return ["", f"{shown:,} of {whole:,} {what} are shown."] if shown < whole else []
+    return (
+        [
+            "",
+            tr("{shown} of {all} {what} are shown.").format(
+                shown=count(shown), all=count(whole), what=tr(what)
+            ),
+        ]
+        if shown < whole
+        else []
+    )
 
 
 def _recommended(audit: Audit) -> SweepPoint | None:
@@ -236,13 +283,13 @@ def _recommended(audit: Audit) -> SweepPoint | None:
 
 
 def _money(money: Money) -> list[str]:
-    return [usd(money.usd), usd_range(money), money.grade]
+    return [usd(money.usd), usd_range(money), tr(money.grade)]
 
 
 def _estimate(estimate: Estimate | None) -> list[str]:
     if estimate is None:
-        return ["not known", "", ""]
-    return [share(estimate.value), share_range(estimate), estimate.grade]
+        return [tr("not known"), "", ""]
+    return [share(estimate.value), share_range(estimate), tr(estimate.grade)]
 
 
 def _fitted(head: str, sections: Iterable[tuple[str, list[str]]]) -> str:
@@ -258,5 +305,6 @@ def _fitted(head: str, sections: Iterable[tuple[str, list[str]]]) -> str:
         else:
             left_out.append(title)
     if left_out:
-        text += f"\nLeft out for length: {', '.join(left_out)}. The HTML report has them.\n"
+        told = tr("Left out for length: {names}. The HTML report has them.")
+        text += f"\n{told.format(names=', '.join(left_out))}\n"
     return text

@@ -1,0 +1,80 @@
+"""What every verb has: -h, examples, and the options on how its output is written."""
+
+import inspect
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+from costaudit.cli.examples import EXAMPLES
+
+_PRINTS_TABLES = {"spend", "sweep", "clusters", "prefix", "levers", "doctor", "judge", "replay",
+                  "sessions", "forecast", "route", "claims"}  # fmt: skip
+_EVERY_ROW: ContextVar[bool] = ContextVar("costaudit_every_row")
+Lang = Annotated[str, typer.Option("--lang", metavar="en|es", help="Language of the output.")]
+Currency = Annotated[
+    str, typer.Option("--currency", metavar="CODE", help="Currency of the output, with --rate.")
+]
+Rate = Annotated[
+    str,
+    typer.Option("--rate", metavar="NUMBER", help="What one US dollar costs in it, such as 0.92."),
+]
+All = Annotated[
+    bool,
+    typer.Option("--all", help="Every row of every table. [default: the first 10]"),
+]
+
+
+def add_verb(app: typer.Typer, verb: Callable[..., int]) -> None:
+    """Make a function a verb of the command line, with the options that all output shares."""
+    name = verb.__name__
+    examples = EXAMPLES.get(name, (f"costaudit {name} --help",))
+    app.command(
+        name,
+        epilog="\b\nExamples:\n" + "\n".join(f"  {one}" for one in examples),
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )(_in_style(verb))
+
+
+def every_row() -> bool:
+    """Tell whether --all was given to the verb that runs."""
+    return _EVERY_ROW.get(False)
+
+
+def _in_style(verb: Callable[..., int]) -> Callable[..., int]:
+    """Let a verb run in the language and currency that its further options ask for."""
+    extra: dict[str, tuple[Any, Any]] = {
+        "lang": (Lang, "en"),
+        "currency": (Currency, "USD"),
+        "rate": (Rate, ""),
+    }
+    if verb.__name__ in _PRINTS_TABLES:
+        extra["all"] = (All, False)
+
+    @wraps(verb)
+    def run(*arguments: Any, **options: Any) -> int:
+        from costaudit.report.language import style_of, using
+
+        told = {name: options.pop(name, default) for name, (_, default) in extra.items()}
+        wanted = style_of(told["lang"], told["currency"], told["rate"])
+        token = _EVERY_ROW.set(bool(told.get("all")))
+        try:
+            with using(wanted):
+                return verb(*arguments, **options)
+        finally:
+            _EVERY_ROW.reset(token)
+
+    own = inspect.signature(verb)
+    added = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+        )
+        for name, (annotation, default) in extra.items()
+    ]
+    parameters = [*own.parameters.values(), *added]
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {**verb.__annotations__, **{n: a for n, (a, _) in extra.items()}}
+    del run.__wrapped__
+    return run
