@@ -28,7 +28,8 @@ from costaudit.simulate.prefix.caches.static_share import split_parts, static_to
 from costaudit.simulate.prefix.rules.calibration import Calibration, calibrate
 from costaudit.simulate.prefix.rules.rules import assign_rules
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts, group_requests, read_prompts
-from costaudit.simulate.segments import Ints
+from costaudit.simulate.prefix.tree.unseen import KIND as UNSEEN
+from costaudit.simulate.segments import Ints, any_in
 from costaudit.simulate.templates import system_templates
 
 
@@ -40,12 +41,15 @@ def log_notes(requests: pl.DataFrame, prompts: Prompts, markers: Markers) -> tup
     cut = requests["truncated"].fill_null(False).to_numpy() & prompts.sendable
     untimed = prompts.sendable & (prompts.start == NO_TIME)
     at_once = prompts.sendable & (prompts.first_byte == prompts.start + 1)
+    kinds = np.array([*(kind == UNSEEN for kind in prompts.segments.kinds), False])
+    unseen = any_in(kinds[prompts.segments.kind], prompts.segments.offsets)
     counts = (
         (bare, "carry no prompt: only their counters are reported"),
         (bare & (read > 0), "carry no prompt and were billed cache reads"),
         (untimed, "carry no time: entries do not expire for them, and they come last"),
         (at_once, "carry no latency: what they write can be read at once"),
         (markers.inferred, "show no marker but billed cache tokens, which tell where it stood"),
+        (unseen, "lack their system prompt and tools: the counters tell how long that head is"),
         (cut, "have a prompt that the exporter cut: they may share more"),
     )
     return tuple(f"{int(rows.sum()):,} requests {words}." for rows, words in counts if rows.any())
@@ -191,7 +195,8 @@ def prefix_facts(
     """
     prompts = prompts or read_prompts(requests, blocks)
     if skeletons is None:
-        skeletons = system_templates(requests, blocks, prompts.segments)
+        known = None if UNSEEN in prompts.segments.kinds else prompts.segments
+        skeletons = system_templates(requests, blocks, known)
     groups = group_requests(requests, prompts, skeletons)
     static, last_user = static_tokens(prompts, prompts.sendable)
     parts = split_parts(prompts, groups, static)

@@ -109,7 +109,7 @@ def _policy_markers(
     ttls = None if policy.ttl == "as_is" else (policy.ttl,)
     if policy.markers == "as_is":
         return markers if policy.ttl == "as_is" else with_ttl(markers, policy.ttl)
-    groups = group_requests(requests, prompts, system_templates(requests, blocks, prompts.segments))
+    groups = group_requests(requests, prompts, system_templates(requests, blocks))
     static, _ = static_tokens(prompts, prompts.sendable)
     anchors = find_anchors(prompts, groups, split_parts(prompts, groups, static))
     prices = input_prices(assigned, pricing)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from costaudit.simulate.prefix.caches.static_share import HEAD_PARTS, PARTS, Parts
 from costaudit.simulate.prefix.tree.prompts import Contents, Groups, Prompts, Texts, rebuilt
+from costaudit.simulate.prefix.tree.unseen import KIND as UNSEEN
 from costaudit.simulate.segments import Ints
 
 SAME_SHARE = 0.5  # of the longer text: contents that share as much are one, changed
@@ -42,8 +43,10 @@ def read_heads(blocks: pl.DataFrame, prompts: Prompts, groups: Groups, parts: Pa
     offsets = prompts.segments.offsets
     owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     in_message = _in_first_message(prompts, parts)
+    kinds = prompts.segments.kinds
+    unseen = np.array([*(kind == UNSEEN for kind in kinds), False])[prompts.segments.kind]
     chosen = np.flatnonzero(
-        ((parts.part < HEAD_PARTS) | in_message) & (groups.index[owner] >= 0)
+        ((parts.part < HEAD_PARTS) | in_message) & (groups.index[owner] >= 0) & ~unseen
     )  # fmt: skip
     place = np.empty(len(offsets) - 1, np.int64)
     place[prompts.order] = np.arange(len(place))

@@ -60,9 +60,12 @@ def _store(
 @njit(cache=True, nogil=True)
 def replay_breakpoints(
     order: Ints, seg_offsets: Ints, node: Small, tokens: Small, start: Ints, visible: Ints,
-    writes: Codes, lookup: Flags, ttl: Ints, nodes: int,
+    writes: Codes, lookup: Flags, ttl: Ints, nodes: int, warm: Ints,
 ) -> tuple[Ints, Ints]:  # fmt: skip
     """Replay caches that are written only where a marker stands.
+
+    `warm` names per request a segment up to which a call before the log had written, if no call
+    of the log has; -1 for none.
 
     `node` and `tokens` are per segment, `writes` is the marker's code after it (0 for none),
     `lookup` tells where a read may land, `ttl` microseconds by request and code. Gives tokens by
@@ -81,7 +84,12 @@ def replay_breakpoints(
         now = int(start[request])
         hit = _landing(first, last, now, node, lookup, expires, available)
         read = 0
-        if hit >= 0:
+        if warm[request] > hit and expires[node[warm[request]]] == NEVER:
+            read = int(tokens[warm[request]])
+            life = ttl[request, 0]
+            _store(node[warm[request]], now, now, life, expires, available, lifetime)
+            writer[node[warm[request]]] = -1
+        elif hit >= 0:
             read = int(tokens[hit])
             matched[request] = writer[node[hit]]
             if now != NO_TIME:

@@ -231,7 +231,7 @@ def replay(
         counts, found = replay_breakpoints(
             prompts.order[marked[prompts.order]], prompts.segments.offsets,
             prompts.segment_node, prompts.segment_tokens, start, visible,
-            writes, lookup, ttl, prompts.nodes,
+            writes, lookup, ttl, prompts.nodes, prompts.warm,
         )  # fmt: skip
         for code, column in _COLUMNS:
             tokens[:, column] += counts[:, code]

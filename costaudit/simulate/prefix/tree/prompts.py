@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from costaudit.contracts.requests import INPUT_CLASSES, ORDER
 from costaudit.simulate.prefix.tree.settings import Settings, request_settings
+from costaudit.simulate.prefix.tree.unseen import with_unseen_heads
 from costaudit.simulate.segments import ROLES, Codes, Ints, Segments, flat_segments
 
 MIN_PIECE_BYTES = 16  # shorter shared beginnings are not cut off: about four tokens
@@ -151,6 +152,7 @@ class Prompts:
     nodes: int
     scope: NDArray[np.int32]  # per request
     settings: Settings
+    warm: Ints  # per request: segment that a call before the log had written; -1 for none
     order: Ints  # requests by time, file and offset
     start: Ints  # microseconds; NO_TIME
     first_byte: Ints  # microseconds: when the answer began, or ended if that is all that is known
@@ -183,7 +185,8 @@ def read_prompts(requests: pl.DataFrame, blocks: pl.DataFrame) -> Prompts:
     """Find what the prompts of a log share; the cost grows with segments, not with their length."""
     from costaudit.simulate.prefix.tree.tree_kernels import grow_tree, piece_tokens, prompt_pieces
 
-    segments = flat_segments(requests, blocks)
+    unseen = with_unseen_heads(requests, blocks, flat_segments(requests, blocks))
+    segments = unseen.segments
     contents = cut_contents(segments, blocks)
     scope = _numbered(requests.select(SCOPE))
     settings = request_settings(requests)
@@ -210,6 +213,7 @@ def read_prompts(requests: pl.DataFrame, blocks: pl.DataFrame) -> Prompts:
         nodes=nodes,
         scope=scope,
         settings=settings,
+        warm=unseen.warm,
         order=in_order,
         start=start,
         first_byte=first_byte,
