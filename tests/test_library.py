@@ -147,7 +147,7 @@ def test_settings_are_read_as_options_are() -> None:
             "ttl": timedelta(hours=2),
             "since": datetime(2026, 11, 1, tzinfo=UTC),
             "invoice_usd": Decimal("12.50"),
-            "effort_usd": {"routing": 500},
+            "effort_usd": {"batch": 500},
             "guard": None,
         }
     )
@@ -159,7 +159,7 @@ def test_settings_are_read_as_options_are() -> None:
     assert options.policy.ttl_s == 7200
     assert options.ingest.since == datetime(2026, 11, 1, tzinfo=UTC)
     assert options.invoice_usd == Decimal("12.50")
-    assert options.efforts["routing"].usd == 500
+    assert options.efforts["batch"].usd == 500
 
 
 @pytest.mark.parametrize(

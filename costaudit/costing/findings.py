@@ -1,10 +1,10 @@
 """What the reader should know about the log, its money and its caches."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from costaudit.contracts.audit import DataQuality, Finding, covered, only_a_rate
-from costaudit.contracts.ledger import Ledger
+from costaudit.contracts.ledger import Ledger, Lever
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.semantic import SemanticSection
 from costaudit.contracts.spend import ModelPrice, Spend
@@ -24,12 +24,13 @@ def findings(
     ledger: Ledger,
     semantic: SemanticSection | None,
     prefix: PrefixSection | None,
+    levers: Sequence[Lever] = (),
 ) -> tuple[Finding, ...]:
-    """Collect what is worth saying: problems first, then by money."""
+    """Return what is worth saying: problems first, then by money."""
     found = [
         *_quality(quality),
         *_money(spend),
-        *_levers(ledger),
+        *_levers(ledger, {lever.lever: lever.change for lever in levers}),
         *(_semantic(semantic) if semantic else ()),
         *(prefix_findings(prefix) if prefix else ()),
     ]
@@ -168,7 +169,7 @@ def _mismatch(price: ModelPrice) -> Finding:
     )
 
 
-def _levers(ledger: Ledger) -> Iterable[Finding]:
+def _levers(ledger: Ledger, changes: Mapping[str, str]) -> Iterable[Finding]:
     for step in ledger.steps:
         if step.saved.usd < 0:
             yield Finding(
@@ -185,7 +186,17 @@ def _levers(ledger: Ledger) -> Iterable[Finding]:
                 "warning",
                 "Tokens are paid for answers that nobody can use.",
                 step.note,
-                "",
+                changes.get(step.lever, ""),
+                step.saved,
+                step.section,
+            )
+        elif step.lever in changes and step.saved.usd > 0 and step.saved.grade != "assumed":
+            yield Finding(
+                step.lever.replace("_", "-"),
+                "warning",
+                f"{step.label}.",
+                step.note,
+                changes[step.lever],
                 step.saved,
                 step.section,
             )

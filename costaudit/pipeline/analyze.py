@@ -155,7 +155,7 @@ def _audit(
         semantic=section,
         prefix=prefix,
         plan=plan(ledger, {lever.lever: lever.change for lever in levers}, options.efforts),
-        findings=findings(log.quality, log.spend, ledger, section, prefix),
+        findings=findings(log.quality, log.spend, ledger, section, prefix, levers),
         worth_testing=proposals.worth_testing,
         assumptions=assumptions(log, options, semantic=semantic is not None),
         claims=claims(

@@ -14,8 +14,10 @@ ACTIONS = 3
 _RISKS = {
     "duplicates": "None for equal prompts; give entries a lifetime where facts change.",
     "prompt_caching": "None for the answers: the same text is sent, in another order.",
-    "routing": "Answers may get worse: try it on a sample first.",
-    "output": "Answers get shorter: check that nothing needed is cut.",
+    "tools": "A tool that is needed rarely may not have been called in this log.",
+    "repeated_blocks": "A repeated instruction may have had its use near the question.",
+    "serialisation": "None for the values: only white space goes.",
+    "loops": "An agent that polls has to ask again until something changes.",
     "batch": "Answers come up to 24 hours later.",
     "waste": "None: these calls brought nothing.",
 }

@@ -52,7 +52,7 @@ def test_every_reporter_says_what_needs_texts(
     assert SAID in told and "12.5% with the same answer" in told
     assert SAID in (run / "report.html").read_text("utf-8")
     written = costaudit("report", "costaudit-log", "--format", "md").out
-    assert "| identical |" in written and "of identical text | 12.5%" in written
+    assert "| identical |" in written and "(identical) | 12.5%" in written
     assert "sweep,identical,hits" in costaudit("report", "costaudit-log", "--format", "csv").out
     for text in QUESTIONS:
         assert not any(text.encode() in file.read_bytes() for file in run.rglob("*.*"))

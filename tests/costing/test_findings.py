@@ -1,12 +1,14 @@
 """Each trouble of a log is said once, with what mends it."""
 
+from dataclasses import replace
 from decimal import Decimal
 
+import polars as pl
 import pytest
 
 from costaudit.contracts.audit import DataQuality, Finding
 from costaudit.contracts.grades import Estimate
-from costaudit.contracts.ledger import Ledger
+from costaudit.contracts.ledger import Ledger, Lever
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
 from costaudit.contracts.spend import ModelPrice, Spend
@@ -82,6 +84,18 @@ def test_what_ails_the_money_is_said(changes: dict[str, object], code: str, seve
 @pytest.mark.parametrize("ratio", [None, 0.85, 1.0, 1.2])
 def test_a_plausible_cost_needs_no_word(ratio: float | None) -> None:
     assert codes(spend=spent("100", prices=(price(ratio),))) == []
+
+
+def test_a_lever_with_evidence_is_an_action_of_what_the_ledger_leaves_for_it() -> None:
+    proposed = [
+        Lever(name, "Tools", "levers", "Rule.", "Take them out.", "estimated", pl.DataFrame())
+        for name in ("tools", "batch")
+    ]
+    batch = replace(step("batch", "9"), saved=money("9", "assumed"))
+    book = ledger("100", replace(step("tools", "4", note="12 requests."), label="Unused"), batch)
+    found = findings(quality(), spent("100"), book, None, None, proposed)
+    (told,) = [one for one in found if one.code in ("tools", "batch")]
+    assert (told.title, told.change, told.saved) == ("Unused.", "Take them out.", money("4"))
 
 
 def test_a_lever_that_costs_and_waste_that_pays_are_said() -> None:

@@ -74,7 +74,7 @@ def test_assumptions_come_last_and_the_verdict_s_after_before_them() -> None:
     start = next(n for n, line in enumerate(shown) if line.startswith("Spend now"))
     bars = [line.split("  ")[0] for line in shown[start:]][:8]
     assert bars == [
-        "Spend now", "Exact duplicates", "Prompt caching", "Shorter answers",
+        "Spend now", "Exact duplicates", "Prompt caching", "JSON in prompts without indentation",
         "Retries and failed calls", "After", "Beyond it, only if assumptions hold:",
         "Semantic cache at 0.93",
     ]  # fmt: skip

@@ -166,7 +166,8 @@ class OpenCode(PerRecord):
 
     def detect(self, record: dict[str, Any]) -> str:
         """See Source."""
-        info = record.get("info") if isinstance(record.get("info"), dict) else record
+        inner = record.get("info")
+        info: dict[str, Any] = inner if isinstance(inner, dict) else record
         if "sessionID" not in info or info.get("role") not in ("user", "assistant"):
             return ""
         return "sessionID, role"

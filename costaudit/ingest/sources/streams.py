@@ -100,7 +100,7 @@ def _converse(events: list[Fields]) -> dict[str, Any]:
         body["usage"] = metadata.value("usage") or body.get("usage")
         body["metrics"] = metadata.value("metrics") or body.get("metrics")
         body["stopReason"] = event.inner("messageStop").text("stopReason") or body.get("stopReason")
-    if body["stopReason"] is None:
+    if body.get("stopReason") is None:
         return {"outputText": "".join(titan)}
     message = {"role": "assistant", "content": [{"text": "".join(texts)}]}
     return {**body, "output": {"message": message}}

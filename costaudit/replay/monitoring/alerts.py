@@ -120,10 +120,14 @@ def _ratio(part: str, whole: str, window_h: int) -> str:
 
 
 def _hit_rate_rules(expected: Expectations, traffic: ExpectedTraffic) -> tuple[_Rule, ...]:
-    """Compare the hit rate with its limits, once the cache is warm and the window says enough."""
+    """Compare the hit rate with its limits, once the cache is warm and the window says enough.
+
+    A cache that does not say when it started counts as warm once it was scraped long enough ago.
+    """
     warm = (
         "(time() - max(semantic_cache_start_time_seconds) > {0:.0f} "
-        "or absent(semantic_cache_start_time_seconds))"
+        "or (absent(semantic_cache_start_time_seconds) "
+        "and on() costaudit:lookups:increase{1}h offset {0:.0f}s))"
     )
     low, high, usual = traffic.hit_rate_low, traffic.hit_rate_high, expected.hit_rate_percent
     rules = []
@@ -143,7 +147,7 @@ def _hit_rate_rules(expected: Expectations, traffic: ExpectedTraffic) -> tuple[_
         _Rule(
             f"SemanticCacheHitRate{name}",
             f"({expression})\nand on() costaudit:lookups:increase{limit.window_h}h >= {LEAST}\n"
-            f"and on() {warm.format(traffic.warm_up_s + limit.window_h * 3600)}",
+            f"and on() {warm.format(traffic.warm_up_s + limit.window_h * 3600, limit.window_h)}",
             "30m",
             severity,
             f"The cache hit {{{{ $value | humanizePercentage }}}} of the lookups of the last "

@@ -353,7 +353,9 @@ def test_the_marker_stands_before_the_first_block_that_changes() -> None:
         log.call(parts, number * 9.0, **FAST)
     row = facts(log).templates[0]
     assert row.best_markers == "after block 1 of the system prompt (5m)"
-    assert row.snippet == 'system[0]["cache_control"] = {"type": "ephemeral"}'
+    assert row.snippet.splitlines()[-1] == (
+        'system = marked(system, 0, cache_control={"type": "ephemeral"})'
+    )
 
 
 def test_what_the_provider_did_not_read_is_not_the_application_s() -> None:
@@ -465,9 +467,9 @@ def test_conversations_are_marked_at_their_end_too() -> None:
     found = facts(log)
     row = found.templates[0]
     assert row.best_markers == "after the system prompt (5m), after the last message (5m)"
-    assert row.snippet.splitlines() == [
-        'system[-1]["cache_control"] = {"type": "ephemeral"}',
-        'messages[-1]["content"][-1]["cache_control"] = {"type": "ephemeral"}',
+    assert row.snippet.splitlines()[-2:] == [
+        'system = marked(system, -1, cache_control={"type": "ephemeral"})',
+        'cache_control = {"type": "ephemeral"}  # a parameter of messages.create',
     ]
     parts_of = {share.part: share for share in row.parts}
     assert parts_of["tools"].tokens == 30 * 1200

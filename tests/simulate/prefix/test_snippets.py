@@ -5,7 +5,7 @@ import json
 from types import ModuleType
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from costaudit.simulate.prefix.advice.markers import Plan
@@ -64,7 +64,6 @@ BLOCK = {"type": "text", "text": "rules"}
 def test_anthropic_s_client_sends_the_marks(system: Any, automatic: bool) -> None:
     """The Messages API takes one mark at its top; InvokeModel takes the same body without it."""
     import anthropic
-    import httpx2
 
     rules = "anthropic" if automatic else "bedrock"
     request = {"tools": [TOOL], "system": system, "messages": [{"role": "user", "content": "q"}]}
@@ -89,7 +88,7 @@ def test_claude_behind_chat_completions_has_its_marks_on_parts() -> None:
         "messages": [{"role": "system", "content": "rules"}, {"role": "user", "content": "q"}]
     }
     handled: list[Any] = []
-    client = openai.OpenAI(api_key="k", max_retries=0, http_client=posted(httpx, handled))
+    client = openai.OpenAI(api_key="k", max_retries=0, http_client=posted(httpx2, handled))
     for body in looped(code("anthropic", Plan(static="1h", last="5m"), "chat"), request):
         with pytest.raises(openai.BadRequestError):
             client.chat.completions.create(model="claude-opus-5", **body)
@@ -132,7 +131,7 @@ def test_openai_s_breakpoint_stands_on_a_content_part(own: bool, mode: str, part
     plan = Plan(static="30m", own=own)
     tool = {"type": "function", "function": {"name": "t", "parameters": {}}}
     handled: list[Any] = []
-    client = openai.OpenAI(api_key="k", max_retries=0, http_client=posted(httpx, handled))
+    client = openai.OpenAI(api_key="k", max_retries=0, http_client=posted(httpx2, handled))
     request = {"tools": [tool], "messages": [*first, {"role": "user", "content": "q"}]}
     for body in looped(code("openai", plan, "chat", Spot(part, -1)), request):
         with pytest.raises(openai.BadRequestError):
@@ -150,7 +149,7 @@ def test_the_responses_api_is_marked_in_its_own_words() -> None:
 
     request = {"input": [{"role": "developer", "content": "rules"}]}
     handled: list[Any] = []
-    client = openai.OpenAI(api_key="k", max_retries=0, http_client=posted(httpx, handled))
+    client = openai.OpenAI(api_key="k", max_retries=0, http_client=posted(httpx2, handled))
     text = code("openai", Plan(static="30m"), "responses")
     for body in looped(text, request, "input"):
         with pytest.raises(openai.BadRequestError):

@@ -194,25 +194,25 @@ def test_bedrock() -> None:
 
 
 def test_gemini() -> None:
-    s = part("system", "rule", 3000)
+    s, tiny = part("system", "rule", 5000), part("system", "tiny", 4095)
 
     def u(number: int, tokens: int = 100) -> tuple[Any, ...]:
         return part("user", f"q{number}-", tokens)
 
-    pro = {"model": "gemini-2.5-pro"}  # from 2,048 tokens on
+    pro = {"model": "gemini-2.5-pro"}  # from 4,096 tokens on; another page says 2,048
     flash = {"model": "gemini-3.6-flash"}  # from 4,096 on
     rows = [
         (0.0, [s, u(1)], pro, 0),  # cold
         (0.5, [s, u(2)], pro, 0),  # the first answer begins at 1.0
-        (60.0, [s, u(3)], pro, 3000),
-        (120.0, [s, u(3), part("assistant", "r", 50), u(4)], pro, 3100),
-        (419.0, [s, u(3), part("assistant", "r", 50), u(5)], pro, 3150),  # 120 + 300 > 419
+        (60.0, [s, u(3)], pro, 5000),
+        (120.0, [s, u(3), part("assistant", "r", 50), u(4)], pro, 5100),
+        (419.0, [s, u(3), part("assistant", "r", 50), u(5)], pro, 5150),  # 120 + 300 > 419
         (720.0, [s, u(6)], pro, 0),  # 719 < 720
-        (725.0, [part("system", "tiny", 2047), u(7)], pro, 0),  # cold
-        (730.0, [part("system", "tiny", 2047), u(8)], pro, 0),  # 2,047 < 2,048
-        (735.0, [part("system", "tiny", 2047), u(8)], pro, 2147),  # with the question 2,147
-        (740.0, [s, u(9)], flash, 0),  # cold
-        (750.0, [s, u(9)], flash, 0),  # 3,100 < 4,096
+        (725.0, [tiny, u(7)], pro, 0),  # cold
+        (730.0, [tiny, u(8)], pro, 0),  # 4,095 < 4,096
+        (735.0, [tiny, u(8)], pro, 4195),  # with the question 4,195
+        (740.0, [part("system", "short", 3000), u(9)], flash, 0),  # cold
+        (750.0, [part("system", "short", 3000), u(9)], flash, 0),  # 3,100 < 4,096
         (760.0, [s, u(9)], {"model": "gemini-2.5-pro", "region": "europe-west4"}, 0),  # cold there
     ]
     found = classes([(at, parts, {"provider": "google", **f}) for at, parts, f, _ in rows])
@@ -244,7 +244,7 @@ def test_deepseek() -> None:
     assert [row[1] for row in found] == [read for *_, read in rows]
 
 
-@pytest.mark.parametrize("provider", ["cohere", "together", ""])
+@pytest.mark.parametrize("provider", ["cohere", "someone-new", ""])
 def test_an_unknown_provider_caches_nothing(provider: str) -> None:
     found = classes([(at, [part("system", "rule", 9000)], {"provider": provider}) for at in (0, 9)])
     assert found == [(9000, 0, 0, 0, 0)] * 2

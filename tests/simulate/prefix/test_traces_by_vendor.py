@@ -262,17 +262,17 @@ def test_xai() -> None:
     newer = {"model": "grok-4.7"}
     rows: list[tuple[Any, ...]] = [
         (0.0, [s, user(1, 50)], {}, 0),  # cold
-        (10.0, [s, user(2, 50)], {}, 300),
-        (20.0, [*talk, user(3, 50)], {}, 350),
-        (30.0, [*edited, user(3, 50)], {}, 300),  # an edited message breaks the rest
-        (30.5, [*edited, user(3, 50)], {}, 300),  # the answer above begins at 31
-        (40.0, [*edited, user(3, 50)], {}, 440),  # all
+        (10.0, [s, user(2, 50)], {}, 256),  # 300, in units of 128
+        (20.0, [*talk, user(3, 50)], {}, 256),  # 350
+        (30.0, [*edited, user(3, 50)], {}, 256),  # an edited message breaks the rest
+        (30.5, [*edited, user(3, 50)], {}, 256),  # the answer above begins at 31
+        (40.0, [*edited, user(3, 50)], {}, 384),  # of 440
         (50.0, [user(9, 50), s], {}, 0),  # another order
-        (339.0, [*edited, user(4, 50)], {}, 390),  # used at 40, kept until 340
+        (339.0, [*edited, user(4, 50)], {}, 384),  # used at 40, kept until 340
         (639.0, [s, user(5, 50)], {}, 0),  # used at 339, kept until 639: gone
         (640.0, [s, user(5, 50)], newer, 0),  # another model's cache
-        (650.0, [s, user(6, 50)], newer, 300),
-        (655.0, [s, user(5, 50)], {}, 350),  # all, from 639
+        (650.0, [s, user(6, 50)], newer, 256),
+        (655.0, [s, user(5, 50)], {}, 256),  # of 350, from 639
     ]
     assert simulate(rows, "x-ai", "grok-4.5") == reads(rows)
 
