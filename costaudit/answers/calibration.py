@@ -153,7 +153,7 @@ def _young(pairs: Repeats) -> npt.NDArray[np.bool_]:
 def _typical_alarms(
     prompt: npt.NDArray[np.int32], flags: npt.NDArray[np.uint16]
 ) -> dict[str, float]:
-    """Give each detector's median share of told-apart repeats over prompts, weighted by repeats."""
+    """Return each detector's median share of flagged repeats over prompts, weighted by repeats."""
     if not len(prompt):
         return dict.fromkeys(TRAP_NAMES, 0.0)
     weight = np.bincount(prompt)

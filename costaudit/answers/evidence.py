@@ -121,7 +121,7 @@ def _mark(text: str, differs: bool) -> str:
 
 
 def _described(first: str, second: str) -> tuple[str, str]:
-    """Give lengths and short digests, which tell equal texts from different ones and no more."""
+    """Return lengths and short digests, which tell equal texts from different ones and no more."""
     one, other = (
         f"{len(text)} chars #{xxhash.xxh3_64_hexdigest(text.encode())[:6]}"
         for text in (first, second)

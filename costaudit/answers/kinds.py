@@ -70,7 +70,7 @@ def parse_json(text: str) -> dict[str, object] | list[object] | None:
 
 
 def code_blocks(text: str) -> tuple[str, ...]:
-    """Give the code in an answer without comments, blank lines and differences in spacing."""
+    """Return the code in an answer without comments, blank lines and differences in spacing."""
     return tuple(_plain_code(block) for block in _FENCE.findall(text))
 
 
@@ -135,7 +135,7 @@ def noisy_fields(pairs: Sequence[tuple[str, str]]) -> NoisyFields:
 def same_structure(
     first: Sequence[str], second: Sequence[str], noisy: NoisyFields
 ) -> npt.NDArray[np.int8]:
-    """Tell per pair of JSON answers whether all fields agree that aren't noise: 1 or 0."""
+    """Return per pair of JSON answers whether all fields agree that aren't noise: 1 or 0."""
     return np.array(
         [
             not (differing_fields(parse_json(a), parse_json(b)) - noisy.paths)
@@ -146,5 +146,5 @@ def same_structure(
 
 
 def same_code(first: str, second: str) -> bool:
-    """Tell whether two answers hold the same code, apart from comments and spacing."""
+    """Return whether two answers hold the same code, apart from comments and spacing."""
     return code_blocks(first) == code_blocks(second)

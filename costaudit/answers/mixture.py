@@ -97,7 +97,7 @@ def fit(counts: Floats, right: Floats, wrong_start: tuple[float, float], rounds:
 
 
 def _topics(mean: Floats, spread: Floats, flagged: Floats) -> Floats:
-    """Give the density of answers on different topics, (replicates, strata, CELLS)."""
+    """Return the density of answers on different topics, (replicates, strata, CELLS)."""
     bell = np.exp(-0.5 * ((GRID - mean[:, :, None]) / spread[:, None, None]) ** 2) + 1e-12
     bell /= bell.sum(axis=2, keepdims=True)
     share = flagged[:, None, None]
@@ -135,7 +135,7 @@ class Pool:
         )
 
     def right_of(self, stratum: Places, cell: Places, group: Places) -> Floats:
-        """Give the probability of being right per pair; nan for pairs that stand in no cell.
+        """Return the probability of being right per pair; nan for pairs that stand in no cell.
 
         The pairs of a group are of one stratum.
         """
@@ -155,7 +155,7 @@ class Pool:
 
 
 def latent_spread(wrong: Floats, group: Places) -> float:
-    """Give the standard deviation of how many hits are wrong, whose groups are each right or wrong.
+    """Return the standard deviation of the number of wrong hits; a group is right or wrong as one.
 
     `wrong` is the probability per hit. What is known of each group leaves that much open, however
     many requests there are.

@@ -132,7 +132,7 @@ def _right_by_place(
     replicates: int,
     seed: int,
 ) -> tuple[Floats, Pool | None]:
-    """Give the probability of being right per place, (replicates + 1, strata x wide), and the fit.
+    """Return the probability of being right per place, (replicates + 1, strata x wide), and fit.
 
     Prompts are resampled, together for the hits and for the repeats that tell the noise: answers
     to one prompt resemble each other.

@@ -63,7 +63,7 @@ def recommend(
 
 
 def _upper(point: RatePoint) -> float:
-    """Give the upper bound on the unsafe-served share; 1 where it can't be known."""
+    """Return the upper bound on the unsafe-served share; 1 where it can't be known."""
     share = point.unsafe_served_share
     if share is None:
         return 1.0

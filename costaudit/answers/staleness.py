@@ -120,7 +120,7 @@ def _curve(
     wrong: npt.NDArray[np.bool_],
     seed: int,
 ) -> tuple[npt.NDArray[np.float64], list[float], list[int]]:
-    """Give the share of differing answers per stretch of gaps, as logged and in replicates."""
+    """Return the share of differing answers per stretch of gaps, as logged and in replicates."""
     edges = [g for g in GAPS_S if (gap <= g).any()]
     stretch = np.searchsorted(np.array(edges), gap, "left")
     counts = np.bincount(stretch, minlength=len(edges) + 1)
@@ -146,7 +146,7 @@ def _curve(
 
 
 def _estimate(shares: npt.NDArray[np.float64], pairs: int) -> Estimate:
-    """Give the share with its interval, at least as wide as the exact binomial one at 0."""
+    """Return the share with its interval, at least as wide as the exact binomial one at 0."""
     low, high = (float(q) for q in np.quantile(shares[1:], [0.025, 0.975]))
     value = float(shares[0])
     high = max(high, min(1.0, value + 1 - 0.025 ** (1 / max(pairs, 1))))

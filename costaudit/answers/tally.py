@@ -134,7 +134,7 @@ class Tally:
         return self.weight @ per_block.astype(np.float64)
 
     def point(self, row: npt.NDArray[np.int64], judged: Judged, right: Floats) -> RatePoint:
-        """Give the rates of one run, whose hits name rows of the judged pairs."""
+        """Return the rates of one run, whose hits name rows of the judged pairs."""
         hit = row >= 0
         hits = self._count(hit)
         found = row[hit]
@@ -165,7 +165,7 @@ class Tally:
     def _judged(
         self, hits: Floats, wrong: Floats, latent: float, unsure: int
     ) -> tuple[Estimate, Estimate]:
-        """Give the valid and the unsafe share; together they are the raw hits."""
+        """Return the valid and the unsafe share; together they are the raw hits."""
         slack = unsure * (1 - 0.025 ** (1 / unsure)) if unsure else 0.0
         eligible, everyone = np.maximum(self.eligible, 1e-9), np.maximum(self.all, 1e-9)
         right, off = (hits - wrong) / eligible, wrong / everyone
@@ -241,7 +241,7 @@ def rates_by_id(
 
 
 def _right_by_place(place: npt.NDArray[np.int64], block: Ints, weight: Floats) -> Floats:
-    """Give the share of right pairs by place, (replicates + 1, 3); unknown ones are like the rest.
+    """Return the share of right pairs by place, (replicates + 1, 3); unknown ones as the rest.
 
     `block` is the bootstrap block of each pair.
     """

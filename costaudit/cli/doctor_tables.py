@@ -65,7 +65,7 @@ def diagnosis_tables(found: Diagnosis) -> tuple[Table, ...]:
 
 
 def diagnosis_line(found: Diagnosis) -> str:
-    """Say in a sentence what was read and whether it adds up."""
+    """Describe in a sentence what was read and whether it adds up."""
     summary = found.summary
     failing = sum(one.failing > 0 for one in found.checks)
     said = "every check holds"

@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _unforeseen(error: Exception) -> int:
-    """Say what an exception from the parser or from a defect means; returns its exit code."""
+    """Describe what an exception from the parser or from a defect means; returns its exit code."""
     if isinstance(error, OSError) and error.strerror:
         _say(
             f"{error.filename or 'A file'}: {error.strerror}.",

@@ -76,7 +76,7 @@ class RichProgress:
 
 @contextmanager
 def progress_on_stderr(quiet: bool) -> Iterator[Progress]:
-    """Give bars on stderr, or silence with `quiet`."""
+    """Return bars on stderr, or silence with `quiet`."""
     if quiet:
         yield SilentProgress()
         return

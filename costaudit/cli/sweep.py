@@ -83,7 +83,7 @@ def check_estimates(
 
 
 def _value(condition: Condition, estimate: "Estimate | None") -> tuple[float, str]:
-    """Give the value that counts, and which bound it is."""
+    """Return the value that counts, and which bound it is."""
     if estimate is None:
         raise InsufficientDataError(
             f"This log can't tell {condition.name}: it holds no answers to compare.",

@@ -39,7 +39,7 @@ def add_verb(app: typer.Typer, verb: Callable[..., int]) -> None:
 
 
 def every_row() -> bool:
-    """Tell whether --all was given to the verb that runs."""
+    """Return whether --all was given to the verb that runs."""
     return _EVERY_ROW.get(False)
 
 

@@ -193,7 +193,7 @@ def in_words(days: float) -> str:
 
 
 def covered(quality: DataQuality) -> str:
-    """Say what a log covers; below an hour, also that it is taken for one."""
+    """Describe what a log covers; below an hour, also that it is taken for one."""
     if quality.covered_days > _HOUR_DAYS * 1.001 or not quality.first_ts:
         return in_words(quality.covered_days)
     spans = datetime.fromisoformat(quality.last_ts) - datetime.fromisoformat(quality.first_ts)
@@ -202,7 +202,7 @@ def covered(quality: DataQuality) -> str:
 
 
 def only_a_rate(quality: DataQuality) -> str:
-    """Say what a month means where the log covers less than a day; else ""."""
+    """Describe what a month means where the log covers less than a day; else ""."""
     if quality.covered_days >= _RATE_DAYS or not quality.first_ts:
         return ""
     return "A month is this rate kept up day and night, not a forecast."

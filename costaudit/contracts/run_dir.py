@@ -100,7 +100,7 @@ class RunDir:
             yield
 
     def _is_of_others(self) -> bool:
-        """Tell whether the folder has content, and no manifest of any version of costaudit."""
+        """Return whether the folder has content, and no manifest of any version of costaudit."""
         entries = [one for one in self.path.glob("*") if one.name != "manifest.json"]
         has_manifest = self.manifest_path.exists()
         return bool(entries or has_manifest) and (
@@ -109,7 +109,7 @@ class RunDir:
 
     @staticmethod
     def is_run(path: Path) -> bool:
-        """Tell whether `path` is a run directory."""
+        """Return whether `path` is a run directory."""
         return (path / "manifest.json").is_file()
 
     def requests(self) -> pl.DataFrame:
@@ -195,7 +195,7 @@ def _locked(handle: int) -> bool:
 
 
 def _owner(text: str) -> str:
-    """Say which process wrote a marker, and how long ago."""
+    """Describe which process wrote a marker, and how long ago."""
     process, _, rest = text.strip().partition(" ")
     host, _, since = rest.rpartition(" ")
     if not since.isdecimal():
@@ -213,7 +213,7 @@ def write_table(frame: pl.DataFrame, path: Path, schema: pl.Schema) -> None:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; put it in place at the end, or leave nothing."""
+    """Return a path beside `path` to write to; put it in place at the end, or leave nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     os.close(handle)

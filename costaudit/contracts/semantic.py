@@ -168,12 +168,12 @@ class SemanticSection:
 
     @property
     def chosen(self) -> SweepPoint | None:
-        """Give the recommended point, which is exact matching where no threshold is."""
+        """Return the recommended point, which is exact matching where no threshold is."""
         return next((point for point in self.points if point.recommended), self.exact)
 
     @property
     def all_points(self) -> tuple[SweepPoint, ...]:
-        """Give the points of all thresholds, and exact matching behind them."""
+        """Return the points of all thresholds, and exact matching behind them."""
         return self.points if self.exact is None else (*self.points, self.exact)
 
 

@@ -16,7 +16,7 @@ Tokens = tuple[int, ...]  # in the order of TOKEN_CLASSES
 
 
 def billed_classes(requests: pl.DataFrame) -> pl.DataFrame:
-    """Give each request's billed token classes; nothing where a gateway's cache served it.
+    """Return each request's billed token classes; nothing where a gateway's cache served it.
 
     Missing and negative counts are 0 here; data quality says how many requests lack usage.
     """
@@ -47,7 +47,7 @@ def cost(classes: pl.DataFrame, pricing: Pricing, mask: pl.Series | None = None)
 
 
 def rates_by_id(pricing: Pricing) -> dict[int, tuple[Decimal, ...]]:
-    """Give each rate's six prices per million tokens, in the order of TOKEN_CLASSES."""
+    """Return each rate's six prices per million tokens, in the order of TOKEN_CLASSES."""
     rows = pricing.rates.select("rate_id", *PER_MTOK).iter_rows()
     return {row[0]: tuple(Decimal(text) for text in row[1:]) for row in rows}
 

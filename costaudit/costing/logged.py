@@ -76,7 +76,7 @@ def basis(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, mode:
 
 
 def ratio_note(ratio: float | None) -> str:
-    """Say what the ratio of logged to recomputed cost tells; "" where they agree."""
+    """Describe what the ratio of logged to recomputed cost tells; "" where they agree."""
     if ratio is None or 0.98 <= ratio <= 1.02:
         return ""
     for value, tolerance, meaning in _SEEN_AT:

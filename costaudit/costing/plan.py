@@ -34,7 +34,7 @@ class RunningCost:
 
 
 def embedding_per_mtok(embedder: str, as_of: date, overrides: Path | None = None) -> Decimal | None:
-    """Give a hosted embedder's price, such as openai:NAME; 0 for a local one, None if unknown."""
+    """Return a hosted embedder's price, such as openai:NAME; 0 for a local one, None if unknown."""
     host, _, model = embedder.partition(":")
     if host not in _HOSTED or not model:
         return Decimal(0)
@@ -66,7 +66,7 @@ def semantic_running_cost(
 
 
 def break_even_requests(saved_usd: Decimal, requests: int, fixed_usd_month: Decimal) -> int | None:
-    """Give the requests a month from which the saving per request pays a fixed cost.
+    """Return the requests a month from which the saving per request pays a fixed cost.
 
     `saved_usd` is what `requests` saved before that cost; None where they save nothing.
     """
@@ -195,7 +195,7 @@ def check_levers(names: Iterable[str]) -> None:
 
 
 def default_effort(lever: str, hourly_usd: Decimal = HOURLY_USD) -> Effort:
-    """Give the effort that is assumed for a lever."""
+    """Return the effort that is assumed for a lever."""
     hours, source = _HOURS.get(lever, (Decimal(16), _OWN))
     return Effort(hours, hours * hourly_usd, source)
 

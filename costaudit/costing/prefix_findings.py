@@ -38,7 +38,7 @@ class _Cause:
 
 
 def prefix_findings(section: PrefixSection) -> Iterable[Finding]:
-    """Say what loses cache reads, the dearest causes first, then what can't be mended here."""
+    """Describe what loses cache reads, the dearest causes first, then what can't be mended here."""
     breakers = [(template, one) for template in section.templates for one in template.breakers]
     least = LEAST_SHARE * _usd(one for _, one in breakers)
     ours = [pair for pair in breakers if not pair[1].provider_side]
@@ -82,7 +82,7 @@ def _cause_finding(cause: _Cause) -> Finding:
 
 
 def _standing(cause: _Cause) -> str:
-    """Say where a moving part stands: the dearest place, and how many others there are."""
+    """Describe where a moving part stands: the dearest place, and how many others there are."""
     places = [_PLACE.match(one.where) for _, one in cause.found]
     spots = list(dict.fromkeys(place[2] for place in places if place))
     if not spots:
@@ -93,7 +93,7 @@ def _standing(cause: _Cause) -> str:
 
 
 def _provider_side(breakers: Sequence[Breaker]) -> Iterable[Finding]:
-    """Say what the provider's rules and doings lose, without offering it as something to do."""
+    """Describe what the provider's rules and doings lose; there is no action against it."""
     kinds = sorted({one.kind for one in breakers})
     lost = {kind: _usd(one for one in breakers if one.kind == kind) for kind in kinds}
     total = sum(lost.values(), Decimal(0))
@@ -114,7 +114,7 @@ def _provider_side(breakers: Sequence[Breaker]) -> Iterable[Finding]:
 
 
 def _not_claimed(templates: Sequence[TemplateRow]) -> Iterable[Finding]:
-    """Say for how much of the input the bill does not bear the simulation out."""
+    """Describe for how much of the input the bill does not bear the simulation out."""
     apart = [one for one in templates if one.claim == "none"]
     if not apart:
         return

@@ -84,7 +84,7 @@ def _days(first: object, last: object) -> float:
 
 
 def _with_text(requests: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:
-    """Tell for each request whether its prompt, and whether its answer, has text in `blocks`."""
+    """Return for each request whether its prompt, and whether its answer, has text in `blocks`."""
     ids = blocks.filter(pl.col("text").is_not_null())["block_id"].implode()
     needed = requests.select("status", "answer_id", "segments")
     slices = list(needed.iter_slices(SLICE_ROWS)) or [needed]

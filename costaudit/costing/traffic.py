@@ -73,7 +73,7 @@ class Traffic:
 
     @staticmethod
     def logged(tariff: Tariff) -> "Traffic":
-        """Give the traffic as it was logged; a gateway's hits are not sent."""
+        """Return the traffic as it was logged; a gateway's hits are not sent."""
         served = pl.col("served_by").fill_null("provider")
         sent = tariff.requests.select(served != "gateway_cache").to_series()
         return Traffic(tariff, sent, tariff.classes, tariff.billed)
@@ -110,7 +110,7 @@ class Traffic:
         )
 
     def changed_from(self, before: "Traffic") -> pl.Series:
-        """Tell which requests were sent before and now bill otherwise, or not at all."""
+        """Return which requests were sent before and now bill otherwise, or not at all."""
         moved = self.pricing.rate_ids.ne_missing(before.pricing.rate_ids) | (
             self.sent != before.sent
         )
@@ -139,7 +139,7 @@ class Traffic:
 
 
 def unexplained(spend_usd: Decimal, logged: Traffic) -> Decimal:
-    """Give the part of the spend that no rate explains: it stays whatever is done."""
+    """Return the part of the spend that no rate explains: it stays whatever is done."""
     return spend_usd - logged.cost().total_usd
 
 

@@ -19,7 +19,7 @@ def spend_grade(quality: DataQuality) -> Grade:
 
 
 def draft_reason(spend: Spend) -> str:
-    """Say why the money is provisional; "" where it is not."""
+    """Explain why the money is provisional; "" where it is not."""
     reasons = []
     gap = spend.invoice_gap_share
     if gap is not None and abs(gap) > INVOICE_TOLERANCE:

@@ -162,7 +162,7 @@ class MiniLM:
         return unit_rows(self._means(*self._padded(texts)), self.name)
 
     def _padded(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Give token ids, cut at the limit, as int64 (n, t), and their number in each row."""
+        """Return token ids, cut at the limit, as int64 (n, t), and their number in each row."""
         encodings = self._tokenizer.encode_batch_fast(list(texts))
         rows = [encoding.ids for encoding in encodings]
         rows = [ids if len(ids) <= self.max_tokens else [*ids[:255], ids[-1]] for ids in rows]

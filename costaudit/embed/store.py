@@ -26,7 +26,7 @@ class VectorStore:
         self._dimensions = dimensions
 
     def load(self, text_ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
-        """Give what is stored of `text_ids`: bool (n,) found, and float32 (n, dimensions).
+        """Return what is stored of `text_ids`: bool (n,) found, and float32 (n, dimensions).
 
         Rows that are not found are zero. Raises RunDirError where a part can't be read.
         """
@@ -95,7 +95,7 @@ def embed_texts(
     *,
     unit: str = "texts",
 ) -> Embedded:
-    """Give a vector for each row of `texts` (text_id, text; distinct), embedding only new ones.
+    """Return a vector for each row of `texts` (text_id, text; distinct), embedding only new ones.
 
     Texts of similar length are embedded together; each part is stored as soon as it is done.
     `unit` is what the reader calls them.

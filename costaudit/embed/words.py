@@ -37,7 +37,7 @@ _SCRIPTS = {
 
 
 def language_warning(texts: Sequence[str], embedder: str) -> str | None:
-    """Say so if many texts are in a language that the embedder was not made for."""
+    """Warn if many texts are in a language that the embedder was not made for."""
     if embedder not in ENGLISH_ONLY:
         return None
     step = max(1, len(texts) // _SAMPLE)
@@ -55,7 +55,7 @@ def language_warning(texts: Sequence[str], embedder: str) -> str | None:
 
 
 def language_of(text: str) -> str | None:
-    """Tell a text's language by its script or its most frequent words; None where they don't."""
+    """Return a text's language by its script or its most frequent words; None where they don't."""
     start = text[:1_000]
     words = [word.lower() for word in _WORD.findall(start)]
     for name, script in _SCRIPTS.items():
@@ -104,7 +104,7 @@ class WordTable:
 
     @cached_property
     def vectors(self) -> np.ndarray:
-        """Give float32 (words, 384)."""
+        """Return float32 (words, 384)."""
         from safetensors import safe_open
 
         with safe_open(packaged_model() / "model.safetensors", framework="numpy") as weights:
@@ -112,7 +112,7 @@ class WordTable:
         return table
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Give each text's word ids, without the special ones."""
+        """Return each text's word ids, without the special ones."""
         rows = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [row.ids for row in rows]
 

@@ -78,7 +78,7 @@ def _targets() -> tuple[tuple[re.Pattern[str], str], ...]:
 
 
 def _asks_for_thought(requests: pl.DataFrame, blocks: pl.DataFrame, among: pl.Series) -> pl.Series:
-    """Tell which of some prompts hold a question that wants more than a fact."""
+    """Return which of some prompts hold a question that wants more than a fact."""
     segment = pl.element().struct
     asked = pl.when(segment.field("role") == "user").then(segment.field("block_id"))
     ids = (

@@ -50,7 +50,7 @@ class Loaded:
 
     @property
     def hashed(self) -> bool:
-        """Tell whether the log was read with --redact hash: texts are known by their ids only."""
+        """Return whether the log was read with --redact hash: texts are known by their ids only."""
         return _hashed(self.manifest)
 
     @cached_property
@@ -177,7 +177,7 @@ def uncacheable(log: Loaded, policy: SemanticPolicy) -> dict[str, int]:
 
 
 def nothing_to_compare(log: Loaded, policy: SemanticPolicy) -> InsufficientDataError:
-    """Say why a log has no question to compare, as the error to raise."""
+    """Explain why a log has no question to compare, as the error to raise."""
     return InsufficientDataError(
         f"No question could be cached: {bypass_line(uncacheable(log, policy))}.",
         hint="`costaudit doctor LOG` shows what the log can tell.",
@@ -185,7 +185,7 @@ def nothing_to_compare(log: Loaded, policy: SemanticPolicy) -> InsufficientDataE
 
 
 def no_texts(log: Loaded) -> InsufficientDataError:
-    """Say that similarity needs texts, as the error to raise for a log that was read hashed."""
+    """Report that similarity needs texts, as the error to raise for a log that was read hashed."""
     return InsufficientDataError(
         f"{log.run.path} was read with --redact hash, and similarity needs texts: it only tells "
         "which questions are identical.",

@@ -170,7 +170,7 @@ class PromptCaches:
 def self_hosted_curve(
     log: Loaded, block_tokens: int, capacities: tuple[int, ...] | None
 ) -> tuple[CapacityPoint, ...]:
-    """Give what a server of one's own would have reused, at each size of its block cache."""
+    """Return what a server of one's own would have reused, at each size of its block cache."""
     prompts = read_prompts(log.requests, log.blocks)
     hashes_only = log.blocks["text"].null_count() == len(log.blocks)
     trace = trace_blocks if hashes_only else prompt_blocks

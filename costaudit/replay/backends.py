@@ -102,7 +102,7 @@ class Recorded:
     is_live = False
 
     def answer(self, stream: ReplayStream, index: int) -> Answer:
-        """Give the logged answer, tokens and latency at once."""
+        """Return the logged answer, tokens and latency at once."""
         tokens = tuple(stream.tokens[index].tolist())
         return Answer(stream.answers[index], tokens, stream.latencies_ms[index].item())
 

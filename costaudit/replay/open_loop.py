@@ -24,7 +24,7 @@ SWITCHING_S = 0.0005  # after which a busy thread lets another run; Python's own
 def send_times(
     ts_s: npt.NDArray[np.float64], speed: float, max_rate: float | None
 ) -> npt.NDArray[np.float64]:
-    """Say when to send each request, in seconds from the first; never from an answer.
+    """Return when to send each request, in seconds from the first; never from an answer.
 
     Under `max_rate` a request waits until 1 / max_rate after the one before it.
     """
@@ -50,7 +50,7 @@ class _Clock:
         return self._first_s + self.elapsed_s() * self._speed
 
     def due_s(self, log_s: float) -> float:
-        """Say when the log's clock will show `log_s`."""
+        """Return when the log's clock will show `log_s`."""
         return (log_s - self._first_s) / self._speed
 
 

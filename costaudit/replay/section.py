@@ -34,7 +34,7 @@ class Agreement:
 
     @property
     def agreed_share(self) -> float:
-        """Give the share of all requests that went as predicted."""
+        """Return the share of all requests that went as predicted."""
         return self.agreed / self.requests
 
 
@@ -150,7 +150,7 @@ MOST_HOURS = 48  # of a log, one by one; a longer one is laid over one day
 
 
 def is_daily(stream: ReplayStream) -> bool:
-    """Tell whether the log is too long to show its hours one by one."""
+    """Return whether the log is too long to show its hours one by one."""
     hours = _hours(stream)
     return len(hours) > 0 and int(hours[-1] - hours[0]) >= MOST_HOURS
 
@@ -177,7 +177,7 @@ def by_hour(
 
 
 def _hours(stream: ReplayStream) -> npt.NDArray[np.int64]:
-    """Give each request's hour since 1970; none where the clock stands still or has no date."""
+    """Return each request's hour since 1970; none where the clock stands still or has no date."""
     if not len(stream) or stream.ts_s[0] <= 0 or stream.ts_s[-1] <= stream.ts_s[0]:
         return np.empty(0, np.int64)
     return (stream.ts_s // HOUR_S).astype(np.int64)
@@ -207,7 +207,7 @@ def replay_section(
     agreement: Agreement,
     options: ReplayOptions,
 ) -> ReplaySection:
-    """Say what was measured, in the audit's words; latencies that nobody knows are left out.
+    """Describe what was measured, in the audit's words; latencies that nobody knows are left out.
 
     `predicted` are the simulated OUTCOMES. Cost and wrong answers are not of this stage.
     """

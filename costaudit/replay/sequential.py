@@ -35,7 +35,7 @@ class Owners:
         self._owner[node] = index
 
     def holds(self, index: int) -> bool:
-        """Tell whether the text is this miss's."""
+        """Return whether the text is this miss's."""
         return self._owner.get(self._nodes[index]) == index
 
 

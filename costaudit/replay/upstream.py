@@ -89,7 +89,7 @@ def whole(chunks: Iterator[T]) -> Iterator[T]:
 
 
 def prompt_of(stream: ReplayStream, index: int) -> Prompt:
-    """Give what a request asked; raises UsageError for a log without prompts."""
+    """Return what a request asked; raises UsageError for a log without prompts."""
     if stream.prompts is None:
         raise UsageError(
             "A live model can't be asked: the log holds no prompts.",

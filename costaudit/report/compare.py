@@ -59,7 +59,7 @@ class Change:
 
     @property
     def verdict(self) -> str:
-        """Say the difference for people, with its noise."""
+        """Describe the difference for people, with its noise."""
         difference = self.difference
         if difference is None:
             return "can't be compared"

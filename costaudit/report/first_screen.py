@@ -103,7 +103,7 @@ def _cause(audit: Audit, section: str) -> str:
 
 
 def risk(audit: Audit, lever: str) -> str:
-    """Say in one sentence what can go wrong with a lever, with the rate where there is one."""
+    """Describe in one sentence what can go wrong with a lever, with the rate where there is one."""
     if lever != "semantic":
         return tr(_RISKS[lever]) if lever in _RISKS else ""
     point = audit.semantic.chosen if audit.semantic else None
@@ -118,7 +118,7 @@ def risk(audit: Audit, lever: str) -> str:
 
 
 def headline(audit: Audit) -> str:
-    """Say in one line what is spent a month and what it can be."""
+    """Describe in one line what is spent a month and what it can be."""
     now, after = audit.verdict.spend, audit.verdict.after
     if audit.spend.unpriced_share == 1 and audit.spend.total.requests:
         return tr("What this log cost can't be told: none of its tokens has a price.")
@@ -137,7 +137,7 @@ def verdict_line(audit: Audit) -> str:
 
 
 def range_line(audit: Audit) -> str:
-    """Say how much less that is and in which range."""
+    """Describe how much less that is and in which range."""
     saving: Money = audit.verdict.saving
     if saving.usd <= 0 or audit.spend.unpriced_share == 1:
         return ""
@@ -150,7 +150,7 @@ def range_line(audit: Audit) -> str:
 
 
 def support(audit: Audit) -> str:
-    """Say in one sentence how far the log supports the figures."""
+    """Describe in one sentence how far the log supports the figures."""
     quality = audit.quality
     guessed = quality.usage.get("estimated", 0) + quality.uncounted
     counted = tr("token counts from the provider")

@@ -133,7 +133,7 @@ def _shared(audit: Audit, row: DailyRow) -> dict[str, object]:
 
 
 def _period(audit: Audit, day: str) -> tuple[str, str]:
-    """Give the first instant of a day, or of the log, and the first one after it."""
+    """Return the first instant of a day, or of the log, and the first one after it."""
     first, last = (day, day) if day else (audit.quality.first_ts[:10], audit.quality.last_ts[:10])
     if not first or not last:
         return "", ""

@@ -265,7 +265,7 @@ def _quality(audit: Audit) -> list[str]:
 
 
 def _rest(whole: int, shown: int, what: str) -> list[str]:
-    """Say how much of a list is left out."""
+    """Describe how much of a list is left out."""
     return (
         [
             "",

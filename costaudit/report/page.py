@@ -304,7 +304,7 @@ def _parts_reading(parts: Sequence[Strip]) -> str:
 
 
 def _inflation(days: Sequence[SpendRow]) -> str:
-    """Say how long a request's context was at both ends of the log."""
+    """Describe how long a request's context was at both ends of the log."""
     dated = [row for row in days if row.group]
     if len(dated) < 2:
         return ""

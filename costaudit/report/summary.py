@@ -63,7 +63,7 @@ def bypass_line(counts: Mapping[str, int]) -> str:
 
 
 def why_none(audit: Audit) -> str:
-    """Say why an audit has nothing on a semantic cache, as the end of a sentence."""
+    """Explain why an audit has nothing on a semantic cache, as the end of a sentence."""
     if audit.uncacheable:
         return f"{tr('no question could be cached')}: {bypass_line(audit.uncacheable)}"
     if audit.quality.prompt_share:

@@ -177,7 +177,7 @@ class TerminalReporter:
 
 
 def _rates(point: SweepPoint, *, by_id: bool = False) -> list[str]:
-    """Say the three rates; answers that are known by their ids are the same or they are not."""
+    """Describe the three rates; answers known only by their ids are the same or they are not."""
     raw, valid = point.raw_hit_share, point.valid_hit_share
     rightly = tr("with the same answer") if by_id else tr("rightly")
     right = "" if valid is None else f", {share(valid.value)} {rightly}"

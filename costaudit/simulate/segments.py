@@ -71,7 +71,7 @@ def _contents(ids: pl.Series, block: NDArray[np.int32], form: Ints) -> NDArray[n
 
 
 def any_in(flags: NDArray[np.bool_], offsets: Ints) -> NDArray[np.bool_]:
-    """Tell which requests have a flagged segment."""
+    """Return which requests have a flagged segment."""
     before = np.concatenate([np.zeros(1, np.int64), np.cumsum(flags)])
     return np.asarray(before[offsets[1:]] > before[offsets[:-1]])
 

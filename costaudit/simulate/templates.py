@@ -64,7 +64,7 @@ def system_templates(
 
 
 def _distinct_systems(segments: Segments, blocks: pl.DataFrame) -> tuple[Ints, list[str | None]]:
-    """Give each request the index of its distinct system prompt, -1 for none, and their texts.
+    """Return each request's index of its distinct system prompt, -1 for none, and their texts.
 
     A prompt of which a block's text was not kept has none.
     """
@@ -135,7 +135,7 @@ def _numbers(values: pl.Series) -> Ints:
 
 
 def _template_keys(texts: Texts, traffic: _Traffic) -> list[int]:
-    """Give each distinct masked text the number of its template."""
+    """Return for each distinct masked text the number of its template."""
     order = np.argsort(-np.bincount(traffic.text, minlength=len(texts.texts)), kind="stable")
     keys: dict[tuple[object, ...], int] = {}
     result = [0] * len(texts.texts)

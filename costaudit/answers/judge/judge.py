@@ -84,7 +84,7 @@ class JudgeSettings:
         return f"{self.kind}:{self.model}"
 
     def no_key(self) -> NoReturn:
-        """Say that the key is missing."""
+        """Report that the key is missing."""
         raise UsageError(
             f"{self.name} needs a key.", hint=f"Set the environment variable {self.key_env}."
         )

@@ -35,7 +35,7 @@ def recalibrated_share(
     right_called_right: float,
     wrong_called_right: float,
 ) -> tuple[float, float]:
-    """Give the share of right hits and its standard error.
+    """Return the share of right hits and its standard error.
 
     `said` is 1 or 0 per judged row. The verdicts' own errors are part of the likelihood:
     P(called right) = wrong_called_right + (right_called_right - wrong_called_right) x P(right).
@@ -82,7 +82,7 @@ class JudgeError:
 
     @property
     def is_useful(self) -> bool:
-        """Tell whether the verdicts say anything about the truth."""
+        """Return whether the verdicts say anything about the truth."""
         return self.right_called_right - self.wrong_called_right > 0.2
 
 

@@ -71,7 +71,7 @@ def fold(text: str) -> str:
 
 @lru_cache(maxsize=64)  # the detectors read one text after the other
 def words_of(folded: str) -> frozenset[str]:
-    """Give the runs of letters in a folded text."""
+    """Return the runs of letters in a folded text."""
     return frozenset(_WORD.findall(folded))
 
 
@@ -125,13 +125,13 @@ def _lexicon() -> dict[str, Any]:
 
 
 def table(name: str) -> list[dict[str, Any]]:
-    """Give the rows of one table, their words folded."""
+    """Return the rows of one table, their words folded."""
     rows: list[dict[str, Any]] = _lexicon()[name]
     return [{**row, "words": [fold(word) for word in row.get("words", ())]} for row in rows]
 
 
 def phrases(name: str) -> tuple[str, ...]:
-    """Give one plain list of words and phrases, folded."""
+    """Return one plain list of words and phrases, folded."""
     return tuple(fold(word) for word in _lexicon()["lists"][name])
 
 
@@ -161,7 +161,7 @@ class PhraseSet:
         self.stems = tuple(_stem(phrase) for phrase, word in whole.items() if not word)
 
     def may_match(self, folded: str) -> bool:
-        """Tell quickly where the pattern can't match."""
+        """Find quickly where the pattern can't match."""
         return not self.words.isdisjoint(words_of(folded)) or any(s in folded for s in self.stems)
 
 

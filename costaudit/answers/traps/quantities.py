@@ -22,7 +22,7 @@ class Quantity:
 
     @property
     def is_money(self) -> bool:
-        """Tell amounts of money from everything else."""
+        """Distinguish amounts of money from everything else."""
         return self.dimension.startswith("money:")
 
 

@@ -46,7 +46,7 @@ class Signatures:
         return signatures
 
     def column(self, name: str) -> "_Column":
-        """Give one detector's values."""
+        """Return one detector's values."""
         return self._columns[TRAP_NAMES.index(name)]
 
     def differs(self, first: Index, second: Index) -> Mask:
@@ -103,12 +103,12 @@ class _Column:
 
 
 def _values_clash(first: frozenset[str], second: frozenset[str]) -> bool:
-    """Tell whether each set holds a value that the other lacks."""
+    """Return whether each set holds a value that the other lacks."""
     return not (first <= second or second <= first)
 
 
 def _sides_clash(first: frozenset[str], second: frozenset[str]) -> bool:
-    """Tell whether the texts stand on different sides of an axis that both name."""
+    """Return whether the texts stand on different sides of an axis that both name."""
     sides = _by_axis(first), _by_axis(second)
     shared = sides[0].keys() & sides[1].keys()
     return any(_values_clash(sides[0][axis], sides[1][axis]) for axis in shared)
@@ -136,7 +136,7 @@ class TrapGuard:
         self._columns = [signatures.column(name) for name in dict.fromkeys(names)]
 
     def __call__(self, first: Index, second: Index) -> npt.NDArray[np.bool_]:
-        """Tell per pair of texts, by their places among the distinct texts, whether to refuse."""
+        """Return per pair of texts, by their places among the distinct texts, whether to refuse."""
         refused = np.zeros(len(first), np.bool_)
         for column in self._columns:
             refused |= column.differs(first, second)
@@ -149,7 +149,7 @@ def guard(names: Sequence[str], texts: Sequence[str]) -> TrapGuard:
 
 
 def stored_signatures(texts: Sequence[str], folder: Path) -> Signatures:
-    """Give what every detector finds in each text, from `folder` where these texts were read."""
+    """Return what every detector finds in each text, from `folder` where these texts were read."""
     path = folder / f"{_digest(texts)}.msgpack"
     try:
         return Signatures.decoded(path.read_bytes())

@@ -27,7 +27,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     source: str = ""
 
     def covers(self, provider: str, model: str, day: date) -> bool:
-        """Tell whether the entry applies to a model on a day."""
+        """Return whether the entry applies to a model on a day."""
         return (
             fnmatchcase(provider.lower(), self.provider.lower())
             and any(fnmatchcase(model.lower(), glob.lower()) for glob in self.models)

@@ -87,7 +87,7 @@ class TableModel:
         return starts
 
     def price(self, variant: str, day: date, second: int, band: int) -> TablePrice | None:
-        """Give the rates of a variant; None where the library has none of its own for it."""
+        """Return the rates of a variant; None where the library has none of its own for it."""
         at = datetime.combine(day, time(second // 3600, second // 60 % 60, second % 60), UTC)
         if variant == STANDARD:
             return _table_price(self._model.get_prices(at), band)

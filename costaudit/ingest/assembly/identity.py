@@ -46,7 +46,7 @@ SAME = ("prompt_hash", "tenant", "user", "conversation")
 
 
 def number_attempts(rows: pl.DataFrame) -> pl.Series:
-    """Give each row its attempt, 0 for the first.
+    """Return for each row its attempt, 0 for the first.
 
     What a log says is taken; logs that begin to count at 1 are moved. Elsewhere a call is a retry
     if the same prompt of the same caller failed at most two minutes before.

@@ -80,7 +80,7 @@ def normalise(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_lifetimes(rows: pl.DataFrame) -> pl.DataFrame:
-    """Give writes whose counts state no lifetime the one of the request's markers.
+    """Return writes whose counts state no lifetime the one of the request's markers.
 
     Where the markers name several, the lifetime stays unknown.
     """
@@ -149,7 +149,7 @@ NEAR_SHARE = 0.05  # of the input
 
 
 def _is_near() -> pl.Expr:
-    """Tell where the input exceeds the cached tokens by so little that it must include them."""
+    """Find where the input exceeds the cached tokens by so little that it must include them."""
     rest = pl.col("input") - pl.col("_cached")
     uncertain = ~pl.col("convention").is_in(CERTAIN)
     return uncertain & (pl.col("_cached") > 0) & rest.is_between(0, pl.col("input") * NEAR_SHARE)

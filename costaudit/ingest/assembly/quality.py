@@ -77,7 +77,7 @@ def checks(rows: pl.DataFrame) -> list[Check]:
 
 
 def conventions(rows: pl.DataFrame) -> list[Convention]:
-    """Tell how the tokens of each file, provider and model were counted."""
+    """Describe how the tokens of each file, provider and model were counted."""
     groups = (
         rows.filter(pl.col("usage_convention").is_not_null())
         .group_by("source_file", "provider", "model", "usage_convention")
@@ -136,7 +136,7 @@ QUESTIONS: tuple[tuple[str, pl.Expr, str], ...] = (
 
 
 def answers_and_gaps(requests: pl.DataFrame) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Give the share of REQUESTS that have each thing, and a sentence for each that none has."""
+    """Return the share of REQUESTS that have each thing, and a sentence for each that none has."""
     shares = {
         name: float(requests.select(there.mean()).item() or 0.0) for name, there, _ in QUESTIONS
     }

@@ -41,7 +41,7 @@ def split_totals(weights: Ints, sizes: Ints, totals: Ints) -> Ints:
 
 
 def with_media(tokens: Ints, is_known: npt.NDArray[np.bool_], sizes: Ints, totals: Ints) -> Ints:
-    """Give segments without a count, such as images, an equal share of what texts leave over."""
+    """Return segments without a count, such as images, an equal share of what texts leave over."""
     row = np.repeat(np.arange(len(sizes)), sizes)
     texts = np.bincount(row, np.where(is_known, tokens, 0), len(sizes)).astype(np.int64)
     unknown = np.bincount(row, ~is_known, len(sizes)).astype(np.int64)
@@ -118,7 +118,7 @@ def _rows(chosen: pl.DataFrame, pieces: Pieces) -> pl.DataFrame:
 
 
 def _prompts(chosen: pl.DataFrame, pieces: Pieces) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give what the rows take from their prompts, and the segments that these refer to."""
+    """Return what the rows take from their prompts, and the segments that these refer to."""
     parts: list[pl.DataFrame] = []
     tables: list[pl.DataFrame] = []
     for number, group in _by_piece(chosen):

@@ -73,7 +73,7 @@ VAGUE = (None, "error", "tokens", "requests")  # error types that say less than 
 
 
 def dialect_of(request: Request | None, response: Response | None) -> Dialect | None:
-    """Tell which interface a pair of bodies belongs to; None where neither body tells."""
+    """Return which interface a pair of bodies belongs to; None where neither body tells."""
     found = _response_dialect(response) if response is not None else None
     if found is None and request is not None:
         found = _request_dialect(request)
@@ -141,7 +141,7 @@ def _asked_ttl(options: str | None) -> str | None:
 
 
 def _name_writes(usage: Usage, ttl: str | None) -> None:
-    """Give cache writes of no stated TTL the one that the request asked for, as Moonshot's are."""
+    """Set the TTL of cache writes that state none to the one requested, as Moonshot's are."""
     if ttl is None or usage.other_ttl is not None or not usage.cache_write_other:
         return
     if ttl == "5m":
@@ -155,7 +155,7 @@ def _name_writes(usage: Usage, ttl: str | None) -> None:
 
 
 def is_bedrock(response_id: str | None) -> bool:
-    """Tell from a response's id whether Bedrock gave it."""
+    """Return from a response's id whether Bedrock gave it."""
     return response_id is not None and response_id.startswith("msg_bdrk_")
 
 

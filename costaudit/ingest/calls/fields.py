@@ -79,7 +79,7 @@ NULLS = (b"", b"null", b"[]", b"{}", b'""')
 
 
 def present(data: Buffer) -> bool:
-    """Tell whether a JSON text is there and says something."""
+    """Return whether a JSON text is there and says something."""
     size = len(data)
     return size > 4 or (size > 0 and bytes(data) not in NULLS)
 
@@ -135,11 +135,11 @@ class Fields:
         return bool(self.values)
 
     def has(self, *names: str) -> bool:
-        """Tell whether all of these fields are there."""
+        """Return whether all of these fields are there."""
         return all(name in self.values for name in names)
 
     def value(self, *names: str) -> Any:
-        """Give the first field that is not null, JSON texts decoded."""
+        """Return the first field that is not null, JSON texts decoded."""
         for name in names:
             found = self.values.get(name)
             if found is not None and found != "":
@@ -147,7 +147,7 @@ class Fields:
         return None
 
     def text(self, *names: str) -> str | None:
-        """Give the first field that is a text, or a number as text."""
+        """Return the first field that is a text, or a number as text."""
         for name in names:
             found = self.values.get(name)
             if isinstance(found, str) and found:
@@ -157,7 +157,7 @@ class Fields:
         return None
 
     def number(self, *names: str) -> float | None:
-        """Give the first field that is a finite number, or a text that is one."""
+        """Return the first field that is a finite number, or a text that is one."""
         for name in names:
             found = self.values.get(name)
             if isinstance(found, bool) or found is None:
@@ -171,7 +171,7 @@ class Fields:
         return None
 
     def integer(self, *names: str) -> int | None:
-        """Give the first field that is a whole number."""
+        """Return the first field that is a whole number."""
         for name in names:
             found = self.number(name)
             if found is not None and found.is_integer():
@@ -182,11 +182,11 @@ class Fields:
         return None
 
     def time_us(self, *names: str) -> int | None:
-        """Give the first field that is a time."""
+        """Return the first field that is a time."""
         return next((t for n in names if (t := parse_time(self.values.get(n))) is not None), None)
 
     def truth(self, *names: str) -> bool | None:
-        """Give the first field that is true or false, or a word for it."""
+        """Return the first field that is true or false, or a word for it."""
         for name in names:
             found = self.values.get(name)
             if isinstance(found, bool):
@@ -196,7 +196,7 @@ class Fields:
         return None
 
     def inner(self, *names: str) -> "Fields":
-        """Give the first field that is an object, or a text that holds one; else nothing."""
+        """Return the first field that is an object, or a text that holds one; else nothing."""
         for name in names:
             found = parsed(self.values.get(name))
             if isinstance(found, dict):
@@ -204,7 +204,7 @@ class Fields:
         return Fields({})
 
     def items(self, *names: str) -> list[Any]:
-        """Give the first field that is a list, or a text that holds one; else nothing."""
+        """Return the first field that is a list, or a text that holds one; else nothing."""
         for name in names:
             found = parsed(self.values.get(name))
             if isinstance(found, list):

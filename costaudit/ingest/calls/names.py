@@ -94,7 +94,7 @@ def provider_named(name: str) -> str:
 
 @lru_cache(4096)
 def provider_of_model(model: str) -> str | None:
-    """Tell from a model's name who bills it; None where the name tells nothing."""
+    """Return from a model's name who bills it; None where the name tells nothing."""
     name = model.strip().lower().rpartition("/")[2]
     for starts, provider in BY_MODEL:
         if name.startswith(starts):

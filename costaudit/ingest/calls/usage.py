@@ -126,7 +126,7 @@ def _listed(path: str, items: list[Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _convention(values: Mapping[str, Any], claim: Convention) -> Convention:
-    """Tell Anthropic's and Converse's objects from OpenAI's by their names."""
+    """Distinguish Anthropic's and Converse's objects from OpenAI's by their names."""
     if claim != "openai":
         return claim
     if "inputTokens" in values or "outputTokens" in values:

@@ -349,5 +349,5 @@ def meaning_of(path: str) -> Named | None:
 
 @lru_cache(8192)
 def is_telling(path: str) -> bool:
-    """Tell whether an unknown path speaks of something that may be billed."""
+    """Return whether an unknown path speaks of something that may be billed."""
     return TELLING.search(_HUMP.sub("_", path).lower()) is not None

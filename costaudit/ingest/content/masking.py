@@ -28,7 +28,7 @@ TOKEN_DIGITS = 8  # hex digits: two of 10,000 values share a token with a chance
 
 
 def luhn(digits: str) -> bool:
-    """Tell whether digits end in the check digit of payment cards."""
+    """Return whether digits end in the check digit of payment cards."""
     total = 0
     for place, digit in enumerate(map(int, reversed(digits))):
         doubled = digit * 2 if place % 2 else digit
@@ -37,7 +37,7 @@ def luhn(digits: str) -> bool:
 
 
 def _iban(text: str) -> bool:
-    """Tell whether the check digits of an account number hold (ISO 7064, mod 97)."""
+    """Return whether the check digits of an account number hold (ISO 7064, mod 97)."""
     compact = re.sub(r"\s", "", text)
     if not 15 <= len(compact) <= 34:
         return False
@@ -89,7 +89,7 @@ _EPOCH = re.compile(r"1[4-9]\d{8}(?:\d{3}|\d{6})?")  # seconds, ms or µs from 2
 
 
 def _phone(text: str) -> bool:
-    """Tell a telephone number from a date, a time or a price: 7 to 15 digits, and none of these."""
+    """Return whether 7 to 15 digits are a telephone number, not a date, a time or a price."""
     digits = re.sub(r"\D", "", text)
     years = all(re.fullmatch(r"(?:19|20)\d\d", group) for group in re.split(r"\D+", text))
     return 7 <= len(digits) <= 15 and not years and not _DATE.match(text)

@@ -30,7 +30,7 @@ class Redaction:
 
     @property
     def key_digest(self) -> str:
-        """Tell two keys apart without showing them; "" where there is none."""
+        """Distinguish two keys without showing them; "" where there is none."""
         return blake2b(b"digest", key=self.key, digest_size=8).hexdigest() if self.key else ""
 
 

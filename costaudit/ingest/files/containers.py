@@ -14,7 +14,7 @@ from costaudit.errors import InputError
 
 
 class StandardInput:
-    """Give standard input from its start again until the last reading, which keeps nothing."""
+    """Return standard input from its start again until the last reading, which keeps nothing."""
 
     def __init__(self, source: IO[bytes]) -> None:
         self.source = source
@@ -43,7 +43,7 @@ class StandardInput:
         return chunk
 
     def seekable(self) -> bool:
-        """Tell that it can't be moved about in."""
+        """Report that the stream is not seekable."""
         return False
 
 
@@ -72,7 +72,7 @@ UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
 
 class BrokenStreamError(Exception):
-    """Say that a file ends or breaks before its content does."""
+    """Report that a file ends or breaks before its content does."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -111,7 +111,7 @@ def open_input(address: str, *, is_last: bool = False) -> Iterator[IO[bytes]]:
 
 
 def is_compressed(head: bytes) -> bool:
-    """Tell from its first bytes whether a file is compressed; its name proves nothing."""
+    """Return from its first bytes whether a file is compressed; its name proves nothing."""
     return head[:2] == GZIP or head[:4] == ZSTD
 
 

@@ -83,7 +83,7 @@ def _is_object(line: bytes) -> bool:
 
 
 def _starts_lines(lines: list[bytes]) -> bool:
-    """Tell broken lines of JSON from one JSON value over several lines."""
+    """Distinguish broken lines of JSON from one JSON value over several lines."""
     return sum(line[:2] in (b'{"', b"{'") and len(line) > 40 for line in lines) * 2 > len(lines)
 
 
@@ -109,11 +109,11 @@ class Lines(NamedTuple):
 
     @property
     def last(self) -> int:
-        """Give the offset of the last line."""
+        """Return the offset of the last line."""
         return self.offset + self.text.rfind(b"\n", 0, len(self.text) - 1) + 1
 
     def places(self) -> list[tuple[int, int]]:
-        """Say where each line begins and ends within `text`; empty ones are left out."""
+        """Find where each line begins and ends within `text`; empty ones are left out."""
         text, find = self.text, self.text.find
         found: list[tuple[int, int]] = []
         start = 0

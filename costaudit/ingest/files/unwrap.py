@@ -23,7 +23,7 @@ OTLP = (
 
 
 def is_wrapper(record: object) -> bool:
-    """Tell whether a record only wraps others."""
+    """Return whether a record only wraps others."""
     return _inner(record) is not None
 
 

@@ -302,7 +302,7 @@ def _merged(parts: list[Any]) -> list[Any]:
 
 
 class DailyTotals(PerRecord):
-    """Tell the usage and cost reports of providers, which are no calls."""
+    """Recognise the usage and cost reports of providers, which are not calls."""
 
     name: ClassVar[str] = "daily_totals"
 

@@ -109,7 +109,7 @@ TIER = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
 
 
 def is_call(name: str, attributes: Fields) -> bool:
-    """Tell model calls from agents, chains and tools, which repeat what their children used."""
+    """Return whether a span is a model call; agents, chains and tools repeat a child's usage."""
     kind = attributes.text("openinference.span.kind")
     if kind is not None:
         return kind.upper() in OPENINFERENCE_CALLS
@@ -154,7 +154,7 @@ def call_of_span(span: Fields, attributes: Fields, resource: Fields) -> Call:
 
 
 def span_id(span: Fields) -> str | None:
-    """Give a span's own id."""
+    """Return a span's own id."""
     return span.text("spanId", "span_id") or span.inner("context").text("span_id", "spanId")
 
 

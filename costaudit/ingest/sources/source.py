@@ -30,7 +30,7 @@ class Source(Protocol):
         """Read the next record; may raise UnreadableError or msgspec errors for broken ones."""
 
     def finish(self) -> Iterable[Outcome]:
-        """Give what was held back until the end of the file."""
+        """Return what was held back until the end of the file."""
 
 
 NOT_AN_OBJECT = Skip("not-a-call", "It is no JSON object.")

@@ -110,7 +110,7 @@ NO_USAGE = Usage("openai", source="missing")
 
 
 def own_of(call: Call) -> tuple[Any, ...]:
-    """Give the fields of OWN."""
+    """Return the fields of OWN."""
     usage = call.usage or NO_USAGE
     return (
         call.native_id,
@@ -146,7 +146,7 @@ def units_of(units: tuple[BilledUnit, ...]) -> list[dict[str, object]] | None:
 
 
 def shared_of(source: str, call: Call) -> tuple[Any, ...]:
-    """Give the fields of SHARED."""
+    """Return the fields of SHARED."""
     usage = call.usage or NO_USAGE
     return (
         source,
@@ -221,7 +221,7 @@ class PieceWriter:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether it is time to write."""
+        """Return whether it is time to write."""
         return (
             len(self._rows) >= MOST_ROWS
             or self._interner.size >= MOST_CHARACTERS
@@ -230,7 +230,7 @@ class PieceWriter:
 
     @property
     def is_empty(self) -> bool:
-        """Tell whether there is nothing to write."""
+        """Return whether there is nothing to write."""
         return not self._rows and not self._skips
 
     def skip(self, key: Key, reason: str, detail: str) -> None:

@@ -144,7 +144,7 @@ def staged_key(pieces: Pieces, no_logs: Sequence[str], dedupe: bool) -> str:
 
 
 def table_stamps(run: RunDir) -> dict[str, list[int]]:
-    """Give the size and the time of writing of each table; empty where one is missing."""
+    """Return the size and the time of writing of each table; empty where one is missing."""
     tables = (run.requests_path, run.blocks_path, run.skips_path)
     if not all(table.is_file() for table in tables):
         return {}
@@ -157,7 +157,7 @@ def _stamp(table: Path) -> list[int]:
 
 
 def earlier_summary(run: RunDir, key: str) -> IngestSummary | None:
-    """Give what the ingest that wrote the tables said of them; None where they are to be written.
+    """Return what the ingest that wrote the tables said of them; None where they are to be written.
 
     They are where pieces were added, another version wrote them, or they changed since.
     """

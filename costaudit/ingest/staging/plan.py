@@ -172,7 +172,7 @@ def _fresh(item: Input, size: int, mtime_ns: int, options: IngestOptions, key: s
 
 
 def size_of(item: Input) -> tuple[int, int]:
-    """Give a file's size and time of change; an address has no time that can be relied on."""
+    """Return a file's size and time of change; an address has no time that can be relied on."""
     if item.address == "-":
         return 0, 0
     if "://" in item.address:

@@ -105,7 +105,7 @@ def _settings(policy_id: str) -> dict[str, str]:
 
 
 def unsafe_origin(judged: JudgedHits) -> str:
-    """Say how the share of wrong answers was found, or why there is none."""
+    """Describe how the share of wrong answers was found, or why there is none."""
     if not judged.hits:
         return "The cache served no hit, so no answer was wrong."
     if judged.unsafe_served_share is None:
@@ -154,13 +154,13 @@ class Backends:
 
     @property
     def is_live(self) -> bool:
-        """Tell whether misses cost money."""
+        """Return whether misses cost money."""
         asks = self.cache.traits.asks_models and self.recorded_port is None
         return self.upstream.is_live or asks
 
     @property
     def needs_prompts(self) -> bool:
-        """Tell whether whole prompts are sent somewhere."""
+        """Return whether whole prompts are sent somewhere."""
         asks = self.cache.traits.asks_models or isinstance(self.cache, OwnClassCache)
         return self.upstream.is_live or asks
 

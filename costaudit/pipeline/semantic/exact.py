@@ -28,7 +28,7 @@ class ExactRun(KeyedRun):
         return sweep(stream or self.stream, None, policies)
 
     def points(self, served: np.ndarray, replicates: int = 200) -> tuple[RatePoint, ...]:
-        """Give the rates of rows of `Decisions.served`, answers compared by their ids."""
+        """Return the rates of rows of `Decisions.served`, answers compared by their ids."""
         return rates_by_id(
             self._answer,
             served,
@@ -46,7 +46,7 @@ class ExactRun(KeyedRun):
         return number.fill_null(-1).to_numpy()
 
     def text_bytes(self) -> tuple[float, float]:
-        """Give the mean length of a question and of an answer, in characters."""
+        """Return the mean length of a question and of an answer, in characters."""
         chars = self.log.blocks.select("block_id", "chars")
         wanted = self.stream.texts.select(block_id=pl.col("text").str.split("\n"))
         asked = wanted.with_row_index().explode("block_id").join(chars, on="block_id")

@@ -143,12 +143,12 @@ def judged_by_people(docket: Docket, form: Path) -> JudgeOpinion | None:
 
 
 def price_of_judging(docket: Docket, judge: str, store: VerdictStore, rates: JudgeRates) -> Quote:
-    """Say what the pairs without a verdict would cost at most."""
+    """Describe what the pairs without a verdict would cost at most."""
     return quote(docket.items, parse_judge(judge).name, store, rates)
 
 
 def judges_agree(first: JudgeOpinion, second: JudgeOpinion) -> tuple[int, float, Estimate | None]:
-    """Give the pairs that both judged, the share with the same verdict, and Cohen's kappa."""
+    """Return the pairs that both judged, the share with the same verdict, and Cohen's kappa."""
     found = agreement(np.array(first.by_pair, np.int8), np.array(second.by_pair, np.int8))
     kappa = (
         None

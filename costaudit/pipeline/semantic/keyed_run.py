@@ -53,11 +53,11 @@ class KeyedRun(ABC):
 
     @abstractmethod
     def points(self, served: np.ndarray, replicates: int = 200) -> tuple[RatePoint, ...]:
-        """Give the rates of rows of `Decisions.served`."""
+        """Return the rates of rows of `Decisions.served`."""
 
     @abstractmethod
     def text_bytes(self) -> tuple[float, float]:
-        """Give the mean length of a question and of an answer."""
+        """Return the mean length of a question and of an answer."""
 
     def keyed(self, policy: SemanticPolicy) -> Stream:
         """Key the log under a policy; scopes change the partitions, never the texts."""
@@ -65,7 +65,7 @@ class KeyedRun(ABC):
 
     @cached_property
     def bytes_per_entry(self) -> int:
-        """Give what an entry takes in the store."""
+        """Return what an entry takes in the store."""
         return self.sizing(self.options.policy, 1).bytes_per_entry
 
     def running_usd(self, peak_entries: int) -> Decimal:
@@ -79,7 +79,7 @@ class KeyedRun(ABC):
         ).total_usd
 
     def net_usd_month(self, served: np.ndarray, peak_entries: int) -> Decimal:
-        """Give what the hits of one row were billed, less the running cost, for a month."""
+        """Return what the hits of one row were billed, less the running cost, for a month."""
         saved = self.log.usd_of(served >= 0) - self.running_usd(peak_entries)
         return per_month(saved, self.log.quality.covered_days)
 
@@ -110,7 +110,7 @@ class KeyedRun(ABC):
 
 
 def bounds_of(share: Estimate) -> tuple[float, float] | None:
-    """Give the interval of a share as multiples of it."""
+    """Return the interval of a share as multiples of it."""
     if share.low is None or share.high is None or not share.value:
         return None
     return share.low / share.value, share.high / share.value
@@ -126,6 +126,6 @@ def money_of(usd: Decimal, share: Estimate) -> Money:
 
 
 def mean_length(lengths: pl.Series) -> float:
-    """Give the mean of lengths; 0 where there are none."""
+    """Return the mean of lengths; 0 where there are none."""
     known = lengths.drop_nulls()
     return float(known.to_numpy().mean()) if len(known) else 0.0

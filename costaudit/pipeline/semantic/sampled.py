@@ -116,7 +116,7 @@ class _Bill:
 
 
 def _usd(log: Loaded) -> np.ndarray:
-    """Give what each request was billed, to weigh it by; float64 (n,)."""
+    """Return what each request was billed, to weigh it by; float64 (n,)."""
     pricing = log.tariff.billed
     by_id = rates_by_id(pricing)
     none = max(by_id, default=-1) + 1

@@ -64,7 +64,7 @@ class SemanticRun(KeyedRun):
 
     @cached_property
     def cells(self) -> Cells | None:
-        """Give the cells of an approximate sweep; None where the sweep is exact."""
+        """Return the cells of an approximate sweep; None where the sweep is exact."""
         if not self.options.approximate or why_exact(len(self.vectors)):
             return None
         return make_cells(self.vectors, seed=self.options.seed)
@@ -114,7 +114,7 @@ class SemanticRun(KeyedRun):
         )
 
     def points(self, served: np.ndarray, replicates: int = 200) -> tuple[RatePoint, ...]:
-        """Give the rates of rows of `Decisions.served`."""
+        """Return the rates of rows of `Decisions.served`."""
         return self.rated(served, replicates).points
 
     def _embed(self, texts: pl.DataFrame, unit: str) -> np.ndarray:
@@ -159,7 +159,7 @@ class SemanticRun(KeyedRun):
         )
 
     def text_bytes(self) -> tuple[float, float]:
-        """Give the mean length of a question and of an answer, as UTF-8."""
+        """Return the mean length of a question and of an answer, as UTF-8."""
         answers = self.log.requests.select(block_id="answer_id").join(
             self.log.blocks, on="block_id"
         )
@@ -167,11 +167,11 @@ class SemanticRun(KeyedRun):
 
 
 def mean_bytes(texts: pl.Series) -> float:
-    """Give the mean length of texts; 0 where there are none."""
+    """Return the mean length of texts; 0 where there are none."""
     return mean_length(texts.str.len_bytes())
 
 
 def last_day(log: Loaded) -> date:
-    """Give the last day of a log, which its prices go by."""
+    """Return the last day of a log, which its prices go by."""
     last = log.quality.last_ts
     return date.fromisoformat(last[:10]) if last else date.max

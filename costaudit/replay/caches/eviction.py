@@ -53,11 +53,11 @@ class Places:
         self._heap: list[tuple[Rank, Node]] = []  # lowest rank first; stale ones are passed over
 
     def holds(self, node: Node, index: int) -> bool:
-        """Tell whether a text's place is this request's."""
+        """Return whether a text's place is this request's."""
         return node in self._owners and self._owners[node][0] == index
 
     def claim(self, node: Node, index: int, ready_s: float) -> tuple[bool, Node | None]:
-        """Give a miss its text's place, unless an earlier answer to that is on its way.
+        """Assign a miss the place of its text, unless an earlier answer to that is on its way.
 
         Returns whether it has it now, and whose entry had to go for it.
         """

@@ -66,7 +66,7 @@ class _Shelf:
 
 
 def similarity(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
-    """Give the cosine of unit vectors as float32, summed in float64 and clipped to [0, 1]."""
+    """Return the cosine of unit vectors as float32, summed in float64 and clipped to [0, 1]."""
     whole = float(np.dot(a.astype(np.float64), b.astype(np.float64)))
     return float(np.float32(min(1.0, max(0.0, whole))))
 

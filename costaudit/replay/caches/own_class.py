@@ -112,7 +112,7 @@ class OwnClassCache:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
     def notes(self) -> tuple[str, ...]:
-        """Say that entries stay where the class can't remove them."""
+        """Report that entries stay where the class can't remove them."""
         if hasattr(self._own, "clear") or self._settings.shadow or not self._stored:
             return ()
         return (

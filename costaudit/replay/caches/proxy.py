@@ -39,7 +39,7 @@ class Product:
 
     @property
     def scopes(self) -> bool:
-        """Tell whether a request can name a namespace of its own."""
+        """Return whether a request can name a namespace of its own."""
         return "{scope}" in str((self.headers, self.body))
 
     @property
@@ -165,7 +165,7 @@ class ProxyCache:
         self._client.close()
 
     def notes(self) -> tuple[str, ...]:
-        """Say what stays in the proxy, and what it asked that the log does not hold."""
+        """Describe what stays in the proxy, and what it asked that the log does not hold."""
         found = []
         if self._stored:
             where = " in a namespace of this run" if self._settings.isolate else ""

@@ -78,7 +78,7 @@ def ping(address: Address, needs: str = "") -> tuple[str, ...]:
 
 
 def _warnings(client: Any, where: str) -> tuple[str, ...]:
-    """Say what a replay could do to keys of others on this server."""
+    """Describe what a replay could do to keys of others on this server."""
     memory = _info(client, "memory")
     policy, limit = str(memory.get("maxmemory_policy", "")), int(memory.get("maxmemory", 0))
     others = _others(client)
@@ -96,7 +96,7 @@ def _warnings(client: Any, where: str) -> tuple[str, ...]:
 
 
 def _others(client: Any) -> bool:
-    """Tell whether the database holds keys that no replay made."""
+    """Return whether the database holds keys that no replay made."""
     keys = islice(client.scan_iter(count=1000), LOOKED_AT)
     return any(not key.startswith(b"costaudit:") for key in keys)
 
@@ -118,7 +118,7 @@ def evicted(client: Any) -> int:
 
 
 def evictions_note(count: int, where: str) -> tuple[str, ...]:
-    """Say that the server evicted keys during a replay; nothing where it evicted none."""
+    """Report that the server evicted keys during a replay; nothing where it evicted none."""
     if count <= 0:
         return ()
     return (

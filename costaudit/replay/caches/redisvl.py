@@ -48,7 +48,7 @@ class RedisVLCache:
         return ping(self._address, NEEDS)
 
     def notes(self) -> tuple[str, ...]:
-        """Say what the server evicted meanwhile."""
+        """Describe what the server evicted meanwhile."""
         return evictions_note(self._evicted, self.traits.name)
 
     def open(self, settings: CacheSettings) -> None:

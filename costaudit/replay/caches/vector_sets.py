@@ -54,7 +54,7 @@ class VectorSetCache:
         return ping(self._address, NEEDS)
 
     def notes(self) -> tuple[str, ...]:
-        """Say what the server evicted meanwhile."""
+        """Describe what the server evicted meanwhile."""
         return evictions_note(self._evicted, self.traits.name)
 
     def open(self, settings: CacheSettings) -> None:

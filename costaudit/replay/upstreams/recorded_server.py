@@ -111,7 +111,7 @@ class _Handler(BaseHTTPRequestHandler):
     owner: RecordedServer
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing of each request."""
+        """Log nothing about each request."""
 
     def do_GET(self) -> None:
         """List the models that the log used, which some proxies ask before they start."""

@@ -54,7 +54,7 @@ def by_model(daily: Sequence[DailyRow], days: int) -> list[tuple[str, dict[str, 
 
 
 def day_reading(rows: Sequence[SpendRow], daily: Sequence[DailyRow]) -> str:
-    """Say in one sentence what the chart of days shows."""
+    """Describe in one sentence what the chart of days shows."""
     dated = [row for row in rows if row.group]
     if not dated:
         return ""

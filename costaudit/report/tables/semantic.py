@@ -104,7 +104,7 @@ def sweep_tables(section: SemanticSection) -> tuple[Table, ...]:
 
 
 def size_line(section: SemanticSection) -> str:
-    """Say how large the cache gets, and the Redis settings that hold it."""
+    """Describe how large the cache gets, and the Redis settings that hold it."""
     size = section.sizing
     if size is None:
         return ""
@@ -278,7 +278,7 @@ def sampled_table(sweep: SampledSweep) -> Table:
 
 
 def sampled_line(sweep: SampledSweep) -> str:
-    """Say how much was embedded, and what is doubtful about it."""
+    """Describe how much was embedded, and what is doubtful about it."""
     part = share(sweep.embedded_texts / sweep.distinct_texts)
     return (
         f"Estimated from {count(sweep.embedded_texts)} of {count(sweep.distinct_texts)} distinct "

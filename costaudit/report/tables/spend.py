@@ -38,7 +38,7 @@ def spend_tables(spend: Spend) -> tuple[Table, ...]:
 
 
 def spend_line(spend: Spend) -> str:
-    """Say the total in a sentence, and how much of it is the log's own figure."""
+    """Describe the total in a sentence, and how much of it is the log's own figure."""
     total = spend.total
     said = f"{usd(total.total_usd)} for {count(total.requests)} requests"
     if spend.logged_usd and total.total_usd:

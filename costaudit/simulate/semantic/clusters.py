@@ -66,7 +66,7 @@ def cluster_texts(
 
 
 def _k_means(vectors: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Give each text's nearest centre, and its similarity to it."""
+    """Return each text's nearest centre, and its similarity to it."""
     import faiss
 
     count = max(1, min(count, len(vectors)))

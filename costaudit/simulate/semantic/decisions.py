@@ -57,7 +57,7 @@ class State(ABC):
 
     @abstractmethod
     def parts(self) -> Sequence[np.ndarray]:
-        """Give the arrays that a block changes, results aside."""
+        """Return the arrays that a block changes, results aside."""
 
     def save(self) -> list[np.ndarray]:
         """Copy what a block changes."""
@@ -140,7 +140,7 @@ class UnlimitedState(State):
         )
 
     def parts(self) -> Sequence[np.ndarray]:
-        """Give the arrays that a block changes, results aside."""
+        """Return the arrays that a block changes, results aside."""
         return self._live, self._owner, self._used
 
 
@@ -195,7 +195,7 @@ class LimitedState(State):
         deepest[held] = np.maximum(deepest[held], self._limit)
 
     def parts(self) -> Sequence[np.ndarray]:
-        """Give the arrays that a block changes, results aside."""
+        """Return the arrays that a block changes, results aside."""
         return (
             self._owner, self._used, self._rank, self._heap_keys, self._heap_nodes,
             self._queue, self._counters, self._evicted,
@@ -307,11 +307,11 @@ class Verdicts:
 
     @property
     def guarded(self) -> bool:
-        """Tell whether there is a guard at all."""
+        """Return whether there is a guard at all."""
         return self._guard is not None
 
     def unknown(self, lists: Neighbours) -> np.ndarray:
-        """Give room for the verdicts on all pairs of `lists`."""
+        """Return room for the verdicts on all pairs of `lists`."""
         return np.zeros(len(lists.packed) if self.guarded else 0, dtype=np.uint8)
 
     def settle(self, state: State, block: Block) -> None:

@@ -47,7 +47,7 @@ class Cells:
 
 
 def why_exact(texts: int) -> str:
-    """Say why a sweep over so many texts is better not approximate; empty where it may be."""
+    """Explain why a sweep over so many texts is better not approximate; empty where it may be."""
     if texts < _LEAST_TEXTS:
         return (
             f"The sweep is exact: --approx is quicker from {_LEAST_TEXTS:,} distinct texts on, "

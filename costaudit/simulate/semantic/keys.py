@@ -29,7 +29,7 @@ REASONS = (
 def bypass_codes(
     requests: pl.DataFrame, has_text: pl.Series, has_image: pl.Series, max_temperature: float
 ) -> np.ndarray:
-    """Give each request's place in REASONS, as int8 (n,)."""
+    """Return each request's place in REASONS, as int8 (n,)."""
     answer, finish = pl.col("answer_kind"), pl.col("finish_reason")
     holds = {
         "not_chat": pl.col("kind") != "chat",
@@ -110,7 +110,7 @@ def keys_of(
 
 
 def _marked(requests: pl.DataFrame, *, whole: bool) -> pl.LazyFrame:
-    """Give one row a segment, telling whether it belongs to a message and to the compared text."""
+    """Return one row per segment: whether it belongs to a message and to the compared text."""
     place, question = pl.col("place"), pl.col("question")
     turns = pl.col("message") & (pl.col("role") != "user")
     return (

@@ -242,7 +242,7 @@ def _simulated(
 
 
 def _left(embedded: int, texts: int) -> float:
-    """Give what further doublings up to all texts would add, if the last one added 1."""
+    """Return what further doublings up to all texts would add, if the last one added 1."""
     doublings = float(np.log2(max(1, texts) / max(1, embedded)))
     return float(_LASTING * (1 - _LASTING**doublings) / (1 - _LASTING))
 
@@ -299,7 +299,7 @@ def _share(
 def _ratio(
     more: np.ndarray, corrected: np.ndarray, of: np.ndarray, core: _Core
 ) -> tuple[float, float, float]:
-    """Give the ratio of two sums over core texts, and its interval.
+    """Return the ratio of two sums over core texts, and its interval.
 
     It is Wilson's interval for as many independent texts as have the error of the ratio's
     residuals, widened by the doubt about the correction that stands in `more`.

@@ -16,7 +16,7 @@ class Scale:
     meaning: str
 
     def cosine(self, value: Decimal) -> Decimal:
-        """Give the cosine that a value of this scale stands for."""
+        """Return the cosine that a value of this scale stands for."""
         return self.at_zero + self.per_unit * value
 
 

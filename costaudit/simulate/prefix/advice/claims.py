@@ -16,7 +16,7 @@ NEGLIGIBLE_SHARE = 0.01  # of the input: a smaller difference of reads changes n
 
 
 def claim_of(billed: int | None, simulated: int, size: int) -> Claim:
-    """Say what a saving may rest on; `size` is the input whose reads were billed.
+    """Describe what a saving may rest on; `size` is the input whose reads were billed.
 
     `simulated` within AGREES_WITHIN of the bill; `estimated` within CLAIMED_WITHIN: the saving is
     scaled to the bill; else `none`. Without counters (None) there is nothing to hold against.

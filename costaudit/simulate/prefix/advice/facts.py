@@ -34,7 +34,7 @@ from costaudit.simulate.templates import system_templates
 
 
 def log_notes(requests: pl.DataFrame, prompts: Prompts, markers: Markers) -> tuple[str, ...]:
-    """Say what could not be simulated, and what was assumed instead."""
+    """Describe what could not be simulated, and what was assumed instead."""
     chat = requests["kind"].fill_null("chat").to_numpy() == "chat"
     bare = chat & (np.diff(prompts.segments.offsets) == 0)
     read = requests["cache_read_tokens"].fill_null(0).to_numpy()

@@ -67,7 +67,7 @@ def find_anchors(prompts: Prompts, groups: Groups, parts: Parts) -> Anchors:
 
 
 def _static_ends(places: pl.DataFrame, rows: pl.DataFrame) -> dict[int, tuple[str, int]]:
-    """Say per template in which part its static head ends, and with which block of it."""
+    """Describe per template in which part its static head ends, and with which block of it."""
     spans = rows.group_by("group", "part").agg(
         first=pl.col("depth").min(), last=pl.col("depth").max()
     )

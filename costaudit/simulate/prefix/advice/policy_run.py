@@ -177,7 +177,7 @@ def agreement_by_model(requests: pl.DataFrame, as_is: PrefixOutcome) -> tuple[Ag
 
 
 def billed_read_share(requests: pl.DataFrame) -> float | None:
-    """Give the billed share of reads in all input; None where no row carries counters."""
+    """Return the billed share of reads in all input; None where no row carries counters."""
     counted = requests.filter(pl.col("usage_source").is_in(["provider", "gateway"]))
     total = counted.select(pl.sum_horizontal("input_uncached_tokens", "^cache_.*_tokens$").sum())
     whole = total.item() or 0

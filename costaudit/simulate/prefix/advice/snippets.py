@@ -26,7 +26,7 @@ class Spot:
 
 
 def body_form(requests: pl.DataFrame, row: int, rules: Rules) -> BodyForm:
-    """Tell which form the body of a request has, by how its usage is counted."""
+    """Return which form the body of a request has, by how its usage is counted."""
     convention = str(requests["usage_convention"][row] or "")
     endpoint = str(requests["endpoint"][row] or "").lower()
     if rules.name.startswith("bedrock") and rules.markers == "explicit":

@@ -26,7 +26,7 @@ _NAMES = {"tools": "the tools", "system": "the system prompt", "examples": "the 
 
 
 def describe(plan: Plan, part: str, block: int) -> str:
-    """Say in words where markers stand, such as after the system prompt (1h)."""
+    """Describe in words where markers stand, such as after the system prompt (1h)."""
     if plan.keep:
         return "as now"
     said = [
@@ -120,7 +120,7 @@ def template_facts(
 
 
 def _spot(prompts: Prompts, request: int, part: str, block: int) -> Spot:
-    """Say where the static head of a template ends, in the messages of one of its requests."""
+    """Describe where the static head of a template ends, in the messages of one of its requests."""
     first, last = prompts.segments.offsets[request : request + 2]
     role = prompts.segments.role[first:last]
     turns = np.flatnonzero(role >= ROLES.index("user"))

@@ -222,7 +222,7 @@ def _tool_kind(text: str, base: str, is_new: bool, kind: str) -> str:
 
 
 def _goes_with_users(place: pl.DataFrame) -> bool:
-    """Tell whether the text at a place is each user's own."""
+    """Return whether the text at a place is each user's own."""
     known = place.filter(pl.col("user").is_not_null())
     users = known["user"].n_unique()
     pairs = known.select(pl.struct("user", "content").n_unique()).item()
@@ -230,7 +230,7 @@ def _goes_with_users(place: pl.DataFrame) -> bool:
 
 
 def _alternates(place: pl.DataFrame) -> bool:
-    """Tell whether a few texts take turns at a place, each of them often."""
+    """Return whether a few texts take turns at a place, each of them often."""
     often = place["content"].value_counts()["count"].to_list()
     return 2 <= len(often) <= MAX_VARIANTS and min(often) >= MIN_TURNS
 

@@ -179,7 +179,7 @@ def _shared(prompts: Prompts, chosen: NDArray[np.bool_], ttl: Ints) -> Ints:
 
 
 def _lifetimes(today: Today) -> Ints:
-    """Give each request the longest lifetime that its template asks for, or the default."""
+    """Return for each request the longest lifetime that its template asks for, or the default."""
     prompts, markers, template = today.prompts, today.markers, today.groups.index
     table = today.assigned.ttl_microseconds
     owner = np.repeat(np.arange(len(table)), np.diff(prompts.segments.offsets))

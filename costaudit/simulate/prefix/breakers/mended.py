@@ -183,7 +183,7 @@ def left_alone(
 def _families(
     source: Mender, chosen: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Give each content the one that stands for it, and the share of it that moves."""
+    """Return for each content the one that stands for it, and the share of it that moves."""
     prompts, groups, heads = source.prompts, source.groups, source.heads
     sizes = prompts.contents.sizes
     family = np.arange(len(sizes), dtype=np.int32)
@@ -212,7 +212,7 @@ def _depth(prompts: Prompts, heads: Heads, row: int) -> int:
 
 
 def _fresh_places(prompts: Prompts, groups: Groups, heads: Heads) -> NDArray[np.bool_]:
-    """Tell per head segment whether new contents keep coming at its place.
+    """Return per head segment whether new contents keep coming at its place.
 
     In the first user message only before something else of it: what comes last can't move.
     """
@@ -232,7 +232,7 @@ def _fresh_places(prompts: Prompts, groups: Groups, heads: Heads) -> NDArray[np.
 
 
 def _is_followed(prompts: Prompts, heads: Heads) -> NDArray[np.bool_]:
-    """Tell whether the same message goes on after a segment, with text that is long enough."""
+    """Return whether the same message goes on after a segment, with text that is long enough."""
     offsets, role = prompts.segments.offsets, prompts.segments.role
     following = np.minimum(heads.segment + 1, len(role) - 1)
     inside = heads.segment + 1 < offsets[heads.request + 1]

@@ -55,7 +55,7 @@ def trace_blocks(prompts: Prompts, block_tokens: int) -> BlockTrace:
 def capacity_curve(
     trace: BlockTrace, capacities: tuple[int, ...] | None = None
 ) -> tuple[CapacityPoint, ...]:
-    """Give the hit shares at the capacities, in blocks, and without a limit, by one pass.
+    """Return the hit shares at the capacities, in blocks, and without a limit, by one pass.
 
     Without `capacities`, powers of two up to the number of distinct blocks.
     """

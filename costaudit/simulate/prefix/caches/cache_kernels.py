@@ -220,7 +220,7 @@ def explicit_flags(
     seg_offsets: Ints, chosen: Flags, tokens: Small, marker: Codes, granted: Codes, run: Codes,
     minimum: Ints, most: Ints, positions: Ints,
 ) -> tuple[Codes, Flags]:  # fmt: skip
-    """Tell where markers write, and where the search back from each may read.
+    """Find where markers write, and where the search back from each may read.
 
     `granted` gives, by request and code, the lifetime that the provider grants for a marker.
     """
@@ -241,7 +241,7 @@ def explicit_flags(
 
 @njit(cache=True, nogil=True)
 def _is_ending(first: int, last: int, segment: int, role: Codes) -> bool:
-    """Tell whether a message ends here at which the provider may set a marker by itself."""
+    """Return whether a message ends here at which the provider may set a marker by itself."""
     here = role[segment]
     if segment + 1 < last and role[segment + 1] == here:
         return False
@@ -254,7 +254,7 @@ def _is_ending(first: int, last: int, segment: int, role: Codes) -> bool:
 
 @njit(cache=True, nogil=True)
 def _heads(first: int, last: int, role: Codes) -> bool:
-    """Tell whether only tools and system segments stand in first:last."""
+    """Return whether only tools and system segments stand in first:last."""
     segment = first
     while segment < last and role[segment] in (TOOLS, SYSTEM):
         segment += 1
@@ -299,7 +299,7 @@ def implicit_flags(
     seg_offsets: Ints, chosen: Flags, tokens: Small, marker: Codes, granted: Codes, role: Codes,
     own: Ints, minimum: Ints, most: Ints, endings: Ints, head: Ints, tail: Ints,
 ) -> tuple[Codes, Flags]:  # fmt: skip
-    """Tell where the provider's own and the explicit markers write, and where a read may land.
+    """Find where the provider's own and the explicit markers write, and where a read may land.
 
     `own` is the segment of the provider's own marker, -1 where the request forbids it; reads land
     on markers and, with an own marker, on the `endings` latest message endings before it.

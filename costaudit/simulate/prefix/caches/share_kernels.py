@@ -73,7 +73,7 @@ def segment_parts(
     seg_offsets: Ints, role: Codes, is_document: Flags, seg_node: Small, visits: Ints, ends: Flags,
     enough: Ints,
 ) -> Codes:  # fmt: skip
-    """Tell of which part of its prompt each segment is."""
+    """Return for each segment the part of the prompt it belongs to."""
     part = np.zeros(len(role), np.int8)
     for request in range(len(seg_offsets) - 1):
         first, last = seg_offsets[request], seg_offsets[request + 1]

@@ -55,7 +55,7 @@ class Rules:
         return marker if marker in self.write_ttls else self.default_ttl
 
     def ttl_seconds(self, marker: str) -> int:
-        """Give the lifetime that a marker asks for, of the default where it can't be had."""
+        """Return the lifetime that a marker asks for, of the default where it can't be had."""
         table = dict(self.ttl_s)
         return table.get(marker) or table.get(self.default_ttl) or max(table.values(), default=0)
 
@@ -71,7 +71,7 @@ def load_rules() -> tuple[dict[str, Any], ...]:
 
 
 def rules_date() -> datetime.date:
-    """Give the day up to which the rule sets are known."""
+    """Return the day up to which the rule sets are known."""
     date = _document()["as_of"]
     assert isinstance(date, datetime.date)
     return date
@@ -93,7 +93,7 @@ def rules_for(
 
 @cache
 def named_rules(name: str, model: str, date: datetime.date) -> Rules:
-    """Give a rule set by its name, as it would treat a model; raises UsageError for another name.
+    """Return a rule set by its name, as it would treat a model; raises UsageError for another name.
 
     A model that the rule set does not know is treated by its defaults.
     """
@@ -174,15 +174,15 @@ class Assigned:
     index: Ints
 
     def each(self, value: Callable[[Rules], int]) -> Ints:
-        """Give a property of its rules to each request."""
+        """Return a property of its rules to each request."""
         return np.array([value(rules) for rules in self.rules], np.int64)[self.index]
 
     def matching(self, name: str) -> NDArray[np.bool_]:
-        """Tell which requests are matched this way."""
+        """Return which requests are matched this way."""
         return np.array([rules.matching == name for rules in self.rules], np.bool_)[self.index]
 
     def is_marked(self, name: str) -> NDArray[np.bool_]:
-        """Tell which requests are written where markers of this kind stand."""
+        """Return which requests are written where markers of this kind stand."""
         return np.array(
             [rules.matching == "breakpoints" and rules.markers == name for rules in self.rules],
             np.bool_,
@@ -190,7 +190,7 @@ class Assigned:
 
     @cached_property
     def ttl_microseconds(self) -> Ints:
-        """Give the lifetime by request and marker code; column 0 is the default's."""
+        """Return the lifetime by request and marker code; column 0 is the default's."""
         table = [
             [rules.ttl_seconds(marker or rules.default_ttl) for marker in MARKERS]
             for rules in self.rules
@@ -199,7 +199,7 @@ class Assigned:
 
     @property
     def longest_microseconds(self) -> Ints:
-        """Give each request the longest lifetime that its provider can be asked for."""
+        """Return for each request the longest lifetime that its provider can be asked for."""
         longest = [
             max((rules.ttl_seconds(marker) for marker in rules.write_ttls), default=0)
             for rules in self.rules
@@ -229,7 +229,7 @@ class Assigned:
 
 
 def assign_rules(requests: pl.DataFrame, prompts: Prompts, name: str = "own") -> Assigned:
-    """Give each request its provider's rules of its day, or the named ones.
+    """Return for each request its provider's rules of its day, or the named ones.
 
     A request without a time is treated by the rules of the last day of the log, or of the day
     of which the rules are.

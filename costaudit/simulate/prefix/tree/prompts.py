@@ -97,12 +97,12 @@ class Texts:
         self._texts = blocks["text"]
 
     def text(self, content: int) -> str:
-        """Give the text of a content; "" where the log has none, or for -1."""
+        """Return the text of a content; "" where the log has none, or for -1."""
         row = int(self._contents.block[content]) if content >= 0 else -1
         return (self._texts[row] or "") if row >= 0 else ""
 
     def same_form(self, one: int, other: int) -> bool:
-        """Tell whether two contents differ in white space or order of JSON keys only."""
+        """Return whether two contents differ in white space or order of JSON keys only."""
         left, right = self.text(one), self.text(other)
         if left[:1] in "{[" and right[:1] in "{[" and left[:1]:
             try:
@@ -112,7 +112,7 @@ class Texts:
         return bool(left) and left.split() == right.split()
 
     def same_tool(self, one: int, other: int) -> bool:
-        """Tell whether two contents could be versions of one thing: of tools, by their names."""
+        """Return whether two contents could be versions of one thing: of tools, by their names."""
         if self._contents.role[one] != _TOOLS:
             return True
         return tool_name(self.text(one)) == tool_name(self.text(other))
@@ -162,17 +162,17 @@ class Prompts:
 
     @cached_property
     def segment_node(self) -> NDArray[np.int32]:
-        """Give the node after each segment."""
+        """Return the node after each segment."""
         return self.node[self.end]
 
     @cached_property
     def segment_tokens(self) -> NDArray[np.int32]:
-        """Give the billed input up to and with each segment."""
+        """Return the billed input up to and with each segment."""
         return self.tokens[self.end]
 
     @cached_property
     def runs(self) -> Codes:
-        """Tell of which run each segment can be a part: 1 of tool uses, 2 of results, 0 of none."""
+        """Return each segment's kind of run: 1 for tool uses, 2 for results, 0 for none."""
         kinds = self.segments.kinds
         table = [_RUNS.index(kind) + 1 if kind in _RUNS else 0 for kind in kinds]
         return np.array([*table, 0], np.int8)[self.segments.kind]
