@@ -116,7 +116,9 @@ class Spend:
     total: CostBreakdown
     cost_mode: str  # logged | recomputed | auto: what was asked for
     logged_usd: Decimal  # the part of the total that is the log's own figure
-    by: dict[str, tuple[SpendRow, ...]]  # endpoint | tenant | model | day | hour
+    # endpoint | tenant | model | day | hour, and where a log has them agent, user_rank and
+    # session_rank: groups of at least five users or sessions by rank of cost, such as 13–120
+    by: dict[str, tuple[SpendRow, ...]]
     prices: tuple[ModelPrice, ...]
     unpriced_requests: int
     unpriced_share: float  # of all tokens

@@ -13,6 +13,7 @@ from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
 from costaudit.contracts.spend import CostBreakdown, DailyRow, ModelPrice, Spend, SpendRow
 from costaudit.costing.cost import billed_classes, breakdown, plain, rates_by_id
 from costaudit.costing.logged import Basis, CostMode, basis, ratio_note
+from costaudit.costing.ranks import first_rank
 
 TOP = 200  # rows kept per breakdown; the rest is one row
 GROUPS: dict[str, pl.Expr | pl.Series] = {
@@ -123,7 +124,10 @@ def _rows(
     group = f"by_{name}"
     costs = _breakdowns(sent, group, rates)
     in_time = name in ("day", "hour")
-    order = sorted(costs, key=lambda g: (g,) if in_time else (-costs[g].total_usd, g))
+    if name.endswith("_rank"):
+        order = sorted(costs, key=first_rank)
+    else:
+        order = sorted(costs, key=lambda g: (g,) if in_time else (-costs[g].total_usd, g))
     if len(order) > TOP and not in_time:
         rest = sorted(order[TOP - 1 :])
         merged = pl.when(pl.col(group).is_in(rest)).then(pl.lit("(other)")).otherwise(group)

@@ -16,9 +16,10 @@ from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.requests import SKIPS, in_order
 from costaudit.contracts.run_dir import RunDir, check_writable
 from costaudit.contracts.spend import Spend
-from costaudit.costing.cost import cost
+from costaudit.costing.cost import cost, per_request_usd
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.quality import data_quality
+from costaudit.costing.ranks import spend_groups
 from costaudit.costing.spend import GROUPS, spend
 from costaudit.costing.tariff import Tariff, tariff
 from costaudit.embed.embedders import embedder_named
@@ -122,12 +123,14 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
             hint=f"Loosen --since, --until and --where, and see the reasons in {run.skips_path}.",
         )
     pricing = price_requests(requests, options.prices)
+    billed = tariff(requests, pricing, options.cost_mode, overrides=options.prices)
+    usd = per_request_usd(billed.classes, billed.billed)
     return Loaded(
         run=run,
         manifest=manifest,
         requests=requests,
         blocks=blocks,
-        tariff=tariff(requests, pricing, options.cost_mode, overrides=options.prices),
+        tariff=billed,
         quality=data_quality(
             requests,
             skips,
@@ -136,7 +139,13 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
             manifest["tokenizer"],
             hashed=_hashed(manifest),
         ),
-        spend=spend(requests, pricing, options.cost_mode, options.invoice_usd),
+        spend=spend(
+            requests,
+            pricing,
+            options.cost_mode,
+            options.invoice_usd,
+            {**GROUPS, **spend_groups(requests, np.nan_to_num(usd))},
+        ),
     )
 
 

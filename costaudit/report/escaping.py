@@ -5,17 +5,20 @@ import unicodedata
 
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # controls, bidi marks, lone surrogates
 _KEPT = {"\n", "\t", "\u200d"}  # the joiner holds emoji and some scripts together
+_COMMAND = re.compile(r"(?:^|(?<=\s)):(?=:[a-z])|#(?=#\[)")  # what a CI runner obeys in a log
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~$#])")
 _REFERENCE = re.compile(r"(@|#|://|www\b)")
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
 def visible(text: str) -> str:
-    """Drop control and direction marks that could hide, reorder or colour what is shown."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        char for char in text if char in _KEPT or unicodedata.category(char) not in _UNSEEN
+    """Drop marks that could hide, reorder or colour what is shown; break a CI runner's commands."""
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(
+            char for char in text if char in _KEPT or unicodedata.category(char) not in _UNSEEN
+        )
+    return (
+        _COMMAND.sub(lambda found: f"{found[0]} ", text) if "::" in text or "##[" in text else text
     )
 
 

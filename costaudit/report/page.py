@@ -67,8 +67,8 @@ _CACHING = ("duplicates", "semantic", "prompt_caching")
 _BREAKDOWNS = (
     ("endpoint", "By endpoint"),
     ("tenant", "By tenant"),
-    ("user", "By user"),
-    ("session", "By session"),
+    ("user_rank", "By user, by rank of cost"),
+    ("session_rank", "By session, by rank of cost"),
     ("agent", "By agent"),
     ("model", "By model"),
     ("day", "By day"),

@@ -29,7 +29,7 @@ def messages() -> set[str]:
                 )
     found.update(name for _, name in page.SECTIONS)
     found.update(title for _, title in page._BREAKDOWNS)
-    found.update(name for name, _ in page._BREAKDOWNS)
+    found.update(name.removesuffix("_rank") for name, _ in page._BREAKDOWNS)
     found.update(word for pair in page._SEVERITY_MEANING for word in pair)
     found.update(first_screen._RISKS.values())
     return {one for one in found if re.search("[A-Za-z]{2}", one)}

@@ -44,3 +44,9 @@ def test_text_is_readable_on_every_ground(theme: int) -> None:
         if contrast(colours[text], colours[ground]) < 4.5
     }
     assert not poor
+
+
+@pytest.mark.parametrize("theme", range(3), ids=["light", "dark", "paper"])
+def test_marked_words_are_readable(theme: int) -> None:
+    colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{6})", THEMES[theme]))
+    assert all(contrast(colours[text], colours["mark"]) >= 4.5 for text in ("ink", "soft"))

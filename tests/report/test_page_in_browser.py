@@ -12,12 +12,13 @@ import pytest
 from costaudit.contracts.audit import Audit
 from costaudit.report.html import HtmlReporter
 from tests.report.hostile_audit import hostile_audit
-from tests.report.sample_audit import AUDIT
+from tests.report.sample_audit import AUDIT, NO_PROMPTS
 
 CHROMIUM = shutil.which("chromium")
 if CHROMIUM is None:
     pytest.skip("chromium is not installed", allow_module_level=True)
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python", reason="axe is not installed")
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--no-first-run",
@@ -330,6 +331,54 @@ def test_a_term_is_explained_on_focus(browser: Any, file: Path) -> None:
     page.keyboard.press("Tab")
     shown = page.evaluate("getComputedStyle(document.activeElement, '::after').content")
     assert "similarity" in shown.lower()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("prompts", [True, False], ids=["prompts", "no prompts"])
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
+def test_axe_finds_nothing_serious(
+    browser: Any, tmp_path: Path, width: int, scheme: str, prompts: bool
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_bytes(HtmlReporter().render(AUDIT if prompts else NO_PROMPTS))
+    page, _ = opened(browser, file, color_scheme=scheme, viewport={"width": width, "height": 900})
+    page.locator("details").evaluate_all("all => all.forEach(one => { one.open = true; })")
+    page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text("utf-8"))
+    found = page.evaluate("axe.run().then(all => all.violations)")
+    serious = [
+        (one["id"], one["nodes"][0]["html"][:120])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
+
+
+def test_all_of_it_works_from_the_keyboard(browser: Any, file: Path) -> None:
+    """Tab reaches the search, buttons, folds and column heads in order; Enter works them."""
+    page, wrong = opened(browser, file, viewport={"width": 1280, "height": 900})
+    reached: list[str] = []
+    for _ in range(2_000):
+        page.keyboard.press("Tab")
+        here = page.evaluate(
+            "(() => { const one = document.activeElement; return one === document.body ? null :"
+            " [one.tagName, one.id || one.textContent.trim().slice(0, 40),"
+            " getComputedStyle(one).outlineStyle] })()"
+        )
+        if here is None:
+            break
+        tag, name, outline = here
+        assert outline != "none", name  # where the focus is can be seen
+        reached.append(tag)
+        if tag == "SUMMARY":
+            page.keyboard.press("Enter")
+            assert page.evaluate("document.activeElement.parentElement.open"), name
+        elif tag == "BUTTON" and page.evaluate("!!document.activeElement.closest('thead')"):
+            page.keyboard.press("Enter")
+            sorted_by = "document.activeElement.closest('th').ariaSort"
+            assert page.evaluate(sorted_by) in ("ascending", "descending"), name
+    assert {"INPUT", "BUTTON", "SUMMARY", "A"} <= set(reached)
+    assert reached.count("SUMMARY") == page.locator("summary:visible").count()
+    assert page.locator("details:not([open]) > summary:visible").count() == 0
     assert wrong == []
 
 

@@ -74,9 +74,11 @@ def _classes(total: CostBreakdown) -> Table:
 
 
 def _breakdown(rows: Sequence[SpendRow], name: str) -> Table:
+    ranked = name.removesuffix("_rank")
+    title = f"Spend by {name}" if ranked == name else f"Spend by {ranked}, by rank of cost"
     return Table(
-        f"Spend by {name}" + _cut(len(rows)),
-        (name, "requests", "input", "output", "cached", "USD", "share", "p50", "p95"),
+        title + _cut(len(rows)),
+        (ranked, "requests", "input", "output", "cached", "USD", "share", "p50", "p95"),
         tuple(
             (
                 row.group or "not logged",

@@ -1,0 +1,59 @@
+"""Users and sessions by rank of cost: where the money is concentrated, without naming anyone."""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+FEWEST = 5  # members that a group of ranks has at least, so that it describes no single person
+_ENDS = (0.01, 0.1, 0.5, 1.0)  # shares of the members at which groups end
+RANKED = ("user", "session")
+IN_PARTS = ("agent",)  # columns that are names of the application's own: shown where logged
+
+
+def spend_groups(requests: pl.DataFrame, usd: npt.NDArray[np.float64]) -> dict[str, pl.Series]:
+    """Return the breakdowns of spend that only some logs have: agents, ranks of users and sessions.
+
+    `usd` is what each request cost. Members are ranked by what all of their requests cost, the
+    dearest first; a log with fewer than FEWEST of a kind has no ranks of it.
+    """
+    found = {name: requests[name] for name in IN_PARTS if requests[name].drop_nulls().len()}
+    for name in RANKED:
+        if requests[name].n_unique() - bool(requests[name].has_nulls()) >= FEWEST:
+            found[f"{name}_rank"] = ranks(requests[name], usd)
+    return found
+
+
+def ranks(members: pl.Series, usd: npt.NDArray[np.float64]) -> pl.Series:
+    """Return the group of ranks, such as 13–120, of each request's member; null where it has none.
+
+    Groups end at 1, 10, 50 and 100 % of the members, and hold at least FEWEST of them: one that
+    holds fewer is merged with the next, the last with the one before.
+    """
+    frame = pl.DataFrame({"member": members, "usd": usd}).drop_nulls("member")
+    order = frame.group_by("member").agg(pl.col("usd").sum()).sort(
+        ["usd", "member"], descending=[True, False]
+    )  # fmt: skip
+    last = _ends(len(order))
+    first = [1, *(end + 1 for end in last[:-1])]
+    labels = [f"{low:,}–{high:,}" for low, high in zip(first, last, strict=True)]
+    group = np.searchsorted(last, np.arange(1, len(order) + 1))
+    named = order.select("member", label=pl.Series(labels, dtype=pl.String).gather(group))
+    return pl.DataFrame({"member": members}).join(
+        named, on="member", how="left", maintain_order="left"
+    )["label"]  # fmt: skip
+
+
+def first_rank(label: str) -> int:
+    """Return the first rank of a group's label; 0 for requests that name no member."""
+    return int(label.partition("–")[0].replace(",", "")) if label else 0
+
+
+def _ends(members: int) -> list[int]:
+    """Return the last rank of each group."""
+    found: list[int] = []
+    for share in _ENDS:
+        end = max(round(members * share), (found[-1] if found else 0) + FEWEST)
+        if members - end < FEWEST:
+            break
+        found.append(end)
+    return [*found, members]
