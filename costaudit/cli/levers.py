@@ -12,17 +12,18 @@ def levers(
     where: opt.Where = None,
     prices: opt.Prices = None,
     cost_mode: opt.CostMode = "auto",
-    embedder: opt.Embedder = "minilm",
-    max_wrong: opt.MaxWrong = "1%",
     format: opt.TableFormat = "terminal",
     seed: opt.Seed = 0,
     quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
-    """Show what levers other than caching save, after the caches."""
+    """Show what levers other than caching save, after the caches.
+
+    Nothing is embedded. Similar questions need vectors of all texts: `costaudit analyze LOG` embeds
+    them, and prices the levers on what such a cache leaves as well.
+    """
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.session import loaded_run, part_of_log, print_tables
-    from costaudit.contracts.policies import SemanticPolicy
     from costaudit.pipeline.ledger import levered
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.report.tables.levers import lever_tables
@@ -31,8 +32,6 @@ def levers(
     values.one_of(format, FORMATS, "--format")
     options = AnalyzeOptions(
         ingest=part_of_log(since, until, where),
-        policy=SemanticPolicy(1.0, embedder=embedder),
-        max_wrong_share=values.share(max_wrong, "--max-wrong"),
         prices=prices,
         cost_mode=values.cost_mode(cost_mode),
         seed=seed,

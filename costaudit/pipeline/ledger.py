@@ -14,22 +14,31 @@ from costaudit.levers.levers import Proposals, propose
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.prompt_caching import PromptCaches
 from costaudit.pipeline.semantic.evidence import SemanticResult
-from costaudit.pipeline.semantic.section import swept
+from costaudit.pipeline.semantic.exact import identical_hits
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
 from costaudit.simulate.prefix.rules.rules import assign_rules
 
 
 def ledger_of(
-    log: Loaded, semantic: SemanticResult | None, caches: PromptCaches, levers: Sequence[Lever]
+    log: Loaded,
+    semantic: SemanticResult | np.ndarray | None,
+    caches: PromptCaches,
+    levers: Sequence[Lever],
 ) -> Ledger:
-    """Build the waterfall; a log without prompts gets no semantic steps."""
+    """Build the waterfall; a log without prompts gets no semantic steps.
+
+    semantic: what a sweep found, or a mask of the requests that identical questions answer.
+    """
     nothing = np.zeros(len(log.requests), np.bool_)
     assigned = assign_rules(log.requests, caches.facts.prompts)
     least = pl.Series(assigned.each(lambda rules: rules.min_tokens))
     levers = [_with_minimum(lever, least) for lever in levers]
-    left = semantic.hits if semantic is not None else nothing
-    steps = semantic_steps(semantic, caches) if semantic is not None else []
+    if isinstance(semantic, SemanticResult):
+        steps, left = semantic_steps(semantic, caches), semantic.hits
+    else:
+        left = nothing if semantic is None else semantic
+        steps = [] if semantic is None else [duplicates_step(semantic, caches)]
     return build_ledger(
         log.tariff,
         log.spend.total.total_usd,
@@ -47,22 +56,24 @@ def _with_minimum(lever: Lever, least: pl.Series) -> Lever:
     return replace(lever, effect=lever.effect.with_columns(least_read_tokens=cut))
 
 
+def duplicates_step(hits: np.ndarray, caches: PromptCaches) -> SimulatedStep:
+    """Take out identical questions; what is left cools the provider's cache."""
+    exact, classes = pl.Series(hits), caches.as_is(hits)
+    return SimulatedStep(
+        lever="duplicates",
+        label="Identical questions",
+        section="sweep",
+        grade="simulated",
+        removed=exact,
+        alone_removed=exact,
+        classes=classes,
+        alone_classes=classes,
+    )
+
+
 def semantic_steps(result: SemanticResult, caches: PromptCaches) -> list[SimulatedStep]:
     """Take out identical questions, then similar ones; what is left cools the provider's cache."""
-    exact = pl.Series(result.exact_hits)
-    classes = caches.as_is(result.exact_hits)
-    steps = [
-        SimulatedStep(
-            lever="duplicates",
-            label="Identical questions",
-            section="sweep",
-            grade="simulated",
-            removed=exact,
-            alone_removed=exact,
-            classes=classes,
-            alone_classes=classes,
-        )
-    ]
+    steps = [duplicates_step(result.exact_hits, caches)]
     recommended = result.section.recommended
     if recommended is not None:
         hits = pl.Series(result.hits)
@@ -106,9 +117,13 @@ def proposals_of(log: Loaded) -> Proposals:
 def levered(
     log: Loaded, options: AnalyzeOptions, progress: Progress
 ) -> tuple[tuple[LeverRow, ...], tuple[Suggestion, ...]]:
-    """Simulate the caches, which come first, and price the levers on what they leave."""
+    """Price the levers on what identical questions and prompt caching leave.
+
+    Nothing is embedded: similar questions need vectors, and have their place in `analyze`.
+    """
     proposals = proposals_of(log)
     levers = proposals.levers
-    ledger = ledger_of(log, swept(log, options, progress), PromptCaches(log), levers)
+    hits = identical_hits(log, options, progress)
+    ledger = ledger_of(log, hits, PromptCaches(log), levers)
     rows = lever_rows(log.tariff, levers, ledger, log.quality.covered_days)
     return rows, proposals.worth_testing

@@ -52,3 +52,11 @@ def test_a_log_without_a_lever_says_so(costaudit: Run, tmp_path: Path) -> None:
     said = costaudit("levers", "log.jsonl", "--quiet")
     assert said.code == 0
     assert said.out.startswith("No lever beside caching has evidence in this log.")
+
+
+def test_nothing_is_embedded(costaudit: Run, tmp_path: Path) -> None:
+    write_log(tmp_path / "log.jsonl", [{**each, "endpoint": "/chat"} for each in records()])
+    said = costaudit("levers", "log.jsonl", "--out", "run", "--quiet")
+    assert said.code == 0
+    kept = sorted(path.name for path in (tmp_path / "run").iterdir())
+    assert "requests.parquet" in kept and "vectors" not in kept

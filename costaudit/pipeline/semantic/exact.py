@@ -1,4 +1,4 @@
-"""The semantic cache of a log that was read hashed: what identical questions alone tell."""
+"""The response cache without vectors: what identical questions alone tell."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -53,6 +53,21 @@ class ExactRun(KeyedRun):
         answers = self.log.requests.select(block_id="answer_id").join(chars, on="block_id")
         by_question = asked.group_by("index", maintain_order=True).agg(pl.col("chars").sum())
         return mean_length(by_question["chars"]), mean_length(answers["chars"])
+
+
+def identical_hits(log: Loaded, options: AnalyzeOptions, progress: Progress) -> np.ndarray | None:
+    """Return which requests an earlier identical question answers; None without a question.
+
+    No text is embedded, whatever the log: identical texts are told by their hashes.
+    """
+    run = ExactRun(log, options)
+    if not run.eligible.any():
+        return None
+    progress.start("simulate", None, "requests")
+    decisions = run.swept([replace(options.policy, min_similarity=EXACT)])
+    hits = np.asarray(decisions.served[0] >= 0)
+    progress.finish(f"{hits.sum():,} of {len(hits):,} requests repeat a question to the letter")
+    return hits
 
 
 WHY = "Read with --redact hash: similarity needs texts, and answers that differ count as wrong."

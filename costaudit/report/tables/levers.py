@@ -72,8 +72,9 @@ def _levers(rows: Sequence[LeverRow]) -> tuple[Table, ...]:
                 for row in rows
             ),
             left=(0, 4),
-            note="alone: on the log as it is. In the ledger: on what the caches and the levers "
-            "above leave, so that these add up.",
+            note="alone: on the log as it is. In the ledger: on what identical questions, prompt "
+            "caching and the levers above leave, so that these add up. Similar questions need "
+            "vectors, which this command does not make: `costaudit analyze` puts them first.",
         ),
         *(_units(row) for row in rows),
     )
