@@ -27,7 +27,7 @@ FOLDERS = {
     "simulate.prefix": ("tree", "rules", "caches", "breakers", "advice"),
     "answers": ("traps", "judge"),
     "report": ("charts", "tables"),
-    "replay": ("upstreams", "caches"),
+    "replay": ("upstreams", "caches", "warming"),
 }  # an import never points from a folder to one that stands later
 LONGEST = 400
 MOST_IN_A_FOLDER = 17

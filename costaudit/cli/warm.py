@@ -1,25 +1,36 @@
 """`costaudit warm`: a cache that is full of good answers on its first day."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from costaudit.cli import options as opt
-from costaudit.errors import UsageError
+from costaudit.errors import BackendError, UsageError
+
+if TYPE_CHECKING:
+    from costaudit.pipeline.replaying.warming import Warmed
 
 
 def warm(
     logs: opt.Logs,
     cache: Annotated[
-        str, typer.Option("--cache", metavar="ADDRESS", help="redis:// cache to fill.")
+        str,
+        typer.Option(
+            "--cache",
+            metavar="ADDRESS",
+            help="Cache to fill, in its own schema: redis://HOST[?name=INDEX&fields=tenant,model] "
+            "of RedisVL, redis://HOST?flavour=langchain&llm=my_app.py:llm, "
+            "http://HOST/v1?product=litellm, or a class of yours: file.py:Class.",
+        ),
     ] = "",
     file: Annotated[
         Path | None, typer.Option("--file", metavar="FILE", help="Write the answers here (JSONL).")
     ] = None,
-    prefix: Annotated[
-        str, typer.Option("--prefix", help="Key prefix; no key may have it yet.")
-    ] = "costaudit-warm",
+    header: Annotated[
+        list[str] | None,
+        typer.Option("--header", metavar="NAME:VALUE", help="Send this to a proxy; repeatable."),
+    ] = None,
     most: Annotated[int, typer.Option("--most", min=1, help="Answers, at most.")] = 500,
     threshold: Annotated[
         float, typer.Option("--threshold", help="Similarity that the cache runs at.")
@@ -37,35 +48,56 @@ def warm(
 ) -> int:
     """Pre-fill a cache, or a file, with answers that were right.
 
-    The dearest topics come first; each answer gets the lifetime that its topic supports.
+    The dearest topics come first; each answer gets the lifetime that its topic supports. An answer
+    that the cache would also serve to another scope of the log is left out, and what was written is
+    looked up through the product's own client.
     """
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.session import loaded_run, part_of_log, semantic_policy
+    from costaudit.cli.values import headers
     from costaudit.contracts.run_dir import check_writable
-    from costaudit.pipeline.replaying.stream import warm_up
+    from costaudit.pipeline.replaying.warming import fill, warm_up
     from costaudit.pipeline.semantic.text_run import SemanticRun
     from costaudit.pipeline.settings import AnalyzeOptions
-    from costaudit.replay.backends import cache_at
-    from costaudit.replay.cache import reach
-    from costaudit.replay.warm import check_fillable, warm_cache, write_warm_file
+    from costaudit.replay.warm import write_warm_file
+    from costaudit.replay.warming.targets import needs_prompts, reach_target
 
     if not cache and file is None:
         raise UsageError("There is nowhere to put the answers.", hint="Give --cache or --file.")
     policy = semantic_policy(embedder, scope, key, "", "fixed", None, "lru", "response", guard="")
     options = AnalyzeOptions(ingest=part_of_log(since, until, where), policy=policy, seed=seed)
-    live = cache_at(cache) if cache else None
-    if live is not None:
-        check_fillable(live)
-        reach(live)
+    whole = bool(cache) and needs_prompts(cache)
+    if cache:
+        reach_target(cache)
     if file is not None:
         check_writable(file)
     log = loaded_run(logs, out, options, quiet=quiet)
     with progress_on_stderr(quiet) as progress:
-        found = warm_up(SemanticRun(log, options, progress), threshold, most)
+        run = SemanticRun(log, options, progress)
+        found = warm_up(run, threshold, most, with_prompts=whole)
+        warmed = fill(found, run, cache, headers(header or [])) if cache else None
     if file is not None:
-        write_warm_file(found.answers, found.scopes, file)
+        write_warm_file(found.answers, file)
         typer.echo(f"{len(found.answers):,} answers are in {file}: they are texts from your log.")
-    if live is not None:
-        stored = warm_cache(found.answers, found.ready.texts, found.ready.vectors, live, prefix)
-        typer.echo(f"{stored:,} answers are in {live.traits.name} under {prefix}.")
+    return 0 if warmed is None else _say(warmed)
+
+
+def _say(warmed: "Warmed") -> int:
+    """Print what was written, left out and found again; raise where less was found."""
+    filled, checked = warmed.filled, warmed.checked
+    typer.echo(f"{len(filled.answers):,} answers were written into {warmed.cache}.")
+    if filled.present:
+        typer.echo(f"{filled.present:,} questions had an entry already, which was left alone.")
+    for reason, count in sorted(warmed.admitted.left_out.items(), key=lambda item: -item[1]):
+        typer.echo(f"{count:,} answers were left out: {reason}.")
+    typer.echo(
+        f"Checked with {checked.client}: {checked.found:,} of {len(filled.answers):,} found, "
+        f"{checked.other:,} behind a nearer answer of their scope, {checked.missing:,} missing; "
+        f"{checked.crossed:,} of {checked.probes:,} questions from other scopes were served one."
+    )
+    if checked.missing:
+        raise BackendError(
+            f"{checked.missing:,} answers were written and can't be found.",
+            hint="The cache evicts, or its client compares other texts than these questions.",
+        )
     return 0

@@ -43,10 +43,9 @@ class CacheSettings:
     size: SizeLimit | None = None  # None: no limit
     guard: Guard | None = None  # None: every near entry is served
     isolate: bool = False  # take a namespace of its own in a caching proxy
-    lasting: bool = False  # entries are to stay: no expiry but their own TTL
+    lasting: bool = False  # entries are to stay: no expiry of their own
     answers: Sequence[str] = ()  # by request, as logged
     scopes: Sequence[Mapping[str, str]] = ()  # by request: field → value; empty where unknown
-    owned: bool = True  # entries belong to this run, and say so; else to the application
 
 
 class Query(msgspec.Struct, frozen=True, gc=False):
@@ -68,7 +67,6 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     partition: int
     answer: str
     since_s: float  # the log's clock when its TTL began, or was last renewed
-    ttl_s: float | None = None  # its own; None: the cache's
 
 
 class Match(msgspec.Struct, frozen=True, gc=False):

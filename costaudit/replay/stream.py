@@ -76,6 +76,7 @@ class ReplayStream:
     pools: npt.NDArray[np.int64] | None = None  # a size limit counts within; None: as partitions
     prompts: Sequence[Prompt] | None = field(default=None, repr=False)  # for live upstreams
     scopes: Sequence[Mapping[str, str]] = ()  # n times field → value, as the application knows them
+    follows: Sequence[bool] = ()  # n times: other messages came before the question
 
     def __post_init__(self) -> None:
         n = len(self.request_ids)

@@ -1,18 +1,16 @@
-"""Answers worth having in a cache before the first question: chosen, and put there."""
+"""Answers worth having in a cache before the first question, and a file of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from costaudit.contracts.run_dir import atomic_write
-from costaudit.errors import InsufficientDataError, UsageError
-from costaudit.replay.cache import CacheSettings, Entry, LiveCache
+from costaudit.errors import InsufficientDataError
 from costaudit.replay.stream import ReplayStream
 
 
@@ -39,6 +37,8 @@ class WarmAnswer:
     ttl_s: float | None
     hits: int  # that it served in the simulation
     saved_usd: float  # what those had cost
+    scope: Mapping[str, str] = field(default_factory=dict)  # as the application knows it
+    follows: bool = False  # it answers a later turn: other messages came before
 
 
 def answers_worth_having(
@@ -95,6 +95,8 @@ def answers_worth_having(
             ranked[ranks[cluster_of[row]]].ttl_s,
             count,
             saved_usd,
+            stream.scopes[index] if stream.scopes else {},
+            bool(stream.follows[index]) if len(stream.follows) else False,
         )
     chosen = sorted(
         newest.values(), key=lambda one: (ranks[one.cluster_id], -one.saved_usd, one.index)
@@ -102,45 +104,13 @@ def answers_worth_having(
     return chosen[:most]
 
 
-def write_warm_file(answers: Sequence[WarmAnswer], scopes: Mapping[int, str], path: Path) -> None:
-    """Write answers as JSON lines, with the scope that each partition stands for."""
+def write_warm_file(answers: Sequence[WarmAnswer], path: Path) -> None:
+    """Write answers as JSON lines, each with the values of the fields that it must not leave."""
     lines = []
     for one in answers:
         fields = asdict(one)
         for name in ("index", "row", "partition"):
             del fields[name]
-        lines.append(msgspec.json.encode({**fields, "scope": scopes[one.partition]}))
+        lines.append(msgspec.json.encode(fields))
     with atomic_write(path) as part:
         part.write_bytes(b"".join(line + b"\n" for line in lines))
-
-
-def check_fillable(cache: LiveCache) -> None:
-    """Raise UsageError for a cache that keeps nothing beyond this run, or fills itself."""
-    if cache.traits.asks_models or not cache.traits.outlives_run:
-        raise UsageError(
-            f"{cache.traits.name} can't be filled beforehand.",
-            hint="Warm a redis:// cache, or write the answers to a file.",
-        )
-
-
-def warm_cache(
-    answers: Sequence[WarmAnswer],
-    texts: Sequence[str],
-    vectors: npt.NDArray[np.float32],
-    cache: LiveCache,
-    prefix: str,
-) -> int:
-    """Put answers into a live cache under a new prefix, and leave them there; gives how many."""
-    check_fillable(cache)
-    cache.open(CacheSettings(texts, vectors, 1.0, prefix, speed=1.0, lasting=True, owned=False))
-    try:
-        for one in answers:
-            entry = Entry(
-                one.index, one.request_id, one.row, one.partition, one.answer, 0.0, one.ttl_s
-            )
-            cache.store(entry, 0.0)
-    except BaseException:
-        cache.close(keep=False)
-        raise
-    cache.close(keep=True)
-    return len(answers)

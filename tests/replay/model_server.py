@@ -1,6 +1,7 @@
 """A server on the loopback that speaks the providers' wire formats, and fails on demand."""
 
 import binascii
+import hashlib
 import json
 import struct
 import threading
@@ -31,6 +32,11 @@ class Model:
 
     def answer(self, body: dict[str, Any]) -> str:
         return f"re: {json.dumps(body.get('messages'))[-60:]}"
+
+    def vector(self, text: str) -> list[float]:
+        """Make a vector that depends on the text alone."""
+        values = hashlib.shake_256(text.encode()).digest(32)
+        return [(value - 127.5) / 128 for value in values]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -81,7 +87,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def reply(self, body: dict[str, Any], *, half: bool) -> None:
         text = self.model.answer(body)
-        if self.path.endswith("/chat/completions"):
+        if self.path.endswith("/embeddings"):
+            texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+            rows = [
+                {"object": "embedding", "index": place, "embedding": self.model.vector(one)}
+                for place, one in enumerate(texts)
+            ]
+            usage = {"prompt_tokens": 5, "total_tokens": 5}
+            self.send(json.dumps(
+                {"object": "list", "model": body["model"], "data": rows, "usage": usage}
+            ).encode())  # fmt: skip
+        elif self.path.endswith("/chat/completions"):
             self.openai(body, text, half)
         elif self.path.endswith("/messages"):
             self.anthropic(body, text, half)

@@ -1,4 +1,4 @@
-"""Answers worth having: chosen by money and consistency, kept where they are wanted."""
+"""Answers worth having: chosen by money and consistency, and written to a file."""
 
 import json
 from decimal import Decimal
@@ -8,10 +8,8 @@ import polars as pl
 import pytest
 
 from costaudit.contracts.requests import OUTCOMES
-from costaudit.errors import BackendError, InsufficientDataError, UsageError
-from costaudit.replay.backends import cache_at
-from costaudit.replay.cache import CacheSettings, Query
-from costaudit.replay.warm import WarmCluster, answers_worth_having, warm_cache, write_warm_file
+from costaudit.errors import InsufficientDataError
+from costaudit.replay.warm import WarmCluster, answers_worth_having, write_warm_file
 from tests.replay.conftest import make_log
 
 CLUSTERS = [
@@ -73,52 +71,10 @@ def test_without_judged_hits_nothing_is_worth_having():
 def test_a_file_holds_them_with_scope_and_ttl(tmp_path):
     log, outcomes = scenario()
     path = tmp_path / "warm.jsonl"
-    write_warm_file(chosen(log, outcomes), {0: "tenant=acme"}, path)
+    object.__setattr__(log.stream, "scopes", [{"tenant": "acme"}] * len(log.stream))
+    write_warm_file(chosen(log, outcomes), path)
     first, second = map(json.loads, path.read_text().splitlines())
     assert (first["question"], first["answer"]) == ("question 0", "answer 6")
-    assert (first["scope"], first["ttl_s"], first["cluster_id"]) == ("tenant=acme", 60.0, "dear")
+    assert (first["ttl_s"], first["cluster_id"]) == (60.0, "dear")
+    assert first["scope"] == {"tenant": "acme"}
     assert second["request_id"] == "r1"
-
-
-@pytest.mark.parametrize("flavour", ["flavour=redisvl", "flavour=vectorset"])
-def test_a_live_cache_serves_them_until_their_time_is_up(redis_server, flavour):
-    log, outcomes = scenario()
-    prefix = "costaudit:warm"
-    url = redis_server.url(flavour)
-    client = redis_server.client()
-    try:
-        kept = warm_cache(chosen(log, outcomes), log.texts, log.vectors, cache_at(url), prefix)
-        assert kept == 2
-        ttls = [client.ttl(key) for key in redis_server.key_names()]
-        assert sorted(ttl for ttl in ttls if ttl > 0) == pytest.approx([60, 3600], abs=2)
-        with pytest.raises(BackendError, match="already"):
-            warm_cache(chosen(log, outcomes), log.texts, log.vectors, cache_at(url), prefix)
-        reader = cache_at(url)
-        reader.open(CacheSettings(log.texts, log.vectors, 0.99, prefix, speed=1.0, resumed=True))
-        reader.close(keep=False)
-        assert redis_server.key_names() == []
-    finally:
-        client.flushdb()
-
-
-def test_answers_can_be_looked_up_once_warm(redis_server):
-    log, outcomes = scenario()
-    warm_cache(chosen(log, outcomes), log.texts, log.vectors, cache_at(redis_server.url()), "wm")
-    client = redis_server.client()
-    try:
-        reader = cache_at(redis_server.url("name=wm:redisvl"))
-        reader.open(CacheSettings(log.texts, log.vectors, 0.99, "unused", shadow=True))
-        match = reader.lookup([Query(0, "x", 0, 0, 0.0)])[0].match
-        assert match is not None and match.answer == "answer 6"
-        reader.close(keep=False)
-        assert len(redis_server.key_names()) == 2
-    finally:
-        client.ft("wm:redisvl").dropindex(delete_documents=True)
-
-
-def test_caches_that_keep_nothing_are_refused():
-    log, outcomes = scenario()
-    with pytest.raises(UsageError):
-        warm_cache(
-            chosen(log, outcomes), log.texts, log.vectors, cache_at("memory://"), "costaudit:warm"
-        )

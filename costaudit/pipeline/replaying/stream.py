@@ -1,20 +1,17 @@
-"""A log as a live cache is asked it, and the answers that a cache should hold beforehand."""
+"""A log as a live cache is asked it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from costaudit.answers.staleness import drift
 from costaudit.answers.traps.signatures import TrapGuard
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.requests import TOKEN_CLASSES
-from costaudit.costing.cost import per_request_usd, plain
+from costaudit.costing.cost import per_request_usd
 from costaudit.pipeline.replaying.prompts import prompts_of
 from costaudit.pipeline.semantic.text_run import SemanticRun
 from costaudit.replay.stream import ReplayStream
-from costaudit.replay.warm import WarmAnswer, WarmCluster, answers_worth_having
-from costaudit.simulate.semantic.clusters import cluster_texts
 from costaudit.simulate.semantic.sweep import to_outcomes
 
 SCOPES = ("tenant", "user", "endpoint", "model", "provider")
@@ -75,6 +72,7 @@ def _stream(run: SemanticRun, *, with_prompts: bool) -> ReplayStream:
         pools=stream.pool.astype(np.int64),
         prompts=prompts_of(log.requests, log.blocks) if with_prompts else None,
         scopes=scopes_of(requests),
+        follows=run.follows.tolist(),
     )
 
 
@@ -98,51 +96,3 @@ def _never_falling(ts_s: np.ndarray) -> np.ndarray:
     filled = np.where(np.isfinite(ts_s), ts_s, -np.inf)
     filled[:1] = first if not np.isfinite(ts_s[:1]).all() else ts_s[:1]
     return np.maximum.accumulate(filled)
-
-
-_TOPICS = 50  # the dearest are considered
-
-
-@dataclass(frozen=True)
-class WarmUp:
-    """Chosen answers, and what is needed to put them into a cache or a file."""
-
-    answers: list[WarmAnswer]
-    ready: Rehearsal
-    scopes: dict[int, str]  # partition → its scope, for people
-
-
-def warm_up(run: SemanticRun, min_similarity: float, most: int) -> WarmUp:
-    """Choose answers of the dearest topics that served hits, all of them judged right."""
-    policy = replace(run.options.policy, min_similarity=min_similarity)
-    ready = rehearse(run, policy, with_prompts=False)
-    usd = np.nan_to_num(per_request_usd(run.log.tariff.classes, run.log.tariff.billed))
-    text = run.stream.text[run.eligible]
-    by_text = np.bincount(text, weights=usd[run.eligible], minlength=len(run.stream.texts))
-    topics = cluster_texts(run.stream.texts, run.vectors, by_text, seed=run.options.seed)
-    own = np.full(len(run.stream.text), -1, np.int32)
-    own[run.eligible] = topics.cluster[text]
-    clusters = [
-        WarmCluster(
-            cluster_id=topics.ids[number],
-            cost_usd=plain(run.log.usd_of(own == number)),
-            ttl_s=drift(run.check, own == number, seed=run.options.seed).ttl_s,
-        )
-        for number in range(min(_TOPICS, len(topics.ids)))
-    ]
-    chosen = answers_worth_having(
-        ready.stream,
-        ready.texts,
-        ready.predicted,
-        [topics.ids[number] for number in topics.cluster],
-        clusters,
-        most,
-    )
-    return WarmUp(chosen, ready, {one.partition: _scope(run, one.index) for one in chosen})
-
-
-def _scope(run: SemanticRun, index: int) -> str:
-    """Name the scope of a request by the fields that stand in the log."""
-    row = run.log.requests.row(index, named=True)
-    names = [name for name in run.options.policy.scope if name in row]
-    return ", ".join(f"{name}={row[name] or ''}" for name in names)

@@ -64,6 +64,11 @@ class KeyedRun(ABC):
         return rescoped(self.stream, self.log.requests, policy, self.log.templates, self._keys)
 
     @cached_property
+    def follows(self) -> np.ndarray:
+        """Return which requests have a history that counts: a later turn; bool (n,)."""
+        return self._keys.history.is_not_null().to_numpy()
+
+    @cached_property
     def bytes_per_entry(self) -> int:
         """Return what an entry takes in the store."""
         return self.sizing(self.options.policy, 1).bytes_per_entry

@@ -78,7 +78,7 @@ class OwnClassCache:
         own_vectors = hasattr(own, "embed")
         rules = ("how similar is near enough", "which scopes share", "how long an entry lives")
         self.traits = CacheTraits(name, own_vectors=own_vectors, own_rules=rules)
-        self._own = own
+        self.own = own
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stored: dict[str, dict[int, str]] = {}  # digest of an answer → text row → request
         self._lock = threading.Lock()
@@ -99,7 +99,7 @@ class OwnClassCache:
             return
         question = self._settings.texts[entry.row]
         context = self._context(entry.index, entry.row, entry.request_id, now_s)
-        self._result(lambda: self._own.set(question, entry.answer, context))
+        self._result(lambda: self.own.set(question, entry.answer, context))
         with self._lock:
             self._stored.setdefault(text_digest(entry.answer), {})[entry.row] = entry.request_id
 
@@ -113,18 +113,22 @@ class OwnClassCache:
 
     def notes(self) -> tuple[str, ...]:
         """Report that entries stay where the class can't remove them."""
-        if hasattr(self._own, "clear") or self._settings.shadow or not self._stored:
+        if hasattr(self.own, "clear") or self._settings.shadow or not self._stored:
             return ()
         return (
             f"{self.traits.name} has no `clear`, so the entries of this replay stay where it put "
             "them.",
         )
 
+    def call(self, step: Callable[[Any], Any]) -> Any:
+        """Call the user's object, and wait where it answers with a coroutine."""
+        return self._result(lambda: step(self.own))
+
     def _look_up(self, query: Query) -> Lookup:
         question = self._settings.texts[query.row]
         context = self._context(query.index, query.row, query.request_id, query.now_s)
         try:
-            found: Any = self._result(lambda: self._own.get(question, context))
+            found: Any = self._result(lambda: self.own.get(question, context))
         except Exception as error:
             if isinstance(error, CostauditError):
                 raise
@@ -165,7 +169,7 @@ class OwnClassCache:
         )
 
     def _optional(self, name: str) -> None:
-        method = getattr(self._own, name, None)
+        method = getattr(self.own, name, None)
         if method is not None:
             self._result(method)
 
@@ -219,6 +223,14 @@ def own_class_at(text: str) -> LiveCache | None:
             hint="It needs get(question, context) and set(question, answer, context).",
         )
     return OwnClassCache(given, own)
+
+
+def named(text: str) -> Any:
+    """Return what module:name or file.py:name leads to; raises UsageError where nothing is."""
+    found = NAMED.fullmatch(text)
+    if found is None or found["options"]:
+        raise UsageError(f"{text} names nothing.", hint="Give module:name or file.py:name.")
+    return _class_named(found["where"], found["name"])
 
 
 def _class_named(where: str, name: str) -> Callable[..., Any]:

@@ -105,6 +105,19 @@ def _at(body: dict[str, Any], path: str) -> Any:
     return value if path else None
 
 
+def reach_proxy(address: Address, timeout_s: float) -> None:
+    """Connect once, and hang up; raises BackendError where nobody listens."""
+    parts = urlsplit(address.url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout_s).close()
+    except OSError as error:
+        raise BackendError(
+            f"Can't reach the proxy at {address.printable}: {error.strerror or error}.",
+            hint="Start it, or mend the URL.",
+        ) from None
+
+
 OPTIONS = ("product", "model", "stream", "timeout_s", "retries", "key_env")
 
 
@@ -129,15 +142,7 @@ class ProxyCache:
 
     def reach(self) -> tuple[str, ...]:
         """Connect once, and hang up."""
-        parts = urlsplit(self._address.url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        try:
-            socket.create_connection((parts.hostname or "", port), self._calls.timeout_s).close()
-        except OSError as error:
-            raise BackendError(
-                f"Can't reach the proxy at {self.traits.name}: {error.strerror or error}.",
-                hint="Start it, or mend the URL.",
-            ) from None
+        reach_proxy(self._address, self._calls.timeout_s)
         return ()
 
     def open(self, settings: CacheSettings) -> None:

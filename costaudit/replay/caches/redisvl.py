@@ -104,7 +104,7 @@ class RedisVLCache:
                 filters=None if self._settings.shadow else {"scope": str(entry.partition)},
                 ttl=None if self._settings.lasting else LEFT_S,
             )
-            self._live_until(key, entry.since_s, now_s, entry.ttl_s or self._settings.ttl_s)
+            self._live_until(key, entry.since_s, now_s, self._settings.ttl_s)
 
     def close(self, *, keep: bool) -> None:
         """Drop the index with its documents, unless they are to be kept."""
@@ -118,7 +118,7 @@ class RedisVLCache:
 
     @property
     def _owns(self) -> bool:
-        return self._settings.owned and not self._settings.shadow
+        return not self._settings.shadow
 
     def _claim(self, settings: CacheSettings) -> None:
         name = f"{settings.prefix}:redisvl"

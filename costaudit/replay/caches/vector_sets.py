@@ -73,8 +73,7 @@ class VectorSetCache:
             claim(self._client, settings.prefix, resumed=settings.resumed, where=self.traits.name)
             self._client.execute_command("VCARD", self._set(0))
             self._evicted = -evicted(self._client)
-            if settings.owned:
-                own(self._client, settings.prefix)
+            own(self._client, settings.prefix)
 
     def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
         """Look for identical text and for near vectors at once, then fetch the near answers."""
@@ -108,7 +107,7 @@ class VectorSetCache:
             if not self._settings.lasting:
                 for written in (key, self._set(entry.partition)):
                     pipe.expire(written, LEFT_S)
-            self._live_until(pipe, key, entry.since_s, now_s, entry.ttl_s or self._settings.ttl_s)
+            self._live_until(pipe, key, entry.since_s, now_s, self._settings.ttl_s)
             self._expiry.renew((entry.partition, element), entry.since_s)
             pipe.execute()
 
@@ -118,8 +117,7 @@ class VectorSetCache:
             self._evicted += evicted(self._client)
             if not keep:
                 remove(self._client, sorted(self._written))
-            if self._settings.owned:
-                self._client.unlink(f"{self._settings.prefix}:owner")
+            self._client.unlink(f"{self._settings.prefix}:owner")
             self._client.close()
 
     def _identical_or_near(

@@ -1,0 +1,1 @@
+"""Caches filled in their own schemas before the first question, and checked by their clients."""
