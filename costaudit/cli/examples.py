@@ -5,6 +5,7 @@
 EXAMPLES = {
     "analyze": ("costaudit analyze logs/*.jsonl.gz", "costaudit analyze log.jsonl --since 2026-11-01 --lang es"),
     "doctor": ("costaudit doctor log.jsonl", "costaudit doctor s3://bucket/logs/ --format json"),
+    "erase": ("costaudit erase run --where user=alice@example.com", "costaudit erase run --where tenant=acme --where user=17"),
     "ingest": ("costaudit ingest log.jsonl --out run", "costaudit ingest log.csv --map fields.toml --redact hash"),
     "spend": ("costaudit spend run", "costaudit spend log.jsonl --by tenant,user --format csv"),
     "sweep": ("costaudit sweep run", "costaudit sweep run --thresholds 0.90:0.99:0.01 --ttl 24h"),

@@ -15,6 +15,7 @@ from costaudit.cli import (
     compare,
     demo,
     doctor,
+    erase,
     gate,
     ingest,
     judge,
@@ -64,6 +65,7 @@ for verb in (
     claims.claims,
     demo.demo,
     schema.schema,
+    erase.erase,
 ):
     add_verb(app, verb)
 

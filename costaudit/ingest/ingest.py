@@ -86,10 +86,15 @@ def _check(run: RunDir, options: IngestOptions) -> None:
 
 
 def _keep_redacted(run: RunDir, options: IngestOptions) -> None:
-    """Refuse to write texts into a run that was asked to hold none, or masked ones."""
+    """Refuse to write texts into a run that was asked to hold none, masked ones, or fewer."""
+    told = run.manifest_of_any_version().get("ingest")
+    if isinstance(told, dict) and told.get("erased"):
+        raise UsageError(
+            f"Records were erased from {run.path}; the log would bring them back.",
+            hint=f"Name {run.path} itself instead of the log, or another folder with --out.",
+        )
     if options.redact != "none":
         return
-    told = run.manifest_of_any_version().get("ingest")
     asked = told.get("options") if isinstance(told, dict) else None
     was = asked.get("redact", "none") if isinstance(asked, dict) else "none"
     if was != "none":

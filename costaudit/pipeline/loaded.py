@@ -115,7 +115,7 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
     manifest, requests, blocks = run.manifest(), in_order(run.requests()), run.blocks()
     skips = run.skips()
     if where:
-        requests, left_out = _parted(requests, where)
+        requests, left_out = parted(requests, where)
         skips = pl.concat([skips, left_out])
     if requests.is_empty():
         raise InsufficientDataError(
@@ -149,7 +149,7 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
     )
 
 
-def _parted(requests: pl.DataFrame, where: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def parted(requests: pl.DataFrame, where: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Part requests by conditions such as endpoint=/v1/chat; return those kept, and SKIPS."""
     holds = pl.lit(True)
     for text in where:

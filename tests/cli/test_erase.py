@@ -1,0 +1,94 @@
+"""A person's records leave a run without a trace, and all else stays as it was."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from costaudit.contracts.run_dir import RunDir
+from tests.cli.conftest import Said, write_log
+from tests.ingest.conftest import chat
+
+CANARY = "KANARIENVOGEL"
+
+
+def log_of_two(path: Path) -> Path:
+    """Write the calls of two users: some questions are alike, alice's own hold a canary."""
+    lines = []
+    for n in range(24):
+        alice = n % 3 == 0
+        own = f" {CANARY}{n}" if alice and n % 2 else ""
+        lines.append(
+            chat(n, f"Where is parcel {n % 6}?{own}", answer=f"It is at stop {n % 6}.{own}",
+                 user="alice" if alice else "bob")
+        )  # fmt: skip
+    return write_log(path, lines)
+
+
+def held(folder: Path) -> bytes:
+    """Return every byte of every file, Parquet unpacked."""
+    found = b""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            found += path.read_bytes()
+            if path.suffix == ".parquet":
+                found += str(pl.read_parquet(path).to_dicts()).encode()
+    return found
+
+
+@pytest.mark.parametrize("redact", ["none", "hash", "mask"])
+def test_nothing_of_a_person_is_left(
+    costaudit: Callable[..., Said], tmp_path: Path, redact: str
+) -> None:
+    log = log_of_two(tmp_path / "log.jsonl")
+    assert costaudit("analyze", str(log), "--out", "run", "--redact", redact).code == 0
+    run = RunDir(Path("run"))
+    before = run.requests()
+    stored = before.filter(pl.col("source_offset") == 0)["user"].item()
+    said = costaudit("erase", "run", "--where", "user=alice")
+    assert said.code == 0, said.err
+    assert said.out.startswith("8 requests, ")
+    after = run.requests()
+    assert after.equals(before.filter(pl.col("user") != stored))
+    assert CANARY.encode() not in held(run.path)
+    assert f"'{stored}'".encode() not in held(run.path)
+    used = after["segments"].explode().struct.field("block_id").to_list()
+    assert set(run.blocks()["block_id"]) == {*used, *after["answer_id"]} - {None}
+    vectors = pl.concat([pl.read_parquet(one) for one in run.path.glob("vectors/*/*.parquet")] or [
+        pl.DataFrame({"text_id": []}, schema={"text_id": pl.String})
+    ], how="vertical_relaxed")  # fmt: skip
+    assert set(vectors["text_id"]) <= set(run.blocks()["block_id"])
+    assert sorted(run.skips()["reason"]) == ["erased"] * 8
+    (told,) = run.manifest()["inputs"]
+    assert (told["rows"], told["kept"], told["skipped"]) == (24, 16, 8)
+
+    again = costaudit("analyze", "run")
+    assert again.code == 0 and "16 requests" in again.out
+    assert costaudit("erase", "run", "--where", "user=alice").out.startswith("0 requests")
+    back = costaudit("analyze", str(log), "--out", "run", "--redact", redact)
+    assert back.code == 2 and "bring them back" in back.err
+
+
+def test_an_interrupted_erasure_ends_by_the_same_call(
+    costaudit: Callable[..., Said], tmp_path: Path
+) -> None:
+    """Killed after the requests were written: texts that nobody uses go at the next call."""
+    log = log_of_two(tmp_path / "log.jsonl")
+    assert costaudit("ingest", str(log), "--out", "run").code == 0
+    run = RunDir(Path("run"))
+    blocks = run.blocks_path.read_bytes()
+    assert costaudit("erase", "run", "--where", "user=alice").code == 0
+    run.blocks_path.write_bytes(blocks)
+    assert CANARY.encode() in held(run.path)
+    assert costaudit("erase", "run", "--where", "user=alice").code == 0
+    assert CANARY.encode() not in held(run.path)
+
+
+def test_what_can_not_be_erased_is_said(costaudit: Callable[..., Said], tmp_path: Path) -> None:
+    log = log_of_two(tmp_path / "log.jsonl")
+    assert costaudit("ingest", str(log), "--out", "run").code == 0
+    for arguments in (("run",), ("run", "--where", "colour=red"), ("elsewhere", "--where", "a=b")):
+        said = costaudit("erase", *arguments)
+        assert said.code == 2 and said.err.startswith("costaudit: "), said.err
+    assert len(RunDir(Path("run")).requests()) == 24
