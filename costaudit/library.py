@@ -275,7 +275,7 @@ def _option_texts(settings: Mapping[str, Any]) -> dict[str, Any]:
 class _Kind:
     """What a setting holds, beside text."""
 
-    lists: tuple[str, ...] = ("where", "effort_usd")  # repeated on the command line
+    lists: tuple[str, ...] = ("where", "lever", "effort_usd")  # repeated on the command line
     numbers: tuple[str, ...] = ("max_entries", "seed")
     paths: tuple[str, ...] = ("mapping", "prices")
 

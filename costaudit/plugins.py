@@ -1,29 +1,51 @@
 """The plug-in door: what a plug-in implements, and what it is given and returns.
 
-A package registers its classes under the entry-point groups `costaudit.sources` and
-`costaudit.caches`; `module:Class` and `file.py:Class` work wherever a name
-does. See docs/plugins.md.
+A package registers its classes under the entry-point groups `costaudit.sources`, `.embedders`,
+`.caches`, `.judges`, `.levers` and `.reporters`; `module:Class` and `file.py:Class` work wherever
+a name does. See docs/plugins.md.
 """
 
+from costaudit.answers.judge.judge import Judge, JudgeCallError, Reply
+from costaudit.contracts.audit import Audit
+from costaudit.contracts.ledger import EFFECT, Lever, LeverRule
+from costaudit.embed.embedder import Embedder, EmbedderSpec, unit_rows
 from costaudit.ingest.calls.call import Call, Kept, Prompt, Record, Skip, Usage
 from costaudit.ingest.calls.fields import Fields
 from costaudit.ingest.sources.source import PerRecord, Source
+from costaudit.levers.effects import effect_of
 from costaudit.replay.cache import CacheSettings, CacheTraits, Entry, LiveCache, Lookup, Query
+from costaudit.replay.caches.own_class import Context, Hit, OwnCache
+from costaudit.report.reporters import Reporter
 
 __all__ = [
+    "EFFECT",
+    "Audit",
     "CacheSettings",
     "CacheTraits",
     "Call",
+    "Context",
+    "Embedder",
+    "EmbedderSpec",
     "Entry",
     "Fields",
+    "Hit",
+    "Judge",
+    "JudgeCallError",
     "Kept",
+    "Lever",
+    "LeverRule",
     "LiveCache",
     "Lookup",
+    "OwnCache",
     "PerRecord",
     "Prompt",
     "Query",
     "Record",
+    "Reply",
+    "Reporter",
     "Skip",
     "Source",
     "Usage",
+    "effect_of",
+    "unit_rows",
 ]

@@ -35,6 +35,7 @@ def analyze(
     visible_after: opt.VisibleAfter = "response",
     guard: opt.Guard = "",
     max_wrong: opt.MaxWrong = "1%",
+    lever: opt.Levers = None,
     effort_usd: opt.Effort = None,
     show_prompts: opt.ShowPrompts = False,
     format: opt.Format = "terminal",
@@ -63,7 +64,7 @@ def options_of(asked: Mapping[str, Any]) -> "AnalyzeOptions":
     from costaudit.pipeline.settings import AnalyzeOptions
 
     efforts = pairs(asked["effort_usd"], "--effort-usd")
-    check_levers(efforts)
+    check_levers(efforts, asked["lever"] or ())
     invoice = asked["invoice_usd"]
     return AnalyzeOptions(
         ingest=ingest_options(
@@ -93,6 +94,7 @@ def options_of(asked: Mapping[str, Any]) -> "AnalyzeOptions":
         cost_mode=values.cost_mode(asked["cost_mode"]),
         invoice_usd=dollars(invoice, "--invoice-usd") if invoice else None,
         efforts={lever: parse_effort(text) for lever, text in efforts.items()},
+        levers=tuple(asked["lever"] or ()),
         show_prompts=asked["show_prompts"],
         seed=asked["seed"],
     )

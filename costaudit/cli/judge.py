@@ -1,7 +1,6 @@
 """`costaudit judge`: a few verdicts on would-be hits, from a model or from people."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,8 +15,8 @@ def judge(
         typer.Option(
             "--judge",
             metavar="NAME",
-            help="openai:MODEL, anthropic:MODEL, bedrock:MODEL, or human:FILE (.csv or .jsonl). "
-            "Give two to compare them.",
+            help="openai:MODEL, anthropic:MODEL, bedrock:MODEL, human:FILE (.csv or .jsonl) or a "
+            "class: file.py:Class. Give two to compare them.",
         ),
     ],
     sample: Annotated[int, typer.Option("--sample", min=2, help="Pairs to judge.")] = 200,
@@ -46,7 +45,7 @@ def judge(
     goes on where it stopped, and no pair is paid for twice. Questions and answers of the sample
     are sent to the judge that you name, and nowhere else.
     """
-    from costaudit.answers.judge.judge import RUBRIC, parse_judge
+    from costaudit.answers.judge.judge import RUBRIC
     from costaudit.answers.judge.verdicts import VerdictStore
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.session import loaded_run, part_of_log, print_tables, semantic_policy
@@ -61,30 +60,34 @@ def judge(
         ingest=part_of_log(since, until, where), policy=policy, prices=prices, seed=seed
     )
     limit = dollars(max_spend, "--max-spend", zero=True)
-    for name in judge:
-        judging.check_judge(name, prices, datetime.now(UTC))
+    forms = {name: form for name in judge if (form := judging.form_of(name)) is not None}
+    for form in forms.values():
+        judging.check_form(form)
+    models = {
+        name: judging.priced_judge(name, prices, datetime.now(UTC))
+        for name in judge
+        if name not in forms
+    }
     log = loaded_run(logs, out, options, quiet=quiet)
     said = []
     with progress_on_stderr(quiet) as progress:
         docket = judging.docket_of(SemanticRun(log, options, progress), threshold, sample)
         for name in judge:
-            if name.startswith("human:"):
-                form = Path(name.partition(":")[2])
-                people = judging.judged_by_people(docket, form)
+            if name in forms:
+                people = judging.judged_by_people(docket, forms[name])
                 if people is None:
-                    typer.echo(f"Wrote {form}: fill in right or wrong, then run this again.")
+                    typer.echo(f"Wrote {forms[name]}: fill in right or wrong, then run this again.")
                     continue
                 said.append(people)
                 continue
             store = VerdictStore(log.run.path / "verdicts.jsonl")
-            rates = judging.judge_rates(name, prices, datetime.now(UTC))
-            price = judging.price_of_judging(docket, name, store, rates)
+            price = judging.price_of_judging(docket, models[name], store)
             typer.echo(
-                f"{parse_judge(name).name}: {price.calls} calls, at most ${price.usd:.4f}; "
+                f"{models[name].judge.name}: {price.calls} calls, at most ${price.usd:.4f}; "
                 f"{price.known} verdicts are known; the limit is ${limit}.",
                 err=True,
             )
-            said.append(judging.judged_by_model(docket, name, store, rates, limit, progress))
+            said.append(judging.judged_by_model(docket, models[name], store, limit, progress))
     if said:
         lead = f"{docket.hits:,} of {docket.requests:,} requests hit at similarity {threshold:.2f}."
         tables = [judge_table(one) for one in said]

@@ -12,6 +12,7 @@ def levers(
     where: opt.Where = None,
     prices: opt.Prices = None,
     cost_mode: opt.CostMode = "auto",
+    lever: opt.Levers = None,
     format: opt.TableFormat = "terminal",
     seed: opt.Seed = 0,
     quiet: opt.Quiet = False,
@@ -34,6 +35,7 @@ def levers(
         ingest=part_of_log(since, until, where),
         prices=prices,
         cost_mode=values.cost_mode(cost_mode),
+        levers=tuple(lever or ()),
         seed=seed,
     )
     log = loaded_run(logs, out, options, quiet=quiet)

@@ -92,7 +92,12 @@ Out = Annotated[
     ),
 ]
 Source = Annotated[
-    str, typer.Option("--source", metavar="NAME", help="Log source, where detection is not wanted.")
+    str,
+    typer.Option(
+        "--source",
+        metavar="NAME",
+        help="Log source, where detection is not wanted; also a class: file.py:Class.",
+    ),
 ]
 Mapping = Annotated[
     Path | None,
@@ -141,7 +146,11 @@ Invoice = Annotated[
 ]
 Embedder = Annotated[
     str,
-    typer.Option("--embedder", metavar="NAME", help="minilm, fast, mpnet, a hub name or a folder."),
+    typer.Option(
+        "--embedder",
+        metavar="NAME",
+        help="minilm, fast, mpnet, a hub name, a folder or a class: file.py:Class.",
+    ),
 ]
 Thresholds = Annotated[
     str,
@@ -209,13 +218,25 @@ Effort = Annotated[
     list[str] | None,
     typer.Option("--effort-usd", metavar="LEVER=USD", help="What it costs you to do it."),
 ]
+Levers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--lever",
+        metavar="NAME",
+        help="Add a lever of your own: file.py:Class, module:Class or an installed name.",
+    ),
+]
 ShowPrompts = Annotated[
     bool,
     typer.Option("--show-prompts", help="Put texts of prompts and answers into the report."),
 ]
 Format = Annotated[
     str,
-    typer.Option("--format", metavar="NAME", help="terminal, html, md, json, csv or focus."),
+    typer.Option(
+        "--format",
+        metavar="NAME",
+        help="terminal, html, md, json, csv or focus; also a class: file.py:Class.",
+    ),
 ]
 TableFormat = Annotated[
     str, typer.Option("--format", metavar="NAME", help="terminal, md, csv or json.")

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from costaudit.cli import options as opt
-from costaudit.cli import values
 from costaudit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,9 +39,9 @@ def report(
     run's own embedder; --show-prompts holds for that audit only.
     """
     from costaudit.cli.session import audit_at, deliver
-    from costaudit.report.reporters import reporter_names
+    from costaudit.report.reporters import reporter_named
 
-    values.one_of(format, reporter_names(), "--format")
+    reporter_named(format)
     audit = _part(run, where, show_prompts, quiet) if where else audit_at(run)
     deliver(audit, format, out, run=run, color=not no_color)
     return 0

@@ -143,9 +143,9 @@ def audit_run(
     """Ingest, analyze, write audit.json and report.html, and print the audit as `form`."""
     from costaudit.contracts.run_dir import RunDir
     from costaudit.pipeline.analyze import analyze_and_write
-    from costaudit.report.reporters import reporter_names
+    from costaudit.report.reporters import reporter_named
 
-    values.one_of(form, reporter_names(), "--format")
+    reporter_named(form)
     run = RunDir(run_path(logs, out))
     with progress_on_stderr(quiet) as progress:
         audit = analyze_and_write(logs, run, options, progress)
@@ -164,9 +164,9 @@ def audit_at(path: Path) -> "Audit":
 def deliver(audit: "Audit", form: str, out: Path | None, *, run: Path, color: bool) -> None:
     """Print an audit, or write it to a file; colour only for a terminal that wants it."""
     from costaudit.contracts.run_dir import atomic_write
-    from costaudit.report.reporters import render, reporter_names
+    from costaudit.report.reporters import render, reporter_named
 
-    values.one_of(form, reporter_names(), "--format")
+    reporter_named(form)
     files = tuple(str(path) for path in (run / "report.html", run / "audit.json") if path.exists())
     wants = color and "NO_COLOR" not in os.environ and sys.stdout.isatty() and out is None
     data = render(audit, form, color=wants, width=terminal_width(), files=files)

@@ -1,12 +1,15 @@
 """Before and after: the ledger's steps, what each lever is worth, and what a lever would change."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Protocol
 
 import polars as pl
 
 from costaudit.contracts.grades import Grade, Money
 from costaudit.contracts.spend import CostBreakdown
+from costaudit.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,27 @@ class Lever:
     grade: Grade
     effect: pl.DataFrame  # EFFECT, aligned with the requests
     risk: str = ""  # what could go wrong, in one sentence
+
+
+class LeverRule(Protocol):
+    """A lever of one's own: it reads the log and proposes a change."""
+
+    def propose(self, requests: pl.DataFrame, blocks: pl.DataFrame) -> Lever | None:
+        """Return what the lever would change in REQUESTS; None where there is nothing to change."""
+
+
+def check_lever(lever: Lever, requests: int, taken: Collection[str]) -> None:
+    """Raise UsageError for a lever whose name is taken, or whose effect is no EFFECT."""
+    found = dict(lever.effect.schema)
+    if lever.lever in taken:
+        raise UsageError(
+            f"There are two levers named {lever.lever!r}.", hint="Give yours a name of its own."
+        )
+    if found != dict(EFFECT) or len(lever.effect) != requests:
+        raise UsageError(
+            f"The effect of the lever {lever.lever!r} does not fit the log.",
+            hint=f"It needs {requests:,} rows and the columns of costaudit.plugins.EFFECT.",
+        )
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """How a plug-in is found: by the name that its package registers, or as `module:Class`."""
 
+import hashlib
 import importlib
 import importlib.util
 import re
@@ -9,8 +10,9 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
+from urllib.parse import parse_qsl
 
-from costaudit.errors import UsageError
+from costaudit.errors import BackendError, CostauditError, UsageError
 
 PluginKind = Literal["sources", "embedders", "caches", "judges", "levers", "reporters"]
 _CLASS = re.compile(r"(?P<where>[A-Za-z_][\w.]*|.+\.py):(?P<name>[A-Za-z_]\w*)")
@@ -44,14 +46,58 @@ def plugin(kind: PluginKind, name: str) -> Any:
         ) from error
 
 
+def made(kind: PluginKind, text: str, methods: tuple[str, ...]) -> Any:
+    """Make an object of the plug-in that `text` names; None where it names no plug-in.
+
+    The text after a question mark holds keyword arguments of the class, all of them texts:
+    `module:Class?url=redis://HOST`. Raises UsageError where an argument is wrong or the object
+    lacks one of `methods`, and BackendError where the class fails.
+    """
+    name, _, query = text.partition("?")
+    kind_of_object = plugin(kind, name)
+    if kind_of_object is None:
+        return None
+    try:
+        one = kind_of_object(**dict(parse_qsl(query, keep_blank_values=True)))
+    except CostauditError:
+        raise
+    except TypeError as error:
+        raise UsageError(
+            f"{name} can't be made: {error}.",
+            hint="Its keyword arguments follow a question mark: module:Class?url=redis://HOST.",
+        ) from None
+    except Exception as error:
+        raise BackendError(
+            f"{name} can't be made: {type(error).__name__}: {error}", hint="Check its class."
+        ) from error
+    missing = [method for method in methods if not hasattr(one, method)]
+    if missing:
+        raise UsageError(
+            f"{name} has no `{'` and no `'.join(missing)}`.",
+            hint=f"A class for costaudit.{kind} needs {', '.join(methods)}; see docs/plugins.md.",
+        )
+    return one
+
+
 def _module(where: str) -> ModuleType:
     if not where.endswith(".py"):
         return importlib.import_module(where)
-    path = Path(where)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None or not path.is_file():
+    path = Path(where).resolve()
+    if not path.is_file():
         raise FileNotFoundError(f"there is no file {where}")
+    return _file(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _file(path: Path, changed_ns: int) -> ModuleType:
+    """Import a file once for each state of it, so that a class is always the same one."""
+    name = path.stem
+    if name in sys.modules:  # of another file, or of a library
+        name = f"{name}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise FileNotFoundError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)
+    sys.modules[name] = module
     spec.loader.exec_module(module)
     return module

@@ -1,7 +1,7 @@
 """What to do, in which order, for which effort and running cost, and when it has paid off."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
@@ -185,10 +185,10 @@ def parse_effort(text: str, hourly_usd: Decimal = HOURLY_USD) -> Effort:
     return Effort(hours, usd, "given with --effort-usd")
 
 
-def check_levers(names: Iterable[str]) -> None:
-    """Raise UsageError for a lever that does not exist."""
+def check_levers(names: Iterable[str], own: Sequence[str] = ()) -> None:
+    """Raise UsageError for a lever that does not exist; `own` are levers that the reader adds."""
     for name in names:
-        if name not in _HOURS:
+        if name not in _HOURS and not own:
             raise UsageError(
                 f"There is no lever {name!r}.", hint=f"Choose from {', '.join(_HOURS)}."
             )

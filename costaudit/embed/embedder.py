@@ -38,6 +38,33 @@ class Embedder(Protocol):
         """Encode texts, each cut at max_tokens, as float32 (n, dimensions) of unit length."""
 
 
+class _Described(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def revision(self) -> str: ...
+    @property
+    def dimensions(self) -> int: ...
+    @property
+    def max_tokens(self) -> int: ...
+    @property
+    def concurrency(self) -> int: ...
+    @property
+    def batch_tokens(self) -> int: ...
+
+
+def spec_of(embedder: _Described) -> EmbedderSpec:
+    """Return the attributes of an embedder as its spec."""
+    return EmbedderSpec(
+        name=embedder.name,
+        revision=embedder.revision,
+        dimensions=embedder.dimensions,
+        max_tokens=embedder.max_tokens,
+        concurrency=embedder.concurrency,
+        batch_tokens=embedder.batch_tokens,
+    )
+
+
 def unit_rows(vectors: np.ndarray, what: str) -> np.ndarray:
     """Scale rows to unit length, as float32; raises BackendError where a row has no direction."""
     wide = np.asarray(vectors, dtype=np.float64)

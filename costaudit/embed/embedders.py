@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 import xxhash
 
-from costaudit.embed.embedder import Embedder, EmbedderSpec, unit_rows
+from costaudit.contracts.plugins import made
+from costaudit.embed.embedder import Embedder, EmbedderSpec, spec_of, unit_rows
 from costaudit.errors import InputError, UsageError
 
 _ID_COLUMNS = ("text_id", "text")
@@ -44,14 +45,7 @@ class Precomputed:
     @property
     def spec(self) -> EmbedderSpec:
         """Name, weights, width and limits."""
-        return EmbedderSpec(
-            name=self.name,
-            revision=self.revision,
-            dimensions=self.dimensions,
-            max_tokens=self.max_tokens,
-            concurrency=self.concurrency,
-            batch_tokens=self.batch_tokens,
-        )
+        return spec_of(self)
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Estimate four characters a token."""
@@ -102,19 +96,23 @@ def embedder_named(name: str) -> Embedder:
     """Make an embedder; raises UsageError for a name that no embedder answers to.
 
     Names are minilm, fast, mpnet, multilingual, openai[:MODEL], bedrock[:MODEL], a Hugging Face
-    name with a slash, a sentence-transformers folder, or a .parquet file of vectors.
+    name with a slash, a sentence-transformers folder, a .parquet file of vectors, or a plug-in:
+    the name that a package registers, module:Class or file.py:Class.
     """
     kind, _, model = name.partition(":")
     if kind in _MAKERS:
         return _MAKERS[kind](model)
     if name.endswith(".parquet"):
         return Precomputed(Path(name))
+    own: Embedder | None = made("embedders", name, ("spec", "token_counts", "encode"))
+    if own is not None:
+        return own
     if name and (Path(name).is_dir() or name.count("/") == 1):
         return _sentence(name, name)
     raise UsageError(
         f"Unknown embedder {name!r}.",
         hint=f"Choose from {', '.join(sorted(_MAKERS))}, a Hugging Face name such as org/model, "
-        "a model's folder or a .parquet file of vectors.",
+        "a model's folder, a .parquet file of vectors, or a class of yours: file.py:Class.",
     )
 
 

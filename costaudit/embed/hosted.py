@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from costaudit.embed.embedder import EmbedderSpec, unit_rows
+from costaudit.embed.embedder import EmbedderSpec, spec_of, unit_rows
 from costaudit.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
@@ -39,14 +39,7 @@ class BedrockEmbedder:
     @property
     def spec(self) -> EmbedderSpec:
         """Name, weights, width and limits."""
-        return EmbedderSpec(
-            name=self.name,
-            revision=self.revision,
-            dimensions=self.dimensions,
-            max_tokens=self.max_tokens,
-            concurrency=self.concurrency,
-            batch_tokens=self.batch_tokens,
-        )
+        return spec_of(self)
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Estimate four characters a token."""
@@ -122,14 +115,7 @@ class OpenAIEmbedder:
     @property
     def spec(self) -> EmbedderSpec:
         """Name, weights, width and limits."""
-        return EmbedderSpec(
-            name=self.name,
-            revision=self.revision,
-            dimensions=self.dimensions,
-            max_tokens=self.max_tokens,
-            concurrency=self.concurrency,
-            batch_tokens=self.batch_tokens,
-        )
+        return spec_of(self)
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Count tokens as OpenAI's models do."""

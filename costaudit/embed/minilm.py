@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from costaudit.embed.embedder import EmbedderSpec, unit_rows
+from costaudit.embed.embedder import EmbedderSpec, spec_of, unit_rows
 from costaudit.engine.device import accelerator, computing_on
 from costaudit.engine.pool import default_workers
 from costaudit.errors import BackendError
@@ -143,14 +143,7 @@ class MiniLM:
     @property
     def spec(self) -> EmbedderSpec:
         """Name, weights, width and limits."""
-        return EmbedderSpec(
-            name=self.name,
-            revision=self.revision,
-            dimensions=self.dimensions,
-            max_tokens=self.max_tokens,
-            concurrency=self.concurrency,
-            batch_tokens=self.batch_tokens,
-        )
+        return spec_of(self)
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Count tokens, the two special ones included."""

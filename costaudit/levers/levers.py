@@ -1,11 +1,13 @@
 """The levers in the order of the ledger, and what is only worth a test."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from costaudit.contracts.ledger import Lever, Suggestion
+from costaudit.contracts.ledger import Lever, LeverRule, Suggestion, check_lever
+from costaudit.contracts.plugins import made, registered
+from costaudit.errors import UsageError
 from costaudit.levers.batch import batch, batch_by_name
 from costaudit.levers.effects import placed_segments
 from costaudit.levers.loops import loops
@@ -29,10 +31,12 @@ def propose(
     blocks: pl.DataFrame,
     count_tokens: Callable[[str], int],
     batch_endpoints: Collection[str] = (),
+    own: Sequence[str] = (),
 ) -> Proposals:
     """Return what each lever would change; levers with nothing to change are left out.
 
-    requests: REQUESTS; blocks: BLOCKS; count_tokens: tokens of a text by the run's tokenizer.
+    requests: REQUESTS; blocks: BLOCKS; count_tokens: tokens of a text by the run's tokenizer; own:
+    the reader's levers, each a registered name, module:Class or file.py:Class; they come last.
     """
     segments = placed_segments(requests)
     batched = batch(requests, batch_endpoints)
@@ -43,6 +47,7 @@ def propose(
         batched,
         loops(requests, segments),
         waste(requests),
+        *(lever_at(name).propose(requests, blocks) for name in own),
     )
     tests = (
         smaller_models(requests, blocks),
@@ -50,7 +55,22 @@ def propose(
         heavy_reasoning(requests),
         batch_by_name(requests, batched),
     )
+    found = tuple(lever for lever in levers if lever is not None)
+    for place, lever in enumerate(found):
+        check_lever(lever, len(requests), [one.lever for one in found[:place]])
     return Proposals(
-        tuple(lever for lever in levers if lever is not None),
+        found,
         tuple(test for test in tests if test is not None),
     )
+
+
+def lever_at(name: str) -> LeverRule:
+    """Make a lever of the reader's own; raises UsageError for a name that is not known."""
+    own: LeverRule | None = made("levers", name, ("propose",))
+    if own is None:
+        known = ", ".join(registered("levers")) or "none"
+        raise UsageError(
+            f"There is no lever {name!r} to add.",
+            hint=f"Name a class, such as ./my_lever.py:MyLever. Installed levers: {known}.",
+        )
+    return own

@@ -137,7 +137,7 @@ def audit_of(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Audit:
 def _audit(
     log: Loaded, semantic: SemanticResult | None, caches: PromptCaches, options: AnalyzeOptions
 ) -> Audit:
-    proposals = proposals_of(log)
+    proposals = proposals_of(log, options)
     levers = proposals.levers
     simple = simple_requests(log.requests, log.blocks)
     ledger = ledger_of(log, semantic, caches, levers)

@@ -109,9 +109,9 @@ def prompt_step(caches: PromptCaches, left: np.ndarray, nothing: np.ndarray) -> 
     )
 
 
-def proposals_of(log: Loaded) -> Proposals:
+def proposals_of(log: Loaded, options: AnalyzeOptions) -> Proposals:
     """Return what the log holds evidence for beside caches, and what is only worth a test."""
-    return propose(log.requests, log.blocks, Tokenizer().count_text)
+    return propose(log.requests, log.blocks, Tokenizer().count_text, own=options.levers)
 
 
 def levered(
@@ -121,7 +121,7 @@ def levered(
 
     Nothing is embedded: similar questions need vectors, and have their place in `analyze`.
     """
-    proposals = proposals_of(log)
+    proposals = proposals_of(log, options)
     levers = proposals.levers
     hits = identical_hits(log, options, progress)
     ledger = ledger_of(log, hits, PromptCaches(log), levers)

@@ -10,6 +10,7 @@ from costaudit.costing.logged import CostMode
 from costaudit.costing.plan import Effort
 from costaudit.costing.prices.overlay import read_overlay
 from costaudit.ingest.options import IngestOptions
+from costaudit.levers.levers import lever_at
 from costaudit.simulate.semantic.thresholds import parse_thresholds
 
 
@@ -25,6 +26,7 @@ class AnalyzeOptions:
     cost_mode: CostMode = "auto"
     invoice_usd: Decimal | None = None
     efforts: dict[str, Effort] = field(default_factory=dict)  # by lever
+    levers: tuple[str, ...] = ()  # the reader's own, beside the built-in ones
     show_prompts: bool = False
     seed: int = 0
     approximate: bool = False  # look for similar texts in a part of them, where they are many
@@ -34,5 +36,7 @@ class AnalyzeOptions:
         """Raise UsageError or InputError for what can't work with any log, before one is read."""
         parse_thresholds(self.thresholds)
         guard(self.policy.guard, ())
+        for name in self.levers:
+            lever_at(name)
         if self.prices is not None:
             read_overlay(self.prices)

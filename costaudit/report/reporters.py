@@ -4,6 +4,8 @@ from typing import Protocol
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from costaudit.contracts.audit import Audit, GateResult, encode_audit
+from costaudit.contracts.plugins import made, registered
+from costaudit.errors import UsageError
 from costaudit.report.csv import CsvReporter
 from costaudit.report.escaping import one_line
 from costaudit.report.focus import FocusReporter
@@ -86,8 +88,24 @@ REPORTERS: dict[str, Reporter] = {
 
 
 def reporter_names() -> tuple[str, ...]:
-    """List what an audit can be rendered as."""
-    return tuple(REPORTERS)
+    """Return what an audit can be rendered as, the reporters of installed packages included."""
+    return (*REPORTERS, *(name for name in registered("reporters") if name not in REPORTERS))
+
+
+def reporter_named(name: str) -> Reporter:
+    """Return a reporter by its name, also one that a package registers, or as `module:Class`.
+
+    Raises UsageError for a name that is not known.
+    """
+    if name in REPORTERS:
+        return REPORTERS[name]
+    own: Reporter | None = made("reporters", name, ("render",))
+    if own is None:
+        raise UsageError(
+            f"--format {name!r} is unknown.",
+            hint=f"Choose from {', '.join(reporter_names())}, or name a class: file.py:Class.",
+        )
+    return own
 
 
 def render(
@@ -106,4 +124,4 @@ def render(
         "md": MarkdownReporter(gates=gates, baseline=baseline),
         "junit": JunitReporter(gates),
     }
-    return settled.get(name, REPORTERS[name]).render(audit)
+    return (settled.get(name) or reporter_named(name)).render(audit)

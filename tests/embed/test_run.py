@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from costaudit.embed.embedder import EmbedderSpec
+from costaudit.embed.embedder import EmbedderSpec, spec_of
 from costaudit.embed.store import VectorStore, embed_texts
 from costaudit.errors import BackendError, RunDirError
 
@@ -24,14 +24,7 @@ class Counting:
 
     @property
     def spec(self) -> EmbedderSpec:
-        return EmbedderSpec(
-            name=self.name,
-            revision=self.revision,
-            dimensions=self.dimensions,
-            max_tokens=self.max_tokens,
-            concurrency=self.concurrency,
-            batch_tokens=self.batch_tokens,
-        )
+        return spec_of(self)
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         return np.array([len(text) for text in texts], dtype=np.int32)

@@ -64,9 +64,9 @@ def test_what_a_class_raises_is_an_error_of_that_request(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("nowhere.module:Cache", "no module 'nowhere'"),
-        ("{path}:Absent", "has no 'Absent'"),
-        ("missing.py:Cache", "can't be found"),
+        ("nowhere.module:Cache", "No module named 'nowhere'"),
+        ("{path}:Absent", "has no attribute 'Absent'"),
+        ("missing.py:Cache", "there is no file missing.py"),
         ("{path}:NoMethods", "no `get` and `set`"),
         ("{path}:Mine?colour=red", "colour"),
     ],

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NoReturn, Protocol, TypeVar
+from typing import NoReturn, Protocol, TypeVar, runtime_checkable
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -49,6 +49,13 @@ class Judge(Protocol):
 
     def close(self) -> None:
         """Let connections go."""
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """A judge that knows its own price, such as a model on one's own machine."""
+
+    usd_per_mtok: tuple[str, str]  # input, output: US dollars per million tokens, as decimals
 
 
 def whole(chunks: Iterator[T]) -> Iterator[T]:

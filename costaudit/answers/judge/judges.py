@@ -15,6 +15,7 @@ from costaudit.answers.judge.judge import (
     parse_judge,
     whole,
 )
+from costaudit.contracts.plugins import made
 from costaudit.errors import BackendError, UsageError
 
 
@@ -260,12 +261,17 @@ JUDGES: dict[str, Callable[[JudgeSettings], Judge]] = {
 
 
 def judge_at(text: str) -> Judge:
-    """Make the model judge that `--judge` names; raises UsageError for an unknown one."""
-    settings = parse_judge(text)
-    maker = JUDGES.get(settings.kind)
-    if maker is None:
+    """Make the judge that `--judge` names: a model behind an API, or a class of the reader's.
+
+    Raises UsageError for an unknown one.
+    """
+    kind = text.partition(":")[0]
+    if kind not in JUDGES:
+        own: Judge | None = made("judges", text, ("name", "ask", "close"))
+        if own is not None:
+            return own
         raise UsageError(
-            f"There is no judge named {settings.kind!r}.",
-            hint="Give openai:MODEL, anthropic:MODEL, bedrock:MODEL or human:FILE.",
+            f"There is no judge named {kind!r}.",
+            hint="Give openai:MODEL, anthropic:MODEL, bedrock:MODEL, human:FILE or file.py:Class.",
         )
-    return maker(settings)
+    return JUDGES[kind](parse_judge(text))

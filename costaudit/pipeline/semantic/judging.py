@@ -19,7 +19,7 @@ from costaudit.answers.judge.ask import (
     run_judge,
     sample_pairs,
 )
-from costaudit.answers.judge.judge import JudgeItem, parse_judge
+from costaudit.answers.judge.judge import Judge, JudgeItem, Priced
 from costaudit.answers.judge.judges import judge_at
 from costaudit.answers.judge.ppi import PERFECT, JudgeError, agreement, corrected_share, judge_error
 from costaudit.answers.judge.verdicts import VerdictStore, read_form, write_form
@@ -87,27 +87,49 @@ def docket_of(run: SemanticRun, min_similarity: float, size: int) -> Docket:
     )
 
 
-def check_judge(judge: str, prices: Path | None, at: datetime) -> None:
-    """Raise for a judge that can't be asked: its name, package, key and price, or its form."""
-    settings = parse_judge(judge)
-    if settings.kind != "human":
-        judge_at(judge).close()
-        judge_rates(judge, prices, at)
-    elif Path(settings.model).exists():
-        read_form(Path(settings.model))
+def form_of(judge: str) -> Path | None:
+    """Return the form of a judge that is people, human:FILE; None for all others."""
+    kind, _, form = judge.partition(":")
+    return Path(form) if kind == "human" else None
+
+
+def check_form(form: Path) -> None:
+    """Raise for a form that can be neither read nor written."""
+    if form.exists():
+        read_form(form)
     else:
-        check_writable(Path(settings.model))
+        check_writable(form)
 
 
-def judge_rates(judge: str, prices: Path | None, at: datetime) -> JudgeRates:
-    """Price a judge's model; raises UsageError where its price is not known."""
-    settings = parse_judge(judge)
-    provider = {"bedrock": "aws"}.get(settings.kind, settings.kind)
-    found = price_of(settings.model, provider, at=at, overrides=prices)
+@dataclass(frozen=True)
+class PricedJudge:
+    """A judge that can be asked, and what it charges."""
+
+    judge: Judge
+    rates: JudgeRates
+
+
+def priced_judge(judge: str, prices: Path | None, at: datetime) -> PricedJudge:
+    """Make a judge; raises for one that can't be asked: its name, package, key or price."""
+    made = judge_at(judge)
+    return PricedJudge(made, _rates(made, prices, at))
+
+
+def _rates(judge: Judge, prices: Path | None, at: datetime) -> JudgeRates:
+    if isinstance(judge, Priced):
+        try:
+            return JudgeRates(*map(Decimal, judge.usd_per_mtok))
+        except (ArithmeticError, TypeError, ValueError):
+            raise UsageError(
+                f"The price of {judge.name} can't be read: {judge.usd_per_mtok!r}.",
+                hint='Give two decimals as texts: usd_per_mtok = ("0.15", "0.60").',
+            ) from None
+    kind, _, model = judge.name.partition(":")
+    found = price_of(model, {"bedrock": "aws"}.get(kind, kind), at=at, overrides=prices)
     if found.rates.is_empty():
         raise UsageError(
-            f"The price of {settings.name} is not known, so its calls can't be kept in a budget.",
-            hint="Give its rates with --prices.",
+            f"The price of {judge.name} is not known, so its calls can't be kept in a budget.",
+            hint="Give its rates with --prices; a class of yours can have usd_per_mtok.",
         )
     row = found.rates.row(0, named=True)
     return JudgeRates(Decimal(row["input_per_mtok"]), Decimal(row["output_per_mtok"]))
@@ -115,22 +137,21 @@ def judge_rates(judge: str, prices: Path | None, at: datetime) -> JudgeRates:
 
 def judged_by_model(
     docket: Docket,
-    judge: str,
+    asked: PricedJudge,
     store: VerdictStore,
-    rates: JudgeRates,
     max_spend_usd: Decimal,
     progress: Progress,
 ) -> JudgeOpinion:
     """Ask a model about the pairs that have no verdict yet."""
     done = run_judge(
         docket.items,
-        judge_at(judge),
+        asked.judge,
         store,
-        rates,
+        asked.rates,
         max_spend_usd=max_spend_usd,
         progress=progress,
     )
-    return _opinion(docket, parse_judge(judge).name, done.verdicts, done)
+    return _opinion(docket, asked.judge.name, done.verdicts, done)
 
 
 def judged_by_people(docket: Docket, form: Path) -> JudgeOpinion | None:
@@ -142,9 +163,9 @@ def judged_by_people(docket: Docket, form: Path) -> JudgeOpinion | None:
     return _opinion(docket, f"human:{form.name}", verdicts, None)
 
 
-def price_of_judging(docket: Docket, judge: str, store: VerdictStore, rates: JudgeRates) -> Quote:
-    """Describe what the pairs without a verdict would cost at most."""
-    return quote(docket.items, parse_judge(judge).name, store, rates)
+def price_of_judging(docket: Docket, asked: PricedJudge, store: VerdictStore) -> Quote:
+    """Return what the pairs without a verdict would cost at most."""
+    return quote(docket.items, asked.judge.name, store, asked.rates)
 
 
 def judges_agree(first: JudgeOpinion, second: JudgeOpinion) -> tuple[int, float, Estimate | None]:

@@ -1,22 +1,16 @@
 """module:Class and file.py:Class: a cache of the user's own, with `get` and `set`."""
 
 import asyncio
-import importlib
-import importlib.util
 import inspect
-import re
-import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import parse_qsl
 
 import numpy as np
 import numpy.typing as npt
 
+from costaudit.contracts.plugins import made, plugin
 from costaudit.errors import BackendError, CostauditError, UsageError
 from costaudit.replay.cache import (
     MISS,
@@ -29,9 +23,6 @@ from costaudit.replay.cache import (
     Query,
 )
 from costaudit.replay.stream import Message, text_digest
-
-GROUP = "costaudit.caches"  # entry points: a name for a class
-NAMED = re.compile(r"(?P<where>[^:?]+):(?P<name>[A-Za-z_]\w*)(?:\?(?P<options>.*))?")
 
 
 @dataclass(frozen=True)
@@ -192,70 +183,26 @@ class OwnClassCache:
 def own_class_at(text: str) -> LiveCache | None:
     """Make the cache of `module:Class`, `file.py:Class` or an installed name; None for others.
 
-    What stands after a question mark are keyword arguments of the class, as texts.
+    The text after a question mark holds keyword arguments of the class, all of them texts.
     """
-    given, _, query = text.partition("?")
-    installed = [point for point in entry_points(group=GROUP) if point.name == given]
-    found = NAMED.fullmatch(text)
-    if installed:
-        made = installed[0].load()
-    elif found is not None:
-        made = _class_named(found["where"], found["name"])
-    else:
+    own = made("caches", text, ())
+    if own is None:
         return None
-    try:
-        own = made(**dict(parse_qsl(query, keep_blank_values=True)))
-    except TypeError as error:
-        raise UsageError(
-            f"{given} can't be made: {error}.",
-            hint="What stands after ? are its keyword arguments: module:Class?url=redis://HOST.",
-        ) from None
-    except Exception as error:
-        raise BackendError(
-            f"{given} can't be made: {type(error).__name__}: {error}", hint="See to its class."
-        ) from error
     if hasattr(own, "lookup") and hasattr(own, "traits"):
         live: LiveCache = own
         return live
+    name = text.partition("?")[0]
     if not (callable(getattr(own, "get", None)) and callable(getattr(own, "set", None))):
         raise UsageError(
-            f"{given} has no `get` and `set`.",
+            f"{name} has no `get` and `set`.",
             hint="It needs get(question, context) and set(question, answer, context).",
         )
-    return OwnClassCache(given, own)
+    return OwnClassCache(name, own)
 
 
 def named(text: str) -> Any:
     """Return what module:name or file.py:name leads to; raises UsageError where nothing is."""
-    found = NAMED.fullmatch(text)
-    if found is None or found["options"]:
+    found = plugin("caches", text)
+    if found is None:
         raise UsageError(f"{text} names nothing.", hint="Give module:name or file.py:name.")
-    return _class_named(found["where"], found["name"])
-
-
-def _class_named(where: str, name: str) -> Callable[..., Any]:
-    try:
-        module = _file(Path(where)) if where.endswith(".py") else importlib.import_module(where)
-        made: Callable[..., Any] = getattr(module, name)
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"There is no module {error.name!r} for --cache {where}:{name}.",
-            hint="Install it, or name a file: ./my_cache.py:MyCache.",
-        ) from None
-    except (FileNotFoundError, AttributeError):
-        raise UsageError(
-            f"{where} can't be found, or has no {name!r}.", hint="Name FILE.py:CLASS."
-        ) from None
-    return made
-
-
-def _file(path: Path) -> Any:
-    if not path.is_file():
-        raise FileNotFoundError(path)
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise FileNotFoundError(path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules.setdefault(path.stem, module)
-    spec.loader.exec_module(module)
-    return module
+    return found
