@@ -40,12 +40,13 @@ from costaudit.pipeline.semantic.keyed_run import EXACT
 from costaudit.pipeline.semantic.text_run import SemanticRun
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import SilentProgress
+from costaudit.providers.call import Message, Prompt
 from costaudit.replay.backends import Recorded, cache_at
 from costaudit.replay.options import ReplayOptions
 from costaudit.replay.replay import replay
 from costaudit.replay.section import Agreement, compare
 from costaudit.replay.steps import Watchers, Workload
-from costaudit.replay.stream import BYPASS, Message, Prompt
+from costaudit.replay.stream import BYPASS
 from costaudit.replay.upstream import Rate
 
 SAMPLE = Path(__file__).parent.parent / "sample_logs" / "support_chatbot.jsonl.zst"

@@ -5,7 +5,7 @@ A package registers its classes under the entry-point groups `costaudit.sources`
 a name does. See docs/plugins.md.
 """
 
-from costaudit.answers.judge.judge import Judge, JudgeCallError, Reply
+from costaudit.answers.judge.judge import Judge, Reply
 from costaudit.contracts.audit import Audit
 from costaudit.contracts.ledger import EFFECT, Lever, LeverRule
 from costaudit.embed.embedder import Embedder, EmbedderSpec, unit_rows
@@ -13,6 +13,7 @@ from costaudit.ingest.calls.call import Call, Kept, Prompt, Record, Skip, Usage
 from costaudit.ingest.calls.fields import Fields
 from costaudit.ingest.sources.source import PerRecord, Source
 from costaudit.levers.effects import effect_of
+from costaudit.providers.call import CallError
 from costaudit.replay.cache import CacheSettings, CacheTraits, Entry, LiveCache, Lookup, Query
 from costaudit.replay.caches.own_class import Context, Hit, OwnCache
 from costaudit.report.reporters import Reporter
@@ -23,6 +24,7 @@ __all__ = [
     "CacheSettings",
     "CacheTraits",
     "Call",
+    "CallError",
     "Context",
     "Embedder",
     "EmbedderSpec",
@@ -30,7 +32,6 @@ __all__ = [
     "Fields",
     "Hit",
     "Judge",
-    "JudgeCallError",
     "Kept",
     "Lever",
     "LeverRule",

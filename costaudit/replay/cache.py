@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from costaudit.replay.stream import Prompt
+from costaudit.providers.call import Answer, Prompt
 
 Pairs = npt.NDArray[np.int32]
 Guard = Callable[[Pairs, Pairs], npt.NDArray[np.bool_]]
@@ -76,15 +76,6 @@ class Match(msgspec.Struct, frozen=True, gc=False):
     similarity: float | None  # cosine; 1.0 for identical text; None where the cache hides it
     exact: bool  # identical text
     answer: str
-
-
-class Answer(msgspec.Struct, frozen=True, gc=False):
-    """What a model said, and what it took."""
-
-    text: str
-    tokens: tuple[int, ...]  # in the order of TOKEN_CLASSES, as billed
-    latency_ms: float
-    ttft_ms: float | None = None  # None where the answer was not streamed
 
 
 class Lookup(msgspec.Struct, frozen=True, gc=False):

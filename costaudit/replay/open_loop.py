@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from costaudit.replay.cache import Answer
+from costaudit.providers.call import Answer
 from costaudit.replay.steps import Missed, Steps
 
 CLOSE_S = 0.002  # before a moment: from here on nothing is listened to but the clock

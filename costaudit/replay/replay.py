@@ -9,7 +9,8 @@ from dataclasses import replace
 from types import FrameType
 
 from costaudit.errors import BackendError, CostauditError, UsageError
-from costaudit.replay.cache import Answer, CacheSettings, LiveCache, SizeLimit, notes_of
+from costaudit.providers.call import Answer
+from costaudit.replay.cache import CacheSettings, LiveCache, SizeLimit, notes_of
 from costaudit.replay.journal import Header, Journal
 from costaudit.replay.open_loop import replay_by_clock
 from costaudit.replay.options import ReplayOptions

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from costaudit.replay.cache import Answer, CacheSettings
+from costaudit.providers.call import Answer
+from costaudit.replay.cache import CacheSettings
 from costaudit.replay.journal import Acknowledged
 from costaudit.replay.steps import Missed, Steps
 from costaudit.replay.stream import ReplayStream

@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from costaudit.errors import BackendError
 from costaudit.progress import Progress
-from costaudit.replay.cache import Answer, Entry, Guard, LiveCache, Lookup, Query
+from costaudit.providers.call import Answer, CallError
+from costaudit.replay.cache import Entry, Guard, LiveCache, Lookup, Query
 from costaudit.replay.journal import Acknowledged, Journal
 from costaudit.replay.options import ReplayOptions
 from costaudit.replay.stream import BYPASS, LOGGED_FAILURE, ReplayStream, text_digest
-from costaudit.replay.upstream import Budget, Rate, Upstream, UpstreamError, spent_before
+from costaudit.replay.upstream import Budget, Rate, Upstream, spent_before
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -138,7 +139,7 @@ class Steps:
                     spent_usd = charge(answer)
             else:
                 answer, spent_usd = self._upstream.answer(self.stream, missed.index), "0"
-        except UpstreamError as error:
+        except CallError as error:
             self._acknowledge(self._failed(missed, f"upstream: {error.reason}"))
             return None
         self._acknowledge(self._missed(missed, answer, spent_usd))

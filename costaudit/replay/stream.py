@@ -9,8 +9,8 @@ import xxhash
 
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.errors import UsageError
+from costaudit.providers.call import Prompt
 
-DEFAULT_MAX_TOKENS = 1024  # asked for where the log does not say
 LOGGED_FAILURE = "status_error"  # reason of a bypass: the log's own call had failed
 BYPASS = -1  # text row of a request that the policy keeps away from the cache
 
@@ -18,43 +18,6 @@ BYPASS = -1  # text row of a request that the policy keeps away from the cache
 def text_digest(text: str) -> str:
     """Return the fingerprint of an answer's text; 32 hex digits."""
     return xxhash.xxh3_128_hexdigest(text.encode())
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A tool that the model called; the log leaves ids out, so they are numbered anew."""
-
-    call_id: str
-    name: str
-    arguments: str  # JSON
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message of a prompt."""
-
-    role: str  # system | user | assistant | tool
-    text: str
-    calls: tuple[ToolCall, ...] = ()  # of an assistant's message
-    call_id: str = ""  # of a tool's message: which call it answers
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """What a live model or a proxy is asked."""
-
-    model: str
-    messages: tuple[Message, ...]
-    temperature: float | None = None
-    max_tokens: int | None = None  # as asked for; None where the log does not say
-    tools: tuple[str, ...] = ()  # definitions, as JSON in the log's own shape
-    tool_choice: str = ""  # JSON; "" where the log does not say
-    response_format: str = ""  # JSON
-
-    @property
-    def output_limit(self) -> int:
-        """Tokens that a live model may answer with."""
-        return self.max_tokens or DEFAULT_MAX_TOKENS
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,17 @@
 """Who answers a miss, what asking costs, and the hard limit on what a replay may spend."""
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
 from costaudit.errors import BackendError, UsageError
-from costaudit.replay.cache import Answer
-from costaudit.replay.stream import BYPASS, Prompt, ReplayStream
+from costaudit.providers.call import Answer, ModelClient, Prompt
+from costaudit.replay.stream import BYPASS, ReplayStream
 
-T = TypeVar("T")
 MTOK = Decimal(1_000_000)
 
 
@@ -33,31 +31,8 @@ class Rate:
         return sum((count * price for count, price in pairs), Decimal(0)) / MTOK
 
 
-@dataclass(frozen=True)
-class CallSettings:
-    """How a live model is called."""
-
-    model: str | None = None  # instead of each request's own
-    stream: bool = False
-    timeout_s: float = 60.0
-    retries: int = 4
-    key_env: str | None = None  # environment variable that holds the key
-    bounded: bool = True  # answers are cut at a limit even where the log names none
-
-    def api_key(self, usual: str, *, needed: bool) -> str:
-        """Read the key from the environment; raises BackendError where it is needed and unset."""
-        name = self.key_env or usual
-        key = os.environ.get(name, "")
-        if not key and (needed or self.key_env):
-            raise BackendError(
-                f"The environment variable {name} is not set.",
-                hint=f"Put the key into {name}, or name another variable with key_env=NAME.",
-            )
-        return key or "none"
-
-
 class Upstream(Protocol):
-    """A model, or the log itself; raises UpstreamError for one failed call."""
+    """A model, or the log itself; raises CallError for one failed call."""
 
     name: str  # printable, without credentials
     is_live: bool  # calls cost money and take time of their own
@@ -69,23 +44,22 @@ class Upstream(Protocol):
         """Let connections go."""
 
 
-class UpstreamError(Exception):
-    """One call that failed for good; `reason` is a short class, such as http-500."""
+class LiveModel:
+    """A model behind an API as an upstream."""
 
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(detail or reason)
-        self.reason = reason
+    is_live = True
 
+    def __init__(self, name: str, client: ModelClient) -> None:
+        self.name = name
+        self._client = client
 
-def whole(chunks: Iterator[T]) -> Iterator[T]:
-    """Yield what is streamed; whatever breaks a stream in the middle is an UpstreamError.
+    def answer(self, stream: ReplayStream, index: int) -> Answer:
+        """Ask the model what the log's request asked."""
+        return self._client.complete(prompt_of(stream, index)).answer
 
-    The SDKs pass on what their HTTP library raises there, and which library differs by release.
-    """
-    try:
-        yield from chunks
-    except Exception as error:
-        raise UpstreamError("broken-stream", type(error).__name__) from None
+    def close(self) -> None:
+        """Let connections go."""
+        self._client.close()
 
 
 def prompt_of(stream: ReplayStream, index: int) -> Prompt:

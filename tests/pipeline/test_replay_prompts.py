@@ -5,9 +5,8 @@ import json
 import polars as pl
 
 from costaudit.pipeline.replaying.prompts import prompts_of
-from costaudit.replay.stream import Message, ToolCall
-from costaudit.replay.upstream import CallSettings
-from costaudit.replay.upstreams.openai import OpenAIClient
+from costaudit.providers.call import CallSettings, Message, ToolCall
+from costaudit.providers.openai import OpenAIClient
 from tests.replay.model_server import Model, serving
 
 TOOL = {"type": "function", "function": {"name": "track", "parameters": {"type": "object"}}}
@@ -51,7 +50,7 @@ def test_what_is_sent_is_what_the_log_says_and_no_limit_is_invented() -> None:
     (prompt,) = prompts_of(*log())
     model = Model()
     with serving(model) as url:
-        OpenAIClient(CallSettings(bounded=False), f"{url}/v1").complete(prompt)
+        OpenAIClient(CallSettings(base_url=f"{url}/v1", bounded=False)).complete(prompt)
     (sent,) = model.requests
     assert sent["tools"] == [TOOL] and sent["tool_choice"] == "auto"
     assert sent["response_format"] == {"type": "json_object"} and sent["temperature"] == 0.2

@@ -10,8 +10,8 @@ from costaudit.errors import BackendError, UsageError
 from costaudit.replay.backends import cache_at
 from costaudit.replay.caches.memory import MemoryCache
 from costaudit.replay.caches.proxy import ProxyCache, filled, product_named, products
+from costaudit.replay.recorded_server import RecordedServer
 from costaudit.replay.upstream import Rate
-from costaudit.replay.upstreams.recorded_server import RecordedServer
 from tests.replay.conftest import make_log
 from tests.replay.model_server import USAGE, Handler, Model, serving
 from tests.replay.test_upstreams import RATE, asking

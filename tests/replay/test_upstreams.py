@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from costaudit.errors import BackendError, UsageError
+from costaudit.providers.call import CallError, Message, Prompt
 from costaudit.replay.backends import upstream_at
 from costaudit.replay.caches.memory import MemoryCache
-from costaudit.replay.stream import Message, Prompt
-from costaudit.replay.upstream import Rate, UpstreamError, dry_run, worst_usd
+from costaudit.replay.upstream import Rate, dry_run, worst_usd
 from tests.replay.conftest import Log, make_log
 from tests.replay.model_server import Model, serving
 
@@ -113,7 +113,7 @@ def test_a_lasting_failure_is_named(kind, fault, query, reason):
     log = asking(make_log(3, bypass_share=0))
     with serving(Model(faults=[fault] * 9)) as url:
         target = address(kind, url, query).replace("retries=2", "retries=0")
-        with pytest.raises(UpstreamError) as failed:
+        with pytest.raises(CallError) as failed:
             upstream_at(target).answer(log.stream, 0)
     assert failed.value.reason == reason
 
@@ -122,7 +122,7 @@ def test_a_lasting_failure_is_named(kind, fault, query, reason):
 def test_no_server_is_a_failed_connection(kind):
     log = asking(make_log(3, bypass_share=0))
     target = address(kind, "http://127.0.0.1:9").replace("retries=2", "retries=0")
-    with pytest.raises(UpstreamError, match="connection"):
+    with pytest.raises(CallError, match="connection"):
         upstream_at(target).answer(log.stream, 0)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from costaudit.errors import BackendError, UsageError
-from costaudit.replay.stream import Message, Prompt, ReplayStream
+from costaudit.providers.call import Message, Prompt
+from costaudit.replay.stream import ReplayStream
 from costaudit.replay.warm import WarmAnswer
 from costaudit.replay.warming.names import filled_name, names_in
 from costaudit.replay.warming.places import admitted, foreign

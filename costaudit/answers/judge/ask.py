@@ -14,7 +14,6 @@ from costaudit.answers.judge.judge import (
     MAX_ANSWER_TOKENS,
     RUBRIC,
     Judge,
-    JudgeCallError,
     JudgeItem,
     MalformedVerdictError,
     Reply,
@@ -25,6 +24,7 @@ from costaudit.answers.judge.verdicts import StoredVerdict, VerdictStore
 from costaudit.answers.kinds import TEXT
 from costaudit.answers.logged import Ints
 from costaudit.progress import Progress, SilentProgress
+from costaudit.providers.call import CallError
 
 Floats = npt.NDArray[np.float64]
 
@@ -223,13 +223,13 @@ class _Tally:
     def take(
         self,
         item: JudgeItem,
-        outcome: Reply | JudgeCallError,
+        outcome: Reply | CallError,
         name: str,
         store: VerdictStore,
         rates: JudgeRates,
     ) -> None:
         """Count one outcome, and store its verdict."""
-        if isinstance(outcome, JudgeCallError):
+        if isinstance(outcome, CallError):
             self.failed += 1
             self.failed_in_a_row += 1
             if self.failed_in_a_row >= _GIVE_UP:
@@ -249,10 +249,10 @@ class _Tally:
         store.append(StoredVerdict(item.key, name, right, reason, str(usd)))
 
 
-def _ask(judge: Judge, item: JudgeItem) -> Reply | JudgeCallError:
+def _ask(judge: Judge, item: JudgeItem) -> Reply | CallError:
     try:
         return judge.ask(RUBRIC, prompt_for(item))
-    except JudgeCallError as error:
+    except CallError as error:
         return error
 
 

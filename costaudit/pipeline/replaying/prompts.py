@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from costaudit.replay.stream import Message, Prompt, ToolCall
+from costaudit.providers.call import Message, Prompt, ToolCall
 
 _SETTINGS = ("model", "temperature", "tool_choice", "response_format")
 Segment = tuple[str, str, str]  # role, kind, text

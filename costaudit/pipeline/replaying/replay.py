@@ -25,19 +25,19 @@ from costaudit.pipeline.semantic.keyed_run import EXACT
 from costaudit.pipeline.semantic.text_run import SemanticRun
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
-from costaudit.replay.address import parse_address
+from costaudit.providers.address import parse_address
 from costaudit.replay.backends import cache_at, upstream_at
 from costaudit.replay.cache import LiveCache, reach
 from costaudit.replay.caches.own_class import OwnClassCache
 from costaudit.replay.caches.proxy import ProxyCache
 from costaudit.replay.metrics import Monitor, check_port
 from costaudit.replay.options import ReplayOptions
+from costaudit.replay.recorded_server import DEFAULT_PORT, RecordedServer
 from costaudit.replay.replay import check_rules, replay
 from costaudit.replay.result import ReplayResult
 from costaudit.replay.section import compare, replay_section
 from costaudit.replay.steps import Watchers, Workload
 from costaudit.replay.upstream import DryRun, Rate, Upstream, check_limit, dry_run
-from costaudit.replay.upstreams.recorded_server import DEFAULT_PORT, RecordedServer
 from costaudit.report.numbers import count
 
 

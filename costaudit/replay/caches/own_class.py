@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from costaudit.contracts.plugins import made, plugin
 from costaudit.errors import BackendError, CostauditError, UsageError
+from costaudit.providers.call import Message
 from costaudit.replay.cache import (
     MISS,
     CacheSettings,
@@ -22,7 +23,7 @@ from costaudit.replay.cache import (
     Match,
     Query,
 )
-from costaudit.replay.stream import Message, text_digest
+from costaudit.replay.stream import text_digest
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 from costaudit.errors import BackendError, UsageError
-from costaudit.replay.address import Address
+from costaudit.providers.address import Address
+from costaudit.providers.call import CallError, CallSettings, Completion, Prompt
+from costaudit.providers.openai import OpenAIClient
 from costaudit.replay.cache import CacheSettings, CacheTraits, Entry, Lookup, Match, Query
-from costaudit.replay.stream import Prompt, text_digest
-from costaudit.replay.upstream import CallSettings, UpstreamError
-from costaudit.replay.upstreams.openai import Completion, OpenAIClient
-from costaudit.replay.upstreams.recorded_server import RecordedServer
+from costaudit.replay.recorded_server import RecordedServer
+from costaudit.replay.stream import text_digest
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class ProxyCache:
         self._settings = settings
         self._prompts: Sequence[Prompt] = settings.prompts or ()
         self._askers: dict[str, Query] = {}  # id or text of an answer → who got it first
-        self._client = OpenAIClient(self._calls, self._address.url)
+        self._client = OpenAIClient(self._calls)
         self.reach()
         self._pool = ThreadPoolExecutor(settings.concurrency, "proxy")
 
@@ -194,7 +194,7 @@ class ProxyCache:
         started = time.perf_counter()
         try:
             done = self._client.complete(prompt, {**headers, **self._headers}, body or None)
-        except UpstreamError as error:
+        except CallError as error:
             return Lookup(error=error.reason)
         finally:
             if self.recorded is not None:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from costaudit.errors import BackendError, CostauditError
-from costaudit.replay.address import Address
+from costaudit.providers.address import Address
 
 OPTIONS = (
     "flavour", "timeout_s", "name", "quantization", "ef", "exact", "ca", "cert", "cert_key",

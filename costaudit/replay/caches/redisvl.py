@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from costaudit.errors import BackendError, UsageError
-from costaudit.replay.address import Address
+from costaudit.providers.address import Address
 from costaudit.replay.cache import MISS, CacheSettings, CacheTraits, Entry, Lookup, Match, Query
 from costaudit.replay.caches.eviction import Expiry
 from costaudit.replay.caches.redis_server import (

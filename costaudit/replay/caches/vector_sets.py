@@ -7,7 +7,7 @@ from typing import Any
 import xxhash
 
 from costaudit.errors import UsageError
-from costaudit.replay.address import Address
+from costaudit.providers.address import Address
 from costaudit.replay.cache import MISS, CacheSettings, CacheTraits, Entry, Lookup, Match, Query
 from costaudit.replay.caches.eviction import Expiry
 from costaudit.replay.caches.redis_server import (

@@ -5,11 +5,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from costaudit.errors import UsageError
-from costaudit.replay.address import Address
+from costaudit.providers.address import Address
+from costaudit.providers.call import Message
 from costaudit.replay.caches.own_class import named
 from costaudit.replay.caches.redis_server import connect, speaking_to
 from costaudit.replay.caches.redisvl import NEEDS
-from costaudit.replay.stream import Message, ReplayStream
+from costaudit.replay.stream import ReplayStream
 from costaudit.replay.warm import WarmAnswer
 from costaudit.replay.warming.names import filled_name, names_in
 from costaudit.replay.warming.places import crosses, owners_of

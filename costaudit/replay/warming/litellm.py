@@ -5,12 +5,12 @@ from contextlib import ExitStack
 from typing import Any
 
 from costaudit.errors import BackendError
-from costaudit.replay.address import Address
+from costaudit.providers.address import Address
+from costaudit.providers.call import CallError, CallSettings, Completion
+from costaudit.providers.openai import OpenAIClient
 from costaudit.replay.caches.proxy import product_named, reach_proxy
+from costaudit.replay.recorded_server import DEFAULT_PORT, RecordedServer
 from costaudit.replay.stream import ReplayStream
-from costaudit.replay.upstream import CallSettings, UpstreamError
-from costaudit.replay.upstreams.openai import Completion, OpenAIClient
-from costaudit.replay.upstreams.recorded_server import DEFAULT_PORT, RecordedServer
 from costaudit.replay.warm import WarmAnswer
 from costaudit.replay.warming.names import filled_name, names_in
 from costaudit.replay.warming.places import crosses, owners_of
@@ -33,7 +33,7 @@ class LiteLLMTarget:
     ) -> None:
         self.name = address.printable
         self._address, self._stream, self._headers = address, stream, dict(headers)
-        self._client = OpenAIClient(calls, address.url)
+        self._client = OpenAIClient(calls)
         self._product = product_named(PRODUCT)
         self._template = address.options.get("namespace", "")
         self._semantic = address.option("cache", ("exact", "semantic"), "exact") == "semantic"
@@ -110,7 +110,7 @@ class LiteLLMTarget:
             try:
                 body = {"cache": controls} if controls else None
                 return self._client.complete(prompt, self._headers or None, body)
-            except UpstreamError as error:
+            except CallError as error:
                 raise BackendError(
                     f"{self.name} failed: {error.reason}.",
                     hint="Its models must lead to costaudit while it is filled: api_base: "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from costaudit.errors import BackendError, UsageError
-from costaudit.replay.address import Address
+from costaudit.providers.address import Address
 from costaudit.replay.caches.redis_server import connect, speaking_to
 from costaudit.replay.caches.redisvl import NEEDS
 from costaudit.replay.warm import WarmAnswer

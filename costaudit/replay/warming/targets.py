@@ -5,8 +5,8 @@ from dataclasses import replace
 from urllib.parse import parse_qsl, urlsplit
 
 from costaudit.errors import UsageError
-from costaudit.replay.address import parse_address
-from costaudit.replay.backends import call_settings
+from costaudit.providers.address import parse_address
+from costaudit.providers.models import call_settings
 from costaudit.replay.stream import ReplayStream
 from costaudit.replay.warming.names import FIELDS
 from costaudit.replay.warming.target import Embed, WarmTarget

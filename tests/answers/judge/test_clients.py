@@ -8,16 +8,11 @@ from typing import Any
 import pytest
 
 from costaudit.answers.judge.ask import JudgeRates, quote, run_judge
-from costaudit.answers.judge.judge import (
-    RUBRIC,
-    JudgeCallError,
-    JudgeItem,
-    prompt_for,
-    read_verdict,
-)
+from costaudit.answers.judge.judge import RUBRIC, JudgeItem, prompt_for, read_verdict
 from costaudit.answers.judge.judges import judge_at
 from costaudit.answers.judge.verdicts import VerdictStore
 from costaudit.errors import BackendError, UsageError
+from costaudit.providers.call import CallError
 from tests.replay.model_server import Model, serving
 
 KINDS = ("openai", "anthropic", "bedrock")
@@ -94,7 +89,7 @@ def test_a_lasting_fault_is_one_failed_call(
 ) -> None:
     model.faults = [fault] * 3
     judge = judge_at(address(kind, base, retries=0, timeout_s=0.4))
-    with pytest.raises(JudgeCallError):
+    with pytest.raises(CallError):
         judge.ask(RUBRIC, prompt_for(item()))
     model.faults = []
     assert read_verdict(judge.ask(RUBRIC, prompt_for(item())).text).right
@@ -104,7 +99,7 @@ def test_a_lasting_fault_is_one_failed_call(
 def test_a_stream_that_breaks_off_is_a_failed_call(kind: str, base: str, model: JudgeModel) -> None:
     model.faults = ["half"]
     judge = judge_at(address(kind, base, stream=1, retries=0))
-    with pytest.raises(JudgeCallError, match="broken-stream"):
+    with pytest.raises(CallError, match="broken-stream"):
         judge.ask(RUBRIC, prompt_for(item()))
 
 
@@ -204,7 +199,7 @@ def test_an_unknown_judge_is_a_usage_error(text: str) -> None:
         judge_at(text)
 
 
-def test_a_missing_key_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_key_is_said_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    with pytest.raises(UsageError, match="needs a key"):
+    with pytest.raises(BackendError, match="OPENAI_API_KEY is not set"):
         judge_at("openai:gpt-5-mini")

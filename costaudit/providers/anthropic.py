@@ -7,31 +7,34 @@ from contextlib import contextmanager
 from typing import Any
 
 from costaudit.errors import BackendError
-from costaudit.replay.cache import Answer
-from costaudit.replay.stream import Message, Prompt, ReplayStream
-from costaudit.replay.upstream import CallSettings, UpstreamError, prompt_of, whole
+from costaudit.providers.call import (
+    Answer,
+    CallError,
+    CallSettings,
+    Completion,
+    Message,
+    Prompt,
+    whole,
+)
 
 
-class AnthropicUpstream:
-    """A live model behind Anthropic's API; the SDK retries and obeys Retry-After."""
+class AnthropicClient:
+    """A model behind Anthropic's API; the SDK retries with backoff and obeys Retry-After."""
 
-    is_live = True
-
-    def __init__(self, name: str, settings: CallSettings, base_url: str | None = None) -> None:
+    def __init__(self, settings: CallSettings) -> None:
         from anthropic import Anthropic
 
-        self.name = name
         self._settings = settings
         self._client = Anthropic(
-            api_key=settings.api_key("ANTHROPIC_API_KEY", needed=base_url is None),
-            base_url=base_url,
+            api_key=settings.api_key("ANTHROPIC_API_KEY"),
+            base_url=settings.base_url,
             timeout=settings.timeout_s,
             max_retries=settings.retries,
         )
 
-    def answer(self, stream: ReplayStream, index: int) -> Answer:
-        """Ask the model what the log's request asked."""
-        request = self._request(prompt_of(stream, index))
+    def complete(self, prompt: Prompt) -> Completion:
+        """Ask once; raises CallError, or BackendError where no call can work."""
+        request = self._request(prompt)
         started = time.perf_counter()
         ttft_ms: float | None = None
         with _explained():
@@ -41,12 +44,13 @@ class AnthropicUpstream:
                         ttft_ms = ttft_ms or (time.perf_counter() - started) * 1000
                     message = events.get_final_message()
                 if message.stop_reason is None:
-                    raise UpstreamError("broken-stream")
+                    raise CallError("broken-stream")
             else:
                 message = self._client.messages.create(**request)
             text = "".join(block.text for block in message.content if block.type == "text")
             tokens = _tokens(message.usage)
-        return Answer(text, tokens, (time.perf_counter() - started) * 1000, ttft_ms)
+        latency_ms = (time.perf_counter() - started) * 1000
+        return Completion(Answer(text, tokens, latency_ms, ttft_ms))
 
     def close(self) -> None:
         """Let connections go."""
@@ -102,18 +106,18 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except anthropic.APITimeoutError:
-        raise UpstreamError("timeout") from None
+        raise CallError("timeout") from None
     except anthropic.APIStatusError as error:
         if error.status_code in (401, 403):
             raise BackendError(
                 f"The Anthropic API refused the key: HTTP {error.status_code}.",
                 hint="Set ANTHROPIC_API_KEY; the address option key_env names another variable.",
             ) from None
-        raise UpstreamError(f"http-{error.status_code}") from None
+        raise CallError(f"http-{error.status_code}") from None
     except anthropic.APIConnectionError:
-        raise UpstreamError("connection") from None
+        raise CallError("connection") from None
     except (anthropic.AnthropicError, json.JSONDecodeError, AttributeError, TypeError):
-        raise UpstreamError("malformed") from None
+        raise CallError("malformed") from None
 
 
 def _tokens(usage: Any) -> tuple[int, ...]:

@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Any
 
 from costaudit.errors import UsageError
-from costaudit.replay.stream import Prompt, ReplayStream, text_digest
+from costaudit.providers.call import Prompt
+from costaudit.replay.stream import ReplayStream, text_digest
 
 DEFAULT_PORT = 8788  # a fixed one: the proxy's configuration names it before the replay starts
 

@@ -4,36 +4,32 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from costaudit.errors import BackendError
-from costaudit.replay.cache import Answer
-from costaudit.replay.stream import Message, Prompt, ReplayStream
-from costaudit.replay.upstream import CallSettings, UpstreamError, prompt_of, whole
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """One answer, as the API gave it."""
-
-    answer: Answer
-    response_id: str
-    headers: dict[str, str]  # names in lower case
-    body: dict[str, Any]  # of the last chunk where it was streamed
+from costaudit.providers.call import (
+    Answer,
+    CallError,
+    CallSettings,
+    Completion,
+    Message,
+    Prompt,
+    whole,
+)
 
 
 class OpenAIClient:
     """Ask for chat completions; the SDK retries with backoff and obeys Retry-After."""
 
-    def __init__(self, settings: CallSettings, base_url: str | None = None) -> None:
+    def __init__(self, settings: CallSettings) -> None:
         from openai import OpenAI
 
         self._settings = settings
+        base_url = settings.base_url
         self._limit_name = "max_completion_tokens" if base_url is None else "max_tokens"
         self._where = base_url or "the OpenAI API"
         self._client = OpenAI(
-            api_key=settings.api_key("OPENAI_API_KEY", needed=base_url is None),
+            api_key=settings.api_key("OPENAI_API_KEY"),
             base_url=base_url,
             timeout=settings.timeout_s,
             max_retries=settings.retries,
@@ -48,7 +44,7 @@ class OpenAIClient:
         """Ask once; `headers` and `body` are sent on top of the usual ones."""
         request = self._request(prompt)
         started = time.perf_counter()
-        with explained(self._where):
+        with _explained(self._where):
             if self._settings.stream:
                 request |= {"stream": True, "stream_options": {"include_usage": True}}
             response = self._client.chat.completions.with_raw_response.create(
@@ -112,52 +108,34 @@ def _tool(definition: dict[str, Any]) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
-class OpenAIUpstream:
-    """A live model behind OpenAI's API."""
-
-    is_live = True
-
-    def __init__(self, name: str, client: OpenAIClient) -> None:
-        self.name = name
-        self._client = client
-
-    def answer(self, stream: ReplayStream, index: int) -> Answer:
-        """Ask the model what the log's request asked."""
-        return self._client.complete(prompt_of(stream, index)).answer
-
-    def close(self) -> None:
-        """Let connections go."""
-        self._client.close()
-
-
 @contextmanager
-def explained(where: str) -> Iterator[None]:
-    """Turn what the SDK raises into UpstreamError, or BackendError where no call can work."""
+def _explained(where: str) -> Iterator[None]:
+    """Turn what the SDK raises into CallError, or BackendError where no call can work."""
     import openai
 
     try:
         yield
     except openai.APITimeoutError:
-        raise UpstreamError("timeout") from None
+        raise CallError("timeout") from None
     except openai.APIStatusError as error:
         if error.status_code in (401, 403):
             raise BackendError(
                 f"{where} refused the key: HTTP {error.status_code}.",
                 hint="Set the key's environment variable; the address option key_env names it.",
             ) from None
-        raise UpstreamError(f"http-{error.status_code}") from None
+        raise CallError(f"http-{error.status_code}") from None
     except (openai.APIResponseValidationError, json.JSONDecodeError, UnicodeDecodeError):
-        raise UpstreamError("malformed") from None
+        raise CallError("malformed") from None
     except openai.APIConnectionError:
-        raise UpstreamError("connection") from None
+        raise CallError("connection") from None
     except openai.OpenAIError:
-        raise UpstreamError("error") from None
+        raise CallError("error") from None
 
 
 def _read_whole(response: Any, headers: dict[str, str], started: float) -> Completion:
     choices = getattr(response, "choices", None)
     if not choices or getattr(choices[0], "message", None) is None:
-        raise UpstreamError("malformed")
+        raise CallError("malformed")
     body = response.model_dump()
     latency_ms = (time.perf_counter() - started) * 1000
     answer = Answer(choices[0].message.content or "", _tokens(body), latency_ms)
@@ -177,7 +155,7 @@ def _read_stream(chunks: Any, headers: dict[str, str], started: float) -> Comple
                 ttft_ms = ttft_ms or (time.perf_counter() - started) * 1000
                 parts.append(choice.delta.content)
     if not finished:
-        raise UpstreamError("broken-stream")
+        raise CallError("broken-stream")
     latency_ms = (time.perf_counter() - started) * 1000
     answer = Answer("".join(parts), _tokens(body), latency_ms, ttft_ms)
     return Completion(answer, str(body.get("id", "")), headers, body)

@@ -5,29 +5,32 @@ import time
 from typing import Any
 
 from costaudit.errors import BackendError
-from costaudit.replay.cache import Answer
-from costaudit.replay.stream import Message, Prompt, ReplayStream
-from costaudit.replay.upstream import CallSettings, UpstreamError, prompt_of
+from costaudit.providers.call import (
+    Answer,
+    CallError,
+    CallSettings,
+    Completion,
+    Message,
+    Prompt,
+    whole,
+)
 
 REFUSED = ("AccessDeniedException", "UnrecognizedClientException", "ExpiredTokenException")
 
 
-class BedrockUpstream:
-    """A live model behind Bedrock; botocore retries with backoff and jitter."""
+class BedrockClient:
+    """A model behind Bedrock; botocore retries with backoff and jitter."""
 
-    is_live = True
-
-    def __init__(self, name: str, settings: CallSettings, endpoint_url: str | None = None) -> None:
+    def __init__(self, settings: CallSettings) -> None:
         import boto3
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
-        self.name = name
         self._settings = settings
         try:
             self._client = boto3.client(
                 "bedrock-runtime",
-                endpoint_url=endpoint_url,
+                endpoint_url=settings.base_url,
                 config=Config(
                     connect_timeout=settings.timeout_s,
                     read_timeout=settings.timeout_s,
@@ -41,11 +44,11 @@ class BedrockUpstream:
                 hint="Set AWS_REGION and credentials, as for the AWS command line.",
             ) from None
 
-    def answer(self, stream: ReplayStream, index: int) -> Answer:
-        """Ask the model what the log's request asked."""
+    def complete(self, prompt: Prompt) -> Completion:
+        """Ask once; raises CallError, or BackendError where no call can work."""
         from botocore import exceptions
 
-        request = self._request(prompt_of(stream, index))
+        request = self._request(prompt)
         started = time.perf_counter()
         try:
             if self._settings.stream:
@@ -56,19 +59,18 @@ class BedrockUpstream:
             tokens = _tokens(usage)
         except exceptions.ClientError as error:
             raise _refused(error) from None
-        except exceptions.EventStreamError:
-            raise UpstreamError("broken-stream") from None
         except exceptions.NoCredentialsError:
             raise BackendError(
                 "Bedrock needs credentials.", hint="Set them as for the AWS command line."
             ) from None
         except (exceptions.ReadTimeoutError, exceptions.ConnectTimeoutError):
-            raise UpstreamError("timeout") from None
+            raise CallError("timeout") from None
         except (exceptions.HTTPClientError, exceptions.ConnectionError):
-            raise UpstreamError("connection") from None
+            raise CallError("connection") from None
         except (exceptions.BotoCoreError, KeyError, TypeError, ValueError):
-            raise UpstreamError("malformed") from None
-        return Answer(text, tokens, (time.perf_counter() - started) * 1000, ttft_ms)
+            raise CallError("malformed") from None
+        latency_ms = (time.perf_counter() - started) * 1000
+        return Completion(Answer(text, tokens, latency_ms, ttft_ms))
 
     def close(self) -> None:
         """Let connections go."""
@@ -80,13 +82,13 @@ class BedrockUpstream:
         parts: list[str] = []
         usage: dict[str, int] | None = None
         ttft_ms: float | None = None
-        for event in self._client.converse_stream(**request)["stream"]:
+        for event in whole(iter(self._client.converse_stream(**request)["stream"])):
             if "contentBlockDelta" in event:
                 ttft_ms = ttft_ms or (time.perf_counter() - started) * 1000
                 parts.append(event["contentBlockDelta"]["delta"].get("text", ""))
             usage = event.get("metadata", {}).get("usage", usage)
         if usage is None:  # it is the last event
-            raise UpstreamError("broken-stream")
+            raise CallError("broken-stream")
         return "".join(parts), usage, ttft_ms
 
     def _request(self, prompt: Prompt) -> dict[str, Any]:
@@ -139,7 +141,7 @@ def _refused(error: Any) -> Exception:
             f"Bedrock refused the call: {code}.",
             hint="Grant bedrock:InvokeModel for this model, or renew the credentials.",
         )
-    return UpstreamError(f"http-{status}")
+    return CallError(f"http-{status}")
 
 
 def _tokens(usage: dict[str, int]) -> tuple[int, ...]:

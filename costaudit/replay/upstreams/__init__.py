@@ -1,1 +1,0 @@
-"""Who answers on a miss: the log, or a live model."""
