@@ -173,8 +173,9 @@ Key = Annotated[
     str,
     typer.Option(
         "--key",
-        metavar="last_user|conversation|full",
-        help="What is compared: the last user message alone, the same with equal history, or all.",
+        metavar="last_user|conversation|full|prompt",
+        help="What is compared: the last user message alone, the same with equal history, all "
+        "messages, or the whole prompt with the system text.",
     ),
 ]
 Ttl = Annotated[

@@ -1,5 +1,6 @@
 """`costaudit replay`: the same requests through a live cache."""
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,39 @@ from costaudit.errors import BackendError, UsageError
 if TYPE_CHECKING:
     from costaudit.contracts.replay import ReplaySection
     from costaudit.pipeline.replaying.replay import Replayed
+    from costaudit.replay.presets import Preset
+
+SCOPE = "tenant,endpoint,model,system,tools"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What options say of a cache's rules; a preset fills in what is left at its default."""
+
+    scope: str = SCOPE
+    key: str = "conversation"
+    ttl: str = ""
+    ttl_kind: str = "fixed"
+    max_entries: int | None = None
+    eviction: str = "lru"
+    no_bypass: str = ""
+
+    def filled(self, preset: "Preset") -> "Rules":
+        """Take over a product's rules where an option was not given."""
+        usual, theirs = (
+            Rules(),
+            {
+                "scope": ",".join(preset.scope),
+                "key": preset.key,
+                "ttl": preset.ttl,
+                "ttl_kind": preset.ttl_kind,
+                "max_entries": preset.max_entries,
+                "eviction": preset.eviction,
+                "no_bypass": ",".join(preset.no_bypass),
+            },
+        )
+        same = {name for name in theirs if getattr(self, name) == getattr(usual, name)}
+        return replace(self, **{name: theirs[name] for name in same})  # type: ignore[arg-type]
 
 
 def replay(
@@ -61,13 +95,40 @@ def replay(
     until: opt.Until = "",
     where: opt.Where = None,
     embedder: opt.Embedder = "minilm",
-    scope: opt.Scope = "tenant,endpoint,model,system,tools",
+    scope: opt.Scope = SCOPE,
     key: opt.Key = "conversation",
     ttl: opt.Ttl = "",
     ttl_kind: opt.TtlKind = "fixed",
     max_entries: opt.MaxEntries = None,
     eviction: opt.Eviction = "lru",
     visible_after: opt.VisibleAfter = "response",
+    preset: Annotated[
+        str,
+        typer.Option(
+            "--preset",
+            metavar="PRODUCT",
+            help="Predict with a product's own rules: redisvl, langchain-redis, litellm-local, "
+            "litellm-redis, litellm-semantic, gptcache, portkey, kong, apim or article. "
+            "Options that are given as well win.",
+        ),
+    ] = "",
+    cache_ttl: Annotated[
+        str,
+        typer.Option(
+            "--cache-ttl",
+            metavar="TIME",
+            help="TTL of the cache's own configuration, for the prediction; --ttl-kind as well.",
+        ),
+    ] = "",
+    no_bypass: Annotated[
+        str,
+        typer.Option(
+            "--no-bypass",
+            metavar="REASONS",
+            help="What this cache caches, too: temperature, tool_use, finish_reason, refusal, "
+            "no_answer, images, truncated.",
+        ),
+    ] = "",
     guard: opt.Guard = "",
     speed: Annotated[
         str,
@@ -125,12 +186,13 @@ def replay(
         print_tables,
         semantic_policy,
     )
-    from costaudit.cli.values import above_zero, dollars, headers, share
+    from costaudit.cli.values import above_zero, dollars, headers, names, share
     from costaudit.pipeline.analyze import write_report
     from costaudit.pipeline.replaying.replay import ReplayPlan, reached, replay_log
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.replay.backends import cleaned
     from costaudit.replay.options import ReplayOptions
+    from costaudit.replay.presets import preset_named
     from costaudit.report.tables.replay import replay_tables
 
     if clean:
@@ -139,9 +201,18 @@ def replay(
         return 0
     if not logs:
         raise UsageError("There is no log to replay.", hint="Name a log or a run directory.")
-    policy = semantic_policy(
-        embedder, scope, key, ttl, ttl_kind, max_entries, eviction, visible_after, guard
-    )
+    rules = Rules(scope, key, cache_ttl or ttl, ttl_kind, max_entries, eviction, no_bypass)
+    if preset:
+        known = preset_named(preset)
+        rules = rules.filled(known)
+        threshold = known.threshold if threshold is None else threshold
+    policy = replace(
+        semantic_policy(
+            embedder, rules.scope, rules.key, rules.ttl, rules.ttl_kind, rules.max_entries,
+            rules.eviction, visible_after, guard,
+        ),
+        no_bypass=names(rules.no_bypass),
+    )  # fmt: skip
     options = AnalyzeOptions(ingest=part_of_log(since, until, where), policy=policy, seed=seed)
     plan = ReplayPlan(
         cache=cache,
@@ -161,6 +232,7 @@ def replay(
         ),
         metrics_port=metrics_port,
         only_price=dry_run,
+        describes=bool(preset or cache_ttl),
     )
     for warning in reached(plan, policy).warnings:
         typer.echo(f"Warning: {warning}", err=True)

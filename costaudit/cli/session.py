@@ -85,7 +85,7 @@ def semantic_policy(
         min_similarity=1.0,
         embedder=embedder,
         scope=values.names(scope),  # type: ignore[arg-type]
-        key=values.one_of(key, ("last_user", "conversation", "full"), "--key"),  # type: ignore[arg-type]
+        key=values.one_of(key, ("last_user", "conversation", "full", "prompt"), "--key"),  # type: ignore[arg-type]
         ttl_s=values.duration_s(ttl),
         ttl_kind=values.one_of(ttl_kind, ("fixed", "sliding"), "--ttl-kind"),  # type: ignore[arg-type]
         max_entries=max_entries,

@@ -10,7 +10,11 @@ ScopeField = Literal[
     "tenant", "user", "endpoint", "model", "provider", "system", "system_raw", "tools"
 ]
 TtlKind = Literal["fixed", "sliding"]
+CacheKey = Literal["last_user", "conversation", "full", "prompt"]
 DEFAULT_SCOPE: tuple[ScopeField, ...] = ("tenant", "endpoint", "model", "system", "tools")
+BYPASSES = (
+    "temperature", "tool_use", "finish_reason", "refusal", "no_answer", "images", "truncated",
+)  # reasons to leave the cache alone that a cache may not know  # fmt: skip
 SCOPE_FIELDS: tuple[ScopeField, ...] = (
     "tenant", "user", "endpoint", "model", "provider", "system", "system_raw", "tools",
 )  # fmt: skip
@@ -25,7 +29,7 @@ class SemanticPolicy:
     )
     embedder: str = "minilm"
     scope: tuple[ScopeField, ...] = DEFAULT_SCOPE  # fields that must be equal
-    key: Literal["last_user", "conversation", "full"] = "conversation"
+    key: CacheKey = "conversation"
     ttl_s: float | None = None  # None: entries never expire
     ttl_kind: TtlKind = "fixed"  # sliding: each hit renews it
     max_entries: int | None = None  # per scope partition of the simulation; None: no limit
@@ -33,6 +37,7 @@ class SemanticPolicy:
     visible_after: Literal["response", "request"] = "response"
     guard: tuple[str, ...] = ()  # trap detectors that refuse a hit
     max_temperature: float = 1.0  # hotter requests bypass the cache
+    no_bypass: tuple[str, ...] = ()  # names of BYPASSES that the cache does not know
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.min_similarity) and self.min_similarity > 0):
@@ -49,6 +54,12 @@ class SemanticPolicy:
             raise UsageError(
                 f"A cache of {self.max_entries} entries can't be used.",
                 hint="Give at least 1 entry, or leave the limit out.",
+            )
+        others = [name for name in self.no_bypass if name not in BYPASSES]
+        if others:
+            raise UsageError(
+                f"Unknown reason for a bypass {others[0]!r}.",
+                hint=f"Choose from {', '.join(BYPASSES)}.",
             )
         unknown = [name for name in self.scope if name not in SCOPE_FIELDS]
         if unknown:
@@ -100,6 +111,8 @@ def _printable(policy: SemanticPolicy | PrefixPolicy) -> list[str]:
     parts = []
     for field in fields(policy):
         value = getattr(policy, field.name)
+        if field.name == "no_bypass" and not value:
+            continue  # so that policies keep the names that earlier runs gave them
         if isinstance(value, tuple):
             value = "+".join(value) or "none"
         if isinstance(value, float):

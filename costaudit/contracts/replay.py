@@ -7,11 +7,12 @@ from costaudit.contracts.grades import Estimate
 
 REASONS = {
     "error": "the cache or the model failed",
+    "another rule": "the cache has another rule than was simulated; the rules are listed",
+    "start state": "the cache served an answer that nothing in this replay had stored",
     "earlier difference": "the entry was stored on one side only, after a difference before",
     "clock": "the answer arrived at about the same moment",
     "expiry": "the entry expired at about the same moment",
-    "eviction": "the live cache no longer held the identical text",
-    "embedder": "the cache compares vectors of its own",
+    "no longer held": "the live cache no longer held the identical text",
     "rounding": "the similarity is at the threshold, within the index's rounding",
     "approximate index": "the index did not find the nearest entry",
     "unexplained": "none of these",
@@ -73,6 +74,22 @@ class JudgedHits:
 
 
 @dataclass(frozen=True)
+class RuleChange:
+    """What the log, simulated with one rule of the cache changed, explains of the differences."""
+
+    kind: str  # threshold | TTL | visibility | size | scope | key
+    rule: str  # in words, such as TTL 1 h, fixed
+    explains: int  # decisions that differ, and with this rule do not
+    breaks: int  # decisions that agree, and with this rule would not
+    taken: int = 0  # 1: explains most; 2: explains most of the rest on top of it; 0: not taken
+
+    @property
+    def net(self) -> int:
+        """Return how many more decisions agree with this rule."""
+        return self.explains - self.breaks
+
+
+@dataclass(frozen=True)
 class Crossed:
     """Hits that served an answer that was made for somebody else; None: the log names nobody."""
 
@@ -108,6 +125,7 @@ class ReplaySection:
     crossed: Crossed | None = None
     notes: tuple[str, ...] = ()  # what the cache, its server or the upstream did, sentences
     failed_share: float = 0.0  # of the requests that were sent
+    rules: tuple[RuleChange, ...] = ()  # that explain differences, those taken first
 
     @property
     def predicted_hits(self) -> int:

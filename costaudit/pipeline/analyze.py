@@ -68,6 +68,7 @@ def _of_the_cache(policy: SemanticPolicy, max_wrong_share: float) -> tuple[Assum
                 "last_user": "the last user message",
                 "conversation": "the last user message, where the messages before it are equal",
                 "full": "the whole message list",
+                "prompt": "the whole prompt, system text first",
             }[policy.key],
             "what a cache embeds decides what it takes for the same question",
             "--key",

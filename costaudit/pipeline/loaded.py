@@ -180,7 +180,9 @@ def _hashed(manifest: Mapping[str, Any]) -> bool:
 def uncacheable(log: Loaded, policy: SemanticPolicy) -> dict[str, int]:
     """Count by reason the requests that a cache under a policy must leave alone."""
     keys = keys_of(log.requests, log.compared, policy.key)
-    codes = bypass_codes(log.requests, keys.has_text, keys.has_image, policy.max_temperature)
+    codes = bypass_codes(
+        log.requests, keys.has_text, keys.has_image, policy.max_temperature, policy.no_bypass
+    )
     counts = np.bincount(codes, minlength=len(REASONS)).tolist()
     return {name: n for name, n in zip(REASONS, counts, strict=True) if name and n}
 

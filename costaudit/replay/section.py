@@ -47,6 +47,7 @@ class _Circumstances:
     measured_misses: frozenset[str]
     traits: CacheTraits
     slack_s: float
+    explained: frozenset[str]
 
 
 def compare(
@@ -56,10 +57,12 @@ def compare(
     options: ReplayOptions,
     traits: CacheTraits,
     slack_s: float = 0.0,
+    explained: frozenset[str] = frozenset(),
 ) -> Agreement:
     """Compare two OUTCOMES tables of one policy each over the same requests.
 
-    `slack_s` is how far, on the log's clock, the replay ran behind.
+    `slack_s` is how far, on the log's clock, the replay ran behind; `explained` are requests that
+    go as measured under another rule of the cache.
     Raises InsufficientDataError where the tables share no request.
     """
     columns = ("request_id", "result", "matched_id", "similarity")
@@ -79,6 +82,7 @@ def compare(
         frozenset(joined.filter(result_live="miss")["request_id"]),
         traits,
         slack_s,
+        explained,
     )
     both_hit = joined.filter(result="hit", result_live="hit")
     differing = joined.filter(pl.col("result") != pl.col("result_live"))
@@ -108,9 +112,13 @@ def _confusion(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
 def _reason(row: dict[str, Any], around: _Circumstances) -> str:
     if row["result_live"] == "error":
         return "error"
+    if row["request_id"] in around.explained:
+        return "another rule"
     is_live_hit = row["result_live"] == "hit"
     entry = row["matched_id_live"] if is_live_hit else row["matched_id"]
     similarity = row["similarity_live"] if is_live_hit else row["similarity"]
+    if is_live_hit and entry == "":
+        return "start state"
     stored = around.predicted_misses if is_live_hit else around.measured_misses
     if entry in around.places:
         if entry not in stored:
@@ -119,7 +127,7 @@ def _reason(row: dict[str, Any], around: _Circumstances) -> str:
         if timing:
             return timing
         if not is_live_hit and row["similarity"] == 1.0:
-            return "eviction"
+            return "no longer held"
     return _index_reason(similarity, around)
 
 
@@ -138,7 +146,7 @@ def _timing(around: _Circumstances, index: int, entry: int) -> str:
 
 def _index_reason(similarity: float | None, around: _Circumstances) -> str:
     if around.traits.own_vectors:
-        return "embedder"
+        return "unexplained"
     near = similarity is not None and abs(similarity - around.options.min_similarity) <= ROUNDING
     if near:
         return "rounding"

@@ -1,6 +1,7 @@
 """`costaudit replay` keeps what a policy says, or says why it can't."""
 
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.cli.conftest import write_log
 from tests.conftest import Said
+from tests.ingest.conftest import chat
 from tests.replay.model_server import Model, serving
 
 
@@ -70,3 +72,65 @@ def test_more_failures_than_allowed_are_no_success(
     with serving(Model(faults=["status 500"] * 2)) as url:
         again = costaudit(*given[:3], f"{url}/v1?retries=0", *given[4:], "--max-errors", "30%")
         assert again.code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "rules"),
+    [
+        (("--preset", "article"), ("key=last_user", "ttl_s=3600.0", "min_similarity=0.79",
+                                   "scope=none", "no_bypass=temperature+tool_use")),
+        (("--preset", "redisvl", "--ttl", "2h"), ("ttl_kind=sliding", "ttl_s=7200.0",
+                                                  "min_similarity=0.9")),
+        (("--preset", "litellm-semantic", "--threshold", "0.8"), ("key=prompt",
+                                                                  "scope=model+tools")),
+        (("--cache-ttl", "5m", "--threshold", "0.9"), ("ttl_s=300.0", "key=conversation")),
+    ],
+)  # fmt: skip
+def test_a_product_s_rules_are_told_to_the_prediction(
+    costaudit: Callable[..., Said], tmp_path: Path, options: tuple[str, ...], rules: tuple[str, ...]
+) -> None:
+    log = write_log(tmp_path / "log.jsonl")
+    found = costaudit("replay", str(log), *options, "--format", "json", "--quiet")
+    assert found.code == 0, found.err
+    section = json.loads(found.out)
+    assert all(rule in section["policy_id"] for rule in rules), section["policy_id"]
+    assert section["agreed"] == section["requests"] == 8
+
+
+def test_an_unknown_product_is_refused(costaudit: Callable[..., Said], tmp_path: Path) -> None:
+    said = costaudit("replay", str(write_log(tmp_path / "log.jsonl")), "--preset", "squid")
+    assert said.code == 2 and "litellm-local" in said.err
+
+
+EVICTING = """
+class Evicting:
+    def __init__(self):
+        self.kept = {}
+    def get(self, question, context):
+        return self.kept.get(question)
+    def set(self, question, answer, context):
+        self.kept[question] = answer
+        while len(self.kept) > 50:
+            self.kept.pop(next(iter(self.kept)))
+"""
+
+
+def test_a_cache_of_other_rules_is_explained_by_them(
+    costaudit: Callable[..., Said], tmp_path: Path
+) -> None:
+    own = tmp_path / "own.py"
+    own.write_text(EVICTING)
+    rng = random.Random(4)
+    lines = [chat(n, f"Where is page {rng.randint(1, 70)}?", answer=f"On shelf {n}.")
+             for n in range(400)]  # fmt: skip
+    log = write_log(tmp_path / "log.jsonl", lines)
+    rules = ("--threshold", "1.01", "--visible-after", "request")
+    said = costaudit(
+        "replay", str(log), "--cache", f"{own}:Evicting", *rules, "--format", "json", "--quiet"
+    )
+    section = json.loads(said.out)
+    first = section["rules"][0]
+    assert first["kind"] == "size" and first["taken"] == 1
+    assert section["reasons"]["another rule"] >= 0.8 * (section["requests"] - section["agreed"])
+    table = costaudit("report", "costaudit-log", "--format", "md").out
+    assert "Rules of the cache, one changed at a time" in table

@@ -20,6 +20,7 @@ from costaudit.errors import InsufficientDataError, UsageError
 from costaudit.pipeline.analyze import audit_of
 from costaudit.pipeline.loaded import Loaded, no_texts, nothing_to_compare
 from costaudit.pipeline.replaying.judging import LiveVerdicts, judge_live_hits
+from costaudit.pipeline.replaying.rules import explained
 from costaudit.pipeline.replaying.stream import rehearse
 from costaudit.pipeline.semantic.keyed_run import EXACT
 from costaudit.pipeline.semantic.text_run import SemanticRun
@@ -131,6 +132,7 @@ class ReplayPlan:
     )
     metrics_port: int | None = None
     only_price: bool = False  # stop after the dry run
+    describes: bool = False  # the policy tells the cache's own rules, which it is not told
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ def reached(plan: ReplayPlan, policy: SemanticPolicy) -> Backends:
     work.
     """
     cache, upstream = cache_at(plan.cache, plan.headers), upstream_at(plan.upstream or "recorded")
-    check_rules(cache, upstream, _replay_settings(plan.options, policy))
+    check_rules(cache, upstream, _replay_settings(plan, cache, policy))
     if plan.metrics_port is not None:
         check_port(plan.metrics_port)
     backends = Backends(cache, upstream, _recorded_port(plan, cache, upstream))
@@ -224,16 +226,20 @@ def replay_log(
     name = _file_name(cache.traits.name)
     journal = log.run.outcomes_path / f"replay-{name}.journal"
     settings = replace(
-        _replay_settings(plan.options, options.policy),
+        _replay_settings(plan, cache, options.policy),
         min_similarity=policy.min_similarity,
         policy_id=f"replay:{cache.traits.name}:{policy.policy_id}",
-        resume_path=journal if policy.max_entries is None else None,
+        resume_path=journal if _keeps_journal(plan, cache, policy) else None,
     )
     work = Workload(ready.stream, ready.texts, ready.vectors, ready.guard, rate)
     result = _watched(work, backends, settings, plan.metrics_port, progress)
-    agreement = compare(
-        ready.predicted, result.outcomes, ready.stream, settings, cache.traits, result.slack_s
+    found = explained(
+        run, policy, ready.predicted, result.outcomes, other_texts=cache.traits.own_vectors
     )
+    agreement = compare(
+        ready.predicted, result.outcomes, ready.stream, settings, cache.traits, result.slack_s,
+        found.request_ids,
+    )  # fmt: skip
     verdicts = judge_live_hits(run, ready.predicted, result.outcomes)
     section = with_verdicts(
         replay_section(ready.stream, ready.predicted, result, agreement, settings),
@@ -241,7 +247,9 @@ def replay_log(
         audited_point(audit.semantic, policy),
     )
     paid = replay_cost(log, ready.predicted, result.outcomes, is_live=backends.is_live)
-    section = replace(section, cost=paid, notes=(*backends.warnings, *section.notes))
+    section = replace(
+        section, cost=paid, rules=found.changes, notes=(*backends.warnings, *section.notes)
+    )
     audit = replace(audit, replay=section)
     outcomes = result.outcomes.with_columns(right=verdicts.right)
     write_table(outcomes, log.run.outcomes_path / f"replay-{name}.parquet", OUTCOMES)
@@ -270,10 +278,21 @@ def _audit(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Audit:
     return audit_of(log, options, progress)
 
 
-def _replay_settings(given: ReplayOptions, policy: SemanticPolicy) -> ReplayOptions:
+def _told(plan: ReplayPlan, cache: LiveCache) -> bool:
+    """Return whether the cache is asked to keep the policy's rules; else they are its own."""
+    return not (plan.describes and cache.traits.own_rules)
+
+
+def _keeps_journal(plan: ReplayPlan, cache: LiveCache, policy: SemanticPolicy) -> bool:
+    return policy.max_entries is None or not _told(plan, cache)
+
+
+def _replay_settings(plan: ReplayPlan, cache: LiveCache, policy: SemanticPolicy) -> ReplayOptions:
     """Take over what the policy says of entries, so that a cache can be asked to keep it."""
+    if not _told(plan, cache):
+        return plan.options
     return replace(
-        given,
+        plan.options,
         ttl_s=policy.ttl_s,
         ttl_kind=policy.ttl_kind,
         max_entries=policy.max_entries,

@@ -83,7 +83,7 @@ class SemanticRun(KeyedRun):
             stream or self.stream,
             self.vectors,
             policies,
-            self._guard(policies),
+            self.guard(policies),
             cells=self.cells,
             bounds=self._bounds,
         )
@@ -93,11 +93,12 @@ class SemanticRun(KeyedRun):
         if self.cells is None:
             return None
         checked, errors = approximation_errors(
-            self.stream, self.vectors, policies, self.cells, self._guard(policies)
+            self.stream, self.vectors, policies, self.cells, self.guard(policies)
         )
         return Approximation(self.cells.count, self.cells.probes.shape[1], checked, errors)
 
-    def _guard(self, policies: Sequence[SemanticPolicy]) -> TrapGuard | None:
+    def guard(self, policies: Sequence[SemanticPolicy]) -> TrapGuard | None:
+        """Return what refuses pairs under policies of one guard; None where nothing does."""
         names = policies[0].guard
         return TrapGuard(self.check.question_traps, names) if names else None
 
@@ -116,6 +117,10 @@ class SemanticRun(KeyedRun):
     def points(self, served: np.ndarray, replicates: int = 200) -> tuple[RatePoint, ...]:
         """Return the rates of rows of `Decisions.served`."""
         return self.rated(served, replicates).points
+
+    def embedded(self, texts: pl.DataFrame) -> np.ndarray:
+        """Embed texts of another key; each is cut where the model's window ends."""
+        return self._embed(texts, "prompts")
 
     def _embed(self, texts: pl.DataFrame, unit: str) -> np.ndarray:
         return embed_texts(texts, self.embedder, self._store, self.progress, unit=unit).vectors

@@ -19,6 +19,7 @@ def replay_tables(section: ReplaySection) -> tuple[Table, ...]:
         _before_after(section),
         _confusion(section),
         _reasons(section),
+        _rules(section),
         Table(
             f"The first requests that differ, at most {_LISTED}",
             ("request", "predicted", "measured", "reason"),
@@ -45,6 +46,7 @@ def replay_lines(section: ReplaySection) -> list[str]:
         _before_after(section),
         _confusion(section),
         _reasons(section),
+        _rules(section),
         _latencies(section),
     )
     return render_tables(short, "md").decode().splitlines()
@@ -114,6 +116,20 @@ def _reasons(section: ReplaySection) -> Table:
         tuple((reason, count(n), REASONS.get(reason, "")) for reason, n in section.reasons.items()),
         left=(0, 2),
         widest=72,
+    )
+
+
+def _rules(section: ReplaySection) -> Table:
+    return Table(
+        "Rules of the cache, one changed at a time",
+        ("with this rule instead", "explains", "would break", "taken"),
+        tuple(
+            (row.rule, count(row.explains), count(row.breaks), str(row.taken) if row.taken else "")
+            for row in section.rules
+        ),
+        left=(0,),
+        note="The log was simulated again with each. A rule is taken where it explains more than "
+        "it breaks; the second is tried on top of the first.",
     )
 
 

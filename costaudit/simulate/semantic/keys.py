@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import polars as pl
 import xxhash
+
+from costaudit.contracts.policies import CacheKey
 
 ELIGIBLE = 0
 REASONS = (
@@ -27,9 +28,13 @@ REASONS = (
 
 
 def bypass_codes(
-    requests: pl.DataFrame, has_text: pl.Series, has_image: pl.Series, max_temperature: float
+    requests: pl.DataFrame,
+    has_text: pl.Series,
+    has_image: pl.Series,
+    max_temperature: float,
+    no_bypass: tuple[str, ...] = (),
 ) -> np.ndarray:
-    """Return each request's place in REASONS, as int8 (n,)."""
+    """Return each request's place in REASONS, as int8 (n,); `no_bypass` are reasons left out."""
     answer, finish = pl.col("answer_kind"), pl.col("finish_reason")
     holds = {
         "not_chat": pl.col("kind") != "chat",
@@ -46,6 +51,8 @@ def bypass_codes(
     }
     code = pl.lit(ELIGIBLE)
     for name, holding in reversed(holds.items()):
+        if name in no_bypass:
+            continue
         code = pl.when(holding.fill_null(False)).then(REASONS.index(name)).otherwise(code)
     return requests.select(code.cast(pl.Int8).alias("code"))["code"].to_numpy().copy()
 
@@ -85,15 +92,15 @@ class Keys:
 def keys_of(
     requests: pl.DataFrame,
     blocks: pl.DataFrame,
-    key: Literal["last_user", "conversation", "full"],
+    key: CacheKey,
 ) -> Keys:
     """Split each request's messages into the compared text and its history.
 
     `last_user` compares the last user message alone; `conversation` compares it among requests
-    whose other messages are equal; `full` compares all messages, joined. A message is a run of
-    neighbouring segments of one role.
+    whose other messages are equal; `full` compares all messages, joined; `prompt` compares the
+    system text with them. A message is a run of neighbouring segments of one role.
     """
-    grouped = _grouped(_marked(requests, whole=key == "full"))
+    grouped = _grouped(_marked(requests, key))
     numbered = pl.LazyFrame({"request": np.arange(len(requests), dtype=np.uint32)})
     frame = numbered.join(grouped, on="request", how="left", maintain_order="left").collect()
     parts = frame["parts"].fill_null([])
@@ -109,10 +116,14 @@ def keys_of(
     )
 
 
-def _marked(requests: pl.DataFrame, *, whole: bool) -> pl.LazyFrame:
+def _marked(requests: pl.DataFrame, key: CacheKey) -> pl.LazyFrame:
     """Return one row per segment: whether it belongs to a message and to the compared text."""
     place, question = pl.col("place"), pl.col("question")
     turns = pl.col("message") & (pl.col("role") != "user")
+    compared = {
+        "full": pl.col("message"),
+        "prompt": pl.col("message") | (pl.col("role") == "system"),
+    }
     return (
         requests.lazy()
         .select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("request"), "segments")
@@ -126,7 +137,7 @@ def _marked(requests: pl.DataFrame, *, whole: bool) -> pl.LazyFrame:
         .with_columns(last=place.filter(pl.col("role") == "user").max().over("request"))
         .with_columns(turn=place.filter(turns & (place < pl.col("last"))).max().over("request"))
         .with_columns(question=(pl.col("role") == "user") & (place > pl.col("turn").fill_null(-1)))
-        .with_columns(compared=pl.col("message") if whole else question)
+        .with_columns(compared=compared.get(key, question))
     )
 
 

@@ -44,7 +44,9 @@ def keyed_stream(
     of the policy's key, where they are at hand.
     """
     keys = keys or keys_of(requests, blocks, policy.key)
-    codes = bypass_codes(requests, keys.has_text, keys.has_image, policy.max_temperature)
+    codes = bypass_codes(
+        requests, keys.has_text, keys.has_image, policy.max_temperature, policy.no_bypass
+    )
     pool, partition = _partitions(requests, policy, keys, system_template)
     ts = requests["ts"].dt.epoch("us").to_numpy().astype(np.float64) / 1e6
     untimed = requests["ts"].is_null().to_numpy()
