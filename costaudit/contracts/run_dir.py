@@ -12,10 +12,9 @@ from typing import Any
 import msgspec
 import polars as pl
 
+from costaudit.contracts.manifest import MANIFEST_VERSION, Manifest
 from costaudit.contracts.requests import BLOCKS, REQUESTS, SKIPS, check_table
 from costaudit.errors import RunDirError, UsageError
-
-MANIFEST_VERSION = 2
 
 
 class RunDir:
@@ -124,25 +123,32 @@ class RunDir:
         """Read SKIPS whole; raises RunDirError where it is missing or of another version."""
         return self._table(self.skips_path, SKIPS)
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         """Read the manifest; raises RunDirError where there is none or it can't be read."""
         try:
-            manifest = msgspec.json.decode(self.manifest_path.read_bytes())
+            data = self.manifest_path.read_bytes()
+            found = msgspec.json.decode(data)
         except FileNotFoundError:
             raise RunDirError(
                 f"{self.path} is not a run directory: it has no manifest.json.",
                 hint="Make one with `costaudit ingest LOG --out DIR`.",
             ) from None
         except msgspec.DecodeError as error:
-            raise RunDirError(
-                f"{self.manifest_path} can't be read: {error}.", hint="Ingest the log again."
-            ) from None
-        if not isinstance(manifest, dict) or manifest.get("manifest_version") != MANIFEST_VERSION:
+            raise self._unreadable(error) from None
+        if not isinstance(found, dict) or found.get("manifest_version") != MANIFEST_VERSION:
             raise RunDirError(
                 f"{self.path} was written by another version of costaudit.",
                 hint="Ingest the log again with this version.",
             )
-        return manifest
+        try:
+            return msgspec.convert(found, Manifest)
+        except msgspec.ValidationError as error:
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: Exception) -> RunDirError:
+        return RunDirError(
+            f"{self.manifest_path} can't be read: {error}.", hint="Ingest the log again."
+        )
 
     def manifest_of_any_version(self) -> dict[str, Any]:
         """Read the manifest as it is; return {} where there is none that can be read."""
@@ -152,13 +158,9 @@ class RunDir:
             return {}
         return manifest if isinstance(manifest, dict) else {}
 
-    def update_manifest(self, **entries: Any) -> None:
-        """Set top-level entries of the manifest; keep the others, unless another version's."""
-        manifest = self.manifest_of_any_version()
-        if manifest.get("manifest_version") != MANIFEST_VERSION:
-            manifest = {}
-        manifest.update(entries, manifest_version=MANIFEST_VERSION)
-        ordered = dict(sorted(manifest.items()))
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write the manifest whole or not at all."""
+        ordered = dict(sorted(msgspec.to_builtins(manifest).items()))
         text = msgspec.json.format(msgspec.json.encode(ordered), indent=2)
         with atomic_write(self.manifest_path) as path:
             path.write_bytes(text + b"\n")

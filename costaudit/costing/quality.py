@@ -1,12 +1,12 @@
 """What the log holds, and which questions it can't answer."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
 
 import polars as pl
 
 from costaudit.contracts.audit import DataQuality, InputFile
+from costaudit.contracts.manifest import ManifestInput
 
 HOUR_DAYS = 1 / 24
 _ANSWERED = (pl.col("status") == "ok") & (
@@ -27,7 +27,7 @@ UNTIMED_DAYS = 30.0  # a log without times is taken for one month
 def data_quality(
     requests: pl.DataFrame,
     skips: pl.DataFrame,
-    inputs: Iterable[Mapping[str, Any]],
+    inputs: Iterable[ManifestInput],
     blocks: pl.DataFrame,
     tokenizer: str,
     *,
@@ -107,18 +107,18 @@ def _rows_with_text(requests: pl.DataFrame, ids: pl.Series) -> pl.Series:
 
 
 def _files(
-    requests: pl.DataFrame, skips: pl.DataFrame, inputs: Iterable[Mapping[str, Any]]
+    requests: pl.DataFrame, skips: pl.DataFrame, inputs: Iterable[ManifestInput]
 ) -> tuple[InputFile, ...]:
     kept = _counts(requests, "source_file")
     merged = _counts(skips.filter(pl.col("fate") == "merged"), "source_file")
     skipped = _counts(skips.filter(pl.col("fate") == "skipped"), "source_file")
-    known = {str(entry["name"]): entry for entry in inputs}
+    known = {entry.name: entry for entry in inputs}
     files = []
     for name in sorted({*known, *kept, *merged, *skipped}):
-        entry = known.get(name, {})
+        entry = known.get(name)
         parts = (kept.get(name, 0), merged.get(name, 0), skipped.get(name, 0))
-        source, evidence = str(entry.get("source", "")), str(entry.get("evidence", ""))
-        size = int(entry.get("bytes", 0))
+        source, evidence = (entry.source, entry.evidence) if entry else ("", "")
+        size = entry.bytes if entry else 0
         files.append(InputFile(name, source, evidence, size, sum(parts), *parts))
     return tuple(files)
 

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from costaudit.contracts.manifest import Check, Convention
 from costaudit.contracts.run_dir import RunDir
-from costaudit.ingest.assembly.quality import Check, Convention, answers_and_gaps
+from costaudit.ingest.assembly.quality import answers_and_gaps
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions, IngestSummary
 from costaudit.progress import Progress, SilentProgress
@@ -36,7 +37,7 @@ def diagnose(
         told = replace(options, strict=False)
         summary = ingest(inputs, run, told, progress or SilentProgress())
         shares, gaps = answers_and_gaps(run.requests())
-        layouts = {each["name"]: each["layout"] for each in run.manifest()["inputs"]}
+        layouts = {each.name: each.layout for each in run.manifest().inputs}
     return Diagnosis(
         summary=summary,
         layouts=layouts,

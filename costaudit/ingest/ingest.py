@@ -1,13 +1,22 @@
 """Ingest: logs in, the run's requests, blocks and skips out."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import chain
 
 import msgspec
 import polars as pl
 
 from costaudit.contracts.audit import InputFile
+from costaudit.contracts.manifest import (
+    ByteRange,
+    IngestCounts,
+    IngestRecord,
+    Manifest,
+    ManifestInput,
+    ReadingOptions,
+    TablesMade,
+)
 from costaudit.contracts.requests import SKIPS
 from costaudit.contracts.run_dir import RunDir
 from costaudit.engine.pool import map_partitions
@@ -257,23 +266,18 @@ def _input_file(file: FilePieces, counts: dict[tuple[str, str], int]) -> InputFi
 def _write_manifest(
     run: RunDir, pieces: Pieces, options: IngestOptions, summary: IngestSummary, key: str
 ) -> None:
-    details = {
-        file.state.name: {
-            "layout": file.state.layout,
-            "ranges": [
-                {"start": span.start, "end": span.stop, "xxh3_128": span.digest}
-                for span in file.spans
-            ],
-        }
+    layouts = {file.state.name: file.state.layout for file in pieces.files}
+    ranges = {
+        file.state.name: tuple(ByteRange(one.start, one.stop, one.digest) for one in file.spans)
         for file in pieces.files
     }
-    missing: dict[str, object] = {"layout": "", "ranges": []}
-    inputs = [{**msgspec.to_builtins(f), **details.get(f.name, missing)} for f in summary.files]
-    told = msgspec.to_builtins(options, enc_hook=str)
-    counts = msgspec.to_builtins(summary)
-    del counts["files"]
-    del counts["read_bytes"]
-    made = {"key": key, "tables": table_stamps(run)}
-    run.update_manifest(
-        inputs=inputs, tokenizer=ENCODING, ingest={"options": told, "made": made, **counts}
-    )
+    inputs = [
+        ManifestInput(
+            **vars(file), layout=layouts.get(file.name, ""), ranges=ranges.get(file.name, ())
+        )
+        for file in summary.files
+    ]
+    told = msgspec.convert(msgspec.to_builtins(options, enc_hook=str), ReadingOptions)
+    counts = {each.name: getattr(summary, each.name) for each in fields(IngestCounts)}
+    record = IngestRecord(**counts, options=told, made=TablesMade(key, table_stamps(run)))
+    run.write_manifest(Manifest(tuple(inputs), ENCODING, record))

@@ -6,9 +6,9 @@ from datetime import datetime
 from pathlib import Path
 
 from costaudit.contracts.audit import InputFile
+from costaudit.contracts.manifest import IngestCounts
 from costaudit.contracts.requests import REQUESTS
 from costaudit.errors import UsageError
-from costaudit.ingest.assembly.quality import Check, Convention
 from costaudit.ingest.calls.call import Call, Skip
 from costaudit.ingest.calls.fields import EPOCH, MICROSECOND
 from costaudit.ingest.content.redaction import RedactionMode
@@ -30,21 +30,11 @@ class IngestOptions:
     max_ratio: float = 1_000.0  # decompressed to compressed bytes, before a file is a bomb
 
 
-@dataclass(frozen=True)
-class IngestSummary:
-    """What was read. Law: records = kept + merged + skipped."""
+@dataclass(frozen=True, kw_only=True)
+class IngestSummary(IngestCounts):
+    """What was read, file by file."""
 
-    records: int  # blank lines are none
-    kept: int
-    merged: int
-    skipped: int
-    skip_reasons: dict[str, int]
     files: tuple[InputFile, ...]
-    merged_cost: dict[str, str]  # cost unit → logged cost of duplicates that was not counted
-    ambiguous_conventions: int  # rows whose convention was decided by their neighbours
-    conventions: tuple[Convention, ...]
-    checks: tuple[Check, ...]
-    unread_usage: dict[str, tuple[int, float]]  # unknown name in a usage object → calls, sum
     read_bytes: int  # of logs, this time; what an earlier ingest had read is not read again
 
 

@@ -2,10 +2,11 @@
 
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
+from costaudit.contracts.manifest import Manifest
 from costaudit.contracts.requests import BLOCKS, REQUESTS, SKIPS
 from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
 from costaudit.errors import UsageError
@@ -34,8 +35,7 @@ def erase(run: RunDir, where: Sequence[str]) -> Erased:
     if not where:
         raise UsageError("Nothing is named to erase.", hint="Name it, such as --where user=alice.")
     manifest, requests, blocks, skips = run.manifest(), run.requests(), run.blocks(), run.skips()
-    mode = manifest.get("ingest", {}).get("options", {}).get("redact", "none")
-    redactor = Redactor(redaction_of(mode, run.path))
+    redactor = Redactor(redaction_of(manifest.ingest.options.redact, run.path))
     known = [_as_stored(text, redactor, requests) for text in where]
     gone, _ = parted(requests, known)
     kept = requests.join(gone.select("request_id"), on="request_id", how="anti")
@@ -113,21 +113,22 @@ def _with_fates(skips: pl.DataFrame, gone: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([left, new.select(SKIPS.names()).cast(SKIPS)])
 
 
-def _tell(run: RunDir, manifest: dict[str, object], gone: pl.DataFrame) -> None:
+def _tell(run: RunDir, manifest: Manifest, gone: pl.DataFrame) -> None:
     """Keep the manifest's counts right, and say that a part of the log was erased."""
     by_file = dict(gone.group_by("source_file").len().iter_rows())
-    inputs, ingest = manifest["inputs"], manifest["ingest"]
-    assert isinstance(inputs, list) and isinstance(ingest, dict)
-    for one in inputs:
-        n = by_file.get(one["name"], 0)
-        one["kept"], one["skipped"] = one["kept"] - n, one["skipped"] + n
-    reasons = dict(ingest.get("skip_reasons", {}))
+    inputs = []
+    for one in manifest.inputs:
+        n = by_file.get(one.name, 0)
+        inputs.append(replace(one, kept=one.kept - n, skipped=one.skipped + n))
+    before = manifest.ingest
+    reasons = dict(before.skip_reasons)
     reasons["erased"] = reasons.get("erased", 0) + len(gone)
-    ingest.pop("made", None)
-    ingest |= {
-        "kept": ingest["kept"] - len(gone),
-        "skipped": ingest["skipped"] + len(gone),
-        "skip_reasons": dict(sorted(reasons.items())),
-        "erased": True,
-    }
-    run.update_manifest(inputs=inputs, ingest=ingest)
+    ingest = replace(
+        before,
+        kept=before.kept - len(gone),
+        skipped=before.skipped + len(gone),
+        skip_reasons=dict(sorted(reasons.items())),
+        made=None,
+        erased=True,
+    )
+    run.write_manifest(replace(manifest, inputs=tuple(inputs), ingest=ingest))

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 import polars as pl
 
 from costaudit.contracts.audit import DataQuality
+from costaudit.contracts.manifest import Manifest
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.requests import SKIPS, in_order
 from costaudit.contracts.run_dir import RunDir, check_writable
@@ -42,7 +42,7 @@ class Loaded:
     """The tables of one run, with their prices."""
 
     run: RunDir
-    manifest: dict[str, Any]
+    manifest: Manifest
     requests: pl.DataFrame  # REQUESTS, in order
     blocks: pl.DataFrame  # BLOCKS
     tariff: Tariff
@@ -52,7 +52,7 @@ class Loaded:
     @property
     def hashed(self) -> bool:
         """Return whether the log was read with --redact hash: texts are known by their ids only."""
-        return _hashed(self.manifest)
+        return self.manifest.ingest.options.redact == "hash"
 
     @cached_property
     def compared(self) -> pl.DataFrame:
@@ -99,9 +99,9 @@ def check_embedder(name: str, run: RunDir) -> None:
 
 def _refuse_other_part(run: RunDir, wanted: IngestOptions) -> None:
     """Raise UsageError where a part of a log is asked for that a finished run does not hold."""
-    told = run.manifest().get("ingest", {}).get("options", {})
+    told = run.manifest().ingest.options
     asked = msgspec.to_builtins((wanted.since, wanted.until, list(wanted.where)))
-    read = (told.get("since"), told.get("until"), told.get("where"))
+    read = (told.since, told.until, list(told.where))
     if any(one and one != other for one, other in zip(asked, read, strict=True)):
         raise UsageError(
             f"{run.path} is a finished run, which was read without these --since, --until and "
@@ -134,10 +134,10 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
         quality=data_quality(
             requests,
             skips,
-            manifest["inputs"],
+            manifest.inputs,
             blocks,
-            manifest["tokenizer"],
-            hashed=_hashed(manifest),
+            manifest.tokenizer,
+            hashed=manifest.ingest.options.redact == "hash",
         ),
         spend=spend(
             requests,
@@ -170,11 +170,6 @@ def parted(requests: pl.DataFrame, where: Sequence[str]) -> tuple[pl.DataFrame, 
         merged_into=pl.lit(None, pl.String),
     )
     return requests.filter(holds), left_out.select(SKIPS.names()).cast(SKIPS)
-
-
-def _hashed(manifest: Mapping[str, Any]) -> bool:
-    told = manifest.get("ingest", {}).get("options", {})
-    return bool(told.get("redact") == "hash")
 
 
 def uncacheable(log: Loaded, policy: SemanticPolicy) -> dict[str, int]:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from costaudit.contracts.run_dir import MANIFEST_VERSION
+from costaudit.contracts.manifest import MANIFEST_VERSION
 from tests.cli.conftest import write_log
 from tests.conftest import Said, installed
 
@@ -135,7 +135,7 @@ def test_options_that_cant_be_used(costaudit: Run, tmp_path: Path, options: str,
 
 
 @pytest.mark.parametrize(
-    "verb", ["sweep", "clusters", "levers", "judge --judge human:pairs.csv", "replay",
+    "verb", ["sweep", "clusters", "judge --judge human:pairs.csv", "replay",
              "warm --file answers.jsonl"],
 )  # fmt: skip
 def test_an_unknown_embedder_is_found_before_the_log_is_read(
@@ -166,7 +166,7 @@ def test_embedders_side_by_side_are_known_before_the_log_is_read(
         (["report", "folder"], "no audit"),
         (["report", "other"], "another version"),
         (["report", "garbled"], "is not an audit"),
-        (["analyze", "half"], "has no requests.parquet"),
+        (["analyze", "half"], "missing required field"),
         (["analyze", "later"], "another version"),
         (["prices", "grue-9"], "grue-9"),
         (["prices", "gpt-4o", "--date", "soon"], "'soon'"),

@@ -60,8 +60,8 @@ def test_nothing_of_a_person_is_left(
     ], how="vertical_relaxed")  # fmt: skip
     assert set(vectors["text_id"]) <= set(run.blocks()["block_id"])
     assert sorted(run.skips()["reason"]) == ["erased"] * 8
-    (told,) = run.manifest()["inputs"]
-    assert (told["rows"], told["kept"], told["skipped"]) == (24, 16, 8)
+    (told,) = run.manifest().inputs
+    assert (told.rows, told.kept, told.skipped) == (24, 16, 8)
 
     again = costaudit("analyze", "run")
     assert again.code == 0 and "16 requests" in again.out

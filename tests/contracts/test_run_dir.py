@@ -7,8 +7,19 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from costaudit.contracts.manifest import (
+    MANIFEST_VERSION,
+    ByteRange,
+    Check,
+    Convention,
+    IngestRecord,
+    Manifest,
+    ManifestInput,
+    ReadingOptions,
+    TablesMade,
+)
 from costaudit.contracts.requests import SKIPS, check_table, in_order
-from costaudit.contracts.run_dir import MANIFEST_VERSION, RunDir, atomic_write, write_table
+from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
 from costaudit.errors import RunDirError
 
 
@@ -69,15 +80,28 @@ def test_what_is_missing_or_spoilt_is_said_with_a_next_step(tmp_path: Path) -> N
         run.requests()
 
 
-def test_the_manifest_keeps_what_other_stages_wrote(tmp_path: Path) -> None:
+def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
+    options = ReadingOptions("auto", None, False, True, None, None, ("model=m",), "mask", 2, 1000.0)
+    record = IngestRecord(
+        records=3, kept=1, merged=1, skipped=1, skip_reasons={"bad-json": 1}, merged_cost={},
+        ambiguous_conventions=0, conventions=(Convention("a", "openai", "m", "inclusive", 1, 0),),
+        checks=(Check("a", "there is a time", 1, 0),), unread_usage={"x": (1, 2.5)},
+        options=options, made=TablesMade("key", {"requests.parquet": (10, 20)}),
+    )  # fmt: skip
+    file = ManifestInput(
+        "a", "openai_chat", "choices", 9, 3, 1, 1, 1, "lines", (ByteRange(0, 9, "d"),)
+    )
+    written = Manifest((file,), "o200k_base", record)
     run = RunDir(tmp_path)
-    run.update_manifest(inputs=[1])
-    run.update_manifest(embedder="minilm")
-    assert run.manifest() == {
-        "manifest_version": MANIFEST_VERSION,
-        "inputs": [1],
-        "embedder": "minilm",
-    }
+    run.write_manifest(written)
+    assert run.manifest() == written
+
+
+def test_a_manifest_without_its_parts_can_not_be_read(tmp_path: Path) -> None:
+    run = RunDir(tmp_path)
+    run.manifest_path.write_text(f'{{"manifest_version": {MANIFEST_VERSION}, "inputs": [1]}}')
+    with pytest.raises(RunDirError, match=r"manifest\.json can't be read: .*inputs"):
+        run.manifest()
 
 
 def test_requests_stand_in_one_order_and_rows_without_time_go_last() -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
+from costaudit.contracts.manifest import ManifestInput
 from costaudit.contracts.requests import BLOCKS, SKIPS
 from costaudit.costing.quality import data_quality
 from tests.costing.logs import NOON, log
@@ -16,7 +17,7 @@ SKIPPED = {
 MERGED = {**SKIPPED, "fate": "merged", "reason": "duplicate-id", "merged_into": "r0"}
 LOST = {**SKIPPED, "source_file": "broken.bin", "source_offset": -1, "reason": "not-a-log"}
 NO_SKIPS = pl.DataFrame(schema=SKIPS)
-INPUTS = [{"name": "log.jsonl", "source": "openai", "evidence": "choices", "bytes": 120}]
+INPUTS = [ManifestInput("log.jsonl", "openai", "choices", 120, rows=0, kept=0, merged=0, skipped=0)]
 
 
 def segment(block_id: str) -> dict[str, object]:

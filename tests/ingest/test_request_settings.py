@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from costaudit.contracts.run_dir import MANIFEST_VERSION
+from costaudit.contracts.manifest import MANIFEST_VERSION
 from costaudit.errors import InputError, UsageError
 from tests.ingest.conftest import Ingest, chat, write_lines
 
@@ -85,7 +85,7 @@ def test_a_run_of_another_version_is_ingested_again(tmp_path: Path, ingested: In
     run.manifest_path.write_text(json.dumps(old))
     again, summary = ingested(log)
     assert summary.kept == 1
-    assert again.manifest()["manifest_version"] == MANIFEST_VERSION
+    assert again.manifest().manifest_version == MANIFEST_VERSION
 
 
 def test_an_old_redacted_run_is_not_read_again_unredacted(tmp_path: Path, ingested: Ingest) -> None:

@@ -137,12 +137,12 @@ def test_the_manifest_names_inputs_ranges_and_options(ingested: Ingest, tmp_path
     log = write_lines(tmp_path / "x.jsonl", [chat(1), "garbage", chat(2)])
     run, _ = ingested(log, since=None)
     manifest = run.manifest()
-    (file,) = manifest["inputs"]
-    assert (file["name"], file["source"], file["rows"]) == ("x.jsonl", "openai_chat", 3)
-    assert (file["kept"], file["merged"], file["skipped"]) == (2, 0, 1)
-    assert file["ranges"][0]["start"] == 0
-    assert file["ranges"][0]["end"] == log.stat().st_size
-    assert manifest["tokenizer"] == "o200k_base"
+    (file,) = manifest.inputs
+    assert (file.name, file.source, file.rows) == ("x.jsonl", "openai_chat", 3)
+    assert (file.kept, file.merged, file.skipped) == (2, 0, 1)
+    assert file.ranges[0].start == 0
+    assert file.ranges[0].end == log.stat().st_size
+    assert manifest.tokenizer == "o200k_base"
 
 
 def test_strict_stops_at_the_first_bad_record(ingested: Ingest, tmp_path: Path) -> None:

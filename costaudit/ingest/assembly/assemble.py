@@ -7,11 +7,12 @@ from typing import cast
 import polars as pl
 from xxhash import xxh3_64_hexdigest
 
+from costaudit.contracts.manifest import Check, Convention
 from costaudit.contracts.requests import ANSWERED, BLOCKS, INPUT_CLASSES, SKIPS
 from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
 from costaudit.ingest.assembly.identity import find_duplicates, join_halves, number_attempts
 from costaudit.ingest.assembly.normalise import normalise
-from costaudit.ingest.assembly.quality import Check, Convention, checks, conventions
+from costaudit.ingest.assembly.quality import checks, conventions
 from costaudit.ingest.assembly.request_rows import PLACED, write_requests
 from costaudit.ingest.staging.pieces import Pieces
 from costaudit.progress import Progress

@@ -1,35 +1,12 @@
 """How good a log is: what its numbers contradict, and which questions it can't answer."""
 
-from dataclasses import dataclass
-
 import polars as pl
 
+from costaudit.contracts.manifest import Check, Convention
 from costaudit.contracts.requests import INPUT_CLASSES
 
 ALWAYS = pl.col("offset").is_not_null()
 EARLIEST = pl.datetime(2022, 1, 1, time_zone="UTC")  # before it there were no such logs
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check of one file: in how many rows it fails."""
-
-    file: str
-    name: str
-    rows: int  # rows that it applies to
-    failing: int
-
-
-@dataclass(frozen=True)
-class Convention:
-    """How the tokens of one model in one file were counted."""
-
-    file: str
-    provider: str
-    model: str
-    convention: str
-    rows: int
-    ambiguous: int  # rows that followed the majority, because nothing in them decides
 
 
 def checks(rows: pl.DataFrame) -> list[Check]:

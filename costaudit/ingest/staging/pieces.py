@@ -2,15 +2,16 @@
 
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import polars as pl
 from xxhash import xxh3_128_hexdigest
 
+from costaudit.contracts.audit import InputFile
+from costaudit.contracts.manifest import IngestCounts, TablesMade
 from costaudit.contracts.run_dir import RunDir
 from costaudit.errors import RunDirError
 from costaudit.ingest.options import IngestSummary
@@ -133,9 +134,6 @@ def _file(state: FileState, staging: FileStaging) -> FilePieces:
     return FilePieces(state, spans, pieces)
 
 
-_RANGES = ("layout", "ranges")  # of an input in the manifest, not of its file's summary
-
-
 def staged_key(pieces: Pieces, no_logs: Sequence[str], dedupe: bool) -> str:
     """Digest all that the tables follow from: the pieces, files that are no logs, this version."""
     files = [(file.state, file.spans) for file in pieces.files]
@@ -143,7 +141,7 @@ def staged_key(pieces: Pieces, no_logs: Sequence[str], dedupe: bool) -> str:
     return xxh3_128_hexdigest(told)
 
 
-def table_stamps(run: RunDir) -> dict[str, list[int]]:
+def table_stamps(run: RunDir) -> dict[str, tuple[int, int]]:
     """Return the size and the time of writing of each table; empty where one is missing."""
     tables = (run.requests_path, run.blocks_path, run.skips_path)
     if not all(table.is_file() for table in tables):
@@ -151,9 +149,9 @@ def table_stamps(run: RunDir) -> dict[str, list[int]]:
     return {table.name: _stamp(table) for table in tables}
 
 
-def _stamp(table: Path) -> list[int]:
+def _stamp(table: Path) -> tuple[int, int]:
     status = table.stat()
-    return [status.st_size, status.st_mtime_ns]
+    return status.st_size, status.st_mtime_ns
 
 
 def earlier_summary(run: RunDir, key: str) -> IngestSummary | None:
@@ -162,16 +160,12 @@ def earlier_summary(run: RunDir, key: str) -> IngestSummary | None:
     They are where pieces were added, another version wrote them, or they changed since.
     """
     try:
-        manifest: dict[str, Any] = run.manifest()
-        told = dict(manifest["ingest"])
-        made = told.pop("made", None)
-        if made != {"key": key, "tables": table_stamps(run)}:
-            return None
-        del told["options"]
-        files = [
-            {name: value for name, value in one.items() if name not in _RANGES}
-            for one in manifest["inputs"]
-        ]
-        return msgspec.convert({**told, "files": files, "read_bytes": 0}, IngestSummary)
-    except (RunDirError, KeyError, TypeError, msgspec.ValidationError):
+        manifest = run.manifest()
+    except RunDirError:
         return None
+    if manifest.ingest.made != TablesMade(key, table_stamps(run)):
+        return None
+    counts = {each.name: getattr(manifest.ingest, each.name) for each in fields(IngestCounts)}
+    names = [each.name for each in fields(InputFile)]
+    files = (InputFile(**{n: getattr(one, n) for n in names}) for one in manifest.inputs)
+    return IngestSummary(**counts, files=tuple(files), read_bytes=0)

@@ -10,7 +10,8 @@ from typing import IO
 import msgspec
 from xxhash import xxh3_64_hexdigest
 
-from costaudit.contracts.run_dir import MANIFEST_VERSION, atomic_write
+from costaudit.contracts.manifest import MANIFEST_VERSION
+from costaudit.contracts.run_dir import atomic_write
 from costaudit.ingest.content.redaction import Redaction, Redactor
 from costaudit.ingest.files.containers import open_input
 from costaudit.ingest.files.inputs import Input
