@@ -1,11 +1,13 @@
 """How well a number is known, the interval around it, and what a token of each class costs."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 Grade = Literal["measured", "replayed", "simulated", "estimated", "assumed"]
 GRADES: tuple[Grade, ...] = ("measured", "replayed", "simulated", "estimated", "assumed")
@@ -78,6 +80,11 @@ class Pricing:
     unit_usd: pl.Series | None = None  # what billed units beyond text cost, aligned; null where a
     # unit has no known price; None: no request has such units
     unpriced_units: tuple[str, ...] = ()  # names of the units without a price
+
+    def of(self, rows: NDArray[np.int64]) -> "Pricing":
+        """Return the pricing of some requests, by their row numbers."""
+        units = None if self.unit_usd is None else self.unit_usd.gather(rows)
+        return replace(self, rate_ids=self.rate_ids.gather(rows), unit_usd=units)
 
     def units(self) -> pl.Series:
         """Return what each request's billed units cost, aligned; null where that is not known."""

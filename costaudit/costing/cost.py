@@ -36,7 +36,7 @@ def cost(classes: pl.DataFrame, pricing: Pricing, mask: pl.Series | None = None)
     places = pricing.rate_ids.cast(pl.Int64).fill_null(-1).to_numpy()[picked] + 1
     requests = np.bincount(places)
     sums = [
-        np.bincount(places, classes[name].fill_null(0).to_numpy()[picked])  # exact below 2**53
+        np.bincount(places, _filled(classes[name]).to_numpy()[picked])  # exact below 2**53
         for name in TOKEN_CLASSES
     ]
     rows: list[tuple[int | None, int, Tokens]] = []
@@ -44,6 +44,10 @@ def cost(classes: pl.DataFrame, pricing: Pricing, mask: pl.Series | None = None)
         tokens = tuple(int(of_class[place]) for of_class in sums)
         rows.append((place - 1 if place else None, int(requests[place]), tokens))
     return breakdown(rows, rates_by_id(pricing))
+
+
+def _filled(counts: pl.Series) -> pl.Series:
+    return counts.fill_null(0) if counts.has_nulls() else counts
 
 
 def rates_by_id(pricing: Pricing) -> dict[int, tuple[Decimal, ...]]:

@@ -114,6 +114,17 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 LAYERS, HEADS, WIDTH, INNER = 6, 12, 384, 1536
 
 
+_HEAD_CHARS = 8_192  # of a text that are read at first; 256 tokens are about 1,000
+
+
+def _head(text: str, size: int) -> str:
+    """Return a text's first words of about `size` characters; all of it where it is shorter."""
+    if len(text) <= size:
+        return text
+    words = text[:size].rsplit(None, 1)
+    return words[0] if len(words) == 2 else text[:size]
+
+
 class MiniLM:
     """all-MiniLM-L6-v2 on layers of our own, which load faster than its libraries."""
 
@@ -146,9 +157,8 @@ class MiniLM:
         return spec_of(self)
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
-        """Count tokens, the two special ones included."""
-        encodings = self._tokenizer.encode_batch_fast(list(texts))
-        return np.array([len(encoding.ids) for encoding in encodings], dtype=np.int32)
+        """Count tokens, special ones included; of a long text, more than are read of it."""
+        return np.array([len(ids) for ids in self._ids(texts)], dtype=np.int32)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Encode one batch: mean of the last layer over the tokens, at unit length."""
@@ -156,14 +166,28 @@ class MiniLM:
 
     def _padded(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return token ids, cut at the limit, as int64 (n, t), and their number in each row."""
-        encodings = self._tokenizer.encode_batch_fast(list(texts))
-        rows = [encoding.ids for encoding in encodings]
+        rows = self._ids(texts)
         rows = [ids if len(ids) <= self.max_tokens else [*ids[:255], ids[-1]] for ids in rows]
         lengths = np.array([len(ids) for ids in rows], dtype=np.int64)
         tokens = np.zeros((len(rows), int(lengths.max())), dtype=np.int64)
         for row, ids in enumerate(rows):
             tokens[row, : len(ids)] = ids
         return tokens, lengths
+
+    def _ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return token ids, special ones included; of a long text at least the first that count.
+
+        Tokens do not depend on the words after them, so that a text is cut after a word, and
+        only where that leaves too few tokens is more of it read.
+        """
+        read = [_head(text, _HEAD_CHARS) for text in texts]
+        rows = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(read)]
+        for place, text in enumerate(texts):
+            size = _HEAD_CHARS
+            while len(rows[place]) <= self.max_tokens and size < len(text):
+                size *= 4
+                rows[place] = self._tokenizer.encode(_head(text, size)).ids
+        return rows
 
     def _means(self, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         import torch

@@ -103,10 +103,9 @@ class PromptCaches:
         return outcome.classes.with_columns(uncached)
 
     def _template(self, one: TemplateFacts, as_is: pl.DataFrame, best: pl.DataFrame) -> TemplateRow:
-        mask = np.zeros(len(as_is), np.bool_)
-        mask[one.rows] = True
-        rows, billed = pl.Series(mask), self._log.tariff.billed
-        saved = cost(as_is, billed, rows).total_usd - cost(best, billed, rows).total_usd
+        billed = self._log.tariff.billed.of(one.rows)
+        now, then = as_is[one.rows], best[one.rows]
+        saved = cost(now, billed).total_usd - cost(then, billed).total_usd
         total = max(one.input_tokens, 1)
         read = one.billed_read_tokens
         return TemplateRow(
@@ -119,7 +118,7 @@ class PromptCaches:
             static_share=one.static_tokens / total,
             billed_read_share=None if read is None else read / total,
             as_is_read_share=one.as_is_read_tokens / total,
-            best_read_share=int(best["cache_read_tokens"].filter(rows).sum()) / total,
+            best_read_share=int(then["cache_read_tokens"].sum()) / total,
             best_markers=one.best_markers,
             snippet=one.snippet,
             saving_month=self._month(saved, _GRADES[one.claim]),

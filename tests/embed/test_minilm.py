@@ -50,6 +50,32 @@ def test_tokens_are_counted_before_cutting() -> None:
     assert counts.tolist() == [4, 402]  # two words, 400 words; each with two special tokens
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word " * 20_000,
+        " " * 50_000 + "late words " * 300,
+        ("x" * 9_000 + " ") * 300,
+        "x" * 40_000,
+        "漢字" * 20_000,
+        "a\n" * 100 + " " * 30_000 + "b " * 500,
+        "short " * 30 + "." * 20_000,
+        "é-ü/" * 10_000,
+        " " * 40_000,
+    ],
+)
+def test_a_long_text_has_the_tokens_of_the_whole(text: str) -> None:
+    """As the published tokenizer cuts it: the first 255 and the closing one."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(packaged_model() / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(MiniLM.max_tokens)
+    tokens, lengths = MiniLM()._padded([text])
+    assert tokens[0].tolist() == tokenizer.encode(text).ids
+    assert lengths.tolist() == [len(tokens[0])]
+
+
 def test_other_weights_are_refused(tmp_path: Path) -> None:
     for path in packaged_model().glob("*.json"):
         (tmp_path / path.name).write_bytes(path.read_bytes())

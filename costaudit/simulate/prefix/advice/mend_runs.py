@@ -106,14 +106,14 @@ class MendRuns:
         return tokens
 
     def _usd(self, group: int, before: Ints, after: Ints) -> float:
-        rows = np.flatnonzero(self.today.groups.index == group)
+        rows = self.today.groups.rows[group]
         return float(((before[rows] - after[rows]) * self.prices[rows]).sum())
 
     def _changed(self, group: int, before: Ints, after: Ints) -> pl.DataFrame:
         """Return as LOST what a template pays less; empty where it would not."""
         if self._usd(group, before, after) <= 0:
             return pl.DataFrame(schema=LOST)
-        rows = np.flatnonzero(self.today.groups.index == group)
+        rows = self.today.groups.rows[group]
         fewer = before[rows] - after[rows]
         frame = pl.DataFrame(
             {"rate_id": self.rate_ids.gather(rows)}

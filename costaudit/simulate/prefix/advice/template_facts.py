@@ -81,9 +81,12 @@ def template_facts(
     shares = part_shares(prompts, planned.prompts, groups, parts)
     counted = requests["usage_source"].is_in(["provider", "gateway"]).fill_null(False).to_numpy()
     read = requests["cache_read_tokens"].fill_null(0).to_numpy()
+    of_group: dict[int, list[BreakerFacts]] = {}
+    for item in breakers:
+        of_group.setdefault(item.group, []).append(item)
     found = []
     for number, group in enumerate(groups.groups):
-        rows = np.flatnonzero(groups.index == number)
+        rows = groups.rows[number]
         where = planned.static_part[number], planned.static_block[number]
         plan = planned.plans[number]
         rules = assigned.rules[assigned.index[rows[-1]]]
@@ -113,7 +116,7 @@ def template_facts(
                     body_form(requests, int(rows[-1]), rules),
                 ),
                 parts=shares[number],
-                breakers=tuple(item for item in breakers if item.group == number),
+                breakers=tuple(of_group.get(number, ())),
             )
         )
     return tuple(found)

@@ -1,6 +1,7 @@
 """Tokens that could have been read from a cache and were not, by request, cause and class."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -50,23 +51,27 @@ class Billing:
     def lost(self, rows: Ints, lost: Ints, instead: int = READ) -> pl.DataFrame:
         """Take each row's lost tokens from its writes first, then from its uncached tokens."""
         left = lost.copy()
-        frames = []
+        ids, place = np.unique(self._rates[rows], return_inverse=True)
+        found: list[tuple[int | None, str, str, int]] = []
         for column in _PAID_FIRST:
             if column == instead:
                 continue
             taken = np.minimum(left, self.tokens[rows, column])
             left -= taken
-            frames.append(
-                pl.DataFrame({"rate_id": self.rate_ids.gather(rows), "tokens": taken})
-                .filter(pl.col("tokens") > 0)
-                .group_by("rate_id")
-                .agg(pl.col("tokens").sum())
-                .with_columns(
-                    paid=pl.lit(INPUT_CLASSES[column]), instead=pl.lit(INPUT_CLASSES[instead])
-                )
-                .select(LOST.names())
-            )
-        return pl.concat(frames).cast(LOST).sort("rate_id", "paid", nulls_last=True)
+            sums = np.bincount(place, taken, len(ids)).astype(np.int64)  # exact below 2**53
+            found += [
+                (rate if rate >= 0 else None, INPUT_CLASSES[column], INPUT_CLASSES[instead], tokens)
+                for rate, tokens in zip(ids.tolist(), sums.tolist(), strict=True)
+                if tokens
+            ]
+        names = ("rate_id", "paid", "instead", "tokens")
+        made = pl.DataFrame(found, {name: LOST[name] for name in names}, orient="row")
+        return made.select(LOST.names()).sort("rate_id", "paid", nulls_last=True)
+
+    @cached_property
+    def _rates(self) -> Ints:
+        """The rate of each request; -1 where none is known."""
+        return self.rate_ids.cast(pl.Int64).fill_null(-1).to_numpy()
 
 
 _FOREVER = 2**61

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -70,11 +71,8 @@ def _texts(blocks: pl.DataFrame, rows: Ints) -> pl.Series:
 
 def _sorted(texts: pl.Series, group: Ints) -> Ints:
     """Order the texts within each group."""
-    parts = [np.zeros(0, np.int64)]
-    for number in np.unique(group):
-        mine = np.flatnonzero(group == number)
-        parts.append(mine[texts.gather(mine).arg_sort().to_numpy()])
-    return np.concatenate(parts)
+    frame = pl.DataFrame({"group": group, "text": texts})
+    return frame.select(pl.arg_sort_by("group", "text")).to_series().to_numpy().astype(np.int64)
 
 
 def _utf8(texts: pl.Series) -> tuple[NDArray[np.uint8], Ints, Ints]:
@@ -320,6 +318,13 @@ class Groups:
 
     groups: tuple[Group, ...]
     index: Ints  # per request; -1 where it can't be simulated
+
+    @cached_property
+    def rows(self) -> list[Ints]:
+        """The row numbers of each template's requests."""
+        order = np.argsort(self.index, kind="stable")
+        bounds = np.searchsorted(self.index[order], np.arange(len(self.groups) + 1))
+        return [order[first:last] for first, last in pairwise(bounds)]
 
 
 def group_requests(requests: pl.DataFrame, prompts: Prompts, skeletons: pl.Series) -> Groups:
