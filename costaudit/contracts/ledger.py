@@ -1,7 +1,7 @@
 """Before and after: the ledger's steps, what each lever is worth, and what a lever would change."""
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Protocol
 
@@ -69,10 +69,32 @@ class LeverUnit:
 
 
 @dataclass(frozen=True)
+class LeverCall:
+    """One call behind a lever, without any of its text."""
+
+    request_id: str
+    ts: str  # ISO 8601, UTC; "" where the log has no time
+    unit: str
+    input_tokens: int
+    output_tokens: int
+    before_usd: Decimal  # what it was billed
+    saved_usd: Decimal  # had the lever been the only one
+
+
+@dataclass(frozen=True)
+class LeverTable:
+    """What a lever's evidence is, as people read it."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class LeverRow:
     """One lever. Law: alone = Σ alone of the units."""
 
-    lever: str  # tools | serialisation | repeated_blocks | batch | loops | waste
+    lever: str  # as in levers/levers.py, such as tools or batch
     label: str  # for people
     rule: str  # which requests, and why: one sentence with its numbers
     change: str  # what to do, in the imperative
@@ -81,6 +103,8 @@ class LeverRow:
     saved: Money  # saved per month, on what the steps before it leave
     units: tuple[LeverUnit, ...]  # those that save most first
     risk: str = ""  # what could go wrong, in one sentence
+    calls: tuple[LeverCall, ...] = ()  # of those behind it, the ones that save most
+    evidence: tuple[LeverTable, ...] = ()
 
 
 _EFFECT_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -90,6 +114,7 @@ _EFFECT_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "provider": pl.String,  # sent to another one; null: as before
     "model": pl.String,
     "is_batch": pl.Boolean,  # sent as a batch; null: as before
+    "service_tier": pl.String,  # sent at another tier; null: as before
     "cold": pl.Boolean,  # loses the provider's prompt cache
     "cuts": pl.List(pl.Struct({"start": pl.Int64, "tokens": pl.Int64})),  # input that is not
     # sent any more: where in the prompt, in tokens, and how much; null: all is sent
@@ -102,7 +127,7 @@ EFFECT = pl.Schema(_EFFECT_COLUMNS)
 class Lever:
     """One lever's proposal, and the rule that it rests on."""
 
-    lever: str  # tools | serialisation | repeated_blocks | batch | loops | waste
+    lever: str  # as in levers/levers.py, such as tools or batch
     label: str  # for people
     section: str  # anchor of the report's section that explains it
     rule: str  # the evidence: which requests, and why, in a sentence with its numbers
@@ -110,6 +135,9 @@ class Lever:
     grade: Grade
     effect: pl.DataFrame  # EFFECT, aligned with the requests
     risk: str = ""  # what could go wrong, in one sentence
+    running_usd: Mapping[str, Decimal] = field(default_factory=dict)  # by unit, over the log's
+    # period: what the lever itself costs, such as answers that are asked for again
+    evidence: tuple[LeverTable, ...] = ()
 
 
 class LeverRule(Protocol):

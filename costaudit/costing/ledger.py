@@ -4,11 +4,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+import numpy as np
 import polars as pl
 
 from costaudit.contracts.grades import Grade, Money, weakest
-from costaudit.contracts.ledger import Ledger, LedgerStep, Lever, LeverRow, LeverUnit
-from costaudit.costing.cost import cost
+from costaudit.contracts.ledger import (
+    Ledger,
+    LedgerStep,
+    Lever,
+    LeverCall,
+    LeverRow,
+    LeverUnit,
+)
+from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.costing.cost import cost, per_request_usd
 from costaudit.costing.tariff import Tariff
 from costaudit.costing.traffic import Traffic, unexplained
 
@@ -78,7 +87,7 @@ class _Book:
         self._left = self._before.usd
 
     def enter(self, step: SimulatedStep | Lever, after: Traffic, alone: Traffic) -> None:
-        running = step.running_usd if isinstance(step, SimulatedStep) else Decimal(0)
+        running = _running(step)
         self._running += running
         left = self._monthly(self._usd(after) + self._running)
         saved = self._left - left
@@ -136,6 +145,13 @@ def per_month(usd: Decimal, covered_days: float) -> Decimal:
     return (usd * MONTH_DAYS / days).quantize(_MICRO_USD)
 
 
+def _running(step: SimulatedStep | Lever) -> Decimal:
+    """Return what a step itself costs over the log's period."""
+    if isinstance(step, SimulatedStep):
+        return step.running_usd
+    return sum(step.running_usd.values(), Decimal(0))
+
+
 def _money(usd: Decimal, grade: Grade, bounds: tuple[float, float] | None) -> Money:
     if bounds is None:
         return Money(usd, grade)
@@ -178,6 +194,8 @@ def lever_rows(
                 saved=saved.get(lever.lever, Money(Decimal(0), lever.grade)),
                 units=units,
                 risk=lever.risk,
+                calls=_calls(first, lever),
+                evidence=lever.evidence,
             )
         )
     return tuple(rows)
@@ -193,6 +211,7 @@ def _units(first: Traffic, lever: Lever, covered_days: float) -> tuple[LeverUnit
         rows = changed & (names == name)
         before_usd = cost(first.classes, first.pricing, rows).total_usd
         after_usd = cost(after.classes, after.pricing, rows & after.sent).total_usd
+        after_usd += lever.running_usd.get(name, Decimal(0))
         units.append(
             LeverUnit(
                 unit=name,
@@ -202,3 +221,34 @@ def _units(first: Traffic, lever: Lever, covered_days: float) -> tuple[LeverUnit
             )
         )
     return tuple(sorted(units, key=lambda unit: (-unit.alone.usd, unit.unit)))
+
+
+def _calls(first: Traffic, lever: Lever, most: int = 10) -> tuple[LeverCall, ...]:
+    """List the calls behind a lever that save most, had it been the only one."""
+    after = first.under(lever.effect)
+    before_usd = np.nan_to_num(per_request_usd(first.classes, first.pricing))
+    left_usd = np.nan_to_num(per_request_usd(after.classes, after.pricing))
+    saved = before_usd - np.where(after.sent.to_numpy(), left_usd, 0.0)
+    rows = np.flatnonzero(after.changed_from(first).to_numpy())
+    rows = rows[np.argsort(-saved[rows], kind="stable")][:most]
+    told = first.tariff.requests[rows.tolist()].select(
+        "request_id", ts=pl.col("ts").dt.strftime("%Y-%m-%dT%H:%M:%SZ").fill_null("")
+    )
+    tokens = first.classes[rows.tolist()]
+    counts = tokens.select(pl.sum_horizontal(INPUT_CLASSES), "output_tokens").rows()
+    return tuple(
+        LeverCall(
+            request_id=request_id,
+            ts=ts,
+            unit=lever.effect["unit"][int(row)],
+            input_tokens=sent,
+            output_tokens=received,
+            before_usd=_micro(before_usd[row]),
+            saved_usd=_micro(saved[row]),
+        )
+        for row, (request_id, ts), (sent, received) in zip(rows, told.rows(), counts, strict=True)
+    )
+
+
+def _micro(usd: float) -> Decimal:
+    return Decimal(repr(float(usd))).quantize(_MICRO_USD)

@@ -15,7 +15,7 @@ from costaudit.costing.cost import MTOK, billed_classes, rates_by_id
 from costaudit.costing.logged import Basis, CostMode, basis, calibrate
 from costaudit.costing.prices.lookup import format_rate, price_requests
 
-_CHANGES = ("provider", "model", "is_batch")
+_CHANGES = ("provider", "model", "is_batch", "service_tier")
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,18 @@ from costaudit.contracts.plugins import made, registered
 from costaudit.errors import UsageError
 from costaudit.levers.batch import batch, batch_by_name
 from costaudit.levers.effects import placed_segments
+from costaudit.levers.embeddings import repeated_embeddings
 from costaudit.levers.loops import loops
-from costaudit.levers.output import heavy_reasoning, long_answers
-from costaudit.levers.prompt_text import repeated_blocks, serialisation
+from costaudit.levers.output import heavy_reasoning, indented_answers, long_answers
+from costaudit.levers.prompt_text import (
+    COMPACT_JSON,
+    ENCODED,
+    PADDING,
+    repeated_blocks,
+    rewritten,
+)
 from costaudit.levers.routing import smaller_models
+from costaudit.levers.tiers import idle_priority, untried_tiers
 from costaudit.levers.tools import unused_tools
 from costaudit.levers.waste import waste
 
@@ -39,11 +47,17 @@ def propose(
     the reader's levers, each a registered name, module:Class or file.py:Class; they come last.
     """
     segments = placed_segments(requests)
-    batched = batch(requests, batch_endpoints)
+    batched, dearer = batch(requests, batch_endpoints), idle_priority(requests)
     levers = (
         unused_tools(requests, blocks, segments),
         repeated_blocks(requests, segments),
-        serialisation(requests, blocks, segments, count_tokens),
+        *(
+            rewritten(requests, blocks, segments, count_tokens, how)
+            for how in (ENCODED, COMPACT_JSON, PADDING)
+        ),
+        repeated_embeddings(requests, segments),
+        indented_answers(requests, blocks, count_tokens),
+        dearer,
         batched,
         loops(requests, segments),
         waste(requests),
@@ -54,6 +68,7 @@ def propose(
         long_answers(requests),
         heavy_reasoning(requests),
         batch_by_name(requests, batched),
+        untried_tiers(requests, dearer),
     )
     found = tuple(lever for lever in levers if lever is not None)
     for place, lever in enumerate(found):

@@ -1,14 +1,57 @@
-"""Long answers and reasoning: worth a test, because no log tells whether they were needed."""
+"""Answers: white space that is paid for as output, and lengths and reasoning to test."""
 
 import polars as pl
 
-from costaudit.contracts.ledger import Suggestion
-from costaudit.levers.effects import endpoint_unit, endpoints, sent_ok, was_sent
+from costaudit.contracts.ledger import Lever, Suggestion
+from costaudit.levers.effects import effect_of, endpoint_unit, endpoints, sent_ok, was_sent
+from costaudit.levers.prompt_text import COMPACT_JSON, Count, shrunk
 
 USUAL = 0.95  # quantile of an endpoint's answer lengths that counts as usual
 FAR = 1.5  # an answer this many times longer than usual is in the tail
 LEAST_ANSWERS = 100  # fewer have no tail worth the name
 MUCH_REASONING = 0.5  # of an endpoint's output tokens
+
+
+def indented_answers(requests: pl.DataFrame, blocks: pl.DataFrame, count: Count) -> Lever | None:
+    """Return what answers in JSON save without indentation; None where none is indented.
+
+    `count` returns a text's tokens. Reasoning, which is billed as output too, stays as it is.
+    """
+    answered = requests.filter(sent_ok() & (pl.col("finish_reason") == "stop").fill_null(False))
+    written = blocks.join(answered, left_on="block_id", right_on="answer_id", how="semi")
+    short = shrunk(written, count, COMPACT_JSON)
+    if short.is_empty():
+        return None
+    joined = requests.select(
+        "output_tokens",
+        answer_id="answer_id",
+        said=pl.col("output_tokens") - pl.col("reasoning_tokens").fill_null(0),
+        fits=(sent_ok() & (pl.col("finish_reason") == "stop")).fill_null(False),
+    ).join(short, left_on="answer_id", right_on="block_id", how="left", maintain_order="left")
+    less = joined.select(
+        left=pl.col("output_tokens")
+        - (pl.col("said") * pl.col("saved_share")).floor().cast(pl.Int64),
+        touched=pl.col("fits") & (pl.col("said") * pl.col("saved_share") >= 1).fill_null(False),
+    )
+    unit = endpoint_unit(requests)
+    where = endpoints(unit.filter(less["touched"]))
+    return Lever(
+        lever="indented_answers",
+        label="Answers in JSON without indentation",
+        section="levers",
+        rule=(
+            f"{int(less['touched'].sum()):,} answers of {where} are indented JSON; the same values "
+            f"without white space have {float(short['saved_share'].to_numpy().mean()):.0%} fewer "
+            "tokens on average, counted with the run's tokenizer."
+        ),
+        change=(
+            "Ask for JSON on one line, without white space, in the system prompt and in its "
+            "examples, or use the provider's structured output, which writes it so."
+        ),
+        risk="A model may forget a format that is only asked for; whoever reads must not need it.",
+        grade="estimated",
+        effect=effect_of(less["touched"], unit=unit, output_tokens=less["left"]),
+    )
 
 
 def long_answers(requests: pl.DataFrame) -> Suggestion | None:

@@ -36,7 +36,10 @@ def smaller_models(requests: pl.DataFrame, blocks: pl.DataFrame) -> Suggestion |
             f"{MAX_ANSWER_TOKENS} tokens without code, tools, images or reasoning. Whether the "
             "smaller model answers them as well is not in the log: a short question can be hard."
         ),
-        test=f"Send a sample of them to the smaller model and judge its answers: {named}.",
+        test=(
+            f"Send a sample of them to the smaller model and judge its answers ({named}): "
+            "`costaudit route RUN --candidate MODEL`."
+        ),
     )
 
 

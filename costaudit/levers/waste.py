@@ -81,7 +81,7 @@ def waste(requests: pl.DataFrame) -> Lever | None:
         lever="waste",
         label="Calls that nobody could use",
         section="levers",
-        rule=f"Calls {said}.",
+        rule=f"Calls by kind: {said}.",
         change=(
             "Retry only what failed, with a timeout longer than the slowest answer; send an "
             "idempotency key; disable the button while a request runs."

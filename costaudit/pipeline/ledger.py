@@ -16,6 +16,7 @@ from costaudit.pipeline.prompt_caching import PromptCaches
 from costaudit.pipeline.semantic.evidence import SemanticResult
 from costaudit.pipeline.semantic.exact import identical_hits
 from costaudit.pipeline.settings import AnalyzeOptions
+from costaudit.pipeline.twins import twins_of
 from costaudit.progress import Progress
 from costaudit.simulate.prefix.rules.rules import assign_rules
 
@@ -111,7 +112,12 @@ def prompt_step(caches: PromptCaches, left: np.ndarray, nothing: np.ndarray) -> 
 
 def proposals_of(log: Loaded, options: AnalyzeOptions) -> Proposals:
     """Return what the log holds evidence for beside caches, and what is only worth a test."""
-    return propose(log.requests, log.blocks, Tokenizer().count_text, own=options.levers)
+    found = propose(log.requests, log.blocks, Tokenizer().count_text, own=options.levers)
+    routed, untold = twins_of(log)
+    return Proposals(
+        (*((routed,) if routed else ()), *found.levers),
+        (*found.worth_testing, *((untold,) if untold else ())),
+    )
 
 
 def levered(

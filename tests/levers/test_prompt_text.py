@@ -1,5 +1,6 @@
 """Planted waste in prompts is found at its size; prompts without it are left alone."""
 
+import base64
 import json
 from typing import Any
 
@@ -10,7 +11,14 @@ from hypothesis import strategies as st
 
 from costaudit.levers.effects import placed_segments
 from costaudit.levers.loops import loops
-from costaudit.levers.prompt_text import compact_json, repeated_blocks, serialisation
+from costaudit.levers.prompt_text import (
+    COMPACT_JSON,
+    compact_json,
+    repeated_blocks,
+    rewritten,
+    without_encoded,
+    without_padding,
+)
 from costaudit.levers.tools import LEAST_CALLS, unused_tools
 from tests.levers.logs import SYSTEM, blocks, log, segment
 
@@ -50,9 +58,8 @@ def test_indented_json_is_priced_where_it_stands() -> None:
     text = json.dumps([{"id": i, "name": "x"} for i in range(20)], indent=4)
     saved = len(text) - len(compact_json(text))
     requests = log({"segments": [SYSTEM, segment("doc", len(text)), segment("q", 20)]}, {})
-    found = serialisation(
-        requests, blocks(doc=text, q="Where?"), placed_segments(requests), characters
-    )
+    known = blocks(doc=text, q="Where?")
+    found = rewritten(requests, known, placed_segments(requests), characters, COMPACT_JSON)
     assert found is not None
     end = 2_000 + len(text)
     assert cuts(found.effect) == [[{"start": end - saved, "tokens": saved}], None]
@@ -61,9 +68,8 @@ def test_indented_json_is_priced_where_it_stands() -> None:
 @pytest.mark.parametrize("text", ["plain words", '{"a":1}', "[]\n", None, "{\n  broken"])
 def test_text_that_is_compact_already_is_left_alone(text: str | None) -> None:
     requests = log({"segments": [segment("doc", 100)]})
-    assert serialisation(
-        requests, blocks(doc=text), placed_segments(requests), characters
-    ) is None  # fmt: skip
+    sent = placed_segments(requests)
+    assert rewritten(requests, blocks(doc=text), sent, characters, COMPACT_JSON) is None
 
 
 def test_a_document_that_stands_twice_is_cut_once() -> None:
@@ -146,3 +152,24 @@ def test_the_third_equal_call_with_an_equal_result_is_a_loop() -> None:
 def test_polling_that_changes_and_calls_without_a_conversation_are_no_loop() -> None:
     for requests in (agent(["a", "b", "c", "d"]), agent(["same"] * 5, None), agent(["same"] * 2)):
         assert loops(requests, placed_segments(requests)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("a   \nb\t\n", "a\nb\n"),
+        ("a\n\n\n\n\nb", "a\n\nb"),
+        ("left          right", "left  right"),
+        ("def f():\n    return  1\n", "def f():\n    return  1\n"),
+        ("a\n\nb", "a\n\nb"),
+    ],
+)
+def test_padding_goes_and_indentation_stays(text: str, short: str) -> None:
+    assert without_padding(text) == short
+
+
+def test_base64_goes_and_words_stay() -> None:
+    data = base64.b64encode(bytes(range(256))).decode()
+    assert without_encoded(f"see data:image/png;base64,{data} here") == "see  here"
+    for text in ("a" * 400, "abcd" * 90, "/usr/lib/" * 60, "Fish1" * 80):
+        assert without_encoded(text) == text

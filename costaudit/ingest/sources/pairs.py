@@ -33,6 +33,8 @@ class OpenAIChat:
                 return f'{path}object = "chat.completion"'
             if isinstance(body.get("choices"), list):
                 return f"{path}choices"
+            if body.get("object") == "list" and isinstance(body.get("usage"), dict):
+                return f'{path}object = "list", usage'  # of vectors
         for path, body in bodies_in(record, REQUEST_NAMES):
             if isinstance(body.get("messages"), list):
                 return f"{path}messages"

@@ -1,0 +1,74 @@
+"""Answers compared by their words, where no vectors are at hand."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from costaudit.answers.kinds import (
+    CODE,
+    JSON,
+    TEXT,
+    NoisyFields,
+    kind_of_text,
+    same_code,
+    same_structure,
+)
+from costaudit.answers.traps.folding import fold
+from costaudit.answers.traps.signatures import Signatures
+
+ENOUGH_REPEATS = 30  # pairs of answers to one prompt, to tell how far wordings vary
+ASSUMED_OVERLAP = 0.5  # of words, where there are fewer
+_QUANTILE = 0.05  # of the repeats' overlaps that lie below the limit
+_WORD = re.compile(r"[^\W_]+")
+Index = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+class Wordings:
+    """Distinct answers, read once, to be compared in pairs."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = texts
+        self._kinds = np.array([kind_of_text(text) for text in texts] or [TEXT])
+        self._signatures = Signatures(texts)
+        self._words = [frozenset(_WORD.findall(fold(text))) for text in texts]
+
+    def overlap(self, first: Index, second: Index) -> Floats:
+        """Return the share of words that pairs of answers have in common (Dice), 0 to 1."""
+        pairs = zip(first.tolist(), second.tolist(), strict=True)
+        return np.array([_dice(self._words[a], self._words[b]) for a, b in pairs], np.float64)
+
+    def limit(self, first: Index, second: Index) -> float:
+        """Return the overlap that answers to one prompt seldom fall below.
+
+        first and second hold pairs of answers to one prompt by one model.
+        """
+        differ = first != second
+        if differ.sum() < ENOUGH_REPEATS:
+            return ASSUMED_OVERLAP
+        return float(np.quantile(self.overlap(first[differ], second[differ]), _QUANTILE))
+
+    def agree(self, first: Index, second: Index, limit: float) -> npt.NDArray[np.bool_]:
+        """Return whether pairs of answers say the same.
+
+        Structured answers are compared field by field and code as code. Text must share words, and
+        no detector (numbers, dates, names, negation ...) may tell the answers apart.
+        """
+        clash = self._signatures.contradicts(first, second) != 0
+        found = (self.overlap(first, second) >= limit) & ~clash
+        a, b = self._kinds[first], self._kinds[second]
+        for kind in (JSON, CODE):
+            found &= (a == kind) == (b == kind)
+        for k in np.flatnonzero((a == JSON) & (b == JSON)):
+            texts = [self._texts[first[k]]], [self._texts[second[k]]]
+            found[k] = bool(same_structure(*texts, NoisyFields(frozenset()))[0])
+        for k in np.flatnonzero((a == CODE) & (b == CODE)):
+            found[k] = same_code(self._texts[first[k]], self._texts[second[k]])
+        return np.asarray(found | (first == second), np.bool_)
+
+
+def _dice(first: frozenset[str], second: frozenset[str]) -> float:
+    both = len(first) + len(second)
+    return 2 * len(first & second) / both if both else 1.0
