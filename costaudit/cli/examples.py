@@ -23,7 +23,7 @@ EXAMPLES = {
     "claims": ("costaudit claims run", "costaudit claims audit.json --format md"),
     "demo": ("costaudit demo", "costaudit demo --out demo --lang es"),
     "sessions": ("costaudit sessions run", "costaudit sessions run --all"),
-    "route": ("costaudit route run --candidate gpt-4.1-mini", "costaudit route run --help"),
+    "route": ("costaudit route run --candidate openai:gpt-4.1-mini --judge openai:gpt-4.1", "costaudit route run --candidate openai:gpt-4.1-mini --judge human:form.csv"),
     "forecast": ("costaudit forecast run", "costaudit forecast run --format json"),
     "schema": ("costaudit schema", "costaudit schema > audit.schema.json"),
 }  # fmt: skip

@@ -1,0 +1,130 @@
+"""`costaudit route`: a cheaper model tried on a sample of the log's calls."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from costaudit.cli import options as opt
+
+
+def route(
+    logs: opt.Logs,
+    candidate: Annotated[
+        list[str],
+        typer.Option(
+            "--candidate",
+            metavar="MODEL",
+            help="openai:MODEL, anthropic:MODEL, bedrock:MODEL, https://HOST/v1?model=MODEL, or "
+            "recorded:FILE?model=MODEL with answers in a file. Give several to compare them.",
+        ),
+    ],
+    judge: Annotated[
+        str,
+        typer.Option(
+            "--judge",
+            metavar="NAME",
+            help="openai:MODEL, anthropic:MODEL, bedrock:MODEL, or human:FILE (.csv or .jsonl).",
+        ),
+    ],
+    sample: Annotated[int, typer.Option("--sample", min=30, help="Calls to try.")] = 300,
+    max_spend: Annotated[
+        str,
+        typer.Option(
+            "--max-spend", metavar="USD", help="Stop before it costs more, judge included."
+        ),
+    ] = "0",
+    max_loss: Annotated[
+        str,
+        typer.Option(
+            "--max-loss",
+            metavar="SHARE",
+            help="Worse answers that the router may cause, of all calls, at the upper bound.",
+        ),
+    ] = "5%",
+    model: Annotated[
+        str, typer.Option("--model", metavar="NAME", help="Only calls of this model may move.")
+    ] = "",
+    out: opt.Out = None,
+    since: opt.Since = "",
+    until: opt.Until = "",
+    where: opt.Where = None,
+    prices: opt.Prices = None,
+    format: opt.Format = "terminal",
+    seed: opt.Seed = 0,
+    quiet: opt.Quiet = False,
+    config: opt.Config = None,
+) -> int:
+    """Try a cheaper model on a sample, and price a router.
+
+    The price is printed before the first call. Answers and verdicts are stored as they come: the
+    same command goes on where it stopped, and no answer is paid for twice. Prompts of the sample
+    are sent to the candidate, its answers to the judge, and nothing to anybody else.
+    """
+    from costaudit.answers.judge.ppi import PERFECT
+    from costaudit.answers.judge.verdicts import VerdictStore
+    from costaudit.cli import values
+    from costaudit.cli.progress import progress_on_stderr
+    from costaudit.cli.session import loaded_run, part_of_log, print_tables
+    from costaudit.pipeline.routing import route as routing
+    from costaudit.pipeline.routing.candidates import candidate_at
+    from costaudit.pipeline.semantic.judging import check_form, form_of, priced_judge
+    from costaudit.pipeline.settings import AnalyzeOptions
+    from costaudit.report.tables.route import route_tables
+
+    now = datetime.now(UTC)
+    options = routing.RouteOptions(
+        sample=sample,
+        max_spend_usd=values.dollars(max_spend, "--max-spend", zero=True),
+        most_loss=values.share(max_loss, "--max-loss"),
+        source=model or None,
+        seed=seed,
+    )
+    tried = [candidate_at(one, prices, now) for one in candidate]
+    form = form_of(judge)
+    priced = None if form else priced_judge(judge, prices, now)
+    if form:
+        check_form(form)
+    for one in tried:
+        if not one.recorded:
+            one.client().close()
+    audit = AnalyzeOptions(ingest=part_of_log(since, until, where), prices=prices, seed=seed)
+    log = loaded_run(logs, out, audit, quiet=quiet)
+    store = VerdictStore(log.run.path / "verdicts.jsonl")
+    sections = []
+    with progress_on_stderr(quiet) as progress:
+        for one in tried:
+            trial = routing.Trial.of(log, one, options)
+            calls, most = trial.sampled.most_usd
+            typer.echo(
+                f"{one.name}: {calls} calls, about ${trial.sampled.expected_usd:.4f} and at most "
+                f"${most:.4f}, and then the judge; the limit is ${options.max_spend_usd}.",
+                err=True,
+            )
+            tries = trial.sampled.answered(options.max_spend_usd, progress)
+            if priced is None:
+                assert form is not None
+                people = routing.judged_by_people(trial, tries, form)
+                if people is None:
+                    typer.echo(f"Wrote {form}: fill in right or wrong, then run this again.")
+                    return 0
+                told = routing.told_by(f"human:{form.name}", tries, PERFECT, None)
+                sections.append(routing.section_of(trial, tries, people, PERFECT, told))
+                continue
+            price = routing.price_of_judging(trial, tries, priced, store)
+            typer.echo(
+                f"{priced.judge.name}: {price.calls} calls, at most ${price.usd:.4f}; "
+                f"{price.known} verdicts are known.",
+                err=True,
+            )
+            said, error, run = routing.judged_by_model(trial, tries, priced, store, progress)
+            told = routing.told_by(priced.judge.name, tries, error, run)
+            sections.append(routing.section_of(trial, tries, said, error, told))
+    tables = [table for section in sections for table in route_tables(section)]
+    print_tables(tables, format, sections)
+    if format == "terminal":
+        for section in sections:
+            if section.router.code:
+                typer.echo(f"\nThe router for {section.candidate}, to paste:\n")
+                typer.echo(section.router.code)
+    return 0
