@@ -1,5 +1,9 @@
 """`costaudit levers`: unused tools, serialisation, batch, loops, retries; and what to test."""
 
+from typing import Annotated
+
+import typer
+
 from costaudit.cli import options as opt
 from costaudit.cli import values
 
@@ -12,6 +16,9 @@ def levers(
     where: opt.Where = None,
     prices: opt.Prices = None,
     cost_mode: opt.CostMode = "auto",
+    show: Annotated[
+        str, typer.Option("--show", metavar="NAME", help="One lever, with the calls behind it.")
+    ] = "",
     lever: opt.Levers = None,
     format: opt.TableFormat = "terminal",
     seed: opt.Seed = 0,
@@ -27,7 +34,7 @@ def levers(
     from costaudit.cli.session import loaded_run, part_of_log, print_tables
     from costaudit.pipeline.ledger import levered
     from costaudit.pipeline.settings import AnalyzeOptions
-    from costaudit.report.tables.levers import lever_tables
+    from costaudit.report.tables.levers import lever_page, lever_tables
     from costaudit.report.tables.table import FORMATS
 
     values.one_of(format, FORMATS, "--format")
@@ -41,6 +48,11 @@ def levers(
     log = loaded_run(logs, out, options, quiet=quiet)
     with progress_on_stderr(quiet) as progress:
         rows, tests = levered(log, options, progress)
+    if show:
+        values.one_of(show, [row.lever for row in rows] or ["none"], "--show")
+        (row,) = [row for row in rows if row.lever == show]
+        print_tables(lever_page(row), format, row)
+        return 0
     lead = "" if rows else "No lever beside caching has evidence in this log."
     print_tables(lever_tables(rows, tests), format, (*rows, *tests), lead=lead)
     return 0

@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 
 from costaudit.contracts.grades import Grade, Money
-from costaudit.contracts.ledger import Ledger, PlanStep, Suggestion
+from costaudit.contracts.ledger import Ledger, LeverRow, PlanStep, Suggestion
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.replay import ReplaySection
 from costaudit.contracts.run_dir import atomic_write
@@ -124,6 +124,7 @@ class Audit:
     plan: tuple[PlanStep, ...]
     findings: tuple[Finding, ...]
     assumptions: tuple[Assumption, ...]
+    levers: tuple[LeverRow, ...] = ()  # beside the caches, each with its evidence and its calls
     worth_testing: tuple[Suggestion, ...] = ()  # no evidence in the log, and so no money
     claims: tuple[Claim, ...] = ()  # what the article promises, checked on this log
     replay: ReplaySection | None = None  # None: nothing was replayed

@@ -16,7 +16,7 @@ from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.run_dir import RunDir, atomic_write, check_writable
 from costaudit.costing.claims import claims, routed
 from costaudit.costing.findings import findings
-from costaudit.costing.ledger import MONTH_DAYS
+from costaudit.costing.ledger import MONTH_DAYS, lever_rows
 from costaudit.costing.plan import effort_assumption, plan, store_assumption
 from costaudit.costing.prices.price_table import table_source
 from costaudit.costing.verdict import verdict
@@ -157,6 +157,7 @@ def _audit(
         prefix=prefix,
         plan=plan(ledger, {lever.lever: lever.change for lever in levers}, options.efforts),
         findings=findings(log.quality, log.spend, ledger, section, prefix, levers),
+        levers=lever_rows(log.tariff, levers, ledger, log.quality.covered_days),
         worth_testing=proposals.worth_testing,
         assumptions=assumptions(log, options, semantic=semantic is not None),
         claims=claims(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tests.cli.conftest import records, write_log
 from tests.conftest import Said
+from tests.levers.planted_log import calls, indented_json, write
 
 Run = Callable[..., Said]
 
@@ -60,3 +61,20 @@ def test_nothing_is_embedded(costaudit: Run, tmp_path: Path) -> None:
     assert said.code == 0
     kept = sorted(path.name for path in (tmp_path / "run").iterdir())
     assert "requests.parquet" in kept and "vectors" not in kept
+
+
+def test_a_lever_has_a_page_of_its_own_with_the_calls_behind_it(
+    costaudit: Run, tmp_path: Path
+) -> None:
+    write(tmp_path / "log.jsonl", calls(indented_json))
+    assert costaudit("ingest", "log.jsonl", "--out", "run", "--quiet").code == 0
+    said = costaudit("levers", "run", "--show", "serialisation", "--format", "json", "--quiet")
+    row = json.loads(said.out)
+    assert len(row["calls"]) == 10 and row["rule"] and row["risk"] and row["change"]
+    saved = [Decimal(one["saved_usd"]) for one in row["calls"]]
+    assert saved == sorted(saved, reverse=True) and saved[-1] > 0
+    assert sum(saved) < Decimal(row["alone"]["usd"])
+    text = costaudit("levers", "run", "--show", "serialisation", "--quiet").out
+    assert row["calls"][0]["request_id"] in text and "estimated" in text
+    unknown = costaudit("levers", "run", "--show", "nonsense", "--quiet")
+    assert unknown.code == 2 and "serialisation" in unknown.err

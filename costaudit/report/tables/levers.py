@@ -1,6 +1,7 @@
 """The levers beside the caches, and what judges said, as tables."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from costaudit.contracts.grades import Estimate
 from costaudit.contracts.ledger import LeverRow, Suggestion
@@ -41,6 +42,41 @@ def agreement_table(pairs: int, same_share: float, kappa: Estimate | None) -> Ta
 _UNITS = 20  # units shown of each lever, those that save most first
 
 
+def lever_page(row: LeverRow) -> tuple[Table, ...]:
+    """Return one lever on its own: what it says, where, its evidence and the calls behind it."""
+    about = (
+        ("rule", row.rule),
+        ("change", row.change),
+        ("risk", row.risk),
+        ("grade", row.alone.grade),
+        ("saved alone, a month", usd(row.alone.usd)),
+        ("saved in the ledger, a month", usd(row.saved.usd)),
+    )
+    calls = Table(
+        "The calls that it would change most",
+        ("call", "time", "where", "input tokens", "output tokens", "billed USD", "saved USD"),
+        tuple(
+            (
+                one.request_id,
+                one.ts,
+                one.unit,
+                count(one.input_tokens),
+                count(one.output_tokens),
+                f"{one.before_usd:f}",
+                f"{one.saved_usd:f}",
+            )
+            for one in row.calls
+        ),
+        left=(0, 1, 2),
+    )
+    return (
+        Table(row.label, ("", ""), about, left=(0, 1), widest=70),
+        replace(_units(row), note=""),
+        *(Table(one.title, one.columns, one.rows) for one in row.evidence),
+        calls,
+    )
+
+
 def lever_tables(rows: Sequence[LeverRow], tests: Sequence[Suggestion] = ()) -> tuple[Table, ...]:
     """Return the levers side by side, each with its evidence, and what is only worth a test."""
     return (*(_levers(rows) if rows else ()), *((tests_table(tests),) if tests else ()))
@@ -77,6 +113,7 @@ def _levers(rows: Sequence[LeverRow]) -> tuple[Table, ...]:
             "vectors, which this command does not make: `costaudit analyze` puts them first.",
         ),
         *(_units(row) for row in rows),
+        *(Table(one.title, one.columns, one.rows) for row in rows for one in row.evidence),
     )
 
 
