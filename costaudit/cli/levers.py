@@ -49,7 +49,7 @@ def levers(
     with progress_on_stderr(quiet) as progress:
         rows, tests = levered(log, options, progress)
     if show:
-        values.one_of(show, [row.lever for row in rows] or ["none"], "--show")
+        values.one_of(show, tuple(row.lever for row in rows) or ("none",), "--show")
         (row,) = [row for row in rows if row.lever == show]
         print_tables(lever_page(row), format, row)
         return 0
