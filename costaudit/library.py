@@ -67,7 +67,7 @@ def analyze(
 
     asked = _option_texts(settings)
     with _as_inputs(log, mapping) as (inputs, fields):
-        options = _options({**asked, "mapping": fields})
+        options = _options({**asked, "mapping": [str(fields)] if fields else None})
         run = _run_directory(inputs, out, isinstance(log, str | PathLike))
         result = Result(run or RunDir(Path(tempfile.mkdtemp(prefix="costaudit-"))), asked)
         if run is None:
@@ -277,7 +277,7 @@ class _Kind:
 
     lists: tuple[str, ...] = ("where", "lever", "effort_usd")  # repeated on the command line
     numbers: tuple[str, ...] = ("max_entries", "seed")
-    paths: tuple[str, ...] = ("mapping", "prices")
+    paths: tuple[str, ...] = ("prices",)
 
 
 _KIND = _Kind()

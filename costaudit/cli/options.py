@@ -100,8 +100,13 @@ Source = Annotated[
     ),
 ]
 Mapping = Annotated[
-    Path | None,
-    typer.Option("--map", metavar="FILE", help="TOML file that maps your fields to ours."),
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="[PATTERN=]FILE",
+        help="TOML file that maps your fields to ours, for the files that match the pattern. "
+        "May be repeated.",
+    ),
 ]
 Since = Annotated[
     str, typer.Option("--since", metavar="TIME", help="Leave out what is older (ISO 8601, UTC).")

@@ -36,7 +36,7 @@ def run_path(logs: Sequence[str], out: Path | None) -> Path:
 
 def ingest_options(
     source: str,
-    mapping: Path | None,
+    mapping: Sequence[str] | None,
     since: str,
     until: str,
     where: list[str] | None,
@@ -51,7 +51,7 @@ def ingest_options(
     levels = ("none", "hash", "mask")
     return IngestOptions(
         source=source,
-        mapping=mapping,
+        maps=tuple(mapping or ()),
         strict=strict,
         dedupe=dedupe,
         since=values.moment(since, "--since"),
@@ -63,8 +63,11 @@ def ingest_options(
 
 
 def part_of_log(since: str, until: str, where: list[str] | None) -> "IngestOptions":
-    """Check which part of a log is asked for; it is read as logs are unless told otherwise."""
-    return ingest_options("auto", None, since, until, where, False, True, "none")
+    """Check which part of a log is asked for, and how it is read."""
+    from costaudit.cli.verb import reading
+
+    source, maps = reading()
+    return ingest_options(source, maps, since, until, where, False, True, "none")
 
 
 def semantic_policy(

@@ -9,10 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from costaudit.cli.examples import EXAMPLES
+from costaudit.cli.options import Mapping, Source
 
 _PRINTS_TABLES = {"spend", "sweep", "clusters", "prefix", "levers", "doctor", "judge", "replay",
                   "sessions", "forecast", "route", "claims"}  # fmt: skip
 _EVERY_ROW: ContextVar[bool] = ContextVar("costaudit_every_row")
+_READING: ContextVar[tuple[str, tuple[str, ...]]] = ContextVar("costaudit_reading")
 Lang = Annotated[str, typer.Option("--lang", metavar="en|es", help="Language of the output.")]
 Currency = Annotated[
     str, typer.Option("--currency", metavar="CODE", help="Currency of the output, with --rate.")
@@ -43,8 +45,13 @@ def every_row() -> bool:
     return _EVERY_ROW.get(False)
 
 
+def reading() -> tuple[str, tuple[str, ...]]:
+    """Return the log source and the mappings that were given to the verb that runs."""
+    return _READING.get(("auto", ()))
+
+
 def _in_style(verb: Callable[..., int]) -> Callable[..., int]:
-    """Let a verb run in the language and currency that its further options ask for."""
+    """Let a verb run in the language and currency, and on the log, that further options ask for."""
     extra: dict[str, tuple[Any, Any]] = {
         "lang": (Lang, "en"),
         "currency": (Currency, "USD"),
@@ -52,6 +59,9 @@ def _in_style(verb: Callable[..., int]) -> Callable[..., int]:
     }
     if verb.__name__ in _PRINTS_TABLES:
         extra["all"] = (All, False)
+    own = inspect.signature(verb)
+    if "logs" in own.parameters and "mapping" not in own.parameters:
+        extra |= {"source": (Source, "auto"), "mapping": (Mapping, None)}
 
     @wraps(verb)
     def run(*arguments: Any, **options: Any) -> int:
@@ -59,14 +69,20 @@ def _in_style(verb: Callable[..., int]) -> Callable[..., int]:
 
         told = {name: options.pop(name, default) for name, (_, default) in extra.items()}
         wanted = style_of(told["lang"], told["currency"], told["rate"])
-        token = _EVERY_ROW.set(bool(told.get("all")))
+        tokens = (
+            (_EVERY_ROW, _EVERY_ROW.set(bool(told.get("all")))),
+            (
+                _READING,
+                _READING.set((told.get("source", "auto"), tuple(told.get("mapping") or ()))),
+            ),
+        )
         try:
             with using(wanted):
                 return verb(*arguments, **options)
         finally:
-            _EVERY_ROW.reset(token)
+            for variable, token in tokens:
+                variable.reset(token)
 
-    own = inspect.signature(verb)
     added = [
         inspect.Parameter(
             name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation

@@ -24,8 +24,10 @@ from costaudit.errors import InputError, UsageError
 from costaudit.ingest.assembly.assemble import Assembled, assemble
 from costaudit.ingest.content.redaction import Redaction, Redactor, redaction_of
 from costaudit.ingest.content.tokenizer import ENCODING
+from costaudit.ingest.files.containers import is_stream
 from costaudit.ingest.files.inputs import Input, expand
 from costaudit.ingest.files.sniff import NoLogError, open_source
+from costaudit.ingest.mapping.field_map import check_used, read_maps
 from costaudit.ingest.options import IngestOptions, IngestSummary, parse_condition
 from costaudit.ingest.sources.mapped import Mapped
 from costaudit.ingest.staging.pieces import (
@@ -88,10 +90,10 @@ def _check(run: RunDir, options: IngestOptions) -> None:
     _keep_redacted(run, options)
     for text in options.where:
         parse_condition(text)
-    if options.mapping is not None and options.source not in ("auto", Mapped.name):
+    if options.maps and options.source not in ("auto", Mapped.name):
         raise UsageError("--map and --source exclude each other.", hint="Leave one of them out.")
-    if options.source != "auto":
-        open_source(options.source, options.mapping)
+    if options.source != "auto" and not options.maps:
+        open_source(options.source, None)
 
 
 def _keep_redacted(run: RunDir, options: IngestOptions) -> None:
@@ -148,17 +150,36 @@ def _forget_other_inputs(run: RunDir, items: list[Input], redactor: Redactor) ->
 
 def _plan(
     items: list[Input], run: RunDir, options: IngestOptions, redaction: Redaction
-) -> tuple[list[Unit], dict[str, NoLogError]]:
+) -> tuple[list[Unit], dict[str, InputError]]:
     units: list[Unit] = []
-    no_logs: dict[str, NoLogError] = {}
+    no_logs: dict[str, InputError] = {}
+    maps = read_maps(options.maps)
+    used: set[str] = set()
+    misfits: dict[str, InputError] = {}  # mapping → why it can't read a file that it is for
     for item in items:
         try:
-            units.extend(plan_file(item, run.path, options, redaction))
-        except NoLogError as error:
-            if item.asked_for and len(items) == 1:
+            _refuse_pipe(item)
+            planned, mapping = plan_file(item, run.path, options, redaction, maps)
+        except InputError as error:
+            if item.asked_for and item.is_only:
                 raise
             no_logs[item.name] = error
+            if isinstance(error, NoLogError) and error.mapping:
+                misfits.setdefault(error.mapping, error)
+            continue
+        units.extend(planned)
+        used |= {mapping.name} if mapping is not None else set()
+    for name, error in misfits.items():
+        if name not in used:
+            raise error
+    check_used(maps, used | set(misfits))
     return units, no_logs
+
+
+def _refuse_pipe(item: Input) -> None:
+    """Raise NoLogError for a pipe that was found in a folder: its writer may never come."""
+    if not item.asked_for and is_stream(item.address):
+        raise NoLogError(f"{item.name} is a pipe.", hint="Name it by its own name.")
 
 
 def _read(units: list[Unit], options: IngestOptions, progress: Progress) -> int:
@@ -166,8 +187,8 @@ def _read(units: list[Unit], options: IngestOptions, progress: Progress) -> int:
     sizes = [None if unit.end is None else unit.end - unit.start for unit in units]
     known = [size for size in sizes if size is not None]
     progress.start("ingest", sum(known) if len(known) == len(sizes) else None, "bytes")
-    here = [unit for unit in units if unit.address == "-"]  # no other process can read it
-    there = [unit for unit in units if unit.address != "-"]
+    here = [unit for unit in units if is_stream(unit.address)]  # no other process can read them
+    there = [unit for unit in units if not is_stream(unit.address)]
     workers = min(options.workers, max(len(there), 1))
     for size in chain(map(read_unit, here), map_partitions(read_unit, there, workers)):
         total += size
@@ -176,7 +197,7 @@ def _read(units: list[Unit], options: IngestOptions, progress: Progress) -> int:
     return total
 
 
-def _nothing(pieces: Pieces, no_logs: dict[str, NoLogError]) -> InputError:
+def _nothing(pieces: Pieces, no_logs: dict[str, InputError]) -> InputError:
     if no_logs:
         first = next(iter(no_logs.values()))
         return InputError(
@@ -187,7 +208,7 @@ def _nothing(pieces: Pieces, no_logs: dict[str, NoLogError]) -> InputError:
     return InputError(f"There is no record in {names}.", hint="Export the log again.")
 
 
-def _be_strict(pieces: Pieces, no_logs: dict[str, NoLogError]) -> None:
+def _be_strict(pieces: Pieces, no_logs: dict[str, InputError]) -> None:
     for error in no_logs.values():
         raise InputError(error.message, hint="Leave out --strict to skip and count such files.")
     bad = pieces.skips().filter((pl.col("fate") == "skipped") & (pl.col("reason") != "filtered"))
@@ -198,7 +219,7 @@ def _be_strict(pieces: Pieces, no_logs: dict[str, NoLogError]) -> None:
         )
 
 
-def _whole_file_skips(no_logs: dict[str, NoLogError]) -> pl.DataFrame:
+def _whole_file_skips(no_logs: dict[str, InputError]) -> pl.DataFrame:
     rows = [
         (name, WHOLE_FILE, "skipped", "not-a-log", error.message, None)
         for name, error in sorted(no_logs.items())
@@ -207,7 +228,7 @@ def _whole_file_skips(no_logs: dict[str, NoLogError]) -> pl.DataFrame:
 
 
 def _summary(
-    pieces: Pieces, no_logs: dict[str, NoLogError], assembled: Assembled, read_bytes: int
+    pieces: Pieces, no_logs: dict[str, InputError], assembled: Assembled, read_bytes: int
 ) -> IngestSummary:
     counts: dict[tuple[str, str], int] = {}
     reasons: dict[str, int] = {}

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from costaudit.contracts.audit import InputFile
 from costaudit.contracts.manifest import IngestCounts
@@ -19,7 +18,7 @@ class IngestOptions:
     """How to read logs."""
 
     source: str = "auto"  # name of a log source
-    mapping: Path | None = None  # TOML or JSON: canonical field → path in the record
+    maps: tuple[str, ...] = ()  # FILE or PATTERN=FILE: canonical field → path in the record
     strict: bool = False  # a record that can't be read is an error
     dedupe: bool = True
     since: datetime | None = None  # UTC, inclusive

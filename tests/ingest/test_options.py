@@ -55,7 +55,7 @@ def test_a_mapping_reads_nested_records(ingested: Ingest, tmp_path: Path) -> Non
         )
     )
     log = write_lines(tmp_path / "x.jsonl", [record, {"other": 1}])
-    run, summary = ingested(log, mapping=tmp_path / "map.json")
+    run, summary = ingested(log, maps=(str(tmp_path / "map.json"),))
     row = run.requests().row(0, named=True)
     assert (row["user"], row["model"], row["tenant"], row["provider"]) == (
         "u-1",
@@ -74,13 +74,13 @@ def test_a_wrong_mapping_is_refused(ingested: Ingest, tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text('colour = "x"')
     (tmp_path / "b.toml").write_text("= nonsense")
     with pytest.raises(InputError, match="fields that there are not: colour"):
-        ingested(log, mapping=tmp_path / "a.toml")
+        ingested(log, maps=(str(tmp_path / "a.toml"),))
     with pytest.raises(InputError, match="can't be read"):
-        ingested(log, mapping=tmp_path / "b.toml")
+        ingested(log, maps=(str(tmp_path / "b.toml"),))
     with pytest.raises(UsageError, match="is a file"):
         ingested(log, into="x.jsonl")
     with pytest.raises(UsageError, match="exclude each other"):
-        ingested(log, mapping=tmp_path / "a.toml", source="litellm")
+        ingested(log, maps=(str(tmp_path / "a.toml"),), source="litellm")
 
 
 def test_the_same_rows_come_from_parquet(ingested: Ingest, tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_the_same_rows_come_from_parquet(ingested: Ingest, tmp_path: Path) -> No
     write_lines(tmp_path / "x.jsonl", rows)
     tables = []
     for name in ("x.parquet", "x.jsonl"):
-        run, summary = ingested(tmp_path / name, into=name[2:], mapping=tmp_path / "map.json")
+        run, summary = ingested(tmp_path / name, into=name[2:], maps=(str(tmp_path / "map.json"),))
         assert summary.kept == 5
         tables.append(run.requests().drop("request_id", "source_file", "source_offset"))
     assert tables[0].equals(tables[1])

@@ -103,8 +103,8 @@ def test_a_map_with_an_unknown_convention_is_refused(tmp_path: Path, ingested: I
     lines = ['model = "m"', 'input_tokens = "in"', 'output_tokens = "out"']
     fields.write_text("\n".join([*lines, 'convention = "=homemade"']))
     with pytest.raises(InputError, match="homemade") as caught:
-        ingested(log, mapping=fields)
+        ingested(log, maps=(str(fields),))
     assert "inclusive" in caught.value.hint
     fields.write_text("\n".join([*lines, 'convention = "how"']))
-    _, summary = ingested(log, mapping=fields, into="other")
+    _, summary = ingested(log, maps=(str(fields),), into="other")
     assert summary.skip_reasons == {"unknown-convention": 1}

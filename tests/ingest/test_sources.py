@@ -69,7 +69,7 @@ def as_table(run: RunDir) -> list[dict[str, str]]:
 def test_a_sample_comes_out_as_its_table(ingested: Ingest, path: Path) -> None:
     name = path.stem
     mapping = FORMATS / f"{name}.map.toml"
-    options = {"mapping": mapping} if mapping.exists() else {}
+    options = {"maps": (str(mapping),)} if mapping.exists() else {}
     run, summary = ingested(sample_of(name), **options)
     with path.open(encoding="utf-8", newline="") as file:
         expected = list(csv.DictReader(file))

@@ -85,14 +85,14 @@ def present(data: Buffer) -> bool:
 
 
 MOST_TOKENS = 1 << 31  # beyond this a count is a mistake
-GROUPED = re.compile(r"\d{1,3}(?:[,\u00a0\u202f '_]\d{3})+")
+GROUPED = re.compile(r"\d{1,3}(?:[,.\u00a0\u2009\u202f '\u2019_]\d{3})+")
 DIGITS = re.compile(r"\d+(?:\.0+)?")
 
 
 def count_of(value: object) -> int | None:
     """Read a count of tokens; None for what is no whole number from 0 to MOST_TOKENS.
 
-    Texts may group their digits: "2,000" is two thousand.
+    Texts may group their digits: "2,000" and "2.000" are two thousand, as a count has no fraction.
     """
     if isinstance(value, str):
         text = value.strip()

@@ -1,6 +1,7 @@
 """JSON that is not quite JSON: NaN, lone surrogates, broken UTF-8, Python dicts, wrong types."""
 
 import ast
+import codecs
 import json
 import re
 from typing import Any, TypeVar
@@ -12,6 +13,9 @@ from costaudit.ingest.calls.call import Skip
 T = TypeVar("T")
 REPR_LIMIT = 1_000_000  # bytes of a Python literal that we are ready to parse
 REPAIRS = 40  # wrongly typed fields that we drop from one record
+PADDING = b"\0\xef\xbb\xbf \t\r\n"  # around a record: zeros of a copied log, byte order marks
+ODD_BYTES = "costaudit-odd-bytes"  # what decoding does with a byte that is no UTF-8
+UNDEFINED = frozenset(b"\x81\x8d\x8f\x90\x9d")  # in Windows-1252
 PATH = re.compile(r" - at `\$(.*)`$")
 STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 
@@ -32,7 +36,7 @@ def parse_lenient(data: bytes) -> Any:
         raise UnreadableError(_too_deep()) from None
     except (msgspec.DecodeError, UnicodeError):
         pass
-    text = data.decode("utf-8", "replace")
+    text = decoded_text(data.strip(PADDING))
     try:
         return _mended(json.loads(text, strict=False, parse_constant=_no_number))
     except RecursionError:
@@ -41,6 +45,25 @@ def parse_lenient(data: bytes) -> Any:
         return _parse_repr(text, error)
     except ValueError:  # an integer of thousands of digits
         raise UnreadableError(Skip("bad-json", "A number in it is too long to be read.")) from None
+
+
+def decoded_text(data: bytes) -> str:
+    """Decode UTF-8; a byte that is none is read as Windows-1252, or else Latin-1, by itself."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("utf-8", ODD_BYTES)
+
+
+def _odd_bytes(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    odd = error.object[error.start : error.end]
+    text = "".join(bytes((b,)).decode("cp1252" if b not in UNDEFINED else "latin-1") for b in odd)
+    return text, error.end
+
+
+codecs.register_error(ODD_BYTES, _odd_bytes)
 
 
 def _no_number(_: str) -> None:

@@ -109,7 +109,9 @@ class Redactor:
 
     def address(self, address: str) -> str:
         """Return what may be stored of a file's address: enough to know it again."""
-        return address if self.mode == "none" else self._hashed(address)
+        if self.mode == "none":
+            return address.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return self._hashed(address)
 
     def labels(self, values: pl.Series) -> pl.Series:
         """Return what may be stored of short texts that a reader must still understand."""

@@ -2,10 +2,14 @@
 
 import codecs
 import gzip
+import os
+import select
+import stat
 import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO, cast
 
 import zstandard
@@ -13,8 +17,8 @@ import zstandard
 from costaudit.errors import InputError
 
 
-class StandardInput:
-    """Return standard input from its start again until the last reading, which keeps nothing."""
+class Stream:
+    """Return a stream from its start again until the last reading, which keeps nothing."""
 
     def __init__(self, source: IO[bytes]) -> None:
         self.source = source
@@ -47,15 +51,53 @@ class StandardInput:
         return False
 
 
-_open: list[StandardInput] = []  # the one that was opened last
+STDIN = "-"
+WAIT_MS = 10_000  # for a writer of a pipe
+_open: dict[str, Stream] = {}  # by address; each can be opened once only
 
 
-def standard_input(*, is_last: bool) -> StandardInput:
-    """Open standard input at its start; `is_last` for the reading that nothing comes after."""
-    if not _open or _open[0].source is not sys.stdin.buffer:
-        _open[:] = [StandardInput(sys.stdin.buffer)]
-    _open[0].rewind(is_last=is_last)
-    return _open[0]
+def is_stream(address: str) -> bool:
+    """Return whether an address is standard input or a pipe, which can be read once only."""
+    if address == STDIN:
+        return True
+    try:
+        mode = Path(address).stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
+
+
+def stream_at(address: str, *, is_last: bool) -> Stream:
+    """Open a stream at its start; `is_last` for the reading that nothing comes after.
+
+    Raises InputError for a pipe that nobody writes to.
+    """
+    known = _open.get(address)
+    if address == STDIN and (known is None or known.source is not sys.stdin.buffer):
+        known = _open[address] = Stream(sys.stdin.buffer)
+    elif known is None:
+        known = _open[address] = Stream(_pipe(address))
+    known.rewind(is_last=is_last)
+    if is_last and address != STDIN:
+        del _open[address]
+    return known
+
+
+def _pipe(address: str) -> IO[bytes]:
+    """Open a pipe without waiting for its writer for ever."""
+    handle = os.open(address, os.O_RDONLY | os.O_NONBLOCK)
+    if not stat.S_ISFIFO(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise InputError(f"{address} is a device.", hint="Name a file, a folder or a pipe.")
+    waiting = select.poll()
+    waiting.register(handle, select.POLLIN | select.POLLHUP)
+    if not waiting.poll(WAIT_MS):
+        os.close(handle)
+        raise InputError(
+            f"Nothing is written to the pipe {address}.", hint="Start its writer first."
+        )
+    os.set_blocking(handle, True)
+    return os.fdopen(handle, "rb")
 
 
 CHUNK = 256 << 10  # what stays in a processor's own cache while it is read
@@ -68,7 +110,12 @@ ARCHIVES = {
     b"7z\xbc\xaf": "a 7-Zip archive",
     b"BZh": "a bzip2 file",
 }
-UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+MARKS = {  # the longer ones first, because one begins like another
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
 
 
 class BrokenStreamError(Exception):
@@ -84,12 +131,12 @@ class BrokenStreamError(Exception):
 def open_input(address: str, *, is_last: bool = False) -> Iterator[IO[bytes]]:
     """Open a path, "-" or an address that fsspec knows; raises InputError.
 
-    Standard input can be opened again until `is_last` has been said.
+    Standard input and pipes can be opened again until `is_last` has been said.
     """
-    if address == "-":
-        yield cast(IO[bytes], standard_input(is_last=is_last))
-        return
     try:
+        if is_stream(address):
+            yield cast(IO[bytes], stream_at(address, is_last=is_last))
+            return
         if "://" in address:
             import fsspec
 
@@ -116,18 +163,34 @@ def is_compressed(head: bytes) -> bool:
 
 
 def plain_chunks(file: IO[bytes], max_ratio: float) -> Iterator[bytes]:
-    """Yield the decompressed content; UTF-16 becomes UTF-8, a byte order mark of UTF-8 stays.
+    """Yield the decompressed content; UTF-16 and UTF-32 become UTF-8, whose own mark stays.
 
     Raises BrokenStreamError where it breaks off, and where it unpacks beyond `max_ratio`.
     """
     chunks = _decompressed(file, max_ratio)
     first = next(chunks, b"")
-    encoding = UTF16.get(first[:2])
-    if encoding is not None:
-        yield from _transcoded(first[2:], chunks, encoding)
+    encoding, mark = wide_encoding(first)
+    if encoding:
+        yield from _transcoded(first[len(mark) :], chunks, encoding)
         return
     yield first
     yield from chunks
+
+
+def wide_encoding(first: bytes) -> tuple[str, bytes]:
+    """Return an encoding of two or four bytes for each character, and its mark; "" if it is none.
+
+    Without a mark, texts in the Latin alphabet show it by a zero in every second byte.
+    """
+    for mark, encoding in MARKS.items():
+        if first.startswith(mark):
+            return encoding, mark
+    head = first[: 4 << 10]
+    half = len(head) // 2
+    zeros = head[::2].count(0), head[1::2].count(0)
+    if half < 8 or max(zeros) < 0.8 * half or min(zeros) > 0.05 * half:
+        return "", b""
+    return ("utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"), b""
 
 
 def _transcoded(first: bytes, chunks: Iterator[bytes], encoding: str) -> Iterator[bytes]:

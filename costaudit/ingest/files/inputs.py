@@ -22,6 +22,7 @@ class Input:
     name: str  # unique among the inputs; without folders outside what was asked for
     address: str  # path or URL
     asked_for: bool  # by its own name, so that it must be a log
+    is_only: bool = False  # no other file is read
 
 
 def expand(inputs: Sequence[str]) -> list[Input]:
@@ -34,6 +35,8 @@ def expand(inputs: Sequence[str]) -> list[Input]:
     for text in inputs:
         for each in _expand_one(text):
             found.setdefault(each.address, each)
+    if len(found) == 1:
+        return [replace(one, is_only=True) for one in found.values()]
     return sorted(_distinct(list(found.values())), key=lambda each: each.name)
 
 
@@ -45,16 +48,16 @@ def _expand_one(text: str) -> list[Input]:
     path = Path(text)
     if path.is_dir():
         return _folder(path)
-    if path.exists():
-        return [Input(path.name, str(path.absolute()), True)]
+    if path.exists() or path.is_symlink():
+        return [Input(printable(path.name), str(path.absolute()), True)]
     if PATTERN & set(text):
         matches = sorted(
             p
             for p in glob.glob(text, recursive=True)  # noqa: PTH207
-            if Path(p).is_file()
+            if not Path(p).is_dir()
         )
         if matches:
-            return [Input(Path(p).name, str(Path(p).absolute()), True) for p in matches]
+            return [Input(printable(Path(p).name), str(Path(p).absolute()), True) for p in matches]
         raise InputError(f"No file matches {text}.", hint="Check the pattern and quote it.")
     raise InputError(f"There is no file {text}.", hint=_nearest(path))
 
@@ -70,7 +73,7 @@ def _nearest(path: Path) -> str:
 
 def _folder(folder: Path) -> list[Input]:
     files = [
-        Input(path.relative_to(folder).as_posix(), str(path.absolute()), False)
+        Input(printable(path.relative_to(folder).as_posix()), str(path.absolute()), False)
         for path in _walk(folder)
     ]
     if not files:
@@ -81,7 +84,14 @@ def _folder(folder: Path) -> list[Input]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for root, folders, names in os.walk(folder):
+    """List the files beneath a folder, through links too, each folder once."""
+    seen = set()
+    for root, folders, names in os.walk(folder, followlinks=True):
+        status = Path(root).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
         folders[:] = sorted(
             f
             for f in folders
@@ -136,4 +146,9 @@ def _distinct(inputs: list[Input]) -> list[Input]:
 
 def _tail(each: Input, depth: int) -> str:
     parts = PurePosixPath(each.address.replace("\\", "/")).parts
-    return "/".join(parts[-depth:]) if depth <= len(parts) else each.address
+    return printable("/".join(parts[-depth:]) if depth <= len(parts) else each.address)
+
+
+def printable(name: str) -> str:
+    """Return a name of a file as text; bytes of it that are no UTF-8 become `\\xe9`."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

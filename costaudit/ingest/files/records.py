@@ -2,20 +2,22 @@
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 import msgspec
 
 from costaudit.ingest.calls.call import Record, Skip
+from costaudit.ingest.calls.json_repair import PADDING
 from costaudit.ingest.files.containers import ARCHIVES, PARQUET
-from costaudit.ingest.files.tables import csv_records
+from costaudit.ingest.files.tables import csv_records, is_header
+from costaudit.ingest.mapping.columns import Column
 
 Kind = Literal["lines", "values", "csv", "parquet", "sse"]
 SAMPLE_LINES = 40
+CONTROLS = [bytes((byte,)) for byte in range(1, 32) if byte not in b"\t\n\r"]
 STAMPED = re.compile(rb"^\d{4}-\d\d-\d\dT\S+ (?=\{)")  # CloudWatch's export to S3
-NAME = re.compile(rb'^"?[A-Za-z_@][\w @.:$%()/#&+\[\]-]*"?$')
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,9 @@ def layout_of(head: bytes, is_whole: bool) -> Layout:
     for magic, name in ARCHIVES.items():
         if head.startswith(magic):
             return Layout(None, f"is {name}")
-    if head.count(b"\0") * 200 > len(head):
+    if head.count(b"\0") * 200 > len(head) and sum(map(head.count, CONTROLS)) * 200 > len(head):
         return Layout(None, "is a binary file")
-    head = head.removeprefix(BOM_UTF8)
+    head = head.removeprefix(BOM_UTF8).replace(b"\0", b"")
     lines = _lines(head, is_whole)
     if not lines:
         return Layout(None, "is empty")
@@ -55,7 +57,7 @@ def _of_first_line(lines: list[bytes], head: bytes, whole: int) -> Layout:
         return Layout("lines")
     if start in (b"{", b"["):
         return Layout("values")
-    if _is_header(lines[0]):
+    if is_header(lines):
         return Layout("csv")
     if whole:
         return Layout("lines")
@@ -66,7 +68,7 @@ def _lines(head: bytes, is_whole: bool) -> list[bytes]:
     lines = head.split(b"\n", SAMPLE_LINES)
     if len(lines) > SAMPLE_LINES or (len(lines) > 1 and not is_whole):
         lines.pop()
-    return [stripped for line in lines if (stripped := line.strip())]
+    return [stripped for line in lines if (stripped := line.removeprefix(BOM_UTF8).strip())]
 
 
 def _is_object(line: bytes) -> bool:
@@ -85,14 +87,6 @@ def _is_object(line: bytes) -> bool:
 def _starts_lines(lines: list[bytes]) -> bool:
     """Distinguish broken lines of JSON from one JSON value over several lines."""
     return sum(line[:2] in (b'{"', b"{'") and len(line) > 40 for line in lines) * 2 > len(lines)
-
-
-def _is_header(line: bytes) -> bool:
-    for separator in (b",", b"\t", b";"):
-        names = line.split(separator)
-        if len(names) > 1 and all(NAME.match(name.strip()) for name in names):
-            return True
-    return False
 
 
 TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["{}\[\]]', re.DOTALL)
@@ -125,14 +119,15 @@ class Lines(NamedTuple):
 
     def records(self) -> Iterator[Record]:
         """Yield each line that is not blank."""
-        bom = 3 if self.offset == 0 and self.text.startswith(BOM_UTF8) else 0
         for start, end in self.places():
-            start = max(start, bom)
             line = self.text[start:end]
-            if not line or line.isspace():
-                continue
-            if line[0] != BRACE and (stamp := STAMPED.match(line)):
-                line = line[stamp.end() :]
+            if line[0] != BRACE:
+                line = line.lstrip(PADDING)
+                if not line:
+                    continue
+                start = end - len(line)
+                stamp = STAMPED.match(line)
+                line = line[stamp.end() :] if stamp else line
             yield Record(self.offset + start, 0, line)
 
 
@@ -237,11 +232,14 @@ class _Scan:
 
 
 def text_records(
-    kind: Kind, chunks: Iterator[bytes], offset: int
+    kind: Kind, chunks: Iterator[bytes], offset: int, columns: Sequence[Column] = ()
 ) -> Iterator[Record | tuple[int, Skip]]:
-    """Yield the records of a stream that starts at `offset` in its file."""
+    """Yield the records of a stream that starts at `offset` in its file.
+
+    `columns` says how the columns of a table are written.
+    """
     if kind == "csv":
-        yield from csv_records(chunks)
+        yield from csv_records(chunks, columns)
     elif kind == "values":
         yield from value_records(chunks)
     elif kind == "sse":

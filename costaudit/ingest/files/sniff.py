@@ -1,9 +1,9 @@
 """What the first bytes of a file show: its layout and its source."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from itertools import islice
 from typing import Any, ClassVar
 
 from xxhash import xxh3_64_hexdigest
@@ -18,13 +18,15 @@ from costaudit.ingest.files.containers import (
     is_compressed,
     open_input,
     plain_chunks,
+    wide_encoding,
 )
 from costaudit.ingest.files.inputs import Input
 from costaudit.ingest.files.records import Layout, layout_of, text_records
 from costaudit.ingest.files.tables import parquet_records
-from costaudit.ingest.files.unwrap import is_wrapper, unwrapped
+from costaudit.ingest.files.unwrap import is_torn_page, is_wrapper, unwrapped
+from costaudit.ingest.mapping.field_map import FieldMap, check_fields, chosen_map
 from costaudit.ingest.options import IngestOptions
-from costaudit.ingest.sources.mapped import Mapped, read_mapping
+from costaudit.ingest.sources.mapped import Mapped
 from costaudit.ingest.sources.source import Outcome, Source
 from costaudit.ingest.sources.table import BY_NAME, SOURCES
 
@@ -70,6 +72,7 @@ def _named(outcomes: Iterable[Outcome], name: str) -> Iterator[Outcome]:
 
 
 SAMPLE = 20  # records that decide
+MAP_SAMPLE = 500  # records that show whether a mapping fits
 AGREEMENT = 0.8  # share of them that must be of one source
 MIXED = "mixed"
 
@@ -95,20 +98,18 @@ def source_of(record: object) -> tuple[str, str]:
     return "", ""
 
 
-def detect(records: Iterable[Record]) -> Detection:
-    """Look at the first records that can be read and let them vote."""
+def detect(values: Iterable[tuple[Any, bool]]) -> Detection:
+    """Let the first records vote; each comes with whether it was within another one."""
     votes: Counter[str] = Counter()
     evidence: dict[str, str] = {}
     wrapped = False
     seen = 0
-    for value, is_inner in _values(records):
+    for value, is_inner in islice(values, SAMPLE):
         seen += 1
         wrapped = wrapped or is_inner
         name, fields = source_of(value)
         votes[name] += 1
         evidence.setdefault(name, fields)
-        if seen >= SAMPLE:
-            break
     known = {name: count for name, count in votes.items() if name}
     if not known:
         return Detection("", "No record looks like a call of a model.", wrapped, dict(votes), seen)
@@ -120,23 +121,33 @@ def detect(records: Iterable[Record]) -> Detection:
     return Detection(MIXED, f"Among the first {seen} records: {text}", wrapped, dict(votes), seen)
 
 
-def _values(records: Iterable[Record]) -> Iterable[tuple[Any, bool]]:
+def values_of(records: Iterable[Record]) -> Iterator[tuple[Any, bool]]:
+    """Decode records that can be read, each with whether it was within another one."""
     for record in records:
         try:
             value = parse_lenient(bytes(record.data))
         except UnreadableError:
-            continue
-        if not is_wrapper(value):
+            if not is_torn_page(bytes(record.data)):
+                continue
+            value = None
+        if value is not None and not is_wrapper(value):
             yield value, False
             continue
         for inner in unwrapped(record):
-            yield parse_lenient(bytes(inner.data)), True
+            try:
+                yield parse_lenient(bytes(inner.data)), True
+            except UnreadableError:
+                continue
 
 
-def open_source(name: str, mapping: Path | None, address: str = "") -> Source:
+def open_source(name: str, mapping: FieldMap | None, address: str = "") -> Source:
     """Make a new reader for one file; raises UsageError for a name that is none."""
     if name == Mapped.name:
-        return Mapped.from_file(mapping)
+        if mapping is None:
+            raise UsageError(
+                "The source `mapped` needs a mapping.", hint="Give one with --map FILE.toml."
+            )
+        return Mapped(address, mapping)
     if name == Mixed.name:
         return Mixed(address, _choose)
     kind = _source_named(name)
@@ -167,7 +178,6 @@ def _choose(record: dict[str, Any]) -> type[Source] | None:
 
 
 HEAD_BYTES = 64 << 10
-UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 OTHER_FORMAT = "Name its format with --source, or say which field is where with --map FILE.toml."
 SNIFFED_BYTES = 1 << 20
 
@@ -181,29 +191,38 @@ class Look:
     is_plain: bool  # neither compressed nor in another encoding
     head: str  # digest of the first bytes on disk
     head_bytes: int  # how many these are
+    mapping: FieldMap | None = None  # that it is read by
 
 
 class NoLogError(InputError):
     """A file that is no log: an error where it was asked for by name, else a skip."""
 
+    mapping = ""  # the name of the mapping that is for it and does not fit it
 
-def look_at(item: Input, options: IngestOptions) -> Look:
-    """Detect a file's layout and source; raises NoLogError for what is no log."""
+
+def look_at(item: Input, options: IngestOptions, maps: Sequence[FieldMap] = ()) -> Look:
+    """Detect a file's layout and source, or choose its mapping; raises NoLogError for no log."""
     with open_input(item.address) as file:
         raw = file.read(HEAD_BYTES)
     head = xxh3_64_hexdigest(raw)
     if not raw:
         raise NoLogError(f"{item.name} is empty.", hint="Export the log again.")
-    is_plain = not is_compressed(raw) and raw[:2] not in UTF16_MARKS
+    is_plain = not is_compressed(raw) and not wide_encoding(raw)[0]
     content, is_whole = _first_bytes(item, options)
     layout = layout_of(content, is_whole)
     if layout.kind is None:
         hint = OTHER_FORMAT if content.strip() else "Export the log again."
         raise NoLogError(f"{item.name} {layout.problem}.", hint=hint)
-    detection = _detection(item, layout, options)
+    values = list(islice(values_of(first_records(item, layout, options)), MAP_SAMPLE))
+    detection = detect(values)
+    mapping = None
+    if maps or options.source != "auto":
+        is_known = bool(detection.source) and options.source != Mapped.name
+        mapping = _mapping(item, layout, maps, is_known, values)
+        detection = _told(detection, options, mapping)
     if not detection.source:
         raise NoLogError(f"{item.name}: {_lowered(detection.evidence)}", hint=OTHER_FORMAT)
-    return Look(layout, detection, is_plain, head, len(raw))
+    return Look(layout, detection, is_plain, head, len(raw), mapping)
 
 
 def _lowered(text: str) -> str:
@@ -230,13 +249,34 @@ def _first_bytes(item: Input, options: IngestOptions) -> tuple[bytes, bool]:
     return b"".join(parts), True
 
 
-def _detection(item: Input, layout: Layout, options: IngestOptions) -> Detection:
-    found = detect(first_records(item, layout, options))
-    if options.mapping is not None:
-        read_mapping(options.mapping)
-        return replace(found, source=Mapped.name, evidence="a mapping was given")
+def _mapping(
+    item: Input,
+    layout: Layout,
+    maps: Sequence[FieldMap],
+    is_known: bool,
+    values: Sequence[tuple[Any, bool]],
+) -> FieldMap | None:
+    """Choose a file's mapping; raises NoLogError where the file lacks what the mapping names."""
+    records = [value for value, _ in values]
+    sees = {"records": records, "is_known": is_known, "is_only": item.is_only}
+    mapping = chosen_map(maps, item.name, item.address, sees)
+    if mapping is None or not records:
+        return mapping
+    is_table = layout.kind in ("csv", "parquet")
+    wrong = check_fields(mapping, item.name, records, is_table=is_table)
+    if wrong is not None:
+        error = NoLogError(wrong.message, hint=wrong.hint)
+        error.mapping = mapping.name
+        raise error
+    return mapping
+
+
+def _told(found: Detection, options: IngestOptions, mapping: FieldMap | None) -> Detection:
+    """Return what was detected, unless a mapping or --source says otherwise."""
+    if mapping is not None:
+        return replace(found, source=Mapped.name, evidence=f"the mapping {mapping.name} is for it")
     if options.source != "auto":
-        open_source(options.source, options.mapping)
+        open_source(options.source, None)
         return replace(found, source=options.source, evidence="it was named with --source")
     return found
 

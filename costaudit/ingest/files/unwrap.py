@@ -1,11 +1,13 @@
 """Objects that wrap records: pages of an API, OTLP batches, CloudWatch events."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 
 from costaudit.ingest.calls.call import Record
+from costaudit.ingest.calls.fields import parsed
 from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
 
 LISTS = ("data", "events", "result", "results", "Records", "items", "observations", "runs", "logs")
@@ -28,17 +30,76 @@ def is_wrapper(record: object) -> bool:
 
 
 def unwrapped(record: Record) -> Iterator[Record]:
-    """Yield the records within a record, or the record itself where it wraps nothing."""
+    """Yield the records within a record, or the record itself where it wraps nothing.
+
+    What is no object in a list of records is a record too, so that it gets a fate. A page that is
+    torn somewhere yields the elements that are whole, and each torn one.
+    """
     try:
         value = parse_lenient(bytes(record.data))
     except UnreadableError:
-        yield record
+        yield from _torn(record)
         return
     if _inner(value) is None:
         yield record
         return
+    index = -1
     for index, leaf in enumerate(_leaves(value, 0)):
         yield Record(record.offset, index, msgspec.json.encode(leaf))
+    if index < 0:
+        yield record
+
+
+TORN_PAGE = re.compile(
+    rb'\s*\{(?:\s*"\w+"\s*:\s*(?:"(?:[^"\\]|\\.){0,200}"|-?\d+|true|false|null)\s*,){0,20}'
+    rb'\s*"(?:%b)"\s*:\s*\[\s*(?=\{\s*"((?:[^"\\]|\\.){1,80})")' % "|".join(LISTS).encode()
+)
+
+
+def is_torn_page(data: bytes) -> bool:
+    """Return whether a text that can't be decoded begins as a page of records."""
+    return TORN_PAGE.match(data) is not None
+
+
+def _torn(record: Record) -> Iterator[Record]:
+    """Divide a page that can't be decoded where an element begins with its first key."""
+    data = bytes(record.data)
+    page = TORN_PAGE.match(data)
+    if page is None:
+        yield record
+        return
+    start = re.compile(rb'(?<=[\s,\[}])\{\s*"%b"\s*:' % re.escape(page[1]))
+    places = [found.start() for found in start.finditer(data, page.end())]
+    held = places[0] if places else page.end()
+    index = 0
+    for end in [*places[1:], len(data)]:
+        element = data[held:end].rstrip(b", \t\r\n")
+        is_last = end == len(data)
+        if not is_last and not _is_whole(element) and _opens_more(element):
+            continue  # the key begins an object within this element
+        yield Record(record.offset, index, _without_tail(element) if is_last else element)
+        index += 1
+        held = end
+
+
+def _is_whole(element: bytes) -> bool:
+    try:
+        msgspec.json.decode(element, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+def _opens_more(element: bytes) -> bool:
+    """Return whether an element ends in the middle of another one: after a colon or a bracket."""
+    return element.endswith((b":", b"["))
+
+
+def _without_tail(element: bytes) -> bytes:
+    """Return the last element without what follows the list."""
+    end = element.rfind(b"]")
+    head = element[:end].rstrip() if end > 0 else element
+    return head if _is_whole(head) else element
 
 
 def _leaves(value: Any, depth: int) -> Iterator[Any]:
@@ -72,7 +133,7 @@ def _inner(value: Any) -> list[Any] | None:
         if (
             isinstance(inner, list)
             and inner
-            and all(isinstance(item, dict | list) for item in inner)
+            and sum(isinstance(item, dict | list) for item in inner) * 2 > len(inner)
         ):
             return inner
     inner = value.get("data")
@@ -117,21 +178,28 @@ def _mlflow(spans: list[Any]) -> list[Any]:
     ]
 
 
-def _get(value: dict[str, Any], names: tuple[str, ...]) -> list[dict[str, Any]]:
-    found: list[Any] = next(
-        (value[name] for name in names if isinstance(value.get(name), list)), []
-    )
-    return [item for item in found if isinstance(item, dict)]
+def _get(value: dict[str, Any], names: tuple[str, ...]) -> list[Any]:
+    """Return a list, also one that is a text of JSON; what is none is its only element."""
+    found = next((value[name] for name in names if name in value), [])
+    read = parsed(found)
+    return read if isinstance(read, list) else [read]
 
 
-def _otlp(
-    batches: list[dict[str, Any]], scopes: tuple[str, ...], names: tuple[str, ...]
-) -> Iterator[dict[str, Any]]:
+def _otlp(batches: list[Any], scopes: tuple[str, ...], names: tuple[str, ...]) -> Iterator[Any]:
+    """Yield the records of batches; what stands where a batch or a record should is one too."""
     for batch in batches:
+        if not isinstance(batch, dict) or not any(name in batch for name in scopes):
+            yield batch
+            continue
         resource = batch.get("resource")
         for scoped in _get(batch, scopes):
+            if not isinstance(scoped, dict) or not any(name in scoped for name in names):
+                yield scoped
+                continue
             for item in _get(scoped, names):
-                yield {**item, "resource": resource, "scope": scoped.get("scope")}
+                is_record = isinstance(item, dict)
+                told = {"resource": resource, "scope": scoped.get("scope")}
+                yield {**item, **told} if is_record else item
 
 
 def _cloudwatch(value: dict[str, Any]) -> Any:

@@ -1,16 +1,13 @@
 """Any other format, through a file that says which path holds which field."""
 
-import re
-import tomllib
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, ClassVar, cast
 
 import msgspec
 
-from costaudit.errors import InputError, UsageError
 from costaudit.ingest.calls.call import (
     CONVENTIONS,
+    BilledUnit,
     Buffer,
     Call,
     Convention,
@@ -20,26 +17,42 @@ from costaudit.ingest.calls.call import (
     Skip,
     Usage,
 )
-from costaudit.ingest.calls.fields import parse_time
+from costaudit.ingest.calls.fields import count_of, parse_time
 from costaudit.ingest.calls.json_repair import parse_lenient
 from costaudit.ingest.calls.names import is_hit, provider_named, provider_of_model
 from costaudit.ingest.calls.usage import decimal_of, plausible
+from costaudit.ingest.mapping.cells import NOTHING, date_text
+from costaudit.ingest.mapping.field_map import (
+    CONTENT,
+    NUMBERS,
+    TEXTS,
+    TOKENS,
+    UNITS,
+    FieldMap,
+    look_up,
+)
 from costaudit.ingest.sources.source import Outcome
 
-STEP = re.compile(r"[^.\[\]]+")
-TEXTS = ("native_id", "provider", "model", "service_tier", "region", "kind", "endpoint", "tenant",
-         "user", "conversation", "finish_reason", "error", "cost_unit")  # fmt: skip
-NUMBERS = ("temperature", "latency_ms", "ttft_ms")
-CONTENT = ("tools", "system", "messages", "prompt", "answer")
-TOKENS = ("input_tokens", "input_uncached_tokens", "output_tokens", "cache_read_tokens",
-          "cache_write_5m_tokens", "cache_write_1h_tokens", "cache_write_other_tokens",
-          "reasoning_tokens", "total_tokens")  # fmt: skip
-OTHERS = ("ts", "latency_s", "ttft_s", "cost", "status", "http_status", "attempt", "stream",
-          "is_batch", "gateway_cache", "convention")  # fmt: skip
-FIELDS = frozenset((*TEXTS, *NUMBERS, *CONTENT, *TOKENS, *OTHERS))
 EXPECTED = Skip("not-a-call", "None of the mapped fields that make a call is in it.")
 NO_CONVENTION = Skip(
     "unknown-convention", f"Its counting convention is none of: {', '.join(CONVENTIONS)}."
+)
+YES = ("true", "1", "1.0", "yes", "y", "t", "on", "si", "s\u00ed", "ja", "oui", "sim", "wahr",
+       "vrai", "verdadero", "x")  # fmt: skip
+NO = (
+    "false",
+    "0",
+    "0.0",
+    "no",
+    "n",
+    "f",
+    "off",
+    "nein",
+    "non",
+    "n\u00e3o",
+    "falsch",
+    "faux",
+    "falso",
 )
 FAILED = ("error", "failed", "failure", "false", "timeout", "cancelled")
 
@@ -50,15 +63,10 @@ class Mapped:
     name: ClassVar[str] = "mapped"
     needs_whole_file: ClassVar[bool] = False
 
-    def __init__(self, address: str = "", paths: dict[str, str] | None = None) -> None:
-        paths = paths or {}
-        self._constants = {k: p[1:] for k, p in paths.items() if p.startswith("=")}
-        self._steps = {k: (p, STEP.findall(p)) for k, p in paths.items() if not p.startswith("=")}
-
-    @classmethod
-    def from_file(cls, path: Path | None) -> "Mapped":
-        """Read a TOML or JSON mapping; raises UsageError or InputError."""
-        return cls(paths=read_mapping(path))
+    def __init__(self, address: str = "", mapping: FieldMap | None = None) -> None:
+        fields = mapping.fields if mapping is not None else {}
+        self._constants = {k: p[1:] for k, p in fields.items() if p.startswith("=")}
+        self._steps = mapping.paths if mapping is not None else {}
 
     def detect(self, record: dict[str, Any]) -> str:
         """See Source; a mapping is chosen, never detected."""
@@ -71,7 +79,7 @@ class Mapped:
         if not isinstance(value, dict):
             return [(key, EXPECTED)]
         found = {name: look_up(value, whole, steps) for name, (whole, steps) in self._steps.items()}
-        if not any(found.get(name) is not None for name in (*CONTENT, *TOKENS, "model")):
+        if not any(found.get(name) is not None for name in (*CONTENT, *TOKENS, *UNITS, "model")):
             return [(key, EXPECTED)]
         found = {**self._constants, **found}
         if (found.get("convention") or CONVENTIONS[0]) not in CONVENTIONS:
@@ -83,64 +91,12 @@ class Mapped:
         return ()
 
 
-def read_mapping(path: Path | None) -> dict[str, str]:
-    """Read a mapping of canonical fields to paths; raises UsageError or InputError."""
-    if path is None:
-        raise UsageError(
-            "The source `mapped` needs a mapping.", hint="Give one with --map FILE.toml."
-        )
-    try:
-        text = path.read_text("utf-8")
-        table = msgspec.json.decode(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (OSError, UnicodeError, tomllib.TOMLDecodeError, msgspec.DecodeError) as error:
-        raise InputError(
-            f"The mapping {path} can't be read: {error}.", hint="It is TOML or JSON: field = path."
-        ) from None
-    paths = table.get("fields", table) if isinstance(table, dict) else None
-    if not isinstance(paths, dict) or not all(isinstance(p, str) for p in paths.values()):
-        raise InputError(
-            f"The mapping {path} is not a table of paths.",
-            hint='Write lines such as model = "llm.model".',
-        )
-    unknown = sorted(set(paths) - FIELDS)
-    if unknown:
-        raise InputError(
-            f"The mapping {path} names fields that there are not: {', '.join(unknown)}.",
-            hint=f"The fields are: {', '.join(sorted(FIELDS))}.",
-        )
-    if paths.get("convention", "")[:1] == "=":
-        _known(paths["convention"][1:], path)
-    return paths
-
-
-def _known(convention: str, path: Path) -> None:
-    if convention not in CONVENTIONS:
-        raise InputError(
-            f"The mapping {path} names the convention {convention!r}, which there is not.",
-            hint=f"The conventions are: {', '.join(CONVENTIONS)}.",
-        )
-
-
-def look_up(value: Any, whole: str, steps: list[str]) -> Any:
-    """Follow a path such as `a.b[0].c`; a key that is spelled like the path comes first."""
-    if isinstance(value, dict) and whole in value:
-        return value[whole]
-    for step in steps:
-        if isinstance(value, dict):
-            value = value.get(step)
-        elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
-            value = value[int(step)]
-        else:
-            return None
-    return value
-
-
 def _call(found: dict[str, Any]) -> Call:
     call = Call(
         prompt=_prompt(found),
         answer=_json(found.get("answer")),
         usage=_usage(found),
-        ts_us=parse_time(found.get("ts")),
+        ts_us=_moment(found),
         stream=_truth(found.get("stream")),
         is_batch=bool(_truth(found.get("is_batch"))),
         http_status=_integer(found.get("http_status")),
@@ -158,11 +114,32 @@ def _call(found: dict[str, Any]) -> Call:
             setattr(call, f"{name}_ms", seconds * 1_000)
     guess = provider_of_model(call.model) if call.model else None
     call.provider = provider_named(call.provider) if call.provider else guess
-    if found.get("cost") is not None:
-        call.logged_cost = decimal_of(str(found["cost"]))
-        call.cost_unit = call.cost_unit or "usd"
+    call.units = tuple(
+        BilledUnit(unit, number) for unit in UNITS if (number := _number(found.get(unit)))
+    )
+    _add_cost(call, found)
     _add_status(call, found)
     return call
+
+
+def _moment(found: dict[str, Any]) -> int | None:
+    """Read the time, or the date and the time of day where these are columns of their own."""
+    if found.get("ts") is not None or not found.get("date"):
+        return parse_time(found.get("ts"))
+    day, clock = str(found["date"]), str(found.get("time") or "").strip()
+    read = date_text(f"{day[:10]} {clock}", "day first") if clock else None
+    return parse_time(read or day)
+
+
+def _add_cost(call: Call, found: dict[str, Any]) -> None:
+    """Read an amount and its currency, which a cell may name beside the amount: `EUR 0.0033`."""
+    text = str(found["cost"]).strip() if found.get("cost") is not None else ""
+    named, _, amount = text.rpartition(" ")
+    call.logged_cost = decimal_of(amount)
+    if call.logged_cost is None:
+        return
+    currency = named or str(found.get("currency") or "")
+    call.cost_unit = call.cost_unit or currency.strip().lower() or "usd"
 
 
 def _add_status(call: Call, found: dict[str, Any]) -> None:
@@ -202,13 +179,12 @@ def _json(value: Any) -> Buffer:
 
 
 def _usage(found: dict[str, Any]) -> Usage | None:
-    counts = {name: _integer(found.get(name)) for name in TOKENS}
+    counts = {name: count_of(found.get(name)) for name in TOKENS}
+    if any(counts[name] is None and _is_there(found.get(name)) for name in TOKENS[3:]):
+        return None  # a class of tokens that can't be read is missing, not 0
     exclusive = counts["input_uncached_tokens"]
-    convention: Convention = "openai" if exclusive is None else "anthropic"
-    if found.get("convention"):
-        convention = cast(Convention, found["convention"])  # `parse` refuses others
     usage = Usage(
-        convention,
+        _convention(found, exclusive is not None),
         input=counts["input_tokens"] if exclusive is None else exclusive,
         output=counts["output_tokens"],
         cache_read=counts["cache_read_tokens"] if "cache_read_tokens" in found else None,
@@ -218,7 +194,28 @@ def _usage(found: dict[str, Any]) -> Usage | None:
         reasoning=counts["reasoning_tokens"] or 0,
         total=counts["total_tokens"],
     )
+    lifetime = str(found.get("cache_write_ttl") or "").strip().lower()
+    if lifetime in ("5m", "1h"):
+        written, usage.cache_write_other = usage.cache_write_other, 0
+        usage.cache_write_5m += written if lifetime == "5m" else 0
+        usage.cache_write_1h += written if lifetime == "1h" else 0
+    elif lifetime:
+        usage.other_ttl = lifetime
     return plausible(usage)
+
+
+def _convention(found: dict[str, Any], is_exclusive: bool) -> Convention:
+    """Return what the mapping says of the input count, for all rows or row by row."""
+    if found.get("convention"):
+        return cast(Convention, found["convention"])  # `parse` refuses others
+    includes = _truth(found.get("input_includes_cache"))
+    if includes is not None:
+        is_exclusive = not includes
+    return "anthropic" if is_exclusive else "openai"
+
+
+def _is_there(value: Any) -> bool:
+    return value is not None and str(value).strip().lower() not in NOTHING
 
 
 def _integer(value: Any) -> int | None:
@@ -239,4 +236,7 @@ def _number(value: Any) -> float | None:
 def _truth(value: Any) -> bool | None:
     if value is None or value == "":
         return None
-    return str(value).lower() in ("true", "1", "yes")
+    word = str(value).strip().lower()
+    if word in YES:
+        return True
+    return False if word in NO else None

@@ -3,7 +3,7 @@
 from typing import Any, ClassVar
 
 from costaudit.ingest.calls.call import Call, Prompt, Skip, Usage
-from costaudit.ingest.calls.fields import EARLIEST_US, Fields
+from costaudit.ingest.calls.fields import EARLIEST_US, LATEST_US, MOST_TOKENS, Fields
 from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.calls.usage import plausible
 from costaudit.ingest.sources.source import PerRecord
@@ -15,6 +15,15 @@ assert START_US > EARLIEST_US
 
 def _lengths(sent: int | None, received: int | None) -> Usage | None:
     return plausible(Usage("openai", input=sent, output=received, cache_read=None))
+
+
+def _moment(offset: float | None, unit_us: int) -> int | None:
+    """Return the time that lies so many units after the start of a trace."""
+    moment = None if offset is None else START_US + round(offset * unit_us)
+    return moment if moment is not None and EARLIEST_US <= moment < LATEST_US else None
+
+
+IMPOSSIBLE = Skip("impossible-count", "Its count of tokens is no count that a call can have.")
 
 
 class Mooncake(PerRecord):
@@ -32,13 +41,15 @@ class Mooncake(PerRecord):
         sent, offset = record.integer("input_length"), record.number("timestamp")
         if sent is None:
             return NOT_A_CALL
+        if not 0 <= sent < MOST_TOKENS:
+            return IMPOSSIBLE
         hashes = []
         left = sent
         for block in record.items("hash_ids"):
             hashes.append((str(block), min(left, MOONCAKE_BLOCK)))
             left = max(left - MOONCAKE_BLOCK, 0)
         return Call(
-            ts_us=None if offset is None else START_US + round(offset * 1_000),
+            ts_us=_moment(offset, 1_000),
             endpoint="trace",
             prompt=Prompt(hashes=hashes),
             usage=_lengths(sent, record.integer("output_length")),
@@ -62,9 +73,11 @@ class BurstGPT(PerRecord):
         sent, received = row.integer("request tokens"), row.integer("response tokens")
         if sent is None:
             return NOT_A_CALL
+        if not 0 <= sent < MOST_TOKENS:
+            return IMPOSSIBLE
         offset, elapsed = row.number("timestamp"), row.number("elapsed time")
         call = Call(
-            ts_us=None if offset is None else START_US + round(offset * 1_000_000),
+            ts_us=_moment(offset, 1_000_000),
             provider="openai",
             model=row.text("model"),
             endpoint=row.text("log type"),
@@ -94,6 +107,8 @@ class AzureTrace(PerRecord):
         sent = row.integer("contexttokens")
         if sent is None:
             return NOT_A_CALL
+        if not 0 <= sent < MOST_TOKENS:
+            return IMPOSSIBLE
         return Call(
             ts_us=row.time_us("timestamp"),
             endpoint="trace",

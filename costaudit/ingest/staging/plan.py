@@ -1,9 +1,10 @@
 """What has been read so far, and which stretches of which files are still to be read."""
 
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import IO
 
@@ -13,12 +14,20 @@ from xxhash import xxh3_64_hexdigest
 from costaudit.contracts.manifest import MANIFEST_VERSION
 from costaudit.contracts.run_dir import atomic_write
 from costaudit.ingest.content.redaction import Redaction, Redactor
-from costaudit.ingest.files.containers import open_input
+from costaudit.ingest.files.containers import (
+    CHUNK,
+    BrokenStreamError,
+    is_stream,
+    open_input,
+    plain_chunks,
+)
 from costaudit.ingest.files.inputs import Input
 from costaudit.ingest.files.records import Kind
-from costaudit.ingest.files.sniff import look_at, open_source
+from costaudit.ingest.files.sniff import Look, look_at, open_source
+from costaudit.ingest.files.tables import table_columns
+from costaudit.ingest.mapping.columns import Column
+from costaudit.ingest.mapping.field_map import FieldMap
 from costaudit.ingest.options import IngestOptions
-from costaudit.ingest.sources.mapped import read_mapping
 from costaudit.ingest.staging.read_task import Span, Unit
 
 STAGING = "staging"
@@ -42,6 +51,8 @@ class FileState:
     is_stateless_lines: bool  # each line can be read by itself
     is_splittable: bool  # and any of its bytes can be reached at once
     options_key: str  # digest of the options that change what is read
+    mapping: FieldMap | None = None
+    columns: tuple[Column, ...] = ()  # of a table: how numbers and dates are written
     cuts: list[int] = field(default_factory=list)  # where units start, if it is splittable
     read_to: int = 0  # where the last complete line ends
     seam: str = ""  # digest of the last bytes before `read_to`
@@ -110,51 +121,64 @@ def stagings(run: Path) -> list[tuple[FileState, FileStaging]]:
 
 UNIT_BYTES = 64 << 20
 SEAM_BYTES = 64 << 10
+READING = 2  # counts the changes of what is read from the same bytes
+STREAM_BYTES = 64 << 20  # of a stream that are kept to decide how its columns are written
 
 
 def options_key(options: IngestOptions, redaction: Redaction) -> str:
     """Digest the options that change what is read from a file; another key is another reading."""
-    mapping = read_mapping(options.mapping) if options.mapping is not None else {}
-    told = (options.source, mapping, str(options.since), str(options.until), options.where,
-            options.redact, redaction.key_digest, options.max_ratio, MANIFEST_VERSION)  # fmt: skip
+    told = (options.source, str(options.since), str(options.until), options.where, options.redact,
+            redaction.key_digest, options.max_ratio, MANIFEST_VERSION, READING)  # fmt: skip
     return xxh3_64_hexdigest(msgspec.json.encode(told))
 
 
-def plan_file(item: Input, run: Path, options: IngestOptions, redaction: Redaction) -> list[Unit]:
-    """Bring a file's staging up to date and list what is still to be read of it.
+def plan_file(
+    item: Input,
+    run: Path,
+    options: IngestOptions,
+    redaction: Redaction,
+    maps: Sequence[FieldMap] = (),
+) -> tuple[list[Unit], FieldMap | None]:
+    """Bring a file's staging up to date; return what is still to be read of it, and its mapping.
 
     Raises NoLogError for what is no log.
     """
     staging = FileStaging(run, item.name, Redactor(redaction).address)
     staging.sweep()
-    key = options_key(options, redaction)
-    units = _planned(item, staging, options, key)
-    return [replace(unit, redaction=redaction) for unit in units]
+    look = look_at(item, options, maps) if maps else None
+    mapping = None if look is None else look.mapping
+    units = _planned(item, staging, options, options_key(options, redaction), look)
+    return [replace(unit, redaction=redaction) for unit in units], mapping
 
 
-def _planned(item: Input, staging: FileStaging, options: IngestOptions, key: str) -> list[Unit]:
+def _planned(
+    item: Input, staging: FileStaging, options: IngestOptions, key: str, look: Look | None
+) -> list[Unit]:
     known = staging.state_of(item)
     size, mtime_ns = size_of(item)
-    is_same = known is not None and known.options_key == key
-    if known is not None and is_same and item.address != "-":
+    mapping = None if look is None else look.mapping
+    is_same = known is not None and known.options_key == key and known.mapping == mapping
+    if known is not None and is_same and not is_stream(item.address):
         if known.size == size and known.mtime_ns == mtime_ns:
             return _unread(known, staging, options)
         if known.is_splittable and size >= known.read_to and _is_longer(item, known):
             return _extended(replace(known, size=size, mtime_ns=mtime_ns), staging, options)
     staging.drop()
-    state = _fresh(item, size, mtime_ns, options, key)
+    state = _fresh(item, (size, mtime_ns), options, key, look or look_at(item, options))
     if state.is_splittable:
         return _extended(state, staging, options)
     staging.save(state)
     return _unread(state, staging, options)
 
 
-def _fresh(item: Input, size: int, mtime_ns: int, options: IngestOptions, key: str) -> FileState:
-    look = look_at(item, options)
+def _fresh(
+    item: Input, stat: tuple[int, int], options: IngestOptions, key: str, look: Look
+) -> FileState:
     assert look.layout.kind is not None
-    source = open_source(look.detection.source, options.mapping)
+    source = open_source(look.detection.source, look.mapping)
     is_stateless_lines = look.layout.kind == "lines" and not source.needs_whole_file
-    is_local = "://" not in item.address and item.address != "-"
+    is_local = "://" not in item.address and not is_stream(item.address)
+    size, mtime_ns = stat
     return FileState(
         name=item.name,
         address=item.address,
@@ -169,18 +193,33 @@ def _fresh(item: Input, size: int, mtime_ns: int, options: IngestOptions, key: s
         is_stateless_lines=is_stateless_lines,
         is_splittable=look.is_plain and is_stateless_lines and is_local,
         options_key=key,
+        mapping=look.mapping,
+        columns=_columns(item, look, options) if look.layout.kind == "csv" else (),
     )
+
+
+def _columns(item: Input, look: Look, options: IngestOptions) -> tuple[Column, ...]:
+    """Read a table once to see how its columns are written; of a stream only the first part."""
+    said = look.mapping.columns if look.mapping is not None else None
+    with open_input(item.address) as file:
+        chunks = plain_chunks(file, options.max_ratio)
+        if is_stream(item.address):
+            chunks = islice(chunks, STREAM_BYTES // CHUNK)
+        try:
+            return table_columns(chunks, said)
+        except BrokenStreamError:  # what is read before it says so again
+            return ()
 
 
 def size_of(item: Input) -> tuple[int, int]:
     """Return a file's size and time of change; an address has no time that can be relied on."""
-    if item.address == "-":
+    if is_stream(item.address):
         return 0, 0
-    if "://" in item.address:
-        with open_input(item.address) as file:
+    with open_input(item.address) as file:
+        if "://" in item.address:
             return int(getattr(file, "size", 0) or 0), 0
-    stat = Path(item.address).stat()
-    return stat.st_size, stat.st_mtime_ns
+        status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
 
 
 def _is_longer(item: Input, known: FileState) -> bool:
@@ -265,4 +304,6 @@ def _unit(
         can_resume=state.is_stateless_lines and not state.is_splittable,
         is_tail=False,
         options=options,
+        mapping=state.mapping,
+        columns=state.columns,
     )

@@ -20,6 +20,8 @@ from costaudit.ingest.files.records import Kind, Lines, line_blocks, text_record
 from costaudit.ingest.files.sniff import open_source
 from costaudit.ingest.files.tables import parquet_records
 from costaudit.ingest.files.unwrap import unwrapped
+from costaudit.ingest.mapping.columns import Column
+from costaudit.ingest.mapping.field_map import FieldMap
 from costaudit.ingest.options import IngestOptions, wanted
 from costaudit.ingest.sources.source import Outcome, Source
 from costaudit.ingest.staging.fast_path import PlainReader, plain_reader
@@ -42,6 +44,8 @@ class Unit:
     can_resume: bool  # a finished stretch of it may be committed before the whole
     is_tail: bool  # a last line without its end, which may still grow
     options: IngestOptions
+    mapping: FieldMap | None = None
+    columns: tuple[Column, ...] = ()  # of a table: how numbers and dates are written
     redaction: Redaction = field(default_factory=Redaction)
 
 
@@ -84,7 +88,7 @@ class UnitReader:
 
     def read(self) -> int:
         """Read to the end of the unit, whatever its content; gives the bytes read."""
-        source = open_source(self._unit.source, self._unit.options.mapping, self._unit.address)
+        source = open_source(self._unit.source, self._unit.mapping, self._unit.address)
         try:
             for item in self._items():
                 self._read(item, source)
@@ -142,7 +146,7 @@ class UnitReader:
             if unit.layout == "lines":
                 yield from line_blocks(chunks, unit.start)
             else:
-                yield from text_records(unit.layout, chunks, unit.start)
+                yield from text_records(unit.layout, chunks, unit.start, unit.columns)
 
     def _chunks(self, file: IO[bytes]) -> Iterator[bytes]:
         unit = self._unit

@@ -1,0 +1,150 @@
+"""Inputs that are no plain files of whole records: links, pipes, odd names, torn pages."""
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from costaudit.errors import InputError
+from costaudit.ingest.files import containers
+from tests.ingest.conftest import Ingest, chat, write_lines
+
+
+def test_links_that_lead_nowhere_or_in_circles_lose_themselves_only(
+    ingested: Ingest, tmp_path: Path
+) -> None:
+    logs = tmp_path / "logs"
+    (logs / "deep").mkdir(parents=True)
+    write_lines(logs / "a.jsonl", [chat(n) for n in range(3)])
+    write_lines(tmp_path / "elsewhere.jsonl", [chat(n) for n in range(3, 5)])
+    (logs / "dangling.jsonl").symlink_to(tmp_path / "gone.jsonl")
+    (logs / "loop.jsonl").symlink_to(logs / "loop.jsonl")
+    (logs / "deep" / "up").symlink_to(logs)
+    (logs / "linked.jsonl").symlink_to(tmp_path / "elsewhere.jsonl")
+    _, summary = ingested(logs)
+    assert {file.name: file.kept for file in summary.files} == {
+        "a.jsonl": 3,
+        "dangling.jsonl": 0,
+        "linked.jsonl": 2,
+        "loop.jsonl": 0,
+    }
+    assert summary.skip_reasons == {"not-a-log": 2}
+
+
+def test_a_link_that_was_named_says_what_is_wrong(ingested: Ingest, tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").symlink_to(tmp_path / "gone.jsonl")
+    with pytest.raises(InputError, match="can't be read: No such file"):
+        ingested(tmp_path / "x.jsonl")
+
+
+def test_a_pipe_is_read_once(ingested: Ingest, tmp_path: Path) -> None:
+    log = write_lines(tmp_path / "x.jsonl", [chat(n) for n in range(5)])
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(log.read_bytes()))
+    writer.start()
+    run, summary = ingested(pipe)
+    writer.join()
+    assert (summary.kept, len(run.requests())) == (5, 5)
+
+
+def test_a_table_comes_through_a_pipe(ingested: Ingest, tmp_path: Path) -> None:
+    (tmp_path / "m.toml").write_text('ts="d"\nmodel="m"\ninput_tokens="i"\noutput_tokens="o"\n')
+    rows = "".join(f"{d}/10/2026;gpt-4o;1.200;3\n" for d in range(10, 29))
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_text(f"d;m;i;o\n{rows}"))
+    writer.start()
+    run, _ = ingested(pipe, maps=(str(tmp_path / "m.toml"),))
+    writer.join()
+    assert run.requests()["input_uncached_tokens"].to_list() == [1200] * 19
+    assert run.requests()["ts"].null_count() == 0
+
+
+def test_a_pipe_that_nobody_writes_to_is_refused(
+    ingested: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(containers, "WAIT_MS", 50)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="Nothing is written to the pipe"):
+        ingested(tmp_path / "pipe")
+    (tmp_path / "logs").mkdir()
+    os.mkfifo(tmp_path / "logs" / "pipe")
+    write_lines(tmp_path / "logs" / "x.jsonl", [chat(1)])
+    _, summary = ingested(tmp_path / "logs")
+    assert (summary.kept, summary.skip_reasons) == (1, {"not-a-log": 1})
+
+
+@pytest.mark.parametrize("redact", ["none", "hash"])
+def test_names_that_are_no_text_are_read(ingested: Ingest, tmp_path: Path, redact: str) -> None:
+    folder = os.path.join(os.fsencode(tmp_path), b"logs-\xe9")  # noqa: PTH118
+    os.mkdir(folder)  # noqa: PTH102
+    log = write_lines(tmp_path / "x.jsonl", [chat(n) for n in range(3)])
+    Path(os.fsdecode(os.path.join(folder, b"caf\xe9.jsonl"))).write_bytes(log.read_bytes())  # noqa: PTH118
+    for _ in range(2):
+        run, summary = ingested(os.fsdecode(folder), redact=redact)
+    assert (summary.kept, summary.read_bytes) == (3, 0)
+    assert [file.name for file in summary.files] == ["caf\\xe9.jsonl"]
+    assert run.requests()["source_file"].unique().to_list() == ["caf\\xe9.jsonl"]
+
+
+def page(records: list[str]) -> str:
+    return '{"object": "list", "data": [' + ", ".join(records) + '], "has_more": false}'
+
+
+@pytest.mark.parametrize(
+    "torn", ['{"request": {"model": "gp', '{"request": }', '{"request": {"a": [1']
+)
+def test_a_torn_element_costs_itself_only(ingested: Ingest, tmp_path: Path, torn: str) -> None:
+    whole = [{**chat(n)} for n in range(6)]
+    for one in whole:
+        one.pop("timestamp"), one.pop("latency_ms")  # so that each begins with its request
+    texts = [json.dumps(one) for one in whole]
+    (tmp_path / "x.json").write_text(page([*texts[:3], torn, *texts[3:]]))
+    _, summary = ingested(tmp_path / "x.json")
+    assert (summary.kept, summary.skipped) == (6, 1)
+    (tmp_path / "y.json").write_text(page(texts)[:-300])
+    _, summary = ingested(tmp_path / "y.json", into="y")
+    assert (summary.kept, summary.skipped) == (5, 1)
+
+
+def span(number: int) -> dict[str, object]:
+    attributes = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.request.model": "gpt-4o",
+        "gen_ai.usage.input_tokens": 100,
+        "gen_ai.usage.output_tokens": 5,
+    }
+    return {
+        "traceId": f"{number:032x}",
+        "spanId": f"{number:016x}",
+        "name": "chat gpt-4o",
+        "startTimeUnixNano": str(1_793_000_000_000_000_000 + number),
+        "attributes": [
+            {"key": k, "value": {"intValue": v} if isinstance(v, int) else {"stringValue": v}}
+            for k, v in attributes.items()
+        ],
+    }
+
+
+def test_spans_as_texts_and_junk_among_them_have_a_fate(ingested: Ingest, tmp_path: Path) -> None:
+    def batch(spans: object) -> list[object]:
+        return [{"resource": {}, "scopeSpans": [{"scope": {}, "spans": spans}]}]
+
+    lines = [
+        {"resourceSpans": batch([span(1)])},
+        {"resourceSpans": json.dumps(batch([span(2)]))},  # a text of JSON
+        {"resourceSpans": [{"resource": {}, "scopeSpans": json.dumps([{"spans": [span(3)]}])}]},
+        {"resourceSpans": batch(json.dumps([span(4), span(5)]))},
+        {"resourceSpans": batch([span(6), 7, "junk", None])},
+        {"resourceSpans": [5, None]},
+        {"resourceSpans": "no JSON"},
+        {"resourceSpans": 3},
+        {"resourceSpans": []},
+        {"resourceSpans": [{"resource": {}}]},
+    ]
+    _, summary = ingested(write_lines(tmp_path / "x.jsonl", lines))
+    # each of the six spans, three junk entries, two batches, and four lines without any span
+    assert (summary.kept, summary.skipped, summary.records) == (6, 9, 15)
