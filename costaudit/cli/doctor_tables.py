@@ -1,5 +1,6 @@
 """A diagnosis of a log as tables."""
 
+from costaudit.contracts.audit import lost_files
 from costaudit.ingest.doctor import Diagnosis
 from costaudit.report.numbers import count, counted, share
 from costaudit.report.tables.table import Table
@@ -71,9 +72,11 @@ def diagnosis_line(found: Diagnosis) -> str:
     said = "every check holds"
     if failing:
         said = f"{counted(failing, 'check')} {'fails' if failing == 1 else 'fail'} on some of them"
+    lost = lost_files(file.source for file in summary.files)
     return (
         f"{counted(summary.records, 'record')}: {counted(summary.kept, 'call')} kept, "
         f"{count(summary.merged)} merged, {count(summary.skipped)} skipped; {said}."
+        + (f" {lost}" if lost else "")
     )
 
 

@@ -46,7 +46,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for verb in (
+VERBS = (
     analyze.analyze,
     doctor.doctor,
     ingest.ingest,
@@ -68,7 +68,8 @@ for verb in (
     demo.demo,
     schema.schema,
     erase.erase,
-):
+)
+for verb in VERBS:
     add_verb(app, verb)
 
 

@@ -88,7 +88,8 @@ Out = Annotated[
     typer.Option(
         "--out",
         metavar="DIR",
-        help="Run directory to write. [default: costaudit-NAME, after the log]",
+        help="Run directory to write. [default: costaudit-NAME, after the log; "
+        "verbs that only read leave nothing behind]",
     ),
 ]
 Source = Annotated[

@@ -14,6 +14,7 @@ from costaudit.errors import UsageError
 if TYPE_CHECKING:
     from costaudit.contracts.audit import Audit
     from costaudit.contracts.policies import SemanticPolicy
+    from costaudit.contracts.run_dir import RunDir
     from costaudit.ingest.options import IngestOptions
     from costaudit.pipeline.loaded import Loaded
     from costaudit.pipeline.settings import AnalyzeOptions
@@ -24,14 +25,20 @@ _SUFFIXES = re.compile(r"(\.(jsonl?|ndjson|csv|parquet|gz|zst|log|txt))+$", re.I
 
 
 def run_path(logs: Sequence[str], out: Path | None) -> Path:
-    """Name the run directory: `--out`, the run itself, or costaudit-NAME after the first log."""
+    """Name the run directory: `--out`, the run itself, or costaudit-NAME after the first log.
+
+    A verb that only reads works in a place that is removed again, unless that run is there.
+    """
+    from costaudit.cli.verb import scratch
+
     if out is not None:
         return out
     if len(logs) == 1 and (Path(logs[0]) / "manifest.json").is_file():
         return Path(logs[0])
     name = _SUFFIXES.sub("", logs[0].rstrip("/").rsplit("/", 1)[-1])
     cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "log"
-    return Path(f"costaudit-{cleaned}")
+    named = Path(f"costaudit-{cleaned}")
+    return named if (named / "manifest.json").is_file() else scratch() or named
 
 
 def ingest_options(
@@ -105,15 +112,28 @@ def loaded_run(
     from costaudit.contracts.run_dir import RunDir
     from costaudit.pipeline.loaded import ingested
 
+    run = RunDir(run_path(logs, out))
     with progress_on_stderr(quiet) as progress:
-        return ingested(logs, RunDir(run_path(logs, out)), options, progress)
+        log = ingested(logs, run, options, progress)
+    say_of_log(run)
+    return log
+
+
+def say_of_log(run: "RunDir") -> None:
+    """Let what is printed of a run begin with the files of its log that could not be read."""
+    from costaudit.cli.verb import say_first
+    from costaudit.contracts.audit import lost_files
+
+    inputs = run.manifest().get("inputs", [])
+    say_first(lost_files(str(one.get("source", "")) for one in inputs))
 
 
 def print_tables(tables: "Sequence[Table]", form: str, data: object, lead: str = "") -> None:
     """Print tables on standard output, as wide as the terminal is and 100 columns elsewhere."""
-    from costaudit.cli.verb import every_row
+    from costaudit.cli.verb import every_row, said_first
     from costaudit.report.tables.table import Screen, render_tables
 
+    lead = " ".join(part for part in (lead, said_first()) if part)
     screen = Screen(max(terminal_width(100), 40), every_row())
     written = render_tables(tables, form, data, lead, screen)
     write_out(written, for_people=form == "terminal")

@@ -1,9 +1,13 @@
 """What every verb has: -h, examples, and the options on how its output is written."""
 
 import inspect
+import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,8 +17,23 @@ from costaudit.cli.options import Mapping, Source
 
 _PRINTS_TABLES = {"spend", "sweep", "clusters", "prefix", "levers", "doctor", "judge", "replay",
                   "sessions", "forecast", "route", "claims"}  # fmt: skip
-_EVERY_ROW: ContextVar[bool] = ContextVar("costaudit_every_row")
-_READING: ContextVar[tuple[str, tuple[str, ...]]] = ContextVar("costaudit_reading")
+_KEEPS_ITS_RUN = {"analyze", "ingest", "judge", "replay", "warm", "demo"}
+
+
+@dataclass
+class _Running:
+    """The verb that runs: how it reads and prints, and where it works."""
+
+    every_row: bool = False
+    source: str = "auto"
+    maps: tuple[str, ...] = ()
+    keeps_its_run: bool = True
+    said_first: str = ""
+    scratch: Path | None = None
+    closing: ExitStack = field(default_factory=ExitStack)
+
+
+_RUNNING: ContextVar[_Running] = ContextVar("costaudit_running")
 Lang = Annotated[str, typer.Option("--lang", metavar="en|es", help="Language of the output.")]
 Currency = Annotated[
     str, typer.Option("--currency", metavar="CODE", help="Currency of the output, with --rate.")
@@ -40,14 +59,39 @@ def add_verb(app: typer.Typer, verb: Callable[..., int]) -> None:
     )(_in_style(verb))
 
 
+def _running() -> _Running:
+    return _RUNNING.get(_Running())
+
+
 def every_row() -> bool:
     """Return whether --all was given to the verb that runs."""
-    return _EVERY_ROW.get(False)
+    return _running().every_row
 
 
 def reading() -> tuple[str, tuple[str, ...]]:
     """Return the log source and the mappings that were given to the verb that runs."""
-    return _READING.get(("auto", ()))
+    return _running().source, _running().maps
+
+
+def say_first(sentence: str) -> None:
+    """Let the verb that runs say a sentence above its tables."""
+    _running().said_first = sentence
+
+
+def said_first() -> str:
+    """Return what the verb that runs says above its tables."""
+    return _running().said_first
+
+
+def scratch() -> Path | None:
+    """Return a folder that is removed when the verb ends; None for a verb that keeps its run."""
+    now = _running()
+    if now.keeps_its_run:
+        return None
+    if now.scratch is None:
+        made = now.closing.enter_context(tempfile.TemporaryDirectory(prefix="costaudit-"))
+        now.scratch = Path(made) / "run"
+    return now.scratch
 
 
 def _in_style(verb: Callable[..., int]) -> Callable[..., int]:
@@ -69,19 +113,18 @@ def _in_style(verb: Callable[..., int]) -> Callable[..., int]:
 
         told = {name: options.pop(name, default) for name, (_, default) in extra.items()}
         wanted = style_of(told["lang"], told["currency"], told["rate"])
-        tokens = (
-            (_EVERY_ROW, _EVERY_ROW.set(bool(told.get("all")))),
-            (
-                _READING,
-                _READING.set((told.get("source", "auto"), tuple(told.get("mapping") or ()))),
-            ),
+        now = _Running(
+            every_row=bool(told.get("all")),
+            source=told.get("source", "auto"),
+            maps=tuple(told.get("mapping") or ()),
+            keeps_its_run=verb.__name__ in _KEEPS_ITS_RUN,
         )
+        token = _RUNNING.set(now)
         try:
-            with using(wanted):
+            with using(wanted), now.closing:
                 return verb(*arguments, **options)
         finally:
-            for variable, token in tokens:
-                variable.reset(token)
+            _RUNNING.reset(token)
 
     added = [
         inspect.Parameter(

@@ -1,5 +1,6 @@
 """Everything a report may say, already computed: the audit, its claims, budgets and period."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -49,7 +50,7 @@ class InputFile:
     """One file that was read."""
 
     name: str  # as given, without folders outside the input
-    source: str  # log source, or mixed
+    source: str  # log source, mixed or empty; "" for a file that could not be read
     evidence: str  # what the detection rests on
     bytes: int
     rows: int
@@ -207,6 +208,17 @@ def only_a_rate(quality: DataQuality) -> str:
     if quality.covered_days >= _RATE_DAYS or not quality.first_ts:
         return ""
     return "A month is this rate kept up day and night, not a forecast."
+
+
+EMPTY = "empty"  # source of a file without content
+
+
+def lost_files(sources: Iterable[str]) -> str:
+    """Say how many of a log's files could not be read, from the source of each; else ""."""
+    told = [not source for source in sources]
+    if not any(told):
+        return ""
+    return f"{sum(told)} of {len(told)} files could not be read: the total is a lower bound."
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from costaudit.contracts.audit import DataQuality, Verdict, covered, only_a_rate
+from costaudit.contracts.audit import DataQuality, Verdict, covered, lost_files, only_a_rate
 from costaudit.contracts.grades import Grade, Money, weakest
 from costaudit.contracts.ledger import Ledger
 from costaudit.contracts.spend import Spend
@@ -50,7 +50,8 @@ def verdict(spend: Spend, ledger: Ledger, quality: DataQuality) -> Verdict:
     further = before.usd - saving.usd - ledger.after.usd
     more = f"A further {_usd(further)} rests on assumptions." if further > 0 else ""
     first = f"{head}{ranged}, {saving.grade}, from {_coverage(spend, quality)}."
-    sentence = " ".join(part for part in (first, more, only_a_rate(quality)) if part)
+    lost = lost_files(file.source for file in quality.files)
+    sentence = " ".join(part for part in (first, more, only_a_rate(quality), lost) if part)
     if spend.unpriced_share == 1:
         sentence = f"no dollars can be told: no token has a price, in {_log(quality)}."
     return Verdict(

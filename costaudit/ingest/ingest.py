@@ -7,7 +7,7 @@ from itertools import chain
 import msgspec
 import polars as pl
 
-from costaudit.contracts.audit import InputFile
+from costaudit.contracts.audit import EMPTY, InputFile
 from costaudit.contracts.manifest import (
     ByteRange,
     IngestCounts,
@@ -238,7 +238,8 @@ def _summary(
             reasons[reason] = reasons.get(reason, 0) + size
     files = [_input_file(file, counts) for file in pieces.files]
     files += [
-        InputFile(name, "", error.message, 0, 1, 0, 0, 1) for name, error in sorted(no_logs.items())
+        InputFile(name, _source_of(error), error.message, 0, 1, 0, 0, 1)
+        for name, error in sorted(no_logs.items())
     ]
     summary = IngestSummary(
         records=sum(span.records for file in pieces.files for span in file.spans) + len(no_logs),
@@ -257,6 +258,11 @@ def _summary(
     if summary.records != summary.kept + summary.merged + summary.skipped:
         raise AssertionError(f"records went missing: {summary}")
     return summary
+
+
+def _source_of(error: InputError) -> str:
+    """Return what stands for the source of a file that was not read."""
+    return EMPTY if isinstance(error, NoLogError) and error.is_empty else ""
 
 
 def _unread(pieces: Pieces) -> dict[str, tuple[int, float]]:

@@ -58,7 +58,8 @@ def test_a_part_of_a_log_is_read_but_not_cut_out_of_a_run(costaudit: Run, tmp_pa
     since = ("--since", "2026-10-05T09:00:04Z")  # the calls are one second apart, from 09:00:00
     last = costaudit("spend", "log.jsonl", "--quiet", *since)
     assert last.out.startswith("$0.0018 for 4 requests.")
-    said = costaudit("spend", "log.jsonl", "--quiet", *since, "--where", "tenant=b")
+    part = (*since, "--where", "tenant=b")
+    said = costaudit("spend", "log.jsonl", "--quiet", *part, "--out", "costaudit-log")
     assert said.out.startswith("$0.00090 for 2 requests.")
     again = costaudit("spend", "costaudit-log", "--quiet", *since, "--where", "tenant=b")
     assert again.out == said.out

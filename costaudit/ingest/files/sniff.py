@@ -177,6 +177,7 @@ def _choose(record: dict[str, Any]) -> type[Source] | None:
     return _source_named(name) if name else None
 
 
+BLANK = b"\0\xef\xbb\xbf \t\r\n"
 HEAD_BYTES = 64 << 10
 OTHER_FORMAT = "Name its format with --source, or say which field is where with --map FILE.toml."
 SNIFFED_BYTES = 1 << 20
@@ -197,6 +198,7 @@ class Look:
 class NoLogError(InputError):
     """A file that is no log: an error where it was asked for by name, else a skip."""
 
+    is_empty = False  # it holds nothing, so that no call is lost with it
     mapping = ""  # the name of the mapping that is for it and does not fit it
 
 
@@ -206,13 +208,14 @@ def look_at(item: Input, options: IngestOptions, maps: Sequence[FieldMap] = ()) 
         raw = file.read(HEAD_BYTES)
     head = xxh3_64_hexdigest(raw)
     if not raw:
-        raise NoLogError(f"{item.name} is empty.", hint="Export the log again.")
+        raise _empty(item)
     is_plain = not is_compressed(raw) and not wide_encoding(raw)[0]
     content, is_whole = _first_bytes(item, options)
     layout = layout_of(content, is_whole)
+    if layout.kind is None and not content.strip(BLANK):
+        raise _empty(item)
     if layout.kind is None:
-        hint = OTHER_FORMAT if content.strip() else "Export the log again."
-        raise NoLogError(f"{item.name} {layout.problem}.", hint=hint)
+        raise NoLogError(f"{item.name} {layout.problem}.", hint=OTHER_FORMAT)
     values = list(islice(values_of(first_records(item, layout, options)), MAP_SAMPLE))
     detection = detect(values)
     mapping = None
@@ -223,6 +226,12 @@ def look_at(item: Input, options: IngestOptions, maps: Sequence[FieldMap] = ()) 
     if not detection.source:
         raise NoLogError(f"{item.name}: {_lowered(detection.evidence)}", hint=OTHER_FORMAT)
     return Look(layout, detection, is_plain, head, len(raw), mapping)
+
+
+def _empty(item: Input) -> NoLogError:
+    error = NoLogError(f"{item.name} is empty.", hint="Export the log again.")
+    error.is_empty = True
+    return error
 
 
 def _lowered(text: str) -> str:
@@ -274,7 +283,7 @@ def _mapping(
 def _told(found: Detection, options: IngestOptions, mapping: FieldMap | None) -> Detection:
     """Return what was detected, unless a mapping or --source says otherwise."""
     if mapping is not None:
-        return replace(found, source=Mapped.name, evidence=f"the mapping {mapping.name} is for it")
+        return replace(found, source=Mapped.name, evidence="a mapping is for it")
     if options.source != "auto":
         open_source(options.source, None)
         return replace(found, source=options.source, evidence="it was named with --source")

@@ -180,7 +180,7 @@ def _mlflow(spans: list[Any]) -> list[Any]:
 
 def _get(value: dict[str, Any], names: tuple[str, ...]) -> list[Any]:
     """Return a list, also one that is a text of JSON; what is none is its only element."""
-    found = next((value[name] for name in names if name in value), [])
+    found: Any = next((value[name] for name in names if name in value), [])
     read = parsed(found)
     return read if isinstance(read, list) else [read]
 

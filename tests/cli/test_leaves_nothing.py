@@ -1,0 +1,55 @@
+"""Verbs that only read leave nothing behind, and every verdict says which files were lost."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from costaudit.cli import verb
+from costaudit.cli.main import VERBS
+from tests.cli.conftest import Said, records, write_log
+
+Run = Callable[..., Said]
+READERS = [
+    one.__name__
+    for one in VERBS
+    if "logs" in inspect.signature(one).parameters and one.__name__ not in verb._KEEPS_ITS_RUN
+]
+
+
+def test_there_are_readers() -> None:
+    assert {"spend", "doctor", "levers", "prefix", "sweep", "clusters"} <= set(READERS)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_verb_that_only_reads_leaves_nothing_behind(
+    costaudit: Run, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "logs").mkdir()
+    write_log(tmp_path / "logs" / "log.jsonl", records())
+    (tmp_path / "logs" / "photo.bin").write_bytes(bytes(range(256)) * 9)
+    (tmp_path / "logs" / "nothing.jsonl").write_bytes(b"")
+    before = sorted(tmp_path.rglob("*"))
+    said = costaudit(name, "logs", "--quiet")
+    assert said.code in (0, 4), said.err
+    assert sorted(tmp_path.rglob("*")) == before
+    if said.code == 0:
+        told = " ".join(said.out.split())
+        assert "1 of 3 files could not be read: the total is a lower bound." in told
+
+
+def test_out_keeps_the_run(costaudit: Run, tmp_path: Path) -> None:
+    write_log(tmp_path / "log.jsonl", records())
+    assert costaudit("spend", "log.jsonl", "--quiet", "--out", "run").code == 0
+    assert (tmp_path / "run" / "requests.parquet").is_file()
+
+
+def test_the_audit_says_what_was_lost(costaudit: Run, tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    write_log(tmp_path / "logs" / "log.jsonl", records())
+    (tmp_path / "logs" / "other.csv").write_text("a,b,c\n1,2,3\n")
+    said = costaudit("ingest", "logs", "--quiet", "--out", "run")
+    assert "1 of 2 files could not be read: the total is a lower bound." in said.err
+    said = costaudit("spend", "run", "--quiet", "--lang", "es")
+    assert "No se han podido leer 1 de 2 ficheros" in " ".join(said.out.split())
