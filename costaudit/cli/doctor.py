@@ -1,7 +1,13 @@
 """`costaudit doctor`: what a log is, before time is spent on it."""
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
 from costaudit.cli import options as opt
 from costaudit.cli import values
+from costaudit.errors import InputError, UsageError
 
 
 def doctor(
@@ -12,6 +18,12 @@ def doctor(
     until: opt.Until = "",
     where: opt.Where = None,
     no_dedupe: opt.NoDedupe = False,
+    draft_map: Annotated[
+        Path | None,
+        typer.Option(
+            "--draft-map", metavar="FILE", help="Write a map to start from, for an unknown format."
+        ),
+    ] = None,
     format: opt.TableFormat = "terminal",
     quiet: opt.Quiet = False,
     config: opt.Config = None,
@@ -29,5 +41,20 @@ def doctor(
     )
     with progress_on_stderr(quiet) as progress:
         found = diagnose(logs, options, progress)
+    drafts = [one.draft for one in found.fields.values() if one.draft]
+    if draft_map is not None:
+        _write_draft(draft_map, drafts)
     print_tables(diagnosis_tables(found), format, found, lead=diagnosis_line(found))
+    if found.unread:
+        hint = "Check the drafted map and read the log with --map FILE.toml." if drafts else ""
+        raise InputError(found.unread, hint=hint or "Name its format with --source.")
     return 0
+
+
+def _write_draft(path: Path, drafts: list[str]) -> None:
+    """Write the first drafted mapping; raises UsageError where there is none or the file exists."""
+    if not drafts:
+        raise UsageError("There is nothing to draft a map from.", hint="Leave --draft-map out.")
+    if path.exists():
+        raise UsageError(f"{path} exists.", hint="Name a new file for the draft.")
+    path.write_text(drafts[0], "utf-8")

@@ -12,6 +12,8 @@ def diagnosis_tables(found: Diagnosis) -> tuple[Table, ...]:
     """Files and evidence, fates of records, token counting, checks, what calls hold and lack."""
     return (
         _files(found),
+        *_drafts(found),
+        _columns(found),
         Table(
             "Records that were left out",
             ("reason", "records"),
@@ -62,12 +64,74 @@ def diagnosis_tables(found: Diagnosis) -> tuple[Table, ...]:
             left=(0, 1),
             widest=_SENTENCE,
         ),
+        _fields(found),
     )
+
+
+def _columns(found: Diagnosis) -> Table:
+    return Table(
+        "How numbers and dates of tables are written",
+        ("file", "column", "convention", "because", "cells", "unread"),
+        tuple(
+            (name, one.name, one.convention, one.evidence, count(one.cells), count(one.unread))
+            for name, columns in found.columns.items()
+            for one in columns
+        ),
+        left=(0, 1, 2, 3),
+        widest=_SENTENCE,
+        note="unread: cells that can't be read so; they are missing, not 0.",
+    )
+
+
+def _fields(found: Diagnosis) -> Table:
+    of_one = len(found.fields) == 1
+    return Table(
+        "Fields of the first records",
+        ("field", "type", "present", "shape", "read as")
+        if of_one
+        else ("file", "field", "type", "present", "shape", "read as"),
+        tuple(
+            (
+                *(() if of_one else (name,)),
+                one.path,
+                one.type,
+                share(one.records / fields.records),
+                one.shape,
+                ", ".join(one.read_as),
+            )
+            for name, fields in found.fields.items()
+            for one in fields.paths
+        ),
+        left=(0, 1, 3, 4) if of_one else (0, 1, 2, 4, 5),
+        widest=_SENTENCE,
+        note="shape: x is a letter, 9 a digit. read as: what changes with the field; "
+        "empty where nothing does.",
+    )
+
+
+def _drafts(found: Diagnosis) -> list[Table]:
+    return [
+        Table(
+            f"A map to start from, for {name}: check it",
+            ("our field", "yours"),
+            tuple(
+                (key.strip(), value.strip().strip('"'))
+                for line in fields.draft.splitlines()[1:]
+                for key, _, value in (line.partition("="),)
+            ),
+            left=(0, 1),
+            widest=_SENTENCE,
+        )
+        for name, fields in found.fields.items()
+        if fields.draft
+    ]
 
 
 def diagnosis_line(found: Diagnosis) -> str:
     """Describe in a sentence what was read and whether it adds up."""
     summary = found.summary
+    if found.unread:
+        return f"Nothing was read: {found.unread}"
     failing = sum(one.failing > 0 for one in found.checks)
     said = "every check holds"
     if failing:

@@ -124,8 +124,7 @@ def say_of_log(run: "RunDir") -> None:
     from costaudit.cli.verb import say_first
     from costaudit.contracts.audit import lost_files
 
-    inputs = run.manifest().get("inputs", [])
-    say_first(lost_files(str(one.get("source", "")) for one in inputs))
+    say_first(lost_files(one.source for one in run.manifest().inputs))
 
 
 def print_tables(tables: "Sequence[Table]", form: str, data: object, lead: str = "") -> None:

@@ -17,7 +17,7 @@ from costaudit.cli.options import Mapping, Source
 
 _PRINTS_TABLES = {"spend", "sweep", "clusters", "prefix", "levers", "doctor", "judge", "replay",
                   "sessions", "forecast", "route", "claims"}  # fmt: skip
-_KEEPS_ITS_RUN = {"analyze", "ingest", "judge", "replay", "warm", "demo"}
+_KEEPS_ITS_RUN = {"analyze", "ingest", "judge", "replay", "warm", "demo", "route"}
 
 
 @dataclass

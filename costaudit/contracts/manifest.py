@@ -20,7 +20,7 @@ class ManifestInput:
     """One file that was read. Law: rows = kept + merged + skipped."""
 
     name: str  # as given, without folders outside the input
-    source: str  # log source, or mixed
+    source: str  # log source, mixed or empty; "" for a file that could not be read
     evidence: str  # what the detection rests on
     bytes: int
     rows: int
@@ -74,7 +74,7 @@ class ReadingOptions:
     """How the log was read, as texts."""
 
     source: str
-    mapping: str | None
+    maps: tuple[str, ...]  # each FILE or PATTERN=FILE
     strict: bool
     dedupe: bool
     since: str | None  # ISO 8601, UTC

@@ -1,16 +1,37 @@
 """What a log is, before anything is computed from it."""
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from costaudit.contracts.manifest import Check, Convention
 from costaudit.contracts.run_dir import RunDir
+from costaudit.errors import InputError
 from costaudit.ingest.assembly.quality import answers_and_gaps
+from costaudit.ingest.content.redaction import Redactor, redaction_of
+from costaudit.ingest.files.inputs import Input, expand
+from costaudit.ingest.files.sniff import (
+    NoLogError,
+    first_records,
+    layout_at,
+    look_at,
+    open_source,
+    values_of,
+)
 from costaudit.ingest.ingest import ingest
+from costaudit.ingest.mapping.columns import Column
+from costaudit.ingest.mapping.field_map import FieldMap, read_maps
+from costaudit.ingest.mapping.influence import read_as
+from costaudit.ingest.mapping.paths import KeyPath, drafted_map, key_paths, map_text
 from costaudit.ingest.options import IngestOptions, IngestSummary
+from costaudit.ingest.staging.pieces import stored_summary
+from costaudit.ingest.staging.plan import stagings
 from costaudit.progress import Progress, SilentProgress
+
+LOOKED_AT = 200  # records whose paths are listed
 
 
 @dataclass(frozen=True)
@@ -23,6 +44,18 @@ class Diagnosis:
     checks: tuple[Check, ...]
     shares: dict[str, float]  # prompts, answers, times, ... → share of calls that have them
     cannot_tell: tuple[str, ...]  # what no call has, each with the question it would answer
+    columns: dict[str, tuple[Column, ...]] = field(default_factory=dict)  # of tables, by file
+    fields: dict[str, "Fields"] = field(default_factory=dict)  # by file
+    unread: str = ""  # why nothing of the log could be read; "" where something was
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The paths of a file's first records, and a mapping to start from where nobody knows them."""
+
+    records: int  # looked at
+    paths: tuple[KeyPath, ...]
+    draft: str = ""  # TOML
 
 
 def diagnose(
@@ -30,19 +63,102 @@ def diagnose(
 ) -> Diagnosis:
     """Read logs whole, into a place that is removed again, and tell what they are.
 
-    Raises what `ingest` raises.
+    A run directory is told of as it was read. Raises what `ingest` raises, but for a log whose
+    fields can be listed: why it can't be read is then in `unread`.
     """
+    if len(inputs) == 1 and RunDir.is_run(Path(inputs[0])):
+        return _of_run(RunDir(Path(inputs[0])), options)
     with tempfile.TemporaryDirectory(prefix="costaudit-doctor-") as folder:
         run = RunDir(Path(folder))
         told = replace(options, strict=False)
-        summary = ingest(inputs, run, told, progress or SilentProgress())
-        shares, gaps = answers_and_gaps(run.requests())
-        layouts = {each.name: each.layout for each in run.manifest().inputs}
+        redactor = Redactor(redaction_of(told.redact, run.path))
+        items = [(redactor.file_name(item.name), item) for item in expand(inputs)]
+        fields = {name: found for name, item in items if (found := _fields(item, told))}
+        try:
+            summary = ingest(inputs, run, told, progress or SilentProgress())
+        except InputError as error:
+            if not any(one.paths for one in fields.values()):
+                raise
+            return replace(NOTHING_READ, fields=fields, unread=error.message)
+        return _read(run, summary, fields)
+
+
+def _of_run(run: RunDir, options: IngestOptions) -> Diagnosis:
+    """Tell of a run: what its manifest says, and the fields of the files that are still there."""
+    fields: dict[str, Fields] = {}
+    for state, _ in stagings(run.path):
+        if Path(state.address).is_file():
+            found = _fields(Input(state.name, state.address, False, True), options, state.mapping)
+            fields |= {state.name: found} if found else {}
+    return _read(run, stored_summary(run), fields)
+
+
+def _read(run: RunDir, summary: IngestSummary, fields: dict[str, Fields]) -> Diagnosis:
+    shares, gaps = answers_and_gaps(run.requests())
     return Diagnosis(
         summary=summary,
-        layouts=layouts,
+        layouts={each.name: each.layout for each in run.manifest().inputs},
         conventions=summary.conventions,
         checks=summary.checks,
         shares=shares,
         cannot_tell=gaps,
+        columns={state.name: state.columns for state, _ in stagings(run.path) if state.columns},
+        fields=fields,
     )
+
+
+def _fields(item: Input, options: IngestOptions, mapping: FieldMap | None = None) -> Fields | None:
+    """List the paths of a file's first records; None where it has no records."""
+    maps = read_maps(options.maps)
+    source = ""
+    try:
+        if mapping is None:
+            look = look_at(item, options, maps)
+            source, mapping = look.detection.source, look.mapping
+        else:
+            source = "mapped"
+    except NoLogError:
+        mapping = None
+    except InputError:
+        return None
+    values = list(islice(_values(item, options), LOOKED_AT))
+    if not values:
+        return None
+    paths = key_paths(values)
+    if source:
+        reads = read_as(lambda: open_source(source, mapping, item.address), values, paths)
+        return Fields(len(values), tuple(reads))
+    return Fields(len(values), tuple(paths), map_text(drafted_map(paths)))
+
+
+def _values(item: Input, options: IngestOptions) -> Iterator[Any]:
+    """Yield the first records of a file, decoded; none where it has no layout."""
+    try:
+        layout = layout_at(item, options)
+    except InputError:
+        return
+    if layout.kind is not None:
+        yield from (value for value, _ in values_of(first_records(item, layout, options)))
+
+
+NOTHING_READ = Diagnosis(
+    summary=IngestSummary(
+        records=0,
+        kept=0,
+        merged=0,
+        skipped=0,
+        skip_reasons={},
+        merged_cost={},
+        ambiguous_conventions=0,
+        conventions=(),
+        checks=(),
+        unread_usage={},
+        files=(),
+        read_bytes=0,
+    ),
+    layouts={},
+    conventions=(),
+    checks=(),
+    shares={},
+    cannot_tell=(),
+)

@@ -169,9 +169,9 @@ def _plan(
             continue
         units.extend(planned)
         used |= {mapping.name} if mapping is not None else set()
-    for name, error in misfits.items():
+    for name, misfit in misfits.items():
         if name not in used:
-            raise error
+            raise misfit
     check_used(maps, used | set(misfits))
     return units, no_logs
 

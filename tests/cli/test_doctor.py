@@ -51,3 +51,81 @@ def test_what_is_no_log_says_what_to_try(costaudit: Run, tmp_path: Path) -> None
     (tmp_path / "notes.txt").write_text("Dear diary,\n")
     said = costaudit("doctor", "notes.txt", "--quiet")
     assert said.code == 2 and "--source" in said.err and said.out == ""
+
+
+def fields_of(said: Said) -> dict[str, dict[str, object]]:
+    (found,) = json.loads(said.out)["fields"].values()
+    return {one["path"]: one for one in found["paths"]}
+
+
+def test_every_field_is_shown_by_its_shape_and_by_what_it_is_read_as(
+    costaudit: Run, tmp_path: Path
+) -> None:
+    made = records()
+    for number, one in enumerate(made):
+        one["secret"] = f"Kim-{number}"
+        one["by"] = {f"kim{number}@example.com": 1}
+    write_log(tmp_path / "log.jsonl", made)
+    said = costaudit("doctor", "log.jsonl", "--quiet", "--format", "json")
+    fields = fields_of(said)
+    read = {path: one["read_as"] for path, one in fields.items()}
+    assert read["response.usage.prompt_tokens"] == ["input"]
+    assert read["response.usage.completion_tokens"] == ["output"]
+    assert read["timestamp"] == ["time"]
+    assert "model" in read["response.model"]
+    assert read["request.messages[].content"] == ["prompt"]
+    assert read["response.choices[].message.content"] == ["answer"]
+    assert read["secret"] == [] and fields["secret"]["shape"] == "xxx-9"
+    assert fields["by.{key}"]["records"] == 8
+    for word in ("Kim", "kim", "parcel", "gift"):
+        assert word not in said.out
+
+
+def test_a_map_is_drafted_for_what_nobody_knows(costaudit: Run, tmp_path: Path) -> None:
+    rows = [
+        f"{day}/10/2026 14:00;gpt-4o;Frage {day};Antwort {day};1.200;30;0,0033"
+        for day in range(10, 29)
+    ]
+    header = "Fecha;Modelo;Pregunta;Respuesta;Tokens entrada;Tokens salida;Coste"
+    (tmp_path / "own.csv").write_text("\n".join([header, *rows, ""]))
+    said = costaudit("doctor", "own.csv", "--quiet", "--draft-map", "own.toml")
+    assert said.code == 2 and "--map" in said.err
+    assert "no record looks like a call of a model" in said.err
+    assert "A map to start from, for own.csv: check it" in said.out
+    said = costaudit("doctor", "own.csv", "--map", "own.toml", "--quiet")
+    assert said.out.startswith("19 records: 19 calls kept, 0 merged, 0 skipped; every check holds.")
+    assert "day first" in said.out and "decimal comma" in said.out
+    said = costaudit("spend", "own.csv", "--map", "own.toml", "--quiet")
+    # 19 calls of 1,200 and 30 tokens at $2.50 and $10.00 a million, as logged: 19 x 0.0033
+    assert said.out.startswith("$0.06 for 19 requests")
+
+
+def test_a_map_is_drafted_for_nested_records(costaudit: Run, tmp_path: Path) -> None:
+    record = {
+        "meta": {"createdAt": "2026-11-02T09:00:00Z", "engine": "gpt-4o"},
+        "turns": [{"role": "user", "content": "Hi"}],
+        "reply": "Hello",
+        "tally": {"promptTokens": 10, "completionTokens": 2},
+    }
+    (tmp_path / "own.jsonl").write_text((json.dumps(record) + "\n") * 3)
+    assert costaudit("doctor", "own.jsonl", "--quiet", "--draft-map", "own.toml").code == 2
+    said = costaudit("doctor", "own.jsonl", "--map", "own.toml", "--quiet", "--format", "json")
+    found = json.loads(said.out)
+    assert found["summary"]["kept"] == 3
+    assert {name: found["shares"][name] for name in ("prompts", "answers", "times")} == {
+        "prompts": 1.0,
+        "answers": 1.0,
+        "times": 1.0,
+    }
+
+
+def test_a_run_is_told_of_as_it_was_read(costaudit: Run, tmp_path: Path) -> None:
+    write_log(tmp_path / "log.jsonl")
+    assert costaudit("ingest", "log.jsonl", "--quiet", "--out", "run").code == 0
+    log = costaudit("doctor", "log.jsonl", "--quiet", "--format", "json")
+    run = costaudit("doctor", "run", "--quiet", "--format", "json")
+    of_log, of_run = json.loads(log.out), json.loads(run.out)
+    assert of_run["fields"] == of_log["fields"] and of_run["checks"] == of_log["checks"]
+    (tmp_path / "log.jsonl").unlink()
+    run = costaudit("doctor", "run", "--quiet")
+    assert run.out.startswith("8 records: 8 calls kept, 0 merged, 0 skipped; every check holds.")

@@ -81,7 +81,7 @@ def test_what_is_missing_or_spoilt_is_said_with_a_next_step(tmp_path: Path) -> N
 
 
 def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
-    options = ReadingOptions("auto", None, False, True, None, None, ("model=m",), "mask", 2, 1000.0)
+    options = ReadingOptions("auto", (), False, True, None, None, ("model=m",), "mask", 2, 1000.0)
     record = IngestRecord(
         records=3, kept=1, merged=1, skipped=1, skip_reasons={"bad-json": 1}, merged_cost={},
         ambiguous_conventions=0, conventions=(Convention("a", "openai", "m", "inclusive", 1, 0),),

@@ -25,6 +25,7 @@ from costaudit.ingest.files.records import Layout, layout_of, text_records
 from costaudit.ingest.files.tables import parquet_records
 from costaudit.ingest.files.unwrap import is_torn_page, is_wrapper, unwrapped
 from costaudit.ingest.mapping.field_map import FieldMap, check_fields, chosen_map
+from costaudit.ingest.mapping.paths import key_paths
 from costaudit.ingest.options import IngestOptions
 from costaudit.ingest.sources.mapped import Mapped
 from costaudit.ingest.sources.source import Outcome, Source
@@ -179,7 +180,11 @@ def _choose(record: dict[str, Any]) -> type[Source] | None:
 
 BLANK = b"\0\xef\xbb\xbf \t\r\n"
 HEAD_BYTES = 64 << 10
-OTHER_FORMAT = "Name its format with --source, or say which field is where with --map FILE.toml."
+OTHER_FORMAT = (
+    "Name its format with --source, or say which field is where with --map FILE.toml; "
+    "`costaudit doctor` drafts one."
+)
+SHOWN_NAMES = 20  # of fields, in an error
 SNIFFED_BYTES = 1 << 20
 
 
@@ -200,6 +205,12 @@ class NoLogError(InputError):
 
     is_empty = False  # it holds nothing, so that no call is lost with it
     mapping = ""  # the name of the mapping that is for it and does not fit it
+
+
+def layout_at(item: Input, options: IngestOptions) -> Layout:
+    """Find how a file is divided; raises NoLogError for what can't be unpacked."""
+    content, is_whole = _first_bytes(item, options)
+    return layout_of(content, is_whole)
 
 
 def look_at(item: Input, options: IngestOptions, maps: Sequence[FieldMap] = ()) -> Look:
@@ -224,8 +235,17 @@ def look_at(item: Input, options: IngestOptions, maps: Sequence[FieldMap] = ()) 
         mapping = _mapping(item, layout, maps, is_known, values)
         detection = _told(detection, options, mapping)
     if not detection.source:
-        raise NoLogError(f"{item.name}: {_lowered(detection.evidence)}", hint=OTHER_FORMAT)
+        raise NoLogError(
+            f"{item.name}: {_lowered(detection.evidence)}{_seen(values)}", hint=OTHER_FORMAT
+        )
     return Look(layout, detection, is_plain, head, len(raw), mapping)
+
+
+def _seen(values: Sequence[tuple[Any, bool]]) -> str:
+    """Name the fields of records that nobody knows."""
+    names = [one.path for one in key_paths([value for value, _ in values[:SAMPLE]]) if one.path]
+    shown = ", ".join(names[:SHOWN_NAMES]) + (", ..." if len(names) > SHOWN_NAMES else "")
+    return f" Its fields are: {shown}." if names else ""
 
 
 def _empty(item: Input) -> NoLogError:

@@ -160,11 +160,15 @@ def earlier_summary(run: RunDir, key: str) -> IngestSummary | None:
     They are where pieces were added, another version wrote them, or they changed since.
     """
     try:
-        manifest = run.manifest()
+        made = run.manifest().ingest.made
     except RunDirError:
         return None
-    if manifest.ingest.made != TablesMade(key, table_stamps(run)):
-        return None
+    return stored_summary(run) if made == TablesMade(key, table_stamps(run)) else None
+
+
+def stored_summary(run: RunDir) -> IngestSummary:
+    """Return what the last ingest into a run said; raises RunDirError where that can't be read."""
+    manifest = run.manifest()
     counts = {each.name: getattr(manifest.ingest, each.name) for each in fields(IngestCounts)}
     names = [each.name for each in fields(InputFile)]
     files = (InputFile(**{n: getattr(one, n) for n in names}) for one in manifest.inputs)
