@@ -37,10 +37,11 @@ def layout_of(head: bytes, is_whole: bool) -> Layout:
             return Layout(None, f"is {name}")
     if head.count(b"\0") * 200 > len(head) and sum(map(head.count, CONTROLS)) * 200 > len(head):
         return Layout(None, "is a binary file")
+    has_zeros = b"\0" in head
     head = head.removeprefix(BOM_UTF8).replace(b"\0", b"")
     lines = _lines(head, is_whole)
     if not lines:
-        return Layout(None, "is empty")
+        return Layout(None, "holds only zeros" if has_zeros else "is empty")
     whole = sum(_is_object(line) for line in lines)
     if whole * 2 >= len(lines):
         return Layout("lines")

@@ -178,7 +178,7 @@ def _choose(record: dict[str, Any]) -> type[Source] | None:
     return _source_named(name) if name else None
 
 
-BLANK = b"\0\xef\xbb\xbf \t\r\n"
+BLANK = b"\xef\xbb\xbf \t\r\n"
 HEAD_BYTES = 64 << 10
 OTHER_FORMAT = (
     "Name its format with --source, or say which field is where with --map FILE.toml; "
