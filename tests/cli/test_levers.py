@@ -4,6 +4,9 @@ import json
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.cli.conftest import records, write_log
 from tests.conftest import Said
@@ -78,3 +81,30 @@ def test_a_lever_has_a_page_of_its_own_with_the_calls_behind_it(
     assert row["calls"][0]["request_id"] in text and "estimated" in text
     unknown = costaudit("levers", "run", "--show", "nonsense", "--quiet")
     assert unknown.code == 2 and "serialisation" in unknown.err
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record["response"].update(choices=[]),  # no answers
+        lambda record: (
+            record["request"].update(model="m-1"),
+            record["response"].update(model="m-1"),
+        ),
+        lambda record: record.update(status=500),
+        lambda record: record.pop("timestamp"),
+        lambda record: record["response"].pop("usage"),
+        lambda record: record["request"].update(messages=[]),
+    ],
+    ids=["no answers", "unknown model", "failures only", "no times", "no usage", "no prompts"],
+)
+def test_a_log_that_lacks_something_gets_no_money_and_no_traceback(
+    change: Callable[[dict[str, Any]], object], costaudit: Run, tmp_path: Path
+) -> None:
+    write_log(tmp_path / "log.jsonl", records(change))
+    said = costaudit("levers", "log.jsonl", "--format", "json", "--quiet")
+    assert said.code in (0, 2, 4), said.err
+    assert "Internal" not in said.err
+    if said.code == 0:
+        priced = [row for row in json.loads(said.out) if "units" in row]
+        assert not [row for row in priced if row["lever"] != "waste"]
