@@ -1,6 +1,7 @@
 """`costaudit analyze`: everything, in one go."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from costaudit.cli import options as opt
@@ -37,6 +38,11 @@ def analyze(
     max_wrong: opt.MaxWrong = "1%",
     lever: opt.Levers = None,
     effort_usd: opt.Effort = None,
+    horizon: opt.Horizon = 12,
+    order: opt.Order = "npv",
+    store_usd: opt.StoreUsd = "",
+    node: opt.Node = "",
+    embed_usd: opt.EmbedUsd = "",
     show_prompts: opt.ShowPrompts = False,
     format: opt.Format = "terminal",
     seed: opt.Seed = 0,
@@ -60,7 +66,9 @@ def options_of(asked: Mapping[str, Any]) -> "AnalyzeOptions":
     """Return the settings of an audit from the texts of its options, by their names here."""
     from costaudit.cli.session import ingest_options, semantic_policy
     from costaudit.cli.values import dollars, pairs, share
-    from costaudit.costing.plan import check_levers, parse_effort
+    from costaudit.costing.plans.effort import check_levers, parse_effort
+    from costaudit.costing.plans.nodes import CacheCosts
+    from costaudit.costing.plans.worth import Terms
     from costaudit.pipeline.settings import AnalyzeOptions
 
     efforts = pairs(asked["effort_usd"], "--effort-usd")
@@ -93,8 +101,23 @@ def options_of(asked: Mapping[str, Any]) -> "AnalyzeOptions":
         prices=asked["prices"],
         cost_mode=values.cost_mode(asked["cost_mode"]),
         invoice_usd=dollars(invoice, "--invoice-usd") if invoice else None,
-        efforts={lever: parse_effort(text) for lever, text in efforts.items()},
         levers=tuple(asked["lever"] or ()),
+        terms=Terms(
+            asked["horizon"],
+            asked["order"],
+            {lever: parse_effort(text) for lever, text in efforts.items()},
+        ),
+        machines=CacheCosts(
+            store_usd=_given(asked, "store_usd"),
+            node=asked["node"],
+            embed_usd=_given(asked, "embed_usd"),
+        ),
         show_prompts=asked["show_prompts"],
         seed=asked["seed"],
     )
+
+
+def _given(asked: Mapping[str, Any], name: str) -> Decimal | None:
+    """Read what machines cost a month; 0 where they are there already."""
+    text = asked[name]
+    return values.dollars(text, f"--{name.replace('_', '-')}", zero=True) if text else None

@@ -103,8 +103,14 @@ def _change(base: "Audit", audit: "Audit") -> "SpendChange":
     from costaudit.contracts.audit import SpendChange
     from costaudit.report.compare import compare
 
-    noise = compare(base, audit).spend.noise
-    return SpendChange(base.ledger.before.usd, audit.ledger.before.usd, noise)
+    found = compare(base, audit)
+    return SpendChange(
+        base.ledger.before.usd,
+        audit.ledger.before.usd,
+        found.spend.noise,
+        found.why_not,
+        "a month" if audit.month.is_month else "in this log",
+    )
 
 
 def _deliver(verdict: bytes, tests: bytes, junit: Path | None) -> None:

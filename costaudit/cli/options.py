@@ -233,6 +233,26 @@ Levers = Annotated[
         help="Add a lever of your own: file.py:Class, module:Class or an installed name.",
     ),
 ]
+Horizon = Annotated[
+    int, typer.Option("--horizon", min=1, help="Months in which a step has to pay for its effort.")
+]
+Order = Annotated[
+    str,
+    typer.Option(
+        "--order",
+        metavar="NAME",
+        help="Order of the plan: npv, payback, saving, or levers in yours, with commas.",
+    ),
+]
+StoreUsd = Annotated[
+    str, typer.Option("--store-usd", metavar="USD", help="What the cache's store costs a month.")
+]
+Node = Annotated[
+    str, typer.Option("--node", metavar="NAME", help="The store's node, such as cache.r7g.large.")
+]
+EmbedUsd = Annotated[
+    str, typer.Option("--embed-usd", metavar="USD", help="What embedding costs a month.")
+]
 ShowPrompts = Annotated[
     bool,
     typer.Option("--show-prompts", help="Put texts of prompts and answers into the report."),

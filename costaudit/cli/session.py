@@ -111,10 +111,12 @@ def loaded_run(
     """Ingest logs, or read the run that they are, and price it."""
     from costaudit.contracts.run_dir import RunDir
     from costaudit.pipeline.loaded import ingested
+    from costaudit.report.language import stand_for
 
     run = RunDir(run_path(logs, out))
     with progress_on_stderr(quiet) as progress:
         log = ingested(logs, run, options, progress)
+    stand_for(log.month.facts.period)
     say_of_log(run)
     return log
 

@@ -11,6 +11,7 @@ import msgspec
 
 from costaudit.contracts.grades import Grade, Money
 from costaudit.contracts.ledger import Ledger, LeverRow, PlanStep, Suggestion
+from costaudit.contracts.month import MonthFacts, unknown_month
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.replay import ReplaySection
 from costaudit.contracts.run_dir import atomic_write
@@ -31,8 +32,9 @@ class Finding:
     title: str  # one sentence
     detail: str
     change: str  # what mends it; may be empty
-    saved: Money | None = None  # per month, where it has a price
+    saved: Money | None = None  # per month, at most what the ledger has left for it
     section: str = ""  # anchor of the section that explains it
+    alone: Money | None = None  # per month, had it been the only change, where that is more
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ class Audit:
     worth_testing: tuple[Suggestion, ...] = ()  # no evidence in the log, and so no money
     claims: tuple[Claim, ...] = ()  # what the article promises, checked on this log
     replay: ReplaySection | None = None  # None: nothing was replayed
+    month: MonthFacts = field(default_factory=unknown_month)  # what the figures stand for
     uncacheable: dict[str, int] = field(default_factory=dict)  # reason → requests, where prompts
     # are there, but a cache must leave every one of them alone
 
@@ -177,10 +180,6 @@ def read_audit(path: Path) -> Audit:
         ) from None
 
 
-_HOUR_DAYS = 1 / 24  # no log is taken for shorter
-_RATE_DAYS = 1.0  # below a day, a month is only a rate
-
-
 def in_words(days: float) -> str:
     """Write a time given in days in the unit that people would say it in."""
     minutes = round(days * 1440)
@@ -195,19 +194,11 @@ def in_words(days: float) -> str:
 
 
 def covered(quality: DataQuality) -> str:
-    """Describe what a log covers; below an hour, also that it is taken for one."""
-    if quality.covered_days > _HOUR_DAYS * 1.001 or not quality.first_ts:
+    """Describe how long a log is, from its first request to its last."""
+    if not quality.first_ts:
         return in_words(quality.covered_days)
     spans = datetime.fromisoformat(quality.last_ts) - datetime.fromisoformat(quality.first_ts)
-    said = in_words(spans.total_seconds() / 86_400)
-    return said if said == "1 hour" else f"{said}, taken for 1 hour"
-
-
-def only_a_rate(quality: DataQuality) -> str:
-    """Describe what a month means where the log covers less than a day; else ""."""
-    if quality.covered_days >= _RATE_DAYS or not quality.first_ts:
-        return ""
-    return "A month is this rate kept up day and night, not a forecast."
+    return in_words(spans.total_seconds() / 86_400)
 
 
 EMPTY = "empty"  # source of a file without content
@@ -236,6 +227,8 @@ class SpendChange:
     base_usd: Decimal
     new_usd: Decimal
     noise_usd: Decimal | None  # half the 95 % interval of the difference; None: not known
+    why_not: str = ""  # why both can't be compared; "" where they can
+    period: str = "a month"  # that the amounts are of
 
 
 @dataclass(frozen=True)

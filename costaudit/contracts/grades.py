@@ -38,6 +38,11 @@ class Money:
     high_usd: Decimal | None = None
 
 
+def nothing() -> Money:
+    """Return no dollars, as known as can be."""
+    return Money(Decimal(0), "measured")
+
+
 PER_MTOK = (
     "input_per_mtok",
     "cache_read_per_mtok",

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import polars as pl
 
-from costaudit.contracts.grades import Grade, Money
+from costaudit.contracts.grades import Grade, Money, nothing
 from costaudit.contracts.spend import CostBreakdown
 from costaudit.errors import UsageError
 
@@ -26,18 +26,34 @@ class LedgerStep:
     running_cost: Money  # per month: embeddings, storage, lookups; already taken off `saved`
     cost_after: CostBreakdown
     note: str = ""
+    evidence: Grade = "simulated"  # how well the saving is known in the log itself
+    effort_usd: Decimal = Decimal(0)
+    npv_usd: Decimal | None = None  # over the horizon, after effort; None where no month is told
+    worth: bool | None = None  # it pays within the horizon; None where no month is told
+    worth_from_requests: int | None = None  # a month, from which it pays; None where it never does
+    first_month: Money | None = None  # while a cache fills; None where that makes no difference
+    steady_month: Money | None = None  # once it has filled
 
 
 @dataclass(frozen=True)
 class Ledger:
-    """The waterfall. Law: before - Σ saved = after; Σ alone - Σ saved = overlap."""
+    """The waterfall, in the order of the plan. Law: before - Σ saved = after.
 
-    before: Money  # per month
+    Σ alone - Σ saved = overlap, where identical questions are counted with the similar ones that
+    contain them.
+    """
+
+    before: Money  # per month, or of the log where it is too short for a month
     steps: tuple[LedgerStep, ...]
     overlap: Money  # what the levers would promise twice if added up
     after: Money
-    covered_days: float  # length of the log, in days
-    month_days: float  # days that a month stands for
+    covered_days: float  # of usual traffic in the log
+    month_days: float  # days that the figures stand for
+    saving: Money = field(default_factory=nothing)  # Σ saved of the steps that are not assumed
+    after_firm: Money = field(default_factory=nothing)  # before - saving
+    left_out: tuple[LedgerStep, ...] = ()  # would cost more than they save; in no total
+    horizon_months: int = 12
+    order: str = "npv"  # how the steps were chosen
 
 
 @dataclass(frozen=True)
@@ -56,6 +72,11 @@ class PlanStep:
     grade: Grade
     break_even_requests: int | None = None  # a month, from which on its running cost, taken as
     # fixed, is paid; None where it has none
+    npv_usd: Decimal | None = None  # over the horizon, after effort
+    roi: Decimal | None = None  # net present value / effort; None without either
+    worth: bool | None = None  # it pays within the horizon; None where no month is told
+    worth_from_requests: int | None = None  # a month, from which it pays; None: it never does
+    running_cost: Money = field(default_factory=nothing)  # per month
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from decimal import Decimal
 
+from costaudit.contracts.grades import Money
+
 
 @dataclass(frozen=True)
 class CostBreakdown:
@@ -35,6 +37,7 @@ class SpendRow:
     latency_p50_ms: float | None
     latency_p95_ms: float | None
     failed: int = 0  # requests whose status is error
+    month: Money | None = None  # per month; None for days and hours, and where no month is told
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,13 @@
 """What the reader should know about the log, its money and its caches."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
-from costaudit.contracts.audit import DataQuality, Finding, covered, only_a_rate
-from costaudit.contracts.ledger import Ledger, Lever
+from costaudit.contracts.audit import DataQuality, Finding, covered
+from costaudit.contracts.grades import nothing
+from costaudit.contracts.ledger import Ledger, LedgerStep, Lever
+from costaudit.contracts.month import MonthFacts
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.semantic import SemanticSection
 from costaudit.contracts.spend import ModelPrice, Spend
@@ -14,27 +17,70 @@ from costaudit.costing.verdict import INVOICE_TOLERANCE, UNPRICED_TOLERANCE
 
 SMALL_REQUESTS = 1_000
 SMALL_DAYS = 7.0
+_HOLES = 3  # gaps named, the longest first
 _OTHERWISE = ", counted as "  # how ingest marks a convention that it did not believe
 _SEVERITIES = ("problem", "warning", "info")
 
 
-def findings(
-    quality: DataQuality,
-    spend: Spend,
-    ledger: Ledger,
-    semantic: SemanticSection | None,
-    prefix: PrefixSection | None,
-    levers: Sequence[Lever] = (),
-) -> tuple[Finding, ...]:
+@dataclass(frozen=True)
+class Evidence:
+    """What findings are made of."""
+
+    quality: DataQuality
+    spend: Spend
+    ledger: Ledger
+    semantic: SemanticSection | None
+    prefix: PrefixSection | None
+    month: MonthFacts
+
+
+def findings(evidence: Evidence, levers: Sequence[Lever] = ()) -> tuple[Finding, ...]:
     """Return what is worth saying: problems first, then by money."""
+    ledger, semantic, prefix = evidence.ledger, evidence.semantic, evidence.prefix
+    steps = {step.lever: step.saved for step in ledger.steps}
+    left = steps.get("prompt_caching", nothing())
     found = [
-        *_quality(quality),
-        *_money(spend),
+        *_quality(evidence.quality, evidence.month),
+        *_days(evidence.month),
+        *_money(evidence.spend),
         *_levers(ledger, {lever.lever: lever.change for lever in levers}),
         *(_semantic(semantic) if semantic else ()),
-        *(prefix_findings(prefix) if prefix else ()),
+        *(prefix_findings(prefix, left) if prefix else ()),
     ]
     return tuple(sorted(found, key=_rank))
+
+
+def _days(month: MonthFacts) -> Iterable[Finding]:
+    """Describe stretches that the log lacks, and a trend of the spend."""
+    if month.holes:
+        hours = sum(one.hours for one in month.holes)
+        longest = sorted(month.holes, key=lambda one: (-one.hours, one.start))[:_HOLES]
+        places = "; ".join(
+            f"{one.start[:16].replace('T', ' ')} to {one.end[:16].replace('T', ' ')}"
+            for one in longest
+        )
+        yield Finding(
+            "log-gap",
+            "problem" if month.is_month and hours > month.traffic_days * 24 / 2 else "warning",
+            f"The log has {'a gap' if len(month.holes) == 1 else f'{len(month.holes)} gaps'} of "
+            f"{hours:,} hours that usually have requests.",
+            f"{places} (UTC). They count neither as days without traffic nor as days with it: a "
+            "month is made of the hours that are there.",
+            "Export these hours too.",
+            section="quality",
+        )
+    trend = month.trend
+    if trend is not None and trend.significant:
+        yield Finding(
+            "spend-trend",
+            "warning" if trend.per_week > 0 else "info",
+            f"Spend {'grows' if trend.per_week > 0 else 'falls'} by {abs(trend.per_week):.0%} a "
+            "week.",
+            f"95% interval {trend.low:+.0%} to {trend.high:+.0%}, weekdays compared with weekdays. "
+            "A month here is one like the log.",
+            "See `costaudit forecast` for the next month and what drives it.",
+            section="spend",
+        )
 
 
 def _rank(finding: Finding) -> tuple[int, Decimal, str, str]:
@@ -46,7 +92,7 @@ def _count(requests: int) -> str:
     return "1 request" if requests == 1 else f"{requests:,} requests"
 
 
-def _quality(quality: DataQuality) -> Iterable[Finding]:
+def _quality(quality: DataQuality, month: MonthFacts) -> Iterable[Finding]:
     if quality.skipped:
         reasons = ", ".join(f"{n:,} {why}" for why, n in sorted(quality.skip_reasons.items()))
         yield Finding(
@@ -94,7 +140,7 @@ def _quality(quality: DataQuality) -> Iterable[Finding]:
             "warning",
             f"The log is small: {_count(quality.kept)} over {covered(quality)}.",
             f"Below {SMALL_REQUESTS:,} requests or {SMALL_DAYS:.0f} days, daily and weekly rhythm "
-            f"is missing. {only_a_rate(quality) or 'A month is a bold extrapolation.'}",
+            f"is missing. {' '.join(month.reasons)}".rstrip(),
             "Take a longer log, of whole weeks.",
             section="quality",
         )
@@ -170,17 +216,19 @@ def _mismatch(price: ModelPrice) -> Finding:
 
 
 def _levers(ledger: Ledger, changes: Mapping[str, str]) -> Iterable[Finding]:
-    for step in ledger.steps:
+    for step in ledger.left_out:
         if step.saved.usd < 0:
             yield Finding(
                 f"{step.lever}-costs",
                 "info",
                 f"{step.label} would cost more than it saves.",
-                f"${-step.saved.usd:,.2f} a month on what the steps before it leave.",
-                "Leave it out.",
+                f"${-step.saved.usd:,.2f} a month on what the steps before it leave, with "
+                f"${step.running_cost.usd:,.2f} a month to run it.{_pays_from(step)}",
+                "Leave it out at this traffic.",
                 section=step.section,
             )
-        elif step.lever == "waste" and step.saved.usd > 0:
+    for step in ledger.steps:
+        if step.lever == "waste" and step.saved.usd > 0:
             yield Finding(
                 "wasted-tokens",
                 "warning",
@@ -200,6 +248,12 @@ def _levers(ledger: Ledger, changes: Mapping[str, str]) -> Iterable[Finding]:
                 step.saved,
                 step.section,
             )
+
+
+def _pays_from(step: LedgerStep) -> str:
+    if step.worth_from_requests is None:
+        return ""
+    return f" It pays from {step.worth_from_requests:,} requests a month."
 
 
 def _semantic(section: SemanticSection) -> Iterable[Finding]:

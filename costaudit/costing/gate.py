@@ -34,6 +34,12 @@ RULES = (
 
 
 def _found(rule: str, audit: Audit, limit: Decimal, change: SpendChange | None) -> _Found:
+    if not audit.quality.statuses.get("ok"):
+        return (
+            "insufficient",
+            "not known",
+            "No request of the log succeeded. Take a log that holds answers.",
+        )
     if rule == "max_cost_regression":
         return _cost_regression(limit, change)
     tests = {
@@ -76,6 +82,8 @@ def _unsafe_served(audit: Audit, limit: Decimal) -> _Found:
 
 def _saving(audit: Audit, limit: Decimal) -> _Found:
     saving = audit.verdict.saving
+    if not audit.month.is_month:
+        return "insufficient", "not known", " ".join(audit.month.reasons)
     lower = saving.usd if saving.low_usd is None else saving.low_usd
     measured = f"${lower:,.2f} a month"
     if saving.low_usd is not None:
@@ -86,12 +94,14 @@ def _saving(audit: Audit, limit: Decimal) -> _Found:
 
 
 def _cost_regression(limit: Decimal, change: SpendChange | None) -> _Found:
+    if change is not None and change.why_not:
+        return "insufficient", "not known", change.why_not
     if change is None or not change.base_usd:
         why = "No baseline was given." if change is None else "The baseline cost nothing."
         return "insufficient", "not known", f"{why} Give one that did with --baseline."
     difference = change.new_usd - change.base_usd
     noise = change.noise_usd
-    measured = f"{difference / change.base_usd:+.1%} to ${change.new_usd:,.2f} a month"
+    measured = f"{difference / change.base_usd:+.1%} to ${change.new_usd:,.2f} {change.period}"
     if noise is not None:
         measured += f", noise ±{noise / change.base_usd:.1%}"
     if difference <= limit * change.base_usd:

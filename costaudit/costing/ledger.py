@@ -1,10 +1,11 @@
-"""Before and after: every lever on what the levers before it left."""
+"""Before and after: levers in the order in which they pay, each on what the ones before left."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from costaudit.contracts.grades import Grade, Money, weakest
@@ -17,172 +18,317 @@ from costaudit.contracts.ledger import (
     LeverUnit,
 )
 from costaudit.contracts.requests import INPUT_CLASSES
-from costaudit.costing.cost import cost, per_request_usd
+from costaudit.costing.cost import per_request_usd
+from costaudit.costing.months.calendar import Floats
+from costaudit.costing.months.month import Bounds, Month
+from costaudit.costing.plans.worth import Terms, Worth
 from costaudit.costing.tariff import Tariff
 from costaudit.costing.traffic import Traffic, unexplained
 
-MONTH_DAYS = 30
-SHORTEST_DAYS = 1 / 24
+NOTHING = Decimal(0)
 _MICRO_USD = Decimal("0.000001")
+Simulate = Callable[[npt.NDArray[np.bool_], bool], pl.DataFrame]  # requests that are not sent,
+# and whether prompts are marked as well as they can be → TOKEN_CLASSES of each request
 
 
 @dataclass(frozen=True)
-class SimulatedStep:
-    """A cache that was simulated on what the steps before it left, and alone."""
+class CacheStep:
+    """A cache: which requests it answers, or that prompts are marked for the provider's."""
 
     lever: str  # duplicates | semantic | prompt_caching
     label: str
     section: str
     grade: Grade
-    removed: pl.Series  # Boolean: no longer sent, by this step or one before it
-    alone_removed: pl.Series  # the same, had it been the only lever
-    classes: pl.DataFrame | None = None  # TOKEN_CLASSES as simulated; None: as they are today
-    alone_classes: pl.DataFrame | None = None
-    running_usd: Decimal = Decimal(0)  # over the log's period
-    saved_bounds: tuple[float, float] | None = None  # 95 % bounds, as multiples of what it saves
+    hits: npt.NDArray[np.bool_] | None  # requests that it answers; None: none, it marks prompts
+    store_usd: Decimal = NOTHING  # a month; caches share a store
+    embed_usd: Decimal = NOTHING  # a month
+    saved_bounds: Bounds | None = None  # 95 % bounds, as multiples of what it saves
     note: str = ""
+
+
+Step = CacheStep | Lever
+_CONTAINED = {"duplicates": "semantic"}  # what one lever does, the other does too
 
 
 def build_ledger(
     tariff: Tariff,
-    spend_usd: Decimal,
-    as_is: pl.DataFrame,
-    simulated: Sequence[SimulatedStep],
-    levers: Sequence[Lever],
-    covered_days: float,
-    spend_grade: Grade = "measured",
+    simulate: Simulate,
+    steps: Sequence[Step],
+    month: Month,
+    spend: Money,
+    terms: Terms,
 ) -> Ledger:
-    """Price each step, the simulated ones first, then the levers.
+    """Choose the next step again and again, and price it on what the chosen ones left.
 
-    `spend_usd` is what the log cost; `as_is` are the TOKEN_CLASSES that the simulation of prompt
-    caching gives for today's traffic (the billed ones where nothing was simulated). Spend that
-    no rate explains stays in every step. Monthly figures stand for MONTH_DAYS.
+    `spend` is what the log cost, in the log. What no rate explains of it stays in every step.
+    Steps that are only assumed come last, whatever they save.
     """
-    first = Traffic.logged(tariff)
-    book = _Book(first, unexplained(spend_usd, first), covered_days, spend_grade)
-    for step in simulated:
-        book.enter(
-            step,
-            first.simulated(as_is, step.removed, step.classes),
-            first.simulated(as_is, step.alone_removed, step.alone_classes),
-        )
-    for lever in levers:
-        book.enter(lever, book.traffic.under(lever.effect), first.under(lever.effect))
-    return book.close()
+    book = _Book(_Scene(tariff, simulate), month, spend, terms)
+    left_out: list[LedgerStep] = []
+    for assumed in (False, True):
+        remaining = [one for one in steps if (one.grade == "assumed") == assumed]
+        while remaining := [one for one in remaining if not book.contains(one)]:
+            offers = [book.offer(one) for one in remaining]
+            saving = [one for one in offers if one.entry.saved.usd > 0]
+            if not saving:
+                left_out += [one.entry for one in offers if one.changes]
+                break
+            best = max(saving, key=lambda one: one.rank)
+            book.enter(best)
+            remaining.remove(best.step)
+    return book.close(tuple(left_out))
+
+
+class _Scene:
+    """The log under any set of levers: the caches act first, then the others in their order."""
+
+    def __init__(self, tariff: Tariff, simulate: Simulate) -> None:
+        self.first = Traffic.logged(tariff)
+        self._simulate = simulate
+        self._nobody = np.zeros(len(tariff.requests), np.bool_)
+        self._cached: dict[frozenset[str], Traffic] = {frozenset(): self.first}
+        self._as_is: pl.DataFrame | None = None
+
+    def under(self, steps: Sequence[Step]) -> Traffic:
+        """Apply steps, each on what the ones before it left."""
+        traffic = self._under_caches([one for one in steps if isinstance(one, CacheStep)])
+        for one in steps:
+            if isinstance(one, Lever):
+                traffic = traffic.under(one.effect)
+        return traffic
+
+    def _under_caches(self, caches: Sequence[CacheStep]) -> Traffic:
+        names = frozenset(one.lever for one in caches)
+        if names not in self._cached:
+            removed = self._nobody.copy()
+            for one in caches:
+                removed |= self._nobody if one.hits is None else one.hits
+            best = any(one.hits is None for one in caches)
+            if self._as_is is None:
+                self._as_is = self._simulate(self._nobody, False)
+            after = self._simulate(removed, best)
+            self._cached[names] = self.first.simulated(self._as_is, pl.Series(removed), after)
+        return self._cached[names]
+
+    def without_cooling(self, cache: CacheStep) -> Traffic:
+        """Take a cache's hits out, and leave the others billed as they were."""
+        assert cache.hits is not None
+        return self.first.simulated(self.first.classes, pl.Series(cache.hits), None)
+
+
+@dataclass(frozen=True)
+class _Offer:
+    """A step at its place."""
+
+    step: Step
+    entry: LedgerStep
+    traffic: Traffic
+    usd: Floats  # each request, after it
+    daily: Floats  # what it saves, by day
+    left: Decimal
+    rank: tuple[Decimal, Decimal, str]
+    changes: bool
 
 
 class _Book:
     """The ledger while it is being written; amounts are rounded to millionths as they enter."""
 
-    def __init__(
-        self, first: Traffic, unexplained_usd: Decimal, covered_days: float, grade: Grade
-    ) -> None:
-        self.traffic = first
-        self.days = max(covered_days, SHORTEST_DAYS)
-        self.steps: list[LedgerStep] = []
-        self._unexplained = unexplained_usd
-        self._running = Decimal(0)  # of all steps so far, over the log's period
-        self._first = first
-        self._before = Money(self._monthly(self._usd(first)), grade)
-        self._left = self._before.usd
+    def __init__(self, scene: _Scene, month: Month, spend: Money, terms: Terms) -> None:
+        first = scene.first
+        self._scene, self._month, self._terms = scene, month, terms
+        self._chosen: list[_Offer] = []
+        self._first_usd = first.request_usd()
+        self._rest_usd = first.tariff.request_usd - self._first_usd  # what no rate explains
+        self._unexplained = unexplained(spend.usd, first)
+        self._before = month.money(first.tariff.request_usd, spend.grade, spend.usd)
+        self._worth = Worth(terms, month.facts)
 
-    def enter(self, step: SimulatedStep | Lever, after: Traffic, alone: Traffic) -> None:
-        running = _running(step)
-        self._running += running
-        left = self._monthly(self._usd(after) + self._running)
-        saved = self._left - left
-        alone_usd = self._monthly(self._usd(self._first) - self._usd(alone) - running)
-        bounds = step.saved_bounds if isinstance(step, SimulatedStep) else None
-        changed = after.changes_from(self.traffic)
-        self.steps.append(
-            LedgerStep(
-                lever=step.lever,
-                label=step.label,
-                section=step.section,
-                requests_before=int(self.traffic.sent.sum()),
-                requests_after=int(after.sent.sum()),
-                saved=_money(saved, step.grade, bounds),
-                alone=_money(alone_usd, step.grade, bounds),
-                running_cost=Money(self._monthly(running), "assumed" if running else step.grade),
-                cost_after=after.cost(),
-                note=_note(step, changed),
-            )
+    def contains(self, step: Step) -> bool:
+        """Return whether a chosen step does all that a step does."""
+        return _CONTAINED.get(step.lever, "") in {one.step.lever for one in self._chosen}
+
+    def offer(self, step: Step) -> _Offer:
+        """Price a step on what the chosen ones left."""
+        steps = [one.step for one in self._chosen]
+        before, before_usd, left_usd = self._now()
+        after = self._scene.under([*steps, step])
+        after_usd = after.request_usd()
+        running = self._running([*steps, step])
+        left = self._usd(after, after_usd) + running
+        daily = self._month.daily(before_usd - after_usd)
+        bounds = step.saved_bounds if isinstance(step, CacheStep) else None
+        saved = self._month.ranged(left_usd - left, daily, step.grade, bounds)
+        more = running - self._running(steps)
+        changed = after.changed_from(before)
+        entry = LedgerStep(
+            lever=step.lever,
+            label=step.label,
+            section=step.section,
+            requests_before=int(before.sent.sum()),
+            requests_after=int(after.sent.sum()),
+            saved=saved,
+            alone=self._alone(step, bounds),
+            running_cost=Money(more, "assumed" if more else step.grade),
+            cost_after=after.cost(),
+            note=_note(step, int(changed.sum())),
+            evidence=step.grade,
         )
-        self._left, self.traffic = left, after
+        entry = self._worth.judged(self._filling(entry, step, daily))
+        rank = self._worth.rank(entry)
+        return _Offer(step, entry, after, after_usd, daily, left, rank, bool(changed.any()))
 
-    def close(self) -> Ledger:
-        saved = sum((step.saved.usd for step in self.steps), Decimal(0))
-        alone = sum((step.alone.usd for step in self.steps), Decimal(0))
-        grade = weakest(step.saved.grade for step in self.steps)
-        total = weakest([self._before.grade, grade])
-        ranged = any(step.saved.low_usd is not None for step in self.steps)
-        low = sum((_low(step.saved) for step in self.steps), Decimal(0))
-        high = sum((_high(step.saved) for step in self.steps), Decimal(0))
+    def enter(self, offer: _Offer) -> None:
+        """Choose a step."""
+        self._chosen.append(offer)
+
+    def close(self, left_out: tuple[LedgerStep, ...]) -> Ledger:
+        """Add up."""
+        steps = tuple(one.entry for one in self._chosen)
+        names = {step.lever for step in steps}
+        saved = sum((step.saved.usd for step in steps), NOTHING)
+        alone = sum(
+            (one.alone.usd for one in steps if _CONTAINED.get(one.lever) not in names), NOTHING
+        )
+        firm = [one for one in self._chosen if one.entry.evidence != "assumed"]
+        grade = weakest(step.saved.grade for step in steps)
         return Ledger(
             before=self._before,
-            steps=tuple(self.steps),
+            steps=steps,
             overlap=Money(alone - saved, grade),
-            after=Money(
-                self._left,
-                total,
-                self._before.usd - high if ranged else None,
-                self._before.usd - low if ranged else None,
-            ),
-            covered_days=self.days,
-            month_days=float(MONTH_DAYS),
+            after=self._after(self._chosen),
+            covered_days=self._month.facts.traffic_days,
+            month_days=self._month.facts.days,
+            saving=self._saving(firm),
+            after_firm=self._after(firm),
+            left_out=left_out,
+            horizon_months=self._terms.horizon_months,
+            order=self._terms.order,
         )
 
-    def _usd(self, traffic: Traffic) -> Decimal:
+    def _now(self) -> tuple[Traffic, Floats, Decimal]:
+        if not self._chosen:
+            return self._scene.first, self._first_usd, self._before.usd
+        last = self._chosen[-1]
+        return last.traffic, last.usd, last.left
+
+    def _alone(self, step: Step, bounds: Bounds | None) -> Money:
+        """Return what a step is worth by itself: of a response cache, what its hits were billed.
+
+        That the rest of the traffic then finds the provider's cache cooler is in `saved` only.
+        """
+        is_response_cache = isinstance(step, CacheStep) and step.hits is not None
+        alone = (
+            self._scene.without_cooling(step)  # type: ignore[arg-type]
+            if is_response_cache
+            else self._scene.under([step])
+        )
+        gained = self._first_usd - alone.request_usd()
+        exact = self._scene.first.cost().total_usd - alone.cost().total_usd
+        running = self._running([step])
+        usd = self._month.usd(gained, exact) - running
+        return self._month.ranged(usd, self._month.daily(gained), step.grade, bounds)
+
+    def _filling(self, entry: LedgerStep, step: Step, daily: Floats) -> LedgerStep:
+        """Add what a response cache saves while it fills, and once it has filled."""
+        steady = self._month.steady_days
+        before = self._month.daily(self._first_usd)
+        if steady is None or not isinstance(step, CacheStep) or step.hits is None:
+            return entry
+        if not before[steady].sum() or not daily.sum():
+            return entry
+        whole, running = float(self._before.usd), entry.running_cost.usd
+        filled = float(daily[steady].sum() / before[steady].sum())
+        first = np.cumsum(np.ones(len(daily))) <= self._month.facts.days
+        share = float(daily[first].sum() / max(before[first].sum(), 1e-12))
+        rest = 1 - min(len(daily) / self._month.facts.days, 1.0)
+        share = (1 - rest) * share + rest * filled
+        months = [
+            _scaled(entry.saved, Decimal(repr(whole * one)).quantize(Decimal("0.000001")) - running)
+            for one in (share, filled)
+        ]
+        return replace(entry, first_month=months[0], steady_month=months[1])
+
+    def _saving(self, firm: Sequence[_Offer]) -> Money:
+        usd = sum((one.entry.saved.usd for one in firm), NOTHING)
+        grade = weakest([self._before.grade, *(one.entry.saved.grade for one in firm)])
+        daily = sum((one.daily for one in firm), self._month.daily(self._first_usd * 0))
+        return self._month.ranged(usd, daily, grade, self._bounds(firm, usd))
+
+    def _after(self, chosen: Sequence[_Offer]) -> Money:
+        saved = sum((one.entry.saved.usd for one in chosen), NOTHING)
+        usd = self._before.usd - saved
+        grade = weakest([self._before.grade, *(one.entry.saved.grade for one in chosen)])
+        gone = sum((one.daily for one in chosen), self._month.daily(self._first_usd * 0))
+        daily = self._month.daily(self._scene.first.tariff.request_usd) - gone
+        spread = _spread(chosen)
+        bounds = None
+        if usd and spread != (NOTHING, NOTHING):
+            bounds = float((usd - spread[1]) / usd), float((usd + spread[0]) / usd)
+        return self._month.ranged(usd, daily, grade, bounds)
+
+    def _running(self, steps: Sequence[Step]) -> Decimal:
+        """Add up what steps cost to run; caches share the larger store, bought by the month."""
+        levers = [one for one in steps if isinstance(one, Lever)]
+        own = sum((usd for one in levers for usd in one.running_usd.values()), NOTHING)
+        total = (own * self._month.pace).quantize(_MICRO_USD) if own else NOTHING
+        if not self._month.facts.is_month:
+            return total
+        caches = [one for one in steps if isinstance(one, CacheStep)]
+        store = max((one.store_usd for one in caches), default=NOTHING)
+        return total + store + sum((one.embed_usd for one in caches), NOTHING)
+
+    def _bounds(self, chosen: Sequence[_Offer], usd: Decimal) -> Bounds | None:
+        """Return what is uncertain in the log itself, as multiples of a sum of steps."""
+        below, above = _spread(chosen)
+        if not usd or (below, above) == (NOTHING, NOTHING):
+            return None
+        return float((usd - below) / usd), float((usd + above) / usd)
+
+    def _usd(self, traffic: Traffic, by_request: Floats) -> Decimal:
+        if self._month.facts.is_month:
+            return self._month.usd(by_request + self._rest_usd)
         return traffic.cost().total_usd + self._unexplained
 
-    def _monthly(self, usd: Decimal) -> Decimal:
-        return per_month(usd, self.days)
+
+def _spread(chosen: Sequence[_Offer]) -> tuple[Decimal, Decimal]:
+    """Add up by how much steps may save less, and more, than they do in the log."""
+    below = above = NOTHING
+    for one in chosen:
+        bounds = one.step.saved_bounds if isinstance(one.step, CacheStep) else None
+        usd = one.entry.saved.usd
+        for bound in bounds or ():
+            change = usd * Decimal(repr(bound)) - usd
+            below, above = below + max(-change, NOTHING), above + max(change, NOTHING)
+    return below, above
 
 
-def per_month(usd: Decimal, covered_days: float) -> Decimal:
-    """Scale what the log's period cost to MONTH_DAYS, in millionths of a dollar."""
-    days = Decimal(str(max(covered_days, SHORTEST_DAYS)))
-    return (usd * MONTH_DAYS / days).quantize(_MICRO_USD)
+def _scaled(money: Money, usd: Decimal) -> Money:
+    """Give another amount the same relative interval."""
+    if money.low_usd is None or money.high_usd is None or not money.usd:
+        return replace(money, usd=usd)
+    ends = sorted(
+        (usd * end / money.usd).quantize(Decimal("0.000001"))
+        for end in (money.low_usd, money.high_usd)
+    )
+    return Money(usd, money.grade, min(ends[0], usd), max(ends[1], usd))
 
 
-def _running(step: SimulatedStep | Lever) -> Decimal:
-    """Return what a step itself costs over the log's period."""
-    if isinstance(step, SimulatedStep):
-        return step.running_usd
-    return sum(step.running_usd.values(), Decimal(0))
-
-
-def _money(usd: Decimal, grade: Grade, bounds: tuple[float, float] | None) -> Money:
-    if bounds is None:
-        return Money(usd, grade)
-    ends = sorted((usd * Decimal(str(bound))).quantize(_MICRO_USD) for bound in bounds)
-    return Money(usd, grade, *ends)
-
-
-def _low(money: Money) -> Decimal:
-    return money.usd if money.low_usd is None else money.low_usd
-
-
-def _high(money: Money) -> Decimal:
-    return money.usd if money.high_usd is None else money.high_usd
-
-
-def _note(step: SimulatedStep | Lever, changed: int) -> str:
-    if isinstance(step, SimulatedStep):
+def _note(step: Step, changed: int) -> str:
+    if isinstance(step, CacheStep):
         return step.note
     return f"{changed:,} request{'' if changed == 1 else 's'}. {step.rule}"
 
 
 def lever_rows(
-    tariff: Tariff, levers: Sequence[Lever], ledger: Ledger, covered_days: float
+    tariff: Tariff, levers: Sequence[Lever], ledger: Ledger, month: Month
 ) -> tuple[LeverRow, ...]:
     """Price each lever on the log as it is; `ledger` holds what it saves in its place."""
     first = Traffic.logged(tariff)
     saved = {step.lever: step.saved for step in ledger.steps}
     rows = []
     for lever in levers:
-        units = _units(first, lever, covered_days)
-        alone = sum((unit.alone.usd for unit in units), Decimal(0))
+        units = _units(first, lever, month)
+        alone = sum((unit.alone.usd for unit in units), NOTHING)
         rows.append(
             LeverRow(
                 lever=lever.lever,
@@ -190,8 +336,8 @@ def lever_rows(
                 rule=lever.rule,
                 change=lever.change,
                 requests=sum(unit.requests for unit in units),
-                alone=Money(alone, lever.grade),
-                saved=saved.get(lever.lever, Money(Decimal(0), lever.grade)),
+                alone=Money(alone, weakest([lever.grade, *(unit.alone.grade for unit in units)])),
+                saved=saved.get(lever.lever, Money(NOTHING, lever.grade)),
                 units=units,
                 risk=lever.risk,
                 calls=_calls(first, lever),
@@ -201,26 +347,31 @@ def lever_rows(
     return tuple(rows)
 
 
-def _units(first: Traffic, lever: Lever, covered_days: float) -> tuple[LeverUnit, ...]:
+def _units(first: Traffic, lever: Lever, month: Month) -> tuple[LeverUnit, ...]:
     """Price what changes, unit by unit; a unit that would not get cheaper is left as it is."""
     after = first.under(lever.effect)
+    before_usd, after_usd = first.request_usd(), after.request_usd()
     changed = after.changed_from(first)
     names = lever.effect["unit"]
     units = []
     for name in names.filter(changed).unique().sort():
-        rows = changed & (names == name)
-        before_usd = cost(first.classes, first.pricing, rows).total_usd
-        after_usd = cost(after.classes, after.pricing, rows & after.sent).total_usd
-        after_usd += lever.running_usd.get(name, Decimal(0))
+        rows = (changed & (names == name)).to_numpy()
         units.append(
             LeverUnit(
                 unit=name,
                 requests=int(rows.sum()),
-                before=Money(per_month(before_usd, covered_days), "measured"),
-                alone=Money(per_month(before_usd - after_usd, covered_days), lever.grade),
+                before=month.money(before_usd * rows, "measured"),
+                alone=_less_running(month, (before_usd - after_usd) * rows, lever, name),
             )
         )
     return tuple(sorted(units, key=lambda unit: (-unit.alone.usd, unit.unit)))
+
+
+def _less_running(month: Month, gained: Floats, lever: Lever, unit: str) -> Money:
+    """Return a month of what a unit saves, less what it costs to run."""
+    running = lever.running_usd.get(unit, NOTHING) * month.pace
+    usd = (month.usd(gained) - running).quantize(_MICRO_USD)
+    return month.ranged(usd, month.daily(gained), lever.grade)
 
 
 def _calls(first: Traffic, lever: Lever, most: int = 10) -> tuple[LeverCall, ...]:

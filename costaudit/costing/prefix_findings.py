@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 from costaudit.contracts.audit import Finding
 from costaudit.contracts.grades import Money, weakest
@@ -37,13 +37,20 @@ class _Cause:
         return tuple(dict.fromkeys(_family(template) for template, _ in self.found))
 
 
-def prefix_findings(section: PrefixSection) -> Iterable[Finding]:
-    """Describe what loses cache reads, the dearest causes first, then what can't be mended here."""
+def prefix_findings(section: PrefixSection, left: Money | None = None) -> Iterable[Finding]:
+    """Describe what loses cache reads, the dearest causes first, then what can't be mended here.
+
+    `left` is what the ledger leaves for prompt caching at its place; the causes share it. None
+    where no ledger says.
+    """
     breakers = [(template, one) for template in section.templates for one in template.breakers]
     least = LEAST_SHARE * _usd(one for _, one in breakers)
     ours = [pair for pair in breakers if not pair[1].provider_side]
     causes = [cause for cause in _causes(ours) if cause.lost.usd >= max(least, Decimal("1E-9"))]
-    yield from (_cause_finding(cause) for cause in causes[:TOP_CAUSES])
+    promised = sum((cause.lost.usd for cause in causes), Decimal(0))
+    available = promised if left is None else max(left.usd, Decimal(0))
+    share = min(available / promised, Decimal(1)) if promised else Decimal(1)
+    yield from (_cause_finding(cause, share) for cause in causes[:TOP_CAUSES])
     yield from _provider_side([one for _, one in breakers if one.provider_side])
     yield from _not_claimed(section.templates)
 
@@ -61,7 +68,8 @@ def _causes(pairs: Sequence[tuple[TemplateRow, Breaker]]) -> list[_Cause]:
     return sorted(causes, key=lambda cause: (-cause.lost.usd, cause.kind, cause.endpoints))
 
 
-def _cause_finding(cause: _Cause) -> Finding:
+def _cause_finding(cause: _Cause, share: Decimal) -> Finding:
+    """Describe a cause; `share` of what its mend is worth alone is left at its place."""
     requests = sum(one.requests for _, one in cause.found)
     tokens = sum(one.lost_tokens for _, one in cause.found)
     first = cause.found[0][1].where
@@ -71,14 +79,26 @@ def _cause_finding(cause: _Cause) -> Finding:
     affected = f" ({', '.join(cause.endpoints)})" if len(cause.endpoints) > 1 else ""
     return Finding(
         f"prefix-{cause.kind}",
-        "warning",
+        "warning" if share else "info",
         f"{breaker_name(cause.kind)}{part}: {where}",
         f"{first[:1].upper()}{first[1:]}{affected}: {requests:,} requests pay {tokens:,} tokens "
         "that could have been read from the cache.",
         f"{cause.mend}{_standing(cause)}",
-        cause.lost,
+        _part(cause.lost, share) if share else None,
         "prefix",
+        cause.lost if share < 1 else None,
     )
+
+
+def _part(money: Money, share: Decimal) -> Money:
+    """Return a share of an amount, rounded down to millionths so that parts never exceed it."""
+    if share >= 1:
+        return money
+    ends = [
+        None if one is None else (one * share).quantize(Decimal("0.000001"), ROUND_DOWN)
+        for one in (money.usd, money.low_usd, money.high_usd)
+    ]
+    return Money(ends[0] or Decimal(0), money.grade, ends[1], ends[2])
 
 
 def _standing(cause: _Cause) -> str:

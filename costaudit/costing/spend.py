@@ -8,11 +8,13 @@ from typing import Any
 
 import polars as pl
 
-from costaudit.contracts.grades import PER_MTOK, Pricing
+from costaudit.contracts.grades import PER_MTOK, Grade, Pricing
 from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
 from costaudit.contracts.spend import CostBreakdown, DailyRow, ModelPrice, Spend, SpendRow
 from costaudit.costing.cost import billed_classes, breakdown, plain, rates_by_id
 from costaudit.costing.logged import Basis, CostMode, basis, ratio_note
+from costaudit.costing.months.calendar import Floats
+from costaudit.costing.months.month import Month
 from costaudit.costing.ranks import first_rank
 
 TOP = 200  # rows kept per breakdown; the rest is one row
@@ -196,6 +198,32 @@ def _price(row: dict[str, Any], ratio: float | None) -> ModelPrice:
         logged_to_recomputed=ratio,
         note=note,
     )
+
+
+def with_months(spend: Spend, requests: pl.DataFrame, month: Month, usd: Floats) -> Spend:
+    """Add to each group what it costs a month; `usd` is what each request was billed."""
+    if not month.facts.is_month:
+        return spend
+    grade: Grade = "estimated"
+    by = dict(spend.by)
+    for name in [name for name in by if name in GROUPS and name not in ("day", "hour")]:
+        rows = by[name]
+        number = {row.group: place for place, row in enumerate(rows)}
+        if not number:
+            continue
+        names = requests.select(one=GROUPS[name]).to_series().fill_null("")
+        other = number.get("(other)", len(number))
+        places = names.replace_strict(number, default=other, return_dtype=pl.Int64).to_numpy()
+        daily = month.by_group(usd, places, len(number) + 1)
+        by[name] = tuple(
+            replace(row, month=month.ranged(_micro(days.sum()), days, grade))
+            for row, days in zip(rows, daily, strict=False)
+        )
+    return replace(spend, by=by)
+
+
+def _micro(usd: float) -> Decimal:
+    return Decimal(repr(float(usd))).quantize(Decimal("0.000001"))
 
 
 def _day(at: datetime | None) -> str:

@@ -7,11 +7,13 @@ from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from costaudit.contracts.grades import PER_MTOK, Pricing
 from costaudit.contracts.requests import TOKEN_CLASSES
-from costaudit.costing.cost import MTOK, billed_classes, rates_by_id
+from costaudit.costing.cost import MTOK, billed_classes, per_request_usd, rates_by_id
 from costaudit.costing.logged import Basis, CostMode, basis, calibrate
 from costaudit.costing.prices.lookup import format_rate, price_requests
 
@@ -36,6 +38,16 @@ class Tariff:
         served = pl.col("served_by").fill_null("provider") == "gateway_cache"
         without = self.requests.select(served).to_series() | self.basis.logged.is_not_null()
         return self.table.units().fill_null(0).set(without, 0)
+
+    @cached_property
+    def request_usd(self) -> npt.NDArray[np.float64]:
+        """Return what each request was billed, in float64; 0 where that is not known."""
+        tokens = pl.Series(np.nan_to_num(per_request_usd(self.classes, self.table)))
+        priced = tokens + self.table.units().fill_null(0).cast(pl.Float64)
+        served = self.requests["served_by"].fill_null("provider") == "gateway_cache"
+        logged = self.basis.logged.cast(pl.Float64)
+        every = logged.fill_null(priced).set(served, 0.0)
+        return np.asarray(every.to_numpy(), np.float64)
 
     def changed(self, effect: pl.DataFrame, current: Pricing) -> Pricing:
         """Price the requests as an EFFECT would send them; the others stay at `current`.

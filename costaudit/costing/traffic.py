@@ -84,6 +84,12 @@ class Traffic:
         usd = plain(Decimal(self.tariff.unit_usd.filter(self.sent).sum() or 0))
         return replace(tokens, total_usd=plain(tokens.total_usd + usd), units_usd=usd)
 
+    def request_usd(self) -> npt.NDArray[np.float64]:
+        """Return what each request bills, in float64; 0 where nothing is sent or priced."""
+        tokens = np.nan_to_num(per_request_usd(self.classes, self.pricing))
+        units = self.tariff.unit_usd.cast(pl.Float64).to_numpy()
+        return np.asarray((tokens + units) * self.sent.to_numpy(), np.float64)
+
     def simulated(
         self, as_is: pl.DataFrame, removed: pl.Series, classes: pl.DataFrame | None
     ) -> "Traffic":

@@ -1,11 +1,11 @@
 """The one sentence that is read first."""
 
-from collections.abc import Sequence
 from decimal import Decimal
 
-from costaudit.contracts.audit import DataQuality, Verdict, covered, lost_files, only_a_rate
-from costaudit.contracts.grades import Grade, Money, weakest
+from costaudit.contracts.audit import DataQuality, Verdict, covered, lost_files
+from costaudit.contracts.grades import Grade
 from costaudit.contracts.ledger import Ledger
+from costaudit.contracts.month import MonthFacts
 from costaudit.contracts.spend import Spend
 
 INVOICE_TOLERANCE = 0.05  # of the invoice
@@ -30,28 +30,34 @@ def draft_reason(spend: Spend) -> str:
     return "; ".join(reasons)
 
 
-def verdict(spend: Spend, ledger: Ledger, quality: DataQuality) -> Verdict:
-    """Sum up: dollars a month now and after, the range, the grade and what the log covers.
+def verdict(spend: Spend, ledger: Ledger, quality: DataQuality, month: MonthFacts) -> Verdict:
+    """Sum up: dollars now and after, the range, the grade and what the log covers.
 
-    Steps that are only assumed, such as routing, are named apart and not counted.
+    Steps that are only assumed are named apart and not counted.
     """
-    before = ledger.before
-    firm = [step.saved for step in ledger.steps if step.saved.grade != "assumed"]
-    saving = _sum([before.grade, *(money.grade for money in firm)], firm)
-    after = _less(before.usd, saving)
+    before, saving, after = ledger.before, ledger.saving, ledger.after_firm
     share = float(saving.usd / before.usd) if before.usd else 0.0
     draft = draft_reason(spend)
-    head = f"{_usd(before.usd)} a month now, {_usd(after.usd)} after: {share:.0%} less"
+    now = "a month now" if month.is_month else "in this log"
+    would = "after" if month.is_month else "with every step"
+    head = f"{_usd(before.usd)} {now}, {_usd(after.usd)} {would}: {share:.0%} less"
     ranged = (
         f" ({_usd(saving.low_usd)} to {_usd(saving.high_usd)} saved)"
-        if saving.low_usd is not None and saving.high_usd is not None
+        if saving.low_usd is not None and saving.high_usd is not None and saving.usd
         else ""
     )
-    further = before.usd - saving.usd - ledger.after.usd
-    more = f"A further {_usd(further)} rests on assumptions." if further > 0 else ""
-    first = f"{head}{ranged}, {saving.grade}, from {_coverage(spend, quality)}."
-    lost = lost_files(file.source for file in quality.files)
-    sentence = " ".join(part for part in (first, more, only_a_rate(quality), lost) if part)
+    further = after.usd - ledger.after.usd
+    sentence = " ".join(
+        part
+        for part in (
+            f"{head}{ranged}, {saving.grade}, from {_coverage(spend, quality)}.",
+            f"A further {_usd(further)} rests on assumptions." if further > 0 else "",
+            "" if month.is_month else month.reasons[0] if month.reasons else "",
+            worth_said(ledger),
+            lost_files(file.source for file in quality.files),
+        )
+        if part
+    )
     if spend.unpriced_share == 1:
         sentence = f"no dollars can be told: no token has a price, in {_log(quality)}."
     return Verdict(
@@ -65,19 +71,16 @@ def verdict(spend: Spend, ledger: Ledger, quality: DataQuality) -> Verdict:
     )
 
 
-def _sum(grades: Sequence[Grade], parts: Sequence[Money]) -> Money:
-    usd = sum((part.usd for part in parts), Decimal(0))
-    if all(part.low_usd is None for part in parts):
-        return Money(usd, weakest(grades))
-    low = sum((part.usd if part.low_usd is None else part.low_usd for part in parts), Decimal(0))
-    high = sum((part.usd if part.high_usd is None else part.high_usd for part in parts), Decimal(0))
-    return Money(usd, weakest(grades), low, high)
-
-
-def _less(before: Decimal, saving: Money) -> Money:
-    ends = (saving.high_usd, saving.low_usd)
-    low, high = (None if end is None else before - end for end in ends)
-    return Money(before - saving.usd, saving.grade, low, high)
+def worth_said(ledger: Ledger) -> str:
+    """Describe how many of the steps pay for their effort; "" where no month is told."""
+    judged = [step for step in ledger.steps if step.worth is not None]
+    paying = sum(step.worth is True for step in judged)
+    if not judged or paying == len(judged):
+        return ""
+    months = f"{ledger.horizon_months} months"
+    if not paying:
+        return f"At this traffic no step pays for its effort within {months}."
+    return f"{paying} of {len(judged)} steps pay for their effort within {months}."
 
 
 def _coverage(spend: Spend, quality: DataQuality) -> str:
@@ -89,7 +92,7 @@ def _coverage(spend: Spend, quality: DataQuality) -> str:
 def _log(quality: DataQuality) -> str:
     period = covered(quality)
     if not quality.first_ts:
-        period = "a log without times, taken for one month"
+        period = "a log without times"
     requests = "1 request" if quality.kept == 1 else f"{quality.kept:,} requests"
     return f"{requests} over {period}"
 

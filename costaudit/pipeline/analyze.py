@@ -8,21 +8,21 @@ from costaudit.contracts.audit import (
     SCHEMA_VERSION,
     Assumption,
     Audit,
-    covered,
-    only_a_rate,
     write_audit,
 )
-from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.run_dir import RunDir, atomic_write, check_writable
 from costaudit.costing.claims import claims, routed
-from costaudit.costing.findings import findings
-from costaudit.costing.ledger import MONTH_DAYS, lever_rows
-from costaudit.costing.plan import effort_assumption, plan, store_assumption
+from costaudit.costing.findings import Evidence, findings
+from costaudit.costing.ledger import lever_rows
+from costaudit.costing.plans.effort import effort_assumption
+from costaudit.costing.plans.nodes import store_assumption
+from costaudit.costing.plans.plan import plan
+from costaudit.costing.plans.worth import horizon_assumption
 from costaudit.costing.prices.price_table import table_source
 from costaudit.costing.verdict import verdict
 from costaudit.levers.routing import simple_requests
 from costaudit.pipeline.drill import drilled
-from costaudit.pipeline.ledger import ledger_of, proposals_of
+from costaudit.pipeline.ledger import ledger_of, proposals_of, terms_here
 from costaudit.pipeline.loaded import Loaded, ingested, uncacheable
 from costaudit.pipeline.prompt_caching import PromptCaches
 from costaudit.pipeline.semantic.evidence import SemanticResult
@@ -43,17 +43,21 @@ def assumptions(log: Loaded, options: AnalyzeOptions, *, semantic: bool) -> tupl
         ),
         Assumption(
             "month",
-            f"{MONTH_DAYS} days; the log covers {covered(log.quality)}",
-            only_a_rate(log.quality)
-            or "traffic outside the log is taken to be like the traffic in it",
+            f"{log.month.facts.days:.2f} days"
+            if log.month.facts.is_month
+            else "none: the figures are those of the log",
+            " ".join(log.month.facts.reasons)
+            or "each weekday and hour of it is like those in the log",
             "--since, --until",
         ),
-        *(_of_the_cache(options.policy, options.max_wrong_share) if semantic else ()),
+        *(_of_the_cache(options) if semantic else ()),
         effort_assumption(),
+        horizon_assumption(options.terms),
     )
 
 
-def _of_the_cache(policy: SemanticPolicy, max_wrong_share: float) -> tuple[Assumption, ...]:
+def _of_the_cache(options: AnalyzeOptions) -> tuple[Assumption, ...]:
+    policy, max_wrong_share = options.policy, options.max_wrong_share
     ttl = "none" if policy.ttl_s is None else f"{policy.ttl_s:g} s, {policy.ttl_kind}"
     return (
         Assumption(
@@ -86,7 +90,7 @@ def _of_the_cache(policy: SemanticPolicy, max_wrong_share: float) -> tuple[Assum
             "an empty cache can't hit",
             "",
         ),
-        store_assumption(),
+        store_assumption(options.machines),
     )
 
 
@@ -141,7 +145,8 @@ def _audit(
     proposals = proposals_of(log, options)
     levers = proposals.levers
     simple = simple_requests(log.requests, log.blocks)
-    ledger = ledger_of(log, semantic, caches, levers)
+    terms = terms_here(log, caches, levers, options)
+    ledger = ledger_of(log, semantic, caches, levers, terms)
     section, prefix = semantic.section if semantic else None, caches.section()
     names = tuple(one.template_id for one in prefix.templates)
     return Audit(
@@ -149,15 +154,18 @@ def _audit(
         costaudit_version=__version__,
         prices_source=table_source(),
         show_prompts=options.show_prompts,
-        verdict=verdict(log.spend, ledger, log.quality),
+        verdict=verdict(log.spend, ledger, log.quality, log.month.facts),
+        month=log.month.facts,
         quality=log.quality,
         spend=drilled(log, options, caches.facts.template, names),
         ledger=ledger,
         semantic=section,
         prefix=prefix,
-        plan=plan(ledger, {lever.lever: lever.change for lever in levers}, options.efforts),
-        findings=findings(log.quality, log.spend, ledger, section, prefix, levers),
-        levers=lever_rows(log.tariff, levers, ledger, log.quality.covered_days),
+        plan=plan(ledger, {lever.lever: lever.change for lever in levers}, terms, log.month.facts),
+        findings=findings(
+            Evidence(log.quality, log.spend, ledger, section, prefix, log.month.facts), levers
+        ),
+        levers=lever_rows(log.tariff, levers, ledger, log.month),
         worth_testing=proposals.worth_testing,
         assumptions=assumptions(log, options, semantic=semantic is not None),
         claims=claims(

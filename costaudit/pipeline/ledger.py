@@ -3,18 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import polars as pl
 
+from costaudit.contracts.grades import Money
 from costaudit.contracts.ledger import Ledger, Lever, LeverRow, Suggestion
-from costaudit.costing.ledger import SimulatedStep, build_ledger, lever_rows
+from costaudit.costing.ledger import CacheStep, build_ledger, lever_rows
+from costaudit.costing.plans.effort import efforts_here
+from costaudit.costing.plans.worth import Terms
 from costaudit.costing.verdict import spend_grade
 from costaudit.ingest.content.tokenizer import Tokenizer
 from costaudit.levers.levers import Proposals, propose
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.prompt_caching import PromptCaches
 from costaudit.pipeline.semantic.evidence import SemanticResult
-from costaudit.pipeline.semantic.exact import identical_hits
+from costaudit.pipeline.semantic.exact import IdenticalHits, identical_hits
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.pipeline.twins import twins_of
 from costaudit.progress import Progress
@@ -23,31 +25,28 @@ from costaudit.simulate.prefix.rules.rules import assign_rules
 
 def ledger_of(
     log: Loaded,
-    semantic: SemanticResult | np.ndarray | None,
+    semantic: SemanticResult | IdenticalHits | None,
     caches: PromptCaches,
     levers: Sequence[Lever],
+    terms: Terms,
 ) -> Ledger:
     """Build the waterfall; a log without prompts gets no semantic steps.
 
-    semantic: what a sweep found, or a mask of the requests that identical questions answer.
+    semantic: what a sweep found, or only what identical questions are answered.
     """
-    nothing = np.zeros(len(log.requests), np.bool_)
     assigned = assign_rules(log.requests, caches.facts.prompts)
     least = pl.Series(assigned.each(lambda rules: rules.min_tokens))
-    levers = [_with_minimum(lever, least) for lever in levers]
     if isinstance(semantic, SemanticResult):
-        steps, left = semantic_steps(semantic, caches), semantic.hits
+        steps = semantic_steps(semantic)
     else:
-        left = nothing if semantic is None else semantic
-        steps = [] if semantic is None else [duplicates_step(semantic, caches)]
+        steps = [] if semantic is None else [duplicates_step(semantic)]
     return build_ledger(
         log.tariff,
-        log.spend.total.total_usd,
-        caches.as_is(nothing),
-        [*steps, prompt_step(caches, left, nothing)],
-        levers,
-        log.quality.covered_days,
-        spend_grade(log.quality),
+        lambda removed, best: caches.best(removed) if best else caches.as_is(removed),
+        [*steps, PROMPT_CACHING, *(_with_minimum(lever, least) for lever in levers)],
+        log.month,
+        Money(log.spend.total.total_usd, spend_grade(log.quality)),
+        terms,
     )
 
 
@@ -57,57 +56,45 @@ def _with_minimum(lever: Lever, least: pl.Series) -> Lever:
     return replace(lever, effect=lever.effect.with_columns(least_read_tokens=cut))
 
 
-def duplicates_step(hits: np.ndarray, caches: PromptCaches) -> SimulatedStep:
-    """Take out identical questions; what is left cools the provider's cache."""
-    exact, classes = pl.Series(hits), caches.as_is(hits)
-    return SimulatedStep(
+def duplicates_step(found: IdenticalHits) -> CacheStep:
+    """Return what a cache for identical questions answers."""
+    return CacheStep(
         lever="duplicates",
         label="Identical questions",
         section="sweep",
         grade="simulated",
-        removed=exact,
-        alone_removed=exact,
-        classes=classes,
-        alone_classes=classes,
+        hits=found.hits,
+        store_usd=found.store_usd,
     )
 
 
-def semantic_steps(result: SemanticResult, caches: PromptCaches) -> list[SimulatedStep]:
-    """Take out identical questions, then similar ones; what is left cools the provider's cache."""
-    steps = [duplicates_step(result.exact_hits, caches)]
+def semantic_steps(result: SemanticResult) -> list[CacheStep]:
+    """Return what a cache for identical questions answers, and one for similar ones."""
+    steps = [duplicates_step(IdenticalHits(result.exact_hits, result.exact_store_usd))]
     recommended = result.section.recommended
     if recommended is not None:
-        hits = pl.Series(result.hits)
-        classes = caches.as_is(result.hits)
         steps.append(
-            SimulatedStep(
+            CacheStep(
                 lever="semantic",
                 label=f"Similar questions (similarity {recommended:.2f})",
                 section="sweep",
                 grade="simulated",
-                removed=hits,
-                alone_removed=hits,
-                classes=classes,
-                alone_classes=classes,
-                running_usd=result.running_usd,
+                hits=result.hits,
+                store_usd=result.store_usd,
+                embed_usd=result.embed_usd,
                 saved_bounds=result.saved_bounds,
             )
         )
     return steps
 
 
-def prompt_step(caches: PromptCaches, left: np.ndarray, nothing: np.ndarray) -> SimulatedStep:
-    """Mark and order what is left as well as the provider allows."""
-    return SimulatedStep(
-        lever="prompt_caching",
-        label="Prompt caching on the rest",
-        section="prefix",
-        grade="simulated",
-        removed=pl.Series(left),
-        alone_removed=pl.Series(nothing),
-        classes=caches.best(left),
-        alone_classes=caches.best(nothing),
-    )
+PROMPT_CACHING = CacheStep(
+    lever="prompt_caching",
+    label="Prompt caching",
+    section="prefix",
+    grade="simulated",
+    hits=None,
+)
 
 
 def proposals_of(log: Loaded, options: AnalyzeOptions) -> Proposals:
@@ -120,6 +107,15 @@ def proposals_of(log: Loaded, options: AnalyzeOptions) -> Proposals:
     )
 
 
+def terms_here(
+    log: Loaded, caches: PromptCaches, levers: Sequence[Lever], options: AnalyzeOptions
+) -> Terms:
+    """Return what steps are held against, with the effort of each for what exists already."""
+    given = options.terms.efforts
+    efforts = efforts_here(caches.section(), log.spend.gateway_hits, levers, given)
+    return replace(options.terms, efforts=efforts)
+
+
 def levered(
     log: Loaded, options: AnalyzeOptions, progress: Progress
 ) -> tuple[tuple[LeverRow, ...], tuple[Suggestion, ...]]:
@@ -129,7 +125,8 @@ def levered(
     """
     proposals = proposals_of(log, options)
     levers = proposals.levers
-    hits = identical_hits(log, options, progress)
-    ledger = ledger_of(log, hits, PromptCaches(log), levers)
-    rows = lever_rows(log.tariff, levers, ledger, log.quality.covered_days)
+    caches = PromptCaches(log)
+    terms = terms_here(log, caches, levers, options)
+    ledger = ledger_of(log, identical_hits(log, options, progress), caches, levers, terms)
+    rows = lever_rows(log.tariff, levers, ledger, log.month)
     return rows, proposals.worth_testing

@@ -16,12 +16,14 @@ from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.requests import SKIPS, in_order
 from costaudit.contracts.run_dir import RunDir, check_writable
 from costaudit.contracts.spend import Spend
-from costaudit.costing.cost import cost, per_request_usd
+from costaudit.costing.cost import cost
+from costaudit.costing.months.month import Month, month_of, with_trend
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.quality import data_quality
 from costaudit.costing.ranks import spend_groups
-from costaudit.costing.spend import GROUPS, spend
+from costaudit.costing.spend import GROUPS, spend, with_months
 from costaudit.costing.tariff import Tariff, tariff
+from costaudit.costing.traffic import Traffic
 from costaudit.embed.embedders import embedder_named
 from costaudit.embed.store import VectorStore
 from costaudit.errors import InsufficientDataError, UsageError
@@ -48,6 +50,7 @@ class Loaded:
     tariff: Tariff
     quality: DataQuality
     spend: Spend
+    month: Month
 
     @property
     def hashed(self) -> bool:
@@ -65,6 +68,15 @@ class Loaded:
     def templates(self) -> pl.Series:
         """The system template of each request, which both kinds of cache go by."""
         return system_templates(self.requests, self.blocks)
+
+    @cached_property
+    def sent_usd(self) -> np.ndarray:
+        """What each request was billed by its tokens and units, in float64."""
+        return Traffic.logged(self.tariff).request_usd()
+
+    def month_usd(self, rows: np.ndarray) -> Decimal:
+        """Return what a mask of requests was billed, for a month."""
+        return self.month.usd(self.sent_usd * rows)
 
     def usd_of(self, rows: np.ndarray) -> Decimal:
         """Add up what a mask of requests was billed, over the log's period."""
@@ -123,29 +135,27 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
             hint=f"Loosen --since, --until and --where, and see the reasons in {run.skips_path}.",
         )
     pricing = price_requests(requests, options.prices)
-    billed = tariff(requests, pricing, options.cost_mode, overrides=options.prices)
-    usd = per_request_usd(billed.classes, billed.billed)
+    quality = data_quality(
+        requests,
+        skips,
+        manifest.inputs,
+        blocks,
+        manifest.tokenizer,
+        hashed=manifest.ingest.options.redact == "hash",
+    )
+    priced = tariff(requests, pricing, options.cost_mode, overrides=options.prices)
+    month = month_of(requests, quality.covered_days, options.seed)
+    groups = {**GROUPS, **spend_groups(requests, priced.request_usd)}
+    spent = spend(requests, pricing, options.cost_mode, options.invoice_usd, groups)
     return Loaded(
         run=run,
         manifest=manifest,
         requests=requests,
         blocks=blocks,
-        tariff=billed,
-        quality=data_quality(
-            requests,
-            skips,
-            manifest.inputs,
-            blocks,
-            manifest.tokenizer,
-            hashed=manifest.ingest.options.redact == "hash",
-        ),
-        spend=spend(
-            requests,
-            pricing,
-            options.cost_mode,
-            options.invoice_usd,
-            {**GROUPS, **spend_groups(requests, np.nan_to_num(usd))},
-        ),
+        tariff=priced,
+        quality=quality,
+        spend=with_months(spent, requests, month, priced.request_usd),
+        month=with_trend(month, priced.request_usd),
     )
 
 

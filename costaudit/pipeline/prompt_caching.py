@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -17,8 +18,8 @@ from costaudit.contracts.prefix import (
     TemplateRow,
 )
 from costaudit.costing.cost import cost
-from costaudit.costing.ledger import per_month
 from costaudit.costing.tariff import lost_usd, under_multipliers
+from costaudit.costing.traffic import Traffic
 from costaudit.pipeline.loaded import Loaded
 from costaudit.simulate.prefix.advice.claims import claimed, session_agreement
 from costaudit.simulate.prefix.advice.facts import PrefixFacts, prefix_facts
@@ -61,7 +62,11 @@ class PromptCaches:
         return claimed(self.as_is(removed), best, self.facts.template, shares)
 
     def section(self) -> PrefixSection:
-        """Price what the simulation found."""
+        """Price what the simulation found, once."""
+        return self._section
+
+    @cached_property
+    def _section(self) -> PrefixSection:
         log, facts = self._log, self.facts
         nothing = np.zeros(len(log.requests), np.bool_)
         as_is, best = self.as_is(nothing), self.best(nothing)
@@ -73,7 +78,7 @@ class PromptCaches:
             billed_read_share=None if read is None else Estimate(read, "measured"),
             as_is=before,
             best=after,
-            saving_month=self._month(before.total_usd - after.total_usd, self._grade),
+            saving_month=self._month(self._saved(as_is, best), self._grade),
             templates=tuple(self._template(one, as_is, best) for one in facts.templates),
             providers=tuple(self._providers()),
             agreement=facts.agreement,
@@ -103,9 +108,9 @@ class PromptCaches:
         return outcome.classes.with_columns(uncached)
 
     def _template(self, one: TemplateFacts, as_is: pl.DataFrame, best: pl.DataFrame) -> TemplateRow:
-        billed = self._log.tariff.billed.of(one.rows)
-        now, then = as_is[one.rows], best[one.rows]
-        saved = cost(now, billed).total_usd - cost(then, billed).total_usd
+        then = best[one.rows]
+        mask = np.zeros(len(as_is), np.bool_)
+        mask[one.rows] = True
         total = max(one.input_tokens, 1)
         read = one.billed_read_tokens
         return TemplateRow(
@@ -121,7 +126,7 @@ class PromptCaches:
             best_read_share=int(then["cache_read_tokens"].sum()) / total,
             best_markers=one.best_markers,
             snippet=one.snippet,
-            saving_month=self._month(saved, _GRADES[one.claim]),
+            saving_month=self._month(self._saved(as_is, best) * mask, _GRADES[one.claim]),
             parts=one.parts,
             breakers=tuple(
                 self._breaker(fact, one)
@@ -139,13 +144,18 @@ class PromptCaches:
 
     def _breaker(self, fact: BreakerFacts, template: TemplateFacts) -> Breaker:
         usd = lost_usd(fact.saved, self._log.tariff.billed) * Decimal(str(template.claimed_share))
+        spread = np.zeros(len(self._log.requests))  # as the template's own spend is over the days
+        spread[template.rows] = self._log.sent_usd[template.rows]
+        if not spread.any():
+            spread[template.rows] = 1.0
+        lost = spread * (float(usd) / spread.sum())
         return Breaker(
             kind=fact.kind,
             where=fact.where,
             context=fact.context if self._show else fact.redacted,
             requests=fact.requests,
             lost_tokens=fact.lost_tokens,
-            lost_usd_month=self._month(usd, _GRADES[template.claim]),
+            lost_usd_month=self._month(lost, _GRADES[template.claim]),
             mend=fact.mend,
             provider_side=fact.provider_side,
         )
@@ -162,8 +172,14 @@ class PromptCaches:
                 unconfirmed=one.unconfirmed,
             )
 
-    def _month(self, usd: Decimal, grade: Grade) -> Money:
-        return Money(per_month(usd, self._log.quality.covered_days), grade)
+    def _saved(self, as_is: pl.DataFrame, best: pl.DataFrame) -> np.ndarray:
+        """Return what the best caching takes off each request's bill, as the ledger counts it."""
+        nobody = pl.Series(np.zeros(len(as_is), np.bool_))
+        after = Traffic.logged(self._log.tariff).simulated(as_is, nobody, best)
+        return np.asarray(self._log.sent_usd - after.request_usd(), np.float64)
+
+    def _month(self, by_request: np.ndarray, grade: Grade) -> Money:
+        return self._log.month.money(by_request, grade)
 
 
 def self_hosted_curve(

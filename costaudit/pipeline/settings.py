@@ -7,7 +7,9 @@ from pathlib import Path
 from costaudit.answers.traps.signatures import guard
 from costaudit.contracts.policies import SemanticPolicy, TtlKind
 from costaudit.costing.logged import CostMode
-from costaudit.costing.plan import Effort
+from costaudit.costing.plans.effort import LEVERS
+from costaudit.costing.plans.nodes import CacheCosts
+from costaudit.costing.plans.worth import Terms
 from costaudit.costing.prices.overlay import read_overlay
 from costaudit.ingest.options import IngestOptions
 from costaudit.levers.levers import lever_at
@@ -25,8 +27,9 @@ class AnalyzeOptions:
     prices: Path | None = None  # the user's own rates
     cost_mode: CostMode = "auto"
     invoice_usd: Decimal | None = None
-    efforts: dict[str, Effort] = field(default_factory=dict)  # by lever
     levers: tuple[str, ...] = ()  # the reader's own, beside the built-in ones
+    terms: Terms = field(default_factory=Terms)  # efforts, horizon and order of the plan
+    machines: CacheCosts = field(default_factory=CacheCosts)  # of a response cache
     show_prompts: bool = False
     seed: int = 0
     approximate: bool = False  # look for similar texts in a part of them, where they are many
@@ -35,6 +38,8 @@ class AnalyzeOptions:
     def check(self) -> None:
         """Raise UsageError or InputError for what can't work with any log, before one is read."""
         parse_thresholds(self.thresholds)
+        self.machines.check()
+        self.terms.check(LEVERS)
         guard(self.policy.guard, ())
         for name in self.levers:
             lever_at(name)

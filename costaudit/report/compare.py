@@ -1,8 +1,8 @@
 """Two audits side by side: what changed, and whether it is more than noise."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from io import StringIO
 from typing import Literal
@@ -11,14 +11,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from costaudit.contracts.audit import Audit
+from costaudit.contracts.audit import Audit, Finding
 from costaudit.contracts.grades import Estimate, Money
-from costaudit.contracts.spend import Spend
 from costaudit.report.escaping import cut, markdown_code, markdown_text, one_line
 from costaudit.report.numbers import MINUS, share, similarity, usd
 
-_FEWEST_DAYS = 7  # whole days needed to say how much spend varies by itself
-_Z95 = Decimal("1.96")  # two-sided 95 % of a normal distribution
+_UNPRICED = 0.01  # of the tokens; where the share differs by more, costs can't be compared
 _MOVED = 10  # groups listed per breakdown
 
 
@@ -64,7 +62,7 @@ class Change:
         if difference is None:
             return "can't be compared"
         if difference == 0:
-            return "no change"
+            return "identical"
         text = self._signed(difference)
         if self.within_noise:
             return f"{text}, within noise (±{self._plain(abs(self.noise or Decimal(0)))})"
@@ -95,6 +93,7 @@ class Comparison:
     gone_findings: tuple[str, ...]
     new_clusters: tuple[str, ...]  # labels
     gone_clusters: tuple[str, ...]
+    why_not: str = ""  # why costs can't be compared; "" where they can
 
     @property
     def spend(self) -> Change:
@@ -121,49 +120,41 @@ def compare(base: Audit, new: Audit) -> Comparison:
             lambda audit: audit.semantic.recommended if audit.semantic else None,
         ),
     )
-    findings = {f.code: f.title for f in base.findings}, {f.code: f.title for f in new.findings}
+    findings = _findings(base, new), _findings(new, base)
     clusters = _clusters(base), _clusters(new)
+    reason = why_not(base, new)
+    of = "a month" if base.month.is_month else "in the log"
     return Comparison(
-        headline=f"Spend went from {spend.written(spend.base)} to {spend.written(spend.new)} "
-        f"a month: {spend.verdict}.",
+        headline=reason
+        or f"Spend went from {spend.written(spend.base)} to {spend.written(spend.new)} "
+        f"{of}: {spend.verdict}.",
         changes=changes,
         moved={name: _moved(base, new, name) for name in ("model", "endpoint", "tenant")},
-        new_findings=_only_in(findings[1], findings[0]),
-        gone_findings=_only_in(findings[0], findings[1]),
-        new_clusters=_only_in(clusters[1], clusters[0]),
-        gone_clusters=_only_in(clusters[0], clusters[1]),
+        new_findings=findings[1],
+        gone_findings=findings[0],
+        new_clusters=_unmatched(clusters[1], clusters[0]),
+        gone_clusters=_unmatched(clusters[0], clusters[1]),
+        why_not=reason,
     )
 
 
 def _spend_change(base: Audit, new: Audit) -> Change:
-    noise = [_daily_noise(audit.spend, audit.ledger.before.usd) for audit in (base, new)]
-    return Change(
-        "Spend a month", "usd", base.ledger.before.usd, new.ledger.before.usd, _combined(*noise)
-    )
+    name = "Spend a month" if base.month.is_month else "Spend in the log"
+    return _money(name, base, new, lambda audit: audit.ledger.before)
 
 
-def _daily_noise(spend: Spend, month_usd: Decimal) -> Decimal | None:
-    """Take how far the mean of whole days is known; the first and last day may be partial.
-
-    From two weeks on, each day is held against its own weekday, so that a quiet Sunday is no noise.
-    """
-    rows = [row for row in spend.by.get("day", ()) if row.group][1:-1]
-    if len(rows) < _FEWEST_DAYS:
-        return None
-    weekly = len(rows) >= 2 * _FEWEST_DAYS
-    alike: dict[int, list[Decimal]] = {}
-    for row in rows:
-        weekday = date.fromisoformat(row.group).weekday() if weekly else 0
-        alike.setdefault(weekday, []).append(row.cost.total_usd)
-    mean = sum((row.cost.total_usd for row in rows), Decimal(0)) / len(rows)
-    if not mean:
-        return None
-    squares = Decimal(0)
-    for days in alike.values():
-        usual = sum(days, Decimal(0)) / len(days)
-        squares += sum(((day - usual) ** 2 for day in days), Decimal(0))
-    variance = squares / (len(rows) - len(alike))
-    return _Z95 * (variance / len(rows)).sqrt() / mean * month_usd
+def why_not(base: Audit, new: Audit) -> str:
+    """Explain why the money of two audits can't be compared; "" where it can."""
+    if base.month.is_month != new.month.is_month:
+        short = "baseline" if new.month.is_month else "new log"
+        return f"The {short} is too short for a month, so the costs can't be compared."
+    shares = base.spend.unpriced_share, new.spend.unpriced_share
+    if abs(shares[0] - shares[1]) > _UNPRICED:
+        return (
+            f"{share(shares[0])} of the tokens had no price in the baseline, {share(shares[1])} "
+            "now: the costs can't be compared. Give the rates with --prices."
+        )
+    return ""
 
 
 def _combined(base: Decimal | None, new: Decimal | None) -> Decimal | None:
@@ -172,11 +163,22 @@ def _combined(base: Decimal | None, new: Decimal | None) -> Decimal | None:
 
 
 def _money(name: str, base: Audit, new: Audit, of: Callable[[Audit], Money]) -> Change:
-    halves = []
-    for money in (of(base), of(new)):
-        exact = money.low_usd is None or money.high_usd is None
-        halves.append(None if exact else (money.high_usd - money.low_usd) / 2)  # type: ignore[operator]
-    return Change(name, "usd", of(base).usd, of(new).usd, _combined(*halves))
+    halves = [_half(of(base)), _half(of(new))]
+    return Change(name, "usd", of(base).usd, of(new).usd, _mean_noise(*halves))
+
+
+def _half(money: Money | None) -> Decimal | None:
+    if money is None or money.low_usd is None or money.high_usd is None:
+        return None
+    return (money.high_usd - money.low_usd) / 2
+
+
+def _mean_noise(base: Decimal | None, new: Decimal | None) -> Decimal | None:
+    """Combine two ranges of a month, each of which spans a month to come already."""
+    known = [half for half in (base, new) if half is not None]
+    if not known:
+        return None
+    return (sum((half * half for half in known), Decimal(0)) / len(known)).sqrt()
 
 
 def _estimate(name: str, base: Audit, new: Audit, of: Callable[[Audit], Estimate | None]) -> Change:
@@ -220,22 +222,72 @@ def _clusters(audit: Audit) -> dict[str, str]:
     }
 
 
-def _only_in(these: dict[str, str], others: dict[str, str]) -> tuple[str, ...]:
-    return tuple(these[key] for key in sorted(these) if key not in others)
+_ALIKE = 0.5  # share of the terms of two labels that are the same, for one topic
+
+
+def _unmatched(these: dict[str, str], others: dict[str, str]) -> tuple[str, ...]:
+    """Return the labels of topics that the others lack, by their questions and by their terms."""
+    terms = [set(_terms(label)) for key, label in others.items()]
+    return tuple(
+        these[key]
+        for key in sorted(these)
+        if key not in others and not any(_alike(set(_terms(these[key])), one) for one in terms)
+    )
+
+
+def _terms(label: str) -> list[str]:
+    return [word for word in re.split(r"[^\w]+", label.lower()) if word]
+
+
+def _alike(one: set[str], other: set[str]) -> bool:
+    return bool(one | other) and len(one & other) / len(one | other) >= _ALIKE
+
+
+def _findings(these: Audit, others: Audit) -> tuple[str, ...]:
+    """Return the titles of findings whose cause the other audit does not have.
+
+    A finding that is not listed any more, because others are dearer, is not gone.
+    """
+    left = {_identity(one) for one in others.findings} | _causes(others)
+    return tuple(one.title for one in these.findings if _identity(one) not in left)
+
+
+def _identity(finding: Finding) -> tuple[str, str]:
+    """Return a finding's code, and the endpoint where its cause is one of prompts."""
+    place = finding.title.rpartition(": ")[2] if finding.code.startswith("prefix-") else ""
+    return finding.code, "" if place.endswith(" endpoints") else place
+
+
+def _causes(audit: Audit) -> set[tuple[str, str]]:
+    templates = audit.prefix.templates if audit.prefix else ()
+    found = {
+        (f"prefix-{one.kind}", template.endpoint)
+        for template in templates
+        for one in template.breakers
+    }
+    return found | {(code, "") for code, _ in found}
 
 
 def _moved(base: Audit, new: Audit, name: str) -> tuple[Change, ...]:
     """List the groups whose monthly spend changed most."""
-    monthly = []
-    for audit in (base, new):
-        scale = Decimal(str(audit.ledger.month_days / audit.ledger.covered_days))
-        rows = audit.spend.by.get(name, ())
-        monthly.append({row.group: row.cost.total_usd * scale for row in rows})
+    rows = [{row.group: row for row in audit.spend.by.get(name, ())} for audit in (base, new)]
+    months = [
+        {
+            group: row.month or Money(row.cost.total_usd, "measured")
+            for group, row in of_audit.items()
+        }
+        for of_audit in rows
+    ]
+    nothing = Money(Decimal(0), "measured")
     changes = [
         Change(
-            group, "usd", monthly[0].get(group, Decimal(0)), monthly[1].get(group, Decimal(0)), None
+            group,
+            "usd",
+            months[0].get(group, nothing).usd,
+            months[1].get(group, nothing).usd,
+            _mean_noise(_half(months[0].get(group)), _half(months[1].get(group))),
         )
-        for group in sorted({**monthly[0], **monthly[1]})
+        for group in sorted({**months[0], **months[1]})
     ]
     moved = [change for change in changes if change.difference]
     return tuple(sorted(moved, key=lambda c: (-abs(c.difference or Decimal(0)), c.name))[:_MOVED])

@@ -36,16 +36,20 @@ class CsvReporter:
         writer = csv.writer(sheet, lineterminator="\r\n")
         writer.writerow(COLUMNS)
         for row in _rows(audit):
+            if not audit.month.is_month:
+                row = (*row[:2], row[2].replace("_month", "_log"), *row[3:])
             writer.writerow(csv_cell(cell) if isinstance(cell, str) else cell for cell in row)
         return sheet.getvalue().encode()
 
 
 def _rows(audit: Audit) -> Iterator[Row]:
     yield from _ledger(audit)
-    grade = audit.ledger.before.grade
+    grade: Grade = "measured" if not _guessed(audit) else "estimated"  # in the log, unscaled
     for name, groups in audit.spend.by.items():
         for group in groups:
             yield from _cost(f"spend.{name}", group.group, group.cost, grade)
+            if group.month is not None:
+                yield _money(f"spend.{name}", group.group, "cost_month", group.month)
     for daily in audit.spend.daily:
         label = f"{daily.day} {daily.provider} {daily.model}"
         yield from _cost("spend.day_model", label, daily.cost, grade)
@@ -53,13 +57,23 @@ def _rows(audit: Audit) -> Iterator[Row]:
     yield from _prefix(audit)
 
 
+def _guessed(audit: Audit) -> int:
+    return audit.quality.usage.get("estimated", 0) + audit.quality.uncounted
+
+
 def _ledger(audit: Audit) -> Iterator[Row]:
     ledger = audit.ledger
+    yield _money("verdict", "saving", "saving_month", ledger.saving)
+    yield _money("verdict", "after", "cost_month", ledger.after_firm)
     yield _money("ledger", "before", "cost_month", ledger.before)
     for step in ledger.steps:
         yield _money("ledger", step.lever, "saved_month", step.saved)
         yield _money("ledger", step.lever, "saved_alone_month", step.alone)
         yield _money("ledger", step.lever, "running_cost_month", step.running_cost)
+    for step in ledger.left_out:
+        yield _money("left_out", step.lever, "saved_month", step.saved)
+        yield _money("left_out", step.lever, "saved_alone_month", step.alone)
+        yield _money("left_out", step.lever, "running_cost_month", step.running_cost)
     yield _money("ledger", "overlap", "overlap_month", ledger.overlap)
     yield _money("ledger", "after", "cost_month", ledger.after)
 

@@ -128,6 +128,10 @@ def headline(audit: Audit) -> str:
     now, after = audit.verdict.spend, audit.verdict.after
     if audit.spend.unpriced_share == 1 and audit.spend.total.requests:
         return tr("What this log cost can't be told: none of its tokens has a price.")
+    if not audit.month.is_month:
+        return tr("This log cost {now}. With every step it would have cost {after}.").format(
+            now=usd(now.usd), after=usd(after.usd)
+        )
     if audit.verdict.saving.usd > 0:
         return tr("You spend {now} a month. It can be {after}.").format(
             now=usd(now.usd), after=usd(after.usd)
@@ -140,6 +144,22 @@ def verdict_line(audit: Audit) -> str:
     if style().currency == "USD":
         return said(audit.verdict.headline)
     return " ".join(one for one in (headline(audit), range_line(audit), support(audit)) if one)
+
+
+def worth_said(audit: Audit) -> str:
+    """Describe how many steps pay for their effort; "" where all do, or no month is told."""
+    steps = [step for step in audit.plan if step.worth is not None and step.saved.usd > 0]
+    paying = sum(step.worth is True for step in steps)
+    if not steps or paying == len(steps):
+        return ""
+    months = audit.ledger.horizon_months
+    if not paying:
+        return tr("At this traffic no step pays for its effort within {months} months.").format(
+            months=months
+        )
+    return tr("{paying} of {steps} steps pay for their effort within {months} months.").format(
+        paying=paying, steps=len(steps), months=months
+    )
 
 
 def range_line(audit: Audit) -> str:

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, Stric
 from jinja2.bccache import Bucket
 from markupsafe import Markup
 
-from costaudit.contracts.audit import Audit, covered, in_words, only_a_rate
+from costaudit.contracts.audit import Audit, covered, in_words
 from costaudit.contracts.prefix import breaker_name
 from costaudit.report import language, numbers
 from costaudit.report.csv import CsvReporter
@@ -81,7 +81,7 @@ _IN_SCRIPT = {
 _FILTERS = (
     numbers.usd, numbers.usd_range, numbers.per_mtok, numbers.share, numbers.share_range,
     numbers.count, numbers.tokens, numbers.milliseconds, numbers.seconds, numbers.similarity,
-    numbers.byte_size, anchor, breaker_name, breaking, bypass_line, covered, in_words, only_a_rate,
+    numbers.byte_size, anchor, breaker_name, breaking, bypass_line, covered, in_words,
     day, said, separated, severity,
 )  # fmt: skip
 

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from costaudit.contracts.month import Period
 from costaudit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -94,9 +95,31 @@ def catalogue(language: str) -> dict[str, str]:
     return {str(entry.id): str(entry.string) for entry in entries if entry.id and entry.string}
 
 
+_PERIOD: ContextVar[Period] = ContextVar("costaudit_period", default="month")
+_MONTHLY = re.compile(r"\b(?:a month|al mes)\b")
+
+
+@contextmanager
+def standing_for(period: Period) -> Iterator[None]:
+    """Let the messages inside say that amounts are those of a month, or of the log itself."""
+    token = _PERIOD.set(period)
+    try:
+        yield
+    finally:
+        _PERIOD.reset(token)
+
+
+def stand_for(period: Period) -> None:
+    """Let the messages of this verb say what amounts are of, from here on."""
+    _PERIOD.set(period)
+
+
 def tr(message: str) -> str:
     """Translate a message of the program itself; one without a translation stays English."""
-    return catalogue(style().language).get(message, message)
+    found = catalogue(style().language).get(message, message)
+    if _PERIOD.get() == "month" or "month" in found.replace("a month", ""):
+        return found
+    return _MONTHLY.sub(catalogue(style().language).get("in this log", "in this log"), found)
 
 
 _PLACE = re.compile(r"\{(\w+)\}")

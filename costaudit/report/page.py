@@ -22,7 +22,15 @@ from costaudit.report.charts.series import (
     replay_chart,
 )
 from costaudit.report.charts.sweep import SLIM_SWEEP, WIDE_SWEEP, sweep_chart
-from costaudit.report.first_screen import actions, doubts, fall, headline, range_line, support
+from costaudit.report.first_screen import (
+    actions,
+    doubts,
+    fall,
+    headline,
+    range_line,
+    support,
+    worth_said,
+)
 from costaudit.report.glossary import glossary, grades
 from costaudit.report.language import day, style, tr
 from costaudit.report.numbers import share, similarity, tokens, usd
@@ -164,6 +172,7 @@ def _first(audit: Audit) -> dict[str, Any]:
     return {
         "headline": headline(audit),
         "range_line": range_line(audit),
+        "worth_said": worth_said(audit),
         "fall": fall(audit),
         "actions": actions(audit),
         "support": support(audit),

@@ -10,6 +10,7 @@ from costaudit.report.csv import CsvReporter
 from costaudit.report.escaping import one_line
 from costaudit.report.focus import FocusReporter
 from costaudit.report.html import HtmlReporter
+from costaudit.report.language import standing_for
 from costaudit.report.markdown import MarkdownReporter
 from costaudit.report.terminal import TerminalReporter
 
@@ -124,4 +125,5 @@ def render(
         "md": MarkdownReporter(gates=gates, baseline=baseline),
         "junit": JunitReporter(gates),
     }
-    return (settled.get(name) or reporter_named(name)).render(audit)
+    with standing_for(audit.month.period):
+        return (settled.get(name) or reporter_named(name)).render(audit)

@@ -13,8 +13,8 @@ from costaudit.contracts.semantic import SweepPoint
 from costaudit.report.charts.waterfall import Bar
 from costaudit.report.escaping import one_line
 from costaudit.report.first_screen import fall, verdict_line
-from costaudit.report.language import said, tr
-from costaudit.report.numbers import share, share_range, similarity, usd
+from costaudit.report.language import said, separated, tr
+from costaudit.report.numbers import count, share, share_range, similarity, usd
 from costaudit.report.summary import Severity, ranked_findings, severity, why_none
 
 _LINES = 25
@@ -45,7 +45,9 @@ class TerminalReporter:
 
     def render(self, audit: Audit) -> bytes:
         """Render at most 25 lines; text from the log can't colour, move or overflow them."""
-        blocks = [self._verdict(audit), self._waterfall(audit), self._threshold(audit)]
+        blocks = [
+            self._verdict(audit), self._waterfall(audit), self._threshold(audit), self._plan(audit),
+        ]  # fmt: skip
         where = self._where()
         used = sum(len(block) + 1 for block in blocks) + len(where)
         blocks += [self._findings(audit, _LINES - used - 1), where]
@@ -124,7 +126,8 @@ class TerminalReporter:
         title = tr("Semantic cache at similarity ≥ {similarity}").format(
             similarity=similarity(section.recommended)
         )
-        step = next((step for step in audit.ledger.steps if step.lever == "semantic"), None)
+        every = (*audit.ledger.steps, *audit.ledger.left_out)
+        step = next((step for step in every if step.lever == "semantic"), None)
         head = Text.assemble((title, "bold"), f" ({one_line(section.embedder)})")
         if step:
             head = Text.assemble(head, ", ", tr("alone worth"), " ",
@@ -133,6 +136,27 @@ class TerminalReporter:
             head,
             *(row for line in _rates(chosen) for row in self._wrapped(line, "", 2, indent="  ")),
         ]
+
+    def _plan(self, audit: Audit) -> list[Text]:
+        """Name the steps in order with their payback, and what does not pay."""
+        pays, not_yet = [], []
+        for step in audit.plan:
+            name = said(step.title)
+            if step.worth and step.payback_months is not None:
+                months = separated(f"{step.payback_months:.1f}")
+                pays.append(tr("{name} ({months} months)").format(name=name, months=months))
+            elif step.worth is False and step.worth_from_requests:
+                requests = count(step.worth_from_requests)
+                told = tr("{name} (from {requests} requests a month)")
+                not_yet.append(told.format(name=name, requests=requests))
+        lines = []
+        if pays:
+            lines += self._wrapped(f"{tr('Plan, with payback')}: {'; '.join(pays)}.", "", 2)
+        if not_yet:
+            lines += self._wrapped(
+                f"{tr('Not worth the effort yet')}: {'; '.join(not_yet)}.", "", 2
+            )
+        return lines
 
     def _findings(self, audit: Audit, room: int) -> list[Text]:
         """List the first findings, each with its change on up to two lines, while they fit."""

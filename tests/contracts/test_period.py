@@ -2,7 +2,7 @@
 
 import pytest
 
-from costaudit.contracts.audit import covered, in_words, only_a_rate
+from costaudit.contracts.audit import covered, in_words
 from tests.costing.nouns import quality
 
 
@@ -23,15 +23,10 @@ def test_a_time_is_said_in_its_own_unit(days: float, said: str) -> None:
     assert in_words(days) == said
 
 
-def test_a_few_minutes_count_as_an_hour_and_say_so() -> None:
+def test_a_log_is_as_long_as_from_its_first_request_to_its_last() -> None:
     short = quality(
         first_ts="2026-10-01T10:00:00+00:00", last_ts="2026-10-01T10:12:00+00:00",
         covered_days=1 / 24,
     )  # fmt: skip
-    assert covered(short) == "12 minutes, taken for 1 hour"
-    assert "not a forecast" in only_a_rate(short)
-
-
-def test_days_are_no_mere_rate() -> None:
-    assert covered(quality(covered_days=9.0)) == "9.0 days"
-    assert only_a_rate(quality(covered_days=9.0)) == ""
+    assert covered(short) == "12 minutes"
+    assert covered(quality()) == "30.0 days"

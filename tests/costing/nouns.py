@@ -5,8 +5,9 @@ from decimal import Decimal
 from typing import Any
 
 from costaudit.contracts.audit import DataQuality
-from costaudit.contracts.grades import Grade, Money
+from costaudit.contracts.grades import Grade, Money, weakest
 from costaudit.contracts.ledger import Ledger, LedgerStep
+from costaudit.contracts.month import MONTH_DAYS, MonthFacts
 from costaudit.contracts.spend import CostBreakdown, Spend
 from costaudit.costing.cost import breakdown
 
@@ -56,11 +57,28 @@ def step(lever: str, saved: str, **changes: Any) -> LedgerStep:
 def ledger(before: str, *steps: LedgerStep, **changes: Any) -> Ledger:
     """Put steps together so that they add up."""
     after = Decimal(before) - sum((one.saved.usd for one in steps), Decimal(0))
+    firm = [one.saved for one in steps if one.saved.grade != "assumed"]
+    saving = Money(
+        sum((one.usd for one in firm), Decimal(0)),
+        weakest(one.grade for one in firm),
+        *(_sum(firm, end) for end in ("low_usd", "high_usd")),
+    )
     whole = Ledger(
         before=money(before, "measured"), steps=steps, overlap=money("0"),
-        after=Money(after, "simulated"), covered_days=30.0, month_days=30.0,
+        after=Money(after, "simulated"), covered_days=30.0, month_days=MONTH_DAYS,
+        saving=saving, after_firm=Money(Decimal(before) - saving.usd, saving.grade),
     )  # fmt: skip
     return replace(whole, **changes)
+
+
+def _sum(parts: list[Money], end: str) -> Decimal | None:
+    if all(getattr(one, end) is None for one in parts):
+        return None
+    return sum((getattr(one, end) or one.usd for one in parts), Decimal(0))
+
+
+MONTH = MonthFacts("month", MONTH_DAYS, 30.0, requests=12_000)
+LOG = MonthFacts("log", 0.5, 0.5, reasons=("Too short.",), requests=12_000)
 
 
 def tokens(**counts: int) -> CostBreakdown:

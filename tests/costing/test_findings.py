@@ -12,8 +12,8 @@ from costaudit.contracts.ledger import Ledger, Lever
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
 from costaudit.contracts.spend import ModelPrice, Spend
-from costaudit.costing.findings import findings
-from tests.costing.nouns import ledger, money, quality, spent, step
+from costaudit.costing.findings import Evidence, findings
+from tests.costing.nouns import MONTH, ledger, money, quality, spent, step
 
 CLEAN = ledger("100")
 
@@ -35,7 +35,8 @@ def found(
     semantic: SemanticSection | None = None,
     prefix: PrefixSection | None = None,
 ) -> tuple[Finding, ...]:
-    return findings(quality_ or quality(), spend or spent("100"), book, semantic, prefix)
+    evidence = Evidence(quality_ or quality(), spend or spent("100"), book, semantic, prefix, MONTH)
+    return findings(evidence)
 
 
 def test_a_good_log_needs_no_word() -> None:
@@ -93,14 +94,19 @@ def test_a_lever_with_evidence_is_an_action_of_what_the_ledger_leaves_for_it() -
     ]
     batch = replace(step("batch", "9"), saved=money("9", "assumed"))
     book = ledger("100", replace(step("tools", "4", note="12 requests."), label="Unused"), batch)
-    found = findings(quality(), spent("100"), book, None, None, proposed)
+    found = findings(Evidence(quality(), spent("100"), book, None, None, MONTH), proposed)
     (told,) = [one for one in found if one.code in ("tools", "batch")]
     assert (told.title, told.change, told.saved) == ("Unused.", "Take them out.", money("4"))
 
 
 def test_a_lever_that_costs_and_waste_that_pays_are_said() -> None:
-    book = ledger("100", step("semantic", "-2"), step("waste", "4", note="12 requests."))
+    costly = step("semantic", "-2", running_cost=money("9"), worth_from_requests=50_000)
+    book = ledger("100", step("waste", "4", note="12 requests."), left_out=(costly,))
     assert codes(book=book) == ["wasted-tokens", "semantic-costs"]
+    assert found(book=book)[1].detail == (
+        "$2.00 a month on what the steps before it leave, with $9.00 a month to run it. It pays "
+        "from 50,000 requests a month."
+    )
 
 
 def point(similarity: float, unsafe: Estimate | None) -> SweepPoint:

@@ -1,23 +1,27 @@
 """The waterfall adds up, whatever the levers do to one another."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from costaudit.contracts.grades import Money
 from costaudit.contracts.ledger import EFFECT, Ledger, Lever
 from costaudit.contracts.requests import TOKEN_CLASSES
-from costaudit.costing.cost import cost
-from costaudit.costing.ledger import SimulatedStep, build_ledger
+from costaudit.costing.ledger import CacheStep, Simulate, Step, build_ledger
+from costaudit.costing.months.month import month_of
+from costaudit.costing.plans.worth import Terms
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.spend import spend
 from costaudit.costing.tariff import Tariff, tariff
-from costaudit.costing.traffic import Traffic
-from tests.costing.logs import log
+from tests.costing.logs import NOON, log
 
 
 def effect(*rows: dict[str, Any]) -> pl.DataFrame:
@@ -28,88 +32,101 @@ def lever(name: str, *rows: dict[str, Any]) -> Lever:
     return Lever(name, name.title(), name, "Because.", "Do it.", "assumed", effect(*rows))
 
 
-def step(name: str, removed: Sequence[bool], **more: Any) -> SimulatedStep:
-    gone = pl.Series(removed, dtype=pl.Boolean)
-    return SimulatedStep(
+def step(name: str, hits: Sequence[bool] | None, **more: Any) -> CacheStep:
+    gone = None if hits is None else np.array(hits)
+    return CacheStep(
         **{
-            "lever": name, "label": name, "section": name, "grade": "simulated",
-            "removed": gone, "alone_removed": gone, **more,
+            "lever": name,
+            "label": name,
+            "section": name,
+            "grade": "simulated",
+            "hits": gone,
+            **more,
         }
-    )  # fmt: skip
+    )
 
 
-def book(requests: pl.DataFrame, *steps: Any, days: float = 30.0, **more: Any) -> Ledger:
+def book(
+    requests: pl.DataFrame,
+    *steps: Step,
+    simulate: Simulate | None = None,
+    terms: Terms = Terms(),  # noqa: B008
+) -> Ledger:
     prices = tariff(requests, price_requests(requests))
     total = spend(requests, prices.table).total.total_usd
-    simulated = [one for one in steps if isinstance(one, SimulatedStep)]
-    levers = [one for one in steps if isinstance(one, Lever)]
-    as_is = more.pop("as_is", prices.classes)
-    return build_ledger(prices, total, as_is, simulated, levers, days, **more)
+    month = month_of(requests, 1.0)
+    unmoved: Simulate = lambda removed, best: prices.classes  # noqa: E731
+    return build_ledger(prices, simulate or unmoved, steps, month, Money(total, "measured"), terms)
 
 
 def saved(ledger: Ledger) -> list[str]:
-    return [str(one.saved.usd.normalize()) for one in ledger.steps]
+    """Return what each step saves; of a ledger without steps, that nothing is."""
+    return [str(one.saved.usd.normalize()) for one in ledger.steps] or ["0"]
 
 
 # gpt-4o at 2.50 in, 1.25 cached, 10 out: 400,000 x 2.50 = 1.00 and 100,000 x 10 = 1.00.
 CALL = {"input_uncached_tokens": 400_000, "output_tokens": 100_000}
-NONE = [False, False, False, False]
 
 
-def test_a_waterfall_by_hand() -> None:
-    requests = log(CALL, CALL, CALL, CALL)
-    # 8.00 in the log. The second call is a duplicate of the first, the third is semantic.
-    # The fourth alone is left to read half of its input from the provider's cache, and alone
-    # the provider's cache would have given that to the second, third and fourth.
-    half = prices_half(requests)
-    ledger = book(
-        requests,
-        step("duplicates", [False, True, False, False]),
-        step(
-            "semantic",
-            [False, True, True, False],
-            alone_removed=pl.Series([False, True, True, False]),
-            running_usd=Decimal("0.25"),
-        ),
-        step(
-            "prompt_caching",
-            [False, True, True, False],
-            classes=half([False, False, False, True]),
-            alone_removed=pl.Series(NONE),
-            alone_classes=half([False, True, True, True]),
-        ),
-    )
-    # 200,000 of the input at 1.25 instead of 2.50 saves 0.25 a call.
-    assert saved(ledger) == ["2", "1.75", "0.25"]
-    assert [str(one.alone.usd.normalize()) for one in ledger.steps] == ["2", "3.75", "0.75"]
-    assert ledger.before.usd == 8 and ledger.after.usd == 4
-    assert ledger.overlap.usd == Decimal("2.5")  # 6.50 promised, 4.00 kept
-    assert [(one.requests_before, one.requests_after) for one in ledger.steps] == [
-        (4, 3), (3, 2), (2, 2),
-    ]  # fmt: skip
-    assert ledger.steps[-1].cost_after.total_usd == Decimal("3.75")
-    assert ledger.after.grade == "simulated"
+def half_read(requests: pl.DataFrame) -> Simulate:
+    """Simulate today's traffic, with half of what is sent read from the cache where it is best."""
 
-
-def prices_half(requests: pl.DataFrame) -> Any:
-    """Simulate today's traffic with half of the input read from the cache in some requests."""
-
-    def classes(reading: list[bool]) -> pl.DataFrame:
+    def classes(removed: np.ndarray, best: bool) -> pl.DataFrame:
         whole = requests.select(TOKEN_CLASSES)
-        read = pl.Series(reading)
-        half = pl.col("input_uncached_tokens") // 2
+        sent = pl.Series(~removed)
+        half = (
+            pl.when(sent).then(pl.col("input_uncached_tokens") // (2 if best else 1)).otherwise(0)
+        )
+        read = pl.when(sent).then(pl.col("input_uncached_tokens") // 2).otherwise(0)
         return whole.with_columns(
-            input_uncached_tokens=pl.when(read).then(half).otherwise("input_uncached_tokens"),
-            cache_read_tokens=pl.when(read).then(half).otherwise("cache_read_tokens"),
+            input_uncached_tokens=half,
+            cache_read_tokens=read if best else pl.lit(0, pl.Int64),
+            output_tokens=pl.when(sent).then("output_tokens").otherwise(0),
         )
 
     return classes
 
 
-@pytest.mark.parametrize(("days", "month"), [(30.0, "60"), (15.0, "120"), (0.0, "43200")])
-def test_a_month_is_thirty_days(days: float, month: str) -> None:
-    requests = log(*[CALL] * 30)
-    assert book(requests, days=days).before.usd == Decimal(month)
+def test_a_waterfall_by_hand() -> None:
+    requests = log(CALL, CALL, CALL, CALL)
+    # 8.00 in the log. The second call is a duplicate of the first, the third is semantic, and the
+    # cache for similar questions answers both. Prompt caching reads half of each input: 0.25 each.
+    ledger = book(
+        requests,
+        step("duplicates", [False, True, False, False]),
+        step("semantic", [False, True, True, False]),
+        step("prompt_caching", None),
+        simulate=half_read(requests),
+        terms=Terms(order="duplicates,semantic,prompt_caching"),
+    )
+    assert saved(ledger) == ["2", "2", "0.5"]  # two calls are left: 2 x 0.25
+    assert [str(one.alone.usd.normalize()) for one in ledger.steps] == ["2", "4", "1"]
+    assert ledger.before.usd == 8 and ledger.after.usd == Decimal("3.5")
+    # Both claim the second call, but one contains the other: 4 + 1 are promised, 4.50 kept.
+    assert ledger.overlap.usd == Decimal("0.5")
+    assert [(one.requests_before, one.requests_after) for one in ledger.steps] == [
+        (4, 3), (3, 2), (2, 2),
+    ]  # fmt: skip
+    assert ledger.steps[-1].cost_after.total_usd == Decimal("3.5")
+    assert (ledger.before.grade, ledger.after.grade) == ("measured", "simulated")
+
+
+def test_the_largest_comes_first_and_what_it_contains_is_not_bought_again() -> None:
+    requests = log(CALL, CALL, CALL, CALL)
+    steps = (
+        step("duplicates", [False, True, False, False]),
+        step("semantic", [False, True, True, False]),
+        step("prompt_caching", None),
+    )
+    ledger = book(requests, *steps, simulate=half_read(requests))
+    assert [one.lever for one in ledger.steps] == ["semantic", "prompt_caching"]
+    assert saved(ledger) == ["4", "0.5"] and ledger.left_out == ()
+    other = book(
+        requests, *steps, simulate=half_read(requests), terms=Terms(order="prompt_caching")
+    )
+    assert other.steps[0].lever == "prompt_caching"
+    assert saved(other) == ["1", "3.5"]  # each call is cheaper by 0.25 when it is taken out
+    assert other.after.usd == ledger.after.usd
 
 
 @pytest.mark.parametrize(
@@ -178,14 +195,14 @@ def test_a_range_is_carried_to_the_total() -> None:
     money = ledger.steps[0].saved
     assert (money.low_usd, money.usd, money.high_usd) == (Decimal("1.8"), 2, Decimal("2.4"))
     assert (ledger.after.low_usd, ledger.after.high_usd) == (Decimal("1.6"), Decimal("2.2"))
+    assert (ledger.saving.low_usd, ledger.saving.high_usd) == (Decimal("1.8"), Decimal("2.4"))
 
 
 def test_a_gateways_hits_are_not_saved_again() -> None:
     ledger = book(
         log(CALL, {**CALL, "served_by": "gateway_cache"}), step("duplicates", [False, True])
     )
-    assert ledger.before.usd == 2 and saved(ledger) == ["0"]
-    assert ledger.steps[0].requests_before == 1
+    assert ledger.before.usd == 2 and ledger.steps == () and ledger.left_out == ()
 
 
 MODELS = ("gpt-4o", "gpt-4o-mini", "gpt-5", "gpt-nobody-knows")
@@ -209,53 +226,65 @@ EFFECT_ROW = st.fixed_dictionaries(
 )
 
 
+WEEK = [NOON + timedelta(hours=7 * i) for i in range(60)]
+
+
 @st.composite
 def ledgers(draw: Any) -> tuple[Tariff, Ledger, list[Any]]:
-    rows = draw(st.lists(ROW, min_size=1, max_size=8))
+    """Draw a log of a moment or of two weeks, caches that answer some of it, and levers."""
+    timed = draw(st.booleans())
+    rows = draw(st.lists(ROW, min_size=20 if timed else 1, max_size=40 if timed else 8))
     n = len(rows)
-    requests = log(*rows)
+    requests = log(*({**row, "ts": WEEK[i]} if timed else row for i, row in enumerate(rows)))
     prices = tariff(requests, price_requests(requests))
-    counts = st.tuples(*[st.integers(0, 3_000)] * len(TOKEN_CLASSES))
-    tables = st.lists(counts, min_size=n, max_size=n).map(
-        lambda t: pl.DataFrame(t, schema=dict.fromkeys(TOKEN_CLASSES, pl.Int64), orient="row")
-    )
     masks = st.lists(st.booleans(), min_size=n, max_size=n)
-    gone = [draw(masks), draw(masks)]
-    steps = [
-        step("duplicates", gone[0]),
+    exact, similar = draw(masks), draw(masks)
+    store = draw(st.sampled_from([Decimal(0), Decimal("0.0123")]))
+    steps: list[Step] = [
+        step("duplicates", exact, store_usd=store),
         step(
             "semantic",
-            [a or b for a, b in zip(*gone, strict=True)],
-            alone_removed=pl.Series(gone[1]),
-            running_usd=draw(st.sampled_from([Decimal(0), Decimal("0.0123")])),
-            classes=draw(tables),
-            alone_classes=draw(tables),
+            [a or b for a, b in zip(exact, similar, strict=True)],
+            embed_usd=draw(st.sampled_from([Decimal(0), Decimal("0.001")])),
+            saved_bounds=draw(st.sampled_from([None, (0.8, 1.1)])),
         ),
+        step("prompt_caching", None),
     ]
     effects = st.lists(EFFECT_ROW, min_size=n, max_size=n)
     levers = [lever("routing", *draw(effects)), lever("batch", *draw(effects))]
-    total = spend(requests, prices.table).total.total_usd
-    as_is = draw(tables)
-    days = draw(st.floats(0.01, 400))
-    return prices, build_ledger(prices, total, as_is, steps, levers, days), levers
+    order = draw(st.sampled_from(["npv", "payback", "saving", "batch,semantic"]))
+    ledger = book(requests, *steps, *levers, simulate=half_read(requests), terms=Terms(order=order))
+    return prices, ledger, levers
 
 
 @settings(deadline=None, max_examples=40)
 @given(ledgers())
 def test_the_laws_of_the_ledger(drawn: tuple[Tariff, Ledger, list[Any]]) -> None:
-    prices, ledger, levers = drawn
+    _, ledger, _ = drawn
     total_saved = sum(one.saved.usd for one in ledger.steps)
+    names = {one.lever for one in ledger.steps}
     assert ledger.before.usd - total_saved == ledger.after.usd
-    assert sum(one.alone.usd for one in ledger.steps) - total_saved == ledger.overlap.usd
-    sent = [ledger.steps[0].requests_before, *(one.requests_after for one in ledger.steps)]
-    assert sent == sorted(sent, reverse=True)
-    for one, lever_given in zip(ledger.steps[2:], levers, strict=True):
-        assert one.saved.usd >= -Decimal("0.000002") and one.alone.usd >= 0
-        alone = Traffic.logged(prices).under(lever_given.effect)
-        assert cost(alone.classes, alone.pricing, alone.sent) == alone.cost()
-    for one in ledger.steps:
+    contained = {"duplicates"} if "semantic" in names else set()
+    alone = sum(one.alone.usd for one in ledger.steps if one.lever not in contained)
+    assert alone - total_saved == ledger.overlap.usd
+    firm = [one for one in ledger.steps if one.evidence != "assumed"]
+    assert ledger.saving.usd == sum(one.saved.usd for one in firm)
+    assert ledger.after_firm.usd == ledger.before.usd - ledger.saving.usd
+    assert all(one.saved.usd > 0 for one in ledger.steps)
+    assert all(one.saved.usd <= 0 for one in ledger.left_out)
+    assert [one.evidence for one in ledger.steps] == sorted(
+        (one.evidence for one in ledger.steps), key="assumed".__eq__
+    )  # what is assumed comes last
+    for left, right in pairwise(ledger.steps):
+        assert left.requests_after == right.requests_before
+    for one in (*ledger.steps, *ledger.left_out):
         parts = one.cost_after
         assert parts.total_usd == (
             parts.input_uncached_usd + parts.cache_read_usd + parts.cache_write_usd
             + parts.output_usd
         )  # fmt: skip
+        for money in (one.saved, one.alone):
+            assert (money.low_usd or money.usd) <= money.usd <= (money.high_usd or money.usd)
+            if ledger.month_days > 30 and money.usd:
+                assert money.low_usd != money.high_usd
+                assert money.grade in ("estimated", "assumed")

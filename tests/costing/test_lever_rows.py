@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from costaudit.contracts.ledger import LeverRow
 from costaudit.costing.ledger import lever_rows
+from costaudit.costing.months.month import month_of
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.tariff import tariff
 from tests.costing.logs import log
@@ -15,10 +16,10 @@ from tests.costing.test_ledger import CALL, ROW, book, lever, step
 MINI = {"model": "gpt-4o-mini"}
 
 
-def rows_of(requests, *steps, days: float = 30.0) -> tuple[LeverRow, ...]:
+def rows_of(requests, *steps) -> tuple[LeverRow, ...]:
     prices = tariff(requests, price_requests(requests))
     levers = [one for one in steps if hasattr(one, "effect")]
-    return lever_rows(prices, levers, book(requests, *steps, days=days), days)
+    return lever_rows(prices, levers, book(requests, *steps), month_of(requests, 1.0))
 
 
 def test_two_endpoints_by_hand() -> None:
@@ -47,8 +48,8 @@ def test_a_unit_that_gets_no_cheaper_is_left_out() -> None:
 
 def test_useless_calls_are_worth_what_they_cost() -> None:
     gone = {"unit": "failed", "removed": True}
-    (row,) = rows_of(log(CALL, CALL), lever("waste", gone, {}), days=15.0)
-    assert (row.units[0].before.usd, row.alone.usd) == (Decimal(4), Decimal(4))  # twice 2.00
+    (row,) = rows_of(log(CALL, CALL), lever("waste", gone, {}))
+    assert (row.units[0].before.usd, row.alone.usd) == (Decimal(2), Decimal(2))
 
 
 EFFECTS = st.sampled_from(
@@ -68,6 +69,7 @@ def test_units_add_up_to_the_lever_alone(drawn: list[tuple[dict, dict]]) -> None
     requests = log(*(row for row, _ in drawn))
     moved = lever("x", *(change for _, change in drawn))
     (row,) = rows_of(requests, moved)
-    alone = book(requests, moved).steps[0].alone.usd
+    found = book(requests, moved)
+    alone = sum(one.alone.usd for one in (*found.steps, *found.left_out))
     assert sum(unit.alone.usd for unit in row.units) == row.alone.usd
     assert abs(row.alone.usd - alone) <= Decimal("0.000001") * len(row.units)

@@ -5,7 +5,10 @@ from decimal import Decimal
 
 import pytest
 
-from costaudit.costing.plan import break_even_requests, embedding_per_mtok, semantic_running_cost
+from costaudit.costing.plans.nodes import CacheCosts, embedder_for, store_for
+from costaudit.costing.plans.plan import break_even_requests
+from costaudit.costing.plans.sizing import embedding_per_mtok
+from costaudit.errors import UsageError
 
 DAY = date(2026, 11, 20)
 
@@ -23,25 +26,30 @@ def test_a_hosted_embedder_has_a_price(embedder: str, rate: str | None) -> None:
     assert embedding_per_mtok(embedder, DAY) == (None if rate is None else Decimal(rate))
 
 
-def test_lookups_and_store_are_added() -> None:
-    found = semantic_running_cost(
-        embedded_tokens=50_000_000,
-        per_mtok=Decimal("0.02"),
-        peak_entries=1_000_000,
-        bytes_per_entry=4_000,
-        covered_days=15.0,
-        usd_per_gb_month=Decimal(10),
-    )
-    # 50 x 0.02 = 1.00; 4 GB x 10 x half a month = 20.
-    assert (found.embedding_usd, found.storage_usd, found.total_usd) == (1, 20, 21)
+@pytest.mark.parametrize(
+    ("gib", "node", "count", "usd"),
+    [
+        (0.01, "cache.t4g.micro", 1, "9.344"),  # 0.0128 x 730
+        (0.375, "cache.t4g.micro", 1, "9.344"),  # three quarters of half a GiB
+        (0.38, "cache.t4g.small", 1, "18.688"),  # two of the smaller cost the same
+        (18.0, "cache.r7g.xlarge", 1, "255.208"),
+        (400.0, "cache.r7g.large", 41, "5243.736"),  # 533 GiB of nodes: 41 x 13.07
+    ],
+)
+def test_a_store_is_bought_in_whole_nodes(gib: float, node: str, count: int, usd: str) -> None:
+    bought = store_for(int(gib * 2**30), CacheCosts())
+    assert (bought.node, bought.count, bought.usd_month) == (node, count, Decimal(usd))
 
 
-@pytest.mark.parametrize(("rate", "word"), [(Decimal(0), "local"), (None, "unknown")])
-def test_what_is_left_out_is_said(rate: Decimal | None, word: str) -> None:
-    found = semantic_running_cost(
-        embedded_tokens=1, per_mtok=rate, peak_entries=0, bytes_per_entry=0, covered_days=1.0
-    )
-    assert found.total_usd == 0 and word in found.note
+def test_the_reader_s_own_machines_win() -> None:
+    assert store_for(1, CacheCosts(store_usd=Decimal(0))).usd_month == 0
+    assert store_for(1, CacheCosts(node="cache.r7g.large")).usd_month == Decimal("127.896")
+    assert store_for(20 << 30, CacheCosts(node="cache.r7g.large")).count == 3  # 9.8 GiB usable each
+    assert embedder_for(100.0, CacheCosts(embed_usd=Decimal(5))).usd_month == 5
+    bought = embedder_for(30.0, CacheCosts())  # two of the smallest cost a little more
+    assert (bought.node, bought.count) == ("c7g.large", 1)
+    with pytest.raises(UsageError, match="no node 'big'"):
+        CacheCosts(node="big").check()
 
 
 @pytest.mark.parametrize(

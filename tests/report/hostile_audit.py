@@ -29,8 +29,8 @@ ATTACKS = (
     "line one\r\nline two",
 )
 _FIXED = {
-    "schema_version", "severity", "grade", "first_ts", "last_ts", "group", "day", "outcome",
-    "claim",
+    "schema_version", "severity", "grade", "evidence", "period", "first_ts", "last_ts", "group",
+    "day", "outcome", "claim",
 }  # fmt: skip
 
 

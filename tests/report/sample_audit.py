@@ -124,9 +124,9 @@ AUDIT = Audit(
             "Spend is $41,200 a month; $8,860 to $10,840 of it can be saved with the answers kept "
             "right (estimated, 97.8% of the invoice covered)."
         ),
-        spend=money("41200.20", "measured"),
-        after=money("31350.20", "estimated", "30360.20", "32340.20"),
-        saving=money("9850", "estimated", "8860", "10840"),
+        spend=LEDGER.before,
+        after=LEDGER.after_firm,
+        saving=LEDGER.saving,
         saving_share=0.2391,  # 9,850 / 41,200.20
         draft="",
         grade="estimated",

@@ -31,7 +31,7 @@ def step(
 
 
 LEDGER = Ledger(
-    before=money("41200.20", "measured"),
+    before=money("41200.20", "estimated", "38900", "43700"),
     steps=(
         step(
             "duplicates",
@@ -95,10 +95,12 @@ LEDGER = Ledger(
             "0.7594",
         ),
     ),
-    overlap=money("1820", "estimated"),  # 2,060 + 2,480 + 6,020 + 720 + 390 - 9,850 = 1,820
+    overlap=money("-240", "estimated"),  # 2,480 with its 2,060 + 6,020 + 720 + 390 - 9,850
     after=money("31350.20", "estimated", "30360.20", "32340.20"),  # 41,200.20 - 9,850
     covered_days=30.0,
-    month_days=30.0,
+    month_days=30.4375,
+    saving=money("9850", "estimated", "8860", "10840"),
+    after_firm=money("31350.20", "estimated", "30360.20", "32340.20"),
 )
 
 

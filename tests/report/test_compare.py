@@ -6,67 +6,60 @@ from decimal import Decimal
 import pytest
 
 from costaudit.contracts.audit import Audit
-from costaudit.contracts.spend import SpendRow
+from costaudit.contracts.month import MonthFacts
 from costaudit.report.compare import compare
 from tests.report.sample_audit import AUDIT, NO_PROMPTS
 from tests.report.sample_cost import money
 
 
-def with_days(amounts: list[str], month: str) -> Audit:
-    row = AUDIT.spend.by["day"][0]
-    days: tuple[SpendRow, ...] = tuple(
-        replace(row, group=f"2026-06-{n:02}", cost=replace(row.cost, total_usd=Decimal(amount)))
-        for n, amount in enumerate(amounts, 1)
-    )
-    spend = replace(AUDIT.spend, by={"day": days})
-    return replace(AUDIT, spend=spend, ledger=replace(AUDIT.ledger, before=money(month)))
+def with_spend(usd: str, low: str | None = None, high: str | None = None) -> Audit:
+    before = money(usd, "estimated", low, high)
+    return replace(AUDIT, ledger=replace(AUDIT.ledger, before=before))
 
 
 def test_an_audit_is_equal_to_itself() -> None:
     compared = compare(AUDIT, AUDIT)
-    assert {change.verdict for change in compared.changes} == {"no change"}
+    assert {change.verdict for change in compared.changes} == {"identical"}
     assert not any(compared.moved.values())
     assert not compared.new_findings and not compared.gone_clusters
 
 
-def test_noise_of_spend_comes_from_its_days() -> None:
-    # Inner days 90 and 110 in turn, eight of them: mean 100, squared deviations 8 x 100 = 800,
-    # variance 800 / 7, error of the mean sqrt(800 / 7 / 8) = 3.7796, band 1.96 x = 7.4081 a day.
-    # A month of 3,000 is 30 means: 222.24; one of 3,200 is 32: 237.06. Together
-    # sqrt(222.24^2 + 237.06^2) = 324.94.
-    days = ["1", *["90", "110"] * 4, "1"]
-    base, new = with_days(days, "3000"), with_days(days, "3200")
-    spend = compare(base, new).spend
+def test_the_noise_of_spend_is_that_of_the_month() -> None:
+    # Each range spans a month to come: halves of 200 and 240, the root of their mean square 220.9.
+    base = with_spend("3000", "2800", "3200")
+    spend = compare(base, with_spend("3200", "2960", "3440")).spend
     assert spend.difference == 200
-    assert spend.noise == pytest.approx(Decimal("324.94"), abs=Decimal("0.01"))
+    assert spend.noise == pytest.approx(Decimal("220.91"), abs=Decimal("0.01"))
     assert spend.within_noise
-    assert spend.verdict == "+$200 (+6.7%), within noise (±$325)"
-    assert not compare(base, with_days(days, "3400")).spend.within_noise
+    assert spend.verdict == "+$200 (+6.7%), within noise (±$221)"
+    assert not compare(base, with_spend("3400", "3160", "3640")).spend.within_noise
 
 
-def test_a_quiet_sunday_is_no_noise() -> None:
-    # June 1, 2026 is a Monday. Inner days June 2 to 15: weekdays 100, Saturday and Sunday 40,
-    # but Monday June 8 and 15 cost 90 and 110: deviations -10 and 10, squares 200,
-    # variance 200 / (14 days - 7 weekdays) = 28.571, error sqrt(28.571 / 14) = 1.42857,
-    # band 2.8 a day; mean (8 x 100 + 4 x 40 + 200) / 14 = 82.857; of a month of 2,900: 98.00.
-    week = ["100", "100", "100", "100", "40", "40"]
-    base = with_days(["1", *week, "90", *week, "110", "1"], "2900")
-    spend = compare(base, replace(base, spend=replace(base.spend, by={}))).spend
-    assert spend.noise == pytest.approx(Decimal("98.00"), abs=Decimal("0.01"))
-
-
-def test_too_few_days_give_no_noise_and_no_excuse() -> None:
-    base, new = with_days(["100"] * 8, "3000"), with_days(["100"] * 8, "3001")
-    spend = compare(base, new).spend
+def test_without_a_range_there_is_no_noise_and_no_excuse() -> None:
+    spend = compare(with_spend("3000"), with_spend("3001")).spend
     assert spend.noise is None and not spend.within_noise
     assert spend.verdict == "+$1.00 (+0.03%)"
+
+
+def test_months_and_logs_are_not_compared() -> None:
+    short = replace(AUDIT, month=MonthFacts("log", 0.5, 0.5))
+    found = compare(AUDIT, short)
+    assert "new log is too short for a month" in found.headline and found.why_not
+    assert "baseline is too short" in compare(short, AUDIT).headline
+    assert compare(short, short).headline.startswith("Spend went from")
+    assert "in the log" in compare(short, short).headline
+
+
+def test_the_unpriced_share_comes_before_the_costs() -> None:
+    dear = replace(AUDIT, spend=replace(AUDIT.spend, unpriced_share=0.5))
+    assert "50.0% now: the costs can't be compared" in compare(AUDIT, dear).headline
 
 
 def test_intervals_are_the_noise_of_estimates() -> None:
     verdict = replace(AUDIT.verdict, saving=money("10500", "estimated", "9510", "11490"))
     saving = compare(AUDIT, replace(AUDIT, verdict=verdict)).changes[1]
-    # half widths (10,840 - 8,860) / 2 = 990 and (11,490 - 9,510) / 2 = 990; x sqrt(2) = 1,400.07
-    assert saving.noise == pytest.approx(Decimal("1400.07"), abs=Decimal("0.01"))
+    # half widths (10,840 - 8,860) / 2 = 990 and (11,490 - 9,510) / 2 = 990
+    assert saving.noise == pytest.approx(Decimal("990"), abs=Decimal("0.01"))
     assert saving.difference == 650 and saving.within_noise
 
 

@@ -24,7 +24,7 @@ def test_golden(matches_golden: Callable[[str, bytes], None]) -> None:
 
 def test_the_headline_comes_first() -> None:
     compared = compare(AUDIT, AUDIT)
-    headline = "Spend went from $41,200 to $41,200 a month: no change."
+    headline = "Spend went from $41,200 to $41,200 a month: identical."
     assert comparison_markdown(compared).decode().startswith(f"### {headline}")
     assert comparison_terminal(compared).decode().startswith(headline)
 

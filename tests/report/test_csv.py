@@ -26,7 +26,7 @@ def test_every_number_has_its_unit_and_grade() -> None:
     assert set(table[0]) == set(COLUMNS)
     assert {row["unit"] for row in table} == {"usd", "share", "tokens", "requests"}
     assert all(row["grade"] and row["measure"] for row in table)
-    (after,) = [row for row in table if row["group"] == "after"]
+    (after,) = [row for row in table if (row["section"], row["group"]) == ("ledger", "after")]
     assert (after["value"], after["low"], after["high"]) == ("31350.20", "30360.20", "32340.20")
 
 

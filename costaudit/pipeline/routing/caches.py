@@ -11,7 +11,6 @@ from costaudit.contracts.grades import Money
 from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
 from costaudit.contracts.route import CacheEffect
 from costaudit.costing.cost import cost, per_request_usd
-from costaudit.costing.ledger import per_month
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.tariff import tariff
 from costaudit.pipeline.loaded import Loaded
@@ -64,12 +63,12 @@ def moved_usd(
     colder = (
         cost(after_classes, billed, stays).total_usd - cost(before_classes, billed, stays).total_usd
     )
-    days = log.quality.covered_days
+    month = log.month
     return np.where(moves, there, 0.0), CacheEffect(
         large_before=_read_share(before_classes, np.ones(len(moves), np.bool_)),
         large_after=_read_share(after_classes, ~moves),
         candidate=_read_share(after_classes, moves),
-        colder=Money(per_month(max(colder, Decimal(0)), days), "simulated"),
+        colder=Money(month.paced(max(colder, Decimal(0))), "simulated"),
     )
 
 

@@ -14,7 +14,7 @@ from costaudit.answers.judge.ppi import JudgeError, corrected_share, judge_error
 from costaudit.answers.judge.verdicts import VerdictStore, read_form, write_form
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.route import Router, RouteSection, RouteTopic
-from costaudit.costing.ledger import per_month
+from costaudit.costing.months.month import Month
 from costaudit.errors import InsufficientDataError
 from costaudit.levers.router import Features, Labels, ShortRule, Tested, share_bounds, tested_rule
 from costaudit.levers.twins import question_keys, repeat_pairs
@@ -188,15 +188,17 @@ def section_of(
     moves[people.rows[sends]] = True
     after, caches = moved_usd(trial.log, trial.candidate, growth, moves)
     loss = true_loss(tested, error)
-    days = trial.log.quality.covered_days
-    saved = _saved(people.usd[sends], after[moves], loss, len(people.rows), days)
+    month = trial.log.month
+    saved = _saved(people.usd[sends], after[moves], loss, len(people.rows), month)
     colder = caches.colder.usd
-    every = _saved(people.usd, cheap, _all_loss(share, tested), len(people.rows), days)
+    every = _saved(people.usd, cheap, _all_loss(share, tested), len(people.rows), month)
     return RouteSection(
         candidate=trial.candidate.name,
         judge=told.judge,
         calls=len(people.rows),
-        spend=Money(per_month(_usd(people.usd.sum()), days), "measured"),
+        spend=Money(
+            month.paced(_usd(people.usd.sum())), "estimated" if month.facts.is_month else "measured"
+        ),
         sampled=len(said),
         tried=sum(one is not None for one in tries.answers),
         judged=int(judged.sum()),
@@ -269,16 +271,16 @@ def _all_loss(share: object, tested: Tested) -> Estimate:
     return Estimate(1 - powered.value, "estimated", 1 - powered.high, 1 - powered.low)
 
 
-def _saved(before: Floats, after: Floats, loss: Estimate, calls: int, days: float) -> Money:
+def _saved(before: Floats, after: Floats, loss: Estimate, calls: int, month: Month) -> Money:
     """Return what moving calls saves; a worse answer is asked for again at the old price."""
     each = float(before.mean()) if len(before) else 0.0
     gross = float(before.sum() - after.sum())
     least, most = (gross - calls * each * share for share in (loss.high or 0.0, loss.low or 0.0))
     return Money(
-        per_month(_usd(gross - calls * each * loss.value), days),
+        month.paced(_usd(gross - calls * each * loss.value)),
         "estimated",
-        per_month(_usd(least), days),
-        per_month(_usd(most), days),
+        month.paced(_usd(least)),
+        month.paced(_usd(most)),
     )
 
 
@@ -308,7 +310,7 @@ def _growth(trial: Trial, tries: Tries) -> tuple[float, float]:
 def _topics(
     trial: Trial, said: Said, sends: npt.NDArray[np.bool_], error: JudgeError
 ) -> tuple[RouteTopic, ...]:
-    people, days = trial.population, trial.log.quality.covered_days
+    people, month = trial.population, trial.log.month
     found = []
     for topic, name in enumerate(people.topics.names):
         mine = people.topics.of == topic
@@ -324,7 +326,10 @@ def _topics(
             RouteTopic(
                 topic=name,
                 calls=int(mine.sum()),
-                spend=Money(per_month(_usd(people.usd[mine].sum()), days), "measured"),
+                spend=Money(
+                    month.paced(_usd(people.usd[mine].sum())),
+                    "estimated" if month.facts.is_month else "measured",
+                ),
                 tried=len(own),
                 right=int((own == 1).sum()),
                 agreement=Estimate(ends[0], "estimated", ends[1], ends[2]),

@@ -23,7 +23,9 @@ class SemanticResult:
     section: SemanticSection
     exact_hits: np.ndarray  # bool (n,): identical text
     hits: np.ndarray  # bool (n,): at the recommended point
-    running_usd: Decimal  # of the recommended point, over the log's period
+    exact_store_usd: Decimal  # of exact matching, a month
+    store_usd: Decimal  # of the recommended point, a month
+    embed_usd: Decimal  # of its lookups, a month
     saved_bounds: tuple[float, float] | None  # 95 % bounds, as multiples of what it saves
 
 

@@ -1,7 +1,8 @@
 """The response cache without vectors: what identical questions alone tell."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import cached_property
 
 import numpy as np
@@ -55,7 +56,17 @@ class ExactRun(KeyedRun):
         return mean_length(by_question["chars"]), mean_length(answers["chars"])
 
 
-def identical_hits(log: Loaded, options: AnalyzeOptions, progress: Progress) -> np.ndarray | None:
+@dataclass(frozen=True)
+class IdenticalHits:
+    """What a cache for identical questions answers, and what its store costs."""
+
+    hits: np.ndarray  # bool (n,)
+    store_usd: Decimal  # a month
+
+
+def identical_hits(
+    log: Loaded, options: AnalyzeOptions, progress: Progress
+) -> IdenticalHits | None:
     """Return which requests an earlier identical question answers; None without a question.
 
     No text is embedded, whatever the log: identical texts are told by their hashes.
@@ -67,7 +78,7 @@ def identical_hits(log: Loaded, options: AnalyzeOptions, progress: Progress) -> 
     decisions = run.swept([replace(options.policy, min_similarity=EXACT)])
     hits = np.asarray(decisions.served[0] >= 0)
     progress.finish(f"{hits.sum():,} of {len(hits):,} requests repeat a question to the letter")
-    return hits
+    return IdenticalHits(hits, run.store_usd(int(decisions.peak_entries[0])))
 
 
 WHY = "Read with --redact hash: similarity needs texts, and answers that differ count as wrong."
@@ -112,6 +123,8 @@ def exact_result(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Se
         section=section,
         exact_hits=hits,
         hits=hits,
-        running_usd=run.running_usd(point.peak_entries),
+        exact_store_usd=run.store_usd(point.peak_entries),
+        store_usd=run.store_usd(point.peak_entries),
+        embed_usd=Decimal(0),
         saved_bounds=bounds_of(point.raw_hit_share),
     )

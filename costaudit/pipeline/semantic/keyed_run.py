@@ -13,14 +13,16 @@ from costaudit.answers.tally import RatePoint, blocks_of
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import CacheSize, SweepPoint
-from costaudit.costing.ledger import per_month
-from costaudit.costing.plan import semantic_running_cost, size_cache
+from costaudit.costing.plans.nodes import embedder_for, store_for
+from costaudit.costing.plans.sizing import size_cache
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.simulate.semantic.keys import keys_of
 from costaudit.simulate.semantic.stream import Stream, keyed_stream, rescoped
 from costaudit.simulate.semantic.sweep import Decisions
 
+MICRO_USD = Decimal("0.000001")
+_HOUR_S = 3_600
 EXACT = 1.01  # a threshold above 1: identical text only
 WARM_UP_SHARE = 0.2  # of eligible requests, in order: left out of the steady state
 
@@ -73,20 +75,41 @@ class KeyedRun(ABC):
         """Return what an entry takes in the store."""
         return self.sizing(self.options.policy, 1).bytes_per_entry
 
-    def running_usd(self, peak_entries: int) -> Decimal:
-        """Price the lookups and the store over the log's period."""
-        return semantic_running_cost(
-            embedded_tokens=self.embedded_tokens,
-            per_mtok=self.per_mtok,
-            peak_entries=peak_entries,
-            bytes_per_entry=self.bytes_per_entry,
-            covered_days=self.log.quality.covered_days,
-        ).total_usd
+    def store_usd(self, peak_entries: int) -> Decimal:
+        """Price the store, a month."""
+        entries = self.sizing(self.options.policy, peak_entries)
+        return store_for(entries.maxmemory_mib << 20, self.options.machines).usd_month
 
-    def net_usd_month(self, served: np.ndarray, peak_entries: int) -> Decimal:
-        """Return what the hits of one row were billed, less the running cost, for a month."""
-        saved = self.log.usd_of(served >= 0) - self.running_usd(peak_entries)
-        return per_month(saved, self.log.quality.covered_days)
+    @cached_property
+    def embed_usd(self) -> Decimal:
+        """Price the lookups, a month: a hosted embedder's tokens, or the machine of a local one."""
+        given = self.options.machines.embed_usd
+        if given is not None or not self.per_mtok:
+            busiest_s = busiest_lookups_s(self.stream.ts_s[self.eligible])
+            return embedder_for(busiest_s, self.options.machines).usd_month
+        month = self.log.month
+        lookups = float(self.eligible.sum())
+        scale = month.usd(self.eligible * 1.0) / Decimal(repr(max(lookups, 1.0)))
+        return (self.embedded_tokens * self.per_mtok / 1_000_000 * scale).quantize(MICRO_USD)
+
+    def running_usd(self, min_similarity: float, peak_entries: int) -> Decimal:
+        """Price the machines of one policy for a month; nothing where no month is told."""
+        if not self.log.month.facts.is_month:
+            return Decimal(0)
+        embed = self.embed_usd if min_similarity <= 1 else Decimal(0)
+        return self.store_usd(peak_entries) + embed
+
+    def net_saved(
+        self, served: np.ndarray, peak_entries: int, share: Estimate, min_similarity: float
+    ) -> Money:
+        """Return what the hits of one row were billed, less the running cost, for a month.
+
+        The interval of the hit share carries over to the money.
+        """
+        billed = self.log.sent_usd * (served >= 0)
+        usd = self.log.month.usd(billed) - self.running_usd(min_similarity, peak_entries)
+        daily = self.log.month.daily(billed)
+        return self.log.month.ranged(usd, daily, "simulated", bounds_of(share))
 
     def sizing(self, policy: SemanticPolicy, entries: int) -> CacheSize:
         """Size the cache for its fullest moment."""
@@ -108,10 +131,20 @@ class KeyedRun(ABC):
             valid_hit_share=point.valid_hit_share,
             unsafe_served_share=point.unsafe_served_share,
             gross_saved_usd=self.log.usd_of(served >= 0),
-            net_saved=money_of(self.net_usd_month(served, peak), point.raw_hit_share),
+            net_saved=self.net_saved(
+                served, peak, point.raw_hit_share, decisions.policies[row].min_similarity
+            ),
             peak_entries=peak,
             recommended=recommended,
         )
+
+
+def busiest_lookups_s(ts_s: np.ndarray) -> float:
+    """Return the lookups a second of the busiest hour; `ts_s` are their times."""
+    known = ts_s[np.isfinite(ts_s)]
+    if not len(known):
+        return 0.0
+    return float(np.unique(known // _HOUR_S, return_counts=True)[1].max()) / _HOUR_S
 
 
 def bounds_of(share: Estimate) -> tuple[float, float] | None:
@@ -119,15 +152,6 @@ def bounds_of(share: Estimate) -> tuple[float, float] | None:
     if share.low is None or share.high is None or not share.value:
         return None
     return share.low / share.value, share.high / share.value
-
-
-def money_of(usd: Decimal, share: Estimate) -> Money:
-    """Let the interval of the hit share carry over to the money that the hits save."""
-    bounds = bounds_of(share)
-    if bounds is None:
-        return Money(usd, "simulated")
-    low, high = sorted((usd * Decimal(str(bound))).quantize(usd) for bound in bounds)
-    return Money(usd, "simulated", low, high)
 
 
 def mean_length(lengths: pl.Series) -> float:

@@ -9,12 +9,13 @@ from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.contracts.semantic import SampledPoint, SampledSweep
 from costaudit.costing.cost import MTOK, rates_by_id
-from costaudit.costing.ledger import per_month
-from costaudit.costing.plan import embedding_per_mtok, semantic_running_cost, size_cache
+from costaudit.costing.plans.nodes import embedder_for, store_for
+from costaudit.costing.plans.sizing import embedding_per_mtok, size_cache
 from costaudit.embed.embedders import embedder_named
 from costaudit.embed.store import VectorStore, embed_texts
 from costaudit.embed.words import language_warning, word_vectors
 from costaudit.pipeline.loaded import Loaded, no_texts, nothing_to_compare
+from costaudit.pipeline.semantic.keyed_run import MICRO_USD, bounds_of, busiest_lookups_s
 from costaudit.pipeline.semantic.text_run import last_day, mean_bytes
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
@@ -83,36 +84,40 @@ class _Bill:
 
     def __init__(self, log: Loaded, options: AnalyzeOptions, stream: Stream) -> None:
         eligible = stream.text >= 0
-        self._days = log.quality.covered_days
-        self._usd = log.usd_of(eligible)
+        self._month = log.month
+        self._machines = options.machines
+        self._daily = log.month.daily(log.sent_usd * eligible)
+        self._usd = log.month_usd(eligible)
+        self._busiest_s = busiest_lookups_s(stream.ts_s[eligible])
+        self._policy = options.policy
+        self._scale = log.month.usd(eligible * 1.0) / max(int(eligible.sum()), 1)
         embedder = embedder_named(options.policy.embedder)
         tokens = embedder.token_counts(stream.texts["text"].to_list())
         self._tokens = int(tokens[stream.text[eligible]].sum())
         self._per_mtok = embedding_per_mtok(embedder.spec.name, last_day(log))
         answers = log.requests.select(block_id="answer_id").join(log.blocks, on="block_id")
-        self._bytes = size_cache(
-            options.policy,
-            1,
+        self._sizes = (
             embedder.spec.dimensions,
             mean_bytes(stream.texts["text"]),
             mean_bytes(answers["text"]),
-        ).bytes_per_entry
+        )
 
     def net_saved(self, share: Estimate, peak_entries: int) -> Money:
         """Turn a share of the eligible dollars into what is left of them."""
-        running = semantic_running_cost(
-            embedded_tokens=self._tokens,
-            per_mtok=self._per_mtok,
-            peak_entries=peak_entries,
-            bytes_per_entry=self._bytes,
-            covered_days=self._days,
-        ).total_usd
+        value = Decimal(repr(share.value))
+        usd = self._usd * value - self._running_usd(peak_entries)
+        daily = self._daily * share.value
+        return self._month.ranged(usd.quantize(MICRO_USD), daily, "estimated", bounds_of(share))
 
-        def net(part: float | None) -> Decimal:
-            saved = self._usd * Decimal(str(part or 0.0)) - running
-            return per_month(saved, self._days)
-
-        return Money(net(share.value), "estimated", net(share.low), net(share.high))
+    def _running_usd(self, peak_entries: int) -> Decimal:
+        """Price the store and the lookups a month; nothing where no month is told."""
+        if not self._month.facts.is_month:
+            return Decimal(0)
+        size = size_cache(self._policy, peak_entries, *self._sizes)
+        store = store_for(size.maxmemory_mib << 20, self._machines).usd_month
+        if self._machines.embed_usd is not None or not self._per_mtok:
+            return store + embedder_for(self._busiest_s, self._machines).usd_month
+        return store + self._tokens * self._per_mtok / 1_000_000 * self._scale
 
 
 def _usd(log: Loaded) -> np.ndarray:

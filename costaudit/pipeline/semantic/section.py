@@ -64,8 +64,9 @@ def decide(run: SemanticRun, thresholds: Sequence[float], max_wrong_share: float
     decisions = run.swept(policies)
     run.progress.finish(f"{run.eligible.sum():,} requests at {len(policies)} thresholds")
     rated = run.rated(decisions.served)
-    peaks = decisions.peak_entries.tolist()
-    net = [run.net_usd_month(*row) for row in zip(decisions.served, peaks, strict=True)]
+    net = [
+        run.log.month_usd(served >= 0) for served in decisions.served
+    ]  # the plan weighs machines
     choice = recommend(
         thresholds, rated.points[:-1], net[:-1], exact_net_usd=net[-1], max_wrong=max_wrong_share
     )
@@ -108,7 +109,9 @@ def semantic_result(
         ),
         exact_hits=hits[-1],
         hits=hits[chosen],
-        running_usd=run.running_usd(point.peak_entries),
+        exact_store_usd=run.store_usd(decided.points[-1].peak_entries),
+        store_usd=run.store_usd(point.peak_entries),
+        embed_usd=run.embed_usd,
         saved_bounds=bounds_of(point.raw_hit_share),
     )
 

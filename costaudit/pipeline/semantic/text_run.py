@@ -14,7 +14,7 @@ from costaudit.answers.tally import RatePoint
 from costaudit.answers.traps.signatures import TrapGuard, stored_signatures
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import Approximation
-from costaudit.costing.plan import embedding_per_mtok
+from costaudit.costing.plans.sizing import embedding_per_mtok
 from costaudit.embed.embedders import embedder_named
 from costaudit.embed.store import VectorStore, embed_texts
 from costaudit.embed.words import language_warning

@@ -10,7 +10,7 @@ from costaudit.answers.traps.detectors import TRAP_NAMES
 from costaudit.contracts.grades import Money
 from costaudit.contracts.policies import SCOPE_FIELDS, ScopeField, SemanticPolicy
 from costaudit.contracts.semantic import LifetimeSweep, ScopeRow, SweepPoint, VariantRow
-from costaudit.pipeline.semantic.keyed_run import KeyedRun, money_of
+from costaudit.pipeline.semantic.keyed_run import KeyedRun
 from costaudit.simulate.semantic.stream import Stream
 from costaudit.simulate.semantic.sweep import Decisions
 
@@ -144,8 +144,12 @@ def _scope_row(run: KeyedRun, policy: SemanticPolicy, stream: Stream) -> ScopeRo
 
 
 def _net(run: KeyedRun, decisions: Decisions, place: int, point: RatePoint) -> Money:
-    net = run.net_usd_month(decisions.served[place], int(decisions.peak_entries[place]))
-    return money_of(net, point.raw_hit_share)
+    return run.net_saved(
+        decisions.served[place],
+        int(decisions.peak_entries[place]),
+        point.raw_hit_share,
+        decisions.policies[place].min_similarity,
+    )
 
 
 def _pools(run: KeyedRun, stream: Stream) -> int:

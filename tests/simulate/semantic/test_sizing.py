@@ -1,7 +1,7 @@
 """Memory of a cache, added up by hand."""
 
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.costing.plan import size_cache
+from costaudit.costing.plans.sizing import size_cache
 
 
 def test_memory_is_added_up_by_hand() -> None:

@@ -1,0 +1,365 @@
+"""A month made of the days of a log: its value, and the range of the next one like it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from costaudit.contracts.grades import Grade, Money, weakest
+from costaudit.contracts.month import MONTH_DAYS, MonthFacts, Trend
+from costaudit.costing.months.calendar import WEEKDAYS, Calendar, Floats, Ints, calendar
+
+FEWEST_DAYS = 2.0  # of usual traffic, for a month
+FEW_DAYS = 14.0  # below, intervals are said to be wide
+REPLICATES = 800
+DRIFT_PER_DAY = 0.007  # how spend drifts where a log can't tell: a fifth in a month, up or down
+_PER_WEEKDAY = 3  # days of each weekday, from which on weekdays are resampled apart
+_TOLERANCE = 0.1  # of a day, for logs that begin or end a few hours short
+_MICRO_USD = Decimal("0.000001")
+Bounds = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Month:
+    """Turns what each request of a log costs into what a month costs."""
+
+    facts: MonthFacts
+    hours: Calendar | None  # None where the period is the log
+    place: Ints  # hour of each request in the calendar; -1 without a time
+    seed: int = 0
+
+    def usd(self, by_request: Floats, exact: Decimal | None = None) -> Decimal:
+        """Return a month of what each request costs, in millionths; `exact` is the log's sum."""
+        total = Decimal(repr(float(by_request.sum()))) if exact is None else exact
+        if not self.facts.is_month:
+            return total if exact is not None else total.quantize(_MICRO_USD)
+        return Decimal(repr(float(self.daily(by_request).sum()))).quantize(_MICRO_USD)
+
+    def money(
+        self,
+        by_request: Floats,
+        grade: Grade,
+        exact: Decimal | None = None,
+        bounds: Bounds | None = None,
+    ) -> Money:
+        """Return a month with its 95 % interval.
+
+        `bounds` are the 95 % bounds of what is uncertain about the requests at hand, as multiples
+        of their sum. They alone make the interval where the period is the log.
+        """
+        return self.ranged(self.usd(by_request, exact), self.daily(by_request), grade, bounds)
+
+    def ranged(
+        self, usd: Decimal, daily: Floats, grade: Grade, bounds: Bounds | None = None
+    ) -> Money:
+        """Put the interval around a month's value, whose parts by day are `daily`."""
+        low, high = (usd * Decimal(repr(bound)) for bound in bounds or (1.0, 1.0))
+        low, high = min(low, high, usd), max(low, high, usd)
+        if not self.facts.is_month:
+            if bounds is None:
+                return Money(usd, grade)
+            return Money(usd, grade, low.quantize(_MICRO_USD), high.quantize(_MICRO_USD))
+        below, above = self.range_of(daily)
+        total = float(daily.sum())
+        below = max(below, 0.0) if daily.min(initial=0.0) >= 0 else below
+        ends = (
+            float(usd) - float(np.hypot(total - below, float(usd - low))),
+            float(usd) + float(np.hypot(above - total, float(high - usd))),
+        )
+        written = [Decimal(repr(end)).quantize(_MICRO_USD) for end in ends]
+        return Money(usd, weakest([grade, "estimated"]), min(written[0], usd), max(written[1], usd))
+
+    def daily(self, by_request: Floats) -> Floats:
+        """Return what each day of the log adds to the month; days without traffic included."""
+        if self.hours is None:
+            return np.array([float(by_request.sum())])
+        return self._by_day(by_request, self.hours.weight)
+
+    @property
+    def pace(self) -> Decimal:
+        """Return how often the log's traffic is in a month; 1 where the period is the log."""
+        if self.hours is None or not len(self.place):
+            return Decimal(1)
+        return Decimal(repr(float(self.weights.mean())))
+
+    def paced(self, usd: Decimal) -> Decimal:
+        """Return a month of an amount whose requests are spread over the log as all are."""
+        return (usd * self.pace).quantize(_MICRO_USD)
+
+    def by_group(self, by_request: Floats, group: Ints, count: int) -> Floats:
+        """Return what each of `count` groups adds to the month on each day: (count, days)."""
+        assert self.hours is not None
+        day, weight = self.hours.day, self.hours.weight
+        days = int(day[-1]) + 1
+        timed = self.place >= 0
+        place = self.place[timed]
+        scaled = by_request[timed] * weight[place]
+        cells = np.bincount(group[timed] * days + day[place], scaled, count * days)
+        untimed = np.bincount(group[~timed], by_request[~timed], count)
+        if untimed.any():
+            every = weight[place].sum() / max(timed.sum(), 1)
+            return cells.reshape(count, days) + np.outer(untimed * every, self._even)
+        return cells.reshape(count, days)
+
+    def log_daily(self, by_request: Floats) -> Floats:
+        """Return what the requests of each day cost in the log; those without a time are apart."""
+        if self.hours is None:
+            return np.array([float(by_request.sum())])
+        return self._by_day(by_request, np.ones(len(self.hours.requests)))
+
+    def range_of(self, daily: Floats) -> tuple[float, float]:
+        """Return the 95 % bounds of the next period as long as the log, at most a month.
+
+        Days are drawn again within classes of weekdays, twice: once for how well the log's days
+        tell the mean, once for the days to come. The drift between both is drawn too.
+        """
+        if self.hours is None:
+            total = float(daily.sum())
+            return total, total
+        days = self._days
+        total = float(daily.sum())
+        drawn = total + self._deviation(daily, days.first) + self._deviation(daily, days.second)
+        slope, error = self._slope(daily)
+        drift = (slope + error * days.normal) * total * (days.span + min(days.span, MONTH_DAYS)) / 2
+        low, high = np.quantile(drawn + drift, [0.025, 0.975]).tolist()
+        ends = [total + (end - total) * days.widening for end in (low, high)]
+        ends += [total, self._other_reading(daily)]
+        return min(ends), max(ends)
+
+    def trend(self, daily: Floats) -> Trend | None:
+        """Return the slope over the days, weekday by weekday; None with fewer than FEW_DAYS."""
+        found = self._regression(daily)
+        if found is None or self.facts.traffic_days < FEW_DAYS:
+            return None
+        slope, error, freedom = found
+        wide = error * _student(freedom)
+        low, high = 7 * (slope - wide), 7 * (slope + wide)
+        return Trend(7 * slope, low, high, significant=low > 0 or high < 0)
+
+    @cached_property
+    def steady_days(self) -> npt.NDArray[np.bool_] | None:
+        """Return the days of the log's second half; None where that is no whole week."""
+        if self.hours is None or self._days.share.sum() < FEW_DAYS:
+            return None
+        seen = np.cumsum(self._days.share)
+        return np.asarray(seen > seen[-1] / 2, np.bool_)
+
+    def _by_day(self, by_request: Floats, weight: Floats) -> Floats:
+        assert self.hours is not None
+        timed = self.place >= 0
+        hourly = np.bincount(self.place[timed], by_request[timed], len(weight)) * weight
+        daily = np.bincount(self.hours.day, hourly)
+        untimed = float(by_request[~timed].sum())
+        if untimed:
+            every = np.bincount(self.place[timed], minlength=len(weight)) * weight
+            daily = daily + untimed * every.sum() / max(timed.sum(), 1) * self._even
+        return daily
+
+    @property
+    def _even(self) -> Floats:
+        share = self._days.share
+        return share / max(share.sum(), 1e-12)
+
+    @cached_property
+    def _days(self) -> "_Days":
+        assert self.hours is not None
+        return _days(self.hours, self.seed)
+
+    def _deviation(self, daily: Floats, counts: Floats) -> Floats:
+        """Return how far each replicate's month is from the log's; one draw of days per row."""
+        days = self._days
+        total = np.zeros(len(counts))
+        lone = []
+        for kind in np.unique(days.kind[days.share > 0]):
+            chosen = (days.kind == kind) & (days.share > 0)
+            size, whole = int(chosen.sum()), float(days.share[chosen].sum())
+            if size < 2:
+                lone.append(float(daily[chosen].sum()))
+                continue
+            drawn = counts[:, chosen] @ daily[chosen] / (counts[:, chosen] @ days.share[chosen])
+            spread = np.sqrt(size / (size - 1))
+            total += (drawn * whole - daily[chosen].sum()) * spread
+        rest = float(daily.sum()) - sum(lone)
+        if lone and rest:
+            others = max(int((days.share > 0).sum()) - len(lone), 1)
+            total *= np.sqrt(1 + (sum(lone) / rest) ** 2 * others)
+        return total
+
+    def _slope(self, daily: Floats) -> tuple[float, float]:
+        """Return the drift per day and its error: the log's slope, held towards none."""
+        found = self._regression(daily)
+        if found is None:
+            return 0.0, DRIFT_PER_DAY
+        slope, error, _ = found
+        pull = DRIFT_PER_DAY**2 / (DRIFT_PER_DAY**2 + error**2)
+        return slope * pull, float(np.sqrt(pull) * error)
+
+    def _regression(self, daily: Floats) -> tuple[float, float, int] | None:
+        """Fit relative departures from each class's mean over the days: slope, error, freedom."""
+        days = self._days
+        full = days.share >= 0.5
+        kinds = days.kind[full]
+        freedom = int(full.sum()) - len(np.unique(kinds)) - 1
+        if freedom < 2:
+            return None
+        level = daily[full] / days.share[full]
+        means = np.array([level[kinds == kind].mean() for kind in kinds])
+        scale = float(daily.sum() / days.share.sum())
+        if not scale:
+            return None
+        departure = (level - means) / scale
+        at = np.flatnonzero(full).astype(np.float64)
+        at = at - np.array([at[kinds == kind].mean() for kind in kinds])
+        squares = float(at @ at)
+        if not squares:
+            return None
+        slope = float(at @ departure) / squares
+        error = float(np.sqrt(((departure - slope * at) ** 2).sum() / freedom / squares))
+        return slope, max(error, 1e-6), freedom
+
+    def _other_reading(self, daily: Floats) -> float:
+        """Return the month's value were weekends, which the log lacks, not as they are taken."""
+        assert self.hours is not None
+        total = float(daily.sum())
+        other = self.hours.weekend_weight
+        if other is None or not self.hours.weight.sum():
+            return total
+        requests = self.hours.requests
+        return total * float(
+            (other * requests).sum() / max((self.hours.weight * requests).sum(), 1e-12)
+        )
+
+
+@dataclass(frozen=True)
+class _Days:
+    """The days of a calendar, and how they are drawn again."""
+
+    share: Floats  # of a usual day's traffic that the log covers
+    kind: Ints  # days of a kind are exchanged
+    first: Floats  # (REPLICATES, days): how often each day is drawn
+    second: Floats
+    normal: Floats  # (REPLICATES,)
+    span: int  # days with some cover
+    widening: float  # of the interval, because the spread itself rests on few days
+
+
+def _days(hours: Calendar, seed: int) -> _Days:
+    share = np.bincount(hours.day, hours.usual)
+    weekday = np.zeros(len(share), np.int64)
+    weekday[hours.day] = hours.weekday
+    seen = share > 0.02
+    share = np.where(seen, share, 0.0)
+    each = np.bincount(weekday[seen], minlength=7)
+    kind = weekday if (each[each > 0] >= _PER_WEEKDAY).all() else np.where(weekday < 5, 0, 5)
+    rng = np.random.default_rng(seed)
+    draws = [np.zeros((REPLICATES, len(share))) for _ in range(2)]
+    freedom = 0
+    for one in np.unique(kind[seen]):
+        members = np.flatnonzero((kind == one) & seen)
+        freedom += len(members) - 1
+        for draw in draws:
+            drawn = rng.multinomial(
+                len(members), np.full(len(members), 1 / len(members)), REPLICATES
+            )
+            draw[:, members] = drawn
+    normal = rng.standard_normal(REPLICATES)
+    return _Days(share, kind, draws[0], draws[1], normal, int(seen.sum()), _student(freedom) / 1.96)
+
+
+_STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23)
+
+
+def _student(freedom: int) -> float:
+    """Return the two-sided 95 % point of Student's t."""
+    if freedom <= len(_STUDENT):
+        return _STUDENT[max(freedom, 1) - 1]
+    return 1.96 + 2.4 / freedom + 3.0 / freedom**2  # within 0.003 of the tables from 11 on
+
+
+def month_of(requests: pl.DataFrame, covered_days: float, seed: int = 0) -> Month:
+    """Lay out the days of REQUESTS; `covered_days` is the log's length from its first to its last.
+
+    Calls that failed or that a gateway's cache served tell too that the log covers an hour.
+    """
+    sent = int((requests["served_by"].fill_null("provider") != "gateway_cache").sum())
+    ts_s = (requests["ts"].dt.epoch("us").cast(pl.Float64) / 1e6).fill_null(np.nan).to_numpy()
+    timed = np.isfinite(ts_s)
+    place = np.full(len(ts_s), -1, np.int64)
+    if not timed.any():
+        why = "No request has a time, so there is no month: the figures are those of the log."
+        return Month(
+            MonthFacts("log", covered_days, 0.0, reasons=(why,), requests=sent), None, place
+        )
+    hours = calendar(ts_s[timed])
+    place[timed] = (ts_s[timed] // 3_600).astype(np.int64) - hours.first_h
+    days = float(np.bincount(hours.day, hours.usual).sum())
+    facts = _facts(hours, days)
+    if days < FEWEST_DAYS - _TOLERANCE:
+        why = (
+            f"The log covers {days:.1f} days of usual traffic. A month needs {FEWEST_DAYS:.0f}: "
+            "the figures are those of the log."
+        )
+        short = replace(facts, period="log", days=covered_days, reasons=(why,), requests=sent)
+        return Month(short, None, np.full(len(ts_s), -1, np.int64))
+    month = Month(facts, hours, place, seed)
+    every = (requests["served_by"].fill_null("provider") != "gateway_cache").to_numpy()
+    return replace(month, facts=replace(facts, requests=round(month.daily(every * 1.0).sum())))
+
+
+def with_trend(month: Month, spend_by_request: Floats) -> Month:
+    """Return the month with the trend of its spend among its facts."""
+    if month.hours is None:
+        return month
+    found = month.trend(month.daily(spend_by_request))
+    return replace(month, facts=replace(month.facts, trend=found))
+
+
+def _facts(hours: Calendar, days: float) -> MonthFacts:
+    return MonthFacts(
+        period="month",
+        days=MONTH_DAYS,
+        traffic_days=days,
+        holes=hours.holes,
+        closed=hours.closed,
+        unseen=hours.unseen,
+        reasons=tuple(_reasons(hours, days)),
+    )
+
+
+def _reasons(hours: Calendar, days: float) -> list[str]:
+    """Explain what makes the month's interval wide, each in a sentence."""
+    reasons = []
+    if days < FEW_DAYS:
+        reasons.append(
+            f"The log covers {days:.1f} days of usual traffic; with fewer than {FEW_DAYS:.0f}, a "
+            "month's range is wide."
+        )
+    weekend = [name for name in hours.unseen if name in WEEKDAYS[5:]]
+    if len(weekend) == 2:
+        taken = "to have no traffic, as the nights have none"
+        if not set(weekend) <= set(hours.closed):
+            taken = "to be like the days of the week, whose nights have traffic too"
+        reasons.append(
+            f"Saturday and Sunday are not in the log; they are taken {taken}. The range spans both "
+            "readings."
+        )
+    other = [name for name in hours.unseen if name not in weekend or len(weekend) == 1]
+    if other:
+        reasons.append(f"{listed(other)} not in the log: taken to be like the other days.")
+    if hours.unseen_hours:
+        reasons.append(
+            f"{hours.unseen_hours} hours of the day are in no day that the log covers: taken to "
+            "have no traffic."
+        )
+    return reasons
+
+
+def listed(names: Sequence[str]) -> str:
+    """Write names as the subject of a sentence with its verb."""
+    if len(names) == 1:
+        return f"{names[0]} is"
+    return f"{', '.join(names[:-1])} and {names[-1]} are"
