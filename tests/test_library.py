@@ -67,7 +67,7 @@ def test_the_page_about_the_library_runs(
     names: dict[str, Any] = {}
     for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
         exec(compile(block, "docs/library.md", "exec"), names)
-    assert "a month now" in capsys.readouterr().out
+    assert "in this log" in capsys.readouterr().out
     assert {"audit.html", "small-run"} <= {path.name for path in tmp_path.iterdir()}
 
 
@@ -159,7 +159,7 @@ def test_settings_are_read_as_options_are() -> None:
     assert options.policy.ttl_s == 7200
     assert options.ingest.since == datetime(2026, 11, 1, tzinfo=UTC)
     assert options.invoice_usd == Decimal("12.50")
-    assert options.efforts["batch"].usd == 500
+    assert options.terms.efforts["batch"].usd == 500
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_result_can_be_asked_again(result: Result) -> None:
 
 def test_a_notebook_shows_the_verdict_as_text_that_can_do_nothing(result: Result) -> None:
     shown = result._repr_html_()
-    assert "a month now" in shown
+    assert "in this log" in shown
     assert "<" not in shown.removeprefix('<pre style="line-height: 1.25">').removesuffix("</pre>")
 
 

@@ -64,6 +64,11 @@ class Calendar:
         return np.asarray(share[self.slot % DAY_H] * (self.covered > 0), np.float64)
 
 
+def summed(place: Ints, weight: Floats, count: int = 0) -> Floats:
+    """Add up weights by place, 0 to `count` - 1 at least."""
+    return np.asarray(np.bincount(place, weight, count), np.float64)
+
+
 def calendar(ts_s: Floats) -> Calendar:
     """Lay requests out by hour; `ts_s` are their times in seconds since the epoch, all finite."""
     first, last = float(ts_s.min()), float(ts_s.max())
@@ -124,8 +129,8 @@ def _weighted(
     first_h: int, requests: Floats, covered: Floats, slot: Ints, stretches: list[tuple[int, int]]
 ) -> Calendar:
     """Let every hour of a month be counted by the hours of the log that are most like it."""
-    cover = np.bincount(slot, covered, WEEK_H).reshape(7, DAY_H)
-    traffic = np.bincount(slot, requests, WEEK_H).reshape(7, DAY_H)
+    cover = summed(slot, covered, WEEK_H).reshape(7, DAY_H)
+    traffic = summed(slot, requests, WEEK_H).reshape(7, DAY_H)
     seen_days = cover.sum(axis=1) > 0
     unseen_weekend = [day for day in (5, 6) if not seen_days[day]]
     whole_weekend = len(unseen_weekend) == 2

@@ -11,7 +11,7 @@ import polars as pl
 
 from costaudit.contracts.grades import Grade, Money, weakest
 from costaudit.contracts.month import MONTH_DAYS, MonthFacts, Trend
-from costaudit.costing.months.calendar import WEEKDAYS, Calendar, Floats, Ints, calendar
+from costaudit.costing.months.calendar import WEEKDAYS, Calendar, Floats, Ints, calendar, summed
 
 FEWEST_DAYS = 2.0  # of usual traffic, for a month
 FEW_DAYS = 14.0  # below, intervals are said to be wide
@@ -80,6 +80,14 @@ class Month:
         return self._by_day(by_request, self.hours.weight)
 
     @property
+    def weights(self) -> Floats:
+        """Return how often each request counts in a month; 1 where the period is the log."""
+        if self.hours is None:
+            return np.ones(len(self.place))
+        weight = np.where(self.place >= 0, self.hours.weight[self.place], np.nan)
+        return np.asarray(np.where(np.isnan(weight), np.nanmean(weight), weight), np.float64)
+
+    @property
     def pace(self) -> Decimal:
         """Return how often the log's traffic is in a month; 1 where the period is the log."""
         if self.hours is None or not len(self.place):
@@ -98,8 +106,8 @@ class Month:
         timed = self.place >= 0
         place = self.place[timed]
         scaled = by_request[timed] * weight[place]
-        cells = np.bincount(group[timed] * days + day[place], scaled, count * days)
-        untimed = np.bincount(group[~timed], by_request[~timed], count)
+        cells = summed(group[timed] * days + day[place], scaled, count * days)
+        untimed = summed(group[~timed], by_request[~timed], count)
         if untimed.any():
             every = weight[place].sum() / max(timed.sum(), 1)
             return cells.reshape(count, days) + np.outer(untimed * every, self._even)
@@ -130,6 +138,18 @@ class Month:
         ends += [total, self._other_reading(daily)]
         return min(ends), max(ends)
 
+    def projected(self, daily: Floats, ahead_days: float) -> tuple[float, float, float]:
+        """Return a month at the pace of the days that follow, with its 95 % bounds."""
+        days = self._days
+        total = float(daily.sum())
+        slope, error = self._slope(daily)
+        away = (days.span + ahead_days) / 2  # from the middle of the log to that of the days
+        middle = total * (1 + slope * away)
+        coming = self._deviation(daily, days.second) * np.sqrt(days.span / ahead_days)
+        drawn = self._deviation(daily, days.first) + coming + error * days.normal * total * away
+        low, high = (np.quantile(drawn, [0.025, 0.975]) * days.widening).tolist()
+        return middle, middle + low, middle + high
+
     def trend(self, daily: Floats) -> Trend | None:
         """Return the slope over the days, weekday by weekday; None with fewer than FEW_DAYS."""
         found = self._regression(daily)
@@ -151,18 +171,18 @@ class Month:
     def _by_day(self, by_request: Floats, weight: Floats) -> Floats:
         assert self.hours is not None
         timed = self.place >= 0
-        hourly = np.bincount(self.place[timed], by_request[timed], len(weight)) * weight
-        daily = np.bincount(self.hours.day, hourly)
+        hourly = summed(self.place[timed], by_request[timed], len(weight)) * weight
+        daily = summed(self.hours.day, hourly)
         untimed = float(by_request[~timed].sum())
         if untimed:
             every = np.bincount(self.place[timed], minlength=len(weight)) * weight
             daily = daily + untimed * every.sum() / max(timed.sum(), 1) * self._even
-        return daily
+        return np.asarray(daily, np.float64)
 
     @property
     def _even(self) -> Floats:
         share = self._days.share
-        return share / max(share.sum(), 1e-12)
+        return np.asarray(share / max(share.sum(), 1e-12), np.float64)
 
     @cached_property
     def _days(self) -> "_Days":
@@ -248,7 +268,7 @@ class _Days:
 
 
 def _days(hours: Calendar, seed: int) -> _Days:
-    share = np.bincount(hours.day, hours.usual)
+    share = summed(hours.day, hours.usual)
     weekday = np.zeros(len(share), np.int64)
     weekday[hours.day] = hours.weekday
     seen = share > 0.02
@@ -296,7 +316,7 @@ def month_of(requests: pl.DataFrame, covered_days: float, seed: int = 0) -> Mont
         )
     hours = calendar(ts_s[timed])
     place[timed] = (ts_s[timed] // 3_600).astype(np.int64) - hours.first_h
-    days = float(np.bincount(hours.day, hours.usual).sum())
+    days = float(summed(hours.day, hours.usual).sum())
     facts = _facts(hours, days)
     if days < FEWEST_DAYS - _TOLERANCE:
         why = (

@@ -12,7 +12,7 @@ from costaudit.answers.judge.ask import JudgeRun, Quote, Sample, quote, run_judg
 from costaudit.answers.judge.judge import JudgeItem
 from costaudit.answers.judge.ppi import JudgeError, corrected_share, judge_error
 from costaudit.answers.judge.verdicts import VerdictStore, read_form, write_form
-from costaudit.contracts.grades import Estimate, Money
+from costaudit.contracts.grades import Estimate, Grade, Money
 from costaudit.contracts.route import Router, RouteSection, RouteTopic
 from costaudit.costing.months.month import Month
 from costaudit.errors import InsufficientDataError
@@ -269,6 +269,11 @@ def _all_loss(share: object, tested: Tested) -> Estimate:
         bad = 1 - float(tested.chance.mean())
         return Estimate(bad, "estimated", 0.0, 1.0)
     return Estimate(1 - powered.value, "estimated", 1 - powered.high, 1 - powered.low)
+
+
+def _spent(month: Month, usd: float) -> Money:
+    grade: Grade = "estimated" if month.facts.is_month else "measured"
+    return Money(month.paced(_usd(usd)), grade)
 
 
 def _saved(before: Floats, after: Floats, loss: Estimate, calls: int, month: Month) -> Money:

@@ -89,7 +89,7 @@ class KeyedRun(ABC):
             return embedder_for(busiest_s, self.options.machines).usd_month
         month = self.log.month
         lookups = float(self.eligible.sum())
-        scale = month.usd(self.eligible * 1.0) / Decimal(repr(max(lookups, 1.0)))
+        scale = month.usd(self.eligible.astype(np.float64)) / Decimal(repr(max(lookups, 1.0)))
         return (self.embedded_tokens * self.per_mtok / 1_000_000 * scale).quantize(MICRO_USD)
 
     def running_usd(self, min_similarity: float, peak_entries: int) -> Decimal:

@@ -90,7 +90,7 @@ class _Bill:
         self._usd = log.month_usd(eligible)
         self._busiest_s = busiest_lookups_s(stream.ts_s[eligible])
         self._policy = options.policy
-        self._scale = log.month.usd(eligible * 1.0) / max(int(eligible.sum()), 1)
+        self._scale = log.month.usd(eligible.astype(np.float64)) / max(int(eligible.sum()), 1)
         embedder = embedder_named(options.policy.embedder)
         tokens = embedder.token_counts(stream.texts["text"].to_list())
         self._tokens = int(tokens[stream.text[eligible]].sum())

@@ -1,0 +1,169 @@
+"""A log whose growth is known is split into what it was made of."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from costaudit.costing.growth import drivers, inflation, spikes
+from costaudit.costing.months.forecast import backtest, next_month
+from costaudit.costing.months.month import month_of
+from tests.costing.logs import log
+
+MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
+
+
+def split(
+    before: list[tuple[str, int, float, float]], after: list[tuple[str, int, float, float]]
+) -> dict[str, float]:
+    """Split two months of (model, requests, tokens each, dollars a token)."""
+    rows = [*before, *after]
+    models = pl.Series([row[0] for row in rows])
+    tokens = np.array([row[2] for row in rows])
+    usd = np.array([row[2] * row[3] for row in rows])
+    weights = [
+        np.array(
+            [float(row[1]) if (i < len(before)) == first else 0.0 for i, row in enumerate(rows)]
+        )
+        for first in (True, False)
+    ]
+    return {one.factor: float(one.usd) for one in drivers(models, tokens, usd, tuple(weights))}
+
+
+@pytest.mark.parametrize(
+    ("after", "factor", "usd"),
+    [
+        ((200, 1_000.0, 1e-3), "requests", 100.0),  # twice the requests: 100 to 200 dollars
+        ((100, 1_500.0, 1e-3), "tokens per request", 50.0),
+        ((100, 1_000.0, 0.7e-3), "prices", -30.0),
+    ],
+)
+def test_one_factor_takes_the_whole_change(
+    after: tuple[int, float, float], factor: str, usd: float
+) -> None:
+    found = split([("a", 100, 1_000.0, 1e-3)], [("a", *after)])
+    assert found.pop(factor) == pytest.approx(usd)
+    assert all(abs(rest) < 1e-6 for rest in found.values())
+
+
+def test_a_move_to_a_dearer_model_is_a_change_of_the_mix() -> None:
+    # 50 of 100 requests move from 1 dollar each to 3: 100 to 200 dollars, all of it the mix.
+    found = split([("a", 100, 1_000.0, 1e-3)], [("a", 50, 1_000.0, 1e-3), ("b", 50, 1_000.0, 3e-3)])
+    assert found["mix of models"] == pytest.approx(100, abs=1e-4)
+    assert sum(abs(usd) for usd in found.values()) == pytest.approx(100, abs=1e-3)
+
+
+def test_two_factors_by_hand() -> None:
+    # 100 to 300 dollars by twice the requests and 1.5 times the tokens: shares ln 2 and ln 1.5
+    # of ln 3: 200 x 0.6309 = 126.19 and 200 x 0.3691 = 73.81.
+    found = split([("a", 100, 1_000.0, 1e-3)], [("a", 200, 1_500.0, 1e-3)])
+    assert found["requests"] == pytest.approx(126.186, abs=1e-3)
+    assert found["tokens per request"] == pytest.approx(73.814, abs=1e-3)
+
+
+CELL = st.tuples(
+    st.sampled_from("abc"), st.integers(1, 500), st.floats(1, 1e5), st.floats(1e-8, 1e-3)
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(CELL, min_size=1, max_size=5), st.lists(CELL, min_size=1, max_size=5))
+def test_the_factors_add_up_and_time_can_be_turned_round(before: list, after: list) -> None:
+    change = sum(n * t * p for _, n, t, p in after) - sum(n * t * p for _, n, t, p in before)
+    there, back = split(before, after), split(after, before)
+    scale = max(abs(change), 1.0)
+    assert sum(there.values()) == pytest.approx(change, abs=1e-4 * scale)
+    for factor in there:
+        assert there[factor] == pytest.approx(-back[factor], abs=1e-4 * max(scale, 100))
+
+
+def test_a_spike_names_the_user_behind_it() -> None:
+    rng = np.random.default_rng(1)
+    rows = [
+        (
+            MONDAY + timedelta(days=day, minutes=i),
+            f"u{i % 10}",
+            "/chat",
+            0.01 * rng.uniform(0.9, 1.1),
+        )
+        for day in range(14)
+        for i in range(100)
+    ]
+    rows += [(MONDAY + timedelta(days=8, minutes=i), "u7", "/bulk", 0.02) for i in range(200)]
+    at, user, endpoint, usd = zip(*rows, strict=True)
+    groups = {"user": pl.Series(user), "endpoint": pl.Series(endpoint)}
+    (one,) = spikes(pl.Series(at).dt.date(), np.array(usd), groups)
+    assert one.day == "2026-11-10"
+    assert float(one.usd) == pytest.approx(5.0, abs=0.1)  # 1.00 as usual, and 4.00
+    assert {(cause.dimension, cause.group) for cause in one.causes} == {
+        ("endpoint", "/bulk"), ("user", "u7"),
+    }  # fmt: skip
+    assert one.causes[0].share == pytest.approx(1.0, abs=0.05)
+
+
+def test_ordinary_days_are_no_spikes() -> None:
+    rng = np.random.default_rng(2)
+    day = pl.Series([MONDAY + timedelta(days=i // 50) for i in range(50 * 21)]).dt.date()
+    assert spikes(day, rng.uniform(0.9, 1.1, 50 * 21), {}) == ()
+
+
+def conversation(day: int, history: int) -> dict[str, object]:
+    parts = [("system", 500), ("user", 100), ("assistant", history)]
+    segments = [
+        {"role": role, "kind": "text", "block_id": role, "tokens": tokens} for role, tokens in parts
+    ]
+    return {
+        "ts": MONDAY + timedelta(days=day), "endpoint": "/chat", "segments": segments,
+        "input_uncached_tokens": 600 + history,
+    }  # fmt: skip
+
+
+def test_longer_prompts_have_a_first_day_and_a_part() -> None:
+    rows = [
+        conversation(day, 400 + i + (600 if day >= 9 else 0))
+        for day in range(20)
+        for i in range(10)
+    ]
+    requests = log(*rows)
+    (one,) = inflation(requests, np.full(len(requests), 1e-6), np.ones(len(requests)))
+    assert (one.endpoint, one.since, one.part) == ("/chat", "2026-11-11", "assistant")
+    assert one.part_tokens == pytest.approx(600)
+    assert (one.before_tokens, one.after_tokens) == (1_004.5, 1_604.5)
+    assert one.usd_month == Decimal("0.066000")  # 110 requests, 600 tokens more at 1e-6
+
+
+def test_prompts_that_stay_are_not_said_to_grow() -> None:
+    rng = np.random.default_rng(4)
+    requests = log(
+        *(conversation(day, int(rng.integers(300, 500))) for day in range(20) for _ in range(10))
+    )
+    assert inflation(requests, np.ones(len(requests)), np.ones(len(requests))) == ()
+
+
+def growing(days: int, growth: float, seed: int = 0) -> tuple[pl.DataFrame, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    at = [MONDAY + timedelta(days=day, hours=hour) for day in range(days) for hour in range(24)]
+    usd = np.array([(1 + growth) ** (i / 24) * rng.normal(1, 0.05) for i in range(len(at))])
+    return log(*({"ts": one} for one in at)), usd
+
+
+def test_the_next_month_goes_on_with_the_trend() -> None:
+    requests, usd = growing(60, 0.01)
+    month = month_of(requests, 60.0)
+    told = next_month(month, usd)
+    # 1 % a day on from day 60: the mean of 30.44 days is 1.01^60 x 1.0116 / 1 day's 24 dollars.
+    came = 24 * sum(1.01 ** (60 + day) for day in range(30)) * 30.4375 / 30
+    assert told.low_usd is not None and told.high_usd is not None
+    assert told.usd > month.usd(usd)
+    assert float(told.usd) == pytest.approx(came, rel=0.12)  # a straight line below a curve
+
+
+@pytest.mark.parametrize(("growth", "seed"), [(0.0, 1), (0.005, 2)])
+def test_forecasts_are_held_against_the_log(growth: float, seed: int) -> None:
+    found = backtest(*growing(56, growth, seed), covered_days=56.0)
+    assert found.made == 6 and found.covered >= 5 and found.mean_error < 0.1
+    assert backtest(*growing(15, 0.0), covered_days=15.0).made == 0

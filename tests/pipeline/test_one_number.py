@@ -1,0 +1,184 @@
+"""One quantity has one number, wherever an audit and its renderings name it."""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from costaudit.contracts.audit import Audit
+from costaudit.contracts.grades import Money
+from costaudit.contracts.run_dir import RunDir
+from costaudit.pipeline.analyze import analyze
+from costaudit.pipeline.settings import AnalyzeOptions
+from costaudit.replay.monitoring.dashboard import expectations
+from costaudit.report.compare import compare
+from costaudit.report.reporters import render
+
+START = datetime(2026, 10, 5, tzinfo=UTC)  # a Monday
+
+
+def call(at: datetime, question: str, **more: Any) -> dict[str, Any]:
+    model = more.get("model", "gpt-4o")
+    return {
+        "request_id": f"r{at.timestamp()}", "timestamp": at.isoformat(),
+        "endpoint": more.get("endpoint", "/chat"), "tenant": "t", "user": more.get("user", "u"),
+        "latency_ms": 900, "status": more.get("status", 200),
+        "request": {"model": model, "messages": [
+            {"role": "system", "content": more.get("system", "Answer.")},
+            {"role": "user", "content": question}], "temperature": 0},
+        "response": {"id": f"x{at.timestamp()}", "object": "chat.completion", "model": model,
+            "choices": [{"index": 0, "finish_reason": "stop",
+                         "message": {"role": "assistant", "content": f"Answer: {question}"}}],
+            "usage": {"prompt_tokens": more.get("tokens", 2_000), "completion_tokens": 300,
+                      "total_tokens": more.get("tokens", 2_000) + 300}}
+        if more.get("status", 200) == 200 else {"error": {"message": "boom"}},
+    }  # fmt: skip
+
+
+def times(days: list[int], each: int = 12) -> list[datetime]:
+    return [START + timedelta(days=d, hours=9, minutes=40 * i) for d in days for i in range(each)]
+
+
+WORKDAYS = [0, 1, 2, 3, 4, 7, 8, 9, 10, 11]
+LONG = "You are the assistant of a shop. Be brief and kind. " * 120
+LOGS = {
+    "repeats": [call(at, f"Question {i % 7}?") for i, at in enumerate(times(WORKDAYS))],
+    "a gap": [call(at, f"Question {i % 7}?") for i, at in enumerate(times([0, 1, 25]))],
+    "one day": [call(at, f"Question {i % 3}?") for i, at in enumerate(times([0]))],
+    "moving prompts": [
+        call(at, f"Question {i}?", system=f"It is {at:%H:%M:%S}. {LONG}")
+        for i, at in enumerate(times(WORKDAYS))
+    ],
+    "unpriced": [
+        call(at, f"Question {i % 5}?", model="gpt-nobody-knows" if i % 2 else "gpt-4o")
+        for i, at in enumerate(times(WORKDAYS))
+    ],
+    "failures": [call(at, f"Question {i}?", status=500) for i, at in enumerate(times(WORKDAYS))],
+}
+
+
+@pytest.fixture(scope="module", params=list(LOGS))
+def audit(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Audit:
+    folder: Path = tmp_path_factory.mktemp("log")
+    lines = [msgspec.json.encode(one) for one in LOGS[request.param]]
+    (folder / "log.jsonl").write_bytes(b"\n".join(lines))
+    options = AnalyzeOptions(thresholds="0.90:0.96:0.03")
+    return analyze([str(folder / "log.jsonl")], RunDir(folder / "run"), options)
+
+
+def amounts(value: Any, path: str = "") -> Iterator[tuple[str, Money]]:
+    """Yield every amount of an audit with its path."""
+    if isinstance(value, Money):
+        yield path, value
+    elif is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from amounts(getattr(value, field.name), f"{path}.{field.name}")
+    elif isinstance(value, dict):
+        for name, one in value.items():
+            yield from amounts(one, f"{path}.{name}")
+    elif isinstance(value, tuple):
+        for number, one in enumerate(value):
+            yield from amounts(one, f"{path}[{number}]")
+
+
+def test_nothing_that_is_scaled_is_measured(audit: Audit) -> None:
+    if not audit.month.is_month:
+        assert audit.ledger.before.grade == "measured"
+        return
+    scaled = [
+        (path, money)
+        for path, money in amounts(audit)
+        if money.usd and money.grade in ("measured", "replayed", "simulated")
+    ]
+    assert scaled == []
+
+
+def test_a_monthly_interval_has_a_width_and_holds_its_value(audit: Audit) -> None:
+    for path, money in amounts(audit):
+        if money.low_usd is not None and money.high_usd is not None:
+            assert money.low_usd <= money.usd <= money.high_usd, path
+    steps = (*audit.ledger.steps, audit.ledger)
+    if audit.month.is_month:
+        for one in steps:
+            money = one.before if one is audit.ledger else one.saved  # type: ignore[union-attr]
+            assert not money.usd or money.low_usd != money.high_usd
+
+
+def test_the_ledger_and_what_refers_to_it_add_up(audit: Audit) -> None:
+    ledger = audit.ledger
+    saved = sum((one.saved.usd for one in ledger.steps), Decimal(0))
+    assert ledger.before.usd - saved == ledger.after.usd
+    assert (audit.verdict.spend, audit.verdict.saving, audit.verdict.after) == (
+        ledger.before, ledger.saving, ledger.after_firm,
+    )  # fmt: skip
+    in_plan = {one.lever: one.saved for one in audit.plan if one.lever != "monitoring"}
+    assert in_plan == {one.lever: one.saved for one in (*ledger.steps, *ledger.left_out)}
+    paying = [one.lever for one in audit.plan if one.worth]
+    assert paying == [one.lever for one in ledger.steps if one.worth]
+
+
+def test_spend_by_groups_adds_up_to_the_spend(audit: Audit) -> None:
+    for name in ("endpoint", "tenant", "model"):
+        rows = audit.spend.by[name]
+        assert sum((one.cost.total_usd for one in rows), Decimal(0)) == audit.spend.total.total_usd
+        months = [one.month.usd for one in rows if one.month is not None]
+        if audit.month.is_month:
+            assert abs(sum(months, Decimal(0)) - audit.ledger.before.usd) < Decimal("0.00001")
+        else:
+            assert not months and audit.ledger.before.usd == audit.spend.total.total_usd
+
+
+def test_a_cache_alone_is_worth_the_same_on_every_page(audit: Audit) -> None:
+    every = {one.lever: one for one in (*audit.ledger.steps, *audit.ledger.left_out)}
+    section, prefix = audit.semantic, audit.prefix
+    tiny = Decimal("0.000002")
+    if section is not None and section.exact is not None and "duplicates" in every:
+        assert abs(section.exact.net_saved.usd - every["duplicates"].alone.usd) <= tiny
+    if section is not None and section.recommended is not None and "semantic" in every:
+        assert section.chosen is not None
+        assert abs(section.chosen.net_saved.usd - every["semantic"].alone.usd) <= tiny
+    if prefix is not None and "prompt_caching" in every:
+        assert abs(prefix.saving_month.usd - every["prompt_caching"].alone.usd) <= tiny
+        templates = sum((one.saving_month.usd for one in prefix.templates), Decimal(0))
+        assert templates <= prefix.saving_month.usd + Decimal("0.0001")
+
+
+def test_no_finding_promises_more_than_the_ledger_leaves(audit: Audit) -> None:
+    left = {one.section: Decimal(0) for one in audit.ledger.steps}
+    for one in audit.ledger.steps:
+        left[one.section] += one.saved.usd
+    promised: dict[str, Decimal] = {}
+    for finding in audit.findings:
+        if finding.saved is not None:
+            section = finding.section
+            promised[section] = promised.get(section, Decimal(0)) + finding.saved.usd
+    for section, usd in promised.items():
+        assert usd <= left.get(section, Decimal(0)) + Decimal("0.000001"), section
+
+
+def test_the_renderings_say_the_same(audit: Audit) -> None:
+    table = render(audit, "csv").decode()
+    for row in table.splitlines():
+        if row.startswith("ledger,before,"):
+            assert row.split(",")[4] == str(audit.ledger.before.usd)
+        if row.startswith("verdict,saving,"):
+            assert row.split(",")[4] == str(audit.ledger.saving.usd)
+    again = msgspec.json.decode(render(audit, "json"), type=Audit)
+    assert again == audit
+    for name in ("terminal", "md", "html"):
+        page = render(audit, name).decode()
+        assert not audit.month.is_month or "in this log" not in page.split("</head>")[-1][:3_000]
+        assert audit.month.is_month or "You spend" not in page
+    per_hour = expectations(audit).cost_per_hour_usd
+    assert per_hour == pytest.approx(float(audit.ledger.after_firm.usd) / audit.month.days / 24)
+
+
+def test_an_audit_is_identical_to_itself(audit: Audit) -> None:
+    found = compare(audit, audit)
+    assert {one.verdict for one in found.changes} <= {"identical", "can't be compared"}
+    assert not found.why_not and not found.new_findings and not found.gone_findings
