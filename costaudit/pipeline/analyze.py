@@ -13,7 +13,7 @@ from costaudit.contracts.audit import (
 from costaudit.contracts.run_dir import RunDir, atomic_write, check_writable
 from costaudit.costing.claims import claims, routed
 from costaudit.costing.findings import Evidence, findings
-from costaudit.costing.ledger import lever_rows
+from costaudit.costing.lever_rows import lever_rows
 from costaudit.costing.plans.effort import effort_assumption
 from costaudit.costing.plans.nodes import store_assumption
 from costaudit.costing.plans.plan import plan

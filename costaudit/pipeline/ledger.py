@@ -7,7 +7,8 @@ import polars as pl
 
 from costaudit.contracts.grades import Money
 from costaudit.contracts.ledger import Ledger, Lever, LeverRow, Suggestion
-from costaudit.costing.ledger import CacheStep, build_ledger, lever_rows
+from costaudit.costing.ledger import CacheStep, build_ledger
+from costaudit.costing.lever_rows import lever_rows
 from costaudit.costing.plans.effort import efforts_here
 from costaudit.costing.plans.worth import Terms
 from costaudit.costing.verdict import spend_grade

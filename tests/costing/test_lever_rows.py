@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costaudit.contracts.ledger import LeverRow
-from costaudit.costing.ledger import lever_rows
+from costaudit.costing.lever_rows import lever_rows
 from costaudit.costing.months.month import month_of
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.tariff import tariff

@@ -49,7 +49,9 @@ def test_no_more_than_25_lines_of_that_width(width: int) -> None:
 
 
 def test_nothing_from_a_log_colours_or_moves_the_terminal() -> None:
-    text = TerminalReporter(files=("\x1b]0;title\x07",)).render(hostile_audit()).decode()
+    first = replace(AUDIT.findings[0], title="[bold red]rich[/]\x1b[31m")
+    audit = replace(hostile_audit(), findings=(first,))
+    text = TerminalReporter(files=("\x1b]0;title\x07",)).render(audit).decode()
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
     assert "[bold red]rich" in text  # shown as it is, not obeyed
 

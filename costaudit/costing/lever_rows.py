@@ -1,0 +1,105 @@
+"""What each lever is worth alone, unit by unit, and the calls that it changes most."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import numpy as np
+import polars as pl
+
+from costaudit.contracts.grades import Money, weakest
+from costaudit.contracts.ledger import Ledger, Lever, LeverCall, LeverRow, LeverUnit
+from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.costing.cost import per_request_usd
+from costaudit.costing.months.calendar import Floats
+from costaudit.costing.months.month import Month
+from costaudit.costing.tariff import Tariff
+from costaudit.costing.traffic import Traffic
+
+NOTHING = Decimal(0)
+_MICRO_USD = Decimal("0.000001")
+
+
+def lever_rows(
+    tariff: Tariff, levers: Sequence[Lever], ledger: Ledger, month: Month
+) -> tuple[LeverRow, ...]:
+    """Price each lever on the log as it is; `ledger` holds what it saves in its place."""
+    first = Traffic.logged(tariff)
+    saved = {step.lever: step.saved for step in ledger.steps}
+    rows = []
+    for lever in levers:
+        units = _units(first, lever, month)
+        alone = sum((unit.alone.usd for unit in units), NOTHING)
+        rows.append(
+            LeverRow(
+                lever=lever.lever,
+                label=lever.label,
+                rule=lever.rule,
+                change=lever.change,
+                requests=sum(unit.requests for unit in units),
+                alone=Money(alone, weakest([lever.grade, *(unit.alone.grade for unit in units)])),
+                saved=saved.get(lever.lever, Money(NOTHING, lever.grade)),
+                units=units,
+                risk=lever.risk,
+                calls=_calls(first, lever),
+                evidence=lever.evidence,
+            )
+        )
+    return tuple(rows)
+
+
+def _units(first: Traffic, lever: Lever, month: Month) -> tuple[LeverUnit, ...]:
+    """Price what changes, unit by unit; a unit that would not get cheaper is left as it is."""
+    after = first.under(lever.effect)
+    before_usd, after_usd = first.request_usd(), after.request_usd()
+    changed = after.changed_from(first)
+    names = lever.effect["unit"]
+    units = []
+    for name in names.filter(changed).unique().sort():
+        rows = (changed & (names == name)).to_numpy()
+        units.append(
+            LeverUnit(
+                unit=name,
+                requests=int(rows.sum()),
+                before=month.money(before_usd * rows, "measured"),
+                alone=_less_running(month, (before_usd - after_usd) * rows, lever, name),
+            )
+        )
+    return tuple(sorted(units, key=lambda unit: (-unit.alone.usd, unit.unit)))
+
+
+def _less_running(month: Month, gained: Floats, lever: Lever, unit: str) -> Money:
+    """Return a month of what a unit saves, less what it costs to run."""
+    running = lever.running_usd.get(unit, NOTHING) * month.pace
+    usd = (month.usd(gained) - running).quantize(_MICRO_USD)
+    return month.ranged(usd, month.daily(gained), lever.grade)
+
+
+def _calls(first: Traffic, lever: Lever, most: int = 10) -> tuple[LeverCall, ...]:
+    """List the calls behind a lever that save most, had it been the only one."""
+    after = first.under(lever.effect)
+    before_usd = np.nan_to_num(per_request_usd(first.classes, first.pricing))
+    left_usd = np.nan_to_num(per_request_usd(after.classes, after.pricing))
+    saved = before_usd - np.where(after.sent.to_numpy(), left_usd, 0.0)
+    rows = np.flatnonzero(after.changed_from(first).to_numpy())
+    rows = rows[np.argsort(-saved[rows], kind="stable")][:most]
+    told = first.tariff.requests[rows.tolist()].select(
+        "request_id", ts=pl.col("ts").dt.strftime("%Y-%m-%dT%H:%M:%SZ").fill_null("")
+    )
+    tokens = first.classes[rows.tolist()]
+    counts = tokens.select(pl.sum_horizontal(INPUT_CLASSES), "output_tokens").rows()
+    return tuple(
+        LeverCall(
+            request_id=request_id,
+            ts=ts,
+            unit=lever.effect["unit"][int(row)],
+            input_tokens=sent,
+            output_tokens=received,
+            before_usd=_micro(before_usd[row]),
+            saved_usd=_micro(saved[row]),
+        )
+        for row, (request_id, ts), (sent, received) in zip(rows, told.rows(), counts, strict=True)
+    )
+
+
+def _micro(usd: float) -> Decimal:
+    return Decimal(repr(float(usd))).quantize(_MICRO_USD)
