@@ -25,7 +25,7 @@ REACHABLE = {
 }  # what each top-level folder may import; pipeline, cli and the doors see all
 FOLDERS = {
     "ingest": ("calls", "mapping", "content", "sources", "files", "staging", "assembly"),
-    "simulate.prefix": ("tree", "rules", "caches", "breakers", "advice"),
+    "simulate.prefix": ("tree", "rules", "caches", "breakers", "advice", "sessions"),
     "answers": ("traps", "judge"),
     "report": ("charts", "tables"),
     "replay": ("caches", "warming"),

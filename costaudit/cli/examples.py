@@ -22,7 +22,7 @@ EXAMPLES = {
     "prices": ("costaudit prices gpt-4o", "costaudit prices claude-sonnet-4-5 --date 2026-10-01"),
     "claims": ("costaudit claims run", "costaudit claims audit.json --format md"),
     "demo": ("costaudit demo", "costaudit demo --out demo --lang es"),
-    "sessions": ("costaudit sessions run", "costaudit sessions run --all"),
+    "sessions": ("costaudit sessions run", "costaudit sessions ~/.claude/projects/app --session 2f0c"),
     "route": ("costaudit route run --candidate openai:gpt-4.1-mini --judge openai:gpt-4.1", "costaudit route run --candidate openai:gpt-4.1-mini --judge human:form.csv"),
     "forecast": ("costaudit forecast run", "costaudit forecast run --format json"),
     "schema": ("costaudit schema", "costaudit schema > audit.schema.json"),

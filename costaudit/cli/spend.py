@@ -22,7 +22,8 @@ def spend(
             "--by",
             metavar="NAME,...",
             help="Break it down by these: endpoint, tenant, user, provider, model, template, day, "
-            "hour. Questions are grouped by `costaudit clusters`, which embeds them.",
+            "hour, session, agent, skill, branch. Questions are grouped by `costaudit clusters`, "
+            "which embeds them.",
         ),
     ] = _USUAL,
     prices: opt.Prices = None,

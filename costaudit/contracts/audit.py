@@ -16,6 +16,7 @@ from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.replay import ReplaySection
 from costaudit.contracts.run_dir import atomic_write
 from costaudit.contracts.semantic import SemanticSection
+from costaudit.contracts.sessions import SessionsSection
 from costaudit.contracts.spend import Spend
 from costaudit.errors import RunDirError
 
@@ -132,6 +133,7 @@ class Audit:
     claims: tuple[Claim, ...] = ()  # what the article promises, checked on this log
     replay: ReplaySection | None = None  # None: nothing was replayed
     month: MonthFacts = field(default_factory=unknown_month)  # what the figures stand for
+    sessions: SessionsSection | None = None  # None: no call names an agent's session
     uncacheable: dict[str, int] = field(default_factory=dict)  # reason → requests, where prompts
     # are there, but a cache must leave every one of them alone
 

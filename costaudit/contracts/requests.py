@@ -63,6 +63,7 @@ _REQUEST_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "parent_call": pl.String,  # id of the call, message or span that started this agent
     "skill": pl.String,
     "branch": pl.String,  # of the repository that an agent works in
+    "client_version": pl.String,  # of the agent's program
     "tags": pl.List(pl.String),
     "turn_index": pl.Int32,  # user turns before this one in the same message list
     "segments": pl.List(SEGMENT),  # in the order the provider renders: tools, system, messages

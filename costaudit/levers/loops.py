@@ -8,11 +8,11 @@ from costaudit.levers.effects import effect_of, endpoint_unit, endpoints
 LEAST_REPEATS = 2  # of one call with one result, before the third counts as a loop
 
 
-def loops(requests: pl.DataFrame, segments: pl.DataFrame) -> Lever | None:
-    """Return the calls whose only outcome was a tool call that had been answered before.
+def repeated_calls(requests: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
+    """Return the calls that asked for a tool once more: columns row, conversation and answer_id.
 
     A call counts if its conversation's history shows the same tool call with the same result at
-    least LEAST_REPEATS times before; None where there is no such call.
+    least LEAST_REPEATS times before.
     """
     steps = segments.select("row", "kind", "block_id").with_columns(
         result=pl.when(pl.col("kind").shift(-1).over("row") == "tool_result").then(
@@ -42,10 +42,20 @@ def loops(requests: pl.DataFrame, segments: pl.DataFrame) -> Lever | None:
         who.filter("tool_use").drop_nulls(["conversation", "answer_id"]).sort("ts", "row")
         .with_columns(nth=pl.int_range(pl.len()).over("conversation", "answer_id"))
     )  # fmt: skip
-    useless = answers.join(
+    found = answers.join(
         pairs, left_on=["conversation", "answer_id", "nth"],
         right_on=["conversation", "block_id", "nth"], how="semi",
     )  # fmt: skip
+    return found.select("row", "conversation", "answer_id")
+
+
+def loops(requests: pl.DataFrame, segments: pl.DataFrame) -> Lever | None:
+    """Return the calls whose only outcome was a tool call that had been answered before.
+
+    A call counts if its conversation's history shows the same tool call with the same result at
+    least LEAST_REPEATS times before; None where there is no such call.
+    """
+    useless = repeated_calls(requests, segments)
     if useless.is_empty():
         return None
     touched = pl.int_range(len(requests), eager=True).is_in(useless["row"].implode())

@@ -8,6 +8,7 @@ from costaudit.levers.effects import cutting, endpoints
 LEAST_CALLS = 100  # with fewer calls, a tool that is never called may still be needed
 LEAST_TOKENS = 20  # per call, of all unused tools of an endpoint
 _CALLED = r'(?m)^\{\s*"name"\s*:\s*"([^"]+)"'  # one call a line, as ingest writes tool calls
+UNNAMED = "(tools whose names the log does not hold)"
 _DEFINED = r'^\{\s*"name"\s*:\s*"([^"]+)"'
 
 
@@ -60,6 +61,53 @@ def unused_tools(
         grade="estimated",
         effect=cutting(requests, unused.select("row", "start", "tokens")),
     )
+
+
+def carried_tools(blocks: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
+    """Return the tool definitions in prompts: columns row, tool, start and tokens.
+
+    Definitions without a text that names them are one tool, called UNNAMED.
+    """
+    carried = segments.filter(pl.col("role") == "tools").join(
+        blocks.select("block_id", tool=pl.col("text").str.extract(_DEFINED)),
+        on="block_id",
+        how="left",
+    )
+    return carried.select("row", pl.col("tool").fill_null(UNNAMED), "start", "tokens")
+
+
+def tool_uses(
+    requests: pl.DataFrame, blocks: pl.DataFrame, segments: pl.DataFrame, session: pl.Series
+) -> pl.DataFrame:
+    """Count the calls of each tool by session: columns session, tool and uses.
+
+    A session's calls stand in its answers, or in the longest of its prompts where answers are not
+    logged; `session` numbers them by request, below 0 for none.
+    """
+    calls = blocks.filter(pl.col("kind") == "tool_use").select(
+        "block_id", tool=pl.col("text").str.extract_all(_CALLED)
+    )
+    answers = requests.select(session, block_id="answer_id").filter(
+        pl.col("session") >= 0, pl.col("block_id").is_not_null()
+    )
+    history = segments.filter(pl.col("kind") == "tool_use").select("row", "block_id")
+    history = history.with_columns(session=session.gather(history["row"])).filter(
+        pl.col("session") >= 0
+    )
+    last = (
+        history.group_by("session", "row").len().sort("len", "row").unique("session", keep="last")
+    )
+    shown = history.join(last.select("row"), on="row").select("session", "block_id")
+    counted = [
+        source.join(calls, on="block_id")
+        .explode("tool")
+        .with_columns(pl.col("tool").str.extract(_DEFINED))
+        .drop_nulls("tool")
+        .group_by("session", "tool")
+        .agg(uses=pl.len())
+        for source in (answers, shown)
+    ]
+    return pl.concat(counted).group_by("session", "tool").agg(pl.col("uses").max())
 
 
 def _called(requests: pl.DataFrame, blocks: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:

@@ -28,6 +28,7 @@ from costaudit.pipeline.prompt_caching import PromptCaches
 from costaudit.pipeline.semantic.evidence import SemanticResult
 from costaudit.pipeline.semantic.keyed_run import WARM_UP_SHARE
 from costaudit.pipeline.semantic.section import swept
+from costaudit.pipeline.sessions.section import agents_sessions
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress, SilentProgress
 
@@ -144,6 +145,7 @@ def _audit(
 ) -> Audit:
     proposals = proposals_of(log, options)
     levers = proposals.levers
+    sessions = agents_sessions(log, caches.facts.prompts, options.show_prompts)
     simple = simple_requests(log.requests, log.blocks)
     terms = terms_here(log, caches, levers, options)
     ledger = ledger_of(log, semantic, caches, levers, terms)
@@ -175,6 +177,7 @@ def _audit(
             prefix,
             routed(log.tariff, simple),
         ),
+        sessions=sessions,
         uncacheable=uncacheable(log, options.policy)
         if section is None and (log.quality.prompt_share or log.hashed)
         else {},

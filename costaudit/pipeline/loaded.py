@@ -214,6 +214,10 @@ _COLUMNS: Mapping[str, pl.Expr | pl.Series] = {
     **GROUPS,
     "user": pl.col("user"),
     "provider": pl.col("provider"),
+    "session": pl.coalesce("session", "conversation"),
+    "agent": pl.col("agent"),
+    "skill": pl.col("skill"),
+    "branch": pl.col("branch"),
 }
 SPEND_GROUPS = (*_COLUMNS, "template")
 

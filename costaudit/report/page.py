@@ -36,12 +36,14 @@ from costaudit.report.language import day, style, tr
 from costaudit.report.numbers import share, similarity, tokens, usd
 from costaudit.report.products import translate
 from costaudit.report.summary import Severity, ranked_findings, why_none
+from costaudit.report.tables.sessions import sessions_line, sessions_tables
 
 SECTIONS = (
     ("verdict", "Summary"),
     ("spend", "Spend"),
     ("sweep", "Response cache"),
     ("prefix", "Prompt caching"),
+    ("sessions", "Agent sessions"),
     ("levers", "Other measures"),
     ("replay", "Replay"),
     ("plan", "Plan"),
@@ -149,6 +151,7 @@ def page_context(audit: Audit, lengths: Mapping[str, int]) -> dict[str, Any]:
         **_spend(audit),
         **_semantic(audit),
         **_prefix(audit),
+        **_sessions(audit),
         "replay_hours": [
             replay_chart(audit.replay.hours, frame)
             for frame in (WIDE, SLIM)
@@ -163,6 +166,8 @@ def _present(audit: Audit) -> set[str]:
     present = {name for name, _ in SECTIONS}
     if audit.replay is None:
         present.discard("replay")
+    if audit.sessions is None:
+        present.discard("sessions")
     if not _levers(audit) and not audit.worth_testing:
         present.discard("levers")
     return present
@@ -282,6 +287,15 @@ def _prefix(audit: Audit) -> dict[str, Any]:
         "breaks": _breaks(audit),
         "provider_bars": _provider_bars(audit),
         "unconfirmed": list(dict.fromkeys((*unconfirmed, *of_rules))),
+    }
+
+
+def _sessions(audit: Audit) -> dict[str, Any]:
+    found = audit.sessions
+    tables = sessions_tables(found) if found else ()
+    return {
+        "session_tables": [table for table in tables if table.rows],
+        "sessions_line": sessions_line(found) if found else "",
     }
 
 

@@ -60,7 +60,7 @@ class Prompt(msgspec.Struct, gc=False):
     tools: Buffer = NOTHING
     system: Buffer = NOTHING
     messages: Sequence[Buffer] = ()
-    hashes: Sequence[tuple[str, int]] = ()  # blocks known only by hash, with their tokens
+    hashes: Sequence[tuple[str, int, str]] = ()  # blocks known only by hash: name, tokens, role
     auto_marker: str | None = None  # a cache write is asked for after the last segment
 
 
@@ -112,6 +112,7 @@ class Call(msgspec.Struct, kw_only=True, gc=False):
     parent_call: str | None = None
     skill: str | None = None
     branch: str | None = None
+    client_version: str | None = None
     tags: tuple[str, ...] = ()
     answer: Buffer = NOTHING  # JSON in any of the dialects that `content` reads
     usage: Usage | None = None

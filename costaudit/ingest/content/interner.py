@@ -123,12 +123,12 @@ class Interner:
         self._read[read_message][key] = (self._segment(role, block, None),), role == "user"
         return block
 
-    def _hashed(self, hashes: Sequence[tuple[str, int]]) -> Iterator[int]:
+    def _hashed(self, hashes: Sequence[tuple[str, int, str]]) -> Iterator[int]:
         """Make segments of blocks that the log knows by hash only."""
-        for name, tokens in hashes:
+        for name, tokens, role in hashes:
             block = self._block("hash", name)
             self.stated_tokens.setdefault(block, tokens)
-            yield self._segment("user", block, None)
+            yield self._segment(role, block, None)
 
     def _segment(self, role: str, block: int, marker: str | None) -> int:
         key = (role, block, marker)

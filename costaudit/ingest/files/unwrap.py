@@ -9,6 +9,7 @@ import msgspec
 from costaudit.ingest.calls.call import Record
 from costaudit.ingest.calls.fields import parsed
 from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
+from costaudit.ingest.sources.traces import divided, is_session
 
 LISTS = ("data", "events", "result", "results", "Records", "items", "observations", "runs", "logs")
 OWN_MEANING = frozenset(
@@ -141,7 +142,9 @@ def _inner(value: Any) -> list[Any] | None:
 
 
 def _divided(value: dict[str, Any]) -> list[Any] | None:
-    """Divide a session of Gemini CLI or opencode, a trace of MLflow, a sum of Copilot CLI."""
+    """Divide a session of Gemini CLI, opencode or a trace, MLflow's spans, Copilot CLI's sums."""
+    if is_session(value):
+        return divided(value)
     data, messages = value.get("data"), value.get("messages")
     if {"sessionId", "projectHash"} <= value.keys() and isinstance(messages, list):
         told = {"sessionId": value["sessionId"]}

@@ -111,6 +111,8 @@ class ClaudeCode:
         call.ts_us = lines[0].time_us("timestamp")
         call.conversation = call.session = lines[0].text("sessionId")
         call.branch = lines[0].text("gitBranch")
+        call.client_version = lines[0].text("version")
+        call.skill = lines[0].text("attributionSkill", "skill")
         call.agent = lines[0].text("agentId")
         call.tenant = lines[0].text("cwd")
         call.endpoint = "subagent" if lines[0].truth("isSidechain") else "claude-code"
@@ -127,7 +129,6 @@ class ClaudeCode:
         chain: list[str] = []
         seen: set[str] = set()
         while parent in self._messages and parent not in seen and len(chain) < LONGEST_CHAIN:
-            assert parent is not None
             seen.add(parent)
             chain.append(parent)
             parent = self._messages[parent][0]
@@ -159,12 +160,13 @@ class Codex:
     def __init__(self, address: str = "") -> None:
         self._session: str | None = None
         self._place: str | None = None
+        self._made_by: tuple[str | None, str | None] = (None, None)  # branch, version
         self._provider = "openai"
         self._model: str | None = None
         self._instructions = b""
         self._history: list[bytes] = []
         self._answer: list[Any] = []
-        self._later: list[bytes] = []  # said after the answer, before its tokens are counted
+        self._later: list[bytes] = []  # said after the answer, before its count
         self._waiting: list[Key] = []  # records that the next call takes in
         self._before: dict[str, dict[str, int]] = {}  # counter → its last cumulative counts
         self._inherits = False  # a forked session opens with its parent's totals
@@ -197,11 +199,12 @@ class Codex:
         self._inherits = self._inherits or payload.text("forked_from_id") is not None
         self._place = payload.text("cwd") or self._place
         self._model = payload.text("model") or self._model
+        made_by = payload.inner("git").text("branch"), payload.text("cli_version")
+        self._made_by = made_by[0] or self._made_by[0], made_by[1] or self._made_by[1]
         provider = payload.text("model_provider")
         self._provider = provider_named(provider) if provider else self._provider
-        instructions = payload.text("instructions") or payload.inner("base_instructions").text(
-            "text"
-        )
+        given = payload.inner("base_instructions").text("text")
+        instructions = payload.text("instructions") or given
         if instructions:
             self._instructions = encoded(instructions)
 
@@ -238,6 +241,8 @@ class Codex:
             endpoint="codex",
             conversation=self._session,
             session=self._session,
+            branch=self._made_by[0],
+            client_version=self._made_by[1],
             tenant=self._place,
             usage=plausible(usage),
             prompt=Prompt(system=self._instructions, messages=list(self._history)),

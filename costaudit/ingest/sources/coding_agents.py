@@ -55,6 +55,7 @@ class ClaudeEvents(PerRecord):
             account=event.text("organization.id"),
             conversation=event.text("session.id"),
             session=event.text("session.id"),
+            client_version=event.text("app.version"),
             latency_ms=event.number("duration_ms"),
         )
         add_cost(call, event.values.get("cost_usd"))
@@ -189,6 +190,7 @@ class OpenCode(PerRecord):
             endpoint=f"opencode {line.text('mode') or ''}".strip(),
             conversation=line.text("sessionID"),
             session=line.text("sessionID"),
+            agent=line.text("agent"),
             tenant=line.inner("path").text("root"),
             latency_ms=span_ms(start, times.time_us("completed")),
             finish_reason=FINISH.get(finish or "", finish),

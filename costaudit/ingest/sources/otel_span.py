@@ -283,6 +283,8 @@ def _add_origin(call: Call, span: Fields, attributes: Fields, resource: Fields) 
         or labels.conversation
         or more.conversation
     )
+    call.agent = attributes.text("gen_ai.agent.name", "agent.name")
+    call.client_version = resource.text("service.version")
     call.tenant = attributes.text("tenant.id", "tenant") or labels.tenant or more.tenant
     call.endpoint = (
         labels.endpoint or more.endpoint or resource.text("service.name") or span.text("name")

@@ -37,11 +37,12 @@ from costaudit.ingest.sources.platforms import (
 )
 from costaudit.ingest.sources.source import Source
 from costaudit.ingest.sources.streams import Streams
-from costaudit.ingest.sources.traces import AzureTrace, BurstGPT, Mooncake
+from costaudit.ingest.sources.traces import AzureTrace, BurstGPT, KVTrace, Mooncake
 
 # Gateways and platforms come before providers, because their records contain providers' bodies.
 SOURCES: tuple[type[Source], ...] = (
     Mooncake,
+    KVTrace,
     BurstGPT,
     AzureTrace,
     DailyTotals,

@@ -91,6 +91,7 @@ SHARED: Types = {  # what many rows have in common
     "agent": pl.String,
     "skill": pl.String,
     "branch": pl.String,
+    "client_version": pl.String,
     "tags": pl.List(pl.String),
     **dict.fromkeys(SETTINGS, pl.String),
 }
@@ -174,6 +175,7 @@ def shared_of(source: str, call: Call) -> tuple[Any, ...]:
         call.agent,
         call.skill,
         call.branch,
+        call.client_version,
         call.tags or None,
         *astuple(call.settings),
     )

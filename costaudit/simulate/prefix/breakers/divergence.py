@@ -208,7 +208,7 @@ def _difference(part: str, row: dict[str, int], texts: Texts) -> Difference:
         kind = "image"
     elif part == "tools":
         kind = _tool_kind(text, base, bool(row["is_new"]), kind)
-    elif not row["is_new"] and kind not in _FORMS:
+    elif not row["is_new"] and kind in ("text", "documents"):
         kind = "order"
     return replace(found, kind=kind)
 

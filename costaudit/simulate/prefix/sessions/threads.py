@@ -1,0 +1,172 @@
+"""Sessions, and within them the threads of calls that continue one another."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
+from costaudit.simulate.segments import Ints
+
+UNNAMED_AGENTS = ("cursor", "cline", "aider")  # sources that name no session
+INFERRED_PAUSE = timedelta(minutes=30)
+SHRUNK = 0.8  # of the prompt before: a smaller one was compacted, a larger one rewritten
+WHOLE_THREAD = 3  # calls of a thread, from which a new one in its place can be its compaction
+
+
+@dataclass(frozen=True)
+class Threads:
+    """Which session each call is of, and which call it continues."""
+
+    names: pl.Series  # of the sessions, by number
+    session: Ints  # per request: index into `names`; -1 for none
+    previous: Ints  # per request: the call that it continues; -1 where it opens a thread
+    thread: Ints  # per request: number of its thread; -1 without a session
+    restarted: NDArray[np.bool_]  # the first call after its thread was compacted as a whole
+    order: Ints  # requests of sessions by time, file and offset
+
+
+def session_names(requests: pl.DataFrame) -> pl.Series:
+    """Name each request's session: an agent's, else a tenant's conversation; null for neither.
+
+    Exports of agents that name neither are cut at pauses of INFERRED_PAUSE, by user and file.
+    """
+    conversation = pl.concat_str(
+        pl.when(pl.col("tenant").is_not_null()).then(pl.col("tenant") + " | ").fill_null(""),
+        pl.col("conversation"),
+    )
+    named = pl.when(pl.col("session").is_not_null()).then("session").otherwise(conversation)
+    found = requests.select(named.alias("session")).to_series()
+    agents = requests["source"].is_in(UNNAMED_AGENTS)
+    inferred = agents & found.is_null() & requests["ts"].is_not_null()
+    return found.zip_with(~inferred, _by_pauses(requests)) if inferred.any() else found
+
+
+def _by_pauses(requests: pl.DataFrame) -> pl.Series:
+    """Name sessions by user and start, cut where nothing was sent for INFERRED_PAUSE."""
+    who = pl.coalesce("user", "source")
+    rows = requests.with_row_index("row").sort("ts", "row", nulls_last=True)
+    rows = rows.with_columns(
+        opens=(pl.col("ts").diff().over(who, "source_file") > INFERRED_PAUSE).fill_null(True),
+    ).with_columns(number=pl.col("opens").cum_sum().over(who, "source_file"))
+    started = pl.col("ts").min().over(who, "source_file", "number").dt.strftime("%Y-%m-%d %H:%M")
+    named = rows.select("row", session=pl.concat_str(who, pl.lit(" from "), started))
+    return named.sort("row")["session"]
+
+
+def find_threads(requests: pl.DataFrame, prompts: Prompts) -> Threads:
+    """Follow the calls of each session from one to the next.
+
+    Calls that reached no provider, and those that are no chats, are in no session.
+    """
+    from costaudit.simulate.prefix.sessions.session_kernels import follow_threads
+
+    named = session_names(requests)
+    sent = requests.select(
+        (pl.col("served_by").fill_null("provider") != "gateway_cache")
+        & (pl.col("kind").fill_null("chat") == "chat")
+    ).to_series()
+    named = named.set(~sent, None)
+    names = named.drop_nulls().unique().sort()
+    number = pl.DataFrame({"name": named}).join(
+        pl.DataFrame({"name": names}).with_row_index("number"), on="name", how="left",
+        maintain_order="left",
+    )["number"]  # fmt: skip
+    session = number.cast(pl.Int64).fill_null(-1).to_numpy()
+    agent = requests.select(
+        pl.struct(pl.Series("session", session), pl.col("agent").fill_null("")).rank("dense") - 1
+    ).to_series().cast(pl.Int64).to_numpy()  # fmt: skip
+    agents = int(agent.max(initial=-1)) + 1
+    model = requests["model"].fill_null("").rank("dense").cast(pl.Int64).to_numpy()
+    order = prompts.order[session[prompts.order] >= 0]
+    segments = prompts.segments
+    previous = follow_threads(
+        order, np.where(session >= 0, agent, -1), agents, model, segments.offsets,
+        segments.content, segments.role,
+    )  # fmt: skip
+    thread = _numbered(order, previous)
+    joined = _restarts(prompts, order, agent, thread, previous)
+    restarted = np.zeros(len(session), np.bool_)
+    for request, before in joined:
+        previous[request] = before
+        restarted[request] = True
+    return Threads(names, session, previous, _numbered(order, previous), restarted, order)
+
+
+def _numbered(order: Ints, previous: Ints) -> Ints:
+    """Number the threads in the order in which they open."""
+    thread = np.full(len(previous), -1, np.int64)
+    opened = 0
+    for request in order.tolist():
+        before = previous[request]
+        if before < 0:
+            thread[request] = opened
+            opened += 1
+        else:
+            thread[request] = thread[before]
+    return thread
+
+
+def _restarts(
+    prompts: Prompts, order: Ints, agent: Ints, thread: Ints, previous: Ints
+) -> list[tuple[int, int]]:
+    """Pair the first call of a thread with the last one of the thread whose place it took.
+
+    That thread of the same agent has ended before and had WHOLE_THREAD calls; of several, the one
+    that ended last. The new one begins with a smaller prompt behind the same head, or goes on
+    with another model, which is told only of calls without prompts.
+    """
+    rows = pl.DataFrame({"row": order, "place": np.arange(len(order))}).with_columns(
+        agent=pl.Series(agent[order]), thread=pl.Series(thread[order]),
+        billed=pl.Series(prompts.billed[order]), scope=pl.Series(_scopes(prompts)[order]),
+        bare=pl.Series((np.diff(prompts.segments.offsets) == 0)[order]),
+    )  # fmt: skip
+    spans = rows.group_by("agent", "thread", maintain_order=True).agg(
+        pl.col("row").first().alias("first"), pl.col("row").last().alias("last"),
+        pl.col("place").first().alias("opens"), pl.col("place").last().alias("ends"),
+        pl.len().alias("calls"), pl.col("billed").first().alias("begins_with"),
+        pl.col("billed").last().alias("ends_with"), pl.col("scope", "bare").first(),
+    )  # fmt: skip
+    crowded = spans.filter(pl.len().over("agent") > 1).sort("opens")
+    if crowded.is_empty():
+        return []
+    smaller = pl.col("begins_with") < SHRUNK * pl.col("left")
+    compacted = _before(crowded, ["agent", "scope"]).filter(
+        smaller, pl.col("calls") >= WHOLE_THREAD
+    )
+    handed_over = _before(crowded, ["agent"]).filter(~smaller, "bare")
+    found = pl.concat([compacted, handed_over]).unique("before", keep="first", maintain_order=True)
+    return list(found.select("first", "before").iter_rows())
+
+
+def _before(spans: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """Join each thread with the whole one that ended last before it opened."""
+    older = spans.filter(pl.col("calls") >= WHOLE_THREAD).sort("ends").select(
+        *by, "ends", before=pl.col("last"), left=pl.col("ends_with"), old=pl.col("thread")
+    )  # fmt: skip
+    joined = spans.join_asof(
+        older, left_on="opens", right_on="ends", by=by, strategy="backward",
+        allow_exact_matches=False, check_sortedness=False,
+    )  # fmt: skip
+    chosen = joined.filter(pl.col("before").is_not_null(), pl.col("old") != pl.col("thread"))
+    return chosen.select("first", "before", "begins_with", "left", "calls", "bare")
+
+
+def _scopes(prompts: Prompts) -> Ints:
+    """Return which cache each request uses, and which head it begins with."""
+    offsets = prompts.segments.offsets
+    has = np.diff(offsets) > 0
+    first = np.zeros(len(has), np.int64)
+    first[has] = prompts.segments.content[offsets[:-1][has]]
+    headed = has & (np.append(prompts.segments.role, 5)[offsets[:-1]] <= 1)
+    inside = np.where(headed, first + 1, 0)
+    return np.asarray(prompts.scope.astype(np.int64) * (first.max(initial=0) + 2) + inside)
+
+
+def gaps(prompts: Prompts, previous: Ints) -> NDArray[np.float64]:
+    """Return seconds from the start of the call that each one continues; NaN where not known."""
+    start = prompts.start
+    known = (previous >= 0) & (start != NO_TIME) & (start[previous] != NO_TIME)
+    return np.where(known, (start - start[previous]) / 1e6, np.nan)
