@@ -1,6 +1,6 @@
 """The log's own costs: their unit, their plausibility, and the rates that reproduce them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from costaudit.contracts.grades import PER_MTOK, RATES, Pricing
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.costing.cost import MTOK, rates_by_id
 from costaudit.costing.prices.lookup import format_rate
+from costaudit.costing.wrong_costs import wrong_costs
 
 CostMode = Literal["logged", "recomputed", "auto"]
 USD = pl.Decimal(38, 15)
@@ -38,6 +39,7 @@ class Basis:
 
     logged: pl.Series  # USD; null where a request is priced from its tokens
     ratios: dict[int, float]  # rate id → logged / recomputed, over requests that have both
+    faults: dict[int, str] = field(default_factory=dict)  # rate id → why logged costs don't count
 
 
 def logged_usd(requests: pl.DataFrame) -> pl.Series:
@@ -56,7 +58,8 @@ def basis(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, mode:
 
     A price or discount that the user gave wins over it. `recomputed` takes none; `logged` takes
     it wherever there is one; `auto` where it is above 0 and the requests priced
-    at the same rate agree with it within LOW_RATIO to HIGH_RATIO, or where no price is known.
+    at the same rate agree with it within LOW_RATIO to HIGH_RATIO, or where no price is known, and
+    no known fault of loggers explains it (see `wrong_costs`).
     """
     given = pricing.rates.filter(pl.col("given").fill_null(False))["rate_id"].to_list()
     logged = logged_usd(requests)
@@ -72,7 +75,8 @@ def basis(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, mode:
     plausible = frame.select(
         (pl.col("logged") > 0) & (pl.col("rate_id").is_null() | pl.col("rate_id").is_in(near))
     ).to_series()
-    return Basis(logged.set(~plausible.fill_null(False), None), ratios)
+    wrong, faults = wrong_costs(frame, rates_by_id(pricing))
+    return Basis(logged.set(~plausible.fill_null(False) | wrong, None), ratios, faults)
 
 
 def ratio_note(ratio: float | None) -> str:

@@ -178,13 +178,14 @@ def _prices(sent: pl.DataFrame, pricing: Pricing, counted: Basis) -> tuple[Model
         "requests", "rate_id", descending=[True, False]
     )
     return tuple(
-        _price(row, counted.ratios.get(row["rate_id"])) for row in rows.iter_rows(named=True)
+        _price(row, counted.ratios.get(row["rate_id"]), counted.faults.get(row["rate_id"]))
+        for row in rows.iter_rows(named=True)
     )
 
 
-def _price(row: dict[str, Any], ratio: float | None) -> ModelPrice:
+def _price(row: dict[str, Any], ratio: float | None, fault: str | None) -> ModelPrice:
     band = f"over {row['over_tokens']:,} input tokens" if row["over_tokens"] else ""
-    note = "; ".join(part for part in (band, row["note"], ratio_note(ratio)) if part)
+    note = "; ".join(part for part in (band, row["note"], _logged_note(ratio, fault)) if part)
     return ModelPrice(
         provider=row["provider"] or "",
         model=row["model"] or "",
@@ -224,6 +225,10 @@ def with_months(spend: Spend, requests: pl.DataFrame, month: Month, usd: Floats)
 
 def _micro(usd: float) -> Decimal:
     return Decimal(repr(float(usd))).quantize(Decimal("0.000001"))
+
+
+def _logged_note(ratio: float | None, fault: str | None) -> str:
+    return f"the logged cost does not count: {fault}" if fault else ratio_note(ratio)
 
 
 def _day(at: datetime | None) -> str:

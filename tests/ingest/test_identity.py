@@ -56,3 +56,50 @@ def test_a_batch_result_of_vertex_is_batch(tmp_path: Path, ingested: Ingest) -> 
     record = chat(1, processed_time="2026-11-02T18:00:01+00:00")
     rows = ingested(write_lines(tmp_path / "log.jsonl", [record]))[0].requests()
     assert rows["is_batch"].to_list() == [True]
+
+
+def test_a_poll_that_holds_the_tokens_belongs_to_the_row_that_holds_the_prompt(
+    tmp_path: Path, ingested: Ingest
+) -> None:
+    asked, done = named(1, "resp_q", "Summarise the news", 1_000), named(2, "resp_q", "", 1_000)
+    del asked["response"]["usage"], done["request"]["messages"]
+    run, summary = ingested(write_lines(tmp_path / "log.jsonl", [asked, done]))
+    assert (summary.kept, summary.merged) == (1, 1)
+    assert run.requests()["input_uncached_tokens"].to_list() == [1_000]
+    assert run.requests()["segments"].list.len().to_list() == [2]
+
+
+def test_equal_start_prompt_model_and_tokens_are_one_call_whatever_the_ids(
+    tmp_path: Path, ingested: Ingest
+) -> None:
+    twice = [named(1, f"chatcmpl-{n}", "Where is it?", 1_000) for n in range(2)]
+    later = named(2, "chatcmpl-9", "Where is it?", 1_000)
+    run, summary = ingested(write_lines(tmp_path / "log.jsonl", [*twice, later]))
+    assert len(run.requests()) == 2
+    assert summary.skip_reasons == {"same-start": 1}
+
+
+@pytest.mark.parametrize("change", ["answer", "latency", "dates"])
+def test_two_calls_at_one_moment_stay_two(change: str, tmp_path: Path, ingested: Ingest) -> None:
+    one, other = (named(1, f"chatcmpl-{n}", "Where is it?", 1_000) for n in range(2))
+    if change == "answer":
+        other["response"]["choices"][0]["message"]["content"] = "In transit."
+    elif change == "latency":
+        other["latency_ms"] = 911
+    else:
+        one["timestamp"] = other["timestamp"] = "2026-10-05T00:00:00Z"
+    run, _ = ingested(write_lines(tmp_path / "log.jsonl", [one, other]))
+    assert len(run.requests()) == 2
+
+
+@pytest.mark.parametrize("call_type", ["aget_responses", "aretrieve_batch", "_adelete_file"])
+def test_what_generates_nothing_is_no_call_though_it_has_a_cost(
+    call_type: str, tmp_path: Path, ingested: Ingest
+) -> None:
+    row = {
+        "request_id": "r", "call_type": "acompletion", "spend": 0.01, "api_key": "k",
+        "startTime": "2026-11-02 16:00:00", "model": "gpt-4o", "custom_llm_provider": "openai",
+        "prompt_tokens": 100, "completion_tokens": 10, "status": "success",
+    }  # fmt: skip
+    log = write_lines(tmp_path / "log.jsonl", [row, {**row, "call_type": call_type}])
+    assert ingested(log)[1].kept == 1

@@ -20,6 +20,9 @@ from costaudit.progress import Progress
 REASONS = {
     "duplicate-id": "It repeats the id of a call that was kept.",
     "other-instrument": "Another instrument saw the same call.",
+    "same-start": "It has the start, prompt, model and tokens of a call that was kept.",
+    "replayed": "It repeats a call of the session whose history this one opens with.",
+    "parent-span": "It repeats what the calls within its span used.",
     "joined": "It is the request that belongs to this result.",
 }
 BLOCK_GROUP = 16_384  # rows of blocks written at a time
@@ -56,7 +59,7 @@ def _settled(
     """Decide each row's fate: the rows to write, those left out, and what both come to."""
     rows = pieces.light().with_row_index("at").cast({"at": pl.Int64})
     rows = join_halves(rows)
-    rows = find_duplicates(normalise(rows), dedupe)
+    rows = find_duplicates(normalise(rows), pieces.links(), dedupe)
     unanswered = rows.filter(pl.col("is_unanswered"))
     merged = rows.filter(pl.col("merged_into").is_not_null())
     kept = rows

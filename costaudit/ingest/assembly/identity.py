@@ -1,6 +1,11 @@
 """Which rows are one call: batches joined, retries marked, and calls told twice counted once."""
 
+from functools import partial
+
 import polars as pl
+
+from costaudit.ingest.assembly.sessions import find_replays
+from costaudit.ingest.assembly.spans import find_parents
 
 FROM_REQUEST = ("prompt_tokens", "prompt_hash")
 
@@ -87,13 +92,16 @@ _TOKENS = (
 )
 
 
-def find_duplicates(rows: pl.DataFrame, is_wanted: bool) -> pl.DataFrame:
+def find_duplicates(rows: pl.DataFrame, links: pl.DataFrame, is_wanted: bool) -> pl.DataFrame:
     """Add `merged_into` (the row that is kept, else null) and `merge_reason`.
 
-    Needs normalised rows, joined halves, and `at`, which numbers the rows in order. In one source,
-    rows with the same id, prompt and tokens are one call. Across sources, so
-    are rows with the same id of the provider, or else with the same model, tokens and prompt within
-    two seconds. A row without a prompt takes it from its copy: see `prompt_at`.
+    Needs normalised rows, joined halves, and `at`, which numbers the rows in order; `links` are
+    the places in traces of records that are no calls. One call are, in one source, rows with the
+    same id, prompt and tokens, or with the same start, prompt, model and tokens; a session's
+    history that another session repeats (see `sessions`); a span and the calls within it (see
+    `spans`); across sources, rows with the same id of the provider, or else with the same model,
+    tokens and prompt within two seconds. A row without a prompt takes it from its copy: see
+    `prompt_at`.
     """
     rows = rows.with_columns(
         merged_into=pl.col("joined_into"),
@@ -108,8 +116,15 @@ def find_duplicates(rows: pl.DataFrame, is_wanted: bool) -> pl.DataFrame:
         .str.replace(r"^.*/", "")
         .str.replace(r"[-@]\d{4}-?\d{2}-?\d{2}.*$", ""),
     ).with_columns(_worth=pl.col("_sent").fill_null(0) + pl.col("output_tokens").fill_null(0))
+    within = (
+        _same_export,
+        _same_message,
+        _same_start,
+        find_replays,
+        partial(find_parents, links=links),
+    )
     across = (_same_response, _same_moment) if rows["source"].n_unique() > 1 else ()
-    for find in (_same_export, *across):
+    for find in (*within, *across):
         able = rows.filter(pl.col("merged_into").is_null() & ~pl.col("is_unanswered"))
         found = find(able)
         if found.is_empty():
@@ -163,16 +178,19 @@ def _id_with_content() -> pl.Expr:
     """Name a call by the provider's id, its prompt and its tokens.
 
     Under one id another prompt or other tokens are another call. A row that lacks its prompt or
-    its tokens, as the polls of a background response do, takes those of a row with the same id.
+    its tokens, as the polls of a background response do, takes those of a row with the same id
+    that has the other of the two, or else the only ones that there are under this id.
     """
-    told = pl.col("_worth") > 0
-    stated: pl.Expr = pl.when(told).then(
+    own = ("source", "native_id")
+    stated: pl.Expr = pl.when(pl.col("_worth") > 0).then(
         pl.concat_str("_sent", pl.lit("+"), pl.col("output_tokens").fill_null(0))
     )
-    others = stated.drop_nulls().first().over("source", "native_id", "prompt_hash")
-    tokens = stated.fill_null(others)
-    prompt = pl.col("prompt_hash").fill_null(
-        pl.col("prompt_hash").drop_nulls().first().over("source", "native_id", "_sent")
+    asked = pl.col("prompt_hash")
+    tokens = stated.fill_null(_known(stated).over(*own, "prompt_hash")).fill_null(
+        _only(stated).over(*own)
+    )
+    prompt = asked.fill_null(_known(asked).over(*own, "_sent", "output_tokens")).fill_null(
+        _only(asked).over(*own)
     )
     return pl.concat_str(
         "native_id",
@@ -180,6 +198,80 @@ def _id_with_content() -> pl.Expr:
         tokens.fill_null(""),
         pl.lit(" "),
         prompt.cast(pl.String).fill_null(""),
+    )
+
+
+def _same_message(rows: pl.DataFrame) -> pl.DataFrame:
+    """Find messages of sessions with equal id, tokens and answer, but less of their history.
+
+    A subagent's file holds only the end of what came before.
+    """
+    if "session" not in rows.columns:
+        return rows.clear().select("at", _into="at", _reason=pl.lit(""))
+    key = ["source", "native_id", "_model", *_TOKENS, "output_tokens", "answer_hash"]
+    able = pl.col("session").is_not_null() & pl.col("native_id").is_not_null()
+    rows = rows.filter(able & pl.col("answer_hash").is_not_null() & (pl.col("_worth") > 0))
+    rows = rows.filter(pl.struct(key).is_duplicated())
+    best = rows.group_by(key, maintain_order=True).agg(_into=pl.col("at").first())
+    return (
+        rows.join(best, on=key, nulls_equal=True)
+        .filter(pl.col("at") != pl.col("_into"))
+        .select("at", "_into", _reason=pl.lit("duplicate-id"))
+    )
+
+
+def _known(values: pl.Expr) -> pl.Expr:
+    return values.drop_nulls().first()
+
+
+def _only(values: pl.Expr) -> pl.Expr:
+    return pl.when(values.drop_nulls().n_unique() == 1).then(_known(values))
+
+
+DAY_US = 86_400_000_000
+MINUTE_US = 60_000_000
+MANY = 20  # moments, of which one at least would not be on a whole minute
+
+
+def _same_start(rows: pl.DataFrame) -> pl.DataFrame:
+    """Find rows of one source with equal start, prompt, model and tokens, whatever their ids.
+
+    Two that took different times, or were answered differently, are two calls. A date, or a time
+    in whole minutes, is no start.
+    """
+    key = ["source", "ts_us", "prompt_hash", "_model", *_TOKENS, "output_tokens"]
+    able = pl.col("ts_us").is_not_null() & pl.col("prompt_hash").is_not_null()
+    every = rows
+    rows = rows.filter(able & pl.struct("ts_us", "prompt_hash").is_duplicated())
+    rows = rows.filter((pl.col("_worth") > 0) & (pl.col("served_by") == "provider"))
+    if not rows.is_empty():
+        rows = rows.join(_vague_times(every, rows), on="source_file", how="anti")
+    told = pl.when(pl.col("answer_tokens") > 0).then("answer_hash")
+    rows = rows.with_columns(
+        _took=pl.col("latency_ms").fill_null(_known(pl.col("latency_ms")).over(key)),
+        _said=told.fill_null(_known(told).over(key)),
+    )
+    key += ["_took", "_said"]
+    best = rows.group_by(key, maintain_order=True).agg(_into=pl.col("at").first())
+    return (
+        rows.join(best, on=key, nulls_equal=True)
+        .filter(pl.col("at") != pl.col("_into"))
+        .select("at", "_into", _reason=pl.lit("same-start"))
+    )
+
+
+def _vague_times(rows: pl.DataFrame, some: pl.DataFrame) -> pl.DataFrame:
+    """Name the files of `some` rows whose times are only dates or whole minutes."""
+    times = rows.join(some.select("source_file").unique(), on="source_file", how="semi")
+    return (
+        times.group_by("source_file")
+        .agg(
+            dates=(pl.col("ts_us") % DAY_US == 0).all(),
+            minutes=(pl.col("ts_us") % MINUTE_US == 0).all(),
+            many=pl.col("ts_us").n_unique() >= MANY,
+        )
+        .filter(pl.col("dates") | (pl.col("minutes") & pl.col("many")))
+        .select("source_file")
     )
 
 

@@ -36,9 +36,12 @@ CLAIMS: dict[Convention, Shape] = {
     "exclusive": Shape(False, True),
     "inclusive, reasoning apart": Shape(True, False),
     "exclusive, reasoning apart": Shape(False, False),
+    "inclusive as stated": Shape(True, True),
+    "exclusive as stated": Shape(False, True),
 }
-CERTAIN = (  # a provider's own numbers, which mean what its documentation says
-    "openai", "anthropic", "bedrock_converse", "gemini", "xai", "codex",
+CERTAIN = (  # a provider's own numbers mean what its documentation says; or the call itself tells
+    "openai", "anthropic", "bedrock_converse", "gemini", "xai", "codex", "inclusive as stated",
+    "exclusive as stated",
 )  # fmt: skip
 SHAPES = {  # in the order in which a total that fits several is read
     "inclusive": Shape(True, True),

@@ -32,6 +32,8 @@ Convention = Literal[
     "exclusive",
     "inclusive, reasoning apart",
     "exclusive, reasoning apart",
+    "inclusive as stated",
+    "exclusive as stated",
 ]
 CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
 UsageSource = Literal["provider", "gateway", "estimated", "missing"]
@@ -110,6 +112,9 @@ class Call(msgspec.Struct, kw_only=True, gc=False):
     session: str | None = None
     agent: str | None = None
     parent_call: str | None = None
+    forked_from: str | None = None  # the session whose history this one opens with
+    span: str | None = None  # its place in a trace: a key that `within` of other spans names
+    within: str | None = None  # key of the span that holds it
     skill: str | None = None
     branch: str | None = None
     client_version: str | None = None
@@ -144,10 +149,12 @@ class Record(msgspec.Struct, gc=False):
 
 
 class Skip(msgspec.Struct, gc=False):
-    """Why a record gives no row."""
+    """Why a record gives no row, and its place in a trace, which leads from parents to calls."""
 
     reason: str  # a short class, such as bad-json
     detail: str  # one sentence without content from the log
+    span: str | None = None  # as in Call
+    within: str | None = None
 
 
 Key = tuple[int, int]  # offset and index of a record in its file

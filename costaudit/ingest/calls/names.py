@@ -92,6 +92,13 @@ def provider_named(name: str) -> str:
     return PROVIDERS.get(head, lowered)
 
 
+def billed_by(named: str | None, of_model: str | None) -> str | None:
+    """Return who bills a call: whoever is named, unless that is a framework such as Strands."""
+    provider = provider_named(named) if named else None
+    is_known = provider in PROVIDERS.values()
+    return provider if provider is not None and (is_known or of_model is None) else of_model
+
+
 @lru_cache(4096)
 def provider_of_model(model: str) -> str | None:
     """Return from a model's name who bills it; None where the name tells nothing."""

@@ -85,8 +85,8 @@ class ClaudeCode:
         """See Source."""
         kept: list[Kept] = []
         first_use: dict[str, Kept] = {}
-        for (message_id, request_id), found in self._answers.items():
-            call, before = self._call(found, message_id, request_id)
+        for found in self._answers.values():
+            call, before = self._call(found)
             each = Kept(found.lines[0][0], call)
             each.merged = [(key, "part-of-stream") for key, _ in found.lines[1:]]
             kept.append(each)
@@ -99,15 +99,14 @@ class ClaudeCode:
                 yield key, Skip("not-a-call", "No answer to it is in the file.")
         yield from kept
 
-    def _call(self, found: _Message, message_id: str, request_id: str) -> tuple[Call, list[str]]:
+    def _call(self, found: _Message) -> tuple[Call, list[str]]:
         lines = [line for _, line in found.lines]
         fullest = max(lines, key=_total)
         message = fullest.inner("message")
         blocks = [b for line in lines for b in line.inner("message").items("content")]
         body = {**message.values, "content": blocks, "type": "message"}
         call = call_from(None, body) or Call()
-        call.native_id = message.text("id")
-        call.same_as = f"claude code {message_id} {request_id}"
+        call.native_id = message.text("id") or lines[0].text("uuid")
         call.ts_us = lines[0].time_us("timestamp")
         call.conversation = call.session = lines[0].text("sessionId")
         call.branch = lines[0].text("gitBranch")
@@ -169,6 +168,7 @@ class Codex:
         self._later: list[bytes] = []  # said after the answer, before its count
         self._waiting: list[Key] = []  # records that the next call takes in
         self._before: dict[str, dict[str, int]] = {}  # counter → its last cumulative counts
+        self._forked_from: str | None = None
         self._inherits = False  # a forked session opens with its parent's totals
 
     def detect(self, record: dict[str, Any]) -> str:
@@ -196,7 +196,8 @@ class Codex:
 
     def _context(self, payload: Fields) -> None:
         self._session = self._session or payload.text("id")
-        self._inherits = self._inherits or payload.text("forked_from_id") is not None
+        self._forked_from = self._forked_from or payload.text("forked_from_id")
+        self._inherits = self._forked_from is not None
         self._place = payload.text("cwd") or self._place
         self._model = payload.text("model") or self._model
         made_by = payload.inner("git").text("branch"), payload.text("cli_version")
@@ -243,6 +244,7 @@ class Codex:
             session=self._session,
             branch=self._made_by[0],
             client_version=self._made_by[1],
+            forked_from=self._forked_from,
             tenant=self._place,
             usage=plausible(usage),
             prompt=Prompt(system=self._instructions, messages=list(self._history)),

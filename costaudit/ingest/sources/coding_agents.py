@@ -139,6 +139,7 @@ class GeminiCLI:
         tokens = line.inner("tokens")
         sent = tokens.integer("input")
         return Call(
+            native_id=line.text("id"),
             ts_us=line.time_us("timestamp"),
             provider="google",
             model=line.text("model"),

@@ -20,9 +20,14 @@ from costaudit.ingest.sources.source import PerRecord
 CACHE_HIT_ID = re.compile(r"_cache_hit\d+(\.\d+)?$")
 CUT = re.compile(r"\.\.\. \(\S+ skipped \d+ chars\) \.\.\.")
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
-NO_CALLS = ("aretrieve_batch", "acreate_batch", "acreate_file", "aretrieve_file", "afile_content",
-            "_arealtime", "list_models", "health")  # fmt: skip
-POLLED = Skip("not-a-call", "It is a request about files or batches, not a call of a model.")
+NO_CALLS = re.compile(
+    r"_?a?(?:retrieve|get|list|delete|cancel|create_batch|create_file|create_fine_tuning|file_|"
+    r"vector_store|upload|create_vector|create_assistants|create_thread|add_message)|"
+    r"_arealtime$|health"
+)  # beginnings of call types
+POLLED = Skip(
+    "not-a-call", "It asks for a file, a batch or an answer that is there, and generates nothing."
+)
 
 
 class LiteLLM(PerRecord):
@@ -44,7 +49,7 @@ class LiteLLM(PerRecord):
     def read(self, record: Fields) -> Call | Skip:
         """Read one payload."""
         call_type = record.text("call_type") or ""
-        if call_type in NO_CALLS:
+        if NO_CALLS.match(call_type):
             return POLLED
         metadata = record.inner("metadata")
         response = record.inner("response")
@@ -68,6 +73,7 @@ class LiteLLM(PerRecord):
         call.logged_cost = decimal_of(record.values.get("response_cost"))
         call.cost_unit = "usd" if call.logged_cost is not None else None
         call.attempt = metadata.integer("attempted_retries")
+        _join_bridge(call, record)
         return call
 
 
@@ -79,7 +85,7 @@ def read_gateway_call(record: Fields, response: Fields) -> Call:
     """Read what LiteLLM's two formats have in common."""
     answered = call_from(None, response.values)
     call = answered or Call(answer=answer_from(response.values) if response else b"")
-    provider, model = split_model(call.model or record.text("model") or "")
+    provider, model = split_model(_billed_model(call.model, record) or "")
     call.model = model or None
     named = record.text("custom_llm_provider")
     call.provider = provider_named(named) if named else provider or provider_of_model(model)
@@ -99,6 +105,27 @@ def read_gateway_call(record: Fields, response: Fields) -> Call:
     call.finish_reason = FINISH.get(call.finish_reason or "", call.finish_reason)
     call.truncated = bool(CUT.search(str(record.values.get("messages"))[:1_000_000]))
     return call
+
+
+def _billed_model(answered: str | None, record: Fields) -> str | None:
+    """Return the model that was billed: what answered, unless that is a name of the proxy's own.
+
+    A proxy may answer under its group's name, or under a shortened one such as `claude`.
+    """
+    deployed = record.inner("hidden_params").text("litellm_model_name") or record.text("model")
+    if answered is None or deployed is None:
+        return answered or deployed
+    short, whole = answered.lower(), deployed.lower()
+    is_alias = answered == record.text("model_group") or (short in whole and short != whole)
+    return deployed if is_alias and provider_of_model(split_model(deployed)[1]) else answered
+
+
+def _join_bridge(call: Call, record: Fields) -> None:
+    """Let rows with one call id of the proxy be one call: a bridge and the call within it."""
+    places = (record, record.inner("metadata"), record.inner("hidden_params"))
+    own = next((found for one in places if (found := one.text("litellm_call_id"))), None)
+    if own and call.status == "ok" and call.same_as is None:
+        call.same_as = f"litellm call {own}"
 
 
 def _add_failure(call: Call, record: Fields) -> None:
@@ -153,7 +180,7 @@ class LiteLLMSpend(PerRecord):
     def read(self, record: Fields) -> Call | Skip:
         """Read one row."""
         call_type = record.text("call_type") or ""
-        if call_type in NO_CALLS:
+        if NO_CALLS.match(call_type):
             return POLLED
         metadata = record.inner("metadata")
         request = record.inner("proxy_server_request")
@@ -179,7 +206,5 @@ class LiteLLMSpend(PerRecord):
         call.attempt = metadata.integer("attempted_retries")
         if call.latency_ms is None:
             call.latency_ms = record.number("request_duration_ms")
-        bridged = metadata.text("litellm_call_id")
-        if bridged and call.status == "ok" and call.same_as is None:
-            call.same_as = f"litellm call {bridged}"  # the bridge and the inner call name it
+        _join_bridge(call, record)
         return call

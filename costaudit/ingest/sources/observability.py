@@ -15,7 +15,7 @@ from costaudit.ingest.calls.names import (
 )
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
 from costaudit.ingest.calls.usage import decimal_of, plausible
-from costaudit.ingest.sources.source import PerRecord
+from costaudit.ingest.sources.source import PerRecord, no_call
 
 CALLS = ("GENERATION", "EMBEDDING")
 READ = ("input_cached_tokens", "input_cache_read", "cache_read_input_tokens",
@@ -51,8 +51,9 @@ class Langfuse(PerRecord):
     def read(self, record: Fields) -> Call | Skip:
         """Read one observation."""
         kind = record.text("type")
+        place = record.text("id"), record.text("parentObservationId", "parent_observation_id")
         if kind not in CALLS:
-            return NO_CALL
+            return no_call(NO_CALL, *place)
         metadata = record.inner("metadata")
         provider, model = split_model(
             record.text("model", "provided_model_name", "providedModelName") or ""
@@ -73,6 +74,7 @@ class Langfuse(PerRecord):
             ttft_ms=_ms(record.number("timeToFirstToken", "time_to_first_token")),
             updated_us=record.time_us("updatedAt", "updated_at"),
         )
+        call.span, call.within = place
         output = record.inner("output")
         call.native_id = output.text("id") or metadata.text("response_id") or record.text("id")
         if call.latency_ms is None:
@@ -172,8 +174,9 @@ class LangSmith(PerRecord):
 
     def read(self, record: Fields) -> Call | Skip:
         """Read one run."""
+        place = record.text("id"), record.text("parent_run_id")
         if record.text("run_type") != "llm":
-            return NOT_A_MODEL_RUN
+            return no_call(NOT_A_MODEL_RUN, *place)
         metadata = record.inner("extra").inner("metadata")
         parameters = record.inner("extra").inner("invocation_params")
         inputs, outputs = record.inner("inputs"), record.inner("outputs")
@@ -196,6 +199,7 @@ class LangSmith(PerRecord):
             ttft_ms=span_ms(start, record.time_us("first_token_time")),
             finish_reason=_finish(outputs),
         )
+        call.span, call.within = place
         call.truncated = bool(record.value("inputs_s3_urls")) and not inputs
         labels = labels_in(metadata.values)
         call.user, call.tenant = labels.user, labels.tenant or record.text("tenant_id")

@@ -17,8 +17,9 @@ from costaudit.ingest.sources.otel_span import (
     plain,
     prompt_of_events,
     span_id,
+    trace_place,
 )
-from costaudit.ingest.sources.source import Outcome
+from costaudit.ingest.sources.source import Outcome, no_call
 
 MARKS = ("gen_ai.", "llm.", "openinference.", "traceloop.", "ai.")
 DETAILS = "gen_ai.client.inference.operation.details"
@@ -60,7 +61,7 @@ class OTel:
         elif is_call(span.text("name") or "", attributes):
             yield from self._span(key, span, attributes, value)
         else:
-            yield key, NO_CALL
+            yield key, no_call(NO_CALL, *trace_place(span))
 
     def _hold(self, key: Key, span: Fields, event: str, value: dict[str, Any]) -> None:
         moment = span.time_us("timeUnixNano", "time_unix_nano", "observedTimeUnixNano") or 0

@@ -5,7 +5,7 @@ from typing import Any
 from costaudit.ingest.calls.call import Call, Convention, Prompt
 from costaudit.ingest.calls.exchange import FINISH
 from costaudit.ingest.calls.fields import Fields, span_ms
-from costaudit.ingest.calls.names import labels_in, provider_named, provider_of_model, split_model
+from costaudit.ingest.calls.names import billed_by, labels_in, provider_of_model, split_model
 from costaudit.ingest.calls.untyped import answer_from, encoded, prompt_from
 from costaudit.ingest.calls.usage import decimal_of, read_usage
 
@@ -133,7 +133,7 @@ def call_of_span(span: Fields, attributes: Fields, resource: Fields) -> Call:
     call = Call(
         native_id=attributes.text("gen_ai.response.id", "ai.response.id") or span_id(span),
         ts_us=start,
-        provider=provider_named(named) if named else prefix or provider_of_model(model),
+        provider=billed_by(named, prefix or provider_of_model(model)),
         model=model or None,
         service_tier=attributes.text(*TIER),
         latency_ms=span_ms(start, end),
@@ -146,6 +146,7 @@ def call_of_span(span: Fields, attributes: Fields, resource: Fields) -> Call:
     operation = attributes.text("gen_ai.operation.name", "openinference.span.kind") or ""
     call.kind = "embedding" if operation.lower().startswith("embedding") else "chat"
     call.cost_unit = "usd" if call.logged_cost is not None else None
+    call.span, call.within = trace_place(span)
     _add_usage(call, attributes)
     _add_content(call, attributes)
     _add_origin(call, span, attributes, resource)
@@ -153,9 +154,34 @@ def call_of_span(span: Fields, attributes: Fields, resource: Fields) -> Call:
     return call
 
 
+SPAN = ("spanId", "span_id", "spanID", "context.span_id")
+
+
 def span_id(span: Fields) -> str | None:
     """Return a span's own id."""
-    return span.text("spanId", "span_id") or span.inner("context").text("span_id", "spanId")
+    return span.text(*SPAN) or span.inner("context").text(*SPAN)
+
+
+def trace_place(span: Fields) -> tuple[str | None, str | None]:
+    """Return the keys of a span and of the one that holds it; None where there is none."""
+    context = span.inner("context")
+    trace = span.text(*TRACE) or context.text(*TRACE) or ""
+    parent = span.text(*PARENT) or context.text(*PARENT) or _reference(span)
+    own = span_id(span)
+    return (f"{trace} {own}" if own else None), (f"{trace} {parent}" if parent else None)
+
+
+TRACE = ("traceId", "trace_id", "traceID", "context.trace_id")
+PARENT = ("parentSpanId", "parent_span_id", "parentId", "parent_id", "parentSpanID")
+
+
+def _reference(span: Fields) -> str | None:
+    """Return the parent as Jaeger names it."""
+    for each in span.items("references"):
+        reference = Fields(each if isinstance(each, dict) else {})
+        if reference.text("refType") == "CHILD_OF":
+            return reference.text("spanID", "spanId")
+    return None
 
 
 def _ttft(attributes: Fields) -> float | None:

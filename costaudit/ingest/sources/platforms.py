@@ -12,8 +12,8 @@ from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
 from costaudit.ingest.calls.usage import decimal_of, plausible, read_usage
 from costaudit.ingest.sources.agents import UNREADABLE_COUNTS
 from costaudit.ingest.sources.coding_agents import add_cost
-from costaudit.ingest.sources.otel_span import call_of_span, nested
-from costaudit.ingest.sources.source import Outcome, PerRecord
+from costaudit.ingest.sources.otel_span import call_of_span, nested, trace_place
+from costaudit.ingest.sources.source import Outcome, PerRecord, no_call
 
 NO_CALL = Skip("not-a-call", "It is a span, an event or a trace, whose calls stand by themselves.")
 PARENT = Skip("not-a-call", "Its counts are the sum of calls within it, which stand by themselves.")
@@ -38,6 +38,13 @@ def _checked(call: Call) -> Call | Skip:
     return UNREADABLE_COUNTS if call.usage is None and call.status == "ok" else call
 
 
+def _stated(is_exclusive: bool, is_stated: bool) -> Convention:
+    """Name a convention, and whether the call itself states it."""
+    if is_stated:
+        return "exclusive as stated" if is_exclusive else "inclusive as stated"
+    return "exclusive" if is_exclusive else "inclusive"
+
+
 class PostHog(PerRecord):
     """Read $ai_generation events, each of which says whether input holds the cached tokens."""
 
@@ -52,15 +59,19 @@ class PostHog(PerRecord):
     def read(self, record: Fields) -> Call | Skip:
         """Read one event."""
         kind, told = record.text("event"), record.inner("properties")
+        place = told.text("$ai_span_id", "$ai_generation_id"), told.text("$ai_parent_id")
         if kind not in ("$ai_generation", "$ai_embedding"):
-            return NO_CALL
+            return no_call(NO_CALL, *place)
         provider, model = told.text("$ai_provider"), told.text("$ai_model")
         exclusive = told.truth("$ai_cache_reporting_exclusive")
+        is_stated = exclusive is not None
         if exclusive is None:
             exclusive = (provider or "").lower() == "anthropic"
         latency = told.number("$ai_latency")
         call = Call(
             ts_us=record.time_us("timestamp"),
+            span=place[0],
+            within=place[1],
             kind="embedding" if kind == "$ai_embedding" else "chat",
             user=record.text("distinct_id"),
             conversation=told.text("$ai_session_id", "$ai_trace_id"),
@@ -70,7 +81,7 @@ class PostHog(PerRecord):
             http_status=told.integer("$ai_http_status"),
             usage=plausible(
                 Usage(
-                    "exclusive" if exclusive else "inclusive",
+                    _stated(exclusive, is_stated),
                     input=told.integer("$ai_input_tokens"),
                     output=told.integer("$ai_output_tokens"),
                     cache_read=told.integer("$ai_cache_read_input_tokens") or 0,
@@ -101,10 +112,11 @@ class MLflow(PerRecord):
         """Read one span."""
         told = Fields({k: Fields({"v": v}).value("v") for k, v in
                        record.inner("attributes").values.items()})  # fmt: skip
+        place = trace_place(record)
         if told.text("mlflow.spanType") not in ("CHAT_MODEL", "LLM", "EMBEDDING"):
-            return NO_CALL
+            return no_call(NO_CALL, *place)
         if record.truth("has_call_within"):
-            return PARENT
+            return no_call(PARENT, *place)
         call = call_from(told.value("mlflow.spanInputs"), told.value("mlflow.spanOutputs"))
         call = call or Call(
             prompt=prompt_from(told.value("mlflow.spanInputs")),
@@ -112,6 +124,7 @@ class MLflow(PerRecord):
         )
         start, end = record.time_us("start_time_unix_nano"), record.time_us("end_time_unix_nano")
         call.native_id = call.native_id or record.text("span_id")
+        call.span, call.within = place
         call.ts_us, call.latency_ms = start, span_ms(start, end)
         call.kind = "embedding" if told.text("mlflow.spanType") == "EMBEDDING" else call.kind
         shape = told.text("mlflow.message.format") or ""
@@ -139,11 +152,14 @@ class Datadog(PerRecord):
     def read(self, record: Fields) -> Call | Skip:
         """Read one span."""
         told = record.inner("attributes") or record
+        place = trace_place(told)
         if told.text("span_kind") not in ("llm", "embedding"):
-            return NO_CALL
+            return no_call(NO_CALL, *place)
         counts, length = told.inner("metrics"), told.number("duration")
         call = Call(
             native_id=told.text("span_id"),
+            span=place[0],
+            within=place[1],
             ts_us=told.time_us("start_ns"),
             kind="embedding" if told.text("span_kind") == "embedding" else "chat",
             endpoint=told.text("ml_app"),
@@ -182,13 +198,17 @@ class Braintrust(PerRecord):
 
     def read(self, record: Fields) -> Call | Skip:
         """Read one span."""
+        parents = [each for each in record.items("span_parents") if isinstance(each, str)]
+        place = record.text("span_id"), parents[0] if parents else None
         if record.inner("span_attributes").text("type") != "llm":
-            return NO_CALL
+            return no_call(NO_CALL, *place)
         counts, about = record.inner("metrics"), record.inner("metadata")
         start = counts.time_us("start")
         wait = counts.number("time_to_first_token")
         call = Call(
             native_id=record.text("span_id"),
+            span=place[0],
+            within=place[1],
             ts_us=start or record.time_us("created"),
             prompt=prompt_from(record.value("input"), tools=about.value("tools")),
             answer=answer_from(record.value("output")),
@@ -230,8 +250,9 @@ class Opik(PerRecord):
 
     def read(self, record: Fields) -> Call | Skip:
         """Read one span."""
+        place = record.text("id"), record.text("parent_span_id")
         if record.text("type") != "llm":
-            return NO_CALL
+            return no_call(NO_CALL, *place)
         counts = record.inner("usage")
         own = nested(counts.values, "original_usage")
         own = Fields(own if isinstance(own, dict) else counts.values)
@@ -239,6 +260,8 @@ class Opik(PerRecord):
         start = record.time_us("start_time")
         call = Call(
             native_id=record.text("id"),
+            span=place[0],
+            within=place[1],
             ts_us=start,
             prompt=prompt_from(record.value("input")),
             answer=answer_from(record.value("output")),
@@ -284,6 +307,7 @@ class Weave:
 
     def _told(self, call: Call, line: Fields) -> Call:
         start = line.time_us("started_at")
+        call.span, call.within = line.text("id"), line.text("parent_id")
         call.same_as = f"weave {line.text('id')}"
         call.ts_us, call.latency_ms = start, span_ms(start, line.time_us("ended_at"))
         call.user = call.user or line.text("wb_user_id")
@@ -297,10 +321,11 @@ class Weave:
             parents = {line.text("parent_id") for _, line in ops}
             for key, line in ops:
                 sums = line.inner("summary").inner("usage")
+                place = line.text("id"), line.text("parent_id")
                 if not sums:
-                    yield key, NO_CALL
-                elif trace in self._traces or line.text("id") in parents or len(sums.values) > 1:
-                    yield key, PARENT
+                    yield key, no_call(NO_CALL, *place)
+                elif trace in self._traces or place[0] in parents or len(sums.values) > 1:
+                    yield key, no_call(PARENT, *place)
                 else:
                     model = next(iter(sums.values))
                     call = Call(model=model, usage=usage_in(sums.inner(model), "openai"))
@@ -326,7 +351,7 @@ class Phoenix(PerRecord):
                 _exploded(found, key.removeprefix("attributes."), value)
         kind = record.text("span_kind", "attributes.openinference.span.kind") or ""
         if kind.upper() not in ("LLM", "EMBEDDING"):
-            return NO_CALL
+            return no_call(NO_CALL, *trace_place(record))
         span = {**record.values, "span_id": record.values.get("context.span_id")}
         return _checked(call_of_span(Fields(span), Fields(found), Fields({})))
 

@@ -33,6 +33,13 @@ class Source(Protocol):
         """Return what was held back until the end of the file."""
 
 
+def no_call(skip: Skip, span: str | None, within: str | None) -> Skip:
+    """Return a Skip that leads from the calls within a span to the span that holds it."""
+    if span is None or within is None:
+        return skip
+    return Skip(skip.reason, skip.detail, span, within)
+
+
 NOT_AN_OBJECT = Skip("not-a-call", "It is no JSON object.")
 
 

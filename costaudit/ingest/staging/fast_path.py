@@ -160,6 +160,9 @@ def _own(
         pair.session_id or None,
         None,
         None,
+        None,
+        None,
+        None,
     )
 
 

@@ -10,10 +10,11 @@ import numpy.typing as npt
 import polars as pl
 from msgspec import to_builtins
 from msgspec.structs import astuple
+from xxhash import xxh3_64_intdigest
 
 from costaudit.contracts.requests import BILLED_UNIT, CALLERS, SETTINGS
 from costaudit.contracts.run_dir import atomic_write
-from costaudit.ingest.calls.call import BilledUnit, Buffer, Call, Key, Prompt, Usage
+from costaudit.ingest.calls.call import BilledUnit, Buffer, Call, Key, Prompt, Skip, Usage
 from costaudit.ingest.content.blocks import MEDIA
 from costaudit.ingest.content.interner import NO_BLOCK, Interner, ReadAnswer
 from costaudit.ingest.content.redaction import Redactor
@@ -55,6 +56,9 @@ OWN: Types = {  # what each call has of its own
     "ttft_ms": pl.Float64,
     "session": pl.String,
     "parent_call": pl.String,
+    "forked_from": pl.String,
+    "span": pl.UInt64,  # digests: their places in a trace are compared and never shown
+    "within": pl.UInt64,
     "billed_units": pl.List(BILLED_UNIT),
 }
 PLACE: Types = {  # where a row stands, and what is found when its content is read
@@ -103,10 +107,12 @@ SKIPPED: Types = {
     "detail": pl.String,
     "into_offset": pl.Int64,
     "into_index": pl.Int32,
+    "span": pl.UInt64,
+    "within": pl.UInt64,
 }
 
 
-PEOPLE = (*CALLERS, "session", "parent_call", "native_id", "same_as", "join_key")
+PEOPLE = (*CALLERS, "session", "parent_call", "forked_from", "native_id", "same_as", "join_key")
 NO_USAGE = Usage("openai", source="missing")
 
 
@@ -137,8 +143,15 @@ def own_of(call: Call) -> tuple[Any, ...]:
         call.ttft_ms,
         call.session,
         call.parent_call,
+        call.forked_from,
+        _digest(call.span),
+        _digest(call.within),
         units_of(call.units),
     )
+
+
+def _digest(key: str | None) -> int | None:
+    return None if key is None else xxh3_64_intdigest(key.encode("utf-8", "replace"))
 
 
 def units_of(units: tuple[BilledUnit, ...]) -> list[dict[str, object]] | None:
@@ -235,13 +248,14 @@ class PieceWriter:
         """Return whether there is nothing to write."""
         return not self._rows and not self._skips
 
-    def skip(self, key: Key, reason: str, detail: str) -> None:
+    def skip(self, key: Key, skip: Skip) -> None:
         """Note a record that gives no row."""
-        self._skips.append((*key, "skipped", reason, detail, None, None))
+        told = (skip.reason, skip.detail, None, None, _digest(skip.span), _digest(skip.within))
+        self._skips.append((*key, "skipped", *told))
 
     def merge(self, key: Key, reason: str, detail: str, into: Key) -> None:
         """Note a record that is part of the row of another one of the same file."""
-        self._skips.append((*key, "merged", reason, detail, *into))
+        self._skips.append((*key, "merged", reason, detail, *into, None, None))
 
     def add(self, key: Key, source: str, call: Call) -> None:
         """Note a call."""
@@ -317,7 +331,11 @@ class PieceWriter:
         flat = np.frombuffer(self._segments, np.uint32).copy()
         sizes = np.frombuffer(self._sizes, np.int64).copy()
         answers = blocks.select(
-            answer_tokens=pl.col("tokens").cast(pl.Int64), answer_id=pl.col("block_id")
+            answer_tokens=pl.col("tokens").cast(pl.Int64),
+            answer_hash=pl.col("block_id")
+            .str.head(16)
+            .str.to_integer(base=16, dtype=pl.UInt64, strict=False),
+            answer_id=pl.col("block_id"),
         )
         return pl.concat(
             [

@@ -19,12 +19,14 @@ from costaudit.ingest.staging.plan import FileStaging, FileState, stagings
 from costaudit.ingest.staging.read_task import Span
 
 PLACE = ("offset", "index", "ts_us")
+RARE = ("session", "forked_from", "span", "within")  # left out where no row of the run has one
 LIGHT = (
     "source", "native_id", "same_as", "join_key", "half", "provider", "model", "tenant", "user",
     "conversation", "convention", "input", "output", "cache_read", "cache_write_5m",
     "cache_write_1h", "cache_write_other", "other_ttl", "unstated_writes", "reasoning", "total",
     "usage_source", "logged_cost", "cost_unit", "status", "attempt", "served_by", "updated_us",
-    "prompt_tokens", "prompt_hash", "answer_tokens", "marker_ttl", "kind",
+    "prompt_tokens", "prompt_hash", "answer_tokens", "marker_ttl", "kind", "answer_hash",
+    "latency_ms", *RARE,
 )  # fmt: skip
 AT_ONCE = 8  # columns
 OPEN_BYTES = 512 << 20
@@ -82,6 +84,8 @@ class Pieces:
             read = pl.concat(
                 pl.read_parquet(piece.table("rows"), columns=names) for piece in self.all
             )
+            empty = [one for one in RARE if one in names and read[one].null_count() == len(read)]
+            read = read.drop(empty)
             rows = pl.concat([rows, read.select(pl.all().gather(order))], how="horizontal")
         return rows
 
@@ -116,6 +120,13 @@ class Pieces:
             chosen = is_first.slice(start, len(own))
             start += len(own)
             yield pl.read_parquet(table).filter(chosen)
+
+    def links(self) -> pl.DataFrame:
+        """Read the places in traces of records that are no calls: `span` and `within`."""
+        links = pl.concat(
+            pl.read_parquet(piece.table("skips"), columns=["span", "within"]) for piece in self.all
+        )
+        return links.drop_nulls()
 
     def skips(self) -> pl.DataFrame:
         """Read all skips, with `source_file`."""

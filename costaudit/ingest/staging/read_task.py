@@ -192,13 +192,13 @@ class UnitReader:
             key, skip = outcome
             self._open.discard(key)
             self._span.skipped += 1
-            self._writer.skip(key, skip.reason, skip.detail)
+            self._writer.skip(key, skip)
             return
         unwanted = self._unwanted(outcome.call) if self._unwanted is not None else None
         self._open.discard(outcome.key)
         if unwanted is not None:
             self._span.skipped += 1 + len(outcome.merged)
-            self._writer.skip(outcome.key, unwanted.reason, unwanted.detail)
+            self._writer.skip(outcome.key, unwanted)
         else:
             self._span.kept += 1
             for name, number in outcome.call.unread:
@@ -208,7 +208,7 @@ class UnitReader:
         for key, reason in outcome.merged:
             self._open.discard(key)
             if unwanted is not None:
-                self._writer.skip(key, unwanted.reason, unwanted.detail)
+                self._writer.skip(key, unwanted)
             else:
                 self._span.merged += 1
                 self._writer.merge(key, reason, MERGED[reason], outcome.key)

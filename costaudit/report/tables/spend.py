@@ -40,7 +40,13 @@ def spend_tables(spend: Spend) -> tuple[Table, ...]:
 def spend_line(spend: Spend) -> str:
     """Describe the total in a sentence, and how much of it is the log's own figure."""
     total = spend.total
-    said = f"{usd(total.total_usd)} for {count(total.requests)} requests"
+    said = f"{usd(total.total_usd)} for {_requests(total.requests)}"
+    if spend.unpriced_requests:
+        are = "is" if spend.unpriced_requests == 1 else "are"
+        said = (
+            f"At least {said}: {count(spend.unpriced_requests)} with "
+            f"{share(spend.unpriced_share)} of the tokens {are} not fully priced"
+        )
     if spend.logged_usd and total.total_usd:
         part = share(float(spend.logged_usd / total.total_usd))
         said += f", {part} of it by the costs in the log"
@@ -51,6 +57,10 @@ def spend_line(spend: Spend) -> str:
     if spend.gateway_hits:
         said += f". A gateway's cache served {count(spend.gateway_hits)} more at no cost"
     return f"{said}."
+
+
+def _requests(number: int) -> str:
+    return "1 request" if number == 1 else f"{count(number)} requests"
 
 
 def _classes(total: CostBreakdown) -> Table:

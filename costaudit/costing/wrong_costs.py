@@ -1,0 +1,80 @@
+"""Logged costs that a known fault of a logger explains, and the list price does not.
+
+A proxy derives its cost from the counts that it also logs, so the cost proves nothing about them.
+Where the cost is to half a percent what one of these faults makes of the counts, and the list
+price differs, the list price counts.
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+import polars as pl
+
+from costaudit.contracts.requests import TOKEN_CLASSES
+
+EXACT = 0.005  # of the cost that a fault makes
+APART = 0.02  # of the list price: below it fault and price can't be told apart
+MOST = 0.8  # of a price's calls that a fault would touch
+MTOK = 1e6
+_CACHED = TOKEN_CLASSES[1:5]
+
+
+def wrong_costs(
+    frame: pl.DataFrame, rates: Mapping[int, tuple[Decimal, ...]]
+) -> tuple[pl.Series, dict[int, str]]:
+    """Return which rows' `logged` a fault explains, and the fault by rate, in words.
+
+    `frame` holds TOKEN_CLASSES, `rate_id`, `logged` and `unit_usd`, both in dollars.
+    """
+    names = [f"_{name}" for name in TOKEN_CLASSES]
+    rows = [(rate, *map(float, prices)) for rate, prices in rates.items()]
+    schema = {"rate_id": frame.schema["rate_id"], **dict.fromkeys(names, pl.Float64)}
+    table = pl.DataFrame(rows, schema=schema, orient="row")
+    priced = frame.select(
+        "rate_id",
+        *TOKEN_CLASSES,
+        pl.col("logged").cast(pl.Float64),
+        _units=pl.col("unit_usd").cast(pl.Float64).fill_null(0),
+    ).join(table, on="rate_id", how="left", maintain_order="left")
+    priced = priced.with_columns(_listed=_usd(dict(zip(TOKEN_CLASSES, names, strict=True))))
+    wrong = pl.repeat(False, len(frame), dtype=pl.Boolean, eager=True)
+    told: dict[int, str] = {}
+    for words, cost in _faults().items():
+        found = priced.with_columns(
+            _touched=((cost - pl.col("_listed")).abs() > APART * pl.col("_listed"))
+            & (pl.col("logged") > 0),
+            _match=(pl.col("logged") - cost).abs() <= EXACT * cost,
+        ).with_columns(pl.col("_touched", "_match").fill_null(value=False))
+        shares = (
+            found.filter("_touched").group_by("rate_id").agg(pl.col("_match").mean()).drop_nulls()
+        )
+        rates_hit = sorted(shares.filter(pl.col("_match") >= MOST)["rate_id"].to_list())
+        told |= {rate: words for rate in rates_hit if rate not in told}
+        wrong |= found.select(
+            (pl.col("rate_id").is_in(rates_hit) & pl.col("_touched")).fill_null(value=False)
+        ).to_series()
+    return wrong, told
+
+
+def _usd(at: Mapping[str, str]) -> pl.Expr:
+    """Price tokens by class, each at the rate of the named column; units come on top."""
+    return pl.sum_horizontal(pl.col(name) * pl.col(rate) for name, rate in at.items()) / MTOK + (
+        pl.col("_units")
+    )
+
+
+def _faults() -> dict[str, pl.Expr]:
+    own = {name: f"_{name}" for name in TOKEN_CLASSES}
+    uncached = own["input_uncached_tokens"]
+    plain = dict.fromkeys(_CACHED, uncached)
+    return {
+        "one-hour cache writes were priced as five-minute ones": _usd(
+            {**own, "cache_write_1h_tokens": own["cache_write_5m_tokens"]}
+        ),
+        "cached tokens were priced as uncached ones": _usd({**own, **plain}),
+        "cached tokens were counted twice": _usd(own)
+        + pl.sum_horizontal(pl.col(name) * pl.col(uncached) for name in _CACHED) / MTOK,
+        "cache writes were left out": _usd(
+            {name: rate for name, rate in own.items() if not name.startswith("cache_write")}
+        ),
+    }
