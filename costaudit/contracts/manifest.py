@@ -67,6 +67,7 @@ class IngestCounts:
     conventions: tuple[Convention, ...]
     checks: tuple[Check, ...]
     unread_usage: dict[str, tuple[int, float]]  # unknown name in a usage object → calls, sum
+    colliding_ids: tuple[int, int]  # ids that several calls have, and these calls
 
 
 @dataclass(frozen=True)

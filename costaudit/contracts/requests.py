@@ -127,6 +127,37 @@ SKIPS = pl.Schema(
     }
 )
 
+MERGED = pl.Schema(
+    {
+        "source_file": pl.String,
+        "source_offset": pl.Int64,
+        "reason": pl.String,  # as in SKIPS: why it is no call of its own
+        "merged_into": pl.String,  # request_id of the call that it tells again
+        **{
+            name: _REQUEST_COLUMNS[name]
+            for name in (
+                "ts",
+                "provider",
+                "model",
+                "service_tier",
+                "is_batch",
+                "region",
+                "input_uncached_tokens",
+                "cache_read_tokens",
+                "cache_write_5m_tokens",
+                "cache_write_1h_tokens",
+                "cache_write_other_tokens",
+                "cache_write_other_ttl",
+                "output_tokens",
+                "billed_units",
+                "logged_cost",
+                "cost_unit",
+                "served_by",
+            )
+        },
+    }
+)
+
 INPUT_CLASSES = (
     "input_uncached_tokens",
     "cache_read_tokens",

@@ -13,7 +13,7 @@ import msgspec
 import polars as pl
 
 from costaudit.contracts.manifest import MANIFEST_VERSION, Manifest
-from costaudit.contracts.requests import BLOCKS, REQUESTS, SKIPS, check_table
+from costaudit.contracts.requests import BLOCKS, MERGED, REQUESTS, SKIPS, check_table
 from costaudit.errors import RunDirError, UsageError
 
 
@@ -42,6 +42,11 @@ class RunDir:
     def skips_path(self) -> Path:
         """SKIPS."""
         return self.path / "skips.parquet"
+
+    @property
+    def merged_path(self) -> Path:
+        """MERGED; only where a record told a call again."""
+        return self.path / "merged.parquet"
 
     @property
     def vectors_path(self) -> Path:
@@ -122,6 +127,12 @@ class RunDir:
     def skips(self) -> pl.DataFrame:
         """Read SKIPS whole; raises RunDirError where it is missing or of another version."""
         return self._table(self.skips_path, SKIPS)
+
+    def merged(self) -> pl.DataFrame:
+        """Read MERGED; empty where no record told a call again."""
+        if not self.merged_path.is_file():
+            return pl.DataFrame(schema=MERGED)
+        return self._table(self.merged_path, MERGED)
 
     def manifest(self) -> Manifest:
         """Read the manifest; raises RunDirError where there is none or it can't be read."""

@@ -1,6 +1,6 @@
 """Where the money went: a part of the audit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from costaudit.contracts.grades import Money
@@ -113,6 +113,33 @@ class ModelPrice:
 
 
 @dataclass(frozen=True)
+class Undecided:
+    """Calls of which nothing shows whether the input holds the cached tokens."""
+
+    source_file: str
+    provider: str
+    model: str
+    convention: str  # as it was read
+    requests: int
+    usd: Decimal  # as it was read
+    other_usd: Decimal  # read the other way
+
+
+@dataclass(frozen=True)
+class Counting:
+    """How records became calls, and what of their usage was not read or not decided."""
+
+    merged_calls: int = 0  # records that tell a call again, and are in no figure
+    merged_usd: Decimal = Decimal(0)  # what counting them would add to the spend
+    merged_reasons: dict[str, int] = field(default_factory=dict)  # as in SKIPS → records
+    colliding_ids: int = 0  # ids under which there are several calls
+    colliding_calls: int = 0
+    # unknown name in a usage object → calls, sum; calls told again included
+    unread_usage: dict[str, tuple[int, float]] = field(default_factory=dict)
+    undecided: tuple[Undecided, ...] = ()
+
+
+@dataclass(frozen=True)
 class Spend:
     """What the log cost, and who and what cost it."""
 
@@ -131,4 +158,5 @@ class Spend:
     invoice_gap_share: float | None  # (invoice - log) / invoice
     daily: tuple[DailyRow, ...] = ()  # by day and model, adding up to the total
     unpriced_units: tuple[str, ...] = ()  # billed units beyond text that have no known price
+    counting: Counting = Counting()
     drill: tuple[EndpointSpend, ...] = ()  # the dearest endpoints

@@ -11,6 +11,7 @@ from costaudit.contracts.month import MonthFacts
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.semantic import SemanticSection
 from costaudit.contracts.spend import ModelPrice, Spend
+from costaudit.costing.counting import counting_findings
 from costaudit.costing.logged import HIGH_RATIO, LOW_RATIO
 from costaudit.costing.prefix_findings import prefix_findings
 from costaudit.costing.verdict import INVOICE_TOLERANCE, UNPRICED_TOLERANCE
@@ -42,6 +43,7 @@ def findings(evidence: Evidence, levers: Sequence[Lever] = ()) -> tuple[Finding,
     found = [
         *_quality(evidence.quality, evidence.month),
         *_days(evidence.month),
+        *counting_findings(evidence.spend),
         *_money(evidence.spend),
         *_levers(ledger, {lever.lever: lever.change for lever in levers}),
         *(_semantic(semantic) if semantic else ()),

@@ -10,6 +10,7 @@ from costaudit.contracts.spend import Spend
 
 INVOICE_TOLERANCE = 0.05  # of the invoice
 UNPRICED_TOLERANCE = 0.01  # of all tokens
+MERGED_TOLERANCE = Decimal("0.01")  # of the spend
 
 
 def spend_grade(quality: DataQuality) -> Grade:
@@ -54,6 +55,7 @@ def verdict(spend: Spend, ledger: Ledger, quality: DataQuality, month: MonthFact
             f"A further {_usd(further)} rests on assumptions." if further > 0 else "",
             "" if month.is_month else month.reasons[0] if month.reasons else "",
             worth_said(ledger),
+            once(spend),
             lost_files(file.source for file in quality.files),
         )
         if part
@@ -81,6 +83,19 @@ def worth_said(ledger: Ledger) -> str:
     if not paying:
         return f"At this traffic no step pays for its effort within {months}."
     return f"{paying} of {len(judged)} steps pay for their effort within {months}."
+
+
+def once(spend: Spend) -> str:
+    """Describe what is counted once though the log tells it again; "" up to MERGED_TOLERANCE."""
+    found = spend.counting
+    if found.merged_usd <= MERGED_TOLERANCE * spend.total.total_usd:
+        return ""
+    if found.merged_calls == 1:
+        return f"1 record of {_usd(found.merged_usd)} repeats a call and is not counted."
+    return (
+        f"{found.merged_calls:,} records of {_usd(found.merged_usd)} repeat calls and are not "
+        "counted."
+    )
 
 
 def _coverage(spend: Spend, quality: DataQuality) -> str:

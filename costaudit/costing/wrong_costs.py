@@ -28,8 +28,9 @@ def wrong_costs(
     """
     names = [f"_{name}" for name in TOKEN_CLASSES]
     rows = [(rate, *map(float, prices)) for rate, prices in rates.items()]
-    schema = {"rate_id": frame.schema["rate_id"], **dict.fromkeys(names, pl.Float64)}
-    table = pl.DataFrame(rows, schema=schema, orient="row")
+    table = pl.DataFrame(rows, schema=["rate_id", *names], orient="row").cast(
+        {"rate_id": frame.schema["rate_id"], **dict.fromkeys(names, pl.Float64())}
+    )
     priced = frame.select(
         "rate_id",
         *TOKEN_CLASSES,

@@ -251,6 +251,7 @@ def _summary(
         merged_cost=assembled.merged_cost,
         ambiguous_conventions=assembled.ambiguous_conventions,
         conventions=assembled.conventions,
+        colliding_ids=assembled.colliding_ids,
         checks=assembled.checks,
         unread_usage=_unread(pieces),
         read_bytes=read_bytes,

@@ -1,7 +1,7 @@
 """A run directory in memory, priced; its spend by groups; why its questions can't be cached."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from costaudit.contracts.requests import SKIPS, in_order
 from costaudit.contracts.run_dir import RunDir, check_writable
 from costaudit.contracts.spend import Spend
 from costaudit.costing.cost import cost
+from costaudit.costing.counting import counting
 from costaudit.costing.months.month import Month, month_of, with_trend
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.quality import data_quality
@@ -154,7 +155,12 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
         blocks=blocks,
         tariff=priced,
         quality=quality,
-        spend=with_months(spent, requests, month, priced.request_usd),
+        spend=replace(
+            with_months(spent, requests, month, priced.request_usd),
+            counting=counting(
+                requests, run.merged(), manifest.ingest, options.prices, options.cost_mode
+            ),
+        ),
         month=with_trend(month, priced.request_usd),
     )
 
@@ -224,13 +230,14 @@ SPEND_GROUPS = (*_COLUMNS, "template")
 
 def spent_by(log: Loaded, options: AnalyzeOptions, names: Sequence[str]) -> Spend:
     """Add up what the log cost by each of SPEND_GROUPS that is named."""
-    return spend(
+    found = spend(
         log.requests,
         price_requests(log.requests, options.prices),
         options.cost_mode,
         options.invoice_usd,
         {name: _templates(log) if name == "template" else _COLUMNS[name] for name in names},
     )
+    return replace(found, counting=log.spend.counting)
 
 
 def _templates(log: Loaded) -> pl.Series:

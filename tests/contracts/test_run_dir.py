@@ -84,6 +84,7 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
     options = ReadingOptions("auto", (), False, True, None, None, ("model=m",), "mask", 2, 1000.0)
     record = IngestRecord(
         records=3, kept=1, merged=1, skipped=1, skip_reasons={"bad-json": 1}, merged_cost={},
+        colliding_ids=(0, 0),
         ambiguous_conventions=0, conventions=(Convention("a", "openai", "m", "inclusive", 1, 0),),
         checks=(Check("a", "there is a time", 1, 0),), unread_usage={"x": (1, 2.5)},
         options=options, made=TablesMade("key", {"requests.parquet": (10, 20)}),

@@ -23,7 +23,14 @@ def table(*rows: dict[str, Any]) -> pl.DataFrame:
     base: dict[str, Any] = dict.fromkeys([*OWN, *PLACE, *SHARED])
     base |= {"provider": "p", "model": "m", "cache_read": 0, "cache_write_5m": 0}
     base |= {"cache_write_1h": 0, "cache_write_other": 0, "reasoning": 0}
-    schema = {**OWN, **PLACE, **SHARED, "source_file": pl.String, "marker_ttl": pl.String}
+    schema = {
+        **OWN,
+        **PLACE,
+        **SHARED,
+        "source_file": pl.String,
+        "marker_ttl": pl.String,
+        "prompt_tokens": pl.Int64,
+    }
     return pl.DataFrame([{**base, "source_file": "f", **row} for row in rows], schema=schema)
 
 
@@ -96,7 +103,10 @@ def test_the_majority_of_a_group_decides_for_those_that_nothing_decides() -> Non
     found = normalise(table(sure, sure, open_row, other))
     assert found["input_uncached_tokens"].to_list() == [40, 40, 5000, 4000]
     assert found["was_ambiguous"].to_list() == [False, False, True, True]
-    assert found["usage_convention"].to_list()[2:] == ["litellm, counted as exclusive", "litellm"]
+    assert found["usage_convention"].to_list()[2:] == [
+        "litellm, counted as exclusive",
+        "litellm, undecided, read as inclusive",
+    ]
 
 
 def test_votes_of_one_file_do_not_reach_another() -> None:
@@ -118,3 +128,52 @@ def test_missing_usage_stays_missing_and_unknown_cache_is_said() -> None:
 def test_an_unknown_convention_is_refused() -> None:
     with pytest.raises(pl.exceptions.InvalidOperationError, match="incomplete mapping"):
         normalise(table({"convention": "homemade", "input": 10, "output": 1}))
+
+
+def shape(rows: pl.DataFrame) -> list[tuple[int, str]]:
+    found = normalise(rows).select("input_uncached_tokens", "usage_convention")
+    return list(found.iter_rows())
+
+
+def otel(sent: int, cached: int, counted: int | None, **more: Any) -> dict[str, Any]:
+    base = {"convention": "otel_semconv", "input": sent, "cache_read": cached, "output": 50}
+    return base | {"prompt_tokens": counted} | more
+
+
+@pytest.mark.parametrize(
+    ("sent", "cached", "counted", "uncached"),
+    [
+        (2_000, 1_500, 2_050, 500),  # 2,000 sent of 2,050 counted: the input holds the cached ones
+        (2_000, 1_500, 3_400, 2_000),  # 3,500 of 3,400: it does not
+        (2_000, 1_500, 1_560, 500),  # another tokenizer: 1.28 against 2.24, so they are within
+    ],
+)
+def test_the_tokenizer_decides_what_the_input_holds(
+    sent: int, cached: int, counted: int, uncached: int
+) -> None:
+    ((found, label),) = shape(table(otel(sent, cached, counted)))
+    assert found == uncached
+    assert "undecided" not in label
+
+
+def test_calls_without_cached_tokens_show_how_a_tokenizer_differs() -> None:
+    # Ours counts 1,000 where the provider bills 1,700: 3,400 billed of 2,000 counted is all input.
+    plain = [otel(1_700, 0, 1_000) for _ in range(3)]
+    rows = shape(table(*plain, otel(3_400, 2_000, 2_000)))
+    assert rows[-1][0] == 1_400
+
+
+@pytest.mark.parametrize("counted", [None, 40, 9_000])  # no prompt, too short, cut
+def test_without_evidence_a_convention_is_undecided(counted: int | None) -> None:
+    ((found, label),) = shape(table(otel(2_000, 1_500, counted)))
+    assert found == 500
+    assert label == "otel_semconv, undecided, read as inclusive"
+
+
+def test_what_a_call_states_is_certain() -> None:
+    stated = otel(15_042, 3_000, None) | {"convention": "exclusive as stated"}
+    other = otel(15_042, 3_000, None) | {"convention": "inclusive as stated"}
+    assert shape(table(stated, other)) == [
+        (15_042, "exclusive as stated"),
+        (12_042, "inclusive as stated"),
+    ]

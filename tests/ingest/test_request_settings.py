@@ -60,7 +60,7 @@ def test_messages_settings_automatic_caching_and_lifetimes(
 ) -> None:
     automatic = json.loads(json.dumps(MESSAGES))
     automatic["request"]["cache_control"] = {"type": "ephemeral", "ttl": "1h"}
-    automatic["response"]["id"] = "msg_2"
+    automatic["response"]["id"], automatic["ts"] = "msg_2", "2026-11-02T08:01:00Z"
     rows = ingested(write_lines(tmp_path / "log.jsonl", [MESSAGES, automatic]))[0].requests()
     assert rows["thinking"].to_list() == ['{"budget_tokens":1024,"type":"enabled"}'] * 2
     assert rows["tool_choice"].to_list() == ['{"name":"track","type":"tool"}'] * 2

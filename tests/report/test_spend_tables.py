@@ -76,8 +76,9 @@ def test_the_line_says_total_source_invoice_and_gateway() -> None:
     spend = replace(SPEND, gateway_hits=9, invoice_usd=Decimal("50000"), invoice_gap_share=0.175996)
     # 12,600 of 41,200.20 is the log's own; (50,000 - 41,200.20) / 50,000 = 17.6 %.
     assert spend_line(spend) == (
-        "$41,200 for 1,200,000 requests, 30.6% of it by the costs in the log; 17.6% below the "
-        "invoice of $50,000. A gateway's cache served 9 more at no cost."
+        "At least $41,200 for 1,200,000 requests, 30.6% of it by the costs in the log; 17.6% "
+        "below the invoice of $50,000. A gateway's cache served 9 more at no cost. 1,130 requests "
+        "with 0.20% of the tokens are not fully priced."
     )
 
 

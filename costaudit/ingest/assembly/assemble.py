@@ -11,6 +11,7 @@ from costaudit.contracts.manifest import Check, Convention
 from costaudit.contracts.requests import ANSWERED, BLOCKS, INPUT_CLASSES, SKIPS
 from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
 from costaudit.ingest.assembly.identity import find_duplicates, join_halves, number_attempts
+from costaudit.ingest.assembly.merged_rows import write_merged
 from costaudit.ingest.assembly.normalise import normalise
 from costaudit.ingest.assembly.quality import checks, conventions
 from costaudit.ingest.assembly.request_rows import PLACED, write_requests
@@ -35,6 +36,7 @@ class Assembled:
     fates: pl.DataFrame  # source_file, fate, reason, len
     ambiguous_conventions: int
     merged_cost: dict[str, str]  # cost unit → logged cost of merged rows
+    colliding_ids: tuple[int, int]  # ids that several calls have, and these calls
     conventions: tuple[Convention, ...]
     checks: tuple[Check, ...]
 
@@ -43,7 +45,7 @@ def assemble(
     run: RunDir, pieces: Pieces, whole_files: pl.DataFrame, dedupe: bool, progress: Progress
 ) -> Assembled:
     """Write requests, blocks and skips; `whole_files` are SKIPS for files that are no logs."""
-    places, skips, assembled = _settled(pieces, whole_files, dedupe)
+    places, skips, assembled = _settled(run, pieces, whole_files, dedupe)
     with ThreadPoolExecutor(1) as thread:
         blocks = thread.submit(_write_blocks, pieces, run)
         write_requests(places, pieces, run.requests_path, progress)
@@ -54,9 +56,12 @@ def assemble(
 
 
 def _settled(
-    pieces: Pieces, whole_files: pl.DataFrame, dedupe: bool
+    run: RunDir, pieces: Pieces, whole_files: pl.DataFrame, dedupe: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame, Assembled]:
-    """Decide each row's fate: the rows to write, those left out, and what both come to."""
+    """Decide each row's fate: the rows to write, those left out, and what both come to.
+
+    MERGED is written here, while the rows are at hand.
+    """
     rows = pieces.light().with_row_index("at").cast({"at": pl.Int64})
     rows = join_halves(rows)
     rows = find_duplicates(normalise(rows), pieces.links(), dedupe)
@@ -68,6 +73,7 @@ def _settled(
     kept = kept.with_columns(number_attempts(kept).alias("attempt"))
     kept = kept.with_columns(_request_ids(kept)).with_columns(_estimated())
     kept = _with_prompt_places(kept, rows)
+    write_merged(run, merged, kept, pieces)
     skips = pl.concat(
         [
             _staged_skips(pieces, rows, kept),
@@ -80,6 +86,7 @@ def _settled(
         fates=_fates(kept, skips),
         ambiguous_conventions=int(kept["was_ambiguous"].sum()),
         merged_cost=_cost(merged.filter(pl.col("merge_reason") != "joined")),
+        colliding_ids=_colliding(kept),
         conventions=tuple(conventions(kept)),
         checks=tuple(checks(rows)),
     )
@@ -105,6 +112,20 @@ def _request_ids(kept: pl.DataFrame) -> pl.Series:
             other = f"{native_id}#{digest[:8]}" if native_id else f"row-{digest}"
             ids.append(native_id if own else other)
     return pl.Series("request_id", ids, dtype=pl.String)
+
+
+def _colliding(kept: pl.DataFrame) -> tuple[int, int]:
+    """Count ids under which one source has several calls, and these calls."""
+    able = kept.filter(
+        pl.col("native_id").is_not_null()
+        & (pl.col("native_id") != "")
+        & (pl.col("served_by") == "provider")
+        & (pl.col("status") == "ok")
+    )
+    if not able["native_id"].is_duplicated().any():
+        return 0, 0
+    sizes = able.group_by("source", "native_id").len().filter(pl.col("len") > 1)
+    return len(sizes), int(sizes["len"].sum())
 
 
 PLACEHOLDER = 10  # an answer of ten times the tokens that were billed shows a placeholder

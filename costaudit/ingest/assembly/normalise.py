@@ -1,5 +1,6 @@
 """One counting of tokens out of a dozen conventions, checked against each call's own total."""
 
+from math import log
 from typing import NamedTuple
 
 import polars as pl
@@ -40,8 +41,8 @@ CLAIMS: dict[Convention, Shape] = {
     "exclusive as stated": Shape(False, True),
 }
 CERTAIN = (  # a provider's own numbers mean what its documentation says; or the call itself tells
-    "openai", "anthropic", "bedrock_converse", "gemini", "xai", "codex", "inclusive as stated",
-    "exclusive as stated",
+    "openai", "anthropic", "bedrock_converse", "gemini", "xai", "codex", "bedrock_log",
+    "openrouter", "inclusive as stated", "exclusive as stated",
 )  # fmt: skip
 SHAPES = {  # in the order in which a total that fits several is read
     "inclusive": Shape(True, True),
@@ -60,8 +61,10 @@ def normalise(rows: pl.DataFrame) -> pl.DataFrame:
     """Add the canonical token columns of REQUESTS, `usage_convention` and `was_ambiguous`.
 
     Needs the columns of a staged row and `source_file`. A call's own total decides between the
-    shapes, then an impossible subset does; the calls that neither decides follow the majority of
-    their file, provider and model.
+    shapes, then an impossible subset does, then the tokenizer: of a file, provider and model,
+    billed input lies near what was counted of the prompts in one shape only. The calls that
+    nothing decides follow the majority of their file, provider and model; where there is none,
+    they are read as the source says, and called undecided.
     """
     claimed: dict[str, str] = {name: _NAMES[shape] for name, shape in CLAIMS.items()}
     rows = _with_lifetimes(rows)
@@ -74,6 +77,7 @@ def normalise(rows: pl.DataFrame) -> pl.DataFrame:
         _fitting=_fitting(),
     )
     rows = rows.with_columns(_decided=_decided())
+    rows = _with_counted(rows)
     rows = _with_votes(rows)
     rows = rows.with_columns(
         _shape=pl.coalesce("_decided", "_vote", "_claimed"),
@@ -133,9 +137,7 @@ def _fitting() -> pl.Expr:
 
 
 def _decided() -> pl.Expr:
-    impossible = pl.col("_claimed").str.starts_with("inclusive") & (
-        pl.col("_cached") > pl.col("input")
-    )
+    impossible = pl.col("_cached") > pl.col("input")  # that the input includes them
     exclusive = pl.col("_claimed").str.replace("inclusive", "exclusive", literal=True)
     inclusive = pl.col("_claimed").str.replace("exclusive", "inclusive", literal=True)
     return pl.when(pl.col("_matters")).then(
@@ -156,6 +158,51 @@ def _is_near() -> pl.Expr:
     rest = pl.col("input") - pl.col("_cached")
     uncertain = ~pl.col("convention").is_in(CERTAIN)
     return uncertain & (pl.col("_cached") > 0) & rest.is_between(0, pl.col("input") * NEAR_SHARE)
+
+
+FEWEST_COUNTED = 50  # tokens of a prompt that is worth counting
+NEAR = log(1.5)  # the farthest that billed and counted input may be apart, as a ratio
+CLEAR = log(1.4)  # by which the other shape must be farther off
+PLAUSIBLE = (0.5, 2.5)  # billed to counted input of calls without cached tokens: a tokenizer's own
+
+
+def _with_counted(rows: pl.DataFrame) -> pl.DataFrame:
+    """Decide by the tokenizer what a group's input includes, where its calls' prompts are known.
+
+    Billed input of calls without cached tokens shows how the provider's tokenizer differs from
+    ours. A ratio near 1 speaks for a shape, and one near 2 for a double count.
+    """
+    is_open = pl.col("_decided").is_null() & (pl.col("_cached") > 0)
+    counted = rows.filter(
+        (pl.col("prompt_tokens") >= FEWEST_COUNTED) & pl.col("input").is_not_null()
+    )
+    open_rows = counted.filter(is_open)
+    if open_rows.is_empty():
+        return rows
+    groups = open_rows.group_by(GROUP).agg(
+        pl.col("input").sum(), pl.col("_cached").sum(), pl.col("prompt_tokens").sum()
+    )
+    usual = (
+        counted.filter(pl.col("_cached") == 0)
+        .group_by(GROUP)
+        .agg(_usual=pl.col("input").sum() / pl.col("prompt_tokens").sum())
+    )
+    groups = groups.join(usual, on=list(GROUP), how="left", nulls_equal=True)
+    expected = pl.when(pl.col("_usual").is_between(*PLAUSIBLE)).then("_usual").otherwise(1.0)
+    counted_tokens = pl.col("prompt_tokens") * expected
+    inclusive = (pl.col("input") / counted_tokens).log().abs()
+    exclusive = ((pl.col("input") + pl.col("_cached")) / counted_tokens).log().abs()
+    groups = groups.select(
+        *GROUP,
+        _counted=pl.when((inclusive <= NEAR) & (exclusive >= inclusive + CLEAR))
+        .then(pl.lit("inclusive"))
+        .when((exclusive <= NEAR) & (inclusive >= exclusive + CLEAR))
+        .then(pl.lit("exclusive")),
+    )
+    rows = rows.join(groups, on=list(GROUP), how="left", nulls_equal=True, maintain_order="left")
+    apart = pl.when(pl.col("_claimed").str.ends_with("apart")).then(pl.lit(", reasoning apart"))
+    shape = pl.concat_str("_counted", apart.otherwise(pl.lit("")))
+    return rows.with_columns(_decided=pl.when(is_open).then(shape).otherwise("_decided"))
 
 
 def _with_votes(rows: pl.DataFrame) -> pl.DataFrame:
@@ -209,6 +256,9 @@ def _label(known: pl.Expr) -> pl.Expr:
             pl.col("convention"),
             pl.when(differs)
             .then(pl.concat_str(pl.lit(", counted as "), "_shape"))
+            .otherwise(pl.lit("")),
+            pl.when((pl.col("_cached") > 0) & pl.coalesce("_decided", "_vote").is_null())
+            .then(pl.concat_str(pl.lit(", undecided, read as "), "_shape"))
             .otherwise(pl.lit("")),
             pl.when(pl.col("cache_read").is_null())
             .then(pl.lit(", without cache detail"))

@@ -112,11 +112,13 @@ def _billed_model(answered: str | None, record: Fields) -> str | None:
 
     A proxy may answer under its group's name, or under a shortened one such as `claude`.
     """
-    deployed = record.inner("hidden_params").text("litellm_model_name") or record.text("model")
+    deployed, group = record.text("model"), record.text("model_group")
+    if deployed is None or deployed == group:
+        deployed = record.inner("hidden_params").text("litellm_model_name") or deployed
     if answered is None or deployed is None:
         return answered or deployed
     short, whole = answered.lower(), deployed.lower()
-    is_alias = answered == record.text("model_group") or (short in whole and short != whole)
+    is_alias = answered == group or (short in whole and short != whole)
     return deployed if is_alias and provider_of_model(split_model(deployed)[1]) else answered
 
 

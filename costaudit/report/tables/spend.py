@@ -1,9 +1,9 @@
 """Spend as tables: who and what cost how much, when, and at which prices."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from costaudit.contracts.spend import CostBreakdown, ModelPrice, Spend, SpendRow
+from costaudit.contracts.spend import CostBreakdown, Counting, ModelPrice, Spend, SpendRow
 from costaudit.report.numbers import count, milliseconds, per_mtok, share, tokens, usd
 from costaudit.report.tables.table import Table
 
@@ -42,11 +42,7 @@ def spend_line(spend: Spend) -> str:
     total = spend.total
     said = f"{usd(total.total_usd)} for {_requests(total.requests)}"
     if spend.unpriced_requests:
-        are = "is" if spend.unpriced_requests == 1 else "are"
-        said = (
-            f"At least {said}: {count(spend.unpriced_requests)} with "
-            f"{share(spend.unpriced_share)} of the tokens {are} not fully priced"
-        )
+        said = f"At least {said}"
     if spend.logged_usd and total.total_usd:
         part = share(float(spend.logged_usd / total.total_usd))
         said += f", {part} of it by the costs in the log"
@@ -56,7 +52,27 @@ def spend_line(spend: Spend) -> str:
         said += f"; {gap} {side} the invoice of {usd(spend.invoice_usd)}"
     if spend.gateway_hits:
         said += f". A gateway's cache served {count(spend.gateway_hits)} more at no cost"
-    return f"{said}."
+    if spend.unpriced_requests:
+        are = "is" if spend.unpriced_requests == 1 else "are"
+        part = share(spend.unpriced_share)
+        said += f". {_requests(spend.unpriced_requests)} with {part} of the tokens {are} not fully"
+        said += " priced"
+    return " ".join((f"{said}.", *_counted(spend.counting)))
+
+
+def _counted(found: Counting) -> Iterator[str]:
+    """Describe what is counted once, and what is undecided, each in a sentence."""
+    if found.merged_usd:
+        records = "1 record" if found.merged_calls == 1 else f"{count(found.merged_calls)} records"
+        yield f"{records} of {usd(found.merged_usd)} told a call again, and not counted."
+    if found.undecided:
+        low = sum((min(one.usd, one.other_usd) for one in found.undecided), Decimal(0))
+        high = sum((max(one.usd, one.other_usd) for one in found.undecided), Decimal(0))
+        calls = sum(one.requests for one in found.undecided)
+        yield (
+            f"Undecided for {_requests(calls)}: whether the input holds the cached tokens; they "
+            f"cost {usd(low)} or {usd(high)} at list prices."
+        )
 
 
 def _requests(number: int) -> str:

@@ -1,0 +1,149 @@
+"""What was counted once, what was not read, and what is undecided, in dollars."""
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from pathlib import Path
+
+import polars as pl
+
+from costaudit.contracts.audit import Finding
+from costaudit.contracts.manifest import IngestCounts
+from costaudit.contracts.requests import CACHE_WRITES, SENT_TO_PROVIDER
+from costaudit.contracts.spend import Counting, Spend, Undecided
+from costaudit.costing.cost import billed_classes, cost, plain
+from costaudit.costing.logged import CostMode, basis
+from costaudit.costing.prices.lookup import price_requests
+from costaudit.costing.verdict import once
+
+UNDECIDED = "undecided"  # ends the convention of calls whose input could mean either
+MOST_NAMES = 6  # shown of unread fields
+_WHY = {
+    "duplicate-id": "with the id of another",
+    "same-start": "with the start, prompt and tokens of another",
+    "replayed": "in a session that repeats another one's history",
+    "parent-span": "of a span that holds calls",
+    "other-instrument": "of another instrument",
+}
+
+
+def counting(
+    requests: pl.DataFrame,
+    merged: pl.DataFrame,
+    ingest: IngestCounts,
+    prices: Path | None,
+    mode: CostMode,
+) -> Counting:
+    """Price MERGED, of which only what repeats one of `requests` counts, and what is undecided.
+
+    `ingest` is what the manifest tells of the reading.
+    """
+    merged = merged.join(
+        requests.select(merged_into="request_id"), on="merged_into", how="semi"
+    ).filter(SENT_TO_PROVIDER)
+    ids, calls = ingest.colliding_ids
+    reasons = merged["reason"].value_counts().sort("reason").rows()
+    return Counting(
+        merged_calls=len(merged),
+        merged_usd=_usd(merged, prices, mode) if len(merged) else Decimal(0),
+        merged_reasons=dict(reasons),
+        colliding_ids=ids,
+        colliding_calls=calls,
+        unread_usage=ingest.unread_usage,
+        undecided=tuple(_undecided(requests, prices)),
+    )
+
+
+def _usd(rows: pl.DataFrame, prices: Path | None, mode: CostMode) -> Decimal:
+    """Price rows as `spend` does: by their logged cost where that counts."""
+    pricing, classes = price_requests(rows, prices), billed_classes(rows)
+    logged = basis(rows, classes, pricing, mode).logged
+    listed = logged.is_null()
+    units = pricing.units().filter(listed).drop_nulls().sum() or Decimal(0)
+    own = Decimal(logged.drop_nulls().sum() or 0)
+    return plain(cost(classes, pricing, listed).total_usd + Decimal(units) + own)
+
+
+def _undecided(requests: pl.DataFrame, prices: Path | None) -> Iterable[Undecided]:
+    """Price calls whose convention nothing decides both ways, at list prices."""
+    open_ = requests.filter(pl.col("usage_convention").str.contains(UNDECIDED))
+    if open_.is_empty():
+        return
+    cached = pl.sum_horizontal("cache_read_tokens", *CACHE_WRITES)
+    is_inclusive = pl.col("usage_convention").str.contains("inclusive")
+    sent = pl.col("input_uncached_tokens")
+    other = pl.when(is_inclusive).then(sent + cached).otherwise(pl.max_horizontal(sent - cached, 0))
+    keys = ["source_file", "provider", "model", "usage_convention"]
+    for (file, provider, model, convention), rows in open_.group_by(keys, maintain_order=True):
+        swapped = rows.with_columns(input_uncached_tokens=other)
+        yield Undecided(
+            source_file=str(file),
+            provider=str(provider or ""),
+            model=str(model or ""),
+            convention=str(convention),
+            requests=len(rows),
+            usd=_usd(rows, prices, "recomputed"),
+            other_usd=_usd(swapped, prices, "recomputed"),
+        )
+
+
+def counting_findings(spend: Spend) -> Iterable[Finding]:
+    """Report calls that are told again, ids that collide, unread fields, undecided conventions."""
+    found = spend.counting
+    if said := once(spend):
+        reasons = "; ".join(
+            f"{n:,} {_WHY.get(reason, reason)}" for reason, n in found.merged_reasons.items()
+        )
+        yield Finding(
+            "calls-told-again",
+            "warning",
+            said,
+            f"{reasons}. Each is in skips.parquet with the call that it repeats.",
+            "Read the log with --no-dedupe to count every record.",
+            section="quality",
+        )
+    if found.colliding_ids:
+        yield Finding(
+            "colliding-ids",
+            "warning",
+            f"{found.colliding_calls:,} calls share {found.colliding_ids:,} ids.",
+            "Their prompts or tokens differ, so each is counted.",
+            "Log the provider's own id of each response.",
+            section="quality",
+        )
+    if found.unread_usage:
+        yield _unread(found.unread_usage)
+    for each in found.undecided:
+        yield _open(each)
+
+
+def _unread(fields: Mapping[str, tuple[int, float]]) -> Finding:
+    largest = sorted(fields.items(), key=lambda item: (-item[1][1], item[0]))
+    named = [
+        f"{name}: {total:,.6g} in {calls:,} {'call' if calls == 1 else 'calls'}"
+        for name, (calls, total) in largest[:MOST_NAMES]
+    ]
+    more = len(largest) - len(named)
+    return Finding(
+        "unread-usage",
+        "warning",
+        "A number in the usage is not read."
+        if len(largest) == 1
+        else f"{len(largest):,} numbers in the usage are not read.",
+        f"{'; '.join(named)}{f'; and {more} more' if more else ''}. What they are billed is in "
+        "no figure.",
+        "Check them against the bill; a column mapping can read them.",
+        section="quality",
+    )
+
+
+def _open(each: Undecided) -> Finding:
+    held = "holds" if "inclusive" in each.convention else "leaves out"
+    return Finding(
+        "convention-undecided",
+        "warning",
+        f"Nothing shows whether the input of {each.model or '(no model)'} holds the cached tokens.",
+        f"{each.requests:,} calls in {each.source_file}: ${each.usd:,.4f} as read, where the input "
+        f"{held} them; ${each.other_usd:,.4f} the other way.",
+        "Log the provider's own usage, or the prompts, of which the tokens can be counted.",
+        section="quality",
+    )
