@@ -90,3 +90,13 @@ def test_each_of_the_two_commands_is_one_line(name: str, parts: tuple[str, ...])
 def test_links_within_the_repository_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_every_law_of_the_numbers_leads_to_its_test() -> None:
+    page = (ROOT / "docs" / "numbers.md").read_text("utf-8")
+    laws = re.findall(r"\[(test_\w+\.py)::(test_\w+)\]\(\.\./([^)]+)\)", page)
+    assert len(laws) > 30
+    assert len(laws) == page.count("](../tests/")
+    for file, test, path in laws:
+        assert path.endswith(f"/{file}")
+        assert re.search(rf"^def {test}\(", (ROOT / path).read_text("utf-8"), re.M), test

@@ -4,6 +4,7 @@
 
 EXAMPLES = {
     "analyze": ("costaudit analyze logs/*.jsonl.gz", "costaudit analyze log.jsonl --since 2026-11-01 --lang es"),
+    "debug": ("costaudit debug", "costaudit debug --format json"),
     "doctor": ("costaudit doctor log.jsonl", "costaudit doctor s3://bucket/logs/ --format json"),
     "erase": ("costaudit erase run --where user=alice@example.com", "costaudit erase run --where tenant=acme --where user=17"),
     "ingest": ("costaudit ingest log.jsonl --out run", "costaudit ingest log.csv --map fields.toml --redact hash"),

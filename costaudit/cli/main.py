@@ -13,6 +13,7 @@ from costaudit.cli import (
     claims,
     clusters,
     compare,
+    debug,
     demo,
     doctor,
     erase,
@@ -72,6 +73,7 @@ VERBS = (
     demo.demo,
     schema.schema,
     erase.erase,
+    debug.debug,
 )
 for verb in VERBS:
     add_verb(app, verb)
