@@ -109,7 +109,7 @@ def store_assumption(costs: CacheCosts) -> Assumption:
     return Assumption(
         name="vector store",
         value=f"{value}; embedding on {embed}, or at its API's price",
-        why="AWS on-demand list prices (us-east-1, November 2026); a store is bought whole, and "
+        why="AWS on-demand list prices (us-east-1), not confirmed; a store is bought whole, and "
         "exact matching needs one too",
         option="--store-usd, --node, --embed-usd",
     )
