@@ -35,6 +35,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow  # all kernels are compiled anew
+@pytest.mark.timeout(900)
 def test_the_wheel_runs_its_demo_in_an_environment_of_its_own(built: Path, tmp_path: Path) -> None:
     (wheel,) = built.glob("*.whl")
     fresh = fresh_environment(tmp_path / "env", with_checkout=False)

@@ -22,7 +22,7 @@ KINDS = ("sources", "embedders", "caches", "judges", "levers", "reporters")
 def debug(
     format: str = typer.Option("terminal", "--format", metavar="NAME", help="terminal or json."),
 ) -> int:
-    """Print versions, platform, processor and paths, for a bug report.
+    """Print versions, platform and paths for a report of a defect.
 
     Nothing of a log, of a run or of the environment's values is printed.
     """
