@@ -109,7 +109,7 @@ def _in_style(verb: Callable[..., int]) -> Callable[..., int]:
 
     @wraps(verb)
     def run(*arguments: Any, **options: Any) -> int:
-        from costaudit.report.language import style_of, using
+        from costaudit.report.language import standing_for, style_of, using
 
         told = {name: options.pop(name, default) for name, (_, default) in extra.items()}
         wanted = style_of(told["lang"], told["currency"], told["rate"])
@@ -121,7 +121,7 @@ def _in_style(verb: Callable[..., int]) -> Callable[..., int]:
         )
         token = _RUNNING.set(now)
         try:
-            with using(wanted), now.closing:
+            with using(wanted), standing_for("month"), now.closing:
                 return verb(*arguments, **options)
         finally:
             _RUNNING.reset(token)

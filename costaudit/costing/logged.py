@@ -10,7 +10,7 @@ from costaudit.contracts.grades import PER_MTOK, RATES, Pricing
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.costing.cost import MTOK, rates_by_id
 from costaudit.costing.prices.lookup import format_rate
-from costaudit.costing.wrong_costs import wrong_costs
+from costaudit.costing.prices.wrong_costs import wrong_costs
 
 CostMode = Literal["logged", "recomputed", "auto"]
 USD = pl.Decimal(38, 15)

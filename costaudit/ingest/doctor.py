@@ -149,6 +149,7 @@ NOTHING_READ = Diagnosis(
         skipped=0,
         skip_reasons={},
         merged_cost={},
+        colliding_ids=(0, 0),
         ambiguous_conventions=0,
         conventions=(),
         checks=(),

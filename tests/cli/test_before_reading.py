@@ -27,9 +27,9 @@ def without_keys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ("code", "said", "line"),
     [
         (2, "'opnai'", "judge --judge opnai:gpt-4o"),
-        (2, "names no judge", "judge --judge gpt-4o"),
-        (2, "OPENAI_API_KEY", "judge --judge openai:gpt-4o"),
-        (2, "ANTHROPIC_API_KEY", "judge --judge anthropic:claude-sonnet-4-5"),
+        (2, "no judge named 'gpt-4o'", "judge --judge gpt-4o"),
+        (5, "OPENAI_API_KEY", "judge --judge openai:gpt-4o"),
+        (5, "ANTHROPIC_API_KEY", "judge --judge anthropic:claude-sonnet-4-5"),
         (5, "region", "judge --judge bedrock:amazon.nova-lite-v1:0"),
         (2, "price of openai:grue-9", f"judge --judge openai:grue-9?base_url=http://{NOTHING}"),
         (2, "rates.toml", f"judge --judge openai:gpt-4o?base_url=http://{NOTHING} "

@@ -49,7 +49,17 @@ def large(tmp_path: Path) -> Path:
 def test_several_ttls_side_by_side_are_the_sweeps_of_each(costaudit: Run, small: Path) -> None:
     options = ("--thresholds", "0.7,0.9", "--visible-after", "request", "--format", "json")
     together = told(
-        costaudit("sweep", "small.jsonl", "--ttl", "none,3s,5s", "--ttl-kind", "both", *options)
+        costaudit(
+            "sweep",
+            "small.jsonl",
+            "--out",
+            "costaudit-small",
+            "--ttl",
+            "none,3s,5s",
+            "--ttl-kind",
+            "both",
+            *options,
+        )
     )
     found = {
         (one["ttl_s"], one["ttl_kind"]): [point["hits"] for point in one["points"]]
@@ -99,7 +109,7 @@ def test_an_approximate_sweep_shows_how_far_it_is_off(
     monkeypatch.setattr(cells, "_LEAST_TEXTS", 100)
     monkeypatch.setattr(sweep_module, "_CHECKED", 10_000)  # more than there are: the whole log
     run = ("costaudit-large", "--thresholds", "0.7,0.8,0.9", "--format", "json")
-    exact = told(costaudit("sweep", "large.jsonl", *run[1:]))
+    exact = told(costaudit("sweep", "large.jsonl", "--out", *run))
     near = told(costaudit("sweep", run[0], "--approx", *run[1:]))
     found = near["approximation"]
     assert exact["approximation"] is None
@@ -126,7 +136,7 @@ def test_a_sample_embeds_so_many_texts_and_says_so(
     costaudit: Run, large: Path, tmp_path: Path
 ) -> None:
     options = ("--sample", "200", "--thresholds", "0.8,0.9")
-    said = costaudit("sweep", "large.jsonl", *options)
+    said = costaudit("sweep", "large.jsonl", "--out", "costaudit-large", *options)
     assert said.code == 0, said.err
     assert "Estimated from 200 of 240 distinct texts (83.3%)" in said.out
     parts = (tmp_path / "costaudit-large" / "vectors").rglob("*.parquet")

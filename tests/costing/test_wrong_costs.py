@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from costaudit.contracts.requests import TOKEN_CLASSES
-from costaudit.costing.wrong_costs import wrong_costs
+from costaudit.costing.prices.wrong_costs import wrong_costs
 
 # Input 3, read 0.3, 5-minute write 3.75, 1-hour write 6, other write 3.75, output 15 a million.
 RATES = {0: tuple(map(Decimal, ("3", "0.3", "3.75", "6", "3.75", "15")))}

@@ -83,7 +83,7 @@ def fuzz(folder: Path, seed: int, rounds: int) -> int:
 
 
 def test_damaged_samples_are_read_as_far_as_they_go(tmp_path: Path) -> None:
-    assert fuzz(tmp_path, seed=3, rounds=60) > 20
+    assert fuzz(tmp_path, seed=3, rounds=60) > 10
 
 
 @pytest.mark.slow

@@ -56,8 +56,11 @@ def test_a_typo_names_the_columns_there_are(ingested: Ingest, tmp_path: Path) ->
 
 
 def test_a_typo_in_a_map_of_objects_names_their_paths(ingested: Ingest, tmp_path: Path) -> None:
-    records = [{"meta": {"at": "2026-11-02T09:00:00Z"}, "llm": "gpt-4o", "q": "Hi", "n": {"in": 5}}]
-    log = write_lines(tmp_path / "own.jsonl", records * 3)
+    records = [
+        {"meta": {"at": f"2026-11-02T09:0{n}:00Z"}, "llm": "gpt-4o", "q": "Hi", "n": {"in": 5}}
+        for n in range(3)
+    ]
+    log = write_lines(tmp_path / "own.jsonl", records)
     fields = {"ts": "meta.ta", "model": "llm", "prompt": "q", "input_tokens": "n.in"}
     (tmp_path / "map.json").write_text(json.dumps(fields))
     with pytest.raises(InputError, match=r"does not have: meta\.ta") as caught:

@@ -205,8 +205,7 @@ class Codex:
         provider = payload.text("model_provider")
         self._provider = provider_named(provider) if provider else self._provider
         given = payload.inner("base_instructions").text("text")
-        instructions = payload.text("instructions") or given
-        if instructions:
+        if instructions := payload.text("instructions") or given:
             self._instructions = encoded(instructions)
 
     def _item(self, payload: Fields) -> None:
@@ -228,8 +227,7 @@ class Codex:
 
     def _count(self, key: Key, line: Fields, payload: Fields) -> Iterator[Outcome]:
         info = payload.inner("info")
-        counter = payload.inner("rate_limits").text("limit_id") or ""
-        usage = self._usage(info, counter)
+        usage = self._usage(info, payload.inner("rate_limits").text("limit_id") or "")
         if usage is None or not (usage.input or usage.output):
             yield key, REPEATED if info else NO_TOKEN_COUNTS
             return

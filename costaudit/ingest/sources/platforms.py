@@ -291,8 +291,7 @@ class Weave:
 
     def parse(self, record: Record) -> Iterable[Outcome]:
         """See Source."""
-        key = (record.offset, record.index)
-        value = parse_lenient(bytes(record.data))
+        key, value = (record.offset, record.index), parse_lenient(bytes(record.data))
         if not isinstance(value, dict):
             return [(key, NOT_A_CALL)]
         line = Fields(value)
@@ -380,22 +379,22 @@ class Kong(PerRecord):
 
     def read(self, record: Fields) -> Call | Skip:
         """Read one line; a line of several plugins is of the first one with usage."""
-        plugins = record.inner("ai")
-        proxy = next((p for name in plugins.values if (p := plugins.inner(name)).inner("usage")),
-                     Fields({}))  # fmt: skip
+        ai = record.inner("ai")
+        proxy = next((p for name in ai.values if (p := ai.inner(name)).inner("usage")), Fields({}))
         if not proxy:
             return NO_CALL
-        meta, payload, counts = proxy.inner("meta"), proxy.inner("payload"), proxy.inner("usage")
+        meta, payload, used = proxy.inner("meta"), proxy.inner("payload"), proxy.inner("usage")
         call = call_from(payload.value("request"), payload.value("response")) or Call()
-        if call.usage is None:
-            call.usage = usage_in(counts, "openai")
+        call.usage = call.usage or usage_in(used, "openai")
         call.ts_us = record.time_us("started_at") or call.ts_us
-        call.latency_ms = meta.number("llm_latency")
-        call.ttft_ms = counts.number("time_to_first_token")
+        call.latency_ms, call.ttft_ms = (
+            meta.number("llm_latency"),
+            used.number("time_to_first_token"),
+        )
         call.tenant = record.inner("consumer").text("username", "id") or call.tenant
         call.endpoint = record.inner("request").text("uri") or call.endpoint
         call.http_status = record.inner("response").integer("status")
-        add_cost(call, counts.values.get("cost"))
+        add_cost(call, used.values.get("cost"))
         if (call.http_status or 200) >= 400:
             call.status, call.error = "error", f"http_{call.http_status}"
         if proxy.inner("cache").text("cache_status") == "Hit":

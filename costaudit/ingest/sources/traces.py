@@ -21,9 +21,9 @@ def _lengths(sent: int | None, received: int | None) -> Usage | None:
     return plausible(Usage("openai", input=sent, output=received, cache_read=None))
 
 
-def _moment(offset: float | None, unit_us: int) -> int | None:
+def _moment(offset: float | None, unit_us: int, start_us: int = START_US) -> int | None:
     """Return the time that lies so many units after the start of a trace."""
-    moment = None if offset is None else START_US + round(offset * unit_us)
+    moment = None if offset is None else start_us + round(offset * unit_us)
     return moment if moment is not None and EARLIEST_US <= moment < LATEST_US else None
 
 
@@ -190,7 +190,9 @@ def _moved(at: object, start: object) -> object:
 
 def _hashes(call: dict[str, Any]) -> list[Any]:
     ids = call.get("hash_ids")
-    return ids if isinstance(ids, list) else []
+    if not isinstance(ids, list):
+        return []
+    return [one if isinstance(one, int | str) else repr(one) for one in ids]
 
 
 def _blocks(
@@ -314,7 +316,7 @@ class KVTrace(PerRecord):
         usage = Usage("openai", input=sent, output=record.integer("out"), cache_read=None)
         return Call(
             native_id=f"{session}:{record.integer('number')}",
-            ts_us=None if offset is None else SESSIONS_START_US + round(offset * 1_000_000),
+            ts_us=_moment(offset, 1_000_000, SESSIONS_START_US),
             provider=provider_of_model(model or ""),
             model=model,
             endpoint=f"subagent {kind}" if kind else "agent",
