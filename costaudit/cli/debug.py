@@ -45,7 +45,7 @@ def gathered() -> dict[str, str]:
     from costaudit.engine.device import accelerator
     from costaudit.engine.pool import default_workers
 
-    plugins = [f"{kind}: {', '.join(found)}" for kind in KINDS if (found := registered(kind))]  # type: ignore[arg-type]
+    plugins = [f"{kind}: {', '.join(found)}" for kind in KINDS if (found := registered(kind))]
     return {
         "costaudit": __version__,
         "python": f"{platform.python_version()} ({platform.python_implementation()})",

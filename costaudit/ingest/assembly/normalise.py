@@ -6,7 +6,7 @@ from typing import NamedTuple
 import polars as pl
 
 from costaudit.ingest.calls.call import Convention
-from costaudit.ingest.staging.piece_writer import MIXED
+from costaudit.ingest.staging.prompt_rows import MIXED
 
 
 class Shape(NamedTuple):

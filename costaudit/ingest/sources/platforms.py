@@ -299,12 +299,11 @@ class Weave:
         if line.inner("output").inner("usage", "usageMetadata", "usage_metadata"):
             self._traces.add(trace)
             call = call_from(line.value("inputs"), line.value("output")) or Call()
-            found = _checked(self._told(call, line))
-            return [Kept(key, found) if isinstance(found, Call) else (key, found)]
+            return [self._told(key, call, line)]
         self._sums.setdefault(trace, []).append((key, line))
         return ()
 
-    def _told(self, call: Call, line: Fields) -> Call:
+    def _told(self, key: Key, call: Call, line: Fields) -> Outcome:
         start = line.time_us("started_at")
         call.span, call.within = line.text("id"), line.text("parent_id")
         call.same_as = f"weave {line.text('id')}"
@@ -312,7 +311,8 @@ class Weave:
         call.user = call.user or line.text("wb_user_id")
         if line.value("exception") is not None:
             call.status, call.error = "error", "error"
-        return _named(call, None, None)
+        found = _checked(_named(call, None, None))
+        return Kept(key, found) if isinstance(found, Call) else (key, found)
 
     def finish(self) -> Iterable[Outcome]:
         """See Source."""
@@ -328,8 +328,7 @@ class Weave:
                 else:
                     model = next(iter(sums.values))
                     call = Call(model=model, usage=usage_in(sums.inner(model), "openai"))
-                    found = _checked(self._told(call, line))
-                    yield Kept(key, found) if isinstance(found, Call) else (key, found)
+                    yield self._told(key, call, line)
 
 
 class Phoenix(PerRecord):
@@ -387,10 +386,8 @@ class Kong(PerRecord):
         call = call_from(payload.value("request"), payload.value("response")) or Call()
         call.usage = call.usage or usage_in(used, "openai")
         call.ts_us = record.time_us("started_at") or call.ts_us
-        call.latency_ms, call.ttft_ms = (
-            meta.number("llm_latency"),
-            used.number("time_to_first_token"),
-        )
+        call.latency_ms = meta.number("llm_latency")
+        call.ttft_ms = used.number("time_to_first_token")
         call.tenant = record.inner("consumer").text("username", "id") or call.tenant
         call.endpoint = record.inner("request").text("uri") or call.endpoint
         call.http_status = record.inner("response").integer("status")
