@@ -108,7 +108,7 @@ def test_pings_keep_a_prefix_alive_and_are_counted(tmp_path: Path) -> None:
     assert kept.pings.tolist() == [3, 3] and kept.ping_tokens.tolist() == [19200, 19200]
 
 
-@pytest.mark.skipif(not SESSIONS.exists(), reason=f"{SESSIONS} is not there")
+@pytest.mark.skipif(not SESSIONS.exists(), reason="agents' sessions are not beside the project")
 def test_real_sessions_are_counted_as_they_were_counted_independently(tmp_path: Path) -> None:
     from costaudit.pipeline.sessions.policies import lifetime_rows
 
