@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from costaudit import __version__
+from costaudit.cli import options as opt
 from costaudit.cli import values
 
 PACKAGES = (
@@ -21,6 +22,7 @@ KINDS = ("sources", "embedders", "caches", "judges", "levers", "reporters")
 
 def debug(
     format: str = typer.Option("terminal", "--format", metavar="NAME", help="terminal or json."),
+    config: opt.Config = None,
 ) -> int:
     """Print versions, platform and paths for a report of a defect.
 

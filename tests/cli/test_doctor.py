@@ -101,13 +101,16 @@ def test_a_map_is_drafted_for_what_nobody_knows(costaudit: Run, tmp_path: Path) 
 
 
 def test_a_map_is_drafted_for_nested_records(costaudit: Run, tmp_path: Path) -> None:
-    record = {
-        "meta": {"createdAt": "2026-11-02T09:00:00Z", "engine": "gpt-4o"},
-        "turns": [{"role": "user", "content": "Hi"}],
-        "reply": "Hello",
-        "tally": {"promptTokens": 10, "completionTokens": 2},
-    }
-    (tmp_path / "own.jsonl").write_text((json.dumps(record) + "\n") * 3)
+    records = [
+        {
+            "meta": {"createdAt": f"2026-11-02T09:0{n}:00Z", "engine": "gpt-4o"},
+            "turns": [{"role": "user", "content": "Hi"}],
+            "reply": "Hello",
+            "tally": {"promptTokens": 10, "completionTokens": 2},
+        }
+        for n in range(3)
+    ]
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(one) + "\n" for one in records))
     assert costaudit("doctor", "own.jsonl", "--quiet", "--draft-map", "own.toml").code == 2
     said = costaudit("doctor", "own.jsonl", "--map", "own.toml", "--quiet", "--format", "json")
     found = json.loads(said.out)
