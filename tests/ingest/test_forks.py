@@ -235,3 +235,21 @@ def test_no_dedupe_counts_every_row(ingested: Ingest, tmp_path: Path) -> None:
     write_lines(tmp_path / "b.jsonl", codex("b", timed(PARENT, 2_000, 0.003)))
     run, _ = ingested(tmp_path / "a.jsonl", tmp_path / "b.jsonl", dedupe=False)
     assert len(run.requests()) == 6
+
+
+@pytest.mark.parametrize("scope", ["local", "global"])
+def test_sessions_of_a_trace_that_begins_each_at_0_are_sessions_of_their_own(
+    ingested: Ingest, tmp_path: Path, scope: str
+) -> None:
+    """Their times are those since their own start: equal ones say nothing."""
+    calls = [
+        {"t": 5.0 * n, "type": "n", "model": "claude-sonnet-4-5-20250929", "in": 64 * (n + 1),
+         "out": 5, "hash_ids": list(range(n + 1))}
+        for n in range(30)
+    ]  # fmt: skip
+    sessions = [
+        {"id": f"s{n}", "models": [], "block_size": 64, "hash_id_scope": scope, "requests": calls}
+        for n in range(2)
+    ]
+    _, summary = ingested(write_lines(tmp_path / "trace.jsonl", sessions))
+    assert (summary.kept, summary.merged) == (60, 0)

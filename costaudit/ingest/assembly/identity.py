@@ -92,6 +92,9 @@ _TOKENS = (
 )
 
 
+OWN_CLOCKS = ("kv_trace",)  # sources whose sessions each begin at 0: equal times prove nothing
+
+
 def find_duplicates(rows: pl.DataFrame, links: pl.DataFrame, is_wanted: bool) -> pl.DataFrame:
     """Add `merged_into` (the row that is kept, else null) and `merge_reason`.
 
@@ -126,6 +129,8 @@ def find_duplicates(rows: pl.DataFrame, links: pl.DataFrame, is_wanted: bool) ->
     across = (_same_response, _same_moment) if rows["source"].n_unique() > 1 else ()
     for find in (*within, *across):
         able = rows.filter(pl.col("merged_into").is_null() & ~pl.col("is_unanswered"))
+        if find in (_same_start, find_replays):
+            able = able.filter(~pl.col("source").is_in(OWN_CLOCKS))
         found = find(able)
         if found.is_empty():
             continue
@@ -162,15 +167,16 @@ def _same_export(rows: pl.DataFrame) -> pl.DataFrame:
     repeated = rows.with_columns(_key=pl.concat_str("source", pl.lit(" "), own)).filter(
         pl.col("_key").is_not_null() & pl.col("_key").is_duplicated()
     )
-    best = (
-        _best_first(repeated)
-        .group_by("_key", maintain_order=True)
-        .agg(pl.col("at").first().alias("_into"))
-    )
+    return _into_first(_best_first(repeated), ["_key"], "duplicate-id")
+
+
+def _into_first(rows: pl.DataFrame, key: list[str], reason: str) -> pl.DataFrame:
+    """Merge rows with an equal key, nulls included, into the first of them."""
+    first = rows.group_by(key, maintain_order=True).agg(_into=pl.col("at").first())
     return (
-        repeated.join(best, on="_key")
+        rows.join(first, on=key, nulls_equal=True)
         .filter(pl.col("at") != pl.col("_into"))
-        .select("at", "_into", _reason=pl.lit("duplicate-id"))
+        .select("at", "_into", _reason=pl.lit(reason))
     )
 
 
@@ -212,12 +218,7 @@ def _same_message(rows: pl.DataFrame) -> pl.DataFrame:
     able = pl.col("session").is_not_null() & pl.col("native_id").is_not_null()
     rows = rows.filter(able & pl.col("answer_hash").is_not_null() & (pl.col("_worth") > 0))
     rows = rows.filter(pl.struct(key).is_duplicated())
-    best = rows.group_by(key, maintain_order=True).agg(_into=pl.col("at").first())
-    return (
-        rows.join(best, on=key, nulls_equal=True)
-        .filter(pl.col("at") != pl.col("_into"))
-        .select("at", "_into", _reason=pl.lit("duplicate-id"))
-    )
+    return _into_first(rows, key, "duplicate-id")
 
 
 def _known(values: pl.Expr) -> pl.Expr:
@@ -251,13 +252,7 @@ def _same_start(rows: pl.DataFrame) -> pl.DataFrame:
         _took=pl.col("latency_ms").fill_null(_known(pl.col("latency_ms")).over(key)),
         _said=told.fill_null(_known(told).over(key)),
     )
-    key += ["_took", "_said"]
-    best = rows.group_by(key, maintain_order=True).agg(_into=pl.col("at").first())
-    return (
-        rows.join(best, on=key, nulls_equal=True)
-        .filter(pl.col("at") != pl.col("_into"))
-        .select("at", "_into", _reason=pl.lit("same-start"))
-    )
+    return _into_first(rows, [*key, "_took", "_said"], "same-start")
 
 
 def _vague_times(rows: pl.DataFrame, some: pl.DataFrame) -> pl.DataFrame:
