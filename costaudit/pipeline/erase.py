@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from costaudit.contracts.manifest import Manifest
-from costaudit.contracts.requests import BLOCKS, REQUESTS, SKIPS
+from costaudit.contracts.requests import BLOCKS, MERGED, REQUESTS, SKIPS
 from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
 from costaudit.errors import UsageError
 from costaudit.ingest.content.redaction import Redactor, redaction_of
 from costaudit.ingest.options import parse_condition
-from costaudit.pipeline.loaded import parted
+from costaudit.pipeline.loaded import as_skips, parted
 
 
 @dataclass(frozen=True)
@@ -29,28 +29,32 @@ def erase(run: RunDir, where: Sequence[str]) -> Erased:
     """Erase the requests that meet all conditions, such as `user=alice`.
 
     Values are also compared as the run's redaction writes them. The tables are written whole or
-    not at all, results first: an erasure that was interrupted ends by the same call. Raises
-    UsageError without a condition, or for a field that the run does not hold.
+    not at all, results first and requests last: an erasure that was interrupted ends by the same
+    call. Raises UsageError without a condition, or for a field that the run does not hold.
     """
     if not where:
         raise UsageError("Nothing is named to erase.", hint="Name it, such as --where user=alice.")
     manifest, requests, blocks, skips = run.manifest(), run.requests(), run.blocks(), run.skips()
     redactor = Redactor(redaction_of(manifest.ingest.options.redact, run.path))
     known = [_as_stored(text, redactor, requests) for text in where]
-    gone, _ = parted(requests, known)
-    kept = requests.join(gone.select("request_id"), on="request_id", how="anti")
+    gone, kept = parted(requests, known)
+    told = run.merged().filter(pl.col("merged_into").is_in(kept["request_id"].implode()))
+    skips = _with_fates(skips, gone)
     with run.claimed():
+        run.write_manifest(replace(manifest, ingest=replace(manifest.ingest, erased=True)))
         files = _drop_results(run)
         used = pl.concat([
             kept.select(pl.col("segments").list.explode().struct.field("block_id")).to_series(),
             kept["answer_id"],
         ]).drop_nulls().unique()  # fmt: skip
         left = blocks.filter(pl.col("block_id").is_in(used.implode()))
-        write_table(_with_fates(skips, gone), run.skips_path, SKIPS)
+        if run.merged_path.exists():
+            write_table(told, run.merged_path, MERGED)
+        write_table(skips, run.skips_path, SKIPS)
         write_table(left, run.blocks_path, BLOCKS)
         write_table(kept, run.requests_path, REQUESTS)
         vectors = _drop_vectors(run, left["block_id"])
-        _tell(run, manifest, gone)
+        _tell(run, manifest, kept, skips)
     return Erased(len(gone), len(blocks) - len(left), vectors, files)
 
 
@@ -69,8 +73,8 @@ def _drop_results(run: RunDir) -> tuple[str, ...]:
     kept = {
         path.name
         for path in (
-            run.requests_path, run.blocks_path, run.skips_path, run.manifest_path,
-            run.vectors_path, run.marker_path,
+            run.requests_path, run.blocks_path, run.skips_path, run.merged_path,
+            run.manifest_path,            run.vectors_path, run.marker_path,
         )
     }  # fmt: skip
     found = sorted(path for path in run.path.iterdir() if path.name not in kept)
@@ -97,38 +101,31 @@ def _drop_vectors(run: RunDir, block_ids: pl.Series) -> int:
 
 def _with_fates(skips: pl.DataFrame, gone: pl.DataFrame) -> pl.DataFrame:
     """Return SKIPS with a row for each erased request, so that every record has a fate."""
-    new = gone.select(
-        "source_file",
-        "source_offset",
-        fate=pl.lit("skipped"),
-        reason=pl.lit("erased"),
-        detail=pl.lit("It was erased from the run on request."),
-        merged_into=pl.lit(None, pl.String),
-    )
+    new = as_skips(gone, "erased", "It was erased from the run on request.")
     merged = pl.col("merged_into")
     left = skips.with_columns(
         pl.when(merged.is_in(gone["request_id"].implode())).then(None).otherwise(merged)
         .alias("merged_into")
     )  # fmt: skip
-    return pl.concat([left, new.select(SKIPS.names()).cast(SKIPS)])
+    return pl.concat([left, new]).unique(maintain_order=True)  # an interrupted call wrote some
 
 
-def _tell(run: RunDir, manifest: Manifest, gone: pl.DataFrame) -> None:
-    """Keep the manifest's counts right, and say that a part of the log was erased."""
-    by_file = dict(gone.group_by("source_file").len().iter_rows())
-    inputs = []
-    for one in manifest.inputs:
-        n = by_file.get(one.name, 0)
-        inputs.append(replace(one, kept=one.kept - n, skipped=one.skipped + n))
+def _tell(run: RunDir, manifest: Manifest, kept: pl.DataFrame, skips: pl.DataFrame) -> None:
+    """Count again what the tables hold."""
+    by_file = dict(kept.group_by("source_file").len().iter_rows())
+    inputs = tuple(
+        replace(one, kept=n, skipped=one.rows - one.merged - n)
+        for one in manifest.inputs
+        for n in (by_file.get(one.name, 0),)
+    )
     before = manifest.ingest
-    reasons = dict(before.skip_reasons)
-    reasons["erased"] = reasons.get("erased", 0) + len(gone)
+    erased = skips.filter(pl.col("reason") == "erased").height
     ingest = replace(
         before,
-        kept=before.kept - len(gone),
-        skipped=before.skipped + len(gone),
-        skip_reasons=dict(sorted(reasons.items())),
+        kept=len(kept),
+        skipped=before.records - before.merged - len(kept),
+        skip_reasons=dict(sorted({**before.skip_reasons, "erased": erased}.items())),
         made=None,
         erased=True,
     )
-    run.write_manifest(replace(manifest, inputs=tuple(inputs), ingest=ingest))
+    run.write_manifest(replace(manifest, inputs=inputs, ingest=ingest))

@@ -128,7 +128,8 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
     manifest, requests, blocks = run.manifest(), in_order(run.requests()), run.blocks()
     skips = run.skips()
     if where:
-        requests, left_out = parted(requests, where)
+        requests, others = parted(requests, where)
+        left_out = as_skips(others, "filtered", "It is not in the part that was asked for.")
         skips = pl.concat([skips, left_out])
     if requests.is_empty():
         raise InsufficientDataError(
@@ -166,7 +167,7 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
 
 
 def parted(requests: pl.DataFrame, where: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Part requests by conditions such as endpoint=/v1/chat; return those kept, and SKIPS."""
+    """Part requests by conditions such as endpoint=/v1/chat; return those kept, and the others."""
     holds = pl.lit(True)
     for text in where:
         one = parse_condition(text)
@@ -177,15 +178,20 @@ def parted(requests: pl.DataFrame, where: Sequence[str]) -> tuple[pl.DataFrame, 
             )
         equal = pl.col(one.field).cast(pl.String).fill_null("") == one.value
         holds &= equal if one.equal else ~equal
-    left_out = requests.filter(~holds).select(
+    return requests.filter(holds), requests.filter(~holds)
+
+
+def as_skips(requests: pl.DataFrame, reason: str, detail: str) -> pl.DataFrame:
+    """Return the fate of requests that are left out, as SKIPS."""
+    fates = requests.select(
         "source_file",
         "source_offset",
         fate=pl.lit("skipped"),
-        reason=pl.lit("filtered"),
-        detail=pl.lit("It is not in the part that was asked for."),
+        reason=pl.lit(reason),
+        detail=pl.lit(detail),
         merged_into=pl.lit(None, pl.String),
     )
-    return requests.filter(holds), left_out.select(SKIPS.names()).cast(SKIPS)
+    return fates.select(SKIPS.names()).cast(SKIPS)
 
 
 def uncacheable(log: Loaded, policy: SemanticPolicy) -> dict[str, int]:

@@ -70,19 +70,39 @@ def test_nothing_of_a_person_is_left(
     assert back.code == 2 and "bring them back" in back.err
 
 
+@pytest.mark.parametrize("before", ["blocks", "requests", "manifest"])
 def test_an_interrupted_erasure_ends_by_the_same_call(
-    costaudit: Callable[..., Said], tmp_path: Path
+    costaudit: Callable[..., Said], tmp_path: Path, before: str
 ) -> None:
-    """Killed after the requests were written: texts that nobody uses go at the next call."""
+    """Killed before one of the files was written: the same call ends as one that was not."""
     log = log_of_two(tmp_path / "log.jsonl")
     assert costaudit("ingest", str(log), "--out", "run").code == 0
     run = RunDir(Path("run"))
-    blocks = run.blocks_path.read_bytes()
+    path = {
+        "blocks": run.blocks_path, "requests": run.requests_path, "manifest": run.manifest_path
+    }[before]  # fmt: skip
+    old = path.read_bytes()
     assert costaudit("erase", "run", "--where", "user=alice").code == 0
-    run.blocks_path.write_bytes(blocks)
-    assert CANARY.encode() in held(run.path)
+    whole = run.requests(), run.blocks(), run.skips(), run.manifest()
+    path.write_bytes(old)
+    assert (CANARY.encode() in held(run.path)) == (before == "blocks")
     assert costaudit("erase", "run", "--where", "user=alice").code == 0
+    again = run.requests(), run.blocks(), run.skips(), run.manifest()
+    assert all(one.equals(other) for one, other in zip(whole[:3], again[:3], strict=True))
+    assert whole[3] == again[3]
     assert CANARY.encode() not in held(run.path)
+
+
+def test_what_is_counted_once_of_others_stays(
+    costaudit: Callable[..., Said], tmp_path: Path
+) -> None:
+    lines = [chat(n, f"Where is parcel {n}?", user="alice" if n % 2 else "bob") for n in range(8)]
+    log = write_log(tmp_path / "log.jsonl", [*lines, *lines])
+    assert costaudit("ingest", str(log), "--out", "run").code == 0
+    run = RunDir(Path("run"))
+    assert len(run.merged()) == 8
+    assert costaudit("erase", "run", "--where", "user=alice").code == 0
+    assert sorted(run.merged()["merged_into"]) == sorted(run.requests()["request_id"])
 
 
 def test_what_can_not_be_erased_is_said(costaudit: Callable[..., Said], tmp_path: Path) -> None:
