@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).parent.parent
 if threading.current_thread() is threading.main_thread():
@@ -21,6 +22,10 @@ if threading.current_thread() is threading.main_thread():
 
 
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="costaudit-tests-")  # keys of redacted runs
+
+# how long an example takes is a matter of the machine
+settings.register_profile("costaudit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("costaudit")
 
 
 @dataclass(frozen=True)

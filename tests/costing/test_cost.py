@@ -4,7 +4,7 @@ import math
 from decimal import Decimal
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from costaudit.contracts.grades import PER_MTOK, RATES, Pricing
@@ -55,7 +55,6 @@ def frame(rows: list[tuple[int | None, ...]]) -> pl.DataFrame:
     )
 
 
-@settings(deadline=None)
 @given(ROWS)
 def test_the_sum_is_the_sum_of_the_rows(rows: list[tuple[int | None, ...]]) -> None:
     found = cost(frame(rows), pricing([row[0] for row in rows]))
@@ -67,7 +66,6 @@ def test_the_sum_is_the_sum_of_the_rows(rows: list[tuple[int | None, ...]]) -> N
         assert getattr(found, name) == sum(row[i] or 0 for row in rows)
 
 
-@settings(deadline=None)
 @given(ROWS, st.randoms(use_true_random=False))
 def test_parts_add_up_to_the_whole(rows: list[tuple[int | None, ...]], rng: object) -> None:
     mask = pl.Series([rng.random() < 0.5 for _ in rows], dtype=pl.Boolean)  # type: ignore[attr-defined]

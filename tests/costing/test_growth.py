@@ -70,7 +70,7 @@ CELL = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(CELL, min_size=1, max_size=5), st.lists(CELL, min_size=1, max_size=5))
 def test_the_factors_add_up_and_time_can_be_turned_round(before: list, after: list) -> None:
     change = sum(n * t * p for _, n, t, p in after) - sum(n * t * p for _, n, t, p in before)

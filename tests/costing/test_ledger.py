@@ -257,7 +257,7 @@ def ledgers(draw: Any) -> tuple[Tariff, Ledger, list[Any]]:
     return prices, ledger, levers
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(ledgers())
 def test_the_laws_of_the_ledger(drawn: tuple[Tariff, Ledger, list[Any]]) -> None:
     _, ledger, _ = drawn

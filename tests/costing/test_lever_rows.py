@@ -63,7 +63,7 @@ EFFECTS = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(ROW, EFFECTS), min_size=1, max_size=12))
 def test_units_add_up_to_the_lever_alone(drawn: list[tuple[dict, dict]]) -> None:
     requests = log(*(row for row, _ in drawn))

@@ -134,7 +134,7 @@ JSON = st.recursive(
 
 
 @given(st.sampled_from(SOURCES), st.dictionaries(st.text(max_size=8), JSON, max_size=6), JSON)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 def test_no_source_crashes_on_any_record(source: Any, record: dict[str, Any], body: Any) -> None:
     whole = {**record, "request": body, "response": body, "message": body, "payload": body}
     data = json.dumps(whole, ensure_ascii=True).encode()

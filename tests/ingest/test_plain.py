@@ -131,7 +131,7 @@ def assert_no_difference(log: Path, folder: Path, **options: Any) -> None:
 
 
 @given(lines=st.lists(LINE, min_size=1, max_size=40), plain=st.sampled_from([CHAT, MESSAGE]))
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def test_changed_pairs_come_to_the_same_tables(
     lines: list[str], plain: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

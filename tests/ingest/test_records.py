@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from costaudit.ingest.files.records import line_records, value_records
@@ -28,7 +28,6 @@ def cut(content: bytes, size: int) -> Iterator[bytes]:
     return (content[i : i + size] for i in range(0, len(content), size))
 
 
-@settings(deadline=None)
 @given(VALUES, CUTS, st.booleans(), st.sampled_from([None, 2]))
 def test_values_are_found_in_arrays_and_in_rows(
     values: list[dict[str, object]], size: int, is_array: bool, indent: int | None
@@ -40,7 +39,6 @@ def test_values_are_found_in_arrays_and_in_rows(
     assert all(content[r.offset :].startswith(bytes(r.data)) for r in found)
 
 
-@settings(deadline=None)
 @given(VALUES, CUTS, st.sampled_from(["\n", "\r\n", "\n\n", "\n \n"]), st.integers(0, 99))
 def test_lines_are_found_with_their_offsets(
     values: list[dict[str, object]], size: int, end: str, start: int

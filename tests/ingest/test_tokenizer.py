@@ -1,6 +1,6 @@
 """Counts by line are those of the whole text, whatever stands around its line feeds."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from costaudit.ingest.content import tokenizer
@@ -13,7 +13,6 @@ WORDS = ("word", "Word", "WORD's", "'ll", "é", "ß", "文字", "ǅ")
 BITS = st.sampled_from([*SPACES, *SIGNS, *WORDS])
 
 
-@settings(deadline=None)
 @given(st.lists(st.one_of(BITS, st.characters(codec="utf-8")), max_size=40).map("".join))
 def test_lines_add_up_to_the_text(text: str) -> None:
     long = f"{text}\n{text}".ljust(tokenizer.LONG, "x")

@@ -30,7 +30,7 @@ def test_every_decision_equals_the_oracle(log, ttl_s, ttl_kind, min_similarity):
     assert hits > 20
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     **TRAFFIC,
     pipeline=st.sampled_from([1, 3, 64]),

@@ -42,7 +42,7 @@ def assert_equals_oracle(log: Log, guard=None, **options) -> list[str | None]:
     return matched
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     **TRAFFIC,
     max_entries=st.sampled_from([1, 2, 5, 12]),

@@ -113,7 +113,7 @@ def test_long_documents_in_the_system_prompt_split_it() -> None:
     order=st.permutations(range(12)),
     hours=st.sampled_from([24, 48]),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_templates_do_not_depend_on_the_order_of_requests(order: list[int], hours: int) -> None:
     systems = [
         f"{RULES}Turn {i}, at 2026-11-02 10:00:{i:02d}. Refunds in {hours if i % 2 else 12} hours."

@@ -379,7 +379,7 @@ def test_what_the_provider_did_not_read_is_not_the_application_s() -> None:
 
 
 @given(traffic())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_agreement_is_full_where_the_bill_follows_the_documents(calls: list[Call]) -> None:
     log = Log()
     for call, (uncached, read, five, hour) in zip(calls, anthropic(calls, 1024), strict=True):
@@ -483,7 +483,7 @@ def test_conversations_are_marked_at_their_end_too() -> None:
 
 
 @given(traffic())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_best_plan_of_a_template_costs_no_more_than_what_is_done_now(calls: list[Call]) -> None:
     calls = [Call(c.at, c.parts, c.to_first, c.took) for c in calls]
     requests, blocks = tables(calls, model="claude-sonnet-4-5")

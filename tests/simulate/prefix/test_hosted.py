@@ -66,7 +66,7 @@ def trace_of(requests: list[list[int]], size: int = 4, rest: int = 1) -> BlockTr
 
 
 @given(st.lists(st.lists(st.integers(0, 7), max_size=6), min_size=1, max_size=25))
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_one_pass_equals_one_cache_per_capacity(requests: list[list[int]]) -> None:
     blocks = sum(map(len, requests))
     trace = trace_of(requests)
@@ -80,14 +80,14 @@ def test_one_pass_equals_one_cache_per_capacity(requests: list[list[int]]) -> No
 
 
 @given(st.lists(st.lists(st.integers(0, 30), max_size=8), min_size=1, max_size=40))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_more_capacity_never_hits_less(requests: list[list[int]]) -> None:
     curve = [point.token_hit_share for point in capacity_curve(trace_of(requests))]
     assert curve == sorted(curve)
 
 
 @given(traffic(marked=False), st.sampled_from([64, 128, 500]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_blocks_of_a_log_are_shared_as_far_as_its_prompts_are(calls: list[Call], size: int) -> None:
     calls = [Call(c.at, c.parts, c.to_first, c.took) for c in calls]
     trace = prompt_blocks(read_prompts(*tables(calls, model="m")), size)

@@ -69,7 +69,7 @@ def logged(calls: list[tuple[Call, bool]]) -> Log:
 
 
 @given(traffic())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_it_equals_the_plain_loop(calls: list[tuple[Call, bool]]) -> None:
     classes = simulate_prefix(*logged(calls).tables(), PrefixPolicy()).classes
     found = classes.select(

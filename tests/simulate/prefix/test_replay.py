@@ -14,7 +14,7 @@ AS_IS = PrefixPolicy()
 
 
 @given(traffic())
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 def test_anthropic_as_is_equals_the_plain_loop(calls: list[Call]) -> None:
     requests, blocks = tables(calls)
     classes = simulate_prefix(requests, blocks, AS_IS).classes
@@ -24,7 +24,7 @@ def test_anthropic_as_is_equals_the_plain_loop(calls: list[Call]) -> None:
 
 
 @given(traffic(marked=False))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_openai_before_5_6_equals_the_plain_loop(calls: list[Call]) -> None:
     requests, blocks = tables(calls, provider="openai", model="gpt-4o")
     calls = [Call(c.at, c.parts, c.to_first, c.took) for c in calls]
@@ -34,7 +34,7 @@ def test_openai_before_5_6_equals_the_plain_loop(calls: list[Call]) -> None:
 
 
 @given(traffic(marked=False))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_deepseek_equals_the_plain_loop(calls: list[Call]) -> None:
     requests, blocks = tables(calls, provider="deepseek", model="deepseek-chat")
     calls = [Call(c.at, c.parts, c.to_first, c.took) for c in calls]
@@ -44,7 +44,7 @@ def test_deepseek_equals_the_plain_loop(calls: list[Call]) -> None:
 
 
 @given(traffic(), st.sampled_from(["own", "openai", "openai_classic", "gemini", "deepseek"]))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_token_is_in_one_class_and_the_outcomes_hold_their_laws(
     calls: list[Call], rules: str
 ) -> None:
@@ -57,7 +57,7 @@ def test_every_token_is_in_one_class_and_the_outcomes_hold_their_laws(
 
 
 @given(traffic(), st.data())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_requests_that_are_not_kept_are_not_seen(calls: list[Call], data: st.DataObject) -> None:
     keep = data.draw(st.lists(st.booleans(), min_size=len(calls), max_size=len(calls)))
     requests, blocks = tables(calls)
@@ -69,7 +69,7 @@ def test_requests_that_are_not_kept_are_not_seen(calls: list[Call], data: st.Dat
 
 
 @given(traffic())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_is_read_stands_in_an_earlier_request(calls: list[Call]) -> None:
     requests, blocks = tables(calls)
     outcome = simulate_prefix(requests, blocks, AS_IS)
@@ -84,7 +84,7 @@ def test_what_is_read_stands_in_an_earlier_request(calls: list[Call]) -> None:
 
 
 @given(traffic(marked=False))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_longer_lifetime_never_reads_less(calls: list[Call]) -> None:
     requests, blocks = tables(calls, provider="openai", model="gpt-4.1")
     short = simulate_prefix(requests, blocks, PrefixPolicy(rules="openai_classic"))

@@ -67,7 +67,7 @@ IDS = st.lists(st.integers(1, 4), min_size=1, max_size=8)
 CALLS = st.lists(st.tuples(st.integers(0, 4000), IDS), min_size=1, max_size=12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(made=st.lists(CALLS, min_size=1, max_size=3))
 def test_lifetimes_are_those_of_an_independent_simulation(
     made: list[list[tuple[int, list[int]]]], tmp_path_factory: pytest.TempPathFactory

@@ -28,7 +28,7 @@ def common_head(one: Sequence[object], other: Sequence[object]) -> int:
 
 
 @given(texts)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_intervals_are_the_distinct_shared_lengths(drawn: list[str]) -> None:
     ordered = sorted(text.encode() for text in drawn)
     shared = [0, *(common_head(a, b) for a, b in pairwise(ordered))]
@@ -44,7 +44,7 @@ def test_intervals_are_the_distinct_shared_lengths(drawn: list[str]) -> None:
 
 
 @given(st.lists(st.lists(st.sampled_from("xyz"), min_size=1, max_size=5), min_size=1, max_size=10))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_contents_share_pieces_as_far_as_they_are_equal(drawn: list[list[str]]) -> None:
     log = Log()
     for words in drawn:
@@ -106,7 +106,7 @@ def test_texts_are_cut_where_enough_is_shared(texts: list[str], ends: list[list[
 
 
 @given(st.lists(st.lists(st.sampled_from("pqr"), max_size=5), min_size=1, max_size=12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_prompts_share_nodes_as_far_as_they_are_equal(drawn: list[list[str]]) -> None:
     log = Log()
     for words in drawn:
@@ -124,7 +124,7 @@ def test_prompts_share_nodes_as_far_as_they_are_equal(drawn: list[list[str]]) ->
 
 
 @given(st.text("ab", max_size=9), st.text("ab", max_size=9))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_common_ends_do_not_overlap(one: str, other: str) -> None:
     data = np.frombuffer((one + other).encode(), np.uint8)
     starts, sizes = np.array([0, len(one)]), np.array([len(one), len(other)])

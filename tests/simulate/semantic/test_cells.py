@@ -11,7 +11,7 @@ from tests.simulate.semantic.test_sweep import make_stream, random_vectors, stre
 POLICIES = [SemanticPolicy(min_similarity=t) for t in (0.5, 0.7, 0.9)]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(streams())
 def test_looking_into_every_cell_is_exact(drawn) -> None:
     stream, vectors = drawn

@@ -30,7 +30,7 @@ def same(found: Decisions, expected: Decisions) -> None:
     np.testing.assert_array_equal(found.refusals.entry, expected.refusals.entry)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(streams(), st.lists(POLICIES, min_size=1, max_size=6), st.booleans(), st.booleans())
 def test_a_device_changes_no_decision(drawn, policies, guarded, dense) -> None:
     stream, vectors = drawn

@@ -95,7 +95,7 @@ def check(stream: Stream, vectors: np.ndarray, decisions: Decisions, *, guarded:
         assert decisions.peak_entries[place] == expected.peak, policy
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(streams(), st.lists(POLICIES, min_size=1, max_size=9), st.booleans(), st.booleans())
 def test_every_decision_equals_the_plain_loop(drawn, policies, guarded, dense) -> None:
     stream, vectors = drawn
@@ -113,7 +113,7 @@ def decided(policies, stream, vectors) -> np.ndarray:
     return sweep(stream, vectors, policies).served
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(streams(), st.lists(POLICIES, min_size=2, max_size=6))
 def test_many_policies_decide_as_each_alone(drawn, policies) -> None:
     stream, vectors = drawn
@@ -124,7 +124,7 @@ def test_many_policies_decide_as_each_alone(drawn, policies) -> None:
         assert alone.peak_entries[0] == together.peak_entries[place]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(streams())
 def test_a_threshold_above_one_serves_identical_text_only(drawn) -> None:
     stream, vectors = drawn
@@ -142,7 +142,7 @@ def test_a_threshold_above_one_serves_identical_text_only(drawn) -> None:
         asked[text, partition] = min(ready, stream.ready_s[r])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(streams(), st.lists(POLICIES, min_size=1, max_size=5))
 def test_identical_text_is_matched_without_vectors(drawn, policies) -> None:
     stream, vectors = drawn
