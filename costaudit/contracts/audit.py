@@ -11,6 +11,7 @@ import msgspec
 
 from costaudit.contracts.grades import Grade, Money
 from costaudit.contracts.ledger import Ledger, LeverRow, PlanStep, Suggestion
+from costaudit.contracts.manifest import InputFile
 from costaudit.contracts.month import MonthFacts, unknown_month
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.replay import ReplaySection
@@ -49,20 +50,6 @@ class Assumption:
 
 
 @dataclass(frozen=True)
-class InputFile:
-    """One file that was read."""
-
-    name: str  # as given, without folders outside the input
-    source: str  # log source, mixed or empty; "" for a file that could not be read
-    evidence: str  # what the detection rests on
-    bytes: int
-    rows: int
-    kept: int
-    merged: int
-    skipped: int
-
-
-@dataclass(frozen=True)
 class DataQuality:
     """What the log holds. Law: rows = kept + merged + skipped."""
 
@@ -84,6 +71,11 @@ class DataQuality:
     tokenizer: str
     cannot_tell: tuple[str, ...]  # questions that this log can't answer, each a sentence
     uncounted: int = 0  # answered by a provider, but without token counts: their cost is unknown
+
+    @property
+    def spend_grade(self) -> Grade:
+        """Grade the log's spend: measured, unless token counts are estimated or unknown."""
+        return "estimated" if self.usage.get("estimated", 0) + self.uncounted else "measured"
 
 
 @dataclass(frozen=True)

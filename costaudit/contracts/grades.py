@@ -28,6 +28,15 @@ class Estimate:
     high: float | None = None
 
 
+_MICRO_USD = Decimal("0.000001")
+
+
+def micro_usd(usd: Decimal | float) -> Decimal:
+    """Round dollars to millionths, in which amounts that were computed in floats are kept."""
+    exact = usd if isinstance(usd, Decimal) else Decimal(repr(float(usd)))
+    return exact.quantize(_MICRO_USD)
+
+
 @dataclass(frozen=True)
 class Money:
     """An amount in US dollars, with its 95 % interval where it has one."""

@@ -16,7 +16,7 @@ class ByteRange:
 
 
 @dataclass(frozen=True)
-class ManifestInput:
+class InputFile:
     """One file that was read. Law: rows = kept + merged + skipped."""
 
     name: str  # as given, without folders outside the input
@@ -27,6 +27,12 @@ class ManifestInput:
     kept: int
     merged: int
     skipped: int
+
+
+@dataclass(frozen=True)
+class ManifestInput(InputFile):
+    """One file that was read, and which stretches of it."""
+
     layout: str = ""  # lines | array | table | ...; "" for a file that is no log
     ranges: tuple[ByteRange, ...] = ()
 

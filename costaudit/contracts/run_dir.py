@@ -4,17 +4,18 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import polars as pl
 
 from costaudit.contracts.manifest import MANIFEST_VERSION, Manifest
 from costaudit.contracts.requests import BLOCKS, MERGED, REQUESTS, SKIPS, check_table
-from costaudit.errors import RunDirError, UsageError
+from costaudit.errors import InputError, RunDirError, UsageError
 
 
 class RunDir:
@@ -254,3 +255,54 @@ def check_writable(path: Path) -> None:
         raise UsageError(
             f"{folder} can't be written to.", hint="Name another place, or change its permissions."
         )
+
+
+T = TypeVar("T")
+
+
+class JsonLines(Generic[T]):
+    """Records of one dataclass. A process that is killed loses at most the one being written."""
+
+    def __init__(self, path: Path, kind: type[T], noun: str) -> None:
+        self.path = path
+        self._kind, self._noun = kind, noun
+
+    def load(self, wanted: Callable[[T], bool]) -> list[T]:
+        """Read the records that are wanted; a last line that was cut off is dropped.
+
+        Raises InputError with the number of a line that is no record.
+        """
+        if not self.path.is_file():
+            return []
+        lines = self.path.read_bytes().split(b"\n")
+        found: list[T] = []
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                one = msgspec.json.decode(line, type=self._kind)
+            except msgspec.DecodeError as error:
+                if number == len(lines):
+                    break
+                raise InputError(
+                    f"{self.path} line {number} is no {self._noun}: {error}.",
+                    hint="Remove the line, or the file to begin anew.",
+                ) from None
+            if wanted(one):
+                found.append(one)
+        return found
+
+    def append(self, one: T) -> None:
+        """Write one record through to the disk, in place of a last line that was cut off."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab+") as file:
+            if not _ends_a_line(file.fileno(), file.seek(0, os.SEEK_END)):
+                file.seek(0)
+                file.truncate(file.read().rfind(b"\n") + 1)
+            file.write(msgspec.json.encode(asdict(one)) + b"\n")  # type: ignore[call-overload]
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _ends_a_line(descriptor: int, size: int) -> bool:
+    return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"

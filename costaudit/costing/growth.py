@@ -1,12 +1,12 @@
 """What made spend change: an exact split into factors, days that stand out, longer prompts."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 
 import numpy as np
 import polars as pl
 
 from costaudit.contracts.forecast import Cause, Driver, Inflation, Spike
+from costaudit.contracts.grades import micro_usd
 from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
 from costaudit.costing.months.calendar import Floats
 
@@ -16,7 +16,6 @@ _SPIKES, _FEW_DAYS = 5, 6
 _MAD = 1.4826  # median absolute deviation → standard deviation
 _LONGER, _SURE = 0.1, 5.0  # share by which prompts grow, and in errors of the difference
 _FEWEST_A_DAY = 5  # requests of an endpoint
-_CENT_6 = Decimal("0.000001")
 
 
 def drivers(
@@ -52,7 +51,7 @@ def drivers(
         (sum(one[2] for one in of.values()) * sign for of, sign in zip(cells, (-1, 1), strict=True))
     )
     effects["mix of models"] += change - sum(effects.values())  # models that one month lacks
-    return tuple(Driver(name, _micro(effects[name])) for name in _FACTORS)
+    return tuple(Driver(name, micro_usd(effects[name])) for name in _FACTORS)
 
 
 _ABSENT = 1e-12  # share of the requests of a model that a month lacks
@@ -104,7 +103,7 @@ def spikes(day: pl.Series, usd: Floats, dimensions: Mapping[str, pl.Series]) -> 
         quiet = alike.filter(pl.col("usd") <= limit)["day"]
         for at, amount in alike.filter(pl.col("usd") > limit).iter_rows():
             causes = _causes(frame, at, quiet, amount - usual, tuple(dimensions))
-            found.append(Spike(at.isoformat(), _micro(amount), _micro(usual), causes))
+            found.append(Spike(at.isoformat(), micro_usd(amount), micro_usd(usual), causes))
     return tuple(sorted(found, key=lambda one: one.usual_usd - one.usd)[:_SPIKES])
 
 
@@ -124,7 +123,7 @@ def _causes(
         )
         most = both.sort("more", name, descending=[True, False], nulls_last=True).row(0, named=True)
         if most["more"] > 0 and most[name]:
-            causes.append(Cause(name, most[name], _micro(most["more"]), most["more"] / excess))
+            causes.append(Cause(name, most[name], micro_usd(most["more"]), most["more"] / excess))
     return tuple(sorted(causes, key=lambda one: (-one.share, one.dimension)))
 
 
@@ -169,7 +168,7 @@ def _grown(part: pl.DataFrame) -> Inflation | None:
     name, tokens = _part(part.filter(pl.col("day") < since), later)
     growth = later.select((pl.col("rate") * pl.col("scale")).sum()).item() * (after - before)
     return Inflation(
-        part["endpoint"][0], since.isoformat(), before, after, name, tokens, _micro(growth)
+        part["endpoint"][0], since.isoformat(), before, after, name, tokens, micro_usd(growth)
     )
 
 
@@ -205,7 +204,3 @@ def token_counts(classes: pl.DataFrame) -> Floats:
     """Return all tokens that each request was billed."""
     whole = classes.select(pl.sum_horizontal(TOKEN_CLASSES)).to_series()
     return np.asarray(whole.cast(pl.Float64).to_numpy(), np.float64)
-
-
-def _micro(usd: float) -> Decimal:
-    return Decimal(repr(float(usd))).quantize(_CENT_6)

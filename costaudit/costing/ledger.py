@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from costaudit.contracts.grades import Grade, Money, weakest
+from costaudit.contracts.grades import Grade, Money, micro_usd, weakest
 from costaudit.contracts.ledger import (
     Ledger,
     LedgerStep,
@@ -21,7 +21,6 @@ from costaudit.costing.tariff import Tariff
 from costaudit.costing.traffic import Traffic, unexplained
 
 NOTHING = Decimal(0)
-_MICRO_USD = Decimal("0.000001")
 Simulate = Callable[[npt.NDArray[np.bool_], bool], pl.DataFrame]  # requests that are not sent,
 # and whether prompts are marked as well as they can be → TOKEN_CLASSES of each request
 
@@ -237,10 +236,7 @@ class _Book:
         share = float(daily[first].sum() / max(before[first].sum(), 1e-12))
         rest = 1 - min(len(daily) / self._month.facts.days, 1.0)
         share = (1 - rest) * share + rest * filled
-        months = [
-            _scaled(entry.saved, Decimal(repr(whole * one)).quantize(Decimal("0.000001")) - running)
-            for one in (share, filled)
-        ]
+        months = [_scaled(entry.saved, micro_usd(whole * one) - running) for one in (share, filled)]
         return replace(entry, first_month=months[0], steady_month=months[1])
 
     def _saving(self, firm: Sequence[_Offer]) -> Money:
@@ -265,7 +261,7 @@ class _Book:
         """Add up what steps cost to run; caches share the larger store, bought by the month."""
         levers = [one for one in steps if isinstance(one, Lever)]
         own = sum((usd for one in levers for usd in one.running_usd.values()), NOTHING)
-        total = (own * self._month.pace).quantize(_MICRO_USD) if own else NOTHING
+        total = micro_usd(own * self._month.pace) if own else NOTHING
         if not self._month.facts.is_month:
             return total
         caches = [one for one in steps if isinstance(one, CacheStep)]
@@ -301,10 +297,7 @@ def _scaled(money: Money, usd: Decimal) -> Money:
     """Give another amount the same relative interval."""
     if money.low_usd is None or money.high_usd is None or not money.usd:
         return replace(money, usd=usd)
-    ends = sorted(
-        (usd * end / money.usd).quantize(Decimal("0.000001"))
-        for end in (money.low_usd, money.high_usd)
-    )
+    ends = sorted(micro_usd(usd * end / money.usd) for end in (money.low_usd, money.high_usd))
     return Money(usd, money.grade, min(ends[0], usd), max(ends[1], usd))
 
 

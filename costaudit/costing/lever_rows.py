@@ -6,7 +6,7 @@ from decimal import Decimal
 import numpy as np
 import polars as pl
 
-from costaudit.contracts.grades import Money, weakest
+from costaudit.contracts.grades import Money, micro_usd, weakest
 from costaudit.contracts.ledger import Ledger, Lever, LeverCall, LeverRow, LeverUnit
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.costing.cost import per_request_usd
@@ -16,7 +16,6 @@ from costaudit.costing.tariff import Tariff
 from costaudit.costing.traffic import Traffic
 
 NOTHING = Decimal(0)
-_MICRO_USD = Decimal("0.000001")
 
 
 def lever_rows(
@@ -70,7 +69,7 @@ def _units(first: Traffic, lever: Lever, month: Month) -> tuple[LeverUnit, ...]:
 def _less_running(month: Month, gained: Floats, lever: Lever, unit: str) -> Money:
     """Return a month of what a unit saves, less what it costs to run."""
     running = lever.running_usd.get(unit, NOTHING) * month.pace
-    usd = (month.usd(gained) - running).quantize(_MICRO_USD)
+    usd = micro_usd(month.usd(gained) - running)
     return month.ranged(usd, month.daily(gained), lever.grade)
 
 
@@ -94,12 +93,8 @@ def _calls(first: Traffic, lever: Lever, most: int = 10) -> tuple[LeverCall, ...
             unit=lever.effect["unit"][int(row)],
             input_tokens=sent,
             output_tokens=received,
-            before_usd=_micro(before_usd[row]),
-            saved_usd=_micro(saved[row]),
+            before_usd=micro_usd(before_usd[row]),
+            saved_usd=micro_usd(saved[row]),
         )
         for row, (request_id, ts), (sent, received) in zip(rows, told.rows(), counts, strict=True)
     )
-
-
-def _micro(usd: float) -> Decimal:
-    return Decimal(repr(float(usd))).quantize(_MICRO_USD)

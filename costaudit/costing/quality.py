@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from costaudit.contracts.audit import DataQuality, InputFile
-from costaudit.contracts.manifest import ManifestInput
+from costaudit.contracts.audit import DataQuality
+from costaudit.contracts.manifest import InputFile
 
 HOUR_DAYS = 1 / 24
 _ANSWERED = (pl.col("status") == "ok") & (
@@ -27,7 +27,7 @@ UNTIMED_DAYS = 30.0  # a log without times is taken for one month
 def data_quality(
     requests: pl.DataFrame,
     skips: pl.DataFrame,
-    inputs: Iterable[ManifestInput],
+    inputs: Iterable[InputFile],
     blocks: pl.DataFrame,
     tokenizer: str,
     *,
@@ -107,7 +107,7 @@ def _rows_with_text(requests: pl.DataFrame, ids: pl.Series) -> pl.Series:
 
 
 def _files(
-    requests: pl.DataFrame, skips: pl.DataFrame, inputs: Iterable[ManifestInput]
+    requests: pl.DataFrame, skips: pl.DataFrame, inputs: Iterable[InputFile]
 ) -> tuple[InputFile, ...]:
     kept = _counts(requests, "source_file")
     merged = _counts(skips.filter(pl.col("fate") == "merged"), "source_file")

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from costaudit.contracts.grades import PER_MTOK, Grade, Pricing
+from costaudit.contracts.grades import PER_MTOK, Grade, Pricing, micro_usd
 from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
 from costaudit.contracts.spend import CostBreakdown, DailyRow, ModelPrice, Spend, SpendRow
 from costaudit.costing.cost import billed_classes, breakdown, plain, rates_by_id
@@ -217,14 +217,10 @@ def with_months(spend: Spend, requests: pl.DataFrame, month: Month, usd: Floats)
         places = names.replace_strict(number, default=other, return_dtype=pl.Int64).to_numpy()
         daily = month.by_group(usd, places, len(number) + 1)
         by[name] = tuple(
-            replace(row, month=month.ranged(_micro(days.sum()), days, grade))
+            replace(row, month=month.ranged(micro_usd(days.sum()), days, grade))
             for row, days in zip(rows, daily, strict=False)
         )
     return replace(spend, by=by)
-
-
-def _micro(usd: float) -> Decimal:
-    return Decimal(repr(float(usd))).quantize(Decimal("0.000001"))
 
 
 def _logged_note(ratio: float | None, fault: str | None) -> str:

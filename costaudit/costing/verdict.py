@@ -3,7 +3,6 @@
 from decimal import Decimal
 
 from costaudit.contracts.audit import DataQuality, Verdict, covered, lost_files
-from costaudit.contracts.grades import Grade
 from costaudit.contracts.ledger import Ledger
 from costaudit.contracts.month import MonthFacts
 from costaudit.contracts.spend import Spend
@@ -11,12 +10,6 @@ from costaudit.contracts.spend import Spend
 INVOICE_TOLERANCE = 0.05  # of the invoice
 UNPRICED_TOLERANCE = 0.01  # of all tokens
 MERGED_TOLERANCE = Decimal("0.01")  # of the spend
-
-
-def spend_grade(quality: DataQuality) -> Grade:
-    """Grade the spend: measured, unless token counts are estimated, or missing for an answer."""
-    guessed = quality.usage.get("estimated", 0) + quality.uncounted
-    return "estimated" if guessed else "measured"
 
 
 def draft_reason(spend: Spend) -> str:

@@ -7,11 +7,12 @@ from itertools import chain
 import msgspec
 import polars as pl
 
-from costaudit.contracts.audit import EMPTY, InputFile
+from costaudit.contracts.audit import EMPTY
 from costaudit.contracts.manifest import (
     ByteRange,
     IngestCounts,
     IngestRecord,
+    InputFile,
     Manifest,
     ManifestInput,
     ReadingOptions,

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from costaudit.contracts.audit import InputFile
-from costaudit.contracts.manifest import IngestCounts
+from costaudit.contracts.manifest import IngestCounts, InputFile
 from costaudit.contracts.requests import REQUESTS
 from costaudit.errors import UsageError
 from costaudit.ingest.calls.call import Call, Skip

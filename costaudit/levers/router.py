@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from costaudit.levers.bounds import exact_bounds
+
 if TYPE_CHECKING:
     from scipy import sparse
 
@@ -217,16 +219,11 @@ def share_bounds(hits: Mask, weight: Floats, size: int | None = None) -> tuple[f
     After Korn and Graubard (1998). `size` is that of the sample, where another is to be planned
     for than the one at hand.
     """
-    from scipy.stats import beta
-
     if not len(weight):
         return 0.0, 1.0
     share = float(np.average(hits, weights=weight))
     effective = float(weight.sum() ** 2 / (weight**2).sum()) * (size or len(weight)) / len(weight)
-    found = share * effective
-    low = float(beta.ppf(0.025, found, effective - found + 1)) if found > 0 else 0.0
-    high = float(beta.ppf(0.975, found + 1, effective - found)) if share < 1 else 1.0
-    return low, high
+    return exact_bounds(share * effective, effective)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from costaudit.contracts.ledger import Lever, LeverTable
+from costaudit.levers.bounds import exact_bounds
 from costaudit.levers.effects import effect_of, endpoints, sent_ok
 
 LEAST_TWINS = 50  # questions of one topic that both models answered
@@ -150,15 +151,6 @@ class TwinTopic:
             and self.cover >= LEAST_COVER
             and self.most_loss <= MOST_LOSS
         )
-
-
-def exact_bounds(hits: int, of: int) -> tuple[float, float]:
-    """Return Clopper and Pearson's exact 95 % bounds of a share."""
-    from scipy.stats import beta
-
-    low = float(beta.ppf(0.025, hits, of - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(0.975, hits + 1, of - hits)) if hits < of else 1.0
-    return low, high
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from costaudit.costing.ledger import CacheStep, build_ledger
 from costaudit.costing.lever_rows import lever_rows
 from costaudit.costing.plans.effort import efforts_here
 from costaudit.costing.plans.worth import Terms
-from costaudit.costing.verdict import spend_grade
 from costaudit.ingest.content.tokenizer import Tokenizer
 from costaudit.levers.levers import Proposals, propose
 from costaudit.pipeline.loaded import Loaded
@@ -46,7 +45,7 @@ def ledger_of(
         lambda removed, best: caches.best(removed) if best else caches.as_is(removed),
         [*steps, PROMPT_CACHING, *(_with_minimum(lever, least) for lever in levers)],
         log.month,
-        Money(log.spend.total.total_usd, spend_grade(log.quality)),
+        Money(log.spend.total.total_usd, log.quality.spend_grade),
         terms,
     )
 

@@ -47,6 +47,8 @@ class PromptCaches:
 
     def as_is(self, removed: np.ndarray) -> pl.DataFrame:
         """Bill what is left as the application sends it today: TOKEN_CLASSES per request."""
+        if not removed.any():
+            return self._whole_as_is
         return self._simulate(PrefixPolicy(), removed, mended=False)
 
     def best(self, removed: np.ndarray) -> pl.DataFrame:
@@ -55,6 +57,19 @@ class PromptCaches:
         Parts that were moved are billed as uncached input. Where the simulation differs from
         the bill, only as much is changed as the bill supports, see `claims`.
         """
+        if not removed.any():
+            return self._whole_best
+        return self._best(removed)
+
+    @cached_property
+    def _whole_as_is(self) -> pl.DataFrame:
+        return self._simulate(PrefixPolicy(), np.zeros(len(self._sent), np.bool_), mended=False)
+
+    @cached_property
+    def _whole_best(self) -> pl.DataFrame:
+        return self._best(np.zeros(len(self._sent), np.bool_))
+
+    def _best(self, removed: np.ndarray) -> pl.DataFrame:
         best = self._simulate(PrefixPolicy(markers="best"), removed, mended=True)
         shares = [one.claimed_share for one in self.facts.templates]
         if min(shares, default=1.0) == 1.0:

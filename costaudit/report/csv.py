@@ -44,7 +44,7 @@ class CsvReporter:
 
 def _rows(audit: Audit) -> Iterator[Row]:
     yield from _ledger(audit)
-    grade: Grade = "measured" if not _guessed(audit) else "estimated"  # in the log, unscaled
+    grade = audit.quality.spend_grade  # in the log, unscaled
     for name, groups in audit.spend.by.items():
         for group in groups:
             yield from _cost(f"spend.{name}", group.group, group.cost, grade)
@@ -55,10 +55,6 @@ def _rows(audit: Audit) -> Iterator[Row]:
         yield from _cost("spend.day_model", label, daily.cost, grade)
     yield from _semantic(audit)
     yield from _prefix(audit)
-
-
-def _guessed(audit: Audit) -> int:
-    return audit.quality.usage.get("estimated", 0) + audit.quality.uncounted
 
 
 def _ledger(audit: Audit) -> Iterator[Row]:

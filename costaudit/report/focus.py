@@ -6,8 +6,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from io import StringIO
 
-from costaudit.contracts.audit import Audit, DataQuality
-from costaudit.contracts.grades import Grade
+from costaudit.contracts.audit import Audit
 from costaudit.contracts.spend import CostBreakdown, DailyRow, ModelPrice
 from costaudit.report.escaping import csv_cell
 
@@ -128,7 +127,7 @@ def _shared(audit: Audit, row: DailyRow) -> dict[str, object]:
         "ServiceCategory": "AI and Machine Learning",
         "ServiceName": f"{row.provider} models",
         "ServiceSubcategory": "Generative AI",
-        "x_CostGrade": _grade(audit.quality),
+        "x_CostGrade": audit.quality.spend_grade,
         "x_RequestCount": row.cost.requests,
     }
 
@@ -146,9 +145,3 @@ def _month(start: str, end: str) -> tuple[str, str]:
     first = date.fromisoformat(start[:10]).replace(day=1)
     after = (first + timedelta(days=32)).replace(day=1)
     return f"{first.isoformat()}T00:00:00Z", f"{after.isoformat()}T00:00:00Z"
-
-
-def _grade(quality: DataQuality) -> Grade:
-    """Grade the costs of the log itself, which are not scaled to a month."""
-    guessed = quality.usage.get("estimated", 0) + quality.uncounted
-    return "estimated" if guessed else "measured"

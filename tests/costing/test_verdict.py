@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from costaudit.costing.verdict import draft_reason, spend_grade, verdict
+from costaudit.costing.verdict import draft_reason, verdict
 from tests.costing.nouns import LOG, MONTH, ledger, money, quality, spent, step
 
 
@@ -74,10 +74,10 @@ def test_unpriced_tokens_make_a_draft() -> None:
 
 
 def test_estimated_usage_is_an_estimate() -> None:
-    assert spend_grade(quality()) == "measured"
-    assert spend_grade(quality(usage={"provider": 1, "estimated": 1})) == "estimated"
-    assert spend_grade(quality(usage={"provider": 1, "missing": 1})) == "measured"  # a failure
-    assert spend_grade(quality(uncounted=1)) == "estimated"
+    assert quality().spend_grade == "measured"
+    assert quality(usage={"provider": 1, "estimated": 1}).spend_grade == "estimated"
+    assert quality(usage={"provider": 1, "missing": 1}).spend_grade == "measured"  # a failure
+    assert quality(uncounted=1).spend_grade == "estimated"
 
 
 def test_a_short_log_has_figures_of_its_own() -> None:

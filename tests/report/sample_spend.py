@@ -1,6 +1,7 @@
 """Where the sample audit's money went, and what its log holds."""
 
-from costaudit.contracts.audit import DataQuality, InputFile
+from costaudit.contracts.audit import DataQuality
+from costaudit.contracts.manifest import InputFile
 from costaudit.contracts.spend import ModelPrice, Spend, SpendRow
 from tests.report.sample_cost import GPT, MINI, SONNET, D, added, cost, scaled
 

@@ -1,16 +1,15 @@
 """Verdicts on disk, from a model or from a person who fills in a file."""
 
 import csv
-import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from costaudit.answers.judge.judge import JudgeItem
-from costaudit.contracts.run_dir import atomic_write
+from costaudit.contracts.run_dir import JsonLines, atomic_write
 from costaudit.errors import InputError
 
 
@@ -26,47 +25,18 @@ class StoredVerdict:
 
 
 class VerdictStore:
-    """An append-only JSONL file of verdicts."""
+    """An append-only file of verdicts."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self._lines = JsonLines(path, StoredVerdict, "verdict")
 
     def load(self, judge: str) -> dict[str, StoredVerdict]:
-        """Read one judge's verdicts by key; a last line that was cut off is dropped."""
-        if not self.path.is_file():
-            return {}
-        lines = self.path.read_bytes().split(b"\n")
-        found: dict[str, StoredVerdict] = {}
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                verdict = msgspec.json.decode(line, type=StoredVerdict)
-            except msgspec.DecodeError as error:
-                if number == len(lines):
-                    break
-                raise InputError(
-                    f"{self.path} line {number} is no verdict: {error}.",
-                    hint="Remove the line, or the file to judge anew.",
-                ) from None
-            if verdict.judge == judge:
-                found[verdict.key] = verdict
-        return found
+        """Read one judge's verdicts by key."""
+        return {one.key: one for one in self._lines.load(lambda one: one.judge == judge)}
 
     def append(self, verdict: StoredVerdict) -> None:
-        """Write one verdict through to the disk, in place of a last line that was cut off."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab+") as file:
-            if not _ends_a_line(file.fileno(), file.seek(0, os.SEEK_END)):
-                file.seek(0)
-                file.truncate(file.read().rfind(b"\n") + 1)
-            file.write(msgspec.json.encode(asdict(verdict)) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def _ends_a_line(descriptor: int, size: int) -> bool:
-    return size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
+        """Keep one verdict."""
+        self._lines.append(verdict)
 
 
 COLUMNS = (

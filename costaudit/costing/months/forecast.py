@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from costaudit.contracts.forecast import Backtest
-from costaudit.contracts.grades import Money
+from costaudit.contracts.grades import Money, micro_usd
 from costaudit.contracts.month import MONTH_DAYS
 from costaudit.costing.months.calendar import Floats
 from costaudit.costing.months.month import Month, month_of
@@ -14,13 +14,12 @@ from costaudit.costing.months.month import Month, month_of
 _FIRST_DAYS = 14  # of a log, before which nothing is forecast
 _AHEAD_DAYS = 7
 _DAY_S = 86_400
-_MICRO_USD = Decimal("0.000001")
 
 
 def next_month(month: Month, by_request: Floats, ahead_days: float = MONTH_DAYS) -> Money:
     """Return the month that follows, or a month at the pace of the next days."""
     middle, low, high = month.projected(month.daily(by_request), ahead_days)
-    amounts = [Decimal(repr(one)).quantize(_MICRO_USD) for one in (middle, low, high)]
+    amounts = [micro_usd(one) for one in (middle, low, high)]
     return Money(amounts[0], "estimated", max(amounts[1], Decimal(0)), amounts[2])
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from costaudit.contracts.grades import Grade, Money, weakest
+from costaudit.contracts.grades import Grade, Money, micro_usd, weakest
 from costaudit.contracts.month import MONTH_DAYS, MonthFacts, Trend
 from costaudit.costing.months.calendar import WEEKDAYS, Calendar, Floats, Ints, calendar, summed
 
@@ -19,7 +19,6 @@ REPLICATES = 800
 DRIFT_PER_DAY = 0.007  # how spend drifts where a log can't tell: a fifth in a month, up or down
 _PER_WEEKDAY = 3  # days of each weekday, from which on weekdays are resampled apart
 _TOLERANCE = 0.1  # of a day, for logs that begin or end a few hours short
-_MICRO_USD = Decimal("0.000001")
 Bounds = tuple[float, float]
 
 
@@ -36,8 +35,8 @@ class Month:
         """Return a month of what each request costs, in millionths; `exact` is the log's sum."""
         total = Decimal(repr(float(by_request.sum()))) if exact is None else exact
         if not self.facts.is_month:
-            return total if exact is not None else total.quantize(_MICRO_USD)
-        return Decimal(repr(float(self.daily(by_request).sum()))).quantize(_MICRO_USD)
+            return total if exact is not None else micro_usd(total)
+        return micro_usd(self.daily(by_request).sum())
 
     def money(
         self,
@@ -62,7 +61,7 @@ class Month:
         if not self.facts.is_month:
             if bounds is None:
                 return Money(usd, grade)
-            return Money(usd, grade, low.quantize(_MICRO_USD), high.quantize(_MICRO_USD))
+            return Money(usd, grade, micro_usd(low), micro_usd(high))
         below, above = self.range_of(daily)
         total = float(daily.sum())
         below = max(below, 0.0) if daily.min(initial=0.0) >= 0 else below
@@ -70,7 +69,7 @@ class Month:
             float(usd) - float(np.hypot(total - below, float(usd - low))),
             float(usd) + float(np.hypot(above - total, float(high - usd))),
         )
-        written = [Decimal(repr(end)).quantize(_MICRO_USD) for end in ends]
+        written = [micro_usd(end) for end in ends]
         return Money(usd, weakest([grade, "estimated"]), min(written[0], usd), max(written[1], usd))
 
     def daily(self, by_request: Floats) -> Floats:
@@ -96,7 +95,7 @@ class Month:
 
     def paced(self, usd: Decimal) -> Decimal:
         """Return a month of an amount whose requests are spread over the log as all are."""
-        return (usd * self.pace).quantize(_MICRO_USD)
+        return micro_usd(usd * self.pace)
 
     def by_group(self, by_request: Floats, group: Ints, count: int) -> Floats:
         """Return what each of `count` groups adds to the month on each day: (count, days)."""

@@ -95,9 +95,11 @@ def number_text(cell: str, decimal: Mark | None, *, groups: bool) -> str | None:
     `decimal` is the decimal mark of the column. `groups` is for a column whose marks only group.
     """
     found = written_number(cell)
-    if found is None:
-        return None
-    shown = shown_by(found.body)
+    return None if found is None else amount_text(found, shown_by(found.body), decimal, groups)
+
+
+def amount_text(found: Written, shown: Shown, decimal: Mark | None, groups: bool) -> str | None:
+    """Return a number that was taken apart as JSON writes it, see `number_text`."""
     if not shown.is_number:
         return None
     mark = decimal if decimal is not None and shown.grouping != decimal else shown.decimal

@@ -1,4 +1,4 @@
-"""How each column of a table writes its numbers and dates, decided by all of its cells."""
+"""How each column of a table writes its numbers and dates, decided by its cells together."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +13,7 @@ from costaudit.ingest.mapping.cells import (
     NOTHING,
     Mark,
     Order,
+    amount_text,
     date_text,
     is_other_date,
     number_text,
@@ -125,7 +126,7 @@ class _Evidence:
             if mark is not None:
                 counter[mark] += 1
         self.fractions += shown.either is not None and not shown.is_round
-        self.odd += number_text(cell, ".", groups=False) != cell or shown.either is not None
+        self.odd += amount_text(found, shown, ".", groups=False) != cell or shown.either is not None
         return True
 
     def _date(self, cell: str) -> None:

@@ -10,8 +10,7 @@ import msgspec
 import polars as pl
 from xxhash import xxh3_128_hexdigest
 
-from costaudit.contracts.audit import InputFile
-from costaudit.contracts.manifest import IngestCounts, TablesMade
+from costaudit.contracts.manifest import IngestCounts, InputFile, TablesMade
 from costaudit.contracts.run_dir import RunDir
 from costaudit.errors import RunDirError
 from costaudit.ingest.options import IngestSummary

@@ -1,6 +1,5 @@
 """The candidate's answers to a sample, asked once each and kept on disk as they come."""
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -12,7 +11,8 @@ import polars as pl
 import xxhash
 
 from costaudit.contracts.requests import TOKEN_CLASSES
-from costaudit.errors import BackendError, InputError
+from costaudit.contracts.run_dir import JsonLines
+from costaudit.errors import BackendError
 from costaudit.pipeline.replaying.prompts import prompts_of
 from costaudit.pipeline.routing.candidates import Candidate, recorded_answers
 from costaudit.progress import Progress
@@ -46,44 +46,18 @@ class Tries:
 
 
 class TryStore:
-    """An append-only JSONL file of answers."""
+    """An append-only file of answers."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self._lines = JsonLines(path, Try, "answer")
 
     def load(self, candidate: str) -> dict[str, Try]:
-        """Read a candidate's answers by key; a last line that was cut off is dropped."""
-        if not self.path.is_file():
-            return {}
-        lines = self.path.read_bytes().split(b"\n")
-        found: dict[str, Try] = {}
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                one = msgspec.json.decode(line, type=Try)
-            except msgspec.DecodeError as error:
-                if number == len(lines):
-                    break
-                raise InputError(
-                    f"{self.path} line {number} is no answer: {error}.",
-                    hint="Remove the line, or the file to ask anew.",
-                ) from None
-            if one.candidate == candidate:
-                found[one.key] = one
-        return found
+        """Read a candidate's answers by key."""
+        return {one.key: one for one in self._lines.load(lambda one: one.candidate == candidate)}
 
     def append(self, one: Try) -> None:
-        """Write one answer through to the disk, in place of a last line that was cut off."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab+") as file:
-            size = file.seek(0, os.SEEK_END)
-            if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
-                file.seek(0)
-                file.truncate(file.read().rfind(b"\n") + 1)
-            file.write(msgspec.json.encode(asdict(one)) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        """Keep one answer."""
+        self._lines.append(one)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from costaudit.answers.tally import RatePoint, blocks_of
-from costaudit.contracts.grades import Estimate, Money
+from costaudit.contracts.grades import Estimate, Money, micro_usd
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import CacheSize, SweepPoint
 from costaudit.costing.plans.nodes import embedder_for, store_for
@@ -21,7 +21,6 @@ from costaudit.simulate.semantic.keys import keys_of
 from costaudit.simulate.semantic.stream import Stream, keyed_stream, rescoped
 from costaudit.simulate.semantic.sweep import Decisions
 
-MICRO_USD = Decimal("0.000001")
 _HOUR_S = 3_600
 EXACT = 1.01  # a threshold above 1: identical text only
 WARM_UP_SHARE = 0.2  # of eligible requests, in order: left out of the steady state
@@ -90,7 +89,7 @@ class KeyedRun(ABC):
         month = self.log.month
         lookups = float(self.eligible.sum())
         scale = month.usd(self.eligible.astype(np.float64)) / Decimal(repr(max(lookups, 1.0)))
-        return (self.embedded_tokens * self.per_mtok / 1_000_000 * scale).quantize(MICRO_USD)
+        return micro_usd(self.embedded_tokens * self.per_mtok / 1_000_000 * scale)
 
     def running_usd(self, min_similarity: float, peak_entries: int) -> Decimal:
         """Price the machines of one policy for a month; nothing where no month is told."""

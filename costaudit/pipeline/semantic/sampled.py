@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import numpy as np
 
-from costaudit.contracts.grades import Estimate, Money
+from costaudit.contracts.grades import Estimate, Money, micro_usd
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.contracts.semantic import SampledPoint, SampledSweep
 from costaudit.costing.cost import MTOK, rates_by_id
@@ -15,7 +15,7 @@ from costaudit.embed.embedders import embedder_named
 from costaudit.embed.store import VectorStore, embed_texts
 from costaudit.embed.words import language_warning, word_vectors
 from costaudit.pipeline.loaded import Loaded, no_texts, nothing_to_compare
-from costaudit.pipeline.semantic.keyed_run import MICRO_USD, bounds_of, busiest_lookups_s
+from costaudit.pipeline.semantic.keyed_run import bounds_of, busiest_lookups_s
 from costaudit.pipeline.semantic.text_run import last_day, mean_bytes
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
@@ -107,7 +107,7 @@ class _Bill:
         value = Decimal(repr(share.value))
         usd = self._usd * value - self._running_usd(peak_entries)
         daily = self._daily * share.value
-        return self._month.ranged(usd.quantize(MICRO_USD), daily, "estimated", bounds_of(share))
+        return self._month.ranged(micro_usd(usd), daily, "estimated", bounds_of(share))
 
     def _running_usd(self, peak_entries: int) -> Decimal:
         """Price the store and the lookups a month; nothing where no month is told."""
