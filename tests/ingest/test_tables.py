@@ -6,11 +6,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from costaudit.errors import InputError
 from costaudit.ingest.files.tables import Table, csv_records, table_columns
 from costaudit.ingest.mapping.cells import date_text, number_text
-from costaudit.ingest.mapping.columns import Column, columns_of
+from costaudit.ingest.mapping.columns import _MOMENT, _POINT, Column, _Evidence, columns_of
 from tests.ingest.conftest import Ingest, chat, write_lines
 
 HEADER = "Fecha;Modelo;Pregunta;Respuesta;Tokens (entrada/total);Salida;Coste (€)"
@@ -270,3 +272,11 @@ def test_an_impossible_row_of_a_trace_is_skipped(ingested: Ingest, tmp_path: Pat
     assert (summary.kept, summary.skip_reasons) == (3, {"impossible-count": 2})
     assert run.requests()["ts"].null_count() == 1
     assert run.requests().select(pl.col("input_uncached_tokens").min()).item() > 0
+
+
+@given(st.from_regex(_POINT, fullmatch=True) | st.from_regex(_MOMENT, fullmatch=True))
+def test_what_machines_write_is_read_like_any_other_cell(cell: str) -> None:
+    quick, thorough = _Evidence("x"), _Evidence("x")
+    quick.add(cell)
+    thorough.look(cell)
+    assert vars(quick) == vars(thorough)
