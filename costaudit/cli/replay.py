@@ -139,6 +139,16 @@ def replay(
     max_rate: Annotated[
         float | None, typer.Option("--max-rate", help="Requests a second, at most.")
     ] = None,
+    embed_ms: Annotated[
+        float | None,
+        typer.Option(
+            "--embed-ms",
+            min=0,
+            help="Milliseconds to embed a question, part of a hit's latency. [default: measured on "
+            "this machine; a proxy embeds itself]",
+            show_default=False,
+        ),
+    ] = None,
     shadow: Annotated[bool, typer.Option("--shadow", help="Only look up, store nothing.")] = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the entries in the cache.")] = False,
     clean: Annotated[
@@ -233,6 +243,7 @@ def replay(
         metrics_port=metrics_port,
         only_price=dry_run,
         describes=bool(preset or cache_ttl),
+        embed_ms=embed_ms,
     )
     for warning in reached(plan, policy).warnings:
         typer.echo(f"Warning: {warning}", err=True)

@@ -94,7 +94,7 @@ def semantic_policy(
     return SemanticPolicy(
         min_similarity=1.0,
         embedder=embedder,
-        scope=values.names(scope),  # type: ignore[arg-type]
+        scope=values.scope_fields(scope),  # type: ignore[arg-type]
         key=values.one_of(key, ("last_user", "conversation", "full", "prompt"), "--key"),  # type: ignore[arg-type]
         ttl_s=values.duration_s(ttl),
         ttl_kind=values.one_of(ttl_kind, ("fixed", "sliding"), "--ttl-kind"),  # type: ignore[arg-type]

@@ -121,6 +121,12 @@ def names(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def scope_fields(text: str) -> tuple[str, ...]:
+    """Split a comma-separated scope; `none` and `global` are one cache for all."""
+    found = names(text)
+    return () if len(found) == 1 and found[0] in ("none", "global") else found
+
+
 def one_of(text: str, allowed: tuple[str, ...], option: str) -> str:
     """Refuse a value that is not in the list."""
     if text not in allowed:

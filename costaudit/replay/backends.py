@@ -29,7 +29,14 @@ def _redis(text: str, headers: Headers) -> LiveCache:
     _no_headers(text, headers)
     address = parse_address(text, OPTIONS)
     if address.option("flavour", ("redisvl", "vectorset"), "redisvl") == "redisvl":
+        from costaudit.replay.caches.redis_server import in_cluster
         from costaudit.replay.caches.redisvl import RedisVLCache
+
+        if in_cluster(address):
+            raise UsageError(
+                "RediSearch of a cluster needs a coordinator, which is not replayed through.",
+                hint="Give ?flavour=vectorset, or one node of its own.",
+            )
 
         return RedisVLCache(address)
     from costaudit.replay.caches.vector_sets import VectorSetCache
@@ -58,6 +65,8 @@ CACHES: dict[str, Callable[[str, Headers], LiveCache]] = {
     "redis": _redis,
     "rediss": _redis,
     "redis+sentinel": _redis,
+    "redis+cluster": _redis,
+    "rediss+cluster": _redis,
     "unix": _redis,
     "http": _proxy,
     "https": _proxy,

@@ -131,6 +131,22 @@ class Reachable(Protocol):
         """Return warnings, one sentence each; raises BackendError where nothing answers."""
 
 
+@dataclass(frozen=True)
+class Held:
+    """What a cache holds before a replay, entry by entry."""
+
+    request_ids: Sequence[str]  # "" where an entry does not say whose answer it is
+    vectors: npt.NDArray[np.float32]  # (entries, d)
+
+
+@runtime_checkable
+class Exporting(Protocol):
+    """A cache whose entries can be read before a replay that only looks up."""
+
+    def held(self) -> Held:
+        """Connect, and return what is there."""
+
+
 @runtime_checkable
 class Noting(Protocol):
     """A cache that can say what happened in it during a replay."""

@@ -25,6 +25,7 @@ class ReplayOptions:
     keep: bool = False  # leave the entries in the cache at the end
     concurrency: int = 8  # lookups, or calls of a model, at the same time
     pipeline: int = 64  # lookups in one round trip, where the log's clock allows it
+    embed_ms: float = 0.0  # to embed a question, in each lookup; 0: the cache counts it itself
     max_spend_usd: Decimal | None = None  # None: no live model may be called
     max_failures: int = 20  # in a row, before the run stops
     max_error_share: float = 0.05  # of the requests that were sent; more is no success

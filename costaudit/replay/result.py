@@ -54,8 +54,8 @@ class ReplayResult:
 
     outcomes: pl.DataFrame  # OUTCOMES, one row per request
     lookup: Latency  # of every lookup; at full speed, of the round trip that it shared
-    hit: Latency
-    miss: Latency  # with the model's part: as logged, or as a live model took
+    hit: Latency  # with embedding the question
+    miss: Latency  # likewise, and with the model's part: as logged, or as a live model took
     lateness: Latency  # behind the log's clock when sent; only where the replay was paced
     slack_s: float  # how far the replay ran behind, on the log's clock: 99 of 100 requests less
     errors: dict[str, int]  # reason → requests
@@ -79,12 +79,13 @@ def result_of(
     """Put the acknowledged requests in the log's order and add them up."""
     rows = [done[index] for index in range(len(stream))]
     speed = options.speed
-    outcomes = _outcomes(stream, rows, _matched(stream, rows), options.policy_id)
+    outcomes = _outcomes(stream, rows, _matched(stream, rows), options)
     check_outcomes(outcomes, len(stream))
     results = np.array([row.result for row in rows], dtype=object)
     late = _column(rows, "lateness_ms")
     lookups = _column(rows, "lookup_ms") + late
-    whole = _column(rows, "latency_ms") + late
+    embedding = np.where(np.isnan(lookups), 0.0, options.embed_ms)  # of requests that look up
+    whole = _column(rows, "latency_ms") + late + embedding
     lateness = latency(late[~np.isnan(lookups)] if speed else late[:0])
     failed = [row.reason for row in rows if row.result == "error"]
     reasons = Counter(reason for reason in failed if reason != LOGGED_FAILURE)
@@ -131,13 +132,13 @@ def _outcomes(
     stream: ReplayStream,
     rows: list[Acknowledged],
     matched: list[str | None],
-    policy_id: str,
+    options: ReplayOptions,
 ) -> pl.DataFrame:
     tokens = np.array([row.tokens for row in rows], dtype=np.int64).reshape(len(rows), -1)
     if not rows:
         return OUTCOMES.to_frame()
     columns = {
-        "policy_id": [policy_id] * len(rows),
+        "policy_id": [options.policy_id] * len(rows),
         "request_id": list(stream.request_ids),
         "result": [row.result for row in rows],
         "reason": [row.reason or None for row in rows],
@@ -145,7 +146,12 @@ def _outcomes(
         "similarity": [row.similarity for row in rows],
         "right": [None] * len(rows),
         **{name: tokens[:, i] for i, name in enumerate(TOKEN_CLASSES)},
-        "latency_ms": [row.latency_ms for row in rows],
+        "latency_ms": [
+            None
+            if row.latency_ms is None
+            else row.latency_ms + (0.0 if row.lookup_ms is None else options.embed_ms)
+            for row in rows
+        ],
     }
     return pl.DataFrame(columns, schema=OUTCOMES)
 

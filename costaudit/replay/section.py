@@ -227,6 +227,9 @@ def replay_section(
         "hits": result.hit,
         "misses": result.miss,
     }
+    if options.embed_ms and result.lookup.count:
+        everyone = np.full(result.lookup.count, options.embed_ms)
+        rows["embedding a question, part of hits and misses"] = latency(everyone)
     return ReplaySection(
         cache=result.cache,
         policy_id=options.policy_id,

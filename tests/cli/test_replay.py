@@ -134,3 +134,32 @@ def test_a_cache_of_other_rules_is_explained_by_them(
     assert section["reasons"]["another rule"] >= 0.8 * (section["requests"] - section["agreed"])
     table = costaudit("report", "costaudit-log", "--format", "md").out
     assert "Rules of the cache, one changed at a time" in table
+
+
+@pytest.mark.parametrize("scope", ["none", "global"])
+def test_no_scope_is_one_cache_for_all(
+    costaudit: Callable[..., Said], tmp_path: Path, scope: str
+) -> None:
+    log = write_log(tmp_path / "log.jsonl")
+    found = costaudit("replay", str(log), "--scope", scope, "--threshold", "0.9", "--format",
+                      "json", "--quiet")  # fmt: skip
+    assert found.code == 0 and "scope=none" in json.loads(found.out)["policy_id"]
+
+
+def test_embedding_is_part_of_a_hit_and_shown_apart(
+    costaudit: Callable[..., Said], tmp_path: Path
+) -> None:
+    log = write_log(tmp_path / "log.jsonl")
+    rules = ("--threshold", "0.9", "--format", "json", "--quiet")
+    rows = {}
+    for given in ("0", "700"):
+        said = costaudit("replay", str(log), *rules, "--embed-ms", given)
+        latencies = json.loads(said.out)["latencies"]
+        rows[given] = {row["name"]: row["p50_ms"] for row in latencies}
+    apart = "embedding a question, part of hits and misses"
+    assert apart not in rows["0"] and rows["700"][apart] == pytest.approx(700, rel=0.01)
+    assert rows["0"]["hits"] < 350 and 700 <= rows["700"]["hits"] < 1050
+    assert rows["700"]["lookups"] < 350  # a lookup is the cache's own part
+    measured = costaudit("replay", str(log), *rules)
+    found = {row["name"]: row["p50_ms"] for row in json.loads(measured.out)["latencies"]}
+    assert found[apart] > 0

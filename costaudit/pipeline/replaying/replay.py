@@ -1,6 +1,8 @@
 """`replay` as a library call: the same requests through a live cache, beside what was predicted."""
 
 import re
+import statistics
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -21,14 +23,14 @@ from costaudit.pipeline.analyze import audit_of
 from costaudit.pipeline.loaded import Loaded, no_texts, nothing_to_compare
 from costaudit.pipeline.replaying.judging import LiveVerdicts, judge_live_hits
 from costaudit.pipeline.replaying.rules import explained
-from costaudit.pipeline.replaying.stream import rehearse
+from costaudit.pipeline.replaying.stream import looked_up_only, rehearse
 from costaudit.pipeline.semantic.keyed_run import EXACT
 from costaudit.pipeline.semantic.text_run import SemanticRun
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
 from costaudit.providers.address import parse_address
 from costaudit.replay.backends import cache_at, upstream_at
-from costaudit.replay.cache import LiveCache, reach
+from costaudit.replay.cache import Exporting, LiveCache, reach
 from costaudit.replay.caches.own_class import OwnClassCache
 from costaudit.replay.caches.proxy import ProxyCache
 from costaudit.replay.metrics import Monitor, check_port
@@ -132,6 +134,7 @@ class ReplayPlan:
     )
     metrics_port: int | None = None
     only_price: bool = False  # stop after the dry run
+    embed_ms: float | None = None  # None: measured on this machine
     describes: bool = False  # the policy tells the cache's own rules, which it is not told
 
 
@@ -219,6 +222,8 @@ def replay_log(
             hint="Leave --speed out; --max-rate sets a pace of its own.",
         )
     ready = rehearse(run, policy, with_prompts=backends.needs_prompts)
+    if plan.options.shadow and isinstance(cache, Exporting):
+        ready = replace(ready, predicted=looked_up_only(ready, cache.held()))
     rate = dearest_rate(log) if backends.is_live else None
     price = dry_run(ready.stream, rate, _miss_share(ready.predicted)) if rate else None
     if plan.only_price:
@@ -231,6 +236,8 @@ def replay_log(
         policy_id=f"replay:{cache.traits.name}:{policy.policy_id}",
         resume_path=journal if _keeps_journal(plan, cache, policy) else None,
     )
+    if not cache.traits.asks_models:
+        settings = replace(settings, embed_ms=_embed_ms(plan, run))
     work = Workload(ready.stream, ready.texts, ready.vectors, ready.guard, rate)
     result = _watched(work, backends, settings, plan.metrics_port, progress)
     found = explained(
@@ -314,6 +321,27 @@ def _threshold(log: Loaded, plan: ReplayPlan, audit: Audit, policy: SemanticPoli
             hint="Give the options that the log was analyzed with, or a similarity: --threshold.",
         )
     return EXACT if audit.semantic.recommended is None else audit.semantic.recommended
+
+
+LOCAL_EMBEDDERS = ("minilm", "mpnet", "multilingual", "fast")
+TIMED_TEXTS = 20
+
+
+def _embed_ms(plan: ReplayPlan, run: SemanticRun) -> float:
+    """Return the time to embed one question: as given, else the median on this machine.
+
+    Embedders behind a network are not asked for it, since that costs money: 0.
+    """
+    if plan.embed_ms is not None:
+        return plan.embed_ms
+    if run.options.policy.embedder not in LOCAL_EMBEDDERS:
+        return 0.0
+    took_ms = []
+    for text in run.stream.texts["text"].head(TIMED_TEXTS):
+        started = time.perf_counter()
+        run.embedder.encode([text])
+        took_ms.append((time.perf_counter() - started) * 1000)
+    return statistics.median(took_ms) if took_ms else 0.0
 
 
 def _miss_share(predicted: pl.DataFrame) -> float:

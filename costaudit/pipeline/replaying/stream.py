@@ -11,9 +11,11 @@ from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.costing.cost import per_request_usd
 from costaudit.pipeline.replaying.prompts import prompts_of
 from costaudit.pipeline.semantic.text_run import SemanticRun
+from costaudit.replay.cache import Held
 from costaudit.replay.stream import ReplayStream
 from costaudit.simulate.semantic.sweep import to_outcomes
 
+_TOGETHER = 512  # texts compared with all entries at once
 SCOPES = ("tenant", "user", "endpoint", "model", "provider")
 _REPLICATES = 20  # of the bootstrap, whose spread is not used
 
@@ -48,6 +50,37 @@ def rehearse(run: SemanticRun, policy: SemanticPolicy, *, with_prompts: bool) ->
         ),
         guard=TrapGuard(run.check.question_traps, policy.guard) if policy.guard else None,
     )
+
+
+def looked_up_only(ready: Rehearsal, held: Held) -> pl.DataFrame:
+    """Predict a replay that stores nothing: each request is served the nearest entry that is there.
+
+    Returns OUTCOMES as `Rehearsal.predicted` has them; entries that the log lacks have no id.
+    """
+    limit = np.float32(ready.policy.min_similarity)
+    best = np.full(len(ready.texts), -1.0, np.float32)
+    owner = np.zeros(len(ready.texts), np.int64)
+    for start in range(0, len(ready.texts), _TOGETHER if len(held.request_ids) else len(best)):
+        part = slice(start, start + _TOGETHER)
+        if len(held.request_ids):
+            found = ready.vectors[part] @ held.vectors.T
+            owner[part] = found.argmax(axis=1)
+            best[part] = np.minimum(found.max(axis=1), 1.0)
+    rows = ready.stream.rows
+    looked_up = rows >= 0
+    similarity = np.where(looked_up, best[np.maximum(rows, 0)], np.nan).astype(np.float32)
+    hit = looked_up & (similarity >= limit)
+    ids = np.array([*held.request_ids, ""], dtype=object)
+    served = ids[np.where(hit, owner[np.maximum(rows, 0)], -1)]
+    before = ready.predicted
+    return before.with_columns(
+        result=pl.when(pl.Series(looked_up))
+        .then(pl.Series(np.where(hit, "hit", "miss")))
+        .otherwise("result"),
+        matched_id=pl.when(pl.Series(hit)).then(pl.Series(served.tolist(), dtype=pl.String)),
+        similarity=pl.when(pl.Series(hit)).then(pl.Series(similarity)),
+        right=pl.lit(None, dtype=pl.Boolean),
+    ).select(before.columns)
 
 
 def _stream(run: SemanticRun, *, with_prompts: bool) -> ReplayStream:

@@ -15,13 +15,14 @@ from costaudit.providers.address import Address
 
 OPTIONS = (
     "flavour", "timeout_s", "name", "quantization", "ef", "exact", "ca", "cert", "cert_key",
-    "service", "algorithm", "m",
+    "service", "algorithm", "m", "prompt_field", "response_field", "vector_field",
 )  # fmt: skip
 TIMEOUT_S = 5.0
 REMOVED_AT_ONCE = 500
 LEFT_S = 7 * 24 * 3600  # after which a key without a TTL goes by itself if nobody removes it
 LOOKED_AT = 10_000  # keys, to see whether the server is shared
 SENTINEL = "redis+sentinel"
+CLUSTERS = {"redis+cluster": "redis", "rediss+cluster": "rediss"}
 
 
 class TimedOutError(BackendError):
@@ -48,7 +49,18 @@ def connect(address: Address) -> Any:
     for option, name in names.items():
         if option in address.options:
             settings[name] = address.options[option]
+    if parts.scheme in CLUSTERS:
+        from redis.cluster import RedisCluster
+
+        return RedisCluster.from_url(
+            parts._replace(scheme=CLUSTERS[parts.scheme]).geturl(), **settings
+        )
     return Redis.from_url(address.url, **settings)
+
+
+def in_cluster(address: Address) -> bool:
+    """Return whether an address names a cluster, whose keys must lie in one slot."""
+    return urlsplit(address.url).scheme in CLUSTERS
 
 
 def _master(parts: SplitResult, service: str, settings: dict[str, Any]) -> Any:

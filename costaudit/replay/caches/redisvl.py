@@ -4,10 +4,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 
 from costaudit.errors import BackendError, UsageError
 from costaudit.providers.address import Address
-from costaudit.replay.cache import MISS, CacheSettings, CacheTraits, Entry, Lookup, Match, Query
+from costaudit.replay.cache import (
+    MISS,
+    CacheSettings,
+    CacheTraits,
+    Entry,
+    Held,
+    Lookup,
+    Match,
+    Query,
+)
 from costaudit.replay.caches.eviction import Expiry
 from costaudit.replay.caches.redis_server import (
     LEFT_S,
@@ -25,13 +35,13 @@ from costaudit.replay.caches.redis_server import (
 
 if TYPE_CHECKING:
     from redisvl.extensions.cache.llm import SemanticCache
+    from redisvl.index import SearchIndex
     from redisvl.query import VectorRangeQuery
 
 NEEDS = (
     "It is RediSearch: run `docker run -p 6379:6379 redis:8`, or start the server with "
     "`redis-server --loadmodule redisearch.so`."
 )
-FIELDS = ["prompt", "response", "metadata"]
 TIMED_OUT = Lookup(error="timeout")
 
 
@@ -39,8 +49,20 @@ class RedisVLCache:
     """RedisVL's cache: its index, its keys and its queries, with vectors made beforehand."""
 
     def __init__(self, address: Address) -> None:
-        self.traits = CacheTraits(address.printable, exact_index=True)  # RedisVL's index is FLAT
         self._address = address
+        self._hnsw = address.option("algorithm", ("flat", "hnsw"), "flat") == "hnsw"
+        self._m, self._ef = int(address.number("m", 16)), int(address.number("ef", 200))
+        if not self._hnsw and not {"m", "ef"}.isdisjoint(address.options):
+            raise UsageError(
+                "m and ef are parameters of an HNSW index.", hint="Give ?algorithm=hnsw as well."
+            )
+        names = (("prompt_field", "prompt"), ("response_field", "response"),
+                 ("vector_field", "prompt_vector"))  # fmt: skip
+        self._prompt, self._response, self._vector = (
+            address.options.get(option, usual) for option, usual in names
+        )
+        made_here = "name" not in address.options
+        self.traits = CacheTraits(address.printable, exact_index=made_here and not self._hnsw)
         self._evicted = 0  # keys, by the server, during the replay
 
     def reach(self) -> tuple[str, ...]:
@@ -73,7 +95,13 @@ class RedisVLCache:
             else:
                 self._client.ft(shadowed).info()
             name = shadowed or f"{settings.prefix}:redisvl"
-            self._cache = _semantic_cache(self._client, name, settings)
+            if self._hnsw and shadowed is None:
+                self._create_hnsw(name, settings.vectors.shape[1])
+            if shadowed is None:
+                self._cache = _semantic_cache(self._client, name, settings, made=self._hnsw)
+                self._index = self._cache.index
+            else:
+                self._index = self._existing(shadowed, settings.vectors.shape[1])
             self._evicted = -evicted(self._client)
             if self._owns:
                 own(self._client, settings.prefix)
@@ -83,7 +111,7 @@ class RedisVLCache:
         try:
             with speaking_to(self._address, NEEDS):
                 remove(self._client, self._expiry.expired(queries[0].now_s))
-                found = self._cache.index.batch_query(
+                found = self._index.batch_query(
                     [self._range_query(query) for query in queries], batch_size=len(queries)
                 )
                 lookups = [self._read(q, rows) for q, rows in zip(queries, found, strict=True)]
@@ -131,6 +159,58 @@ class RedisVLCache:
             self._client.ft(name).dropindex(delete_documents=True)
         claim(self._client, settings.prefix, resumed=settings.resumed, where=self.traits.name)
 
+    def held(self) -> Held:
+        """Read the vectors of the index that the address names, and whose answers they lead to."""
+        ids, vectors = [], []
+        with speaking_to(self._address, NEEDS):
+            client = connect(self._address)
+            index = self._existing(self._address.options.get("name", ""), None)
+            prefixes = index.schema.index.prefix
+            for prefix in [prefixes] if isinstance(prefixes, str) else prefixes:
+                for key in client.scan_iter(match=f"{prefix}*", _type="hash", count=1000):
+                    vector, about = client.hmget(key, self._vector, "metadata")
+                    if vector:
+                        vectors.append(np.frombuffer(vector, np.float32))
+                        ids.append(str(_metadata(about).get("request_id", "")))
+            client.close()
+        return Held(ids, np.array(vectors, np.float32).reshape(len(ids), -1))
+
+    def _existing(self, name: str, dimensions: int | None) -> "SearchIndex":
+        """Return the index of that name; raises UsageError where its vectors are others."""
+        from redisvl.index import SearchIndex
+
+        index = SearchIndex.from_existing(name, redis_client=connect(self._address))
+        field: Any = index.schema.fields.get(self._vector)
+        dims = getattr(getattr(field, "attrs", None), "dims", None)
+        if dims is None or dimensions not in (None, dims):
+            raise UsageError(
+                f"The index {name} has no vectors of {dimensions} dimensions in {self._vector}; "
+                f"its fields are {', '.join(index.schema.fields)}.",
+                hint="Name them with prompt_field=, response_field= and vector_field=, and the "
+                "application's model with --embedder.",
+            )
+        return index
+
+    def _create_hnsw(self, name: str, dimensions: int) -> None:
+        """Make the index that SemanticCache would, with a graph instead of a list."""
+        from redisvl.index import SearchIndex
+
+        graph = {
+            "dims": dimensions, "datatype": "float32", "distance_metric": "cosine",
+            "algorithm": "hnsw", "m": self._m, "ef_construction": self._ef,
+            "ef_runtime": self._ef,
+        }  # fmt: skip
+        fields: list[dict[str, Any]] = [
+            {"name": "prompt", "type": "text"},
+            {"name": "response", "type": "text"},
+            {"name": "inserted_at", "type": "numeric"},
+            {"name": "updated_at", "type": "numeric"},
+            {"name": "prompt_vector", "type": "vector", "attrs": graph},
+            {"name": "scope", "type": "tag"},
+        ]
+        schema = {"index": {"name": name, "prefix": name}, "fields": fields}
+        SearchIndex.from_dict(schema, redis_client=self._client).create()
+
     def _range_query(self, query: Query) -> "VectorRangeQuery":
         from redisvl.query import VectorRangeQuery
         from redisvl.query.filter import Tag
@@ -138,8 +218,8 @@ class RedisVLCache:
         scope = None if self._settings.shadow else Tag("scope") == str(query.partition)
         return VectorRangeQuery(
             vector=self._settings.vectors[query.row].tobytes(),
-            vector_field_name="prompt_vector",
-            return_fields=FIELDS,
+            vector_field_name=self._vector,
+            return_fields=[self._prompt, self._response, "metadata"],
             filter_expression=scope,
             distance_threshold=1 - self._settings.min_similarity,
             num_results=1,
@@ -149,11 +229,11 @@ class RedisVLCache:
         if not rows:
             return MISS
         row = rows[0]
-        metadata = msgspec.json.decode(row.get("metadata") or "{}")
-        exact = row["prompt"] == self._settings.texts[query.row]
+        metadata = _metadata(row.get("metadata"))
+        exact = row.get(self._prompt) == self._settings.texts[query.row]
         similarity = 1.0 if exact else 1 - float(row["vector_distance"])
         request_id = str(metadata.get("request_id", ""))
-        return Lookup(match=Match(request_id, similarity, exact, row["response"]))
+        return Lookup(match=Match(request_id, similarity, exact, row.get(self._response, "")))
 
     def _renew(self, queries: Sequence[Query], found: list[list[dict[str, Any]]]) -> None:
         if not self._settings.shadow:
@@ -169,7 +249,18 @@ class RedisVLCache:
         self._expiry.renew(key, since_s)
 
 
-def _semantic_cache(client: Any, name: str, settings: CacheSettings) -> "SemanticCache":
+def _metadata(text: Any) -> dict[str, Any]:
+    """Read what RedisVL keeps beside an answer; nothing where it is no JSON object."""
+    try:
+        found = msgspec.json.decode(text or "{}")
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _semantic_cache(
+    client: Any, name: str, settings: CacheSettings, *, made: bool
+) -> "SemanticCache":
     from redisvl.extensions.cache.llm import SemanticCache
     from redisvl.utils.vectorize import CustomVectorizer
 
@@ -177,7 +268,7 @@ def _semantic_cache(client: Any, name: str, settings: CacheSettings) -> "Semanti
     return SemanticCache(
         name,
         vectorizer=CustomVectorizer(embed=lambda text: [0.0] * dimensions),
-        filterable_fields=[] if settings.shadow else [{"name": "scope", "type": "tag"}],
+        filterable_fields=[{"name": "scope", "type": "tag"}],
         redis_client=client,
-        create_index=not settings.shadow,
+        create_index=not made,
     )

@@ -17,6 +17,7 @@ from costaudit.replay.caches.redis_server import (
     connect,
     evicted,
     evictions_note,
+    in_cluster,
     own,
     ping,
     real_ttl_ms,
@@ -70,10 +71,13 @@ class VectorSetCache:
         self._written: set[str] = set()
         with speaking_to(self._address, NEEDS):
             self._client = connect(self._address)
-            claim(self._client, settings.prefix, resumed=settings.resumed, where=self.traits.name)
+            self._prefix = settings.prefix
+            if in_cluster(self._address):
+                self._prefix = _one_slot(settings.prefix)
+            claim(self._client, self._prefix, resumed=settings.resumed, where=self.traits.name)
             self._client.execute_command("VCARD", self._set(0))
             self._evicted = -evicted(self._client)
-            own(self._client, settings.prefix)
+            own(self._client, self._prefix)
 
     def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
         """Look for identical text and for near vectors at once, then fetch the near answers."""
@@ -117,7 +121,7 @@ class VectorSetCache:
             self._evicted += evicted(self._client)
             if not keep:
                 remove(self._client, sorted(self._written))
-            self._client.unlink(f"{self._settings.prefix}:owner")
+            self._client.unlink(f"{self._prefix}:owner")
             self._client.close()
 
     def _identical_or_near(
@@ -192,10 +196,16 @@ class VectorSetCache:
             self._client.unlink(self._key(partition, element))
 
     def _set(self, partition: int) -> str:
-        return f"{self._settings.prefix}:vectors:{partition}"
+        return f"{self._prefix}:vectors:{partition}"
 
     def _key(self, partition: int, element: str) -> str:
-        return f"{self._settings.prefix}:answer:{partition}:{element}"
+        return f"{self._prefix}:answer:{partition}:{element}"
+
+
+def _one_slot(prefix: str) -> str:
+    """Put the last part of a prefix into braces, which alone decide the slot of a cluster."""
+    start, _, last = prefix.rpartition(":")
+    return f"{start}:{{{last}}}" if start else f"{{{last}}}"
 
 
 def _element(text: str) -> str:
