@@ -35,6 +35,7 @@ from costaudit.answers.kinds import TEXT
 from costaudit.answers.logged import Logged
 from costaudit.answers.rates import Rated, rates
 from costaudit.answers.recommend import recommend
+from costaudit.answers.tally import Population
 from costaudit.answers.traps.detectors import TRAP_NAMES
 from costaudit.answers.traps.signatures import Signatures, TrapGuard
 from costaudit.contracts.policies import SemanticPolicy
@@ -151,8 +152,12 @@ def run(home: World, requests: int, seed: int) -> Draw:
         vectors=home.answer_vectors, kind=np.full(requests, TEXT, np.int8), seconds=seconds,
     )  # fmt: skip
     check = Consistency(log, question_traps=home.question_traps, answer_traps=home.answer_traps)
-    rated = rates(check, served, eligible=np.ones(requests, bool),
-                  block=(seconds // 3600).astype(np.int32), seed=seed)  # fmt: skip
+    rated = rates(
+        check,
+        served,
+        Population(np.ones(requests, bool), (seconds // 3600).astype(np.int32)),
+        seed=seed,
+    )
     topic = home.intent[question]
     right = topic[rated.pairs.asked] == topic[rated.pairs.matched]
     hit = served >= 0

@@ -17,7 +17,7 @@ import pyarrow as pa
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.requests import BLOCKS, REQUESTS, SEGMENT
 from costaudit.simulate.prefix.advice.facts import prefix_facts
-from costaudit.simulate.prefix.advice.policy_run import simulate_prefix
+from costaudit.simulate.prefix.advice.policy_run import Sent, simulate_prefix
 from costaudit.simulate.prefix.tree.prompts import read_prompts
 
 TEMPLATES = 20
@@ -169,7 +169,7 @@ def main() -> None:
         watch = Watch()
         prompts = read_prompts(requests, blocks)
         total = watch.lap("  prompts into a tree")
-        outcome = simulate_prefix(requests, blocks, PrefixPolicy(), prompts=prompts)
+        outcome = simulate_prefix(requests, blocks, PrefixPolicy(), sent=Sent(prompts))
         total += watch.lap("  one policy")
         assert (outcome.classes["cache_read_tokens"].to_numpy() == expected_reads(log)).all()
         watch = Watch()

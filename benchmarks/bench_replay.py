@@ -30,7 +30,7 @@ from costaudit.replay.caches.memory import MemoryCache
 from costaudit.replay.options import ReplayOptions
 from costaudit.replay.replay import replay
 from costaudit.replay.result import ReplayResult
-from costaudit.replay.section import compare
+from costaudit.replay.section import Conditions, compare
 from costaudit.replay.steps import Watchers, Workload
 from costaudit.replay.stream import ReplayStream
 
@@ -254,9 +254,15 @@ def print_agreement(log: Log, cache: LiveCache, predicted: ReplayResult) -> None
     """Print how many hits were predicted and measured, and how often both agree."""
     measured = log.replay(cache)
     found = compare(
-        predicted.outcomes, measured.outcomes, log.stream,
-        ReplayOptions(min_similarity=MIN_SIMILARITY), cache.traits, measured.slack_s,
-    )  # fmt: skip
+        predicted.outcomes,
+        measured.outcomes,
+        Conditions(
+            log.stream,
+            ReplayOptions(min_similarity=MIN_SIMILARITY),
+            cache.traits,
+            measured.slack_s,
+        ),
+    )
     hits = [one.outcomes.filter(result="hit").height for one in (predicted, measured)]
     query = cache.traits.name.partition("?")[2]
     print(f"{query:<46}{hits[0]:>7,}{hits[1]:>7,}{found.agreed_share:>9.2%}  {found.reasons}")

@@ -18,7 +18,7 @@ from bench_semantic import ZIPF_EXPONENT, banking, questions, stream_of
 
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.embed.words import word_vectors
-from costaudit.simulate.semantic.sample import LEAST_TEXTS, sampled_hit_shares
+from costaudit.simulate.semantic.sample import LEAST_TEXTS, Vectors, sampled_hit_shares
 from costaudit.simulate.semantic.stream import Stream
 from costaudit.simulate.semantic.sweep import sweep
 
@@ -56,8 +56,7 @@ def coverage(name: str, stream: Stream, vectors: np.ndarray, share: float, optio
             for found in (
                 sampled_hit_shares(
                     stream,
-                    cheap,
-                    lambda rows: vectors[rows],
+                    Vectors(cheap, lambda rows: vectors[rows]),
                     POLICIES,
                     texts=round(share * len(vectors)),
                     seed=options.seed + draw,

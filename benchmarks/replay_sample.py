@@ -44,7 +44,7 @@ from costaudit.providers.call import Message, Prompt
 from costaudit.replay.backends import Recorded, cache_at
 from costaudit.replay.options import ReplayOptions
 from costaudit.replay.replay import replay
-from costaudit.replay.section import Agreement, compare
+from costaudit.replay.section import Agreement, Conditions, compare
 from costaudit.replay.steps import Watchers, Workload
 from costaudit.replay.stream import BYPASS
 from costaudit.replay.upstream import Rate
@@ -139,7 +139,9 @@ def measured(
     )
     work = Workload(ready.stream, ready.texts, ready.vectors, rate=rate)
     result = replay(work, cache, Recorded(), options, Watchers(SilentProgress()))
-    agreement = compare(ready.predicted, result.outcomes, ready.stream, options, cache.traits)
+    agreement = compare(
+        ready.predicted, result.outcomes, Conditions(ready.stream, options, cache.traits)
+    )
     hits = [table.filter(result="hit").height for table in (ready.predicted, result.outcomes)]
     times = result.lookup if result.lookup.count else result.hit  # a proxy's hits are its lookups
     return Row(

@@ -31,6 +31,7 @@ FOLDERS = {
     "replay": ("caches", "warming"),
 }  # an import never points from a folder to one that stands later
 LONGEST = 400
+MOST_PARAMETERS = 6
 MOST_IN_A_FOLDER = 17
 EVERY_VERB = "cli"  # one file for each verb, however many there are
 HEAVY = {
@@ -113,6 +114,32 @@ def test_files_and_folders_are_of_a_readable_size_and_say_what_they_are_for() ->
         count = len(list(folder.glob("*.py")))
         if count > MOST_IN_A_FOLDER and folder.name != EVERY_VERB:
             wrong.append(f"{folder} holds {count} files")
+    assert not wrong
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """Return the names of what a caller passes."""
+    given = function.args
+    extra = [one for one in (given.vararg, given.kwarg) if one]
+    names = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs, *extra)]
+    return names[1:] if names[:1] in (["self"], ["cls"]) else names
+
+
+def is_free_of_the_limit(path: Path, function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Return whether a function is compiled, or is a verb whose parameters are its options."""
+    compiled = any("njit" in ast.unparse(one) for one in function.decorator_list)
+    return compiled or (path.parent.name == EVERY_VERB and function.name == path.stem)
+
+
+def test_no_function_takes_more_than_six_parameters() -> None:
+    wrong = [
+        f"{path}:{node.lineno} {node.name} takes {len(parameters(node))}"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and len(parameters(node)) > MOST_PARAMETERS
+        and not is_free_of_the_limit(path, node)
+    ]
     assert not wrong
 
 

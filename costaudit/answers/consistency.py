@@ -133,7 +133,7 @@ class Consistency:
         mixed = own != served
         settle(mixed & ((own == JSON) | (served == JSON)), 0, "kind")
         settle(mixed & ((own == REFUSAL) | (served == REFUSAL)), 0, "refusal")
-        self._compare_exactly(asked, matched, own, served, right, certain, flags)
+        self._compare_exactly(asked, matched, right, certain, flags)
         settle((own == EMPTY) | (served == EMPTY), 0, "empty")
         settle((own == EMPTY) & (served == EMPTY), 1, "empty")
         for kind in (CUT, TOOL_USE, MISSING):
@@ -144,14 +144,13 @@ class Consistency:
         self,
         asked: Ints,
         matched: Ints,
-        own: npt.NDArray[np.int8],
-        served: npt.NDArray[np.int8],
         right: npt.NDArray[np.int8],
         certain: npt.NDArray[np.bool_],
         flags: npt.NDArray[np.uint32],
     ) -> None:
         """Compare structured output field by field, and code as code."""
         texts, answer = self.log.answers, self.log.answer
+        own, served = self.log.kind[asked], self.log.kind[matched]
         both = np.flatnonzero((own == JSON) & (served == JSON) & ~certain)
         pairs = [(texts[answer[asked[k]]], texts[answer[matched[k]]]) for k in both]
         if pairs:

@@ -16,7 +16,7 @@ _PART = 1 << 17
 
 @dataclass(frozen=True)
 class Logged:
-    """One row per request, in the order of the log; distinct texts stand once."""
+    """One row per request, in the order of the log; each distinct text once."""
 
     question: Ints  # index into `questions`; -1 where none is compared
     questions: tuple[str, ...]  # distinct texts that a cache would have compared
@@ -65,23 +65,29 @@ def _cosine(vectors: npt.NDArray[np.float32], a: Ints, b: Ints) -> npt.NDArray[n
     return np.clip(out, -1.0, 1.0)
 
 
-def logged(
-    requests: pl.DataFrame,
-    blocks: pl.DataFrame,
-    *,
-    questions: Sequence[str],
-    question: Ints,
-    question_vectors: npt.NDArray[np.float32],
-    scope: Ints,
-    vectors: npt.NDArray[np.float32],
-    answer_row: Ints,
-    embed: Callable[[Ints], None] | None = None,
-) -> Logged:
-    """Bring a log into arrays; `answer_row` is the row of `vectors` per request, -1 for none.
+@dataclass(frozen=True)
+class Questions:
+    """What a cache would have compared."""
 
-    Where `embed` is given, it is called with the rows of `vectors` that a comparison needs, and
-    fills those that are still empty.
-    """
+    texts: Sequence[str]  # distinct
+    row: Ints  # per request: index into `texts`; -1 where none is compared
+    vectors: npt.NDArray[np.float32]  # unit rows, by text
+    scope: Ints  # per request: its cache partition
+
+
+@dataclass(frozen=True)
+class AnswerVectors:
+    """Vectors of the logged answers."""
+
+    vectors: npt.NDArray[np.float32]  # unit rows
+    row: Ints  # per request: row of `vectors`; -1 for none
+    embed: Callable[[Ints], None] | None = None  # fills rows of `vectors` that are still empty
+
+
+def logged(
+    requests: pl.DataFrame, blocks: pl.DataFrame, questions: Questions, said: AnswerVectors
+) -> Logged:
+    """Bring a log into arrays."""
     texts = blocks.select(answer_id="block_id", text="text").unique("answer_id")
     joined = requests.select("answer_id").join(
         texts, on="answer_id", how="left", maintain_order="left"
@@ -92,20 +98,20 @@ def logged(
     placed = joined.join(index, on="answer_id", how="left", maintain_order="left")
     answer = placed["answer"].fill_null(-1).to_numpy().astype(np.int32)
     vector_row = np.full(distinct.height, -1, np.int32)
-    held = (answer >= 0) & (answer_row >= 0)
-    vector_row[answer[held]] = answer_row[held]
+    held = (answer >= 0) & (said.row >= 0)
+    vector_row[answer[held]] = said.row[held]
     answers = tuple(distinct["text"].to_list())
     seconds = requests["ts"].dt.epoch("us").cast(pl.Float64) / 1e6
     return Logged(
-        question=question.astype(np.int32),
-        questions=tuple(questions),
-        question_vectors=np.ascontiguousarray(question_vectors, np.float32),
-        scope=scope.astype(np.int32),
+        question=questions.row.astype(np.int32),
+        questions=tuple(questions.texts),
+        question_vectors=np.ascontiguousarray(questions.vectors, np.float32),
+        scope=questions.scope.astype(np.int32),
         answer=answer,
         answers=answers,
         vector_row=vector_row,
-        vectors=np.asarray(vectors, np.float32),
+        vectors=np.asarray(said.vectors, np.float32),
         kind=answer_kinds(requests, answer, answers),
         seconds=seconds.fill_null(_NO_TIME).to_numpy(),
-        embed=embed,
+        embed=said.embed,
     )

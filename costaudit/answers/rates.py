@@ -9,10 +9,10 @@ from costaudit.answers.consistency import Consistency, Verdicts
 from costaudit.answers.logged import Ints
 from costaudit.answers.mixture import CELLS, Fit, Pool, cells, density, fit
 from costaudit.answers.tally import (
-    Bools,
     Floats,
     HitPairs,
     Judged,
+    Population,
     RatePoint,
     Tally,
     deal,
@@ -88,25 +88,21 @@ class Fitted:
 def rates(
     check: Consistency,
     served: Ints,
+    population: Population,
     *,
-    eligible: Bools,
-    block: Ints,
-    steady: Bools | None = None,
     replicates: int = REPLICATES,
     seed: int = 0,
 ) -> Rated:
     """Estimate the rates of each run in `served` (runs, n); see HitPairs.of for its values.
 
-    `eligible` and `steady` are (n,) masks, `block` numbers the bootstrap block of each request.
     Every replicate resamples blocks, measures the noise anew and fits the mixture anew.
     """
     pairs = HitPairs.of(served)
     verdicts = check.judge(pairs.asked, pairs.matched)
-    blocks = int(block.max()) + 1 if len(block) else 1
-    weight = resample(blocks, replicates, seed)
+    weight = population.weights(replicates, seed)
     place = _places(check, pairs, verdicts)
     right, pool = _right_by_place(check, pairs, verdicts, place, replicates, seed)
-    tally = Tally(block, weight, eligible, steady, check.floor.grade)
+    tally = Tally(population, weight, check.floor.grade)
     return Fitted(check, tally, right, pool).rated(pairs, verdicts, place)
 
 

@@ -108,6 +108,19 @@ class RatePoint:
 
 
 @dataclass(frozen=True)
+class Population:
+    """The requests that shares are taken of, one entry each."""
+
+    eligible: Bools  # a cache may serve them
+    block: Ints  # of the bootstrap: conversations or hours, drawn as a whole
+    steady: Bools | None = None  # after warm-up
+
+    def weights(self, replicates: int, seed: int) -> Floats:
+        """Draw how often each block counts in each replicate, (replicates + 1, blocks)."""
+        return resample(int(self.block.max()) + 1 if len(self.block) else 1, replicates, seed)
+
+
+@dataclass(frozen=True)
 class Judged:
     """What is known of each pair."""
 
@@ -120,14 +133,14 @@ class Judged:
 class Tally:
     """Shares of requests, as they are and in every replicate."""
 
-    def __init__(
-        self, block: Ints, weight: Floats, eligible: Bools, steady: Bools | None, grade: Grade
-    ) -> None:
-        self.block, self.weight, self.grade = block, weight, grade
-        self.eligible = self._count(eligible)
-        self.all = self._count(np.ones(len(block), np.bool_))
-        self.steady = steady
-        self.steady_eligible = self._count(eligible & steady) if steady is not None else None
+    def __init__(self, population: Population, weight: Floats, grade: Grade) -> None:
+        self.block, self.weight, self.grade = population.block, weight, grade
+        self.eligible = self._count(population.eligible)
+        self.all = self._count(np.ones(len(self.block), np.bool_))
+        self.steady = steady = population.steady
+        self.steady_eligible = (
+            self._count(population.eligible & steady) if steady is not None else None
+        )
 
     def _count(self, rows: Bools) -> Floats:
         per_block = np.bincount(self.block[rows], minlength=self.weight.shape[1])
@@ -204,10 +217,8 @@ _SAME, _OTHER, _UNKNOWN = range(3)
 def rates_by_id(
     answer: Ints,
     served: Ints,
+    population: Population,
     *,
-    eligible: Bools,
-    block: Ints,
-    steady: Bools | None = None,
     replicates: int = 200,
     seed: int = 0,
 ) -> tuple[RatePoint, ...]:
@@ -221,9 +232,8 @@ def rates_by_id(
     own, matched = answer[pairs.asked], answer[pairs.matched]
     known = (own >= 0) & (matched >= 0)
     place = np.where(known, np.where(own == matched, _SAME, _OTHER), _UNKNOWN).astype(np.int64)
-    blocks = int(block.max()) + 1 if len(block) else 1
-    weight = resample(blocks, replicates, seed)
-    right = _right_by_place(place, block[pairs.asked], weight)
+    weight = population.weights(replicates, seed)
+    right = _right_by_place(place, population.block[pairs.asked], weight)
     judged = Judged(
         Verdicts(
             right=np.where(known, place == _SAME, -1).astype(np.int8),
@@ -236,7 +246,7 @@ def rates_by_id(
         group=np.arange(len(place)),
         probability=right[0, place],
     )
-    tally = Tally(block, weight, eligible, steady, "assumed")
+    tally = Tally(population, weight, "assumed")
     return tuple(_widened(tally.point(row, judged, right)) for row in pairs.row)
 
 

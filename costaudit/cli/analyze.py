@@ -64,7 +64,7 @@ def analyze(
 
 def options_of(asked: Mapping[str, Any]) -> "AnalyzeOptions":
     """Return the settings of an audit from the texts of its options, by their names here."""
-    from costaudit.cli.session import ingest_options, semantic_policy
+    from costaudit.cli.session import EntryLife, LogPart, ingest_options, semantic_policy
     from costaudit.cli.values import dollars, pairs, share
     from costaudit.costing.plans.effort import check_levers, parse_effort
     from costaudit.costing.plans.nodes import CacheCosts
@@ -76,25 +76,25 @@ def options_of(asked: Mapping[str, Any]) -> "AnalyzeOptions":
     invoice = asked["invoice_usd"]
     return AnalyzeOptions(
         ingest=ingest_options(
-            source=asked["source"],
-            mapping=asked["mapping"],
-            since=asked["since"],
-            until=asked["until"],
-            where=asked["where"],
+            LogPart(asked["since"], asked["until"], asked["where"]),
+            asked["source"],
+            asked["mapping"],
             strict=asked["strict"],
             dedupe=not asked["no_dedupe"],
             redact=asked["redact"],
         ),
         policy=semantic_policy(
-            embedder=asked["embedder"],
-            scope=asked["scope"],
-            key=asked["key"],
-            ttl=asked["ttl"],
-            ttl_kind=asked["ttl_kind"],
-            max_entries=asked["max_entries"],
-            eviction=asked["eviction"],
-            visible_after=asked["visible_after"],
-            guard=asked["guard"],
+            asked["embedder"],
+            asked["scope"],
+            asked["key"],
+            EntryLife(
+                asked["ttl"],
+                asked["ttl_kind"],
+                asked["max_entries"],
+                asked["eviction"],
+                asked["visible_after"],
+            ),
+            asked["guard"],
         ),
         thresholds=asked["thresholds"],
         max_wrong_share=share(asked["max_wrong"], "--max-wrong"),

@@ -34,9 +34,7 @@ def clusters(
 
     options = AnalyzeOptions(
         ingest=part_of_log(since, until, where),
-        policy=semantic_policy(
-            embedder, scope, key, "", "fixed", None, "lru", "response", guard=""
-        ),
+        policy=semantic_policy(embedder, scope, key),
         thresholds=thresholds,
         max_wrong_share=share(max_wrong, "--max-wrong"),
         show_prompts=show_prompts,

@@ -31,13 +31,13 @@ def doctor(
     """Show how a log is read, and what it can and can't tell."""
     from costaudit.cli.doctor_tables import diagnosis_line, diagnosis_tables
     from costaudit.cli.progress import progress_on_stderr
-    from costaudit.cli.session import ingest_options, print_tables
+    from costaudit.cli.session import LogPart, ingest_options, print_tables
     from costaudit.ingest.doctor import diagnose
     from costaudit.report.tables.table import FORMATS
 
     values.one_of(format, FORMATS, "--format")
     options = ingest_options(
-        source, mapping, since, until, where, strict=False, dedupe=not no_dedupe, redact="mask"
+        LogPart(since, until, where), source, mapping, dedupe=not no_dedupe, redact="mask"
     )
     with progress_on_stderr(quiet) as progress:
         found = diagnose(logs, options, progress)

@@ -52,7 +52,8 @@ def gate(
     """
     from costaudit.cli.session import audit_at
     from costaudit.costing.gate import evaluate
-    from costaudit.report.reporters import render
+    from costaudit.report.markdown import MarkdownReporter
+    from costaudit.report.reporters import JunitReporter, render
 
     shares = {
         "max_unsafe_served": max_unsafe_served,
@@ -65,10 +66,10 @@ def gate(
     audit = audit_at(run)
     base = audit_at(baseline) if baseline else None
     results = evaluate(audit, limits, _change(base, audit) if base else None)
-    verdict = render(audit, "md", gates=results, baseline=base)
+    verdict = render(audit, MarkdownReporter(gates=results, baseline=base))
     sys.stdout.buffer.write(verdict)
     sys.stdout.flush()
-    _deliver(verdict, render(audit, "junit", gates=results), junit)
+    _deliver(verdict, render(audit, JunitReporter(results)), junit)
     _raise_for(results)
     return 0
 

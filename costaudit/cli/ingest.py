@@ -27,13 +27,20 @@ def ingest(
 ) -> int:
     """Read logs into Parquet, with what was skipped and why."""
     from costaudit.cli.progress import progress_on_stderr
-    from costaudit.cli.session import ingest_options, run_path
+    from costaudit.cli.session import LogPart, ingest_options, run_path
     from costaudit.contracts.audit import lost_files
     from costaudit.contracts.run_dir import RunDir
     from costaudit.ingest.ingest import ingest as read
 
     run = RunDir(run_path(logs, out))
-    options = ingest_options(source, mapping, since, until, where, strict, not no_dedupe, redact)
+    options = ingest_options(
+        LogPart(since, until, where),
+        source,
+        mapping,
+        strict=strict,
+        dedupe=not no_dedupe,
+        redact=redact,
+    )
     with progress_on_stderr(quiet) as progress:
         summary = read(logs, run, options, progress)
     lost = lost_files(file.source for file in summary.files)

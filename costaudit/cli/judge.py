@@ -55,7 +55,7 @@ def judge(
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.report.tables.levers import agreement_table, judge_table
 
-    policy = semantic_policy(embedder, scope, key, "", "fixed", None, "lru", "response", guard="")
+    policy = semantic_policy(embedder, scope, key)
     options = AnalyzeOptions(
         ingest=part_of_log(since, until, where), policy=policy, prices=prices, seed=seed
     )

@@ -191,6 +191,7 @@ def replay(
     """
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.session import (
+        EntryLife,
         loaded_run,
         part_of_log,
         print_tables,
@@ -218,8 +219,13 @@ def replay(
         threshold = known.threshold if threshold is None else threshold
     policy = replace(
         semantic_policy(
-            embedder, rules.scope, rules.key, rules.ttl, rules.ttl_kind, rules.max_entries,
-            rules.eviction, visible_after, guard,
+            embedder,
+            rules.scope,
+            rules.key,
+            EntryLife(
+                rules.ttl, rules.ttl_kind, rules.max_entries, rules.eviction, visible_after
+            ),
+            guard,
         ),
         no_bypass=names(rules.no_bypass),
     )  # fmt: skip

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,15 +42,23 @@ def run_path(logs: Sequence[str], out: Path | None) -> Path:
     return named if (named / "manifest.json").is_file() else scratch() or named
 
 
+@dataclass(frozen=True)
+class LogPart:
+    """The part of a log that is asked for, as typed."""
+
+    since: str = ""
+    until: str = ""
+    where: Sequence[str] | None = None
+
+
 def ingest_options(
+    part: LogPart,
     source: str,
     mapping: Sequence[str] | None,
-    since: str,
-    until: str,
-    where: list[str] | None,
-    strict: bool,
-    dedupe: bool,
-    redact: str,
+    *,
+    strict: bool = False,
+    dedupe: bool = True,
+    redact: str = "none",
 ) -> "IngestOptions":
     """Check what was said about reading."""
     from costaudit.engine.pool import default_workers
@@ -61,9 +70,9 @@ def ingest_options(
         maps=tuple(mapping or ()),
         strict=strict,
         dedupe=dedupe,
-        since=values.moment(since, "--since"),
-        until=values.moment(until, "--until"),
-        where=tuple(where or ()),
+        since=values.moment(part.since, "--since"),
+        until=values.moment(part.until, "--until"),
+        where=tuple(part.where or ()),
         redact=values.one_of(redact, levels, "--redact"),  # type: ignore[arg-type]
         workers=default_workers(),
     )
@@ -74,19 +83,22 @@ def part_of_log(since: str, until: str, where: list[str] | None) -> "IngestOptio
     from costaudit.cli.verb import reading
 
     source, maps = reading()
-    return ingest_options(source, maps, since, until, where, False, True, "none")
+    return ingest_options(LogPart(since, until, where), source, maps)
+
+
+@dataclass(frozen=True)
+class EntryLife:
+    """When a cache holds an entry, and when it lets it go, as typed."""
+
+    ttl: str = ""
+    ttl_kind: str = "fixed"
+    max_entries: int | None = None
+    eviction: str = "lru"
+    visible_after: str = "response"
 
 
 def semantic_policy(
-    embedder: str,
-    scope: str,
-    key: str,
-    ttl: str,
-    ttl_kind: str,
-    max_entries: int | None,
-    eviction: str,
-    visible_after: str,
-    guard: str,
+    embedder: str, scope: str, key: str, life: EntryLife = EntryLife(), guard: str = ""
 ) -> "SemanticPolicy":
     """Check what was said about the cache; its threshold is the sweep's business."""
     from costaudit.contracts.policies import SemanticPolicy
@@ -96,11 +108,11 @@ def semantic_policy(
         embedder=embedder,
         scope=values.scope_fields(scope),  # type: ignore[arg-type]
         key=values.one_of(key, ("last_user", "conversation", "full", "prompt"), "--key"),  # type: ignore[arg-type]
-        ttl_s=values.duration_s(ttl),
-        ttl_kind=values.one_of(ttl_kind, ("fixed", "sliding"), "--ttl-kind"),  # type: ignore[arg-type]
-        max_entries=max_entries,
-        eviction=values.one_of(eviction, ("lru", "lfu", "fifo"), "--eviction"),  # type: ignore[arg-type]
-        visible_after=values.one_of(visible_after, ("response", "request"), "--visible-after"),  # type: ignore[arg-type]
+        ttl_s=values.duration_s(life.ttl),
+        ttl_kind=values.one_of(life.ttl_kind, ("fixed", "sliding"), "--ttl-kind"),  # type: ignore[arg-type]
+        max_entries=life.max_entries,
+        eviction=values.one_of(life.eviction, ("lru", "lfu", "fifo"), "--eviction"),  # type: ignore[arg-type]
+        visible_after=values.one_of(life.visible_after, ("response", "request"), "--visible-after"),  # type: ignore[arg-type]
         guard=values.names(guard),
     )
 
@@ -189,11 +201,14 @@ def deliver(audit: "Audit", form: str, out: Path | None, *, run: Path, color: bo
     """Print an audit, or write it to a file; colour only for a terminal that wants it."""
     from costaudit.contracts.run_dir import atomic_write
     from costaudit.report.reporters import render, reporter_named
+    from costaudit.report.terminal import TerminalReporter
 
-    reporter_named(form)
+    reporter = reporter_named(form)
     files = tuple(str(path) for path in (run / "report.html", run / "audit.json") if path.exists())
     wants = color and "NO_COLOR" not in os.environ and sys.stdout.isatty() and out is None
-    data = render(audit, form, color=wants, width=terminal_width(), files=files)
+    if form == "terminal":
+        reporter = TerminalReporter(width=terminal_width(), color=wants, files=files)
+    data = render(audit, reporter)
     if out is None:
         write_out(data, for_people=form == "terminal")
         return

@@ -183,6 +183,7 @@ def sweep(
 
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.session import (
+        EntryLife,
         loaded_run,
         part_of_log,
         print_tables,
@@ -202,8 +203,17 @@ def sweep(
     options = AnalyzeOptions(
         ingest=part_of_log(since, until, where),
         policy=semantic_policy(
-            embedder, scope, key, names(ttl)[0] if names(ttl) else "", lifetimes[0][1],
-            max_entries, eviction, visible_after, guard,
+            embedder,
+            scope,
+            key,
+            EntryLife(
+                names(ttl)[0] if names(ttl) else "",
+                lifetimes[0][1],
+                max_entries,
+                eviction,
+                visible_after,
+            ),
+            guard,
         ),
         thresholds=thresholds,
         max_wrong_share=share(max_wrong, "--max-wrong"),

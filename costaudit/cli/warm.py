@@ -64,7 +64,7 @@ def warm(
 
     if not cache and file is None:
         raise UsageError("There is nowhere to put the answers.", hint="Give --cache or --file.")
-    policy = semantic_policy(embedder, scope, key, "", "fixed", None, "lru", "response", guard="")
+    policy = semantic_policy(embedder, scope, key)
     options = AnalyzeOptions(ingest=part_of_log(since, until, where), policy=policy, seed=seed)
     whole = bool(cache) and needs_prompts(cache)
     if cache:

@@ -136,6 +136,15 @@ class Rule:
 
 
 @dataclass(frozen=True)
+class _Aim:
+    """What a rule is made for."""
+
+    gain: Floats  # of every text: what sending it to the cheap model saves, any unit
+    most_loss: float  # share of questions that may get a worse answer
+    size: int  # of the sample whose bounds the rule must hold
+
+
+@dataclass(frozen=True)
 class Tested:
     """A rule, and what cross-validation says about rules made in its way."""
 
@@ -157,20 +166,21 @@ def tested_rule(
     `most_loss`. Each part of the sample is then sent by a rule made of the other parts alone.
     """
     rng = np.random.default_rng(seed)
+    aim = _Aim(gain, most_loss, len(labels.rows))
     fold = rng.permutation(np.arange(len(labels.rows)) % _FOLDS)
     sent = np.zeros(len(labels.rows), np.bool_)
     whole = fitted(features.rows[labels.rows], labels.good, labels.weight)
     scores = whole.scores(features.rows)
     for one in range(_FOLDS):
         rest = labels.part(fold != one)
-        rule = _rule(features, rest, gain, most_loss, len(labels.rows), rng)
+        rule = _rule(features, rest, aim, rng)
         mine = np.flatnonzero(fold == one)
         sent[mine] = rule.sends(features.rows[labels.rows[mine]])
         scores[labels.rows[mine]] = rule.classifier.scores(features.rows[labels.rows[mine]])
     many = len(labels.rows)
     low, high = share_bounds(sent & ~labels.good, labels.weight, round(many / _SHARED))
     return Tested(
-        rule=_rule(features, labels, gain, most_loss, len(labels.rows), rng, whole),
+        rule=_rule(features, labels, aim, rng, whole),
         sent=sent,
         loss=float(np.average(sent & ~labels.good, weights=labels.weight)),
         low=low,
@@ -182,9 +192,7 @@ def tested_rule(
 def _rule(
     features: Features,
     labels: Labels,
-    gain: Floats,
-    most_loss: float,
-    size: int,
+    aim: _Aim,
     rng: np.random.Generator,
     whole: Classifier | None = None,
 ) -> Rule:
@@ -198,15 +206,15 @@ def _rule(
         scores[mine] = part.scores(features.rows[labels.rows[mine]])
     order = np.argsort(-scores, kind="stable")
     mass = np.cumsum(labels.weight[order]) / labels.weight.sum()
-    worth = np.cumsum((labels.weight * gain[labels.rows])[order])
+    worth = np.cumsum((labels.weight * aim.gain[labels.rows])[order])
     bad = np.zeros(len(order), np.bool_)
     best, share = 0.0, 0.0
     for step in _STEPS[1:]:
         taken = int(np.searchsorted(mass, step + 1e-9))
         bad[:] = False
         bad[order[:taken]] = ~labels.good[order[:taken]]
-        high = share_bounds(bad, labels.weight, size)[1]
-        if taken and high <= most_loss and worth[taken - 1] > best:
+        high = share_bounds(bad, labels.weight, aim.size)[1]
+        if taken and high <= aim.most_loss and worth[taken - 1] > best:
             best, share = float(worth[taken - 1]), float(step)
     if not share:
         return Rule(whole, math.inf)

@@ -23,7 +23,7 @@ from costaudit.costing.traffic import Traffic
 from costaudit.pipeline.loaded import Loaded
 from costaudit.simulate.prefix.advice.claims import claimed, session_agreement
 from costaudit.simulate.prefix.advice.facts import PrefixFacts, prefix_facts
-from costaudit.simulate.prefix.advice.policy_run import simulate_prefix
+from costaudit.simulate.prefix.advice.policy_run import Sent, simulate_prefix
 from costaudit.simulate.prefix.advice.template_facts import TemplateFacts
 from costaudit.simulate.prefix.breakers.breakers import BreakerFacts
 from costaudit.simulate.prefix.caches.block_cache import capacity_curve, prompt_blocks, trace_blocks
@@ -113,8 +113,9 @@ class PromptCaches:
             policy,
             log.tariff.billed,
             keep=keep,
-            markers=facts.best_markers if policy.markers == "best" else facts.as_is_markers,
-            prompts=prompts,
+            sent=Sent(
+                prompts, facts.best_markers if policy.markers == "best" else facts.as_is_markers
+            ),
         )
         if not mended:
             return outcome.classes

@@ -39,30 +39,28 @@ class Agreement:
 
 
 @dataclass(frozen=True)
-class _Circumstances:
+class Conditions:
+    """The conditions of a replay."""
+
     stream: ReplayStream
     options: ReplayOptions
-    places: dict[str, int]  # request_id → index in the stream
-    predicted_misses: frozenset[str]
-    measured_misses: frozenset[str]
     traits: CacheTraits
-    slack_s: float
-    explained: frozenset[str]
+    slack_s: float = 0.0  # how far, on the log's clock, the replay ran behind
+    explained: frozenset[str] = frozenset()  # requests that go as measured under another rule
 
 
-def compare(
-    predicted: pl.DataFrame,
-    measured: pl.DataFrame,
-    stream: ReplayStream,
-    options: ReplayOptions,
-    traits: CacheTraits,
-    slack_s: float = 0.0,
-    explained: frozenset[str] = frozenset(),
-) -> Agreement:
+@dataclass(frozen=True)
+class _Misses:
+    """The requests that were looked up and missed, on either side."""
+
+    places: dict[str, int]  # request_id → index in the stream
+    predicted: frozenset[str]
+    measured: frozenset[str]
+
+
+def compare(predicted: pl.DataFrame, measured: pl.DataFrame, conditions: Conditions) -> Agreement:
     """Compare two OUTCOMES tables of one policy each over the same requests.
 
-    `slack_s` is how far, on the log's clock, the replay ran behind; `explained` are requests that
-    go as measured under another rule of the cache.
     Raises InsufficientDataError where the tables share no request.
     """
     columns = ("request_id", "result", "matched_id", "similarity")
@@ -74,19 +72,14 @@ def compare(
             "The prediction and the replay share no request.",
             hint="Replay the run that was simulated.",
         )
-    circumstances = _Circumstances(
-        stream,
-        options,
-        {request_id: index for index, request_id in enumerate(stream.request_ids)},
+    misses = _Misses(
+        {request_id: index for index, request_id in enumerate(conditions.stream.request_ids)},
         frozenset(joined.filter(result="miss")["request_id"]),
         frozenset(joined.filter(result_live="miss")["request_id"]),
-        traits,
-        slack_s,
-        explained,
     )
     both_hit = joined.filter(result="hit", result_live="hit")
     differing = joined.filter(pl.col("result") != pl.col("result_live"))
-    reasons = [_reason(row, circumstances) for row in differing.iter_rows(named=True)]
+    reasons = [_reason(row, conditions, misses) for row in differing.iter_rows(named=True)]
     counts = Counter(reasons)
     return Agreement(
         requests=joined.height,
@@ -109,7 +102,7 @@ def _confusion(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
     return {one: {other: counts[one, other] for other in RESULTS} for one in RESULTS}
 
 
-def _reason(row: dict[str, Any], around: _Circumstances) -> str:
+def _reason(row: dict[str, Any], around: Conditions, misses: _Misses) -> str:
     if row["result_live"] == "error":
         return "error"
     if row["request_id"] in around.explained:
@@ -119,11 +112,11 @@ def _reason(row: dict[str, Any], around: _Circumstances) -> str:
     similarity = row["similarity_live"] if is_live_hit else row["similarity"]
     if is_live_hit and entry == "":
         return "start state"
-    stored = around.predicted_misses if is_live_hit else around.measured_misses
-    if entry in around.places:
+    stored = misses.predicted if is_live_hit else misses.measured
+    if entry in misses.places:
         if entry not in stored:
             return "earlier difference"
-        timing = _timing(around, around.places[row["request_id"]], around.places[entry])
+        timing = _timing(around, misses.places[row["request_id"]], misses.places[entry])
         if timing:
             return timing
         if not is_live_hit and row["similarity"] == 1.0:
@@ -131,7 +124,7 @@ def _reason(row: dict[str, Any], around: _Circumstances) -> str:
     return _index_reason(similarity, around)
 
 
-def _timing(around: _Circumstances, index: int, entry: int) -> str:
+def _timing(around: Conditions, index: int, entry: int) -> str:
     stream, ttl_s = around.stream, around.options.ttl_s
     now_s, ready_s = stream.ts_s[index], stream.ready_s[entry]
     if abs(now_s - ready_s) <= around.slack_s:
@@ -144,7 +137,7 @@ def _timing(around: _Circumstances, index: int, entry: int) -> str:
     return "expiry" if earliest - around.slack_s <= now_s <= latest + around.slack_s else ""
 
 
-def _index_reason(similarity: float | None, around: _Circumstances) -> str:
+def _index_reason(similarity: float | None, around: Conditions) -> str:
     if around.traits.own_vectors:
         return "unexplained"
     near = similarity is not None and abs(similarity - around.options.min_similarity) <= ROUNDING

@@ -109,21 +109,8 @@ def reporter_named(name: str) -> Reporter:
     return own
 
 
-def render(
-    audit: Audit,
-    name: str,
-    *,
-    color: bool = False,
-    width: int = 80,
-    files: tuple[str, ...] = (),
-    gates: tuple[GateResult, ...] = (),
-    baseline: Audit | None = None,
-) -> bytes:
-    """Render an audit by a reporter's name, with what the terminal and the gate know beside it."""
-    settled: dict[str, Reporter] = {
-        "terminal": TerminalReporter(width=width, color=color, files=files),
-        "md": MarkdownReporter(gates=gates, baseline=baseline),
-        "junit": JunitReporter(gates),
-    }
+def render(audit: Audit, reporter: Reporter | str) -> bytes:
+    """Render an audit with a reporter, or with the one of this name; its money is for its month."""
     with standing_for(audit.month.period):
-        return (settled.get(name) or reporter_named(name)).render(audit)
+        chosen = reporter_named(reporter) if isinstance(reporter, str) else reporter
+        return chosen.render(audit)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from costaudit.answers.tally import RatePoint, rates_by_id
+from costaudit.answers.tally import Population, RatePoint, rates_by_id
 
 N = 10
 BLOCK = np.arange(N, dtype=np.int32)
@@ -14,8 +14,7 @@ def rated(answer: list[int], served: list[int], bypassed: int = 0) -> RatePoint:
     (point,) = rates_by_id(
         np.array(answer, np.int32),
         np.array([served], np.int32),
-        eligible=np.arange(N) < N - bypassed,
-        block=BLOCK,
+        Population(np.arange(N) < N - bypassed, BLOCK),
     )
     return point
 

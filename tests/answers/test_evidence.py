@@ -6,6 +6,7 @@ import polars as pl
 from costaudit.answers.consistency import Consistency
 from costaudit.answers.evidence import evidence, marked, typical_pairs, worst_pairs
 from costaudit.answers.rates import rates
+from costaudit.answers.tally import Population
 from tests.answers.builder import WIDE, log_of, near, served_row
 
 
@@ -36,7 +37,7 @@ def build() -> tuple[Consistency, pl.DataFrame, np.ndarray]:
 
 def test_the_worst_pairs_have_the_most_similar_questions() -> None:
     check, ids, served = build()
-    rated = rates(check, served, eligible=np.ones(6, bool), block=np.arange(6, dtype=np.int32))
+    rated = rates(check, served, Population(np.ones(6, bool), np.arange(6, dtype=np.int32)))
     rows = np.arange(len(rated.pairs.asked))
     worst = worst_pairs(check, rated, rows, top=5)
     pairs = evidence(ids, check, rated.pairs.asked[worst], rated.pairs.matched[worst],

@@ -6,8 +6,9 @@ import pytest
 
 from costaudit.answers.consistency import Consistency
 from costaudit.answers.kinds import KINDS
-from costaudit.answers.logged import Logged, logged
+from costaudit.answers.logged import AnswerVectors, Logged, Questions, logged
 from costaudit.answers.rates import rates
+from costaudit.answers.tally import Population
 from costaudit.contracts.requests import BLOCKS, REQUESTS
 from tests.answers.builder import served_row
 
@@ -40,11 +41,16 @@ def tables(answers: list[str | None], **columns: list[object]) -> tuple[pl.DataF
 def read(requests: pl.DataFrame, blocks: pl.DataFrame, row: list[int]) -> Logged:
     n = len(requests)
     return logged(
-        requests, blocks, questions=[f"q{k}" for k in range(n)],
-        question=np.arange(n, dtype=np.int32), question_vectors=np.eye(n, 8, dtype=np.float32),
-        scope=np.zeros(n, np.int32), vectors=np.eye(4, 8, dtype=np.float32),
-        answer_row=np.array(row, np.int64),
-    )  # fmt: skip
+        requests,
+        blocks,
+        Questions(
+            texts=[f"q{k}" for k in range(n)],
+            row=np.arange(n, dtype=np.int32),
+            vectors=np.eye(n, 8, dtype=np.float32),
+            scope=np.zeros(n, np.int32),
+        ),
+        AnswerVectors(np.eye(4, 8, dtype=np.float32), np.array(row, np.int32)),
+    )
 
 
 def test_equal_answers_stand_once_and_keep_their_vectors() -> None:
@@ -72,10 +78,16 @@ def test_only_answers_that_are_compared_with_others_are_embedded() -> None:
         vectors[rows] = np.ones((len(rows), 8), np.float32) / np.sqrt(np.float32(8))
 
     log = logged(
-        requests, blocks, questions=["q"], question=np.zeros(4, np.int32),
-        question_vectors=np.eye(1, 8, dtype=np.float32), scope=np.zeros(4, np.int32),
-        vectors=vectors, answer_row=np.array([0, 1, 0, 2]), embed=embed,
-    )  # fmt: skip
+        requests,
+        blocks,
+        Questions(
+            texts=["q"],
+            row=np.zeros(4, np.int32),
+            vectors=np.eye(1, 8, dtype=np.float32),
+            scope=np.zeros(4, np.int32),
+        ),
+        AnswerVectors(vectors, np.array([0, 1, 0, 2], np.int32), embed),
+    )
     one, other = np.array([0, 0], np.int32), np.array([1, 2], np.int32)
     np.testing.assert_allclose(log.similarity(one, other), [1.0, 1.0], rtol=1e-6)
     assert asked == [0, 1]  # "Maybe" is compared with nothing, "Yes" with "Yes" by its text
@@ -95,8 +107,9 @@ def test_cut_and_failed_answers_are_known_as_such() -> None:
 @pytest.mark.parametrize("answers", [[None, None, None], ["Yes", None, None]])
 def test_a_log_without_answers_claims_nothing(answers: list[str | None]) -> None:
     check = Consistency(read(*tables(answers), row=[-1] * 3))
-    point = rates(check, served_row(-1, 0, 1), eligible=np.ones(3, bool),
-                  block=np.arange(3, dtype=np.int32)).points[0]  # fmt: skip
+    point = rates(
+        check, served_row(-1, 0, 1), Population(np.ones(3, bool), np.arange(3, dtype=np.int32))
+    ).points[0]
     assert (point.hits, point.judged) == (2, 0)
     assert point.unsafe_served_share is None
     assert check.floor.grade == "assumed"

@@ -14,6 +14,7 @@ from costaudit.answers.consistency import Consistency
 from costaudit.answers.kinds import TEXT
 from costaudit.answers.logged import Logged
 from costaudit.answers.rates import rates
+from costaudit.answers.tally import Population
 from costaudit.embed.minilm import MiniLM
 
 ROOT = Path(__file__).parents[2]
@@ -99,7 +100,7 @@ def test_the_shares_lie_near_the_truth(stream: tuple[Logged, np.ndarray]) -> Non
     wrong = (hit & (topic != topic[np.maximum(served, 0)])).mean(axis=1)
     valid = hit.mean(axis=1) - wrong
     block = (np.arange(REQUESTS) // 30).astype(np.int32)
-    rated = rates(Consistency(log), served, eligible=np.ones(REQUESTS, bool), block=block)
+    rated = rates(Consistency(log), served, Population(np.ones(REQUESTS, bool), block))
     assert wrong[0] > 0.02  # there is something to find
     for point, right_share, wrong_share in zip(rated.points, valid, wrong, strict=True):
         good, bad = point.valid_hit_share, point.unsafe_served_share

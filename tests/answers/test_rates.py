@@ -6,7 +6,7 @@ import pytest
 
 from costaudit.answers.consistency import Consistency
 from costaudit.answers.rates import rates
-from costaudit.answers.tally import HitPairs, blocks_of, deal, resample
+from costaudit.answers.tally import HitPairs, Population, blocks_of, deal, resample
 from tests.answers.builder import WIDE, log_of, served_row
 
 
@@ -16,8 +16,11 @@ def test_shares_by_hand() -> None:
     answers = ["Go.", "Go.", "Stop.", "Wait.", "Sit.", "Sit.", "Run.", "Hop."]
     check = Consistency(log_of([f"question {k}" for k in range(8)], answers))
     eligible = np.array([True] * 6 + [False] * 2)
-    rated = rates(check, served_row(-1, 0, -1, 2, -1, 4, -2, -2), eligible=eligible,
-                  block=np.arange(8, dtype=np.int32), steady=np.arange(8) >= 2)  # fmt: skip
+    rated = rates(
+        check,
+        served_row(-1, 0, -1, 2, -1, 4, -2, -2),
+        Population(eligible, np.arange(8, dtype=np.int32), np.arange(8) >= 2),
+    )
     point = rated.points[0]
     assert (point.hits, point.judged) == (3, 3)
     assert point.raw_hit_share.value == pytest.approx(3 / 6)
@@ -42,7 +45,7 @@ def test_valid_and_unsafe_add_up_to_the_hits() -> None:
     served = np.where(served < np.arange(n), served, -1).astype(np.int32)
     everyone = np.ones(n, bool)
     block = (np.arange(n) // 10).astype(np.int32)
-    rated = rates(check, served, eligible=everyone, block=block)
+    rated = rates(check, served, Population(everyone, block))
     for run, point in enumerate(rated.points):
         assert point.valid_hit_share is not None and point.unsafe_served_share is not None
         total = point.valid_hit_share.value + point.unsafe_served_share.value
@@ -51,16 +54,17 @@ def test_valid_and_unsafe_add_up_to_the_hits() -> None:
             assert share.low is not None and share.high is not None
             assert 0 <= share.low <= share.value <= share.high <= 1
             assert {type(share.low), type(share.value), type(share.high)} == {float}  # for JSON
-    again = rates(check, served, eligible=everyone, block=block)
+    again = rates(check, served, Population(everyone, block))
     assert again.points == rated.points  # the seed decides
-    alone = rates(check, served[1:], eligible=everyone, block=block)
+    alone = rates(check, served[1:], Population(everyone, block))
     assert alone.points[0].raw_hit_share == rated.points[1].raw_hit_share
 
 
 def test_without_answers_nothing_is_claimed() -> None:
     check = Consistency(log_of(["a", "a", "b"], ["", "", ""]))
-    point = rates(check, served_row(-1, 0, -1), eligible=np.ones(3, bool),
-                  block=np.zeros(3, np.int32)).points[0]  # fmt: skip
+    point = rates(
+        check, served_row(-1, 0, -1), Population(np.ones(3, bool), np.zeros(3, np.int32))
+    ).points[0]
     assert point.hits == 1
     assert point.judged == 0
     assert point.valid_hit_share is None
@@ -75,8 +79,11 @@ def test_no_wrong_hit_among_few_leaves_room_for_one() -> None:
     check = Consistency(
         log_of([f"question {k}" for k in range(8)], answers, answer_vectors=vectors)
     )
-    rated = rates(check, served_row(-1, 0, -1, 2, -1, 4, -1, 6), eligible=np.ones(8, bool),
-                  block=np.arange(8, dtype=np.int32))  # fmt: skip
+    rated = rates(
+        check,
+        served_row(-1, 0, -1, 2, -1, 4, -1, 6),
+        Population(np.ones(8, bool), np.arange(8, dtype=np.int32)),
+    )
     share = rated.points[0].unsafe_served_share
     assert share is not None
     assert share.value == 0
@@ -101,8 +108,16 @@ def test_intervals_cover_at_their_rate() -> None:
         n = len(hit)
         check = Consistency(log_of(["q"] * n, ["same"] * n))
         block = np.repeat(np.arange(60, dtype=np.int32), 8)
-        share = rates(check, served[None].astype(np.int32), eligible=np.ones(n, bool),
-                      block=block, replicates=100).points[0].raw_hit_share  # fmt: skip
+        share = (
+            rates(
+                check,
+                served[None].astype(np.int32),
+                Population(np.ones(n, bool), block),
+                replicates=100,
+            )
+            .points[0]
+            .raw_hit_share
+        )
         assert share.low is not None and share.high is not None
         covered += share.low <= 0.4 <= share.high
     assert covered >= 0.88 * 100

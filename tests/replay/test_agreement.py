@@ -9,7 +9,7 @@ from costaudit.replay.backends import cache_at
 from costaudit.replay.cache import CacheTraits
 from costaudit.replay.caches.memory import MemoryCache
 from costaudit.replay.options import ReplayOptions
-from costaudit.replay.section import REASONS, compare
+from costaudit.replay.section import REASONS, Conditions, compare
 from tests.replay.conftest import make_log
 
 
@@ -34,10 +34,15 @@ def agree(predicted, measured, *, options=None, slack_s=0.0, exact=True, own=Fal
     if times is not None:
         log.stream.ts_s[:], log.stream.ready_s[:] = zip(*times, strict=True)
     return compare(
-        outcomes(*predicted), outcomes(*measured), log.stream,
-        options or ReplayOptions(min_similarity=0.8),
-        CacheTraits("x", exact_index=exact, own_vectors=own), slack_s,
-    )  # fmt: skip
+        outcomes(*predicted),
+        outcomes(*measured),
+        Conditions(
+            log.stream,
+            options or ReplayOptions(min_similarity=0.8),
+            CacheTraits("x", exact_index=exact, own_vectors=own),
+            slack_s,
+        ),
+    )
 
 
 def test_the_confusion_table_counts_every_request_once():
@@ -91,9 +96,12 @@ def test_tables_without_a_common_request_are_refused():
     other = outcomes(MISS).with_columns(request_id=pl.lit("x"))
     with pytest.raises(InsufficientDataError):
         compare(
-            outcomes(MISS), other, log.stream, ReplayOptions(min_similarity=0.8),
-            CacheTraits("x", exact_index=True),
-        )  # fmt: skip
+            outcomes(MISS),
+            other,
+            Conditions(
+                log.stream, ReplayOptions(min_similarity=0.8), CacheTraits("x", exact_index=True)
+            ),
+        )
 
 
 @pytest.mark.parametrize(
@@ -107,9 +115,10 @@ def test_a_real_server_agrees_with_the_simulation(redis_server, query, least):
     options = ReplayOptions(min_similarity=0.8)
     predicted, measured = log.replay(MemoryCache()), log.replay(cache)
     found = compare(
-        predicted.outcomes, measured.outcomes, log.stream, options,
-        cache.traits, measured.slack_s,
-    )  # fmt: skip
+        predicted.outcomes,
+        measured.outcomes,
+        Conditions(log.stream, options, cache.traits, measured.slack_s),
+    )
     assert found.agreed_share >= least
     assert found.both_hit > 500
     assert "unexplained" not in found.reasons

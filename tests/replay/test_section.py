@@ -6,14 +6,18 @@ import pytest
 from costaudit.contracts.requests import check_outcomes
 from costaudit.replay.caches.memory import MemoryCache
 from costaudit.replay.options import ReplayOptions
-from costaudit.replay.section import compare, replay_section
+from costaudit.replay.section import Conditions, compare, replay_section
 from tests.replay.conftest import make_log
 
 
 def section_of(log, **options):
     settings = ReplayOptions(min_similarity=0.8, policy_id="semantic:x", **options)
     result = log.replay(MemoryCache(), policy_id="semantic:x", **options)
-    agreement = compare(result.outcomes, result.outcomes, log.stream, settings, MemoryCache.traits)
+    agreement = compare(
+        result.outcomes,
+        result.outcomes,
+        Conditions(log.stream, settings, MemoryCache.traits),
+    )
     section = replay_section(log.stream, result.outcomes, result, agreement, settings)
     return section, result
 

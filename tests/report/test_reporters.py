@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from costaudit.contracts.audit import Audit
-from costaudit.report.reporters import REPORTERS, render, reporter_names
+from costaudit.report.markdown import MarkdownReporter
+from costaudit.report.reporters import REPORTERS, JunitReporter, render, reporter_names
+from costaudit.report.terminal import TerminalReporter
 from tests.report.hostile_audit import hostile_audit
 from tests.report.sample_audit import AUDIT, NO_PROMPTS
 from tests.report.test_markdown import GATES
@@ -42,10 +44,11 @@ def test_names_lead_to_reporters() -> None:
         assert render(AUDIT, name) == reporter.render(AUDIT)
 
 
-def test_settings_reach_the_reporter_that_knows_them() -> None:
-    assert b"Files in run: audit.json" in render(AUDIT, "terminal", files=("run/audit.json",))
-    assert b"max_unsafe_served" in render(AUDIT, "junit", gates=GATES)
-    assert b"baseline" in render(AUDIT, "md", gates=GATES, baseline=NO_PROMPTS)
+def test_a_reporter_with_settings_of_its_own_renders_like_a_name() -> None:
+    terminal = TerminalReporter(files=("run/audit.json",))
+    assert b"Files in run: audit.json" in render(AUDIT, terminal)
+    assert b"max_unsafe_served" in render(AUDIT, JunitReporter(GATES))
+    assert b"baseline" in render(AUDIT, MarkdownReporter(gates=GATES, baseline=NO_PROMPTS))
 
 
 def test_the_same_audit_gives_the_same_bytes_in_another_process() -> None:

@@ -143,6 +143,14 @@ class JudgeRates:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What may be spent on a judge, and what its calls cost."""
+
+    rates: JudgeRates
+    max_usd: Decimal
+
+
+@dataclass(frozen=True)
 class Quote:
     """What a judge run would cost at most."""
 
@@ -175,15 +183,14 @@ def run_judge(
     items: Sequence[JudgeItem],
     judge: Judge,
     store: VerdictStore,
-    rates: JudgeRates,
+    budget: Budget,
     *,
-    max_spend_usd: Decimal,
     workers: int = 4,
     progress: Progress | None = None,
 ) -> JudgeRun:
     """Ask about the pairs that have no verdict yet, in order; each verdict is stored at once.
 
-    A call starts only if its upper estimate fits into what is left of `max_spend_usd`. After some
+    A call starts only if its upper estimate fits into what is left of the budget. After some
     failed calls in a row the run stops; what was stored stays, and the next run goes on from it.
     """
     progress = progress or SilentProgress()
@@ -193,11 +200,11 @@ def run_judge(
     progress.start("judge", None, "pairs")
     with ThreadPoolExecutor(max(1, workers)) as pool:
         while not tally.stopped:
-            batch = _affordable(waiting, rates, max_spend_usd - tally.spent, workers, tally)
+            batch = _affordable(waiting, budget, workers, tally)
             if not batch:
                 break
             for item, outcome in zip(batch, pool.map(lambda i: _ask(judge, i), batch), strict=True):
-                tally.take(item, outcome, judge.name, store, rates)
+                tally.take(item, outcome, judge.name, store, budget.rates)
             progress.advance(len(batch))
     progress.finish(tally.stopped)
     verdicts = {key: v.right for key, v in store.load(judge.name).items() if v.right is not None}
@@ -263,12 +270,13 @@ def _waiting(items: Iterable[JudgeItem], known: dict[str, StoredVerdict]) -> lis
 
 
 def _affordable(
-    waiting: Iterable[JudgeItem], rates: JudgeRates, left: Decimal, workers: int, tally: _Tally
+    waiting: Iterable[JudgeItem], budget: Budget, workers: int, tally: _Tally
 ) -> list[JudgeItem]:
     """Take the next pairs whose calls fit into what is left, up to one per worker."""
     batch: list[JudgeItem] = []
+    left = budget.max_usd - tally.spent
     for item in islice(waiting, max(1, workers)):
-        most = _most_usd(item, rates)
+        most = _most_usd(item, budget.rates)
         if most > left:
             tally.stopped = f"the next call may cost ${most:.4f}, and ${left:.4f} is left"
             break

@@ -81,9 +81,14 @@ class JudgeError:
     wrong_controls: int
 
     @property
+    def gap(self) -> float:
+        """Return how much more often right answers are called right than wrong ones are."""
+        return self.right_called_right - self.wrong_called_right
+
+    @property
     def is_useful(self) -> bool:
         """Return whether the verdicts say anything about the truth."""
-        return self.right_called_right - self.wrong_called_right > 0.2
+        return self.gap > 0.2
 
 
 def judge_error(truth: npt.NDArray[np.bool_], verdict: npt.NDArray[np.int8]) -> JudgeError:
@@ -129,16 +134,15 @@ def corrected_share(
     """
     judged = verdict >= 0
     rows, said = sample.rows[judged], verdict[judged].astype(np.float64)
-    gap = error.right_called_right - error.wrong_called_right
-    truth = (said - error.wrong_called_right) / gap
+    truth = (said - error.wrong_called_right) / error.gap
     stratum = _merged(sample.stratum, rows)
     best = _best_weight(truth, probability, stratum, rows)
-    powered = _estimate(truth, probability, stratum, rows, best, error, gap)
-    alone = _estimate(truth, probability, stratum, rows, 0.0, error, gap)
+    powered = _estimate(truth, probability, stratum, rows, best, error)
+    alone = _estimate(truth, probability, stratum, rows, 0.0, error)
     value, spread = recalibrated_share(
         probability, rows, said, error.right_called_right, error.wrong_called_right
     )
-    half = _Z * float(np.sqrt(spread**2 + _control_variance(value, error, gap)))
+    half = _Z * float(np.sqrt(spread**2 + _control_variance(value, error)))
     agrees = _within(value, powered)
     narrow = Estimate(value, "estimated", max(0.0, value - half), min(1.0, value + half))
     return Corrected(narrow if agrees else powered, powered, alone, agrees, len(rows), best)
@@ -193,7 +197,6 @@ def _estimate(
     rows: npt.NDArray[np.int64],
     weight: float,
     error: JudgeError,
-    gap: float,
 ) -> Estimate:
     size = np.bincount(stratum).astype(np.float64)
     value, variance = weight * float(probability.mean()), 0.0
@@ -205,18 +208,18 @@ def _estimate(
         if len(mine) >= 2:
             left = 1 - len(mine) / size[one]
             variance += part**2 * float(np.var(mine, ddof=1)) / len(mine) * left
-    variance += _control_variance(value, error, gap)
+    variance += _control_variance(value, error)
     half = _Z * float(np.sqrt(variance))
     value = float(np.clip(value, 0.0, 1.0))
     return Estimate(value, "estimated", max(0.0, value - half), min(1.0, value + half))
 
 
-def _control_variance(value: float, error: JudgeError, gap: float) -> float:
+def _control_variance(value: float, error: JudgeError) -> float:
     """Add what is unknown about the judge's errors, by the delta method."""
     variance = 0.0
     for rate, controls, slope in (
-        (error.right_called_right, error.right_controls, value / gap),
-        (error.wrong_called_right, error.wrong_controls, (1 - value) / gap),
+        (error.right_called_right, error.right_controls, value / error.gap),
+        (error.wrong_called_right, error.wrong_controls, (1 - value) / error.gap),
     ):
         if controls:
             variance += slope**2 * rate * (1 - rate) / controls

@@ -38,7 +38,7 @@ from costaudit.replay.options import ReplayOptions
 from costaudit.replay.recorded_server import DEFAULT_PORT, RecordedServer
 from costaudit.replay.replay import check_rules, replay
 from costaudit.replay.result import ReplayResult
-from costaudit.replay.section import compare, replay_section
+from costaudit.replay.section import Conditions, compare, replay_section
 from costaudit.replay.steps import Watchers, Workload
 from costaudit.replay.upstream import DryRun, Rate, Upstream, check_limit, dry_run
 from costaudit.report.numbers import count
@@ -244,9 +244,10 @@ def replay_log(
         run, policy, ready.predicted, result.outcomes, other_texts=cache.traits.own_vectors
     )
     agreement = compare(
-        ready.predicted, result.outcomes, ready.stream, settings, cache.traits, result.slack_s,
-        found.request_ids,
-    )  # fmt: skip
+        ready.predicted,
+        result.outcomes,
+        Conditions(ready.stream, settings, cache.traits, result.slack_s, found.request_ids),
+    )
     verdicts = judge_live_hits(run, ready.predicted, result.outcomes)
     section = with_verdicts(
         replay_section(ready.stream, ready.predicted, result, agreement, settings),

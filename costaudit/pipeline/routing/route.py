@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from costaudit.answers.judge.ask import JudgeRun, Quote, Sample, quote, run_judge
+from costaudit.answers.judge.ask import Budget, JudgeRun, Quote, Sample, quote, run_judge
 from costaudit.answers.judge.judge import JudgeItem
 from costaudit.answers.judge.ppi import JudgeError, corrected_share, judge_error
 from costaudit.answers.judge.verdicts import VerdictStore, read_form, write_form
@@ -143,9 +143,12 @@ def judged_by_model(
     pairs, truth = trial.controls()
     left = max(trial.options.max_spend_usd - tries.spent_usd, Decimal(0))
     run = run_judge(
-        [*trial.items(tries), *pairs], judge.judge, store, judge.rates,
-        max_spend_usd=left, progress=progress,
-    )  # fmt: skip
+        [*trial.items(tries), *pairs],
+        judge.judge,
+        store,
+        Budget(judge.rates, left),
+        progress=progress,
+    )
     on_controls = np.array([int(run.verdicts.get(one.key, -1)) for one in pairs], np.int8)
     return trial.verdicts(tries, run.verdicts), judge_error(truth, on_controls), run
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from costaudit.answers.judge.ask import (
+    Budget,
     Controls,
     JudgeRates,
     JudgeRun,
@@ -147,8 +148,7 @@ def judged_by_model(
         docket.items,
         asked.judge,
         store,
-        asked.rates,
-        max_spend_usd=max_spend_usd,
+        Budget(asked.rates, max_spend_usd),
         progress=progress,
     )
     return _opinion(docket, asked.judge.name, done.verdicts, done)

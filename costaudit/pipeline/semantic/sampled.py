@@ -19,7 +19,7 @@ from costaudit.pipeline.semantic.keyed_run import bounds_of, busiest_lookups_s
 from costaudit.pipeline.semantic.text_run import last_day, mean_bytes
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
-from costaudit.simulate.semantic.sample import sampled_hit_shares
+from costaudit.simulate.semantic.sample import Vectors, sampled_hit_shares
 from costaudit.simulate.semantic.stream import Stream, keyed_stream
 from costaudit.simulate.semantic.thresholds import parse_thresholds
 
@@ -53,8 +53,9 @@ def sampled_sweep(
     policies = [replace(policy, min_similarity=t) for t in parse_thresholds(options.thresholds)]
     found = sampled_hit_shares(
         stream,
-        cheap,
-        lambda rows: embed_texts(stream.texts[rows], embedder, store, progress).vectors,
+        Vectors(
+            cheap, lambda rows: embed_texts(stream.texts[rows], embedder, store, progress).vectors
+        ),
         policies,
         texts=wanted,
         weight=_usd(log),

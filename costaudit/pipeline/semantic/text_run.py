@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 
 from costaudit.answers.consistency import Consistency
-from costaudit.answers.logged import logged
+from costaudit.answers.logged import AnswerVectors, Questions, logged
 from costaudit.answers.rates import Rated, rates
-from costaudit.answers.tally import RatePoint
+from costaudit.answers.tally import Population, RatePoint
 from costaudit.answers.traps.signatures import TrapGuard, stored_signatures
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import Approximation
@@ -107,9 +107,7 @@ class SemanticRun(KeyedRun):
         return rates(
             self.check,
             served,
-            eligible=self.eligible,
-            block=self.blocks,
-            steady=self.steady,
+            Population(self.eligible, self.blocks, self.steady),
             replicates=replicates,
             seed=self.options.seed,
         )
@@ -148,13 +146,13 @@ class SemanticRun(KeyedRun):
         texts = logged(
             log.requests,
             log.blocks,
-            questions=self.stream.texts["text"].to_list(),
-            question=self.stream.text,
-            question_vectors=self.vectors,
-            scope=self.stream.partition,
-            vectors=vectors,
-            answer_row=row.cast(pl.Int64).fill_null(-1).to_numpy(),
-            embed=embed,
+            Questions(
+                self.stream.texts["text"].to_list(),
+                self.stream.text,
+                self.vectors,
+                self.stream.partition,
+            ),
+            AnswerVectors(vectors, row.cast(pl.Int64).fill_null(-1).to_numpy(), embed),
         )
         kept = log.run.signatures_path
         return Consistency(

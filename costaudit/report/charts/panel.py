@@ -147,20 +147,26 @@ class Name:
     at: float  # pixels from the top
 
 
+@dataclass(frozen=True)
+class Scale:
+    """What the vertical axis of a strip of lines must hold, from 0 on."""
+
+    write: Callable[[float], str]
+    limit: tuple[float, str] | None = None  # a bound worth seeing, and its name
+    also: Sequence[float] = ()  # further values that must fit
+
+
 def line_panel(
     title: str,
     series: Sequence[tuple[str, str, Sequence[Reading]]],  # name, style, readings
     x: Axis,
     span: tuple[float, float],  # top and height
-    write: Callable[[float], str],
-    *,
-    zero: bool = True,
-    limit: tuple[float, str] | None = None,
-    also: Sequence[float] = (),  # further values that must fit
+    scale: Scale,
 ) -> Panel:
-    """Draw lines with their bands; names stand beside the last points without overlapping."""
+    """Draw lines with their bands, and their names beside the last points without overlapping."""
     top, height = span
-    seen = [*also] + [
+    limit = scale.limit
+    seen = [*scale.also] + [
         bound
         for _, _, readings in series
         for one in readings
@@ -169,14 +175,14 @@ def line_panel(
     ]
     if limit is not None:
         seen.append(limit[0])
-    y = rounded(seen, top + height, top, zero=zero)
+    y = rounded(seen, top + height, top)
     lines = [_line(name, style, readings, x, y) for name, style, readings in series if readings]
     return Panel(
         title,
         top,
         height,
         y,
-        y.ticks(write),
+        y.ticks(scale.write),
         _apart(lines),
         limit=None if limit is None else Tick(y.at(limit[0]), limit[1]),
     )

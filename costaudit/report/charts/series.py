@@ -12,6 +12,7 @@ from costaudit.report.charts.panel import (
     Frame,
     Panel,
     Reading,
+    Scale,
     Tick,
     column_panel,
     line_panel,
@@ -90,7 +91,11 @@ def daily_chart(
     means = _readings(rows, lambda row: row.mean_input_tokens)
     strips.append(
         line_panel(
-            "Mean input tokens a request", [("", "raw", means)], x, _below(strips[-1], 60), tokens
+            "Mean input tokens a request",
+            [("", "raw", means)],
+            x,
+            _below(strips[-1], 60),
+            Scale(tokens),
         )
     )
     latency = [
@@ -101,7 +106,9 @@ def daily_chart(
         )
     ]
     if any(readings for _, _, readings in latency):
-        strips.append(line_panel("Latency", latency, x, _below(strips[-1], 60), milliseconds))
+        strips.append(
+            line_panel("Latency", latency, x, _below(strips[-1], 60), Scale(milliseconds))
+        )
     return _chart(rows, tuple(strips), frame)
 
 
@@ -167,9 +174,12 @@ def replay_chart(rows: Sequence[HourRow], frame: Frame = WIDE) -> SeriesChart:
     predicted = [Reading(place, row.predicted_hits / row.lookups) for place, row in looked_up]
     measured = [row.measured_hits / row.lookups if row.lookups else 0.0 for row in rows]
     panel = line_panel(
-        "Hits, share of lookups", [("", "valid", predicted)], x, (_REPLAY_TOP, _HEIGHT), share,
-        also=measured,
-    )  # fmt: skip
+        "Hits, share of lookups",
+        [("", "valid", predicted)],
+        x,
+        (_REPLAY_TOP, _HEIGHT),
+        Scale(share, also=measured),
+    )
     every = max(1, -(-len(rows) // frame.labels(max(len(row.hour) for row in rows))))
     return SeriesChart(
         frame=frame,

@@ -6,7 +6,16 @@ from itertools import pairwise
 
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.semantic import ScopeRow, SemanticSection, SweepPoint, VariantRow
-from costaudit.report.charts.panel import LABEL_ROOM, Axis, Frame, Panel, Reading, Tick, line_panel
+from costaudit.report.charts.panel import (
+    LABEL_ROOM,
+    Axis,
+    Frame,
+    Panel,
+    Reading,
+    Scale,
+    Tick,
+    line_panel,
+)
 from costaudit.report.language import tr
 from costaudit.report.numbers import share, similarity, usd
 from costaudit.report.products import PRODUCTS
@@ -106,17 +115,18 @@ def _panels(
         ],
         x,
         (tops[0], _HEIGHTS[0]),
-        _whole_share,
-        also=[row.raw_hit_share.value for row in settings],
+        Scale(_whole_share, also=[row.raw_hit_share.value for row in settings]),
     )
     unsafe = line_panel(
         "Wrong answers served, share of all requests",
         [(tr("wrong"), "unsafe", _readings(points, "unsafe_served_share"))],
         x,
         (tops[1], _HEIGHTS[1]),
-        _whole_share,
-        limit=(section.max_wrong_share, f"{tr('limit')} {share(section.max_wrong_share)}"),
-        also=[row.unsafe_served_share.value for row in settings if row.unsafe_served_share],
+        Scale(
+            _whole_share,
+            limit=(section.max_wrong_share, f"{tr('limit')} {share(section.max_wrong_share)}"),
+            also=[row.unsafe_served_share.value for row in settings if row.unsafe_served_share],
+        ),
     )
     net = [_money_reading(point.min_similarity, point.net_saved) for point in points]
     money = line_panel(
@@ -124,8 +134,7 @@ def _panels(
         [(tr("net"), "net", net)],
         x,
         (tops[2], _HEIGHTS[2]),
-        _whole_usd,
-        also=[float(row.net_saved.usd) for row in settings],
+        Scale(_whole_usd, also=[float(row.net_saved.usd) for row in settings]),
     )
     return (hits, unsafe, money)
 

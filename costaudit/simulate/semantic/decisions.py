@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.progress import Progress
 from costaudit.simulate.semantic.packing import COLUMN_MASK, MAX_ROWS, depth
 from costaudit.simulate.semantic.pairs import Neighbours, PairFinder
 from costaudit.simulate.semantic.stream import Nodes, Segment, Stream
@@ -223,9 +222,8 @@ def decide_segment(
     finder: PairFinder,
     policies: Sequence[SemanticPolicy],
     guard: PairGuard | None,
-    progress: Progress,
 ) -> list[State]:
-    """Decide the requests of a segment under all policies; the results stand in the states."""
+    """Decide the requests of a segment under all policies; the states hold the results."""
     order = nodes.order[segment.requests]
     first = segment.nodes.start
     arrivals = Arrivals(
@@ -248,7 +246,6 @@ def decide_segment(
     for block in blocks:
         for state in states:
             verdicts.settle(state, block)
-        progress.advance(block.stop - block.start)
     return states
 
 

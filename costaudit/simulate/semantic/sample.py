@@ -43,7 +43,7 @@ class Frame:
 
 
 def frame_of(stream: Stream) -> Frame:
-    """Leave out what stands alone in its partition."""
+    """Leave out the texts that are alone in their partition."""
     order = np.flatnonzero(stream.text >= 0)
     identity = stream.partition[order].astype(np.int64) * len(stream.texts) + stream.text[order]
     pair, first = np.unique(identity, return_index=True)
@@ -162,10 +162,17 @@ class _Core:
     drawn_share: float
 
 
+@dataclass(frozen=True)
+class Vectors:
+    """The two embeddings of a stream's texts."""
+
+    cheap: np.ndarray  # float32 (m, c): of all texts, quick to make
+    embed: Embed  # the one that the cache uses: slow, for some texts only
+
+
 def sampled_hit_shares(
     stream: Stream,
-    cheap: np.ndarray,
-    embed: Embed,
+    vectors: Vectors,
     policies: Sequence[SemanticPolicy],
     *,
     texts: int,
@@ -174,9 +181,8 @@ def sampled_hit_shares(
 ) -> Sampled:
     """Estimate each policy's hit share, with 95 % intervals, from at most `texts` embedded texts.
 
-    cheap: float32 (m, c), an embedding of all texts that is quick to make. weight: float64 (n,),
-    such as what each request cost; 1 where none is given. Raises UsageError for policies with a
-    size limit, InsufficientDataError for too few texts.
+    weight: float64 (n,), such as what each request cost; 1 where none is given. Raises UsageError
+    for policies with a size limit, InsufficientDataError for too few texts.
     """
     if any(policy.max_entries is not None for policy in policies):
         raise UsageError(
@@ -191,7 +197,7 @@ def sampled_hit_shares(
     frame = frame_of(stream)
     line = np.ones((len(stream.texts), 1), dtype=np.float32)
     exact = sweep(stream, line, [replace(policy, min_similarity=2.0) for policy in policies])
-    core, embedded = _simulated(stream, frame, cheap, embed, policies, texts, seed)
+    core, embedded = _simulated(stream, frame, vectors, policies, texts, seed)
     eligible = stream.text >= 0
     framed = np.isin(stream.text, frame.texts)
     one = np.ones(len(eligible))
@@ -211,24 +217,25 @@ def sampled_hit_shares(
 def _simulated(
     stream: Stream,
     frame: Frame,
-    cheap: np.ndarray,
-    embed: Embed,
+    vectors: Vectors,
     policies: Sequence[SemanticPolicy],
     texts: int,
     seed: int,
 ) -> tuple[_Core, int]:
-    """Draw, embed and simulate; also gives how many texts were embedded."""
+    """Draw, embed and simulate; also return how many texts were embedded."""
     all_texts = frame.texts
     whole = texts >= len(all_texts)
     count = len(all_texts) if whole else round(texts**_CORE_POWER)
     core = np.sort(np.random.default_rng(seed).permutation(all_texts)[:count])
-    known = embed(core)
-    halo = np.empty(0, np.int64) if whole else halo_of(frame, cheap, core, known, texts - count)
+    known = vectors.embed(core)
+    halo = np.empty(0, np.int64)
+    if not whole:
+        halo = halo_of(frame, vectors.cheap, core, known, texts - count)
     rows = np.concatenate([core, halo])
-    vectors = np.concatenate([known, embed(halo)]) if len(halo) else known
+    near = np.concatenate([known, vectors.embed(halo)]) if len(halo) else known
     half = count + len(halo) // 2
-    requests, served = _served(stream, core, rows, vectors, policies)
-    before = _served(stream, core, rows[:half], vectors[:half], policies)[1]
+    requests, served = _served(stream, core, rows, near, policies)
+    before = _served(stream, core, rows[:half], near[:half], policies)[1]
     found = _Core(
         requests=requests,
         text=np.searchsorted(core, stream.text[requests]),

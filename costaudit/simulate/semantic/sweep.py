@@ -25,7 +25,6 @@ from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.requests import OUTCOMES, TOKEN_CLASSES
 from costaudit.engine.pool import single_products
 from costaudit.errors import InputError, InsufficientDataError, UsageError
-from costaudit.progress import Progress, SilentProgress
 from costaudit.simulate.semantic.decisions import PairGuard, decide_segment, limit_of
 from costaudit.simulate.semantic.inverted_file import Cells
 from costaudit.simulate.semantic.keys import REASONS
@@ -104,7 +103,6 @@ def sweep(
     vectors: np.ndarray | None,
     policies: Sequence[SemanticPolicy],
     guard: PairGuard | None = None,
-    progress: Progress | None = None,
     *,
     cells: Cells | None = None,
     bounds: Bounds | None = None,
@@ -117,7 +115,6 @@ def sweep(
     texts, and the decisions are no longer exact. Bounds of the same vectors, where they are at
     hand, spare their projection.
     """
-    progress = progress or SilentProgress()
     _check_policies(stream, policies)
     if vectors is None:
         _check_exact(policies)
@@ -125,7 +122,7 @@ def sweep(
     else:
         _check_vectors(stream, vectors)
     with single_products():
-        return _swept(stream, vectors, policies, guard, progress, cells, bounds)
+        return _swept(stream, vectors, policies, guard, cells, bounds)
 
 
 def _swept(
@@ -133,7 +130,6 @@ def _swept(
     vectors: np.ndarray,
     policies: Sequence[SemanticPolicy],
     guard: PairGuard | None,
-    progress: Progress,
     cells: Cells | None,
     bounds: Bounds | None,
 ) -> Decisions:
@@ -142,14 +138,13 @@ def _swept(
     served[:, stream.text < 0] = BYPASS
     similarity = np.full(served.shape, np.nan, dtype=np.float32)
     evicted: dict[int, np.ndarray] = {}
-    progress.start("simulate", len(nodes.order), "requests")
     if len(nodes.order):
         lowest = max(limit_of(policy) for policy in policies)
         bounds = bounds or upper_bounds(vectors, float(from_depth(np.array([lowest]))[0]))
         finder = PairFinder(nodes, vectors, bounds, cells)
         for segment in nodes.segments:
             order = nodes.order[segment.requests]
-            for state in decide_segment(stream, nodes, segment, finder, policies, guard, progress):
+            for state in decide_segment(stream, nodes, segment, finder, policies, guard):
                 for column, place in enumerate(state.settings):
                     served[place, order] = _placed(state.served[:, column], order)
                     depths = state.depths[:, column]
@@ -159,7 +154,6 @@ def _swept(
                     place = state.settings[0]
                     empty = np.full(len(stream.text), MISS, dtype=np.int32)
                     evicted.setdefault(place, empty)[order] = _placed(state.evicted, order)
-    progress.finish()
     policy, request = np.nonzero(served <= _REFUSED)
     entry = _REFUSED - served[policy, request]
     served[policy, request] = MISS

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from costaudit.answers.judge.ask import JudgeRates, quote, run_judge
+from costaudit.answers.judge.ask import Budget, JudgeRates, quote, run_judge
 from costaudit.answers.judge.judge import RUBRIC, JudgeItem, prompt_for, read_verdict
 from costaudit.answers.judge.judges import judge_at
 from costaudit.answers.judge.verdicts import VerdictStore
@@ -115,7 +115,7 @@ def test_a_run_end_to_end(kind: str, base: str, tmp_path: Any) -> None:
     items = [item(k, "bad" if k % 3 == 0 else "good") for k in range(12)]
     store = VerdictStore(tmp_path / "verdicts.jsonl")
     judge = judge_at(address(kind, base))
-    found = run_judge(items, judge, store, RATES, max_spend_usd=Decimal(1))
+    found = run_judge(items, judge, store, Budget(RATES, Decimal(1)))
     assert found.stopped == ""
     assert [found.verdicts[i.key] for i in items] == [k % 3 != 0 for k in range(12)]
     # 12 calls of 100 tokens at 1 USD and 7 at 5 USD a million: 12 x 0.000135
@@ -128,9 +128,9 @@ def test_nonsense_is_counted_and_not_paid_for_twice(
     model.nonsense = True
     store = VerdictStore(tmp_path / "verdicts.jsonl")
     judge = judge_at(address("openai", base))
-    first = run_judge([item(k) for k in range(5)], judge, store, RATES, max_spend_usd=Decimal(1))
+    first = run_judge([item(k) for k in range(5)], judge, store, Budget(RATES, Decimal(1)))
     assert (first.malformed, first.verdicts) == (5, {})
-    again = run_judge([item(k) for k in range(5)], judge, store, RATES, max_spend_usd=Decimal(1))
+    again = run_judge([item(k) for k in range(5)], judge, store, Budget(RATES, Decimal(1)))
     assert again.asked == 0
     assert len(model.requests) == 5
 
@@ -142,12 +142,12 @@ def test_the_network_gone_half_way_keeps_what_was_paid(
     store = VerdictStore(tmp_path / "verdicts.jsonl")
     judge = judge_at(address("openai", base, retries=0))
     model.faults = [""] * 8 + ["status 503"] * 100
-    first = run_judge(items, judge, store, RATES, max_spend_usd=Decimal(1), workers=4)
+    first = run_judge(items, judge, store, Budget(RATES, Decimal(1)), workers=4)
     assert len(first.verdicts) == 8
     assert "in a row failed (http-503)" in first.stopped
     model.faults = []
     before = len(model.requests)
-    second = run_judge(items, judge, store, RATES, max_spend_usd=Decimal(1))
+    second = run_judge(items, judge, store, Budget(RATES, Decimal(1)))
     assert len(second.verdicts) == 20
     assert len(model.requests) - before == 12  # none is asked twice
 
@@ -158,9 +158,9 @@ def test_a_killed_run_loses_at_most_its_last_line(
     path = tmp_path / "verdicts.jsonl"
     items = [item(k) for k in range(6)]
     judge = judge_at(address("openai", base))
-    run_judge(items[:4], judge, VerdictStore(path), RATES, max_spend_usd=Decimal(1), workers=1)
+    run_judge(items[:4], judge, VerdictStore(path), Budget(RATES, Decimal(1)), workers=1)
     path.write_bytes(path.read_bytes()[:-9])  # killed while the fourth line was written
-    found = run_judge(items, judge, VerdictStore(path), RATES, max_spend_usd=Decimal(1))
+    found = run_judge(items, judge, VerdictStore(path), Budget(RATES, Decimal(1)))
     assert len(found.verdicts) == 6
     assert len(model.requests) == 4 + 3
 
@@ -172,13 +172,13 @@ def test_spending_stops_before_the_limit(base: str, model: JudgeModel, tmp_path:
     price = quote(items, judge.name, store, RATES)
     assert price.calls == 30
     limit = price.usd / 10
-    found = run_judge(items, judge, store, RATES, max_spend_usd=limit)
+    found = run_judge(items, judge, store, Budget(RATES, limit))
     assert 0 < found.asked < 30
     assert found.spent_usd <= limit
     assert "is left" in found.stopped
     rest = quote(items, judge.name, store, RATES)
     assert (rest.calls, rest.known) == (30 - found.asked, found.asked)
-    whole = run_judge(items, judge, store, RATES, max_spend_usd=price.usd)
+    whole = run_judge(items, judge, store, Budget(RATES, price.usd))
     assert len(whole.verdicts) == 30
     assert whole.spent_usd + found.spent_usd <= price.usd  # the quote was an upper estimate
 
@@ -186,7 +186,7 @@ def test_spending_stops_before_the_limit(base: str, model: JudgeModel, tmp_path:
 def test_a_budget_of_zero_asks_nothing(base: str, model: JudgeModel, tmp_path: Any) -> None:
     store = VerdictStore(tmp_path / "verdicts.jsonl")
     judge = judge_at(address("openai", base))
-    found = run_judge([item()], judge, store, RATES, max_spend_usd=Decimal(0))
+    found = run_judge([item()], judge, store, Budget(RATES, Decimal(0)))
     assert (found.asked, found.spent_usd, found.verdicts) == (0, 0, {})
     assert "$0.0000 is left" in found.stopped
     assert model.requests == []

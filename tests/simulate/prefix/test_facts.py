@@ -15,7 +15,7 @@ from costaudit.contracts.grades import RATES, Pricing
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.simulate.prefix.advice.facts import PrefixFacts, prefix_facts
-from costaudit.simulate.prefix.advice.policy_run import simulate_prefix
+from costaudit.simulate.prefix.advice.policy_run import Sent, simulate_prefix
 from costaudit.simulate.prefix.breakers.breakers import MENDS, BreakerFacts
 from tests.simulate.prefix.oracle import Call, anthropic
 from tests.simulate.prefix.strategies import tables, traffic
@@ -430,7 +430,7 @@ def cost(classes: pl.DataFrame, moved: int = 0) -> float:
 def best_cost(found: PrefixFacts, requests: pl.DataFrame, blocks: pl.DataFrame) -> float:
     """Price the prompts that are best, with the markers that are."""
     best = simulate_prefix(
-        requests, blocks, PrefixPolicy(), markers=found.best_markers, prompts=found.mended
+        requests, blocks, PrefixPolicy(), sent=Sent(found.mended, found.best_markers)
     )
     return cost(best.classes, int((found.prompts.billed - found.mended.billed).sum()))
 

@@ -8,7 +8,7 @@ import pytest
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import InsufficientDataError, UsageError
 from costaudit.simulate.semantic import sample
-from costaudit.simulate.semantic.sample import frame_of, halo_of, sampled_hit_shares
+from costaudit.simulate.semantic.sample import Vectors, frame_of, halo_of, sampled_hit_shares
 from costaudit.simulate.semantic.sweep import sweep
 from tests.simulate.semantic.test_sweep import make_stream
 
@@ -42,7 +42,9 @@ def estimates(drawn, seeds: range, **options) -> list[sample.Sampled]:
     stream, vectors, cheap, _ = drawn
     options = {"texts": EMBEDDED, **options}
     return [
-        sampled_hit_shares(stream, cheap, lambda rows: vectors[rows], POLICIES, seed=s, **options)
+        sampled_hit_shares(
+            stream, Vectors(cheap, lambda rows: vectors[rows]), POLICIES, seed=s, **options
+        )
         for s in seeds
     ]
 
@@ -113,7 +115,7 @@ def test_only_the_sample_is_embedded_and_each_text_once(drawn) -> None:
         asked.append(rows)
         return vectors[rows]
 
-    found = sampled_hit_shares(stream, cheap, embed, POLICIES, texts=EMBEDDED, seed=1)
+    found = sampled_hit_shares(stream, Vectors(cheap, embed), POLICIES, texts=EMBEDDED, seed=1)
     rows = np.concatenate(asked)
     assert len(rows) == len(np.unique(rows)) == found.embedded_texts
     assert found.core_texts < found.embedded_texts
@@ -122,7 +124,9 @@ def test_only_the_sample_is_embedded_and_each_text_once(drawn) -> None:
 def test_identical_repeats_need_no_estimate(drawn) -> None:
     stream, vectors, cheap, _ = drawn
     only = [SemanticPolicy(min_similarity=1.5)]
-    found = sampled_hit_shares(stream, cheap, lambda rows: vectors[rows], only, texts=EMBEDDED)
+    found = sampled_hit_shares(
+        stream, Vectors(cheap, lambda rows: vectors[rows]), only, texts=EMBEDDED
+    )
     assert found.hit_share[0].value == pytest.approx(REPEATS / (TEXTS + REPEATS))
 
 
@@ -164,7 +168,9 @@ def test_what_can_not_be_drawn_is_refused(drawn) -> None:
     stream, vectors, cheap, _ = drawn
 
     def draw(policy: SemanticPolicy, texts: int) -> sample.Sampled:
-        return sampled_hit_shares(stream, cheap, lambda rows: vectors[rows], [policy], texts=texts)
+        return sampled_hit_shares(
+            stream, Vectors(cheap, lambda rows: vectors[rows]), [policy], texts=texts
+        )
 
     with pytest.raises(UsageError, match="size limit"):
         draw(SemanticPolicy(0.9, max_entries=5), EMBEDDED)
@@ -177,7 +183,7 @@ def test_texts_without_words_have_no_cheap_vector(drawn) -> None:
     blank = cheap.copy()
     blank[::7] = 0
     found = sampled_hit_shares(
-        stream, blank, lambda rows: vectors[rows], POLICIES, texts=EMBEDDED, seed=2
+        stream, Vectors(blank, lambda rows: vectors[rows]), POLICIES, texts=EMBEDDED, seed=2
     )
     assert all(0 <= share.low <= share.value <= share.high <= 1 for share in found.hit_share)
 
@@ -196,7 +202,9 @@ def test_bypassed_requests_count_for_nothing(drawn) -> None:
     )
     near, far = vectors[used], cheap[used]
     hits = sweep(part, near, POLICIES).served >= 0
-    found = sampled_hit_shares(part, far, lambda rows: near[rows], POLICIES, texts=len(used))
+    found = sampled_hit_shares(
+        part, Vectors(far, lambda rows: near[rows]), POLICIES, texts=len(used)
+    )
     for share, whole in zip(found.hit_share, hits.sum(axis=1) / (text >= 0).sum(), strict=True):
         assert share.value == pytest.approx(whole)
 
@@ -212,7 +220,7 @@ def test_where_nothing_can_be_similar_nothing_is_embedded() -> None:
         return np.ones((len(rows), 1), dtype=np.float32)
 
     found = sampled_hit_shares(
-        stream, np.ones((250, 1), dtype=np.float32), embed, POLICIES, texts=200
+        stream, Vectors(np.ones((250, 1), dtype=np.float32), embed), POLICIES, texts=200
     )
     assert found.embedded_texts == sum(map(len, asked)) == 0
     for share in found.hit_share:

@@ -9,7 +9,7 @@ from costaudit.contracts.grades import Pricing
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.prefix import Agreement
 from costaudit.contracts.requests import INPUT_CLASSES
-from costaudit.simulate.prefix.advice.markers import find_anchors, input_prices
+from costaudit.simulate.prefix.advice.markers import Terms, find_anchors, input_prices
 from costaudit.simulate.prefix.advice.mend_runs import MendRuns
 from costaudit.simulate.prefix.advice.plans import ProviderFacts, compare_providers, plan_prompts
 from costaudit.simulate.prefix.advice.policy_run import (
@@ -208,7 +208,7 @@ def prefix_facts(
     mended = source.mend()
     today = Today(prompts, groups, assigned, markers, as_is, static)
     losses = find_losses(requests, today, mended)
-    planned = plan_prompts(prompts, mended, groups, parts, assigned, markers, prices)
+    planned = plan_prompts(prompts, mended, parts, Terms(assigned, groups, prices, markers))
     billed = requests.select(pl.col(INPUT_CLASSES).fill_null(0)).to_numpy()
     simulated_billing = Billing.of(as_is.tokens, pricing)
     found = find_breakers(
@@ -231,9 +231,7 @@ def prefix_facts(
         input_tokens=int(prompts.billed[prompts.sendable].sum()),
         static_tokens=int(static[prompts.sendable].sum()),
         billed_read_share=billed_read_share(requests),
-        templates=template_facts(
-            requests, prompts, planned, groups, parts, static, assigned, as_is, breakers
-        ),
+        templates=template_facts(requests, today, planned, parts, breakers),
         providers=compare_providers(
             requests, prompts, groups, find_anchors(prompts, groups, parts), markers,
             prompts.sendable,

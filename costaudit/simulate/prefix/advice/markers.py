@@ -21,7 +21,7 @@ REPEATED_SHARE = 0.5  # of the requests at a place begin as an earlier one did: 
 
 @dataclass(frozen=True)
 class Anchors:
-    """Segments after which a marker could stand, per request; -1 where there is none."""
+    """Segments after which a marker can be set, per request; -1 where there is none."""
 
     tools: Ints  # the last tool
     static: Ints  # the last block of the head that most requests share
@@ -102,7 +102,7 @@ _WRITE_CODES = ("5m", "1h", "30m")  # in the order of the write classes
 
 @dataclass(frozen=True)
 class Plan:
-    """Where markers stand and for how long; "" for none."""
+    """Where markers are set, and for how long; "" for none."""
 
     tools: str = ""
     static: str = ""
@@ -141,23 +141,36 @@ class Best:
     plans: tuple[Plan, ...]  # per template
 
 
+@dataclass(frozen=True)
+class Terms:
+    """What prompts are cached and billed by, and what the application does today."""
+
+    assigned: Assigned  # the provider's rules
+    groups: Groups  # the templates that plans are made for
+    prices: NDArray[np.float64]  # (requests, input classes); writes cost what they cost
+    as_is: Markers
+
+    def sums(self, usd: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Add up the chosen requests of each template."""
+        group = self.groups.index[chosen]
+        sums = np.bincount(group, weights=usd[chosen], minlength=len(self.groups.groups))
+        return sums.astype(np.float64)
+
+
 def best_markers(
     prompts: Prompts,
-    assigned: Assigned,
-    groups: Groups,
+    terms: Terms,
     anchors: Anchors,
-    as_is: Markers,
-    prices: NDArray[np.float64],
     reach: NDArray[np.bool_],
     ttls: tuple[str, ...] | None = None,
 ) -> Best:
     """Replay every plan and take, for each template, the one that costs least.
 
-    `prices` holds the price of each request's input classes; writes cost what they cost, so a
-    prefix that nobody reads again is not marked. `ttls` limits the plans to these lifetimes.
-    Of plans that cost the same the first is taken: leave it as it is, then mark as little as
-    possible.
+    Writes are paid for, so a prefix that nobody reads again is not marked. `ttls` limits
+    the plans to these lifetimes. Of plans that cost the same the first is taken: leave it as it is,
+    then mark as little as possible.
     """
+    assigned, groups = terms.assigned, terms.groups
     families = (
         (assigned.is_marked("explicit"), EXPLICIT),
         (assigned.is_marked("implicit"), IMPLICIT),
@@ -168,13 +181,13 @@ def best_markers(
         if not mine.any():
             continue
         allowed = [plan for plan in plans if _allowed(plan, ttls)]
-        cost_of = partial(_costs, prompts, assigned, groups, anchors, as_is, prices, mine)
+        cost_of = partial(_costs, prompts, terms, anchors, mine)
         with ThreadPoolExecutor(default_workers()) as threads:  # compiled loops let go of the lock
             costs = np.stack(list(threads.map(cost_of, allowed)))
         cheapest = np.argmax(costs <= costs.min(axis=0) * (1 + _EQUAL), axis=0)
         for group in np.unique(groups.index[mine]):
             chosen[group] = allowed[cheapest[group]]
-    return Best(_combined(prompts, groups, anchors, as_is, chosen), tuple(chosen))
+    return Best(_combined(prompts, groups, anchors, terms.as_is, chosen), tuple(chosen))
 
 
 def _allowed(plan: Plan, ttls: tuple[str, ...] | None) -> bool:
@@ -213,21 +226,11 @@ def _combined(
 
 
 def _costs(
-    prompts: Prompts,
-    assigned: Assigned,
-    groups: Groups,
-    anchors: Anchors,
-    as_is: Markers,
-    prices: NDArray[np.float64],
-    chosen: NDArray[np.bool_],
-    plan: Plan,
+    prompts: Prompts, terms: Terms, anchors: Anchors, chosen: NDArray[np.bool_], plan: Plan
 ) -> NDArray[np.float64]:
     """Add up what each template's input would cost under a plan."""
-    result = replay(prompts, assigned, place(anchors, as_is, plan), chosen)
-    cost = np.einsum("ij,ij->i", result.tokens, prices)
-    mine = result.chosen
-    sums = np.bincount(groups.index[mine], weights=cost[mine], minlength=len(groups.groups))
-    return sums.astype(np.float64)
+    result = replay(prompts, terms.assigned, place(anchors, terms.as_is, plan), chosen)
+    return terms.sums(np.einsum("ij,ij->i", result.tokens, terms.prices), result.chosen)
 
 
 def input_prices(assigned: Assigned, pricing: Pricing | None) -> NDArray[np.float64]:

@@ -10,6 +10,7 @@ from costaudit.simulate.prefix.advice.markers import (
     Anchors,
     Best,
     Plan,
+    Terms,
     best_markers,
     find_anchors,
     input_prices,
@@ -18,7 +19,7 @@ from costaudit.simulate.prefix.advice.policy_run import billed_classes, unconfir
 from costaudit.simulate.prefix.breakers.mended import left_alone
 from costaudit.simulate.prefix.caches.replay import READ, UNCACHED, Markers, replay
 from costaudit.simulate.prefix.caches.static_share import Parts
-from costaudit.simulate.prefix.rules.rules import Assigned, assign_rules, named_rules, rules_date
+from costaudit.simulate.prefix.rules.rules import assign_rules, named_rules, rules_date
 from costaudit.simulate.prefix.tree.prompts import Groups, Prompts
 
 
@@ -43,30 +44,24 @@ class _Way:
     best: Best
 
 
-def plan_prompts(
-    prompts: Prompts,
-    mended: Prompts,
-    groups: Groups,
-    parts: Parts,
-    assigned: Assigned,
-    as_is: Markers,
-    prices: NDArray[np.float64],
-) -> Planned:
+def plan_prompts(prompts: Prompts, mended: Prompts, parts: Parts, terms: Terms) -> Planned:
     """Choose for each template what costs less: the prompts as they are, or mended.
 
     Both get the markers that are best for them. Moved tokens are paid as uncached input.
     """
 
+    groups = terms.groups
+
     def way(sent: Prompts) -> _Way:
         anchors = find_anchors(sent, groups, parts)
-        best = best_markers(sent, assigned, groups, anchors, as_is, prices, sent.sendable)
+        best = best_markers(sent, terms, anchors, sent.sendable)
         return _Way(sent, anchors, best)
 
     plain = way(prompts)
     if np.array_equal(mended.segments.content, prompts.segments.content):  # nothing moves
         return _joined(plain, plain, parts, groups, np.zeros(len(groups.groups) + 1, np.bool_))
     other = way(mended)
-    costs = [_costs(one, prompts, groups, assigned, prices) for one in (plain, other)]
+    costs = [_costs(one, prompts, terms) for one in (plain, other)]
     pays = np.append(costs[1] < costs[0], False)  # the last: of no template
     return _joined(plain, other, parts, groups, pays)
 
@@ -93,16 +88,12 @@ def _joined(
     )
 
 
-def _costs(
-    way: _Way, sent: Prompts, groups: Groups, assigned: Assigned, prices: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _costs(way: _Way, sent: Prompts, terms: Terms) -> NDArray[np.float64]:
     """Add up what each template's input would cost; `sent` are the prompts whole."""
-    result = replay(way.prompts, assigned, way.best.markers, sent.sendable)
-    cost = np.einsum("ij,ij->i", result.tokens, prices)
-    cost += (sent.billed - way.prompts.billed) * prices[:, UNCACHED]
-    mine = result.chosen & (groups.index >= 0)
-    sums = np.bincount(groups.index[mine], weights=cost[mine], minlength=len(groups.groups))
-    return sums.astype(np.float64)
+    result = replay(way.prompts, terms.assigned, way.best.markers, sent.sendable)
+    cost = np.einsum("ij,ij->i", result.tokens, terms.prices)
+    cost += (sent.billed - way.prompts.billed) * terms.prices[:, UNCACHED]
+    return terms.sums(cost, result.chosen & (terms.groups.index >= 0))
 
 
 COMPARED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
@@ -141,8 +132,8 @@ def compare_providers(
     found = []
     for name, label, ttls in COMPARED:
         assigned = assign_rules(requests, prompts, name)
-        prices = input_prices(assigned, None)
-        best = best_markers(prompts, assigned, groups, anchors, as_is, prices, reach, ttls)
+        terms = Terms(assigned, groups, input_prices(assigned, None), as_is)
+        best = best_markers(prompts, terms, anchors, reach, ttls)
         result = replay(prompts, assigned, best.markers, reach)
         rules = named_rules(name, "", rules_date())
         found.append(

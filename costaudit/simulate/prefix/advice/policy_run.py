@@ -10,7 +10,7 @@ from costaudit.contracts.grades import Pricing
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.prefix import Agreement
 from costaudit.contracts.requests import INPUT_CLASSES, OUTCOMES, TOKEN_CLASSES
-from costaudit.simulate.prefix.advice.markers import best_markers, find_anchors, input_prices
+from costaudit.simulate.prefix.advice.markers import Terms, best_markers, find_anchors, input_prices
 from costaudit.simulate.prefix.caches.replay import (
     Markers,
     Replay,
@@ -51,27 +51,41 @@ class PrefixOutcome:
         return frame.with_columns(matched_id=matched).select(OUTCOMES.names()).cast(OUTCOMES)
 
 
+@dataclass(frozen=True)
+class Sent:
+    """The prompts as they are sent, and their markers."""
+
+    prompts: Prompts
+    markers: Markers | None = None  # None: those that the policy asks for
+
+
 def simulate_prefix(
     requests: pl.DataFrame,
     blocks: pl.DataFrame,
     policy: PrefixPolicy,
     pricing: Pricing | None = None,
     keep: NDArray[np.bool_] | None = None,
-    markers: Markers | None = None,
-    prompts: Prompts | None = None,
+    sent: Sent | None = None,
 ) -> PrefixOutcome:
     """Bill the requests by a policy's cache rules, in order of time.
 
     `keep` masks the requests that reach the provider; the caches never see the others. Requests
     that can't be replayed (no prompt in the log, failed, not a chat) keep their billed classes.
     `pricing` lets markers be chosen by dollars instead of by the rules' price multipliers.
-    `prompts` saves reading them again.
+    `sent` are the prompts where they are read already.
     """
-    prompts = prompts or read_prompts(requests, blocks)
+    sent = sent or Sent(read_prompts(requests, blocks))
+    prompts, markers = sent.prompts, sent.markers
     reach = np.ones(len(requests), np.bool_) if keep is None else keep
     assigned = assign_rules(requests, prompts, policy.rules)
     if markers is None:
-        markers = _policy_markers(requests, blocks, prompts, assigned, policy, pricing, reach)
+        markers = _logged(requests, prompts, assigned)
+        if policy.markers == "best":
+            groups = group_requests(requests, prompts, system_templates(requests, blocks))
+            terms = Terms(assigned, groups, input_prices(assigned, pricing), markers)
+            markers = _best(prompts, terms, policy, reach)
+        elif policy.ttl != "as_is":
+            markers = with_ttl(markers, policy.ttl)
     return outcome_of(requests, replay(prompts, assigned, markers, reach), assigned, policy, reach)
 
 
@@ -92,28 +106,22 @@ def outcome_of(
     )
 
 
-def _policy_markers(
-    requests: pl.DataFrame,
-    blocks: pl.DataFrame,
-    prompts: Prompts,
-    assigned: Assigned,
-    policy: PrefixPolicy,
-    pricing: Pricing | None,
-    reach: NDArray[np.bool_],
-) -> Markers:
-    """Place the markers that a policy asks for."""
+def _logged(requests: pl.DataFrame, prompts: Prompts, assigned: Assigned) -> Markers:
+    """Read the markers that the application sets."""
     routes = pl.struct("endpoint", "provider", "model").rank("dense")
-    markers = logged_markers(
+    return logged_markers(
         requests, prompts, assigned, requests.select(routes).to_series().to_numpy()
     )
-    ttls = None if policy.ttl == "as_is" else (policy.ttl,)
-    if policy.markers == "as_is":
-        return markers if policy.ttl == "as_is" else with_ttl(markers, policy.ttl)
-    groups = group_requests(requests, prompts, system_templates(requests, blocks))
+
+
+def _best(
+    prompts: Prompts, terms: Terms, policy: PrefixPolicy, reach: NDArray[np.bool_]
+) -> Markers:
+    """Choose the markers that cost least among the lifetimes that a policy allows."""
     static, _ = static_tokens(prompts, prompts.sendable)
-    anchors = find_anchors(prompts, groups, split_parts(prompts, groups, static))
-    prices = input_prices(assigned, pricing)
-    return best_markers(prompts, assigned, groups, anchors, markers, prices, reach, ttls).markers
+    anchors = find_anchors(prompts, terms.groups, split_parts(prompts, terms.groups, static))
+    ttls = None if policy.ttl == "as_is" else (policy.ttl,)
+    return best_markers(prompts, terms, anchors, reach, ttls).markers
 
 
 def billed_classes(

@@ -11,9 +11,8 @@ from costaudit.simulate.prefix.advice.markers import Plan
 from costaudit.simulate.prefix.advice.plans import Planned
 from costaudit.simulate.prefix.advice.snippets import Spot, body_form, snippet
 from costaudit.simulate.prefix.breakers.breakers import BreakerFacts
-from costaudit.simulate.prefix.caches.replay import Replay
+from costaudit.simulate.prefix.breakers.losses import Today
 from costaudit.simulate.prefix.caches.static_share import PARTS, Parts, part_totals, static_tokens
-from costaudit.simulate.prefix.rules.rules import Assigned
 from costaudit.simulate.prefix.tree.prompts import Groups, Prompts
 from costaudit.simulate.segments import ROLES, Ints
 
@@ -68,16 +67,13 @@ class TemplateFacts:
 
 def template_facts(
     requests: pl.DataFrame,
-    prompts: Prompts,
+    today: Today,
     planned: Planned,
-    groups: Groups,
     parts: Parts,
-    static: Ints,
-    assigned: Assigned,
-    as_is: Replay,
     breakers: tuple[BreakerFacts, ...],
 ) -> tuple[TemplateFacts, ...]:
     """Gather what is known of each template."""
+    prompts, groups, as_is = today.prompts, today.groups, today.as_is
     shares = part_shares(prompts, planned.prompts, groups, parts)
     counted = requests["usage_source"].is_in(["provider", "gateway"]).fill_null(False).to_numpy()
     read = requests["cache_read_tokens"].fill_null(0).to_numpy()
@@ -89,7 +85,7 @@ def template_facts(
         rows = groups.rows[number]
         where = planned.static_part[number], planned.static_block[number]
         plan = planned.plans[number]
-        rules = assigned.rules[assigned.index[rows[-1]]]
+        rules = today.assigned.rules[today.assigned.index[rows[-1]]]
         trusted = rows[counted[rows]]
         billed_read = int(read[trusted].sum()) if len(trusted) else None
         simulated_read = int(as_is.read[trusted].sum())
@@ -102,7 +98,7 @@ def template_facts(
                 model=group.model,
                 rows=rows,
                 input_tokens=int(prompts.billed[rows].sum()),
-                static_tokens=int(static[rows].sum()),
+                static_tokens=int(today.static[rows].sum()),
                 billed_read_tokens=billed_read,
                 as_is_read_tokens=int(as_is.read[rows].sum()),
                 read_ratio=simulated_read / billed_read if billed_read else None,
