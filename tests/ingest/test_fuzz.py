@@ -2,8 +2,11 @@
 
 import gzip
 import json
+import os
 import random
+import shutil
 import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +22,10 @@ from costaudit.ingest.calls.json_repair import UnreadableError
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions, IngestSummary
 from costaudit.ingest.sources.table import SOURCES
+from costaudit.ingest.staging.plan import stagings
 from costaudit.progress import SilentProgress
 from tests.ingest.conftest import Ingest, chat, write_lines
-
-FORMATS = Path(__file__).parents[2] / "sample_logs" / "formats"
-SAMPLES = sorted(p for p in FORMATS.iterdir() if p.suffix in (".json", ".jsonl", ".csv", ".sse"))
-ODD: tuple[Any, ...] = (
-    None, True, -1, 10**30, 1.5, float("nan"), "", "x", "12", "\ud800", [], {}, [[]], [None],
-    {"type": 3}, ["text"], {"role": 1}, {"content": {"text": []}}, "{", '{"a": [1', "9" * 5000,
-)  # fmt: skip
+from tests.ingest.variants import FORMATS, ODD, SAMPLES, Text, lines_of, places_of
 
 
 def check(run: RunDir, summary: IngestSummary) -> None:
@@ -92,40 +90,61 @@ def test_damaged_samples_for_a_long_time(tmp_path: Path) -> None:
         fuzz(tmp_path / str(seed), seed, rounds=200)
 
 
-def mutated(value: Any, chance: random.Random) -> Any:
-    """Replace parts of a decoded record by odd values."""
-    if chance.random() < 0.08:
-        return chance.choice(ODD)
-    if isinstance(value, dict):
-        kept = {k: mutated(v, chance) for k, v in value.items() if chance.random() > 0.04}
-        return kept
-    if isinstance(value, list):
-        return [mutated(item, chance) for item in value]
-    return value
+def fates(log: Path, run: RunDir, summary: IngestSummary) -> None:
+    """Hold that each line of a file has its fate, by places that ingest did not find itself."""
+    check(run, summary)
+    found = Counter(run.requests()["source_offset"].to_list())
+    found.update(run.skips()["source_offset"].to_list())
+    if log.suffix == ".csv":
+        rows = len(log.read_bytes().splitlines()) - 1
+        assert found == Counter(range(1, rows + 1))
+        return
+    places = places_of(log.read_bytes(), is_sse=log.suffix == ".sse")
+    assert sorted(found) == places, log.name
+    if not any(state.wrapped for state, _ in stagings(run.path)):
+        assert found == Counter(places), log.name
 
 
-def records_of(sample: Path) -> list[Any]:
-    text = sample.read_text("utf-8").replace("data: [DONE]", "").replace("data: ", "")
-    if sample.suffix == ".json":
-        return [json.loads(text.replace(",\n]", "]"))]
-    return [json.loads(line) for line in text.splitlines() if line.strip()]
-
-
-@pytest.mark.parametrize("sample", [s for s in SAMPLES if s.suffix != ".csv"], ids=lambda p: p.name)
-def test_odd_values_in_every_field_keep_the_count(
-    sample: Path, tmp_path: Path, ingested: Ingest
-) -> None:
-    chance = random.Random(sample.name)
-    records = [mutated(r, chance) for _ in range(25) for r in records_of(sample)]
-    log = write_lines(tmp_path / "x.jsonl", [json.dumps(r) for r in [*records, chat(1)]])
+def ingest_variants(sample: Path, seed: str, count: int, folder: Path) -> int:
+    """Ingest variants of a sample's records, and hold the law of fates; return the lines."""
+    chance = random.Random(seed)
+    suffix = ".jsonl" if sample.suffix == ".json" else sample.suffix
+    log = folder / f"{sample.stem}{suffix}"
+    log.write_bytes(b"\n".join(lines_of(sample, chance, count)) + b"\n")
+    mapping = FORMATS / f"{sample.stem}.map.toml"
+    maps = (str(mapping),) if mapping.exists() else ()
+    run = RunDir(folder / f"run-{sample.stem}")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        run, summary = ingested(log)
-    check(run, summary)
+        summary = ingest([str(log)], run, IngestOptions(maps=maps), SilentProgress())
+    fates(log, run, summary)
+    return summary.records
 
 
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda p: p.name)
+def test_each_line_of_hostile_variants_has_one_fate(sample: Path, tmp_path: Path) -> None:
+    assert ingest_variants(sample, sample.name, 50, tmp_path) >= 50
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(0)
+def test_fates_of_many_hostile_lines(tmp_path: Path) -> None:
+    """COSTAUDIT_FUZZ_LINES says how many; COSTAUDIT_FUZZ_SEED where to begin."""
+    wanted = int(os.environ.get("COSTAUDIT_FUZZ_LINES", "100000"))
+    seed, done = int(os.environ.get("COSTAUDIT_FUZZ_SEED", "0")), 0
+    while done < wanted:
+        for sample in SAMPLES:
+            folder = tmp_path / f"{seed}-{sample.name}"
+            folder.mkdir()
+            done += ingest_variants(sample, f"{seed} {sample.name}", 1_000, folder)
+            shutil.rmtree(folder)
+        seed += 1
+        print(f"{done:,} lines, each with one fate; the next seed is {seed}", flush=True)
+
+
+VALUES = [each for each in ODD if not isinstance(each, Text)]
 JSON = st.recursive(
-    st.sampled_from(ODD) | st.text(max_size=5) | st.integers(-5, 10**6),
+    st.sampled_from(VALUES) | st.text(max_size=5) | st.integers(-5, 10**6),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3)
     ),

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from costaudit.ingest.calls.call import Record
-from costaudit.ingest.calls.fields import parsed
+from costaudit.ingest.calls.fields import Fields, parsed
 from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
 from costaudit.ingest.sources.traces import divided, is_session
 
@@ -169,13 +169,13 @@ def _mlflow(spans: list[Any]) -> list[Any]:
     """Mark the spans that hold a span with token counts, which repeat them."""
     counted = "mlflow.chat.tokenUsage"
     parents = {
-        span.get("parent_span_id")
+        Fields(span).text("parent_span_id")
         for span in spans
         if isinstance(span, dict) and counted in str(span.get("attributes"))
-    } - {None, ""}
+    } - {None}
     return [
         {**span, "has_call_within": True}
-        if isinstance(span, dict) and span.get("span_id") in parents
+        if isinstance(span, dict) and Fields(span).text("span_id") in parents
         else span
         for span in spans
     ]

@@ -104,7 +104,7 @@ def _event_name(record: dict[str, Any]) -> str:
 
 def _span_events(value: dict[str, Any]) -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
-    for event in value.get("events") or []:
+    for event in Fields(value).items("events"):
         if not isinstance(event, dict):
             continue
         name, attributes = str(event.get("name")), attributes_of(event)
