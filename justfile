@@ -26,7 +26,7 @@ bench NAME:
 
 # Write golden files and output blocks of the README again; read the difference before you commit.
 docs:
-    {{python}} -m pytest -n 0 tests/report tests/cli/test_readme_examples.py tests/test_docs.py --update-golden
+    {{python}} -m pytest -n 0 tests/report tests/cli/test_readme_examples.py tests/test_docs.py tests/ingest/test_formats_page.py --update-golden
 
 # Everything that must hold before a change is merged, from a clean state.
 ci:

@@ -93,7 +93,7 @@ def _response_dialect(response: Response) -> Dialect | None:
         return "converse"
     if response.object == "list" and present(response.usage):
         return "embedding"
-    if response.done is not None and (present(response.message) or present(response.response)):
+    if response.done is not None and (response.message or response.response):
         return "ollama"
     if b'"billed_units"' in bytes(response.usage) or b'"billed_units"' in bytes(response.meta):
         return "cohere"
@@ -163,6 +163,8 @@ def _provider(dialect: Dialect, model: str | None, response: Response | None) ->
     if response is not None:
         if is_bedrock(response.id):
             return "aws"
+        if response.id is not None and response.id.startswith("msg_vrtx_"):
+            return "google"
         if present(response.prompt_filter_results):
             return "azure"
     guess = provider_of_model(model) if model else None

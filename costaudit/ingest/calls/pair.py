@@ -23,6 +23,8 @@ RESPONSE_NAMES = ("response", "res", "response_body", "output", "completion", "r
 SECONDS_LIMIT = 600  # an unlabelled duration below it that is no integer counts seconds
 NOT_A_CALL = Skip("not-a-call", "It holds neither a request to a model nor a response.")
 
+CHUNK = Skip("not-a-call", "It is a part of a streamed answer, whose last part has the counts.")
+
 
 class Pair(Struct, gc=False):
     """What wrappers put around the two bodies, under every name that we have seen."""
@@ -45,6 +47,7 @@ class Pair(Struct, gc=False):
     object: str | None = None
     type: str | None = None
     choices: Raw = Raw()
+    done: bool | None = None  # of Ollama
     candidates: Raw = Raw()
     content: Raw = Raw()
     model: str | None = None
@@ -112,6 +115,8 @@ Body = TypeVar("Body", Request, Response)
 def read_pair(data: bytes | Raw) -> Call | Skip:
     """Read one wrapped pair, or a bare body; says why where there is no call in it."""
     pair = decode_or_repair(data, DECODER, Pair)
+    if pair.done is False:
+        return CHUNK
     request, response, answer = _bodies(pair, data)
     call = call_of(request, response)
     if call is None:
@@ -146,6 +151,7 @@ def _is_response(pair: Pair) -> bool:
         or present(pair.candidates)
         or pair.object in ("response", "response.compaction")
         or (pair.type == "message" and present(pair.content))
+        or pair.done is not None
     )
 
 
@@ -165,7 +171,7 @@ def _first_body(pair: Pair, names: Sequence[str], kind: type[Body]) -> Body | No
 def _add_wrapper(call: Call, pair: Pair) -> None:
     start = pair.ts or pair.timestamp or pair.time or pair.start_time or pair.started_at
     moment = parse_time(start or pair.created_at)
-    call.ts_us = moment if moment is not None else call.ts_us
+    call.ts_us = moment if moment is not None else call.ts_us or parse_time(pair.processed_time)
     call.model = call.model or pair.model
     if pair.provider:
         call.provider = provider_named(pair.provider)

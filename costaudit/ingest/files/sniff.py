@@ -11,6 +11,7 @@ from xxhash import xxh3_64_hexdigest
 from costaudit.contracts.plugins import plugin, registered
 from costaudit.errors import InputError, UsageError
 from costaudit.ingest.calls.call import Kept, Record, Skip
+from costaudit.ingest.calls.fields import Fields
 from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
 from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.files.containers import (
@@ -28,7 +29,8 @@ from costaudit.ingest.mapping.field_map import FieldMap, check_fields, chosen_ma
 from costaudit.ingest.mapping.paths import key_paths
 from costaudit.ingest.options import IngestOptions
 from costaudit.ingest.sources.mapped import Mapped
-from costaudit.ingest.sources.source import Outcome, Source
+from costaudit.ingest.sources.otel_span import trace_place
+from costaudit.ingest.sources.source import Outcome, Source, no_call
 from costaudit.ingest.sources.table import BY_NAME, SOURCES
 
 Choose = Callable[[dict[str, Any]], type[Source] | None]
@@ -54,7 +56,8 @@ class Mixed:
         value = parse_lenient(bytes(record.data))
         kind = self._choose(value) if isinstance(value, dict) else None
         if kind is None:
-            yield (record.offset, record.index), NOT_A_CALL
+            place = trace_place(Fields(value)) if isinstance(value, dict) else (None, None)
+            yield (record.offset, record.index), no_call(NOT_A_CALL, *place)
             return
         source = self._open.setdefault(kind.name, kind(self._address))
         yield from _named(source.parse(record), kind.name)
@@ -73,7 +76,7 @@ def _named(outcomes: Iterable[Outcome], name: str) -> Iterator[Outcome]:
 
 
 SAMPLE = 20  # records that decide
-MAP_SAMPLE = 500  # records that show whether a mapping fits
+LONGEST_SAMPLE = 500  # records that show whether a mapping fits, or hold one that is known
 AGREEMENT = 0.8  # share of them that must be of one source
 MIXED = "mixed"
 
@@ -100,12 +103,17 @@ def source_of(record: object) -> tuple[str, str]:
 
 
 def detect(values: Iterable[tuple[Any, bool]]) -> Detection:
-    """Let the first records vote; each comes with whether it was within another one."""
+    """Let the first records vote; each comes with whether it was within another one.
+
+    Where no source knows any of them, the next ones vote too, until one is known.
+    """
     votes: Counter[str] = Counter()
     evidence: dict[str, str] = {}
     wrapped = False
     seen = 0
-    for value, is_inner in islice(values, SAMPLE):
+    for value, is_inner in values:
+        if seen >= SAMPLE and votes.keys() - {""}:
+            break
         seen += 1
         wrapped = wrapped or is_inner
         name, fields = source_of(value)
@@ -227,7 +235,7 @@ def look_at(item: Input, options: IngestOptions, maps: Sequence[FieldMap] = ()) 
         raise _empty(item)
     if layout.kind is None:
         raise NoLogError(f"{item.name} {layout.problem}.", hint=OTHER_FORMAT)
-    values = list(islice(values_of(first_records(item, layout, options)), MAP_SAMPLE))
+    values = list(islice(values_of(first_records(item, layout, options)), LONGEST_SAMPLE))
     detection = detect(values)
     mapping = None
     if maps or options.source != "auto":

@@ -1,4 +1,4 @@
-"""Objects that wrap records: pages of an API, OTLP batches, CloudWatch events."""
+"""Objects that wrap records: pages of an API, OTLP batches, traces, CloudWatch events."""
 
 import re
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ import msgspec
 from costaudit.ingest.calls.call import Record
 from costaudit.ingest.calls.fields import Fields, parsed
 from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
+from costaudit.ingest.files.tracers import SPANS_IN_SCOPE, batches_of_tempo, spans_of_tracer
 from costaudit.ingest.sources.traces import divided, is_session
 
 LISTS = ("data", "events", "result", "results", "Records", "items", "observations", "runs", "logs")
@@ -20,7 +21,7 @@ OWN_MEANING = frozenset(
 )
 DEEPEST = 6
 OTLP = (
-    (("resourceSpans", "resource_spans"), ("scopeSpans", "scope_spans"), "spans"),
+    (("resourceSpans", "resource_spans"), SPANS_IN_SCOPE, "spans"),
     (("resourceLogs", "resource_logs"), ("scopeLogs", "scope_logs"), ("logRecords", "log_records")),
 )
 
@@ -142,9 +143,11 @@ def _inner(value: Any) -> list[Any] | None:
 
 
 def _divided(value: dict[str, Any]) -> list[Any] | None:
-    """Divide a session of Gemini CLI, opencode or a trace, MLflow's spans, Copilot CLI's sums."""
+    """Divide a session of Gemini CLI, opencode or a trace, spans, Copilot CLI's sums."""
     if is_session(value):
         return divided(value)
+    if (spans := batches_of_tempo(value) or spans_of_tracer(value)) is not None:
+        return spans
     data, messages = value.get("data"), value.get("messages")
     if {"sessionId", "projectHash"} <= value.keys() and isinstance(messages, list):
         told = {"sessionId": value["sessionId"]}

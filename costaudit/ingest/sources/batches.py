@@ -69,6 +69,9 @@ class AnthropicBatch(PerRecord):
             return ""
         if isinstance(result, dict) and "type" in result:
             return "custom_id, result.type"
+        if all(isinstance(record.get(name), dict) for name in ("request", "response")):
+            is_message = record["response"].get("type") == "message"
+            return "custom_id, request, response of Claude on Vertex AI" if is_message else ""
         return "custom_id, params" if isinstance(record.get("params"), dict) else ""
 
     def read(self, record: Fields) -> Call | Skip:
@@ -85,6 +88,8 @@ class AnthropicBatch(PerRecord):
             if kind != "succeeded":
                 call.status = "error"
                 call.error = result.inner("error").inner("error").text("type") or kind or "error"
+        elif record.has("request", "response"):
+            call = call_from(record.value("request"), record.value("response")) or Call()
         else:
             return NOT_A_CALL
         call.is_batch = True

@@ -1,4 +1,4 @@
-"""AWS Bedrock's model invocation log, from S3 or CloudWatch."""
+"""AWS Bedrock's model invocation log, from S3 or CloudWatch, and its batches."""
 
 import gzip
 from pathlib import Path, PurePosixPath
@@ -82,6 +82,35 @@ class Bedrock(PerRecord):
         if folder is None:
             return []
         return [each for each in (folder / name, folder / "data" / name) if each.is_file()]
+
+
+class BedrockBatch(PerRecord):
+    """Read batch inference; a record names its model only where the model's answer does."""
+
+    name: ClassVar[str] = "bedrock_batch"
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        keys = ("recordId", "modelInput")
+        return ", ".join(keys) if all(key in record for key in keys) else ""
+
+    def read(self, record: Fields) -> Call | Skip:
+        """Read a record of an input or an output file; both halves are joined by their id."""
+        request, response = record.value("modelInput"), record.value("modelOutput")
+        call = call_from(request, response) or _plain_call(request, response)
+        call.provider, call.is_batch = "aws", True
+        call.endpoint = "CreateModelInvocationJob"
+        call.model = bedrock_model(call.model) if call.model else None
+        error = record.inner("error")
+        if error or response is not None:
+            call.half = "response"
+        else:
+            call.half = "request"
+        call.join_key = f"bedrock batch {record.text('recordId')}"
+        if error:
+            call.status, call.error = "error", f"http_{error.text('errorCode') or 'error'}"
+            call.http_status = error.integer("errorCode")
+        return call
 
 
 def _add_origin(call: Call, record: Fields) -> None:

@@ -35,6 +35,8 @@ class OpenAIChat:
                 return f"{path}choices"
             if body.get("object") == "list" and isinstance(body.get("usage"), dict):
                 return f'{path}object = "list", usage'  # of vectors
+            if isinstance(body.get("done"), bool) and ("message" in body or "response" in body):
+                return f"{path}done"  # of Ollama
         for path, body in bodies_in(record, REQUEST_NAMES):
             if isinstance(body.get("messages"), list):
                 return f"{path}messages"

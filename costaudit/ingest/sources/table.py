@@ -10,7 +10,7 @@ from costaudit.ingest.sources.batches import (
     OpenAIStored,
     VertexLog,
 )
-from costaudit.ingest.sources.bedrock import Bedrock
+from costaudit.ingest.sources.bedrock import Bedrock, BedrockBatch
 from costaudit.ingest.sources.coding_agents import (
     Aider,
     ClaudeEvents,
@@ -52,6 +52,7 @@ SOURCES: tuple[type[Source], ...] = (
     Phoenix,
     OTel,
     Bedrock,
+    BedrockBatch,
     Codex,
     CodexExec,
     ClaudeCode,
