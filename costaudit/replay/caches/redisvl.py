@@ -43,6 +43,10 @@ NEEDS = (
     "`redis-server --loadmodule redisearch.so`."
 )
 TIMED_OUT = Lookup(error="timeout")
+SAME_VECTOR = 1e-6  # cosine distance: the rounding of float32
+ALIKE = (
+    16  # entries of one vector whose texts are compared, such as texts cut at the model's window
+)
 
 
 class RedisVLCache:
@@ -75,11 +79,6 @@ class RedisVLCache:
 
     def open(self, settings: CacheSettings) -> None:
         """Connect and create an index under the prefix, or read the one that the URL names."""
-        if settings.min_similarity > 1:
-            raise UsageError(
-                "RedisVL compares vectors only: it can't be held to identical text.",
-                hint="Give a similarity of at most 1, or replay through ?flavour=vectorset.",
-            )
         shadowed = self._address.options.get("name")
         if settings.shadow != (shadowed is not None):
             raise UsageError(
@@ -107,13 +106,20 @@ class RedisVLCache:
                 own(self._client, settings.prefix)
 
     def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
-        """Send the range queries that SemanticCache.check would, in one round trip."""
+        """Send the range queries that SemanticCache.check would, in one round trip.
+
+        Where only identical text may be served, the texts of the nearest entries decide.
+        """
         try:
             with speaking_to(self._address, NEEDS):
                 remove(self._client, self._expiry.expired(queries[0].now_s))
                 found = self._index.batch_query(
                     [self._range_query(query) for query in queries], batch_size=len(queries)
                 )
+                if self._settings.min_similarity > 1:
+                    found = [
+                        self._identical(q, rows) for q, rows in zip(queries, found, strict=True)
+                    ]
                 lookups = [self._read(q, rows) for q, rows in zip(queries, found, strict=True)]
                 if self._settings.ttl_kind == "sliding":
                     self._renew(queries, found)
@@ -139,7 +145,7 @@ class RedisVLCache:
         with speaking_to(self._address, NEEDS):
             self._evicted += evicted(self._client)
             if not keep and not self._settings.shadow:
-                self._cache.delete()
+                self._client.ft(self._index.name).dropindex(delete_documents=True)
             if self._owns:
                 self._client.unlink(f"{self._settings.prefix}:owner")
             self._client.close()
@@ -216,14 +222,19 @@ class RedisVLCache:
         from redisvl.query.filter import Tag
 
         scope = None if self._settings.shadow else Tag("scope") == str(query.partition)
+        exact = self._settings.min_similarity > 1
         return VectorRangeQuery(
             vector=self._settings.vectors[query.row].tobytes(),
             vector_field_name=self._vector,
             return_fields=[self._prompt, self._response, "metadata"],
             filter_expression=scope,
-            distance_threshold=1 - self._settings.min_similarity,
-            num_results=1,
+            distance_threshold=SAME_VECTOR if exact else 1 - self._settings.min_similarity,
+            num_results=ALIKE if exact else 1,
         )
+
+    def _identical(self, query: Query, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        text = self._settings.texts[query.row]
+        return [row for row in rows if row.get(self._prompt) == text][:1]
 
     def _read(self, query: Query, rows: list[dict[str, Any]]) -> Lookup:
         if not rows:
