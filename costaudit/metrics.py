@@ -13,10 +13,12 @@ def ask(question): ...              # a response with usage, as the SDKs return 
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar, cast
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -152,7 +154,8 @@ class CacheMetrics:
             self.meter.observe("llm_request_latency_seconds", call.latency_s)
         if call.lookup_s is not None:
             self.meter.observe("semantic_cache_lookup_seconds", call.lookup_s)
-        self._money(call)
+        if call.result == "hit" or call.model:  # a miss costs what `model` counts
+            self._money(call)
 
     def _money(self, call: Call) -> None:
         labels = {"model": call.model, "endpoint": call.endpoint}
@@ -164,44 +167,71 @@ class CacheMetrics:
             self.meter.count("llm_tokens", count, {"type": name, "model": call.model})
 
     def lookup(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Count a function's calls: None is a miss, an exception an error, all else a hit."""
+        """Count a function's calls: None is a miss, an exception an error, all else a hit.
 
-        @wraps(function)
-        def counted(*args: P.args, **kwargs: P.kwargs) -> R:
-            started = time.perf_counter()
-            try:
-                found = function(*args, **kwargs)
-            except Exception:
-                self.record(Call("error", lookup_s=time.perf_counter() - started))
-                raise
-            took_s = time.perf_counter() - started
+        Coroutine functions are counted when they are awaited.
+        """
+
+        def done(found: R, took_s: float) -> None:
             if found is None:  # its latency is the model's, see `model`
                 self.record(Call("miss", lookup_s=took_s))
             else:
                 self.record(Call("hit", latency_s=took_s, lookup_s=took_s))
-            return found
 
-        return counted
+        return _timed(function, done, lambda took_s: self.record(Call("error", lookup_s=took_s)))
 
     def model(
         self, name: str, *, endpoint: str = "", cost_usd: Callable[[R], float] | None = None
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-        """Count a function that asks a model: latency, tokens of its `usage`, and cost."""
+        """Count a function that asks a model: latency, tokens of its `usage`, and cost.
 
-        def decorate(function: Callable[P, R]) -> Callable[P, R]:
-            @wraps(function)
-            def counted(*args: P.args, **kwargs: P.kwargs) -> R:
-                started = time.perf_counter()
-                response = function(*args, **kwargs)
-                self.meter.observe("llm_request_latency_seconds", time.perf_counter() - started)
-                usd = cost_usd(response) if cost_usd is not None else 0.0
-                tokens = tokens_of(getattr(response, "usage", None))
-                self._money(Call("miss", name, endpoint, cost_usd=usd, tokens=tokens))
-                return response
+        Coroutine functions are counted when they are awaited.
+        """
 
-            return counted
+        def done(response: R, took_s: float) -> None:
+            self.meter.observe("llm_request_latency_seconds", took_s)
+            usd = cost_usd(response) if cost_usd is not None else 0.0
+            tokens = tokens_of(getattr(response, "usage", None))
+            self._money(Call("miss", name, endpoint, cost_usd=usd, tokens=tokens))
 
-        return decorate
+        return lambda function: _timed(function, done, lambda took_s: None)
+
+
+def _timed(
+    function: Callable[P, R],
+    done: Callable[[R, float], None],
+    failed: Callable[[float], None],
+) -> Callable[P, R]:
+    """Wrap a function, or a coroutine function, so that each call's end is told with its time."""
+
+    @contextmanager
+    def watched() -> Iterator[Callable[[R], None]]:
+        started = time.perf_counter()
+        try:
+            yield lambda found: done(found, time.perf_counter() - started)
+        except BaseException:
+            failed(time.perf_counter() - started)
+            raise
+
+    if iscoroutinefunction(function):
+
+        @wraps(function)
+        async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
+            with watched() as told:
+                found = await function(*args, **kwargs)
+                told(found)
+                return found
+
+        return cast("Callable[P, R]", awaited)
+
+    @wraps(function)
+    def counted(*args: P.args, **kwargs: P.kwargs) -> R:
+        with watched() as told:
+            found = function(*args, **kwargs)
+            told(found)
+            return found
+
+    return counted
 
 
 def tokens_of(usage: Any) -> dict[TokenType, int]:
