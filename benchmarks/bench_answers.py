@@ -22,7 +22,6 @@ import re
 import time
 import tomllib
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +142,8 @@ def run(home: World, requests: int, seed: int) -> Draw:
     stream = Stream(texts=names, text=text.astype(np.int32), partition=zeros, pool=zeros,
                     ts_s=seconds, ready_s=seconds, bypass=zeros.astype(np.int8),
                     timed=True)  # fmt: skip
-    policies = [SemanticPolicy(min_similarity=t, visible_after="request") for t in THRESHOLDS]
+    levels = (*THRESHOLDS, 1.01)  # the last: exact matching
+    policies = [SemanticPolicy(min_similarity=t, visible_after="request") for t in levels]
     served = sweep(stream, home.question_vectors[used], policies).served
     log = Logged(
         question=question.astype(np.int32), questions=tuple(home.questions),
@@ -152,12 +152,8 @@ def run(home: World, requests: int, seed: int) -> Draw:
         vectors=home.answer_vectors, kind=np.full(requests, TEXT, np.int8), seconds=seconds,
     )  # fmt: skip
     check = Consistency(log, question_traps=home.question_traps, answer_traps=home.answer_traps)
-    rated = rates(
-        check,
-        served,
-        Population(np.ones(requests, bool), (seconds // 3600).astype(np.int32)),
-        seed=seed,
-    )
+    everyone = Population(np.ones(requests, bool), (seconds // 3600).astype(np.int32))
+    rated = rates(check, served, everyone, seed=seed)
     topic = home.intent[question]
     right = topic[rated.pairs.asked] == topic[rated.pairs.matched]
     hit = served >= 0
@@ -169,8 +165,8 @@ def estimates(draws: list[Draw], kind: str) -> None:
     """Print bias, error and coverage per threshold."""
     found = {}
     for name, share in (("valid", "valid_hit_share"), ("unsafe", "unsafe_served_share")):
-        points = [[getattr(p, share) for p in d.rated.points] for d in draws]
-        true = np.array([getattr(d, name) for d in draws])
+        points = [[getattr(p, share) for p in d.rated.points[:-1]] for d in draws]
+        true = np.array([getattr(d, name)[:-1] for d in draws])
         value, low, high = (
             np.array([[getattr(e, field) for e in row] for row in points])
             for field in ("value", "low", "high")
@@ -205,8 +201,8 @@ def recommended(draws: list[Draw]) -> None:
     kept = exact = 0
     chosen, wrong = [], []
     for draw in draws:
-        money = [Decimal(p.hits) for p in draw.rated.points]
-        advice = recommend(THRESHOLDS, draw.rated.points, money, max_wrong=0.01)
+        points = draw.rated.points
+        advice = recommend(THRESHOLDS, points[:-1], points[-1], max_wrong=0.01)
         if advice.index is None:
             exact += 1
             continue

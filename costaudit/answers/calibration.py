@@ -1,74 +1,39 @@
-"""What repeats of identical prompts teach: which differences between answers mean nothing."""
+"""What repeats of identical prompts teach: how much answers differ where nothing is wrong.
 
-from collections.abc import Iterable
+Repeats of one user, a short time apart, differ by noise alone. What differs between users, in the
+course of time, or in most repeats of a few prompts is data (a balance, a status), and is kept out
+of the noise: the noise is its limit at gap zero, as the nugget of a variogram is.
+"""
+
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from costaudit.answers.kinds import CODE, JSON, REFUSAL, TEXT, NoisyFields, noisy_fields
+from costaudit.answers.kinds import CODE, JSON, TEXT, NoisyFields, noisy_fields
 from costaudit.answers.logged import Ints, Logged
+from costaudit.answers.repeats import Repeats
+from costaudit.answers.topics import Alarms, Topics, topics_of
 from costaudit.answers.traps.detectors import TRAP_NAMES
 from costaudit.answers.traps.signatures import Signatures
+from costaudit.answers.words import Wording
 
-_JUDGED = (TEXT, REFUSAL, JSON, CODE)
-_PAIRS_PER_PROMPT = 3.0  # what a favourite prompt may weigh
-_LAGS = 5  # a request is paired with this many earlier ones; more would let topics drift
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.int8]
 
-
-@dataclass(frozen=True)
-class Repeats:
-    """Pairs of requests with the same prompt in the same scope, a few repeats apart at most.
-
-    Pairs of one prompt stand together.
-    """
-
-    first: Ints
-    second: Ints  # the later request
-    prompt: Ints  # one number per (scope, question)
-    gap_s: npt.NDArray[np.float64]  # nan where the log has no time
-
-    def __len__(self) -> int:
-        return len(self.first)
-
-    @property
-    def weight(self) -> npt.NDArray[np.float64]:
-        """Weight of each pair, so that no prompt counts for more than a few pairs."""
-        if not len(self):
-            return np.zeros(0)
-        return np.minimum(1.0, _PAIRS_PER_PROMPT / np.bincount(self.prompt)[self.prompt])
-
-    def where(self, keep: npt.NDArray[np.bool_]) -> "Repeats":
-        """Keep some of the pairs."""
-        return Repeats(self.first[keep], self.second[keep], self.prompt[keep], self.gap_s[keep])
-
-
-def repeats(log: Logged) -> Repeats:
-    """Pair each answered request with the last few answered ones of the same prompt and scope."""
-    answered = np.flatnonzero((log.answer >= 0) & (log.question >= 0) & np.isin(log.kind, _JUDGED))
-    questions = max(len(log.questions), 1)
-    key = log.scope[answered].astype(np.int64) * questions + log.question[answered]
-    by_prompt = np.argsort(key, kind="stable")
-    ordered, key = answered[by_prompt], key[by_prompt]
-    lags = [np.flatnonzero(key[lag:] == key[:-lag]) for lag in range(1, _LAGS + 1)]
-    start = np.concatenate(lags)
-    lag = np.repeat(np.arange(1, _LAGS + 1), [len(found) for found in lags])
-    start, lag = start[order := np.argsort(start, kind="stable")], lag[order]
-    first, second = ordered[start], ordered[start + lag]
-    _, prompt = np.unique(key[start], return_inverse=True)
-    timed = (log.seconds[first] >= 0) & (log.seconds[second] >= 0)
-    gap = np.where(timed, log.seconds[second] - log.seconds[first], np.nan)
-    return Repeats(
-        first.astype(np.int32), second.astype(np.int32), prompt.astype(np.int32).reshape(-1), gap
-    )
-
-
-ALWAYS = ("numbers", "dates", "amounts", "identifiers")  # kept where no repeats speak against them
-_FALSE_ALARMS = 0.05  # a detector that tells more of the repeats apart says nothing
-_FEW = 20  # repeats below which a detector can't be calibrated
-_LIVE_SHARE = 0.75  # of a prompt's repeats that disagree, above which its answer is live data
-_LIVE_PAIRS = 6  # repeats of a prompt before it may be called live
-_YOUNG_PROMPTS = 0.6  # of the prompts that keep a pair when long gaps are left out
+LEVELS = 5  # of contradiction: none, weak, fair, strong, very strong
+CLEAR_DETAILS = (0.0, 0.0, 0.0, 2.0, 6.0)
+_HIDDEN = (0.0, 3.0, 5.0, 6.0, 6.0)
+STRONG = 3  # the level from which on answers contradict each other
+_LEVEL_ODDS = np.log([2.0, 6.0, 20.0, 60.0])  # likelihood ratios from which the levels start
+_SELDOM = ("numbers", "dates", "amounts", "identifiers")  # that hardly ever differ by noise
+_WORDED = ("entities", "negation", "comparatives", "scope")  # that wording makes, by topic
+_KNOWN_PAIRS = 25.0  # repeats that this is worth
+_SEEN = 0.5  # share of wrong pairs that a single detector tells apart, before anything is learned
+_FEW = 8  # prompts on each side of a comparison between users, or between gaps
+_DIFFERENT = 2.7  # standard errors between two shares that are not one,
+_LEAST_DIFFERENCE = 0.005  # and the least difference that is looked for
 _UNRELATED = 20_000  # pairs drawn to see how alike unrelated answers are,
 _SPEAKERS = 500  # of so many requests: what is compared must be embedded
 
@@ -77,108 +42,282 @@ _SPEAKERS = 500  # of so many requests: what is compared must be embedded
 class Calibration:
     """The behaviour of answers when nothing is wrong."""
 
-    settled: Repeats  # text and code answers in different words, of prompts that aren't live
+    settled: Repeats  # prose answers in different words, noise alone
     similarity: npt.NDArray[np.float32]  # of the settled pairs
-    contradicts: npt.NDArray[np.bool_]  # a kept detector tells the settled pair apart
-    false_alarms: dict[str, float]  # detector → share of repeats that it tells apart
-    kept: np.uint32  # bits of the detectors that hold for this log
-    live: npt.NDArray[np.int32]  # prompts (as numbered by repeats) with live answers
+    level: Bytes  # contradiction of the settled pairs
+    false_alarms: dict[str, float]  # detector → share of noise pairs that it tells apart
+    live: Ints  # prompts (as numbered by repeats) whose answers are data
     noisy: NoisyFields
     unrelated: tuple[float, float]  # mean and spread of Fisher's z over unrelated answers
+    differs_by_user: bool  # answers to one prompt differ more between users than within one
+    differs_by_time: bool  # and more over long gaps than over short ones
+    hidden: bool  # what differs is more than the words that follow the user, or time
+    scale: "Scale"
 
     @property
-    def kept_names(self) -> tuple[str, ...]:
-        """Name the detectors that hold for this log."""
-        return tuple(n for bit, n in enumerate(TRAP_NAMES) if int(self.kept) >> bit & 1)
+    def detail_pairs(self) -> tuple[float, ...]:
+        """Pseudo-pairs by level that tell how clearly wrong details show.
+
+        Most show clearly. Where answers differ between users or in the course of time, and not in
+        words that are known to, what they differ in may be hard to see.
+        """
+        return _HIDDEN if self.hidden else CLEAR_DETAILS
 
 
-def calibrate(log: Logged, pairs: Repeats, traps: Signatures) -> Calibration:
-    """Learn from repeats: the detectors to keep, the live prompts, the noise of right answers.
+@dataclass(frozen=True)
+class Scale:
+    """How telling each detector is on this log."""
 
-    Where a prompt's answers contradict each other most of the time, its answer is live data (an
-    order's status): that is no noise, so its repeats don't count. A detector that fires between
-    repeats of the typical prompt is noise, and is dropped.
+    topics: Topics
+    odds: Floats  # (topics, traps): log likelihood ratio of a detector that fires
+    surprise: Floats  # of words, rising
+    surprise_odds: Floats  # log likelihood ratio from that surprise on
+
+    def of(self, log: Logged, matched: Ints) -> Floats:
+        """Return the odds by detector for each matched request, by its topic: (pairs, traps)."""
+        return self.odds[self.topics.of_question[log.question[matched]]]
+
+    def levels(self, flags: npt.NDArray[np.uint16], surprise: Floats, ratios: Floats) -> Bytes:
+        """Return the level of contradiction of each pair, by its most telling difference.
+
+        `ratios` are those of the pair's topic, (pairs, traps).
+        """
+        odds = np.zeros(len(flags))
+        if len(self.surprise):
+            at = np.searchsorted(self.surprise, surprise, "right") - 1
+            told = np.where(at >= 0, self.surprise_odds[np.maximum(at, 0)], 0.0)
+            odds = np.maximum(odds, np.where(surprise > 0, told, 0.0))
+        for bit, ratio in enumerate(ratios.T):
+            odds = np.maximum(odds, np.where(flags >> np.uint16(bit) & 1, ratio, 0.0))
+        return np.searchsorted(_LEVEL_ODDS, odds, "right").astype(np.int8)
+
+
+def calibrate(log: Logged, pairs: Repeats, traps: Signatures, wording: Wording) -> Calibration:
+    """Learn the noise from repeats, and from it how telling each detector is.
+
+    A detector's weight falls with the share of noise pairs that it tells apart; none is dropped,
+    and none is certain: a share of 0 of n is read as half of one in n.
     """
     similarity = log.similarity(pairs.first, pairs.second)
-    prose = np.isin(log.kind[pairs.first], (TEXT, CODE)) & (
-        log.kind[pairs.first] == log.kind[pairs.second]
-    )
-    usable = prose & ~np.isnan(similarity)
     noisy = _noisy_fields(log, pairs)
+    kinds = log.kind[pairs.first]
+    prose = np.isin(kinds, (TEXT, CODE, JSON)) & (kinds == log.kind[pairs.second])
+    usable = prose & ~np.isnan(similarity)
     pairs, similarity = pairs.where(usable), similarity[usable]
     flags = traps.contradicts(log.answer[pairs.first], log.answer[pairs.second])
+    surprise = wording.surprise(pairs.first, pairs.second)
     unrelated = _unrelated(log)
-    typical = _typical_alarms(pairs.prompt, flags)
-    hopeful = _bits(name for name, share in typical.items() if share <= _FALSE_ALARMS)
-    far = similarity < np.tanh(unrelated[0] + 2 * unrelated[1])
-    live = _live_prompts(pairs.prompt, ((flags & hopeful) != 0) | far)
-    calm = ~np.isin(pairs.prompt, live) & _young(pairs)
-    weight = pairs.where(calm).weight
-    alarms = {
-        name: float(weight @ (flags[calm] >> bit & 1) / max(weight.sum(), 1e-9))
-        for bit, name in enumerate(TRAP_NAMES)
-    }
-    if calm.sum() < _FEW:
-        kept = _bits(ALWAYS)
-    else:
-        kept = _bits(n for n, share in alarms.items() if share <= _FALSE_ALARMS)
-    reworded = calm & (log.answer[pairs.first] != log.answer[pairs.second])
+    apart = _apart(flags, surprise, similarity, unrelated)
+    moved, named = wording.carried(pairs.first, pairs.second)
+    told = np.isin(pairs.prompt, pairs.prompt[named]) & ~pairs.same_user  # may tell who asked
+    steady = ~(moved | named | told)
+    noise, by_user, by_time = _noise(pairs, apart, steady)
+    live = np.zeros(0, np.int32)
+    for within in (pairs.same_user, ~pairs.same_user):  # data may be steady within a user
+        rows = noise & within
+        found = _live(pairs.where(rows), apart[rows, : 1 - len(_WORD_ODDS)])
+        noise &= ~(within & np.isin(pairs.prompt, found))
+        live = np.union1d(live, found)
+    weight = pairs.where(noise).weight
+    gap = np.nan_to_num(pairs.gap_s[noise], nan=0.0) if by_time else np.zeros(int(noise.sum()))
+    topics = topics_of(log, pairs.second)
+    calm, calm_flags, calm_surprise = pairs.where(noise), flags[noise], surprise[noise]
+    topic = topics.of_question[log.question[calm.second]]
+    scale, own, alarms = _scale(topics, topic, calm_flags, calm_surprise, (weight, gap))
+    reworded = noise & (log.answer[pairs.first] != log.answer[pairs.second])
+    level = scale.levels(calm_flags, calm_surprise, own)[reworded[noise]]
     return Calibration(
         settled=pairs.where(reworded),
         similarity=similarity[reworded],
-        contradicts=(flags[reworded] & kept) != 0,
+        level=level,
         false_alarms=alarms,
-        kept=np.uint32(kept),
         live=live,
         noisy=noisy,
         unrelated=unrelated,
+        differs_by_user=by_user or bool(named.any()),
+        differs_by_time=by_time or bool(moved.any()),
+        hidden=by_user or by_time,
+        scale=scale,
     )
 
 
-def _bits(names: Iterable[str]) -> int:
-    return sum(1 << TRAP_NAMES.index(name) for name in names)
+def _apart(
+    flags: npt.NDArray[np.uint16],
+    surprise: Floats,
+    similarity: npt.NDArray[np.float32],
+    unrelated: tuple[float, float],
+) -> Bools:
+    """Return (signs, pairs): each trap, words that hardly ever differ, answers on other topics."""
+    far = similarity < np.tanh(unrelated[0] + 2 * unrelated[1])
+    fired = [flags >> np.uint16(bit) & 1 != 0 for bit in range(len(TRAP_NAMES))]
+    words = [surprise > odds for odds in _WORD_ODDS]
+    return np.stack([*fired, far, *words]).astype(np.bool_).T
 
 
-def _young(pairs: Repeats) -> npt.NDArray[np.bool_]:
-    """Keep the pairs with short gaps, of most prompts: facts change in longer ones."""
+_WORD_ODDS = np.log([20.0, 6.0, 4.0, 3.0])  # the first alone may show that answers are data
+
+
+def _noise(pairs: Repeats, apart: Bools, steady: Bools) -> tuple[Bools, bool, bool]:
+    """Choose the pairs that differ by noise alone; say whether users and time make a difference."""
+    keep = steady.copy()
+    by_user = _differ(pairs, apart, keep & pairs.same_user, keep & ~pairs.same_user)
+    if by_user:
+        keep &= pairs.same_user
     gap = np.nan_to_num(pairs.gap_s, nan=0.0)
-    if not len(gap):
-        return np.zeros(0, np.bool_)
-    shortest = np.full(int(pairs.prompt.max()) + 1, np.inf)
-    np.minimum.at(shortest, pairs.prompt, gap)
-    limit = np.quantile(shortest[np.isfinite(shortest)], _YOUNG_PROMPTS)
-    return np.asarray(gap <= limit)
+    by_time = False
+    if keep.any():
+        near, far = np.quantile(gap[keep], [1 / 3, 2 / 3])
+        by_time = _differ(pairs, apart, keep & (gap <= near), keep & (gap > far))
+        if by_time:
+            keep &= gap <= near
+    return keep, by_user, by_time
 
 
-def _typical_alarms(
-    prompt: npt.NDArray[np.int32], flags: npt.NDArray[np.uint16]
-) -> dict[str, float]:
-    """Return each detector's median share of flagged repeats over prompts, weighted by repeats."""
-    if not len(prompt):
-        return dict.fromkeys(TRAP_NAMES, 0.0)
-    weight = np.bincount(prompt)
-    out = {}
-    for bit, name in enumerate(TRAP_NAMES):
-        share = np.bincount(prompt, weights=flags >> bit & 1) / np.maximum(weight, 1)
-        order = np.argsort(share, kind="stable")
-        middle = np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)
-        out[name] = float(share[order][middle])
-    return out
+def _differ(pairs: Repeats, apart: Bools, calm: Bools, other: Bools) -> bool:
+    """Tell whether any sign fires more often among the `other` pairs.
+
+    Prompts asked equally often are compared with each other, and each prompt is one observation:
+    its pairs share answers.
+    """
+    many = int(pairs.size.max(initial=0)) + 1
+    for sign in apart.T:
+        more, error, weight = 0.0, 0.0, 0.0
+        for size in range(many):
+            sides = [_by_prompt(pairs, sign, rows & (pairs.size == size)) for rows in (calm, other)]
+            if min(len(side) for side in sides) < _FEW:
+                continue
+            count = len(sides[0]) * len(sides[1]) / (len(sides[0]) + len(sides[1]))
+            more += count * (sides[1].mean() - sides[0].mean())
+            error += count**2 * sum(
+                float(side.var() + 0.5 / len(side)) / len(side) for side in sides
+            )
+            weight += count
+        if weight and more > max(_DIFFERENT * np.sqrt(error), _LEAST_DIFFERENCE * weight):
+            return True
+    return False
 
 
-def _live_prompts(
-    prompt: npt.NDArray[np.int32], apart: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.int32]:
-    if not len(prompt):
+def _by_prompt(pairs: Repeats, sign: Bools, rows: Bools) -> Floats:
+    """Return the share of a prompt's pairs in which a sign fires, for each prompt in `rows`."""
+    count = np.bincount(pairs.prompt[rows])
+    fired = np.bincount(pairs.prompt[rows], sign[rows], len(count))
+    return np.asarray(fired[count > 0] / count[count > 0])
+
+
+def _live(pairs: Repeats, apart: Bools) -> Ints:
+    """Find the prompts whose answers are data, such as a status: nearly all repeats disagree."""
+    if not len(pairs):
         return np.zeros(0, np.int32)
-    pairs = np.bincount(prompt)
-    share = np.bincount(prompt, weights=apart) / np.maximum(pairs, 1)
-    return np.flatnonzero((pairs >= _LIVE_PAIRS) & (share > _LIVE_SHARE)).astype(np.int32)
+    count = np.bincount(pairs.prompt).astype(np.float64)
+    seen = np.flatnonzero(count)
+    fired = [np.asarray(np.bincount(pairs.prompt, sign, len(count)), float) for sign in apart.T]
+    found = [seen[_data(one[seen], count[seen])] for one in fired]
+    return np.unique(np.concatenate(found)).astype(np.int32)
+
+
+_KINDS_OF_PROMPTS = ((1.0, 1.5), (20.0, 1.0))  # beta: unsteady, data
+_STEADIEST = 200.0  # where the second parameter of steady prompts starts; the first is 1
+_START_KINDS = (0.8, 0.15, 0.05)
+_MOSTLY = 0.6  # of the repeats of an unsteady prompt, beyond what a choice of two wordings makes
+_RARE = 0.03  # share of unsteady prompts
+_CLEAR = 3  # prompts with so many pairs that disagree like data, before any is taken for data
+_LEAN = 10.0  # prompts that the shares of the kinds lean on where they start
+
+
+def _data(fired: Floats, count: Floats) -> Bools:
+    """Tell which prompts' repeats disagree as data do, given pairs that disagree and all pairs.
+
+    Prompts are a mixture of three beta-binomials: a sign hardly ever fires, fires now and then
+    (one wording of several has it), or fires nearly always.
+    """
+    from scipy.special import betaln
+
+    def like(a: float, b: float) -> Floats:
+        found: Floats = betaln(fired + a, count - fired + b) - betaln(a, b)
+        return found
+
+    others = [like(*kind) for kind in _KINDS_OF_PROMPTS]
+    share = np.array(_START_KINDS)
+    posterior = np.zeros((len(share), len(count)))
+    steady = _STEADIEST
+    for _ in range(50):
+        odds = np.stack([like(1.0, steady), *others]) + np.log(share)[:, None]
+        posterior = np.exp(odds - odds.max(axis=0))
+        posterior /= posterior.sum(axis=0)
+        share = posterior.sum(axis=1) + _LEAN * np.array(_START_KINDS)
+        share /= share.sum()
+        calm = posterior[0] * np.minimum(1, 3 / count)
+        steady = float(np.clip((calm @ count + 1) / (calm @ fired + 0.5), 5.0, 5_000.0))
+    data = posterior[2] > 0.5
+    if share[1] < _RARE:  # a choice of two wordings would be common
+        data |= (posterior[0] < 0.1) & (fired > _MOSTLY * count)
+    clear = posterior[2] @ (count >= _CLEAR)
+    if clear < _CLEAR or count[data].sum() > 0.5 * count.sum():
+        return np.zeros(len(count), np.bool_)  # chance; or what most prompts do, noise of this log
+    return np.asarray(data)
+
+
+def _scale(
+    topics: Topics,
+    topic: Ints,
+    flags: npt.NDArray[np.uint16],
+    surprise: Floats,
+    weight_gap: tuple[Floats, Floats],
+) -> tuple[Scale, Floats, dict[str, float]]:
+    """Weigh each detector by its share of false alarms among noise pairs, at gap zero.
+
+    Returned beside the scale: the odds for the noise pairs themselves, each without its own part
+    in them, (pairs, traps), and the shares. Numbers and codes are data, not wording: their share
+    is that of the whole log on every topic.
+    """
+    weight, gap = weight_gap
+    total = float(weight.sum())
+    shares: dict[str, float] = {}
+    by_topic, own = (
+        np.zeros((topics.count, len(TRAP_NAMES))),
+        np.zeros((len(flags), len(TRAP_NAMES))),
+    )
+    for bit, name in enumerate(TRAP_NAMES):
+        fired = (flags >> np.uint16(bit) & 1).astype(np.float64)
+        known = _KNOWN_PAIRS if name in _SELDOM else 1.0
+        share = (_at_zero(flags >> np.uint16(bit) & 1, weight, gap) * total + 0.5) / (total + known)
+        shares[name] = share
+        by_topic[:, bit], own[:, bit] = share, share
+        if name in _WORDED:
+            alarms = Alarms.of(topic, fired, weight, topics.count, share)
+            by_topic[:, bit] = alarms.by_topic()
+            own[:, bit] = alarms.without(topic, fired, weight)
+    order = np.argsort(surprise)
+    tail = (np.cumsum(weight[order][::-1])[::-1] + 0.5) / (total + 1)
+    beyond = np.log(_SEEN * (total + 1) / 0.5)  # more telling than any noise pair
+    steps = np.append(surprise[order], surprise.max(initial=0.0) + 1e-6)
+    steps_odds = np.append(np.maximum(np.log(_SEEN / tail), 0.0), beyond)
+    scale = Scale(topics, np.maximum(np.log(_SEEN / by_topic), 0.0), steps, steps_odds)
+    return scale, np.maximum(np.log(_SEEN / own), 0.0), shares
+
+
+def _at_zero(fired: npt.NDArray[np.integer], weight: Floats, gap: Floats) -> float:
+    """Return the weighted share of pairs in which a detector fires, at a gap of zero.
+
+    Its rise with the gap is that of a straight line, as a variogram's near its nugget; a fall is
+    taken for chance.
+    """
+    total = float(weight.sum())
+    if not total:
+        return 0.0
+    share = float(weight @ fired) / total
+    middle = float(weight @ gap) / total
+    spread = float(weight @ (gap - middle) ** 2)
+    if not spread:
+        return share
+    rise = float(weight @ ((gap - middle) * (fired - share))) / spread
+    return float(np.clip(share - max(rise, 0.0) * middle, 0.0, share))
 
 
 def _unrelated(log: Logged) -> tuple[float, float]:
     """Measure how alike answers to questions drawn at random are; the draw is fixed."""
-    answered = np.flatnonzero((log.answer >= 0) & (log.question >= 0) & (log.kind == TEXT))
+    prose = np.isin(log.kind, (TEXT, JSON))
+    answered = np.flatnonzero((log.answer >= 0) & (log.question >= 0) & prose)
     if len(answered) < 2:
         return 0.2, 0.2
     rng = np.random.default_rng(0)

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from costaudit.answers.calibration import Calibration, Repeats, calibrate, repeats
+from costaudit.answers.calibration import LEVELS, STRONG, Calibration, calibrate
 from costaudit.answers.kinds import (
     CODE,
     CUT,
@@ -19,13 +19,16 @@ from costaudit.answers.kinds import (
     same_structure,
 )
 from costaudit.answers.logged import Ints, Logged
+from costaudit.answers.repeats import Repeats, repeats
 from costaudit.answers.traps.detectors import TRAP_NAMES
+from costaudit.answers.traps.replies import is_bare, reply_of
 from costaudit.answers.traps.signatures import Signatures
+from costaudit.answers.words import Wording
 from costaudit.contracts.grades import Grade
 
 ENOUGH_REPEATS = 30  # pairs; with fewer the noise floor is assumed
 ASSUMED_LIMIT = 0.90  # cosine
-KIND_FLAGS = ("refusal", "empty", "cut", "structure", "code", "kind")
+KIND_FLAGS = ("refusal", "empty", "cut", "structure", "code", "kind", "reply", "words")
 FLAG_NAMES = (*TRAP_NAMES, *(f"answer_{n}" for n in TRAP_NAMES), *KIND_FLAGS)  # bit by bit
 _ANSWER_BIT = len(TRAP_NAMES)
 _KIND_BIT = 2 * len(TRAP_NAMES)
@@ -47,9 +50,14 @@ class Verdicts:
 
     right: npt.NDArray[np.int8]  # 1, 0, or -1 where it can't be known
     similarity: npt.NDArray[np.float32]  # cosine of the two answers; nan where unknown
-    contradicts: npt.NDArray[np.bool_]  # a detector that holds for this log tells the answers apart
+    level: npt.NDArray[np.int8]  # of contradiction between the answers, 0 to calibration.LEVELS - 1
     certain: npt.NDArray[np.bool_]  # right or wrong whatever the similarity: equal text, kinds
     flags: npt.NDArray[np.uint32]  # bits by FLAG_NAMES
+
+    @property
+    def contradicts(self) -> npt.NDArray[np.bool_]:
+        """Tell where the answers differ in a way that hardly any repeat does."""
+        return np.asarray(self.level >= STRONG)
 
     def names(self, row: int) -> tuple[str, ...]:
         """Name the flags of one pair."""
@@ -72,17 +80,22 @@ class Consistency:
         self.log = log
         self.quantile = quantile
         self.question_traps = question_traps or Signatures(log.questions)
-        self.answer_traps = answer_traps or Signatures(log.answers)
+        self.answer_traps = answer_traps or Signatures(log.said)
 
     @cached_property
     def repeats(self) -> Repeats:
-        """Successive requests with the same prompt in the same scope."""
+        """Requests with the same whole prompt."""
         return repeats(self.log)
 
     @cached_property
+    def wording(self) -> Wording:
+        """How steady words are between repeats."""
+        return Wording(self.log, self.repeats)
+
+    @cached_property
     def calibration(self) -> Calibration:
-        """What the repeats say: which detectors hold, which prompts have live answers."""
-        return calibrate(self.log, self.repeats, self.answer_traps)
+        """What the repeats say: how much noise differs, which prompts have live answers."""
+        return calibrate(self.log, self.repeats, self.answer_traps, self.wording)
 
     @cached_property
     def floor(self) -> NoiseFloor:
@@ -97,11 +110,22 @@ class Consistency:
         """Judge pairs: would the answer to `matched` have been right for `asked`?"""
         similarity = self.log.similarity(asked, matched)
         flags = self._flags(asked, matched)
-        contradicts = (flags >> np.uint32(_ANSWER_BIT) & self.calibration.kept) != 0
-        right = np.where(np.isnan(similarity), -1, (similarity >= self.floor.limit) & ~contradicts)
-        right = right.astype(np.int8)
-        certain = self._by_kind(asked, matched, similarity, right, flags)
-        return Verdicts(right, similarity, contradicts, certain, flags)
+        told = (flags >> np.uint32(_ANSWER_BIT) & np.uint32((1 << _ANSWER_BIT) - 1)).astype(
+            np.uint16
+        )
+        surprise = self.wording.surprise(asked, matched)
+        scale = self.calibration.scale
+        ratios = scale.of(self.log, matched)
+        level = scale.levels(told, surprise, ratios)
+        moved, named = self.wording.carried(asked, matched)
+        level[moved | named] = LEVELS - 1
+        telling = scale.levels(np.zeros_like(told), surprise, ratios) >= STRONG
+        flags |= telling.astype(np.uint32) << np.uint32(_KIND_BIT + KIND_FLAGS.index("words"))
+        alike = (similarity >= self.floor.limit) & (level < STRONG)
+        right = np.where(np.isnan(similarity), -1, alike).astype(np.int8)
+        verdicts = Verdicts(right, similarity, level, np.zeros(len(right), np.bool_), flags)
+        self._by_kind(asked, matched, verdicts)
+        return verdicts
 
     def _flags(self, asked: Ints, matched: Ints) -> npt.NDArray[np.uint32]:
         log = self.log
@@ -112,54 +136,83 @@ class Consistency:
         flags[both] |= found.astype(np.uint32) << np.uint32(_ANSWER_BIT)
         return flags
 
-    def _by_kind(
-        self,
-        asked: Ints,
-        matched: Ints,
-        similarity: npt.NDArray[np.float32],
-        right: npt.NDArray[np.int8],
-        flags: npt.NDArray[np.uint32],
-    ) -> npt.NDArray[np.bool_]:
-        """Settle what the kinds of the two answers settle, in place; tell which pairs those are."""
+    def _by_kind(self, asked: Ints, matched: Ints, found: Verdicts) -> None:
+        """Settle in place what the kinds of the two answers settle."""
         own, served = self.log.kind[asked], self.log.kind[matched]
-        certain = (similarity == 1.0) & (self.log.answer[asked] == self.log.answer[matched])
-        right[certain] = 1
-
-        def settle(rows: npt.NDArray[np.bool_], verdict: int, flag: str) -> None:
-            right[rows] = verdict
-            certain[rows] = verdict >= 0
-            flags[rows] |= np.uint32(1 << (_KIND_BIT + KIND_FLAGS.index(flag)))
-
+        same = self.log.answer[asked] == self.log.answer[matched]
+        found.certain[:] = same & (found.similarity == 1.0)
+        found.right[found.certain] = 1
         mixed = own != served
-        settle(mixed & ((own == JSON) | (served == JSON)), 0, "kind")
-        settle(mixed & ((own == REFUSAL) | (served == REFUSAL)), 0, "refusal")
-        self._compare_exactly(asked, matched, right, certain, flags)
-        settle((own == EMPTY) | (served == EMPTY), 0, "empty")
-        settle((own == EMPTY) & (served == EMPTY), 1, "empty")
+        _settle(found, mixed & ((own == JSON) | (served == JSON)), 0, "kind")
+        _settle(found, mixed & ((own == REFUSAL) | (served == REFUSAL)), 0, "refusal")
+        self._compare_replies(asked, matched, found)
+        self._compare_structure(asked, matched, (own == JSON) & (served == JSON), found)
+        self._compare_code(asked, matched, (own == CODE) & (served == CODE), found)
+        _settle(found, (own == EMPTY) | (served == EMPTY), 0, "empty")
+        _settle(found, (own == EMPTY) & (served == EMPTY), 1, "empty")
         for kind in (CUT, TOOL_USE, MISSING):
-            settle((own == kind) | (served == kind), -1, "cut" if kind == CUT else "kind")
-        return np.asarray(certain, np.bool_)
+            unknown = (own == kind) | (served == kind)
+            _settle(found, unknown, -1, "cut" if kind == CUT else "kind")
 
-    def _compare_exactly(
-        self,
-        asked: Ints,
-        matched: Ints,
-        right: npt.NDArray[np.int8],
-        certain: npt.NDArray[np.bool_],
-        flags: npt.NDArray[np.uint32],
+    @cached_property
+    def _replies(self) -> npt.NDArray[np.int8]:
+        """Read each short answer that says yes (1) or no (0); -1 for all others, and at the end."""
+        return np.array([*(reply_of(text) for text in self.log.answers), -1], np.int8)
+
+    @cached_property
+    def _bare(self) -> npt.NDArray[np.bool_]:
+        """Tell which answers say yes or no and nothing else; False at the end."""
+        return np.array([*(is_bare(text) for text in self.log.answers), False])
+
+    def _compare_replies(self, asked: Ints, matched: Ints, found: Verdicts) -> None:
+        """Compare short replies: yes is never no.
+
+        Two bare ones that say the same are right where the questions don't ask for opposites.
+        """
+        first, second = self.log.answer[asked], self.log.answer[matched]
+        own, served = self._replies[first], self._replies[second]  # no answer, -1, meets the end
+        both = (own >= 0) & (served >= 0)
+        opposed = (found.flags >> np.uint32(TRAP_NAMES.index("negation")) & 1) != 0
+        same = both & (own == served) & self._bare[first] & self._bare[second]
+        _settle(found, same & ~opposed, 1, "reply")
+        found.certain[same & opposed] = False
+        _settle(found, both & (own != served), 0, "reply")
+
+    def _compare_structure(
+        self, asked: Ints, matched: Ints, both: npt.NDArray[np.bool_], found: Verdicts
     ) -> None:
-        """Compare structured output field by field, and code as code."""
+        """Compare structured output field by field; prose in it is compared as prose."""
         texts, answer = self.log.answers, self.log.answer
-        own, served = self.log.kind[asked], self.log.kind[matched]
-        both = np.flatnonzero((own == JSON) & (served == JSON) & ~certain)
-        pairs = [(texts[answer[asked[k]]], texts[answer[matched[k]]]) for k in both]
-        if pairs:
-            first, second = zip(*pairs, strict=True)
-            right[both] = same_structure(first, second, self.calibration.noisy)
-            certain[both] = True
-            flags[both[right[both] == 0]] |= np.uint32(1 << (_KIND_BIT + 3))
-        for k in np.flatnonzero((own == CODE) & (served == CODE) & ~certain):
+        rows = np.flatnonzero(both & ~found.certain)
+        if not len(rows):
+            return
+        first = [texts[k] for k in answer[asked[rows]]]
+        second = [texts[k] for k in answer[matched[rows]]]
+        same = same_structure(first, second, self.calibration.noisy) == 1
+        says = np.array([bool(text) for text in self.log.said] or [False])
+        prose = says[answer[asked[rows]]] | says[answer[matched[rows]]]
+        wrong, right = np.zeros_like(both), np.zeros_like(both)
+        wrong[rows], right[rows] = ~same, same & ~prose
+        _settle(found, wrong, 0, "structure")
+        found.right[right], found.certain[right] = 1, True
+
+    def _compare_code(
+        self, asked: Ints, matched: Ints, both: npt.NDArray[np.bool_], found: Verdicts
+    ) -> None:
+        """Find the code that is the same apart from comments and spacing."""
+        texts, answer = self.log.answers, self.log.answer
+        for k in np.flatnonzero(both & ~found.certain):
             if same_code(texts[answer[asked[k]]], texts[answer[matched[k]]]):
-                right[k], certain[k] = 1, True
+                found.right[k], found.certain[k] = 1, True
             else:
-                flags[k] |= np.uint32(1 << (_KIND_BIT + 4))
+                found.flags[k] |= _bit("code")
+
+
+def _bit(flag: str) -> np.uint32:
+    return np.uint32(1 << (_KIND_BIT + KIND_FLAGS.index(flag)))
+
+
+def _settle(found: Verdicts, rows: npt.NDArray[np.bool_], verdict: int, flag: str) -> None:
+    found.right[rows] = verdict
+    found.certain[rows] = verdict >= 0
+    found.flags[rows] |= _bit(flag)

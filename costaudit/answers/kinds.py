@@ -25,6 +25,7 @@ _REFUSAL = re.compile(
     r"|continue|engage|ayudar|asistir|proporcionar|responder|hacer eso|compartir|dar informacion"
     r"|continuar|facilitar)"
 )  # fmt: skip
+_WORDS = 6  # a string of more words is prose, which is compared as such
 _CODE_SHARE = 0.5  # of the answer's characters inside fences
 
 
@@ -69,6 +70,22 @@ def parse_json(text: str) -> dict[str, object] | list[object] | None:
     return value if isinstance(value, (dict, list)) else None
 
 
+def prose_of(text: str) -> str:
+    """Return what an answer says in sentences: of structured output its long strings alone."""
+    value = parse_json(text.strip())
+    return text if value is None else "\n".join(_long_strings(value))
+
+
+def _long_strings(value: object) -> list[str]:
+    if isinstance(value, str):
+        return [value] if len(value.split()) > _WORDS else []
+    if isinstance(value, dict):
+        return [one for key in sorted(value) for one in _long_strings(value[key])]
+    if isinstance(value, list):
+        return [one for item in value for one in _long_strings(item)]
+    return []
+
+
 def code_blocks(text: str) -> tuple[str, ...]:
     """Return the code in an answer without comments, blank lines and differences in spacing."""
     return tuple(_plain_code(block) for block in _FENCE.findall(text))
@@ -81,7 +98,6 @@ def _plain_code(block: str) -> str:
 
 _NOISY = 0.2  # a field that differs in more of the repeats says nothing about being wrong
 _ENOUGH = 10  # repeats that show a field, before it may be called noisy
-_WORDS = 6  # a string of more words is prose, which no two answers share
 
 
 @dataclass(frozen=True)
@@ -94,8 +110,8 @@ class NoisyFields:
 def differing_fields(first: object, second: object, path: str = "$") -> set[str]:
     """List the paths of fields that are missing on one side or hold different values.
 
-    Numbers equal within a relative 1e-6, strings regardless of case and spacing; prose never
-    differs; items of lists share one path.
+    Numbers equal within a relative 1e-6, strings regardless of case and spacing; items of
+    lists share one path. Prose on both sides is left to `prose_of`.
     """
     if isinstance(first, dict) and isinstance(second, dict):
         out = {f"{path}.{key}" for key in first.keys() ^ second.keys()}

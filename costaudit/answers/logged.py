@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from costaudit.answers.kinds import answer_kinds
+from costaudit.answers.kinds import answer_kinds, prose_of
 
 Ints = npt.NDArray[np.int32]
 _NO_TIME = -1.0
@@ -29,9 +30,30 @@ class Logged:
     kind: npt.NDArray[np.int8]  # of each request's answer, see kinds.py
     seconds: npt.NDArray[np.float64]  # start of the request; -1 where the log has no time
     embed: Callable[[Ints], None] | None = None  # fills rows of `vectors` before they are compared
+    prompt: Ints | None = None  # whole prompt, history included; None: scope and question are it
+    users: Ints | None = None  # who asked, -1 where the log doesn't say; None: it never says
 
     def __len__(self) -> int:
         return len(self.question)
+
+    @cached_property
+    def whole_prompt(self) -> Ints:
+        """Number of each request's whole prompt: requests with equal numbers are repeats."""
+        if self.prompt is not None:
+            return self.prompt
+        key = self.scope.astype(np.int64) * (len(self.questions) + 1) + self.question
+        number: Ints = np.unique(key, return_inverse=True)[1].reshape(-1).astype(np.int32)
+        return number
+
+    @cached_property
+    def user(self) -> Ints:
+        """Number of each request's user; -1 where it is not known."""
+        return np.full(len(self), -1, np.int32) if self.users is None else self.users
+
+    @cached_property
+    def said(self) -> tuple[str, ...]:
+        """The prose of each answer: the text itself, or what structured output holds of it."""
+        return tuple(prose_of(text) for text in self.answers)
 
     def similarity(self, first: Ints, second: Ints) -> npt.NDArray[np.float32]:
         """Cosine of the answers of request pairs; 1 for identical text, nan where unknown.
@@ -73,6 +95,8 @@ class Questions:
     row: Ints  # per request: index into `texts`; -1 where none is compared
     vectors: npt.NDArray[np.float32]  # unit rows, by text
     scope: Ints  # per request: its cache partition
+    prompt: Ints | None = None  # per request: number of its whole prompt; None: its question's
+    users: Ints | None = None  # per request: number of its user; -1 where none is named
 
 
 @dataclass(frozen=True)
@@ -114,4 +138,6 @@ def logged(
         kind=answer_kinds(requests, answer, answers),
         seconds=seconds.fill_null(_NO_TIME).to_numpy(),
         embed=said.embed,
+        prompt=questions.prompt,
+        users=questions.users,
     )

@@ -2,8 +2,9 @@
 
 Pairs of answers are a mixture of three kinds. Right ones look like answers to one prompt asked
 twice: their distribution is known from repeats. Wrong details read like right ones but contradict
-them. Wrong topics are less alike, by a normal distribution of Fisher's z that is fitted.
-The weights of the kinds are estimated by expectation maximisation per stratum of hits.
+them, at levels whose shares are fitted. Wrong topics are less alike, by a normal distribution of
+Fisher's z that is fitted. The weights of the kinds are estimated by expectation maximisation per
+stratum of hits. Some wrong details are seen by no detector: see `MISSED`.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -12,17 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from costaudit.answers.calibration import CLEAR_DETAILS, LEVELS
 from costaudit.engine.pool import default_workers
 
 Floats = npt.NDArray[np.float64]
 
 _LOW, _HIGH, _STEP = -1.0, 3.2, 0.05
 GRID: Floats = np.arange(_LOW, _HIGH, _STEP)  # Fisher's z: atanh of the cosine
-CELLS = 2 * len(GRID)  # contradicting or not, times the grid
+CELLS = LEVELS * len(GRID)  # level of contradiction, then the grid
 _BANDWIDTH = 0.05  # of the kernel that smooths the repeats, in z
 _PRIOR = 1.0  # pseudo-pairs per stratum, so that an empty one has a share
 _PSEUDO, _PSEUDO_MEAN = 10.0, 60.0  # pairs, see `fit`
 _PART = 16  # replicates that a thread fits at a time
+_UNSEEN = 0.5  # pairs per level that a density leaves room for
 _LEAST_SPREAD = 0.02  # variance in z of the wrong topics
 
 
@@ -34,14 +37,23 @@ class Fit:
     topic: Floats  # (replicates, strata, CELLS): that its answers are on different topics
     share: Floats  # (replicates, strata, KINDS): of right pairs, wrong details, other topics
 
+    def with_missed(self, missed: Floats) -> "Fit":
+        """Let pairs that look right be wrong in details that no detector sees.
+
+        missed: (replicates,), the share of wrong details that are not seen.
+        """
+        seen = self.share[:, :, 1] / np.maximum(self.share[:, :, 0], 1e-12)
+        unseen = seen * (missed / (1 - missed))[:, None]
+        return Fit(self.right * np.clip(1 - unseen, 0, 1)[:, :, None], self.topic, self.share)
+
 
 def cells(
-    similarity: npt.NDArray[np.float32], contradicts: npt.NDArray[np.bool_]
+    similarity: npt.NDArray[np.float32], level: npt.NDArray[np.int8]
 ) -> npt.NDArray[np.int64]:
     """Place pairs of answers in cells."""
     z = np.arctanh(np.clip(similarity.astype(np.float64), -0.999, 0.996))
     place = np.clip(np.rint((z - _LOW) / _STEP), 0, len(GRID) - 1).astype(np.int64)
-    return place + len(GRID) * contradicts.astype(np.int64)
+    return place + len(GRID) * level.astype(np.int64)
 
 
 def density(counts: Floats) -> Floats:
@@ -49,46 +61,53 @@ def density(counts: Floats) -> Floats:
     reach = int(np.ceil(4 * _BANDWIDTH / _STEP))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * _STEP / _BANDWIDTH) ** 2)
     kernel /= kernel.sum()
-    split = counts.reshape(len(counts), 2, len(GRID))
+    split = counts.reshape(len(counts), LEVELS, len(GRID))
+    margin = split.sum(axis=1, keepdims=True)
+    pairs = np.maximum(margin.sum(axis=2, keepdims=True), 1e-9)
+    split = split + _UNSEEN * margin / pairs  # no level is ruled out by a few pairs
     padded = np.pad(split, ((0, 0), (0, 0), (reach, reach)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, len(kernel), axis=2)
-    smooth = windows @ kernel
-    total = np.maximum(counts.sum(axis=1), 1e-9)[:, None, None]
-    spread = smooth / total + 1e-7 / CELLS
+    spread = (windows @ kernel) / pairs + 1e-7 / CELLS
     out: Floats = (spread / spread.sum(axis=(1, 2), keepdims=True)).reshape(len(counts), CELLS)
     return out
 
 
-def fit(counts: Floats, right: Floats, wrong_start: tuple[float, float], rounds: int = 80) -> Fit:
+def fit(
+    counts: Floats,
+    right: Floats,
+    wrong_start: tuple[float, float],
+    detail: tuple[float, ...] = CLEAR_DETAILS,
+    rounds: int = 80,
+) -> Fit:
     """Fit the mixture to counts (replicates, strata, CELLS), given the density of right pairs.
 
     `right` is (replicates, CELLS); `wrong_start` the mean and spread of z over pairs of answers
-    to unrelated questions, where the fit of the wrong topics starts. Pseudo-pairs keep the fit
+    to unrelated questions, where the fit of the wrong topics starts; `detail` are pseudo-pairs by
+    level that tell how clearly wrong details show. Pseudo-pairs keep the fit
     steady where hardly any hit is wrong: the spread and the overall mean of the wrong topics lean
     on the start, the mean of a stratum on the overall mean.
     """
     from costaudit.answers.mixture_kernels import KINDS, rounds_of
 
     many, strata = counts.shape[:2]
-    half = len(GRID)
-    marginal = right[:, :half] + right[:, half:]
-    detail = np.concatenate([np.zeros_like(marginal), marginal], axis=1)
-    known = np.stack([right, detail], axis=1)  # densities that no round changes
+    marginal = right.reshape(many, LEVELS, len(GRID)).sum(axis=1)
     weights = np.empty((many, strata, KINDS))
-    mean, spread, flagged = np.empty((many, strata)), np.empty(many), np.empty(many)
-    pseudo = np.array([_PRIOR, _PSEUDO, _PSEUDO_MEAN, _LEAST_SPREAD])
+    mean, spread = np.empty((many, strata)), np.empty(many)
+    levels: Floats = np.empty((many, 2, LEVELS))  # of wrong details, of other topics
+    pseudo = np.array([_PRIOR, _PSEUDO, _PSEUDO_MEAN, _LEAST_SPREAD, *detail])
 
     def rounds_on(part: slice) -> None:
         rounds_of(
-            counts[part], known[part], GRID, np.array(wrong_start), pseudo,
-            weights[part], mean[part], spread[part], flagged[part], rounds,
+            counts[part], right[part], marginal[part], GRID, np.array(wrong_start), pseudo,
+            weights[part], mean[part], spread[part], levels[part], rounds,
         )  # fmt: skip
 
     parts = [slice(start, start + _PART) for start in range(0, many, _PART)]
     with ThreadPoolExecutor(default_workers()) as pool:
         list(pool.map(rounds_on, parts))
-    topic = weights[:, :, 2:] * _topics(mean, spread, flagged)
-    total = weights[:, :, :2] @ known + topic
+    topic = weights[:, :, 2:] * _topics(mean, spread, levels[:, 1])
+    details = (levels[:, 0, :, None] * marginal[:, None]).reshape(many, CELLS)
+    total = weights[:, :, :1] * right[:, None] + weights[:, :, 1:2] * details[:, None] + topic
     return Fit(
         right=weights[:, :, :1] * right[:, None] / total,
         topic=topic / total,
@@ -96,13 +115,12 @@ def fit(counts: Floats, right: Floats, wrong_start: tuple[float, float], rounds:
     )
 
 
-def _topics(mean: Floats, spread: Floats, flagged: Floats) -> Floats:
+def _topics(mean: Floats, spread: Floats, levels: Floats) -> Floats:
     """Return the density of answers on different topics, (replicates, strata, CELLS)."""
     bell = np.exp(-0.5 * ((GRID - mean[:, :, None]) / spread[:, None, None]) ** 2) + 1e-12
     bell /= bell.sum(axis=2, keepdims=True)
-    share = flagged[:, None, None]
-    out: Floats = np.concatenate([bell * (1 - share), bell * share], axis=2)
-    return out
+    out: Floats = levels[:, None, :, None] * bell[:, :, None, :]
+    return out.reshape(*mean.shape, CELLS)
 
 
 Places = npt.NDArray[np.int64]

@@ -7,49 +7,61 @@ from numba import njit
 Floats = npt.NDArray[np.float64]
 
 KINDS = 3  # right, wrong in a detail, on another topic
-_MOMENTS = 6  # kept of a stratum: pairs of each kind; of other topics sums of z, z², contradicting
+_MOMENTS = 5  # kept of a stratum: pairs of each kind; of other topics sums of z and z²
 _START_SHARES = (0.8, 0.02, 0.18)
+_TOPIC_PRIOR = (1.0, 1.0, 2.0, 3.0, 4.0)
 
 
 @njit(cache=True, nogil=True)
 def rounds_of(
     counts: Floats,
-    known: Floats,
+    right: Floats,
+    marginal: Floats,
     z: Floats,
     start: Floats,
     pseudo: Floats,
     weights: Floats,
     mean: Floats,
     spread: Floats,
-    flagged: Floats,
+    levels: Floats,
     rounds: int,
 ) -> None:
     """Fit each replicate in place.
 
-    counts: (replicates, strata, cells), cells being twice the grid `z`; known: (replicates, 2,
-    cells), the densities of right pairs and of wrong details. start: mean and spread of `z` where
-    wrong topics start. pseudo: pairs that lean a stratum's shares on the overall ones, the spread
-    and overall mean on the start, a stratum's mean on the overall one, and the least variance.
-    Filled: weights (replicates, strata, kinds), mean (replicates, strata), spread and flagged
-    (replicates,), the share of other topics that also contradicts.
+    counts: (replicates, strata, cells), cells being levels times the grid `z`; right: (replicates,
+    cells), the density of right pairs; marginal: (replicates, grid), the same over `z` alone.
+    start: mean and spread of `z` where wrong topics start. pseudo: pairs that lean a stratum's
+    shares on the overall ones, the spread and overall mean on the start, a stratum's mean on the
+    overall one; the least variance; pairs by level that lean the levels of wrong details. Filled:
+    weights (replicates, strata, kinds), mean (replicates, strata), spread (replicates,), levels
+    (replicates, 2, levels) of wrong details and of other topics.
     """
     many, strata, _ = counts.shape
+    deep = levels.shape[2]
     bell = np.empty(len(z))
     held = np.zeros((strata, _MOMENTS))
+    seen = np.zeros((2, deep))
     for r in range(many):
         for s in range(strata):
             for kind in range(KINDS):
                 weights[r, s, kind] = _START_SHARES[kind]
         mean[r, :] = start[0]
-        spread[r], flagged[r] = start[1], 0.5
+        spread[r] = start[1]
+        seen[:, :] = 0.0
+        _maximise_levels(seen, pseudo[4:], levels[r])
         for _ in range(rounds):
+            seen[:, :] = 0.0
             for s in range(strata):
                 held[s, :] = 0.0
                 if counts[r, s].any():
                     _bell(z, mean[r, s], spread[r], bell)
-                    _expect(counts[r, s], known[r], z, bell, flagged[r], weights[r, s], held[s])
+                    _expect(
+                        counts[r, s], right[r], marginal[r], z, bell, levels[r], weights[r, s],
+                        held[s], seen,
+                    )  # fmt: skip
             _maximise_shares(held, pseudo[0], weights[r])
-            spread[r], flagged[r] = _maximise_topics(held, start, pseudo, mean[r])
+            _maximise_levels(seen, pseudo[4:], levels[r])
+            spread[r] = _maximise_topics(held, start, pseudo, mean[r])
 
 
 @njit(cache=True, nogil=True)
@@ -67,29 +79,31 @@ def _bell(z: Floats, mean: float, spread: float, bell: Floats) -> None:
 def _expect(
     counts: Floats,
     known: Floats,
+    marginal: Floats,
     z: Floats,
     bell: Floats,
-    flagged: float,
+    levels: Floats,
     weights: Floats,
     held: Floats,
+    seen: Floats,
 ) -> None:
     """Share the pairs of one stratum out over the kinds; `held` takes their moments."""
     half = len(z)
     for c in range(len(counts)):
         if counts[c] == 0.0:
             continue
-        k = c % half
-        contradicts = c >= half
-        right, detail = weights[0] * known[0, c], weights[1] * known[1, c]
-        topic = weights[2] * bell[k] * (flagged if contradicts else 1.0 - flagged)
+        k, level = c % half, c // half
+        right = weights[0] * known[c]
+        detail = weights[1] * marginal[k] * levels[0, level]
+        topic = weights[2] * bell[k] * levels[1, level]
         each = counts[c] / max(right + detail + topic, 1e-300)
         held[0] += right * each
         held[1] += detail * each
         held[2] += topic * each
         held[3] += topic * each * z[k]
         held[4] += topic * each * z[k] * z[k]
-        if contradicts:
-            held[5] += topic * each
+        seen[0, level] += detail * each
+        seen[1, level] += topic * each
 
 
 @njit(cache=True, nogil=True)
@@ -104,15 +118,22 @@ def _maximise_shares(held: Floats, pseudo: float, weights: Floats) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _maximise_topics(
-    held: Floats, start: Floats, pseudo: Floats, mean: Floats
-) -> tuple[float, float]:
-    """Set the means of other topics per stratum; give their spread and share of contradictions."""
+def _maximise_levels(seen: Floats, detail: Floats, levels: Floats) -> None:
+    """Set the shares of the levels among wrong details and other topics, leaning on priors."""
+    for k in range(levels.shape[1]):
+        levels[0, k] = seen[0, k] + detail[k]
+        levels[1, k] = seen[1, k] + _TOPIC_PRIOR[k]
+    levels[0] /= levels[0].sum()
+    levels[1] /= levels[1].sum()
+
+
+@njit(cache=True, nogil=True)
+def _maximise_topics(held: Floats, start: Floats, pseudo: Floats, mean: Floats) -> float:
+    """Set the means of other topics per stratum; return their spread."""
     total = held[:, 2].sum() + pseudo[1]
     overall = (held[:, 3].sum() + pseudo[1] * start[0]) / total
     square = pseudo[1] * (start[1] ** 2 + (start[0] - overall) ** 2)
     for s in range(len(held)):
         mean[s] = (held[s, 3] + pseudo[2] * overall) / (held[s, 2] + pseudo[2])
         square += held[s, 4] - 2 * mean[s] * held[s, 3] + mean[s] ** 2 * held[s, 2]
-    spread = np.sqrt(max(square / total, pseudo[3]))
-    return spread, (held[:, 5].sum() + pseudo[1] / 2) / total
+    return float(np.sqrt(max(square / total, pseudo[3])))

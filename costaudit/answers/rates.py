@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from costaudit.answers.calibration import LEVELS, STRONG
 from costaudit.answers.consistency import Consistency, Verdicts
 from costaudit.answers.logged import Ints
 from costaudit.answers.mixture import CELLS, Fit, Pool, cells, density, fit
@@ -22,8 +23,12 @@ from costaudit.answers.tally import (
 
 REPLICATES = 200
 _BINS = np.array([0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95])  # of question similarity: the strata
-_STRATA = 2 * (len(_BINS) + 1) + 1  # similar, with and without traps between questions; identical
+_STRATA = 2 * (len(_BINS) + 1) + 2  # similar, with and without traps between questions; the same
+_SAME_TEXT, _SAME_PROMPT = _STRATA - 2, _STRATA - 1  # text after another history; whole prompt
+MISSED = (1.0, 19.0)  # wrong details that no detector sees, and those seen: a beta prior
 _PAIRS_PER_ENTRY = 2.0  # what the hits on one entry may weigh in the fit, per stratum
+_LEAN = 10.0  # pairs by which the weight of a topic's repeats leans on that of the others,
+_MOST_MORE = 4.0  # and the most that it may grow or shrink
 _RIGHT, _WRONG, _UNKNOWN = CELLS, CELLS + 1, CELLS + 2  # settled pairs stand behind the cells
 _WIDE = CELLS + 3
 
@@ -36,6 +41,7 @@ class Rated:
     pairs: HitPairs
     verdicts: Verdicts  # by pair
     probability: Floats  # (pairs,): of being right, under the fitted mixture
+    place: npt.NDArray[np.int64]  # (pairs,): stratum and cell
     fitted: "Fitted"
 
     @property
@@ -65,6 +71,12 @@ class Fitted:
     right: Floats  # (replicates + 1, places): probability of being right, pair by pair
     pool: Pool | None  # None where the limit is assumed
 
+    def _bias(self) -> Floats:
+        """Return what resampling shows of the bias of the fit, (places,)."""
+        if len(self.right) == 1:
+            return np.zeros(self.right.shape[1])
+        return np.asarray(self.right[1:].mean(axis=0) - self.right[0])
+
     def rates(self, served: Ints) -> Rated:
         """Estimate the rates of each run in `served` (runs, n); see HitPairs.of for its values."""
         pairs = HitPairs.of(served)
@@ -80,9 +92,13 @@ class Fitted:
         if self.pool is not None:
             pooled = self.pool.right_of(place // _WIDE, place % _WIDE, group)
             probability = np.where(np.isnan(pooled), probability, pooled)
-        judged = Judged(verdicts, place, group, probability)
+            probability = np.clip(probability - self._bias()[place], 0.0, 1.0)
+        open_ = verdicts.right < 0
+        if self.pool is None:  # without repeats the limit is a guess
+            open_ |= ~verdicts.certain
+        judged = Judged(verdicts, place, group, probability, open_)
         points = tuple(self.tally.point(row, judged, self.right) for row in pairs.row)
-        return Rated(points, pairs, verdicts, probability, self)
+        return Rated(points, pairs, verdicts, probability, place, self)
 
 
 def rates(
@@ -112,8 +128,9 @@ def _places(check: Consistency, pairs: HitPairs, verdicts: Verdicts) -> npt.NDAr
     stratum = np.searchsorted(_BINS, log.question_similarity(pairs.asked, pairs.matched), "right")
     trapped = (verdicts.flags & np.uint32((1 << 9) - 1)) != 0
     stratum = stratum + trapped * (len(_BINS) + 1)
-    stratum[log.question[pairs.asked] == log.question[pairs.matched]] = _STRATA - 1
-    cell = cells(np.nan_to_num(verdicts.similarity), verdicts.contradicts)
+    stratum[log.question[pairs.asked] == log.question[pairs.matched]] = _SAME_TEXT
+    stratum[log.whole_prompt[pairs.asked] == log.whole_prompt[pairs.matched]] = _SAME_PROMPT
+    cell = cells(np.nan_to_num(verdicts.similarity), verdicts.level)
     unsure = ~verdicts.certain & (verdicts.right >= 0)
     cell = np.where(unsure, cell, np.where(verdicts.right == 1, _RIGHT, _WRONG))
     cell[verdicts.right < 0] = _UNKNOWN
@@ -134,7 +151,7 @@ def _right_by_place(
     to one prompt resemble each other.
     """
     log = check.log
-    prompt = deal(log.scope.astype(np.int64) * (len(log.questions) + 1) + log.question)
+    prompt = deal(log.whole_prompt)
     weight = resample(int(prompt.max()) + 1, replicates, seed + 1)
     right = np.zeros((len(weight), _STRATA, _WIDE))
     right[:, :, _RIGHT] = 1.0
@@ -145,7 +162,10 @@ def _right_by_place(
     if check.floor.grade == "assumed":
         right[:, :, :CELLS] = _by_limit(check.floor.limit)
     else:
-        found = _fit(check, counts[:, :, :CELLS], prompt, weight)
+        found = _fit(check, counts[:, :, :CELLS], prompt, weight, pairs)
+        missed = np.random.default_rng(seed + 2).beta(*MISSED, len(weight))
+        missed[0] = MISSED[0] / sum(MISSED)
+        found = found.with_missed(missed)
         right[:, :, :CELLS], pool = found.right, Pool.of(found)
     known = counts[:, :, :_UNKNOWN]
     total = known.sum(axis=2)
@@ -157,18 +177,28 @@ def _right_by_place(
 
 def _by_limit(limit: float) -> Floats:
     """Call right what lies above a fixed limit and isn't contradicted."""
-    at_limit = int(cells(np.array([limit], np.float32), np.zeros(1, np.bool_))[0])
-    out = np.zeros(CELLS)
-    out[at_limit : CELLS // 2] = 1.0
-    return out
+    at_limit = int(cells(np.array([limit], np.float32), np.zeros(1, np.int8))[0])
+    out = np.zeros((LEVELS, CELLS // LEVELS))
+    out[:STRONG, at_limit:] = 1.0
+    return out.reshape(-1)
 
 
-def _fit(check: Consistency, counts: Floats, prompt: Ints, weight: Floats) -> Fit:
-    """Fit the mixture per replicate, with the noise of right answers as that replicate has it."""
+def _fit(check: Consistency, counts: Floats, prompt: Ints, weight: Floats, pairs: HitPairs) -> Fit:
+    """Fit the mixture per replicate, with the noise of right answers as that replicate has it.
+
+    Answers on some topics vary more than on others: repeats weigh as their topic does among hits.
+    """
     calm = check.calibration
-    cell = cells(calm.similarity, calm.contradicts)
-    noise = weighted(cell, prompt[calm.settled.second], weight, CELLS, calm.settled.weight)
-    return fit(counts, density(noise), calm.unrelated)
+    cell = cells(calm.similarity, calm.level)
+    topics, question = calm.scale.topics, check.log.question
+    own = topics.of_question[question[calm.settled.second]]
+    held = calm.settled.weight
+    repeated = np.bincount(own, held, topics.count)
+    served = np.bincount(topics.of_question[question[pairs.matched]], minlength=topics.count)
+    served = served * repeated.sum() / max(served.sum(), 1)
+    ratio = np.clip((served + _LEAN) / (repeated + _LEAN), 1 / _MOST_MORE, _MOST_MORE)
+    noise = weighted(cell, prompt[calm.settled.second], weight, CELLS, held * ratio[own])
+    return fit(counts, density(noise), calm.unrelated, calm.detail_pairs)
 
 
 def _evened(group: npt.NDArray[np.int64]) -> Floats:

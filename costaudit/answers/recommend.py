@@ -1,68 +1,92 @@
-"""The threshold that one can defend."""
+"""The threshold that one can defend, exact matching alone, or no response cache."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from typing import Literal
+
+import numpy as np
 
 from costaudit.answers.tally import RatePoint
+
+CacheKind = Literal["similar", "exact", "none"]
+_LOWER = 0.025
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """A point of a sweep, or exact matching."""
+    """A point of a sweep, exact matching, or no response cache at all."""
 
-    index: int | None  # of the recommended point; None: exact matching only
-    min_similarity: float | None  # cosine; None: exact matching only
+    kind: CacheKind
+    index: int | None  # of the recommended threshold; None: none is recommended
+    min_similarity: float | None  # cosine; None: none is recommended
     why: str  # one sentence
 
 
 def recommend(
     thresholds: Sequence[float],
     points: Sequence[RatePoint],
-    net_usd: Sequence[Decimal],
+    exact: RatePoint,
     *,
-    exact_net_usd: Decimal = Decimal(0),
     max_wrong: float = 0.01,
 ) -> Recommendation:
-    """Choose the point with most net money whose upper 95 % bound on wrong answers is allowed.
+    """Choose the threshold that earns most within the bound on wrong answers.
 
-    `max_wrong` is a share of all requests. Exact matching wins where no point is allowed, or none
-    earns anything, and more than `exact_net_usd`; among equals the stricter threshold wins.
+    A threshold is allowed if the upper 95 % bound on its unsafe-served share is within `max_wrong`,
+    a share of all requests, and if what it earns beyond exact matching, paired replicate by
+    replicate, is positive at the lower bound. Otherwise exact matching is recommended, and no
+    response cache where exact matching itself is not within the bound. What machines cost is not
+    weighed here: a plan buys them for all levers.
     """
-    if all(point.unsafe_served_share is None for point in points):
-        return Recommendation(
-            None,
-            None,
-            "Exact matching only: the log holds no answers, so no similar hit can be shown to be"
-            " right.",
+    hits = [one for one in (*points, exact) if one.hits]
+    if hits and all(one.unsafe_served_share is None for one in hits):
+        return _none(
+            "No response cache can be defended: the log holds no answers, so no hit can be shown"
+            " to be right."
         )
-    allowed = [i for i, point in enumerate(points) if _upper(point) <= max_wrong]
-    if not allowed:
-        least = min(_upper(point) for point in points)
+    allowed = [i for i, one in enumerate(points) if upper(one) <= max_wrong]
+    better = [i for i in allowed if _gain(points[i], exact, _LOWER) > 0]
+    if better:
+        best = max(better, key=lambda i: (float(points[i].earned_usd[0]), thresholds[i]))
         return Recommendation(
-            None,
-            None,
-            f"Exact matching only: at every threshold tried, wrong answers may reach"
-            f" {least:.2%} of all requests or more, above the limit of {max_wrong:.2%}.",
+            "similar",
+            best,
+            thresholds[best],
+            f"A similarity of {thresholds[best]:.2f} saves most among the {len(allowed)} of"
+            f" {len(points)} thresholds whose wrong answers stay within {max_wrong:.2%} of all"
+            f" requests, at an upper 95 % bound of {upper(points[best]):.2%}.",
         )
-    best = max(allowed, key=lambda i: (net_usd[i], thresholds[i]))
-    if net_usd[best] <= max(exact_net_usd, Decimal(0)):
-        return Recommendation(
-            None,
-            None,
-            f"Exact matching only: no threshold with at most {max_wrong:.2%} wrong answers earns"
-            " more.",
+    why = _why_not(points, allowed, max_wrong)
+    if upper(exact) > max_wrong:
+        return _none(
+            "No response cache can be defended: even identical questions may get wrong answers in"
+            f" {upper(exact):.2%} of all requests, above the limit of {max_wrong:.2%}."
         )
-    return Recommendation(
-        best,
-        thresholds[best],
-        f"A similarity of {thresholds[best]:.2f} saves most among the {len(allowed)} of"
-        f" {len(points)} thresholds whose wrong answers stay within {max_wrong:.2%} of all"
-        f" requests, at an upper 95 % bound of {_upper(points[best]):.2%}.",
+    return Recommendation("exact", None, None, f"Exact matching only: {why}")
+
+
+def _none(why: str) -> Recommendation:
+    return Recommendation("none", None, None, why)
+
+
+def _why_not(points: Sequence[RatePoint], allowed: Sequence[int], max_wrong: float) -> str:
+    if allowed:
+        return (
+            f"no threshold with at most {max_wrong:.2%} wrong answers earns more by its right hits."
+        )
+    least = min((upper(one) for one in points), default=1.0)
+    return (
+        f"at every threshold tried, wrong answers may reach {least:.2%} of all requests or more,"
+        f" above the limit of {max_wrong:.2%}."
     )
 
 
-def _upper(point: RatePoint) -> float:
+def _gain(point: RatePoint, exact: RatePoint, quantile: float) -> float:
+    """Return what a threshold earns beyond exact matching, at a quantile of the replicates."""
+    more = point.earned_usd - exact.earned_usd
+    return float(np.quantile(more[1:], quantile)) if len(more) > 1 else float(more[0])
+
+
+def upper(point: RatePoint) -> float:
     """Return the upper bound on the unsafe-served share; 1 where it can't be known."""
     share = point.unsafe_served_share
     if share is None:

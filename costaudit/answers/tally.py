@@ -1,6 +1,6 @@
 """The shares of one simulated run, with intervals from resampled requests."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -105,19 +105,8 @@ class RatePoint:
     steady_hit_share: Estimate | None  # of eligible requests after warm-up
     valid_hit_share: Estimate | None  # of eligible requests; None where no hit could be judged
     unsafe_served_share: Estimate | None  # wrong answers served, of ALL requests
-
-
-@dataclass(frozen=True)
-class Population:
-    """The requests that shares are taken of, one entry each."""
-
-    eligible: Bools  # a cache may serve them
-    block: Ints  # of the bootstrap: conversations or hours, drawn as a whole
-    steady: Bools | None = None  # after warm-up
-
-    def weights(self, replicates: int, seed: int) -> Floats:
-        """Draw how often each block counts in each replicate, (replicates + 1, blocks)."""
-        return resample(int(self.block.max()) + 1 if len(self.block) else 1, replicates, seed)
+    earned_usd: Floats = field(compare=False)  # by right hits, less what wrong ones cost: the log,
+    # then each replicate
 
 
 @dataclass(frozen=True)
@@ -128,13 +117,54 @@ class Judged:
     place: npt.NDArray[np.int64]  # stratum and cell
     group: npt.NDArray[np.int64]  # of pairs of one question and one entry
     probability: Floats  # of being right
+    open: Bools  # nothing can be told: right or wrong, the interval holds both
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """How far off a number of wrong hits may be."""
+
+    latent: float  # standard deviation that the answers leave open
+    slack: float  # the least reach of the interval
+    more_wrong: float  # hits of which nothing is known, by what they add if all are wrong
+    less_wrong: float  # and what they take off if all are right
+
+    def of(self, total: float) -> "Doubt":
+        """Divide by a total."""
+        parts = (self.latent, self.slack, self.more_wrong, self.less_wrong)
+        return Doubt(*(part / total for part in parts))
+
+    def turned(self) -> "Doubt":
+        """Return the doubt about right hits."""
+        return replace(self, more_wrong=self.less_wrong, less_wrong=self.more_wrong)
+
+
+@dataclass(frozen=True)
+class Population:
+    """The requests that shares are taken of, one entry each."""
+
+    eligible: Bools  # a cache may serve them
+    block: Ints  # of the bootstrap: conversations or hours, drawn as a whole
+    steady: Bools | None = None  # after warm-up
+    worth: Floats | None = None  # US dollars that serving it from a cache saves; None: 1 each
+    wrong_cost: float = 0.0  # US dollars that a wrong answer costs
+
+    @property
+    def saved(self) -> Floats:
+        """What serving each request saves."""
+        return np.ones(len(self.block)) if self.worth is None else self.worth
+
+    def weights(self, replicates: int, seed: int) -> Floats:
+        """Draw how often each block counts in each replicate, (replicates + 1, blocks)."""
+        return resample(int(self.block.max()) + 1 if len(self.block) else 1, replicates, seed)
 
 
 class Tally:
     """Shares of requests, as they are and in every replicate."""
 
     def __init__(self, population: Population, weight: Floats, grade: Grade) -> None:
-        self.block, self.weight, self.grade = population.block, weight, grade
+        self.population, self.weight, self.grade = population, weight, grade
+        self.block = population.block
         self.eligible = self._count(population.eligible)
         self.all = self._count(np.ones(len(self.block), np.bool_))
         self.steady = steady = population.steady
@@ -161,10 +191,14 @@ class Tally:
             wrong = hits - (counts * right).sum(axis=1)
             off = 1 - judged.probability[found]
             wrong[0] = off.sum()
-            unsure = int((~judged.verdicts.certain[found]).sum())
-            valid, unsafe = self._judged(
-                hits, wrong, latent_spread(off, judged.group[found]), unsure
+            unsure = int((~judged.verdicts.certain & ~judged.open)[found].sum())
+            doubt = Doubt(
+                latent=latent_spread(off, judged.group[found]),
+                slack=unsure * (1 - 0.025 ** (1 / unsure)) if unsure else 0.0,
+                more_wrong=float((1 - off)[judged.open[found]].sum()),
+                less_wrong=float(off[judged.open[found]].sum()),
             )
+            valid, unsafe = self._judged(hits, wrong, doubt)
         return RatePoint(
             hits=int(hit.sum()),
             judged=known,
@@ -173,18 +207,28 @@ class Tally:
             steady_hit_share=steady,
             valid_hit_share=valid,
             unsafe_served_share=unsafe,
+            earned_usd=self._earned(row, judged, right),
         )
 
-    def _judged(
-        self, hits: Floats, wrong: Floats, latent: float, unsure: int
-    ) -> tuple[Estimate, Estimate]:
+    def _earned(self, row: npt.NDArray[np.int64], judged: Judged, right: Floats) -> Floats:
+        """Return what right hits save less what wrong ones cost, (replicates + 1,)."""
+        hit = row >= 0
+        found, worth, cost = row[hit], self.population.saved[hit], self.population.wrong_cost
+        place, block, places = judged.place[found], self.block[hit], right.shape[1]
+        held = weighted(place, block, self.weight, places, worth + cost)
+        out: Floats = (held * right).sum(axis=1)
+        out[0] = float(judged.probability[found] @ (worth + cost))
+        if cost:
+            out -= cost * self._count(hit)
+        return out
+
+    def _judged(self, hits: Floats, wrong: Floats, doubt: Doubt) -> tuple[Estimate, Estimate]:
         """Return the valid and the unsafe share; together they are the raw hits."""
-        slack = unsure * (1 - 0.025 ** (1 / unsure)) if unsure else 0.0
         eligible, everyone = np.maximum(self.eligible, 1e-9), np.maximum(self.all, 1e-9)
         right, off = (hits - wrong) / eligible, wrong / everyone
         return (
-            _around(right, latent / eligible[0], slack / eligible[0], self.grade),
-            _around(off, latent / everyone[0], slack / everyone[0], self.grade),
+            _around(right, doubt.turned().of(eligible[0]), self.grade),
+            _around(off, doubt.of(everyone[0]), self.grade),
         )
 
 
@@ -198,29 +242,26 @@ def _share(part: Floats, whole: Floats, grade: Grade) -> Estimate:
     return Estimate(value, grade, min(low, value), max(high, value))
 
 
-def _around(shares: Floats, latent: float, slack: float, grade: Grade) -> Estimate:
+def _around(shares: Floats, doubt: Doubt, grade: Grade) -> Estimate:
     """Put a normal interval around a share, at least `slack` to either side.
 
     Its variance is that of the replicates and what the answers leave open, `latent` squared. Where
     none of many was wrong, replicates don't differ: `slack` is then the exact binomial interval.
+    Pairs of which nothing is known may all be wrong, or all right.
     """
     value = float(np.clip(shares[0], 0.0, 1.0))
     if len(shares) == 1:
         return Estimate(value, grade)
-    reach = float(max(1.96 * np.hypot(shares[1:].std(ddof=1), latent), slack))
-    return Estimate(value, grade, max(0.0, value - reach), min(1.0, value + reach))
+    reach = float(max(1.96 * np.hypot(shares[1:].std(ddof=1), doubt.latent), doubt.slack))
+    low, high = value - reach - doubt.less_wrong, value + reach + doubt.more_wrong
+    return Estimate(value, grade, max(0.0, float(low)), min(1.0, float(high)))
 
 
 _SAME, _OTHER, _UNKNOWN = range(3)
 
 
 def rates_by_id(
-    answer: Ints,
-    served: Ints,
-    population: Population,
-    *,
-    replicates: int = 200,
-    seed: int = 0,
+    answer: Ints, served: Ints, population: Population, *, replicates: int = 200, seed: int = 0
 ) -> tuple[RatePoint, ...]:
     """Estimate the rates of each run in `served` (runs, n); see HitPairs.of for its values.
 
@@ -238,13 +279,14 @@ def rates_by_id(
         Verdicts(
             right=np.where(known, place == _SAME, -1).astype(np.int8),
             similarity=np.where(place == _SAME, 1.0, np.nan).astype(np.float32),
-            contradicts=np.zeros(len(place), np.bool_),
+            level=np.zeros(len(place), np.int8),
             certain=known,
             flags=np.zeros(len(place), np.uint32),
         ),
         place,
         group=np.arange(len(place)),
         probability=right[0, place],
+        open=~known,
     )
     tally = Tally(population, weight, "assumed")
     return tuple(_widened(tally.point(row, judged, right)) for row in pairs.row)

@@ -139,6 +139,12 @@ def sweep(
     visible_after: opt.VisibleAfter = "response",
     guard: opt.Guard = "",
     max_wrong: opt.MaxWrong = "1%",
+    wrong_cost: Annotated[
+        str,
+        typer.Option(
+            "--wrong-cost", metavar="USD", help="What each wrong answer costs; taken off."
+        ),
+    ] = "0",
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
@@ -190,7 +196,7 @@ def sweep(
         run_path,
         semantic_policy,
     )
-    from costaudit.cli.values import names, share
+    from costaudit.cli.values import dollars, names, share
     from costaudit.contracts.run_dir import RunDir
     from costaudit.pipeline.loaded import check_embedder, nothing_to_compare
     from costaudit.pipeline.semantic.section import compare_embedders as compare
@@ -217,6 +223,7 @@ def sweep(
         ),
         thresholds=thresholds,
         max_wrong_share=share(max_wrong, "--max-wrong"),
+        wrong_cost_usd=dollars(wrong_cost, "--wrong-cost", zero=True),
         seed=seed,
         approximate=approx,
         lifetimes=lifetimes if len(lifetimes) > 1 else (),
@@ -239,7 +246,7 @@ def sweep(
     if result is None:
         raise nothing_to_compare(log, options.policy)
     section = replace(result.section, exact_why=note or result.section.exact_why)
-    parts = (section.exact_why, section.recommended_why, size_line(section))
+    parts = (section.exact_why, section.recommended_why, section.user_data, size_line(section))
     print_tables(sweep_tables(section), format, section, " ".join(part for part in parts if part))
     check_conditions(conditions, section)
     return 0

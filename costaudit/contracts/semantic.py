@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 from costaudit.contracts.grades import Estimate, Money
 
@@ -165,6 +166,8 @@ class SemanticSection:
     exact_why: str = ""  # one sentence, where --approx or --sample was asked for and not done
     lifetimes: tuple[LifetimeSweep, ...] = ()  # where several TTLs were asked for
     ttl_s: float | None = None  # of the policy; None: entries never expire
+    recommended_kind: Literal["similar", "exact", "none"] = "exact"  # none: no response cache
+    user_data: str = ""  # one sentence, where answers hold data of the user who asked
 
     @property
     def chosen(self) -> SweepPoint | None:

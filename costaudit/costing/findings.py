@@ -258,6 +258,14 @@ def _pays_from(step: LedgerStep) -> str:
     return f" It pays from {step.worth_from_requests:,} requests a month."
 
 
+def _instead(section: SemanticSection) -> str:
+    if section.recommended is not None:
+        return f"Use the recommended similarity of {section.recommended:.2f} or more."
+    if section.recommended_kind == "none":
+        return "Use no response cache."
+    return "Cache identical prompts only."
+
+
 def _semantic(section: SemanticSection) -> Iterable[Finding]:
     if section.language_warning:
         yield Finding(
@@ -277,6 +285,15 @@ def _semantic(section: SemanticSection) -> Iterable[Finding]:
             "Read the log with --redact mask, or without, to count those too.",
             section="sweep",
         )
+    elif section.recommended_kind == "none":
+        yield Finding(
+            "no-response-cache",
+            "warning",
+            "No response cache can be shown to be safe.",
+            section.recommended_why,
+            "Judge a sample of hits with `costaudit judge`, or allow more with --max-wrong.",
+            section="sweep",
+        )
     elif section.recommended is None:
         yield Finding(
             "no-safe-threshold",
@@ -284,6 +301,15 @@ def _semantic(section: SemanticSection) -> Iterable[Finding]:
             "No similarity threshold is better than exact matching.",
             section.recommended_why,
             "Cache identical prompts only.",
+            section="sweep",
+        )
+    if section.user_data:
+        yield Finding(
+            "user-data",
+            "warning",
+            "Answers hold data of the user who asked.",
+            section.user_data,
+            "Add user to --scope.",
             section="sweep",
         )
     for point in section.points:
@@ -299,9 +325,7 @@ def _semantic(section: SemanticSection) -> Iterable[Finding]:
                 "wrongly.",
                 f"{unsafe.value:.2%} is expected, {upper:.2%} the upper end of the interval; "
                 f"{section.max_wrong_share:.1%} is allowed.",
-                "Cache identical prompts only."
-                if section.recommended is None
-                else f"Use the recommended similarity of {section.recommended:.2f} or more.",
+                _instead(section),
                 section="sweep",
             )
     if section.cut_texts:

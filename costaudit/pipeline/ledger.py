@@ -69,7 +69,12 @@ def duplicates_step(found: IdenticalHits) -> CacheStep:
 
 
 def semantic_steps(result: SemanticResult) -> list[CacheStep]:
-    """Return what a cache for identical questions answers, and one for similar ones."""
+    """Return what a cache for identical questions answers, and one for similar ones.
+
+    Neither is offered where no response cache can be defended.
+    """
+    if result.section.recommended_kind == "none":
+        return []
     steps = [duplicates_step(IdenticalHits(result.exact_hits, result.exact_store_usd))]
     recommended = result.section.recommended
     if recommended is not None:

@@ -24,6 +24,7 @@ class AnalyzeOptions:
     policy: SemanticPolicy = field(default_factory=lambda: SemanticPolicy(1.0))  # less threshold
     thresholds: str = "0.70:0.99:0.01"
     max_wrong_share: float = 0.01  # of all requests, upper 95 % bound
+    wrong_cost_usd: Decimal = Decimal(0)  # of each wrong answer that a cache serves
     prices: Path | None = None  # the user's own rates
     cost_mode: CostMode = "auto"
     invoice_usd: Decimal | None = None

@@ -115,7 +115,8 @@ class TerminalReporter:
         chosen = next((point for point in section.points if point.recommended), None)
         if chosen is None or section.recommended is None:
             only = tr("Semantic cache: identical text only.")
-            told = f"{only} {said(section.recommended_why)}"
+            why = said(section.recommended_why)
+            told = why if section.recommended_kind == "none" else f"{only} {why}"
             by_id = not section.embedder
             exact = section.exact
             rates = _rates(exact, by_id=by_id) if exact and exact.hits else []

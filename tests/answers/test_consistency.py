@@ -1,11 +1,14 @@
 """Verdicts on pairs of requests, from their logged answers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from costaudit.answers.calibration import repeats
 from costaudit.answers.consistency import ASSUMED_LIMIT, Consistency
 from costaudit.answers.kinds import CUT, JSON, TEXT
+from costaudit.answers.repeats import repeats
+from costaudit.answers.traps.detectors import TRAP_NAMES
 from tests.answers.builder import WIDE, log_of, near
 
 PAIRS = np.arange(0, 8, 2, dtype=np.int32), np.arange(1, 8, 2, dtype=np.int32)
@@ -90,11 +93,12 @@ def test_the_floor_is_a_low_quantile_of_the_repeats(chatty: Consistency) -> None
     assert below == pytest.approx(0.05, abs=0.01)
 
 
-def test_a_detector_that_fires_between_repeats_is_dropped(chatty: Consistency) -> None:
-    # every other answer holds a random code: no two repeats agree on it
+def test_a_detector_that_fires_between_repeats_tells_nothing(chatty: Consistency) -> None:
+    # most answers hold a random code: no two repeats agree on it
+    odds = dict(zip(TRAP_NAMES, chatty.calibration.scale.odds[-1], strict=True))
     assert chatty.calibration.false_alarms["identifiers"] > 0.5
-    assert "identifiers" not in chatty.calibration.kept_names
-    assert "dates" in chatty.calibration.kept_names
+    assert odds["identifiers"] == 0
+    assert odds["dates"] > np.log(20)
 
 
 def test_live_data_is_no_noise(chatty: Consistency) -> None:
@@ -102,4 +106,40 @@ def test_live_data_is_no_noise(chatty: Consistency) -> None:
     live = np.isin(chatty.repeats.prompt, chatty.calibration.live)
     topics = {chatty.log.questions[q] for q in chatty.log.question[chatty.repeats.first[live]]}
     assert len(topics) == 5
-    assert "numbers" in chatty.calibration.kept_names
+    odds = dict(zip(TRAP_NAMES, chatty.calibration.scale.odds[-1], strict=True))
+    assert odds["numbers"] > np.log(20)
+
+
+def test_prose_in_structured_answers_is_compared_as_prose() -> None:
+    said = ["You can return it within a month and pay nothing at all.",
+            "Items from the sale can not be returned once they have been paid for."]  # fmt: skip
+    rng = np.random.default_rng(2)
+    vectors = np.array([np.eye(WIDE)[0], near(np.eye(WIDE)[0], 0.3, rng)] * 4)
+    plain = judged(said * 4, vectors)
+    structured = judged([f'{{"answer": "{text}"}}' for text in said] * 4, vectors)
+    assert plain.judge(*PAIRS).right.tolist() == structured.judge(*PAIRS).right.tolist() == [0] * 4
+
+
+def test_yes_is_never_no_and_says_what_follows() -> None:
+    answers = ["Yes.", "No.", "Yes, of course.", "Yes, it is.", "Yes, on Monday.",
+               "Yes, on Friday.", "No problem.", "Yes."]  # fmt: skip
+    verdicts = judged(answers, np.tile(np.eye(WIDE)[0], (8, 1))).judge(*PAIRS)
+    assert verdicts.right.tolist()[:3] == [0, 1, 0]
+    assert verdicts.certain.tolist() == [True, True, False, False]
+
+
+def test_users_and_time_make_differences_that_are_no_noise() -> None:
+    # twenty prompts asked by ten users twice each: every user has a number of their own
+    questions, answers, users, hours = [], [], [], []
+    for slot in range(400):
+        prompt, user = slot % 20, slot // 20 % 10
+        questions.append(f"What is my {chr(97 + prompt)} balance?")
+        answers.append(f"Your balance is {1000 + 37 * user} euros.")
+        users.append(user)
+        hours.append(float(slot))
+    vectors = np.tile(np.eye(WIDE)[0], (400, 1))
+    log = log_of(questions, answers, answer_vectors=vectors, hours=hours)
+    check = Consistency(replace(log, users=np.array(users, np.int32)))
+    assert check.calibration.differs_by_user
+    asked, matched = np.array([20, 200], np.int32), np.array([0, 0], np.int32)
+    assert check.judge(asked, matched).right.tolist() == [0, 1]  # another user, the same user

@@ -3,16 +3,21 @@
 import numpy as np
 import pytest
 
+from costaudit.answers.calibration import CLEAR_DETAILS, LEVELS
 from costaudit.answers.mixture import CELLS, GRID, cells, density, fit
 
 
 def drawn(rng: np.random.Generator, right: int, detail: int, topic: int) -> np.ndarray:
-    """Count cells of pairs of the three kinds; right pairs contradict each other 1 time in 50."""
+    """Count cells of pairs of the three kinds; right pairs contradict each other now and then."""
     z = np.concatenate([rng.normal(1.3, 0.2, right + detail), rng.normal(0.5, 0.25, topic)])
-    contradicts = np.concatenate(
-        [rng.random(right) < 0.02, np.ones(detail, bool), rng.random(topic) < 0.4]
+    level = np.concatenate(
+        [
+            rng.choice(LEVELS, right, p=[0.7, 0.2, 0.06, 0.03, 0.01]),
+            rng.choice(LEVELS, detail, p=[0.0, 0.0, 0.02, 0.2, 0.78]),
+            rng.choice(LEVELS, topic, p=[0.3, 0.2, 0.1, 0.1, 0.3]),
+        ]
     )
-    place = cells(np.tanh(z).astype(np.float32), contradicts)
+    place = cells(np.tanh(z).astype(np.float32), level.astype(np.int8))
     return np.bincount(place, minlength=CELLS).astype(float)
 
 
@@ -46,36 +51,39 @@ def test_a_replicate_does_not_depend_on_the_others() -> None:
 def test_a_density_sums_to_one_and_cells_cover_all_similarities() -> None:
     out = density(np.eye(CELLS)[:3])
     np.testing.assert_allclose(out.sum(axis=1), 1.0)
-    place = cells(np.array([-1.0, 0.0, 1.0], np.float32), np.array([False, False, True]))
+    place = cells(np.array([-1.0, 0.0, 1.0], np.float32), np.array([0, 0, LEVELS - 1], np.int8))
     assert place.min() >= 0
     assert place.max() == CELLS - 1 - (len(GRID) - 1 - np.abs(GRID - np.arctanh(0.996)).argmin())
 
 
 def plain_fit(counts: np.ndarray, right: np.ndarray, start: tuple[float, float]) -> np.ndarray:
     """Fit one replicate, (strata, CELLS), with a loop over strata and whole arrays of cells."""
-    z, flag = np.tile(GRID, 2), np.arange(CELLS) >= len(GRID)
-    detail = np.where(flag, np.tile(right[: len(GRID)] + right[len(GRID) :], 2), 0.0)
+    z, level = np.tile(GRID, LEVELS), np.repeat(np.arange(LEVELS), len(GRID))
+    margin = np.tile(right.reshape(LEVELS, -1).sum(axis=0), LEVELS)
+    leans = np.array([CLEAR_DETAILS, (1, 1, 2, 3, 4)], float)
+    levels = leans / leans.sum(axis=1, keepdims=True)
     share = np.tile([0.8, 0.02, 0.18], (len(counts), 1))
-    mean, spread, flagged = np.full(len(counts), start[0]), start[1], 0.5
+    mean, spread = np.full(len(counts), start[0]), start[1]
     for last in [False] * 80 + [True]:
         parts = np.empty((len(counts), 3, CELLS))
         for s in range(len(counts)):
             bell = np.exp(-0.5 * ((GRID - mean[s]) / spread) ** 2) + 1e-12
-            topic = np.tile(bell / bell.sum(), 2) * np.where(flag, flagged, 1 - flagged)
-            parts[s] = share[s][:, None] * np.stack([right, detail, topic])
+            topic = np.tile(bell / bell.sum(), LEVELS) * levels[1][level]
+            parts[s] = share[s][:, None] * np.stack([right, margin * levels[0][level], topic])
         each = parts / parts.sum(axis=1, keepdims=True)
         if last:
             break
         mass = counts[:, None] * each
         pairs = mass.sum(axis=2)
         share = (pairs + pairs.sum(axis=0) / pairs.sum()) / (pairs.sum(axis=1)[:, None] + 1)
+        seen = np.stack([np.bincount(level, mass[:, k].sum(axis=0), LEVELS) for k in (1, 2)])
+        levels = (seen + leans) / (seen + leans).sum(axis=1, keepdims=True)
         topics = mass[:, 2]
         overall = ((topics @ z).sum() + 10 * start[0]) / (topics.sum() + 10)
         mean = (topics @ z + 60 * overall) / (topics.sum(axis=1) + 60)
         away = (topics * (z - mean[:, None]) ** 2).sum()
         away += 10 * (start[1] ** 2 + (start[0] - overall) ** 2)
         spread = float(np.sqrt(max(away / (topics.sum() + 10), 0.02)))
-        flagged = float((topics @ flag).sum() + 5) / (topics.sum() + 10)
     return np.asarray(each[:, 0])
 
 

@@ -1,54 +1,80 @@
 """The recommended threshold."""
 
-from decimal import Decimal
+import numpy as np
 
 from costaudit.answers.recommend import recommend
 from costaudit.answers.tally import RatePoint
 from costaudit.contracts.grades import Estimate
 
+THRESHOLDS = (0.70, 0.80, 0.90)
+MONEY = (30.0, 20.0, 10.0)
 
-def point(high: float | None) -> RatePoint:
+
+def offer(high: float | None, usd: float = 0.0, off: float = 0.0) -> RatePoint:
+    """Make a run whose right hits earn `usd`, give or take `off` between replicates."""
     share = Estimate(0.5, "simulated", 0.4, 0.6)
     unsafe = None if high is None else Estimate(high / 2, "estimated", 0.0, high)
-    return RatePoint(10, 10, share, share, None, None if high is None else share, unsafe)
+    earned = usd + off * np.linspace(-1, 1, 101)
+    earned[0] = usd
+    return RatePoint(10, 10, share, share, None, None if high is None else share, unsafe, earned)
 
 
-THRESHOLDS = (0.70, 0.80, 0.90)
-MONEY = (Decimal(30), Decimal(20), Decimal(10))
+EXACT = offer(0.0, 5.0)
+
+
+def offers(*highs: float | None) -> list[RatePoint]:
+    return [offer(high, usd) for high, usd in zip(highs, MONEY, strict=True)]
 
 
 def test_most_money_within_the_bound_wins() -> None:
-    found = recommend(THRESHOLDS, [point(0.05), point(0.009), point(0.001)], MONEY)
-    assert (found.index, found.min_similarity) == (1, 0.80)
+    found = recommend(THRESHOLDS, offers(0.05, 0.009, 0.001), EXACT)
+    assert (found.kind, found.index, found.min_similarity) == ("similar", 1, 0.80)
     assert "2 of 3 thresholds" in found.why
     assert "0.90%" in found.why
 
 
+def test_the_bound_itself_is_allowed() -> None:
+    found = recommend(THRESHOLDS, offers(0.05, 0.01, 0.001), EXACT, max_wrong=0.01)
+    assert found.min_similarity == 0.80
+
+
 def test_the_upper_bound_counts_not_the_estimate() -> None:
     # the estimate 0.006 is within 1 %, its upper bound 0.012 is not
-    found = recommend(THRESHOLDS, [point(0.05), point(0.012), point(0.001)], MONEY)
+    found = recommend(THRESHOLDS, offers(0.05, 0.012, 0.001), EXACT)
     assert found.min_similarity == 0.90
 
 
 def test_nothing_allowed_means_exact_matching() -> None:
-    found = recommend(THRESHOLDS, [point(0.05), point(0.03), point(0.02)], MONEY)
-    assert found.index is None
-    assert found.min_similarity is None
+    found = recommend(THRESHOLDS, offers(0.05, 0.03, 0.02), EXACT)
+    assert (found.kind, found.index, found.min_similarity) == ("exact", None, None)
     assert "2.00%" in found.why
 
 
-def test_no_answers_mean_exact_matching() -> None:
-    found = recommend(THRESHOLDS, [point(None)] * 3, MONEY)
-    assert found.min_similarity is None
+def test_exact_matching_must_be_within_the_bound_too() -> None:
+    found = recommend(THRESHOLDS, offers(0.05, 0.03, 0.02), offer(0.015, 5.0))
+    assert found.kind == "none"
+    assert "1.50%" in found.why
+
+
+def test_no_answers_mean_no_cache() -> None:
+    found = recommend(THRESHOLDS, offers(None, None, None), offer(None, 5.0))
+    assert found.kind == "none"
     assert "no answers" in found.why
 
 
 def test_exact_matching_wins_where_it_earns_as_much() -> None:
-    found = recommend(THRESHOLDS, [point(0.001)] * 3, MONEY, exact_net_usd=Decimal(30))
-    assert found.min_similarity is None
+    found = recommend(THRESHOLDS, offers(0.001, 0.001, 0.001), offer(0.0, 30.0))
+    assert found.kind == "exact"
     assert "earns more" in found.why
 
 
+def test_the_gain_counts_at_its_lower_bound() -> None:
+    # it earns 2 more on average, and 95 of 100 replicates between -1.8 and 5.8 more
+    unsure = [offer(0.001, 7.0, off=4.0)]
+    assert recommend((0.8,), unsure, EXACT).kind == "exact"
+    assert recommend((0.8,), [offer(0.001, 7.0, off=1.0)], EXACT).kind == "similar"
+
+
 def test_among_equals_the_stricter_wins() -> None:
-    found = recommend(THRESHOLDS, [point(0.001)] * 3, (Decimal(5),) * 3)
+    found = recommend(THRESHOLDS, [offer(0.001, 9.0)] * 3, EXACT)
     assert found.min_similarity == 0.90

@@ -30,7 +30,7 @@ ATTACKS = (
 )
 _FIXED = {
     "schema_version", "severity", "grade", "evidence", "period", "first_ts", "last_ts", "group",
-    "day", "outcome", "claim",
+    "day", "outcome", "claim", "recommended_kind",
 }  # fmt: skip
 
 

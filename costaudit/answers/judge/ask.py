@@ -9,6 +9,7 @@ from itertools import islice
 import numpy as np
 import numpy.typing as npt
 
+from costaudit.answers.calibration import STRONG
 from costaudit.answers.consistency import Consistency
 from costaudit.answers.judge.judge import (
     MAX_ANSWER_TOKENS,
@@ -111,7 +112,7 @@ def control_pairs(check: Consistency, each: int, seed: int = 0) -> Controls:
     """
     rng = np.random.default_rng(seed)
     log, settled = check.log, check.calibration.settled
-    calm = np.flatnonzero(~check.calibration.contradicts)
+    calm = np.flatnonzero(check.calibration.level < STRONG)
     rows = rng.permutation(calm)[:each]
     answered = np.flatnonzero((log.answer >= 0) & (log.question >= 0) & (log.kind == TEXT))
     first, second = rng.choice(answered, (2, 20 * each)).astype(np.int32)

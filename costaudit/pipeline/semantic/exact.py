@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from costaudit.answers.tally import Population, RatePoint, rates_by_id
+from costaudit.answers.tally import RatePoint, rates_by_id
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import SemanticSection
 from costaudit.pipeline.loaded import Loaded
@@ -33,7 +33,7 @@ class ExactRun(KeyedRun):
         return rates_by_id(
             self._answer,
             served,
-            Population(self.eligible, self.blocks, self.steady),
+            self.counted,
             replicates=replicates,
             seed=self.options.seed,
         )

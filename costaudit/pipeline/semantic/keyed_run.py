@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from costaudit.answers.tally import RatePoint, blocks_of
-from costaudit.contracts.grades import Estimate, Money, micro_usd
+from costaudit.answers.tally import Population, RatePoint, blocks_of
+from costaudit.contracts.grades import Estimate, Grade, Money, micro_usd
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import CacheSize, SweepPoint
 from costaudit.costing.plans.nodes import embedder_for, store_for
@@ -43,7 +43,13 @@ class KeyedRun(ABC):
         self.eligible = self.stream.text >= 0
         self.warm_up = int(self.eligible.sum() * WARM_UP_SHARE)
         self.steady = np.cumsum(self.eligible) > self.warm_up
-        self.blocks = blocks_of(log.requests)
+        self.counted = Population(
+            eligible=self.eligible,
+            block=blocks_of(log.requests),
+            steady=self.steady,
+            worth=log.sent_usd,
+            wrong_cost=float(options.wrong_cost_usd),
+        )
 
     @abstractmethod
     def swept(self, policies: Sequence[SemanticPolicy], stream: Stream | None = None) -> Decisions:
@@ -99,16 +105,30 @@ class KeyedRun(ABC):
         return self.store_usd(peak_entries) + embed
 
     def net_saved(
-        self, served: np.ndarray, peak_entries: int, share: Estimate, min_similarity: float
+        self, served: np.ndarray, peak_entries: int, point: RatePoint, min_similarity: float
     ) -> Money:
-        """Return what the hits of one row were billed, less the running cost, for a month.
+        """Return what right hits save in a month, less wrong ones' cost and the running cost.
 
-        The interval of the hit share carries over to the money.
+        The interval is that of the replicates. Where no hit was judged it is what all hits save.
         """
-        billed = self.log.sent_usd * (served >= 0)
-        usd = self.log.month.usd(billed) - self.running_usd(min_similarity, peak_entries)
-        daily = self.log.month.daily(billed)
-        return self.log.month.ranged(usd, daily, "simulated", bounds_of(share))
+        month, billed = self.log.month, self.log.sent_usd * (served >= 0)
+        gross, running = month.usd(billed), self.running_usd(min_similarity, peak_entries)
+        whole = float(billed.sum())
+        parts = point.earned_usd / whole if whole else np.zeros(len(point.earned_usd))
+        if point.unsafe_served_share is None:
+            parts = np.ones(1)
+        part = float(parts[0])
+        usd = micro_usd(gross * Decimal(repr(part))) - running
+        grade: Grade = "simulated" if point.unsafe_served_share is None else "estimated"
+        bounds = bounds_of(point.raw_hit_share) if len(parts) == 1 else None
+        if len(parts) > 1 and usd:
+            low, high = (float(q) for q in np.quantile(parts[1:], [0.025, 0.975]))
+            least, most = (
+                float((micro_usd(gross * Decimal(repr(end))) - running) / usd)
+                for end in (min(low, part), max(high, part))
+            )
+            bounds = (least, most)
+        return month.ranged(usd, month.daily(billed * part), grade, bounds)
 
     def sizing(self, policy: SemanticPolicy, entries: int) -> CacheSize:
         """Size the cache for its fullest moment."""
@@ -130,9 +150,7 @@ class KeyedRun(ABC):
             valid_hit_share=point.valid_hit_share,
             unsafe_served_share=point.unsafe_served_share,
             gross_saved_usd=self.log.usd_of(served >= 0),
-            net_saved=self.net_saved(
-                served, peak, point.raw_hit_share, decisions.policies[row].min_similarity
-            ),
+            net_saved=self.net_saved(served, peak, point, decisions.policies[row].min_similarity),
             peak_entries=peak,
             recommended=recommended,
         )

@@ -64,12 +64,7 @@ def decide(run: SemanticRun, thresholds: Sequence[float], max_wrong_share: float
     decisions = run.swept(policies)
     run.progress.finish(f"{run.eligible.sum():,} requests at {len(policies)} thresholds")
     rated = run.rated(decisions.served)
-    net = [
-        run.log.month_usd(served >= 0) for served in decisions.served
-    ]  # the plan weighs machines
-    choice = recommend(
-        thresholds, rated.points[:-1], net[:-1], exact_net_usd=net[-1], max_wrong=max_wrong_share
-    )
+    choice = recommend(thresholds, rated.points[:-1], rated.points[-1], max_wrong=max_wrong_share)
     points = tuple(
         run.sweep_point(decisions, row, rated.points[row], recommended=row == choice.index)
         for row in range(len(policies))
@@ -138,10 +133,24 @@ def _section(
         points=points,
         recommended=choice.min_similarity,
         recommended_why=choice.why,
+        recommended_kind=choice.kind,
+        user_data=user_data(run),
         noise_floor=floor.limit,
         noise_floor_pairs=floor.pairs,
         bytes_per_entry=run.bytes_per_entry,
         ttl_s=policy.ttl_s,
+    )
+
+
+def user_data(run: SemanticRun) -> str:
+    """Say whether answers hold data of the user who asked; "" where nothing speaks for it."""
+    if not run.check.calibration.differs_by_user:
+        return ""
+    if "user" in run.options.policy.scope:
+        return ""
+    return (
+        "Answers to the same prompt differ more between users than for one user: they hold data "
+        "of who asked."
     )
 
 

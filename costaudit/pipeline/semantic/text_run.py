@@ -6,11 +6,13 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
+import xxhash
 
 from costaudit.answers.consistency import Consistency
+from costaudit.answers.kinds import prose_of
 from costaudit.answers.logged import AnswerVectors, Questions, logged
 from costaudit.answers.rates import Rated, rates
-from costaudit.answers.tally import Population, RatePoint
+from costaudit.answers.tally import RatePoint
 from costaudit.answers.traps.signatures import TrapGuard, stored_signatures
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import Approximation
@@ -27,8 +29,9 @@ from costaudit.simulate.semantic.inverted_file import (
     make_cells,
     why_exact,
 )
+from costaudit.simulate.semantic.keys import keys_of
 from costaudit.simulate.semantic.pairs import Bounds, upper_bounds
-from costaudit.simulate.semantic.stream import Stream
+from costaudit.simulate.semantic.stream import Stream, groups_of
 from costaudit.simulate.semantic.sweep import Decisions, approximation_errors, sweep
 
 _LOWEST = 0.7  # similarity from which on most sweeps look for pairs
@@ -105,11 +108,7 @@ class SemanticRun(KeyedRun):
     def rated(self, served: np.ndarray, replicates: int = 200) -> Rated:
         """Judge the hits in rows of `Decisions.served` by the answers in the log."""
         return rates(
-            self.check,
-            served,
-            Population(self.eligible, self.blocks, self.steady),
-            replicates=replicates,
-            seed=self.options.seed,
+            self.check, served, self.counted, replicates=replicates, seed=self.options.seed
         )
 
     def points(self, served: np.ndarray, replicates: int = 200) -> tuple[RatePoint, ...]:
@@ -131,10 +130,11 @@ class SemanticRun(KeyedRun):
             .unique(maintain_order=True)
             .join(log.blocks, on="block_id", maintain_order="left")
             .filter(pl.col("text").str.len_bytes() > 0)
-            .select(text_id="block_id", text="text")
+            .select(answer_id="block_id", text="text")
         )
-        rows = answers.select(answer_id="text_id").with_row_index("row")
-        row = log.requests.join(rows, on="answer_id", how="left", maintain_order="left")["row"]
+        said, row_of = said_by(answers)
+        row = log.requests.join(row_of, on="answer_id", how="left", maintain_order="left")["row"]
+        answers = said
         found, vectors = self._store.load(answers["text_id"])
 
         def embed(rows: np.ndarray) -> None:
@@ -151,6 +151,8 @@ class SemanticRun(KeyedRun):
                 self.stream.text,
                 self.vectors,
                 self.stream.partition,
+                prompt=self._whole_prompts(),
+                users=_numbered(log.requests["user"]),
             ),
             AnswerVectors(vectors, row.cast(pl.Int64).fill_null(-1).to_numpy(), embed),
         )
@@ -158,8 +160,23 @@ class SemanticRun(KeyedRun):
         return Consistency(
             texts,
             question_traps=stored_signatures(texts.questions, kept),
-            answer_traps=stored_signatures(texts.answers, kept),
+            answer_traps=stored_signatures(texts.said, kept),
         )
+
+    def _whole_prompts(self) -> np.ndarray:
+        """Number whole prompts: model, system template, tools, history and question. int32 (n,)."""
+        keys, requests = self._keys, self.log.requests
+        if self.options.policy.key == "last_user":
+            keys = keys_of(requests, self.log.compared, "conversation")
+        parts: dict[str, pl.Series | np.ndarray] = {
+            "model": requests["model"],
+            "tools": keys.fields["tools"],
+            "history": keys.history,
+            "text": self.stream.text,
+        }
+        templates = self.log.templates
+        parts["system"] = keys.fields["system_raw"] if templates is None else templates
+        return groups_of(pl.DataFrame(parts))
 
     def text_bytes(self) -> tuple[float, float]:
         """Return the mean length of a question and of an answer, as UTF-8."""
@@ -167,6 +184,31 @@ class SemanticRun(KeyedRun):
             self.log.blocks, on="block_id"
         )
         return mean_bytes(self.stream.texts["text"]), mean_bytes(answers["text"])
+
+
+def said_by(answers: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the distinct prose of answers (text_id, text), and the row of each answer_id.
+
+    The prose of structured output is what its long strings hold; without any it has no row.
+    """
+    ids, texts = [], []
+    for name, text in answers.select("answer_id", "text").iter_rows():
+        prose = prose_of(text)
+        ids.append(name if prose == text else xxhash.xxh3_128_hexdigest(prose.encode()))
+        texts.append(prose)
+    schema = {"answer_id": pl.String, "text_id": pl.String, "text": pl.String}
+    found = pl.DataFrame(
+        {"answer_id": answers["answer_id"], "text_id": ids, "text": texts}, schema=schema
+    ).filter(pl.col("text") != "")
+    said = found.select("text_id", "text").unique("text_id", maintain_order=True)
+    rows = said.select("text_id").with_row_index("row")
+    return said, found.join(rows, on="text_id", maintain_order="left").select("answer_id", "row")
+
+
+def _numbered(names: pl.Series) -> np.ndarray:
+    """Number names; -1 where there is none. int32 (n,)."""
+    number = names.cast(pl.String).rank("dense").cast(pl.Int32) - 1
+    return number.fill_null(-1).to_numpy()
 
 
 def mean_bytes(texts: pl.Series) -> float:

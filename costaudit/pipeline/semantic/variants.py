@@ -147,7 +147,7 @@ def _net(run: KeyedRun, decisions: Decisions, place: int, point: RatePoint) -> M
     return run.net_saved(
         decisions.served[place],
         int(decisions.peak_entries[place]),
-        point.raw_hit_share,
+        point,
         decisions.policies[place].min_similarity,
     )
 

@@ -90,8 +90,8 @@ def _partitions(
     keys: Keys,
     system_template: pl.Series | None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    pool = _groups(_scope_frame(requests, policy, keys.fields, system_template))
-    return pool, _groups(pl.DataFrame({"pool": pool, "history": keys.history}))
+    pool = groups_of(_scope_frame(requests, policy, keys.fields, system_template))
+    return pool, groups_of(pl.DataFrame({"pool": pool, "history": keys.history}))
 
 
 def _scope_frame(
@@ -114,7 +114,7 @@ def _scope_frame(
     return pl.DataFrame([column for column in columns if column is not None])
 
 
-def _groups(frame: pl.DataFrame) -> np.ndarray:
+def groups_of(frame: pl.DataFrame) -> np.ndarray:
     """Number equal rows alike, in order of first appearance; nulls are equal. int32 (n,)."""
     names = frame.columns
     distinct = frame.unique(maintain_order=True).with_row_index("group")

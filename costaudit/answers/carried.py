@@ -1,0 +1,183 @@
+"""Words that tell the state of the world, or the user: they come and go with time, not by chance.
+
+A word that noise puts into some answers to a prompt and not into others is spread over their times
+at random. One that follows a fact (a price until it changes, an outage while it lasts, the name of
+who asked) stands in answers that are neighbours in time, or of one user. All prompts whose answers
+have the word are read together, because a fact is seldom asked for in the same words. Shuffling
+the answers to each prompt tells how much of this chance makes.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+Floats = npt.NDArray[np.float64]
+Longs = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+_MOST = 24  # answers read of one prompt, evenly over time
+_LAGS = (1, 2, 3)  # neighbours that an answer is compared with
+_SHUFFLES = 6
+_FALSE = 0.1  # share of words that are found by chance
+_LEAST = 0.4  # correlation of neighbours from which a word follows something
+_CLEARLY = 0.05  # by which users tell more than time, where a word seems to follow both
+_FEWEST = 4  # answers with and without a word, that it may be found
+
+
+@dataclass(frozen=True)
+class _Entries:
+    """One row per answer and word that some answers to its prompt have and others lack."""
+
+    word: Longs
+    answer: Longs  # place among the answers read
+    start: Longs  # first row of this prompt and word; its rows stand in the order of answers
+    has: Floats  # 1 or 0
+    mean: Floats  # share of the prompt's answers that have it
+    first: Longs  # place of the prompt's first answer
+
+    def residual(self, order: Longs) -> Floats:
+        """Return what each row has beyond its prompt's mean, the answers being put in `order`."""
+        moved = order[self.answer] - self.first
+        out: Floats = self.has[self.start + moved] - self.mean
+        return out
+
+
+def carried_words(
+    words: "csr_matrix", prompt: Longs, seconds: Floats, user: Longs
+) -> tuple[Bools, Bools]:
+    """Return which words follow time, and which follow the user; one row per answer.
+
+    words: (answers, words), 1 where an answer has a word; user: -1 where it is not known.
+    """
+    width = words.shape[1]
+    nothing = np.zeros(width, np.bool_)
+    rows = _thinned(prompt, seconds)
+    if not len(rows):
+        return nothing, nothing
+    words, prompt, seconds, user = words[rows], prompt[rows], seconds[rows], user[rows]
+    entries = _entries(words, prompt)
+    if not len(entries.word):
+        return nothing, nothing
+    rng = np.random.default_rng(0)
+    chance = [np.lexsort((rng.random(len(prompt)), prompt)) for _ in range(_SHUFFLES)]
+    timed, named = seconds >= 0, user >= 0
+    by_time = by_user = nothing
+    time_strength = np.zeros(width)
+    if timed.all() and seconds.min() < seconds.max():
+        by_time, time_strength = _following(
+            entries, seconds, np.zeros(len(user), np.int64), chance, width
+        )
+    if named.any():
+        alone = np.where(named, user, user.max() + 1 + np.arange(len(user)))
+        shuffled = rng.permutation(len(user)).astype(np.float64)  # neighbours are not near in time
+        by_user, strength = _following(entries, shuffled, alone, chance, width)
+        by_user &= ~by_time | (strength > time_strength + _CLEARLY)
+    return by_time, by_user
+
+
+def _thinned(prompt: Longs, seconds: Floats) -> Longs:
+    """Choose the answers to read, by prompt and time: of prompts with two answers and more."""
+    order = np.lexsort((seconds, prompt))
+    sorted_ = prompt[order]
+    _, start, count = np.unique(sorted_, return_index=True, return_counts=True)
+    which = np.repeat(np.arange(len(start)), count)
+    place = np.arange(len(order)) - start[which]
+    size = count[which]
+    step = np.maximum(size / _MOST, 1.0)
+    keep = (size > 1) & (np.floor(place / step) != np.floor((place - 1) / step))
+    return np.asarray(order[keep], np.int64)
+
+
+def _entries(words: "csr_matrix", prompt: Longs) -> _Entries:
+    """List the words that come and go within a prompt; answers are sorted by prompt."""
+    from scipy.sparse import csr_matrix
+
+    _, first, number, count = np.unique(
+        prompt, return_index=True, return_inverse=True, return_counts=True
+    )
+    number = number.reshape(-1)
+    width = words.shape[1]
+    member = csr_matrix(
+        (np.ones(len(prompt), np.int32), (number, np.arange(len(prompt)))),
+        shape=(len(first), len(prompt)),
+    )
+    held = (member @ words.astype(np.int32)).tocoo()
+    some = held.data < count[held.row]
+    group, word, having = held.row[some], held.col[some].astype(np.int64), held.data[some]
+    many = np.bincount(word, having, width)
+    without = np.bincount(word, count[group] - having, width)
+    common = np.minimum(many, without)[word] >= _FEWEST
+    group, word, having = group[common], word[common], having[common]
+    size = count[group]
+    start = np.cumsum(size) - size
+    block = np.repeat(np.arange(len(group)), size)
+    place = np.arange(len(block)) - start[block]
+    answer = first[group][block] + place
+    listed = words.tocoo()
+    key = np.sort(listed.row.astype(np.int64) * width + listed.col)
+    wanted = answer * width + word[block]
+    at = np.minimum(np.searchsorted(key, wanted), max(len(key) - 1, 0))
+    has = (key[at] == wanted).astype(np.float64) if len(key) else np.zeros(len(wanted))
+    mean = (having / size)[block]
+    return _Entries(word[block], answer, start[block], has, mean, first[group][block])
+
+
+def _following(
+    entries: _Entries, place: Floats, who: Longs, chance: list[Longs], width: int
+) -> tuple[Bools, Floats]:
+    """Find the words whose presence resembles that in neighbouring answers of one `who`.
+
+    Returned with the correlation of neighbours, by word.
+    """
+    order = np.lexsort((place[entries.answer], who[entries.answer], entries.word))
+    plan = _Neighbours(entries, order, who, width)
+    found, strength = plan.score(entries.residual(np.arange(len(who))))
+    null = np.concatenate([plan.score(entries.residual(one))[0] for one in chance])
+    strong = strength >= _LEAST
+    return strong & (found > _limit(found[strong], null)), strength
+
+
+def _limit(found: Floats, null: Floats) -> float:
+    """Return the score above which at most a few of the words found are there by chance."""
+    null = np.sort(null)
+    for score in np.sort(found):
+        by_chance = (len(null) - np.searchsorted(null, score, "left")) / _SHUFFLES
+        if by_chance <= _FALSE * (found >= score).sum():
+            return float(np.nextafter(score, -np.inf))
+    return float("inf")
+
+
+class _Neighbours:
+    """Which rows are compared, and what their products are by chance."""
+
+    def __init__(self, entries: _Entries, order: Longs, who: Longs, width: int) -> None:
+        self.width, self.order = width, order
+        word, by = entries.word[order], who[entries.answer[order]]
+        first = entries.first[order]
+        spread = (entries.mean * (1 - entries.mean))[order]
+        self.pairs, self.expected, self.variance = [], np.zeros(width), np.zeros(width)
+        counts = np.bincount(entries.start, minlength=len(entries.word))[entries.start][order]
+        for lag in _LAGS:
+            left = np.flatnonzero((word[lag:] == word[:-lag]) & (by[lag:] == by[:-lag]))
+            right = left + lag
+            self.pairs.append((left, right, word[left]))
+            same = first[left] == first[right]
+            bias = np.where(same, -spread[left] / np.maximum(counts[left] - 1, 1), 0.0)
+            self.expected += np.bincount(word[left], bias, width)
+            self.variance += np.bincount(word[left], spread[left] * spread[right], width)
+
+    def score(self, residual: Floats) -> tuple[Floats, Floats]:
+        """Return each word's products in standard errors, and the correlation of neighbours."""
+        residual = residual[self.order]
+        total, square = np.zeros(self.width), np.zeros(self.width)
+        for left, right, word in self.pairs:
+            total += np.bincount(word, residual[left] * residual[right], self.width)
+            both = 0.5 * (residual[left] ** 2 + residual[right] ** 2)
+            square += np.bincount(word, both, self.width)
+        more = total - self.expected
+        return more / np.sqrt(np.maximum(self.variance, 1e-12)), more / np.maximum(square, 1e-12)

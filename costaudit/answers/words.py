@@ -1,0 +1,208 @@
+"""How steadily words stand in the answers to one prompt, and how telling it is that one differs.
+
+A word that all answers to a prompt share (the section of the app, the plan's name) and that the
+served answer lacks tells two answers apart, whatever the word means. A word that comes and goes
+between repeats tells nothing.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from costaudit.answers.carried import Bools, carried_words
+from costaudit.answers.logged import Ints, Logged
+from costaudit.answers.repeats import Repeats
+from costaudit.answers.traps.folding import fold
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+Floats = npt.NDArray[np.float64]
+
+_TOKEN = re.compile(r"\w+")
+_ECHO = 4  # words that an answer repeats from its question in one run: an echo, which is left out
+_WORDS_READ = 400  # of an answer
+_PRIOR = 3.0  # pairs that a word's share of differing ones leans on that of all words
+_WRONG = 0.9  # share of wrong pairs in which a word of either answer is missing in the other
+_NEAR = 0.25  # quantile of gaps at which a pair weighs a quarter
+_PART = 1 << 15  # pairs compared at a time
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """Weights by (request, word), as sorted keys."""
+
+    key: npt.NDArray[np.int64]
+    held: Floats  # of pairs with the word on either side
+    differ: Floats  # of pairs with the word on one side only
+
+    def of(self, key: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """Look weights up; 0 where there are none."""
+        if not len(self.key):
+            return np.zeros(len(key)), np.zeros(len(key))
+        at = np.minimum(np.searchsorted(self.key, key), len(self.key) - 1)
+        found = self.key[at] == key
+        return np.where(found, self.held[at], 0.0), np.where(found, self.differ[at], 0.0)
+
+
+class Wording:
+    """The words of a log's answers, and how steady they are between repeats."""
+
+    def __init__(self, log: Logged, pairs: Repeats) -> None:
+        self._row, self._words = _word_matrix(log)
+        self._width = self._words.shape[1]
+        self._requests = len(log)
+        self._learn(pairs)
+        read = np.flatnonzero((log.answer >= 0) & (log.question >= 0))
+        self.by_time, self.by_user = carried_words(
+            self._words[self._row[read]],
+            log.whole_prompt[read].astype(np.int64),
+            log.seconds[read],
+            log.user[read].astype(np.int64),
+        )
+
+    def carried(self, first: Ints, second: Ints) -> tuple[Bools, Bools]:
+        """Return whether answers differ in a word that follows time, and in one of the user."""
+        time, user = np.zeros(len(first), np.bool_), np.zeros(len(first), np.bool_)
+        if not (self.by_time.any() or self.by_user.any()):
+            return time, user
+        for start in range(0, len(first), _PART):
+            part = slice(start, min(start + _PART, len(first)))
+            pair, word, both = self._differing(first[part], second[part])
+            pair, word = pair[~both] + start, word[~both]
+            time[pair[self.by_time[word]]] = True
+            user[pair[self.by_user[word]]] = True
+        return time, user
+
+    def surprise(self, first: Ints, second: Ints) -> Floats:
+        """Return the log likelihood ratio of the most telling word in which two answers differ.
+
+        The pairs of repeats that either request is part of are left out, so that no pair vouches
+        for itself. 0 where no word differs.
+        """
+        out = np.zeros(len(first))
+        for start in range(0, len(first), _PART):
+            part = slice(start, min(start + _PART, len(first)))
+            out[part] = self._surprise(first[part], second[part])
+        return out
+
+    def _surprise(self, first: Ints, second: Ints) -> Floats:
+        pair, word, both = self._differing(first, second)
+        pair, word = pair[~both], word[~both]
+        held, differ = self._held[word].copy(), self._differ[word].copy()
+        for side in (first, second):
+            one = self._by_request.of(side[pair].astype(np.int64) * self._width + word)
+            held -= one[0]
+            differ -= one[1]
+        own = self._own_weight(first, second)[pair]  # was taken off twice
+        held, differ = np.maximum(held + own, 0), np.maximum(differ + own, 0)
+        share = (differ + _PRIOR * self._typical) / (held + _PRIOR)
+        out = np.zeros(len(first))
+        np.maximum.at(out, pair, np.log(_WRONG / np.minimum(share, _WRONG)))
+        return out
+
+    def _own_weight(self, first: Ints, second: Ints) -> Floats:
+        if not len(self._pair):
+            return np.zeros(len(first))
+        low, high = np.minimum(first, second), np.maximum(first, second)
+        key = low.astype(np.int64) * self._requests + high
+        at = np.minimum(np.searchsorted(self._pair, key), len(self._pair) - 1)
+        return np.where(self._pair[at] == key, self._pair_weight[at], 0.0)
+
+    def _differing(
+        self, first: Ints, second: Ints
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """List (pair, word) for each word of either answer, and whether both have it."""
+        total = (self._words[self._row[first]] + self._words[self._row[second]]).tocoo()
+        return total.row.astype(np.int64), total.col.astype(np.int64), total.data == 2
+
+    def _learn(self, pairs: Repeats) -> None:
+        weight = pairs.weight * nearness(pairs)
+        weight *= weight.sum() / max(float((weight**2).sum()), 1e-9)  # as many pairs as it is worth
+        keys, helds, differs = [], [], []
+        self._held, self._differ = np.zeros(self._width), np.zeros(self._width)
+        for start in range(0, len(pairs), _PART):
+            part = slice(start, start + _PART)
+            first, second = pairs.first[part], pairs.second[part]
+            pair, word, both = self._differing(first, second)
+            value = weight[part][pair]
+            lacking = np.where(both, 0.0, value)
+            self._held += np.bincount(word, value, self._width)
+            self._differ += np.bincount(word, lacking, self._width)
+            for side in (first, second):
+                keys.append(side[pair].astype(np.int64) * self._width + word)
+                helds.append(value)
+                differs.append(lacking)
+        key, where = np.unique(np.concatenate(keys or [np.zeros(0, np.int64)]), return_inverse=True)
+        where = where.reshape(-1)
+        self._by_request = _Counts(
+            key,
+            _summed(where, helds, len(key)),
+            _summed(where, differs, len(key)),
+        )
+        low = np.minimum(pairs.first, pairs.second).astype(np.int64)
+        code = low * self._requests + np.maximum(pairs.first, pairs.second)
+        order = np.argsort(code)
+        self._pair, self._pair_weight = code[order], weight[order]
+        self._typical = float((self._differ.sum() + 0.3) / (self._held.sum() + 1.0))
+
+
+def _summed(where: npt.NDArray[np.int64], parts: list[Floats], length: int) -> Floats:
+    held: Floats = np.concatenate([np.zeros(0), *parts])
+    return np.bincount(where, held, length).astype(np.float64)
+
+
+def nearness(pairs: Repeats) -> Floats:
+    """Weigh pairs by how short their gap is: over long ones what is true changes too."""
+    gap = np.nan_to_num(pairs.gap_s, nan=0.0)
+    if not gap.any():
+        return np.ones(len(gap))
+    typical = max(float(np.quantile(gap, _NEAR)), 1.0)
+    return np.asarray(1 / (1 + gap / typical) ** 2)
+
+
+def _word_matrix(log: Logged) -> "tuple[Ints, csr_matrix]":
+    """Return each request's row, and which words stand in the row's answer, int8 (rows, words)."""
+    from scipy.sparse import csr_matrix
+
+    both = log.answer.astype(np.int64) * (len(log.questions) + 1) + log.question
+    distinct, first, row = np.unique(both, return_index=True, return_inverse=True)
+    vocabulary: dict[str, int] = {}
+    indices: list[int] = []
+    ends = [0]
+    questions: dict[int, list[str]] = {}
+    answers: dict[int, list[str]] = {}
+    for place in first.tolist():
+        answer, question = int(log.answer[place]), int(log.question[place])
+        if answer >= 0:
+            if answer not in answers:
+                answers[answer] = _tokens(log.said[answer])
+            if question >= 0 and question not in questions:
+                questions[question] = _tokens(log.questions[question])
+            words = without_echo(answers[answer], questions.get(question, []))
+            indices += sorted({vocabulary.setdefault(word, len(vocabulary)) for word in words})
+        ends.append(len(indices))
+    data = np.ones(len(indices), np.int8)
+    shape = (len(distinct), max(len(vocabulary), 1))
+    matrix = csr_matrix((data, np.array(indices, np.int32), np.array(ends)), shape=shape)
+    return row.reshape(-1).astype(np.int32), matrix
+
+
+def _tokens(text: str) -> list[str]:
+    return _TOKEN.findall(fold(text))[:_WORDS_READ]
+
+
+def without_echo(answer: Sequence[str], question: Sequence[str]) -> list[str]:
+    """Leave out the runs of words that an answer repeats from its question."""
+    known = {tuple(question[k : k + _ECHO]) for k in range(len(question) - _ECHO + 1)}
+    if not known:
+        return list(answer)
+    echoed = [False] * len(answer)
+    for k in range(len(answer) - _ECHO + 1):
+        if tuple(answer[k : k + _ECHO]) in known:
+            echoed[k : k + _ECHO] = [True] * _ECHO
+    return [word for word, repeated in zip(answer, echoed, strict=True) if not repeated]

@@ -1,0 +1,65 @@
+"""Words that follow time or the user, planted among words that come by chance."""
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from costaudit.answers.carried import carried_words
+
+DAY = 86400.0
+PRICE_OLD, PRICE_NEW, GREETING, OUTAGE, NAME, LATE, ALWAYS = range(7)
+
+
+def planted(rng: np.random.Generator, prompts: int = 30, each: int = 6) -> tuple[np.ndarray, ...]:
+    """Draw 30 days of answers: a price that changes, an outage, a user's name, greetings."""
+    many = prompts * each
+    prompt = np.repeat(np.arange(prompts), each)
+    seconds = rng.uniform(0, 30 * DAY, many)
+    user = rng.integers(0, 8, many)
+    words = np.zeros((many, 7), np.int8)
+    words[:, ALWAYS] = 1
+    words[:, GREETING] = rng.random(many) < 0.4
+    words[:, PRICE_OLD] = seconds < 14 * DAY
+    words[:, PRICE_NEW] = seconds >= 14 * DAY
+    words[:, OUTAGE] = (seconds > 20 * DAY) & (seconds < 24 * DAY)
+    words[:, NAME] = user == 3
+    words[:, LATE] = (seconds >= 14 * DAY) & (rng.random(many) < 0.5)  # a fact in half the wordings
+    return words, prompt, seconds, user
+
+
+def test_facts_follow_time_and_names_follow_users() -> None:
+    for seed in range(10):
+        words, prompt, seconds, user = planted(np.random.default_rng(seed))
+        by_time, by_user = carried_words(csr_matrix(words), prompt, seconds, user)
+        assert by_time[[PRICE_OLD, PRICE_NEW, OUTAGE]].all()
+        assert by_user[NAME]
+        assert not by_time[[GREETING, ALWAYS, NAME]].any()
+        assert not by_user[[GREETING, ALWAYS, PRICE_OLD, PRICE_NEW, OUTAGE]].any()
+
+
+def test_a_change_is_seen_over_prompts_that_are_asked_twice_each() -> None:
+    # no prompt alone can tell: one answer before the change, one after
+    words, prompt, seconds, user = planted(np.random.default_rng(1), prompts=60, each=2)
+    by_time, _ = carried_words(csr_matrix(words), prompt, seconds, user)
+    assert by_time[[PRICE_OLD, PRICE_NEW]].all()
+
+
+def test_words_that_come_by_chance_are_seldom_found() -> None:
+    found = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        prompt, seconds = np.repeat(np.arange(40), 5), rng.uniform(0, DAY, 200)
+        words = csr_matrix((rng.random((200, 50)) < 0.4).astype(np.int8))
+        by_time, by_user = carried_words(words, prompt, seconds, rng.integers(0, 9, 200))
+        found += int(by_time.sum() + by_user.sum())
+    assert found <= 20  # of 2,000
+
+
+def test_logs_without_repeats_times_or_users_tell_nothing() -> None:
+    words, prompt, seconds, user = planted(np.random.default_rng(2))
+    unknown = np.full(len(user), -1)
+    alone = carried_words(csr_matrix(words), np.arange(len(prompt)), seconds, user)
+    assert not alone[0].any() and not alone[1].any()
+    assert not carried_words(csr_matrix(words), prompt, np.full(len(user), -1.0), user)[0].any()
+    assert not carried_words(csr_matrix(words), prompt, seconds, unknown)[1].any()
+    none = carried_words(csr_matrix((0, 7), dtype=np.int8), *(np.zeros(0, int) for _ in range(3)))
+    assert not none[0].any() and not none[1].any()
