@@ -173,8 +173,8 @@ MODELS = [
     ("anthropic", "claude-sonnet-4-6"), ("anthropic", "claude-3-haiku-20240307"),
     ("anthropic", "claude-haiku-5-5"), ("google", "gemini-2.5-pro"),
     ("deepseek", "deepseek-v4-pro"),
-    ("aws", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"), ("x-ai", "grok-4"),
-    ("mistral", "mistral-large-latest"), ("groq", "llama-3.3-70b-versatile"),
+    ("aws", "us.anthropic.claude-haiku-4-5-20251001-v1:0"), ("x-ai", "grok-4"),
+    ("mistral", "mistral-large-2411"), ("groq", "llama-3.3-70b-versatile"),
 ]  # fmt: skip
 
 
@@ -207,9 +207,10 @@ def by_the_library(row: dict[str, Any]) -> Decimal:
         cache_write_tokens=write,
         output_tokens=row["output_tokens"],
     )
-    price = calc_price(
-        usage, row["model"], provider_id=row["provider"], genai_request_timestamp=row["ts"]
-    )
+    at = row["ts"]
+    if row["provider"] == "deepseek" and (at.weekday() >= 5 or at.date() < date(2026, 8, 17)):
+        at = at.replace(hour=12)  # no peak then, which the library's form can't say
+    price = calc_price(usage, row["model"], provider_id=row["provider"], genai_request_timestamp=at)
     return price.total_price
 
 

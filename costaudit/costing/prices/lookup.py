@@ -12,6 +12,7 @@ import polars as pl
 
 from costaudit.contracts.grades import PER_MTOK, RATES, Pricing
 from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.costing.prices.disagreement import disagreement
 from costaudit.costing.prices.overlay import read_overlay, shipped_overlay
 from costaudit.costing.prices.price_table import BATCH, similar_models
 from costaudit.costing.prices.rate_card import PriceKey, RateCard, rate_card
@@ -19,6 +20,10 @@ from costaudit.costing.prices.unit_prices import with_units
 from costaudit.errors import UsageError
 
 _KEY = [field.name for field in fields(PriceKey)]
+_WRITE_TTL = pl.coalesce(  # of writes of no other class, billed or asked for
+    "cache_write_other_ttl",
+    pl.when(pl.col("cache_options").str.contains('"12h"', literal=True)).then(pl.lit("12h")),
+)
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -31,10 +36,10 @@ def price_requests(
     batch rate that nobody knows gives a null rate id. Bands are tested on the total input.
     """
     user = read_overlay(overrides) if overrides else None
-    keys = requests.select(_KEY).unique().sort(_KEY, nulls_last=True).with_row_index("key")
-    joined = requests.select(_KEY).join(
-        keys, on=_KEY, how="left", nulls_equal=True, maintain_order="left"
-    )
+    logged = requests.with_columns(write_ttl=pl.when(_WRITE_TTL == "12h").then(pl.lit("12h")))
+    logged = logged.select(_KEY)
+    keys = logged.unique().sort(_KEY, nulls_last=True).with_row_index("key")
+    joined = logged.join(keys, on=_KEY, how="left", nulls_equal=True, maintain_order="left")
     cards = [rate_card(PriceKey(*row), user) for row in keys.select(_KEY).iter_rows()]
     untimed_day = as_of or _last_day(requests)
     cells = _cells(requests, joined["key"].to_numpy(), cards, untimed_day)
@@ -69,13 +74,24 @@ def _cells(
     for card, rows in zip(cards, _rows_by_key(key_of, len(cards)), strict=True):
         if card is None:
             continue
-        starts = np.array([day.toordinal() - _EPOCH for day in card.days])
+        starts = np.array([_number(day) for day in card.days])
         d = np.searchsorted(starts, days[rows], "right") - 1
         s = np.searchsorted(np.array(card.seconds), seconds[rows], "right") - 1
+        s[_weekend(days[rows]) & (days[rows] >= _number(card.flat_weekends_since))] = 0
         b = np.searchsorted(np.array(card.bands), total[rows], "right") - 1
         cells[rows] = offset + (d * len(card.seconds) + s) * len(card.bands) + b
         offset += len(card.cells)
     return cells
+
+
+def _number(day: date) -> int:
+    """Count the days since 1970-01-01, which was a Thursday."""
+    return day.toordinal() - _EPOCH
+
+
+def _weekend(days: np.ndarray) -> np.ndarray:
+    """Return which days are Saturdays or Sundays."""
+    return np.asarray((days + 3) % 7 >= 5)
 
 
 def _rows_by_key(key_of: np.ndarray, keys: int) -> Iterator[np.ndarray]:
@@ -121,7 +137,7 @@ def rate_row(
     band = number % len(card.bands)
     second = number // len(card.bands) % len(card.seconds)
     day = number // len(card.bands) // len(card.seconds)
-    provider, model, _, _, region = astuple(key)
+    provider, model, _, _, region, _ = astuple(key)
     return (
         rate_id,
         provider,
@@ -208,6 +224,7 @@ def quote(
     lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in table]
     sources = dict.fromkeys(f"{row['service_tier']}: {row['source']}" for row in rows)
     notes = dict.fromkeys(f"note: {row['note']}" for row in rows if row["note"])
+    notes |= dict.fromkeys(disagreement(model, provider or None, found.at, rows[0]))
     head = f"{model}, priced as {rows[0]['priced_as']} on {found.at:%Y-%m-%d at %H:%M} UTC"
     unit = "US dollars per million tokens:"
     return "\n".join([head, unit, *(line.rstrip() for line in lines), *sources, *notes])

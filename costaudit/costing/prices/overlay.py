@@ -57,10 +57,16 @@ class Region(Entry, frozen=True, kw_only=True):
     multiplier: Decimal
 
 
-class Write1h(Entry, frozen=True, kw_only=True):
-    """The one-hour cache write, as a multiple of the input rate."""
+class OfInput(Entry, frozen=True, kw_only=True):
+    """The rate of cache reads, or of writes of a longer lifetime, as a multiple of the input's."""
 
     of_input: Decimal
+
+
+class Flat(Entry, frozen=True, kw_only=True):
+    """Days on which rates do not change with the hour."""
+
+    weekends: bool = False  # Saturdays and Sundays only
 
 
 class Price(Entry, frozen=True, kw_only=True):
@@ -104,7 +110,10 @@ class Overlay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     source: str = "prices.toml"
     variant: tuple[Variant, ...] = ()
     region: tuple[Region, ...] = ()
-    write_1h: tuple[Write1h, ...] = ()
+    cache_read: tuple[OfInput, ...] = ()
+    write_1h: tuple[OfInput, ...] = ()
+    write_12h: tuple[OfInput, ...] = ()
+    flat: tuple[Flat, ...] = ()
     price: tuple[Price, ...] = ()
     alias: tuple[Alias, ...] = ()
     discount: tuple[Discount, ...] = ()
@@ -113,7 +122,8 @@ class Overlay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def cuts(self, provider: str) -> set[date]:
         """List the days on which an entry for a provider begins or ceases to apply."""
         entries: tuple[Entry, ...] = (
-            *self.variant, *self.region, *self.write_1h, *self.price, *self.alias, *self.discount,
+            *self.variant, *self.region, *self.cache_read, *self.write_1h, *self.write_12h,
+            *self.flat, *self.price, *self.alias, *self.discount,
         )  # fmt: skip
         here = [e for e in entries if fnmatchcase(provider.lower(), e.provider.lower())]
         begins = {entry.since for entry in here if entry.since}
@@ -124,7 +134,10 @@ class Overlay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 _ENTRIES: dict[str, type[Entry]] = {
     "variant": Variant,
     "region": Region,
-    "write_1h": Write1h,
+    "cache_read": OfInput,
+    "write_1h": OfInput,
+    "write_12h": OfInput,
+    "flat": Flat,
     "price": Price,
     "alias": Alias,
     "discount": Discount,
@@ -200,4 +213,5 @@ def _refuse_negative(overlay: Overlay) -> None:
 def _priced_entries(overlay: Overlay) -> tuple[Entry, ...]:
     return (
         *overlay.price, *overlay.discount, *overlay.variant, *overlay.region, *overlay.unit,
+        *overlay.cache_read, *overlay.write_1h, *overlay.write_12h,
     )  # fmt: skip

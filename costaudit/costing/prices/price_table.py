@@ -1,8 +1,6 @@
 """What the price library says about one model: rates, variants, service tiers and bands."""
 
 import difflib
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -51,6 +49,7 @@ class TablePrice:
     rates: Rates
     has_write_1h: bool
     note: str
+    has_read: bool  # else reads are priced as input
 
 
 class TableModel:
@@ -61,6 +60,23 @@ class TableModel:
         self.name = model.id
         self._model = model
         self._own = own  # not borrowed from a fallback provider, whose variants do not apply
+
+    @property
+    def is_borrowed(self) -> bool:
+        """Return whether the library takes the model from another provider's list."""
+        return not self._own
+
+    @property
+    def has_price(self) -> bool:
+        """Return whether the library has a price of input tokens, whatever the day."""
+        prices = self._model.prices
+        every = [p.prices for p in prices] if isinstance(prices, list) else [prices]
+        return any(price.input_mtok is not None for price in every)
+
+    @property
+    def source(self) -> str:
+        """Name where the rates come from."""
+        return table_source()
 
     def days(self) -> set[date]:
         """List the first days of its rate periods."""
@@ -113,33 +129,25 @@ class TableModel:
         return [*dated, *(variant.constraint for variant in self._model.price_variants or ())]
 
 
-def find_model(provider: str | None, model: str) -> TableModel | None:
-    """Look a model up, guessing the provider from its name only where none is given."""
+def find_first(provider: str | None, name: str) -> TableModel | None:
+    """Look a model up in the price library, which guesses the provider where none is given."""
     from genai_prices.data_snapshot import get_snapshot
 
-    for name in _spellings(model):
-        try:
-            found, info = get_snapshot().find_provider_model(name, None, provider or None, None)
-        except LookupError:
-            continue
-        return TableModel(found.id, info, own=any(info is one for one in found.models))
-    return None
+    try:
+        found, info = get_snapshot().find_provider_model(name, None, provider or None, None)
+    except LookupError:
+        return None
+    return TableModel(found.id, info, own=any(info is one for one in found.models))
 
 
-_PATHS = re.compile(
-    r"^(models|publishers/[^/]+/models|projects/.+/models|azure_ai|vertex_ai|bedrock|gemini"
-    r"|azure(/(us|eu|global|global-standard))?)/",
-    re.IGNORECASE,
-)
+@cache
+def openrouter_name(tail: str) -> str:
+    """Return a model's name with its maker, as OpenRouter lists it; "" if unknown."""
+    from genai_prices.data_snapshot import find_provider_by_id, get_snapshot
 
-
-def _spellings(model: str) -> Iterator[str]:
-    """Yield the name as logged, then without the path that a proxy or a platform puts before it."""
-    yield model
-    bare = model
-    while (shorter := _PATHS.sub("", bare)) != bare and shorter:
-        bare = shorter
-        yield bare
+    router = find_provider_by_id(get_snapshot().providers, "openrouter")
+    names = [m.id for m in router.models if m.id.endswith(f"/{tail.lower()}")] if router else []
+    return names[0] if len(names) == 1 else ""
 
 
 def similar_models(provider: str | None, model: str, limit: int = 3) -> tuple[str, ...]:
@@ -179,7 +187,7 @@ def _table_price(price: "ModelPrice", band: int) -> TablePrice | None:
         output if output is not None else Decimal(0),
     )
     has_write_1h = write_1h is not None or write is None
-    return TablePrice(rates, has_write_1h, "; ".join(sorted(notes)))
+    return TablePrice(rates, has_write_1h, "; ".join(sorted(notes)), read is not None)
 
 
 def _at(price: "Decimal | TieredPrices | None", band: int) -> Decimal | None:

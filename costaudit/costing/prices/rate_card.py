@@ -8,15 +8,9 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import lru_cache
 
+from costaudit.costing.prices.models import Found, Listed, find_model
 from costaudit.costing.prices.overlay import Entry, Overlay, Price, shipped_overlay
-from costaudit.costing.prices.price_table import (
-    STANDARD,
-    Rates,
-    TableModel,
-    find_model,
-    table_source,
-    variant_of,
-)
+from costaudit.costing.prices.price_table import STANDARD, Rates, TablePrice, variant_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +22,7 @@ class PriceKey:
     service_tier: str | None
     is_batch: bool | None
     region: str | None
+    write_ttl: str | None = None  # 12h where writes of no other class live so long
 
     @property
     def variant(self) -> str:
@@ -54,11 +49,13 @@ class RateCard:
     seconds: tuple[int, ...]
     bands: tuple[int, ...]  # total input above this
     cells: tuple[RateCell | None, ...]  # day-major; None where no price is known
+    flat_weekends_since: date = date.max  # rates of the day's first hour hold all weekend from here
 
     def number(self, day: date, second: int, input_tokens: int) -> int:
         """Number the cell that prices a request."""
         d = bisect_right(self.days, day) - 1
-        s = bisect_right(self.seconds, second) - 1
+        is_flat = day.weekday() >= 5 and day >= self.flat_weekends_since
+        s = 0 if is_flat else bisect_right(self.seconds, second) - 1
         b = bisect_right(self.bands, max(input_tokens, 1) - 1) - 1
         return (d * len(self.seconds) + s) * len(self.bands) + b
 
@@ -84,10 +81,10 @@ def rate_card(key: PriceKey, user: Overlay | None) -> RateCard | None:
     cuts = set[date]().union(*(overlay.cuts(named.provider) for overlay in overlays))
     bands = {0, *(price.over_tokens for price in user.price)} if user else {0}
     seconds = {0}
-    if named.table:
-        cuts |= named.table.days()
-        bands |= named.table.bands()
-        seconds |= named.table.seconds()
+    for table in named.tables:
+        cuts |= table.days()
+        bands |= table.bands()
+        seconds |= table.seconds()
     days = (date.min, *sorted(cuts))
     cells = tuple(
         _cell(key, named, overlays, day, second, band)
@@ -97,7 +94,23 @@ def rate_card(key: PriceKey, user: Overlay | None) -> RateCard | None:
     )
     if all(cell is None for cell in cells):
         return None
-    return RateCard(named.priced_as, days, tuple(sorted(seconds)), tuple(sorted(bands)), cells)
+    return RateCard(
+        named.priced_as,
+        days,
+        tuple(sorted(seconds)),
+        tuple(sorted(bands)),
+        cells,
+        _flat_weekends(named, shipped),
+    )
+
+
+def _flat_weekends(named: "_Named", overlay: Overlay) -> date:
+    since = [e.since or date.min for e in overlay.flat if e.weekends and _names(named, e)]
+    return min(since, default=date.max)
+
+
+def _names(named: "_Named", entry: Entry) -> bool:
+    return named.covered(entry, entry.since or entry.until or date.min)
 
 
 @dataclass(frozen=True)
@@ -107,7 +120,7 @@ class _Named:
     provider: str
     model: str  # as logged
     priced_as: str
-    table: TableModel | None
+    found: Found | None
     own: tuple[Price, ...]  # the user's own rates for it, whatever their day
 
     @staticmethod
@@ -116,12 +129,19 @@ class _Named:
         if not model:
             return None
         target = _alias(provider, model, user)
-        table = find_model(*(target or (key.provider, model)))
-        known = table.name if table else model
-        at = table.provider if table else provider
+        found = find_model(*(target or (key.provider, model)), key.region)
+        known = found.model.name if found else model
+        at = found.model.provider if found else provider
         names = {(provider, model), (at, known)}
         own = tuple(p for p in (user.price if user else ()) if any(_named(p, *n) for n in names))
-        return _Named(at, model, known, table, own) if table or own else None
+        return _Named(at, model, known, found, own) if found or own else None
+
+    @property
+    def tables(self) -> tuple[Listed, ...]:
+        """Return the model as each table knows it, the one that prices it first."""
+        if self.found is None:
+            return ()
+        return tuple(one for one in (self.found.model, self.found.other) if one)
 
     def covered(self, entry: Entry, day: date) -> bool:
         return entry.covers(self.provider, self.priced_as, day) or entry.covers(
@@ -148,20 +168,47 @@ def _cell(
     second: int,
     band: int,
 ) -> RateCell | None:
-    cell = _own_cell(named, overlays[0], key.variant, day, band)
+    if any(not e.weekends and named.covered(e, day) for e in shipped_overlay().flat):
+        second = 0
+    cell = _own_cell(named, overlays, key.variant, day, band)
     if cell is None:
         cell = _table_cell(named, key.variant, day, second, band)
     if cell is None and key.variant != STANDARD:
         cell = _variant_cell(key.variant, named, overlays, day, second, band)
     if cell is None:
         return None
+    if key.write_ttl == "12h":
+        cell = _with_long_writes(cell)
     return _discounted(_in_region(cell, key.region, named, overlays, day), named, overlays, day)
 
 
-def _own_cell(named: _Named, user: Overlay, variant: str, day: date, band: int) -> RateCell | None:
+def _with_long_writes(cell: RateCell) -> RateCell:
+    """Price writes of no other class as the longest-lived ones."""
+    a, b, c, long, _, f = cell.rates
+    note = "; ".join(part for part in (cell.note, "writes that live 12 hours") if part)
+    return replace(cell, rates=(a, b, c, long, long, f), note=note)
+
+
+def _own_cell(
+    named: _Named, overlays: Sequence[Overlay], variant: str, day: date, band: int
+) -> RateCell | None:
+    """Return what the user says that a model costs, then what the shipped overlay says."""
+    *given, shipped = overlays
+    for user in given:
+        own = _stated(named.own, user, variant, day, band)
+        if own:
+            return own
+    listed = [p for p in shipped.price if named.covered(p, day)]
+    cell = _stated(listed, shipped, variant, day, band)
+    return replace(cell, given=False) if cell else None
+
+
+def _stated(
+    prices: Sequence[Price], overlay: Overlay, variant: str, day: date, band: int
+) -> RateCell | None:
     matching = [
         price
-        for price in named.own
+        for price in prices
         if price.variant == variant
         and price.over_tokens <= band
         and (price.since is None or price.since <= day)
@@ -181,7 +228,7 @@ def _own_cell(named: _Named, user: Overlay, variant: str, day: date, band: int) 
         price.output_per_mtok,
     )
     note = "" if price.cache_read_per_mtok is not None else "cache reads priced as input"
-    return RateCell(rates, price.source or user.source, note, given=True)
+    return RateCell(rates, price.source or overlay.source, note, given=True)
 
 
 def _or(amount: Decimal | None, default: Decimal) -> Decimal:
@@ -189,17 +236,92 @@ def _or(amount: Decimal | None, default: Decimal) -> Decimal:
 
 
 def _table_cell(named: _Named, variant: str, day: date, second: int, band: int) -> RateCell | None:
-    price = named.table.price(variant, day, second, band) if named.table else None
-    if price is None:
+    """Return what the tables say: the second one fills what the first one lacks."""
+    if named.found is None:
         return None
-    cell = RateCell(price.rates, table_source(), price.note)
-    if price.has_write_1h:
+    model, times = named.found.model, named.found.times
+    price = model.price(variant, day, second, band)
+    if price is None:
+        return _other_variant(named, variant, day, second, band)
+    long = _band_of_other(named.found, variant, day, second, band)
+    if long:
+        return long
+    note = "; ".join(part for part in (price.note, named.found.note) if part)
+    cell = RateCell(_scaled(price.rates, (times,) * 6), model.source, note)
+    if not price.has_read:
+        cell = _read_from_other(cell, named.found, price, variant, band)
+    return _corrected(cell, named, day, has_write_1h=price.has_write_1h)
+
+
+def _band_of_other(
+    found: Found, variant: str, day: date, second: int, band: int
+) -> RateCell | None:
+    """Price a long prompt by the second table where the first one knows no bands for the model.
+
+    Both must agree on the input rate of short prompts.
+    """
+    other = found.other
+    if not band or other is None or found.model.bands() or not other.bands():
+        return None
+    mine, base, long = (
+        table.price(variant, day, second, over)
+        for table, over in ((found.model, 0), (other, 0), (other, band))
+    )
+    if not (mine and base and long) or mine.rates[0] != base.rates[0]:
+        return None
+    rates = _scaled(long.rates, (found.times,) * 6)
+    return RateCell(rates, f"{found.model.source}; long prompts by {other.source}", long.note)
+
+
+def _other_variant(
+    named: _Named, variant: str, day: date, second: int, band: int
+) -> RateCell | None:
+    """Price a tier that only the second table has: by its multiple of the standard rates there."""
+    found = named.found
+    if found is None or found.other is None or variant == STANDARD or _ruled(named, variant):
+        return None
+    standard = _table_cell(named, STANDARD, day, second, band)
+    plain, tier = (found.other.price(name, day, second, band) for name in (STANDARD, variant))
+    if standard is None or plain is None or tier is None or not all(plain.rates):
+        return None
+    times = [mine / base for mine, base in zip(tier.rates, plain.rates, strict=True)]
+    if not tier.has_read:
+        times[1] = times[0] * plain.rates[0] / plain.rates[1]
+    return _noted(standard, _scaled(standard.rates, times), f"tier by {found.other.source}")
+
+
+def _ruled(named: _Named, variant: str) -> bool:
+    """Return whether the shipped overlay says when this tier of the model exists."""
+    return any(e.variant == variant and _names(named, e) for e in shipped_overlay().variant)
+
+
+def _read_from_other(
+    cell: RateCell, found: Found, price: TablePrice, variant: str, band: int
+) -> RateCell:
+    """Take the rate of cache reads from the second table where both have the same input rate."""
+    other = found.other.price(variant, date.max, 0, band) if found.other else None
+    if not (found.other and other and other.has_read) or other.rates[0] != price.rates[0]:
         return cell
-    for entry in shipped_overlay().write_1h:
+    a, _, c, d, e, f = cell.rates
+    read = other.rates[1] * found.times
+    told = _noted(cell, (a, read, c, d, e, f), f"cache reads by {found.other.source}")
+    return replace(told, note=found.note)
+
+
+def _corrected(cell: RateCell, named: _Named, day: date, *, has_write_1h: bool) -> RateCell:
+    """Apply what the shipped overlay says of reads and of writes that live long."""
+    shipped = shipped_overlay()
+    plain, read, write, long, other, output = cell.rates
+    for entry in shipped.cache_read:
         if named.covered(entry, day):
-            *before, _, other, output = price.rates
-            write_1h = price.rates[0] * entry.of_input
-            rates = (before[0], before[1], before[2], write_1h, other, output)
+            cell = _noted(
+                cell, (plain, plain * entry.of_input, write, long, other, output), entry.source
+            )
+            read = cell.rates[1]
+            break
+    for entry in () if has_write_1h else (*shipped.write_1h, *shipped.write_12h):
+        if named.covered(entry, day):
+            rates = (plain, read, write, plain * entry.of_input, other, output)
             return _noted(cell, rates, entry.source)
     return cell
 
@@ -212,7 +334,7 @@ def _variant_cell(
     second: int,
     band: int,
 ) -> RateCell | None:
-    standard = _own_cell(named, overlays[0], STANDARD, day, band)
+    standard = _own_cell(named, overlays, STANDARD, day, band)
     standard = standard or _table_cell(named, STANDARD, day, second, band)
     if standard is None:
         return None

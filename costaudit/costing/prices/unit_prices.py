@@ -8,13 +8,13 @@ from typing import Any
 import polars as pl
 
 from costaudit.contracts.grades import Pricing
+from costaudit.costing.prices.models import Listed, find_model
 from costaudit.costing.prices.overlay import Overlay, shipped_overlay
-from costaudit.costing.prices.price_table import TableModel, find_model
 from costaudit.costing.prices.rate_card import PriceKey, rate_card
 
 USD = pl.Decimal(38, 15)
 _DIGITS = 12  # of a dollar, to which the cost of a call's units is rounded
-_KEY = [field.name for field in fields(PriceKey)]
+_KEY = [field.name for field in fields(PriceKey) if field.name != "write_ttl"]
 _MEDIA = {  # unit → (token class that it divides, its rate in the table, the rate of text there)
     "audio_input_token": ("input_uncached_tokens", "input_audio_mtok", "input_mtok"),
     "audio_cached_token": ("cache_read_tokens", "cache_audio_read_mtok", "cache_read_mtok"),
@@ -137,7 +137,9 @@ def unit_rate(
     if unit in _OTHER_MODEL:
         return _other_model(key, unit, other, day, user)
     given = _stated(key, unit, day, user) if user else None
-    return given or _listed(key, unit, day, user) or _stated(key, unit, day, shipped_overlay())
+    found = given or _listed(key, unit, day, user) or _stated(key, unit, day, shipped_overlay())
+    is_listed = unit in _LIKE_TEXT and key.model and find_model(key.provider, key.model, key.region)
+    return found or (_UnitRate(of_text=Decimal(0)) if is_listed else None)
 
 
 def _stated(key: PriceKey, unit: str, day: date, overlay: Overlay) -> _UnitRate | None:
@@ -148,9 +150,15 @@ def _stated(key: PriceKey, unit: str, day: date, overlay: Overlay) -> _UnitRate 
 
 
 def _listed(key: PriceKey, unit: str, day: date, user: Overlay | None) -> _UnitRate | None:
-    table = find_model(key.provider, key.model) if key.model else None
-    if table is None:
-        return None
+    found = find_model(key.provider, key.model, key.region) if key.model else None
+    tables = (found.model, found.other) if found else ()
+    rates = (_in_table(table, key, unit, day, user) for table in tables if table)
+    return next((rate for rate in rates if rate), None)
+
+
+def _in_table(
+    table: Listed, key: PriceKey, unit: str, day: date, user: Overlay | None
+) -> _UnitRate | None:
     at = datetime.combine(day, time(12), UTC)
     if unit in _COUNTED:
         price = table.unit_rate(_COUNTED[unit], at)
@@ -161,11 +169,9 @@ def _listed(key: PriceKey, unit: str, day: date, user: Overlay | None) -> _UnitR
     return _media(table, unit, at) if unit in _MEDIA else None
 
 
-def _media(table: TableModel, unit: str, at: datetime) -> _UnitRate | None:
+def _media(table: Listed, unit: str, at: datetime) -> _UnitRate | None:
     _, name, of_text = _MEDIA[unit]
     own, text = table.unit_rate(name, at), table.unit_rate(of_text, at)
-    if own is None and unit in _LIKE_TEXT:
-        return _UnitRate(of_text=Decimal(0))
     if own is None or not text:
         return None
     return _UnitRate(of_text=own / text - 1)
@@ -174,7 +180,7 @@ def _media(table: TableModel, unit: str, at: datetime) -> _UnitRate | None:
 def _other_model(
     key: PriceKey, unit: str, other: str | None, day: date, user: Overlay | None
 ) -> _UnitRate | None:
-    provider, _, tier, is_batch, region = astuple(key)
+    provider, _, tier, is_batch, region, _ = astuple(key)
     card = rate_card(PriceKey(provider, other, tier, is_batch, region), user) if other else None
     cell = card.cells[card.number(day, 43_200, 1)] if card else None
     return _UnitRate(usd=cell.rates[_OTHER_MODEL[unit]] / _MILLION) if cell else None

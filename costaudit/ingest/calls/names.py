@@ -8,51 +8,8 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw
 
-PROVIDERS = {  # spelling in logs → name in genai-prices
-    "openai": "openai",
-    "azure": "azure",
-    "azure.ai.openai": "azure",
-    "az.ai.openai": "azure",
-    "azure_openai": "azure",
-    "azureopenai": "azure",
-    "azure.ai.inference": "azure",
-    "anthropic": "anthropic",
-    "aws": "aws",
-    "bedrock": "aws",
-    "aws.bedrock": "aws",
-    "aws_bedrock": "aws",
-    "amazon_bedrock": "aws",
-    "bedrock_converse": "aws",
-    "google": "google",
-    "gemini": "google",
-    "vertex_ai": "google",
-    "vertexai": "google",
-    "google_vertex": "google",
-    "google_genai": "google",
-    "google-ai-studio": "google",
-    "google-vertex-ai": "google",
-    "gcp.vertex_ai": "google",
-    "gcp.gemini": "google",
-    "gcp.gen_ai": "google",
-    "google_vertexai": "google",
-    "xai": "x-ai",
-    "x_ai": "x-ai",
-    "x-ai": "x-ai",
-    "grok": "x-ai",
-    "mistral": "mistral",
-    "mistralai": "mistral",
-    "mistral_ai": "mistral",
-    "deepseek": "deepseek",
-    "groq": "groq",
-    "cohere": "cohere",
-    "openrouter": "openrouter",
-    "fireworks": "fireworks",
-    "fireworks_ai": "fireworks",
-    "together": "together",
-    "together_ai": "together",
-    "perplexity": "perplexity",
-    "moonshotai": "moonshotai",
-}
+from costaudit.providers.names import PROVIDERS, provider_named
+
 BY_MODEL = (  # what a model's name starts with → who bills it, where nothing else tells
     (("gpt-", "o1", "o3", "o4", "chatgpt", "text-embedding-", "davinci", "codex-"), "openai"),
     (("claude",), "anthropic"),
@@ -66,10 +23,12 @@ BY_MODEL = (  # what a model's name starts with → who bills it, where nothing 
         (
             "anthropic.",
             "us.",
+            "us-gov.",
             "eu.",
             "apac.",
             "jp.",
             "au.",
+            "ca.",
             "global.",
             "amazon.",
             "meta.",
@@ -79,17 +38,6 @@ BY_MODEL = (  # what a model's name starts with → who bills it, where nothing 
     ),
 )
 ARN = re.compile(r"^arn:[^/]*/")
-CROSS_REGION = re.compile(r"^(?:us-gov|us|eu|apac|jp|au|global)\.")
-
-
-@lru_cache(4096)
-def provider_named(name: str) -> str:
-    """Spell a provider as the price list does; an unknown one keeps its name."""
-    lowered = name.strip().lower()
-    if lowered in PROVIDERS:
-        return PROVIDERS[lowered]
-    head = lowered.partition(".")[0]  # AI SDK: openai.responses, anthropic.messages
-    return PROVIDERS.get(head, lowered)
 
 
 def billed_by(named: str | None, of_model: str | None) -> str | None:
@@ -111,8 +59,11 @@ def provider_of_model(model: str) -> str | None:
 
 @lru_cache(4096)
 def bedrock_model(model_id: str) -> str:
-    """Take the region and the resource name off a Bedrock model id."""
-    return CROSS_REGION.sub("", ARN.sub("", model_id))
+    """Take the resource's path off a Bedrock model id; an inference profile keeps its name.
+
+    Profiles such as `us.` and `global.` differ in price.
+    """
+    return ARN.sub("", model_id)
 
 
 @lru_cache(4096)

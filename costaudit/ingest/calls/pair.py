@@ -11,8 +11,9 @@ from costaudit.ingest.calls.call import Call, Skip
 from costaudit.ingest.calls.exchange import add_usage, call_of, error_type
 from costaudit.ingest.calls.fields import parse_time, present, span_ms
 from costaudit.ingest.calls.json_repair import UnreadableError, decode_or_repair
-from costaudit.ingest.calls.names import hit_in_headers, is_hit, labels_of, provider_named
+from costaudit.ingest.calls.names import hit_in_headers, is_hit, labels_of
 from costaudit.ingest.calls.usage import decimal_of
+from costaudit.providers.names import provider_named
 
 Text = str | int | None
 Time = str | float | None

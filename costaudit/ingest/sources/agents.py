@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 from costaudit.ingest.calls.call import Call, Kept, Key, Prompt, Record, Skip, Usage
 from costaudit.ingest.calls.fields import Fields
 from costaudit.ingest.calls.json_repair import parse_lenient
-from costaudit.ingest.calls.names import provider_named
 from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.calls.untyped import call_from, encoded
 from costaudit.ingest.calls.usage import decimal_of, plausible
 from costaudit.ingest.sources.source import Outcome
+from costaudit.providers.names import provider_named
 
 NO_CALL = Skip("not-a-call", "It is a note of the program, not a message.")
 SUM = Skip("not-a-call", "It is the sum of calls that the file lists one by one.")

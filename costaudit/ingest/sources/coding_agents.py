@@ -8,12 +8,13 @@ from costaudit.ingest.calls.call import Call, Kept, Key, Prompt, Record, Skip, U
 from costaudit.ingest.calls.exchange import FINISH
 from costaudit.ingest.calls.fields import Fields, span_ms
 from costaudit.ingest.calls.json_repair import parse_lenient
-from costaudit.ingest.calls.names import provider_named, provider_of_model, split_model
+from costaudit.ingest.calls.names import provider_of_model, split_model
 from costaudit.ingest.calls.untyped import answer_from, encoded
 from costaudit.ingest.calls.usage import decimal_of, plausible
 from costaudit.ingest.sources.agents import NO_CALL, UNREADABLE_COUNTS
 from costaudit.ingest.sources.otel_span import attributes_of
 from costaudit.ingest.sources.source import Outcome, PerRecord
+from costaudit.providers.names import provider_named
 
 
 def add_cost(call: Call, amount: object) -> None:

@@ -7,11 +7,12 @@ from costaudit.ingest.calls.call import Call, Kept, Key, Record, Skip, Usage
 from costaudit.ingest.calls.exchange import FINISH
 from costaudit.ingest.calls.fields import Fields
 from costaudit.ingest.calls.json_repair import parse_lenient
-from costaudit.ingest.calls.names import is_hit, labels_in, provider_named, split_model
+from costaudit.ingest.calls.names import is_hit, labels_in, split_model
 from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
 from costaudit.ingest.calls.usage import decimal_of, plausible
 from costaudit.ingest.sources.source import Outcome, PerRecord
+from costaudit.providers.names import provider_named
 
 
 class Cloudflare(PerRecord):

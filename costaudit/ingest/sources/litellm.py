@@ -6,16 +6,11 @@ from typing import Any, ClassVar
 from costaudit.ingest.calls.call import Call, Skip
 from costaudit.ingest.calls.exchange import FINISH
 from costaudit.ingest.calls.fields import Fields, span_ms
-from costaudit.ingest.calls.names import (
-    is_hit,
-    labels_in,
-    provider_named,
-    provider_of_model,
-    split_model,
-)
+from costaudit.ingest.calls.names import is_hit, labels_in, provider_of_model, split_model
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
 from costaudit.ingest.calls.usage import decimal_of, plausible, read_usage
 from costaudit.ingest.sources.source import PerRecord
+from costaudit.providers.names import provider_named
 
 CACHE_HIT_ID = re.compile(r"_cache_hit\d+(\.\d+)?$")
 CUT = re.compile(r"\.\.\. \(\S+ skipped \d+ chars\) \.\.\.")

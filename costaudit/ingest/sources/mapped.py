@@ -19,7 +19,7 @@ from costaudit.ingest.calls.call import (
 )
 from costaudit.ingest.calls.fields import count_of, parse_time
 from costaudit.ingest.calls.json_repair import parse_lenient
-from costaudit.ingest.calls.names import is_hit, provider_named, provider_of_model
+from costaudit.ingest.calls.names import is_hit, provider_of_model
 from costaudit.ingest.calls.usage import decimal_of, plausible
 from costaudit.ingest.mapping.cells import NOTHING, date_text
 from costaudit.ingest.mapping.field_map import (
@@ -32,6 +32,7 @@ from costaudit.ingest.mapping.field_map import (
     look_up,
 )
 from costaudit.ingest.sources.source import Outcome
+from costaudit.providers.names import provider_named
 
 EXPECTED = Skip("not-a-call", "None of the mapped fields that make a call is in it.")
 NO_CONVENTION = Skip(

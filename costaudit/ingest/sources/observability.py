@@ -6,16 +6,11 @@ from typing import Any, ClassVar
 from costaudit.ingest.calls.call import Call, Skip, Usage
 from costaudit.ingest.calls.exchange import FINISH
 from costaudit.ingest.calls.fields import Fields, span_ms
-from costaudit.ingest.calls.names import (
-    CONVERSATION,
-    labels_in,
-    provider_named,
-    provider_of_model,
-    split_model,
-)
+from costaudit.ingest.calls.names import CONVERSATION, labels_in, provider_of_model, split_model
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
 from costaudit.ingest.calls.usage import decimal_of, plausible
 from costaudit.ingest.sources.source import PerRecord, no_call
+from costaudit.providers.names import provider_named
 
 CALLS = ("GENERATION", "EMBEDDING")
 READ = ("input_cached_tokens", "input_cache_read", "cache_read_input_tokens",

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from costaudit.ingest.calls.call import Call, Convention, Kept, Key, Record, Skip, Usage
 from costaudit.ingest.calls.fields import Fields, span_ms
 from costaudit.ingest.calls.json_repair import parse_lenient
-from costaudit.ingest.calls.names import provider_named, provider_of_model, split_model
+from costaudit.ingest.calls.names import provider_of_model, split_model
 from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
 from costaudit.ingest.calls.usage import decimal_of, plausible, read_usage
@@ -14,6 +14,7 @@ from costaudit.ingest.sources.agents import UNREADABLE_COUNTS
 from costaudit.ingest.sources.coding_agents import add_cost
 from costaudit.ingest.sources.otel_span import call_of_span, nested, trace_place
 from costaudit.ingest.sources.source import Outcome, PerRecord, no_call
+from costaudit.providers.names import provider_named
 
 NO_CALL = Skip("not-a-call", "It is a span, an event or a trace, whose calls stand by themselves.")
 PARENT = Skip("not-a-call", "Its counts are the sum of calls within it, which stand by themselves.")

@@ -1,0 +1,108 @@
+"""Write the second price table that costaudit ships, from an installed wheel of LiteLLM.
+
+    pip download --no-deps litellm
+    python -m benchmarks.second_price_table litellm-1.110.2-*.whl 2026-11-28
+
+The second argument is the day on which the wheel was taken. Only the fields that say what
+something costs are kept, by provider and name.
+"""
+
+import json
+import re
+import sys
+import zipfile
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+from costaudit.providers.names import provider_named
+
+MEMBER = "litellm/model_prices_and_context_window_backup.json"
+KEPT = re.compile(
+    r"^(input|output|cache_read_input|cache_creation_input)(_cost_per)?"
+    r"(_audio|_image|_video|_reasoning)?_token(_cost)?(_above_\w+)?"
+    r"(_(batches|flex|priority|ultrafast))?$"
+)
+SECTIONS = re.compile(r"^(vertex_ai)-.*|^(bedrock).*|^(text-completion-openai|chatgpt)$")
+SKIPPED = ("sample_spec",)
+TARGET = Path(__file__).parents[1] / "costaudit/costing/prices/litellm.json.zst"
+
+
+def table_of(wheel: Path) -> dict[str, dict[str, dict[str, str]]]:
+    """Return provider → name → field → US dollars per token, as decimals."""
+    with zipfile.ZipFile(wheel) as archive:
+        document = json.loads(archive.read(MEMBER), parse_float=Decimal)
+    table: dict[str, dict[str, dict[str, str]]] = {}
+    for name, entry in document.items():
+        section = str(entry.get("litellm_provider", ""))
+        fields = {**tiers(entry), **entry}
+        prices = {key: plain(value) for key, value in fields.items() if KEPT.match(key)}
+        if name in SKIPPED or not section or not prices:
+            continue
+        provider = provider_of(section)
+        bare = without_head(name, section, provider)
+        mine = table.setdefault(provider, {})
+        if section.startswith("vertex_ai") and bare in mine:
+            continue  # Google's own API is listed first and stands for both
+        mine[bare] = {**prices, "mode": str(entry.get("mode", ""))}
+    return table
+
+
+def tiers(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return a list of tiers by total input as the fields that other entries have for them."""
+    fields: dict[str, Any] = {}
+    for tier in entry.get("tiered_pricing") or ():
+        over = int(tier.get("range", (0,))[0])
+        for key, value in tier.items():
+            if key != "range":
+                fields[f"{key}_above_{over}_tokens" if over else key] = value
+    return fields
+
+
+def provider_of(section: str) -> str:
+    """Spell one of LiteLLM's sections as the logs' readers spell providers."""
+    match = SECTIONS.match(section)
+    head = next((group for group in match.groups() if group), section) if match else section
+    return provider_named(head)
+
+
+def without_head(name: str, section: str, provider: str) -> str:
+    """Take off the heads that name the platform and say nothing else."""
+    bare = name.lower()
+    while "/" in bare:
+        head, _, tail = bare.partition("/")
+        if head == section or provider_named(head) == provider:
+            bare = tail
+        else:
+            break
+    return bare
+
+
+def plain(value: Any) -> str:
+    """Write dollars per token as a plain decimal, without the noise of binary floats."""
+    return format(Decimal(f"{Decimal(str(value)):.12g}").normalize(), "f")
+
+
+def main() -> None:
+    wheel, day = Path(sys.argv[1]), sys.argv[2]
+    version = wheel.name.split("-")[1]
+    table = table_of(wheel)
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(n for n in archive.namelist() if n.endswith("dist-info/licenses/LICENSE"))
+        notice = archive.read(name).decode()
+    document = {
+        "source": f"litellm {version}",
+        "taken": day,
+        "license": notice,
+        "prices": table,
+    }
+    text = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+    TARGET.write_bytes(zstandard.ZstdCompressor(level=19).compress(text))
+    models = sum(map(len, table.values()))
+    print(f"{TARGET.name}: {models:,} models, {TARGET.stat().st_size:,} bytes")
+
+
+if __name__ == "__main__":
+    main()

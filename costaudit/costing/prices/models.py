@@ -1,0 +1,130 @@
+"""Which listed model a logged name means, in which of the two price tables."""
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Protocol
+
+from costaudit.costing.prices.names import Spelling, head_provider, spellings
+from costaudit.costing.prices.price_table import (
+    TableModel,
+    TablePrice,
+    find_first,
+    openrouter_name,
+)
+from costaudit.costing.prices.second_table import find_by_tail, find_second
+from costaudit.providers.names import provider_named
+
+_PATHS = {"fireworks": "accounts/fireworks/models/"}
+_SAME_PRICE = re.compile(r"(gpt|chatgpt|claude|text-embedding|o\d)\b")  # on Azure as at the maker
+_SAME_MODEL = re.compile(  # what may follow a model's name without making it another model
+    r"[-@:.](latest|preview|exp|beta|stable|default|v?\d[\w.:@-]*|[a-z]+-\d{4,}|thinking|reasoning)?"
+)
+
+
+class Listed(Protocol):
+    """A model as a price table knows it."""
+
+    provider: str
+    name: str
+
+    @property
+    def source(self) -> str:
+        """Name the table."""
+
+    def days(self) -> set[date]:
+        """List the first days of its rate periods."""
+
+    def seconds(self) -> set[int]:
+        """List the seconds of the day, in UTC, at which its rates change."""
+
+    def bands(self) -> set[int]:
+        """List the total input tokens above which its rates change."""
+
+    def price(self, variant: str, day: date, second: int, band: int) -> TablePrice | None:
+        """Return the rates of a variant; None where the table has none for it."""
+
+    def unit_rate(self, name: str, at: datetime) -> Decimal | None:
+        """Return the standard price of a kind of unit; None where it has none."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model in the table that prices it, and in the other one."""
+
+    model: Listed
+    other: Listed | None  # what the second table says, where the first one prices
+    times: Decimal  # what the listed rates are multiplied by
+    note: str
+
+
+@lru_cache(maxsize=4096)
+def find_model(provider: str | None, model: str, region: str | None = None) -> Found | None:
+    """Find who lists a model: under its own name first, then under ever less of it.
+
+    For each name the first table is asked before the second, which knows exact names only. The
+    provider is taken from the name only where none is given, or none that a table knows.
+    """
+    named = provider_named(provider) if provider else None
+    headed, rest = head_provider(model)
+    tries = [(named, model)] if named else [(headed, rest) if headed else (None, model)]
+    if named and headed and headed != named:
+        tries.append((headed, rest))
+    for whose, name in tries:
+        found = _search(whose, name, region)
+        if found:
+            return found
+    return None
+
+
+def _search(provider: str | None, model: str, region: str | None) -> Found | None:
+    other: Listed | None = None
+    first: tuple[Listed, Spelling] | None = None
+    for spelling in spellings(provider or "", model, region):
+        second = _second(provider, spelling.name) if provider else None
+        listed = first is None and _first(provider, spelling)
+        if first is None and listed:
+            first = listed, spelling
+        if second:
+            other = other or second
+            if first is None or (first[1] is spelling and _is_better(first[0], spelling.name)):
+                return Found(second, None, spelling.times, spelling.note)
+        if first and other:
+            break
+    if first is None:
+        return None
+    return Found(first[0], other, first[1].times, first[1].note)
+
+
+def _is_better(first: Listed, name: str) -> bool:
+    """Return whether the second table's own entry is nearer to a name than what the first found.
+
+    It is where the first table takes the price of another platform, of a moving alias without
+    any date, or of a model whose name is only the beginning of this one.
+    """
+    assert isinstance(first, TableModel)
+    if first.is_borrowed and not _SAME_PRICE.match(name):
+        return first.provider == "azure"
+    if name.endswith("-latest") and not first.days() and first.name != name:
+        return True
+    rest = name.removeprefix(first.name.lower())
+    return rest not in ("", name) and _SAME_MODEL.fullmatch(rest) is None
+
+
+def _first(provider: str | None, spelling: Spelling) -> TableModel | None:
+    if spelling.is_placed:
+        return None
+    found = find_first(provider, spelling.name)
+    if found and not found.has_price:
+        return None
+    if found is None and provider == "openrouter" and "/" not in spelling.name:
+        name = openrouter_name(spelling.name)
+        return find_first(provider, name) if name else None
+    return found
+
+
+def _second(provider: str, name: str) -> Listed | None:
+    found = find_second(provider, _PATHS.get(provider, "") + name) or find_second(provider, name)
+    return found or (find_by_tail(provider, name) if "/" not in name else None)
