@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -37,10 +37,12 @@ class Said:
     err: str
 
 
-def installed(*arguments: str, cwd: Path, stdin: bytes = b"", **environment: str) -> Said:
+def installed(
+    *arguments: str, cwd: Path, stdin: bytes = b"", environment: Mapping[str, str] | None = None
+) -> Said:
     """Run the console script in a process of its own."""
     script = Path(sys.executable).with_name("costaudit")
-    env = {**os.environ, **environment}
+    env = {**os.environ, **(environment or {})}
     done = subprocess.run([script, *arguments], cwd=cwd, env=env, input=stdin, capture_output=True)
     return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
 

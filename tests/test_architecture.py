@@ -155,6 +155,18 @@ def test_heavy_libraries_and_compiled_loops_load_inside_functions() -> None:
     assert not wrong
 
 
+def test_no_test_imports_another_test_module() -> None:
+    """What several tests need is in a module of its own, or in conftest.py."""
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    found = [
+        f"{path.name}: {name}"
+        for path in files
+        for name in imported(path)
+        if any(part.startswith("test_") for part in name.split("."))
+    ]
+    assert len(files) > 200 and found == []
+
+
 def test_help_loads_no_heavy_module() -> None:
     code = (
         "import sys\n"

@@ -56,10 +56,17 @@ def again(chatbot_run: ChatbotRun, tmp_path_factory: pytest.TempPathFactory) -> 
     """The same audit as JSON: of the log and of its run, each with another hash seed."""
     site = tmp_path_factory.mktemp("site")
     (site / "sitecustomize.py").write_text(NO_SOCKETS)
-    log = ("sample_logs/support_chatbot.jsonl.zst", {"PYTHONHASHSEED": "0"})
-    run = (chatbot_run.path.name, {"PYTHONHASHSEED": "1", "PYTHONPATH": str(site)})
+    log: tuple[str, dict[str, str]] = (
+        "sample_logs/support_chatbot.jsonl.zst",
+        {"PYTHONHASHSEED": "0"},
+    )
+    run: tuple[str, dict[str, str]] = (
+        chatbot_run.path.name, {"PYTHONHASHSEED": "1", "PYTHONPATH": str(site)},
+    )  # fmt: skip
     return {
-        name: installed("analyze", given, "--format", "json", cwd=chatbot_run.cwd, **settings)
+        name: installed(
+            "analyze", given, "--format", "json", cwd=chatbot_run.cwd, environment=settings
+        )
         for name, (given, settings) in {"log": log, "run": run}.items()
     }
 
@@ -98,7 +105,7 @@ def in_round_numbers(text: str) -> str:
 
 
 def test_the_page_shows_its_charts_and_loads_nothing(chatbot_run: ChatbotRun) -> None:
-    from tests.report.test_page_in_browser import ARGUMENTS, CHROMIUM, opened, playwright
+    from tests.report.browser import ARGUMENTS, CHROMIUM, opened, playwright
 
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)

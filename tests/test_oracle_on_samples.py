@@ -53,7 +53,8 @@ class Swept:
         rows = [truth[line] for line in lines]
         answers = np.array([f"{row['answer_id']} in {row['language']}" for row in rows])
         served = self.decisions.served
-        return ((served >= 0) & (answers[served] != answers)).sum(axis=1)
+        wrong: np.ndarray = ((served >= 0) & (answers[served] != answers)).sum(axis=1)
+        return wrong
 
 
 @pytest.fixture(scope="module")
@@ -76,9 +77,8 @@ def test_the_audit_tells_what_was_decided(swept: Swept) -> None:
 
 @pytest.mark.parametrize("similarity", [0.70, 0.79, "recommended", EXACT], ids=str)
 def test_every_decision_is_that_of_a_plain_loop(swept: Swept, similarity: float | str) -> None:
-    if similarity == "recommended":
-        similarity = swept.recommended.min_similarity
-    place = [p.min_similarity for p in swept.decisions.policies].index(similarity)
+    at = swept.recommended.min_similarity if isinstance(similarity, str) else similarity
+    place = [p.min_similarity for p in swept.decisions.policies].index(at)
     stream, policy = swept.run.stream, swept.decisions.policies[place]
     expected = np.full(len(stream.text), BYPASS)
     similarities = np.full(len(stream.text), np.nan, np.float32)

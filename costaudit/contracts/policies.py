@@ -10,6 +10,7 @@ ScopeField = Literal[
     "tenant", "user", "endpoint", "model", "provider", "system", "system_raw", "tools"
 ]
 TtlKind = Literal["fixed", "sliding"]
+Eviction = Literal["lru", "lfu", "fifo"]
 CacheKey = Literal["last_user", "conversation", "full", "prompt"]
 DEFAULT_SCOPE: tuple[ScopeField, ...] = ("tenant", "endpoint", "model", "system", "tools")
 BYPASSES = (
@@ -33,7 +34,7 @@ class SemanticPolicy:
     ttl_s: float | None = None  # None: entries never expire
     ttl_kind: TtlKind = "fixed"  # sliding: each hit renews it
     max_entries: int | None = None  # per scope partition of the simulation; None: no limit
-    eviction: Literal["lru", "lfu", "fifo"] = "lru"
+    eviction: Eviction = "lru"
     visible_after: Literal["response", "request"] = "response"
     guard: tuple[str, ...] = ()  # trap detectors that refuse a hit
     max_temperature: float = 1.0  # hotter requests bypass the cache

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from costaudit.contracts.policies import Eviction
 from costaudit.providers.call import Answer, Prompt
 
 Pairs = npt.NDArray[np.int32]
@@ -20,7 +21,7 @@ class SizeLimit:
     """How many entries may be held, and who leaves a full cache."""
 
     max_entries: int  # of each pool, those under way included
-    eviction: Literal["lru", "lfu", "fifo"]
+    eviction: Eviction
     pools: npt.NDArray[np.int64]  # by request
     ready_s: npt.NDArray[np.float64]  # by request: when a miss's answer arrives, the log's clock
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
+from costaudit.contracts.policies import Eviction
 from costaudit.errors import UsageError
 
 
@@ -19,7 +20,7 @@ class ReplayOptions:
     ttl_s: float | None = None  # on the log's clock: it shrinks by `speed`
     ttl_kind: Literal["fixed", "sliding"] = "fixed"
     max_entries: int | None = None  # of each pool; None: no limit
-    eviction: Literal["lru", "lfu", "fifo"] = "lru"
+    eviction: Eviction = "lru"
     guard: tuple[str, ...] = ()  # names of the trap detectors that refuse a hit
     shadow: bool = False  # only look up
     keep: bool = False  # leave the entries in the cache at the end

@@ -12,7 +12,8 @@ WIDE = 32
 
 def unit(rows: np.ndarray) -> np.ndarray:
     """Scale rows to length 1."""
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    scaled: np.ndarray = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return scaled
 
 
 def near(centre: np.ndarray, similarity: float, rng: np.random.Generator) -> np.ndarray:
@@ -20,7 +21,8 @@ def near(centre: np.ndarray, similarity: float, rng: np.random.Generator) -> np.
     other = rng.normal(size=len(centre))
     other -= (other @ centre) * centre
     other /= np.linalg.norm(other)
-    return similarity * centre + np.sqrt(1 - similarity**2) * other
+    drawn: np.ndarray = similarity * centre + np.sqrt(1 - similarity**2) * other
+    return drawn
 
 
 def log_of(

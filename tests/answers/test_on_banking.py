@@ -75,20 +75,20 @@ def stream() -> tuple[Logged, np.ndarray]:
         rng.choice(len(questions), REQUESTS, p=rank / rank.sum())
     ]
     topic = np.array([names.index(one) for one in intent])[question]
-    texts, first = np.unique(answers, return_inverse=True)
+    distinct, first = np.unique(answers, return_inverse=True)
     answer = first[topic * ANSWERS + rng.integers(0, ANSWERS, REQUESTS)]
-    vectors = embed([*questions, *texts.tolist()])
+    vectors = embed([*questions, *distinct.tolist()])
     log = Logged(
         question=question.astype(np.int32),
         questions=tuple(questions),
         question_vectors=vectors[: len(questions)],
         scope=np.zeros(REQUESTS, np.int32),
         answer=answer.astype(np.int32),
-        answers=tuple(texts.tolist()),
-        vector_row=np.arange(len(texts), dtype=np.int32),
+        answers=tuple(distinct.tolist()),
+        vector_row=np.arange(len(distinct), dtype=np.int32),
         vectors=vectors[len(questions) :],
         kind=np.full(REQUESTS, TEXT, np.int8),
-        seconds=200.0 * np.arange(REQUESTS),
+        seconds=200.0 * np.arange(REQUESTS, dtype=np.float64),
     )
     return log, topic
 

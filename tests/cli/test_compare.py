@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from costaudit.contracts.audit import write_audit
-from tests.cli.conftest import Said
+from tests.conftest import Said
 from tests.report.sample_audit import AUDIT
 from tests.report.sample_cost import money
 

@@ -54,9 +54,12 @@ def test_what_cant_be_used_is_named(costaudit: Run, tmp_path: Path, text: str, w
 
 
 def test_every_verb_that_has_options_takes_a_file() -> None:
+    from typer.core import TyperGroup
     from typer.main import get_command
 
     from costaudit.cli.main import app
 
-    for name, verb in get_command(app).commands.items():
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    for name, verb in group.commands.items():
         assert "config" in {one.name for one in verb.params}, name

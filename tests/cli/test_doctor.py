@@ -3,8 +3,10 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from tests.cli.conftest import Said, records, write_log
+from tests.cli.conftest import records, write_log
+from tests.conftest import Said
 
 Run = Callable[..., Said]
 
@@ -53,7 +55,7 @@ def test_what_is_no_log_says_what_to_try(costaudit: Run, tmp_path: Path) -> None
     assert said.code == 2 and "--source" in said.err and said.out == ""
 
 
-def fields_of(said: Said) -> dict[str, dict[str, object]]:
+def fields_of(said: Said) -> dict[str, dict[str, Any]]:
     (found,) = json.loads(said.out)["fields"].values()
     return {one["path"]: one for one in found["paths"]}
 

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from costaudit.contracts.run_dir import RunDir
-from tests.cli.conftest import Said, write_log
+from tests.cli.conftest import write_log
+from tests.conftest import Said
 from tests.ingest.conftest import chat
 
 CANARY = "KANARIENVOGEL"

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 
 from costaudit.contracts.audit import write_audit
-from tests.cli.conftest import Said
+from tests.conftest import Said
 from tests.report.sample_audit import AUDIT
 from tests.report.sample_cost import money
 

@@ -15,7 +15,8 @@ from costaudit.contracts.audit import audit_schema, encode_audit, write_audit
 from costaudit.report.tables.semantic import cluster_tables, sweep_tables
 from costaudit.report.tables.spend import spend_tables
 from costaudit.report.tables.table import Screen, Table, render_tables
-from tests.cli.conftest import Said, write_log
+from tests.cli.conftest import write_log
+from tests.conftest import Said
 from tests.report.hostile_audit import hostile_audit
 from tests.report.sample_audit import AUDIT, NO_PROMPTS
 

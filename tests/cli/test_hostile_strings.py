@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from tests.cli.conftest import Said, write_log
+from tests.cli.conftest import write_log
+from tests.conftest import Said
 from tests.ingest.conftest import chat
 
 ATTACKS = (

@@ -8,7 +8,8 @@ import pytest
 
 from costaudit.cli import verb
 from costaudit.cli.main import VERBS
-from tests.cli.conftest import Said, records, write_log
+from tests.cli.conftest import records, write_log
+from tests.conftest import Said
 
 Run = Callable[..., Said]
 READERS = [

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from costaudit.contracts.audit import write_audit
-from tests.cli.conftest import Said
+from tests.conftest import Said
 from tests.report.sample_audit import AUDIT
 
 README = Path(__file__).parents[2] / "README.md"

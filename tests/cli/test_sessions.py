@@ -74,7 +74,7 @@ def line(n: int, at: float, read: int, written: int, **changes: Any) -> dict[str
             "message": message} | changes  # fmt: skip
 
 
-CASES = {
+CASES: dict[str, tuple[list[tuple[int, int, int]], dict[str, Any]]] = {
     "idle": ([(0, 0, 20_000), (30, 20_000, 500), (1200, 0, 21_000)], {}),
     "compaction": ([(0, 0, 90_000), (30, 90_000, 500), (60, 0, 20_000)], {}),
     "model": ([(0, 0, 20_000), (30, 20_000, 500), (60, 20_500, 100), (90, 0, 21_000)],

@@ -128,7 +128,7 @@ def test_without_faiss_the_sweep_is_exact(
     costaudit: Run, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cells, "_LEAST_TEXTS", 1)
-    monkeypatch.setattr(cells.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "faiss" in cells.why_exact(100)
 
 

@@ -1,5 +1,7 @@
 """Outcomes that break a conservation law are refused."""
 
+from typing import Any
+
 import polars as pl
 import pytest
 
@@ -7,8 +9,8 @@ from costaudit.contracts.requests import OUTCOMES, TOKEN_CLASSES, check_outcomes
 from costaudit.errors import CostauditError
 
 
-def outcomes(**changes: list) -> pl.DataFrame:
-    columns: dict = {
+def outcomes(**changes: list[Any]) -> pl.DataFrame:
+    columns: dict[str, list[Any]] = {
         "policy_id": ["p", "p", "p"],
         "request_id": ["a", "b", "c"],
         "result": ["miss", "hit", "bypass"],
@@ -37,6 +39,6 @@ def test_lawful_outcomes_pass() -> None:
         ({"matched_id": ["c", "a", None]}, 3),  # a miss that served something
     ],
 )
-def test_unlawful_outcomes_are_refused(changes: dict, requests: int) -> None:
+def test_unlawful_outcomes_are_refused(changes: dict[str, list[Any]], requests: int) -> None:
     with pytest.raises(CostauditError, match="conservation"):
         check_outcomes(outcomes(**changes), requests)

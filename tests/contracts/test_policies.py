@@ -1,6 +1,7 @@
 """Policies refuse what can't be, and name themselves."""
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -23,7 +24,7 @@ from costaudit.errors import UsageError
         {"min_similarity": 0.9, "scope": ("planet",)},
     ],
 )
-def test_impossible_settings_are_refused_with_a_next_step(settings: dict) -> None:
+def test_impossible_settings_are_refused_with_a_next_step(settings: dict[str, Any]) -> None:
     with pytest.raises(UsageError) as caught:
         SemanticPolicy(**settings)
     assert caught.value.hint

@@ -14,9 +14,9 @@ from costaudit.contracts.spend import Spend
 from costaudit.costing.claims import Routed, claims, routed
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.tariff import tariff
+from tests.costing.ledgers import lever
 from tests.costing.logs import log
 from tests.costing.nouns import NOTHING, ledger, money, spent, step
-from tests.costing.test_ledger import lever
 
 UNROUTED = Routed(0.0, None)
 BOOK = ledger("100", step("semantic", "40"))

@@ -40,9 +40,10 @@ def pricing(rate_ids: list[int | None]) -> Pricing:
 
 
 def by_hand(row: tuple[int | None, ...]) -> Decimal:
-    rate_id, *tokens = row
+    rate_id = row[0]
     if rate_id is None:
         return Decimal(0)
+    tokens = [each or 0 for each in row[1:]]
     return (
         sum((n * Decimal(rate) for n, rate in zip(tokens, RATE[rate_id], strict=True)), Decimal(0))
         / 1_000_000

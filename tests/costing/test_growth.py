@@ -17,21 +17,19 @@ from tests.costing.logs import log
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
 
 
-def split(
-    before: list[tuple[str, int, float, float]], after: list[tuple[str, int, float, float]]
-) -> dict[str, float]:
+Cell = tuple[str, int, float, float]  # model, requests, tokens each, dollars a token
+
+
+def split(before: list[Cell], after: list[Cell]) -> dict[str, float]:
     """Split two months of (model, requests, tokens each, dollars a token)."""
     rows = [*before, *after]
     models = pl.Series([row[0] for row in rows])
     tokens = np.array([row[2] for row in rows])
     usd = np.array([row[2] * row[3] for row in rows])
-    weights = [
-        np.array(
-            [float(row[1]) if (i < len(before)) == first else 0.0 for i, row in enumerate(rows)]
-        )
-        for first in (True, False)
-    ]
-    return {one.factor: float(one.usd) for one in drivers(models, tokens, usd, tuple(weights))}
+    count = [float(row[1]) for row in rows]
+    early = np.arange(len(rows)) < len(before)
+    weights = (np.where(early, count, 0.0), np.where(early, 0.0, count))
+    return {one.factor: float(one.usd) for one in drivers(models, tokens, usd, weights)}
 
 
 @pytest.mark.parametrize(
@@ -72,7 +70,9 @@ CELL = st.tuples(
 
 @settings(max_examples=100)
 @given(st.lists(CELL, min_size=1, max_size=5), st.lists(CELL, min_size=1, max_size=5))
-def test_the_factors_add_up_and_time_can_be_turned_round(before: list, after: list) -> None:
+def test_the_factors_add_up_and_time_can_be_turned_round(
+    before: list[Cell], after: list[Cell]
+) -> None:
     change = sum(n * t * p for _, n, t, p in after) - sum(n * t * p for _, n, t, p in before)
     there, back = split(before, after), split(after, before)
     scale = max(abs(change), 1.0)

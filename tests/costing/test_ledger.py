@@ -1,6 +1,5 @@
 """The waterfall adds up, whatever the levers do to one another."""
 
-from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -12,60 +11,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costaudit.contracts.grades import Money
-from costaudit.contracts.ledger import EFFECT, Ledger, Lever
+from costaudit.contracts.ledger import Ledger
 from costaudit.contracts.requests import TOKEN_CLASSES
-from costaudit.costing.ledger import CacheStep, Simulate, Step, build_ledger
-from costaudit.costing.months.month import month_of
+from costaudit.costing.ledger import Simulate, Step
 from costaudit.costing.plans.worth import Terms
 from costaudit.costing.prices.lookup import price_requests
-from costaudit.costing.spend import spend
 from costaudit.costing.tariff import Tariff, tariff
+from tests.costing.ledgers import CALL, EFFECT_ROW, ROW, book, lever, step
 from tests.costing.logs import NOON, log
-
-
-def effect(*rows: dict[str, Any]) -> pl.DataFrame:
-    return pl.DataFrame([{**dict.fromkeys(EFFECT), **row} for row in rows], schema=EFFECT)
-
-
-def lever(name: str, *rows: dict[str, Any]) -> Lever:
-    return Lever(name, name.title(), name, "Because.", "Do it.", "assumed", effect(*rows))
-
-
-def step(name: str, hits: Sequence[bool] | None, **more: Any) -> CacheStep:
-    gone = None if hits is None else np.array(hits)
-    return CacheStep(
-        **{
-            "lever": name,
-            "label": name,
-            "section": name,
-            "grade": "simulated",
-            "hits": gone,
-            **more,
-        }
-    )
-
-
-def book(
-    requests: pl.DataFrame,
-    *steps: Step,
-    simulate: Simulate | None = None,
-    terms: Terms = Terms(),  # noqa: B008
-) -> Ledger:
-    prices = tariff(requests, price_requests(requests))
-    total = spend(requests, prices.table).total.total_usd
-    month = month_of(requests, 1.0)
-    unmoved: Simulate = lambda removed, best: prices.classes  # noqa: E731
-    return build_ledger(prices, simulate or unmoved, steps, month, Money(total, "measured"), terms)
 
 
 def saved(ledger: Ledger) -> list[str]:
     """Return what each step saves; of a ledger without steps, that nothing is."""
     return [str(one.saved.usd.normalize()) for one in ledger.steps] or ["0"]
-
-
-# gpt-4o at 2.50 in, 1.25 cached, 10 out: 400,000 x 2.50 = 1.00 and 100,000 x 10 = 1.00.
-CALL = {"input_uncached_tokens": 400_000, "output_tokens": 100_000}
 
 
 def half_read(requests: pl.DataFrame) -> Simulate:
@@ -193,7 +151,11 @@ def test_spend_that_no_rate_explains_stays() -> None:
 def test_a_range_is_carried_to_the_total() -> None:
     ledger = book(log(CALL, CALL), step("semantic", [False, True], saved_bounds=(0.9, 1.2)))
     money = ledger.steps[0].saved
-    assert (money.low_usd, money.usd, money.high_usd) == (Decimal("1.8"), 2, Decimal("2.4"))
+    assert (money.low_usd, money.usd, money.high_usd) == (
+        Decimal("1.8"),
+        Decimal(2),
+        Decimal("2.4"),
+    )
     assert (ledger.after.low_usd, ledger.after.high_usd) == (Decimal("1.6"), Decimal("2.2"))
     assert (ledger.saving.low_usd, ledger.saving.high_usd) == (Decimal("1.8"), Decimal("2.4"))
 
@@ -203,27 +165,6 @@ def test_a_gateways_hits_are_not_saved_again() -> None:
         log(CALL, {**CALL, "served_by": "gateway_cache"}), step("duplicates", [False, True])
     )
     assert ledger.before.usd == 2 and ledger.steps == () and ledger.left_out == ()
-
-
-MODELS = ("gpt-4o", "gpt-4o-mini", "gpt-5", "gpt-nobody-knows")
-ROW = st.fixed_dictionaries(
-    {
-        "model": st.sampled_from(MODELS),
-        "logged_cost": st.sampled_from([None, "0.01", "0.002"]),
-        "served_by": st.sampled_from(["provider", "provider", "gateway_cache"]),
-        **{name: st.integers(0, 3_000) for name in TOKEN_CLASSES},
-    }
-)
-EFFECT_ROW = st.fixed_dictionaries(
-    {
-        "unit": st.sampled_from([None, "a", "b"]),
-        "removed": st.sampled_from([None, True]),
-        "output_tokens": st.sampled_from([None, 100]),
-        "model": st.sampled_from([None, *MODELS]),
-        "is_batch": st.sampled_from([None, True]),
-        "cold": st.sampled_from([None, True]),
-    }
-)
 
 
 WEEK = [NOON + timedelta(hours=7 * i) for i in range(60)]

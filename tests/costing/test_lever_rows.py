@@ -1,24 +1,27 @@
 """A lever's money by unit adds up to what the ledger says of it alone."""
 
 from decimal import Decimal
+from typing import Any
 
+import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costaudit.contracts.ledger import LeverRow
+from costaudit.contracts.ledger import Lever, LeverRow
+from costaudit.costing.ledger import Step
 from costaudit.costing.lever_rows import lever_rows
 from costaudit.costing.months.month import month_of
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.tariff import tariff
+from tests.costing.ledgers import CALL, ROW, book, lever, step
 from tests.costing.logs import log
-from tests.costing.test_ledger import CALL, ROW, book, lever, step
 
 MINI = {"model": "gpt-4o-mini"}
 
 
-def rows_of(requests, *steps) -> tuple[LeverRow, ...]:
+def rows_of(requests: pl.DataFrame, *steps: Step) -> tuple[LeverRow, ...]:
     prices = tariff(requests, price_requests(requests))
-    levers = [one for one in steps if hasattr(one, "effect")]
+    levers = [one for one in steps if isinstance(one, Lever)]
     return lever_rows(prices, levers, book(requests, *steps), month_of(requests, 1.0))
 
 
@@ -65,7 +68,9 @@ EFFECTS = st.sampled_from(
 
 @settings(max_examples=40)
 @given(st.lists(st.tuples(ROW, EFFECTS), min_size=1, max_size=12))
-def test_units_add_up_to_the_lever_alone(drawn: list[tuple[dict, dict]]) -> None:
+def test_units_add_up_to_the_lever_alone(
+    drawn: list[tuple[dict[str, Any], dict[str, Any]]],
+) -> None:
     requests = log(*(row for row, _ in drawn))
     moved = lever("x", *(change for _, change in drawn))
     (row,) = rows_of(requests, moved)

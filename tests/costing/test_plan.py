@@ -27,7 +27,7 @@ def test_the_plan_is_the_ledger_behind_its_measurement() -> None:
         left_out=(step("duplicates", "-5", running_cost=money("9")),),
     )  # fmt: skip
     first, second, third, fourth, last = plan_of(book, Terms())
-    assert (first.lever, first.number, first.saved.usd) == ("monitoring", 1, 0)
+    assert (first.lever, first.number, first.saved.usd) == ("monitoring", 1, Decimal(0))
     # 100 h at 62.50: 6,250, paid back in 2.5 months; 8 h at 90 a month: 500 in 5.6 months.
     assert (second.lever, second.effort_usd, second.payback_months) == (
         "semantic", Decimal("6250"), Decimal("2.5"),

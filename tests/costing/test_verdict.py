@@ -25,7 +25,7 @@ def test_dollars_range_grade_and_coverage_are_in_the_sentence() -> None:
 def test_what_is_only_assumed_is_named_apart() -> None:
     routing = replace(step("routing", "20"), saved=money("20", "assumed"))
     found = verdict(spent("100"), ledger("100", step("semantic", "30"), routing), quality(), MONTH)
-    assert (found.after.usd, found.grade) == (70, "simulated")
+    assert (found.after.usd, found.grade) == (Decimal(70), "simulated")
     assert found.headline.endswith("all tokens priced. A further $20.00 rests on assumptions.")
 
 

@@ -1,5 +1,7 @@
 """boto3 itself against a server on this machine."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -57,7 +59,9 @@ def test_a_refusal_says_what_to_check(vendor: Vendor) -> None:
     assert "credentials" in caught.value.hint
 
 
-def test_without_a_region_there_is_a_next_step(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+def test_without_a_region_there_is_a_next_step(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.delenv("AWS_REGION")
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))

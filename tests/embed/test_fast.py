@@ -13,7 +13,7 @@ from costaudit.embed.embedders import embedder_named
 from costaudit.embed.minilm import FastMiniLM, MiniLM, packaged_model, published_bert
 from costaudit.embed.store import VectorStore, embed_texts
 from costaudit.errors import BackendError
-from tests.embed.test_minilm import TEXTS
+from tests.embed.texts import TEXTS
 from tests.simulate.semantic.banking import questions
 
 CLOSE = 1 - 1e-4  # the least cosine to float32 that vectors in bfloat16 may have
@@ -109,9 +109,9 @@ def test_bfloat16_keeps_vectors_close() -> None:
     for part in linears:
         part.weight.data = rounded(part.weight.data)
         part.register_forward_pre_hook(lambda _, inputs: (rounded(inputs[0]),))
-    for part in rough.modules():
-        if isinstance(part, torch.nn.Linear | torch.nn.LayerNorm):
-            part.register_forward_hook(lambda *called: rounded(called[-1]))
+    for each in rough.modules():
+        if isinstance(each, torch.nn.Linear | torch.nn.LayerNorm):
+            each.register_forward_hook(lambda *called: rounded(called[-1]))
     model.__dict__["_model"] = rough
     similarity = (model.encode(texts) * exact).sum(axis=1)
     assert CLOSE <= similarity.min() < 1 - 1e-6  # rounding was done, and does little

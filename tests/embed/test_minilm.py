@@ -10,15 +10,7 @@ import torch
 from costaudit.embed.embedders import embedder_named
 from costaudit.embed.minilm import MiniLM, packaged_model, published_bert
 from costaudit.errors import BackendError, UsageError
-
-TEXTS = [
-    "How do I reset my password?",
-    "I forgot my password, how can I change it?",
-    "¿Dónde está mi paquete?",
-    "",
-    "word " * 400,  # cut at 256 tokens
-    "Ünïcödé 漢字 and emoji 🎉",
-]
+from tests.embed.texts import TEXTS
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """OpenAI's own client against a server on this machine."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ def _account(monkeypatch: pytest.MonkeyPatch, vendor: Vendor) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", f"{vendor.url}/v1")
 
 
-def lengths(path: str, body: dict) -> tuple[int, dict]:
+def lengths(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """Answer out of order, with vectors that tell each text's length, not of unit length."""
     rows = [
         {"object": "embedding", "index": place, "embedding": [3.0, float(len(text))]}

@@ -1,5 +1,6 @@
 """Vectors from a file that someone else wrote."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from costaudit.embed.embedders import Precomputed
 from costaudit.errors import BackendError, InputError
 
 
-def write(path: Path, **columns) -> Path:
+def write(path: Path, **columns: Sequence[object]) -> Path:
     pl.DataFrame(columns).write_parquet(path)
     return path
 
@@ -22,9 +23,10 @@ def test_vectors_are_found_by_text_and_scaled(tmp_path: Path, identity: str, vec
     texts = ["a", "ä", "c"]
     ids = texts if identity == "text" else [xxhash.xxh3_128_hexdigest(t.encode()) for t in texts]
     vectors = [[3.0, 4.0], [1.0, 0.0], [0.0, 2.0]]
-    embedder = Precomputed(write(tmp_path / "v.parquet", **{identity: ids, vector: vectors}))
+    columns: dict[str, Sequence[object]] = {identity: ids, vector: vectors}
+    embedder = Precomputed(write(tmp_path / "v.parquet", **columns))
     assert embedder.dimensions == 2
-    np.testing.assert_allclose(embedder.encode(["ä", "a"]), [[1, 0], [0.6, 0.8]])
+    np.testing.assert_allclose(embedder.encode(["ä", "a"]), np.array([[1, 0], [0.6, 0.8]]))
 
 
 def test_missing_texts_are_counted(tmp_path: Path) -> None:
@@ -41,7 +43,9 @@ def test_missing_texts_are_counted(tmp_path: Path) -> None:
         ({"text": ["a"], "vector": ["not a vector"]}, "can't be used"),
     ],
 )
-def test_unusable_files_say_what_is_needed(tmp_path: Path, columns: dict, why: str) -> None:
+def test_unusable_files_say_what_is_needed(
+    tmp_path: Path, columns: dict[str, list[object]], why: str
+) -> None:
     embedder = Precomputed(write(tmp_path / "v.parquet", **columns))
     with pytest.raises(InputError, match=why) as caught:
         embedder.encode(["a"])

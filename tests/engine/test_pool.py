@@ -4,6 +4,7 @@ import operator
 import os
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,10 @@ def test_this_process_works_too() -> None:
     assert len(processes) == 2
 
 
+def negated(value: Any) -> Any:
+    return -value
+
+
 def process_of(seconds: float) -> int:
     time.sleep(seconds)
     return os.getpid()
@@ -44,7 +49,7 @@ def process_of(seconds: float) -> int:
 
 def test_a_failing_partition_is_not_swallowed() -> None:
     with pytest.raises(TypeError):
-        list(map_partitions(operator.neg, [1, "two"], 2))
+        list(map_partitions(negated, [1, "two"], 2))
 
 
 def test_there_is_at_least_one_worker() -> None:

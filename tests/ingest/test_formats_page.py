@@ -11,7 +11,7 @@ from costaudit.contracts.run_dir import RunDir
 from costaudit.ingest.sources.table import BY_NAME
 from tests.conftest import ROOT
 from tests.ingest.conftest import Ingest
-from tests.ingest.test_sources import FORMATS, sample_of
+from tests.ingest.formats import FORMATS, sample_of
 
 PAGE = ROOT / "docs" / "formats.md"
 ABOUT = tomllib.loads((FORMATS / "formats.toml").read_text("utf-8"))

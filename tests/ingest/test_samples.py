@@ -62,4 +62,4 @@ def test_gateway_hits_and_retries_of_the_chatbot_are_seen(ingested: Ingest) -> N
     failed = requests.filter(pl.col("status") == "error")
     assert failed["usage_source"].unique().to_list() == ["missing"]
     assert requests["attempt"].min() == 0
-    assert requests.filter(pl.col("attempt") > 0)["attempt"].max() <= 5
+    assert max(requests["attempt"].to_list()) <= 5

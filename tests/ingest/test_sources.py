@@ -9,8 +9,8 @@ import pytest
 from costaudit.contracts.run_dir import RunDir
 from costaudit.ingest.sources.table import SOURCES
 from tests.ingest.conftest import Ingest
+from tests.ingest.formats import FORMATS, sample_of
 
-FORMATS = Path(__file__).parents[2] / "sample_logs" / "formats"
 EXPECTED = sorted(FORMATS.glob("expected/*.csv"))
 SOURCE_OF = {
     "langfuse_blob": "langfuse",
@@ -30,12 +30,6 @@ SOURCE_OF = {
     **dict.fromkeys(("ollama", "cohere", "groq", "perplexity", "embeddings"), "openai_chat"),
 }
 MIXED = ("jaeger", "zipkin", "tempo")  # a span of other software is beside that of the call
-
-
-def sample_of(name: str) -> Path:
-    """Find the sample that an expected table belongs to."""
-    (found,) = [p for p in FORMATS.glob(f"{name}.*") if p.suffix != ".toml"]
-    return found
 
 
 def as_table(run: RunDir) -> list[dict[str, str]]:

@@ -102,10 +102,8 @@ def test_a_monthly_interval_has_a_width_and_holds_its_value(audit: Audit) -> Non
     for path, money in amounts(audit):
         if money.low_usd is not None and money.high_usd is not None:
             assert money.low_usd <= money.usd <= money.high_usd, path
-    steps = (*audit.ledger.steps, audit.ledger)
     if audit.month.is_month:
-        for one in steps:
-            money = one.before if one is audit.ledger else one.saved  # type: ignore[union-attr]
+        for money in (*(one.saved for one in audit.ledger.steps), audit.ledger.before):
             assert not money.usd or money.low_usd != money.high_usd
 
 

@@ -1,6 +1,7 @@
 """Hits of a live cache are judged one by one, and the audit's numbers are for its own policy."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> SemanticRun:
     return SemanticRun(loaded, options, SilentProgress())
 
 
-def outcomes(run: SemanticRun, served: dict[int, int | None]) -> pl.DataFrame:
+def outcomes(run: SemanticRun, served: Mapping[int, int | None]) -> pl.DataFrame:
     """Make OUTCOMES that serve row `served[i]` to row i; None: an answer that is not in the log."""
     ids = run.log.requests["request_id"].to_list()
     matched = [

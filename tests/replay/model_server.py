@@ -218,13 +218,17 @@ def event_frame(name: str, payload: dict[str, Any]) -> bytes:
     return message + struct.pack(">I", binascii.crc32(message))
 
 
+class _Quiet(ThreadingHTTPServer):
+    def handle_error(self, *arguments: object) -> None:
+        """Say nothing: clients that hang up are part of the tests."""
+
+
 @contextmanager
 def serving(model: Model, handler: type[Handler] = Handler) -> Iterator[str]:
     """Serve on a free port; gives the base URL."""
     bound = type("Bound", (handler,), {"model": model})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), bound)
+    server = _Quiet(("127.0.0.1", 0), bound)
     server.daemon_threads = True
-    server.handle_error = lambda *arguments: None  # clients that hang up are part of the tests
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

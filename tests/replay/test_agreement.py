@@ -1,19 +1,24 @@
 """Agreement of predicted and measured hits, and the reasons that are given for the rest."""
 
+from typing import Any
+
 import polars as pl
 import pytest
 
+from costaudit.contracts.replay import REASONS
 from costaudit.contracts.requests import OUTCOMES
 from costaudit.errors import InsufficientDataError
 from costaudit.replay.backends import cache_at
 from costaudit.replay.cache import CacheTraits
 from costaudit.replay.caches.memory import MemoryCache
 from costaudit.replay.options import ReplayOptions
-from costaudit.replay.section import REASONS, Conditions, compare
-from tests.replay.conftest import make_log
+from costaudit.replay.section import Agreement, Conditions, compare
+from tests.replay.conftest import RedisServer, make_log
+
+Row = tuple[str, str | None, float | None]  # result, matched request, similarity
 
 
-def outcomes(*rows: tuple[str, str | None, float | None]) -> pl.DataFrame:
+def outcomes(*rows: Row) -> pl.DataFrame:
     filled = [
         {"policy_id": "p", "request_id": f"r{i}", "result": result, "matched_id": matched,
          "similarity": similarity}
@@ -22,14 +27,23 @@ def outcomes(*rows: tuple[str, str | None, float | None]) -> pl.DataFrame:
     return pl.DataFrame(filled, schema=OUTCOMES)
 
 
-MISS = ("miss", None, None)
+MISS: Row = ("miss", None, None)
 
 
-def hit(entry: int, similarity: float = 0.95) -> tuple[str, str, float]:
+def hit(entry: int, similarity: float = 0.95) -> Row:
     return ("hit", f"r{entry}", similarity)
 
 
-def agree(predicted, measured, *, options=None, slack_s=0.0, exact=True, own=False, times=None):
+def agree(
+    predicted: list[Row],
+    measured: list[Row],
+    *,
+    options: ReplayOptions | None = None,
+    slack_s: float = 0.0,
+    exact: bool = True,
+    own: bool = False,
+    times: list[tuple[float, float]] | None = None,
+) -> Agreement:
     log = make_log(len(predicted), bypass_share=0)
     if times is not None:
         log.stream.ts_s[:], log.stream.ready_s[:] = zip(*times, strict=True)
@@ -45,7 +59,7 @@ def agree(predicted, measured, *, options=None, slack_s=0.0, exact=True, own=Fal
     )
 
 
-def test_the_confusion_table_counts_every_request_once():
+def test_the_confusion_table_counts_every_request_once() -> None:
     predicted = [MISS, hit(0), hit(0), ("bypass", None, None), MISS]
     measured = [MISS, hit(0), MISS, ("bypass", None, None), hit(2)]
     found = agree(predicted, measured)
@@ -57,7 +71,7 @@ def test_the_confusion_table_counts_every_request_once():
     assert found.differing["request_id"].to_list() == ["r2", "r4"]
 
 
-def test_a_hit_of_another_entry_agrees_but_is_counted_apart():
+def test_a_hit_of_another_entry_agrees_but_is_counted_apart() -> None:
     found = agree([MISS, MISS, hit(0)], [MISS, MISS, hit(1)])
     assert (found.agreed, found.both_hit, found.same_entry) == (3, 1, 0)
 
@@ -84,14 +98,16 @@ def test_a_hit_of_another_entry_agrees_but_is_counted_apart():
         ([MISS, hit(0, 0.93)], [MISS, MISS], {}, "unexplained"),
     ],
 )  # fmt: skip
-def test_each_difference_has_its_reason(predicted, measured, options, reason):
+def test_each_difference_has_its_reason(
+    predicted: list[Row], measured: list[Row], options: dict[str, Any], reason: str
+) -> None:
     options = {"times": [(i * 100, i * 100 + 1) for i in range(len(predicted))], **options}
     found = agree(predicted, measured, **options)
     assert found.differing["reason"][-1] == reason
     assert set(found.reasons) <= set(REASONS)
 
 
-def test_tables_without_a_common_request_are_refused():
+def test_tables_without_a_common_request_are_refused() -> None:
     log = make_log(1)
     other = outcomes(MISS).with_columns(request_id=pl.lit("x"))
     with pytest.raises(InsufficientDataError):
@@ -109,7 +125,9 @@ def test_tables_without_a_common_request_are_refused():
     [("flavour=redisvl", 0.99), ("flavour=vectorset", 0.97),
      ("flavour=vectorset&exact=1&quantization=noquant", 0.99)],
 )  # fmt: skip
-def test_a_real_server_agrees_with_the_simulation(redis_server, query, least):
+def test_a_real_server_agrees_with_the_simulation(
+    redis_server: RedisServer, query: str, least: float
+) -> None:
     log = make_log(1500, texts=600)
     cache = cache_at(redis_server.url(query))
     options = ReplayOptions(min_similarity=0.8)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,7 +14,7 @@ from tests.replay.alert_audit import small_audit
 from tests.report.sample_audit import AUDIT, NO_PROMPTS
 
 
-def test_expectations_are_the_audit_s_numbers_per_hour():
+def test_expectations_are_the_audit_s_numbers_per_hour() -> None:
     found = expectations(small_audit())
     assert found.cost_per_hour_usd == pytest.approx(1.0)  # $720 / (30 x 24)
     assert found.saved_per_hour_usd == pytest.approx(0.5)
@@ -22,7 +23,7 @@ def test_expectations_are_the_audit_s_numbers_per_hour():
     assert found.latency_p95_s == 3.2  # the minute is an endpoint with 1 % of the money
 
 
-def test_without_times_the_limits_are_the_same_at_every_hour(tmp_path):
+def test_without_times_the_limits_are_the_same_at_every_hour(tmp_path: Path) -> None:
     rules, _ = write_monitoring(small_audit(), tmp_path)
     (group,) = yaml.safe_load(rules.read_bytes())["groups"]
     expressions = {rule["alert"]: rule["expr"] for rule in group["rules"] if "alert" in rule}
@@ -30,7 +31,7 @@ def test_without_times_the_limits_are_the_same_at_every_hour(tmp_path):
     assert "> 4.8\n" in expressions["LLMLatencyHigh"]  # 1.5 x 3.2
 
 
-def test_without_a_semantic_section_there_is_no_hit_rate_to_watch(tmp_path):
+def test_without_a_semantic_section_there_is_no_hit_rate_to_watch(tmp_path: Path) -> None:
     rules, board = write_monitoring(NO_PROMPTS, tmp_path)
     found = yaml.safe_load(rules.read_bytes())["groups"][0]["rules"]
     names = [rule["alert"] for rule in found if "alert" in rule]
@@ -39,7 +40,7 @@ def test_without_a_semantic_section_there_is_no_hit_rate_to_watch(tmp_path):
     assert len(first["fieldConfig"]["defaults"]["thresholds"]["steps"]) == 1
 
 
-def test_the_dashboard_draws_the_audit_s_lines(tmp_path):
+def test_the_dashboard_draws_the_audit_s_lines(tmp_path: Path) -> None:
     _, board = write_monitoring(small_audit(), tmp_path)
     page = json.loads(board.read_bytes())
     lines = {
@@ -61,14 +62,14 @@ def promtool() -> str:
     return found
 
 
-def test_prometheus_accepts_the_rules(tmp_path, promtool):
+def test_prometheus_accepts_the_rules(tmp_path: Path, promtool: str) -> None:
     for audit in (small_audit(), AUDIT, NO_PROMPTS):
         rules, _ = write_monitoring(audit, tmp_path)
         run = subprocess.run([promtool, "check", "rules", rules], capture_output=True, text=True)
         assert run.returncode == 0, run.stdout + run.stderr
 
 
-def test_prometheus_accepts_every_query_of_the_dashboard(tmp_path, promtool):
+def test_prometheus_accepts_every_query_of_the_dashboard(tmp_path: Path, promtool: str) -> None:
     _, board = write_monitoring(small_audit(), tmp_path)
     queries = [
         target["expr"]

@@ -68,7 +68,9 @@ def test_the_readme_s_lines_are_scraped(monkeypatch: pytest.MonkeyPatch) -> None
     samples = read(scraped)
     assert value(samples, "semantic_cache_requests_total", result="hit") == 1
     assert value(samples, "semantic_cache_requests_total", result="miss") == 1
-    assert value(samples, "llm_cost_dollars_total", model="gpt-4o", endpoint="") == pytest.approx(70e-6)
+    assert value(samples, "llm_cost_dollars_total", model="gpt-4o", endpoint="") == pytest.approx(
+        70e-6
+    )
     # 100 tokens of prompt, 40 of them read from the provider's cache
     counted = {
         name: value(samples, "llm_tokens_total", type=name, model="gpt-4o")

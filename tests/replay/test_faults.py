@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,18 +13,20 @@ import pytest
 from costaudit.errors import BackendError
 from costaudit.replay.backends import cache_at
 from costaudit.replay.caches.memory import MemoryCache
+from costaudit.replay.journal import Acknowledged
 from costaudit.replay.replay import ReplayInterruptedError
-from tests.replay.conftest import make_log, running, search_module
+from costaudit.replay.steps import Listener
+from tests.replay.conftest import Log, RedisServer, make_log, running, search_module
 
 DECIDED = ["result", "matched_id"]
 FLAVOURS = ["flavour=redisvl", "flavour=vectorset&exact=1"]
 
 
-def after(count: int, act):
+def after(count: int, act: Callable[[], object]) -> Listener:
     """Do something once so many requests are done."""
-    seen = []
+    seen: list[Acknowledged] = []
 
-    def listener(done):
+    def listener(done: Acknowledged) -> None:
         seen.append(done)
         if len(seen) == count:
             act()
@@ -32,7 +35,7 @@ def after(count: int, act):
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_down_at_the_start(log, flavour):
+def test_down_at_the_start(log: Log, flavour: str) -> None:
     with pytest.raises(BackendError, match="Can't speak to Redis at redis://") as failed:
         log.replay(cache_at(f"redis://127.0.0.1:9?{flavour}"))
     assert failed.value.exit_code == 5
@@ -41,7 +44,9 @@ def test_down_at_the_start(log, flavour):
 
 @pytest.mark.parametrize("speed", [None, 50.0])
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_killed_in_the_middle_and_resumed(tmp_path, log, flavour, speed):
+def test_killed_in_the_middle_and_resumed(
+    tmp_path: Path, log: Log, flavour: str, speed: float | None
+) -> None:
     path = tmp_path / "journal"
     with running(tmp_path, *search_module()) as server:
         cache = cache_at(server.url(flavour))
@@ -63,8 +68,9 @@ def test_killed_in_the_middle_and_resumed(tmp_path, log, flavour, speed):
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_out_of_memory_without_eviction(tmp_path, flavour):
+def test_out_of_memory_without_eviction(tmp_path: Path, flavour: str) -> None:
     log = make_log(2000, texts=2000, latency_s=0.01)
+    assert isinstance(log.stream.answers, list)
     log.stream.answers[:] = ["long answer " * 900] * 2000
     path = tmp_path / "journal"
     with running(
@@ -79,7 +85,7 @@ def test_out_of_memory_without_eviction(tmp_path, flavour):
         assert server.key_names() == []
 
 
-def test_wrong_password_and_none(tmp_path, log):
+def test_wrong_password_and_none(tmp_path: Path, log: Log) -> None:
     with running(tmp_path, "--requirepass", "hunter2") as server:
         for credentials in ("", ":wrong-secret@", "nobody:wrong-secret@"):
             address = server.url("flavour=vectorset", credentials)
@@ -93,7 +99,7 @@ def test_wrong_password_and_none(tmp_path, log):
         assert server.key_names(password="hunter2") == []
 
 
-def test_a_user_without_the_commands(tmp_path, log):
+def test_a_user_without_the_commands(tmp_path: Path, log: Log) -> None:
     with running(tmp_path) as server:
         server.client().acl_setuser(
             "reader", enabled=True, passwords=["+pw"], keys=["*"], commands=["+get", "+scan"]
@@ -102,7 +108,7 @@ def test_a_user_without_the_commands(tmp_path, log):
             log.replay(cache_at(server.url("flavour=vectorset", "reader:pw@")))
 
 
-def test_a_missing_module_names_the_command_that_brings_it(tmp_path, log):
+def test_a_missing_module_names_the_command_that_brings_it(tmp_path: Path, log: Log) -> None:
     with running(tmp_path) as server:
         with pytest.raises(BackendError, match="lacks a command") as failed:
             log.replay(cache_at(server.url()))
@@ -111,7 +117,7 @@ def test_a_missing_module_names_the_command_that_brings_it(tmp_path, log):
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_a_server_that_pauses_makes_rows_of_its_timeouts(tmp_path, flavour):
+def test_a_server_that_pauses_makes_rows_of_its_timeouts(tmp_path: Path, flavour: str) -> None:
     log = make_log(300)
     log.stream.ready_s[:] = log.stream.ts_s[-1] + 1  # lookups only: nothing is stored meanwhile
     with running(tmp_path, *search_module()) as server:
@@ -123,7 +129,7 @@ def test_a_server_that_pauses_makes_rows_of_its_timeouts(tmp_path, flavour):
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_a_server_that_stays_silent_stops_the_run(tmp_path, log, flavour):
+def test_a_server_that_stays_silent_stops_the_run(tmp_path: Path, log: Log, flavour: str) -> None:
     path = tmp_path / "journal"
     with running(tmp_path, *search_module()) as server:
         cache = cache_at(server.url(f"{flavour}&timeout_s=0.05"))
@@ -134,7 +140,9 @@ def test_a_server_that_stays_silent_stops_the_run(tmp_path, log, flavour):
         assert str(path) in failed.value.hint
 
 
-def test_ctrl_c_removes_the_keys_and_the_run_goes_on(redis_server, log, tmp_path):
+def test_ctrl_c_removes_the_keys_and_the_run_goes_on(
+    redis_server: RedisServer, log: Log, tmp_path: Path
+) -> None:
     path = tmp_path / "journal"
     press = after(300, lambda: os.kill(os.getpid(), signal.SIGINT))
     with pytest.raises(ReplayInterruptedError, match="of 600 requests"):
@@ -159,8 +167,8 @@ make_log().replay(cache_at(sys.argv[1]), resume_path=Path(sys.argv[2]), listener
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_a_process_that_is_killed_leaves_a_journal_and_the_next_cleans_up(
-    redis_server, log, tmp_path, flavour
-):
+    redis_server: RedisServer, log: Log, tmp_path: Path, flavour: str
+) -> None:
     path = tmp_path / "journal"
     url = redis_server.url(flavour)
     child = subprocess.Popen([sys.executable, "-c", CHILD, url, str(path)])
@@ -179,6 +187,6 @@ def test_a_process_that_is_killed_leaves_a_journal_and_the_next_cleans_up(
     assert result.outcomes["result"].equals(predicted["result"])
 
 
-def test_no_address_with_credentials_is_ever_printed(tmp_path: Path):
+def test_no_address_with_credentials_is_ever_printed(tmp_path: Path) -> None:
     cache = cache_at("rediss://me:s3cret@cache.example:6380/2?flavour=vectorset")
     assert cache.traits.name == "rediss://cache.example:6380/2?flavour=vectorset"

@@ -66,7 +66,9 @@ def acknowledged(run: Path) -> int:
     [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130), (signal.SIGTERM, 130)],
     ids=["kill", "int", "term"],
 )
-def test_the_same_command_goes_on(analyzed: Whole, redis_server: RedisServer, sent, code):
+def test_the_same_command_goes_on(
+    analyzed: Whole, redis_server: RedisServer, sent: signal.Signals, code: int
+) -> None:
     run, whole = analyzed
     given = ["replay", str(run), *options(redis_server)]
     assert whole.filter(result="hit").height > 100

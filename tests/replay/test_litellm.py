@@ -18,9 +18,9 @@ from openai import OpenAI
 from costaudit.replay.backends import cache_at
 from costaudit.replay.caches.memory import MemoryCache
 from tests.replay.conftest import make_log, running, search_module
+from tests.replay.filling import traffic, warmed
 from tests.replay.model_server import Model, serving
-from tests.replay.test_upstreams import RATE, asking
-from tests.replay.test_warming import traffic, warmed
+from tests.replay.prompts import RATE, asking
 
 pytestmark = pytest.mark.live
 
@@ -94,7 +94,7 @@ def test_a_litellm_cache_hits_as_predicted(litellm: str) -> None:
         max_spend_usd=Decimal("1"), pipeline=1,
     )  # fmt: skip
     predicted = log.replay(MemoryCache(), min_similarity=1.5).outcomes
-    same = (result.outcomes["result"] == predicted["result"]).mean()
+    same = (result.outcomes["result"] == predicted["result"]).to_numpy().mean()
     hits = result.outcomes.filter(result="hit")
     print(f"predicted {predicted.filter(result='hit').height} hits, measured {hits.height}")
     assert hits.height > 200 and same >= 0.99

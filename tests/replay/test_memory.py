@@ -1,16 +1,19 @@
 """memory:// decides as the definition does, request for request."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from costaudit.contracts.policies import TtlKind
 from costaudit.replay.caches.memory import MemoryCache
 from tests.replay.conftest import TRAFFIC, Log, make_log
 from tests.replay.oracle import decide
 
 
-def assert_equals_oracle(log: Log, **options) -> int:
+def assert_equals_oracle(log: Log, **options: Any) -> int:
     result = log.replay(MemoryCache(), **options)
     keys = ("min_similarity", "ttl_s", "ttl_kind")
     expected = decide(log.stream, log.vectors, **{k: options[k] for k in keys if k in options})
@@ -25,7 +28,9 @@ def assert_equals_oracle(log: Log, **options) -> int:
 @pytest.mark.parametrize("ttl_s", [None, 3.0, 40.0])
 @pytest.mark.parametrize("ttl_kind", ["fixed", "sliding"])
 @pytest.mark.parametrize("min_similarity", [0.6, 0.8, 1.0, 1.5])
-def test_every_decision_equals_the_oracle(log, ttl_s, ttl_kind, min_similarity):
+def test_every_decision_equals_the_oracle(
+    log: Log, ttl_s: float | None, ttl_kind: TtlKind, min_similarity: float
+) -> None:
     hits = assert_equals_oracle(log, min_similarity=min_similarity, ttl_s=ttl_s, ttl_kind=ttl_kind)
     assert hits > 20
 
@@ -36,15 +41,15 @@ def test_every_decision_equals_the_oracle(log, ttl_s, ttl_kind, min_similarity):
     pipeline=st.sampled_from([1, 3, 64]),
 )
 def test_decisions_equal_the_oracle_at_any_traffic(
-    seed, rate, latency_s, ttl_s, ttl_kind, pipeline
-):
+    seed: int, rate: float, latency_s: float, ttl_s: float | None, ttl_kind: TtlKind, pipeline: int
+) -> None:
     log = make_log(120, seed, texts=30, partitions=2, rate=rate, latency_s=latency_s)
     assert_equals_oracle(
         log, min_similarity=0.75, ttl_s=ttl_s, ttl_kind=ttl_kind, pipeline=pipeline
     )
 
 
-def test_of_two_equal_entries_the_newest_is_served():
+def test_of_two_equal_entries_the_newest_is_served() -> None:
     log = make_log(3, texts=3, partitions=1, bypass_share=0)
     log.vectors[:] = log.vectors[0]
     log.stream.rows[:] = [0, 1, 2]
@@ -54,6 +59,6 @@ def test_of_two_equal_entries_the_newest_is_served():
     assert outcomes["matched_id"].to_list() == [None, None, "r1"]
 
 
-def test_partitions_never_meet(log):
+def test_partitions_never_meet(log: Log) -> None:
     log.stream.partitions[:] = np.arange(len(log.stream))
     assert "hit" not in set(log.replay(MemoryCache(), min_similarity=0.1).outcomes["result"])

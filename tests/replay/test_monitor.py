@@ -9,10 +9,10 @@ import pytest
 from costaudit.errors import UsageError
 from costaudit.replay.caches.memory import MemoryCache
 from costaudit.replay.metrics import Monitor
-from tests.replay.conftest import make_log
+from tests.replay.conftest import Log, make_log
 
 
-def priced_log():
+def priced_log() -> Log:
     log = make_log(300)
     n = len(log.stream)
     object.__setattr__(log.stream, "cost_usd", np.full(n, 0.25))
@@ -28,7 +28,7 @@ def scrape(port: int) -> dict[str, float]:
     return {name: float(value) for name, value in lines}
 
 
-def test_a_scraper_reads_what_the_replay_did():
+def test_a_scraper_reads_what_the_replay_did() -> None:
     log = priced_log()
     with Monitor(log.stream, 0) as monitor:
         result = log.replay(MemoryCache(), listener=monitor)
@@ -52,7 +52,7 @@ def test_a_scraper_reads_what_the_replay_did():
     assert cached == outcomes.select(columns).sum().sum_horizontal().item()
 
 
-def test_a_port_in_use_is_said_and_the_port_is_free_afterwards():
+def test_a_port_in_use_is_said_and_the_port_is_free_afterwards() -> None:
     log = priced_log()
     with Monitor(log.stream, 0) as monitor:
         with pytest.raises(UsageError, match="can't be served"):
@@ -62,7 +62,7 @@ def test_a_port_in_use_is_said_and_the_port_is_free_afterwards():
         assert scrape(port)
 
 
-def test_unknown_latencies_are_not_observed():
+def test_unknown_latencies_are_not_observed() -> None:
     log = priced_log()
     log.stream.latencies_ms[:] = np.nan
     with Monitor(log.stream, 0) as monitor:

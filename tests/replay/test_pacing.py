@@ -2,22 +2,24 @@
 
 import threading
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from costaudit.errors import BackendError
+from costaudit.replay.cache import Lookup, Query
 from costaudit.replay.caches.memory import MemoryCache
 from costaudit.replay.open_loop import send_times
-from tests.replay.conftest import make_log
+from tests.replay.conftest import Log, make_log
 
 
-def test_send_times_are_the_log_s_clock_divided_by_speed():
+def test_send_times_are_the_log_s_clock_divided_by_speed() -> None:
     ts_s = np.array([100.0, 101.0, 104.0])
     assert send_times(ts_s, 2.0, None).tolist() == [0.0, 0.5, 2.0]
 
 
-def test_the_highest_rate_delays_bursts_and_nothing_else():
+def test_the_highest_rate_delays_bursts_and_nothing_else() -> None:
     # At 2 a second: 0.0, then 0.5 and 1.0 for the burst; the last is due after it is over.
     ts_s = np.array([0.0, 0.1, 0.2, 9.0])
     assert send_times(ts_s, 1.0, 2.0).tolist() == pytest.approx([0.0, 0.5, 1.0, 9.0])
@@ -32,21 +34,21 @@ class Stalling(MemoryCache):
         self._pause_s = pause_s
         self.lookups_at: list[float] = []
 
-    def lookup(self, queries):
+    def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
         self.lookups_at.append(time.monotonic())
         if queries[0].index == self._index:
             time.sleep(self._pause_s)
         return super().lookup(queries)
 
 
-def paced_log(requests: int, gap_s: float):
+def paced_log(requests: int, gap_s: float) -> Log:
     log = make_log(requests, texts=20, bypass_share=0)
     log.stream.ts_s[:] = 1000 + np.arange(requests) * gap_s
     log.stream.ready_s[:] = log.stream.ts_s + gap_s / 2
     return log
 
 
-def test_a_stall_is_charged_to_all_that_waited_behind_it():
+def test_a_stall_is_charged_to_all_that_waited_behind_it() -> None:
     # 100 requests, 10 ms apart; the 20th stalls for 300 ms while only one lookup may run, so
     # about 30 requests wait for up to 300 ms: the 90th percentile must show it.
     log = paced_log(100, 0.01)
@@ -58,14 +60,14 @@ def test_a_stall_is_charged_to_all_that_waited_behind_it():
     assert result.lookup.p50_ms < 100
 
 
-def test_a_slow_answer_holds_up_no_other_request():
+def test_a_slow_answer_holds_up_no_other_request() -> None:
     log = paced_log(100, 0.01)
     result = log.replay(Stalling(20, 0.3), speed=1.0, concurrency=4)
     assert result.lateness.p95_ms < 100
     assert result.lookup.max_ms > 250
 
 
-def test_answers_are_served_once_they_have_arrived():
+def test_answers_are_served_once_they_have_arrived() -> None:
     # The same question every 200 ms; its answer takes 500 ms, so the 4th request is the first hit.
     log = paced_log(6, 0.2)
     log.stream.rows[:] = 3
@@ -75,7 +77,7 @@ def test_answers_are_served_once_they_have_arrived():
     assert outcomes["result"].to_list() == ["miss"] * 3 + ["hit"] * 3
 
 
-def test_pacing_follows_the_clock_and_full_speed_does_not_wait():
+def test_pacing_follows_the_clock_and_full_speed_does_not_wait() -> None:
     log = paced_log(40, 0.05)  # 1.95 seconds of log
     cache = Stalling(-1, 0)
     started = time.monotonic()
@@ -88,14 +90,14 @@ def test_pacing_follows_the_clock_and_full_speed_does_not_wait():
     assert time.monotonic() - started < 1.0
 
 
-def test_full_speed_obeys_a_highest_rate():
+def test_full_speed_obeys_a_highest_rate() -> None:
     cache = Stalling(-1, 0)
     started = time.monotonic()
     paced_log(30, 0.05).replay(cache, max_rate=200.0)
     assert cache.lookups_at[-1] - started >= 29 / 200
 
 
-def test_misses_carry_the_logged_latency_and_hits_none(log):
+def test_misses_carry_the_logged_latency_and_hits_none(log: Log) -> None:
     result = log.replay(MemoryCache())
     outcomes = result.outcomes
     logged = np.array(log.stream.latencies_ms)
@@ -108,10 +110,10 @@ def test_misses_carry_the_logged_latency_and_hits_none(log):
     )
 
 
-def test_a_failure_does_not_wait_for_the_next_request():
+def test_a_failure_does_not_wait_for_the_next_request() -> None:
     # The first request fails; the second is due in five minutes.
     class Broken(MemoryCache):
-        def lookup(self, queries):
+        def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
             raise BackendError("gone")
 
     log = paced_log(2, 300.0)
@@ -121,7 +123,7 @@ def test_a_failure_does_not_wait_for_the_next_request():
     assert time.monotonic() - started < 60
 
 
-def test_threads_are_gone_when_a_replay_ends():
+def test_threads_are_gone_when_a_replay_ends() -> None:
     before = threading.active_count()
     paced_log(20, 0.01).replay(MemoryCache(), speed=2.0)
     assert threading.active_count() == before

@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from costaudit.replay.recorded_server import RecordedServer
 from costaudit.replay.upstream import Rate
 from tests.replay.conftest import make_log
 from tests.replay.model_server import USAGE, Handler, Model, serving
-from tests.replay.test_upstreams import RATE, asking
+from tests.replay.prompts import RATE, asking
 
 
 class Proxy(Handler):
@@ -73,7 +74,7 @@ def proxying(product: str) -> type[Proxy]:
 
 
 @pytest.mark.parametrize("product", sorted(products()))
-def test_hits_are_read_as_each_product_tells_them(product):
+def test_hits_are_read_as_each_product_tells_them(product: str) -> None:
     log = asking(make_log(150, texts=30, partitions=1, latency_s=0.001))
     with serving(Model(), proxying(product)) as url:
         cache = cache_at(f"{url}/v1?product={product}")
@@ -90,7 +91,7 @@ def test_hits_are_read_as_each_product_tells_them(product):
     assert result.spent_usd == misses * RATE.cost_usd((60, 40, 0, 0, 0, 7))
 
 
-def test_another_run_is_not_served_what_this_one_left():
+def test_another_run_is_not_served_what_this_one_left() -> None:
     log = asking(make_log(40, texts=10, latency_s=0.001))
     with serving(Model(), proxying("litellm")) as url:
         results = [
@@ -103,7 +104,7 @@ def test_another_run_is_not_served_what_this_one_left():
     assert results[0].equals(results[1])
 
 
-def test_nothing_is_sent_that_production_does_not_send():
+def test_nothing_is_sent_that_production_does_not_send() -> None:
     log = asking(make_log(60, texts=20, partitions=2, bypass_share=0, latency_s=0.001))
     model = Model()
     with serving(model, proxying("portkey")) as url:
@@ -119,7 +120,7 @@ def test_nothing_is_sent_that_production_does_not_send():
     assert any("stay in the cache" in note for note in result.notes)
 
 
-def test_isolated_requests_carry_one_namespace():
+def test_isolated_requests_carry_one_namespace() -> None:
     log = asking(make_log(30, texts=20, partitions=3, bypass_share=0, latency_s=0.001))
     model = Model()
     with serving(model, proxying("portkey")) as url:
@@ -128,7 +129,7 @@ def test_isolated_requests_carry_one_namespace():
     assert len({sent["x-portkey-cache-namespace"] for sent in model.headers}) == 1
 
 
-def test_the_log_s_own_answers_are_served_to_a_proxy():
+def test_the_log_s_own_answers_are_served_to_a_proxy() -> None:
     log = asking(make_log(120, texts=25, partitions=1, bypass_share=0, latency_s=0.001))
     with RecordedServer(log.stream, 0, None) as server:
         cache = cache_at(f"{server.url}?product=generic")
@@ -142,9 +143,9 @@ def test_the_log_s_own_answers_are_served_to_a_proxy():
     assert server.unknown == 0
 
 
-def test_a_usage_of_all_zeros_is_asked_about():
+def test_a_usage_of_all_zeros_is_asked_about() -> None:
     class Silent(Handler):
-        def openai(self, body, text, half):
+        def openai(self, body: dict[str, Any], text: str, half: bool) -> None:
             message = {"role": "assistant", "content": text}
             self.send(json.dumps({
                 "id": "x", "object": "chat.completion", "created": 1, "model": "m",
@@ -157,7 +158,7 @@ def test_a_usage_of_all_zeros_is_asked_about():
         log.replay(cache_at(f"{url}/v1"), rate=RATE, max_spend_usd=Decimal("1"))
 
 
-def test_ttls_are_scaled_and_sent():
+def test_ttls_are_scaled_and_sent() -> None:
     log = asking(make_log(3, bypass_share=0))
     model = Model()
     with serving(model, proxying("helicone")) as url:
@@ -169,7 +170,7 @@ def test_ttls_are_scaled_and_sent():
     assert len({sent["helicone-cache-seed"] for sent in model.headers}) >= 1
 
 
-def test_templates_become_what_the_wire_needs():
+def test_templates_become_what_the_wire_needs() -> None:
     values = {"scope": "run:3", "ttl_s": "60", "min_similarity": "0.8"}
     litellm = product_named("litellm")
     assert filled(litellm.body, values) == {"cache": {"namespace": "run:3"}}
@@ -187,7 +188,7 @@ def test_templates_become_what_the_wire_needs():
         (["slow"] * 3, "timeout_s=0.2", "timeout"),
     ],
 )
-def test_failures_of_a_proxy_are_rows(faults, query, reason):
+def test_failures_of_a_proxy_are_rows(faults: list[str], query: str, reason: str) -> None:
     log = asking(make_log(20, bypass_share=0))
     with serving(Model(faults=faults), proxying("litellm")) as url:
         cache = cache_at(f"{url}/v1?product=litellm&retries=0&{query}")
@@ -196,7 +197,7 @@ def test_failures_of_a_proxy_are_rows(faults, query, reason):
     assert result.outcomes.height == 20
 
 
-def test_a_proxy_that_only_fails_stops_the_run(tmp_path):
+def test_a_proxy_that_only_fails_stops_the_run(tmp_path: Path) -> None:
     log = asking(make_log(100, bypass_share=0))
     path = tmp_path / "journal"
     expected = pytest.raises(BackendError, match="20 requests in a row failed")
@@ -211,7 +212,7 @@ def test_a_proxy_that_only_fails_stops_the_run(tmp_path):
     assert failed.value.exit_code == 5 and str(path) in failed.value.hint
 
 
-def test_the_budget_holds_for_a_proxy_too():
+def test_the_budget_holds_for_a_proxy_too() -> None:
     log = asking(make_log(80, texts=80, bypass_share=0))
     model = Model()
     expected = pytest.raises(BackendError, match="could exceed the limit")
@@ -223,7 +224,7 @@ def test_the_budget_holds_for_a_proxy_too():
     assert 0 < len(model.requests) * RATE.cost_usd((60, 40, 0, 0, 0, 7)) <= Decimal("0.002")
 
 
-def test_a_proxy_that_is_down_is_said_before_anything_is_sent():
+def test_a_proxy_that_is_down_is_said_before_anything_is_sent() -> None:
     log = asking(make_log(3))
     with pytest.raises(BackendError, match="Can't reach the proxy") as failed:
         log.replay(cache_at("http://127.0.0.1:9/v1"), rate=RATE, max_spend_usd=Decimal("1"))
@@ -231,7 +232,7 @@ def test_a_proxy_that_is_down_is_said_before_anything_is_sent():
 
 
 @pytest.mark.parametrize("options", [{"shadow": True}, {"isolate": True}])
-def test_what_a_proxy_cannot_do_is_refused(options):
+def test_what_a_proxy_cannot_do_is_refused(options: dict[str, Any]) -> None:
     log = asking(make_log(3))
     with serving(Model(), proxying("kong")) as url, pytest.raises(UsageError):
         log.replay(
@@ -239,13 +240,13 @@ def test_what_a_proxy_cannot_do_is_refused(options):
         )
 
 
-def test_a_proxy_needs_prompts():
+def test_a_proxy_needs_prompts() -> None:
     log = make_log(3)
     with serving(Model(), proxying("litellm")) as url, pytest.raises(UsageError, match="prompts"):
         log.replay(cache_at(f"{url}/v1?product=litellm"), rate=RATE, max_spend_usd=Decimal("1"))
 
 
-def test_an_unknown_product_is_refused_with_the_known_ones():
+def test_an_unknown_product_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError) as refused:
         cache_at("https://host/v1?product=gptcache")
     assert "litellm" in refused.value.hint

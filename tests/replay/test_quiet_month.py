@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
@@ -54,7 +55,11 @@ def month(seed: int, first_hour: int = 0, days: int = DAYS) -> Hourly:
 
 def traffic(of: Hourly) -> Traffic:
     """Spread each hour's requests over it, as a log would have them."""
-    ts, hit, cost, read, whole = [], [], [], [], []
+    ts: list[np.ndarray] = []
+    hit: list[np.ndarray] = []
+    cost: list[np.ndarray] = []
+    read: list[np.ndarray] = []
+    whole: list[np.ndarray] = []
     for hour, lookups in enumerate(of.lookups.astype(int)):
         hits = int(of.hits[hour])
         answers = max(lookups - hits, 1)
@@ -168,13 +173,17 @@ THURSDAY_H = 4 * 24  # the test clock's first hour, counted from Sunday
 
 
 @pytest.mark.parametrize("names", [series, litellm])
-def test_days_as_predicted_fire_nothing(tmp_path, expected, names):
+def test_days_as_predicted_fire_nothing(
+    tmp_path: Path, expected: ExpectedTraffic, names: Callable[[Hourly], list[dict[str, str]]]
+) -> None:
     assert fired(tmp_path, expected, names(month(2, THURSDAY_H, 4)), 4 * 24) == set()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_month_as_predicted_fires_nothing(tmp_path, expected, seed):
+def test_a_month_as_predicted_fires_nothing(
+    tmp_path: Path, expected: ExpectedTraffic, seed: int
+) -> None:
     assert fired(tmp_path, expected, series(month(seed, THURSDAY_H)), DAYS * 24) == set()
 
 
@@ -186,7 +195,9 @@ FALLS = {
 
 
 @pytest.mark.parametrize("fall", FALLS)
-def test_a_planted_fall_fires_within_its_time(tmp_path, expected, fall):
+def test_a_planted_fall_fires_within_its_time(
+    tmp_path: Path, expected: ExpectedTraffic, fall: str
+) -> None:
     alert, factors = FALLS[fall]
     whole = month(4, THURSDAY_H, 6)
     at = 5 * 24 + 10  # ten in the morning of a Tuesday
@@ -206,6 +217,6 @@ def test_a_planted_fall_fires_within_its_time(tmp_path, expected, fall):
     assert alert in fired(tmp_path, expected, given, at + after_h)
 
 
-def test_no_metrics_at_all_are_missed(tmp_path, expected):
+def test_no_metrics_at_all_are_missed(tmp_path: Path, expected: ExpectedTraffic) -> None:
     other = [{"series": "up", "values": "1x100"}]
     assert fired(tmp_path, expected, other, 24) == {"LLMMetricsAbsent"}

@@ -4,16 +4,20 @@ import os
 import socket
 import subprocess
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from costaudit.contracts.policies import TtlKind
 from costaudit.errors import UsageError
 from costaudit.replay.backends import cache_at, cleaned
 from costaudit.replay.cache import CacheSettings, Entry, Query, reach
 from costaudit.replay.caches.memory import MemoryCache
 from costaudit.replay.caches.redis_server import owner_name
-from tests.replay.conftest import make_log, running
+from costaudit.replay.result import ReplayResult
+from tests.replay.conftest import Log, RedisServer, make_log, running
 from tests.replay.oracle import decide
 
 FLAVOURS = [
@@ -23,16 +27,19 @@ FLAVOURS = [
 ]
 
 
-def same_share(log, result, **policy) -> float:
+def same_share(log: Log, result: ReplayResult, **policy: Any) -> float:
     expected = decide(log.stream, log.vectors, 0.8, **policy)
     kinds = result.outcomes["result"].to_list()
-    return sum(a == b[0] for a, b in zip(kinds, expected, strict=True)) / len(kinds)
+    same = sum(one == other[0] for one, other in zip(kinds, expected, strict=True))
+    return float(same / len(kinds))
 
 
 @pytest.mark.parametrize("ttl_kind", ["fixed", "sliding"])
 @pytest.mark.parametrize("ttl_s", [None, 20.0])
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_decisions_agree_with_the_definition(redis_server, log, flavour, ttl_s, ttl_kind):
+def test_decisions_agree_with_the_definition(
+    redis_server: RedisServer, log: Log, flavour: str, ttl_s: float | None, ttl_kind: TtlKind
+) -> None:
     cache = cache_at(redis_server.url(flavour))
     result = log.replay(cache, ttl_s=ttl_s, ttl_kind=ttl_kind)
     assert result.outcomes.filter(result="hit").height > 100
@@ -42,7 +49,9 @@ def test_decisions_agree_with_the_definition(redis_server, log, flavour, ttl_s, 
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_the_cache_serves_what_was_stored_in_that_partition(redis_server, log, flavour):
+def test_the_cache_serves_what_was_stored_in_that_partition(
+    redis_server: RedisServer, log: Log, flavour: str
+) -> None:
     cache = cache_at(redis_server.url(flavour))
     cache.open(CacheSettings(log.texts, log.vectors, 0.99, "costaudit:test"))
     cache.store(Entry(0, "r0", 5, 1, "forty-two ‹é›", 0.0), 0.0)
@@ -55,7 +64,7 @@ def test_the_cache_serves_what_was_stored_in_that_partition(redis_server, log, f
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_similarity_is_the_cosine(redis_server, log, flavour):
+def test_similarity_is_the_cosine(redis_server: RedisServer, log: Log, flavour: str) -> None:
     near = log.vectors[0] + np.float32(0.1) * log.vectors[40]
     log.vectors[1] = near / np.linalg.norm(near)
     cache = cache_at(redis_server.url(flavour))
@@ -69,7 +78,9 @@ def test_similarity_is_the_cosine(redis_server, log, flavour):
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_keys_of_others_are_left_alone_and_own_ones_kept_on_demand(redis_server, log, flavour):
+def test_keys_of_others_are_left_alone_and_own_ones_kept_on_demand(
+    redis_server: RedisServer, log: Log, flavour: str
+) -> None:
     client = redis_server.client()
     client.set("costaudit-not:mine", "1")
     try:
@@ -85,7 +96,7 @@ def test_keys_of_others_are_left_alone_and_own_ones_kept_on_demand(redis_server,
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_ttls_shrink_with_the_clock(redis_server, log, flavour):
+def test_ttls_shrink_with_the_clock(redis_server: RedisServer, log: Log, flavour: str) -> None:
     # A TTL of 100 s at speed 1,000 is 100 ms of Redis's own clock.
     cache = cache_at(redis_server.url(flavour))
     cache.open(CacheSettings(log.texts, log.vectors, 0.9, "costaudit:t", ttl_s=100.0, speed=1000.0))
@@ -104,7 +115,7 @@ def test_ttls_shrink_with_the_clock(redis_server, log, flavour):
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_a_hit_renews_a_sliding_ttl(redis_server, log, flavour):
+def test_a_hit_renews_a_sliding_ttl(redis_server: RedisServer, log: Log, flavour: str) -> None:
     cache = cache_at(redis_server.url(flavour))
     settings = CacheSettings(
         log.texts, log.vectors, 0.9, "costaudit:t", ttl_s=100.0, ttl_kind="sliding", speed=1.0
@@ -120,7 +131,9 @@ def test_a_hit_renews_a_sliding_ttl(redis_server, log, flavour):
     cache.close(keep=False)
 
 
-def test_vectors_of_expired_answers_are_removed_from_the_set(redis_server, log):
+def test_vectors_of_expired_answers_are_removed_from_the_set(
+    redis_server: RedisServer, log: Log
+) -> None:
     log.vectors[1] = log.vectors[0]
     cache = cache_at(redis_server.url("flavour=vectorset"))
     cache.open(CacheSettings(log.texts, log.vectors, 0.9, "costaudit:t", ttl_s=9.0, speed=1.0))
@@ -133,7 +146,7 @@ def test_vectors_of_expired_answers_are_removed_from_the_set(redis_server, log):
     cache.close(keep=False)
 
 
-def test_shadow_reads_an_index_and_changes_nothing(redis_server, log):
+def test_shadow_reads_an_index_and_changes_nothing(redis_server: RedisServer, log: Log) -> None:
     made = log.replay(cache_at(redis_server.url()), keep=True)
     client = redis_server.client()
     (index,) = client.execute_command("FT._LIST")
@@ -152,13 +165,17 @@ def test_shadow_reads_an_index_and_changes_nothing(redis_server, log):
     ("query", "options"),
     [("name=there", {}), ("", {"shadow": True}), ("flavour=vectorset", {"shadow": True})],
 )  # fmt: skip
-def test_impossible_combinations_are_refused(redis_server, log, query, options):
+def test_impossible_combinations_are_refused(
+    redis_server: RedisServer, log: Log, query: str, options: dict[str, Any]
+) -> None:
     with pytest.raises(UsageError):
         log.replay(cache_at(redis_server.url(query)), **options)
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_identical_text_alone_hits_above_one(redis_server, log, flavour):
+def test_identical_text_alone_hits_above_one(
+    redis_server: RedisServer, log: Log, flavour: str
+) -> None:
     result = log.replay(cache_at(redis_server.url(flavour)), min_similarity=1.5)
     simulated = log.replay(MemoryCache(), min_similarity=1.5)
     columns = ["result", "matched_id", "similarity"]
@@ -166,7 +183,9 @@ def test_identical_text_alone_hits_above_one(redis_server, log, flavour):
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_what_a_kill_leaves_names_its_owner_and_is_cleaned(redis_server, log, flavour):
+def test_what_a_kill_leaves_names_its_owner_and_is_cleaned(
+    redis_server: RedisServer, log: Log, flavour: str
+) -> None:
     address = redis_server.url(flavour)
     client = redis_server.client()
     for prefix, change in (("costaudit:aa", {"pid": 0}), ("costaudit:bb", {"owner": "ann@host"})):
@@ -190,8 +209,9 @@ def test_what_a_kill_leaves_names_its_owner_and_is_cleaned(redis_server, log, fl
         client.flushdb()
 
 
-def test_a_server_of_others_is_warned_of_and_evictions_are_counted(tmp_path):
+def test_a_server_of_others_is_warned_of_and_evictions_are_counted(tmp_path: Path) -> None:
     log = make_log(1500, texts=1500, latency_s=0.01)
+    assert isinstance(log.stream.answers, list)
     log.stream.answers[:] = ["long answer " * 900] * 1500
     limits = ("--maxmemory", "9mb", "--maxmemory-policy", "allkeys-lru")
     with running(tmp_path, *limits) as server:
@@ -205,7 +225,7 @@ def test_a_server_of_others_is_warned_of_and_evictions_are_counted(tmp_path):
         assert "evicted" in note and "too small" in note
 
 
-def test_sentinels_lead_to_the_master(tmp_path, log):
+def test_sentinels_lead_to_the_master(tmp_path: Path, log: Log) -> None:
     with running(tmp_path) as server, socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -229,7 +249,7 @@ def test_sentinels_lead_to_the_master(tmp_path, log):
             sentinel.wait()
 
 
-def test_a_database_other_than_the_first_is_used(redis_server, log):
+def test_a_database_other_than_the_first_is_used(redis_server: RedisServer, log: Log) -> None:
     url = redis_server.url("flavour=vectorset&exact=1").replace("/0?", "/3?")
     result = log.replay(cache_at(url), keep=True)
     client = redis_server.client(db=3)

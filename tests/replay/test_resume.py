@@ -3,21 +3,26 @@
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from costaudit.contracts.policies import TtlKind
 from costaudit.errors import BackendError, InputError, UsageError
+from costaudit.replay.cache import CacheSettings
 from costaudit.replay.caches.memory import MemoryCache
 from costaudit.replay.journal import Acknowledged, Header, Journal
 from costaudit.replay.replay import ReplayInterruptedError
+from costaudit.replay.steps import Listener
+from tests.replay.conftest import Log
 
 DECIDED = ["result", "matched_id", "similarity", "input_uncached_tokens"]
 
 
-def interrupt_after(count: int, sent: signal.Signals = signal.SIGINT):
+def interrupt_after(count: int, sent: signal.Signals = signal.SIGINT) -> Listener:
     """Press ctrl-C, or ask the process to end, once so many requests are done."""
-    seen = []
+    seen: list[Acknowledged] = []
 
     def listener(done: Acknowledged) -> None:
         seen.append(done)
@@ -30,8 +35,10 @@ def interrupt_after(count: int, sent: signal.Signals = signal.SIGINT):
 @pytest.mark.parametrize("ttl_kind", ["fixed", "sliding"])
 @pytest.mark.parametrize("ttl_s", [None, 20.0])
 @pytest.mark.parametrize("count", [1, 47, 300, 599])
-def test_a_resumed_replay_decides_as_a_whole_one(log, tmp_path, count, ttl_s, ttl_kind):
-    options = {"ttl_s": ttl_s, "ttl_kind": ttl_kind}
+def test_a_resumed_replay_decides_as_a_whole_one(
+    log: Log, tmp_path: Path, count: int, ttl_s: float | None, ttl_kind: TtlKind
+) -> None:
+    options: dict[str, Any] = {"ttl_s": ttl_s, "ttl_kind": ttl_kind}
     whole = log.replay(MemoryCache(), **options)
     path = tmp_path / "journal"
     with pytest.raises(ReplayInterruptedError) as stopped:
@@ -45,7 +52,7 @@ def test_a_resumed_replay_decides_as_a_whole_one(log, tmp_path, count, ttl_s, tt
     assert resumed.outcomes.select(DECIDED).equals(whole.outcomes.select(DECIDED))
 
 
-def test_sigterm_stops_it_as_ctrl_c_does(log, tmp_path):
+def test_sigterm_stops_it_as_ctrl_c_does(log: Log, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
     path = tmp_path / "journal"
     with pytest.raises(ReplayInterruptedError):
@@ -55,7 +62,7 @@ def test_sigterm_stops_it_as_ctrl_c_does(log, tmp_path):
     assert log.replay(MemoryCache(), resume_path=path).resumed >= 100
 
 
-def test_a_paced_replay_can_be_interrupted_and_goes_on(log, tmp_path):
+def test_a_paced_replay_can_be_interrupted_and_goes_on(log: Log, tmp_path: Path) -> None:
     path = tmp_path / "journal"
     with pytest.raises(ReplayInterruptedError):
         log.replay(MemoryCache(), speed=500, resume_path=path, listener=interrupt_after(200))
@@ -66,7 +73,7 @@ def test_a_paced_replay_can_be_interrupted_and_goes_on(log, tmp_path):
     assert resumed.outcomes.filter(result="hit").height == pytest.approx(hits, rel=0.25)
 
 
-def test_a_line_that_a_kill_cut_short_is_done_again(log, tmp_path):
+def test_a_line_that_a_kill_cut_short_is_done_again(log: Log, tmp_path: Path) -> None:
     path = tmp_path / "journal"
     whole = log.replay(MemoryCache(), resume_path=path)
     lines = path.read_bytes().splitlines(keepends=True)
@@ -78,14 +85,16 @@ def test_a_line_that_a_kill_cut_short_is_done_again(log, tmp_path):
 
 
 @pytest.mark.parametrize("change", [{"min_similarity": 0.9}, {"ttl_s": 5.0}, {"speed": 100.0}])
-def test_another_replay_may_not_go_on_with_the_journal(log, tmp_path, change):
+def test_another_replay_may_not_go_on_with_the_journal(
+    log: Log, tmp_path: Path, change: dict[str, Any]
+) -> None:
     path = tmp_path / "journal"
     log.replay(MemoryCache(), resume_path=path)
     with pytest.raises(UsageError, match="journal of another replay"):
         log.replay(MemoryCache(), resume_path=path, **change)
 
 
-def test_another_log_may_not_go_on_with_the_journal(log, tmp_path):
+def test_another_log_may_not_go_on_with_the_journal(log: Log, tmp_path: Path) -> None:
     path = tmp_path / "journal"
     log.replay(MemoryCache(), resume_path=path)
     log.stream.ts_s[-1] += 1
@@ -93,9 +102,9 @@ def test_another_log_may_not_go_on_with_the_journal(log, tmp_path):
         log.replay(MemoryCache(), resume_path=path)
 
 
-def test_a_cache_that_refuses_to_open_leaves_no_journal(log, tmp_path):
+def test_a_cache_that_refuses_to_open_leaves_no_journal(log: Log, tmp_path: Path) -> None:
     class Refusing(MemoryCache):
-        def open(self, settings):
+        def open(self, settings: CacheSettings) -> None:
             raise UsageError("no")
 
     with pytest.raises(UsageError):
@@ -103,7 +112,7 @@ def test_a_cache_that_refuses_to_open_leaves_no_journal(log, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_restart_forgets_the_journal_of_another_replay(log, tmp_path):
+def test_restart_forgets_the_journal_of_another_replay(log: Log, tmp_path: Path) -> None:
     path = tmp_path / "journal"
     log.replay(MemoryCache(), resume_path=path)
     again = log.replay(MemoryCache(), resume_path=path, min_similarity=0.9, restart=True)
@@ -112,7 +121,7 @@ def test_restart_forgets_the_journal_of_another_replay(log, tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-def test_a_full_disk_names_the_file_and_the_progress(log, tmp_path):
+def test_a_full_disk_names_the_file_and_the_progress(log: Log, tmp_path: Path) -> None:
     path = tmp_path / "journal"
     path.symlink_to("/dev/full")
     with pytest.raises(BackendError, match="can't be written: No space left") as full:
@@ -120,7 +129,7 @@ def test_a_full_disk_names_the_file_and_the_progress(log, tmp_path):
     assert str(path) in full.value.message and "of 600 requests" in full.value.message
 
 
-def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(log, tmp_path):
+def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(log: Log, tmp_path: Path) -> None:
     path = tmp_path / "notes"
     path.write_text("buy milk\nbuy bread\n")
     with pytest.raises(InputError, match="not the journal"):
@@ -128,7 +137,7 @@ def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(log, tmp_path):
     assert path.read_text() == "buy milk\nbuy bread\n"
 
 
-def test_a_journal_is_readable_by_its_owner_only(tmp_path):
+def test_a_journal_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "journal"
     with Journal(path, Header("s", "t", "p")) as journal:
         assert not path.exists()  # a start that is refused leaves nothing

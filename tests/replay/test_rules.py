@@ -1,29 +1,35 @@
 """memory:// under a limit on entries and a guard decides as the simulation's oracle does."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costaudit.contracts.policies import SemanticPolicy
+from costaudit.contracts.policies import Eviction, SemanticPolicy, TtlKind
 from costaudit.errors import UsageError
 from costaudit.replay.backends import Recorded, cache_at, upstream_at
+from costaudit.replay.cache import Guard, Pairs
 from costaudit.replay.caches.memory import MemoryCache
 from costaudit.replay.options import ReplayOptions
 from costaudit.replay.replay import check_rules
+from costaudit.replay.stream import ReplayStream
 from tests.replay.conftest import TRAFFIC, Log, make_log
 from tests.simulate.semantic.oracle import replay as oracle
 
 
-def odd_pairs(asked, held):
+def odd_pairs(asked: Pairs, held: Pairs) -> npt.NDArray[np.bool_]:
     """Refuse a pair whose rows add up to an odd number: as good a rule as any."""
-    return (np.asarray(asked) + np.asarray(held)) % 2 == 1
+    refused: npt.NDArray[np.bool_] = (np.asarray(asked) + np.asarray(held)) % 2 == 1
+    return refused
 
 
-def assert_equals_oracle(log: Log, guard=None, **options) -> list[str | None]:
-    named = {"guard": ("numbers",)} if guard is not None else {}
+def assert_equals_oracle(log: Log, guard: Guard | None = None, **options: Any) -> list[str | None]:
+    named: dict[str, Any] = {"guard": ("numbers",)} if guard is not None else {}
     settings = {"min_similarity": 0.75, **options}
     result = log.replay(MemoryCache(), rule=guard, pipeline=16, **named, **settings)
     stream = log.stream
@@ -35,7 +41,9 @@ def assert_equals_oracle(log: Log, guard=None, **options) -> list[str | None]:
         stream.ready_s.tolist(),
         log.vectors,
         SemanticPolicy(**settings),
-        None if guard is None else lambda one, other: bool(guard(one, other)),
+        None
+        if guard is None
+        else lambda one, other: bool(guard(*np.array([[one], [other]], np.int32))[0]),
     ).served
     matched = result.outcomes["matched_id"].to_list()
     assert matched == [stream.request_ids[i] if i >= 0 else None for i in expected]
@@ -50,8 +58,15 @@ def assert_equals_oracle(log: Log, guard=None, **options) -> list[str | None]:
     guarded=st.booleans(),
 )
 def test_decisions_equal_the_oracle_at_any_traffic(
-    seed, rate, latency_s, ttl_s, ttl_kind, max_entries, eviction, guarded
-):
+    seed: int,
+    rate: float,
+    latency_s: float,
+    ttl_s: float | None,
+    ttl_kind: TtlKind,
+    max_entries: int,
+    eviction: Eviction,
+    guarded: bool,
+) -> None:
     log = make_log(150, seed, texts=30, partitions=3, rate=rate, latency_s=latency_s)
     log = Log(with_pools(log.stream), log.vectors, log.texts)
     assert_equals_oracle(
@@ -60,12 +75,12 @@ def test_decisions_equal_the_oracle_at_any_traffic(
     )  # fmt: skip
 
 
-def with_pools(stream):
+def with_pools(stream: ReplayStream) -> ReplayStream:
     """Let partitions 0 and 1 share a pool, as two histories of one scope do."""
     return replace(stream, pools=np.where(stream.partitions < 2, 0, 1))
 
 
-def test_a_limit_costs_hits_and_each_eviction_chooses_otherwise(log):
+def test_a_limit_costs_hits_and_each_eviction_chooses_otherwise(log: Log) -> None:
     chosen = [
         assert_equals_oracle(log, max_entries=10, eviction=eviction)
         for eviction in ("lru", "lfu", "fifo")
@@ -75,7 +90,7 @@ def test_a_limit_costs_hits_and_each_eviction_chooses_otherwise(log):
     assert chosen[0] != chosen[1] != chosen[2]
 
 
-def test_a_guard_refuses_near_entries_and_never_identical_text(log):
+def test_a_guard_refuses_near_entries_and_never_identical_text(log: Log) -> None:
     free, guarded = assert_equals_oracle(log), assert_equals_oracle(log, odd_pairs)
     assert 0 < sum(one is not None for one in guarded) < sum(one is not None for one in free)
     rows = dict(zip(log.stream.request_ids, log.stream.rows.tolist(), strict=True))
@@ -93,13 +108,15 @@ def test_a_guard_refuses_near_entries_and_never_identical_text(log):
         ("http://h:1/v1", {"guard": ("all",)}, "held to a guard"),
     ],
 )
-def test_a_rule_that_a_cache_would_not_keep_is_refused(address, options, said):
+def test_a_rule_that_a_cache_would_not_keep_is_refused(
+    address: str, options: dict[str, Any], said: str
+) -> None:
     with pytest.raises(UsageError, match=said) as refused:
         check_rules(cache_at(address), Recorded(), ReplayOptions(min_similarity=0.9, **options))
     assert "memory://" in refused.value.hint
 
 
-def test_a_limit_goes_with_the_log_s_own_answers_and_no_journal(log, tmp_path):
+def test_a_limit_goes_with_the_log_s_own_answers_and_no_journal(log: Log, tmp_path: Path) -> None:
     limited = ReplayOptions(min_similarity=0.9, max_entries=5)
     with pytest.raises(UsageError, match="own answers"):
         check_rules(MemoryCache(), upstream_at("http://127.0.0.1:9/v1"), limited)

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from costaudit.contracts.policies import SemanticPolicy
+from costaudit.contracts.policies import SemanticPolicy, TtlKind
 from costaudit.replay.caches.memory import MemoryCache
 from costaudit.simulate.semantic.keys import ELIGIBLE
 from costaudit.simulate.semantic.stream import Stream
@@ -27,12 +27,15 @@ def as_simulated(log: Log) -> Stream:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_every_row_of_every_policy_is_the_same(seed):
+def test_every_row_of_every_policy_is_the_same(seed: int) -> None:
     log = make_log(1200, seed, texts=400)
+    lifetimes: list[tuple[float | None, TtlKind]] = [
+        (None, "fixed"), (15.0, "fixed"), (15.0, "sliding"),
+    ]  # fmt: skip
     policies = [
         SemanticPolicy(limit, ttl_s=ttl_s, ttl_kind=kind)
         for limit in (0.6, 0.75, 0.9, 1.5)
-        for ttl_s, kind in ((None, "fixed"), (15.0, "fixed"), (15.0, "sliding"))
+        for ttl_s, kind in lifetimes
     ]
     decisions = sweep(as_simulated(log), log.vectors, policies)
     for place, policy in enumerate(policies):

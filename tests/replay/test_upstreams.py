@@ -1,6 +1,8 @@
 """Live upstreams through the real SDKs, against a server on the loopback."""
 
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,27 +11,10 @@ from costaudit.errors import BackendError, UsageError
 from costaudit.providers.call import CallError, Message, Prompt
 from costaudit.replay.backends import upstream_at
 from costaudit.replay.caches.memory import MemoryCache
-from costaudit.replay.upstream import Rate, dry_run, worst_usd
+from costaudit.replay.upstream import dry_run, worst_usd
 from tests.replay.conftest import Log, make_log
 from tests.replay.model_server import Model, serving
-
-PRICES = tuple(map(Decimal, ("1.00", "0.10", "1.25", "2.00", "1.25", "4.00")))  # per mtok
-RATE = Rate(PRICES)
-
-
-def asking(log: Log, model: str = "small") -> Log:
-    """Give every request a prompt, as a log with prompts does."""
-    prompts = [
-        Prompt(
-            model,
-            (Message("system", "be brief"), Message("user", log.texts[max(row, 0)])),
-            temperature=0.5,
-            max_tokens=50,
-        )
-        for row in log.stream.rows
-    ]
-    object.__setattr__(log.stream, "prompts", prompts)
-    return log
+from tests.replay.prompts import PRICES, RATE, asking
 
 
 def address(kind: str, url: str, query: str = "") -> str:
@@ -42,7 +27,7 @@ def address(kind: str, url: str, query: str = "") -> str:
 
 
 @pytest.fixture(autouse=True)
-def keys(monkeypatch):
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
@@ -61,7 +46,7 @@ TOKENS = {
 
 @pytest.mark.parametrize("stream", ["0", "1"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_live_answer_has_its_text_tokens_and_latency(kind, stream):
+def test_a_live_answer_has_its_text_tokens_and_latency(kind: str, stream: str) -> None:
     log = asking(make_log(3, bypass_share=0))
     model = Model(delay_s=0.05)
     with serving(model) as url:
@@ -80,7 +65,7 @@ def test_a_live_answer_has_its_text_tokens_and_latency(kind, stream):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_passing_failure_is_tried_again(kind):
+def test_a_passing_failure_is_tried_again(kind: str) -> None:
     log = asking(make_log(3, bypass_share=0))
     model = Model(faults=["status 500", "status 503"])
     with serving(model) as url:
@@ -89,7 +74,7 @@ def test_a_passing_failure_is_tried_again(kind):
 
 
 @pytest.mark.parametrize("kind", ["openai", "anthropic"])
-def test_retry_after_is_obeyed(kind):
+def test_retry_after_is_obeyed(kind: str) -> None:
     log = asking(make_log(3, bypass_share=0))
     model = Model(faults=["status 429 1"])
     with serving(model) as url:
@@ -109,7 +94,7 @@ def test_retry_after_is_obeyed(kind):
     ],
 )
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_lasting_failure_is_named(kind, fault, query, reason):
+def test_a_lasting_failure_is_named(kind: str, fault: str, query: str, reason: str) -> None:
     log = asking(make_log(3, bypass_share=0))
     with serving(Model(faults=[fault] * 9)) as url:
         target = address(kind, url, query).replace("retries=2", "retries=0")
@@ -119,7 +104,7 @@ def test_a_lasting_failure_is_named(kind, fault, query, reason):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_server_is_a_failed_connection(kind):
+def test_no_server_is_a_failed_connection(kind: str) -> None:
     log = asking(make_log(3, bypass_share=0))
     target = address(kind, "http://127.0.0.1:9").replace("retries=2", "retries=0")
     with pytest.raises(CallError, match="connection"):
@@ -127,7 +112,7 @@ def test_no_server_is_a_failed_connection(kind):
 
 
 @pytest.mark.parametrize("kind", ["openai", "anthropic"])
-def test_a_refused_key_stops_the_run_at_once(kind):
+def test_a_refused_key_stops_the_run_at_once(kind: str) -> None:
     log = asking(make_log(50, bypass_share=0))
     model = Model(faults=["status 401"] * 99)
     with serving(model) as url, pytest.raises(BackendError, match="refused the key") as failed:
@@ -139,13 +124,13 @@ def test_a_refused_key_stops_the_run_at_once(kind):
     assert len(model.requests) < 20
 
 
-def test_a_missing_key_is_said_before_anything_is_sent(monkeypatch):
+def test_a_missing_key_is_said_before_anything_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(BackendError, match="OPENAI_API_KEY is not set"):
         upstream_at("openai:gpt-4o-mini")
 
 
-def test_a_live_replay_fills_the_cache_with_new_answers_and_counts_the_money():
+def test_a_live_replay_fills_the_cache_with_new_answers_and_counts_the_money() -> None:
     log = asking(make_log(150, texts=30))
     model = Model()
     with serving(model) as url:
@@ -162,7 +147,7 @@ def test_a_live_replay_fills_the_cache_with_new_answers_and_counts_the_money():
     assert result.outcomes.filter(result="miss")["cache_read_tokens"].unique().to_list() == [40]
 
 
-def test_calls_in_flight_obey_the_limit():
+def test_calls_in_flight_obey_the_limit() -> None:
     log = asking(make_log(40, texts=40, bypass_share=0))
     log.stream.ready_s[:] = log.stream.ts_s[-1] + 9  # nothing waits for an answer
     model = Model(delay_s=0.03)
@@ -175,7 +160,7 @@ def test_calls_in_flight_obey_the_limit():
 
 
 @pytest.mark.parametrize("speed", [None, 50.0])
-def test_failed_calls_are_rows_and_the_run_goes_on(speed):
+def test_failed_calls_are_rows_and_the_run_goes_on(speed: float | None) -> None:
     log = asking(make_log(60, texts=40, bypass_share=0))
     model = Model(faults=["status 400"] * 5)
     with serving(model) as url:
@@ -187,7 +172,7 @@ def test_failed_calls_are_rows_and_the_run_goes_on(speed):
     assert result.outcomes.filter(result="error").height == 5
 
 
-def test_too_many_failures_in_a_row_stop_the_run():
+def test_too_many_failures_in_a_row_stop_the_run() -> None:
     log = asking(make_log(200, texts=100, bypass_share=0))
     model = Model(faults=["status 400"] * 200)
     expected = pytest.raises(BackendError, match="10 requests in a row failed")
@@ -200,15 +185,18 @@ def test_too_many_failures_in_a_row_stop_the_run():
 
 
 @pytest.mark.parametrize("speed", [None, 20.0])
-def test_the_budget_is_never_exceeded_and_a_larger_one_goes_on(tmp_path, speed):
+def test_the_budget_is_never_exceeded_and_a_larger_one_goes_on(
+    tmp_path: Path, speed: float | None
+) -> None:
     log = asking(make_log(150, texts=60, bypass_share=0))
     path = tmp_path / "journal"
+    assert log.stream.prompts is not None
     worst = worst_usd(RATE, log.stream.prompts[0])
     limit = worst * 8
     model = Model()
     with serving(model) as url:
         upstream = upstream_at(address("openai", url))
-        options = {"rate": RATE, "resume_path": path, "speed": speed}
+        options: dict[str, Any] = {"rate": RATE, "resume_path": path, "speed": speed}
         with pytest.raises(BackendError, match="could exceed the limit") as stopped:
             log.replay(MemoryCache(), upstream, max_spend_usd=limit, **options)
         assert stopped.value.exit_code == 5
@@ -222,7 +210,7 @@ def test_the_budget_is_never_exceeded_and_a_larger_one_goes_on(tmp_path, speed):
     assert len(model.requests) == result.outcomes.filter(result="miss").height
 
 
-def test_a_live_model_needs_a_limit():
+def test_a_live_model_needs_a_limit() -> None:
     log = asking(make_log(3))
     with serving(Model()) as url, pytest.raises(UsageError, match="no limit"):
         log.replay(MemoryCache(), upstream_at(address("openai", url)), rate=RATE)
@@ -230,7 +218,7 @@ def test_a_live_model_needs_a_limit():
         log.replay(MemoryCache(), upstream_at(address("openai", url)), max_spend_usd=Decimal(1))
 
 
-def test_the_dry_run_prices_the_log_s_own_tokens():
+def test_the_dry_run_prices_the_log_s_own_tokens() -> None:
     log = make_log(2, bypass_share=0)
     log.stream.tokens[:] = [[1000, 500, 0, 0, 0, 100], [2000, 0, 0, 0, 0, 300]]
     # 3,000 x $1 + 500 x $0.10 + 400 x $4 = 3,000 + 50 + 1,600 = 4,650 per million
@@ -240,19 +228,19 @@ def test_the_dry_run_prices_the_log_s_own_tokens():
     assert priced.expected_usd == Decimal("0.002325")
 
 
-def test_the_worst_price_of_a_call_bounds_it_by_bytes():
+def test_the_worst_price_of_a_call_bounds_it_by_bytes() -> None:
     # (5 + 16) bytes and overhead x the dearest input, $2, + 50 x $4 = 42 + 200 per million
     prompt = Prompt("m", (Message("user", "héll"),), max_tokens=50)
     assert worst_usd(RATE, prompt) == Decimal("0.000242")
 
 
-def test_unknown_upstreams_and_options_are_refused():
+def test_unknown_upstreams_and_options_are_refused() -> None:
     for text in ("gemini:x", "openai:x?strem=1", "https://h/v1?stream=yes"):
         with pytest.raises(UsageError):
             upstream_at(text)
 
 
-def test_prompts_of_a_log_without_them_are_missed():
+def test_prompts_of_a_log_without_them_are_missed() -> None:
     log = make_log(5, bypass_share=0)
     with serving(Model()) as url, pytest.raises(UsageError, match="holds no prompts"):
         log.replay(
@@ -261,7 +249,7 @@ def test_prompts_of_a_log_without_them_are_missed():
         )  # fmt: skip
 
 
-def test_bypassed_requests_are_not_sent(log):
+def test_bypassed_requests_are_not_sent(log: Log) -> None:
     log = asking(log)
     log.stream.rows[:] = -1
     model = Model()

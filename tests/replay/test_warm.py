@@ -2,6 +2,7 @@
 
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -9,8 +10,8 @@ import pytest
 
 from costaudit.contracts.requests import OUTCOMES
 from costaudit.errors import InsufficientDataError
-from costaudit.replay.warm import WarmCluster, answers_worth_having, write_warm_file
-from tests.replay.conftest import make_log
+from costaudit.replay.warm import WarmAnswer, WarmCluster, answers_worth_having, write_warm_file
+from tests.replay.conftest import Log, make_log
 
 CLUSTERS = [
     WarmCluster("cheap", Decimal(5), 3600.0),
@@ -18,7 +19,7 @@ CLUSTERS = [
 ]
 
 
-def scenario():
+def scenario() -> tuple[Log, pl.DataFrame]:
     """Build six requests of three texts: text 0 is dear, text 1 cheap, text 2 in no cluster."""
     log = make_log(10, texts=3, partitions=1, bypass_share=0)
     log.stream.rows[:] = [0, 1, 2, 0, 1, 2, 0, 1, 0, 0]
@@ -38,13 +39,13 @@ def scenario():
     return log, pl.DataFrame(filled, schema=OUTCOMES)
 
 
-def chosen(log, outcomes, most=10):
+def chosen(log: Log, outcomes: pl.DataFrame, most: int = 10) -> list[WarmAnswer]:
     return answers_worth_having(
         log.stream, log.texts, outcomes, ["dear", "cheap", ""], CLUSTERS, most
     )
 
 
-def test_the_newest_right_answers_of_the_dearest_clusters_come_first():
+def test_the_newest_right_answers_of_the_dearest_clusters_come_first() -> None:
     log, outcomes = scenario()
     found = chosen(log, outcomes)
     assert [one.request_id for one in found] == ["r6", "r1"]
@@ -55,20 +56,20 @@ def test_the_newest_right_answers_of_the_dearest_clusters_come_first():
     assert [one.request_id for one in chosen(log, outcomes, most=1)] == ["r6"]
 
 
-def test_an_answer_that_was_once_wrong_is_left_out():
+def test_an_answer_that_was_once_wrong_is_left_out() -> None:
     log, outcomes = scenario()
     wrong = pl.when(pl.col("request_id") == "r8").then(False).otherwise("right")
     found = chosen(log, outcomes.with_columns(right=wrong))
     assert [one.request_id for one in found] == ["r0", "r1"]
 
 
-def test_without_judged_hits_nothing_is_worth_having():
+def test_without_judged_hits_nothing_is_worth_having() -> None:
     log, outcomes = scenario()
     with pytest.raises(InsufficientDataError):
         chosen(log, outcomes.with_columns(right=pl.lit(None, dtype=pl.Boolean)))
 
 
-def test_a_file_holds_them_with_scope_and_ttl(tmp_path):
+def test_a_file_holds_them_with_scope_and_ttl(tmp_path: Path) -> None:
     log, outcomes = scenario()
     path = tmp_path / "warm.jsonl"
     object.__setattr__(log.stream, "scopes", [{"tenant": "acme"}] * len(log.stream))

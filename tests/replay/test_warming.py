@@ -1,81 +1,21 @@
 """Caches filled beforehand: each product's own client finds them, and no scope sees another's."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from costaudit.errors import BackendError, UsageError
-from costaudit.providers.call import Message, Prompt
-from costaudit.replay.stream import ReplayStream
-from costaudit.replay.warm import WarmAnswer
 from costaudit.replay.warming.names import filled_name, names_in
-from costaudit.replay.warming.places import admitted, foreign
-from costaudit.replay.warming.target import Checked, Filled, Separation, WarmTarget
-from costaudit.replay.warming.targets import reach_target, target_at
-from tests.replay.conftest import RedisServer, make_log
+from costaudit.replay.warming.places import admitted
+from costaudit.replay.warming.target import Separation
+from costaudit.replay.warming.targets import reach_target
+from tests.replay.conftest import RedisServer
+from tests.replay.filling import SCOPE, traffic, vector_of, warmed
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
-SCOPE = ("tenant", "model", "system")
 TENANTS = ("Acme, Inc.", "acme", "Globex | {x}", "globex")
-
-
-def vector_of(text: str) -> np.ndarray:
-    """Make a vector that depends on the text alone."""
-    rng = np.random.default_rng(list(text.encode()))
-    vector = rng.standard_normal(32)
-    return (vector / np.linalg.norm(vector)).astype(np.float32)
-
-
-@dataclass
-class Traffic:
-    """Questions that every tenant asks, each tenant with an answer of its own."""
-
-    stream: ReplayStream
-    answers: list[WarmAnswer]
-
-
-def traffic(tenants: Sequence[str] = ("t0", "t1", "t2"), *, pools_by: str = "tenant") -> Traffic:
-    questions = [f"question {number}" for number in range(6)]
-    asked = [(tenant, row) for tenant in tenants for row in range(len(questions))]
-    log = make_log(len(asked), texts=len(questions), bypass_share=0)
-    pools = [tenants.index(one) if pools_by == "tenant" else row % 2 for one, row in asked]
-    prompts = [
-        Prompt("gpt-4o", (Message("system", "Be kind."), Message("user", questions[row])))
-        for _, row in asked
-    ]
-    stream = replace(
-        log.stream,
-        rows=np.array([row for _, row in asked]),
-        partitions=np.array(pools),
-        pools=np.array(pools),
-        answers=[f"{tenant} says {row}" for tenant, row in asked],
-        scopes=[{"tenant": tenant, "model": "gpt-4o"} for tenant, _ in asked],
-        prompts=prompts,
-    )
-    answers = [
-        WarmAnswer(
-            index=index, request_id=f"r{index}", cluster_id="c", question=questions[row],
-            answer=stream.answers[index], row=row, partition=pools[index],
-            ttl_s=None if row else 120.0, hits=1, saved_usd=0.1, scope=stream.scopes[index],
-        )
-        for index, (_, row) in enumerate(asked)
-    ]  # fmt: skip
-    return Traffic(stream, answers)
-
-
-def warmed(
-    address: str, made: Traffic, headers: Mapping[str, str] | None = None, similarity: float = 0.95
-) -> tuple[WarmTarget, Filled, Checked, Mapping[str, int]]:
-    target = target_at(address, made.stream, vector_of, similarity, SCOPE, headers or {})
-    separation = target.separation()
-    fitting = admitted(made.answers, made.stream, separation, SCOPE)
-    filled = target.fill(fitting.answers)
-    checked = target.check(filled.answers, foreign(filled.answers, separation))
-    return target, filled, checked, fitting.left_out
 
 
 # Which answers may be written at all.
@@ -326,7 +266,9 @@ def test_a_class_that_serves_across_its_own_fields_is_found_out(tmp_path: Path) 
         ("redis://127.0.0.1:1?fields=colour", "names 'colour', which is no field"),
     ],
 )
-def test_what_can_not_be_filled_is_refused(address: str, said: str, redis_server) -> None:
+def test_what_can_not_be_filled_is_refused(
+    address: str, said: str, redis_server: RedisServer
+) -> None:
     there = address.replace(":1?", f":{redis_server.port}?")
     with pytest.raises(UsageError, match=said) as refused:
         warmed(there, traffic())

@@ -41,7 +41,7 @@ def test_days_and_models_are_crossed_where_the_audit_has_them() -> None:
     audit = replace(NO_PROMPTS, spend=replace(AUDIT.spend, daily=daily))
     table = rows(CsvReporter().render(audit))
     (total,) = [r for r in table if r["section"] == "spend.day_model" and r["unit"] == "usd"]
-    assert (total["group"], Decimal(total["value"])) == ("2026-06-01 openai gpt-4o", 12600)
+    assert (total["group"], Decimal(total["value"])) == ("2026-06-01 openai gpt-4o", Decimal(12600))
 
 
 def test_no_cell_from_a_log_runs() -> None:

@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 from costaudit.contracts.audit import GateResult
 from costaudit.report.reporters import JunitReporter
+from tests.report.gates import GATES
 from tests.report.hostile_audit import ATTACKS
 from tests.report.sample_audit import AUDIT
-from tests.report.test_markdown import GATES
 
 
 def test_golden(matches_golden: Callable[[str, bytes], None]) -> None:

@@ -6,17 +6,12 @@ from dataclasses import replace
 
 from markdown_it import MarkdownIt
 
-from costaudit.contracts.audit import GateResult
 from costaudit.report.markdown import MOST_CHARACTERS, MarkdownReporter
+from tests.report.gates import GATES
 from tests.report.hostile_audit import hostile_audit, huge_audit
 from tests.report.sample_audit import AUDIT, NO_PROMPTS
 
 OURS = r"<!-- -->|</?details>|<details><summary>[\w ]+</summary>"
-GATES = (
-    GateResult("max_unsafe_served", "failed", "0.5%", "0.60%, upper bound", "Raise the threshold."),
-    GateResult("max_unpriced_share", "passed", "1%", "0.20%", ""),
-    GateResult("max_cost_regression", "insufficient", "5%", "4 days", "Compare whole weeks."),
-)
 
 
 def test_golden(matches_golden: Callable[[str, bytes], None]) -> None:

@@ -1,6 +1,5 @@
 """The page in a real browser: no request, no error, sorting, search, dark mode, paper."""
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,18 +10,11 @@ import pytest
 
 from costaudit.contracts.audit import Audit
 from costaudit.report.html import HtmlReporter
+from tests.report.browser import ARGUMENTS, CHROMIUM, opened, playwright
 from tests.report.hostile_audit import hostile_audit
 from tests.report.sample_audit import AUDIT, NO_PROMPTS
 
-CHROMIUM = shutil.which("chromium")
-if CHROMIUM is None:
-    pytest.skip("chromium is not installed", allow_module_level=True)
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 axe = pytest.importorskip("axe_playwright_python", reason="axe is not installed")
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run",
-]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -53,25 +45,6 @@ def fine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     audit = replace(AUDIT, semantic=replace(AUDIT.semantic, points=points))
     path.write_bytes(HtmlReporter().render(audit))
     return path
-
-
-def opened(browser: Any, file: Path, **settings: Any) -> tuple[Any, list[str]]:
-    """Open the file; also give what went wrong: requests, console messages and errors."""
-    wrong: list[str] = []
-    page = browser.new_context(**settings).new_page()
-    page.on("console", lambda message: wrong.append(f"console: {message.text}"))
-    page.on("pageerror", lambda error: wrong.append(f"error: {error}"))
-    page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    page.on(
-        "request",
-        lambda request: (
-            None
-            if request.url in (file.as_uri(), "data:,") or request.url.startswith("blob:")
-            else wrong.append(f"request: {request.url}")
-        ),
-    )
-    page.goto(file.as_uri())
-    return page, wrong
 
 
 def test_charts_are_seen_and_nothing_is_loaded(browser: Any, file: Path) -> None:
@@ -140,7 +113,7 @@ def test_tables_sort_by_value_and_back(browser: Any, file: Path) -> None:
     page.locator("summary", has_text="By tenant").click()
 
     def column() -> list[str]:
-        return table.locator("tbody tr td:first-child").all_inner_texts()
+        return [str(text) for text in table.locator("tbody tr td:first-child").all_inner_texts()]
 
     assert column() == ["northwind", "contoso", "fabrikam"]
     head.get_by_role("button").click()

@@ -12,9 +12,9 @@ from costaudit.contracts.audit import Audit
 from costaudit.report.markdown import MarkdownReporter
 from costaudit.report.reporters import REPORTERS, JunitReporter, render, reporter_names
 from costaudit.report.terminal import TerminalReporter
+from tests.report.gates import GATES
 from tests.report.hostile_audit import hostile_audit
 from tests.report.sample_audit import AUDIT, NO_PROMPTS
-from tests.report.test_markdown import GATES
 
 ROOT = Path(__file__).parents[2]
 EMPTY = replace(

@@ -44,16 +44,17 @@ class Record(msgspec.Struct):
 
     @property
     def question(self) -> str:
-        return [m["content"] for m in self.request.messages if m["role"] == "user"][-1]
+        return str([m["content"] for m in self.request.messages if m["role"] == "user"][-1])
 
     @property
     def answer(self) -> str:
         choices = (self.response or {}).get("choices")
-        return (choices[0]["message"]["content"] or "") if choices else ""
+        return str(choices[0]["message"]["content"] or "") if choices else ""
 
     @property
     def usage(self) -> dict[str, Any]:
-        return (self.response or {}).get("usage", {})
+        found: dict[str, Any] = (self.response or {}).get("usage", {})
+        return found
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -9,22 +10,22 @@ MINIMUM_TOKENS = {"claude-sonnet-4-5": 1_024, "claude-haiku-4-5": 4_096}
 USD_PER_MTOK = {"claude-sonnet-4-5": (3.0, 15.0), "claude-haiku-4-5": (1.0, 5.0)}
 
 
-def markers(request):
+def markers(request: dict[str, Any]) -> list[str]:
     blocks = [*request["system"], *(b for m in request["messages"] for b in m["content"])]
     return [block["cache_control"].get("ttl", "5m") for block in blocks if "cache_control" in block]
 
 
-def answered(agent):
+def answered(agent: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [record for record in agent if record["status"] == 200]
 
 
-def test_size(agent):
+def test_size(agent: list[dict[str, Any]]) -> None:
     assert 350 <= len(agent) <= 450
     assert 25 <= len({record["session_id"] for record in agent}) <= 35
     assert {record["request"]["model"] for record in agent} == set(MINIMUM_TOKENS)
 
 
-def test_usage_adds_up(agent):
+def test_usage_adds_up(agent: list[dict[str, Any]]) -> None:
     for record in answered(agent):
         usage = record["response"]["usage"]
         split = usage["cache_creation"]
@@ -33,7 +34,7 @@ def test_usage_adds_up(agent):
         assert usage["output_tokens"] > 0
 
 
-def test_sessions_without_markers_cache_nothing(agent):
+def test_sessions_without_markers_cache_nothing(agent: list[dict[str, Any]]) -> None:
     plain = [record for record in answered(agent) if not markers(record["request"])]
     assert plain
     for record in plain:
@@ -41,11 +42,11 @@ def test_sessions_without_markers_cache_nothing(agent):
         assert usage["cache_read_input_tokens"] == usage["cache_creation_input_tokens"] == 0
 
 
-def test_one_hour_markers_stand_before_five_minute_ones(agent):
+def test_one_hour_markers_stand_before_five_minute_ones(agent: list[dict[str, Any]]) -> None:
     assert {tuple(markers(record["request"])) for record in agent} == {(), ("1h", "5m")}
 
 
-def test_short_prefixes_are_not_cached(agent):
+def test_short_prefixes_are_not_cached(agent: list[dict[str, Any]]) -> None:
     for record in answered(agent):
         usage = record["response"]["usage"]
         prefix = usage["cache_read_input_tokens"] + usage["cache_creation_input_tokens"]
@@ -53,9 +54,9 @@ def test_short_prefixes_are_not_cached(agent):
             assert prefix >= MINIMUM_TOKENS[record["request"]["model"]]
 
 
-def test_a_call_reads_what_the_last_one_wrote(agent):
+def test_a_call_reads_what_the_last_one_wrote(agent: list[dict[str, Any]]) -> None:
     """Within 5 minutes of a call that cached, the session's next reads all of that prefix."""
-    last = {}
+    last: dict[str, tuple[datetime, int]] = {}
     warm = cold = 0
     for record in answered(agent):
         usage = record["response"]["usage"]
@@ -75,7 +76,7 @@ def test_a_call_reads_what_the_last_one_wrote(agent):
     assert cold >= 10
 
 
-def test_history_grows_and_tools_answer(agent):
+def test_history_grows_and_tools_answer(agent: list[dict[str, Any]]) -> None:
     sessions = defaultdict(list)
     for record in answered(agent):
         sessions[record["session_id"]].append(record)
@@ -90,7 +91,7 @@ def test_history_grows_and_tools_answer(agent):
                 assert uses == results
 
 
-def test_costs_are_tokens_times_list_prices(agent):
+def test_costs_are_tokens_times_list_prices(agent: list[dict[str, Any]]) -> None:
     """Reads cost 0.1, 5-minute writes 1.25 and 1-hour writes 2 times the input price."""
     for record in answered(agent):
         usage, split = record["response"]["usage"], record["response"]["usage"]["cache_creation"]

@@ -5,20 +5,23 @@ import csv
 import gzip
 import json
 from collections import Counter
+from typing import Any
 
 import pytest
 
 from tests.sample_logs.conftest import LOGS, TRUTH
 
+Line = tuple[bytes, dict[str, str]]  # as it is in the file, and what is expected of it
+
 
 @pytest.fixture(scope="module")
-def lines():
+def lines() -> list[Line]:
     raw = gzip.decompress((LOGS / "broken.jsonl.gz").read_bytes())
     with (TRUTH / "broken_expected.csv").open(encoding="utf-8", newline="") as file:
         return list(zip(raw.split(b"\n"), csv.DictReader(file), strict=True))
 
 
-def parsed(data):
+def parsed(data: bytes) -> Any:
     """Read a line as leniently as a standard library can; raises ValueError."""
     text = data.decode("utf-8-sig", "replace")
     try:
@@ -27,7 +30,7 @@ def parsed(data):
         return ast.literal_eval(text) if text.startswith("{'") else json.loads(text)
 
 
-def test_every_line_has_a_fate(lines):
+def test_every_line_has_a_fate(lines: list[Line]) -> None:
     assert [int(row["line"]) for _, row in lines] == list(range(1, len(lines) + 1))
     fates = Counter(row["fate"] for _, row in lines)
     assert set(fates) == {"kept", "merged", "skipped", "blank"}
@@ -36,13 +39,13 @@ def test_every_line_has_a_fate(lines):
         assert bool(row["reason"]) == (row["fate"] in ("skipped", "merged"))
 
 
-def test_kept_lines_hold_a_request(lines):
+def test_kept_lines_hold_a_request(lines: list[Line]) -> None:
     for data, row in lines:
         if row["fate"] in ("kept", "merged"):
             assert parsed(data)["request"]["messages"], row["what"]
 
 
-def test_skipped_lines_hold_none(lines):
+def test_skipped_lines_hold_none(lines: list[Line]) -> None:
     for data, row in lines:
         if row["fate"] != "skipped":
             continue
@@ -53,12 +56,12 @@ def test_skipped_lines_hold_none(lines):
         assert not (isinstance(value, dict) and isinstance(value.get("request"), dict)), row["what"]
 
 
-def test_blank_lines_are_blank(lines):
+def test_blank_lines_are_blank(lines: list[Line]) -> None:
     assert all(not data.strip() for data, row in lines if row["fate"] == "blank")
 
 
-def test_merged_lines_repeat_an_id(lines):
-    ids = Counter()
+def test_merged_lines_repeat_an_id(lines: list[Line]) -> None:
+    ids: Counter[str | None] = Counter()
     for data, row in lines:
         if row["fate"] in ("kept", "merged"):
             ids[(parsed(data)["response"] or {}).get("id")] += 1
@@ -67,7 +70,7 @@ def test_merged_lines_repeat_an_id(lines):
     assert sum(row["fate"] == "merged" for _, row in lines) == 2
 
 
-def test_the_particular_faults(lines):
+def test_the_particular_faults(lines: list[Line]) -> None:
     raw = b"\n".join(data for data, _ in lines)
     assert raw.startswith(b"\xef\xbb\xbf")
     assert b"NaN" in raw and b"Infinity" in raw and b"\\ud83d" in raw and b"\r\n" in raw

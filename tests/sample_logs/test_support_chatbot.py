@@ -7,8 +7,11 @@ import statistics
 from collections import Counter, defaultdict
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pytest
+
+from tests.sample_logs.conftest import Chatbot
 
 USD_PER_MTOK = {  # OpenAI's list prices: uncached input, cached input, output
     "gpt-4o": ("2.50", "1.25", "10.00"),
@@ -19,7 +22,7 @@ ORDERS = "/v1/support/orders-assistant"
 WIDGET = "/v1/support/widget"
 
 
-def test_truth_has_every_line_in_order(chatbot):
+def test_truth_has_every_line_in_order(chatbot: Chatbot) -> None:
     assert len(chatbot.records) == 12_000
     assert [r.request_id for r in chatbot.records] == [t["request_id"] for t in chatbot.truth]
     assert len({record.request_id for record in chatbot.records}) == 12_000
@@ -29,14 +32,14 @@ def test_truth_has_every_line_in_order(chatbot):
     assert len(ids) == len(set(ids))
 
 
-def test_lines_are_in_time_order_within_the_month(chatbot):
+def test_lines_are_in_time_order_within_the_month(chatbot: Chatbot) -> None:
     times = [record.timestamp for record in chatbot.records]
     assert times == sorted(times)
     assert times[0] >= datetime(2026, 10, 1, tzinfo=UTC)
     assert times[-1] < datetime(2026, 10, 31, tzinfo=UTC)
 
 
-def test_days_and_weeks_have_a_rhythm(chatbot):
+def test_days_and_weeks_have_a_rhythm(chatbot: Chatbot) -> None:
     hours = Counter(record.timestamp.hour for record in chatbot.records)
     assert hours[11] > 10 * hours[3]
     days = Counter(record.timestamp.date() for record in chatbot.records)
@@ -47,13 +50,13 @@ def test_days_and_weeks_have_a_rhythm(chatbot):
     assert means[0] > 1.4 * means[6]  # Monday and Sunday
 
 
-def test_about_half_are_frequent_questions(chatbot):
+def test_about_half_are_frequent_questions(chatbot: Chatbot) -> None:
     share = sum(t["kind"] == "faq" for t in chatbot.truth) / len(chatbot.truth)
     assert 0.45 <= share <= 0.52
     assert len({t["intent"] for t in chatbot.truth if t["kind"] == "faq"}) == 25
 
 
-def test_frequent_questions_have_many_wordings():
+def test_frequent_questions_have_many_wordings() -> None:
     from sample_generator.corpus import faqs, mids
 
     for intent in faqs():
@@ -62,7 +65,7 @@ def test_frequent_questions_have_many_wordings():
     assert len(mids()) >= 60
 
 
-def test_topics_follow_zipf(chatbot):
+def test_topics_follow_zipf(chatbot: Chatbot) -> None:
     """log(count) falls about linearly in log(rank), with a slope near -1."""
     counts = Counter(t["intent"] for t in chatbot.truth if t["kind"] == "faq")
     ranked = [count for _, count in counts.most_common()]
@@ -73,14 +76,14 @@ def test_topics_follow_zipf(chatbot):
     assert statistics.correlation(ranks, logs) < -0.95
 
 
-def test_texts_to_embed_stay_few(chatbot):
+def test_texts_to_embed_stay_few(chatbot: Chatbot) -> None:
     questions = {record.question for record in chatbot.records}
     answers = {record.answer for record in chatbot.records} - {""}
     assert 5_000 <= len(questions) <= 6_000
     assert len(answers) <= 4_500
 
 
-def test_one_off_questions_are_asked_once(chatbot):
+def test_one_off_questions_are_asked_once(chatbot: Chatbot) -> None:
     """A second attempt, or a second call after a tool, asks the same thing within its turn."""
     asked = {
         (record.question, record.conversation_id)
@@ -91,7 +94,7 @@ def test_one_off_questions_are_asked_once(chatbot):
     assert repeated < 0.02 * len(asked)
 
 
-def test_near_misses_have_other_answers(chatbot):
+def test_near_misses_have_other_answers(chatbot: Chatbot) -> None:
     """Within a group no answer's text belongs to two facts, whatever the shop."""
     owners = defaultdict(set)
     facts = defaultdict(set)
@@ -105,7 +108,7 @@ def test_near_misses_have_other_answers(chatbot):
     assert all(len(ids) >= 2 for ids in facts.values())
 
 
-def test_the_trap_of_the_article_is_there(chatbot):
+def test_the_trap_of_the_article_is_there(chatbot: Chatbot) -> None:
     answers = defaultdict(list)
     for record, truth in chatbot.pairs():
         if truth["language"] == "en" and truth["outcome"] == "ok":
@@ -114,7 +117,7 @@ def test_the_trap_of_the_article_is_there(chatbot):
     assert all("No," in a or "afraid not" in a for a in answers["cancel_after_48h"])
 
 
-def test_same_question_same_shop_gets_varied_wordings_of_one_answer(chatbot):
+def test_same_question_same_shop_gets_varied_wordings_of_one_answer(chatbot: Chatbot) -> None:
     """Where nothing changes with time, all answers to one text in one scope have one id."""
     answers, ids = defaultdict(list), defaultdict(set)
     changing = {"discount_code", "shipping_cost", "service_status"}
@@ -133,7 +136,7 @@ def test_same_question_same_shop_gets_varied_wordings_of_one_answer(chatbot):
     assert 0.6 < varied < 0.98
 
 
-def test_promotion_changes_on_its_days(chatbot):
+def test_promotion_changes_on_its_days(chatbot: Chatbot) -> None:
     seen = defaultdict(set)
     for record, truth in chatbot.pairs():
         told_today = truth["outcome"] == "ok" and record.endpoint != WIDGET
@@ -149,9 +152,9 @@ def test_promotion_changes_on_its_days(chatbot):
     }
 
 
-def test_order_states_only_advance(chatbot):
+def test_order_states_only_advance(chatbot: Chatbot) -> None:
     steps = ["preparing", "shipped", "delivered"]
-    reached = {}
+    reached: dict[str, int] = {}
     for truth in chatbot.truth:
         name, *rest = truth["answer_id"].split(":")
         if name == "track_order" and len(rest) == 2:
@@ -161,9 +164,9 @@ def test_order_states_only_advance(chatbot):
     assert len(reached) > 300
 
 
-def test_later_turns_carry_what_was_said(chatbot):
+def test_later_turns_carry_what_was_said(chatbot: Chatbot) -> None:
     """Each call begins with the whole of the conversation's last answered call."""
-    said = {}
+    said: dict[str, list[dict[str, Any]]] = {}
     follow_ups = 0
     for record in chatbot.records:
         messages = record.request.messages[1:]
@@ -171,13 +174,14 @@ def test_later_turns_carry_what_was_said(chatbot):
             follow_ups += 1
             assert messages[: len(before)] == before
         if record.status == 200:
+            assert record.response is not None
             message = record.response["choices"][0]["message"]
             kept = {key: value for key, value in message.items() if key != "refusal"}
             said[record.conversation_id] = [*messages, kept]
     assert 0.20 <= follow_ups / len(chatbot.records) <= 0.25
 
 
-def test_failures_are_tried_again(chatbot):
+def test_failures_are_tried_again(chatbot: Chatbot) -> None:
     by_id = {record.request_id: record for record in chatbot.records}
     failed = [record for record in chatbot.records if record.status != 200]
     again = [record for record in chatbot.records if record.attempt > 1]
@@ -186,15 +190,15 @@ def test_failures_are_tried_again(chatbot):
     for record in failed:
         assert record.usage == {} and record.cost_usd == 0
     for record in again:
-        root = by_id[record.root_request_id]
+        root = by_id[str(record.root_request_id)]
         assert root.status != 200 and root.timestamp < record.timestamp
         assert root.request.messages == record.request.messages
 
 
-def test_gateway_serves_earlier_answers_for_nothing(chatbot):
+def test_gateway_serves_earlier_answers_for_nothing(chatbot: Chatbot) -> None:
     hits = [r for r in chatbot.records if r.cache_status == "HIT"]
     assert 0.02 <= len(hits) / len(chatbot.records) <= 0.04
-    told = defaultdict(set)
+    told: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for record in chatbot.records:
         if record.cache_status == "HIT":
             assert record.cost_usd == 0 and record.latency_ms < 100
@@ -202,7 +206,7 @@ def test_gateway_serves_earlier_answers_for_nothing(chatbot):
         told[record.endpoint, record.tenant].add(record.answer)
 
 
-def test_prompt_tokens_are_o200k_base(chatbot):
+def test_prompt_tokens_are_o200k_base(chatbot: Chatbot) -> None:
     """Tools, then 3 framing tokens, role and content a message, and 3 for the answer."""
     from sample_generator.tokens import encoding, render_tools
 
@@ -222,7 +226,7 @@ def test_prompt_tokens_are_o200k_base(chatbot):
     assert checked > 70
 
 
-def test_prompts_have_the_size_of_the_article(chatbot):
+def test_prompts_have_the_size_of_the_article(chatbot: Chatbot) -> None:
     from sample_generator.tokens import count, render_tools
 
     for record in chatbot.records[::500]:
@@ -235,9 +239,9 @@ def test_prompts_have_the_size_of_the_article(chatbot):
             assert 900 <= count(render_tools(tools)) <= 1_300
 
 
-def test_cached_tokens_obey_the_automatic_cache(chatbot):
+def test_cached_tokens_obey_the_automatic_cache(chatbot: Chatbot) -> None:
     """0, or 1,024 plus steps of 128 that an answered call sent at most 10 minutes before."""
-    sent = defaultdict(list)
+    sent: defaultdict[tuple[str, str], list[tuple[datetime, str]]] = defaultdict(list)
     for record in chatbot.records:
         if record.status != 200 or record.cache_status == "HIT":
             continue
@@ -254,7 +258,7 @@ def test_cached_tokens_obey_the_automatic_cache(chatbot):
         sent[record.request.model, record.endpoint].append((record.timestamp, system))
 
 
-def test_only_the_orders_assistant_breaks_its_prefix(chatbot):
+def test_only_the_orders_assistant_breaks_its_prefix(chatbot: Chatbot) -> None:
     shares = {}
     for endpoint in {record.endpoint for record in chatbot.records}:
         usages = [r.usage for r in chatbot.records
@@ -268,7 +272,7 @@ def test_only_the_orders_assistant_breaks_its_prefix(chatbot):
     assert 0.17 <= len(moving) / len(chatbot.records) <= 0.25
 
 
-def test_costs_are_tokens_times_list_prices(chatbot):
+def test_costs_are_tokens_times_list_prices(chatbot: Chatbot) -> None:
     for record in chatbot.records:
         if not record.usage or record.cache_status == "HIT":
             continue
@@ -279,7 +283,7 @@ def test_costs_are_tokens_times_list_prices(chatbot):
         assert float(usd) == pytest.approx(record.cost_usd, abs=1e-9)
 
 
-def test_some_customers_paste_secrets(chatbot):
+def test_some_customers_paste_secrets(chatbot: Chatbot) -> None:
     keys = [r for r in chatbot.records if re.search(r"sk-proj-\w{40}", r.question)]
     cards = [r for r in chatbot.records if "4111 1111 1111 1111" in r.question]
     assert keys and cards and len(keys) + len(cards) < 40

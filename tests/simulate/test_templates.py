@@ -1,6 +1,8 @@
 """Templates: moving parts never split one, real differences always do."""
 
 import random
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import polars as pl
 import pytest
@@ -15,12 +17,12 @@ RULES = "You are the support assistant of a shop. Be kind, be brief and cite the
 NAMES = ["Maria Lopez", "João", "Chen Wei", "Ana", "Olu Ade", "Kim", "Lena Vogt", "Raj", "Tomás"]
 
 
-def templates(systems: list[str | None], **columns: list[str | None]) -> list[int]:
+def templates(systems: Sequence[str | None], **columns: Sequence[str | None]) -> list[int]:
     """Number the templates of requests with these system prompts."""
     log = Log()
     for position, system in enumerate(systems):
         parts = [("user", "hello", 10)] if system is None else [("system", system, 90)]
-        fields = {name: values[position] for name, values in columns.items()}
+        fields: dict[str, Any] = {name: values[position] for name, values in columns.items()}
         log.call(parts, at=float(position), **fields)
     requests, blocks = log.tables()
     found = system_templates(requests, blocks)
@@ -29,7 +31,7 @@ def templates(systems: list[str | None], **columns: list[str | None]) -> list[in
     return found.to_list()
 
 
-MOVING = [
+MOVING: list[Callable[[int], str]] = [
     lambda i: f"It is 2026-11-{1 + i % 28:02d}T09:{i % 60:02d}:07Z now.",
     lambda i: f"Today is {i % 28 + 1} November 2026.",
     lambda i: f"Hoy es {['lunes', 'martes', 'miércoles'][i % 3]}.",
@@ -44,7 +46,7 @@ MOVING = [
 
 
 @pytest.mark.parametrize("moving", MOVING)
-def test_text_of_a_moving_class_does_not_split_a_template(moving) -> None:
+def test_text_of_a_moving_class_does_not_split_a_template(moving: Callable[[int], str]) -> None:
     assert set(templates([RULES + moving(i) + "\nNever guess." for i in range(3)])) == {0}
 
 

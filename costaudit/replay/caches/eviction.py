@@ -2,7 +2,9 @@
 
 import heapq
 from collections.abc import Hashable, Iterator
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
+
+from costaudit.contracts.policies import Eviction
 
 K = TypeVar("K", bound=Hashable)
 
@@ -45,7 +47,7 @@ Rank = tuple[int, int]  # uses (lfu alone counts them), then the request that ca
 class Places:
     """The places of one pool, from the request that made an entry on: those under way count."""
 
-    def __init__(self, max_entries: int, eviction: Literal["lru", "lfu", "fifo"]) -> None:
+    def __init__(self, max_entries: int, eviction: Eviction) -> None:
         self._max_entries = max_entries
         self._eviction = eviction
         self._owners: dict[Node, tuple[int, float]] = {}  # request, and when its answer arrives

@@ -187,7 +187,7 @@ def test_a_budget_of_zero_asks_nothing(base: str, model: JudgeModel, tmp_path: A
     store = VerdictStore(tmp_path / "verdicts.jsonl")
     judge = judge_at(address("openai", base))
     found = run_judge([item()], judge, store, Budget(RATES, Decimal(0)))
-    assert (found.asked, found.spent_usd, found.verdicts) == (0, 0, {})
+    assert (found.asked, found.spent_usd, found.verdicts) == (0, Decimal(0), {})
     assert "$0.0000 is left" in found.stopped
     assert model.requests == []
 

@@ -25,8 +25,8 @@ def test_the_pairs_are_enough_in_both_languages() -> None:
     counts = PAIRS.group_by("detector", "differs", "language").len()
     assert set(counts["detector"]) == set(TRAP_NAMES)
     assert len(counts) == len(TRAP_NAMES) * 2 * 2
-    assert counts["len"].min() >= 13
-    assert PAIRS.group_by("detector", "differs").len()["len"].min() >= 25
+    assert min(counts["len"].to_list()) >= 13
+    assert min(PAIRS.group_by("detector", "differs").len()["len"].to_list()) >= 25
 
 
 @pytest.mark.parametrize("detector", TRAP_NAMES)

@@ -1,5 +1,7 @@
 """Hypothesis traffic: calls that share prefixes, markers and times in many ways."""
 
+from typing import Any
+
 import polars as pl
 from hypothesis import strategies as st
 
@@ -47,7 +49,7 @@ def traffic(draw: st.DrawFn, marked: bool = True) -> list[Call]:
     return calls
 
 
-def tables(calls: list[Call], **fields: object) -> tuple[pl.DataFrame, pl.DataFrame]:
+def tables(calls: list[Call], **fields: Any) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Write calls down as REQUESTS and BLOCKS."""
     log = Log()
     for call in calls:

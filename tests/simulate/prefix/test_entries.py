@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.simulate.prefix.test_traces import classes, part
+from tests.simulate.prefix.traces import classes, part
 
 SLOW, FAST = {"ttft_ms": 60_000.0, "latency_ms": 61_000.0}, {"ttft_ms": 1000.0}
 Write = tuple[str, dict[str, float]]

@@ -22,7 +22,7 @@ from tests.simulate.prefix.strategies import tables, traffic
 from tests.simulate.traffic import Log
 
 RULES = " ".join(f"rule{number}" for number in range(800))  # 7,090 characters
-FAST = {"ttft_ms": 100.0, "latency_ms": 200.0}
+FAST: dict[str, Any] = {"ttft_ms": 100.0, "latency_ms": 200.0}
 SONNET = {"input": "3", "read": "0.3", "5m": "3.75", "1h": "6"}
 
 
@@ -424,7 +424,9 @@ def cost(classes: pl.DataFrame, moved: int = 0) -> float:
     """Price the input of a simulation, and tokens moved out of it, by SONNET."""
     totals = classes.select(INPUT_CLASSES[:4]).sum().row(0)
     rates = [float(price) for price in SONNET.values()]
-    return (sum(t * rate for t, rate in zip(totals, rates, strict=True)) + moved * rates[0]) / 1e6
+    return (
+        float(sum(t * rate for t, rate in zip(totals, rates, strict=True)) + moved * rates[0]) / 1e6
+    )
 
 
 def best_cost(found: PrefixFacts, requests: pl.DataFrame, blocks: pl.DataFrame) -> float:

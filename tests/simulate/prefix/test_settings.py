@@ -1,5 +1,7 @@
 """What a request asks for beside its text: settings, scopes, modes and lifetimes of the cache."""
 
+from typing import Any
+
 import polars as pl
 import pytest
 
@@ -9,7 +11,7 @@ from costaudit.simulate.prefix.advice.policy_run import simulate_prefix
 from costaudit.simulate.prefix.breakers.breakers import BreakerFacts
 from tests.simulate.traffic import Log
 
-FAST = {"ttft_ms": 100.0, "latency_ms": 200.0}
+FAST: dict[str, Any] = {"ttft_ms": 100.0, "latency_ms": 200.0}
 RULES = " ".join(f"rule{number}" for number in range(800))
 
 
@@ -53,7 +55,8 @@ def test_a_setting_that_changes_keeps_what_stands_before_it(
     """Tool choice and thinking lose the messages, a format the system prompt as well."""
     log = Log()
     for number in range(4):
-        log.call(TALK, 10.0 * number, **{field: values[number % 2]}, **FAST)
+        changed: dict[str, Any] = {field: values[number % 2]}
+        log.call(TALK, 10.0 * number, **changed, **FAST)
     assert reads(log) == [0, kept, 5000, 5000]
     assert breakers(log)[field].lost_tokens == 5000 - kept
 
@@ -72,8 +75,8 @@ def test_settings_that_do_not_enter_the_prefix_part_nothing(
     log = Log()
     for number in range(4):
         vendor = "openai" if "gpt" in model else "anthropic"
-        log.call(TALK, 10.0 * number, model=model, provider=vendor,
-                 **{field: values[number % 2]}, **FAST)  # fmt: skip
+        changed: dict[str, Any] = {field: values[number % 2]}
+        log.call(TALK, 10.0 * number, model=model, provider=vendor, **changed, **FAST)
     assert min(reads(log)[1:]) >= 4992
 
 
@@ -90,7 +93,8 @@ def test_the_effort_of_openai_s_models_parts_everything() -> None:
 def test_accounts_and_keys_do_not_share_a_cache(column: str) -> None:
     log = Log()
     for number in range(4):
-        log.call(TALK, 10.0 * number, **{column: "ab"[number % 2]}, **FAST)
+        changed: dict[str, Any] = {column: "ab"[number % 2]}
+        log.call(TALK, 10.0 * number, **changed, **FAST)
     assert reads(log) == [0, 0, 5000, 5000]
 
 
@@ -116,7 +120,7 @@ def test_automatic_caching_walks_back_from_thinking_and_is_unknown_on_bedrock() 
     assert reads(elsewhere) == [0, 0]
 
 
-GPT = {"provider": "openai", "model": "gpt-5.6-sol", **FAST}
+GPT: dict[str, Any] = {"provider": "openai", "model": "gpt-5.6-sol", **FAST}
 
 
 def test_mode_explicit_without_a_breakpoint_caches_nothing_and_is_named() -> None:

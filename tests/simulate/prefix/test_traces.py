@@ -4,28 +4,7 @@ from typing import Any
 
 import pytest
 
-from costaudit.contracts.policies import PrefixPolicy
-from costaudit.contracts.requests import INPUT_CLASSES
-from costaudit.simulate.prefix.advice.policy_run import simulate_prefix
-from tests.simulate.traffic import Log
-
-
-def words(text: str, count: int = 100) -> str:
-    """Make a text of `count` words that begins unlike any other name's."""
-    return " ".join(f"{text}{number}" for number in range(count))
-
-
-def part(role: str, name: str, tokens: int, marker: str | None = None) -> tuple[Any, ...]:
-    return (role, words(name), tokens, marker)
-
-
-def classes(rows: list[tuple[float, list[tuple[Any, ...]], dict[str, Any]]]) -> list[tuple]:
-    """Simulate what the application does; give the classes of INPUT_CLASSES per request."""
-    log = Log()
-    for at, parts, fields in rows:
-        log.call(parts, at, **{"ttft_ms": 1000.0, "latency_ms": 2000.0, **fields})
-    requests, blocks = log.tables()
-    return simulate_prefix(requests, blocks, PrefixPolicy()).classes.select(INPUT_CLASSES).rows()
+from tests.simulate.prefix.traces import Row, classes, part
 
 
 def test_anthropic() -> None:
@@ -85,7 +64,7 @@ def test_openai_5_6() -> None:
     talk = [d(), u(1), part("assistant", "r1-", 50), u(3)]
     explicit = {"input_uncached_tokens": 100}
     model = {"provider": "openai", "model": "gpt-5.6-sol"}
-    rows = [
+    rows: list[Row] = [
         (0.0, [d(), u(1)], {}),  # own marker at the end: writes all 1,600
         (10.0, [d(), u(2)], {}),  # nothing was written at 1,500: no read, writes 1,600
         (20.0, talk, {}),  # message 1 ended at 1,600, written at 0: reads; writes 50 + 100
@@ -163,7 +142,7 @@ def test_bedrock() -> None:
 
     haiku = {"model": "us.anthropic.claude-haiku-4-5-20251001-v1:0"}  # from 4,096 tokens on
     sonnet = {"model": "anthropic.claude-sonnet-4-6"}  # from 1,024 on, five minutes only
-    rows = [
+    rows: list[Row] = [
         (0.0, [s(), u(1)], haiku),  # writes 5,000 for an hour
         (5.0, [s(), u(2)], haiku),  # reads
         (5.0, [s(), u(2)], {**haiku, "is_batch": True}),  # no caching in batches

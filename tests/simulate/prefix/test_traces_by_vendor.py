@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.simulate.prefix.test_traces import classes, part
+from tests.simulate.prefix.traces import classes, part
 
 Part = tuple[Any, ...]
 DAY = 86_400.0

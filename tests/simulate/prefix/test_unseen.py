@@ -1,5 +1,7 @@
 """Sessions whose files lack the system prompt and the tools, with a bill made by hand."""
 
+from typing import Any
+
 import pytest
 
 from costaudit.contracts.requests import INPUT_CLASSES
@@ -7,7 +9,7 @@ from costaudit.simulate.prefix.advice.facts import PrefixFacts, prefix_facts
 from tests.simulate.traffic import Log
 
 HEAD, OWN, TURN = 27_000, 3_000, 5_600  # tokens: shared by all sessions, of one, of a turn
-FAST = {"ttft_ms": 100.0, "latency_ms": 200.0}
+FAST: dict[str, Any] = {"ttft_ms": 100.0, "latency_ms": 200.0}
 
 
 def session(log: Log, name: str, *, turns: int = 6, first_read: int = HEAD, at: float = 0) -> None:

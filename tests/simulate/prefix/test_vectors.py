@@ -11,7 +11,7 @@ from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.simulate.prefix.advice.policy_run import simulate_prefix
 from costaudit.simulate.prefix.rules.rules import Rules, load_rules, named_rules, rules_for
-from tests.simulate.prefix.test_traces import part, words
+from tests.simulate.prefix.traces import part, words
 from tests.simulate.traffic import Log
 
 TODAY = datetime.date(2026, 11, 20)
@@ -176,7 +176,8 @@ def test_read_and_write_multipliers_are_those_of_the_price_list(provider: str, m
     prices = known.get_prices(now)
 
     def base(price: Any) -> Decimal:
-        return getattr(price, "base", price)
+        found: Decimal = getattr(price, "base", price)
+        return found
 
     rules = rules_for(provider, model, TODAY)
     assert base(prices.cache_read_mtok) == base(prices.input_mtok) * Decimal(rules.read_mult)

@@ -57,7 +57,8 @@ def replay(
         if policy.ttl_s is not None:
             entries = [e for e in entries if now < e.started + policy.ttl_s]
         own = next((e for e in entries if (e.text, e.partition) == (wanted, partition[r])), None)
-        hit, similarity, refused = None, float("nan"), -1
+        hit: Entry | None = None
+        similarity, refused = float("nan"), -1
         if own is not None and own.ready <= now:
             hit, similarity = own, 1.0
         elif wanted >= 0:
@@ -65,7 +66,8 @@ def replay(
             arrived = [e for e in others if e.ready <= now]
             hit, similarity = most_similar(wanted, arrived, vectors, policy.min_similarity)
             if hit is not None and guard is not None and guard(wanted, hit.text):
-                hit, refused = None, hit.request
+                refused = hit.request
+                hit = None
         result.similarity.append(similarity)
         result.refused.append(refused)
         if wanted < 0:

@@ -6,18 +6,18 @@ import itertools
 import numpy as np
 import pytest
 
-from costaudit.contracts.policies import SemanticPolicy
+from costaudit.contracts.policies import Eviction, SemanticPolicy, TtlKind
 from costaudit.simulate.semantic import decisions as segments
 from costaudit.simulate.semantic.sweep import sweep
 from tests.simulate.semantic.banking import WEEK_S, embedded, questions, zipf
 from tests.simulate.semantic.oracle import replay
-from tests.simulate.semantic.test_sweep import make_stream
+from tests.simulate.semantic.streams import Drawn, make_stream
 
 DAY_S = 86_400.0
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
     """600 requests of 400 questions, in two tenants, over a week, answered within a minute."""
     rng = np.random.default_rng(77)
     rows = rng.choice(len(questions()), 400, replace=False)
@@ -30,18 +30,22 @@ def drawn(tmp_path_factory):
     return make_stream(text, tenant, tenant, ts, rng.uniform(0, 60, 600)), vectors
 
 
-def test_real_questions_decide_as_in_the_plain_loop(drawn, monkeypatch) -> None:
+def test_real_questions_decide_as_in_the_plain_loop(
+    drawn: Drawn, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stream, vectors = drawn
     base = SemanticPolicy(min_similarity=0.7)
+    lifetimes: list[tuple[float | None, TtlKind]] = [
+        (None, "fixed"), (DAY_S, "fixed"), (DAY_S, "sliding"),
+    ]  # fmt: skip
+    evictions: tuple[Eviction, ...] = ("lru", "lfu", "fifo")
     policies = [
         dataclasses.replace(base, min_similarity=t, ttl_s=ttl, ttl_kind=kind)
-        for t, (ttl, kind) in itertools.product(
-            (0.7, 0.8, 0.9), ((None, "fixed"), (DAY_S, "fixed"), (DAY_S, "sliding"))
-        )
+        for t, (ttl, kind) in itertools.product((0.7, 0.8, 0.9), lifetimes)
     ]
     policies += [
         dataclasses.replace(base, min_similarity=0.8, max_entries=40, eviction=eviction, ttl_s=ttl)
-        for eviction, ttl in itertools.product(("lru", "lfu", "fifo"), (None, DAY_S))
+        for eviction, ttl in itertools.product(evictions, (None, DAY_S))
     ]
     decisions = sweep(stream, vectors, policies)
     monkeypatch.setattr(segments, "_LISTED_PAIRS", -1)

@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.simulate.semantic.inverted_file import make_cells, why_exact
 from costaudit.simulate.semantic.sweep import approximation_errors, sweep
-from tests.simulate.semantic.test_sweep import make_stream, random_vectors, streams
+from tests.simulate.semantic.streams import Drawn, make_stream, random_vectors, streams
 
 POLICIES = [SemanticPolicy(min_similarity=t) for t in (0.5, 0.7, 0.9)]
 
 
 @settings(max_examples=25)
 @given(streams())
-def test_looking_into_every_cell_is_exact(drawn) -> None:
+def test_looking_into_every_cell_is_exact(drawn: Drawn) -> None:
     stream, vectors = drawn
     cells = make_cells(vectors, count=4, probes=4)
     exact = sweep(stream, vectors, POLICIES)
@@ -48,7 +48,8 @@ def test_the_error_is_measured_under_the_guard() -> None:
     cells = make_cells(vectors, count=40, probes=1)
 
     def odd_pairs(asked: np.ndarray, held: np.ndarray) -> np.ndarray:
-        return (asked + held) % 2 == 1
+        refused: np.ndarray = (asked + held) % 2 == 1
+        return refused
 
     exact = sweep(stream, vectors, POLICIES, odd_pairs)
     quick = sweep(stream, vectors, POLICIES, odd_pairs, cells=cells)

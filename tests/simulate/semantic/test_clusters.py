@@ -1,5 +1,7 @@
 """Topics of hand-made and of real questions."""
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -50,7 +52,7 @@ def test_few_texts_are_no_trouble(count: int) -> None:
     assert len(found.ids) == len(found.labels) == len(found.usd) == min(count, 1)
 
 
-def test_real_questions_fall_into_their_intents(tmp_path) -> None:
+def test_real_questions_fall_into_their_intents(tmp_path: Path) -> None:
     intents = ["lost_or_stolen_card", "exchange_rate", "age_limit", "change_pin", "country_support"]
     texts = pl.concat(questions().filter(intent=intent)[:30] for intent in intents)
     found = cluster_texts(texts, embedded(texts, tmp_path), np.ones(len(texts)), count=5)

@@ -19,7 +19,7 @@ from costaudit.simulate.semantic.pairs import DeviceTiles, upper_bounds, whole_b
 from costaudit.simulate.semantic.stream import nodes_of
 from costaudit.simulate.semantic.sweep import Decisions, sweep
 from tests.simulate.semantic.banking import WEEK_S, embedded, questions, zipf
-from tests.simulate.semantic.test_sweep import POLICIES, make_stream, odd_sum, streams
+from tests.simulate.semantic.streams import POLICIES, Drawn, make_stream, odd_sum, streams
 
 
 def same(found: Decisions, expected: Decisions) -> None:
@@ -32,7 +32,9 @@ def same(found: Decisions, expected: Decisions) -> None:
 
 @settings(max_examples=60)
 @given(streams(), st.lists(POLICIES, min_size=1, max_size=6), st.booleans(), st.booleans())
-def test_a_device_changes_no_decision(drawn, policies, guarded, dense) -> None:
+def test_a_device_changes_no_decision(
+    drawn: Drawn, policies: list[SemanticPolicy], guarded: bool, dense: bool
+) -> None:
     stream, vectors = drawn
     guard = odd_sum if guarded else None
     with pytest.MonkeyPatch.context() as patch:
@@ -51,12 +53,15 @@ def clusters(texts: int, width: int, rng: np.random.Generator) -> np.ndarray:
     centres = rng.normal(size=(5, width))
     noise = rng.normal(size=(texts, width)) * rng.choice([0.0, 0.01, 0.3], size=(texts, 1))
     vectors = centres[rng.integers(5, size=texts)] + noise
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    unit: np.ndarray = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit
 
 
 @pytest.mark.parametrize("listed", [True, False])
 @pytest.mark.parametrize("width", [3, 40, 384])
-def test_dense_clusters_and_identical_vectors(monkeypatch, width: int, listed: bool) -> None:
+def test_dense_clusters_and_identical_vectors(
+    monkeypatch: pytest.MonkeyPatch, width: int, listed: bool
+) -> None:
     rng = np.random.default_rng(width)
     vectors = clusters(1_500, width, rng)
     rows = rng.permutation(np.concatenate([np.arange(1_500), rng.integers(1_500, size=900)]))
@@ -79,7 +84,9 @@ def test_dense_clusters_and_identical_vectors(monkeypatch, width: int, listed: b
 
 
 @pytest.mark.parametrize("listed", [True, False])
-def test_real_questions_are_decided_alike(tmp_path_factory, monkeypatch, listed: bool) -> None:
+def test_real_questions_are_decided_alike(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, listed: bool
+) -> None:
     rng = np.random.default_rng(5)
     texts = questions()[np.sort(rng.choice(len(questions()), 900, replace=False))]
     vectors = embedded(texts, tmp_path_factory.getbasetemp() / "device-tiles")
@@ -118,7 +125,7 @@ def test_no_pair_is_missed_and_few_are_near_in_vain(room_bytes: int | None, belo
     assert found.sum() > 1_000
 
 
-def test_many_texts_go_to_an_accelerator_that_is_there(monkeypatch) -> None:
+def test_many_texts_go_to_an_accelerator_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = clusters(200, 384, np.random.default_rng(0))
     monkeypatch.setattr(projection, "accelerator", lambda: "cuda")
     assert upper_bounds(vectors, 0.7).device is None
@@ -145,7 +152,7 @@ def test_without_a_driver_a_sweep_does_not_load_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, env=plain)
 
 
-def test_a_device_that_was_named_in_vain_is_refused(monkeypatch) -> None:
+def test_a_device_that_was_named_in_vain_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = clusters(20, 40, np.random.default_rng(0))
     stream = make_stream(range(20), [0] * 20, [0] * 20, range(20), [0] * 20)
     missing = "cuda" if torch.backends.mps.is_available() else "mps"

@@ -68,7 +68,9 @@ def test_texts_are_distinct_and_named_by_their_hash() -> None:
         (("tenant", "model", "tools"), [0, 1, 2, 3, 4]),
     ],
 )
-def test_a_scope_field_parts_what_differs_in_it(scope, groups) -> None:
+def test_a_scope_field_parts_what_differs_in_it(
+    scope: tuple[ScopeField, ...], groups: list[int]
+) -> None:
     log = Log()
     system = "You are the assistant of a bank and answer in two sentences at most. Today is {}."
     log.call([("user", "q", 1)], tenant="a", model="m")

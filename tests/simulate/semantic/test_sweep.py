@@ -4,7 +4,6 @@ import dataclasses
 import itertools
 
 import numpy as np
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,64 +15,14 @@ from costaudit.simulate.semantic.pairs import upper_bounds
 from costaudit.simulate.semantic.stream import Stream
 from costaudit.simulate.semantic.sweep import BYPASS, MISS, Decisions, sweep
 from tests.simulate.semantic.oracle import replay
-
-
-def make_stream(text, partition, pool, ts, latency) -> Stream:
-    count = max([*text, -1]) + 1
-    ts = np.array(ts, dtype=np.float64)
-    return Stream(
-        texts=pl.DataFrame(
-            {"text_id": [f"{i:032x}" for i in range(count)], "text": [str(i) for i in range(count)]}
-        ),
-        text=np.array(text, dtype=np.int32),
-        partition=np.array(partition, dtype=np.int32),
-        pool=np.array(pool, dtype=np.int32),
-        ts_s=ts,
-        ready_s=ts + np.array(latency, dtype=np.float64),
-        bypass=(np.array(text) < 0).astype(np.int8),
-        timed=True,
-    )
-
-
-def random_vectors(rng: np.random.Generator, count: int, *, coarse: bool) -> np.ndarray:
-    """Unit vectors in a few directions, so that all similarities occur; coarse ones tie often."""
-    centres = rng.normal(size=(4, 8))
-    raw = centres[rng.integers(4, size=count)] + rng.normal(size=(count, 8)) * 0.6
-    if coarse:
-        raw = rng.choice([0.0, 0.0, 0.0, 1.0], size=(count, 8))
-        raw[(raw == 0).all(axis=1), 0] = 1.0
-    return (raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32)
-
-
-@st.composite
-def streams(draw: st.DrawFn) -> tuple[Stream, np.ndarray]:
-    """Draw a stream whose texts recur, whose answers overlap in time, and vectors for it."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    requests, texts = draw(st.integers(1, 120)), draw(st.integers(1, 40))
-    partitions = draw(st.integers(1, 4))
-    text = rng.integers(-1 if draw(st.booleans()) else 0, texts, size=requests)
-    text[0] = texts - 1
-    partition = rng.integers(partitions, size=requests)
-    pool = partition // draw(st.sampled_from([1, 2, 4]))
-    ts = np.cumsum(rng.choice([0.0, 0.5, 1.0, 3.0], size=requests))
-    latency = rng.choice([0.0, 0.5, 2.0, 9.0], size=requests) * draw(st.sampled_from([0, 1]))
-    vectors = random_vectors(rng, texts, coarse=draw(st.booleans()))
-    return make_stream(text, partition, pool, ts, latency), vectors
-
-
-POLICIES = st.builds(
-    SemanticPolicy,
-    min_similarity=st.sampled_from([0.2, 0.5, 0.7, 0.8, 0.9, 0.95, 1.0, 1.01]),
-    ttl_s=st.sampled_from([None, 1.0, 5.0, 30.0]),
-    ttl_kind=st.sampled_from(["fixed", "sliding"]),
-    max_entries=st.sampled_from([None, None, 1, 2, 5]),
-    eviction=st.sampled_from(["lru", "lfu", "fifo"]),
+from tests.simulate.semantic.streams import (
+    POLICIES,
+    Drawn,
+    make_stream,
+    odd_sum,
+    random_vectors,
+    streams,
 )
-
-
-def odd_sum(wanted: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """A guard without meaning, but with refusals."""
-    return (wanted + 2 * held) % 3 == 0
 
 
 def check(stream: Stream, vectors: np.ndarray, decisions: Decisions, *, guarded: bool) -> None:
@@ -97,7 +46,9 @@ def check(stream: Stream, vectors: np.ndarray, decisions: Decisions, *, guarded:
 
 @settings(max_examples=150)
 @given(streams(), st.lists(POLICIES, min_size=1, max_size=9), st.booleans(), st.booleans())
-def test_every_decision_equals_the_plain_loop(drawn, policies, guarded, dense) -> None:
+def test_every_decision_equals_the_plain_loop(
+    drawn: Drawn, policies: list[SemanticPolicy], guarded: bool, dense: bool
+) -> None:
     stream, vectors = drawn
     with pytest.MonkeyPatch.context() as patch:
         if dense:  # find pairs anew for each block, with blocks of a few requests
@@ -109,13 +60,13 @@ def test_every_decision_equals_the_plain_loop(drawn, policies, guarded, dense) -
     check(stream, vectors, decisions, guarded=guarded)
 
 
-def decided(policies, stream, vectors) -> np.ndarray:
+def decided(policies: list[SemanticPolicy], stream: Stream, vectors: np.ndarray) -> np.ndarray:
     return sweep(stream, vectors, policies).served
 
 
 @settings(max_examples=25)
 @given(streams(), st.lists(POLICIES, min_size=2, max_size=6))
-def test_many_policies_decide_as_each_alone(drawn, policies) -> None:
+def test_many_policies_decide_as_each_alone(drawn: Drawn, policies: list[SemanticPolicy]) -> None:
     stream, vectors = drawn
     together = sweep(stream, vectors, policies)
     for place, policy in enumerate(policies):
@@ -126,7 +77,7 @@ def test_many_policies_decide_as_each_alone(drawn, policies) -> None:
 
 @settings(max_examples=25)
 @given(streams())
-def test_a_threshold_above_one_serves_identical_text_only(drawn) -> None:
+def test_a_threshold_above_one_serves_identical_text_only(drawn: Drawn) -> None:
     stream, vectors = drawn
     (served,) = decided([SemanticPolicy(min_similarity=1.5)], stream, vectors)
     hits = np.flatnonzero(served >= 0)
@@ -144,7 +95,9 @@ def test_a_threshold_above_one_serves_identical_text_only(drawn) -> None:
 
 @settings(max_examples=50)
 @given(streams(), st.lists(POLICIES, min_size=1, max_size=5))
-def test_identical_text_is_matched_without_vectors(drawn, policies) -> None:
+def test_identical_text_is_matched_without_vectors(
+    drawn: Drawn, policies: list[SemanticPolicy]
+) -> None:
     stream, vectors = drawn
     exact = [dataclasses.replace(policy, min_similarity=1.01) for policy in policies]
     check(stream, vectors, sweep(stream, None, exact), guarded=False)
@@ -203,7 +156,7 @@ def test_what_can_not_be_swept_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", [[], [-1, -1], [0]])
-def test_streams_without_anything_to_match(text) -> None:
+def test_streams_without_anything_to_match(text: list[int]) -> None:
     count = len(text)
     stream = make_stream(text, [0] * count, [0] * count, range(count), [0] * count)
     vectors = np.ones((len(stream.texts), 1), dtype=np.float32)
@@ -228,7 +181,7 @@ def test_bounds_at_hand_change_no_decision(lowest: float) -> None:
     assert np.array_equal(alone.similarity, bounded.similarity, equal_nan=True)
 
 
-def test_identical_text_alone_needs_no_comparison(monkeypatch) -> None:
+def test_identical_text_alone_needs_no_comparison(monkeypatch: pytest.MonkeyPatch) -> None:
     from costaudit.simulate.semantic.pairs import PairFinder
 
     def between(*_: object, **__: object) -> np.ndarray:
