@@ -108,7 +108,7 @@ def test_the_place_in_an_azure_name_decides() -> None:
 
 
 def test_a_free_variant_at_openrouter_costs_nothing_and_elsewhere_is_not_known() -> None:
-    assert rates("openrouter", "deepseek/deepseek-r1:free") == (0, 0, 0, 0, 0, 0)
+    assert rates("openrouter", "deepseek/deepseek-r1:free") == (Decimal(0),) * 6
     assert rates("deepseek", "deepseek-unheard-of:free") is None
 
 
