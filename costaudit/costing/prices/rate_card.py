@@ -11,6 +11,7 @@ from functools import lru_cache
 from costaudit.costing.prices.models import Found, Listed, find_model
 from costaudit.costing.prices.overlay import Entry, Overlay, Price, shipped_overlay
 from costaudit.costing.prices.price_table import STANDARD, Rates, TablePrice, variant_of
+from costaudit.costing.prices.sanity import doubts
 
 
 @dataclass(frozen=True)
@@ -197,7 +198,9 @@ def _own_cell(
     for user in given:
         own = _stated(named.own, user, variant, day, band)
         if own:
-            return own
+            usual = _table_cell(named, variant, day, 0, band)
+            told = doubts(own.rates, usual.rates if usual else None)
+            return replace(own, note="; ".join(part for part in (own.note, told) if part))
     listed = [p for p in shipped.price if named.covered(p, day)]
     cell = _stated(listed, shipped, variant, day, band)
     return replace(cell, given=False) if cell else None
@@ -364,9 +367,12 @@ def _discounted(cell: RateCell, named: _Named, overlays: Sequence[Overlay], day:
     for overlay in overlays:
         for entry in overlay.discount:
             if named.covered(entry, day):
-                source = entry.source or f"{overlay.source}: x {entry.multiplier}"
-                scaled = _noted(cell, _scaled(cell.rates, (entry.multiplier,) * 6), source)
-                return replace(scaled, given=True)
+                times = entry.multiplier
+                source = entry.source or f"{overlay.source}: x {times}"
+                scaled = _noted(cell, _scaled(cell.rates, (times,) * 6), source)
+                told = f"questioned: a multiplier of {times}" if not 0 < times <= 2 else ""
+                note = "; ".join(part for part in (scaled.note, told) if part)
+                return replace(scaled, given=True, note=note)
     return cell
 
 

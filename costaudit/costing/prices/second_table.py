@@ -46,6 +46,13 @@ def second_names(provider: str) -> tuple[str, ...]:
     return tuple(_document()["prices"].get(provider, ()))
 
 
+def second_models(provider: str, modes: tuple[str, ...]) -> tuple[str, ...]:
+    """List the names of a provider's models that have a price and are of a kind, such as chat."""
+    entries = _document()["prices"].get(provider, {})
+    names = (name for name, entry in entries.items() if entry["mode"] in modes)
+    return tuple(name for name in names if find_second(provider, name))
+
+
 @cache
 def find_second(provider: str, name: str) -> "SecondModel | None":
     """Look a provider's model up under its exact name; None where it has no price there.

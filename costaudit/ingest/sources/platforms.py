@@ -53,8 +53,7 @@ class PostHog(PerRecord):
 
     def detect(self, record: dict[str, Any]) -> str:
         """See Source."""
-        event = record.get("event")
-        is_ai = isinstance(event, str) and event.startswith("$ai_")
+        is_ai = isinstance(event := record.get("event"), str) and event.startswith("$ai_")
         return f"event = {event!r}" if is_ai and "properties" in record else ""
 
     def read(self, record: Fields) -> Call | Skip:

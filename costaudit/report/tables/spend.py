@@ -33,6 +33,7 @@ def spend_tables(spend: Spend) -> tuple[Table, ...]:
         ),
         _inflation(spend.by.get("day", ())),
         _prices(spend.prices),
+        _questioned(spend.prices),
         _unpriced(spend),
     )
 
@@ -189,6 +190,24 @@ def _prices(prices: Sequence[ModelPrice]) -> Table:
         left=(0, 1, 2, 3, 4, 10, 11),
         note="logged/list: the log's own cost over tokens times list price.",
     )  # fmt: skip
+
+
+def _questioned(prices: Sequence[ModelPrice]) -> Table:
+    """Return the prices that the reader gave and that look like slips."""
+    asked = "questioned: "
+    rows = [
+        (row.model, row.service_tier, part.removeprefix(asked))
+        for row in prices
+        for part in row.note.split("; ")
+        if part.startswith(asked)
+    ]
+    return Table(
+        "Given prices that look wrong",
+        ("model", "tier", "why"),
+        tuple(rows),
+        left=(0, 1, 2),
+        note="They count as given, in US dollars per million tokens. Check the file of --prices.",
+    )
 
 
 def _unpriced(spend: Spend) -> Table:

@@ -214,7 +214,7 @@ def test_read_and_write_multipliers_are_those_of_the_price_list(provider: str, m
         ("google", "gemini-3.6-flash", "2026-10-01", "gemini", 4096),
         ("aws", "us.anthropic.claude-3-5-haiku-20241022-v1:0", "2026-01-01", "bedrock", 2048),
         ("aws", "amazon.nova-micro-v1:0", "2026-01-01", "bedrock_nova", 1024),
-        ("aws", "meta.llama3-70b-instruct-v1:0", "2026-01-01", "none", 0),
+        ("aws", "meta.llama3-70b-instruct-v1:0", "2026-01-01", "hosted_no_cached_price", 0),
         ("alibaba", "qwen-max", "2026-03-01", "alibaba_explicit", 1024),
         ("aws", "global.zai.glm-5.3", "2026-11-01", "bedrock_kimi", 1024),
         ("moonshotai", "kimi-k3", "2026-10-15", "kimi_k3", 256),

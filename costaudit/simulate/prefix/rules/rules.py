@@ -107,9 +107,19 @@ def named_rules(name: str, model: str, date: datetime.date) -> Rules:
 def _applies(entry: dict[str, Any], provider: str, model: str, date: datetime.date) -> bool:
     return (
         provider in entry["providers"]
-        and re.search(entry["models"], model) is not None
+        and _names(entry["models"], model)
         and _in_period(entry, date)
     )
+
+
+def _names(pattern: str, model: str) -> bool:
+    """Return whether a pattern is found in a name, or in what stands behind its path.
+
+    Platforms write a path, a region or a maker before it: `eu/gpt-5`, `openai.gpt-5`.
+    """
+    whole = model.lower()
+    tail = whole.rpartition("/")[2]
+    return any(re.search(pattern, name) for name in (whole, tail, tail.removeprefix("openai.")))
 
 
 def _in_period(entry: dict[str, Any], date: datetime.date) -> bool:
@@ -124,7 +134,7 @@ def _fits(entry: dict[str, Any], batch: bool, marked: bool) -> bool:
 
 def _by_model(entry: dict[str, Any], key: str, model: str, date: datetime.date) -> dict[str, Any]:
     for special in entry.get(key, ()):
-        if re.search(special["models"], model) and _in_period(special, date):
+        if _names(special["models"], model) and _in_period(special, date):
             return dict(special)
     return {}
 
