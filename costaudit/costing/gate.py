@@ -142,7 +142,9 @@ def _unpriced(audit: Audit, limit: Decimal) -> _Found:
     return (
         "insufficient",
         f"{found:.2%}",
-        f"Too many tokens have no price ({names}). Give their rates with --prices.",
+        f"Too many tokens have no price ({names}). Give their rates with --prices."
+        if names
+        else "Too many calls have no token counts. Log the usage block of every response.",
     )
 
 

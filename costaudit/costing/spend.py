@@ -41,7 +41,7 @@ def spend(
     classes = billed_classes(requests)
     counted = basis(requests, classes, pricing, cost_mode)
     frame = requests.select(
-        "served_by", "provider", "model", "ts", "latency_ms", "status",
+        "served_by", "provider", "model", "ts", "latency_ms", "status", "usage_source",
         **{f"by_{name}": one.fill_null("") for name, one in (GROUPS | dict(groups)).items()},
     ).with_columns(*classes, rate_id=pricing.rate_ids, logged=counted.logged,
                    unit_usd=pricing.units())  # fmt: skip
@@ -57,7 +57,7 @@ def spend(
         by={name: _rows(sent, name, rates, total.total_usd) for name in groups},
         prices=_prices(sent, pricing, counted),
         unpriced_requests=len(unpriced),
-        unpriced_share=_share(unpriced.select(_tokens().sum()).item(), sent),
+        unpriced_share=_unpriced_share(unpriced, sent),
         unpriced_models=tuple(sorted(unpriced["model"].fill_null("").unique().to_list())),
         gateway_hits=len(frame) - len(sent),
         invoice_usd=invoice_usd,
@@ -74,9 +74,18 @@ def _tokens() -> pl.Expr:
     return pl.sum_horizontal(TOKEN_CLASSES)
 
 
-def _share(tokens: int, sent: pl.DataFrame) -> float:
+def _unpriced_share(unpriced: pl.DataFrame, sent: pl.DataFrame) -> float:
+    """Return the share of tokens without a price.
+
+    A call without counts or a logged cost has as many tokens as those with counts have on average.
+    """
+    is_uncounted = (pl.col("usage_source") == "missing") & (pl.col("status") == "ok")
+    uncounted = sent.filter(is_uncounted & pl.col("logged").is_null())
     every = sent.select(_tokens().sum()).item()
-    return tokens / every if every else 0.0
+    counted = len(sent.filter(_tokens() > 0))
+    unknown = len(uncounted) * (every / counted if every else 1)
+    tokens = unpriced.select(_tokens().sum()).item() + unknown
+    return float(min(tokens / (every + unknown), 1)) if tokens else 0.0
 
 
 def _gap_share(invoice_usd: Decimal | None, log_usd: Decimal) -> float | None:

@@ -20,7 +20,7 @@ def draft_reason(spend: Spend) -> str:
         side = "less" if gap > 0 else "more"
         reasons.append(f"the log explains {abs(gap):.0%} {side} than the invoice")
     if spend.unpriced_share > UNPRICED_TOLERANCE:
-        reasons.append(f"{spend.unpriced_share:.1%} of the tokens have no known price")
+        reasons.append(f"{spend.unpriced_share:.1%} of the tokens have no known cost")
     return "; ".join(reasons)
 
 
@@ -54,7 +54,9 @@ def verdict(spend: Spend, ledger: Ledger, quality: DataQuality, month: MonthFact
         if part
     )
     if spend.unpriced_share == 1:
-        sentence = f"no dollars can be told: no token has a price, in {_log(quality)}."
+        counted = spend.unpriced_requests or not quality.uncounted
+        why = "no token has a price" if counted else "no call has token counts"
+        sentence = f"no dollars can be told: {why}, in {_log(quality)}."
     return Verdict(
         headline=f"DRAFT: {sentence}" if draft else sentence,
         spend=before,

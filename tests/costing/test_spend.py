@@ -188,3 +188,17 @@ def test_an_empty_log_costs_nothing() -> None:
     found = spent()
     assert found.total.total_usd == 0
     assert found.by["day"] == () and found.unpriced_share == 0
+
+
+def test_calls_without_counts_are_not_priced() -> None:
+    bare = {"usage_source": "missing", "input_uncached_tokens": None, "output_tokens": None}
+    found = spent(CALL, CALL, CALL, bare)  # taken for as large as the others: one of four
+    assert found.total.total_usd == 3 * CALL_USD
+    assert found.unpriced_share == pytest.approx(0.25)
+    half = {**bare, "input_uncached_tokens": 1_000}
+    assert spent(CALL, half).unpriced_share > 0  # what it answered is not known
+    assert spent(bare).unpriced_share == 1
+    told = {**bare, "logged_cost": "0.004", "cost_unit": "usd"}
+    assert spent(CALL, told, mode="logged").unpriced_share == 0
+    failed = {**bare, "status": "error"}
+    assert spent(CALL, failed).unpriced_share == 0

@@ -1,45 +1,12 @@
 """One counting of tokens out of a dozen conventions, checked against each call's own total."""
 
 from math import log
-from typing import NamedTuple
 
 import polars as pl
 
-from costaudit.ingest.calls.call import Convention
+from costaudit.ingest.calls.call import CLAIMS, Shape
 from costaudit.ingest.staging.prompt_rows import MIXED
 
-
-class Shape(NamedTuple):
-    """What a convention's numbers include."""
-
-    input_includes_cache: bool
-    output_includes_reasoning: bool
-
-
-CLAIMS: dict[Convention, Shape] = {
-    "openai": Shape(True, True),
-    "anthropic": Shape(False, True),
-    "bedrock_converse": Shape(False, True),
-    "bedrock_log": Shape(False, True),
-    "gemini": Shape(True, False),
-    "xai": Shape(True, False),
-    "otel_semconv": Shape(True, True),
-    "openinference": Shape(True, True),
-    "langfuse": Shape(False, False),
-    "helicone": Shape(False, True),
-    "litellm": Shape(True, True),
-    "langsmith": Shape(True, True),
-    "portkey": Shape(True, True),
-    "openrouter": Shape(True, True),
-    "vercel": Shape(True, True),
-    "codex": Shape(True, True),
-    "inclusive": Shape(True, True),
-    "exclusive": Shape(False, True),
-    "inclusive, reasoning apart": Shape(True, False),
-    "exclusive, reasoning apart": Shape(False, False),
-    "inclusive as stated": Shape(True, True),
-    "exclusive as stated": Shape(False, True),
-}
 CERTAIN = (  # a provider's own numbers mean what its documentation says; or the call itself tells
     "openai", "anthropic", "bedrock_converse", "gemini", "xai", "codex", "bedrock_log",
     "openrouter", "inclusive as stated", "exclusive as stated",
@@ -138,11 +105,16 @@ def _fitting() -> pl.Expr:
 
 def _decided() -> pl.Expr:
     impossible = pl.col("_cached") > pl.col("input")  # that the input includes them
+    apart = pl.lit(", reasoning apart")
+    is_within = ~pl.col("_claimed").str.ends_with("apart")
+    beyond = is_within & (pl.col("reasoning") > pl.col("output"))  # that the output includes it
     exclusive = pl.col("_claimed").str.replace("inclusive", "exclusive", literal=True)
     inclusive = pl.col("_claimed").str.replace("exclusive", "inclusive", literal=True)
     return pl.when(pl.col("_matters")).then(
         pl.coalesce(
             pl.col("_fitting"),
+            pl.when(beyond & impossible).then(pl.concat_str(exclusive, apart)),
+            pl.when(beyond).then(pl.concat_str("_claimed", apart)),
             pl.when(impossible).then(exclusive),
             pl.when(_is_near()).then(inclusive),
             pl.when(pl.col("convention").is_in(CERTAIN)).then("_claimed"),

@@ -1,7 +1,7 @@
 """The one noun that every log source yields: a call of a model, before it becomes a row."""
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -36,13 +36,46 @@ Convention = Literal[
     "exclusive as stated",
 ]
 CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
+
+
+class Shape(NamedTuple):
+    """What a convention's numbers include."""
+
+    input_includes_cache: bool
+    output_includes_reasoning: bool
+
+
+CLAIMS: dict[Convention, Shape] = {
+    "openai": Shape(True, True),
+    "anthropic": Shape(False, True),
+    "bedrock_converse": Shape(False, True),
+    "bedrock_log": Shape(False, True),
+    "gemini": Shape(True, False),
+    "xai": Shape(True, False),
+    "otel_semconv": Shape(True, True),
+    "openinference": Shape(True, True),
+    "langfuse": Shape(False, False),
+    "helicone": Shape(False, True),
+    "litellm": Shape(True, True),
+    "langsmith": Shape(True, True),
+    "portkey": Shape(True, True),
+    "openrouter": Shape(True, True),
+    "vercel": Shape(True, True),
+    "codex": Shape(True, True),
+    "inclusive": Shape(True, True),
+    "exclusive": Shape(False, True),
+    "inclusive, reasoning apart": Shape(True, False),
+    "exclusive, reasoning apart": Shape(False, False),
+    "inclusive as stated": Shape(True, True),
+    "exclusive as stated": Shape(False, True),
+}
 UsageSource = Literal["provider", "gateway", "estimated", "missing"]
 
 
 class Usage(msgspec.Struct, gc=False):
     """Token counts as the log states them, before they are normalised."""
 
-    convention: Convention  # what the source claims; see normalise.CLAIMS
+    convention: Convention  # what the source claims; see CLAIMS
     input: int | None = None
     output: int | None = None
     cache_read: int | None = 0  # None: the log can't tell

@@ -109,6 +109,18 @@ def count_of(value: object) -> int | None:
     return int(value)
 
 
+UNREADABLE = -1  # in place of a count that is stated and can't be read; see `plausible`
+NOT_STATED = frozenset({"", "-", "null", "none", "nan", "n/a", "undefined"})
+
+
+def stated_count(value: object) -> int | None:
+    """Read a count of tokens; None where none is stated, UNREADABLE for what can't be read."""
+    if value is None or (isinstance(value, str) and value.strip().lower() in NOT_STATED):
+        return None
+    count = count_of(value)
+    return UNREADABLE if count is None else count
+
+
 MOST = 10**15  # numbers beyond it are no counts, sums or durations
 UNNESTINGS = 3  # JSON within JSON strings, at most that deep
 
@@ -180,6 +192,21 @@ class Fields:
             if count is not None:
                 return count
         return None
+
+    def stated(self, *names: str) -> int | None:
+        """Return the first count that can be read; None where none of the fields states one.
+
+        UNREADABLE stands for a count that is stated, and can't be read.
+        """
+        found = [stated_count(self.values.get(name)) for name in names]
+        whole = self.integer(*names)
+        if whole is not None:
+            return max(whole, UNREADABLE)
+        return None if found == [None] * len(found) else UNREADABLE
+
+    def part(self, *names: str) -> int:
+        """Return a count as `stated` does, and 0 where none is stated."""
+        return self.stated(*names) or 0
 
     def time_us(self, *names: str) -> int | None:
         """Return the first field that is a time."""

@@ -4,6 +4,7 @@ import ast
 import codecs
 import json
 import re
+from math import isfinite
 from typing import Any, TypeVar
 
 import msgspec
@@ -66,8 +67,9 @@ def _odd_bytes(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(ODD_BYTES, _odd_bytes)
 
 
-def _no_number(_: str) -> None:
-    """Read NaN and the infinities as null."""
+def _no_number(text: str) -> str | None:
+    """Read NaN, which data frames write for a missing value, as null; an infinity as its text."""
+    return None if text == "NaN" else text
 
 
 def _too_deep() -> Skip:
@@ -96,9 +98,11 @@ def _mended(value: Any, depth: int = 0) -> Any:
         return {_mended(str(k)): _mended(v, depth + 1) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_mended(item, depth + 1) for item in value]
-    if isinstance(value, bool | int | float) or value is None:
+    if isinstance(value, bool | int) or value is None:
         return value
-    return str(value)
+    if isinstance(value, float) and isfinite(value):
+        return value
+    return None if value != value else str(value)
 
 
 def decode_or_repair(

@@ -5,14 +5,21 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-import msgspec
 from msgspec import Raw
 
 from costaudit.contracts.requests import UnitName
 from costaudit.ingest.calls.bodies import CacheCreation
-from costaudit.ingest.calls.call import BilledUnit, Convention, Usage
-from costaudit.ingest.calls.fields import MOST_TOKENS, count_of, parsed, present
-from costaudit.ingest.calls.usage_names import Meaning, is_telling, meaning_of
+from costaudit.ingest.calls.call import CLAIMS, BilledUnit, Convention, Usage
+from costaudit.ingest.calls.fields import (
+    MOST_TOKENS,
+    UNREADABLE,
+    count_of,
+    parsed,
+    present,
+    stated_count,
+)
+from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
+from costaudit.ingest.calls.usage_names import Meaning, Part, is_telling, meaning_of
 
 DEEPEST = 5  # levels of a usage object
 TICKS = Decimal(10) ** 10  # of xAI's, in a dollar
@@ -52,7 +59,8 @@ def read_usage(
     if not found:
         return reading
     reading.usage = _usage(found, _convention(values, claim), trust_total)
-    if reading.usage is not None and "read" not in found and any(map(values.get, DETAILS)):
+    has_details = any(isinstance(values.get(name), Mapping) for name in DETAIL_NAMES)
+    if reading.usage is not None and "read" not in found and has_details:
         reading.usage.cache_read = 0
     reading.units = [
         BilledUnit(unit, float(count)) for unit in UNITS if (count := count_of(found.get(unit)))
@@ -78,7 +86,23 @@ def _meanings(values: Mapping[str, Any], reading: Reading) -> dict[Meaning, Any]
             value is not None and (found[meaning] is None or rank < ranks[meaning])
         ):
             found[meaning], ranks[meaning] = value, rank
+    for path, value in _objects(values):
+        named = meaning_of(path)
+        if named is not None:
+            found.setdefault(named.meaning, value)  # where a count is meant, one that can't be read
     return found
+
+
+def _objects(values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[Any]:
+    """Yield the path and value of each object within an object that says something but no number.
+
+    Numbers are read or become findings by their own names.
+    """
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value and depth < DEEPEST:
+            if not any(isinstance(each, int | float) for _, each in leaves(value)):
+                yield f"{prefix}{key}", value
+            yield from _objects(value, f"{prefix}{key}.", depth + 1)
 
 
 def _is_number(value: object) -> bool:
@@ -90,8 +114,8 @@ def usage_values(data: Raw | bytes) -> dict[str, Any] | None:
     if not present(data):
         return None
     try:
-        values = parsed(msgspec.json.decode(data))
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        values = parsed(parse_lenient(bytes(data)))
+    except UnreadableError:
         return None
     return values if isinstance(values, dict) else None
 
@@ -136,17 +160,25 @@ def _convention(values: Mapping[str, Any], claim: Convention) -> Convention:
     return "anthropic" if is_anthropic else claim
 
 
-DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
+DETAIL_NAMES = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
 ALWAYS_DETAILED = ("anthropic", "bedrock_converse", "bedrock_log", "gemini", "exclusive")
 
 
+LIFETIMES: tuple[Part, ...] = ("write_5m", "write_1h", "write_30m", "write_12h")
+WHOLE: tuple[Part, ...] = ("input", "uncached", "output", "total")
+DETAILS: tuple[Part, ...] = ("read", "tool_input", "creation", "write", *LIFETIMES, "reasoning")
+
+
 def _usage(found: dict[Meaning, Any], convention: Convention, trust_total: bool) -> Usage | None:
-    counts = {part: count_of(value) for part, value in found.items()}
+    counts = {
+        **{part: count_of(found.get(part)) for part in WHOLE},
+        **{part: stated_count(found.get(part)) for part in DETAILS},
+    }
     sent, total = counts.get("input"), counts.get("total")
     if sent is None and counts.get("uncached") is not None:
         sent, convention = counts["uncached"], "exclusive"
-    if counts.get("tool_input"):
-        sent = (sent or 0) + (counts["tool_input"] or 0)
+    if sent is not None and (more := counts.get("tool_input")):
+        sent = UNREADABLE if more == UNREADABLE else sent + more
     usage = Usage(
         convention,
         input=sent,
@@ -160,20 +192,25 @@ def _usage(found: dict[Meaning, Any], convention: Convention, trust_total: bool)
     _add_writes(usage, counts)
     if convention == "gemini" and "output" not in found and total is None:
         usage.output = 0  # protobuf leaves out what is zero
-    if total is not None:
+    if total is not None and UNREADABLE not in counts.values():
         _derive(usage, total)
-    return None if usage.input is None and usage.output is None else usage
+    return plausible(usage)
 
 
-def _add_writes(usage: Usage, counts: Mapping[Meaning, int | None]) -> None:
+def _add_writes(usage: Usage, counts: Mapping[Part, int | None]) -> None:
     """Take writes by lifetime; what no lifetime is stated of counts as the provider's default."""
+    writes = counts.get("creation") if counts.get("creation") is not None else counts.get("write")
+    torn = any(counts.get(part) == UNREADABLE for part in LIFETIMES)
+    if writes == UNREADABLE or (torn and writes is None):
+        usage.cache_write_other = UNREADABLE
+        return
+    counts = {part: None if n == UNREADABLE else n for part, n in counts.items()}
     short, long = counts.get("write_5m") or 0, counts.get("write_1h") or 0
     half, day = counts.get("write_30m") or 0, counts.get("write_12h") or 0
     stated = short + long + half + day
     is_anthropic = counts.get("creation") is not None or usage.convention == "bedrock_converse"
-    writes = counts.get("creation") if counts.get("creation") is not None else counts.get("write")
     rest = max((writes or 0) - stated, 0)
-    if "write_5m" in counts and counts["write_5m"] is not None:
+    if not torn and counts.get("write_5m") is not None:
         rest = 0  # the split is whole
     usage.unstated_writes = rest
     usage.cache_write_5m = short + (rest if is_anthropic else 0)
@@ -221,8 +258,9 @@ def _add_iterations(reading: Reading, iterations: object) -> None:
 
 
 def _add(usage: Usage, more: Usage) -> None:
-    usage.input = (usage.input or 0) + (more.input or 0)
-    usage.output = (usage.output or 0) + (more.output or 0)
+    for name in ("input", "output"):
+        own, other = getattr(usage, name), getattr(more, name)
+        setattr(usage, name, None if own is None or other is None else own + other)
     usage.cache_read = (usage.cache_read or 0) + (more.cache_read or 0)
     usage.cache_write_5m += more.cache_write_5m
     usage.cache_write_1h += more.cache_write_1h
@@ -258,22 +296,36 @@ def _add_upstream(reading: Reading, upstream: object, is_byok: object) -> None:
     reading.cost_usd = str(fee + Decimal(bill))
 
 
+CACHED = ("cache_read", "cache_write_5m", "cache_write_1h", "cache_write_other")
+
+
 def plausible(usage: Usage) -> Usage | None:
-    """Refuse negative and absurd counts: a count that lies is a count that is missing."""
-    for name in ("input", "output"):
-        count = getattr(usage, name)
-        if count is not None and not 0 <= count < MOST_TOKENS:
+    """Refuse negative, absurd and unreadable counts: a count that lies is a count that is missing.
+
+    Where cached tokens or reasoning lie, the count that does not include them is missing too.
+    """
+    for name in ("input", "output", "total"):
+        if not _is_count(getattr(usage, name)):
             setattr(usage, name, None)
-    counts = (
-        usage.cache_read,
-        usage.cache_write_5m,
-        usage.cache_write_1h,
-        usage.cache_write_other,
-        usage.reasoning,
-    )
-    if any(count is not None and not 0 <= count < MOST_TOKENS for count in counts):
-        return None
+    shape = CLAIMS[usage.convention]
+    wrong = [name for name in CACHED if not _is_count(getattr(usage, name))]
+    for name in wrong:
+        setattr(usage, name, 0)
+    cached = sum(getattr(usage, name) or 0 for name in CACHED)
+    if wrong:
+        usage.cache_read = usage.cache_read or None
+        includes = shape.input_includes_cache and cached <= (usage.input or 0)
+        usage.input = usage.input if includes else None
+    if not _is_count(usage.reasoning):
+        usage.reasoning = 0
+        known = (usage.input or 0) + (usage.output or 0) + cached
+        includes = shape.output_includes_reasoning and (usage.total or 0) <= known
+        usage.output = usage.output if includes else None
     return None if usage.input is None and usage.output is None else usage
+
+
+def _is_count(count: int | None) -> bool:
+    return count is None or 0 <= count < MOST_TOKENS
 
 
 def decimal_of(number: object) -> str | None:

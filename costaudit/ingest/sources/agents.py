@@ -1,11 +1,10 @@
 """Session files of coding agents: Claude Code and Codex."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from costaudit.ingest.calls.call import Call, Kept, Key, Prompt, Record, Skip, Usage
-from costaudit.ingest.calls.fields import Fields
+from costaudit.ingest.calls.fields import MOST_TOKENS, UNREADABLE, Fields
 from costaudit.ingest.calls.json_repair import parse_lenient
 from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.calls.untyped import call_from, encoded
@@ -18,13 +17,7 @@ SUM = Skip("not-a-call", "It is the sum of calls that the file lists one by one.
 UNREADABLE_COUNTS = Skip("unreadable-usage", "It is a call, but its token counts can't be read.")
 LOCAL = Skip("not-a-call", "The program wrote it without asking a model.")
 LONGEST_CHAIN = 20_000  # messages of one session that are followed back
-
-
-@dataclass
-class _Message:
-    """One message of the model, spread over the lines of its blocks."""
-
-    lines: list[tuple[Key, Fields]] = field(default_factory=list)
+Message = list[tuple[Key, Fields]]  # one message of the model, in the lines of its blocks
 
 
 class ClaudeCode:
@@ -34,7 +27,7 @@ class ClaudeCode:
     needs_whole_file: ClassVar[bool] = True
 
     def __init__(self, address: str = "") -> None:
-        self._answers: dict[tuple[str, str], _Message] = {}
+        self._answers: dict[tuple[str, str], Message] = {}
         self._messages: dict[str, tuple[str | None, bytes]] = {}  # uuid → parent, message
         self._asked: list[tuple[Key, str]] = []  # user lines, by uuid
 
@@ -73,7 +66,7 @@ class ClaudeCode:
             return
         self._remember(line, message)
         identity = (message.text("id") or f"{key}", line.text("requestId") or "")
-        self._answers.setdefault(identity, _Message()).lines.append((key, line))
+        self._answers.setdefault(identity, []).append((key, line))
 
     def _remember(self, line: Fields, message: Fields) -> None:
         uuid = line.text("uuid")
@@ -87,8 +80,8 @@ class ClaudeCode:
         first_use: dict[str, Kept] = {}
         for found in self._answers.values():
             call, before = self._call(found)
-            each = Kept(found.lines[0][0], call)
-            each.merged = [(key, "part-of-stream") for key, _ in found.lines[1:]]
+            each = Kept(found[0][0], call)
+            each.merged = [(key, "part-of-stream") for key, _ in found[1:]]
             kept.append(each)
             for uuid in before:
                 first_use.setdefault(uuid, each)
@@ -99,8 +92,8 @@ class ClaudeCode:
                 yield key, Skip("not-a-call", "No answer to it is in the file.")
         yield from kept
 
-    def _call(self, found: _Message) -> tuple[Call, list[str]]:
-        lines = [line for _, line in found.lines]
+    def _call(self, found: Message) -> tuple[Call, list[str]]:
+        lines = [line for _, line in found]
         fullest = max(lines, key=_total)
         message = fullest.inner("message")
         blocks = [b for line in lines for b in line.inner("message").items("content")]
@@ -138,7 +131,8 @@ def _total(line: Fields) -> int:
     usage = line.inner("message").inner("usage")
     names = ("input_tokens", "output_tokens", "cache_creation_input_tokens",
              "cache_read_input_tokens")  # fmt: skip
-    return sum(usage.integer(name) or 0 for name in names)
+    counts = [usage.part(name) for name in names]
+    return MOST_TOKENS if UNREADABLE in counts else sum(counts)  # unreadable: not an earlier state
 
 
 TYPES = ("session_meta", "turn_context", "response_item", "event_msg", "compacted")
@@ -228,8 +222,8 @@ class Codex:
     def _count(self, key: Key, line: Fields, payload: Fields) -> Iterator[Outcome]:
         info = payload.inner("info")
         usage = self._usage(info, payload.inner("rate_limits").text("limit_id") or "")
-        if usage is None or not (usage.input or usage.output):
-            yield key, REPEATED if info else NO_TOKEN_COUNTS
+        if isinstance(usage, Skip):
+            yield key, usage
             return
         moment = line.text("timestamp") or ""
         call = Call(
@@ -252,28 +246,34 @@ class Codex:
         self._waiting = []
         self._turn()
 
-    def _usage(self, info: Fields, counter: str) -> Usage | None:
+    def _usage(self, info: Fields, counter: str) -> Usage | Skip:
         last, total = info.inner("last_token_usage"), info.inner("total_token_usage")
-        now = {name: total.integer(name) or 0 for name in COUNTS} if total else None
+        now = {name: total.part(name) for name in COUNTS} if total else None
+        if now is not None and UNREADABLE in now.values():
+            if not last:
+                return UNREADABLE_COUNTS  # the next total includes them
+            now = None
         before = self._before.get(counter)
         if now is not None:
             self._before[counter] = now
         is_baseline = before is None and self._inherits and not last
         if now is not None and (now == before or is_baseline):
-            return None
+            return REPEATED
         if last:
-            counts = {name: last.integer(name) or 0 for name in COUNTS}
+            counts = {name: last.part(name) for name in COUNTS}
         elif now is not None:
             start = before or dict.fromkeys(COUNTS, 0)
             counts = {name: max(now[name] - start[name], 0) for name in COUNTS}
         else:
-            return None
+            return REPEATED if info else NO_TOKEN_COUNTS
+        if not counts["input_tokens"] and not counts["output_tokens"]:
+            return REPEATED
         return Usage(
             "codex",
             input=counts["input_tokens"],
             output=counts["output_tokens"],
             cache_read=min(counts["cached_input_tokens"], counts["input_tokens"]),
-            cache_write_other=last.integer("cache_write_input_tokens") or 0,
+            cache_write_other=last.part("cache_write_input_tokens"),
             reasoning=counts["reasoning_output_tokens"],
         )
 
@@ -380,8 +380,8 @@ class CodexExec:
                     "codex",
                     input=usage.integer("input_tokens"),
                     output=usage.integer("output_tokens"),
-                    cache_read=usage.integer("cached_input_tokens") or 0,
-                    reasoning=usage.integer("reasoning_output_tokens") or 0,
+                    cache_read=usage.part("cached_input_tokens"),
+                    reasoning=usage.part("reasoning_output_tokens"),
                 )
             ),
         )

@@ -128,8 +128,8 @@ def _logged_usage(sent: Fields, received: Fields) -> Usage:
         "bedrock_log",
         input=sent.integer("inputTokenCount"),
         output=received.integer("outputTokenCount"),
-        cache_read=sent.integer("cacheReadInputTokenCount") or 0,
-        cache_write_other=sent.integer("cacheWriteInputTokenCount") or 0,
+        cache_read=sent.part("cacheReadInputTokenCount"),
+        cache_write_other=sent.part("cacheWriteInputTokenCount"),
     )
 
 

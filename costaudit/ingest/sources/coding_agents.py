@@ -72,8 +72,8 @@ class ClaudeEvents(PerRecord):
                 "anthropic",
                 input=event.integer("input_tokens"),
                 output=event.integer("output_tokens"),
-                cache_read=event.integer("cache_read_tokens") or 0,
-                cache_write_other=event.integer("cache_creation_tokens") or 0,
+                cache_read=event.part("cache_read_tokens"),
+                cache_write_other=event.part("cache_creation_tokens"),
             )
         )
         return call if call.usage is not None else UNREADABLE_COUNTS
@@ -138,7 +138,7 @@ class GeminiCLI:
 
     def _call(self, line: Fields, history: list[bytes]) -> Call:
         tokens = line.inner("tokens")
-        sent = tokens.integer("input")
+        sent, beside = tokens.integer("input"), tokens.part("tool")
         return Call(
             native_id=line.text("id"),
             ts_us=line.time_us("timestamp"),
@@ -152,10 +152,10 @@ class GeminiCLI:
             usage=plausible(
                 Usage(
                     "gemini",
-                    input=None if sent is None else sent + (tokens.integer("tool") or 0),
+                    input=None if sent is None or beside < 0 else sent + beside,
                     output=tokens.integer("output"),
-                    cache_read=tokens.integer("cached") or 0,
-                    reasoning=tokens.integer("thoughts") or 0,
+                    cache_read=tokens.part("cached"),
+                    reasoning=tokens.part("thoughts"),
                     total=tokens.integer("total"),
                 )
             ),
@@ -201,9 +201,9 @@ class OpenCode(PerRecord):
                     "exclusive, reasoning apart",
                     input=tokens.integer("input"),
                     output=tokens.integer("output"),
-                    cache_read=cache.integer("read") or 0,
-                    cache_write_other=cache.integer("write") or 0,
-                    reasoning=tokens.integer("reasoning") or 0,
+                    cache_read=cache.part("read"),
+                    cache_write_other=cache.part("write"),
+                    reasoning=tokens.part("reasoning"),
                 )
             ),
         )
@@ -256,8 +256,8 @@ class CopilotCLI(PerRecord):
                 "inclusive",
                 input=usage.integer("inputTokens"),
                 output=usage.integer("outputTokens"),
-                cache_read=usage.integer("cacheReadTokens") or 0,
-                cache_write_other=usage.integer("cacheWriteTokens") or 0,
+                cache_read=usage.part("cacheReadTokens"),
+                cache_write_other=usage.part("cacheWriteTokens"),
             )
         )
         if found is None:
@@ -297,8 +297,8 @@ class Cline(PerRecord):
                 "exclusive",
                 input=told.integer("tokensIn"),
                 output=told.integer("tokensOut"),
-                cache_read=told.integer("cacheReads") or 0,
-                cache_write_other=told.integer("cacheWrites") or 0,
+                cache_read=told.part("cacheReads"),
+                cache_write_other=told.part("cacheWrites"),
             )
         )
         if found is None:
@@ -382,8 +382,8 @@ class Cursor(PerRecord):
                     "exclusive",
                     input=record.integer("Input (w/o Cache Write)"),
                     output=record.integer("Output Tokens"),
-                    cache_read=record.integer("Cache Read") or 0,
-                    cache_write_other=record.integer("Input (w/ Cache Write)") or 0,
+                    cache_read=record.part("Cache Read"),
+                    cache_write_other=record.part("Input (w/ Cache Write)"),
                 )
             ),
         )

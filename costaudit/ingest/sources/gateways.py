@@ -164,10 +164,16 @@ class AzureAPIM:
             yield Kept(key, _call(correlation, fields), [(k, "part") for k, _ in rest])
 
 
+def _largest(counts: Iterable[int | None]) -> int:
+    """Return the largest count; UNREADABLE where one is, and no other says more than 0."""
+    found = [count for count in counts if count is not None]
+    return max(found, default=0) or min(found, default=0)
+
+
 def _call(correlation: str, parts: list[Fields]) -> Call:
     first = parts[0]
     counts = [
-        max((part.integer(name) or 0 for part in parts), default=0)
+        _largest(part.stated(name) for part in parts)
         for name in ("PromptTokens", "CompletionTokens", "TotalTokens")
     ]
     asked = [m for part in parts for m in part.items("RequestMessages")]
@@ -256,9 +262,9 @@ def _usage(record: Fields, is_vercel: bool) -> Usage:
         "vercel" if is_vercel else "openrouter",
         input=record.integer("native_tokens_prompt", "tokens_prompt"),
         output=record.integer("native_tokens_completion", "tokens_completion"),
-        cache_read=record.integer("native_tokens_cached", "tokens_cached"),
-        cache_write_other=record.integer("native_tokens_cache_creation") or 0,
-        reasoning=record.integer("native_tokens_reasoning", "tokens_reasoning") or 0,
+        cache_read=record.stated("native_tokens_cached", "tokens_cached"),
+        cache_write_other=record.part("native_tokens_cache_creation"),
+        reasoning=record.part("native_tokens_reasoning", "tokens_reasoning"),
         source="gateway",
     )
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from costaudit.ingest.calls.call import Call, Skip, Usage
 from costaudit.ingest.calls.exchange import FINISH
-from costaudit.ingest.calls.fields import Fields, span_ms
+from costaudit.ingest.calls.fields import UNREADABLE, Fields, span_ms
 from costaudit.ingest.calls.names import CONVERSATION, labels_in, provider_of_model, split_model
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
 from costaudit.ingest.calls.usage import decimal_of, plausible
@@ -128,26 +128,31 @@ def read_usage(details: Fields) -> Usage:
             cache_read=None,
         )
     sent = [
-        details.integer(key) or 0
+        details.part(key)
         for key in details.values
         if (key == "input" or key.startswith("input_")) and key not in CACHE
     ]
     other_outputs = [
-        details.integer(key) or 0
+        details.part(key)
         for key in details.values
         if key.startswith("output") and key not in REASONING
     ]
     return Usage(
         "langfuse",
-        input=sum(sent) if sent else None,
-        output=sum(other_outputs) if other_outputs else None,
-        cache_read=details.integer(*READ) or 0,
-        cache_write_5m=details.integer(*WRITE_5M) or 0,
-        cache_write_1h=details.integer(*WRITE_1H) or 0,
-        cache_write_other=details.integer(*WRITE) or 0,
-        reasoning=details.integer(*REASONING) or 0,
+        input=_sum(sent),
+        output=_sum(other_outputs),
+        cache_read=details.part(*READ),
+        cache_write_5m=details.part(*WRITE_5M),
+        cache_write_1h=details.part(*WRITE_1H),
+        cache_write_other=details.part(*WRITE),
+        reasoning=details.part(*REASONING),
         total=None,  # the platform's own sum, which repeats its own double count
     )
+
+
+def _sum(counts: list[int]) -> int | None:
+    """Add up counts; None where there are none, or one of them can't be read."""
+    return None if UNREADABLE in counts or not counts else sum(counts)
 
 
 NOT_A_MODEL_RUN = Skip(
@@ -223,7 +228,7 @@ def _usages(record: Fields, metadata: Fields, outputs: Fields) -> Iterator[Usage
             "langsmith",
             input=record.integer("prompt_tokens"),
             output=record.integer("completion_tokens"),
-            cache_read=record.inner("prompt_token_details").integer("cache_read"),
+            cache_read=record.inner("prompt_token_details").stated("cache_read"),
             total=record.integer("total_tokens"),
             source="gateway",
         )
@@ -233,20 +238,21 @@ def _usages(record: Fields, metadata: Fields, outputs: Fields) -> Iterator[Usage
 def _usage(usage: Fields) -> Usage | None:
     details = usage.inner("input_token_details")
     outward = usage.inner("output_token_details")
-    short = details.integer("ephemeral_5m_input_tokens") or 0
-    long = details.integer("ephemeral_1h_input_tokens", "ephemeral_1hr_input_tokens") or 0
-    created = details.integer("cache_creation") or 0
+    short = details.part("ephemeral_5m_input_tokens")
+    long = details.part("ephemeral_1h_input_tokens", "ephemeral_1hr_input_tokens")
+    created = details.part("cache_creation")
+    rest = created if created == UNREADABLE else max(created - max(short, 0) - max(long, 0), 0)
     return plausible(
         Usage(
             "langsmith",
             input=usage.integer("input_tokens"),
             output=usage.integer("output_tokens"),
-            cache_read=details.integer("cache_read", "priority_cache_read", "flex_cache_read")
+            cache_read=details.stated("cache_read", "priority_cache_read", "flex_cache_read")
             or (0 if details else None),
             cache_write_5m=short,
             cache_write_1h=long,
-            cache_write_other=max(created - short - long, 0),
-            reasoning=outward.integer("reasoning") or 0,
+            cache_write_other=rest,
+            reasoning=outward.part("reasoning"),
             total=usage.integer("total_tokens"),
         )
     )
@@ -323,8 +329,8 @@ def _column_usage(record: Fields) -> Usage:
         "helicone",
         input=record.integer("prompt_tokens"),
         output=record.integer("completion_tokens"),
-        cache_read=record.integer("prompt_cache_read_tokens"),
-        cache_write_other=record.integer("prompt_cache_write_tokens") or 0,
+        cache_read=record.stated("prompt_cache_read_tokens"),
+        cache_write_other=record.part("prompt_cache_write_tokens"),
         source="gateway",
     )
 

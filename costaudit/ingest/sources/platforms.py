@@ -84,9 +84,9 @@ class PostHog(PerRecord):
                     _stated(exclusive, is_stated),
                     input=told.integer("$ai_input_tokens"),
                     output=told.integer("$ai_output_tokens"),
-                    cache_read=told.integer("$ai_cache_read_input_tokens") or 0,
-                    cache_write_other=told.integer("$ai_cache_creation_input_tokens") or 0,
-                    reasoning=told.integer("$ai_reasoning_tokens") or 0,
+                    cache_read=told.part("$ai_cache_read_input_tokens"),
+                    cache_write_other=told.part("$ai_cache_creation_input_tokens"),
+                    reasoning=told.part("$ai_reasoning_tokens"),
                 )
             ),
         )
@@ -172,9 +172,9 @@ class Datadog(PerRecord):
                     "inclusive",
                     input=counts.integer("input_tokens"),
                     output=counts.integer("output_tokens"),
-                    cache_read=counts.integer("cache_read_input_tokens") or 0,
-                    cache_write_other=counts.integer("cache_write_input_tokens") or 0,
-                    reasoning=counts.integer("reasoning_output_tokens") or 0,
+                    cache_read=counts.part("cache_read_input_tokens"),
+                    cache_write_other=counts.part("cache_write_input_tokens"),
+                    reasoning=counts.part("reasoning_output_tokens"),
                 )
             ),
         )
@@ -220,9 +220,9 @@ class Braintrust(PerRecord):
                     "inclusive",
                     input=counts.integer("prompt_tokens"),
                     output=counts.integer("completion_tokens"),
-                    cache_read=counts.integer("prompt_cached_tokens") or 0,
-                    cache_write_other=counts.integer("prompt_cache_creation_tokens") or 0,
-                    reasoning=counts.integer("completion_reasoning_tokens") or 0,
+                    cache_read=counts.part("prompt_cached_tokens"),
+                    cache_write_other=counts.part("prompt_cache_creation_tokens"),
+                    reasoning=counts.part("completion_reasoning_tokens"),
                 )
             ),
         )

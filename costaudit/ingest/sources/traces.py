@@ -89,7 +89,7 @@ class BurstGPT(PerRecord):
             latency_ms=None if elapsed is None else elapsed * 1_000,
             usage=_lengths(sent, received),
         )
-        if not received:
+        if received == 0:
             call.status, call.error = "error", "no_response"
         return call
 
