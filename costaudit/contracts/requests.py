@@ -142,6 +142,7 @@ MERGED = pl.Schema(
                 "service_tier",
                 "is_batch",
                 "region",
+                "cache_options",
                 "input_uncached_tokens",
                 "cache_read_tokens",
                 "cache_write_5m_tokens",

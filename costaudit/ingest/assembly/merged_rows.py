@@ -6,7 +6,7 @@ from costaudit.contracts.requests import MERGED, TOKEN_CLASSES
 from costaudit.contracts.run_dir import RunDir, write_table
 from costaudit.ingest.staging.pieces import Pieces
 
-OWN = ("service_tier", "is_batch", "region", "billed_units")  # what only the pieces hold
+OWN = ("service_tier", "is_batch", "region", "cache_options", "billed_units")  # in pieces only
 
 
 def write_merged(run: RunDir, merged: pl.DataFrame, kept: pl.DataFrame, pieces: Pieces) -> None:
