@@ -17,6 +17,7 @@ CONTEXT_CHARS = 40  # shown on either side of the moving part
 MAX_SHOWN_CHARS = 80  # of the moving part
 DOCUMENT_CHARS = 200  # a part that changes by as much is content
 _ENVIRONMENT = re.compile(r"(?i)\b(cwd|working dir\w*|branch|git|directory|os version)\b")
+_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")  # of e-mail: it names who asks
 _CHUNK_END = re.compile(r"\n|(?<=\.) ")
 _TOKEN = re.compile(r"[\w.,:/+-]+")
 
@@ -80,10 +81,19 @@ def _kind(text: str, base: str, start: int, tail: int) -> str:
     between = max(len(text), len(base)) - tail - start
     if min(between, max(_new_chars(text, base), _new_chars(base, text))) > DOCUMENT_CHARS:
         return "documents"
+    if _address_at(text, start) and _address_at(base, start):
+        return "user"
     if _number_at(text, start) and _number_at(base, start):
         return "counter"
     line = text[text.rfind("\n", 0, start) + 1 : start]
     return "environment" if _ENVIRONMENT.search(line) else "text"
+
+
+def _address_at(text: str, start: int) -> bool:
+    line = text.rfind("\n", 0, start) + 1
+    around = text[max(line, start - CONTEXT_CHARS) : start + CONTEXT_CHARS]
+    place = start - max(line, start - CONTEXT_CHARS)
+    return any(m.start() <= place <= m.end() for m in _ADDRESS.finditer(around))
 
 
 def _number_at(text: str, start: int) -> bool:
