@@ -19,7 +19,7 @@ from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.simulate.semantic.keys import keys_of
 from costaudit.simulate.semantic.stream import Stream, keyed_stream, rescoped
-from costaudit.simulate.semantic.sweep import Decisions
+from costaudit.simulate.semantic.sweep import Decisions, check_policies
 
 _HOUR_S = 3_600
 EXACT = 1.01  # a threshold above 1: identical text only
@@ -40,6 +40,7 @@ class KeyedRun(ABC):
         self.stream = keyed_stream(
             log.requests, log.compared, options.policy, log.templates, self._keys
         )
+        check_policies(self.stream, [options.policy])  # before a text is embedded
         self.eligible = self.stream.text >= 0
         self.warm_up = int(self.eligible.sum() * WARM_UP_SHARE)
         self.steady = np.cumsum(self.eligible) > self.warm_up

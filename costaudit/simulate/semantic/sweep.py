@@ -115,7 +115,7 @@ def sweep(
     texts, and the decisions are no longer exact. Bounds of the same vectors, where they are at
     hand, spare their projection.
     """
-    _check_policies(stream, policies)
+    check_policies(stream, policies)
     if vectors is None:
         _check_exact(policies)
         vectors = np.empty((len(stream.texts), 0), dtype=np.float32)
@@ -174,7 +174,8 @@ def _placed(local: np.ndarray, order: np.ndarray) -> np.ndarray:
     return np.where(refused, _REFUSED - placed, placed)
 
 
-def _check_policies(stream: Stream, policies: Sequence[SemanticPolicy]) -> None:
+def check_policies(stream: Stream, policies: Sequence[SemanticPolicy]) -> None:
+    """Refuse policies that need another stream each, or a clock that the stream has not."""
     kinds = {(one.scope, one.key, one.visible_after, one.max_temperature) for one in policies}
     if len(kinds) != 1:
         raise UsageError(
