@@ -38,6 +38,11 @@ def test_the_bound_itself_is_allowed() -> None:
     assert found.min_similarity == 0.80
 
 
+def test_exact_matching_at_the_bound_itself_is_allowed() -> None:
+    found = recommend(THRESHOLDS, offers(0.05, 0.03, 0.02), offer(0.01, 5.0), max_wrong=0.01)
+    assert found.kind == "exact"
+
+
 def test_the_upper_bound_counts_not_the_estimate() -> None:
     # the estimate 0.006 is within 1 %, its upper bound 0.012 is not
     found = recommend(THRESHOLDS, offers(0.05, 0.012, 0.001), EXACT)

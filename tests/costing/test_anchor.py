@@ -1,6 +1,7 @@
 """A simulation moves the bill without making or losing tokens."""
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,3 +47,26 @@ def test_what_the_bill_has_not_is_taken_back_from_the_reads() -> None:
     after = frame((200, 800, 0, 0, 0, 7))
     # -800 uncached leaves 100 - 800 -> 0, so of the +800 reads only 100 are real.
     assert anchored(logged, as_is, after).row(0) == (0, 1000, 0, 0, 0, 7)
+
+
+CHEAPEST_FIRST = (
+    "cache_read_tokens",
+    "input_uncached_tokens",
+    "cache_write_other_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+)
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_what_is_taken_back_comes_from_the_cheapest_class_that_gained(place: int) -> None:
+    # Billed: 100 of a class that loses 400 in the simulation, in which two others gain 200 each.
+    # Only 100 can move, so 300 are taken back: all 200 of the cheaper one, 100 of the other.
+    cheap, dear = CHEAPEST_FIRST[place : place + 2]
+    losing = next(name for name in CHEAPEST_FIRST if name not in (cheap, dear))
+
+    def of(**tokens: int) -> pl.DataFrame:
+        return frame(tuple(tokens.get(name, 0) for name in TOKEN_CLASSES))
+
+    after = anchored(of(**{losing: 100}), of(**{losing: 400}), of(**{cheap: 200, dear: 200}))
+    assert after.row(0, named=True) == dict.fromkeys(TOKEN_CLASSES, 0) | {dear: 100}

@@ -87,6 +87,29 @@ def test_the_largest_comes_first_and_what_it_contains_is_not_bought_again() -> N
     assert other.after.usd == ledger.after.usd
 
 
+def test_prompt_caching_is_simulated_again_on_the_calls_that_are_left() -> None:
+    # The third call reads half of its input, 200,000 x 1.25 = 0.25 less, only if the second one,
+    # which writes what it reads, is sent. A duplicate's answer comes from the cache: nothing is
+    # read then, and prompt caching saves nothing.
+    requests = log(CALL, CALL, CALL)
+
+    def warmed_by_the_second(removed: np.ndarray, best: bool) -> pl.DataFrame:
+        read = np.array([0, 0, 200_000 if best and not removed[1] else 0])
+        whole = requests.select(TOKEN_CLASSES)
+        return whole.with_columns(
+            input_uncached_tokens=pl.col("input_uncached_tokens") - pl.Series(read),
+            cache_read_tokens=pl.Series(read),
+        )
+
+    steps = (step("duplicates", [False, True, False]), step("prompt_caching", None))
+    order = Terms(order="duplicates,prompt_caching")
+    ledger = book(requests, *steps, simulate=warmed_by_the_second, terms=order)
+    assert saved(ledger)[0] == "2" and ledger.after.usd == 4
+    assert sum(one.saved.usd for one in ledger.steps if one.lever == "prompt_caching") == 0
+    alone = book(requests, steps[1], simulate=warmed_by_the_second)
+    assert saved(alone) == ["0.25"]
+
+
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [

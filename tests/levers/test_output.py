@@ -13,6 +13,15 @@ def test_the_tail_is_cut_to_the_usual_length() -> None:
     assert "chat | gpt-4o: 100" in lever.test
 
 
+def test_the_usual_length_is_the_95th_of_a_hundred_and_no_other() -> None:
+    # Sorted: 95 answers of 100 tokens, then 200, 250 and three of 700. The 95 % quantile lies
+    # between the 95th (100) and the 96th (200), of which the higher one is taken.
+    rows = [*[100] * 95, 200, 250, *[700] * 3]
+    lever = long_answers(log(*[{"output_tokens": n} for n in rows]))
+    assert lever is not None and lever.requests == 3
+    assert "chat | gpt-4o: 200" in lever.test
+
+
 def test_each_endpoint_has_its_own_length() -> None:
     short = [{"output_tokens": 100}] * 99 + [{"output_tokens": 1_000}]
     long = [{"output_tokens": 1_000, "endpoint": "write"}] * 100

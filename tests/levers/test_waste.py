@@ -15,19 +15,22 @@ OTHER = {"segments": [segment("another", 9)]}
     [
         # Answered, and tried again a minute later all the same: the first was in vain.
         ([{"at": 0}, {"at": 60, "attempt": 1}], ["retried", None]),
-        ([{"at": 0}, {"at": 121, "attempt": 1}], [None, None]),
+        ([{"at": 0}, {"at": 120, "attempt": 1}], ["retried", None]),
+        ([{"at": 0}, {"at": 120.001, "attempt": 1}], [None, None]),
         # A failed first try is what retries are for.
         ([{"at": 0, "status": "error"}, {"at": 9, "attempt": 1}], [None, None]),
         # The same prompt of the same user twice in three seconds.
         ([{"at": 0}, {"at": 3}], [None, "double"]),
-        ([{"at": 0}, {"at": 6}], [None, None]),
+        ([{"at": 0}, {"at": 5}], [None, "double"]),
+        ([{"at": 0}, {"at": 5.001}], [None, None]),
         ([{"at": 0}, {"at": 3, "user": "u2"}], [None, None]),
         ([{"at": 0, "user": None}, {"at": 3, "user": None}], [None, None]),
         ([{"at": 0}, {"at": 3, **OTHER}], [None, None]),
         ([{"at": 0, "status": "error"}, {"at": 3}], [None, None]),
         # Cut off, and asked again within ten minutes.
         ([{"at": 0, "finish_reason": "length"}, {"at": 500}], ["cut-off", None]),
-        ([{"at": 0, "finish_reason": "length"}, {"at": 700}], [None, None]),
+        ([{"at": 0, "finish_reason": "length"}, {"at": 600}], ["cut-off", None]),
+        ([{"at": 0, "finish_reason": "length"}, {"at": 600.001}], [None, None]),
         # The order of the log does not matter.
         ([{"at": 60, "attempt": 1}, {"at": 0}], [None, "retried"]),
         # A gateway's hit in between costs nothing and hides nothing.

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,12 @@ from costaudit.pipeline.replaying.judging import (
     judge_live_hits,
     served_rows,
 )
-from costaudit.pipeline.replaying.replay import audited_point, differing_settings, unsafe_origin
+from costaudit.pipeline.replaying.replay import (
+    audited_point,
+    differing_settings,
+    replay_cost,
+    unsafe_origin,
+)
 from costaudit.pipeline.semantic.text_run import SemanticRun
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import SilentProgress
@@ -97,6 +103,17 @@ def outcomes(run: SemanticRun, served: Mapping[int, int | None]) -> pl.DataFrame
     return pl.DataFrame(
         {name: rows.get(name, [None] * len(ids)) for name in OUTCOMES}, schema=OUTCOMES
     )
+
+
+def test_a_replay_is_priced_against_all_calls_of_the_log(run: SemanticRun) -> None:
+    # Each call is 20 x 2.50 + 15 x 10 = 200 dollars per million: 160 calls are 0.032. Predicted are
+    # 100 hits, so 60 calls are paid; measured 120, so 40 are. What was paid before is all 160.
+    predicted, measured = (dict.fromkeys(range(first, 160), 0) for first in (60, 40))
+    money = replay_cost(run.log, outcomes(run, predicted), outcomes(run, measured), is_live=False)
+    each = Decimal("0.0002")
+    assert (money.before_usd, money.predicted_usd, money.after_usd) == (
+        160 * each, 60 * each, 40 * each,
+    )  # fmt: skip
 
 
 def test_every_hit_is_judged_by_the_answers_of_its_own_pair(run: SemanticRun) -> None:
