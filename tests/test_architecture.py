@@ -24,7 +24,7 @@ REACHABLE = {
     "metrics": set(),
 }  # what each top-level folder may import; pipeline, cli and the doors see all
 FOLDERS = {
-    "ingest": ("calls", "mapping", "content", "sources", "files", "staging", "assembly"),
+    "ingest": ("calls", "mapping", "content", "sources", "files", "bills", "staging", "assembly"),
     "simulate.prefix": ("tree", "rules", "caches", "breakers", "advice", "sessions"),
     "answers": ("traps", "judge"),
     "report": ("charts", "tables"),

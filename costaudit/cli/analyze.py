@@ -25,6 +25,8 @@ def analyze(
     prices: opt.Prices = None,
     cost_mode: opt.CostMode = "auto",
     invoice_usd: opt.Invoice = "",
+    invoice: opt.InvoiceFiles = None,
+    invoice_rate: opt.InvoiceRates = None,
     embedder: opt.Embedder = "minilm",
     thresholds: opt.Thresholds = "0.70:0.99:0.01",
     scope: opt.Scope = "tenant,endpoint,model,system,tools",
@@ -73,7 +75,7 @@ def options_of(asked: Mapping[str, Any]) -> "AnalyzeOptions":
 
     efforts = pairs(asked["effort_usd"], "--effort-usd")
     check_levers(efforts, asked["lever"] or ())
-    invoice = asked["invoice_usd"]
+    billed = asked["invoice_usd"]
     return AnalyzeOptions(
         ingest=ingest_options(
             LogPart(asked["since"], asked["until"], asked["where"]),
@@ -100,7 +102,9 @@ def options_of(asked: Mapping[str, Any]) -> "AnalyzeOptions":
         max_wrong_share=share(asked["max_wrong"], "--max-wrong"),
         prices=asked["prices"],
         cost_mode=values.cost_mode(asked["cost_mode"]),
-        invoice_usd=dollars(invoice, "--invoice-usd") if invoice else None,
+        invoice_usd=dollars(billed, "--invoice-usd") if billed else None,
+        invoice=tuple(asked["invoice"] or ()),
+        invoice_rates=values.rates(asked["invoice_rate"]),
         levers=tuple(asked["lever"] or ()),
         terms=Terms(
             asked["horizon"],

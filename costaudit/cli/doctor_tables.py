@@ -1,6 +1,6 @@
 """A diagnosis of a log as tables."""
 
-from costaudit.contracts.audit import lost_files
+from costaudit.contracts.audit import TOTALS_HINT, lost_files, only_totals
 from costaudit.ingest.doctor import Diagnosis
 from costaudit.report.numbers import count, counted, share
 from costaudit.report.tables.table import Table
@@ -132,6 +132,8 @@ def diagnosis_line(found: Diagnosis) -> str:
     summary = found.summary
     if found.unread:
         return f"Nothing was read: {found.unread}"
+    if totals := only_totals(file.source for file in summary.files):
+        return f"{totals} {TOTALS_HINT}"
     failing = sum(one.failing > 0 for one in found.checks)
     said = "every check holds"
     if failing:

@@ -150,6 +150,23 @@ Invoice = Annotated[
     str,
     typer.Option("--invoice-usd", metavar="USD", help="What the bill for this period says."),
 ]
+InvoiceFiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--invoice",
+        metavar="FILE",
+        help="A provider's cost or usage report, compared with the log per model and day. "
+        "Repeat it for several files.",
+    ),
+]
+InvoiceRates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--invoice-rate",
+        metavar="CUR=USD",
+        help="Dollars for a unit of the invoice's currency, such as EUR=1.08. Repeat it.",
+    ),
+]
 Embedder = Annotated[
     str,
     typer.Option(

@@ -29,6 +29,8 @@ def spend(
     prices: opt.Prices = None,
     cost_mode: opt.CostMode = "auto",
     invoice_usd: opt.Invoice = "",
+    invoice: opt.InvoiceFiles = None,
+    invoice_rate: opt.InvoiceRates = None,
     format: opt.TableFormat = "terminal",
     quiet: opt.Quiet = False,
     config: opt.Config = None,
@@ -47,6 +49,8 @@ def spend(
         prices=prices,
         cost_mode=values.cost_mode(cost_mode),
         invoice_usd=values.dollars(invoice_usd, "--invoice-usd") if invoice_usd else None,
+        invoice=tuple(invoice or ()),
+        invoice_rates=values.rates(invoice_rate),
     )
     log = loaded_run(logs, out, options, quiet=quiet)
     found = log.spend if by == _USUAL else spent_by(log, options, names)

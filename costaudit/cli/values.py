@@ -116,6 +116,12 @@ def dollars(text: str, option: str, *, zero: bool = False) -> Decimal:
     return value
 
 
+def rates(texts: list[str] | None) -> dict[str, Decimal]:
+    """Read CURRENCY=USD pairs."""
+    told = pairs(texts, "--invoice-rate")
+    return {name.upper(): dollars(text, "--invoice-rate") for name, text in told.items()}
+
+
 def names(text: str) -> tuple[str, ...]:
     """Split a comma-separated list."""
     return tuple(part.strip() for part in text.split(",") if part.strip())

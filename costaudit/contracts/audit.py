@@ -206,6 +206,21 @@ def lost_files(sources: Iterable[str]) -> str:
     return f"{sum(told)} of {len(told)} files could not be read: the total is a lower bound."
 
 
+TOTALS = "daily_totals"  # source of a provider's report of usage or costs
+
+
+def only_totals(sources: Iterable[str]) -> str:
+    """Say that files hold daily totals where all of them do; else ""."""
+    told = list(sources)
+    if not told or any(source != TOTALS for source in told):
+        return ""
+    what = "The file holds" if len(told) == 1 else f"All {len(told)} files hold"
+    return f"{what} daily totals of usage or costs, not calls."
+
+
+TOTALS_HINT = "Compare them with a log of calls: costaudit spend LOG --invoice FILE."
+
+
 @dataclass(frozen=True)
 class Limit:
     """One budget."""

@@ -1,9 +1,13 @@
-"""Where the money went: a part of the audit."""
+"""Where the money went, and what was billed for it: a part of the audit."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Literal
 
 from costaudit.contracts.grades import Money
+
+Charge = Literal["usage", "credit", "other"]  # other: taxes, fees and subscriptions
+Covered = Literal["both", "invoice only", "log only"]
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,94 @@ class Counting:
 
 
 @dataclass(frozen=True)
+class BilledTokens:
+    """Tokens of a bill, in the classes of REQUESTS; writes of all lifetimes are one class."""
+
+    input_uncached: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    output: int = 0
+
+    @property
+    def all(self) -> int:
+        """Return how many tokens these are together."""
+        return self.input_uncached + self.cache_read + self.cache_write + self.output
+
+    def __add__(self, other: "BilledTokens") -> "BilledTokens":
+        return BilledTokens(
+            self.input_uncached + other.input_uncached,
+            self.cache_read + other.cache_read,
+            self.cache_write + other.cache_write,
+            self.output + other.output,
+        )
+
+
+@dataclass(frozen=True)
+class BillLine:
+    """One line of a bill or of a usage report: a provider's day, or a part of it."""
+
+    day: str  # YYYY-MM-DD, UTC
+    provider: str  # as in REQUESTS
+    model: str = ""  # "" where the line names none
+    item: str = ""  # what the line says that it is for
+    charge: Charge = "usage"
+    amount: Decimal | None = None  # in `currency`; None in reports of tokens alone
+    currency: str = "USD"
+    tokens: BilledTokens | None = None  # None where the line counts none
+    requests: int | None = None
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What the files of an invoice hold."""
+
+    lines: tuple[BillLine, ...]
+    days: dict[str, tuple[str, ...]]  # provider → the days that it covers, days of nothing included
+    files: tuple[str, ...]
+    left_out: int = 0  # lines of other services, which no model was called by
+    is_cut: bool = False  # a page says that there are more pages
+
+
+@dataclass(frozen=True)
+class InvoiceRow:
+    """A model's day, or a model's days together, as billed and as counted from the log."""
+
+    provider: str
+    model: str  # "" where the invoice names no model
+    day: str  # YYYY-MM-DD; "" for all days that both cover
+    covered: Covered
+    billed_usd: Decimal | None = None  # without credits; None where the invoice has no dollars
+    counted_usd: Decimal | None = None  # None where the log has nothing
+    difference_usd: Decimal | None = None  # billed - counted; None unless both are known
+    billed_tokens: BilledTokens | None = None
+    counted_tokens: BilledTokens | None = None
+    billed_requests: int | None = None
+    counted_requests: int | None = None
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """How an invoice agrees with the log, over the days that both cover."""
+
+    files: tuple[str, ...]
+    rows: tuple[InvoiceRow, ...]  # by provider and model, over the days that both cover
+    days: tuple[InvoiceRow, ...]  # by provider, model and day, also of days that one covers
+    billed_usd: Decimal | None  # over the days that both cover; None without any dollars
+    counted_usd: Decimal  # of the invoice's providers, over these days
+    credits_usd: Decimal = Decimal(0)  # negative; of all days, and in no other figure
+    other_usd: Decimal = Decimal(0)  # taxes, fees and subscriptions; in no other figure
+    currency: str = "USD"
+    usd_per_unit: Decimal = Decimal(1)  # the rate at which it was converted
+    days_of_both: int = 0
+    only_invoice: tuple[str, ...] = ()  # days that the log doesn't cover
+    only_log: tuple[str, ...] = ()  # days that the invoice doesn't cover
+    providers_without: tuple[str, ...] = field(default=())  # of the log, and not of the invoice
+    gap_share: float | None = None  # (billed - counted) / billed, of dollars, else of tokens
+    gap_of: Literal["dollars", "tokens"] = "dollars"
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Spend:
     """What the log cost, and who and what cost it."""
 
@@ -154,9 +246,11 @@ class Spend:
     unpriced_share: float  # of all tokens
     unpriced_models: tuple[str, ...]
     gateway_hits: int  # served by a gateway's cache: no spend, and no new saving
-    invoice_usd: Decimal | None  # what the reader says the bill was
+    # what the reader says the bill was, or what its files bill for the days of the log
+    invoice_usd: Decimal | None
     invoice_gap_share: float | None  # (invoice - log) / invoice
     daily: tuple[DailyRow, ...] = ()  # by day and model, adding up to the total
     unpriced_units: tuple[str, ...] = ()  # billed units beyond text that have no known price
     counting: Counting = Counting()
     drill: tuple[EndpointSpend, ...] = ()  # the dearest endpoints
+    invoice: Reconciliation | None = None  # where the files of an invoice were given

@@ -194,7 +194,7 @@ def _invoice(spend: Spend) -> Iterable[Finding]:
     gap = spend.invoice_gap_share
     if gap is None:
         return
-    said = f"The invoice is ${spend.invoice_usd:,.2f}, the log ${spend.total.total_usd:,.2f}."
+    said = _invoice_said(spend)
     if abs(gap) <= INVOICE_TOLERANCE:
         yield Finding(
             "invoice-agrees",
@@ -213,6 +213,19 @@ def _invoice(spend: Spend) -> Iterable[Finding]:
         "Check that the log holds every account, region and day of the invoice, and its discounts "
         "(prices.toml).",
         section="spend",
+    )
+
+
+def _invoice_said(spend: Spend) -> str:
+    found = spend.invoice
+    if found is None:
+        return f"The invoice is ${spend.invoice_usd:,.2f}, the log ${spend.total.total_usd:,.2f}."
+    days = "the 1 day" if found.days_of_both == 1 else f"the {found.days_of_both:,} days"
+    if found.billed_usd is None:
+        return f"By tokens, over {days} that both cover; the report has no dollars."
+    return (
+        f"Over {days} that both cover, the invoice is ${found.billed_usd:,.2f}, the log "
+        f"${found.counted_usd:,.2f}."
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from costaudit.contracts.audit import DataQuality
+from costaudit.contracts.audit import TOTALS_HINT, DataQuality, only_totals
 from costaudit.contracts.manifest import Manifest
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.requests import SKIPS, in_order
@@ -19,6 +19,7 @@ from costaudit.contracts.spend import Spend
 from costaudit.costing.cost import cost
 from costaudit.costing.counting import counting
 from costaudit.costing.months.month import Month, month_of, with_trend
+from costaudit.costing.prices.invoice import reconciled
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.quality import data_quality
 from costaudit.costing.ranks import spend_groups
@@ -27,7 +28,8 @@ from costaudit.costing.tariff import Tariff, tariff
 from costaudit.costing.traffic import Traffic
 from costaudit.embed.embedders import embedder_named
 from costaudit.embed.store import VectorStore
-from costaudit.errors import InsufficientDataError, UsageError
+from costaudit.errors import InputError, InsufficientDataError, UsageError
+from costaudit.ingest.bills.read_bill import read_bill
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions, parse_condition
 from costaudit.pipeline.settings import AnalyzeOptions
@@ -132,6 +134,9 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
         left_out = as_skips(others, "filtered", "It is not in the part that was asked for.")
         skips = pl.concat([skips, left_out])
     if requests.is_empty():
+        totals = only_totals(each.source for each in manifest.inputs)
+        if totals:
+            raise InputError(totals, hint=TOTALS_HINT)
         raise InsufficientDataError(
             f"None of {len(skips):,} records is left.",
             hint=f"Loosen --since, --until and --where, and see the reasons in {run.skips_path}.",
@@ -149,6 +154,8 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
     month = month_of(requests, quality.covered_days, options.seed)
     groups = {**GROUPS, **spend_groups(requests, priced.request_usd)}
     spent = spend(requests, pricing, options.cost_mode, options.invoice_usd, groups)
+    if options.invoice:
+        spent = reconciled(spent, read_bill(options.invoice), options.invoice_rates)
     return Loaded(
         run=run,
         manifest=manifest,
@@ -243,7 +250,14 @@ def spent_by(log: Loaded, options: AnalyzeOptions, names: Sequence[str]) -> Spen
         options.invoice_usd,
         {name: _templates(log) if name == "template" else _COLUMNS[name] for name in names},
     )
-    return replace(found, counting=log.spend.counting)
+    known = log.spend
+    return replace(
+        found,
+        counting=known.counting,
+        invoice=known.invoice,
+        invoice_usd=known.invoice_usd,
+        invoice_gap_share=known.invoice_gap_share,
+    )
 
 
 def _templates(log: Loaded) -> pl.Series:

@@ -1,5 +1,6 @@
 """What an audit can be told."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -10,7 +11,10 @@ from costaudit.costing.logged import CostMode
 from costaudit.costing.plans.effort import LEVERS
 from costaudit.costing.plans.nodes import CacheCosts
 from costaudit.costing.plans.worth import Terms
+from costaudit.costing.prices.invoice import check_currencies
 from costaudit.costing.prices.overlay import read_overlay
+from costaudit.errors import UsageError
+from costaudit.ingest.bills.read_bill import read_bill
 from costaudit.ingest.options import IngestOptions
 from costaudit.levers.levers import lever_at
 from costaudit.simulate.semantic.thresholds import parse_thresholds
@@ -28,6 +32,8 @@ class AnalyzeOptions:
     prices: Path | None = None  # the user's own rates
     cost_mode: CostMode = "auto"
     invoice_usd: Decimal | None = None
+    invoice: tuple[str, ...] = ()  # files of reports and exports of costs
+    invoice_rates: Mapping[str, Decimal] = field(default_factory=dict)  # currency → dollars
     levers: tuple[str, ...] = ()  # the reader's own, beside the built-in ones
     terms: Terms = field(default_factory=Terms)  # efforts, horizon and order of the plan
     machines: CacheCosts = field(default_factory=CacheCosts)  # of a response cache
@@ -44,5 +50,12 @@ class AnalyzeOptions:
         guard(self.policy.guard, ())
         for name in self.levers:
             lever_at(name)
+        if self.invoice:
+            if self.invoice_usd is not None:
+                raise UsageError(
+                    "--invoice and --invoice-usd exclude each other.",
+                    hint="Leave out --invoice-usd: the files say what was billed.",
+                )
+            check_currencies(read_bill(self.invoice), self.invoice_rates)
         if self.prices is not None:
             read_overlay(self.prices)

@@ -24,6 +24,7 @@ from costaudit.report.first_screen import headline
 from costaudit.report.language import day, said, separated, tr
 from costaudit.report.page import anchor, page_context
 from costaudit.report.summary import Limits, bypass_line, severity, thinned
+from costaudit.report.tables.invoice import invoice_tables
 
 _TABLE = re.compile(
     r'<table class="(?:data|drill)[^"]*"[^>]*><thead><tr>(.*?)</tr></thead>', re.DOTALL
@@ -131,6 +132,7 @@ def _environment() -> Environment:
     )
     environment.filters.update({one.__name__: one for one in _FILTERS})
     environment.filters |= {"differences": word_diff, "sortable": _sortable, "alike": _alike}
+    environment.filters["invoice_tables"] = invoice_tables
     environment.globals["_"] = _message
     return environment
 

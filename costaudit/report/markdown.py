@@ -5,12 +5,14 @@ from collections.abc import Iterable, Sequence
 from costaudit.contracts.audit import Audit, GateResult
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
+from costaudit.contracts.spend import Reconciliation
 from costaudit.report.compare import Comparison, compare, comparison_lines, markdown_table
 from costaudit.report.escaping import cut, markdown_code, markdown_text
 from costaudit.report.first_screen import support
 from costaudit.report.language import said, separated, tr
 from costaudit.report.numbers import count, share, share_range, similarity, usd, usd_range
 from costaudit.report.summary import ranked_findings, severity, spread, why_none
+from costaudit.report.tables.invoice import invoice_tables
 from costaudit.report.tables.replay import replay_lines
 
 MOST_CHARACTERS = 60_000  # below what a GitHub comment holds
@@ -134,7 +136,18 @@ class MarkdownReporter:
         for name in ("model", "endpoint", "tenant"):
             if audit.spend.by.get(name):
                 yield f"{tr('Spend by')} {tr(name)}", _spend(audit, name)
+        if audit.spend.invoice is not None:
+            yield tr("Invoice and log"), _invoice(audit.spend.invoice)
         yield tr("Data and assumptions"), _quality(audit)
+
+
+def _invoice(found: Reconciliation) -> list[str]:
+    lines: list[str] = []
+    for table in invoice_tables(found):
+        lines += [f"**{tr(table.title)}**", ""] if lines else []
+        rows = [[markdown_text(cell) for cell in row] for row in table.rows]
+        lines += [*markdown_table([*map(tr, table.columns)], rows), "", table.note, ""]
+    return lines
 
 
 def _cause(audit: Audit) -> list[str]:

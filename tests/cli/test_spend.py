@@ -6,6 +6,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import records, write_log
 from tests.conftest import Said
 
@@ -93,3 +95,53 @@ def test_a_call_that_is_told_twice_is_priced_once(costaudit: Run, tmp_path: Path
     write_log(tmp_path / "log.jsonl", [*records(), records()[0]])
     said = costaudit("spend", "log.jsonl", "--quiet")
     assert said.out.startswith("$0.0036 for 8 requests. 1 record of $0.00045 told a call again")
+
+
+def test_an_invoice_of_files_is_compared_by_model_and_day(costaudit: Run, tmp_path: Path) -> None:
+    """The log's 8 calls cost $0.0036 of gpt-4o on one day; billed is twice that."""
+    write_log(tmp_path / "log.jsonl")
+    run = costaudit("spend", "log.jsonl", "--quiet", "--format", "json")
+    (day,) = json.loads(run.out)["daily"]
+    text = "start_time_iso,amount_value,amount_currency,line_item\n"
+    total = Decimal(day["cost"]["total_usd"])
+    assert total == SPENT
+    rows = f'{day["day"]}T00:00:00+00:00,{total * 2},usd,"{day["model"]}, input"\n'
+    (tmp_path / "bill.csv").write_text(text + rows, "utf-8")
+    said = costaudit("spend", "log.jsonl", "--quiet", "--invoice", "bill.csv")
+    assert "50.0% below the invoice" in said.out
+    assert "Invoice and log, by model and day" in said.out
+    told = costaudit("spend", "log.jsonl", "-q", "--invoice", "bill.csv", "--format", "json")
+    invoice = json.loads(told.out)["invoice"]
+    assert Decimal(invoice["rows"][0]["difference_usd"]) == total
+    assert invoice["gap_share"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--invoice bill.csv --invoice-usd 3", "exclude each other"),
+        ("--invoice euros.csv", "The invoice is in EUR"),
+        ("--invoice nothing.csv", "There is no file"),
+        ("--invoice log.jsonl", "no usage or cost report"),
+        ("--invoice bill.csv --invoice-rate EUR=x", "'x' is not an amount"),
+    ],
+)
+def test_an_invoice_that_cannot_be_compared_is_refused(
+    costaudit: Run, tmp_path: Path, options: str, said: str
+) -> None:
+    text = "start_time_iso,amount_value,amount_currency,line_item\n2026-10-05T00:00:00Z,1,{},\n"
+    (tmp_path / "bill.csv").write_text(text.format("usd"), "utf-8")
+    (tmp_path / "euros.csv").write_text(text.format("eur"), "utf-8")
+    write_log(tmp_path / "log.jsonl")
+    found = costaudit("spend", "log.jsonl", "--quiet", *options.split())
+    assert (found.code, found.out) == (2, "")
+    assert said in found.err
+
+
+@pytest.mark.parametrize("verb", ["spend", "analyze", "doctor"])
+def test_a_report_of_totals_says_what_it_is_for(costaudit: Run, tmp_path: Path, verb: str) -> None:
+    text = "usage_date_utc,model,cost_usd\n2026-10-05,claude-opus-4-5,3\n"
+    (tmp_path / "costs.csv").write_text(text, "utf-8")
+    found = costaudit(verb, "costs.csv", "--quiet")
+    assert "daily totals of usage or costs, not calls" in found.out + found.err
+    assert "--invoice FILE" in found.out + found.err

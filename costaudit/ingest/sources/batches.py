@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, ClassVar
 
+from costaudit.contracts.audit import TOTALS
 from costaudit.ingest.calls.bodies import ErrorBody
 from costaudit.ingest.calls.call import Call, Kept, Key, Prompt, Record, Skip
 from costaudit.ingest.calls.exchange import error_type
@@ -306,10 +308,37 @@ def _merged(parts: list[Any]) -> list[Any]:
     return found
 
 
+REPORT_COLUMNS = (  # that show a table of a provider's usage or costs
+    ("start_time_iso", "amount_value", "amount_currency"),  # OpenAI's dashboard
+    ("start_time_iso", "num_model_requests", "input_tokens"),
+    ("usage_date_utc", "usage_input_tokens_no_cache"),  # Anthropic's console
+    ("usage_date_utc", "cost_usd"),
+    ("ChargePeriodStart", "BilledCost", "BillingCurrency"),  # FOCUS
+    ("lineItem/UsageStartDate", "lineItem/UnblendedCost"),  # AWS
+    ("MeterName", "CostInBillingCurrency"),  # Azure
+    ("MeterName", "PreTaxCost"),
+)
+
+
+@lru_cache(1024)
+def report_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the columns that show a report of usage or costs; nothing for another table."""
+    names = {plain_name(name) for name in columns}
+    for shown in REPORT_COLUMNS:
+        if names >= {plain_name(name) for name in shown}:
+            return shown
+    return ()
+
+
+def plain_name(column: str) -> str:
+    """Return a column's name without case, slashes, dashes and underscores."""
+    return re.sub(r"[^a-z0-9]", "", column.lower())
+
+
 class DailyTotals(PerRecord):
     """Recognise the usage and cost reports of providers, which are not calls."""
 
-    name: ClassVar[str] = "daily_totals"
+    name: ClassVar[str] = TOTALS
 
     def detect(self, record: dict[str, Any]) -> str:
         """See Source."""
@@ -318,9 +347,14 @@ class DailyTotals(PerRecord):
             return f"object = {kind!r}: daily totals, not calls"
         if "starting_at" in record and "ending_at" in record:
             return "starting_at, ending_at: daily totals, not calls"
-        if {"TimePeriod", "Groups"} <= record.keys():
+        if "TimePeriod" in record and {"Groups", "Total"} & record.keys():
             return "TimePeriod, Groups: daily totals, not calls"
-        return ""
+        if {"amount", "currency", "cost_type"} <= record.keys():
+            return "amount, currency, cost_type: daily totals, not calls"
+        if {"uncached_input_tokens", "cache_creation", "context_window"} <= record.keys():
+            return "uncached_input_tokens, context_window: daily totals, not calls"
+        shown = report_columns(tuple(record))
+        return f"{', '.join(shown)}: daily totals, not calls" if shown else ""
 
     def read(self, record: Fields) -> Call | Skip:
         """Read nothing: a total has no call in it."""

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from costaudit.contracts.spend import CostBreakdown, Counting, ModelPrice, Spend, SpendRow
 from costaudit.report.numbers import count, milliseconds, per_mtok, share, tokens, usd
+from costaudit.report.tables.invoice import invoice_line, invoice_tables
 from costaudit.report.tables.table import Table
 
 _GROUPS = 20  # groups shown of each breakdown, the dearest first
@@ -27,6 +28,7 @@ def spend_tables(spend: Spend) -> tuple[Table, ...]:
     """Token classes, breakdowns, context inflation, prices, and what has no price."""
     return (
         _classes(spend.total),
+        *(invoice_tables(spend.invoice) if spend.invoice is not None else ()),
         *(
             _in_time(rows, name) if name in _IN_TIME else _breakdown(rows, name)
             for name, rows in spend.by.items()
@@ -47,7 +49,9 @@ def spend_line(spend: Spend) -> str:
     if spend.logged_usd and total.total_usd:
         part = share(float(spend.logged_usd / total.total_usd))
         said += f", {part} of it by the costs in the log"
-    if spend.invoice_usd is not None and spend.invoice_gap_share is not None:
+    if spend.invoice is not None:
+        said += invoice_line(spend.invoice)
+    elif spend.invoice_usd is not None and spend.invoice_gap_share is not None:
         gap = share(abs(spend.invoice_gap_share))
         side = "below" if spend.invoice_gap_share > 0 else "above"
         said += f"; {gap} {side} the invoice of {usd(spend.invoice_usd)}"

@@ -1,0 +1,294 @@
+"""An invoice against the log: per provider, model and day."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Literal
+
+from costaudit.contracts.grades import micro_usd
+from costaudit.contracts.spend import (
+    Bill,
+    BilledTokens,
+    BillLine,
+    CostBreakdown,
+    Covered,
+    DailyRow,
+    InvoiceRow,
+    Reconciliation,
+    Spend,
+)
+from costaudit.errors import UsageError
+
+PREFIX = re.compile(
+    r"^(?:[\w.-]+/)+|^(?:(?:us|eu|apac|global|jp|au)\.)?"
+    r"(?:anthropic|amazon|meta|mistral|cohere|openai)\."
+)
+VERSION = re.compile(
+    r"(?:-v\d+(?:-\d+)?|-20\d{6}|-20\d\d-\d\d-\d\d|-(?:0[1-9]|1[0-2])\d\d|-latest)$"
+)
+Place = tuple[str, str, str]  # provider, model, day
+
+
+@dataclass
+class _Sum:
+    """What was billed or counted at a place."""
+
+    usd: Decimal | None = None
+    tokens: BilledTokens | None = None
+    requests: int | None = None
+
+    def add(self, usd: Decimal | None, tokens: BilledTokens | None, requests: int | None) -> None:
+        if usd is not None:
+            self.usd = (self.usd or Decimal(0)) + usd
+        if tokens is not None:
+            self.tokens = (self.tokens or BilledTokens()) + tokens
+        if requests is not None:
+            self.requests = (self.requests or 0) + requests
+
+
+@dataclass
+class _Sides:
+    """Both sides of a place."""
+
+    billed: _Sum | None = None
+    counted: _Sum | None = None
+
+
+@dataclass
+class _Found:
+    """The places of both sides, and what stays out of them."""
+
+    places: dict[Place, _Sides] = field(default_factory=dict)
+    credits_usd: Decimal = Decimal(0)
+    other_usd: Decimal = Decimal(0)
+
+
+def reconciled(spend: Spend, bill: Bill, rates: Mapping[str, Decimal]) -> Spend:
+    """Return a spend with the invoice beside it, see `reconcile`."""
+    found = reconcile(bill, spend.daily, rates)
+    return replace(
+        spend, invoice=found, invoice_usd=found.billed_usd, invoice_gap_share=found.gap_share
+    )
+
+
+def reconcile(
+    bill: Bill, daily: Sequence[DailyRow], rates: Mapping[str, Decimal]
+) -> Reconciliation:
+    """Compare a bill with what the log counts, over the days that both cover.
+
+    `daily` is the log's spend by day, provider and model; `rates` says how many dollars a unit of
+    another currency is. Raises UsageError for a currency without a rate. Credits, taxes and fees
+    are named apart: no call causes them.
+    """
+    check_currencies(bill, rates)
+    priced = {line.provider for line in bill.lines if line.amount is not None}
+    timed = [row for row in daily if row.day]
+    log_days = _between(row.day for row in timed)
+    found = _found(bill, timed, rates)
+    days = [
+        _row(place, sides, _Scope(bill, log_days, priced))
+        for place, sides in sorted(found.places.items())
+    ]
+    both = [row for row in days if row.covered == "both"]
+    rows = _by_model(both, priced)
+    compared = [row for row in rows if row.provider in priced]
+    compared = compared or [row for row in rows if row.billed_tokens is not None]
+    billed = _total(row.billed_usd for row in compared)
+    counted = _total(row.counted_usd for row in compared) or Decimal(0)
+    gap, of = _gap(compared, billed, counted)
+    covered = {day for each in bill.days.values() for day in each}
+    return Reconciliation(
+        files=bill.files,
+        rows=tuple(rows),
+        days=tuple(days),
+        billed_usd=billed,
+        counted_usd=counted,
+        credits_usd=found.credits_usd,
+        other_usd=found.other_usd,
+        currency=", ".join(sorted({line.currency for line in bill.lines})) or "USD",
+        usd_per_unit=max(rates.values(), default=Decimal(1)) if _others(bill) else Decimal(1),
+        days_of_both=len(covered & log_days),
+        only_invoice=tuple(sorted(covered - log_days)),
+        only_log=tuple(sorted(log_days - covered)),
+        providers_without=tuple(sorted({row.provider for row in timed} - bill.days.keys())),
+        gap_share=gap,
+        gap_of=of,
+        notes=tuple(_notes(bill, daily, priced)),
+    )
+
+
+def check_currencies(bill: Bill, rates: Mapping[str, Decimal]) -> None:
+    """Raise UsageError for a currency without a rate."""
+    missing = sorted(_others(bill) - rates.keys())
+    if missing:
+        raise UsageError(
+            f"The invoice is in {', '.join(missing)}, and the log is priced in USD.",
+            hint=f"Say what a unit was in dollars: --invoice-rate {missing[0]}=1.08",
+        )
+
+
+def _others(bill: Bill) -> set[str]:
+    return {line.currency for line in bill.lines} - {"USD"}
+
+
+def _between(days: Iterable[str]) -> set[str]:
+    """Return the days from the first to the last: one without a call is covered too."""
+    known = sorted(set(days))
+    if not known:
+        return set()
+    first, last = date.fromisoformat(known[0]), date.fromisoformat(known[-1])
+    return {(first + timedelta(n)).isoformat() for n in range((last - first).days + 1)}
+
+
+def _found(bill: Bill, timed: Sequence[DailyRow], rates: Mapping[str, Decimal]) -> _Found:
+    found = _Found()
+    counted = [row for row in timed if row.provider in bill.days]
+    names = _common_names(bill.lines, counted)
+    for line in bill.lines:
+        rate = Decimal(1) if line.currency == "USD" else rates[line.currency]
+        usd = None if line.amount is None else line.amount * rate
+        if line.charge == "credit":
+            found.credits_usd += usd or Decimal(0)
+        elif line.charge == "other":
+            found.other_usd += usd or Decimal(0)
+        else:
+            place = line.provider, names[line.provider, line.model, "billed"], line.day
+            sides = found.places.setdefault(place, _Sides())
+            sides.billed = sides.billed or _Sum()
+            sides.billed.add(usd, line.tokens, line.requests)
+    for row in counted:
+        place = row.provider, names[row.provider, row.model, "counted"], row.day
+        sides = found.places.setdefault(place, _Sides())
+        sides.counted = sides.counted or _Sum()
+        sides.counted.add(row.cost.total_usd, _tokens(row.cost), row.cost.requests)
+    return found
+
+
+def _tokens(cost: CostBreakdown) -> BilledTokens:
+    written = (
+        cost.cache_write_5m_tokens + cost.cache_write_1h_tokens + cost.cache_write_other_tokens
+    )
+    return BilledTokens(
+        cost.input_uncached_tokens, cost.cache_read_tokens, written, cost.output_tokens
+    )
+
+
+def _common_names(
+    lines: Sequence[BillLine], counted: Sequence[DailyRow]
+) -> dict[tuple[str, str, str], str]:
+    """Give the models of both sides common names.
+
+    A name that both sides have is kept. Those that only one side has are compared by family where
+    the other side has such ones of the family too: `gpt-4o` and `gpt-4o-2024-08-06`. Where a
+    provider's bill names no model at all, all of its models are one.
+    """
+    common: dict[tuple[str, str, str], str] = {}
+    for provider in {line.provider for line in lines} | {row.provider for row in counted}:
+        billed = {
+            line.model for line in lines if line.provider == provider and line.charge == "usage"
+        }
+        own = {row.model for row in counted if row.provider == provider}
+        lone = {"billed": billed - own - {""}, "counted": own - billed}
+        families = {side: {family(name) for name in names} for side, names in lone.items()}
+        for side, names in (("billed", billed), ("counted", own)):
+            for name in names:
+                one = family(name)
+                is_shared = name in lone[side] and all(one in each for each in families.values())
+                common[provider, name, side] = one if is_shared else name
+                if billed == {""}:
+                    common[provider, name, side] = ""
+    return common
+
+
+def family(model: str) -> str:
+    """Return a model's name without who serves it, its date and its version."""
+    name = re.sub(r"[.:_ ]", "-", PREFIX.sub("", model.lower()))
+    while (shorter := VERSION.sub("", name)) != name:
+        name = shorter
+    return name
+
+
+@dataclass(frozen=True)
+class _Scope:
+    """What both sides cover."""
+
+    bill: Bill
+    log_days: set[str]
+    priced: set[str]  # providers whose bill has dollars
+
+
+def _row(place: Place, sides: _Sides, scope: _Scope) -> InvoiceRow:
+    provider, _, day = place
+    covered: Covered = "both"
+    if day not in scope.log_days:
+        covered = "invoice only"
+    elif day not in scope.bill.days.get(provider, ()):
+        covered = "log only"
+    return _compared(place, covered, sides, has_usd=provider in scope.priced)
+
+
+def _compared(place: Place, covered: Covered, sides: _Sides, *, has_usd: bool) -> InvoiceRow:
+    billed, counted = sides.billed or _Sum(), sides.counted or _Sum()
+    difference = None
+    if covered == "both" and has_usd:
+        difference = (billed.usd or Decimal(0)) - (counted.usd or Decimal(0))
+    return InvoiceRow(
+        *place,
+        covered,
+        billed_usd=_micro(billed.usd),
+        counted_usd=_micro(counted.usd),
+        difference_usd=_micro(difference),
+        billed_tokens=billed.tokens,
+        counted_tokens=counted.tokens,
+        billed_requests=billed.requests,
+        counted_requests=counted.requests,
+    )
+
+
+def _micro(usd: Decimal | None) -> Decimal | None:
+    return None if usd is None else micro_usd(usd)
+
+
+def _by_model(days: Sequence[InvoiceRow], priced: set[str]) -> list[InvoiceRow]:
+    sums: dict[tuple[str, str], _Sides] = {}
+    for row in days:
+        sides = sums.setdefault((row.provider, row.model), _Sides(_Sum(), _Sum()))
+        assert sides.billed is not None and sides.counted is not None
+        sides.billed.add(row.billed_usd, row.billed_tokens, row.billed_requests)
+        sides.counted.add(row.counted_usd, row.counted_tokens, row.counted_requests)
+    rows = [
+        _compared((provider, model, ""), "both", sides, has_usd=provider in priced)
+        for (provider, model), sides in sums.items()
+    ]
+    return sorted(
+        rows, key=lambda row: (-max(row.billed_usd or 0, row.counted_usd or 0), row.model)
+    )
+
+
+def _total(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known, Decimal(0)) if known else None
+
+
+def _gap(
+    rows: Sequence[InvoiceRow], billed: Decimal | None, counted: Decimal
+) -> tuple[float | None, Literal["dollars", "tokens"]]:
+    if billed is not None:
+        return (float((billed - counted) / billed) if billed else None), "dollars"
+    tokens = sum(row.billed_tokens.all for row in rows if row.billed_tokens)
+    own = sum(row.counted_tokens.all for row in rows if row.counted_tokens)
+    return ((tokens - own) / tokens if tokens else None), "tokens"
+
+
+def _notes(bill: Bill, daily: Sequence[DailyRow], priced: set[str]) -> Iterable[str]:
+    untimed = sum(row.cost.requests for row in daily if not row.day)
+    if untimed:
+        yield f"{untimed:,} requests without a time can't be compared by day."
+    if bill.is_cut:
+        yield "The report says that it has further pages, which are not in the file."
+    if bill.left_out:
+        yield f"{bill.left_out:,} lines of the invoice are for other services."
+    if bare := sorted(bill.days.keys() - priced):
+        yield f"The report of {', '.join(bare)} counts tokens and has no dollars."

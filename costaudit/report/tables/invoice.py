@@ -1,0 +1,128 @@
+"""An invoice beside the log, as tables: by model, and by day."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from costaudit.contracts.spend import InvoiceRow, Reconciliation
+from costaudit.report.language import said, tr
+from costaudit.report.numbers import count, share, tokens, usd
+from costaudit.report.tables.table import Table
+
+_DAYS = 20  # of a model, shown where they differ most
+
+
+def invoice_tables(found: Reconciliation) -> tuple[Table, ...]:
+    """Return billed, counted and difference by model, and by model and day."""
+    names = _names(found.days)
+    days = sorted(found.days, key=lambda row: (-_size(row), row.day, row.provider, row.model))
+    more = f" (the {_DAYS} that differ most of {len(days):,})" if len(days) > _DAYS else ""
+    shown = sorted(days[:_DAYS], key=lambda row: (row.day, row.provider, row.model))
+    return (
+        Table(
+            "Invoice and log, by model",
+            ("provider", "model", *names),
+            tuple((row.provider, _model(row), *_cells(row, names)) for row in found.rows),
+            left=(0, 1),
+            note=" ".join((*notes_of(found), *map(said, found.notes))),
+        ),
+        Table(
+            f"Invoice and log, by model and day{more}",
+            ("day", "provider", "model", "covered by", *names),
+            tuple(
+                (row.day, row.provider, _model(row), tr(row.covered), *_cells(row, names))
+                for row in shown
+            ),
+            left=(0, 1, 2, 3),
+            note="difference: billed less counted, on days that both cover.",
+        ),
+    )
+
+
+def _names(rows: Sequence[InvoiceRow]) -> tuple[str, ...]:
+    """Choose the columns that have something in them."""
+    has_usd = any(row.billed_usd is not None for row in rows)
+    has_tokens = any(row.billed_tokens is not None for row in rows)
+    return (
+        *(("billed USD",) if has_usd else ()),
+        "counted USD",
+        *(("difference",) if has_usd else ()),
+        "gap",
+        *(("billed tokens", "counted tokens") if has_tokens else ()),
+    )
+
+
+def _model(row: InvoiceRow) -> str:
+    return row.model or tr("all models")
+
+
+def _cells(row: InvoiceRow, names: Sequence[str]) -> tuple[str, ...]:
+    billed, counted = row.billed_tokens, row.counted_tokens
+    written = {
+        "billed USD": "" if row.billed_usd is None else usd(row.billed_usd),
+        "counted USD": "" if row.counted_usd is None else usd(row.counted_usd),
+        "difference": "" if row.difference_usd is None else usd(row.difference_usd),
+        "gap": gap_of(row),
+        "billed tokens": "" if billed is None else tokens(billed.all),
+        "counted tokens": "" if counted is None else tokens(counted.all),
+    }
+    return tuple(written[name] for name in names)
+
+
+def gap_of(row: InvoiceRow) -> str:
+    """Write the difference as a share of what was billed, of dollars or else of tokens."""
+    if row.covered != "both":
+        return ""
+    if row.billed_usd:
+        return share(float((row.difference_usd or Decimal(0)) / row.billed_usd))
+    if row.billed_usd is None and row.billed_tokens is not None and row.billed_tokens.all:
+        counted = row.counted_tokens.all if row.counted_tokens else 0
+        return share(1 - counted / row.billed_tokens.all)
+    return ""
+
+
+def _size(row: InvoiceRow) -> Decimal:
+    if row.difference_usd is not None:
+        return abs(row.difference_usd)
+    if row.covered != "both":
+        return row.billed_usd or row.counted_usd or Decimal(0)
+    billed = row.billed_tokens.all if row.billed_tokens else 0
+    counted = row.counted_tokens.all if row.counted_tokens else 0
+    return Decimal(abs(billed - counted))
+
+
+def notes_of(found: Reconciliation) -> list[str]:
+    """Say which days were compared, and what is in none of the figures."""
+    told = [tr("Days that both cover: {n}.").format(n=count(found.days_of_both))]
+    for days, text in (
+        (found.only_invoice, "Days of the invoice that the log does not cover: {days}."),
+        (found.only_log, "Days of the log that the invoice does not cover: {days}."),
+    ):
+        if days:
+            told.append(tr(text).format(days=_span(days)))
+    if found.providers_without:
+        names = ", ".join(found.providers_without)
+        told.append(tr("No invoice of {names} was given.").format(names=names))
+    if found.credits_usd:
+        told.append(tr("Credits of {usd} are in no row.").format(usd=usd(found.credits_usd)))
+    if found.other_usd:
+        told.append(tr("Taxes and fees of {usd} are in no row.").format(usd=usd(found.other_usd)))
+    if found.currency != "USD":
+        text = tr("The invoice is in {currency}, converted at {rate} USD.")
+        told.append(text.format(currency=found.currency, rate=found.usd_per_unit))
+    return told
+
+
+def _span(days: Sequence[str]) -> str:
+    return days[0] if len(days) == 1 else f"{count(len(days))}, {days[0]} – {days[-1]}"
+
+
+def invoice_line(found: Reconciliation) -> str:
+    """Describe in half a sentence how far both are apart."""
+    if found.gap_share is None:
+        return "; the invoice has nothing to compare on the days of the log"
+    gap = share(abs(found.gap_share))
+    side = "below" if found.gap_share > 0 else "above"
+    what = "the invoice" if found.gap_of == "dollars" else "the invoice's tokens"
+    days = "1 day" if found.days_of_both == 1 else f"{count(found.days_of_both)} days"
+    billed = "" if found.billed_usd is None else f" of {usd(found.billed_usd)}"
+    return f"; {gap} {side} {what}{billed} over {days}"
