@@ -23,7 +23,8 @@ Bools = npt.NDArray[np.bool_]
 _MOST = 24  # answers read of one prompt, evenly over time
 _LAGS = (1, 2, 3)  # neighbours that an answer is compared with
 _SHUFFLES = 6
-_FALSE = 0.1  # share of words that are found by chance
+_FALSE = 0.1  # share of words that are found by chance,
+_FIRST = 2.5  # and standard deviations by which the best word must be above the best by chance
 _LEAST = 0.4  # correlation of neighbours from which a word follows something
 _CLEARLY = 0.05  # by which users tell more than time, where a word seems to follow both
 _FEWEST = 4  # answers with and without a word, that it may be found
@@ -137,14 +138,21 @@ def _following(
     order = np.lexsort((place[entries.answer], who[entries.answer], entries.word))
     plan = _Neighbours(entries, order, who, width)
     found, strength = plan.score(entries.residual(np.arange(len(who))))
-    null = np.concatenate([plan.score(entries.residual(one))[0] for one in chance])
+    null = np.stack([plan.score(entries.residual(one))[0] for one in chance])
     strong = strength >= _LEAST
     return strong & (found > _limit(found[strong], null)), strength
 
 
 def _limit(found: Floats, null: Floats) -> float:
-    """Return the score above which at most a few of the words found are there by chance."""
-    null = np.sort(null)
+    """Return the score above which at most a few of the words found are there by chance.
+
+    null: (shuffles, words). In a log where nothing follows anything, the best of many words scores
+    high too: no word is found unless the best is clearly above the best of each shuffle.
+    """
+    best = null.max(axis=1)
+    if found.max(initial=-np.inf) <= best.mean() + _FIRST * best.std(ddof=1):
+        return float("inf")
+    null = np.sort(null, axis=None)
     for score in np.sort(found):
         by_chance = (len(null) - np.searchsorted(null, score, "left")) / _SHUFFLES
         if by_chance <= _FALSE * (found >= score).sum():

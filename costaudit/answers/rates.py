@@ -70,6 +70,7 @@ class Fitted:
     tally: Tally
     right: Floats  # (replicates + 1, places): probability of being right, pair by pair
     pool: Pool | None  # None where the limit is assumed
+    missed: Floats  # (places,): what the probability lacks for wrong details that nothing shows
 
     def _bias(self) -> Floats:
         """Return what resampling shows of the bias of the fit, (places,)."""
@@ -96,7 +97,8 @@ class Fitted:
         open_ = verdicts.right < 0
         if self.pool is None:  # without repeats the limit is a guess
             open_ |= ~verdicts.certain
-        judged = Judged(verdicts, place, group, probability, open_)
+        missed = np.where(open_, 0.0, np.minimum(self.missed[place], 1 - probability))
+        judged = Judged(verdicts, place, group, probability, missed, open_)
         points = tuple(self.tally.point(row, judged, self.right) for row in pairs.row)
         return Rated(points, pairs, verdicts, probability, place, self)
 
@@ -117,9 +119,9 @@ def rates(
     verdicts = check.judge(pairs.asked, pairs.matched)
     weight = population.weights(replicates, seed)
     place = _places(check, pairs, verdicts)
-    right, pool = _right_by_place(check, pairs, verdicts, place, replicates, seed)
+    right, pool, missed = _right_by_place(check, pairs, verdicts, place, replicates, seed)
     tally = Tally(population, weight, check.floor.grade)
-    return Fitted(check, tally, right, pool).rated(pairs, verdicts, place)
+    return Fitted(check, tally, right, pool, missed).rated(pairs, verdicts, place)
 
 
 def _places(check: Consistency, pairs: HitPairs, verdicts: Verdicts) -> npt.NDArray[np.int64]:
@@ -144,8 +146,10 @@ def _right_by_place(
     place: npt.NDArray[np.int64],
     replicates: int,
     seed: int,
-) -> tuple[Floats, Pool | None]:
+) -> tuple[Floats, Pool | None, Floats]:
     """Return the probability of being right per place, (replicates + 1, strata x wide), and fit.
+
+    Last comes what it lacks, by place, because some wrong details are shown by nothing.
 
     Prompts are resampled, together for the hits and for the repeats that tell the noise: answers
     to one prompt resemble each other.
@@ -158,21 +162,22 @@ def _right_by_place(
     held = _evened(pairs.matched.astype(np.int64) * _STRATA + place // _WIDE)
     counts = weighted(place, prompt[pairs.asked], weight, _STRATA * _WIDE, held)
     counts = counts.reshape(len(weight), _STRATA, _WIDE)
-    pool = None
+    pool, missing = None, np.zeros((_STRATA, _WIDE))
     if check.floor.grade == "assumed":
         right[:, :, :CELLS] = _by_limit(check.floor.limit)
     else:
         found = _fit(check, counts[:, :, :CELLS], prompt, weight, pairs)
         missed = np.random.default_rng(seed + 2).beta(*MISSED, len(weight))
         missed[0] = MISSED[0] / sum(MISSED)
-        found = found.with_missed(missed)
+        shown, found = found.right[0], found.with_missed(missed)
         right[:, :, :CELLS], pool = found.right, Pool.of(found)
+        missing[:, :CELLS] = shown - found.right[0]
     known = counts[:, :, :_UNKNOWN]
     total = known.sum(axis=2)
     expected = (known * right[:, :, :_UNKNOWN]).sum(axis=2)
     overall = expected.sum(axis=1) / np.maximum(total.sum(axis=1), 1e-9)
     right[:, :, _UNKNOWN] = (expected + overall[:, None]) / (total + 1.0)
-    return right.reshape(len(weight), -1), pool
+    return right.reshape(len(weight), -1), pool, missing.reshape(-1)
 
 
 def _by_limit(limit: float) -> Floats:

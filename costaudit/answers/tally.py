@@ -117,6 +117,7 @@ class Judged:
     place: npt.NDArray[np.int64]  # stratum and cell
     group: npt.NDArray[np.int64]  # of pairs of one question and one entry
     probability: Floats  # of being right
+    missed: Floats  # what it lacks for wrong details that nothing shows: a guess
     open: Bools  # nothing can be told: right or wrong, the interval holds both
 
 
@@ -127,7 +128,7 @@ class Doubt:
     latent: float  # standard deviation that the answers leave open
     slack: float  # the least reach of the interval
     more_wrong: float  # hits of which nothing is known, by what they add if all are wrong
-    less_wrong: float  # and what they take off if all are right
+    less_wrong: float  # what they take off if all are right, and all that is shown by nothing is
 
     def of(self, total: float) -> "Doubt":
         """Divide by a total."""
@@ -196,7 +197,7 @@ class Tally:
                 latent=latent_spread(off, judged.group[found]),
                 slack=unsure * (1 - 0.025 ** (1 / unsure)) if unsure else 0.0,
                 more_wrong=float((1 - off)[judged.open[found]].sum()),
-                less_wrong=float(off[judged.open[found]].sum()),
+                less_wrong=float(off[judged.open[found]].sum() + judged.missed[found].sum()),
             )
             valid, unsafe = self._judged(hits, wrong, doubt)
         return RatePoint(
@@ -286,6 +287,7 @@ def rates_by_id(
         place,
         group=np.arange(len(place)),
         probability=right[0, place],
+        missed=np.zeros(len(place)),
         open=~known,
     )
     tally = Tally(population, weight, "assumed")

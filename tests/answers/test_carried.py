@@ -54,6 +54,18 @@ def test_words_that_come_by_chance_are_seldom_found() -> None:
     assert found <= 20  # of 2,000
 
 
+def test_a_log_in_which_nothing_follows_anything_seldom_finds_a_word() -> None:
+    # rare words: of hundreds, the best looks like a fact in some shuffles too
+    found = 0
+    for seed in range(15):
+        rng = np.random.default_rng(seed)
+        prompt, seconds = np.repeat(np.arange(200), 5), rng.uniform(0, DAY, 1000)
+        words = csr_matrix((rng.random((1000, 600)) < 0.008).astype(np.int8))
+        by_time, by_user = carried_words(words, prompt, seconds, rng.integers(0, 60, 1000))
+        found += int(by_time.any()) + int(by_user.any())
+    assert found <= 1  # of 30
+
+
 def test_logs_without_repeats_times_or_users_tell_nothing() -> None:
     words, prompt, seconds, user = planted(np.random.default_rng(2))
     unknown = np.full(len(user), -1)

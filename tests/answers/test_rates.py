@@ -1,12 +1,14 @@
 """Rates of simulated runs: their arithmetic, their laws, their intervals."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
-from costaudit.answers.consistency import Consistency
+from costaudit.answers.consistency import Consistency, Verdicts
 from costaudit.answers.rates import rates
-from costaudit.answers.tally import HitPairs, Population, blocks_of, deal, resample
+from costaudit.answers.tally import HitPairs, Judged, Population, Tally, blocks_of, deal, resample
 from tests.answers.builder import WIDE, log_of, served_row
 
 
@@ -147,3 +149,39 @@ def test_a_replicate_draws_as_many_blocks_as_there_are() -> None:
     assert weight.shape == (51, 30)
     assert (weight[0] == 1).all()
     assert (weight.sum(axis=1) == 30).all()
+
+
+def test_wrong_details_that_nothing_shows_are_a_guess_that_the_interval_holds() -> None:
+    # of what looks right, a share is taken for wrong because some wrong details are seen by
+    # nothing; the interval reaches down to where none of them is
+    tally = Tally(
+        Population(np.ones(4, bool), np.arange(4, dtype=np.int32)), np.ones((3, 4)), "estimated"
+    )
+    row = np.array([-1, 0, 1, 2])
+    verdicts = Verdicts(
+        right=np.ones(3, np.int8),
+        similarity=np.full(3, 0.9, np.float32),
+        level=np.zeros(3, np.int8),
+        certain=np.ones(3, bool),
+        flags=np.zeros(3, np.uint32),
+    )
+    judged = Judged(
+        verdicts,
+        place=np.zeros(3, np.int64),
+        group=np.arange(3),
+        probability=np.full(3, 1.0),
+        missed=np.zeros(3),
+        open=np.zeros(3, bool),
+    )
+    unsafe = tally.point(row, judged, np.ones((3, 1))).unsafe_served_share
+    assert unsafe is not None and (unsafe.low, unsafe.value) == (0.0, 0.0)
+    guessed = replace(judged, probability=np.full(3, 0.8), missed=np.full(3, 0.2))
+    known = replace(judged, probability=np.full(3, 0.8))
+    shares = [
+        tally.point(row, one, np.full((3, 1), 0.8)).unsafe_served_share for one in (guessed, known)
+    ]
+    assert shares[0] is not None and shares[1] is not None
+    assert shares[0].value == shares[1].value == pytest.approx(0.15)
+    assert shares[0].low is not None and shares[1].low is not None
+    assert shares[0].low == pytest.approx(max(0.0, shares[1].low - 0.15))
+    assert shares[0].high == shares[1].high
