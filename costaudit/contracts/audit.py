@@ -196,11 +196,12 @@ def covered(quality: DataQuality) -> str:
 
 
 EMPTY = "empty"  # source of a file without content
+OTHER = "not a log"  # source of a document, a program or a picture in a folder of logs
 
 
 def lost_files(sources: Iterable[str]) -> str:
     """Say how many of a log's files could not be read, from the source of each; else ""."""
-    told = [not source for source in sources]
+    told = [not source for source in sources if source != OTHER]
     if not any(told):
         return ""
     return f"{sum(told)} of {len(told)} files could not be read: the total is a lower bound."

@@ -7,7 +7,7 @@ from itertools import chain
 import msgspec
 import polars as pl
 
-from costaudit.contracts.audit import EMPTY
+from costaudit.contracts.audit import EMPTY, OTHER
 from costaudit.contracts.manifest import (
     ByteRange,
     IngestCounts,
@@ -26,7 +26,7 @@ from costaudit.ingest.assembly.assemble import Assembled, assemble
 from costaudit.ingest.content.redaction import Redaction, Redactor, redaction_of
 from costaudit.ingest.content.tokenizer import ENCODING
 from costaudit.ingest.files.containers import is_stream
-from costaudit.ingest.files.inputs import Input, expand
+from costaudit.ingest.files.inputs import Input, expand, is_other_kind
 from costaudit.ingest.files.sniff import NoLogError, open_source
 from costaudit.ingest.mapping.field_map import check_used, read_maps
 from costaudit.ingest.options import IngestOptions, IngestSummary, parse_condition
@@ -165,6 +165,8 @@ def _plan(
             if item.asked_for and item.is_only:
                 raise
             no_logs[item.name] = error
+            if isinstance(error, NoLogError):
+                error.is_other = not item.asked_for and is_other_kind(item.name)
             if isinstance(error, NoLogError) and error.mapping:
                 misfits.setdefault(error.mapping, error)
             continue
@@ -264,7 +266,9 @@ def _summary(
 
 def _source_of(error: InputError) -> str:
     """Return what stands for the source of a file that was not read."""
-    return EMPTY if isinstance(error, NoLogError) and error.is_empty else ""
+    if not isinstance(error, NoLogError):
+        return ""
+    return EMPTY if error.is_empty else OTHER if error.is_other else ""
 
 
 def _unread(pieces: Pieces) -> dict[str, tuple[int, float]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from costaudit.contracts.audit import EMPTY, OTHER, lost_files
 from costaudit.errors import InputError
 from costaudit.ingest.files import containers
 from tests.ingest.conftest import Ingest, chat, write_lines
@@ -148,3 +149,29 @@ def test_spans_as_texts_and_junk_among_them_have_a_fate(ingested: Ingest, tmp_pa
     _, summary = ingested(write_lines(tmp_path / "x.jsonl", lines))
     # each of the six spans, three junk entries, two batches, and four lines without any span
     assert (summary.kept, summary.skipped, summary.records) == (6, 9, 15)
+
+
+def test_documents_beside_logs_are_no_lost_logs(ingested: Ingest, tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    write_lines(logs / "a.jsonl", [chat(1)])
+    (logs / "README.md").write_text("# Logs\n\n| day | calls |\n|---|---|\n| Monday | 2 |\n")
+    (logs / "read.py").write_text("import json\nprint(json.loads(input()))\n")
+    (logs / "settings.yaml").write_text("a: 1\nb: [2, 3]\n")
+    (logs / "chart.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 9)
+    (logs / "paper.pdf").write_bytes(b"%PDF-1.7\n" + bytes(range(256)) * 9)
+    (logs / "blank.jsonl").write_bytes(b"")
+    _, summary = ingested(logs)
+    kinds = {file.name: file.source for file in summary.files}
+    assert kinds.pop("a.jsonl") == "openai_chat" and kinds.pop("blank.jsonl") == EMPTY
+    assert set(kinds.values()) == {OTHER} and len(kinds) == 5
+    assert lost_files(file.source for file in summary.files) == ""
+    (logs / "day.jsonl").write_bytes(bytes(range(256)) * 9)
+    _, summary = ingested(logs)
+    said = lost_files(file.source for file in summary.files)
+    assert said == "1 of 3 files could not be read: the total is a lower bound."
+    write_lines(logs / "calls.md", [chat(2)])  # what it holds counts, not its name
+    _, summary = ingested(logs)
+    assert summary.kept == 2
+    _, summary = ingested(logs / "a.jsonl", logs / "README.md", into="named")
+    assert "1 of 2" in lost_files(file.source for file in summary.files)  # it was named as a log

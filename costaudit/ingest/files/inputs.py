@@ -12,6 +12,14 @@ from costaudit.errors import InputError
 
 PATTERN = frozenset("*?[")
 NO_LOGS = ("amazon-bedrock-logs-permission-check", "manifest.json", "thumbs.db", "_success")
+OTHER_KINDS = (  # how names of documents, programs and pictures end; a table may be a log
+    "adoc", "bat", "c", "cfg", "conf", "cpp", "cs", "css", "doc", "docx", "eps", "gif", "go",
+    "h", "htm", "html", "ico", "ini", "ipynb", "java", "jpeg", "jpg", "js", "jsx", "kt",
+    "less", "lock", "md", "mdx", "mjs", "mp3", "mp4", "odt", "otf", "pdf", "php", "pl", "png",
+    "ppt", "pptx", "ps1", "py", "pyc", "pyi", "r", "rb", "rs", "rst", "scala", "scss", "sh",
+    "so", "sql", "svelte", "svg", "swift", "tex", "tf", "tiff", "toml", "ts", "tsx", "ttf",
+    "vue", "wasm", "webp", "woff", "woff2", "xml", "yaml", "yml",
+)  # fmt: skip
 BODIES = "/BedrockModelInvocationLogs/"  # beneath it, data/ holds bodies, not logs
 
 
@@ -147,6 +155,11 @@ def _distinct(inputs: list[Input]) -> list[Input]:
 def _tail(each: Input, depth: int) -> str:
     parts = PurePosixPath(each.address.replace("\\", "/")).parts
     return printable("/".join(parts[-depth:]) if depth <= len(parts) else each.address)
+
+
+def is_other_kind(name: str) -> bool:
+    """Return whether a file's name is one of a document, a program or a picture."""
+    return PurePosixPath(name).suffix.lower().lstrip(".") in OTHER_KINDS
 
 
 def printable(name: str) -> str:

@@ -212,6 +212,7 @@ class NoLogError(InputError):
     """A file that is no log: an error where it was asked for by name, else a skip."""
 
     is_empty = False  # it holds nothing, so that no call is lost with it
+    is_other = False  # its content and its name are those of another kind of file
     mapping = ""  # the name of the mapping that is for it and does not fit it
 
 
