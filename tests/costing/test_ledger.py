@@ -140,6 +140,13 @@ def test_a_request_without_a_price_is_not_moved_to_one() -> None:
     assert ledger.before.usd == ledger.after.usd == 0
 
 
+def test_a_call_is_not_moved_to_a_model_without_a_price_where_another_saves() -> None:
+    # Of one unit's two calls one goes to gpt-4o-mini: 2.00 less 0.12. The other stays as it is.
+    known, unknown = ({"unit": "a", "model": name} for name in ("gpt-4o-mini", "gpt-nobody-knows"))
+    ledger = book(log(CALL, CALL), lever("routing", known, unknown))
+    assert saved(ledger) == ["1.88"] and ledger.after.usd == Decimal("2.12")
+
+
 def test_a_cold_batch_loses_its_cache_reads() -> None:
     # Opus 5: a million reads cost 0.50; as uncached batch input 2.50, so the batch costs more.
     warm = {"provider": "anthropic", "model": "claude-opus-5", "cache_read_tokens": 1_000_000}

@@ -1,5 +1,6 @@
 """One quantity has one number, wherever an audit and its renderings name it."""
 
+import csv
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,9 +11,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from costaudit.contracts.audit import Audit
+from costaudit.contracts.audit import Audit, Limit
 from costaudit.contracts.grades import Money
+from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.contracts.run_dir import RunDir
+from costaudit.costing.gate import evaluate
 from costaudit.pipeline.analyze import analyze
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.replay.monitoring.dashboard import expectations
@@ -180,3 +183,27 @@ def test_an_audit_is_identical_to_itself(audit: Audit) -> None:
     found = compare(audit, audit)
     assert {one.verdict for one in found.changes} <= {"identical", "can't be compared"}
     assert not found.why_not and not found.new_findings and not found.gone_findings
+
+
+def test_the_best_prompts_send_every_token_that_was_sent(audit: Audit) -> None:
+    """What is moved out of a prompt's cached part is billed all the same, as uncached input."""
+    prefix = audit.prefix
+    if prefix is not None:
+        sent, then = (
+            sum(getattr(one, name) for name in INPUT_CLASSES) for one in (prefix.as_is, prefix.best)
+        )
+        assert sent == then
+
+
+def test_the_export_the_gate_and_the_claims_have_the_audit_s_numbers(audit: Audit) -> None:
+    rows = csv.DictReader(render(audit, "focus").decode().splitlines())
+    charged = sum((Decimal(row["BilledCost"] or 0) for row in rows), Decimal(0))
+    assert charged == audit.spend.total.total_usd
+    (saving,) = evaluate(audit, {"min_saving_usd_month": Limit("0", Decimal(0))})
+    usd = audit.ledger.saving.usd
+    assert audit.month.is_month or saving.status == "insufficient"
+    assert saving.status == "insufficient" or f"${usd:,.2f} a month" in saving.measured
+    before, after = audit.ledger.before.usd, audit.ledger.after.usd
+    total = next(one for one in audit.claims if one.claim.startswith("Total cost falls"))
+    share = float(1 - after / before) if before else 0.0
+    assert float(total.found.partition("%")[0] or 0) == pytest.approx(100 * share, abs=0.06)
