@@ -54,7 +54,7 @@ def analyze(
     `log` is a path or an address, a sequence of them, a run directory, or a table: a Polars or
     pandas frame, an Arrow table, or any object that exports an Arrow stream. `mapping` says which
     column or field holds which of costaudit's fields: a dict, or a TOML or JSON file as for
-    `--map`. The settings bear the names of the options of `costaudit analyze`, with underscores:
+    `--map`. The settings have the names of the options of `costaudit analyze`, with underscores:
     `ttl="24h"`, `max_wrong=0.005`, `scope=["tenant", "model"]`, `since=datetime(2026, 11, 1)`.
 
     With `out`, the run directory, its audit.json and its report.html are written there. Without,

@@ -202,7 +202,7 @@ def _timed(
     done: Callable[[R, float], None],
     failed: Callable[[float], None],
 ) -> Callable[P, R]:
-    """Wrap a function, or a coroutine function, so that each call's end is told with its time."""
+    """Wrap a function, or a coroutine function, to report each call's end with its time."""
 
     @contextmanager
     def watched() -> Iterator[Callable[[R], None]]:

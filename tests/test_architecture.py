@@ -1,6 +1,7 @@
 """The house: who may import whom, how long a file may be, and what --help may load."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -143,6 +144,21 @@ def test_no_function_takes_more_than_six_parameters() -> None:
     assert not wrong
 
 
+def test_what_a_call_was_is_written_down_once() -> None:
+    """Hold that only the hall and the readers of logs name these values of REQUESTS."""
+    wrong = []
+    for path in MODULES:
+        place = name_of(path)
+        if place.startswith(("contracts.", "ingest.")):
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Compare) and ast.unparse(node).count("'gateway_cache'"):
+                wrong.append(f"{path}:{node.lineno}: use SENT_TO_PROVIDER or GATEWAY_SERVED")
+            if isinstance(node, ast.List) and ast.unparse(node) == "['provider', 'gateway']":
+                wrong.append(f"{path}:{node.lineno}: use COUNTED")
+    assert not wrong
+
+
 def test_heavy_libraries_and_compiled_loops_load_inside_functions() -> None:
     wrong = []
     for path in MODULES:
@@ -177,3 +193,29 @@ def test_help_loads_no_heavy_module() -> None:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(run.stderr.split())
     assert not loaded & (HEAVY | {"polars", "pyarrow", "numpy", "jinja2", "genai_prices"})
+
+
+UNCLEAR = (
+    "stands",
+    "stood",
+    "hangs",
+    "would-be",
+    "whence",
+    "thereof",
+    "gives",
+    "at hand",
+    "of which",
+)
+
+
+def test_docstrings_use_plain_words() -> None:
+    """Hold words out that readers of another first language stumble over."""
+    unclear = re.compile(rf"\b({'|'.join(UNCLEAR)})\b")
+    wrong = []
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                found = unclear.search(ast.get_docstring(node) or "")
+                if found:
+                    wrong.append(f"{path}: {found[0]!r} in {getattr(node, 'name', 'the module')}")
+    assert not wrong

@@ -41,6 +41,19 @@ def test_every_verb_option_and_argument_says_what_it_is(verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", COMMANDS)
+def test_every_option_with_a_value_says_its_default_and_its_unit(verb: str) -> None:
+    for one in COMMANDS[verb].params:
+        if one.param_type_name != "option" or one.is_flag:
+            continue
+        required = one.required or "Required" in one.help
+        shown = one.default not in (None, "", ()) and one.show_default
+        assert required or shown or "[default: " in one.help, f"{verb} {one.opts}"
+        assert one.metavar, f"{verb} {one.opts} doesn't say what its value is"
+        if one.metavar == "USD":
+            assert "US dollars" in one.help, f"{verb} {one.opts}"
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
 def test_help_of_a_verb_is_shown(verb: str) -> None:
     context = typer.Context(COMMANDS[verb], info_name=verb)
     shown = COMMANDS[verb].get_help(context)

@@ -1,4 +1,4 @@
-"""Whether a would-be hit would have been right.
+"""Whether the answer that a cache would have served is right.
 
-Takes pairs of requests with their answers, gives verdicts and intervals, never simulates.
+Takes pairs of requests with their answers, returns verdicts and intervals, never simulates.
 """

@@ -30,11 +30,11 @@ _LEVEL_ODDS = np.log([2.0, 6.0, 20.0, 60.0])  # likelihood ratios from which the
 _SELDOM = ("numbers", "dates", "amounts", "identifiers")  # that hardly ever differ by noise
 _WORDED = ("entities", "negation", "comparatives", "scope")  # that wording makes, by topic
 _KNOWN_PAIRS = 25.0  # repeats that this is worth
-_SEEN = 0.5  # share of wrong pairs that a single detector tells apart, before anything is learned
+_SEEN = 0.5  # share of wrong pairs that a single detector separates, before anything is learned
 _FEW = 8  # prompts on each side of a comparison between users, or between gaps
 _DIFFERENT = 2.7  # standard errors between two shares that are not one,
 _LEAST_DIFFERENCE = 0.005  # and the least difference that is looked for
-_UNRELATED = 20_000  # pairs drawn to see how alike unrelated answers are,
+_UNRELATED = 20_000  # pairs drawn to see how similar unrelated answers are,
 _SPEAKERS = 500  # of so many requests: what is compared must be embedded
 
 
@@ -45,7 +45,7 @@ class Calibration:
     settled: Repeats  # prose answers in different words, noise alone
     similarity: npt.NDArray[np.float32]  # of the settled pairs
     level: Bytes  # contradiction of the settled pairs
-    false_alarms: dict[str, float]  # detector → share of noise pairs that it tells apart
+    false_alarms: dict[str, float]  # detector → share of noise pairs that it separates
     live: Ints  # prompts (as numbered by repeats) whose answers are data
     noisy: NoisyFields
     unrelated: tuple[float, float]  # mean and spread of Fisher's z over unrelated answers
@@ -56,7 +56,7 @@ class Calibration:
 
     @property
     def detail_pairs(self) -> tuple[float, ...]:
-        """Pseudo-pairs by level that tell how clearly wrong details show.
+        """Pseudo-pairs by level that show how clearly wrong details are seen.
 
         Most show clearly. Where answers differ between users or in the course of time, and not in
         words that are known to, what they differ in may be hard to see.
@@ -66,7 +66,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Scale:
-    """How telling each detector is on this log."""
+    """How much each detector says on this log."""
 
     topics: Topics
     odds: Floats  # (topics, traps): log likelihood ratio of a detector that fires
@@ -78,7 +78,7 @@ class Scale:
         return self.odds[self.topics.of_question[log.question[matched]]]
 
     def levels(self, flags: npt.NDArray[np.uint16], surprise: Floats, ratios: Floats) -> Bytes:
-        """Return the level of contradiction of each pair, by its most telling difference.
+        """Return the level of contradiction of each pair, by its clearest difference.
 
         `ratios` are those of the pair's topic, (pairs, traps).
         """
@@ -93,9 +93,9 @@ class Scale:
 
 
 def calibrate(log: Logged, pairs: Repeats, traps: Signatures, wording: Wording) -> Calibration:
-    """Learn the noise from repeats, and from it how telling each detector is.
+    """Learn the noise from repeats, and from it how much each detector says.
 
-    A detector's weight falls with the share of noise pairs that it tells apart; none is dropped,
+    A detector's weight falls with the share of noise pairs that it separates; none is dropped,
     and none is certain: a share of 0 of n is read as half of one in n.
     """
     similarity = log.similarity(pairs.first, pairs.second)
@@ -109,7 +109,7 @@ def calibrate(log: Logged, pairs: Repeats, traps: Signatures, wording: Wording) 
     unrelated = _unrelated(log)
     apart = _apart(flags, surprise, similarity, unrelated)
     moved, named = wording.carried(pairs.first, pairs.second)
-    told = np.isin(pairs.prompt, pairs.prompt[named]) & ~pairs.same_user  # may tell who asked
+    told = np.isin(pairs.prompt, pairs.prompt[named]) & ~pairs.same_user  # may show who asked
     steady = ~(moved | named | told)
     noise, by_user, by_time = _noise(pairs, apart, steady)
     live = np.zeros(0, np.int32)
@@ -174,7 +174,7 @@ def _noise(pairs: Repeats, apart: Bools, steady: Bools) -> tuple[Bools, bool, bo
 
 
 def _differ(pairs: Repeats, apart: Bools, calm: Bools, other: Bools) -> bool:
-    """Tell whether any sign fires more often among the `other` pairs.
+    """Return whether any sign fires more often among the `other` pairs.
 
     Prompts asked equally often are compared with each other, and each prompt is one observation:
     its pairs share answers.
@@ -225,7 +225,7 @@ _LEAN = 10.0  # prompts that the shares of the kinds lean on where they start
 
 
 def _data(fired: Floats, count: Floats) -> Bools:
-    """Tell which prompts' repeats disagree as data do, given pairs that disagree and all pairs.
+    """Return which prompts' repeats disagree as data do, given pairs that disagree and all pairs.
 
     Prompts are a mixture of three beta-binomials: a sign hardly ever fires, fires now and then
     (one wording of several has it), or fires nearly always.
@@ -289,7 +289,7 @@ def _scale(
             own[:, bit] = alarms.without(topic, fired, weight)
     order = np.argsort(surprise)
     tail = (np.cumsum(weight[order][::-1])[::-1] + 0.5) / (total + 1)
-    beyond = np.log(_SEEN * (total + 1) / 0.5)  # more telling than any noise pair
+    beyond = np.log(_SEEN * (total + 1) / 0.5)  # clearer than any noise pair
     steps = np.append(surprise[order], surprise.max(initial=0.0) + 1e-6)
     steps_odds = np.append(np.maximum(np.log(_SEEN / tail), 0.0), beyond)
     scale = Scale(topics, np.maximum(np.log(_SEEN / by_topic), 0.0), steps, steps_odds)
@@ -315,7 +315,7 @@ def _at_zero(fired: npt.NDArray[np.integer], weight: Floats, gap: Floats) -> flo
 
 
 def _unrelated(log: Logged) -> tuple[float, float]:
-    """Measure how alike answers to questions drawn at random are; the draw is fixed."""
+    """Measure how similar answers to questions drawn at random are; the draw is fixed."""
     prose = np.isin(log.kind, (TEXT, JSON))
     answered = np.flatnonzero((log.answer >= 0) & (log.question >= 0) & prose)
     if len(answered) < 2:

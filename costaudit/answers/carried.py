@@ -1,10 +1,10 @@
-"""Words that tell the state of the world, or the user: they come and go with time, not by chance.
+"""Words that show the state of the world, or the user: they come and go with time, not by chance.
 
 A word that noise puts into some answers to a prompt and not into others is spread over their times
 at random. One that follows a fact (a price until it changes, an outage while it lasts, the name of
-who asked) stands in answers that are neighbours in time, or of one user. All prompts whose answers
+who asked) is in answers that are neighbours in time, or of one user. All prompts whose answers
 have the word are read together, because a fact is seldom asked for in the same words. Shuffling
-the answers to each prompt tells how much of this chance makes.
+the answers to each prompt shows how much of this is chance.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _SHUFFLES = 6
 _FALSE = 0.1  # share of words that are found by chance,
 _FIRST = 2.5  # and standard deviations by which the best word must be above the best by chance
 _LEAST = 0.4  # correlation of neighbours from which a word follows something
-_CLEARLY = 0.05  # by which users tell more than time, where a word seems to follow both
+_CLEARLY = 0.05  # by which users explain more than time, where a word seems to follow both
 _FEWEST = 4  # answers with and without a word, that it may be found
 
 
@@ -36,7 +36,7 @@ class _Entries:
 
     word: Longs
     answer: Longs  # place among the answers read
-    start: Longs  # first row of this prompt and word; its rows stand in the order of answers
+    start: Longs  # first row of this prompt and word; its rows are in the order of answers
     has: Floats  # 1 or 0
     mean: Floats  # share of the prompt's answers that have it
     first: Longs  # place of the prompt's first answer

@@ -39,8 +39,8 @@ class NoiseFloor:
     """The similarity below which two answers differ more than repeats of one prompt do."""
 
     limit: float  # cosine
-    pairs: int  # repeats with different wordings that it rests on
-    quantile: float  # of those pairs that lie below the limit
+    pairs: int  # repeats with different wordings that it is computed from
+    quantile: float  # of those pairs that are below the limit
     grade: Grade  # estimated, or assumed where the pairs are too few
 
 
@@ -56,7 +56,7 @@ class Verdicts:
 
     @property
     def contradicts(self) -> npt.NDArray[np.bool_]:
-        """Tell where the answers differ in a way that hardly any repeat does."""
+        """Return where the answers differ in a way that hardly any repeat does."""
         return np.asarray(self.level >= STRONG)
 
     def names(self, row: int) -> tuple[str, ...]:
@@ -76,7 +76,7 @@ class Consistency:
         question_traps: Signatures | None = None,
         answer_traps: Signatures | None = None,
     ) -> None:
-        """Take signatures that are at hand already; else the texts are read."""
+        """Take signatures that exist already; without them the texts are read."""
         self.log = log
         self.quantile = quantile
         self.question_traps = question_traps or Signatures(log.questions)
@@ -161,7 +161,7 @@ class Consistency:
 
     @cached_property
     def _bare(self) -> npt.NDArray[np.bool_]:
-        """Tell which answers say yes or no and nothing else; False at the end."""
+        """Return which answers say yes or no and nothing else; False at the end."""
         return np.array([*(is_bare(text) for text in self.log.answers), False])
 
     def _compare_replies(self, asked: Ints, matched: Ints, found: Verdicts) -> None:

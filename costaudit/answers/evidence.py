@@ -13,7 +13,7 @@ from costaudit.answers.logged import Ints
 from costaudit.answers.rates import Rated
 from costaudit.contracts.semantic import PairEvidence
 
-MARK_OPEN, MARK_CLOSE = "⟦", "⟧"  # stand around words that the other text lacks
+MARK_OPEN, MARK_CLOSE = "⟦", "⟧"  # they enclose words that the other text lacks
 _MOST_CHARS = 1200  # of a text that is shown
 Rows = npt.NDArray[np.integer]
 _TOKEN = re.compile(r"\w+|[^\w\s]|\s+")
@@ -22,7 +22,7 @@ _TOKEN = re.compile(r"\w+|[^\w\s]|\s+")
 def worst_pairs(check: Consistency, rated: Rated, rows: Rows, top: int) -> Rows:
     """Choose wrong hits among `rows` of the pairs, most similar questions first.
 
-    Each pair of questions stands once. Wrong hits whose questions look alike are those that a
+    Each pair of questions is listed once. Wrong hits whose questions look similar are those that a
     stricter threshold can't avoid.
     """
     similarity = check.log.question_similarity(rated.pairs.asked[rows], rated.pairs.matched[rows])
@@ -121,7 +121,7 @@ def _mark(text: str, differs: bool) -> str:
 
 
 def _described(first: str, second: str) -> tuple[str, str]:
-    """Return lengths and short digests, which tell equal texts from different ones and no more."""
+    """Return lengths and short digests, which show only whether texts are equal."""
     one, other = (
         f"{len(text)} chars #{xxhash.xxh3_64_hexdigest(text.encode())[:6]}"
         for text in (first, second)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from costaudit.answers.kinds import answer_kinds, prose_of
+from costaudit.contracts.requests import TS_S
 
 Ints = npt.NDArray[np.int32]
 _NO_TIME = -1.0
@@ -125,7 +126,7 @@ def logged(
     held = (answer >= 0) & (said.row >= 0)
     vector_row[answer[held]] = said.row[held]
     answers = tuple(distinct["text"].to_list())
-    seconds = requests["ts"].dt.epoch("us").cast(pl.Float64) / 1e6
+    seconds = requests.select(TS_S).to_series()
     return Logged(
         question=questions.row.astype(np.int32),
         questions=tuple(questions.texts),

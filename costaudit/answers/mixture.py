@@ -1,8 +1,8 @@
-"""What share of hits is right, from how alike and how contradictory their answers are.
+"""What share of hits is right, from how similar and how contradictory their answers are.
 
 Pairs of answers are a mixture of three kinds. Right ones look like answers to one prompt asked
 twice: their distribution is known from repeats. Wrong details read like right ones but contradict
-them, at levels whose shares are fitted. Wrong topics are less alike, by a normal distribution of
+them, at levels whose shares are fitted. Wrong topics are less similar, by a normal distribution of
 Fisher's z that is fitted. The weights of the kinds are estimated by expectation maximisation per
 stratum of hits. Some wrong details are seen by no detector: see `MISSED`.
 """
@@ -83,7 +83,7 @@ def fit(
 
     `right` is (replicates, CELLS); `wrong_start` the mean and spread of z over pairs of answers
     to unrelated questions, where the fit of the wrong topics starts; `detail` are pseudo-pairs by
-    level that tell how clearly wrong details show. Pseudo-pairs keep the fit
+    level that show how clearly wrong details are seen. Pseudo-pairs keep the fit
     steady where hardly any hit is wrong: the spread and the overall mean of the wrong topics lean
     on the start, the mean of a stratum on the overall mean.
     """
@@ -153,7 +153,7 @@ class Pool:
         )
 
     def right_of(self, stratum: Places, cell: Places, group: Places) -> Floats:
-        """Return the probability of being right per pair; nan for pairs that stand in no cell.
+        """Return the probability of being right per pair; nan for pairs that are in no cell.
 
         The pairs of a group are of one stratum.
         """
@@ -175,7 +175,7 @@ class Pool:
 def latent_spread(wrong: Floats, group: Places) -> float:
     """Return the standard deviation of the number of wrong hits; a group is right or wrong as one.
 
-    `wrong` is the probability per hit. What is known of each group leaves that much open, however
+    `wrong` is the probability per hit. This much stays unknown about each group, however
     many requests there are.
     """
     hits = np.bincount(group)

@@ -29,13 +29,13 @@ MISSED = (1.0, 19.0)  # wrong details that no detector sees, and those seen: a b
 _PAIRS_PER_ENTRY = 2.0  # what the hits on one entry may weigh in the fit, per stratum
 _LEAN = 10.0  # pairs by which the weight of a topic's repeats leans on that of the others,
 _MOST_MORE = 4.0  # and the most that it may grow or shrink
-_RIGHT, _WRONG, _UNKNOWN = CELLS, CELLS + 1, CELLS + 2  # settled pairs stand behind the cells
+_RIGHT, _WRONG, _UNKNOWN = CELLS, CELLS + 1, CELLS + 2  # settled pairs come after the cells
 _WIDE = CELLS + 3
 
 
 @dataclass(frozen=True)
 class Rated:
-    """The rates of some runs, and what they rest on."""
+    """The rates of some runs, and what they are computed from."""
 
     points: tuple[RatePoint, ...]  # by run
     pairs: HitPairs
@@ -62,7 +62,7 @@ class Rated:
 class Fitted:
     """The mixture fitted to the hits of some runs.
 
-    It also rates other runs on the same log and scope, whose own hits may be too few to tell what
+    It also rates other runs on the same log and scope, whose own hits may be too few to show what
     right and wrong ones look like.
     """
 
@@ -181,7 +181,7 @@ def _right_by_place(
 
 
 def _by_limit(limit: float) -> Floats:
-    """Call right what lies above a fixed limit and isn't contradicted."""
+    """Call right what is above a fixed limit and isn't contradicted."""
     at_limit = int(cells(np.array([limit], np.float32), np.zeros(1, np.int8))[0])
     out = np.zeros((LEVELS, CELLS // LEVELS))
     out[:STRONG, at_limit:] = 1.0

@@ -51,7 +51,7 @@ def repeats(log: Logged) -> Repeats:
     """Pair each answered request with the last few answered ones of the same whole prompt.
 
     Where the log names users, each is paired with its user's last few ones too: these are
-    rare, and the only ones that tell noise from what differs between users.
+    rare, and the only ones that separate noise from what differs between users.
     """
     answered = np.flatnonzero((log.answer >= 0) & (log.question >= 0) & np.isin(log.kind, _JUDGED))
     prompt = log.whole_prompt[answered].astype(np.int64)

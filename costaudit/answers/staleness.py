@@ -19,7 +19,7 @@ _REPLICATES = 200
 
 @dataclass(frozen=True)
 class DriftPoint:
-    """The answers of repeats that lie up to a gap apart, and beyond the previous point's gap."""
+    """The answers of repeats that are up to a gap apart, and beyond the previous point's gap."""
 
     gap_s: float  # upper end
     pairs: int

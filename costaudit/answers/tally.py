@@ -10,6 +10,7 @@ from costaudit.answers.consistency import Verdicts
 from costaudit.answers.logged import Ints
 from costaudit.answers.mixture import latent_spread
 from costaudit.contracts.grades import Estimate, Grade
+from costaudit.contracts.requests import TS_S
 
 _MOST = 500  # blocks; more are merged, which only widens the intervals
 _HOUR_S = 3600.0
@@ -29,7 +30,7 @@ def blocks_of(requests: pl.DataFrame) -> npt.NDArray[np.int32]:
         first = np.unique(order, return_index=True)[1]
         rank = np.argsort(np.argsort(first))
         return deal(np.asarray(rank[order - 1]))
-    seconds = (requests["ts"].dt.epoch("us").cast(pl.Float64) / 1e6).to_numpy()
+    seconds = requests.select(TS_S).to_series().to_numpy()
     if np.isnan(seconds).any() or not len(seconds):
         return (np.arange(len(seconds)) * _MOST // max(len(seconds), 1)).astype(np.int32)
     hours = np.unique((seconds // _HOUR_S).astype(np.int64), return_inverse=True)[1].reshape(-1)
@@ -44,7 +45,7 @@ def deal(groups: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
 
 
 def resample(blocks: int, replicates: int, seed: int) -> npt.NDArray[np.float64]:
-    """Draw how often each block stands in each replicate, (replicates + 1, blocks).
+    """Draw how often each block is in each replicate, (replicates + 1, blocks).
 
     The first row is the log as it is: every block once.
     """
@@ -248,7 +249,7 @@ def _around(shares: Floats, doubt: Doubt, grade: Grade) -> Estimate:
 
     Its variance is that of the replicates and what the answers leave open, `latent` squared. Where
     none of many was wrong, replicates don't differ: `slack` is then the exact binomial interval.
-    Pairs of which nothing is known may all be wrong, or all right.
+    Pairs about which nothing is known may all be wrong, or all right.
     """
     value = float(np.clip(shares[0], 0.0, 1.0))
     if len(shares) == 1:
@@ -267,7 +268,7 @@ def rates_by_id(
     """Estimate the rates of each run in `served` (runs, n); see HitPairs.of for its values.
 
     `answer` numbers each request's answer, -1 where none was logged. Equal answers are right. Of
-    others it can't be told whether they say the same in other words: they count as wrong, and the
+    others nothing shows whether they say the same in other words: they count as wrong, and the
     interval goes from none of them being wrong to the upper bound on all of them.
     """
     pairs = HitPairs.of(served)

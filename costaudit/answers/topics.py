@@ -52,7 +52,7 @@ def topics_of(log: Logged, repeated: Ints) -> Topics:
 class Alarms:
     """False alarms of one detector by topic."""
 
-    fired: Floats  # (topics,), weighted pairs of repeats that it tells apart
+    fired: Floats  # (topics,), weighted pairs of repeats that it separates
     pairs: Floats  # (topics,)
     share: float  # of the whole log
     strength: float  # pairs that the share of the whole log is worth

@@ -1,4 +1,4 @@
-"""Answers compared by their words, where no vectors are at hand."""
+"""Answers compared by their words, where there are no vectors."""
 
 import re
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from costaudit.answers.kinds import (
 from costaudit.answers.traps.folding import fold
 from costaudit.answers.traps.signatures import Signatures
 
-ENOUGH_REPEATS = 30  # pairs of answers to one prompt, to tell how far wordings vary
+ENOUGH_REPEATS = 30  # pairs of answers to one prompt, to measure how far wordings vary
 ASSUMED_OVERLAP = 0.5  # of words, where there are fewer
-_QUANTILE = 0.05  # of the repeats' overlaps that lie below the limit
+_QUANTILE = 0.05  # of the repeats' overlaps that are below the limit
 _WORD = re.compile(r"[^\W_]+")
 Index = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -54,7 +54,7 @@ class Wordings:
         """Return whether pairs of answers say the same.
 
         Structured answers are compared field by field and code as code. Text must share words, and
-        no detector (numbers, dates, names, negation ...) may tell the answers apart.
+        no detector (numbers, dates, names, negation ...) may separate the answers.
         """
         clash = self._signatures.contradicts(first, second) != 0
         found = (self.overlap(first, second) >= limit) & ~clash

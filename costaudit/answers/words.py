@@ -1,8 +1,8 @@
-"""How steadily words stand in the answers to one prompt, and how telling it is that one differs.
+"""How steadily words are in the answers to one prompt, and what it says that one differs.
 
 A word that all answers to a prompt share (the section of the app, the plan's name) and that the
-served answer lacks tells two answers apart, whatever the word means. A word that comes and goes
-between repeats tells nothing.
+served answer lacks separates two answers, whatever the word means. A word that comes and goes
+between repeats says nothing.
 """
 
 import re
@@ -79,7 +79,7 @@ class Wording:
         return time, user
 
     def surprise(self, first: Ints, second: Ints) -> Floats:
-        """Return the log likelihood ratio of the most telling word in which two answers differ.
+        """Return the log likelihood ratio of the clearest word in which two answers differ.
 
         The pairs of repeats that either request is part of are left out, so that no pair vouches
         for itself. 0 where no word differs.
@@ -166,7 +166,7 @@ def nearness(pairs: Repeats) -> Floats:
 
 
 def _word_matrix(log: Logged) -> "tuple[Ints, csr_matrix]":
-    """Return each request's row, and which words stand in the row's answer, int8 (rows, words)."""
+    """Return each request's row, and which words are in the row's answer, int8 (rows, words)."""
     from scipy.sparse import csr_matrix
 
     both = log.answer.astype(np.int64) * (len(log.questions) + 1) + log.question

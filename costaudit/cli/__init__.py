@@ -1,4 +1,4 @@
 """The front door: one file per verb, nothing but parsing and calling.
 
-Takes arguments, gives an exit code, never knows how a result is made.
+Takes arguments, returns an exit code, never knows how a result is made.
 """

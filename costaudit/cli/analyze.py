@@ -57,7 +57,7 @@ def analyze(
     Reads the log, prices it, simulates a semantic cache and the provider's prompt cache over it,
     and writes before and after. A second run over the same log reads and embeds nothing anew.
     """
-    asked = dict(locals())  # the options by their names, as the library gives them too
+    asked = dict(locals())  # the options by their names, as the library passes them too
     from costaudit.cli.session import audit_run
 
     wanted = options_of(asked)

@@ -10,7 +10,7 @@ def claims(
     """Hold what is promised about semantic caching against a log."""
     from costaudit.cli.session import audit_at, print_tables
     from costaudit.errors import InsufficientDataError
-    from costaudit.report.tables.claims import claims_table
+    from costaudit.report.tables.semantic import claims_table
     from costaudit.report.tables.table import FORMATS
 
     values.one_of(format, FORMATS, "--format")

@@ -21,14 +21,16 @@ def doctor(
     draft_map: Annotated[
         Path | None,
         typer.Option(
-            "--draft-map", metavar="FILE", help="Write a map to start from, for an unknown format."
+            "--draft-map",
+            metavar="FILE",
+            help="Write a first mapping of an unknown format here. [default: none]",
         ),
     ] = None,
     format: opt.TableFormat = "terminal",
     quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
-    """Show how a log is read, and what it can and can't tell."""
+    """Show how a log is read, and what it can and can't show."""
     from costaudit.cli.doctor_tables import diagnosis_line, diagnosis_tables
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.session import LogPart, ingest_options, print_tables

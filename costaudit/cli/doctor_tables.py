@@ -34,7 +34,7 @@ def diagnosis_tables(found: Diagnosis) -> tuple[Table, ...]:
                 for one in found.conventions
             ),
             left=(0, 1, 2, 3),
-            note="undecided: nothing in these calls tells the convention; they follow the others.",
+            note="undecided: nothing in these calls shows the convention; they follow the others.",
         ),
         Table(
             "Checks",

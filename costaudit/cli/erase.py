@@ -13,7 +13,9 @@ def erase(
     where: Annotated[
         list[str] | None,
         typer.Option(
-            "--where", metavar="FIELD=VALUE", help="Whose: user=alice; all of several must hold."
+            "--where",
+            metavar="FIELD=VALUE",
+            help="Whose data, such as user=alice. Of several, all must hold. Required.",
         ),
     ] = None,
     config: opt.Config = None,

@@ -20,7 +20,7 @@ def forecast(
     """Forecast the next month, and explain what made spend grow.
 
     The interval is tested on the log itself. Growth is split into requests, tokens per request,
-    mix of models and prices; days that stand out and longer prompts are named with their cause.
+    mix of models and prices; unusual days and longer prompts are named with their cause.
     """
     from costaudit.cli.session import loaded_run, part_of_log, print_tables
     from costaudit.pipeline.forecast import forecast_of

@@ -20,28 +20,55 @@ def gate(
     run: opt.Audited,
     baseline: Annotated[
         Path | None,
-        typer.Option("--baseline", metavar="BASE", help="A run or audit.json to compare with."),
+        typer.Option(
+            "--baseline",
+            metavar="BASE",
+            help="A run or audit.json to compare with. [default: none]",
+        ),
     ] = None,
     max_unsafe_served: Annotated[
-        str, typer.Option(metavar="SHARE", help="Wrong answers, of all requests: upper bound.")
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="Most wrong answers served, of all requests. [default: not checked]",
+        ),
     ] = "",
     min_saving_usd_month: Annotated[
-        str, typer.Option(metavar="USD", help="What can be saved a month: lower bound.")
+        str,
+        typer.Option(
+            metavar="USD", help="Least saving a month, in US dollars. [default: not checked]"
+        ),
     ] = "",
     max_cost_regression: Annotated[
-        str, typer.Option(metavar="SHARE", help="Growth of spend, beyond the noise.")
+        str,
+        typer.Option(
+            metavar="SHARE", help="Most growth of spend beyond the noise. [default: not checked]"
+        ),
     ] = "",
     min_prefix_read_share: Annotated[
-        str, typer.Option(metavar="SHARE", help="Input read from the provider's cache.")
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="Least input read from the provider's cache. [default: not checked]",
+        ),
     ] = "",
     max_unpriced_share: Annotated[
-        str, typer.Option(metavar="SHARE", help="Tokens without a price; above: exit 4.")
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="Most tokens without a price; above it: exit 4. [default: not checked]",
+        ),
     ] = "",
     min_prompt_coverage: Annotated[
-        str, typer.Option(metavar="SHARE", help="Rows with prompts; below: exit 4.")
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="Least rows with prompts; below it: exit 4. [default: not checked]",
+        ),
     ] = "",
     junit: Annotated[
-        Path | None, typer.Option("--junit", metavar="FILE", help="Write a test report here.")
+        Path | None,
+        typer.Option("--junit", metavar="FILE", help="Write a JUnit report here. [default: none]"),
     ] = None,
     config: opt.Config = None,
 ) -> int:

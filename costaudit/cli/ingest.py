@@ -12,7 +12,11 @@ def ingest(
     logs: opt.Logs,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="RUN", help="Run directory to write or to add to."),
+        typer.Option(
+            "--out",
+            metavar="RUN",
+            help="Run directory to write or to add to. [default: costaudit-NAME, after the log]",
+        ),
     ] = None,
     source: opt.Source = "auto",
     mapping: opt.Mapping = None,

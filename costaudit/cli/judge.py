@@ -1,4 +1,4 @@
-"""`costaudit judge`: a few verdicts on would-be hits, from a model or from people."""
+"""`costaudit judge`: a few verdicts on simulated hits, from a model or from people."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -16,15 +16,25 @@ def judge(
             "--judge",
             metavar="NAME",
             help="openai:MODEL, anthropic:MODEL, bedrock:MODEL, human:FILE (.csv or .jsonl) or a "
-            "class: file.py:Class. Give two to compare them.",
+            "class: file.py:Class. Name two to compare them.",
         ),
     ],
-    sample: Annotated[int, typer.Option("--sample", min=2, help="Pairs to judge.")] = 200,
+    sample: Annotated[
+        int, typer.Option("--sample", metavar="N", min=2, help="Pairs to judge.")
+    ] = 200,
     threshold: Annotated[
-        float, typer.Option("--threshold", help="Similarity whose hits are judged.")
+        float,
+        typer.Option(
+            "--threshold",
+            metavar="SIMILARITY",
+            help="Judge the hits of a cache at this cosine similarity.",
+        ),
     ] = 0.9,
     max_spend: Annotated[
-        str, typer.Option("--max-spend", metavar="USD", help="Stop before it costs more.")
+        str,
+        typer.Option(
+            "--max-spend", metavar="USD", help="Stop before the judge costs more, in US dollars."
+        ),
     ] = "0",
     out: opt.Out = None,
     since: opt.Since = "",
@@ -39,7 +49,7 @@ def judge(
     quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
-    """Judge a sample of would-be hits, and correct the estimate.
+    """Judge a sample of simulated hits, and correct the estimate.
 
     The price is printed before the first call. Verdicts are stored as they come: the same command
     goes on where it stopped, and no pair is paid for twice. Questions and answers of the sample

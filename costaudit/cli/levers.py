@@ -17,7 +17,10 @@ def levers(
     prices: opt.Prices = None,
     cost_mode: opt.CostMode = "auto",
     show: Annotated[
-        str, typer.Option("--show", metavar="NAME", help="One lever, with the calls behind it.")
+        str,
+        typer.Option(
+            "--show", metavar="NAME", help="Show one lever with its calls. [default: all levers]"
+        ),
     ] = "",
     lever: opt.Levers = None,
     format: opt.TableFormat = "terminal",

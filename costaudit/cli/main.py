@@ -83,7 +83,7 @@ for verb in VERBS:
 def common(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Hold the options that stand before the verb."""
+    """Hold the options that come before the verb."""
     if version:
         typer.echo(f"costaudit {__version__}")
         raise typer.Exit

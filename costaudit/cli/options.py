@@ -40,7 +40,7 @@ def _table(path: Path, verb: str, verbs: Collection[str]) -> dict[str, Any]:
         known = f"The nearest is [{nearest[0]}]. " if nearest else ""
         raise UsageError(
             f"{path}: there is no verb {unknown[0]!r}.",
-            hint=f"{known}A table bears a verb's name: {', '.join(sorted(verbs))}.",
+            hint=f"{known}A table has a verb's name: {', '.join(sorted(verbs))}.",
         )
     table = tables.get(verb, {})
     if not isinstance(table, dict):
@@ -49,7 +49,7 @@ def _table(path: Path, verb: str, verbs: Collection[str]) -> dict[str, Any]:
 
 
 def _defaults(table: dict[str, Any], where: str, context: typer.Context) -> dict[str, Any]:
-    """Bring names as they stand on the command line to the parser's own."""
+    """Turn names as typed on the command line into the parser's own."""
     names = {
         option.removeprefix("--"): str(parameter.name)
         for parameter in context.command.params
@@ -70,7 +70,7 @@ def _defaults(table: dict[str, Any], where: str, context: typer.Context) -> dict
 
 LOGS_HELP = (
     "Files, folders, globs, - for standard input, s3:// gs:// https:// addresses; "
-    ".gz and .zst are read as they are. A run directory stands for the log it came from."
+    ".gz and .zst are read as they are. A run directory works like the log it came from."
 )
 Logs = Annotated[list[str], typer.Argument(metavar="LOG", help=LOGS_HELP, show_default=False)]
 Run = Annotated[
@@ -106,18 +106,32 @@ Mapping = Annotated[
         "--map",
         metavar="[PATTERN=]FILE",
         help="TOML file that maps your fields to ours, for the files that match the pattern. "
-        "May be repeated.",
+        "May be repeated. [default: none]",
     ),
 ]
 Since = Annotated[
-    str, typer.Option("--since", metavar="TIME", help="Leave out what is older (ISO 8601, UTC).")
+    str,
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        help="Leave out earlier calls: ISO 8601, UTC. [default: none]",
+    ),
 ]
 Until = Annotated[
-    str, typer.Option("--until", metavar="TIME", help="Leave out this time and later.")
+    str,
+    typer.Option(
+        "--until",
+        metavar="TIME",
+        help="Leave out calls from this time on: ISO 8601, UTC. [default: none]",
+    ),
 ]
 Where = Annotated[
     list[str] | None,
-    typer.Option("--where", metavar="FIELD=VALUE", help="Keep only these rows; != refuses."),
+    typer.Option(
+        "--where",
+        metavar="FIELD=VALUE",
+        help="Keep only these rows; != leaves them out. [default: all rows]",
+    ),
 ]
 Strict = Annotated[
     bool, typer.Option("--strict", help="Fail on the first line that can't be read.")
@@ -130,13 +144,17 @@ Redact = Annotated[
     typer.Option(
         "--redact",
         metavar="none|hash|mask",
-        help="Hash: no texts on the disk, so that only identical questions can be told. "
+        help="Hash: no texts on the disk, so that only identical questions can be found. "
         "Mask: texts without addresses, card, phone and account numbers.",
     ),
 ]
 Prices = Annotated[
     Path | None,
-    typer.Option("--prices", metavar="FILE", help="Your own rates (TOML), over the list prices."),
+    typer.Option(
+        "--prices",
+        metavar="FILE",
+        help="TOML file with your own rates, in USD per million tokens. [default: list prices]",
+    ),
 ]
 CostMode = Annotated[
     str,
@@ -148,7 +166,11 @@ CostMode = Annotated[
 ]
 Invoice = Annotated[
     str,
-    typer.Option("--invoice-usd", metavar="USD", help="What the bill for this period says."),
+    typer.Option(
+        "--invoice-usd",
+        metavar="USD",
+        help="Total of the bill for this period, in US dollars. [default: not compared]",
+    ),
 ]
 InvoiceFiles = Annotated[
     list[str] | None,
@@ -156,7 +178,7 @@ InvoiceFiles = Annotated[
         "--invoice",
         metavar="FILE",
         help="A provider's cost or usage report, compared with the log per model and day. "
-        "Repeat it for several files.",
+        "Repeat it for several files. [default: none]",
     ),
 ]
 InvoiceRates = Annotated[
@@ -164,7 +186,8 @@ InvoiceRates = Annotated[
     typer.Option(
         "--invoice-rate",
         metavar="CUR=USD",
-        help="Dollars for a unit of the invoice's currency, such as EUR=1.08. Repeat it.",
+        help="Dollars for a unit of the invoice's currency, such as EUR=1.08. May be "
+        "repeated. [default: none]",
     ),
 ]
 Embedder = Annotated[
@@ -202,17 +225,27 @@ Key = Annotated[
     ),
 ]
 Ttl = Annotated[
-    str, typer.Option("--ttl", metavar="TIME", help="Entries expire after it, such as 30m or 24h.")
+    str,
+    typer.Option(
+        "--ttl", metavar="TIME", help="Lifetime of entries, such as 30m or 24h. [default: no limit]"
+    ),
 ]
 TtlKind = Annotated[
     str,
-    typer.Option("--ttl-kind", metavar="fixed|sliding", help="Sliding: each hit renews the entry."),
+    typer.Option(
+        "--ttl-kind",
+        metavar="fixed|sliding",
+        help="Fixed: counted from the insertion. Sliding: each hit renews the entry.",
+    ),
 ]
 MaxEntries = Annotated[
-    int | None, typer.Option("--max-entries", metavar="N", help="Entries a scope may hold.")
+    int | None,
+    typer.Option(
+        "--max-entries", metavar="N", help="Most entries that a scope may hold. [default: no limit]"
+    ),
 ]
 Eviction = Annotated[
-    str, typer.Option("--eviction", metavar="lru|lfu|fifo", help="Who leaves a full cache.")
+    str, typer.Option("--eviction", metavar="lru|lfu|fifo", help="Which entry a full cache evicts.")
 ]
 VisibleAfter = Annotated[
     str,
@@ -227,7 +260,8 @@ Guard = Annotated[
     typer.Option(
         "--guard",
         metavar="NAME,...",
-        help="Refuse hits whose questions differ in numbers, negation, ...; or all.",
+        help="Refuse hits whose questions differ in these: number, date, negation, ...; or all. "
+        "[default: none]",
     ),
 ]
 MaxWrong = Annotated[
@@ -240,18 +274,29 @@ MaxWrong = Annotated[
 ]
 Effort = Annotated[
     list[str] | None,
-    typer.Option("--effort-usd", metavar="LEVER=USD", help="What it costs you to do it."),
+    typer.Option(
+        "--effort-usd",
+        metavar="LEVER=USD",
+        help="Your own cost of a lever, in US dollars. May be repeated. [default: estimated]",
+    ),
 ]
 Levers = Annotated[
     list[str] | None,
     typer.Option(
         "--lever",
         metavar="NAME",
-        help="Add a lever of your own: file.py:Class, module:Class or an installed name.",
+        help="Add a lever of your own: file.py:Class, module:Class or an installed name. "
+        "[default: none]",
     ),
 ]
 Horizon = Annotated[
-    int, typer.Option("--horizon", min=1, help="Months in which a step has to pay for its effort.")
+    int,
+    typer.Option(
+        "--horizon",
+        metavar="MONTHS",
+        min=1,
+        help="Months within which a step has to pay for its effort.",
+    ),
 ]
 Order = Annotated[
     str,
@@ -262,13 +307,28 @@ Order = Annotated[
     ),
 ]
 StoreUsd = Annotated[
-    str, typer.Option("--store-usd", metavar="USD", help="What the cache's store costs a month.")
+    str,
+    typer.Option(
+        "--store-usd",
+        metavar="USD",
+        help="Cost of the cache's store, in US dollars a month. [default: the node's price]",
+    ),
 ]
 Node = Annotated[
-    str, typer.Option("--node", metavar="NAME", help="The store's node, such as cache.r7g.large.")
+    str,
+    typer.Option(
+        "--node",
+        metavar="NAME",
+        help="Node of the store, such as cache.r7g.large. [default: the smallest that fits]",
+    ),
 ]
 EmbedUsd = Annotated[
-    str, typer.Option("--embed-usd", metavar="USD", help="What embedding costs a month.")
+    str,
+    typer.Option(
+        "--embed-usd",
+        metavar="USD",
+        help="Cost of embedding, in US dollars a month. [default: the embedder's price]",
+    ),
 ]
 ShowPrompts = Annotated[
     bool,
@@ -285,7 +345,7 @@ Format = Annotated[
 TableFormat = Annotated[
     str, typer.Option("--format", metavar="NAME", help="terminal, md, csv or json.")
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random draw.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Seed of every random draw.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Plain text; NO_COLOR does the same.")]
 Config = Annotated[
@@ -293,7 +353,8 @@ Config = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="costaudit.toml: a table per verb sets its defaults.",
+        help="TOML file in which a table per verb sets the defaults of its options. "
+        "[default: none]",
         is_eager=True,
         callback=read_config,
     ),

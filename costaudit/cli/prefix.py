@@ -25,7 +25,10 @@ def prefix(
         ),
     ] = False,
     block_tokens: Annotated[
-        int, typer.Option("--block-tokens", min=1, help="Block size of that server.")
+        int,
+        typer.Option(
+            "--block-tokens", metavar="N", min=1, help="Block size of that server, in tokens."
+        ),
     ] = 512,
     capacities: Annotated[
         str,

@@ -8,9 +8,12 @@ from costaudit.cli import options as opt
 
 
 def prices(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="As it stands in the log.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="As the log writes it.")],
     provider: Annotated[
-        str, typer.Option("--provider", metavar="NAME", help="openai, anthropic, aws, google, ...")
+        str,
+        typer.Option(
+            "--provider", metavar="NAME", help="openai, anthropic, aws, google, ... [default: any]"
+        ),
     ] = "",
     date: Annotated[
         str, typer.Option("--date", metavar="YYYY-MM-DD", help="Price of this day. [default: now]")

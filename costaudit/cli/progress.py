@@ -59,7 +59,7 @@ class RichProgress:
             self._print(note, spent)
 
     def close(self) -> None:
-        """Give the terminal back."""
+        """Release the terminal."""
         self._print_pieces()
         self._bars.stop()
 

@@ -18,7 +18,7 @@ SCOPE = "tenant,endpoint,model,system,tools"
 
 @dataclass(frozen=True)
 class Rules:
-    """What options say of a cache's rules; a preset fills in what is left at its default."""
+    """What options say about a cache's rules; a preset fills in what is left at its default."""
 
     scope: str = SCOPE
     key: str = "conversation"
@@ -75,7 +75,9 @@ def replay(
     header: Annotated[
         list[str] | None,
         typer.Option(
-            "--header", metavar="NAME:VALUE", help="Send this to a caching proxy; repeatable."
+            "--header",
+            metavar="NAME:VALUE",
+            help="Send this header to a caching proxy. May be repeated. [default: none]",
         ),
     ] = None,
     isolate: Annotated[
@@ -88,7 +90,12 @@ def replay(
     ] = False,
     threshold: Annotated[
         float | None,
-        typer.Option("--threshold", help="Similarity. [default: the audit's recommendation]"),
+        typer.Option(
+            "--threshold",
+            metavar="SIMILARITY",
+            help="Cosine similarity from which a question is a hit. "
+            "[default: the audit's recommendation]",
+        ),
     ] = None,
     out: opt.Out = None,
     since: opt.Since = "",
@@ -109,7 +116,7 @@ def replay(
             metavar="PRODUCT",
             help="Predict with a product's own rules: redisvl, langchain-redis, litellm-local, "
             "litellm-redis, litellm-semantic, gptcache, portkey, kong, apim or article. "
-            "Options that are given as well win.",
+            "Options on the command line override it. [default: the options' own rules]",
         ),
     ] = "",
     cache_ttl: Annotated[
@@ -117,7 +124,8 @@ def replay(
         typer.Option(
             "--cache-ttl",
             metavar="TIME",
-            help="TTL of the cache's own configuration, for the prediction; --ttl-kind as well.",
+            help="TTL that the cache's own configuration sets, for the prediction. It goes with "
+            "--ttl-kind. [default: --ttl]",
         ),
     ] = "",
     no_bypass: Annotated[
@@ -125,24 +133,26 @@ def replay(
         typer.Option(
             "--no-bypass",
             metavar="REASONS",
-            help="What this cache caches, too: temperature, tool_use, finish_reason, refusal, "
-            "no_answer, images, truncated.",
+            help="Requests that this cache stores too: temperature, tool_use, finish_reason, "
+            "refusal, no_answer, images, truncated. [default: none]",
         ),
     ] = "",
     guard: opt.Guard = "",
     speed: Annotated[
         str,
         typer.Option(
-            "--speed", metavar="N|max", help="Log seconds per second; TTLs shrink with it."
+            "--speed", metavar="N|max", help="Seconds of the log a second; TTLs shrink with it."
         ),
     ] = "max",
     max_rate: Annotated[
-        float | None, typer.Option("--max-rate", help="Requests a second, at most.")
+        float | None,
+        typer.Option("--max-rate", metavar="N", help="Most requests a second. [default: no limit]"),
     ] = None,
     embed_ms: Annotated[
         float | None,
         typer.Option(
             "--embed-ms",
+            metavar="MS",
             min=0,
             help="Milliseconds to embed a question, part of a hit's latency. [default: measured on "
             "this machine; a proxy embeds itself]",
@@ -159,7 +169,7 @@ def replay(
         ),
     ] = False,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Start anew where an earlier replay was stopped.")
+        bool, typer.Option("--restart", help="Start again instead of continuing an earlier replay.")
     ] = False,
     max_errors: Annotated[
         str,
@@ -171,13 +181,22 @@ def replay(
     ] = "5%",
     max_spend: Annotated[
         str,
-        typer.Option("--max-spend", metavar="USD", help="Stop before live models cost more."),
+        typer.Option(
+            "--max-spend",
+            metavar="USD",
+            help="Stop before live models cost more, in US dollars. [default: 0]",
+        ),
     ] = "",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what live models would cost, and stop.")
     ] = False,
     metrics_port: Annotated[
-        int | None, typer.Option("--metrics-port", help="Serve Prometheus metrics on 127.0.0.1.")
+        int | None,
+        typer.Option(
+            "--metrics-port",
+            metavar="PORT",
+            help="Serve Prometheus metrics on this port of 127.0.0.1. [default: none]",
+        ),
     ] = None,
     format: opt.Format = "terminal",
     seed: opt.Seed = 0,
@@ -296,6 +315,6 @@ def _failed(section: "ReplaySection", most: float) -> int:
     raise BackendError(
         f"{section.failed_share:.1%} of the requests that were sent failed: "
         f"{', '.join(f'{name} {n:,}' for name, n in section.errors.items())}.",
-        hint="Its hit rate is not to be trusted. Mend the cache or the model and replay again "
+        hint="Its hit rate can't be trusted. Repair the cache or the model and replay again "
         "with --restart, or allow more with --max-errors.",
     )

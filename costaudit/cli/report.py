@@ -20,7 +20,7 @@ def report(
             "--where",
             metavar="FIELD=VALUE",
             help="The audit of this part of the run, computed anew; != leaves out. "
-            "Nothing is read again.",
+            "Nothing is read again. [default: all]",
         ),
     ] = None,
     format: opt.Format = "terminal",

@@ -16,7 +16,7 @@ def route(
             "--candidate",
             metavar="MODEL",
             help="openai:MODEL, anthropic:MODEL, bedrock:MODEL, https://HOST/v1?model=MODEL, or "
-            "recorded:FILE?model=MODEL with answers in a file. Give several to compare them.",
+            "recorded:FILE?model=MODEL with answers in a file. Name several to compare them.",
         ),
     ],
     judge: Annotated[
@@ -27,11 +27,15 @@ def route(
             help="openai:MODEL, anthropic:MODEL, bedrock:MODEL, or human:FILE (.csv or .jsonl).",
         ),
     ],
-    sample: Annotated[int, typer.Option("--sample", min=30, help="Calls to try.")] = 300,
+    sample: Annotated[
+        int, typer.Option("--sample", metavar="N", min=30, help="Calls to try.")
+    ] = 300,
     max_spend: Annotated[
         str,
         typer.Option(
-            "--max-spend", metavar="USD", help="Stop before it costs more, judge included."
+            "--max-spend",
+            metavar="USD",
+            help="Stop before it costs more, in US dollars; the judge counts too.",
         ),
     ] = "0",
     max_loss: Annotated[
@@ -43,7 +47,12 @@ def route(
         ),
     ] = "5%",
     model: Annotated[
-        str, typer.Option("--model", metavar="NAME", help="Only calls of this model may move.")
+        str,
+        typer.Option(
+            "--model",
+            metavar="NAME",
+            help="Only calls of this model may move. [default: all models]",
+        ),
     ] = "",
     out: opt.Out = None,
     since: opt.Since = "",

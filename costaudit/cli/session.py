@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from costaudit.cli import values
 from costaudit.cli.progress import progress_on_stderr
@@ -61,10 +61,11 @@ def ingest_options(
     redact: str = "none",
 ) -> "IngestOptions":
     """Check what was said about reading."""
+    from costaudit.contracts.manifest import RedactionMode
     from costaudit.engine.pool import default_workers
     from costaudit.ingest.options import IngestOptions
 
-    levels = ("none", "hash", "mask")
+    levels: tuple[RedactionMode, ...] = get_args(RedactionMode)
     return IngestOptions(
         source=source,
         maps=tuple(mapping or ()),
@@ -73,7 +74,7 @@ def ingest_options(
         since=values.moment(part.since, "--since"),
         until=values.moment(part.until, "--until"),
         where=tuple(part.where or ()),
-        redact=values.one_of(redact, levels, "--redact"),  # type: ignore[arg-type]
+        redact=values.one_of(redact, levels, "--redact"),
         workers=default_workers(),
     )
 
@@ -88,7 +89,7 @@ def part_of_log(since: str, until: str, where: list[str] | None) -> "IngestOptio
 
 @dataclass(frozen=True)
 class EntryLife:
-    """When a cache holds an entry, and when it lets it go, as typed."""
+    """When a cache holds an entry, and when it drops it, as typed."""
 
     ttl: str = ""
     ttl_kind: str = "fixed"
@@ -101,18 +102,22 @@ def semantic_policy(
     embedder: str, scope: str, key: str, life: EntryLife = EntryLife(), guard: str = ""
 ) -> "SemanticPolicy":
     """Check what was said about the cache; its threshold is the sweep's business."""
-    from costaudit.contracts.policies import SemanticPolicy
+    from costaudit.contracts import policies
 
-    return SemanticPolicy(
+    keys: tuple[policies.CacheKey, ...] = get_args(policies.CacheKey)
+    kinds: tuple[policies.TtlKind, ...] = get_args(policies.TtlKind)
+    evictions: tuple[policies.Eviction, ...] = get_args(policies.Eviction)
+    moments: tuple[policies.VisibleAfter, ...] = get_args(policies.VisibleAfter)
+    return policies.SemanticPolicy(
         min_similarity=1.0,
         embedder=embedder,
-        scope=values.scope_fields(scope),  # type: ignore[arg-type]
-        key=values.one_of(key, ("last_user", "conversation", "full", "prompt"), "--key"),  # type: ignore[arg-type]
+        scope=values.scope_fields(scope),  # type: ignore[arg-type]  # the policy refuses others
+        key=values.one_of(key, keys, "--key"),
         ttl_s=values.duration_s(life.ttl),
-        ttl_kind=values.one_of(life.ttl_kind, ("fixed", "sliding"), "--ttl-kind"),  # type: ignore[arg-type]
+        ttl_kind=values.one_of(life.ttl_kind, kinds, "--ttl-kind"),
         max_entries=life.max_entries,
-        eviction=values.one_of(life.eviction, ("lru", "lfu", "fifo"), "--eviction"),  # type: ignore[arg-type]
-        visible_after=values.one_of(life.visible_after, ("response", "request"), "--visible-after"),  # type: ignore[arg-type]
+        eviction=values.one_of(life.eviction, evictions, "--eviction"),
+        visible_after=values.one_of(life.visible_after, moments, "--visible-after"),
         guard=values.names(guard),
     )
 
@@ -134,7 +139,7 @@ def loaded_run(
 
 
 def say_of_log(run: "RunDir") -> None:
-    """Let what is printed of a run begin with the files of its log that could not be read."""
+    """Begin what is printed about a run with the files of its log that could not be read."""
     from costaudit.cli.verb import say_first
     from costaudit.contracts.audit import lost_files
 
@@ -219,7 +224,7 @@ def deliver(audit: "Audit", form: str, out: Path | None, *, run: Path, color: bo
 
 
 def terminal_width(elsewhere: int = 80) -> int:
-    """Return the columns of the terminal; `elsewhere` where the output is none."""
+    """Return the columns of the terminal; `elsewhere` where the output is not a terminal."""
     import shutil
 
     if not sys.stdout.isatty():

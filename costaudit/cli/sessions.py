@@ -19,7 +19,9 @@ def sessions(
     session: Annotated[
         str,
         typer.Option(
-            "--session", metavar="ID", help="Show the turns and calls of this session alone."
+            "--session",
+            metavar="ID",
+            help="Show only this session: its turns and calls. [default: all sessions]",
         ),
     ] = "",
     format: opt.TableFormat = "terminal",

@@ -68,7 +68,7 @@ def check_estimates(
 
     The bound of the 95 % interval that is on the condition's side counts: a cache whose wrong
     answers may exceed the limit fails, not only one that probably does. Raises
-    InsufficientDataError where the log can't tell.
+    InsufficientDataError where the log can't show it.
     """
     failed = []
     for condition in conditions:
@@ -78,7 +78,7 @@ def check_estimates(
     if failed:
         raise GateFailedError(
             f"Gate failed: {'; '.join(failed)}.",
-            hint="The table above shows what each threshold would give.",
+            hint="The table above shows the result of each threshold.",
         )
 
 
@@ -86,7 +86,7 @@ def _value(condition: Condition, estimate: "Estimate | None") -> tuple[float, st
     """Return the value that counts, and which bound it is."""
     if estimate is None:
         raise InsufficientDataError(
-            f"This log can't tell {condition.name}: it holds no answers to compare.",
+            f"This log can't show {condition.name}: it holds no answers to compare.",
             hint="Export the log with the answers, or leave the condition out.",
         )
     below = condition.compare.startswith("<")
@@ -122,8 +122,8 @@ def sweep(
         typer.Option(
             "--ttl",
             metavar="TIME,...",
-            help="Entries expire after it, such as 30m or 24h; a list, in which none may stand, "
-            "is swept side by side, and the first is that of the other tables.",
+            help="Lifetime of entries, such as 30m or 24h. A list, which may contain none, "
+            "compares lifetimes; the other tables use its first. [default: no limit]",
         ),
     ] = "",
     ttl_kind: Annotated[
@@ -131,7 +131,8 @@ def sweep(
         typer.Option(
             "--ttl-kind",
             metavar="fixed|sliding|both",
-            help="Sliding: each hit renews the entry. Both: side by side.",
+            help="Fixed: counted from the insertion. Sliding: each hit renews the entry. Both: "
+            "compares them.",
         ),
     ] = "fixed",
     max_entries: opt.MaxEntries = None,
@@ -142,7 +143,9 @@ def sweep(
     wrong_cost: Annotated[
         str,
         typer.Option(
-            "--wrong-cost", metavar="USD", help="What each wrong answer costs; taken off."
+            "--wrong-cost",
+            metavar="USD",
+            help="Cost of each wrong answer, in US dollars, taken off the saving.",
         ),
     ] = "0",
     fail_if: Annotated[
@@ -151,8 +154,8 @@ def sweep(
             "--fail-if",
             metavar="CONDITION",
             help="Exit 3 if it may hold at the recommended point, or at the only threshold given, "
-            "such as 'unsafe_served>0.01' or 'hit_rate<0.2': the bound of the 95 % interval on the "
-            "condition's side counts.",
+            "such as 'unsafe_served>0.01' or 'hit_rate<0.2'. The bound of the 95 % interval on the "
+            "condition's side counts. [default: none]",
         ),
     ] = None,
     compare_embedders: Annotated[
@@ -160,7 +163,7 @@ def sweep(
         typer.Option(
             "--compare-embedders",
             metavar="NAME,...",
-            help="Embed the log with each of these, and show them side by side instead.",
+            help="Embed the log with each of these, and compare them. [default: none]",
         ),
     ] = "",
     approx: Annotated[
@@ -176,7 +179,7 @@ def sweep(
             "--sample",
             metavar="SIZE",
             help="Embed only so many distinct texts, such as 5% or 20000, and estimate hits and "
-            "money with 95 % intervals.",
+            "money with 95 % intervals. [default: all texts]",
         ),
     ] = "",
     format: opt.TableFormat = "terminal",
@@ -269,7 +272,7 @@ def read_lifetimes(ttl: str, ttl_kind: str) -> "tuple[tuple[float | None, TtlKin
 def _checked_sample(
     sample: str, options: "AnalyzeOptions", conditions: "Sequence[Condition]"
 ) -> float:
-    """Read the sample's size, and refuse what a sample can't tell, before the log is read."""
+    """Read the sample's size, and refuse what a sample can't show, before the log is read."""
     from costaudit.cli.values import sample_size
     from costaudit.simulate.semantic.thresholds import parse_thresholds
 
@@ -286,12 +289,12 @@ def _checked_sample(
     for one in conditions:
         if one.name != "hit_rate":
             raise UsageError(
-                f"--fail-if {one.name} can't be told from a sample: its answers are not judged.",
+                f"--fail-if {one.name} can't be found from a sample: its answers are not judged.",
                 hint="Leave --sample out, or hold a bound on hit_rate.",
             )
     if conditions and len(parse_thresholds(options.thresholds)) != 1:
         raise UsageError(
-            "With --sample no threshold is recommended, so --fail-if needs to be told one.",
+            "With --sample no threshold is recommended, so --fail-if needs one.",
             hint="Give one, such as --thresholds 0.9.",
         )
     return sample_size(sample)
@@ -311,7 +314,7 @@ def _sampled(
     conditions: "Sequence[Condition]",
     progress: "Progress",
 ) -> str | None:
-    """Print what a sample tells; gives the reason instead where all texts are to be embedded."""
+    """Print what a sample shows; return the reason instead where all texts are to be embedded."""
     from costaudit.cli.session import print_tables
     from costaudit.pipeline.semantic.sampled import sampled_sweep
     from costaudit.report.tables.semantic import sampled_line, sampled_table

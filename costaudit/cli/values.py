@@ -3,12 +3,12 @@
 import re
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 from costaudit.errors import UsageError
 
 if TYPE_CHECKING:
-    from costaudit.costing.logged import CostMode
+    from costaudit.contracts.spend import CostMode
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
@@ -133,19 +133,23 @@ def scope_fields(text: str) -> tuple[str, ...]:
     return () if len(found) == 1 and found[0] in ("none", "global") else found
 
 
-def one_of(text: str, allowed: tuple[str, ...], option: str) -> str:
-    """Refuse a value that is not in the list."""
+Name = TypeVar("Name", bound=str)
+
+
+def one_of(text: str, allowed: tuple[Name, ...], option: str) -> Name:
+    """Return the value of the list that a text names; raises UsageError for any other."""
     if text not in allowed:
         hint = f"Choose from {', '.join(allowed)}."
         raise UsageError(f"{option} {text!r} is unknown.", hint=hint)
-    return text
+    return next(one for one in allowed if one == text)
 
 
 def cost_mode(text: str) -> "CostMode":
     """Read --cost-mode."""
-    modes: tuple[CostMode, ...] = ("auto", "logged", "recomputed")
-    one_of(text, modes, "--cost-mode")
-    return modes[modes.index(text)]
+    from costaudit.contracts.spend import CostMode
+
+    modes: tuple[CostMode, ...] = get_args(CostMode)
+    return one_of(text, modes, "--cost-mode")
 
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, str]:

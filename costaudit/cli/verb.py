@@ -40,7 +40,11 @@ Currency = Annotated[
 ]
 Rate = Annotated[
     str,
-    typer.Option("--rate", metavar="NUMBER", help="What one US dollar costs in it, such as 0.92."),
+    typer.Option(
+        "--rate",
+        metavar="NUMBER",
+        help="Price of one US dollar in that currency, such as 0.92. [default: 1, for USD]",
+    ),
 ]
 All = Annotated[
     bool,

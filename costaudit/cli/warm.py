@@ -21,19 +21,31 @@ def warm(
             metavar="ADDRESS",
             help="Cache to fill, in its own schema: redis://HOST[?name=INDEX&fields=tenant,model] "
             "of RedisVL, redis://HOST?flavour=langchain&llm=my_app.py:llm, "
-            "http://HOST/v1?product=litellm, or a class of yours: file.py:Class.",
+            "http://HOST/v1?product=litellm, or a class of yours: file.py:Class. [default: none]",
         ),
     ] = "",
     file: Annotated[
-        Path | None, typer.Option("--file", metavar="FILE", help="Write the answers here (JSONL).")
+        Path | None,
+        typer.Option(
+            "--file", metavar="FILE", help="Write the answers here, as JSONL. [default: none]"
+        ),
     ] = None,
     header: Annotated[
         list[str] | None,
-        typer.Option("--header", metavar="NAME:VALUE", help="Send this to a proxy; repeatable."),
+        typer.Option(
+            "--header",
+            metavar="NAME:VALUE",
+            help="Send this header to a proxy. May be repeated. [default: none]",
+        ),
     ] = None,
-    most: Annotated[int, typer.Option("--most", min=1, help="Answers, at most.")] = 500,
+    most: Annotated[
+        int, typer.Option("--most", metavar="N", min=1, help="Most answers to store.")
+    ] = 500,
     threshold: Annotated[
-        float, typer.Option("--threshold", help="Similarity that the cache runs at.")
+        float,
+        typer.Option(
+            "--threshold", metavar="SIMILARITY", help="Cosine similarity that the cache hits at."
+        ),
     ] = 0.95,
     out: opt.Out = None,
     since: opt.Since = "",

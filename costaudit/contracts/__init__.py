@@ -1,4 +1,4 @@
 """The hall: the only nouns that travel between stages.
 
-Takes nothing, gives schemas, policies and the audit, never computes a result.
+Takes nothing, returns schemas, policies and the audit, never computes a result.
 """

@@ -33,7 +33,7 @@ class Finding:
     severity: Literal["info", "warning", "problem"]
     title: str  # one sentence
     detail: str
-    change: str  # what mends it; may be empty
+    change: str  # what repairs it; may be empty
     saved: Money | None = None  # per month, at most what the ledger has left for it
     section: str = ""  # anchor of the section that explains it
     alone: Money | None = None  # per month, had it been the only change, where that is more
@@ -93,7 +93,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Claim:
-    """A promise of the article that semantic caching budgets rest on."""
+    """A promise of the article that budgets for semantic caching are based on."""
 
     claim: str  # what is promised
     promised: str  # its number
@@ -124,7 +124,7 @@ class Audit:
     worth_testing: tuple[Suggestion, ...] = ()  # no evidence in the log, and so no money
     claims: tuple[Claim, ...] = ()  # what the article promises, checked on this log
     replay: ReplaySection | None = None  # None: nothing was replayed
-    month: MonthFacts = field(default_factory=unknown_month)  # what the figures stand for
+    month: MonthFacts = field(default_factory=unknown_month)  # what the figures mean
     sessions: SessionsSection | None = None  # None: no call names an agent's session
     uncacheable: dict[str, int] = field(default_factory=dict)  # reason → requests, where prompts
     # are there, but a cache must leave every one of them alone
@@ -243,10 +243,10 @@ class SpendChange:
 
 @dataclass(frozen=True)
 class GateResult:
-    """One rule of the gate and how the audit stands to it."""
+    """One rule of the gate, and whether the audit keeps it."""
 
     rule: str  # as in costaudit.toml, such as max_unsafe_served
-    status: Literal["passed", "failed", "insufficient"]  # insufficient: the log can't tell
+    status: Literal["passed", "failed", "insufficient"]  # insufficient: the log can't show it
     limit: str  # as the reader wrote it, such as 0.5%
     measured: str  # the value that was tested, with its interval, in words
     detail: str  # one sentence: why, and what to do

@@ -1,17 +1,20 @@
-"""The next month of a log, what made its spend grow, and the days that stand out."""
+"""The next month of a log, what made its spend grow, and the unusual days."""
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 from costaudit.contracts.grades import Money
 from costaudit.contracts.month import MonthFacts
+
+Factor = Literal["requests", "tokens per request", "mix of models", "prices"]
 
 
 @dataclass(frozen=True)
 class Driver:
     """One factor of the change between both halves of the log. Law: Σ usd = change."""
 
-    factor: str  # requests | tokens per request | mix of models | prices
+    factor: Factor
     usd: Decimal  # per month
 
 
@@ -32,7 +35,7 @@ class Spike:
     day: str  # YYYY-MM-DD
     usd: Decimal
     usual_usd: Decimal
-    causes: tuple[Cause, ...]  # one a dimension, the most telling first
+    causes: tuple[Cause, ...]  # one a dimension, the clearest first
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Backtest:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What comes next, as far as the log tells."""
+    """What comes next, as far as the log shows it."""
 
     month: MonthFacts
     like_log: Money  # a month like the log

@@ -28,8 +28,8 @@ class LedgerStep:
     note: str = ""
     evidence: Grade = "simulated"  # how well the saving is known in the log itself
     effort_usd: Decimal = Decimal(0)
-    npv_usd: Decimal | None = None  # over the horizon, after effort; None where no month is told
-    worth: bool | None = None  # it pays within the horizon; None where no month is told
+    npv_usd: Decimal | None = None  # over the horizon, after effort; None if the month is unknown
+    worth: bool | None = None  # it pays within the horizon; None where the month is unknown
     worth_from_requests: int | None = None  # a month, from which it pays; None where it never does
     first_month: Money | None = None  # while a cache fills; None where that makes no difference
     steady_month: Money | None = None  # once it has filled
@@ -48,7 +48,7 @@ class Ledger:
     overlap: Money  # what the levers would promise twice if added up
     after: Money
     covered_days: float  # of usual traffic in the log
-    month_days: float  # days that the figures stand for
+    month_days: float  # days that the figures cover
     saving: Money = field(default_factory=nothing)  # Σ saved of the steps that are not assumed
     after_firm: Money = field(default_factory=nothing)  # before - saving
     left_out: tuple[LedgerStep, ...] = ()  # would cost more than they save; in no total
@@ -74,14 +74,14 @@ class PlanStep:
     # fixed, is paid; None where it has none
     npv_usd: Decimal | None = None  # over the horizon, after effort
     roi: Decimal | None = None  # net present value / effort; None without either
-    worth: bool | None = None  # it pays within the horizon; None where no month is told
+    worth: bool | None = None  # it pays within the horizon; None where the month is unknown
     worth_from_requests: int | None = None  # a month, from which it pays; None: it never does
     running_cost: Money = field(default_factory=nothing)  # per month
 
 
 @dataclass(frozen=True)
 class LeverUnit:
-    """What is decided together under one lever."""
+    """The parts of traffic that one lever decides on together."""
 
     unit: str  # an endpoint and model, or a kind of useless call
     requests: int  # changed
@@ -146,7 +146,7 @@ EFFECT = pl.Schema(_EFFECT_COLUMNS)
 
 @dataclass(frozen=True)
 class Lever:
-    """One lever's proposal, and the rule that it rests on."""
+    """One lever's proposal, and the rule behind it."""
 
     lever: str  # as in levers/levers.py, such as tools or batch
     label: str  # for people
@@ -189,5 +189,5 @@ class Suggestion:
     lever: str  # routing | output | batch | reasoning
     label: str  # for people
     requests: int  # that a test would be about
-    why: str  # what in the log points to it, and what the log can't tell
-    test: str  # what would tell, in the imperative
+    why: str  # what in the log points to it, and what the log can't show
+    test: str  # what would show it, in the imperative

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 MANIFEST_VERSION = 2
+RedactionMode = Literal["none", "hash", "mask"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class InputFile:
 
     name: str  # as given, without folders outside the input
     source: str  # log source, mixed or empty; "" for a file that could not be read
-    evidence: str  # what the detection rests on
+    evidence: str  # the evidence of the detection
     bytes: int
     rows: int
     kept: int
@@ -87,14 +88,14 @@ class ReadingOptions:
     since: str | None  # ISO 8601, UTC
     until: str | None
     where: tuple[str, ...]
-    redact: Literal["none", "hash", "mask"]
+    redact: RedactionMode
     workers: int
     max_ratio: float
 
 
 @dataclass(frozen=True)
 class TablesMade:
-    """From which state of the staged pieces the tables were written, to tell whether they are."""
+    """The state of the staged pieces when the tables were written, to see if they are complete."""
 
     key: str
     tables: dict[str, tuple[int, int]]  # name of a file → its size in bytes, its time in ns
@@ -102,7 +103,7 @@ class TablesMade:
 
 @dataclass(frozen=True)
 class IngestRecord(IngestCounts):
-    """What `ingest` was told and what it found."""
+    """The options of `ingest`, and what it found."""
 
     options: ReadingOptions
     made: TablesMade | None = None  # None: the tables were changed since

@@ -1,4 +1,4 @@
-"""What the monthly figures of an audit stand for: the days that a log covers and lacks."""
+"""What the monthly figures of an audit cover: the days that a log has and lacks."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -31,7 +31,7 @@ class MonthFacts:
     """How figures of the log become figures of a month."""
 
     period: Period
-    days: float  # that a figure stands for: MONTH_DAYS, or the length of the log
+    days: float  # that a figure covers: MONTH_DAYS, or the length of the log
     traffic_days: float  # days of usual traffic that the log covers
     holes: tuple[Hole, ...] = ()
     closed: tuple[str, ...] = ()  # weekdays without traffic, or taken to have none
@@ -47,5 +47,5 @@ class MonthFacts:
 
 
 def unknown_month() -> MonthFacts:
-    """Return a month of which nothing more is known."""
+    """Return a month about which nothing more is known."""
     return MonthFacts("month", MONTH_DAYS, 0.0)

@@ -10,8 +10,9 @@ ScopeField = Literal[
     "tenant", "user", "endpoint", "model", "provider", "system", "system_raw", "tools"
 ]
 TtlKind = Literal["fixed", "sliding"]
-Eviction = Literal["lru", "lfu", "fifo"]
 CacheKey = Literal["last_user", "conversation", "full", "prompt"]
+Eviction = Literal["lru", "lfu", "fifo"]
+VisibleAfter = Literal["response", "request"]
 DEFAULT_SCOPE: tuple[ScopeField, ...] = ("tenant", "endpoint", "model", "system", "tools")
 BYPASSES = (
     "temperature", "tool_use", "finish_reason", "refusal", "no_answer", "images", "truncated",
@@ -35,7 +36,7 @@ class SemanticPolicy:
     ttl_kind: TtlKind = "fixed"  # sliding: each hit renews it
     max_entries: int | None = None  # per scope partition of the simulation; None: no limit
     eviction: Eviction = "lru"
-    visible_after: Literal["response", "request"] = "response"
+    visible_after: VisibleAfter = "response"
     guard: tuple[str, ...] = ()  # trap detectors that refuse a hit
     max_temperature: float = 1.0  # hotter requests bypass the cache
     no_bypass: tuple[str, ...] = ()  # names of BYPASSES that the cache does not know
@@ -113,7 +114,7 @@ def _printable(policy: SemanticPolicy | PrefixPolicy) -> list[str]:
     for field in fields(policy):
         value = getattr(policy, field.name)
         if field.name == "no_bypass" and not value:
-            continue  # so that policies keep the names that earlier runs gave them
+            continue  # so that policies keep the names that they had in earlier runs
         if isinstance(value, tuple):
             value = "+".join(value) or "none"
         if isinstance(value, float):

@@ -6,14 +6,16 @@ from typing import Literal
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.spend import CostBreakdown
 
+PromptPart = Literal["tools", "system", "examples", "documents", "history", "question"]
+
 
 @dataclass(frozen=True)
 class PartShare:
     """One part of a template's prompt."""
 
-    part: str  # tools | system | examples | documents | history | question
+    part: PromptPart
     tokens: int
-    static_tokens: int  # stand in a prefix identical to an earlier request's
+    static_tokens: int  # are in a prefix identical to an earlier request's
     reorderable_tokens: int  # would be static if dynamic parts moved behind static ones
 
 
@@ -26,12 +28,12 @@ class Breaker:
     context: str  # the breaking text in context, moving part between ‹ ›; redacted by default
     requests: int  # calls affected
     lost_tokens: int  # prefix tokens paid in full because of it
-    lost_usd_month: Money  # what its mend saves, simulated again; of the provider's: what is lost
+    lost_usd_month: Money  # what its repair saves, simulated again; of the provider's: what is lost
     mend: str  # the exact change
-    provider_side: bool  # eviction or routing: not the application's to mend
+    provider_side: bool  # eviction or routing: the application can't repair it
 
 
-Claim = Literal["simulated", "estimated", "none"]  # what a template's saving rests on
+Claim = Literal["simulated", "estimated", "none"]  # what a template's saving is based on
 
 
 @dataclass(frozen=True)

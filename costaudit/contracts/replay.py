@@ -23,7 +23,7 @@ REASONS = {
 class LatencyRow:
     """Latency of one kind of request."""
 
-    name: str  # as logged | through the cache | lookups | hits | misses
+    name: str  # as logged | through the cache | lookups | hits | misses | embedding ...
     requests: int
     p50_ms: float
     p95_ms: float
@@ -81,7 +81,7 @@ class RuleChange:
     rule: str  # in words, such as TTL 1 h, fixed
     explains: int  # decisions that differ, and with this rule do not
     breaks: int  # decisions that agree, and with this rule would not
-    taken: int = 0  # 1: explains most; 2: explains most of the rest on top of it; 0: not taken
+    taken: int = 0  # 1: explains most; 2: explains most of the others on top of it; 0: not taken
 
     @property
     def net(self) -> int:

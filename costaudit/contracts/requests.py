@@ -132,7 +132,7 @@ MERGED = pl.Schema(
         "source_file": pl.String,
         "source_offset": pl.Int64,
         "reason": pl.String,  # as in SKIPS: why it is no call of its own
-        "merged_into": pl.String,  # request_id of the call that it tells again
+        "merged_into": pl.String,  # request_id of the call that it repeats
         **{
             name: _REQUEST_COLUMNS[name]
             for name in (
@@ -174,6 +174,9 @@ CALLERS = ("tenant", "user", "conversation")
 
 GATEWAY_SERVED = pl.col("served_by").fill_null("provider") == "gateway_cache"
 SENT_TO_PROVIDER = ~GATEWAY_SERVED
+COUNTED = pl.col("usage_source").is_in(["provider", "gateway"]).fill_null(False)  # as billed
+IN_BATCH = pl.col("is_batch").fill_null(False)
+TS_S = pl.col("ts").dt.epoch("us").cast(pl.Float64) / 1e6  # seconds since 1970; null without time
 ANSWERED = (pl.col("status") == "ok") & SENT_TO_PROVIDER
 INPUT_TOKENS = pl.sum_horizontal(INPUT_CLASSES)  # a missing class counts as nothing
 BILLED_TOKENS = pl.sum_horizontal(TOKEN_CLASSES)

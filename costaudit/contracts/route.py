@@ -1,4 +1,4 @@
-"""What trying a cheaper model on a sample of the log's calls told."""
+"""What trying a cheaper model on a sample of the log's calls showed."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,7 +10,7 @@ from costaudit.contracts.grades import Estimate, Money
 class RouteTopic:
     """One topic of the calls that could go to the candidate."""
 
-    topic: str  # its most telling words
+    topic: str  # its most typical words
     calls: int
     spend: Money  # a month, as billed
     tried: int  # calls of the sample that have a verdict

@@ -1,4 +1,4 @@
-"""The run directory: where each stage's result stands, written whole or not at all."""
+"""The run directory: where each stage's result is, written whole or not at all."""
 
 import os
 import socket
@@ -46,7 +46,7 @@ class RunDir:
 
     @property
     def merged_path(self) -> Path:
-        """MERGED; only where a record told a call again."""
+        """MERGED; only where a record repeated a call."""
         return self.path / "merged.parquet"
 
     @property
@@ -130,7 +130,7 @@ class RunDir:
         return self._table(self.skips_path, SKIPS)
 
     def merged(self) -> pl.DataFrame:
-        """Read MERGED; empty where no record told a call again."""
+        """Read MERGED; empty where no record repeated a call."""
         if not self.merged_path.is_file():
             return pl.DataFrame(schema=MERGED)
         return self._table(self.merged_path, MERGED)

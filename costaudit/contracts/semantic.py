@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Literal
 
 from costaudit.contracts.grades import Estimate, Money
+from costaudit.contracts.policies import TtlKind
 
 
 @dataclass(frozen=True)
@@ -129,16 +130,16 @@ class LifetimeSweep:
     """The sweep at one TTL."""
 
     ttl_s: float | None  # None: entries never expire
-    ttl_kind: str  # fixed | sliding
+    ttl_kind: TtlKind
     points: tuple[SweepPoint, ...]
 
 
 @dataclass(frozen=True)
 class SemanticSection:
-    """The sweep and everything that hangs on it."""
+    """The sweep and everything that depends on it."""
 
     policy_id: str  # of the recommended point, or of exact matching
-    embedder: str  # "" where no texts were kept, so that only identical questions are told
+    embedder: str  # "" where no texts were kept, so that only identical questions are found
     embedder_revision: str
     dimensions: int
     eligible_requests: int
@@ -157,7 +158,7 @@ class SemanticSection:
     worst_pairs: tuple[PairEvidence, ...] = ()
     refused_pairs: tuple[PairEvidence, ...] = ()  # near misses that guards or the answers refuse
     noise_floor: float | None = None  # answer similarity below which an answer is inconsistent
-    noise_floor_pairs: int = 0  # repeated identical prompts it rests on
+    noise_floor_pairs: int = 0  # repeated identical prompts that it was measured on
     bytes_per_entry: int = 0
     exact: SweepPoint | None = None  # identical text only
     sizing: CacheSize | None = None  # at the recommended point
@@ -192,7 +193,7 @@ class SampledPoint:
 
 @dataclass(frozen=True)
 class SampledSweep:
-    """A sweep of which only a part of the texts was embedded."""
+    """A sweep that embedded only a part of the texts."""
 
     policy_id: str  # of the last point
     embedder: str

@@ -143,9 +143,9 @@ class SessionRow:
     input_tokens: int
     usd: Decimal
     causes: tuple[CauseRow, ...]  # they add up to `usd`
-    read_share: float | None  # of the input, as billed; None where the log does not tell
+    read_share: float | None  # of the input, as billed; None where the log does not say
     simulated_read_share: float | None  # under the lifetime in use; None without prompts
-    policy: Policy  # in use; "" where the log does not tell
+    policy: Policy  # in use; "" where the log does not say
     best: Policy
     policies: tuple[PolicyCost, ...]
     saving_usd: Decimal  # of the best policy over the one in use, as far as the bill supports it
@@ -172,7 +172,7 @@ class CompactionRow:
     before_tokens: int
     after_tokens: int
     later_calls: int  # that were sent without what it took out, until the next one
-    cost_usd: Decimal  # of sending again what is left, above reading it, and of writing the summary
+    cost_usd: Decimal  # to send the remainder again, beyond reading it, and to write the summary
     saved_usd: Decimal  # on the later calls, at the price that their prefix was billed at
     net_usd: Decimal  # saved less cost
 
@@ -202,11 +202,14 @@ class LoopRow:
     usd: Decimal  # of the calls that asked for them
 
 
+LifetimeName = Literal["5 min", "1 h", "no limit"]
+
+
 @dataclass(frozen=True)
 class LifetimeRow:
     """What all sessions would read under one lifetime, with one cache for each session."""
 
-    lifetime: str  # 5 min | 1 h | no limit
+    lifetime: LifetimeName
     read_share: float  # of the input
     units: float | None  # input tokens that cost as much: reads 0.1, writes 1.25 or 2
     sessions_best: int | None  # in which it is the cheaper one
@@ -229,7 +232,7 @@ class SessionsSection:
     compactions: tuple[CompactionRow, ...]
     tools: tuple[ToolRow, ...]
     loops: tuple[LoopRow, ...]
-    simulated_causes: tuple[CauseRow, ...] = ()  # where no call tells what was read: as if each
+    simulated_causes: tuple[CauseRow, ...] = ()  # where no call says what was read: as if each
     # had asked for the lifetime below; they do not add up to the spend
     simulated_policy: Policy = ""
     turns: tuple[TurnRow, ...] = ()  # of the one session that was asked for

@@ -8,6 +8,7 @@ from costaudit.contracts.grades import Money
 
 Charge = Literal["usage", "credit", "other"]  # other: taxes, fees and subscriptions
 Covered = Literal["both", "invoice only", "log only"]
+CostMode = Literal["auto", "logged", "recomputed"]  # whose figure counts for a call
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class SpendRow:
     latency_p50_ms: float | None
     latency_p95_ms: float | None
     failed: int = 0  # requests whose status is error
-    month: Money | None = None  # per month; None for days and hours, and where no month is told
+    month: Money | None = None  # per month; None for days and hours, and where the month is unknown
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class SampleRequest:
     output_tokens: int
     usd: Decimal
     latency_ms: float | None
-    status: str  # ok | error
+    status: Literal["ok", "error"]
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class ModelPrice:
 
 @dataclass(frozen=True)
 class Undecided:
-    """Calls of which nothing shows whether the input holds the cached tokens."""
+    """Calls where nothing shows whether the input holds the cached tokens."""
 
     source_file: str
     provider: str
@@ -133,12 +134,12 @@ class Undecided:
 class Counting:
     """How records became calls, and what of their usage was not read or not decided."""
 
-    merged_calls: int = 0  # records that tell a call again, and are in no figure
+    merged_calls: int = 0  # records that repeat a call, and are in no figure
     merged_usd: Decimal = Decimal(0)  # what counting them would add to the spend
     merged_reasons: dict[str, int] = field(default_factory=dict)  # as in SKIPS → records
     colliding_ids: int = 0  # ids under which there are several calls
     colliding_calls: int = 0
-    # unknown name in a usage object → calls, sum; calls told again included
+    # unknown name in a usage object → calls, sum; repeated records of calls included
     unread_usage: dict[str, tuple[int, float]] = field(default_factory=dict)
     undecided: tuple[Undecided, ...] = ()
 
@@ -236,7 +237,7 @@ class Spend:
     """What the log cost, and who and what cost it."""
 
     total: CostBreakdown
-    cost_mode: str  # logged | recomputed | auto: what was asked for
+    cost_mode: CostMode  # what was asked for
     logged_usd: Decimal  # the part of the total that is the log's own figure
     # endpoint | tenant | model | day | hour, and where a log has them agent, user_rank and
     # session_rank: groups of at least five users or sessions by rank of cost, such as 13–120

@@ -1,4 +1,4 @@
 """Outcomes become money, and money becomes the audit.
 
-Takes token classes and prices, gives the ledger and the audit, never simulates.
+Takes token classes and prices, returns the ledger and the audit, never simulates.
 """

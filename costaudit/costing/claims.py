@@ -55,7 +55,7 @@ def claims(
     prefix: PrefixSection | None,
     routing: Routed,
 ) -> tuple[Claim, ...]:
-    """List what is promised beside what this log shows, and the article's own sums redone."""
+    """List the promises beside what this log shows, and the article's own sums redone."""
     return (
         _saving(ledger),
         *_thresholds(semantic),

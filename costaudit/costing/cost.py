@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from costaudit.contracts.grades import PER_MTOK, Pricing
-from costaudit.contracts.requests import TOKEN_CLASSES
+from costaudit.contracts.requests import SENT_TO_PROVIDER, TOKEN_CLASSES
 from costaudit.contracts.spend import CostBreakdown
 
 MTOK = Decimal(1_000_000)
@@ -20,9 +20,8 @@ def billed_classes(requests: pl.DataFrame) -> pl.DataFrame:
 
     Missing and negative counts are 0 here; data quality says how many requests lack usage.
     """
-    sent = pl.col("served_by").fill_null("provider") != "gateway_cache"
     return requests.select(
-        pl.when(sent).then(pl.col(name).fill_null(0).clip(0)).otherwise(0).alias(name)
+        pl.when(SENT_TO_PROVIDER).then(pl.col(name).fill_null(0).clip(0)).otherwise(0).alias(name)
         for name in TOKEN_CLASSES
     )
 

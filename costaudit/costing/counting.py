@@ -9,9 +9,9 @@ import polars as pl
 from costaudit.contracts.audit import Finding
 from costaudit.contracts.manifest import IngestCounts
 from costaudit.contracts.requests import CACHE_WRITES, SENT_TO_PROVIDER
-from costaudit.contracts.spend import Counting, Spend, Undecided
+from costaudit.contracts.spend import CostMode, Counting, Spend, Undecided
 from costaudit.costing.cost import billed_classes, cost, plain
-from costaudit.costing.logged import CostMode, basis
+from costaudit.costing.logged import basis
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.verdict import once
 
@@ -33,9 +33,9 @@ def counting(
     prices: Path | None,
     mode: CostMode,
 ) -> Counting:
-    """Price MERGED, of which only what repeats one of `requests` counts, and what is undecided.
+    """Price what is undecided, and the rows of MERGED that repeat one of `requests`.
 
-    `ingest` is what the manifest tells of the reading.
+    `ingest` is what the manifest says about the reading.
     """
     merged = merged.join(
         requests.select(merged_into="request_id"), on="merged_into", how="semi"
@@ -87,7 +87,7 @@ def _undecided(requests: pl.DataFrame, prices: Path | None) -> Iterable[Undecide
 
 
 def counting_findings(spend: Spend) -> Iterable[Finding]:
-    """Report calls that are told again, ids that collide, unread fields, undecided conventions."""
+    """Report repeated records of calls, ids that collide, unread fields, undecided conventions."""
     found = spend.counting
     if said := once(spend):
         reasons = "; ".join(
@@ -144,6 +144,6 @@ def _open(each: Undecided) -> Finding:
         f"Nothing shows whether the input of {each.model or '(no model)'} holds the cached tokens.",
         f"{each.requests:,} calls in {each.source_file}: ${each.usd:,.4f} as read, where the input "
         f"{held} them; ${each.other_usd:,.4f} the other way.",
-        "Log the provider's own usage, or the prompts, of which the tokens can be counted.",
+        "Log the provider's own usage, or the prompts, whose tokens can be counted.",
         section="quality",
     )

@@ -122,7 +122,7 @@ def _quality(quality: DataQuality, month: MonthFacts) -> Iterable[Finding]:
             "usage-estimated",
             "info",
             f"{_count(estimated)} have estimated token counts.",
-            "A tokenizer stood in for the provider's count.",
+            "A tokenizer replaced the provider's count.",
             "Log the usage block of every response, for streams its last chunk too.",
             section="quality",
         )

@@ -98,7 +98,7 @@ def _cost_regression(limit: Decimal, change: SpendChange | None) -> _Found:
         return "insufficient", "not known", change.why_not
     if change is None or not change.base_usd:
         why = "No baseline was given." if change is None else "The baseline cost nothing."
-        return "insufficient", "not known", f"{why} Give one that did with --baseline."
+        return "insufficient", "not known", f"{why} Name one that did with --baseline."
     difference = change.new_usd - change.base_usd
     noise = change.noise_usd
     measured = f"{difference / change.base_usd:+.1%} to ${change.new_usd:,.2f} {change.period}"

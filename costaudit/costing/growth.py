@@ -1,16 +1,16 @@
-"""What made spend change: an exact split into factors, days that stand out, longer prompts."""
+"""What made spend change: an exact split into factors, unusual days, longer prompts."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
 
-from costaudit.contracts.forecast import Cause, Driver, Inflation, Spike
+from costaudit.contracts.forecast import Cause, Driver, Factor, Inflation, Spike
 from costaudit.contracts.grades import micro_usd
 from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
 from costaudit.costing.months.calendar import Floats
 
-_FACTORS = ("requests", "tokens per request", "mix of models", "prices")
+_FACTORS: tuple[Factor, ...] = ("requests", "tokens per request", "mix of models", "prices")
 _SPIKE_SPREADS, _SPIKE_SHARE = 4.0, 0.3  # above the usual day of its class
 _SPIKES, _FEW_DAYS = 5, 6
 _MAD = 1.4826  # median absolute deviation → standard deviation
@@ -173,7 +173,7 @@ def _grown(part: pl.DataFrame) -> Inflation | None:
 
 
 def _step(mean: Floats) -> tuple[int, float]:
-    """Return the day from which on a series is best told by another mean, and the error."""
+    """Return the day from which another mean fits a series best, and the error."""
     places = range(2, len(mean) - 1)
     left = [float(((mean[:k] - mean[:k].mean()) ** 2).sum()) for k in places]
     right = [float(((mean[k:] - mean[k:].mean()) ** 2).sum()) for k in places]

@@ -269,7 +269,7 @@ class _Book:
         return total + store + sum((one.embed_usd for one in caches), NOTHING)
 
     def _bounds(self, chosen: Sequence[_Offer], usd: Decimal) -> Bounds | None:
-        """Return what is uncertain in the log itself, as multiples of a sum of steps."""
+        """Return the uncertainty of the log itself, as multiples of a sum of steps."""
         below, above = _spread(chosen)
         if not usd or (below, above) == (NOTHING, NOTHING):
             return None
@@ -294,7 +294,7 @@ def _spread(chosen: Sequence[_Offer]) -> tuple[Decimal, Decimal]:
 
 
 def _scaled(money: Money, usd: Decimal) -> Money:
-    """Give another amount the same relative interval."""
+    """Return another amount with the same relative interval."""
     if money.low_usd is None or money.high_usd is None or not money.usd:
         return replace(money, usd=usd)
     ends = sorted(micro_usd(usd * end / money.usd) for end in (money.low_usd, money.high_usd))

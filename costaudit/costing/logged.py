@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
 from costaudit.contracts.grades import PER_MTOK, RATES, Pricing
-from costaudit.contracts.requests import TOKEN_CLASSES
+from costaudit.contracts.requests import SENT_TO_PROVIDER, TOKEN_CLASSES
+from costaudit.contracts.spend import CostMode
 from costaudit.costing.cost import MTOK, rates_by_id
 from costaudit.costing.prices.lookup import format_rate
 from costaudit.costing.prices.wrong_costs import wrong_costs
 
-CostMode = Literal["logged", "recomputed", "auto"]
 USD = pl.Decimal(38, 15)
 UNITS = {
     "usd": Decimal(1),
@@ -49,8 +49,8 @@ def logged_usd(requests: pl.DataFrame) -> pl.Series:
     in_usd = pl.lit(None, USD)
     for name, factor in UNITS.items():
         in_usd = pl.when(unit == name).then((cost * factor).cast(USD)).otherwise(in_usd)
-    sent = pl.col("served_by").fill_null("provider") != "gateway_cache"
-    return requests.select(pl.when(sent & (in_usd >= 0)).then(in_usd).alias("logged")).to_series()
+    kept = pl.when(SENT_TO_PROVIDER & (in_usd >= 0)).then(in_usd)
+    return requests.select(kept.alias("logged")).to_series()
 
 
 def basis(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, mode: CostMode) -> Basis:
@@ -80,7 +80,7 @@ def basis(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, mode:
 
 
 def ratio_note(ratio: float | None) -> str:
-    """Describe what the ratio of logged to recomputed cost tells; "" where they agree."""
+    """Describe what the ratio of logged to recomputed cost shows; "" where they agree."""
     if ratio is None or 0.98 <= ratio <= 1.02:
         return ""
     for value, tolerance, meaning in _SEEN_AT:

@@ -1,4 +1,4 @@
-"""What the reader should know about prompt caching: each cause once, with place and mend."""
+"""What the reader should know about prompt caching: each cause once, with place and repair."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ _ID = re.compile(r"(?<=/)(\d+|[0-9a-fA-F-]{16,})(?=/|$)")  # a part of a path th
 
 @dataclass(frozen=True)
 class _Cause:
-    """One kind of breaker with one mend, over templates; the dearest place first."""
+    """One kind of breaker with one repair, over templates; the most expensive place first."""
 
     kind: str
     mend: str
@@ -38,7 +38,7 @@ class _Cause:
 
 
 def prefix_findings(section: PrefixSection, left: Money | None = None) -> Iterable[Finding]:
-    """Describe what loses cache reads, the dearest causes first, then what can't be mended here.
+    """Describe what loses cache reads: expensive causes first, causes that can't be repaired last.
 
     `left` is what the ledger leaves for prompt caching at its place; the causes share it. None
     where no ledger says.
@@ -56,7 +56,7 @@ def prefix_findings(section: PrefixSection, left: Money | None = None) -> Iterab
 
 
 def _causes(pairs: Sequence[tuple[TemplateRow, Breaker]]) -> list[_Cause]:
-    """Group by kind and mend, and by endpoint where the cause has a place in a prompt."""
+    """Group by kind and repair, and by endpoint where the cause has a place in a prompt."""
     groups: dict[tuple[str, str, str], list[tuple[TemplateRow, Breaker]]] = {}
     for template, one in pairs:
         family = _family(template) if _PLACE.match(one.where) else ""
@@ -69,7 +69,7 @@ def _causes(pairs: Sequence[tuple[TemplateRow, Breaker]]) -> list[_Cause]:
 
 
 def _cause_finding(cause: _Cause, share: Decimal) -> Finding:
-    """Describe a cause; `share` of what its mend is worth alone is left at its place."""
+    """Describe a cause; `share` of its repair's own worth is left at its place."""
     requests = sum(one.requests for _, one in cause.found)
     tokens = sum(one.lost_tokens for _, one in cause.found)
     first = cause.found[0][1].where
@@ -102,14 +102,14 @@ def _part(money: Money, share: Decimal) -> Money:
 
 
 def _standing(cause: _Cause) -> str:
-    """Describe where a moving part stands: the dearest place, and how many others there are."""
+    """Describe where a moving part is: the most expensive place, and how many others there are."""
     places = [_PLACE.match(one.where) for _, one in cause.found]
     spots = list(dict.fromkeys(place[2] for place in places if place))
     if not spots:
         return ""
     others = len(spots) - 1
     more = f", and in {others} other place{'s' if others > 1 else ''}" if others else ""
-    return f" It stands at {spots[0]}{more}."
+    return f" It is at {spots[0]}{more}."
 
 
 def _provider_side(breakers: Sequence[Breaker]) -> Iterable[Finding]:
@@ -134,7 +134,7 @@ def _provider_side(breakers: Sequence[Breaker]) -> Iterable[Finding]:
 
 
 def _not_claimed(templates: Sequence[TemplateRow]) -> Iterable[Finding]:
-    """Describe for how much of the input the bill does not bear the simulation out."""
+    """Describe for how much of the input the bill does not confirm the simulation."""
     apart = [one for one in templates if one.claim == "none"]
     if not apart:
         return
@@ -145,7 +145,7 @@ def _not_claimed(templates: Sequence[TemplateRow]) -> Iterable[Finding]:
         "info",
         f"Prompt caching is not claimed for {share:.0%} of the input.",
         f"{len(apart)} of {len(templates)} templates were billed cache reads that differ from the "
-        "simulated ones by more than 25 %: what the provider does there can't be told from the "
+        "simulated ones by more than 25 %: what the provider does there can't be seen in the "
         "log, so that no saving is in this audit for them.",
         "",
         section="prefix",

@@ -7,11 +7,9 @@ import polars as pl
 
 from costaudit.contracts.audit import DataQuality
 from costaudit.contracts.manifest import InputFile
+from costaudit.contracts.requests import ANSWERED
 
 HOUR_DAYS = 1 / 24
-_ANSWERED = (pl.col("status") == "ok") & (
-    pl.col("served_by").fill_null("provider") != "gateway_cache"
-)
 _TIMED_OUT = (
     (pl.col("status") == "error")
     & (pl.col("usage_source") == "missing")
@@ -60,7 +58,7 @@ def data_quality(
         statuses=_counts(requests, "status"),
         tokenizer=tokenizer,
         cannot_tell=_cannot_tell(requests, texts, hashed=hashed),
-        uncounted=len(requests.filter(_ANSWERED, pl.col("usage_source") == "missing")),
+        uncounted=len(requests.filter(ANSWERED, pl.col("usage_source") == "missing")),
     )
 
 
@@ -131,7 +129,7 @@ def _cannot_tell(requests: pl.DataFrame, texts: pl.DataFrame, *, hashed: bool) -
         _missing(timed, "have no time", "their day, their order and what a TTL would do"),
         *(_OF_HASHES if hashed else _of_texts(prompts, answers)),
     ]
-    usage = 1 - _share(requests, _ANSWERED & (pl.col("usage_source") == "missing"))
+    usage = 1 - _share(requests, ANSWERED & (pl.col("usage_source") == "missing"))
     said.append(_missing(usage, "were answered without token counts", "what they cost"))
     exact = _share(requests, pl.col("usage_source") != "estimated")
     said.append(_missing(exact, "have estimated token counts", "their exact cost"))
@@ -145,7 +143,7 @@ def _cannot_tell(requests: pl.DataFrame, texts: pl.DataFrame, *, hashed: bool) -
     told = 1 - _share(requests, detailed)
     said.append(_missing(told, "have no cache counts", "what the provider's cache read"))
     whole = 1 - _share(requests, pl.col("truncated"))
-    said.append(_missing(whole, "were cut by the exporter", "what stood in the rest"))
+    said.append(_missing(whole, "were cut by the exporter", "the rest"))
     unknown = {
         "tenant": "which customer causes what cost, and whether answers would cross customers",
         "endpoint": "which route of the application causes what cost",

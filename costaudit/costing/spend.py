@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 
 from costaudit.contracts.grades import PER_MTOK, Grade, Pricing, micro_usd
-from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
-from costaudit.contracts.spend import CostBreakdown, DailyRow, ModelPrice, Spend, SpendRow
+from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER, TOKEN_CLASSES
+from costaudit.contracts.spend import CostBreakdown, CostMode, DailyRow, ModelPrice, Spend, SpendRow
 from costaudit.costing.cost import billed_classes, breakdown, plain, rates_by_id
-from costaudit.costing.logged import Basis, CostMode, basis, ratio_note
+from costaudit.costing.logged import Basis, basis, ratio_note
 from costaudit.costing.months.calendar import Floats
 from costaudit.costing.months.month import Month
 from costaudit.costing.ranks import first_rank
@@ -45,7 +45,7 @@ def spend(
         **{f"by_{name}": one.fill_null("") for name, one in (GROUPS | dict(groups)).items()},
     ).with_columns(*classes, rate_id=pricing.rate_ids, logged=counted.logged,
                    unit_usd=pricing.units())  # fmt: skip
-    sent = frame.filter(pl.col("served_by").fill_null("provider") != "gateway_cache")
+    sent = frame.filter(SENT_TO_PROVIDER)
     rates = rates_by_id(pricing)
     total = _breakdowns(sent.with_columns(all=pl.lit("")), "all", rates).get("", _NOTHING)
     no_rate = pl.col("rate_id").is_null() & (_tokens() > 0)

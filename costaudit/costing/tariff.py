@@ -12,9 +12,10 @@ import numpy.typing as npt
 import polars as pl
 
 from costaudit.contracts.grades import PER_MTOK, Pricing
-from costaudit.contracts.requests import TOKEN_CLASSES
+from costaudit.contracts.requests import GATEWAY_SERVED, TOKEN_CLASSES
+from costaudit.contracts.spend import CostMode
 from costaudit.costing.cost import MTOK, billed_classes, per_request_usd, rates_by_id
-from costaudit.costing.logged import Basis, CostMode, basis, calibrate
+from costaudit.costing.logged import Basis, basis, calibrate
 from costaudit.costing.prices.lookup import format_rate, price_requests
 
 _CHANGES = ("provider", "model", "is_batch", "service_tier")
@@ -35,8 +36,7 @@ class Tariff:
     @cached_property
     def unit_usd(self) -> pl.Series:
         """What units beyond text add to each request's bill; 0 where the logged cost holds them."""
-        served = pl.col("served_by").fill_null("provider") == "gateway_cache"
-        without = self.requests.select(served).to_series() | self.basis.logged.is_not_null()
+        without = self.requests.select(GATEWAY_SERVED).to_series() | self.basis.logged.is_not_null()
         return self.table.units().fill_null(0).set(without, 0)
 
     @cached_property
@@ -44,7 +44,7 @@ class Tariff:
         """Return what each request was billed, in float64; 0 where that is not known."""
         tokens = pl.Series(np.nan_to_num(per_request_usd(self.classes, self.table)))
         priced = tokens + self.table.units().fill_null(0).cast(pl.Float64)
-        served = self.requests["served_by"].fill_null("provider") == "gateway_cache"
+        served = self.requests.select(GATEWAY_SERVED).to_series()
         logged = self.basis.logged.cast(pl.Float64)
         every = logged.fill_null(priced).set(served, 0.0)
         return np.asarray(every.to_numpy(), np.float64)
@@ -120,7 +120,7 @@ _MULTIPLIED = {
 def under_multipliers(pricing: Pricing, multipliers: Mapping[str, str]) -> Pricing:
     """Keep each model's input and output price, and price cache classes by a provider's rules.
 
-    `multipliers` are decimals over the input price, by read and lifetime; `any` stands for every
+    `multipliers` are decimals over the input price, by read and lifetime; `any` means every
     lifetime, and a lifetime that is not named costs the input price.
     """
     rows = []

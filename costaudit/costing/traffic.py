@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from costaudit.contracts.grades import Pricing
-from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
+from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER, TOKEN_CLASSES
 from costaudit.contracts.spend import CostBreakdown
 from costaudit.costing.cost import cost, per_request_usd, plain
 from costaudit.costing.tariff import Tariff
@@ -74,8 +74,7 @@ class Traffic:
     @staticmethod
     def logged(tariff: Tariff) -> "Traffic":
         """Return the traffic as it was logged; a gateway's hits are not sent."""
-        served = pl.col("served_by").fill_null("provider")
-        sent = tariff.requests.select(served != "gateway_cache").to_series()
+        sent = tariff.requests.select(SENT_TO_PROVIDER).to_series()
         return Traffic(tariff, sent, tariff.classes, tariff.billed)
 
     def cost(self) -> CostBreakdown:
@@ -125,7 +124,7 @@ class Traffic:
         return moved & before.sent
 
     def changes_from(self, before: "Traffic") -> int:
-        """Count the requests that `changed_from` tells."""
+        """Count the requests that `changed_from` names."""
         return int(self.changed_from(before).sum())
 
     def _saves(

@@ -45,7 +45,7 @@ def verdict(spend: Spend, ledger: Ledger, quality: DataQuality, month: MonthFact
         part
         for part in (
             f"{head}{ranged}, {saving.grade}, from {_coverage(spend, quality)}.",
-            f"A further {_usd(further)} rests on assumptions." if further > 0 else "",
+            f"A further {_usd(further)} depends on assumptions." if further > 0 else "",
             "" if month.is_month else month.reasons[0] if month.reasons else "",
             worth_said(ledger),
             once(spend),
@@ -56,7 +56,7 @@ def verdict(spend: Spend, ledger: Ledger, quality: DataQuality, month: MonthFact
     if spend.unpriced_share == 1:
         counted = spend.unpriced_requests or not quality.uncounted
         why = "no token has a price" if counted else "no call has token counts"
-        sentence = f"no dollars can be told: {why}, in {_log(quality)}."
+        sentence = f"no dollars can be given: {why}, in {_log(quality)}."
     return Verdict(
         headline=f"DRAFT: {sentence}" if draft else sentence,
         spend=before,
@@ -69,7 +69,7 @@ def verdict(spend: Spend, ledger: Ledger, quality: DataQuality, month: MonthFact
 
 
 def worth_said(ledger: Ledger) -> str:
-    """Describe how many of the steps pay for their effort; "" where no month is told."""
+    """Describe how many of the steps pay for their effort; "" where the month is unknown."""
     judged = [step for step in ledger.steps if step.worth is not None]
     paying = sum(step.worth is True for step in judged)
     if not judged or paying == len(judged):
@@ -81,7 +81,7 @@ def worth_said(ledger: Ledger) -> str:
 
 
 def once(spend: Spend) -> str:
-    """Describe what is counted once though the log tells it again; "" up to MERGED_TOLERANCE."""
+    """Describe what is counted once although the log repeats it; "" up to MERGED_TOLERANCE."""
     found = spend.counting
     if found.merged_usd <= MERGED_TOLERANCE * spend.total.total_usd:
         return ""

@@ -1,4 +1,4 @@
 """Texts become unit vectors, stored by content hash.
 
-Takes distinct texts, gives float32 unit vectors, never embeds a text twice.
+Takes distinct texts, returns float32 unit vectors, never embeds a text twice.
 """

@@ -11,10 +11,10 @@ from costaudit.errors import BackendError
 
 @dataclass(frozen=True)
 class EmbedderSpec:
-    """What is known of an embedder before it encodes a text."""
+    """What is known about an embedder before it encodes a text."""
 
     name: str  # short, as written on the command line
-    revision: str  # digest or version of the weights; name and revision tell two models apart
+    revision: str  # digest or version of the weights; name and revision identify a model
     dimensions: int  # width of a vector
     max_tokens: int  # longer texts are cut here
     concurrency: int = 1  # batches that may be encoded at the same time, each by a thread
@@ -31,7 +31,7 @@ class Embedder(Protocol):
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Count each text's tokens before cutting; an estimate where the model's own are unknown.
 
-        Return int32 (n,). Batches are sorted by it, and it tells which texts are cut.
+        Return int32 (n,). Batches are sorted by it, and it shows which texts are cut.
         """
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
@@ -71,7 +71,7 @@ def unit_rows(vectors: np.ndarray, what: str) -> np.ndarray:
     norms = np.linalg.norm(wide, axis=1, keepdims=True)
     if not (np.isfinite(norms) & (norms > 0)).all():
         raise BackendError(
-            f"{what} gave a vector that is zero or not finite.",
+            f"{what} returned a vector that is zero or not finite.",
             hint="Check the model, or choose another embedder.",
         )
     unit: np.ndarray = (wide / norms).astype(np.float32)

@@ -138,7 +138,7 @@ class MiniLM:
 
     @property
     def revision(self) -> str:
-        """Digest of the weights: vectors hang on nothing else beyond their last bits."""
+        """Digest of the weights: beyond their last bits, vectors depend on nothing else."""
         return WEIGHTS_SHA256[:12]
 
     @property

@@ -132,7 +132,7 @@ def _encoded(
         made = embedder.encode([texts[place] for place in batch])
         if made.shape != (len(batch), embedder.spec.dimensions):
             raise BackendError(
-                f"{embedder.spec.name} gave vectors of shape {made.shape} for {len(batch)} texts, "
+                f"{embedder.spec.name} made vectors of shape {made.shape} for {len(batch)} texts, "
                 f"not {embedder.spec.dimensions} wide.",
                 hint="Check the embedder's dimensions.",
             )

@@ -1,4 +1,4 @@
-"""What word vectors tell: a cheap embedding, and whether the embedder knows a log's languages."""
+"""What word vectors show: a cheap embedding, and whether the embedder knows a log's languages."""
 
 import re
 from collections import Counter
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 ENGLISH_ONLY = ("minilm", "fast", "mpnet")  # embedders whose training texts were English
 _SAMPLE = 500  # texts: the share's error is 2 points
-_WARN_SHARE = 0.2  # of the texts whose language can be told
+_WARN_SHARE = 0.2  # of the texts whose language is known
 _WORD = re.compile(r"[^\W\d_]+")
 _FREQUENT = {
     "English": "the and is are you of to how what my can do does it for with not this that was",
@@ -76,7 +76,7 @@ def word_vectors(texts: Sequence[str]) -> np.ndarray:
     """Embed texts by MiniLM's input vectors: rare words weigh more, the common direction is gone.
 
     Returns float32 (n, 384) of unit length, zero for a text without words. Thousands of texts a
-    second: good enough to tell which texts might be near each other, not how near.
+    second: good enough to find which texts might be near each other, not how near.
     """
     table = WordTable()
     ids = table.ids(texts)

@@ -1,4 +1,4 @@
-"""Which accelerator torch computes on, told on most machines without loading torch."""
+"""Which accelerator torch computes on, found on most machines without loading torch."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
 """Raw log lines become requests, blocks and skips.
 
-Takes paths, gives the run directory's three tables, never prices or simulates.
+Takes paths, returns the run directory's three tables, never prices or simulates.
 """

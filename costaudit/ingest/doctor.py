@@ -36,7 +36,7 @@ LOOKED_AT = 200  # records whose paths are listed
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was detected and on what evidence, how tokens are counted, and what can't be told."""
+    """What was detected and on what evidence, how tokens are counted, and what can't be found."""
 
     summary: IngestSummary  # files with source and evidence, and the fates of records
     layouts: dict[str, str]  # file → lines | values | csv | parquet | sse
@@ -61,9 +61,9 @@ class Fields:
 def diagnose(
     inputs: Sequence[str], options: IngestOptions, progress: Progress | None = None
 ) -> Diagnosis:
-    """Read logs whole, into a place that is removed again, and tell what they are.
+    """Read logs whole, into a place that is removed again, and describe them.
 
-    A run directory is told of as it was read. Raises what `ingest` raises, but for a log whose
+    A run directory is described as it was read. Raises what `ingest` raises, but for a log whose
     fields can be listed: why it can't be read is then in `unread`.
     """
     if len(inputs) == 1 and RunDir.is_run(Path(inputs[0])):
@@ -84,7 +84,7 @@ def diagnose(
 
 
 def _of_run(run: RunDir, options: IngestOptions) -> Diagnosis:
-    """Tell of a run: what its manifest says, and the fields of the files that are still there."""
+    """Describe a run: what its manifest says, and the fields of the files that are still there."""
     fields: dict[str, Fields] = {}
     for state, _ in stagings(run.path):
         if Path(state.address).is_file():

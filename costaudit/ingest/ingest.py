@@ -42,7 +42,7 @@ from costaudit.ingest.staging.plan import options_key, plan_file, stagings
 from costaudit.ingest.staging.read_task import Unit, read_unit
 from costaudit.progress import Progress
 
-WHOLE_FILE = -1  # source_offset of a skip that stands for a file
+WHOLE_FILE = -1  # source_offset of a skip of a whole file
 
 
 def ingest(
@@ -265,7 +265,7 @@ def _summary(
 
 
 def _source_of(error: InputError) -> str:
-    """Return what stands for the source of a file that was not read."""
+    """Return the source entry of a file that was not read."""
     if not isinstance(error, NoLogError):
         return ""
     return EMPTY if error.is_empty else OTHER if error.is_other else ""

@@ -1,15 +1,14 @@
-"""What `ingest` can be told, which calls are wanted, and what it answers."""
+"""The options of `ingest`, which calls are wanted, and what it returns."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from costaudit.contracts.manifest import IngestCounts, InputFile
+from costaudit.contracts.manifest import IngestCounts, InputFile, RedactionMode
 from costaudit.contracts.requests import REQUESTS
 from costaudit.errors import UsageError
 from costaudit.ingest.calls.call import Call, Skip
 from costaudit.ingest.calls.fields import EPOCH, MICROSECOND
-from costaudit.ingest.content.redaction import RedactionMode
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class IngestSummary(IngestCounts):
 
 
 FIELDS = frozenset(Call.__struct_fields__) & frozenset(REQUESTS)
-NOT_IN_WINDOW = Skip("filtered", "It lies outside the chosen window of time.")
+NOT_IN_WINDOW = Skip("filtered", "It is outside the chosen window of time.")
 NO_TIME = Skip("filtered", "It has no time, and only a window of time was asked for.")
 
 
@@ -74,7 +73,7 @@ def parse_condition(text: str) -> Condition:
 def wanted(
     since: datetime | None, until: datetime | None, where: tuple[str, ...]
 ) -> Callable[[Call], Skip | None] | None:
-    """Make a check that gives the Skip of an unwanted call; None where all are wanted."""
+    """Make a check that returns the Skip of an unwanted call; None where all are wanted."""
     if since is None and until is None and not where:
         return None
     first = None if since is None else (since - EPOCH) // MICROSECOND

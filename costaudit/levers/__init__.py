@@ -1,4 +1,4 @@
 """What else could be saved: routing, output length, batch, waste.
 
-Takes requests, gives what each lever would change, never prices it.
+Takes requests, returns what each lever would change, never prices it.
 """

@@ -5,7 +5,8 @@ from collections.abc import Collection
 import polars as pl
 
 from costaudit.contracts.ledger import Lever, Suggestion
-from costaudit.levers.effects import effect_of, endpoint_unit, endpoints, was_sent
+from costaudit.contracts.requests import ANSWERED, IN_BATCH, SENT_TO_PROVIDER
+from costaudit.levers.effects import effect_of, endpoint_unit, endpoints
 
 LEAST_CALLS = 200  # of one endpoint and model; fewer show no rhythm
 LEAST_PER_MINUTE = 10  # calls in the mean active minute of a burst
@@ -27,14 +28,12 @@ def batch(requests: pl.DataFrame, named: Collection[str] = ()) -> Lever | None:
     unit = endpoint_unit(requests)
     given = requests.select(pl.col("endpoint").is_in(sorted(named)).fill_null(False)).to_series()
     bursts = _bursts(requests, unit)
-    free = requests.select(
-        was_sent() & (pl.col("status") == "ok") & ~pl.col("is_batch").fill_null(False)
-    ).to_series()
+    free = requests.select(ANSWERED & ~IN_BATCH).to_series()
     touched = (given | unit.is_in(bursts.implode())) & free.fill_null(False)
     if not touched.any():
         return None
     where = endpoints(unit.filter(touched))
-    chosen = "named by you" if given.any() else "told by their timing"
+    chosen = "named by you" if given.any() else "found by their timing"
     return Lever(
         lever="batch",
         label="Batch for work that nobody waits for",
@@ -59,7 +58,7 @@ def batch_by_name(requests: pl.DataFrame, lever: Lever | None) -> Suggestion | N
     hinted = pl.col("endpoint").str.contains(_HINT).fill_null(False)
     waited = _waited().any().over("endpoint")
     touched = requests.select(
-        (hinted & ~waited & was_sent() & ~pl.col("is_batch").fill_null(False)).fill_null(False)
+        (hinted & ~waited & SENT_TO_PROVIDER & ~IN_BATCH).fill_null(False)
     ).to_series()
     if lever is not None:
         touched &= lever.effect["unit"].is_null()
@@ -77,7 +76,7 @@ def batch_by_name(requests: pl.DataFrame, lever: Lever | None) -> Suggestion | N
 
 def _bursts(requests: pl.DataFrame, unit: pl.Series) -> pl.Series:
     """Return the units whose calls come in bursts that nobody waits for."""
-    frame = requests.select("ts", waited=_waited(), sent=was_sent(), follows=_follows())
+    frame = requests.select("ts", waited=_waited(), sent=SENT_TO_PROVIDER, follows=_follows())
     frame = frame.with_columns(unit=unit).filter(pl.col("sent") & pl.col("ts").is_not_null())
     minute = pl.col("ts").dt.truncate("1m")
     told = frame.group_by("unit").agg(

@@ -1,8 +1,9 @@
-"""What the levers share: placed segments of prompts, and an EFFECT built from chosen requests."""
+"""What the levers share: placed segments, an EFFECT of chosen requests, bounds of a share."""
 
 import polars as pl
 
 from costaudit.contracts.ledger import EFFECT
+from costaudit.contracts.requests import ANSWERED
 
 
 def effect_of(touched: pl.Series, **changes: pl.Series | str | int | bool) -> pl.DataFrame:
@@ -43,7 +44,7 @@ def placed_segments(requests: pl.DataFrame) -> pl.DataFrame:
         pl.col("row").cast(pl.Int64),
         "segments",
         unit=endpoint_unit(requests),
-        kept=was_sent() & (pl.col("status") == "ok") & (pl.col("segments").list.len() > 0),
+        kept=ANSWERED & (pl.col("segments").list.len() > 0),
     )
     flat = sent.filter("kept").drop("kept").explode("segments").unnest("segments")
     known = pl.col("tokens").is_not_null().all().over("row")
@@ -65,11 +66,15 @@ def endpoints(units: pl.Series, most: int = 3) -> str:
     return ", ".join(names[:most]) + more
 
 
-def was_sent() -> pl.Expr:
-    """Return whether a provider, and not a gateway's cache, got the request."""
-    return pl.col("served_by").fill_null("provider") != "gateway_cache"
-
-
 def sent_ok() -> pl.Expr:
     """Return whether a provider answered with text."""
-    return was_sent() & (pl.col("status") == "ok") & (pl.col("answer_kind") == "text")
+    return ANSWERED & (pl.col("answer_kind") == "text")
+
+
+def exact_bounds(hits: float, of: float) -> tuple[float, float]:
+    """Return Clopper and Pearson's 95 % bounds of a share; effective sizes are no integers."""
+    from scipy.stats import beta
+
+    low = float(beta.ppf(0.025, hits, of - hits + 1)) if hits > 0 else 0.0
+    high = float(beta.ppf(0.975, hits + 1, of - hits)) if hits < of else 1.0
+    return low, high

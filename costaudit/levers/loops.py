@@ -70,7 +70,7 @@ def loops(requests: pl.DataFrame, segments: pl.DataFrame) -> Lever | None:
             f"the same result {LEAST_REPEATS} times or more before in the same conversation."
         ),
         change=(
-            "Stop the agent, or tell it the earlier result, when a call and its result repeat; "
+            "Stop the agent, or hand it the earlier result, when a call and its result repeat; "
             "wait longer between polls."
         ),
         risk="An agent that polls has to ask again until something changes.",

@@ -3,7 +3,8 @@
 import polars as pl
 
 from costaudit.contracts.ledger import Lever, Suggestion
-from costaudit.levers.effects import effect_of, endpoint_unit, endpoints, sent_ok, was_sent
+from costaudit.contracts.requests import SENT_TO_PROVIDER
+from costaudit.levers.effects import effect_of, endpoint_unit, endpoints, sent_ok
 from costaudit.levers.prompt_text import COMPACT_JSON, Count, shrunk
 
 USUAL = 0.95  # quantile of an endpoint's answer lengths that counts as usual
@@ -85,7 +86,7 @@ def long_answers(requests: pl.DataFrame) -> Suggestion | None:
 def heavy_reasoning(requests: pl.DataFrame) -> Suggestion | None:
     """Return the endpoints whose output is mostly reasoning; None where there are none."""
     frame = requests.with_columns(unit=endpoint_unit(requests)).filter(
-        was_sent() & (pl.col("output_tokens") > 0)
+        SENT_TO_PROVIDER & (pl.col("output_tokens") > 0)
     )
     share = pl.col("reasoning_tokens").fill_null(0).sum() / pl.col("output_tokens").sum()
     units = frame.group_by("unit").agg(calls=pl.len(), share=share)

@@ -187,7 +187,7 @@ PADDING = Rewriting(
         "Strip line ends, and join columns and empty lines, before the text is put into a "
         "prompt; keep what a line starts with."
     ),
-    risk="A table whose columns are told by blanks alone needs two of them to stay apart.",
+    risk="A table whose columns are separated by blanks alone needs two of them.",
     kinds=("text", "document", "tool_result"),
 )
 ENCODED = Rewriting(
@@ -204,7 +204,7 @@ ENCODED = Rewriting(
 
 
 def repeated_blocks(requests: pl.DataFrame, segments: pl.DataFrame) -> Lever | None:
-    """Return what a prompt saves if a block that it holds twice stands there once; None without.
+    """Return what a prompt saves if it holds a repeated block only once; None without one.
 
     The first place is kept. Answers of the model, which are part of the history, are left alone.
     """
@@ -218,7 +218,7 @@ def repeated_blocks(requests: pl.DataFrame, segments: pl.DataFrame) -> Lever | N
         return None
     return Lever(
         lever="repeated_blocks",
-        label="Blocks that stand twice in one prompt",
+        label="Blocks that are in one prompt twice",
         section="levers",
         rule=(
             f"{again['row'].n_unique():,} prompts of {endpoints(again['unit'])} hold a block of "

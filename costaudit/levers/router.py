@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from costaudit.levers.bounds import exact_bounds
+from costaudit.levers.effects import exact_bounds
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -22,7 +22,7 @@ Mask = npt.NDArray[np.bool_]
 READ_CHARS = 2_000  # of a question
 _WORD = re.compile(r"[^\W_]+")
 _MOST_WORDS = 300
-_LEAST_TEXTS = 5  # in which a word stands, before it counts
+_LEAST_TEXTS = 5  # that contain a word, before it counts
 _PASTED_WORDS = 80
 _RIDGE = 3.0  # strength of the penalty on weights
 _FOLDS = 5
@@ -116,7 +116,7 @@ class Labels:
 
     rows: Ints  # of the texts
     good: Mask
-    weight: Floats  # texts of the population that each one stands for
+    weight: Floats  # texts of the population that each one represents
 
     def part(self, chosen: Mask) -> "Labels":
         """Return a part of the sample."""
@@ -225,7 +225,7 @@ def share_bounds(hits: Mask, weight: Floats, size: int | None = None) -> tuple[f
     """Return 95 % bounds of a weighted share: Clopper and Pearson's, at the effective size.
 
     After Korn and Graubard (1998). `size` is that of the sample, where another is to be planned
-    for than the one at hand.
+    for than the given one.
     """
     if not len(weight):
         return 0.0, 1.0

@@ -5,6 +5,7 @@ import numpy.typing as npt
 import polars as pl
 
 from costaudit.contracts.ledger import Lever, Suggestion
+from costaudit.contracts.requests import IN_BATCH
 from costaudit.levers.effects import effect_of, endpoint_unit, endpoints, sent_ok
 
 DEARER = ("priority", "fast")  # tiers whose price buys speed
@@ -31,7 +32,7 @@ def idle_priority(requests: pl.DataFrame, seed: int = 0) -> Lever | None:
         and _no_faster(*part, np.random.default_rng(seed))
     ]
     dear = requests.select(pl.col("service_tier").is_in(DEARER).fill_null(False)).to_series()
-    batch = requests["is_batch"].fill_null(False)
+    batch = requests.select(IN_BATCH).to_series()
     touched = dear & unit.is_in(useless) & ~batch
     if not touched.any():
         return None
@@ -73,7 +74,7 @@ def untried_tiers(requests: pl.DataFrame, lever: Lever | None) -> Suggestion | N
         requests=int(touched.sum()),
         why=(
             f"{endpoints(unit.filter(touched))} pay for a priority tier, and the log holds too few "
-            "calls at the standard tier to tell what it brings."
+            "calls at the standard tier to show what it brings."
         ),
         test=(
             "Send a tenth of these calls at the standard tier for a day, and run `costaudit "
@@ -85,7 +86,7 @@ def untried_tiers(requests: pl.DataFrame, lever: Lever | None) -> Suggestion | N
 def _timed(requests: pl.DataFrame, unit: pl.Series) -> pl.DataFrame:
     """Return unit, dear and ms for each output token of the calls whose latency is known."""
     dear = pl.col("service_tier").is_in(DEARER).fill_null(False)
-    known = sent_ok() & (pl.col("latency_ms") > 0) & ~pl.col("is_batch").fill_null(False)
+    known = sent_ok() & (pl.col("latency_ms") > 0) & ~IN_BATCH
     return requests.select(
         unit=unit,
         dear=dear,

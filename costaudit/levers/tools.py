@@ -48,9 +48,9 @@ def unused_tools(
         label="Tool definitions that are never called",
         section="levers",
         rule=(
-            f"{len(named)} tools stand in prompts of {endpoints(unused['unit'])} and no logged "
+            f"{len(named)} tools are in prompts of {endpoints(unused['unit'])} and no logged "
             f"call used them, in {least:,} calls or more; so they are needed in at most "
-            f"{3 / least:.1%} of the calls (95 %). Priced where they stand: at the cached price "
+            f"{3 / least:.1%} of the calls (95 %). Priced at their place: at the cached price "
             "where the prompt's head is read from the cache."
         ),
         change=(
@@ -81,7 +81,7 @@ def tool_uses(
 ) -> pl.DataFrame:
     """Count the calls of each tool by session: columns session, tool and uses.
 
-    A session's calls stand in its answers, or in the longest of its prompts where answers are not
+    A session's calls are in its answers, or in the longest of its prompts where answers are not
     logged; `session` numbers them by request, below 0 for none.
     """
     calls = blocks.filter(pl.col("kind") == "tool_use").select(

@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 _WORD = re.compile(r"[^\W_]+")
 _ROUNDS = 12
 _MOST_WORDS = 4_000  # of the vocabulary
-_LEAST_TEXTS = 2  # in which a word stands, before it counts
+_LEAST_TEXTS = 2  # that contain a word, before it counts
 _NAMED_BY = 3  # words that name a topic
 _READ_CHARS = 2_000  # of a text
 _STOPS = frozenset(
@@ -104,7 +104,7 @@ class Topics:
     """A partition of distinct texts."""
 
     of: npt.NDArray[np.int32]  # topic of each text
-    names: tuple[str, ...]  # by topic: its most telling words
+    names: tuple[str, ...]  # by topic: its most typical words
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from costaudit.contracts.ledger import Lever, LeverTable
-from costaudit.levers.bounds import exact_bounds
-from costaudit.levers.effects import effect_of, endpoints, sent_ok
+from costaudit.levers.effects import effect_of, endpoints, exact_bounds, sent_ok
 
 LEAST_TWINS = 50  # questions of one topic that both models answered
 LEAST_REPEATS = 30  # questions of one endpoint that the dear model answered twice
@@ -109,11 +108,11 @@ def repeat_pairs(keys: pl.DataFrame) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class TwinTopic:
-    """What twins tell about one topic of one endpoint and model, for one cheaper model."""
+    """What twins show about one topic of one endpoint and model, for one cheaper model."""
 
     unit: str
     small: str
-    topic: str  # its most telling words
+    topic: str  # its most typical words
     calls: int  # of the dear model
     cover: float  # share of those whose question has a twin
     twins: int

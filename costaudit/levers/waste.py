@@ -3,7 +3,7 @@
 import polars as pl
 
 from costaudit.contracts.ledger import Lever
-from costaudit.contracts.requests import TOKEN_CLASSES
+from costaudit.contracts.requests import ANSWERED, SENT_TO_PROVIDER, TOKEN_CLASSES
 from costaudit.levers.effects import effect_of
 
 RETRY_S = 120.0  # a later attempt at the same prompt within this time is a retry
@@ -19,11 +19,15 @@ def repeated_calls(requests: pl.DataFrame) -> pl.Series:
     prompt or a time are in no class; without a user or conversation, none is a double.
     """
     prompt = pl.col("segments").list.eval(pl.element().struct.field("block_id")).hash()
-    ok = pl.col("status") == "ok"
-    sent = pl.col("served_by").fill_null("provider") != "gateway_cache"
-    told = pl.col("ts").is_not_null() & (pl.col("segments").list.len() > 0)
+    has_both = pl.col("ts").is_not_null() & (pl.col("segments").list.len() > 0)
     frame = requests.select(
-        *_SAME, "ts", "attempt", "finish_reason", prompt=prompt, ok=ok & sent, eligible=told & sent
+        *_SAME,
+        "ts",
+        "attempt",
+        "finish_reason",
+        prompt=prompt,
+        ok=ANSWERED,
+        eligible=has_both & SENT_TO_PROVIDER,
     ).with_row_index("row")
     eligible = frame.filter("eligible")
     group = ("prompt", *_SAME)
@@ -64,10 +68,9 @@ _SAYS = {
 
 def waste(requests: pl.DataFrame) -> Lever | None:
     """Propose not to send calls that were useless; None where there were none."""
-    served = pl.col("served_by").fill_null("provider") != "gateway_cache"
     billed = pl.sum_horizontal(pl.col(TOKEN_CLASSES).fill_null(0)) > 0
     failed = requests.select(
-        (served & (pl.col("status") == "error") & billed).fill_null(False)
+        (SENT_TO_PROVIDER & (pl.col("status") == "error") & billed).fill_null(False)
     ).to_series()
     kind = requests.select(
         pl.when(failed).then(pl.lit("failed")).otherwise(repeated_calls(requests)).alias("kind")

@@ -34,7 +34,7 @@ from costaudit.progress import Progress, SilentProgress
 
 
 def assumptions(log: Loaded, options: AnalyzeOptions, *, semantic: bool) -> tuple[Assumption, ...]:
-    """List what the figures rest on; those of the semantic cache only where it was simulated."""
+    """List the assumptions behind the figures; the semantic cache's only where it was simulated."""
     return (
         Assumption(
             "prices",

@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
+from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER, TOKEN_CLASSES
 from costaudit.contracts.spend import EndpointSpend, SampleRequest, Spend, SpendRow, TemplateSpend
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.spend import spend
@@ -56,7 +56,7 @@ def _examples(log: Loaded, pairs: pl.Expr, kept: set[str]) -> pl.DataFrame:
     sent = log.requests.with_columns(
         pair=pairs, size=pl.sum_horizontal(pl.col(TOKEN_CLASSES).fill_null(0))
     ).filter(
-        pl.col("served_by").fill_null("provider") != "gateway_cache",
+        SENT_TO_PROVIDER,
         pl.col("pair").is_in(sorted(kept)),
     )
     rank = pl.col("size").rank("ordinal", descending=True).over("pair")
@@ -75,7 +75,7 @@ def _sample(row: dict[str, object], usd: Mapping[str, SpendRow]) -> SampleReques
         output_tokens=int(str(row["output_tokens"] or 0)),
         usd=usd[str(row["request_id"])].cost.total_usd,
         latency_ms=float(str(latency)) if latency is not None else None,
-        status=str(row["status"] or ""),
+        status="error" if row["status"] == "error" else "ok",
     )
 
 

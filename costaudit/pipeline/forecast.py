@@ -16,7 +16,7 @@ _DAY_S = 86_400
 
 
 def forecast_of(log: Loaded) -> Forecast:
-    """Draw a log's trend on; raises InsufficientDataError where no month is told."""
+    """Continue a log's trend; raises InsufficientDataError where the month is unknown."""
     if not log.month.facts.is_month:
         raise InsufficientDataError(
             f"There is no month to forecast. {' '.join(log.month.facts.reasons)}",

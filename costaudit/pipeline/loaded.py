@@ -62,7 +62,7 @@ class Loaded:
 
     @cached_property
     def compared(self) -> pl.DataFrame:
-        """BLOCKS as a cache compares them: where texts were not kept, ids stand for them."""
+        """BLOCKS as a cache compares them: where texts were not kept, ids replace them."""
         if not self.hashed:
             return self.blocks
         return self.blocks.with_columns(text=pl.when(pl.col("chars") > 0).then("block_id"))
@@ -215,14 +215,14 @@ def nothing_to_compare(log: Loaded, policy: SemanticPolicy) -> InsufficientDataE
     """Explain why a log has no question to compare, as the error to raise."""
     return InsufficientDataError(
         f"No question could be cached: {bypass_line(uncacheable(log, policy))}.",
-        hint="`costaudit doctor LOG` shows what the log can tell.",
+        hint="`costaudit doctor LOG` shows what the log contains.",
     )
 
 
 def no_texts(log: Loaded) -> InsufficientDataError:
     """Report that similarity needs texts, as the error to raise for a log that was read hashed."""
     return InsufficientDataError(
-        f"{log.run.path} was read with --redact hash, and similarity needs texts: it only tells "
+        f"{log.run.path} was read with --redact hash, and similarity needs texts: it only shows "
         "which questions are identical.",
         hint="`analyze` and `sweep` count those; for more, read the log with --redact mask, or "
         "without.",

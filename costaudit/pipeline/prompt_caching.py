@@ -17,6 +17,7 @@ from costaudit.contracts.prefix import (
     ProviderRow,
     TemplateRow,
 )
+from costaudit.contracts.requests import SENT_TO_PROVIDER
 from costaudit.costing.cost import cost
 from costaudit.costing.tariff import lost_usd, under_multipliers
 from costaudit.costing.traffic import Traffic
@@ -43,7 +44,7 @@ class PromptCaches:
         self.facts: PrefixFacts = prefix_facts(
             log.requests, log.blocks, log.tariff.billed, skeletons=log.templates
         )
-        self._sent = (log.requests["served_by"].fill_null("provider") != "gateway_cache").to_numpy()
+        self._sent = log.requests.select(SENT_TO_PROVIDER).to_series().to_numpy()
 
     def as_is(self, removed: np.ndarray) -> pl.DataFrame:
         """Bill what is left as the application sends it today: TOKEN_CLASSES per request."""

@@ -1,4 +1,4 @@
-"""What an audit can be told."""
+"""The settings of an audit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from costaudit.answers.traps.signatures import guard
 from costaudit.contracts.policies import SemanticPolicy, TtlKind
-from costaudit.costing.logged import CostMode
+from costaudit.contracts.spend import CostMode
 from costaudit.costing.plans.effort import LEVERS
 from costaudit.costing.plans.nodes import CacheCosts
 from costaudit.costing.plans.worth import Terms

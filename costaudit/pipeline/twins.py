@@ -24,11 +24,11 @@ from costaudit.pipeline.loaded import Loaded
 _TOPIC_QUESTIONS = 300  # twins for each topic, so that its interval is narrow enough to hold
 _MOST_TOPICS = 12
 _MOST_PAIRS = 5_000  # of answers that are compared, for each endpoint and pair of models
-_OUTPUT_PART = 0.2  # of a mixed million tokens, to tell which of two models is the dear one
+_OUTPUT_PART = 0.2  # of a mixed million tokens, to find the more expensive of two models
 
 
 def twins_of(log: Loaded) -> tuple[Lever | None, Suggestion | None]:
-    """Return the routing that twins support, and the endpoints whose twins don't tell enough."""
+    """Return the routing that twins support, and the endpoints whose twins are too few."""
     price = mixed_prices(log.requests, log.tariff.table)
     if len({round(usd, 6) for usd in price.values()}) < 2 or log.hashed:
         return None, None
@@ -52,7 +52,7 @@ def twins_of(log: Loaded) -> tuple[Lever | None, Suggestion | None]:
 
 
 def _untold(topics: list[TwinTopic]) -> Suggestion | None:
-    """Return the topics whose twins don't tell enough as something to test; None without any."""
+    """Return the topics whose twins are too few, as something to test; None without any."""
     if not topics:
         return None
     first = max(topics, key=lambda one: one.twins)
@@ -123,7 +123,7 @@ class _Answers:
 def _topics(
     log: Loaded, keys: pl.DataFrame, pairs: pl.DataFrame, again: pl.DataFrame, answers: _Answers
 ) -> list[Moved]:
-    """Part a unit's questions into topics, and tell what the twins of each say."""
+    """Divide a unit's questions into topics, and describe what the twins of each show."""
     compared, repeats = answers.agree(pairs, again)
     if compared.is_empty():
         return []

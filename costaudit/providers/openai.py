@@ -166,7 +166,7 @@ def _tokens(body: dict[str, Any]) -> tuple[int, ...]:
     usage = body.get("usage")
     if not usage:
         raise BackendError(
-            "The model's answers tell no usage, so spending can't be counted.",
+            "The model's answers carry no usage, so spending can't be counted.",
             hint="Let the server report usage; for streams it is stream_options.include_usage.",
         )
     details = usage.get("prompt_tokens_details") or {}

@@ -73,7 +73,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 class Match(msgspec.Struct, frozen=True, gc=False):
     """A hit."""
 
-    request_id: str  # whose answer was served; "" where the cache does not tell
+    request_id: str  # whose answer was served; "" where the cache does not say
     similarity: float | None  # cosine; 1.0 for identical text; None where the cache hides it
     exact: bool  # identical text
     answer: str

@@ -31,7 +31,7 @@ class ReplayOptions:
     max_failures: int = 20  # in a row, before the run stops
     max_error_share: float = 0.05  # of the requests that were sent; more is no success
     resume_path: Path | None = None  # journal to write, and to go on from if it exists
-    restart: bool = False  # start anew where a journal lies
+    restart: bool = False  # start again where there is a journal
     isolate: bool = False  # take a namespace of its own in a caching proxy
     policy_id: str = "replay"  # of the outcomes
 

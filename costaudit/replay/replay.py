@@ -126,7 +126,7 @@ def replay(
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM stop the replay as ctrl-C does; only the main thread can be told of signals."""
+    """Let SIGTERM stop the replay as ctrl-C does; only the main thread receives signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -55,7 +55,7 @@ class ReplayResult:
     outcomes: pl.DataFrame  # OUTCOMES, one row per request
     lookup: Latency  # of every lookup; at full speed, of the round trip that it shared
     hit: Latency  # with embedding the question
-    miss: Latency  # likewise, and with the model's part: as logged, or as a live model took
+    miss: Latency  # as above, and with the model's part: as logged, or as a live model took
     lateness: Latency  # behind the log's clock when sent; only where the replay was paced
     slack_s: float  # how far the replay ran behind, on the log's clock: 99 of 100 requests less
     errors: dict[str, int]  # reason → requests

@@ -9,7 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from costaudit.contracts.replay import REASONS, Difference, HourRow, LatencyRow, ReplaySection
+from costaudit.contracts.replay import (
+    REASONS,
+    Difference,
+    HourRow,
+    LatencyRow,
+    ReplaySection,
+)
 from costaudit.contracts.requests import RESULTS
 from costaudit.errors import InsufficientDataError
 from costaudit.replay.cache import CacheTraits
@@ -159,7 +165,7 @@ def is_daily(stream: ReplayStream) -> bool:
 def by_hour(
     stream: ReplayStream, predicted: pl.DataFrame, measured: pl.DataFrame
 ) -> tuple[HourRow, ...]:
-    """Count lookups and hits by hour, UTC; a stream without times gives none.
+    """Count lookups and hits by hour, UTC; a stream without times has none.
 
     Both tables are OUTCOMES with one row per request of the stream.
     """
@@ -178,7 +184,7 @@ def by_hour(
 
 
 def _hours(stream: ReplayStream) -> npt.NDArray[np.int64]:
-    """Return each request's hour since 1970; none where the clock stands still or has no date."""
+    """Return each request's hour since 1970; none where the clock does not run or has no date."""
     if not len(stream) or stream.ts_s[0] <= 0 or stream.ts_s[-1] <= stream.ts_s[0]:
         return np.empty(0, np.int64)
     return (stream.ts_s // HOUR_S).astype(np.int64)

@@ -97,7 +97,7 @@ class Steps:
     def look_up(
         self, indices: Sequence[int], now_s: float | None = None, lateness_ms: float = 0.0
     ) -> list[Missed]:
-        """Look requests up that see the same entries; give those that a model must answer.
+        """Look up requests that see the same entries; return those that a model must answer.
 
         `now_s` is the log's clock; None: each request's own time.
         """

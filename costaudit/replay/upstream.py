@@ -139,7 +139,7 @@ class Budget:
                 self._reserved_usd -= most_usd
 
     def charge(self, answer: Answer) -> str:
-        """Add what an answer cost; give it as a decimal."""
+        """Add what an answer cost; return it as a decimal."""
         if self._rate is None or not any(self._rate.per_mtok):
             return "0"
         if answer.text and not any(answer.tokens):

@@ -1,4 +1,4 @@
 """The audit becomes what people and machines read.
 
-Takes an audit, gives text, never computes a number.
+Takes an audit, returns text, never computes a number.
 """

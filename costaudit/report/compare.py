@@ -26,7 +26,7 @@ class Change:
 
     name: str
     unit: Literal["usd", "share", "similarity"]
-    base: Decimal | None  # None where the audit could not tell
+    base: Decimal | None  # None where the audit could not find it
     new: Decimal | None
     noise: Decimal | None  # half the 95 % interval of the difference; None where it is not known
 
@@ -174,7 +174,7 @@ def _half(money: Money | None) -> Decimal | None:
 
 
 def _mean_noise(base: Decimal | None, new: Decimal | None) -> Decimal | None:
-    """Combine two ranges of a month, each of which spans a month to come already."""
+    """Combine two ranges of a month; each already covers a month to come."""
     known = [half for half in (base, new) if half is not None]
     if not known:
         return None
@@ -351,7 +351,7 @@ def comparison_terminal(compared: Comparison, *, width: int = 80, color: bool = 
 
 
 def markdown_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Write a table whose cells are Markdown already; all columns but the first stand right."""
+    """Write a table of Markdown cells; all columns but the first are right-aligned."""
     rule = ["---", *("--:" for _ in names[1:])]
     return [f"| {' | '.join(row)} |" for row in (names, rule, *rows)]
 

@@ -17,7 +17,7 @@ _RISKS = {
     "tools": "A tool that is needed rarely may not have been called in this log.",
     "repeated_blocks": "A repeated instruction may have had its use near the question.",
     "serialisation": "None for the values: only white space goes.",
-    "padding": "A table whose columns are told by blanks alone needs two of them.",
+    "padding": "A table whose columns are separated by blanks alone needs two of them.",
     "encoded": "A task about the encoded characters themselves needs them.",
     "embeddings": "None: the same model gives the same text the same vector.",
     "indented_answers": "A model may forget a format that is only asked for.",
@@ -42,7 +42,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Fall:
-    """The waterfall of the first screen: one `after`, and beyond it what rests on assumptions."""
+    """The waterfall of the first screen: one `after`, and beyond it what depends on assumptions."""
 
     before: Bar
     firm: tuple[Bar, ...]
@@ -74,7 +74,7 @@ def parted(audit: Audit) -> tuple[list[LedgerStep], list[LedgerStep]]:
 
 
 def actions(audit: Audit, most: int = ACTIONS) -> tuple[Action, ...]:
-    """Return the plan's largest steps that do not rest on assumptions, the dearest first."""
+    """Return the plan's largest steps that do not depend on assumptions, largest first."""
     firm = [step for step in audit.plan if step.grade != "assumed" and step.saved.usd > 0]
     sections = {step.lever: step.section or step.lever for step in audit.ledger.steps}
     largest = sorted(firm, key=lambda step: (-step.saved.usd, step.number))[:most]
@@ -127,7 +127,7 @@ def headline(audit: Audit) -> str:
     """Describe in one line what is spent a month and what it can be."""
     now, after = audit.verdict.spend, audit.verdict.after
     if audit.spend.unpriced_share == 1 and audit.spend.total.requests:
-        return tr("What this log cost can't be told: none of its tokens has a price.")
+        return tr("What this log cost is unknown: none of its tokens has a price.")
     if not audit.month.is_month:
         return tr("This log cost {now}. With every step it would have cost {after}.").format(
             now=usd(now.usd), after=usd(after.usd)
@@ -147,7 +147,7 @@ def verdict_line(audit: Audit) -> str:
 
 
 def worth_said(audit: Audit) -> str:
-    """Describe how many steps pay for their effort; "" where all do, or no month is told."""
+    """Describe how many steps pay for their effort; "" where all do, or the month is unknown."""
     steps = [step for step in audit.plan if step.worth is not None and step.saved.usd > 0]
     paying = sum(step.worth is True for step in steps)
     if not steps or paying == len(steps):
@@ -199,7 +199,7 @@ def support(audit: Audit) -> str:
 
 
 def doubts(audit: Audit) -> tuple[str, ...]:
-    """Return what weakens the figures: what the log can't tell, then what calls for caution."""
+    """Return what weakens the figures: what the log can't show, then what needs caution."""
     told = [said(text) for text in audit.quality.cannot_tell]
     wanted: tuple[Severity, ...] = ("problem", "caution")
     weak: list[Finding] = [one for one in ranked_findings(audit) if severity(one) in wanted]

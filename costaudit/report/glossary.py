@@ -25,8 +25,8 @@ def _n(message: str) -> str:
 TERMS = (
     Term(
         "answers_alike",
-        _n("answers alike"),
-        _n("How similar the answers to two alike questions are; 1 is the same text."),
+        _n("answers similar"),
+        _n("How similar the answers to two similar questions are; 1 is the same text."),
     ),
     Term(
         "cache_read",
@@ -65,14 +65,14 @@ TERMS = (
     Term(
         "marker",
         _n("cache marker"),
-        _n("The place in a prompt up to which the provider is told to keep it in its cache."),
+        _n("The place in a prompt up to which the provider is asked to keep it in its cache."),
     ),
     Term("net", _n("net a month"), _n("What is saved a month, less what the cache itself costs.")),
     Term(
         "noise_floor",
         _n("noise floor"),
         _n(
-            "How unlike two answers to the very same question may be; answers at least so alike count as the same."
+            "How different two answers to the very same question may be; answers at least this similar count as the same."
         ),
     ),
     Term(
@@ -116,7 +116,9 @@ TERMS = (
     Term(
         "similarity",
         _n("similarity"),
-        _n("How alike two texts are in meaning, as the cosine of their embeddings; 1 is the same."),
+        _n(
+            "How similar two texts are in meaning, as the cosine of their embeddings; 1 is the same."
+        ),
     ),
     Term(
         "steady",
@@ -151,7 +153,7 @@ _GRADES: dict[Grade, tuple[str, str]] = {
     "measured": (_n("measured"), _n("in the log or on the bill")),
     "replayed": (_n("replayed"), _n("a live cache did it")),
     "simulated": (_n("simulated"), _n("an exact rule run over the log")),
-    "estimated": (_n("estimated"), _n("statistics or a tokenizer stood in for something missing")),
+    "estimated": (_n("estimated"), _n("statistics or a tokenizer replaced something missing")),
     "assumed": (_n("assumed"), _n("a parameter that the reader can change")),
 }
 

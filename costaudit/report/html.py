@@ -193,7 +193,7 @@ def _source_hash(source: str) -> str:
 
 
 def _in_script(value: object) -> str:
-    """Encode as JSON that can't end the script element it stands in."""
+    """Encode as JSON that can't end the script element that holds it."""
     text = msgspec.json.encode(value).decode()
     for char, escaped in _IN_SCRIPT.items():
         text = text.replace(char, escaped)

@@ -151,7 +151,7 @@ def _invoice(found: Reconciliation) -> list[str]:
 
 
 def _cause(audit: Audit) -> list[str]:
-    """Name the dearest finding in plain sight, with what mends it."""
+    """Name the most expensive finding in plain words, with its repair."""
     dearest = next((one for one in ranked_findings(audit) if one.saved and one.saved.usd > 0), None)
     if dearest is None or dearest.saved is None:
         return []

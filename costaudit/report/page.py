@@ -8,7 +8,7 @@ from typing import Any
 
 from costaudit.contracts.audit import Audit
 from costaudit.contracts.ledger import LedgerStep
-from costaudit.contracts.prefix import Breaker, PartShare, TemplateRow
+from costaudit.contracts.prefix import Breaker, PartShare, PromptPart, TemplateRow
 from costaudit.contracts.replay import REASONS
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
 from costaudit.contracts.spend import SpendRow
@@ -74,7 +74,7 @@ _ALSO = {
 
 
 def anchor(section: str) -> str:
-    """Return the anchor that a section or lever leads to; empty where there is none."""
+    """Return the anchor of a section or lever; empty where there is none."""
     name = _ALSO.get(section, section)
     return name if name in _NAMES else ""
 
@@ -301,7 +301,7 @@ def _sessions(audit: Audit) -> dict[str, Any]:
 
 def _parts(audit: Audit) -> list[Strip]:
     """Add the parts of all templates up."""
-    sums: dict[str, list[int]] = {}
+    sums: dict[PromptPart, list[int]] = {}
     for row in audit.prefix.templates if audit.prefix else ():
         for part in row.parts:
             one = sums.setdefault(part.part, [0, 0, 0])

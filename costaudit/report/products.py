@@ -15,7 +15,7 @@ class Product:
 
     name: str
     setting: str
-    default_similarity: float  # cosine that its default or documented example stands for
+    default_similarity: float  # cosine of its default or documented example
     default_note: str  # where the default is from
     value: Callable[[float], float]  # cosine similarity → the product's own setting
     snippet: Callable[[str, int | None], str]  # setting, TTL in seconds → what to paste

@@ -65,7 +65,7 @@ class JunitReporter:
 
 
 class Reporter(Protocol):
-    """Turn an audit into a document; the same audit gives the same bytes."""
+    """Turn an audit into a document; the same audit always makes the same bytes."""
 
     name: str  # as on the command line
     suffix: str  # of the file it makes

@@ -79,7 +79,7 @@ class TerminalReporter:
         return lines
 
     def _waterfall(self, audit: Audit) -> list[Text]:
-        """Draw what is found down to `after`, and beyond it what rests on assumptions."""
+        """Draw what is found down to `after`, and beyond it what depends on assumptions."""
         found = fall(audit)
         firm = found.firm[:_STEPS]
         beyond = found.beyond[: max(_STEPS - len(firm), 0)]

@@ -1,4 +1,4 @@
 """What caches would have done with the requests, by exact rules.
 
-Takes requests, blocks and vectors, gives outcomes, never touches the network.
+Takes requests, blocks and vectors, returns outcomes, never touches the network.
 """

@@ -35,8 +35,8 @@ class MovingClass:
     """Text that differs between requests without meaning another prompt."""
 
     name: str  # as in Breaker.kind
-    pattern: str  # without look-around, read alike by Python and by Polars; case is ignored
-    label: str = ""  # what stands before it and stays, a group of the pattern
+    pattern: str  # without look-around: Python and Polars read it in the same way; case is ignored
+    label: str = ""  # what is before it and stays, a group of the pattern
 
     @property
     def regex(self) -> re.Pattern[str]:
@@ -73,7 +73,7 @@ def masked(texts: pl.Series) -> pl.Series:
 def moving_part(text: str, at: int) -> tuple[str, int, int]:
     """Find the moving class that the character `at` is a part of, with where it starts and ends.
 
-    Gives "" where there is none.
+    Returns "" where there is none.
     """
     left, right = max(0, at - 80), min(len(text), at + 80)
     for moving in MOVING:
@@ -93,7 +93,7 @@ MIN_SHARED_SHARE = 0.5  # of the characters of the longer text
 
 @dataclass
 class Skeleton:
-    """One text that stands for others, and where they differ from it."""
+    """One text that represents others, and where they differ from it."""
 
     lines: Ints  # of the text that came first, as numbers of `Texts.lines`
     members: list[int] = field(default_factory=list)  # indices of the texts

@@ -39,7 +39,7 @@ def system_templates(
     - is a number and takes MIN_VALUES values within one tenant (a counter; policies that say
       24 hours here and 48 there stay apart),
     - or differs from user to user of one tenant (a name),
-    - or takes FRESH_VALUES values of which each serves few requests.
+    - or takes FRESH_VALUES values that each serve few requests.
     No system prompt is a template of its own, and so is each one whose text was not kept. Ids
     count up in order of first appearance.
     `segments` saves laying them out again.
@@ -66,7 +66,7 @@ def system_templates(
 def _distinct_systems(segments: Segments, blocks: pl.DataFrame) -> tuple[Ints, list[str | None]]:
     """Return each request's index of its distinct system prompt, -1 for none, and their texts.
 
-    A prompt of which a block's text was not kept has none.
+    A prompt has none where a block's text was not kept.
     """
     is_system = segments.role == ROLES.index("system")
     owner = np.repeat(np.arange(len(segments.offsets) - 1), np.diff(segments.offsets))
@@ -98,7 +98,7 @@ def _joined(parts: Sequence[str | None]) -> str | None:
 
 
 def _masked_texts(systems: list[str]) -> tuple[Texts, list[int]]:
-    """Mask line by distinct line; give the distinct texts that remain, and which is whose.
+    """Mask line by distinct line; return the distinct texts that remain, and which is whose.
 
     Line ends and runs of white space make no other text.
     """

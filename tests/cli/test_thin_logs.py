@@ -91,7 +91,7 @@ def test_without_any_price_hits_are_still_counted(audited: Audited) -> None:
         record["request"]["model"] = record["response"]["model"] = "grue-9"
 
     audit = audited(records(unknown))
-    assert audit["verdict"]["headline"].startswith("DRAFT: no dollars can be told")
+    assert audit["verdict"]["headline"].startswith("DRAFT: no dollars can be given")
     assert audit["spend"]["unpriced_share"] == 1
     assert audit["findings"][0]["code"] == "unpriced" and "prices.toml" in str(audit["findings"][0])
     assert at(audit, 0.99)["exact_hits"] == 2

@@ -50,7 +50,7 @@ def test_one_timestamp_in_many_templates_is_one_finding() -> None:
         ("Timestamp in the system prompt: /v1/orders", money("8")),  # 2 + 5 + 1
         ("Timestamp in the system prompt: /v1/chat", money("4")),
     ]
-    assert said[0].change == ("Move it. It stands at block 5, character 87, and in 1 other place.")
+    assert said[0].change == ("Move it. It is at block 5, character 87, and in 1 other place.")
     assert "27 requests pay 2,700 tokens" in said[0].detail  # three templates, 9 and 900 each
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from costaudit.contracts.spend import Spend
+from costaudit.contracts.spend import CostMode, Spend
 from costaudit.costing.cost import billed_classes, cost
-from costaudit.costing.logged import CostMode, basis, calibrate, logged_usd, ratio_note
+from costaudit.costing.logged import basis, calibrate, logged_usd, ratio_note
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.spend import spend
 from tests.costing.logs import log

@@ -9,8 +9,7 @@ import polars as pl
 import pytest
 
 from costaudit.contracts.requests import REQUESTS
-from costaudit.contracts.spend import Spend
-from costaudit.costing.logged import CostMode
+from costaudit.contracts.spend import CostMode, Spend
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.spend import spend
 from costaudit.costing.tariff import tariff

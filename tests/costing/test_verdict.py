@@ -26,7 +26,7 @@ def test_what_is_only_assumed_is_named_apart() -> None:
     routing = replace(step("routing", "20"), saved=money("20", "assumed"))
     found = verdict(spent("100"), ledger("100", step("semantic", "30"), routing), quality(), MONTH)
     assert (found.after.usd, found.grade) == (Decimal(70), "simulated")
-    assert found.headline.endswith("all tokens priced. A further $20.00 rests on assumptions.")
+    assert found.headline.endswith("all tokens priced. A further $20.00 depends on assumptions.")
 
 
 def test_little_money_keeps_its_cents_and_short_logs_their_hours() -> None:
@@ -50,7 +50,7 @@ def test_less_than_a_cent_shows_two_digits() -> None:
 def test_without_any_price_no_dollars_are_told() -> None:
     found = verdict(spent("0", unpriced_share=1.0), ledger("0"), quality(), MONTH)
     assert found.headline == (
-        "DRAFT: no dollars can be told: no token has a price, in 12,000 requests over 30.0 days."
+        "DRAFT: no dollars can be given: no token has a price, in 12,000 requests over 30.0 days."
     )
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from costaudit.contracts.manifest import RedactionMode
 from costaudit.contracts.prefix import Breaker
 from costaudit.contracts.run_dir import RunDir
-from costaudit.ingest.content.redaction import RedactionMode
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions
 from costaudit.pipeline.loaded import Loaded, load

@@ -160,4 +160,4 @@ def test_where_nothing_is_known_it_is_said() -> None:
     assert "no hit" in unsafe_origin(JudgedHits(0, 0, 0, 0, None))
     assert "no answers to compare" in unsafe_origin(JudgedHits(5, 0, 0, 5, None))
     said = unsafe_origin(JudgedHits(9, 4, 3, 2, Estimate(0.1, "estimated", 0.0, 0.2)))
-    assert "9 hits" in said and "3 wrong" in said and "2 can't be told" in said
+    assert "9 hits" in said and "3 wrong" in said and "2 are unknown" in said

@@ -30,7 +30,8 @@ ATTACKS = (
 )
 _FIXED = {
     "schema_version", "severity", "grade", "evidence", "period", "first_ts", "last_ts", "group",
-    "day", "outcome", "claim", "recommended_kind",
+    "day", "outcome", "claim", "recommended_kind", "cost_mode", "ttl_kind", "status", "factor",
+    "lifetime", "part",
 }  # fmt: skip
 
 

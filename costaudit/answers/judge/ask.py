@@ -165,7 +165,7 @@ class JudgeRun:
     """What came of asking a judge."""
 
     verdicts: dict[str, bool]  # by the key of the pair, stored ones included
-    asked: int  # calls made now that gave a reply
+    asked: int  # calls made now that got a reply
     malformed: int  # replies without a verdict
     failed: int  # calls that failed after their retries
     spent_usd: Decimal  # now

@@ -90,7 +90,7 @@ class MalformedVerdictError(Exception):
 
 
 def prompt_for(item: JudgeItem) -> str:
-    """Write the three texts between markers that stand in none of them."""
+    """Write the three texts between markers that none of them contains."""
     texts = [item.question, item.logged_answer, item.cached_answer]
     marker = item.key[:12]
     while any(marker in text for text in texts):

@@ -9,7 +9,7 @@ from costaudit.providers.call import Message, Prompt
 from costaudit.providers.models import call_settings, model_at, parse_model
 
 PROVIDERS = ("openai", "anthropic", "bedrock")
-KNOWN = "Give openai:MODEL, anthropic:MODEL, bedrock:MODEL, human:FILE or file.py:Class."
+KNOWN = "Name openai:MODEL, anthropic:MODEL, bedrock:MODEL, human:FILE or file.py:Class."
 
 
 class ModelJudge:

@@ -1,7 +1,7 @@
 """Prediction-powered intervals: few verdicts correct the cheap comparison of many pairs.
 
 The odds of being right are taken to be a power of the comparison's odds times a constant: two
-numbers, which few verdicts can tell even where the judge errs. Where the comparison is sure, noise
+numbers, which few verdicts can show even where the judge errs. Where the comparison is sure, noise
 in the verdicts then hardly moves the share, which is why the interval is narrow.
 
 After Angelopoulos, Duchi and Zrnic, "PPI++: Efficient Prediction-Powered Inference" (2023), for a
@@ -9,7 +9,7 @@ stratified sample without replacement: the share is the mean of the cheap probab
 weighted mean of what the verdicts add to it; the probability's part (lambda) is the one that makes
 the variance least. That holds whatever the comparison is worth. A judge that errs leaves noise
 which no comparison takes out that way; the recalibrated share does, at the price of an assumption,
-and stands only while it agrees with the estimate that makes none.
+and is used only while it agrees with the estimate that makes none.
 """
 
 from dataclasses import dataclass
@@ -116,7 +116,7 @@ class Corrected:
     share: Estimate  # the one to report
     powered: Estimate  # PPI++, without assumptions
     verdicts_alone: Estimate
-    recalibrated: bool  # the share rests on the recalibrated comparison
+    recalibrated: bool  # the share comes from the recalibrated comparison
     verdicts: int
     weight: float  # lambda: 0 ignores the comparison, 1 trusts it as it is
 

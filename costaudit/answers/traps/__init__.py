@@ -1,4 +1,4 @@
 """Differences between two texts that embeddings overlook.
 
-Takes distinct texts, gives the detectors that tell two of them apart, never sees a vector.
+Takes distinct texts, returns the detectors that separate two of them, never sees a vector.
 """

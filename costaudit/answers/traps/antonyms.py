@@ -1,4 +1,4 @@
-"""Whether a text affirms or denies, and on which side of a pair of antonyms it stands."""
+"""Whether a text affirms or denies, and on which side of a pair of antonyms it is."""
 
 import re
 from functools import cache
@@ -22,7 +22,7 @@ class _Axes:
                 self.by_start.setdefault(stem[:_START], []).append((stem, place))
 
     def near(self, plain: str) -> list[int]:
-        """List the rows whose phrases may stand in a folded text."""
+        """List the rows whose phrases a folded text may contain."""
         words, found = words_of(plain), set[int]()
         for word in self.by_word.keys() & words:
             found.update(self.by_word[word])
@@ -78,7 +78,7 @@ def _replies() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 def find_polarity(plain: str) -> frozenset[str]:
-    """Read the sides of known opposites, whether an odd number of negations stands in the text,
+    """Read the sides of known opposites, whether the text has an odd number of negations,
     and a leading yes or no."""
     sentences = _SENTENCE.split(plain) if _denials().may_match(plain) else []
     odd = sum(_negations(sentence) for sentence in sentences) % 2

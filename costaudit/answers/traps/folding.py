@@ -157,7 +157,7 @@ class PhraseSet:
     def __init__(self, phrases: Collection[str]) -> None:
         self.pattern = re.compile(any_of(tuple(phrases)))
         whole = {phrase: max(_WHOLE.findall(phrase), key=len, default="") for phrase in phrases}
-        self.words = frozenset(filter(None, whole.values()))  # one stands in each match, or
+        self.words = frozenset(filter(None, whole.values()))  # each match contains one, or
         self.stems = tuple(_stem(phrase) for phrase, word in whole.items() if not word)
 
     def may_match(self, folded: str) -> bool:

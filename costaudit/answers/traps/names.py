@@ -67,7 +67,7 @@ def _capitalised(raw: str) -> set[str]:
     return found
 
 
-_PATTERNS = (  # what stands in every match, where 0 is any digit, and the pattern
+_PATTERNS = (  # what every match contains, where 0 is any digit, and the pattern
     ("@", re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b")),
     ("://", re.compile(r"\bhttps?://[^\s)\]>\"']+[^\s)\]>\"'.,;:!?]")),
     ("-", re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")),
@@ -103,7 +103,7 @@ _NOT_CODES = re.compile(
 
 
 def find_identifiers(plain: str) -> tuple[frozenset[str], str]:
-    """Read the identifiers of a folded text, and give the text with them blanked out."""
+    """Read the identifiers of a folded text, and return the text with them blanked out."""
     found: set[str] = set()
 
     def take(match: re.Match[str]) -> str:

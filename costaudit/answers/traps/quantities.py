@@ -119,7 +119,7 @@ _NOT_TOMORROW = re.compile(r"(?:\bla|\besta|\bpor la|\bpasado)\s+manana")
 
 
 def find_dates(plain: str) -> tuple[frozenset[str], str]:
-    """Read the dates of a folded text, and give the text with them blanked out."""
+    """Read the dates of a folded text, and return the text with them blanked out."""
     found: set[str] = set()
 
     def take(value: str, match: re.Match[str]) -> str:
@@ -154,7 +154,7 @@ def _names() -> dict[str, str]:
 
 @cache
 def _named() -> frozenset[str]:
-    """List the words of which each written date holds one."""
+    """List words; each written date holds one of them."""
     return frozenset((*_names(), "sept"))
 
 

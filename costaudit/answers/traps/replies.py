@@ -30,5 +30,5 @@ def reply_of(text: str) -> int:
 
 
 def is_bare(text: str) -> bool:
-    """Tell whether a reply says yes or no and nothing else."""
+    """Return whether a reply says yes or no and nothing else."""
     return reply_of(text) >= 0 and _FILLERS.issuperset(_WORD.findall(fold(text)))

@@ -36,7 +36,7 @@ class Signatures:
 
     @classmethod
     def decoded(cls, data: bytes) -> "Signatures":
-        """Take values as `encoded` gave them; raises msgspec.DecodeError for anything else."""
+        """Take values as `encoded` returned them; raises msgspec.DecodeError for anything else."""
         told = msgspec.msgpack.decode(data, type=list[tuple[bytes, list[frozenset[str]]]])
         signatures = cls(())
         signatures._columns = [
@@ -50,7 +50,7 @@ class Signatures:
         return self._columns[TRAP_NAMES.index(name)]
 
     def differs(self, first: Index, second: Index) -> Mask:
-        """Flag pairs of questions: bit t is set where detector t tells the texts apart."""
+        """Flag pairs of questions: bit t is set where detector t separates the texts."""
         return self._flags([c.differs(first, second) for c in self._columns])
 
     def contradicts(self, first: Index, second: Index) -> Mask:
@@ -108,7 +108,7 @@ def _values_clash(first: frozenset[str], second: frozenset[str]) -> bool:
 
 
 def _sides_clash(first: frozenset[str], second: frozenset[str]) -> bool:
-    """Return whether the texts stand on different sides of an axis that both name."""
+    """Return whether the texts are on different sides of an axis that both name."""
     sides = _by_axis(first), _by_axis(second)
     shared = sides[0].keys() & sides[1].keys()
     return any(_values_clash(sides[0][axis], sides[1][axis]) for axis in shared)
@@ -123,7 +123,7 @@ def _by_axis(values: frozenset[str]) -> dict[str, frozenset[str]]:
 
 
 class TrapGuard:
-    """Refuse pairs of questions that a chosen detector tells apart."""
+    """Refuse pairs of questions that a chosen detector separates."""
 
     def __init__(self, signatures: Signatures, names: Sequence[str]) -> None:
         names = TRAP_NAMES if "all" in names else names

@@ -1,4 +1,4 @@
-"""Which hours a log covers, which of them it lacks, and what each stands for in a month."""
+"""Which hours a log covers, which of them it lacks, and what each counts for in a month."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ class Calendar:
     weight: Floats  # how often what the hour cost is in a month
     holes: tuple[Hole, ...]
     closed: tuple[str, ...]  # weekdays without traffic, or taken to have none
-    unseen: tuple[str, ...]  # weekdays of which no hour is covered
+    unseen: tuple[str, ...]  # weekdays without a covered hour
     weekend_weight: Floats | None  # weights under the other reading of unseen weekends
     unseen_hours: int  # hours of the day that no day covers
 

@@ -8,6 +8,7 @@ import polars as pl
 from costaudit.contracts.forecast import Backtest
 from costaudit.contracts.grades import Money, micro_usd
 from costaudit.contracts.month import MONTH_DAYS
+from costaudit.contracts.requests import TS_S
 from costaudit.costing.months.calendar import Floats
 from costaudit.costing.months.month import Month, month_of
 
@@ -26,9 +27,9 @@ def next_month(month: Month, by_request: Floats, ahead_days: float = MONTH_DAYS)
 def backtest(requests: pl.DataFrame, by_request: Floats, covered_days: float) -> Backtest:
     """Forecast each week of a log from the days before it, from the third week on.
 
-    What came is a month made of that week alone, so that both weigh hours alike.
+    What came is a month made of that week alone, so that both weigh hours in the same way.
     """
-    ts_s = (requests["ts"].dt.epoch("us").cast(pl.Float64) / 1e6).fill_null(np.nan).to_numpy()
+    ts_s = requests.select(TS_S).to_series().fill_null(np.nan).to_numpy()
     timed = np.isfinite(ts_s)
     if not timed.any():
         return Backtest(0, 0, 0.0)

@@ -11,12 +11,13 @@ import polars as pl
 
 from costaudit.contracts.grades import Grade, Money, micro_usd, weakest
 from costaudit.contracts.month import MONTH_DAYS, MonthFacts, Trend
+from costaudit.contracts.requests import SENT_TO_PROVIDER, TS_S
 from costaudit.costing.months.calendar import WEEKDAYS, Calendar, Floats, Ints, calendar, summed
 
 FEWEST_DAYS = 2.0  # of usual traffic, for a month
 FEW_DAYS = 14.0  # below, intervals are said to be wide
 REPLICATES = 800
-DRIFT_PER_DAY = 0.007  # how spend drifts where a log can't tell: a fifth in a month, up or down
+DRIFT_PER_DAY = 0.007  # how spend drifts where a log can't show it: a fifth in a month, up or down
 _PER_WEEKDAY = 3  # days of each weekday, from which on weekdays are resampled apart
 _TOLERANCE = 0.1  # of a day, for logs that begin or end a few hours short
 Bounds = tuple[float, float]
@@ -47,7 +48,7 @@ class Month:
     ) -> Money:
         """Return a month with its 95 % interval.
 
-        `bounds` are the 95 % bounds of what is uncertain about the requests at hand, as multiples
+        `bounds` are the 95 % bounds of what is uncertain about the logged requests, as multiples
         of their sum. They alone make the interval where the period is the log.
         """
         return self.ranged(self.usd(by_request, exact), self.daily(by_request), grade, bounds)
@@ -122,7 +123,7 @@ class Month:
         """Return the 95 % bounds of the next period as long as the log, at most a month.
 
         Days are drawn again within classes of weekdays, twice: once for how well the log's days
-        tell the mean, once for the days to come. The drift between both is drawn too.
+        measure the mean, once for the days to come. The drift between both is drawn too.
         """
         if self.hours is None:
             total = float(daily.sum())
@@ -263,7 +264,7 @@ class _Days:
     second: Floats
     normal: Floats  # (REPLICATES,)
     span: int  # days with some cover
-    widening: float  # of the interval, because the spread itself rests on few days
+    widening: float  # of the interval, because the spread itself is measured on few days
 
 
 def _days(hours: Calendar, seed: int) -> _Days:
@@ -302,10 +303,10 @@ def _student(freedom: int) -> float:
 def month_of(requests: pl.DataFrame, covered_days: float, seed: int = 0) -> Month:
     """Lay out the days of REQUESTS; `covered_days` is the log's length from its first to its last.
 
-    Calls that failed or that a gateway's cache served tell too that the log covers an hour.
+    Calls that failed or that a gateway's cache served also show that the log covers an hour.
     """
-    sent = int((requests["served_by"].fill_null("provider") != "gateway_cache").sum())
-    ts_s = (requests["ts"].dt.epoch("us").cast(pl.Float64) / 1e6).fill_null(np.nan).to_numpy()
+    sent = int(requests.select(SENT_TO_PROVIDER).to_series().sum())
+    ts_s = requests.select(TS_S).to_series().fill_null(np.nan).to_numpy()
     timed = np.isfinite(ts_s)
     place = np.full(len(ts_s), -1, np.int64)
     if not timed.any():
@@ -325,7 +326,7 @@ def month_of(requests: pl.DataFrame, covered_days: float, seed: int = 0) -> Mont
         short = replace(facts, period="log", days=covered_days, reasons=(why,), requests=sent)
         return Month(short, None, np.full(len(ts_s), -1, np.int64))
     month = Month(facts, hours, place, seed)
-    every = (requests["served_by"].fill_null("provider") != "gateway_cache").to_numpy()
+    every = requests.select(SENT_TO_PROVIDER).to_series().to_numpy()
     return replace(month, facts=replace(facts, requests=round(month.daily(every * 1.0).sum())))
 
 

@@ -9,7 +9,7 @@ from costaudit.contracts.ledger import Lever
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.errors import UsageError
 
-# The article's table gives ranges; the middle is taken. Its own figure for a senior developer is
+# The article's table has ranges; the middle is taken. Its own figure for a senior developer is
 # $20,000 to 30,000 for 8 to 12 weeks: $62.50 an hour in weeks of 40 hours.
 HOURLY_USD = Decimal("62.5")
 _TABLE = "middle of {low}–{high} h, a published range ({row})"
@@ -115,7 +115,7 @@ def _prompt_caching(prefix: PrefixSection) -> Effort:
     }
     hours = min(max(_MEND_H * len(mends), _MEND_H), whole.hours)
     places = "1 place" if len(mends) == 1 else f"{len(mends)} places"
-    return _effort(hours, f"caching is there already: {places} to mend, {_MEND_H} h each")
+    return _effort(hours, f"caching is there already: {places} to repair, {_MEND_H} h each")
 
 
 def _effort(hours: Decimal, source: str) -> Effort:

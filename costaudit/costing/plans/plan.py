@@ -22,7 +22,7 @@ def plan(
 ) -> tuple[PlanStep, ...]:
     """List monitoring, the ledger's steps in its order, and last what costs more than it saves.
 
-    `changes` gives the exact change per lever. A step's saving is what the ledger leaves for it.
+    `changes` holds the exact change per lever. A step's saving is what the ledger leaves for it.
     """
     steps = [
         _plan_step(step, changes, terms, month)
@@ -55,7 +55,7 @@ def _monitoring(terms: Terms) -> PlanStep:
         title="Measure before and after",
         lever="monitoring",
         change="Run `costaudit monitor`, and load its alerts and dashboard: each step below then "
-        "shows whether it saves what is said here.",
+        "shows whether it saves what this plan says.",
         effort_hours=effort.hours.quantize(_TENTH),
         effort_usd=effort.usd.quantize(Decimal("0.01")),
         effort_source=effort.source,

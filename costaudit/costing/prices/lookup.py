@@ -33,7 +33,7 @@ def price_requests(
     """Find the rate of each request: by provider, model, tier, batch, region, band and date.
 
     Requests without a time are priced as of `as_of`, else the log's last day. A model, tier or
-    batch rate that nobody knows gives a null rate id. Bands are tested on the total input.
+    batch rate that nobody knows has a null rate id. Bands are tested on the total input.
     """
     user = read_overlay(overrides) if overrides else None
     logged = requests.with_columns(write_ttl=pl.when(_WRITE_TTL == "12h").then(pl.lit("12h")))
@@ -106,7 +106,7 @@ def _pricing(
 ) -> Pricing:
     """Keep one rate row per run of equal cells that some request uses."""
     used = set(np.unique(cells).tolist())
-    id_of = np.full(int(cells.max(initial=-1)) + 2, -1, np.int32)  # the last one stands for -1
+    id_of = np.full(int(cells.max(initial=-1)) + 2, -1, np.int32)  # the last one is for -1
     rows: list[tuple[object, ...]] = []
     offset = 0
     for k, (row, card) in enumerate(zip(keys.select(_KEY).iter_rows(), cards, strict=True)):

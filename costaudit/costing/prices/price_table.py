@@ -27,7 +27,7 @@ def variant_of(service_tier: str | None, is_batch: bool | None) -> str:
 
 
 def price_contexts(variant: str) -> tuple[dict[str, str], ...]:
-    """List the price library's contexts that can stand for a variant, most specific first."""
+    """List the price library's contexts that fit a variant, most specific first."""
     if variant == BATCH:
         return ({"processing": "batch"},)
     if variant == "fast":
@@ -44,7 +44,7 @@ _COUNTED_APART = {
 
 @dataclass(frozen=True)
 class TablePrice:
-    """Rates that the library gives for one variant, day, time of day and band."""
+    """Rates that the library has for one variant, day, time of day and band."""
 
     rates: Rates
     has_write_1h: bool
@@ -151,7 +151,7 @@ def openrouter_name(tail: str) -> str:
 
 
 def similar_models(provider: str | None, model: str, limit: int = 3) -> tuple[str, ...]:
-    """Suggest names that the price table knows, the most alike first."""
+    """Suggest names that the price table knows, the most similar first."""
     from genai_prices.data_snapshot import find_provider_by_id, get_snapshot
 
     providers = get_snapshot().providers

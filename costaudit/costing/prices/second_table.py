@@ -71,7 +71,7 @@ def find_second(provider: str, name: str) -> "SecondModel | None":
 
 @cache
 def find_by_tail(provider: str, tail: str) -> "SecondModel | None":
-    """Look a model up by what stands behind the last slash, where only one name ends so."""
+    """Look up a model by the part after the last slash, where only one name ends so."""
     found = [name for name in second_names(provider) if name.rpartition("/")[2] == tail.lower()]
     return find_second(provider, found[0]) if len(found) == 1 else None
 
@@ -112,7 +112,7 @@ class SecondModel:
         long = self._rate("cache_creation_input_token_cost_above_1hr", variant, band)
         if long is None:
             long = self._rate("cache_creation_input_token_cost_above_12hr", variant, band)
-        plain = write or base  # 0 stands for writes that are not billed apart
+        plain = write or base  # 0 means writes that are not billed apart
         rates: Rates = (
             base,
             base if read is None else read,

@@ -13,7 +13,7 @@ import polars as pl
 from costaudit.contracts.requests import TOKEN_CLASSES
 
 EXACT = 0.005  # of the cost that a fault makes
-APART = 0.02  # of the list price: below it fault and price can't be told apart
+APART = 0.02  # of the list price: below it a fault looks like a price
 MOST = 0.8  # of a price's calls that a fault would touch
 MTOK = 1e6
 _CACHED = TOKEN_CLASSES[1:5]

@@ -1,4 +1,4 @@
 """Which calls are one: identity, normalisation, and the run's tables.
 
-It takes staged pieces and gives REQUESTS, BLOCKS and skips. It never reads a log.
+It takes staged pieces and returns REQUESTS, BLOCKS and skips. It never reads a log.
 """

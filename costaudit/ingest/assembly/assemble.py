@@ -60,7 +60,7 @@ def _settled(
 ) -> tuple[pl.DataFrame, pl.DataFrame, Assembled]:
     """Decide each row's fate: the rows to write, those left out, and what both come to.
 
-    MERGED is written here, while the rows are at hand.
+    MERGED is written here, while the rows are in memory.
     """
     rows = pieces.light().with_row_index("at").cast({"at": pl.Int64})
     rows = join_halves(rows)
@@ -233,7 +233,7 @@ def _staged_skips(pieces: Pieces, rows: pl.DataFrame, kept: pl.DataFrame) -> pl.
 
 
 def _kept_ids(rows: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
-    """Find for each row the id under which it, or what it was merged into, stands in the run."""
+    """Find for each row the id under which it, or what it was merged into, has in the run."""
     final = kept.select("at", "request_id")
     return (
         rows.select("source_file", "offset", "index", at=pl.coalesce("merged_into", "at"))

@@ -1,4 +1,4 @@
-"""Which rows are one call: batches joined, retries marked, and calls told twice counted once."""
+"""Which rows are one call: batches joined, retries marked, and calls logged twice counted once."""
 
 from functools import partial
 
@@ -158,7 +158,7 @@ def _best_first(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _same_export(rows: pl.DataFrame) -> pl.DataFrame:
-    """Find rows that one source gave twice."""
+    """Find rows that one source logged twice."""
     named = pl.concat_str("source", pl.lit(" "), pl.coalesce("same_as", "native_id"))
     rows = rows.filter(named.is_not_null() & named.is_duplicated())
     cached = pl.col("served_by") == "gateway_cache"
@@ -231,7 +231,7 @@ def _only(values: pl.Expr) -> pl.Expr:
 
 DAY_US = 86_400_000_000
 MINUTE_US = 60_000_000
-MANY = 20  # moments, of which one at least would not be on a whole minute
+MANY = 20  # moments, and at least one of them would not be on a whole minute
 
 
 def _same_start(rows: pl.DataFrame) -> pl.DataFrame:

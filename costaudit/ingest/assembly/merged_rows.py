@@ -1,4 +1,4 @@
-"""The records that told a call again, with what prices them: what counting them would have cost."""
+"""The records that repeat a call, with what prices them: what counting them would have cost."""
 
 import polars as pl
 
@@ -10,7 +10,7 @@ OWN = ("service_tier", "is_batch", "region", "cache_options", "billed_units")  #
 
 
 def write_merged(run: RunDir, merged: pl.DataFrame, kept: pl.DataFrame, pieces: Pieces) -> None:
-    """Write MERGED, or remove it where no record told a call again."""
+    """Write MERGED, or remove it where no record repeats a call."""
     merged = merged.filter(pl.col("merge_reason") != "joined")
     if merged.is_empty():
         run.merged_path.unlink(missing_ok=True)

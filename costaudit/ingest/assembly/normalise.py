@@ -7,7 +7,7 @@ import polars as pl
 from costaudit.ingest.calls.call import CLAIMS, Shape
 from costaudit.ingest.staging.prompt_rows import MIXED
 
-CERTAIN = (  # a provider's own numbers mean what its documentation says; or the call itself tells
+CERTAIN = (  # a provider's own numbers mean what its documentation says; or the call itself says it
     "openai", "anthropic", "bedrock_converse", "gemini", "xai", "codex", "bedrock_log",
     "openrouter", "inclusive as stated", "exclusive as stated",
 )  # fmt: skip
@@ -29,8 +29,8 @@ def normalise(rows: pl.DataFrame) -> pl.DataFrame:
 
     Needs the columns of a staged row and `source_file`. A call's own total decides between the
     shapes, then an impossible subset does, then the tokenizer: of a file, provider and model,
-    billed input lies near what was counted of the prompts in one shape only. The calls that
-    nothing decides follow the majority of their file, provider and model; where there is none,
+    billed input is close to the counted tokens of the prompts in one shape only. The calls that
+    nothing decides follow the majority of their file, provider and model; without a majority,
     they are read as the source says, and called undecided.
     """
     claimed: dict[str, str] = {name: _NAMES[shape] for name, shape in CLAIMS.items()}

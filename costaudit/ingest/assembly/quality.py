@@ -3,7 +3,7 @@
 import polars as pl
 
 from costaudit.contracts.manifest import Check, Convention
-from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.contracts.requests import COUNTED, INPUT_CLASSES
 
 ALWAYS = pl.col("offset").is_not_null()
 EARLIEST = pl.datetime(2022, 1, 1, time_zone="UTC")  # before it there were no such logs
@@ -85,8 +85,8 @@ QUESTIONS: tuple[tuple[str, pl.Expr, str], ...] = (
     ),
     (
         "usage",
-        pl.col("usage_source").is_in(["provider", "gateway"]),
-        "No token counts: what was billed; a tokenizer's counts stand in for them.",
+        COUNTED,
+        "No token counts: what was billed; a tokenizer's counts replace them.",
     ),
     (
         "cache detail",

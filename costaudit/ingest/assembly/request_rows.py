@@ -69,7 +69,7 @@ SHARED = ("temperature", "endpoint", "tenant", "user", "conversation", "account"
 
 
 def write_requests(placed: pl.DataFrame, pieces: Pieces, path: Path, progress: Progress) -> None:
-    """Write rows, of which PLACED is given in order, with all that their pieces know of them."""
+    """Write rows with all that their pieces know about them; PLACED is passed in order."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -2,7 +2,7 @@
 
 A program that forks a session writes its history anew, often under new ids and times. A strand,
 which is the calls of one session in one file, is compared with the strands before it as a
-*sequence* of token counts, times left out. Alike counts alone prove little, and two sessions
+*sequence* of token counts, times left out. Equal counts alone prove little, and two sessions
 that asked the same are two sessions; so a repeated run counts as history only where
 
 - its times are those of the other run, to the microsecond, or

@@ -1,4 +1,4 @@
 """What providers bill: usage reports, cost reports and exports of costs.
 
-It takes files that are no logs and gives the lines of a Bill. It never counts a call.
+It takes files that are no logs and returns the lines of a Bill. It never counts a call.
 """

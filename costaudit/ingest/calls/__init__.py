@@ -1,4 +1,4 @@
 """What a call is: bodies, usage, times and names in any dialect become one Call.
 
-It takes decoded records and gives calls. It never opens a file.
+It takes decoded records and returns calls. It never opens a file.
 """

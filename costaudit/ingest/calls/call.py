@@ -78,7 +78,7 @@ class Usage(msgspec.Struct, gc=False):
     convention: Convention  # what the source claims; see CLAIMS
     input: int | None = None
     output: int | None = None
-    cache_read: int | None = 0  # None: the log can't tell
+    cache_read: int | None = 0  # None: the log can't show it
     cache_write_5m: int = 0
     cache_write_1h: int = 0
     cache_write_other: int = 0
@@ -182,7 +182,7 @@ class Record(msgspec.Struct, gc=False):
 
 
 class Skip(msgspec.Struct, gc=False):
-    """Why a record gives no row, and its place in a trace, which leads from parents to calls."""
+    """Why a record makes no row, and its place in a trace, which leads from parents to calls."""
 
     reason: str  # a short class, such as bad-json
     detail: str  # one sentence without content from the log
@@ -194,7 +194,7 @@ Key = tuple[int, int]  # offset and index of a record in its file
 
 
 class Kept(msgspec.Struct, gc=False):
-    """A call, the record it stands for, and the records it took in."""
+    """A call, the record it was made from, and the records it absorbed."""
 
     key: Key
     call: Call

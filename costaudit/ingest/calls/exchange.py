@@ -73,7 +73,7 @@ VAGUE = (None, "error", "tokens", "requests")  # error types that say less than 
 
 
 def dialect_of(request: Request | None, response: Response | None) -> Dialect | None:
-    """Return which interface a pair of bodies belongs to; None where neither body tells."""
+    """Return which interface a pair of bodies belongs to; None where neither body shows it."""
     found = _response_dialect(response) if response is not None else None
     if found is None and request is not None:
         found = _request_dialect(request)
@@ -112,7 +112,7 @@ def _request_dialect(request: Request) -> Dialect | None:
 
 
 def call_of(request: Request | None, response: Response | None) -> Call | None:
-    """Make a call of two bodies, either of which may be missing; None if neither tells anything."""
+    """Make a call of two bodies; one may be missing. None if neither says anything."""
     dialect = dialect_of(request, response)
     if dialect is None:
         if response is None or response.error is None:
@@ -155,7 +155,7 @@ def _name_writes(usage: Usage, ttl: str | None) -> None:
 
 
 def is_bedrock(response_id: str | None) -> bool:
-    """Return from a response's id whether Bedrock gave it."""
+    """Return whether Bedrock made a response's id."""
     return response_id is not None and response_id.startswith("msg_bdrk_")
 
 

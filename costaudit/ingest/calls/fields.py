@@ -11,14 +11,14 @@ from costaudit.ingest.calls.call import Buffer
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-EARLIEST_US = 1_262_304_000_000_000  # 2010: what lies before is no time of a model call
+EARLIEST_US = 1_262_304_000_000_000  # 2010: nothing before it is the time of a model call
 LATEST_US = 4_102_444_800_000_000  # 2100
 
 
 def parse_time(value: object) -> int | None:
     """Read an epoch number of any unit or an ISO 8601 text; a naive text is taken as UTC.
 
-    Numbers are told apart by size: below 1e11 seconds, 1e14 ms, 1e17 µs, else ns.
+    Numbers are read by their size: below 1e11 seconds, 1e14 ms, 1e17 µs, else ns.
     """
     if isinstance(value, str):
         return _parse_text(value)
@@ -69,7 +69,7 @@ def _plausible(value_us: int | None) -> int | None:
 
 
 def span_ms(start_us: int | None, end_us: int | None) -> float | None:
-    """Measure from start to end; None where one is missing or they stand in the wrong order."""
+    """Measure from start to end; None where one is missing or they are in the wrong order."""
     if start_us is None or end_us is None or end_us < start_us:
         return None
     return (end_us - start_us) / 1_000
@@ -196,7 +196,7 @@ class Fields:
     def stated(self, *names: str) -> int | None:
         """Return the first count that can be read; None where none of the fields states one.
 
-        UNREADABLE stands for a count that is stated, and can't be read.
+        UNREADABLE is a count that is stated and can't be read.
         """
         found = [stated_count(self.values.get(name)) for name in names]
         whole = self.integer(*names)

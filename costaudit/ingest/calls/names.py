@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from costaudit.providers.names import PROVIDERS, provider_named
 
-BY_MODEL = (  # what a model's name starts with → who bills it, where nothing else tells
+BY_MODEL = (  # what a model's name starts with → who bills it, where nothing else says it
     (("gpt-", "o1", "o3", "o4", "chatgpt", "text-embedding-", "davinci", "codex-"), "openai"),
     (("claude",), "anthropic"),
     (("gemini", "gemma", "learnlm"), "google"),
@@ -49,7 +49,7 @@ def billed_by(named: str | None, of_model: str | None) -> str | None:
 
 @lru_cache(4096)
 def provider_of_model(model: str) -> str | None:
-    """Return from a model's name who bills it; None where the name tells nothing."""
+    """Return who bills a model, from its name; None where the name says nothing."""
     name = model.strip().lower().rpartition("/")[2]
     for starts, provider in BY_MODEL:
         if name.startswith(starts):

@@ -14,7 +14,7 @@ MESSAGE_LISTS = ("messages", "contents", "input", "prompt", "question", "query")
 
 
 def call_from(request: Any, response: Any) -> Call | None:
-    """Make a call of two bodies, as objects or JSON texts; None where neither tells anything."""
+    """Make a call of two bodies, as objects or JSON texts; None where neither says anything."""
     return call_of(_fitted(request, Request), _fitted(response, Response))
 
 

@@ -300,7 +300,7 @@ CACHED = ("cache_read", "cache_write_5m", "cache_write_1h", "cache_write_other")
 
 
 def plausible(usage: Usage) -> Usage | None:
-    """Refuse negative, absurd and unreadable counts: a count that lies is a count that is missing.
+    """Refuse negative, absurd and unreadable counts: a wrong count is a missing count.
 
     Where cached tokens or reasoning lie, the count that does not include them is missing too.
     """

@@ -25,7 +25,7 @@ Part = Literal[
     "reasoning",
     "total",
     "cost_usd",
-    "cost_ticks",  # of which 1e10 are a dollar
+    "cost_ticks",  # 1e10 are a dollar
     "upstream_usd",  # the bill behind a gateway's fee
     "known",  # read elsewhere, part of another number, or not billed
 ]

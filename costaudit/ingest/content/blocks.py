@@ -19,7 +19,7 @@ class Piece(NamedTuple):
 
     kind: str
     text: str  # content; for media a descriptor in JSON
-    role: str = ""  # where the block itself tells it; else its message does
+    role: str = ""  # where the block itself says it; else its message does
     marker: str | None = None  # as in SEGMENT
 
 
@@ -84,7 +84,7 @@ def _digest(data: str, media_type: object) -> object:
 
 
 def text_of(value: object) -> str:
-    """Take a text as it stands and anything else as compact JSON."""
+    """Take a text as it is and anything else as compact JSON."""
     return value if isinstance(value, str) else "" if value is None else compact(value)
 
 

@@ -117,7 +117,7 @@ class Interner:
         return read
 
     def _plain_message(self, key: bytes, plain: _Plain) -> int:
-        """Note a plain message, which an answer may become in the next turn; gives its block."""
+        """Note a plain message, which an answer may become in the next turn; return its block."""
         role = ROLES[plain.role]
         block = self._block(TEXT, plain.content)
         self._read[read_message][key] = (self._segment(role, block, None),), role == "user"

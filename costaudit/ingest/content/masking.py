@@ -101,7 +101,7 @@ def _long_number(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Detector:
-    """One kind of identifier: where it may stand, and whether what stands there is one."""
+    """One kind of identifier: where it may be, and whether what is there is one."""
 
     name: str  # of the token
     pattern: re.Pattern[str]  # its group `value`, or all of it, is replaced

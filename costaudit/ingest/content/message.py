@@ -109,7 +109,7 @@ def _marked(pieces: list[Piece], message: Block) -> list[Piece]:
 
 
 def read_system(system: object) -> list[Piece]:
-    """Read what stands beside the messages: a text, blocks, or an object with parts."""
+    """Read what is beside the messages: a text, blocks, or an object with parts."""
     if isinstance(system, dict) and ("parts" in system or "content" in system):
         system = _content(system)
     return [p._replace(role="system") for p in pieces_of(system)]

@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 from xxhash import xxh3_128_hexdigest
 
+from costaudit.contracts.manifest import RedactionMode
 from costaudit.ingest.content.masking import ANY_MARK, Masking
 
-RedactionMode = Literal["none", "hash", "mask"]
 KEY_VARIABLE = "COSTAUDIT_REDACTION_KEY"
 KEY_BYTES = 32
 SHARED_NAMES = ("account", "agent", "branch", "cache_key")

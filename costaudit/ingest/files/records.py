@@ -173,7 +173,7 @@ class _Scan:
         self._buffer = b""
         self._base = 0  # offset of the buffer in the file
         self._at = 0  # scanned up to here
-        self._start = 0  # of the value, or of what stands between values
+        self._start = 0  # of the value, or of what is between values
         self._depth = 0
         self._floor: int | None = None  # 1 within an array, else 0
 

@@ -87,7 +87,7 @@ class Detection:
 
     source: str  # name of a log source, mixed, or "" where none fits
     evidence: str  # a sentence
-    wrapped: bool  # its records stand within other objects
+    wrapped: bool  # its records are within other objects
     votes: dict[str, int]  # source → records; "" are those that no source knows
     sampled: int  # records looked at
 

@@ -192,7 +192,7 @@ def _get(value: dict[str, Any], names: tuple[str, ...]) -> list[Any]:
 
 
 def _otlp(batches: list[Any], scopes: tuple[str, ...], names: tuple[str, ...]) -> Iterator[Any]:
-    """Yield the records of batches; what stands where a batch or a record should is one too."""
+    """Yield the records of batches; what is in the place of a batch or a record counts as one."""
     for batch in batches:
         if not isinstance(batch, dict) or not any(name in batch for name in scopes):
             yield batch

@@ -80,7 +80,7 @@ def shown_by(body: str) -> Shown:
 
 
 def _grouped(text: str, mark: str) -> bool:
-    """Return whether a mark stands between groups of three digits, or of two as in India."""
+    """Return whether a mark separates groups of three digits, or of two as in India."""
     first, *rest = text.split(mark)
     if not rest or not 1 <= len(first) <= 3 or len(rest[-1]) != 3:
         return False
@@ -90,7 +90,7 @@ def _grouped(text: str, mark: str) -> bool:
 
 
 def number_text(cell: str, decimal: Mark | None, *, groups: bool) -> str | None:
-    """Return a number as JSON writes it; None where it can't be told what its marks mean.
+    """Return a number as JSON writes it; None where the meaning of its marks is not known.
 
     `decimal` is the decimal mark of the column. `groups` is for a column whose marks only group.
     """
@@ -173,7 +173,7 @@ def is_other_date(cell: str) -> bool:
 
 
 def date_text(cell: str, order: Order | None) -> str | None:
-    """Return a date as ISO 8601; None where it is none or its order can't be told."""
+    """Return a date as ISO 8601; None where it is no date or its order is not known."""
     text = cell.strip()
     found = YEAR_FIRST.fullmatch(text)
     if found is not None:
@@ -196,7 +196,7 @@ def date_text(cell: str, order: Order | None) -> str | None:
 
 def _month(name: str) -> int | None:
     plain = unicodedata.normalize("NFKD", name.lower()).encode("ascii", "ignore").decode()
-    if plain.startswith(("juin", "juil")):  # French: three letters don't tell them apart
+    if plain.startswith(("juin", "juil")):  # French: three letters are the same for both
         return 6 if plain.startswith("juin") else 7
     return MONTHS.get(plain[:3])
 

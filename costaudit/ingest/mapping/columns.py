@@ -120,7 +120,7 @@ class _Evidence:
         self.look(cell)
 
     def look(self, cell: str) -> None:
-        """Look at a cell in any form; the usual ones are told by `add`."""
+        """Look at a cell in any form; `add` handles the usual ones."""
         if cell.strip().lower() in NOTHING:
             self.nothing += bool(cell)
             return
@@ -169,7 +169,7 @@ class _Evidence:
             self.dates += 1
 
     def kind(self) -> Kind | None:
-        """Return what the column holds; None for texts, and for what JSON writes alike."""
+        """Return what the column holds; None for texts, and for what JSON writes the same."""
         if self.is_text or not self.odd or not self.cells:
             return None
         if self.numbers >= SHARE * self.cells:
@@ -260,7 +260,7 @@ def _number_column(each: _Evidence, table: _Table, word: str | None) -> Column:
     if word is not None:
         decimal, evidence = (word == "decimal comma" and ",") or ".", "the mapping says so"
     elif groups:
-        evidence = "both marks stand before three digits only"
+        evidence = "both marks are followed by three digits only"
     elif decimal is None and (each.either or each.grouping) and table.decimal is not None:
         decimal, evidence = table.decimal, "as in the table's other columns"
     elif decimal is None and not each.either:

@@ -161,7 +161,7 @@ def drafted_map(paths: Iterable[KeyPath]) -> dict[str, str]:
 
 
 def _words(name: str) -> str:
-    """Return a name as words: `promptTokens`, `prompt_tokens` and `Prompt (tokens)` are alike."""
+    """Return a name as words: `promptTokens`, `prompt_tokens` and `Prompt (tokens)` are equal."""
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     return " ".join(re.findall(r"[^\W_]+", apart)).lower()
 

@@ -1,4 +1,4 @@
 """What a record of a format is: one file for a family of formats.
 
-Each source takes decoded records and gives calls or skips. It never reads bytes.
+Each source takes decoded records and returns calls or skips. It never reads bytes.
 """

@@ -330,7 +330,7 @@ class ClaudeStream(ClaudeCode):
 
 
 class CodexExec:
-    """Read `codex exec --json`: a turn's usage, with what it answered; the model is not told."""
+    """Read `codex exec --json`: a turn's usage, with what it answered; the model is not named."""
 
     name: ClassVar[str] = "codex_exec"
     needs_whole_file: ClassVar[bool] = True

@@ -176,7 +176,7 @@ FAILED_ROW = Skip("not-a-call", "The batch refused this row, which costs nothing
 
 
 class VertexLog(PerRecord):
-    """Read Vertex AI's request-response log as it stands in BigQuery."""
+    """Read Vertex AI's request-response log as BigQuery holds it."""
 
     name: ClassVar[str] = "vertex_log"
 

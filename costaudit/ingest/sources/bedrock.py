@@ -62,7 +62,7 @@ class Bedrock(PerRecord):
         return call
 
     def _body(self, side: Fields, name: str) -> tuple[Any, bool]:
-        """Find a body in the record, or in the file that it names; tell if it is missing."""
+        """Find a body in the record or in the file that it names; also return if it is missing."""
         body = side.value(f"{name}BodyJson")
         place = side.text(f"{name}BodyS3Path")
         if body is not None or place is None:
@@ -77,7 +77,7 @@ class Bedrock(PerRecord):
         return None, True
 
     def body_files(self, name: str) -> list[Path]:
-        """List where a body with this file name may stand: beside the log, or in data/ there."""
+        """List where a body with this file name may be: beside the log, or in data/ there."""
         folder = Path(self.address).parent if self.address else None
         if folder is None:
             return []

@@ -231,7 +231,7 @@ def agent_model(name: str | None) -> str | None:
 
 
 class CopilotCLI(PerRecord):
-    """Read Copilot CLI's sessions, which tell only the sum of each model's requests."""
+    """Read Copilot CLI's sessions, which hold only the sum of each model's requests."""
 
     name: ClassVar[str] = "copilot_cli"
     KINDS = ("session.", "user.", "assistant.", "tool.", "hook.", "subagent.", "abort")
@@ -241,14 +241,14 @@ class CopilotCLI(PerRecord):
         kind = str(record.get("type"))
         keys = {"type", "id", "timestamp", "data"}
         if kind.startswith(self.KINDS) and keys <= record.keys() and "parentId" in record:
-            return f"type = {kind!r}, parentId; only the sum of a session is told"
+            return f"type = {kind!r}, parentId; only the sum of a session is logged"
         return ""
 
     def read(self, record: Fields) -> Call | Skip:
         """Read one event; `unwrap` has divided a session's end by model."""
         sums = record.inner("data").inner("modelSum")
         if not sums:
-            return Skip("not-a-call", "Its tokens are told in the session's sum only.")
+            return Skip("not-a-call", "Its tokens are in the session's sum only.")
         usage, requests = sums.inner("usage"), sums.inner("requests").integer("count") or 0
         model = agent_model(sums.text("model"))
         found = plausible(
@@ -315,7 +315,7 @@ class Cline(PerRecord):
 
 
 class Aider(PerRecord):
-    """Read Aider's analytics; prompt_tokens hold all input, and nothing tells what was cached."""
+    """Read Aider's analytics; prompt_tokens hold all input, and nothing shows what was cached."""
 
     name: ClassVar[str] = "aider"
 

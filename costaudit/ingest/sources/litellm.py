@@ -159,7 +159,7 @@ def add_litellm_usage(call: Call, *candidates: Fields) -> None:
 
 
 class LiteLLMSpend(PerRecord):
-    """Read rows of SpendLogs; prompts are there only where the proxy was told to store them."""
+    """Read rows of SpendLogs; prompts are there only where the proxy was set to store them."""
 
     name: ClassVar[str] = "litellm_spend"
 

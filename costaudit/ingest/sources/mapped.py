@@ -59,7 +59,7 @@ FAILED = ("error", "failed", "failure", "false", "timeout", "cancelled")
 
 
 class Mapped:
-    """Read the fields that a mapping names; `=text` in it stands for the text itself."""
+    """Read the fields that a mapping names; `=text` in it means the text itself."""
 
     name: ClassVar[str] = "mapped"
     needs_whole_file: ClassVar[bool] = False

@@ -9,7 +9,7 @@ from costaudit.ingest.calls.fields import UNREADABLE, Fields, span_ms
 from costaudit.ingest.calls.names import CONVERSATION, labels_in, provider_of_model, split_model
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
 from costaudit.ingest.calls.usage import decimal_of, plausible
-from costaudit.ingest.sources.source import PerRecord, no_call
+from costaudit.ingest.sources.source import NO_CALL, PerRecord, no_call
 from costaudit.providers.names import provider_named
 
 CALLS = ("GENERATION", "EMBEDDING")
@@ -22,7 +22,6 @@ WRITE = ("input_cache_creation", "cache_creation_input_tokens", "input_cache_wri
 REASONING = ("output_reasoning_tokens", "output_reasoning", "reasoning_tokens",
              "thoughts_token_count", "thoughtsTokenCount")  # fmt: skip
 CACHE = frozenset((*READ, *WRITE_5M, *WRITE_1H, *WRITE))
-NO_CALL = Skip("not-a-call", "It is a span, an event or a trace, whose calls stand by themselves.")
 
 
 class Langfuse(PerRecord):
@@ -220,7 +219,7 @@ def _finish(outputs: Fields) -> str | None:
 
 
 def _usages(record: Fields, metadata: Fields, outputs: Fields) -> Iterator[Usage | None]:
-    """Read every place where the counts may stand; the richest one first."""
+    """Read every place where the counts may be; the richest one first."""
     detailed = [outputs.inner("usage_metadata"), metadata.inner("usage_metadata")]
     yield from (_usage(u) for u in sorted(detailed, key=lambda u: not u.has("input_token_details")))
     yield plausible(

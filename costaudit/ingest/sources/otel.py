@@ -28,7 +28,7 @@ SpanKey = tuple[str, str]
 
 
 class OTel:
-    """Read spans; contents that stand in events are joined to their span."""
+    """Read spans; contents that are in events are joined to their span."""
 
     name: ClassVar[str] = "otel"
     needs_whole_file: ClassVar[bool] = True

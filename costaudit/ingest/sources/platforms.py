@@ -13,11 +13,10 @@ from costaudit.ingest.calls.usage import decimal_of, plausible, read_usage
 from costaudit.ingest.sources.agents import UNREADABLE_COUNTS
 from costaudit.ingest.sources.coding_agents import add_cost
 from costaudit.ingest.sources.otel_span import call_of_span, nested, trace_place
-from costaudit.ingest.sources.source import Outcome, PerRecord, no_call
+from costaudit.ingest.sources.source import NO_CALL, Outcome, PerRecord, no_call
 from costaudit.providers.names import provider_named
 
-NO_CALL = Skip("not-a-call", "It is a span, an event or a trace, whose calls stand by themselves.")
-PARENT = Skip("not-a-call", "Its counts are the sum of calls within it, which stand by themselves.")
+PARENT = Skip("not-a-call", "Its counts are a sum; the calls within it have their own records.")
 
 
 def usage_in(counts: Fields, convention: Convention) -> Usage | None:
@@ -47,7 +46,7 @@ def _stated(is_exclusive: bool, is_stated: bool) -> Convention:
 
 
 class PostHog(PerRecord):
-    """Read $ai_generation events, each of which says whether input holds the cached tokens."""
+    """Read $ai_generation events; each says whether input holds the cached tokens."""
 
     name: ClassVar[str] = "posthog"
 
@@ -233,7 +232,7 @@ class Braintrust(PerRecord):
 
 
 class Opik(PerRecord):
-    """Read Opik's spans; the provider's own counts stand under original_usage."""
+    """Read Opik's spans; the provider's own counts are in original_usage."""
 
     name: ClassVar[str] = "opik"
 

@@ -40,6 +40,7 @@ def no_call(skip: Skip, span: str | None, within: str | None) -> Skip:
     return Skip(skip.reason, skip.detail, span, within)
 
 
+NO_CALL = Skip("not-a-call", "It is a span, an event or a trace; its calls have their own records.")
 NOT_AN_OBJECT = Skip("not-a-call", "It is no JSON object.")
 
 

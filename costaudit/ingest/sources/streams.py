@@ -12,7 +12,7 @@ from costaudit.ingest.sources.source import Outcome
 
 
 def joined_events(events: Iterable[Any]) -> dict[str, Any]:
-    """Put a stream's events together; counts are cumulative, so the last of each stands."""
+    """Put a stream's events together; counts are cumulative, so the last of each is kept."""
     fields = [Fields(event) for event in events if isinstance(event, dict)]
     if any(f.text("object") == "chat.completion.chunk" for f in fields):
         return _chat(fields)

@@ -22,7 +22,7 @@ def _lengths(sent: int | None, received: int | None) -> Usage | None:
 
 
 def _moment(offset: float | None, unit_us: int, start_us: int = START_US) -> int | None:
-    """Return the time that lies so many units after the start of a trace."""
+    """Return the time that is so many units after the start of a trace."""
     moment = None if offset is None else start_us + round(offset * unit_us)
     return moment if moment is not None and EARLIEST_US <= moment < LATEST_US else None
 
@@ -31,7 +31,7 @@ IMPOSSIBLE = Skip("impossible-count", "Its count of tokens is no count that a ca
 
 
 class Mooncake(PerRecord):
-    """Read Mooncake's traces; each hash stands for a block and all that is before it."""
+    """Read Mooncake's traces; each hash identifies a block and all that is before it."""
 
     name: ClassVar[str] = "mooncake"
 

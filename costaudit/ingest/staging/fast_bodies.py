@@ -14,7 +14,7 @@ Text = str | int | None
 
 
 class Wrapper(Struct, gc=False, forbid_unknown_fields=True):
-    """What stands around the two bodies; what is not read here says nothing to us."""
+    """The fields around the two bodies; those that are not read here are of no use."""
 
     ts: str | float | None = None
     timestamp: str | float | None = None

@@ -62,7 +62,7 @@ OWN: Types = {  # what each call has of its own
     "within": pl.UInt64,
     "billed_units": pl.List(BILLED_UNIT),
 }
-PLACE: Types = {  # where a row stands, and what is found when its content is read
+PLACE: Types = {  # where a row is, and what is found when its content is read
     "offset": pl.Int64,
     "index": pl.Int32,
     "template": pl.Int32,  # the row of SHARED
@@ -250,7 +250,7 @@ class PieceWriter:
         return not self._rows and not self._skips
 
     def skip(self, key: Key, skip: Skip) -> None:
-        """Note a record that gives no row."""
+        """Note a record that makes no row."""
         told = (skip.reason, skip.detail, None, None, _digest(skip.span), _digest(skip.within))
         self._skips.append((*key, "skipped", *told))
 

@@ -1,4 +1,4 @@
-"""What has been read so far, and which stretches of which files are still to be read."""
+"""What has been read so far, and which stretches of files are still to be read."""
 
 import os
 import shutil
@@ -47,7 +47,7 @@ class FileState:
     source: str
     evidence: str
     layout: Kind
-    wrapped: bool  # its records stand within other objects
+    wrapped: bool  # its records are within other objects
     is_stateless_lines: bool  # each line can be read by itself
     is_splittable: bool  # and any of its bytes can be reached at once
     options_key: str  # digest of the options that change what is read

@@ -1,4 +1,4 @@
-"""What the segments of prompts tell of their calls: sums of tokens, and lifetimes of markers."""
+"""What the segments of prompts show about their calls: sums of tokens, and lifetimes of markers."""
 
 import numpy as np
 import numpy.typing as npt

@@ -62,7 +62,7 @@ class Span:
     merged: int = 0
     skipped: int = 0
     unread: dict[str, tuple[int, float]] = field(default_factory=dict)  # name → calls, sum
-    stop: int = 0  # offset at which reading ended, also where `end` is None
+    stop: int = 0  # offset where reading ended, also where `end` is None
     digest: str = ""  # xxh3_128 of its lines, or of its records, one after another
 
     @property
@@ -87,7 +87,7 @@ class UnitReader:
         self._digest = xxh3_128()
 
     def read(self) -> int:
-        """Read to the end of the unit, whatever its content; gives the bytes read."""
+        """Read to the end of the unit, whatever its content; return the bytes read."""
         source = open_source(self._unit.source, self._unit.mapping, self._unit.address)
         try:
             for item in self._items():
@@ -252,7 +252,7 @@ _tokenizers: list[Tokenizer] = []  # one per process: it takes a second to load
 
 
 def read_unit(unit: Unit) -> int:
-    """Read a unit into its folder, where the commit stands when this returns; gives its bytes."""
+    """Read a unit into its folder, which holds the commit when this returns; return its bytes."""
     if not _tokenizers:
         _tokenizers.append(Tokenizer())
     was_enabled = gc.isenabled()

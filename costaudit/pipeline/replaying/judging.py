@@ -18,7 +18,7 @@ NO_HIT, UNKNOWN = -1, -2  # in Served; UNKNOWN: the log does not have what was s
 class LiveVerdicts:
     """What the log says of the hits of one replay."""
 
-    right: pl.Series  # Boolean by request; null where it was no hit, or can't be told
+    right: pl.Series  # Boolean by request; null where it was no hit, or is unknown
     hits: JudgedHits
     predicted_unsafe: Estimate | None  # of all requests, under the same fit as the measured ones
     crossed: Crossed
@@ -29,7 +29,7 @@ def judge_live_hits(
 ) -> LiveVerdicts:
     """Judge each measured hit, and count those that served another tenant's or user's answer.
 
-    Both tables are OUTCOMES in the log's order. Hits of other similarities help to tell right
+    Both tables are OUTCOMES in the log's order. Hits of other similarities help to separate right
     pairs from wrong ones; a hit whose answer the log can't compare widens the interval.
     """
     served = served_rows(run.log.requests, measured)

@@ -7,7 +7,7 @@ import polars as pl
 
 from costaudit.contracts.audit import Audit
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.contracts.requests import INPUT_CLASSES, TS_S
 from costaudit.costing.cost import per_request_usd
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.semantic.keyed_run import EXACT
@@ -44,7 +44,7 @@ def traffic_as_predicted(log: Loaded, audit: Audit, progress: Progress) -> Expec
 def traffic_of(log: Loaded, looked_up: np.ndarray, hit: np.ndarray) -> Traffic:
     """Lay a log out as requests that hit and requests that a model answers, those with a time."""
     requests, classes = log.requests, log.tariff.classes
-    ts_s = (requests["ts"].dt.epoch("us").cast(pl.Float64) / 1e6).fill_null(np.nan).to_numpy()
+    ts_s = requests.select(TS_S).to_series().fill_null(np.nan).to_numpy()
     timed = np.isfinite(ts_s)
     usd = np.nan_to_num(per_request_usd(classes, log.tariff.billed))
     reads = classes["cache_read_tokens"].fill_null(0).cast(pl.Float64).to_numpy()

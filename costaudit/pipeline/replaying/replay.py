@@ -113,7 +113,7 @@ def unsafe_origin(judged: JudgedHits) -> str:
         return "The cache served no hit, so no answer was wrong."
     if judged.unsafe_served_share is None:
         return "The log holds no answers to compare, so nobody knows which hits were wrong."
-    untold = f", {count(judged.untold)} can't be told" if judged.untold else ""
+    untold = f", {count(judged.untold)} are unknown" if judged.untold else ""
     return (
         f"Each of the {count(judged.hits)} hits was judged by the two logged answers of its own "
         f"pair: {count(judged.right)} look right, {count(judged.wrong)} wrong{untold}. The share "
@@ -135,7 +135,7 @@ class ReplayPlan:
     metrics_port: int | None = None
     only_price: bool = False  # stop after the dry run
     embed_ms: float | None = None  # None: measured on this machine
-    describes: bool = False  # the policy tells the cache's own rules, which it is not told
+    describes: bool = False  # the policy describes the cache's own rules, which can't be set
 
 
 @dataclass(frozen=True)

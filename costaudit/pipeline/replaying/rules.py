@@ -17,7 +17,7 @@ from costaudit.simulate.semantic.stream import Stream, keyed_stream, rescoped
 from costaudit.simulate.semantic.sweep import sweep
 
 LEAST = 3  # decisions that a rule must explain, less those that it would break
-LEAST_SHARE = 0.05  # of the differences, likewise
+LEAST_SHARE = 0.05  # of the differences, too
 MOST_RULES = 3  # changed together
 HOUR_S, DAY_S = 3600.0, 86_400.0
 TTLS_S = (60.0, 300.0, 600.0, 1800.0, HOUR_S, 2 * HOUR_S, 6 * HOUR_S, DAY_S, 7 * DAY_S)

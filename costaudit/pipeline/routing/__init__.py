@@ -1,4 +1,4 @@
 """A cheaper model tried on a sample of a log's calls.
 
-Takes a loaded run and a model's name, gives a RouteSection, never spends past a limit.
+Takes a loaded run and a model's name, returns a RouteSection, never spends past a limit.
 """

@@ -18,7 +18,7 @@ from costaudit.replay.upstream import Rate
 
 _PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "bedrock": "aws"}
 _HINT = (
-    "Give openai:MODEL, anthropic:MODEL, bedrock:MODEL, https://HOST/v1?model=MODEL or "
+    "Name openai:MODEL, anthropic:MODEL, bedrock:MODEL, https://HOST/v1?model=MODEL or "
     "recorded:FILE?model=MODEL."
 )
 
@@ -67,7 +67,7 @@ def candidate_at(text: str, prices: Path | None, at: datetime) -> Candidate:
     if found.rates.is_empty():
         near = ", ".join(found.suggestions)
         raise UsageError(
-            f"The price of {model} is not known, so what it would save can't be told.",
+            f"The price of {model} is not known, so what it would save is unknown.",
             hint=f"Did you mean {near}? Else give its rates with --prices." if near
             else "Give its rates with --prices.",
         )  # fmt: skip

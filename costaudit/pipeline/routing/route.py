@@ -26,7 +26,7 @@ from costaudit.pipeline.routing.tries import Sampled, Tries, TryStore
 from costaudit.pipeline.semantic.judging import PricedJudge
 from costaudit.progress import Progress
 
-LEAST_VERDICTS = 30  # fewer tell nothing that a rule can rest on
+LEAST_VERDICTS = 30  # fewer are no basis for a rule
 _CONTROL_SHARE = 0.1  # of the sample, of each kind: pairs whose truth is known
 Floats = npt.NDArray[np.float64]
 Said = npt.NDArray[np.int8]
@@ -174,7 +174,7 @@ def section_of(
     judged = said >= 0
     if judged.sum() < LEAST_VERDICTS:
         raise InsufficientDataError(
-            f"{int(judged.sum())} verdicts are too few to tell what {trial.candidate.name} is "
+            f"{int(judged.sum())} verdicts are too few to show what {trial.candidate.name} is "
             f"worth: at least {LEAST_VERDICTS} are needed.",
             hint="Raise --sample and --max-spend; what was asked is kept, and not paid for again.",
         )
@@ -293,7 +293,7 @@ def _saved(before: Floats, after: Floats, loss: Estimate, calls: int, month: Mon
 
 
 def _labels(people: Population, sample: Sample, said: Said) -> Labels:
-    """Weigh each verdict by the calls of its topic that it stands for."""
+    """Weigh each verdict by the calls of its topic that it represents."""
     judged = np.flatnonzero(said >= 0)
     rows = sample.rows[judged]
     topic = people.topics.of[rows]

@@ -39,7 +39,7 @@ class Tries:
     """What came of asking."""
 
     answers: tuple[Try | None, ...]  # in the order of the sample; None where there is none
-    asked: int  # calls made now that gave an answer
+    asked: int  # calls made now that got an answer
     failed: int  # calls that failed after their retries
     spent_usd: Decimal  # on this sample, earlier runs included
     stopped: str  # why before the end; empty if it came to the end

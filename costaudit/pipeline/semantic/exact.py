@@ -1,4 +1,4 @@
-"""The response cache without vectors: what identical questions alone tell."""
+"""The response cache without vectors: what identical questions alone show."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -67,7 +67,7 @@ def identical_hits(
 ) -> IdenticalHits | None:
     """Return which requests an earlier identical question answers; None without a question.
 
-    No text is embedded, whatever the log: identical texts are told by their hashes.
+    No text is embedded, whatever the log: identical texts are found by their hashes.
     """
     run = ExactRun(log, options)
     if not run.eligible.any():

@@ -33,7 +33,7 @@ from costaudit.errors import InsufficientDataError, UsageError
 from costaudit.pipeline.semantic.text_run import SemanticRun
 from costaudit.progress import Progress
 
-_CONTEXT = (0.7, 0.8, 0.9)  # thresholds whose hits help to tell right answers from wrong ones
+_CONTEXT = (0.7, 0.8, 0.9)  # thresholds whose hits help to separate right and wrong answers
 _REPLICATES = 20  # of the bootstrap, whose spread is not used
 _FEWEST = 10  # verdicts from which anything is estimated
 _CONTROL_SHARE = 0.1  # of the sample, of each kind: pairs whose truth is known
@@ -155,7 +155,7 @@ def judged_by_model(
 
 
 def judged_by_people(docket: Docket, form: Path) -> JudgeOpinion | None:
-    """Read a form that people filled in; write it, and give None, where there is none yet."""
+    """Read a form that people filled in; write it, and return None, where there is none yet."""
     if not form.exists():
         write_form(docket.items[: len(docket.sample.rows)], form)
         return None
@@ -238,7 +238,7 @@ def _note(error: JudgeError, run: JudgeRun | None, *, enough: bool) -> str:
             parts.append(f"Stopped early: {run.stopped}. The same command goes on from there.")
     if not enough:
         parts.append(
-            f"At least {_FEWEST} verdicts of a judge that tells right from wrong are needed."
+            f"At least {_FEWEST} verdicts of a judge that knows right from wrong are needed."
         )
     return " ".join(parts)
 

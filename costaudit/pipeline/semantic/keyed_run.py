@@ -99,7 +99,7 @@ class KeyedRun(ABC):
         return micro_usd(self.embedded_tokens * self.per_mtok / 1_000_000 * scale)
 
     def running_usd(self, min_similarity: float, peak_entries: int) -> Decimal:
-        """Price the machines of one policy for a month; nothing where no month is told."""
+        """Price the machines of one policy for a month; nothing where the month is unknown."""
         if not self.log.month.facts.is_month:
             return Decimal(0)
         embed = self.embed_usd if min_similarity <= 1 else Decimal(0)

@@ -1,4 +1,4 @@
-"""The sweep of a log of which only a part of the texts is embedded."""
+"""The sweep of a log that embeds only a part of the texts."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -29,7 +29,7 @@ def sampled_sweep(
 ) -> SampledSweep | str:
     """Estimate the sweep from `sample`: a share of the distinct texts below 1, else their number.
 
-    Gives a sentence instead where the sample would hold every text. Raises InsufficientDataError
+    Returns a sentence instead where the sample would hold every text. Raises InsufficientDataError
     where no question could be cached, too few of them could, or their texts were not kept.
     """
     if log.hashed:
@@ -111,7 +111,7 @@ class _Bill:
         return self._month.ranged(micro_usd(usd), daily, "estimated", bounds_of(share))
 
     def _running_usd(self, peak_entries: int) -> Decimal:
-        """Price the store and the lookups a month; nothing where no month is told."""
+        """Price the store and the lookups a month; nothing where the month is unknown."""
         if not self._month.facts.is_month:
             return Decimal(0)
         size = size_cache(self._policy, peak_entries, *self._sizes)

@@ -75,7 +75,7 @@ def decide(run: SemanticRun, thresholds: Sequence[float], max_wrong_share: float
 def semantic_result(
     run: SemanticRun, thresholds: Sequence[float], max_wrong_share: float
 ) -> SemanticResult:
-    """Sweep a run, choose the point, and look at what stands beside it."""
+    """Sweep a run, choose the point, and look at the variants beside it."""
     decided = decide(run, thresholds, max_wrong_share)
     chosen = decided.chosen
     policy, point = decided.policies[chosen], decided.points[chosen]

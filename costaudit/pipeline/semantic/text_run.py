@@ -74,7 +74,7 @@ class SemanticRun(KeyedRun):
 
     @cached_property
     def _bounds(self) -> Bounds:
-        """Project the vectors once for all sweeps; their results don't hang on `lowest`."""
+        """Project the vectors once for all sweeps; their results don't depend on `lowest`."""
         return upper_bounds(self.vectors, _LOWEST)
 
     def swept(self, policies: Sequence[SemanticPolicy], stream: Stream | None = None) -> Decisions:

@@ -1,4 +1,4 @@
-"""What stands beside the sweep: other scopes, lifetimes and capacities at the recommended point."""
+"""Variants beside the sweep: other scopes, lifetimes and capacities at the recommended point."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ _TTLS_S = (3_600.0, 86_400.0, 604_800.0)
 _CAPACITY_SHARES = (0.1, 0.25, 0.5)  # of the peak that an unbounded cache reaches
 _REPLICATES = 47  # of the bootstrap; with the log itself three parts for the threads
 _ONE_GUARD = tuple((name, (name,)) for name in TRAP_NAMES)
-_SIDE_BY_SIDE = 50  # of the bootstrap, where many sweeps stand side by side
+_SIDE_BY_SIDE = 50  # of the bootstrap, where many sweeps are compared
 
 
 def scope_rows(
@@ -34,7 +34,7 @@ def scope_rows(
 ) -> tuple[tuple[ScopeRow, ...], tuple[ScopeRow, ...]]:
     """Climb the isolation ladder, then leave each field of the scope out.
 
-    Scopes that part the requests alike give the same row, which is worked out once; `chosen` is
+    Scopes that divide the requests in the same way share a row, worked out once; `chosen` is
     the row of the policy itself.
     """
     own = ScopeRow(

@@ -20,7 +20,7 @@ LISTED = 50
 _CALLED = r'(?m)^\{\s*"name"\s*:\s*"([^"]+)"'  # as ingest writes tool calls
 LOAD_OUTPUT_TOKENS = 60  # assumed: what a model writes to look a deferred tool up
 _READ, _OUTPUT = INPUT_CLASSES.index("cache_read_tokens"), len(INPUT_CLASSES)
-_BEHIND_READS = (3, 2, 4, 0)  # 1h, 5m, other writes and uncached input, as they stand in a prompt
+_BEHIND_READS = (3, 2, 4, 0)  # 1h, 5m, other writes and uncached input, in the order of a prompt
 
 
 class _Rates:
@@ -95,7 +95,7 @@ def _paid_at(billed: Ints, rates: np.ndarray, row: int) -> float:
 
 
 def _summaries(log: Loaded, rates: np.ndarray) -> dict[int, float]:
-    """Price the answers that stand in the prompt of a compacted call as its summary."""
+    """Price the answers that the prompt of a compacted call contains as its summary."""
     output = log.requests["output_tokens"].fill_null(0).to_numpy()
     firsts = log.requests.with_row_index("row").select(
         pl.col("row").cast(pl.Int64), "session", "segments"
@@ -114,7 +114,7 @@ def _summaries(log: Loaded, rates: np.ndarray) -> dict[int, float]:
 def tool_rows(log: Loaded, facts: SessionFacts) -> tuple[ToolRow, ...]:
     """Return each tool's definition: who carries and who calls it, and what that was billed.
 
-    A definition is priced where it stands: at the price of a read where the prompt's head was
+    A definition is priced at its place: at the price of a read where the prompt's head was
     read. Deferred loading writes a definition once for each session that needs it, and reads the
     prompt once more to look it up.
     """
@@ -168,7 +168,7 @@ def tool_rows(log: Loaded, facts: SessionFacts) -> tuple[ToolRow, ...]:
 
 
 def _placed_usd(carried: pl.DataFrame, billed: Ints, rates: np.ndarray) -> np.ndarray:
-    """Price tokens by where they stand in their prompts: read, then written, then uncached."""
+    """Price tokens by their place in their prompts: read, then written, then uncached."""
     rows = carried["row"].to_numpy()
     start = carried["start"].to_numpy()
     end = start + carried["tokens"].to_numpy()

@@ -59,7 +59,7 @@ class SessionPolicies:
 
     @cached_property
     def _in_use(self) -> NDArray[np.int64]:
-        """Return by session the run whose lifetime its calls ask for; -1 where it can't be told."""
+        """Return by session the run whose lifetime its calls ask for; -1 where it is unknown."""
         names = [run.policy.name for run in self.facts.runs]
         written = {
             name: by_session(self._column(column), self.facts)
@@ -120,7 +120,7 @@ class SessionPolicies:
         return by_session(self.facts.billed[:, _READ].astype(np.float64), self.facts)
 
     def claim(self, session: int) -> Claim:
-        """Return what the saving of a session may rest on."""
+        """Return what the saving of a session may be based on."""
         used = int(self._in_use[session])
         if used < 0 or not np.isfinite(self.usd[session, used]):
             return "none"
@@ -150,7 +150,7 @@ class SessionPolicies:
         return money(total), "estimated" if estimated else "simulated"
 
     def in_use(self, session: int) -> str:
-        """Name the lifetime that a session asks for; "" where the log does not tell."""
+        """Name the lifetime that a session asks for; "" where the log does not say."""
         used = int(self._in_use[session])
         return self.facts.runs[used].policy.name if used >= 0 else ""
 

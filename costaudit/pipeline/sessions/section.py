@@ -209,9 +209,9 @@ class _Section:
         untimed = inside & requests["ts"].is_null().to_numpy()
         counts = (
             (outside, "are in no session: they name none, or reached no model"),
-            (int(bare.sum()), "carry no prompt: what they share is told from their counters"),
-            (int(untold.sum()), "do not tell what they read from the cache"),
+            (int(bare.sum()), "carry no prompt: what they share is read from their counters"),
+            (int(untold.sum()), "do not say what they read from the cache"),
             (int(unpriced.sum()), "have no known price and add nothing to the dollars"),
-            (int(untimed.sum()), "carry no time: no pause is told for them"),
+            (int(untimed.sum()), "carry no time: their pauses are unknown"),
         )
         return tuple(f"{number:,} calls {words}." for number, words in counts if number)

@@ -28,7 +28,7 @@ from costaudit.replay.stream import text_digest
 
 @dataclass(frozen=True)
 class Context:
-    """What a cache of one's own is told with each question."""
+    """What a cache of one's own gets with each question."""
 
     now_s: float  # the log's clock, seconds since 1970
     request_id: str
@@ -39,7 +39,7 @@ class Context:
     vector: npt.NDArray[np.float32]  # of the question, unit length: no need to embed it again
     min_similarity: float  # that the replay was asked for
     ttl_s: float | None  # that the replay was asked for, on the log's clock
-    speed: float | None  # log seconds per second; None: only `now_s` tells the time
+    speed: float | None  # log seconds per second; None: only `now_s` shows the time
 
 
 @dataclass(frozen=True)

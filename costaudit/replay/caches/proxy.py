@@ -26,7 +26,7 @@ class Product:
     """How one caching proxy is spoken to."""
 
     name: str
-    hit_header: str = ""  # response header that tells
+    hit_header: str = ""  # response header that says it
     hit_values: tuple[str, ...] = ()  # in lower case; empty: the header is there on hits only
     hit_field: str = ""  # dotted path of a boolean in the response's body
     similarity_header: str = ""
@@ -48,7 +48,7 @@ class Product:
         return ("how similar is near enough", "which scopes share", "how long an entry lives")
 
     def is_hit(self, headers: dict[str, str], body: dict[str, Any]) -> bool | None:
-        """Read whether the cache answered; None where only ids can tell."""
+        """Read whether the cache answered; None where only ids can show it."""
         if self.hit_field:
             return bool(_at(body, self.hit_field))
         if not self.hit_header:
@@ -106,7 +106,7 @@ def _at(body: dict[str, Any], path: str) -> Any:
 
 
 def reach_proxy(address: Address, timeout_s: float) -> None:
-    """Connect once, and hang up; raises BackendError where nobody listens."""
+    """Connect once, and close; raises BackendError where nobody listens."""
     parts = urlsplit(address.url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
@@ -141,7 +141,7 @@ class ProxyCache:
         )
 
     def reach(self) -> tuple[str, ...]:
-        """Connect once, and hang up."""
+        """Connect once, and close."""
         reach_proxy(self._address, self._calls.timeout_s)
         return ()
 

@@ -4,7 +4,7 @@ import getpass
 import os
 import socket
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from costaudit.errors import BackendError, CostauditError
 from costaudit.providers.address import Address
+from costaudit.replay.cache import CacheSettings, Lookup
 
 OPTIONS = (
     "flavour", "timeout_s", "name", "quantization", "ef", "exact", "ca", "cert", "cert_key",
@@ -25,8 +26,52 @@ SENTINEL = "redis+sentinel"
 CLUSTERS = {"redis+cluster": "redis", "rediss+cluster": "rediss"}
 
 
+TIMED_OUT = Lookup(error="timeout")
+
+
 class TimedOutError(BackendError):
     """The server did not answer in time."""
+
+
+class OnRedis:
+    """The part of a cache's life that all caches on a Redis server share."""
+
+    needs = ""  # what to run where the server lacks a command
+    _client: Any
+    _settings: CacheSettings
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._evicted = 0  # keys, by the server, during the replay
+
+    def reach(self) -> tuple[str, ...]:
+        """Connect once, and close; return warnings of the server."""
+        return ping(self._address, self.needs)
+
+    def notes(self) -> tuple[str, ...]:
+        """Describe what the server evicted meanwhile."""
+        return evictions_note(self._evicted, self._address.printable)
+
+    def _speaking(self) -> AbstractContextManager[None]:
+        return speaking_to(self._address, self.needs)
+
+    def _begin(self, prefix: str) -> None:
+        """Count evictions from now on, and write whose keys these are; no prefix means no keys."""
+        self._evicted = -evicted(self._client)
+        if prefix:
+            own(self._client, prefix)
+
+    def _end(self, prefix: str) -> None:
+        """Remove the note of the owner, and disconnect."""
+        if prefix:
+            self._client.unlink(f"{prefix}:owner")
+        self._client.close()
+
+    def _expire(self, client: Any, key: str, since_s: float, now_s: float) -> None:
+        """Let the server count a TTL down, where time passes in the replay."""
+        ttl_s, speed = self._settings.ttl_s, self._settings.speed
+        if ttl_s is not None and speed is not None:
+            client.pexpire(key, real_ttl_ms(since_s + ttl_s, now_s, speed))
 
 
 def connect(address: Address) -> Any:
@@ -59,7 +104,7 @@ def connect(address: Address) -> Any:
 
 
 def in_cluster(address: Address) -> bool:
-    """Return whether an address names a cluster, whose keys must lie in one slot."""
+    """Return whether an address names a cluster, whose keys must be in one slot."""
     return urlsplit(address.url).scheme in CLUSTERS
 
 
@@ -125,7 +170,7 @@ def _info(client: Any, section: str) -> dict[str, Any]:
 
 
 def evicted(client: Any) -> int:
-    """Return how many keys the server has evicted so far; 0 where it does not tell."""
+    """Return how many keys the server has evicted so far; 0 where it does not say."""
     return int(_info(client, "stats").get("evicted_keys", 0))
 
 
@@ -250,7 +295,7 @@ def _explain(error: Exception, address: Address, needs: str) -> Exception:
     if isinstance(error, exceptions.ConnectionError):
         return BackendError(
             f"Can't speak to Redis at {where}: {_reason(text)}.",
-            hint="Start it, for instance with `docker run -p 6379:6379 redis:8`, or mend the URL.",
+            hint="Start it, for instance with `docker run -p 6379:6379 redis:8`, or check the URL.",
         )
     if "unknown command" in text.lower():
         return BackendError(f"{where} lacks a command that this cache needs.", hint=needs)

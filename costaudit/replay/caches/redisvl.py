@@ -21,16 +21,13 @@ from costaudit.replay.cache import (
 from costaudit.replay.caches.eviction import Expiry
 from costaudit.replay.caches.redis_server import (
     LEFT_S,
+    TIMED_OUT,
+    OnRedis,
     TimedOutError,
     claim,
     connect,
     evicted,
-    evictions_note,
-    own,
-    ping,
-    real_ttl_ms,
     remove,
-    speaking_to,
 )
 
 if TYPE_CHECKING:
@@ -42,18 +39,19 @@ NEEDS = (
     "It is RediSearch: run `docker run -p 6379:6379 redis:8`, or start the server with "
     "`redis-server --loadmodule redisearch.so`."
 )
-TIMED_OUT = Lookup(error="timeout")
 SAME_VECTOR = 1e-6  # cosine distance: the rounding of float32
 ALIKE = (
     16  # entries of one vector whose texts are compared, such as texts cut at the model's window
 )
 
 
-class RedisVLCache:
+class RedisVLCache(OnRedis):
     """RedisVL's cache: its index, its keys and its queries, with vectors made beforehand."""
 
+    needs = NEEDS
+
     def __init__(self, address: Address) -> None:
-        self._address = address
+        super().__init__(address)
         self._hnsw = address.option("algorithm", ("flat", "hnsw"), "flat") == "hnsw"
         self._m, self._ef = int(address.number("m", 16)), int(address.number("ef", 200))
         if not self._hnsw and not {"m", "ef"}.isdisjoint(address.options):
@@ -67,15 +65,6 @@ class RedisVLCache:
         )
         made_here = "name" not in address.options
         self.traits = CacheTraits(address.printable, exact_index=made_here and not self._hnsw)
-        self._evicted = 0  # keys, by the server, during the replay
-
-    def reach(self) -> tuple[str, ...]:
-        """Connect once, and hang up; returns warnings of the server."""
-        return ping(self._address, NEEDS)
-
-    def notes(self) -> tuple[str, ...]:
-        """Describe what the server evicted meanwhile."""
-        return evictions_note(self._evicted, self.traits.name)
 
     def open(self, settings: CacheSettings) -> None:
         """Connect and create an index under the prefix, or read the one that the URL names."""
@@ -87,7 +76,7 @@ class RedisVLCache:
             )
         self._settings = settings
         self._expiry: Expiry[str] = Expiry(None if settings.speed else settings.ttl_s)
-        with speaking_to(self._address, NEEDS):
+        with self._speaking():
             self._client = connect(self._address)
             if shadowed is None:
                 self._claim(settings)
@@ -101,9 +90,7 @@ class RedisVLCache:
                 self._index = self._cache.index
             else:
                 self._index = self._existing(shadowed, settings.vectors.shape[1])
-            self._evicted = -evicted(self._client)
-            if self._owns:
-                own(self._client, settings.prefix)
+            self._begin(self._own_prefix)
 
     def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
         """Send the range queries that SemanticCache.check would, in one round trip.
@@ -111,7 +98,7 @@ class RedisVLCache:
         Where only identical text may be served, the texts of the nearest entries decide.
         """
         try:
-            with speaking_to(self._address, NEEDS):
+            with self._speaking():
                 remove(self._client, self._expiry.expired(queries[0].now_s))
                 found = self._index.batch_query(
                     [self._range_query(query) for query in queries], batch_size=len(queries)
@@ -129,7 +116,7 @@ class RedisVLCache:
 
     def store(self, entry: Entry, now_s: float) -> None:
         """Store as SemanticCache does; expiry is in milliseconds, since replays shrink it."""
-        with speaking_to(self._address, NEEDS):
+        with self._speaking():
             key = self._cache.store(
                 self._settings.texts[entry.row],
                 entry.answer,
@@ -138,21 +125,19 @@ class RedisVLCache:
                 filters=None if self._settings.shadow else {"scope": str(entry.partition)},
                 ttl=None if self._settings.lasting else LEFT_S,
             )
-            self._live_until(key, entry.since_s, now_s, self._settings.ttl_s)
+            self._live_until(key, entry.since_s, now_s)
 
     def close(self, *, keep: bool) -> None:
         """Drop the index with its documents, unless they are to be kept."""
-        with speaking_to(self._address, NEEDS):
+        with self._speaking():
             self._evicted += evicted(self._client)
             if not keep and not self._settings.shadow:
                 self._client.ft(self._index.name).dropindex(delete_documents=True)
-            if self._owns:
-                self._client.unlink(f"{self._settings.prefix}:owner")
-            self._client.close()
+            self._end(self._own_prefix)
 
     @property
-    def _owns(self) -> bool:
-        return not self._settings.shadow
+    def _own_prefix(self) -> str:
+        return "" if self._settings.shadow else self._settings.prefix
 
     def _claim(self, settings: CacheSettings) -> None:
         name = f"{settings.prefix}:redisvl"
@@ -168,7 +153,7 @@ class RedisVLCache:
     def held(self) -> Held:
         """Read the vectors of the index that the address names, and whose answers they lead to."""
         ids, vectors = [], []
-        with speaking_to(self._address, NEEDS):
+        with self._speaking():
             client = connect(self._address)
             index = self._existing(self._address.options.get("name", ""), None)
             prefixes = index.schema.index.prefix
@@ -251,12 +236,10 @@ class RedisVLCache:
             for query, rows in zip(queries, found, strict=True):
                 if rows:
                     now_s = query.now_s
-                    self._live_until(rows[0]["id"], now_s, now_s, self._settings.ttl_s)
+                    self._live_until(rows[0]["id"], now_s, now_s)
 
-    def _live_until(self, key: str, since_s: float, now_s: float, ttl_s: float | None) -> None:
-        speed = self._settings.speed
-        if ttl_s is not None and speed is not None:
-            self._client.pexpire(key, real_ttl_ms(since_s + ttl_s, now_s, speed))
+    def _live_until(self, key: str, since_s: float, now_s: float) -> None:
+        self._expire(self._client, key, since_s, now_s)
         self._expiry.renew(key, since_s)
 
 

@@ -12,23 +12,19 @@ from costaudit.replay.cache import MISS, CacheSettings, CacheTraits, Entry, Look
 from costaudit.replay.caches.eviction import Expiry
 from costaudit.replay.caches.redis_server import (
     LEFT_S,
+    TIMED_OUT,
+    OnRedis,
     TimedOutError,
     claim,
     connect,
     evicted,
-    evictions_note,
     in_cluster,
-    own,
-    ping,
-    real_ttl_ms,
     remove,
-    speaking_to,
 )
 
 NEEDS = "It is VADD: run Redis 8 or later, `docker run -p 6379:6379 redis:8`."
 QUANTIZATIONS = ("q8", "noquant", "bin")
 CANDIDATES = 4  # asked for where some may have expired
-TIMED_OUT = Lookup(error="timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +33,19 @@ class _Near:
     similarity: float
 
 
-class VectorSetCache:
-    """One vector set a partition; answers stand in hashes of their own, which can expire."""
+class VectorSetCache(OnRedis):
+    """One vector set a partition; answers are in hashes of their own, which can expire."""
+
+    needs = NEEDS
 
     def __init__(self, address: Address) -> None:
-        self._address = address
-        self._evicted = 0  # keys, by the server, during the replay
+        super().__init__(address)
         self._quantization = address.option("quantization", QUANTIZATIONS, "q8").upper()
         exact = address.option("exact", ("0", "1"), "0") == "1"
         self.traits = CacheTraits(address.printable, exact_index=exact)
         self._search: tuple[object, ...] = ("TRUTH",) if exact else ()
         if "ef" in address.options:
             self._search = (*self._search, "EF", int(address.number("ef", 200)))
-
-    def reach(self) -> tuple[str, ...]:
-        """Connect once, and hang up; returns warnings of the server."""
-        return ping(self._address, NEEDS)
-
-    def notes(self) -> tuple[str, ...]:
-        """Describe what the server evicted meanwhile."""
-        return evictions_note(self._evicted, self.traits.name)
 
     def open(self, settings: CacheSettings) -> None:
         """Connect, and try the commands on a key of our own."""
@@ -69,20 +58,19 @@ class VectorSetCache:
         self._expiry: Expiry[tuple[int, str]] = Expiry(None if settings.speed else settings.ttl_s)
         self._counts_down = settings.ttl_s is not None and settings.speed is not None
         self._written: set[str] = set()
-        with speaking_to(self._address, NEEDS):
+        with self._speaking():
             self._client = connect(self._address)
             self._prefix = settings.prefix
             if in_cluster(self._address):
                 self._prefix = _one_slot(settings.prefix)
             claim(self._client, self._prefix, resumed=settings.resumed, where=self.traits.name)
             self._client.execute_command("VCARD", self._set(0))
-            self._evicted = -evicted(self._client)
-            own(self._client, self._prefix)
+            self._begin(self._prefix)
 
     def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
         """Look for identical text and for near vectors at once, then fetch the near answers."""
         try:
-            with speaking_to(self._address, NEEDS):
+            with self._speaking():
                 self._forget(self._expiry.expired(queries[0].now_s))
                 elements = [_element(self._settings.texts[query.row]) for query in queries]
                 found = self._identical_or_near(queries, elements)
@@ -103,7 +91,7 @@ class VectorSetCache:
         key = self._key(entry.partition, element)
         vector = self._settings.vectors[entry.row].tobytes()
         self._written.update((key, self._set(entry.partition)))
-        with speaking_to(self._address, NEEDS), self._client.pipeline(transaction=True) as pipe:
+        with self._speaking(), self._client.pipeline(transaction=True) as pipe:
             pipe.execute_command(
                 "VADD", self._set(entry.partition), "FP32", vector, element, self._quantization
             )
@@ -111,18 +99,17 @@ class VectorSetCache:
             if not self._settings.lasting:
                 for written in (key, self._set(entry.partition)):
                     pipe.expire(written, LEFT_S)
-            self._live_until(pipe, key, entry.since_s, now_s, self._settings.ttl_s)
+            self._expire(pipe, key, entry.since_s, now_s)
             self._expiry.renew((entry.partition, element), entry.since_s)
             pipe.execute()
 
     def close(self, *, keep: bool) -> None:
         """Remove every key that was written, unless they are to be kept."""
-        with speaking_to(self._address, NEEDS):
+        with self._speaking():
             self._evicted += evicted(self._client)
             if not keep:
                 remove(self._client, sorted(self._written))
-            self._client.unlink(f"{self._prefix}:owner")
-            self._client.close()
+            self._end(self._prefix)
 
     def _identical_or_near(
         self, queries: Sequence[Query], elements: Sequence[str]
@@ -180,15 +167,8 @@ class VectorSetCache:
     def _renew(self, query: Query, element: str) -> None:
         if self._settings.ttl_kind == "sliding":
             key, now_s = self._key(query.partition, element), query.now_s
-            self._live_until(self._client, key, now_s, now_s, self._settings.ttl_s)
+            self._expire(self._client, key, now_s, now_s)
             self._expiry.renew((query.partition, element), now_s)
-
-    def _live_until(
-        self, client: Any, key: str, since_s: float, now_s: float, ttl_s: float | None
-    ) -> None:
-        speed = self._settings.speed
-        if ttl_s is not None and speed is not None:
-            client.pexpire(key, real_ttl_ms(since_s + ttl_s, now_s, speed))
 
     def _forget(self, gone: Any) -> None:
         for partition, element in gone:

@@ -16,7 +16,7 @@ LEAST_SHARE = 0.05  # of the money: endpoints below it don't set the latency lim
 
 @dataclass(frozen=True)
 class Expectations:
-    """Numbers of one audit; None where it could not tell."""
+    """Numbers of one audit; None where it could not find them."""
 
     hit_rate_percent: float | None  # of lookups, at the recommended threshold
     lowest_hit_rate_percent: float | None  # lower end of its interval

@@ -9,14 +9,14 @@ Floats = npt.NDArray[np.float64]
 HOUR_S = 3600
 DAY_H, WEEK_H = 24, 168
 FIRST_SUNDAY_H = 72  # 1970-01-04 00:00 UTC, in hours since 1970: weeks begin on Sunday, as PromQL's
-WINDOWS_H = (1, 2, 3, 6, 12, 24)  # tried in turn: the shortest in which a fall stands out
+WINDOWS_H = (1, 2, 3, 6, 12, 24)  # tried in turn: the shortest that makes a fall visible
 ENOUGH = 30  # requests in a window; fewer say nothing
-ERRORS = 4.0  # standard errors: one window in 30,000 lies beyond
+ERRORS = 4.0  # standard errors: one window in 30,000 is beyond
 HEADROOM = 1.3  # beyond the largest departure that the log itself has
 PRIOR = 50.0  # requests: how fast an hour of the week leaves the mean of all
 VISIBLE_FALL = 0.6  # of a rate: what must lie beyond the limit
 VISIBLE_RISE = 1.8  # times a mean: what must lie beyond the limit
-TWO_WEEKS_H = 14 * DAY_H  # of log, from which on hours of the week are told apart
+TWO_WEEKS_H = 14 * DAY_H  # of log, from which hours of the week are distinguished
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def expected_traffic(traffic: Traffic) -> ExpectedTraffic:
         day_cost_high_usd=float(days.max()) * HEADROOM if days.max() > 0 else None,
         notes=tuple(
             f"No alert on the {name}: with this traffic no window up to {WINDOWS_H[-1]} hours "
-            "tells a fall from chance."
+            "distinguishes a fall from chance."
             for name, limit in found.items()
             if limit is None
         ),
@@ -138,7 +138,7 @@ def _warm_up_h(hours: _Hours) -> int:
 def _limits(
     hours: _Hours, names: tuple[str, str], skipped_h: int
 ) -> tuple[Limit | None, Limit | None]:
-    """Return the low and the high limit of a ratio, each over its shortest telling window."""
+    """Return the low and the high limit of a ratio, each over the shortest window that shows it."""
     low: Limit | None = None
     high: Limit | None = None
     for window_h in WINDOWS_H:

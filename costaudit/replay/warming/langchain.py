@@ -142,7 +142,7 @@ class LangChainTarget:
 
 
 class _Writing:
-    """A cache that only takes answers; it is told what LangChain tells its own."""
+    """A cache that only takes answers; it gets what LangChain passes to its own."""
 
     def __new__(cls, cache: "RedisSemanticCache") -> Any:
         from langchain_core.caches import BaseCache

@@ -48,7 +48,7 @@ class LiteLLMTarget:
         return self._separation
 
     def fill(self, answers: Sequence[WarmAnswer]) -> Filled:
-        """Send each question; the proxy asks us, is told the log's answer, and keeps it."""
+        """Send each question; the proxy asks us, gets the log's answer, and keeps it."""
         written, present = [], 0
         with self._recorded() as server:
             for one in answers:

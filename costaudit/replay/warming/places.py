@@ -28,7 +28,7 @@ def admitted(
 ) -> Admitted:
     """Leave out each answer that the cache would also serve to another scope of the log.
 
-    `scope` names the fields that must be equal. A place is all that the cache can't tell apart; an
+    `scope` names the fields that must be equal. A place is all that the cache can't distinguish; an
     answer is admitted where the log's requests of its place are of one scope.
     """
     apart = [name for name in scope if name not in separation.fields]
@@ -46,7 +46,7 @@ def admitted(
 
 
 def place_of(scope: Mapping[str, str], separation: Separation) -> Place:
-    """Return the values by which the cache tells a scope from others."""
+    """Return the values by which the cache distinguishes a scope from others."""
     values = (scope.get(name, "").strip() for name in separation.fields)
     return tuple(value.casefold() if separation.folds_case else value for value in values)
 

@@ -25,7 +25,7 @@ class Axis:
     stop: float  # pixels of `high`
 
     def at(self, value: float) -> float:
-        """Place a number; those outside stand at the edge."""
+        """Place a number; those outside are put at the edge."""
         inside = min(max(value, self.low), self.high)
         span = self.high - self.low
         share = (inside - self.low) / span if span else 0.5
@@ -47,7 +47,7 @@ class Axis:
 def rounded(
     values: Sequence[float], start: float, stop: float, *, zero: bool = True, about: int = 4
 ) -> Axis:
-    """Make an axis that ends on round numbers and, unless told otherwise, holds zero."""
+    """Make an axis that ends on round numbers and, by default, holds zero."""
     finite = [value for value in values if math.isfinite(value)] or [0.0]
     low, high = min(finite), max(finite)
     if zero:
@@ -78,8 +78,8 @@ class Frame:
 
     name: str  # CSS class: which screens see it
     width: float
-    start: float  # of the horizontal axis; labels of the vertical one stand before it
-    stop: float  # of the horizontal axis; names of lines stand behind it
+    start: float  # of the horizontal axis; labels of the vertical one are before it
+    stop: float  # of the horizontal axis; names of lines come after it
 
     @property
     def middle(self) -> float:
@@ -119,7 +119,7 @@ class Line:
     points: str
     band: str  # polygon of the intervals; "" where there are none
     dots: tuple[tuple[float, float], ...]
-    end: float  # pixels: where the name stands beside the last point
+    end: float  # pixels: where the name is, beside the last point
 
 
 @dataclass(frozen=True)

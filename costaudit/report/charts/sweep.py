@@ -175,7 +175,7 @@ def _money_reading(x: float, money: Money) -> Reading:
 def _marks(x: Axis, width: float) -> tuple[Mark, ...]:
     """Place every product's default; names that would overlap go a line down.
 
-    A name that would leave the chart at the right stands before its mark.
+    A name that would leave the chart at the right is put before its mark.
     """
     named: dict[float, list[str]] = {}
     for product in PRODUCTS:

@@ -33,7 +33,7 @@ class Waterfall:
 
 
 def waterfall(ledger: Ledger) -> Waterfall:
-    """Lay the ledger out from left to right; every bar hangs where the one before ended."""
+    """Lay the ledger out from left to right; every bar begins where the one before ended."""
     level = ledger.before.usd
     levels = [level]
     for step in ledger.steps:

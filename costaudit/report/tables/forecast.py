@@ -23,7 +23,7 @@ def forecast_line(found: Forecast) -> str:
 
 
 def forecast_tables(found: Forecast) -> tuple[Table, ...]:
-    """Lay out the trend, the drivers, days that stand out and prompts that grew."""
+    """Lay out the trend, the drivers, unusual days and prompts that grew."""
     return (_trend(found), _drivers(found), _spikes(found), _inflation(found))
 
 
@@ -67,7 +67,7 @@ def _drivers(found: Forecast) -> Table:
 
 def _spikes(found: Forecast) -> Table:
     return Table(
-        "Days that stand out",
+        "Unusual days",
         ("day", "USD", "usual", "dimension", "group", "of the excess", "share"),
         tuple(
             (

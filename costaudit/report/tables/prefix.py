@@ -88,7 +88,7 @@ def _templates(section: PrefixSection) -> Table:
             for row in section.templates
         ),
         left=(0, 1, 2),
-        note="static: of input tokens, stands in a prefix that an earlier request had too.",
+        note="static: of input tokens, in a prefix that an earlier request had too.",
     )  # fmt: skip
 
 

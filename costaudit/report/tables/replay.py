@@ -53,7 +53,7 @@ def replay_lines(section: ReplaySection) -> list[str]:
 
 
 def _crossed(section: ReplaySection) -> tuple[Table, ...]:
-    """Lead with hits that served somebody else's answer; nothing where there are none."""
+    """Begin with hits that served somebody else's answer; nothing without them."""
     crossed = section.crossed
     if crossed is None or not (crossed.tenant or crossed.user):
         return ()

@@ -1,4 +1,4 @@
-"""What trying a cheaper model told, as tables."""
+"""What trying a cheaper model showed, as tables."""
 
 from costaudit.contracts.grades import Money
 from costaudit.contracts.route import RouteSection

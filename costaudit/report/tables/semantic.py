@@ -1,7 +1,8 @@
-"""The sweep, its lifetimes, its clusters and its sampled estimate, as tables."""
+"""The sweep, its lifetimes, clusters, sampled estimate and promises, as tables."""
 
 from collections.abc import Callable, Iterable, Sequence
 
+from costaudit.contracts.audit import Claim
 from costaudit.contracts.grades import Estimate
 from costaudit.contracts.semantic import (
     EmbedderRow,
@@ -213,7 +214,7 @@ def _products(section: SemanticSection) -> tuple[Table, ...]:
     return (
         Table(
             f"Similarity {similarity(section.recommended)} in the settings of each product",
-            ("product", "setting", "value", "default stands for"),
+            ("product", "setting", "value", "default means"),
             tuple(
                 (one.product, one.setting, one.value, similarity(one.default_similarity))
                 for one in translate(section.recommended)
@@ -286,3 +287,16 @@ def sampled_line(sweep: SampledSweep) -> str:
         f"and {count(sweep.embedded_texts - sweep.core_texts)} likely neighbours of theirs. "
         f"{sweep.language_warning}"
     ).strip()
+
+
+def claims_table(claims: Sequence[Claim]) -> Table:
+    """Return each promise, what was found, and why."""
+    return Table(
+        "What is often promised, on this log",
+        ("promise", "promised", "found", "outcome", "grade", "why"),
+        tuple(
+            (one.claim, one.promised, one.found or "–", one.outcome, one.grade, one.why)
+            for one in claims
+        ),
+        left=(0, 3, 4, 5),
+    )

@@ -65,7 +65,7 @@ def _simulated(section: SessionsSection) -> Table:
     return replace(
         causes_table(section.simulated_causes, total),
         title=f"The same with prompts cached for {section.simulated_policy} (simulated)",
-        note="The log does not tell what was read: this is what its prompts would be billed.",
+        note="The log does not say what was read: this is what its prompts would be billed.",
     )
 
 
@@ -83,7 +83,7 @@ def _idle(section: SessionsSection) -> Table:
 
 def lifetimes_table(section: SessionsSection) -> Table:
     """Return what each lifetime would read, with one cache for each session."""
-    rows = [
+    rows: list[tuple[str, str, str, str]] = [
         (
             row.lifetime,
             share_2(row.read_share),
@@ -204,7 +204,7 @@ def _tools(section: SessionsSection) -> Table:
             )
             for row in section.tools
         ),
-        note="USD: as billed where the definition stands. never called: of sessions that carry "
+        note="USD: as billed at the definition's place. never called: of sessions that carry "
         "it and never call it. break-even: loads in a session up to which loading it when it is "
         "needed is cheaper than carrying it.",
     )  # fmt: skip

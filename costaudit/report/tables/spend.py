@@ -69,7 +69,7 @@ def _counted(found: Counting) -> Iterator[str]:
     """Describe what is counted once, and what is undecided, each in a sentence."""
     if found.merged_usd:
         records = "1 record" if found.merged_calls == 1 else f"{count(found.merged_calls)} records"
-        yield f"{records} of {usd(found.merged_usd)} told a call again, and not counted."
+        yield f"{records} of {usd(found.merged_usd)} repeated a call and are not counted."
     if found.undecided:
         low = sum((min(one.usd, one.other_usd) for one in found.undecided), Decimal(0))
         high = sum((max(one.usd, one.other_usd) for one in found.undecided), Decimal(0))

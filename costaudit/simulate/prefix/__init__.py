@@ -1,4 +1,4 @@
 """Providers' prompt caches over content blocks.
 
-Takes requests, blocks and dated rules, gives token classes, never prices them.
+Takes requests, blocks and dated rules, returns token classes, never prices them.
 """

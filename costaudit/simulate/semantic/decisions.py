@@ -39,7 +39,7 @@ class Block:
 
 
 class State(ABC):
-    """Decide blocks one after another; the results of a segment stand in served and depths."""
+    """Decide blocks one after another; served and depths hold the results of a segment."""
 
     settings: tuple[int, ...]  # places in the list of policies
     served: np.ndarray  # int32 (r, settings), place of the request served; -1 or lower: none
@@ -295,7 +295,7 @@ def _streamed(
 
 
 class Verdicts:
-    """A guard's verdicts on pairs, asked for only when a decision hangs on them."""
+    """A guard's verdicts on pairs, asked for only when a decision depends on them."""
 
     def __init__(self, guard: PairGuard | None, text: np.ndarray) -> None:
         self._guard = guard
@@ -324,7 +324,7 @@ class Verdicts:
             state.restore(saved)
 
     def _refused(self, block: Block, pairs: np.ndarray) -> bool:
-        """Fill in the verdicts on pairs, and tell whether any of them is a refusal."""
+        """Fill in the verdicts on pairs, and return whether any of them is a refusal."""
         rows = np.searchsorted(block.neighbours.starts, pairs, "right") - 1
         asked_for = self._text[block.node_of[rows]]
         held = self._text[block.neighbours.packed[pairs] & COLUMN_MASK]

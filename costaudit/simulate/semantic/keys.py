@@ -8,6 +8,7 @@ import polars as pl
 import xxhash
 
 from costaudit.contracts.policies import CacheKey
+from costaudit.contracts.requests import GATEWAY_SERVED
 
 ELIGIBLE = 0
 REASONS = (
@@ -15,7 +16,7 @@ REASONS = (
     "not_chat",  # embeddings and other calls
     "gateway_cache",  # a gateway's cache already served it
     "status_error",
-    "images",  # or other media in the prompt: a text key can't tell them apart
+    "images",  # or other media in the prompt: a text key can't distinguish them
     "no_prompt",  # no user text was logged, or it is empty
     "truncated",  # the exporter cut the prompt or the answer, so equal texts may differ
     "temperature",  # above the policy's limit
@@ -38,7 +39,7 @@ def bypass_codes(
     answer, finish = pl.col("answer_kind"), pl.col("finish_reason")
     holds = {
         "not_chat": pl.col("kind") != "chat",
-        "gateway_cache": pl.col("served_by") == "gateway_cache",
+        "gateway_cache": GATEWAY_SERVED,
         "status_error": pl.col("status") != "ok",
         "images": pl.lit(has_image),
         "no_prompt": ~pl.lit(has_text),

@@ -1,6 +1,6 @@
 """How a similar pair is packed into one sortable integer: row, then similarity down, then column.
 
-Both the kernels and the code around them read pairs, so the layout stands here alone.
+Both the kernels and the code around them read pairs, so the layout is defined only here.
 """
 
 import numpy as np

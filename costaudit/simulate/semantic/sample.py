@@ -3,8 +3,8 @@
 A random core of texts is drawn, and each core text brings along a halo: the texts that, by a cheap
 embedding, may have answered it. Only these are embedded and simulated, and only requests for core
 texts are counted. What exact matching serves is known for all requests without any vector; the
-core tells which share of the rest similar texts would serve. A halo misses some neighbours: how
-many is told by what its second half added to its first.
+core shows which share of the rest similar texts would serve. A halo misses some neighbours: how
+many is estimated from what its second half added to its first.
 """
 
 from collections.abc import Callable, Sequence
@@ -131,7 +131,7 @@ def _reachable(frame: Frame, nodes: np.ndarray, texts: int) -> np.ndarray:
     return mask
 
 
-LEAST_TEXTS = 200  # a smaller sample tells nothing
+LEAST_TEXTS = 200  # a smaller sample shows nothing
 _CORE_POWER = 0.75  # of the sample's size: larger samples have relatively larger halos
 _LASTING = 0.6  # of what one doubling of the halo adds: what the next one adds
 _DOUBT = 0.6  # standard error of that, as a share of it
@@ -140,7 +140,7 @@ _CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Sampled:
-    """Shares by policy, and what they rest on."""
+    """Shares by policy, and what they are computed from."""
 
     hit_share: tuple[Estimate, ...]  # of eligible requests
     weight_share: tuple[Estimate, ...]  # of the eligible requests' weight
@@ -261,7 +261,7 @@ def _served(
     vectors: np.ndarray,
     policies: Sequence[SemanticPolicy],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Simulate the requests for some texts; gives those for core texts, and whether they hit."""
+    """Simulate the requests for some texts; return those for core texts, and whether they hit."""
     order = np.argsort(rows)
     rows = rows[order]
     places = np.flatnonzero(np.isin(stream.text, rows))
@@ -309,7 +309,7 @@ def _ratio(
     """Return the ratio of two sums over core texts, and its interval.
 
     It is Wilson's interval for as many independent texts as have the error of the ratio's
-    residuals, widened by the doubt about the correction that stands in `more`.
+    residuals, widened by the doubt about the correction that `more` contains.
     """
     from scipy.stats import t
 

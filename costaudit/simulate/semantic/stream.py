@@ -41,7 +41,7 @@ def keyed_stream(
 
     `system_template` is the template of each request's system prompt, which the scope field
     `system` compares; raises UsageError where that field is asked for without it. `keys` are those
-    of the policy's key, where they are at hand.
+    of the policy's key, where they are known.
     """
     keys = keys or keys_of(requests, blocks, policy.key)
     codes = bypass_codes(
@@ -115,7 +115,7 @@ def _scope_frame(
 
 
 def groups_of(frame: pl.DataFrame) -> np.ndarray:
-    """Number equal rows alike, in order of first appearance; nulls are equal. int32 (n,)."""
+    """Number equal rows the same, in order of first appearance; nulls are equal. int32 (n,)."""
     names = frame.columns
     distinct = frame.unique(maintain_order=True).with_row_index("group")
     numbered = frame.join(distinct, on=names, how="left", nulls_equal=True, maintain_order="left")
@@ -127,7 +127,7 @@ _SMALL = 2_048  # nodes: small pools are done together up to here
 
 @dataclass(frozen=True)
 class Segment:
-    """Whole capacity pools that stand side by side; nothing outside can serve their requests."""
+    """Whole capacity pools that are side by side; nothing outside can serve their requests."""
 
     requests: slice  # of Nodes.order
     nodes: slice  # of Nodes.text

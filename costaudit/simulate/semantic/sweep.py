@@ -263,8 +263,8 @@ def approximation_errors(
 ) -> tuple[int, tuple[float, ...]]:
     """Measure how far hit shares are off on the first requests, and how many these are.
 
-    They are decided exactly and with the cells; gives approximate less exact shares of the eligible
-    ones, by policy.
+    They are decided exactly and with the cells. The errors are approximate less exact shares of the
+    eligible requests, by policy.
     """
     part, rows = first_requests(stream, _CHECKED)
     near = vectors[rows]
@@ -280,7 +280,7 @@ def approximation_errors(
 
 
 def first_requests(stream: Stream, count: int) -> tuple[Stream, np.ndarray]:
-    """Keep the first requests, and their texts; also gives the texts' rows."""
+    """Keep the first requests, and their texts; also return the texts' rows."""
     places = slice(0, count)
     text = stream.text[places]
     rows = np.unique(text[text >= 0])

@@ -16,7 +16,7 @@ class Scale:
     meaning: str
 
     def cosine(self, value: Decimal) -> Decimal:
-        """Return the cosine that a value of this scale stands for."""
+        """Return the cosine of a value of this scale."""
         return self.at_zero + self.per_unit * value
 
 
@@ -61,7 +61,7 @@ def parse_thresholds(text: str) -> tuple[float, ...]:
     """Read `0.70:0.99:0.01`, `0.8,0.9` or `redis:0.1,gptcache:0.8` as rising cosines.
 
     A range names its first and last value and a step, and holds both ends if the step meets them.
-    A scale before a value or a range tells what it measures, cosine unless named. Raises UsageError
+    A scale before a value or a range says what it measures, cosine unless named. Raises UsageError
     for what can't be read, and for thresholds outside (0, 1].
     """
     found: set[Decimal] = set()
@@ -94,7 +94,7 @@ def _cosines(scale: Scale, values: str, item: str) -> list[Decimal]:
     for cosine in cosines:
         if not 0 < cosine <= 1:
             raise UsageError(
-                f"The threshold {item!r} gives a cosine similarity of {cosine.normalize():f}.",
+                f"The threshold {item!r} is a cosine similarity of {cosine.normalize():f}.",
                 hint="Give thresholds whose cosine similarity is above 0 and at most 1.",
             )
     return cosines

@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from costaudit.contracts.prefix import Claim, SessionAgreement
-from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
+from costaudit.contracts.requests import COUNTED, INPUT_CLASSES, TOKEN_CLASSES
 from costaudit.simulate.segments import Ints
 
 AGREES_WITHIN = 0.05  # of the larger of simulated and billed reads
@@ -16,7 +16,7 @@ NEGLIGIBLE_SHARE = 0.01  # of the input: a smaller difference of reads changes n
 
 
 def claim_of(billed: int | None, simulated: int, size: int) -> Claim:
-    """Describe what a saving may rest on; `size` is the input whose reads were billed.
+    """Describe what a saving may be based on; `size` is the input whose reads were billed.
 
     `simulated` within AGREES_WITHIN of the bill; `estimated` within CLAIMED_WITHIN: the saving is
     scaled to the bill; else `none`. Without counters (None) there is nothing to hold against.
@@ -59,7 +59,7 @@ def session_agreement(
         session=pl.coalesce("session", "conversation"),
         size=pl.sum_horizontal(INPUT_CLASSES),
         billed=pl.col("cache_read_tokens").fill_null(0),
-        trusted=pl.col("usage_source").is_in(["provider", "gateway"]).fill_null(False),
+        trusted=COUNTED,
     ).with_columns(read=read, chosen=pl.Series(simulated))
     sessions = (
         rows.filter("trusted", "chosen", pl.col("session").is_not_null())

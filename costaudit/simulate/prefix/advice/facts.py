@@ -1,4 +1,4 @@
-"""Everything about prompt caching that a log tells, in tokens; costing puts money on it."""
+"""Everything about prompt caching that a log shows, in tokens; costing puts money on it."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ import polars as pl
 from costaudit.contracts.grades import Pricing
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.prefix import Agreement
-from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.contracts.requests import COUNTED, IN_BATCH, INPUT_CLASSES
 from costaudit.simulate.prefix.advice.markers import Terms, find_anchors, input_prices
 from costaudit.simulate.prefix.advice.mend_runs import MendRuns
 from costaudit.simulate.prefix.advice.plans import ProviderFacts, compare_providers, plan_prompts
@@ -48,8 +48,8 @@ def log_notes(requests: pl.DataFrame, prompts: Prompts, markers: Markers) -> tup
         (bare & (read > 0), "carry no prompt and were billed cache reads"),
         (untimed, "carry no time: entries do not expire for them, and they come last"),
         (at_once, "carry no latency: what they write can be read at once"),
-        (markers.inferred, "show no marker but billed cache tokens, which tell where it stood"),
-        (unseen, "lack their system prompt and tools: the counters tell how long that head is"),
+        (markers.inferred, "show no marker but billed cache tokens, which show where it was"),
+        (unseen, "lack their system prompt and tools: the counters show how long that head is"),
         (cut, "have a prompt that the exporter cut: they may share more"),
     )
     return tuple(f"{int(rows.sum()):,} requests {words}." for rows, words in counts if rows.any())
@@ -86,7 +86,7 @@ def _not_parsed(requests: pl.DataFrame, as_is: PrefixOutcome) -> list[Sign]:
         pl.col("provider", "model").fill_null(""),
         cached=pl.sum_horizontal("^cache_.*_tokens$"),
         size=pl.sum_horizontal("input_uncached_tokens", "^cache_.*_tokens$"),
-        counted=pl.col("usage_source").is_in(["provider", "gateway"]).fill_null(False),
+        counted=COUNTED,
     ).with_columns(read=as_is.classes["cache_read_tokens"], chosen=pl.Series(as_is.simulated))
     models = (
         rows.filter("chosen", "counted")
@@ -145,9 +145,7 @@ def _lifetime_changed(requests: pl.DataFrame) -> list[Sign]:
 
 def _batches(requests: pl.DataFrame) -> list[Sign]:
     wrote = pl.sum_horizontal("^cache_write_.*_tokens$") > 0
-    cold = requests.filter(
-        pl.col("is_batch").fill_null(False), wrote, pl.col("cache_read_tokens").fill_null(0) == 0
-    )
+    cold = requests.filter(IN_BATCH, wrote, pl.col("cache_read_tokens").fill_null(0) == 0)
     if len(cold) < MIN_REQUESTS:
         return []
     text = f"{len(cold):,} batch requests wrote to the cache and read nothing from it."

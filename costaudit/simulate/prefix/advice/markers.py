@@ -182,7 +182,7 @@ def best_markers(
             continue
         allowed = [plan for plan in plans if _allowed(plan, ttls)]
         cost_of = partial(_costs, prompts, terms, anchors, mine)
-        with ThreadPoolExecutor(default_workers()) as threads:  # compiled loops let go of the lock
+        with ThreadPoolExecutor(default_workers()) as threads:  # compiled loops release the lock
             costs = np.stack(list(threads.map(cost_of, allowed)))
         cheapest = np.argmax(costs <= costs.min(axis=0) * (1 + _EQUAL), axis=0)
         for group in np.unique(groups.index[mine]):

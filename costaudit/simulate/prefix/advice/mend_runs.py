@@ -26,7 +26,7 @@ MARKED = ("no_markers", "marker_placement", "implicit_breakpoint", "explicit_mod
 
 @dataclass(frozen=True)
 class MendRuns:
-    """Simulate mends one kind after the other, for all templates that need it at once."""
+    """Simulate repairs one kind after the other, for all templates that need it at once."""
 
     source: Mender
     today: Today
@@ -35,7 +35,7 @@ class MendRuns:
     prices: np.ndarray
 
     def price(self, found: Sequence[BreakerFacts]) -> tuple[BreakerFacts, ...]:
-        """Return the causes with what their mends change; those of the provider stay as found.
+        """Return the causes with what their repairs change; those of the provider stay as found.
 
         Where the markers of today leave nothing to read, a moving text is mended under the best
         markers.

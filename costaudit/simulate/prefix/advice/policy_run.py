@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from costaudit.contracts.grades import Pricing
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.prefix import Agreement
-from costaudit.contracts.requests import INPUT_CLASSES, OUTCOMES, TOKEN_CLASSES
+from costaudit.contracts.requests import COUNTED, INPUT_CLASSES, OUTCOMES, TOKEN_CLASSES
 from costaudit.simulate.prefix.advice.markers import Terms, best_markers, find_anchors, input_prices
 from costaudit.simulate.prefix.caches.replay import (
     Markers,
@@ -150,7 +150,7 @@ def agreement_by_model(requests: pl.DataFrame, as_is: PrefixOutcome) -> tuple[Ag
 
     Only requests whose usage came from the provider or its gateway are compared.
     """
-    trusted = pl.col("usage_source").is_in(["provider", "gateway"])
+    trusted = COUNTED
     rows = requests.select(
         pl.col("provider").fill_null(""),
         pl.col("model").fill_null(""),
@@ -186,7 +186,7 @@ def agreement_by_model(requests: pl.DataFrame, as_is: PrefixOutcome) -> tuple[Ag
 
 def billed_read_share(requests: pl.DataFrame) -> float | None:
     """Return the billed share of reads in all input; None where no row carries counters."""
-    counted = requests.filter(pl.col("usage_source").is_in(["provider", "gateway"]))
+    counted = requests.filter(COUNTED)
     total = counted.select(pl.sum_horizontal("input_uncached_tokens", "^cache_.*_tokens$").sum())
     whole = total.item() or 0
     read = counted["cache_read_tokens"].sum()

@@ -1,7 +1,7 @@
 """Code to paste that sets a template's recommended markers, for the client that the log shows.
 
 Every snippet starts from the names of the request's parameters (tools, system, messages, input,
-toolConfig), takes plain strings and lists of blocks alike, and takes earlier markers out, so that
+toolConfig), takes both plain strings and lists of blocks, and removes earlier markers, so that
 it can run before each call of a loop without more markers than a provider allows.
 """
 

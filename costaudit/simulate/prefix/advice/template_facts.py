@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from costaudit.contracts.prefix import Claim, PartShare
+from costaudit.contracts.requests import COUNTED
 from costaudit.simulate.prefix.advice.claims import claim_of
 from costaudit.simulate.prefix.advice.markers import Plan
 from costaudit.simulate.prefix.advice.plans import Planned
@@ -25,7 +26,7 @@ _NAMES = {"tools": "the tools", "system": "the system prompt", "examples": "the 
 
 
 def describe(plan: Plan, part: str, block: int) -> str:
-    """Describe in words where markers stand, such as after the system prompt (1h)."""
+    """Describe in words where markers are, such as after the system prompt (1h)."""
     if plan.keep:
         return "as now"
     said = [
@@ -75,7 +76,7 @@ def template_facts(
     """Gather what is known of each template."""
     prompts, groups, as_is = today.prompts, today.groups, today.as_is
     shares = part_shares(prompts, planned.prompts, groups, parts)
-    counted = requests["usage_source"].is_in(["provider", "gateway"]).fill_null(False).to_numpy()
+    counted = requests.select(COUNTED).to_series().to_numpy()
     read = requests["cache_read_tokens"].fill_null(0).to_numpy()
     of_group: dict[int, list[BreakerFacts]] = {}
     for item in breakers:

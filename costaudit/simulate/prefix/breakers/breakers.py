@@ -1,4 +1,4 @@
-"""Where prompts leave their template's static prefix, what that loses, and what mends it."""
+"""Where prompts leave their template's static prefix, what that loses, and what repairs it."""
 
 from dataclasses import dataclass
 
@@ -153,8 +153,8 @@ _WHERE = {
     "ttl_gap": "requests after a pause longer than the entry lives",
     "lifetime": "requests after a pause longer than any entry of this provider lives",
     "below_minimum": "shared prefixes below the model's minimum",
-    "implicit_breakpoint": "the provider's own breakpoint stands behind text that changes",
-    "marker_placement": "no marker stands where the shared prefix ends",
+    "implicit_breakpoint": "the provider's own breakpoint is after text that changes",
+    "marker_placement": "no marker is where the shared prefix ends",
     "no_markers": "requests without a marker",
     "lookback": "more blocks since the last marker than are searched",
     "history_rewritten": "a message of the history differs from the turn before",

@@ -24,7 +24,7 @@ _TOKEN = re.compile(r"[\w.,:/+-]+")
 
 @dataclass(frozen=True)
 class Difference:
-    """Where and how a text differs from the one that stood in its place before."""
+    """Where and how a text differs from the one that was in its place before."""
 
     kind: str  # timestamp | date | uuid | counter | whitespace | json_key_order | ...
     start: int  # character of the text at which they part
@@ -34,7 +34,7 @@ class Difference:
 
 
 def compare_texts(text: str, base: str) -> Difference:
-    """Class the difference of two texts by what stands at the first character that differs."""
+    """Class the difference of two texts by the first character that differs."""
     start, tail = common_ends(text, base)
     kind, first, last = moving_part(text, min(start, len(text) - 1))
     if not kind and base:
@@ -114,7 +114,7 @@ def _same_json(text: str, base: str) -> bool:
 
 
 _FORMS = ("whitespace", "json_key_order")
-MAX_COMPARED = 200  # pairs of texts compared per place; the others are taken to be alike
+MAX_COMPARED = 200  # pairs of texts compared per place; the others are taken to be similar
 MIN_USERS = 3
 _WHOLE_TOOLS = ("tool_order", "tool_set")  # kinds that are about all tools, not about one
 MIN_TURNS = 3  # requests with each of the texts that take turns

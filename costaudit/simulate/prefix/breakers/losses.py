@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from costaudit.contracts.grades import Pricing
-from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.contracts.requests import COUNTED, INPUT_CLASSES
 from costaudit.simulate.prefix.caches.replay import (
     READ,
     UNCACHED,
@@ -79,16 +79,16 @@ _FOREVER = 2**61
 
 @dataclass(frozen=True)
 class Losses:
-    """Lost tokens per request; each token stands under one cause, the first that held."""
+    """Lost tokens per request; each token has one cause, the first that applies."""
 
     live: Ints  # tokens of the longest prefix that could have been read: not lost, for reference
-    moved: Ints  # parts that change stand before parts that don't
+    moved: Ints  # parts that change come before parts that don't
     parallel: Ints  # sent before the answer that would have written the prefix began
     expired: Ints  # unused for longer than entries live, less than the provider's longest lifetime
     outlived: Ints  # unused for longer than any lifetime that the provider offers
     short: Ints  # the shared prefix is below the provider's minimum
     unmarked: Ints  # no marker where a read could have landed
-    lookback: Ints  # the marker stands too far behind the last one
+    lookback: Ints  # the marker is too far after the last one
     settings: dict[str, Ints]  # by field: a setting that enters the prefix changed
     rewritten: Ints  # the conversation's history was changed
     thinking: Ints  # the same, by leaving earlier thinking blocks out
@@ -128,7 +128,7 @@ def find_losses(requests: pl.DataFrame, today: Today, mended: Prompts) -> Losses
     kept = replay(prompts, assigned, longer, marked, far_lookback=True).read
     turns = _turn_losses(requests, prompts, today.static, minimum)
     in_order = _shared(mended, cached, ttl)
-    enough = in_order >= minimum  # what moves is the cause, even where too little stands before it
+    enough = in_order >= minimum  # what moves is the cause, even where too little comes before it
     moved = _gap(in_order, long_enough, cached & enough)
     regained = np.where(moved > 0, in_order, 0)  # counted there, and under no other cause
     parallel = _gap(today.static, np.maximum(in_time, regained), cached)
@@ -248,7 +248,7 @@ def _previous_turns(requests: pl.DataFrame, prompts: Prompts) -> Ints:
 def _provider_losses(requests: pl.DataFrame, as_is: Replay) -> Ints:
     """Count what was simulated as read and billed as not, where the model's counters are there."""
     counted = requests.select(
-        trusted=pl.col("usage_source").is_in(["provider", "gateway"]).fill_null(False)
+        trusted=COUNTED
         & (pl.col("cache_read_tokens").fill_null(0).sum().over("provider", "model") > 0),
         read=pl.col("cache_read_tokens").fill_null(0),
     )

@@ -1,4 +1,4 @@
-"""The same prompts with their moving parts moved behind what stands still."""
+"""The same prompts with their moving parts moved behind what stays the same."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ FRESH_CONTENTS = 8
 MIN_MESSAGE_BYTES = 1024  # of a text in the first user message that could be worth sharing
 MAX_FORMS = 2_000  # pairs of texts that are compared word by word
 MEDIA = ("image", "document", "file")
-TOOLS_DEPTH = -1  # stands for the order of all tools
+TOOLS_DEPTH = -1  # means the order of all tools
 Places = frozenset[tuple[int, int]]  # index of a template, and a depth in its prompts
 
 
@@ -39,7 +39,7 @@ class Heads:
 
 
 def read_heads(blocks: pl.DataFrame, prompts: Prompts, groups: Groups, parts: Parts) -> Heads:
-    """List the head segments with what stood at their place one request before."""
+    """List the head segments with what was at their place one request before."""
     offsets = prompts.segments.offsets
     owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     in_message = _in_first_message(prompts, parts)
@@ -183,7 +183,7 @@ def left_alone(
 def _families(
     source: Mender, chosen: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Return for each content the one that stands for it, and the share of it that moves."""
+    """Return for each content the one that represents it, and the share of it that moves."""
     prompts, groups, heads = source.prompts, source.groups, source.heads
     sizes = prompts.contents.sizes
     family = np.arange(len(sizes), dtype=np.int32)

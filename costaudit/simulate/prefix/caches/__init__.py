@@ -1,4 +1,4 @@
 """Prompt caches replayed over the tree, request by request.
 
-It takes paths and rules and gives reads and writes. It never looks for causes.
+It takes paths and rules and returns reads and writes. It never looks for causes.
 """

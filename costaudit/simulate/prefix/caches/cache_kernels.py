@@ -1,4 +1,4 @@
-"""Compiled loops that replay prompt caches, and tell where they are written and read."""
+"""Compiled loops that replay prompt caches, and find where they are written and read."""
 
 import numpy as np
 from numba import njit
@@ -62,15 +62,15 @@ def replay_breakpoints(
     order: Ints, seg_offsets: Ints, node: Small, tokens: Small, start: Ints, visible: Ints,
     writes: Codes, lookup: Flags, ttl: Ints, nodes: int, warm: Ints,
 ) -> tuple[Ints, Ints]:  # fmt: skip
-    """Replay caches that are written only where a marker stands.
+    """Replay caches that are written only where a marker is.
 
     `warm` names per request a segment up to which a call before the log had written, if no call
     of the log has; -1 for none.
 
     `node` and `tokens` are per segment, `writes` is the marker's code after it (0 for none),
-    `lookup` tells where a read may land, `ttl` microseconds by request and code. Gives tokens by
+    `lookup` says where a read may land, `ttl` microseconds by request and code. Returns tokens by
     request and code: those read in column 0, those written in their codes' columns (the split of
-    mixed lifetimes is Anthropic's rule of the positions A, B and C). Gives also the request that
+    mixed lifetimes is Anthropic's rule of the positions A, B and C). Returns also the request that
     wrote what was read, -1 where nothing was.
     """
     writer = np.full(nodes, -1, np.int32)
@@ -125,10 +125,10 @@ def replay_tokens(
     order: Ints, offsets: Ints, node: Small, tokens: Small, start: Ints, visible: Ints, ttl: Ints,
     persisted_units: Flags, nodes: int,
 ) -> tuple[Ints, Ints]:  # fmt: skip
-    """Replay caches that hold every prompt; give the longest live common prefix, in tokens.
+    """Replay caches that hold every prompt; return the longest live common prefix, in tokens.
 
     Using a prefix renews it. With `persisted_units` only ends of prompts, and the places where
-    two prompts were seen to part, can be read. Gives also the request that used it last.
+    two prompts were seen to diverge, can be read. Returns also the request that used it last.
     """
     user = np.full(nodes, -1, np.int32)
     matched = np.full(len(start), -1, np.int64)
@@ -222,7 +222,7 @@ def explicit_flags(
 ) -> tuple[Codes, Flags]:  # fmt: skip
     """Find where markers write, and where the search back from each may read.
 
-    `granted` gives, by request and code, the lifetime that the provider grants for a marker.
+    `granted` holds, by request and code, the lifetime that the provider grants for a marker.
     """
     writes = np.zeros(len(marker), np.int8)
     lookup = np.zeros(len(marker), np.bool_)
@@ -254,7 +254,7 @@ def _is_ending(first: int, last: int, segment: int, role: Codes) -> bool:
 
 @njit(cache=True, nogil=True)
 def _heads(first: int, last: int, role: Codes) -> bool:
-    """Return whether only tools and system segments stand in first:last."""
+    """Return whether first:last holds only tools and system segments."""
     segment = first
     while segment < last and role[segment] in (TOOLS, SYSTEM):
         segment += 1

@@ -182,7 +182,7 @@ def with_longest(markers: Markers, assigned: Assigned, offsets: Ints) -> Markers
 
 
 def _ends_before(prompts: Prompts, own: Ints, cached: Ints) -> NDArray[np.bool_]:
-    """Return whether what was cached ends before the provider's own marker would stand."""
+    """Return whether what was cached ends before the provider's own marker would be."""
     if not len(prompts.end):  # no prompt has a segment
         return np.zeros(len(cached), np.bool_)
     ends = np.where(own >= 0, prompts.tokens[prompts.end[np.maximum(own, 0)]], 0)

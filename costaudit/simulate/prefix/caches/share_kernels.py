@@ -137,8 +137,8 @@ def turn_overlaps(
 ) -> tuple[Ints, Ints, Flags]:
     """Compare each prompt with the one before it in its conversation, segment by segment.
 
-    Gives the tokens of the equal beginning, how many segments it covers, and whether what follows
-    stood further on in the earlier prompt: its oldest messages were cut off.
+    Returns the tokens of the equal beginning, how many segments it covers, and whether what follows
+    was further on in the earlier prompt: its oldest messages were cut off.
     """
     tokens = np.zeros(len(previous), np.int64)
     covered = np.zeros(len(previous), np.int64)

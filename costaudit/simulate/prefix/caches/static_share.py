@@ -1,14 +1,16 @@
-"""Which tokens stand in a prefix that an earlier request had too, part by part."""
+"""Which tokens are in a prefix that an earlier request had too, part by part."""
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from costaudit.contracts.prefix import PromptPart
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Groups, Prompts
 from costaudit.simulate.segments import Codes, Ints
 
-PARTS = ("tools", "system", "examples", "documents", "history", "question")
+PARTS: tuple[PromptPart, ...] = get_args(PromptPart)  # in the order of a prompt
 HEAD_PARTS = 3  # the first ones: they could be the same for every request
 EXAMPLES_SHARE = 0.5  # of a template's requests: messages that as many share are examples
 _DOCUMENT_KINDS = ("document", "file", "search_result")
@@ -27,7 +29,7 @@ class Parts:
 def static_tokens(prompts: Prompts, chosen: NDArray[np.bool_]) -> tuple[Ints, Ints]:
     """Count per request the tokens that it begins with as an earlier one of its scope did.
 
-    Gives also the latest such request; -1 where there is none.
+    Returns also the latest such request; -1 where there is none.
     """
     from costaudit.simulate.prefix.caches.cache_kernels import replay_tokens
 
@@ -43,7 +45,7 @@ def split_parts(prompts: Prompts, groups: Groups, static: Ints) -> Parts:
     """Split prompts into tools, system, examples, documents, history and question.
 
     Examples are the leading messages that at least half of a template's requests share and at
-    which no request ends; documents are marked as such, or stand before the last block of the
+    which no request ends; documents are marked as such, or are before the last block of the
     last message.
     """
     from costaudit.simulate.prefix.caches.share_kernels import (

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from costaudit.contracts.requests import COUNTED
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
 from costaudit.simulate.segments import Ints
 
@@ -22,9 +23,9 @@ class Calibration:
     provider: str
     model: str
     interval_tokens: int | None  # greatest common divisor of billed reads; None: too few reads
-    interval_requests: int  # distinct billed reads that it rests on
+    interval_requests: int  # distinct billed reads that it was measured on
     lifetime_s: float | None  # longest pause after which half of the prefixes were still read
-    lifetime_requests: int  # requests that it rests on
+    lifetime_requests: int  # requests that it was measured on
 
 
 def calibrate(
@@ -41,7 +42,7 @@ def calibrate(
         pl.col("provider").fill_null(""),
         pl.col("model").fill_null(""),
         read=pl.col("cache_read_tokens").fill_null(0),
-        trusted=pl.col("usage_source").is_in(["provider", "gateway"]).fill_null(False),
+        trusted=COUNTED,
     ).with_columns(shared=shared, gap=gap, chosen=prompts.sendable)
     rows = rows.filter("trusted", "chosen")
     found = []

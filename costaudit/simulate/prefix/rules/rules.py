@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from costaudit.contracts.requests import IN_BATCH
 from costaudit.errors import UsageError
 from costaudit.simulate.prefix.tree.prompts import Prompts
 from costaudit.simulate.segments import MARKERS, Codes, Ints, any_in
@@ -83,7 +84,7 @@ def rules_for(
 ) -> Rules:
     """Find the rules for a provider's model on a day; `none` where no rule set matches.
 
-    `marked` tells whether the request sets markers, where that chooses between two caches.
+    `marked` says whether the request sets markers, where that chooses between two caches.
     """
     for entry in load_rules():
         if _applies(entry, provider, model, date) and _fits(entry, batch, marked):
@@ -113,7 +114,7 @@ def _applies(entry: dict[str, Any], provider: str, model: str, date: datetime.da
 
 
 def _names(pattern: str, model: str) -> bool:
-    """Return whether a pattern is found in a name, or in what stands behind its path.
+    """Return whether a pattern is found in a name, or in the part after its path.
 
     Platforms write a path, a region or a maker before it: `eu/gpt-5`, `openai.gpt-5`.
     """
@@ -192,7 +193,7 @@ class Assigned:
         return np.array([rules.matching == name for rules in self.rules], np.bool_)[self.index]
 
     def is_marked(self, name: str) -> NDArray[np.bool_]:
-        """Return which requests are written where markers of this kind stand."""
+        """Return which requests are written where markers of this kind are."""
         return np.array(
             [rules.matching == "breakpoints" and rules.markers == name for rules in self.rules],
             np.bool_,
@@ -242,7 +243,7 @@ def assign_rules(requests: pl.DataFrame, prompts: Prompts, name: str = "own") ->
     """Return for each request its provider's rules of its day, or the named ones.
 
     A request without a time is treated by the rules of the last day of the log, or of the day
-    of which the rules are.
+    of the rules.
     """
     day = requests["ts"].dt.date()
     last = day.max()
@@ -250,7 +251,7 @@ def assign_rules(requests: pl.DataFrame, prompts: Prompts, name: str = "own") ->
     keys = requests.select(
         pl.col("provider").fill_null(""),
         pl.col("model").fill_null(""),
-        batch=pl.col("is_batch").fill_null(False),
+        batch=IN_BATCH,
         day=day.fill_null(today),
         marked=pl.Series(any_in(prompts.segments.marker != 0, prompts.segments.offsets))
         | requests["auto_cache_ttl"].is_not_null(),

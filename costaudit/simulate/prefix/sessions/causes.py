@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.contracts.requests import COUNTED, IN_BATCH, INPUT_CLASSES
 from costaudit.contracts.sessions import CAUSES
 from costaudit.simulate.prefix.caches.replay import Markers, Replay
 from costaudit.simulate.prefix.caches.static_share import static_tokens
@@ -18,7 +18,7 @@ from costaudit.simulate.segments import ROLES, Ints
 NOISE_SHARE = 0.02  # of a prompt: counters and local token counts differ by as much
 CODE = {name: number for number, name in enumerate(CAUSES)}
 _READ, _WRITE_5M, _WRITE_1H, _WRITE_OTHER, _UNCACHED = 1, 2, 3, 4, 0
-_IN_ORDER = (_WRITE_1H, _WRITE_5M, _WRITE_OTHER, _UNCACHED)  # as they stand behind what was read
+_IN_ORDER = (_WRITE_1H, _WRITE_5M, _WRITE_OTHER, _UNCACHED)  # as they come after what was read
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Calls:
     """Input tokens of each call by what they were paid for; they add up to its bill."""
 
     read: Ints
-    missed: Ints  # stood in an earlier prompt of the session or its cache, and was paid again
+    missed: Ints  # was in an earlier prompt of the session or its cache, and was paid again
     new: Ints
     cause: NDArray[np.int8]  # index into CAUSES: of `missed`
     opens: NDArray[np.bool_]  # the new tokens are a thread's first
@@ -66,7 +66,7 @@ class Calls:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the causes are told from."""
+    """What the causes are found from."""
 
     prompts: Prompts
     threads: Threads
@@ -120,9 +120,9 @@ def find_causes(requests: pl.DataFrame, seen: Seen) -> Calls:
 
 
 def _counted(requests: pl.DataFrame) -> NDArray[np.bool_]:
-    """Return where the counters tell what was read from the cache."""
+    """Return where the counters say what was read from the cache."""
     without = pl.col("usage_convention").fill_null("").str.ends_with("without cache detail")
-    known = pl.col("usage_source").is_in(["provider", "gateway"]).fill_null(False)
+    known = COUNTED
     return requests.select(known & ~without).to_series().to_numpy()
 
 
@@ -180,7 +180,7 @@ def _by_rules(
     ).to_series()
     knows = as_is.chosen & (as_is.read < could * (1 - NOISE_SHARE)) & ~seen.markers.inferred
     none = assigned.matching("none") | ~cached.to_numpy()
-    batch = requests["is_batch"].fill_null(False).to_numpy()
+    batch = requests.select(IN_BATCH).to_series().to_numpy()
     found = np.full(len(could), CODE["provider"], np.int8)
     for chosen, name in (
         (knows & (previous >= 0), "markers"),

@@ -1,4 +1,4 @@
-"""Everything about the sessions of a log that can be told in tokens; costing puts money on it."""
+"""Everything about the sessions of a log that can be said in tokens; costing puts money on it."""
 
 from dataclasses import dataclass, replace
 
@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.contracts.sessions import LifetimeName
 from costaudit.simulate.prefix.caches.replay import logged_markers, replay
 from costaudit.simulate.prefix.rules.rules import Assigned, assign_rules
 from costaudit.simulate.prefix.sessions.causes import Calls, Seen, find_causes
@@ -20,7 +21,11 @@ from costaudit.simulate.prefix.tree.prompts import Prompts, without_settings
 from costaudit.simulate.prefix.tree.settings import FIELDS
 from costaudit.simulate.segments import Ints
 
-LIMITS = (("5 min", 300), ("1 h", 3_600), ("no limit", None))
+LIMITS: tuple[tuple[LifetimeName, int | None], ...] = (
+    ("5 min", 300),
+    ("1 h", 3_600),
+    ("no limit", None),
+)
 
 
 @dataclass(frozen=True)
@@ -32,8 +37,10 @@ class SessionFacts:
     assigned: Assigned
     billed: Ints  # (requests, INPUT_CLASSES)
     runs: tuple[LifetimeRun, ...]  # what each lifetime would have billed
-    shared: tuple[tuple[str, Ints], ...]  # by lifetime: tokens read from one cache a session
-    simulated: tuple[LifetimeRun, Calls] | None  # where no call tells what was read: the shortest
+    shared: tuple[
+        tuple[LifetimeName, Ints], ...
+    ]  # by lifetime: tokens read from one cache a session
+    simulated: tuple[LifetimeRun, Calls] | None  # where no call says what was read: the shortest
     # lifetime that can be asked for, and the causes under it
 
 

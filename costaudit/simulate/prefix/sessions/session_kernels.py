@@ -41,7 +41,7 @@ def follow_threads(
     """Find for each call of an agent the one that it continues; -1 where it opens a thread.
 
     A call continues the thread with whose last call it shares most messages from the first one
-    on, whatever stands before the messages. A call without a prompt continues the last one of its
+    on, whatever comes before the messages. A call without a prompt continues the last one of its
     agent and model that has none either. `agent` numbers session and agent; -1 for no session.
     """
     heads = np.full((agents, MOST_OPEN), -1, np.int64)  # last call of each open thread, by agent

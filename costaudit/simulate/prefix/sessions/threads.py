@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from costaudit.contracts.requests import SENT_TO_PROVIDER
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
 from costaudit.simulate.segments import Ints
 
@@ -65,8 +66,7 @@ def find_threads(requests: pl.DataFrame, prompts: Prompts) -> Threads:
 
     named = session_names(requests)
     sent = requests.select(
-        (pl.col("served_by").fill_null("provider") != "gateway_cache")
-        & (pl.col("kind").fill_null("chat") == "chat")
+        SENT_TO_PROVIDER & (pl.col("kind").fill_null("chat") == "chat")
     ).to_series()
     named = named.set(~sent, None)
     names = named.drop_nulls().unique().sort()
@@ -116,7 +116,7 @@ def _restarts(
 
     That thread of the same agent has ended before and had WHOLE_THREAD calls; of several, the one
     that ended last. The new one begins with a smaller prompt behind the same head, or goes on
-    with another model, which is told only of calls without prompts.
+    with another model, which is known only for calls without prompts.
     """
     rows = pl.DataFrame({"row": order, "place": np.arange(len(order))}).with_columns(
         agent=pl.Series(agent[order]), thread=pl.Series(thread[order]),

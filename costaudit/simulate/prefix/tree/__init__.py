@@ -1,4 +1,4 @@
 """The prompts of a log as paths in one tree of shared beginnings.
 
-It takes segments and gives paths and templates. It knows no provider.
+It takes segments and returns paths and templates. It knows no provider.
 """

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from costaudit.contracts.requests import INPUT_CLASSES, ORDER
+from costaudit.contracts.requests import INPUT_CLASSES, ORDER, SENT_TO_PROVIDER
 from costaudit.simulate.prefix.tree.settings import Settings, request_settings
 from costaudit.simulate.prefix.tree.unseen import with_unseen_heads
 from costaudit.simulate.segments import ROLES, Codes, Ints, Segments, flat_segments
@@ -130,7 +130,7 @@ def tool_name(text: str) -> str:
     return ""
 
 
-_RUNS = ("tool_use", "tool_result")  # kinds of which a run counts as one position
+_RUNS = ("tool_use", "tool_result")  # kinds; a run of one counts as one position
 NO_TIME = -1  # microseconds: the log has none
 
 
@@ -290,7 +290,7 @@ def _times(requests: pl.DataFrame) -> tuple[Ints, Ints, Ints]:
 
 def _sendable(requests: pl.DataFrame, segments: Segments) -> NDArray[np.bool_]:
     reached = requests.select(
-        (pl.col("served_by").fill_null("provider") != "gateway_cache")
+        SENT_TO_PROVIDER
         & (pl.col("kind").fill_null("chat") == "chat")
         & (pl.col("status").fill_null("ok") == "ok")
     ).to_series()
@@ -314,7 +314,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Groups:
-    """The templates, most input first, and which request is of which."""
+    """The templates, most input first, and the template of each request."""
 
     groups: tuple[Group, ...]
     index: Ints  # per request; -1 where it can't be simulated

@@ -56,13 +56,13 @@ def common_ends(
 def shared_intervals(shared: Ints) -> tuple[Ints, Ints, Ints]:
     """Build the tree of common beginnings of sorted texts from their shared lengths.
 
-    Gives each text's innermost interval, each interval's parent (-1 at the top) and its length.
+    Returns each text's innermost interval, each interval's parent (-1 at the top) and its length.
     """
     count = len(shared)
     leaf = np.full(count, -1, np.int64)
     parent = np.full(count + 1, -1, np.int64)
     length = np.zeros(count + 1, np.int64)
-    stack = np.zeros(count + 1, np.int64)  # stack[0] stands below all intervals
+    stack = np.zeros(count + 1, np.int64)  # stack[0] is below all intervals
     stack[0] = -1
     height, made = 0, 0
     for place in range(1, count + 1):
@@ -156,7 +156,7 @@ def grow_tree(
 ) -> tuple[Small, int]:  # fmt: skip
     """Number the prompts' beginnings: equal nodes are equal beginnings below the same root.
 
-    `hops` holds per request the settings that stand before everything, after the tools, and
+    `hops` holds per request the settings that come before everything, after the tools, and
     after tools and system (0 for none); it has no rows where there are no settings. Return the
     node after each piece of each prompt, and how many nodes there are.
     """
@@ -277,7 +277,7 @@ def _chunks(data: Bytes, start: int, size: int) -> tuple[NDArray[np.uint64], Int
 
 @njit(cache=True, nogil=True)
 def shared_chunks(data: Bytes, starts: Ints, sizes: Ints, left: Ints, right: Ints) -> Ints:
-    """Count per pair of texts the bytes of lines and sentences that stand in both."""
+    """Count per pair of texts the bytes of lines and sentences that both contain."""
     found = np.zeros(len(left), np.int64)
     for pair in range(len(left)):
         one, one_sizes = _chunks(data, starts[left[pair]], sizes[left[pair]])

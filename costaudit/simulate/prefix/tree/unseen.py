@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.contracts.requests import COUNTED, INPUT_CLASSES
 from costaudit.simulate.segments import ROLES, Ints, Segments, any_in
 
 T = TypeVar("T", bound=np.generic)
@@ -22,7 +22,7 @@ _MEDIA = ("image", "document", "file", "audio", "video")
 
 @dataclass(frozen=True)
 class Unseen:
-    """Segments with the heads that the counters tell of."""
+    """Segments with the heads that the counters show."""
 
     segments: Segments
     warm: Ints  # per request: segment up to which a call before the log had written; -1 for none
@@ -62,7 +62,7 @@ def _candidates(
         named=pl.coalesce("session", "conversation").is_not_null(),
         billed=pl.sum_horizontal(INPUT_CLASSES),
         read=pl.col("cache_read_tokens").fill_null(0),
-        counted=pl.col("usage_source").is_in(["provider", "gateway"]).fill_null(False),
+        counted=COUNTED,
     ).with_row_index("row")
     rows = rows.filter(pl.Series(bare), "named", "counted", pl.col("billed") > 0)
     rows = rows.filter((pl.col("billed") >= MIN_TOKENS).any().over("group"))
