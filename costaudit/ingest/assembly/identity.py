@@ -229,6 +229,7 @@ def _only(values: pl.Expr) -> pl.Expr:
     return pl.when(values.drop_nulls().n_unique() == 1).then(_known(values))
 
 
+CALLER = ("tenant", "user")  # two of them are two calls, whatever else is equal
 DAY_US = 86_400_000_000
 MINUTE_US = 60_000_000
 MANY = 20  # moments, and at least one of them would not be on a whole minute
@@ -237,8 +238,8 @@ MANY = 20  # moments, and at least one of them would not be on a whole minute
 def _same_start(rows: pl.DataFrame) -> pl.DataFrame:
     """Find rows of one source with equal start, prompt, model and tokens, whatever their ids.
 
-    Two that took different times, or were answered differently, are two calls. A date, or a time
-    in whole minutes, is no start.
+    Two of different users or tenants, that took different times, or were answered differently,
+    are two calls. A date, or a time in whole minutes, is no start.
     """
     key = ["source", "ts_us", "prompt_hash", "_model", *_TOKENS, "output_tokens"]
     able = pl.col("ts_us").is_not_null() & pl.col("prompt_hash").is_not_null()
@@ -247,12 +248,13 @@ def _same_start(rows: pl.DataFrame) -> pl.DataFrame:
     rows = rows.filter((pl.col("_worth") > 0) & (pl.col("served_by") == "provider"))
     if not rows.is_empty():
         rows = rows.join(_vague_times(every, rows), on="source_file", how="anti")
-    told = pl.when(pl.col("answer_tokens") > 0).then("answer_hash")
+    said = pl.when(pl.col("answer_tokens") > 0).then("answer_hash")
+    telling = {"_took": pl.col("latency_ms"), "_said": said}
+    telling |= {f"_{name}": pl.col(name) for name in CALLER if name in rows.columns}
     rows = rows.with_columns(
-        _took=pl.col("latency_ms").fill_null(_known(pl.col("latency_ms")).over(key)),
-        _said=told.fill_null(_known(told).over(key)),
+        stated.fill_null(_known(stated).over(key)).alias(name) for name, stated in telling.items()
     )
-    return _into_first(rows, [*key, "_took", "_said"], "same-start")
+    return _into_first(rows, [*key, *telling], "same-start")
 
 
 def _vague_times(rows: pl.DataFrame, some: pl.DataFrame) -> pl.DataFrame:

@@ -98,6 +98,8 @@ class Pair(Struct, gc=False):
     processed_time: Time = None  # only Vertex's batch results have one
     cost: Raw = Raw()
     cost_usd: Raw = Raw()
+    currency: Raw = Raw()  # of `cost`, where a logger names one
+    cost_currency: Raw = Raw()
     cache_status: Text = None
     portkey_cache_status: Text = msgspec.field(name="cacheStatus", default=None)
     cache_hit: str | bool | None = None
@@ -263,12 +265,22 @@ def _add_labels(call: Call, pair: Pair) -> None:
 
 
 def _add_cost(call: Call, pair: Pair) -> None:
-    for cost in (pair.cost_usd, pair.cost):
+    for cost, unit in ((pair.cost_usd, "usd"), (pair.cost, _currency(pair))):
         if present(cost):
             logged = decimal_of(cost)
             if logged is not None:
-                call.logged_cost, call.cost_unit = logged, "usd"
+                call.logged_cost, call.cost_unit = logged, unit
                 return
+
+
+def _currency(pair: Pair) -> str:
+    """Return the currency that stands beside the cost, else dollars."""
+    for stated in (pair.cost_currency, pair.currency):
+        if present(stated):
+            code = bytes(stated).decode(errors="replace").strip().strip("\"").lower()
+            if code:
+                return code
+    return "usd"
 
 
 def _served_from_cache(pair: Pair) -> bool:
