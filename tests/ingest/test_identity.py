@@ -1,11 +1,13 @@
 """Two calls under one id count twice, one call told twice counts once, in any order."""
 
 import random
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from costaudit.costing.logged import logged_usd
 from tests.ingest.conftest import Ingest, chat, write_lines
 
 
@@ -79,17 +81,44 @@ def test_equal_start_prompt_model_and_tokens_are_one_call_whatever_the_ids(
     assert summary.skip_reasons == {"same-start": 1}
 
 
-@pytest.mark.parametrize("change", ["answer", "latency", "dates"])
+@pytest.mark.parametrize("change", ["answer", "latency", "dates", "user", "tenant"])
 def test_two_calls_at_one_moment_stay_two(change: str, tmp_path: Path, ingested: Ingest) -> None:
     one, other = (named(1, f"chatcmpl-{n}", "Where is it?", 1_000) for n in range(2))
     if change == "answer":
         other["response"]["choices"][0]["message"]["content"] = "In transit."
     elif change == "latency":
         other["latency_ms"] = 911
+    elif change in ("user", "tenant"):
+        one[change], other[change] = "u-10", "u-11"
     else:
         one["timestamp"] = other["timestamp"] = "2026-10-05T00:00:00Z"
     run, _ = ingested(write_lines(tmp_path / "log.jsonl", [one, other]))
     assert len(run.requests()) == 2
+
+
+def test_a_copy_that_names_nobody_is_one_call_with_the_one_that_does(
+    tmp_path: Path, ingested: Ingest
+) -> None:
+    one, other = (named(1, f"chatcmpl-{n}", "Where is it?", 1_000) for n in range(2))
+    one["user"] = "u-10"
+    other.pop("user", None)
+    run, _ = ingested(write_lines(tmp_path / "log.jsonl", [one, other]))
+    assert len(run.requests()) == 1
+
+
+@pytest.mark.parametrize("name", ["currency", "cost_currency"])
+def test_a_cost_in_another_currency_is_no_dollar(
+    name: str, tmp_path: Path, ingested: Ingest
+) -> None:
+    records = [
+        chat(1, cost=2.5),
+        chat(2, cost=2.5, **{name: "EUR"}),
+        chat(3, cost=2.5, **{name: "USD"}),
+    ]
+    run, _ = ingested(write_lines(tmp_path / "log.jsonl", records))
+    assert run.requests()["cost_unit"].to_list() == ["usd", "eur", "usd"]
+    dollars = logged_usd(run.requests()).to_list()
+    assert dollars == [Decimal("2.5"), None, Decimal("2.5")]
 
 
 @pytest.mark.parametrize("call_type", ["aget_responses", "aretrieve_batch", "_adelete_file"])

@@ -277,7 +277,7 @@ def _currency(pair: Pair) -> str:
     """Return the currency that stands beside the cost, else dollars."""
     for stated in (pair.cost_currency, pair.currency):
         if present(stated):
-            code = bytes(stated).decode(errors="replace").strip().strip("\"").lower()
+            code = bytes(stated).decode(errors="replace").strip().strip('"').lower()
             if code:
                 return code
     return "usd"
