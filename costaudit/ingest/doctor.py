@@ -95,6 +95,12 @@ def _of_run(run: RunDir, options: IngestOptions) -> Diagnosis:
 
 def _read(run: RunDir, summary: IngestSummary, fields: dict[str, Fields]) -> Diagnosis:
     shares, gaps = answers_and_gaps(run.requests())
+    skips = run.skips().filter(reason="unknown-format")["source_file"].unique().to_list()
+    fields |= {
+        name: replace(fields[name], draft=map_text(drafted_map(fields[name].paths)))
+        for name in skips
+        if name in fields
+    }
     return Diagnosis(
         summary=summary,
         layouts={each.name: each.layout for each in run.manifest().inputs},

@@ -125,6 +125,24 @@ def _refuse_other_part(run: RunDir, wanted: IngestOptions) -> None:
         )
 
 
+def _nothing_left(skips: pl.DataFrame) -> InsufficientDataError:
+    """Say why no record is a call, and what to do about the commonest reason."""
+    reasons = skips.group_by("reason").len().sort("len", "reason", descending=[True, False])
+    said = ", ".join(f"{reason} {count:,}" for reason, count in reasons.iter_rows())
+    hints = {
+        "unknown-format": "No count in them can be read: `costaudit doctor LOG --draft-map "
+        "FIELDS.toml` lists their fields and drafts a map for --map.",
+        "filtered": "Loosen --since, --until and --where.",
+    }
+    return InsufficientDataError(
+        f"None of {len(skips):,} records is left: {said}.",
+        hint=hints.get(
+            str(reasons["reason"][0]) if len(reasons) else "",
+            "`costaudit doctor LOG` says what was found in them.",
+        ),
+    )
+
+
 def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loaded:
     """Read a run directory, or the part of it that conditions on REQUESTS choose, and price it."""
     manifest, requests, blocks = run.manifest(), in_order(run.requests()), run.blocks()
@@ -137,10 +155,7 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
         totals = only_totals(each.source for each in manifest.inputs)
         if totals:
             raise InputError(totals, hint=TOTALS_HINT)
-        raise InsufficientDataError(
-            f"None of {len(skips):,} records is left.",
-            hint=f"Loosen --since, --until and --where, and see the reasons in {run.skips_path}.",
-        )
+        raise _nothing_left(skips)
     pricing = price_requests(requests, options.prices)
     quality = data_quality(
         requests,

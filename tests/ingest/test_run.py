@@ -224,14 +224,23 @@ def test_options_that_cannot_work_are_refused(ingested: Ingest, tmp_path: Path) 
         ingested(log, where=("colour=red",))
 
 
-def test_a_log_without_prompts_times_or_usage_is_kept(ingested: Ingest, tmp_path: Path) -> None:
+def test_a_log_of_which_nothing_can_be_counted_has_no_calls(
+    ingested: Ingest, tmp_path: Path
+) -> None:
     bare = {"response": {"object": "chat.completion", "model": "gpt-4o", "choices": []}}
     run, summary = ingested(write_lines(tmp_path / "x.jsonl", [bare, bare]))
-    assert summary.kept == 2
-    rows = run.requests()
+    assert (summary.kept, summary.skip_reasons) == (0, {"unknown-format": 2})
+    assert run.requests().schema == REQUESTS
+
+
+def test_a_call_without_prompt_time_or_usage_is_kept_beside_others(
+    ingested: Ingest, tmp_path: Path
+) -> None:
+    bare = {"response": {"object": "chat.completion", "model": "gpt-4o", "choices": []}}
+    run, summary = ingested(write_lines(tmp_path / "x.jsonl", [chat(1), bare, bare]))
+    assert summary.kept == 3
+    rows = run.requests().filter(usage_source="missing")
     assert rows["ts"].null_count() == 2
-    assert rows["usage_source"].to_list() == ["missing", "missing"]
-    assert rows.schema == REQUESTS
     assert rows["segments"].list.len().to_list() == [0, 0]
 
 

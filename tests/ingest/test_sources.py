@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from costaudit.contracts.audit import OTHER
 from costaudit.contracts.run_dir import RunDir
 from costaudit.ingest.sources.table import SOURCES
 from tests.ingest.conftest import Ingest
@@ -96,5 +97,9 @@ def test_all_samples_in_one_folder_keep_their_formats(ingested: Ingest) -> None:
             continue
         source = SOURCE_OF.get(path.stem, path.stem)
         assert kept[source] >= 1
-    assert {f.source for f in summary.files} <= {s.name for s in SOURCES} | {"", "mixed"}
+    assert {f.source for f in summary.files} <= {s.name for s in SOURCES} | {
+        "",
+        "mixed",
+        OTHER,  # the page that describes them
+    }
     assert run.skips().filter(pl.col("reason") == "not-a-log")["source_file"].len() >= 1

@@ -70,15 +70,22 @@ def _settled(
     kept = rows
     if len(merged) or len(unanswered):  # to filter is to copy
         kept = rows.filter(pl.col("merged_into").is_null() & ~pl.col("is_unanswered"))
+    kept = kept.with_columns(_estimated())
+    unknown = _of_unknown_format(kept, merged)
+    if len(unknown):
+        kept = kept.join(unknown, on="at", how="anti", maintain_order="left")
     kept = kept.with_columns(number_attempts(kept).alias("attempt"))
-    kept = kept.with_columns(_request_ids(kept)).with_columns(_estimated())
+    kept = kept.with_columns(_request_ids(kept))
     kept = _with_prompt_places(kept, rows)
     write_merged(run, merged, kept, pieces)
     skips = pl.concat(
         [
             _staged_skips(pieces, rows, kept),
             _merged_skips(merged, kept),
-            _unanswered_skips(unanswered),
+            _skips(
+                unanswered, "no-response", "It is a request whose result is not among the logs."
+            ),
+            _skips(unknown, "unknown-format", UNCOUNTED),
             whole_files,
         ]
     ).sort("source_file", "source_offset", "fate", "reason", "merged_into", nulls_last=True)
@@ -98,6 +105,28 @@ def _with_prompt_places(kept: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
         return kept.with_columns(prompt_piece="piece", prompt_row="row")
     places = rows.select(prompt_at="at", prompt_piece="piece", prompt_row="row")
     return kept.join(places, on="prompt_at", how="left", maintain_order="left")
+
+
+UNCOUNTED = (
+    "It looks like a call, but no count in this file can be read: `costaudit doctor` lists its "
+    "fields and drafts a map."
+)
+
+
+def _of_unknown_format(kept: pl.DataFrame, merged: pl.DataFrame) -> pl.DataFrame:
+    """Find what looks like calls in files where no call has a count, a text, a unit or a cost.
+
+    Where some calls of a file and source have counts, the others are calls without them.
+    """
+    asked = (pl.col("status") == "ok") & (pl.col("served_by") == "provider")
+    uncounted = asked & (pl.col("usage_source") == "missing") & pl.col("logged_cost").is_null()
+    for name in (*INPUT_CLASSES, "output_tokens"):
+        uncounted &= pl.col(name).fill_null(0) == 0
+    if "billed_units" in kept.columns:
+        uncounted &= pl.col("billed_units").is_null()
+    whole = (~asked | uncounted).all().over("source_file", "source")
+    found = kept.filter(uncounted.fill_null(value=False) & whole.fill_null(value=False))
+    return found.join(merged, left_on="at", right_on="merged_into", how="anti")
 
 
 def _request_ids(kept: pl.DataFrame) -> pl.Series:
@@ -254,13 +283,13 @@ def _merged_skips(merged: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _unanswered_skips(unanswered: pl.DataFrame) -> pl.DataFrame:
-    return unanswered.select(
+def _skips(rows: pl.DataFrame, reason: str, detail: str) -> pl.DataFrame:
+    return rows.select(
         "source_file",
         pl.col("offset").alias("source_offset"),
         pl.lit("skipped").alias("fate"),
-        pl.lit("no-response").alias("reason"),
-        pl.lit("It is a request whose result is not among the logs.").alias("detail"),
+        pl.lit(reason).alias("reason"),
+        pl.lit(detail).alias("detail"),
         pl.lit(None, pl.String).alias("merged_into"),
     )
 

@@ -18,7 +18,13 @@ from costaudit.ingest.staging.plan import FileStaging, FileState, stagings
 from costaudit.ingest.staging.read_task import Span
 
 PLACE = ("offset", "index", "ts_us")
-RARE = ("session", "forked_from", "span", "within")  # left out where no row of the run has one
+RARE = (
+    "session",
+    "forked_from",
+    "span",
+    "within",
+    "billed_units",
+)  # left out where no row of the run has one
 LIGHT = (
     "source", "native_id", "same_as", "join_key", "half", "provider", "model", "tenant", "user",
     "conversation", "convention", "input", "output", "cache_read", "cache_write_5m",
