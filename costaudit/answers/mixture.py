@@ -109,10 +109,15 @@ def fit(
     details = (levels[:, 0, :, None] * marginal[:, None]).reshape(many, CELLS)
     total = weights[:, :, :1] * right[:, None] + weights[:, :, 1:2] * details[:, None] + topic
     return Fit(
-        right=weights[:, :, :1] * right[:, None] / total,
-        topic=topic / total,
+        right=_share(weights[:, :, :1] * right[:, None], total),
+        topic=_share(topic, total),
         share=weights,
     )
+
+
+def _share(part: Floats, total: Floats) -> Floats:
+    """Divide; a cell that no answer falls into has no share."""
+    return np.divide(part, total, out=np.zeros_like(total), where=total > 0)
 
 
 def _topics(mean: Floats, spread: Floats, levels: Floats) -> Floats:

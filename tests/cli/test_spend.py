@@ -94,7 +94,7 @@ def test_other_groups_add_up_to_the_same_money(costaudit: Run, tmp_path: Path) -
 def test_a_call_that_is_told_twice_is_priced_once(costaudit: Run, tmp_path: Path) -> None:
     write_log(tmp_path / "log.jsonl", [*records(), records()[0]])
     said = costaudit("spend", "log.jsonl", "--quiet")
-    assert said.out.startswith("$0.0036 for 8 requests. 1 record of $0.00045 told a call again")
+    assert said.out.startswith("$0.0036 for 8 requests. Not counted again: 1 record of $0.00045")
 
 
 def test_an_invoice_of_files_is_compared_by_model_and_day(costaudit: Run, tmp_path: Path) -> None:

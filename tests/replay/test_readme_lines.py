@@ -31,7 +31,7 @@ def replayed(line: str, cwd: Path, run: str, server: RedisServer) -> None:
     section = json.loads(said.out)
     served_live = sum(row.get("hit", 0) for row in section["confusion"].values())
     assert served_live > 0 and not section["errors"]
-    least = 0.99 if "redis://" in line else 0.9  # MyCache does not compare earlier turns
+    least = 0.99 if "redis://" in line else 0.8  # MyCache does not compare earlier turns
     assert section["agreed"] / section["requests"] >= least, section["reasons"]
     assert server.key_names() == []
 

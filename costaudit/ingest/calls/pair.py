@@ -274,7 +274,7 @@ def _add_cost(call: Call, pair: Pair) -> None:
 
 
 def _currency(pair: Pair) -> str:
-    """Return the currency that stands beside the cost, else dollars."""
+    """Return the currency that is logged beside the cost, else dollars."""
     for stated in (pair.cost_currency, pair.currency):
         if present(stated):
             code = bytes(stated).decode(errors="replace").strip().strip('"').lower()

@@ -68,8 +68,8 @@ def spend_line(spend: Spend) -> str:
 def _counted(found: Counting) -> Iterator[str]:
     """Describe what is counted once, and what is undecided, each in a sentence."""
     if found.merged_usd:
-        records = "1 record" if found.merged_calls == 1 else f"{count(found.merged_calls)} records"
-        yield f"{records} of {usd(found.merged_usd)} repeated a call and are not counted."
+        repeat = "1 record" if found.merged_calls == 1 else f"{count(found.merged_calls)} records"
+        yield f"Not counted again: {repeat} of {usd(found.merged_usd)} that told a call again."
     if found.undecided:
         low = sum((min(one.usd, one.other_usd) for one in found.undecided), Decimal(0))
         high = sum((max(one.usd, one.other_usd) for one in found.undecided), Decimal(0))
