@@ -110,11 +110,8 @@ def test_a_copy_that_names_nobody_is_one_call_with_the_one_that_does(
 def test_a_cost_in_another_currency_is_no_dollar(
     name: str, tmp_path: Path, ingested: Ingest
 ) -> None:
-    records = [
-        chat(1, cost=2.5),
-        chat(2, cost=2.5, **{name: "EUR"}),
-        chat(3, cost=2.5, **{name: "USD"}),
-    ]
+    records = [chat(number, cost=2.5) for number in (1, 2, 3)]
+    records[1][name], records[2][name] = "EUR", "USD"
     run, _ = ingested(write_lines(tmp_path / "log.jsonl", records))
     assert run.requests()["cost_unit"].to_list() == ["usd", "eur", "usd"]
     dollars = logged_usd(run.requests()).to_list()
