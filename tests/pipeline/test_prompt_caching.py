@@ -1,6 +1,7 @@
 """Prompt caching through the pipeline: a trace of block hashes, and the sample log's timestamp."""
 
 import os
+import random
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from costaudit.contracts.manifest import RedactionMode
 from costaudit.contracts.prefix import Breaker
+from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.contracts.run_dir import RunDir
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions
@@ -16,6 +18,7 @@ from costaudit.pipeline.loaded import Loaded, load
 from costaudit.pipeline.prompt_caching import PromptCaches, self_hosted_curve
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import SilentProgress
+from tests.ingest.conftest import chat, write_lines
 
 DATA = Path(os.environ.get("COSTAUDIT_DATA", Path(__file__).parents[3] / "shared" / "data"))
 TRACE = DATA / "mooncake" / "conversation_trace.jsonl.gz"
@@ -102,3 +105,35 @@ def _check_place(item: Breaker, texts: list[str]) -> None:
         assert stamp
         assert stamp.start() <= at - 1 < stamp.end()
         assert f"‹{stamp.group()}›" in item.context
+
+
+def test_what_is_moved_out_of_the_head_is_still_paid_for(tmp_path: Path) -> None:
+    """A random head of about 150 tokens before a document: moved behind it, it is uncached."""
+    document = " ".join(f"Rule {n}: parcels of kind {n * 7} go by truck." for n in range(220))
+    rng = random.Random(7)
+    calls = 80
+    records = []
+    for number in range(calls):
+        head = " ".join(f"{rng.getrandbits(32):08x}" for _ in range(25))
+        record = chat(number, f"Where is parcel {number}?", system=f"{head}\n{document}")
+        record["response"]["usage"] = {
+            "prompt_tokens": 3_000,
+            "completion_tokens": 20,
+            "total_tokens": 3_020,
+            "prompt_tokens_details": {"cached_tokens": 0},
+        }
+        records.append(record)
+    log = write_lines(tmp_path / "log.jsonl", records)
+    run = RunDir(tmp_path / "run")
+    ingest([str(log)], run, IngestOptions(), SilentProgress())
+    section = PromptCaches(load(run, AnalyzeOptions())).section()
+    sent, best = (
+        sum(getattr(one, name) for name in INPUT_CLASSES) for one in (section.as_is, section.best)
+    )
+    assert section.as_is.cache_read_tokens == 0
+    assert section.best.cache_read_tokens > 0.7 * sent  # the document, which moving made the head
+    assert best == sent == 3_000 * calls
+    assert section.best.input_uncached_tokens > 100 * calls  # the head is paid for, uncached
+    (template,) = section.templates
+    (breaker,) = (one for one in template.breakers if one.lost_usd_month.usd > 0)
+    assert breaker.lost_usd_month.usd == section.saving_month.usd  # the only mend is the best prompt
