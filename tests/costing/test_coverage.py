@@ -43,6 +43,7 @@ def test_at_least_95_percent_are_priced_and_have_a_rule() -> None:
     assert every > 1_000 and told / every >= 0.95, lacking
 
 
+@pytest.mark.live
 def test_litellms_own_names_are_priced_too() -> None:
     # The names as LiteLLM writes them, section and region included, not as the table here does.
     found = importlib.util.find_spec("litellm")
