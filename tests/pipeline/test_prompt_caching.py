@@ -136,4 +136,4 @@ def test_what_is_moved_out_of_the_head_is_still_paid_for(tmp_path: Path) -> None
     assert section.best.input_uncached_tokens > 100 * calls  # the head is paid for, uncached
     (template,) = section.templates
     (breaker,) = (one for one in template.breakers if one.lost_usd_month.usd > 0)
-    assert breaker.lost_usd_month.usd == section.saving_month.usd  # the only mend is the best prompt
+    assert breaker.lost_usd_month.usd == section.saving_month.usd  # there is no other
