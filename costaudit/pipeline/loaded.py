@@ -29,7 +29,6 @@ from costaudit.costing.traffic import Traffic
 from costaudit.embed.embedders import embedder_named
 from costaudit.embed.store import VectorStore
 from costaudit.errors import InputError, InsufficientDataError, UsageError
-from costaudit.ingest.bills.read_bill import read_bill
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions, parse_condition
 from costaudit.pipeline.settings import AnalyzeOptions
@@ -169,8 +168,8 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
     month = month_of(requests, quality.covered_days, options.seed)
     groups = {**GROUPS, **spend_groups(requests, priced.request_usd)}
     spent = spend(requests, pricing, options.cost_mode, options.invoice_usd, groups)
-    if options.invoice:
-        spent = reconciled(spent, read_bill(options.invoice), options.invoice_rates)
+    if options.bill is not None:
+        spent = reconciled(spent, options.bill, options.invoice_rates)
     return Loaded(
         run=run,
         manifest=manifest,

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 
 from costaudit.answers.traps.signatures import guard
 from costaudit.contracts.policies import SemanticPolicy, TtlKind
-from costaudit.contracts.spend import CostMode
+from costaudit.contracts.spend import Bill, CostMode
 from costaudit.costing.plans.effort import LEVERS
 from costaudit.costing.plans.nodes import CacheCosts
 from costaudit.costing.plans.worth import Terms
@@ -42,6 +43,11 @@ class AnalyzeOptions:
     approximate: bool = False  # look for similar texts in a part of them, where they are many
     lifetimes: tuple[tuple[float | None, TtlKind], ...] = ()  # TTLs, in seconds, to sweep as well
 
+    @cached_property
+    def bill(self) -> Bill | None:
+        """The invoice's files, read once; raises InputError for what is none or can't be read."""
+        return read_bill(self.invoice) if self.invoice else None
+
     def check(self) -> None:
         """Raise UsageError or InputError for what can't work with any log, before one is read."""
         parse_thresholds(self.thresholds)
@@ -50,12 +56,12 @@ class AnalyzeOptions:
         guard(self.policy.guard, ())
         for name in self.levers:
             lever_at(name)
-        if self.invoice:
+        if self.bill is not None:
             if self.invoice_usd is not None:
                 raise UsageError(
                     "--invoice and --invoice-usd exclude each other.",
                     hint="Leave out --invoice-usd: the files say what was billed.",
                 )
-            check_currencies(read_bill(self.invoice), self.invoice_rates)
+            check_currencies(self.bill, self.invoice_rates)
         if self.prices is not None:
             read_overlay(self.prices)
