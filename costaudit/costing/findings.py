@@ -14,13 +14,13 @@ from costaudit.contracts.spend import ModelPrice, Spend
 from costaudit.costing.counting import counting_findings
 from costaudit.costing.logged import HIGH_RATIO, LOW_RATIO
 from costaudit.costing.prefix_findings import prefix_findings
+from costaudit.costing.prices.sanity import doubted
 from costaudit.costing.verdict import INVOICE_TOLERANCE, UNPRICED_TOLERANCE
 
 SMALL_REQUESTS = 1_000
 SMALL_DAYS = 7.0
 _HOLES = 3  # gaps named, the longest first
 _OTHERWISE = ", counted as "  # how ingest marks a convention that it did not believe
-_DOUBT = "questioned: "  # how prices/sanity.py begins
 _SEVERITIES = ("problem", "warning", "info")
 
 
@@ -174,17 +174,16 @@ def _money(spend: Spend) -> Iterable[Finding]:
         )
     yield from _invoice(spend)
     yield from (_mismatch(price) for price in spend.prices if _differs(price))
-    yield from (_questioned(price) for price in spend.prices if _DOUBT in price.note)
+    yield from (_questioned(price) for price in spend.prices if doubted(price.note))
 
 
 def _questioned(price: ModelPrice) -> Finding:
     """Ask about a price that the reader gave and that looks like a slip."""
-    told = next(part for part in price.note.split("; ") if part.startswith(_DOUBT))
     return Finding(
         "price-questioned",
         "warning",
         f"The price given for {price.model} looks wrong.",
-        f"{told.removeprefix(_DOUBT)}. It counts as given.",
+        f"{doubted(price.note)}. It counts as given.",
         "Prices in a prices.toml are US dollars per million tokens; a discount of 15% is 0.85.",
         section="spend",
     )

@@ -11,7 +11,7 @@ from functools import lru_cache
 from costaudit.costing.prices.models import Found, Listed, find_model
 from costaudit.costing.prices.overlay import Entry, Overlay, Price, shipped_overlay
 from costaudit.costing.prices.price_table import STANDARD, Rates, TablePrice, variant_of
-from costaudit.costing.prices.sanity import doubts
+from costaudit.costing.prices.sanity import QUESTIONED, doubts
 
 
 @dataclass(frozen=True)
@@ -370,7 +370,7 @@ def _discounted(cell: RateCell, named: _Named, overlays: Sequence[Overlay], day:
                 times = entry.multiplier
                 source = entry.source or f"{overlay.source}: x {times}"
                 scaled = _noted(cell, _scaled(cell.rates, (times,) * 6), source)
-                told = f"questioned: a multiplier of {times}" if not 0 < times <= 2 else ""
+                told = f"{QUESTIONED}a multiplier of {times}" if not 0 < times <= 2 else ""
                 note = "; ".join(part for part in (scaled.note, told) if part)
                 return replace(scaled, given=True, note=note)
     return cell

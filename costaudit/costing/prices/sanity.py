@@ -6,6 +6,7 @@ from decimal import Decimal
 CLASSES = (
     "input", "cache read", "5-minute write", "1-hour write", "other write", "output",
 )  # fmt: skip
+QUESTIONED = "questioned: "  # begins a part of a note that doubts a given price
 _SLIPS = (
     (Decimal("0.000001"), "dollars per token?"),
     (Decimal("0.001"), "dollars per thousand tokens?"),
@@ -23,17 +24,23 @@ def doubts(given: Sequence[Decimal], listed: Sequence[Decimal] | None) -> str:
     Both are in the order of PER_MTOK; `listed` is None where no table knows the model.
     """
     found = [*_order(given), *(_far(given, listed) if listed else ())]
-    return f"questioned: {', '.join(found)}" if found else ""
+    return f"{QUESTIONED}{', '.join(found)}" if found else ""
+
+
+def doubted(note: str) -> str:
+    """Return what a note doubts about a given price; "" where it doubts nothing."""
+    parts = (part for part in note.split("; ") if part.startswith(QUESTIONED))
+    return next(parts, "").removeprefix(QUESTIONED)
 
 
 def _order(given: Sequence[Decimal]) -> Iterator[str]:
     plain, read, *_, output = given
     if read > plain:
-        yield f"cache read {_plain(read)} is above input {_plain(plain)}"
+        yield f"cache read {plain_rate(read)} is above input {plain_rate(plain)}"
     if output < read:
-        yield f"output {_plain(output)} is below cache read {_plain(read)}"
+        yield f"output {plain_rate(output)} is below cache read {plain_rate(read)}"
     if output < plain / 2 and output:
-        yield f"output {_plain(output)} is below half of input {_plain(plain)}"
+        yield f"output {plain_rate(output)} is below half of input {plain_rate(plain)}"
 
 
 def _far(given: Sequence[Decimal], listed: Sequence[Decimal]) -> Iterator[str]:
@@ -45,7 +52,8 @@ def _far(given: Sequence[Decimal], listed: Sequence[Decimal]) -> Iterator[str]:
         if 1 / _FAR < ratio < _FAR:
             continue
         said.add(mine)
-        yield f"{name} {_plain(mine)} is far from the list price {_plain(theirs)}{_slip(ratio)}"
+        listed_at = f"the list price {plain_rate(theirs)}{_slip(ratio)}"
+        yield f"{name} {plain_rate(mine)} is far from {listed_at}"
 
 
 def _slip(ratio: Decimal) -> str:
@@ -55,5 +63,6 @@ def _slip(ratio: Decimal) -> str:
     return f" ({told})" if told else ""
 
 
-def _plain(rate: Decimal) -> str:
+def plain_rate(rate: Decimal) -> str:
+    """Write a rate without an exponent or trailing zeros."""
     return format(rate.normalize(), "f")
