@@ -154,7 +154,7 @@ class CacheMetrics:
             self.meter.observe("llm_request_latency_seconds", call.latency_s)
         if call.lookup_s is not None:
             self.meter.observe("semantic_cache_lookup_seconds", call.lookup_s)
-        if call.result == "hit" or call.model:  # a miss costs what `model` counts
+        if call.result == "hit" or call.model or call.cost_usd or call.tokens:
             self._money(call)
 
     def _money(self, call: Call) -> None:

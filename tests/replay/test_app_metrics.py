@@ -158,3 +158,12 @@ def test_coroutines_and_failures_are_counted() -> None:
     assert value(samples, "semantic_cache_lookup_seconds_sum") >= 0.03
     assert value(samples, "llm_cost_dollars_total", model="claude", endpoint="") == 2
     assert value(samples, "llm_tokens_total", type="cache_read", model="claude") == 4
+
+
+def test_a_cost_without_a_model_is_counted() -> None:
+    metrics = CacheMetrics(PrometheusMeter(CollectorRegistry()))
+    metrics.record(Call("miss", cost_usd=0.5, tokens={"output": 3}))
+    assert isinstance(metrics.meter, PrometheusMeter)
+    samples = read(generate_latest(metrics.meter.registry).decode())
+    assert value(samples, "llm_cost_dollars_total", model="", endpoint="") == 0.5
+    assert value(samples, "llm_tokens_total", type="output", model="") == 3
