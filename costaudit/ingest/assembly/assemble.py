@@ -124,6 +124,8 @@ def _of_unknown_format(kept: pl.DataFrame, merged: pl.DataFrame) -> pl.DataFrame
         uncounted &= pl.col(name).fill_null(0) == 0
     if "billed_units" in kept.columns:
         uncounted &= pl.col("billed_units").is_null()
+    if not kept.select(uncounted.any()).item():
+        return kept.clear()
     whole = (~asked | uncounted).all().over("source_file", "source")
     found = kept.filter(uncounted.fill_null(value=False) & whole.fill_null(value=False))
     return found.join(merged, left_on="at", right_on="merged_into", how="anti")
