@@ -107,13 +107,16 @@ def test_a_copy_that_names_nobody_is_one_call_with_the_one_that_does(
 
 
 @pytest.mark.parametrize("name", ["currency", "cost_currency"])
+@pytest.mark.parametrize(
+    ("said", "unit"), [("EUR", "eur"), ("€", "eur"), ({"code": "EUR"}, "unknown")]
+)
 def test_a_cost_in_another_currency_is_no_dollar(
-    name: str, tmp_path: Path, ingested: Ingest
+    name: str, said: object, unit: str, tmp_path: Path, ingested: Ingest
 ) -> None:
     records = [chat(number, cost=2.5) for number in (1, 2, 3)]
-    records[1][name], records[2][name] = "EUR", "USD"
+    records[1][name], records[2][name] = said, "USD"
     run, _ = ingested(write_lines(tmp_path / "log.jsonl", records))
-    assert run.requests()["cost_unit"].to_list() == ["usd", "eur", "usd"]
+    assert run.requests()["cost_unit"].to_list() == ["usd", unit, "usd"]
     dollars = logged_usd(run.requests()).to_list()
     assert dollars == [Decimal("2.5"), None, Decimal("2.5")]
 

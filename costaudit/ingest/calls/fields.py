@@ -113,6 +113,18 @@ UNREADABLE = -1  # in place of a count that is stated and can't be read; see `pl
 NOT_STATED = frozenset({"", "-", "null", "none", "nan", "n/a", "undefined"})
 
 
+SIGNS = {"$": "USD", "US$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "R$": "BRL",
+         "C$": "CAD", "A$": "AUD", "kr": "SEK", "zł": "PLN", "CHF": "CHF"}  # fmt: skip
+CODE = re.compile("[A-Za-z_0-9]{3,8}")  # ISO 4217, or a part of a dollar such as cents
+
+
+def currency_of(text: str) -> str:
+    """Return the unit of a cost from a code or a sign, in lower case; "unknown" for other texts."""
+    written = text.strip()
+    code = SIGNS.get(written, written)
+    return code.lower() if CODE.fullmatch(code) else "unknown"
+
+
 def stated_count(value: object) -> int | None:
     """Read a count of tokens; None where none is stated, UNREADABLE for what can't be read."""
     if value is None or (isinstance(value, str) and value.strip().lower() in NOT_STATED):

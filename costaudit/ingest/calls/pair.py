@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 from costaudit.ingest.calls.bodies import ErrorBody, Request, Response
 from costaudit.ingest.calls.call import Call, Skip
 from costaudit.ingest.calls.exchange import add_usage, call_of, error_type
-from costaudit.ingest.calls.fields import parse_time, present, span_ms
+from costaudit.ingest.calls.fields import currency_of, parse_time, present, span_ms
 from costaudit.ingest.calls.json_repair import UnreadableError, decode_or_repair
 from costaudit.ingest.calls.names import hit_in_headers, is_hit, labels_of
 from costaudit.ingest.calls.usage import decimal_of
@@ -277,9 +277,7 @@ def _currency(pair: Pair) -> str:
     """Return the currency that is logged beside the cost, else dollars."""
     for stated in (pair.cost_currency, pair.currency):
         if present(stated):
-            code = bytes(stated).decode(errors="replace").strip().strip('"').lower()
-            if code:
-                return code
+            return currency_of(str(msgspec.json.decode(stated)))
     return "usd"
 
 

@@ -9,6 +9,8 @@ import unicodedata
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from costaudit.ingest.calls.fields import SIGNS
+
 Mark = Literal[".", ","]
 Order = Literal["day first", "month first", "year first"]
 
@@ -16,8 +18,6 @@ NOTHING = frozenset(
     ("", "-", "--", "\u2013", "\u2014", "n/a", "na", "#n/a", "null", "none", "nan", "nil", "<na>")
 )
 SPACES = re.compile(r"(?<=\d)[ \u00a0\u2009\u202f'\u2019_](?=\d{3}(?!\d))")  # between groups of 3
-SIGNS = {"$": "USD", "US$": "USD", "€": "EUR", "£": "GBP", "¥": "JPY", "₹": "INR", "R$": "BRL",
-         "C$": "CAD", "A$": "AUD", "kr": "SEK", "zł": "PLN", "CHF": "CHF"}  # fmt: skip
 _SIGN = "|".join(sorted(map(re.escape, SIGNS), key=len, reverse=True))
 NUMBER = re.compile(
     rf"(?P<minus>[-+\u2212]?)\s*(?P<before>{_SIGN}|[A-Z]{{3}})?\s*(?P<inner>[-+]?)"

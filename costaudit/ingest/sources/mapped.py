@@ -17,7 +17,7 @@ from costaudit.ingest.calls.call import (
     Skip,
     Usage,
 )
-from costaudit.ingest.calls.fields import count_of, parse_time
+from costaudit.ingest.calls.fields import count_of, currency_of, parse_time
 from costaudit.ingest.calls.json_repair import parse_lenient
 from costaudit.ingest.calls.names import is_hit, provider_of_model
 from costaudit.ingest.calls.usage import decimal_of, plausible
@@ -139,8 +139,8 @@ def _add_cost(call: Call, found: dict[str, Any]) -> None:
     call.logged_cost = decimal_of(amount)
     if call.logged_cost is None:
         return
-    currency = named or str(found.get("currency") or "")
-    call.cost_unit = call.cost_unit or currency.strip().lower() or "usd"
+    currency = (named or str(found.get("currency") or "")).strip()
+    call.cost_unit = call.cost_unit or (currency_of(currency) if currency else "usd")
 
 
 def _add_status(call: Call, found: dict[str, Any]) -> None:
