@@ -160,6 +160,14 @@ def test_names_of_one_family_meet_only_where_the_exact_ones_do_not() -> None:
     assert told["gpt-4o"] == (D(2), None)
 
 
+def test_a_bill_that_knows_fewer_names_is_compared_by_family() -> None:
+    log = counted("2026-10-05", "gpt-4o-2024-08-06", "3"), counted("2026-10-05", "gpt-4o", "1")
+    found = reconcile(bill(billed("2026-10-05", "gpt-4o", "4")), log, {})
+    assert [(row.model, row.billed_usd, row.counted_usd) for row in found.rows] == [
+        ("gpt-4o", D(4), D(4))
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "one"),
     [

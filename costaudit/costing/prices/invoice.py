@@ -178,27 +178,27 @@ def _tokens(cost: CostBreakdown) -> BilledTokens:
 def _common_names(
     lines: Sequence[BillLine], counted: Sequence[DailyRow]
 ) -> dict[tuple[str, str, str], str]:
-    """Give the models of both sides common names.
+    """Return a common name for each (provider, model, side), side being billed or counted.
 
-    A name that both sides have is kept. Those that only one side has are compared by family where
-    the other side has such ones of the family too: `gpt-4o` and `gpt-4o-2024-08-06`. Where a
-    provider's bill names no model at all, all of its models are one.
+    Names are kept where the bill has each of the log's names of a family, or only one side has
+    any. Else a family is compared as a whole: a bill's `gpt-4o` may hold the calls of `gpt-4o` and
+    of `gpt-4o-2024-08-06`. Where a provider's bill names no model at all, all of its models are one.
     """
     common: dict[tuple[str, str, str], str] = {}
     for provider in {line.provider for line in lines} | {row.provider for row in counted}:
-        billed = {
-            line.model for line in lines if line.provider == provider and line.charge == "usage"
+        names = {
+            "billed": {
+                line.model for line in lines if line.provider == provider and line.charge == "usage"
+            },
+            "counted": {row.model for row in counted if row.provider == provider},
         }
-        own = {row.model for row in counted if row.provider == provider}
-        lone = {"billed": billed - own - {""}, "counted": own - billed}
-        families = {side: {family(name) for name in names} for side, names in lone.items()}
-        for side, names in (("billed", billed), ("counted", own)):
-            for name in names:
-                one = family(name)
-                is_shared = name in lone[side] and all(one in each for each in families.values())
-                common[provider, name, side] = one if is_shared else name
-                if billed == {""}:
-                    common[provider, name, side] = ""
+        for side, name in ((side, name) for side, found in names.items() for name in found):
+            own = family(name)
+            billed, other = ({one for one in each if family(one) == own} for each in names.values())
+            is_shared = billed and other and not other <= billed
+            common[provider, name, side] = own if is_shared else name
+            if names["billed"] == {""}:
+                common[provider, name, side] = ""
     return common
 
 
