@@ -291,3 +291,16 @@ def test_standard_input_is_a_log_too(tmp_path: Path) -> None:
     named = installed("analyze", "day.jsonl", "-q", cwd=tmp_path)
     assert piped.out.splitlines()[:-1] == named.out.splitlines()[:-1]
     assert "costaudit-log" in piped.out.splitlines()[-1]
+
+
+def test_a_cache_is_worth_the_same_in_the_sweep_and_in_the_ledger(chatbot_run: ChatbotRun) -> None:
+    # Some of its hits are wrong: they save nothing, on whatever page.
+    audit = read_audit(chatbot_run.path / "audit.json")
+    assert audit.semantic is not None and audit.semantic.exact is not None
+    chosen, exact = audit.semantic.chosen, audit.semantic.exact
+    assert chosen is not None and chosen.unsafe_served_share is not None
+    assert chosen.unsafe_served_share.value > 0
+    steps = {one.lever: one for one in (*audit.ledger.steps, *audit.ledger.left_out)}
+    tiny = Decimal("0.000002")
+    assert abs(steps["semantic"].alone.usd - chosen.net_saved.usd) <= tiny
+    assert abs(steps["duplicates"].alone.usd - exact.net_saved.usd) <= tiny

@@ -37,6 +37,7 @@ class CacheStep:
     store_usd: Decimal = NOTHING  # a month; caches share a store
     embed_usd: Decimal = NOTHING  # a month
     saved_bounds: Bounds | None = None  # 95 % bounds, as multiples of what it saves
+    right_part: float = 1.0  # of the hits' money, what right ones earn: wrong ones save nothing
     note: str = ""
 
 
@@ -136,6 +137,7 @@ class _Book:
         self._unexplained = unexplained(spend.usd, first)
         self._before = month.money(first.tariff.request_usd, spend.grade, spend.usd)
         self._worth = Worth(terms, month.facts)
+        self._wrong_usd: dict[str, Decimal] = {}  # of the hits of a cache, a month
 
     def contains(self, step: Step) -> bool:
         """Return whether a chosen step does all that a step does."""
@@ -148,7 +150,7 @@ class _Book:
         after = self._scene.under([*steps, step])
         after_usd = after.request_usd()
         running = self._running([*steps, step])
-        left = self._usd(after, after_usd) + running
+        left = self._usd(after, after_usd) + running + self._forfeited([*steps, step])
         daily = self._month.daily(before_usd - after_usd)
         bounds = step.saved_bounds if isinstance(step, CacheStep) else None
         saved = self._month.ranged(left_usd - left, daily, step.grade, bounds)
@@ -216,10 +218,9 @@ class _Book:
             if is_response_cache
             else self._scene.under([step])
         )
-        gained = self._first_usd - alone.request_usd()
-        exact = self._scene.first.cost().total_usd - alone.cost().total_usd
-        running = self._running([step])
-        usd = self._month.usd(gained, exact) - running
+        gained, exact = self._gained(alone)
+        less = self._running([step]) + self._forfeited([step])
+        usd = self._month.usd(gained, exact) - less
         return self._month.ranged(usd, self._month.daily(gained), step.grade, bounds)
 
     def _filling(self, entry: LedgerStep, step: Step, daily: Floats) -> LedgerStep:
@@ -236,6 +237,7 @@ class _Book:
         share = float(daily[first].sum() / max(before[first].sum(), 1e-12))
         rest = 1 - min(len(daily) / self._month.facts.days, 1.0)
         share = (1 - rest) * share + rest * filled
+        whole *= step.right_part
         months = [_scaled(entry.saved, micro_usd(whole * one) - running) for one in (share, filled)]
         return replace(entry, first_month=months[0], steady_month=months[1])
 
@@ -267,6 +269,23 @@ class _Book:
         caches = [one for one in steps if isinstance(one, CacheStep)]
         store = max((one.store_usd for one in caches), default=NOTHING)
         return total + store + sum((one.embed_usd for one in caches), NOTHING)
+
+    def _forfeited(self, steps: Sequence[Step]) -> Decimal:
+        """Return the money of wrong hits, a month; of caches that share hits, the largest."""
+        caches = (one for one in steps if isinstance(one, CacheStep) and one.right_part != 1)
+        return max((self._of_wrong_hits(one) for one in caches), default=NOTHING)
+
+    def _of_wrong_hits(self, step: CacheStep) -> Decimal:
+        if step.lever not in self._wrong_usd:
+            gained, exact = self._gained(self._scene.without_cooling(step))
+            wrong = 1 - Decimal(repr(step.right_part))
+            self._wrong_usd[step.lever] = micro_usd(self._month.usd(gained, exact) * wrong)
+        return self._wrong_usd[step.lever]
+
+    def _gained(self, after: Traffic) -> tuple[Floats, Decimal]:
+        """Return what traffic costs less than the log's, by request and in all."""
+        gained = self._first_usd - after.request_usd()
+        return gained, self._scene.first.cost().total_usd - after.cost().total_usd
 
     def _bounds(self, chosen: Sequence[_Offer], usd: Decimal) -> Bounds | None:
         """Return the uncertainty of the log itself, as multiples of a sum of steps."""

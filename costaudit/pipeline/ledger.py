@@ -62,9 +62,10 @@ def duplicates_step(found: IdenticalHits) -> CacheStep:
         lever="duplicates",
         label="Identical questions",
         section="sweep",
-        grade="simulated",
+        grade="simulated" if found.part == 1 else "estimated",
         hits=found.hits,
         store_usd=found.store_usd,
+        right_part=found.part,
     )
 
 
@@ -75,7 +76,8 @@ def semantic_steps(result: SemanticResult) -> list[CacheStep]:
     """
     if result.section.recommended_kind == "none":
         return []
-    steps = [duplicates_step(IdenticalHits(result.exact_hits, result.exact_store_usd))]
+    identical = IdenticalHits(result.exact_hits, result.exact_store_usd, result.exact_part)
+    steps = [duplicates_step(identical)]
     recommended = result.section.recommended
     if recommended is not None:
         steps.append(
@@ -83,11 +85,12 @@ def semantic_steps(result: SemanticResult) -> list[CacheStep]:
                 lever="semantic",
                 label=f"Similar questions (similarity {recommended:.2f})",
                 section="sweep",
-                grade="simulated",
+                grade="simulated" if result.part == 1 else "estimated",
                 hits=result.hits,
                 store_usd=result.store_usd,
                 embed_usd=result.embed_usd,
                 saved_bounds=result.saved_bounds,
+                right_part=result.part,
             )
         )
     return steps

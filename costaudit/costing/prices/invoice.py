@@ -182,7 +182,7 @@ def _common_names(
 
     Names are kept where the bill has each of the log's names of a family, or only one side has
     any. Else a family is compared as a whole: a bill's `gpt-4o` may hold the calls of `gpt-4o` and
-    of `gpt-4o-2024-08-06`. Where a provider's bill names no model at all, all of its models are one.
+    of `gpt-4o-2024-08-06`. Where a provider's bill names no model, all of its models are one.
     """
     common: dict[tuple[str, str, str], str] = {}
     for provider in {line.provider for line in lines} | {row.provider for row in counted}:

@@ -27,6 +27,8 @@ class SemanticResult:
     store_usd: Decimal  # of the recommended point, a month
     embed_usd: Decimal  # of its lookups, a month
     saved_bounds: tuple[float, float] | None  # 95 % bounds, as multiples of what it saves
+    exact_part: float = 1.0  # of the money of exact hits, what right ones earn
+    part: float = 1.0  # the same at the recommended point
 
 
 _TOP = 12

@@ -60,6 +60,7 @@ class IdenticalHits:
 
     hits: np.ndarray  # bool (n,)
     store_usd: Decimal  # a month
+    part: float = 1.0  # of the hits' money, what right ones earn; 1 where nobody judged them
 
 
 def identical_hits(
@@ -90,7 +91,8 @@ def exact_result(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Se
     policy = replace(options.policy, min_similarity=EXACT)
     progress.start("simulate", None, "requests")
     decisions = run.swept([policy])
-    point = run.sweep_point(decisions, 0, run.points(decisions.served)[0])
+    rates = run.points(decisions.served)[0]
+    point = run.sweep_point(decisions, 0, rates)
     ladder, without = scope_rows(run, policy, point)
     section = SemanticSection(
         policy_id=policy.policy_id,
@@ -117,6 +119,7 @@ def exact_result(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Se
     )
     progress.finish(f"{section.eligible_requests:,} requests, identical questions only")
     hits = decisions.served[0] >= 0
+    part = float(run.earned_parts(decisions.served[0], rates)[0])
     return SemanticResult(
         section=section,
         exact_hits=hits,
@@ -125,4 +128,6 @@ def exact_result(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Se
         store_usd=run.store_usd(point.peak_entries),
         embed_usd=Decimal(0),
         saved_bounds=bounds_of(point.raw_hit_share),
+        exact_part=part,
+        part=part,
     )

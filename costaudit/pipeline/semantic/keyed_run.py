@@ -105,6 +105,16 @@ class KeyedRun(ABC):
         embed = self.embed_usd if min_similarity <= 1 else Decimal(0)
         return self.store_usd(peak_entries) + embed
 
+    def earned_parts(self, served: np.ndarray, point: RatePoint) -> np.ndarray:
+        """Return the part of the hits' money that right ones earn, then of each replicate.
+
+        1 where no hit was judged.
+        """
+        whole = float((self.log.sent_usd * (served >= 0)).sum())
+        if point.unsafe_served_share is None or not whole:
+            return np.ones(1)
+        return np.asarray(point.earned_usd / whole)
+
     def net_saved(
         self, served: np.ndarray, peak_entries: int, point: RatePoint, min_similarity: float
     ) -> Money:
@@ -114,10 +124,7 @@ class KeyedRun(ABC):
         """
         month, billed = self.log.month, self.log.sent_usd * (served >= 0)
         gross, running = month.usd(billed), self.running_usd(min_similarity, peak_entries)
-        whole = float(billed.sum())
-        parts = point.earned_usd / whole if whole else np.zeros(len(point.earned_usd))
-        if point.unsafe_served_share is None:
-            parts = np.ones(1)
+        parts = self.earned_parts(served, point)
         part = float(parts[0])
         usd = micro_usd(gross * Decimal(repr(part))) - running
         grade: Grade = "simulated" if point.unsafe_served_share is None else "estimated"

@@ -80,7 +80,12 @@ def semantic_result(
     chosen = decided.chosen
     policy, point = decided.policies[chosen], decided.points[chosen]
     ladder, without = scope_rows(run, policy, point)
-    hits = decided.decisions.served >= 0
+    served = decided.decisions.served
+    hits = served >= 0
+
+    def part_of(row: int) -> float:
+        return float(run.earned_parts(served[row], decided.rated.points[row])[0])
+
     return SemanticResult(
         section=replace(
             _section(run, policy, decided.choice, decided.points[:-1], max_wrong_share),
@@ -108,6 +113,8 @@ def semantic_result(
         store_usd=run.store_usd(point.peak_entries),
         embed_usd=run.embed_usd,
         saved_bounds=bounds_of(point.raw_hit_share),
+        exact_part=part_of(-1),
+        part=part_of(chosen),
     )
 
 
