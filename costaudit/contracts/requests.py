@@ -204,8 +204,19 @@ def check_table(frame: pl.DataFrame | pl.LazyFrame, schema: pl.Schema, name: str
 
 
 def in_order(requests: pl.DataFrame) -> pl.DataFrame:
-    """Sort by time, then file and offset; rows without a time come last."""
-    return requests.sort(*ORDER, nulls_last=True, maintain_order=True)
+    """Sort by time, then file and offset; rows without a time come last.
+
+    A table that is in order already is returned as it is: copying its prompts would double it.
+    """
+    order = time_order(requests)
+    if (order == pl.int_range(len(order), dtype=order.dtype, eager=True)).all():
+        return requests
+    return requests[order]
+
+
+def time_order(requests: pl.DataFrame) -> pl.Series:
+    """Return the row numbers in order of time, then file and offset."""
+    return requests.select(pl.arg_sort_by(*ORDER, nulls_last=True, maintain_order=True)).to_series()
 
 
 _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {

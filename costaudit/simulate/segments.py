@@ -29,37 +29,84 @@ class Segments:
     contents: int  # distinct values of `content`
 
 
-def flat_segments(requests: pl.DataFrame, blocks: pl.DataFrame) -> Segments:
+SLICE = 4_000_000  # segments that are unpacked at once: nested rows take ten times their codes
+
+
+def flat_segments(requests: pl.DataFrame, blocks: pl.DataFrame, at_once: int = SLICE) -> Segments:
     """Lay the segments of `requests` out flat, with blocks as row numbers of `blocks`."""
-    lists = requests["segments"].rechunk()
+    lists = requests["segments"]
     sizes = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
-    flat = lists.filter(pl.Series(sizes > 0)).explode(empty_as_null=False)
-    inner = flat.struct.unnest()
-    kinds = inner["kind"].fill_null("").unique().sort()
-    role = _codes(inner["role"], ROLES)
-    kind = _codes(inner["kind"].fill_null(""), tuple(kinds.to_list())).astype(np.int32)
-    ids = inner["block_id"].fill_null("")
-    block = _rows(ids, blocks["block_id"])
-    content = _contents(ids, block, role.astype(np.int64) * (len(kinds) + 1) + kind)
+    flat = _Flat(int(offsets[-1]), blocks["block_id"])
+    first = 0
+    while first < len(sizes):
+        last = max(int(np.searchsorted(offsets, offsets[first] + at_once, "right")) - 1, first + 1)
+        flat.add(int(offsets[first]), lists.slice(first, last - first))
+        first = last
+    kind, kinds = flat.sorted_kinds()
+    content = _contents(flat.names(), flat.role.astype(np.int64) * (len(kinds) + 1) + kind)
     return Segments(
         offsets=offsets,
         content=content,
-        block=block,
-        role=role,
-        marker=_codes(inner["cache_marker"].fill_null(""), MARKERS),
+        block=flat.block,
+        role=flat.role,
+        marker=flat.marker,
         kind=kind,
-        tokens=inner["tokens"].fill_null(-1).to_numpy().astype(np.int64),
-        kinds=tuple(kinds.to_list()),
+        tokens=flat.tokens,
+        kinds=kinds,
         contents=int(content.max(initial=-1)) + 1,
     )
 
 
-def _contents(ids: pl.Series, block: NDArray[np.int32], form: Ints) -> NDArray[np.int32]:
+class _Flat:
+    """The columns of all segments, filled slice by slice."""
+
+    def __init__(self, count: int, known: pl.Series) -> None:
+        self.block = np.empty(count, np.int32)
+        self.role = np.empty(count, np.int8)
+        self.marker = np.empty(count, np.int8)
+        self.tokens = np.empty(count, np.int64)
+        self._kind = np.empty(count, np.int32)
+        self._kinds: dict[str, int] = {}
+        self._known = known
+        self._unknown: list[pl.Series] = []  # ids that are no block's, in order
+
+    def add(self, at: int, lists: pl.Series) -> None:
+        """Fill in the segments of some requests from place `at` on."""
+        flat = lists.filter(lists.list.len().fill_null(0) > 0).explode(empty_as_null=False)
+        inner = flat.struct.unnest()
+        here = slice(at, at + len(inner))
+        self.role[here] = _codes(inner["role"], ROLES)
+        self.marker[here] = _codes(inner["cache_marker"].fill_null(""), MARKERS)
+        self.tokens[here] = inner["tokens"].fill_null(-1).to_numpy()
+        kinds = inner["kind"].fill_null("")
+        for name in kinds.unique().to_list():
+            self._kinds.setdefault(name, len(self._kinds))
+        self._kind[here] = _codes(kinds, tuple(self._kinds))
+        ids = inner["block_id"].fill_null("")
+        rows = _rows(ids, self._known)
+        self.block[here] = rows
+        self._unknown.append(ids.filter(pl.Series(rows < 0)))
+
+    def sorted_kinds(self) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+        """Return the kind of each segment as an index into the sorted names, and those."""
+        names = sorted(self._kinds)
+        place = np.zeros(len(names) + 1, np.int32)
+        place[[self._kinds[name] for name in names]] = np.arange(len(names))
+        return place[self._kind], tuple(names)
+
+    def names(self) -> Ints:
+        """Number the blocks; those that BLOCKS lacks come behind the others, by their ids."""
+        found = self.block.astype(np.int64)
+        unknown = found < 0
+        if unknown.any():
+            rank = pl.concat(self._unknown).rank("dense").cast(pl.Int64).to_numpy()
+            found[unknown] = len(self._known) - 1 + rank
+        return found
+
+
+def _contents(name: Ints, form: Ints) -> NDArray[np.int32]:
     """Number the distinct pairs of block and form (role and kind)."""
-    name = block.astype(np.int64)
-    if (block < 0).any():
-        name = ids.rank("dense").to_numpy().astype(np.int64)
     forms = np.flatnonzero(np.bincount(form - form.min(initial=0)))
     mixed = name * len(forms) + np.searchsorted(forms + form.min(initial=0), form)
     if len(mixed) == 0 or mixed.max() > 8 * len(mixed):

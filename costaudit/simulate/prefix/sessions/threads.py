@@ -48,7 +48,8 @@ def session_names(requests: pl.DataFrame) -> pl.Series:
 def _by_pauses(requests: pl.DataFrame) -> pl.Series:
     """Name sessions by user and start, cut where nothing was sent for INFERRED_PAUSE."""
     who = pl.coalesce("user", "source")
-    rows = requests.with_row_index("row").sort("ts", "row", nulls_last=True)
+    rows = requests.select("ts", "user", "source", "source_file").with_row_index("row")
+    rows = rows.sort("ts", "row", nulls_last=True)
     rows = rows.with_columns(
         opens=(pl.col("ts").diff().over(who, "source_file") > INFERRED_PAUSE).fill_null(True),
     ).with_columns(number=pl.col("opens").cum_sum().over(who, "source_file"))

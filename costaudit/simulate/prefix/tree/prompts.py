@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from costaudit.contracts.requests import INPUT_CLASSES, ORDER, SENT_TO_PROVIDER
+from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER, time_order
 from costaudit.simulate.prefix.tree.settings import Settings, request_settings
 from costaudit.simulate.prefix.tree.unseen import with_unseen_heads
 from costaudit.simulate.segments import ROLES, Codes, Ints, Segments, flat_segments
@@ -188,7 +188,7 @@ def read_prompts(requests: pl.DataFrame, blocks: pl.DataFrame) -> Prompts:
     contents = cut_contents(segments, blocks)
     scope = _numbered(requests.select(SCOPE))
     settings = request_settings(requests)
-    order = requests.with_row_index("row").sort(*ORDER, nulls_last=True, maintain_order=True)["row"]
+    order = time_order(requests)
     billed = requests.select(pl.sum_horizontal(INPUT_CLASSES).fill_null(0)).to_series().to_numpy()
     offsets, end = prompt_pieces(segments.offsets, segments.content, contents.offsets)
     in_order = order.to_numpy().astype(np.int64)
