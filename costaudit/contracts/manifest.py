@@ -74,6 +74,7 @@ class IngestCounts:
     conventions: tuple[Convention, ...]
     checks: tuple[Check, ...]
     unread_usage: dict[str, tuple[int, float]]  # unknown name in a usage object → calls, sum
+    unreadable_usage: dict[str, int]  # class of tokens or unit whose count can't be read → calls
     colliding_ids: tuple[int, int]  # ids that several calls have, and these calls
 
 

@@ -24,11 +24,12 @@ UnitName = Literal[
     "other_model_write_token",
     "gateway_fee_usd",
     "upstream_cost_usd",
+    "cache_write_token",  # only where the log's count can't be read: among the uncached input
 ]
 BILLED_UNIT = pl.Struct(
     {
         "unit": pl.String,  # a UnitName
-        "quantity": pl.Float64,
+        "quantity": pl.Float64,  # null: the log states it, and it can't be read
         "model": pl.String,  # whose tokens they are; null: the call's own model
     }
 )

@@ -141,6 +141,8 @@ class Counting:
     colliding_calls: int = 0
     # unknown name in a usage object → calls, sum; repeated records of calls included
     unread_usage: dict[str, tuple[int, float]] = field(default_factory=dict)
+    # class of tokens or unit whose count can't be read → calls
+    unreadable_usage: dict[str, int] = field(default_factory=dict)
     undecided: tuple[Undecided, ...] = ()
 
 

@@ -49,6 +49,7 @@ def counting(
         colliding_ids=ids,
         colliding_calls=calls,
         unread_usage=ingest.unread_usage,
+        unreadable_usage=ingest.unreadable_usage,
         undecided=tuple(_undecided(requests, prices)),
     )
 
@@ -112,6 +113,8 @@ def counting_findings(spend: Spend) -> Iterable[Finding]:
         )
     if found.unread_usage:
         yield _unread(found.unread_usage)
+    if found.unreadable_usage:
+        yield _unreadable(found.unreadable_usage)
     for each in found.undecided:
         yield _open(each)
 
@@ -132,6 +135,24 @@ def _unread(fields: Mapping[str, tuple[int, float]]) -> Finding:
         f"{'; '.join(named)}{f'; and {more} more' if more else ''}. What they are billed is in "
         "no figure.",
         "Check them against the bill; a column mapping can read them.",
+        section="quality",
+    )
+
+
+def _unreadable(calls: Mapping[str, int]) -> Finding:
+    named = "; ".join(
+        f"{name}: {count:,} {'call' if count == 1 else 'calls'}" for name, count in calls.items()
+    )
+    at_most = " Input whose cache reads can't be read is priced as if none of it was cached."
+    return Finding(
+        "unreadable-usage",
+        "warning",
+        "A count in the usage can't be read."
+        if sum(calls.values()) == 1
+        else f"{sum(calls.values()):,} counts in the usage can't be read.",
+        f"{named}. They are missing and not 0: what they are billed is in no figure."
+        f"{at_most if 'cache read' in calls else ''}",
+        "Look at the usage of these calls with costaudit doctor, and mend what writes the log.",
         section="quality",
     )
 

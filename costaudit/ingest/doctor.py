@@ -160,6 +160,7 @@ NOTHING_READ = Diagnosis(
         conventions=(),
         checks=(),
         unread_usage={},
+        unreadable_usage={},
         files=(),
         read_bytes=0,
     ),

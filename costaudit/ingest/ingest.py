@@ -1,5 +1,6 @@
 """Ingest: logs in, the run's requests, blocks and skips out."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from itertools import chain
@@ -257,6 +258,7 @@ def _summary(
         colliding_ids=assembled.colliding_ids,
         checks=assembled.checks,
         unread_usage=_unread(pieces),
+        unreadable_usage=_unreadable(pieces),
         read_bytes=read_bytes,
     )
     if summary.records != summary.kept + summary.merged + summary.skipped:
@@ -280,6 +282,15 @@ def _unread(pieces: Pieces) -> dict[str, tuple[int, float]]:
         before, sum_before = sums.get(name, (0, 0.0))
         sums[name] = (before + calls, sum_before + total)
     return dict(sorted(sums.items()))
+
+
+def _unreadable(pieces: Pieces) -> dict[str, int]:
+    """Add up by name the calls that state a count which can't be read, duplicates included."""
+    calls: Counter[str] = Counter()
+    for file in pieces.files:
+        for span in file.spans:
+            calls.update(span.unreadable)
+    return dict(sorted(calls.items()))
 
 
 def _input_file(file: FilePieces, counts: dict[tuple[str, str], int]) -> InputFile:

@@ -87,6 +87,7 @@ def test_a_manifest_is_read_as_it_was_written(tmp_path: Path) -> None:
         colliding_ids=(0, 0),
         ambiguous_conventions=0, conventions=(Convention("a", "openai", "m", "inclusive", 1, 0),),
         checks=(Check("a", "there is a time", 1, 0),), unread_usage={"x": (1, 2.5)},
+            unreadable_usage={"web search": 2},
         options=options, made=TablesMade("key", {"requests.parquet": (10, 20)}),
     )  # fmt: skip
     file = ManifestInput(

@@ -4,6 +4,7 @@ import csv
 import io
 import random
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,9 @@ import polars as pl
 import pytest
 
 from costaudit.contracts.requests import TOKEN_CLASSES
-from tests.ingest.conftest import Ingest
+from costaudit.costing.prices.lookup import price_requests
+from costaudit.costing.spend import spend
+from tests.ingest.conftest import Ingest, chat, write_lines
 from tests.ingest.variants import (
     FORMATS,
     SAMPLES,
@@ -122,3 +125,94 @@ def test_a_count_that_can_not_be_read_is_not_0(
 @pytest.mark.parametrize("sample", COUNTED, ids=lambda p: p.name)
 def test_no_count_that_can_not_be_read_is_0(ingested: Ingest, tmp_path: Path, sample: Path) -> None:
     check(ingested, tmp_path, sample, None)
+
+
+def paid(**usage: Any) -> dict[str, Any]:
+    """Compose a call of Claude with 1,000 uncached tokens and 100 of output."""
+    return {
+        "ts": "2026-11-02T09:00:00Z",
+        "request": {"model": "claude-sonnet-4-5", "max_tokens": 9, "messages": []},
+        "response": {
+            "type": "message",
+            "role": "assistant",
+            "model": "claude-sonnet-4-5",
+            "content": [],
+            "usage": {"input_tokens": 1_000, "output_tokens": 100, **usage},
+        },
+    }
+
+
+def inclusive(**details: Any) -> dict[str, Any]:
+    record = chat(1, tokens=(1_000, 0, 100))
+    record["response"]["usage"]["prompt_tokens_details"] = details
+    record["request"]["messages"] = []
+    return record
+
+
+LOST: dict[str, tuple[dict[str, Any], str]] = {
+    "writes within the input": (inclusive(cache_write_tokens="many"), "cache writes"),
+    "audio": (inclusive(audio_tokens=[3]), "audio input token"),
+    "images": (inclusive(image_tokens={"n": 3}), "image input token"),
+    "nothing is lost": (inclusive(cached_tokens=0), ""),
+    "searches": (paid(server_tool_use={"web_search_requests": "six"}), "web search"),
+    "tools": (paid(server_tool_use="six"), "web search"),
+    "another model": (
+        paid(iterations=[{"type": "advisor_message", "model": "claude-opus-4-5",
+                          "input_tokens": "many", "output_tokens": 20}]),
+        "other model input token",
+    ),
+    "a compaction": (
+        paid(iterations=[{"type": "compaction", "input_tokens": 9, "output_tokens": "few"}]),
+        "other model input token",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", LOST)
+def test_a_count_that_is_lost_makes_the_price_a_lower_bound(
+    what: str, ingested: Ingest, tmp_path: Path
+) -> None:
+    """A log of one call whose other counts are whole: what is known is priced, by hand."""
+    record, name = LOST[what]
+    run, summary = ingested(write_lines(tmp_path / "log.jsonl", [record]))
+    requests = run.requests()
+    found = spend(requests, price_requests(requests))
+    gpt, claude = Decimal("0.0035"), Decimal("0.0045")  # 1,000 and 100 tokens at list prices
+    is_claude = "claude" in record["response"]["model"]
+    assert found.total.total_usd == (claude if is_claude else gpt)
+    assert name in summary.unreadable_usage or not name
+    assert bool(found.unpriced_requests) is bool(name)
+    assert (found.unpriced_share == 1) is bool(name)
+    assert found.unpriced_units == ()  # a price is known: it is the count that lacks
+
+
+def test_a_mapped_unit_that_is_lost_is_not_dropped(ingested: Ingest, tmp_path: Path) -> None:
+    rows = ["ts,model,in,out,searches"]
+    rows += [f"2026-11-02T09:0{n}:00Z,gpt-4o,1000,100,{text}" for n, text in
+             enumerate(("", "0", "3", "-", "three"))]  # fmt: skip
+    (tmp_path / "log.csv").write_text("\n".join(rows), "utf-8")
+    (tmp_path / "map.toml").write_text(
+        'ts="ts"\nmodel="model"\ninput_tokens="in"\noutput_tokens="out"\nweb_search="searches"\n'
+    )
+    run, summary = ingested(tmp_path / "log.csv", maps=(str(tmp_path / "map.toml"),))
+    units = run.requests()["billed_units"].to_list()
+    assert units[:2] == [None, None] and units[3] is None
+    assert units[2] == [{"unit": "web_search", "quantity": 3.0, "model": None}]
+    assert units[4] == [{"unit": "web_search", "quantity": None, "model": None}]
+    assert summary.unreadable_usage == {"web search": 1}
+
+
+def test_a_number_in_a_text_that_nothing_reads_is_said(ingested: Ingest, tmp_path: Path) -> None:
+    record = paid(novel_cache_tokens="1,200", request_id="77", note="of 3 tokens")
+    _, summary = ingested(write_lines(tmp_path / "log.jsonl", [record]))
+    assert summary.unread_usage == {"novel_cache_tokens": (1, 1_200.0)}
+
+
+def test_units_of_merged_records_are_priced(ingested: Ingest, tmp_path: Path) -> None:
+    """A polled answer with a search, told three times: MERGED has what each would have cost."""
+    record = paid(server_tool_use={"web_search_requests": 2})
+    record["response"]["id"] = "msg_1"
+    run, summary = ingested(write_lines(tmp_path / "log.jsonl", [record] * 3))
+    assert (summary.kept, summary.merged) == (1, 2)
+    merged = pl.read_parquet(run.merged_path)
+    assert [each[0]["quantity"] for each in merged["billed_units"].to_list()] == [2.0, 2.0]

@@ -56,7 +56,8 @@ class _UnitRate:
 def with_units(pricing: Pricing, requests: pl.DataFrame, user: Overlay | None) -> Pricing:
     """Add to a pricing what each request's billed units cost.
 
-    A request that has a unit without a known price gets null there: it is not fully priced.
+    A request that has a unit without a known price, or one whose count can't be read, gets null
+    there: it is not fully priced.
     """
     if "billed_units" not in requests.columns or requests["billed_units"].is_null().all():
         return pricing
@@ -70,7 +71,8 @@ def with_units(pricing: Pricing, requests: pl.DataFrame, user: Overlay | None) -
     usd = joined.select(
         pl.when(pl.col("has").is_null()).then(pl.lit(0, USD)).otherwise("usd").alias("unit_usd")
     ).to_series()
-    names = units.filter(pl.col("usd").is_null())["unit"].unique().sort().to_list()
+    unknown = pl.col("usd").is_null() & pl.col("quantity").is_not_null()
+    names = units.filter(unknown)["unit"].unique().sort().to_list()
     return Pricing(pricing.rates, pricing.rate_ids, usd, tuple(names))
 
 
@@ -112,7 +114,10 @@ def _priced(units: pl.DataFrame, user: Overlay | None) -> pl.DataFrame:
         usd = (
             pl.when((pl.col("unit") == unit) & pl.col("flat").is_null()).then(extra).otherwise(usd)
         )
-    return joined.with_columns(usd=pl.when(pl.col("quantity") == 0).then(0.0).otherwise(usd))
+    is_known = pl.col("quantity").is_not_null()
+    return joined.with_columns(
+        usd=pl.when(pl.col("quantity") == 0).then(0.0).when(is_known).then(usd)
+    )
 
 
 def _rate_row(row: dict[str, Any], user: Overlay | None) -> tuple[float | None, float | None, bool]:

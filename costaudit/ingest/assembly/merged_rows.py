@@ -19,7 +19,8 @@ def write_merged(run: RunDir, merged: pl.DataFrame, kept: pl.DataFrame, pieces: 
     for (number,), group in merged.group_by("piece", maintain_order=True):
         staged, _ = pieces.rows(int(str(number)))
         taken = staged.select(OWN)[group["row"]]
-        parts.append(pl.concat([group.select(pl.exclude("row")), taken], how="horizontal"))
+        rest = group.select(pl.exclude("row", *OWN))
+        parts.append(pl.concat([rest, taken], how="horizontal"))
     names = kept.select(pl.col("at").alias("merged_into"), "request_id")
     rows = pl.concat(parts).sort("at").join(names, on="merged_into", how="left")
     told = rows.select(

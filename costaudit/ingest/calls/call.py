@@ -86,6 +86,7 @@ class Usage(msgspec.Struct, gc=False):
     unstated_writes: int = 0  # of the writes above, those whose lifetime the counts don't state
     reasoning: int = 0
     total: int | None = None  # only where the provider itself reported it
+    unreadable: tuple[str, ...] = ()  # fields above whose stated count can't be read
     source: UsageSource = "provider"
 
 
@@ -103,7 +104,7 @@ class BilledUnit(msgspec.Struct, frozen=True, gc=False):
     """What a call is billed for beside its text tokens; see BILLED_UNIT."""
 
     unit: UnitName
-    quantity: float
+    quantity: float | None  # None: it is stated, and can't be read
     model: str | None = None
 
 

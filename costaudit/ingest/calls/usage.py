@@ -19,7 +19,13 @@ from costaudit.ingest.calls.fields import (
     stated_count,
 )
 from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
-from costaudit.ingest.calls.usage_names import Meaning, Part, is_telling, meaning_of
+from costaudit.ingest.calls.usage_names import (
+    Meaning,
+    Part,
+    is_telling,
+    meaning_of,
+    meanings_within,
+)
 
 DEEPEST = 5  # levels of a usage object
 TICKS = Decimal(10) ** 10  # of xAI's, in a dollar
@@ -62,13 +68,19 @@ def read_usage(
     has_details = any(isinstance(values.get(name), Mapping) for name in DETAIL_NAMES)
     if reading.usage is not None and "read" not in found and has_details:
         reading.usage.cache_read = 0
-    reading.units = [
-        BilledUnit(unit, float(count)) for unit in UNITS if (count := count_of(found.get(unit)))
-    ]
+    reading.units = [each for unit in UNITS if (each := unit_of(unit, found.get(unit)))]
     _add_iterations(reading, values.get("iterations"))
     reading.cost_usd = _cost(found)
     _add_upstream(reading, found.get("upstream_usd"), values.get("is_byok"))
     return reading
+
+
+def unit_of(unit: UnitName, value: object) -> BilledUnit | None:
+    """Read how many units were billed; None where none were, a quantity of None where it is lost."""
+    count = stated_count(value)
+    if count == UNREADABLE:
+        return BilledUnit(unit, None)
+    return BilledUnit(unit, float(count)) if count else None
 
 
 def _meanings(values: Mapping[str, Any], reading: Reading) -> dict[Meaning, Any]:
@@ -78,11 +90,13 @@ def _meanings(values: Mapping[str, Any], reading: Reading) -> dict[Meaning, Any]
     for path, value in leaves(values):
         named = meaning_of(path)
         if named is None:
-            if _is_number(value) and is_telling(path):
-                reading.unread.append((path, float(value)))
+            if isinstance(value, str | list) and stated_count(value or None) == UNREADABLE:
+                found.update(dict.fromkeys(meanings_within(path), value))
+            if (number := _number(path, value)) and is_telling(path):
+                reading.unread.append((path, number))
             continue
         meaning, rank = named
-        if meaning not in found or (
+        if meaning not in ranks or (
             value is not None and (found[meaning] is None or rank < ranks[meaning])
         ):
             found[meaning], ranks[meaning] = value, rank
@@ -94,19 +108,21 @@ def _meanings(values: Mapping[str, Any], reading: Reading) -> dict[Meaning, Any]
 
 
 def _objects(values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[Any]:
-    """Yield the path and value of each object within an object that says something but no number.
-
-    Numbers are read or become findings by their own names.
-    """
+    """Yield the path and value of each object within an object in which no known name is."""
     for key, value in values.items():
         if isinstance(value, Mapping) and value and depth < DEEPEST:
-            if not any(isinstance(each, int | float) for _, each in leaves(value)):
+            if not any(meaning_of(path) for path, _ in leaves(value, f"{prefix}{key}.")):
                 yield f"{prefix}{key}", value
             yield from _objects(value, f"{prefix}{key}.", depth + 1)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < 1e15
+def _number(path: str, value: object) -> float | None:
+    """Return a number above 0, also one in a text; None for anything else, as for ids."""
+    if isinstance(value, str) and not path.lower().endswith("id"):
+        value = count_of(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 < value < 1e15 else None
 
 
 def usage_values(data: Raw | bytes) -> dict[str, Any] | None:
@@ -249,18 +265,22 @@ def _add_iterations(reading: Reading, iterations: object) -> None:
     own = {one.get("model") for one in each if one.get("type") in (None, "message")}
     for one in each:
         found = read_usage({k: v for k, v in one.items() if k != "iterations"}, "anthropic").usage
-        if found is None or reading.usage is None:
+        is_compaction = one.get("type") == "compaction"
+        other = one["model"] if isinstance(one.get("model"), str) else None
+        if reading.usage is None or not (is_compaction or (other and other not in own)):
             continue
-        if one.get("type") == "compaction":
+        if found is None or found.unreadable or found.input is None or found.output is None:
+            reading.units.append(BilledUnit("other_model_input_token", None, other))
+        elif is_compaction:
             _add(reading.usage, found)
-        elif isinstance(one.get("model"), str) and one["model"] not in own:
-            reading.units += _of_other_model(found, one["model"])
+        else:
+            reading.units += _of_other_model(found, str(other))
 
 
 def _add(usage: Usage, more: Usage) -> None:
     for name in ("input", "output"):
-        own, other = getattr(usage, name), getattr(more, name)
-        setattr(usage, name, None if own is None or other is None else own + other)
+        own = getattr(usage, name)
+        setattr(usage, name, None if own is None else own + getattr(more, name))
     usage.cache_read = (usage.cache_read or 0) + (more.cache_read or 0)
     usage.cache_write_5m += more.cache_write_5m
     usage.cache_write_1h += more.cache_write_1h
@@ -309,6 +329,7 @@ def plausible(usage: Usage) -> Usage | None:
             setattr(usage, name, None)
     shape = CLAIMS[usage.convention]
     wrong = [name for name in CACHED if not _is_count(getattr(usage, name))]
+    usage.unreadable = (*usage.unreadable, *wrong)
     for name in wrong:
         setattr(usage, name, 0)
     cached = sum(getattr(usage, name) or 0 for name in CACHED)
@@ -317,7 +338,7 @@ def plausible(usage: Usage) -> Usage | None:
         includes = shape.input_includes_cache and cached <= (usage.input or 0)
         usage.input = usage.input if includes else None
     if not _is_count(usage.reasoning):
-        usage.reasoning = 0
+        usage.reasoning, usage.unreadable = 0, (*usage.unreadable, "reasoning")
         known = (usage.input or 0) + (usage.output or 0) + cached
         includes = shape.output_includes_reasoning and (usage.total or 0) <= known
         usage.output = usage.output if includes else None

@@ -339,12 +339,29 @@ TELLING = re.compile(
 @lru_cache(8192)
 def meaning_of(path: str) -> Named | None:
     """Return what a path in a usage object means; None for an unknown one."""
+    return _BY_NAME.get(_plain(path))
+
+
+def _plain(path: str) -> str:
     name = _HUMP.sub("_", path).lower()
-    for prefix in PREFIXES:
-        if name.startswith(prefix):
-            name = name.removeprefix(prefix)
-            break
-    return _BY_NAME.get(name)
+    prefix = next((each for each in PREFIXES if name.startswith(each)), "")
+    return name.removeprefix(prefix)
+
+
+HOLDERS = re.compile("_details$|^server_tool_use$|^cache_creation$|^billed_units$")
+
+
+@lru_cache(8192)
+def meanings_within(path: str) -> frozenset[Meaning]:
+    """Return what an object of details at this path would say; nothing for other paths."""
+    name = f"{_plain(path)}."
+    if not HOLDERS.search(name[:-1]):
+        return frozenset()
+    return frozenset(
+        named.meaning
+        for each, named in _BY_NAME.items()
+        if each.startswith(name) and named.meaning != "known"
+    )
 
 
 @lru_cache(8192)

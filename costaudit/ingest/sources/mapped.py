@@ -5,6 +5,7 @@ from typing import Any, ClassVar, cast
 
 import msgspec
 
+from costaudit.contracts.requests import UnitName
 from costaudit.ingest.calls.call import (
     CONVENTIONS,
     BilledUnit,
@@ -20,7 +21,7 @@ from costaudit.ingest.calls.call import (
 from costaudit.ingest.calls.fields import count_of, currency_of, parse_time
 from costaudit.ingest.calls.json_repair import parse_lenient
 from costaudit.ingest.calls.names import is_hit, provider_of_model
-from costaudit.ingest.calls.usage import decimal_of, plausible
+from costaudit.ingest.calls.usage import decimal_of, plausible, unit_of
 from costaudit.ingest.mapping.cells import NOTHING, date_text
 from costaudit.ingest.mapping.field_map import (
     CONTENT,
@@ -115,12 +116,18 @@ def _call(found: dict[str, Any]) -> Call:
             setattr(call, f"{name}_ms", seconds * 1_000)
     guess = provider_of_model(call.model) if call.model else None
     call.provider = provider_named(call.provider) if call.provider else guess
-    call.units = tuple(
-        BilledUnit(unit, number) for unit in UNITS if (number := _number(found.get(unit)))
-    )
+    call.units = tuple(each for unit in UNITS if (each := _unit(unit, found.get(unit))))
     _add_cost(call, found)
     _add_status(call, found)
     return call
+
+
+def _unit(unit: UnitName, value: Any) -> BilledUnit | None:
+    """Read how many units were billed; None where none were, a quantity of None where it is lost."""
+    number = _number(value)
+    if number is None:
+        return unit_of(unit, value)
+    return BilledUnit(unit, number) if number > 0 else BilledUnit(unit, None) if number else None
 
 
 def _moment(found: dict[str, Any]) -> int | None:

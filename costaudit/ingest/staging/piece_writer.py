@@ -1,7 +1,7 @@
 """Calls become columns: the rows, segments, blocks and skips of one staged piece."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -114,6 +114,7 @@ SKIPPED: Types = {
 
 
 PEOPLE = (*CALLERS, "session", "parent_call", "forked_from", "native_id", "same_as", "join_key")
+WRITES = {"cache_write_5m", "cache_write_1h", "cache_write_other"}
 NO_USAGE = Usage("openai", source="missing")
 
 
@@ -147,12 +148,29 @@ def own_of(call: Call) -> tuple[Any, ...]:
         call.forked_from,
         _digest(call.span),
         _digest(call.within),
-        units_of(call.units),
+        units_of(billed_units(call)),
     )
 
 
 def _digest(key: str | None) -> int | None:
     return None if key is None else xxh3_64_intdigest(key.encode("utf-8", "replace"))
+
+
+def billed_units(call: Call) -> tuple[BilledUnit, ...]:
+    """Return a call's units, with the cache writes that can't be told from its uncached input."""
+    usage = call.usage
+    if usage is None or usage.input is None or not WRITES & set(usage.unreadable):
+        return call.units
+    return (*call.units, BilledUnit("cache_write_token", None))
+
+
+def lost_counts(call: Call) -> Iterator[str]:
+    """Yield the names of the counts that the call states and that can't be read."""
+    for name in dict.fromkeys(call.usage.unreadable if call.usage is not None else ()):
+        yield "cache writes" if name in WRITES else name.replace("_", " ")
+    for unit in call.units:
+        if unit.quantity is None:
+            yield unit.unit.replace("_", " ")
 
 
 def units_of(units: tuple[BilledUnit, ...]) -> list[dict[str, object]] | None:

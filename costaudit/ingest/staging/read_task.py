@@ -25,7 +25,7 @@ from costaudit.ingest.mapping.field_map import FieldMap
 from costaudit.ingest.options import IngestOptions, wanted
 from costaudit.ingest.sources.source import Outcome, Source
 from costaudit.ingest.staging.fast_path import PlainReader, plain_reader
-from costaudit.ingest.staging.piece_writer import PieceWriter
+from costaudit.ingest.staging.piece_writer import PieceWriter, lost_counts
 
 Item = Lines | Record | tuple[int, Skip]  # the last: an offset where nothing can be read
 
@@ -62,6 +62,7 @@ class Span:
     merged: int = 0
     skipped: int = 0
     unread: dict[str, tuple[int, float]] = field(default_factory=dict)  # name → calls, sum
+    unreadable: dict[str, int] = field(default_factory=dict)  # name of a count → calls
     stop: int = 0  # offset where reading ended, also where `end` is None
     digest: str = ""  # xxh3_128 of its lines, or of its records, one after another
 
@@ -204,6 +205,8 @@ class UnitReader:
             for name, number in outcome.call.unread:
                 calls, total = self._span.unread.get(name, (0, 0.0))
                 self._span.unread[name] = (calls + 1, total + number)
+            for name in lost_counts(outcome.call):
+                self._span.unreadable[name] = self._span.unreadable.get(name, 0) + 1
             self._writer.add(outcome.key, outcome.call.source or source.name, outcome.call)
         for key, reason in outcome.merged:
             self._open.discard(key)

@@ -70,6 +70,11 @@ def _counted(found: Counting) -> Iterator[str]:
     if found.merged_usd:
         repeat = "1 record" if found.merged_calls == 1 else f"{count(found.merged_calls)} records"
         yield f"Not counted again: {repeat} of {usd(found.merged_usd)} that told a call again."
+    if lost := found.unreadable_usage:
+        names = ", ".join(f"{name} in {_requests(calls)}" for name, calls in lost.items())
+        yield f"Counts that can't be read, and are in no figure: {names}."
+    if found.unread_usage:
+        yield f"Numbers in the usage that are not read: {', '.join(list(found.unread_usage)[:3])}."
     if found.undecided:
         low = sum((min(one.usd, one.other_usd) for one in found.undecided), Decimal(0))
         high = sum((max(one.usd, one.other_usd) for one in found.undecided), Decimal(0))
@@ -98,10 +103,17 @@ def _classes(total: CostBreakdown) -> Table:
             )
             for name, fields, dollars in _CLASSES
         ),
-        note=""
-        if priced == total.total_usd
-        else f"At list prices: {usd(priced)}; the log's own costs make it {usd(total.total_usd)}.",
+        note=" ".join(_beside(total, priced)),
     )
+
+
+def _beside(total: CostBreakdown, priced: Decimal) -> Iterator[str]:
+    """Describe what the total holds beside tokens at list prices."""
+    if total.units_usd:
+        yield f"Searches, media, other models and fees add {usd(total.units_usd)}."
+        priced += total.units_usd
+    if priced != total.total_usd:
+        yield f"At list prices: {usd(priced)}; the log's own costs make it {usd(total.total_usd)}."
 
 
 def _breakdown(rows: Sequence[SpendRow], name: str) -> Table:
