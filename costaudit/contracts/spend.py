@@ -7,7 +7,7 @@ from typing import Literal
 from costaudit.contracts.grades import Money
 
 Charge = Literal["usage", "credit", "other"]  # other: taxes, fees and subscriptions
-Covered = Literal["both", "invoice only", "log only"]
+Covered = Literal["both", "invoice only", "log only", "log in part"]
 CostMode = Literal["auto", "logged", "recomputed"]  # whose figure counts for a call
 
 
@@ -193,6 +193,7 @@ class Bill:
     files: tuple[str, ...]
     left_out: int = 0  # lines of other services, which no model was called by
     is_cut: bool = False  # a page says that there are more pages
+    notes: tuple[str, ...] = ()  # what is in several files, and how it was counted: sentences
 
 
 @dataclass(frozen=True)
@@ -224,8 +225,9 @@ class Reconciliation:
     credits_usd: Decimal = Decimal(0)  # negative; of all days, and in no other figure
     other_usd: Decimal = Decimal(0)  # taxes, fees and subscriptions; in no other figure
     currency: str = "USD"
-    usd_per_unit: Decimal = Decimal(1)  # the rate at which it was converted
-    days_of_both: int = 0
+    rates: dict[str, Decimal] = field(default_factory=dict)  # currency → dollars for a unit
+    days_of_both: int = 0  # that both cover wholly
+    partly: tuple[str, ...] = ()  # days of which the log lacks hours; not compared
     only_invoice: tuple[str, ...] = ()  # days that the log doesn't cover
     only_log: tuple[str, ...] = ()  # days that the invoice doesn't cover
     providers_without: tuple[str, ...] = field(default=())  # of the log, and not of the invoice

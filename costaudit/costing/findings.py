@@ -221,11 +221,13 @@ def _invoice_said(spend: Spend) -> str:
         return f"The invoice is ${spend.invoice_usd:,.2f}, the log ${spend.total.total_usd:,.2f}."
     days = "the 1 day" if found.days_of_both == 1 else f"the {found.days_of_both:,} days"
     if found.billed_usd is None:
-        return f"By tokens, over {days} that both cover; the report has no dollars."
-    return (
-        f"Over {days} that both cover, the invoice is ${found.billed_usd:,.2f}, the log "
-        f"${found.counted_usd:,.2f}."
-    )
+        said = f"By tokens, over {days} that both cover; the report has no dollars."
+    else:
+        said = (
+            f"Over {days} that both cover, the invoice is ${found.billed_usd:,.2f}, the log "
+            f"${found.counted_usd:,.2f}."
+        )
+    return " ".join((said, *found.notes))
 
 
 def _differs(price: ModelPrice) -> bool:

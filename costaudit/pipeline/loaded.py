@@ -13,12 +13,13 @@ import polars as pl
 from costaudit.contracts.audit import TOTALS_HINT, DataQuality, only_totals
 from costaudit.contracts.manifest import Manifest
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.contracts.requests import SKIPS, in_order
+from costaudit.contracts.requests import SKIPS, TS_S, in_order
 from costaudit.contracts.run_dir import RunDir, check_writable
 from costaudit.contracts.spend import Spend
 from costaudit.costing.cost import cost
 from costaudit.costing.counting import counting
 from costaudit.costing.months.month import Month, month_of, with_trend
+from costaudit.costing.months.partial_days import partial_days
 from costaudit.costing.prices.invoice import reconciled
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.quality import data_quality
@@ -169,7 +170,8 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
     groups = {**GROUPS, **spend_groups(requests, priced.request_usd)}
     spent = spend(requests, pricing, options.cost_mode, options.invoice_usd, groups)
     if options.bill is not None:
-        spent = reconciled(spent, options.bill, options.invoice_rates)
+        timed = requests.filter(pl.col("ts").is_not_null()).select(TS_S).to_series().to_numpy()
+        spent = reconciled(spent, options.bill, options.invoice_rates, partial_days(timed))
     return Loaded(
         run=run,
         manifest=manifest,

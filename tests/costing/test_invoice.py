@@ -1,13 +1,19 @@
 """A bill beside the log: per model and day, with what only one of them covers."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
+import numpy as np
 import pytest
 
 from costaudit.contracts.spend import Bill, BilledTokens, BillLine, CostBreakdown, DailyRow
+from costaudit.costing.months.partial_days import PartialDays, partial_days
 from costaudit.costing.prices.invoice import family, reconcile
 from costaudit.errors import UsageError
+from costaudit.report.language import Style, said, using
+from costaudit.report.tables.invoice import notes_of
 
 D = Decimal
 NOTHING = CostBreakdown(0, 0, 0, 0, 0, 0, 0, D(0), D(0), D(0), D(0), D(0))
@@ -109,7 +115,7 @@ def test_another_currency_needs_a_rate() -> None:
     assert "--invoice-rate EUR=" in (refused.value.hint or "")
     found = reconcile(euros, LOG, {"EUR": D("1.2")})
     assert (found.billed_usd, found.counted_usd) == (D("3.00"), D("3.00"))
-    assert (found.currency, found.usd_per_unit) == ("EUR", D("1.2"))
+    assert (found.currency, found.rates) == ("EUR", {"EUR": D("1.2")})
 
 
 def test_a_report_of_tokens_is_compared_by_tokens() -> None:
@@ -191,3 +197,77 @@ def test_a_log_without_times_says_so() -> None:
     found = reconcile(bill(billed("2026-10-05", "gpt-4o", "2")), [counted("", "gpt-4o", "2")], {})
     assert (found.gap_share, found.days_of_both) == (None, 0)
     assert found.notes == ("1 requests without a time can't be compared by day.",)
+
+
+def times(*spans: tuple[int, int, int], each: int = 20) -> Any:
+    """Compose times in seconds: of each day of October 2026, requests from one hour to another."""
+    start = datetime(2026, 10, 1, tzinfo=UTC).timestamp()
+    return np.array(
+        [
+            start + (day - 1) * 86_400 + first * 3_600 + (last - first) * 3_600 * n / each
+            for day, first, last in spans
+            for n in range(each)
+        ]
+    )
+
+
+def test_a_day_that_lacks_usual_hours_is_covered_in_part() -> None:
+    """5 to 9 October are Monday to Friday; each but the first and the last has 20 from 8 to 18."""
+    whole = [(day, 8, 18) for day in (6, 7, 8)]
+    assert partial_days(times(*whole)) == ((), ())
+    cut = times((5, 13, 18), *whole, (9, 8, 11))
+    assert partial_days(cut).partly == ("2026-10-05", "2026-10-09")
+    assert partial_days(times((9, 8, 18), (10, 9, 10), (12, 8, 18))).partly == ()  # a weekend
+    assert partial_days(times((6, 13, 18), (7, 8, 18), each=4)).partly == ()  # two are chance
+    hole = times((5, 0, 24), (6, 0, 24), (7, 0, 9), (7, 20, 24), (8, 0, 24), each=240)
+    assert partial_days(hole).partly == ("2026-10-07",)
+    assert partial_days(times((6, 9, 17))) == ((), ("2026-10-06",))
+    assert partial_days(times(each=0)) == ((), ())
+
+
+def test_days_covered_in_part_are_shown_and_not_compared() -> None:
+    found = reconcile(
+        bill(
+            billed("2026-10-05", "gpt-4o-2024-08-06", "9.00"),
+            billed("2026-10-06", "gpt-4o-2024-08-06", "2.50"),
+        ),
+        LOG,
+        {},
+        PartialDays(("2026-10-05", "2026-10-07")),
+    )
+    assert (found.billed_usd, found.counted_usd, found.gap_share) == (D("2.50"), D("2.50"), 0)
+    assert (found.partly, found.days_of_both) == (("2026-10-05",), 1)
+    told = {one.day: (one.covered, one.billed_usd, one.difference_usd) for one in found.days}
+    assert told["2026-10-05"] == ("log in part", D("9.00"), None)
+
+
+def test_each_currency_has_its_own_rate() -> None:
+    """2 EUR at 1.10 and 3 GBP at 1.30 are 6.10 dollars."""
+    found = reconcile(
+        bill(
+            billed("2026-10-05", "gpt-4o-2024-08-06", "2", currency="EUR"),
+            billed("2026-10-06", "gpt-4o-2024-08-06", "3", currency="GBP"),
+        ),
+        LOG,
+        {"EUR": D("1.10"), "GBP": D("1.30"), "CHF": D(9)},
+    )
+    assert found.billed_usd == D("6.10")
+    assert found.rates == {"EUR": D("1.10"), "GBP": D("1.30")}
+    told = " ".join(notes_of(found))
+    assert "Amounts in EUR are converted at 1.10 USD." in told
+    assert "Amounts in GBP are converted at 1.30 USD." in told
+    with using(Style("es")):
+        assert "Los importes en GBP se convierten a 1.30 USD." in notes_of(found)
+
+
+def test_a_log_of_a_part_of_a_day_says_what_can_not_be_told() -> None:
+    found = reconcile(
+        bill(billed("2026-10-05", "gpt-4o-2024-08-06", "3")), LOG, {},
+        PartialDays(untold=("2026-10-05",)),
+    )  # fmt: skip
+    assert found.notes == (
+        "Whether the log holds the whole of 2026-10-05 can't be told: no other day shows the hours "
+        "that it lacks.",
+    )
+    with using(Style("es")):
+        assert said(found.notes[0]).startswith("No se puede saber si el registro tiene todo el 2")

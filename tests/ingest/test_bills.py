@@ -15,6 +15,7 @@ from costaudit.errors import InputError
 from costaudit.ingest.bills.cost_exports import azure_model, model_of_aws, model_of_item
 from costaudit.ingest.bills.read_bill import read_bill
 from costaudit.ingest.calls.fields import Fields
+from costaudit.report.language import Style, said, using
 
 D = Decimal
 
@@ -279,3 +280,51 @@ def test_several_files_are_one_bill(tmp_path: Path) -> None:
     found = read_bill([str(tmp_path / "5.csv"), str(tmp_path / "6.csv")])
     assert found.days == {"anthropic": ("2026-10-05", "2026-10-06")}
     assert isinstance(found.lines[0], BillLine)
+
+
+def day_costs(path: Path, *amounts: str, day: int = 5) -> str:
+    rows = "".join(f"2026-10-0{day},m,{amount}\n" for amount in amounts)
+    path.write_text(f"usage_date_utc,model,cost_usd\n{rows}", "utf-8")
+    return str(path)
+
+
+def test_one_bill_in_two_files_counts_once(tmp_path: Path) -> None:
+    first, again = (day_costs(tmp_path / name, "1.5", "2") for name in ("a.csv", "b.csv"))
+    found = read_bill([first, again])
+    assert sum(line.amount or 0 for line in found.lines) == D("3.5")
+    assert found.notes == (
+        "The bills of anthropic in a.csv and b.csv are equal on 2026-10-05: they are counted once.",
+    )
+    with using(Style("es")):
+        assert said(found.notes[0]) == (
+            "Las facturas de anthropic en a.csv y b.csv son iguales el 2026-10-05: se cuentan una "
+            "sola vez."
+        )
+
+
+def test_two_bills_of_a_day_are_added_up_and_said(tmp_path: Path) -> None:
+    paths = [day_costs(tmp_path / "a.csv", "1.5"), day_costs(tmp_path / "b.csv", "2"),
+             day_costs(tmp_path / "c.csv", "2")]  # fmt: skip
+    found = read_bill(paths)
+    assert sum(line.amount or 0 for line in found.lines) == D("3.5")
+    assert found.notes == (
+        "The bills of anthropic in a.csv and b.csv differ on 2026-10-05: they are added up.",
+        "The bills of anthropic in b.csv and c.csv are equal on 2026-10-05: they are counted once.",
+    )
+    with using(Style("es")):
+        assert said(found.notes[0]).endswith("son distintas el 2026-10-05: se suman.")
+
+
+def test_costs_and_tokens_of_a_day_belong_together(tmp_path: Path) -> None:
+    costs = bucket(5, {"amount": {"value": 1, "currency": "usd"}, "line_item": "gpt-4o, input"})
+    usage = bucket(5, {"input_tokens": 9, "output_tokens": 1, "model": "gpt-4o"})
+    for name, one in (("costs.json", costs), ("usage.json", usage)):
+        (tmp_path / name).write_text(json.dumps({"data": [one]}), "utf-8")
+    found = read_bill([str(tmp_path / "costs.json"), str(tmp_path / "usage.json")])
+    assert (len(found.lines), found.notes) == (2, ())
+
+
+def test_a_page_that_is_there_twice_counts_once(tmp_path: Path) -> None:
+    page = {"data": [bucket(5, {"amount": {"value": 1, "currency": "usd"}}), bucket(6)]}
+    found = read(tmp_path, [page, page])
+    assert [line.amount for line in found.lines] == [D(1)]

@@ -19,6 +19,7 @@ from costaudit.contracts.spend import (
     Reconciliation,
     Spend,
 )
+from costaudit.costing.months.partial_days import WHOLE_DAYS, PartialDays
 from costaudit.errors import UsageError
 
 PREFIX = re.compile(
@@ -65,30 +66,38 @@ class _Found:
     other_usd: Decimal = Decimal(0)
 
 
-def reconciled(spend: Spend, bill: Bill, rates: Mapping[str, Decimal]) -> Spend:
+def reconciled(
+    spend: Spend, bill: Bill, rates: Mapping[str, Decimal], partial: PartialDays = WHOLE_DAYS
+) -> Spend:
     """Return a spend with the invoice beside it, see `reconcile`."""
-    found = reconcile(bill, spend.daily, rates)
+    found = reconcile(bill, spend.daily, rates, partial)
     return replace(
         spend, invoice=found, invoice_usd=found.billed_usd, invoice_gap_share=found.gap_share
     )
 
 
 def reconcile(
-    bill: Bill, daily: Sequence[DailyRow], rates: Mapping[str, Decimal]
+    bill: Bill,
+    daily: Sequence[DailyRow],
+    rates: Mapping[str, Decimal],
+    partial: PartialDays = WHOLE_DAYS,
 ) -> Reconciliation:
-    """Compare a bill with what the log counts, over the days that both cover.
+    """Compare a bill with what the log counts, over the days that both cover wholly.
+
+    Days that the log covers in part are shown and not compared.
 
     `daily` is the log's spend by day, provider and model; `rates` says how many dollars a unit of
     another currency is. Raises UsageError for a currency without a rate. Credits, taxes and fees
     are named apart: no call causes them.
     """
     check_currencies(bill, rates)
+    partly = set(partial.partly)
     priced = {line.provider for line in bill.lines if line.amount is not None}
     timed = [row for row in daily if row.day]
     log_days = _between(row.day for row in timed)
     found = _found(bill, timed, rates)
     days = [
-        _row(place, sides, _Scope(bill, log_days, priced))
+        _row(place, sides, _Scope(bill, log_days, priced, frozenset(partly)))
         for place, sides in sorted(found.places.items())
     ]
     both = [row for row in days if row.covered == "both"]
@@ -108,14 +117,15 @@ def reconcile(
         credits_usd=found.credits_usd,
         other_usd=found.other_usd,
         currency=", ".join(sorted({line.currency for line in bill.lines})) or "USD",
-        usd_per_unit=max(rates.values(), default=Decimal(1)) if _others(bill) else Decimal(1),
-        days_of_both=len(covered & log_days),
+        rates={currency: rates[currency] for currency in sorted(_others(bill))},
+        days_of_both=len((covered & log_days) - partly),
+        partly=tuple(sorted(covered & log_days & partly)),
         only_invoice=tuple(sorted(covered - log_days)),
         only_log=tuple(sorted(log_days - covered)),
         providers_without=tuple(sorted({row.provider for row in timed} - bill.days.keys())),
         gap_share=gap,
         gap_of=of,
-        notes=tuple(_notes(bill, daily, priced)),
+        notes=(*_notes(bill, daily, priced), *_untold(covered & set(partial.untold))),
     )
 
 
@@ -217,6 +227,7 @@ class _Scope:
     bill: Bill
     log_days: set[str]
     priced: set[str]  # providers whose bill has dollars
+    partly: frozenset[str]  # days of the log that lack hours
 
 
 def _row(place: Place, sides: _Sides, scope: _Scope) -> InvoiceRow:
@@ -226,6 +237,8 @@ def _row(place: Place, sides: _Sides, scope: _Scope) -> InvoiceRow:
         covered = "invoice only"
     elif day not in scope.bill.days.get(provider, ()):
         covered = "log only"
+    elif day in scope.partly:
+        covered = "log in part"
     return _compared(place, covered, sides, has_usd=provider in scope.priced)
 
 
@@ -282,7 +295,16 @@ def _gap(
     return ((tokens - own) / tokens if tokens else None), "tokens"
 
 
+def _untold(days: set[str]) -> Iterable[str]:
+    if days:
+        yield (
+            f"Whether the log holds the whole of {', '.join(sorted(days))} can't be told: no other "
+            "day shows the hours that it lacks."
+        )
+
+
 def _notes(bill: Bill, daily: Sequence[DailyRow], priced: set[str]) -> Iterable[str]:
+    yield from bill.notes
     untimed = sum(row.cost.requests for row in daily if not row.day)
     if untimed:
         yield f"{untimed:,} requests without a time can't be compared by day."

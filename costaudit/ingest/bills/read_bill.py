@@ -8,6 +8,7 @@ from costaudit.contracts.spend import Bill, BillLine
 from costaudit.errors import InputError
 from costaudit.ingest.bills.api_reports import Bucket, bucket_of
 from costaudit.ingest.bills.cost_exports import Kind, kind_of, line_of
+from costaudit.ingest.bills.overlaps import counted_once
 from costaudit.ingest.calls.call import Record, Skip
 from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
 from costaudit.ingest.files.containers import BrokenStreamError, open_input, plain_chunks
@@ -31,29 +32,32 @@ def read_bill(paths: Sequence[str]) -> Bill:
     found = _Found()
     items = expand(paths)
     for item in items:
-        before = len(found.lines) + len(found.days) + found.left_out
+        before = found.taken
         for record in _records(item):
             found.add(record, item.name)
-        if before == len(found.lines) + len(found.days) + found.left_out:
+        if before == found.taken:
             raise InputError(f"{item.name} is no usage or cost report that is known.", hint=KNOWN)
-    if not found.lines and not found.days:
+    if not found.days:
         raise InputError(
             f"No line of {items[0].name} is for a model: {found.left_out:,} lines are for others.",
             hint="Export the costs of the service that runs the models, such as Amazon Bedrock.",
         )
+    lines, notes = counted_once(found.by_file)
     days = {provider: tuple(sorted(each)) for provider, each in sorted(found.days.items())}
     names = tuple(item.name for item in items)
-    return Bill(tuple(found.lines), days, names, found.left_out, found.is_cut)
+    return Bill(tuple(lines), days, names, found.left_out, found.is_cut, tuple(notes))
 
 
 class _Found:
     """What was read of the files so far."""
 
     def __init__(self) -> None:
-        self.lines: list[BillLine] = []
+        self.by_file: dict[str, list[BillLine]] = {}
+        self.taken = 0  # lines and buckets
         self.days: dict[str, set[str]] = {}
         self.left_out = 0
         self.is_cut = False
+        self._buckets: dict[str, set[Bucket]] = {}
         self._kinds: dict[tuple[str, ...], Kind | None] = {}  # by column names
 
     def add(self, record: dict[str, Any], name: str) -> None:
@@ -77,8 +81,9 @@ class _Found:
         kind = self._kinds[columns]
         line = line_of(kind, record, name) if kind is not None else None
         self.left_out += kind is not None and line is None
+        self.taken += kind is not None
         if line is not None:
-            self.lines.append(line)
+            self.by_file.setdefault(name, []).append(line)
             self.days.setdefault(line.provider, set()).add(line.day)
 
     def _take(self, bucket: Bucket, name: str) -> None:
@@ -90,8 +95,11 @@ class _Found:
                 "day.",
                 hint="Ask for the report again by day: bucket_width=1d, or Granularity=DAILY.",
             )
-        self.lines += bucket.lines
+        self.taken += 1
         self.left_out += bucket.left_out
+        if bucket not in self._buckets.setdefault(name, set()):  # else a page is there again
+            self._buckets[name].add(bucket)
+            self.by_file.setdefault(name, []).extend(bucket.lines)
 
 
 def _days(first: date, end: date) -> Iterator[str]:

@@ -76,7 +76,7 @@ def read_usage(
 
 
 def unit_of(unit: UnitName, value: object) -> BilledUnit | None:
-    """Read how many units were billed; None where none were, a quantity of None where it is lost."""
+    """Read how many units were billed; None where none were, no quantity where it is lost."""
     count = stated_count(value)
     if count == UNREADABLE:
         return BilledUnit(unit, None)

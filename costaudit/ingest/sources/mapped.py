@@ -123,7 +123,7 @@ def _call(found: dict[str, Any]) -> Call:
 
 
 def _unit(unit: UnitName, value: Any) -> BilledUnit | None:
-    """Read how many units were billed; None where none were, a quantity of None where it is lost."""
+    """Read how many units were billed; None where none were, no quantity where it is lost."""
     number = _number(value)
     if number is None:
         return unit_of(unit, value)

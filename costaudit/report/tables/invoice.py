@@ -94,6 +94,7 @@ def notes_of(found: Reconciliation) -> list[str]:
     """Say which days were compared, and what is in none of the figures."""
     told = [tr("Days that both cover: {n}.").format(n=count(found.days_of_both))]
     for days, text in (
+        (found.partly, "Days of which the log lacks hours, not compared: {days}."),
         (found.only_invoice, "Days of the invoice that the log does not cover: {days}."),
         (found.only_log, "Days of the log that the invoice does not cover: {days}."),
     ):
@@ -106,9 +107,9 @@ def notes_of(found: Reconciliation) -> list[str]:
         told.append(tr("Credits of {usd} are in no row.").format(usd=usd(found.credits_usd)))
     if found.other_usd:
         told.append(tr("Taxes and fees of {usd} are in no row.").format(usd=usd(found.other_usd)))
-    if found.currency != "USD":
-        text = tr("The invoice is in {currency}, converted at {rate} USD.")
-        told.append(text.format(currency=found.currency, rate=found.usd_per_unit))
+    for currency, rate in found.rates.items():
+        text = tr("Amounts in {currency} are converted at {rate} USD.")
+        told.append(text.format(currency=currency, rate=rate))
     return told
 
 
@@ -119,7 +120,8 @@ def _span(days: Sequence[str]) -> str:
 def invoice_line(found: Reconciliation) -> str:
     """Describe in half a sentence how far both are apart."""
     if found.gap_share is None:
-        return "; the invoice has nothing to compare on the days of the log"
+        days = "days that the log covers wholly" if found.partly else "the days of the log"
+        return f"; the invoice has nothing to compare on {days}"
     gap = share(abs(found.gap_share))
     side = "below" if found.gap_share > 0 else "above"
     what = "the invoice" if found.gap_of == "dollars" else "the invoice's tokens"
