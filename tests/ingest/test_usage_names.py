@@ -78,7 +78,7 @@ def test_units_costs_and_unknown_numbers_are_said() -> None:
         ("web_search", 6.0),
         ("gateway_fee_usd", 0.00175),
     }
-    assert found.cost_usd == "0.03675"
+    assert found.cost == "0.03675"
     assert found.unread == [("novel_cache_tokens", 12.0)]
 
 

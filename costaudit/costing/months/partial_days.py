@@ -40,7 +40,7 @@ def partial_days(ts_s: Floats) -> PartialDays:
     rate = _rate(requests, covered, is_weekend)
     lacks = (np.nan_to_num(rate) * (1 - covered)).sum(axis=1)
     partly = (lacks >= _LEAST_MISSING) & (lacks >= _LEAST_SHARE * np.nan_to_num(rate).sum(axis=1))
-    untold = (np.isnan(rate) & (covered < 1 - _EDGE_H)).any(axis=1)
+    untold = np.asarray((np.isnan(rate) & (covered < 1 - _EDGE_H)).any(axis=1), bool)
     names = [
         datetime.fromtimestamp((first_day + day) * DAY_H * HOUR_S, UTC).date().isoformat()
         for day in range(len(requests))

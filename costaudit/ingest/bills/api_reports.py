@@ -10,7 +10,7 @@ from costaudit.contracts.spend import BilledTokens, BillLine
 from costaudit.errors import InputError
 from costaudit.ingest.bills.cost_exports import BEDROCK, charge_of, model_of_aws, model_of_item
 from costaudit.ingest.calls.fields import Fields, parse_time
-from costaudit.ingest.calls.usage import decimal_of
+from costaudit.ingest.calls.money import decimal_of
 
 CENTS = Decimal(100)
 

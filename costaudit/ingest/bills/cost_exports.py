@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from costaudit.contracts.spend import BilledTokens, BillLine, Charge
 from costaudit.errors import InputError
 from costaudit.ingest.calls.fields import Fields, count_of, parse_time
-from costaudit.ingest.calls.usage import decimal_of
+from costaudit.ingest.calls.money import decimal_of
 from costaudit.ingest.mapping.cells import date_text
 from costaudit.ingest.sources.batches import plain_name, report_columns
 

@@ -278,8 +278,8 @@ def add_reading(call: Call, reading: Reading) -> None:
     call.usage = reading.usage or call.usage
     call.units = (*call.units, *reading.units)
     call.unread = (*call.unread, *reading.unread)
-    if reading.cost_usd is not None and call.logged_cost is None:
-        call.logged_cost, call.cost_unit = reading.cost_usd, "usd"
+    if reading.cost is not None and call.logged_cost is None:
+        call.logged_cost, call.cost_unit = reading.cost, reading.cost_unit
 
 
 def error_type(error: ErrorBody | str) -> str:

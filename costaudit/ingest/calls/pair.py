@@ -9,10 +9,10 @@ from msgspec import Raw, Struct
 from costaudit.ingest.calls.bodies import ErrorBody, Request, Response
 from costaudit.ingest.calls.call import Call, Skip
 from costaudit.ingest.calls.exchange import add_usage, call_of, error_type
-from costaudit.ingest.calls.fields import currency_of, parse_time, present, span_ms
+from costaudit.ingest.calls.fields import parse_time, present, span_ms
 from costaudit.ingest.calls.json_repair import UnreadableError, decode_or_repair
+from costaudit.ingest.calls.money import log_cost
 from costaudit.ingest.calls.names import hit_in_headers, is_hit, labels_of
-from costaudit.ingest.calls.usage import decimal_of
 from costaudit.providers.names import provider_named
 
 Text = str | int | None
@@ -25,6 +25,9 @@ SECONDS_LIMIT = 600  # an unlabelled duration below it that is no integer counts
 NOT_A_CALL = Skip("not-a-call", "It holds neither a request to a model nor a response.")
 
 CHUNK = Skip("not-a-call", "It is a part of a streamed answer, whose last part has the counts.")
+
+
+NO_FIELDS: dict[str, str] = {}
 
 
 class Pair(Struct, gc=False):
@@ -265,20 +268,18 @@ def _add_labels(call: Call, pair: Pair) -> None:
 
 
 def _add_cost(call: Call, pair: Pair) -> None:
-    for cost, unit in ((pair.cost_usd, "usd"), (pair.cost, _currency(pair))):
+    read = call.logged_cost, call.cost_unit
+    named = {
+        name: str(msgspec.json.decode(stated))
+        for name in ("cost_currency", "currency")
+        if present(stated := getattr(pair, name))
+    }
+    for cost, beside in ((pair.cost_usd, NO_FIELDS), (pair.cost, named)):
         if present(cost):
-            logged = decimal_of(cost)
-            if logged is not None:
-                call.logged_cost, call.cost_unit = logged, unit
+            log_cost(call, cost, beside)
+            if call.logged_cost is not None:
                 return
-
-
-def _currency(pair: Pair) -> str:
-    """Return the currency that is logged beside the cost, else dollars."""
-    for stated in (pair.cost_currency, pair.currency):
-        if present(stated):
-            return currency_of(str(msgspec.json.decode(stated)))
-    return "usd"
+    call.logged_cost, call.cost_unit = read
 
 
 def _served_from_cache(pair: Pair) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from msgspec import Raw
@@ -19,6 +19,7 @@ from costaudit.ingest.calls.fields import (
     stated_count,
 )
 from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
+from costaudit.ingest.calls.money import currency_beside, decimal_of, unit_of_cost
 from costaudit.ingest.calls.usage_names import (
     Meaning,
     Part,
@@ -48,7 +49,8 @@ class Reading:
 
     usage: Usage | None = None
     units: list[BilledUnit] = field(default_factory=list)
-    cost_usd: str | None = None
+    cost: str | None = None
+    cost_unit: str = "usd"
     unread: list[tuple[str, float]] = field(default_factory=list)  # unknown names, with numbers
 
 
@@ -70,7 +72,7 @@ def read_usage(
         reading.usage.cache_read = 0
     reading.units = [each for unit in UNITS if (each := unit_of(unit, found.get(unit)))]
     _add_iterations(reading, values.get("iterations"))
-    reading.cost_usd = _cost(found)
+    reading.cost, reading.cost_unit = _cost(found), unit_of_cost(currency_beside(values))
     _add_upstream(reading, found.get("upstream_usd"), values.get("is_byok"))
     return reading
 
@@ -309,11 +311,11 @@ def _cost(found: Mapping[Meaning, Any]) -> str | None:
 def _add_upstream(reading: Reading, upstream: object, is_byok: object) -> None:
     """With a key of the user's own the gateway charges a fee beside the provider's bill."""
     bill = decimal_of(upstream)
-    if is_byok is not True or bill is None or reading.cost_usd is None:
+    if is_byok is not True or bill is None or reading.cost is None:
         return
-    fee = Decimal(reading.cost_usd)
+    fee = Decimal(reading.cost)
     reading.units.append(BilledUnit("gateway_fee_usd", float(fee)))
-    reading.cost_usd = str(fee + Decimal(bill))
+    reading.cost = str(fee + Decimal(bill))
 
 
 CACHED = ("cache_read", "cache_write_5m", "cache_write_1h", "cache_write_other")
@@ -347,17 +349,6 @@ def plausible(usage: Usage) -> Usage | None:
 
 def _is_count(count: int | None) -> bool:
     return count is None or 0 <= count < MOST_TOKENS
-
-
-def decimal_of(number: object) -> str | None:
-    """Take a logged amount of money digit by digit; None where there is none."""
-    if number is None or isinstance(number, bool):
-        return None
-    text = (bytes(number).decode() if isinstance(number, Raw) else str(number)).strip().strip('"')
-    try:
-        return text if Decimal(text).is_finite() else None
-    except InvalidOperation:
-        return None
 
 
 def split_writes(split: CacheCreation | None, created: int | None) -> tuple[int, int]:

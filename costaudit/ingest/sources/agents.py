@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 from costaudit.ingest.calls.call import Call, Kept, Key, Prompt, Record, Skip, Usage
 from costaudit.ingest.calls.fields import MOST_TOKENS, UNREADABLE, Fields
 from costaudit.ingest.calls.json_repair import parse_lenient
+from costaudit.ingest.calls.money import log_cost
 from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.calls.untyped import call_from, encoded
-from costaudit.ingest.calls.usage import decimal_of, plausible
+from costaudit.ingest.calls.usage import plausible
 from costaudit.ingest.sources.source import Outcome
 from costaudit.providers.names import provider_named
 
@@ -108,8 +109,7 @@ class ClaudeCode:
         call.agent = lines[0].text("agentId")
         call.tenant = lines[0].text("cwd")
         call.endpoint = "subagent" if lines[0].truth("isSidechain") else "claude-code"
-        call.logged_cost = decimal_of(fullest.values.get("costUSD"))
-        call.cost_unit = "usd" if call.logged_cost is not None else None
+        log_cost(call, fullest.values.get("costUSD"), fullest.values)
         if any(line.truth("isApiErrorMessage") for line in lines):
             call.status, call.error = "error", "api_error"
         before = self._before(lines[0].text("parentUuid"))

@@ -8,20 +8,14 @@ from costaudit.ingest.calls.call import Call, Kept, Key, Prompt, Record, Skip, U
 from costaudit.ingest.calls.exchange import FINISH
 from costaudit.ingest.calls.fields import Fields, span_ms
 from costaudit.ingest.calls.json_repair import parse_lenient
+from costaudit.ingest.calls.money import log_cost
 from costaudit.ingest.calls.names import provider_of_model, split_model
 from costaudit.ingest.calls.untyped import answer_from, encoded
-from costaudit.ingest.calls.usage import decimal_of, plausible
+from costaudit.ingest.calls.usage import plausible
 from costaudit.ingest.sources.agents import NO_CALL, UNREADABLE_COUNTS
 from costaudit.ingest.sources.otel_span import attributes_of
 from costaudit.ingest.sources.source import Outcome, PerRecord
 from costaudit.providers.names import provider_named
-
-
-def add_cost(call: Call, amount: object) -> None:
-    """Take a logged cost in dollars, where it is a number."""
-    text = str(amount).replace("$", "").replace(",", "") if amount is not None else None
-    call.logged_cost = decimal_of(text)
-    call.cost_unit = "usd" if call.logged_cost is not None else None
 
 
 class ClaudeEvents(PerRecord):
@@ -59,7 +53,7 @@ class ClaudeEvents(PerRecord):
             client_version=event.text("app.version"),
             latency_ms=event.number("duration_ms"),
         )
-        add_cost(call, event.values.get("cost_usd"))
+        log_cost(call, event.values.get("cost_usd"), event.values)
         if event.text("speed") == "fast":
             call.service_tier = "fast"
         if kind == "api_error":
@@ -207,7 +201,7 @@ class OpenCode(PerRecord):
                 )
             ),
         )
-        add_cost(call, line.values.get("cost"))
+        log_cost(call, line.values.get("cost"), line.values)
         if line.inner("error"):
             call.status, call.error = "error", line.inner("error").text("name") or "error"
         elif call.usage is None:
@@ -310,7 +304,7 @@ class Cline(PerRecord):
             endpoint="cline",
             usage=found,
         )
-        add_cost(call, told.values.get("cost"))
+        log_cost(call, told.values.get("cost"), told.values)
         return call
 
 
@@ -352,7 +346,7 @@ class Aider(PerRecord):
             user=record.text("user_id"),
             usage=found,
         )
-        add_cost(call, told.values.get("cost"))
+        log_cost(call, told.values.get("cost"), told.values)
         return call
 
 
@@ -387,7 +381,7 @@ class Cursor(PerRecord):
                 )
             ),
         )
-        add_cost(call, record.values.get("Cost"))
+        log_cost(call, record.values.get("Cost"), record.values)
         if "error" in kind.lower() or "aborted" in kind.lower():
             call.status, call.error = "error", "error"
         elif call.usage is None:

@@ -7,10 +7,11 @@ from costaudit.ingest.calls.call import Call, Kept, Key, Record, Skip, Usage
 from costaudit.ingest.calls.exchange import FINISH
 from costaudit.ingest.calls.fields import Fields
 from costaudit.ingest.calls.json_repair import parse_lenient
+from costaudit.ingest.calls.money import log_cost
 from costaudit.ingest.calls.names import is_hit, labels_in, split_model
 from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
-from costaudit.ingest.calls.usage import decimal_of, plausible
+from costaudit.ingest.calls.usage import plausible
 from costaudit.ingest.sources.source import Outcome, PerRecord
 from costaudit.providers.names import provider_named
 
@@ -55,8 +56,7 @@ class Cloudflare(PerRecord):
         call.tenant = labels.tenant or call.tenant
         call.conversation = labels.conversation or call.conversation
         call.endpoint = labels.endpoint or record.text("path") or call.endpoint
-        call.logged_cost = decimal_of(record.values.get("cost"))
-        call.cost_unit = "usd" if call.logged_cost is not None else None
+        log_cost(call, record.values.get("cost"), record.values)
         call.http_status = record.integer("status_code")
         if record.truth("success") is False or (call.http_status or 200) >= 400:
             call.status, call.error = "error", call.error or f"http_{call.http_status}"
@@ -107,8 +107,7 @@ class Portkey(PerRecord):
         call.tenant = labels.tenant or call.tenant
         call.conversation = labels.conversation or record.text("trace_id")
         call.endpoint = labels.endpoint or record.text("prompt_slug", "request_url")
-        call.logged_cost = decimal_of(record.values.get("cost"))
-        call.cost_unit = "cents" if call.logged_cost is not None else None
+        log_cost(call, record.values.get("cost"), record.values, "cents")
         if (call.http_status or 200) >= 400:
             call.status, call.error = "error", call.error or f"http_{call.http_status}"
         if is_hit(record.value("cache_status", "cacheStatus")):
@@ -276,5 +275,4 @@ def _add_cost(call: Call, record: Fields) -> None:
     cost = record.text(*names)
     if cost is None and (number := record.number(*names)) is not None:
         cost = str(next(record.values[n] for n in names if record.number(n) == number))
-    call.logged_cost = decimal_of(cost)
-    call.cost_unit = "usd" if call.logged_cost is not None else None
+    log_cost(call, cost, record.values)

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 from costaudit.ingest.calls.call import Call, Skip
 from costaudit.ingest.calls.exchange import FINISH
 from costaudit.ingest.calls.fields import Fields, span_ms
+from costaudit.ingest.calls.money import log_cost
 from costaudit.ingest.calls.names import is_hit, labels_in, provider_of_model, split_model
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
-from costaudit.ingest.calls.usage import decimal_of, plausible, read_usage
+from costaudit.ingest.calls.usage import plausible, read_usage
 from costaudit.ingest.sources.source import PerRecord
 from costaudit.providers.names import provider_named
 
@@ -65,8 +66,7 @@ class LiteLLM(PerRecord):
         )
         counts = {name: record.values.get(name) for name in COUNTS}
         add_litellm_usage(call, usage, response.inner("usage"), Fields(counts))
-        call.logged_cost = decimal_of(record.values.get("response_cost"))
-        call.cost_unit = "usd" if call.logged_cost is not None else None
+        log_cost(call, record.values.get("response_cost"), record.values)
         call.attempt = metadata.integer("attempted_retries")
         _join_bridge(call, record)
         return call
@@ -198,8 +198,7 @@ class LiteLLMSpend(PerRecord):
         extra = metadata.inner("additional_usage_values").values
         counts = {name: record.values.get(name) for name in COUNTS}
         add_litellm_usage(call, metadata.inner("usage_object"), Fields({**counts, **extra}))
-        call.logged_cost = decimal_of(record.values.get("spend"))
-        call.cost_unit = "usd" if call.logged_cost is not None else None
+        log_cost(call, record.values.get("spend"), record.values)
         call.attempt = metadata.integer("attempted_retries")
         if call.latency_ms is None:
             call.latency_ms = record.number("request_duration_ms")

@@ -18,10 +18,11 @@ from costaudit.ingest.calls.call import (
     Skip,
     Usage,
 )
-from costaudit.ingest.calls.fields import count_of, currency_of, parse_time
+from costaudit.ingest.calls.fields import count_of, parse_time
 from costaudit.ingest.calls.json_repair import parse_lenient
+from costaudit.ingest.calls.money import log_cost
 from costaudit.ingest.calls.names import is_hit, provider_of_model
-from costaudit.ingest.calls.usage import decimal_of, plausible, unit_of
+from costaudit.ingest.calls.usage import plausible, unit_of
 from costaudit.ingest.mapping.cells import NOTHING, date_text
 from costaudit.ingest.mapping.field_map import (
     CONTENT,
@@ -141,13 +142,8 @@ def _moment(found: dict[str, Any]) -> int | None:
 
 def _add_cost(call: Call, found: dict[str, Any]) -> None:
     """Read an amount and its currency, which a cell may name beside the amount: `EUR 0.0033`."""
-    text = str(found["cost"]).strip() if found.get("cost") is not None else ""
-    named, _, amount = text.rpartition(" ")
-    call.logged_cost = decimal_of(amount)
-    if call.logged_cost is None:
-        return
-    currency = (named or str(found.get("currency") or "")).strip()
-    call.cost_unit = call.cost_unit or (currency_of(currency) if currency else "usd")
+    stated = {name: str(found[name]) for name in ("currency", "cost_unit") if found.get(name)}
+    log_cost(call, found.get("cost"), stated)
 
 
 def _add_status(call: Call, found: dict[str, Any]) -> None:

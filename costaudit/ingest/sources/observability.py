@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 from costaudit.ingest.calls.call import Call, Skip, Usage
 from costaudit.ingest.calls.exchange import FINISH
 from costaudit.ingest.calls.fields import UNREADABLE, Fields, span_ms
+from costaudit.ingest.calls.money import log_cost
 from costaudit.ingest.calls.names import CONVERSATION, labels_in, provider_of_model, split_model
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
-from costaudit.ingest.calls.usage import decimal_of, plausible
+from costaudit.ingest.calls.usage import plausible
 from costaudit.ingest.sources.source import NO_CALL, PerRecord, no_call
 from costaudit.providers.names import provider_named
 
@@ -77,8 +78,7 @@ class Langfuse(PerRecord):
         call.temperature = parameters.number("temperature")
         _add_origin(call, record, metadata)
         _add_usage(call, record)
-        call.logged_cost = decimal_of(_cost(record))
-        call.cost_unit = "usd" if call.logged_cost is not None else None
+        log_cost(call, _cost(record), record.values)
         if record.text("level") == "ERROR":
             call.status, call.error = "error", "error"
         return call
@@ -205,8 +205,7 @@ class LangSmith(PerRecord):
         call.conversation = metadata.text(*CONVERSATION)
         call.endpoint = labels.endpoint or record.text("name")
         call.usage = next((u for u in _usages(record, metadata, outputs) if u is not None), None)
-        call.logged_cost = decimal_of(record.values.get("total_cost"))
-        call.cost_unit = "usd" if call.logged_cost is not None else None
+        log_cost(call, record.values.get("total_cost"), record.values)
         if record.text("status") == "error" or record.text("error"):
             call.status, call.error = "error", "error"
         return call
@@ -338,5 +337,5 @@ def _add_cost(call: Call, record: Fields) -> None:
     cost = record.number("cost")
     if cost is None:
         return
-    call.logged_cost = decimal_of(str(record.values["cost"]))
-    call.cost_unit = "usd_e9" if cost >= RAW_COST_FLOOR else "usd"
+    unit = "usd_e9" if cost >= RAW_COST_FLOOR else "usd"
+    log_cost(call, record.values["cost"], record.values, unit)

@@ -5,9 +5,10 @@ from typing import Any
 from costaudit.ingest.calls.call import Call, Convention, Prompt
 from costaudit.ingest.calls.exchange import FINISH
 from costaudit.ingest.calls.fields import Fields, span_ms
+from costaudit.ingest.calls.money import log_cost
 from costaudit.ingest.calls.names import billed_by, labels_in, provider_of_model, split_model
 from costaudit.ingest.calls.untyped import answer_from, encoded, prompt_from
-from costaudit.ingest.calls.usage import decimal_of, read_usage
+from costaudit.ingest.calls.usage import read_usage
 
 SCALARS = ("stringValue", "boolValue", "doubleValue", "string_value", "bool_value", "double_value")
 
@@ -138,14 +139,13 @@ def call_of_span(span: Fields, attributes: Fields, resource: Fields) -> Call:
         service_tier=attributes.text(*TIER),
         latency_ms=span_ms(start, end),
         ttft_ms=_ttft(attributes),
-        logged_cost=decimal_of(attributes.value(*COST)),
         stream=attributes.truth("gen_ai.request.stream", "llm.is_streaming"),
         temperature=attributes.number("gen_ai.request.temperature", "ai.settings.temperature"),
         finish_reason=_finish(attributes),
     )
     operation = attributes.text("gen_ai.operation.name", "openinference.span.kind") or ""
     call.kind = "embedding" if operation.lower().startswith("embedding") else "chat"
-    call.cost_unit = "usd" if call.logged_cost is not None else None
+    log_cost(call, attributes.value(*COST), attributes.values)
     call.span, call.within = trace_place(span)
     _add_usage(call, attributes)
     _add_content(call, attributes)

@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 from costaudit.ingest.calls.call import Call, Convention, Kept, Key, Record, Skip, Usage
 from costaudit.ingest.calls.fields import Fields, span_ms
 from costaudit.ingest.calls.json_repair import parse_lenient
+from costaudit.ingest.calls.money import decimal_of, log_cost
 from costaudit.ingest.calls.names import provider_of_model, split_model
 from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
-from costaudit.ingest.calls.usage import decimal_of, plausible, read_usage
+from costaudit.ingest.calls.usage import plausible, read_usage
 from costaudit.ingest.sources.agents import UNREADABLE_COUNTS
-from costaudit.ingest.sources.coding_agents import add_cost
 from costaudit.ingest.sources.otel_span import call_of_span, nested, trace_place
 from costaudit.ingest.sources.source import NO_CALL, Outcome, PerRecord, no_call
 from costaudit.providers.names import provider_named
@@ -89,7 +89,7 @@ class PostHog(PerRecord):
                 )
             ),
         )
-        add_cost(call, told.values.get("$ai_total_cost_usd"))
+        log_cost(call, told.values.get("$ai_total_cost_usd"), told.values)
         if told.truth("$ai_is_error") or (call.http_status or 200) >= 400:
             call.status, call.error = "error", f"http_{call.http_status or 'error'}"
         return _checked(_named(call, provider, model))
@@ -179,7 +179,7 @@ class Datadog(PerRecord):
         )
         nanodollars = decimal_of(counts.values.get("estimated_total_cost"))
         if nanodollars is not None:
-            add_cost(call, f"{float(nanodollars) / 1e9:.12f}")
+            log_cost(call, f"{float(nanodollars) / 1e9:.12f}", counts.values)
         if told.text("status") == "error":
             call.status, call.error = "error", "error"
         return _checked(_named(call, told.text("model_provider"), told.text("model_name")))
@@ -225,7 +225,7 @@ class Braintrust(PerRecord):
                 )
             ),
         )
-        add_cost(call, counts.values.get("estimated_cost"))
+        log_cost(call, counts.values.get("estimated_cost"), counts.values)
         if record.value("error") is not None:
             call.status, call.error = "error", "error"
         return _checked(_named(call, about.text("provider"), about.text("model")))
@@ -267,7 +267,7 @@ class Opik(PerRecord):
             latency_ms=span_ms(start, record.time_us("end_time")),
             usage=usage_in(own, "anthropic" if is_apart else "openai"),
         )
-        add_cost(call, record.values.get("total_estimated_cost"))
+        log_cost(call, record.values.get("total_estimated_cost"), record.values)
         if record.inner("error_info"):
             call.status, call.error = "error", "error"
         return _checked(_named(call, record.text("provider"), record.text("model")))
@@ -390,7 +390,7 @@ class Kong(PerRecord):
         call.tenant = record.inner("consumer").text("username", "id") or call.tenant
         call.endpoint = record.inner("request").text("uri") or call.endpoint
         call.http_status = record.inner("response").integer("status")
-        add_cost(call, used.values.get("cost"))
+        log_cost(call, used.values.get("cost"), used.values)
         if (call.http_status or 200) >= 400:
             call.status, call.error = "error", f"http_{call.http_status}"
         if proxy.inner("cache").text("cache_status") == "Hit":

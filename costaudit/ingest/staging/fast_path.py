@@ -10,9 +10,10 @@ from msgspec import Raw
 from costaudit.ingest.calls.call import NOTHING, Buffer, Call, Prompt, Record
 from costaudit.ingest.calls.exchange import is_bedrock
 from costaudit.ingest.calls.fields import MOST_TOKENS, parse_time, present
+from costaudit.ingest.calls.money import decimal_of
 from costaudit.ingest.calls.names import Labels, labels_of
 from costaudit.ingest.calls.pair import read_pair
-from costaudit.ingest.calls.usage import decimal_of, split_writes
+from costaudit.ingest.calls.usage import split_writes
 from costaudit.ingest.files.records import Lines
 from costaudit.ingest.staging.fast_bodies import (
     ChatPair,
