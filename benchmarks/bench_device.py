@@ -19,7 +19,7 @@ from costaudit.embed.minilm import MiniLM
 from costaudit.embed.store import Embedded, VectorStore, embed_texts
 from costaudit.engine.device import VARIABLE, accelerator
 from costaudit.simulate.semantic.pairs import whole_bounds
-from costaudit.simulate.semantic.sweep import sweep
+from costaudit.simulate.semantic.sweep import Search, sweep
 
 
 def embedded(texts: pl.DataFrame, device: str) -> Embedded:
@@ -50,11 +50,14 @@ def sweeping(name: str, device: str, vectors: np.ndarray, repeat: int) -> None:
     """Print how long a sweep over texts that never repeat takes on both."""
     stream, vectors = stream_of(np.arange(len(vectors)), vectors, seed=1)
     warm, few = stream_of(np.arange(100), vectors, seed=1)
-    sweep(warm, few, policies(), bounds=whole_bounds(few, device))
+    sweep(warm, few, policies(), search=Search(bounds=whole_bounds(few, device)))
     sweep(warm, few, policies())
     here_s, here = timed(lambda: sweep(stream, vectors, policies()), repeat)
     there_s, there = timed(
-        lambda: sweep(stream, vectors, policies(), bounds=whole_bounds(vectors, device)), repeat
+        lambda: sweep(
+            stream, vectors, policies(), search=Search(bounds=whole_bounds(vectors, device))
+        ),
+        repeat,
     )
     assert np.array_equal(here.served, there.served), "decisions differ"
     assert np.array_equal(here.similarity, there.similarity, equal_nan=True), "similarities differ"

@@ -18,7 +18,7 @@ from bench_semantic import ZIPF_EXPONENT, banking, questions, stream_of
 
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.embed.words import word_vectors
-from costaudit.simulate.semantic.sample import LEAST_TEXTS, Vectors, sampled_hit_shares
+from costaudit.simulate.semantic.sample import LEAST_TEXTS, Draw, Vectors, sampled_hit_shares
 from costaudit.simulate.semantic.stream import Stream
 from costaudit.simulate.semantic.sweep import sweep
 
@@ -58,8 +58,7 @@ def coverage(name: str, stream: Stream, vectors: np.ndarray, share: float, optio
                     stream,
                     Vectors(cheap, lambda rows: vectors[rows]),
                     POLICIES,
-                    texts=round(share * len(vectors)),
-                    seed=options.seed + draw,
+                    Draw(round(share * len(vectors)), options.seed + draw),
                 )
                 for draw in range(options.draws)
             )

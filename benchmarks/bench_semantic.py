@@ -34,13 +34,12 @@ from costaudit.contracts.policies import SemanticPolicy
 from costaudit.embed.minilm import MiniLM
 from costaudit.embed.store import VectorStore, embed_texts
 from costaudit.engine.pool import default_workers, single_products
-from costaudit.simulate.semantic import decisions as segments
 from costaudit.simulate.semantic import pairs as pairs_module
 from costaudit.simulate.semantic.decisions import limit_of
 from costaudit.simulate.semantic.packing import MAX_ROWS
-from costaudit.simulate.semantic.pairs import PairFinder, upper_bounds
+from costaudit.simulate.semantic.pairs import PairFinder, Sizes, upper_bounds
 from costaudit.simulate.semantic.stream import Stream, nodes_of
-from costaudit.simulate.semantic.sweep import sweep
+from costaudit.simulate.semantic.sweep import Search, sweep
 
 THRESHOLDS = [round(0.70 + 0.01 * step, 2) for step in range(30)]
 WEEK_S = 7 * 86_400.0
@@ -152,14 +151,22 @@ def policies(**kinds: Any) -> list[SemanticPolicy]:
     return [SemanticPolicy(min_similarity=t, **kinds) for t in THRESHOLDS]
 
 
+def search_of(options: Any) -> Search:
+    """Keep lists of pairs, unless --streamed is given."""
+    return Search(sizes=Sizes(listed_pairs=-1) if options.streamed else Sizes())
+
+
 def against_loop(name: str, stream: Stream, vectors: np.ndarray, options: Any) -> None:
     """Print the sweep's time, the loop's, and whether they agree."""
     import faiss
 
     faiss.omp_set_num_threads(1)
+    how = search_of(options)
     sweep(stream, vectors, policies()[:1])
-    seconds, decisions = timed(lambda: sweep(stream, vectors, policies()), options.repeat)
-    one, _ = timed(lambda: sweep(stream, vectors, policies()[:1]), options.repeat)
+    seconds, decisions = timed(
+        lambda: sweep(stream, vectors, policies(), search=how), options.repeat
+    )
+    one, _ = timed(lambda: sweep(stream, vectors, policies()[:1], search=how), options.repeat)
     chosen = np.unique(np.linspace(0, 29, options.loop_thresholds).astype(int)).tolist()
     loop_s = differing = 0.0
     for place in chosen:
@@ -253,7 +260,7 @@ def expected_mib(stream: Stream, vectors: np.ndarray, thresholds: int) -> float:
     lowest = limit_of(policies()[0])
     with single_products():
         pairs = PairFinder(nodes, vectors, bounds).expected(0, len(nodes.text), lowest)
-    if pairs > segments._LISTED_PAIRS:
+    if pairs > Sizes().listed_pairs:
         pairs *= MAX_ROWS / len(nodes.text)
     state = len(nodes.text) * (4 * bounds.vectors.shape[1] + 8 * thresholds + 8)
     results = len(stream.text) * thresholds * 16
@@ -341,7 +348,8 @@ def near_duplicates(texts: int, options: Any) -> None:
 def large(name: str, vectors: np.ndarray, options: Any) -> None:
     """Print time and memory of a sweep over texts that never repeat."""
     stream, vectors = stream_of(np.arange(len(vectors)), vectors, seed=1)
-    seconds, decisions = timed(lambda: sweep(stream, vectors, policies()), 1)
+    how = search_of(options)
+    seconds, decisions = timed(lambda: sweep(stream, vectors, policies(), search=how), 1)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     hits = (decisions.served >= 0).mean(axis=1)
     print(
@@ -362,8 +370,6 @@ def main() -> None:
     parser.add_argument("--sizes", default="5000,10000,30000,100000,300000")
     parser.add_argument("--streamed", action="store_true", help="keep no lists of pairs")
     options = parser.parse_args()
-    if options.streamed:
-        segments._LISTED_PAIRS = -1
     alone: dict[str, Callable[[], None]] = {
         "synthetic": lambda: large("synthetic", synthetic(options.texts), options),
         "growth": lambda: growth(options),

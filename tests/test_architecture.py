@@ -183,6 +183,38 @@ def test_no_test_imports_another_test_module() -> None:
     assert len(files) > 200 and found == []
 
 
+def patched(call: ast.Call) -> str | None:
+    """Return the last name of what a call patches, as written; None where it patches nothing."""
+    how = ast.unparse(call.func)
+    texts = [one.value for one in call.args if isinstance(one, ast.Constant)]
+    names = [one for one in texts if isinstance(one, str)]
+    if names and how.endswith((".setattr", "patch", "patch.object")):
+        return names[0].rpartition(".")[2]
+    return None
+
+
+def test_tests_patch_no_private_name_and_no_constant() -> None:
+    """What a test sets is a parameter or an option, so that a user of the package can set it too.
+
+    Constants of other packages, such as the registry of prometheus_client, are theirs.
+    """
+    wrong = []
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                name = patched(node) or ""
+                foreign = "prometheus_client." in ast.unparse(node)
+                if (name.startswith("_") or (name.isupper() and not foreign)) and name:
+                    wrong.append(f"{path}:{node.lineno} patches {name}")
+            if isinstance(node, ast.Assign):
+                wrong += [
+                    f"{path}:{node.lineno} sets {ast.unparse(target)}"
+                    for target in node.targets
+                    if isinstance(target, ast.Attribute) and target.attr.isupper()
+                ]
+    assert not wrong
+
+
 def test_help_loads_no_heavy_module() -> None:
     code = (
         "import sys\n"

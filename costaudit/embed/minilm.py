@@ -234,16 +234,16 @@ def published_bert(folder: Path) -> "torch.nn.Module":
     return load_bert(path, layers=LAYERS, heads=HEADS, width=WIDTH, inner=INNER)
 
 
-def packaged_model() -> Path:
+def packaged_model(package: str = PACKAGE) -> Path:
     """Find the model's folder in the installed package; raises BackendError where it is missing."""
-    spec = importlib.util.find_spec(PACKAGE)
+    spec = importlib.util.find_spec(package)
     for place in (spec.submodule_search_locations or []) if spec else []:
         folder = Path(place) / "model"
         if (folder / "model.safetensors").is_file():
             return folder
     raise BackendError(
         "The default embedding model is not installed.",
-        hint=f"Run `pip install {PACKAGE.replace('_', '-')}`, or name another embedder.",
+        hint=f"Run `pip install {package.replace('_', '-')}`, or name another embedder.",
     )
 
 

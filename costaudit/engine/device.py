@@ -1,7 +1,7 @@
 """Which accelerator torch computes on, found on most machines without loading torch."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,22 +9,22 @@ from costaudit.errors import BackendError, UsageError
 
 VARIABLE = "COSTAUDIT_DEVICE"
 _NAMES = ("cpu", "cuda", "mps")  # torch calls AMD's accelerators cuda, too
-_DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # of NVIDIA, of AMD, and inside Windows
+DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # of NVIDIA, of AMD, and inside Windows
 
 
-def accelerator() -> str | None:
-    """Name torch's device for large products, which then are in full float32; None: the processor.
+def accelerator(drivers: Sequence[str] = DRIVERS) -> str | None:
+    """Return torch's name of the device for large products; None: the processor.
 
-    Without a graphics driver torch isn't asked, because loading it takes a second. COSTAUDIT_DEVICE
-    decides where it is set; raises UsageError where that device is unknown or not there. Apple's is
-    used only when named so.
+    The products are in full float32. Where no path of `drivers` exists, torch is not asked, because
+    loading it takes a second. COSTAUDIT_DEVICE decides where it is set; raises UsageError where
+    that device is unknown or not there. Apple's device is used only where it is named so.
     """
     named = os.environ.get(VARIABLE, "")
     if named and named not in _NAMES:
         raise UsageError(
             f"{VARIABLE} is {named!r}.", hint=f"Set it to one of {', '.join(_NAMES)}, or unset it."
         )
-    if named == "cpu" or not (named or any(Path(driver).exists() for driver in _DRIVERS)):
+    if named == "cpu" or not (named or any(Path(driver).exists() for driver in drivers)):
         return None
     import torch
 

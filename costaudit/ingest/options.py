@@ -25,6 +25,8 @@ class IngestOptions:
     redact: RedactionMode = "none"
     workers: int = 1
     max_ratio: float = 1_000.0  # decompressed to compressed bytes, before a file is a bomb
+    task_bytes: int = 64 << 20  # of plain lines that one process reads in one go
+    piece_rows: int = 50_000  # after which staged rows are written
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,8 @@ from costaudit.errors import UsageError
 from costaudit.ingest.bills.read_bill import read_bill
 from costaudit.ingest.options import IngestOptions
 from costaudit.levers.levers import lever_at
+from costaudit.simulate.semantic.inverted_file import LEAST_TEXTS
+from costaudit.simulate.semantic.sweep import CHECKED
 from costaudit.simulate.semantic.thresholds import parse_thresholds
 
 
@@ -41,6 +43,8 @@ class AnalyzeOptions:
     show_prompts: bool = False
     seed: int = 0
     approximate: bool = False  # look for similar texts in a part of them, where they are many
+    approximate_from: int = LEAST_TEXTS  # distinct texts; with fewer the sweep is exact
+    checked_requests: int = CHECKED  # the first ones, on which the approximation is measured
     lifetimes: tuple[tuple[float | None, TtlKind], ...] = ()  # TTLs, in seconds, to sweep as well
 
     @cached_property

@@ -8,8 +8,14 @@ from typing import Any
 import polars as pl
 import pytest
 
-from costaudit.simulate.semantic import inverted_file as cells
-from costaudit.simulate.semantic import sweep as sweep_module
+from costaudit.contracts.run_dir import RunDir
+from costaudit.pipeline.loaded import load
+from costaudit.pipeline.semantic.section import swept
+from costaudit.pipeline.settings import AnalyzeOptions
+from costaudit.progress import SilentProgress
+from costaudit.report.tables.semantic import sweep_tables
+from costaudit.report.tables.table import Screen, render_tables
+from costaudit.simulate.semantic.inverted_file import why_exact
 from tests.cli.conftest import write_log
 from tests.conftest import Said
 from tests.ingest.conftest import chat
@@ -103,33 +109,33 @@ def test_few_texts_are_swept_exactly_and_it_is_said(costaudit: Run, small: Path)
     assert "off by" not in said.out
 
 
-def test_an_approximate_sweep_shows_how_far_it_is_off(
-    costaudit: Run, large: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cells, "_LEAST_TEXTS", 100)
-    monkeypatch.setattr(sweep_module, "_CHECKED", 10_000)  # more than there are: the whole log
+def test_an_approximate_sweep_shows_how_far_it_is_off(costaudit: Run, large: Path) -> None:
+    """What --approx sets, with fewer texts than it would take, and all requests checked."""
     run = ("costaudit-large", "--thresholds", "0.7,0.8,0.9", "--format", "json")
     exact = told(costaudit("sweep", "large.jsonl", "--out", *run))
-    near = told(costaudit("sweep", run[0], "--approx", *run[1:]))
-    found = near["approximation"]
     assert exact["approximation"] is None
-    assert found["checked_requests"] == len(many())
+    options = AnalyzeOptions(
+        thresholds="0.7,0.8,0.9", approximate=True, approximate_from=100, checked_requests=10_000
+    )
+    log = load(RunDir(large.parent / "costaudit-large"), options)
+    result = swept(log, options, SilentProgress())
+    assert result is not None
+    found = result.section.approximation
+    assert found is not None and found.checked_requests == len(many())
     off = [
-        (quick["hits"] - whole["hits"]) / exact["eligible_requests"]
-        for quick, whole in zip(near["points"], exact["points"], strict=True)
+        (quick.hits - whole["hits"]) / exact["eligible_requests"]
+        for quick, whole in zip(result.section.points, exact["points"], strict=True)
     ]
-    assert found["errors"] == pytest.approx(off)
-    page = costaudit("sweep", run[0], "--approx", "--thresholds", "0.8", "--format", "md").out
+    assert found.errors == pytest.approx(off)
+    tables = sweep_tables(result.section)
+    page = render_tables(tables, "md", result.section, "", Screen(100, False)).decode()
     assert "| similarity | hits | raw | off by |" in page
     assert f"the first {len(many())} requests" in page
 
 
-def test_without_faiss_the_sweep_is_exact(
-    costaudit: Run, small: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cells, "_LEAST_TEXTS", 1)
+def test_without_faiss_the_sweep_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert "faiss" in cells.why_exact(100)
+    assert "faiss" in why_exact(100, least=1)
 
 
 def test_a_sample_embeds_so_many_texts_and_says_so(

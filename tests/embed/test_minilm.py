@@ -76,10 +76,9 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
         MiniLM(tmp_path).encode(["a"])
 
 
-def test_a_missing_package_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("costaudit.embed.minilm.PACKAGE", "no_such_package_here")
+def test_a_missing_package_says_what_to_do() -> None:
     with pytest.raises(BackendError) as caught:
-        MiniLM()
+        packaged_model("no_such_package_here")
     assert "pip install" in caught.value.hint
 
 

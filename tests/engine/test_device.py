@@ -20,22 +20,19 @@ def test_without_a_driver_torch_is_not_loaded() -> None:
     code = (
         "import sys\n"
         "from costaudit.engine import device\n"
-        "device._DRIVERS = ('/no/such/driver',)\n"
-        "assert device.accelerator() is None\n"
+        "assert device.accelerator(['/no/such/driver']) is None\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_with_a_driver_torch_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(device, "_DRIVERS", (str(tmp_path),))
-    assert device.accelerator() == ("cuda" if torch.cuda.is_available() else None)
+def test_with_a_driver_torch_is_asked(tmp_path: Path) -> None:
+    assert device.accelerator([str(tmp_path)]) == ("cuda" if torch.cuda.is_available() else None)
 
 
 def test_the_processor_can_be_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(device, "_DRIVERS", (str(tmp_path),))
     monkeypatch.setenv("COSTAUDIT_DEVICE", "cpu")
-    assert device.accelerator() is None
+    assert device.accelerator([str(tmp_path)]) is None
 
 
 def test_a_named_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,6 @@ from polars.testing import assert_frame_equal
 
 from costaudit.contracts.run_dir import RunDir
 from costaudit.errors import UsageError
-from costaudit.ingest.staging import piece_writer, plan
 from tests.ingest.conftest import Ingest, chat, write_lines
 
 FORMATS = Path(__file__).parents[2] / "sample_logs" / "formats"
@@ -41,33 +40,24 @@ def assert_same_run(one: RunDir, other: RunDir) -> None:
         assert (one.path / path).read_bytes() == (other.path / path).read_bytes()
 
 
-@pytest.fixture
-def small_units(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let small files fall into many units and pieces."""
-    monkeypatch.setattr(plan, "UNIT_BYTES", 20_000)
-    monkeypatch.setattr(piece_writer, "MOST_ROWS", 20)
+SMALL = {"task_bytes": 20_000, "piece_rows": 20}  # small files fall into many tasks and pieces
 
 
-def test_units_and_pieces_leave_no_trace(
-    ingested: Ingest, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_units_and_pieces_leave_no_trace(ingested: Ingest, tmp_path: Path) -> None:
     log = tmp_path / "x.jsonl"
     log.write_bytes(lines(0, 500) + b"garbage\n" + lines(400, 600))
     whole, _ = ingested(log, into="whole")
-    request.getfixturevalue("small_units")
-    cut, summary = ingested(log, into="cut")
+    cut, summary = ingested(log, into="cut", **SMALL)
     assert len(list((cut.path / "staging").glob("*/span-*.json"))) > 5
     assert_same_run(whole, cut)
     assert (summary.records, summary.merged, summary.skipped) == (701, 100, 1)
 
 
-def test_a_pool_gives_the_same_as_one_process(
-    ingested: Ingest, tmp_path: Path, small_units: None
-) -> None:
+def test_a_pool_gives_the_same_as_one_process(ingested: Ingest, tmp_path: Path) -> None:
     log = tmp_path / "x.jsonl"
     log.write_bytes(lines(0, 400))
-    one, _ = ingested(log, into="one")
-    pool, _ = ingested(log, into="pool", workers=2)
+    one, _ = ingested(log, into="one", **SMALL)
+    pool, _ = ingested(log, into="pool", workers=2, **SMALL)
     assert_same_run(one, pool)
 
 
@@ -221,15 +211,13 @@ def test_a_redacted_run_stays_redacted(ingested: Ingest, tmp_path: Path) -> None
 KILLED = """
 import sys
 from costaudit.contracts.run_dir import RunDir
-from costaudit.ingest.staging import piece_writer, plan
 from costaudit.ingest.options import IngestOptions
 from costaudit.ingest.ingest import ingest
 from costaudit.progress import SilentProgress
 from pathlib import Path
 
-plan.UNIT_BYTES = 40_000
-piece_writer.MOST_ROWS = 40
-ingest(sys.argv[2:], RunDir(Path(sys.argv[1])), IngestOptions(), SilentProgress())
+options = IngestOptions(task_bytes=40_000, piece_rows=40)
+ingest(sys.argv[2:], RunDir(Path(sys.argv[1])), options, SilentProgress())
 """
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from costaudit.contracts.audit import EMPTY, OTHER, lost_files
 from costaudit.errors import InputError
-from costaudit.ingest.files import containers
+from costaudit.ingest.files.containers import stream_at
 from tests.ingest.conftest import Ingest, chat, write_lines
 
 
@@ -64,13 +64,10 @@ def test_a_table_comes_through_a_pipe(ingested: Ingest, tmp_path: Path) -> None:
     assert run.requests()["ts"].null_count() == 0
 
 
-def test_a_pipe_that_nobody_writes_to_is_refused(
-    ingested: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(containers, "WAIT_MS", 50)
+def test_a_pipe_that_nobody_writes_to_is_refused(ingested: Ingest, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="Nothing is written to the pipe"):
-        ingested(tmp_path / "pipe")
+        stream_at(str(tmp_path / "pipe"), is_last=True, wait_ms=50)
     (tmp_path / "logs").mkdir()
     os.mkfifo(tmp_path / "logs" / "pipe")
     write_lines(tmp_path / "logs" / "x.jsonl", [chat(1)])

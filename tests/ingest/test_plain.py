@@ -13,9 +13,9 @@ from polars.testing import assert_frame_equal
 
 from costaudit.contracts.run_dir import RunDir
 from costaudit.ingest.content.redaction import Redaction
+from costaudit.ingest.files.sniff import open_source
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions, IngestSummary
-from costaudit.ingest.staging import piece_writer
 from costaudit.ingest.staging import read_task as unit
 from costaudit.progress import SilentProgress
 from tests.ingest.conftest import chat, write_lines
@@ -137,8 +137,7 @@ def test_changed_pairs_come_to_the_same_tables(
 ) -> None:
     folder = tmp_path_factory.mktemp("plain")
     log = write_lines(folder / "log.jsonl", [*([plain] * 3), *lines])
-    with mock.patch.object(piece_writer, "MOST_ROWS", 5):
-        assert_no_difference(log, folder)
+    assert_no_difference(log, folder, piece_rows=5)
 
 
 @pytest.mark.parametrize("log", LOGS, ids=lambda path: path.name)
@@ -165,7 +164,7 @@ def test_plain_pairs_are_read_the_fast_way(
     pair: dict[str, Any], source: str, tmp_path: Path
 ) -> None:
     log = write_lines(tmp_path / "log.jsonl", [pair] * 3)
-    with mock.patch.object(unit.UnitReader, "_take") as left_to_the_source:
+    with mock.patch.object(type(open_source(source, None, "")), "parse") as left_to_the_source:
         _, summary = read(log, tmp_path / "run", dedupe=False)
     left_to_the_source.assert_not_called()
     assert summary.kept == 3
@@ -173,6 +172,7 @@ def test_plain_pairs_are_read_the_fast_way(
 
 def test_lines_of_another_shape_are_the_only_ones_left_to_the_source(tmp_path: Path) -> None:
     log = write_lines(tmp_path / "log.jsonl", [*([CHAT] * 4), {"a": 1}] * 1_300)
-    with mock.patch.object(unit.UnitReader, "_take") as left_to_the_source:
+    chats = type(open_source("openai_chat", None, ""))
+    with mock.patch.object(chats, "parse") as left_to_the_source:
         _, summary = read(log, tmp_path / "run", dedupe=False)
     assert (summary.kept, left_to_the_source.call_count) == (5_200, 1_300)

@@ -148,9 +148,14 @@ def guard(names: Sequence[str], texts: Sequence[str]) -> TrapGuard:
     return TrapGuard(Signatures(texts), names)
 
 
-def stored_signatures(texts: Sequence[str], folder: Path) -> Signatures:
-    """Return what every detector finds in each text, from `folder` where these texts were read."""
-    path = folder / f"{_digest(texts)}.msgpack"
+def stored_signatures(
+    texts: Sequence[str], folder: Path, detectors: bytes | None = None
+) -> Signatures:
+    """Return what every detector finds in each text, from `folder` where these texts were read.
+
+    `detectors` names the version of the detectors; None: a digest of their code and word lists.
+    """
+    path = folder / f"{_digest(texts, detectors or _detectors())}.msgpack"
     try:
         return Signatures.decoded(path.read_bytes())
     except (OSError, msgspec.DecodeError):
@@ -160,8 +165,8 @@ def stored_signatures(texts: Sequence[str], folder: Path) -> Signatures:
     return found
 
 
-def _digest(texts: Sequence[str]) -> str:
-    digest = xxh3_128(_detectors())
+def _digest(texts: Sequence[str], detectors: bytes) -> str:
+    digest = xxh3_128(detectors)
     for text in texts:
         content = text.encode("utf-8", "surrogatepass")
         digest.update(len(content).to_bytes(8, "little") + content)

@@ -67,23 +67,23 @@ def is_stream(address: str) -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISSOCK(mode)
 
 
-def stream_at(address: str, *, is_last: bool) -> Stream:
+def stream_at(address: str, *, is_last: bool, wait_ms: int = WAIT_MS) -> Stream:
     """Open a stream at its start; `is_last` for the reading that nothing comes after.
 
-    Raises InputError for a pipe that nobody writes to.
+    Raises InputError for a pipe that nobody writes to within `wait_ms`.
     """
     known = _open.get(address)
     if address == STDIN and (known is None or known.source is not sys.stdin.buffer):
         known = _open[address] = Stream(sys.stdin.buffer)
     elif known is None:
-        known = _open[address] = Stream(_pipe(address))
+        known = _open[address] = Stream(_pipe(address, wait_ms))
     known.rewind(is_last=is_last)
     if is_last and address != STDIN:
         del _open[address]
     return known
 
 
-def _pipe(address: str) -> IO[bytes]:
+def _pipe(address: str, wait_ms: int) -> IO[bytes]:
     """Open a pipe without waiting for its writer for ever."""
     handle = os.open(address, os.O_RDONLY | os.O_NONBLOCK)
     if not stat.S_ISFIFO(os.fstat(handle).st_mode):
@@ -91,7 +91,7 @@ def _pipe(address: str) -> IO[bytes]:
         raise InputError(f"{address} is a device.", hint="Name a file, a folder or a pipe.")
     waiting = select.poll()
     waiting.register(handle, select.POLLIN | select.POLLHUP)
-    if not waiting.poll(WAIT_MS):
+    if not waiting.poll(wait_ms):
         os.close(handle)
         raise InputError(
             f"Nothing is written to the pipe {address}.", hint="Start its writer first."

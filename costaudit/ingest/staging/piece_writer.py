@@ -230,7 +230,6 @@ def _column(name: str, dtype: pl.DataType | type[pl.DataType], values: Sequence[
     return pl.Series(name, values, dtype=dtype, strict=False)
 
 
-MOST_ROWS = 50_000
 MOST_CHARACTERS = 96 << 20
 NO_PROMPT = Prompt()
 NO_ANSWER: ReadAnswer = (NO_BLOCK, "missing")
@@ -239,7 +238,8 @@ NO_ANSWER: ReadAnswer = (NO_BLOCK, "missing")
 class PieceWriter:
     """Collect what the records of a piece come to, and write it."""
 
-    def __init__(self, redactor: Redactor, tokenizer: Tokenizer) -> None:
+    def __init__(self, redactor: Redactor, tokenizer: Tokenizer, most_rows: int) -> None:
+        self._most_rows = most_rows
         self._redactor = redactor
         self._tokenizer = tokenizer
         self._reset()
@@ -257,9 +257,9 @@ class PieceWriter:
     def is_full(self) -> bool:
         """Return whether it is time to write."""
         return (
-            len(self._rows) >= MOST_ROWS
+            len(self._rows) >= self._most_rows
             or self._interner.size >= MOST_CHARACTERS
-            or len(self._skips) >= 4 * MOST_ROWS
+            or len(self._skips) >= 4 * self._most_rows
         )
 
     @property

@@ -11,7 +11,7 @@ from typing import IO
 import msgspec
 from xxhash import xxh3_64_hexdigest
 
-from costaudit.contracts.manifest import MANIFEST_VERSION
+from costaudit.contracts.manifest import MANIFEST_VERSION, FileLayout
 from costaudit.contracts.run_dir import atomic_write
 from costaudit.ingest.content.redaction import Redaction, Redactor
 from costaudit.ingest.files.containers import (
@@ -22,7 +22,6 @@ from costaudit.ingest.files.containers import (
     plain_chunks,
 )
 from costaudit.ingest.files.inputs import Input
-from costaudit.ingest.files.records import Kind
 from costaudit.ingest.files.sniff import Look, look_at, open_source
 from costaudit.ingest.files.tables import table_columns
 from costaudit.ingest.mapping.columns import Column
@@ -46,7 +45,7 @@ class FileState:
     head_bytes: int  # how many these are
     source: str
     evidence: str
-    layout: Kind
+    layout: FileLayout
     wrapped: bool  # its records are within other objects
     is_stateless_lines: bool  # each line can be read by itself
     is_splittable: bool  # and any of its bytes can be reached at once
@@ -119,7 +118,6 @@ def stagings(run: Path) -> list[tuple[FileState, FileStaging]]:
     return sorted(found, key=lambda each: each[0].name)
 
 
-UNIT_BYTES = 64 << 20
 SEAM_BYTES = 64 << 10
 READING = 2  # counts the changes of what is read from the same bytes
 STREAM_BYTES = 64 << 20  # of a stream that are kept to decide how its columns are written
@@ -241,7 +239,7 @@ def _extended(state: FileState, staging: FileStaging, options: IngestOptions) ->
             staging.drop_span(span)
     with open_input(state.address) as file:
         end = _last_line_end(file, state.size, state.read_to)
-        cuts = _cuts(file, state.read_to, end)
+        cuts = _cuts(file, state.read_to, end, options.task_bytes)
         seam = _seam(file, end)
     state = replace(state, cuts=[*state.cuts, *cuts], read_to=end, seam=seam)
     staging.save(state)
@@ -260,12 +258,12 @@ def _last_line_end(file: IO[bytes], size: int, floor: int) -> int:
     return floor
 
 
-def _cuts(file: IO[bytes], start: int, end: int) -> list[int]:
+def _cuts(file: IO[bytes], start: int, end: int, size: int) -> list[int]:
     """Cut a range into units that start where lines do."""
     found = []
     while start < end:
         found.append(start)
-        file.seek(start + UNIT_BYTES)
+        file.seek(start + size)
         file.readline()
         start = file.tell()
     return found

@@ -9,6 +9,7 @@ from typing import IO
 import msgspec
 from xxhash import xxh3_128
 
+from costaudit.contracts.manifest import FileLayout
 from costaudit.contracts.run_dir import atomic_write
 from costaudit.ingest.calls.call import Kept, Key, Record, Skip
 from costaudit.ingest.calls.json_repair import UnreadableError
@@ -16,7 +17,7 @@ from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.content.redaction import Redaction, Redactor
 from costaudit.ingest.content.tokenizer import Tokenizer
 from costaudit.ingest.files.containers import CHUNK, BrokenStreamError, open_input, plain_chunks
-from costaudit.ingest.files.records import Kind, Lines, line_blocks, text_records
+from costaudit.ingest.files.records import Lines, line_blocks, text_records
 from costaudit.ingest.files.sniff import open_source
 from costaudit.ingest.files.tables import parquet_records
 from costaudit.ingest.files.unwrap import unwrapped
@@ -37,7 +38,7 @@ class Unit:
     address: str
     folder: str  # where its pieces go
     source: str
-    layout: Kind
+    layout: FileLayout
     wrapped: bool
     start: int  # offset in the decompressed content
     end: int | None  # None: to the end of the file
@@ -78,7 +79,7 @@ class UnitReader:
     def __init__(self, unit: Unit, tokenizer: Tokenizer) -> None:
         self._unit = unit
         self._folder = Path(unit.folder)
-        self._writer = PieceWriter(Redactor(unit.redaction), tokenizer)
+        self._writer = PieceWriter(Redactor(unit.redaction), tokenizer, unit.options.piece_rows)
         self._unwanted = wanted(unit.options.since, unit.options.until, unit.options.where)
         self._plain = self._plain_reader()
         self._open: set[Key] = set()  # records without a fate yet

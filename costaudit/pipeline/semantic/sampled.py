@@ -19,7 +19,7 @@ from costaudit.pipeline.semantic.keyed_run import bounds_of, busiest_lookups_s
 from costaudit.pipeline.semantic.text_run import last_day, mean_bytes
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
-from costaudit.simulate.semantic.sample import Vectors, sampled_hit_shares
+from costaudit.simulate.semantic.sample import Draw, Vectors, sampled_hit_shares
 from costaudit.simulate.semantic.stream import Stream, keyed_stream
 from costaudit.simulate.semantic.thresholds import parse_thresholds
 
@@ -57,9 +57,7 @@ def sampled_sweep(
             cheap, lambda rows: embed_texts(stream.texts[rows], embedder, store, progress).vectors
         ),
         policies,
-        texts=wanted,
-        weight=_usd(log),
-        seed=options.seed,
+        Draw(wanted, options.seed, _usd(log)),
     )
     bill = _Bill(log, options, stream)
     return SampledSweep(

@@ -22,7 +22,6 @@ from costaudit.pipeline.semantic.text_run import SemanticRun
 from costaudit.pipeline.semantic.variants import lifetime_sweeps, scope_rows, variant_rows
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
-from costaudit.simulate.semantic.inverted_file import why_exact
 from costaudit.simulate.semantic.sweep import Decisions
 from costaudit.simulate.semantic.thresholds import parse_thresholds
 
@@ -104,7 +103,7 @@ def semantic_result(
             language_warning=run.language_warning,
             sizing=run.sizing(policy, point.peak_entries),
             approximation=run.approximation(decided.policies[:-1]),
-            exact_why=why_exact(len(run.vectors)) if run.options.approximate else "",
+            exact_why=run.exact_why,
             lifetimes=lifetime_sweeps(run, thresholds),
         ),
         exact_hits=hits[-1],

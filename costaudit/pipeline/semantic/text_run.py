@@ -32,7 +32,7 @@ from costaudit.simulate.semantic.inverted_file import (
 from costaudit.simulate.semantic.keys import keys_of
 from costaudit.simulate.semantic.pairs import Bounds, upper_bounds
 from costaudit.simulate.semantic.stream import Stream, groups_of
-from costaudit.simulate.semantic.sweep import Decisions, approximation_errors, sweep
+from costaudit.simulate.semantic.sweep import Decisions, Search, approximation_errors, sweep
 
 _LOWEST = 0.7  # similarity from which on most sweeps look for pairs
 
@@ -68,9 +68,16 @@ class SemanticRun(KeyedRun):
     @cached_property
     def cells(self) -> Cells | None:
         """Return the cells of an approximate sweep; None where the sweep is exact."""
-        if not self.options.approximate or why_exact(len(self.vectors)):
+        if not self.options.approximate or self.exact_why:
             return None
         return make_cells(self.vectors, seed=self.options.seed)
+
+    @property
+    def exact_why(self) -> str:
+        """Explain why the sweep is exact although it may be approximate; empty where it is not."""
+        options = self.options
+        few = options.approximate_from
+        return why_exact(len(self.vectors), few) if options.approximate else ""
 
     @cached_property
     def _bounds(self) -> Bounds:
@@ -87,8 +94,7 @@ class SemanticRun(KeyedRun):
             self.vectors,
             policies,
             self.guard(policies),
-            cells=self.cells,
-            bounds=self._bounds,
+            Search(self.cells, self._bounds),
         )
 
     def approximation(self, policies: Sequence[SemanticPolicy]) -> Approximation | None:
@@ -96,7 +102,12 @@ class SemanticRun(KeyedRun):
         if self.cells is None:
             return None
         checked, errors = approximation_errors(
-            self.stream, self.vectors, policies, self.cells, self.guard(policies)
+            self.stream,
+            self.vectors,
+            policies,
+            self.cells,
+            self.guard(policies),
+            self.options.checked_requests,
         )
         return Approximation(self.cells.count, self.cells.probes.shape[1], checked, errors)
 

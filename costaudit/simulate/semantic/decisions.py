@@ -208,9 +208,6 @@ def _ttl(policy: SemanticPolicy) -> float:
 PairGuard = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Refuse pairs: int32 rows of texts asked for, int32 rows of texts held → bool (pairs,)."""
 
-_LISTED_PAIRS = 24_000_000  # more are not kept but found anew for each block
-_BLOCK = 4_096  # requests decided between two questions to a guard
-_LOOK_AHEAD = 8_192  # requests searched for a block's worth of distinct nodes
 _PASS, _REFUSE = 1, 2
 _NOT_LIVE = -2
 
@@ -236,10 +233,8 @@ def decide_segment(
     states = states_for(policies, arrivals, guarded=guard is not None)
     lowest = max(limit_of(policy) for policy in policies)
     verdicts = Verdicts(guard, nodes.text[segment.nodes])
-    if (
-        arrivals.nodes**2 <= _LISTED_PAIRS
-        or finder.expected(first, segment.nodes.stop, lowest) <= _LISTED_PAIRS
-    ):
+    most = finder.sizes.listed_pairs
+    if arrivals.nodes**2 <= most or finder.expected(first, segment.nodes.stop, lowest) <= most:
         blocks = _listed(finder, segment, arrivals, lowest, verdicts)
     else:
         blocks = _streamed(finder, segment, arrivals, lowest, verdicts, states)
@@ -257,7 +252,7 @@ def _listed(
     row_of = np.arange(arrivals.nodes, dtype=np.int32)
     known = verdicts.unknown(lists)
     count = len(arrivals.node)
-    size = _BLOCK if verdicts.guarded else count
+    size = finder.sizes.block if verdicts.guarded else count
     for start in range(0, count, size):
         yield Block(start, min(start + size, count), lists, row_of, row_of, known)
 
@@ -279,7 +274,7 @@ def _streamed(
     base = segment.nodes.start
     start = 0
     while start < len(arrivals.node):
-        ahead = arrivals.node[start : start + _LOOK_AHEAD]
+        ahead = arrivals.node[start : start + finder.sizes.look_ahead]
         fresh = np.sort(np.unique(ahead, return_index=True)[1])
         stop = start + (int(fresh[MAX_ROWS]) if len(fresh) > MAX_ROWS else len(ahead))
         inside = np.unique(arrivals.node[start:stop])
@@ -312,7 +307,7 @@ class Verdicts:
         return np.zeros(len(lists.packed) if self.guarded else 0, dtype=np.uint8)
 
     def settle(self, state: State, block: Block) -> None:
-        """Decide a block, again while a pair that it took for harmless turns out to be refused."""
+        """Decide a block, and again as long as the guard refuses a pair that it had accepted."""
         settings = len(state.settings)
         room = settings * (block.stop - block.start) if self.guarded else 0
         asked = np.empty(room, dtype=np.int64)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-_LEAST_TEXTS = 20_000  # below it an exact sweep is as quick
+LEAST_TEXTS = 20_000  # below it an exact sweep is as quick
 _PROBES = 16
 _ROUNDS = 10  # of k-means
 _BLOCK = 65_536
@@ -46,11 +46,11 @@ class Cells:
             )
 
 
-def why_exact(texts: int) -> str:
-    """Explain why a sweep over so many texts is better not approximate; empty where it may be."""
-    if texts < _LEAST_TEXTS:
+def why_exact(texts: int, least: int = LEAST_TEXTS) -> str:
+    """Explain why a sweep over `texts` texts is exact; "" where it may be approximate."""
+    if texts < least:
         return (
-            f"The sweep is exact: --approx is quicker from {_LEAST_TEXTS:,} distinct texts on, "
+            f"The sweep is exact: --approx is quicker from {least:,} distinct texts on, "
             f"and there are {texts:,}."
         )
     if importlib.util.find_spec("faiss") is None:

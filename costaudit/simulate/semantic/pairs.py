@@ -1,7 +1,7 @@
 """Similar pairs of nodes, found tile by tile on all processors or on an accelerator."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,17 @@ _ROUNDS = 2  # of subspace iteration; any axes are right, better ones prune more
 _DIMENSION_NS = 0.023  # multiply-add of one dimension of one pair, as measured on one core
 _PAIR_NS = 60.0  # one full product in float64
 _CHUNK = 8_192
-_DEVICE_TEXTS = 20_000  # fewer are done here before torch has loaded
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much work is done at once: it changes speed and memory, never a decision."""
+
+    listed_pairs: int = 24_000_000  # more are not kept but found anew for each block
+    block: int = 4_096  # requests decided between two questions to a guard
+    look_ahead: int = 8_192  # requests searched for a block's worth of distinct nodes
+    device_texts: int = 20_000  # fewer are multiplied by the processor before torch has loaded
+    device_tile: tuple[int, int] = 4_096, 8_192  # rows, columns: starting one takes as long
 
 
 @dataclass(frozen=True)
@@ -34,16 +44,21 @@ class Bounds:
     device: str | None = None  # torch's name of where they are multiplied; None: by numpy
 
 
-def upper_bounds(vectors: np.ndarray, lowest: float) -> Bounds:
+def upper_bounds(
+    vectors: np.ndarray,
+    lowest: float,
+    sizes: Sizes = Sizes(),
+    find: Callable[[], str | None] = accelerator,
+) -> Bounds:
     """Project unit vectors on their leading axes, with the length of the rest as a last column.
 
     By Cauchy and Schwarz a·b <= a₁·b₁ + |a₂||b₂|, which is one product of the projected rows. The
     width is the cheapest for pairs >= `lowest` in a fixed sample; it changes speed, never results.
-    An accelerator multiplies many vectors whole, since it is the full products that would keep it
-    waiting.
+    An accelerator, which `find` names, multiplies many vectors whole: full products on the
+    processor would keep it waiting.
     """
     count, dimensions = vectors.shape
-    if count >= _DEVICE_TEXTS and accelerator() == "cuda":  # of others the rounding is not known
+    if count >= sizes.device_texts and find() == "cuda":  # of others the rounding is not known
         return whole_bounds(vectors, "cuda")
     if dimensions <= _WIDTHS[0] or count < 2:
         return Bounds(vectors, _rounding(dimensions))
@@ -167,7 +182,6 @@ class DeviceTiles:
 
 
 _TALL, _WIDE = 1_024, 4_096  # rows and columns of a tile
-_DEVICE_TALL, _DEVICE_WIDE = 4_096, 8_192  # on an accelerator, where starting one takes as long
 _ROOM = 1 << 16  # pairs of a tile that fit without a second scan
 _EDGE_SAMPLE = 512  # nodes that estimate how many pairs there are
 
@@ -184,7 +198,12 @@ class PairFinder:
     """Find the pairs of one set of nodes; calls into numpy and the kernels release the lock."""
 
     def __init__(
-        self, nodes: Nodes, vectors: np.ndarray, bounds: Bounds, cells: Cells | None = None
+        self,
+        nodes: Nodes,
+        vectors: np.ndarray,
+        bounds: Bounds,
+        cells: Cells | None = None,
+        sizes: Sizes = Sizes(),
     ) -> None:
         from costaudit.simulate.semantic.pair_kernels import scored_pairs, similar_pairs
 
@@ -194,11 +213,12 @@ class PairFinder:
         self._tall, self._wide = _TALL, _WIDE
         if bounds.device:
             self._tiles = DeviceTiles(bounds.vectors, nodes, bounds.device)
-            self._tall, self._wide = _DEVICE_TALL, _DEVICE_WIDE
+            self._tall, self._wide = sizes.device_tile
         self._vectors = vectors
         self._bounds = bounds
         self._nodes = nodes
         self._cells = cells
+        self.sizes = sizes
         count = np.arange(len(nodes.text), dtype=np.int32)
         self._about = np.stack([count, nodes.text, nodes.partition], axis=1)
 

@@ -133,7 +133,7 @@ def _reachable(frame: Frame, nodes: np.ndarray, texts: int) -> np.ndarray:
 
 LEAST_TEXTS = 200  # a smaller sample shows nothing
 _CORE_POWER = 0.75  # of the sample's size: larger samples have relatively larger halos
-_LASTING = 0.6  # of what one doubling of the halo adds: what the next one adds
+LASTING = 0.6  # of what one doubling of the halo adds: what the next one adds
 _DOUBT = 0.6  # standard error of that, as a share of it
 _CONFIDENCE = 0.95
 
@@ -163,6 +163,16 @@ class _Core:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """Which texts are drawn, and what is counted of them."""
+
+    texts: int  # to embed, at most
+    seed: int = 0
+    weight: np.ndarray | None = None  # float64 (n,), such as what each request cost; None: 1 each
+    lasting: float = LASTING
+
+
+@dataclass(frozen=True)
 class Vectors:
     """The two embeddings of a stream's texts."""
 
@@ -174,30 +184,27 @@ def sampled_hit_shares(
     stream: Stream,
     vectors: Vectors,
     policies: Sequence[SemanticPolicy],
-    *,
-    texts: int,
-    weight: np.ndarray | None = None,
-    seed: int = 0,
+    draw: Draw,
 ) -> Sampled:
-    """Estimate each policy's hit share, with 95 % intervals, from at most `texts` embedded texts.
+    """Estimate each policy's hit share, with 95 % intervals, from a part of the texts.
 
-    weight: float64 (n,), such as what each request cost; 1 where none is given. Raises UsageError
-    for policies with a size limit, InsufficientDataError for too few texts.
+    Raises UsageError for policies with a size limit, InsufficientDataError for too few texts.
     """
     if any(policy.max_entries is not None for policy in policies):
         raise UsageError(
             "A cache with a size limit can't be simulated from a sample of the texts.",
             hint="Leave the limit or the sampling out.",
         )
-    if min(texts, len(stream.texts)) < LEAST_TEXTS:
+    texts = min(draw.texts, len(stream.texts))
+    if texts < LEAST_TEXTS:
         raise InsufficientDataError(
-            f"{min(texts, len(stream.texts)):,} distinct texts are too few to estimate from.",
+            f"{texts:,} distinct texts are too few to estimate from.",
             hint=f"Sample {LEAST_TEXTS} texts or more, or leave the sampling out.",
         )
     frame = frame_of(stream)
     line = np.ones((len(stream.texts), 1), dtype=np.float32)
     exact = sweep(stream, line, [replace(policy, min_similarity=2.0) for policy in policies])
-    core, embedded = _simulated(stream, frame, vectors, policies, texts, seed)
+    core, embedded = _simulated(stream, frame, vectors, policies, draw)
     eligible = stream.text >= 0
     framed = np.isin(stream.text, frame.texts)
     one = np.ones(len(eligible))
@@ -206,7 +213,7 @@ def sampled_hit_shares(
     peaks = []
     for place, known in enumerate(exact.served >= 0):
         open_ = framed & ~known
-        for out, each in ((hit, one), (weighed, one if weight is None else weight)):
+        for out, each in ((hit, one), (weighed, one if draw.weight is None else draw.weight)):
             out.append(_share(core, place, each, known, eligible, open_))
         missed = 1 - hit[-1].value
         by_exact = max(1e-9, 1 - known.sum() / max(1, eligible.sum()))
@@ -219,18 +226,17 @@ def _simulated(
     frame: Frame,
     vectors: Vectors,
     policies: Sequence[SemanticPolicy],
-    texts: int,
-    seed: int,
+    draw: Draw,
 ) -> tuple[_Core, int]:
     """Draw, embed and simulate; also return how many texts were embedded."""
     all_texts = frame.texts
-    whole = texts >= len(all_texts)
-    count = len(all_texts) if whole else round(texts**_CORE_POWER)
-    core = np.sort(np.random.default_rng(seed).permutation(all_texts)[:count])
+    whole = draw.texts >= len(all_texts)
+    count = len(all_texts) if whole else round(draw.texts**_CORE_POWER)
+    core = np.sort(np.random.default_rng(draw.seed).permutation(all_texts)[:count])
     known = vectors.embed(core)
     halo = np.empty(0, np.int64)
     if not whole:
-        halo = halo_of(frame, vectors.cheap, core, known, texts - count)
+        halo = halo_of(frame, vectors.cheap, core, known, draw.texts - count)
     rows = np.concatenate([core, halo])
     near = np.concatenate([known, vectors.embed(halo)]) if len(halo) else known
     half = count + len(halo) // 2
@@ -242,16 +248,16 @@ def _simulated(
         texts=count,
         served=served,
         gained=served.astype(float) - before,
-        left=_left(len(rows), len(all_texts)),
+        left=_left(len(rows), len(all_texts), draw.lasting),
         drawn_share=count / max(1, len(all_texts)),
     )
     return found, len(rows)
 
 
-def _left(embedded: int, texts: int) -> float:
+def _left(embedded: int, texts: int, lasting: float) -> float:
     """Return what further doublings up to all texts would add, if the last one added 1."""
     doublings = float(np.log2(max(1, texts) / max(1, embedded)))
-    return float(_LASTING * (1 - _LASTING**doublings) / (1 - _LASTING))
+    return float(lasting * (1 - lasting**doublings) / (1 - lasting))
 
 
 def _served(

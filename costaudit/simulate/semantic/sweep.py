@@ -16,7 +16,7 @@ Similarity is the dot product in float64 of the float32 vectors, rounded to floa
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
@@ -29,7 +29,7 @@ from costaudit.simulate.semantic.decisions import PairGuard, decide_segment, lim
 from costaudit.simulate.semantic.inverted_file import Cells
 from costaudit.simulate.semantic.keys import REASONS
 from costaudit.simulate.semantic.packing import MAX_NODES, from_depth
-from costaudit.simulate.semantic.pairs import Bounds, PairFinder, upper_bounds
+from costaudit.simulate.semantic.pairs import Bounds, PairFinder, Sizes, upper_bounds
 from costaudit.simulate.semantic.stream import Nodes, Stream, nodes_of
 
 
@@ -75,7 +75,16 @@ def peak_entries(
 MISS, BYPASS = -1, -2
 _REFUSED = -3  # less the place whose answer was refused, as the kernels write it
 _NORM_TOLERANCE = 1e-3
-_CHECKED = 20_000  # requests that an approximation's error is measured on
+CHECKED = 20_000  # requests that an approximation's error is measured on
+
+
+@dataclass(frozen=True)
+class Search:
+    """How similar entries are looked for."""
+
+    cells: Cells | None = None  # look among a part of the texts: decisions are no longer exact
+    bounds: Bounds | None = None  # of the same vectors, if made before; None: made here
+    sizes: Sizes = field(default_factory=Sizes)
 
 
 @dataclass(frozen=True)
@@ -103,17 +112,13 @@ def sweep(
     vectors: np.ndarray | None,
     policies: Sequence[SemanticPolicy],
     guard: PairGuard | None = None,
-    *,
-    cells: Cells | None = None,
-    bounds: Bounds | None = None,
+    search: Search = Search(),
 ) -> Decisions:
     """Decide every request of `stream` under every policy.
 
     vectors: float32 (m, d) of unit length, aligned with stream.texts; None where every policy
     matches identical text only. The policies may differ in threshold, TTL, capacity and eviction;
-    a guard holds for all of them. With cells, similar entries are looked for among a part of the
-    texts, and the decisions are no longer exact. Bounds of the same vectors, where they are at
-    hand, spare their projection.
+    a guard holds for all of them.
     """
     check_policies(stream, policies)
     if vectors is None:
@@ -122,7 +127,7 @@ def sweep(
     else:
         _check_vectors(stream, vectors)
     with single_products():
-        return _swept(stream, vectors, policies, guard, cells, bounds)
+        return _swept(stream, vectors, policies, guard, search)
 
 
 def _swept(
@@ -130,8 +135,7 @@ def _swept(
     vectors: np.ndarray,
     policies: Sequence[SemanticPolicy],
     guard: PairGuard | None,
-    cells: Cells | None,
-    bounds: Bounds | None,
+    search: Search,
 ) -> Decisions:
     nodes = nodes_of(stream)
     served = np.full((len(policies), len(stream.text)), MISS, dtype=np.int32)
@@ -140,8 +144,9 @@ def _swept(
     evicted: dict[int, np.ndarray] = {}
     if len(nodes.order):
         lowest = max(limit_of(policy) for policy in policies)
-        bounds = bounds or upper_bounds(vectors, float(from_depth(np.array([lowest]))[0]))
-        finder = PairFinder(nodes, vectors, bounds, cells)
+        limit = float(from_depth(np.array([lowest]))[0])
+        bounds = search.bounds or upper_bounds(vectors, limit, search.sizes)
+        finder = PairFinder(nodes, vectors, bounds, search.cells, search.sizes)
         for segment in nodes.segments:
             order = nodes.order[segment.requests]
             for state in decide_segment(stream, nodes, segment, finder, policies, guard):
@@ -260,13 +265,14 @@ def approximation_errors(
     policies: Sequence[SemanticPolicy],
     cells: Cells,
     guard: PairGuard | None = None,
+    checked: int = CHECKED,
 ) -> tuple[int, tuple[float, ...]]:
     """Measure how far hit shares are off on the first requests, and how many these are.
 
     They are decided exactly and with the cells. The errors are approximate less exact shares of the
     eligible requests, by policy.
     """
-    part, rows = first_requests(stream, _CHECKED)
+    part, rows = first_requests(stream, checked)
     near = vectors[rows]
 
     def part_guard(asked: np.ndarray, held: np.ndarray) -> np.ndarray:
@@ -274,7 +280,7 @@ def approximation_errors(
 
     only = part_guard if guard else None
     exact = (sweep(part, near, policies, only).served >= 0).sum(axis=1)
-    quick = (sweep(part, near, policies, only, cells=cells.of(rows)).served >= 0).sum(axis=1)
+    quick = (sweep(part, near, policies, only, Search(cells.of(rows))).served >= 0).sum(axis=1)
     eligible = max(1, int((part.text >= 0).sum()))
     return len(part.text), tuple(((quick - exact) / eligible).tolist())
 

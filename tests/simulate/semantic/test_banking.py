@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from costaudit.contracts.policies import Eviction, SemanticPolicy, TtlKind
-from costaudit.simulate.semantic import decisions as segments
-from costaudit.simulate.semantic.sweep import sweep
+from costaudit.simulate.semantic.pairs import Sizes
+from costaudit.simulate.semantic.sweep import Search, sweep
 from tests.simulate.semantic.banking import WEEK_S, embedded, questions, zipf
 from tests.simulate.semantic.oracle import replay
 from tests.simulate.semantic.streams import Drawn, make_stream
@@ -30,9 +30,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
     return make_stream(text, tenant, tenant, ts, rng.uniform(0, 60, 600)), vectors
 
 
-def test_real_questions_decide_as_in_the_plain_loop(
-    drawn: Drawn, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_real_questions_decide_as_in_the_plain_loop(drawn: Drawn) -> None:
     stream, vectors = drawn
     base = SemanticPolicy(min_similarity=0.7)
     lifetimes: list[tuple[float | None, TtlKind]] = [
@@ -48,8 +46,8 @@ def test_real_questions_decide_as_in_the_plain_loop(
         for eviction, ttl in itertools.product(evictions, (None, DAY_S))
     ]
     decisions = sweep(stream, vectors, policies)
-    monkeypatch.setattr(segments, "_LISTED_PAIRS", -1)
-    streamed = sweep(stream, vectors, policies)
+    each_block = Search(sizes=Sizes(listed_pairs=-1))
+    streamed = sweep(stream, vectors, policies, search=each_block)
     np.testing.assert_array_equal(decisions.served, streamed.served)
     assert (decisions.served[0] >= 0).sum() > (decisions.served[6] >= 0).sum() > 100
     for place, policy in enumerate(policies):

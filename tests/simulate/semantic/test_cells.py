@@ -5,7 +5,7 @@ from hypothesis import given, settings
 
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.simulate.semantic.inverted_file import make_cells, why_exact
-from costaudit.simulate.semantic.sweep import approximation_errors, sweep
+from costaudit.simulate.semantic.sweep import Search, approximation_errors, sweep
 from tests.simulate.semantic.streams import Drawn, make_stream, random_vectors, streams
 
 POLICIES = [SemanticPolicy(min_similarity=t) for t in (0.5, 0.7, 0.9)]
@@ -17,7 +17,7 @@ def test_looking_into_every_cell_is_exact(drawn: Drawn) -> None:
     stream, vectors = drawn
     cells = make_cells(vectors, count=4, probes=4)
     exact = sweep(stream, vectors, POLICIES)
-    found = sweep(stream, vectors, POLICIES, cells=cells)
+    found = sweep(stream, vectors, POLICIES, search=Search(cells))
     np.testing.assert_array_equal(found.served, exact.served)
 
 
@@ -27,7 +27,7 @@ def test_the_error_is_that_of_the_hit_shares() -> None:
     vectors = random_vectors(rng, count, coarse=False)
     stream = make_stream(range(count), [0] * count, [0] * count, range(count), [0] * count)
     few = make_cells(vectors, count=40, probes=1)
-    quick = sweep(stream, vectors, POLICIES, cells=few)
+    quick = sweep(stream, vectors, POLICIES, search=Search(few))
     exact = sweep(stream, vectors, POLICIES)
     expected = (quick.served >= 0).mean(axis=1) - (exact.served >= 0).mean(axis=1)
     checked, errors = approximation_errors(stream, vectors, POLICIES, few)
@@ -52,7 +52,7 @@ def test_the_error_is_measured_under_the_guard() -> None:
         return refused
 
     exact = sweep(stream, vectors, POLICIES, odd_pairs)
-    quick = sweep(stream, vectors, POLICIES, odd_pairs, cells=cells)
+    quick = sweep(stream, vectors, POLICIES, odd_pairs, search=Search(cells))
     expected = (quick.served >= 0).mean(axis=1) - (exact.served >= 0).mean(axis=1)
     found = approximation_errors(stream, vectors, POLICIES, cells, odd_pairs)[1]
     np.testing.assert_allclose(found, expected)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,12 +13,9 @@ from hypothesis import strategies as st
 
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import BackendError, UsageError
-from costaudit.simulate.semantic import decisions as segments
-from costaudit.simulate.semantic import pairs
-from costaudit.simulate.semantic import pairs as projection
-from costaudit.simulate.semantic.pairs import DeviceTiles, upper_bounds, whole_bounds
+from costaudit.simulate.semantic.pairs import DeviceTiles, Sizes, upper_bounds, whole_bounds
 from costaudit.simulate.semantic.stream import nodes_of
-from costaudit.simulate.semantic.sweep import Decisions, sweep
+from costaudit.simulate.semantic.sweep import Decisions, Search, sweep
 from tests.simulate.semantic.banking import WEEK_S, embedded, questions, zipf
 from tests.simulate.semantic.streams import POLICIES, Drawn, make_stream, odd_sum, streams
 
@@ -37,15 +35,12 @@ def test_a_device_changes_no_decision(
 ) -> None:
     stream, vectors = drawn
     guard = odd_sum if guarded else None
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pairs, "_DEVICE_TALL", 7)
-        patch.setattr(pairs, "_DEVICE_WIDE", 11)
-        if dense:  # find pairs anew for each block, with blocks of a few requests
-            patch.setattr(segments, "_LISTED_PAIRS", -1)
-            patch.setattr(segments, "_LOOK_AHEAD", 17)
-        expected = sweep(stream, vectors, policies, guard)
-        found = sweep(stream, vectors, policies, guard, bounds=whole_bounds(vectors, "cpu"))
-    same(found, expected)
+    sizes = Sizes(device_tile=(7, 11))
+    if dense:  # find pairs anew for each block, with blocks of a few requests
+        sizes = replace(sizes, listed_pairs=-1, look_ahead=17)
+    expected = sweep(stream, vectors, policies, guard, Search(sizes=sizes))
+    by_device = Search(bounds=whole_bounds(vectors, "cpu"), sizes=sizes)
+    same(sweep(stream, vectors, policies, guard, by_device), expected)
 
 
 def clusters(texts: int, width: int, rng: np.random.Generator) -> np.ndarray:
@@ -59,9 +54,7 @@ def clusters(texts: int, width: int, rng: np.random.Generator) -> np.ndarray:
 
 @pytest.mark.parametrize("listed", [True, False])
 @pytest.mark.parametrize("width", [3, 40, 384])
-def test_dense_clusters_and_identical_vectors(
-    monkeypatch: pytest.MonkeyPatch, width: int, listed: bool
-) -> None:
+def test_dense_clusters_and_identical_vectors(width: int, listed: bool) -> None:
     rng = np.random.default_rng(width)
     vectors = clusters(1_500, width, rng)
     rows = rng.permutation(np.concatenate([np.arange(1_500), rng.integers(1_500, size=900)]))
@@ -74,10 +67,9 @@ def test_dense_clusters_and_identical_vectors(
         for ttl in (None, 86_400.0)
     ]
     expected = sweep(stream, vectors, policies)
-    monkeypatch.setattr(pairs, "_DEVICE_WIDE", 500)
-    if not listed:
-        monkeypatch.setattr(segments, "_LISTED_PAIRS", -1)
-    found = sweep(stream, vectors, policies, bounds=whole_bounds(vectors, "cpu"))
+    sizes = Sizes(device_tile=(4_096, 500)) if listed else Sizes(-1, device_tile=(4_096, 500))
+    by_device = Search(bounds=whole_bounds(vectors, "cpu"), sizes=sizes)
+    found = sweep(stream, vectors, policies, search=by_device)
     same(found, expected)
     identical = (vectors[rows[found.served[6]]] == vectors[rows]).all(axis=1)
     assert (identical & (rows[found.served[6]] != rows) & (found.served[6] >= 0)).sum() > 100
@@ -85,7 +77,7 @@ def test_dense_clusters_and_identical_vectors(
 
 @pytest.mark.parametrize("listed", [True, False])
 def test_real_questions_are_decided_alike(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, listed: bool
+    tmp_path_factory: pytest.TempPathFactory, listed: bool
 ) -> None:
     rng = np.random.default_rng(5)
     texts = questions()[np.sort(rng.choice(len(questions()), 900, replace=False))]
@@ -95,9 +87,9 @@ def test_real_questions_are_decided_alike(
     stream = make_stream(rng.permutation(rows), ts * 0, ts * 0, ts, ts * 0)
     policies = [SemanticPolicy(min_similarity=t) for t in np.linspace(0.7, 0.99, 30).tolist()]
     expected = sweep(stream, vectors, policies)
-    if not listed:
-        monkeypatch.setattr(segments, "_LISTED_PAIRS", -1)
-    same(sweep(stream, vectors, policies, bounds=whole_bounds(vectors, "cpu")), expected)
+    sizes = Sizes() if listed else Sizes(listed_pairs=-1)
+    by_device = Search(bounds=whole_bounds(vectors, "cpu"), sizes=sizes)
+    same(sweep(stream, vectors, policies, search=by_device), expected)
     assert (expected.similarity[0] < 1).sum() > 300
 
 
@@ -125,27 +117,25 @@ def test_no_pair_is_missed_and_few_are_near_in_vain(room_bytes: int | None, belo
     assert found.sum() > 1_000
 
 
-def test_many_texts_go_to_an_accelerator_that_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_texts_go_to_an_accelerator_that_is_there() -> None:
     vectors = clusters(200, 384, np.random.default_rng(0))
-    monkeypatch.setattr(projection, "accelerator", lambda: "cuda")
-    assert upper_bounds(vectors, 0.7).device is None
-    monkeypatch.setattr(projection, "_DEVICE_TEXTS", 200)
-    many = upper_bounds(vectors, 0.7)
+    assert upper_bounds(vectors, 0.7, find=lambda: "cuda").device is None
+    from_200 = Sizes(device_texts=200)
+    many = upper_bounds(vectors, 0.7, from_200, lambda: "cuda")
     assert many.device == "cuda"
     assert many.vectors is vectors
-    monkeypatch.setattr(projection, "accelerator", lambda: "mps")
-    assert upper_bounds(vectors, 0.7).device is None
+    assert upper_bounds(vectors, 0.7, from_200, lambda: "mps").device is None
 
 
 def test_without_a_driver_a_sweep_does_not_load_torch() -> None:
     code = (
         "import sys\n"
         "import numpy as np\n"
-        "from costaudit.engine import device\n"
-        "from costaudit.simulate.semantic import pairs\n"
-        "device._DRIVERS = ('/no/such/driver',)\n"
-        "pairs._DEVICE_TEXTS = 1\n"
-        "assert pairs.upper_bounds(np.eye(3, dtype=np.float32), 0.7).device is None\n"
+        "from functools import partial\n"
+        "from costaudit.engine.device import accelerator\n"
+        "from costaudit.simulate.semantic.pairs import Sizes, upper_bounds\n"
+        "vectors, find = np.eye(3, dtype=np.float32), partial(accelerator, ['/no/such/driver'])\n"
+        "assert upper_bounds(vectors, 0.7, Sizes(device_texts=1), find).device is None\n"
         "assert 'torch' not in sys.modules"
     )
     plain = {name: value for name, value in os.environ.items() if name != "COSTAUDIT_DEVICE"}
@@ -157,9 +147,9 @@ def test_a_device_that_was_named_in_vain_is_refused(monkeypatch: pytest.MonkeyPa
     stream = make_stream(range(20), [0] * 20, [0] * 20, range(20), [0] * 20)
     missing = "cuda" if torch.backends.mps.is_available() else "mps"
     monkeypatch.setenv("COSTAUDIT_DEVICE", missing)
-    monkeypatch.setattr(projection, "_DEVICE_TEXTS", 20)
+    from_20 = Search(sizes=Sizes(device_texts=20))
     with pytest.raises(UsageError, match="COSTAUDIT_DEVICE"):
-        sweep(stream, vectors, [SemanticPolicy(min_similarity=0.8)])
+        sweep(stream, vectors, [SemanticPolicy(min_similarity=0.8)], search=from_20)
 
 
 def test_a_device_that_fails_says_what_to_do() -> None:
@@ -167,5 +157,5 @@ def test_a_device_that_fails_says_what_to_do() -> None:
     stream = make_stream(range(20), [0] * 20, [0] * 20, range(20), [0] * 20)
     policy = SemanticPolicy(min_similarity=0.8)
     with pytest.raises(BackendError, match="on meta") as caught:  # a device that has no numbers
-        sweep(stream, vectors, [policy], bounds=whole_bounds(vectors, "meta"))
+        sweep(stream, vectors, [policy], search=Search(bounds=whole_bounds(vectors, "meta")))
     assert "COSTAUDIT_DEVICE=cpu" in caught.value.hint

@@ -9,8 +9,14 @@ import pytest
 from costaudit.contracts.grades import Estimate
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import InsufficientDataError, UsageError
-from costaudit.simulate.semantic import sample
-from costaudit.simulate.semantic.sample import Vectors, frame_of, halo_of, sampled_hit_shares
+from costaudit.simulate.semantic.sample import (
+    Draw,
+    Sampled,
+    Vectors,
+    frame_of,
+    halo_of,
+    sampled_hit_shares,
+)
 from costaudit.simulate.semantic.stream import Stream
 from costaudit.simulate.semantic.sweep import sweep
 from tests.simulate.semantic.streams import make_stream
@@ -51,12 +57,12 @@ def bounds(share: Estimate) -> tuple[float, float]:
     return share.low, share.high
 
 
-def estimates(drawn: Drawn, seeds: range, **options: Any) -> list[sample.Sampled]:
+def estimates(drawn: Drawn, seeds: range, **options: Any) -> list[Sampled]:
     stream, vectors, cheap, _ = drawn
     options = {"texts": EMBEDDED, **options}
     return [
         sampled_hit_shares(
-            stream, Vectors(cheap, lambda rows: vectors[rows]), POLICIES, seed=s, **options
+            stream, Vectors(cheap, lambda rows: vectors[rows]), POLICIES, Draw(seed=s, **options)
         )
         for s in seeds
     ]
@@ -76,17 +82,15 @@ def test_intervals_cover_the_whole_answer_as_often_as_they_claim(drawn: Drawn) -
     assert abs(np.mean(errors)) < 0.01
 
 
-def test_what_the_halo_misses_is_put_back(drawn: Drawn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_halo_misses_is_put_back(drawn: Drawn) -> None:
     """Without the correction the estimate is too low on the whole: neighbours are missing."""
     truth = drawn[3].mean(axis=1)
 
-    def bias() -> float:
-        found = estimates(drawn, range(DRAWS))
+    def bias(**options: Any) -> float:
+        found = estimates(drawn, range(DRAWS), **options)
         return float(np.mean([[one.value for one in each.hit_share] for each in found] - truth))
 
-    corrected = bias()
-    monkeypatch.setattr(sample, "_LASTING", 0.0)
-    plain = bias()
+    corrected, plain = bias(), bias(lasting=0.0)
     assert plain < -0.005
     assert abs(corrected) < abs(plain)
 
@@ -131,7 +135,7 @@ def test_only_the_sample_is_embedded_and_each_text_once(drawn: Drawn) -> None:
         found: np.ndarray = vectors[rows]
         return found
 
-    found = sampled_hit_shares(stream, Vectors(cheap, embed), POLICIES, texts=EMBEDDED, seed=1)
+    found = sampled_hit_shares(stream, Vectors(cheap, embed), POLICIES, Draw(EMBEDDED, 1))
     rows = np.concatenate(asked)
     assert len(rows) == len(np.unique(rows)) == found.embedded_texts
     assert found.core_texts < found.embedded_texts
@@ -141,7 +145,7 @@ def test_identical_repeats_need_no_estimate(drawn: Drawn) -> None:
     stream, vectors, cheap, _ = drawn
     only = [SemanticPolicy(min_similarity=1.5)]
     found = sampled_hit_shares(
-        stream, Vectors(cheap, lambda rows: vectors[rows]), only, texts=EMBEDDED
+        stream, Vectors(cheap, lambda rows: vectors[rows]), only, Draw(EMBEDDED)
     )
     assert found.hit_share[0].value == pytest.approx(REPEATS / (TEXTS + REPEATS))
 
@@ -183,9 +187,9 @@ def test_nearest_neighbours_come_first() -> None:
 def test_what_can_not_be_drawn_is_refused(drawn: Drawn) -> None:
     stream, vectors, cheap, _ = drawn
 
-    def draw(policy: SemanticPolicy, texts: int) -> sample.Sampled:
+    def draw(policy: SemanticPolicy, texts: int) -> Sampled:
         return sampled_hit_shares(
-            stream, Vectors(cheap, lambda rows: vectors[rows]), [policy], texts=texts
+            stream, Vectors(cheap, lambda rows: vectors[rows]), [policy], Draw(texts)
         )
 
     with pytest.raises(UsageError, match="size limit"):
@@ -199,7 +203,7 @@ def test_texts_without_words_have_no_cheap_vector(drawn: Drawn) -> None:
     blank = cheap.copy()
     blank[::7] = 0
     found = sampled_hit_shares(
-        stream, Vectors(blank, lambda rows: vectors[rows]), POLICIES, texts=EMBEDDED, seed=2
+        stream, Vectors(blank, lambda rows: vectors[rows]), POLICIES, Draw(EMBEDDED, 2)
     )
     for share in found.hit_share:
         low, high = bounds(share)
@@ -221,7 +225,7 @@ def test_bypassed_requests_count_for_nothing(drawn: Drawn) -> None:
     near, far = vectors[used], cheap[used]
     hits = sweep(part, near, POLICIES).served >= 0
     found = sampled_hit_shares(
-        part, Vectors(far, lambda rows: near[rows]), POLICIES, texts=len(used)
+        part, Vectors(far, lambda rows: near[rows]), POLICIES, Draw(len(used))
     )
     for share, whole in zip(found.hit_share, hits.sum(axis=1) / (text >= 0).sum(), strict=True):
         assert share.value == pytest.approx(whole)
@@ -238,7 +242,7 @@ def test_where_nothing_can_be_similar_nothing_is_embedded() -> None:
         return np.ones((len(rows), 1), dtype=np.float32)
 
     found = sampled_hit_shares(
-        stream, Vectors(np.ones((250, 1), dtype=np.float32), embed), POLICIES, texts=200
+        stream, Vectors(np.ones((250, 1), dtype=np.float32), embed), POLICIES, Draw(200)
     )
     assert found.embedded_texts == sum(map(len, asked)) == 0
     for share in found.hit_share:

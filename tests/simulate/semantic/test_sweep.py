@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import InputError, InsufficientDataError, UsageError
-from costaudit.simulate.semantic import decisions as segments
-from costaudit.simulate.semantic.pairs import upper_bounds
+from costaudit.simulate.semantic.pairs import Sizes, upper_bounds
 from costaudit.simulate.semantic.stream import Stream
-from costaudit.simulate.semantic.sweep import BYPASS, MISS, Decisions, sweep
+from costaudit.simulate.semantic.sweep import BYPASS, MISS, Decisions, Search, sweep
 from tests.simulate.semantic.oracle import replay
 from tests.simulate.semantic.streams import (
     POLICIES,
@@ -50,13 +49,10 @@ def test_every_decision_equals_the_plain_loop(
     drawn: Drawn, policies: list[SemanticPolicy], guarded: bool, dense: bool
 ) -> None:
     stream, vectors = drawn
-    with pytest.MonkeyPatch.context() as patch:
-        if dense:  # find pairs anew for each block, with blocks of a few requests
-            patch.setattr(segments, "_LISTED_PAIRS", -1)
-            patch.setattr(segments, "_LOOK_AHEAD", 17)
-        if guarded:
-            patch.setattr(segments, "_BLOCK", 23)
-        decisions = sweep(stream, vectors, policies, odd_sum if guarded else None)
+    # dense: find pairs anew for each block, with blocks of a few requests
+    sizes = Sizes(listed_pairs=-1, look_ahead=17, block=23) if dense else Sizes(block=23)
+    guard = odd_sum if guarded else None
+    decisions = sweep(stream, vectors, policies, guard, Search(sizes=sizes))
     check(stream, vectors, decisions, guarded=guarded)
 
 
@@ -175,7 +171,7 @@ def test_bounds_at_hand_change_no_decision(lowest: float) -> None:
     stream = make_stream(text, np.zeros(400), np.zeros(400), np.arange(400.0), np.zeros(400))
     policies = [SemanticPolicy(min_similarity=t) for t in (0.6, 0.75, 0.9)]
     alone = sweep(stream, vectors, policies)
-    bounded = sweep(stream, vectors, policies, bounds=upper_bounds(vectors, lowest))
+    bounded = sweep(stream, vectors, policies, search=Search(bounds=upper_bounds(vectors, lowest)))
     assert ((alone.served >= 0) & (alone.similarity < 1)).sum() > 100
     assert np.array_equal(alone.served, bounded.served)
     assert np.array_equal(alone.similarity, bounded.similarity, equal_nan=True)
