@@ -50,21 +50,38 @@ def paced_log(requests: int, gap_s: float) -> Log:
 
 def test_a_stall_is_charged_to_all_that_waited_behind_it() -> None:
     # 100 requests, 10 ms apart; the 20th stalls for 300 ms while only one lookup may run, so
-    # about 30 requests wait for up to 300 ms: the 90th percentile must show it.
+    # about 30 requests wait for up to 300 ms: the 95th percentile must show it.
     log = paced_log(100, 0.01)
     result = log.replay(Stalling(20, 0.3), speed=1.0, concurrency=1)
     late = result.lateness
     assert late.count == 100
     assert late.max_ms > 200
     assert result.lookup.p95_ms > 200
-    assert result.lookup.p50_ms < 100
+
+
+class WaitsForOthers(MemoryCache):
+    """Answer the lookup of one request only after so many later ones have been looked up."""
+
+    def __init__(self, index: int, others: int) -> None:
+        super().__init__()
+        self._index = index
+        self._others = others
+        self._enough = threading.Event()
+        self.waited_in_vain = False
+
+    def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
+        if queries[0].index == self._index:
+            self.waited_in_vain = not self._enough.wait(60)
+        elif queries[0].index >= self._index + self._others:
+            self._enough.set()
+        return super().lookup(queries)
 
 
 def test_a_slow_answer_holds_up_no_other_request() -> None:
-    log = paced_log(100, 0.01)
-    result = log.replay(Stalling(20, 0.3), speed=1.0, concurrency=4)
-    assert result.lateness.p95_ms < 100
-    assert result.lookup.max_ms > 250
+    cache = WaitsForOthers(20, 30)
+    result = paced_log(100, 0.01).replay(cache, speed=1.0, concurrency=4)
+    assert not cache.waited_in_vain
+    assert result.lateness.count == 100
 
 
 def test_answers_are_served_once_they_have_arrived() -> None:
@@ -82,12 +99,11 @@ def test_pacing_follows_the_clock_and_full_speed_does_not_wait() -> None:
     cache = Stalling(-1, 0)
     started = time.monotonic()
     log.replay(cache, speed=10.0)
-    assert 0.195 <= cache.lookups_at[-1] - started < 1.5
+    assert cache.lookups_at[-1] - started >= 0.195
     whole = log.replay(MemoryCache(), speed=10.0)
     assert whole.lateness.count == 40
-    started = time.monotonic()
-    assert log.replay(MemoryCache()).lateness.count == 0
-    assert time.monotonic() - started < 1.0
+    forty_days = paced_log(40, 86_400)  # a replay that waits runs into the test's time limit
+    assert forty_days.replay(MemoryCache()).lateness.count == 0
 
 
 def test_full_speed_obeys_a_highest_rate() -> None:
@@ -103,24 +119,24 @@ def test_misses_carry_the_logged_latency_and_hits_none(log: Log) -> None:
     logged = np.array(log.stream.latencies_ms)
     missed = np.flatnonzero((outcomes["result"] == "miss").to_numpy())
     over = outcomes["latency_ms"].to_numpy()[missed] - logged[missed]
-    assert (over >= 0).all() and over.max() < 1000
-    assert result.hit.max_ms < 1000
+    # A miss takes its lookup longer than the logged call, a hit its lookup alone. The summaries
+    # round by up to 0.1 %.
+    longest = result.lookup.max_ms * 1.001
+    assert (over >= 0).all() and over.max() <= longest and result.hit.max_ms <= longest
     assert result.miss.count + result.hit.count == outcomes.filter(result="hit").height + len(
         missed
     )
 
 
 def test_a_failure_does_not_wait_for_the_next_request() -> None:
-    # The first request fails; the second is due in five minutes.
+    # The first request fails; the second is due in a day, long after the test's time limit.
     class Broken(MemoryCache):
         def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
             raise BackendError("gone")
 
-    log = paced_log(2, 300.0)
-    started = time.monotonic()
+    log = paced_log(2, 86_400)
     with pytest.raises(BackendError, match="gone"):
         log.replay(Broken(), speed=1.0)
-    assert time.monotonic() - started < 60
 
 
 def test_threads_are_gone_when_a_replay_ends() -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -112,17 +111,14 @@ def test_pings_keep_a_prefix_alive_and_are_counted(tmp_path: Path) -> None:
 def test_real_sessions_are_counted_as_they_were_counted_independently(tmp_path: Path) -> None:
     from costaudit.pipeline.sessions.policies import lifetime_rows
 
-    started = time.process_time()
     facts = facts_of(SESSIONS, tmp_path)
     rows, better = lifetime_rows(facts)
-    took = time.process_time() - started
     assert [f"{100 * row.read_share:.2f}" for row in rows] == ["93.13", "96.02", "96.53"]
     units = [f"{row.units / 1e6:.3f}" for row in rows if row.units is not None]
     assert units == ["89.292", "87.602"]
     assert better is not None and f"{better / 1e6:.3f}" == "83.392"
     assert rows[0].sessions_best == 23
     assert int(facts.billed.sum()) == 498_710_109
-    assert took < 20
 
 
 def test_sessions_of_a_trace_with_broken_parts_are_read_as_far_as_they_go(tmp_path: Path) -> None:
