@@ -5,6 +5,7 @@ import hashlib
 import re
 from contextlib import suppress
 from decimal import Decimal
+from difflib import SequenceMatcher
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,50 @@ from costaudit.contracts.audit import Audit, covered, in_words
 from costaudit.contracts.prefix import breaker_name
 from costaudit.report import language, numbers
 from costaudit.report.csv import CsvReporter
-from costaudit.report.differences import breaking, word_diff
 from costaudit.report.escaping import visible
 from costaudit.report.first_screen import headline
 from costaudit.report.language import day, said, separated, tr
 from costaudit.report.page import anchor, page_context
 from costaudit.report.summary import Limits, bypass_line, severity, thinned
 from costaudit.report.tables.invoice import invoice_tables
+
+_BREAK = re.compile("(‹[^›]*›)")
+_WORDS = re.compile(r"\s+|\w+|[^\w\s]")
+_MOST = 300  # words compared; longer texts are shown unmarked
+
+Piece = tuple[str, bool]  # text, and whether the other side lacks it
+
+
+def word_diff(left: str, right: str) -> tuple[list[Piece], list[Piece]]:
+    """Split both texts into pieces that are shared or differ; joined, the pieces are the text."""
+    a, b = _WORDS.findall(left), _WORDS.findall(right)
+    if len(a) > _MOST or len(b) > _MOST:
+        return [(left, False)], [(right, False)]
+    pieces: tuple[list[Piece], list[Piece]] = ([], [])
+    matcher = SequenceMatcher(None, a, b, autojunk=False)
+    for tag, a0, a1, b0, b1 in matcher.get_opcodes():
+        for side, words in ((0, a[a0:a1]), (1, b[b0:b1])):
+            pieces[side].extend(_marked("".join(words)) if tag != "equal" else _plain(words))
+    return pieces
+
+
+def _plain(words: list[str]) -> list[Piece]:
+    return [("".join(words), False)] if words else []
+
+
+def _marked(text: str) -> list[Piece]:
+    """Mark what differs, leaving the blanks around it unmarked."""
+    core = text.strip()
+    if not core:
+        return [(text, False)] if text else []
+    before, _, after = text.partition(core)
+    return [piece for piece in ((before, False), (core, True), (after, False)) if piece[0]]
+
+
+def breaking(context: str) -> list[Piece]:
+    """Split a breaker's context so that the part between ‹ › can be marked."""
+    return [(piece, piece.startswith("‹")) for piece in _BREAK.split(context) if piece]
+
 
 _TABLE = re.compile(
     r'<table class="(?:data|drill)[^"]*"[^>]*><thead><tr>(.*?)</tr></thead>', re.DOTALL

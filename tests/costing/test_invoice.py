@@ -10,7 +10,8 @@ import pytest
 
 from costaudit.contracts.spend import Bill, BilledTokens, BillLine, CostBreakdown, DailyRow
 from costaudit.costing.months.partial_days import PartialDays, partial_days
-from costaudit.costing.prices.invoice import family, reconcile
+from costaudit.costing.prices.invoice import reconcile
+from costaudit.costing.prices.names import family
 from costaudit.errors import UsageError
 from costaudit.report.language import Style, said, using
 from costaudit.report.tables.invoice import notes_of

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costaudit.report.differences import word_diff
+from costaudit.report.html import word_diff
 
 TEXTS = st.text(alphabet="ab 1,.\n", max_size=60)
 

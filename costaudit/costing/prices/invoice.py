@@ -1,6 +1,5 @@
 """An invoice against the log: per provider, model and day."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -20,15 +19,9 @@ from costaudit.contracts.spend import (
     Spend,
 )
 from costaudit.costing.months.partial_days import WHOLE_DAYS, PartialDays
+from costaudit.costing.prices.names import family
 from costaudit.errors import UsageError
 
-PREFIX = re.compile(
-    r"^(?:[\w.-]+/)+|^(?:(?:us|eu|apac|global|jp|au)\.)?"
-    r"(?:anthropic|amazon|meta|mistral|cohere|openai)\."
-)
-VERSION = re.compile(
-    r"(?:-v\d+(?:-\d+)?|-20\d{6}|-20\d\d-\d\d-\d\d|-(?:0[1-9]|1[0-2])\d\d|-latest)$"
-)
 Place = tuple[str, str, str]  # provider, model, day
 
 
@@ -210,14 +203,6 @@ def _common_names(
             if names["billed"] == {""}:
                 common[provider, name, side] = ""
     return common
-
-
-def family(model: str) -> str:
-    """Return a model's name without who serves it, its date and its version."""
-    name = re.sub(r"[.:_ ]", "-", PREFIX.sub("", model.lower()))
-    while (shorter := VERSION.sub("", name)) != name:
-        name = shorter
-    return name
 
 
 @dataclass(frozen=True)

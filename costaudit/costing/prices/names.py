@@ -1,4 +1,8 @@
-"""The names under which a model may be listed, from the one that a log has."""
+"""The names of a model: those under which a price may be listed, and that of its family.
+
+Whether two records are one call is decided by `ingest/assembly/identity.py`, which takes only paths
+and dates off: records of two versions are two calls, though they may have one price.
+"""
 
 import re
 from collections.abc import Iterator
@@ -95,3 +99,24 @@ def _shorter(provider: str, spelling: Spelling) -> Iterator[Spelling]:
         shorter = pattern.sub(replacement, name)
         if shorter != name:
             yield Spelling(shorter, _is_placed(provider, shorter), times, note)
+
+
+_SERVED_BY = re.compile(
+    r"^(?:[\w.-]+/)+|^(?:(?:us|eu|apac|global|jp|au)\.)?"
+    r"(?:anthropic|amazon|meta|mistral|cohere|openai)\."
+)
+_VERSION = re.compile(
+    r"(?:-v\d+(?:-\d+)?|-20\d{6}|-20\d\d-\d\d-\d\d|-(?:0[1-9]|1[0-2])\d\d|-latest)$"
+)
+
+
+def family(model: str) -> str:
+    """Return a model's name without who serves it, its date and its version.
+
+    Two names of one family may have different prices, so no price is looked up by it: a bill and
+    a log are compared by it where they name one model differently.
+    """
+    name = re.sub(r"[.:_ ]", "-", _SERVED_BY.sub("", model.lower()))
+    while (shorter := _VERSION.sub("", name)) != name:
+        name = shorter
+    return name

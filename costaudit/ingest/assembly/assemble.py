@@ -11,10 +11,9 @@ from costaudit.contracts.manifest import Check, Convention
 from costaudit.contracts.requests import ANSWERED, BLOCKS, INPUT_CLASSES, SKIPS
 from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
 from costaudit.ingest.assembly.identity import find_duplicates, join_halves, number_attempts
-from costaudit.ingest.assembly.merged_rows import write_merged
 from costaudit.ingest.assembly.normalise import normalise
 from costaudit.ingest.assembly.quality import checks, conventions
-from costaudit.ingest.assembly.request_rows import PLACED, write_requests
+from costaudit.ingest.assembly.request_rows import PLACED, write_merged, write_requests
 from costaudit.ingest.staging.pieces import Pieces
 from costaudit.progress import Progress
 

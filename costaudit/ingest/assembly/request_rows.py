@@ -1,4 +1,4 @@
-"""The rows of REQUESTS, gathered piece by piece in their final order."""
+"""The rows of REQUESTS, gathered piece by piece in their final order, and those of MERGED."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from costaudit.contracts.requests import INPUT_CLASSES, REQUESTS, SETTINGS
-from costaudit.contracts.run_dir import atomic_write
+from costaudit.contracts.requests import INPUT_CLASSES, MERGED, REQUESTS, SETTINGS, TOKEN_CLASSES
+from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
 from costaudit.ingest.staging.piece_writer import lists_of
 from costaudit.ingest.staging.pieces import Pieces
 from costaudit.progress import Progress
@@ -167,3 +167,38 @@ def _segments(rows: pl.DataFrame, segments: pl.DataFrame) -> pl.Series:
         is_billed = pl.Series(np.repeat(billed.is_not_null().to_numpy(), sizes))
         split = pl.select(pl.when(is_billed).then(split)).to_series()
     return lists_of(found.with_columns(split.alias("tokens")).to_struct("segments"), sizes)
+
+
+_IN_PIECES = ("service_tier", "is_batch", "region", "cache_options", "billed_units")
+
+
+def write_merged(run: RunDir, merged: pl.DataFrame, kept: pl.DataFrame, pieces: Pieces) -> None:
+    """Write MERGED, with what prices each repeat of a call; remove it where there is none."""
+    merged = merged.filter(pl.col("merge_reason") != "joined")
+    if merged.is_empty():
+        run.merged_path.unlink(missing_ok=True)
+        return
+    parts = []
+    for (number,), group in merged.group_by("piece", maintain_order=True):
+        staged, _ = pieces.rows(int(str(number)))
+        taken = staged.select(_IN_PIECES)[group["row"]]
+        rest = group.select(pl.exclude("row", *_IN_PIECES))
+        parts.append(pl.concat([rest, taken], how="horizontal"))
+    names = kept.select(pl.col("at").alias("merged_into"), "request_id")
+    rows = pl.concat(parts).sort("at").join(names, on="merged_into", how="left")
+    told = rows.select(
+        "source_file",
+        pl.col("offset").alias("source_offset"),
+        pl.col("merge_reason").alias("reason"),
+        pl.col("request_id").alias("merged_into"),
+        pl.from_epoch("ts_us", "us").dt.replace_time_zone("UTC").alias("ts"),
+        "provider",
+        "model",
+        *TOKEN_CLASSES,
+        "cache_write_other_ttl",
+        "logged_cost",
+        "cost_unit",
+        "served_by",
+        *_IN_PIECES,
+    )
+    write_table(told.select(MERGED.names()).cast(MERGED), run.merged_path, MERGED)

@@ -20,8 +20,7 @@ from costaudit.answers.judge.ask import (
     run_judge,
     sample_pairs,
 )
-from costaudit.answers.judge.judge import Judge, JudgeItem, Priced
-from costaudit.answers.judge.judges import judge_at
+from costaudit.answers.judge.judge import Judge, JudgeItem, Priced, judge_at
 from costaudit.answers.judge.ppi import PERFECT, JudgeError, agreement, corrected_share, judge_error
 from costaudit.answers.judge.verdicts import VerdictStore, read_form, write_form
 from costaudit.contracts.grades import Estimate

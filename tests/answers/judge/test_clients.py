@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from costaudit.answers.judge.ask import Budget, JudgeRates, quote, run_judge
-from costaudit.answers.judge.judge import RUBRIC, JudgeItem, prompt_for, read_verdict
-from costaudit.answers.judge.judges import judge_at
+from costaudit.answers.judge.judge import RUBRIC, JudgeItem, judge_at, prompt_for, read_verdict
 from costaudit.answers.judge.verdicts import VerdictStore
 from costaudit.errors import BackendError, UsageError
 from costaudit.providers.call import CallError
