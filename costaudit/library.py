@@ -1,12 +1,11 @@
 """The library: the same audit as on the command line, as calls and typed values."""
 
-import inspect
 import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
@@ -240,17 +239,16 @@ def _frame(log: Any) -> pl.DataFrame:
 
 
 def _options(asked: Mapping[str, Any]) -> "AnalyzeOptions":
-    from costaudit.cli.analyze import options_of
+    from costaudit.cli.analyze import Asked
 
-    return options_of({**_defaults(), **asked})
+    return Asked(**asked).options()
 
 
 def _defaults() -> dict[str, Any]:
-    """Return the option texts of `costaudit analyze` and their defaults, by name."""
-    from costaudit.cli.analyze import analyze as verb
+    """Return the options of `costaudit analyze` and their defaults, by name."""
+    from costaudit.cli.analyze import Asked
 
-    named = inspect.signature(verb).parameters.items()
-    return {name: one.default for name, one in named if name not in (*_NOT_SETTINGS, "out")}
+    return {one.name: one.default for one in fields(Asked)}
 
 
 def _option_texts(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,14 +1,116 @@
 """`costaudit analyze`: everything, in one go."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from costaudit.cli import options as opt
 from costaudit.cli import values
 
 if TYPE_CHECKING:
+    from costaudit.costing.plans.nodes import CacheCosts
+    from costaudit.costing.plans.worth import Terms
     from costaudit.pipeline.settings import AnalyzeOptions
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of an audit, as typed: each field is an option of `costaudit analyze`.
+
+    The library takes settings by the same names.
+    """
+
+    source: str = "auto"
+    mapping: Sequence[str] | None = None
+    since: str = ""
+    until: str = ""
+    where: Sequence[str] | None = None
+    strict: bool = False
+    no_dedupe: bool = False
+    redact: str = "none"
+    prices: Path | None = None
+    cost_mode: str = "auto"
+    invoice_usd: str = ""
+    invoice: Sequence[str] | None = None
+    invoice_rate: Sequence[str] | None = None
+    embedder: str = "minilm"
+    thresholds: str = "0.70:0.99:0.01"
+    scope: str = "tenant,endpoint,model,system,tools"
+    key: str = "conversation"
+    ttl: str = ""
+    ttl_kind: str = "fixed"
+    max_entries: int | None = None
+    eviction: str = "lru"
+    visible_after: str = "response"
+    guard: str = ""
+    max_wrong: str = "1%"
+    lever: Sequence[str] | None = None
+    effort_usd: Sequence[str] | None = None
+    horizon: int = 12
+    order: str = "npv"
+    store_usd: str = ""
+    node: str = ""
+    embed_usd: str = ""
+    show_prompts: bool = False
+    seed: int = 0
+
+    def options(self) -> "AnalyzeOptions":
+        """Check what was typed and return the settings; raises UsageError or InputError."""
+        from costaudit.cli.session import EntryLife, LogPart, ingest_options, semantic_policy
+        from costaudit.cli.values import dollars, share
+        from costaudit.pipeline.settings import AnalyzeOptions
+
+        life = EntryLife(
+            self.ttl, self.ttl_kind, self.max_entries, self.eviction, self.visible_after
+        )
+        return AnalyzeOptions(
+            ingest=ingest_options(
+                LogPart(self.since, self.until, self.where),
+                self.source,
+                self.mapping,
+                strict=self.strict,
+                dedupe=not self.no_dedupe,
+                redact=self.redact,
+            ),
+            policy=semantic_policy(self.embedder, self.scope, self.key, life, self.guard),
+            thresholds=self.thresholds,
+            max_wrong_share=share(self.max_wrong, "--max-wrong"),
+            prices=self.prices,
+            cost_mode=values.cost_mode(self.cost_mode),
+            invoice_usd=dollars(self.invoice_usd, "--invoice-usd") if self.invoice_usd else None,
+            invoice=tuple(self.invoice or ()),
+            invoice_rates=values.rates(self.invoice_rate),
+            levers=tuple(self.lever or ()),
+            terms=self._terms(),
+            machines=self._machines(),
+            show_prompts=self.show_prompts,
+            seed=self.seed,
+        )
+
+    def _terms(self) -> "Terms":
+        from costaudit.costing.plans.effort import check_levers, parse_effort
+        from costaudit.costing.plans.worth import Terms
+
+        efforts = values.pairs(self.effort_usd, "--effort-usd")
+        check_levers(efforts, self.lever or ())
+        parsed = {lever: parse_effort(text) for lever, text in efforts.items()}
+        return Terms(self.horizon, self.order, parsed)
+
+    def _machines(self) -> "CacheCosts":
+        from costaudit.costing.plans.nodes import CacheCosts
+
+        return CacheCosts(
+            store_usd=_monthly(self.store_usd, "--store-usd"),
+            node=self.node,
+            embed_usd=_monthly(self.embed_usd, "--embed-usd"),
+        )
+
+
+def _monthly(text: str, option: str) -> Decimal | None:
+    """Read what machines cost a month; 0 where they are there already, None where not given."""
+    return values.dollars(text, option, zero=True) if text else None
 
 
 def analyze(
@@ -57,71 +159,41 @@ def analyze(
     Reads the log, prices it, simulates a semantic cache and the provider's prompt cache over it,
     and writes before and after. A second run over the same log reads and embeds nothing anew.
     """
-    asked = dict(locals())  # the options by their names, as the library passes them too
     from costaudit.cli.session import audit_run
 
-    wanted = options_of(asked)
-    return audit_run(logs, out, wanted, format, quiet=quiet, color=not no_color)
-
-
-def options_of(asked: Mapping[str, Any]) -> "AnalyzeOptions":
-    """Return the settings of an audit from the texts of its options, by their names here."""
-    from costaudit.cli.session import EntryLife, LogPart, ingest_options, semantic_policy
-    from costaudit.cli.values import dollars, pairs, share
-    from costaudit.costing.plans.effort import check_levers, parse_effort
-    from costaudit.costing.plans.nodes import CacheCosts
-    from costaudit.costing.plans.worth import Terms
-    from costaudit.pipeline.settings import AnalyzeOptions
-
-    efforts = pairs(asked["effort_usd"], "--effort-usd")
-    check_levers(efforts, asked["lever"] or ())
-    billed = asked["invoice_usd"]
-    return AnalyzeOptions(
-        ingest=ingest_options(
-            LogPart(asked["since"], asked["until"], asked["where"]),
-            asked["source"],
-            asked["mapping"],
-            strict=asked["strict"],
-            dedupe=not asked["no_dedupe"],
-            redact=asked["redact"],
-        ),
-        policy=semantic_policy(
-            asked["embedder"],
-            asked["scope"],
-            asked["key"],
-            EntryLife(
-                asked["ttl"],
-                asked["ttl_kind"],
-                asked["max_entries"],
-                asked["eviction"],
-                asked["visible_after"],
-            ),
-            asked["guard"],
-        ),
-        thresholds=asked["thresholds"],
-        max_wrong_share=share(asked["max_wrong"], "--max-wrong"),
-        prices=asked["prices"],
-        cost_mode=values.cost_mode(asked["cost_mode"]),
-        invoice_usd=dollars(billed, "--invoice-usd") if billed else None,
-        invoice=tuple(asked["invoice"] or ()),
-        invoice_rates=values.rates(asked["invoice_rate"]),
-        levers=tuple(asked["lever"] or ()),
-        terms=Terms(
-            asked["horizon"],
-            asked["order"],
-            {lever: parse_effort(text) for lever, text in efforts.items()},
-        ),
-        machines=CacheCosts(
-            store_usd=_given(asked, "store_usd"),
-            node=asked["node"],
-            embed_usd=_given(asked, "embed_usd"),
-        ),
-        show_prompts=asked["show_prompts"],
-        seed=asked["seed"],
+    asked = Asked(
+        source=source,
+        mapping=mapping,
+        since=since,
+        until=until,
+        where=where,
+        strict=strict,
+        no_dedupe=no_dedupe,
+        redact=redact,
+        prices=prices,
+        cost_mode=cost_mode,
+        invoice_usd=invoice_usd,
+        invoice=invoice,
+        invoice_rate=invoice_rate,
+        embedder=embedder,
+        thresholds=thresholds,
+        scope=scope,
+        key=key,
+        ttl=ttl,
+        ttl_kind=ttl_kind,
+        max_entries=max_entries,
+        eviction=eviction,
+        visible_after=visible_after,
+        guard=guard,
+        max_wrong=max_wrong,
+        lever=lever,
+        effort_usd=effort_usd,
+        horizon=horizon,
+        order=order,
+        store_usd=store_usd,
+        node=node,
+        embed_usd=embed_usd,
+        show_prompts=show_prompts,
+        seed=seed,
     )
-
-
-def _given(asked: Mapping[str, Any], name: str) -> Decimal | None:
-    """Read what machines cost a month; 0 where they are there already."""
-    text = asked[name]
-    return values.dollars(text, f"--{name.replace('_', '-')}", zero=True) if text else None
+    return audit_run(logs, out, asked.options(), format, quiet=quiet, color=not no_color)

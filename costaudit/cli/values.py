@@ -1,6 +1,7 @@
 """Turn option texts into values; what can't be read is refused with a next step."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, TypeVar, get_args
@@ -116,7 +117,7 @@ def dollars(text: str, option: str, *, zero: bool = False) -> Decimal:
     return value
 
 
-def rates(texts: list[str] | None) -> dict[str, Decimal]:
+def rates(texts: Sequence[str] | None) -> dict[str, Decimal]:
     """Read CURRENCY=USD pairs."""
     told = pairs(texts, "--invoice-rate")
     return {name.upper(): dollars(text, "--invoice-rate") for name, text in told.items()}
@@ -152,7 +153,7 @@ def cost_mode(text: str) -> "CostMode":
     return one_of(text, modes, "--cost-mode")
 
 
-def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
+def pairs(texts: Sequence[str] | None, option: str) -> dict[str, str]:
     """Read NAME=VALUE pairs."""
     read: dict[str, str] = {}
     for text in texts or []:

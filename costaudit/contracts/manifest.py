@@ -5,6 +5,7 @@ from typing import Literal
 
 MANIFEST_VERSION = 2
 RedactionMode = Literal["none", "hash", "mask"]
+FileLayout = Literal["lines", "values", "csv", "parquet", "sse"]  # of the records of a file
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class InputFile:
 class ManifestInput(InputFile):
     """One file that was read, and which stretches of it."""
 
-    layout: str = ""  # lines | array | table | ...; "" for a file that is no log
+    layout: FileLayout | Literal[""] = ""  # "" for a file that is no log
     ranges: tuple[ByteRange, ...] = ()
 
 

@@ -7,6 +7,42 @@ from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.spend import CostBreakdown
 
 PromptPart = Literal["tools", "system", "examples", "documents", "history", "question"]
+BreakerKind = Literal[
+    "timestamp",
+    "date",
+    "uuid",
+    "user",
+    "counter",
+    "documents",
+    "environment",
+    "whitespace",
+    "json_key_order",
+    "tool_order",
+    "tool_set",
+    "tool_changed",
+    "image",
+    "text",
+    "variant",
+    "order",
+    "parallel",
+    "ttl_gap",
+    "lifetime",
+    "below_minimum",
+    "no_markers",
+    "marker_placement",
+    "implicit_breakpoint",
+    "lookback",
+    "history_rewritten",
+    "tool_choice",
+    "thinking",
+    "response_format",
+    "explicit_mode",
+    "thinking_stripped",
+    "model_switch",
+    "region_switch",
+    "write_only",
+    "provider",
+]
 
 
 @dataclass(frozen=True)
@@ -23,7 +59,7 @@ class PartShare:
 class Breaker:
     """A place where prompts leave their template's static prefix."""
 
-    kind: str  # timestamp | uuid | user | counter | documents | tool_order | json_key_order | ...
+    kind: BreakerKind
     where: str  # part and position, such as system, character 212 of 8,410
     context: str  # the breaking text in context, moving part between ‹ ›; redacted by default
     requests: int  # calls affected
@@ -118,7 +154,7 @@ class PrefixSection:
     session_agreement: SessionAgreement = SessionAgreement(0, 0, 0, 0)
 
 
-BREAKER_NAMES = {
+BREAKER_NAMES: dict[BreakerKind, str] = {
     "timestamp": "Timestamp",
     "date": "Date",
     "uuid": "Identifier",
@@ -156,6 +192,6 @@ BREAKER_NAMES = {
 }
 
 
-def breaker_name(kind: str) -> str:
-    """Name a kind of breaker; one that has no name is written in words."""
-    return BREAKER_NAMES.get(kind) or kind.replace("_", " ").capitalize()
+def breaker_name(kind: BreakerKind) -> str:
+    """Return the name of a kind of breaker, for people."""
+    return BREAKER_NAMES[kind]

@@ -2,10 +2,24 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 from costaudit.contracts.grades import Estimate
+from costaudit.contracts.requests import Result
 
-REASONS = {
+Reason = Literal[
+    "error",
+    "another rule",
+    "start state",
+    "earlier difference",
+    "clock",
+    "expiry",
+    "no longer held",
+    "rounding",
+    "approximate index",
+    "unexplained",
+]
+REASONS: dict[Reason, str] = {
     "error": "the cache or the model failed",
     "another rule": "the cache has another rule than was simulated; the rules are listed",
     "start state": "the cache served an answer that nothing in this replay had stored",
@@ -19,11 +33,22 @@ REASONS = {
 }  # why a request went otherwise than predicted, in the order in which they are tried
 
 
+LatencyName = Literal[
+    "as logged",
+    "through the cache",
+    "lookups",
+    "hits",
+    "misses",
+    "embedding a question, part of hits and misses",
+]
+RuleKind = Literal["threshold", "TTL", "visibility", "size", "scope", "key"]
+
+
 @dataclass(frozen=True)
 class LatencyRow:
     """Latency of one kind of request."""
 
-    name: str  # as logged | through the cache | lookups | hits | misses | embedding ...
+    name: LatencyName
     requests: int
     p50_ms: float
     p95_ms: float
@@ -54,9 +79,9 @@ class Difference:
     """One request that went otherwise than predicted."""
 
     request_id: str
-    predicted: str  # result
-    measured: str
-    reason: str  # key of REASONS
+    predicted: Result
+    measured: Result
+    reason: Reason
 
 
 @dataclass(frozen=True)
@@ -77,7 +102,7 @@ class JudgedHits:
 class RuleChange:
     """What the log, simulated with one rule of the cache changed, explains of the differences."""
 
-    kind: str  # threshold | TTL | visibility | size | scope | key
+    kind: RuleKind
     rule: str  # in words, such as TTL 1 h, fixed
     explains: int  # decisions that differ, and with this rule do not
     breaks: int  # decisions that agree, and with this rule would not
@@ -107,7 +132,7 @@ class ReplaySection:
     requests: int
     agreed: int  # same result on both sides
     confusion: dict[str, dict[str, int]]  # predicted → measured → requests
-    reasons: dict[str, int]  # why → requests that went otherwise than predicted
+    reasons: dict[Reason, int]  # why → requests that went otherwise than predicted
     errors: dict[str, int]  # reason → requests
     latencies: tuple[LatencyRow, ...]
     spent_usd: Decimal  # charged by live models

@@ -1,11 +1,13 @@
 """The tables that travel between stages: requests, blocks, skips and outcomes."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import polars as pl
 
 from costaudit.errors import CostauditError, RunDirError
 
+CallKind = Literal["chat", "embedding", "other"]
+CALL_KINDS: tuple[CallKind, ...] = get_args(CallKind)
 UnitName = Literal[
     "web_search",
     "file_search",
@@ -53,7 +55,7 @@ _REQUEST_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "service_tier": pl.String,  # standard | flex | priority | ...: as used, not as asked for
     "is_batch": pl.Boolean,  # billed as a batch
     "region": pl.String,  # where the provider prices by it
-    "kind": pl.String,  # chat | embedding | other
+    "kind": pl.String,  # CallKind
     "endpoint": pl.String,  # the application's own route, else the provider's path
     "tenant": pl.String,
     "user": pl.String,
@@ -232,7 +234,8 @@ _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "latency_ms": pl.Float64,
 }
 OUTCOMES = pl.Schema(_COLUMNS)
-RESULTS = ("hit", "miss", "bypass", "error")
+Result = Literal["hit", "miss", "bypass", "error"]
+RESULTS: tuple[Result, ...] = get_args(Result)
 
 
 def check_outcomes(outcomes: pl.DataFrame, requests: int) -> None:

@@ -7,7 +7,13 @@ from decimal import ROUND_DOWN, Decimal
 
 from costaudit.contracts.audit import Finding
 from costaudit.contracts.grades import Money, weakest
-from costaudit.contracts.prefix import Breaker, PrefixSection, TemplateRow, breaker_name
+from costaudit.contracts.prefix import (
+    Breaker,
+    BreakerKind,
+    PrefixSection,
+    TemplateRow,
+    breaker_name,
+)
 
 TOP_CAUSES = 5
 LEAST_SHARE = Decimal("0.01")  # of all that is lost; a smaller cause is not worth a line
@@ -23,7 +29,7 @@ _ID = re.compile(r"(?<=/)(\d+|[0-9a-fA-F-]{16,})(?=/|$)")  # a part of a path th
 class _Cause:
     """One kind of breaker with one repair, over templates; the most expensive place first."""
 
-    kind: str
+    kind: BreakerKind
     mend: str
     found: tuple[tuple[TemplateRow, Breaker], ...]
 
@@ -57,7 +63,7 @@ def prefix_findings(section: PrefixSection, left: Money | None = None) -> Iterab
 
 def _causes(pairs: Sequence[tuple[TemplateRow, Breaker]]) -> list[_Cause]:
     """Group by kind and repair, and by endpoint where the cause has a place in a prompt."""
-    groups: dict[tuple[str, str, str], list[tuple[TemplateRow, Breaker]]] = {}
+    groups: dict[tuple[BreakerKind, str, str], list[tuple[TemplateRow, Breaker]]] = {}
     for template, one in pairs:
         family = _family(template) if _PLACE.match(one.where) else ""
         groups.setdefault((one.kind, family, one.mend), []).append((template, one))

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from costaudit.contracts.manifest import Check, Convention
+from costaudit.contracts.manifest import Check, Convention, FileLayout
 from costaudit.contracts.run_dir import RunDir
 from costaudit.errors import InputError
 from costaudit.ingest.assembly.quality import answers_and_gaps
@@ -39,7 +39,7 @@ class Diagnosis:
     """What was detected and on what evidence, how tokens are counted, and what can't be found."""
 
     summary: IngestSummary  # files with source and evidence, and the fates of records
-    layouts: dict[str, str]  # file → lines | values | csv | parquet | sse
+    layouts: dict[str, FileLayout | Literal[""]]  # by file
     conventions: tuple[Convention, ...]
     checks: tuple[Check, ...]
     shares: dict[str, float]  # prompts, answers, times, ... → share of calls that have them

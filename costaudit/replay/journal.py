@@ -4,14 +4,13 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
 
 import msgspec
 
+from costaudit.contracts.requests import Result
 from costaudit.errors import BackendError, InputError, UsageError
 
 VERSION = 1
-Result = Literal["hit", "miss", "bypass", "error"]
 
 
 class Acknowledged(msgspec.Struct, frozen=True, gc=False):

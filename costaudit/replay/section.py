@@ -13,7 +13,9 @@ from costaudit.contracts.replay import (
     REASONS,
     Difference,
     HourRow,
+    LatencyName,
     LatencyRow,
+    Reason,
     ReplaySection,
 )
 from costaudit.contracts.requests import RESULTS
@@ -35,7 +37,7 @@ class Agreement:
     same_entry: int  # of the hits on both sides, those that served the same request's answer
     both_hit: int
     confusion: dict[str, dict[str, int]]  # predicted → measured → requests
-    reasons: dict[str, int]  # of those that differ; keys of REASONS
+    reasons: dict[Reason, int]  # of those that differ
     differing: pl.DataFrame  # request_id, predicted, measured, reason: in the log's order
 
     @property
@@ -108,7 +110,7 @@ def _confusion(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
     return {one: {other: counts[one, other] for other in RESULTS} for one in RESULTS}
 
 
-def _reason(row: dict[str, Any], around: Conditions, misses: _Misses) -> str:
+def _reason(row: dict[str, Any], around: Conditions, misses: _Misses) -> Reason:
     if row["result_live"] == "error":
         return "error"
     if row["request_id"] in around.explained:
@@ -130,20 +132,20 @@ def _reason(row: dict[str, Any], around: Conditions, misses: _Misses) -> str:
     return _index_reason(similarity, around)
 
 
-def _timing(around: Conditions, index: int, entry: int) -> str:
+def _timing(around: Conditions, index: int, entry: int) -> Reason | None:
     stream, ttl_s = around.stream, around.options.ttl_s
     now_s, ready_s = stream.ts_s[index], stream.ready_s[entry]
     if abs(now_s - ready_s) <= around.slack_s:
         return "clock"
     if ttl_s is None:
-        return ""
+        return None
     if around.options.ttl_kind == "sliding":  # which hit renewed it last can differ by itself
-        return "expiry" if now_s - ready_s >= ttl_s - around.slack_s else ""
+        return "expiry" if now_s - ready_s >= ttl_s - around.slack_s else None
     earliest, latest = stream.ts_s[entry] + ttl_s, ready_s + ttl_s  # sent, or inserted
-    return "expiry" if earliest - around.slack_s <= now_s <= latest + around.slack_s else ""
+    return "expiry" if earliest - around.slack_s <= now_s <= latest + around.slack_s else None
 
 
-def _index_reason(similarity: float | None, around: Conditions) -> str:
+def _index_reason(similarity: float | None, around: Conditions) -> Reason:
     if around.traits.own_vectors:
         return "unexplained"
     near = similarity is not None and abs(similarity - around.options.min_similarity) <= ROUNDING
@@ -219,7 +221,7 @@ def replay_section(
     `predicted` are the simulated OUTCOMES. Cost and wrong answers are not of this stage.
     """
     through = latency(result.outcomes["latency_ms"].cast(float).fill_null(np.nan).to_numpy())
-    rows = {
+    rows: dict[LatencyName, Latency] = {
         "as logged": latency(stream.latencies_ms),
         "through the cache": through,
         "lookups": result.lookup,
@@ -253,7 +255,7 @@ def replay_section(
     )
 
 
-def _row(name: str, row: Latency) -> LatencyRow:
+def _row(name: LatencyName, row: Latency) -> LatencyRow:
     return LatencyRow(name, row.count, row.p50_ms, row.p95_ms, row.p99_ms)
 
 

@@ -9,6 +9,7 @@ from difflib import SequenceMatcher
 import numpy as np
 import polars as pl
 
+from costaudit.contracts.prefix import BreakerKind
 from costaudit.simulate.segments import Ints
 
 _MONTH = (
@@ -34,7 +35,7 @@ _PREFIX = r"req|sess|conv|trace|msg|thread|run|call|usr|user|cus|acct|evt|sessio
 class MovingClass:
     """Text that differs between requests without meaning another prompt."""
 
-    name: str  # as in Breaker.kind
+    name: BreakerKind
     pattern: str  # without look-around: Python and Polars read it in the same way; case is ignored
     label: str = ""  # what is before it and stays, a group of the pattern
 
@@ -70,17 +71,17 @@ def masked(texts: pl.Series) -> pl.Series:
     return texts
 
 
-def moving_part(text: str, at: int) -> tuple[str, int, int]:
+def moving_part(text: str, at: int) -> tuple[BreakerKind | None, int, int]:
     """Find the moving class that the character `at` is a part of, with where it starts and ends.
 
-    Returns "" where there is none.
+    Returns None in place of the class where there is none.
     """
     left, right = max(0, at - 80), min(len(text), at + 80)
     for moving in MOVING:
         for match in moving.regex.finditer(text, left, right):
             if match.start() <= at < match.end():
                 return moving.name, match.start(), match.end()
-    return "", at, at
+    return None, at, at
 
 
 _WORD = re.compile(r"\w+|\W")

@@ -1,7 +1,9 @@
 """Help, width and encodings: what every verb has in common on a terminal."""
 
+import inspect
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 
 import jsonschema
@@ -9,6 +11,7 @@ import msgspec
 import pytest
 from rich.cells import cell_len
 
+from costaudit.cli.analyze import Asked, analyze
 from costaudit.cli.examples import EXAMPLES
 from costaudit.cli.main import app
 from costaudit.contracts.audit import audit_schema, encode_audit, write_audit
@@ -134,3 +137,11 @@ def test_spanish_and_euros_on_the_command_line(
     said = costaudit("report", "audit.json", "--lang", "es", "--currency", "EUR", "--rate", "0.92")
     assert said.code == 0 and "37.904 €" in said.out.replace("\xa0", " ")
     assert costaudit("report", "audit.json", "--currency", "EUR").code == 2
+
+
+def test_an_audit_is_asked_for_by_the_options_of_analyze() -> None:
+    """The library takes settings by these names, with the defaults of the command line."""
+    given = {name: one.default for name, one in inspect.signature(analyze).parameters.items()}
+    named = {one.name: one.default for one in fields(Asked)}
+    of_the_command_line = {"logs", "out", "format", "quiet", "no_color", "config"}
+    assert named == {name: given[name] for name in given if name not in of_the_command_line}

@@ -4,11 +4,15 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import get_args
 
+import msgspec
+import pytest
+
 from costaudit.contracts.audit import Finding
 from costaudit.contracts.grades import Estimate, Grade
 from costaudit.contracts.prefix import (
     BREAKER_NAMES,
     Breaker,
+    BreakerKind,
     PrefixSection,
     TemplateRow,
     breaker_name,
@@ -19,7 +23,10 @@ from tests.costing.nouns import NOTHING, money
 
 
 def breaker(
-    kind: str, usd: str, where: str = "system, block 5, character 87 of 8,728", **changes: bool
+    kind: BreakerKind,
+    usd: str,
+    where: str = "system, block 5, character 87 of 8,728",
+    **changes: bool,
 ) -> Breaker:
     return Breaker(kind, where, "", 9, 900, money(usd), "Move it.",
                    changes.get("provider_side", False))  # fmt: skip
@@ -92,7 +99,7 @@ def test_what_nobody_here_can_mend_is_no_to_do() -> None:
 
 
 def test_the_dearest_five_causes_and_none_below_a_hundredth() -> None:
-    kinds = ("uuid", "date", "text", "image", "counter", "user")
+    kinds: tuple[BreakerKind, ...] = ("uuid", "date", "text", "image", "counter", "user")
     said = found(template("/v1/chat", *(breaker(kind, str(6 - n)) for n, kind in enumerate(kinds))))
     assert [one.code for one in said] == [f"prefix-{kind}" for kind in kinds[:5]]
     two = found(template("/v1/chat", breaker("uuid", "99.5"), breaker("date", "0.5")))
@@ -117,4 +124,11 @@ def test_the_weakest_grade_counts() -> None:
 
 def test_every_cause_that_is_found_has_a_name() -> None:
     assert set(BREAKER_NAMES) == set(MENDS) >= PROVIDER_SIDE
-    assert breaker_name("a_new_one") == "A new one"
+    assert all(breaker_name(kind) for kind in get_args(BreakerKind))
+
+
+def test_a_kind_that_there_is_not_is_refused() -> None:
+    written = msgspec.to_builtins(Breaker("date", "system", "", 1, 1, money("1"), "M.", False))
+    assert msgspec.convert(written, Breaker, strict=False).kind == "date"
+    with pytest.raises(msgspec.ValidationError, match="a_new_one"):
+        msgspec.convert(written | {"kind": "a_new_one"}, Breaker, strict=False)

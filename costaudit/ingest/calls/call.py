@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
-from costaudit.contracts.requests import UnitName
+from costaudit.contracts.requests import CallKind, UnitName
 
 Buffer = bytes | msgspec.Raw  # JSON text, not yet decoded
 
@@ -136,7 +136,7 @@ class Call(msgspec.Struct, kw_only=True, gc=False):
     service_tier: str | None = None
     is_batch: bool = False
     region: str | None = None
-    kind: str = "chat"
+    kind: CallKind = "chat"
     endpoint: str | None = None
     tenant: str | None = None
     user: str | None = None

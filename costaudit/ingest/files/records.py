@@ -4,17 +4,17 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
+from costaudit.contracts.manifest import FileLayout
 from costaudit.ingest.calls.call import Record, Skip
 from costaudit.ingest.calls.json_repair import PADDING
 from costaudit.ingest.files.containers import ARCHIVES, PARQUET
 from costaudit.ingest.files.tables import csv_records, is_header
 from costaudit.ingest.mapping.columns import Column
 
-Kind = Literal["lines", "values", "csv", "parquet", "sse"]
 SAMPLE_LINES = 40
 CONTROLS = [bytes((byte,)) for byte in range(1, 32) if byte not in b"\t\n\r"]
 STAMPED = re.compile(rb"^\d{4}-\d\d-\d\dT\S+ (?=\{)")  # CloudWatch's export to S3
@@ -24,7 +24,7 @@ STAMPED = re.compile(rb"^\d{4}-\d\d-\d\dT\S+ (?=\{)")  # CloudWatch's export to 
 class Layout:
     """How to divide a file, or why it can't be."""
 
-    kind: Kind | None
+    kind: FileLayout | None
     problem: str = ""  # half a sentence; "" where there is a kind
 
 
@@ -233,7 +233,7 @@ class _Scan:
 
 
 def text_records(
-    kind: Kind, chunks: Iterator[bytes], offset: int, columns: Sequence[Column] = ()
+    kind: FileLayout, chunks: Iterator[bytes], offset: int, columns: Sequence[Column] = ()
 ) -> Iterator[Record | tuple[int, Skip]]:
     """Yield the records of a stream that starts at `offset` in its file.
 

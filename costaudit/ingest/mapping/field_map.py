@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from costaudit.contracts.requests import UnitName
+from costaudit.contracts.requests import CALL_KINDS, UnitName
 from costaudit.errors import InputError, UsageError
 from costaudit.ingest.calls.call import CONVENTIONS
 
@@ -107,8 +107,9 @@ def read_mapping(path: Path) -> FieldMap:
             hint=(f"Did you mean {near[0]}? " if near else "")
             + f"The fields are: {', '.join(sorted(FIELDS))}.",
         )
-    if fields.get("convention", "")[:1] == "=":
-        _known(fields["convention"][1:], path)
+    for name, known in (("convention", CONVENTIONS), ("kind", CALL_KINDS)):
+        if fields.get(name, "")[:1] == "=":
+            _known(name, fields[name][1:], known, path)
     columns = _texts(table, "columns", path)
     return FieldMap(path.name, _patterns(table, path), fields, columns)
 
@@ -143,11 +144,11 @@ def _patterns(table: dict[str, Any], path: Path) -> tuple[str, ...]:
     return patterns
 
 
-def _known(convention: str, path: Path) -> None:
-    if convention not in CONVENTIONS:
+def _known(name: str, value: str, known: Sequence[str], path: Path) -> None:
+    if value not in known:
         raise InputError(
-            f"The mapping {path} names the convention {convention!r}, which there is not.",
-            hint=f"The conventions are: {', '.join(CONVENTIONS)}.",
+            f"The mapping {path} names the {name} {value!r}, which there is not.",
+            hint=f"Choose from: {', '.join(known)}.",
         )
 
 

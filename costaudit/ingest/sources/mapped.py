@@ -5,7 +5,7 @@ from typing import Any, ClassVar, cast
 
 import msgspec
 
-from costaudit.contracts.requests import UnitName
+from costaudit.contracts.requests import CALL_KINDS, UnitName
 from costaudit.ingest.calls.call import (
     CONVENTIONS,
     BilledUnit,
@@ -109,6 +109,8 @@ def _call(found: dict[str, Any]) -> Call:
         value = found.get(name)
         if value is not None and value != "":
             setattr(call, name, str(value))
+    if call.kind not in CALL_KINDS:
+        call.kind = "other"
     for name in NUMBERS:
         setattr(call, name, _number(found.get(name)))
     for name in ("latency", "ttft"):

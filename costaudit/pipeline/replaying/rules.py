@@ -1,4 +1,4 @@
-"""Which rule of the live cache is another one than was simulated: one changed at a time."""
+"""Which rules of the live cache differ from the simulated ones: each is changed in turn."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from costaudit.contracts.policies import CacheKey, SemanticPolicy, TtlKind
-from costaudit.contracts.replay import RuleChange
+from costaudit.contracts.replay import RuleChange, RuleKind
 from costaudit.pipeline.replaying.judging import served_rows
 from costaudit.pipeline.semantic.keyed_run import EXACT
 from costaudit.pipeline.semantic.text_run import SemanticRun
@@ -31,7 +31,7 @@ SAME_TEXTS = ("last_user", "conversation")  # keys that compare the same texts
 class Variant:
     """A policy in which one rule is another one."""
 
-    kind: str  # such as TTL
+    kind: RuleKind
     rule: str  # in words, such as TTL 1 h, fixed
     policy: SemanticPolicy
     one_pool: bool = False  # a size limit counts over all scopes together
@@ -81,7 +81,7 @@ def explained(
     if before.sum() < LEAST:
         return Explained()
     simulate = _Simulation(run, other_texts=other_texts)
-    current, hit = Variant("", "", policy), truth.predicted
+    current, hit = Variant("threshold", "", policy), truth.predicted
     changes: list[RuleChange] = []
     for number in range(MOST_RULES):
         wrong = truth.wrong(hit)
@@ -105,7 +105,7 @@ def _tried(
     simulate: "_Simulation", current: Variant, truth: _Truth, wrong: np.ndarray
 ) -> Iterator[tuple[Variant, RuleChange, np.ndarray]]:
     """Yield the best variant of each kind, what it explains, and its hits; bool (n,)."""
-    best: dict[str, tuple[Variant, RuleChange, np.ndarray]] = {}
+    best: dict[RuleKind, tuple[Variant, RuleChange, np.ndarray]] = {}
     for variant, hit in simulate.hits(variants(current, simulate.run, truth.hit)):
         now = truth.wrong(hit)
         change = RuleChange(

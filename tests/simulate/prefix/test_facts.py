@@ -11,44 +11,16 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 
-from costaudit.contracts.grades import RATES, Pricing
 from costaudit.contracts.policies import PrefixPolicy
+from costaudit.contracts.prefix import BreakerKind
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.simulate.prefix.advice.facts import PrefixFacts, prefix_facts
 from costaudit.simulate.prefix.advice.policy_run import Sent, simulate_prefix
-from costaudit.simulate.prefix.breakers.breakers import MENDS, BreakerFacts
+from costaudit.simulate.prefix.breakers.breakers import MENDS
 from tests.simulate.prefix.oracle import Call, anthropic
+from tests.simulate.prefix.small_logs import FAST, RULES, SONNET, breaker, facts, pricing
 from tests.simulate.prefix.strategies import tables, traffic
 from tests.simulate.traffic import Log
-
-RULES = " ".join(f"rule{number}" for number in range(800))  # 7,090 characters
-FAST: dict[str, Any] = {"ttft_ms": 100.0, "latency_ms": 200.0}
-SONNET = {"input": "3", "read": "0.3", "5m": "3.75", "1h": "6"}
-
-
-def pricing(requests: pl.DataFrame, **prices: str) -> Pricing:
-    """Price every request alike, in USD per million tokens."""
-    prices = {**SONNET, **prices}
-    row = dict.fromkeys(RATES, "") | {
-        "given": False,
-        "rate_id": 0, "is_batch": False, "over_tokens": 0, "since": None,
-        "input_per_mtok": prices["input"], "cache_read_per_mtok": prices["read"],
-        "cache_write_5m_per_mtok": prices["5m"], "cache_write_1h_per_mtok": prices["1h"],
-        "cache_write_other_per_mtok": None, "output_per_mtok": "15",
-    }  # fmt: skip
-    rates = pl.DataFrame([row], schema=RATES)
-    return Pricing(rates, pl.Series([0] * len(requests), dtype=pl.Int32))
-
-
-def facts(log: Log) -> PrefixFacts:
-    requests, blocks = log.tables()
-    return prefix_facts(requests, blocks, pricing(requests), compare=False)
-
-
-def breaker(found: PrefixFacts, kind: str) -> BreakerFacts:
-    matching = [item for row in found.templates for item in row.breakers if item.kind == kind]
-    assert len(matching) == 1, [item.kind for row in found.templates for item in row.breakers]
-    return matching[0]
 
 
 def chat(
@@ -100,7 +72,7 @@ def test_prompts_are_mended_only_where_that_pays() -> None:
     )
 
 
-MOVING: list[tuple[str, Callable[[int], str]]] = [
+MOVING: list[tuple[BreakerKind, Callable[[int], str]]] = [
     ("timestamp", lambda n: f"Now: 2026-11-02T10:{n // 60:02d}:{n % 60:02d}Z. {RULES}"),
     (
         "date",
@@ -116,7 +88,7 @@ MOVING: list[tuple[str, Callable[[int], str]]] = [
 
 @pytest.mark.parametrize(("kind", "system"), MOVING, ids=[kind for kind, _ in MOVING])
 def test_a_moving_part_at_the_top_is_found_and_costs_what_stands_behind_it(
-    kind: str, system: Callable[[int], str]
+    kind: BreakerKind, system: Callable[[int], str]
 ) -> None:
     found = breaker(chat(system), kind)
     assert found.where.startswith("system, block 1, character ")

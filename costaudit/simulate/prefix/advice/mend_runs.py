@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from costaudit.contracts.prefix import BreakerKind
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.simulate.prefix.advice.plans import Planned
 from costaudit.simulate.prefix.breakers.breakers import NOWHERE, BreakerFacts
@@ -21,7 +22,12 @@ from costaudit.simulate.prefix.tree.prompts import Prompts, without_settings
 from costaudit.simulate.segments import Ints
 
 MAX_ROUNDS = 4  # places of a template that are mended one by one; the others all at once
-MARKED = ("no_markers", "marker_placement", "implicit_breakpoint", "explicit_mode")
+MARKED: tuple[BreakerKind, ...] = (
+    "no_markers",
+    "marker_placement",
+    "implicit_breakpoint",
+    "explicit_mode",
+)
 
 
 @dataclass(frozen=True)
@@ -71,11 +77,11 @@ class MendRuns:
                 share = found[number].lost_tokens / max(total, 1)
                 done[number] = replace(found[number], saved=_part(frame, share))
 
-    def _rule(self, kind: str) -> tuple[Ints, Ints] | None:
+    def _rule(self, kind: BreakerKind) -> tuple[Ints, Ints] | None:
         """Return the tokens before and after the mend of a rule's cause; None: as it was found."""
         now = self.today.as_is.tokens
         prompts, markers = self.today.prompts, self.today.markers
-        mends: dict[str, Callable[[], Ints]] = {
+        mends: dict[BreakerKind, Callable[[], Ints]] = {
             "parallel": lambda: self._billed(_one_by_one(prompts), markers),
             "ttl_gap": lambda: self._billed(
                 prompts, with_longest(markers, self.today.assigned, prompts.segments.offsets)

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from costaudit.contracts.prefix import BreakerKind
 from costaudit.simulate.prefix.breakers.divergence import Site, locate_breaks
 from costaudit.simulate.prefix.breakers.losses import Billing, Losses, Today
 from costaudit.simulate.prefix.breakers.mended import Mender
 from costaudit.simulate.prefix.caches.replay import READ, UNCACHED
 from costaudit.simulate.segments import Ints, any_in
 
-MENDS = {
+MENDS: dict[BreakerKind, str] = {
     "timestamp": "Move the time to the end of the last user message, or round it to the day.",
     "date": "Move the date to the end of the last user message.",
     "uuid": "Take the identifier out of the prompt, or move it to the end of the last message.",
@@ -47,7 +48,7 @@ MENDS = {
     "write_only": "Do not mark prefixes that no later request repeats within their lifetime.",
     "provider": "None: the provider evicted the entry early or routed the request elsewhere.",
 }
-PROVIDER_SIDE = frozenset({"lifetime", "provider"})
+PROVIDER_SIDE: frozenset[BreakerKind] = frozenset({"lifetime", "provider"})
 
 
 MIN_LOST_SHARE = 0.001
@@ -59,7 +60,7 @@ class BreakerFacts:
     """One cause of lost reads in one template; its tokens are still to be priced."""
 
     group: int  # index of the template
-    kind: str  # timestamp | uuid | user | counter | documents | tool_order | ttl_gap | ...
+    kind: BreakerKind
     where: str  # part and position, such as system, character 212 of 8,410
     context: str  # the breaking text in context, moving part between ‹ ›; may be empty
     redacted: str  # the same without the text
@@ -121,7 +122,7 @@ def _rule_breakers(evidence: Evidence) -> list[BreakerFacts]:
     return found
 
 
-def _rule_losses(evidence: Evidence) -> list[tuple[str, Ints]]:
+def _rule_losses(evidence: Evidence) -> list[tuple[BreakerKind, Ints]]:
     losses, assigned = evidence.losses, evidence.today.assigned
     marked = any_in(evidence.today.markers.code > 0, evidence.today.prompts.segments.offsets)
     implicit = assigned.is_marked("implicit")
@@ -148,7 +149,7 @@ def _rule_losses(evidence: Evidence) -> list[tuple[str, Ints]]:
     ]
 
 
-_WHERE = {
+_WHERE: dict[BreakerKind, str] = {
     "parallel": "requests that start before the first answer to their prefix does",
     "ttl_gap": "requests after a pause longer than the entry lives",
     "lifetime": "requests after a pause longer than any entry of this provider lives",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from costaudit.contracts.prefix import BreakerKind
 from costaudit.simulate.moving_text import common_ends, moving_part
 from costaudit.simulate.prefix.breakers.mended import MEDIA, TOOLS_DEPTH, Mender
 from costaudit.simulate.prefix.caches.static_share import PARTS
@@ -26,7 +27,7 @@ _TOKEN = re.compile(r"[\w.,:/+-]+")
 class Difference:
     """Where and how a text differs from the one that was in its place before."""
 
-    kind: str  # timestamp | date | uuid | counter | whitespace | json_key_order | ...
+    kind: BreakerKind
     start: int  # character of the text at which they part
     part_chars: int  # of the moving part, which may begin before that
     chars: int  # of the whole text
@@ -77,7 +78,7 @@ def _new_chars(text: str, base: str) -> int:
     return sum(len(chunk) for chunk in _CHUNK_END.split(text) if chunk not in known)
 
 
-def _kind(text: str, base: str, start: int, tail: int) -> str:
+def _kind(text: str, base: str, start: int, tail: int) -> BreakerKind:
     between = max(len(text), len(base)) - tail - start
     if min(between, max(_new_chars(text, base), _new_chars(base, text))) > DOCUMENT_CHARS:
         return "documents"
@@ -128,7 +129,7 @@ class Site:
     """One place and kind of change in one template."""
 
     group: int
-    kind: str
+    kind: BreakerKind
     where: str
     context: str
     redacted: str
@@ -183,7 +184,7 @@ def _sites_at(group: int, part: str, depth: int, place: pl.DataFrame, texts: Tex
         for row in pairs.gather_every(step).iter_rows(named=True)
     }
     by_user, by_turns = _goes_with_users(place), part != "tools" and _alternates(place)
-    kinds: list[str] = []
+    kinds: list[BreakerKind] = []
     for content, base in place.select("content", "base").iter_rows():
         known = found.get((content, base))
         kind = known.kind if known else kinds[-1]
@@ -223,7 +224,7 @@ def _difference(part: str, row: dict[str, int], texts: Texts) -> Difference:
     return replace(found, kind=kind)
 
 
-def _tool_kind(text: str, base: str, is_new: bool, kind: str) -> str:
+def _tool_kind(text: str, base: str, is_new: bool, kind: BreakerKind) -> BreakerKind:
     if not is_new:
         return "tool_order"
     if kind in _FORMS:
@@ -245,7 +246,7 @@ def _alternates(place: pl.DataFrame) -> bool:
     return 2 <= len(often) <= MAX_VARIANTS and min(often) >= MIN_TURNS
 
 
-def _redacted(kind: str, found: Difference) -> str:
+def _redacted(kind: BreakerKind, found: Difference) -> str:
     return f"‹{kind}, {found.part_chars} characters›"
 
 

@@ -22,6 +22,7 @@ from costaudit.simulate.prefix.caches.replay import (
 )
 from costaudit.simulate.prefix.rules.rules import Assigned
 from costaudit.simulate.prefix.tree.prompts import Groups, Prompts, without_settings
+from costaudit.simulate.prefix.tree.settings import SettingName
 from costaudit.simulate.segments import Ints
 
 LOST = pl.Schema(
@@ -89,7 +90,7 @@ class Losses:
     short: Ints  # the shared prefix is below the provider's minimum
     unmarked: Ints  # no marker where a read could have landed
     lookback: Ints  # the marker is too far after the last one
-    settings: dict[str, Ints]  # by field: a setting that enters the prefix changed
+    settings: dict[SettingName, Ints]  # by field: a setting that enters the prefix changed
     rewritten: Ints  # the conversation's history was changed
     thinking: Ints  # the same, by leaving earlier thinking blocks out
     model_switch: Ints  # the conversation went on with another model
@@ -111,7 +112,7 @@ class Today:
 
 
 def find_losses(requests: pl.DataFrame, today: Today, mended: Prompts) -> Losses:
-    """Leave out one rule after the other and see how much more is read."""
+    """Leave out one rule after the other, and measure how much more is read."""
     prompts, assigned, markers, as_is = today.prompts, today.assigned, today.markers, today.as_is
     ttl = _lifetimes(today)
     cached = as_is.chosen & ~assigned.matching("none")
@@ -157,10 +158,10 @@ def find_losses(requests: pl.DataFrame, today: Today, mended: Prompts) -> Losses
 
 def _setting_losses(
     prompts: Prompts, cached: NDArray[np.bool_], ttl: Ints, live: Ints
-) -> dict[str, Ints]:
+) -> dict[SettingName, Ints]:
     """Leave out one setting after the other; each has what its absence adds to the ones before."""
-    found: dict[str, Ints] = {}
-    left_out: tuple[str, ...] = ()
+    found: dict[SettingName, Ints] = {}
+    left_out: tuple[SettingName, ...] = ()
     for name in prompts.settings.varying:
         left_out = (*left_out, name)
         shared = _shared(without_settings(prompts, left_out), cached, ttl)
@@ -246,7 +247,7 @@ def _previous_turns(requests: pl.DataFrame, prompts: Prompts) -> Ints:
 
 
 def _provider_losses(requests: pl.DataFrame, as_is: Replay) -> Ints:
-    """Count what was simulated as read and billed as not, where the model's counters are there."""
+    """Count the tokens that were simulated as read but not billed so, where counters exist."""
     counted = requests.select(
         trusted=COUNTED
         & (pl.col("cache_read_tokens").fill_null(0).sum().over("provider", "model") > 0),

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER, time_order
-from costaudit.simulate.prefix.tree.settings import Settings, request_settings
+from costaudit.simulate.prefix.tree.settings import SettingName, Settings, request_settings
 from costaudit.simulate.prefix.tree.unseen import with_unseen_heads
 from costaudit.simulate.segments import ROLES, Codes, Ints, Segments, flat_segments
 
@@ -248,7 +248,7 @@ def rebuilt(
     )  # fmt: skip
 
 
-def without_settings(prompts: Prompts, fields: tuple[str, ...]) -> Prompts:
+def without_settings(prompts: Prompts, fields: tuple[SettingName, ...]) -> Prompts:
     """Return the prompts as they would be if these settings never changed."""
     from costaudit.simulate.prefix.tree.tree_kernels import grow_tree
 

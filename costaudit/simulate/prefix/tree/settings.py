@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import polars as pl
@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 Place = Literal["start", "system", "messages"]
 PLACES: tuple[Place, ...] = ("start", "system", "messages")  # in the order of the prompt
-FIELDS = ("tool_choice", "thinking", "response_format")
+SettingName = Literal["tool_choice", "thinking", "response_format"]  # columns of REQUESTS
+FIELDS: tuple[SettingName, ...] = get_args(SettingName)
 
 # Anthropic's guide lists tool_choice and thinking as changes that keep tools and system and lose
 # the messages; its structured outputs add a format to the system prompt. OpenAI's guide renders
 # the schema before the system message and says that reasoning effort may change the hidden
 # instructions, which come first; its tool_choice is named as safe to change.
-ENTERS: tuple[tuple[str, dict[str, Place]], ...] = (
+ENTERS: tuple[tuple[str, dict[SettingName, Place]], ...] = (
     (
         r"claude",
         {"tool_choice": "messages", "thinking": "messages", "response_format": "system"},
@@ -28,7 +29,7 @@ ENTERS: tuple[tuple[str, dict[str, Place]], ...] = (
 )
 
 # What a request asks for that names what it would have had without asking.
-DEFAULTS: dict[str, tuple[str, ...]] = {
+DEFAULTS: dict[SettingName, tuple[str, ...]] = {
     "tool_choice": ('"auto"', '{"type":"auto"}'),
     "thinking": ('{"type":"disabled"}',),
     "response_format": ('"text"', '{"type":"text"}', '{"format":{"type":"text"}}'),
@@ -39,15 +40,15 @@ DEFAULTS: dict[str, tuple[str, ...]] = {
 class Settings:
     """Values of settings per request, as codes, and the place at which each enters the prefix."""
 
-    codes: dict[str, NDArray[np.int32]]  # by field; 0: not set, or without effect on the prefix
-    places: dict[str, NDArray[np.int8]]  # by field: index into PLACES
+    codes: dict[SettingName, NDArray[np.int32]]  # by field; 0: not set, or not in the prefix
+    places: dict[SettingName, NDArray[np.int8]]  # by field: index into PLACES
 
     @property
-    def varying(self) -> tuple[str, ...]:
+    def varying(self) -> tuple[SettingName, ...]:
         """List the fields that take more than one value."""
         return tuple(name for name, codes in self.codes.items() if len(np.unique(codes)) > 1)
 
-    def hops(self, left_out: tuple[str, ...] = ()) -> NDArray[np.int32]:
+    def hops(self, left_out: tuple[SettingName, ...] = ()) -> NDArray[np.int32]:
         """Number the combined values by request and place; 0 where nothing is set.
 
         No rows where no request has a setting that counts.
@@ -70,7 +71,8 @@ class Settings:
 
 def request_settings(requests: pl.DataFrame) -> Settings:
     """Read the settings of each request that its provider renders into the prompt."""
-    codes, places = {}, {}
+    codes: dict[SettingName, NDArray[np.int32]] = {}
+    places: dict[SettingName, NDArray[np.int8]] = {}
     models = requests["model"].fill_null("")
     for name in FIELDS:
         values = requests[name]
@@ -85,13 +87,13 @@ def request_settings(requests: pl.DataFrame) -> Settings:
     return Settings(codes, places)
 
 
-def _places(models: pl.Series, field: str) -> NDArray[np.int8]:
+def _places(models: pl.Series, field: SettingName) -> NDArray[np.int8]:
     of_model = {model: _place(model, field) for model in models.unique().to_list()}
     found = models.replace_strict(of_model, return_dtype=pl.Int8)
     return found.to_numpy()
 
 
-def _place(model: str, field: str) -> int:
+def _place(model: str, field: SettingName) -> int:
     for pattern, fields in ENTERS:
         if re.search(pattern, model):
             return PLACES.index(fields[field]) if field in fields else -1
