@@ -83,7 +83,7 @@ def breakdown(
 
 
 def plain(amount: Decimal) -> Decimal:
-    """Drop needless zeros, without an exponent."""
+    """Return a decimal without trailing zeros and without an exponent."""
     return Decimal(format(amount.normalize(), "f"))
 
 

@@ -65,7 +65,7 @@ def _usd(rows: pl.DataFrame, prices: Path | None, mode: CostMode) -> Decimal:
 
 
 def _undecided(requests: pl.DataFrame, prices: Path | None) -> Iterable[Undecided]:
-    """Price calls whose convention nothing decides both ways, at list prices."""
+    """Price the calls of undecided conventions at list prices, in both readings."""
     open_ = requests.filter(pl.col("usage_convention").str.contains(UNDECIDED))
     if open_.is_empty():
         return

@@ -37,7 +37,7 @@ class Evidence:
 
 
 def findings(evidence: Evidence, levers: Sequence[Lever] = ()) -> tuple[Finding, ...]:
-    """Return what is worth saying: problems first, then by money."""
+    """Return the findings: problems first, then the others by money."""
     ledger, semantic, prefix = evidence.ledger, evidence.semantic, evidence.prefix
     steps = {step.lever: step.saved for step in ledger.steps}
     left = steps.get("prompt_caching", nothing())

@@ -1,4 +1,4 @@
-"""Budgets held against an audit: the bound of an interval is tested, not its middle."""
+"""Budgets of an audit: the bound of an interval is tested, not its middle."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -166,5 +166,5 @@ def _interval(estimate: Estimate) -> str:
 
 
 def _decimal(value: float) -> Decimal:
-    """Take a share as it is written, so that 0.6 % is within a budget of 0.6 %."""
+    """Return a share with the digits it is written with: 0.6 % is within a budget of 0.6 %."""
     return Decimal(str(value))

@@ -1,4 +1,4 @@
-"""Before and after: levers in the order in which they pay, each on what the ones before left."""
+"""Before and after: the levers by their value, each priced on what the earlier ones left."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +27,7 @@ Simulate = Callable[[npt.NDArray[np.bool_], bool], pl.DataFrame]  # requests tha
 
 @dataclass(frozen=True)
 class CacheStep:
-    """A cache: which requests it answers, or that prompts are marked for the provider's."""
+    """One cache: it answers some requests, or prompts are marked for the provider's cache."""
 
     lever: str  # duplicates | semantic | prompt_caching
     label: str
@@ -55,7 +55,7 @@ def build_ledger(
 ) -> Ledger:
     """Choose the next step again and again, and price it on what the chosen ones left.
 
-    `spend` is what the log cost, in the log. What no rate explains of it stays in every step.
+    `spend` is the cost over the log's period. The part that no rate explains stays in every step.
     Steps that are only assumed come last, whatever they save.
     """
     book = _Book(_Scene(tariff, simulate), month, spend, terms)
@@ -113,7 +113,7 @@ class _Scene:
 
 @dataclass(frozen=True)
 class _Offer:
-    """A step at its place."""
+    """A step that could come next, priced at this place."""
 
     step: Step
     entry: LedgerStep
@@ -174,11 +174,11 @@ class _Book:
         return _Offer(step, entry, after, after_usd, daily, left, rank, bool(changed.any()))
 
     def enter(self, offer: _Offer) -> None:
-        """Choose a step."""
+        """Add a step to the ledger."""
         self._chosen.append(offer)
 
     def close(self, left_out: tuple[LedgerStep, ...]) -> Ledger:
-        """Add up."""
+        """Return the ledger with its sums."""
         steps = tuple(one.entry for one in self._chosen)
         names = {step.lever for step in steps}
         saved = sum((step.saved.usd for step in steps), NOTHING)
@@ -208,9 +208,9 @@ class _Book:
         return last.traffic, last.usd, last.left
 
     def _alone(self, step: Step, bounds: Bounds | None) -> Money:
-        """Return what a step is worth by itself: of a response cache, what its hits were billed.
+        """Return what a step saves by itself; for a response cache, what its hits were billed.
 
-        That the rest of the traffic then finds the provider's cache cooler is in `saved` only.
+        The other requests then find the provider's cache colder: that loss is in `saved` only.
         """
         is_response_cache = isinstance(step, CacheStep) and step.hits is not None
         alone = (
@@ -224,7 +224,7 @@ class _Book:
         return self._month.ranged(usd, self._month.daily(gained), step.grade, bounds)
 
     def _filling(self, entry: LedgerStep, step: Step, daily: Floats) -> LedgerStep:
-        """Add what a response cache saves while it fills, and once it has filled."""
+        """Add what a response cache saves in its first month, and in a month once it is full."""
         steady = self._month.steady_days
         before = self._month.daily(self._first_usd)
         if steady is None or not isinstance(step, CacheStep) or step.hits is None:
@@ -260,7 +260,7 @@ class _Book:
         return self._month.ranged(usd, daily, grade, bounds)
 
     def _running(self, steps: Sequence[Step]) -> Decimal:
-        """Add up what steps cost to run; caches share the larger store, bought by the month."""
+        """Return what steps cost to run a month; caches share the larger store."""
         levers = [one for one in steps if isinstance(one, Lever)]
         own = sum((usd for one in levers for usd in one.running_usd.values()), NOTHING)
         total = micro_usd(own * self._month.pace) if own else NOTHING
@@ -271,7 +271,7 @@ class _Book:
         return total + store + sum((one.embed_usd for one in caches), NOTHING)
 
     def _forfeited(self, steps: Sequence[Step]) -> Decimal:
-        """Return the money of wrong hits, a month; of caches that share hits, the largest."""
+        """Return the money of wrong hits a month: the largest one, as caches share hits."""
         caches = (one for one in steps if isinstance(one, CacheStep) and one.right_part != 1)
         return max((self._of_wrong_hits(one) for one in caches), default=NOTHING)
 
@@ -283,7 +283,7 @@ class _Book:
         return self._wrong_usd[step.lever]
 
     def _gained(self, after: Traffic) -> tuple[Floats, Decimal]:
-        """Return what traffic costs less than the log's, by request and in all."""
+        """Return by how much traffic is cheaper than the log, by request and in total."""
         gained = self._first_usd - after.request_usd()
         return gained, self._scene.first.cost().total_usd - after.cost().total_usd
 
@@ -301,7 +301,7 @@ class _Book:
 
 
 def _spread(chosen: Sequence[_Offer]) -> tuple[Decimal, Decimal]:
-    """Add up by how much steps may save less, and more, than they do in the log."""
+    """Return by how much all steps together may save less, and more, than in the log."""
     below = above = NOTHING
     for one in chosen:
         bounds = one.step.saved_bounds if isinstance(one.step, CacheStep) else None

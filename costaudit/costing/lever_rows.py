@@ -74,7 +74,7 @@ def _less_running(month: Month, gained: Floats, lever: Lever, unit: str) -> Mone
 
 
 def _calls(first: Traffic, lever: Lever, most: int = 10) -> tuple[LeverCall, ...]:
-    """List the calls behind a lever that save most, had it been the only one."""
+    """List the calls that save most under a lever, as if it were the only one."""
     after = first.under(lever.effect)
     before_usd = np.nan_to_num(per_request_usd(first.classes, first.pricing))
     left_usd = np.nan_to_num(per_request_usd(after.classes, after.pricing))

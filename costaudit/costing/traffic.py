@@ -1,4 +1,4 @@
-"""The requests that are left after some levers, with what they bill and at which rates."""
+"""The requests that remain after some levers, with their tokens and rates."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -78,13 +78,13 @@ class Traffic:
         return Traffic(tariff, sent, tariff.classes, tariff.billed)
 
     def cost(self) -> CostBreakdown:
-        """Add up what it bills."""
+        """Return what all requests together are billed."""
         tokens = cost(self.classes, self.pricing, self.sent)
         usd = plain(Decimal(self.tariff.unit_usd.filter(self.sent).sum() or 0))
         return replace(tokens, total_usd=plain(tokens.total_usd + usd), units_usd=usd)
 
     def request_usd(self) -> npt.NDArray[np.float64]:
-        """Return what each request bills, in float64; 0 where nothing is sent or priced."""
+        """Return what each request is billed, in float64; 0 where nothing is sent or priced."""
         tokens = np.nan_to_num(per_request_usd(self.classes, self.pricing))
         units = self.tariff.unit_usd.cast(pl.Float64).to_numpy()
         return np.asarray((tokens + units) * self.sent.to_numpy(), np.float64)
@@ -92,7 +92,7 @@ class Traffic:
     def simulated(
         self, as_is: pl.DataFrame, removed: pl.Series, classes: pl.DataFrame | None
     ) -> "Traffic":
-        """Take requests out, and move the billed classes as a simulation moved its own."""
+        """Take requests out, and change the billed classes as a simulation changed its own."""
         sent = self.sent & ~removed
         moved = self.classes if classes is None else anchored(self.classes, as_is, classes)
         return Traffic(self.tariff, sent, _only(moved, sent), self.pricing)
@@ -115,7 +115,7 @@ class Traffic:
         )
 
     def changed_from(self, before: "Traffic") -> pl.Series:
-        """Return which requests were sent before and now bill otherwise, or not at all."""
+        """Return which requests were sent before and are now billed otherwise, or not at all."""
         moved = self.pricing.rate_ids.ne_missing(before.pricing.rate_ids) | (
             self.sent != before.sent
         )

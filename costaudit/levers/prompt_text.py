@@ -150,7 +150,7 @@ def without_padding(text: str) -> str:
 
 
 def without_encoded(text: str) -> str:
-    """Return a text without its base64 data: long runs that decode and are no words."""
+    """Return a text without its base64 data: long runs that can be decoded and are not words."""
     return _RUNS.sub(lambda match: "" if _is_encoded(match.group(1)) else match.group(), text)
 
 

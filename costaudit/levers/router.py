@@ -1,4 +1,4 @@
-"""A router: a small classifier over a question's words that says when the cheap model will do."""
+"""A router: a small classifier of questions that says when the cheap model is good enough."""
 
 import math
 import re
@@ -137,7 +137,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class _Aim:
-    """What a rule is made for."""
+    """The gain that a rule is made for, and the loss that it must not exceed."""
 
     gain: Floats  # of every text: what sending it to the cheap model saves, any unit
     most_loss: float  # share of questions that may get a worse answer

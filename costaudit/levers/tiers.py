@@ -55,7 +55,7 @@ def idle_priority(requests: pl.DataFrame, seed: int = 0) -> Lever | None:
 
 
 def untried_tiers(requests: pl.DataFrame, lever: Lever | None) -> Suggestion | None:
-    """Return the calls at a dearer tier that has no calls beside it to compare; None without."""
+    """Return the calls at a dearer tier without standard calls to compare; None without any."""
     unit = endpoint_unit(requests)
     dear = requests.select((pl.col("service_tier").is_in(DEARER) & sent_ok()).fill_null(False))
     compared = [

@@ -1,4 +1,4 @@
-"""Topics of questions by their words: no vectors, and so quick and the same on every machine."""
+"""Topics of questions by their words: quick, and the same on every machine."""
 
 import re
 from collections import Counter

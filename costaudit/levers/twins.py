@@ -134,7 +134,7 @@ class TwinTopic:
     def most_loss(self) -> float:
         """Return the upper 95 % bound of the answers that are worse than a repeat would be.
 
-        The bounds of both shares, put together by Newcombe's rule for a difference.
+        The bounds of both shares are combined by Newcombe's rule for a difference.
         """
         share, low, _ = self.agreement
         _, _, high = self.floor, *exact_bounds(self.repeats_agreed, max(self.repeats, 1))

@@ -1,4 +1,4 @@
-"""The way down from an endpoint to its prompt templates and to requests that show them."""
+"""The prompt templates of each endpoint, and sample requests of each template."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Take a person's records out of a run: rows, texts, vectors, and all that was made of them."""
+"""Erase a person's records from a run: rows, texts, vectors, and all results made of them."""
 
 import shutil
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The forecast of one log: its next month, and what its spend grew by."""
+"""The forecast of one log: its next month, and why its spend grew."""
 
 from decimal import Decimal
 

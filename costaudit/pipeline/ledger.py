@@ -118,7 +118,7 @@ def proposals_of(log: Loaded, options: AnalyzeOptions) -> Proposals:
 def terms_here(
     log: Loaded, caches: PromptCaches, levers: Sequence[Lever], options: AnalyzeOptions
 ) -> Terms:
-    """Return what steps are held against, with the effort of each for what exists already."""
+    """Return the terms that steps are judged by, with efforts that know what exists already."""
     given = options.terms.efforts
     efforts = efforts_here(caches.section(), log.spend.gateway_hits, levers, given)
     return replace(options.terms, efforts=efforts)
@@ -129,7 +129,7 @@ def levered(
 ) -> tuple[tuple[LeverRow, ...], tuple[Suggestion, ...]]:
     """Price the levers on what identical questions and prompt caching leave.
 
-    Nothing is embedded: similar questions need vectors, and have their place in `analyze`.
+    Nothing is embedded, so similar questions, which need vectors, are left to `analyze`.
     """
     proposals = proposals_of(log, options)
     levers = proposals.levers

@@ -69,7 +69,7 @@ class Loaded:
 
     @cached_property
     def templates(self) -> pl.Series:
-        """The system template of each request, which both kinds of cache go by."""
+        """The system template of each request, which both kinds of cache use."""
         return system_templates(self.requests, self.blocks)
 
     @cached_property
@@ -126,7 +126,7 @@ def _refuse_other_part(run: RunDir, wanted: IngestOptions) -> None:
 
 
 def _nothing_left(skips: pl.DataFrame) -> InsufficientDataError:
-    """Say why no record is a call, and what to do about the commonest reason."""
+    """Explain why no record is a call, and what to do about the commonest reason."""
     reasons = skips.group_by("reason").len().sort("len", "reason", descending=[True, False])
     said = ", ".join(f"{reason} {count:,}" for reason, count in reasons.iter_rows())
     hints = {

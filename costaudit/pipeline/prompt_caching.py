@@ -47,13 +47,13 @@ class PromptCaches:
         self._sent = log.requests.select(SENT_TO_PROVIDER).to_series().to_numpy()
 
     def as_is(self, removed: np.ndarray) -> pl.DataFrame:
-        """Bill what is left as the application sends it today: TOKEN_CLASSES per request."""
+        """Bill the remaining requests as they are sent today: TOKEN_CLASSES per request."""
         if not removed.any():
             return self._whole_as_is
         return self._simulate(PrefixPolicy(), removed, mended=False)
 
     def best(self, removed: np.ndarray) -> pl.DataFrame:
-        """Bill what is left with the best markers and moving parts behind the static ones.
+        """Bill the remaining requests with the best markers, moving parts behind the static ones.
 
         Parts that were moved are billed as uncached input. Where the simulation differs from
         the bill, only as much is changed as the bill supports, see `claims`.

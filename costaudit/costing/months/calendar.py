@@ -107,7 +107,7 @@ def _profile(requests: Floats, slot: Ints, counted: Floats) -> Floats:
 
 
 def _is_hole(stretch: tuple[int, int], slot: Ints, totals: Floats) -> bool:
-    """Hold a stretch against the same hours of the other weeks, else of days of its class."""
+    """Compare a stretch with the same hours of other weeks, or else of days of its class."""
     own = slot[stretch[0] : stretch[1]]
     others = totals.copy()
     others[1] -= np.bincount(own, minlength=WEEK_H)
@@ -128,7 +128,7 @@ def _is_hole(stretch: tuple[int, int], slot: Ints, totals: Floats) -> bool:
 def _weighted(
     first_h: int, requests: Floats, covered: Floats, slot: Ints, stretches: list[tuple[int, int]]
 ) -> Calendar:
-    """Let every hour of a month be counted by the hours of the log that are most like it."""
+    """Weight the log's hours: those most like an hour of the month represent it."""
     cover = summed(slot, covered, WEEK_H).reshape(7, DAY_H)
     traffic = summed(slot, requests, WEEK_H).reshape(7, DAY_H)
     seen_days = cover.sum(axis=1) > 0
@@ -176,7 +176,7 @@ def _donors(cover: Floats, *, weekend_open: bool) -> Floats:
 
 
 def _nights_are_quiet(cover: Floats, traffic: Floats) -> bool:
-    """Return whether Monday to Friday have hours in a row with next to no traffic."""
+    """Return whether Monday to Friday have hours in a row with almost no traffic."""
     seen = cover.sum(axis=0)
     rate = traffic.sum(axis=0) / np.maximum(seen, 1e-9) * (seen > 0)
     if not rate.sum():

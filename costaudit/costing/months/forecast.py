@@ -1,4 +1,4 @@
-"""The month after a log: its trend drawn on, and held against the log itself."""
+"""The month after a log: its trend is continued, and tested on the log itself."""
 
 from decimal import Decimal
 
@@ -27,7 +27,7 @@ def next_month(month: Month, by_request: Floats, ahead_days: float = MONTH_DAYS)
 def backtest(requests: pl.DataFrame, by_request: Floats, covered_days: float) -> Backtest:
     """Forecast each week of a log from the days before it, from the third week on.
 
-    What came is a month made of that week alone, so that both weigh hours in the same way.
+    The true value is a month made of that week alone, so that both weight hours in the same way.
     """
     ts_s = requests.select(TS_S).to_series().fill_null(np.nan).to_numpy()
     timed = np.isfinite(ts_s)

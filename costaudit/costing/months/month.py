@@ -122,8 +122,8 @@ class Month:
     def range_of(self, daily: Floats) -> tuple[float, float]:
         """Return the 95 % bounds of the next period as long as the log, at most a month.
 
-        Days are drawn again within classes of weekdays, twice: once for how well the log's days
-        measure the mean, once for the days to come. The drift between both is drawn too.
+        Days are resampled within classes of weekdays, twice: once for how well the log's days
+        measure the mean, once for the days to come. The drift between both is sampled too.
         """
         if self.hours is None:
             total = float(daily.sum())
@@ -210,7 +210,7 @@ class Month:
         return total
 
     def _slope(self, daily: Floats) -> tuple[float, float]:
-        """Return the drift per day and its error: the log's slope, held towards none."""
+        """Return the drift per day and its error: the log's slope, shrunk towards zero."""
         found = self._regression(daily)
         if found is None:
             return 0.0, DRIFT_PER_DAY
@@ -242,7 +242,7 @@ class Month:
         return slope, max(error, 1e-6), freedom
 
     def _other_reading(self, daily: Floats) -> float:
-        """Return the month's value were weekends, which the log lacks, not as they are taken."""
+        """Return the month's value under the other assumption about weekends that the log lacks."""
         assert self.hours is not None
         total = float(daily.sum())
         other = self.hours.weekend_weight
@@ -256,7 +256,7 @@ class Month:
 
 @dataclass(frozen=True)
 class _Days:
-    """The days of a calendar, and how they are drawn again."""
+    """The days of a calendar, and how they are resampled."""
 
     share: Floats  # of a usual day's traffic that the log covers
     kind: Ints  # days of a kind are exchanged

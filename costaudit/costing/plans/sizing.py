@@ -1,4 +1,4 @@
-"""What a response cache takes: memory at its fullest, tokens to embed, machines."""
+"""What a response cache needs: memory at its peak, tokens to embed, machines."""
 
 import math
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ def embedding_per_mtok(embedder: str, as_of: date, overrides: Path | None = None
 
 @dataclass(frozen=True)
 class Sizing:
-    """Memory of the cache at its fullest moment."""
+    """Memory of the cache at its peak."""
 
     entries: int
     bytes_per_entry: int

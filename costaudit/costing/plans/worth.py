@@ -82,7 +82,7 @@ class Worth:
         )
 
     def rank(self, step: LedgerStep) -> tuple[Decimal, Decimal, str]:
-        """Return what the next step is chosen by: the largest comes first."""
+        """Return the key by which the next step is chosen: the largest comes first."""
         named = self.terms.named
         if step.lever in named:
             place = Decimal(10**15 - named.index(step.lever))
@@ -99,7 +99,7 @@ class Worth:
     def _worth_from(self, step: LedgerStep, effort: Decimal) -> int | None:
         """Return the requests a month from which effort and machines are paid in the horizon.
 
-        What a step saves before its machines is taken to grow with the traffic.
+        The saving before machines is assumed to grow with the traffic.
         """
         running = step.running_cost.usd
         first = (step.first_month or step.saved).usd + running
@@ -113,7 +113,7 @@ class Worth:
 
 
 def horizon_assumption(terms: Terms) -> Assumption:
-    """State what a step is held against."""
+    """State the horizon and the discount rate that steps are judged by."""
     return Assumption(
         name="horizon",
         value=f"{terms.horizon_months} months, a dollar in a year worth {DISCOUNT_YEAR:.0%} less",

@@ -1,4 +1,4 @@
-"""`replay` as a library call: the same requests through a live cache, beside what was predicted."""
+"""`replay` as a library call: the same requests through a live cache, beside the prediction."""
 
 import re
 import statistics
@@ -140,7 +140,7 @@ class ReplayPlan:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What came of it."""
+    """The result of a replay."""
 
     section: ReplaySection | None  # None after a dry run
     price: DryRun | None  # of the live models; None where the log answers

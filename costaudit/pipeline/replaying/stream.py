@@ -1,4 +1,4 @@
-"""A log as a live cache is asked it."""
+"""A log as the questions that a live cache is asked."""
 
 from dataclasses import dataclass
 
@@ -124,7 +124,7 @@ def to_reasons(run: SemanticRun) -> tuple[str, ...]:
 
 
 def _never_falling(ts_s: np.ndarray) -> np.ndarray:
-    """Give requests without a time, which come last, the time of the one before."""
+    """Set the time of requests without one, which come last, to that of the request before."""
     first = ts_s[np.isfinite(ts_s)][:1]
     filled = np.where(np.isfinite(ts_s), ts_s, -np.inf)
     filled[:1] = first if not np.isfinite(ts_s[:1]).all() else ts_s[:1]

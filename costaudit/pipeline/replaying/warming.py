@@ -29,7 +29,7 @@ class WarmUp:
 
 @dataclass(frozen=True)
 class Warmed:
-    """What came of filling a cache."""
+    """The result of filling a cache."""
 
     cache: str  # printable address
     admitted: Admitted

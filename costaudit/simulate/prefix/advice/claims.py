@@ -1,4 +1,4 @@
-"""How far the simulation may be claimed: its reads held against the bill, template by template."""
+"""How much of a simulated saving may be claimed: its reads against the bill, by template."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ def claim_of(billed: int | None, simulated: int, size: int) -> Claim:
     """Describe what a saving may be based on; `size` is the input whose reads were billed.
 
     `simulated` within AGREES_WITHIN of the bill; `estimated` within CLAIMED_WITHIN: the saving is
-    scaled to the bill; else `none`. Without counters (None) there is nothing to hold against.
+    scaled to the bill; else `none`. Without counters (None) there is nothing to compare with.
     """
     if billed is None or abs(simulated - billed) <= NEGLIGIBLE_SHARE * size:
         return "simulated"
@@ -51,7 +51,7 @@ def claimed(
 def session_agreement(
     requests: pl.DataFrame, read: pl.Series, simulated: NDArray[np.bool_]
 ) -> SessionAgreement:
-    """Hold simulated reads against the bill session by session (else conversation).
+    """Compare simulated reads with the bill by session, or else by conversation.
 
     `read` are the simulated reads; `simulated` masks the requests that were simulated.
     """

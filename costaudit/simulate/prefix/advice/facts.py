@@ -1,4 +1,4 @@
-"""Everything about prompt caching that a log shows, in tokens; costing puts money on it."""
+"""Everything about prompt caching that a log shows, in tokens; costing prices it."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What one prompt-caching policy would have billed for each request, held against the bill."""
+"""What each request would have been billed under one policy, compared with the bill."""
 
 from dataclasses import dataclass
 
@@ -96,7 +96,7 @@ def outcome_of(
     policy: PrefixPolicy,
     reach: NDArray[np.bool_],
 ) -> PrefixOutcome:
-    """Put a replay into words of the hall."""
+    """Return what a replay found as a PrefixOutcome."""
     return PrefixOutcome(
         policy.policy_id,
         billed_classes(requests, result, reach),
@@ -127,7 +127,7 @@ def _best(
 def billed_classes(
     requests: pl.DataFrame, result: Replay, reach: NDArray[np.bool_]
 ) -> pl.DataFrame:
-    """Put the replayed classes beside the billed ones of requests that were not replayed."""
+    """Return the replayed classes, and the billed ones of requests that were not replayed."""
     logged = requests.select(pl.col(TOKEN_CLASSES).fill_null(0))
     columns = {
         name: np.where(result.chosen, result.tokens[:, place], logged[name].to_numpy())
@@ -138,7 +138,7 @@ def billed_classes(
 
 
 def unconfirmed_of(assigned: Assigned) -> tuple[str, ...]:
-    """List what the rules in use assume without a vendor's word."""
+    """List the assumptions of the rules in use that no vendor confirms."""
     return tuple(sorted({line for rules in assigned.used() for line in rules.unconfirmed}))
 
 

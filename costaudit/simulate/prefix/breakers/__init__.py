@@ -1,4 +1,4 @@
 """Why reads were lost: divergence points, causes, and prompts with the cause mended.
 
-It takes a replay and returns causes with tokens. It puts no money on them.
+It takes a replay and returns causes with tokens. It never prices them.
 """

@@ -214,7 +214,7 @@ def _depth(prompts: Prompts, heads: Heads, row: int) -> int:
 def _fresh_places(prompts: Prompts, groups: Groups, heads: Heads) -> NDArray[np.bool_]:
     """Return per head segment whether new contents keep coming at its place.
 
-    In the first user message only before something else of it: what comes last can't move.
+    In the first user message only before something else of it: the last part can't move.
     """
     depth = heads.segment - prompts.segments.offsets[heads.request]
     rows = pl.DataFrame(
