@@ -1,8 +1,10 @@
 """The recommended threshold."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from costaudit.answers.recommend import recommend
+from costaudit.answers.recommend import recommend, upper
 from costaudit.answers.tally import RatePoint
 from costaudit.contracts.grades import Estimate
 
@@ -83,3 +85,43 @@ def test_the_gain_counts_at_its_lower_bound() -> None:
 def test_among_equals_the_stricter_wins() -> None:
     found = recommend(THRESHOLDS, [offer(0.001, 9.0)] * 3, EXACT)
     assert found.min_similarity == 0.90
+
+
+def test_a_gain_of_less_than_a_dollar_is_one() -> None:
+    found = recommend(THRESHOLDS, [offer(0.001, usd) for usd in (5.5, 5.2, 5.1)], EXACT)
+    assert found.min_similarity == 0.70
+
+
+def test_the_log_decides_between_thresholds_not_a_replicate() -> None:
+    # The first replicate of 9 +- 3 is 6.06, less than 8; the log's own value is more.
+    found = recommend((0.8, 0.9), [offer(0.001, 9.0, off=3.0), offer(0.001, 8.0)], EXACT)
+    assert found.min_similarity == 0.80
+
+
+def earning(*usd: float) -> RatePoint:
+    """Make a safe run that earns the first amount in the log, the others in its replicates."""
+    share = Estimate(0.5, "simulated")
+    return RatePoint(10, 10, share, share, None, share, Estimate(0.0, "estimated"), np.array(usd))
+
+
+def test_every_replicate_counts_for_the_lower_bound() -> None:
+    # Of two replicates, 1 less and 9 more than exact matching, the quantile at 2.5 % is -0.75.
+    found = recommend((0.8,), [earning(9.0, 4.0, 14.0)], earning(5.0, 5.0, 5.0))
+    assert found.kind == "exact"
+    assert recommend((0.8,), [earning(9.0, 4.0)], earning(5.0, 5.0)).kind == "exact"
+
+
+def test_without_replicates_the_log_s_own_gain_counts() -> None:
+    assert recommend((0.8,), [earning(7.0)], earning(5.0)).kind == "similar"
+    assert recommend((0.8,), [earning(5.0)], earning(5.0)).kind == "exact"
+
+
+def test_the_upper_bound_of_what_has_no_interval_is_its_value_and_of_nothing_all() -> None:
+    assert upper(replace(EXACT, unsafe_served_share=Estimate(0.3, "estimated"))) == 0.3
+    assert upper(replace(EXACT, unsafe_served_share=Estimate(0.3, "estimated", 0.2, 0.4))) == 0.4
+    assert upper(offer(None)) == 1.0
+
+
+def test_without_a_threshold_to_try_all_answers_may_be_wrong() -> None:
+    found = recommend((), (), EXACT)
+    assert found.kind == "exact" and "may reach 100.00%" in found.why

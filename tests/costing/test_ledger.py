@@ -1,5 +1,6 @@
 """The waterfall adds up, whatever the levers do to one another."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
@@ -195,6 +196,70 @@ def test_a_gateways_hits_are_not_saved_again() -> None:
         log(CALL, {**CALL, "served_by": "gateway_cache"}), step("duplicates", [False, True])
     )
     assert ledger.before.usd == 2 and ledger.steps == () and ledger.left_out == ()
+
+
+def test_wrong_hits_save_nothing() -> None:
+    # Two of four calls of 2.00 are hits; a quarter of their money is of wrong ones: 4 - 1 = 3.
+    hits = step("semantic", [False, True, True, False], right_part=0.75)
+    ledger = book(log(CALL, CALL, CALL, CALL), hits)
+    assert saved(ledger) == ["3"] and ledger.steps[0].alone.usd == 3
+    assert ledger.after.usd == 5
+
+
+def test_the_wrong_hits_of_two_caches_are_those_of_the_one_that_has_more() -> None:
+    # By itself the exact cache forfeits half of 2.00, the similar one a quarter of 4.00: 1.00
+    # each. Together they answer two calls, 4.00, and forfeit 1.00, not 2.00.
+    ledger = book(
+        log(CALL, CALL, CALL, CALL),
+        step("duplicates", [False, True, False, False], right_part=0.5),
+        step("semantic", [False, True, True, False], right_part=0.75),
+        terms=Terms(order="duplicates,semantic"),
+    )
+    assert saved(ledger) == ["1", "2"]
+    assert [str(one.alone.usd.normalize()) for one in ledger.steps] == ["1", "3"]
+
+
+def test_what_is_only_assumed_comes_last_whatever_it_saves() -> None:
+    # Routing, an assumption, would save 4 x 1.88; it gets what the cache leaves, three calls.
+    moved = {"unit": "a", "model": "gpt-4o-mini"}
+    cache = step("duplicates", [False, True, False, False])
+    ledger = book(log(CALL, CALL, CALL, CALL), lever("routing", *[moved] * 4), cache)
+    assert [one.lever for one in ledger.steps] == ["duplicates", "routing"]
+    assert saved(ledger) == ["2", "5.64"]
+    assert ledger.saving.usd == 2 and ledger.after_firm.usd == 6  # without the assumption
+
+
+def test_levers_that_cost_more_than_they_save_are_left_out_firm_and_assumed_ones() -> None:
+    # Each would save 1.00 of 2.00 and cost 1.50 to run.
+    shorter = lever("output", {"unit": "a", "is_batch": True})
+    dear = replace(shorter, running_usd={"a": Decimal("1.5")})
+    firm = replace(dear, lever="batch", grade="estimated")
+    ledger = book(log(CALL), dear, firm)
+    assert ledger.steps == () and ledger.after.usd == 2
+    assert [(one.lever, one.saved.usd) for one in ledger.left_out] == [
+        ("batch", Decimal("-0.5")), ("output", Decimal("-0.5")),
+    ]  # fmt: skip
+
+
+def test_what_a_cache_saves_while_it_fills_and_once_it_has() -> None:
+    # Six weeks of ten calls a day; in the second half of the weeks, half of the calls are hits.
+    # Of the first month, 30.44 days, 9 of the 30 whole days have hits: 0.15 of all calls, but for
+    # the first day and the last one, which the log covers in part.
+    days = [(day, call) for day in range(42) for call in range(10)]
+    rows = [{**CALL, "ts": NOON + timedelta(days=day, hours=call)} for day, call in days]
+    hits = [day >= 21 and call >= 5 for day, call in days]
+    ledger = book(log(*rows), step("semantic", hits, saved_bounds=(0.5, 1.5)))
+    (only,) = ledger.steps
+    assert only.first_month is not None and only.steady_month is not None
+    whole = float(ledger.before.usd)
+    assert float(only.first_month.usd) == pytest.approx(0.15 * whole, rel=3e-3)
+    assert float(only.steady_month.usd) == pytest.approx(0.5 * whole, rel=3e-3)
+    for money in (only.first_month, only.steady_month):  # as uncertain as the saving itself
+        for name in ("low_usd", "high_usd"):
+            ratio = getattr(money, name) / money.usd
+            assert float(ratio) == pytest.approx(
+                float(getattr(only.saved, name) / only.saved.usd), rel=1e-4
+            )
 
 
 WEEK = [NOON + timedelta(hours=7 * i) for i in range(60)]

@@ -57,3 +57,8 @@ def test_a_failure_without_tokens_was_not_billed() -> None:
     free = {"status": "error", "input_uncached_tokens": None, "output_tokens": 0}
     assert waste(log(free)) is None
     assert waste(log()) is None
+    assert waste(log({**free, "output_tokens": 1})) is not None
+
+
+def test_a_call_of_which_nothing_is_known_is_no_waste() -> None:
+    assert waste(log({"status": None, "served_by": None})) is None
