@@ -212,7 +212,8 @@ def in_order(requests: pl.DataFrame) -> pl.DataFrame:
     A table that is in order already is returned as it is: copying its prompts would double it.
     """
     order = time_order(requests)
-    if (order == pl.int_range(len(order), dtype=order.dtype, eager=True)).all():
+    rising = pl.int_range(len(order), dtype=order.dtype, eager=True)  # type: ignore[call-overload]
+    if (order == rising).all():
         return requests
     return requests[order]
 
