@@ -262,6 +262,16 @@ def test_what_a_cache_saves_while_it_fills_and_once_it_has() -> None:
             )
 
 
+def test_wrong_hits_save_nothing_in_a_month_either() -> None:
+    rows = [{**CALL, "ts": NOON + timedelta(days=day)} for day in range(14)]
+    hits = [day % 2 == 1 for day in range(14)]
+    right, mixed = (
+        book(log(*rows), step("semantic", hits, right_part=part)).steps[0] for part in (1.0, 0.75)
+    )
+    assert float(mixed.saved.usd) == pytest.approx(0.75 * float(right.saved.usd), rel=1e-6)
+    assert float(mixed.alone.usd) == pytest.approx(0.75 * float(right.alone.usd), rel=1e-6)
+
+
 WEEK = [NOON + timedelta(hours=7 * i) for i in range(60)]
 
 

@@ -33,19 +33,24 @@ _FIXED = {
     "day", "outcome", "claim", "recommended_kind", "cost_mode", "ttl_kind", "status", "factor",
     "lifetime", "part",
 }  # fmt: skip
+_FIXED_THERE = {
+    "breakers.kind", "rules.kind", "latencies.name",
+    "differences.predicted", "differences.measured", "differences.reason",
+}  # fmt: skip
 
 
 def hostile_audit() -> Audit:
     """Put an attack into every free text of the sample, each in turn."""
     turn = iter(range(1_000_000))
 
-    def attack(value: Any, key: str) -> Any:
+    def attack(value: Any, key: str, within: str = "") -> Any:
         if isinstance(value, str):
-            return value if key in _FIXED else ATTACKS[next(turn) % len(ATTACKS)]
+            is_fixed = key in _FIXED or f"{within}.{key}" in _FIXED_THERE
+            return value if is_fixed else ATTACKS[next(turn) % len(ATTACKS)]
         if isinstance(value, dict):
-            return {k: attack(v, k) for k, v in value.items()}
+            return {k: attack(v, k, key) for k, v in value.items()}
         if isinstance(value, list | tuple):
-            return [attack(item, key) for item in value]
+            return [attack(item, key, within) for item in value]
         return value
 
     data = msgspec.to_builtins(AUDIT, builtin_types=(Decimal,))
