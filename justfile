@@ -28,6 +28,10 @@ bench NAME:
 docs:
     {{python}} -m pytest -n 0 tests/report tests/cli/test_readme_examples.py tests/test_docs.py tests/ingest/test_formats_page.py --update-golden
 
+# Change the code that makes figures, and see that a test notices: `just mutate` or a function's name.
+mutate *NAMES:
+    {{python}} .ci/mutate.py {{NAMES}}
+
 # Everything that must hold before a change is merged, from a clean state.
 ci:
     .ci/run
