@@ -92,13 +92,14 @@ def counting_findings(spend: Spend) -> Iterable[Finding]:
     found = spend.counting
     if said := once(spend):
         reasons = "; ".join(
-            f"{n:,} {_WHY.get(reason, reason)}" for reason, n in found.merged_reasons.items()
+            f"{_WHY.get(reason, reason)} ({n:,})" for reason, n in found.merged_reasons.items()
         )
         yield Finding(
             "calls-told-again",
             "warning",
             said,
-            f"{reasons}. Each is in skips.parquet with the call that it repeats.",
+            f"Why, and how many: {reasons}. Each is in skips.parquet with the call that it "
+            "repeats.",
             "Read the log with --no-dedupe to count every record.",
             section="quality",
         )
@@ -106,7 +107,9 @@ def counting_findings(spend: Spend) -> Iterable[Finding]:
         yield Finding(
             "colliding-ids",
             "warning",
-            f"{found.colliding_calls:,} calls share {found.colliding_ids:,} ids.",
+            f"{found.colliding_calls:,} calls share an id."
+            if found.colliding_ids == 1
+            else f"{found.colliding_calls:,} calls share {found.colliding_ids:,} ids.",
             "Their prompts or tokens differ, so each is counted.",
             "Log the provider's own id of each response.",
             section="quality",
@@ -121,28 +124,23 @@ def counting_findings(spend: Spend) -> Iterable[Finding]:
 
 def _unread(fields: Mapping[str, tuple[int, float]]) -> Finding:
     largest = sorted(fields.items(), key=lambda item: (-item[1][1], item[0]))
-    named = [
-        f"{name}: {total:,.6g} in {calls:,} {'call' if calls == 1 else 'calls'}"
-        for name, (calls, total) in largest[:MOST_NAMES]
-    ]
-    more = len(largest) - len(named)
+    shown = largest[:MOST_NAMES]
+    named = ", ".join(f"{name} {total:,.6g} ({calls:,})" for name, (calls, total) in shown)
+    more = ", …" if len(largest) > len(shown) else ""
     return Finding(
         "unread-usage",
         "warning",
         "A number in the usage is not read."
         if len(largest) == 1
         else f"{len(largest):,} numbers in the usage are not read.",
-        f"{'; '.join(named)}{f'; and {more} more' if more else ''}. What they are billed is in "
-        "no figure.",
+        f"Their sums, and in how many calls: {named}{more}. What they are billed is in no figure.",
         "Check them against the bill; a column mapping can read them.",
         section="quality",
     )
 
 
 def _unreadable(calls: Mapping[str, int]) -> Finding:
-    named = "; ".join(
-        f"{name}: {count:,} {'call' if count == 1 else 'calls'}" for name, count in calls.items()
-    )
+    named = ", ".join(f"{name} ({count:,})" for name, count in calls.items())
     at_most = " Input whose cache reads can't be read is priced as if none of it was cached."
     return Finding(
         "unreadable-usage",
@@ -150,20 +148,21 @@ def _unreadable(calls: Mapping[str, int]) -> Finding:
         "A count in the usage can't be read."
         if sum(calls.values()) == 1
         else f"{sum(calls.values()):,} counts in the usage can't be read.",
-        f"{named}. They are missing and not 0: what they are billed is in no figure."
-        f"{at_most if 'cache read' in calls else ''}",
+        f"In how many calls: {named}. They are missing and not 0: what they are billed is in no "
+        f"figure.{at_most if 'cache_read' in calls else ''}",
         "Look at the usage of these calls with costaudit doctor, and mend what writes the log.",
         section="quality",
     )
 
 
 def _open(each: Undecided) -> Finding:
-    held = "holds" if "inclusive" in each.convention else "leaves out"
+    held = "holds" if "inclusive" in each.convention else "does not hold"
+    calls = "1 call" if each.requests == 1 else f"{each.requests:,} calls"
     return Finding(
         "convention-undecided",
         "warning",
         f"Nothing shows whether the input of {each.model or '(no model)'} holds the cached tokens.",
-        f"{each.requests:,} calls in {each.source_file}: ${each.usd:,.4f} as read, where the input "
+        f"{calls} in {each.source_file}: ${each.usd:,.4f} as read, where the input "
         f"{held} them; ${each.other_usd:,.4f} the other way.",
         "Log the provider's own usage, or the prompts, whose tokens can be counted.",
         section="quality",

@@ -95,6 +95,10 @@ def _count(requests: int) -> str:
     return "1 request" if requests == 1 else f"{requests:,} requests"
 
 
+def _were(requests: int) -> str:
+    return "was" if requests == 1 else "were"
+
+
 def _quality(quality: DataQuality, month: MonthFacts) -> Iterable[Finding]:
     if quality.skipped:
         reasons = ", ".join(f"{n:,} {why}" for why, n in sorted(quality.skip_reasons.items()))
@@ -112,7 +116,8 @@ def _quality(quality: DataQuality, month: MonthFacts) -> Iterable[Finding]:
         yield Finding(
             "usage-missing",
             "warning",
-            f"{_count(quality.uncounted)} were answered without token counts.",
+            f"{_count(quality.uncounted)} {_were(quality.uncounted)} answered without token "
+            "counts.",
             "Their cost is not in the figures.",
             "Log the usage block of every response, for streams its last chunk too.",
             section="quality",
@@ -159,7 +164,7 @@ def _money(spend: Spend) -> Iterable[Finding]:
             "unpriced",
             "problem" if over else "warning",
             f"{spend.unpriced_share:.1%} of the tokens are in calls without a full price.",
-            f"{_count(spend.unpriced_requests)} of {names} are not fully in the spend.{apart}",
+            f"Not fully in the spend: {_count(spend.unpriced_requests)} of {names}.{apart}",
             "Give their rates in a prices.toml: a [[price]], a [[unit]] or an [[alias]] each.",
             section="spend",
         )

@@ -1,12 +1,15 @@
 """The same calls, exported through several sources, come out as the same rows."""
 
 import json
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from polars.testing import assert_frame_equal
 
+from costaudit.pipeline.loaded import load
+from costaudit.pipeline.settings import AnalyzeOptions
 from tests.ingest.conftest import Ingest, write_lines
 
 SYSTEM = "You are the triage bot."
@@ -216,3 +219,17 @@ def test_the_exports_are_of_the_five_sources(ingested: Ingest, tmp_path: Path) -
         _, summary = ingested(log, into=f"run-{export.__name__}")
         names.append(summary.files[0].source)
     assert names == ["openai_chat", "litellm", "langfuse", "helicone", "otel"]
+
+
+def test_five_sources_cost_the_same_dollars(ingested: Ingest, tmp_path: Path) -> None:
+    """9,710 uncached, 20,480 read and 790 of output at $2.50, $1.25 and $10 a million."""
+    usd = Decimal("0.057775")
+    for export in EXPORTS:
+        write_lines(tmp_path / f"{export.__name__}.jsonl", [export(c) for c in calls()])
+    each = {export.__name__: [tmp_path / f"{export.__name__}.jsonl"] for export in EXPORTS}
+    every = {"all": sorted(tmp_path.glob("*.jsonl"))}
+    for name, paths in (each | every).items():
+        run, _ = ingested(*paths, into=f"run-{name}")
+        log = load(run, AnalyzeOptions())
+        assert (name, log.spend.total.total_usd) == (name, usd)
+        assert (name, log.spend.unpriced_share) == (name, 0)

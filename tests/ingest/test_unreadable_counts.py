@@ -150,20 +150,20 @@ def inclusive(**details: Any) -> dict[str, Any]:
 
 
 LOST: dict[str, tuple[dict[str, Any], str]] = {
-    "writes within the input": (inclusive(cache_write_tokens="many"), "cache writes"),
-    "audio": (inclusive(audio_tokens=[3]), "audio input token"),
-    "images": (inclusive(image_tokens={"n": 3}), "image input token"),
+    "writes within the input": (inclusive(cache_write_tokens="many"), "cache_write"),
+    "audio": (inclusive(audio_tokens=[3]), "audio_input_token"),
+    "images": (inclusive(image_tokens={"n": 3}), "image_input_token"),
     "nothing is lost": (inclusive(cached_tokens=0), ""),
-    "searches": (paid(server_tool_use={"web_search_requests": "six"}), "web search"),
-    "tools": (paid(server_tool_use="six"), "web search"),
+    "searches": (paid(server_tool_use={"web_search_requests": "six"}), "web_search"),
+    "tools": (paid(server_tool_use="six"), "web_search"),
     "another model": (
         paid(iterations=[{"type": "advisor_message", "model": "claude-opus-4-5",
                           "input_tokens": "many", "output_tokens": 20}]),
-        "other model input token",
+        "other_model_input_token",
     ),
     "a compaction": (
         paid(iterations=[{"type": "compaction", "input_tokens": 9, "output_tokens": "few"}]),
-        "other model input token",
+        "other_model_input_token",
     ),
 }  # fmt: skip
 
@@ -199,7 +199,7 @@ def test_a_mapped_unit_that_is_lost_is_not_dropped(ingested: Ingest, tmp_path: P
     assert units[:2] == [None, None] and units[3] is None
     assert units[2] == [{"unit": "web_search", "quantity": 3.0, "model": None}]
     assert units[4] == [{"unit": "web_search", "quantity": None, "model": None}]
-    assert summary.unreadable_usage == {"web search": 1}
+    assert summary.unreadable_usage == {"web_search": 1}
 
 
 def test_a_number_in_a_text_that_nothing_reads_is_said(ingested: Ingest, tmp_path: Path) -> None:

@@ -166,11 +166,11 @@ def billed_units(call: Call) -> tuple[BilledUnit, ...]:
 
 def lost_counts(call: Call) -> Iterator[str]:
     """Yield the names of the counts that the call states and that can't be read."""
-    for name in dict.fromkeys(call.usage.unreadable if call.usage is not None else ()):
-        yield "cache writes" if name in WRITES else name.replace("_", " ")
+    lost = call.usage.unreadable if call.usage is not None else ()
+    yield from dict.fromkeys("cache_write" if name in WRITES else name for name in lost)
     for unit in call.units:
         if unit.quantity is None:
-            yield unit.unit.replace("_", " ")
+            yield unit.unit
 
 
 def units_of(units: tuple[BilledUnit, ...]) -> list[dict[str, object]] | None:
