@@ -273,8 +273,8 @@ def _option_texts(settings: Mapping[str, Any]) -> dict[str, Any]:
 class _Kind:
     """What a setting holds, beside text."""
 
-    lists: tuple[str, ...] = ("where", "lever", "effort_usd")  # repeated on the command line
-    numbers: tuple[str, ...] = ("max_entries", "seed")
+    lists: tuple[str, ...] = ("where", "lever", "effort_usd", "invoice", "invoice_rate")  # repeated
+    numbers: tuple[str, ...] = ("max_entries", "seed", "horizon")
     paths: tuple[str, ...] = ("prices",)
 
 

@@ -228,3 +228,11 @@ def test_a_script_without_a_guard_works(tmp_path: Path, log: Path) -> None:
     )
     run = subprocess.run([sys.executable, script], capture_output=True, text=True)
     assert run.stdout.split() == ["began", "24"], run.stderr
+
+
+def test_settings_come_to_what_the_command_line_would_make_of_them() -> None:
+    """A lone string is one item, never its characters, and a number stays one."""
+    from costaudit.library import _option_texts
+
+    texts = _option_texts({"invoice": "bill.csv", "invoice_rate": {"EUR": "1.1"}, "horizon": 6})
+    assert texts == {"invoice": ["bill.csv"], "invoice_rate": ["EUR=1.1"], "horizon": 6}
