@@ -33,6 +33,18 @@ def test_an_id_names_a_call_only_with_its_prompt_and_tokens(
     assert run.requests()["input_uncached_tokens"].sum() == 3_300
 
 
+def test_a_call_with_billed_units_is_merged_with_them(tmp_path: Path, ingested: Ingest) -> None:
+    spoken = named(1, "chatcmpl-9", "Where is order 118?", 1_000)
+    spoken["response"]["usage"]["prompt_tokens_details"] = {"audio_tokens": 300}
+    records = [spoken, spoken, named(2, "chatcmpl-10", "Refund for 7?", 500)]
+    run, summary = ingested(write_lines(tmp_path / "log.jsonl", records))
+    assert (summary.kept, summary.merged) == (2, 1)
+    units = [{"unit": "audio_input_token", "quantity": 300.0}]
+    for table in (run.requests().head(1), run.merged()):
+        (found,) = table["billed_units"].to_list()
+        assert [{name: each[name] for name in ("unit", "quantity")} for each in found] == units
+
+
 def test_polls_of_one_response_are_one_call(tmp_path: Path, ingested: Ingest) -> None:
     polled = [named(n, "resp_q", "Summarise the news", 1_000) for n in range(3)]
     for early in polled[:2]:
