@@ -134,10 +134,10 @@ INGEST = """
 import sys, time
 from pathlib import Path
 from costaudit.contracts.run_dir import RunDir
-from costaudit.ingest import run as stage
+from costaudit.ingest import ingest as stage
+from costaudit.ingest.content.tokenizer import Tokenizer
 from costaudit.ingest.options import IngestOptions
-from costaudit.ingest.piece_writer import PieceWriter
-from costaudit.ingest.tokenizer import Tokenizer
+from costaudit.ingest.staging.piece_writer import PieceWriter
 from costaudit.progress import SilentProgress
 
 def watched(owner, name, label):
@@ -172,7 +172,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 import msgspec
-from costaudit.ingest.records import line_blocks
+from costaudit.ingest.files.records import line_blocks
 
 class Content(msgspec.Struct, gc=False):
     content: str

@@ -1,5 +1,6 @@
 """The console script: parse, call the verb, turn what it raises into a line and an exit code."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -34,10 +35,22 @@ from costaudit.cli import (
     sweep,
     warm,
 )
+from costaudit.cli.process import check_memory_limit, open_streams, signals_interrupt
 from costaudit.cli.verb import add_verb
 from costaudit.errors import CostauditError, UsageError
 
-INTERRUPTED = 130  # 128 and the number of SIGINT, as shells have it
+SIGNALLED = 128  # and the number of the signal, as shells have it
+INTERRUPTED = 130
+NOT_WRITTEN = {  # why a file could not be written, without its name; and the next step
+    errno.EFBIG: (
+        "A file could not be written: it is larger than this shell allows (ulimit -f).",
+        "Raise the limit and run the same command again: what was done so far is kept.",
+    ),
+    errno.ENOSPC: (
+        "A file could not be written: there is no space left on the device.",
+        "Free some space and run the same command again: what was done so far is kept.",
+    ),
+}
 
 app = typer.Typer(
     name="costaudit",
@@ -95,33 +108,47 @@ def main(argv: Sequence[str] | None = None) -> int:
     `--debug` anywhere on the line, or COSTAUDIT_DEBUG=1, lets tracebacks through.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # our threads share products out themselves
+    open_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments or os.environ.get("COSTAUDIT_DEBUG") == "1"
     arguments = [argument for argument in arguments if argument != "--debug"] or ["--help"]
-    try:
-        result = app(arguments, standalone_mode=False)
-        if result == INTERRUPTED:  # how the parser reports an interruption
-            raise KeyboardInterrupt
-    except CostauditError as error:
-        if debug:
-            raise
+    with signals_interrupt() as came:
+        try:
+            check_memory_limit()
+            result = app(arguments, standalone_mode=False)
+            if result == INTERRUPTED:  # how the parser reports an interruption
+                raise KeyboardInterrupt
+        except (KeyboardInterrupt, typer.Abort):
+            _say(
+                "Interrupted.", "What was done so far is kept: run the same command again to go on."
+            )
+            return SIGNALLED + came[0] if came else INTERRUPTED
+        except BrokenPipeError:
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+            return 0
+        except Exception as error:
+            if debug:
+                raise
+            return _said(error)
+    return result if isinstance(result, int) else 0
+
+
+def _said(error: Exception) -> int:
+    """Describe what ended a verb; returns the exit code."""
+    if isinstance(error, CostauditError):
         _say(error.message, error.hint)
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        _say("Interrupted.", "What was done so far is kept: run the same command again to go on.")
-        return INTERRUPTED
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
-        return 0
-    except Exception as error:
-        if debug:
-            raise
-        return _unforeseen(error)
-    return result if isinstance(result, int) else 0
+    return _unforeseen(error)
 
 
 def _unforeseen(error: Exception) -> int:
     """Describe what an exception from the parser or from a defect means; returns its exit code."""
+    if isinstance(error, OSError) and error.errno in NOT_WRITTEN and not error.filename:
+        _say(*NOT_WRITTEN[error.errno])
+        return UsageError.exit_code
+    if isinstance(error, MemoryError):
+        _say("There is not enough memory.", "Use a machine with more, or read a part of the log.")
+        return UsageError.exit_code
     if isinstance(error, OSError) and error.strerror:
         _say(
             f"{error.filename or 'A file'}: {error.strerror}.",

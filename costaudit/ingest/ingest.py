@@ -71,12 +71,13 @@ def _ingest(
     units, no_logs = _plan(items, run, options, redaction)
     read_bytes = _read(units, options, progress)
     pieces = Pieces(run.path)
-    if not pieces.all:
+    if pieces.is_empty:
         raise _nothing(pieces, no_logs)
     if options.strict:
         _be_strict(pieces, no_logs)
     made = staged_key(pieces, list(no_logs), options.dedupe)
     if not read_bytes and (summary := earlier_summary(run, made)):
+        pieces.close()
         return summary
     progress.start("assemble", sum(span.kept for f in pieces.files for span in f.spans), "rows")
     assembled = assemble(run, pieces, _whole_file_skips(no_logs), options.dedupe, progress)

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from costaudit.ingest.assembly.normalise import normalise
-from costaudit.ingest.staging.piece_writer import OWN, PLACE, SHARED
+from costaudit.ingest.staging.piece_tables import OWN, PLACE, SHARED
 
 CLASSES = [
     "input_uncached_tokens",

@@ -48,8 +48,8 @@ def assemble(
     with ThreadPoolExecutor(1) as thread:
         blocks = thread.submit(_write_blocks, pieces, run)
         write_requests(places, pieces, run.requests_path, progress)
-        pieces.close()
         blocks.result()
+    pieces.close()
     write_table(skips, run.skips_path, SKIPS)
     return assembled
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from costaudit.contracts.requests import INPUT_CLASSES, MERGED, REQUESTS, SETTINGS, TOKEN_CLASSES
 from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
-from costaudit.ingest.staging.piece_writer import lists_of
+from costaudit.ingest.staging.piece_tables import lists_of
 from costaudit.ingest.staging.pieces import Pieces
 from costaudit.progress import Progress
 

@@ -9,13 +9,15 @@ from hashlib import blake2b
 from pathlib import Path
 
 import polars as pl
-from xxhash import xxh3_128_hexdigest
+from xxhash import xxh3_128, xxh3_128_hexdigest
 
 from costaudit.contracts.manifest import RedactionMode
 from costaudit.ingest.content.masking import ANY_MARK, Masking
 
 KEY_VARIABLE = "COSTAUDIT_REDACTION_KEY"
 KEY_BYTES = 32
+LONG = 1 << 20  # characters of a text that is encoded part by part
+MOST_STORED = 64 << 20  # characters of a text that is stored; a longer one is counted and named
 SHARED_NAMES = ("account", "agent", "branch", "cache_key")
 LABELS = ("finish_reason", "skill", "tool_choice", "thinking")
 
@@ -81,15 +83,30 @@ class Redactor:
         Two contents that differ only in what is masked stay two blocks. The name is a keyed hash
         where content is redacted.
         """
+        if len(text) > LONG:
+            return self._identify_long(kind, text)
         data = f"{kind}\0{text}".encode("utf-8", "replace")
         if self.mode == "none":
             return xxh3_128_hexdigest(data)
         return blake2b(data, key=self._key, digest_size=16).hexdigest()
 
+    def _identify_long(self, kind: str, text: str) -> str:
+        """Name a long block like any other, without a second copy of it."""
+        plain = self.mode == "none"
+        digest = xxh3_128() if plain else blake2b(key=self._key, digest_size=16)
+        digest.update(f"{kind}\0".encode())
+        for start in range(0, len(text), LONG):
+            digest.update(text[start : start + LONG].encode("utf-8", "replace"))
+        return digest.hexdigest()
+
     def contents(self, texts: Sequence[str]) -> list[str | None]:
-        """Return what may be stored of each text."""
+        """Return what may be stored of each text; None for nothing, and for a very long one."""
         if self.mode == "hash":
             return [None] * len(texts)
+        if max(map(len, texts), default=0) > MOST_STORED:
+            kept = [text if len(text) <= MOST_STORED else None for text in texts]
+            short = iter(self.contents([text for text in kept if text is not None]))
+            return [None if text is None else next(short) for text in kept]
         if self.mode == "mask":
             return [self._masking.mask(text) for text in texts]
         kept = list(texts)

@@ -1,7 +1,7 @@
 """Token counts of texts, in linear time whatever the text is."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.machinery import PathFinder
 from importlib.util import find_spec, module_from_spec
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ ENCODING = "o200k_base"
 REMEMBERED = 2_000_000  # counts kept by block, so that a block is counted once per process
 REMEMBERED_LINES = 200_000
 LONG = 256  # characters from which a text is counted line by line
+PART = 8 << 20  # characters whose lines are held at once
 LINE_END = re.compile(r"\n(?=[^\s/])")  # where one token ends and another begins in every text
 
 
@@ -52,6 +53,9 @@ class Tokenizer:
         """Count a text's tokens."""
         if len(text) < LONG or "\n" not in text:
             return self._counter.count(text)
+        return sum(map(self._count_part, _parts(text)))
+
+    def _count_part(self, text: str) -> int:
         *ended, last = LINE_END.split(text)
         counts = list(map(self._lines.get, ended))
         known = sum(count for count in counts if count is not None)
@@ -63,6 +67,18 @@ class Tokenizer:
             self._lines.clear()
         count = self._lines[line] = self._counter.count(f"{line}\n")
         return count
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Cut a very long text into parts where a line ends, so that its lines are not all held."""
+    start = 0
+    while len(text) - start > PART:
+        end = LINE_END.search(text, start + PART // 2)
+        if end is None:
+            break
+        yield text[start : end.end()]
+        start = end.end()
+    yield text[start:]
 
 
 def _bindings() -> Any:

@@ -157,12 +157,36 @@ def open_input(address: str, *, is_last: bool = False) -> Iterator[IO[bytes]]:
         ) from None
 
 
+class Ahead:
+    """Count the bytes that are taken from a file, and look ahead in it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._ahead = b""
+        self.count = 0
+
+    def peek(self, size: int) -> bytes:
+        """Return the next bytes, which stay to be read."""
+        while len(self._ahead) < size and (more := self._file.read(size - len(self._ahead))):
+            self._ahead += more
+        return self._ahead[:size]
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes."""
+        chunk = self._ahead if size < 0 else self._ahead[:size]
+        self._ahead = self._ahead[len(chunk) :]
+        if size < 0 or len(chunk) < size:
+            chunk += self._file.read(size if size < 0 else size - len(chunk))
+        self.count += len(chunk)
+        return chunk
+
+
 def is_compressed(head: bytes) -> bool:
     """Return from its first bytes whether a file is compressed; its name proves nothing."""
     return head[:2] == GZIP or head[:4] == ZSTD
 
 
-def plain_chunks(file: IO[bytes], max_ratio: float) -> Iterator[bytes]:
+def plain_chunks(file: IO[bytes] | Ahead, max_ratio: float) -> Iterator[bytes]:
     """Yield the decompressed content; UTF-16 and UTF-32 become UTF-8, whose own mark stays.
 
     Raises BrokenStreamError where it breaks off, and where it unpacks beyond `max_ratio`.
@@ -200,9 +224,9 @@ def _transcoded(first: bytes, chunks: Iterator[bytes], encoding: str) -> Iterato
         yield decoder.decode(chunk).encode("utf-8", "replace")
 
 
-def _decompressed(file: IO[bytes], max_ratio: float) -> Iterator[bytes]:
+def _decompressed(file: IO[bytes] | Ahead, max_ratio: float) -> Iterator[bytes]:
     """Yield the content in large chunks; what was read before an error comes before it."""
-    source = _Counted(file)
+    source = file if isinstance(file, Ahead) else Ahead(file)
     head = source.peek(4)
     pieces = _gunzipped(source) if head[:2] == GZIP else _plain(source)
     if head == ZSTD:
@@ -234,18 +258,18 @@ def _decompressed(file: IO[bytes], max_ratio: float) -> Iterator[bytes]:
         raise broken
 
 
-def _plain(source: "_Counted") -> Iterator[bytes]:
+def _plain(source: Ahead) -> Iterator[bytes]:
     while chunk := source.read(CHUNK):
         yield chunk
 
 
-def _gunzipped(source: "_Counted") -> Iterator[bytes]:
+def _gunzipped(source: Ahead) -> Iterator[bytes]:
     reader = gzip.GzipFile(fileobj=cast(IO[bytes], source))
     while chunk := reader.read1(1 << 20):
         yield chunk
 
 
-def _unzstd(source: "_Counted") -> Iterator[bytes]:
+def _unzstd(source: Ahead) -> Iterator[bytes]:
     """Unpack frames that follow one another; small bites keep a bomb's first bang small."""
     frame = None
     bite = source.read(ZSTD_BITE)
@@ -264,25 +288,3 @@ def _why(error: Exception) -> str:
     if isinstance(error, EOFError):
         return "The compressed file ends before its content does."
     return "The compressed data is damaged from here on."
-
-
-class _Counted:
-    """Count the bytes that are taken from a file, and look ahead in it."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._ahead = b""
-        self.count = 0
-
-    def peek(self, size: int) -> bytes:
-        while len(self._ahead) < size and (more := self._file.read(size - len(self._ahead))):
-            self._ahead += more
-        return self._ahead[:size]
-
-    def read(self, size: int = -1) -> bytes:
-        chunk = self._ahead if size < 0 else self._ahead[:size]
-        self._ahead = self._ahead[len(chunk) :]
-        if size < 0 or len(chunk) < size:
-            chunk += self._file.read(size if size < 0 else size - len(chunk))
-        self.count += len(chunk)
-        return chunk

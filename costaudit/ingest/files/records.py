@@ -94,6 +94,7 @@ TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["{}\[\]]', re.DOTALL)
 BETWEEN = b" \t\r\n,"
 BRACE = ord("{")
 LONGEST = 512 << 20  # bytes of one record; what is longer is cut there, and can't be read
+LONG = 1 << 20  # bytes that a line has at least before it is read by itself
 
 
 class Lines(NamedTuple):
@@ -134,22 +135,32 @@ class Lines(NamedTuple):
 
 def line_blocks(chunks: Iterator[bytes], offset: int) -> Iterator[Lines]:
     """Yield the lines of each chunk together; `offset` is where the stream starts in its file."""
-    held: list[bytes | memoryview] = []
+    held: list[bytes] = []
     size = 0
     for chunk in chunks:
-        end = chunk.rfind(b"\n") + 1
-        if not end and size + len(chunk) < LONGEST:
-            held.append(chunk)
-            size += len(chunk)
-            continue
-        end = end or len(chunk)
-        text = b"".join((*held, memoryview(chunk)[:end]))
-        yield Lines(offset, text)
-        offset += len(text)
+        if size >= LONG and b"\n" in chunk:  # it ends; alone and without its end it is not copied
+            end = chunk.index(b"\n")
+        else:
+            end = chunk.rfind(b"\n") + 1
+            if not end and size + len(chunk) < LONGEST:
+                held.append(chunk)
+                size += len(chunk)
+                continue
+            end = end or len(chunk)
+        held.append(chunk[:end])
+        yield Lines(offset, _taken(held))
+        offset += size + end
         rest = chunk[end:]
         held, size = ([rest] if rest else []), len(rest)
     if held:
-        yield Lines(offset, b"".join(held))
+        yield Lines(offset, _taken(held))
+
+
+def _taken(parts: list[bytes]) -> bytes:
+    """Join parts and forget them, so that a long line is not held twice."""
+    text = b"".join(parts)
+    parts.clear()
+    return text
 
 
 def line_records(chunks: Iterator[bytes], offset: int) -> Iterator[Record]:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, ClassVar
 
 from xxhash import xxh3_64_hexdigest
@@ -15,6 +15,7 @@ from costaudit.ingest.calls.fields import Fields
 from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
 from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.files.containers import (
+    Ahead,
     BrokenStreamError,
     is_compressed,
     open_input,
@@ -194,6 +195,7 @@ OTHER_FORMAT = (
 )
 SHOWN_NAMES = 20  # of fields, in an error
 SNIFFED_BYTES = 1 << 20
+SAMPLED_BYTES = 16 << 20  # of records that are held to decide
 
 
 @dataclass(frozen=True)
@@ -218,25 +220,30 @@ class NoLogError(InputError):
 
 def layout_at(item: Input, options: IngestOptions) -> Layout:
     """Find how a file is divided; raises NoLogError for what can't be unpacked."""
-    content, is_whole = _first_bytes(item, options)
-    return layout_of(content, is_whole)
+    with open_input(item.address) as file:
+        return layout_of(*_first_bytes(item, plain_chunks(file, options.max_ratio)))
 
 
 def look_at(item: Input, options: IngestOptions, maps: Sequence[FieldMap] = ()) -> Look:
     """Detect a file's layout and source, or choose its mapping; raises NoLogError for no log."""
     with open_input(item.address) as file:
-        raw = file.read(HEAD_BYTES)
+        ahead = Ahead(file)
+        raw = ahead.peek(HEAD_BYTES)
+        chunks = plain_chunks(ahead, options.max_ratio)
+        content, is_whole = _first_bytes(item, chunks)
+        layout = layout_of(content, is_whole)
+        if layout.kind is None and not content.strip(BLANK):
+            raise _empty(item)
+        if layout.kind is None:
+            raise NoLogError(f"{item.name} {layout.problem}.", hint=OTHER_FORMAT)
+        records = (
+            first_records(item, layout, options)
+            if layout.kind == "parquet"
+            else _readable(text_records(layout.kind, chain((content,), chunks), 0))
+        )
+        values = list(islice(values_of(_sampled(records)), LONGEST_SAMPLE))
     head = xxh3_64_hexdigest(raw)
-    if not raw:
-        raise _empty(item)
     is_plain = not is_compressed(raw) and not wide_encoding(raw)[0]
-    content, is_whole = _first_bytes(item, options)
-    layout = layout_of(content, is_whole)
-    if layout.kind is None and not content.strip(BLANK):
-        raise _empty(item)
-    if layout.kind is None:
-        raise NoLogError(f"{item.name} {layout.problem}.", hint=OTHER_FORMAT)
-    values = list(islice(values_of(first_records(item, layout, options)), LONGEST_SAMPLE))
     detection = detect(values)
     mapping = None
     if maps or options.source != "auto":
@@ -267,23 +274,22 @@ def _lowered(text: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _first_bytes(item: Input, options: IngestOptions) -> tuple[bytes, bool]:
-    """Decompress the first bytes; a file that breaks off within them ends there."""
+def _first_bytes(item: Input, chunks: Iterator[bytes]) -> tuple[bytes, bool]:
+    """Take the first bytes, at least SNIFFED_BYTES; a file that breaks off in them ends there."""
     parts: list[bytes] = []
     size = 0
-    with open_input(item.address) as file:
-        try:
-            for chunk in plain_chunks(file, options.max_ratio):
-                parts.append(chunk[: SNIFFED_BYTES - size])
-                size += len(parts[-1])
-                if size >= SNIFFED_BYTES:
-                    return b"".join(parts), False
-        except BrokenStreamError as broken:
-            if not parts:
-                raise NoLogError(
-                    f"{item.name} can't be unpacked: {_lowered(broken.detail)}",
-                    hint="Export or download it again.",
-                ) from None
+    try:
+        for chunk in chunks:
+            parts.append(chunk)
+            size += len(chunk)
+            if size >= SNIFFED_BYTES:
+                return b"".join(parts), False
+    except BrokenStreamError as broken:
+        if not parts:
+            raise NoLogError(
+                f"{item.name} can't be unpacked: {_lowered(broken.detail)}",
+                hint="Export or download it again.",
+            ) from None
     return b"".join(parts), True
 
 
@@ -328,7 +334,22 @@ def first_records(item: Input, layout: Layout, options: IngestOptions) -> Iterat
             records = parquet_records(file)
         else:
             records = text_records(layout.kind, plain_chunks(file, options.max_ratio), 0)
-        try:
-            yield from (record for record in records if isinstance(record, Record))
-        except BrokenStreamError:
+        yield from _readable(records)
+
+
+def _sampled(records: Iterator[Record]) -> Iterator[Record]:
+    """Yield records until they are large together; the one that makes them so is the last."""
+    size = 0
+    for record in records:
+        yield record
+        size += len(record.data)
+        if size >= SAMPLED_BYTES:
             return
+
+
+def _readable(records: Iterator[Record | tuple[int, Skip]]) -> Iterator[Record]:
+    """Yield records until the file breaks off."""
+    try:
+        yield from (record for record in records if isinstance(record, Record))
+    except BrokenStreamError:
+        return

@@ -23,7 +23,8 @@ from costaudit.ingest.staging.fast_bodies import (
     MessagesRequest,
     MessagesUsage,
 )
-from costaudit.ingest.staging.piece_writer import OWN, PieceWriter, own_of
+from costaudit.ingest.staging.piece_tables import OWN
+from costaudit.ingest.staging.piece_writer import PieceWriter, own_of
 
 Counts = tuple[int | str | None, ...]  # from input to total, as in columns.OWN
 MOST_KINDS = 4_096  # in a piece; where there are more, calls have too little in common

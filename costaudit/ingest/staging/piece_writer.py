@@ -1,119 +1,21 @@
-"""Calls become columns: the rows, segments, blocks and skips of one staged piece."""
+"""Calls become the rows, segments, blocks and skips of one staged piece."""
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import polars as pl
 from msgspec import to_builtins
 from msgspec.structs import astuple
 from xxhash import xxh3_64_intdigest
 
-from costaudit.contracts.requests import BILLED_UNIT, CALLERS, SETTINGS
-from costaudit.contracts.run_dir import atomic_write
 from costaudit.ingest.calls.call import BilledUnit, Buffer, Call, Key, Prompt, Skip, Usage
 from costaudit.ingest.content.blocks import MEDIA
 from costaudit.ingest.content.interner import NO_BLOCK, Interner, ReadAnswer
 from costaudit.ingest.content.redaction import Redactor
 from costaudit.ingest.content.tokenizer import Tokenizer
-from costaudit.ingest.staging.prompt_rows import marker_lifetimes, prompt_sums
+from costaudit.ingest.staging.piece_tables import Content, write_piece
 
-
-def lists_of(items: pl.Series, sizes: npt.NDArray[np.int64]) -> pl.Series:
-    """Cut items into lists of these sizes, without copying them."""
-    import pyarrow as pa
-
-    offsets = pa.array(np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)]), pa.int64())
-    lists = pa.LargeListArray.from_arrays(offsets, items.to_arrow())
-    return cast(pl.Series, pl.from_arrow(lists)).alias(items.name)
-
-
-Types = dict[str, pl.DataType | type[pl.DataType]]
-
-OWN: Types = {  # what each call has of its own
-    "native_id": pl.String,
-    "same_as": pl.String,
-    "join_key": pl.String,
-    "ts_us": pl.Int64,
-    "updated_us": pl.Int64,
-    "tenant": pl.String,
-    "user": pl.String,
-    "conversation": pl.String,
-    "input": pl.Int64,
-    "output": pl.Int64,
-    "cache_read": pl.Int64,
-    "cache_write_5m": pl.Int64,
-    "cache_write_1h": pl.Int64,
-    "cache_write_other": pl.Int64,
-    "other_ttl": pl.String,
-    "unstated_writes": pl.Int64,
-    "reasoning": pl.Int64,
-    "total": pl.Int64,
-    "logged_cost": pl.String,
-    "latency_ms": pl.Float64,
-    "ttft_ms": pl.Float64,
-    "session": pl.String,
-    "parent_call": pl.String,
-    "forked_from": pl.String,
-    "span": pl.UInt64,  # digests: their places in a trace are compared and never shown
-    "within": pl.UInt64,
-    "billed_units": pl.List(BILLED_UNIT),
-}
-PLACE: Types = {  # where a row is, and what is found when its content is read
-    "offset": pl.Int64,
-    "index": pl.Int32,
-    "template": pl.Int32,  # the row of SHARED
-    "turn_index": pl.Int32,
-    "answer": pl.Int64,  # index into the blocks of the same piece
-    "answer_kind": pl.String,
-}
-SHARED: Types = {  # what many rows have in common
-    "source": pl.String,
-    "half": pl.String,
-    "provider": pl.String,
-    "model": pl.String,
-    "service_tier": pl.String,
-    "is_batch": pl.Boolean,
-    "region": pl.String,
-    "kind": pl.String,
-    "endpoint": pl.String,
-    "temperature": pl.Float64,
-    "stream": pl.Boolean,
-    "convention": pl.String,
-    "usage_source": pl.String,
-    "cost_unit": pl.String,
-    "status": pl.String,
-    "http_status": pl.Int32,
-    "error": pl.String,
-    "finish_reason": pl.String,
-    "attempt": pl.Int32,
-    "served_by": pl.String,
-    "truncated": pl.Boolean,
-    "account": pl.String,
-    "agent": pl.String,
-    "skill": pl.String,
-    "branch": pl.String,
-    "client_version": pl.String,
-    "tags": pl.List(pl.String),
-    **dict.fromkeys(SETTINGS, pl.String),
-}
-SKIPPED: Types = {
-    "offset": pl.Int64,
-    "index": pl.Int32,
-    "fate": pl.String,
-    "reason": pl.String,
-    "detail": pl.String,
-    "into_offset": pl.Int64,
-    "into_index": pl.Int32,
-    "span": pl.UInt64,
-    "within": pl.UInt64,
-}
-
-
-PEOPLE = (*CALLERS, "session", "parent_call", "forked_from", "native_id", "same_as", "join_key")
 WRITES = {"cache_write_5m", "cache_write_1h", "cache_write_other"}
 NO_USAGE = Usage("openai", source="missing")
 
@@ -213,23 +115,6 @@ def shared_of(source: str, call: Call) -> tuple[Any, ...]:
     )
 
 
-def frame_of(types: Types, rows: Sequence[tuple[Any, ...]]) -> pl.DataFrame:
-    """Make a table of rows."""
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(types)
-    return pl.DataFrame(
-        [
-            _column(name, dtype, values)
-            for (name, dtype), values in zip(types.items(), columns, strict=True)
-        ]
-    )
-
-
-def _column(name: str, dtype: pl.DataType | type[pl.DataType], values: Sequence[Any]) -> pl.Series:
-    if isinstance(dtype, pl.List) and not any(values):  # the usual case, and slow to build
-        return pl.Series(name, [None], dtype=dtype).new_from_index(0, len(values))
-    return pl.Series(name, values, dtype=dtype, strict=False)
-
-
 MOST_CHARACTERS = 96 << 20
 NO_PROMPT = Prompt()
 NO_ANSWER: ReadAnswer = (NO_BLOCK, "missing")
@@ -299,16 +184,11 @@ class PieceWriter:
         self._rows.append((*own, *key, *found))
 
     def write(self, stem: Path) -> None:
-        """Write the piece's four tables beside one another and start the next piece."""
-        blocks = self._block_table()
-        segments = self._segment_table(blocks)
-        _write(self._row_table(blocks, segments), stem.with_suffix(".rows"))
-        _write(segments, stem.with_suffix(".segments"))
-        _write(blocks, stem.with_suffix(".blocks"))
-        _write(self._skip_table(), stem.with_suffix(".skips"))
+        """Write the piece and start the next one."""
+        write_piece(stem, self._content(), self._redactor)
         self._reset()
 
-    def _block_table(self) -> pl.DataFrame:
+    def _content(self) -> Content:
         interner = self._interner
         stated = interner.stated_tokens
         texts = [
@@ -320,60 +200,16 @@ class PieceWriter:
         for block, kind in enumerate(interner.kinds):
             if kind in MEDIA or block in stated:
                 tokens[block], kept[block] = stated.get(block), None
-        return pl.DataFrame(
-            {
-                "block_id": pl.Series(interner.names, dtype=pl.String),
-                "kind": pl.Series(interner.kinds, dtype=pl.String),
-                "text": pl.Series(kept, dtype=pl.String),
-                "chars": pl.Series(list(map(len, interner.texts)), dtype=pl.Int64),
-                "tokens": pl.Series(tokens, dtype=pl.Int32),
-            }
+        return Content(
+            rows=self._rows,
+            shared=list(self._shared),
+            segments=self._segments,
+            sizes=self._sizes,
+            prompt_segments=interner.segments,
+            names=interner.names,
+            kinds=interner.kinds,
+            texts=kept,
+            chars=list(map(len, interner.texts)),
+            tokens=tokens,
+            skips=self._skips,
         )
-
-    def _segment_table(self, blocks: pl.DataFrame) -> pl.DataFrame:
-        found = self._interner.segments
-        chosen = blocks[[block for _, block, _ in found]]
-        return pl.DataFrame(
-            {
-                "role": pl.Series([role for role, _, _ in found], dtype=pl.String),
-                "kind": chosen["kind"],
-                "block_id": chosen["block_id"],
-                "tokens": chosen["tokens"].cast(pl.Int64),
-                "cache_marker": pl.Series([marker for _, _, marker in found], dtype=pl.String),
-            }
-        )
-
-    def _row_table(self, blocks: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
-        own = frame_of({**OWN, **PLACE}, self._rows)
-        shared = frame_of(SHARED, list(self._shared))
-        shared = self._redactor.shared(shared)
-        flat = np.frombuffer(self._segments, np.uint32).copy()
-        sizes = np.frombuffer(self._sizes, np.int64).copy()
-        answers = blocks.select(
-            answer_tokens=pl.col("tokens").cast(pl.Int64),
-            answer_hash=pl.col("block_id")
-            .str.head(16)
-            .str.to_integer(base=16, dtype=pl.UInt64, strict=False),
-            answer_id=pl.col("block_id"),
-        )
-        return pl.concat(
-            [
-                own.drop("answer", "template"),
-                shared.select(pl.all().gather(own["template"])),
-                answers.select(pl.all().gather(own["answer"])),
-            ],
-            how="horizontal",
-        ).with_columns(
-            lists_of(pl.Series("segments", flat), sizes),  # indices into the segments of the piece
-            *prompt_sums(flat, sizes, segments),
-            marker_lifetimes(flat, sizes, segments),
-            *(self._redactor.names(own[name]) for name in PEOPLE),
-        )
-
-    def _skip_table(self) -> pl.DataFrame:
-        return frame_of(SKIPPED, self._skips)
-
-
-def _write(frame: pl.DataFrame, path: Path) -> None:
-    with atomic_write(path) as part:
-        frame.write_parquet(part, compression="lz4")  # read a few times, then replaced

@@ -1,8 +1,10 @@
 """The staged pieces of all files, read back, and whether the run's tables are already theirs."""
 
+import shutil
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
@@ -13,8 +15,10 @@ from xxhash import xxh3_128_hexdigest
 from costaudit.contracts.manifest import IngestCounts, InputFile, TablesMade
 from costaudit.contracts.run_dir import RunDir
 from costaudit.errors import RunDirError
+from costaudit.ingest.content.redaction import Redaction, Redactor
 from costaudit.ingest.options import IngestSummary
-from costaudit.ingest.staging.plan import FileStaging, FileState, stagings
+from costaudit.ingest.staging.piece_tables import SMALL, joined, write_tables
+from costaudit.ingest.staging.plan import STAGING, FileStaging, FileState, stagings
 from costaudit.ingest.staging.read_task import Span
 
 PLACE = ("offset", "index", "ts_us")
@@ -35,18 +39,29 @@ LIGHT = (
 )  # fmt: skip
 AT_ONCE = 8  # columns
 OPEN_BYTES = 512 << 20
+JOINED = ".joined"  # holds the tables of small pieces while a run is assembled
+JOINED_BYTES = 32 << 20  # of small pieces that make one
 
 
 @dataclass(frozen=True)
 class Piece:
-    """The four tables of a committed stretch of one file."""
+    """The four tables of a committed stretch of one file, or of several small ones."""
 
-    file: str  # name of the file
+    file: str | None  # name of the file; None where the tables say it of each row
     stem: Path
 
     def table(self, name: str) -> Path:
         """Name one of its tables: rows, segments, blocks or skips."""
         return self.stem.with_suffix(f".{name}")
+
+    def small_bytes(self) -> int:
+        """Return the size of a piece that has no tables yet; 0 for one that has them."""
+        path = self.stem.with_suffix(SMALL)
+        return path.stat().st_size if path.is_file() else 0
+
+    def with_file(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Add `source_file` to rows or skips that do not have it."""
+        return frame if self.file is None else frame.with_columns(source_file=pl.lit(self.file))
 
 
 @dataclass(frozen=True)
@@ -63,8 +78,35 @@ class Pieces:
 
     def __init__(self, run: Path) -> None:
         self.files = [_file(state, staging) for state, staging in stagings(run)]
-        self.all = [piece for file in self.files for piece in file.pieces]
+        self._joined = run / STAGING / JOINED
         self._open: OrderedDict[int, tuple[pl.DataFrame, pl.DataFrame]] = OrderedDict()
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nothing was read."""
+        return not any(file.pieces for file in self.files)
+
+    @cached_property
+    def all(self) -> list[Piece]:
+        """List the pieces that have tables; small ones are joined until `close`."""
+        shutil.rmtree(self._joined, ignore_errors=True)
+        found: list[Piece] = []
+        waiting: list[Piece] = []
+        held = 0
+        for piece in (piece for file in self.files for piece in file.pieces):
+            size = piece.small_bytes()
+            if waiting and (not size or held + size > JOINED_BYTES):
+                found.append(self._join(waiting, len(found)))
+                waiting, held = [], 0
+            (waiting if size else found).append(piece)
+            held += size
+        return [*found, self._join(waiting, len(found))] if waiting else found
+
+    def _join(self, smalls: Iterable[Piece], number: int) -> Piece:
+        content, *files = joined((str(piece.file), piece.stem) for piece in smalls)
+        whole = Piece(None, self._joined / f"piece-{number:06d}")
+        write_tables(whole.stem, content, Redactor(Redaction()), (files[0], files[1]))
+        return whole
 
     def light(self) -> pl.DataFrame:
         """Read of every row, by time, what its fate depends on; a few columns at once.
@@ -72,10 +114,9 @@ class Pieces:
         Adds `piece`, `row` and `source_file`.
         """
         rows = pl.concat(
-            pl.read_parquet(piece.table("rows"), columns=list(PLACE)).with_columns(
+            _place(piece).with_columns(
                 pl.lit(number, pl.Int32).alias("piece"),
                 pl.int_range(pl.len(), dtype=pl.Int32).alias("row"),
-                pl.lit(piece.file).alias("source_file"),
             )
             for number, piece in enumerate(self.all)
         )
@@ -99,7 +140,7 @@ class Pieces:
         if number not in self._open:
             piece = self.all[number]
             self._open[number] = (
-                pl.read_parquet(piece.table("rows")),
+                pl.read_parquet(piece.table("rows")).drop("source_file", strict=False),
                 pl.read_parquet(piece.table("segments")),
             )
             while len(self._open) > 1 and self._open_bytes() > OPEN_BYTES:
@@ -112,8 +153,9 @@ class Pieces:
         return int(sum(table.estimated_size() for table in tables))
 
     def close(self) -> None:
-        """Forget the pieces that stay in memory."""
+        """Forget the pieces that stay in memory, and the tables of small ones."""
         self._open.clear()
+        shutil.rmtree(self._joined, ignore_errors=True)
 
     def distinct_blocks(self) -> Iterator[pl.DataFrame]:
         """Read of each piece the blocks that no piece before it has."""
@@ -136,11 +178,13 @@ class Pieces:
     def skips(self) -> pl.DataFrame:
         """Read all skips, with `source_file`."""
         return pl.concat(
-            pl.read_parquet(piece.table("skips")).with_columns(
-                pl.lit(piece.file).alias("source_file")
-            )
-            for piece in self.all
+            piece.with_file(pl.read_parquet(piece.table("skips"))) for piece in self.all
         )
+
+
+def _place(piece: Piece) -> pl.DataFrame:
+    names = [*PLACE] if piece.file is not None else [*PLACE, "source_file"]
+    return piece.with_file(pl.read_parquet(piece.table("rows"), columns=names))
 
 
 def _file(state: FileState, staging: FileStaging) -> FilePieces:

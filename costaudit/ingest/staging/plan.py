@@ -213,10 +213,13 @@ def size_of(item: Input) -> tuple[int, int]:
     """Return a file's size and time of change; an address has no time that can be relied on."""
     if is_stream(item.address):
         return 0, 0
-    with open_input(item.address) as file:
-        if "://" in item.address:
+    if "://" in item.address:
+        with open_input(item.address) as file:
             return int(getattr(file, "size", 0) or 0), 0
-        status = os.fstat(file.fileno())
+    try:
+        status = os.stat(item.address)  # noqa: PTH116
+    except OSError:  # opening it says why
+        return 0, 0
     return status.st_size, status.st_mtime_ns
 
 
