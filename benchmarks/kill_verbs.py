@@ -1,0 +1,191 @@
+"""Kill each verb that writes at random moments, and hold that nothing is lost or half written.
+
+Run `python benchmarks/kill_verbs.py [--times 100] [--verbs ingest,spend,...] [--lines 1500]` on so
+many lines of the sample.
+A verb is run twice undisturbed first: what both wrote alike is what it must write again. Then it is
+started and killed (SIGKILL) at a moment between its start and its usual end. After each kill every
+table that is there must be whole, and no process of it may live on; after every tenth the verb is
+run to its end, and its files must be those of the undisturbed run, with no remains beside them.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import zstandard
+
+SAMPLE = Path(__file__).parents[1] / "sample_logs" / "support_chatbot.jsonl.zst"
+EVERY = 10  # kills before the verb is run to its end
+ALIVE_S = 20.0  # how long a process of a killed verb may take to notice
+VERBS: dict[str, Callable[[Path, Path], list[str]]] = {  # log, run → arguments
+    "ingest": lambda log, run: ["ingest", str(log), "--out", str(run)],
+    "spend": lambda log, run: ["spend", str(log), "--out", str(run)],
+    "prefix": lambda log, run: ["prefix", str(log), "--out", str(run)],
+    "analyze": lambda log, run: [
+        *("analyze", str(log), "--out", str(run), "--embedder", "words"),
+    ],
+    "report": lambda _, run: [
+        *("report", str(run), "--format", "html", "--out", str(run / "second.html")),
+    ],
+    "erase": lambda _, run: ["erase", str(run), "--where", "tenant=pixelhob"],
+}
+NEEDS_RUN = {"report": "analyze", "erase": "ingest"}  # verb → the one whose run it starts from
+
+
+@dataclass
+class Verb:
+    """One verb in a folder of its own."""
+
+    name: str
+    log: Path
+    folder: Path
+
+    @property
+    def run(self) -> Path:
+        """Return where it writes."""
+        return self.folder / "run"
+
+    def prepare(self) -> None:
+        """Put its run directory into the state before it."""
+        shutil.rmtree(self.run, ignore_errors=True)
+        first = NEEDS_RUN.get(self.name)
+        if first is None:
+            return
+        kept = self.folder / "before"
+        if not kept.exists():
+            told = VERBS[first](self.log, kept)
+            subprocess.run(command(told), check=True, capture_output=True)
+        shutil.copytree(kept, self.run)
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        """Start it in a session of its own."""
+        told = VERBS[self.name](self.log, self.run)
+        return subprocess.Popen(
+            command(told), start_new_session=True, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def finish(self) -> float:
+        """Run it to its end; return its seconds."""
+        started = time.monotonic()
+        process = self.start()
+        _, said = process.communicate()
+        assert process.returncode == 0, (self.name, process.returncode, said.decode()[-2_000:])
+        return time.monotonic() - started
+
+
+def command(told: list[str]) -> list[str]:
+    """Compose a command line."""
+    return [sys.executable, "-m", "costaudit", *told]
+
+
+def written(run: Path) -> dict[str, bytes]:
+    """Read every file of a run but its staging."""
+    return {
+        path.relative_to(run).as_posix(): path.read_bytes()
+        for path in sorted(run.rglob("*"))
+        if path.is_file() and "staging" not in path.relative_to(run).parts
+    }
+
+
+def check_whole(run: Path) -> None:
+    """Read every table that a killed verb left."""
+    for path in run.rglob("*.parquet"):
+        if not path.name.startswith("."):
+            pl.read_parquet(path)
+
+
+def check_none_alive(session: int) -> None:
+    """Wait until no process of a session lives; raises AssertionError where one does not end."""
+    deadline = time.monotonic() + ALIVE_S
+    while (left := processes_of(session)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not left, f"processes {left} of a killed verb live on"
+
+
+def processes_of(session: int) -> list[int]:
+    """List the living processes of a session."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            told = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(told[3]) == session and told[0] != "Z":
+            found.append(int(path.parent.name))
+    return found
+
+
+def killed(verb: Verb, times: int, seed: int = 0) -> tuple[int, int]:
+    """Kill a verb so often; return how often it was running then, and how often it was compared."""
+    verb.prepare()
+    seconds = verb.finish()
+    first = written(verb.run)
+    verb.prepare()
+    seconds = min(seconds, verb.finish())
+    second = written(verb.run)
+    stable = {name: content for name, content in first.items() if second.get(name) == content}
+    assert any(name.endswith((".parquet", ".html")) for name in stable), sorted(first)
+    chance, hits, compared = random.Random(f"{seed} {verb.name}"), 0, 0
+    verb.prepare()
+    for number in range(1, times + 1):
+        process = verb.start()
+        time.sleep(chance.uniform(0, 1.1 * seconds))
+        if process.poll() is None:
+            hits += 1
+            os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        check_none_alive(process.pid)
+        check_whole(verb.run)
+        if number % EVERY == 0 or number == times:
+            if verb.name == "erase" and process.returncode == 0:
+                verb.prepare()
+            verb.finish()
+            now = written(verb.run)
+            wrong = [name for name, content in stable.items() if now.get(name) != content]
+            beside = now.keys() - first.keys()
+            assert not wrong and not beside, (verb.name, number, wrong, beside)
+            compared += 1
+            verb.prepare()
+    return hits, compared
+
+
+def head_of(sample: Path, lines: int) -> bytes:
+    """Return the first lines of a compressed log."""
+    with zstandard.open(sample, "rb") as file:
+        content: bytes = file.read()
+    return b"".join(content.splitlines(keepends=True)[:lines])
+
+
+def main() -> None:
+    """Kill every verb, and print a line for each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--times", type=int, default=100)
+    parser.add_argument("--verbs", default=",".join(VERBS))
+    parser.add_argument("--lines", type=int, default=1_500)
+    parser.add_argument("--dir", type=Path, default=None, help="where to work; default temporary")
+    told = parser.parse_args()
+    for name in told.verbs.split(","):
+        with tempfile.TemporaryDirectory(prefix="costaudit-kill-", dir=told.dir) as folder:
+            log = Path(folder) / "log.jsonl"
+            log.write_bytes(head_of(SAMPLE, told.lines))
+            hits, compared = killed(Verb(name, log, Path(folder)), told.times)
+            print(
+                f"{name:10} {told.times} kills, {hits} while it ran; {compared} times run to its "
+                "end: the same files",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
