@@ -91,3 +91,12 @@ def test_a_signal_that_is_ignored_stays_ignored() -> None:
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def test_a_poor_terminal_has_its_answer(log: Path) -> None:
+    poor = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "TERM": "dumb"}
+    told = [sys.executable, "-m", "costaudit", "spend", str(log)]
+    env = {**os.environ, **poor, "COLUMNS": "20"}
+    found = subprocess.run(told, capture_output=True, check=False, env=env)
+    assert found.returncode == 0
+    assert found.stdout.startswith(b"$0.03 for 60 requests.") and b"\x1b" not in found.stdout

@@ -2,9 +2,11 @@
 
 import json
 import os
+import random
 import threading
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from costaudit.contracts.audit import EMPTY, OTHER, lost_files
@@ -172,3 +174,33 @@ def test_documents_beside_logs_are_no_lost_logs(ingested: Ingest, tmp_path: Path
     assert summary.kept == 2
     _, summary = ingested(logs / "a.jsonl", logs / "README.md", into="named")
     assert "1 of 2" in lost_files(file.source for file in summary.files)  # it was named as a log
+
+
+@pytest.mark.parametrize("count", [-5_000_000_000, -1, 5_000_000_000_000])
+def test_an_impossible_count_costs_itself_only(
+    ingested: Ingest, tmp_path: Path, count: int
+) -> None:
+    wrong = chat(99)
+    wrong["response"]["usage"] |= {"prompt_tokens": count, "total_tokens": None}
+    run, summary = ingested(write_lines(tmp_path / "x.jsonl", [*map(chat, range(5)), wrong]))
+    assert (summary.records, summary.kept) == (6, 6)
+    counts = run.requests().filter(pl.col("native_id") == "chatcmpl-000099")
+    assert counts["usage_source"].item() != "provider"
+    assert run.requests()["input_uncached_tokens"].head(5).to_list() == [100] * 5
+
+
+def test_zeros_strewn_over_a_file_cost_the_lines_that_they_break(
+    ingested: Ingest, tmp_path: Path
+) -> None:
+    log = write_lines(tmp_path / "x.jsonl", [chat(n, f"Question {n}") for n in range(300)])
+    content, chance = bytearray(log.read_bytes()), random.Random(5)
+    places = [place for place, byte in enumerate(content) if byte != ord("\n")]
+    for place in chance.sample(places, len(places) // 200):
+        content[place] = 0
+    log.write_bytes(content)
+    run, summary = ingested(log)
+    assert (summary.records, summary.kept + summary.merged + summary.skipped) == (300, 300)
+    assert summary.kept > 30
+    found = [*run.requests()["source_offset"], *run.skips()["source_offset"]]
+    starts = [0, *(at + 1 for at, byte in enumerate(content[:-1]) if byte == ord("\n"))]
+    assert sorted(found) == [at + (content[at] == 0) for at in starts]
