@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from polars.testing import assert_frame_equal
 
-from costaudit.ingest.staging import piece_tables, pieces
 from tests.ingest.conftest import Ingest, chat, write_lines
 
 
@@ -24,29 +24,22 @@ def folder_of_logs(tmp_path: Path) -> Path:
     return logs
 
 
-def same_tables(one: Path, other: Path) -> bool:
-    names = ("requests", "blocks", "skips", "merged")
-    return all(
-        (one / f"{name}.parquet").read_bytes() == (other / f"{name}.parquet").read_bytes()
-        for name in names
-    )
-
-
-@pytest.mark.parametrize("together", [1, 3_000, 1 << 30])
-def test_small_pieces_leave_no_trace(
-    together: int, tmp_path: Path, ingested: Ingest, monkeypatch: pytest.MonkeyPatch
+def test_small_pieces_are_joined_into_the_tables_of_the_run(
+    tmp_path: Path, ingested: Ingest
 ) -> None:
-    logs = folder_of_logs(tmp_path)
-    monkeypatch.setattr(pieces, "JOINED_BYTES", together)
-    _, summary = ingested(logs, into="joined")
-    staging = tmp_path / "joined" / "staging"
+    run, summary = ingested(folder_of_logs(tmp_path))
+    staging = run.path / "staging"
     assert len(list(staging.rglob("*.small"))) == 12
     assert not list(staging.rglob("*.rows"))  # what joined them is gone
-    monkeypatch.setattr(piece_tables, "FEW", -1)
-    _, apart = ingested(logs, into="apart")
-    assert not list((tmp_path / "apart").rglob("*.small"))
-    assert same_tables(tmp_path / "joined", tmp_path / "apart")
-    assert summary == apart and (summary.records, summary.merged) == (119, 11)
+    assert (summary.records, summary.merged, summary.skipped) == (119, 11, 12)
+    for name in run.requests()["source_file"].unique():
+        alone, _ = ingested(tmp_path / "logs" / name, into=f"alone-{name}")
+        columns = ["native_id", "segments", "answer_id", "model", "user", "output_tokens", "ts"]
+        own = run.requests().filter(source_file=name).select(columns)
+        others = own.select("native_id").join(alone.requests(), on="native_id", how="left")
+        assert_frame_equal(own, others.select(columns))
+        missing = set(alone.blocks()["block_id"]) - set(run.blocks()["block_id"])
+        assert not missing
 
 
 @pytest.mark.parametrize("redact", ["hash", "mask"])

@@ -99,12 +99,12 @@ class Redactor:
             digest.update(text[start : start + LONG].encode("utf-8", "replace"))
         return digest.hexdigest()
 
-    def contents(self, texts: Sequence[str]) -> list[str | None]:
-        """Return what may be stored of each text; None for nothing, and for a very long one."""
+    def contents(self, texts: Sequence[str], longest: int = MOST_STORED) -> list[str | None]:
+        """Return what may be stored of each text; None for nothing, or if it is too long."""
         if self.mode == "hash":
             return [None] * len(texts)
-        if max(map(len, texts), default=0) > MOST_STORED:
-            kept = [text if len(text) <= MOST_STORED else None for text in texts]
+        if max(map(len, texts), default=0) > longest:
+            kept = [text if len(text) <= longest else None for text in texts]
             short = iter(self.contents([text for text in kept if text is not None]))
             return [None if text is None else next(short) for text in kept]
         if self.mode == "mask":

@@ -32,7 +32,8 @@ class Tokenizer:
 
     name = ENCODING
 
-    def __init__(self) -> None:
+    def __init__(self, part: int = PART) -> None:
+        self._part = part
         self._counter: Counter = _bindings().tokenizer_for_encoding(ENCODING)
         self._known: dict[str, int] = {}
         self._lines: dict[str, int] = {}  # counts of lines, with their line feed
@@ -53,7 +54,7 @@ class Tokenizer:
         """Count a text's tokens."""
         if len(text) < LONG or "\n" not in text:
             return self._counter.count(text)
-        return sum(map(self._count_part, _parts(text)))
+        return sum(map(self._count_part, _parts(text, self._part)))
 
     def _count_part(self, text: str) -> int:
         *ended, last = LINE_END.split(text)
@@ -69,11 +70,11 @@ class Tokenizer:
         return count
 
 
-def _parts(text: str) -> Iterator[str]:
+def _parts(text: str, size: int) -> Iterator[str]:
     """Cut a very long text into parts where a line ends, so that its lines are not all held."""
     start = 0
-    while len(text) - start > PART:
-        end = LINE_END.search(text, start + PART // 2)
+    while len(text) - start > size:
+        end = LINE_END.search(text, start + size // 2)
         if end is None:
             break
         yield text[start : end.end()]

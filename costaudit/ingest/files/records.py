@@ -133,12 +133,15 @@ class Lines(NamedTuple):
             yield Record(self.offset + start, 0, line)
 
 
-def line_blocks(chunks: Iterator[bytes], offset: int) -> Iterator[Lines]:
-    """Yield the lines of each chunk together; `offset` is where the stream starts in its file."""
+def line_blocks(chunks: Iterator[bytes], offset: int, long: int = LONG) -> Iterator[Lines]:
+    """Yield the lines of each chunk together; `offset` is where the stream starts in its file.
+
+    A line of at least `long` bytes comes by itself.
+    """
     held: list[bytes] = []
     size = 0
     for chunk in chunks:
-        if size >= LONG and b"\n" in chunk:  # it ends; alone and without its end it is not copied
+        if size >= long and b"\n" in chunk:  # it ends; alone and without its end it is not copied
             end = chunk.index(b"\n")
         else:
             end = chunk.rfind(b"\n") + 1
