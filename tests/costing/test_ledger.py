@@ -198,6 +198,23 @@ def test_a_gateways_hits_are_not_saved_again() -> None:
     assert ledger.before.usd == 2 and ledger.steps == () and ledger.left_out == ()
 
 
+def test_a_cache_alone_is_worth_what_its_hits_were_billed() -> None:
+    # The third call reads 200,000 tokens that the second one wrote. Without the second, which
+    # cost 2.00, the third pays 0.25 more: that is in what is saved, not in the lever by itself.
+    read = {"input_uncached_tokens": 200_000, "cache_read_tokens": 200_000}
+    requests = log(CALL, CALL, {**CALL, **read})
+
+    def simulated(removed: np.ndarray, best: bool) -> pl.DataFrame:
+        kept = 0 if removed[1] else 200_000
+        return requests.select(TOKEN_CLASSES).with_columns(
+            input_uncached_tokens=pl.Series([400_000, 400_000, 400_000 - kept]),
+            cache_read_tokens=pl.Series([0, 0, kept]),
+        )
+
+    ledger = book(requests, step("duplicates", [False, True, False]), simulate=simulated)
+    assert saved(ledger) == ["1.75"] and ledger.steps[0].alone.usd == 2
+
+
 def test_wrong_hits_save_nothing() -> None:
     # Two of four calls of 2.00 are hits; a quarter of their money is of wrong ones: 4 - 1 = 3.
     hits = step("semantic", [False, True, True, False], right_part=0.75)
