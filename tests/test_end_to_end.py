@@ -302,5 +302,8 @@ def test_a_cache_is_worth_the_same_in_the_sweep_and_in_the_ledger(chatbot_run: C
     assert chosen.unsafe_served_share.value > 0
     steps = {one.lever: one for one in (*audit.ledger.steps, *audit.ledger.left_out)}
     tiny = Decimal("0.000002")
-    assert abs(steps["semantic"].alone.usd - chosen.net_saved.usd) <= tiny
-    assert abs(steps["duplicates"].alone.usd - exact.net_saved.usd) <= tiny
+    for lever, swept in (("semantic", chosen.net_saved), ("duplicates", exact.net_saved)):
+        alone = steps[lever].alone
+        for end in ("usd", "low_usd", "high_usd"):
+            ledger, sweep = getattr(alone, end), getattr(swept, end)
+            assert abs(ledger - sweep) <= tiny, (lever, end, ledger, sweep)

@@ -151,7 +151,7 @@ class _Book:
         after_usd = after.request_usd()
         running = self._running([*steps, step])
         left = self._usd(after, after_usd) + running + self._forfeited([*steps, step])
-        daily = self._month.daily(before_usd - after_usd)
+        daily = self._month.daily((before_usd - after_usd) * _right_part(step))
         bounds = step.saved_bounds if isinstance(step, CacheStep) else None
         saved = self._month.ranged(left_usd - left, daily, step.grade, bounds)
         more = running - self._running(steps)
@@ -221,7 +221,8 @@ class _Book:
         gained, exact = self._gained(alone)
         less = self._running([step]) + self._forfeited([step])
         usd = self._month.usd(gained, exact) - less
-        return self._month.ranged(usd, self._month.daily(gained), step.grade, bounds)
+        daily = self._month.daily(gained * _right_part(step))
+        return self._month.ranged(usd, daily, step.grade, bounds)
 
     def _filling(self, entry: LedgerStep, step: Step, daily: Floats) -> LedgerStep:
         """Add what a response cache saves in its first month, and in a month once it is full."""
@@ -237,7 +238,6 @@ class _Book:
         share = float(daily[first].sum() / max(before[first].sum(), 1e-12))
         rest = 1 - min(len(daily) / self._month.facts.days, 1.0)
         share = (1 - rest) * share + rest * filled
-        whole *= step.right_part
         months = [_scaled(entry.saved, micro_usd(whole * one) - running) for one in (share, filled)]
         return replace(entry, first_month=months[0], steady_month=months[1])
 
@@ -310,6 +310,11 @@ def _spread(chosen: Sequence[_Offer]) -> tuple[Decimal, Decimal]:
             change = usd * Decimal(repr(bound)) - usd
             below, above = below + max(-change, NOTHING), above + max(change, NOTHING)
     return below, above
+
+
+def _right_part(step: Step) -> float:
+    """Return the part of what a step saves that is kept: wrong hits of a cache save nothing."""
+    return step.right_part if isinstance(step, CacheStep) else 1.0
 
 
 def _scaled(money: Money, usd: Decimal) -> Money:

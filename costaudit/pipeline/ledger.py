@@ -16,7 +16,8 @@ from costaudit.levers.levers import Proposals, propose
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.prompt_caching import PromptCaches
 from costaudit.pipeline.semantic.evidence import SemanticResult
-from costaudit.pipeline.semantic.exact import IdenticalHits, identical_hits
+from costaudit.pipeline.semantic.exact import identical_hits
+from costaudit.pipeline.semantic.keyed_run import CacheHits
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.pipeline.twins import twins_of
 from costaudit.progress import Progress
@@ -25,7 +26,7 @@ from costaudit.simulate.prefix.rules.rules import assign_rules
 
 def ledger_of(
     log: Loaded,
-    semantic: SemanticResult | IdenticalHits | None,
+    semantic: SemanticResult | CacheHits | None,
     caches: PromptCaches,
     levers: Sequence[Lever],
     terms: Terms,
@@ -56,7 +57,7 @@ def _with_minimum(lever: Lever, least: pl.Series) -> Lever:
     return replace(lever, effect=lever.effect.with_columns(least_read_tokens=cut))
 
 
-def duplicates_step(found: IdenticalHits) -> CacheStep:
+def duplicates_step(found: CacheHits) -> CacheStep:
     """Return what a cache for identical questions answers."""
     return CacheStep(
         lever="duplicates",
@@ -65,6 +66,7 @@ def duplicates_step(found: IdenticalHits) -> CacheStep:
         grade="simulated" if found.part == 1 else "estimated",
         hits=found.hits,
         store_usd=found.store_usd,
+        saved_bounds=found.bounds,
         right_part=found.part,
     )
 
@@ -76,8 +78,7 @@ def semantic_steps(result: SemanticResult) -> list[CacheStep]:
     """
     if result.section.recommended_kind == "none":
         return []
-    identical = IdenticalHits(result.exact_hits, result.exact_store_usd, result.exact_part)
-    steps = [duplicates_step(identical)]
+    steps = [duplicates_step(result.exact)]
     recommended = result.section.recommended
     if recommended is not None:
         steps.append(
@@ -85,12 +86,12 @@ def semantic_steps(result: SemanticResult) -> list[CacheStep]:
                 lever="semantic",
                 label=f"Similar questions (similarity {recommended:.2f})",
                 section="sweep",
-                grade="simulated" if result.part == 1 else "estimated",
-                hits=result.hits,
-                store_usd=result.store_usd,
-                embed_usd=result.embed_usd,
-                saved_bounds=result.saved_bounds,
-                right_part=result.part,
+                grade="simulated" if result.chosen.part == 1 else "estimated",
+                hits=result.chosen.hits,
+                store_usd=result.chosen.store_usd,
+                embed_usd=result.chosen.embed_usd,
+                saved_bounds=result.chosen.bounds,
+                right_part=result.chosen.part,
             )
         )
     return steps

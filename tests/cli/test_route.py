@@ -130,7 +130,13 @@ def run(costaudit: Run, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("kind", "stream"), [("openai", 0), ("openai", 1), ("anthropic", 1), ("bedrock", 0)]
+    ("kind", "stream"),
+    [
+        pytest.param("openai", 0, marks=pytest.mark.slow),
+        ("openai", 1),
+        pytest.param("anthropic", 1, marks=pytest.mark.slow),
+        ("bedrock", 0),
+    ],
 )
 def test_planted_topics_are_told_apart_and_routed(
     kind: str, stream: int, costaudit: Run, run: Path, base: str, model: Both

@@ -1,7 +1,6 @@
 """What a semantic cache shows beside its rates: pairs worth reading, and topics ranked by money."""
 
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from costaudit.answers.traps.detectors import TRAP_NAMES
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import ClusterRow, PairEvidence, SemanticSection
 from costaudit.costing.cost import per_request_usd, plain
+from costaudit.pipeline.semantic.keyed_run import CacheHits
 from costaudit.pipeline.semantic.text_run import SemanticRun
 from costaudit.simulate.semantic.clusters import Clusters, cluster_texts
 
@@ -21,14 +21,8 @@ class SemanticResult:
     """The section, and what the ledger needs of it."""
 
     section: SemanticSection
-    exact_hits: np.ndarray  # bool (n,): identical text
-    hits: np.ndarray  # bool (n,): at the recommended point
-    exact_store_usd: Decimal  # of exact matching, a month
-    store_usd: Decimal  # of the recommended point, a month
-    embed_usd: Decimal  # of its lookups, a month
-    saved_bounds: tuple[float, float] | None  # 95 % bounds, as multiples of what it saves
-    exact_part: float = 1.0  # of the money of exact hits, what right ones earn
-    part: float = 1.0  # the same at the recommended point
+    exact: CacheHits  # identical text
+    chosen: CacheHits  # at the recommended point; exact matching where there is none
 
 
 _TOP = 12

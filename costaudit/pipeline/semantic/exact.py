@@ -1,8 +1,7 @@
 """The response cache without vectors: what identical questions alone show."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -13,7 +12,7 @@ from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import SemanticSection
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.semantic.evidence import SemanticResult
-from costaudit.pipeline.semantic.keyed_run import EXACT, KeyedRun, bounds_of, mean_length
+from costaudit.pipeline.semantic.keyed_run import EXACT, CacheHits, KeyedRun, mean_length
 from costaudit.pipeline.semantic.variants import lifetime_sweeps, scope_rows, variant_rows
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
@@ -54,18 +53,7 @@ class ExactRun(KeyedRun):
         return mean_length(by_question["chars"]), mean_length(answers["chars"])
 
 
-@dataclass(frozen=True)
-class IdenticalHits:
-    """What a cache for identical questions answers, and what its store costs."""
-
-    hits: np.ndarray  # bool (n,)
-    store_usd: Decimal  # a month
-    part: float = 1.0  # of the hits' money, what right ones earn; 1 where nobody judged them
-
-
-def identical_hits(
-    log: Loaded, options: AnalyzeOptions, progress: Progress
-) -> IdenticalHits | None:
+def identical_hits(log: Loaded, options: AnalyzeOptions, progress: Progress) -> CacheHits | None:
     """Return which requests an earlier identical question answers; None without a question.
 
     No text is embedded, whatever the log: identical texts are found by their hashes.
@@ -77,7 +65,7 @@ def identical_hits(
     decisions = run.swept([replace(options.policy, min_similarity=EXACT)])
     hits = np.asarray(decisions.served[0] >= 0)
     progress.finish(f"{hits.sum():,} of {len(hits):,} requests repeat a question to the letter")
-    return IdenticalHits(hits, run.store_usd(int(decisions.peak_entries[0])))
+    return CacheHits(hits, run.store_usd(int(decisions.peak_entries[0])))
 
 
 WHY = "Read with --redact hash: similarity needs texts, and answers that differ count as wrong."
@@ -118,16 +106,5 @@ def exact_result(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Se
         ttl_s=policy.ttl_s,
     )
     progress.finish(f"{section.eligible_requests:,} requests, identical questions only")
-    hits = decisions.served[0] >= 0
-    part = float(run.earned_parts(decisions.served[0], rates)[0])
-    return SemanticResult(
-        section=section,
-        exact_hits=hits,
-        hits=hits,
-        exact_store_usd=run.store_usd(point.peak_entries),
-        store_usd=run.store_usd(point.peak_entries),
-        embed_usd=Decimal(0),
-        saved_bounds=bounds_of(point.raw_hit_share),
-        exact_part=part,
-        part=part,
-    )
+    found = run.hits_of(decisions.served[0], point.peak_entries, rates, EXACT)
+    return SemanticResult(section, found, found)

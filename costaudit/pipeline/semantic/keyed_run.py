@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from decimal import Decimal
 from functools import cached_property
 
@@ -24,6 +24,17 @@ from costaudit.simulate.semantic.sweep import Decisions, check_policies
 _HOUR_S = 3_600
 EXACT = 1.01  # a threshold above 1: identical text only
 WARM_UP_SHARE = 0.2  # of eligible requests, in order: left out of the steady state
+
+
+@dataclass(frozen=True)
+class CacheHits:
+    """What a response cache answers, and what its machines cost."""
+
+    hits: np.ndarray  # bool (n,)
+    store_usd: Decimal  # a month
+    embed_usd: Decimal = Decimal(0)  # of its lookups, a month
+    part: float = 1.0  # of the hits' money, what right ones earn; 1 where nobody judged them
+    bounds: tuple[float, float] | None = None  # 95 % bounds, as multiples of what it saves
 
 
 class KeyedRun(ABC):
@@ -115,28 +126,51 @@ class KeyedRun(ABC):
             return np.ones(1)
         return np.asarray(point.earned_usd / whole)
 
+    def hits_of(
+        self, served: np.ndarray, peak_entries: int, point: RatePoint, min_similarity: float
+    ) -> CacheHits:
+        """Return what one policy answers, what its machines cost and what part of it is right."""
+        parts = self.earned_parts(served, point)
+        similar = min_similarity <= 1 and self.log.month.facts.is_month
+        running = self.running_usd(min_similarity, peak_entries)
+        return CacheHits(
+            hits=np.asarray(served >= 0),
+            store_usd=self.store_usd(peak_entries),
+            embed_usd=self.embed_usd if similar else Decimal(0),
+            part=float(parts[0]),
+            bounds=self._saved_bounds(served, parts, point, running),
+        )
+
+    def _saved_bounds(
+        self, served: np.ndarray, parts: np.ndarray, point: RatePoint, running: Decimal
+    ) -> tuple[float, float] | None:
+        """Return the 95 % bounds of what right hits save, as multiples of it.
+
+        They are those of the replicates. Where no hit was judged they are those of all hits.
+        """
+        if len(parts) == 1:
+            return bounds_of(point.raw_hit_share)
+        part, gross = float(parts[0]), self.log.month.usd(self.log.sent_usd * (served >= 0))
+        usd = micro_usd(gross * Decimal(repr(part))) - running
+        if not usd:
+            return None
+        low, high = (float(q) for q in np.quantile(parts[1:], [0.025, 0.975]))
+        least, most = (
+            float((micro_usd(gross * Decimal(repr(end))) - running) / usd)
+            for end in (min(low, part), max(high, part))
+        )
+        return least, most
+
     def net_saved(
         self, served: np.ndarray, peak_entries: int, point: RatePoint, min_similarity: float
     ) -> Money:
-        """Return what right hits save in a month, less wrong ones' cost and the running cost.
-
-        The interval is that of the replicates. Where no hit was judged it is what all hits save.
-        """
+        """Return what right hits save in a month, less wrong ones' cost and the running cost."""
         month, billed = self.log.month, self.log.sent_usd * (served >= 0)
-        gross, running = month.usd(billed), self.running_usd(min_similarity, peak_entries)
-        parts = self.earned_parts(served, point)
-        part = float(parts[0])
-        usd = micro_usd(gross * Decimal(repr(part))) - running
+        running = self.running_usd(min_similarity, peak_entries)
+        found = self.hits_of(served, peak_entries, point, min_similarity)
+        usd = micro_usd(month.usd(billed) * Decimal(repr(found.part))) - running
         grade: Grade = "simulated" if point.unsafe_served_share is None else "estimated"
-        bounds = bounds_of(point.raw_hit_share) if len(parts) == 1 else None
-        if len(parts) > 1 and usd:
-            low, high = (float(q) for q in np.quantile(parts[1:], [0.025, 0.975]))
-            least, most = (
-                float((micro_usd(gross * Decimal(repr(end))) - running) / usd)
-                for end in (min(low, part), max(high, part))
-            )
-            bounds = (least, most)
-        return month.ranged(usd, month.daily(billed * part), grade, bounds)
+        return month.ranged(usd, month.daily(billed * found.part), grade, found.bounds)
 
     def sizing(self, policy: SemanticPolicy, entries: int) -> CacheSize:
         """Size the cache for its fullest moment."""

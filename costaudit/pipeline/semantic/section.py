@@ -17,7 +17,7 @@ from costaudit.pipeline.semantic.evidence import (
     worst_evidence,
 )
 from costaudit.pipeline.semantic.exact import exact_result
-from costaudit.pipeline.semantic.keyed_run import EXACT, bounds_of
+from costaudit.pipeline.semantic.keyed_run import EXACT, CacheHits
 from costaudit.pipeline.semantic.text_run import SemanticRun
 from costaudit.pipeline.semantic.variants import lifetime_sweeps, scope_rows, variant_rows
 from costaudit.pipeline.settings import AnalyzeOptions
@@ -80,10 +80,14 @@ def semantic_result(
     policy, point = decided.policies[chosen], decided.points[chosen]
     ladder, without = scope_rows(run, policy, point)
     served = decided.decisions.served
-    hits = served >= 0
 
-    def part_of(row: int) -> float:
-        return float(run.earned_parts(served[row], decided.rated.points[row])[0])
+    def hits_of(row: int) -> CacheHits:
+        return run.hits_of(
+            served[row],
+            decided.points[row].peak_entries,
+            decided.rated.points[row],
+            decided.policies[row].min_similarity,
+        )
 
     return SemanticResult(
         section=replace(
@@ -106,14 +110,8 @@ def semantic_result(
             exact_why=run.exact_why,
             lifetimes=lifetime_sweeps(run, thresholds),
         ),
-        exact_hits=hits[-1],
-        hits=hits[chosen],
-        exact_store_usd=run.store_usd(decided.points[-1].peak_entries),
-        store_usd=run.store_usd(point.peak_entries),
-        embed_usd=run.embed_usd,
-        saved_bounds=bounds_of(point.raw_hit_share),
-        exact_part=part_of(-1),
-        part=part_of(chosen),
+        exact=hits_of(-1),
+        chosen=hits_of(chosen),
     )
 
 
