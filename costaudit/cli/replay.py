@@ -27,6 +27,7 @@ class Rules:
     max_entries: int | None = None
     eviction: str = "lru"
     no_bypass: str = ""
+    scope_after: str = ""
 
     def filled(self, preset: "Preset") -> "Rules":
         """Take over a product's rules where an option was not given."""
@@ -40,6 +41,7 @@ class Rules:
                 "max_entries": preset.max_entries,
                 "eviction": preset.eviction,
                 "no_bypass": ",".join(preset.no_bypass),
+                "scope_after": ",".join(preset.scope_after),
             },
         )
         same = {name for name in theirs if getattr(self, name) == getattr(usual, name)}
@@ -137,6 +139,15 @@ def replay(
             "refusal, no_answer, images, truncated. [default: none]",
         ),
     ] = "",
+    scope_after: Annotated[
+        str,
+        typer.Option(
+            "--scope-after",
+            metavar="FIELD,...",
+            help="What this cache compares only with the nearest entry: another one's is a miss. "
+            "[default: none]",
+        ),
+    ] = "",
     guard: opt.Guard = "",
     speed: Annotated[
         str,
@@ -216,7 +227,14 @@ def replay(
         print_tables,
         semantic_policy,
     )
-    from costaudit.cli.values import above_zero, dollars, headers, names, share
+    from costaudit.cli.values import (
+        above_zero,
+        dollars,
+        headers,
+        names,
+        scope_fields,
+        share,
+    )
     from costaudit.pipeline.analyze import write_report
     from costaudit.pipeline.replaying.replay import ReplayPlan, reached, replay_log
     from costaudit.pipeline.settings import AnalyzeOptions
@@ -231,7 +249,9 @@ def replay(
         return 0
     if not logs:
         raise UsageError("There is no log to replay.", hint="Name a log or a run directory.")
-    rules = Rules(scope, key, cache_ttl or ttl, ttl_kind, max_entries, eviction, no_bypass)
+    rules = Rules(
+        scope, key, cache_ttl or ttl, ttl_kind, max_entries, eviction, no_bypass, scope_after
+    )
     if preset:
         known = preset_named(preset)
         rules = rules.filled(known)
@@ -247,6 +267,7 @@ def replay(
             guard,
         ),
         no_bypass=names(rules.no_bypass),
+        scope_after=scope_fields(rules.scope_after),  # type: ignore[arg-type]  # it refuses others
     )  # fmt: skip
     options = AnalyzeOptions(ingest=part_of_log(since, until, where), policy=policy, seed=seed)
     plan = ReplayPlan(

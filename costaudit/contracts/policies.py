@@ -40,6 +40,7 @@ class SemanticPolicy:
     guard: tuple[str, ...] = ()  # trap detectors that refuse a hit
     max_temperature: float = 1.0  # hotter requests bypass the cache
     no_bypass: tuple[str, ...] = ()  # names of BYPASSES that the cache does not know
+    scope_after: tuple[ScopeField, ...] = ()  # compared with the nearest entry only: else a miss
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.min_similarity) and self.min_similarity > 0):
@@ -63,7 +64,13 @@ class SemanticPolicy:
                 f"Unknown reason for a bypass {others[0]!r}.",
                 hint=f"Choose from {', '.join(BYPASSES)}.",
             )
-        unknown = [name for name in self.scope if name not in SCOPE_FIELDS]
+        if self.scope_after and (self.guard or self.max_entries is not None):
+            raise UsageError(
+                "A cache that compares fields after its lookup is simulated without guards and "
+                "without a limit of entries.",
+                hint="Leave --guard and --max-entries out, or --scope-after.",
+            )
+        unknown = [name for name in (*self.scope, *self.scope_after) if name not in SCOPE_FIELDS]
         if unknown:
             raise UsageError(
                 f"Unknown scope field {unknown[0]!r}.",
@@ -113,7 +120,7 @@ def _printable(policy: SemanticPolicy | PrefixPolicy) -> list[str]:
     parts = []
     for field in fields(policy):
         value = getattr(policy, field.name)
-        if field.name == "no_bypass" and not value:
+        if field.name in ("no_bypass", "scope_after") and not value:
             continue  # so that policies keep the names that they had in earlier runs
         if isinstance(value, tuple):
             value = "+".join(value) or "none"

@@ -26,6 +26,7 @@ class Preset:
     max_entries: int | None = None
     eviction: str = "lru"
     no_bypass: tuple[str, ...] = ()
+    scope_after: tuple[str, ...] = ()
 
 
 @cache
@@ -41,6 +42,7 @@ def presets() -> dict[str, Preset]:
                 **row,
                 "scope": tuple(row["scope"]),
                 "no_bypass": tuple(row.get("no_bypass", ())),
+                "scope_after": tuple(row.get("scope_after", ())),
                 "threshold": 1.01 if threshold == "exact" else threshold,
             },
         )

@@ -91,6 +91,11 @@ def found(
         ("threshold", "similarity 0.7", replace(POLICY, min_similarity=0.7)),
         ("scope", "tenant does not separate", replace(POLICY, scope=())),
         ("scope", "user separates", replace(POLICY, scope=("tenant", "user"))),
+        (
+            "scope",
+            "tenant is compared with the nearest entry only",
+            replace(POLICY, scope=(), scope_after=("tenant",)),
+        ),
         ("key", "it compares the last user message alone", replace(POLICY, key="last_user")),
     ],
 )

@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import pytest
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import BackendError, UsageError
 from costaudit.pipeline.replaying.stream import Rehearsal, looked_up_only
-from costaudit.replay.backends import cache_at
+from costaudit.replay.backends import cache_at, cleaned
 from costaudit.replay.cache import Exporting
 from costaudit.replay.caches.memory import MemoryCache
+from costaudit.simulate.semantic.sweep import sweep
 from tests.replay.conftest import Log, RedisServer, make_log, running, search_module
 from tests.replay.examples import EXAMPLES, scoped
+from tests.replay.prompts import asking
+from tests.simulate.semantic.streams import make_stream
 
 
 def agreement(log: Log, address: str, least: int = 100, **rules: Any) -> float:
@@ -46,6 +50,29 @@ def test_langchain_s_redis_cache_decides_as_predicted(redis_server: RedisServer)
     assert redis_server.key_names() == []
 
 
+def test_langchain_compares_the_model_with_the_nearest_entry_alone(
+    redis_server: RedisServer,
+) -> None:
+    pytest.importorskip("langchain_redis", reason="pip install langchain-redis")
+    log = asking(make_log(600, partitions=1, bypass_share=0, latency_s=0.01))
+    model = np.random.default_rng(1).integers(2, size=600).astype(np.int32)
+    asked = log.stream.prompts or ()
+    prompts = [replace(one, model=f"m{n}") for one, n in zip(asked, model, strict=True)]
+    object.__setattr__(log.stream, "prompts", prompts)
+    address = f"{EXAMPLES / 'langchain_cache.py'}:LangChainCache?url={redis_server.url()}"
+    measured = log.replay(cache_at(address), pipeline=1, min_similarity=0.8).outcomes
+    hit = (measured["result"] == "hit").to_numpy()
+    nothing, latency = np.zeros(600), np.array(log.stream.latencies_ms) / 1000
+    stream = make_stream(log.stream.rows, nothing, nothing, log.stream.ts_s, latency)
+    after = SemanticPolicy(0.8, scope=(), scope_after=("model",))
+    served = sweep(replace(stream, checked=model), log.vectors, [after]).served[0]
+    assert hit.sum() > 100
+    assert ((served >= 0) == hit).mean() >= 0.99
+    apart = replace(stream, partition=model, pool=model)
+    filtered = sweep(apart, log.vectors, [SemanticPolicy(0.8, scope=("model",))]).served[0]
+    assert ((filtered >= 0) == hit).mean() < 0.95  # a filter within the index is another rule
+
+
 def test_qdrant_s_local_mode_decides_as_predicted_and_keeps_tenants_apart() -> None:
     pytest.importorskip("qdrant_client", reason="pip install qdrant-client")
     log = scoped(make_log(400, bypass_share=0))
@@ -65,7 +92,7 @@ def test_an_hnsw_index_is_made_with_its_parameters(redis_server: RedisServer) ->
         about = str(client.execute_command("FT.INFO", name))
         assert "HNSW" in about and "24" in about and "300" in about
     finally:
-        client.ft(name).dropindex(delete_documents=True)
+        cleaned(redis_server.url(query))
     predicted = log.replay(MemoryCache()).outcomes
     assert (result.outcomes["result"] == predicted["result"]).to_numpy().mean() >= 0.97
     log.replay(cache_at(redis_server.url(query)))

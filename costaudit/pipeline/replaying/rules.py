@@ -156,7 +156,7 @@ def _times(policy: SemanticPolicy, run: SemanticRun, hit: np.ndarray) -> Iterato
 
 
 def _sizes(policy: SemanticPolicy, run: SemanticRun) -> Iterator[Variant]:
-    for size in CAPACITIES:
+    for size in CAPACITIES if not policy.scope_after else ():
         for eviction in ("lru", "lfu", "fifo"):
             if size < len(run.stream.texts):
                 limited = replace(policy, max_entries=size, eviction=eviction)
@@ -170,11 +170,25 @@ def _scopes(policy: SemanticPolicy, run: SemanticRun) -> Iterator[Variant]:
         if name in policy.scope:
             less = tuple(one for one in policy.scope if one != name)
             yield Variant("scope", f"{name} does not separate", replace(policy, scope=less))
+            yield from _checked(replace(policy, scope=less), name)
+        elif name in policy.scope_after:
+            less = tuple(one for one in policy.scope_after if one != name)
+            yield Variant("scope", f"{name} does not separate", replace(policy, scope_after=less))
+            before = replace(policy, scope=(*policy.scope, name), scope_after=less)  # type: ignore[arg-type]
+            yield Variant("scope", f"{name} separates", before)
         elif name not in requests.columns or requests[name].null_count() < len(requests):
             more = replace(policy, scope=(*policy.scope, name))  # type: ignore[arg-type]
             yield Variant("scope", f"{name} separates", more)
     if len(policy.scope) > 1:
         yield Variant("scope", "nothing separates", replace(policy, scope=()))
+
+
+def _checked(policy: SemanticPolicy, name: str) -> Iterator[Variant]:
+    """Yield a cache that compares a field with the nearest entry only."""
+    if policy.guard or policy.max_entries is not None:
+        return
+    after = replace(policy, scope_after=(*policy.scope_after, name))  # type: ignore[arg-type]
+    yield Variant("scope", f"{name} is compared with the nearest entry only", after)
 
 
 KEYS = {
@@ -199,7 +213,8 @@ class _Simulation:
         for one in tried:
             if self._possible(one.policy):
                 policy = one.policy
-                name = (policy.key, policy.scope, policy.visible_after, one.one_pool)
+                scopes = policy.scope, policy.scope_after
+                name = (policy.key, scopes, policy.visible_after, one.one_pool)
                 groups.setdefault(name, []).append(one)
         for group in groups.values():
             stream, vectors = self._stream(group[0])
@@ -231,7 +246,7 @@ class _Simulation:
         return replace(stream, ready_s=stream.ts_s + seconds)
 
     def _keyed(self, policy: SemanticPolicy) -> tuple[Stream, np.ndarray]:
-        name = policy.key, policy.scope
+        name = policy.key, policy.scope, policy.scope_after
         if name in self._streams:
             return self._streams[name]
         run, log = self.run, self.run.log

@@ -24,6 +24,7 @@ class Arrivals:
     ts_s: np.ndarray  # float64 (r,)
     ready_s: np.ndarray  # float64 (r,)
     nodes: int
+    checked: np.ndarray  # int32 (r,), equal where the fields of scope_after are
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ def states_for(
     policies: Sequence[SemanticPolicy], arrivals: Arrivals, *, guarded: bool
 ) -> list[State]:
     """Group policies into states: those without a size limit together, the others one by one."""
+    if policies[0].scope_after:
+        return [CheckedState(policy, place, arrivals) for place, policy in enumerate(policies)]
     unlimited = [place for place, policy in enumerate(policies) if policy.max_entries is None]
     unlimited.sort(key=lambda place: (-limit_of(policies[place]), place))
     states: list[State] = [
@@ -201,6 +204,51 @@ class LimitedState(State):
         )  # fmt: skip
 
 
+class CheckedState(State):
+    """One cache that compares the fields of scope_after with the nearest entry only."""
+
+    def __init__(self, policy: SemanticPolicy, place: int, arrivals: Arrivals) -> None:
+        self.settings = (place,)
+        self._limit = limit_of(policy)
+        self._ttl = _ttl(policy)
+        self._sliding = policy.ttl_kind == "sliding"
+        self._arrivals = arrivals
+        count = len(arrivals.node)
+        order = (np.arange(count), arrivals.ready_s, arrivals.pool)
+        self._arriving = np.lexsort(order).astype(np.int64)
+        self._owner = np.full(arrivals.nodes, -1, dtype=np.int32)
+        self._used = np.full(arrivals.nodes, -1, dtype=np.int32)
+        self._stores = np.zeros(count, dtype=np.bool_)
+        self._counters = np.zeros(1, dtype=np.int64)
+        self.served = np.empty((count, 1), dtype=np.int32)
+        self.depths = np.empty((count, 1), dtype=np.int32)
+
+    def decide(self, block: Block, asked: np.ndarray) -> int:
+        """Decide a block; no pair lacks a verdict, since such a policy has no guard."""
+        from costaudit.simulate.semantic.checked_kernels import decide_checked
+
+        arrivals, lists = self._arrivals, block.neighbours
+        decide_checked(
+            block.start, block.stop, arrivals.node, arrivals.pool, arrivals.checked,
+            arrivals.ts_s, arrivals.ready_s, self._arriving,
+            lists.starts, block.row_of, lists.packed,
+            self._limit, self._ttl, self._sliding,
+            self._owner, self._used, self._stores, self._counters,
+            self.served[:, 0], self.depths[:, 0],
+        )  # fmt: skip
+        return 0
+
+    def lowest_live(self, now: float, deepest: np.ndarray) -> None:
+        """Raise `deepest` (nodes,) to the limit wherever an entry is, or is under way."""
+        held = self._owner >= 0
+        held[self._arrivals.node[self._stores]] = True
+        deepest[held] = np.maximum(deepest[held], self._limit)
+
+    def parts(self) -> Sequence[np.ndarray]:
+        """Return the arrays that a block changes, results aside."""
+        return self._owner, self._used, self._stores, self._counters
+
+
 def _ttl(policy: SemanticPolicy) -> float:
     return float("inf") if policy.ttl_s is None else policy.ttl_s
 
@@ -229,6 +277,7 @@ def decide_segment(
         ts_s=stream.ts_s[order],
         ready_s=stream.ready_s[order],
         nodes=segment.nodes.stop - first,
+        checked=(stream.pool if stream.checked is None else stream.checked)[order],
     )
     states = states_for(policies, arrivals, guarded=guard is not None)
     lowest = max(limit_of(policy) for policy in policies)

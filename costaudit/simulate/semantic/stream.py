@@ -1,12 +1,12 @@
 """Requests as a semantic cache sees them: a text, a partition, and the runs of equal ones."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
-from costaudit.contracts.policies import SemanticPolicy
+from costaudit.contracts.policies import ScopeField, SemanticPolicy
 from costaudit.errors import UsageError
 from costaudit.simulate.semantic.keys import ELIGIBLE, REASONS, Keys, bypass_codes, keys_of
 
@@ -23,6 +23,9 @@ class Stream:
     ready_s: np.ndarray  # float64 (n,), when the answer can be served; not before ts_s
     bypass: np.ndarray  # int8 (n,), place in REASONS; ELIGIBLE where not bypassed
     timed: bool  # False: no eligible request has a time, so that no TTL can run
+    checked: np.ndarray | None = (
+        None  # int32 (n,): equal fields of scope_after; None: there are none
+    )
 
     def bypassed(self) -> dict[str, int]:
         """Count the bypassed requests by reason, those that occurred only."""
@@ -47,7 +50,7 @@ def keyed_stream(
     codes = bypass_codes(
         requests, keys.has_text, keys.has_image, policy.max_temperature, policy.no_bypass
     )
-    pool, partition = _partitions(requests, policy, keys, system_template)
+    pool, partition, checked = _partitions(requests, policy, keys, system_template)
     ts = requests["ts"].dt.epoch("us").to_numpy().astype(np.float64) / 1e6
     untimed = requests["ts"].is_null().to_numpy()
     eligible = codes == ELIGIBLE
@@ -69,6 +72,7 @@ def keyed_stream(
         ready_s=ts + latency,
         bypass=codes,
         timed=timed,
+        checked=checked,
     )
 
 
@@ -80,8 +84,8 @@ def rescoped(
     keys: Keys,
 ) -> Stream:
     """Partition a stream by the scope of another policy, which is else like the stream's own."""
-    pool, partition = _partitions(requests, policy, keys, system_template)
-    return replace(stream, pool=pool, partition=partition)
+    pool, partition, checked = _partitions(requests, policy, keys, system_template)
+    return replace(stream, pool=pool, partition=partition, checked=checked)
 
 
 def _partitions(
@@ -89,19 +93,23 @@ def _partitions(
     policy: SemanticPolicy,
     keys: Keys,
     system_template: pl.Series | None,
-) -> tuple[np.ndarray, np.ndarray]:
-    pool = groups_of(_scope_frame(requests, policy, keys.fields, system_template))
-    return pool, groups_of(pl.DataFrame({"pool": pool, "history": keys.history}))
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    def grouped(scope: Sequence[ScopeField]) -> np.ndarray:
+        return groups_of(_scope_frame(requests, scope, keys.fields, system_template))
+
+    pool = grouped(policy.scope)
+    partition = groups_of(pl.DataFrame({"pool": pool, "history": keys.history}))
+    return pool, partition, grouped(policy.scope_after) if policy.scope_after else None
 
 
 def _scope_frame(
     requests: pl.DataFrame,
-    policy: SemanticPolicy,
+    scope: Sequence[ScopeField],
     fields: Mapping[str, pl.Series],
     system_template: pl.Series | None,
 ) -> pl.DataFrame:
     columns = [pl.Series("nothing", np.zeros(len(requests), dtype=np.int8))]
-    for field in policy.scope:
+    for field in scope:
         if field == "system":
             if system_template is None:
                 raise UsageError(

@@ -12,6 +12,9 @@ partition. At a request's time, entries whose TTL has run out (time >= start + T
  5. An entry that would be one too many in its pool pushes one out: the one inserted first (fifo),
     used or inserted longest ago (lru), or with the fewest uses and, among these, used or inserted
     longest ago (lfu). Entries under way count, and can be pushed out.
+Where fields are compared after the lookup (scope_after), the index holds one entry for a text:
+each answer that arrives replaces it, the most similar entry decides alone, and one whose fields
+differ makes a miss. A sliding TTL is renewed by that lookup too.
 Similarity is the dot product in float64 of the float32 vectors, rounded to float32 and at most 1.
 """
 
@@ -181,7 +184,10 @@ def _placed(local: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 def check_policies(stream: Stream, policies: Sequence[SemanticPolicy]) -> None:
     """Refuse policies that need another stream each, or a clock that the stream has not."""
-    kinds = {(one.scope, one.key, one.visible_after, one.max_temperature) for one in policies}
+    kinds = {
+        (one.scope, one.scope_after, one.key, one.visible_after, one.max_temperature)
+        for one in policies
+    }
     if len(kinds) != 1:
         raise UsageError(
             "Policies of one sweep must share scope, key, visibility and temperature limit.",
@@ -299,5 +305,6 @@ def first_requests(stream: Stream, count: int) -> tuple[Stream, np.ndarray]:
         ready_s=stream.ready_s[places],
         bypass=stream.bypass[places],
         timed=stream.timed,
+        checked=None if stream.checked is None else stream.checked[places],
     )
     return part, rows

@@ -112,3 +112,56 @@ def make_room(entries: list[Entry], own: Entry | None, pool: int, policy: Semant
             "lfu": lambda e: (e.uses, e.touched),
         }[policy.eviction]
         entries.remove(min(crowd, key=order))
+
+
+def replay_checked(
+    text: Sequence[int],
+    partition: Sequence[int],
+    checked: Sequence[int],
+    ts_s: Sequence[float],
+    ready_s: Sequence[float],
+    vectors: np.ndarray,
+    policy: SemanticPolicy,
+) -> list[int]:
+    """Run a cache that keeps one entry for a text, and compares some fields with what it found."""
+    held: dict[tuple[int, int], Entry] = {}
+    under_way: list[Entry] = []
+    served: list[int] = []
+    for r, wanted in enumerate(text):
+        now = ts_s[r]
+        for entry in sorted(under_way, key=lambda e: (e.ready, e.request)):
+            if entry.ready <= now:
+                held[entry.partition, entry.text] = entry
+                under_way.remove(entry)
+        young = [e for e in held.values() if policy.ttl_s is None or now < e.started + policy.ttl_s]
+        live = [e for e in young if e.partition == partition[r]]
+        if wanted < 0:
+            served.append(BYPASS)
+            continue
+        own = [e for e in live if e.text == wanted]
+        found = nearest_written_first(wanted, live, vectors, policy.min_similarity)
+        if policy.min_similarity > 1:
+            found = own[0] if own else None
+        hit = found is not None and checked[found.request] == checked[r]
+        if found is not None and policy.ttl_kind == "sliding":
+            found.started = now
+        served.append(found.request if found is not None and hit else MISS)
+        if not hit:
+            under_way.append(Entry(wanted, partition[r], 0, r, now, ready_s[r], r))
+    return served
+
+
+def nearest_written_first(
+    wanted: int, live: Sequence[Entry], vectors: np.ndarray, threshold: float
+) -> Entry | None:
+    """Give the most similar entry, the oldest of ties; a vector is as near as it is to itself."""
+    one = np.float32(1 - 2.0**-20)  # what rounding leaves of a vector's similarity to itself
+    alike = [
+        (np.float32(1) if e.text == wanted or s >= one else s, e)
+        for e, s in ((e, cosine(vectors[wanted], vectors[e.text])) for e in live)
+        if e.text == wanted or s >= np.float32(threshold)
+    ]
+    if not alike:
+        return None
+    top = max(s for s, _ in alike)
+    return min((e for s, e in alike if s == top), key=lambda e: (e.ready, e.request))
