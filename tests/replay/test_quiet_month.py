@@ -7,11 +7,19 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import yaml
 
+from costaudit.costing.months.month import month_of
+from costaudit.pipeline.replaying.monitoring import outlook_of
 from costaudit.replay.monitoring.alerts import write_monitoring
-from costaudit.replay.monitoring.expected import ExpectedTraffic, Traffic, expected_traffic
+from costaudit.replay.monitoring.expected import (
+    ExpectedTraffic,
+    Outlook,
+    Traffic,
+    expected_traffic,
+)
 from tests.replay.alert_audit import small_audit
 
 SUNDAY_S = 1_767_484_800.0  # 2026-01-04 00:00 UTC
@@ -37,14 +45,17 @@ def shape(hour: int) -> tuple[float, float]:
     return 240 * busy * weekend, 0.25 if of_day < 7 else 0.45
 
 
-def month(seed: int, first_hour: int = 0, days: int = DAYS) -> Hourly:
-    """Draw a month; the first day's hit rate grows as the cache fills."""
+def month(seed: int, first_hour: int = 0, days: int = DAYS, growth: float = 0.0) -> Hourly:
+    """Draw a month; the first day's hit rate grows as the cache fills.
+
+    `growth`: of the traffic in a day, as a share of the first hour's.
+    """
     rng = np.random.default_rng(seed)
     rows = []
     for hour in range(first_hour, first_hour + days * 24):
         rate, hit_rate = shape(hour)
         warm = min(1.0, (hour - first_hour + 1) / 18)
-        lookups = rng.poisson(rate)
+        lookups = rng.poisson(rate * (1 + growth * hour / 24))
         hits = rng.binomial(lookups, hit_rate * warm)
         answers = lookups - hits
         cost = rng.lognormal(-5.0, 0.8, answers).sum()
@@ -73,7 +84,8 @@ def traffic(of: Hourly) -> Traffic:
 
 @pytest.fixture(scope="module")
 def expected() -> ExpectedTraffic:
-    return expected_traffic(traffic(month(1)))
+    log = traffic(month(1))
+    return expected_traffic(log, outlook(log))
 
 
 def test_a_fall_stands_out_in_each_quantity(expected: ExpectedTraffic) -> None:
@@ -93,6 +105,53 @@ def test_a_log_of_hours_has_no_limits() -> None:
     columns = (getattr(short, one.name)[:500] for one in fields(short))
     found = expected_traffic(Traffic(*columns))
     assert found.hit_rate_low is None and found.notes
+
+
+def outlook(of: Traffic) -> Outlook:
+    """Ask the month model, as `monitor` does."""
+    times = pl.from_epoch(pl.Series("ts", (of.ts_s * 1e6).astype(np.int64)), time_unit="us")
+    days = float(of.ts_s[-1] - of.ts_s[0]) / 86_400
+    table = {"ts": times.dt.replace_time_zone("UTC"), "served_by": [None] * len(times)}
+    return outlook_of(month_of(pl.DataFrame(table), days), of)
+
+
+def test_the_month_after_a_log_that_grows_costs_no_more_than_its_limits() -> None:
+    # 1.5 % of the first day's traffic more each day: after 60 days 1.9 times that day's.
+    log = traffic(month(1, growth=0.015))
+    coming = month(7, first_hour=30 * 24, growth=0.015)
+    before, after = expected_traffic(log), expected_traffic(log, outlook(log))
+    assert before.day_cost_high is not None and after.day_cost_high is not None
+    days = np.convolve(coming.cost, np.ones(24), "valid")
+    ends = (30 * 24 + 24 + np.arange(len(days))) % 168
+    assert (days > np.array(before.day_cost_high.by_hour)[ends]).any()  # growth alone would fire
+    assert (days <= np.array(after.day_cost_high.by_hour)[ends]).all()
+    leap = 2.5 * days > np.array(after.day_cost_high.by_hour)[ends]
+    assert leap.mean() > 0.7  # seen but for quiet weekends
+
+
+def test_a_steady_log_expects_no_change() -> None:
+    found = outlook(traffic(month(1)))
+    assert found.cost_per_answer == pytest.approx(1, abs=0.05)
+    assert found.read_share == pytest.approx(1, abs=0.01)
+    assert found.hit_rate == pytest.approx(1, abs=0.12)  # the first day, still cold, looks a trend
+    assert 1 <= found.day_cost < 1.6
+
+
+def test_windows_over_a_hole_of_the_log_set_no_limit() -> None:
+    whole = traffic(month(1))
+    hour = ((whole.ts_s - SUNDAY_S) // HOUR_S).astype(int)
+    kept = (hour < 240) | (hour >= 264)  # the eleventh day is lost, a Wednesday
+    of = Traffic(*(getattr(whole, one.name)[kept] for one in fields(whole)))
+    seen = outlook(of)
+    assert seen.covered is not None and seen.covered[240:264].sum() == 0
+    limit = expected_traffic(of, seen).day_cost_high
+    apart = expected_traffic(of).day_cost_high
+    full = expected_traffic(whole, outlook(whole)).day_cost_high
+    assert limit is not None and apart is not None and full is not None
+    wednesday = 4 * 24 - 1
+    assert limit.usual == pytest.approx(full.usual, rel=0.05)
+    assert apart.usual < limit.usual
+    assert limit.by_hour[wednesday] == pytest.approx(full.by_hour[wednesday], rel=0.25)
 
 
 def series(of: Hourly) -> list[dict[str, str]]:

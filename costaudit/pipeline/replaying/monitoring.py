@@ -6,15 +6,22 @@ import numpy as np
 import polars as pl
 
 from costaudit.contracts.audit import Audit
+from costaudit.contracts.month import MONTH_DAYS
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.requests import INPUT_CLASSES, TS_S
 from costaudit.costing.cost import per_request_usd
+from costaudit.costing.months.month import Month
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.semantic.keyed_run import EXACT
 from costaudit.pipeline.semantic.text_run import SemanticRun
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
-from costaudit.replay.monitoring.expected import ExpectedTraffic, Traffic, expected_traffic
+from costaudit.replay.monitoring.expected import (
+    ExpectedTraffic,
+    Outlook,
+    Traffic,
+    expected_traffic,
+)
 
 
 def audited_policy(audit: Audit) -> SemanticPolicy | None:
@@ -38,7 +45,42 @@ def traffic_as_predicted(log: Loaded, audit: Audit, progress: Progress) -> Expec
     if not run.stream.timed:
         return None
     served = run.swept([policy]).served[0] >= 0
-    return expected_traffic(traffic_of(log, run.eligible, served))
+    traffic = traffic_of(log, run.eligible, served)
+    return expected_traffic(traffic, outlook_of(log.month, traffic))
+
+
+def outlook_of(month: Month, traffic: Traffic) -> Outlook:
+    """Ask the month model what it expects of such traffic by the end of the month that follows.
+
+    A log that is no month, such as one of less than two days, tells nothing of it.
+    """
+    if month.hours is None or not month.facts.is_month:
+        return Outlook()
+    timed = month.place >= 0
+
+    def pace(by_request: np.ndarray) -> tuple[float, float]:
+        """Return the last day's pace, and its upper bound, as multiples of the log's mean."""
+        every = np.zeros(len(month.place))
+        every[timed] = by_request
+        daily = month.daily(every)
+        total = float(daily.sum())
+        if not total:
+            return 1.0, 1.0
+        # Twice a month ahead has its middle at the next month's end.
+        middle, _, high = month.projected(daily, 2 * MONTH_DAYS)
+        return max(middle / total, 0.1), max(high / total, 1.0)
+
+    answered = ~traffic.hit
+    lookups, hits = (pace(one.astype(float))[0] for one in (traffic.looked_up, traffic.hit))
+    answers, (cost, cost_high) = pace(answered.astype(float))[0], pace(traffic.cost_usd * answered)
+    inputs, reads = (pace(one * answered)[0] for one in (traffic.input_tokens, traffic.read_tokens))
+    return Outlook(
+        covered=month.hours.covered,
+        hit_rate=hits / lookups,
+        cost_per_answer=cost / answers,
+        read_share=reads / inputs,
+        day_cost=cost_high,
+    )
 
 
 def traffic_of(log: Loaded, looked_up: np.ndarray, hit: np.ndarray) -> Traffic:

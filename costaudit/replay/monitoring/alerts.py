@@ -14,7 +14,7 @@ from costaudit.replay.monitoring.dashboard import (
     dashboard,
     expectations,
 )
-from costaudit.replay.monitoring.expected import HEADROOM, ExpectedTraffic, Limit
+from costaudit.replay.monitoring.expected import ExpectedTraffic, Limit
 
 HIT_RATE_FLAT = 0.5  # of the predicted lower end: below it something is broken
 LATENCY_SLACK = 1.5
@@ -95,6 +95,7 @@ def _records(traffic: ExpectedTraffic, alerts: tuple[_Rule, ...]) -> list[_Recor
         "hit_rate:high": traffic.hit_rate_high,
         "cost_per_answer:high": traffic.cost_per_answer_high,
         "read_share:low": traffic.read_share_low,
+        "cost_per_day:high": traffic.day_cost_high,
     }
     for name, limit in limits.items():
         if limit is not None:
@@ -160,8 +161,8 @@ def _hit_rate_rules(expected: Expectations, traffic: ExpectedTraffic) -> tuple[_
 def _money_rules(traffic: ExpectedTraffic) -> tuple[_Rule, ...]:
     """Watch what an answer costs, what a day costs, and the share that the prompt cache serves."""
     rules = []
-    cost, reads, day_usd = (
-        traffic.cost_per_answer_high, traffic.read_share_low, traffic.day_cost_high_usd,
+    cost, reads, day = (
+        traffic.cost_per_answer_high, traffic.read_share_low, traffic.day_cost_high,
     )  # fmt: skip
     if cost is not None:
         window_h = cost.window_h
@@ -174,14 +175,15 @@ def _money_rules(traffic: ExpectedTraffic) -> tuple[_Rule, ...]:
             f"An answer of a model cost ${{{{ $value | humanize }}}} over the last {window_h} h; "
             f"the log's cost ${cost.usual:.3g}. See prices, models and the length of prompts.",
         ))  # fmt: skip
-    if day_usd is not None:
+    if day is not None:
         rules.append(_Rule(
             "LLMCostPerDayHigh",
-            f"costaudit:cost:increase24h > {day_usd:.6g}",
+            "costaudit:cost:increase24h > on() costaudit:cost_per_day:high",
             "1h",
             "warning",
-            f"Models cost ${{{{ $value | humanize }}}} in 24 hours; no day of the log would have "
-            f"cost more than ${day_usd / HEADROOM:.4g} with the cache.",
+            "Models cost ${{ $value | humanize }} in 24 hours, more than the month after the log "
+            f"should have at this hour of the week. A mean day of the log costs ${day.usual:.3g} "
+            "with the cache.",
         ))  # fmt: skip
     if reads is not None:
         window_h = reads.window_h

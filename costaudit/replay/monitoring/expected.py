@@ -32,12 +32,26 @@ class Traffic:
 
 
 @dataclass(frozen=True)
+class Outlook:
+    """What the month model says of the log's hours, and of the month that follows.
+
+    Changes are factors from the log's mean to the last day of that month; 1: none is expected.
+    """
+
+    covered: Floats | None = None  # share of each hour that the log covers, 0 in a hole; None: all
+    hit_rate: float = 1.0
+    cost_per_answer: float = 1.0
+    read_share: float = 1.0
+    day_cost: float = 1.0  # upper 95 % bound, and not below 1
+
+
+@dataclass(frozen=True)
 class Limit:
-    """A limit on a ratio within a sliding window, by hour of the week or of the day, UTC."""
+    """A limit within a sliding window, by hour of the week or of the day, UTC."""
 
     window_h: int
     by_hour: tuple[float, ...]  # 168, from Sunday 00:00, or 24
-    usual: float  # the ratio over the whole log
+    usual: float  # the same over the whole log
 
 
 @dataclass(frozen=True)
@@ -49,7 +63,7 @@ class ExpectedTraffic:
     hit_rate_high: Limit | None = None
     cost_per_answer_high: Limit | None = None
     read_share_low: Limit | None = None
-    day_cost_high_usd: float | None = None  # within 24 hours
+    day_cost_high: Limit | None = None  # US dollars within 24 hours
     notes: tuple[str, ...] = field(default=())  # which rules are left out, and why
 
 
@@ -57,10 +71,19 @@ class ExpectedTraffic:
 class _Hours:
     first_h: int  # hours since 1970
     sums: dict[str, Floats]  # name → by hour
+    hole: Floats  # 1 for an hour that the log does not cover
+
+    def whole(self, window_h: int) -> npt.NDArray[np.bool_]:
+        """Return whether the log covers all hours of each window."""
+        return np.asarray(self._sliding(self.hole, window_h) == 0, np.bool_)
 
     def sliding(self, name: str, window_h: int) -> Floats:
         """Sum over the last hours, at the end of each hour."""
-        total = np.cumsum(self.sums[name])
+        return self._sliding(self.sums[name], window_h)
+
+    @staticmethod
+    def _sliding(column: Floats, window_h: int) -> Floats:
+        total = np.cumsum(column)
         before = np.concatenate([np.zeros(window_h), total[:-window_h]])[: len(total)]
         return np.asarray(total - before, np.float64)
 
@@ -73,28 +96,30 @@ class _Hours:
         return ended % DAY_H, DAY_H
 
 
-def expected_traffic(traffic: Traffic) -> ExpectedTraffic:
-    """Work out the limits; a log without times, or of less than a day, has none."""
+def expected_traffic(traffic: Traffic, outlook: Outlook = Outlook()) -> ExpectedTraffic:
+    """Work out limits that the log and the month after it stay within.
+
+    A log without times, or of less than a day, has none.
+    """
     if len(traffic.ts_s) < 2 or traffic.ts_s[-1] - traffic.ts_s[0] < DAY_H * HOUR_S:
         return ExpectedTraffic(notes=("The log is shorter than a day: no limit is known.",))
-    hours = _by_hour(traffic)
+    hours = _by_hour(traffic, outlook)
     warm_h = _warm_up_h(hours)
-    rate = _limits(hours, ("hits", "lookups"), warm_h)
-    cost = _limits(hours, ("cost", "answers"), 0)
-    reads = _limits(hours, ("read", "input"), 0)
+    rate = _limits(hours, ("hits", "lookups"), warm_h, outlook.hit_rate)
+    cost = _limits(hours, ("cost", "answers"), 0, outlook.cost_per_answer)
+    reads = _limits(hours, ("read", "input"), 0, outlook.read_share)
     found = {
         "hit rate": rate[0],
         "cost of an answer": cost[1],
         "share read from the prompt cache": reads[0],
     }
-    days = hours.sliding("cost", DAY_H)
     return ExpectedTraffic(
         warm_up_s=float(warm_h * HOUR_S),
         hit_rate_low=rate[0],
         hit_rate_high=rate[1],
         cost_per_answer_high=cost[1],
         read_share_low=reads[0],
-        day_cost_high_usd=float(days.max()) * HEADROOM if days.max() > 0 else None,
+        day_cost_high=_day_cost(hours, outlook.day_cost),
         notes=tuple(
             f"No alert on the {name}: with this traffic no window up to {WINDOWS_H[-1]} hours "
             "distinguishes a fall from chance."
@@ -104,7 +129,21 @@ def expected_traffic(traffic: Traffic) -> ExpectedTraffic:
     )
 
 
-def _by_hour(traffic: Traffic) -> _Hours:
+def _day_cost(hours: _Hours, growth: float) -> Limit | None:
+    """Return what 24 hours cost at most, by the hour of the week in which they end."""
+    days, usable = hours.sliding("cost", DAY_H), hours.whole(DAY_H)
+    usable[: DAY_H - 1] = False
+    if not days[usable].sum():
+        return None
+    slots, slot_count = hours.slots(DAY_H)
+    usual = float(days[usable].mean())
+    centre = _centre(days[usable], slots[usable], slot_count, usual)
+    departure = float((days[usable] - centre[slots[usable]]).max())
+    high = (centre + HEADROOM * max(departure, (HEADROOM - 1) * usual)) * max(growth, 1.0)
+    return Limit(DAY_H, tuple(high.tolist()), usual)
+
+
+def _by_hour(traffic: Traffic, outlook: Outlook) -> _Hours:
     hour = (traffic.ts_s // HOUR_S).astype(np.int64)
     place = hour - hour[0]
     count = int(place[-1]) + 1
@@ -122,7 +161,10 @@ def _by_hour(traffic: Traffic) -> _Hours:
         name: np.asarray(np.bincount(place, one.astype(float), count), np.float64)
         for name, one in columns.items()
     }
-    return _Hours(int(hour[0]), sums)
+    hole = np.zeros(count)
+    if outlook.covered is not None:
+        hole[: len(outlook.covered)] = outlook.covered[:count] == 0
+    return _Hours(int(hour[0]), sums, hole)
 
 
 def _warm_up_h(hours: _Hours) -> int:
@@ -136,15 +178,18 @@ def _warm_up_h(hours: _Hours) -> int:
 
 
 def _limits(
-    hours: _Hours, names: tuple[str, str], skipped_h: int
+    hours: _Hours, names: tuple[str, str], skipped_h: int, change: float
 ) -> tuple[Limit | None, Limit | None]:
-    """Return the low and the high limit of a ratio, each over the shortest window that shows it."""
+    """Return the low and the high limit of a ratio, each over the shortest window that shows it.
+
+    The limits leave room for the ratio to change by that factor.
+    """
     low: Limit | None = None
     high: Limit | None = None
     for window_h in WINDOWS_H:
         part, whole = (hours.sliding(name, window_h) for name in names)
         answers = hours.sliding(names[1] if names[1] != "input" else "answers", window_h)
-        usable = (answers >= ENOUGH) & (whole > 0)
+        usable = (answers >= ENOUGH) & (whole > 0) & hours.whole(window_h)
         usable[: skipped_h + window_h - 1] = False
         if usable.sum() < DAY_H // 2:
             continue
@@ -155,8 +200,8 @@ def _limits(
         centre = _centre(part[usable] / whole[usable], slots[usable], slot_count, usual)
         departure = part[usable] / whole[usable] - centre[slots[usable]]
         error = ERRORS * _standard_error(hours, names, usual) / np.sqrt(np.median(answers[usable]))
-        below = centre - max(error, -HEADROOM * float(departure.min()))
-        above = centre + max(error, HEADROOM * float(departure.max()))
+        below = (centre - max(error, -HEADROOM * float(departure.min()))) * min(change, 1.0)
+        above = (centre + max(error, HEADROOM * float(departure.max()))) * max(change, 1.0)
         if low is None and float(np.median(below)) > (1 - VISIBLE_FALL) * usual:
             low = Limit(window_h, tuple(np.maximum(below, 0.0).tolist()), usual)
         if high is None and float(np.median(above)) < VISIBLE_RISE * usual:
