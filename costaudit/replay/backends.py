@@ -24,20 +24,15 @@ def _memory(text: str, headers: Headers) -> LiveCache:
 
 
 def _redis(text: str, headers: Headers) -> LiveCache:
-    from costaudit.replay.caches.redis_server import OPTIONS
+    from costaudit.replay.caches.redis_server import OPTIONS, check_files, check_searchable
 
     _no_headers(text, headers)
     address = parse_address(text, OPTIONS)
+    check_files(address)
     if address.option("flavour", ("redisvl", "vectorset"), "redisvl") == "redisvl":
-        from costaudit.replay.caches.redis_server import in_cluster
         from costaudit.replay.caches.redisvl import RedisVLCache
 
-        if in_cluster(address):
-            raise UsageError(
-                "RediSearch of a cluster needs a coordinator, which is not replayed through.",
-                hint="Give ?flavour=vectorset, or one node of its own.",
-            )
-
+        check_searchable(address)
         return RedisVLCache(address)
     from costaudit.replay.caches.vector_sets import VectorSetCache
 

@@ -56,7 +56,7 @@ class ReplayResult:
     lookup: Latency  # of every lookup; at full speed, of the round trip that it shared
     hit: Latency  # with embedding the question
     miss: Latency  # as above, and with the model's part: as logged, or as a live model took
-    lateness: Latency  # behind the log's clock when sent; only where the replay was paced
+    lateness: Latency  # behind its time when sent; only where the replay was paced
     slack_s: float  # how far the replay ran behind, on the log's clock: 99 of 100 requests less
     errors: dict[str, int]  # reason → requests
     failed_share: float  # of the requests that were sent
@@ -86,7 +86,8 @@ def result_of(
     lookups = _column(rows, "lookup_ms") + late
     embedding = np.where(np.isnan(lookups), 0.0, options.embed_ms)  # of requests that look up
     whole = _column(rows, "latency_ms") + late + embedding
-    lateness = latency(late[~np.isnan(lookups)] if speed else late[:0])
+    paced = speed or options.max_rate
+    lateness = latency(late[~np.isnan(lookups)] if paced else late[:0])
     failed = [row.reason for row in rows if row.result == "error"]
     reasons = Counter(reason for reason in failed if reason != LOGGED_FAILURE)
     sent = reasons.total() + sum(row.result in ("hit", "miss") for row in rows)

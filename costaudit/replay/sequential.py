@@ -88,8 +88,8 @@ def replay_by_log(steps: Steps, todo: list[int], arriving: list[tuple[int, Answe
         while sent < len(todo):
             arrivals.keep_until(steps.ts_s[todo[sent]])
             batch = _batch(steps, todo, sent, arrivals.next_s)
-            _hold_back(steps, started, sent)
-            for missed in steps.look_up(batch):
+            late_ms = _hold_back(steps, started, sent)
+            for missed in steps.look_up(batch, lateness_ms=late_ms):
                 arrivals.expect(missed)
             sent += len(batch)
         arrivals.keep_until(math.inf)
@@ -115,10 +115,13 @@ def _batch(steps: Steps, todo: list[int], first: int, next_s: float) -> list[int
     return batch
 
 
-def _hold_back(steps: Steps, started: float, sent: int) -> None:
-    """Wait until the next request is due at the highest rate."""
-    if steps.options.max_rate is not None:
-        time.sleep(max(0.0, started + sent / steps.options.max_rate - time.monotonic()))
+def _hold_back(steps: Steps, started: float, sent: int) -> float:
+    """Wait until the next request is due at the highest rate; return how late it is then, in ms."""
+    if steps.options.max_rate is None:
+        return 0.0
+    due = started + sent / steps.options.max_rate
+    time.sleep(max(0.0, due - time.monotonic()))
+    return (time.monotonic() - due) * 1000
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,15 @@ def test_full_speed_obeys_a_highest_rate() -> None:
     assert cache.lookups_at[-1] - started >= 29 / 200
 
 
+def test_at_a_highest_rate_a_stall_is_charged_to_all_that_waited_behind_it() -> None:
+    # One hundred a second; the 20th stalls for 300 ms, so about 30 are sent late.
+    result = paced_log(100, 0.01).replay(Stalling(20, 0.3), max_rate=100.0)
+    assert result.lateness.count == 100
+    assert result.lateness.max_ms > 200
+    assert result.lookup.p95_ms > 200
+    assert result.lookup.p50_ms < 100
+
+
 def test_misses_carry_the_logged_latency_and_hits_none(log: Log) -> None:
     result = log.replay(MemoryCache())
     outcomes = result.outcomes

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from costaudit.contracts.policies import TtlKind
-from costaudit.errors import UsageError
+from costaudit.errors import BackendError, UsageError
 from costaudit.replay.backends import cache_at, cleaned
 from costaudit.replay.cache import CacheSettings, Entry, Query, reach
 from costaudit.replay.caches.memory import MemoryCache
@@ -89,10 +89,12 @@ def test_keys_of_others_are_left_alone_and_own_ones_kept_on_demand(
         assert len(mine) > 100
         log.replay(cache_at(redis_server.url(flavour)))
         assert redis_server.key_names() == sorted([*mine, "costaudit-not:mine"])
+        (said,) = cleaned(redis_server.url(flavour))
+        assert result.prefix in said and f"{len(mine):,} keys removed" in said
+        assert redis_server.key_names() == ["costaudit-not:mine"]
+        assert client.execute_command("FT._LIST") == []
     finally:
-        for index in client.execute_command("FT._LIST"):
-            client.ft(index).dropindex(delete_documents=True)
-        client.delete(*redis_server.key_names())
+        client.flushdb()
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)
@@ -155,7 +157,7 @@ def test_shadow_reads_an_index_and_changes_nothing(redis_server: RedisServer, lo
         shadow = log.replay(cache_at(redis_server.url(f"name={index}")), shadow=True)
         assert redis_server.content() == before
     finally:
-        client.ft(index).dropindex(delete_documents=True)
+        cleaned(redis_server.url())
     hits = shadow.outcomes.filter(result="hit")
     assert hits.height >= made.outcomes.filter(result="hit").height
     assert set(hits["matched_id"]) <= set(made.outcomes.filter(result="miss")["request_id"])
@@ -207,6 +209,26 @@ def test_what_a_kill_leaves_names_its_owner_and_is_cleaned(
         assert cleaned(address) == ("No earlier replay has left anything.",)
     finally:
         client.flushdb()
+
+
+def test_an_address_that_can_t_work_is_refused_before_a_server_is_asked() -> None:
+    with pytest.raises(UsageError, match="no such file"):
+        cache_at("rediss://127.0.0.1:9?ca=/nonexistent.pem")
+    with pytest.raises(UsageError, match="first database only") as refused:
+        cache_at("redis://127.0.0.1:9/3")
+    assert "flavour=vectorset" in refused.value.hint
+    cache_at("redis://127.0.0.1:9/3?flavour=vectorset")
+
+
+def test_a_server_that_is_no_sentinel_or_speaks_no_tls_is_named_as_that(
+    redis_server: RedisServer,
+) -> None:
+    place = f"127.0.0.1:{redis_server.port}"
+    with pytest.raises(BackendError, match="is no sentinel"):
+        reach(cache_at(f"redis+sentinel://{place}/0?service=m"))
+    with pytest.raises(BackendError, match="did not answer in time") as silent:
+        reach(cache_at(f"rediss://{place}?timeout_s=0.2"))
+    assert "without TLS" in silent.value.hint
 
 
 def test_a_server_of_others_is_warned_of_and_evictions_are_counted(tmp_path: Path) -> None:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from costaudit.errors import BackendError, CostauditError
+from costaudit.errors import BackendError, CostauditError, UsageError
 from costaudit.providers.address import Address
 from costaudit.replay.cache import CacheSettings, Lookup
 
@@ -23,6 +24,7 @@ REMOVED_AT_ONCE = 500
 LEFT_S = 7 * 24 * 3600  # after which a key without a TTL goes by itself if nobody removes it
 LOOKED_AT = 10_000  # keys, to see whether the server is shared
 SENTINEL = "redis+sentinel"
+CERTIFICATES = {"ca": "ssl_ca_certs", "cert": "ssl_certfile", "cert_key": "ssl_keyfile"}
 CLUSTERS = {"redis+cluster": "redis", "rediss+cluster": "rediss"}
 
 
@@ -61,9 +63,12 @@ class OnRedis:
         if prefix:
             own(self._client, prefix)
 
-    def _end(self, prefix: str) -> None:
-        """Remove the note of the owner, and disconnect."""
-        if prefix:
+    def _end(self, prefix: str, *, keep: bool) -> None:
+        """Remove the note of the owner, or let it name what is kept; then disconnect."""
+        if prefix and keep:
+            self._client.hset(f"{prefix}:owner", "pid", 0)
+            self._client.persist(f"{prefix}:owner")
+        elif prefix:
             self._client.unlink(f"{prefix}:owner")
         self._client.close()
 
@@ -90,8 +95,7 @@ def connect(address: Address) -> Any:
     parts = urlsplit(address.url)
     if parts.scheme == SENTINEL:
         return _master(parts, address.options.get("service", "mymaster"), settings)
-    names = {"ca": "ssl_ca_certs", "cert": "ssl_certfile", "cert_key": "ssl_keyfile"}
-    for option, name in names.items():
+    for option, name in CERTIFICATES.items():
         if option in address.options:
             settings[name] = address.options[option]
     if parts.scheme in CLUSTERS:
@@ -101,6 +105,32 @@ def connect(address: Address) -> Any:
             parts._replace(scheme=CLUSTERS[parts.scheme]).geturl(), **settings
         )
     return Redis.from_url(address.url, **settings)
+
+
+def check_files(address: Address) -> None:
+    """Raise UsageError for files of certificates that are not there."""
+    for option in CERTIFICATES:
+        path = address.options.get(option)
+        if path is not None and not Path(path).is_file():
+            raise UsageError(
+                f"{option}={path}: there is no such file.",
+                hint="ca, cert and cert_key each name a PEM file of this machine.",
+            )
+
+
+def check_searchable(address: Address) -> None:
+    """Raise UsageError for a place that RediSearch does not index."""
+    if in_cluster(address):
+        raise UsageError(
+            "RediSearch of a cluster needs a coordinator, which is not replayed through.",
+            hint="Give ?flavour=vectorset, or one node of its own.",
+        )
+    parts = urlsplit(address.url)
+    if parts.scheme != "unix" and parts.path.strip("/") not in ("", "0"):
+        raise UsageError(
+            f"{address.printable}: RediSearch indexes the first database only.",
+            hint="Give /0 or no database, or ?flavour=vectorset, which works in any.",
+        )
 
 
 def in_cluster(address: Address) -> bool:
@@ -270,9 +300,11 @@ def _explain(error: Exception, address: Address, needs: str) -> Exception:
     where = address.printable
     text = str(error)
     if isinstance(error, exceptions.TimeoutError):
+        secure = urlsplit(address.url).scheme.startswith("rediss")
         return TimedOutError(
             f"{where} did not answer in time.",
-            hint="See why it is slow, or wait longer: the address option timeout_s says how long.",
+            hint="See why it is slow, or wait longer: the address option timeout_s says how long."
+            + secure * " A port without TLS never answers rediss://; give redis:// for it.",
         )
     if isinstance(error, exceptions.AuthenticationError) or text.startswith(
         ("WRONGPASS", "NOAUTH")
@@ -296,6 +328,11 @@ def _explain(error: Exception, address: Address, needs: str) -> Exception:
         return BackendError(
             f"Can't speak to Redis at {where}: {_reason(text)}.",
             hint="Start it, for instance with `docker run -p 6379:6379 redis:8`, or check the URL.",
+        )
+    if "unknown command" in text.lower() and "sentinel" in text.lower():
+        return BackendError(
+            f"{where} is no sentinel.",
+            hint="Name the sentinels' own ports, 26379 by default, or give redis://HOST:PORT.",
         )
     if "unknown command" in text.lower():
         return BackendError(f"{where} lacks a command that this cache needs.", hint=needs)

@@ -133,7 +133,7 @@ class RedisVLCache(OnRedis):
             self._evicted += evicted(self._client)
             if not keep and not self._settings.shadow:
                 self._client.ft(self._index.name).dropindex(delete_documents=True)
-            self._end(self._own_prefix)
+            self._end(self._own_prefix, keep=keep)
 
     @property
     def _own_prefix(self) -> str:

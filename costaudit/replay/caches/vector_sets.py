@@ -109,7 +109,7 @@ class VectorSetCache(OnRedis):
             self._evicted += evicted(self._client)
             if not keep:
                 remove(self._client, sorted(self._written))
-            self._end(self._prefix)
+            self._end(self._prefix, keep=keep)
 
     def _identical_or_near(
         self, queries: Sequence[Query], elements: Sequence[str]
