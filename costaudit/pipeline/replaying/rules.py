@@ -174,7 +174,7 @@ def _scopes(policy: SemanticPolicy, run: SemanticRun) -> Iterator[Variant]:
         elif name in policy.scope_after:
             less = tuple(one for one in policy.scope_after if one != name)
             yield Variant("scope", f"{name} does not separate", replace(policy, scope_after=less))
-            before = replace(policy, scope=(*policy.scope, name), scope_after=less)  # type: ignore[arg-type]
+            before = replace(policy, scope=(*policy.scope, name), scope_after=less)
             yield Variant("scope", f"{name} separates", before)
         elif name not in requests.columns or requests[name].null_count() < len(requests):
             more = replace(policy, scope=(*policy.scope, name))  # type: ignore[arg-type]

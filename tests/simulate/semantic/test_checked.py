@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import UsageError
-from costaudit.simulate.semantic import decisions as segments
-from costaudit.simulate.semantic.sweep import MISS, sweep
+from costaudit.simulate.semantic.pairs import Sizes
+from costaudit.simulate.semantic.sweep import MISS, Search, sweep
 from tests.simulate.semantic.oracle import replay_checked
 from tests.simulate.semantic.streams import POLICIES, Drawn, make_stream, streams
 
@@ -25,11 +25,9 @@ def test_every_decision_equals_the_plain_loop(
     stream, vectors = drawn
     checked = np.random.default_rng(seed).integers(3, size=len(stream.text)).astype(np.int32)
     after = [replace(one, max_entries=None, scope_after=("model",)) for one in policies]
-    with pytest.MonkeyPatch.context() as patch:
-        if dense:
-            patch.setattr(segments, "_LISTED_PAIRS", -1)
-            patch.setattr(segments, "_LOOK_AHEAD", 17)
-        decisions = sweep(replace(stream, checked=checked), vectors, after)
+    sizes = Sizes(listed_pairs=-1, look_ahead=17) if dense else Sizes()
+    search = Search(sizes=sizes)
+    decisions = sweep(replace(stream, checked=checked), vectors, after, search=search)
     for place, policy in enumerate(after):
         expected = replay_checked(
             stream.text.tolist(), stream.partition.tolist(), checked.tolist(),
