@@ -16,9 +16,20 @@ from typing import Any
 import msgspec
 import polars as pl
 import pytest
+from rich.cells import cell_len
 
 from costaudit.contracts.audit import Audit, read_audit
 from costaudit.contracts.run_dir import RunDir
+from costaudit.report import language
+from costaudit.report.html import HtmlReporter
+from costaudit.report.markdown import MarkdownReporter
+from costaudit.report.tables.levers import lever_tables
+from costaudit.report.tables.prefix import prefix_tables
+from costaudit.report.tables.semantic import claims_table, sweep_tables
+from costaudit.report.tables.sessions import sessions_tables
+from costaudit.report.tables.spend import spend_tables
+from costaudit.report.tables.table import Screen, render_tables
+from costaudit.report.terminal import TerminalReporter
 from tests.conftest import ROOT, ChatbotRun, Said, installed
 from tests.ingest.conftest import chat, write_lines
 
@@ -216,6 +227,29 @@ def test_rows_are_kept_merged_or_skipped(audits: dict[str, Audit], name: str) ->
     for file in quality.files:
         assert file.rows == file.kept + file.merged + file.skipped
     assert quality.kept == {"chatbot": 12_000, "agent_anthropic": 374, "broken": 32}[name]
+
+
+# What stays as it is in any language: names of products, models' vendors and price tables.
+NAMES = re.compile(
+    r"RedisVL|LangCache|LiteLLM|khazad|Portkey|BetterDB|sulci|genai-prices \d[\d.]*|\w+=\S+"
+)
+
+
+@pytest.mark.parametrize("name", ["chatbot", "agent_anthropic", "broken"])
+def test_in_spanish_no_text_of_an_audit_stays_english(audits: dict[str, Audit], name: str) -> None:
+    audit = audits[name]
+    spanish = language.using(language.Style("es"))
+    period = language.standing_for(audit.month.period)
+    with spanish, period, language.left_in_english() as left:
+        for reporter in (HtmlReporter(), TerminalReporter(), MarkdownReporter()):
+            assert reporter.render(audit)
+        tables = [*spend_tables(audit.spend), *lever_tables(audit.levers, audit.worth_testing)]
+        tables += prefix_tables(audit.prefix) if audit.prefix else ()
+        tables += sessions_tables(audit.sessions) if audit.sessions else ()
+        tables += sweep_tables(audit.semantic) if audit.semantic else ()
+        text = render_tables([*tables, claims_table(audit.claims)], "terminal", screen=Screen(80))
+    assert {one for one in left if not NAMES.fullmatch(one)} == set()
+    assert max(map(cell_len, text.decode().splitlines())) <= 80
 
 
 def test_each_row_that_was_left_out_can_be_found(tmp_path: Path) -> None:

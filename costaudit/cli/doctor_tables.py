@@ -2,6 +2,7 @@
 
 from costaudit.contracts.audit import TOTALS_HINT, lost_files, only_totals
 from costaudit.ingest.doctor import Diagnosis
+from costaudit.report.language import said, tr
 from costaudit.report.numbers import count, counted, share
 from costaudit.report.tables.table import Table
 
@@ -17,7 +18,7 @@ def diagnosis_tables(found: Diagnosis) -> tuple[Table, ...]:
         Table(
             "Records that were left out",
             ("reason", "records"),
-            tuple((why, count(n)) for why, n in sorted(found.summary.skip_reasons.items())),
+            tuple((said(why), count(n)) for why, n in sorted(found.summary.skip_reasons.items())),
         ),
         Table(
             "How tokens are counted",
@@ -27,7 +28,7 @@ def diagnosis_tables(found: Diagnosis) -> tuple[Table, ...]:
                     one.file,
                     one.provider,
                     one.model,
-                    one.convention,
+                    said(one.convention),
                     count(one.rows),
                     count(one.ambiguous),
                 )
@@ -42,10 +43,10 @@ def diagnosis_tables(found: Diagnosis) -> tuple[Table, ...]:
             tuple(
                 (
                     one.file,
-                    one.name,
+                    said(one.name),
                     count(one.rows),
                     count(one.failing),
-                    share(one.failing / one.rows) if one.failing else "ok",
+                    share(one.failing / one.rows) if one.failing else tr("ok"),
                 )
                 for one in found.checks
                 if one.rows
@@ -55,12 +56,15 @@ def diagnosis_tables(found: Diagnosis) -> tuple[Table, ...]:
         Table(
             "What the calls hold",
             ("what", "share of calls"),
-            tuple((name, share(value)) for name, value in found.shares.items()),
+            tuple((said(name), share(value)) for name, value in found.shares.items()),
         ),
         Table(
             "What this log can't tell",
             ("because it holds", "it can't tell"),
-            tuple((part, gap) for part, _, gap in (s.partition(": ") for s in found.cannot_tell)),
+            tuple(
+                (said(part), said(gap))
+                for part, _, gap in (s.partition(": ") for s in found.cannot_tell)
+            ),
             left=(0, 1),
             widest=_SENTENCE,
         ),
@@ -73,7 +77,14 @@ def _columns(found: Diagnosis) -> Table:
         "How numbers and dates of tables are written",
         ("file", "column", "convention", "because", "cells", "unread"),
         tuple(
-            (name, one.name, one.convention, one.evidence, count(one.cells), count(one.unread))
+            (
+                name,
+                one.name,
+                said(one.convention),
+                said(one.evidence),
+                count(one.cells),
+                count(one.unread),
+            )
             for name, columns in found.columns.items()
             for one in columns
         ),
@@ -94,10 +105,10 @@ def _fields(found: Diagnosis) -> Table:
             (
                 *(() if of_one else (name,)),
                 one.path,
-                one.type,
+                said(one.type),
                 share(one.records / fields.records),
-                one.shape,
-                ", ".join(one.read_as),
+                said(one.shape),
+                ", ".join(map(said, one.read_as)),
             )
             for name, fields in found.fields.items()
             for one in fields.paths
@@ -112,7 +123,7 @@ def _fields(found: Diagnosis) -> Table:
 def _drafts(found: Diagnosis) -> list[Table]:
     return [
         Table(
-            f"A map to start from, for {name}: check it",
+            tr("A map to start from, for {name}: check it").format(name=name),
             ("our field", "yours"),
             tuple(
                 (key.strip(), value.strip().strip('"'))
@@ -131,19 +142,24 @@ def diagnosis_line(found: Diagnosis) -> str:
     """Describe in a sentence what was read and whether it adds up."""
     summary = found.summary
     if found.unread:
-        return f"Nothing was read: {found.unread}"
+        return tr("Nothing was read: {why}").format(why=said(found.unread))
     if totals := only_totals(file.source for file in summary.files):
-        return f"{totals} {TOTALS_HINT}"
+        return said(f"{totals} {TOTALS_HINT}")
     failing = sum(one.failing > 0 for one in found.checks)
-    said = "every check holds"
+    checks = tr("every check holds")
     if failing:
-        said = f"{counted(failing, 'check')} {'fails' if failing == 1 else 'fail'} on some of them"
+        checks = tr("{n} checks fail on some of them").format(n=count(failing))
+    if failing == 1:
+        checks = tr("1 check fails on some of them")
     lost = lost_files(file.source for file in summary.files)
-    return (
-        f"{counted(summary.records, 'record')}: {counted(summary.kept, 'call')} kept, "
-        f"{count(summary.merged)} merged, {count(summary.skipped)} skipped; {said}."
-        + (f" {lost}" if lost else "")
+    told = tr("{records}: {calls} kept, {merged} merged, {skipped} skipped; {checks}.").format(
+        records=counted(summary.records, "record"),
+        calls=counted(summary.kept, "call"),
+        merged=count(summary.merged),
+        skipped=count(summary.skipped),
+        checks=checks,
     )
+    return f"{told} {said(lost)}".strip()
 
 
 def _files(found: Diagnosis) -> Table:
@@ -153,9 +169,9 @@ def _files(found: Diagnosis) -> Table:
         tuple(
             (
                 one.name,
-                found.layouts.get(one.name, ""),
+                said(found.layouts.get(one.name, "")),
                 one.source,
-                one.evidence,
+                said(one.evidence),
                 count(one.rows),
                 count(one.kept),
                 count(one.merged),

@@ -27,12 +27,18 @@ def erase(
     """
     from costaudit.contracts.run_dir import RunDir
     from costaudit.pipeline.erase import erase as take_out
+    from costaudit.report.language import tr
+    from costaudit.report.numbers import count
 
     done = take_out(RunDir(run), tuple(where or ()))
+    told = tr("{requests} requests, {texts} texts and {vectors} vectors erased.")
     typer.echo(
-        f"{done.requests:,} requests, {done.blocks:,} texts and {done.vectors:,} vectors erased."
+        told.format(
+            requests=count(done.requests), texts=count(done.blocks), vectors=count(done.vectors)
+        )
     )
     if done.files:
-        typer.echo(f"Removed: {', '.join(done.files)}. Make them again: costaudit analyze {run}")
-    typer.echo("The log itself still holds them.")
+        told = tr("Removed: {names}. Make them again: costaudit analyze {run}")
+        typer.echo(told.format(names=", ".join(done.files), run=run))
+    typer.echo(tr("The log itself still holds them."))
     return 0

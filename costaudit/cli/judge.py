@@ -63,6 +63,8 @@ def judge(
     from costaudit.pipeline.semantic import judging
     from costaudit.pipeline.semantic.text_run import SemanticRun
     from costaudit.pipeline.settings import AnalyzeOptions
+    from costaudit.report.language import separated, tr
+    from costaudit.report.numbers import count
     from costaudit.report.tables.levers import agreement_table, judge_table
 
     policy = semantic_policy(embedder, scope, key)
@@ -99,7 +101,11 @@ def judge(
             )
             said.append(judging.judged_by_model(docket, models[name], store, limit, progress))
     if said:
-        lead = f"{docket.hits:,} of {docket.requests:,} requests hit at similarity {threshold:.2f}."
+        lead = tr("{hits} of {n} requests hit at similarity {similarity}.").format(
+            hits=count(docket.hits),
+            n=count(docket.requests),
+            similarity=separated(f"{threshold:.2f}"),
+        )
         tables = [judge_table(one) for one in said]
         if len(said) > 1:
             tables.append(agreement_table(*judging.judges_agree(said[0], said[1])))

@@ -37,6 +37,7 @@ def levers(
     from costaudit.cli.session import loaded_run, part_of_log, print_tables
     from costaudit.pipeline.ledger import levered
     from costaudit.pipeline.settings import AnalyzeOptions
+    from costaudit.report.language import tr
     from costaudit.report.tables.levers import lever_page, lever_tables
     from costaudit.report.tables.table import FORMATS
 
@@ -56,6 +57,6 @@ def levers(
         (row,) = [row for row in rows if row.lever == show]
         print_tables(lever_page(row), format, row)
         return 0
-    lead = "" if rows else "No lever beside caching has evidence in this log."
+    lead = "" if rows else tr("No lever beside caching has evidence in this log.")
     print_tables(lever_tables(rows, tests), format, (*rows, *tests), lead=lead)
     return 0

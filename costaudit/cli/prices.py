@@ -27,6 +27,8 @@ def prices(
     """
     from costaudit.cli.values import moment
     from costaudit.costing.prices.lookup import quote
+    from costaudit.report.language import said
 
-    typer.echo(quote(model, provider, moment(date, "--date"), overrides))
+    told = quote(model, provider, moment(date, "--date"), overrides)
+    typer.echo("\n".join(map(said, told.splitlines())))
     return 0

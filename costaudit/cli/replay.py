@@ -241,6 +241,7 @@ def replay(
     from costaudit.replay.backends import cleaned
     from costaudit.replay.options import ReplayOptions
     from costaudit.replay.presets import preset_named
+    from costaudit.report.language import said, tr
     from costaudit.report.tables.replay import replay_tables
 
     if clean:
@@ -300,7 +301,9 @@ def replay(
     if done.section is None:
         return 0
     write_report(done.audit, log.run)
-    lead = f"Replayed through {done.section.cache}, {done.section.pace}."
+    lead = tr("Replayed through {cache}, {pace}.").format(
+        cache=done.section.cache, pace=said(done.section.pace)
+    )
     print_tables(replay_tables(done.section), format, done.section, lead)
     _say_notes(done)
     return _failed(done.section, plan.options.max_error_share)

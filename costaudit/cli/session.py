@@ -149,9 +149,10 @@ def say_of_log(run: "RunDir") -> None:
 def print_tables(tables: "Sequence[Table]", form: str, data: object, lead: str = "") -> None:
     """Print tables on standard output, as wide as the terminal is and 100 columns elsewhere."""
     from costaudit.cli.verb import every_row, said_first
+    from costaudit.report.language import said
     from costaudit.report.tables.table import Screen, render_tables
 
-    lead = " ".join(part for part in (lead, said_first()) if part)
+    lead = " ".join(part for part in (lead, said(said_first())) if part)
     screen = Screen(max(terminal_width(100), 40), every_row())
     written = render_tables(tables, form, data, lead, screen)
     write_out(written, for_people=form == "terminal")

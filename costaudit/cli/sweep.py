@@ -205,6 +205,7 @@ def sweep(
     from costaudit.pipeline.semantic.section import compare_embedders as compare
     from costaudit.pipeline.semantic.section import swept
     from costaudit.pipeline.settings import AnalyzeOptions
+    from costaudit.report.language import said
     from costaudit.report.tables.semantic import embedder_table, size_line, sweep_tables
 
     conditions = read_conditions(fail_if or [])
@@ -249,7 +250,8 @@ def sweep(
     if result is None:
         raise nothing_to_compare(log, options.policy)
     section = replace(result.section, exact_why=note or result.section.exact_why)
-    parts = (section.exact_why, section.recommended_why, section.user_data, size_line(section))
+    texts = (section.exact_why, section.recommended_why, section.user_data)
+    parts = (*map(said, texts), size_line(section))
     print_tables(sweep_tables(section), format, section, " ".join(part for part in parts if part))
     check_conditions(conditions, section)
     return 0

@@ -73,6 +73,8 @@ def warm(
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.replay.warm import write_warm_file
     from costaudit.replay.warming.targets import needs_prompts, reach_target
+    from costaudit.report.language import tr
+    from costaudit.report.numbers import count
 
     if not cache and file is None:
         raise UsageError("There is nowhere to put the answers.", hint="Give --cache or --file.")
@@ -90,22 +92,40 @@ def warm(
         warmed = fill(found, run, cache, headers(header or [])) if cache else None
     if file is not None:
         write_warm_file(found.answers, file)
-        typer.echo(f"{len(found.answers):,} answers are in {file}: they are texts from your log.")
+        told = tr("{n} answers are in {file}: they are texts from your log.")
+        typer.echo(told.format(n=count(len(found.answers)), file=file))
     return 0 if warmed is None else _say(warmed)
 
 
 def _say(warmed: "Warmed") -> int:
     """Print what was written, left out and found again; raise where less was found."""
+    from costaudit.report.language import said, tr
+    from costaudit.report.numbers import count
+
     filled, checked = warmed.filled, warmed.checked
-    typer.echo(f"{len(filled.answers):,} answers were written into {warmed.cache}.")
+    told = tr("{n} answers were written into {cache}.")
+    typer.echo(told.format(n=count(len(filled.answers)), cache=warmed.cache))
     if filled.present:
-        typer.echo(f"{filled.present:,} questions had an entry already, which was left alone.")
-    for reason, count in sorted(warmed.admitted.left_out.items(), key=lambda item: -item[1]):
-        typer.echo(f"{count:,} answers were left out: {reason}.")
+        told = tr("{n} questions had an entry already, which was left alone.")
+        typer.echo(told.format(n=count(filled.present)))
+    for reason, number in sorted(warmed.admitted.left_out.items(), key=lambda item: -item[1]):
+        told = tr("{n} answers were left out: {why}.")
+        typer.echo(told.format(n=count(number), why=said(reason)))
+    told = tr(
+        "Checked with {client}: {found} of {n} found, {other} behind a nearer answer of their "
+        "scope, {missing} missing; {crossed} of {probes} questions from other scopes were served "
+        "one."
+    )
     typer.echo(
-        f"Checked with {checked.client}: {checked.found:,} of {len(filled.answers):,} found, "
-        f"{checked.other:,} behind a nearer answer of their scope, {checked.missing:,} missing; "
-        f"{checked.crossed:,} of {checked.probes:,} questions from other scopes were served one."
+        told.format(
+            client=checked.client,
+            n=count(len(filled.answers)),
+            found=count(checked.found),
+            other=count(checked.other),
+            missing=count(checked.missing),
+            crossed=count(checked.crossed),
+            probes=count(checked.probes),
+        )
     )
     if checked.missing:
         raise BackendError(

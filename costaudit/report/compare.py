@@ -14,7 +14,8 @@ from rich.text import Text
 from costaudit.contracts.audit import Audit, Finding
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.report.escaping import cut, markdown_code, markdown_text, one_line
-from costaudit.report.numbers import MINUS, share, similarity, usd
+from costaudit.report.language import said, tr
+from costaudit.report.numbers import MINUS, count, share, similarity, usd
 
 _UNPRICED = 0.01  # of the tokens; where the share differs by more, costs can't be compared
 _MOVED = 10  # groups listed per breakdown
@@ -50,7 +51,7 @@ class Change:
     def written(self, value: Decimal | None) -> str:
         """Write a value of this row for people."""
         if value is None:
-            return "not known"
+            return tr("not known")
         if self.unit == "usd":
             return usd(value)
         return share(float(value)) if self.unit == "share" else similarity(float(value))
@@ -60,13 +61,18 @@ class Change:
         """Describe the difference for people, with its noise."""
         difference = self.difference
         if difference is None:
-            return "can't be compared"
+            return tr("can't be compared")
         if difference == 0:
-            return "identical"
+            return tr("identical")
         text = self._signed(difference)
         if self.within_noise:
-            return f"{text}, within noise (±{self._plain(abs(self.noise or Decimal(0)))})"
-        return f"{text} (noise ±{self._plain(self.noise)})" if self.noise else text
+            within = tr("{difference}, within noise (±{noise})")
+            return within.format(difference=text, noise=self._plain(abs(self.noise or Decimal(0))))
+        if not self.noise:
+            return text
+        return tr("{difference} (noise ±{noise})").format(
+            difference=text, noise=self._plain(self.noise)
+        )
 
     def _signed(self, difference: Decimal) -> str:
         sign = "+" if difference > 0 else MINUS
@@ -103,17 +109,20 @@ class Comparison:
 
 def compare(base: Audit, new: Audit) -> Comparison:
     """Set the headline numbers, the breakdowns and the findings of two audits side by side."""
-    spend = _spend_change(base, new)
+    name = tr("Spend a month") if base.month.is_month else tr("Spend in the log")
+    spend = _money(name, base, new, lambda audit: audit.ledger.before)
     changes = (
         spend,
-        _money("Saving a month", base, new, lambda audit: audit.verdict.saving),
-        _estimate("Prompt-cache reads", base, new, _read_share),
-        _estimate("Valid semantic hits", base, new, _of_point("valid_hit_share")),
-        _estimate("Unsafe answers served", base, new, _of_point("unsafe_served_share")),
-        _exact("Unpriced tokens", "share", base, new, lambda audit: audit.spend.unpriced_share),
-        _exact("Rows with prompts", "share", base, new, lambda audit: audit.quality.prompt_share),
+        _money(tr("Saving a month"), base, new, lambda audit: audit.verdict.saving),
+        _estimate(tr("Prompt-cache reads"), base, new, _read_share),
+        _estimate(tr("Valid semantic hits"), base, new, _of_point("valid_hit_share")),
+        _estimate(tr("Unsafe answers served"), base, new, _of_point("unsafe_served_share")),
+        _exact(tr("Unpriced tokens"), "share", base, new, lambda audit: audit.spend.unpriced_share),
         _exact(
-            "Recommended similarity",
+            tr("Rows with prompts"), "share", base, new, lambda audit: audit.quality.prompt_share
+        ),
+        _exact(
+            tr("Recommended similarity"),
             "similarity",
             base,
             new,
@@ -123,11 +132,14 @@ def compare(base: Audit, new: Audit) -> Comparison:
     findings = _findings(base, new), _findings(new, base)
     clusters = _clusters(base), _clusters(new)
     reason = why_not(base, new)
-    of = "a month" if base.month.is_month else "in the log"
+    went = tr("Spend went from {base} to {new} a month: {verdict}.")
+    if not base.month.is_month:
+        went = tr("Spend went from {base} to {new} in the log: {verdict}.")
     return Comparison(
         headline=reason
-        or f"Spend went from {spend.written(spend.base)} to {spend.written(spend.new)} "
-        f"{of}: {spend.verdict}.",
+        or went.format(
+            base=spend.written(spend.base), new=spend.written(spend.new), verdict=spend.verdict
+        ),
         changes=changes,
         moved={name: _moved(base, new, name) for name in ("model", "endpoint", "tenant")},
         new_findings=findings[1],
@@ -138,22 +150,18 @@ def compare(base: Audit, new: Audit) -> Comparison:
     )
 
 
-def _spend_change(base: Audit, new: Audit) -> Change:
-    name = "Spend a month" if base.month.is_month else "Spend in the log"
-    return _money(name, base, new, lambda audit: audit.ledger.before)
-
-
 def why_not(base: Audit, new: Audit) -> str:
     """Explain why the money of two audits can't be compared; "" where it can."""
     if base.month.is_month != new.month.is_month:
-        short = "baseline" if new.month.is_month else "new log"
-        return f"The {short} is too short for a month, so the costs can't be compared."
+        if new.month.is_month:
+            return tr("The baseline is too short for a month, so the costs can't be compared.")
+        return tr("The new log is too short for a month, so the costs can't be compared.")
     shares = base.spend.unpriced_share, new.spend.unpriced_share
     if abs(shares[0] - shares[1]) > _UNPRICED:
-        return (
-            f"{share(shares[0])} of the tokens had no price in the baseline, {share(shares[1])} "
-            "now: the costs can't be compared. Give the rates with --prices."
-        )
+        return tr(
+            "{base} of the tokens had no price in the baseline, {new} now: the costs can't be "
+            "compared. Give the rates with --prices."
+        ).format(base=share(shares[0]), new=share(shares[1]))
     return ""
 
 
@@ -249,7 +257,7 @@ def _findings(these: Audit, others: Audit) -> tuple[str, ...]:
     A finding that is not listed any more, because others are dearer, is not gone.
     """
     left = {_identity(one) for one in others.findings} | _causes(others)
-    return tuple(one.title for one in these.findings if _identity(one) not in left)
+    return tuple(said(one.title) for one in these.findings if _identity(one) not in left)
 
 
 def _identity(finding: Finding) -> tuple[str, str]:
@@ -305,18 +313,17 @@ def comparison_markdown(compared: Comparison) -> bytes:
 
 def comparison_lines(compared: Comparison) -> list[str]:
     """Write everything but the headline as lines of Markdown."""
-    lines = markdown_table(
-        ["", "base", "new", "change"], [[c.name, *_cells(c)] for c in compared.changes]
-    )
+    lines = markdown_table(["", *map(tr, _SIDES)], [[c.name, *_cells(c)] for c in compared.changes])
     for name, changes in compared.moved.items():
         if changes:
+            title = tr("spend a month by {what}").format(what=tr(name))
             rows = [
-                [markdown_code(cut(c.name, _TEXT)) if c.name else "not logged", *_cells(c)]
+                [markdown_code(cut(c.name, _TEXT)) if c.name else tr("not logged"), *_cells(c)]
                 for c in changes
             ]
             lines += [
                 "",
-                *markdown_table([f"spend a month by {name}", "base", "new", "change"], rows),
+                *markdown_table([title, *map(tr, _SIDES)], rows),
             ]
     for title, names in _lists(compared):
         shown = "; ".join(markdown_text(cut(name, _TEXT)) for name in names[:_TOP])
@@ -343,7 +350,7 @@ def comparison_terminal(compared: Comparison, *, width: int = 80, color: bool = 
     for name, changes in compared.moved.items():
         if changes:
             console.print()
-            console.print(_grid(f"spend a month by {name}", changes))
+            console.print(_grid(tr("spend a month by {what}").format(what=tr(name)), changes))
     for title, names in _lists(compared):
         console.print()
         console.print(Text(f"{title}: {'; '.join(map(one_line, names[:_TOP]))}{_more(names)}"))
@@ -356,16 +363,21 @@ def markdown_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[
     return [f"| {' | '.join(row)} |" for row in (names, rule, *rows)]
 
 
+_SIDES = ("base", "new", "change")
+
+
 def _grid(title: str, changes: Sequence[Change]) -> Table:
     grid = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
     grid.add_column(Text(title), overflow="fold")
-    for name in ("base", "new"):
-        grid.add_column(name, justify="right", no_wrap=True)
-    grid.add_column("change", overflow="fold")
+    for name in _SIDES[:2]:
+        grid.add_column(tr(name), justify="right", no_wrap=True)
+    grid.add_column(tr(_SIDES[2]), overflow="fold")
     for change in changes:
         base, new, verdict = _cells(change)
         style = "dim" if change.within_noise or not change.difference else ""
-        grid.add_row(Text(one_line(change.name) or "not logged"), base, new, Text(verdict, style))
+        grid.add_row(
+            Text(one_line(change.name) or tr("not logged")), base, new, Text(verdict, style)
+        )
     return grid
 
 
@@ -380,8 +392,9 @@ def _lists(compared: Comparison) -> list[tuple[str, tuple[str, ...]]]:
         ("New clusters", compared.new_clusters),
         ("Clusters that are gone", compared.gone_clusters),
     )
-    return [(title, names) for title, names in named if names]
+    return [(tr(title), names) for title, names in named if names]
 
 
 def _more(names: Sequence[str]) -> str:
-    return f"; and {len(names) - _TOP:,} more" if len(names) > _TOP else ""
+    more = tr("; and {n} more").format(n=count(len(names) - _TOP))
+    return more if len(names) > _TOP else ""

@@ -8,6 +8,7 @@ _KEPT = {"\n", "\t", "\u200d"}  # the joiner holds emoji and some scripts togeth
 _COMMAND = re.compile(r"(?:^|(?<=\s)):(?=:[a-z])|#(?=#\[)")  # what a CI runner obeys in a log
 _MARKDOWN = re.compile(r"([\\`*_\[\]|~$#])")
 _REFERENCE = re.compile(r"(@|#|://|www\b)")
+_BLANKS = re.compile(r"[^\S\xa0]+")
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
@@ -23,8 +24,8 @@ def visible(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Make text visible and put it on one line."""
-    return " ".join(visible(text.replace("\r", " ")).split())
+    """Make text visible and put it on one line; a space that holds a number together is kept."""
+    return _BLANKS.sub(" ", visible(text.replace("\r", " "))).strip()
 
 
 def cut(text: str, length: int) -> str:

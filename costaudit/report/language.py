@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from functools import cache
@@ -83,6 +83,9 @@ def style_of(language: str, currency: str, rate: str) -> Style:
     return Style(language, code, factor)
 
 
+_UNIT = re.compile(r"(?<=[\d}]) (?=%|US\$)")  # a space at which no line may be broken
+
+
 @cache
 def catalogue(language: str) -> dict[str, str]:
     """Return the messages of a language; English needs none."""
@@ -92,11 +95,12 @@ def catalogue(language: str) -> dict[str, str]:
 
     with (CATALOGUES / language / "LC_MESSAGES" / "costaudit.po").open("rb") as file:
         entries = read_po(file, locale=language)
-    return {str(entry.id): str(entry.string) for entry in entries if entry.id and entry.string}
+    told = {str(entry.id): str(entry.string) for entry in entries if entry.id and entry.string}
+    return {message: _UNIT.sub("\xa0", text) for message, text in told.items()}
 
 
 _PERIOD: ContextVar[Period] = ContextVar("costaudit_period", default="month")
-_MONTHLY = re.compile(r"\b(?:a month|al mes)\b")
+_MONTHLY = re.compile(r"(?<!\bof )(?<!\bin )(?<!\bfor )\ba month\b")
 
 
 @contextmanager
@@ -114,23 +118,48 @@ def stand_for(period: Period) -> None:
     _PERIOD.set(period)
 
 
+def of_the_log(message: str) -> str:
+    """Return the message that is used in place of this one where amounts are those of the log.
+
+    It differs where "a month" says what an amount is of; a message that speaks of months
+    otherwise stays as it is. The catalogue holds both.
+    """
+    rest = _MONTHLY.sub("", message)
+    return message if "month" in rest else _MONTHLY.sub("in this log", message)
+
+
 def tr(message: str) -> str:
     """Translate a message of the program itself; one without a translation stays English."""
-    found = catalogue(style().language).get(message, message)
-    if _PERIOD.get() == "month" or "month" in found.replace("a month", ""):
-        return found
-    return _MONTHLY.sub(catalogue(style().language).get("in this log", "in this log"), found)
+    wanted = message if _PERIOD.get() == "month" else of_the_log(message)
+    return catalogue(style().language).get(wanted, wanted)
 
 
 _PLACE = re.compile(r"\{(\w+)\}")
 _SENTENCE = re.compile(r"(?<=[.!?]) (?=[A-Z0-9$])")
+_DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+_AMOUNT = rf"[-−+±<>≤≥~]?\$?{_DIGITS}(?: ?(?:%|pp|[kMGTB]?i?B|[kMhdmsx]|ms|min)(?!\w))?"
+_VALUE = re.compile(rf"{_AMOUNT}(?:–{_AMOUNT})?|\d{{4}}-\d\d-\d\d(?:[T ][\d:]+)?(?: UTC)?")
+_NAME = re.compile(r"/\S*|(?=\S*[\d/:=_.@-])[\w@][^\s,;]*[\w)\]*]|`[^`]+`|--\S+")  # and no word
+_CUT = re.compile(r"(?P<names>.+) and (?P<n>[\d,]+) more")
+_FEW = 3  # words of a message's own that tell a sentence of it from any other
+_DEEPEST = 4  # sentences inside a sentence
+
+
+@dataclass(frozen=True)
+class _Pattern:
+    """A message with places: its longest part without one, what it matches, what it says."""
+
+    core: str  # quick to look for
+    matches: re.Pattern[str]
+    says: str
+    sparse: bool  # it has too few words of its own to take any text in its places
 
 
 @cache
-def _patterns(language: str, sentences: int) -> tuple[tuple[str, re.Pattern[str], str], ...]:
-    """Return the messages with places: how each begins, what it matches, what it says."""
+def _patterns(language: str, sentences: int) -> tuple[_Pattern, ...]:
+    """Return the messages with places that have so many sentences, the longest first."""
     found = []
-    for message, said_as in catalogue(language).items():
+    for message, says in catalogue(language).items():
         if not _PLACE.search(message) or len(_SENTENCE.split(message)) != sentences:
             continue
         parts = _PLACE.split(message)
@@ -144,46 +173,140 @@ def _patterns(language: str, sentences: int) -> tuple[tuple[str, re.Pattern[str]
             else:
                 seen.add(part)
                 written.append(f"(?P<g{part}>.+?)")
-        found.append((parts[0], re.compile("".join(written), re.DOTALL), said_as))
-    return tuple(sorted(found, key=lambda one: -len(one[1].pattern)))
+        own = re.findall("[A-Za-z]{2,}", " ".join(parts[::2]))
+        pattern = re.compile("".join(written), re.DOTALL)
+        found.append(_Pattern(max(parts[::2], key=len), pattern, says, sparse=len(own) < _FEW))
+    return tuple(sorted(found, key=lambda one: -len(one.matches.pattern)))
 
 
-_DEEPEST = 4  # sentences inside a sentence
+def said(text: str) -> str:
+    """Translate sentences that were computed in English with their numbers, as an audit's are.
 
-
-def said(text: str, depth: int = 0) -> str:
-    """Translate a sentence that was computed with its numbers, as those of an audit are.
-
-    A sentence without a translation stays English; amounts follow the currency all the same.
+    A sentence is translated as a whole or stays English as a whole; amounts follow the currency
+    all the same. Text that is written in the language already must not be given to it.
     """
     now = style()
     if now == _DEFAULT or not text:
         return text
-    exact = catalogue(now.language).get(text)
-    if exact is not None and not _PLACE.search(text):
-        return renumbered(exact) if now.currency != "USD" else exact
-    if depth < _DEEPEST:
-        pieces = _SENTENCE.split(text)
-        found = _matched(text, len(pieces), depth)
-        if found is not None:
-            return found
-        if len(pieces) > 1:
-            return " ".join(said(piece, depth + 1) for piece in pieces)
-    return renumbered(text)
+    pieces = _SENTENCE.split(text)
+    told = []
+    start = 0
+    while start < len(pieces):
+        for end in range(len(pieces), start, -1):
+            found = _whole(" ".join(pieces[start:end]), 0)
+            if found is not None:
+                break
+        else:
+            found = _listed(pieces[start], 0) or _english(pieces[start])
+        told.append(found)
+        start = end
+    return " ".join(told)
 
 
-def _matched(text: str, sentences: int, depth: int) -> str | None:
-    """Translate by a message with places that has as many sentences; None without one."""
-    for begins, pattern, said_as in _patterns(style().language, sentences):
-        if text.startswith(begins) and (match := pattern.fullmatch(text)):
-            values = {name[1:]: said(value, depth + 1) for name, value in match.groupdict().items()}
-            return said_as.format(**values)
+_LEFT: ContextVar[set[str] | None] = ContextVar("costaudit_left_in_english", default=None)
+
+
+@contextmanager
+def left_in_english() -> Iterator[set[str]]:
+    """Collect the texts without a translation that `said` is given inside the `with` block."""
+    left: set[str] = set()
+    token = _LEFT.set(left)
+    try:
+        yield left
+    finally:
+        _LEFT.reset(token)
+
+
+def _english(text: str) -> str:
+    """Write the amounts of a text that has no translation in the currency in use."""
+    now = style()
+    if (left := _LEFT.get()) is not None and now.language != "en":
+        left.add(text)
+    if now.currency == "USD":
+        return text
+    with using(replace(now, language="en")):
+        return renumbered(text)
+
+
+def _whole(text: str, depth: int) -> str | None:
+    """Translate a text as a whole; None where a part of it has no translation."""
+    exact = _exact(text)
+    if exact is not None:
+        return exact
+    if _VALUE.fullmatch(text):
+        return renumbered(text)
+    if depth == _DEEPEST:
+        return None
+    for one in _patterns(style().language, len(_SENTENCE.split(text))):
+        if one.core in text and (match := one.matches.fullmatch(text)):
+            filled = {
+                name[1:]: _filled(name[1:], value, one.sparse, depth + 1)
+                for name, value in match.groupdict().items()
+            }
+            if None not in filled.values():
+                return one.says.format(**filled)
+    if text.endswith(".") and (bare := _whole(text[:-1], depth + 1)) is not None:
+        return f"{bare}."
     return None
+
+
+def _exact(text: str) -> str | None:
+    """Translate a message without places; one that begins a sentence may be written large."""
+    held = catalogue(style().language)
+    if _PLACE.search(text):
+        return None
+    if text in held:
+        return held[text]
+    small = held.get(text[:1].lower() + text[1:])
+    return None if small is None else small[:1].upper() + small[1:]
+
+
+def _filled(place: str, value: str, sparse: bool, depth: int) -> str | None:
+    """Write what is in a place of a message; None for a text that does not belong there.
+
+    A message with few words of its own takes values and texts with values; any other one takes
+    what can be translated as a whole, names of one word, and lists of both. A place called name,
+    name_2 and so on holds what a log says, whatever it is.
+    """
+    found = _whole(value, depth)
+    if found is not None:
+        return found if not sparse or re.search(r"\d", value) else None
+    if place.startswith("name"):
+        return _named(value) if not sparse or _is_names(value) else None
+    return None if sparse else _listed(value, depth)
+
+
+def _named(names: str) -> str:
+    """Write names from a log; only the number of those that are left out is the program's."""
+    if (cut := _CUT.fullmatch(names)) is None:
+        return names
+    return tr("{names} and {n} more").format(names=cut["names"], n=renumbered(cut["n"]))
+
+
+def _is_names(value: str) -> bool:
+    return all(_NAME.fullmatch(one) for one in re.split(", | and ", value))
+
+
+def _listed(value: str, depth: int) -> str | None:
+    """Translate a list of texts, values and names; None where one of them can't be."""
+    told = []
+    for mark, one in _parted(value):
+        found = one if _NAME.fullmatch(one) else _whole(one, depth)
+        if found is None:
+            return None
+        told.append(found + (tr(mark) if mark == " and " else mark))
+    return "".join(told)
+
+
+def _parted(value: str) -> list[tuple[str, str]]:
+    """Part a list into what follows each of its texts, and the text."""
+    parts = re.split("(; |, | and )", value)
+    return list(zip([*parts[1::2], ""], parts[::2], strict=True))
 
 
 _NUMBER = re.compile(
     r"(?<![\w.,:/_-])(?P<minus>[-−])?(?P<dollar>\$)?(?P<digits>\d[\d,]*(?:\.\d+)?)(?P<percent> ?%)?"
-    r"(?![\w:/_-]|[.,]\d)"
+    r"(?:(?=[kMB]\b)|(?![\w:/_-]|[.,]\d))"
 )
 
 

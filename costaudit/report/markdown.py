@@ -104,15 +104,15 @@ class MarkdownReporter:
             for row, change in zip(rows, changes, strict=True):
                 row.insert(1, change.written(change.base))
                 row.insert(5, change.verdict)
-        status = {gate.rule: f"{_marked(gate)}, {gate.limit}" for gate in self._gates}
+        status = {gate.rule: f"{_marked(gate)}, {said(gate.limit)}" for gate in self._gates}
         body = [[*row[:-1], status.get(row[-1], "")] if status else row[:-1] for row in rows]
         return [*names, tr("gate")] if status else names, body
 
     def _missed(self) -> list[str]:
         missed = [gate for gate in self._gates if gate.status != "passed"]
         lines = [
-            f"- {_marked(gate)}: {markdown_code(gate.rule)} {markdown_text(gate.measured)}, "
-            f"{tr('limit')} {markdown_text(gate.limit)}. {markdown_text(said(gate.detail))}"
+            f"- {_marked(gate)}: {markdown_code(gate.rule)} {markdown_text(said(gate.measured))}, "
+            f"{tr('limit')} {markdown_text(said(gate.limit))}. {markdown_text(said(gate.detail))}"
             for gate in missed
         ]
         return ["", *lines] if lines else []
@@ -168,7 +168,11 @@ def _marked(gate: GateResult) -> str:
 
 def _gates(gates: Sequence[GateResult]) -> list[str]:
     rows = [
-        [markdown_code(g.rule), markdown_text(g.limit), markdown_text(g.measured), _marked(g)]
+        [
+            markdown_code(g.rule),
+            *(markdown_text(said(one)) for one in (g.limit, g.measured)),
+            _marked(g),
+        ]
         for g in gates
     ]
     return markdown_table([*map(tr, ("rule", "limit", "measured")), ""], rows)

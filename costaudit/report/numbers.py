@@ -81,10 +81,14 @@ def counted(number: int, noun: str) -> str:
 
 
 def tokens(value: float) -> str:
-    """Write a number of tokens short enough for a table: 812, 9,400, 12.3k, 4.56M."""
-    for least, scale, letter in _SCALES:
+    """Write a number of tokens short enough for a table: 812, 9,400, 12.3k, 4.5M.
+
+    A billion is a thousand million in English alone; other languages stay with millions.
+    """
+    scales = _SCALES if style().language == "en" else _SCALES[1:]
+    for least, scale, letter in scales:
         if abs(value) >= least:
-            return f"{separated(f'{value / scale:.1f}')}{letter}"
+            return f"{separated(f'{value / scale:,.1f}')}{letter}"
     return count(value)
 
 

@@ -1,44 +1,215 @@
 """Reports in Spanish and in other currencies: no message is missing, and numbers follow."""
 
+import ast
+import re
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 from babel.numbers import format_currency, format_decimal, format_percent
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from costaudit.contracts.audit import Audit
+from costaudit.contracts.prefix import BREAKER_NAMES
 from costaudit.errors import UsageError
-from costaudit.report import numbers
+from costaudit.report import language, numbers
 from costaudit.report.html import HtmlReporter
-from costaudit.report.language import LANGUAGES, Style, catalogue, said, style_of, using
+from costaudit.report.language import (
+    LANGUAGES,
+    Style,
+    catalogue,
+    of_the_log,
+    said,
+    standing_for,
+    style_of,
+    tr,
+    using,
+)
 from costaudit.report.markdown import MarkdownReporter
-from costaudit.report.summary import _WORDS
+from costaudit.report.tables.levers import lever_tables
+from costaudit.report.tables.prefix import prefix_tables
+from costaudit.report.tables.replay import replay_tables
+from costaudit.report.tables.semantic import claims_table, cluster_tables, sweep_tables
+from costaudit.report.tables.spend import spend_line, spend_tables
+from costaudit.report.tables.table import Screen, Table, render_tables
 from costaudit.report.terminal import TerminalReporter
-from tests.report.messages import messages
+from tests.report.messages import composed_titles, messages
 from tests.report.sample_audit import AUDIT, NO_PROMPTS
+from tests.report.sentences import PACKAGE, PARTS, filled, sentences
 
 SPANISH = Style("es")
 EUROS = Style("en", "EUR", Decimal("0.92"))
 
 
-@pytest.mark.parametrize("language", [one for one in LANGUAGES if one != "en"])
-def test_no_message_is_missing(language: str) -> None:
-    held = catalogue(language)
-    assert messages() - set(held) == set()
-    assert set(_WORDS.values()) - set(held) == set()
+OTHERS = [one for one in LANGUAGES if one != "en"]
 
 
-@pytest.mark.parametrize("language", [one for one in LANGUAGES if one != "en"])
-def test_a_translation_has_the_places_of_its_message(language: str) -> None:
-    import re
+@pytest.mark.parametrize("other", OTHERS)
+def test_no_message_is_missing(other: str) -> None:
+    assert messages() - set(catalogue(other)) == set()
 
+
+def test_a_title_with_values_is_a_message_with_places() -> None:
+    assert composed_titles() == []
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_no_sentence_of_an_audit_is_missing(other: str) -> None:
+    with using(Style(other)):  # type: ignore[arg-type]
+        missing = [
+            f"{place}: {text}"
+            for text, place in sentences()
+            if text not in PARTS
+            and not _is_told(filled(text))
+            and not _is_told(filled(text).rstrip("."))
+        ]
+        wholes = [one for part in PARTS.values() for one in part]
+        assert missing == []
+        assert [one for one in wholes if not _is_told(one)] == []
+    assert set(PARTS) - {text for text, _ in sentences()} == set()
+
+
+def _is_told(text: str) -> bool:
+    """Whether each sentence of a text, or each part of a list, has a translation."""
+    if language._whole(text, 0) is not None:
+        return True
+    pieces = language._SENTENCE.split(text)
+    if len(pieces) > 1:
+        return all(map(_is_told, pieces))
+    return said(text) != text
+
+
+@pytest.mark.parametrize("name", sorted(BREAKER_NAMES.values()))
+def test_each_cause_of_a_broken_prefix_is_named(name: str) -> None:
+    with using(SPANISH):
+        for title in (f"{name}: /v1/chat", f"{name}: 3 endpoints"):
+            assert _is_told(title)
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_translation_has_the_places_of_its_message(other: str) -> None:
     place = re.compile(r"\{\w+\}|%\(\w+\)s|%%")
     wrong = {
         message: told
-        for message, told in catalogue(language).items()
+        for message, told in catalogue(other).items()
         if set(place.findall(message)) != set(place.findall(told))
     }
     assert wrong == {}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_text_that_is_translated_twice_is_translated_once(other: str) -> None:
+    held = catalogue(other)
+    assert {told for told in held.values() if held.get(told, told) != told} == set()
+
+
+_PROSE = sorted({
+    " ".join(one.split())
+    for path in PACKAGE.rglob("*.py")
+    for node in ast.walk(ast.parse(path.read_text("utf-8")))
+    if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module)
+    for one in re.split(r"(?<=[.!?])\s+", ast.get_docstring(node) or "")
+    if one
+})  # fmt: skip
+
+
+def test_english_without_a_translation_stays_english() -> None:
+    """Sentences of the program's own documentation, which no catalogue holds, are the prose."""
+    held = catalogue("es")
+    prose = [one for text in _PROSE for one in (text, text.rstrip("."))]
+    with using(SPANISH):
+        changed = [one for one in prose if said(one) != one and one.rstrip(".") not in held]
+    assert len(_PROSE) > 3_000
+    assert changed == []
+
+
+@given(st.data())
+def test_a_sentence_with_a_foreign_word_is_not_translated_in_part(data: st.DataObject) -> None:
+    """A word that no message holds, put in place of any word of a message, keeps all of it."""
+    message = data.draw(st.sampled_from(sorted(one for one in catalogue("es") if " " in one)))
+    text = re.sub(r"%\(\w+\)s|\{\w+\}", "7", message).replace("%%", "%")
+    pieces = language._SENTENCE.split(text)
+    words = data.draw(st.sampled_from(pieces)).split(" ")
+    place = data.draw(st.integers(0, len(words) - 1))
+    words[place] = "Vrolsk" if words[place][:1].isupper() else "vrolsk"
+    broken = " ".join(words)
+    with using(SPANISH):
+        told = said(broken)
+    names = re.escape(message).replace("%%", "%")
+    names = re.sub(r"\\\{name\w*\\\}", ".*", re.sub(r"\\\{(?!name)\w+\\\}", "7", names))
+    assert told == broken or re.fullmatch(names, broken, re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("measured", "told"),
+    [
+        ("0.60%, 0.50% to 0.70%", "0,60 %, 0,50 % a 0,70 %"),
+        (
+            "+5.0% to $1,001.00 a month, noise ±1.5%",
+            "+5,0 %, hasta 1.001,00 US$ al mes; ruido: ±1,5 %",
+        ),
+        ("$1.00 a month, at least $0.50 a month", "1,00 US$ al mes, al menos 0,50 US$ al mes"),
+    ],
+)
+def test_what_a_gate_measured_follows_the_locale(measured: str, told: str) -> None:
+    with using(SPANISH):
+        assert said(measured).replace("\xa0", " ") == told
+
+
+def test_names_of_a_log_are_left_as_they_are() -> None:
+    with using(SPANISH):
+        told = said("Calls of Chat bot, output and 2 more, named by you. At batch rates, without "
+                    "reads from the prompt cache.")  # fmt: skip
+    assert told.startswith("Llamadas de Chat bot, output y 2 más, indicadas por usted.")
+
+
+def test_where_amounts_are_those_of_the_log_a_message_has_its_own_words() -> None:
+    assert of_the_log("Saved a month") == "Saved in this log"
+    assert of_the_log("Each counts in a month of 30 days") == "Each counts in a month of 30 days"
+    assert of_the_log("At this traffic no step pays within {months} months") == (
+        "At this traffic no step pays within {months} months"
+    )
+    with using(SPANISH), standing_for("log"):
+        assert tr("Saved a month") == "Ahorro en este registro"
+    with using(SPANISH), standing_for("month"):
+        assert tr("Saved a month") == "Ahorro al mes"
+
+
+def test_a_number_in_a_table_is_written_once() -> None:
+    """660,000 requests and $22,660 of the sample; what is written is not rewritten as English."""
+    with using(SPANISH):
+        table = next(one for one in spend_tables(AUDIT.spend) if "endpoint" in one.columns)
+        text = render_tables([table], "terminal", lead=spend_line(AUDIT.spend)).decode()
+    assert f" {format_decimal(660_000, locale='es')} " in text
+    assert " 22.660\xa0US$ " in text and " 36,4\xa0% " in text
+    text = text.replace("\xa0", " ")
+    assert text.startswith("Al menos 41.200 US$ por 1.200.000 peticiones, el 30,6 % según")
+
+
+def _tables(audit: Audit) -> list[Table]:
+    found = [*spend_tables(audit.spend), claims_table(audit.claims)]
+    if audit.prefix:
+        found += prefix_tables(audit.prefix)
+    if audit.semantic:
+        found += [*sweep_tables(audit.semantic), *cluster_tables(audit.semantic)]
+    if audit.replay:
+        found += replay_tables(audit.replay)
+    return [*found, *lever_tables(audit.levers, audit.worth_testing)]
+
+
+@pytest.mark.parametrize("audit", [AUDIT, NO_PROMPTS])
+def test_tables_in_spanish_fit_the_terminal(audit: Audit) -> None:
+    with using(SPANISH):
+        text = render_tables(_tables(audit), "terminal", screen=Screen(80)).decode()
+    assert max(map(cell_len, text.splitlines())) <= 80
+
+
+def test_thousands_of_millions_are_no_billions_in_spanish() -> None:
+    with using(SPANISH):
+        assert numbers.tokens(10_800_000_000) == "10.800,0M"
+    assert numbers.tokens(10_800_000_000) == "10.8B"
 
 
 def test_numbers_follow_the_locale() -> None:

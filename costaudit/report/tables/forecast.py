@@ -2,24 +2,32 @@
 
 from costaudit.contracts.forecast import Forecast
 from costaudit.contracts.grades import Money
-from costaudit.report.numbers import count, share, tokens, usd
+from costaudit.report.language import percent, said, tr
+from costaudit.report.numbers import count, counted, share, tokens, usd
 from costaudit.report.tables.table import Table
 
 
 def forecast_line(found: Forecast) -> str:
     """Describe the next month in a sentence, and how well such forecasts did in the log."""
-    told = (
-        f"Next month {usd(found.next_month.usd)} ({_range(found.next_month)}); a month like the "
-        f"log {usd(found.like_log.usd)} ({_range(found.like_log)})."
+    told = tr("Next month {next} ({range}); a month like the log {like} ({like_range}).").format(
+        next=usd(found.next_month.usd),
+        range=_range(found.next_month),
+        like=usd(found.like_log.usd),
+        like_range=_range(found.like_log),
     )
     test = found.backtest
     if not test.made:
-        return f"{told} The log is too short to test a forecast on itself: that takes three weeks."
-    weeks = "1 week" if test.made == 1 else f"{test.made} weeks"
-    return (
-        f"{told} Forecast from the days before, {test.covered} of {weeks} of the log were within "
-        f"their 95% interval, with a mean error of {share(test.mean_error)}."
+        short = tr("The log is too short to test a forecast on itself: that takes three weeks.")
+        return f"{told} {short}"
+    tested = tr(
+        "Forecast from the days before, {covered} of {weeks} of the log were within their 95% "
+        "interval, with a mean error of {share}."
+    ).format(
+        covered=count(test.covered),
+        weeks=counted(test.made, "week"),
+        share=share(test.mean_error),
     )
+    return f"{told} {tested}"
 
 
 def forecast_tables(found: Forecast) -> tuple[Table, ...]:
@@ -29,8 +37,12 @@ def forecast_tables(found: Forecast) -> tuple[Table, ...]:
 
 def _range(money: Money) -> str:
     if money.low_usd is None or money.high_usd is None:
-        return "no interval"
-    return f"{usd(money.low_usd)} to {usd(money.high_usd)}"
+        return tr("no interval")
+    return tr("{low} to {high}").format(low=usd(money.low_usd), high=usd(money.high_usd))
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1f}"[0] + percent(f"{abs(100 * value):.1f}")
 
 
 def _trend(found: Forecast) -> Table:
@@ -40,9 +52,9 @@ def _trend(found: Forecast) -> Table:
         if trend is None
         else (
             (
-                f"{trend.per_week:+.1%}",
-                f"{trend.low:+.1%} to {trend.high:+.1%}",
-                "yes" if trend.significant else "no",
+                _signed(trend.per_week),
+                tr("{low} to {high}").format(low=_signed(trend.low), high=_signed(trend.high)),
+                tr("yes") if trend.significant else tr("no"),
             ),
         )
     )
@@ -50,13 +62,13 @@ def _trend(found: Forecast) -> Table:
         "Trend, of a mean week",
         ("per week", "95 %", "beyond chance"),
         rows,
-        note=" ".join(found.month.reasons),
+        note=" ".join(map(said, found.month.reasons)),
     )
 
 
 def _drivers(found: Forecast) -> Table:
-    rows = tuple((one.factor, usd(one.usd)) for one in found.drivers)
-    total = (("change", usd(found.change)),) if rows else ()
+    rows = tuple((tr(one.factor), usd(one.usd)) for one in found.drivers)
+    total = ((tr("change"), usd(found.change)),) if rows else ()
     return Table(
         "Second half of the log against the first, a month",
         ("factor", "USD"),
@@ -74,7 +86,7 @@ def _spikes(found: Forecast) -> Table:
                 one.day,
                 usd(one.usd),
                 usd(one.usual_usd),
-                cause.dimension,
+                tr(cause.dimension),
                 cause.group,
                 usd(cause.usd),
                 share(cause.share),
@@ -92,11 +104,11 @@ def _inflation(found: Forecast) -> Table:
         ("endpoint", "since", "before", "after", "part", "by", "a month", "growth"),
         tuple(
             (
-                one.endpoint or "not logged",
+                one.endpoint or tr("not logged"),
                 one.since,
                 tokens(one.before_tokens),
                 tokens(one.after_tokens),
-                one.part or "not known",
+                said(one.part) or tr("not known"),
                 count(round(one.part_tokens)),
                 usd(one.usd_month),
                 share(one.after_tokens / one.before_tokens - 1),

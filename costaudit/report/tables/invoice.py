@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from costaudit.contracts.spend import InvoiceRow, Reconciliation
-from costaudit.report.language import said, tr
-from costaudit.report.numbers import count, share, tokens, usd
+from costaudit.report.language import said, separated, tr
+from costaudit.report.numbers import count, counted, share, tokens, usd
 from costaudit.report.tables.table import Table
 
 _DAYS = 20  # of a model, shown where they differ most
@@ -15,7 +15,10 @@ def invoice_tables(found: Reconciliation) -> tuple[Table, ...]:
     """Return billed, counted and difference by model, and by model and day."""
     names = _names(found.days)
     days = sorted(found.days, key=lambda row: (-_size(row), row.day, row.provider, row.model))
-    more = f" (the {_DAYS} that differ most of {len(days):,})" if len(days) > _DAYS else ""
+    title = tr("Invoice and log, by model and day")
+    if len(days) > _DAYS:
+        text = tr("Invoice and log, by model and day (the {a} that differ most of {b})")
+        title = text.format(a=_DAYS, b=count(len(days)))
     shown = sorted(days[:_DAYS], key=lambda row: (row.day, row.provider, row.model))
     return (
         Table(
@@ -26,7 +29,7 @@ def invoice_tables(found: Reconciliation) -> tuple[Table, ...]:
             note=" ".join((*notes_of(found), *map(said, found.notes))),
         ),
         Table(
-            f"Invoice and log, by model and day{more}",
+            title,
             ("day", "provider", "model", "covered by", *names),
             tuple(
                 (row.day, row.provider, _model(row), tr(row.covered), *_cells(row, names))
@@ -109,7 +112,7 @@ def notes_of(found: Reconciliation) -> list[str]:
         told.append(tr("Taxes and fees of {usd} are in no row.").format(usd=usd(found.other_usd)))
     for currency, rate in found.rates.items():
         text = tr("Amounts in {currency} are converted at {rate} USD.")
-        told.append(text.format(currency=currency, rate=rate))
+        told.append(text.format(currency=currency, rate=separated(f"{rate:f}")))
     return told
 
 
@@ -120,11 +123,20 @@ def _span(days: Sequence[str]) -> str:
 def invoice_line(found: Reconciliation) -> str:
     """Describe in half a sentence how far both are apart."""
     if found.gap_share is None:
-        days = "days that the log covers wholly" if found.partly else "the days of the log"
-        return f"; the invoice has nothing to compare on {days}"
-    gap = share(abs(found.gap_share))
-    side = "below" if found.gap_share > 0 else "above"
-    what = "the invoice" if found.gap_of == "dollars" else "the invoice's tokens"
-    days = "1 day" if found.days_of_both == 1 else f"{count(found.days_of_both)} days"
-    billed = "" if found.billed_usd is None else f" of {usd(found.billed_usd)}"
-    return f"; {gap} {side} {what}{billed} over {days}"
+        if found.partly:
+            return tr("; the invoice has nothing to compare on days that the log covers wholly")
+        return tr("; the invoice has nothing to compare on the days of the log")
+    below = found.gap_share > 0
+    if found.gap_of != "dollars":
+        text = tr("; {gap} above the invoice's tokens over {days}")
+        if below:
+            text = tr("; {gap} below the invoice's tokens over {days}")
+    elif below:
+        text = tr("; {gap} below the invoice of {usd} over {days}")
+    else:
+        text = tr("; {gap} above the invoice of {usd} over {days}")
+    return text.format(
+        gap=share(abs(found.gap_share)),
+        usd=usd(found.billed_usd or Decimal(0)),
+        days=counted(found.days_of_both, "day"),
+    )

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from costaudit.contracts.grades import Estimate
-from costaudit.contracts.ledger import LeverRow, Suggestion
+from costaudit.contracts.ledger import LeverRow, LeverTable, Suggestion
 from costaudit.contracts.semantic import JudgeOpinion
+from costaudit.report.language import said, separated, tr
 from costaudit.report.numbers import count, share, share_range, usd
 from costaudit.report.tables.table import Table
 
@@ -13,28 +14,32 @@ from costaudit.report.tables.table import Table
 def judge_table(one: JudgeOpinion) -> Table:
     """Show what one judge's verdicts make of the hits."""
     rows = (
-        ("hits that are right", one.right_share),
-        ("  by prediction-powered inference", one.powered_share),
-        ("  by the verdicts alone", one.verdicts_alone_share),
-        ("  by the comparison alone", one.compared_share),
-        ("wrong answers served, of all requests", one.unsafe_served_share),
+        (tr("hits that are right"), one.right_share),
+        (tr("  by prediction-powered inference"), one.powered_share),
+        (tr("  by the verdicts alone"), one.verdicts_alone_share),
+        (tr("  by the comparison alone"), one.compared_share),
+        (tr("wrong answers served, of all requests"), one.unsafe_served_share),
     )
     return Table(
-        f"{one.judge}: {one.verdicts:,} verdicts on {one.pairs:,} pairs",
+        tr("{judge}: {verdicts} verdicts on {pairs} pairs").format(
+            judge=one.judge, verdicts=count(one.verdicts), pairs=count(one.pairs)
+        ),
         ("", "share", "95 %"),
         tuple((name, share(of.value), share_range(of)) for name, of in rows if of is not None),
-        note=one.note,
+        note=said(one.note),
     )
 
 
 def agreement_table(pairs: int, same_share: float, kappa: Estimate | None) -> Table:
     """Show how far two judges agree on the pairs that both judged."""
-    chance = "" if kappa is None else f"{kappa.value:.2f}"
-    bounds = "" if kappa is None or kappa.low is None else f"{kappa.low:.2f}–{kappa.high:.2f}"
+    chance = "" if kappa is None else separated(f"{kappa.value:.2f}")
+    bounds = ""
+    if kappa is not None and kappa.low is not None:
+        bounds = separated(f"{kappa.low:.2f}–{kappa.high:.2f}")
     return Table(
         "The two judges",
         ("pairs that both judged", "same verdict", "Cohen's kappa", "95 %"),
-        ((f"{pairs:,}", share(same_share), chance, bounds),),
+        ((count(pairs), share(same_share), chance, bounds),),
         left=(),
     )
 
@@ -45,12 +50,12 @@ _UNITS = 20  # units shown of each lever, those that save most first
 def lever_page(row: LeverRow) -> tuple[Table, ...]:
     """Return one lever on its own: what it says, where, its evidence and the calls behind it."""
     about = (
-        ("rule", row.rule),
-        ("change", row.change),
-        ("risk", row.risk),
-        ("grade", row.alone.grade),
-        ("saved alone, a month", usd(row.alone.usd)),
-        ("saved in the ledger, a month", usd(row.saved.usd)),
+        (tr("rule"), said(row.rule)),
+        (tr("change"), said(row.change)),
+        (tr("risk"), said(row.risk)),
+        (tr("grade"), tr(row.alone.grade)),
+        (tr("saved alone, a month"), usd(row.alone.usd)),
+        (tr("saved in the ledger, a month"), usd(row.saved.usd)),
     )
     calls = Table(
         "The calls that it would change most",
@@ -62,17 +67,17 @@ def lever_page(row: LeverRow) -> tuple[Table, ...]:
                 one.unit,
                 count(one.input_tokens),
                 count(one.output_tokens),
-                f"{one.before_usd:f}",
-                f"{one.saved_usd:f}",
+                separated(f"{one.before_usd:f}"),
+                separated(f"{one.saved_usd:f}"),
             )
             for one in row.calls
         ),
         left=(0, 1, 2),
     )
     return (
-        Table(row.label, ("", ""), about, left=(0, 1), widest=70),
+        Table(said(row.label), ("", ""), about, left=(0, 1), widest=70),
         replace(_units(row), note=""),
-        *(Table(one.title, one.columns, one.rows) for one in row.evidence),
+        *map(_evidence, row.evidence),
         calls,
     )
 
@@ -87,7 +92,9 @@ def tests_table(tests: Sequence[Suggestion]) -> Table:
     return Table(
         "Worth a test (no evidence in the log, and so no money)",
         ("what", "requests", "why", "the test"),
-        tuple((one.label, count(one.requests), one.why, one.test) for one in tests),
+        tuple(
+            (said(one.label), count(one.requests), said(one.why), said(one.test)) for one in tests
+        ),
         left=(0, 2, 3),
     )
 
@@ -99,11 +106,11 @@ def _levers(rows: Sequence[LeverRow]) -> tuple[Table, ...]:
             ("lever", "requests", "alone", "in the ledger", "grade"),
             tuple(
                 (
-                    row.label,
+                    said(row.label),
                     count(row.requests),
                     usd(row.alone.usd),
                     usd(row.saved.usd),
-                    row.saved.grade,
+                    tr(row.saved.grade),
                 )
                 for row in rows
             ),
@@ -113,25 +120,29 @@ def _levers(rows: Sequence[LeverRow]) -> tuple[Table, ...]:
             "vectors, which this command does not make: `costaudit analyze` puts them first.",
         ),
         *(_units(row) for row in rows),
-        *(Table(one.title, one.columns, one.rows) for row in rows for one in row.evidence),
+        *(_evidence(one) for row in rows for one in row.evidence),
     )
 
 
+def _evidence(one: LeverTable) -> Table:
+    return Table(said(one.title), one.columns, tuple(tuple(map(said, row)) for row in one.rows))
+
+
 def _units(row: LeverRow) -> Table:
-    more = f" (the first {_UNITS} of {len(row.units):,})" if len(row.units) > _UNITS else ""
+    more = tr(" (the first {shown} of {all})").format(shown=_UNITS, all=count(len(row.units)))
     return Table(
-        f"{row.label}{more}",
+        said(row.label) + (more if len(row.units) > _UNITS else ""),
         ("where", "model", "requests", "spend a month", "saved alone"),
         tuple(
             (*_named(unit.unit), count(unit.requests), usd(unit.before.usd), usd(unit.alone.usd))
             for unit in row.units[:_UNITS]
         ),
         left=(0, 1),
-        note=" ".join(part for part in (row.rule, row.change, row.risk) if part),
+        note=" ".join(said(part) for part in (row.rule, row.change, row.risk) if part),
     )
 
 
 def _named(unit: str) -> tuple[str, str]:
     """Part an endpoint from its model; a kind of useless call has none."""
     endpoint, _, model = unit.partition(" | ")
-    return endpoint or "not logged", model
+    return said(endpoint) or tr("not logged"), model

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from costaudit.contracts.prefix import CapacityPoint, PrefixSection, breaker_name
-from costaudit.report.numbers import count, share, tokens, usd
+from costaudit.report.language import said, separated, tr
+from costaudit.report.numbers import count, counted, share, tokens, usd
 from costaudit.report.tables.table import Table
 
 _BREAKERS = 15
@@ -19,10 +20,10 @@ def prefix_tables(section: PrefixSection) -> tuple[Table, ...]:
             ("rules", "read", "total", "not confirmed"),
             tuple(
                 (
-                    row.label,
+                    said(row.label),
                     share(row.read_share),
                     usd(row.cost.total_usd),
-                    f"{len(row.unconfirmed)} points" if row.unconfirmed else "",
+                    counted(len(row.unconfirmed), "point") if row.unconfirmed else "",
                 )
                 for row in section.providers
             ),
@@ -39,7 +40,7 @@ def prefix_tables(section: PrefixSection) -> tuple[Table, ...]:
                     count(row.requests),
                     tokens(row.billed_read_tokens),
                     tokens(row.simulated_read_tokens),
-                    "not known" if row.ratio is None else f"{row.ratio:.2f}",
+                    tr("not known") if row.ratio is None else separated(f"{row.ratio:.2f}"),
                     share(row.within_5_percent_share),
                 )
                 for row in section.agreement
@@ -52,11 +53,11 @@ def prefix_tables(section: PrefixSection) -> tuple[Table, ...]:
 def capacity_table(points: Sequence[CapacityPoint], block_tokens: int) -> Table:
     """What a self-hosted server's cache would have hit, by its size."""
     return Table(
-        f"LRU cache of blocks of {block_tokens} tokens, by size",
+        tr("LRU cache of blocks of {n} tokens, by size").format(n=count(block_tokens)),
         ("blocks", "of blocks", "of input tokens"),
         tuple(
             (
-                "no limit" if point.blocks is None else count(point.blocks),
+                tr("no limit") if point.blocks is None else count(point.blocks),
                 share(point.block_hit_share),
                 share(point.token_hit_share),
             )
@@ -79,11 +80,11 @@ def _templates(section: PrefixSection) -> Table:
                 count(row.requests),
                 tokens(row.input_tokens),
                 share(row.static_share),
-                "not known" if row.billed_read_share is None else share(row.billed_read_share),
+                tr("not known") if row.billed_read_share is None else share(row.billed_read_share),
                 share(row.as_is_read_share),
                 share(row.best_read_share),
-                "" if row.read_ratio is None else f"{row.read_ratio:.2f}",
-                "not claimed" if row.claim == "none" else usd(row.saving_month.usd),
+                "" if row.read_ratio is None else separated(f"{row.read_ratio:.2f}"),
+                tr("not claimed") if row.claim == "none" else usd(row.saving_month.usd),
             )
             for row in section.templates
         ),
@@ -95,19 +96,19 @@ def _templates(section: PrefixSection) -> Table:
 def _breakers(section: PrefixSection) -> Table:
     found = [(row, template) for template in section.templates for row in template.breakers]
     found.sort(key=lambda pair: (-pair[0].lost_usd_month.usd, pair[0].kind, pair[0].where))
+    cut = tr(" (the dearest {shown} of {all})").format(shown=_BREAKERS, all=count(len(found)))
     return Table(
-        "What breaks the prefix"
-        + (f" (the dearest {_BREAKERS} of {len(found)})" if len(found) > _BREAKERS else ""),
+        tr("What breaks the prefix") + (cut if len(found) > _BREAKERS else ""),
         ("cause", "endpoint", "where", "requests", "tokens", "a month", "mend"),
         tuple(
             (
-                breaker_name(row.kind),
+                said(breaker_name(row.kind)),
                 template.endpoint,
-                row.where,
+                said(row.where),
                 count(row.requests),
                 tokens(row.lost_tokens),
                 usd(row.lost_usd_month.usd),
-                "the provider's doing" if row.provider_side else row.mend,
+                tr("the provider's doing") if row.provider_side else said(row.mend),
             )
             for row, template in found[:_BREAKERS]
         ),

@@ -2,6 +2,7 @@
 
 from costaudit.contracts.grades import Estimate
 from costaudit.contracts.replay import REASONS, ReplaySection
+from costaudit.report.language import said, tr
 from costaudit.report.numbers import count, milliseconds, share, share_range, usd
 from costaudit.report.tables.table import Table, render_tables
 
@@ -21,10 +22,10 @@ def replay_tables(section: ReplaySection) -> tuple[Table, ...]:
         _reasons(section),
         _rules(section),
         Table(
-            f"The first requests that differ, at most {_LISTED}",
+            tr("The first requests that differ, at most {n}").format(n=_LISTED),
             ("request", "predicted", "measured", "reason"),
             tuple(
-                (row.request_id, row.predicted, row.measured, row.reason)
+                (row.request_id, tr(row.predicted), tr(row.measured), tr(row.reason))
                 for row in section.differences[:_LISTED]
             ),
             left=(0, 1, 2, 3),
@@ -34,7 +35,7 @@ def replay_tables(section: ReplaySection) -> tuple[Table, ...]:
         Table(
             "Errors",
             ("error", "requests"),
-            tuple((reason, count(n)) for reason, n in sorted(section.errors.items())),
+            tuple((said(reason), count(n)) for reason, n in sorted(section.errors.items())),
         ),
     )
 
@@ -63,7 +64,7 @@ def _crossed(section: ReplaySection) -> tuple[Table, ...]:
             "Answers of others were served",
             ("made for another", "hits", "of all hits"),
             tuple(
-                (name, count(n), share(n / max(section.measured_hits, 1)))
+                (tr(name), count(n), share(n / max(section.measured_hits, 1)))
                 for name, n in rows
                 if n is not None
             ),
@@ -77,33 +78,36 @@ def _before_after(section: ReplaySection) -> Table:
     if section.cost is not None:
         cost = section.cost
         dollars = (cost.before_usd, cost.predicted_usd, cost.after_usd)
-        rows.append(("models, over the log's period", *map(usd, dollars)))
+        rows.append((tr("models, over the log's period"), *map(usd, dollars)))
     hits = section.predicted_hits, section.measured_hits
-    rows.append(("answered by the cache", count(0), *map(count, hits)))
+    rows.append((tr("answered by the cache"), count(0), *map(count, hits)))
     shares = (share(one / max(section.lookups, 1)) for one in hits)
-    rows.append((f"of {count(section.lookups)} lookups", share(0), *shares))
+    rows.append((tr("of {n} lookups").format(n=count(section.lookups)), share(0), *shares))
     wrong = section.unsafe_predicted, section.unsafe_served_share
-    rows.append(("wrong answers served, of all", share(0), *map(_estimate, wrong)))
+    rows.append((tr("wrong answers served, of all"), share(0), *map(_estimate, wrong)))
     return Table(
         "Before and after",
         ("", "before", "predicted", "measured"),
         tuple(rows),
-        note=section.unsafe_from and f"Wrong answers: {section.unsafe_from}",
+        note=section.unsafe_from
+        and tr("Wrong answers: {why}").format(why=said(section.unsafe_from)),
     )
 
 
 def _confusion(section: ReplaySection) -> Table:
     measured = sorted({name for row in section.confusion.values() for name in row})
     return Table(
-        f"Predicted against measured: {share(section.agreed / max(section.requests, 1))} of "
-        f"{count(section.requests)} requests agree",
-        ("predicted", *(f"measured {name}" for name in measured)),
+        tr("Predicted against measured: {share} of {n} requests agree").format(
+            share=share(section.agreed / max(section.requests, 1)), n=count(section.requests)
+        ),
+        ("predicted", *(tr("measured {what}").format(what=tr(name)) for name in measured)),
         tuple(
-            (predicted, *(count(row.get(name, 0)) for name in measured))
+            (tr(predicted), *(count(row.get(name, 0)) for name in measured))
             for predicted, row in section.confusion.items()
         ),
-        note=f"{count(section.same_entry)} of {count(section.both_hit)} hits on both sides served "
-        "the very answer that was predicted."
+        note=tr(
+            "{n} of {all} hits on both sides served the very answer that was predicted."
+        ).format(n=count(section.same_entry), all=count(section.both_hit))
         if section.both_hit
         else "",
     )
@@ -113,7 +117,10 @@ def _reasons(section: ReplaySection) -> Table:
     return Table(
         "Why the others differ",
         ("reason", "requests", "that is"),
-        tuple((reason, count(n), REASONS.get(reason, "")) for reason, n in section.reasons.items()),
+        tuple(
+            (tr(reason), count(n), tr(REASONS.get(reason, "")))
+            for reason, n in section.reasons.items()
+        ),
         left=(0, 2),
         widest=72,
     )
@@ -124,7 +131,12 @@ def _rules(section: ReplaySection) -> Table:
         "Rules of the cache, one changed at a time",
         ("with this rule instead", "explains", "would break", "taken"),
         tuple(
-            (row.rule, count(row.explains), count(row.breaks), str(row.taken) if row.taken else "")
+            (
+                said(row.rule),
+                count(row.explains),
+                count(row.breaks),
+                str(row.taken) if row.taken else "",
+            )
             for row in section.rules
         ),
         left=(0,),
@@ -139,7 +151,7 @@ def _latencies(section: ReplaySection) -> Table:
         ("of", "requests", "p50", "p95", "p99"),
         tuple(
             (
-                row.name,
+                tr(row.name),
                 count(row.requests),
                 milliseconds(row.p50_ms),
                 milliseconds(row.p95_ms),
@@ -147,13 +159,13 @@ def _latencies(section: ReplaySection) -> Table:
             )
             for row in section.latencies
         ),
-        note=f"Paced {section.pace}.",
+        note=tr("Paced {pace}.").format(pace=said(section.pace)),
     )
 
 
 def _hours(section: ReplaySection) -> Table:
     return Table(
-        f"Hit rate by hour{' of the day' if section.daily else ''}, UTC",
+        tr("Hit rate by hour of the day, UTC") if section.daily else tr("Hit rate by hour, UTC"),
         ("hour", "lookups", "hits predicted", "measured", "rate predicted", "measured"),
         tuple(
             (
@@ -171,6 +183,6 @@ def _hours(section: ReplaySection) -> Table:
 
 def _estimate(one: Estimate | None) -> str:
     if one is None:
-        return "unknown"
+        return tr("unknown")
     between = share_range(one)
     return share(one.value) + (f" ({between})" if between else "")

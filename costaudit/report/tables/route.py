@@ -2,6 +2,7 @@
 
 from costaudit.contracts.grades import Money
 from costaudit.contracts.route import RouteSection
+from costaudit.report.language import percent, said, tr
 from costaudit.report.numbers import count, share, share_range, usd
 from costaudit.report.tables.table import Table
 
@@ -13,15 +14,20 @@ def route_tables(one: RouteSection) -> tuple[Table, ...]:
 
 def _agreement(one: RouteSection) -> Table:
     rows = (
-        ("by prediction-powered inference", one.right_share),
-        ("by the verdicts alone", one.verdicts_alone_share),
+        (tr("by prediction-powered inference"), one.right_share),
+        (tr("by the verdicts alone"), one.verdicts_alone_share),
     )
     return Table(
-        f"{one.candidate}: {one.judged:,} verdicts of {one.judge} on {one.sampled:,} of "
-        f"{one.calls:,} calls",
+        tr("{candidate}: {verdicts} verdicts of {judge} on {sampled} of {calls} calls").format(
+            candidate=one.candidate,
+            verdicts=count(one.judged),
+            judge=one.judge,
+            sampled=count(one.sampled),
+            calls=count(one.calls),
+        ),
         ("answers as good as the logged ones", "share", "95 %"),
         tuple((name, share(of.value), share_range(of)) for name, of in rows if of is not None),
-        note=one.note,
+        note=said(one.note),
     )
 
 
@@ -31,7 +37,7 @@ def _topics(one: RouteSection) -> Table:
         ("topic", "calls", "spend a month", "verdicts", "right", "as good", "95 %", "sent"),
         tuple(
             (
-                row.topic or "all",
+                row.topic or tr("all"),
                 count(row.calls),
                 usd(row.spend.usd),
                 count(row.tried),
@@ -50,21 +56,22 @@ def _saving(one: RouteSection) -> Table:
     router = one.router
     loss = router.loss
     if not router.code:
-        note = (
-            f"No rule keeps the worse answers to {share(one.most_loss)} of the calls at the upper "
-            "bound. A larger sample, or another candidate, may find one."
-        )
+        note = tr(
+            "No rule keeps the worse answers to {share} of the calls at the upper bound. A larger "
+            "sample, or another candidate, may find one."
+        ).format(share=share(one.most_loss))
     else:
-        note = (
-            f"The router may make at most {share(loss.high or loss.value)} of all calls worse "
-            "(upper 95 % bound, on parts of the sample that its rules had not seen). A worse "
-            "answer is asked for again at the old price. The rule itself costs nothing to run; "
-            f"pasted, it decides {share(router.agrees)} of the calls as measured."
-        )
+        note = tr(
+            "The router may make at most {share} of all calls worse (upper 95 % bound, on parts "
+            "of the sample that its rules had not seen). A worse answer is asked for again at the "
+            "old price. The rule itself costs nothing to run; pasted, it decides {agrees} of the "
+            "calls as measured."
+        ).format(share=share(loss.high or loss.value), agrees=share(router.agrees))
     rows = (
-        ("by the router", share(router.sent_share), share(loss.value), share_range(loss),
+        (tr("by the router"), share(router.sent_share), share(loss.value), share_range(loss),
          usd(one.saved.usd), _range(one.saved)),
-        ("if every call moved", "100%", "", "", usd(one.saved_all.usd), _range(one.saved_all)),
+        (tr("if every call moved"), percent("100"), "", "", usd(one.saved_all.usd),
+         _range(one.saved_all)),
     )  # fmt: skip
     return Table(
         "Saved a month",
@@ -77,7 +84,7 @@ def _saving(one: RouteSection) -> Table:
 def _range(money: Money) -> str:
     if money.low_usd is None or money.high_usd is None:
         return ""
-    return f"{usd(money.low_usd)} to {usd(money.high_usd)}"
+    return tr("{low} to {high}").format(low=usd(money.low_usd), high=usd(money.high_usd))
 
 
 def _caches(one: RouteSection) -> Table:
@@ -87,10 +94,12 @@ def _caches(one: RouteSection) -> Table:
         "Prompt caches, simulated: input tokens that are read from them",
         ("", "share"),
         (
-            ("the models of today", share(one.caches.large_before)),
-            ("the calls that stay", share(one.caches.large_after)),
-            ("the calls that go to the candidate", share(one.caches.candidate)),
+            (tr("the models of today"), share(one.caches.large_before)),
+            (tr("the calls that stay"), share(one.caches.large_after)),
+            (tr("the calls that go to the candidate"), share(one.caches.candidate)),
         ),
-        note=f"The calls that stay cost {usd(one.caches.colder.usd)} a month more, because they "
-        "are further apart; that is taken off the saving.",
+        note=tr(
+            "The calls that stay cost {usd} a month more, because they are further apart; that is "
+            "taken off the saving."
+        ).format(usd=usd(one.caches.colder.usd)),
     )

@@ -12,6 +12,7 @@ from costaudit.contracts.semantic import (
     SemanticSection,
     SweepPoint,
 )
+from costaudit.report.language import said, tr
 from costaudit.report.numbers import (
     count,
     milliseconds,
@@ -51,7 +52,7 @@ def _table(title: str, sweeps: Sequence[LifetimeSweep], cell: Callable[[SweepPoi
 
 
 def _name(sweep: LifetimeSweep) -> str:
-    return "no TTL" if sweep.ttl_s is None else f"{seconds(sweep.ttl_s)} {sweep.ttl_kind}"
+    return tr("no TTL") if sweep.ttl_s is None else f"{seconds(sweep.ttl_s)} {tr(sweep.ttl_kind)}"
 
 
 def _raw(point: SweepPoint) -> str:
@@ -60,7 +61,7 @@ def _raw(point: SweepPoint) -> str:
 
 def _unsafe(point: SweepPoint) -> str:
     found = point.unsafe_served_share
-    return "not known" if found is None else share(found.value)
+    return tr("not known") if found is None else share(found.value)
 
 
 def _net(point: SweepPoint) -> str:
@@ -78,7 +79,7 @@ def sweep_tables(section: SemanticSection) -> tuple[Table, ...]:
         Table(
             "Isolation tax: the same sweep under wider and narrower scopes",
             ("scope", "partitions", *_RATES),
-            tuple(_scope(row, " + ".join(row.scope) or "global") for row in section.scopes),
+            tuple(_scope(row, " + ".join(row.scope) or tr("global")) for row in section.scopes),
         ),
         Table(
             "The scope less one field",
@@ -90,7 +91,7 @@ def sweep_tables(section: SemanticSection) -> tuple[Table, ...]:
             ("variant", "entries", *_RATES),
             tuple(
                 (
-                    row.name,
+                    said(row.name),
                     count(row.peak_entries),
                     share(row.raw_hit_share.value),
                     _share(row.valid_hit_share),
@@ -109,10 +110,14 @@ def size_line(section: SemanticSection) -> str:
     size = section.sizing
     if size is None:
         return ""
-    return (
-        f"At its fullest it holds {count(size.entries)} entries of {count(size.bytes_per_entry)} "
-        f"bytes: Redis maxmemory {count(size.maxmemory_mib)}mb, "
-        f"maxmemory-policy {size.maxmemory_policy}."
+    return tr(
+        "At its fullest it holds {entries} entries of {bytes} bytes: Redis maxmemory {mib}mb, "
+        "maxmemory-policy {policy}."
+    ).format(
+        entries=count(size.entries),
+        bytes=count(size.bytes_per_entry),
+        mib=size.maxmemory_mib,
+        policy=size.maxmemory_policy,
     )
 
 
@@ -129,12 +134,12 @@ def embedder_table(rows: Sequence[EmbedderRow]) -> Table:
                 count(row.bytes_per_vector),
                 milliseconds(row.lookup_ms),
                 count(row.cut_texts),
-                "exact only" if row.min_similarity is None else similarity(row.min_similarity),
+                tr("exact only") if row.min_similarity is None else similarity(row.min_similarity),
                 share(row.raw_hit_share.value),
                 _share(row.valid_hit_share),
                 *_unsafe_cell(row.unsafe_served_share),
                 usd(row.net_saved.usd),
-                row.warning,
+                said(row.warning),
             )
             for row in rows
         ),
@@ -162,7 +167,7 @@ def cluster_tables(section: SemanticSection) -> tuple[Table, ...]:
                     similarity(row.tightness),
                     "" if row.answer_similarity_p50 is None
                     else similarity(row.answer_similarity_p50),
-                    "no limit found" if row.ttl_s is None else _span(row.ttl_s),
+                    tr("no limit found") if row.ttl_s is None else _span(row.ttl_s),
                 )
                 for row in section.clusters
             ),
@@ -199,12 +204,12 @@ def _thresholds(section: SemanticSection) -> Table:
                 _share(point.valid_hit_share),
                 *_unsafe_cell(point.unsafe_served_share),
                 usd(point.net_saved.usd),
-                "recommended" if point.recommended else "",
+                tr("recommended") if point.recommended else "",
             )
             for point, error in rows
         ),
         left=(8 + len(column),),
-        note=f"raw, steady, valid: shares of eligible requests; unsafe: of all requests.{note}",
+        note=tr("raw, steady, valid: shares of eligible requests; unsafe: of all requests.") + note,
     )  # fmt: skip
 
 
@@ -213,14 +218,23 @@ def _products(section: SemanticSection) -> tuple[Table, ...]:
         return ()
     return (
         Table(
-            f"Similarity {similarity(section.recommended)} in the settings of each product",
+            tr("Similarity {similarity} in the settings of each product").format(
+                similarity=similarity(section.recommended)
+            ),
             ("product", "setting", "value", "default means"),
             tuple(
-                (one.product, one.setting, one.value, similarity(one.default_similarity))
+                (
+                    said(one.product),
+                    said(one.setting),
+                    one.value,
+                    similarity(one.default_similarity),
+                )
                 for one in translate(section.recommended)
             ),
             left=(0, 1),
-            note=f"With the embeddings of {section.embedder}; report.html has each as a snippet.",
+            note=tr("With the embeddings of {embedder}; report.html has each as a snippet.").format(
+                embedder=section.embedder
+            ),
         ),
     )
 
@@ -230,11 +244,10 @@ def _errors(section: SemanticSection) -> tuple[list[tuple[str, ...]], tuple[str,
     found = section.approximation
     if found is None:
         return [()] * len(section.points), (), ""
-    note = (
-        f" Approximate: each text was looked for in {count(found.probes)} of {count(found.cells)} "
-        f"cells; off by: approximate less exact raw share, both worked out on the first "
-        f"{count(found.checked_requests)} requests."
-    )
+    note = tr(
+        " Approximate: each text was looked for in {probes} of {cells} cells; off by: approximate "
+        "less exact raw share, both worked out on the first {n} requests."
+    ).format(probes=count(found.probes), cells=count(found.cells), n=count(found.checked_requests))
     return [(share(error),) for error in found.errors], ("off by",), note
 
 
@@ -250,7 +263,7 @@ def _scope(row: ScopeRow, name: str) -> tuple[str, ...]:
 
 
 def _share(estimate: Estimate | None) -> str:
-    return "not known" if estimate is None else share(estimate.value)
+    return tr("not known") if estimate is None else share(estimate.value)
 
 
 def _unsafe_cell(estimate: Estimate | None) -> Iterable[str]:
@@ -281,12 +294,17 @@ def sampled_table(sweep: SampledSweep) -> Table:
 def sampled_line(sweep: SampledSweep) -> str:
     """Describe how much was embedded, and what is doubtful about it."""
     part = share(sweep.embedded_texts / sweep.distinct_texts)
-    return (
-        f"Estimated from {count(sweep.embedded_texts)} of {count(sweep.distinct_texts)} distinct "
-        f"texts ({part}): {count(sweep.core_texts)} drawn at random, whose requests are counted, "
-        f"and {count(sweep.embedded_texts - sweep.core_texts)} likely neighbours of theirs. "
-        f"{sweep.language_warning}"
-    ).strip()
+    told = tr(
+        "Estimated from {n} of {all} distinct texts ({share}): {core} drawn at random, whose "
+        "requests are counted, and {near} likely neighbours of theirs."
+    ).format(
+        n=count(sweep.embedded_texts),
+        all=count(sweep.distinct_texts),
+        share=part,
+        core=count(sweep.core_texts),
+        near=count(sweep.embedded_texts - sweep.core_texts),
+    )
+    return f"{told} {said(sweep.language_warning)}".strip()
 
 
 def claims_table(claims: Sequence[Claim]) -> Table:
@@ -295,7 +313,14 @@ def claims_table(claims: Sequence[Claim]) -> Table:
         "What is often promised, on this log",
         ("promise", "promised", "found", "outcome", "grade", "why"),
         tuple(
-            (one.claim, one.promised, one.found or "–", one.outcome, one.grade, one.why)
+            (
+                said(one.claim),
+                said(one.promised),
+                said(one.found) or "–",
+                tr(one.outcome),
+                tr(one.grade),
+                said(one.why),
+            )
             for one in claims
         ),
         left=(0, 3, 4, 5),

@@ -11,15 +11,19 @@ from costaudit.contracts.sessions import (
     SessionRow,
     SessionsSection,
 )
-from costaudit.report.language import said, tr
-from costaudit.report.numbers import count, share, tokens, usd
+from costaudit.report.language import percent, said, separated, tr
+from costaudit.report.numbers import count, counted, share, tokens, usd
 from costaudit.report.tables.table import Table
 
 
 def sessions_line(section: SessionsSection) -> str:
     """Return the spend of all sessions in one line, with what the table's notes don't hold."""
-    spent = f"{usd(section.total_usd)} for {section.count:,} sessions of {section.calls:,} calls."
-    return " ".join([spent, *section.notes])
+    spent = tr("{usd} for {sessions} of {calls}.").format(
+        usd=usd(section.total_usd),
+        sessions=counted(section.count, "session"),
+        calls=counted(section.calls, "call"),
+    )
+    return " ".join([spent, *map(said, section.notes)])
 
 
 def sessions_tables(section: SessionsSection) -> tuple[Table, ...]:
@@ -45,13 +49,13 @@ def causes_table(rows: Sequence[CauseRow], total: Decimal) -> Table:
         ("cause", "calls", "tokens", "USD", "share", "above reading it", "mend"),
         tuple(
             (
-                CAUSE_NAMES[row.cause],
+                tr(CAUSE_NAMES[row.cause]),
                 count(row.calls) if row.calls else "",
                 tokens(row.tokens) if row.tokens else "",
                 usd(row.usd),
                 share(float(row.usd / total)) if total else "",
                 usd(row.extra_usd) if row.extra_usd else "",
-                CAUSE_MENDS.get(row.cause, ""),
+                tr(CAUSE_MENDS.get(row.cause, "")),
             )
             for row in rows
         ),
@@ -64,7 +68,9 @@ def _simulated(section: SessionsSection) -> Table:
     total = sum((row.usd for row in section.simulated_causes), Decimal(0))
     return replace(
         causes_table(section.simulated_causes, total),
-        title=f"The same with prompts cached for {section.simulated_policy} (simulated)",
+        title=tr("The same with prompts cached for {lifetime} (simulated)").format(
+            lifetime=said(section.simulated_policy)
+        ),
         note="The log does not say what was read: this is what its prompts would be billed.",
     )
 
@@ -74,7 +80,7 @@ def _idle(section: SessionsSection) -> Table:
         "Paid again after pauses that outlive the cache",
         ("pause", "calls", "tokens", "USD", "as reads"),
         tuple(
-            (row.pause, count(row.calls), tokens(row.tokens), usd(row.usd), usd(row.read_usd))
+            (tr(row.pause), count(row.calls), tokens(row.tokens), usd(row.usd), usd(row.read_usd))
             for row in section.idle
         ),
         note="as reads: what the same tokens would have cost from the cache.",
@@ -85,16 +91,16 @@ def lifetimes_table(section: SessionsSection) -> Table:
     """Return what each lifetime would read, with one cache for each session."""
     rows: list[tuple[str, str, str, str]] = [
         (
-            row.lifetime,
+            tr(row.lifetime),
             share_2(row.read_share),
-            "" if row.units is None else f"{row.units / 1e6:,.3f} M",
+            "" if row.units is None else _millions(row.units),
             "" if row.sessions_best is None else count(row.sessions_best),
         )
         for row in section.lifetimes
     ]
     if section.better_units is not None:
-        better = f"{section.better_units / 1e6:,.3f} M"
-        rows.append(("the better one for each session", "", better, ""))
+        better = _millions(section.better_units)
+        rows.append((tr("the better one for each session"), "", better, ""))
     return Table(
         "Lifetimes, with one cache for each session whatever its model",
         ("lifetime", "read", "in input tokens", "cheaper in sessions"),
@@ -104,15 +110,19 @@ def lifetimes_table(section: SessionsSection) -> Table:
     )
 
 
+def _millions(value: float) -> str:
+    return f"{separated(f'{value / 1e6:,.3f}')} M"
+
+
 def share_2(value: float) -> str:
     """Write a share with two decimals."""
-    return f"{100 * value:.2f}%"
+    return percent(f"{100 * value:.2f}")
 
 
 def dearest_table(section: SessionsSection) -> Table:
     """Return the dearest sessions with the lifetime that would have been cheapest."""
     return Table(
-        f"Dearest sessions (of {section.count:,})"
+        tr("Dearest sessions (of {n})").format(n=count(section.count))
         if len(section.sessions) < section.count
         else "Sessions",
         ("session", "model", "calls", "turns", "input", "read", "sim.", "USD", "dearest miss",
@@ -128,7 +138,7 @@ def dearest_table(section: SessionsSection) -> Table:
 
 def _session(row: SessionRow) -> tuple[str, ...]:
     misses = [one for one in row.causes if one.cause in CAUSE_MENDS]
-    worst = f"{said(CAUSE_NAMES[misses[0].cause])}: {usd(misses[0].usd)}" if misses else ""
+    worst = f"{tr(CAUSE_NAMES[misses[0].cause])}: {usd(misses[0].usd)}" if misses else ""
     return (
         row.session,
         ", ".join(row.models),
@@ -139,19 +149,19 @@ def _session(row: SessionRow) -> tuple[str, ...]:
         "" if row.simulated_read_share is None else share(row.simulated_read_share),
         usd(row.usd),
         worst,
-        row.policy or tr("not known"),
-        row.best,
-        "not claimed" if row.claim == "none" else usd(row.saving_usd),
+        said(row.policy) or tr("not known"),
+        said(row.best),
+        tr("not claimed") if row.claim == "none" else usd(row.saving_usd),
     )
 
 
 def _policies(row: SessionRow) -> Table:
     return Table(
-        f"Input of {row.session} under each lifetime",
+        tr("Input of {session} under each lifetime").format(session=row.session),
         ("lifetime", "read", "pings", "of that for pings, USD", "USD"),
         tuple(
             (
-                one.policy,
+                said(one.policy),
                 share(one.read_share),
                 count(one.pings) if one.pings else "",
                 usd(one.ping_usd) if one.pings else "",
@@ -200,7 +210,7 @@ def _tools(section: SessionsSection) -> Table:
                 count(row.tokens),
                 usd(row.usd),
                 usd(row.unused_usd),
-                "" if row.break_even is None else f"{row.break_even:.2f}",
+                "" if row.break_even is None else separated(f"{row.break_even:.2f}"),
             )
             for row in section.tools
         ),
@@ -232,7 +242,7 @@ def _turns(section: SessionsSection) -> Table:
                 tokens(call.input_tokens),
                 tokens(call.read_tokens),
                 tokens(call.missed_tokens) if call.missed_tokens else "",
-                CAUSE_NAMES.get(call.cause, ""),
+                tr(CAUSE_NAMES.get(call.cause, "")),
                 tokens(call.output_tokens),
                 usd(call.usd),
             )

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from costaudit.contracts.spend import CostBreakdown, Counting, ModelPrice, Spend, SpendRow
-from costaudit.report.numbers import count, milliseconds, per_mtok, share, tokens, usd
+from costaudit.report.language import said, separated, tr
+from costaudit.report.numbers import count, counted, milliseconds, per_mtok, share, tokens, usd
 from costaudit.report.tables.invoice import invoice_line, invoice_tables
 from costaudit.report.tables.table import Table
 
@@ -42,51 +43,67 @@ def spend_tables(spend: Spend) -> tuple[Table, ...]:
 
 def spend_line(spend: Spend) -> str:
     """Describe the total in a sentence, and how much of it is the log's own figure."""
+    return " ".join((f"{_first(spend)}.", *_beside(spend), *_counted(spend.counting)))
+
+
+def _first(spend: Spend) -> str:
     total = spend.total
-    said = f"{usd(total.total_usd)} for {_requests(total.requests)}"
+    lead = tr("{usd} for {requests}")
     if spend.unpriced_requests:
-        said = f"At least {said}"
+        lead = tr("At least {usd} for {requests}")
+    told = lead.format(usd=usd(total.total_usd), requests=counted(total.requests, "request"))
     if spend.logged_usd and total.total_usd:
         part = share(float(spend.logged_usd / total.total_usd))
-        said += f", {part} of it by the costs in the log"
+        told += tr(", {share} of it by the costs in the log").format(share=part)
     if spend.invoice is not None:
-        said += invoice_line(spend.invoice)
-    elif spend.invoice_usd is not None and spend.invoice_gap_share is not None:
-        gap = share(abs(spend.invoice_gap_share))
-        side = "below" if spend.invoice_gap_share > 0 else "above"
-        said += f"; {gap} {side} the invoice of {usd(spend.invoice_usd)}"
+        return told + invoice_line(spend.invoice)
+    if spend.invoice_usd is not None and spend.invoice_gap_share is not None:
+        apart = tr("; {gap} above the invoice of {usd}")
+        if spend.invoice_gap_share > 0:
+            apart = tr("; {gap} below the invoice of {usd}")
+        told += apart.format(gap=share(abs(spend.invoice_gap_share)), usd=usd(spend.invoice_usd))
+    return told
+
+
+def _beside(spend: Spend) -> Iterator[str]:
+    """Describe what cost nothing, and what has no price, each in a sentence."""
     if spend.gateway_hits:
-        said += f". A gateway's cache served {count(spend.gateway_hits)} more at no cost"
+        text = tr("A gateway's cache served {n} more at no cost.")
+        yield text.format(n=count(spend.gateway_hits))
     if spend.unpriced_requests:
-        are = "is" if spend.unpriced_requests == 1 else "are"
-        part = share(spend.unpriced_share)
-        said += f". {_requests(spend.unpriced_requests)} with {part} of the tokens {are} not fully"
-        said += " priced"
-    return " ".join((f"{said}.", *_counted(spend.counting)))
+        text = tr("{requests} with {share} of the tokens are not fully priced.")
+        if spend.unpriced_requests == 1:
+            text = tr("1 request with {share} of the tokens is not fully priced.")
+        yield text.format(
+            requests=counted(spend.unpriced_requests, "request"), share=share(spend.unpriced_share)
+        )
 
 
 def _counted(found: Counting) -> Iterator[str]:
     """Describe what is counted once, and what is undecided, each in a sentence."""
     if found.merged_usd:
-        repeat = "1 record" if found.merged_calls == 1 else f"{count(found.merged_calls)} records"
-        yield f"Not counted again: {repeat} of {usd(found.merged_usd)} that told a call again."
+        yield tr("Not counted again: {records} of {usd} that told a call again.").format(
+            records=counted(found.merged_calls, "record"), usd=usd(found.merged_usd)
+        )
     if lost := found.unreadable_usage:
-        names = ", ".join(f"{name} in {_requests(calls)}" for name, calls in lost.items())
-        yield f"Counts that can't be read, and are in no figure: {names}."
+        text = tr("{name} in {requests}")
+        names = ", ".join(
+            text.format(name=name, requests=counted(calls, "request"))
+            for name, calls in lost.items()
+        )
+        told = tr("Counts that can't be read, and are in no figure: {names}.")
+        yield told.format(names=names)
     if found.unread_usage:
-        yield f"Numbers in the usage that are not read: {', '.join(list(found.unread_usage)[:3])}."
+        told = tr("Numbers in the usage that are not read: {names}.")
+        yield told.format(names=", ".join(list(found.unread_usage)[:3]))
     if found.undecided:
         low = sum((min(one.usd, one.other_usd) for one in found.undecided), Decimal(0))
         high = sum((max(one.usd, one.other_usd) for one in found.undecided), Decimal(0))
         calls = sum(one.requests for one in found.undecided)
-        yield (
-            f"Undecided for {_requests(calls)}: whether the input holds the cached tokens; they "
-            f"cost {usd(low)} or {usd(high)} at list prices."
-        )
-
-
-def _requests(number: int) -> str:
-    return "1 request" if number == 1 else f"{count(number)} requests"
+        yield tr(
+            "Undecided for {requests}: whether the input holds the cached tokens; they cost {low} "
+            "or {high} at list prices."
+        ).format(requests=counted(calls, "request"), low=usd(low), high=usd(high))
 
 
 def _classes(total: CostBreakdown) -> Table:
@@ -96,35 +113,37 @@ def _classes(total: CostBreakdown) -> Table:
         ("class", "tokens", "USD", "share"),
         tuple(
             (
-                name,
+                tr(name),
                 tokens(sum(getattr(total, field) for field in fields)),
                 usd(getattr(total, dollars)),
                 share(float(getattr(total, dollars) / priced)) if priced else "",
             )
             for name, fields, dollars in _CLASSES
         ),
-        note=" ".join(_beside(total, priced)),
+        note=" ".join(_in_total(total, priced)),
     )
 
 
-def _beside(total: CostBreakdown, priced: Decimal) -> Iterator[str]:
+def _in_total(total: CostBreakdown, priced: Decimal) -> Iterator[str]:
     """Describe what the total holds beside tokens at list prices."""
     if total.units_usd:
-        yield f"Searches, media, other models and fees add {usd(total.units_usd)}."
+        text = tr("Searches, media, other models and fees add {usd}.")
+        yield text.format(usd=usd(total.units_usd))
         priced += total.units_usd
     if priced != total.total_usd:
-        yield f"At list prices: {usd(priced)}; the log's own costs make it {usd(total.total_usd)}."
+        text = tr("At list prices: {list}; the log's own costs make it {total}.")
+        yield text.format(list=usd(priced), total=usd(total.total_usd))
 
 
 def _breakdown(rows: Sequence[SpendRow], name: str) -> Table:
     ranked = name.removesuffix("_rank")
-    title = f"Spend by {name}" if ranked == name else f"Spend by {ranked}, by rank of cost"
+    title = tr("Spend by {what}") if ranked == name else tr("Spend by {what}, by rank of cost")
     return Table(
-        title + _cut(len(rows)),
+        title.format(what=tr(ranked)) + _cut(len(rows)),
         (ranked, "requests", "input", "output", "cached", "USD", "share", "p50", "p95"),
         tuple(
             (
-                row.group or "not logged",
+                row.group or tr("not logged"),
                 count(row.cost.requests),
                 tokens(_input(row.cost)),
                 tokens(row.cost.output_tokens),
@@ -143,11 +162,11 @@ def _breakdown(rows: Sequence[SpendRow], name: str) -> Table:
 
 def _in_time(rows: Sequence[SpendRow], name: str) -> Table:
     return Table(
-        f"Spend by {name}" + (", UTC" if name == "hour" else ""),
+        tr("Spend by {what}").format(what=tr(name)) + (", UTC" if name == "hour" else ""),
         (name, "requests", "USD", "share", "input per request", "p95"),
         tuple(
             (
-                row.group or "not logged",
+                row.group or tr("not logged"),
                 count(row.cost.requests),
                 usd(row.cost.total_usd),
                 share(row.share),
@@ -172,7 +191,7 @@ def _inflation(days: Sequence[SpendRow]) -> Table:
         ]
         rows = tuple(
             (
-                f"{part[0].group} to {part[-1].group}",
+                tr("{low} to {high}").format(low=part[0].group, high=part[-1].group),
                 tokens(mean),
                 "" if part is parts[0] or not means[0] else _signed(mean / means[0] - 1),
             )
@@ -197,9 +216,9 @@ def _prices(prices: Sequence[ModelPrice]) -> Table:
                 per_mtok(row.cache_read_per_mtok),
                 per_mtok(row.output_per_mtok),
                 count(row.requests),
-                "" if row.logged_to_recomputed is None else f"{row.logged_to_recomputed:.3f}",
-                row.source,
-                row.note,
+                _times(row.logged_to_recomputed),
+                said(row.source),
+                said(row.note),
             )
             for row in prices
         ),
@@ -212,7 +231,7 @@ def _questioned(prices: Sequence[ModelPrice]) -> Table:
     """Return the prices that the reader gave and that look like slips."""
     asked = "questioned: "
     rows = [
-        (row.model, row.service_tier, part.removeprefix(asked))
+        (row.model, row.service_tier, said(part.removeprefix(asked)))
         for row in prices
         for part in row.note.split("; ")
         if part.startswith(asked)
@@ -228,7 +247,7 @@ def _questioned(prices: Sequence[ModelPrice]) -> Table:
 
 def _unpriced(spend: Spend) -> Table:
     row = (
-        ", ".join(name or "(no model)" for name in spend.unpriced_models),
+        ", ".join(name or tr("(no model)") for name in spend.unpriced_models),
         count(spend.unpriced_requests),
         share(spend.unpriced_share),
     )
@@ -252,6 +271,10 @@ def _cached(cost: CostBreakdown) -> str:
     return share(cost.cache_read_tokens / whole) if whole else ""
 
 
+def _times(ratio: float | None) -> str:
+    return "" if ratio is None else separated(f"{ratio:.3f}")
+
+
 def _latency(value: float | None) -> str:
     return "" if value is None else milliseconds(value)
 
@@ -261,4 +284,5 @@ def _signed(change: float) -> str:
 
 
 def _cut(groups: int) -> str:
-    return f" (the dearest {_GROUPS} of {groups:,})" if groups > _GROUPS else ""
+    cut = tr(" (the dearest {shown} of {all})").format(shown=_GROUPS, all=count(groups))
+    return cut if groups > _GROUPS else ""

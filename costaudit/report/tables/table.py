@@ -10,7 +10,8 @@ from rich.cells import cell_len
 
 from costaudit.errors import UsageError
 from costaudit.report.escaping import csv_cell, markdown_text, one_line
-from costaudit.report.language import said, tr
+from costaudit.report.language import tr
+from costaudit.report.numbers import count
 
 FORMATS = ("terminal", "md", "csv", "json")
 TOP = 10  # rows of a table on a terminal unless all are asked for
@@ -32,7 +33,10 @@ _SCREEN = Screen()
 
 @dataclass(frozen=True)
 class Table:
-    """Cells are written already; those of columns in `left` are words, the others numbers."""
+    """Cells are written already; those of columns in `left` are words, the others numbers.
+
+    Title, columns and note are messages of the program, or texts that are translated already.
+    """
 
     title: str
     columns: tuple[str, ...]
@@ -61,9 +65,9 @@ def render_tables(
     if form == "csv":
         return "\n".join(_csv(table) for table in filled).encode()
     if form == "md":
-        parts = [markdown_text(said(lead))] if lead else []
+        parts = [markdown_text(lead)] if lead else []
         return ("\n\n".join([*parts, *(_markdown(table) for table in filled)]) + "\n").encode()
-    parts = ["\n".join(_wrapped(one_line(said(lead)), screen.width))] if lead else []
+    parts = ["\n".join(_wrapped(one_line(lead), screen.width))] if lead else []
     written = [_terminal(table, screen) for table in filled]
     return ("\n\n".join([*parts, *written]) + "\n").encode()
 
@@ -73,27 +77,27 @@ def _terminal(table: Table, screen: Screen) -> str:
     rows = list(table.rows)
     shown = rows if screen.every_row else _top(rows)
     columns = tuple(tr(name) for name in table.columns)
-    cells = [[one_line(said(cell)) for cell in row] for row in (columns, *shown)]
+    cells = [[one_line(cell) for cell in row] for row in (columns, *shown)]
     places, widths = _fitting(table, cells, screen.width)
-    lines = _wrapped(one_line(said(table.title)), screen.width)
+    lines = _wrapped(one_line(tr(table.title)), screen.width)
     for row in cells:
         lines += _row([row[place] for place in places], places, widths, table.left)
-    notes = [table.note] if table.note else []
+    notes = [tr(table.note)] if table.note else []
     if len(shown) < len(rows):
         what = tr("{shown} of {all} rows; --all shows every row, --format csv has them too.")
-        notes.append(what.format(shown=len(shown), all=len(rows)))
+        notes.append(what.format(shown=len(shown), all=count(len(rows))))
     hidden = [columns[place] for place in range(len(columns)) if place not in places]
     if any(hidden):
         told = tr("Left out for width: {names}; --format csv has them.")
         notes.append(told.format(names=", ".join(name for name in hidden if name)))
     for note in notes:
-        lines += _wrapped(one_line(said(note)), screen.width)
+        lines += _wrapped(one_line(note), screen.width)
     return "\n".join(lines)
 
 
 def _top(rows: Sequence[tuple[str, ...]]) -> Sequence[tuple[str, ...]]:
     """Return the first rows, or those around the recommended one."""
-    place = next((n for n, row in enumerate(rows) if "recommended" in row), 0)
+    place = next((n for n, row in enumerate(rows) if tr("recommended") in row), 0)
     start = max(min(place - TOP // 2, len(rows) - TOP), 0)
     return rows[start : start + TOP]
 
@@ -169,10 +173,10 @@ def _wrapped(text: str, width: int) -> list[str]:
 def _markdown(table: Table) -> str:
     rules = [":--" if place in table.left else "--:" for place in range(len(table.columns))]
     heads = tuple(tr(name) for name in table.columns)
-    rows = [[markdown_text(said(cell)) for cell in row] for row in (heads, *table.rows)]
-    lines = [f"**{markdown_text(said(table.title))}**", ""]
+    rows = [[markdown_text(cell) for cell in row] for row in (heads, *table.rows)]
+    lines = [f"**{markdown_text(tr(table.title))}**", ""]
     lines += [f"| {' | '.join(row)} |" for row in (rows[0], rules, *rows[1:])]
-    return "\n".join([*lines, *(["", markdown_text(said(table.note))] if table.note else [])])
+    return "\n".join([*lines, *(["", markdown_text(tr(table.note))] if table.note else [])])
 
 
 def _csv(table: Table) -> str:
