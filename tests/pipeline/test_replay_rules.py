@@ -120,6 +120,7 @@ def test_a_size_limit_over_all_scopes_is_found(run: SemanticRun, eviction: str) 
     assert (first.explains, first.breaks) == (differ, 0)
 
 
+@pytest.mark.slow
 def test_a_cache_that_embeds_whole_prompts_is_found_where_its_texts_are_its_own(
     run: SemanticRun,
 ) -> None:

@@ -307,7 +307,11 @@ def test_a_term_is_explained_on_focus(browser: Any, file: Path) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize("prompts", [True, False], ids=["prompts", "no prompts"])
+@pytest.mark.parametrize(
+    "prompts",
+    [True, pytest.param(False, marks=pytest.mark.slow)],
+    ids=["prompts", "no prompts"],
+)
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light")])
 def test_axe_finds_nothing_serious(
     browser: Any, tmp_path: Path, width: int, scheme: str, prompts: bool
