@@ -11,7 +11,7 @@ def clusters(
     where: opt.Where = None,
     embedder: opt.Embedder = "minilm",
     thresholds: opt.Thresholds = "0.70:0.99:0.01",
-    scope: opt.Scope = "tenant,endpoint,model,system,tools",
+    scope: opt.Scope = opt.SCOPE,
     key: opt.Key = "conversation",
     max_wrong: opt.MaxWrong = "1%",
     show_prompts: opt.ShowPrompts = False,

@@ -41,7 +41,7 @@ def judge(
     until: opt.Until = "",
     where: opt.Where = None,
     embedder: opt.Embedder = "minilm",
-    scope: opt.Scope = "tenant,endpoint,model,system,tools",
+    scope: opt.Scope = opt.SCOPE,
     key: opt.Key = "conversation",
     prices: opt.Prices = None,
     format: opt.Format = "terminal",

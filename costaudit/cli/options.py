@@ -206,6 +206,7 @@ Thresholds = Annotated[
         help="Similarities to try; also a list, or on a product's scale, such as redis:0.1.",
     ),
 ]
+SCOPE = "tenant,endpoint,model,system,tools"  # the default
 Scope = Annotated[
     str,
     typer.Option(

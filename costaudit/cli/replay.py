@@ -13,14 +13,12 @@ if TYPE_CHECKING:
     from costaudit.pipeline.replaying.replay import Replayed
     from costaudit.replay.presets import Preset
 
-SCOPE = "tenant,endpoint,model,system,tools"
-
 
 @dataclass(frozen=True)
 class Rules:
     """What options say about a cache's rules; a preset fills in what is left at its default."""
 
-    scope: str = SCOPE
+    scope: str = opt.SCOPE
     key: str = "conversation"
     ttl: str = ""
     ttl_kind: str = "fixed"
@@ -104,7 +102,7 @@ def replay(
     until: opt.Until = "",
     where: opt.Where = None,
     embedder: opt.Embedder = "minilm",
-    scope: opt.Scope = SCOPE,
+    scope: opt.Scope = opt.SCOPE,
     key: opt.Key = "conversation",
     ttl: opt.Ttl = "",
     ttl_kind: opt.TtlKind = "fixed",

@@ -115,7 +115,7 @@ def sweep(
     where: opt.Where = None,
     embedder: opt.Embedder = "minilm",
     thresholds: opt.Thresholds = "0.70:0.99:0.01",
-    scope: opt.Scope = "tenant,endpoint,model,system,tools",
+    scope: opt.Scope = opt.SCOPE,
     key: opt.Key = "conversation",
     ttl: Annotated[
         str,

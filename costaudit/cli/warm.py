@@ -52,7 +52,7 @@ def warm(
     until: opt.Until = "",
     where: opt.Where = None,
     embedder: opt.Embedder = "minilm",
-    scope: opt.Scope = "tenant,endpoint,model,system,tools",
+    scope: opt.Scope = opt.SCOPE,
     key: opt.Key = "conversation",
     seed: opt.Seed = 0,
     quiet: opt.Quiet = False,
