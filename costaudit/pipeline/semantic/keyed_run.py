@@ -130,47 +130,49 @@ class KeyedRun(ABC):
         self, served: np.ndarray, peak_entries: int, point: RatePoint, min_similarity: float
     ) -> CacheHits:
         """Return what one policy answers, what its machines cost and what part of it is right."""
-        parts = self.earned_parts(served, point)
+        _, part, bounds = self._worth(served, peak_entries, point, min_similarity)
         similar = min_similarity <= 1 and self.log.month.facts.is_month
-        running = self.running_usd(min_similarity, peak_entries)
         return CacheHits(
             hits=np.asarray(served >= 0),
             store_usd=self.store_usd(peak_entries),
             embed_usd=self.embed_usd if similar else Decimal(0),
-            part=float(parts[0]),
-            bounds=self._saved_bounds(served, parts, point, running),
+            part=part,
+            bounds=bounds,
         )
-
-    def _saved_bounds(
-        self, served: np.ndarray, parts: np.ndarray, point: RatePoint, running: Decimal
-    ) -> tuple[float, float] | None:
-        """Return the 95 % bounds of what right hits save, as multiples of it.
-
-        They are those of the replicates. Where no hit was judged they are those of all hits.
-        """
-        if len(parts) == 1:
-            return bounds_of(point.raw_hit_share)
-        part, gross = float(parts[0]), self.log.month.usd(self.log.sent_usd * (served >= 0))
-        usd = micro_usd(gross * Decimal(repr(part))) - running
-        if not usd:
-            return None
-        low, high = (float(q) for q in np.quantile(parts[1:], [0.025, 0.975]))
-        least, most = (
-            float((micro_usd(gross * Decimal(repr(end))) - running) / usd)
-            for end in (min(low, part), max(high, part))
-        )
-        return least, most
 
     def net_saved(
         self, served: np.ndarray, peak_entries: int, point: RatePoint, min_similarity: float
     ) -> Money:
         """Return what right hits save in a month, less wrong ones' cost and the running cost."""
-        month, billed = self.log.month, self.log.sent_usd * (served >= 0)
-        running = self.running_usd(min_similarity, peak_entries)
-        found = self.hits_of(served, peak_entries, point, min_similarity)
-        usd = micro_usd(month.usd(billed) * Decimal(repr(found.part))) - running
+        usd, part, bounds = self._worth(served, peak_entries, point, min_similarity)
+        daily = self.log.month.daily(self.log.sent_usd * (served >= 0) * part)
         grade: Grade = "simulated" if point.unsafe_served_share is None else "estimated"
-        return month.ranged(usd, month.daily(billed * found.part), grade, found.bounds)
+        return self.log.month.ranged(usd, daily, grade, bounds)
+
+    def _worth(
+        self, served: np.ndarray, peak_entries: int, point: RatePoint, min_similarity: float
+    ) -> tuple[Decimal, float, tuple[float, float] | None]:
+        """Return what is saved in a month, the right hits' part, and the 95 % bounds.
+
+        The bounds are multiples of what is saved, and those of the replicates. Where no hit was
+        judged they are those of all hits.
+        """
+        gross = self.log.month.usd(self.log.sent_usd * (served >= 0))
+        running = self.running_usd(min_similarity, peak_entries)
+        parts = self.earned_parts(served, point)
+
+        def net(part: float) -> Decimal:
+            return micro_usd(gross * Decimal(repr(part))) - running
+
+        part = float(parts[0])
+        usd = net(part)
+        if len(parts) == 1:
+            return usd, part, bounds_of(point.raw_hit_share)
+        if not usd:
+            return usd, part, None
+        low, high = (float(q) for q in np.quantile(parts[1:], [0.025, 0.975]))
+        least, most = (float(net(end) / usd) for end in (min(low, part), max(high, part)))
+        return usd, part, (least, most)
 
     def sizing(self, policy: SemanticPolicy, entries: int) -> CacheSize:
         """Size the cache for its fullest moment."""
