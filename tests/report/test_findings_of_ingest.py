@@ -139,4 +139,19 @@ def test_the_page_in_spanish_holds_the_findings(audit: Audit) -> None:
         text = TerminalReporter().render(audit).decode()
     for _, spanish in FINDINGS.values():
         assert spanish.split(" de ")[0] in page.replace("\xa0", " ")
-    assert "recuento" in text or "tokens" in text
+    assert "Gasto actual" in text and "Spend now" not in text
+
+
+def test_cache_reads_that_can_not_be_read_are_priced_as_input_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    """1,000 tokens of input, some of them read from the cache: $0.0035 if none of them was."""
+    record = bare(1, prompt_tokens_details={"cached_tokens": "some"})
+    log = write_lines(tmp_path / "log.jsonl", [record])
+    audit = analyze([str(log)], RunDir(tmp_path / "run"), AnalyzeOptions())
+    found = named(audit, "unreadable-usage")
+    assert found.detail == (
+        "In how many calls: cache_read (1). They are missing and not 0: what they are billed is "
+        "in no figure. Input whose cache reads can't be read is priced as if none of it was cached."
+    )
+    assert str(audit.spend.total.total_usd) == "0.0035"
