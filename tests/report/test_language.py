@@ -284,3 +284,30 @@ def test_what_can_not_be_used_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=word):
         style_of(language, currency, rate)
+
+
+def test_ranks_follow_the_locale_and_names_from_a_log_do_not() -> None:
+    rows = (replace(AUDIT.spend.by["model"][0], group="237–1,182"),)
+    spend = replace(AUDIT.spend, by={"user_rank": rows, "model": rows})
+    with using(SPANISH):
+        page = HtmlReporter().render(replace(AUDIT, spend=spend)).decode()
+        cells = {
+            table.columns[0]: table.rows[0][0]
+            for table in reversed(spend_tables(spend))  # of several with models, the first
+            if table.rows and table.columns[0] in ("user", "model")
+        }
+    assert cells == {"user": "237–1.182", "model": "237–1,182"}
+    assert '<td class="text">237–1.182</td>' in page and '<td class="text">237–1,182</td>' in page
+
+
+def test_numbers_that_templates_format_follow_the_locale() -> None:
+    """All but the coordinates of a drawing."""
+    formatted = re.compile(r'"%[^"]*[fg]"\|format\((?P<what>.*?)\)+(?P<then>\|\w+)?')
+    found = [
+        (path.name, one["what"], one["then"])
+        for path in sorted((PACKAGE / "report" / "templates").glob("*.j2"))
+        for one in formatted.finditer(path.read_text("utf-8"))
+        if "bar." not in one["what"]
+    ]
+    assert len(found) >= 6
+    assert [one for one in found if one[2] != "|separated"] == []

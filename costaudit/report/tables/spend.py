@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from costaudit.contracts.spend import CostBreakdown, Counting, ModelPrice, Spend, SpendRow
-from costaudit.report.language import said, separated, tr
+from costaudit.report.language import renumbered, said, separated, tr
 from costaudit.report.numbers import count, counted, milliseconds, per_mtok, share, tokens, usd
 from costaudit.report.tables.invoice import invoice_line, invoice_tables
 from costaudit.report.tables.table import Table
@@ -138,12 +138,13 @@ def _in_total(total: CostBreakdown, priced: Decimal) -> Iterator[str]:
 def _breakdown(rows: Sequence[SpendRow], name: str) -> Table:
     ranked = name.removesuffix("_rank")
     title = tr("Spend by {what}") if ranked == name else tr("Spend by {what}, by rank of cost")
+    written = str if ranked == name else renumbered  # a name of the log, or ranks such as 237–1,182
     return Table(
         title.format(what=tr(ranked)) + _cut(len(rows)),
         (ranked, "requests", "input", "output", "cached", "USD", "share", "p50", "p95"),
         tuple(
             (
-                row.group or tr("not logged"),
+                written(row.group) or tr("not logged"),
                 count(row.cost.requests),
                 tokens(_input(row.cost)),
                 tokens(row.cost.output_tokens),
