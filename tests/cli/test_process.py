@@ -71,7 +71,14 @@ def test_a_signal_ends_it_with_one_line_and_the_code_that_shells_have(
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     told = [*COMMAND, str(pipe), "--out", str(tmp_path / "run")]
-    running = subprocess.Popen(told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell without a terminal may ignore SIGHUP (nohup), and a child inherits that.
+    running = subprocess.Popen(
+        told,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL) and None,
+    )
     writer = os.open(pipe, os.O_WRONLY)  # returns when the other side reads
     running.send_signal(number)
     _, said = running.communicate(timeout=60)

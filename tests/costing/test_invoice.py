@@ -258,7 +258,7 @@ def test_each_currency_has_its_own_rate() -> None:
     assert "Amounts in EUR are converted at 1.10 USD." in told
     assert "Amounts in GBP are converted at 1.30 USD." in told
     with using(Style("es")):
-        assert "Los importes en GBP se convierten a 1.30 USD." in notes_of(found)
+        assert "Los importes en GBP se convierten a 1,30 USD." in notes_of(found)
 
 
 def test_a_log_of_a_part_of_a_day_says_what_can_not_be_told() -> None:

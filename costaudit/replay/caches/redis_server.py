@@ -318,7 +318,8 @@ def _explain(error: Exception, address: Address, needs: str) -> Exception:
             f"{where} does not allow this user a command: {text}.",
             hint="Grant the user's ACL the keys ~costaudit:* and the commands +@all.",
         )
-    if isinstance(error, exceptions.OutOfMemoryError) or text.startswith("OOM"):
+    # A transaction that was out of memory says so in the middle of its sentence.
+    if isinstance(error, exceptions.OutOfMemoryError) or "OOM command" in text:
         return BackendError(
             f"{where} is out of memory and its policy evicts nothing.",
             hint="Raise maxmemory, or replay against a server of its own whose maxmemory-policy "
@@ -336,7 +337,7 @@ def _explain(error: Exception, address: Address, needs: str) -> Exception:
         )
     if "unknown command" in text.lower():
         return BackendError(f"{where} lacks a command that this cache needs.", hint=needs)
-    return BackendError(f"{where} answered: {text}.", hint="See to the server's log.")
+    return BackendError(f"{where} answered: {text.rstrip('.')}.", hint="See to the server's log.")
 
 
 def _reason(text: str) -> str:
