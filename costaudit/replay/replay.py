@@ -1,5 +1,6 @@
 """Replay a log through a live cache: the entry of this stage, and the rules that it refuses."""
 
+import gc
 import secrets
 import signal
 import threading
@@ -76,7 +77,11 @@ def replay(
     check_rules(cache, upstream, options)
     stream, progress = work.stream, watchers.progress
     header = Header(stream.digest, _settings_line(options, cache, upstream), _new_prefix())
-    with Journal(options.resume_path, header, restart=options.restart) as journal, _terminable():
+    with (
+        Journal(options.resume_path, header, restart=options.restart) as journal,
+        _terminable(),
+        _frozen_heap(),
+    ):
         before = len(journal.done)
         steps = Steps(work, cache, upstream, journal, options, watchers)
         progress.start("replay", len(stream), "requests")
@@ -122,6 +127,16 @@ def replay(
         )
     progress.finish()
     return replace(result, notes=(*result.notes, *notes_of(cache)))
+
+
+@contextmanager
+def _frozen_heap() -> Iterator[None]:
+    """Keep what exists already out of garbage collections: models are large, and requests wait."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """redis://…?flavour=vectorset: a semantic cache on the vector sets of Redis 8."""
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +27,7 @@ from costaudit.replay.caches.redis_server import (
 NEEDS = "It is VADD: run Redis 8 or later, `docker run -p 6379:6379 redis:8`."
 QUANTIZATIONS = ("q8", "noquant", "bin")
 CANDIDATES = 4  # asked for where some may have expired
+RENEWED_S = 3600.0  # a set's own expiry is put off this often, not with each answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class VectorSetCache(OnRedis):
         self._expiry: Expiry[tuple[int, str]] = Expiry(None if settings.speed else settings.ttl_s)
         self._counts_down = settings.ttl_s is not None and settings.speed is not None
         self._written: set[str] = set()
+        self._renewed_s: dict[str, float] = {}  # on this machine's clock
         with self._speaking():
             self._client = connect(self._address)
             self._prefix = settings.prefix
@@ -88,17 +92,17 @@ class VectorSetCache(OnRedis):
     def store(self, entry: Entry, now_s: float) -> None:
         """Add the vector and the answer in one round trip."""
         element = _element(self._settings.texts[entry.row])
-        key = self._key(entry.partition, element)
+        key, vectors = self._key(entry.partition, element), self._set(entry.partition)
         vector = self._settings.vectors[entry.row].tobytes()
-        self._written.update((key, self._set(entry.partition)))
+        self._written.update((key, vectors))
         with self._speaking(), self._client.pipeline(transaction=True) as pipe:
-            pipe.execute_command(
-                "VADD", self._set(entry.partition), "FP32", vector, element, self._quantization
-            )
+            pipe.execute_command("VADD", vectors, "FP32", vector, element, self._quantization)
             pipe.hset(key, mapping={"answer": entry.answer, "request_id": entry.request_id})
             if not self._settings.lasting:
-                for written in (key, self._set(entry.partition)):
-                    pipe.expire(written, LEFT_S)
+                pipe.expire(key, LEFT_S)
+                if time.monotonic() > self._renewed_s.get(vectors, -math.inf) + RENEWED_S:
+                    pipe.expire(vectors, LEFT_S)
+                    self._renewed_s[vectors] = time.monotonic()
             self._expire(pipe, key, entry.since_s, now_s)
             self._expiry.renew((entry.partition, element), entry.since_s)
             pipe.execute()
