@@ -126,7 +126,7 @@ def holds(run: RunDir) -> str:
         there.append("prompts")
     if has_value(requests["answer_id"]):
         there.append("answers")
-    units = sorted({one["unit"] for row in requests["billed_units"] for one in row or ()})
+    units = sorted({one["unit"] for row in requests["billed_units"].to_list() for one in row or ()})
     there += [unit.replace("_", " ") for unit in units]
     return ", ".join(there) or "nothing"
 

@@ -144,3 +144,60 @@ def test_what_generates_nothing_is_no_call_though_it_has_a_cost(
     }  # fmt: skip
     log = write_lines(tmp_path / "log.jsonl", [row, {**row, "call_type": call_type}])
     assert ingested(log)[1].kept == 1
+
+
+def observation(own_id: str, minute: int, question: str, sent: int) -> dict[str, Any]:
+    return {
+        "id": own_id, "traceId": f"t{minute}", "startTime": f"2026-11-02T15:{minute:02d}:00Z",
+        "type": "GENERATION", "model": "gpt-4o", "input": question, "output": "Here.",
+        "usageDetails": {"input": sent, "output": 10},
+    }  # fmt: skip
+
+
+def generation(own_id: str, minute: int, question: str, sent: int) -> dict[str, Any]:
+    return {
+        "id": own_id, "created_at": f"2026-11-02T15:{minute:02d}:00Z", "model": "openai/gpt-4o",
+        "native_tokens_prompt": sent, "native_tokens_completion": 10, "total_cost": 0.001,
+    }  # fmt: skip
+
+
+def spend_row(own_id: str, minute: int, question: str, sent: int) -> dict[str, Any]:
+    moment = f"2026-11-02 15:{minute:02d}:00.120"
+    return {
+        "request_id": own_id, "call_type": "acompletion", "api_key": "k", "spend": 0.01,
+        "prompt_tokens": sent, "completion_tokens": 10, "startTime": moment, "endTime": moment,
+        "model": "gpt-4o", "custom_llm_provider": "openai", "status": "success",
+        "metadata": '{"litellm_call_id": "one"}',
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("record", [observation, generation, spend_row])
+def test_a_platforms_own_id_names_a_call_only_with_its_content(
+    record: Any, tmp_path: Path, ingested: Ingest
+) -> None:
+    """Two calls under one id, the second told twice: 1,000 and 1,300 tokens."""
+    records = [
+        record("row-1", 1, "Where is it?", 1_000),
+        record("row-1", 9, "Refund?", 1_300),
+        record("row-1", 9, "Refund?", 1_300),
+    ]
+    run, summary = ingested(write_lines(tmp_path / "log.jsonl", records))
+    assert (summary.kept, summary.merged) == (2, 1)
+    assert run.requests()["input_uncached_tokens"].sum() == 2_300
+
+
+def test_a_later_state_of_a_platforms_record_is_the_same_call(
+    tmp_path: Path, ingested: Ingest
+) -> None:
+    early, late = observation("o1", 1, "Where?", 40), observation("o1", 1, "Where?", 1_000)
+    run, summary = ingested(write_lines(tmp_path / "log.jsonl", [late, early]))
+    assert (summary.kept, summary.merged) == (1, 1)
+    assert run.requests()["input_uncached_tokens"].to_list() == [1_000]
+
+
+def test_ids_that_are_used_again_prove_nothing(tmp_path: Path, ingested: Ingest) -> None:
+    """Of 60 rows with 7 ids, some have the same tokens under the same id at another time."""
+    rows = [spend_row(f"c-{n % 7}", n, "", 1_000 + n % 3) | {"metadata": "{}"} for n in range(60)]
+    run, summary = ingested(write_lines(tmp_path / "log.jsonl", [*rows, rows[3]]))
+    assert (summary.kept, summary.merged) == (60, 1)
+    assert run.requests()["input_uncached_tokens"].sum() == sum(1_000 + n % 3 for n in range(60))

@@ -6,6 +6,7 @@ import polars as pl
 
 from costaudit.ingest.assembly.sessions import find_replays
 from costaudit.ingest.assembly.spans import find_parents
+from costaudit.ingest.calls.call import BRIDGE
 
 FROM_REQUEST = ("prompt_tokens", "prompt_hash")
 
@@ -159,15 +160,15 @@ def _best_first(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _same_export(rows: pl.DataFrame) -> pl.DataFrame:
     """Find rows that one source logged twice."""
-    named = pl.concat_str("source", pl.lit(" "), pl.coalesce("same_as", "native_id"))
-    rows = rows.filter(named.is_not_null() & named.is_duplicated())
-    cached = pl.col("served_by") == "gateway_cache"
-    moment = pl.concat_str(pl.lit("cache "), "native_id", pl.lit(" "), "ts_us")
-    own = pl.coalesce("same_as", pl.when(cached).then(moment).otherwise(_id_with_content()))
-    repeated = rows.with_columns(_key=pl.concat_str("source", pl.lit(" "), own)).filter(
-        pl.col("_key").is_not_null() & pl.col("_key").is_duplicated()
+    named = pl.coalesce("same_as", "native_id")
+    rows = rows.with_columns(_name=named).filter(
+        named.is_not_null() & pl.struct("source", named).is_duplicated()
     )
-    return _into_first(_best_first(repeated), ["_key"], "duplicate-id")
+    if rows.is_empty():
+        return rows.select("at", _into="at", _reason=pl.lit(""))
+    rows = _with_content_key(rows)
+    repeated = rows.filter(pl.struct("source", "_name", "_key").is_duplicated())
+    return _into_first(_best_first(repeated), ["source", "_name", "_key"], "duplicate-id")
 
 
 def _into_first(rows: pl.DataFrame, key: list[str], reason: str) -> pl.DataFrame:
@@ -180,31 +181,40 @@ def _into_first(rows: pl.DataFrame, key: list[str], reason: str) -> pl.DataFrame
     )
 
 
-def _id_with_content() -> pl.Expr:
-    """Name a call by the provider's id, its prompt and its tokens.
+REUSED = 0.2  # share of a file's repeated ids that name different calls: its ids prove nothing
+
+
+def _with_content_key(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add `_key`: the prompt and the tokens with which an id names a call.
 
     Under one id another prompt or other tokens are another call. A row that lacks its prompt or
     its tokens, as the polls of a background response do, takes those of a row with the same id
-    that has the other of the two, or else the only ones that there are under this id.
+    that has the other of the two, or else the only ones that there are under this id. Rows of one
+    record of a platform with the same start and prompt are states of one call, whatever their
+    tokens; the prompts on both sides of a gateway's bridge differ in form. In a file whose ids
+    are used again, and for what a gateway's cache served, the start is part of the key.
     """
-    own = ("source", "native_id")
+    own = ("source", "_name")
     stated: pl.Expr = pl.when(pl.col("_worth") > 0).then(
-        pl.concat_str("_sent", pl.lit("+"), pl.col("output_tokens").fill_null(0))
+        pl.concat_str(
+            pl.col("_sent").fill_null(0), pl.lit("+"), pl.col("output_tokens").fill_null(0)
+        )
     )
-    asked = pl.col("prompt_hash")
-    tokens = stated.fill_null(_known(stated).over(*own, "prompt_hash")).fill_null(
-        _only(stated).over(*own)
-    )
-    prompt = asked.fill_null(_known(asked).over(*own, "_sent", "output_tokens")).fill_null(
-        _only(asked).over(*own)
-    )
-    return pl.concat_str(
-        "native_id",
-        pl.lit(" "),
-        tokens.fill_null(""),
-        pl.lit(" "),
-        prompt.cast(pl.String).fill_null(""),
-    )
+    settled = stated.sort_by("_worth", "updated_us").last().over(*own, "prompt_hash", "ts_us")
+    is_record = pl.col("same_as").is_not_null() & pl.col("ts_us").is_not_null()
+    rows = rows.with_columns(_stated=pl.when(is_record).then(settled).otherwise(stated))
+    stated, asked = pl.col("_stated"), pl.col("prompt_hash")
+    tokens = stated.fill_null(_known(stated).over(*own, "prompt_hash"))
+    rows = rows.with_columns(_tokens=tokens.fill_null(_only(stated).over(*own)))
+    prompt = asked.fill_null(_known(asked).over(*own, "_tokens")).fill_null(_only(asked).over(*own))
+    is_bridge = pl.col("same_as").str.starts_with(BRIDGE).fill_null(value=False)
+    told = pl.when(~is_bridge).then(prompt.cast(pl.String)).fill_null("")
+    key = pl.concat_str(pl.col("_tokens").fill_null(""), pl.lit(" "), told)
+    rows = rows.with_columns(_key=key)
+    is_reused = (pl.col("_key").n_unique().over(*own) > 1).mean().over("source_file") >= REUSED
+    is_timed = (is_reused & ~is_bridge) | (pl.col("served_by") == "gateway_cache")
+    moment = pl.when(is_timed).then(pl.col("ts_us")).cast(pl.String).fill_null("")
+    return rows.with_columns(_key=pl.concat_str("_key", pl.lit(" "), moment))
 
 
 def _same_message(rows: pl.DataFrame) -> pl.DataFrame:

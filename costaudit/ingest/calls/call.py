@@ -90,6 +90,9 @@ class Usage(msgspec.Struct, gc=False):
     source: UsageSource = "provider"
 
 
+BRIDGE = "bridge "  # how `same_as` begins where one call passed through several parts of a gateway
+
+
 class Prompt(msgspec.Struct, gc=False):
     """What was sent, as JSON in any of the dialects that `content` reads."""
 

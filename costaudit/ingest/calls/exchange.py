@@ -1,8 +1,8 @@
 """A request body and a response body, of whichever interface, become a call."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Raw
@@ -280,6 +280,13 @@ def add_reading(call: Call, reading: Reading) -> None:
     call.unread = (*call.unread, *reading.unread)
     if reading.cost is not None and call.logged_cost is None:
         call.logged_cost, call.cost_unit = reading.cost, reading.cost_unit
+
+
+def add_counts(
+    call: Call, values: Mapping[str, Any], claim: Convention, *, trust_total: bool = True
+) -> None:
+    """Take all that a usage object of a platform's own says: counts, units, and what is unread."""
+    add_reading(call, read_usage(values, claim, trust_total=trust_total))
 
 
 def error_type(error: ErrorBody | str) -> str:

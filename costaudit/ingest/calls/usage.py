@@ -60,7 +60,8 @@ def read_usage(
     """Read a usage object whose numbers may have any of the names in `usage_names`.
 
     `claim` is what the source says of its counts. `trust_total` is for totals that the provider
-    itself reported: others prove nothing, and no missing count is worked out from them.
+    itself reported: others prove nothing, and a missing count is worked out from them only where
+    there are neither cached tokens nor reasoning that they could count twice.
     """
     reading = Reading()
     found = _meanings(values, reading)
@@ -179,7 +180,8 @@ def _convention(values: Mapping[str, Any], claim: Convention) -> Convention:
 
 
 DETAIL_NAMES = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
-ALWAYS_DETAILED = ("anthropic", "bedrock_converse", "bedrock_log", "gemini", "exclusive")
+ALWAYS_DETAILED = ("anthropic", "bedrock_converse", "bedrock_log", "gemini", "exclusive",
+                   "exclusive, reasoning apart")  # fmt: skip
 
 
 LIFETIMES: tuple[Part, ...] = ("write_5m", "write_1h", "write_30m", "write_12h")
@@ -210,7 +212,8 @@ def _usage(found: dict[Meaning, Any], convention: Convention, trust_total: bool)
     _add_writes(usage, counts)
     if convention == "gemini" and "output" not in found and total is None:
         usage.output = 0  # protobuf leaves out what is zero
-    if total is not None and UNREADABLE not in counts.values():
+    parts = [counts.get(part) for part in DETAILS]
+    if total is not None and UNREADABLE not in parts and (trust_total or not any(parts)):
         _derive(usage, total)
     return plausible(usage)
 
@@ -345,6 +348,15 @@ def plausible(usage: Usage) -> Usage | None:
         includes = shape.output_includes_reasoning and (usage.total or 0) <= known
         usage.output = usage.output if includes else None
     return None if usage.input is None and usage.output is None else usage
+
+
+def counts_among(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the numbers that may be billed among fields of other kinds, without a prefix."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in values.items()
+        if name.startswith(prefix) and not isinstance(value, dict | list) and is_telling(name)
+    }
 
 
 def _is_count(count: int | None) -> bool:

@@ -34,6 +34,43 @@ Meaning = Part | UnitName
 PREFIXES = ("gen_ai.usage.", "llm.usage.", "llm.token_count.", "ai.usage.", "usage_metadata.",
             "token_usage.", "usage.")  # fmt: skip
 
+KNOWN = (  # read elsewhere, part of another number, or not billed
+    "tokens.input_tokens",  # Cohere: counted, not billed
+    "tokens.output_tokens", "cached_tokens.input_tokens", "prompt_tokens_details.text_tokens",
+    "input_tokens_details.text_tokens", "input_token_details.text_tokens",
+    "prompt_tokens_details.text", "tool_use_prompt_tokens_details.text",
+    "cache_tokens_details.text", "cache_tokens_details.image", "cache_tokens_details.video",
+    "candidates_tokens_details.text", "response_tokens_details.text",
+    "completion_tokens_details.text_tokens", "output_tokens_details.text_tokens",
+    "output_token_details.text_tokens", "output_tokens.text",
+    "completion_tokens_details.accepted_prediction_tokens",
+    "completion_tokens_details.rejected_prediction_tokens",
+    "prompt_tokens_details.cached_tokens_details.text_tokens",
+    "input_token_details.cached_tokens_details.text_tokens",
+    "input_tokens_details.orchestration_input_tokens",
+    "input_tokens_details.orchestration_input_cached_tokens",
+    "output_tokens_details.orchestration_output_tokens",
+    "server_tool_use.web_fetch_requests",  # free
+    "citation_tokens",  # Perplexity: billed within its cost
+    "cost.input_tokens_cost", "cost.output_tokens_cost", "cost.request_cost",
+    "cost.citation_tokens_cost", "cost.reasoning_tokens_cost", "cost.search_queries_cost",
+    "cost_details.upstream_inference_prompt_cost", "cost_details.upstream_inference_input_cost",
+    "cost_details.upstream_inference_completions_cost",
+    "cost_details.upstream_inference_output_cost",
+    "details.input_tokens",  # pydantic-ai: the provider's own numbers once more
+    "details.output_tokens", "details.text_prompt_tokens", "details.text_candidates_tokens",
+    "details.accepted_prediction_tokens", "details.rejected_prediction_tokens",
+    "details.audio_tokens",
+    "input_token_details.priority",  # LangChain: the tier of all these tokens
+    "input_token_details.flex", "output_token_details.priority", "output_token_details.flex",
+    "completion_accepted_prediction_tokens", "completion_rejected_prediction_tokens",
+    "time_to_first_token", "time_per_token",
+    "input_cost_usd",  # PostHog: parts of the total
+    "output_cost_usd", "request_cost_usd", "web_search_cost_usd", "cache_read_cost_usd",
+    "cache_creation_cost_usd", "requests", "queue_time", "prompt_time", "completion_time",
+    "total_time", "num_requests", "model_context_window",
+)  # fmt: skip
+
 NAMES: dict[Meaning, tuple[str, ...]] = {
     "input": (
         "prompt_tokens",  # OpenAI and imitators, LiteLLM, Mistral, xAI, Groq, DeepSeek
@@ -51,7 +88,7 @@ NAMES: dict[Meaning, tuple[str, ...]] = {
         "prompt_n",  # llama.cpp
         "prompt_token_counts",
         "total_input_tokens",
-        "tokens_in",
+        "tokens_in",  # Cline
     ),
     "uncached": (
         "prompt_cache_miss_tokens",  # DeepSeek
@@ -61,6 +98,7 @@ NAMES: dict[Meaning, tuple[str, ...]] = {
         "prompt_tokens_details.uncached_tokens",
         "no_cache_input_tokens",
         "uncached_input_tokens",
+        "non_cached_input_tokens",  # Datadog
     ),
     "output": (
         "completion_tokens",
@@ -111,8 +149,14 @@ NAMES: dict[Meaning, tuple[str, ...]] = {
         "details.cached_content_tokens",
         "cache.read",  # opencode
         "cache_n",
+        "prompt_cached_tokens",  # Braintrust
+        "prompt_cache_read_tokens",  # Helicone
+        "cache_reads",  # Cline
+        "cached",  # Gemini CLI
+        "input_token_details.priority_cache_read",  # LangChain, by service tier
+        "input_token_details.flex_cache_read",
     ),
-    "tool_input": ("tool_use_prompt_token_count",),  # Gemini
+    "tool_input": ("tool_use_prompt_token_count", "tool"),  # Gemini and its CLI
     "creation": (
         "cache_creation_input_tokens",
         "prompt_tokens_details.cache_creation_tokens",
@@ -125,6 +169,7 @@ NAMES: dict[Meaning, tuple[str, ...]] = {
         "details.cache_creation_tokens",
         "details.cache_creation_input_tokens",
         "native_tokens_cache_creation",
+        "prompt_cache_creation_tokens",  # Braintrust
     ),
     "write": (
         "cache_write_input_tokens",  # Converse, Strands
@@ -140,12 +185,15 @@ NAMES: dict[Meaning, tuple[str, ...]] = {
         "input_cache_write_tokens",
         "details.cache_write_tokens",
         "cache.write",
+        "prompt_cache_write_tokens",  # Helicone
+        "cache_writes",  # Cline
     ),
     "write_5m": (
         "cache_creation.ephemeral_5m_input_tokens",
         "prompt_tokens_details.cache_creation_token_details.ephemeral_5m_input_tokens",
         "input_token_details.ephemeral_5m_input_tokens",
         "input_cache_creation_5m",
+        "prompt_cache_creation_5m_tokens",
         "cache_details.5m",  # Converse's list of lifetimes
         "cache_creation.ephemeral_5m.input_tokens",
     ),
@@ -155,6 +203,7 @@ NAMES: dict[Meaning, tuple[str, ...]] = {
         "input_token_details.ephemeral_1h_input_tokens",
         "input_token_details.ephemeral_1hr_input_tokens",
         "input_cache_creation_1h",
+        "prompt_cache_creation_1h_tokens",
         "cache_details.1h",
         "cache_creation.ephemeral_1h.input_tokens",
     ),
@@ -188,11 +237,16 @@ NAMES: dict[Meaning, tuple[str, ...]] = {
         "details.reasoning_tokens",
         "details.thoughts_tokens",
         "reasoning",
+        "completion_reasoning_tokens",  # Braintrust
+        "thoughts",  # Gemini CLI
+        "output_token_details.priority_reasoning",
+        "output_token_details.flex_reasoning",
     ),
     "total": (
         "total_tokens",
         "total_token_count",
         "total",
+        "tokens",  # Braintrust
     ),
     "cost_usd": (
         "cost",
@@ -201,6 +255,7 @@ NAMES: dict[Meaning, tuple[str, ...]] = {
         "total_cost",
         "estimated_cost",  # DeepInfra
         "cost_usd",
+        "total_cost_usd",
     ),
     "cost_ticks": ("cost_in_usd_ticks",),  # xAI
     "upstream_usd": ("cost_details.upstream_inference_cost",),  # OpenRouter
@@ -211,6 +266,8 @@ NAMES: dict[Meaning, tuple[str, ...]] = {
         "num_search_queries",
         "num_sources_used",
         "server_side_tool_usage_details.web_search_calls",
+        "web_search_count",  # PostHog
+        "server_tool_use.web_search",
     ),
     "file_search": ("server_side_tool_usage_details.file_search_calls",),
     "code_session": (
@@ -226,6 +283,7 @@ NAMES: dict[Meaning, tuple[str, ...]] = {
         "prompt_details.audio",
         "details.input_audio_tokens",
         "input_audio_tokens",
+        "prompt_audio_tokens",
     ),
     "audio_output_token": (
         "completion_tokens_details.audio_tokens",
@@ -237,6 +295,7 @@ NAMES: dict[Meaning, tuple[str, ...]] = {
         "completion_details.audio",
         "details.output_audio_tokens",
         "output_audio_tokens",
+        "completion_audio_tokens",
     ),
     "audio_cached_token": (
         "cache_tokens_details.audio",
@@ -248,6 +307,7 @@ NAMES: dict[Meaning, tuple[str, ...]] = {
         "input_tokens_details.image_tokens",
         "input_token_details.image_tokens",
         "input_token_details.image",
+        "input_image_tokens",
         "prompt_tokens_details.image",
     ),
     "image_output_token": (
@@ -257,64 +317,15 @@ NAMES: dict[Meaning, tuple[str, ...]] = {
         "output_token_details.image",
         "candidates_tokens_details.image",
         "response_tokens_details.image",
+        "native_tokens_completion_images",
+        "output_image_tokens",
     ),
     "video_input_token": (
         "prompt_tokens_details.video_tokens",
         "input_tokens_details.video_tokens",
         "prompt_tokens_details.video",
     ),
-    "known": (
-        "tokens.input_tokens",  # Cohere: counted, not billed
-        "tokens.output_tokens",
-        "cached_tokens.input_tokens",
-        "prompt_tokens_details.text_tokens",
-        "input_tokens_details.text_tokens",
-        "input_token_details.text_tokens",
-        "prompt_tokens_details.text",
-        "tool_use_prompt_tokens_details.text",
-        "cache_tokens_details.text",
-        "cache_tokens_details.image",
-        "cache_tokens_details.video",
-        "candidates_tokens_details.text",
-        "response_tokens_details.text",
-        "completion_tokens_details.text_tokens",
-        "output_tokens_details.text_tokens",
-        "output_token_details.text_tokens",
-        "output_tokens.text",
-        "completion_tokens_details.accepted_prediction_tokens",
-        "completion_tokens_details.rejected_prediction_tokens",
-        "prompt_tokens_details.cached_tokens_details.text_tokens",
-        "input_token_details.cached_tokens_details.text_tokens",
-        "input_tokens_details.orchestration_input_tokens",
-        "input_tokens_details.orchestration_input_cached_tokens",
-        "output_tokens_details.orchestration_output_tokens",
-        "server_tool_use.web_fetch_requests",  # free
-        "citation_tokens",  # Perplexity: billed within its cost
-        "cost.input_tokens_cost",
-        "cost.output_tokens_cost",
-        "cost.request_cost",
-        "cost.citation_tokens_cost",
-        "cost.reasoning_tokens_cost",
-        "cost.search_queries_cost",
-        "cost_details.upstream_inference_prompt_cost",
-        "cost_details.upstream_inference_input_cost",
-        "cost_details.upstream_inference_completions_cost",
-        "cost_details.upstream_inference_output_cost",
-        "details.input_tokens",  # pydantic-ai: the provider's own numbers once more
-        "details.output_tokens",
-        "details.text_prompt_tokens",
-        "details.text_candidates_tokens",
-        "details.accepted_prediction_tokens",
-        "details.rejected_prediction_tokens",
-        "details.audio_tokens",
-        "requests",
-        "queue_time",
-        "prompt_time",
-        "completion_time",
-        "total_time",
-        "num_requests",
-        "model_context_window",
-    ),
+    "known": KNOWN,
 }
 
 

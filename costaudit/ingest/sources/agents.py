@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from costaudit.ingest.calls.call import Call, Kept, Key, Prompt, Record, Skip, Usage
+from costaudit.ingest.calls.exchange import add_counts
 from costaudit.ingest.calls.fields import MOST_TOKENS, UNREADABLE, Fields
 from costaudit.ingest.calls.json_repair import parse_lenient
 from costaudit.ingest.calls.money import log_cost
@@ -262,7 +263,10 @@ class Codex:
         if last:
             counts = {name: last.part(name) for name in COUNTS}
         elif now is not None:
-            start = before or dict.fromkeys(COUNTS, 0)
+            start = before or {}
+            if any(now[name] < start.get(name, 0) for name in COUNTS):
+                start = {}  # the counter began anew
+            start = {**dict.fromkeys(COUNTS, 0), **start}
             counts = {name: max(now[name] - start[name], 0) for name in COUNTS}
         else:
             return REPEATED if info else NO_TOKEN_COUNTS
@@ -375,16 +379,8 @@ class CodexExec:
             conversation=self._thread,
             session=self._thread,
             answer=encoded(self._answer) if self._answer else b"",
-            usage=plausible(
-                Usage(
-                    "codex",
-                    input=usage.integer("input_tokens"),
-                    output=usage.integer("output_tokens"),
-                    cache_read=usage.part("cached_input_tokens"),
-                    reasoning=usage.part("reasoning_output_tokens"),
-                )
-            ),
         )
+        add_counts(call, usage.values, "codex")
         merged, self._waiting, self._answer = self._waiting, [], []
         if kind == "turn.failed":
             call.status, call.error = "error", "turn_failed"

@@ -4,14 +4,14 @@ import gzip
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
-from costaudit.ingest.calls.call import Call, Skip, Usage
-from costaudit.ingest.calls.exchange import FINISH
+from costaudit.ingest.calls.call import Call, Skip
+from costaudit.ingest.calls.exchange import FINISH, add_counts
 from costaudit.ingest.calls.fields import Fields
 from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
 from costaudit.ingest.calls.names import bedrock_model, labels_in
 from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.calls.untyped import answer_from, call_from, encoded, prompt_from
-from costaudit.ingest.calls.usage import plausible
+from costaudit.ingest.calls.usage import counts_among
 from costaudit.ingest.sources.source import PerRecord
 from costaudit.ingest.sources.streams import joined_events
 
@@ -52,7 +52,9 @@ class Bedrock(PerRecord):
         call.region = record.text("inferenceRegion", "region")
         call.ts_us = record.time_us("timestamp")
         call.truncated = cut_in or cut_out
-        call.usage = call.usage or plausible(_logged_usage(sent, received))
+        if call.usage is None:
+            counts = counts_among({**sent.values, **received.values})
+            add_counts(call, counts, "bedrock_log")
         call.latency_ms = call.latency_ms or metrics.number("invocationLatency")
         call.ttft_ms = metrics.number("firstByteLatency")
         _add_origin(call, record)
@@ -121,16 +123,6 @@ def _add_origin(call: Call, record: Fields) -> None:
     call.tenant = labels.tenant or call.account
     call.user = labels.user or (identity.rpartition("/")[2] if identity else None)
     call.conversation = labels.conversation
-
-
-def _logged_usage(sent: Fields, received: Fields) -> Usage:
-    return Usage(
-        "bedrock_log",
-        input=sent.integer("inputTokenCount"),
-        output=received.integer("outputTokenCount"),
-        cache_read=sent.part("cacheReadInputTokenCount"),
-        cache_write_other=sent.part("cacheWriteInputTokenCount"),
-    )
 
 
 def _metrics(events: list[Any]) -> Fields:

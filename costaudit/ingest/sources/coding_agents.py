@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from costaudit.ingest.calls.call import Call, Kept, Key, Prompt, Record, Skip, Usage
-from costaudit.ingest.calls.exchange import FINISH
+from costaudit.ingest.calls.exchange import FINISH, add_counts
 from costaudit.ingest.calls.fields import Fields, span_ms
 from costaudit.ingest.calls.json_repair import parse_lenient
 from costaudit.ingest.calls.money import log_cost
 from costaudit.ingest.calls.names import provider_of_model, split_model
 from costaudit.ingest.calls.untyped import answer_from, encoded
-from costaudit.ingest.calls.usage import plausible
+from costaudit.ingest.calls.usage import counts_among, plausible
 from costaudit.ingest.sources.agents import NO_CALL, UNREADABLE_COUNTS
 from costaudit.ingest.sources.otel_span import attributes_of
 from costaudit.ingest.sources.source import Outcome, PerRecord
@@ -61,15 +61,7 @@ class ClaudeEvents(PerRecord):
             call.http_status = event.integer("status_code")
             call.attempt = event.integer("attempt")
             return call
-        call.usage = plausible(
-            Usage(
-                "anthropic",
-                input=event.integer("input_tokens"),
-                output=event.integer("output_tokens"),
-                cache_read=event.part("cache_read_tokens"),
-                cache_write_other=event.part("cache_creation_tokens"),
-            )
-        )
+        add_counts(call, counts_among(event.values), "anthropic")
         return call if call.usage is not None else UNREADABLE_COUNTS
 
 
@@ -131,9 +123,7 @@ class GeminiCLI:
             yield key, Skip("not-a-call", "No answer to it is in the file.")
 
     def _call(self, line: Fields, history: list[bytes]) -> Call:
-        tokens = line.inner("tokens")
-        sent, beside = tokens.integer("input"), tokens.part("tool")
-        return Call(
+        call = Call(
             native_id=line.text("id"),
             ts_us=line.time_us("timestamp"),
             provider="google",
@@ -143,17 +133,9 @@ class GeminiCLI:
             session=self._session,
             prompt=Prompt(messages=list(history)),
             answer=answer_from(line.value("content")),
-            usage=plausible(
-                Usage(
-                    "gemini",
-                    input=None if sent is None or beside < 0 else sent + beside,
-                    output=tokens.integer("output"),
-                    cache_read=tokens.part("cached"),
-                    reasoning=tokens.part("thoughts"),
-                    total=tokens.integer("total"),
-                )
-            ),
         )
+        add_counts(call, line.inner("tokens").values, "gemini")
+        return call
 
 
 class OpenCode(PerRecord):
@@ -175,7 +157,6 @@ class OpenCode(PerRecord):
         if line.text("role") != "assistant":
             return NO_CALL
         tokens, times = line.inner("tokens"), line.inner("time")
-        cache = tokens.inner("cache")
         provider, start = line.text("providerID"), times.time_us("created")
         finish = line.text("finish")
         call = Call(
@@ -190,17 +171,8 @@ class OpenCode(PerRecord):
             tenant=line.inner("path").text("root"),
             latency_ms=span_ms(start, times.time_us("completed")),
             finish_reason=FINISH.get(finish or "", finish),
-            usage=plausible(
-                Usage(
-                    "exclusive, reasoning apart",
-                    input=tokens.integer("input"),
-                    output=tokens.integer("output"),
-                    cache_read=cache.part("read"),
-                    cache_write_other=cache.part("write"),
-                    reasoning=tokens.part("reasoning"),
-                )
-            ),
         )
+        add_counts(call, tokens.values, "exclusive, reasoning apart", trust_total=False)
         log_cost(call, line.values.get("cost"), line.values)
         if line.inner("error"):
             call.status, call.error = "error", line.inner("error").text("name") or "error"
@@ -245,25 +217,15 @@ class CopilotCLI(PerRecord):
             return Skip("not-a-call", "Its tokens are in the session's sum only.")
         usage, requests = sums.inner("usage"), sums.inner("requests").integer("count") or 0
         model = agent_model(sums.text("model"))
-        found = plausible(
-            Usage(
-                "inclusive",
-                input=usage.integer("inputTokens"),
-                output=usage.integer("outputTokens"),
-                cache_read=usage.part("cacheReadTokens"),
-                cache_write_other=usage.part("cacheWriteTokens"),
-            )
-        )
-        if found is None:
-            return UNREADABLE_COUNTS
-        return Call(
+        call = Call(
             ts_us=record.time_us("timestamp"),
             provider=provider_of_model(model) if model else None,
             model=model,
             endpoint="copilot-cli",
             tags=(f"sum of {requests} requests",),
-            usage=found,
         )
+        add_counts(call, usage.values, "inclusive")
+        return call if call.usage is not None else UNREADABLE_COUNTS
 
 
 class Cline(PerRecord):
@@ -286,24 +248,15 @@ class Cline(PerRecord):
             return Skip("not-a-call", "It is a request without an answer.")
         prefix, model = split_model(info.text("modelId") or told.text("model") or "")
         provider = info.text("providerId") or told.text("apiProtocol")
-        found = plausible(
-            Usage(
-                "exclusive",
-                input=told.integer("tokensIn"),
-                output=told.integer("tokensOut"),
-                cache_read=told.part("cacheReads"),
-                cache_write_other=told.part("cacheWrites"),
-            )
-        )
-        if found is None:
-            return UNREADABLE_COUNTS
         call = Call(
             ts_us=record.time_us("ts"),
             provider=prefix or (provider_named(provider) if provider else None),
             model=model or None,
             endpoint="cline",
-            usage=found,
         )
+        add_counts(call, counts_among(told.values), "exclusive")
+        if call.usage is None:
+            return UNREADABLE_COUNTS
         log_cost(call, told.values.get("cost"), told.values)
         return call
 

@@ -1,17 +1,18 @@
 """Logs of gateways: Cloudflare, Portkey, Azure API Management, OpenRouter and Vercel."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any, ClassVar
 
-from costaudit.ingest.calls.call import Call, Kept, Key, Record, Skip, Usage
-from costaudit.ingest.calls.exchange import FINISH
+from costaudit.ingest.calls.call import BilledUnit, Call, Kept, Key, Record, Skip, Usage
+from costaudit.ingest.calls.exchange import FINISH, add_reading
 from costaudit.ingest.calls.fields import Fields
 from costaudit.ingest.calls.json_repair import parse_lenient
-from costaudit.ingest.calls.money import log_cost
+from costaudit.ingest.calls.money import decimal_of, log_cost
 from costaudit.ingest.calls.names import is_hit, labels_in, split_model
 from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
-from costaudit.ingest.calls.usage import plausible
+from costaudit.ingest.calls.usage import counts_among, plausible, read_usage
 from costaudit.ingest.sources.source import Outcome, PerRecord
 from costaudit.providers.names import provider_named
 
@@ -232,9 +233,9 @@ class OpenRouter(PerRecord):
             user=record.text("external_user", "user"),
             conversation=record.text("session_id"),
             stream=record.truth("streamed"),
-            usage=plausible(_usage(record, is_vercel)),
             finish_reason=record.text("finish_reason", "finish_reason_normalized"),
         )
+        _add_usage(call, record, is_vercel)
         own_id = record.text("id", "generation_id")
         call.same_as = f"openrouter {own_id}" if own_id else None
         call.finish_reason = FINISH.get(call.finish_reason or "", call.finish_reason)
@@ -256,23 +257,28 @@ class OpenRouter(PerRecord):
         return call
 
 
-def _usage(record: Fields, is_vercel: bool) -> Usage:
-    return Usage(
-        "vercel" if is_vercel else "openrouter",
-        input=record.integer("native_tokens_prompt", "tokens_prompt"),
-        output=record.integer("native_tokens_completion", "tokens_completion"),
-        cache_read=record.stated("native_tokens_cached", "tokens_cached"),
-        cache_write_other=record.part("native_tokens_cache_creation"),
-        reasoning=record.part("native_tokens_reasoning", "tokens_reasoning"),
-        source="gateway",
-    )
+def _add_usage(call: Call, record: Fields, is_vercel: bool) -> None:
+    """Take the native counts; costs are read apart from them."""
+    counts = {
+        name: value
+        for name, value in counts_among(record.values).items()
+        if "cost" not in name and "latency" not in name
+    }
+    reading = read_usage(counts, "vercel" if is_vercel else "openrouter", trust_total=False)
+    if reading.usage is not None:
+        reading.usage.source = "gateway"
+    add_reading(call, reading)
 
 
 def _add_cost(call: Call, record: Fields) -> None:
-    names: tuple[str, ...] = ("total_cost", "cost_total", "usage")
-    if record.truth("is_byok"):  # the gateway's fee is not the provider's bill
-        names = ("upstream_inference_cost", *names)
-    cost = record.text(*names)
-    if cost is None and (number := record.number(*names)) is not None:
-        cost = str(next(record.values[n] for n in names if record.number(n) == number))
-    log_cost(call, cost, record.values)
+    """Take what was paid; with a key of the user's own, the provider's bill beside the fee."""
+    fee = next(
+        (cost for name in ("total_cost", "cost_total", "usage")
+         if (cost := decimal_of(record.values.get(name))) is not None), None
+    )  # fmt: skip
+    bill = decimal_of(record.values.get("upstream_inference_cost"))
+    if record.truth("is_byok") and bill is not None:
+        if fee is not None and Decimal(fee):
+            call.units = (*call.units, BilledUnit("gateway_fee_usd", float(fee)))
+        fee = str(Decimal(fee or 0) + Decimal(bill))
+    log_cost(call, fee, record.values)

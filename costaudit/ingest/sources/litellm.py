@@ -3,7 +3,7 @@
 import re
 from typing import Any, ClassVar
 
-from costaudit.ingest.calls.call import Call, Skip
+from costaudit.ingest.calls.call import BRIDGE, Call, Skip
 from costaudit.ingest.calls.exchange import FINISH
 from costaudit.ingest.calls.fields import Fields, span_ms
 from costaudit.ingest.calls.money import log_cost
@@ -122,7 +122,7 @@ def _join_bridge(call: Call, record: Fields) -> None:
     places = (record, record.inner("metadata"), record.inner("hidden_params"))
     own = next((found for one in places if (found := one.text("litellm_call_id"))), None)
     if own and call.status == "ok" and call.same_as is None:
-        call.same_as = f"litellm call {own}"
+        call.same_as = f"{BRIDGE}litellm {own}"
 
 
 def _add_failure(call: Call, record: Fields) -> None:

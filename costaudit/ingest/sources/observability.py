@@ -1,28 +1,21 @@
 """Exports of observability platforms: Langfuse, LangSmith and Helicone."""
 
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from costaudit.ingest.calls.call import Call, Skip, Usage
-from costaudit.ingest.calls.exchange import FINISH
+from costaudit.ingest.calls.exchange import FINISH, add_reading
 from costaudit.ingest.calls.fields import UNREADABLE, Fields, span_ms
 from costaudit.ingest.calls.money import log_cost
 from costaudit.ingest.calls.names import CONVERSATION, labels_in, provider_of_model, split_model
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
-from costaudit.ingest.calls.usage import plausible
+from costaudit.ingest.calls.usage import Reading, plausible, read_usage
+from costaudit.ingest.calls.usage_names import meaning_of
 from costaudit.ingest.sources.source import NO_CALL, PerRecord, no_call
 from costaudit.providers.names import provider_named
 
 CALLS = ("GENERATION", "EMBEDDING")
-READ = ("input_cached_tokens", "input_cache_read", "cache_read_input_tokens",
-        "cached_content_token_count")  # fmt: skip
-WRITE_5M = ("input_cache_creation_5m",)
-WRITE_1H = ("input_cache_creation_1h",)
-WRITE = ("input_cache_creation", "cache_creation_input_tokens", "input_cache_write_tokens",
-         "input_cache_write", "cache_write_tokens")  # fmt: skip
-REASONING = ("output_reasoning_tokens", "output_reasoning", "reasoning_tokens",
-             "thoughts_token_count", "thoughtsTokenCount")  # fmt: skip
-CACHE = frozenset((*READ, *WRITE_5M, *WRITE_1H, *WRITE))
+CLASSES = ("read", "creation", "write", "write_5m", "write_1h", "write_30m", "write_12h",
+           "reasoning")  # fmt: skip
 
 
 class Langfuse(PerRecord):
@@ -110,48 +103,39 @@ def _add_usage(call: Call, record: Fields) -> None:
         details = record.inner("usage")
     if not details:
         return
-    call.usage = plausible(read_usage(details))
+    reading = _read_details(details)
     provided = record.inner("providedUsageDetails", "provided_usage_details")
     is_known = "providedUsageDetails" in record.values or "provided_usage_details" in record.values
-    if call.usage is not None and is_known and not provided:
-        call.usage.source = "estimated"
+    if reading.usage is not None and is_known and not provided:
+        reading.usage.source = "estimated"
+    add_reading(call, reading)
 
 
-def read_usage(details: Fields) -> Usage:
+def _read_details(details: Fields) -> Reading:
     """Read usage details, whose keys are free: by convention, or raw as an SDK sent them."""
     if details.has("prompt_tokens"):
-        return Usage(
-            "openai",
-            input=details.integer("prompt_tokens"),
-            output=details.integer("completion_tokens"),
-            cache_read=None,
-        )
-    sent = [
-        details.part(key)
-        for key in details.values
-        if (key == "input" or key.startswith("input_")) and key not in CACHE
+        return read_usage(details.values, "openai")
+    reading = read_usage(details.values, "langfuse", trust_total=False)
+    usage = reading.usage or Usage("langfuse")
+    for side in ("input", "output"):
+        own = {name: details.stated(name) for name in details.values if _is_part(name, side)}
+        if UNREADABLE in own.values() and (own.get(side) or 0) >= 0:
+            setattr(usage, side, None)
+        elif own and not {None, UNREADABLE} & set(own.values()):
+            setattr(usage, side, sum(count or 0 for count in own.values()))
+    reading.usage = plausible(usage)
+    reading.unread = [
+        each for each in reading.unread if not each[0].startswith(("input", "output"))
     ]
-    other_outputs = [
-        details.part(key)
-        for key in details.values
-        if key.startswith("output") and key not in REASONING
-    ]
-    return Usage(
-        "langfuse",
-        input=_sum(sent),
-        output=_sum(other_outputs),
-        cache_read=details.part(*READ),
-        cache_write_5m=details.part(*WRITE_5M),
-        cache_write_1h=details.part(*WRITE_1H),
-        cache_write_other=details.part(*WRITE),
-        reasoning=details.part(*REASONING),
-        total=None,  # the platform's own sum, which repeats its own double count
-    )
+    return reading
 
 
-def _sum(counts: list[int]) -> int | None:
-    """Add up counts; None where there are none, or one of them can't be read."""
-    return None if UNREADABLE in counts or not counts else sum(counts)
+def _is_part(name: str, side: str) -> bool:
+    """Return whether a key counts tokens of a side apart from the cached ones and reasoning."""
+    named = meaning_of(name)
+    is_class = named is not None and named.meaning in CLASSES
+    starts = f"{side}_" if side == "input" else side
+    return (name == side or name.startswith(starts)) and not is_class
 
 
 NOT_A_MODEL_RUN = Skip(
@@ -204,7 +188,7 @@ class LangSmith(PerRecord):
         call.user, call.tenant = labels.user, labels.tenant or record.text("tenant_id")
         call.conversation = metadata.text(*CONVERSATION)
         call.endpoint = labels.endpoint or record.text("name")
-        call.usage = next((u for u in _usages(record, metadata, outputs) if u is not None), None)
+        _add_counts(call, record, metadata, outputs)
         log_cost(call, record.values.get("total_cost"), record.values)
         if record.text("status") == "error" or record.text("error"):
             call.status, call.error = "error", "error"
@@ -217,43 +201,28 @@ def _finish(outputs: Fields) -> str | None:
     return FINISH.get(reason or "", reason)
 
 
-def _usages(record: Fields, metadata: Fields, outputs: Fields) -> Iterator[Usage | None]:
-    """Read every place where the counts may be; the richest one first."""
+COLUMNS = ("prompt_tokens", "completion_tokens", "total_tokens", "prompt_token_details",
+           "completion_token_details")  # fmt: skip
+TIERS = ("priority", "flex")  # LangChain puts them before the names of token classes
+
+
+def _add_counts(call: Call, record: Fields, metadata: Fields, outputs: Fields) -> None:
+    """Take the counts of the place that has them; the richest one comes first."""
     detailed = [outputs.inner("usage_metadata"), metadata.inner("usage_metadata")]
-    yield from (_usage(u) for u in sorted(detailed, key=lambda u: not u.has("input_token_details")))
-    yield plausible(
-        Usage(
-            "langsmith",
-            input=record.integer("prompt_tokens"),
-            output=record.integer("completion_tokens"),
-            cache_read=record.inner("prompt_token_details").stated("cache_read"),
-            total=record.integer("total_tokens"),
-            source="gateway",
-        )
-    )
-
-
-def _usage(usage: Fields) -> Usage | None:
-    details = usage.inner("input_token_details")
-    outward = usage.inner("output_token_details")
-    short = details.part("ephemeral_5m_input_tokens")
-    long = details.part("ephemeral_1h_input_tokens", "ephemeral_1hr_input_tokens")
-    created = details.part("cache_creation")
-    rest = created if created == UNREADABLE else max(created - max(short, 0) - max(long, 0), 0)
-    return plausible(
-        Usage(
-            "langsmith",
-            input=usage.integer("input_tokens"),
-            output=usage.integer("output_tokens"),
-            cache_read=details.stated("cache_read", "priority_cache_read", "flex_cache_read")
-            or (0 if details else None),
-            cache_write_5m=short,
-            cache_write_1h=long,
-            cache_write_other=rest,
-            reasoning=outward.part("reasoning"),
-            total=usage.integer("total_tokens"),
-        )
-    )
+    places = sorted(detailed, key=lambda place: not place.has("input_token_details"))
+    columns = {name: Fields(record.values).value(name) for name in COLUMNS}
+    for values in (*(place.values for place in places), columns):
+        reading = read_usage(values, "langsmith")
+        if reading.usage is not None:
+            break
+    else:
+        return
+    if values is columns:
+        reading.usage.source = "gateway"
+    reading.cost = None  # the run's own total goes before it
+    add_reading(call, reading)
+    details = Fields(values).inner("input_token_details").values
+    call.service_tier = next((tier for tier in TIERS if tier in details), call.service_tier)
 
 
 NO_HIT = ("", "00000000-0000-0000-0000-000000000000", "no-cache", "DEFAULT")
@@ -292,7 +261,8 @@ class Helicone(PerRecord):
         call.latency_ms = record.number("delay_ms", "latency")
         call.ttft_ms = record.number("time_to_first_token")
         call.updated_us = record.time_us("updated_at")
-        call.usage = call.usage or plausible(_column_usage(record))
+        if call.usage is None:
+            _add_columns(call, record)
         _add_helicone_origin(call, record)
         _add_cost(call, record)
         status = record.integer("response_status")
@@ -305,6 +275,15 @@ class Helicone(PerRecord):
         if (record.text("cache_reference_id") or "") not in NO_HIT:
             call.served_by = "gateway_cache"
         return call
+
+
+def _add_columns(call: Call, record: Fields) -> None:
+    """Take the counts of Helicone's columns, such as prompt_cache_read_tokens."""
+    counts = {name: value for name, value in record.values.items() if name.endswith("_tokens")}
+    reading = read_usage(counts, "helicone", trust_total=False)
+    if reading.usage is not None:
+        reading.usage.source = "gateway"
+    add_reading(call, reading)
 
 
 def _body(record: Fields, name: str) -> Any:
@@ -320,17 +299,6 @@ def _add_helicone_origin(call: Call, record: Fields) -> None:
     call.conversation = labels.conversation or call.conversation
     call.tenant = labels.tenant or record.text("organization_id") or call.tenant
     call.endpoint = labels.endpoint or record.text("request_path", "target_url") or call.endpoint
-
-
-def _column_usage(record: Fields) -> Usage:
-    return Usage(
-        "helicone",
-        input=record.integer("prompt_tokens"),
-        output=record.integer("completion_tokens"),
-        cache_read=record.stated("prompt_cache_read_tokens"),
-        cache_write_other=record.part("prompt_cache_write_tokens"),
-        source="gateway",
-    )
 
 
 def _add_cost(call: Call, record: Fields) -> None:

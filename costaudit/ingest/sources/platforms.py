@@ -3,25 +3,21 @@
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
-from costaudit.ingest.calls.call import Call, Convention, Kept, Key, Record, Skip, Usage
+from costaudit.ingest.calls.call import Call, Convention, Kept, Key, Record, Skip
+from costaudit.ingest.calls.exchange import add_counts
 from costaudit.ingest.calls.fields import Fields, span_ms
 from costaudit.ingest.calls.json_repair import parse_lenient
 from costaudit.ingest.calls.money import decimal_of, log_cost
 from costaudit.ingest.calls.names import provider_of_model, split_model
 from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
-from costaudit.ingest.calls.usage import plausible, read_usage
+from costaudit.ingest.calls.usage import counts_among
 from costaudit.ingest.sources.agents import UNREADABLE_COUNTS
 from costaudit.ingest.sources.otel_span import call_of_span, nested, trace_place
 from costaudit.ingest.sources.source import NO_CALL, Outcome, PerRecord, no_call
 from costaudit.providers.names import provider_named
 
 PARENT = Skip("not-a-call", "Its counts are a sum; the calls within it have their own records.")
-
-
-def usage_in(counts: Fields, convention: Convention) -> Usage | None:
-    """Read a usage object of a provider's own shape; None where it can't be read."""
-    return read_usage(counts.values, convention).usage if counts else None
 
 
 def _named(call: Call, provider: str | None, model: str | None) -> Call:
@@ -78,17 +74,9 @@ class PostHog(PerRecord):
             answer=answer_from(told.value("$ai_output_choices", "$ai_output")),
             latency_ms=None if latency is None else latency * 1_000,
             http_status=told.integer("$ai_http_status"),
-            usage=plausible(
-                Usage(
-                    _stated(exclusive, is_stated),
-                    input=told.integer("$ai_input_tokens"),
-                    output=told.integer("$ai_output_tokens"),
-                    cache_read=told.part("$ai_cache_read_input_tokens"),
-                    cache_write_other=told.part("$ai_cache_creation_input_tokens"),
-                    reasoning=told.part("$ai_reasoning_tokens"),
-                )
-            ),
         )
+        counts = counts_among(told.values, "$ai_")
+        add_counts(call, counts, _stated(exclusive, is_stated), trust_total=False)
         log_cost(call, told.values.get("$ai_total_cost_usd"), told.values)
         if told.truth("$ai_is_error") or (call.http_status or 200) >= 400:
             call.status, call.error = "error", f"http_{call.http_status or 'error'}"
@@ -130,7 +118,7 @@ class MLflow(PerRecord):
         if call.usage is None:
             is_apart = shape in ("anthropic", "bedrock")
             counts = told.inner("mlflow.chat.tokenUsage")
-            call.usage = usage_in(counts, "anthropic" if is_apart else "inclusive")
+            add_counts(call, counts.values, "anthropic" if is_apart else "inclusive")
         if str(record.inner("status").values.get("code")).endswith("ERROR"):
             call.status, call.error = "error", "error"
         return _checked(_named(call, None, told.text("mlflow.llm.model")))
@@ -166,17 +154,9 @@ class Datadog(PerRecord):
             prompt=prompt_from(told.inner("input").value("messages", "value")),
             answer=answer_from(told.inner("output").value("messages", "value")),
             latency_ms=None if length is None else length / 1e6,
-            usage=plausible(
-                Usage(
-                    "inclusive",
-                    input=counts.integer("input_tokens"),
-                    output=counts.integer("output_tokens"),
-                    cache_read=counts.part("cache_read_input_tokens"),
-                    cache_write_other=counts.part("cache_write_input_tokens"),
-                    reasoning=counts.part("reasoning_output_tokens"),
-                )
-            ),
         )
+        own = {name: value for name, value in counts.values.items() if "cost" not in name}
+        add_counts(call, own, "inclusive", trust_total=False)
         nanodollars = decimal_of(counts.values.get("estimated_total_cost"))
         if nanodollars is not None:
             log_cost(call, f"{float(nanodollars) / 1e9:.12f}", counts.values)
@@ -214,17 +194,8 @@ class Braintrust(PerRecord):
             latency_ms=span_ms(start, counts.time_us("end")),
             ttft_ms=None if wait is None else wait * 1_000,
             tags=tuple(tag for tag in record.items("tags") if isinstance(tag, str)),
-            usage=plausible(
-                Usage(
-                    "inclusive",
-                    input=counts.integer("prompt_tokens"),
-                    output=counts.integer("completion_tokens"),
-                    cache_read=counts.part("prompt_cached_tokens"),
-                    cache_write_other=counts.part("prompt_cache_creation_tokens"),
-                    reasoning=counts.part("completion_reasoning_tokens"),
-                )
-            ),
         )
+        add_counts(call, counts.values, "inclusive", trust_total=False)
         log_cost(call, counts.values.get("estimated_cost"), counts.values)
         if record.value("error") is not None:
             call.status, call.error = "error", "error"
@@ -265,8 +236,8 @@ class Opik(PerRecord):
             prompt=prompt_from(record.value("input")),
             answer=answer_from(record.value("output")),
             latency_ms=span_ms(start, record.time_us("end_time")),
-            usage=usage_in(own, "anthropic" if is_apart else "openai"),
         )
+        add_counts(call, own.values, "anthropic" if is_apart else "openai")
         log_cost(call, record.values.get("total_estimated_cost"), record.values)
         if record.inner("error_info"):
             call.status, call.error = "error", "error"
@@ -326,7 +297,8 @@ class Weave:
                     yield key, no_call(PARENT, *place)
                 else:
                     model = next(iter(sums.values))
-                    call = Call(model=model, usage=usage_in(sums.inner(model), "openai"))
+                    call = Call(model=model)
+                    add_counts(call, sums.inner(model).values, "openai")
                     yield self._told(key, call, line)
 
 
@@ -383,7 +355,8 @@ class Kong(PerRecord):
             return NO_CALL
         meta, payload, used = proxy.inner("meta"), proxy.inner("payload"), proxy.inner("usage")
         call = call_from(payload.value("request"), payload.value("response")) or Call()
-        call.usage = call.usage or usage_in(used, "openai")
+        if call.usage is None:
+            add_counts(call, used.values, "openai")
         call.ts_us = record.time_us("started_at") or call.ts_us
         call.latency_ms = meta.number("llm_latency")
         call.ttft_ms = used.number("time_to_first_token")
