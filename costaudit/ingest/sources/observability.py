@@ -118,6 +118,8 @@ def _read_details(details: Fields) -> Reading:
     reading = read_usage(details.values, "langfuse", trust_total=False)
     usage = reading.usage or Usage("langfuse")
     for side in ("input", "output"):
+        if usage.unreadable and getattr(usage, side) is None:
+            continue  # a class whose count is lost lies within it
         own = {name: details.stated(name) for name in details.values if _is_part(name, side)}
         if UNREADABLE in own.values() and (own.get(side) or 0) >= 0:
             setattr(usage, side, None)
