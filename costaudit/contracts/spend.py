@@ -119,7 +119,7 @@ class ModelPrice:
 
 @dataclass(frozen=True)
 class Undecided:
-    """Calls where nothing shows whether the input holds the cached tokens."""
+    """Calls for which nothing shows whether the input includes cached tokens."""
 
     source_file: str
     provider: str

@@ -1,4 +1,4 @@
-"""Outcomes become money, and money becomes the audit.
+"""Turn outcomes into money, and money into the audit.
 
-Takes token classes and prices, returns the ledger and the audit, never simulates.
+It reads token classes and prices, and returns the ledger and the audit. It never simulates.
 """

@@ -1,4 +1,4 @@
-"""The article's promises, checked on this log."""
+"""Check the article's promises on this log."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from costaudit.costing.cost import cost
 from costaudit.costing.tariff import Tariff
 from costaudit.costing.traffic import Traffic
 
-_TABLE = (  # similarity, at least this share of hits, at least this share of right ones
+_TABLE = (  # similarity, least share of hits, least share of right hits
     (0.70, 0.60, 0.80),
     (0.79, 0.45, 0.92),
     (0.85, 0.30, 0.96),
@@ -26,16 +26,16 @@ _TABLE = (  # similarity, at least this share of hits, at least this share of ri
 
 @dataclass(frozen=True)
 class Routed:
-    """What routing found."""
+    """What routing simple requests would change."""
 
     share: float  # of the requests sent to a provider
     times_cheaper: float | None  # dollars before / after, of the routed requests
 
 
 def routed(tariff: Tariff, moved: pl.DataFrame | None) -> Routed:
-    """Return how many requests count as simple, and how much cheaper a smaller model is.
+    """Return the share of simple requests, and how much cheaper a smaller model is.
 
-    moved: the EFFECT that sends them to the smaller model; None where no request is simple.
+    `moved` is the EFFECT that sends them to the smaller model; None if no request is simple.
     """
     logged = Traffic.logged(tariff)
     if moved is None or not logged.sent.any():
@@ -55,7 +55,7 @@ def claims(
     prefix: PrefixSection | None,
     routing: Routed,
 ) -> tuple[Claim, ...]:
-    """List the promises beside what this log shows, and the article's own sums redone."""
+    """Return the promises with what this log shows, and the article's own sums, recomputed."""
     return (
         _saving(ledger),
         *_thresholds(semantic),
@@ -77,7 +77,7 @@ def _saving(ledger: Ledger) -> Claim:
     found = Estimate(share, after.grade, low, high)
     return _at_least(
         "Total cost falls by 73% ($45,000 to $12,080 a month).", 0.73, found,
-        "The ledger with every lever, those that are only assumed too.",
+        "The ledger with every lever, including those that are only assumed.",
     )  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def _right(claim: str, promised: float, point: SweepPoint | None) -> Claim:
     raw, valid = point.raw_hit_share.value, point.valid_hit_share
     low, high = (None if e is None else min(e / raw, 1.0) for e in (valid.low, valid.high))
     found = Estimate(min(valid.value / raw, 1.0), valid.grade, low, high)
-    return _at_least(claim, promised, found, "Served answers against those that were given.")
+    return _at_least(claim, promised, found, "Served answers, compared with the logged ones.")
 
 
 def _latency(semantic: SemanticSection | None) -> Claim:
@@ -115,7 +115,7 @@ def _latency(semantic: SemanticSection | None) -> Claim:
     most = max(points, key=lambda p: p.raw_hit_share_all.value).raw_hit_share_all
     return _at_least(
         claim, 0.71, most,
-        "The most that hits at 0.79 or above can take off the mean, if they took no time at all; "
+        "The mean would fall by at most this, if hits at 0.79 or above took no time; "
         "`costaudit replay` measures it.",
     )  # fmt: skip
 
@@ -141,7 +141,7 @@ def _read_discount(spend: Spend) -> Claim:
 
 
 def _routing(routing: Routed) -> Iterable[Claim]:
-    why = "By a rule over what the log holds; whether the smaller model would do is not tested."
+    why = "By a rule over the log; whether the smaller model answers well enough is not tested."
     share = Estimate(routing.share, "assumed")
     yield _at_least("30% of queries are simple enough for a small model.", 0.3, share, why)
     claim, promised = "The small model is 15 times cheaper.", "15 x"
@@ -150,12 +150,12 @@ def _routing(routing: Routed) -> Iterable[Claim]:
         return
     times = routing.times_cheaper
     outcome: Outcome = "holds" if times >= 15 else "fails"
-    why = "Dollars of the same requests now and at the smaller model of the same family."
+    why = "The same requests in dollars: now, and with the smaller model of the same family."
     yield Claim(claim, promised, f"{times:.1f} x", outcome, why, "simulated")
 
 
 def _sums() -> Iterable[Claim]:
-    """Redo sums that the article prints, from the figures that it prints."""
+    """Yield the article's sums, recomputed from the figures that it prints."""
     spent = 1_200_000 * (2_800 * 5 + 400 * 15) / 1e6  # at $5 and $15 per million tokens
     yield _sum("1.2 M queries of 2,800 + 400 tokens cost $45,000 a month.", 45_000, spent,
                "At its own $5 and $15 per million tokens.")  # fmt: skip

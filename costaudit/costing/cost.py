@@ -1,4 +1,4 @@
-"""What token classes cost at given rates: whole tokens summed per rate, multiplied once."""
+"""Compute the cost of token classes: tokens are summed per rate and multiplied once."""
 
 from decimal import Decimal
 from typing import Any
@@ -16,9 +16,9 @@ Tokens = tuple[int, ...]  # in the order of TOKEN_CLASSES
 
 
 def billed_classes(requests: pl.DataFrame) -> pl.DataFrame:
-    """Return each request's billed token classes; nothing where a gateway's cache served it.
+    """Return each request's billed token classes; 0 if a gateway's cache served it.
 
-    Missing and negative counts are 0 here; data quality says how many requests lack usage.
+    Missing and negative counts are 0 here; data quality reports how many requests lack usage.
     """
     return requests.select(
         pl.when(SENT_TO_PROVIDER).then(pl.col(name).fill_null(0).clip(0)).otherwise(0).alias(name)
@@ -27,9 +27,9 @@ def billed_classes(requests: pl.DataFrame) -> pl.DataFrame:
 
 
 def cost(classes: pl.DataFrame, pricing: Pricing, mask: pl.Series | None = None) -> CostBreakdown:
-    """Add up tokens and exact dollars; requests without a rate add tokens and no dollars.
+    """Return the sums of tokens and exact dollars; requests without a rate add only tokens.
 
-    `classes` holds TOKEN_CLASSES, aligned with the pricing; `mask` picks rows.
+    `classes` holds TOKEN_CLASSES, aligned with the pricing; `mask` selects rows.
     """
     picked = slice(None) if mask is None else mask.to_numpy()
     places = pricing.rate_ids.cast(pl.Int64).fill_null(-1).to_numpy()[picked] + 1
@@ -50,7 +50,7 @@ def _filled(counts: pl.Series) -> pl.Series:
 
 
 def rates_by_id(pricing: Pricing) -> dict[int, tuple[Decimal, ...]]:
-    """Return each rate's six prices per million tokens, in the order of TOKEN_CLASSES."""
+    """Return the six prices per million tokens of each rate, in the order of TOKEN_CLASSES."""
     rows = pricing.rates.select("rate_id", *PER_MTOK).iter_rows()
     return {row[0]: tuple(Decimal(text) for text in row[1:]) for row in rows}
 
@@ -58,7 +58,7 @@ def rates_by_id(pricing: Pricing) -> dict[int, tuple[Decimal, ...]]:
 def breakdown(
     sums: list[tuple[int | None, int, Tokens]], rates: dict[int, tuple[Decimal, ...]]
 ) -> CostBreakdown:
-    """Build a breakdown from token sums per rate: (rate id, requests, tokens by class)."""
+    """Return a breakdown of token sums per rate: (rate id, requests, tokens by class)."""
     requests = 0
     tokens = [0] * len(TOKEN_CLASSES)
     usd = [Decimal(0)] * len(TOKEN_CLASSES)
@@ -88,7 +88,7 @@ def plain(amount: Decimal) -> Decimal:
 
 
 def per_request_usd(classes: pl.DataFrame, pricing: Pricing) -> npt.NDArray[np.float64]:
-    """Price each request in float64, for ranking and weights only; NaN without a rate."""
+    """Return each request's price in float64, for ranking and weights only; NaN without a rate."""
     rates = pricing.rates.select(pl.col(PER_MTOK).cast(pl.Float64)).to_numpy()
     ids = pricing.rate_ids.fill_null(len(rates)).to_numpy()
     table = np.vstack([rates, np.full((1, len(PER_MTOK)), np.nan)])

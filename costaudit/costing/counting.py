@@ -1,4 +1,4 @@
-"""What was counted once, what was not read, and what is undecided, in dollars."""
+"""Report what is counted once, not read, or undecided, in dollars."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -15,8 +15,8 @@ from costaudit.costing.logged import basis
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.verdict import once
 
-UNDECIDED = "undecided"  # ends the convention of calls whose input could mean either
-MOST_NAMES = 6  # shown of unread fields
+UNDECIDED = "undecided"  # ends the convention of calls that fit both conventions
+MOST_NAMES = 6  # unread fields that are shown
 _WHY = {
     "duplicate-id": "with the id of another",
     "same-start": "with the start, prompt and tokens of another",
@@ -33,9 +33,9 @@ def counting(
     prices: Path | None,
     mode: CostMode,
 ) -> Counting:
-    """Price what is undecided, and the rows of MERGED that repeat one of `requests`.
+    """Return the cost of undecided calls, and of rows of MERGED that repeat one of `requests`.
 
-    `ingest` is what the manifest says about the reading.
+    `ingest` holds the manifest's counts.
     """
     merged = merged.join(
         requests.select(merged_into="request_id"), on="merged_into", how="semi"
@@ -55,7 +55,7 @@ def counting(
 
 
 def _usd(rows: pl.DataFrame, prices: Path | None, mode: CostMode) -> Decimal:
-    """Price rows as `spend` does: by their logged cost where that counts."""
+    """Return the cost of rows as `spend` computes it: by the logged cost if that counts."""
     pricing, classes = price_requests(rows, prices), billed_classes(rows)
     logged = basis(rows, classes, pricing, mode).logged
     listed = logged.is_null()
@@ -65,7 +65,7 @@ def _usd(rows: pl.DataFrame, prices: Path | None, mode: CostMode) -> Decimal:
 
 
 def _undecided(requests: pl.DataFrame, prices: Path | None) -> Iterable[Undecided]:
-    """Price the calls of undecided conventions at list prices, in both readings."""
+    """Yield the cost of calls with an undecided convention, at list prices, for each convention."""
     open_ = requests.filter(pl.col("usage_convention").str.contains(UNDECIDED))
     if open_.is_empty():
         return
@@ -88,7 +88,7 @@ def _undecided(requests: pl.DataFrame, prices: Path | None) -> Iterable[Undecide
 
 
 def counting_findings(spend: Spend) -> Iterable[Finding]:
-    """Report repeated records of calls, ids that collide, unread fields, undecided conventions."""
+    """Yield findings about repeats, colliding ids, unread fields and undecided conventions."""
     found = spend.counting
     if said := once(spend):
         reasons = "; ".join(
@@ -133,7 +133,7 @@ def _unread(fields: Mapping[str, tuple[int, float]]) -> Finding:
         "A number in the usage is not read."
         if len(largest) == 1
         else f"{len(largest):,} numbers in the usage are not read.",
-        f"Their sums, and in how many calls: {named}{more}. What they are billed is in no figure.",
+        f"Their sums, and in how many calls: {named}{more}. No figure includes what they cost.",
         "Check them against the bill; a column mapping can read them.",
         section="quality",
     )
@@ -148,22 +148,22 @@ def _unreadable(calls: Mapping[str, int]) -> Finding:
         "A count in the usage can't be read."
         if sum(calls.values()) == 1
         else f"{sum(calls.values()):,} counts in the usage can't be read.",
-        f"In how many calls: {named}. They are missing and not 0: what they are billed is in no "
-        f"figure.{at_most if 'cache_read' in calls else ''}",
-        "Look at the usage of these calls with costaudit doctor, and mend what writes the log.",
+        f"In how many calls: {named}. They are missing, not 0: no figure includes "
+        f"what they cost.{at_most if 'cache_read' in calls else ''}",
+        "Look at the usage of these calls with costaudit doctor, and repair what writes the log.",
         section="quality",
     )
 
 
 def _open(each: Undecided) -> Finding:
-    held = "holds" if "inclusive" in each.convention else "does not hold"
+    held = "includes" if "inclusive" in each.convention else "does not include"
     calls = "1 call" if each.requests == 1 else f"{each.requests:,} calls"
     return Finding(
         "convention-undecided",
         "warning",
-        f"Nothing shows whether the input of {each.model or '(no model)'} holds the cached tokens.",
+        f"Nothing shows if the input of {each.model or '(no model)'} includes cached tokens.",
         f"{calls} in {each.source_file}: ${each.usd:,.4f} as read, where the input "
-        f"{held} them; ${each.other_usd:,.4f} the other way.",
-        "Log the provider's own usage, or the prompts, whose tokens can be counted.",
+        f"{held} them; ${each.other_usd:,.4f} otherwise.",
+        "Log the provider's own usage, or the prompts, so that their tokens can be counted.",
         section="quality",
     )

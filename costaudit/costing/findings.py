@@ -1,4 +1,4 @@
-"""What the reader should know about the log, its money and its caches."""
+"""Findings: what the reader should know about the log, its money and its caches."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ from costaudit.costing.verdict import INVOICE_TOLERANCE, UNPRICED_TOLERANCE
 
 SMALL_REQUESTS = 1_000
 SMALL_DAYS = 7.0
-_HOLES = 3  # gaps named, the longest first
-_OTHERWISE = ", counted as "  # how ingest marks a convention that it did not believe
+_HOLES = 3  # gaps that are named, the longest first
+_OTHERWISE = ", counted as "  # ingest writes this if it replaced a convention
 _SEVERITIES = ("problem", "warning", "info")
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What findings are made of."""
+    """The sections of the audit from which findings are made."""
 
     quality: DataQuality
     spend: Spend
@@ -37,7 +37,7 @@ class Evidence:
 
 
 def findings(evidence: Evidence, levers: Sequence[Lever] = ()) -> tuple[Finding, ...]:
-    """Return the findings: problems first, then the others by money."""
+    """Return the findings: problems first, then the others, the largest amount first."""
     ledger, semantic, prefix = evidence.ledger, evidence.semantic, evidence.prefix
     steps = {step.lever: step.saved for step in ledger.steps}
     left = steps.get("prompt_caching", nothing())
@@ -54,7 +54,7 @@ def findings(evidence: Evidence, levers: Sequence[Lever] = ()) -> tuple[Finding,
 
 
 def _days(month: MonthFacts) -> Iterable[Finding]:
-    """Describe stretches that the log lacks, and a trend of the spend."""
+    """Yield findings about gaps in the log, and about a trend of the spend."""
     if month.holes:
         hours = sum(one.hours for one in month.holes)
         longest = sorted(month.holes, key=lambda one: (-one.hours, one.start))[:_HOLES]
@@ -67,8 +67,8 @@ def _days(month: MonthFacts) -> Iterable[Finding]:
             "problem" if month.is_month and hours > month.traffic_days * 24 / 2 else "warning",
             f"The log has {'a gap' if len(month.holes) == 1 else f'{len(month.holes)} gaps'} of "
             f"{hours:,} hours that usually have requests.",
-            f"{places} (UTC). They count neither as days without traffic nor as days with it: a "
-            "month is made of the hours that are there.",
+            f"{places} (UTC). A gap counts neither as traffic nor as no traffic: the "
+            "month is made of the hours that the log covers.",
             "Export these hours too.",
             section="quality",
         )
@@ -79,9 +79,9 @@ def _days(month: MonthFacts) -> Iterable[Finding]:
             "warning" if trend.per_week > 0 else "info",
             f"Spend {'grows' if trend.per_week > 0 else 'falls'} by {abs(trend.per_week):.0%} a "
             "week.",
-            f"95% interval {trend.low:+.0%} to {trend.high:+.0%}, weekdays compared with weekdays. "
-            "A month here is one like the log.",
-            "See `costaudit forecast` for the next month and what drives it.",
+            f"95% interval {trend.low:+.0%} to {trend.high:+.0%}, weekday by weekday. "
+            "A month here has the log's mean spend.",
+            "Run `costaudit forecast` for the next month and its drivers.",
             section="spend",
         )
 
@@ -109,7 +109,7 @@ def _quality(quality: DataQuality, month: MonthFacts) -> Iterable[Finding]:
             if quality.skipped == 1
             else f"{quality.skipped:,} rows could not be read.",
             f"{reasons}.",
-            "See skips.parquet for each with its file and offset.",
+            "skips.parquet lists each with its file and offset.",
             section="quality",
         )
     if quality.uncounted:
@@ -119,7 +119,7 @@ def _quality(quality: DataQuality, month: MonthFacts) -> Iterable[Finding]:
             f"{_count(quality.uncounted)} {_were(quality.uncounted)} answered without token "
             "counts.",
             "Their cost is not in the figures.",
-            "Log the usage block of every response, for streams its last chunk too.",
+            "Log the usage block of every response; in streams, it is in the last chunk.",
             section="quality",
         )
     if estimated := quality.usage.get("estimated", 0):
@@ -127,8 +127,8 @@ def _quality(quality: DataQuality, month: MonthFacts) -> Iterable[Finding]:
             "usage-estimated",
             "info",
             f"{_count(estimated)} have estimated token counts.",
-            "A tokenizer replaced the provider's count.",
-            "Log the usage block of every response, for streams its last chunk too.",
+            "A tokenizer counted the tokens, not the provider.",
+            "Log the usage block of every response; in streams, it is in the last chunk.",
             section="quality",
         )
     otherwise = sum(n for name, n in quality.conventions.items() if _OTHERWISE in name)
@@ -138,8 +138,8 @@ def _quality(quality: DataQuality, month: MonthFacts) -> Iterable[Finding]:
             "convention-mismatch",
             "warning",
             f"The token counts of {_count(otherwise)} do not mean what their source says.",
-            f"{names}: decided by the calls' own totals, or because more was read than sent.",
-            "Check one such call against the provider's usage page.",
+            f"{names}: the calls' own totals, or cache reads larger than the input, show this.",
+            "Compare one of these calls with the provider's usage page.",
             section="quality",
         )
     if 0 < quality.kept < SMALL_REQUESTS or quality.covered_days < SMALL_DAYS:
@@ -147,9 +147,9 @@ def _quality(quality: DataQuality, month: MonthFacts) -> Iterable[Finding]:
             "small-sample",
             "warning",
             f"The log is small: {_count(quality.kept)} over {covered(quality)}.",
-            f"Below {SMALL_REQUESTS:,} requests or {SMALL_DAYS:.0f} days, daily and weekly rhythm "
-            f"is missing. {' '.join(month.reasons)}".rstrip(),
-            "Take a longer log, of whole weeks.",
+            f"With fewer than {SMALL_REQUESTS:,} requests or {SMALL_DAYS:.0f} days, the daily and "
+            f"weekly pattern can't be seen. {' '.join(month.reasons)}".rstrip(),
+            "Use a longer log, of whole weeks.",
             section="quality",
         )
 
@@ -165,7 +165,7 @@ def _money(spend: Spend) -> Iterable[Finding]:
             "problem" if over else "warning",
             f"{spend.unpriced_share:.1%} of the tokens are in calls without a full price.",
             f"Not fully in the spend: {_count(spend.unpriced_requests)} of {names}.{apart}",
-            "Give their rates in a prices.toml: a [[price]], a [[unit]] or an [[alias]] each.",
+            "Add their rates to a prices.toml: a [[price]], a [[unit]] or an [[alias]] for each.",
             section="spend",
         )
     if spend.gateway_hits:
@@ -173,7 +173,7 @@ def _money(spend: Spend) -> Iterable[Finding]:
             "gateway-cache",
             "info",
             f"A gateway's cache already serves {_count(spend.gateway_hits)}.",
-            "They cost nothing: they are in neither the spend nor the savings.",
+            "They cost nothing: neither the spend nor the savings include them.",
             "",
             section="spend",
         )
@@ -183,12 +183,12 @@ def _money(spend: Spend) -> Iterable[Finding]:
 
 
 def _questioned(price: ModelPrice) -> Finding:
-    """Ask about a price that the reader gave and that looks like a slip."""
+    """Return a finding about a user's price that looks like a mistake."""
     return Finding(
         "price-questioned",
         "warning",
-        f"The price given for {price.model} looks wrong.",
-        f"{doubted(price.note)}. It counts as given.",
+        f"Your price for {price.model} looks wrong.",
+        f"{doubted(price.note)}. It is used as you wrote it.",
         "Prices in a prices.toml are US dollars per million tokens; a discount of 15% is 0.85.",
         section="spend",
     )
@@ -214,8 +214,8 @@ def _invoice(spend: Spend) -> Iterable[Finding]:
         "problem",
         f"The log differs from the invoice by {gap:+.1%} of it.",
         said,
-        "Check that the log holds every account, region and day of the invoice, and its discounts "
-        "(prices.toml).",
+        "Check that the log holds every account, region and day of the invoice, and that your "
+        "prices.toml holds its discounts.",
         section="spend",
     )
 
@@ -258,8 +258,8 @@ def _levers(ledger: Ledger, changes: Mapping[str, str]) -> Iterable[Finding]:
                 f"{step.lever}-costs",
                 "info",
                 f"{step.label} would cost more than it saves.",
-                f"${-step.saved.usd:,.2f} a month on what the steps before it leave, with "
-                f"${step.running_cost.usd:,.2f} a month to run it.{_pays_from(step)}",
+                f"After the steps before it, it costs ${-step.saved.usd:,.2f} a month more than it "
+                f"saves; running it costs ${step.running_cost.usd:,.2f} a month.{_pays_from(step)}",
                 "Leave it out at this traffic.",
                 section=step.section,
             )
@@ -355,9 +355,9 @@ def _semantic(section: SemanticSection) -> Iterable[Finding]:
             yield Finding(
                 "unsafe-threshold",
                 "warning",
-                f"At similarity 0.79, often quoted, {upper:.1%} of requests may be answered "
-                "wrongly.",
-                f"{unsafe.value:.2%} is expected, {upper:.2%} the upper end of the interval; "
+                f"At the often quoted similarity 0.79, {upper:.1%} of requests may get a wrong "
+                "answer.",
+                f"{unsafe.value:.2%} is expected, {upper:.2%} is the upper end of the interval; "
                 f"{section.max_wrong_share:.1%} is allowed.",
                 _instead(section),
                 section="sweep",

@@ -1,4 +1,4 @@
-"""Budgets of an audit: the bound of an interval is tested, not its middle."""
+"""Test budgets against an audit: against the bound of an interval, not its middle."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -14,7 +14,7 @@ _Found = tuple[Status, str, str]  # status, measured, detail
 def evaluate(
     audit: Audit, limits: Mapping[str, Limit], change: SpendChange | None = None
 ) -> tuple[GateResult, ...]:
-    """Test each budget that is given, in the order of RULES; `change` is against the baseline."""
+    """Return the result of each budget in `limits`, in the order of RULES."""
     results = []
     for rule in RULES:
         if rule in limits:
@@ -166,5 +166,5 @@ def _interval(estimate: Estimate) -> str:
 
 
 def _decimal(value: float) -> Decimal:
-    """Return a share with the digits it is written with: 0.6 % is within a budget of 0.6 %."""
+    """Return a share with its printed digits, so that 0.6 % is within a budget of 0.6 %."""
     return Decimal(str(value))

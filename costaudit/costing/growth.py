@@ -1,4 +1,4 @@
-"""What made spend change: an exact split into factors, unusual days, longer prompts."""
+"""Explain a change of spend: an exact split into factors, unusual days, longer prompts."""
 
 from collections.abc import Mapping
 
@@ -11,21 +11,21 @@ from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
 from costaudit.costing.months.calendar import Floats
 
 _FACTORS: tuple[Factor, ...] = ("requests", "tokens per request", "mix of models", "prices")
-_SPIKE_SPREADS, _SPIKE_SHARE = 4.0, 0.3  # above the usual day of its class
+_SPIKE_SPREADS, _SPIKE_SHARE = 4.0, 0.3  # least excess over the usual day of its class
 _SPIKES, _FEW_DAYS = 5, 6
 _MAD = 1.4826  # median absolute deviation → standard deviation
-_LONGER, _SURE = 0.1, 5.0  # share by which prompts grow, and in errors of the difference
-_FEWEST_A_DAY = 5  # requests of an endpoint
+_LONGER, _SURE = 0.1, 5.0  # least growth of prompts, as a share and in standard errors
+_FEWEST_A_DAY = 5  # least requests of an endpoint
 
 
 def drivers(
     models: pl.Series, tokens: Floats, usd: Floats, weights: tuple[Floats, Floats]
 ) -> tuple[Driver, ...]:
-    """Split the change between two months into factors that add up to it exactly.
+    """Return factors that add up exactly to the change between two months.
 
-    `weights` say how often each request counts in the first and in the second month. The split is
-    the logarithmic mean Divisia index (Ang, 2004) over models: no residual, and both directions of
-    time agree. A model that only one month has changes the mix.
+    `weights` are how often each request counts in the first and in the second month. The split is
+    the logarithmic mean Divisia index (Ang, 2004) over models: it has no residual and is symmetric
+    in time. A model that only one month has counts as a change of the mix.
     """
     cells = [_cells(models, tokens, usd, weight) for weight in weights]
     names = sorted({*cells[0], *cells[1]})
@@ -50,11 +50,11 @@ def drivers(
     change = sum(
         (sum(one[2] for one in of.values()) * sign for of, sign in zip(cells, (-1, 1), strict=True))
     )
-    effects["mix of models"] += change - sum(effects.values())  # models that one month lacks
+    effects["mix of models"] += change - sum(effects.values())  # models that only one month has
     return tuple(Driver(name, micro_usd(effects[name])) for name in _FACTORS)
 
 
-_ABSENT = 1e-12  # share of the requests of a model that a month lacks
+_ABSENT = 1e-12  # stands in for the share of a model that a month lacks
 
 
 def _factors(cell: tuple[float, float, float], count: float, *, absent: bool) -> list[float]:
@@ -81,9 +81,9 @@ def _cells(
 
 
 def spikes(day: pl.Series, usd: Floats, dimensions: Mapping[str, pl.Series]) -> tuple[Spike, ...]:
-    """Name days far above their weekdays' usual, and the groups that the excess comes from.
+    """Return days far above the usual for their weekday, and the groups that cause the excess.
 
-    `day` holds each request's date; the first and the last, which may be partial, are left out.
+    `day` holds each request's date; the first and the last day, which may be partial, are left out.
     """
     frame = pl.DataFrame({"day": day, "usd": usd, **dimensions}).drop_nulls("day")
     days = frame.group_by("day").agg(pl.col("usd").sum()).sort("day")
@@ -130,10 +130,10 @@ def _causes(
 def inflation(
     requests: pl.DataFrame, usd_per_token: Floats, scale: Floats
 ) -> tuple[Inflation, ...]:
-    """Find endpoints whose prompts grew from one day on, and the part that did.
+    """Return endpoints whose prompts grew from one day on, with the part of the prompt that grew.
 
-    `usd_per_token` is what each request paid for a token of input, `scale` how often it counts in
-    a month.
+    `usd_per_token` is what each request paid for a token of input; `scale` is how often the request
+    counts in a month.
     """
     frame = requests.select(
         "segments",
@@ -173,7 +173,7 @@ def _grown(part: pl.DataFrame) -> Inflation | None:
 
 
 def _step(mean: Floats) -> tuple[int, float]:
-    """Return the day from which another mean fits a series best, and the error."""
+    """Return the day from which a second mean fits a series best, and the error."""
     places = range(2, len(mean) - 1)
     left = [float(((mean[:k] - mean[:k].mean()) ** 2).sum()) for k in places]
     right = [float(((mean[k:] - mean[k:].mean()) ** 2).sum()) for k in places]
@@ -184,7 +184,7 @@ def _step(mean: Floats) -> tuple[int, float]:
 
 
 def _part(before: pl.DataFrame, after: pl.DataFrame) -> tuple[str, float]:
-    """Return the role or kind of segments that grew most, in tokens a request."""
+    """Return the role or kind of segments that grew most, and by how many tokens a request."""
     means = []
     for part in (before, after):
         flat = part.select("segments").explode("segments").unnest("segments")
@@ -201,6 +201,6 @@ def _part(before: pl.DataFrame, after: pl.DataFrame) -> tuple[str, float]:
 
 
 def token_counts(classes: pl.DataFrame) -> Floats:
-    """Return all tokens that each request was billed."""
+    """Return the billed tokens of each request, all classes added."""
     whole = classes.select(pl.sum_horizontal(TOKEN_CLASSES)).to_series()
     return np.asarray(whole.cast(pl.Float64).to_numpy(), np.float64)

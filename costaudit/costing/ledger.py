@@ -1,4 +1,4 @@
-"""Before and after: the levers by their value, each priced on what the earlier ones left."""
+"""The ledger: levers ordered by value, each priced on what the earlier ones leave."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,28 +21,28 @@ from costaudit.costing.tariff import Tariff
 from costaudit.costing.traffic import Traffic, unexplained
 
 NOTHING = Decimal(0)
-Simulate = Callable[[npt.NDArray[np.bool_], bool], pl.DataFrame]  # requests that are not sent,
-# and whether prompts are marked as well as they can be → TOKEN_CLASSES of each request
+Simulate = Callable[[npt.NDArray[np.bool_], bool], pl.DataFrame]  # (requests that are not sent,
+# whether prompts have the best markers) → TOKEN_CLASSES of each request
 
 
 @dataclass(frozen=True)
 class CacheStep:
-    """One cache: it answers some requests, or prompts are marked for the provider's cache."""
+    """One cache step: it answers some requests, or marks prompts for the provider's cache."""
 
     lever: str  # duplicates | semantic | prompt_caching
     label: str
     section: str
     grade: Grade
-    hits: npt.NDArray[np.bool_] | None  # requests that it answers; None: none, it marks prompts
-    store_usd: Decimal = NOTHING  # a month; caches share a store
+    hits: npt.NDArray[np.bool_] | None  # requests that it answers; None if it marks prompts
+    store_usd: Decimal = NOTHING  # per month; caches share one store
     embed_usd: Decimal = NOTHING  # a month
     saved_bounds: Bounds | None = None  # 95 % bounds, as multiples of what it saves
-    right_part: float = 1.0  # of the hits' money, what right ones earn: wrong ones save nothing
+    right_part: float = 1.0  # share of the saving that right hits earn
     note: str = ""
 
 
 Step = CacheStep | Lever
-_CONTAINED = {"duplicates": "semantic"}  # what one lever does, the other does too
+_CONTAINED = {"duplicates": "semantic"}  # the second lever does all that the first one does
 
 
 def build_ledger(
@@ -53,10 +53,10 @@ def build_ledger(
     spend: Money,
     terms: Terms,
 ) -> Ledger:
-    """Choose the next step again and again, and price it on what the chosen ones left.
+    """Return the ledger: each next step is chosen and priced on what the chosen ones leave.
 
     `spend` is the cost over the log's period. The part that no rate explains stays in every step.
-    Steps that are only assumed come last, whatever they save.
+    Steps that are only assumed come last, regardless of what they save.
     """
     book = _Book(_Scene(tariff, simulate), month, spend, terms)
     left_out: list[LedgerStep] = []
@@ -75,7 +75,7 @@ def build_ledger(
 
 
 class _Scene:
-    """The log under any set of levers: the caches act first, then the others in their order."""
+    """Computes the log under any set of levers: caches act first, then the others in order."""
 
     def __init__(self, tariff: Tariff, simulate: Simulate) -> None:
         self.first = Traffic.logged(tariff)
@@ -85,7 +85,7 @@ class _Scene:
         self._as_is: pl.DataFrame | None = None
 
     def under(self, steps: Sequence[Step]) -> Traffic:
-        """Apply steps, each on what the ones before it left."""
+        """Return the traffic after steps, each applied to what the ones before it leave."""
         traffic = self._under_caches([one for one in steps if isinstance(one, CacheStep)])
         for one in steps:
             if isinstance(one, Lever):
@@ -106,14 +106,14 @@ class _Scene:
         return self._cached[names]
 
     def without_cooling(self, cache: CacheStep) -> Traffic:
-        """Take a cache's hits out, and leave the others billed as they were."""
+        """Return the traffic without a cache's hits; the other requests keep their bill."""
         assert cache.hits is not None
         return self.first.simulated(self.first.classes, pl.Series(cache.hits), None)
 
 
 @dataclass(frozen=True)
 class _Offer:
-    """A step that could come next, priced at this place."""
+    """A step that may come next, with its price at this place."""
 
     step: Step
     entry: LedgerStep
@@ -126,25 +126,25 @@ class _Offer:
 
 
 class _Book:
-    """The ledger while it is being written; amounts are rounded to millionths as they enter."""
+    """Builds the ledger; amounts are rounded to millionths when they are entered."""
 
     def __init__(self, scene: _Scene, month: Month, spend: Money, terms: Terms) -> None:
         first = scene.first
         self._scene, self._month, self._terms = scene, month, terms
         self._chosen: list[_Offer] = []
         self._first_usd = first.request_usd()
-        self._rest_usd = first.tariff.request_usd - self._first_usd  # what no rate explains
+        self._rest_usd = first.tariff.request_usd - self._first_usd  # no rate explains it
         self._unexplained = unexplained(spend.usd, first)
         self._before = month.money(first.tariff.request_usd, spend.grade, spend.usd)
         self._worth = Worth(terms, month.facts)
-        self._wrong_usd: dict[str, Decimal] = {}  # of the hits of a cache, a month
+        self._wrong_usd: dict[str, Decimal] = {}  # cost of wrong hits by cache, per month
 
     def contains(self, step: Step) -> bool:
-        """Return whether a chosen step does all that a step does."""
+        """Return whether a chosen step does all that `step` does."""
         return _CONTAINED.get(step.lever, "") in {one.step.lever for one in self._chosen}
 
     def offer(self, step: Step) -> _Offer:
-        """Price a step on what the chosen ones left."""
+        """Return a step priced on what the chosen ones leave."""
         steps = [one.step for one in self._chosen]
         before, before_usd, left_usd = self._now()
         after = self._scene.under([*steps, step])
@@ -208,9 +208,10 @@ class _Book:
         return last.traffic, last.usd, last.left
 
     def _alone(self, step: Step, bounds: Bounds | None) -> Money:
-        """Return what a step saves by itself; for a response cache, what its hits were billed.
+        """Return what a step saves alone; for a response cache, the bill of its hits.
 
-        The other requests then find the provider's cache colder: that loss is in `saved` only.
+        Without the hits, other requests read less from the provider's cache; only `saved` includes
+        this loss.
         """
         is_response_cache = isinstance(step, CacheStep) and step.hits is not None
         alone = (
@@ -225,7 +226,7 @@ class _Book:
         return self._month.ranged(usd, daily, step.grade, bounds)
 
     def _filling(self, entry: LedgerStep, step: Step, daily: Floats) -> LedgerStep:
-        """Add what a response cache saves in its first month, and in a month once it is full."""
+        """Return an entry with a response cache's saving in the first month and once it is full."""
         steady = self._month.steady_days
         before = self._month.daily(self._first_usd)
         if steady is None or not isinstance(step, CacheStep) or step.hits is None:
@@ -260,7 +261,7 @@ class _Book:
         return self._month.ranged(usd, daily, grade, bounds)
 
     def _running(self, steps: Sequence[Step]) -> Decimal:
-        """Return what steps cost to run a month; caches share the larger store."""
+        """Return the running cost of steps per month; caches share the larger store."""
         levers = [one for one in steps if isinstance(one, Lever)]
         own = sum((usd for one in levers for usd in one.running_usd.values()), NOTHING)
         total = micro_usd(own * self._month.pace) if own else NOTHING
@@ -271,7 +272,7 @@ class _Book:
         return total + store + sum((one.embed_usd for one in caches), NOTHING)
 
     def _forfeited(self, steps: Sequence[Step]) -> Decimal:
-        """Return the money of wrong hits a month: the largest one, as caches share hits."""
+        """Return the monthly cost of wrong hits: the largest of all caches, as they share hits."""
         caches = (one for one in steps if isinstance(one, CacheStep) and one.right_part != 1)
         return max((self._of_wrong_hits(one) for one in caches), default=NOTHING)
 
@@ -283,12 +284,12 @@ class _Book:
         return self._wrong_usd[step.lever]
 
     def _gained(self, after: Traffic) -> tuple[Floats, Decimal]:
-        """Return by how much traffic is cheaper than the log, by request and in total."""
+        """Return how much cheaper traffic is than the log, by request and in total."""
         gained = self._first_usd - after.request_usd()
         return gained, self._scene.first.cost().total_usd - after.cost().total_usd
 
     def _bounds(self, chosen: Sequence[_Offer], usd: Decimal) -> Bounds | None:
-        """Return the uncertainty of the log itself, as multiples of a sum of steps."""
+        """Return the bounds of the log's own uncertainty, as multiples of the steps' sum."""
         below, above = _spread(chosen)
         if not usd or (below, above) == (NOTHING, NOTHING):
             return None
@@ -301,7 +302,7 @@ class _Book:
 
 
 def _spread(chosen: Sequence[_Offer]) -> tuple[Decimal, Decimal]:
-    """Return by how much all steps together may save less, and more, than in the log."""
+    """Return how much less and how much more all steps together may save than in the log."""
     below = above = NOTHING
     for one in chosen:
         bounds = one.step.saved_bounds if isinstance(one.step, CacheStep) else None
@@ -313,12 +314,12 @@ def _spread(chosen: Sequence[_Offer]) -> tuple[Decimal, Decimal]:
 
 
 def _right_part(step: Step) -> float:
-    """Return the part of what a step saves that is kept: wrong hits of a cache save nothing."""
+    """Return the share of a step's saving that counts: wrong hits of a cache save nothing."""
     return step.right_part if isinstance(step, CacheStep) else 1.0
 
 
 def _scaled(money: Money, usd: Decimal) -> Money:
-    """Return another amount with the same relative interval."""
+    """Return `usd` with the relative interval of `money`."""
     if money.low_usd is None or money.high_usd is None or not money.usd:
         return replace(money, usd=usd)
     ends = sorted(micro_usd(usd * end / money.usd) for end in (money.low_usd, money.high_usd))

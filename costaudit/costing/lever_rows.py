@@ -1,4 +1,4 @@
-"""What each lever is worth alone, unit by unit, and the calls that it changes most."""
+"""Compute what each lever saves alone, unit by unit, and the calls that it changes most."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -21,7 +21,7 @@ NOTHING = Decimal(0)
 def lever_rows(
     tariff: Tariff, levers: Sequence[Lever], ledger: Ledger, month: Month
 ) -> tuple[LeverRow, ...]:
-    """Price each lever on the log as it is; `ledger` holds what it saves in its place."""
+    """Return each lever, priced on the log as it is; `ledger` holds its saving in order."""
     first = Traffic.logged(tariff)
     saved = {step.lever: step.saved for step in ledger.steps}
     rows = []
@@ -47,7 +47,7 @@ def lever_rows(
 
 
 def _units(first: Traffic, lever: Lever, month: Month) -> tuple[LeverUnit, ...]:
-    """Price what changes, unit by unit; a unit that would not get cheaper is left as it is."""
+    """Return the saving of each unit; units that would not get cheaper stay as they are."""
     after = first.under(lever.effect)
     before_usd, after_usd = first.request_usd(), after.request_usd()
     changed = after.changed_from(first)
@@ -67,14 +67,14 @@ def _units(first: Traffic, lever: Lever, month: Month) -> tuple[LeverUnit, ...]:
 
 
 def _less_running(month: Month, gained: Floats, lever: Lever, unit: str) -> Money:
-    """Return a month of what a unit saves, less what it costs to run."""
+    """Return what a unit saves per month, minus its running cost."""
     running = lever.running_usd.get(unit, NOTHING) * month.pace
     usd = micro_usd(month.usd(gained) - running)
     return month.ranged(usd, month.daily(gained), lever.grade)
 
 
 def _calls(first: Traffic, lever: Lever, most: int = 10) -> tuple[LeverCall, ...]:
-    """List the calls that save most under a lever, as if it were the only one."""
+    """Return the calls that save most under a lever, if it is the only one."""
     after = first.under(lever.effect)
     before_usd = np.nan_to_num(per_request_usd(first.classes, first.pricing))
     left_usd = np.nan_to_num(per_request_usd(after.classes, after.pricing))

@@ -1,4 +1,4 @@
-"""The log's own costs: their unit, their plausibility, and the rates that reproduce them."""
+"""Check the log's own costs: unit, plausibility, and the rates that reproduce them."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -21,7 +21,7 @@ UNITS = {
     "usd_e9": Decimal("1e-9"),
 }
 _GROUP = ["rate_id", "provider", "model"]
-LOW_RATIO, HIGH_RATIO = 0.8, 1.25  # logged / recomputed that auto takes for a real price
+LOW_RATIO, HIGH_RATIO = 0.8, 1.25  # range of logged / recomputed that auto accepts
 _SEEN_AT = (
     (1e9, 0.1, "logged in billionths of a dollar"),
     (1e6, 0.1, "logged in millionths of a dollar"),
@@ -35,15 +35,15 @@ _SEEN_AT = (
 
 @dataclass(frozen=True)
 class Basis:
-    """Which requests cost what the log says, and how far the log is from the price table."""
+    """The logged costs that count, and their ratios to the price table."""
 
-    logged: pl.Series  # USD; null where a request is priced from its tokens
+    logged: pl.Series  # USD; null if a request is priced from its tokens
     ratios: dict[int, float]  # rate id → logged / recomputed, over requests that have both
     faults: dict[int, str] = field(default_factory=dict)  # rate id → why logged costs don't count
 
 
 def logged_usd(requests: pl.DataFrame) -> pl.Series:
-    """Read the logged costs as dollars; null where there is none, or none that makes sense."""
+    """Return the logged costs in dollars; null without a cost, or if it makes no sense."""
     cost = pl.col("logged_cost").cast(USD, strict=False)
     unit = pl.col("cost_unit").fill_null("usd").str.to_lowercase()
     in_usd = pl.lit(None, USD)
@@ -54,12 +54,12 @@ def logged_usd(requests: pl.DataFrame) -> pl.Series:
 
 
 def basis(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, mode: CostMode) -> Basis:
-    """Decide for each request whether its logged cost counts.
+    """Return which requests' logged costs count.
 
-    A price or discount that the user gave wins over it. `recomputed` takes none; `logged` takes
-    it wherever there is one; `auto` where it is above 0 and the requests priced
-    at the same rate agree with it within LOW_RATIO to HIGH_RATIO, or where no price is known, and
-    no known fault of loggers explains it (see `wrong_costs`).
+    A user's price or discount takes precedence. `recomputed` uses no logged cost, and `logged` uses
+    every one. `auto` uses a logged cost above 0 if the requests at the same rate agree with it
+    (LOW_RATIO to HIGH_RATIO) or no price is known, and if no known fault of a logger explains it
+    (see `wrong_costs`).
     """
     given = pricing.rates.filter(pl.col("given").fill_null(False))["rate_id"].to_list()
     logged = logged_usd(requests)
@@ -80,7 +80,7 @@ def basis(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, mode:
 
 
 def ratio_note(ratio: float | None) -> str:
-    """Describe what the ratio of logged to recomputed cost shows; "" where they agree."""
+    """Return a text about the ratio of logged to recomputed cost; "" if they agree."""
     if ratio is None or 0.98 <= ratio <= 1.02:
         return ""
     for value, tolerance, meaning in _SEEN_AT:
@@ -96,9 +96,9 @@ def ratio_note(ratio: float | None) -> str:
 def calibrate(
     requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, basis: Basis
 ) -> Pricing:
-    """Scale the rates of requests that cost what the log says, so that they reproduce it.
+    """Return the pricing with rates scaled so that they reproduce the logged costs that count.
 
-    Where no price is known but a cost is logged, every token of the model costs the same.
+    If no price is known but a cost is logged, every token of the model costs the same.
     """
     unpriced = pl.col("rate_id").is_null()
     frame = (

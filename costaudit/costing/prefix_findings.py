@@ -1,4 +1,4 @@
-"""What the reader should know about prompt caching: each cause once, with place and repair."""
+"""Findings about prompt caching: each cause once, with its place and repair."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -16,18 +16,18 @@ from costaudit.contracts.prefix import (
 )
 
 TOP_CAUSES = 5
-LEAST_SHARE = Decimal("0.01")  # of all that is lost; a smaller cause is not worth a line
+LEAST_SHARE = Decimal("0.01")  # least share of the total loss for a finding of its own
 _PLACE = re.compile(r"(\w+), (block [\d,]+, character [\d,]+)( of [\d,]+)?")
 _PARTS = {
     "tools": "tool definitions", "system": "system prompt", "examples": "examples",
     "documents": "documents", "history": "history", "question": "question",
 }  # fmt: skip
-_ID = re.compile(r"(?<=/)(\d+|[0-9a-fA-F-]{16,})(?=/|$)")  # a part of a path that names one thing
+_ID = re.compile(r"(?<=/)(\d+|[0-9a-fA-F-]{16,})(?=/|$)")  # a part of a path that is an id
 
 
 @dataclass(frozen=True)
 class _Cause:
-    """One kind of breaker with one repair, over templates; the most expensive place first."""
+    """One kind of breaker with one repair, in several templates; the most expensive place first."""
 
     kind: BreakerKind
     mend: str
@@ -44,10 +44,9 @@ class _Cause:
 
 
 def prefix_findings(section: PrefixSection, left: Money | None = None) -> Iterable[Finding]:
-    """Describe what loses cache reads: expensive causes first, causes that can't be repaired last.
+    """Yield findings about lost cache reads: expensive causes first, unrepairable ones last.
 
-    `left` is what the ledger leaves for prompt caching at its place; the causes share it. None
-    where no ledger says.
+    `left` is the ledger's saving of prompt caching, which the causes share; None without a ledger.
     """
     breakers = [(template, one) for template in section.templates for one in template.breakers]
     least = LEAST_SHARE * _usd(one for _, one in breakers)
@@ -62,7 +61,7 @@ def prefix_findings(section: PrefixSection, left: Money | None = None) -> Iterab
 
 
 def _causes(pairs: Sequence[tuple[TemplateRow, Breaker]]) -> list[_Cause]:
-    """Group by kind and repair, and by endpoint where the cause has a place in a prompt."""
+    """Group breakers by kind and repair, and by endpoint if they have a place in a prompt."""
     groups: dict[tuple[BreakerKind, str, str], list[tuple[TemplateRow, Breaker]]] = {}
     for template, one in pairs:
         family = _family(template) if _PLACE.match(one.where) else ""
@@ -75,7 +74,7 @@ def _causes(pairs: Sequence[tuple[TemplateRow, Breaker]]) -> list[_Cause]:
 
 
 def _cause_finding(cause: _Cause, share: Decimal) -> Finding:
-    """Describe a cause; `share` of its repair's own worth is left at its place."""
+    """Return the finding of a cause; `share` is the part of its saving that the ledger leaves."""
     requests = sum(one.requests for _, one in cause.found)
     tokens = sum(one.lost_tokens for _, one in cause.found)
     first = cause.found[0][1].where
@@ -108,7 +107,7 @@ def _part(money: Money, share: Decimal) -> Money:
 
 
 def _standing(cause: _Cause) -> str:
-    """Describe where a moving part is: the most expensive place, and how many others there are."""
+    """Return a sentence with a moving part's most expensive place and the number of others."""
     places = [_PLACE.match(one.where) for _, one in cause.found]
     spots = list(dict.fromkeys(place[2] for place in places if place))
     if not spots:
@@ -119,7 +118,7 @@ def _standing(cause: _Cause) -> str:
 
 
 def _provider_side(breakers: Sequence[Breaker]) -> Iterable[Finding]:
-    """Describe what the provider's rules and doings lose; there is no action against it."""
+    """Yield a finding about losses through the provider's rules and evictions; it has no action."""
     kinds = sorted({one.kind for one in breakers})
     lost = {kind: _usd(one for one in breakers if one.kind == kind) for kind in kinds}
     total = sum(lost.values(), Decimal(0))
@@ -140,7 +139,7 @@ def _provider_side(breakers: Sequence[Breaker]) -> Iterable[Finding]:
 
 
 def _not_claimed(templates: Sequence[TemplateRow]) -> Iterable[Finding]:
-    """Describe for how much of the input the bill does not confirm the simulation."""
+    """Yield a finding about the share of input for which the bill contradicts the simulation."""
     apart = [one for one in templates if one.claim == "none"]
     if not apart:
         return

@@ -1,4 +1,4 @@
-"""What the log holds, and which questions it can't answer."""
+"""Describe what the log holds, and which questions it can't answer."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -18,8 +18,8 @@ _TIMED_OUT = (
         | pl.col("error").str.contains("(?i)time.?out").fill_null(False)
     )
 )
-SLICE_ROWS = 50_000  # requests whose prompts are looked at together
-UNTIMED_DAYS = 30.0  # a log without times is taken for one month
+SLICE_ROWS = 50_000  # requests whose prompts are read at once
+UNTIMED_DAYS = 30.0  # a log without times counts as one month
 
 
 def data_quality(
@@ -31,10 +31,10 @@ def data_quality(
     *,
     hashed: bool = False,
 ) -> DataQuality:
-    """Count what was read; `inputs` name the files as the manifest does.
+    """Return counts of what was read; `inputs` are the files of the manifest.
 
-    A log without any time counts as UNTIMED_DAYS; a shorter one than an hour as an hour. Of a
-    hashed log no text was kept on purpose.
+    A log without times counts as UNTIMED_DAYS, and a log shorter than an hour as an hour. If
+    `hashed`, texts are absent on purpose.
     """
     kept, merged = len(requests), int((skips["fate"] == "merged").sum())
     first, last = requests["ts"].min(), requests["ts"].max()
@@ -82,7 +82,7 @@ def _days(first: object, last: object) -> float:
 
 
 def _with_text(requests: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:
-    """Return for each request whether its prompt, and whether its answer, has text in `blocks`."""
+    """Return, for each request, whether its prompt and whether its answer have text in `blocks`."""
     ids = blocks.filter(pl.col("text").is_not_null())["block_id"].implode()
     needed = requests.select("status", "answer_id", "segments")
     slices = list(needed.iter_slices(SLICE_ROWS)) or [needed]

@@ -1,20 +1,20 @@
-"""Users and sessions by rank of cost: where the money is concentrated, without naming anyone."""
+"""Group users and sessions by rank of cost, which shows concentration without names."""
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-FEWEST = 5  # members that a group of ranks has at least, so that it describes no single person
+FEWEST = 5  # least members of a group of ranks, so that it describes no single person
 _ENDS = (0.01, 0.1, 0.5, 1.0)  # shares of the members at which groups end
 RANKED = ("user", "session")
-IN_PARTS = ("agent",)  # columns that are names of the application's own: shown where logged
+IN_PARTS = ("agent",)  # columns with the application's own names: shown if logged
 
 
 def spend_groups(requests: pl.DataFrame, usd: npt.NDArray[np.float64]) -> dict[str, pl.Series]:
-    """Return the breakdowns of spend that only some logs have: agents, ranks of users and sessions.
+    """Return breakdowns of spend that only some logs have: agents, ranks of users and sessions.
 
-    `usd` is what each request cost. Members are ranked by what all of their requests cost, the
-    dearest first; a log with fewer than FEWEST of a kind has no ranks of it.
+    `usd` is the cost of each request. Members are ranked by the cost of all their requests, the
+    most expensive first. With fewer than FEWEST members of a kind, there are no ranks.
     """
     found = {name: requests[name] for name in IN_PARTS if requests[name].drop_nulls().len()}
     for name in RANKED:
@@ -24,10 +24,10 @@ def spend_groups(requests: pl.DataFrame, usd: npt.NDArray[np.float64]) -> dict[s
 
 
 def ranks(members: pl.Series, usd: npt.NDArray[np.float64]) -> pl.Series:
-    """Return the group of ranks, such as 13–120, of each request's member; null where it has none.
+    """Return the group of ranks, such as 13–120, of each request's member; null without a member.
 
-    Groups end at 1, 10, 50 and 100 % of the members, and hold at least FEWEST of them: one that
-    holds fewer is merged with the next, the last with the one before.
+    Groups end at 1, 10, 50 and 100 % of the members. A group with fewer than FEWEST members is
+    merged with the next one, the last group with the one before.
     """
     frame = pl.DataFrame({"member": members, "usd": usd}).drop_nulls("member")
     order = frame.group_by("member").agg(pl.col("usd").sum()).sort(

@@ -1,4 +1,4 @@
-"""Where the money went: by endpoint, tenant, model, day and hour, or by other groups."""
+"""Break spend down by endpoint, tenant, model, day and hour, or by other groups."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +17,7 @@ from costaudit.costing.months.calendar import Floats
 from costaudit.costing.months.month import Month
 from costaudit.costing.ranks import first_rank
 
-TOP = 200  # rows kept per breakdown; the rest is one row
+TOP = 200  # rows per breakdown; all others are one row
 GROUPS: dict[str, pl.Expr | pl.Series] = {
     "endpoint": pl.col("endpoint"),
     "tenant": pl.col("tenant"),
@@ -34,9 +34,10 @@ def spend(
     invoice_usd: Decimal | None = None,
     groups: Mapping[str, pl.Expr | pl.Series] = GROUPS,
 ) -> Spend:
-    """Add up what the log cost, once per group, leaving out what a gateway's cache served.
+    """Return what the log cost, by each grouping; calls served by a gateway's cache are left out.
 
-    `pricing` is aligned with `requests`. Groups beyond the TOP dearest are one row, `(other)`.
+    `pricing` is aligned with `requests`. Groups after the TOP most expensive are one row,
+    `(other)`.
     """
     classes = billed_classes(requests)
     counted = basis(requests, classes, pricing, cost_mode)
@@ -77,7 +78,7 @@ def _tokens() -> pl.Expr:
 def _unpriced_share(unpriced: pl.DataFrame, sent: pl.DataFrame) -> float:
     """Return the share of tokens without a price.
 
-    A call without counts or a logged cost has as many tokens as those with counts have on average.
+    A call without counts or a logged cost counts with the mean tokens of calls with counts.
     """
     is_uncounted = (pl.col("usage_source") == "missing") & (pl.col("status") == "ok")
     uncounted = sent.filter(is_uncounted & pl.col("logged").is_null())
@@ -95,7 +96,7 @@ def _gap_share(invoice_usd: Decimal | None, log_usd: Decimal) -> float | None:
 def _breakdowns(
     sent: pl.DataFrame, group: str, rates: dict[int, tuple[Decimal, ...]]
 ) -> dict[str, CostBreakdown]:
-    """Break each group down; the total takes the logged cost where that counts."""
+    """Return the breakdown of each group; totals use the logged cost if that counts."""
     sums = sent.group_by(group, "rate_id", from_log=pl.col("logged").is_not_null()).agg(
         pl.len().alias("requests"),
         pl.col(TOKEN_CLASSES).sum(),
@@ -171,7 +172,7 @@ def _row(
     total_usd: Decimal,
     rest: tuple[float | None, float | None, int],
 ) -> SpendRow:
-    """Build a row; `rest` holds the latency's median, its 95th percentile and the failures."""
+    """Return a row; `rest` holds the latency's median, its 95th percentile and the failures."""
     tokens = sum(getattr(cost, name) for name in INPUT_CLASSES)
     share = float(cost.total_usd / total_usd) if total_usd else 0.0
     return SpendRow(group, cost, share, tokens / cost.requests, *rest)
@@ -211,7 +212,7 @@ def _price(row: dict[str, Any], ratio: float | None, fault: str | None) -> Model
 
 
 def with_months(spend: Spend, requests: pl.DataFrame, month: Month, usd: Floats) -> Spend:
-    """Add to each group what it costs a month; `usd` is what each request was billed."""
+    """Return the spend with each group's cost per month; `usd` is each request's bill."""
     if not month.facts.is_month:
         return spend
     grade: Grade = "estimated"

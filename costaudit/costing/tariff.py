@@ -1,4 +1,4 @@
-"""What requests cost as they were billed, and what they would cost if sent otherwise."""
+"""Price requests as billed, and as they would cost if sent differently."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,20 +28,20 @@ class Tariff:
     requests: pl.DataFrame
     classes: pl.DataFrame  # TOKEN_CLASSES as billed
     table: Pricing  # by the price table
-    billed: Pricing  # by the log's own costs where those count
+    billed: Pricing  # by the log's own costs if those count
     basis: Basis
     overrides: Path | None
     as_of: date | None
 
     @cached_property
     def unit_usd(self) -> pl.Series:
-        """What units beyond text add to each request's bill; 0 where the logged cost holds them."""
+        """Return the cost of each request's units other than text; 0 if the logged cost has it."""
         without = self.requests.select(GATEWAY_SERVED).to_series() | self.basis.logged.is_not_null()
         return self.table.units().fill_null(0).set(without, 0)
 
     @cached_property
     def request_usd(self) -> npt.NDArray[np.float64]:
-        """Return what each request was billed, in float64; 0 where that is not known."""
+        """Return each request's bill, in float64; 0 if it is unknown."""
         tokens = pl.Series(np.nan_to_num(per_request_usd(self.classes, self.table)))
         priced = tokens + self.table.units().fill_null(0).cast(pl.Float64)
         served = self.requests.select(GATEWAY_SERVED).to_series()
@@ -50,9 +50,9 @@ class Tariff:
         return np.asarray(every.to_numpy(), np.float64)
 
     def changed(self, effect: pl.DataFrame, current: Pricing) -> Pricing:
-        """Price the requests as an EFFECT would send them; the others stay at `current`.
+        """Return the pricing after an EFFECT; requests that it does not change keep `current`.
 
-        A request whose bill differs from the price table by a factor keeps that factor.
+        If a request's bill differs from the price table by a factor, the factor is kept.
         """
         moved = effect.select(
             pl.any_horizontal(pl.col(_CHANGES).is_not_null()) & pl.col("unit").is_not_null()
@@ -102,7 +102,7 @@ def tariff(
     overrides: Path | None = None,
     as_of: date | None = None,
 ) -> Tariff:
-    """Put a log's prices together; `table` comes from `price_requests` with the same options."""
+    """Return a log's prices; `table` comes from `price_requests` with the same options."""
     classes = billed_classes(requests)
     counted = basis(requests, classes, table, cost_mode)
     billed = calibrate(requests, classes, table, counted)
@@ -118,10 +118,10 @@ _MULTIPLIED = {
 
 
 def under_multipliers(pricing: Pricing, multipliers: Mapping[str, str]) -> Pricing:
-    """Keep each model's input and output price, and price cache classes by a provider's rules.
+    """Return a pricing whose cache classes follow a provider's rules; input and output prices stay.
 
-    `multipliers` are decimals over the input price, by read and lifetime; `any` means every
-    lifetime, and a lifetime that is not named costs the input price.
+    `multipliers` are decimal multiples of the input price, by read and lifetime; `any` means every
+    lifetime. A lifetime without one costs the input price.
     """
     rows = []
     for row in pricing.rates.iter_rows(named=True):
@@ -135,10 +135,10 @@ def under_multipliers(pricing: Pricing, multipliers: Mapping[str, str]) -> Prici
 
 
 def lost_usd(lost: pl.DataFrame, pricing: Pricing) -> Decimal:
-    """Price tokens that were billed in one class and could have been billed in another.
+    """Return the extra cost of tokens billed in one class instead of another.
 
-    `lost` has rate_id, paid, instead (both token classes) and tokens; rows without a rate are
-    left out.
+    `lost` has the columns rate_id, paid, instead (both token classes) and tokens; rows without a
+    rate are left out.
     """
     rates = rates_by_id(pricing)
     place = {name: number for number, name in enumerate(TOKEN_CLASSES)}

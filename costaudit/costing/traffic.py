@@ -1,4 +1,4 @@
-"""The requests that remain after some levers, with their tokens and rates."""
+"""The requests that are left after some levers, with their tokens and rates."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -17,11 +17,11 @@ Counts = npt.NDArray[np.int64]
 
 
 def anchored(logged: pl.DataFrame, as_is: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """Apply `after` - `as_is` to the logged classes, request by request.
+    """Return the logged classes plus `after` - `as_is`, request by request.
 
-    A simulation that disagrees with the bill thus neither makes nor loses money. No class falls
-    below 0, and a request's input changes by as much as the simulation says: what a class can't
-    give up is taken back from the classes that gained, the cheapest first.
+    So a simulation that disagrees with the bill adds or loses no money. No class falls below 0, and
+    a request's input changes by as much as in the simulation: what a class can't lose is taken from
+    the classes that gained, the cheapest first.
     """
     truth = logged.select(TOKEN_CLASSES).to_numpy()
     change = after.select(TOKEN_CLASSES).to_numpy() - as_is.select(TOKEN_CLASSES).to_numpy()
@@ -30,7 +30,7 @@ def anchored(logged: pl.DataFrame, as_is: pl.DataFrame, after: pl.DataFrame) -> 
     target = np.maximum(truth[:, :-1].sum(axis=1) + change[:, :-1].sum(axis=1), 0)
     gained = np.maximum(change[:, :-1], 0)
     excess = given.sum(axis=1) - target
-    for most in (gained, given):  # first from what was gained, then from anything
+    for most in (gained, given):  # first from gains, then from all
         for i in _CHEAPEST_FIRST:
             taken = np.minimum(np.minimum(most[:, i], given[:, i]), excess)
             given[:, i] -= taken
@@ -64,27 +64,27 @@ _CACHED = tuple(name for name in TOKEN_CLASSES if name.startswith("cache_"))
 
 @dataclass(frozen=True)
 class Traffic:
-    """One state of the log, aligned with its requests."""
+    """The traffic after some levers, aligned with the log's requests."""
 
     tariff: Tariff
-    sent: pl.Series  # Boolean: goes to a provider
-    classes: pl.DataFrame  # TOKEN_CLASSES; 0 where nothing is sent
+    sent: pl.Series  # Boolean: whether a provider gets the request
+    classes: pl.DataFrame  # TOKEN_CLASSES; 0 for requests that are not sent
     pricing: Pricing
 
     @staticmethod
     def logged(tariff: Tariff) -> "Traffic":
-        """Return the traffic as it was logged; a gateway's hits are not sent."""
+        """Return the logged traffic; a gateway's hits are not sent."""
         sent = tariff.requests.select(SENT_TO_PROVIDER).to_series()
         return Traffic(tariff, sent, tariff.classes, tariff.billed)
 
     def cost(self) -> CostBreakdown:
-        """Return what all requests together are billed."""
+        """Return the bill of all requests."""
         tokens = cost(self.classes, self.pricing, self.sent)
         usd = plain(Decimal(self.tariff.unit_usd.filter(self.sent).sum() or 0))
         return replace(tokens, total_usd=plain(tokens.total_usd + usd), units_usd=usd)
 
     def request_usd(self) -> npt.NDArray[np.float64]:
-        """Return what each request is billed, in float64; 0 where nothing is sent or priced."""
+        """Return each request's bill, in float64; 0 if it is not sent or has no price."""
         tokens = np.nan_to_num(per_request_usd(self.classes, self.pricing))
         units = self.tariff.unit_usd.cast(pl.Float64).to_numpy()
         return np.asarray((tokens + units) * self.sent.to_numpy(), np.float64)
@@ -92,13 +92,13 @@ class Traffic:
     def simulated(
         self, as_is: pl.DataFrame, removed: pl.Series, classes: pl.DataFrame | None
     ) -> "Traffic":
-        """Take requests out, and change the billed classes as a simulation changed its own."""
+        """Return the traffic without `removed`; billed classes change as in the simulation."""
         sent = self.sent & ~removed
         moved = self.classes if classes is None else anchored(self.classes, as_is, classes)
         return Traffic(self.tariff, sent, _only(moved, sent), self.pricing)
 
     def under(self, effect: pl.DataFrame) -> "Traffic":
-        """Apply an EFFECT, unit by unit, where the new price is known and lower."""
+        """Return the traffic after an EFFECT, applied to units whose new price is lower."""
         touched = effect["unit"].is_not_null() & self.sent
         pricing = self.tariff.changed(effect, self.pricing)
         known = pricing.rate_ids.is_null() == self.pricing.rate_ids.is_null()
@@ -115,7 +115,7 @@ class Traffic:
         )
 
     def changed_from(self, before: "Traffic") -> pl.Series:
-        """Return which requests were sent before and are now billed otherwise, or not at all."""
+        """Return which requests were sent before, and now have another bill or none."""
         moved = self.pricing.rate_ids.ne_missing(before.pricing.rate_ids) | (
             self.sent != before.sent
         )
@@ -144,7 +144,7 @@ class Traffic:
 
 
 def unexplained(spend_usd: Decimal, logged: Traffic) -> Decimal:
-    """Return the part of the spend that no rate explains: it stays whatever is done."""
+    """Return the part of the spend that no rate explains; no lever changes it."""
     return spend_usd - logged.cost().total_usd
 
 
@@ -155,11 +155,11 @@ def _only(classes: pl.DataFrame, sent: pl.Series) -> pl.DataFrame:
 
 
 def _cut(classes: pl.DataFrame, effect: pl.DataFrame) -> pl.DataFrame:
-    """Take tokens out of prompts, from the class in which each of them is billed.
+    """Return classes without the tokens that an EFFECT cuts from prompts.
 
-    A provider bills the head of a prompt as read, what follows as written, and the rest at the
-    full price; a cut takes from each class what it overlaps there. A head that a cut leaves
-    shorter than the provider's minimum is billed at the full price.
+    A provider bills the start of a prompt as read, the next part as written, and the rest at the
+    full price; a cut reduces each class by what it overlaps. If the start becomes shorter than the
+    provider's minimum, it is billed at the full price.
     """
     cuts = effect["cuts"]
     if cuts.null_count() == len(cuts):
@@ -195,7 +195,7 @@ def _cut(classes: pl.DataFrame, effect: pl.DataFrame) -> pl.DataFrame:
 
 
 def _changed(classes: pl.DataFrame, effect: pl.DataFrame) -> pl.DataFrame:
-    """Apply an EFFECT to the token classes of every row that it names."""
+    """Return token classes after an EFFECT, for every row that it names."""
     cold = effect["cold"].fill_null(False)
     gone = effect["removed"].fill_null(False)
     cached = pl.sum_horizontal(_CACHED)

@@ -1,4 +1,4 @@
-"""The one sentence that is read first."""
+"""Write the verdict: the sentence that is read first."""
 
 from decimal import Decimal
 
@@ -13,7 +13,7 @@ MERGED_TOLERANCE = Decimal("0.01")  # of the spend
 
 
 def draft_reason(spend: Spend) -> str:
-    """Explain why the money is provisional; "" where it is not."""
+    """Return why the money is provisional; "" if it is not."""
     reasons = []
     gap = spend.invoice_gap_share
     if gap is not None and abs(gap) > INVOICE_TOLERANCE:
@@ -25,9 +25,9 @@ def draft_reason(spend: Spend) -> str:
 
 
 def verdict(spend: Spend, ledger: Ledger, quality: DataQuality, month: MonthFacts) -> Verdict:
-    """Sum up: dollars now and after, the range, the grade and what the log covers.
+    """Return the verdict: dollars now and after, the range, the grade and what the log covers.
 
-    Steps that are only assumed are named apart and not counted.
+    Steps that are only assumed are named separately and not counted.
     """
     before, saving, after = ledger.before, ledger.saving, ledger.after_firm
     share = float(saving.usd / before.usd) if before.usd else 0.0
@@ -69,7 +69,7 @@ def verdict(spend: Spend, ledger: Ledger, quality: DataQuality, month: MonthFact
 
 
 def worth_said(ledger: Ledger) -> str:
-    """Describe how many of the steps pay for their effort; "" where the month is unknown."""
+    """Return a sentence about how many steps pay for their effort; "" if the month is unknown."""
     judged = [step for step in ledger.steps if step.worth is not None]
     paying = sum(step.worth is True for step in judged)
     if not judged or paying == len(judged):
@@ -81,7 +81,7 @@ def worth_said(ledger: Ledger) -> str:
 
 
 def once(spend: Spend) -> str:
-    """Describe what is counted once although the log repeats it; "" up to MERGED_TOLERANCE."""
+    """Return a sentence about repeated records; "" if they cost less than MERGED_TOLERANCE."""
     found = spend.counting
     if found.merged_usd <= MERGED_TOLERANCE * spend.total.total_usd:
         return ""
@@ -108,7 +108,7 @@ def _log(quality: DataQuality) -> str:
 
 
 def _usd(amount: Decimal) -> str:
-    """Write whole dollars from 100 on, cents below, and two digits that count below a cent."""
+    """Return dollars as text: whole from 100 on, cents below, two digits below a cent."""
     size = abs(amount)
     digits = 0 if size >= 100 else 2
     if 0 < size < Decimal("0.01"):

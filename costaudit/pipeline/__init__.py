@@ -1,4 +1,4 @@
-"""The whole audit as one library call: the only composer besides the command line.
+"""Run the whole audit as one library call.
 
-Takes logs and settings, returns an Audit, never reads a line or prices a token itself.
+It takes logs and settings and returns an Audit. It never reads a line or prices a token itself.
 """

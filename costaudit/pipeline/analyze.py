@@ -1,4 +1,4 @@
-"""`analyze` as a library call: from logs to an Audit, with what it takes for granted."""
+"""`analyze` as a library call: from logs to an Audit with its assumptions."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -34,7 +34,7 @@ from costaudit.progress import Progress, SilentProgress
 
 
 def assumptions(log: Loaded, options: AnalyzeOptions, *, semantic: bool) -> tuple[Assumption, ...]:
-    """List the assumptions behind the figures; the semantic cache's only where it was simulated."""
+    """Return the assumptions behind the figures; `semantic` includes the semantic cache's."""
     return (
         Assumption(
             "prices",
@@ -101,9 +101,9 @@ def analyze(
     options: AnalyzeOptions,
     progress: Progress | None = None,
 ) -> Audit:
-    """Ingest logs into a run directory, simulate and price them, and put the audit together.
+    """Ingest logs into a run directory, simulate and price them, and return the audit.
 
-    `inputs` may be the run directory itself, which is then read as it is.
+    If `inputs` is the run directory itself, it is read as it is.
     """
     progress = progress or SilentProgress()
     log = ingested(inputs, run, options, progress)
@@ -113,7 +113,7 @@ def analyze(
 def analyze_and_write(
     inputs: Sequence[str], run: RunDir, options: AnalyzeOptions, progress: Progress
 ) -> Audit:
-    """Do what `analyze` does, and write audit.json and report.html into the run directory."""
+    """Run `analyze`, and write audit.json and report.html into the run directory."""
     for path in (run.audit_path, run.report_path):
         check_writable(path)
     audit = analyze(inputs, run, options, progress)
@@ -125,7 +125,7 @@ def analyze_and_write(
 
 
 def write_report(audit: Audit, run: RunDir) -> None:
-    """Write report.html whole or not at all."""
+    """Write report.html completely or not at all."""
     from costaudit.report.reporters import render
 
     with atomic_write(run.report_path) as part:
@@ -133,8 +133,8 @@ def write_report(audit: Audit, run: RunDir) -> None:
 
 
 def audit_of(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Audit:
-    """Simulate and price a log that is loaded; both kinds of cache at once."""
-    _ = log.templates  # found before both want them
+    """Return the audit of a loaded log; both kinds of cache are simulated at once."""
+    _ = log.templates  # compute once, before two threads need them
     with ThreadPoolExecutor(1) as pool:
         caches = pool.submit(PromptCaches, log, show_prompts=options.show_prompts)
         return _audit(log, swept(log, options, progress), caches.result(), options)

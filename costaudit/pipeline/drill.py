@@ -1,4 +1,4 @@
-"""The prompt templates of each endpoint, and sample requests of each template."""
+"""Find the prompt templates of each endpoint, and sample requests of each template."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +14,7 @@ from costaudit.costing.spend import spend
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.settings import AnalyzeOptions
 
-ENDPOINTS, TEMPLATES = 10, 5  # the dearest ones are kept
+ENDPOINTS, TEMPLATES = 10, 5  # how many are kept, the most expensive first
 _MARK = "\x1f"  # between the parts of a group's name
 
 
@@ -23,7 +23,7 @@ def drilled(
 ) -> Spend:
     """Return the spend of a log with its endpoints' templates and a sample of their requests.
 
-    `template` is an index into `names` for each request; -1 where its prompt is not known.
+    `template` is an index into `names` for each request; -1 if its prompt is unknown.
     """
     ids = pl.Series([*names, ""])[np.where(template < 0, len(names), template)]
     pairs = pl.concat_str(
@@ -52,7 +52,7 @@ def _spent(
 
 
 def _examples(log: Loaded, pairs: pl.Expr, kept: set[str]) -> pl.DataFrame:
-    """Pick the longest, the median and the shortest request of each template that is kept."""
+    """Return the longest, the median and the shortest request of each kept template."""
     sent = log.requests.with_columns(
         pair=pairs, size=pl.sum_horizontal(pl.col(TOKEN_CLASSES).fill_null(0))
     ).filter(

@@ -1,4 +1,4 @@
-"""Erase a person's records from a run: rows, texts, vectors, and all results made of them."""
+"""Erase a person's records from a run: rows, texts, vectors, and all results based on them."""
 
 import shutil
 from collections.abc import Sequence
@@ -17,20 +17,20 @@ from costaudit.pipeline.loaded import as_skips, parted
 
 @dataclass(frozen=True)
 class Erased:
-    """What was taken out of a run."""
+    """What was erased from a run."""
 
     requests: int
     blocks: int  # texts that no other request uses
     vectors: int
-    files: tuple[str, ...]  # what was made of the whole run, and is gone
+    files: tuple[str, ...]  # results of the whole run, deleted
 
 
 def erase(run: RunDir, where: Sequence[str]) -> Erased:
     """Erase the requests that meet all conditions, such as `user=alice`.
 
-    Values are also compared as the run's redaction writes them. The tables are written whole or
-    not at all, results first and requests last: an erasure that was interrupted ends by the same
-    call. Raises UsageError without a condition, or for a field that the run does not hold.
+    Values are also compared in their redacted form. Each table is written completely or not at all,
+    requests last; the same call finishes an interrupted erasure. Raises UsageError without a
+    condition, or for a field that the run does not have.
     """
     if not where:
         raise UsageError("Nothing is named to erase.", hint="Name it, such as --where user=alice.")
@@ -69,7 +69,7 @@ def _as_stored(text: str, redactor: Redactor, requests: pl.DataFrame) -> str:
 
 
 def _drop_results(run: RunDir) -> tuple[str, ...]:
-    """Remove all but the tables, the manifest and the vectors, which are rewritten."""
+    """Delete all results, except the tables, the manifest and the vectors, which are rewritten."""
     kept = {
         path.name
         for path in (
@@ -107,11 +107,11 @@ def _with_fates(skips: pl.DataFrame, gone: pl.DataFrame) -> pl.DataFrame:
         pl.when(merged.is_in(gone["request_id"].implode())).then(None).otherwise(merged)
         .alias("merged_into")
     )  # fmt: skip
-    return pl.concat([left, new]).unique(maintain_order=True)  # an interrupted call wrote some
+    return pl.concat([left, new]).unique(maintain_order=True)  # some may exist already
 
 
 def _tell(run: RunDir, manifest: Manifest, kept: pl.DataFrame, skips: pl.DataFrame) -> None:
-    """Count again what the tables hold."""
+    """Write the manifest with new counts of the tables' rows."""
     by_file = dict(kept.group_by("source_file").len().iter_rows())
     inputs = tuple(
         replace(one, kept=n, skipped=one.rows - one.merged - n)

@@ -1,4 +1,4 @@
-"""The forecast of one log: its next month, and why its spend grew."""
+"""Forecast a log's next month, and explain why its spend grew."""
 
 from decimal import Decimal
 
@@ -16,7 +16,7 @@ _DAY_S = 86_400
 
 
 def forecast_of(log: Loaded) -> Forecast:
-    """Continue a log's trend; raises InsufficientDataError where the month is unknown."""
+    """Return a log's forecast; raises InsufficientDataError if the month is unknown."""
     if not log.month.facts.is_month:
         raise InsufficientDataError(
             f"There is no month to forecast. {' '.join(log.month.facts.reasons)}",
@@ -46,7 +46,7 @@ def forecast_of(log: Loaded) -> Forecast:
 
 
 def _change(log: Loaded, usd: np.ndarray) -> tuple[Decimal, tuple[Driver, ...]]:
-    """Compare months made of the log's two halves, of whole days."""
+    """Compare two months, one made of each half of the log, in whole days."""
     days = (log.requests["ts"].dt.epoch("s") // _DAY_S).to_numpy().astype(np.float64)
     known = days[np.isfinite(days)]
     middle = known.min() + np.floor((known.max() - known.min() + 1) / 2)

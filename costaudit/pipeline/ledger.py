@@ -1,4 +1,4 @@
-"""The ledger of one log, and the levers beside the caches with their place in it."""
+"""Build the ledger of one log, with the levers that are not caches."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,9 +31,9 @@ def ledger_of(
     levers: Sequence[Lever],
     terms: Terms,
 ) -> Ledger:
-    """Build the waterfall; a log without prompts gets no semantic steps.
+    """Return the ledger; a log without prompts gets no semantic steps.
 
-    semantic: what a sweep found, or only what identical questions are answered.
+    `semantic` is the result of a sweep, or only the hits of identical questions.
     """
     assigned = assign_rules(log.requests, caches.facts.prompts)
     least = pl.Series(assigned.each(lambda rules: rules.min_tokens))
@@ -52,13 +52,13 @@ def ledger_of(
 
 
 def _with_minimum(lever: Lever, least: pl.Series) -> Lever:
-    """Return a lever whose cuts know the shortest head that each request's provider caches."""
+    """Return a lever with the shortest prefix that each request's provider caches."""
     cut = pl.when(pl.col("cuts").is_not_null()).then(pl.lit(least))
     return replace(lever, effect=lever.effect.with_columns(least_read_tokens=cut))
 
 
 def duplicates_step(found: CacheHits) -> CacheStep:
-    """Return what a cache for identical questions answers."""
+    """Return the ledger step of a cache for identical questions."""
     return CacheStep(
         lever="duplicates",
         label="Identical questions",
@@ -72,9 +72,9 @@ def duplicates_step(found: CacheHits) -> CacheStep:
 
 
 def semantic_steps(result: SemanticResult) -> list[CacheStep]:
-    """Return what a cache for identical questions answers, and one for similar ones.
+    """Return the ledger steps of caches for identical and for similar questions.
 
-    Neither is offered where no response cache can be defended.
+    Neither is offered if no response cache is safe enough.
     """
     if result.section.recommended_kind == "none":
         return []
@@ -107,7 +107,7 @@ PROMPT_CACHING = CacheStep(
 
 
 def proposals_of(log: Loaded, options: AnalyzeOptions) -> Proposals:
-    """Return what the log holds evidence for beside caches, and what is only worth a test."""
+    """Return the levers, other than caches, that the log supports, and those that need a test."""
     found = propose(log.requests, log.blocks, Tokenizer().count_text, own=options.levers)
     routed, untold = twins_of(log)
     return Proposals(
@@ -119,7 +119,7 @@ def proposals_of(log: Loaded, options: AnalyzeOptions) -> Proposals:
 def terms_here(
     log: Loaded, caches: PromptCaches, levers: Sequence[Lever], options: AnalyzeOptions
 ) -> Terms:
-    """Return the terms that steps are judged by, with efforts that know what exists already."""
+    """Return the terms by which steps are judged, with efforts for what does not exist yet."""
     given = options.terms.efforts
     efforts = efforts_here(caches.section(), log.spend.gateway_hits, levers, given)
     return replace(options.terms, efforts=efforts)
@@ -128,9 +128,9 @@ def terms_here(
 def levered(
     log: Loaded, options: AnalyzeOptions, progress: Progress
 ) -> tuple[tuple[LeverRow, ...], tuple[Suggestion, ...]]:
-    """Price the levers on what identical questions and prompt caching leave.
+    """Return the levers, priced on what identical questions and prompt caching leave.
 
-    Nothing is embedded, so similar questions, which need vectors, are left to `analyze`.
+    Nothing is embedded: similar questions need vectors, so only `analyze` includes them.
     """
     proposals = proposals_of(log, options)
     levers = proposals.levers

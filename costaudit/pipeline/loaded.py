@@ -1,4 +1,4 @@
-"""A run directory in memory, priced; its spend by groups; why its questions can't be cached."""
+"""Load a run directory and price it; add up its spend by groups; count what can't be cached."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +39,7 @@ from costaudit.simulate.prefix.tree.prompts import group_requests, read_prompts
 from costaudit.simulate.semantic.keys import REASONS, bypass_codes, keys_of
 from costaudit.simulate.templates import system_templates
 
-HOSTED = ("openai", "bedrock")  # embedders that are asked over a network
+HOSTED = ("openai", "bedrock")  # embedders that need a network
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class Loaded:
 
     @property
     def hashed(self) -> bool:
-        """Return whether the log was read with --redact hash: texts are known by their ids only."""
+        """Return whether the log was read with --redact hash: it has ids instead of texts."""
         return self.manifest.ingest.options.redact == "hash"
 
     @cached_property
     def compared(self) -> pl.DataFrame:
-        """BLOCKS as a cache compares them: where texts were not kept, ids replace them."""
+        """BLOCKS as a cache compares them: ids replace texts that were not kept."""
         if not self.hashed:
             return self.blocks
         return self.blocks.with_columns(text=pl.when(pl.col("chars") > 0).then("block_id"))
@@ -74,22 +74,22 @@ class Loaded:
 
     @cached_property
     def sent_usd(self) -> np.ndarray:
-        """What each request was billed by its tokens and units, in float64."""
+        """The bill of each request by its tokens and units, in float64."""
         return Traffic.logged(self.tariff).request_usd()
 
     def month_usd(self, rows: np.ndarray) -> Decimal:
-        """Return what a mask of requests was billed, for a month."""
+        """Return the monthly bill of the requests in a mask."""
         return self.month.usd(self.sent_usd * rows)
 
     def usd_of(self, rows: np.ndarray) -> Decimal:
-        """Add up what a mask of requests was billed, over the log's period."""
+        """Return the bill of the requests in a mask, over the log's period."""
         return cost(self.tariff.classes, self.tariff.billed, pl.Series(rows)).total_usd
 
 
 def ingested(
     inputs: Sequence[str], run: RunDir, options: AnalyzeOptions, progress: Progress
 ) -> Loaded:
-    """Bring logs into a run directory and read it; a run that is its own input is only read."""
+    """Ingest logs into a run directory and load it; a run that is its own input is only loaded."""
     options.check()
     if options.ingest.redact != "hash":
         check_embedder(options.policy.embedder, run)
@@ -102,9 +102,9 @@ def ingested(
 
 
 def check_embedder(name: str, run: RunDir) -> None:
-    """Raise for an embedder that can't be used, before a log is read for it.
+    """Raise an error for an embedder that can't be used, before a log is read.
 
-    A hosted one is asked for one word, unless the run holds vectors of it: those need no key.
+    A hosted embedder embeds one word as a test, unless the run already has vectors of it.
     """
     embedder = embedder_named(name)
     stored = VectorStore(run.vectors_path, embedder.spec.name, embedder.spec.revision, 0)
@@ -113,24 +113,23 @@ def check_embedder(name: str, run: RunDir) -> None:
 
 
 def _refuse_other_part(run: RunDir, wanted: IngestOptions) -> None:
-    """Raise UsageError where a part of a log is asked for that a finished run does not hold."""
+    """Raise UsageError if the options ask for another part of the log than a finished run holds."""
     told = run.manifest().ingest.options
     asked = msgspec.to_builtins((wanted.since, wanted.until, list(wanted.where)))
     read = (told.since, told.until, list(told.where))
     if any(one and one != other for one, other in zip(asked, read, strict=True)):
         raise UsageError(
-            f"{run.path} is a finished run, which was read without these --since, --until and "
-            "--where.",
-            hint="They apply while a log is read: name the log itself, and --out for the new run.",
+            f"{run.path} is a finished run, made without these --since, --until and --where.",
+            hint="They apply when a log is read: name the log itself, and --out for the new run.",
         )
 
 
 def _nothing_left(skips: pl.DataFrame) -> InsufficientDataError:
-    """Explain why no record is a call, and what to do about the commonest reason."""
+    """Return an error that says why no record is a call, and what to do about the main reason."""
     reasons = skips.group_by("reason").len().sort("len", "reason", descending=[True, False])
     said = ", ".join(f"{reason} {count:,}" for reason, count in reasons.iter_rows())
     hints = {
-        "unknown-format": "No count in them can be read: `costaudit doctor LOG --draft-map "
+        "unknown-format": "They hold no readable token counts: `costaudit doctor LOG --draft-map "
         "FIELDS.toml` lists their fields and drafts a map for --map.",
         "filtered": "Loosen --since, --until and --where.",
     }
@@ -138,18 +137,18 @@ def _nothing_left(skips: pl.DataFrame) -> InsufficientDataError:
         f"None of {len(skips):,} records is left: {said}.",
         hint=hints.get(
             str(reasons["reason"][0]) if len(reasons) else "",
-            "`costaudit doctor LOG` says what was found in them.",
+            "`costaudit doctor LOG` shows what they contain.",
         ),
     )
 
 
 def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loaded:
-    """Read a run directory, or the part of it that conditions on REQUESTS choose, and price it."""
+    """Read and price a run directory, or the part of it that meets conditions on REQUESTS."""
     manifest, requests, blocks = run.manifest(), in_order(run.requests()), run.blocks()
     skips = run.skips()
     if where:
         requests, others = parted(requests, where)
-        left_out = as_skips(others, "filtered", "It is not in the part that was asked for.")
+        left_out = as_skips(others, "filtered", "It does not meet the conditions.")
         skips = pl.concat([skips, left_out])
     if requests.is_empty():
         totals = only_totals(each.source for each in manifest.inputs)
@@ -190,7 +189,7 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
 
 
 def parted(requests: pl.DataFrame, where: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Part requests by conditions such as endpoint=/v1/chat; return those kept, and the others."""
+    """Return the requests that meet conditions such as endpoint=/v1/chat, and the others."""
     holds = pl.lit(True)
     for text in where:
         one = parse_condition(text)
@@ -205,7 +204,7 @@ def parted(requests: pl.DataFrame, where: Sequence[str]) -> tuple[pl.DataFrame, 
 
 
 def as_skips(requests: pl.DataFrame, reason: str, detail: str) -> pl.DataFrame:
-    """Return the fate of requests that are left out, as SKIPS."""
+    """Return requests that are left out, as rows of SKIPS."""
     fates = requests.select(
         "source_file",
         "source_offset",
@@ -218,7 +217,7 @@ def as_skips(requests: pl.DataFrame, reason: str, detail: str) -> pl.DataFrame:
 
 
 def uncacheable(log: Loaded, policy: SemanticPolicy) -> dict[str, int]:
-    """Count by reason the requests that a cache under a policy must leave alone."""
+    """Return how many requests a cache under a policy must bypass, by reason."""
     keys = keys_of(log.requests, log.compared, policy.key)
     codes = bypass_codes(
         log.requests, keys.has_text, keys.has_image, policy.max_temperature, policy.no_bypass
@@ -228,7 +227,7 @@ def uncacheable(log: Loaded, policy: SemanticPolicy) -> dict[str, int]:
 
 
 def nothing_to_compare(log: Loaded, policy: SemanticPolicy) -> InsufficientDataError:
-    """Explain why a log has no question to compare, as the error to raise."""
+    """Return the error for a log without a question to compare."""
     return InsufficientDataError(
         f"No question could be cached: {bypass_line(uncacheable(log, policy))}.",
         hint="`costaudit doctor LOG` shows what the log contains.",
@@ -236,7 +235,7 @@ def nothing_to_compare(log: Loaded, policy: SemanticPolicy) -> InsufficientDataE
 
 
 def no_texts(log: Loaded) -> InsufficientDataError:
-    """Report that similarity needs texts, as the error to raise for a log that was read hashed."""
+    """Return the error for a hashed log, whose texts are needed for similarity."""
     return InsufficientDataError(
         f"{log.run.path} was read with --redact hash, and similarity needs texts: it only shows "
         "which questions are identical.",
@@ -258,7 +257,7 @@ SPEND_GROUPS = (*_COLUMNS, "template")
 
 
 def spent_by(log: Loaded, options: AnalyzeOptions, names: Sequence[str]) -> Spend:
-    """Add up what the log cost by each of SPEND_GROUPS that is named."""
+    """Return what the log cost, by each of the named SPEND_GROUPS."""
     found = spend(
         log.requests,
         price_requests(log.requests, options.prices),
@@ -277,7 +276,7 @@ def spent_by(log: Loaded, options: AnalyzeOptions, names: Sequence[str]) -> Spen
 
 
 def _templates(log: Loaded) -> pl.Series:
-    """Name each request's prompt template, as `prefix` does; null where it has no prompt."""
+    """Return the name of each request's prompt template, as in `prefix`; null without a prompt."""
     found = group_requests(log.requests, read_prompts(log.requests, log.blocks), log.templates)
     names = [
         " ".join(part for part in (one.template_id, one.endpoint, one.model) if part)

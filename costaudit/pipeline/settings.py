@@ -28,32 +28,32 @@ class AnalyzeOptions:
     """Settings of every stage of an audit."""
 
     ingest: IngestOptions = field(default_factory=IngestOptions)
-    policy: SemanticPolicy = field(default_factory=lambda: SemanticPolicy(1.0))  # less threshold
+    policy: SemanticPolicy = field(default_factory=lambda: SemanticPolicy(1.0))  # but its threshold
     thresholds: str = "0.70:0.99:0.01"
     max_wrong_share: float = 0.01  # of all requests, upper 95 % bound
-    wrong_cost_usd: Decimal = Decimal(0)  # of each wrong answer that a cache serves
+    wrong_cost_usd: Decimal = Decimal(0)  # per wrong answer that a cache serves
     prices: Path | None = None  # the user's own rates
     cost_mode: CostMode = "auto"
     invoice_usd: Decimal | None = None
-    invoice: tuple[str, ...] = ()  # files of reports and exports of costs
+    invoice: tuple[str, ...] = ()  # cost reports and exports
     invoice_rates: Mapping[str, Decimal] = field(default_factory=dict)  # currency → dollars
-    levers: tuple[str, ...] = ()  # the reader's own, beside the built-in ones
+    levers: tuple[str, ...] = ()  # the user's own, in addition to the built-in ones
     terms: Terms = field(default_factory=Terms)  # efforts, horizon and order of the plan
-    machines: CacheCosts = field(default_factory=CacheCosts)  # of a response cache
+    machines: CacheCosts = field(default_factory=CacheCosts)  # for a response cache
     show_prompts: bool = False
     seed: int = 0
-    approximate: bool = False  # look for similar texts in a part of them, where they are many
-    approximate_from: int = LEAST_TEXTS  # distinct texts; with fewer the sweep is exact
-    checked_requests: int = CHECKED  # the first ones, on which the approximation is measured
-    lifetimes: tuple[tuple[float | None, TtlKind], ...] = ()  # TTLs, in seconds, to sweep as well
+    approximate: bool = False  # search only a part of the texts if there are many
+    approximate_from: int = LEAST_TEXTS  # distinct texts; with fewer, the sweep is exact
+    checked_requests: int = CHECKED  # first requests, which measure the error
+    lifetimes: tuple[tuple[float | None, TtlKind], ...] = ()  # further TTLs to sweep, in seconds
 
     @cached_property
     def bill(self) -> Bill | None:
-        """The invoice's files, read once; raises InputError for what is none or can't be read."""
+        """The invoice's files, read once; raises InputError for a file that can't be read."""
         return read_bill(self.invoice) if self.invoice else None
 
     def check(self) -> None:
-        """Raise UsageError or InputError for what can't work with any log, before one is read."""
+        """Raise UsageError or InputError, before a log is read, for settings that can't work."""
         parse_thresholds(self.thresholds)
         self.machines.check()
         self.terms.check(LEVERS)

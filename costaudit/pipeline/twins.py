@@ -1,4 +1,4 @@
-"""Questions that two models answered in one log: how far they agree, and what moving them saves."""
+"""Twins: questions that two models answered, how far they agree, and what moving them saves."""
 
 from collections.abc import Mapping
 
@@ -21,14 +21,14 @@ from costaudit.levers.twins import (
 )
 from costaudit.pipeline.loaded import Loaded
 
-_TOPIC_QUESTIONS = 300  # twins for each topic, so that its interval is narrow enough to hold
+_TOPIC_QUESTIONS = 300  # twins per topic, for a narrow enough interval
 _MOST_TOPICS = 12
-_MOST_PAIRS = 5_000  # of answers that are compared, for each endpoint and pair of models
-_OUTPUT_PART = 0.2  # of a mixed million tokens, to find the more expensive of two models
+_MOST_PAIRS = 5_000  # compared pairs of answers, per endpoint and pair of models
+_OUTPUT_PART = 0.2  # share of output in a mix of tokens that compares two models' prices
 
 
 def twins_of(log: Loaded) -> tuple[Lever | None, Suggestion | None]:
-    """Return the routing that twins support, and the endpoints whose twins are too few."""
+    """Return the routing that twins support, and endpoints with too few twins."""
     price = mixed_prices(log.requests, log.tariff.table)
     if len({round(usd, 6) for usd in price.values()}) < 2 or log.hashed:
         return None, None
@@ -52,7 +52,7 @@ def twins_of(log: Loaded) -> tuple[Lever | None, Suggestion | None]:
 
 
 def _untold(topics: list[TwinTopic]) -> Suggestion | None:
-    """Return the topics whose twins are too few, as something to test; None without any."""
+    """Return a suggestion to test topics with too few twins; None without such topics."""
     if not topics:
         return None
     first = max(topics, key=lambda one: one.twins)
@@ -70,7 +70,7 @@ def _untold(topics: list[TwinTopic]) -> Suggestion | None:
 
 
 def mixed_prices(requests: pl.DataFrame, pricing: Pricing) -> dict[str, float]:
-    """Return the price of a mixed million tokens by model: the dearest rate that it was used at."""
+    """Return the price of a mixed million tokens by model, at the model's highest rate."""
     rates = pricing.rates.select(
         "rate_id",
         usd=pl.col("input_per_mtok").cast(pl.Float64) * (1 - _OUTPUT_PART)
@@ -82,7 +82,7 @@ def mixed_prices(requests: pl.DataFrame, pricing: Pricing) -> dict[str, float]:
 
 
 class _Answers:
-    """The answers of all pairs, read once."""
+    """Reads the answers of all pairs once."""
 
     def __init__(self, log: Loaded, pairs: pl.DataFrame, again: pl.DataFrame) -> None:
         compared = pairs.group_by("unit", "small", maintain_order=True).head(_MOST_PAIRS)
@@ -101,7 +101,7 @@ class _Answers:
         self._wordings = Wordings(known["text"].to_list())
 
     def agree(self, pairs: pl.DataFrame, again: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
-        """Return the pairs whose answers can be compared, with `agrees`; and the repeats' same."""
+        """Return the comparable pairs with `agrees`, and the same for repeats."""
         pairs = self._readable(pairs, "large_answer", "small_answer")
         again = self._readable(again, "first_answer", "second_answer")
         first, second = (self._at(again[n]) for n in ("first_answer", "second_answer"))
@@ -123,7 +123,7 @@ class _Answers:
 def _topics(
     log: Loaded, keys: pl.DataFrame, pairs: pl.DataFrame, again: pl.DataFrame, answers: _Answers
 ) -> list[Moved]:
-    """Divide a unit's questions into topics, and describe what the twins of each show."""
+    """Divide a unit's questions into topics, and return what the twins of each show."""
     compared, repeats = answers.agree(pairs, again)
     if compared.is_empty():
         return []

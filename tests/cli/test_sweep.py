@@ -160,7 +160,7 @@ def test_a_sample_embeds_so_many_texts_and_says_so(
 def test_a_sample_of_more_than_there_is_is_no_sample(costaudit: Run, small: Path) -> None:
     for size in ("20000", "99.99%"):
         said = costaudit("sweep", "small.jsonl", "--sample", size, "--thresholds", "0.9")
-        assert "The log has 6 distinct texts, so all were embedded: no sample." in said.out
+        assert "The log has 6 distinct texts: all were embedded, without sampling." in said.out
         assert "Semantic cache by similarity threshold\n" in said.out
 
 

@@ -104,7 +104,8 @@ def test_a_lever_that_costs_and_waste_that_pays_are_said() -> None:
     book = ledger("100", step("waste", "4", note="12 requests."), left_out=(costly,))
     assert codes(book=book) == ["wasted-tokens", "semantic-costs"]
     assert found(book=book)[1].detail == (
-        "$2.00 a month on what the steps before it leave, with $9.00 a month to run it. It pays "
+        "After the steps before it, it costs $2.00 a month more than it saves; running it costs "
+        "$9.00 a month. It pays "
         "from 50,000 requests a month."
     )
 

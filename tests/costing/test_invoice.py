@@ -267,8 +267,8 @@ def test_a_log_of_a_part_of_a_day_says_what_can_not_be_told() -> None:
         PartialDays(untold=("2026-10-05",)),
     )  # fmt: skip
     assert found.notes == (
-        "Whether the log holds the whole of 2026-10-05 can't be told: no other day shows the hours "
-        "that it lacks.",
+        "It can't be told whether the log holds all of 2026-10-05: no other day shows the hours "
+        "that are missing.",
     )
     with using(Style("es")):
         assert said(found.notes[0]).startswith("No se puede saber si el registro tiene todo el 2")

@@ -64,23 +64,22 @@ PARTS: dict[str, tuple[str, ...]] = {
         "skips.parquet with the call that it repeats.",
     ),
     "of another instrument": ("of another instrument (7)",),
-    "In how many calls: {a}. They are missing and not 0: what they are billed is in no "
-    "figure.{b}": (
-        "In how many calls: cache_read (1,007), output (2). They are missing and not 0: what they "
-        "are billed is in no figure.",
-        "In how many calls: cache_read (7). They are missing and not 0: what they are billed is in "
-        "no figure. Input whose cache reads can't be read is priced as if none of it was cached.",
+    "In how many calls: {a}. They are missing, not 0: no figure includes what they cost.{b}": (
+        "In how many calls: cache_read (1,007), output (2). They are missing, not 0: no figure "
+        "includes what they cost.",
+        "In how many calls: cache_read (7). They are missing, not 0: no figure includes what they "
+        "cost. Input whose cache reads can't be read is priced as if none of it was cached.",
     ),
-    "does not hold": (
-        "7 calls in a.jsonl: $1.0000 as read, where the input does not hold them; $2.0000 the "
-        "other way.",
+    "does not include": (
+        "7 calls in a.jsonl: $1.0000 as read, where the input does not include them; $2.0000 "
+        "otherwise.",
     ),
-    "{a} in {b}: ${c} as read, where the input {d} them; ${e} the other way.": (
-        "1,007 calls in my log.jsonl: $1.0000 as read, where the input holds them; $2.0000 the "
-        "other way.",
-        "1 call in a.jsonl: $1.0000 as read, where the input holds them; $2.0000 the other way.",
-        "1 call in a.jsonl: $1.0000 as read, where the input does not hold them; $2.0000 the other "
-        "way.",
+    "{a} in {b}: ${c} as read, where the input {d} them; ${e} otherwise.": (
+        "1,007 calls in my log.jsonl: $1.0000 as read, where the input includes them; $2.0000 "
+        "otherwise.",
+        "1 call in a.jsonl: $1.0000 as read, where the input includes them; $2.0000 otherwise.",
+        "1 call in a.jsonl: $1.0000 as read, where the input does not include them; $2.0000 "
+        "otherwise.",
     ),
     "{a} {b} answered without token counts.": (
         "1 request was answered without token counts.",
@@ -91,10 +90,11 @@ PARTS: dict[str, tuple[str, ...]] = {
         "The log has 3 gaps of 1,009 hours that usually have requests.",
     ),
     "Spend {a} by {b} a week.": ("Spend grows by 7% a week.", "Spend falls by 7% a week."),
-    "Below {a} requests or {b} days, daily and weekly rhythm is missing. {c}": (
-        "Below 1,000 requests or 7 days, daily and weekly rhythm is missing. A month is a bold "
+    "With fewer than {a} requests or {b} days, the daily and weekly pattern can't be seen. {c}": (
+        "With fewer than 1,000 requests or 7 days, the daily and weekly pattern can't be seen. A "
+        "month is a bold "
         "extrapolation.",
-        "Below 1,000 requests or 7 days, daily and weekly rhythm is missing.",
+        "With fewer than 1,000 requests or 7 days, the daily and weekly pattern can't be seen.",
     ),
     "Not fully in the spend: {a} of {b}.{c}": (
         "Not fully in the spend: 7 requests of gpt-9, (no model).",
@@ -111,7 +111,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "Saturday and Sunday are not in the log; they are taken {a}. The range spans both readings.": (
         "The log covers 1.0 days of usual traffic. A month needs 2: the figures are those of the "
         "log.",
-        "Below 1,000 requests or 7 days, daily and weekly rhythm is missing. The log covers 1.0 "
+        "With fewer than 1,000 requests or 7 days, the daily and weekly pattern can't be seen. The "
+        "log covers 1.0 "
         "days of usual traffic. A month needs 2: the figures are those of the log.",
     ),
     "{a} not in the log: taken to be like the other days.": (
@@ -130,9 +131,12 @@ PARTS: dict[str, tuple[str, ...]] = {
     "Over {a} that both cover, the invoice is ${b}, the log ${c}.": (
         "Over the 7 days that both cover, the invoice is $1,001.00, the log $2.00.",
     ),
-    "${a} a month on what the steps before it leave, with ${b} a month to run it.{c}": (
-        "$1.00 a month on what the steps before it leave, with $2.00 a month to run it.",
-        "$1.00 a month on what the steps before it leave, with $2.00 a month to run it. It pays "
+    "After the steps before it, it costs ${a} a month more than it saves; running it costs ${b} a "
+    "month.{c}": (
+        "After the steps before it, it costs $1.00 a month more than it saves; running it costs "
+        "$2.00 a month.",
+        "After the steps before it, it costs $1.00 a month more than it saves; running it costs "
+        "$2.00 a month. It pays "
         "from 1,000 requests a month.",
     ),
     "{a} Name one that did with --baseline.": (
@@ -178,9 +182,9 @@ PARTS: dict[str, tuple[str, ...]] = {
     "middle of {low}–{high} h, a published range ({row})": (
         "middle of 40–60 h, a published range (Semantic Caching)",
     ),
-    "caching is there already: {a} to repair, {b} h each": (
-        "caching is there already: 1 place to repair, 4 h each",
-        "caching is there already: 3 places to repair, 4 h each",
+    "caching exists already: {a} to repair, {b} h each": (
+        "caching exists already: 1 place to repair, 4 h each",
+        "caching exists already: 3 places to repair, 4 h each",
     ),
     "a hundredth of it": ("output 1 is far from the list price 100 (a hundredth of it)",),
     "dollars per million, times a million?": (
@@ -258,8 +262,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     ),
     "the log's answers at {a}": (),  # the name of a judge
     "visible after the {a}": ("visible after the request", "visible after the response"),
-    "are in no session: they name none, or reached no model": (
-        "7 calls are in no session: they name none, or reached no model.",
+    "belong to no session: they name none, or reached no model": (
+        "7 calls belong to no session: they name none, or reached no model.",
     ),
     "carry no prompt: what they share is read from their counters": (
         "7 calls carry no prompt: what they share is read from their counters.",

@@ -73,7 +73,7 @@ FINDINGS = {
         "Hay un recuento en los datos de uso que no se puede leer.",
     ),
     "convention-undecided": (
-        "Nothing shows whether the input of claude-sonnet-4-5 holds the cached tokens.",
+        "Nothing shows if the input of claude-sonnet-4-5 includes cached tokens.",
         "Nada muestra si la entrada de claude-sonnet-4-5 incluye los tokens en caché.",
     ),
     "usage-missing": (
@@ -92,7 +92,7 @@ DETAILS = {
     "unread-usage": "Their sums, and in how many calls: novel_cache_tokens 42 (2).",
     "unreadable-usage": "In how many calls: audio_input_token (1).",
     # 1,000 at $3, 600 at $0.30, 100 at $15 a million: 0.00468; the input holds them: 0.00288
-    "convention-undecided": "$0.0047 as read, where the input does not hold them; $0.0029",
+    "convention-undecided": "$0.0047 as read, where the input does not include them; $0.0029",
     "usage-missing": "Their cost is not in the figures.",
     # 2 of 17 calls lack a part of their price, 1 of them all of its tokens (the mean of the others)
     "unpriced": "Not fully in the spend: 1 request of gpt-4o-2024-08-06.",
@@ -151,7 +151,7 @@ def test_cache_reads_that_can_not_be_read_are_priced_as_input_and_that_is_said(
     audit = analyze([str(log)], RunDir(tmp_path / "run"), AnalyzeOptions())
     found = named(audit, "unreadable-usage")
     assert found.detail == (
-        "In how many calls: cache_read (1). They are missing and not 0: what they are billed is "
-        "in no figure. Input whose cache reads can't be read is priced as if none of it was cached."
+        "In how many calls: cache_read (1). They are missing, not 0: no figure includes what they "
+        "cost. Input whose cache reads can't be read is priced as if none of it was cached."
     )
     assert str(audit.spend.total.total_usd) == "0.0035"

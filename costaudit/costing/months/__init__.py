@@ -1,4 +1,4 @@
-"""Takes the times of a log, returns what its days count for in a month and how months differ.
+"""Turn a log's times into weights of its days in a month, and show how months differ.
 
 It never prices anything.
 """

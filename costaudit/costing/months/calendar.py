@@ -1,4 +1,4 @@
-"""Which hours a log covers, which of them it lacks, and what each counts for in a month."""
+"""Find the hours that a log covers, those it lacks, and each hour's weight in a month."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,10 +15,10 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 _MONDAY_H = 96  # hours from the epoch, a Thursday, to the first Monday
 _WORKING, _SATURDAY, _SUNDAY = 0, 1, 2
 _CLASS = np.array([_WORKING] * 5 + [_SATURDAY, _SUNDAY])
-_LEAST_EXPECTED = 10.0  # requests that a stretch usually has, from which on it is a hole
-_LEAST_BUSY_H = 3  # hours in it that are usually busy
-_NIGHT_H, _NIGHT_SHARE = 6, 0.01  # hours in a row with less of the traffic: an office's nights
-_PARTIAL = 0.5  # the least that the first and the last hour count
+_LEAST_EXPECTED = 10.0  # least usual requests in a stretch that counts as a hole
+_LEAST_BUSY_H = 3  # least usually busy hours in a hole
+_NIGHT_H, _NIGHT_SHARE = 6, 0.01  # hours in a row with a smaller share of the traffic: nights
+_PARTIAL = 0.5  # least cover of the first and the last hour
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -30,12 +30,12 @@ class Calendar:
 
     first_h: int  # hours since the epoch
     requests: Floats  # per hour
-    covered: Floats  # share of each hour that the log covers: 0 in a hole
-    weight: Floats  # how often what the hour cost is in a month
+    covered: Floats  # share of each hour that the log covers; 0 in a hole
+    weight: Floats  # how often the hour's cost occurs in a month
     holes: tuple[Hole, ...]
-    closed: tuple[str, ...]  # weekdays without traffic, or taken to have none
+    closed: tuple[str, ...]  # weekdays without traffic, or assumed to have none
     unseen: tuple[str, ...]  # weekdays without a covered hour
-    weekend_weight: Floats | None  # weights under the other reading of unseen weekends
+    weekend_weight: Floats | None  # weights if unseen weekends are otherwise
     unseen_hours: int  # hours of the day that no day covers
 
     @property
@@ -56,7 +56,7 @@ class Calendar:
 
     @property
     def usual(self) -> Floats:
-        """Return the share of a day's traffic that each hour usually has, where it is covered."""
+        """Return each hour's usual share of a day's traffic, times its cover."""
         by_hour = np.bincount(self.slot % DAY_H, self.requests, DAY_H)
         seen = np.bincount(self.slot % DAY_H, self.covered, DAY_H)
         rate = by_hour / np.maximum(seen, 1e-9) * (seen > 0)
@@ -65,12 +65,12 @@ class Calendar:
 
 
 def summed(place: Ints, weight: Floats, count: int = 0) -> Floats:
-    """Add up weights by place, 0 to `count` - 1 at least."""
+    """Return the sum of weights by place, for places 0 to at least `count` - 1."""
     return np.asarray(np.bincount(place, weight, count), np.float64)
 
 
 def calendar(ts_s: Floats) -> Calendar:
-    """Lay requests out by hour; `ts_s` are their times in seconds since the epoch, all finite."""
+    """Return the calendar of requests at `ts_s`, in seconds since the epoch, all finite."""
     first, last = float(ts_s.min()), float(ts_s.max())
     first_h, last_h = int(first // HOUR_S), int(last // HOUR_S)
     count = last_h - first_h + 1
@@ -101,13 +101,13 @@ def _holes(requests: Floats, slot: Ints) -> list[tuple[int, int]]:
 
 
 def _profile(requests: Floats, slot: Ints, counted: Floats) -> Floats:
-    """Add up requests, hours and busy hours by hour of the week: (3, 168)."""
+    """Return the sums of requests, hours and busy hours by hour of the week: (3, 168)."""
     rows = (requests * counted, counted, (requests > 0) * counted)
     return np.stack([np.bincount(slot, row, WEEK_H) for row in rows])
 
 
 def _is_hole(stretch: tuple[int, int], slot: Ints, totals: Floats) -> bool:
-    """Compare a stretch with the same hours of other weeks, or else of days of its class."""
+    """Compare a stretch with the same hours of other weeks, or else of similar days."""
     own = slot[stretch[0] : stretch[1]]
     others = totals.copy()
     others[1] -= np.bincount(own, minlength=WEEK_H)
@@ -128,7 +128,7 @@ def _is_hole(stretch: tuple[int, int], slot: Ints, totals: Floats) -> bool:
 def _weighted(
     first_h: int, requests: Floats, covered: Floats, slot: Ints, stretches: list[tuple[int, int]]
 ) -> Calendar:
-    """Weight the log's hours: those most like an hour of the month represent it."""
+    """Return the calendar with weights: the most similar hours represent each hour of a month."""
     cover = summed(slot, covered, WEEK_H).reshape(7, DAY_H)
     traffic = summed(slot, requests, WEEK_H).reshape(7, DAY_H)
     seen_days = cover.sum(axis=1) > 0
@@ -153,11 +153,11 @@ def _weighted(
 
 
 def _donors(cover: Floats, *, weekend_open: bool) -> Floats:
-    """Return for each hour of the week how often one covered hour of it is in a month.
+    """Return, for each hour of the week, how often one covered hour of it occurs in a month.
 
-    A slot without covered hours is counted by the same hour of like days: of Monday to Friday,
-    of the other day of the weekend, then of any day. An hour of the day that no day covers is
-    taken to have no traffic.
+    If an hour of the week is not covered, the same hour of similar days represents it: of Monday to
+    Friday, of the other day of the weekend, then of any day. An hour of the day that no day covers
+    is assumed to have no traffic.
     """
     each = MONTH_DAYS / 7
     weight = np.zeros_like(cover)

@@ -1,4 +1,4 @@
-"""The month after a log: its trend is continued, and tested on the log itself."""
+"""Forecast the month after a log by its trend, and test the forecast on the log itself."""
 
 from decimal import Decimal
 
@@ -12,22 +12,22 @@ from costaudit.contracts.requests import TS_S
 from costaudit.costing.months.calendar import Floats
 from costaudit.costing.months.month import Month, month_of
 
-_FIRST_DAYS = 14  # of a log, before which nothing is forecast
+_FIRST_DAYS = 14  # least length of a log for a forecast
 _AHEAD_DAYS = 7
 _DAY_S = 86_400
 
 
 def next_month(month: Month, by_request: Floats, ahead_days: float = MONTH_DAYS) -> Money:
-    """Return the month that follows, or a month at the pace of the next days."""
+    """Return the month after the log, or a month at the pace of the next `ahead_days` days."""
     middle, low, high = month.projected(month.daily(by_request), ahead_days)
     amounts = [micro_usd(one) for one in (middle, low, high)]
     return Money(amounts[0], "estimated", max(amounts[1], Decimal(0)), amounts[2])
 
 
 def backtest(requests: pl.DataFrame, by_request: Floats, covered_days: float) -> Backtest:
-    """Forecast each week of a log from the days before it, from the third week on.
+    """Forecast each week of a log, from the third on, from the days before it.
 
-    The true value is a month made of that week alone, so that both weight hours in the same way.
+    The true value is a month made of that week alone, so that both use the same weights.
     """
     ts_s = requests.select(TS_S).to_series().fill_null(np.nan).to_numpy()
     timed = np.isfinite(ts_s)

@@ -1,4 +1,4 @@
-"""A month made of the days of a log: its value, and the range of the next one like it."""
+"""Compute a month from the days of a log, with the range of a next, similar month."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,25 +15,25 @@ from costaudit.contracts.requests import SENT_TO_PROVIDER, TS_S
 from costaudit.costing.months.calendar import WEEKDAYS, Calendar, Floats, Ints, calendar, summed
 
 FEWEST_DAYS = 2.0  # of usual traffic, for a month
-FEW_DAYS = 14.0  # below, intervals are said to be wide
+FEW_DAYS = 14.0  # with fewer, the report says that intervals are wide
 REPLICATES = 800
-DRIFT_PER_DAY = 0.007  # how spend drifts where a log can't show it: a fifth in a month, up or down
-_PER_WEEKDAY = 3  # days of each weekday, from which on weekdays are resampled apart
-_TOLERANCE = 0.1  # of a day, for logs that begin or end a few hours short
+DRIFT_PER_DAY = 0.007  # drift of spend if the log can't show it: 20 % a month, up or down
+_PER_WEEKDAY = 3  # with so many of each weekday, weekdays are resampled separately
+_TOLERANCE = 0.1  # days, for logs that start late or end early by a few hours
 Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Month:
-    """Turns what each request of a log costs into what a month costs."""
+    """Turns the cost of each request into the cost of a month."""
 
     facts: MonthFacts
-    hours: Calendar | None  # None where the period is the log
+    hours: Calendar | None  # None if the period is the log
     place: Ints  # hour of each request in the calendar; -1 without a time
     seed: int = 0
 
     def usd(self, by_request: Floats, exact: Decimal | None = None) -> Decimal:
-        """Return a month of what each request costs, in millionths; `exact` is the log's sum."""
+        """Return the month's sum of `by_request`, in millionths; `exact` is the log's sum."""
         total = Decimal(repr(float(by_request.sum()))) if exact is None else exact
         if not self.facts.is_month:
             return total if exact is not None else micro_usd(total)
@@ -48,15 +48,15 @@ class Month:
     ) -> Money:
         """Return a month with its 95 % interval.
 
-        `bounds` are the 95 % bounds of what is uncertain about the logged requests, as multiples
-        of their sum. They alone make the interval where the period is the log.
+        `bounds` are the 95 % bounds of the uncertainty about the logged requests, as multiples of
+        their sum. If the period is the log, they alone make the interval.
         """
         return self.ranged(self.usd(by_request, exact), self.daily(by_request), grade, bounds)
 
     def ranged(
         self, usd: Decimal, daily: Floats, grade: Grade, bounds: Bounds | None = None
     ) -> Money:
-        """Put the interval around a month's value, whose parts by day are `daily`."""
+        """Return a month's value with its interval; `daily` are its parts by day."""
         low, high = (usd * Decimal(repr(bound)) for bound in bounds or (1.0, 1.0))
         low, high = min(low, high, usd), max(low, high, usd)
         if not self.facts.is_month:
@@ -74,14 +74,14 @@ class Month:
         return Money(usd, weakest([grade, "estimated"]), min(written[0], usd), max(written[1], usd))
 
     def daily(self, by_request: Floats) -> Floats:
-        """Return what each day of the log adds to the month; days without traffic included."""
+        """Return what each day of the log adds to the month, including days without traffic."""
         if self.hours is None:
             return np.array([float(by_request.sum())])
         return self._by_day(by_request, self.hours.weight)
 
     @property
     def weights(self) -> Floats:
-        """Return how often each request counts in a month; 1 where the period is the log."""
+        """Return how often each request counts in a month; 1 if the period is the log."""
         if self.hours is None:
             return np.ones(len(self.place))
         weight = np.where(self.place >= 0, self.hours.weight[self.place], np.nan)
@@ -89,13 +89,13 @@ class Month:
 
     @property
     def pace(self) -> Decimal:
-        """Return how often the log's traffic is in a month; 1 where the period is the log."""
+        """Return how often the log's traffic fits in a month; 1 if the period is the log."""
         if self.hours is None or not len(self.place):
             return Decimal(1)
         return Decimal(repr(float(self.weights.mean())))
 
     def paced(self, usd: Decimal) -> Decimal:
-        """Return a month of an amount whose requests are spread over the log as all are."""
+        """Return the month's value of an amount that is spread over the log like all requests."""
         return micro_usd(usd * self.pace)
 
     def by_group(self, by_request: Floats, group: Ints, count: int) -> Floats:
@@ -114,16 +114,16 @@ class Month:
         return cells.reshape(count, days)
 
     def log_daily(self, by_request: Floats) -> Floats:
-        """Return what the requests of each day cost in the log; those without a time are apart."""
+        """Return what each day's requests cost in the log; requests without a time are left out."""
         if self.hours is None:
             return np.array([float(by_request.sum())])
         return self._by_day(by_request, np.ones(len(self.hours.requests)))
 
     def range_of(self, daily: Floats) -> tuple[float, float]:
-        """Return the 95 % bounds of the next period as long as the log, at most a month.
+        """Return the 95 % bounds of the next period: as long as the log, but at most a month.
 
-        Days are resampled within classes of weekdays, twice: once for how well the log's days
-        measure the mean, once for the days to come. The drift between both is sampled too.
+        Days are resampled within classes of weekdays, twice: once for the error of the log's mean,
+        once for the days to come. The drift between both is sampled too.
         """
         if self.hours is None:
             total = float(daily.sum())
@@ -143,7 +143,7 @@ class Month:
         days = self._days
         total = float(daily.sum())
         slope, error = self._slope(daily)
-        away = (days.span + ahead_days) / 2  # from the middle of the log to that of the days
+        away = (days.span + ahead_days) / 2  # from the log's middle to the middle of the next days
         middle = total * (1 + slope * away)
         coming = self._deviation(daily, days.second) * np.sqrt(days.span / ahead_days)
         drawn = self._deviation(daily, days.first) + coming + error * days.normal * total * away
@@ -151,7 +151,7 @@ class Month:
         return middle, middle + low, middle + high
 
     def trend(self, daily: Floats) -> Trend | None:
-        """Return the slope over the days, weekday by weekday; None with fewer than FEW_DAYS."""
+        """Return the slope over the days, within weekdays; None with fewer than FEW_DAYS."""
         found = self._regression(daily)
         if found is None or self.facts.traffic_days < FEW_DAYS:
             return None
@@ -162,7 +162,7 @@ class Month:
 
     @cached_property
     def steady_days(self) -> npt.NDArray[np.bool_] | None:
-        """Return the days of the log's second half; None where that is no whole week."""
+        """Return the days of the log's second half; None if it is shorter than a week."""
         if self.hours is None or self._days.share.sum() < FEW_DAYS:
             return None
         seen = np.cumsum(self._days.share)
@@ -190,7 +190,7 @@ class Month:
         return _days(self.hours, self.seed)
 
     def _deviation(self, daily: Floats, counts: Floats) -> Floats:
-        """Return how far each replicate's month is from the log's; one draw of days per row."""
+        """Return each replicate's month minus the log's month; one draw of days per row."""
         days = self._days
         total = np.zeros(len(counts))
         lone = []
@@ -210,7 +210,7 @@ class Month:
         return total
 
     def _slope(self, daily: Floats) -> tuple[float, float]:
-        """Return the drift per day and its error: the log's slope, shrunk towards zero."""
+        """Return the drift per day (the log's slope, shrunk towards zero) and its error."""
         found = self._regression(daily)
         if found is None:
             return 0.0, DRIFT_PER_DAY
@@ -219,7 +219,7 @@ class Month:
         return slope * pull, float(np.sqrt(pull) * error)
 
     def _regression(self, daily: Floats) -> tuple[float, float, int] | None:
-        """Fit relative departures from each class's mean over the days: slope, error, freedom."""
+        """Fit days, relative to their class's mean: return slope, error and degrees of freedom."""
         days = self._days
         full = days.share >= 0.5
         kinds = days.kind[full]
@@ -258,13 +258,13 @@ class Month:
 class _Days:
     """The days of a calendar, and how they are resampled."""
 
-    share: Floats  # of a usual day's traffic that the log covers
-    kind: Ints  # days of a kind are exchanged
+    share: Floats  # share of a usual day's traffic that the log covers
+    kind: Ints  # days of the same kind are resampled together
     first: Floats  # (REPLICATES, days): how often each day is drawn
     second: Floats
     normal: Floats  # (REPLICATES,)
     span: int  # days with some cover
-    widening: float  # of the interval, because the spread itself is measured on few days
+    widening: float  # factor of the interval, because few days measure the spread
 
 
 def _days(hours: Calendar, seed: int) -> _Days:
@@ -294,16 +294,16 @@ _STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23)
 
 
 def _student(freedom: int) -> float:
-    """Return the two-sided 95 % point of Student's t."""
+    """Return the two-sided 95 % quantile of Student's t distribution."""
     if freedom <= len(_STUDENT):
         return _STUDENT[max(freedom, 1) - 1]
     return 1.96 + 2.4 / freedom + 3.0 / freedom**2  # within 0.003 of the tables from 11 on
 
 
 def month_of(requests: pl.DataFrame, covered_days: float, seed: int = 0) -> Month:
-    """Lay out the days of REQUESTS; `covered_days` is the log's length from its first to its last.
+    """Return the month of REQUESTS; `covered_days` is the time from the first to the last one.
 
-    Calls that failed or that a gateway's cache served also show that the log covers an hour.
+    Failed calls and calls served by a gateway's cache also show that the log covers an hour.
     """
     sent = int(requests.select(SENT_TO_PROVIDER).to_series().sum())
     ts_s = requests.select(TS_S).to_series().fill_null(np.nan).to_numpy()
@@ -331,7 +331,7 @@ def month_of(requests: pl.DataFrame, covered_days: float, seed: int = 0) -> Mont
 
 
 def with_trend(month: Month, spend_by_request: Floats) -> Month:
-    """Return the month with the trend of its spend among its facts."""
+    """Return the month with the trend of its spend in its facts."""
     if month.hours is None:
         return month
     found = month.trend(month.daily(spend_by_request))
@@ -351,7 +351,7 @@ def _facts(hours: Calendar, days: float) -> MonthFacts:
 
 
 def _reasons(hours: Calendar, days: float) -> list[str]:
-    """Explain what makes the month's interval wide, each in a sentence."""
+    """Return a sentence for each reason why the month's interval is wide."""
     reasons = []
     if days < FEW_DAYS:
         reasons.append(
@@ -379,7 +379,7 @@ def _reasons(hours: Calendar, days: float) -> list[str]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Write names as the subject of a sentence with its verb."""
+    """Return names as the subject of a sentence with "is" or "are"."""
     if len(names) == 1:
         return f"{names[0]} is"
     return f"{', '.join(names[:-1])} and {names[-1]} are"

@@ -1,4 +1,4 @@
-"""Which days of a log are whole, by the hours in which the other days have requests."""
+"""Find a log's partial days by the hours in which its other days have requests."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -8,13 +8,13 @@ import numpy.typing as npt
 
 from costaudit.costing.months.calendar import DAY_H, HOUR_S, Calendar, Floats, calendar
 
-_LEAST_MISSING = 3.0  # requests that usually come in the hours a day lacks: below, chance explains
+_LEAST_MISSING = 3.0  # usual requests in the hours that a day lacks; fewer may be chance
 _LEAST_SHARE = 0.01  # of the requests of a whole day
-_EDGE_H = 0.25  # of the first and the last hour that may be without a request
+_EDGE_H = 0.25  # hours that may lack requests at the start and at the end
 
 
 class PartialDays(NamedTuple):
-    """Days, YYYY-MM-DD in UTC, that a log does not cover wholly, or maybe not."""
+    """Days, YYYY-MM-DD in UTC, that a log does not or may not cover in full."""
 
     partly: tuple[str, ...] = ()  # the log lacks hours that usually have requests
     untold: tuple[str, ...] = ()  # the log lacks hours that no other day shows
@@ -24,12 +24,12 @@ WHOLE_DAYS = PartialDays()
 
 
 def partial_days(ts_s: Floats) -> PartialDays:
-    """Find the days that lack hours with usual requests.
+    """Return the days that lack hours which usually have requests.
 
     `ts_s` are the times of its requests in seconds since the epoch, all finite. A day lacks the
-    hours before the first request of the log, after the last one, and in its holes. What other
-    days of the same kind (working days, weekends) have in these hours shows if they matter; hours
-    that no day has can't be told.
+    hours before the first request of the log, after the last one, and in its holes. Other days of
+    the same kind (working days or weekends) show whether these hours usually have requests; if no
+    day covers an hour, it is not known.
     """
     if not len(ts_s):
         return WHOLE_DAYS
@@ -71,9 +71,9 @@ def _by_day(hours: Calendar, ts_s: Floats) -> tuple[Floats, Floats]:
 
 
 def _rate(requests: Floats, covered: Floats, is_weekend: npt.NDArray[np.bool_]) -> Floats:
-    """Return requests per hour that each hour has on the other days of its kind: (days, 24).
+    """Return each hour's requests per hour on the other days of its kind: (days, 24).
 
-    Where no day of its kind covers the hour, all other days count; NaN where none does.
+    If no day of its kind covers the hour, all other days count; NaN if no day does.
     """
     rate = np.full(requests.shape, np.nan)
     for same_kind in (False, True):

@@ -1,4 +1,4 @@
-"""Takes what steps save, returns what they take, which pay, and in which order.
+"""Estimate the effort of steps, decide which of them pay, and put them in order.
 
 It never prices a request.
 """

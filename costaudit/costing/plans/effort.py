@@ -1,4 +1,4 @@
-"""What a lever takes to build, given what exists already."""
+"""Estimate the effort of a lever, given what exists already."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from costaudit.contracts.ledger import Lever
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.errors import UsageError
 
-# The article's table has ranges; the middle is taken. Its own figure for a senior developer is
+# The article's table has ranges; costaudit takes the middle. The article pays a senior developer
 # $20,000 to 30,000 for 8 to 12 weeks: $62.50 an hour in weeks of 40 hours.
 HOURLY_USD = Decimal("62.5")
 _TABLE = "middle of {low}–{high} h, a published range ({row})"
-_OWN = "an estimate of costaudit's"
+_OWN = "an estimate by costaudit"
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ _HOURS: dict[str, tuple[Decimal, str]] = {
     "waste": (Decimal(16), _OWN),
 }
 LEVERS = tuple(_HOURS)
-_MEND_H = Decimal(4)  # one place of one template
-_SWITCH_H = Decimal(4)  # what a gateway has already is switched on
+_MEND_H = Decimal(4)  # per place and template
+_SWITCH_H = Decimal(4)  # to switch on what a gateway has already
 
 
 def parse_effort(text: str, hourly_usd: Decimal = HOURLY_USD) -> Effort:
-    """Read an effort such as 4000 (US dollars) or 40h; raises UsageError for anything else."""
+    """Read an effort such as 4000 (US dollars) or 40h; raises UsageError for other texts."""
     in_hours = text.strip().lower().endswith("h")
     try:
         amount = Decimal(text.strip().lower().removesuffix("h").removeprefix("$"))
@@ -66,7 +66,7 @@ def parse_effort(text: str, hourly_usd: Decimal = HOURLY_USD) -> Effort:
 
 
 def check_levers(names: Iterable[str], own: Sequence[str] = ()) -> None:
-    """Raise UsageError for a lever that does not exist; `own` are levers that the reader adds."""
+    """Raise UsageError for a lever that does not exist; `own` are levers that the user adds."""
     for name in names:
         if name not in _HOURS and not own:
             raise UsageError(
@@ -75,7 +75,7 @@ def check_levers(names: Iterable[str], own: Sequence[str] = ()) -> None:
 
 
 def default_effort(lever: str, hourly_usd: Decimal = HOURLY_USD) -> Effort:
-    """Return the effort that is assumed for a lever where nothing exists yet."""
+    """Return the assumed effort of a lever if nothing exists yet."""
     hours, source = _HOURS.get(lever, (Decimal(16), _OWN))
     return Effort(hours, hours * hourly_usd, source)
 
@@ -86,10 +86,10 @@ def efforts_here(
     levers: Iterable[Lever],
     given: Mapping[str, Effort],
 ) -> dict[str, Effort]:
-    """Return the effort of each lever for what the log shows to exist; `given` ones win."""
+    """Return the effort of each lever for what exists in the log; `given` takes precedence."""
     found = {lever.lever: default_effort(lever.lever) for lever in levers}
     if gateway_hits:
-        why = "a gateway's cache serves calls already: it is switched on for more"
+        why = "a gateway's cache already serves some calls: switch it on for more"
         found["duplicates"] = _effort(_SWITCH_H, why)
         found["semantic"] = _effort(default_effort("semantic").hours / 2, why)
     if prefix is not None:
@@ -98,7 +98,7 @@ def efforts_here(
 
 
 def _prompt_caching(prefix: PrefixSection) -> Effort:
-    """Count what has to be changed where a provider caches by itself or markers are there."""
+    """Estimate the repairs if a provider caches automatically or prompts have markers already."""
     whole = default_effort("prompt_caching")
     needs_markers = [
         one
@@ -115,7 +115,7 @@ def _prompt_caching(prefix: PrefixSection) -> Effort:
     }
     hours = min(max(_MEND_H * len(mends), _MEND_H), whole.hours)
     places = "1 place" if len(mends) == 1 else f"{len(mends)} places"
-    return _effort(hours, f"caching is there already: {places} to repair, {_MEND_H} h each")
+    return _effort(hours, f"caching exists already: {places} to repair, {_MEND_H} h each")
 
 
 def _effort(hours: Decimal, source: str) -> Effort:
@@ -123,7 +123,7 @@ def _effort(hours: Decimal, source: str) -> Effort:
 
 
 def effort_assumption(hourly_usd: Decimal = HOURLY_USD) -> Assumption:
-    """State what an hour of work costs."""
+    """Return the assumption about what an hour of work costs."""
     return Assumption(
         name="effort",
         value=f"${hourly_usd} an hour",

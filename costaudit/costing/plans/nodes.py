@@ -1,4 +1,4 @@
-"""What a response cache costs to run, in machines that one can buy."""
+"""Compute the cost of running a response cache on machines of a price list."""
 
 import math
 import tomllib
@@ -27,18 +27,18 @@ class Node:
 class Bought:
     """Machines of one size."""
 
-    node: str  # its name; "given" where the reader named the price
+    node: str  # its name; "given" if the user set the price
     count: int
     usd_month: Decimal
 
 
 @dataclass(frozen=True)
 class CacheCosts:
-    """What the reader says about the machines; None and "" leave the choice to the price list."""
+    """The user's settings for machines; with None and "", the price list decides."""
 
-    store_usd: Decimal | None = None  # a month, of the store, whatever its size
+    store_usd: Decimal | None = None  # a month, for the store of any size
     node: str = ""  # the store's node
-    embed_usd: Decimal | None = None  # a month, of embedding, by a machine or an API
+    embed_usd: Decimal | None = None  # a month, for embedding by a machine or an API
 
     def check(self) -> None:
         """Raise UsageError for a node that is not in the list."""
@@ -73,7 +73,7 @@ def _named(name: str) -> Node:
 
 
 def store_for(total_bytes: int, costs: CacheCosts) -> Bought:
-    """Return the cheapest whole nodes that hold so many bytes."""
+    """Return the cheapest nodes that hold `total_bytes`."""
     if costs.store_usd is not None:
         return Bought("given", 1, costs.store_usd)
     choice = (_named(costs.node),) if costs.node else _listed("store")
@@ -81,7 +81,7 @@ def store_for(total_bytes: int, costs: CacheCosts) -> Bought:
 
 
 def embedder_for(lookups_s: float, costs: CacheCosts) -> Bought:
-    """Return the cheapest whole machines that embed so many questions a second."""
+    """Return the cheapest machines that embed `lookups_s` questions a second."""
     if costs.embed_usd is not None:
         return Bought("given", 1, costs.embed_usd)
     return _cheapest(_listed("embedder"), lookups_s)
@@ -97,19 +97,19 @@ def _cheapest(choice: tuple[Node, ...], wanted: float) -> Bought:
 
 
 def store_assumption(costs: CacheCosts) -> Assumption:
-    """State how a response cache's machines are priced."""
-    value = "the cheapest whole nodes that hold it"
+    """Return the assumption about the prices of a response cache's machines."""
+    value = "the cheapest nodes that hold it"
     if costs.store_usd is not None:
         value = f"${costs.store_usd} a month"
     elif costs.node:
-        value = f"whole nodes of {costs.node}"
+        value = f"nodes of type {costs.node}"
     embed = "the cheapest machine that keeps up with the busiest hour"
     if costs.embed_usd is not None:
         embed = f"${costs.embed_usd} a month"
     return Assumption(
         name="vector store",
         value=f"{value}; embedding on {embed}, or at its API's price",
-        why="AWS on-demand list prices (us-east-1), not confirmed; a store is bought whole, and "
-        "exact matching needs one too",
+        why="AWS on-demand list prices (us-east-1), not confirmed; a store needs whole nodes, "
+        "and exact matching needs a store too",
         option="--store-usd, --node, --embed-usd",
     )

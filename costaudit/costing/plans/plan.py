@@ -1,4 +1,4 @@
-"""What to do, in the ledger's order, for which effort and running cost, and when it has paid."""
+"""List what to do, in the ledger's order, with effort, running cost and time to pay back."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -20,9 +20,9 @@ _TENTH = Decimal("0.1")
 def plan(
     ledger: Ledger, changes: Mapping[str, str], terms: Terms, month: MonthFacts
 ) -> tuple[PlanStep, ...]:
-    """List monitoring, the ledger's steps in its order, and last what costs more than it saves.
+    """Return monitoring, then the ledger's steps, then steps that cost more than they save.
 
-    `changes` holds the exact change per lever. A step's saving is what the ledger leaves for it.
+    `changes` holds the exact change per lever. A step's saving is the one in the ledger.
     """
     steps = [
         _plan_step(step, changes, terms, month)
@@ -34,14 +34,14 @@ def plan(
 
 
 def _by_worth(steps: Iterable[LedgerStep]) -> list[LedgerStep]:
-    """Keep the ledger's order; what pays within the horizon comes before what does not."""
+    """Return steps in the ledger's order, but those that pay within the horizon first."""
     return sorted(steps, key=lambda step: step.worth is False)
 
 
 def break_even_requests(saved_usd: Decimal, requests: int, fixed_usd_month: Decimal) -> int | None:
-    """Return the requests a month from which the saving per request pays a fixed cost.
+    """Return the number of requests a month at which savings pay a fixed cost.
 
-    `saved_usd` is what `requests` saved before that cost; None where they save nothing.
+    `saved_usd` is what `requests` save before that cost; None if they save nothing.
     """
     if saved_usd <= 0 or requests <= 0:
         return None

@@ -1,4 +1,4 @@
-"""What a response cache needs: memory at its peak, tokens to embed, machines."""
+"""Estimate what a response cache needs: memory at its peak, and tokens to embed."""
 
 import math
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from costaudit.costing.prices.lookup import price_of
 _HOSTED = {"openai": "openai", "bedrock": "aws", "azure": "azure", "cohere": "cohere"}
 FLOAT_BYTES = 4
 HASH_OVERHEAD_BYTES = 480  # keys, field names, metadata fields and the allocator, as RedisVL stores
-INDEX_OVERHEAD_BYTES = 160  # row of the index beside its copy of the vector
-HEADROOM = 1.25  # fragmentation and growth between two looks at it
+INDEX_OVERHEAD_BYTES = 160  # row of the index, without its copy of the vector
+HEADROOM = 1.25  # fragmentation, and growth between two checks
 _BASE_BYTES = 64 << 20  # an idle server with its modules
 _MIB = 1 << 20
 _POLICIES = {"lru": "allkeys-lru", "lfu": "allkeys-lfu", "fifo": "volatile-ttl"}
 
 
 def embedding_per_mtok(embedder: str, as_of: date, overrides: Path | None = None) -> Decimal | None:
-    """Return a hosted embedder's price, such as openai:NAME; 0 for a local one, None if unknown."""
+    """Return the price of a hosted embedder such as openai:NAME; 0 if local, None if unknown."""
     host, _, model = embedder.partition(":")
     if host not in _HOSTED or not model:
         return Decimal(0)
@@ -47,9 +47,9 @@ def size_cache(
     mean_text_bytes: float,
     mean_answer_bytes: float,
 ) -> Sizing:
-    """Add up entries as Redis holds them: the vector twice (hash and index), question, answer.
+    """Return the size of entries in Redis: the vector twice (hash and index), question, answer.
 
-    The overheads are round figures for RedisVL's layout and vary with versions and field names.
+    The overheads are rounded, for RedisVL's layout; they vary with versions and field names.
     """
     each = math.ceil(
         2 * FLOAT_BYTES * dimensions

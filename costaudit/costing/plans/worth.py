@@ -1,4 +1,4 @@
-"""Whether a step pays for the work it takes, and in which order steps are chosen."""
+"""Decide whether a step pays for its effort, and the order of steps."""
 
 import math
 from collections.abc import Mapping
@@ -12,21 +12,21 @@ from costaudit.costing.plans.effort import Effort, default_effort
 from costaudit.errors import UsageError
 
 ORDERS = ("npv", "payback", "saving")
-DISCOUNT_YEAR = Decimal("0.10")  # a dollar in a year is worth that much less
+DISCOUNT_YEAR = Decimal("0.10")  # how much less a dollar is worth in a year
 _LAST = Decimal(-(10**15))
 _CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What decides whether a step is worth it."""
+    """The settings that decide whether a step is worth its effort."""
 
     horizon_months: int = 12
-    order: str = "npv"  # one of ORDERS, or levers in the reader's order, with commas
+    order: str = "npv"  # one of ORDERS, or levers separated by commas
     efforts: Mapping[str, Effort] = field(default_factory=dict)  # by lever
 
     def check(self, levers: tuple[str, ...]) -> None:
-        """Raise UsageError for an order or a horizon that makes no sense."""
+        """Raise UsageError for an unknown order or an invalid horizon."""
         if self.horizon_months < 1:
             raise UsageError("A horizon is at least one month.", hint="Write --horizon 12.")
         wrong = [name for name in self.named if name not in levers]
@@ -39,18 +39,18 @@ class Terms:
 
     @property
     def named(self) -> tuple[str, ...]:
-        """Return the levers that the reader put in order."""
+        """Return the levers in the user's order."""
         if self.order in ORDERS:
             return ()
         return tuple(name.strip() for name in self.order.split(",") if name.strip())
 
     def effort(self, lever: str) -> Effort:
-        """Return what a lever takes: what the reader says, else what is assumed."""
+        """Return a lever's effort: the user's value, or else the assumed one."""
         return self.efforts.get(lever) or default_effort(lever)
 
 
 def present_value(months: int, first: Decimal, later: Decimal) -> Decimal:
-    """Discount savings that come at the end of each month, at DISCOUNT_YEAR."""
+    """Return the present value, at DISCOUNT_YEAR, of savings at the end of each month."""
     rate = Decimal(repr(float(1 + DISCOUNT_YEAR) ** (1 / 12)))
     return sum(
         ((first if month == 1 else later) / rate**month for month in range(1, months + 1)),
@@ -60,13 +60,13 @@ def present_value(months: int, first: Decimal, later: Decimal) -> Decimal:
 
 @dataclass(frozen=True)
 class Worth:
-    """Judges steps of one ledger."""
+    """Decides the worth and rank of a ledger's steps."""
 
     terms: Terms
     month: MonthFacts
 
     def judged(self, step: LedgerStep) -> LedgerStep:
-        """Add effort, net present value and the traffic from which a step pays."""
+        """Return a step with effort, net present value and the traffic from which it pays."""
         effort = self.terms.effort(step.lever).usd
         if not self.month.is_month:
             return replace(step, effort_usd=effort.quantize(_CENT))
@@ -82,7 +82,7 @@ class Worth:
         )
 
     def rank(self, step: LedgerStep) -> tuple[Decimal, Decimal, str]:
-        """Return the key by which the next step is chosen: the largest comes first."""
+        """Return a step's sort key; the step with the largest one comes next."""
         named = self.terms.named
         if step.lever in named:
             place = Decimal(10**15 - named.index(step.lever))
@@ -97,7 +97,7 @@ class Worth:
         return step.npv_usd, step.saved.usd, step.lever
 
     def _worth_from(self, step: LedgerStep, effort: Decimal) -> int | None:
-        """Return the requests a month from which effort and machines are paid in the horizon.
+        """Return the requests a month from which savings pay effort and machines in the horizon.
 
         The saving before machines is assumed to grow with the traffic.
         """
@@ -113,11 +113,10 @@ class Worth:
 
 
 def horizon_assumption(terms: Terms) -> Assumption:
-    """State the horizon and the discount rate that steps are judged by."""
+    """Return the assumption about the horizon and the discount rate."""
     return Assumption(
         name="horizon",
-        value=f"{terms.horizon_months} months, a dollar in a year worth {DISCOUNT_YEAR:.0%} less",
-        why="steps are chosen one by one by what they bring in that time after effort and running "
-        "cost",
+        value=f"{terms.horizon_months} months; a dollar in a year counts {DISCOUNT_YEAR:.0%} less",
+        why="each step is the one that saves most in that time, after effort and running cost",
         option="--horizon, --order",
     )

@@ -1,5 +1,5 @@
-"""Which rate prices which request.
+"""Find the rates that apply to each request.
 
-It takes the price library, costaudit's own corrections and the user's prices, and returns rates.
-It never multiplies tokens.
+It reads the price library, costaudit's own corrections and the user's prices, and returns rates. It
+never multiplies tokens.
 """

@@ -20,7 +20,7 @@ _SHOWN = {
 def disagreement(
     model: str, provider: str | None, at: datetime, rates: Mapping[str, object]
 ) -> list[str]:
-    """Return a sentence with the second table's rates where they differ; else nothing.
+    """Return one sentence that names the second table's rates if they differ; else an empty list.
 
     `rates` is a row of RATES for the standard tier, of any context band.
     """

@@ -1,4 +1,4 @@
-"""An invoice against the log: per provider, model and day."""
+"""Compare an invoice with the log, by provider, model and day."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ Place = tuple[str, str, str]  # provider, model, day
 
 @dataclass
 class _Sum:
-    """What was billed or counted at a place."""
+    """What was billed or counted for one provider, model and day."""
 
     usd: Decimal | None = None
     tokens: BilledTokens | None = None
@@ -44,7 +44,7 @@ class _Sum:
 
 @dataclass
 class _Sides:
-    """Both sides of a place."""
+    """What the invoice and the log say about one provider, model and day."""
 
     billed: _Sum | None = None
     counted: _Sum | None = None
@@ -52,7 +52,7 @@ class _Sides:
 
 @dataclass
 class _Found:
-    """The places of both sides, and what stays out of them."""
+    """All places that the invoice or the log names, and amounts that belong to no call."""
 
     places: dict[Place, _Sides] = field(default_factory=dict)
     credits_usd: Decimal = Decimal(0)
@@ -62,7 +62,7 @@ class _Found:
 def reconciled(
     spend: Spend, bill: Bill, rates: Mapping[str, Decimal], partial: PartialDays = WHOLE_DAYS
 ) -> Spend:
-    """Return a spend with the invoice beside it, see `reconcile`."""
+    """Return the spend with its comparison to the invoice (see `reconcile`)."""
     found = reconcile(bill, spend.daily, rates, partial)
     return replace(
         spend, invoice=found, invoice_usd=found.billed_usd, invoice_gap_share=found.gap_share
@@ -75,13 +75,13 @@ def reconcile(
     rates: Mapping[str, Decimal],
     partial: PartialDays = WHOLE_DAYS,
 ) -> Reconciliation:
-    """Compare a bill with what the log counts, over the days that both cover wholly.
+    """Compare a bill with what the log counts, over the days that both cover in full.
 
     Days that the log covers in part are shown and not compared.
 
     `daily` is the log's spend by day, provider and model; `rates` says how many dollars a unit of
-    another currency is. Raises UsageError for a currency without a rate. Credits, taxes and fees
-    are named apart: no call causes them.
+    another currency is worth. Raises UsageError for a currency without a rate. Credits, taxes and
+    fees are listed separately: no call causes them.
     """
     check_currencies(bill, rates)
     partly = set(partial.partly)
@@ -137,7 +137,7 @@ def _others(bill: Bill) -> set[str]:
 
 
 def _between(days: Iterable[str]) -> set[str]:
-    """Return the days from the first to the last: one without a call is covered too."""
+    """Return all days from the first to the last; a day without a call counts as covered."""
     known = sorted(set(days))
     if not known:
         return set()
@@ -181,11 +181,12 @@ def _tokens(cost: CostBreakdown) -> BilledTokens:
 def _common_names(
     lines: Sequence[BillLine], counted: Sequence[DailyRow]
 ) -> dict[tuple[str, str, str], str]:
-    """Return a common name for each (provider, model, side), side being billed or counted.
+    """Return a common name for each (provider, model, side); side is "billed" or "counted".
 
-    Names are kept where the bill has each of the log's names of a family, or only one side has
-    any. Else a family is compared as a whole: a bill's `gpt-4o` may hold the calls of `gpt-4o` and
-    of `gpt-4o-2024-08-06`. Where a provider's bill names no model, all of its models are one.
+    A name is kept if the bill has all of the log's names of its family, or if only one side has
+    names of the family. Otherwise the family is compared as a whole: a bill's `gpt-4o` may include
+    the calls of `gpt-4o` and of `gpt-4o-2024-08-06`. If a provider's bill names no model, all of
+    its models are compared together.
     """
     common: dict[tuple[str, str, str], str] = {}
     for provider in {line.provider for line in lines} | {row.provider for row in counted}:
@@ -283,8 +284,8 @@ def _gap(
 def _untold(days: set[str]) -> Iterable[str]:
     if days:
         yield (
-            f"Whether the log holds the whole of {', '.join(sorted(days))} can't be told: no other "
-            "day shows the hours that it lacks."
+            f"It can't be told whether the log holds all of {', '.join(sorted(days))}: no other "
+            "day shows the hours that are missing."
         )
 
 

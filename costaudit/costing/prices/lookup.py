@@ -1,4 +1,4 @@
-"""Which rate prices which request, and the price of one model as people read it."""
+"""Find the rate of each request, and print the price of one model."""
 
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
@@ -20,7 +20,7 @@ from costaudit.costing.prices.unit_prices import with_units
 from costaudit.errors import UsageError
 
 _KEY = [field.name for field in fields(PriceKey)]
-_WRITE_TTL = pl.coalesce(  # of writes of no other class, billed or asked for
+_WRITE_TTL = pl.coalesce(  # the lifetime of cache_write_other tokens, as billed or requested
     "cache_write_other_ttl",
     pl.when(pl.col("cache_options").str.contains('"12h"', literal=True)).then(pl.lit("12h")),
 )
@@ -32,8 +32,8 @@ def price_requests(
 ) -> Pricing:
     """Find the rate of each request: by provider, model, tier, batch, region, band and date.
 
-    Requests without a time are priced as of `as_of`, else the log's last day. A model, tier or
-    batch rate that nobody knows has a null rate id. Bands are tested on the total input.
+    Requests without a time are priced as of `as_of`, or else of the log's last day. The rate id is
+    null if no rate is known for the model, tier or batch. The total input decides the context band.
     """
     user = read_overlay(overrides) if overrides else None
     logged = requests.with_columns(write_ttl=pl.when(_WRITE_TTL == "12h").then(pl.lit("12h")))
@@ -62,7 +62,7 @@ def _cells(
     cards: list[RateCard | None],
     untimed_day: date,
 ) -> np.ndarray:
-    """Number each request's cell: the cards' cells laid end to end; -1 without a card."""
+    """Return each request's cell number, counted over all cards in order; -1 without a card."""
     ts = requests["ts"]
     no_time = untimed_day.toordinal() - _EPOCH
     days = ts.dt.date().cast(pl.Int32).fill_null(no_time).to_numpy()
@@ -104,7 +104,7 @@ def _rows_by_key(key_of: np.ndarray, keys: int) -> Iterator[np.ndarray]:
 def _pricing(
     cells: np.ndarray, keys: pl.DataFrame, cards: list[RateCard | None], notes: dict[int, str]
 ) -> Pricing:
-    """Keep one rate row per run of equal cells that some request uses."""
+    """Return the pricing, with one rate row for each run of equal cells that a request uses."""
     used = set(np.unique(cells).tolist())
     id_of = np.full(int(cells.max(initial=-1)) + 2, -1, np.int32)  # the last one is for -1
     rows: list[tuple[object, ...]] = []
@@ -131,7 +131,7 @@ def _pricing(
 def rate_row(
     rate_id: int, key: PriceKey, card: RateCard, number: int, note: str
 ) -> tuple[object, ...]:
-    """Write one cell of a card as a row of RATES."""
+    """Return one cell of a card as a row of RATES."""
     cell = card.cells[number]
     assert cell is not None
     band = number % len(card.bands)
@@ -166,7 +166,7 @@ def _hours(card: RateCard, second: int) -> str:
 
 
 def format_rate(rate: Decimal) -> str:
-    """Write a rate as a plain decimal without needless zeros."""
+    """Return a rate as text, without an exponent or trailing zeros."""
     return format(rate.normalize(), "f")
 
 
@@ -177,13 +177,13 @@ _HEADS = ("tier", "over tokens", "since", "input", "cache read", "write 5m", "wr
 
 @dataclass(frozen=True)
 class PriceQuote:
-    """The rates of a model, or the names it may have been meant for."""
+    """The rates of a model, or similar names if the model is unknown."""
 
     model: str
     provider: str | None
     at: datetime
     rates: pl.DataFrame  # RATES; empty where the model is unknown
-    suggestions: tuple[str, ...]  # only where the model is unknown
+    suggestions: tuple[str, ...]  # only if the model is unknown
 
 
 def price_of(
@@ -194,7 +194,7 @@ def price_of(
     region: str | None = None,
     overrides: Path | None = None,
 ) -> PriceQuote:
-    """Quote a model's rates at a moment, for every tier and context band."""
+    """Return a model's rates at a moment, for every tier and context band."""
     user = read_overlay(overrides) if overrides else None
     rows: list[tuple[object, ...]] = []
     for tier in _TIERS:
@@ -209,7 +209,7 @@ def price_of(
 def quote(
     model: str, provider: str = "", at: datetime | None = None, overrides: Path | None = None
 ) -> str:
-    """Write a quote as text, of now where no time is given; raises UsageError if unknown."""
+    """Return a model's rates as text, at `at` or now; raises UsageError if the model is unknown."""
     found = price_of(model, provider or None, at=at or datetime.now(UTC), overrides=overrides)
     if not len(found.rates):
         whose = f" at {provider}" if provider else ""

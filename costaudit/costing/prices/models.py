@@ -1,4 +1,4 @@
-"""Which listed model a logged name means, in which of the two price tables."""
+"""Find the model that a logged name means in the two price tables."""
 
 import re
 from dataclasses import dataclass
@@ -18,54 +18,54 @@ from costaudit.costing.prices.second_table import find_by_tail, find_second
 from costaudit.providers.names import provider_named
 
 _PATHS = {"fireworks": "accounts/fireworks/models/"}
-_SAME_PRICE = re.compile(r"(gpt|chatgpt|claude|text-embedding|o\d)\b")  # on Azure as at the maker
-_SAME_MODEL = re.compile(  # what may follow a model's name without making it another model
+_SAME_PRICE = re.compile(r"(gpt|chatgpt|claude|text-embedding|o\d)\b")  # same price on Azure
+_SAME_MODEL = re.compile(  # suffixes after which a name still means the same model
     r"[-@:.](latest|preview|exp|beta|stable|default|v?\d[\w.:@-]*|[a-z]+-\d{4,}|thinking|reasoning)?"
 )
 
 
 class Listed(Protocol):
-    """A model as a price table knows it."""
+    """A model of a price table."""
 
     provider: str
     name: str
 
     @property
     def source(self) -> str:
-        """Name the table."""
+        """Return the table's name."""
 
     def days(self) -> set[date]:
-        """List the first days of its rate periods."""
+        """Return the first day of each rate period."""
 
     def seconds(self) -> set[int]:
-        """List the seconds of the day, in UTC, at which its rates change."""
+        """Return the seconds of the day, in UTC, at which the rates change."""
 
     def bands(self) -> set[int]:
-        """List the total input tokens above which its rates change."""
+        """Return the numbers of input tokens above which the rates change."""
 
     def price(self, variant: str, day: date, second: int, band: int) -> TablePrice | None:
-        """Return the rates of a variant; None where the table has none for it."""
+        """Return the rates of a variant; None if the table has none."""
 
     def unit_rate(self, name: str, at: datetime) -> Decimal | None:
-        """Return the standard price of a kind of unit; None where it has none."""
+        """Return the standard price of a kind of unit; None if the table has none."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A model in the table that prices it, and in the other one."""
+    """A model in the table that prices it, and in the second table."""
 
     model: Listed
-    other: Listed | None  # what the second table says, where the first one prices
-    times: Decimal  # what the listed rates are multiplied by
+    other: Listed | None  # in the second table, if the first one prices it
+    times: Decimal  # multiplies the listed rates
     note: str
 
 
 @lru_cache(maxsize=4096)
 def find_model(provider: str | None, model: str, region: str | None = None) -> Found | None:
-    """Find who lists a model: under its own name first, then under ever less of it.
+    """Return the table entry of a model, looked up by its full name, then by shorter ones.
 
-    For each name the first table is asked before the second, which knows exact names only. The
-    provider is taken from the name only where none is given, or none that a table knows.
+    Each name is looked up in the first table before the second one, which knows exact names only.
+    The name says the provider only if `provider` is None or unknown to the tables.
     """
     named = provider_named(provider) if provider else None
     headed, rest = head_provider(model)
@@ -99,10 +99,10 @@ def _search(provider: str | None, model: str, region: str | None) -> Found | Non
 
 
 def _is_better(first: Listed, name: str) -> bool:
-    """Return whether the second table's own entry is nearer to a name than what the first found.
+    """Return whether the second table's entry fits a name better than the first table's.
 
-    It is where the first table takes the price of another platform, of a moving alias without
-    any date, or of a model whose name is only the beginning of this one.
+    It does if the first table's price belongs to another platform, to an alias without a date, or
+    to a model whose name is only the beginning of this one.
     """
     assert isinstance(first, TableModel)
     if first.is_borrowed and not _SAME_PRICE.match(name):

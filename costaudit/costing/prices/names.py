@@ -1,7 +1,7 @@
-"""The names of a model: those under which a price may be listed, and that of its family.
+"""The names under which a model's price may be listed, and the name of its family.
 
-Whether two records are one call is decided by `ingest/assembly/identity.py`, which takes only paths
-and dates off: records of two versions are two calls, though they may have one price.
+`ingest/assembly/identity.py` decides whether two records are one call, and removes only paths and
+dates: records of two versions are two calls, even if they have one price.
 """
 
 import re
@@ -23,43 +23,44 @@ _REWRITES = tuple(
     for pattern, replacement in (
         (r"^arn:[^/]*/", ""),
         (rf"^(?:{_HEADS}|{_WORDS})/", ""),
-        (r"\[\d+[mk]\]$", ""),  # the long context of a client's own naming
+        (r"\[\d+[mk]\]$", ""),  # a client's own suffix for a long context
         (r"@(\d{8})$", r"-\1"),
         (r"@[\w.-]+$", ""),
         (r":(thinking|nitro|floor|extended|exacto|beta|latest)$", ""),
         (r"^ft:([^:]+):.*$", r"ft:\1"),
         (r"^(?!ft:)([^:]+?)\.ft-[\w-]+(:.*)?$", r"ft:\1"),
         (r"^ft:(.+)-\d{4}-\d{2}-\d{2}$", r"ft:\1"),
-        (r"(:\d+):\w+$", r"\1"),  # a throughput's context, such as :0:200k
+        (r"(:\d+):\w+$", r"\1"),  # the context of a provisioned throughput, such as :0:200k
         (r":\d+$", ""),
         (r"-v\d+$", ""),
         (rf"^(?:{_PLACE})/", ""),
-        (r"^(?!ft:)(.+)-(\d{8}|\d{4}-\d{2}-\d{2})$", r"\1"),  # a snapshot that no table lists
+        (r"^(?!ft:)(.+)-(\d{8}|\d{4}-\d{2}-\d{2})$", r"\1"),  # a snapshot date
     )
 )
 
 
 @dataclass(frozen=True)
 class Spelling:
-    """One name to look up, and what a price under it is multiplied by."""
+    """One name to look up, and the factor for a price found under it."""
 
     name: str
-    is_placed: bool = False  # the name says where it runs, as only the second table's names do
+    is_placed: bool = False  # the name includes a region; only the second table has these
     times: Decimal = _ONE
     note: str = ""
 
 
 def head_provider(model: str) -> tuple[str | None, str]:
-    """Split `provider/model` into the provider as the tables spell it, and the rest."""
+    """Return the provider (as the tables spell it) and the rest of `provider/model`."""
     match = _HEAD.match(model.lower())
     return (PROVIDERS[match[1]], model[match.end() :]) if match else (None, model)
 
 
 def spellings(provider: str, model: str, region: str | None = None) -> Iterator[Spelling]:
-    """Yield a model's name as logged, then ever less of it, each once and in lower case.
+    """Yield a model's name as logged, then shorter forms of it, each once and in lower case.
 
-    Paths of proxies and platforms, resource names, versions, routing suffixes and fine-tuned
-    owners are taken off. At AWS the region and the inference profile are tried first.
+    The shorter forms lack paths of proxies and platforms, resource names, versions, routing
+    suffixes and owners of fine-tuned models. For AWS, names with the region and the inference
+    profile come first.
     """
     whole = model.strip().lower()
     waiting, seen = [Spelling(whole, is_placed=_is_placed(provider, whole))], {whole}
@@ -75,7 +76,7 @@ def spellings(provider: str, model: str, region: str | None = None) -> Iterator[
 
 
 def _is_placed(provider: str, name: str) -> bool:
-    """Return whether only the second table's exact name can price this: it says where it runs."""
+    """Return whether a name includes a region, so that only the second table can price it."""
     return provider in ("aws", "azure") and ("/" in name or name.startswith("us-gov."))
 
 
@@ -111,10 +112,10 @@ _VERSION = re.compile(
 
 
 def family(model: str) -> str:
-    """Return a model's name without who serves it, its date and its version.
+    """Return a model's name without its platform, date and version.
 
-    Two names of one family may have different prices, so no price is looked up by it: a bill and
-    a log are compared by it where they name one model differently.
+    Two names of one family may have different prices, so it is not used to look up prices. It is
+    used to compare a bill with a log that names the same model differently.
     """
     name = re.sub(r"[.:_ ]", "-", _SERVED_BY.sub("", model.lower()))
     while (shorter := _VERSION.sub("", name)) != name:

@@ -1,4 +1,4 @@
-"""What corrects the price table: costaudit's own overlay and the user's prices.toml."""
+"""Corrections of the price table: costaudit's own overlay and the user's prices.toml."""
 
 import tomllib
 from datetime import date
@@ -17,11 +17,11 @@ from costaudit.errors import InputError
 
 
 class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What every entry can say about where it applies."""
+    """The conditions that every entry can have."""
 
     provider: str = "*"  # glob
-    models: tuple[str, ...] = ("*",)  # globs, without regard to case
-    without: tuple[str, ...] = ()  # globs of models that it leaves out
+    models: tuple[str, ...] = ("*",)  # globs; case does not matter
+    without: tuple[str, ...] = ()  # globs of models to which it does not apply
     since: date | None = None
     until: date | None = None  # the last day
     source: str = ""
@@ -40,7 +40,7 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class Variant(Entry, frozen=True, kw_only=True):
     """A service tier or batch, as multiples of the standard rates.
 
-    A model without a rate for cache reads pays `input` for them.
+    If a model has no rate for cache reads, `input` applies to them.
     """
 
     variant: str  # batch | flex | priority | fast
@@ -51,26 +51,26 @@ class Variant(Entry, frozen=True, kw_only=True):
 
 
 class Region(Entry, frozen=True, kw_only=True):
-    """A surcharge for where a request was processed."""
+    """A surcharge for the region that processed a request."""
 
     regions: tuple[str, ...]  # globs
     multiplier: Decimal
 
 
 class OfInput(Entry, frozen=True, kw_only=True):
-    """The rate of cache reads, or of writes of a longer lifetime, as a multiple of the input's."""
+    """The rate of cache reads, or of longer-lived writes, as a multiple of the input rate."""
 
     of_input: Decimal
 
 
 class Flat(Entry, frozen=True, kw_only=True):
-    """Days on which rates do not change with the hour."""
+    """Days on which rates are the same at all hours."""
 
     weekends: bool = False  # Saturdays and Sundays only
 
 
 class Price(Entry, frozen=True, kw_only=True):
-    """Rates of the user's own, in USD per million tokens."""
+    """The user's own rates, in USD per million tokens."""
 
     input_per_mtok: Decimal
     output_per_mtok: Decimal
@@ -83,14 +83,14 @@ class Price(Entry, frozen=True, kw_only=True):
 
 
 class Alias(Entry, frozen=True, kw_only=True):
-    """Another name of a model that the price table knows, such as a deployment's."""
+    """Another name of a model in the price table, such as a deployment's name."""
 
     use_provider: str
     use_model: str
 
 
 class Discount(Entry, frozen=True, kw_only=True):
-    """A negotiated multiple of everything, such as 0.85."""
+    """A negotiated multiplier of all rates, such as 0.85."""
 
     multiplier: Decimal
 
@@ -104,9 +104,9 @@ class UnitPrice(Entry, frozen=True, kw_only=True):
 
 
 class Overlay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One TOML file of corrections; earlier entries win over later ones."""
+    """One TOML file of corrections; the first entry that applies is used."""
 
-    checked: date | None = None  # the day its facts were last checked
+    checked: date | None = None  # the day of the last check
     source: str = "prices.toml"
     variant: tuple[Variant, ...] = ()
     region: tuple[Region, ...] = ()
@@ -120,7 +120,7 @@ class Overlay(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     unit: tuple[UnitPrice, ...] = ()
 
     def cuts(self, provider: str) -> set[date]:
-        """List the days on which an entry for a provider begins or ceases to apply."""
+        """Return the days on which an entry for a provider starts or stops applying."""
         entries: tuple[Entry, ...] = (
             *self.variant, *self.region, *self.cache_read, *self.write_1h, *self.write_12h,
             *self.flat, *self.price, *self.alias, *self.discount,
@@ -153,7 +153,7 @@ def shipped_overlay() -> Overlay:
 
 
 def read_overlay(path: Path) -> Overlay:
-    """Read a user's prices.toml; raises InputError where it can't be read or understood."""
+    """Read a user's prices.toml; raises InputError if it can't be read or understood."""
     try:
         text = path.read_text("utf-8")
         _refuse_unknown(tomllib.loads(text), path)

@@ -1,4 +1,4 @@
-"""What the price library says about one model: rates, variants, service tiers and bands."""
+"""Read a model's rates from the price library, by variant, service tier and band."""
 
 import difflib
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _STANDARD_NAMES = {
 
 
 def variant_of(service_tier: str | None, is_batch: bool | None) -> str:
-    """Name the variant: "" for standard, batch, flex, priority, fast, or another tier's name."""
+    """Return the variant: "" for standard, batch, flex, priority, fast, or another tier's name."""
     name = (service_tier or "").strip().lower()
     if is_batch or name == BATCH:
         return BATCH
@@ -27,7 +27,7 @@ def variant_of(service_tier: str | None, is_batch: bool | None) -> str:
 
 
 def price_contexts(variant: str) -> tuple[dict[str, str], ...]:
-    """List the price library's contexts that fit a variant, most specific first."""
+    """Return the price library's contexts that fit a variant, the most specific first."""
     if variant == BATCH:
         return ({"processing": "batch"},)
     if variant == "fast":
@@ -44,55 +44,55 @@ _COUNTED_APART = {
 
 @dataclass(frozen=True)
 class TablePrice:
-    """Rates that the library has for one variant, day, time of day and band."""
+    """The rates of one variant, day, time of day and band."""
 
     rates: Rates
     has_write_1h: bool
     note: str
-    has_read: bool  # else reads are priced as input
+    has_read: bool  # if False, reads are priced as input
 
 
 class TableModel:
-    """One model as the price library knows it."""
+    """One model of the price library."""
 
     def __init__(self, provider: str, model: "ModelInfo", *, own: bool) -> None:
         self.provider = provider  # as in genai-prices
         self.name = model.id
         self._model = model
-        self._own = own  # not borrowed from a fallback provider, whose variants do not apply
+        self._own = own  # False: from a fallback provider, whose variants do not apply
 
     @property
     def is_borrowed(self) -> bool:
-        """Return whether the library takes the model from another provider's list."""
+        """Return whether the library found the model in another provider's list."""
         return not self._own
 
     @property
     def has_price(self) -> bool:
-        """Return whether the library has a price of input tokens, whatever the day."""
+        """Return whether the library has a price of input tokens for any day."""
         prices = self._model.prices
         every = [p.prices for p in prices] if isinstance(prices, list) else [prices]
         return any(price.input_mtok is not None for price in every)
 
     @property
     def source(self) -> str:
-        """Name where the rates come from."""
+        """Return the name of the rates' source."""
         return table_source()
 
     def days(self) -> set[date]:
-        """List the first days of its rate periods."""
+        """Return the first day of each rate period."""
         from genai_prices.types import StartDateConstraint
 
         return {c.start_date for c in self._constraints() if isinstance(c, StartDateConstraint)}
 
     def seconds(self) -> set[int]:
-        """List the seconds of the day, in UTC, at which its rates change."""
+        """Return the seconds of the day, in UTC, at which the rates change."""
         from genai_prices.types import TimeOfDateConstraint
 
         daily = [c for c in self._constraints() if isinstance(c, TimeOfDateConstraint)]
         return {_second(t) for c in daily for t in (c.start_time, c.end_time)}
 
     def bands(self) -> set[int]:
-        """List the total input tokens above which its rates change."""
+        """Return the numbers of input tokens above which the rates change."""
         starts: set[int] = set()
         prices = self._model.prices
         every = [p.prices for p in prices] if isinstance(prices, list) else [prices]
@@ -103,7 +103,7 @@ class TableModel:
         return starts
 
     def price(self, variant: str, day: date, second: int, band: int) -> TablePrice | None:
-        """Return the rates of a variant; None where the library has none of its own for it."""
+        """Return the rates of a variant; None if the library has none of the model's own."""
         at = datetime.combine(day, time(second // 3600, second // 60 % 60, second % 60), UTC)
         if variant == STANDARD:
             return _table_price(self._model.get_prices(at), band)
@@ -113,7 +113,7 @@ class TableModel:
         return None
 
     def unit_rate(self, name: str, at: datetime) -> Decimal | None:
-        """Return the library's standard price of a kind of unit; None where it has none."""
+        """Return the library's standard price of a kind of unit; None if it has none."""
         return _at(getattr(self._model.get_prices(at), name, None), 0)
 
     def _has_variant(self, context: dict[str, str], at: datetime) -> bool:
@@ -130,7 +130,7 @@ class TableModel:
 
 
 def find_first(provider: str | None, name: str) -> TableModel | None:
-    """Look a model up in the price library, which guesses the provider where none is given."""
+    """Return a model of the price library, which guesses the provider if it is None."""
     from genai_prices.data_snapshot import get_snapshot
 
     try:
@@ -151,7 +151,7 @@ def openrouter_name(tail: str) -> str:
 
 
 def similar_models(provider: str | None, model: str, limit: int = 3) -> tuple[str, ...]:
-    """Suggest names that the price table knows, the most similar first."""
+    """Return names of the price table that are like `model`, the most similar first."""
     from genai_prices.data_snapshot import find_provider_by_id, get_snapshot
 
     providers = get_snapshot().providers
@@ -162,7 +162,7 @@ def similar_models(provider: str | None, model: str, limit: int = 3) -> tuple[st
 
 @cache
 def table_source() -> str:
-    """Name the price library and its version."""
+    """Return the price library's name and version."""
     return f"genai-prices {version('genai-prices')}"
 
 

@@ -1,4 +1,4 @@
-"""Every rate that one price key can meet, by day, time of day and context band."""
+"""All rates of one price key, by day, time of day and context band."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -16,44 +16,44 @@ from costaudit.costing.prices.sanity import QUESTIONED, doubts
 
 @dataclass(frozen=True)
 class PriceKey:
-    """What decides a price besides the day, the time and the number of tokens."""
+    """Everything that decides a price except the day, the time and the number of tokens."""
 
     provider: str | None
     model: str | None
     service_tier: str | None
     is_batch: bool | None
     region: str | None
-    write_ttl: str | None = None  # 12h where writes of no other class live so long
+    write_ttl: str | None = None  # 12h if cache_write_other tokens live 12 hours
 
     @property
     def variant(self) -> str:
-        """Name the price variant: "" for standard, batch, flex, ..."""
+        """Return the price variant: "" for standard, batch, flex and so on."""
         return variant_of(self.service_tier, self.is_batch)
 
 
 @dataclass(frozen=True)
 class RateCell:
-    """Rates in force together, with where they come from."""
+    """Rates that apply together, with their source."""
 
     rates: Rates
     source: str
     note: str
-    given: bool = False  # by the user
+    given: bool = False  # the user set them
 
 
 @dataclass(frozen=True)
 class RateCard:
-    """Cells over (day, second of the day, band); each axis starts at its lowest value."""
+    """Rates by (day, second of the day, band); each axis starts at its lowest value."""
 
     priced_as: str
     days: tuple[date, ...]
     seconds: tuple[int, ...]
-    bands: tuple[int, ...]  # total input above this
-    cells: tuple[RateCell | None, ...]  # day-major; None where no price is known
-    flat_weekends_since: date = date.max  # rates of the day's first hour hold all weekend from here
+    bands: tuple[int, ...]  # lower bounds, in tokens of total input
+    cells: tuple[RateCell | None, ...]  # day-major; None without a known price
+    flat_weekends_since: date = date.max  # from here, weekends cost the rates of midnight
 
     def number(self, day: date, second: int, input_tokens: int) -> int:
-        """Number the cell that prices a request."""
+        """Return the number of the cell that prices a request."""
         d = bisect_right(self.days, day) - 1
         is_flat = day.weekday() >= 5 and day >= self.flat_weekends_since
         s = 0 if is_flat else bisect_right(self.seconds, second) - 1
@@ -61,7 +61,7 @@ class RateCard:
         return (d * len(self.seconds) + s) * len(self.bands) + b
 
     def first_equal(self, number: int) -> int:
-        """Walk back over bands, then days, while the rates stay the same."""
+        """Return the first cell with the same rates, going back over bands, then days."""
         step = len(self.bands)
         while number % step and self.cells[number - 1] == self.cells[number]:
             number -= 1
@@ -73,7 +73,7 @@ class RateCard:
 
 @lru_cache(maxsize=4096)
 def rate_card(key: PriceKey, user: Overlay | None) -> RateCard | None:
-    """Collect every rate of a key; None where neither the table nor the user knows the model."""
+    """Return all rates of a key; None if no table and no user price has the model."""
     named = _Named.find(key, user)
     if named is None:
         return None
@@ -116,13 +116,13 @@ def _names(named: "_Named", entry: Entry) -> bool:
 
 @dataclass(frozen=True)
 class _Named:
-    """A key's model under the names that prices are looked up by."""
+    """A key's model, under each name by which prices are looked up."""
 
     provider: str
     model: str  # as logged
     priced_as: str
     found: Found | None
-    own: tuple[Price, ...]  # the user's own rates for it, whatever their day
+    own: tuple[Price, ...]  # the user's own rates for it, of any day
 
     @staticmethod
     def find(key: PriceKey, user: Overlay | None) -> "_Named | None":
@@ -139,7 +139,7 @@ class _Named:
 
     @property
     def tables(self) -> tuple[Listed, ...]:
-        """Return the model as each table knows it, the one that prices it first."""
+        """Return the model's entry in each table; the table that prices it comes first."""
         if self.found is None:
             return ()
         return tuple(one for one in (self.found.model, self.found.other) if one)
@@ -184,7 +184,7 @@ def _cell(
 
 
 def _with_long_writes(cell: RateCell) -> RateCell:
-    """Price writes of no other class as the longest-lived ones."""
+    """Price cache_write_other tokens like the longest-lived writes."""
     a, b, c, long, _, f = cell.rates
     note = "; ".join(part for part in (cell.note, "writes that live 12 hours") if part)
     return replace(cell, rates=(a, b, c, long, long, f), note=note)
@@ -193,7 +193,7 @@ def _with_long_writes(cell: RateCell) -> RateCell:
 def _own_cell(
     named: _Named, overlays: Sequence[Overlay], variant: str, day: date, band: int
 ) -> RateCell | None:
-    """Return what the user says that a model costs, then what the shipped overlay says."""
+    """Return the user's rates of a model, or else the shipped overlay's."""
     *given, shipped = overlays
     for user in given:
         own = _stated(named.own, user, variant, day, band)
@@ -239,7 +239,7 @@ def _or(amount: Decimal | None, default: Decimal) -> Decimal:
 
 
 def _table_cell(named: _Named, variant: str, day: date, second: int, band: int) -> RateCell | None:
-    """Return what the tables say: the second one fills what the first one lacks."""
+    """Return the tables' rates; the second table adds what the first one lacks."""
     if named.found is None:
         return None
     model, times = named.found.model, named.found.times
@@ -259,9 +259,9 @@ def _table_cell(named: _Named, variant: str, day: date, second: int, band: int) 
 def _band_of_other(
     found: Found, variant: str, day: date, second: int, band: int
 ) -> RateCell | None:
-    """Price a long prompt by the second table where the first one knows no bands for the model.
+    """Price a long prompt by the second table if the first one has no bands for the model.
 
-    Both must agree on the input rate of short prompts.
+    Both tables must have the same input rate for short prompts.
     """
     other = found.other
     if not band or other is None or found.model.bands() or not other.bands():
@@ -279,7 +279,7 @@ def _band_of_other(
 def _other_variant(
     named: _Named, variant: str, day: date, second: int, band: int
 ) -> RateCell | None:
-    """Price a tier that only the second table has: by its multiple of the standard rates there."""
+    """Price a tier that only the second table has, as a multiple of the standard rates."""
     found = named.found
     if found is None or found.other is None or variant == STANDARD or _ruled(named, variant):
         return None
@@ -294,14 +294,14 @@ def _other_variant(
 
 
 def _ruled(named: _Named, variant: str) -> bool:
-    """Return whether the shipped overlay says when this tier of the model exists."""
+    """Return whether the shipped overlay has an entry for this tier of the model."""
     return any(e.variant == variant and _names(named, e) for e in shipped_overlay().variant)
 
 
 def _read_from_other(
     cell: RateCell, found: Found, price: TablePrice, variant: str, band: int
 ) -> RateCell:
-    """Take the rate of cache reads from the second table where both have the same input rate."""
+    """Take the rate of cache reads from the second table if both have the same input rate."""
     other = found.other.price(variant, date.max, 0, band) if found.other else None
     if not (found.other and other and other.has_read) or other.rates[0] != price.rates[0]:
         return cell
@@ -312,7 +312,7 @@ def _read_from_other(
 
 
 def _corrected(cell: RateCell, named: _Named, day: date, *, has_write_1h: bool) -> RateCell:
-    """Apply what the shipped overlay says of reads and of writes that live long."""
+    """Apply the shipped overlay's rates of cache reads and of long-lived writes."""
     shipped = shipped_overlay()
     plain, read, write, long, other, output = cell.rates
     for entry in shipped.cache_read:

@@ -1,4 +1,4 @@
-"""What makes a given price look like a slip: signs, order of classes, and units."""
+"""Find mistakes in a price that a user set: signs, order of classes, and units."""
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -6,7 +6,7 @@ from decimal import Decimal
 CLASSES = (
     "input", "cache read", "5-minute write", "1-hour write", "other write", "output",
 )  # fmt: skip
-QUESTIONED = "questioned: "  # begins a part of a note that doubts a given price
+QUESTIONED = "questioned: "  # starts the part of a note that doubts a user's price
 _SLIPS = (
     (Decimal("0.000001"), "dollars per token?"),
     (Decimal("0.001"), "dollars per thousand tokens?"),
@@ -14,21 +14,21 @@ _SLIPS = (
     (Decimal(100), "cents?"),
     (Decimal(1_000_000), "dollars per million, times a million?"),
 )
-_FAR = Decimal(20)  # times the list price, or a part of it
-_NEAR = Decimal(3)  # of a slip's factor
+_FAR = Decimal(20)  # times above or below the list price
+_NEAR = Decimal(3)  # times above or below a typical mistake's factor
 
 
 def doubts(given: Sequence[Decimal], listed: Sequence[Decimal] | None) -> str:
-    """Return, in words, what looks wrong with given rates per million tokens; "" if nothing does.
+    """Return a text that says what looks wrong with rates per million tokens; "" if nothing does.
 
-    Both are in the order of PER_MTOK; `listed` is None where no table knows the model.
+    Both arguments are in the order of PER_MTOK; `listed` is None if no table has the model.
     """
     found = [*_order(given), *(_far(given, listed) if listed else ())]
     return f"{QUESTIONED}{', '.join(found)}" if found else ""
 
 
 def doubted(note: str) -> str:
-    """Return what a note doubts about a given price; "" where it doubts nothing."""
+    """Return the part of a note that doubts a user's price; "" if there is none."""
     parts = (part for part in note.split("; ") if part.startswith(QUESTIONED))
     return next(parts, "").removeprefix(QUESTIONED)
 
@@ -57,12 +57,12 @@ def _far(given: Sequence[Decimal], listed: Sequence[Decimal]) -> Iterator[str]:
 
 
 def _slip(ratio: Decimal) -> str:
-    """Name the unit that would explain a ratio."""
+    """Return the mistake in the unit that would explain a ratio, as text."""
     words = (told for factor, told in _SLIPS if factor / _NEAR < ratio < factor * _NEAR)
     told = next(words, "")
     return f" ({told})" if told else ""
 
 
 def plain_rate(rate: Decimal) -> str:
-    """Write a rate without an exponent or trailing zeros."""
+    """Return a rate as text, without an exponent or trailing zeros."""
     return format(rate.normalize(), "f")

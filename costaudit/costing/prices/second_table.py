@@ -1,4 +1,4 @@
-"""The second price table: what LiteLLM says a model costs, under its exact name only."""
+"""The second price table: LiteLLM's prices, by exact model name only."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from costaudit.costing.prices.price_table import BATCH, STANDARD, Rates, TablePr
 
 _MILLION = Decimal(1_000_000)
 _SUFFIX = {STANDARD: "", BATCH: "_batches", "fast": "_ultrafast"}
-_UNIT_FIELDS = {  # the first table's name of a unit's rate → the field here
+_UNIT_FIELDS = {  # rate name in the first table → field in this table
     "input_audio_mtok": "input_cost_per_audio_token",
     "cache_audio_read_mtok": "cache_read_input_audio_token_cost",
     "output_audio_mtok": "output_cost_per_audio_token",
@@ -36,18 +36,18 @@ def _document() -> dict[str, Any]:
 
 
 def second_source() -> str:
-    """Name the second table, its version and the day on which it was taken."""
+    """Return the second table's name, version and download date."""
     document = _document()
     return f"{document['source']}, taken {document['taken']}"
 
 
 def second_names(provider: str) -> tuple[str, ...]:
-    """List the names that the second table has for a provider."""
+    """Return the second table's model names for a provider."""
     return tuple(_document()["prices"].get(provider, ()))
 
 
 def second_models(provider: str, modes: tuple[str, ...]) -> tuple[str, ...]:
-    """List the names of a provider's models that have a price and are of a kind, such as chat."""
+    """Return the names of a provider's priced models of some modes, such as chat."""
     entries = _document()["prices"].get(provider, {})
     names = (name for name, entry in entries.items() if entry["mode"] in modes)
     return tuple(name for name in names if find_second(provider, name))
@@ -55,10 +55,10 @@ def second_models(provider: str, modes: tuple[str, ...]) -> tuple[str, ...]:
 
 @cache
 def find_second(provider: str, name: str) -> "SecondModel | None":
-    """Look a provider's model up under its exact name; None where it has no price there.
+    """Return a provider's model by its exact name; None if the table has no price for it.
 
-    A model whose input and output both cost 0 has no price: that is how the table writes
-    subscriptions and prices that nobody entered. Names that say `free` are free.
+    A model whose input and output both cost 0 has no price: the table writes 0 for subscriptions
+    and for missing prices. Only names that contain `free` are free.
     """
     entry = _document()["prices"].get(provider, {}).get(name.lower())
     if entry is None:
@@ -71,13 +71,13 @@ def find_second(provider: str, name: str) -> "SecondModel | None":
 
 @cache
 def find_by_tail(provider: str, tail: str) -> "SecondModel | None":
-    """Look up a model by the part after the last slash, where only one name ends so."""
+    """Return the model whose name ends in `/tail`, if there is exactly one."""
     found = [name for name in second_names(provider) if name.rpartition("/")[2] == tail.lower()]
     return find_second(provider, found[0]) if len(found) == 1 else None
 
 
 class SecondModel:
-    """One model as the second table knows it: undated rates, with bands and service tiers."""
+    """One model of the second table: rates without dates, with bands and service tiers."""
 
     def __init__(self, provider: str, name: str, fields: dict[str, str]) -> None:
         self.provider = provider
@@ -86,11 +86,11 @@ class SecondModel:
 
     @property
     def source(self) -> str:
-        """Name where the rates come from."""
+        """Return the name of the rates' source."""
         return second_source()
 
     def days(self) -> set[date]:
-        """Return no days: the table has one price for all times."""
+        """Return no days: the table has one price for all days."""
         return set()
 
     def seconds(self) -> set[int]:
@@ -98,11 +98,11 @@ class SecondModel:
         return set()
 
     def bands(self) -> set[int]:
-        """List the total input tokens above which its rates change."""
+        """Return the numbers of input tokens above which the rates change."""
         return {_over(match) for field in self._fields for match in _ABOVE.finditer(field)}
 
     def price(self, variant: str, day: date, second: int, band: int) -> TablePrice | None:
-        """Return the rates of a variant; None where the table has none for it."""
+        """Return the rates of a variant; None if the table has none."""
         base = self._rate("input_cost_per_token", variant, band)
         output = self._rate("output_cost_per_token", variant, band)
         if base is None or (output is None and variant != STANDARD):
@@ -112,7 +112,7 @@ class SecondModel:
         long = self._rate("cache_creation_input_token_cost_above_1hr", variant, band)
         if long is None:
             long = self._rate("cache_creation_input_token_cost_above_12hr", variant, band)
-        plain = write or base  # 0 means writes that are not billed apart
+        plain = write or base  # 0: writes are billed as input
         rates: Rates = (
             base,
             base if read is None else read,
@@ -125,12 +125,12 @@ class SecondModel:
         return TablePrice(rates, long is not None or not write, note, read is not None)
 
     def unit_rate(self, name: str, at: datetime) -> Decimal | None:
-        """Return the standard price of a kind of unit, per million; None where it has none."""
+        """Return the standard price of a kind of unit, per million; None if there is none."""
         field = _UNIT_FIELDS.get(name)
         return self._rate(field, STANDARD, 0) if field else None
 
     def _rate(self, name: str, variant: str, band: int) -> Decimal | None:
-        """Return a rate in the highest band that begins at or below `band`, per million tokens."""
+        """Return a rate of the highest band that starts at or below `band`, per million tokens."""
         suffix = _SUFFIX.get(variant, f"_{variant}")
         found: tuple[int, str] | None = None
         for field, value in self._fields.items():

@@ -1,4 +1,4 @@
-"""What a call's billed units cost beside its text tokens: searches, media, other models, fees."""
+"""Price a call's billed units other than text tokens: searches, media, other models, fees."""
 
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, date, datetime, time
@@ -13,9 +13,9 @@ from costaudit.costing.prices.overlay import Overlay, shipped_overlay
 from costaudit.costing.prices.rate_card import PriceKey, rate_card
 
 USD = pl.Decimal(38, 15)
-_DIGITS = 12  # of a dollar, to which the cost of a call's units is rounded
+_DIGITS = 12  # decimal places of dollars to which a call's unit cost is rounded
 _KEY = [field.name for field in fields(PriceKey) if field.name != "write_ttl"]
-_MEDIA = {  # unit → (token class that it divides, its rate in the table, the rate of text there)
+_MEDIA = {  # unit → (token class that includes it, its rate in the table, the rate of text)
     "audio_input_token": ("input_uncached_tokens", "input_audio_mtok", "input_mtok"),
     "audio_cached_token": ("cache_read_tokens", "cache_audio_read_mtok", "cache_read_mtok"),
     "audio_output_token": ("output_tokens", "output_audio_mtok", "output_mtok"),
@@ -23,7 +23,7 @@ _MEDIA = {  # unit → (token class that it divides, its rate in the table, the 
     "image_output_token": ("output_tokens", "output_image_mtok", "output_mtok"),
     "video_input_token": ("input_uncached_tokens", "input_video_mtok", "input_mtok"),
 }
-_LIKE_TEXT = ("image_input_token", "video_input_token")  # the table names a rate that differs
+_LIKE_TEXT = ("image_input_token", "video_input_token")  # no listed rate: as text
 _RATE_OF_CLASS = {
     "input_uncached_tokens": "input_per_mtok",
     "cache_read_tokens": "cache_read_per_mtok",
@@ -34,7 +34,7 @@ _COUNTED = {  # unit → its rate in the table, per thousand
     "grounding_query": "web_searches_kcount",
     "file_search": "storage_searches_kcount",
 }
-_OTHER_MODEL = {  # unit → place in the rates of a card
+_OTHER_MODEL = {  # unit → index in the rates of a card
     "other_model_input_token": 0,
     "other_model_read_token": 1,
     "other_model_write_token": 2,
@@ -46,18 +46,18 @@ _MILLION, _THOUSAND = Decimal(1_000_000), Decimal(1000)
 
 @dataclass(frozen=True)
 class _UnitRate:
-    """The price of one unit, beside what its tokens cost as text."""
+    """The price of one unit, on top of what its tokens cost as text."""
 
     usd: Decimal | None = None  # flat, per unit
-    of_text: Decimal | None = None  # what is added to the price of text, as a multiple of it
-    per_call: bool = False  # one price for a call, however many units it has
+    of_text: Decimal | None = None  # extra cost, as a multiple of the price of text
+    per_call: bool = False  # the price is for the call, not for each unit
 
 
 def with_units(pricing: Pricing, requests: pl.DataFrame, user: Overlay | None) -> Pricing:
-    """Add to a pricing what each request's billed units cost.
+    """Return the pricing with the cost of each request's billed units.
 
-    A request that has a unit without a known price, or one whose count can't be read, gets null
-    there: it is not fully priced.
+    The cost is null, and the request not fully priced, if a unit has no known price or its count
+    can't be read.
     """
     if "billed_units" not in requests.columns or requests["billed_units"].is_null().all():
         return pricing
@@ -77,7 +77,7 @@ def with_units(pricing: Pricing, requests: pl.DataFrame, user: Overlay | None) -
 
 
 def _exploded(requests: pl.DataFrame, pricing: Pricing) -> pl.DataFrame:
-    """Return a row per request and unit with what decides its price, in the requests' order."""
+    """Return a row per request and unit with all that decides its price, in the requests' order."""
     rates = pricing.rates.select("rate_id", *_RATE_OF_CLASS.values())
     return (
         requests.select(
@@ -133,9 +133,9 @@ def _rate_row(row: dict[str, Any], user: Overlay | None) -> tuple[float | None, 
 def unit_rate(
     key: PriceKey, unit: str, other: str | None, day: date, user: Overlay | None
 ) -> _UnitRate | None:
-    """Find what one unit costs on a day: by the user, the price table, then the shipped overlay.
+    """Return the price of one unit on a day; None if it is unknown.
 
-    Return None where nobody knows.
+    The user's price comes first, then the price table's, then the shipped overlay's.
     """
     if unit in _FEES:
         return _UnitRate(usd=Decimal(1))

@@ -1,8 +1,8 @@
-"""Logged costs that a known fault of a logger explains, and the list price does not.
+"""Find logged costs that are wrong through a known fault of a logger.
 
-A proxy derives its cost from the counts that it also logs, so the cost proves nothing about them.
-Where the cost is to half a percent what one of these faults makes of the counts, and the list
-price differs, the list price counts.
+A proxy computes its cost from the token counts that it logs, so the cost can't prove the counts. If
+the logged cost equals what such a fault computes, within 0.5 %, and the list price differs, then
+the list price is used.
 """
 
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ import polars as pl
 
 from costaudit.contracts.requests import TOKEN_CLASSES
 
-EXACT = 0.005  # of the cost that a fault makes
-APART = 0.02  # of the list price: below it a fault looks like a price
-MOST = 0.8  # of a price's calls that a fault would touch
+EXACT = 0.005  # tolerance, as a share of the cost with the fault
+APART = 0.02  # least difference, as a share of the list price
+MOST = 0.8  # least share of the calls at a rate that show the fault
 MTOK = 1e6
 _CACHED = TOKEN_CLASSES[1:5]
 
@@ -22,7 +22,7 @@ _CACHED = TOKEN_CLASSES[1:5]
 def wrong_costs(
     frame: pl.DataFrame, rates: Mapping[int, tuple[Decimal, ...]]
 ) -> tuple[pl.Series, dict[int, str]]:
-    """Return which rows' `logged` a fault explains, and the fault by rate, in words.
+    """Return which rows have a `logged` cost with a fault, and a text with the fault by rate id.
 
     `frame` holds TOKEN_CLASSES, `rate_id`, `logged` and `unit_usd`, both in dollars.
     """
@@ -58,7 +58,7 @@ def wrong_costs(
 
 
 def _usd(at: Mapping[str, str]) -> pl.Expr:
-    """Price tokens by class, each at the rate of the named column; units come on top."""
+    """Return the price of tokens, each class at the rate of its column in `at`, plus units."""
     return pl.sum_horizontal(pl.col(name) * pl.col(rate) for name, rate in at.items()) / MTOK + (
         pl.col("_units")
     )

@@ -42,7 +42,7 @@ def _stated(is_exclusive: bool, is_stated: bool) -> Convention:
 
 
 class PostHog(PerRecord):
-    """Read $ai_generation events; each says whether input holds the cached tokens."""
+    """Read $ai_generation events; each says whether input includes cached tokens."""
 
     name: ClassVar[str] = "posthog"
 

@@ -1,4 +1,4 @@
-"""Whether a live cache's hits were right: each is judged by the logged answers of its pair."""
+"""Judge a live cache's hits by the logged answers of both requests of each pair."""
 
 from dataclasses import dataclass, replace
 
@@ -11,26 +11,26 @@ from costaudit.contracts.replay import Crossed, JudgedHits
 from costaudit.pipeline.semantic.text_run import SemanticRun
 
 Served = npt.NDArray[np.int32]
-NO_HIT, UNKNOWN = -1, -2  # in Served; UNKNOWN: the log does not have what was served
+NO_HIT, UNKNOWN = -1, -2  # in Served; UNKNOWN: the served answer is not in the log
 
 
 @dataclass(frozen=True)
 class LiveVerdicts:
-    """What the log says of the hits of one replay."""
+    """What the log shows about the hits of one replay."""
 
-    right: pl.Series  # Boolean by request; null where it was no hit, or is unknown
+    right: pl.Series  # Boolean by request; null without a hit, or if unknown
     hits: JudgedHits
-    predicted_unsafe: Estimate | None  # of all requests, under the same fit as the measured ones
+    predicted_unsafe: Estimate | None  # of all requests, by the same fit
     crossed: Crossed
 
 
 def judge_live_hits(
     run: SemanticRun, predicted: pl.DataFrame, measured: pl.DataFrame
 ) -> LiveVerdicts:
-    """Judge each measured hit, and count those that served another tenant's or user's answer.
+    """Judge each measured hit, and count hits that served another tenant's or user's answer.
 
-    Both tables are OUTCOMES in the log's order. Hits of other similarities help to separate right
-    pairs from wrong ones; a hit whose answer the log can't compare widens the interval.
+    Both tables are OUTCOMES in the log's order. Hits at other similarities help to separate right
+    pairs from wrong ones. A hit whose answers can't be compared widens the interval.
     """
     served = served_rows(run.log.requests, measured)
     expected = served_rows(run.log.requests, predicted)
@@ -58,7 +58,7 @@ def judge_live_hits(
 
 
 def served_rows(requests: pl.DataFrame, outcomes: pl.DataFrame) -> Served:
-    """Return the row of the request whose answer each hit served; else NO_HIT or UNKNOWN."""
+    """Return, for each request, the row whose answer it was served; else NO_HIT or UNKNOWN."""
     rows = requests.select(matched_id="request_id").with_row_index("matched")
     joined = requests.select("request_id").join(
         outcomes.select("request_id", "result", "matched_id"),
@@ -71,20 +71,20 @@ def served_rows(requests: pl.DataFrame, outcomes: pl.DataFrame) -> Served:
 
 
 def crossed_hits(requests: pl.DataFrame, served: Served) -> Crossed:
-    """Count hits between two different tenants, and between two different users, of the log."""
+    """Count hits between two different tenants, and between two different users."""
     hit = np.flatnonzero(served >= 0)
 
     def differing(name: str) -> int | None:
         if requests[name].null_count() == len(requests):
             return None
         own, other = requests[name].gather(hit), requests[name].gather(served[hit])
-        return int((own != other).sum())  # a null compares to null, which is not counted
+        return int((own != other).sum())  # comparisons with null are null and not counted
 
     return Crossed(tenant=differing("tenant"), user=differing("user"))
 
 
 def _widened(share: Estimate | None, unknown: int, requests: int) -> Estimate | None:
-    """Let hits that nobody can judge be right at the low end and wrong at the high end."""
+    """Widen an interval: unjudged hits are right at its low end and wrong at its high end."""
     if not unknown:
         return share
     most = unknown / requests

@@ -1,4 +1,4 @@
-"""The traffic that alerts expect: the log under the policy that its audit recommends."""
+"""Compute the traffic that alerts expect: the log under its audit's recommended policy."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ from costaudit.replay.monitoring.expected import (
 
 
 def audited_policy(audit: Audit) -> SemanticPolicy | None:
-    """Return the policy that an audit recommends; None where it has no response cache."""
+    """Return the policy that an audit recommends; None if it recommends no response cache."""
     if audit.semantic is None:
         return None
     policy = SemanticPolicy.named(audit.semantic.policy_id)
@@ -34,9 +34,9 @@ def audited_policy(audit: Audit) -> SemanticPolicy | None:
 
 
 def traffic_as_predicted(log: Loaded, audit: Audit, progress: Progress) -> ExpectedTraffic | None:
-    """Simulate the recommended policy, and work out what its hours stay within.
+    """Simulate the recommended policy, and return the usual range of its hours.
 
-    None where the log holds no texts, so that nothing can be simulated.
+    Return None if the log holds no texts, so that nothing can be simulated.
     """
     policy = audited_policy(audit)
     if policy is None or log.hashed:
@@ -50,23 +50,23 @@ def traffic_as_predicted(log: Loaded, audit: Audit, progress: Progress) -> Expec
 
 
 def outlook_of(month: Month, traffic: Traffic) -> Outlook:
-    """Ask the month model what it expects of such traffic by the end of the month that follows.
+    """Return what the month model expects of the traffic by the end of the next month.
 
-    A log that is no month, such as one of less than two days, tells nothing of it.
+    A log that is too short for a month (less than two days) has no outlook.
     """
     if month.hours is None or not month.facts.is_month:
         return Outlook()
     timed = month.place >= 0
 
     def pace(by_request: np.ndarray) -> tuple[float, float]:
-        """Return the last day's pace, and its upper bound, as multiples of the log's mean."""
+        """Return the last day's pace and its upper bound, as multiples of the log's mean."""
         every = np.zeros(len(month.place))
         every[timed] = by_request
         daily = month.daily(every)
         total = float(daily.sum())
         if not total:
             return 1.0, 1.0
-        # Twice a month ahead has its middle at the next month's end.
+        # The middle of the next two months is the next month's end.
         middle, _, high = month.projected(daily, 2 * MONTH_DAYS)
         return max(middle / total, 0.1), max(high / total, 1.0)
 
@@ -84,7 +84,7 @@ def outlook_of(month: Month, traffic: Traffic) -> Outlook:
 
 
 def traffic_of(log: Loaded, looked_up: np.ndarray, hit: np.ndarray) -> Traffic:
-    """Lay a log out as requests that hit and requests that a model answers, those with a time."""
+    """Return a log's timed requests, as hits and as requests that a model answers."""
     requests, classes = log.requests, log.tariff.classes
     ts_s = requests.select(TS_S).to_series().fill_null(np.nan).to_numpy()
     timed = np.isfinite(ts_s)

@@ -1,4 +1,4 @@
-"""The prompts of a log as they were sent: messages, tool calls, tool results, tools, settings."""
+"""Compose the prompts of a log as they were sent: messages, tool calls, tools, settings."""
 
 import json
 from typing import Any
@@ -12,9 +12,9 @@ Segment = tuple[str, str, str]  # role, kind, text
 
 
 def prompts_of(requests: pl.DataFrame, blocks: pl.DataFrame) -> list[Prompt]:
-    """Compose each request's prompt from its segments; media, which have no text, are left out.
+    """Return each request's prompt, composed from its segments; media are left out.
 
-    The log leaves out the ids of tool calls, so they are numbered from the first call on.
+    The log has no ids of tool calls, so they are numbered in order.
     """
     segments = (
         requests.select("segments")
@@ -44,9 +44,9 @@ def _prompt(segments: list[Segment], settings: dict[str, Any]) -> Prompt:
 
 
 def _messages(segments: list[Segment]) -> tuple[Message, ...]:
-    """Join neighbouring texts of one role; each tool result is a message of its own."""
+    """Join adjacent texts of one role into a message; each tool result is its own message."""
     messages: list[Message] = []
-    waiting: list[str] = []  # ids of calls without a result yet, in order
+    waiting: list[str] = []  # ids of calls that have no result yet, in order
     calls = 0
     for role, kind, text in segments:
         if kind == "tool_use":
@@ -63,7 +63,7 @@ def _messages(segments: list[Segment]) -> tuple[Message, ...]:
 
 
 def _extend(messages: list[Message], new: Message) -> None:
-    """Add to the last message where it is of the same role, as one message's parts are."""
+    """Add a message, or append it to the last one if both have the same role."""
     if messages and messages[-1].role == new.role:
         last = messages[-1]
         text = "\n".join(part for part in (last.text, new.text) if part)

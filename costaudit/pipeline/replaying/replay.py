@@ -1,4 +1,4 @@
-"""`replay` as a library call: the same requests through a live cache, beside the prediction."""
+"""`replay` as a library call: send the same requests through a live cache, and compare."""
 
 import re
 import statistics
@@ -47,9 +47,9 @@ from costaudit.report.numbers import count
 def with_verdicts(
     section: ReplaySection, verdicts: LiveVerdicts, point: SweepPoint | None
 ) -> ReplaySection:
-    """Add how many of the hits were wrong, and how many served somebody else's answer.
+    """Return the section with the numbers of wrong hits and of hits on another user's answer.
 
-    `point` is the audit's own row for the policy; None where it did not try that policy.
+    `point` is the audit's row for the policy; None if the audit did not try it.
     """
     return replace(
         section,
@@ -64,9 +64,9 @@ def with_verdicts(
 def replay_cost(
     log: Loaded, predicted: pl.DataFrame, measured: pl.DataFrame, *, is_live: bool
 ) -> ReplayCost:
-    """Price the log as it was, as predicted and as measured; both tables are in the log's order.
+    """Return the log's cost as logged, as predicted and as measured; tables are in the log's order.
 
-    A live upstream's answers cost what it billed for them, at the price of each request's model.
+    Answers of a live upstream cost what it billed, at the price of each request's model.
     """
     missed = (measured["result"] != "hit").to_numpy()
     after_usd = log.usd_of(missed)
@@ -83,7 +83,7 @@ def replay_cost(
 
 
 def differing_settings(policy_id: str, policy: SemanticPolicy) -> tuple[str, ...]:
-    """Name the settings, other than the threshold, in which a policy differs from an id."""
+    """Return the settings, other than the threshold, that differ between a policy and an id."""
     theirs, mine = _settings(policy_id), _settings(policy.policy_id)
     return tuple(
         name for name in mine if name != "min_similarity" and theirs.get(name) != mine[name]
@@ -91,7 +91,7 @@ def differing_settings(policy_id: str, policy: SemanticPolicy) -> tuple[str, ...
 
 
 def audited_point(semantic: SemanticSection | None, policy: SemanticPolicy) -> SweepPoint | None:
-    """Find the audit's numbers for a policy; None where it did not try that one."""
+    """Return the audit's numbers for a policy; None if the audit did not try it."""
     if semantic is None or differing_settings(semantic.policy_id, policy):
         return None
     if policy.min_similarity > 1:
@@ -108,7 +108,7 @@ def _settings(policy_id: str) -> dict[str, str]:
 
 
 def unsafe_origin(judged: JudgedHits) -> str:
-    """Describe how the share of wrong answers was found, or why there is none."""
+    """Return a text about how the share of wrong answers was found, or why there is none."""
     if not judged.hits:
         return "The cache served no hit, so no answer was wrong."
     if judged.unsafe_served_share is None:
@@ -126,16 +126,16 @@ class ReplayPlan:
     """What is replayed, and against what."""
 
     cache: str  # address
-    upstream: str = ""  # "": the log's answers, or a caching proxy's own model
+    upstream: str = ""  # "": the log's answers, or a caching proxy's model
     headers: Mapping[str, str] = field(default_factory=dict)  # sent to a caching proxy
     min_similarity: float | None = None  # None: the audit's recommendation
-    options: ReplayOptions = field(  # less threshold, TTL and journal
+    options: ReplayOptions = field(  # without threshold, TTL and journal
         default_factory=lambda: ReplayOptions(min_similarity=1.0)
     )
     metrics_port: int | None = None
     only_price: bool = False  # stop after the dry run
     embed_ms: float | None = None  # None: measured on this machine
-    describes: bool = False  # the policy describes the cache's own rules, which can't be set
+    describes: bool = False  # the policy only describes the cache's fixed rules
 
 
 @dataclass(frozen=True)
@@ -143,9 +143,9 @@ class Replayed:
     """The result of a replay."""
 
     section: ReplaySection | None  # None after a dry run
-    price: DryRun | None  # of the live models; None where the log answers
+    price: DryRun | None  # of the live models; None if the log's answers are used
     audit: Audit
-    own_rules: tuple[str, ...] = ()  # what only the cache's own configuration sets, in words
+    own_rules: tuple[str, ...] = ()  # rules that only the cache's configuration can set, as text
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,8 @@ class Backends:
 
     cache: LiveCache
     upstream: Upstream
-    recorded_port: int | None = None  # where the log's answers are served to a caching proxy
-    warnings: tuple[str, ...] = ()  # of the cache's server, sentences
+    recorded_port: int | None = None  # port of the log's answers, for a caching proxy
+    warnings: tuple[str, ...] = ()  # sentences about the cache's server
 
     @property
     def is_live(self) -> bool:
@@ -165,16 +165,15 @@ class Backends:
 
     @property
     def needs_prompts(self) -> bool:
-        """Return whether whole prompts are sent somewhere."""
+        """Return whether whole prompts are sent to a model or a proxy."""
         asks = self.cache.traits.asks_models or isinstance(self.cache, OwnClassCache)
         return self.upstream.is_live or asks
 
 
 def reached(plan: ReplayPlan, policy: SemanticPolicy) -> Backends:
-    """Make the cache and the upstream of a plan, before a log is read for them.
+    """Return the cache and the upstream of a plan, checked before a log is read.
 
-    Raises UsageError or BackendError for an address, a key, a port, a limit or a rule that can't
-    work.
+    Raises UsageError or BackendError for an invalid address, key, port, limit or rule.
     """
     cache, upstream = cache_at(plan.cache, plan.headers), upstream_at(plan.upstream or "recorded")
     check_rules(cache, upstream, _replay_settings(plan, cache, policy))
@@ -189,14 +188,14 @@ def reached(plan: ReplayPlan, policy: SemanticPolicy) -> Backends:
 
 
 def _recorded_port(plan: ReplayPlan, cache: LiveCache, upstream: Upstream) -> int | None:
-    """Return where to serve the log's answers; None where no proxy is to ask for them."""
+    """Return the port on which to serve the log's answers; None if no proxy needs them."""
     if not isinstance(cache, ProxyCache) or not plan.upstream:
         return None
     if upstream.is_live:
         raise UsageError(
-            "A caching proxy asks the models that its own configuration names.",
-            hint="Leave --upstream out, or give --upstream recorded and let the proxy's "
-            "configuration name the URL that is printed.",
+            "A caching proxy uses the models of its own configuration.",
+            hint="Leave --upstream out; or use --upstream recorded, and write the printed URL into "
+            "the proxy's configuration.",
         )
     port = parse_address(plan.upstream, ("port",)).number("port", DEFAULT_PORT, zero=True)
     return int(port)
@@ -205,9 +204,9 @@ def _recorded_port(plan: ReplayPlan, cache: LiveCache, upstream: Upstream) -> in
 def replay_log(
     log: Loaded, options: AnalyzeOptions, plan: ReplayPlan, progress: Progress
 ) -> Replayed:
-    """Replay a log, write its outcomes and put the result into the audit.
+    """Replay a log, write its outcomes, and add the result to the audit.
 
-    A log that was not analyzed yet is analyzed first.
+    If the log was not analyzed yet, it is analyzed first.
     """
     backends = reached(plan, options.policy)
     cache = backends.cache
@@ -218,8 +217,8 @@ def replay_log(
     run = SemanticRun(log, options, progress)
     if plan.options.speed is not None and not run.stream.timed:
         raise InsufficientDataError(
-            "The log has no times, so no clock of it can set the pace.",
-            hint="Leave --speed out; --max-rate sets a pace of its own.",
+            "The log has no times that could set the pace.",
+            hint="Leave --speed out, and set the pace with --max-rate.",
         )
     ready = rehearse(run, policy, with_prompts=backends.needs_prompts)
     if plan.options.shadow and isinstance(cache, Exporting):
@@ -270,12 +269,12 @@ FREE = Rate((Decimal(0),) * len(PER_MTOK))
 
 
 def dearest_rate(log: Loaded) -> Rate:
-    """Take the highest rate of each token class over the log's models: no call costs more."""
+    """Return the highest rate of each token class over the log's models: no call costs more."""
     rates = log.tariff.table.rates
     if rates.is_empty():
         raise InsufficientDataError(
             "No model of this log has a known price, so a live replay can't be kept in a budget.",
-            hint="Give the prices with --prices.",
+            hint="Set the prices with --prices.",
         )
     return Rate(tuple(max(Decimal(text) for text in rates[name]) for name in PER_MTOK))
 
@@ -287,7 +286,7 @@ def _audit(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Audit:
 
 
 def _told(plan: ReplayPlan, cache: LiveCache) -> bool:
-    """Return whether the cache is asked to keep the policy's rules; else they are its own."""
+    """Return whether the replay sets the policy's rules in the cache, or keeps the cache's own."""
     return not (plan.describes and cache.traits.own_rules)
 
 
@@ -296,7 +295,7 @@ def _keeps_journal(plan: ReplayPlan, cache: LiveCache, policy: SemanticPolicy) -
 
 
 def _replay_settings(plan: ReplayPlan, cache: LiveCache, policy: SemanticPolicy) -> ReplayOptions:
-    """Take over what the policy says of entries, so that a cache can be asked to keep it."""
+    """Return replay options with the policy's rules about entries."""
     if not _told(plan, cache):
         return plan.options
     return replace(
@@ -319,7 +318,7 @@ def _threshold(log: Loaded, plan: ReplayPlan, audit: Audit, policy: SemanticPoli
         raise UsageError(
             f"The audit recommends a similarity for another cache: it differs in "
             f"{', '.join(others)}.",
-            hint="Give the options that the log was analyzed with, or a similarity: --threshold.",
+            hint="Use the options of the log's analysis, or set a similarity: --threshold.",
         )
     return EXACT if audit.semantic.recommended is None else audit.semantic.recommended
 
@@ -329,9 +328,9 @@ TIMED_TEXTS = 20
 
 
 def _embed_ms(plan: ReplayPlan, run: SemanticRun) -> float:
-    """Return the time to embed one question: as given, else the median on this machine.
+    """Return the time to embed one question, in ms: as set, or else the median on this machine.
 
-    Embedders behind a network are not asked for it, since that costs money: 0.
+    It is 0 for hosted embedders, because measuring them costs money.
     """
     if plan.embed_ms is not None:
         return plan.embed_ms
@@ -357,7 +356,7 @@ def _watched(
     metrics_port: int | None,
     progress: Progress,
 ) -> ReplayResult:
-    """Replay, with metrics on a port of this machine and with recorded answers where asked for."""
+    """Replay, and serve metrics and recorded answers on local ports if the options ask for it."""
     monitor = Monitor(work.stream, metrics_port) if metrics_port is not None else None
     with ExitStack() as around:
         if monitor is not None:

@@ -1,4 +1,4 @@
-"""Which rules of the live cache differ from the simulated ones: each is changed in turn."""
+"""Find which rules of the live cache differ from the simulated ones, by changing each in turn."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,9 +16,9 @@ from costaudit.simulate.semantic.keys import keys_of
 from costaudit.simulate.semantic.stream import Stream, keyed_stream, rescoped
 from costaudit.simulate.semantic.sweep import sweep
 
-LEAST = 3  # decisions that a rule must explain, less those that it would break
-LEAST_SHARE = 0.05  # of the differences, too
-MOST_RULES = 3  # changed together
+LEAST = 3  # least decisions that a rule explains, minus those that it breaks
+LEAST_SHARE = 0.05  # least share of the differences
+MOST_RULES = 3  # most rules that are changed together
 HOUR_S, DAY_S = 3600.0, 86_400.0
 TTLS_S = (60.0, 300.0, 600.0, 1800.0, HOUR_S, 2 * HOUR_S, 6 * HOUR_S, DAY_S, 7 * DAY_S)
 THRESHOLDS = (*(round(0.5 + 0.02 * step, 2) for step in range(25)), EXACT)
@@ -29,20 +29,20 @@ SAME_TEXTS = ("last_user", "conversation")  # keys that compare the same texts
 
 @dataclass(frozen=True)
 class Variant:
-    """A policy in which one rule is another one."""
+    """A policy with one changed rule."""
 
     kind: RuleKind
-    rule: str  # in words, such as TTL 1 h, fixed
+    rule: str  # as text, such as TTL 1 h, fixed
     policy: SemanticPolicy
-    one_pool: bool = False  # a size limit counts over all scopes together
+    one_pool: bool = False  # one size limit applies to all scopes together
 
 
 @dataclass(frozen=True)
 class Explained:
-    """What changed rules explain of a replay's differences."""
+    """The part of a replay's differences that changed rules explain."""
 
-    changes: tuple[RuleChange, ...] = ()  # the best of each kind, and those taken in turn
-    request_ids: frozenset[str] = frozenset()  # that the rules taken explain
+    changes: tuple[RuleChange, ...] = ()  # the best of each kind, and the combined ones
+    request_ids: frozenset[str] = frozenset()  # explained by the combined rules
 
 
 class _Truth:
@@ -59,7 +59,7 @@ class _Truth:
         self.counted = run.eligible & results.is_in(["hit", "miss"]).to_numpy()
 
     def wrong(self, hit: np.ndarray) -> np.ndarray:
-        """Return which counted decisions went otherwise than a simulation says."""
+        """Return which counted decisions differ from a simulation's."""
         return np.asarray(self.counted & (hit != self.hit))
 
 
@@ -71,10 +71,10 @@ def explained(
     *,
     other_texts: bool,
 ) -> Explained:
-    """Simulate the log again with one rule changed at a time, and keep the changes that explain.
+    """Simulate the log with one rule changed at a time, and return the changes that explain most.
 
-    `other_texts`: the cache may embed other texts than the key's, which are then embedded here.
-    A rule is taken where it explains more than it breaks by a margin; up to three are combined.
+    If `other_texts`, the cache may embed other texts than the key's, and these are embedded here. A
+    rule is used if it explains clearly more decisions than it breaks; up to three are combined.
     """
     truth = _Truth(run, predicted, measured)
     before = truth.wrong(truth.predicted)
@@ -93,7 +93,7 @@ def explained(
         if best is None or not taken:
             break
         current, change, hit = best
-        changes = [one for one in changes if one.kind != change.kind]  # a better one of its kind
+        changes = [one for one in changes if one.kind != change.kind]  # drop others of its kind
         changes.append(replace(change, taken=number + 1))
     after = truth.wrong(hit)
     ids = run.log.requests["request_id"].filter(pl.Series(before & ~after))
@@ -121,7 +121,7 @@ def _tried(
 
 
 def variants(current: Variant, run: SemanticRun, hit: np.ndarray) -> list[Variant]:
-    """List policies in which one rule differs from the current one's."""
+    """Return policies that differ from the current one by one rule."""
     made = [
         *_thresholds(current.policy),
         *_times(current.policy, run, hit),
@@ -184,7 +184,7 @@ def _scopes(policy: SemanticPolicy, run: SemanticRun) -> Iterator[Variant]:
 
 
 def _checked(policy: SemanticPolicy, name: str) -> Iterator[Variant]:
-    """Yield a cache that compares a field with the nearest entry only."""
+    """Yield variants of a cache that checks a field only on the nearest entry."""
     if policy.guard or policy.max_entries is not None:
         return
     after = replace(policy, scope_after=(*policy.scope_after, name))  # type: ignore[arg-type]
@@ -200,7 +200,7 @@ KEYS = {
 
 
 class _Simulation:
-    """Simulate variants; those that share a stream are decided in one pass."""
+    """Simulates variants; those that share a stream are simulated in one pass."""
 
     def __init__(self, run: SemanticRun, *, other_texts: bool) -> None:
         self.run = run
@@ -265,9 +265,9 @@ class _Simulation:
 
 
 def _ages(run: SemanticRun, hit: np.ndarray) -> tuple[float, ...]:
-    """Return the age of the last equal text that splits hits from misses best; seconds.
+    """Return the age of the last equal text, in seconds, that separates hits from misses best.
 
-    Nothing where no age splits them.
+    Return an empty tuple if no age separates them.
     """
     stream = run.stream
     asked = pl.DataFrame(
@@ -289,7 +289,7 @@ def _ages(run: SemanticRun, hit: np.ndarray) -> tuple[float, ...]:
 
 
 def duration(seconds: float) -> str:
-    """Write seconds in their largest whole unit, such as 1 h; others with three digits."""
+    """Return seconds as text in the largest whole unit, such as 1 h, or with three digits."""
     for unit, size in (("d", DAY_S), ("h", HOUR_S), ("min", 60.0)):
         if seconds >= size and seconds % size == 0:
             return f"{seconds / size:g} {unit}"

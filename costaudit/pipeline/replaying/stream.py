@@ -1,4 +1,4 @@
-"""A log as the questions that a live cache is asked."""
+"""Turn a log into the questions that a live cache gets."""
 
 from dataclasses import dataclass
 
@@ -15,14 +15,14 @@ from costaudit.replay.cache import Held
 from costaudit.replay.stream import ReplayStream
 from costaudit.simulate.semantic.sweep import to_outcomes
 
-_TOGETHER = 512  # texts compared with all entries at once
+_TOGETHER = 512  # texts that are compared with all entries at once
 SCOPES = ("tenant", "user", "endpoint", "model", "provider")
-_REPLICATES = 20  # of the bootstrap, whose spread is not used
+_REPLICATES = 20  # of the bootstrap; few, as its spread is not used
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What a replay needs of a simulated log."""
+    """The parts of a simulated log that a replay needs."""
 
     policy: SemanticPolicy
     stream: ReplayStream
@@ -33,9 +33,9 @@ class Rehearsal:
 
 
 def rehearse(run: SemanticRun, policy: SemanticPolicy, *, with_prompts: bool) -> Rehearsal:
-    """Simulate one policy, and lay the log out for a live cache.
+    """Simulate one policy, and return the log as a live cache needs it.
 
-    Prompts are read only where a live model or a proxy will be asked.
+    Prompts are read only if a live model or a proxy needs them.
     """
     decisions = run.swept([policy])
     right = pl.Series(run.rated(decisions.served, _REPLICATES).right_by_request(0))
@@ -53,9 +53,9 @@ def rehearse(run: SemanticRun, policy: SemanticPolicy, *, with_prompts: bool) ->
 
 
 def looked_up_only(ready: Rehearsal, held: Held) -> pl.DataFrame:
-    """Predict a replay that stores nothing: each request is served the nearest entry that is there.
+    """Predict a replay that stores nothing: each request gets the nearest existing entry.
 
-    Returns OUTCOMES as `Rehearsal.predicted` has them; entries that the log lacks have no id.
+    Return OUTCOMES like `Rehearsal.predicted`; entries that are not in the log have no id.
     """
     limit = np.float32(ready.policy.min_similarity)
     best = np.full(len(ready.texts), -1.0, np.float32)
@@ -110,21 +110,21 @@ def _stream(run: SemanticRun, *, with_prompts: bool) -> ReplayStream:
 
 
 def scopes_of(requests: pl.DataFrame) -> list[dict[str, str]]:
-    """Return the fields that an application keeps answers apart by, where the log has them."""
+    """Return each request's fields that separate answers, if the log has them."""
     names = [name for name in SCOPES if requests[name].null_count() < len(requests)]
     rows = requests.select(names).iter_rows(named=True)
     return [{name: value for name, value in row.items() if value} for row in rows]
 
 
 def to_reasons(run: SemanticRun) -> tuple[str, ...]:
-    """Name why each request is kept away from the cache; "" where it is not."""
+    """Return why each request bypasses the cache; "" if it does not."""
     from costaudit.simulate.semantic.keys import ELIGIBLE, REASONS
 
     return tuple("" if code == ELIGIBLE else REASONS[code] for code in run.stream.bypass)
 
 
 def _never_falling(ts_s: np.ndarray) -> np.ndarray:
-    """Set the time of requests without one, which come last, to that of the request before."""
+    """Return times in which requests without one, which come last, have the time before."""
     first = ts_s[np.isfinite(ts_s)][:1]
     filled = np.where(np.isfinite(ts_s), ts_s, -np.inf)
     filled[:1] = first if not np.isfinite(ts_s[:1]).all() else ts_s[:1]

@@ -1,4 +1,4 @@
-"""Answers of a log that a cache should hold beforehand: chosen, written and checked."""
+"""Choose answers of a log for filling a cache beforehand; write and check them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ from costaudit.replay.warming.target import Checked, Filled
 from costaudit.replay.warming.targets import target_at
 from costaudit.simulate.semantic.clusters import cluster_texts
 
-_TOPICS = 50  # the dearest are considered
+_TOPICS = 50  # most expensive topics that are considered
 
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Chosen answers, and what is needed to put them into a cache or a file."""
+    """Chosen answers, with all that a cache or a file needs."""
 
     answers: list[WarmAnswer]
     ready: Rehearsal
@@ -40,7 +40,7 @@ class Warmed:
 def warm_up(
     run: SemanticRun, min_similarity: float, most: int, *, with_prompts: bool = False
 ) -> WarmUp:
-    """Choose answers of the dearest topics that served hits, all of them judged right."""
+    """Choose answers of the most expensive topics that served only hits judged right."""
     policy = replace(run.options.policy, min_similarity=min_similarity)
     ready = rehearse(run, policy, with_prompts=with_prompts)
     usd = np.nan_to_num(per_request_usd(run.log.tariff.classes, run.log.tariff.billed))
@@ -69,11 +69,11 @@ def warm_up(
 
 
 def fill(found: WarmUp, run: SemanticRun, cache: str, headers: Mapping[str, str]) -> Warmed:
-    """Write chosen answers into the cache at an address, and look them up as its client does.
+    """Write chosen answers into the cache at an address, and look them up like its client.
 
-    Raises InsufficientDataError where the cache would serve every answer to other scopes too, and
-    BackendError where the check finds less than was written; an answer that was served across a
-    scope is taken out again.
+    Raises InsufficientDataError if the cache would serve every answer to other scopes too, and
+    BackendError if the check finds less than was written. An answer that crosses a scope is removed
+    again.
     """
     policy = found.ready.policy
 
@@ -88,9 +88,9 @@ def fill(found: WarmUp, run: SemanticRun, cache: str, headers: Mapping[str, str]
     fitting = admitted(found.answers, found.ready.stream, separation, policy.scope)
     if not fitting.answers:
         raise InsufficientDataError(
-            f"No answer can be kept in {target.name}: {reasons_of(fitting)}.",
-            hint="Let the cache keep these fields apart (fields=tenant,model of a RedisVL index, "
-            "name=llmcache-{tenant}, `fields` of a class), or take a part of the log: --where.",
+            f"No answer can be stored in {target.name}: {reasons_of(fitting)}.",
+            hint="Let the cache separate these fields (fields=tenant,model of a RedisVL index, "
+            "name=llmcache-{tenant}, `fields` of a class), or use a part of the log: --where.",
         )
     filled = target.fill(fitting.answers)
     checked = target.check(filled.answers, foreign(filled.answers, separation))
@@ -98,13 +98,13 @@ def fill(found: WarmUp, run: SemanticRun, cache: str, headers: Mapping[str, str]
         target.remove(filled.answers)
         raise BackendError(
             f"{target.name} served {checked.crossed:,} of {checked.probes:,} questions an answer "
-            "of another scope; what was written is taken out again.",
-            hint="See to how the cache keeps scopes apart.",
+            "of another scope; all written answers were removed again.",
+            hint="Check how the cache separates scopes.",
         )
     return Warmed(target.name, fitting, filled, checked)
 
 
 def reasons_of(fitting: Admitted) -> str:
-    """Name why answers were left out, with their numbers."""
+    """Return why answers were left out, with their numbers."""
     ranked = sorted(fitting.left_out.items(), key=lambda item: -item[1])
     return "; ".join(f"{count:,}: {reason}" for reason, count in ranked)

@@ -1,4 +1,5 @@
-"""A cheaper model tried on a sample of a log's calls.
+"""Try a cheaper model on a sample of a log's calls.
 
-Takes a loaded run and a model's name, returns a RouteSection, never spends past a limit.
+It takes a loaded run and a model's name, and returns a RouteSection. It never spends more than a
+limit.
 """

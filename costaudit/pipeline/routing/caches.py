@@ -1,4 +1,4 @@
-"""What a router does to prompt caches: calls that stay are further apart, others start cold."""
+"""Simulate a router's effect on prompt caches: remaining calls are rarer, moved ones start cold."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -22,9 +22,9 @@ Mask = npt.NDArray[np.bool_]
 
 
 def cold_usd(log: Loaded, candidate: Candidate, growth: tuple[float, float]) -> Floats:
-    """Price every request at the candidate's rates, as if its prompt cache never helped.
+    """Return every request's cost at the candidate's rates, without its prompt cache.
 
-    growth: the candidate's input and output tokens for each of the log's, as the sample showed.
+    `growth` holds the candidate's input and output tokens per token of the log, from the sample.
     """
     classes = log.tariff.classes
     whole = classes.select(pl.sum_horizontal(INPUT_CLASSES)).to_series().to_numpy() * growth[0]
@@ -36,9 +36,9 @@ def cold_usd(log: Loaded, candidate: Candidate, growth: tuple[float, float]) -> 
 def moved_usd(
     log: Loaded, candidate: Candidate, growth: tuple[float, float], moves: Mask
 ) -> tuple[Floats, CacheEffect]:
-    """Simulate both models' caches once the requests of a mask go to the candidate.
+    """Simulate both models' caches, with the requests of a mask at the candidate.
 
-    Returns what each of those costs there, 0 for all others, and what becomes of the caches.
+    Return the cost of each moved request (0 for all others), and the effect on the caches.
     """
     nothing = np.zeros(len(log.requests), np.bool_)
     goes = pl.Series(moves)

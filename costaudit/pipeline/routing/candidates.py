@@ -1,4 +1,4 @@
-"""The model that is tried: a live one behind its client, or answers in a file."""
+"""The model to try: a live one, or answers in a file."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +25,7 @@ _HINT = (
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model that could answer instead."""
+    """A model that may answer instead of the logged one."""
 
     address: str  # as given
     model: str
@@ -34,22 +34,22 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """Name the candidate for tables and the journal, without its address."""
+        """Return the candidate's name for tables and the journal, without its address."""
         return f"{self.provider}:{self.model}" if self.provider else self.model
 
     @property
     def recorded(self) -> Path | None:
-        """Return the file that holds the candidate's answers, where it is not asked live."""
+        """Return the file with the candidate's answers; None if it is a live model."""
         kind, _, rest = self.address.partition(":")
         return Path(rest.partition("?")[0]) if kind == "recorded" else None
 
     def client(self) -> ModelClient:
-        """Make the client; raises UsageError or BackendError where it can't be used."""
+        """Return the client; raises UsageError or BackendError if it can't be used."""
         return model_at(parse_model(self.address))
 
 
 def candidate_at(text: str, prices: Path | None, at: datetime) -> Candidate:
-    """Read a candidate's address; raises UsageError for one that can't be asked or priced."""
+    """Return the candidate at an address; raises UsageError if it can't be used or priced."""
     kind, _, rest = text.partition(":")
     if kind == "recorded" and rest:
         address = parse_address(text, ("model",))
@@ -62,14 +62,14 @@ def candidate_at(text: str, prices: Path | None, at: datetime) -> Candidate:
     else:
         raise UsageError(f"{text!r} names no model to try.", hint=_HINT)
     if not model:
-        raise UsageError(f"{text!r} does not say which model it is.", hint=_HINT)
+        raise UsageError(f"{text!r} does not name the model.", hint=_HINT)
     found = price_of(model, provider, at=at, overrides=prices)
     if found.rates.is_empty():
         near = ", ".join(found.suggestions)
         raise UsageError(
-            f"The price of {model} is not known, so what it would save is unknown.",
-            hint=f"Did you mean {near}? Else give its rates with --prices." if near
-            else "Give its rates with --prices.",
+            f"The price of {model} is unknown, so its saving is unknown.",
+            hint=f"Did you mean {near}? If not, set its rates with --prices." if near
+            else "Set its rates with --prices.",
         )  # fmt: skip
     row = found.rates.row(0, named=True)
     provider = provider or row["provider"]
@@ -86,9 +86,9 @@ class RecordedAnswer(msgspec.Struct):
 
 
 def recorded_answers(path: Path) -> dict[str, RecordedAnswer]:
-    """Read a file of answers, one JSON object a line, by the request that each is for.
+    """Return answers by request id, from a file with one JSON object per line.
 
-    Raises InputError with the line that is wrong.
+    Raises InputError with the number of a wrong line.
     """
     found: dict[str, RecordedAnswer] = {}
     try:

@@ -1,4 +1,4 @@
-"""The calls that could go to a candidate, their topics, and a stratified sample of them."""
+"""Find the calls that a candidate could take, their topics, and a stratified sample."""
 
 from dataclasses import dataclass
 
@@ -14,22 +14,22 @@ from costaudit.levers.topics import Topics, topics_of
 from costaudit.pipeline.loaded import Loaded
 
 _MOST_TOPICS = 8
-_LEAST_CALLS = 20  # that can be sent to a candidate, before anything is sampled
-_LEAST_DRAWN = 4  # calls of each topic, so that its spread can be measured
+_LEAST_CALLS = 20  # least calls that a candidate could take
+_LEAST_DRAWN = 4  # least drawn calls of each topic, to measure its spread
 
 
 @dataclass(frozen=True)
 class Population:
-    """The calls that could go to the candidate; arrays are aligned with `rows`."""
+    """The calls that the candidate could take; arrays are aligned with `rows`."""
 
-    rows: npt.NDArray[np.int64]  # of REQUESTS, in order
+    rows: npt.NDArray[np.int64]  # row numbers of REQUESTS, in order
     questions: tuple[str, ...]  # the last user message
     answers: tuple[str, ...]  # as logged
     usd: npt.NDArray[np.float64]  # as billed
     topics: Topics
 
     def sample(self, size: int, seed: int) -> Sample:
-        """Draw calls without replacement, each topic by its calls and its spend in equal parts."""
+        """Draw calls without replacement, by the mean of a topic's shares of calls and spend."""
         members = np.bincount(self.topics.of, minlength=len(self.topics.names)).astype(float)
         spend = np.bincount(self.topics.of, self.usd, minlength=len(members))
         want = members / members.sum() + spend / max(float(spend.sum()), 1e-12)
@@ -47,7 +47,7 @@ class Population:
 def shared_out(
     want: npt.NDArray[np.float64], members: npt.NDArray[np.float64], size: int
 ) -> npt.NDArray[np.int64]:
-    """Share draws out in proportion to `want`, at most its members for each and a few at least."""
+    """Divide draws in proportion to `want`: at least a few, and at most all members of each."""
     size = int(min(size, members.sum()))
     drawn = np.minimum(members, min(_LEAST_DRAWN, size // len(members))).astype(np.int64)
     while drawn.sum() < size:
@@ -57,11 +57,11 @@ def shared_out(
 
 
 def population_of(log: Loaded, candidate: str, source: str | None, seed: int) -> Population:
-    """Return the calls that could go to a candidate; raises InsufficientDataError for too few.
+    """Return the calls that a candidate could take; raises InsufficientDataError for too few.
 
-    Those are answered chats of text, with a known price and their texts in the log, of any other
-    model than the candidate, or of the model `source` alone. Calls that used a tool, which act on
-    something, are left out.
+    They are answered text chats with a known price and with texts in the log, of the model `source`
+    or of any model other than the candidate. Calls that used a tool are left out, because they may
+    have changed something.
     """
     spoken = pl.element().struct
     fits = (
@@ -91,7 +91,7 @@ def population_of(log: Loaded, candidate: str, source: str | None, seed: int) ->
     )
     if len(frame) < _LEAST_CALLS:
         raise InsufficientDataError(
-            f"Only {len(frame):,} calls could be sent to {candidate}: answered chats of text by "
+            f"Only {len(frame):,} calls can be tried on {candidate}: answered text chats by "
             f"{source or 'another model'}, with their texts and a known price.",
             hint="`costaudit doctor LOG` shows what the log holds; a log that was read with "
             "--redact hash has no texts.",

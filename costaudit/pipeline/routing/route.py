@@ -1,4 +1,4 @@
-"""`route` as a library call: a candidate on a sample, judged, and what routing to it saves."""
+"""`route` as a library call: try a candidate on a sample, judge it, and compute the saving."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,26 +26,26 @@ from costaudit.pipeline.routing.tries import Sampled, Tries, TryStore
 from costaudit.pipeline.semantic.judging import PricedJudge
 from costaudit.progress import Progress
 
-LEAST_VERDICTS = 30  # fewer are no basis for a rule
-_CONTROL_SHARE = 0.1  # of the sample, of each kind: pairs whose truth is known
+LEAST_VERDICTS = 30  # least verdicts for a rule
+_CONTROL_SHARE = 0.1  # control pairs of each kind (whose truth is known), as a share of the sample
 Floats = npt.NDArray[np.float64]
 Said = npt.NDArray[np.int8]
 
 
 @dataclass(frozen=True)
 class RouteOptions:
-    """What is tried."""
+    """The settings of a trial."""
 
     sample: int
     max_spend_usd: Decimal
-    most_loss: float  # share of all calls that may get a worse answer
+    most_loss: float  # most calls that may get a worse answer, as a share
     source: str | None = None  # the one model whose calls may move; None: all others
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A candidate with the calls that are tried on it."""
+    """A candidate, and the calls to try on it."""
 
     log: Loaded
     candidate: Candidate
@@ -56,7 +56,7 @@ class Trial:
 
     @classmethod
     def of(cls, log: Loaded, candidate: Candidate, options: RouteOptions) -> "Trial":
-        """Draw the sample; raises InsufficientDataError where too few calls could move."""
+        """Draw the sample; raises InsufficientDataError if too few calls could move."""
         population = population_of(log, candidate.model, options.source, options.seed)
         sample = population.sample(options.sample, options.seed)
         drawn = log.requests[population.rows[sample.rows].tolist()]
@@ -75,7 +75,7 @@ class Trial:
         ]
 
     def verdicts(self, tries: Tries, known: Mapping[str, bool]) -> Said:
-        """Return 1 or 0 for each sampled call, -1 where there is no verdict."""
+        """Return 1 or 0 for each sampled call, -1 without a verdict."""
         said = np.full(len(tries.answers), -1, np.int8)
         for place, one in enumerate(tries.answers):
             if one is None:
@@ -86,7 +86,7 @@ class Trial:
         return said
 
     def controls(self) -> tuple[list[JudgeItem], npt.NDArray[np.bool_]]:
-        """Return pairs whose truth is known: repeats, and answers to other questions."""
+        """Return control pairs with known truth: repeats, and answers to other questions."""
         each = max(int(self.options.sample * _CONTROL_SHARE), 5)
         right = self._repeats(each)
         rng = np.random.default_rng(self.options.seed)
@@ -139,7 +139,7 @@ def _alike(first: str, second: str) -> bool:
 def judged_by_model(
     trial: Trial, tries: Tries, judge: PricedJudge, store: VerdictStore, progress: Progress
 ) -> tuple[Said, JudgeError, JudgeRun]:
-    """Ask a judge about the answers that have no verdict yet, and about control pairs."""
+    """Judge the answers without a verdict, and control pairs, by a model."""
     pairs, truth = trial.controls()
     left = max(trial.options.max_spend_usd - tries.spent_usd, Decimal(0))
     run = run_judge(
@@ -154,7 +154,7 @@ def judged_by_model(
 
 
 def judged_by_people(trial: Trial, tries: Tries, form: Path) -> Said | None:
-    """Read a form that people filled in; write it, and return None, where there is none yet."""
+    """Read a form that people filled in; if it does not exist, write it and return None."""
     if not form.exists():
         write_form(trial.items(tries), form)
         return None
@@ -162,7 +162,7 @@ def judged_by_people(trial: Trial, tries: Tries, form: Path) -> Said | None:
 
 
 def price_of_judging(trial: Trial, tries: Tries, judge: PricedJudge, store: VerdictStore) -> Quote:
-    """Describe what the pairs without a verdict would cost at most."""
+    """Return the highest possible cost of the pairs without a verdict."""
     pairs, _ = trial.controls()
     return quote([*trial.items(tries), *pairs], judge.judge.name, store, judge.rates)
 
@@ -170,13 +170,13 @@ def price_of_judging(trial: Trial, tries: Tries, judge: PricedJudge, store: Verd
 def section_of(
     trial: Trial, tries: Tries, said: Said, error: JudgeError, told: "Told"
 ) -> RouteSection:
-    """Put together what the verdicts say; raises InsufficientDataError for too few of them."""
+    """Return the section from verdicts; raises InsufficientDataError for too few of them."""
     judged = said >= 0
     if judged.sum() < LEAST_VERDICTS:
         raise InsufficientDataError(
-            f"{int(judged.sum())} verdicts are too few to show what {trial.candidate.name} is "
-            f"worth: at least {LEAST_VERDICTS} are needed.",
-            hint="Raise --sample and --max-spend; what was asked is kept, and not paid for again.",
+            f"{int(judged.sum())} verdicts are too few to judge {trial.candidate.name}: at least "
+            f"{LEAST_VERDICTS} are needed.",
+            hint="Raise --sample and --max-spend; answers that you paid for are kept.",
         )
     people, sample = trial.population, trial.sample
     growth = _growth(trial, tries)
@@ -225,7 +225,7 @@ def section_of(
 
 @dataclass(frozen=True)
 class Told:
-    """Who judged, what that cost, and what the reader has to know about it."""
+    """Who judged, what it cost, and a note for the reader."""
 
     judge: str
     spent_usd: Decimal = Decimal(0)
@@ -233,7 +233,7 @@ class Told:
 
 
 def told_by(judge: str, tries: Tries, error: JudgeError, run: JudgeRun | None) -> Told:
-    """Describe how the asking went."""
+    """Return a note about the judge's calls."""
     parts = []
     if run is not None:
         parts.append(
@@ -246,7 +246,7 @@ def told_by(judge: str, tries: Tries, error: JudgeError, run: JudgeRun | None) -
     if run is not None and run.malformed:
         parts.append(f"{run.malformed} replies of the judge held no verdict.")
     parts += [
-        f"Stopped early: {stopped}. The same command goes on from there."
+        f"Stopped early: {stopped}. The same command continues from there."
         for stopped in (tries.stopped, run.stopped if run else "")
         if stopped
     ]
@@ -254,10 +254,10 @@ def told_by(judge: str, tries: Tries, error: JudgeError, run: JudgeRun | None) -
 
 
 def true_loss(tested: Tested, error: JudgeError) -> Estimate:
-    """Correct a loss that a judge saw for the judge's own errors, by Rogan and Gladen's formula."""
+    """Return a loss corrected for the judge's errors, by Rogan and Gladen's formula."""
     gap = error.right_called_right - error.wrong_called_right
     sent = float(np.mean(tested.sent))
-    slack = (1 - error.right_called_right) * sent  # of right answers that it calls wrong
+    slack = (1 - error.right_called_right) * sent  # right answers that the judge calls wrong
 
     def truth(seen: float) -> float:
         return float(np.clip((seen - slack) / gap, 0.0, 1.0)) if gap > 0 else 1.0
@@ -280,7 +280,7 @@ def _spent(month: Month, usd: float) -> Money:
 
 
 def _saved(before: Floats, after: Floats, loss: Estimate, calls: int, month: Month) -> Money:
-    """Return what moving calls saves; a worse answer is asked for again at the old price."""
+    """Return the saving of moving calls; a worse answer is repeated at the old price."""
     each = float(before.mean()) if len(before) else 0.0
     gross = float(before.sum() - after.sum())
     least, most = (gross - calls * each * share for share in (loss.high or 0.0, loss.low or 0.0))
@@ -293,7 +293,7 @@ def _saved(before: Floats, after: Floats, loss: Estimate, calls: int, month: Mon
 
 
 def _labels(people: Population, sample: Sample, said: Said) -> Labels:
-    """Weigh each verdict by the calls of its topic that it represents."""
+    """Return verdicts, weighted by the calls of the topic that each represents."""
     judged = np.flatnonzero(said >= 0)
     rows = sample.rows[judged]
     topic = people.topics.of[rows]
@@ -303,7 +303,7 @@ def _labels(people: Population, sample: Sample, said: Said) -> Labels:
 
 
 def _growth(trial: Trial, tries: Tries) -> tuple[float, float]:
-    """Return the candidate's input and output tokens for each of the log's, over the sample."""
+    """Return the candidate's input and output tokens per token of the log, in the sample."""
     got = [(place, one) for place, one in enumerate(tries.answers) if one is not None]
     if not got:
         return 1.0, 1.0

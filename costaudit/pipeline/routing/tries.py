@@ -1,4 +1,4 @@
-"""The candidate's answers to a sample, asked once each and kept on disk as they come."""
+"""Get the candidate's answers to a sample, each once, and store them on disk immediately."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ from costaudit.providers.call import Answer, CallError, ModelClient, Prompt
 from costaudit.replay.upstream import worst_usd
 
 WORKERS = 4
-_GIVE_UP = 3  # failed calls in a row, after which the network is taken for gone
+_GIVE_UP = 3  # failed calls in a row before the trial stops
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Try:
 
 @dataclass(frozen=True)
 class Tries:
-    """What came of asking."""
+    """The result of a trial."""
 
-    answers: tuple[Try | None, ...]  # in the order of the sample; None where there is none
-    asked: int  # calls made now that got an answer
+    answers: tuple[Try | None, ...]  # in the order of the sample; None without an answer
+    asked: int  # answered calls of this run
     failed: int  # calls that failed after their retries
-    spent_usd: Decimal  # on this sample, earlier runs included
-    stopped: str  # why before the end; empty if it came to the end
+    spent_usd: Decimal  # on this sample, including earlier runs
+    stopped: str  # why it stopped early; "" if it did not
 
 
 class TryStore:
@@ -52,17 +52,17 @@ class TryStore:
         self._lines = JsonLines(path, Try, "answer")
 
     def load(self, candidate: str) -> dict[str, Try]:
-        """Read a candidate's answers by key."""
+        """Return a candidate's stored answers by key."""
         return {one.key: one for one in self._lines.load(lambda one: one.candidate == candidate)}
 
     def append(self, one: Try) -> None:
-        """Keep one answer."""
+        """Store one answer."""
         self._lines.append(one)
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """The sampled calls as they are sent, and what is known of them already."""
+    """The sampled calls as they are sent, and the stored answers."""
 
     requests: pl.DataFrame  # REQUESTS, in the order of the sample
     prompts: tuple[Prompt, ...]
@@ -81,7 +81,7 @@ class Sampled:
 
     @property
     def most_usd(self) -> tuple[int, Decimal]:
-        """Return how many calls are still to be made, and what they may cost at most."""
+        """Return the number of missing calls and the most that they may cost."""
         if self.candidate.recorded:
             return 0, Decimal(0)
         waiting = self._waiting(self.store.load(self.candidate.name))
@@ -90,17 +90,17 @@ class Sampled:
 
     @property
     def expected_usd(self) -> Decimal:
-        """Price the whole sample by the token counts of the log."""
+        """Return the price of the whole sample, by the token counts of the log."""
         counts = self.requests.select(pl.col(TOKEN_CLASSES).fill_null(0).sum()).row(0)
         cold = (sum(counts[:-1]), 0, 0, 0, 0, counts[-1])
         return self.candidate.rate.cost_usd(cold)
 
     def answered(self, max_usd: Decimal, progress: Progress) -> Tries:
-        """Return the candidate's answers; those that are not stored yet are asked for.
+        """Return the candidate's answers; missing ones are requested.
 
-        A call starts only if its upper estimate fits into what is left of `max_usd`, from which
-        earlier runs of the same sample are taken. After some failed calls in a row it stops; what
-        was stored stays, and the next run goes on from it.
+        A call starts only if its highest possible cost fits into the rest of `max_usd`, which
+        earlier runs of the same sample reduce. It stops after a few failed calls in a row; stored
+        answers are kept, and the next run continues from them.
         """
         if self.candidate.recorded:
             return self._recorded(self.candidate.recorded)
@@ -133,7 +133,7 @@ class Sampled:
         return Tries(tuple(answers), 0, 0, Decimal(0), "")
 
     def _waiting(self, known: dict[str, Try]) -> list[int]:
-        """List the calls without a stored answer, each prompt once; none is paid for twice."""
+        """Return the calls without a stored answer, each prompt once, to pay for each only once."""
         first: dict[str, int] = {}
         for place, key in enumerate(self.keys):
             first.setdefault(key, place)
@@ -181,7 +181,7 @@ class Sampled:
             raise BackendError(
                 "The candidate's answers report a usage of all zeros, so spending can't be "
                 "counted.",
-                hint="Let the server report usage; a model of your own can have a price of 0.",
+                hint="Make the server report usage; your own model can have a price of 0.",
             )
         usd = rate.cost_usd(outcome.tokens)
         asked.in_a_row = 0
@@ -192,7 +192,7 @@ class Sampled:
 
 
 class _Asked:
-    """What happened so far."""
+    """The trial's progress."""
 
     def __init__(self, spent: Decimal) -> None:
         self.spent = spent
@@ -208,6 +208,6 @@ def _ask(client: ModelClient, prompt: Prompt) -> Answer | CallError:
 
 
 def _key(candidate: Candidate, prompt: Prompt) -> str:
-    """Name a call by the candidate and everything that is sent."""
+    """Return a key of the candidate and everything that is sent."""
     told = msgspec.json.encode([candidate.name, asdict(prompt) | {"model": ""}])
     return xxhash.xxh3_128_hexdigest(told)

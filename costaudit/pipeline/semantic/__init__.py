@@ -1,4 +1,4 @@
-"""The semantic cache of one log, from vectors to a section of the audit.
+"""Simulate the semantic cache of one log, and return a section of the audit.
 
-It takes a loaded run and returns the section. It never renders.
+It takes a loaded run. It never renders.
 """

@@ -1,4 +1,4 @@
-"""What a semantic cache shows beside its rates: pairs worth reading, and topics ranked by money."""
+"""Collect evidence about a semantic cache: pairs worth reading, and topics ranked by money."""
 
 from dataclasses import dataclass, replace
 
@@ -18,26 +18,26 @@ from costaudit.simulate.semantic.clusters import Clusters, cluster_texts
 
 @dataclass(frozen=True)
 class SemanticResult:
-    """The section, and what the ledger needs of it."""
+    """The section, and the hits that the ledger needs."""
 
     section: SemanticSection
-    exact: CacheHits  # identical text
-    chosen: CacheHits  # at the recommended point; exact matching where there is none
+    exact: CacheHits  # hits on identical text
+    chosen: CacheHits  # at the recommended point, or else of exact matching
 
 
 _TOP = 12
-_NEAR_MISS = 0.8  # refused pairs are looked for from this similarity on
+_NEAR_MISS = 0.8  # least similarity of refused pairs
 
 
 def worst_evidence(run: SemanticRun, rated: Rated, chosen: int) -> tuple[PairEvidence, ...]:
-    """List the hits of one policy that look most wrong."""
+    """Return the hits of one policy that look most wrong."""
     rows = np.unique(rated.pairs.row[chosen])
     worst = worst_pairs(run.check, rated, rows[rows >= 0], _TOP)
     return _evidence(run, rated.pairs.asked[worst], rated.pairs.matched[worst], rated.right[worst])
 
 
 def refused_evidence(run: SemanticRun, policy: SemanticPolicy) -> tuple[PairEvidence, ...]:
-    """List the most similar pairs that the guards refuse, all of them unless some were chosen."""
+    """Return the most similar pairs that the policy's guards refuse, or that any guard refuses."""
     guard = policy.guard or TRAP_NAMES
     floor = min(policy.min_similarity, _NEAR_MISS)
     decisions = run.swept([replace(policy, guard=guard, min_similarity=floor)])
@@ -60,14 +60,14 @@ def _evidence(
 
 
 TOP = 25
-_SMALLEST = 5  # requests; smaller groups could point at a person and are left out
+_SMALLEST = 5  # requests; smaller groups might identify a person and are left out
 _PAIRS = 2  # of each kind
 
 
 def cluster_rows(
     run: SemanticRun, rated: Rated, chosen: int, top: int = TOP
 ) -> tuple[ClusterRow, ...]:
-    """List the dearest topics; `chosen` is the row of `rated` that the hits are taken from."""
+    """Return the most expensive topics; `chosen` is the row of `rated` with the hits."""
     usd = np.nan_to_num(per_request_usd(run.log.tariff.classes, run.log.tariff.billed))
     text = run.stream.text[run.eligible]
     by_text = np.bincount(text, weights=usd[run.eligible], minlength=len(run.stream.texts))

@@ -1,4 +1,4 @@
-"""The response cache without vectors: what identical questions alone show."""
+"""Simulate a response cache without vectors, for identical questions only."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,14 +21,14 @@ from costaudit.simulate.semantic.sweep import Decisions, sweep
 
 
 class ExactRun(KeyedRun):
-    """One log, keyed by ids, to be swept under policies that match identical questions only."""
+    """One log, keyed by ids, for sweeps under policies that match identical questions only."""
 
     def swept(self, policies: Sequence[SemanticPolicy], stream: Stream | None = None) -> Decisions:
-        """Decide the log under policies that share a stream."""
+        """Return the decisions under policies that share a stream."""
         return sweep(stream or self.stream, None, policies)
 
     def points(self, served: np.ndarray, replicates: int = 200) -> tuple[RatePoint, ...]:
-        """Return the rates of rows of `Decisions.served`, answers compared by their ids."""
+        """Return the rates of rows of `Decisions.served`; answers are compared by id."""
         return rates_by_id(
             self._answer,
             served,
@@ -39,7 +39,7 @@ class ExactRun(KeyedRun):
 
     @cached_property
     def _answer(self) -> np.ndarray:
-        """Number each request's answer; -1 where none was logged. int32 (n,)."""
+        """Return the number of each request's answer; -1 if none was logged. int32 (n,)."""
         number = self.log.requests["answer_id"].rank("dense").cast(pl.Int32) - 1
         return number.fill_null(-1).to_numpy()
 
@@ -54,9 +54,9 @@ class ExactRun(KeyedRun):
 
 
 def identical_hits(log: Loaded, options: AnalyzeOptions, progress: Progress) -> CacheHits | None:
-    """Return which requests an earlier identical question answers; None without a question.
+    """Return which requests repeat an earlier question exactly; None without a question.
 
-    No text is embedded, whatever the log: identical texts are found by their hashes.
+    No text is embedded: identical texts are found by their hashes.
     """
     run = ExactRun(log, options)
     if not run.eligible.any():
@@ -64,7 +64,7 @@ def identical_hits(log: Loaded, options: AnalyzeOptions, progress: Progress) -> 
     progress.start("simulate", None, "requests")
     decisions = run.swept([replace(options.policy, min_similarity=EXACT)])
     hits = np.asarray(decisions.served[0] >= 0)
-    progress.finish(f"{hits.sum():,} of {len(hits):,} requests repeat a question to the letter")
+    progress.finish(f"{hits.sum():,} of {len(hits):,} requests repeat a question exactly")
     return CacheHits(hits, run.store_usd(int(decisions.peak_entries[0])))
 
 
@@ -72,7 +72,7 @@ WHY = "Read with --redact hash: similarity needs texts, and answers that differ 
 
 
 def exact_result(log: Loaded, options: AnalyzeOptions, progress: Progress) -> SemanticResult | None:
-    """Simulate exact matching by ids; None where the log holds no question."""
+    """Simulate exact matching by ids; return None if the log holds no question."""
     run = ExactRun(log, options)
     if not run.eligible.any():
         return None

@@ -1,4 +1,4 @@
-"""`judge` as a library call: a few verdicts that correct the cheap comparison of all hits."""
+"""`judge` as a library call: correct the cheap comparison of all hits by a few verdicts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -33,9 +33,9 @@ from costaudit.pipeline.semantic.text_run import SemanticRun
 from costaudit.progress import Progress
 
 _CONTEXT = (0.7, 0.8, 0.9)  # thresholds whose hits help to separate right and wrong answers
-_REPLICATES = 20  # of the bootstrap, whose spread is not used
-_FEWEST = 10  # verdicts from which anything is estimated
-_CONTROL_SHARE = 0.1  # of the sample, of each kind: pairs whose truth is known
+_REPLICATES = 20  # of the bootstrap; few, as its spread is not used
+_FEWEST = 10  # least verdicts for an estimate
+_CONTROL_SHARE = 0.1  # control pairs of each kind (whose truth is known), as a share of the sample
 
 
 @dataclass(frozen=True)
@@ -43,22 +43,22 @@ class Docket:
     """The hits of one threshold, and the pairs drawn from them."""
 
     min_similarity: float
-    requests: int  # all of the log
+    requests: int  # all requests of the log
     hits: int
-    probability: np.ndarray  # float64 (hits,), of being right by the cheap comparison
+    probability: np.ndarray  # float64 (hits,): of a right hit, by the cheap comparison
     sample: Sample
     controls: Controls
-    items: tuple[JudgeItem, ...]  # the sample's, then the controls'
+    items: tuple[JudgeItem, ...]  # of the sample, then control pairs
 
 
 def docket_of(run: SemanticRun, min_similarity: float, size: int) -> Docket:
-    """Draw `size` hits at a threshold, and control pairs beside them."""
+    """Draw `size` hits at a threshold, and control pairs."""
     policies = [replace(run.options.policy, min_similarity=t) for t in (min_similarity, *_CONTEXT)]
     rated = run.rated(run.swept(policies).served, _REPLICATES)
     rows = rated.pairs.row[0][rated.pairs.row[0] >= 0]
     if not len(rows):
         raise InsufficientDataError(
-            f"There is no hit at a similarity of {min_similarity:.2f}, so nothing to judge.",
+            f"At a similarity of {min_similarity:.2f}, there is no hit to judge.",
             hint="Choose a lower --threshold.",
         )
     asked, matched = rated.pairs.asked[rows], rated.pairs.matched[rows]
@@ -88,13 +88,13 @@ def docket_of(run: SemanticRun, min_similarity: float, size: int) -> Docket:
 
 
 def form_of(judge: str) -> Path | None:
-    """Return the form of a judge that is people, human:FILE; None for all others."""
+    """Return the form's path if people judge (human:FILE); else None."""
     kind, _, form = judge.partition(":")
     return Path(form) if kind == "human" else None
 
 
 def check_form(form: Path) -> None:
-    """Raise for a form that can be neither read nor written."""
+    """Raise an error for a form that can be neither read nor written."""
     if form.exists():
         read_form(form)
     else:
@@ -103,14 +103,14 @@ def check_form(form: Path) -> None:
 
 @dataclass(frozen=True)
 class PricedJudge:
-    """A judge that can be asked, and what it charges."""
+    """A model judge and its price."""
 
     judge: Judge
     rates: JudgeRates
 
 
 def priced_judge(judge: str, prices: Path | None, at: datetime) -> PricedJudge:
-    """Make a judge; raises for one that can't be asked: its name, package, key or price."""
+    """Return a model judge; raises an error for an invalid name, package, key or price."""
     made = judge_at(judge)
     return PricedJudge(made, _rates(made, prices, at))
 
@@ -122,14 +122,14 @@ def _rates(judge: Judge, prices: Path | None, at: datetime) -> JudgeRates:
         except (ArithmeticError, TypeError, ValueError):
             raise UsageError(
                 f"The price of {judge.name} can't be read: {judge.usd_per_mtok!r}.",
-                hint='Give two decimals as texts: usd_per_mtok = ("0.15", "0.60").',
+                hint='Write two decimals as strings: usd_per_mtok = ("0.15", "0.60").',
             ) from None
     kind, _, model = judge.name.partition(":")
     found = price_of(model, {"bedrock": "aws"}.get(kind, kind), at=at, overrides=prices)
     if found.rates.is_empty():
         raise UsageError(
-            f"The price of {judge.name} is not known, so its calls can't be kept in a budget.",
-            hint="Give its rates with --prices; a class of yours can have usd_per_mtok.",
+            f"The price of {judge.name} is unknown, so --max-spend can't limit its calls.",
+            hint="Set its rates with --prices; your own class can have usd_per_mtok.",
         )
     row = found.rates.row(0, named=True)
     return JudgeRates(Decimal(row["input_per_mtok"]), Decimal(row["output_per_mtok"]))
@@ -142,7 +142,7 @@ def judged_by_model(
     max_spend_usd: Decimal,
     progress: Progress,
 ) -> JudgeOpinion:
-    """Ask a model about the pairs that have no verdict yet."""
+    """Judge the pairs without a verdict by a model."""
     done = run_judge(
         docket.items,
         asked.judge,
@@ -154,7 +154,7 @@ def judged_by_model(
 
 
 def judged_by_people(docket: Docket, form: Path) -> JudgeOpinion | None:
-    """Read a form that people filled in; write it, and return None, where there is none yet."""
+    """Read a form that people filled in; if it does not exist, write it and return None."""
     if not form.exists():
         write_form(docket.items[: len(docket.sample.rows)], form)
         return None
@@ -163,12 +163,12 @@ def judged_by_people(docket: Docket, form: Path) -> JudgeOpinion | None:
 
 
 def price_of_judging(docket: Docket, asked: PricedJudge, store: VerdictStore) -> Quote:
-    """Return what the pairs without a verdict would cost at most."""
+    """Return the highest possible cost of the pairs without a verdict."""
     return quote(docket.items, asked.judge.name, store, asked.rates)
 
 
 def judges_agree(first: JudgeOpinion, second: JudgeOpinion) -> tuple[int, float, Estimate | None]:
-    """Return the pairs that both judged, the share with the same verdict, and Cohen's kappa."""
+    """Return how many pairs both judged, the share of equal verdicts, and Cohen's kappa."""
     found = agreement(np.array(first.by_pair, np.int8), np.array(second.by_pair, np.int8))
     kappa = (
         None
@@ -196,9 +196,9 @@ def _answer(run: SemanticRun, request: int) -> str:
 def _opinion(
     docket: Docket, name: str, verdicts: Mapping[str, bool], run: JudgeRun | None
 ) -> JudgeOpinion:
-    """Correct the comparison by verdicts, and these by the judge's errors on control pairs.
+    """Correct the comparison by verdicts, and verdicts by the judge's errors on control pairs.
 
-    People are taken at their word: they get no control pairs.
+    People's verdicts count as they are: they get no control pairs.
     """
     said = np.array([int(verdicts.get(item.key, -1)) for item in docket.items], np.int8)
     drawn, controls = np.split(said, [len(docket.sample.rows)])
@@ -234,7 +234,7 @@ def _note(error: JudgeError, run: JudgeRun | None, *, enough: bool) -> str:
         if run.malformed or run.failed:
             parts.append(f"{run.malformed} replies held no verdict, {run.failed} calls failed.")
         if run.stopped:
-            parts.append(f"Stopped early: {run.stopped}. The same command goes on from there.")
+            parts.append(f"Stopped early: {run.stopped}. The same command continues from there.")
     if not enough:
         parts.append(
             f"At least {_FEWEST} verdicts of a judge that knows right from wrong are needed."
@@ -243,7 +243,7 @@ def _note(error: JudgeError, run: JudgeRun | None, *, enough: bool) -> str:
 
 
 def _unsafe(docket: Docket, right: Estimate) -> Estimate:
-    """Turn the share of right hits into wrong answers over all requests."""
+    """Return the share of wrong answers in all requests, from the share of right hits."""
     part = docket.hits / max(docket.requests, 1)
     low = None if right.high is None else part * (1 - right.high)
     high = None if right.low is None else part * (1 - right.low)

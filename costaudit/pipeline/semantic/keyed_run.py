@@ -1,4 +1,4 @@
-"""What every sweep of one log shares: keyed requests, the parts of the bootstrap, running costs."""
+"""What all sweeps of one log share: keyed requests, bootstrap weights and running costs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -22,28 +22,28 @@ from costaudit.simulate.semantic.stream import Stream, keyed_stream, rescoped
 from costaudit.simulate.semantic.sweep import Decisions, check_policies
 
 _HOUR_S = 3_600
-EXACT = 1.01  # a threshold above 1: identical text only
-WARM_UP_SHARE = 0.2  # of eligible requests, in order: left out of the steady state
+EXACT = 1.01  # a threshold above 1 matches identical text only
+WARM_UP_SHARE = 0.2  # first eligible requests, left out of the steady state
 
 
 @dataclass(frozen=True)
 class CacheHits:
-    """What a response cache answers, and what its machines cost."""
+    """The hits of a response cache, and the cost of its machines."""
 
     hits: np.ndarray  # bool (n,)
     store_usd: Decimal  # a month
     embed_usd: Decimal = Decimal(0)  # of its lookups, a month
-    part: float = 1.0  # of the hits' money, what right ones earn; 1 where nobody judged them
+    part: float = 1.0  # share of the saving that right hits earn; 1 if hits were not judged
     bounds: tuple[float, float] | None = None  # 95 % bounds, as multiples of what it saves
 
 
 class KeyedRun(ABC):
-    """One log, keyed once, to be swept under many policies."""
+    """One log, keyed once for sweeps under many policies."""
 
     context: tuple[float, ...] = ()  # thresholds whose hits help to judge those of one policy
     dimensions = 0  # of the vectors
     embedded_tokens = 0  # of all lookups
-    per_mtok: Decimal | None = Decimal(0)  # of the embedder; None where it is not known
+    per_mtok: Decimal | None = Decimal(0)  # the embedder's price; None if unknown
 
     def __init__(self, log: Loaded, options: AnalyzeOptions) -> None:
         self.log, self.options = log, options
@@ -51,7 +51,7 @@ class KeyedRun(ABC):
         self.stream = keyed_stream(
             log.requests, log.compared, options.policy, log.templates, self._keys
         )
-        check_policies(self.stream, [options.policy])  # before a text is embedded
+        check_policies(self.stream, [options.policy])  # check before embedding
         self.eligible = self.stream.text >= 0
         self.warm_up = int(self.eligible.sum() * WARM_UP_SHARE)
         self.steady = np.cumsum(self.eligible) > self.warm_up
@@ -65,7 +65,7 @@ class KeyedRun(ABC):
 
     @abstractmethod
     def swept(self, policies: Sequence[SemanticPolicy], stream: Stream | None = None) -> Decisions:
-        """Decide the log under policies that share a stream and a guard.
+        """Return the decisions under policies that share a stream and a guard.
 
         The stream is the run's own unless one is given.
         """
@@ -79,27 +79,27 @@ class KeyedRun(ABC):
         """Return the mean length of a question and of an answer."""
 
     def keyed(self, policy: SemanticPolicy) -> Stream:
-        """Key the log under a policy; scopes change the partitions, never the texts."""
+        """Return the log keyed under a policy; scopes change the partitions, never the texts."""
         return rescoped(self.stream, self.log.requests, policy, self.log.templates, self._keys)
 
     @cached_property
     def follows(self) -> np.ndarray:
-        """Return which requests have a history that counts: a later turn; bool (n,)."""
+        """Return which requests are a later turn, so that their history counts; bool (n,)."""
         return self._keys.history.is_not_null().to_numpy()
 
     @cached_property
     def bytes_per_entry(self) -> int:
-        """Return what an entry takes in the store."""
+        """Return the size of an entry in the store."""
         return self.sizing(self.options.policy, 1).bytes_per_entry
 
     def store_usd(self, peak_entries: int) -> Decimal:
-        """Price the store, a month."""
+        """Return the store's monthly price."""
         entries = self.sizing(self.options.policy, peak_entries)
         return store_for(entries.maxmemory_mib << 20, self.options.machines).usd_month
 
     @cached_property
     def embed_usd(self) -> Decimal:
-        """Price the lookups, a month: a hosted embedder's tokens, or the machine of a local one."""
+        """Return the monthly price of lookups: a hosted embedder's tokens, or a machine."""
         given = self.options.machines.embed_usd
         if given is not None or not self.per_mtok:
             busiest_s = busiest_lookups_s(self.stream.ts_s[self.eligible])
@@ -110,16 +110,16 @@ class KeyedRun(ABC):
         return micro_usd(self.embedded_tokens * self.per_mtok / 1_000_000 * scale)
 
     def running_usd(self, min_similarity: float, peak_entries: int) -> Decimal:
-        """Price the machines of one policy for a month; nothing where the month is unknown."""
+        """Return the monthly price of one policy's machines; 0 if the month is unknown."""
         if not self.log.month.facts.is_month:
             return Decimal(0)
         embed = self.embed_usd if min_similarity <= 1 else Decimal(0)
         return self.store_usd(peak_entries) + embed
 
     def earned_parts(self, served: np.ndarray, point: RatePoint) -> np.ndarray:
-        """Return the part of the hits' money that right ones earn, then of each replicate.
+        """Return the share of the hits' saving that right hits earn, then that of each replicate.
 
-        1 where no hit was judged.
+        It is 1 if no hit was judged.
         """
         whole = float((self.log.sent_usd * (served >= 0)).sum())
         if point.unsafe_served_share is None or not whole:
@@ -129,7 +129,7 @@ class KeyedRun(ABC):
     def hits_of(
         self, served: np.ndarray, peak_entries: int, point: RatePoint, min_similarity: float
     ) -> CacheHits:
-        """Return what one policy answers, what its machines cost and what part of it is right."""
+        """Return one policy's hits, the cost of its machines and the share of right hits."""
         _, part, bounds = self._worth(served, peak_entries, point, min_similarity)
         similar = min_similarity <= 1 and self.log.month.facts.is_month
         return CacheHits(
@@ -143,7 +143,7 @@ class KeyedRun(ABC):
     def net_saved(
         self, served: np.ndarray, peak_entries: int, point: RatePoint, min_similarity: float
     ) -> Money:
-        """Return what right hits save in a month, less wrong ones' cost and the running cost."""
+        """Return the monthly saving of right hits, minus the cost of wrong hits and machines."""
         usd, part, bounds = self._worth(served, peak_entries, point, min_similarity)
         daily = self.log.month.daily(self.log.sent_usd * (served >= 0) * part)
         grade: Grade = "simulated" if point.unsafe_served_share is None else "estimated"
@@ -152,10 +152,10 @@ class KeyedRun(ABC):
     def _worth(
         self, served: np.ndarray, peak_entries: int, point: RatePoint, min_similarity: float
     ) -> tuple[Decimal, float, tuple[float, float] | None]:
-        """Return what is saved in a month, the right hits' part, and the 95 % bounds.
+        """Return the monthly saving, the share of right hits in it, and its 95 % bounds.
 
-        The bounds are multiples of what is saved, and those of the replicates. Where no hit was
-        judged they are those of all hits.
+        The bounds are multiples of the saving and come from the replicates. If no hit was judged,
+        they are those of all hits.
         """
         gross = self.log.month.usd(self.log.sent_usd * (served >= 0))
         running = self.running_usd(min_similarity, peak_entries)
@@ -175,13 +175,13 @@ class KeyedRun(ABC):
         return usd, part, (least, most)
 
     def sizing(self, policy: SemanticPolicy, entries: int) -> CacheSize:
-        """Size the cache for its fullest moment."""
+        """Return the size of the cache at its peak."""
         return CacheSize(**asdict(size_cache(policy, entries, self.dimensions, *self.text_bytes())))
 
     def sweep_point(
         self, decisions: Decisions, row: int, point: RatePoint, *, recommended: bool = False
     ) -> SweepPoint:
-        """Price one row of the decisions."""
+        """Return one row of the decisions, priced."""
         served, peak = decisions.served[row], int(decisions.peak_entries[row])
         exact = (served >= 0) & (decisions.similarity[row] == 1.0)
         return SweepPoint(
@@ -201,7 +201,7 @@ class KeyedRun(ABC):
 
 
 def busiest_lookups_s(ts_s: np.ndarray) -> float:
-    """Return the lookups a second of the busiest hour; `ts_s` are their times."""
+    """Return the lookups per second of the busiest hour; `ts_s` are their times."""
     known = ts_s[np.isfinite(ts_s)]
     if not len(known):
         return 0.0
@@ -216,6 +216,6 @@ def bounds_of(share: Estimate) -> tuple[float, float] | None:
 
 
 def mean_length(lengths: pl.Series) -> float:
-    """Return the mean of lengths; 0 where there are none."""
+    """Return the mean of lengths; 0 without any."""
     known = lengths.drop_nulls()
     return float(known.to_numpy().mean()) if len(known) else 0.0

@@ -1,4 +1,4 @@
-"""The sweep of a log that embeds only a part of the texts."""
+"""Estimate the sweep of a log by embedding only a sample of the texts."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -27,10 +27,10 @@ from costaudit.simulate.semantic.thresholds import parse_thresholds
 def sampled_sweep(
     log: Loaded, options: AnalyzeOptions, sample: float, progress: Progress
 ) -> SampledSweep | str:
-    """Estimate the sweep from `sample`: a share of the distinct texts below 1, else their number.
+    """Estimate the sweep; `sample` is a share of the distinct texts if below 1, else their number.
 
-    Returns a sentence instead where the sample would hold every text. Raises InsufficientDataError
-    where no question could be cached, too few of them could, or their texts were not kept.
+    Return a sentence instead if the sample would hold every text. Raises InsufficientDataError if
+    no or too few questions can be cached, or if their texts were not kept.
     """
     if log.hashed:
         raise no_texts(log)
@@ -41,7 +41,7 @@ def sampled_sweep(
         raise nothing_to_compare(log, policy)
     wanted = round(sample * distinct) if sample < 1 else round(sample)
     if wanted >= distinct:
-        return f"The log has {distinct:,} distinct texts, so all were embedded: no sample."
+        return f"The log has {distinct:,} distinct texts: all were embedded, without sampling."
     texts = stream.texts["text"].to_list()
     progress.start("sample", None, "texts")
     cheap = word_vectors(texts)
@@ -79,7 +79,7 @@ def sampled_sweep(
 
 
 class _Bill:
-    """What hits save and what the cache costs, for a month."""
+    """The monthly saving of hits and cost of the cache."""
 
     def __init__(self, log: Loaded, options: AnalyzeOptions, stream: Stream) -> None:
         eligible = stream.text >= 0
@@ -102,14 +102,14 @@ class _Bill:
         )
 
     def net_saved(self, share: Estimate, peak_entries: int) -> Money:
-        """Turn a share of the eligible dollars into what is left of them."""
+        """Return the net monthly saving for a share of the eligible dollars."""
         value = Decimal(repr(share.value))
         usd = self._usd * value - self._running_usd(peak_entries)
         daily = self._daily * share.value
         return self._month.ranged(micro_usd(usd), daily, "estimated", bounds_of(share))
 
     def _running_usd(self, peak_entries: int) -> Decimal:
-        """Price the store and the lookups a month; nothing where the month is unknown."""
+        """Return the monthly price of store and lookups; 0 if the month is unknown."""
         if not self._month.facts.is_month:
             return Decimal(0)
         size = size_cache(self._policy, peak_entries, *self._sizes)
@@ -120,7 +120,7 @@ class _Bill:
 
 
 def _usd(log: Loaded) -> np.ndarray:
-    """Return what each request was billed, to weigh it by; float64 (n,)."""
+    """Return each request's bill, as its weight; float64 (n,)."""
     pricing = log.tariff.billed
     by_id = rates_by_id(pricing)
     none = max(by_id, default=-1) + 1

@@ -1,4 +1,4 @@
-"""The semantic cache in an audit: the sweep, the recommended point, and other embedders."""
+"""Build the audit's section on the semantic cache: sweep, recommended point, other embedders."""
 
 import statistics
 import time
@@ -27,7 +27,7 @@ from costaudit.simulate.semantic.thresholds import parse_thresholds
 
 
 def swept(log: Loaded, options: AnalyzeOptions, progress: Progress) -> SemanticResult | None:
-    """Simulate the semantic cache on a log; None where it holds no question to compare."""
+    """Simulate the semantic cache on a log; return None without a question to compare."""
     thresholds = parse_thresholds(options.thresholds)
     if log.hashed:
         return exact_result(log, options, progress)
@@ -41,22 +41,22 @@ def swept(log: Loaded, options: AnalyzeOptions, progress: Progress) -> SemanticR
 
 @dataclass(frozen=True)
 class Decided:
-    """The sweep of one run, judged and priced, with the point that it recommends."""
+    """The sweep of one run, judged and priced, with its recommended point."""
 
-    policies: tuple[SemanticPolicy, ...]  # the thresholds' in order, then exact matching
+    policies: tuple[SemanticPolicy, ...]  # by threshold, then exact matching
     decisions: Decisions
     rated: Rated
-    points: tuple[SweepPoint, ...]  # as policies
+    points: tuple[SweepPoint, ...]  # in the order of policies
     choice: Recommendation
 
     @property
     def chosen(self) -> int:
-        """Place of the recommended point; the last is exact matching."""
+        """Index of the recommended point; the last one is exact matching."""
         return len(self.policies) - 1 if self.choice.index is None else self.choice.index
 
 
 def decide(run: SemanticRun, thresholds: Sequence[float], max_wrong_share: float) -> Decided:
-    """Sweep a run and choose the point."""
+    """Sweep a run and choose the recommended point."""
     base = run.options.policy
     policies = tuple(replace(base, min_similarity=t) for t in (*thresholds, EXACT))
     run.progress.start("simulate", None, "requests")
@@ -74,7 +74,7 @@ def decide(run: SemanticRun, thresholds: Sequence[float], max_wrong_share: float
 def semantic_result(
     run: SemanticRun, thresholds: Sequence[float], max_wrong_share: float
 ) -> SemanticResult:
-    """Sweep a run, choose the point, and look at the variants beside it."""
+    """Sweep a run, choose the recommended point, and try its variants."""
     decided = decide(run, thresholds, max_wrong_share)
     chosen = decided.chosen
     policy, point = decided.policies[chosen], decided.points[chosen]
@@ -147,7 +147,7 @@ def _section(
 
 
 def user_data(run: SemanticRun) -> str:
-    """Say whether answers hold data of the user who asked; "" where nothing speaks for it."""
+    """Return a sentence if answers seem to hold data of the user who asked; else ""."""
     if not run.check.calibration.differs_by_user:
         return ""
     if "user" in run.options.policy.scope:
@@ -158,16 +158,16 @@ def user_data(run: SemanticRun) -> str:
     )
 
 
-_TIMED = 32  # texts that are embedded one by one, to time a lookup
+_TIMED = 32  # texts that are embedded one by one to time a lookup
 _FLOAT_BYTES = 4
 
 
 def compare_embedders(
     log: Loaded, options: AnalyzeOptions, names: Sequence[str], progress: Progress
 ) -> tuple[EmbedderRow, ...]:
-    """Sweep the log with each embedder, and give the point that it would be recommended at.
+    """Sweep the log with each embedder, and return each recommended point.
 
-    Raises InsufficientDataError where the log holds no question to compare.
+    Raises InsufficientDataError if the log holds no question to compare.
     """
     return tuple(_row(log, options, name, progress) for name in names)
 
@@ -196,7 +196,7 @@ def _row(log: Loaded, options: AnalyzeOptions, name: str, progress: Progress) ->
 
 
 def _lookup_ms(run: SemanticRun) -> float:
-    """Embed some of the log's own texts one by one; the first call, which loads, is not counted."""
+    """Return the time to embed one text, in ms, without the first call, which loads the model."""
     texts = run.stream.texts["text"].head(_TIMED + 1).to_list()
     spent = []
     for text in texts:

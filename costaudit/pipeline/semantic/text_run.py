@@ -1,4 +1,4 @@
-"""A log whose texts were kept: their vectors, and the judge of its answers."""
+"""A log with its texts: their vectors, and the comparison of answers."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -34,16 +34,16 @@ from costaudit.simulate.semantic.pairs import Bounds, upper_bounds
 from costaudit.simulate.semantic.stream import Stream, groups_of
 from costaudit.simulate.semantic.sweep import Decisions, Search, approximation_errors, sweep
 
-_LOWEST = 0.7  # similarity from which on most sweeps look for pairs
+_LOWEST = 0.7  # similarity from which most sweeps need pairs
 
 
 class SemanticRun(KeyedRun):
-    """One log, keyed and embedded once, to be swept under many policies."""
+    """One log, keyed and embedded once for sweeps under many policies."""
 
     context = (0.7, 0.8, 0.9)
 
     def __init__(self, log: Loaded, options: AnalyzeOptions, progress: Progress) -> None:
-        """Embed the questions; raises InsufficientDataError where their texts were not kept."""
+        """Embed the questions; raises InsufficientDataError if their texts were not kept."""
         if log.hashed:
             raise no_texts(log)
         super().__init__(log, options)
@@ -67,25 +67,25 @@ class SemanticRun(KeyedRun):
 
     @cached_property
     def cells(self) -> Cells | None:
-        """Return the cells of an approximate sweep; None where the sweep is exact."""
+        """Return the cells of an approximate sweep; None if the sweep is exact."""
         if not self.options.approximate or self.exact_why:
             return None
         return make_cells(self.vectors, seed=self.options.seed)
 
     @property
     def exact_why(self) -> str:
-        """Explain why the sweep is exact although it may be approximate; empty where it is not."""
+        """Return why the sweep is exact although --approx was set; "" if it is approximate."""
         options = self.options
         few = options.approximate_from
         return why_exact(len(self.vectors), few) if options.approximate else ""
 
     @cached_property
     def _bounds(self) -> Bounds:
-        """Project the vectors once for all sweeps; their results don't depend on `lowest`."""
+        """Return the vectors' projections, computed once; results don't depend on `lowest`."""
         return upper_bounds(self.vectors, _LOWEST)
 
     def swept(self, policies: Sequence[SemanticPolicy], stream: Stream | None = None) -> Decisions:
-        """Decide the log under policies that share a stream and a guard.
+        """Return the decisions under policies that share a stream and a guard.
 
         The stream is the run's own unless one is given.
         """
@@ -98,7 +98,7 @@ class SemanticRun(KeyedRun):
         )
 
     def approximation(self, policies: Sequence[SemanticPolicy]) -> Approximation | None:
-        """Measure how far off the hit shares of policies are; None where the sweep is exact."""
+        """Measure the error of policies' hit shares; return None if the sweep is exact."""
         if self.cells is None:
             return None
         checked, errors = approximation_errors(
@@ -112,12 +112,12 @@ class SemanticRun(KeyedRun):
         return Approximation(self.cells.count, self.cells.probes.shape[1], checked, errors)
 
     def guard(self, policies: Sequence[SemanticPolicy]) -> TrapGuard | None:
-        """Return what refuses pairs under policies of one guard; None where nothing does."""
+        """Return the guard that the policies share; None without one."""
         names = policies[0].guard
         return TrapGuard(self.check.question_traps, names) if names else None
 
     def rated(self, served: np.ndarray, replicates: int = 200) -> Rated:
-        """Judge the hits in rows of `Decisions.served` by the answers in the log."""
+        """Judge the hits in rows of `Decisions.served` by the log's answers."""
         return rates(
             self.check, served, self.counted, replicates=replicates, seed=self.options.seed
         )
@@ -127,7 +127,7 @@ class SemanticRun(KeyedRun):
         return self.rated(served, replicates).points
 
     def embedded(self, texts: pl.DataFrame) -> np.ndarray:
-        """Embed texts of another key; each is cut where the model's window ends."""
+        """Embed texts of another key; each is cut at the end of the model's window."""
         return self._embed(texts, "prompts")
 
     def _embed(self, texts: pl.DataFrame, unit: str) -> np.ndarray:
@@ -175,7 +175,7 @@ class SemanticRun(KeyedRun):
         )
 
     def _whole_prompts(self) -> np.ndarray:
-        """Number whole prompts: model, system template, tools, history and question. int32 (n,)."""
+        """Return a number per whole prompt: model, system, tools, history, question. int32 (n,)."""
         keys, requests = self._keys, self.log.requests
         if self.options.policy.key == "last_user":
             keys = keys_of(requests, self.log.compared, "conversation")
@@ -190,7 +190,7 @@ class SemanticRun(KeyedRun):
         return groups_of(pl.DataFrame(parts))
 
     def text_bytes(self) -> tuple[float, float]:
-        """Return the mean length of a question and of an answer, as UTF-8."""
+        """Return the mean length of a question and of an answer, in bytes of UTF-8."""
         answers = self.log.requests.select(block_id="answer_id").join(
             self.log.blocks, on="block_id"
         )
@@ -198,9 +198,9 @@ class SemanticRun(KeyedRun):
 
 
 def said_by(answers: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the distinct prose of answers (text_id, text), and the row of each answer_id.
+    """Return the distinct prose of answers (text_id, text), and their row of each answer_id.
 
-    The prose of structured output is what its long strings hold; without any it has no row.
+    The prose of structured output is its long strings; without one, it has no row.
     """
     ids, texts = [], []
     for name, text in answers.select("answer_id", "text").iter_rows():
@@ -217,17 +217,17 @@ def said_by(answers: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _numbered(names: pl.Series) -> np.ndarray:
-    """Number names; -1 where there is none. int32 (n,)."""
+    """Return a number for each name; -1 for null. int32 (n,)."""
     number = names.cast(pl.String).rank("dense").cast(pl.Int32) - 1
     return number.fill_null(-1).to_numpy()
 
 
 def mean_bytes(texts: pl.Series) -> float:
-    """Return the mean length of texts; 0 where there are none."""
+    """Return the mean length of texts, in bytes; 0 without any."""
     return mean_length(texts.str.len_bytes())
 
 
 def last_day(log: Loaded) -> date:
-    """Return the last day of a log, which its prices go by."""
+    """Return the last day of a log, whose prices apply."""
     last = log.quality.last_ts
     return date.fromisoformat(last[:10]) if last else date.max

@@ -1,4 +1,4 @@
-"""Variants beside the sweep: other scopes, lifetimes and capacities at the recommended point."""
+"""Try other scopes, lifetimes and capacities at the recommended point."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -23,19 +23,19 @@ _LADDER: tuple[tuple[ScopeField, ...], ...] = (
     ("model", "system", "tools", "tenant", "user"),
 )
 _TTLS_S = (3_600.0, 86_400.0, 604_800.0)
-_CAPACITY_SHARES = (0.1, 0.25, 0.5)  # of the peak that an unbounded cache reaches
-_REPLICATES = 47  # of the bootstrap; with the log itself three parts for the threads
+_CAPACITY_SHARES = (0.1, 0.25, 0.5)  # shares of an unbounded cache's peak
+_REPLICATES = 47  # of the bootstrap; with the log itself, three batches for the threads
 _ONE_GUARD = tuple((name, (name,)) for name in TRAP_NAMES)
-_SIDE_BY_SIDE = 50  # of the bootstrap, where many sweeps are compared
+_SIDE_BY_SIDE = 50  # of the bootstrap, for many sweeps side by side
 
 
 def scope_rows(
     run: KeyedRun, policy: SemanticPolicy, chosen: SweepPoint
 ) -> tuple[tuple[ScopeRow, ...], tuple[ScopeRow, ...]]:
-    """Climb the isolation ladder, then leave each field of the scope out.
+    """Return rows for each level of isolation, then for the scope without each of its fields.
 
-    Scopes that divide the requests in the same way share a row, worked out once; `chosen` is
-    the row of the policy itself.
+    Scopes that divide the requests in the same way share a row; `chosen` is the row of the policy
+    itself.
     """
     own = ScopeRow(
         scope=policy.scope,
@@ -69,10 +69,10 @@ def variant_rows(
     peak_entries: int,
     rate: Callable[[np.ndarray], Sequence[RatePoint]],
 ) -> tuple[VariantRow, ...]:
-    """Try lifetimes of both kinds, where the log has times, capacities below the peak, guards.
+    """Try lifetimes of both kinds (if the log has times), capacities below the peak, and guards.
 
-    `rate` judges their hits, so that each row says of a pair what the sweep says of it. Guards are
-    never asked about identical text.
+    `rate` judges their hits, so that rows and sweep judge each pair in the same way. Guards never
+    check identical text.
     """
     variants: dict[str, SemanticPolicy] = {}
     if run.stream.timed:
@@ -105,7 +105,7 @@ def variant_rows(
 
 
 def lifetime_sweeps(run: KeyedRun, thresholds: Sequence[float]) -> tuple[LifetimeSweep, ...]:
-    """Sweep the thresholds at each TTL that was asked for, all in one pass."""
+    """Sweep the thresholds at each TTL of the options, all in one pass."""
     lifetimes = run.options.lifetimes
     policies = [
         replace(run.options.policy, min_similarity=t, ttl_s=ttl, ttl_kind=kind)
@@ -125,9 +125,9 @@ def lifetime_sweeps(run: KeyedRun, thresholds: Sequence[float]) -> tuple[Lifetim
 
 
 def _scope_row(run: KeyedRun, policy: SemanticPolicy, stream: Stream) -> ScopeRow:
-    """Judge the hits of another scope together with those at other thresholds of it.
+    """Return the row of another scope, judged together with its hits at other thresholds.
 
-    A few hits alone say little about what right and wrong ones look like.
+    A few hits alone can't show how right and wrong ones differ.
     """
     similarities = (policy.min_similarity, *run.context)
     decisions = run.swept([replace(policy, min_similarity=t) for t in similarities], stream)

@@ -1,4 +1,4 @@
-"""Take a loaded log; return what its agents' sessions cost, and why, priced.
+"""Return what the sessions of a log's agents cost, and why.
 
-Never reads a log and never prints.
+It takes a loaded log. It never reads or prints.
 """

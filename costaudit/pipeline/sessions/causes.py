@@ -1,4 +1,4 @@
-"""What sessions cost by cause, exactly: the causes of a session add up to its spend."""
+"""Split the cost of sessions by cause; the causes of a session add up to its spend exactly."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from costaudit.simulate.prefix.sessions.facts import SessionFacts
 from costaudit.simulate.segments import Ints
 
 _CODE = {name: number for number, name in enumerate(CAUSES)}
-_OUTPUT = len(INPUT_CLASSES)  # place of the output among TOKEN_CLASSES
+_OUTPUT = len(INPUT_CLASSES)  # index of the output in TOKEN_CLASSES
 _READ = INPUT_CLASSES.index("cache_read_tokens")
 _PAUSES = ((300.0, "up to 5 min"), (900.0, "5 to 15 min"), (3_600.0, "15 to 60 min"),
            (14_400.0, "1 to 4 h"), (float("inf"), "over 4 h"))  # fmt: skip
@@ -27,7 +27,7 @@ _ROUNDING, _CELL = Decimal("1e-9"), Decimal("1e-15")
 
 @dataclass
 class _Sum:
-    """What one cause of one group comes to."""
+    """The sums of one cause in one group."""
 
     tokens: int = 0
     usd: Decimal = _NOTHING
@@ -35,12 +35,12 @@ class _Sum:
 
 
 class SessionMoney:
-    """The billed tokens of all sessions by cause, ready to be priced by any grouping."""
+    """The billed tokens of all sessions by cause, for pricing by any grouping."""
 
     def __init__(
         self, tariff: Tariff, facts: SessionFacts, calls: Calls, billed: Ints, *, beside: bool
     ) -> None:
-        """Take calls and what they were billed; `beside` adds units and logged costs."""
+        """Take calls and their billed tokens; `beside` adds units and logged costs."""
         self._tariff, self._facts, self._calls, self._more = tariff, facts, calls, beside
         self._rates = rates_by_id(tariff.billed)
         output = tariff.classes["output_tokens"].to_numpy()
@@ -67,7 +67,7 @@ class SessionMoney:
         return self.by(everyone, {0}).get(0, ())
 
     def by(self, group: pl.Series, chosen: set[int]) -> dict[int, tuple[CauseRow, ...]]:
-        """Return the causes of chosen groups, the dearest first; `group` is by request."""
+        """Return the causes of chosen groups, the most expensive first; `group` is by request."""
         keys = ["group", "cause", "class", "rate_id"]
         picked = self._frame.with_columns(group=group.gather(self._frame["row"])).filter(
             pl.col("group").is_in(sorted(chosen))
@@ -100,7 +100,7 @@ class SessionMoney:
     def _beside(
         self, group: pl.Series, chosen: set[int]
     ) -> dict[int, tuple[Decimal, Decimal | None]]:
-        """Add up units and logged costs by group; None where no cost is logged."""
+        """Return the sums of units and of logged costs by group; None if no cost is logged."""
         frame = pl.DataFrame(
             {
                 "group": group,
@@ -119,7 +119,7 @@ class SessionMoney:
         }
 
     def _listed(self, group: pl.Series, number: int) -> Decimal:
-        """Price the tokens of those calls of a group that cost what their tokens do."""
+        """Return the price of a group's tokens, for calls priced by tokens alone."""
         logged = self._tariff.basis.logged.is_not_null()
         places = self._frame["row"]
         rows = self._frame.filter((group == number).gather(places) & ~logged.gather(places))
@@ -137,7 +137,7 @@ class SessionMoney:
         return {(number, CAUSES[cause]): calls for number, cause, calls in found.iter_rows()}
 
     def idle(self) -> tuple[IdleRow, ...]:
-        """Return what was paid again after pauses, by their length."""
+        """Return the cost of tokens that were paid again after pauses, by the pause's length."""
         gap = self._calls.gap_s
         bounds = np.array([limit for limit, _ in _PAUSES])
         place = np.searchsorted(bounds, np.nan_to_num(gap), "left")
@@ -166,7 +166,7 @@ class SessionMoney:
 
 
 def _meet(sums: dict[str, _Sum], total: Decimal) -> None:
-    """Let causes add up to a total with logged costs, which rates reproduce but for rounding."""
+    """Adjust causes to a total with logged costs, which rates reproduce except for rounding."""
     for one in sums.values():
         one.usd = one.usd.quantize(_CELL)
     beyond = total - sum((one.usd for one in sums.values()), _NOTHING)
@@ -191,12 +191,12 @@ def _rows(sums: dict[str, _Sum], calls: dict[str, int]) -> tuple[CauseRow, ...]:
 
 
 def usd_of(rows: Sequence[CauseRow]) -> Decimal:
-    """Add up causes."""
+    """Return the sum of causes."""
     return plain(sum((row.usd for row in rows), _NOTHING))
 
 
 def by_session(values: NDArray[np.float64], facts: SessionFacts) -> NDArray[np.float64]:
-    """Add up a value of the calls by session."""
+    """Return the sums of a value of calls by session."""
     chosen = facts.threads.session >= 0
     session, count = facts.threads.session[chosen], len(facts.threads.names)
     return np.asarray(np.bincount(session, weights=values[chosen], minlength=count), np.float64)

@@ -1,4 +1,4 @@
-"""Compactions, carried tools and loops of sessions, in dollars."""
+"""Price compactions, tool definitions and loops of sessions."""
 
 from decimal import Decimal
 
@@ -17,14 +17,14 @@ from costaudit.simulate.prefix.sessions.facts import SessionFacts
 from costaudit.simulate.segments import Ints
 
 LISTED = 50
-_CALLED = r'(?m)^\{\s*"name"\s*:\s*"([^"]+)"'  # as ingest writes tool calls
-LOAD_OUTPUT_TOKENS = 60  # assumed: what a model writes to look a deferred tool up
+_CALLED = r'(?m)^\{\s*"name"\s*:\s*"([^"]+)"'  # a tool call as ingest writes it
+LOAD_OUTPUT_TOKENS = 60  # assumed output of a model that looks a deferred tool up
 _READ, _OUTPUT = INPUT_CLASSES.index("cache_read_tokens"), len(INPUT_CLASSES)
 _BEHIND_READS = (3, 2, 4, 0)  # 1h, 5m, other writes and uncached input, in the order of a prompt
 
 
 class _Rates:
-    """Dollars per token by request and class; 0 where no price is known."""
+    """Return dollars per token by request and class; 0 without a known price."""
 
     def __init__(self, log: Loaded) -> None:
         pricing = log.tariff.billed
@@ -35,11 +35,11 @@ class _Rates:
 
 
 def compaction_rows(log: Loaded, facts: SessionFacts) -> tuple[CompactionRow, ...]:
-    """Return what each compaction cost and saved, those with the largest net first.
+    """Return what each compaction cost and saved, the largest net saving first.
 
-    It costs what the call behind it paid again, above reading it, and the summary's output where
-    the log holds the call that wrote it. It saves what it took out on each later call of the
-    thread up to the next one, at the price at which that call's prefix was billed.
+    It costs what the next call paid again, above the price of reading it, plus the summary's output
+    if the log holds the call that wrote it. It saves the removed tokens on each later call of the
+    thread up to the next compaction, at the price of that call's prefix.
     """
     calls, threads = facts.calls, facts.threads
     events = np.flatnonzero(calls.shed > 0)
@@ -83,7 +83,7 @@ def compaction_rows(log: Loaded, facts: SessionFacts) -> tuple[CompactionRow, ..
 
 
 def _paid(billed: Ints, rates: np.ndarray) -> np.ndarray:
-    """Return the mean price of the tokens of each call that were not read."""
+    """Return the mean price of each call's tokens that were not read."""
     behind = list(_BEHIND_READS)
     tokens = billed[:, behind]
     paid = (tokens * rates[:, behind]).sum(axis=1)
@@ -95,7 +95,7 @@ def _paid_at(billed: Ints, rates: np.ndarray, row: int) -> float:
 
 
 def _summaries(log: Loaded, rates: np.ndarray) -> dict[int, float]:
-    """Price the answers that the prompt of a compacted call contains as its summary."""
+    """Return the price of answers that the prompt of a compacted call contains as its summary."""
     output = log.requests["output_tokens"].fill_null(0).to_numpy()
     firsts = log.requests.with_row_index("row").select(
         pl.col("row").cast(pl.Int64), "session", "segments"
@@ -112,11 +112,11 @@ def _summaries(log: Loaded, rates: np.ndarray) -> dict[int, float]:
 
 
 def tool_rows(log: Loaded, facts: SessionFacts) -> tuple[ToolRow, ...]:
-    """Return each tool's definition: who carries and who calls it, and what that was billed.
+    """Return each tool's definition: the sessions that send it and call it, and its bill.
 
-    A definition is priced at its place: at the price of a read where the prompt's head was
-    read. Deferred loading writes a definition once for each session that needs it, and reads the
-    prompt once more to look it up.
+    A definition is priced at its place in the prompt: as a read if the prompt's head was read.
+    Deferred loading writes a definition once for each session that needs it, and reads the prompt
+    once more to look it up.
     """
     segments = placed_segments(log.requests)
     carried = carried_tools(log.blocks, segments)
@@ -168,7 +168,7 @@ def tool_rows(log: Loaded, facts: SessionFacts) -> tuple[ToolRow, ...]:
 
 
 def _placed_usd(carried: pl.DataFrame, billed: Ints, rates: np.ndarray) -> np.ndarray:
-    """Price tokens by their place in their prompts: read, then written, then uncached."""
+    """Return the price of tokens by place in the prompt: read, then written, then uncached."""
     rows = carried["row"].to_numpy()
     start = carried["start"].to_numpy()
     end = start + carried["tokens"].to_numpy()
@@ -183,7 +183,7 @@ def _placed_usd(carried: pl.DataFrame, billed: Ints, rates: np.ndarray) -> np.nd
 
 
 def _load_usd(facts: SessionFacts, rates: np.ndarray) -> tuple[float, float]:
-    """Return what looking up one tool costs beside its tokens, and the price of one written."""
+    """Return the cost of looking up a tool without its tokens, and the price of a written token."""
     chosen = facts.threads.session >= 0
     size = facts.billed.sum(axis=1)[chosen].mean()
     read, written = rates[chosen, _READ].mean(), _paid(facts.billed, rates)[chosen].mean()
@@ -197,7 +197,7 @@ def _break_even(row: dict[str, float], load: tuple[float, float]) -> float | Non
 
 
 def loop_rows(log: Loaded, facts: SessionFacts) -> tuple[LoopRow, ...]:
-    """Return the tool calls that brought a session the same result again, dearest first."""
+    """Return tool calls with a repeated result in a session, the most expensive first."""
     repeated = repeated_calls(log.requests, placed_segments(log.requests))
     if repeated.is_empty():
         return ()

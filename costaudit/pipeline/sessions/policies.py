@@ -1,4 +1,4 @@
-"""Which lifetime of the cache would have been cheapest for each session, in dollars."""
+"""Find the cache lifetime with the lowest cost for each session."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,14 +17,14 @@ from costaudit.simulate.prefix.advice.claims import claim_of
 from costaudit.simulate.prefix.sessions.facts import SessionFacts
 from costaudit.simulate.prefix.sessions.lifetimes import LifetimeRun, offered
 
-READ_UNITS, WRITE_UNITS = 0.1, {"5 min": 1.25, "1 h": 2.0}  # in prices of an input token
+READ_UNITS, WRITE_UNITS = 0.1, {"5 min": 1.25, "1 h": 2.0}  # multiples of the input price
 _READ = INPUT_CLASSES.index("cache_read_tokens")
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class SessionPolicies:
-    """The cost of every session under every lifetime that its calls can be asked for."""
+    """The cost of each session under each lifetime that its calls can request."""
 
     facts: SessionFacts
     requests: pl.DataFrame
@@ -32,7 +32,7 @@ class SessionPolicies:
 
     @cached_property
     def usd(self) -> Floats:
-        """Return dollars by session and run; infinite where a call can't have the lifetime."""
+        """Return dollars by session and run; infinite if a call can't have the lifetime."""
         found = []
         for run in self.facts.runs:
             usd = self._input_usd(run.tokens) + self._ping_usd(run)
@@ -54,12 +54,12 @@ class SessionPolicies:
         return np.asarray((tokens * self._rates[:, : len(INPUT_CLASSES)]).sum(axis=1))
 
     def _ping_usd(self, run: LifetimeRun) -> Floats:
-        """Price pings: each reads the whole prompt and asks for one token of output."""
+        """Return the price of pings: each reads the whole prompt and generates one token."""
         return np.asarray(run.ping_tokens * self._rates[:, _READ] + run.pings * self._rates[:, -1])
 
     @cached_property
     def _in_use(self) -> NDArray[np.int64]:
-        """Return by session the run whose lifetime its calls ask for; -1 where it is unknown."""
+        """Return, by session, the run with the lifetime that its calls request; -1 if unknown."""
         names = [run.policy.name for run in self.facts.runs]
         written = {
             name: by_session(self._column(column), self.facts)
@@ -86,7 +86,7 @@ class SessionPolicies:
         return self.requests[name].fill_null(0).to_numpy().astype(np.float64)
 
     def _default(self, names: list[str]) -> NDArray[np.int64]:
-        """Return by session the run of the lifetime that its other writes state, else 5m's."""
+        """Return, by session, the run with the lifetime of its other writes, or else 5m."""
         told = self.requests["cache_write_other_ttl"].fill_null("5m")
         code = told.replace_strict(
             {name: number for number, name in enumerate(names)}, default=-1, return_dtype=pl.Int64
@@ -98,7 +98,7 @@ class SessionPolicies:
 
     @cached_property
     def best(self) -> NDArray[np.int64]:
-        """Return by session the cheapest run; of equal ones the simplest."""
+        """Return, by session, the cheapest run; of equal ones, the simplest."""
         return np.asarray(np.argmin(np.round(self.usd, 9), axis=1))
 
     @cached_property
@@ -120,7 +120,7 @@ class SessionPolicies:
         return by_session(self.facts.billed[:, _READ].astype(np.float64), self.facts)
 
     def claim(self, session: int) -> Claim:
-        """Return what the saving of a session may be based on."""
+        """Return how much of a session's saving the bill supports."""
         used = int(self._in_use[session])
         if used < 0 or not np.isfinite(self.usd[session, used]):
             return "none"
@@ -131,7 +131,7 @@ class SessionPolicies:
         )
 
     def saving(self, session: int) -> float:
-        """Return what the best lifetime saves over the one in use, as far as the bill holds it."""
+        """Return what the best lifetime saves, as far as the bill supports it."""
         claim = self.claim(session)
         if claim == "none":
             return 0.0
@@ -143,19 +143,19 @@ class SessionPolicies:
 
     @cached_property
     def savings(self) -> tuple[Decimal, Grade]:
-        """Return the savings of all sessions, and how well they are known."""
+        """Return the savings of all sessions, and their grade."""
         sessions = range(len(self.facts.threads.names))
         total = sum(self.saving(number) for number in sessions)
         estimated = any(self.claim(number) == "estimated" for number in sessions)
         return money(total), "estimated" if estimated else "simulated"
 
     def in_use(self, session: int) -> str:
-        """Name the lifetime that a session asks for; "" where the log does not say."""
+        """Return the name of the lifetime that a session requests; "" if unknown."""
         used = int(self._in_use[session])
         return self.facts.runs[used].policy.name if used >= 0 else ""
 
     def best_name(self, session: int) -> str:
-        """Name the cheapest lifetime of a session."""
+        """Return the name of a session's cheapest lifetime."""
         return self.facts.runs[int(self.best[session])].policy.name
 
     def read_shares(self, session: int) -> tuple[float | None, float | None]:
@@ -169,7 +169,7 @@ class SessionPolicies:
         )
 
     def costs(self, session: int) -> tuple[PolicyCost, ...]:
-        """List what a session would cost under each lifetime that it can ask for."""
+        """Return a session's cost under each lifetime that it can request."""
         rows = np.flatnonzero(self.facts.threads.session == session)
         size = max(float(self._input[session]), 1.0)
         return tuple(
@@ -187,12 +187,12 @@ class SessionPolicies:
 
 
 def money(usd: float) -> Decimal:
-    """Write simulated dollars to a millionth."""
+    """Return simulated dollars, rounded to millionths."""
     return Decimal(f"{usd:.6f}")
 
 
 def lifetime_rows(facts: SessionFacts) -> tuple[tuple[LifetimeRow, ...], float | None]:
-    """Return what each lifetime reads from one cache a session, and the better one for each.
+    """Return what each lifetime reads with one cache per session, and the better one for each.
 
     Units are input tokens: reads cost READ_UNITS of one, writes WRITE_UNITS.
     """

@@ -1,4 +1,4 @@
-"""The sessions of a log: who they are, what they cost and why, and what would have been cheaper."""
+"""Build the section on sessions: what they cost, why, and what costs less."""
 
 from dataclasses import dataclass, replace
 
@@ -22,16 +22,16 @@ from costaudit.pipeline.sessions.policies import SessionPolicies, lifetime_rows,
 from costaudit.simulate.prefix.sessions.facts import SessionFacts, session_facts
 from costaudit.simulate.prefix.tree.prompts import Prompts, read_prompts
 
-LISTED = 200  # sessions, the dearest ones
+LISTED = 200  # most expensive sessions
 IN_REPORT = 20  # of each kind
 
 
 def sessions_of(
     log: Loaded, prompts: Prompts | None = None, session: str = ""
 ) -> SessionsSection | None:
-    """Return what the sessions of a log cost, and why; None where no call names one.
+    """Return what the sessions of a log cost, and why; None if no call names a session.
 
-    `session` names one whose turns and calls are listed. Raises UsageError where it names none or
+    `session` names one to list with its turns and calls. Raises UsageError if it matches none or
     several.
     """
     facts = session_facts(log.requests, prompts or read_prompts(log.requests, log.blocks))
@@ -41,9 +41,9 @@ def sessions_of(
 
 
 def agents_sessions(log: Loaded, prompts: Prompts, named: bool) -> SessionsSection | None:
-    """Return the section of the report; None where no call is of an agent's session.
+    """Return the report's section; None if no call belongs to an agent's session.
 
-    Sessions are listed by name only where `named`.
+    Sessions are listed by name only if `named`.
     """
     if not log.requests["session"].drop_nulls().len():
         return None
@@ -73,7 +73,7 @@ class _Section:
     facts: SessionFacts
 
     def build(self, asked: str) -> SessionsSection:
-        """Price and list everything."""
+        """Return the priced section."""
         log, facts = self.log, self.facts
         spent = SessionMoney(log.tariff, facts, facts.calls, facts.billed, beside=True)
         simulated = self._simulated()
@@ -105,7 +105,7 @@ class _Section:
         )
 
     def _simulated(self) -> SessionMoney | None:
-        """Return the causes of a log without counters as if its prompts had been cached."""
+        """Return the causes of a log without cache counters, with simulated caching."""
         if self.facts.simulated is None:
             return None
         run, calls = self.facts.simulated
@@ -156,7 +156,7 @@ class _Section:
         )
 
     def _turn_keys(self, rows: np.ndarray) -> list[tuple[int, int]]:
-        """Return thread and turn of calls; without prompts each call is a turn."""
+        """Return thread and turn of calls; without prompts, each call is a turn."""
         told = self.log.requests["turn_index"].gather(rows)
         thread = self.facts.threads.thread[rows]
         return [
@@ -165,7 +165,7 @@ class _Section:
         ]
 
     def _turns(self, number: int) -> tuple[TurnRow, ...]:
-        """List the turns of a session with their calls, in order of time."""
+        """Return the turns of a session with their calls, in order of time."""
         order = self.facts.threads.order
         rows = order[self.facts.threads.session[order] == number]
         usd = np.nan_to_num(per_request_usd(self.log.tariff.classes, self.log.tariff.billed))
@@ -199,7 +199,7 @@ class _Section:
         )
 
     def _notes(self) -> tuple[str, ...]:
-        """Say what is not in the tables, and what was assumed."""
+        """Return notes about what the tables leave out, and about assumptions."""
         requests, facts = self.log.requests, self.facts
         outside = int((facts.threads.session < 0).sum())
         inside = facts.threads.session >= 0
@@ -208,7 +208,7 @@ class _Section:
         unpriced = inside & self.log.tariff.billed.rate_ids.is_null().to_numpy()
         untimed = inside & requests["ts"].is_null().to_numpy()
         counts = (
-            (outside, "are in no session: they name none, or reached no model"),
+            (outside, "belong to no session: they name none, or reached no model"),
             (int(bare.sum()), "carry no prompt: what they share is read from their counters"),
             (int(untold.sum()), "do not say what they read from the cache"),
             (int(unpriced.sum()), "have no known price and add nothing to the dollars"),

@@ -1,4 +1,4 @@
-"""Providers' prompt caches over content blocks.
+"""Simulate providers' prompt caches over content blocks.
 
-Takes requests, blocks and dated rules, returns token classes, never prices them.
+It takes requests, blocks and dated rules, and returns token classes. It never prices them.
 """

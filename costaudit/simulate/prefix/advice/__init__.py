@@ -1,4 +1,4 @@
-"""What to do: markers, lifetimes, plans, and everything a report says of prompt caching.
+"""Recommend markers, lifetimes and plans, and collect all facts about prompt caching.
 
 It takes causes and replays and returns facts in tokens. It never prices them.
 """

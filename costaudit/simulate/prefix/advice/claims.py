@@ -1,4 +1,4 @@
-"""How much of a simulated saving may be claimed: its reads against the bill, by template."""
+"""Decide how much of a simulated saving the bill supports, by template."""
 
 from collections.abc import Sequence
 
@@ -10,16 +10,16 @@ from costaudit.contracts.prefix import Claim, SessionAgreement
 from costaudit.contracts.requests import COUNTED, INPUT_CLASSES, TOKEN_CLASSES
 from costaudit.simulate.segments import Ints
 
-AGREES_WITHIN = 0.05  # of the larger of simulated and billed reads
+AGREES_WITHIN = 0.05  # as a share of the larger of simulated and billed reads
 CLAIMED_WITHIN = 0.25
-NEGLIGIBLE_SHARE = 0.01  # of the input: a smaller difference of reads changes nothing
+NEGLIGIBLE_SHARE = 0.01  # share of the input; a smaller difference of reads does not matter
 
 
 def claim_of(billed: int | None, simulated: int, size: int) -> Claim:
-    """Describe what a saving may be based on; `size` is the input whose reads were billed.
+    """Return how far a saving is supported; `size` is the input with billed reads.
 
-    `simulated` within AGREES_WITHIN of the bill; `estimated` within CLAIMED_WITHIN: the saving is
-    scaled to the bill; else `none`. Without counters (None) there is nothing to compare with.
+    The grade is `simulated` within AGREES_WITHIN of the bill; `estimated` within CLAIMED_WITHIN,
+    with the saving scaled to the bill; otherwise `none`. `billed` is None without counters.
     """
     if billed is None or abs(simulated - billed) <= NEGLIGIBLE_SHARE * size:
         return "simulated"
@@ -32,10 +32,10 @@ def claim_of(billed: int | None, simulated: int, size: int) -> Claim:
 def claimed(
     as_is: pl.DataFrame, best: pl.DataFrame, template: Ints, shares: Sequence[float]
 ) -> pl.DataFrame:
-    """Return `best` with each template's change from `as_is` scaled by the share that is claimed.
+    """Return `best`, with each template's change from `as_is` scaled by its claimed share.
 
-    Frames hold TOKEN_CLASSES; `template` is -1 for requests of none, which keep `best`. Tokens
-    stay whole and a request's total stays that of `best`: rounding ends in uncached input.
+    Frames hold TOKEN_CLASSES; `template` is -1 for requests without one, which keep `best`. Tokens
+    stay integers, and a request keeps the total of `best`: rounding goes to uncached input.
     """
     share = np.array([*shares, 1.0])[template]
     if (share == 1.0).all():

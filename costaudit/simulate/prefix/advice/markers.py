@@ -1,4 +1,4 @@
-"""The cache markers and lifetimes that cost least, template by template."""
+"""Find the cache markers and lifetimes that cost least, by template."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,23 +16,23 @@ from costaudit.simulate.prefix.rules.rules import Assigned
 from costaudit.simulate.prefix.tree.prompts import Groups, Prompts
 from costaudit.simulate.segments import Ints
 
-REPEATED_SHARE = 0.5  # of the requests at a place begin as an earlier one did: it is static
+REPEATED_SHARE = 0.5  # a place is static if so many of its requests share its prefix
 
 
 @dataclass(frozen=True)
 class Anchors:
-    """Segments after which a marker can be set, per request; -1 where there is none."""
+    """Segments after which a marker can be set, per request; -1 for none."""
 
     tools: Ints  # the last tool
     static: Ints  # the last block of the head that most requests share
     last: Ints  # the end of the prompt
-    own: Ints  # where a provider would set its own marker
-    static_part: tuple[str, ...]  # per template: the part that the static head ends in
-    static_block: tuple[int, ...]  # which block of that part it is, from 0; -1 for its last
+    own: Ints  # where a provider sets its own marker
+    static_part: tuple[str, ...]  # per template: the part in which the static head ends
+    static_block: tuple[int, ...]  # the block of that part, from 0; -1 for the last
 
 
 def find_anchors(prompts: Prompts, groups: Groups, parts: Parts) -> Anchors:
-    """Find the ends of tools, of the static head and of the prompt."""
+    """Return the ends of tools, of the static head and of the prompt."""
     from costaudit.simulate.prefix.caches.cache_kernels import last_endings
 
     offsets = prompts.segments.offsets
@@ -67,7 +67,7 @@ def find_anchors(prompts: Prompts, groups: Groups, parts: Parts) -> Anchors:
 
 
 def _static_ends(places: pl.DataFrame, rows: pl.DataFrame) -> dict[int, tuple[str, int]]:
-    """Describe per template in which part its static head ends, and with which block of it."""
+    """Return, per template, the part and the block in which its static head ends."""
     spans = rows.group_by("group", "part").agg(
         first=pl.col("depth").min(), last=pl.col("depth").max()
     )
@@ -96,19 +96,19 @@ def _segments(prompts: Prompts, groups: Groups, depth: Ints) -> Ints:
 
 
 _INPUT_RATES = PER_MTOK[:5]
-_EQUAL = 1e-9  # relative: costs that differ by less are the same
+_EQUAL = 1e-9  # relative difference below which costs are equal
 _WRITE_CODES = ("5m", "1h", "30m")  # in the order of the write classes
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Where markers are set, and for how long; "" for none."""
+    """Where markers are set, and their lifetimes; "" for none."""
 
     tools: str = ""
     static: str = ""
     last: str = ""
     own: bool = False  # the provider sets its own marker at the end
-    keep: bool = False  # as the application does it now
+    keep: bool = False  # as the application does now
 
 
 EXPLICIT = (
@@ -143,15 +143,15 @@ class Best:
 
 @dataclass(frozen=True)
 class Terms:
-    """What prompts are cached and billed by, and what the application does today."""
+    """The rules and prices of prompts, and what the application does today."""
 
     assigned: Assigned  # the provider's rules
-    groups: Groups  # the templates that plans are made for
-    prices: NDArray[np.float64]  # (requests, input classes); writes cost what they cost
+    groups: Groups  # the templates
+    prices: NDArray[np.float64]  # (requests, input classes)
     as_is: Markers
 
     def sums(self, usd: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Add up the chosen requests of each template."""
+        """Return the sum over the chosen requests of each template."""
         group = self.groups.index[chosen]
         sums = np.bincount(group, weights=usd[chosen], minlength=len(self.groups.groups))
         return sums.astype(np.float64)
@@ -164,11 +164,11 @@ def best_markers(
     reach: NDArray[np.bool_],
     ttls: tuple[str, ...] | None = None,
 ) -> Best:
-    """Replay every plan and take, for each template, the one that costs least.
+    """Return, for each template, the plan that costs least, by replaying every plan.
 
-    Writes are paid for, so a prefix that nobody reads again is not marked. `ttls` limits
-    the plans to these lifetimes. Of plans that cost the same the first is taken: leave it as it is,
-    then mark as little as possible.
+    Writes cost money, so a prefix that is never read again gets no marker. `ttls` limits the plans
+    to these lifetimes. Of plans with equal cost, the first is used: no change, then as few markers
+    as possible.
     """
     assigned, groups = terms.assigned, terms.groups
     families = (
@@ -196,7 +196,7 @@ def _allowed(plan: Plan, ttls: tuple[str, ...] | None) -> bool:
 
 
 def place(anchors: Anchors, as_is: Markers, plan: Plan) -> Markers:
-    """Set a plan's markers in every request."""
+    """Return a plan's markers for every request."""
     if plan.keep:
         return as_is
     code = np.zeros_like(as_is.code)
@@ -214,7 +214,7 @@ def place(anchors: Anchors, as_is: Markers, plan: Plan) -> Markers:
 def _combined(
     prompts: Prompts, groups: Groups, anchors: Anchors, as_is: Markers, chosen: list[Plan]
 ) -> Markers:
-    """Set each template's markers in its own requests."""
+    """Return the markers of each template's plan for its requests."""
     code, own = as_is.code.copy(), as_is.own.copy()
     sizes = np.diff(prompts.segments.offsets)
     for plan in sorted(set(chosen), key=str):
@@ -228,13 +228,13 @@ def _combined(
 def _costs(
     prompts: Prompts, terms: Terms, anchors: Anchors, chosen: NDArray[np.bool_], plan: Plan
 ) -> NDArray[np.float64]:
-    """Add up what each template's input would cost under a plan."""
+    """Return the cost of each template's input under a plan."""
     result = replay(prompts, terms.assigned, place(anchors, terms.as_is, plan), chosen)
     return terms.sums(np.einsum("ij,ij->i", result.tokens, terms.prices), result.chosen)
 
 
 def input_prices(assigned: Assigned, pricing: Pricing | None) -> NDArray[np.float64]:
-    """Price the input classes of each request: by its rate, else by its rules' multipliers."""
+    """Return input prices by request and class: its rate, or else its rules' multipliers."""
     table = np.array(
         [[1.0, float(rules.read_mult), *_write_multipliers(rules.write_mult)]
          for rules in assigned.rules]

@@ -1,4 +1,4 @@
-"""What the mend of each cause would change on the bill, by simulating the traffic without it."""
+"""Find what each cause's repair changes on the bill, by simulating traffic without the cause."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from costaudit.simulate.prefix.caches.replay import (
 from costaudit.simulate.prefix.tree.prompts import Prompts, without_settings
 from costaudit.simulate.segments import Ints
 
-MAX_ROUNDS = 4  # places of a template that are mended one by one; the others all at once
+MAX_ROUNDS = 4  # places of a template that are repaired one by one; the others together
 MARKED: tuple[BreakerKind, ...] = (
     "no_markers",
     "marker_placement",
@@ -32,7 +32,7 @@ MARKED: tuple[BreakerKind, ...] = (
 
 @dataclass(frozen=True)
 class MendRuns:
-    """Simulate repairs one kind after the other, for all templates that need it at once."""
+    """Simulates repairs, one kind at a time, for all templates that need it."""
 
     source: Mender
     today: Today
@@ -41,9 +41,9 @@ class MendRuns:
     prices: np.ndarray
 
     def price(self, found: Sequence[BreakerFacts]) -> tuple[BreakerFacts, ...]:
-        """Return the causes with what their repairs change; those of the provider stay as found.
+        """Return the causes with their repairs' effects; the provider's causes stay unchanged.
 
-        Where the markers of today leave nothing to read, a moving text is mended under the best
+        If today's markers allow no reads, the repair of a moving text is simulated under the best
         markers.
         """
         done: dict[int, BreakerFacts] = {}
@@ -78,7 +78,7 @@ class MendRuns:
                 done[number] = replace(found[number], saved=_part(frame, share))
 
     def _rule(self, kind: BreakerKind) -> tuple[Ints, Ints] | None:
-        """Return the tokens before and after the mend of a rule's cause; None: as it was found."""
+        """Return the tokens before and after a rule's repair; None if the cause stays unchanged."""
         now = self.today.as_is.tokens
         prompts, markers = self.today.prompts, self.today.markers
         mends: dict[BreakerKind, Callable[[], Ints]] = {
@@ -104,7 +104,7 @@ class MendRuns:
         return (now, mends[kind]()) if kind in mends else None
 
     def _billed(self, prompts: Prompts, markers: Markers) -> Ints:
-        """Replay prompts; what was moved out of them is uncached input."""
+        """Return the billed tokens of replayed prompts; moved parts are uncached input."""
         run = replay(prompts, self.today.assigned, markers, self.today.as_is.chosen)
         tokens = run.tokens
         moved = np.where(run.chosen, self.today.prompts.billed - prompts.billed, 0)
@@ -116,7 +116,7 @@ class MendRuns:
         return float(((before[rows] - after[rows]) * self.prices[rows]).sum())
 
     def _changed(self, group: int, before: Ints, after: Ints) -> pl.DataFrame:
-        """Return as LOST what a template pays less; empty where it would not."""
+        """Return what a template pays less, as LOST; empty if it does not."""
         if self._usd(group, before, after) <= 0:
             return pl.DataFrame(schema=LOST)
         rows = self.today.groups.rows[group]
@@ -138,8 +138,8 @@ class MendRuns:
 
 
 def _rounds(found: Sequence[BreakerFacts]) -> Iterable[list[int]]:
-    """Split the causes that are texts: each template's dearest place, then its second, ..."""
-    ranked: dict[int, list[int]] = {}  # depths by template, dearest first
+    """Yield the causes that are texts: each template's most expensive place, then its second."""
+    ranked: dict[int, list[int]] = {}  # depths by template, the most expensive first
     for one in sorted(found, key=lambda one: -one.lost_tokens):
         if one.depth != NOWHERE and one.depth not in ranked.setdefault(one.group, []):
             ranked[one.group].append(one.depth)
@@ -157,5 +157,5 @@ def _part(frame: pl.DataFrame, share: float) -> pl.DataFrame:
 
 
 def _one_by_one(prompts: Prompts) -> Prompts:
-    """Let every answer begin before the next request starts."""
+    """Return the prompts as if every answer began before the next request."""
     return replace(prompts, first_byte=prompts.start, last_byte=prompts.start)

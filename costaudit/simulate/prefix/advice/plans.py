@@ -1,4 +1,4 @@
-"""How each template would be sent best, and the same traffic under other providers' rules."""
+"""Plan the best way to send each template, and replay the traffic under other providers' rules."""
 
 from dataclasses import dataclass, replace
 
@@ -27,9 +27,9 @@ from costaudit.simulate.prefix.tree.prompts import Groups, Prompts
 class Planned:
     """The prompts to send and their markers."""
 
-    prompts: Prompts  # mended where that pays, without the tokens that were moved behind
+    prompts: Prompts  # repaired if that pays, without the moved tokens
     markers: Markers
-    plain_markers: Markers  # the best for the prompts as they are
+    plain_markers: Markers  # the best markers for unrepaired prompts
     plans: tuple[Plan, ...]  # per template
     static_part: tuple[str, ...]  # per template, see Anchors
     static_block: tuple[int, ...]
@@ -45,9 +45,9 @@ class _Way:
 
 
 def plan_prompts(prompts: Prompts, mended: Prompts, parts: Parts, terms: Terms) -> Planned:
-    """Choose for each template what costs less: the prompts as they are, or mended.
+    """Return the cheaper way to send each template: the prompts as they are, or repaired.
 
-    Both get the markers that are best for them. Moved tokens are paid as uncached input.
+    Both get the best markers for them. Moved tokens are billed as uncached input.
     """
 
     groups = terms.groups
@@ -62,14 +62,14 @@ def plan_prompts(prompts: Prompts, mended: Prompts, parts: Parts, terms: Terms) 
         return _joined(plain, plain, parts, groups, np.zeros(len(groups.groups) + 1, np.bool_))
     other = way(mended)
     costs = [_costs(one, prompts, terms) for one in (plain, other)]
-    pays = np.append(costs[1] < costs[0], False)  # the last: of no template
+    pays = np.append(costs[1] < costs[0], False)  # the last entry: no template
     return _joined(plain, other, parts, groups, pays)
 
 
 def _joined(
     plain: _Way, other: _Way, parts: Parts, groups: Groups, pays: NDArray[np.bool_]
 ) -> Planned:
-    """Send the templates that `pays` names the other way."""
+    """Return the plan, with the other choice for the templates that `pays` names."""
     mine = pays[groups.index]
     theirs = np.repeat(mine, np.diff(plain.prompts.segments.offsets))
     markers = replace(
@@ -89,7 +89,7 @@ def _joined(
 
 
 def _costs(way: _Way, sent: Prompts, terms: Terms) -> NDArray[np.float64]:
-    """Add up what each template's input would cost; `sent` are the prompts whole."""
+    """Return the cost of each template's input; `sent` are the complete prompts."""
     result = replay(way.prompts, terms.assigned, way.best.markers, sent.sendable)
     cost = np.einsum("ij,ij->i", result.tokens, terms.prices)
     cost += (sent.billed - way.prompts.billed) * terms.prices[:, UNCACHED]
@@ -104,18 +104,18 @@ COMPARED: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("bedrock", "Amazon Bedrock, Claude, 5-minute writes", ("5m",)),
     ("gemini", "Google Gemini, implicit caching", ()),
     ("deepseek", "DeepSeek", ()),
-)  # rule set, label, lifetimes that markers may ask for
+)  # rule set, label, lifetimes that markers may request
 
 
 @dataclass(frozen=True)
 class ProviderFacts:
-    """The traffic as another provider's cache would have billed it, with its best markers."""
+    """The traffic as billed under another provider's cache rules, with the best markers."""
 
     rules: str  # rule set name
     label: str
     classes: pl.DataFrame  # TOKEN_CLASSES, aligned with the requests
-    multipliers: dict[str, str]  # decimals over the uncached input price: read, 5m, 1h, 30m
-    input_tokens: int  # of the requests that were replayed
+    multipliers: dict[str, str]  # decimal multiples of the uncached input price: read, 5m, 1h, 30m
+    input_tokens: int  # of the replayed requests
     read_tokens: int
     unconfirmed: tuple[str, ...]
 
@@ -128,7 +128,7 @@ def compare_providers(
     as_is: Markers,
     reach: NDArray[np.bool_],
 ) -> tuple[ProviderFacts, ...]:
-    """Replay the traffic under each rule set of COMPARED, markers chosen by its multipliers."""
+    """Replay the traffic under each rule set of COMPARED, with markers by its multipliers."""
     found = []
     for name, label, ttls in COMPARED:
         assigned = assign_rules(requests, prompts, name)

@@ -1,4 +1,4 @@
-"""What each request would have been billed under one policy, compared with the bill."""
+"""Simulate each request's bill under one policy, and compare it with the log's bill."""
 
 from dataclasses import dataclass
 
@@ -29,13 +29,13 @@ class PrefixOutcome:
     """Token classes of every request under one policy."""
 
     policy_id: str
-    classes: pl.DataFrame  # TOKEN_CLASSES, aligned with the requests; 0 where not kept
-    simulated: NDArray[np.bool_]  # the others keep their billed classes, or were not kept
+    classes: pl.DataFrame  # TOKEN_CLASSES, aligned with the requests; 0 if not kept
+    simulated: NDArray[np.bool_]  # False: billed classes, or not kept
     matched: NDArray[np.int64]  # request that wrote or last used what was read; -1 for none
-    unconfirmed: tuple[str, ...]  # assumptions of the rules in use that no vendor confirms
+    unconfirmed: tuple[str, ...]  # assumptions that no vendor confirms
 
     def to_outcomes(self, requests: pl.DataFrame) -> pl.DataFrame:
-        """Write OUTCOMES: a hit read a prefix that the matched request had left in the cache."""
+        """Return OUTCOMES: a hit read a prefix that the matched request left in the cache."""
         hit = self.simulated & (self.matched >= 0)
         ids = requests["request_id"]
         frame = requests.select("request_id", "latency_ms").with_columns(
@@ -56,7 +56,7 @@ class Sent:
     """The prompts as they are sent, and their markers."""
 
     prompts: Prompts
-    markers: Markers | None = None  # None: those that the policy asks for
+    markers: Markers | None = None  # None: the policy's own
 
 
 def simulate_prefix(
@@ -67,12 +67,12 @@ def simulate_prefix(
     keep: NDArray[np.bool_] | None = None,
     sent: Sent | None = None,
 ) -> PrefixOutcome:
-    """Bill the requests by a policy's cache rules, in order of time.
+    """Return the bill of requests under a policy's cache rules, in order of time.
 
     `keep` masks the requests that reach the provider; the caches never see the others. Requests
     that can't be replayed (no prompt in the log, failed, not a chat) keep their billed classes.
-    `pricing` lets markers be chosen by dollars instead of by the rules' price multipliers.
-    `sent` are the prompts where they are read already.
+    With `pricing`, markers are chosen by dollars instead of by the rules' price multipliers. `sent`
+    are the prompts, if they were read before.
     """
     sent = sent or Sent(read_prompts(requests, blocks))
     prompts, markers = sent.prompts, sent.markers
@@ -96,7 +96,7 @@ def outcome_of(
     policy: PrefixPolicy,
     reach: NDArray[np.bool_],
 ) -> PrefixOutcome:
-    """Return what a replay found as a PrefixOutcome."""
+    """Return a replay's result as a PrefixOutcome."""
     return PrefixOutcome(
         policy.policy_id,
         billed_classes(requests, result, reach),
@@ -107,7 +107,7 @@ def outcome_of(
 
 
 def _logged(requests: pl.DataFrame, prompts: Prompts, assigned: Assigned) -> Markers:
-    """Read the markers that the application sets."""
+    """Return the markers that the application sets."""
     routes = pl.struct("endpoint", "provider", "model").rank("dense")
     return logged_markers(
         requests, prompts, assigned, requests.select(routes).to_series().to_numpy()
@@ -117,7 +117,7 @@ def _logged(requests: pl.DataFrame, prompts: Prompts, assigned: Assigned) -> Mar
 def _best(
     prompts: Prompts, terms: Terms, policy: PrefixPolicy, reach: NDArray[np.bool_]
 ) -> Markers:
-    """Choose the markers that cost least among the lifetimes that a policy allows."""
+    """Return the markers that cost least, with the lifetimes that a policy allows."""
     static, _ = static_tokens(prompts, prompts.sendable)
     anchors = find_anchors(prompts, terms.groups, split_parts(prompts, terms.groups, static))
     ttls = None if policy.ttl == "as_is" else (policy.ttl,)
@@ -127,7 +127,7 @@ def _best(
 def billed_classes(
     requests: pl.DataFrame, result: Replay, reach: NDArray[np.bool_]
 ) -> pl.DataFrame:
-    """Return the replayed classes, and the billed ones of requests that were not replayed."""
+    """Return the replayed classes; requests that were not replayed keep their billed classes."""
     logged = requests.select(pl.col(TOKEN_CLASSES).fill_null(0))
     columns = {
         name: np.where(result.chosen, result.tokens[:, place], logged[name].to_numpy())
@@ -138,15 +138,15 @@ def billed_classes(
 
 
 def unconfirmed_of(assigned: Assigned) -> tuple[str, ...]:
-    """List the assumptions of the rules in use that no vendor confirms."""
+    """Return the assumptions of the used rules that no vendor confirms."""
     return tuple(sorted({line for rules in assigned.used() for line in rules.unconfirmed}))
 
 
-CLOSE_SHARE = 0.05  # of the input: a request agrees if its reads differ by no more
+CLOSE_SHARE = 0.05  # share of the input by which reads of an agreeing request may differ
 
 
 def agreement_by_model(requests: pl.DataFrame, as_is: PrefixOutcome) -> tuple[Agreement, ...]:
-    """Compare the simulation of what the application does with the provider's counters.
+    """Return how well the as-is simulation agrees with the provider's counters, by model.
 
     Only requests whose usage came from the provider or its gateway are compared.
     """
@@ -185,7 +185,7 @@ def agreement_by_model(requests: pl.DataFrame, as_is: PrefixOutcome) -> tuple[Ag
 
 
 def billed_read_share(requests: pl.DataFrame) -> float | None:
-    """Return the billed share of reads in all input; None where no row carries counters."""
+    """Return the billed share of reads in all input; None if no row has counters."""
     counted = requests.filter(COUNTED)
     total = counted.select(pl.sum_horizontal("input_uncached_tokens", "^cache_.*_tokens$").sum())
     whole = total.item() or 0

@@ -1,8 +1,8 @@
-"""Code to paste that sets a template's recommended markers, for the client that the log shows.
+"""Write code that sets a template's recommended markers, for the client seen in the log.
 
-Every snippet starts from the names of the request's parameters (tools, system, messages, input,
-toolConfig), takes both plain strings and lists of blocks, and removes earlier markers, so that
-it can run before each call of a loop without more markers than a provider allows.
+Every snippet uses the names of the request's parameters (tools, system, messages, input,
+toolConfig), accepts plain strings and lists of blocks, and removes earlier markers. So it can run
+before each call of a loop without exceeding the provider's number of markers.
 """
 
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ BodyForm = Literal["anthropic", "converse", "chat", "responses"]
 
 @dataclass(frozen=True)
 class Spot:
-    """Where the static head of a template ends."""
+    """The end of a template's static head."""
 
     part: str  # tools | system | examples | ...
-    block: int  # of the part, or of the message; -1 for the last
-    message: int = 0  # from 0, system messages aside; where the part is of the messages
+    block: int  # in the part or message; -1 for the last
+    message: int = 0  # from 0, without system messages; for parts in messages
 
 
 def body_form(requests: pl.DataFrame, row: int, rules: Rules) -> BodyForm:
-    """Return which form the body of a request has, by how its usage is counted."""
+    """Return the form of a request's body, derived from how its usage is counted."""
     convention = str(requests["usage_convention"][row] or "")
     endpoint = str(requests["endpoint"][row] or "").lower()
     if rules.name.startswith("bedrock") and rules.markers == "explicit":
@@ -38,7 +38,7 @@ def body_form(requests: pl.DataFrame, row: int, rules: Rules) -> BodyForm:
 
 
 def snippet(plan: Plan, spot: Spot, rules: Rules, form: BodyForm) -> str:
-    """Write the code for a plan under a provider's rules; "" where there is nothing to set."""
+    """Return the code for a plan under a provider's rules; "" if there is nothing to set."""
     if plan.keep or rules.matching != "breakpoints":
         return ""
     if rules.markers == "implicit":
@@ -65,7 +65,7 @@ _HEAD = 'head = next(m for m in %s if m.get("role") in ("system", "developer"))'
 
 
 def _cache_controls(plan: Plan, spot: Spot, form: BodyForm, automatic: bool) -> str:
-    """Mark blocks in Anthropic's form; chat completions carry the same marks on their parts."""
+    """Return code for Anthropic's markers on blocks; chat completions use them on content parts."""
     lines, used = [], False
     inside = plan.static and spot.part not in ("tools", "system")
     in_messages = (plan.last and not automatic) or inside or (form == "chat" and plan.static)
@@ -100,7 +100,7 @@ def _control(ttl: str) -> str:
 
 
 def _cache_points(plan: Plan, spot: Spot) -> str:
-    """Insert cache points in the form of Bedrock's Converse."""
+    """Return code that inserts cache points of Bedrock's Converse."""
     lines = [
         """\
 def pointed(blocks, at, ttl):
@@ -136,7 +136,7 @@ _GUIDE = "Use the tools as their definitions say."
 
 
 def _breakpoints(plan: Plan, spot: Spot, form: BodyForm) -> str:
-    """Set OpenAI's breakpoint on a content part, and its cache options."""
+    """Return code for OpenAI's breakpoint on a content part, and its cache options."""
     name, kind = ("input", "input_text") if form == "responses" else ("messages", "text")
     lines = []
     if plan.static:
@@ -160,7 +160,7 @@ def _breakpoints(plan: Plan, spot: Spot, form: BodyForm) -> str:
 
 
 def _behind_tools(name: str, kind: str) -> list[str]:
-    """Put a message that never changes behind the tools, which can't carry a breakpoint."""
+    """Return code for a constant message after the tools, which can't have a breakpoint."""
     return [
         f'guide = [{{"type": "{kind}", "text": "{_GUIDE}"}}]',
         f'if not {name} or unmarked({name}[0]["content"]) != guide:',

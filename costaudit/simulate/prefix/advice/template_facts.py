@@ -1,4 +1,4 @@
-"""What one prompt template holds, reads and loses."""
+"""Collect what each prompt template holds, reads and loses."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ _NAMES = {"tools": "the tools", "system": "the system prompt", "examples": "the 
 
 
 def describe(plan: Plan, part: str, block: int) -> str:
-    """Describe in words where markers are, such as after the system prompt (1h)."""
+    """Return text about where markers are, such as "after the system prompt (1h)"."""
     if plan.keep:
         return "as now"
     said = [
@@ -52,18 +52,18 @@ class TemplateFacts:
     endpoint: str
     provider: str
     model: str
-    rows: Ints  # its requests, as row numbers
+    rows: Ints  # row numbers of its requests
     input_tokens: int
     static_tokens: int
-    billed_read_tokens: int | None  # None where no request carries counters
+    billed_read_tokens: int | None  # None if no request has counters
     as_is_read_tokens: int
-    read_ratio: float | None  # simulated reads over billed ones, where both are known
+    read_ratio: float | None  # simulated reads / billed reads, if both are known
     claim: Claim
-    claimed_share: float  # of what the best prompts change: what the bill supports
-    best_markers: str  # in words
-    snippet: str  # paste-ready code; "" where nothing is to be set
+    claimed_share: float  # share of the best prompts' effect that the bill supports
+    best_markers: str  # as text
+    snippet: str  # code to paste; "" if there is nothing to set
     parts: tuple[PartShare, ...]
-    breakers: tuple[BreakerFacts, ...]  # those that lose most tokens first
+    breakers: tuple[BreakerFacts, ...]  # the largest loss first
 
 
 def template_facts(
@@ -73,7 +73,7 @@ def template_facts(
     parts: Parts,
     breakers: tuple[BreakerFacts, ...],
 ) -> tuple[TemplateFacts, ...]:
-    """Gather what is known of each template."""
+    """Return the facts of each template."""
     prompts, groups, as_is = today.prompts, today.groups, today.as_is
     shares = part_shares(prompts, planned.prompts, groups, parts)
     counted = requests.select(COUNTED).to_series().to_numpy()
@@ -120,7 +120,7 @@ def template_facts(
 
 
 def _spot(prompts: Prompts, request: int, part: str, block: int) -> Spot:
-    """Describe where the static head of a template ends, in the messages of one of its requests."""
+    """Return the end of a template's static head, in the messages of one of its requests."""
     first, last = prompts.segments.offsets[request : request + 2]
     role = prompts.segments.role[first:last]
     turns = np.flatnonzero(role >= ROLES.index("user"))
@@ -141,7 +141,7 @@ def _claimed_share(claim: Claim, billed: int, simulated: int) -> float:
 def part_shares(
     prompts: Prompts, mended: Prompts, groups: Groups, parts: Parts
 ) -> tuple[tuple[PartShare, ...], ...]:
-    """Split each template's tokens by part; parts that none of its prompts has are left out."""
+    """Return each template's tokens by part, without parts that none of its prompts has."""
     from costaudit.simulate.prefix.caches.share_kernels import segment_shares
 
     offsets = prompts.segments.offsets

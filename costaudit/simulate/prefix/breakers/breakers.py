@@ -1,4 +1,4 @@
-"""Where prompts leave their template's static prefix, what that loses, and what repairs it."""
+"""Find where prompts leave their template's static prefix, the loss, and the repair."""
 
 from dataclasses import dataclass
 
@@ -52,22 +52,22 @@ PROVIDER_SIDE: frozenset[BreakerKind] = frozenset({"lifetime", "provider"})
 
 
 MIN_LOST_SHARE = 0.001
-NOWHERE = -2  # depth of a cause that is not a text of the prompt
+NOWHERE = -2  # depth of a cause that is no text of the prompt
 
 
 @dataclass(frozen=True)
 class BreakerFacts:
-    """One cause of lost reads in one template; its tokens are still to be priced."""
+    """One cause of lost reads in one template, in tokens."""
 
     group: int  # index of the template
     kind: BreakerKind
     where: str  # part and position, such as system, character 212 of 8,410
-    context: str  # the breaking text in context, moving part between ‹ ›; may be empty
-    redacted: str  # the same without the text
+    context: str  # the breaking text in context, with the moving part in ‹ ›; may be ""
+    redacted: str  # the context without the text
     requests: int
     lost_tokens: int
     lost: pl.DataFrame  # LOST
-    saved: pl.DataFrame  # LOST: what its mend changes, once that is simulated
+    saved: pl.DataFrame  # LOST: the effect of its repair, once simulated
     mend: str
     provider_side: bool
     depth: int  # of the segment that changes, from 0; see Site
@@ -75,7 +75,7 @@ class BreakerFacts:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What breakers are found from."""
+    """The input for finding breakers."""
 
     requests: pl.DataFrame
     source: Mender
@@ -86,7 +86,7 @@ class Evidence:
 
 
 def find_breakers(evidence: Evidence) -> tuple[BreakerFacts, ...]:
-    """List the causes by template, those that lose most tokens first.
+    """Return the causes by template, the largest loss first.
 
     Causes that lose less than MIN_LOST_SHARE of a template's input are left out.
     """

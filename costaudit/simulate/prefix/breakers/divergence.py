@@ -1,4 +1,4 @@
-"""The divergence points of a template's prompts: where they part, and at what kind of text."""
+"""Find the divergence points of a template's prompts, and the kind of text there."""
 
 import json
 import re
@@ -14,28 +14,28 @@ from costaudit.simulate.prefix.caches.static_share import PARTS
 from costaudit.simulate.prefix.tree.prompts import Texts, tool_name
 from costaudit.simulate.segments import Ints
 
-CONTEXT_CHARS = 40  # shown on either side of the moving part
+CONTEXT_CHARS = 40  # shown on each side of the moving part
 MAX_SHOWN_CHARS = 80  # of the moving part
-DOCUMENT_CHARS = 200  # a part that changes by as much is content
+DOCUMENT_CHARS = 200  # a part with so many changed characters is content
 _ENVIRONMENT = re.compile(r"(?i)\b(cwd|working dir\w*|branch|git|directory|os version)\b")
-_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")  # of e-mail: it names who asks
+_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")  # an e-mail address names the user
 _CHUNK_END = re.compile(r"\n|(?<=\.) ")
 _TOKEN = re.compile(r"[\w.,:/+-]+")
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Where and how a text differs from the one that was in its place before."""
+    """Where and how a text differs from the previous text at its place."""
 
     kind: BreakerKind
-    start: int  # character of the text at which they part
-    part_chars: int  # of the moving part, which may begin before that
+    start: int  # index of the first character that differs
+    part_chars: int  # length of the moving part, which may begin before `start`
     chars: int  # of the whole text
-    context: str  # the text around it, the moving part between ‹ ›
+    context: str  # the text around it, with the moving part in ‹ ›
 
 
 def compare_texts(text: str, base: str) -> Difference:
-    """Class the difference of two texts by the first character that differs."""
+    """Classify the difference of two texts by the first character that differs."""
     start, tail = common_ends(text, base)
     kind, first, last = moving_part(text, min(start, len(text) - 1))
     if not kind and base:
@@ -54,7 +54,7 @@ def compare_texts(text: str, base: str) -> Difference:
 
 
 def show(text: str, start: int, end: int) -> str:
-    """Put the moving part between ‹ ›, with some text around it."""
+    """Return the moving part in ‹ ›, with some text around it."""
     left, right = text[max(0, start - CONTEXT_CHARS) : start], text[end : end + CONTEXT_CHARS]
     middle = text[start:end]
     if len(middle) > MAX_SHOWN_CHARS:
@@ -67,13 +67,13 @@ def _is_form(text: str, base: str) -> bool:
 
 
 def _end(text: str, start: int, tail: int) -> int:
-    """Find where the part ends that starts to differ: with its line or sentence, or before."""
+    """Return the end of the differing part: the end of its line or sentence, or earlier."""
     stop = _CHUNK_END.search(text, start)
     return max(start, min(len(text) - tail, stop.start() if stop else len(text)))
 
 
 def _new_chars(text: str, base: str) -> int:
-    """Count the characters of lines and sentences that the other text does not have."""
+    """Return the number of characters in lines and sentences that `base` does not have."""
     known = set(_CHUNK_END.split(base))
     return sum(len(chunk) for chunk in _CHUNK_END.split(text) if chunk not in known)
 
@@ -115,12 +115,12 @@ def _same_json(text: str, base: str) -> bool:
 
 
 _FORMS = ("whitespace", "json_key_order")
-MAX_COMPARED = 200  # pairs of texts compared per place; the others are taken to be similar
+MAX_COMPARED = 200  # pairs of texts compared per place; the others are assumed to be similar
 MIN_USERS = 3
-_WHOLE_TOOLS = ("tool_order", "tool_set")  # kinds that are about all tools, not about one
-MIN_TURNS = 3  # requests with each of the texts that take turns
-MAX_VARIANTS = 8  # texts that alternate at a place are variants; more are changing text
-PLACES = (*PARTS, "message")  # where a break is: a part, or the first user message
+_WHOLE_TOOLS = ("tool_order", "tool_set")  # kinds that concern all tools, not one
+MIN_TURNS = 3  # least requests with each of the alternating texts
+MAX_VARIANTS = 8  # up to so many alternating texts are variants; more are changing text
+PLACES = (*PARTS, "message")  # place of a break: a part, or the first user message
 MESSAGE = len(PARTS)
 
 
@@ -138,9 +138,9 @@ class Site:
 
 
 def locate_breaks(requests: pl.DataFrame, source: Mender, live: Ints, rows: Ints) -> list[Site]:
-    """Find where each of `rows` leaves its live prefix, and class what differs there.
+    """Find where each of `rows` leaves its live prefix, and classify the difference.
 
-    `live` holds the tokens of that prefix, per request.
+    `live` holds the prefix's tokens, per request.
     """
     from costaudit.simulate.prefix.caches.share_kernels import break_segments
 
@@ -233,7 +233,7 @@ def _tool_kind(text: str, base: str, is_new: bool, kind: BreakerKind) -> Breaker
 
 
 def _goes_with_users(place: pl.DataFrame) -> bool:
-    """Return whether the text at a place is each user's own."""
+    """Return whether each user has their own text at a place."""
     known = place.filter(pl.col("user").is_not_null())
     users = known["user"].n_unique()
     pairs = known.select(pl.struct("user", "content").n_unique()).item()
@@ -241,7 +241,7 @@ def _goes_with_users(place: pl.DataFrame) -> bool:
 
 
 def _alternates(place: pl.DataFrame) -> bool:
-    """Return whether a few texts take turns at a place, each of them often."""
+    """Return whether a few frequent texts alternate at a place."""
     often = place["content"].value_counts()["count"].to_list()
     return 2 <= len(often) <= MAX_VARIANTS and min(often) >= MIN_TURNS
 
@@ -251,7 +251,7 @@ def _redacted(kind: BreakerKind, found: Difference) -> str:
 
 
 def _merged(sites: list[Site]) -> list[Site]:
-    """Put sites of one template, kind and place in words together."""
+    """Merge sites of the same template, kind and printed place."""
     merged: dict[tuple[int, str, str], Site] = {}
     for site in sites:
         key = (site.group, site.kind, site.where)

@@ -1,4 +1,4 @@
-"""Tokens that could have been read from a cache and were not, by request, cause and class."""
+"""Find tokens that could have been read from a cache but were not, by request, cause and class."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,9 +27,9 @@ from costaudit.simulate.segments import Ints
 
 LOST = pl.Schema(
     {
-        "rate_id": pl.Int32,  # null where no price is known
+        "rate_id": pl.Int32,  # null without a known price
         "paid": pl.String,  # class in which the tokens were billed
-        "instead": pl.String,  # class in which they would have been
+        "instead": pl.String,  # class in which they could have been billed
         "tokens": pl.Int64,
     }
 )
@@ -38,19 +38,19 @@ _PAID_FIRST = (WRITE_1H, WRITE_5M, WRITE_OTHER, UNCACHED)
 
 @dataclass(frozen=True)
 class Billing:
-    """Classes that lost tokens are taken from, and the rate of each request."""
+    """The classes in which lost tokens were billed, and the rate of each request."""
 
     tokens: Ints  # (requests, INPUT_CLASSES)
     rate_ids: pl.Series  # Int32
 
     @classmethod
     def of(cls, tokens: Ints, pricing: Pricing | None) -> "Billing":
-        """Join replayed or billed classes with the rates of a log."""
+        """Return replayed or billed classes with the log's rates."""
         unknown = pl.Series([None], dtype=pl.Int32).new_from_index(0, len(tokens))
         return cls(tokens, pricing.rate_ids if pricing else unknown)
 
     def lost(self, rows: Ints, lost: Ints, instead: int = READ) -> pl.DataFrame:
-        """Take each row's lost tokens from its writes first, then from its uncached tokens."""
+        """Return LOST: lost tokens come from a request's writes, then its uncached tokens."""
         left = lost.copy()
         ids, place = np.unique(self._rates[rows], return_inverse=True)
         found: list[tuple[int | None, str, str, int]] = []
@@ -71,7 +71,7 @@ class Billing:
 
     @cached_property
     def _rates(self) -> Ints:
-        """The rate of each request; -1 where none is known."""
+        """The rate of each request; -1 if unknown."""
         return self.rate_ids.cast(pl.Int64).fill_null(-1).to_numpy()
 
 
@@ -82,37 +82,37 @@ _FOREVER = 2**61
 class Losses:
     """Lost tokens per request; each token has one cause, the first that applies."""
 
-    live: Ints  # tokens of the longest prefix that could have been read: not lost, for reference
+    live: Ints  # for reference: tokens of the longest prefix that could have been read
     moved: Ints  # parts that change come before parts that don't
-    parallel: Ints  # sent before the answer that would have written the prefix began
-    expired: Ints  # unused for longer than entries live, less than the provider's longest lifetime
+    parallel: Ints  # sent before the answer to the first request with the prefix began
+    expired: Ints  # unused for longer than entries live, but less than the longest lifetime
     outlived: Ints  # unused for longer than any lifetime that the provider offers
     short: Ints  # the shared prefix is below the provider's minimum
-    unmarked: Ints  # no marker where a read could have landed
+    unmarked: Ints  # no marker at a place where a read is possible
     lookback: Ints  # the marker is too far after the last one
-    settings: dict[SettingName, Ints]  # by field: a setting that enters the prefix changed
+    settings: dict[SettingName, Ints]  # by field: a setting in the prefix changed
     rewritten: Ints  # the conversation's history was changed
-    thinking: Ints  # the same, by leaving earlier thinking blocks out
-    model_switch: Ints  # the conversation went on with another model
-    region_switch: Ints  # or with the same one elsewhere
-    provider: Ints  # simulated as read, billed as not: evicted or routed elsewhere
-    write_only: Ints  # written, read by nobody, and not lost by a cause above
+    thinking: Ints  # history changed because earlier thinking blocks were left out
+    model_switch: Ints  # the conversation continued with another model
+    region_switch: Ints  # the conversation continued in another region or account
+    provider: Ints  # simulated as read but not billed so: evicted or routed elsewhere
+    write_only: Ints  # written, never read, and not lost by a cause above
 
 
 @dataclass(frozen=True)
 class Today:
-    """What the application sends now, and what its providers' caches do with it."""
+    """What the application sends now, and how its providers' caches treat it."""
 
     prompts: Prompts
     groups: Groups
     assigned: Assigned
     markers: Markers
     as_is: Replay
-    static: Ints  # per request: tokens that it begins with as an earlier one of its scope did
+    static: Ints  # per request: tokens of the prefix shared with an earlier request of its scope
 
 
 def find_losses(requests: pl.DataFrame, today: Today, mended: Prompts) -> Losses:
-    """Leave out one rule after the other, and measure how much more is read."""
+    """Return lost tokens by cause: each rule is left out in turn; extra reads are its loss."""
     prompts, assigned, markers, as_is = today.prompts, today.assigned, today.markers, today.as_is
     ttl = _lifetimes(today)
     cached = as_is.chosen & ~assigned.matching("none")
@@ -129,12 +129,12 @@ def find_losses(requests: pl.DataFrame, today: Today, mended: Prompts) -> Losses
     kept = replay(prompts, assigned, longer, marked, far_lookback=True).read
     turns = _turn_losses(requests, prompts, today.static, minimum)
     in_order = _shared(mended, cached, ttl)
-    enough = in_order >= minimum  # what moves is the cause, even where too little comes before it
+    enough = in_order >= minimum  # the moving part is the cause, even if too little comes before it
     moved = _gap(in_order, long_enough, cached & enough)
-    regained = np.where(moved > 0, in_order, 0)  # counted there, and under no other cause
+    regained = np.where(moved > 0, in_order, 0)  # counted as moved, and under no other cause
     parallel = _gap(today.static, np.maximum(in_time, regained), cached)
     unmarked = _gap(long_enough, no_limit, marked)
-    held = np.minimum(unmarked, _gap(kept, no_limit, marked))  # a marked part that lives shorter
+    held = np.minimum(unmarked, _gap(kept, no_limit, marked))  # a marked part with a shorter life
     expired = _gap(lasting, np.maximum(live, regained), cached) + held
     outlived = _gap(in_time, np.maximum(lasting, regained), cached)
     lookback = _gap(no_limit, as_is.read, marked)
@@ -159,7 +159,7 @@ def find_losses(requests: pl.DataFrame, today: Today, mended: Prompts) -> Losses
 def _setting_losses(
     prompts: Prompts, cached: NDArray[np.bool_], ttl: Ints, live: Ints
 ) -> dict[SettingName, Ints]:
-    """Leave out one setting after the other; each has what its absence adds to the ones before."""
+    """Return losses by setting: settings are left out in turn, and the extra reads are the loss."""
     found: dict[SettingName, Ints] = {}
     left_out: tuple[SettingName, ...] = ()
     for name in prompts.settings.varying:
@@ -185,7 +185,7 @@ def _shared(prompts: Prompts, chosen: NDArray[np.bool_], ttl: Ints) -> Ints:
 
 
 def _lifetimes(today: Today) -> Ints:
-    """Return for each request the longest lifetime that its template asks for, or the default."""
+    """Return the longest lifetime that each request's template asks for, or the default."""
     prompts, markers, template = today.prompts, today.markers, today.groups.index
     table = today.assigned.ttl_microseconds
     owner = np.repeat(np.arange(len(table)), np.diff(prompts.segments.offsets))
@@ -200,7 +200,7 @@ def _lifetimes(today: Today) -> Ints:
 def _turn_losses(
     requests: pl.DataFrame, prompts: Prompts, static: Ints, minimum: Ints
 ) -> dict[str, Ints]:
-    """Compare each turn with the one before it in its conversation."""
+    """Return losses found by comparing each turn with the previous one of its conversation."""
     from costaudit.simulate.prefix.caches.cache_kernels import head_sizes
     from costaudit.simulate.prefix.caches.share_kernels import turn_overlaps
 
@@ -233,7 +233,7 @@ def _turn_losses(
 
 
 def _previous_turns(requests: pl.DataFrame, prompts: Prompts) -> Ints:
-    """Find the request before each one in its conversation; -1 where there is none."""
+    """Return the previous request of each one's conversation; -1 for none."""
     rows = pl.DataFrame({"row": prompts.order}).with_columns(
         conversation=requests["conversation"].gather(prompts.order),
         tenant=requests["tenant"].gather(prompts.order),
@@ -247,7 +247,7 @@ def _previous_turns(requests: pl.DataFrame, prompts: Prompts) -> Ints:
 
 
 def _provider_losses(requests: pl.DataFrame, as_is: Replay) -> Ints:
-    """Count the tokens that were simulated as read but not billed so, where counters exist."""
+    """Return the tokens that were simulated as read but not billed so, if counters exist."""
     counted = requests.select(
         trusted=COUNTED
         & (pl.col("cache_read_tokens").fill_null(0).sum().over("provider", "model") > 0),
@@ -258,7 +258,7 @@ def _provider_losses(requests: pl.DataFrame, as_is: Replay) -> Ints:
 
 
 def _never_read(as_is: Replay) -> Ints:
-    """Count the written tokens of requests from which nobody read."""
+    """Return the written tokens of requests whose writes were never read."""
     written = as_is.tokens[:, 2:].sum(axis=1)
     read_from = np.zeros(len(written), np.bool_)
     read_from[as_is.matched[as_is.matched >= 0]] = True

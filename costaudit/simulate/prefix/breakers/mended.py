@@ -1,4 +1,4 @@
-"""The same prompts with their moving parts moved behind what stays the same."""
+"""Repair prompts: move their moving parts behind the parts that stay the same."""
 
 from dataclasses import dataclass
 
@@ -11,35 +11,35 @@ from costaudit.simulate.prefix.tree.prompts import Contents, Groups, Prompts, Te
 from costaudit.simulate.prefix.tree.unseen import KIND as UNSEEN
 from costaudit.simulate.segments import Ints
 
-SAME_SHARE = 0.5  # of the longer text: contents that share as much are one, changed
-NEARLY_ALL_SHARE = 0.9  # shared at both ends: what is between them need not be looked at
-FRESH_SHARE = 0.2  # of the requests at a place: with as many distinct contents it is ever new
+SAME_SHARE = 0.5  # share of the longer text; contents that share so much are versions of one
+NEARLY_ALL_SHARE = 0.9  # share at both ends above which the middle is not compared
+FRESH_SHARE = 0.2  # share of distinct contents at a place above which it always changes
 FRESH_CONTENTS = 8
-MIN_MESSAGE_BYTES = 1024  # of a text in the first user message that could be worth sharing
-MAX_FORMS = 2_000  # pairs of texts that are compared word by word
+MIN_MESSAGE_BYTES = 1024  # least size of a text in the first user message that is worth sharing
+MAX_FORMS = 2_000  # most pairs of texts that are compared word by word
 MEDIA = ("image", "document", "file")
 TOOLS_DEPTH = -1  # means the order of all tools
-Places = frozenset[tuple[int, int]]  # index of a template, and a depth in its prompts
+Places = frozenset[tuple[int, int]]  # (index of a template, depth in its prompts)
 
 
 @dataclass(frozen=True)
 class Heads:
-    """Segments that could be the same for every request, in order of time.
+    """Segments that may be the same for every request, in order of time.
 
-    Tools, system prompt and examples, and what is long in the first user message.
+    They are tools, system prompt and examples, and long texts of the first user message.
     """
 
     segment: Ints  # index into Segments
     request: Ints
     content: Ints
-    base: Ints  # content at the same place in the template's request before; -1 for none
-    same: Ints  # bytes that content and base share, see _same_bytes
-    is_new: NDArray[np.bool_]  # the template had this content nowhere before
+    base: Ints  # content at the same place of the template's previous request; -1 for none
+    same: Ints  # bytes that content and base share (see _same_bytes)
+    is_new: NDArray[np.bool_]  # the content is new for the template
     in_message: NDArray[np.bool_]  # in the first user message
 
 
 def read_heads(blocks: pl.DataFrame, prompts: Prompts, groups: Groups, parts: Parts) -> Heads:
-    """List the head segments with what was at their place one request before."""
+    """Return the head segments, with the previous request's content at their place."""
     offsets = prompts.segments.offsets
     owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     in_message = _in_first_message(prompts, parts)
@@ -84,9 +84,9 @@ def read_heads(blocks: pl.DataFrame, prompts: Prompts, groups: Groups, parts: Pa
 
 
 def _in_first_message(prompts: Prompts, parts: Parts) -> NDArray[np.bool_]:
-    """Flag the long texts and the images of each prompt's first user message.
+    """Return flags of long texts and images in each prompt's first user message.
 
-    Shorter texts are questions: moving a word of them to their end saves nothing.
+    Shorter texts are questions: moving a word to their end saves nothing.
     """
     from costaudit.simulate.prefix.caches.share_kernels import first_messages
 
@@ -99,10 +99,10 @@ def _in_first_message(prompts: Prompts, parts: Parts) -> NDArray[np.bool_]:
 
 
 def _same_bytes(contents: Contents, texts: Texts, pairs: pl.DataFrame) -> Ints:
-    """Count what pairs of contents share.
+    """Return the number of bytes that pairs of contents share.
 
-    At both ends; chunk by chunk where that leaves much out; all of the shorter one where they
-    differ in white space or in the order of JSON keys only.
+    They are counted at both ends, or by chunks if the ends leave much out. If contents differ only
+    in white space or in the order of JSON keys, all of the shorter one counts.
     """
     from costaudit.simulate.prefix.tree.tree_kernels import common_ends, shared_chunks
 
@@ -124,7 +124,7 @@ def _same_bytes(contents: Contents, texts: Texts, pairs: pl.DataFrame) -> Ints:
 
 @dataclass(frozen=True)
 class Mender:
-    """What mended prompts are built from."""
+    """Builds repaired prompts."""
 
     blocks: pl.DataFrame
     prompts: Prompts
@@ -133,13 +133,12 @@ class Mender:
     heads: Heads
 
     def mend(self, places: Places | None = None) -> Prompts:
-        """Return the prompts with one content for all variants of a text, and tools in one order.
+        """Return prompts with one content for all variants of a text, and tools in one order.
 
-        Variants share SAME_SHARE of their text; those of a tool have its name too. What differs
-        between them, and contents that are ever new, are taken out of the head: moved behind the
-        static parts they would still be paid for. `places` limits this to some places of the
-        templates, each the template's index with a depth; tools are put in order where the depth
-        is TOOLS_DEPTH.
+        Variants share SAME_SHARE of their text; variants of a tool also have its name. Their
+        differences, and contents that always change, are removed from the head; behind the static
+        parts, they still cost money. `places` limits this to pairs of a template's index and a
+        depth; at depth TOOLS_DEPTH, tools are put in order.
         """
         prompts, parts, heads = self.prompts, self.parts, self.heads
         chosen = self._chosen(places)
@@ -173,7 +172,7 @@ class Mender:
 def left_alone(
     prompts: Prompts, mended: Prompts, parts: Parts, alone: NDArray[np.bool_]
 ) -> Prompts:
-    """Take the requests in `alone` as they are, and the others mended."""
+    """Return the requests in `alone` as they are, and the others repaired."""
     theirs = np.repeat(alone, np.diff(prompts.segments.offsets))
     content = np.where(theirs, prompts.segments.content, mended.segments.content)
     tokens = np.where(theirs, parts.tokens, mended.segments.tokens)
@@ -183,7 +182,7 @@ def left_alone(
 def _families(
     source: Mender, chosen: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-    """Return for each content the one that represents it, and the share of it that moves."""
+    """Return the content that represents each content, and the share of it that moves."""
     prompts, groups, heads = source.prompts, source.groups, source.heads
     sizes = prompts.contents.sizes
     family = np.arange(len(sizes), dtype=np.int32)
@@ -212,9 +211,9 @@ def _depth(prompts: Prompts, heads: Heads, row: int) -> int:
 
 
 def _fresh_places(prompts: Prompts, groups: Groups, heads: Heads) -> NDArray[np.bool_]:
-    """Return per head segment whether new contents keep coming at its place.
+    """Return, per head segment, whether the content at its place always changes.
 
-    In the first user message only before something else of it: the last part can't move.
+    In the first user message, its last part is excluded: it can't move.
     """
     depth = heads.segment - prompts.segments.offsets[heads.request]
     rows = pl.DataFrame(
@@ -232,7 +231,7 @@ def _fresh_places(prompts: Prompts, groups: Groups, heads: Heads) -> NDArray[np.
 
 
 def _is_followed(prompts: Prompts, heads: Heads) -> NDArray[np.bool_]:
-    """Return whether the same message goes on after a segment, with text that is long enough."""
+    """Return whether long enough text of the same message follows a segment."""
     offsets, role = prompts.segments.offsets, prompts.segments.role
     following = np.minimum(heads.segment + 1, len(role) - 1)
     inside = heads.segment + 1 < offsets[heads.request + 1]
@@ -244,7 +243,7 @@ def _is_followed(prompts: Prompts, heads: Heads) -> NDArray[np.bool_]:
 def _tools_in_order(
     source: Mender, content: NDArray[np.int32], tokens: Ints, templates: set[int] | None
 ) -> tuple[NDArray[np.int32], Ints]:
-    """Put the tools of each prompt into one order; of some templates only, where named."""
+    """Return contents and tokens with each prompt's tools in one order."""
     offsets = source.prompts.segments.offsets
     owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     is_tool = source.parts.part == PARTS.index("tools")
