@@ -19,6 +19,9 @@ UnitName = Literal[
     "image_input_token",
     "image_output_token",
     "video_input_token",
+    "audio_second",  # of what was transcribed
+    "search_unit",  # Cohere's: one query over at most 100 documents
+    "image_generation",  # calls of a hosted tool that makes images
     "storage_token_hour",
     "other_model_input_token",
     "other_model_output_token",

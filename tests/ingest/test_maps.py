@@ -128,3 +128,17 @@ def test_writes_by_lifetime_a_boolean_for_the_input_and_units(
         "2026-10-28 14:05",
         "2026-10-03 09:30",
     ]
+
+
+def test_a_table_that_does_not_say_what_its_input_holds_is_undecided(
+    tmp_path: Path, ingested: Ingest
+) -> None:
+    rows = ["ts,model,in,cached,out", *(f"2026-11-02T09:0{n}:00Z,gpt-4o,3000,2000,9" for n in "12")]
+    (tmp_path / "t.csv").write_text("\n".join(rows))
+    mapping = tmp_path / "m.toml"
+    fields = 'ts="ts"\nmodel="model"\ninput_tokens="in"\ncache_read_tokens="cached"\n'
+    for more, expected in (("", "undecided"), ('convention="=openai"\n', "openai")):
+        mapping.write_text(f'{fields}output_tokens="out"\n{more}')
+        run, _ = ingested(tmp_path / "t.csv", maps=(str(mapping),), into=f"run{len(more)}")
+        assert run.requests()["input_uncached_tokens"].to_list() == [1_000, 1_000]
+        assert all(expected in each for each in run.requests()["usage_convention"])

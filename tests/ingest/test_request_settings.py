@@ -108,3 +108,19 @@ def test_a_map_with_an_unknown_convention_is_refused(tmp_path: Path, ingested: I
     fields.write_text("\n".join([*lines, 'convention = "how"']))
     _, summary = ingested(log, maps=(str(fields),), into="other")
     assert summary.skip_reasons == {"unknown-convention": 1}
+
+
+HOSTS = {
+    "https://eu.api.openai.com/v1/chat/completions": "eu",
+    "https://api.openai.com/v1/chat/completions": None,
+    "https://us-east5-aiplatform.googleapis.com/v1/projects/p/locations/us-east5": "us-east5",
+    "https://aiplatform.googleapis.com/v1/projects/p/locations/global": None,
+    "https://bedrock-runtime.us-gov-west-1.amazonaws.com/model/x/invoke": "us-gov-west-1",
+}
+
+
+@pytest.mark.parametrize("name", ["url", "base_url", "api_base", "host"])
+def test_a_host_names_the_region(name: str, tmp_path: Path, ingested: Ingest) -> None:
+    records = [chat(n, **{name: host}) for n, host in enumerate(HOSTS)]
+    rows = ingested(write_lines(tmp_path / "log.jsonl", records))[0].requests()
+    assert rows["region"].to_list() == list(HOSTS.values())

@@ -183,3 +183,12 @@ def test_unread_numbers_come_to_the_manifest(tmp_path: Path, ingested: Ingest) -
     run, _ = ingested(write_lines(tmp_path / "log.jsonl", records))
     told = json.loads(run.manifest_path.read_text())["ingest"]["unread_usage"]
     assert told == {"novel_cache_tokens": [2, 14.0]}
+
+
+def test_zeros_beside_texts_are_no_counts(tmp_path: Path, ingested: Ingest) -> None:
+    told, silent = chat(1, tokens=(0, 0, 0)), chat(2, tokens=(0, 0, 0))
+    silent["request"]["messages"] = []
+    rows = ingested(write_lines(tmp_path / "log.jsonl", [told, silent]))[0].requests()
+    assert rows["usage_source"].to_list() == ["estimated", "provider"]
+    assert rows["input_uncached_tokens"][0] > 5 and rows["output_tokens"][0] > 3
+    assert "placeholders" in rows["usage_convention"][0]

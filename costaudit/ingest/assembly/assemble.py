@@ -166,14 +166,17 @@ def _estimated() -> list[pl.Expr]:
     """Count with the tokenizer what was sent or answered where usage does not say.
 
     An output far below what the answer's text comes to is a placeholder, as the first event of a
-    stream carries one. What no text is there to count of stays missing.
+    stream carries one; so are zeros on both sides of a prompt that holds text, which proxies write
+    where a stream had no usage. What no text is there to count of stays missing.
     """
     asked = ANSWERED
     sent, received = pl.col("input_uncached_tokens"), pl.col("output_tokens")
     text = pl.col("answer_tokens")
     placeholder = asked & (text >= SHORT_ANSWER) & (received * PLACEHOLDER < text)
-    no_input = asked & sent.is_null()
-    no_output = asked & received.is_null()
+    counted = pl.sum_horizontal(*INPUT_CLASSES, received)
+    zeros = (asked & (counted == 0) & (pl.col("prompt_tokens") > 0)).fill_null(value=False)
+    no_input = asked & (sent.is_null() | zeros)
+    no_output = asked & (received.is_null() | zeros)
     count_input = no_input & (pl.col("prompt_tokens") > 0)
     nothing_said = received.is_null() & sent.is_null() & count_input  # a prompt without an answer
     count_output = (no_output & (text.is_not_null() | nothing_said)) | placeholder
@@ -201,8 +204,11 @@ def _estimated() -> list[pl.Expr]:
         .then(pl.lit("estimated"))
         .otherwise("usage_source")
     )
-    label = pl.when(placeholder.fill_null(value=False)).then(
-        pl.concat_str("usage_convention", pl.lit(", the output was a placeholder"))
+    label = (
+        pl.when(zeros)
+        .then(pl.concat_str("usage_convention", pl.lit(", the counts were placeholders")))
+        .when(placeholder.fill_null(value=False))
+        .then(pl.concat_str("usage_convention", pl.lit(", the output was a placeholder")))
     )
     return [
         *columns,

@@ -201,7 +201,7 @@ def _with_content_key(rows: pl.DataFrame) -> pl.DataFrame:
         )
     )
     settled = stated.sort_by("_worth", "updated_us").last().over(*own, "prompt_hash", "ts_us")
-    is_record = pl.col("same_as").is_not_null() & pl.col("ts_us").is_not_null()
+    is_record = pl.col("same_as").is_not_null()
     rows = rows.with_columns(_stated=pl.when(is_record).then(settled).otherwise(stated))
     stated, asked = pl.col("_stated"), pl.col("prompt_hash")
     tokens = stated.fill_null(_known(stated).over(*own, "prompt_hash"))

@@ -9,14 +9,23 @@ from msgspec import Raw
 
 from costaudit.ingest.calls.bodies import Choice, ErrorBody, Request, Response
 from costaudit.ingest.calls.call import NOTHING, Buffer, Call, Convention, Prompt, Usage
-from costaudit.ingest.calls.fields import Fields, parse_time, present, span_ms
+from costaudit.ingest.calls.fields import Fields, count_of, parse_time, present, span_ms
 from costaudit.ingest.calls.names import Labels, labels_of, provider_of_model
 from costaudit.ingest.calls.settings import settings_of
 from costaudit.ingest.calls.units import grounding_units, tool_units
-from costaudit.ingest.calls.usage import Reading, read_usage, usage_values
+from costaudit.ingest.calls.usage import Reading, leaves, read_usage, usage_values
+from costaudit.ingest.calls.usage_names import meaning_of
 
 Dialect = Literal[
-    "openai", "responses", "anthropic", "gemini", "converse", "embedding", "cohere", "ollama"
+    "openai",
+    "responses",
+    "anthropic",
+    "gemini",
+    "converse",
+    "embedding",
+    "cohere",
+    "ollama",
+    "other",
 ]
 ENDPOINTS: dict[Dialect, str] = {
     "openai": "/v1/chat/completions",
@@ -27,6 +36,7 @@ ENDPOINTS: dict[Dialect, str] = {
     "embedding": "/v1/embeddings",
     "cohere": "/v2/chat",
     "ollama": "/api/chat",
+    "other": "",
 }
 PROVIDER: dict[Dialect, str] = {
     "openai": "openai",
@@ -37,6 +47,7 @@ PROVIDER: dict[Dialect, str] = {
     "embedding": "openai",
     "cohere": "cohere",
     "ollama": "ollama",
+    "other": "openai",
 }
 CONVENTION: dict[Dialect, Convention] = {
     "openai": "openai",
@@ -47,6 +58,7 @@ CONVENTION: dict[Dialect, Convention] = {
     "embedding": "openai",
     "cohere": "exclusive",
     "ollama": "exclusive",
+    "other": "openai",
 }
 FINISH = {
     "end_turn": "stop",
@@ -83,7 +95,7 @@ def dialect_of(request: Request | None, response: Response | None) -> Dialect | 
 def _response_dialect(response: Response) -> Dialect | None:
     if response.choices is not None:
         return "openai"
-    if response.object in ("response", "response.compaction"):
+    if response.object in ("response", "response.compaction", "realtime.response"):
         return "responses"
     if response.type == "message" or (response.stop_reason and present(response.content)):
         return "anthropic"
@@ -97,7 +109,18 @@ def _response_dialect(response: Response) -> Dialect | None:
         return "ollama"
     if b'"billed_units"' in bytes(response.usage) or b'"billed_units"' in bytes(response.meta):
         return "cohere"
+    if response.object == "thread.run" or states_usage(usage_values(response.usage)):
+        return "other"
     return None
+
+
+def states_usage(values: Mapping[str, Any] | None) -> bool:
+    """Return whether an object counts what a call used, whatever interface it belongs to."""
+    return any(
+        named.meaning != "known"
+        for path, value in leaves(values or {})
+        if count_of(value) is not None and (named := meaning_of(path))
+    )
 
 
 def _request_dialect(request: Request) -> Dialect | None:
@@ -122,13 +145,15 @@ def call_of(request: Request | None, response: Response | None) -> Call | None:
     call = Call(
         provider=_provider(dialect, model or None, response),
         model=model or None,
-        endpoint=ENDPOINTS[dialect],
+        endpoint=ENDPOINTS[dialect] or None,
         kind="embedding" if dialect == "embedding" else "chat",
     )
     if request is not None:
         _add_request(call, request)
     if response is not None:
         _add_response(call, response, dialect)
+    if dialect == "gemini" and call.prompt is None and call.native_id:
+        call.same_as = f"gemini {call.native_id}"  # chunks of one answer, each with its counts
     if request is not None and call.usage is not None:
         _name_writes(call.usage, _asked_ttl(call.settings.cache_options))
     return call
@@ -350,6 +375,11 @@ def _read_embedding(call: Call, response: Response) -> None:
     call.finish_reason = "stop"
 
 
+def _read_other(call: Call, response: Response) -> None:
+    """Read transcriptions, images, reranks, runs: what they answer is no text of a model."""
+    call.kind = "chat" if call.prompt is not None else "other"
+
+
 READERS: dict[Dialect, Callable[[Call, Response], None]] = {
     "openai": _read_chat,
     "responses": _read_responses,
@@ -357,6 +387,7 @@ READERS: dict[Dialect, Callable[[Call, Response], None]] = {
     "gemini": _read_gemini,
     "converse": _read_converse,
     "embedding": _read_embedding,
+    "other": _read_other,
     "cohere": _read_cohere,
     "ollama": _read_ollama,
 }

@@ -87,6 +87,7 @@ def present(data: Buffer) -> bool:
 MOST_TOKENS = 1 << 31  # beyond this a count is a mistake
 GROUPED = re.compile(r"\d{1,3}(?:[,.\u00a0\u2009\u202f '\u2019_]\d{3})+")
 DIGITS = re.compile(r"\d+(?:\.0+)?")
+SCIENTIFIC = re.compile(r"\d{1,12}(?:\.\d{1,12})?[eE]\+?0?\d")  # as spreadsheets write
 
 
 def count_of(value: object) -> int | None:
@@ -100,6 +101,8 @@ def count_of(value: object) -> int | None:
             value = int(re.sub(r"\D", "", text))
         elif DIGITS.fullmatch(text) and len(text) < 20:
             value = int(text.partition(".")[0])
+        elif SCIENTIFIC.fullmatch(text):
+            value = float(text)
         else:
             return None
     if isinstance(value, bool) or not isinstance(value, int | float):

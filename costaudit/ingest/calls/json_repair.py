@@ -14,7 +14,7 @@ from costaudit.ingest.calls.call import Skip
 T = TypeVar("T")
 REPR_LIMIT = 1_000_000  # bytes of a Python literal that we are ready to parse
 REPAIRS = 40  # wrongly typed fields that we drop from one record
-PADDING = b"\0\xef\xbb\xbf \t\r\n"  # around a record: zeros of a copied log, byte order marks
+PADDING = b"\0\xef\xbb\xbf\x1e \t\r\n"  # around a record: zeros, byte order marks, separators
 ODD_BYTES = "costaudit-odd-bytes"  # what decoding does with a byte that is no UTF-8
 UNDEFINED = frozenset(b"\x81\x8d\x8f\x90\x9d")  # in Windows-1252
 PATH = re.compile(r" - at `\$(.*)`$")
@@ -37,7 +37,7 @@ def parse_lenient(data: bytes) -> Any:
         raise UnreadableError(_too_deep()) from None
     except (msgspec.DecodeError, UnicodeError):
         pass
-    text = decoded_text(data.strip(PADDING))
+    text = decoded_text(data.strip(PADDING)).removesuffix(",")  # of a list, a line for each
     try:
         return _mended(json.loads(text, strict=False, parse_constant=_no_number))
     except RecursionError:

@@ -75,6 +75,20 @@ def split_model(model: str) -> tuple[str | None, str]:
     return None, model
 
 
+REGIONAL_HOSTS = (  # whose name is a region that the provider prices by
+    re.compile(r"\b(eu|us)\.api\.openai\.com"),
+    re.compile(r"\b([a-z]+-[a-z]+\d+)-aiplatform\.googleapis\.com"),
+    re.compile(r"\bbedrock-runtime(?:-fips)?\.([a-z]{2}(?:-gov)?-[a-z]+-\d)\.amazonaws\.com"),
+)
+
+
+@lru_cache(4096)
+def region_of_url(url: str) -> str | None:
+    """Return the region that the host of an address names; None for others."""
+    found = next((match for host in REGIONAL_HOSTS if (match := host.search(url))), None)
+    return found[1] if found else None
+
+
 TENANT = ("tenant", "tenant_id", "tenantId", "organization_id", "organization", "org_id", "org",
           "_organisation", "customer", "customer_id", "account_id", "workspace_id",
           "team", "team_id", "openai-organization")  # fmt: skip

@@ -12,7 +12,8 @@ from costaudit.ingest.calls.exchange import add_usage, call_of, error_type
 from costaudit.ingest.calls.fields import parse_time, present, span_ms
 from costaudit.ingest.calls.json_repair import UnreadableError, decode_or_repair
 from costaudit.ingest.calls.money import log_cost
-from costaudit.ingest.calls.names import hit_in_headers, is_hit, labels_of
+from costaudit.ingest.calls.names import hit_in_headers, is_hit, labels_of, region_of_url
+from costaudit.ingest.calls.streamed import body_of_text
 from costaudit.providers.names import provider_named
 
 Text = str | int | None
@@ -96,6 +97,10 @@ class Pair(Struct, gc=False):
     project: Text = None
     attempt: int | None = None
     region: str | None = None
+    url: str | None = None
+    base_url: str | None = None
+    api_base: str | None = None
+    host: str | None = None
     service_tier: str | None = None
     is_batch: bool | None = None
     processed_time: Time = None  # only Vertex's batch results have one
@@ -170,7 +175,9 @@ def _first_body(pair: Pair, names: Sequence[str], kind: type[Body]) -> Body | No
             try:
                 return decode_or_repair(value.encode(), msgspec.json.Decoder(kind), kind)
             except UnreadableError:
-                continue
+                pass
+        if isinstance(value, str) and kind is Response and (body := body_of_text(value)):
+            return decode_or_repair(msgspec.json.encode(body), msgspec.json.Decoder(kind), kind)
     return None
 
 
@@ -189,7 +196,8 @@ def _add_wrapper(call: Call, pair: Pair) -> None:
     if present(pair.usage) and call.usage is None:
         add_usage(call, pair.usage, "openai")
     call.attempt = pair.attempt if pair.attempt is not None else call.attempt
-    call.region = pair.region or call.region
+    address = pair.url or pair.base_url or pair.api_base or pair.host
+    call.region = pair.region or call.region or (region_of_url(address) if address else None)
     call.service_tier = call.service_tier or pair.service_tier
     call.is_batch = call.is_batch or bool(pair.is_batch)
     call.is_batch = call.is_batch or pair.processed_time is not None

@@ -7,23 +7,24 @@ import msgspec
 from msgspec import Raw
 
 from costaudit.contracts.requests import UnitName
-from costaudit.ingest.calls.call import BilledUnit
+from costaudit.ingest.calls.call import BilledUnit, Buffer
 from costaudit.ingest.calls.fields import present
 
 TOOLS: dict[str, UnitName] = {  # items of the Responses interface
     "web_search_call": "web_search",
     "file_search_call": "file_search",
     "code_interpreter_call": "code_session",
+    "image_generation_call": "image_generation",
 }
 
 
-def tool_units(output: Raw) -> tuple[BilledUnit, ...]:
+def tool_units(output: Buffer) -> tuple[BilledUnit, ...]:
     """Count the hosted tools that a response of the Responses interface called.
 
     Of web searches only those are billed that search; to open a page costs nothing. A container
     is billed once, however often it is used.
     """
-    if not any(name.encode() in bytes(output) for name in TOOLS):
+    if b"_call" not in bytes(output):
         return ()
     counts: dict[UnitName, int] = {}
     containers: set[str] = set()
@@ -54,7 +55,7 @@ def grounding_units(metadata: Iterable[Raw]) -> tuple[BilledUnit, ...]:
     return (BilledUnit("grounding_query", float(queries)),) if queries else ()
 
 
-def _decoded(data: Raw) -> Any:
+def _decoded(data: Buffer) -> Any:
     try:
         return msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

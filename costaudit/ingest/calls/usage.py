@@ -34,6 +34,8 @@ UNITS: tuple[UnitName, ...] = (
     "web_search",
     "file_search",
     "code_session",
+    "audio_second",
+    "search_unit",
     "audio_input_token",
     "audio_output_token",
     "audio_cached_token",
@@ -174,8 +176,8 @@ def _convention(values: Mapping[str, Any], claim: Convention) -> Convention:
         return claim
     if "inputTokens" in values or "outputTokens" in values:
         return "bedrock_converse"
-    has_details = "input_tokens_details" in values or "prompt_tokens_details" in values
-    is_anthropic = "prompt_tokens" not in values and "input_tokens" in values and not has_details
+    is_openai = any(name in values for name in ("prompt_tokens", "total_tokens", *DETAIL_NAMES))
+    is_anthropic = "input_tokens" in values and not is_openai
     return "anthropic" if is_anthropic else claim
 
 

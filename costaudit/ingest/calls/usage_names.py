@@ -63,7 +63,9 @@ KNOWN = (  # read elsewhere, part of another number, or not billed
     "details.audio_tokens",
     "input_token_details.priority",  # LangChain: the tier of all these tokens
     "input_token_details.flex", "output_token_details.priority", "output_token_details.flex",
-    "completion_accepted_prediction_tokens", "completion_rejected_prediction_tokens",
+    "input_token_details.over_200k", "output_token_details.over_200k",
+    "input_cost", "output_cost", "completion_accepted_prediction_tokens",
+    "completion_rejected_prediction_tokens",
     "time_to_first_token", "time_per_token",
     "input_cost_usd",  # PostHog: parts of the total
     "output_cost_usd", "request_cost_usd", "web_search_cost_usd", "cache_read_cost_usd",
@@ -133,6 +135,7 @@ NAMES: dict[Meaning, tuple[str, ...]] = {
         "input_tokens.cache_read",  # AI SDK 6
         "input_token_details.cache_read_tokens",
         "input_token_details.cache_read",  # LangChain
+        "input_token_details.cached_tokens",  # OpenAI's realtime interface
         "prompt_token_details.cache_read",  # LangSmith
         "prompt_details.cache_read",  # OpenInference
         "cached_prompt_tokens",
@@ -149,6 +152,9 @@ NAMES: dict[Meaning, tuple[str, ...]] = {
         "details.cached_content_tokens",
         "cache.read",  # opencode
         "cache_n",
+        "input_tokens.cached",  # Sentry
+        "prompt_details.cache_input",  # OpenInference
+        "input_token_details.cache_read_over_200k",
         "prompt_cached_tokens",  # Braintrust
         "prompt_cache_read_tokens",  # Helicone
         "cache_reads",  # Cline
@@ -297,7 +303,11 @@ NAMES: dict[Meaning, tuple[str, ...]] = {
         "output_audio_tokens",
         "completion_audio_tokens",
     ),
+    "audio_second": ("seconds", "prompt_audio_seconds"),  # Whisper, Voxtral
+    "search_unit": ("billed_units.search_units",),  # Cohere's reranks
     "audio_cached_token": (
+        "cache_audio_read_tokens",  # pydantic-ai
+        "details.cache_audio_read_tokens",
         "cache_tokens_details.audio",
         "input_token_details.cached_tokens_details.audio_tokens",
         "prompt_tokens_details.cached_tokens_details.audio_tokens",

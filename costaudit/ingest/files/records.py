@@ -17,7 +17,9 @@ from costaudit.ingest.mapping.columns import Column
 
 SAMPLE_LINES = 40
 CONTROLS = [bytes((byte,)) for byte in range(1, 32) if byte not in b"\t\n\r"]
-STAMPED = re.compile(rb"^\d{4}-\d\d-\d\dT\S+ (?=\{)")  # CloudWatch's export to S3
+STAMPED = re.compile(  # what programs write before a record: a time, a level, a stream
+    rb"^(?!data:|event:|id:|retry:)(?=.{0,160}\d)[^{}\",;\x00]{1,160}(?=\{\s*\")", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,13 @@ def _lines(head: bytes, is_whole: bool) -> list[bytes]:
     lines = head.split(b"\n", SAMPLE_LINES)
     if len(lines) > SAMPLE_LINES or (len(lines) > 1 and not is_whole):
         lines.pop()
-    return [stripped for line in lines if (stripped := line.removeprefix(BOM_UTF8).strip())]
+    return [stripped for line in lines if (stripped := line.strip(PADDING))]
 
 
 def _is_object(line: bytes) -> bool:
+    line = line.removesuffix(b",")
+    if line[:2] == b'"{':
+        return line[-2:] == b'}"'  # an object that is encoded as a text
     if line[:1] != b"{":
         stamp = STAMPED.match(line)
         if stamp is None:

@@ -227,6 +227,8 @@ def _names(header: Row) -> list[str]:
 
 def is_header(lines: Sequence[bytes]) -> bool:
     """Return whether these lines begin with the header of a table."""
+    if len(lines) == 1:
+        lines = lines[0].split(b"\r")  # as on old Macintoshes
     texts = [decoded_text(line.removeprefix(BOM_UTF8)) + "\n" for line in lines]
     separator, above = _shape(texts)
     first = next(csv.reader(texts[above : above + 1], delimiter=separator), [])

@@ -113,16 +113,26 @@ def _leaves(value: Any, depth: int) -> Iterator[Any]:
         yield from _leaves(item, depth + 1)
 
 
+LOGGED = (  # what collectors of logs put around a line: fields that show them, and where it is
+    ({"log", "stream", "time"}, "log"),  # Docker, Fluentd
+    ({"insertId", "logName", "jsonPayload"}, "jsonPayload"),  # Google Cloud Logging
+    ({"insertId", "logName", "textPayload"}, "textPayload"),
+    ({"_raw", "_time"}, "_raw"),  # Splunk
+    ({"result", "preview"}, "result"),  # Splunk's export
+    ({"line", "labels", "timestamp"}, "line"),  # Loki
+)
+
+
 def _inner(value: Any) -> list[Any] | None:
-    if isinstance(value, list):
-        return _insights(value)
+    if isinstance(value, str | list):
+        return _insights(value) if isinstance(value, list) else _within_text(value)
     if not isinstance(value, dict):
         return None
     for batches, scopes, records in OTLP:
         if any(name in value for name in batches):
             names = (records,) if isinstance(records, str) else records
             return list(_otlp(_get(value, batches), scopes, names))
-    event = _cloudwatch(value)
+    event = _collected(value)
     if event is not None:
         return [event]
     parts = _divided(value)
@@ -208,7 +218,12 @@ def _otlp(batches: list[Any], scopes: tuple[str, ...], names: tuple[str, ...]) -
                 yield {**item, **told} if is_record else item
 
 
-def _cloudwatch(value: dict[str, Any]) -> Any:
+def _collected(value: dict[str, Any]) -> Any:
+    """Return the object that a collector of logs has around a line; None for other records."""
+    for fields, name in LOGGED:
+        if fields <= value.keys():
+            found = parsed(value[name])
+            return found if isinstance(found, dict) else None
     text = value.get("@message")
     if text is None and {"eventId", "ingestionTime", "logStreamName"} & value.keys():
         text = value.get("message")
@@ -220,6 +235,11 @@ def _cloudwatch(value: dict[str, Any]) -> Any:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
         return {"cloudwatch_text": True}
+
+
+def _within_text(text: str) -> list[Any] | None:
+    found = parsed(text)
+    return [found] if isinstance(found, dict | list) else None
 
 
 def _insights(value: list[Any]) -> list[Any] | None:

@@ -12,10 +12,10 @@ from costaudit.ingest.calls.exchange import error_type
 from costaudit.ingest.calls.fields import Fields
 from costaudit.ingest.calls.json_repair import parse_lenient
 from costaudit.ingest.calls.names import labels_in
-from costaudit.ingest.calls.pair import NOT_A_CALL, RESPONSE_NAMES, read_pair
+from costaudit.ingest.calls.pair import NOT_A_CALL, read_pair
+from costaudit.ingest.calls.streamed import joined_chunks
 from costaudit.ingest.calls.untyped import call_from, encoded
 from costaudit.ingest.sources.source import Outcome, PerRecord
-from costaudit.ingest.sources.streams import joined_events
 
 INPUT = ("custom_id", "method", "url", "body")
 OUTPUT = ("custom_id", "response", "error")
@@ -234,78 +234,6 @@ class GeminiBatch(PerRecord):
         if isinstance(found, Call):
             found.is_batch = True
         return found
-
-
-class ChunkArrays:
-    """Read pairs whose response is the list of the chunks that were streamed."""
-
-    name: ClassVar[str] = "chunk_arrays"
-    needs_whole_file: ClassVar[bool] = False
-
-    def __init__(self, address: str = "") -> None:
-        self.address = address
-
-    def detect(self, record: dict[str, Any]) -> str:
-        """See Source."""
-        return next((f"{name}[] of chunks" for name in RESPONSE_NAMES
-                     if _is_chunks(record.get(name))), "")  # fmt: skip
-
-    def parse(self, record: Record) -> Iterable[Outcome]:
-        """See Source."""
-        key = (record.offset, record.index)
-        value = parse_lenient(bytes(record.data))
-        data: Any = record.data
-        if isinstance(value, dict):
-            joined = {
-                n: joined_chunks(value[n]) for n in RESPONSE_NAMES if _is_chunks(value.get(n))
-            }
-            data = encoded({**value, **joined})
-        found = read_pair(data)
-        if isinstance(found, Call):
-            found.stream = True
-        return [Kept(key, found) if isinstance(found, Call) else (key, found)]
-
-    def finish(self) -> Iterable[Outcome]:
-        """See Source."""
-        return ()
-
-
-def _is_chunks(value: Any) -> bool:
-    if not isinstance(value, list) or not value or not isinstance(value[0], dict):
-        return False
-    first = value[0]
-    known = first.get("object") == "chat.completion.chunk" or first.get("type") == "message_start"
-    return known or bool({"candidates", "usageMetadata"} & first.keys())
-
-
-def joined_chunks(chunks: list[Any]) -> dict[str, Any]:
-    """Put the chunks of one answer together; counts are cumulative, so the last ones count."""
-    fields = [Fields(chunk) for chunk in chunks if isinstance(chunk, dict)]
-    if not any(f.has("candidates") or f.has("usageMetadata") for f in fields):
-        return joined_events(chunks)
-    body: dict[str, Any] = {}
-    parts: list[Any] = []
-    finish = None
-    for chunk in fields:
-        body.update({k: v for k, v in chunk.values.items() if k != "candidates" and v is not None})
-        for candidate in chunk.items("candidates")[:1]:
-            told = Fields(candidate if isinstance(candidate, dict) else {})
-            parts += told.inner("content").items("parts")
-            finish = told.text("finishReason") or finish
-    content = {"role": "model", "parts": _merged(parts)}
-    return {**body, "candidates": [{"content": content, "finishReason": finish}]}
-
-
-def _merged(parts: list[Any]) -> list[Any]:
-    """Let texts that follow one another be one part."""
-    found: list[Any] = []
-    for part in parts:
-        is_text = isinstance(part, dict) and part.keys() == {"text"}
-        if is_text and found and isinstance(found[-1], dict) and found[-1].keys() == {"text"}:
-            found[-1] = {"text": f"{found[-1]['text']}{part['text']}"}
-        else:
-            found.append(part)
-    return found
 
 
 REPORT_COLUMNS = (  # that show a table of a provider's usage or costs

@@ -10,10 +10,10 @@ from costaudit.ingest.calls.fields import Fields
 from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
 from costaudit.ingest.calls.names import bedrock_model, labels_in
 from costaudit.ingest.calls.pair import NOT_A_CALL
+from costaudit.ingest.calls.streamed import joined_events
 from costaudit.ingest.calls.untyped import answer_from, call_from, encoded, prompt_from
 from costaudit.ingest.calls.usage import counts_among
 from costaudit.ingest.sources.source import PerRecord
-from costaudit.ingest.sources.streams import joined_events
 
 EMBEDDING = ("embed", "titan-image")
 METRICS = "amazon-bedrock-invocationMetrics"

@@ -12,57 +12,9 @@ from costaudit.ingest.calls.money import log_cost
 from costaudit.ingest.calls.names import provider_of_model, split_model
 from costaudit.ingest.calls.untyped import answer_from, encoded
 from costaudit.ingest.calls.usage import counts_among, plausible
-from costaudit.ingest.sources.agents import NO_CALL, UNREADABLE_COUNTS
-from costaudit.ingest.sources.otel_span import attributes_of
-from costaudit.ingest.sources.source import Outcome, PerRecord
+from costaudit.ingest.sources.claude_code import NO_CALL
+from costaudit.ingest.sources.source import UNREADABLE_COUNTS, Outcome, PerRecord
 from costaudit.providers.names import provider_named
-
-
-class ClaudeEvents(PerRecord):
-    """Read Claude Code's OpenTelemetry events: requests and their errors."""
-
-    name: ClassVar[str] = "claude_events"
-
-    def detect(self, record: dict[str, Any]) -> str:
-        """See Source."""
-        scope, body = Fields(record).inner("scope").text("name") or "", record.get("body")
-        body = body.get("stringValue") if isinstance(body, dict) else body
-        if scope.startswith("com.anthropic.claude_code"):
-            return f"scope.name = {scope!r}"
-        if isinstance(body, str) and body.startswith("claude_code."):
-            return f"body = {body!r}"
-        return ""
-
-    def read(self, record: Fields) -> Call | Skip:
-        """Read one event."""
-        event = Fields(attributes_of(record.values))
-        kind = (event.text("event.name") or "").removeprefix("claude_code.")
-        if kind not in ("api_request", "api_error"):
-            return NO_CALL
-        call = Call(
-            native_id=event.text("request_id"),
-            ts_us=event.time_us("event.timestamp") or record.time_us("timeUnixNano"),
-            provider="anthropic",
-            model=event.text("model"),
-            endpoint="claude-code",
-            user=event.text("user.id", "user.account_uuid"),
-            tenant=event.text("organization.id"),
-            account=event.text("organization.id"),
-            conversation=event.text("session.id"),
-            session=event.text("session.id"),
-            client_version=event.text("app.version"),
-            latency_ms=event.number("duration_ms"),
-        )
-        log_cost(call, event.values.get("cost_usd"), event.values)
-        if event.text("speed") == "fast":
-            call.service_tier = "fast"
-        if kind == "api_error":
-            call.status, call.error = "error", "api_error"
-            call.http_status = event.integer("status_code")
-            call.attempt = event.integer("attempt")
-            return call
-        add_counts(call, counts_among(event.values), "anthropic")
-        return call if call.usage is not None else UNREADABLE_COUNTS
 
 
 class GeminiCLI:

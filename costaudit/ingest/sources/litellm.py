@@ -7,7 +7,13 @@ from costaudit.ingest.calls.call import BRIDGE, Call, Skip
 from costaudit.ingest.calls.exchange import FINISH
 from costaudit.ingest.calls.fields import Fields, span_ms
 from costaudit.ingest.calls.money import log_cost
-from costaudit.ingest.calls.names import is_hit, labels_in, provider_of_model, split_model
+from costaudit.ingest.calls.names import (
+    is_hit,
+    labels_in,
+    provider_of_model,
+    region_of_url,
+    split_model,
+)
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
 from costaudit.ingest.calls.usage import plausible, read_usage
 from costaudit.ingest.sources.source import PerRecord
@@ -84,6 +90,9 @@ def read_gateway_call(record: Fields, response: Fields) -> Call:
     call.model = model or None
     named = record.text("custom_llm_provider")
     call.provider = provider_named(named) if named else provider or provider_of_model(model)
+    call.region = call.region or region_of_url(
+        record.text("api_base") or record.inner("hidden_params").text("api_base") or ""
+    )
     call.kind = "embedding" if "embedding" in (record.text("call_type") or "") else "chat"
     own_id = record.text("id", "request_id")
     call.native_id = call.native_id or (CACHE_HIT_ID.sub("", own_id) if own_id else None)

@@ -215,9 +215,9 @@ def _convention(found: dict[str, Any], is_exclusive: bool) -> Convention:
     if found.get("convention"):
         return cast(Convention, found["convention"])  # `parse` refuses others
     includes = _truth(found.get("input_includes_cache"))
-    if includes is not None:
-        is_exclusive = not includes
-    return "anthropic" if is_exclusive else "openai"
+    if is_exclusive or includes is False:
+        return "exclusive as stated"
+    return "inclusive as stated" if includes else "inclusive"
 
 
 def _is_there(value: Any) -> bool:

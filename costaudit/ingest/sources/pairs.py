@@ -1,11 +1,17 @@
-"""Pairs of request and response, or bare bodies, of the providers' own interfaces: one row each."""
+"""Pairs of request and response, bare bodies and streams of the providers' own interfaces."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-from costaudit.ingest.calls.call import Call, Kept, Record
-from costaudit.ingest.calls.pair import REQUEST_NAMES, RESPONSE_NAMES, read_pair
+from costaudit.ingest.calls.call import Call, Kept, Key, Record
+from costaudit.ingest.calls.exchange import states_usage
+from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
+from costaudit.ingest.calls.pair import NOT_A_CALL, REQUEST_NAMES, RESPONSE_NAMES, read_pair
+from costaudit.ingest.calls.streamed import joined_chunks
+from costaudit.ingest.calls.untyped import call_from, encoded
 from costaudit.ingest.sources.source import Outcome
+
+POLLED = ("thread.run", "realtime.response")  # they come before they have counts
 
 
 def bodies_in(record: dict[str, Any], names: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -15,6 +21,17 @@ def bodies_in(record: dict[str, Any], names: Iterable[str]) -> Iterator[tuple[st
         if isinstance(body, dict):
             yield f"{name}.", body
     yield "", record
+
+
+def other_answer(record: dict[str, Any]) -> str:
+    """Name the counts of an answer that is no chat: transcriptions, images, reranks, runs."""
+    for path, body in bodies_in(record, RESPONSE_NAMES):
+        usage = body.get("usage") or body.get("meta")
+        if isinstance(usage, dict) and (path or "model" in body) and states_usage(usage):
+            return f"{path}usage"
+        if str(body.get("object")) in POLLED:
+            return f'{path}object = "{body["object"]}"'
+    return ""
 
 
 class OpenAIChat:
@@ -40,7 +57,7 @@ class OpenAIChat:
         for path, body in bodies_in(record, REQUEST_NAMES):
             if isinstance(body.get("messages"), list):
                 return f"{path}messages"
-        return ""
+        return other_answer(record)
 
     def parse(self, record: Record) -> Iterable[Outcome]:
         """See Source."""
@@ -99,3 +116,99 @@ class Gemini(OpenAIChat):
             if isinstance(body.get("contents"), list):
                 return f"{path}contents"
         return ""
+
+
+class ChunkArrays:
+    """Read pairs whose response is the list of the chunks that were streamed."""
+
+    name: ClassVar[str] = "chunk_arrays"
+    needs_whole_file: ClassVar[bool] = False
+
+    def __init__(self, address: str = "") -> None:
+        self.address = address
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        return next((f"{name}[] of chunks" for name in RESPONSE_NAMES
+                     if _is_chunks(record.get(name))), "")  # fmt: skip
+
+    def parse(self, record: Record) -> Iterable[Outcome]:
+        """See Source."""
+        key = (record.offset, record.index)
+        value = parse_lenient(bytes(record.data))
+        data: Any = record.data
+        if isinstance(value, dict):
+            joined = {
+                n: joined_chunks(value[n]) for n in RESPONSE_NAMES if _is_chunks(value.get(n))
+            }
+            data = encoded({**value, **joined})
+        found = read_pair(data)
+        if isinstance(found, Call):
+            found.stream = True
+        return [Kept(key, found) if isinstance(found, Call) else (key, found)]
+
+    def finish(self) -> Iterable[Outcome]:
+        """See Source."""
+        return ()
+
+
+def _is_chunks(value: Any) -> bool:
+    if not isinstance(value, list) or not value or not isinstance(value[0], dict):
+        return False
+    first = value[0]
+    known = first.get("object") == "chat.completion.chunk" or first.get("type") == "message_start"
+    return known or bool({"candidates", "usageMetadata"} & first.keys())
+
+
+EVENTS = ("message_start", "content_block_start", "content_block_delta", "content_block_stop",
+          "message_delta", "message_stop", "ping", "message-start", "content-start",
+          "content-delta", "content-end", "message-end")  # fmt: skip
+STARTS = ("message_start", "message-start")
+
+
+class Streams:
+    """Put the events of each answer together; counts are cumulative and never added up."""
+
+    name: ClassVar[str] = "streams"
+    needs_whole_file: ClassVar[bool] = True
+
+    def __init__(self, address: str = "") -> None:
+        self._streams: dict[str, list[tuple[Key, dict[str, Any]]]] = {}
+        self._current = ""  # events of a message have no id; they belong to the last start
+
+    def detect(self, record: dict[str, Any]) -> str:
+        """See Source."""
+        if record.get("object") == "chat.completion.chunk":
+            return 'object = "chat.completion.chunk"'
+        return f"type = {record['type']!r}" if record.get("type") in EVENTS else ""
+
+    def parse(self, record: Record) -> Iterable[Outcome]:
+        """See Source."""
+        key = (record.offset, record.index)
+        try:
+            value = parse_lenient(bytes(record.data))
+        except UnreadableError:
+            if bytes(record.data).strip() != b"[DONE]":
+                raise
+            value = {}
+        if not isinstance(value, dict):
+            return [(key, NOT_A_CALL)]
+        if value.get("type") in STARTS:
+            message = value.get("message", value)
+            self._current = str(message.get("id") if isinstance(message, dict) else key)
+        elif value.get("object") == "chat.completion.chunk" and value.get("id"):
+            self._current = str(value["id"])
+            first = self._streams.pop("", [])  # Azure opens with a chunk without an id
+            self._streams.setdefault(self._current, []).extend(first)
+        self._streams.setdefault(self._current, []).append((key, value))
+        return ()
+
+    def finish(self) -> Iterable[Outcome]:
+        """See Source."""
+        for events in self._streams.values():
+            call = call_from(None, joined_chunks([value for _, value in events]))
+            if call is None:
+                yield from ((key, NOT_A_CALL) for key, _ in events)
+                continue
+            call.stream = len(events) > 1 or call.stream
+            yield Kept(events[0][0], call, [(key, "part-of-stream") for key, _ in events[1:]])

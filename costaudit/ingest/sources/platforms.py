@@ -12,9 +12,8 @@ from costaudit.ingest.calls.names import provider_of_model, split_model
 from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
 from costaudit.ingest.calls.usage import counts_among
-from costaudit.ingest.sources.agents import UNREADABLE_COUNTS
 from costaudit.ingest.sources.otel_span import call_of_span, nested, trace_place
-from costaudit.ingest.sources.source import NO_CALL, Outcome, PerRecord, no_call
+from costaudit.ingest.sources.source import NO_CALL, UNREADABLE_COUNTS, Outcome, PerRecord, no_call
 from costaudit.providers.names import provider_named
 
 PARENT = Skip("not-a-call", "Its counts are a sum; the calls within it have their own records.")

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Protocol
 from costaudit.ingest.calls.call import Call, Kept, Key, Record, Skip
 from costaudit.ingest.calls.fields import Fields
 from costaudit.ingest.calls.json_repair import parse_lenient
+from costaudit.ingest.calls.units import tool_units
 
 Outcome = Kept | tuple[Key, Skip]
 
@@ -41,6 +42,7 @@ def no_call(skip: Skip, span: str | None, within: str | None) -> Skip:
 
 
 NO_CALL = Skip("not-a-call", "It is a span, an event or a trace; its calls have their own records.")
+UNREADABLE_COUNTS = Skip("unreadable-usage", "It is a call, but its token counts can't be read.")
 NOT_AN_OBJECT = Skip("not-a-call", "It is no JSON object.")
 
 
@@ -58,6 +60,8 @@ class PerRecord:
         key = (record.offset, record.index)
         value = parse_lenient(bytes(record.data))
         found = self.read(Fields(value)) if isinstance(value, dict) else NOT_AN_OBJECT
+        if isinstance(found, Call) and not found.units:
+            found.units = tool_units(found.answer)  # of platforms that keep the provider's answer
         return [Kept(key, found) if isinstance(found, Call) else (key, found)]
 
     def finish(self) -> Iterable[Outcome]:

@@ -1,9 +1,7 @@
 """The log sources, in the order in which they are tried; one row each."""
 
-from costaudit.ingest.sources.agents import ClaudeCode, ClaudeStream, Codex, CodexExec
 from costaudit.ingest.sources.batches import (
     AnthropicBatch,
-    ChunkArrays,
     DailyTotals,
     GeminiBatch,
     OpenAIBatch,
@@ -11,9 +9,10 @@ from costaudit.ingest.sources.batches import (
     VertexLog,
 )
 from costaudit.ingest.sources.bedrock import Bedrock, BedrockBatch
+from costaudit.ingest.sources.claude_code import ClaudeCode, ClaudeEvents, ClaudeStream
+from costaudit.ingest.sources.codex import Codex, CodexExec
 from costaudit.ingest.sources.coding_agents import (
     Aider,
-    ClaudeEvents,
     Cline,
     CopilotCLI,
     Cursor,
@@ -24,7 +23,14 @@ from costaudit.ingest.sources.gateways import AzureAPIM, Cloudflare, OpenRouter,
 from costaudit.ingest.sources.litellm import LiteLLM, LiteLLMSpend
 from costaudit.ingest.sources.observability import Helicone, Langfuse, LangSmith
 from costaudit.ingest.sources.otel import OTel
-from costaudit.ingest.sources.pairs import AnthropicMessages, Gemini, OpenAIChat, OpenAIResponses
+from costaudit.ingest.sources.pairs import (
+    AnthropicMessages,
+    ChunkArrays,
+    Gemini,
+    OpenAIChat,
+    OpenAIResponses,
+    Streams,
+)
 from costaudit.ingest.sources.platforms import (
     Braintrust,
     Datadog,
@@ -36,7 +42,6 @@ from costaudit.ingest.sources.platforms import (
     Weave,
 )
 from costaudit.ingest.sources.source import Source
-from costaudit.ingest.sources.streams import Streams
 from costaudit.ingest.sources.traces import AzureTrace, BurstGPT, KVTrace, Mooncake
 
 # Gateways and platforms come before providers, because their records contain providers' bodies.

@@ -170,7 +170,7 @@ class UnitReader:
             yield chunk
 
     def _take(self, record: Record, source: Source) -> None:
-        if self._unit.wrapped:
+        if self._unit.wrapped or bytes(record.data[:1]) == b'"':
             for inner in unwrapped(record):
                 self._parse(inner, source)
         else:

@@ -1,14 +1,49 @@
-"""Logs of streamed answers: events put together into the body that they amount to."""
+"""Streamed answers: events, chunks or their text put together into the body that they amount to."""
 
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from collections.abc import Iterable, Iterator
+from typing import Any
 
-from costaudit.ingest.calls.call import Kept, Key, Record
 from costaudit.ingest.calls.fields import Fields
 from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
-from costaudit.ingest.calls.pair import NOT_A_CALL
-from costaudit.ingest.calls.untyped import call_from
-from costaudit.ingest.sources.source import Outcome
+
+EVENT_TEXT = ("data:", "event:", ":", "id:")  # how the text of server-sent events begins
+
+
+def body_of_text(text: str) -> dict[str, Any] | None:
+    """Put the text of a streamed answer together; None where it is no stream.
+
+    The text holds server-sent events, objects line by line, or a list of chunks.
+    """
+    start = text.lstrip()[:6]
+    if start.startswith(EVENT_TEXT):
+        chunks = list(_events_in(text))
+    elif start.startswith(("[", "{")):
+        chunks = _objects_in(text)
+    else:
+        return None
+    return joined_chunks(chunks) if any(isinstance(chunk, dict) for chunk in chunks) else None
+
+
+def _events_in(text: str) -> Iterator[Any]:
+    for line in text.splitlines():
+        if line.startswith("data:") and line[5:].strip() not in ("", "[DONE]"):
+            try:
+                yield parse_lenient(line[5:].strip().encode())
+            except UnreadableError:
+                continue
+
+
+def _objects_in(text: str) -> list[Any]:
+    """Decode a list of chunks, or one object a line; nothing where it is one whole body."""
+    try:
+        found = parse_lenient(text.encode())
+        return found if isinstance(found, list) else []
+    except UnreadableError:
+        pass
+    try:
+        return [parse_lenient(line.encode()) for line in text.splitlines() if line.strip()]
+    except UnreadableError:
+        return []
 
 
 def joined_events(events: Iterable[Any]) -> dict[str, Any]:
@@ -18,6 +53,13 @@ def joined_events(events: Iterable[Any]) -> dict[str, Any]:
         return _chat(fields)
     if any(f.text("type") in ("message_start", "message_delta") for f in fields):
         return _message(fields)
+    if any(f.text("type") in ("message-start", "message-end") for f in fields):
+        return _cohere(fields)
+    whole = [f.inner("response") for f in fields if (f.text("type") or "").startswith("response.")]
+    if any(whole):
+        return next(each.values for each in reversed(whole) if each)
+    if any(f.value("done") is not None for f in fields):
+        return _ollama(fields)
     return _converse(fields)
 
 
@@ -106,53 +148,49 @@ def _converse(events: list[Fields]) -> dict[str, Any]:
     return {**body, "output": {"message": message}}
 
 
-EVENTS = ("message_start", "content_block_start", "content_block_delta", "content_block_stop",
-          "message_delta", "message_stop", "ping")  # fmt: skip
+def _cohere(events: list[Fields]) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    texts: list[str] = []
+    for event in events:
+        delta = event.inner("delta")
+        body["id"] = event.value("id") or body.get("id")
+        texts.append(delta.inner("message").inner("content").text("text") or "")
+        for name in ("finish_reason", "usage"):
+            body[name] = delta.value(name) or body.get(name)
+    return {**body, "message": {"role": "assistant", "content": [{"text": "".join(texts)}]}}
 
 
-class Streams:
-    """Put the events of each answer together; counts are cumulative and never added up."""
+def _ollama(lines: list[Fields]) -> dict[str, Any]:
+    texts = [line.inner("message").text("content") or line.text("response") or "" for line in lines]
+    message = {"role": "assistant", "content": "".join(texts)}
+    return {**lines[-1].values, "message": message}
 
-    name: ClassVar[str] = "streams"
-    needs_whole_file: ClassVar[bool] = True
 
-    def __init__(self, address: str = "") -> None:
-        self._streams: dict[str, list[tuple[Key, dict[str, Any]]]] = {}
-        self._current = ""  # events of a message have no id; they belong to the last start
+def joined_chunks(chunks: list[Any]) -> dict[str, Any]:
+    """Put the chunks of one answer together; counts are cumulative, so the last ones count."""
+    fields = [Fields(chunk) for chunk in chunks if isinstance(chunk, dict)]
+    if not any(f.has("candidates") or f.has("usageMetadata") for f in fields):
+        return joined_events(chunks)
+    body: dict[str, Any] = {}
+    parts: list[Any] = []
+    finish = None
+    for chunk in fields:
+        body.update({k: v for k, v in chunk.values.items() if k != "candidates" and v is not None})
+        for candidate in chunk.items("candidates")[:1]:
+            told = Fields(candidate if isinstance(candidate, dict) else {})
+            parts += told.inner("content").items("parts")
+            finish = told.text("finishReason") or finish
+    content = {"role": "model", "parts": _merged(parts)}
+    return {**body, "candidates": [{"content": content, "finishReason": finish}]}
 
-    def detect(self, record: dict[str, Any]) -> str:
-        """See Source."""
-        if record.get("object") == "chat.completion.chunk":
-            return 'object = "chat.completion.chunk"'
-        return f"type = {record['type']!r}" if record.get("type") in EVENTS else ""
 
-    def parse(self, record: Record) -> Iterable[Outcome]:
-        """See Source."""
-        key = (record.offset, record.index)
-        try:
-            value = parse_lenient(bytes(record.data))
-        except UnreadableError:
-            if bytes(record.data).strip() != b"[DONE]":
-                raise
-            value = {}
-        if not isinstance(value, dict):
-            return [(key, NOT_A_CALL)]
-        if value.get("type") == "message_start":
-            message = value.get("message")
-            self._current = str(message.get("id") if isinstance(message, dict) else key)
-        elif value.get("object") == "chat.completion.chunk" and value.get("id"):
-            self._current = str(value["id"])
-            first = self._streams.pop("", [])  # Azure opens with a chunk without an id
-            self._streams.setdefault(self._current, []).extend(first)
-        self._streams.setdefault(self._current, []).append((key, value))
-        return ()
-
-    def finish(self) -> Iterable[Outcome]:
-        """See Source."""
-        for events in self._streams.values():
-            call = call_from(None, joined_events(value for _, value in events))
-            if call is None:
-                yield from ((key, NOT_A_CALL) for key, _ in events)
-                continue
-            call.stream = True
-            yield Kept(events[0][0], call, [(key, "part-of-stream") for key, _ in events[1:]])
+def _merged(parts: list[Any]) -> list[Any]:
+    """Let texts that follow one another be one part."""
+    found: list[Any] = []
+    for part in parts:
+        is_text = isinstance(part, dict) and part.keys() == {"text"}
+        if is_text and found and isinstance(found[-1], dict) and found[-1].keys() == {"text"}:
+            found[-1] = {"text": f"{found[-1]['text']}{part['text']}"}
+        else:
+            found.append(part)
+    return found

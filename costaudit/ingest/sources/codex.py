@@ -1,140 +1,17 @@
-"""Session files of coding agents: Claude Code and Codex."""
+"""Codex: its session files, and what `codex exec --json` prints."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from costaudit.ingest.calls.call import Call, Kept, Key, Prompt, Record, Skip, Usage
 from costaudit.ingest.calls.exchange import add_counts
-from costaudit.ingest.calls.fields import MOST_TOKENS, UNREADABLE, Fields
+from costaudit.ingest.calls.fields import UNREADABLE, Fields
 from costaudit.ingest.calls.json_repair import parse_lenient
-from costaudit.ingest.calls.money import log_cost
 from costaudit.ingest.calls.pair import NOT_A_CALL
-from costaudit.ingest.calls.untyped import call_from, encoded
+from costaudit.ingest.calls.untyped import encoded
 from costaudit.ingest.calls.usage import plausible
-from costaudit.ingest.sources.source import Outcome
+from costaudit.ingest.sources.source import UNREADABLE_COUNTS, Outcome
 from costaudit.providers.names import provider_named
-
-NO_CALL = Skip("not-a-call", "It is a note of the program, not a message.")
-SUM = Skip("not-a-call", "It is the sum of calls that the file lists one by one.")
-UNREADABLE_COUNTS = Skip("unreadable-usage", "It is a call, but its token counts can't be read.")
-LOCAL = Skip("not-a-call", "The program wrote it without asking a model.")
-LONGEST_CHAIN = 20_000  # messages of one session that are followed back
-Message = list[tuple[Key, Fields]]  # one message of the model, in the lines of its blocks
-
-
-class ClaudeCode:
-    """Put each message of the model together from its lines, with the messages before it."""
-
-    name: ClassVar[str] = "claude_code"
-    needs_whole_file: ClassVar[bool] = True
-
-    def __init__(self, address: str = "") -> None:
-        self._answers: dict[tuple[str, str], Message] = {}
-        self._messages: dict[str, tuple[str | None, bytes]] = {}  # uuid → parent, message
-        self._asked: list[tuple[Key, str]] = []  # user lines, by uuid
-
-    def detect(self, record: dict[str, Any]) -> str:
-        """See Source."""
-        message = record.get("message")
-        if "sessionId" in record and isinstance(message, dict) and "usage" in message:
-            return "sessionId, message.usage"
-        keys = ("parentUuid", "uuid", "sessionId")
-        return ", ".join(keys) if all(key in record for key in keys) else ""
-
-    def parse(self, record: Record) -> Iterator[Outcome]:
-        """See Source."""
-        key = (record.offset, record.index)
-        value = parse_lenient(bytes(record.data))
-        if not isinstance(value, dict):
-            yield key, NOT_A_CALL
-            return
-        line = Fields(value)
-        inner = line.inner("data").inner("message")
-        if inner:  # a progress line repeats the message of a subagent
-            line = Fields({**value, **inner.values})
-        message = line.inner("message")
-        if message.text("role") == "assistant" and message.inner("usage"):
-            yield from self._answer(key, line, message)
-        elif line.text("type") == "user" and message:
-            uuid = line.text("uuid") or ""
-            self._remember(line, message)
-            self._asked.append((key, uuid))
-        else:
-            yield key, NO_CALL
-
-    def _answer(self, key: Key, line: Fields, message: Fields) -> Iterator[Outcome]:
-        if message.text("model") == "<synthetic>":
-            yield key, LOCAL
-            return
-        self._remember(line, message)
-        identity = (message.text("id") or f"{key}", line.text("requestId") or "")
-        self._answers.setdefault(identity, []).append((key, line))
-
-    def _remember(self, line: Fields, message: Fields) -> None:
-        uuid = line.text("uuid")
-        if uuid is not None:
-            body = {name: message.values.get(name) for name in ("role", "content")}
-            self._messages[uuid] = (line.text("parentUuid"), encoded(body))
-
-    def finish(self) -> Iterable[Outcome]:
-        """See Source."""
-        kept: list[Kept] = []
-        first_use: dict[str, Kept] = {}
-        for found in self._answers.values():
-            call, before = self._call(found)
-            each = Kept(found[0][0], call)
-            each.merged = [(key, "part-of-stream") for key, _ in found[1:]]
-            kept.append(each)
-            for uuid in before:
-                first_use.setdefault(uuid, each)
-        for key, uuid in self._asked:
-            if uuid in first_use:
-                first_use[uuid].merged.append((key, "context"))
-            else:
-                yield key, Skip("not-a-call", "No answer to it is in the file.")
-        yield from kept
-
-    def _call(self, found: Message) -> tuple[Call, list[str]]:
-        lines = [line for _, line in found]
-        fullest = max(lines, key=_total)
-        message = fullest.inner("message")
-        blocks = [b for line in lines for b in line.inner("message").items("content")]
-        body = {**message.values, "content": blocks, "type": "message"}
-        call = call_from(None, body) or Call()
-        call.native_id = message.text("id") or lines[0].text("uuid")
-        call.ts_us = lines[0].time_us("timestamp")
-        call.conversation = call.session = lines[0].text("sessionId")
-        call.branch = lines[0].text("gitBranch")
-        call.client_version = lines[0].text("version")
-        call.skill = lines[0].text("attributionSkill", "skill")
-        call.agent = lines[0].text("agentId")
-        call.tenant = lines[0].text("cwd")
-        call.endpoint = "subagent" if lines[0].truth("isSidechain") else "claude-code"
-        log_cost(call, fullest.values.get("costUSD"), fullest.values)
-        if any(line.truth("isApiErrorMessage") for line in lines):
-            call.status, call.error = "error", "api_error"
-        before = self._before(lines[0].text("parentUuid"))
-        call.prompt = Prompt(messages=[self._messages[uuid][1] for uuid in before])
-        return call, before
-
-    def _before(self, parent: str | None) -> list[str]:
-        """Follow the chain of parents back to the session's start."""
-        chain: list[str] = []
-        seen: set[str] = set()
-        while parent in self._messages and parent not in seen and len(chain) < LONGEST_CHAIN:
-            seen.add(parent)
-            chain.append(parent)
-            parent = self._messages[parent][0]
-        return chain[::-1]
-
-
-def _total(line: Fields) -> int:
-    usage = line.inner("message").inner("usage")
-    names = ("input_tokens", "output_tokens", "cache_creation_input_tokens",
-             "cache_read_input_tokens")  # fmt: skip
-    counts = [usage.part(name) for name in names]
-    return MOST_TOKENS if UNREADABLE in counts else sum(counts)  # unreadable: not an earlier state
-
 
 TYPES = ("session_meta", "turn_context", "response_item", "event_msg", "compacted")
 ANSWERS = ("message", "function_call", "custom_tool_call", "reasoning", "local_shell_call",
@@ -285,52 +162,6 @@ class Codex:
         """See Source."""
         for key in self._waiting:
             yield key, Skip("not-a-call", "No count of tokens follows it in the file.")
-
-
-class ClaudeStream(ClaudeCode):
-    """Read `claude -p --output-format stream-json`; its result line sums up the others."""
-
-    name: ClassVar[str] = "claude_stream"
-
-    def __init__(self, address: str = "") -> None:
-        super().__init__(address)
-        self._last: dict[str, str] = {}  # lane (main or a subagent's) → uuid of its last line
-        self._place: str | None = None
-
-    def detect(self, record: dict[str, Any]) -> str:
-        """See Source."""
-        kinds = ("system", "assistant", "user", "result", "stream_event")
-        if record.get("type") not in kinds or "session_id" not in record:
-            return ""
-        if any(name in record for name in ("message", "subtype", "event", "total_cost_usd")):
-            return f"type = {record['type']!r}, session_id"
-        return ""
-
-    def parse(self, record: Record) -> Iterator[Outcome]:
-        """See Source."""
-        key = (record.offset, record.index)
-        value = parse_lenient(bytes(record.data))
-        if not isinstance(value, dict):
-            yield key, NOT_A_CALL
-            return
-        line = Fields(value)
-        if line.text("type") == "result":
-            yield key, SUM
-            return
-        self._place = line.text("cwd") or self._place
-        lane = line.text("parent_tool_use_id") or ""
-        uuid = line.text("uuid") or f"line {key}"
-        told = {
-            **value,
-            "uuid": uuid,
-            "sessionId": line.text("session_id"),
-            "parentUuid": self._last.get(lane),
-            "isSidechain": bool(lane),
-            "cwd": self._place,
-        }
-        if line.text("type") in ("assistant", "user"):
-            self._last[lane] = uuid
-        yield from super().parse(Record(record.offset, record.index, encoded(told)))
 
 
 class CodexExec:
