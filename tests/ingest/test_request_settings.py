@@ -121,6 +121,6 @@ HOSTS = {
 
 @pytest.mark.parametrize("name", ["url", "base_url", "api_base", "host"])
 def test_a_host_names_the_region(name: str, tmp_path: Path, ingested: Ingest) -> None:
-    records = [chat(n, **{name: host}) for n, host in enumerate(HOSTS)]
+    records = [chat(n) | {name: host} for n, host in enumerate(HOSTS)]
     rows = ingested(write_lines(tmp_path / "log.jsonl", records))[0].requests()
     assert rows["region"].to_list() == list(HOSTS.values())
