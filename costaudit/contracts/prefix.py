@@ -1,6 +1,7 @@
 """What providers' prompt caches do and could do: a part of the audit."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from costaudit.contracts.grades import Estimate, Money
@@ -117,6 +118,27 @@ class ProviderRow:
 
 
 @dataclass(frozen=True)
+class ExplicitCache:
+    """A cache that the application creates for a template's static head, and keeps by the hour.
+
+    Each use renews it. It is an alternative to the plan of the template, not on top of it.
+    """
+
+    template_id: str
+    endpoint: str
+    model: str
+    requests: int  # that would read from it
+    lifetime: str  # after each use, such as 1h: the one that costs least
+    creations: int
+    cached_tokens: int  # read from it, over the log
+    token_hours: float  # stored, over the log
+    storage_usd: Decimal
+    before_usd: Decimal  # these requests as billed
+    after_usd: Decimal  # with the cache: what is created, read, stored and sent beside it
+    saving_month: Money  # below 0 where the cache costs more
+
+
+@dataclass(frozen=True)
 class Agreement:
     """Simulated cache reads against billed ones, for one model."""
 
@@ -152,6 +174,7 @@ class PrefixSection:
     agreement: tuple[Agreement, ...]
     unconfirmed: tuple[str, ...]
     session_agreement: SessionAgreement = SessionAgreement(0, 0, 0, 0)
+    explicit_caches: tuple[ExplicitCache, ...] = ()  # largest saving first
 
 
 BREAKER_NAMES: dict[BreakerKind, str] = {

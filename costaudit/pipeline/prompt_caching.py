@@ -13,16 +13,18 @@ from costaudit.contracts.prefix import (
     Breaker,
     CapacityPoint,
     Claim,
+    ExplicitCache,
     PrefixSection,
     ProviderRow,
     TemplateRow,
 )
-from costaudit.contracts.requests import SENT_TO_PROVIDER
-from costaudit.costing.cost import cost
+from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER
+from costaudit.costing.cost import cost, per_request_usd
 from costaudit.costing.tariff import lost_usd, under_multipliers
 from costaudit.costing.traffic import Traffic
 from costaudit.pipeline.loaded import Loaded
 from costaudit.simulate.prefix.advice.claims import claimed, session_agreement
+from costaudit.simulate.prefix.advice.explicit_caches import ExplicitFacts
 from costaudit.simulate.prefix.advice.facts import PrefixFacts, prefix_facts
 from costaudit.simulate.prefix.advice.policy_run import Sent, simulate_prefix
 from costaudit.simulate.prefix.advice.template_facts import TemplateFacts
@@ -101,6 +103,9 @@ class PromptCaches:
             unconfirmed=(*facts.unconfirmed, *facts.notes),
             session_agreement=session_agreement(
                 log.requests, facts.as_is.classes["cache_read_tokens"], facts.as_is.simulated
+            ),
+            explicit_caches=tuple(
+                sorted(map(self._explicit, facts.explicit), key=lambda row: -row.saving_month.usd)
             ),
         )
 
@@ -188,6 +193,43 @@ class PromptCaches:
                 read_share=one.read_tokens / max(one.input_tokens, 1),
                 unconfirmed=one.unconfirmed,
             )
+
+    def _explicit(self, one: ExplicitFacts) -> ExplicitCache:
+        """Price a template's explicit caches beside what its requests were billed."""
+        log, template = self._log, self.facts.templates[one.group]
+        mask = np.zeros(len(log.requests), np.bool_)
+        mask[one.rows] = True
+        cached, created, stored = (np.zeros(len(mask)) for _ in range(3))
+        cached[one.rows] = one.cached
+        created[one.rows] = one.cached * one.created
+        stored[one.rows] = one.storage_usd
+        before = log.tariff.classes
+        sent = before.select(pl.sum_horizontal(pl.col(INPUT_CLASSES).fill_null(0))).to_series()
+        nothing = {name: pl.lit(0, pl.Int64) for name in INPUT_CLASSES}
+        after = before.with_columns(**nothing).with_columns(
+            input_uncached_tokens=(sent - pl.Series(cached - created)).cast(pl.Int64),
+            cache_read_tokens=pl.Series(cached).cast(pl.Int64),
+        )
+        pricing = log.tariff.billed
+        before_usd, after_usd = (
+            cost(classes, pricing, pl.Series(mask)).total_usd for classes in (before, after)
+        )
+        saved = per_request_usd(before, pricing) - per_request_usd(after, pricing) - stored
+        storage_usd = Decimal(f"{stored.sum():.8f}")
+        return ExplicitCache(
+            template_id=template.template_id,
+            endpoint=template.endpoint,
+            model=template.model,
+            requests=len(one.rows),
+            lifetime=one.lifetime,
+            creations=int(one.created.sum()),
+            cached_tokens=int(one.cached.sum()),
+            token_hours=float(one.token_hours.sum()),
+            storage_usd=storage_usd,
+            before_usd=before_usd,
+            after_usd=after_usd + storage_usd,
+            saving_month=self._month(np.where(mask, np.nan_to_num(saved), 0.0), _GRADE),
+        )
 
     def _saved(self, as_is: pl.DataFrame, best: pl.DataFrame) -> np.ndarray:
         """Return what the best caching takes off each request's bill, as the ledger counts it."""

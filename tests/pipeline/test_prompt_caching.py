@@ -3,6 +3,8 @@
 import os
 import random
 import re
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -137,3 +139,48 @@ def test_what_is_moved_out_of_the_head_is_still_paid_for(tmp_path: Path) -> None
     (template,) = section.templates
     (breaker,) = (one for one in template.breakers if one.lost_usd_month.usd > 0)
     assert breaker.lost_usd_month.usd == section.saving_month.usd  # there is no other
+
+
+def test_an_explicit_cache_is_priced_with_its_storage(tmp_path: Path) -> None:
+    """Twice ten calls a minute apart, with an hour between, whose bill shows no read.
+
+    Of 10,000 tokens a call, the head h is read at $0.125 instead of $1.25, created twice, and
+    stored for 2 · (540 + 300) seconds at $4.50 a million tokens and hour.
+    """
+    head = " ".join(f"Rule {i}: article {i * 7} ships in {i % 9} days." for i in range(400))
+    lines = []
+    for number in range(20):
+        at = 1_790_000_000 + number // 10 * 4_140 + number % 10 * 60
+        request = {
+            "systemInstruction": {"parts": [{"text": head}]},
+            "contents": [{"role": "user", "parts": [{"text": f"Where is order {number}?"}]}],
+        }
+        answer = {"content": {"role": "model", "parts": [{"text": "Here."}]}}
+        usage = {"promptTokenCount": 10_000, "candidatesTokenCount": 10, "totalTokenCount": 10_010}
+        response = {
+            "modelVersion": "gemini-2.5-pro",
+            "responseId": f"r{number}",
+            "candidates": [{**answer, "finishReason": "STOP"}],
+            "usageMetadata": usage,
+        }
+        stamp = datetime.fromtimestamp(at, UTC).isoformat()
+        lines.append({"timestamp": stamp, "request": request, "response": response})
+    run = RunDir(tmp_path / "run")
+    log = write_lines(tmp_path / "gemini.jsonl", lines)
+    ingest([str(log)], run, IngestOptions(), SilentProgress())
+    section = PromptCaches(load(run, AnalyzeOptions())).section()
+    (row,) = section.explicit_caches
+    assert (row.requests, row.lifetime, row.creations) == (20, "5m", 2)
+    each = [part.tokens for part in section.templates[0].parts if part.part == "system"]
+    assert row.cached_tokens == each[0]
+    assert 9_900 * 20 < row.cached_tokens < 10_000 * 20
+    head_tokens = Decimal(row.cached_tokens) / 20
+    storage = head_tokens * 2 * 840 / 3600 * Decimal("4.5") / 10**6
+    assert row.storage_usd == pytest.approx(storage)
+    output = 20 * 10 * Decimal(10)
+    before = (20 * 10_000 * Decimal("1.25") + output) / 10**6
+    assert row.before_usd == before
+    sent = 20 * 10_000 - 18 * head_tokens
+    after = (sent * Decimal("1.25") + 20 * head_tokens * Decimal("0.125") + output) / 10**6
+    assert row.after_usd == pytest.approx(after + storage)
+    assert float(row.saving_month.usd) > 0

@@ -30,6 +30,7 @@ def prefix_tables(section: PrefixSection) -> tuple[Table, ...]:
             left=(0, 3),
             note="Totals are over the log's period, each with the best markers of those rules.",
         ),
+        *([_explicit(section)] if section.explicit_caches else []),
         Table(
             "Simulated reads against billed ones",
             ("provider", "model", "requests", "billed", "simulated", "ratio", "within 5 %"),
@@ -48,6 +49,34 @@ def prefix_tables(section: PrefixSection) -> tuple[Table, ...]:
             left=(0, 1),
         ),
     )
+
+
+def _explicit(section: PrefixSection) -> Table:
+    return Table(
+        "Explicit caches for static heads, kept by the hour",
+        ("template", "endpoint", "model", "requests", "kept after a use", "created", "read",
+         "token-hours", "storage", "as billed", "with the cache", "saving a month"),
+        tuple(
+            (
+                row.template_id,
+                row.endpoint,
+                row.model,
+                count(row.requests),
+                row.lifetime,
+                count(row.creations),
+                tokens(row.cached_tokens),
+                tokens(round(row.token_hours)),
+                usd(row.storage_usd),
+                usd(row.before_usd),
+                usd(row.after_usd),
+                usd(row.saving_month.usd),
+            )
+            for row in section.explicit_caches
+        ),
+        left=(0, 1, 2),
+        note="The application creates such a cache, names it in its requests and renews it with "
+        "each use. It replaces the template's other plan; its saving is not part of the total.",
+    )  # fmt: skip
 
 
 def capacity_table(points: Sequence[CapacityPoint], block_tokens: int) -> Table:

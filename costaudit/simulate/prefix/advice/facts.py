@@ -9,6 +9,7 @@ from costaudit.contracts.grades import Pricing
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.prefix import Agreement
 from costaudit.contracts.requests import COUNTED, IN_BATCH, INPUT_CLASSES
+from costaudit.simulate.prefix.advice.explicit_caches import ExplicitFacts, explicit_caches
 from costaudit.simulate.prefix.advice.markers import Terms, find_anchors, input_prices
 from costaudit.simulate.prefix.advice.mend_runs import MendRuns
 from costaudit.simulate.prefix.advice.plans import ProviderFacts, compare_providers, plan_prompts
@@ -171,6 +172,7 @@ class PrefixFacts:
     billed_read_share: float | None
     templates: tuple[TemplateFacts, ...]  # most input first
     providers: tuple[ProviderFacts, ...]
+    explicit: tuple[ExplicitFacts, ...]  # () without prices
     agreement: tuple[Agreement, ...]
     calibration: tuple[Calibration, ...]
     unconfirmed: tuple[str, ...]
@@ -206,7 +208,9 @@ def prefix_facts(
     mended = source.mend()
     today = Today(prompts, groups, assigned, markers, as_is, static)
     losses = find_losses(requests, today, mended)
-    planned = plan_prompts(prompts, mended, parts, Terms(assigned, groups, prices, markers))
+    terms = Terms(assigned, groups, prices, markers)
+    planned = plan_prompts(prompts, mended, parts, terms)
+    anchors = find_anchors(prompts, groups, parts)
     billed = requests.select(pl.col(INPUT_CLASSES).fill_null(0)).to_numpy()
     simulated_billing = Billing.of(as_is.tokens, pricing)
     found = find_breakers(
@@ -231,9 +235,9 @@ def prefix_facts(
         billed_read_share=billed_read_share(requests),
         templates=template_facts(requests, today, planned, parts, breakers),
         providers=compare_providers(
-            requests, prompts, groups, find_anchors(prompts, groups, parts), markers,
-            prompts.sendable,
+            requests, prompts, groups, anchors, markers, prompts.sendable
         ) if compare else (),
+        explicit=explicit_caches(prompts, terms, anchors) if pricing is not None else (),
         agreement=agreement_by_model(requests, simulated),
         calibration=calibrate(requests, prompts, static, last_user),
         unconfirmed=unconfirmed_of(assigned),

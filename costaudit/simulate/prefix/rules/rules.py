@@ -46,6 +46,8 @@ class Rules:
     best_effort: bool  # the provider promises nothing: a simulation is an upper bound
     read_mult: str  # decimal: price of a read over that of uncached input
     write_mult: tuple[tuple[str, str], ...]  # decimal, by marker; () where writes are free
+    storage_usd: str  # decimal, of a million tokens for an hour in a cache that an application
+    # creates itself; "" where there is none
     sources: tuple[str, ...]
     unconfirmed: tuple[str, ...]  # sentences: what no vendor document confirms
 
@@ -144,6 +146,7 @@ def _rules(entry: dict[str, Any], model: str, date: datetime.date) -> Rules:
     minimum = _by_model(entry, "min_tokens_by_model", model, date)
     read = _by_model(entry, "read_mult_by_model", model, date)
     ttls = _by_model(entry, "write_ttls_by_model", model, date)
+    storage = _by_model(entry, "storage_usd_by_model", model, date)
     unconfirmed = list(entry.get("unconfirmed", ()))
     if "unconfirmed" in minimum:
         unconfirmed.append(minimum["unconfirmed"])
@@ -169,6 +172,7 @@ def _rules(entry: dict[str, Any], model: str, date: datetime.date) -> Rules:
         best_effort=entry.get("best_effort", False),
         read_mult=read.get("mult", entry.get("read_mult", "1")),
         write_mult=tuple(entry.get("write_mult", {}).items()),
+        storage_usd=storage.get("usd", ""),
         sources=tuple(entry.get("sources", ())),
         unconfirmed=tuple(unconfirmed),
     )
