@@ -126,7 +126,9 @@ def _quality(quality: DataQuality, month: MonthFacts) -> Iterable[Finding]:
         yield Finding(
             "usage-estimated",
             "info",
-            f"{_count(estimated)} have estimated token counts.",
+            "1 request has estimated token counts."
+            if estimated == 1
+            else f"{estimated:,} requests have estimated token counts.",
             "A tokenizer counted the tokens, not the provider.",
             "Log the usage block of every response; in streams, it is in the last chunk.",
             section="quality",

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.cli.conftest import records, write_log
 from tests.conftest import Said
 
@@ -134,3 +136,52 @@ def test_a_run_is_told_of_as_it_was_read(costaudit: Run, tmp_path: Path) -> None
     (tmp_path / "log.jsonl").unlink()
     run = costaudit("doctor", "run", "--quiet")
     assert run.out.startswith("8 records: 8 calls kept, 0 merged, 0 skipped; every check holds.")
+
+
+SPANISH_ROWS = [
+    f"{day}/10/2026 14:00;gpt-4o;1.2{day};30;0,00{day}" for day in range(10, 29)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("lang", "words"),
+    [("en", ("day first", "decimal comma")), ("es", ("primero el día", "coma decimal"))],
+)
+def test_how_the_columns_of_a_table_are_written_is_said(
+    lang: str, words: tuple[str, ...], costaudit: Run, tmp_path: Path
+) -> None:
+    header = "Fecha;Modelo;Entrada;Salida;Coste"
+    (tmp_path / "own.csv").write_text("\n".join([header, *SPANISH_ROWS, ""]))
+    names = {"ts": "Fecha", "model": "Modelo", "input_tokens": "Entrada",
+             "output_tokens": "Salida", "cost": "Coste"}  # fmt: skip
+    (tmp_path / "own.json").write_text(json.dumps(names))
+    said = costaudit("doctor", "own.csv", "--map", "own.json", "--quiet", "--lang", lang)
+    text = " ".join(said.out.replace("\xa0", " ").split())
+    assert said.code == 0, said.err
+    assert all(word in text for word in words), text
+
+
+UNKNOWN: dict[str, Any] = {
+    "nested": [{"meta": {"at": "2026-11-02T09:00:00Z", "engine": "gpt-4o"},
+                "tally": {"tokIn": 10, "tokOut": 2}}],
+    "flat": [{"when": "2026-11-02T09:00:00Z", "mdl": "gpt-4o", "in_tok": 10, "out_tok": 2}],
+    "deep": [{"job": {"llm": {"engine": "gpt-4o", "counts": {"tokIn": 10}}}, "host": "a"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", UNKNOWN)
+@pytest.mark.parametrize(
+    ("lang", "title"),
+    [("en", "A map to start from, for own.jsonl"), ("es", "Un mapa de partida para own.jsonl")],
+)
+def test_an_unknown_format_is_shown_by_its_paths_with_a_map_to_start_from(
+    what: str, lang: str, title: str, costaudit: Run, tmp_path: Path
+) -> None:
+    lines = [json.dumps(one) for one in UNKNOWN[what] * 3]
+    (tmp_path / "own.jsonl").write_text("\n".join(lines))
+    said = costaudit("doctor", "own.jsonl", "--quiet", "--lang", lang)
+    text = " ".join((said.out + said.err).replace("\xa0", " ").split())
+    assert said.code == 2
+    assert title in text and "--map" in text
+    shown = {"nested": "tally.tokIn", "flat": "in_tok", "deep": "job.llm.counts.tokIn"}
+    assert shown[what] in text

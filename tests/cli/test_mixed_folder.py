@@ -84,3 +84,16 @@ def test_only_what_may_be_a_log_makes_the_total_a_lower_bound(
     said = costaudit("spend", "logs", "--map", "*people.csv=people.toml")
     text = " ".join((said.err + said.out).split())
     assert "1 of 6 files could not be read: the total is a lower bound." in text
+
+
+def test_lost_files_are_said_in_spanish_and_in_an_audit(costaudit: Run, tmp_path: Path) -> None:
+    """One of two logs is lost: the total of the other is a lower bound, wherever it is said."""
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    write_lines(logs / "a.jsonl", [chat(n, f"Question {n}") for n in range(7)])
+    (logs / "b.jsonl").write_bytes(bytes(range(1, 256)) * 40)
+    english = "1 of 2 files could not be read: the total is a lower bound."
+    spanish = "No se han podido leer 1 de 2 ficheros: el total es una cota inferior."
+    for lang, expected in (("en", english), ("es", spanish)):
+        said = costaudit("spend", "logs", "--lang", lang)
+        assert expected in " ".join((said.err + said.out).replace("\xa0", " ").split())

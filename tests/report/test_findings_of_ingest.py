@@ -155,3 +155,29 @@ def test_cache_reads_that_can_not_be_read_are_priced_as_input_and_that_is_said(
         "cost. Input whose cache reads can't be read is priced as if none of it was cached."
     )
     assert str(audit.spend.total.total_usd) == "0.0035"
+
+
+def doubled() -> dict[str, Any]:
+    """Compose a call whose total shows that the 600 cached tokens are beside the 1,000 of input."""
+    return bare(1, prompt_tokens_details={"cached_tokens": 600}, total_tokens=1_700)
+
+
+def test_what_is_estimated_what_is_meant_otherwise_and_what_is_lost(tmp_path: Path) -> None:
+    """By hand: 1,000 at $2.50, 600 at $1.25 and 100 at $10 a million are $0.00425."""
+    told = chat(2)
+    del told["response"]["usage"]
+    write_lines(tmp_path / "a.jsonl", [doubled()])
+    write_lines(tmp_path / "b.jsonl", [told])
+    logs = [str(tmp_path / f"{name}.jsonl") for name in "ab"]
+    audit = analyze(logs, RunDir(tmp_path / "run"), AnalyzeOptions())
+    counted = analyze(logs[:1], RunDir(tmp_path / "one"), AnalyzeOptions())
+    assert str(counted.spend.total.total_usd) == "0.00425"
+    estimated = named(audit, "usage-estimated")
+    assert estimated.title == "1 request has estimated token counts."
+    otherwise = named(audit, "convention-mismatch")
+    assert otherwise.title == "The token counts of 1 request do not mean what their source says."
+    assert "openai, counted as exclusive" in otherwise.detail
+    with using(Style("es")):
+        assert said(estimated.title) == "1 petición tiene recuentos de tokens estimados."
+        spanish = said(otherwise.title)
+        assert "recuentos de tokens de 1 petición" in spanish and "source" not in spanish
