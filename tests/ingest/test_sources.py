@@ -28,7 +28,10 @@ SOURCE_OF = {
     "vertex_batch": "gemini_batch",
     "vertex_claude_batch": "anthropic_batch",
     "responses_compaction": "openai_responses",
-    **dict.fromkeys(("ollama", "cohere", "groq", "perplexity", "embeddings"), "openai_chat"),
+    **dict.fromkeys(
+        ("ollama", "cohere", "groq", "perplexity", "embeddings", "other_answers", "stream_texts"),
+        "openai_chat",
+    ),
 }
 MIXED = ("jaeger", "zipkin", "tempo")  # a span of other software is beside that of the call
 
