@@ -124,3 +124,21 @@ def test_a_host_names_the_region(name: str, tmp_path: Path, ingested: Ingest) ->
     records = [chat(n) | {name: host} for n, host in enumerate(HOSTS)]
     rows = ingested(write_lines(tmp_path / "log.jsonl", records))[0].requests()
     assert rows["region"].to_list() == list(HOSTS.values())
+
+
+def test_platforms_say_the_tier_among_the_parameters(tmp_path: Path, ingested: Ingest) -> None:
+    observation = {"id": "o", "traceId": "t", "type": "GENERATION", "model": "gpt-5.4",
+                   "usageDetails": {"input": 9, "output": 1}}  # fmt: skip
+    run = {"id": "r", "trace_id": "t", "run_type": "llm", "dotted_order": "d", "prompt_tokens": 9,
+           "completion_tokens": 1}  # fmt: skip
+    tiers = {"flex": ("flex", False), "batch": ("standard", True), "auto": (None, False)}
+    for tier, expected in tiers.items():
+        told = {"service_tier": tier}
+        extra = {"metadata": {"ls_model_name": "gpt-5.4"}, "invocation_params": told}
+        for name, record in (
+            ("langfuse", observation | {"modelParameters": told}),
+            ("langsmith", run | {"extra": extra}),
+        ):
+            log = write_lines(tmp_path / f"{name}.jsonl", [record])
+            rows = ingested(log, into=f"{name} {tier}")[0].requests()
+            assert rows.select("service_tier", "is_batch").row(0) == expected

@@ -262,6 +262,22 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any], Comes]] = {
             "output_token_details": {"reasoning": 90}}),
         BOTH_WRITES._replace(reasoning=90),
     ),
+    "LangSmith, Anthropic's own usage": (
+        "langsmith-sdk, wrappers/_anthropic.py: outputs hold the provider's message",
+        run("anthropic", CLAUDE, None, outputs={"type": "message", "content": [], "usage": {
+            "input_tokens": 42, "output_tokens": 180, "cache_read_input_tokens": 12_000,
+            "cache_creation_input_tokens": 3_000,
+            "server_tool_use": {"web_search_requests": 2}}}),
+        CACHED_CLAUDE._replace(units={"web_search": 2}, usd="0.037676"),
+    ),
+    "LangChain, llm_output": (
+        "langchain-openai before usage_metadata: LLMResult.llm_output.token_usage",
+        run("openai", GPT, None, outputs={"generations": [], "llm_output": {"token_usage": {
+            "prompt_tokens": 3_000, "completion_tokens": 100, "total_tokens": 3_100,
+            "prompt_tokens_details": {"cached_tokens": 2_000},
+            "completion_tokens_details": {"reasoning_tokens": 40}}}}),
+        CACHED_GPT,
+    ),
     "LangChain, token_usage": (
         "langchain-openai before usage_metadata: llm_output.token_usage is OpenAI's object",
         span(GPT, {"llm.usage.completion_tokens": 100, "llm.usage.prompt_tokens": 3_000,

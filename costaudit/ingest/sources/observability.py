@@ -69,12 +69,20 @@ class Langfuse(PerRecord):
             call.latency_ms = span_ms(start, record.time_us("endTime", "end_time"))
         parameters = record.inner("modelParameters", "model_parameters")
         call.temperature = parameters.number("temperature")
+        _add_tier(call, parameters)
         _add_origin(call, record, metadata)
         _add_usage(call, record)
         log_cost(call, _cost(record), record.values)
         if record.text("level") == "ERROR":
             call.status, call.error = "error", "error"
         return call
+
+
+def _add_tier(call: Call, parameters: Fields) -> None:
+    """Take the tier that was asked for; `auto` and `default` say nothing of what was served."""
+    tier = parameters.text("service_tier", "serviceTier")
+    if tier not in (None, "auto", "default"):
+        call.is_batch, call.service_tier = (True, "standard") if tier == "batch" else (False, tier)
 
 
 def _ms(seconds: float | None) -> float | None:
@@ -190,6 +198,7 @@ class LangSmith(PerRecord):
         call.user, call.tenant = labels.user, labels.tenant or record.text("tenant_id")
         call.conversation = metadata.text(*CONVERSATION)
         call.endpoint = labels.endpoint or record.text("name")
+        _add_tier(call, parameters)
         _add_counts(call, record, metadata, outputs)
         log_cost(call, record.values.get("total_cost"), record.values)
         if record.text("status") == "error" or record.text("error"):
@@ -212,9 +221,11 @@ def _add_counts(call: Call, record: Fields, metadata: Fields, outputs: Fields) -
     """Take the counts of the place that has them; the richest one comes first."""
     detailed = [outputs.inner("usage_metadata"), metadata.inner("usage_metadata")]
     places = sorted(detailed, key=lambda place: not place.has("input_token_details"))
+    raw = [outputs.inner("usage"), outputs.inner("llm_output").inner("token_usage")]
+    own = [place.values for place in raw if place]  # the provider's own object
     columns = {name: Fields(record.values).value(name) for name in COLUMNS}
-    for values in (*(place.values for place in places), columns):
-        reading = read_usage(values, "langsmith")
+    for values in (*own, *(place.values for place in places), columns):
+        reading = read_usage(values, "openai" if values in own else "langsmith")
         if reading.usage is not None:
             break
     else:
