@@ -1,5 +1,6 @@
 """The rows of REQUESTS, gathered piece by piece in their final order, and those of MERGED."""
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -11,7 +12,8 @@ import polars as pl
 
 from costaudit.contracts.requests import INPUT_CLASSES, MERGED, REQUESTS, SETTINGS, TOKEN_CLASSES
 from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
-from costaudit.ingest.staging.piece_tables import lists_of
+from costaudit.ingest.content.image_tokens import ImageSize, image_tokens
+from costaudit.ingest.staging.piece_tables import SIZE, lists_of
 from costaudit.ingest.staging.pieces import Pieces
 from costaudit.progress import Progress
 
@@ -160,13 +162,33 @@ def _segments(rows: pl.DataFrame, segments: pl.DataFrame) -> pl.Series:
     found = segments[_flat(rows["segments"])]
     billed = rows.select(pl.sum_horizontal(INPUT_CLASSES, ignore_nulls=False)).to_series()
     totals = billed.fill_null(0).to_numpy()
-    known = found["tokens"].is_not_null().to_numpy()
-    weights = with_media(found["tokens"].fill_null(0).to_numpy(), known, sizes, totals)
+    counted = found["tokens"].fill_null(_of_images(found, rows, sizes))
+    known = counted.is_not_null().to_numpy()
+    weights = with_media(counted.fill_null(0).to_numpy(), known, sizes, totals)
     split = pl.Series("tokens", split_totals(weights, sizes, totals), dtype=pl.Int32)
     if billed.null_count():
         is_billed = pl.Series(np.repeat(billed.is_not_null().to_numpy(), sizes))
         split = pl.select(pl.when(is_billed).then(split)).to_series()
-    return lists_of(found.with_columns(split.alias("tokens")).to_struct("segments"), sizes)
+    told = found.drop(*SIZE).with_columns(split.alias("tokens"))
+    return lists_of(told.to_struct("segments"), sizes)
+
+
+def _of_images(found: pl.DataFrame, rows: pl.DataFrame, sizes: Ints) -> pl.Series:
+    """Return the tokens of each image: its share of what the log counts, else by its size."""
+    places = np.flatnonzero((found["kind"] == "image").to_numpy())
+    tokens: list[int | None] = [None] * len(found)
+    owners = np.repeat(np.arange(len(sizes)), sizes)[places].tolist()
+    images = Counter(owners)
+    models = rows["model"].fill_null("")
+    unit = pl.element().struct.field("unit") == "image_input_token"
+    counts = rows["billed_units"].list.eval(pl.element().filter(unit).struct.field("quantity"))
+    counted = counts.list.first()
+    for place, owner, size in zip(places, owners, found[places].select(*SIZE).rows(), strict=True):
+        if counted[owner] is not None:
+            tokens[place] = round(counted[owner] / images[owner])
+        elif size[0] is not None:
+            tokens[place] = image_tokens(models[owner], ImageSize(size[0], size[1], size[2]))
+    return pl.Series(tokens, dtype=pl.Int64)
 
 
 _IN_PIECES = ("service_tier", "is_batch", "region", "cache_options", "billed_units")

@@ -8,10 +8,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from costaudit.ingest.content.image_tokens import pixels
+
 TEXT, TOOL_DEFINITION, TOOL_USE, TOOL_RESULT = "text", "tool_definition", "tool_use", "tool_result"
 THINKING, REFUSAL = "thinking", "refusal"
 MEDIA = frozenset({"image", "document", "audio", "video", "file"})
+DETAILS = ("low", "high")  # what OpenAI can be asked for; "auto" is the default
 DATA_URL_LIMIT = 64  # shorter data URLs stay as they are
+
+
+Block = dict[str, Any]
 
 
 class Piece(NamedTuple):
@@ -23,7 +29,6 @@ class Piece(NamedTuple):
     marker: str | None = None  # as in SEGMENT
 
 
-Block = dict[str, Any]
 Reader = Callable[[Block], list[Piece]]
 
 
@@ -63,7 +68,14 @@ def _describe(value: object) -> object:
             kind = value.get("media_type") or value.get("mimeType") or value.get("mime_type")
             return _digest(data, kind or value.get("format"))
     inner = next((value[k] for k in ("source", "image_url", "url") if value.get(k)), None)
-    return _describe(inner) if inner is not None else value
+    if inner is None:
+        return value
+    if isinstance(inner, dict) and "format" in value:  # Bedrock writes it beside the source
+        inner = {"format": value["format"], **inner}
+    described, detail = _describe(inner), value.get("detail")
+    if detail in DETAILS and isinstance(described, dict):
+        return {**described, "detail": detail}
+    return described
 
 
 def _data_url(url: str) -> object:
@@ -76,11 +88,15 @@ def _digest(data: str, media_type: object) -> object:
         content = b64decode(data)
     except (Base64Error, ValueError):
         content = data.encode("utf-8", "replace")
-    return {
-        "media_type": media_type if isinstance(media_type, str) else "",
+    told = media_type if isinstance(media_type, str) else ""
+    described: Block = {
+        "media_type": told,
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
+    if size := pixels(content, told):
+        described["width"], described["height"] = size
+    return described
 
 
 def text_of(value: object) -> str:

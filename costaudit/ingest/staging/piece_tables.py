@@ -98,6 +98,8 @@ SKIPPED: Types = {
 }
 
 PEOPLE = (*CALLERS, "session", "parent_call", "forked_from", "native_id", "same_as", "join_key")
+SIZE = {"width": pl.Int32, "height": pl.Int32, "detail": pl.String}  # of an image, if known
+IMAGES = {"block": pl.UInt32, **SIZE}
 TABLES = ("rows", "segments", "blocks", "skips")
 SMALL = ".small"  # the file of a small piece, which has no tables yet
 FEW, FEW_CHARACTERS = 500, 1 << 20  # rows or skips, and characters, of a small piece
@@ -146,6 +148,7 @@ class Content(msgspec.Struct, gc=False):
     chars: list[int]
     tokens: list[int | None]
     skips: list[tuple[Any, ...]]  # SKIPPED
+    images: list[tuple[int, int, int, str]] = []  # block, width, height, detail
 
     @property
     def is_small(self) -> bool:
@@ -191,6 +194,9 @@ def joined(smalls: Iterable[tuple[str, Path]]) -> tuple[Content, list[str], list
         sizes.extend(part.sizes)
         whole.prompt_segments += [
             (role, at + block, mark) for role, at, mark in part.prompt_segments
+        ]
+        whole.images += [
+            (at + block, width, height, detail) for at, width, height, detail in part.images
         ]
         for name in ("shared", "names", "kinds", "texts", "chars", "tokens", "skips"):
             getattr(whole, name).extend(getattr(part, name))
@@ -241,7 +247,9 @@ def _block_table(content: Content) -> pl.DataFrame:
 
 def _segment_table(content: Content, blocks: pl.DataFrame) -> pl.DataFrame:
     found = content.prompt_segments
-    chosen = blocks.select("kind", "block_id", "tokens")[[block for _, block, _ in found]]
+    images = pl.DataFrame(content.images, schema=IMAGES, orient="row").unique("block")
+    sized = blocks.with_row_index("block").join(images, "block", "left", maintain_order="left")
+    chosen = sized[[block for _, block, _ in found]]
     return pl.DataFrame(
         {
             "role": pl.Series([role for role, _, _ in found], dtype=pl.String),
@@ -249,6 +257,7 @@ def _segment_table(content: Content, blocks: pl.DataFrame) -> pl.DataFrame:
             "block_id": chosen["block_id"],
             "tokens": chosen["tokens"].cast(pl.Int64),
             "cache_marker": pl.Series([marker for _, _, marker in found], dtype=pl.String),
+            **{name: chosen[name] for name in SIZE},
         }
     )
 

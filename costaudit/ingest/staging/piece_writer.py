@@ -11,6 +11,7 @@ from xxhash import xxh3_64_intdigest
 
 from costaudit.ingest.calls.call import BilledUnit, Buffer, Call, Key, Prompt, Skip, Usage
 from costaudit.ingest.content.blocks import MEDIA
+from costaudit.ingest.content.image_tokens import size_of
 from costaudit.ingest.content.interner import NO_BLOCK, Interner, ReadAnswer
 from costaudit.ingest.content.redaction import Redactor
 from costaudit.ingest.content.tokenizer import Tokenizer
@@ -212,4 +213,9 @@ class PieceWriter:
             chars=list(map(len, interner.texts)),
             tokens=tokens,
             skips=self._skips,
+            images=[
+                (block, *size)
+                for block, kind in enumerate(interner.kinds)
+                if kind == "image" and (size := size_of(interner.texts[block]))
+            ],
         )

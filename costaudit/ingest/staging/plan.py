@@ -119,7 +119,7 @@ def stagings(run: Path) -> list[tuple[FileState, FileStaging]]:
 
 
 SEAM_BYTES = 64 << 10
-READING = 2  # counts the changes of what is read from the same bytes
+READING = 3  # counts the changes of what is read from the same bytes
 STREAM_BYTES = 64 << 20  # of a stream that are kept to decide how its columns are written
 
 

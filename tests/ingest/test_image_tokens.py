@@ -1,0 +1,114 @@
+"""Images are billed by their size: rules by hand, and what the parts of a prompt then weigh."""
+
+import base64
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from costaudit.contracts.run_dir import RunDir
+from costaudit.ingest.content.blocks import media
+from costaudit.ingest.content.image_tokens import ImageSize, image_tokens, size_of
+from costaudit.ingest.ingest import ingest
+from costaudit.ingest.options import IngestOptions
+from costaudit.progress import SilentProgress
+from tests.ingest.conftest import write_lines
+
+
+def png(width: int, height: int) -> str:
+    """Write a grey picture as a data URL."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        end = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + end
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    rows = zlib.compress((b"\0" + b"\x80" * width) * height, 9)
+    file = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return f"data:image/png;base64,{base64.b64encode(file).decode()}"
+
+
+@pytest.mark.parametrize(
+    ("model", "width", "height", "detail", "tokens"),
+    [
+        ("claude-sonnet-4-5", 1000, 1000, "", 1334),  # 1,000,000 / 750
+        ("eu.anthropic.claude-sonnet-4-5-v1:0", 200, 200, "", 54),
+        ("claude-opus-4-5", 3000, 3000, "", 1600),  # the most
+        ("gpt-4o", 1024, 1024, "", 765),  # 768 · 768: four tiles
+        ("gpt-4o-2024-08-06", 2048, 4096, "high", 1105),  # 768 · 1,536: six tiles
+        ("gpt-4o", 4096, 8192, "low", 85),
+        ("gpt-4o-mini", 512, 512, "", 8500),  # 2,833 + 5,667
+        ("o1", 512, 512, "", 225),
+        ("gpt-5", 512, 512, "", 210),
+        ("gpt-4.1-mini", 1024, 1024, "", 1659),  # 32 · 32 patches, times 1.62
+        ("gpt-4.1-mini", 1800, 2400, "", 2353),  # 1,452 patches of 33 by 44
+        ("gemini-2.5-flash", 384, 384, "", 258),
+        ("models/gemini-2.5-flash", 960, 540, "", 516),
+        ("gemini-3-pro", 960, 540, "", None),  # its rule is another one
+        ("gpt-6-astra", 960, 540, "", None),
+        ("mistral-large", 960, 540, "", None),
+    ],
+)
+def test_rules_by_hand(model: str, width: int, height: int, detail: str, tokens: int) -> None:
+    assert image_tokens(model, ImageSize(width, height, detail)) == tokens
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [
+        ({"url": png(40, 30)}, ImageSize(40, 30, "")),
+        ({"url": png(40, 30), "detail": "low"}, ImageSize(40, 30, "low")),
+        ({"url": png(40, 30), "detail": "auto"}, ImageSize(40, 30, "")),
+        (
+            {"type": "input_image", "image_url": png(9, 8), "detail": "high"},
+            ImageSize(9, 8, "high"),
+        ),
+        ({"format": "png", "source": {"bytes": png(7, 5).partition(",")[2]}}, ImageSize(7, 5, "")),
+        ({"url": "https://example.com/x.png"}, None),
+        ({"url": "data:image/png;base64," + "A" * 200}, None),
+        ({"url": f"data:image/png;base64,{png(40, 30)[22:60]}" + "!" * 90}, None),
+        ({"url": "data:application/pdf;base64," + "A" * 200}, None),
+    ],
+)
+def test_sizes_are_read_from_the_head_of_the_file(value: Any, size: ImageSize | None) -> None:
+    assert size_of(media("image", value).text) == size
+
+
+def test_another_detail_is_another_block() -> None:
+    asked = [{"url": png(40, 30), **more} for more in ({}, {"detail": "low"}, {"detail": "auto"})]
+    default, low, auto = (media("image", value).text for value in asked)
+    assert default == auto != low
+
+
+def test_a_prompt_s_tokens_are_split_by_the_image_s_own_rule(tmp_path: Path) -> None:
+    """765 tokens of an image and the counted ones of a text, scaled to the bill together."""
+    text = "word " * 765
+    content = [
+        {"type": "text", "text": text},
+        {"type": "image_url", "image_url": {"url": png(1024, 1024)}},
+    ]
+    lines = []
+    for number, details in enumerate(({}, {"prompt_tokens_details": {"image_tokens": 400}})):
+        usage = {"prompt_tokens": 2_000, "completion_tokens": 1, "total_tokens": 2_001, **details}
+        lines.append(
+            {
+                "id": f"c{number}",
+                "created": 1_790_000_000 + number,
+                "model": "gpt-4o",
+                "messages": [{"role": "user", "content": content}],
+                "choices": [{"message": {"role": "assistant", "content": "Yes."}}],
+                "usage": usage,
+            }
+        )
+    run = RunDir(tmp_path / "run")
+    ingest([str(write_lines(tmp_path / "x.jsonl", lines))], run, IngestOptions(), SilentProgress())
+    by_size, by_count = run.requests()["segments"].to_list()
+    words = run.blocks().filter(kind="text")["chars"].max()
+    assert isinstance(words, int)
+    assert [part["kind"] for part in by_size] == ["text", "image"]
+    counted = 766  # tokens of the text: each word and the last blank
+    assert by_size[1]["tokens"] == pytest.approx(2_000 * 765 / (765 + counted), abs=1)
+    assert by_count[1]["tokens"] == pytest.approx(2_000 * 400 / (400 + counted), abs=1)
+    assert sum(part["tokens"] for part in by_size) == 2_000
