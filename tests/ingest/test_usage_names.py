@@ -192,3 +192,25 @@ def test_zeros_beside_texts_are_no_counts(tmp_path: Path, ingested: Ingest) -> N
     assert rows["usage_source"].to_list() == ["estimated", "provider"]
     assert rows["input_uncached_tokens"][0] > 5 and rows["output_tokens"][0] > 3
     assert "placeholders" in rows["usage_convention"][0]
+
+
+AIDER = {"event": "message_send", "time": 1793660100, "properties": {
+    "main_model": "gpt-4o", "edit_format": "diff", "prompt_tokens": 9, "completion_tokens": 1,
+    "novel_cache_tokens": 7}}  # fmt: skip
+CODEX = {"type": "event_msg", "timestamp": "2026-11-02T10:01:00Z", "payload": {
+    "type": "token_count", "info": {"last_token_usage": {
+        "input_tokens": 9, "output_tokens": 1, "novel_cache_tokens": 7}}}}  # fmt: skip
+POSTHOG = {"event": "$ai_generation", "timestamp": "2026-11-02T13:00:00Z", "properties": {
+    "$ai_model": "gpt-4o", "$ai_input_tokens": 9, "$ai_output_tokens": 1,
+    "$ai_novel_cache_tokens": 7}}  # fmt: skip
+HELICONE = {"request_created_at": "2026-11-02T13:00:00Z", "response_status": 200, "delay_ms": 9,
+            "request_model": "gpt-4o", "prompt_tokens": 9, "completion_tokens": 1,
+            "novel_cache_tokens": 7}  # fmt: skip
+
+
+@pytest.mark.parametrize("record", [AIDER, CODEX, POSTHOG, HELICONE], ids=lambda r: next(iter(r)))
+def test_platforms_say_what_they_do_not_read(
+    record: dict[str, Any], tmp_path: Path, ingested: Ingest
+) -> None:
+    _, summary = ingested(write_lines(tmp_path / "log.jsonl", [record]))
+    assert summary.unread_usage == {"novel_cache_tokens": (1, 7.0)}

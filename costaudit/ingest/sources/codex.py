@@ -9,7 +9,7 @@ from costaudit.ingest.calls.fields import UNREADABLE, Fields
 from costaudit.ingest.calls.json_repair import parse_lenient
 from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.calls.untyped import encoded
-from costaudit.ingest.calls.usage import plausible
+from costaudit.ingest.calls.usage import plausible, read_usage
 from costaudit.ingest.sources.source import UNREADABLE_COUNTS, Outcome
 from costaudit.providers.names import provider_named
 
@@ -120,6 +120,8 @@ class Codex:
             prompt=Prompt(system=self._instructions, messages=list(self._history)),
             answer=encoded(self._answer) if self._answer else b"",
         )
+        counts = info.inner("last_token_usage") or info.inner("total_token_usage")
+        call.unread = tuple(read_usage(counts.values, "codex").unread)
         yield Kept(key, call, [(k, "context") for k in self._waiting])
         self._waiting = []
         self._turn()

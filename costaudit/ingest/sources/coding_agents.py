@@ -233,24 +233,17 @@ class Aider(PerRecord):
         if record.text("event") != "message_send":
             return NO_CALL
         prefix, model = split_model(told.text("main_model") or "")
-        found = plausible(
-            Usage(
-                "inclusive",
-                input=told.integer("prompt_tokens"),
-                output=told.integer("completion_tokens"),
-                cache_read=None,
-            )
-        )
-        if found is None:
-            return UNREADABLE_COUNTS
         call = Call(
             ts_us=record.time_us("time"),
             provider=prefix or provider_of_model(model),
             model=model or None,
             endpoint="aider",
             user=record.text("user_id"),
-            usage=found,
         )
+        counts = counts_among(told.values)
+        add_counts(call, counts, "inclusive", trust_total=False)
+        if call.usage is None:
+            return UNREADABLE_COUNTS
         log_cost(call, told.values.get("cost"), told.values)
         return call
 
