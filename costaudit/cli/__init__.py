@@ -1,4 +1,4 @@
-"""The front door: one file per verb, nothing but parsing and calling.
+"""The command line: one file per verb, which only parses and calls.
 
-Takes arguments, returns an exit code, never knows how a result is made.
+It takes arguments and returns an exit code. It computes no result.
 """

@@ -1,4 +1,4 @@
-"""`costaudit analyze`: everything, in one go."""
+"""`costaudit analyze`: the whole audit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of an audit, as typed: each field is an option of `costaudit analyze`.
+    """The options of `costaudit analyze` as typed, one field each.
 
-    The library takes settings by the same names.
+    The library's settings have the same names.
     """
 
     source: str = "auto"
@@ -57,7 +57,7 @@ class Asked:
     seed: int = 0
 
     def options(self) -> "AnalyzeOptions":
-        """Check what was typed and return the settings; raises UsageError or InputError."""
+        """Return the checked settings; raises UsageError or InputError."""
         from costaudit.cli.session import EntryLife, LogPart, ingest_options, semantic_policy
         from costaudit.cli.values import dollars, share
         from costaudit.pipeline.settings import AnalyzeOptions
@@ -109,7 +109,7 @@ class Asked:
 
 
 def _monthly(text: str, option: str) -> Decimal | None:
-    """Read what machines cost a month; 0 where they are there already, None where not given."""
+    """Return what machines cost a month; 0 if they exist already, None if not set."""
     return values.dollars(text, option, zero=True) if text else None
 
 
@@ -156,8 +156,8 @@ def analyze(
 ) -> int:
     """Audit a log: run directory, report.html and the verdict.
 
-    Reads the log, prices it, simulates a semantic cache and the provider's prompt cache over it,
-    and writes before and after. A second run over the same log reads and embeds nothing anew.
+    Reads the log, prices it, simulates a semantic cache and the provider's prompt cache, and writes
+    the cost before and after. A second run over the same log reads and embeds nothing again.
     """
     from costaudit.cli.session import audit_run
 

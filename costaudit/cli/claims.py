@@ -1,4 +1,4 @@
-"""`costaudit claims`: what is promised about semantic caching, against this log."""
+"""`costaudit claims`: check promises about semantic caching on a log."""
 
 from costaudit.cli import options as opt
 from costaudit.cli import values
@@ -7,7 +7,7 @@ from costaudit.cli import values
 def claims(
     run: opt.Audited, format: opt.TableFormat = "terminal", config: opt.Config = None
 ) -> int:
-    """Hold what is promised about semantic caching against a log."""
+    """Check common promises about semantic caching on a log."""
     from costaudit.cli.session import audit_at, print_tables
     from costaudit.errors import InsufficientDataError
     from costaudit.report.tables.semantic import claims_table
@@ -17,7 +17,7 @@ def claims(
     audit = audit_at(run)
     if not audit.claims:
         raise InsufficientDataError(
-            f"The audit at {run} has checked no promise.",
+            f"The audit at {run} did not check promises.",
             hint="Make a new one with `costaudit analyze LOG`.",
         )
     print_tables([claims_table(audit.claims)], format, audit.claims)

@@ -22,7 +22,7 @@ def clusters(
 ) -> int:
     """Group questions into topics, ranked by money.
 
-    Each topic says what a cache would do for it, and how long its answers last.
+    For each topic: what a cache would save, and how long its answers stay valid.
     """
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.session import loaded_run, part_of_log, print_tables, semantic_policy

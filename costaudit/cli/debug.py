@@ -1,4 +1,4 @@
-"""`costaudit debug`: what a report of a defect needs to say about the machine."""
+"""`costaudit debug`: the facts about a machine that a bug report needs."""
 
 import platform
 import sys
@@ -10,13 +10,14 @@ import typer
 from costaudit import __version__
 from costaudit.cli import options as opt
 from costaudit.cli import values
+from costaudit.cli.process import say
 
 PACKAGES = (
     "anthropic", "boto3", "faiss-cpu", "genai-prices", "msgspec", "numba", "numpy", "openai",
     "openvino", "polars", "pyarrow", "redis", "redisvl", "scipy", "sentence-transformers",
     "tokenizers", "torch", "typer",
 )  # fmt: skip
-FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd")  # those that speed depends on
+FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd")  # they affect speed
 KINDS = ("sources", "embedders", "caches", "judges", "levers", "reporters")
 
 
@@ -24,9 +25,9 @@ def debug(
     format: str = typer.Option("terminal", "--format", metavar="NAME", help="terminal or json."),
     config: opt.Config = None,
 ) -> int:
-    """Print versions, platform and paths for a report of a defect.
+    """Print versions, platform and paths for a bug report.
 
-    Nothing of a log, of a run or of the environment's values is printed.
+    It prints nothing from logs or runs, and no values of environment variables.
     """
     import msgspec
 
@@ -37,12 +38,12 @@ def debug(
         return 0
     width = max(map(len, facts))
     for name, value in facts.items():
-        typer.echo(f"{name:<{width}}  {value}")
+        say(f"{name:<{width}}  {value}", " " * (width + 2))
     return 0
 
 
 def gathered() -> dict[str, str]:
-    """Return what is known of this installation, by name."""
+    """Return facts about this installation, by name."""
     from costaudit.contracts.plugins import registered
     from costaudit.engine.device import accelerator
     from costaudit.engine.pool import default_workers

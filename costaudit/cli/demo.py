@@ -12,10 +12,10 @@ def demo(
     no_color: opt.NoColor = False,
     config: opt.Config = None,
 ) -> int:
-    """Audit a packaged sample, to see what an audit is.
+    """Audit a packaged sample log, to show what an audit is.
 
-    The sample is the log of a support chatbot. Writes a run directory with report.html in it,
-    costaudit-demo unless --out names another.
+    The sample is the log of a support chatbot. Writes a run directory with report.html:
+    costaudit-demo, or the one that --out names.
     """
     from pathlib import Path
 

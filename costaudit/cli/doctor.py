@@ -1,4 +1,4 @@
-"""`costaudit doctor`: what a log is, before time is spent on it."""
+"""`costaudit doctor`: check how a log is read, before an audit."""
 
 from pathlib import Path
 from typing import Annotated
@@ -54,7 +54,7 @@ def doctor(
 
 
 def _write_draft(path: Path, drafts: list[str]) -> None:
-    """Write the first drafted mapping; raises UsageError where there is none or the file exists."""
+    """Write the first drafted mapping; raises UsageError if there is none or the file exists."""
     if not drafts:
         raise UsageError("There is nothing to draft a map from.", hint="Leave --draft-map out.")
     if path.exists():

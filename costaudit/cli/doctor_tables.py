@@ -1,4 +1,4 @@
-"""A diagnosis of a log as tables."""
+"""Turn the diagnosis of a log into tables."""
 
 from costaudit.contracts.audit import TOTALS_HINT, lost_files, only_totals
 from costaudit.ingest.doctor import Diagnosis
@@ -10,7 +10,7 @@ _SENTENCE = 120  # characters of a cell that holds one
 
 
 def diagnosis_tables(found: Diagnosis) -> tuple[Table, ...]:
-    """Files and evidence, fates of records, token counting, checks, what calls hold and lack."""
+    """Return tables of files, skipped records, token counting, checks, and calls' content."""
     return (
         _files(found),
         *_drafts(found),
@@ -139,7 +139,7 @@ def _drafts(found: Diagnosis) -> list[Table]:
 
 
 def diagnosis_line(found: Diagnosis) -> str:
-    """Describe in a sentence what was read and whether it adds up."""
+    """Return a sentence about what was read and whether it adds up."""
     summary = found.summary
     if found.unread:
         return tr("Nothing was read: {why}").format(why=said(found.unread))

@@ -1,4 +1,4 @@
-"""`costaudit erase`: a person's records out of a run."""
+"""`costaudit erase`: remove a person's records from a run."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from costaudit.cli import options as opt
+from costaudit.cli.process import say
 
 
 def erase(
@@ -15,15 +16,15 @@ def erase(
         typer.Option(
             "--where",
             metavar="FIELD=VALUE",
-            help="Whose data, such as user=alice. Of several, all must hold. Required.",
+            help="Whose data, such as user=alice. If repeated, all conditions must hold. Required.",
         ),
     ] = None,
     config: opt.Config = None,
 ) -> int:
     """Erase a person's requests, texts and vectors from a run.
 
-    Results made of the whole run (audit, report, replays, verdicts) are removed and can be made
-    again. The log itself is not touched.
+    Removes results of the whole run too (audit, report, replays, verdicts); they can be made again.
+    The log itself does not change.
     """
     from costaudit.contracts.run_dir import RunDir
     from costaudit.pipeline.erase import erase as take_out
@@ -32,13 +33,13 @@ def erase(
 
     done = take_out(RunDir(run), tuple(where or ()))
     told = tr("{requests} requests, {texts} texts and {vectors} vectors erased.")
-    typer.echo(
+    say(
         told.format(
             requests=count(done.requests), texts=count(done.blocks), vectors=count(done.vectors)
         )
     )
     if done.files:
         told = tr("Removed: {names}. Make them again: costaudit analyze {run}")
-        typer.echo(told.format(names=", ".join(done.files), run=run))
-    typer.echo(tr("The log itself still holds them."))
+        say(told.format(names=", ".join(done.files), run=run))
+    say(tr("The log itself still holds them."))
     return 0

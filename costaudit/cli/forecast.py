@@ -19,8 +19,8 @@ def forecast(
 ) -> int:
     """Forecast the next month, and explain what made spend grow.
 
-    The interval is tested on the log itself. Growth is split into requests, tokens per request,
-    mix of models and prices; unusual days and longer prompts are named with their cause.
+    Tests its interval on the log itself. Splits growth into requests, tokens per request, mix of
+    models and prices, and names the causes of unusual days and longer prompts.
     """
     from costaudit.cli.session import loaded_run, part_of_log, print_tables
     from costaudit.pipeline.forecast import forecast_of

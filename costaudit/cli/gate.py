@@ -1,4 +1,4 @@
-"""`costaudit gate`: budgets held against an audit, for CI."""
+"""`costaudit gate`: check budgets against an audit, for CI."""
 
 import os
 import sys
@@ -72,10 +72,10 @@ def gate(
     ] = None,
     config: opt.Config = None,
 ) -> int:
-    """Hold budgets against an audit, and exit 3 if one is exceeded.
+    """Check budgets against an audit, and exit 3 if one is exceeded.
 
-    Exits 4 where the audit can't tell.
-    Prints a verdict in Markdown, and appends it to the file that $GITHUB_STEP_SUMMARY names.
+    Exits 4 if the audit can't tell. Prints a verdict in Markdown, and appends it to the file that
+    $GITHUB_STEP_SUMMARY names.
     """
     from costaudit.cli.session import audit_at
     from costaudit.costing.gate import evaluate
@@ -116,13 +116,14 @@ def _limits(shares: dict[str, str], saving: str) -> "dict[str, Limit]":
             amount = Decimal("NaN")
         if not amount.is_finite():
             raise UsageError(
-                f"--min-saving-usd-month {saving!r} is not an amount.", hint="Give dollars: 120.50."
+                f"--min-saving-usd-month {saving!r} is not an amount.",
+                hint="Write dollars: 120.50.",
             )
         limits["min_saving_usd_month"] = Limit(f"${amount:,f}", amount)
     if not limits:
         raise UsageError(
-            "No budget is given.",
-            hint="Put some into [gate] of a costaudit.toml, and name it with --config.",
+            "No budget is set.",
+            hint="Write budgets into [gate] of a costaudit.toml, and name it with --config.",
         )
     return limits
 

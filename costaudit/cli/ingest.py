@@ -1,4 +1,4 @@
-"""`costaudit ingest`: logs into a run directory, nothing else."""
+"""`costaudit ingest`: only read logs into a run directory."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from costaudit.cli import options as opt
+from costaudit.cli.process import say
 
 
 def ingest(
@@ -49,6 +50,6 @@ def ingest(
         summary = read(logs, run, options, progress)
     lost = lost_files(file.source for file in summary.files)
     if lost:
-        typer.echo(f"costaudit: {lost}", err=True)
-    typer.echo(str(run.path))
+        say(f"costaudit: {lost}", "  ", err=True)
+    say(str(run.path))
     return 0

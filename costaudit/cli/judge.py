@@ -1,4 +1,4 @@
-"""`costaudit judge`: a few verdicts on simulated hits, from a model or from people."""
+"""`costaudit judge`: get verdicts on simulated hits, from a model or from people."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from costaudit.cli import options as opt
+from costaudit.cli.process import say
 
 
 def judge(
@@ -51,9 +52,9 @@ def judge(
 ) -> int:
     """Judge a sample of simulated hits, and correct the estimate.
 
-    The price is printed before the first call. Verdicts are stored as they come: the same command
-    goes on where it stopped, and no pair is paid for twice. Questions and answers of the sample
-    are sent to the judge that you name, and nowhere else.
+    The price is printed before the first call. Verdicts are stored immediately: the same command
+    continues where it stopped, and you pay for each pair once. Questions and answers of the sample
+    are sent only to the judge that you name.
     """
     from costaudit.answers.judge.judge import RUBRIC
     from costaudit.answers.judge.verdicts import VerdictStore
@@ -88,13 +89,13 @@ def judge(
             if name in forms:
                 people = judging.judged_by_people(docket, forms[name])
                 if people is None:
-                    typer.echo(f"Wrote {forms[name]}: fill in right or wrong, then run this again.")
+                    say(f"Wrote {forms[name]}: fill in right or wrong, then run this again.")
                     continue
                 said.append(people)
                 continue
             store = VerdictStore(log.run.path / "verdicts.jsonl")
             price = judging.price_of_judging(docket, models[name], store)
-            typer.echo(
+            say(
                 f"{models[name].judge.name}: {price.calls} calls, at most ${price.usd:.4f}; "
                 f"{price.known} verdicts are known; the limit is ${limit}.",
                 err=True,
@@ -111,5 +112,5 @@ def judge(
             tables.append(agreement_table(*judging.judges_agree(said[0], said[1])))
         print_tables(tables, format, {"rubric": RUBRIC, "judges": said}, lead)
         if format == "terminal":
-            typer.echo(f"\nThe rubric:\n{RUBRIC}")
+            say(f"\nThe rubric:\n{RUBRIC}")
     return 0

@@ -1,4 +1,4 @@
-"""`costaudit levers`: unused tools, serialisation, batch, loops, retries; and what to test."""
+"""`costaudit levers`: find savings other than caching, and what to test."""
 
 from typing import Annotated
 
@@ -30,8 +30,8 @@ def levers(
 ) -> int:
     """Show what levers other than caching save, after the caches.
 
-    Nothing is embedded. Similar questions need vectors of all texts: `costaudit analyze LOG` embeds
-    them, and prices the levers on what such a cache leaves as well.
+    Embeds nothing. A cache for similar questions needs vectors of all texts: only `costaudit
+    analyze LOG` includes it, and prices the levers on what it leaves.
     """
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.session import loaded_run, part_of_log, print_tables

@@ -1,4 +1,4 @@
-"""The console script: parse, call the verb, turn what it raises into a line and an exit code."""
+"""The console script: parse, call the verb, and turn errors into a message and an exit code."""
 
 import errno
 import os
@@ -35,13 +35,13 @@ from costaudit.cli import (
     sweep,
     warm,
 )
-from costaudit.cli.process import check_memory_limit, open_streams, signals_interrupt
+from costaudit.cli.process import check_memory_limit, open_streams, say, signals_interrupt
 from costaudit.cli.verb import add_verb
 from costaudit.errors import CostauditError, UsageError
 
-SIGNALLED = 128  # and the number of the signal, as shells have it
+SIGNALLED = 128  # plus the signal's number, as in shells
 INTERRUPTED = 130
-NOT_WRITTEN = {  # why a file could not be written, without its name; and the next step
+NOT_WRITTEN = {  # why a file could not be written, and the next step
     errno.EFBIG: (
         "A file could not be written: it is larger than this shell allows (ulimit -f).",
         "Raise the limit and run the same command again: what was done so far is kept.",
@@ -96,18 +96,18 @@ for verb in VERBS:
 def common(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Hold the options that come before the verb."""
+    """Define the options that come before the verb."""
     if version:
         typer.echo(f"costaudit {__version__}")
         raise typer.Exit
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one verb and return the exit code; prints errors to stderr, and no traceback.
+    """Run one verb and return the exit code; print errors to stderr, without a traceback.
 
-    `--debug` anywhere on the line, or COSTAUDIT_DEBUG=1, lets tracebacks through.
+    `--debug` anywhere on the command line, or COSTAUDIT_DEBUG=1, shows tracebacks.
     """
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # our threads share products out themselves
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # our own threads divide matrix products
     open_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments or os.environ.get("COSTAUDIT_DEBUG") == "1"
@@ -134,7 +134,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _said(error: Exception) -> int:
-    """Describe what ended a verb; returns the exit code."""
+    """Print the error that ended a verb, and return the exit code."""
     if isinstance(error, CostauditError):
         _say(error.message, error.hint)
         return error.exit_code
@@ -142,12 +142,12 @@ def _said(error: Exception) -> int:
 
 
 def _unforeseen(error: Exception) -> int:
-    """Describe what an exception from the parser or from a defect means; returns its exit code."""
+    """Print what an exception from the parser or a defect means, and return the exit code."""
     if isinstance(error, OSError) and error.errno in NOT_WRITTEN and not error.filename:
         _say(*NOT_WRITTEN[error.errno])
         return UsageError.exit_code
     if isinstance(error, MemoryError):
-        _say("There is not enough memory.", "Use a machine with more, or read a part of the log.")
+        _say("There is not enough memory.", "Use a larger machine, or read a part of the log.")
         return UsageError.exit_code
     if isinstance(error, OSError) and error.strerror:
         _say(
@@ -173,5 +173,4 @@ def _unforeseen(error: Exception) -> int:
 
 
 def _say(message: str, hint: str) -> None:
-    lines = [f"costaudit: {message}", *([f"  {hint}"] if hint else [])]
-    sys.stderr.write("\n".join(lines) + "\n")
+    say("\n".join([f"costaudit: {message}", *([f"  {hint}"] if hint else [])]), "  ", err=True)

@@ -1,4 +1,4 @@
-"""`costaudit monitor`: alerts and a dashboard from an audit's own numbers."""
+"""`costaudit monitor`: write alerts and a dashboard with an audit's numbers."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from costaudit.cli import options as opt
+from costaudit.cli.process import say
 
 
 def monitor(
@@ -16,10 +17,11 @@ def monitor(
     quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
-    """Write alert rules and a dashboard that expect what was found.
+    """Write alert rules and a dashboard with the audit's numbers.
 
-    The rules are for Prometheus, the dashboard is for Grafana. Limits go by the hour of the week:
-    the log, replayed as predicted, fires none. `costaudit.metrics` and LiteLLM emit the metrics.
+    The rules are for Prometheus, the dashboard is for Grafana. Each hour of the week has its own
+    limits, which the log itself, replayed as predicted, does not exceed. `costaudit.metrics` and
+    LiteLLM emit the metrics.
     """
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.contracts.audit import read_audit
@@ -28,13 +30,14 @@ def monitor(
     from costaudit.pipeline.replaying.monitoring import traffic_as_predicted
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.replay.monitoring.alerts import write_monitoring
+    from costaudit.report.language import said, tr
 
     audit = read_audit(RunDir(run).audit_path)
     with progress_on_stderr(quiet) as progress:
         log = ingested([str(run)], RunDir(run), AnalyzeOptions(), progress)
         traffic = traffic_as_predicted(log, audit, progress)
     for note in traffic.notes if traffic is not None else ():
-        typer.echo(f"Note: {note}", err=True)
+        say(f"{tr('Note')}: {said(note)}", err=True)
     for path in write_monitoring(audit, out, traffic):
-        typer.echo(str(path))
+        say(str(path))
     return 0

@@ -1,4 +1,4 @@
-"""Arguments and options that several verbs share, and their defaults from costaudit.toml."""
+"""Define arguments and options that several verbs share, with defaults from costaudit.toml."""
 
 import tomllib
 from collections.abc import Collection
@@ -12,7 +12,7 @@ from costaudit.errors import InputError, UsageError
 
 
 def read_config(context: typer.Context, path: Path | None) -> Path | None:
-    """Make the verb's table the defaults of its options; the command line goes before it."""
+    """Use the verb's table as the defaults of its options; the command line overrides it."""
     if path is not None:
         verb = context.command.name or ""
         context.default_map = _defaults(
@@ -22,7 +22,7 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
 
 
 def _verbs(context: typer.Context) -> Collection[str]:
-    """List the verbs that a table may be named after."""
+    """Return the verbs that a table may have as its name."""
     return tuple(getattr(context.parent and context.parent.command, "commands", ()))
 
 
@@ -32,7 +32,7 @@ def _table(path: Path, verb: str, verbs: Collection[str]) -> dict[str, Any]:
     except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(
             f"The configuration {path} can't be read: {getattr(error, 'strerror', error)}.",
-            hint='It is TOML, a table for each verb: [analyze], then lines such as ttl = "24h".',
+            hint='Write TOML, a table for each verb: [analyze], then lines such as ttl = "24h".',
         ) from None
     unknown = sorted(set(tables) - set(verbs))
     if unknown:
@@ -49,7 +49,7 @@ def _table(path: Path, verb: str, verbs: Collection[str]) -> dict[str, Any]:
 
 
 def _defaults(table: dict[str, Any], where: str, context: typer.Context) -> dict[str, Any]:
-    """Turn names as typed on the command line into the parser's own."""
+    """Return a table's values by the parser's names of options."""
     names = {
         option.removeprefix("--"): str(parameter.name)
         for parameter in context.command.params
@@ -75,9 +75,7 @@ LOGS_HELP = (
 Logs = Annotated[list[str], typer.Argument(metavar="LOG", help=LOGS_HELP, show_default=False)]
 Run = Annotated[
     Path,
-    typer.Argument(
-        metavar="RUN", help="A run directory, as `analyze` leaves it.", show_default=False
-    ),
+    typer.Argument(metavar="RUN", help="A run directory of `analyze`.", show_default=False),
 ]
 Audited = Annotated[
     Path,
@@ -89,7 +87,7 @@ Out = Annotated[
         "--out",
         metavar="DIR",
         help="Run directory to write. [default: costaudit-NAME, after the log; "
-        "verbs that only read leave nothing behind]",
+        "verbs that only read keep no run directory]",
     ),
 ]
 Source = Annotated[
@@ -97,7 +95,7 @@ Source = Annotated[
     typer.Option(
         "--source",
         metavar="NAME",
-        help="Log source, where detection is not wanted; also a class: file.py:Class.",
+        help="Log source, instead of detecting it; also a class: file.py:Class.",
     ),
 ]
 Mapping = Annotated[
@@ -122,7 +120,7 @@ Until = Annotated[
     typer.Option(
         "--until",
         metavar="TIME",
-        help="Leave out calls from this time on: ISO 8601, UTC. [default: none]",
+        help="Leave out calls at or after this time: ISO 8601, UTC. [default: none]",
     ),
 ]
 Where = Annotated[
@@ -137,15 +135,15 @@ Strict = Annotated[
     bool, typer.Option("--strict", help="Fail on the first line that can't be read.")
 ]
 NoDedupe = Annotated[
-    bool, typer.Option("--no-dedupe", help="Keep every row, duplicates of one call too.")
+    bool, typer.Option("--no-dedupe", help="Keep every row, including repeated records of a call.")
 ]
 Redact = Annotated[
     str,
     typer.Option(
         "--redact",
         metavar="none|hash|mask",
-        help="Hash: no texts on the disk, so that only identical questions can be found. "
-        "Mask: texts without addresses, card, phone and account numbers.",
+        help="hash: store no texts, so only identical questions can be found. mask: store texts "
+        "without addresses, card, phone and account numbers.",
     ),
 ]
 Prices = Annotated[
@@ -161,7 +159,7 @@ CostMode = Annotated[
     typer.Option(
         "--cost-mode",
         metavar="auto|logged|recomputed",
-        help="Whose figure counts: the log's own cost, or tokens times list price.",
+        help="Which cost counts: the log's own cost, or tokens times list price.",
     ),
 ]
 Invoice = Annotated[
@@ -212,7 +210,7 @@ Scope = Annotated[
     typer.Option(
         "--scope",
         metavar="FIELD,...",
-        help="What must be equal for an answer to be shared: tenant, user, endpoint, model, "
+        help="Fields that must be equal to share an answer: tenant, user, endpoint, model, "
         "provider, system, system_raw, tools.",
     ),
 ]
@@ -221,7 +219,7 @@ Key = Annotated[
     typer.Option(
         "--key",
         metavar="last_user|conversation|full|prompt",
-        help="What is compared: the last user message alone, the same with equal history, all "
+        help="What is compared: the last user message, the same with equal history, all "
         "messages, or the whole prompt with the system text.",
     ),
 ]
@@ -236,7 +234,7 @@ TtlKind = Annotated[
     typer.Option(
         "--ttl-kind",
         metavar="fixed|sliding",
-        help="Fixed: counted from the insertion. Sliding: each hit renews the entry.",
+        help="fixed: from the insertion on. sliding: each hit renews the entry.",
     ),
 ]
 MaxEntries = Annotated[
@@ -253,7 +251,7 @@ VisibleAfter = Annotated[
     typer.Option(
         "--visible-after",
         metavar="response|request",
-        help="When an entry can be served: once its answer was there, or at once.",
+        help="When an entry can be served: once its answer exists, or immediately.",
     ),
 ]
 Guard = Annotated[
@@ -261,7 +259,7 @@ Guard = Annotated[
     typer.Option(
         "--guard",
         metavar="NAME,...",
-        help="Refuse hits whose questions differ in these: number, date, negation, ...; or all. "
+        help="Refuse hits if the questions differ in these: number, date, negation, ...; or all. "
         "[default: none]",
     ),
 ]
@@ -270,7 +268,7 @@ MaxWrong = Annotated[
     typer.Option(
         "--max-wrong",
         metavar="SHARE",
-        help="Bound on wrong answers served, of all requests (upper 95 % limit).",
+        help="Most wrong answers, as a share of all requests (upper 95 % bound).",
     ),
 ]
 Effort = Annotated[
@@ -296,7 +294,7 @@ Horizon = Annotated[
         "--horizon",
         metavar="MONTHS",
         min=1,
-        help="Months within which a step has to pay for its effort.",
+        help="Months in which a step must pay for its effort.",
     ),
 ]
 Order = Annotated[
@@ -304,7 +302,7 @@ Order = Annotated[
     typer.Option(
         "--order",
         metavar="NAME",
-        help="Order of the plan: npv, payback, saving, or levers in yours, with commas.",
+        help="Order of the plan: npv, payback, saving, or levers separated by commas.",
     ),
 ]
 StoreUsd = Annotated[

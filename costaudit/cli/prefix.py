@@ -1,4 +1,4 @@
-"""`costaudit prefix`: prompt caching, and what breaks it."""
+"""`costaudit prefix`: show prompt caching, and what breaks it."""
 
 from typing import Annotated
 
@@ -21,7 +21,7 @@ def prefix(
         bool,
         typer.Option(
             "--self-hosted",
-            help="Show what a server of your own (vLLM, SGLang) would reuse, by cache size.",
+            help="Show what a self-hosted server (vLLM, SGLang) would reuse, by cache size.",
         ),
     ] = False,
     block_tokens: Annotated[

@@ -1,10 +1,12 @@
-"""`costaudit prices`: the price that an audit would use, its date and its source."""
+"""`costaudit prices`: print the price that an audit uses, with its date and source."""
 
+import sys
 from typing import Annotated
 
 import typer
 
 from costaudit.cli import options as opt
+from costaudit.cli.process import columns_of, say
 
 
 def prices(
@@ -26,9 +28,9 @@ def prices(
     Rates are in dollars per million tokens.
     """
     from costaudit.cli.values import moment
-    from costaudit.costing.prices.lookup import quote
+    from costaudit.costing.prices.quote import quote
     from costaudit.report.language import said
 
-    told = quote(model, provider, moment(date, "--date"), overrides)
-    typer.echo("\n".join(map(said, told.splitlines())))
+    found = quote(model, provider, moment(date, "--date"), overrides)
+    say("\n".join(found.lines(columns_of(sys.stdout), said)), "  ")
     return 0

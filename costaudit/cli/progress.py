@@ -1,4 +1,4 @@
-"""Progress bars on stderr: stage, rate and time left."""
+"""Show progress bars on stderr: stage, rate and time left."""
 
 import sys
 import time
@@ -9,9 +9,9 @@ from costaudit.progress import Progress, SilentProgress
 
 
 class RichProgress:
-    """Draw one bar per stage on a terminal; print one line per finished stage elsewhere.
+    """Draws a bar per stage on a terminal; elsewhere, prints a line per finished stage.
 
-    Work that comes in pieces, each counted and none with a remark of its own, gets one line.
+    Counted stages of the same name without notes share one line.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class RichProgress:
         self._bars.start()
         self._task = self._bars.add_task("", visible=False, done="")
         self._stage, self._unit, self._done, self._began = "", "", 0, 0.0
-        self._spent: float | None = None  # seconds of pieces whose line is still to be printed
+        self._spent: float | None = None  # seconds of stages whose line is not printed yet
 
     def start(self, stage: str, total: int | None, unit: str) -> None:
         """Open a bar."""
@@ -44,14 +44,14 @@ class RichProgress:
         self._bars.reset(self._task, description=stage, total=total, visible=True, done="")
 
     def advance(self, amount: int) -> None:
-        """Move the bar on."""
+        """Advance the bar."""
         self._done += amount
         spent = max(time.monotonic() - self._began, 1e-9)
         text = f"{_count(self._done)} {self._unit}, {_count(self._done / spent)}/s"
         self._bars.update(self._task, advance=amount, done=text)
 
     def finish(self, note: str = "") -> None:
-        """Close the bar and leave a line that says what the stage did."""
+        """Close the bar and print a line about what the stage did."""
         spent = time.monotonic() - self._began
         self._bars.update(self._task, visible=False)
         self._spent = None if note else spent
@@ -76,7 +76,7 @@ class RichProgress:
 
 @contextmanager
 def progress_on_stderr(quiet: bool) -> Iterator[Progress]:
-    """Return bars on stderr, or silence with `quiet`."""
+    """Yield progress bars on stderr, or a silent progress with `quiet`."""
     if quiet:
         yield SilentProgress()
         return

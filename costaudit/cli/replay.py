@@ -1,4 +1,4 @@
-"""`costaudit replay`: the same requests through a live cache."""
+"""`costaudit replay`: send the log's requests through a live cache."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from costaudit.cli import options as opt
+from costaudit.cli.process import say
 from costaudit.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rules:
-    """What options say about a cache's rules; a preset fills in what is left at its default."""
+    """The options about a cache's rules; a preset replaces those left at their defaults."""
 
     scope: str = opt.SCOPE
     key: str = "conversation"
@@ -28,7 +29,7 @@ class Rules:
     scope_after: str = ""
 
     def filled(self, preset: "Preset") -> "Rules":
-        """Take over a product's rules where an option was not given."""
+        """Return the rules, with a product's own for options that were not set."""
         usual, theirs = (
             Rules(),
             {
@@ -56,7 +57,7 @@ def replay(
             "--cache",
             metavar="ADDRESS",
             help="memory://, redis://HOST[?flavour=redisvl|vectorset], the base URL of a caching "
-            "proxy that speaks OpenAI's API, or a class of yours with get and set: module:Class "
+            "proxy with OpenAI's API, or your own class with get and set: module:Class "
             "or file.py:Class[?ARGUMENT=VALUE].",
         ),
     ] = "memory://",
@@ -68,7 +69,7 @@ def replay(
             help="Who answers a miss: recorded (free), openai:MODEL, anthropic:MODEL, "
             "bedrock:MODEL or a base URL. For a caching proxy, recorded serves the log's answers "
             "at http://127.0.0.1:8788/v1, which the proxy's configuration must name. "
-            "[default: recorded; a proxy asks its own model]",
+            "[default: recorded; a proxy uses its own model]",
             show_default=False,
         ),
     ] = "",
@@ -84,8 +85,8 @@ def replay(
         bool,
         typer.Option(
             "--isolate",
-            help="Take a namespace of this run in a caching proxy. Production has none, so the "
-            "default asks as production does.",
+            help="Use a separate namespace of this run in a caching proxy. [default: none, as in "
+            "production]",
         ),
     ] = False,
     threshold: Annotated[
@@ -93,8 +94,7 @@ def replay(
         typer.Option(
             "--threshold",
             metavar="SIMILARITY",
-            help="Cosine similarity from which a question is a hit. "
-            "[default: the audit's recommendation]",
+            help="Least cosine similarity of a hit. [default: the audit's recommendation]",
         ),
     ] = None,
     out: opt.Out = None,
@@ -124,7 +124,7 @@ def replay(
         typer.Option(
             "--cache-ttl",
             metavar="TIME",
-            help="TTL that the cache's own configuration sets, for the prediction. It goes with "
+            help="TTL of the cache's own configuration, for the prediction; use it with "
             "--ttl-kind. [default: --ttl]",
         ),
     ] = "",
@@ -133,7 +133,7 @@ def replay(
         typer.Option(
             "--no-bypass",
             metavar="REASONS",
-            help="Requests that this cache stores too: temperature, tool_use, finish_reason, "
+            help="Requests that this cache also stores: temperature, tool_use, finish_reason, "
             "refusal, no_answer, images, truncated. [default: none]",
         ),
     ] = "",
@@ -142,7 +142,7 @@ def replay(
         typer.Option(
             "--scope-after",
             metavar="FIELD,...",
-            help="What this cache compares only with the nearest entry: another one's is a miss. "
+            help="Fields that this cache checks only on the nearest entry; a difference is a miss. "
             "[default: none]",
         ),
     ] = "",
@@ -150,7 +150,7 @@ def replay(
     speed: Annotated[
         str,
         typer.Option(
-            "--speed", metavar="N|max", help="Seconds of the log a second; TTLs shrink with it."
+            "--speed", metavar="N|max", help="Log seconds per second; TTLs are divided by it."
         ),
     ] = "max",
     max_rate: Annotated[
@@ -163,8 +163,8 @@ def replay(
             "--embed-ms",
             metavar="MS",
             min=0,
-            help="Milliseconds to embed a question, part of a hit's latency. [default: measured on "
-            "this machine; a proxy embeds itself]",
+            help="Milliseconds to embed a question, as part of a hit's latency. [default: measured "
+            "on this machine; none for a proxy, which embeds itself]",
             show_default=False,
         ),
     ] = None,
@@ -174,7 +174,7 @@ def replay(
         bool,
         typer.Option(
             "--clean",
-            help="Remove from the redis:// cache what earlier replays of yours left, and stop.",
+            help="Remove what your earlier replays left in the redis:// cache, and stop.",
         ),
     ] = False,
     restart: Annotated[
@@ -185,7 +185,7 @@ def replay(
         typer.Option(
             "--max-errors",
             metavar="SHARE",
-            help="Share of requests that may fail; above it the exit code is 5.",
+            help="Share of requests that may fail; above it, the exit code is 5.",
         ),
     ] = "5%",
     max_spend: Annotated[
@@ -197,7 +197,7 @@ def replay(
         ),
     ] = "",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what live models would cost, and stop.")
+        bool, typer.Option("--dry-run", help="Print what live models would cost, and stop.")
     ] = False,
     metrics_port: Annotated[
         int | None,
@@ -214,8 +214,8 @@ def replay(
 ) -> int:
     """Replay a log through a live cache and check the prediction.
 
-    Only keys that the replay creates are written, and they are removed at the end. An interrupted
-    replay goes on where it stopped when the same command is given again.
+    Writes only keys of its own, and removes them at the end. The same command continues an
+    interrupted replay where it stopped.
     """
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.session import (
@@ -244,7 +244,7 @@ def replay(
 
     if clean:
         for line in cleaned(cache):
-            typer.echo(line)
+            say(line)
         return 0
     if not logs:
         raise UsageError("There is no log to replay.", hint="Name a log or a run directory.")
@@ -266,7 +266,7 @@ def replay(
             guard,
         ),
         no_bypass=names(rules.no_bypass),
-        scope_after=scope_fields(rules.scope_after),  # type: ignore[arg-type]  # it refuses others
+        scope_after=scope_fields(rules.scope_after),  # type: ignore[arg-type]  # the policy refuses others
     )  # fmt: skip
     options = AnalyzeOptions(ingest=part_of_log(since, until, where), policy=policy, seed=seed)
     plan = ReplayPlan(
@@ -291,7 +291,7 @@ def replay(
         embed_ms=embed_ms,
     )
     for warning in reached(plan, policy).warnings:
-        typer.echo(f"Warning: {warning}", err=True)
+        say(f"Warning: {warning}", err=True)
     log = loaded_run(logs, out, options, quiet=quiet)
     with progress_on_stderr(quiet) as progress:
         done = replay_log(log, options, plan, progress)
@@ -309,33 +309,33 @@ def replay(
 
 def _say_price(done: "Replayed") -> None:
     if done.price is not None:
-        typer.echo(
+        say(
             f"Live models: at most {done.price.calls:,} calls and ${done.price.most_usd:.2f}; "
             f"${done.price.expected_usd:.2f} with the predicted hits.",
             err=True,
         )
     elif done.section is None:
-        typer.echo("The log answers every miss: this replay is free.", err=True)
+        say("The log answers every miss: this replay is free.", err=True)
 
 
 def _say_notes(done: "Replayed") -> None:
     section = done.section
     if section is not None and done.own_rules:
-        typer.echo(
-            f"{section.cache} decides by its own configuration {', '.join(done.own_rules)}: the "
-            "prediction holds only where --threshold, --scope, --key and --ttl say the same.",
+        say(
+            f"The configuration of {section.cache} decides {', '.join(done.own_rules)}: the "
+            "prediction is valid only if --threshold, --scope, --key and --ttl are the same.",
             err=True,
         )
     for note in section.notes if section is not None else ():
-        typer.echo(f"Note: {note}", err=True)
+        say(f"Note: {note}", err=True)
 
 
 def _failed(section: "ReplaySection", most: float) -> int:
-    """Raise BackendError where more requests failed than may; else return 0."""
+    """Raise BackendError if more requests failed than allowed; else return 0."""
     if section.failed_share <= most:
         return 0
     raise BackendError(
-        f"{section.failed_share:.1%} of the requests that were sent failed: "
+        f"{section.failed_share:.1%} of the sent requests failed: "
         f"{', '.join(f'{name} {n:,}' for name, n in section.errors.items())}.",
         hint="Its hit rate can't be trusted. Repair the cache or the model and replay again "
         "with --restart, or allow more with --max-errors.",

@@ -1,4 +1,4 @@
-"""`costaudit report`: an audit once more, in another form, or the audit of a part of a run."""
+"""`costaudit report`: print an audit in another format, or the audit of a part of a run."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,8 +19,8 @@ def report(
         typer.Option(
             "--where",
             metavar="FIELD=VALUE",
-            help="The audit of this part of the run, computed anew; != leaves out. "
-            "Nothing is read again. [default: all]",
+            help="Audit only this part of the run; != leaves rows out. The log is not read again. "
+            "[default: all]",
         ),
     ] = None,
     format: opt.Format = "terminal",
@@ -36,7 +36,7 @@ def report(
     """Render an audit: terminal, html, md, json, csv or focus.
 
     With --where, the audit of a part of the run is computed first, with default settings and the
-    run's own embedder; --show-prompts holds for that audit only.
+    run's own embedder; --show-prompts applies only to that audit.
     """
     from costaudit.cli.session import audit_at, deliver
     from costaudit.report.reporters import reporter_named
@@ -59,7 +59,7 @@ def _part(run: Path, where: list[str], show_prompts: bool, quiet: bool) -> "Audi
     held = RunDir(run)
     if not RunDir.is_run(run):
         raise UsageError(
-            f"--where needs a run directory, and {run} is none.",
+            f"--where needs a run directory; {run} is not one.",
             hint="Name the folder that `costaudit analyze` or `costaudit ingest` wrote.",
         )
     whole = audit_at(run) if held.audit_path.is_file() else None

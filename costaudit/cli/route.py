@@ -1,4 +1,4 @@
-"""`costaudit route`: a cheaper model tried on a sample of the log's calls."""
+"""`costaudit route`: try a cheaper model on a sample of the log's calls."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from costaudit.cli import options as opt
+from costaudit.cli.process import say
 
 
 def route(
@@ -35,7 +36,7 @@ def route(
         typer.Option(
             "--max-spend",
             metavar="USD",
-            help="Stop before it costs more, in US dollars; the judge counts too.",
+            help="Stop before it costs more, in US dollars, including the judge.",
         ),
     ] = "0",
     max_loss: Annotated[
@@ -43,7 +44,7 @@ def route(
         typer.Option(
             "--max-loss",
             metavar="SHARE",
-            help="Worse answers that the router may cause, of all calls, at the upper bound.",
+            help="Most worse answers that the router may cause, of all calls (upper bound).",
         ),
     ] = "5%",
     model: Annotated[
@@ -66,9 +67,9 @@ def route(
 ) -> int:
     """Try a cheaper model on a sample, and price a router.
 
-    The price is printed before the first call. Answers and verdicts are stored as they come: the
-    same command goes on where it stopped, and no answer is paid for twice. Prompts of the sample
-    are sent to the candidate, its answers to the judge, and nothing to anybody else.
+    The price is printed before the first call. Answers and verdicts are stored immediately: the
+    same command continues where it stopped, and you pay for each answer once. Prompts of the sample
+    are sent only to the candidate and the judge, and the candidate's answers only to the judge.
     """
     from costaudit.answers.judge.ppi import PERFECT
     from costaudit.answers.judge.verdicts import VerdictStore
@@ -105,9 +106,9 @@ def route(
         for one in tried:
             trial = routing.Trial.of(log, one, options)
             calls, most = trial.sampled.most_usd
-            typer.echo(
+            say(
                 f"{one.name}: {calls} calls, about ${trial.sampled.expected_usd:.4f} and at most "
-                f"${most:.4f}, and then the judge; the limit is ${options.max_spend_usd}.",
+                f"${most:.4f}, plus the judge; the limit is ${options.max_spend_usd}.",
                 err=True,
             )
             tries = trial.sampled.answered(options.max_spend_usd, progress)
@@ -115,13 +116,13 @@ def route(
                 assert form is not None
                 people = routing.judged_by_people(trial, tries, form)
                 if people is None:
-                    typer.echo(f"Wrote {form}: fill in right or wrong, then run this again.")
+                    say(f"Wrote {form}: fill in right or wrong, then run this again.")
                     return 0
                 told = routing.told_by(f"human:{form.name}", tries, PERFECT, None)
                 sections.append(routing.section_of(trial, tries, people, PERFECT, told))
                 continue
             price = routing.price_of_judging(trial, tries, priced, store)
-            typer.echo(
+            say(
                 f"{priced.judge.name}: {price.calls} calls, at most ${price.usd:.4f}; "
                 f"{price.known} verdicts are known.",
                 err=True,
@@ -134,6 +135,6 @@ def route(
     if format == "terminal":
         for section in sections:
             if section.router.code:
-                typer.echo(f"\nThe router for {section.candidate}, to paste:\n")
+                say(f"\nThe router for {section.candidate}, to paste:\n")
                 typer.echo(section.router.code)
     return 0

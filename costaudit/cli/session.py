@@ -1,4 +1,4 @@
-"""What the verbs share: options to nouns, the run directory's name, an audit printed."""
+"""Functions that verbs share: parse options, name the run directory, print an audit."""
 
 import os
 import re
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from costaudit.cli import values
+from costaudit.cli.process import columns_of
 from costaudit.cli.progress import progress_on_stderr
 from costaudit.errors import UsageError
 
@@ -26,9 +27,9 @@ _SUFFIXES = re.compile(r"(\.(jsonl?|ndjson|csv|parquet|gz|zst|log|txt))+$", re.I
 
 
 def run_path(logs: Sequence[str], out: Path | None) -> Path:
-    """Name the run directory: `--out`, the run itself, or costaudit-NAME after the first log.
+    """Return the run directory: `--out`, the run itself, or costaudit-NAME after the first log.
 
-    A verb that only reads works in a place that is removed again, unless that run is there.
+    A verb that only reads uses a temporary folder, unless that run exists.
     """
     from costaudit.cli.verb import scratch
 
@@ -44,7 +45,7 @@ def run_path(logs: Sequence[str], out: Path | None) -> Path:
 
 @dataclass(frozen=True)
 class LogPart:
-    """The part of a log that is asked for, as typed."""
+    """The options that select a part of a log, as typed."""
 
     since: str = ""
     until: str = ""
@@ -60,7 +61,7 @@ def ingest_options(
     dedupe: bool = True,
     redact: str = "none",
 ) -> "IngestOptions":
-    """Check what was said about reading."""
+    """Return the checked options of reading."""
     from costaudit.contracts.manifest import RedactionMode
     from costaudit.engine.pool import default_workers
     from costaudit.ingest.options import IngestOptions
@@ -80,7 +81,7 @@ def ingest_options(
 
 
 def part_of_log(since: str, until: str, where: list[str] | None) -> "IngestOptions":
-    """Check which part of a log is asked for, and how it is read."""
+    """Return the checked options that select a part of a log."""
     from costaudit.cli.verb import reading
 
     source, maps = reading()
@@ -89,7 +90,7 @@ def part_of_log(since: str, until: str, where: list[str] | None) -> "IngestOptio
 
 @dataclass(frozen=True)
 class EntryLife:
-    """When a cache holds an entry, and when it drops it, as typed."""
+    """The options about a cache entry's life, as typed."""
 
     ttl: str = ""
     ttl_kind: str = "fixed"
@@ -101,7 +102,7 @@ class EntryLife:
 def semantic_policy(
     embedder: str, scope: str, key: str, life: EntryLife = EntryLife(), guard: str = ""
 ) -> "SemanticPolicy":
-    """Check what was said about the cache; its threshold is the sweep's business."""
+    """Return the checked policy of the cache; the sweep sets its threshold."""
     from costaudit.contracts import policies
 
     keys: tuple[policies.CacheKey, ...] = get_args(policies.CacheKey)
@@ -125,7 +126,7 @@ def semantic_policy(
 def loaded_run(
     logs: Sequence[str], out: Path | None, options: "AnalyzeOptions", *, quiet: bool
 ) -> "Loaded":
-    """Ingest logs, or read the run that they are, and price it."""
+    """Ingest logs, or load them if they are a run, and return them priced."""
     from costaudit.contracts.run_dir import RunDir
     from costaudit.pipeline.loaded import ingested
     from costaudit.report.language import stand_for
@@ -139,7 +140,7 @@ def loaded_run(
 
 
 def say_of_log(run: "RunDir") -> None:
-    """Begin what is printed about a run with the files of its log that could not be read."""
+    """Print first which files of a run's log could not be read."""
     from costaudit.cli.verb import say_first
     from costaudit.contracts.audit import lost_files
 
@@ -147,7 +148,7 @@ def say_of_log(run: "RunDir") -> None:
 
 
 def print_tables(tables: "Sequence[Table]", form: str, data: object, lead: str = "") -> None:
-    """Print tables on standard output, as wide as the terminal is and 100 columns elsewhere."""
+    """Print tables on standard output, in the terminal's width, or 100 columns elsewhere."""
     from costaudit.cli.verb import every_row, said_first
     from costaudit.report.language import said
     from costaudit.report.tables.table import Screen, render_tables
@@ -165,7 +166,7 @@ _PLAIN = str.maketrans({
 
 
 def write_out(written: bytes, *, for_people: bool) -> None:
-    """Write to standard output; a terminal that knows no UTF-8 gets what it can show."""
+    """Write to standard output; a terminal without UTF-8 gets the characters that it can show."""
     encoding = sys.stdout.encoding or "utf-8"
     if for_people and encoding.lower().replace("-", "") != "utf8":
         written = written.decode().translate(_PLAIN).encode(encoding, "replace")
@@ -196,7 +197,7 @@ def audit_run(
 
 
 def audit_at(path: Path) -> "Audit":
-    """Read the audit of a run directory, or an audit.json."""
+    """Return the audit of a run directory, or of an audit.json."""
     from costaudit.contracts.audit import read_audit
     from costaudit.contracts.run_dir import RunDir
 
@@ -204,7 +205,7 @@ def audit_at(path: Path) -> "Audit":
 
 
 def deliver(audit: "Audit", form: str, out: Path | None, *, run: Path, color: bool) -> None:
-    """Print an audit, or write it to a file; colour only for a terminal that wants it."""
+    """Print an audit, or write it to a file; only a terminal that supports colour gets it."""
     from costaudit.contracts.run_dir import atomic_write
     from costaudit.report.reporters import render, reporter_named
     from costaudit.report.terminal import TerminalReporter
@@ -219,15 +220,11 @@ def deliver(audit: "Audit", form: str, out: Path | None, *, run: Path, color: bo
         write_out(data, for_people=form == "terminal")
         return
     if out.is_dir():
-        raise UsageError(f"{out} is a folder.", hint="Give --out a file to write.")
+        raise UsageError(f"{out} is a folder.", hint="Name a file with --out.")
     with atomic_write(out) as part:
         part.write_bytes(data)
 
 
 def terminal_width(elsewhere: int = 80) -> int:
-    """Return the columns of the terminal; `elsewhere` where the output is not a terminal."""
-    import shutil
-
-    if not sys.stdout.isatty():
-        return elsewhere
-    return shutil.get_terminal_size((elsewhere, 24)).columns
+    """Return the columns of the terminal, or `elsewhere` if the output is not a terminal."""
+    return columns_of(sys.stdout) or elsewhere

@@ -1,4 +1,4 @@
-"""`costaudit sessions`: what agents' sessions cost, and why."""
+"""`costaudit sessions`: show what agents' sessions cost, and why."""
 
 from typing import Annotated
 
@@ -30,9 +30,9 @@ def sessions(
 ) -> int:
     """Show what sessions of agents cost, and why.
 
-    Also which lifetime of the cache would have been cheapest for each.
+    Also shows the cheapest cache lifetime for each.
 
-    A session is what the log calls one, or a conversation. Its causes add up to its spend.
+    A session is one by the log's own name, or else a conversation. Its causes add up to its spend.
     """
     from costaudit.cli.session import loaded_run, part_of_log, print_tables
     from costaudit.pipeline.sessions.section import no_sessions, sessions_of

@@ -1,4 +1,4 @@
-"""`costaudit spend`: who and what costs."""
+"""`costaudit spend`: show whose and which calls cost what."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`costaudit sweep`: the semantic cache at every threshold, and what makes the sweep fail."""
+"""`costaudit sweep`: simulate the semantic cache at every threshold, and check conditions."""
 
 import operator
 import re
@@ -40,7 +40,7 @@ class Condition:
 
 
 def read_conditions(texts: Sequence[str]) -> list[Condition]:
-    """Read conditions; raises UsageError for one that can't be understood."""
+    """Return conditions; raises UsageError for one that can't be understood."""
     found = []
     for text in texts:
         match = _FORM.fullmatch(text)
@@ -54,9 +54,9 @@ def read_conditions(texts: Sequence[str]) -> list[Condition]:
 
 
 def check_conditions(conditions: Sequence[Condition], section: "SemanticSection") -> None:
-    """Raise GateFailedError if a condition may hold at the point that is asked about.
+    """Raise GateFailedError if a condition may hold at the point in question.
 
-    That is the only threshold tried, or else the one recommended.
+    That is the only threshold of the sweep, or else the recommended one.
     """
     check_estimates(conditions, _estimates(section))
 
@@ -64,11 +64,10 @@ def check_conditions(conditions: Sequence[Condition], section: "SemanticSection"
 def check_estimates(
     conditions: Sequence[Condition], estimates: "Mapping[str, Estimate | None]"
 ) -> None:
-    """Raise GateFailedError if a condition may hold of the estimates, which are by name.
+    """Raise GateFailedError if a condition may hold for `estimates`, which are by name.
 
-    The bound of the 95 % interval that is on the condition's side counts: a cache whose wrong
-    answers may exceed the limit fails, not only one that probably does. Raises
-    InsufficientDataError where the log can't show it.
+    The 95 % bound on the condition's side counts: a cache fails if its wrong answers may exceed the
+    limit, not only if they probably do. Raises InsufficientDataError if the log can't show it.
     """
     failed = []
     for condition in conditions:
@@ -83,7 +82,7 @@ def check_estimates(
 
 
 def _value(condition: Condition, estimate: "Estimate | None") -> tuple[float, str]:
-    """Return the value that counts, and which bound it is."""
+    """Return the value that counts, and a text that names its bound."""
     if estimate is None:
         raise InsufficientDataError(
             f"This log can't show {condition.name}: it holds no answers to compare.",
@@ -145,7 +144,7 @@ def sweep(
         typer.Option(
             "--wrong-cost",
             metavar="USD",
-            help="Cost of each wrong answer, in US dollars, taken off the saving.",
+            help="Cost of each wrong answer, in US dollars; it reduces the saving.",
         ),
     ] = "0",
     fail_if: Annotated[
@@ -153,7 +152,7 @@ def sweep(
         typer.Option(
             "--fail-if",
             metavar="CONDITION",
-            help="Exit 3 if it may hold at the recommended point, or at the only threshold given, "
+            help="Exit 3 if it may hold at the recommended threshold, or at the only one, "
             "such as 'unsafe_served>0.01' or 'hit_rate<0.2'. The bound of the 95 % interval on the "
             "condition's side counts. [default: none]",
         ),
@@ -170,7 +169,7 @@ def sweep(
         bool,
         typer.Option(
             "--approx",
-            help="Look for similar texts in a part of them only, and show how far off that is.",
+            help="Search only a part of the texts, and show the error of that.",
         ),
     ] = False,
     sample: Annotated[
@@ -258,7 +257,7 @@ def sweep(
 
 
 def read_lifetimes(ttl: str, ttl_kind: str) -> "tuple[tuple[float | None, TtlKind], ...]":
-    """Read TTLs and their kinds; entries that never expire have one kind."""
+    """Return TTLs and their kinds; entries that never expire have one kind."""
     from costaudit.cli.values import duration_s, names, one_of
 
     one_of(ttl_kind, ("fixed", "sliding", "both"), "--ttl-kind")
@@ -274,7 +273,7 @@ def read_lifetimes(ttl: str, ttl_kind: str) -> "tuple[tuple[float | None, TtlKin
 def _checked_sample(
     sample: str, options: "AnalyzeOptions", conditions: "Sequence[Condition]"
 ) -> float:
-    """Read the sample's size, and refuse what a sample can't show, before the log is read."""
+    """Return the sample's size; raises UsageError for options that a sample can't work with."""
     from costaudit.cli.values import sample_size
     from costaudit.simulate.semantic.thresholds import parse_thresholds
 
@@ -292,12 +291,12 @@ def _checked_sample(
         if one.name != "hit_rate":
             raise UsageError(
                 f"--fail-if {one.name} can't be found from a sample: its answers are not judged.",
-                hint="Leave --sample out, or hold a bound on hit_rate.",
+                hint="Leave --sample out, or use a condition on hit_rate.",
             )
     if conditions and len(parse_thresholds(options.thresholds)) != 1:
         raise UsageError(
             "With --sample no threshold is recommended, so --fail-if needs one.",
-            hint="Give one, such as --thresholds 0.9.",
+            hint="Set one, such as --thresholds 0.9.",
         )
     return sample_size(sample)
 
@@ -316,7 +315,7 @@ def _sampled(
     conditions: "Sequence[Condition]",
     progress: "Progress",
 ) -> str | None:
-    """Print what a sample shows; return the reason instead where all texts are to be embedded."""
+    """Print a sample's estimates; return a reason instead if all texts must be embedded."""
     from costaudit.cli.session import print_tables
     from costaudit.pipeline.semantic.sampled import sampled_sweep
     from costaudit.report.tables.semantic import sampled_line, sampled_table

@@ -1,4 +1,4 @@
-"""What every verb has: -h, examples, and the options on how its output is written."""
+"""Add to every verb: -h, examples, and the options about its output."""
 
 import inspect
 import tempfile
@@ -22,7 +22,7 @@ _KEEPS_ITS_RUN = {"analyze", "ingest", "judge", "replay", "warm", "demo", "route
 
 @dataclass
 class _Running:
-    """The verb that runs: how it reads and prints, and where it works."""
+    """The running verb: how it reads and prints, and its temporary folder."""
 
     every_row: bool = False
     source: str = "auto"
@@ -53,7 +53,7 @@ All = Annotated[
 
 
 def add_verb(app: typer.Typer, verb: Callable[..., int]) -> None:
-    """Make a function a verb of the command line, with the options that all output shares."""
+    """Add a function as a verb, with the output options that all verbs share."""
     name = verb.__name__
     examples = EXAMPLES.get(name, (f"costaudit {name} --help",))
     app.command(
@@ -68,27 +68,27 @@ def _running() -> _Running:
 
 
 def every_row() -> bool:
-    """Return whether --all was given to the verb that runs."""
+    """Return whether the running verb has --all."""
     return _running().every_row
 
 
 def reading() -> tuple[str, tuple[str, ...]]:
-    """Return the log source and the mappings that were given to the verb that runs."""
+    """Return the running verb's log source and mappings."""
     return _running().source, _running().maps
 
 
 def say_first(sentence: str) -> None:
-    """Let the verb that runs say a sentence above its tables."""
+    """Print a sentence above the running verb's tables."""
     _running().said_first = sentence
 
 
 def said_first() -> str:
-    """Return what the verb that runs says above its tables."""
+    """Return the sentences above the running verb's tables."""
     return _running().said_first
 
 
 def scratch() -> Path | None:
-    """Return a folder that is removed when the verb ends; None for a verb that keeps its run."""
+    """Return a folder that is removed when the verb ends; None if the verb keeps its run."""
     now = _running()
     if now.keeps_its_run:
         return None
@@ -99,7 +99,7 @@ def scratch() -> Path | None:
 
 
 def _in_style(verb: Callable[..., int]) -> Callable[..., int]:
-    """Let a verb run in the language and currency, and on the log, that further options ask for."""
+    """Return a verb that runs with the shared options: language, currency, log source."""
     extra: dict[str, tuple[Any, Any]] = {
         "lang": (Lang, "en"),
         "currency": (Currency, "USD"),

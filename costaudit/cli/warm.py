@@ -1,4 +1,4 @@
-"""`costaudit warm`: a cache that is full of good answers on its first day."""
+"""`costaudit warm`: fill a cache with good answers before its first day."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from costaudit.cli import options as opt
+from costaudit.cli.process import say
 from costaudit.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def warm(
             metavar="ADDRESS",
             help="Cache to fill, in its own schema: redis://HOST[?name=INDEX&fields=tenant,model] "
             "of RedisVL, redis://HOST?flavour=langchain&llm=my_app.py:llm, "
-            "http://HOST/v1?product=litellm, or a class of yours: file.py:Class. [default: none]",
+            "http://HOST/v1?product=litellm, or your own class: file.py:Class. [default: none]",
         ),
     ] = "",
     file: Annotated[
@@ -44,7 +45,7 @@ def warm(
     threshold: Annotated[
         float,
         typer.Option(
-            "--threshold", metavar="SIMILARITY", help="Cosine similarity that the cache hits at."
+            "--threshold", metavar="SIMILARITY", help="Least cosine similarity of the cache's hits."
         ),
     ] = 0.95,
     out: opt.Out = None,
@@ -60,9 +61,9 @@ def warm(
 ) -> int:
     """Pre-fill a cache, or a file, with answers that were right.
 
-    The dearest topics come first; each answer gets the lifetime that its topic supports. An answer
-    that the cache would also serve to another scope of the log is left out, and what was written is
-    looked up through the product's own client.
+    The most expensive topics come first; each answer gets the lifetime that its topic supports.
+    Leaves out answers that the cache would also serve to another scope of the log, and looks up
+    what it wrote through the product's own client.
     """
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.session import loaded_run, part_of_log, semantic_policy
@@ -77,7 +78,7 @@ def warm(
     from costaudit.report.numbers import count
 
     if not cache and file is None:
-        raise UsageError("There is nowhere to put the answers.", hint="Give --cache or --file.")
+        raise UsageError("No place for the answers is named.", hint="Add --cache or --file.")
     policy = semantic_policy(embedder, scope, key)
     options = AnalyzeOptions(ingest=part_of_log(since, until, where), policy=policy, seed=seed)
     whole = bool(cache) and needs_prompts(cache)
@@ -93,30 +94,30 @@ def warm(
     if file is not None:
         write_warm_file(found.answers, file)
         told = tr("{n} answers are in {file}: they are texts from your log.")
-        typer.echo(told.format(n=count(len(found.answers)), file=file))
+        say(told.format(n=count(len(found.answers)), file=file))
     return 0 if warmed is None else _say(warmed)
 
 
 def _say(warmed: "Warmed") -> int:
-    """Print what was written, left out and found again; raise where less was found."""
+    """Print what was written, left out and found again; raises an error if less was found."""
     from costaudit.report.language import said, tr
     from costaudit.report.numbers import count
 
     filled, checked = warmed.filled, warmed.checked
     told = tr("{n} answers were written into {cache}.")
-    typer.echo(told.format(n=count(len(filled.answers)), cache=warmed.cache))
+    say(told.format(n=count(len(filled.answers)), cache=warmed.cache))
     if filled.present:
         told = tr("{n} questions had an entry already, which was left alone.")
-        typer.echo(told.format(n=count(filled.present)))
+        say(told.format(n=count(filled.present)))
     for reason, number in sorted(warmed.admitted.left_out.items(), key=lambda item: -item[1]):
         told = tr("{n} answers were left out: {why}.")
-        typer.echo(told.format(n=count(number), why=said(reason)))
+        say(told.format(n=count(number), why=said(reason)))
     told = tr(
         "Checked with {client}: {found} of {n} found, {other} behind a nearer answer of their "
         "scope, {missing} missing; {crossed} of {probes} questions from other scopes were served "
         "one."
     )
-    typer.echo(
+    say(
         told.format(
             client=checked.client,
             n=count(len(filled.answers)),
@@ -129,7 +130,7 @@ def _say(warmed: "Warmed") -> int:
     )
     if checked.missing:
         raise BackendError(
-            f"{checked.missing:,} answers were written and can't be found.",
+            f"{checked.missing:,} written answers can't be found.",
             hint="The cache evicts, or its client compares other texts than these questions.",
         )
     return 0

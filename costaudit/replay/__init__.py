@@ -1,4 +1,4 @@
-"""The same requests through a live cache.
+"""Send the same requests through a live cache.
 
-Takes requests and a cache's address, returns outcomes, never writes a key it did not create.
+It takes requests and a cache's address, and returns outcomes. It writes only its own keys.
 """

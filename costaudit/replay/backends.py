@@ -1,4 +1,4 @@
-"""Which address leads to which live cache and to which upstream."""
+"""Make the live cache and the upstream that an address names."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -69,9 +69,9 @@ CACHES: dict[str, Callable[[str, Headers], LiveCache]] = {
 
 
 def cache_at(text: str, headers: Headers | None = None) -> LiveCache:
-    """Make the cache that an address names; raises UsageError for one that is not known.
+    """Return the cache that an address names; raises UsageError for an unknown one.
 
-    `headers` are sent to a caching proxy with each request.
+    A caching proxy gets `headers` with each request.
     """
     maker = CACHES.get(urlsplit(text).scheme)
     if maker is None:
@@ -83,43 +83,43 @@ def cache_at(text: str, headers: Headers | None = None) -> LiveCache:
             return own
         raise UsageError(
             "The cache's address has an unknown scheme.",
-            hint=f"Give one of {', '.join(f'{scheme}://' for scheme in CACHES)}, or a class of "
-            "yours: module:Class or file.py:Class.",
+            hint=f"Use one of {', '.join(f'{scheme}://' for scheme in CACHES)}, or your own "
+            "class: module:Class or file.py:Class.",
         )
     return maker(text, headers or {})
 
 
 def cleaned(text: str) -> tuple[str, ...]:
-    """Remove what earlier replays left in a Redis; returns what was done, one line each."""
+    """Remove what earlier replays left in a Redis, and return a line for each action."""
     from costaudit.replay.caches.redis_server import OPTIONS, clean
 
     if CACHES.get(urlsplit(text).scheme) is not _redis:
         raise UsageError(
-            "Only a Redis keeps what a replay left.", hint="Give --cache redis://HOST:PORT."
+            "Only a Redis can hold keys of earlier replays.", hint="Use --cache redis://HOST:PORT."
         )
     done = clean(parse_address(text, OPTIONS))
-    return done or ("No earlier replay has left anything.",)
+    return done or ("No earlier replay left anything.",)
 
 
 class Recorded:
-    """Answer every miss with what the model said when the log was written."""
+    """An upstream that answers every miss with the logged answer."""
 
     name = "recorded"
     is_live = False
 
     def answer(self, stream: ReplayStream, index: int) -> Answer:
-        """Return the logged answer, tokens and latency at once."""
+        """Return the logged answer, tokens and latency immediately."""
         tokens = tuple(stream.tokens[index].tolist())
         return Answer(stream.answers[index], tokens, stream.latencies_ms[index].item())
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 def upstream_at(text: str) -> Upstream:
-    """Make the upstream that an address names, such as openai:gpt-4o-mini?stream=1.
+    """Return the upstream that an address names, such as openai:gpt-4o-mini?stream=1.
 
-    Raises UsageError for one that is not known.
+    Raises UsageError for an unknown one.
     """
     scheme = text.partition(":")[0].partition("?")[0]
     if scheme == Recorded.name:
@@ -127,8 +127,8 @@ def upstream_at(text: str) -> Upstream:
         return Recorded()
     if scheme not in MODELS:
         raise UsageError(
-            f"The upstream {scheme!r} is not known.",
-            hint="Give recorded, openai:MODEL, anthropic:MODEL, bedrock:MODEL or https://HOST/v1.",
+            f"The upstream {scheme!r} is unknown.",
+            hint="Use recorded, openai:MODEL, anthropic:MODEL, bedrock:MODEL or https://HOST/v1.",
         )
     address = parse_model(text)
     return LiveModel(address.printable, model_at(address))

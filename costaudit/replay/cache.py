@@ -1,4 +1,4 @@
-"""What a live cache is: a Protocol of four methods, and the data that it takes and returns."""
+"""The Protocol of a live cache, with the data that it takes and returns."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,56 +13,56 @@ from costaudit.providers.call import Answer, Prompt
 
 Pairs = npt.NDArray[np.int32]
 Guard = Callable[[Pairs, Pairs], npt.NDArray[np.bool_]]
-"""Refuse pairs of texts: rows of those asked for, rows of those held → bool (pairs,)."""
+"""Return which pairs of texts are refused: (rows of queries, rows of entries) → bool (pairs,)."""
 
 
 @dataclass(frozen=True)
 class SizeLimit:
-    """How many entries may be held, and who leaves a full cache."""
+    """The most entries of a cache, and which entry a full cache evicts."""
 
-    max_entries: int  # of each pool, those under way included
+    max_entries: int  # per pool, including entries whose answer is not there yet
     eviction: Eviction
     pools: npt.NDArray[np.int64]  # by request
-    ready_s: npt.NDArray[np.float64]  # by request: when a miss's answer arrives, the log's clock
+    ready_s: npt.NDArray[np.float64]  # by request: when a miss's answer arrives, on the log's clock
 
 
 @dataclass(frozen=True)
 class CacheSettings:
-    """What a cache must know before the first lookup."""
+    """The settings of a cache before the first lookup."""
 
     texts: Sequence[str]
     vectors: npt.NDArray[np.float32]  # (len(texts), d), unit length
     min_similarity: float  # cosine; a lookup hits iff similarity >= this
-    prefix: str  # of every key that the cache may write
+    prefix: str  # prefix of all keys that the cache may write
     ttl_s: float | None = None  # on the log's clock
     ttl_kind: Literal["fixed", "sliding"] = "fixed"
     speed: float | None = None  # log seconds per second; None: only the log's clock counts
-    shadow: bool = False  # look up in what is there already, write nothing
-    resumed: bool = False  # remove what an interrupted run left under this prefix
-    prompts: Sequence[Prompt] | None = None  # by request, for caches that ask models themselves
-    concurrency: int = 8  # calls of a model at the same time
+    shadow: bool = False  # look up existing entries, write nothing
+    resumed: bool = False  # remove an interrupted run's keys with this prefix
+    prompts: Sequence[Prompt] | None = None  # by request, for caches that call models
+    concurrency: int = 8  # simultaneous calls of a model
     size: SizeLimit | None = None  # None: no limit
-    guard: Guard | None = None  # None: every near entry is served
-    isolate: bool = False  # take a namespace of its own in a caching proxy
-    lasting: bool = False  # entries are to stay: no expiry of their own
+    guard: Guard | None = None  # None: every similar entry is served
+    isolate: bool = False  # use a separate namespace in a caching proxy
+    lasting: bool = False  # entries stay: no expiry by their own TTL
     answers: Sequence[str] = ()  # by request, as logged
-    scopes: Sequence[Mapping[str, str]] = ()  # by request: field → value; empty where unknown
+    scopes: Sequence[Mapping[str, str]] = ()  # by request: field → value; empty if unknown
 
 
 class Query(msgspec.Struct, frozen=True, gc=False):
     """One lookup."""
 
-    index: int  # of the request in the stream
+    index: int  # index in the stream
     request_id: str
-    row: int  # of the text and its vector
+    row: int  # row of the text and its vector
     partition: int
     now_s: float  # the log's clock
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One answer to keep."""
+    """One answer to store."""
 
-    index: int  # of the request in the stream: of equally similar entries the newest wins
+    index: int  # index in the stream; of equally similar entries, the newest is served
     request_id: str
     row: int
     partition: int
@@ -73,19 +73,19 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
 class Match(msgspec.Struct, frozen=True, gc=False):
     """A hit."""
 
-    request_id: str  # whose answer was served; "" where the cache does not say
-    similarity: float | None  # cosine; 1.0 for identical text; None where the cache hides it
+    request_id: str  # request whose answer was served; "" if the cache does not say
+    similarity: float | None  # cosine; 1.0 for identical text; None if the cache does not say
     exact: bool  # identical text
     answer: str
 
 
 class Lookup(msgspec.Struct, frozen=True, gc=False):
-    """What became of one query; at most one of the first three is set, none for a plain miss."""
+    """The result of one query; at most one of the first three fields is set, none for a miss."""
 
     match: Match | None = None
-    answer: Answer | None = None  # a miss that the cache has already answered: a caching proxy
+    answer: Answer | None = None  # answer to a miss from the cache itself, which is a caching proxy
     error: str = ""  # a short class, such as timeout
-    latency_ms: float | None = None  # its own; None: that of the round trip it shared
+    latency_ms: float | None = None  # None: the latency of the shared round trip
 
 
 MISS = Lookup()
@@ -93,74 +93,74 @@ MISS = Lookup()
 
 @dataclass(frozen=True)
 class CacheTraits:
-    """What a replay must know of a cache before it speaks to it."""
+    """What a replay must know about a cache before it connects."""
 
     name: str  # a printable address without credentials
-    exact_index: bool = False  # it finds the nearest entry, not an approximation of it
-    own_vectors: bool = False  # it embeds for itself, so similarities differ from the simulation's
-    asks_models: bool = False  # a miss is answered, and paid for, by its own upstream
-    keeps_rules: bool = False  # it honours a limit on entries and a guard, as the simulation does
-    own_rules: tuple[str, ...] = ()  # what only its own configuration can set, in words
-    outlives_run: bool = True  # entries can stay after the process ends
+    exact_index: bool = False  # it finds the nearest entry exactly, not approximately
+    own_vectors: bool = False  # it embeds texts itself: other similarities
+    asks_models: bool = False  # its own upstream answers a miss, at a cost
+    keeps_rules: bool = False  # it applies entry limits and guards, like the simulation
+    own_rules: tuple[str, ...] = ()  # rules that only its configuration can set, as text
+    outlives_run: bool = True  # entries can exist after the process ends
 
 
 class LiveCache(Protocol):
-    """A cache that can be replayed against; raises BackendError where it can't go on."""
+    """A cache for replays; raises BackendError if it can't continue."""
 
     @property
     def traits(self) -> CacheTraits:
-        """Return what kind of cache this is."""
+        """Return the cache's traits."""
 
     def open(self, settings: CacheSettings) -> None:
-        """Connect, and confirm that the server can do it and that no key has the prefix yet."""
+        """Connect; check the server's commands, and that no key has the prefix."""
 
     def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
-        """Answer queries that all see the same entries, in order; sliding TTLs are renewed."""
+        """Answer queries in order, all with the same entries; renew sliding TTLs."""
 
     def store(self, entry: Entry, now_s: float) -> None:
-        """Keep an answer from now on (the log's clock); the same text and partition replaces it."""
+        """Store an answer from `now_s` on; it replaces an entry of the same text and partition."""
 
     def close(self, *, keep: bool) -> None:
-        """Disconnect; remove every key that was written unless they are to be kept."""
+        """Disconnect; remove all written keys unless `keep`."""
 
 
 @runtime_checkable
 class Reachable(Protocol):
-    """A cache behind a connection that can be tried before anything costs time."""
+    """A cache whose connection can be tried before long work."""
 
     def reach(self) -> tuple[str, ...]:
-        """Return warnings, one sentence each; raises BackendError where nothing answers."""
+        """Return warnings, one sentence each; raises BackendError if nothing answers."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """What a cache holds before a replay, entry by entry."""
+    """The entries of a cache before a replay."""
 
-    request_ids: Sequence[str]  # "" where an entry does not say whose answer it is
+    request_ids: Sequence[str]  # "" if an entry does not name its request
     vectors: npt.NDArray[np.float32]  # (entries, d)
 
 
 @runtime_checkable
 class Exporting(Protocol):
-    """A cache whose entries can be read before a replay that only looks up."""
+    """A cache whose entries can be read, for a replay that only looks up."""
 
     def held(self) -> Held:
-        """Connect, and return what is there."""
+        """Connect, and return the entries."""
 
 
 @runtime_checkable
 class Noting(Protocol):
-    """A cache that can say what happened in it during a replay."""
+    """A cache that can report what happened in it during a replay."""
 
     def notes(self) -> tuple[str, ...]:
-        """Return what the reader must know, one sentence each; called after `close`."""
+        """Return notes for the reader, one sentence each; called after `close`."""
 
 
 def reach(cache: LiveCache) -> tuple[str, ...]:
-    """Try the connection of a cache that has one; returns its warnings, one sentence each."""
+    """Try the connection of a cache that has one, and return its warnings, one sentence each."""
     return cache.reach() if isinstance(cache, Reachable) else ()
 
 
 def notes_of(cache: LiveCache) -> tuple[str, ...]:
-    """Return what a cache says of the replay that has ended."""
+    """Return a cache's notes about the finished replay."""
     return cache.notes() if isinstance(cache, Noting) else ()

@@ -1,4 +1,4 @@
-"""The append-only journal of a replay: what was acknowledged survives a kill."""
+"""The append-only journal of a replay, which keeps finished requests if the process is killed."""
 
 import os
 from dataclasses import asdict, dataclass
@@ -14,7 +14,7 @@ VERSION = 1
 
 
 class Acknowledged(msgspec.Struct, frozen=True, gc=False):
-    """One request that is done."""
+    """One finished request."""
 
     index: int  # in the stream
     result: Result
@@ -22,36 +22,36 @@ class Acknowledged(msgspec.Struct, frozen=True, gc=False):
     matched_id: str | None = None
     similarity: float | None = None
     tokens: tuple[int, ...] = (0, 0, 0, 0, 0, 0)  # billed by this replay, or as logged
-    lookup_ms: float | None = None  # None: it was not looked up
+    lookup_ms: float | None = None  # None without a lookup
     latency_ms: float | None = None  # lookup and model; None where unknown
-    lateness_ms: float = 0.0  # sent this much after its time
-    spent_usd: str = "0"  # a decimal: what a live model charged
-    answer: str | None = None  # of a live model, to fill the cache again; None: the log has it
-    served: str | None = None  # digest of a hit's text where the cache does not name the request
+    lateness_ms: float = 0.0  # how late it was sent
+    spent_usd: str = "0"  # what a live model charged, as a decimal
+    answer: str | None = None  # a live model's answer, to refill the cache; None: the log has it
+    served: str | None = None  # digest of a hit's text if the cache does not name the request
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a journal belongs to: another run may not go on with it."""
+    """The replay to which a journal belongs; no other may continue it."""
 
     stream: str  # digest
-    settings: str  # what decides hits, in one line
+    settings: str  # all that decides hits, in one line
     prefix: str  # of the keys in the cache
     version: int = VERSION
 
 
 class Journal:
-    """Append what is done, one JSON line each, handed to the system at once.
+    """Appends finished requests as JSON lines, each written immediately.
 
-    Entering reads what an earlier run left; `begin` is the first thing that touches the disk.
+    Entering the context reads an earlier run's journal; `begin` is the first write to the disk.
     """
 
     def __init__(self, path: Path | None, header: Header, *, restart: bool = False) -> None:
         self.header = header
         self.done: dict[int, Acknowledged] = {}
         self._path = path
-        self._restart = restart  # forget what is there, whatever replay it belongs to
-        self._whole = 0  # bytes of the file that can be read
+        self._restart = restart  # ignore an existing journal of any replay
+        self._whole = 0  # readable bytes of the file
         self._file: int | None = None
         self._encoder = msgspec.json.Encoder()
 
@@ -61,14 +61,14 @@ class Journal:
         return self
 
     def begin(self) -> None:
-        """Open the file to append; called once the cache is open, so a refusal leaves nothing."""
+        """Open the file for appending, after the cache, so that an error there leaves no file."""
         if self._path is None:
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             if self._path.is_file() and self._path.stat().st_size != self._whole:
-                os.ftruncate(self._file, self._whole)  # a line that a kill cut short is dropped
+                os.ftruncate(self._file, self._whole)  # drop an incomplete last line
         except OSError as error:
             raise self._unwritable(error) from None
         if not self._whole:
@@ -85,7 +85,7 @@ class Journal:
             self._file = None
 
     def acknowledge(self, done: Acknowledged) -> None:
-        """Write that a request is done."""
+        """Write a finished request."""
         self.done[done.index] = done
         if self._file is not None:
             self._append(self._encoder.encode(done))
@@ -103,7 +103,7 @@ class Journal:
     def _unwritable(self, error: OSError) -> BackendError:
         return BackendError(
             f"The journal {self._path} can't be written: {error.strerror or error}.",
-            hint="Make room on that disk, or write the run to another one with --out.",
+            hint="Free space on that disk, or write the run to another one with --out.",
         )
 
     def _read(self, path: Path) -> int:
@@ -117,7 +117,7 @@ class Journal:
         except msgspec.DecodeError as error:
             raise InputError(
                 f"{path} is not the journal of a replay: {error}.",
-                hint="Name another file, or start anew with --restart.",
+                hint="Name another file, or start again with --restart.",
             ) from None
         self._check(path, header)
         self.header = header
@@ -129,5 +129,5 @@ class Journal:
         if (header.version, header.stream, header.settings) != mine:
             raise UsageError(
                 f"{path} is the journal of another replay: {header.settings}.",
-                hint="Give the same log and options as before, or start anew with --restart.",
+                hint="Use the same log and options as before, or start again with --restart.",
             )

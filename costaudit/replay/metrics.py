@@ -1,4 +1,4 @@
-"""Prometheus metrics of a replay while it runs, under the names that dashboards already use."""
+"""Serve Prometheus metrics of a running replay, with the names that dashboards use."""
 
 import math
 import socket
@@ -16,12 +16,12 @@ CLASSES: tuple[TokenType, ...] = (
 
 
 class Monitor:
-    """Serve metrics on a port of this machine; give it to `replay` as the listener."""
+    """Serves metrics on a local port; `replay` takes it as the listener."""
 
     def __init__(self, stream: ReplayStream, port: int) -> None:
         from prometheus_client import CollectorRegistry, Histogram
 
-        self.port = port  # 0: any free one, known once it is open
+        self.port = port  # 0: any free port, set when it is open
         self._stream = stream
         self._registry = CollectorRegistry()
         self._metrics = CacheMetrics(PrometheusMeter(self._registry))
@@ -53,7 +53,7 @@ class Monitor:
         self._thread.join()
 
     def __call__(self, done: Acknowledged) -> None:
-        """Count one request that is done."""
+        """Count one finished request."""
         cost_usd = self._cost_usd(done)
         tokens: dict[TokenType, int] = {}
         for name, count in zip(CLASSES, done.tokens, strict=True):
@@ -75,7 +75,7 @@ class Monitor:
         )
 
     def _cost_usd(self, done: Acknowledged) -> float:
-        """Take what was paid now, else what the log's call had cost."""
+        """Return what the request cost now, or else the cost of the log's call."""
         spent_usd = float(done.spent_usd)
         logged = self._stream.cost_usd
         if spent_usd or logged is None or done.result == "error":
@@ -89,7 +89,7 @@ def _label(labels: Sequence[str], index: int) -> str:
 
 
 def check_port(port: int) -> None:
-    """Raise UsageError where a port of this machine is taken, or can't be had."""
+    """Raise UsageError if a local port is in use or not allowed."""
     try:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -101,5 +101,5 @@ def check_port(port: int) -> None:
 def _taken(port: int, error: Exception) -> UsageError:
     return UsageError(
         f"Metrics can't be served on port {port}: {getattr(error, 'strerror', None) or error}.",
-        hint="Name a free one with --metrics-port.",
+        hint="Name a free port with --metrics-port.",
     )

@@ -1,4 +1,4 @@
-"""Replay in open loop: the log's clock, sped up, says when each request is sent."""
+"""Replay in open loop: the log's clock, faster or not, decides when each request is sent."""
 
 import gc
 import heapq
@@ -17,16 +17,16 @@ import numpy.typing as npt
 from costaudit.providers.call import Answer
 from costaudit.replay.steps import Missed, Steps
 
-CLOSE_S = 0.002  # before a moment: from here on nothing is listened to but the clock
-SWITCHING_S = 0.0005  # after which a busy thread lets another run; Python's own is 5 ms
+CLOSE_S = 0.002  # before a due time; from here on, only the clock is watched
+SWITCHING_S = 0.0005  # thread switch interval; Python's default is 5 ms
 
 
 def send_times(
     ts_s: npt.NDArray[np.float64], speed: float, max_rate: float | None
 ) -> npt.NDArray[np.float64]:
-    """Return when to send each request, in seconds from the first; never from an answer.
+    """Return when to send each request, in seconds from the first; answers do not matter.
 
-    Under `max_rate` a request waits until 1 / max_rate after the one before it.
+    With `max_rate`, requests are at least 1 / max_rate seconds apart.
     """
     due: npt.NDArray[np.float64] = (ts_s - ts_s[0]) / speed
     if max_rate is not None:
@@ -36,7 +36,7 @@ def send_times(
 
 
 class _Clock:
-    """Seconds since the first send, and the log's clock at that moment."""
+    """Converts between seconds since the first send and the log's clock."""
 
     def __init__(self, first_s: float, speed: float) -> None:
         self._first_s = first_s
@@ -50,23 +50,23 @@ class _Clock:
         return self._first_s + self.elapsed_s() * self._speed
 
     def due_s(self, log_s: float) -> float:
-        """Return when the log's clock will show `log_s`."""
+        """Return the time at which the log's clock shows `log_s`."""
         return (log_s - self._first_s) / self._speed
 
 
 class _Crew:
-    """Threads that take turns: one waits for what is due next and does it itself.
+    """Threads that take turns: one waits for the next due step and does it.
 
-    No request passes from one thread to another, so none is late by waking a second one.
+    Requests do not move between threads, so none is late because a thread must wake up.
     """
 
     def __init__(self, steps: Steps, clock: _Clock) -> None:
         self._steps = steps
         self._clock = clock
-        self._turn = threading.Lock()  # who holds it waits for what is due next
-        self._models = ThreadPoolExecutor(steps.options.concurrency, "model")  # hold up no lookup
-        self._answers: list[tuple[float, int, Answer]] = []  # recorded, by when they are due
-        self._changed = threading.Condition()  # of the answers, or of the run: it failed
+        self._turn = threading.Lock()  # its holder waits for the next due step
+        self._models = ThreadPoolExecutor(steps.options.concurrency, "model")  # off the turns
+        self._answers: list[tuple[float, int, Answer]] = []  # recorded answers by due time
+        self._changed = threading.Condition()  # new answers, or the run failed
         self._failed = False
         self._sends: Iterator[tuple[int, float]] = iter(())
         self._next: tuple[int, float] | None = None
@@ -89,7 +89,7 @@ class _Crew:
             raise
         finally:
             for one in crew:
-                if one.ident is not None:  # an interrupt may come before all have started
+                if one.ident is not None:  # an interrupt may come before all threads started
                     one.join()
             self._models.shutdown(cancel_futures=True)
         self._steps.check()
@@ -97,7 +97,7 @@ class _Crew:
             self._store(index, answer.text)
 
     def await_answer(self, index: int, answer: Answer) -> None:
-        """Keep an answer once the log's clock says that it has arrived."""
+        """Store an answer at its arrival on the log's clock."""
         due = self._clock.due_s(self._steps.ready_s[index])
         with self._changed:
             heapq.heappush(self._answers, (due, index, answer))
@@ -105,7 +105,7 @@ class _Crew:
                 self._changed.notify()
 
     def _work(self) -> None:
-        with suppress(BaseException):  # the first that failed is kept, and raised by `run`
+        with suppress(BaseException):  # the first failure is kept, and `run` raises it
             while True:
                 with self._turn:
                     step = self._due()
@@ -114,7 +114,7 @@ class _Crew:
                 self._guarded(step)
 
     def _due(self) -> Callable[[], None] | None:
-        """Wait for the next send or answer to keep; None where nothing is left to send."""
+        """Wait for the next due step and return it; None if nothing is left to send."""
         with self._changed:
             while self._next is not None and not self._failed:
                 index, due = self._next
@@ -131,7 +131,7 @@ class _Crew:
         return None
 
     def _wait(self, left_s: float) -> None:
-        """Sleep, the last moment in a way that ends on time: a condition's wait ends later."""
+        """Sleep; the last moment uses a precise sleep, as a condition's wait ends too late."""
         if left_s > CLOSE_S:
             self._changed.wait(left_s - CLOSE_S)
         else:
@@ -147,7 +147,7 @@ class _Crew:
     def _stop(self) -> None:
         with self._changed:
             self._failed = True
-            self._changed.notify()  # nobody must sleep on until the next request is due
+            self._changed.notify()  # wake the waiting thread before the next request
 
     def _send(self, index: int, due: float) -> None:
         lateness_ms = max(0.0, self._clock.elapsed_s() - due) * 1000
@@ -172,9 +172,9 @@ class _Crew:
 def replay_by_clock(
     steps: Steps, todo: list[int], arriving: list[tuple[int, Answer]], speed: float
 ) -> None:
-    """Send each request when the log's clock, `speed` times as fast, says so.
+    """Send each request by the log's clock, `speed` times as fast.
 
-    `arriving` are answers of an interrupted run that the log's clock has not reached.
+    `arriving` are answers of an interrupted run that are still due on the log's clock.
     """
     if not todo:
         return
@@ -193,7 +193,7 @@ def replay_by_clock(
 
 @contextmanager
 def _prompt_threads() -> Iterator[None]:
-    """Let a thread whose moment has come run at once, held up by neither others nor garbage."""
+    """Let a due thread run immediately, without waiting for other threads or garbage collection."""
     switching_s = sys.getswitchinterval()
     sys.setswitchinterval(SWITCHING_S)
     gc.freeze()  # what is there already need not be gone through again

@@ -1,4 +1,4 @@
-"""How cache products decide by default, by version, from a dated table with sources."""
+"""The default rules of cache products, by version, from a dated table with sources."""
 
 import tomllib
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ from costaudit.errors import UsageError
 
 @dataclass(frozen=True)
 class Preset:
-    """The rules of one product, as options of the command line say them."""
+    """The rules of one product, as options of the command line."""
 
     name: str
     product: str
     version: str
     key: str
     scope: tuple[str, ...]
-    run: Literal["live", "docs"]  # replayed in a test, or known from documents alone
+    run: Literal["live", "docs"]  # replayed in a test, or only from documentation
     source: str
-    threshold: float | None = None  # a cosine, above 1 identical text only; None: must be given
-    ttl: str = ""  # "": must be given, or none
+    threshold: float | None = None  # cosine; > 1: identical text only; None: must be set
+    ttl: str = ""  # "": the user must set it, or none
     ttl_kind: str = "fixed"
     max_entries: int | None = None
     eviction: str = "lru"
@@ -31,7 +31,7 @@ class Preset:
 
 @cache
 def presets() -> dict[str, Preset]:
-    """Read the table."""
+    """Return the presets by name."""
     text = files("costaudit.replay.caches").joinpath("presets.toml").read_text("utf-8")
     found = {}
     for name, row in tomllib.loads(text).items():
@@ -50,7 +50,7 @@ def presets() -> dict[str, Preset]:
 
 
 def preset_named(name: str) -> Preset:
-    """Find a product's rules; raises UsageError for one that is not in the table."""
+    """Return a product's rules; raises UsageError for an unknown product."""
     known = presets()
     if name not in known:
         raise UsageError(f"There is no preset {name!r}.", hint=f"Choose from {', '.join(known)}.")

@@ -1,4 +1,4 @@
-"""The log's own answers behind an OpenAI-style API, for a caching proxy that must ask somebody."""
+"""Serve the log's answers through an OpenAI-style API, as a caching proxy's model."""
 
 import json
 import math
@@ -15,33 +15,33 @@ from costaudit.errors import UsageError
 from costaudit.providers.call import Prompt
 from costaudit.replay.stream import ReplayStream, text_digest
 
-DEFAULT_PORT = 8788  # a fixed one: the proxy's configuration names it before the replay starts
+DEFAULT_PORT = 8788  # fixed, as the proxy's configuration names it before the replay
 
 
 @dataclass
 class _Awaited:
-    """The requests that the proxy was sent and may ask for, by what they ask."""
+    """The requests that were sent to the proxy and that it may forward, by digest."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     indices: dict[str, deque[int]] = field(default_factory=lambda: defaultdict(deque))
 
 
 class RecordedServer:
-    """Serve each request's logged answer, after its logged latency where the replay is paced."""
+    """Serves each request's logged answer; a paced replay waits for its logged latency."""
 
     def __init__(self, stream: ReplayStream, port: int, speed: float | None) -> None:
         self._stream = stream
-        self._port = port  # 0: any free one, known once it is open
+        self._port = port  # 0: any free port, set when it is open
         self._speed = speed
         self._awaited = _Awaited()
-        self._first: dict[str, int] = {}  # digest → the first request that asks it
-        self.unknown = 0  # requests that the log does not hold: the proxy has changed them
+        self._first: dict[str, int] = {}  # digest → first request with it
+        self.unknown = 0  # requests that are not in the log, as the proxy changed them
         for index, prompt in enumerate(stream.prompts or ()):
             self._first.setdefault(prompt_digest(prompt), index)
 
     @property
     def url(self) -> str:
-        """Return the base URL that the proxy's configuration must name."""
+        """Return the base URL for the proxy's configuration."""
         return f"http://127.0.0.1:{self._port}/v1"
 
     def __enter__(self) -> "RecordedServer":
@@ -70,19 +70,19 @@ class RecordedServer:
         self._thread.join()
 
     def expect(self, index: int, prompt: Prompt) -> None:
-        """Note that the proxy is being sent this request."""
+        """Register a request that is sent to the proxy."""
         with self._awaited.lock:
             self._awaited.indices[prompt_digest(prompt)].append(index)
 
     def forget(self, index: int, prompt: Prompt) -> None:
-        """Note that the proxy has answered this request, from its cache or after asking."""
+        """Remove a request that the proxy answered."""
         with self._awaited.lock:
             waiting = self._awaited.indices[prompt_digest(prompt)]
             if index in waiting:
                 waiting.remove(index)
 
     def answer_to(self, messages: Sequence[dict[str, Any]]) -> tuple[int | None, dict[str, Any]]:
-        """Return the request that these messages belong to, and its answer as a completion."""
+        """Return the request with these messages, and its answer as a completion."""
         digest = messages_digest(messages)
         with self._awaited.lock:
             waiting = self._awaited.indices.get(digest)
@@ -91,13 +91,13 @@ class RecordedServer:
         return index, {} if index is None else _completion(self._stream, index)
 
     def wait(self, index: int) -> None:
-        """Take as long as the log's call did, on the replay's clock."""
+        """Wait for the logged latency, on the replay's clock."""
         latency_ms = float(self._stream.latencies_ms[index])
         if self._speed is not None and latency_ms > 0:
             time.sleep(latency_ms / 1000 / self._speed)
 
     def unwaited_ms(self, index: int) -> float:
-        """Return what the log's call took beyond what this server made the proxy wait."""
+        """Return the part of the logged latency that this server did not wait."""
         latency_ms = float(self._stream.latencies_ms[index])
         if math.isnan(latency_ms):
             return 0.0
@@ -112,15 +112,15 @@ class _Handler(BaseHTTPRequestHandler):
     owner: RecordedServer
 
     def log_message(self, format: str, *args: object) -> None:
-        """Log nothing about each request."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
-        """List the models that the log used, which some proxies ask before they start."""
+        """Return the log's models, which some proxies ask for before they start."""
         names = sorted({prompt.model for prompt in self.owner._stream.prompts or ()})
         self._send(200, {"object": "list", "data": [{"id": n, "object": "model"} for n in names]})
 
     def do_POST(self) -> None:
-        """Answer a chat completion with what the log holds."""
+        """Answer a chat completion with the log's answer."""
         try:
             body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
             messages = body["messages"]
@@ -163,14 +163,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def messages_digest(messages: Sequence[dict[str, Any]]) -> str:
-    """Fingerprint messages by role and text, however a proxy has split or ordered their parts."""
+    """Return a digest of messages by role and text, however a proxy divides their parts."""
     return text_digest(
         "\0".join(f"{one.get('role')}\1{_text(one.get('content'))}" for one in messages)
     )
 
 
 def prompt_digest(prompt: Prompt) -> str:
-    """Fingerprint a prompt as `messages_digest` does the messages that it is sent as."""
+    """Return the `messages_digest` of a prompt's messages."""
     return text_digest("\0".join(f"{one.role}\1{one.text}" for one in prompt.messages))
 
 

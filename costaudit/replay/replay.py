@@ -1,4 +1,4 @@
-"""Replay a log through a live cache: the entry of this stage, and the rules that it refuses."""
+"""Replay a log through a live cache, and reject rules that the cache can't apply."""
 
 import gc
 import secrets
@@ -23,40 +23,40 @@ from costaudit.replay.upstream import Upstream
 
 
 def check_rules(cache: LiveCache, upstream: Upstream, options: ReplayOptions) -> None:
-    """Raise UsageError for a rule that this cache would not keep, rather than let it slip."""
+    """Raise UsageError for a rule that this cache can't apply."""
     if options.max_entries is not None:
         _check_size(cache, upstream, options)
     if options.guard and not cache.traits.keeps_rules:
         raise UsageError(
-            f"{cache.traits.name} serves what it finds near enough, so it can't be held to a "
-            "guard: that is a rule of the application around it.",
-            hint="Replay through memory://, which keeps guards, or leave --guard out.",
+            f"{cache.traits.name} serves every entry that is similar enough, so it can't apply a "
+            "guard: the application around it must.",
+            hint="Replay through memory://, which applies guards, or leave --guard out.",
         )
 
 
 def _check_size(cache: LiveCache, upstream: Upstream, options: ReplayOptions) -> None:
     if not cache.traits.keeps_rules:
         raise UsageError(
-            f"{cache.traits.name} can't be held to {options.max_entries:,} entries a scope: it "
+            f"{cache.traits.name} can't be limited to {options.max_entries:,} entries a scope: it "
             "evicts by its own memory, if at all.",
-            hint="Replay through memory://, which evicts as the simulation does, or leave "
+            hint="Replay through memory://, which evicts like the simulation, or leave "
             "--max-entries out and set maxmemory and maxmemory-policy on the server.",
         )
     if upstream.is_live:
         raise UsageError(
-            "A cache of limited size is replayed with the log's own answers only.",
+            "A cache of limited size can only be replayed with the log's own answers.",
             hint="Leave --upstream out, or --max-entries.",
         )
     if options.resume_path is not None:
         raise UsageError(
-            "A replay through a cache of limited size keeps no journal: who used which entry when "
-            "is not in it.",
-            hint="Leave the journal out; it starts anew, and costs nothing.",
+            "A replay through a cache of limited size can't be resumed from a journal, which does "
+            "not hold when each entry was used.",
+            hint="Leave the journal out; the replay starts again, and costs nothing.",
         )
 
 
 class ReplayInterruptedError(CostauditError):
-    """The reader stopped the replay."""
+    """The user stopped the replay."""
 
     exit_code = 130  # as shells report ctrl-C
 
@@ -68,11 +68,11 @@ def replay(
     options: ReplayOptions,
     watchers: Watchers,
 ) -> ReplayResult:
-    """Send every request through `cache`, in order, and measure.
+    """Send all requests through `cache`, in order, and return what was measured.
 
-    A run that stops early leaves its journal at `options.resume_path`; the same call goes on
-    from there. Raises BackendError where the cache, the model or the budget fails, and
-    ReplayInterruptedError at ctrl-C or SIGTERM.
+    A run that stops early leaves its journal at `options.resume_path`, and the same call continues
+    it. Raises BackendError if the cache, the model or the budget fails, and ReplayInterruptedError
+    at Ctrl-C or SIGTERM.
     """
     check_rules(cache, upstream, options)
     stream, progress = work.stream, watchers.progress
@@ -141,7 +141,7 @@ def _frozen_heap() -> Iterator[None]:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM stop the replay as ctrl-C does; only the main thread receives signals."""
+    """Let SIGTERM stop the replay like Ctrl-C; only the main thread receives signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -173,7 +173,7 @@ def _drive(steps: Steps, cache: LiveCache, settings: CacheSettings, journal: Jou
         else:
             replay_by_clock(steps, todo, arriving, settings.speed)
     except BaseException:
-        with suppress(BackendError):  # the first failure is the one to hear of
+        with suppress(BackendError):  # report the first failure
             cache.close(keep=steps.options.keep)
         raise
     cache.close(keep=steps.options.keep)
@@ -187,7 +187,7 @@ def _size_limit(stream: ReplayStream, options: ReplayOptions) -> SizeLimit | Non
 
 
 def _settings_line(options: ReplayOptions, cache: LiveCache, upstream: Upstream) -> str:
-    """Name in one line what decides hits, so that no other run goes on with this journal."""
+    """Return one line with all that decides hits, so that no other run continues this journal."""
     return (
         f"cache={cache.traits.name} upstream={upstream.name} "
         f"min_similarity={options.min_similarity:g} "
@@ -202,5 +202,5 @@ def _new_prefix() -> str:
 
 def _how_to_go_on(options: ReplayOptions) -> str:
     if options.resume_path is None:
-        return "It keeps no journal: given again, it starts anew."
-    return f"The same command goes on from there: {options.resume_path} knows what is done."
+        return "It has no journal: the same command starts again."
+    return f"The same command continues from there, by {options.resume_path}."

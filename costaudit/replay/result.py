@@ -1,4 +1,4 @@
-"""What a replay measured, from its acknowledged requests and HDR histograms of latency."""
+"""The result of a replay, from its finished requests and HDR histograms of latency."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from costaudit.replay.stream import LOGGED_FAILURE, ReplayStream, text_digest
 LOWEST_US = 1
 HIGHEST_US = 24 * 3600 * 1_000_000
 PERCENTILES = (50, 95, 99, 100)
-DIGITS = 3  # significant, as HDR histograms count them
+DIGITS = 3  # significant digits of HDR histograms
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Latency:
 
 
 def latency(values_ms: npt.NDArray[np.float64]) -> Latency:
-    """Summarise latencies; unknown ones (nan) are left out."""
+    """Return the distribution of latencies; unknown ones (nan) are left out."""
     from hdrh.histogram import HdrHistogram
 
     histogram = HdrHistogram(LOWEST_US, HIGHEST_US, DIGITS)
@@ -50,21 +50,21 @@ def latency(values_ms: npt.NDArray[np.float64]) -> Latency:
 
 @dataclass(frozen=True)
 class ReplayResult:
-    """One whole replay. Latencies count from when a request was due, so stalls are in them."""
+    """The result of one replay. Latencies count from a request's due time, including stalls."""
 
     outcomes: pl.DataFrame  # OUTCOMES, one row per request
-    lookup: Latency  # of every lookup; at full speed, of the round trip that it shared
-    hit: Latency  # with embedding the question
-    miss: Latency  # as above, and with the model's part: as logged, or as a live model took
-    lateness: Latency  # behind its time when sent; only where the replay was paced
-    slack_s: float  # how far the replay ran behind, on the log's clock: 99 of 100 requests less
+    lookup: Latency  # of every lookup; at full speed, of its shared round trip
+    hit: Latency  # including embedding the question
+    miss: Latency  # also including the model's logged or measured time
+    lateness: Latency  # how late requests were sent; only for paced replays
+    slack_s: float  # 99th percentile of lateness, on the log's clock
     errors: dict[str, int]  # reason → requests
-    failed_share: float  # of the requests that were sent
+    failed_share: float  # of the sent requests
     spent_usd: Decimal  # charged by live models
-    resumed: int  # requests that an earlier, interrupted run had done
+    resumed: int  # requests finished by an earlier, interrupted run
     cache: str  # printable address
-    prefix: str  # of the keys that are in the cache where they were kept
-    notes: tuple[str, ...] = ()  # what the cache, its server or the upstream did, sentences
+    prefix: str  # of the keys, if they were kept in the cache
+    notes: tuple[str, ...] = ()  # sentences about the cache, its server or the upstream
 
 
 def result_of(
@@ -76,7 +76,7 @@ def result_of(
     cache: str,
     prefix: str,
 ) -> ReplayResult:
-    """Put the acknowledged requests in the log's order and add them up."""
+    """Return the result of finished requests, in the log's order."""
     rows = [done[index] for index in range(len(stream))]
     speed = options.speed
     outcomes = _outcomes(stream, rows, _matched(stream, rows), options)
@@ -84,7 +84,7 @@ def result_of(
     results = np.array([row.result for row in rows], dtype=object)
     late = _column(rows, "lateness_ms")
     lookups = _column(rows, "lookup_ms") + late
-    embedding = np.where(np.isnan(lookups), 0.0, options.embed_ms)  # of requests that look up
+    embedding = np.where(np.isnan(lookups), 0.0, options.embed_ms)  # of requests with a lookup
     whole = _column(rows, "latency_ms") + late + embedding
     paced = speed or options.max_rate
     lateness = latency(late[~np.isnan(lookups)] if paced else late[:0])
@@ -108,10 +108,10 @@ def result_of(
 
 
 def _matched(stream: ReplayStream, rows: list[Acknowledged]) -> list[str | None]:
-    """Name the request whose answer each hit served, by the served text where the cache is silent.
+    """Return the request whose answer each hit served, found by text if the cache does not name it.
 
-    Of several requests with that answer the last miss before the hit is taken: it made the entry.
-    "" where the log holds no such answer before the hit.
+    Of several requests with that answer, it is the last miss before the hit, which made the entry;
+    "" if the log has no such answer before the hit.
     """
     found: list[str | None] = []
     made: dict[str, str] = {}  # digest of an answer → request

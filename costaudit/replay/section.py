@@ -1,4 +1,4 @@
-"""The replay as a part of the audit: before and after, predicted and measured, hour by hour."""
+"""Build the audit's section on a replay: before and after, predicted and measured, by hour."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -25,24 +25,24 @@ from costaudit.replay.options import ReplayOptions
 from costaudit.replay.result import Latency, ReplayResult, latency
 from costaudit.replay.stream import BYPASS, ReplayStream
 
-ROUNDING = 0.01  # cosine: eight bits a dimension are off by less
+ROUNDING = 0.01  # of a cosine: vectors with 8 bits a dimension differ by less
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Predicted against measured. Law: agreed + Σ reasons = requests."""
+    """Predicted compared with measured. Law: agreed + Σ reasons = requests."""
 
     requests: int
     agreed: int  # hit or miss or bypass on both sides
-    same_entry: int  # of the hits on both sides, those that served the same request's answer
+    same_entry: int  # hits on both sides that served the same request's answer
     both_hit: int
     confusion: dict[str, dict[str, int]]  # predicted → measured → requests
-    reasons: dict[Reason, int]  # of those that differ
+    reasons: dict[Reason, int]  # for requests that differ
     differing: pl.DataFrame  # request_id, predicted, measured, reason: in the log's order
 
     @property
     def agreed_share(self) -> float:
-        """Return the share of all requests that went as predicted."""
+        """Return the share of all requests with the predicted result."""
         return self.agreed / self.requests
 
 
@@ -53,13 +53,13 @@ class Conditions:
     stream: ReplayStream
     options: ReplayOptions
     traits: CacheTraits
-    slack_s: float = 0.0  # how far, on the log's clock, the replay ran behind
-    explained: frozenset[str] = frozenset()  # requests that go as measured under another rule
+    slack_s: float = 0.0  # how late the replay was, on the log's clock
+    explained: frozenset[str] = frozenset()  # requests that another rule predicts as measured
 
 
 @dataclass(frozen=True)
 class _Misses:
-    """The requests that were looked up and missed, on either side."""
+    """Requests with a missed lookup, predicted or measured."""
 
     places: dict[str, int]  # request_id → index in the stream
     predicted: frozenset[str]
@@ -67,9 +67,9 @@ class _Misses:
 
 
 def compare(predicted: pl.DataFrame, measured: pl.DataFrame, conditions: Conditions) -> Agreement:
-    """Compare two OUTCOMES tables of one policy each over the same requests.
+    """Compare predicted and measured OUTCOMES of the same requests.
 
-    Raises InsufficientDataError where the tables share no request.
+    Raises InsufficientDataError if the tables share no request.
     """
     columns = ("request_id", "result", "matched_id", "similarity")
     joined = predicted.select(columns).join(
@@ -139,7 +139,7 @@ def _timing(around: Conditions, index: int, entry: int) -> Reason | None:
         return "clock"
     if ttl_s is None:
         return None
-    if around.options.ttl_kind == "sliding":  # which hit renewed it last can differ by itself
+    if around.options.ttl_kind == "sliding":  # the last renewing hit can differ too
         return "expiry" if now_s - ready_s >= ttl_s - around.slack_s else None
     earliest, latest = stream.ts_s[entry] + ttl_s, ready_s + ttl_s  # sent, or inserted
     return "expiry" if earliest - around.slack_s <= now_s <= latest + around.slack_s else None
@@ -155,7 +155,7 @@ def _index_reason(similarity: float | None, around: Conditions) -> Reason:
 
 
 HOUR_S = 3600
-MOST_HOURS = 48  # of a log, one by one; a longer one is laid over one day
+MOST_HOURS = 48  # shown one by one; a longer log is summed by hour of the day
 
 
 def is_daily(stream: ReplayStream) -> bool:
@@ -167,7 +167,7 @@ def is_daily(stream: ReplayStream) -> bool:
 def by_hour(
     stream: ReplayStream, predicted: pl.DataFrame, measured: pl.DataFrame
 ) -> tuple[HourRow, ...]:
-    """Count lookups and hits by hour, UTC; a stream without times has none.
+    """Return lookups and hits by hour, UTC; empty for a stream without times.
 
     Both tables are OUTCOMES with one row per request of the stream.
     """
@@ -186,7 +186,7 @@ def by_hour(
 
 
 def _hours(stream: ReplayStream) -> npt.NDArray[np.int64]:
-    """Return each request's hour since 1970; none where the clock does not run or has no date."""
+    """Return each request's hour since 1970; empty if the clock does not run or has no date."""
     if not len(stream) or stream.ts_s[0] <= 0 or stream.ts_s[-1] <= stream.ts_s[0]:
         return np.empty(0, np.int64)
     return (stream.ts_s // HOUR_S).astype(np.int64)
@@ -216,9 +216,9 @@ def replay_section(
     agreement: Agreement,
     options: ReplayOptions,
 ) -> ReplaySection:
-    """Describe what was measured, in the audit's words; latencies that nobody knows are left out.
+    """Return the measurements as a section of the audit, without unknown latencies.
 
-    `predicted` are the simulated OUTCOMES. Cost and wrong answers are not of this stage.
+    `predicted` are the simulated OUTCOMES. Other stages add cost and wrong answers.
     """
     through = latency(result.outcomes["latency_ms"].cast(float).fill_null(np.nan).to_numpy())
     rows: dict[LatencyName, Latency] = {

@@ -1,4 +1,4 @@
-"""Replay as fast as it goes, on the log's clock; and how an interrupted replay resumes."""
+"""Replay as fast as possible, on the log's clock, and resume an interrupted replay."""
 
 import heapq
 import math
@@ -15,7 +15,7 @@ from costaudit.replay.stream import ReplayStream
 
 
 class Owners:
-    """Whose answer each text will hold: of misses in flight together, the first to be ready."""
+    """Tracks which miss provides each text's answer: of simultaneous misses, the first answered."""
 
     def __init__(self, stream: ReplayStream, ttl_s: float | None) -> None:
         self._ts_s: list[float] = stream.ts_s.tolist()
@@ -25,7 +25,7 @@ class Owners:
         self._owner: dict[tuple[int, int], int] = {}
 
     def claim(self, index: int) -> None:
-        """Let a miss's answer have its text, unless one on its way will be there before it."""
+        """Assign a text to a miss, unless another miss's answer will arrive before."""
         node, ready_s = self._nodes[index], self._ready_s
         other = self._owner.get(node)
         if other is not None:
@@ -36,18 +36,18 @@ class Owners:
         self._owner[node] = index
 
     def holds(self, index: int) -> bool:
-        """Return whether the text is this miss's."""
+        """Return whether the text is assigned to this miss."""
         return self._owner.get(self._nodes[index]) == index
 
 
 class _Arrivals:
-    """Answers on their way, each kept once the log's clock reaches the moment it was ready."""
+    """Pending answers; each is stored when it is ready on the log's clock."""
 
     def __init__(self, steps: Steps, pool: ThreadPoolExecutor | None) -> None:
         self._steps = steps
         self._pool = pool
         self._owners = Owners(steps.stream, steps.options.ttl_s)
-        self._limited = steps.options.max_entries is not None  # the cache knows who has a place
+        self._limited = steps.options.max_entries is not None  # the cache decides
         self._heap: list[tuple[float, int, Answer | Future[Answer | None] | None]] = []
 
     def expect(self, missed: Missed) -> None:
@@ -75,9 +75,9 @@ class _Arrivals:
 
 
 def replay_by_log(steps: Steps, todo: list[int], arriving: list[tuple[int, Answer]]) -> None:
-    """Replay requests in order; those that can't see each other's answers share a round trip.
+    """Replay requests in order; requests that can't see each other's answers share a round trip.
 
-    `arriving` are answers of an interrupted run that the log's clock has not reached.
+    `arriving` are answers of an interrupted run that are still due on the log's clock.
     """
     pool = ThreadPoolExecutor(steps.options.concurrency) if steps.is_live else None
     arrivals = _Arrivals(steps, pool)
@@ -102,7 +102,7 @@ def replay_by_log(steps: Steps, todo: list[int], arriving: list[tuple[int, Answe
 
 
 def _batch(steps: Steps, todo: list[int], first: int, next_s: float) -> list[int]:
-    """Take the requests from `first` on that no answer can reach before the last of them."""
+    """Return the requests from `first` on between which no answer can arrive."""
     options = steps.options
     alone = options.ttl_s is not None or options.max_rate is not None
     size = 1 if alone else options.pipeline
@@ -116,7 +116,7 @@ def _batch(steps: Steps, todo: list[int], first: int, next_s: float) -> list[int
 
 
 def _hold_back(steps: Steps, started: float, sent: int) -> float:
-    """Wait until the next request is due at the highest rate; return how late it is then, in ms."""
+    """Wait for the next request at the highest rate, and return how late it is, in ms."""
     if steps.options.max_rate is None:
         return 0.0
     due = started + sent / steps.options.max_rate
@@ -126,7 +126,7 @@ def _hold_back(steps: Steps, started: float, sent: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An answer that was in the cache, or on its way there."""
+    """An answer in the cache, or on its way there."""
 
     index: int
     answer: Answer
@@ -137,7 +137,7 @@ class Kept:
 def kept_before(
     stream: ReplayStream, done: Mapping[int, Acknowledged], settings: CacheSettings
 ) -> list[Kept]:
-    """List what misses had stored, in the order in which it became ready."""
+    """Return what earlier misses stored, in the order in which it became ready."""
     if settings.shadow:
         return []
     renewed: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""What is done with one request: look up, serve or ask, keep, acknowledge."""
+"""The steps of one request: look up, serve or ask the model, store, acknowledge."""
 
 import math
 import threading
@@ -23,23 +23,23 @@ from costaudit.replay.upstream import Budget, Rate, Upstream, spent_before
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Listener = Callable[[Acknowledged], None]  # hears of each request that is done
+Listener = Callable[[Acknowledged], None]  # called for each finished request
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What is replayed: requests, their texts and vectors, and what a policy adds to them."""
+    """The input of a replay: requests, their texts and vectors, a guard and a rate."""
 
     stream: ReplayStream
     texts: Sequence[str]
     vectors: npt.NDArray[np.float32]  # (len(texts), d), unit length
-    guard: Guard | None = None  # what `ReplayOptions.guard` names
-    rate: Rate | None = None  # what live models and caching proxies charge
+    guard: Guard | None = None  # the one that `ReplayOptions.guard` names
+    rate: Rate | None = None  # the price of live models and caching proxies
 
 
 @dataclass(frozen=True)
 class Watchers:
-    """Who hears of each request that is done."""
+    """The listeners for finished requests."""
 
     progress: Progress
     listener: Listener | None = None
@@ -54,7 +54,7 @@ class Missed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Steps:
-    """The steps of a replay, for one thread or many; every request ends in the journal."""
+    """The steps of a replay, for one or many threads; every request is written to the journal."""
 
     def __init__(
         self,
@@ -81,14 +81,14 @@ class Steps:
         self._listener = watchers.listener
         self._lock = threading.Lock()
         self._failures = 0  # in a row
-        self._failure: BaseException | None = None  # the first that stops the run
-        self._rows: list[int] = stream.rows.tolist()  # lists: numpy's single items are slow
+        self._failure: BaseException | None = None  # the first failure, which stops the run
+        self._rows: list[int] = stream.rows.tolist()  # faster than single items of numpy
         self._partitions: list[int] = stream.partitions.tolist()
         self.ts_s: list[float] = stream.ts_s.tolist()
         self.ready_s: list[float] = stream.ready_s.tolist()
 
     def todo(self) -> list[int]:
-        """List the requests that are left, in order, after acknowledging those that bypass."""
+        """Acknowledge the requests that bypass, and return the other unfinished ones in order."""
         for index, row in enumerate(self._rows):
             if row == BYPASS and index not in self._journal.done:
                 self._acknowledge(self._bypassed(index))
@@ -97,9 +97,9 @@ class Steps:
     def look_up(
         self, indices: Sequence[int], now_s: float | None = None, lateness_ms: float = 0.0
     ) -> list[Missed]:
-        """Look up requests that see the same entries; return those that a model must answer.
+        """Look up requests that see the same entries, and return those that a model must answer.
 
-        `now_s` is the log's clock; None: each request's own time.
+        `now_s` is on the log's clock; None means each request's own time.
         """
         self.check()
         ids, rows, partitions, ts_s = (
@@ -130,7 +130,7 @@ class Steps:
         return unanswered
 
     def ask(self, missed: Missed) -> Answer | None:
-        """Let the upstream answer a miss; None where it failed for good."""
+        """Return the upstream's answer to a miss; None if it failed after retries."""
         try:
             self.check()
             if self.is_live:
@@ -146,17 +146,17 @@ class Steps:
         return answer
 
     def store(self, index: int, answer: str, since_s: float, now_s: float) -> None:
-        """Keep an answer in the cache from now on, its TTL counted from `since_s`."""
+        """Store an answer in the cache, with its TTL counted from `since_s`."""
         self.check()
         self._cache.store(self.entry(index, answer, since_s), now_s)
 
     def entry(self, index: int, answer: str, since_s: float) -> Entry:
-        """Make the cache entry that a request's answer becomes."""
+        """Return a request's answer as a cache entry."""
         row, partition = self._rows[index], self._partitions[index]
         return Entry(index, self.stream.request_ids[index], row, partition, answer, since_s)
 
     def guarded(self, step: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Take a step in another thread; what it raises stops the run."""
+        """Run a step in another thread; an exception stops the run."""
         try:
             return step(*args, **kwargs)
         except BaseException as error:
@@ -164,12 +164,12 @@ class Steps:
             raise
 
     def fail(self, error: BaseException) -> None:
-        """Stop the run at the next step, in whatever thread that is."""
+        """Stop the run at the next step of any thread."""
         with self._lock:
             self._failure = self._failure or error
 
     def check(self) -> None:
-        """Raise what stopped the run, if anything did."""
+        """Raise the exception that stopped the run, if any."""
         if self._failure is not None:
             raise self._failure
 
@@ -190,7 +190,7 @@ class Steps:
                 lateness_ms=lateness_ms,
                 served=None if match.request_id else text_digest(match.answer),
             )
-        if lookup.answer is not None:  # a caching proxy has asked, and waited, already
+        if lookup.answer is not None:  # a caching proxy already called its model
             spent_usd = self._budget.charge(lookup.answer)
             return msgspec.structs.replace(
                 self._missed(Missed(index, 0.0, lateness_ms), lookup.answer, spent_usd),
@@ -250,7 +250,7 @@ class Steps:
             if self._failures >= self.options.max_failures and self._failure is None:
                 self._failure = BackendError(
                     f"{self._failures} requests in a row failed, the last with: {done.reason}.",
-                    hint="See to the cache or the model, then go on.",
+                    hint="Repair the cache or the model, then run the same command again.",
                 )
         self._progress.advance(1)
         if self._listener is not None:

@@ -1,4 +1,4 @@
-"""Who answers a miss, what asking costs, and the hard limit on what a replay may spend."""
+"""Models that answer misses, their cost, and the hard limit on a replay's spending."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ MTOK = Decimal(1_000_000)
 
 @dataclass(frozen=True)
 class Rate:
-    """What a live model charges, in USD per million tokens, in the order of TOKEN_CLASSES."""
+    """The prices of a live model, in USD per million tokens, in the order of TOKEN_CLASSES."""
 
     per_mtok: tuple[Decimal, ...]
 
@@ -26,7 +26,7 @@ class Rate:
             raise ValueError("a rate has one price per token class")
 
     def cost_usd(self, tokens: tuple[int, ...]) -> Decimal:
-        """Price one call."""
+        """Return the price of one call."""
         pairs = zip(tokens, self.per_mtok, strict=True)
         return sum((count * price for count, price in pairs), Decimal(0)) / MTOK
 
@@ -35,13 +35,13 @@ class Upstream(Protocol):
     """A model, or the log itself; raises CallError for one failed call."""
 
     name: str  # printable, without credentials
-    is_live: bool  # calls cost money and take time of their own
+    is_live: bool  # calls cost money and take time
 
     def answer(self, stream: ReplayStream, index: int) -> Answer:
-        """Answer a request; called from several threads at once where it is live."""
+        """Return the answer to a request; a live one is called from several threads at once."""
 
     def close(self) -> None:
-        """Let connections go."""
+        """Close connections."""
 
 
 class LiveModel:
@@ -54,40 +54,40 @@ class LiveModel:
         self._client = client
 
     def answer(self, stream: ReplayStream, index: int) -> Answer:
-        """Ask the model what the log's request asked."""
+        """Return the model's answer to the log's prompt."""
         return self._client.complete(prompt_of(stream, index)).answer
 
     def close(self) -> None:
-        """Let connections go."""
+        """Close connections."""
         self._client.close()
 
 
 def prompt_of(stream: ReplayStream, index: int) -> Prompt:
-    """Return what a request asked; raises UsageError for a log without prompts."""
+    """Return a request's prompt; raises UsageError for a log without prompts."""
     if stream.prompts is None:
         raise UsageError(
-            "A live model can't be asked: the log holds no prompts.",
+            "A live model can't be called: the log holds no prompts.",
             hint="Replay with the recorded upstream.",
         )
     return stream.prompts[index]
 
 
-MESSAGE_TOKENS = 16  # more than any chat format spends around a message
+MESSAGE_TOKENS = 16  # more than any chat format adds to a message
 
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a replay against a live model would cost."""
+    """The cost of a replay with a live model, before it runs."""
 
-    calls: int  # at most: if nothing hit
+    calls: int  # if nothing hits
     input_tokens: int
     output_tokens: int
-    most_usd: Decimal  # if nothing hit
-    expected_usd: Decimal  # with the share of misses that the simulation predicts
+    most_usd: Decimal  # if nothing hits
+    expected_usd: Decimal  # with the predicted share of misses
 
 
 def dry_run(stream: ReplayStream, rate: Rate, miss_share: float = 1.0) -> DryRun:
-    """Price a replay from the log's own token counts; `miss_share` is predicted, 0 to 1."""
+    """Return the cost of a replay by the log's token counts; `miss_share` is predicted, 0 to 1."""
     asked = stream.tokens[stream.rows != BYPASS]
     by_class = tuple(int(count) for count in asked.sum(axis=0))
     most_usd = rate.cost_usd(by_class)
@@ -101,7 +101,7 @@ def dry_run(stream: ReplayStream, rate: Rate, miss_share: float = 1.0) -> DryRun
 
 
 class Budget:
-    """Count what is spent, and refuse a call that could exceed the limit."""
+    """Counts spending, and rejects a call that could exceed the limit."""
 
     def __init__(
         self, rate: Rate | None, max_usd: Decimal | None, spent_usd: Decimal, *, is_live: bool
@@ -110,8 +110,8 @@ class Budget:
             check_limit(max_usd)
         if is_live and rate is None:
             raise UsageError(
-                "A live model costs money, and its price is not known.",
-                hint="Give its rates; a model of your own can cost 0.",
+                "A live model costs money, and its price is unknown.",
+                hint="Set its rates; your own model can cost 0.",
             )
         self._rate = rate
         self._max_usd = max_usd if max_usd is not None else Decimal("Infinity")
@@ -121,9 +121,9 @@ class Budget:
 
     @contextmanager
     def reserve(self, stream: ReplayStream, index: int) -> Iterator[Callable[[Answer], str]]:
-        """Hold back the most that a call can cost; the body charges what it did cost.
+        """Reserve the highest possible cost of a call; the body charges its real cost.
 
-        A call that fails without saying what it took is charged nothing, as providers do.
+        A call that fails without usage costs nothing, as with providers.
         """
         if self._rate is None or stream.prompts is None:
             yield lambda answer: "0"
@@ -139,14 +139,14 @@ class Budget:
                 self._reserved_usd -= most_usd
 
     def charge(self, answer: Answer) -> str:
-        """Add what an answer cost; return it as a decimal."""
+        """Add the cost of an answer, and return it as a decimal text."""
         if self._rate is None or not any(self._rate.per_mtok):
             return "0"
         if answer.text and not any(answer.tokens):
             raise BackendError(
                 "The model's answers report a usage of all zeros, so spending can't be counted.",
-                hint="Let the server report usage. Where it costs nothing, say so with a price of "
-                "0 in the file that --prices names.",
+                hint="Make the server report usage. If it costs nothing, set a price of 0 in the "
+                "file that --prices names.",
             )
         cost_usd = self._rate.cost_usd(answer.tokens)
         with self._lock:
@@ -163,21 +163,21 @@ class Budget:
 
 
 def worst_usd(rate: Rate, prompt: Prompt) -> Decimal:
-    """Bound the cost of one call: no tokenizer makes more tokens than a text has bytes."""
+    """Return an upper bound of a call's cost: a text never has more tokens than bytes."""
     size = sum(len(message.text.encode()) + MESSAGE_TOKENS for message in prompt.messages)
     dearest = max(rate.per_mtok[: len(INPUT_CLASSES)])
     return (size * dearest + prompt.output_limit * rate.per_mtok[-1]) / MTOK
 
 
 def spent_before(costs_usd: list[str]) -> Decimal:
-    """Add up what the acknowledged calls of an interrupted run cost."""
+    """Return the sum of the finished calls' costs of an interrupted run."""
     return sum(map(Decimal, costs_usd), Decimal(0))
 
 
 def check_limit(max_usd: Decimal | None) -> None:
-    """Raise UsageError where live models would be called without a limit on what they cost."""
+    """Raise UsageError if live models would be called without a limit on their cost."""
     if max_usd is None:
         raise UsageError(
             "A live model costs money, and the replay has no limit.",
-            hint="Give one with --max-spend, in USD.",
+            hint="Set one with --max-spend, in USD.",
         )

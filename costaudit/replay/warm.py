@@ -1,4 +1,4 @@
-"""Answers worth having in a cache before the first question, and a file of them."""
+"""Choose answers to store in a cache before the first question, and write them to a file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,29 +16,29 @@ from costaudit.replay.stream import ReplayStream
 
 @dataclass(frozen=True)
 class WarmCluster:
-    """A cluster of questions, as the answers' audit sees it."""
+    """A cluster of questions, with what the audit knows about it."""
 
     cluster_id: str
-    cost_usd: Decimal  # of its requests, in the log
-    ttl_s: float | None  # by how fast its answers change; None: they don't
+    cost_usd: Decimal  # cost of its requests in the log
+    ttl_s: float | None  # from how fast its answers change; None: they don't
 
 
 @dataclass(frozen=True)
 class WarmAnswer:
-    """One answer worth having."""
+    """One answer to store."""
 
-    index: int  # of the request that it answered
+    index: int  # index of the request that it answered
     request_id: str
     cluster_id: str
     question: str
     answer: str
-    row: int  # of the question's text and vector
+    row: int  # row of the question's text and vector
     partition: int
     ttl_s: float | None
-    hits: int  # that it served in the simulation
-    saved_usd: float  # what those had cost
-    scope: Mapping[str, str] = field(default_factory=dict)  # as the application knows it
-    follows: bool = False  # it answers a later turn: other messages came before
+    hits: int  # hits in the simulation
+    saved_usd: float  # logged cost of these hits
+    scope: Mapping[str, str] = field(default_factory=dict)  # field → value, of the application
+    follows: bool = False  # it answers a later turn: other messages precede it
 
 
 def answers_worth_having(
@@ -49,17 +49,17 @@ def answers_worth_having(
     clusters: Sequence[WarmCluster],
     most: int,
 ) -> list[WarmAnswer]:
-    """Choose answers that served hits, all of those judged right, from the dearest clusters down.
+    """Return answers that only served hits judged right, from the most expensive clusters first.
 
-    `outcomes` are the simulated ones of the policy that the cache runs; `cluster_of` names each
-    text row's cluster, "" for none. Of several answers to one question the newest is taken.
-    Raises InsufficientDataError where no hit was judged.
+    `outcomes` are the simulated OUTCOMES of the cache's policy; `cluster_of` names each text row's
+    cluster, "" for none. Of several answers to one question, the newest is used. Raises
+    InsufficientDataError if no hit was judged.
     """
     hits = outcomes.filter(result="hit")
     if not hits["right"].is_not_null().any():
         raise InsufficientDataError(
-            "No answer is known to be consistent, so none is worth keeping.",
-            hint="It takes a log with answers and repeated questions.",
+            "No answer is known to be consistent, so none can be stored.",
+            hint="Use a log with answers and repeated questions.",
         )
     costs = stream.cost_usd if stream.cost_usd is not None else np.zeros(len(stream))
     priced = pl.DataFrame({"request_id": list(stream.request_ids), "cost_usd": costs})
@@ -105,7 +105,7 @@ def answers_worth_having(
 
 
 def write_warm_file(answers: Sequence[WarmAnswer], path: Path) -> None:
-    """Write answers as JSON lines, each with the values of the fields that it must not leave."""
+    """Write answers as JSON lines, each with the scope within which it is valid."""
     lines = []
     for one in answers:
         fields = asdict(one)

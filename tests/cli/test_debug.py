@@ -1,4 +1,4 @@
-"""What a report of a defect says of the machine, and what it keeps to itself."""
+"""What a bug report says about the machine, and what it leaves out."""
 
 import json
 from collections.abc import Callable

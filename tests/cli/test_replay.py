@@ -68,7 +68,7 @@ def test_more_failures_than_allowed_are_no_success(
                  "--threshold", "0.9")  # fmt: skip
         found = costaudit(*given)
         assert found.code == 5
-        assert "25.0% of the requests that were sent failed: http-500 2" in found.err
+        assert "25.0% of the sent requests failed: http-500 2" in found.err
     with serving(Model(faults=["status 500"] * 2)) as url:
         again = costaudit(*given[:3], f"{url}/v1?retries=0", *given[4:], "--max-errors", "30%")
         assert again.code == 0

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from costaudit.costing.cost import billed_classes, cost
-from costaudit.costing.prices.lookup import price_requests, quote
+from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.prices.names import spellings
+from costaudit.costing.prices.quote import quote
 from costaudit.costing.prices.rate_card import PriceKey, rate_card
 from costaudit.costing.prices.second_table import find_second, second_names
 from tests.costing.logs import log
@@ -172,7 +173,7 @@ def test_deepseeks_peak_hours_are_those_of_weekdays(when: datetime, usd: str) ->
     requests = log({**row, "ts": when})
     total = cost(billed_classes(requests), price_requests(requests)).total_usd
     assert total == Decimal(usd)
-    assert f"{usd} " in quote("deepseek-v4-pro", "deepseek", when)
+    assert f"{usd} " in str(quote("deepseek-v4-pro", "deepseek", when))
 
 
 @pytest.mark.parametrize(
@@ -206,9 +207,9 @@ def test_a_price_of_nothing_is_no_price() -> None:
 
 def test_tables_that_differ_are_shown() -> None:
     at = datetime(2026, 11, 20, 12, tzinfo=UTC)
-    text = quote("grok-code-fast-1", "x-ai", at)
+    text = str(quote("grok-code-fast-1", "x-ai", at))
     assert "differs: litellm 1.110.2" in text and "input 1 for 0.2" in text
-    assert "differs:" not in quote("gpt-4o", "openai", at)
+    assert "differs:" not in str(quote("gpt-4o", "openai", at))
 
 
 def test_spellings_come_from_long_to_short_and_end() -> None:

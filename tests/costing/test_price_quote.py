@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from costaudit.costing.prices.lookup import price_of, quote
+from costaudit.costing.prices.lookup import price_of
+from costaudit.costing.prices.quote import quote
 from costaudit.errors import UsageError
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -32,7 +33,7 @@ def test_a_quote_knows_the_hour(hour: int, rate: str) -> None:
 
 
 def test_a_quote_as_text_names_its_source() -> None:
-    text = quote("gpt-4o", "openai", AT)
+    text = str(quote("gpt-4o", "openai", AT))
     assert "2026-11-20 at 12:00 UTC" in text and "genai-prices" in text
     assert [line.split() for line in text.splitlines() if line.startswith("standard ")] == [
         ["standard", "-", "-", "2.5", "1.25", "2.5", "2.5", "2.5", "10"]
@@ -49,4 +50,4 @@ def test_an_unknown_model_suggests_names() -> None:
 def test_the_users_own_price_is_quoted(tmp_path: Path) -> None:
     path = tmp_path / "prices.toml"
     path.write_text("[[price]]\nmodels = ['ours']\ninput_per_mtok = '1'\noutput_per_mtok = '2'\n")
-    assert "prices.toml" in quote("ours", "", AT, path)
+    assert "prices.toml" in str(quote("ours", "", AT, path))

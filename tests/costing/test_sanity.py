@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from costaudit.costing.cost import billed_classes
-from costaudit.costing.prices.lookup import price_requests, quote
+from costaudit.costing.prices.lookup import price_requests
+from costaudit.costing.prices.quote import quote
 from costaudit.costing.spend import spend
 from tests.costing.logs import log
 
@@ -69,5 +70,5 @@ def test_a_questioned_price_counts_as_given(tmp_path: Path) -> None:
     path.write_text(price("250", "1000"))
     requests = log(ROW)
     assert spend(requests, price_requests(requests, path)).total.total_usd == Decimal(251)
-    text = quote("gpt-4o", "openai", datetime(2026, 11, 20, tzinfo=UTC), path)
+    text = str(quote("gpt-4o", "openai", datetime(2026, 11, 20, tzinfo=UTC), path))
     assert "questioned: input 250 is far from the list price 2.5 (cents?)" in text

@@ -206,7 +206,7 @@ def test_what_a_kill_leaves_names_its_owner_and_is_cleaned(
         client.hset("costaudit:bb:owner", mapping={"pid": 0})
         assert "removed" in " ".join(cleaned(address))
         assert redis_server.key_names() == []
-        assert cleaned(address) == ("No earlier replay has left anything.",)
+        assert cleaned(address) == ("No earlier replay left anything.",)
     finally:
         client.flushdb()
 

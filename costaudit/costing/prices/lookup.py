@@ -1,4 +1,4 @@
-"""Find the rate of each request, and print the price of one model."""
+"""Find the rate of each request, and the rates of one model."""
 
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
@@ -10,14 +10,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from costaudit.contracts.grades import PER_MTOK, RATES, Pricing
+from costaudit.contracts.grades import RATES, Pricing
 from costaudit.contracts.requests import INPUT_CLASSES
-from costaudit.costing.prices.disagreement import disagreement
 from costaudit.costing.prices.overlay import read_overlay, shipped_overlay
 from costaudit.costing.prices.price_table import BATCH, similar_models
 from costaudit.costing.prices.rate_card import PriceKey, RateCard, rate_card
 from costaudit.costing.prices.unit_prices import with_units
-from costaudit.errors import UsageError
 
 _KEY = [field.name for field in fields(PriceKey)]
 _WRITE_TTL = pl.coalesce(  # the lifetime of cache_write_other tokens, as billed or requested
@@ -171,8 +169,6 @@ def format_rate(rate: Decimal) -> str:
 
 
 _TIERS = ("standard", BATCH, "flex", "priority", "fast")
-_HEADS = ("tier", "over tokens", "since", "input", "cache read", "write 5m", "write 1h",
-          "write other", "output")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -204,36 +200,6 @@ def price_of(
             rows += _rows(key, card, at.astimezone(UTC), len(rows))
     rates = pl.DataFrame(rows, schema=RATES, orient="row")
     return PriceQuote(model, provider, at, rates, () if rows else similar_models(provider, model))
-
-
-def quote(
-    model: str, provider: str = "", at: datetime | None = None, overrides: Path | None = None
-) -> str:
-    """Return a model's rates as text, at `at` or now; raises UsageError if the model is unknown."""
-    found = price_of(model, provider or None, at=at or datetime.now(UTC), overrides=overrides)
-    if not len(found.rates):
-        whose = f" at {provider}" if provider else ""
-        names = ", ".join(found.suggestions)
-        raise UsageError(
-            f"No price is known for the model {model!r}{whose}.",
-            hint=f"Did you mean {names}?" if names else "Give its rates in a prices.toml.",
-        )
-    rows = list(found.rates.iter_rows(named=True))
-    table = [_HEADS, *(_quote_cells(row) for row in rows)]
-    widths = [max(len(line[i]) for line in table) for i in range(len(_HEADS))]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) for line in table]
-    sources = dict.fromkeys(f"{row['service_tier']}: {row['source']}" for row in rows)
-    notes = dict.fromkeys(f"note: {row['note']}" for row in rows if row["note"])
-    notes |= dict.fromkeys(disagreement(model, provider or None, found.at, rows[0]))
-    head = f"{model}, priced as {rows[0]['priced_as']} on {found.at:%Y-%m-%d at %H:%M} UTC"
-    unit = "US dollars per million tokens:"
-    return "\n".join([head, unit, *(line.rstrip() for line in lines), *sources, *notes])
-
-
-def _quote_cells(row: dict[str, object]) -> tuple[str, ...]:
-    over = f"{row['over_tokens']:,}" if row["over_tokens"] else "-"
-    since = str(row["since"] or "-")
-    return (str(row["service_tier"]), over, since, *(str(row[name]) for name in PER_MTOK))
 
 
 def _rows(key: PriceKey, card: RateCard, at: datetime, first_id: int) -> list[tuple[object, ...]]:

@@ -1,4 +1,4 @@
-"""The block cache of a self-hosted server (vLLM, SGLang), for every capacity at once."""
+"""Simulate the block cache of a self-hosted server (vLLM, SGLang) for every capacity at once."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from costaudit.simulate.segments import Ints
 
 @dataclass(frozen=True)
 class BlockTrace:
-    """Requests as runs of blocks, in order of time; equal ids are equal prefixes."""
+    """Requests as sequences of blocks, in order of time; equal ids are equal prefixes."""
 
     offsets: Ints  # request i owns blocks offsets[i]:offsets[i + 1]
     block: Ints  # ids from 0
@@ -21,12 +21,12 @@ class BlockTrace:
 
     @property
     def distinct(self) -> int:
-        """Count the distinct blocks."""
+        """Return the number of distinct blocks."""
         return int(self.block.max(initial=-1)) + 1
 
 
 def prompt_blocks(prompts: Prompts, block_tokens: int) -> BlockTrace:
-    """Cut the prompts of a log into whole blocks; what is left at their ends is never cached."""
+    """Return a log's prompts as whole blocks; incomplete blocks at their ends are never cached."""
     from costaudit.simulate.prefix.caches.share_kernels import block_counts, fill_blocks
 
     order = prompts.order[prompts.sendable[prompts.order]]
@@ -42,7 +42,7 @@ def prompt_blocks(prompts: Prompts, block_tokens: int) -> BlockTrace:
 
 
 def trace_blocks(prompts: Prompts, block_tokens: int) -> BlockTrace:
-    """Take each segment for one block, as a log of block hashes without text has them."""
+    """Return each segment as one block, for a log of block hashes without text."""
     order = prompts.order[prompts.sendable[prompts.order]]
     offsets = prompts.segments.offsets
     sizes = (offsets[1:] - offsets[:-1])[order]
@@ -55,9 +55,9 @@ def trace_blocks(prompts: Prompts, block_tokens: int) -> BlockTrace:
 def capacity_curve(
     trace: BlockTrace, capacities: tuple[int, ...] | None = None
 ) -> tuple[CapacityPoint, ...]:
-    """Return the hit shares at the capacities, in blocks, and without a limit, by one pass.
+    """Return the hit shares at capacities (in blocks) and without a limit, in one pass.
 
-    Without `capacities`, powers of two up to the number of distinct blocks.
+    `capacities` is by default the powers of two up to the number of distinct blocks.
     """
     from costaudit.simulate.prefix.caches.share_kernels import NEVER, prefix_distances
 

@@ -1,4 +1,4 @@
-"""Compiled loops that replay prompt caches, and find where they are written and read."""
+"""Compiled loops that replay prompt caches and find where caches are written and read."""
 
 import numpy as np
 from numba import njit
@@ -10,7 +10,7 @@ Codes = NDArray[np.int8]
 Flags = NDArray[np.bool_]
 
 NEVER = -(2**62)
-FOREVER = 2**61  # microseconds: a lifetime without end
+FOREVER = 2**61  # microseconds: a lifetime without a limit
 NO_TIME = -1
 
 
@@ -18,7 +18,7 @@ NO_TIME = -1
 def _landing(
     first: int, last: int, now: int, node: Small, lookup: Flags, expires: Ints, available: Ints
 ) -> int:
-    """Find the last segment of a prompt after which a live entry ends; -1 where there is none."""
+    """Return a prompt's last segment at which a live entry ends; -1 for none."""
     for segment in range(last - 1, first - 1, -1):
         here = node[segment]
         if not lookup[segment] or expires[here] == NEVER:
@@ -32,7 +32,7 @@ def _landing(
 def _split_writes(
     first: int, last: int, read: int, tokens: Small, writes: Codes, row: Ints
 ) -> None:
-    """Split what is written by marker: the long-lived part comes first."""
+    """Divide written tokens by marker; the long-lived part comes first."""
     written = read
     for code in (2, 1, 4, 3):  # one hour before five minutes, twelve hours before thirty minutes
         reach = written
@@ -47,7 +47,7 @@ def _split_writes(
 def _store(
     here: int, now: int, seen: int, life: int, expires: Ints, available: Ints, lifetime: Ints
 ) -> None:
-    """Write an entry, or join one that is live or about to be."""
+    """Write an entry, or renew one that is live or being written."""
     until = FOREVER if now == NO_TIME else now + life
     if expires[here] == NEVER or (now != NO_TIME and expires[here] <= now):
         available[here], expires[here], lifetime[here] = seen, until, life
@@ -62,16 +62,16 @@ def replay_breakpoints(
     order: Ints, seg_offsets: Ints, node: Small, tokens: Small, start: Ints, visible: Ints,
     writes: Codes, lookup: Flags, ttl: Ints, nodes: int, warm: Ints,
 ) -> tuple[Ints, Ints]:  # fmt: skip
-    """Replay caches that are written only where a marker is.
+    """Replay caches that are written only at markers.
 
-    `warm` names per request a segment up to which a call before the log had written, if no call
-    of the log has; -1 for none.
+    `warm` holds, per request, the segment up to which a call before the log wrote, if no call of
+    the log did; -1 for none.
 
-    `node` and `tokens` are per segment, `writes` is the marker's code after it (0 for none),
-    `lookup` says where a read may land, `ttl` microseconds by request and code. Returns tokens by
-    request and code: those read in column 0, those written in their codes' columns (the split of
-    mixed lifetimes is Anthropic's rule of the positions A, B and C). Returns also the request that
-    wrote what was read, -1 where nothing was.
+    `node` and `tokens` are per segment; `writes` is the code of the marker after it (0 for none);
+    `lookup` flags where a read may end; `ttl` is in microseconds by request and code. Return tokens
+    by request and code: reads in column 0, writes in their code's column (mixed lifetimes are
+    divided by Anthropic's rule of positions A, B and C). Also return the request that wrote what
+    was read; -1 for none.
     """
     writer = np.full(nodes, -1, np.int32)
     matched = np.full(len(start), -1, np.int64)
@@ -110,7 +110,7 @@ def replay_breakpoints(
 def _known(
     first: int, last: int, now: int, life: int, node: Small, used: Ints, available: Ints
 ) -> int:
-    """Find the last place of the longest live prefix; first - 1 where there is none."""
+    """Return the last place of the longest live prefix; first - 1 for none."""
     for place in range(first, last):
         here = node[place]
         if used[here] == NEVER:
@@ -125,10 +125,10 @@ def replay_tokens(
     order: Ints, offsets: Ints, node: Small, tokens: Small, start: Ints, visible: Ints, ttl: Ints,
     persisted_units: Flags, nodes: int,
 ) -> tuple[Ints, Ints]:  # fmt: skip
-    """Replay caches that hold every prompt; return the longest live common prefix, in tokens.
+    """Replay caches that store every prompt; return the longest live common prefix, in tokens.
 
-    Using a prefix renews it. With `persisted_units` only ends of prompts, and the places where
-    two prompts were seen to diverge, can be read. Returns also the request that used it last.
+    Using a prefix renews it. With `persisted_units`, only ends of prompts and places where two
+    prompts diverged can be read. Also return the request that last used the prefix.
     """
     user = np.full(nodes, -1, np.int32)
     matched = np.full(len(start), -1, np.int64)
@@ -167,7 +167,7 @@ TOOLS, SYSTEM, USER, ASSISTANT, TOOL = 0, 1, 2, 3, 4
 
 @njit(cache=True, nogil=True)
 def nearest_ends(seg_offsets: Ints, tokens: Small, chosen: Flags, sought: Ints) -> Ints:
-    """Find the segment of each chosen prompt that ends nearest to the tokens sought; else -1."""
+    """Return each chosen prompt's segment whose end is nearest to `sought` tokens; else -1."""
     found = np.full(len(chosen), -1, np.int64)
     for request in range(len(chosen)):
         if not chosen[request]:
@@ -182,7 +182,7 @@ def nearest_ends(seg_offsets: Ints, tokens: Small, chosen: Flags, sought: Ints) 
 
 @njit(cache=True, nogil=True)
 def last_markable(seg_offsets: Ints, barred: Flags) -> Ints:
-    """Find the last segment of each prompt that can have a marker; -1 where there is none."""
+    """Return each prompt's last segment that can have a marker; -1 for none."""
     found = np.full(len(seg_offsets) - 1, -1, np.int64)
     for request in range(len(found)):
         for segment in range(seg_offsets[request + 1] - 1, seg_offsets[request] - 1, -1):
@@ -194,7 +194,7 @@ def last_markable(seg_offsets: Ints, barred: Flags) -> Ints:
 
 @njit(cache=True, nogil=True)
 def head_sizes(seg_offsets: Ints, role: Codes) -> Ints:
-    """Count the tools and system segments with which each prompt begins."""
+    """Return the number of tools and system segments at the start of each prompt."""
     sizes = np.zeros(len(seg_offsets) - 1, np.int64)
     for request in range(len(sizes)):
         first, last = seg_offsets[request], seg_offsets[request + 1]
@@ -220,9 +220,9 @@ def explicit_flags(
     seg_offsets: Ints, chosen: Flags, tokens: Small, marker: Codes, granted: Codes, run: Codes,
     minimum: Ints, most: Ints, positions: Ints,
 ) -> tuple[Codes, Flags]:  # fmt: skip
-    """Find where markers write, and where the search back from each may read.
+    """Return where markers write, and where the search back from each may read.
 
-    `granted` holds, by request and code, the lifetime that the provider grants for a marker.
+    `granted` holds, by request and code, the lifetime that the provider applies for a marker.
     """
     writes = np.zeros(len(marker), np.int8)
     lookup = np.zeros(len(marker), np.bool_)
@@ -241,7 +241,7 @@ def explicit_flags(
 
 @njit(cache=True, nogil=True)
 def _is_ending(first: int, last: int, segment: int, role: Codes) -> bool:
-    """Return whether a message ends here at which the provider may set a marker by itself."""
+    """Return whether a message ends at `segment` where the provider may set its own marker."""
     here = role[segment]
     if segment + 1 < last and role[segment + 1] == here:
         return False
@@ -263,7 +263,7 @@ def _heads(first: int, last: int, role: Codes) -> bool:
 
 @njit(cache=True, nogil=True)
 def last_endings(seg_offsets: Ints, role: Codes) -> Ints:
-    """Find the segment at which the provider sets its own marker in each prompt; -1 for none."""
+    """Return the segment of each prompt where the provider sets its own marker; -1 for none."""
     found = np.full(len(seg_offsets) - 1, -1, np.int64)
     for request in range(len(found)):
         first, last = seg_offsets[request], seg_offsets[request + 1]
@@ -279,7 +279,7 @@ def _flag_markers(
     first: int, last: int, own: int, slots: int, head: int, tail: int, marker: Codes,
     granted: Codes, writes: Codes, lookup: Flags,
 ) -> None:  # fmt: skip
-    """Flag the latest explicit markers as writes, the first and the latest as lookups."""
+    """Flag the latest explicit markers as writes, and the first and the latest as lookups."""
     count = 0
     for segment in range(first, last):
         count += marker[segment] > 0
@@ -299,11 +299,11 @@ def implicit_flags(
     seg_offsets: Ints, chosen: Flags, tokens: Small, marker: Codes, granted: Codes, role: Codes,
     own: Ints, minimum: Ints, most: Ints, endings: Ints, head: Ints, tail: Ints,
 ) -> tuple[Codes, Flags]:  # fmt: skip
-    """Find where the provider's own and the explicit markers write, and where a read may land.
+    """Return where the provider's own and explicit markers write, and where a read may end.
 
-    `own` is the segment of the provider's own marker, -1 where the request forbids it; reads land
-    on markers and, with an own marker, on the `endings` latest message endings before it.
-    An own marker lives as long as an explicit one at the same place asks, else `granted[:, 0]`.
+    `own` is the segment of the provider's own marker, -1 if the request forbids it. Reads end at
+    markers and, with an own marker, at the `endings` latest message endings before it. An own
+    marker has the lifetime of an explicit one at the same place, or else `granted[:, 0]`.
     """
     writes = np.zeros(len(marker), np.int8)
     lookup = np.zeros(len(marker), np.bool_)

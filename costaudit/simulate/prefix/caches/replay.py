@@ -1,4 +1,4 @@
-"""One pass of the prompts through their providers' caches, written where markers ask for it."""
+"""Replay prompts in one pass through their providers' caches, with writes at markers."""
 
 import json
 from dataclasses import dataclass, replace
@@ -14,31 +14,31 @@ from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
 from costaudit.simulate.segments import MARKERS, Codes, Ints, any_in
 
 CODES = {name: code for code, name in enumerate(MARKERS)}  # as in Segments.marker; 0 for none
-TOLERANCE = 0.02  # of the prompt: counters and local token counts differ by as much
+TOLERANCE = 0.02  # share of a prompt by which counters and local token counts may differ
 
 
 @dataclass(frozen=True)
 class Markers:
-    """A cache marker per segment, and where the provider sets one by itself."""
+    """A cache marker per segment, and the places where the provider sets its own."""
 
     code: Codes  # per segment, index into MARKERS
     own: Ints  # per request: segment of the provider's own marker; -1 for none
-    inferred: NDArray[np.bool_]  # per request: read off the billed counters, not off the log
+    inferred: NDArray[np.bool_]  # per request: inferred from billed counters, not logged
 
 
 def logged_markers(
     requests: pl.DataFrame, prompts: Prompts, assigned: Assigned, template: Ints
 ) -> Markers:
-    """Take the markers that the log shows; infer them from the counters where it shows none.
+    """Return the markers that the log shows, or else those inferred from its counters.
 
-    A request asks for markers on its segments, for one at its end (Anthropic's automatic
-    caching), or by its cache options for where and how long the provider sets its own.
-    `template` numbers the template of each request: lifetimes are inferred within it.
+    A request asks for markers on its segments, or for one at its end (Anthropic's automatic
+    caching). Its cache options say where the provider sets its own marker, and its lifetime.
+    `template` is each request's template number: lifetimes are inferred within a template.
     """
     from costaudit.simulate.prefix.caches.cache_kernels import last_endings
 
     shown = prompts.segments.marker
-    code = np.where(shown < 0, CODES["5m"], shown).astype(np.int8)  # unknown: a default is granted
+    code = np.where(shown < 0, CODES["5m"], shown).astype(np.int8)  # unknown: the default
     marked = any_in(code > 0, prompts.segments.offsets)
     explicit = assigned.is_marked("explicit")
     automatic = _automatic(requests, prompts, assigned, code)
@@ -63,9 +63,9 @@ def logged_markers(
 def _automatic(
     requests: pl.DataFrame, prompts: Prompts, assigned: Assigned, code: Codes
 ) -> NDArray[np.bool_]:
-    """Set the marker that a top-level cache_control asks for, at the last block that can have one.
+    """Set the marker of a top-level cache_control, at the last block that can have one.
 
-    Return the requests that have one. Where rules don't know automatic caching it sets nothing.
+    Return the requests that have one. Rules without automatic caching set nothing.
     """
     from costaudit.simulate.prefix.caches.cache_kernels import last_markable
 
@@ -88,7 +88,7 @@ def _not_markable(kind: str) -> bool:
 
 
 def _cache_options(requests: pl.DataFrame) -> tuple[NDArray[np.str_], Ints]:
-    """Read mode and lifetime code of each request's cache options; "" and 0 where not set."""
+    """Return mode and lifetime code of each request's cache options; "" and 0 if not set."""
     texts = requests["cache_options"]
     if texts.null_count() == len(texts):
         return np.zeros(len(texts), "<U8"), np.zeros(len(texts), np.int64)
@@ -118,11 +118,11 @@ def _infer(
     template: Ints,
     code: Codes,
 ) -> None:
-    """Set markers where the counters say that prefixes end: after what was read, and written.
+    """Set markers at prefix ends by the counters: after read tokens, and after written tokens.
 
-    A read that ends among the tools and system segments shows a marker which every request of
-    the template sets, the first one too. Long-lived writes come first in a prompt; a marker
-    whose write shows no lifetime has the one that its template's writes mostly have.
+    A read that ends in the tools and system segments shows a marker that every request of the
+    template sets, including the first. Long-lived writes come first in a prompt. If a write has no
+    lifetime, the most frequent one of its template applies.
     """
     from costaudit.simulate.prefix.caches.cache_kernels import head_sizes, nearest_ends
 
@@ -167,12 +167,12 @@ def _infer(
 
 
 def with_ttl(markers: Markers, ttl: Literal["5m", "1h"]) -> Markers:
-    """Ask for one lifetime wherever a write is asked for."""
+    """Return markers with one lifetime for all writes."""
     return replace(markers, code=np.where(markers.code > 0, CODES[ttl], 0).astype(np.int8))
 
 
 def with_longest(markers: Markers, assigned: Assigned, offsets: Ints) -> Markers:
-    """Ask for the longest lifetime that the provider offers wherever a write is asked for."""
+    """Return markers with the provider's longest lifetime for all writes."""
     owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     longest = assigned.longest_codes
     code = np.where(markers.code > 0, longest[owner], 0).astype(np.int8)
@@ -182,7 +182,7 @@ def with_longest(markers: Markers, assigned: Assigned, offsets: Ints) -> Markers
 
 
 def _ends_before(prompts: Prompts, own: Ints, cached: Ints) -> NDArray[np.bool_]:
-    """Return whether what was cached ends before the provider's own marker would be."""
+    """Return whether the cached tokens end before the place of the provider's own marker."""
     if not len(prompts.end):  # no prompt has a segment
         return np.zeros(len(cached), np.bool_)
     ends = np.where(own >= 0, prompts.tokens[prompts.end[np.maximum(own, 0)]], 0)
@@ -194,10 +194,10 @@ UNCACHED, READ, WRITE_5M, WRITE_1H, WRITE_OTHER = range(len(INPUT_CLASSES))
 
 @dataclass(frozen=True)
 class Replay:
-    """Input tokens by request and class, as the caches would have billed them."""
+    """Input tokens by request and class, as billed with the simulated caches."""
 
-    tokens: Ints  # (requests, INPUT_CLASSES); 0 where a request was not replayed
-    matched: Ints  # request that wrote or last used what was read; -1 where nothing was
+    tokens: Ints  # (requests, INPUT_CLASSES); 0 for requests that were not replayed
+    matched: Ints  # request that wrote or last used what was read; -1 for none
     chosen: NDArray[np.bool_]  # requests that were replayed
 
     @property
@@ -214,9 +214,9 @@ def replay(
     *,
     far_lookback: bool = False,
 ) -> Replay:
-    """Replay the requests in `reach` that have a prompt; the others are not seen by the caches.
+    """Replay the requests in `reach` that have a prompt; the caches do not see the others.
 
-    `far_lookback` lifts the limit of the search back from a marker, to see what it costs.
+    `far_lookback` removes the limit of the search back from a marker, to measure its cost.
     """
     from costaudit.simulate.prefix.caches.cache_kernels import replay_breakpoints, replay_tokens
 
@@ -260,7 +260,7 @@ _COLUMNS = (
 
 
 def reported_read(shared: Ints, assigned: Assigned) -> Ints:
-    """Round shared prefixes to what the provider stores and reports; 0 below its minimum."""
+    """Return shared prefixes as the provider stores and reports them; 0 below its minimum."""
     interval = assigned.each(lambda rules: rules.interval_tokens)
     granularity = assigned.each(lambda rules: rules.granularity)
     stored = shared // interval * interval

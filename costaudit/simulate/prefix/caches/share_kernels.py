@@ -1,4 +1,4 @@
-"""Compiled loops over the parts of prompts, and over block caches of any capacity."""
+"""Compiled loops over the parts of prompts and over block caches of any capacity."""
 
 import numpy as np
 from numba import njit
@@ -15,7 +15,7 @@ ROLE_TOOLS, ROLE_SYSTEM, ROLE_ASSISTANT = 0, 1, 3
 
 @njit(cache=True, nogil=True)
 def end_nodes(seg_offsets: Ints, seg_node: Small, chosen: Flags, nodes: int) -> Flags:
-    """Flag the nodes at which a prompt ends."""
+    """Return flags of the nodes at which a prompt ends."""
     found = np.zeros(nodes, np.bool_)
     for request in range(len(chosen)):
         if chosen[request] and seg_offsets[request + 1] > seg_offsets[request]:
@@ -25,7 +25,7 @@ def end_nodes(seg_offsets: Ints, seg_node: Small, chosen: Flags, nodes: int) -> 
 
 @njit(cache=True, nogil=True)
 def node_visits(seg_offsets: Ints, seg_node: Small, chosen: Flags, nodes: int) -> Ints:
-    """Count the prompts that pass the end of each segment."""
+    """Return the number of prompts that pass the end of each segment."""
     visits = np.zeros(nodes, np.int64)
     for request in range(len(chosen)):
         if chosen[request]:
@@ -58,7 +58,7 @@ def _question_start(first: int, last: int, role: Codes) -> int:
 def _examples_end(
     first: int, last: int, seg_node: Small, visits: Ints, ends: Flags, enough: int
 ) -> int:
-    """Find how far messages go that many prompts share and at which none ends: the examples."""
+    """Return the end of the examples: messages that many prompts share and at which none ends."""
     found = first
     for segment in range(first, last):
         here = seg_node[segment]
@@ -73,7 +73,7 @@ def segment_parts(
     seg_offsets: Ints, role: Codes, is_document: Flags, seg_node: Small, visits: Ints, ends: Flags,
     enough: Ints,
 ) -> Codes:  # fmt: skip
-    """Return for each segment the part of the prompt it belongs to."""
+    """Return the part of the prompt to which each segment belongs."""
     part = np.zeros(len(role), np.int8)
     for request in range(len(seg_offsets) - 1):
         first, last = seg_offsets[request], seg_offsets[request + 1]
@@ -94,7 +94,7 @@ def segment_parts(
 
 @njit(cache=True, nogil=True)
 def first_messages(seg_offsets: Ints, role: Codes) -> Flags:
-    """Flag the segments between the head of each prompt and its first answer."""
+    """Return flags of the segments between each prompt's head and its first answer."""
     found = np.zeros(len(role), np.bool_)
     for request in range(len(seg_offsets) - 1):
         first, last = seg_offsets[request], seg_offsets[request + 1]
@@ -107,7 +107,7 @@ def first_messages(seg_offsets: Ints, role: Codes) -> Flags:
 
 @njit(cache=True, nogil=True)
 def segment_shares(seg_offsets: Ints, seg_tokens: Small, static: Ints) -> tuple[Ints, Ints]:
-    """Split each prompt's tokens, and its static prefix, over its segments."""
+    """Return each prompt's tokens, and those of its static prefix, by segment."""
     size = np.zeros(len(seg_tokens), np.int64)
     inside = np.zeros(len(seg_tokens), np.int64)
     for request in range(len(static)):
@@ -121,7 +121,7 @@ def segment_shares(seg_offsets: Ints, seg_tokens: Small, static: Ints) -> tuple[
 
 @njit(cache=True, nogil=True)
 def break_segments(seg_offsets: Ints, seg_tokens: Small, static: Ints) -> Ints:
-    """Find the segment in which each prompt leaves its static prefix; -1 where it never does."""
+    """Return the segment in which each prompt leaves its static prefix; -1 if it does not."""
     found = np.full(len(static), -1, np.int64)
     for request in range(len(static)):
         for segment in range(seg_offsets[request], seg_offsets[request + 1]):
@@ -135,10 +135,10 @@ def break_segments(seg_offsets: Ints, seg_tokens: Small, static: Ints) -> Ints:
 def turn_overlaps(
     seg_offsets: Ints, content: Small, seg_tokens: Small, previous: Ints
 ) -> tuple[Ints, Ints, Flags]:
-    """Compare each prompt with the one before it in its conversation, segment by segment.
+    """Compare each prompt with the previous one of its conversation, segment by segment.
 
-    Returns the tokens of the equal beginning, how many segments it covers, and whether what follows
-    was further on in the earlier prompt: its oldest messages were cut off.
+    Return the tokens of the equal beginning, its number of segments, and whether the earlier prompt
+    has the next segment further on, so that its oldest messages were cut off.
     """
     tokens = np.zeros(len(previous), np.int64)
     covered = np.zeros(len(previous), np.int64)
@@ -183,11 +183,11 @@ def _sum(tree: Small, place: int) -> int:
 
 @njit(cache=True, nogil=True)
 def prefix_distances(offsets: Ints, block: Ints, blocks: int) -> Ints:
-    """Find the capacity above which each block of a prefix is hit in an LRU cache.
+    """Return the capacity above which each block of a prefix is hit in an LRU cache.
 
     The stack distance of a block counts the distinct blocks used since its last use (by a Fenwick
-    tree over uses, Olken 1981); a block of a prefix is hit only if those before it are, so that
-    its distance is the largest so far. NEVER where some block was not seen before.
+    tree over uses, Olken 1981). A block of a prefix is hit only if those before it are, so its
+    distance is the largest so far. It is NEVER if some block was not seen before.
     """
     tree = np.zeros(len(block) + 1, np.int32)
     last = np.zeros(blocks, np.int64)  # use after which a block was not used again, from 1
@@ -209,7 +209,7 @@ def prefix_distances(offsets: Ints, block: Ints, blocks: int) -> Ints:
 
 @njit(cache=True, nogil=True)
 def block_counts(offsets: Ints, tokens: Small, order: Ints, size: int) -> Ints:
-    """Count the whole blocks of each prompt, in the given order."""
+    """Return the number of whole blocks of each prompt, in the given order."""
     counts = np.zeros(len(order) + 1, np.int64)
     for place in range(len(order)):
         request = order[place]
@@ -223,7 +223,7 @@ def block_counts(offsets: Ints, tokens: Small, order: Ints, size: int) -> Ints:
 def fill_blocks(
     offsets: Ints, node: Small, tokens: Small, order: Ints, size: int, starts: Ints
 ) -> tuple[Ints, Ints]:
-    """Name each whole block by the node in which it ends and by its number in the prompt."""
+    """Return each whole block's node at its end and its number in the prompt."""
     ends_in = np.zeros(starts[-1], np.int64)
     number = np.zeros(starts[-1], np.int64)
     for place in range(len(order)):

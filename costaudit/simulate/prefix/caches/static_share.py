@@ -1,4 +1,4 @@
-"""Which tokens are in a prefix that an earlier request had too, part by part."""
+"""Find tokens in a prefix that an earlier request had too, by part."""
 
 from dataclasses import dataclass
 from typing import get_args
@@ -11,8 +11,8 @@ from costaudit.simulate.prefix.tree.prompts import NO_TIME, Groups, Prompts
 from costaudit.simulate.segments import Codes, Ints
 
 PARTS: tuple[PromptPart, ...] = get_args(PromptPart)  # in the order of a prompt
-HEAD_PARTS = 3  # the first ones: they could be the same for every request
-EXAMPLES_SHARE = 0.5  # of a template's requests: messages that as many share are examples
+HEAD_PARTS = 3  # the first parts, which may be the same for every request
+EXAMPLES_SHARE = 0.5  # messages are examples if this share of a template's requests has them
 _DOCUMENT_KINDS = ("document", "file", "search_result")
 _FOREVER = 2**61
 
@@ -23,13 +23,13 @@ class Parts:
 
     part: Codes  # index into PARTS
     tokens: Ints  # billed input of the segment
-    static: Ints  # of these, in a prefix identical to an earlier request's
+    static: Ints  # of these, tokens in a prefix identical to an earlier request's
 
 
 def static_tokens(prompts: Prompts, chosen: NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """Count per request the tokens that it begins with as an earlier one of its scope did.
+    """Return, per request, the tokens of the prefix shared with an earlier request of its scope.
 
-    Returns also the latest such request; -1 where there is none.
+    Also return the latest request with this prefix; -1 for none.
     """
     from costaudit.simulate.prefix.caches.cache_kernels import replay_tokens
 
@@ -42,11 +42,11 @@ def static_tokens(prompts: Prompts, chosen: NDArray[np.bool_]) -> tuple[Ints, In
 
 
 def split_parts(prompts: Prompts, groups: Groups, static: Ints) -> Parts:
-    """Split prompts into tools, system, examples, documents, history and question.
+    """Divide prompts into tools, system, examples, documents, history and question.
 
-    Examples are the leading messages that at least half of a template's requests share and at
-    which no request ends; documents are marked as such, or are before the last block of the
-    last message.
+    Examples are the first messages if at least half of a template's requests share them and no
+    request ends there. Documents are marked as documents, or precede the last block of the last
+    message.
     """
     from costaudit.simulate.prefix.caches.share_kernels import (
         end_nodes,
@@ -71,7 +71,7 @@ def split_parts(prompts: Prompts, groups: Groups, static: Ints) -> Parts:
 
 
 def part_totals(values: Ints, part: Codes, owner: Ints, groups: int) -> Ints:
-    """Add up a count per segment by group (rows) and part (columns)."""
+    """Return the sums of a count per segment by group (rows) and part (columns)."""
     chosen = owner >= 0
     keys = owner[chosen] * len(PARTS) + part[chosen]
     sums = np.bincount(keys, weights=values[chosen], minlength=groups * len(PARTS))

@@ -1,4 +1,4 @@
 """Providers' prompt-caching rules, by model and date, as data.
 
-It takes requests and returns the rules that treat them. It never replays.
+It takes requests and returns the rules that apply to them. It never replays.
 """

@@ -1,4 +1,4 @@
-"""What the log's own counters say about what providers don't publish."""
+"""Learn unpublished cache properties of providers from the log's counters."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,30 +11,30 @@ from costaudit.contracts.requests import COUNTED
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
 from costaudit.simulate.segments import Ints
 
-MIN_EVIDENCE = 20  # requests
+MIN_EVIDENCE = 20  # least requests
 _GAPS_S = (0, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400)
 _FOREVER = 2**61
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Interval and lifetime of one model's cache, as billed."""
+    """Interval and lifetime of one model's cache, measured on the bill."""
 
     provider: str
     model: str
-    interval_tokens: int | None  # greatest common divisor of billed reads; None: too few reads
-    interval_requests: int  # distinct billed reads that it was measured on
-    lifetime_s: float | None  # longest pause after which half of the prefixes were still read
-    lifetime_requests: int  # requests that it was measured on
+    interval_tokens: int | None  # greatest common divisor of billed reads; None with too few reads
+    interval_requests: int  # distinct billed reads that measure it
+    lifetime_s: float | None  # longest pause after which at least half of the prefixes were read
+    lifetime_requests: int  # requests that measure it
 
 
 def calibrate(
     requests: pl.DataFrame, prompts: Prompts, shared: Ints, user: Ints
 ) -> tuple[Calibration, ...]:
-    """Learn interval and lifetime per model from billed reads.
+    """Return interval and lifetime per model, learned from billed reads.
 
-    `shared` is each request's longest prefix that an earlier one had, `user` that earlier
-    request. A prefix counts as read when at least half of it was billed as read.
+    `shared` is each request's longest prefix shared with an earlier request, and `user` is that
+    request. A prefix counts as read if at least half of it was billed as read.
     """
     has = (shared > 0) & (user >= 0) & (prompts.start != NO_TIME)
     gap = np.where(has, prompts.start - prompts.start[np.maximum(user, 0)], -1) / 1e6
@@ -71,7 +71,7 @@ def _was_read(rows: pl.DataFrame) -> NDArray[np.bool_]:
 
 
 def _lifetime(gap: NDArray[np.float64], read: NDArray[np.bool_]) -> tuple[float | None, int]:
-    """Find the end of the last bin of pauses, from the shortest, in which half were read."""
+    """Return the end of the last bin of pauses, from the shortest, in which half were read."""
     lifetime, count = None, 0
     for low, high in pairwise(_GAPS_S):
         inside = (gap >= low) & (gap < high)

@@ -1,4 +1,4 @@
-"""Take the calls of agents' sessions and their prompts; return what each call paid again, and why.
+"""Find what each call of agents' sessions paid again, and why.
 
-Never prices anything: tokens by cause and by cache lifetime leave this folder.
+It returns tokens by cause and by cache lifetime. It never prices them.
 """

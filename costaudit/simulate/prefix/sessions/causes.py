@@ -1,4 +1,4 @@
-"""What each call of a session paid for: new text, text read again, and text that was lost."""
+"""Divide what each call of a session paid for: new text, text read again, and lost text."""
 
 from dataclasses import dataclass
 
@@ -15,29 +15,29 @@ from costaudit.simulate.prefix.sessions.threads import SHRUNK, Threads
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
 from costaudit.simulate.segments import ROLES, Ints
 
-NOISE_SHARE = 0.02  # of a prompt: counters and local token counts differ by as much
+NOISE_SHARE = 0.02  # share of a prompt by which counters and local token counts may differ
 CODE = {name: number for number, name in enumerate(CAUSES)}
 _READ, _WRITE_5M, _WRITE_1H, _WRITE_OTHER, _UNCACHED = 1, 2, 3, 4, 0
-_IN_ORDER = (_WRITE_1H, _WRITE_5M, _WRITE_OTHER, _UNCACHED)  # as they come after what was read
+_IN_ORDER = (_WRITE_1H, _WRITE_5M, _WRITE_OTHER, _UNCACHED)  # in order after reads
 
 
 @dataclass(frozen=True)
 class Calls:
-    """Input tokens of each call by what they were paid for; they add up to its bill."""
+    """Input tokens of each call by purpose; they add up to its bill."""
 
     read: Ints
-    missed: Ints  # was in an earlier prompt of the session or its cache, and was paid again
+    missed: Ints  # tokens of an earlier prompt that were paid again
     new: Ints
-    cause: NDArray[np.int8]  # index into CAUSES: of `missed`
-    opens: NDArray[np.bool_]  # the new tokens are a thread's first
-    gap_s: NDArray[np.float64]  # since the prefix was used last; NaN where not known
-    counted: NDArray[np.bool_]  # the log holds counters of cache reads
-    shed: Ints  # tokens that a compaction took out; 0 without one
+    cause: NDArray[np.int8]  # index into CAUSES, for `missed`
+    opens: NDArray[np.bool_]  # the call opens a thread
+    gap_s: NDArray[np.float64]  # since the prefix was last used; NaN if unknown
+    counted: NDArray[np.bool_]  # the log has counters of cache reads
+    shed: Ints  # tokens that a compaction removed; 0 without one
 
     def split(self, billed: Ints) -> pl.DataFrame:
         """Return each call's tokens by cause and class: columns row, cause, class, tokens.
 
-        billed: INPUT_CLASSES by request. Lost tokens come right behind those that were read.
+        `billed` is INPUT_CLASSES by request. Lost tokens directly follow the read ones.
         """
         left = self.missed.copy()
         frames = [self._rows("read", _READ, billed[:, _READ])]
@@ -66,21 +66,21 @@ class Calls:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the causes are found from."""
+    """The input for finding causes."""
 
     prompts: Prompts
     threads: Threads
     assigned: Assigned
     markers: Markers
-    as_is: Replay  # what the provider's rules would have read
+    as_is: Replay  # by the provider's rules
 
 
 def find_causes(requests: pl.DataFrame, seen: Seen) -> Calls:
-    """Split each call's billed input into what was read, what was lost and what was new.
+    """Divide each call's billed input into read, lost and new tokens.
 
-    A call could have read what the longest equal beginning of an earlier prompt holds, and at
-    least as much as the call that it continues sent. What it did not read of that is lost; what
-    differs by less than NOISE_SHARE of the prompt is not.
+    A call could have read its longest common beginning with an earlier prompt, and at least what
+    the call that it continues sent. The part of it that was not read is lost, unless it is less
+    than NOISE_SHARE of the prompt.
     """
     from costaudit.simulate.prefix.sessions.session_kernels import common_beginnings
 
@@ -120,14 +120,14 @@ def find_causes(requests: pl.DataFrame, seen: Seen) -> Calls:
 
 
 def _counted(requests: pl.DataFrame) -> NDArray[np.bool_]:
-    """Return where the counters say what was read from the cache."""
+    """Return which requests have counters of cache reads."""
     without = pl.col("usage_convention").fill_null("").str.ends_with("without cache detail")
     known = COUNTED
     return requests.select(known & ~without).to_series().to_numpy()
 
 
 def _since(prompts: Prompts, user: Ints) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return seconds since a prefix was used last, and whether it was not yet written then."""
+    """Return seconds since a prefix was last used, and whether it was not written yet then."""
     start = prompts.start
     known = (user >= 0) & (start != NO_TIME) & (start[user] != NO_TIME)
     gap = np.where(known, (start - start[user]) / 1e6, np.nan)
@@ -169,7 +169,7 @@ def _by_rules(
     gap: NDArray[np.float64],
     early: NDArray[np.bool_],
 ) -> NDArray[np.int8]:
-    """Say why a prefix that was sent before was not read: the rules of the cache, or nobody's."""
+    """Return why a prefix that was sent before was not read: a rule of the cache, or unknown."""
     assigned, as_is, previous = seen.assigned, seen.as_is, seen.threads.previous
     life = lifetimes_s(requests, seen)
     least = assigned.each(lambda rules: rules.min_tokens)
@@ -200,7 +200,7 @@ def _compacted(threads: Threads, total: Ints) -> NDArray[np.bool_]:
 
 
 def _by_change(requests: pl.DataFrame, seen: Seen, count: Ints, total: Ints) -> NDArray[np.int8]:
-    """Name what differs from the call before: model, place, settings, tools, system, history."""
+    """Return what differs from the call before: model, place, settings, tools, system, history."""
     prompts, threads = seen.prompts, seen.threads
     previous, segments = threads.previous, prompts.segments
     has = previous >= 0
@@ -233,7 +233,7 @@ def _by_change(requests: pl.DataFrame, seen: Seen, count: Ints, total: Ints) -> 
 
 
 def _settings(prompts: Prompts, previous: Ints) -> NDArray[np.bool_]:
-    """Return where a setting that enters the prefix differs from the call before."""
+    """Return whether a setting in the prefix differs from the previous call's."""
     changed = np.zeros(len(previous), np.bool_)
     for codes in prompts.settings.codes.values():
         changed |= (previous >= 0) & (codes != codes[previous])

@@ -1,4 +1,4 @@
-"""Everything about the sessions of a log that can be said in tokens; costing puts money on it."""
+"""Collect all facts about a log's sessions, in tokens."""
 
 from dataclasses import dataclass, replace
 
@@ -36,16 +36,16 @@ class SessionFacts:
     calls: Calls
     assigned: Assigned
     billed: Ints  # (requests, INPUT_CLASSES)
-    runs: tuple[LifetimeRun, ...]  # what each lifetime would have billed
+    runs: tuple[LifetimeRun, ...]  # the bill under each lifetime
     shared: tuple[
         tuple[LifetimeName, Ints], ...
-    ]  # by lifetime: tokens read from one cache a session
-    simulated: tuple[LifetimeRun, Calls] | None  # where no call says what was read: the shortest
-    # lifetime that can be asked for, and the causes under it
+    ]  # by lifetime: tokens read with one cache per session
+    simulated: tuple[LifetimeRun, Calls] | None  # if no call has read counters: the shortest
+    # lifetime, and the causes under it
 
 
 def session_facts(requests: pl.DataFrame, prompts: Prompts) -> SessionFacts | None:
-    """Follow the sessions of a log and replay them; None where no call names a session."""
+    """Replay the sessions of a log; return None if no call names a session."""
     threads = find_threads(requests, prompts)
     if not len(threads.names):
         return None
@@ -72,7 +72,7 @@ def session_facts(requests: pl.DataFrame, prompts: Prompts) -> SessionFacts | No
 
 
 def _simulated(requests: pl.DataFrame, seen: Seen, run: LifetimeRun) -> tuple[LifetimeRun, Calls]:
-    """Return a run, and the causes if it were the bill."""
+    """Return a run, and the causes as if it were the bill."""
     billed = requests.with_columns(
         *(pl.Series(name, run.tokens[:, place]) for place, name in enumerate(INPUT_CLASSES)),
         usage_convention=pl.lit("simulated"),
@@ -82,7 +82,7 @@ def _simulated(requests: pl.DataFrame, seen: Seen, run: LifetimeRun) -> tuple[Li
 
 
 def one_cache_each(prompts: Prompts, threads: Threads) -> Prompts:
-    """Return the prompts as if each session had one cache, whatever its models and settings."""
+    """Return the prompts as if each session had one cache for all its models and settings."""
     return without_settings(replace(prompts, scope=(threads.session + 1).astype(np.int32)), FIELDS)
 
 

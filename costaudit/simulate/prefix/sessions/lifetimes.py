@@ -1,4 +1,4 @@
-"""What sessions would read under each lifetime of the cache, and with pings that keep it alive."""
+"""Simulate the reads of sessions under each cache lifetime, and with pings that keep it alive."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
 from costaudit.simulate.segments import Ints
 
 SECOND = 1_000_000
-EARLY_S = 20  # a ping is sent so long before the entry would die
+EARLY_S = 20  # seconds between a ping and the entry's expiry
 PINGS = (1, 2, 3, 6, 12)  # most pings in one pause
 SECONDS = {"5m": 300, "1h": 3_600, "30m": 1_800, "12h": 43_200, "24h": 86_400}
 _COLUMN = {"5m": WRITE_5M, "1h": WRITE_1H}
@@ -28,14 +28,14 @@ _FOREVER = 2**60
 
 @dataclass(frozen=True)
 class Lifetime:
-    """One policy: a lifetime, and how many pings keep an entry alive."""
+    """One policy: a lifetime, and the most pings that keep an entry alive."""
 
     ttl: str  # "" for no caching
     pings: int = 0
 
     @property
     def name(self) -> str:
-        """Name it for people."""
+        """Return its name for people."""
         if not self.ttl:
             return "none"
         if not self.pings:
@@ -45,16 +45,16 @@ class Lifetime:
 
 @dataclass(frozen=True)
 class LifetimeRun:
-    """What the calls would be billed under one policy."""
+    """The bill of the calls under one policy."""
 
     policy: Lifetime
     tokens: Ints  # (requests, INPUT_CLASSES)
-    ping_tokens: Ints  # read by the pings after each call
+    ping_tokens: Ints  # tokens read by the pings after each call
     pings: Ints
 
 
 def policies(assigned: Assigned) -> tuple[Lifetime, ...]:
-    """List the lifetimes that the providers of a log can be asked for, and their pings."""
+    """Return the lifetimes that a log's providers offer, with their pings."""
     known = {ttl for rules in assigned.used() for ttl in rules.write_ttls if ttl in SECONDS}
     found = [Lifetime("")]
     for ttl in sorted(known, key=SECONDS.__getitem__):
@@ -64,7 +64,7 @@ def policies(assigned: Assigned) -> tuple[Lifetime, ...]:
 
 
 def offered(assigned: Assigned, policy: Lifetime) -> NDArray[np.bool_]:
-    """Return the requests whose provider can be asked for a policy."""
+    """Return the requests whose provider offers a policy."""
     if not policy.ttl:
         return np.ones(len(assigned.index), np.bool_)
     return np.array([policy.ttl in rules.write_ttls for rules in assigned.rules])[assigned.index]
@@ -73,9 +73,9 @@ def offered(assigned: Assigned, policy: Lifetime) -> NDArray[np.bool_]:
 def run_lifetime(
     prompts: Prompts, threads: Threads, assigned: Assigned, billed: Ints, policy: Lifetime
 ) -> LifetimeRun:
-    """Read what earlier prompts share and still lives; write the rest, as agents ask for.
+    """Simulate a policy: read live common prefixes, and write the rest like agents do.
 
-    billed: INPUT_CLASSES by request. What a session's first call read before the log began is
+    `billed` is INPUT_CLASSES by request. What a session's first call read from before the log is
     read under every policy.
     """
     total = billed.sum(axis=1)
@@ -119,9 +119,9 @@ def _replayed(
 
 
 def shared_within(prompts: Prompts, threads: Threads, seconds: int | None) -> Ints:
-    """Return the tokens that each call shares with the session's calls of the last seconds.
+    """Return the tokens that each call shares with its session's calls of the last `seconds`.
 
-    What was sent can be read at once; using it renews it. None: without limit.
+    What was sent can be read immediately; using it renews it. None means no limit.
     """
     total = np.where(threads.session >= 0, prompts.billed, 0)
     limit = _FOREVER if seconds is None else seconds * SECOND

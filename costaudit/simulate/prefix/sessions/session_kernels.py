@@ -1,4 +1,4 @@
-"""Compiled loops over the calls of sessions: who continues whom, and what a lifetime would read."""
+"""Compiled loops over the calls of sessions: which call continues which, and reads by lifetime."""
 
 import numpy as np
 from numba import njit
@@ -11,12 +11,12 @@ Flags = NDArray[np.bool_]
 
 NO_TIME = -1
 NEVER = -(2**62)
-MOST_OPEN = 16  # threads of one agent that are looked at
+MOST_OPEN = 16  # most open threads of one agent
 
 
 @njit(cache=True, nogil=True)
 def _head(first: int, last: int, role: Codes) -> int:
-    """Find the first segment behind tools and system prompt."""
+    """Return the first segment after tools and system prompt."""
     segment = first
     while segment < last and 0 <= role[segment] <= 1:
         segment += 1
@@ -25,7 +25,7 @@ def _head(first: int, last: int, role: Codes) -> int:
 
 @njit(cache=True, nogil=True)
 def _equal(one: int, one_last: int, other: int, other_last: int, content: Small) -> int:
-    """Count the equal segments from two places on."""
+    """Return the number of equal segments from two places on."""
     count = 0
     while one + count < one_last and other + count < other_last:
         if content[one + count] != content[other + count]:
@@ -38,11 +38,12 @@ def _equal(one: int, one_last: int, other: int, other_last: int, content: Small)
 def follow_threads(
     order: Ints, agent: Ints, agents: int, model: Ints, offsets: Ints, content: Small, role: Codes,
 ) -> Ints:  # fmt: skip
-    """Find for each call of an agent the one that it continues; -1 where it opens a thread.
+    """Return the call that each call of an agent continues; -1 if it opens a thread.
 
-    A call continues the thread with whose last call it shares most messages from the first one
-    on, whatever comes before the messages. A call without a prompt continues the last one of its
-    agent and model that has none either. `agent` numbers session and agent; -1 for no session.
+    A call continues the thread whose last call shares the most messages with it, from the first
+    message on; tools and system prompt do not matter. A call without a prompt continues the last
+    call of its agent and model without one. `agent` numbers pairs of session and agent; -1 for no
+    session.
     """
     heads = np.full((agents, MOST_OPEN), -1, np.int64)  # last call of each open thread, by agent
     used = np.zeros((agents, MOST_OPEN), np.int64)
@@ -84,7 +85,7 @@ def follow_threads(
 
 @njit(cache=True, nogil=True)
 def common_beginnings(previous: Ints, offsets: Ints, content: Small) -> Ints:
-    """Count the segments with which each prompt begins as the one that it continues does."""
+    """Return how many first segments each prompt shares with the one that it continues."""
     count = np.zeros(len(previous), np.int64)
     for request in range(len(previous)):
         before = previous[request]
@@ -101,7 +102,7 @@ def _live(
     first: int, last: int, now: int, life: int, node: Small, tokens: Small, used: Ints,
     available: Ints,
 ) -> int:  # fmt: skip
-    """Count the tokens of the longest beginning of a prompt that is in the cache."""
+    """Return the tokens of a prompt's longest prefix in the cache."""
     found = 0
     for place in range(first, last):
         here = node[place]
@@ -124,11 +125,11 @@ def replay_lifetime(
     order: Ints, session: Ints, offsets: Ints, node: Small, tokens: Small, start: Ints,
     seen: Ints, life: Ints, previous: Ints, keeps: Ints, period: int, pings: int, nodes: int,
 ) -> tuple[Ints, Ints]:  # fmt: skip
-    """Return per call the tokens read under one lifetime, and the pings sent after it.
+    """Return, per call, the tokens read under one lifetime, and the pings after it.
 
-    Using a prefix renews it. After `period` microseconds without a call a session's last prompt
-    is read once more, at most `pings` times; the last call of a session is followed by all.
-    A call whose prompt is not in the log reads `keeps` tokens of the call that it continues.
+    Using a prefix renews it. After `period` microseconds without a call, a ping reads the session's
+    last prompt, at most `pings` times; all pings follow a session's last call. A call without a
+    logged prompt reads `keeps` tokens of the call that it continues.
     """
     used = np.full(nodes, NEVER, np.int64)
     available = np.zeros(nodes, np.int64)

@@ -1,4 +1,4 @@
-"""Sessions, and within them the threads of calls that continue one another."""
+"""Find sessions, and their threads of calls that continue one another."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,26 +13,26 @@ from costaudit.simulate.segments import Ints
 
 UNNAMED_AGENTS = ("cursor", "cline", "aider")  # sources that name no session
 INFERRED_PAUSE = timedelta(minutes=30)
-SHRUNK = 0.8  # of the prompt before: a smaller one was compacted, a larger one rewritten
-WHOLE_THREAD = 3  # calls of a thread, from which a new one in its place can be its compaction
+SHRUNK = 0.8  # share of the previous prompt: a smaller one was compacted, a larger one rewritten
+WHOLE_THREAD = 3  # least calls of a thread that a new thread may be the compaction of
 
 
 @dataclass(frozen=True)
 class Threads:
-    """Which session each call is of, and which call it continues."""
+    """Each call's session, and the call that it continues."""
 
-    names: pl.Series  # of the sessions, by number
+    names: pl.Series  # names of sessions, by number
     session: Ints  # per request: index into `names`; -1 for none
-    previous: Ints  # per request: the call that it continues; -1 where it opens a thread
+    previous: Ints  # per request: the call that it continues; -1 if it opens a thread
     thread: Ints  # per request: number of its thread; -1 without a session
-    restarted: NDArray[np.bool_]  # the first call after its thread was compacted as a whole
+    restarted: NDArray[np.bool_]  # the first call after a compaction of its whole thread
     order: Ints  # requests of sessions by time, file and offset
 
 
 def session_names(requests: pl.DataFrame) -> pl.Series:
-    """Name each request's session: an agent's, else a tenant's conversation; null for neither.
+    """Return each request's session: an agent's, or else a tenant's conversation; null for neither.
 
-    Exports of agents that name neither are cut at pauses of INFERRED_PAUSE, by user and file.
+    Exports of agents that name neither are divided at pauses of INFERRED_PAUSE, by user and file.
     """
     conversation = pl.concat_str(
         pl.when(pl.col("tenant").is_not_null()).then(pl.col("tenant") + " | ").fill_null(""),
@@ -46,7 +46,7 @@ def session_names(requests: pl.DataFrame) -> pl.Series:
 
 
 def _by_pauses(requests: pl.DataFrame) -> pl.Series:
-    """Name sessions by user and start, cut where nothing was sent for INFERRED_PAUSE."""
+    """Return sessions by user and start, divided at pauses of INFERRED_PAUSE."""
     who = pl.coalesce("user", "source")
     rows = requests.select("ts", "user", "source", "source_file").with_row_index("row")
     rows = rows.sort("ts", "row", nulls_last=True)
@@ -59,9 +59,9 @@ def _by_pauses(requests: pl.DataFrame) -> pl.Series:
 
 
 def find_threads(requests: pl.DataFrame, prompts: Prompts) -> Threads:
-    """Follow the calls of each session from one to the next.
+    """Return the threads of each session's calls.
 
-    Calls that reached no provider, and those that are no chats, are in no session.
+    Calls that reached no provider, and calls that are not chats, belong to no session.
     """
     from costaudit.simulate.prefix.sessions.session_kernels import follow_threads
 
@@ -97,7 +97,7 @@ def find_threads(requests: pl.DataFrame, prompts: Prompts) -> Threads:
 
 
 def _numbered(order: Ints, previous: Ints) -> Ints:
-    """Number the threads in the order in which they open."""
+    """Return thread numbers, in the order in which threads open."""
     thread = np.full(len(previous), -1, np.int64)
     opened = 0
     for request in order.tolist():
@@ -113,11 +113,11 @@ def _numbered(order: Ints, previous: Ints) -> Ints:
 def _restarts(
     prompts: Prompts, order: Ints, agent: Ints, thread: Ints, previous: Ints
 ) -> list[tuple[int, int]]:
-    """Pair the first call of a thread with the last one of the thread whose place it took.
+    """Return pairs of a thread's first call and the last call of the thread that it replaces.
 
-    That thread of the same agent has ended before and had WHOLE_THREAD calls; of several, the one
-    that ended last. The new one begins with a smaller prompt behind the same head, or goes on
-    with another model, which is known only for calls without prompts.
+    The replaced thread has the same agent, ended before, and had WHOLE_THREAD calls; of several, it
+    is the one that ended last. The new one begins with a smaller prompt after the same head, or,
+    for calls without prompts, with another model.
     """
     rows = pl.DataFrame({"row": order, "place": np.arange(len(order))}).with_columns(
         agent=pl.Series(agent[order]), thread=pl.Series(thread[order]),
@@ -143,7 +143,7 @@ def _restarts(
 
 
 def _before(spans: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """Join each thread with the whole one that ended last before it opened."""
+    """Join each thread with the whole thread that ended last before it opened."""
     older = spans.filter(pl.col("calls") >= WHOLE_THREAD).sort("ends").select(
         *by, "ends", before=pl.col("last"), left=pl.col("ends_with"), old=pl.col("thread")
     )  # fmt: skip
@@ -156,7 +156,7 @@ def _before(spans: pl.DataFrame, by: list[str]) -> pl.DataFrame:
 
 
 def _scopes(prompts: Prompts) -> Ints:
-    """Return which cache each request uses, and which head it begins with."""
+    """Return a number for each request's cache and head."""
     offsets = prompts.segments.offsets
     has = np.diff(offsets) > 0
     first = np.zeros(len(has), np.int64)
@@ -167,7 +167,7 @@ def _scopes(prompts: Prompts) -> Ints:
 
 
 def gaps(prompts: Prompts, previous: Ints) -> NDArray[np.float64]:
-    """Return seconds from the start of the call that each one continues; NaN where not known."""
+    """Return seconds since the start of the call that each one continues; NaN if unknown."""
     start = prompts.start
     known = (previous >= 0) & (start != NO_TIME) & (start[previous] != NO_TIME)
     return np.where(known, (start - start[previous]) / 1e6, np.nan)

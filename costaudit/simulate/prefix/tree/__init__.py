@@ -1,4 +1,4 @@
-"""The prompts of a log as paths in one tree of shared beginnings.
+"""Arrange the prompts of a log as paths in one prefix tree.
 
-It takes segments and returns paths and templates. It knows no provider.
+It takes segments, and returns paths and templates. It knows no provider.
 """

@@ -1,4 +1,4 @@
-"""The prompts of a log as paths in one tree of shared beginnings, grouped by template."""
+"""Arrange the prompts of a log as paths in one prefix tree, grouped by template."""
 
 import hashlib
 import json
@@ -15,26 +15,26 @@ from costaudit.simulate.prefix.tree.settings import SettingName, Settings, reque
 from costaudit.simulate.prefix.tree.unseen import with_unseen_heads
 from costaudit.simulate.segments import ROLES, Codes, Ints, Segments, flat_segments
 
-MIN_PIECE_BYTES = 16  # shorter shared beginnings are not cut off: about four tokens
+MIN_PIECE_BYTES = 16  # shorter common beginnings get no piece: about four tokens
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The distinct contents of a log (role, kind and block), and the pieces that they share."""
+    """The distinct contents of a log (role, kind and block), and their shared pieces."""
 
     offsets: Ints  # content c owns pieces offsets[c]:offsets[c + 1]
-    piece: NDArray[np.int32]  # equal where the beginnings up to and with the piece are equal
-    end: Ints  # bytes up to and with the piece
+    piece: NDArray[np.int32]  # equal if the beginnings, including the piece, are equal
+    end: Ints  # bytes up to the piece's end
     sizes: Ints  # bytes of each content
     starts: Ints  # of each content's text in `data`
     data: NDArray[np.uint8]  # UTF-8 of all texts; a content without text has size 0
-    block: Ints  # row of BLOCKS of each content; -1 where the block is not there
+    block: Ints  # row of BLOCKS of each content; -1 if the block is missing
     role: NDArray[np.int8]
     kind: NDArray[np.int32]
 
 
 def cut_contents(segments: Segments, blocks: pl.DataFrame) -> Contents:
-    """Cut every distinct content where it parts from another of the same role and kind."""
+    """Cut every distinct content where it diverges from others of the same role and kind."""
     from costaudit.simulate.prefix.tree.tree_kernels import (
         common_heads,
         fill_pieces,
@@ -70,13 +70,13 @@ def _texts(blocks: pl.DataFrame, rows: Ints) -> pl.Series:
 
 
 def _sorted(texts: pl.Series, group: Ints) -> Ints:
-    """Order the texts within each group."""
+    """Return the order of texts within each group."""
     frame = pl.DataFrame({"group": group, "text": texts})
     return frame.select(pl.arg_sort_by("group", "text")).to_series().to_numpy().astype(np.int64)
 
 
 def _utf8(texts: pl.Series) -> tuple[NDArray[np.uint8], Ints, Ints]:
-    """Lay the texts' bytes one after another."""
+    """Return the texts' concatenated bytes, with starts and sizes."""
     column = texts.to_arrow(compat_level=pl.CompatLevel.oldest())  # as large_string
     _, offsets, data = column.buffers()
     bounds = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
@@ -88,19 +88,19 @@ _TOOLS = ROLES.index("tools")
 
 
 class Texts:
-    """Look up the text of a content, and the tool that it defines."""
+    """Looks up the text of a content, and the tool that it defines."""
 
     def __init__(self, contents: Contents, blocks: pl.DataFrame) -> None:
         self._contents = contents
         self._texts = blocks["text"]
 
     def text(self, content: int) -> str:
-        """Return the text of a content; "" where the log has none, or for -1."""
+        """Return the text of a content; "" if the log has none, or for -1."""
         row = int(self._contents.block[content]) if content >= 0 else -1
         return (self._texts[row] or "") if row >= 0 else ""
 
     def same_form(self, one: int, other: int) -> bool:
-        """Return whether two contents differ in white space or order of JSON keys only."""
+        """Return whether two contents differ only in white space or order of JSON keys."""
         left, right = self.text(one), self.text(other)
         if left[:1] in "{[" and right[:1] in "{[" and left[:1]:
             try:
@@ -110,14 +110,14 @@ class Texts:
         return bool(left) and left.split() == right.split()
 
     def same_tool(self, one: int, other: int) -> bool:
-        """Return whether two contents could be versions of one thing: of tools, by their names."""
+        """Return whether two contents may be versions of one thing; tools need the same name."""
         if self._contents.role[one] != _TOOLS:
             return True
         return tool_name(self.text(one)) == tool_name(self.text(other))
 
 
 def tool_name(text: str) -> str:
-    """Read the name of a tool's definition; "" where it has none."""
+    """Return the name in a tool's definition; "" if it has none."""
     try:
         tool = json.loads(text)
     except ValueError:
@@ -130,30 +130,30 @@ def tool_name(text: str) -> str:
     return ""
 
 
-_RUNS = ("tool_use", "tool_result")  # kinds; a run of one counts as one position
-NO_TIME = -1  # microseconds: the log has none
+_RUNS = ("tool_use", "tool_result")  # kinds of which a run counts as one position
+NO_TIME = -1  # instead of microseconds, if the log has no time
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """Every prompt as a path of nodes; two prompts share a node iff they are equal up to it.
+    """Every prompt as a path of nodes; prompts share exactly the nodes up to which they are equal.
 
-    Only prompts of one cache scope (see SCOPE) share nodes, and only behind equal settings.
+    Only prompts of one cache scope (see SCOPE) share nodes, and only after equal settings.
     """
 
     segments: Segments
     contents: Contents
     offsets: Ints  # request i owns nodes offsets[i]:offsets[i + 1]
     node: NDArray[np.int32]  # after each piece
-    tokens: NDArray[np.int32]  # billed input up to and with each piece
+    tokens: NDArray[np.int32]  # billed input up to each piece's end
     end: Ints  # per segment: index of its last piece in `node`
     nodes: int
     scope: NDArray[np.int32]  # per request
     settings: Settings
-    warm: Ints  # per request: segment that a call before the log had written; -1 for none
+    warm: Ints  # per request: segment that a call before the log wrote; -1 for none
     order: Ints  # requests by time, file and offset
     start: Ints  # microseconds; NO_TIME
-    first_byte: Ints  # microseconds: when the answer began, or ended if that is all that is known
+    first_byte: Ints  # microseconds: when the answer began or, if unknown, ended
     last_byte: Ints
     billed: Ints  # input tokens, all classes
     sendable: NDArray[np.bool_]  # a chat request with a prompt that reached a provider
@@ -165,7 +165,7 @@ class Prompts:
 
     @cached_property
     def segment_tokens(self) -> NDArray[np.int32]:
-        """Return the billed input up to and with each segment."""
+        """Return the billed input up to each segment's end."""
         return self.tokens[self.end]
 
     @cached_property
@@ -180,7 +180,7 @@ SCOPE = ("provider", "model", "region", "is_batch", "account", "cache_key")
 
 
 def read_prompts(requests: pl.DataFrame, blocks: pl.DataFrame) -> Prompts:
-    """Find what the prompts of a log share; the cost grows with segments, not with their length."""
+    """Return a log's prompts in one tree; the work grows with segments, not their length."""
     from costaudit.simulate.prefix.tree.tree_kernels import grow_tree, piece_tokens, prompt_pieces
 
     unseen = with_unseen_heads(requests, blocks, flat_segments(requests, blocks))
@@ -226,7 +226,7 @@ def rebuilt(
     content: NDArray[np.int32],
     tokens: Ints,
 ) -> Prompts:
-    """Return the prompts with other contents and tokens per segment."""
+    """Return the prompts with new contents and tokens per segment."""
     from costaudit.simulate.prefix.tree.tree_kernels import grow_tree, piece_tokens, prompt_pieces
 
     segments, pieces = prompts.segments, prompts.contents
@@ -249,7 +249,7 @@ def rebuilt(
 
 
 def without_settings(prompts: Prompts, fields: tuple[SettingName, ...]) -> Prompts:
-    """Return the prompts as they would be if these settings never changed."""
+    """Return the prompts as if these settings never changed."""
     from costaudit.simulate.prefix.tree.tree_kernels import grow_tree
 
     segments, pieces = prompts.segments, prompts.contents
@@ -262,14 +262,14 @@ def without_settings(prompts: Prompts, fields: tuple[SettingName, ...]) -> Promp
 
 
 def _numbered(columns: pl.DataFrame) -> NDArray[np.int32]:
-    """Number the distinct rows."""
+    """Return numbers of the distinct rows."""
     rows = columns.with_columns(pl.all().cast(pl.String).fill_null(""))
     number = rows.select(pl.struct(pl.all()).rank("dense")).to_series()
     return number.to_numpy().astype(np.int32) - 1
 
 
 def _segment_tokens(segments: Segments, contents: Contents, blocks: pl.DataFrame) -> Ints:
-    """Fill in what the log lacks: the block's own count, else a quarter of its bytes."""
+    """Return tokens per segment, or else the block's count, or a quarter of its bytes."""
     known = blocks["tokens"].fill_null(-1).to_numpy().astype(np.int64)
     if len(known) == 0:
         known = np.zeros(1, np.int64)
@@ -297,7 +297,7 @@ def _sendable(requests: pl.DataFrame, segments: Segments) -> NDArray[np.bool_]:
     return reached.to_numpy() & (np.diff(segments.offsets) > 0)
 
 
-MIN_SHARE = 0.05  # of the requests of an endpoint and model; rarer skeletons are put together
+MIN_SHARE = 0.05  # share of an endpoint and model's requests; rarer skeletons are merged
 KEYS = ("endpoint", "provider", "model")
 
 
@@ -305,7 +305,7 @@ KEYS = ("endpoint", "provider", "model")
 class Group:
     """One prompt template."""
 
-    template_id: str  # the same for the same endpoint, provider, model and skeleton
+    template_id: str  # equal for equal endpoint, provider, model and skeleton
     endpoint: str
     provider: str
     model: str
@@ -317,7 +317,7 @@ class Groups:
     """The templates, most input first, and the template of each request."""
 
     groups: tuple[Group, ...]
-    index: Ints  # per request; -1 where it can't be simulated
+    index: Ints  # per request; -1 if it can't be simulated
 
     @cached_property
     def rows(self) -> list[Ints]:
@@ -330,8 +330,8 @@ class Groups:
 def group_requests(requests: pl.DataFrame, prompts: Prompts, skeletons: pl.Series) -> Groups:
     """Group simulated requests by endpoint, provider, model and skeleton of the system prompt.
 
-    Skeletons with less than MIN_SHARE of an endpoint's requests are one template: system prompts
-    that hold documents would each be one of their own.
+    Skeletons with less than MIN_SHARE of an endpoint's requests are one template; otherwise, each
+    system prompt with a document would be its own.
     """
     rows = requests.select(pl.col(KEYS).fill_null("")).with_columns(
         skeleton=skeletons.cast(pl.Int64),

@@ -1,4 +1,4 @@
-"""The request settings that a provider renders into the prompt, and where they enter it."""
+"""Read the request settings that a provider renders into the prompt, and their places in it."""
 
 import re
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ PLACES: tuple[Place, ...] = ("start", "system", "messages")  # in the order of t
 SettingName = Literal["tool_choice", "thinking", "response_format"]  # columns of REQUESTS
 FIELDS: tuple[SettingName, ...] = get_args(SettingName)
 
-# Anthropic's guide lists tool_choice and thinking as changes that keep tools and system and lose
-# the messages; its structured outputs add a format to the system prompt. OpenAI's guide renders
-# the schema before the system message and says that reasoning effort may change the hidden
-# instructions, which come first; its tool_choice is named as safe to change.
+# Anthropic's guide says that a change of tool_choice or thinking keeps the cache of tools and
+# system and loses the messages'; structured outputs add a format to the system prompt. OpenAI's
+# guide puts the schema before the system message; reasoning effort may change the hidden
+# instructions, which come first; a change of tool_choice is safe.
 ENTERS: tuple[tuple[str, dict[SettingName, Place]], ...] = (
     (
         r"claude",
@@ -28,7 +28,7 @@ ENTERS: tuple[tuple[str, dict[SettingName, Place]], ...] = (
     ),
 )
 
-# What a request asks for that names what it would have had without asking.
+# Values of settings that equal the default.
 DEFAULTS: dict[SettingName, tuple[str, ...]] = {
     "tool_choice": ('"auto"', '{"type":"auto"}'),
     "thinking": ('{"type":"disabled"}',),
@@ -38,20 +38,20 @@ DEFAULTS: dict[SettingName, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Settings:
-    """Values of settings per request, as codes, and the place at which each enters the prefix."""
+    """Values of settings per request, as codes, and the place of each in the prefix."""
 
     codes: dict[SettingName, NDArray[np.int32]]  # by field; 0: not set, or not in the prefix
     places: dict[SettingName, NDArray[np.int8]]  # by field: index into PLACES
 
     @property
     def varying(self) -> tuple[SettingName, ...]:
-        """List the fields that take more than one value."""
+        """Return the fields with more than one value."""
         return tuple(name for name, codes in self.codes.items() if len(np.unique(codes)) > 1)
 
     def hops(self, left_out: tuple[SettingName, ...] = ()) -> NDArray[np.int32]:
-        """Number the combined values by request and place; 0 where nothing is set.
+        """Return numbers of the combined values by request and place; 0 if nothing is set.
 
-        No rows where no request has a setting that counts.
+        There are no rows if no request has such a setting.
         """
         fields = [name for name in self.codes if name not in left_out and self.codes[name].any()]
         if not fields:
@@ -70,7 +70,7 @@ class Settings:
 
 
 def request_settings(requests: pl.DataFrame) -> Settings:
-    """Read the settings of each request that its provider renders into the prompt."""
+    """Return the settings of each request that its provider renders into the prompt."""
     codes: dict[SettingName, NDArray[np.int32]] = {}
     places: dict[SettingName, NDArray[np.int8]] = {}
     models = requests["model"].fill_null("")

@@ -1,4 +1,4 @@
-"""Compiled loops that compare texts and share the beginnings of texts and of prompts."""
+"""Compiled loops that compare texts and find common beginnings of texts and prompts."""
 
 import numpy as np
 from numba import njit
@@ -16,7 +16,7 @@ _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 @njit(cache=True, nogil=True)
 def common_heads(data: Bytes, starts: Ints, sizes: Ints, order: Ints, group: Ints) -> Ints:
-    """Count the bytes that each text in `order` shares with the one before it; 0 across groups."""
+    """Return the bytes that each text in `order` shares with the previous one; 0 across groups."""
     shared = np.zeros(len(order), np.int64)
     for place in range(1, len(order)):
         one, other = order[place - 1], order[place]
@@ -35,7 +35,7 @@ def common_heads(data: Bytes, starts: Ints, sizes: Ints, order: Ints, group: Int
 def common_ends(
     data: Bytes, starts: Ints, sizes: Ints, left: Ints, right: Ints
 ) -> tuple[Ints, Ints]:
-    """Count the bytes that pairs of texts share at their beginnings and, beyond, at their ends."""
+    """Return the bytes that pairs of texts share at the beginning and, in the rest, at the end."""
     heads = np.zeros(len(left), np.int64)
     tails = np.zeros(len(left), np.int64)
     for pair in range(len(left)):
@@ -54,9 +54,9 @@ def common_ends(
 
 @njit(cache=True, nogil=True)
 def shared_intervals(shared: Ints) -> tuple[Ints, Ints, Ints]:
-    """Build the tree of common beginnings of sorted texts from their shared lengths.
+    """Return the prefix tree of sorted texts, built from their shared lengths.
 
-    Returns each text's innermost interval, each interval's parent (-1 at the top) and its length.
+    Return each text's innermost interval, each interval's parent (-1 at the top) and its length.
     """
     count = len(shared)
     leaf = np.full(count, -1, np.int64)
@@ -87,7 +87,7 @@ def shared_intervals(shared: Ints) -> tuple[Ints, Ints, Ints]:
 
 @njit(cache=True, nogil=True)
 def kept_ancestors(parent: Ints, length: Ints, by_length: Ints, min_bytes: int) -> Ints:
-    """Thin the intervals: give each its nearest kept one, itself if it adds `min_bytes` or more."""
+    """Return each interval's nearest kept ancestor: itself if it adds at least `min_bytes`."""
     kept = np.full(len(parent), -1, np.int64)
     for interval in by_length:
         above = kept[parent[interval]] if parent[interval] >= 0 else -1
@@ -98,7 +98,7 @@ def kept_ancestors(parent: Ints, length: Ints, by_length: Ints, min_bytes: int) 
 
 @njit(cache=True, nogil=True)
 def piece_counts(leaf: Ints, kept: Ints, parent: Ints) -> Ints:
-    """Count the pieces of each text: its kept intervals and what is its own."""
+    """Return the number of pieces of each text: its kept intervals and its own rest."""
     counts = np.ones(len(leaf), np.int64)
     for text in range(len(leaf)):
         interval = kept[leaf[text]] if leaf[text] >= 0 else -1
@@ -112,7 +112,7 @@ def piece_counts(leaf: Ints, kept: Ints, parent: Ints) -> Ints:
 def fill_pieces(
     leaf: Ints, kept: Ints, parent: Ints, length: Ints, sizes: Ints, offsets: Ints
 ) -> tuple[Small, Ints]:
-    """Write each text's pieces and where they end, in bytes; the last piece is its own."""
+    """Return each text's pieces and their ends, in bytes; the last piece is its own."""
     piece = np.zeros(offsets[-1], np.int32)
     end = np.zeros(offsets[-1], np.int64)
     for text in range(len(leaf)):
@@ -154,16 +154,16 @@ def grow_tree(
     order: Ints, root: Small, roots: int, seg_offsets: Ints, content: Small, piece_offsets: Ints,
     piece: Small, offsets: Ints, role: Codes, hops: Hops,
 ) -> tuple[Small, int]:  # fmt: skip
-    """Number the prompts' beginnings: equal nodes are equal beginnings below the same root.
+    """Build the tree of prompts: equal nodes are equal beginnings below the same root.
 
-    `hops` holds per request the settings that come before everything, after the tools, and
-    after tools and system (0 for none); it has no rows where there are no settings. Return the
-    node after each piece of each prompt, and how many nodes there are.
+    `hops` holds, per request, the settings before everything, after the tools, and after tools and
+    system (0 for none); it has no rows without settings. Return the node after each piece of each
+    prompt, and the number of nodes.
     """
     keys = np.zeros(1 << 16, np.uint64)
     values = np.zeros(1 << 16, np.int32)
     node = np.zeros(offsets[-1], np.int32)
-    settings = piece.max() + 1 if len(piece) else 0  # keys of settings lie above all pieces
+    settings = piece.max() + 1 if len(piece) else 0  # settings' keys are above all pieces
     count = roots
     used = 0
     for request in order:
@@ -206,7 +206,7 @@ def grow_tree(
 
 @njit(cache=True, nogil=True)
 def prompt_pieces(seg_offsets: Ints, content: Small, piece_offsets: Ints) -> tuple[Ints, Ints]:
-    """Count the pieces before each prompt, and find the piece with which each segment ends."""
+    """Return the number of pieces before each prompt, and the last piece of each segment."""
     offsets = np.zeros(len(seg_offsets), np.int64)
     ends = np.zeros(len(content), np.int64)
     at = 0
@@ -224,7 +224,7 @@ def piece_tokens(
     seg_offsets: Ints, content: Small, tokens: Ints, billed: Ints, piece_offsets: Ints, end: Ints,
     sizes: Ints, offsets: Ints,
 ) -> Small:  # fmt: skip
-    """Count the tokens up to and with each piece, scaled so that each prompt has those billed."""
+    """Return the tokens up to each piece's end, scaled to each prompt's billed tokens."""
     cumulative = np.zeros(offsets[-1], np.int32)
     for request in range(len(seg_offsets) - 1):
         first, last = seg_offsets[request], seg_offsets[request + 1]
@@ -254,7 +254,7 @@ _OFFSET = np.uint64(14695981039346656037)
 
 @njit(cache=True, nogil=True)
 def _chunks(data: Bytes, start: int, size: int) -> tuple[NDArray[np.uint64], Ints]:
-    """Hash (FNV-1a) the lines and sentences of a text, and count the bytes of each."""
+    """Return hashes (FNV-1a) and sizes of the lines and sentences of a text."""
     ends = 1
     for at in range(start, start + size - 1):
         stop = data[at] == _FULL_STOP and data[at + 1] == _SPACE
@@ -277,7 +277,7 @@ def _chunks(data: Bytes, start: int, size: int) -> tuple[NDArray[np.uint64], Int
 
 @njit(cache=True, nogil=True)
 def shared_chunks(data: Bytes, starts: Ints, sizes: Ints, left: Ints, right: Ints) -> Ints:
-    """Count per pair of texts the bytes of lines and sentences that both contain."""
+    """Return, per pair of texts, the bytes of lines and sentences that both contain."""
     found = np.zeros(len(left), np.int64)
     for pair in range(len(left)):
         one, one_sizes = _chunks(data, starts[left[pair]], sizes[left[pair]])

@@ -1,4 +1,4 @@
-"""Heads that a log does not show: agents' files leave out the system prompt and the tools."""
+"""Infer heads that a log lacks: agents' files leave out the system prompt and the tools."""
 
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -12,29 +12,29 @@ from costaudit.simulate.segments import ROLES, Ints, Segments, any_in
 
 T = TypeVar("T", bound=np.generic)
 KIND = "unseen"
-MIN_TOKENS = 1024  # of a head; a smaller difference can be the tokenizer's
-MIN_SHARE = 0.5  # of the first call's input
-RATIO = (0.5, 2.0)  # billed over counted tokens of what is seen: limits
-MIN_GROWTH = 50  # tokens between two calls from which the ratio is learned
+MIN_TOKENS = 1024  # of a head; a smaller difference may be the tokenizer's
+MIN_SHARE = 0.5  # least share of the first call's input
+RATIO = (0.5, 2.0)  # limits of billed / counted tokens of visible text
+MIN_GROWTH = 50  # least tokens between two calls that show the ratio
 _SESSION = ("session", "agent", "conversation", "model")
 _MEDIA = ("image", "document", "file", "audio", "video")
 
 
 @dataclass(frozen=True)
 class Unseen:
-    """Segments with the heads that the counters show."""
+    """Segments, including the heads inferred from counters."""
 
     segments: Segments
-    warm: Ints  # per request: segment up to which a call before the log had written; -1 for none
+    warm: Ints  # per request: segment up to which a call before the log wrote; -1 for none
 
 
 def with_unseen_heads(requests: pl.DataFrame, blocks: pl.DataFrame, segments: Segments) -> Unseen:
-    """Put a head of constant size before the prompts of sessions whose bill shows one.
+    """Return prompts with a head of constant size, for sessions whose bill shows one.
 
-    A session's head is what its first call was billed beyond the text that the log shows. Its
-    first part is what the first call read from the cache: earlier sessions had written it. The
-    rest is the session's own. Where prompts show tools, a system prompt or media, or were billed
-    without caching, nothing is inferred.
+    A session's head is the part of its first call's bill that exceeds the logged text. Its first
+    part is what the first call read from the cache, written by earlier sessions. The rest is the
+    session's own. Nothing is inferred if prompts show tools, a system prompt or media, or were
+    billed without caching.
     """
     count = len(requests)
     nothing = Unseen(segments, np.full(count, -1, np.int64))
@@ -50,7 +50,7 @@ def with_unseen_heads(requests: pl.DataFrame, blocks: pl.DataFrame, segments: Se
 def _candidates(
     requests: pl.DataFrame, blocks: pl.DataFrame, segments: Segments
 ) -> pl.DataFrame | None:
-    """List the requests without a visible head, with their billed and their counted tokens."""
+    """Return the requests without a visible head, with their billed and counted tokens."""
     if not len(segments.content):
         return None
     shown = (segments.role == ROLES.index("tools")) | (segments.role == ROLES.index("system"))
@@ -72,14 +72,14 @@ def _candidates(
 
 
 def _seen(blocks: pl.DataFrame, segments: Segments) -> Ints:
-    """Count the tokens of each request's visible blocks by the run's tokenizer."""
+    """Return the tokens of each request's visible blocks, by the run's tokenizer."""
     tokens = np.append(blocks["tokens"].fill_null(0).to_numpy().astype(np.int64), 0)
     before = np.concatenate([np.zeros(1, np.int64), np.cumsum(tokens[segments.block])])
     return np.asarray(before[segments.offsets[1:]] - before[segments.offsets[:-1]])
 
 
 def _heads(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return per session the head's tokens, the part that was read first, and the ratio."""
+    """Return, per session, the head's tokens, the part that was read first, and the ratio."""
     rows = rows.sort("ts", "row", nulls_last=True)
     grown = pl.col("seen").diff().over("group")
     ratio = pl.when(grown >= MIN_GROWTH).then(pl.col("billed").diff().over("group") / grown)
@@ -104,7 +104,7 @@ def _heads(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _inserted(segments: Segments, rows: pl.DataFrame, count: int) -> Unseen:
-    """Insert two segments, the shared and the own part of the head, before each prompt."""
+    """Return prompts with two inserted segments: the shared and the own part of the head."""
     owners = rows["row"].to_numpy()
     billed, head = rows["billed"].to_numpy(), rows["head"].to_numpy()
     head = np.minimum(head, billed)
@@ -153,7 +153,7 @@ def _inserted(segments: Segments, rows: pl.DataFrame, count: int) -> Unseen:
 
 
 def _visible(segments: Segments, rows: pl.DataFrame, left: Ints) -> Ints:
-    """Scale the tokens of visible segments to what the head leaves of the bill."""
+    """Return the tokens of visible segments, scaled to the bill without the head."""
     known = np.maximum(segments.tokens, 0)
     before = np.concatenate([np.zeros(1, np.int64), np.cumsum(known)])
     whole = before[segments.offsets[1:]] - before[segments.offsets[:-1]]
