@@ -1,4 +1,4 @@
-"""The library door: `analyze` a log, or `open_run` an earlier audit, and get a `Result`.
+"""The library: `analyze` a log, or `open_run` an earlier audit, and get a `Result`.
 
     import costaudit
 

@@ -1,17 +1,16 @@
-"""The exceptions that costaudit raises on purpose, each with an exit code and a next step.
+"""The exceptions of costaudit, each with an exit code and a hint about the next step.
 
-CostauditError              exit 1  an internal failure (130: interrupted by the reader)
-├── UsageError              exit 2  an option or a combination of options that can't work
-├── InputError              exit 2  a file that can't be found, opened or understood
-│   └── RunDirError         exit 2  a run directory that lacks a stage, or of another version
-├── GateFailedError         exit 3  a budget was exceeded
-├── InsufficientDataError   exit 4  the log can't answer the question that was asked
-└── BackendError            exit 5  a model, a cache, a price source or a network peer failed
+CostauditError              exit 1  an internal failure (130: interrupted by the user) ├──
+UsageError              exit 2  an option or a combination of options that can't work ├── InputError
+exit 2  a file that can't be found, opened or understood │   └── RunDirError         exit 2  a run
+directory that lacks a stage, or of another version ├── GateFailedError         exit 3  a budget was
+exceeded ├── InsufficientDataError   exit 4  the log can't answer the question └── BackendError
+exit 5  a model, a cache, a price source or a network peer failed
 """
 
 
 class CostauditError(Exception):
-    """Carry what went wrong, and what to try next, to the command line."""
+    """An error with a message and a hint about what to try next."""
 
     exit_code = 1  # process exit status, see the tree above
 
@@ -44,7 +43,7 @@ class GateFailedError(CostauditError):
 
 
 class InsufficientDataError(CostauditError):
-    """The log can't answer the question that was asked."""
+    """The log can't answer the question."""
 
     exit_code = 4
 

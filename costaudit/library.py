@@ -53,12 +53,13 @@ def analyze(
     `log` is a path or an address, a sequence of them, a run directory, or a table: a Polars or
     pandas frame, an Arrow table, or any object that exports an Arrow stream. `mapping` says which
     column or field holds which of costaudit's fields: a dict, or a TOML or JSON file as for
-    `--map`. The settings have the names of the options of `costaudit analyze`, with underscores:
-    `ttl="24h"`, `max_wrong=0.005`, `scope=["tenant", "model"]`, `since=datetime(2026, 11, 1)`.
+    `--map`. The settings have the names of the options of `costaudit analyze`, with underscores,
+    such as `ttl="24h"`, `max_wrong=0.005`, `scope=["tenant", "model"]`, `since=datetime(2026, 11,
+    1)`.
 
-    With `out`, the run directory, its audit.json and its report.html are written there. Without,
-    nothing is kept: the work is done in a temporary folder, which is removed with the result. A
-    run directory is worked on in place then, and its audit.json stays as it is. Raises the
+    With `out`, the run directory, its audit.json and its report.html are written there. Without it,
+    nothing is kept: a temporary folder holds the tables and is removed together with the result; if
+    the log is a run directory, it is used in place, and its audit.json does not change. Raises the
     exceptions of `costaudit.errors`.
     """
     from costaudit.pipeline.analyze import analyze as audited
@@ -79,8 +80,8 @@ def analyze(
 def open_run(path: Place) -> "Result":
     """Return the result of an earlier audit from its run directory.
 
-    Raises RunDirError where `path` is no run directory. Where the log was only ingested, the tables
-    are there, and `Result.audit` raises RunDirError.
+    Raises RunDirError if `path` is not a run directory. If the log was only ingested, the tables
+    exist, but `Result.audit` raises RunDirError.
     """
     run = RunDir(Path(path))
     run.manifest()
@@ -88,16 +89,16 @@ def open_run(path: Place) -> "Result":
 
 
 class Result:
-    """An audit, the tables that it was made from, and what can be asked of them."""
+    """An audit, its tables, and further analyses of them."""
 
     def __init__(self, run: RunDir, settings: Mapping[str, Any]) -> None:
-        self.run = run  # where the tables are; a temporary folder where nothing is kept
+        self.run = run  # holds the tables; a temporary folder if nothing is kept
         self._settings = dict(settings)  # as option texts
         self._loaded: tuple[AnalyzeOptions, Loaded] | None = None
 
     @cached_property
     def audit(self) -> Audit:
-        """Everything that a report says, typed; raises RunDirError where the run has no audit."""
+        """Everything that a report shows, typed; raises RunDirError if the run has no audit."""
         return read_audit(self.run.audit_path)
 
     @cached_property
@@ -112,17 +113,17 @@ class Result:
 
     @cached_property
     def skips(self) -> pl.DataFrame:
-        """One row for each record that is no request of its own, with the reason."""
+        """One row for each record that is not a request of its own, with the reason."""
         return self.run.skips()
 
     def sweep(
         self, *, approx: bool = False, progress: Progress | None = None, **settings: Any
     ) -> SemanticSection:
-        """Return the semantic cache at every threshold, as `costaudit sweep` does.
+        """Return the semantic cache at every threshold, like `costaudit sweep`.
 
-        The settings of `analyze` hold; those that are given here go before them. `ttl` may be a
-        list, and `ttl_kind` may be "both": then `SemanticSection.lifetimes` has them side by side.
-        Raises InsufficientDataError where the log holds no question to compare.
+        The settings of `analyze` apply, unless they are set here. `ttl` may be a list, and
+        `ttl_kind` may be "both": then `SemanticSection.lifetimes` compares them. Raises
+        InsufficientDataError if the log holds no question to compare.
         """
         from costaudit.cli.sweep import read_lifetimes
         from costaudit.pipeline.loaded import nothing_to_compare
@@ -144,9 +145,9 @@ class Result:
         return result.section
 
     def prefix(self, **settings: Any) -> PrefixSection:
-        """Return what the provider's prompt caching does and could do, as `costaudit prefix`.
+        """Return what the provider's prompt caching does and could do, like `costaudit prefix`.
 
-        The settings of `analyze` hold; those that are given here go before them.
+        The settings of `analyze` apply, unless they are set here.
         """
         from costaudit.pipeline.prompt_caching import PromptCaches
 
@@ -188,7 +189,7 @@ class Result:
         return f"Result({str(self.run.path)!r})"
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: the verdict, the waterfall and what to do first."""
+        """Return the notebook's view: the verdict, the waterfall and what to do first."""
         from costaudit.report.terminal import TerminalReporter
 
         text = TerminalReporter(width=NOTEBOOK_COLUMNS).render(self.audit).decode()
@@ -196,7 +197,7 @@ class Result:
 
 
 def _run_directory(inputs: Sequence[str], out: Place | None, named: bool) -> RunDir | None:
-    """Return where to work: `out`, or the run that is the log; None where nothing is kept."""
+    """Return the run directory: `out`, or the log if it is a run; None if nothing is kept."""
     if out is not None:
         return RunDir(Path(out))
     if named and RunDir.is_run(Path(inputs[0])):
@@ -208,7 +209,7 @@ def _run_directory(inputs: Sequence[str], out: Place | None, named: bool) -> Run
 def _as_inputs(
     log: Any, mapping: Place | Mapping[str, str] | None
 ) -> Iterator[tuple[list[str], Path | None]]:
-    """Yield the log as paths and the mapping as a file; what was in memory is removed again."""
+    """Yield the log as paths and the mapping as a file; temporary files are removed afterwards."""
     with tempfile.TemporaryDirectory(prefix="costaudit-table-") as folder:
         fields = Path(mapping) if isinstance(mapping, str | PathLike) else None
         if isinstance(mapping, Mapping):
@@ -225,7 +226,7 @@ def _as_inputs(
 
 
 def _frame(log: Any) -> pl.DataFrame:
-    """Bring a table of another library to Polars; raises InputError for what is no table."""
+    """Return a table of another library as a Polars frame; raises InputError for other objects."""
     if isinstance(log, pl.LazyFrame):
         return log.collect()
     if isinstance(log, pl.DataFrame):
@@ -234,7 +235,7 @@ def _frame(log: Any) -> pl.DataFrame:
         return pl.DataFrame(log)
     raise InputError(
         f"A log can't be read from {type(log).__name__}.",
-        hint="Give a path, a list of paths, or a Polars, pandas or Arrow table.",
+        hint="Use a path, a list of paths, or a Polars, pandas or Arrow table.",
     )
 
 
@@ -245,14 +246,14 @@ def _options(asked: Mapping[str, Any]) -> "AnalyzeOptions":
 
 
 def _defaults() -> dict[str, Any]:
-    """Return the options of `costaudit analyze` and their defaults, by name."""
+    """Return the options of `costaudit analyze` with their defaults, by name."""
     from costaudit.cli.analyze import Asked
 
     return {one.name: one.default for one in fields(Asked)}
 
 
 def _option_texts(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring settings to what the command line would have given; raises UsageError."""
+    """Return settings in the form of command-line options; raises UsageError."""
     known = _defaults()
     for name in settings:
         if name in known:
@@ -271,7 +272,7 @@ def _option_texts(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Kind:
-    """What a setting holds, beside text."""
+    """The types of a setting other than text."""
 
     lists: tuple[str, ...] = ("where", "lever", "effort_usd", "invoice", "invoice_rate")  # repeated
     numbers: tuple[str, ...] = ("max_entries", "seed", "horizon")
@@ -282,8 +283,7 @@ _KIND = _Kind()
 
 
 def _text(name: str, value: Any, default: Any) -> Any:
-    """Bring one setting to its form on the command line; a lone string is one item, never its
-    characters."""
+    """Return one setting in its command-line form; a string is one item, not its characters."""
     if name in _KIND.lists:
         pairs = [f"{key}={one}" for key, one in value.items()] if isinstance(value, Mapping) else []
         return pairs or ([value] if isinstance(value, str) else list(value))
@@ -310,5 +310,5 @@ def _written(name: str, value: Any) -> str:
     if isinstance(value, Sequence):
         return ",".join(_written(name, one) for one in value)
     raise UsageError(
-        f"{name}={value!r} can't be used.", hint="Give it as on the command line, as text."
+        f"{name}={value!r} can't be used.", hint="Write it as text, as on the command line."
     )

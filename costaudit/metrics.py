@@ -1,4 +1,4 @@
-"""Metrics of a cache and its models, for an application: the names that `costaudit monitor` reads.
+"""Metrics of an application's cache and models, with the names that `costaudit monitor` reads.
 
 from costaudit.metrics import CacheMetrics
 
@@ -32,20 +32,20 @@ BUCKETS_S = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0, 7.5, 10.0,
 
 @dataclass(frozen=True)
 class Call:
-    """One request that is done."""
+    """One finished request."""
 
     result: Result
     model: str = ""
     endpoint: str = ""
     latency_s: float | None = None  # to the answer, from the cache or from a model
     lookup_s: float | None = None
-    cost_usd: float = 0.0  # of what a model answered
-    saved_usd: float = 0.0  # that a hit's answer had cost
+    cost_usd: float = 0.0  # cost of a model's answer
+    saved_usd: float = 0.0  # original cost of a hit's answer
     tokens: Mapping[TokenType, int] = field(default_factory=dict)  # billed now, disjoint
 
 
 class Meter(Protocol):
-    """Where metrics go."""
+    """A backend for metrics."""
 
     def count(self, name: str, value: float, labels: Mapping[str, str]) -> None:
         """Add to a counter; `name` has no _total."""
@@ -83,7 +83,7 @@ class PrometheusMeter:
             for name, text in HISTOGRAMS.items()
         }
         self._started = Gauge(STARTED, "When the cache was empty", registry=self.registry)
-        for result in ("hit", "miss", "bypass", "error"):  # a rate needs the 0 before the first
+        for result in ("hit", "miss", "bypass", "error"):  # a rate needs an initial 0
             self._counters["semantic_cache_requests"].labels(result)
 
     def count(self, name: str, value: float, labels: Mapping[str, str]) -> None:
@@ -95,7 +95,7 @@ class PrometheusMeter:
         self._histograms[name].observe(seconds)
 
     def started(self, at_s: float) -> None:
-        """Note when the cache was empty, in seconds since 1970."""
+        """Record when the cache was empty, in seconds since 1970."""
         self._started.set(at_s)
 
 
@@ -128,7 +128,7 @@ class OpenTelemetryMeter:
 
 
 class CacheMetrics:
-    """Count lookups, hits, misses, errors, latency, cost, saved money and tokens by class."""
+    """Counts lookups, hits, misses, errors, latency, cost, saved money and tokens by class."""
 
     def __init__(self, meter: Meter | None = None) -> None:
         self.meter: Meter = meter if meter is not None else PrometheusMeter()
@@ -143,12 +143,12 @@ class CacheMetrics:
         start_http_server(port, registry=self.meter.registry)
 
     def cache_emptied(self, at_s: float | None = None) -> None:
-        """Note that the cache starts empty: alerts wait until it is warm."""
+        """Record that the cache starts empty, so that alerts wait until it is warm."""
         if isinstance(self.meter, PrometheusMeter):
             self.meter.started(time.time() if at_s is None else at_s)
 
     def record(self, call: Call) -> None:
-        """Count one request that is done."""
+        """Count one finished request."""
         self.meter.count("semantic_cache_requests", 1, {"result": call.result})
         if call.latency_s is not None:
             self.meter.observe("llm_request_latency_seconds", call.latency_s)
@@ -167,13 +167,13 @@ class CacheMetrics:
             self.meter.count("llm_tokens", count, {"type": name, "model": call.model})
 
     def lookup(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Count a function's calls: None is a miss, an exception an error, all else a hit.
+        """Count a function's calls: None is a miss, an exception an error, anything else a hit.
 
         Coroutine functions are counted when they are awaited.
         """
 
         def done(found: R, took_s: float) -> None:
-            if found is None:  # its latency is the model's, see `model`
+            if found is None:  # `model` counts its latency
                 self.record(Call("miss", lookup_s=took_s))
             else:
                 self.record(Call("hit", latency_s=took_s, lookup_s=took_s))
@@ -183,7 +183,7 @@ class CacheMetrics:
     def model(
         self, name: str, *, endpoint: str = "", cost_usd: Callable[[R], float] | None = None
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-        """Count a function that asks a model: latency, tokens of its `usage`, and cost.
+        """Count a function that calls a model: latency, tokens of its `usage`, and cost.
 
         Coroutine functions are counted when they are awaited.
         """
@@ -202,7 +202,7 @@ def _timed(
     done: Callable[[R, float], None],
     failed: Callable[[float], None],
 ) -> Callable[P, R]:
-    """Wrap a function, or a coroutine function, to report each call's end with its time."""
+    """Wrap a function or a coroutine function, and report each call's end with its time."""
 
     @contextmanager
     def watched() -> Iterator[Callable[[R], None]]:
@@ -235,7 +235,7 @@ def _timed(
 
 
 def tokens_of(usage: Any) -> dict[TokenType, int]:
-    """Split the usage that OpenAI's or Anthropic's SDK returns into disjoint classes."""
+    """Return the usage of OpenAI's or Anthropic's SDK in disjoint classes."""
     if usage is None:
         return {}
     details = getattr(usage, "prompt_tokens_details", None)

@@ -1,29 +1,29 @@
-"""How long work says how far it is, without knowing who listens."""
+"""The interface through which long work reports its progress."""
 
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """Hear of stages: `start` opens one, `advance` moves it on, `finish` closes it."""
+    """Receives progress: `start` opens a stage, `advance` moves it, `finish` closes it."""
 
     def start(self, stage: str, total: int | None, unit: str) -> None:
-        """Open a stage; `total` is in `unit`, None where it can't be known."""
+        """Open a stage; `total` is in `unit`, or None if unknown."""
 
     def advance(self, amount: int) -> None:
-        """Move the open stage on by `amount` units."""
+        """Advance the open stage by `amount` units."""
 
     def finish(self, note: str = "") -> None:
-        """Close the open stage, with a short remark for the reader."""
+        """Close the open stage, with a short note."""
 
 
 class SilentProgress:
-    """Listen to nothing: the default for library use and tests."""
+    """Ignores progress: the default for the library and tests."""
 
     def start(self, stage: str, total: int | None, unit: str) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
     def advance(self, amount: int) -> None:
-        """Ignore it."""
+        """Do nothing."""
 
     def finish(self, note: str = "") -> None:
-        """Ignore it."""
+        """Do nothing."""

@@ -1,4 +1,5 @@
-"""Whether the answer that a cache would have served is right.
+"""Decide whether a cache's answers are right.
 
-Takes pairs of requests with their answers, returns verdicts and intervals, never simulates.
+It takes pairs of requests with their answers, and returns verdicts and intervals. It never
+simulates.
 """

@@ -1,8 +1,8 @@
-"""What repeats of identical prompts teach: how much answers differ where nothing is wrong.
+"""Learn from repeats of identical prompts how much right answers differ.
 
-Repeats of one user, a short time apart, differ by noise alone. What differs between users, in the
-course of time, or in most repeats of a few prompts is data (a balance, a status), and is kept out
-of the noise: the noise is its limit at gap zero, as the nugget of a variogram is.
+Repeats of one user, a short time apart, differ only by noise. Differences between users, over time,
+or in most repeats of a few prompts are data (a balance, a status), and do not count as noise: the
+noise is the limit at gap zero, like the nugget of a variogram.
 """
 
 from dataclasses import dataclass
@@ -25,53 +25,58 @@ Bytes = npt.NDArray[np.int8]
 LEVELS = 5  # of contradiction: none, weak, fair, strong, very strong
 CLEAR_DETAILS = (0.0, 0.0, 0.0, 2.0, 6.0)
 _HIDDEN = (0.0, 3.0, 5.0, 6.0, 6.0)
-STRONG = 3  # the level from which on answers contradict each other
-_LEVEL_ODDS = np.log([2.0, 6.0, 20.0, 60.0])  # likelihood ratios from which the levels start
-_SELDOM = ("numbers", "dates", "amounts", "identifiers")  # that hardly ever differ by noise
-_WORDED = ("entities", "negation", "comparatives", "scope")  # that wording makes, by topic
-_KNOWN_PAIRS = 25.0  # repeats that this is worth
-_SEEN = 0.5  # share of wrong pairs that a single detector separates, before anything is learned
+STRONG = 3  # the lowest level at which answers contradict each other
+_LEVEL_ODDS = np.log([2.0, 6.0, 20.0, 60.0])  # lowest likelihood ratios of the levels
+_SELDOM = ("numbers", "dates", "amounts", "identifiers")  # detectors that rarely fire by noise
+_WORDED = (
+    "entities",
+    "negation",
+    "comparatives",
+    "scope",
+)  # detectors that depend on wording, by topic
+_KNOWN_PAIRS = 25.0  # repeats that this prior is worth
+_SEEN = 0.5  # prior share of wrong pairs that a single detector separates
 _FEW = 8  # prompts on each side of a comparison between users, or between gaps
-_DIFFERENT = 2.7  # standard errors between two shares that are not one,
-_LEAST_DIFFERENCE = 0.005  # and the least difference that is looked for
+_DIFFERENT = 2.7  # least standard errors between two different shares,
+_LEAST_DIFFERENCE = 0.005  # and their least difference
 _UNRELATED = 20_000  # pairs drawn to see how similar unrelated answers are,
 _SPEAKERS = 500  # of so many requests: what is compared must be embedded
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """The behaviour of answers when nothing is wrong."""
+    """How right answers behave."""
 
-    settled: Repeats  # prose answers in different words, noise alone
+    settled: Repeats  # prose answers in different words, with noise only
     similarity: npt.NDArray[np.float32]  # of the settled pairs
     level: Bytes  # contradiction of the settled pairs
     false_alarms: dict[str, float]  # detector → share of noise pairs that it separates
     live: Ints  # prompts (as numbered by repeats) whose answers are data
     noisy: NoisyFields
     unrelated: tuple[float, float]  # mean and spread of Fisher's z over unrelated answers
-    differs_by_user: bool  # answers to one prompt differ more between users than within one
-    differs_by_time: bool  # and more over long gaps than over short ones
-    hidden: bool  # what differs is more than the words that follow the user, or time
+    differs_by_user: bool  # answers to one prompt differ more between users than for one user
+    differs_by_time: bool  # answers differ more over long gaps than over short ones
+    hidden: bool  # more differs than the words that follow the user or time
     scale: "Scale"
 
     @property
     def detail_pairs(self) -> tuple[float, ...]:
         """Pseudo-pairs by level that show how clearly wrong details are seen.
 
-        Most show clearly. Where answers differ between users or in the course of time, and not in
-        words that are known to, what they differ in may be hard to see.
+        Most are clear. If answers differ between users or over time in unknown words, the
+        difference may be hard to see.
         """
         return _HIDDEN if self.hidden else CLEAR_DETAILS
 
 
 @dataclass(frozen=True)
 class Scale:
-    """How much each detector says on this log."""
+    """The weight of each detector on this log."""
 
     topics: Topics
     odds: Floats  # (topics, traps): log likelihood ratio of a detector that fires
-    surprise: Floats  # of words, rising
-    surprise_odds: Floats  # log likelihood ratio from that surprise on
+    surprise: Floats  # of words, in rising order
+    surprise_odds: Floats  # log likelihood ratio for at least that surprise
 
     def of(self, log: Logged, matched: Ints) -> Floats:
         """Return the odds by detector for each matched request, by its topic: (pairs, traps)."""
@@ -93,10 +98,10 @@ class Scale:
 
 
 def calibrate(log: Logged, pairs: Repeats, traps: Signatures, wording: Wording) -> Calibration:
-    """Learn the noise from repeats, and from it how much each detector says.
+    """Learn the noise from repeats, and from it the weight of each detector.
 
-    A detector's weight falls with the share of noise pairs that it separates; none is dropped,
-    and none is certain: a share of 0 of n is read as half of one in n.
+    A detector's weight falls with the share of noise pairs that it separates. No detector is
+    dropped or certain: a share of 0 of n counts as half of one in n.
     """
     similarity = log.similarity(pairs.first, pairs.second)
     noisy = _noisy_fields(log, pairs)
@@ -109,11 +114,11 @@ def calibrate(log: Logged, pairs: Repeats, traps: Signatures, wording: Wording) 
     unrelated = _unrelated(log)
     apart = _apart(flags, surprise, similarity, unrelated)
     moved, named = wording.carried(pairs.first, pairs.second)
-    told = np.isin(pairs.prompt, pairs.prompt[named]) & ~pairs.same_user  # may show who asked
+    told = np.isin(pairs.prompt, pairs.prompt[named]) & ~pairs.same_user  # may show the user
     steady = ~(moved | named | told)
     noise, by_user, by_time = _noise(pairs, apart, steady)
     live = np.zeros(0, np.int32)
-    for within in (pairs.same_user, ~pairs.same_user):  # data may be steady within a user
+    for within in (pairs.same_user, ~pairs.same_user):  # data may be stable for one user
         rows = noise & within
         found = _live(pairs.where(rows), apart[rows, : 1 - len(_WORD_ODDS)])
         noise &= ~(within & np.isin(pairs.prompt, found))
@@ -147,7 +152,7 @@ def _apart(
     similarity: npt.NDArray[np.float32],
     unrelated: tuple[float, float],
 ) -> Bools:
-    """Return (signs, pairs): each trap, words that hardly ever differ, answers on other topics."""
+    """Return (signs, pairs): each trap, words that rarely differ, answers on other topics."""
     far = similarity < np.tanh(unrelated[0] + 2 * unrelated[1])
     fired = [flags >> np.uint16(bit) & 1 != 0 for bit in range(len(TRAP_NAMES))]
     words = [surprise > odds for odds in _WORD_ODDS]
@@ -158,7 +163,7 @@ _WORD_ODDS = np.log([20.0, 6.0, 4.0, 3.0])  # the first alone may show that answ
 
 
 def _noise(pairs: Repeats, apart: Bools, steady: Bools) -> tuple[Bools, bool, bool]:
-    """Choose the pairs that differ by noise alone; say whether users and time make a difference."""
+    """Return the pairs that differ only by noise, and whether users and time make a difference."""
     keep = steady.copy()
     by_user = _differ(pairs, apart, keep & pairs.same_user, keep & ~pairs.same_user)
     if by_user:
@@ -176,8 +181,8 @@ def _noise(pairs: Repeats, apart: Bools, steady: Bools) -> tuple[Bools, bool, bo
 def _differ(pairs: Repeats, apart: Bools, calm: Bools, other: Bools) -> bool:
     """Return whether any sign fires more often among the `other` pairs.
 
-    Prompts asked equally often are compared with each other, and each prompt is one observation:
-    its pairs share answers.
+    Prompts with equally many requests are compared; each prompt is one observation, because its
+    pairs share answers.
     """
     many = int(pairs.size.max(initial=0)) + 1
     for sign in apart.T:
@@ -205,7 +210,7 @@ def _by_prompt(pairs: Repeats, sign: Bools, rows: Bools) -> Floats:
 
 
 def _live(pairs: Repeats, apart: Bools) -> Ints:
-    """Find the prompts whose answers are data, such as a status: nearly all repeats disagree."""
+    """Return the prompts whose answers are data, such as a status: nearly all repeats disagree."""
     if not len(pairs):
         return np.zeros(0, np.int32)
     count = np.bincount(pairs.prompt).astype(np.float64)
@@ -216,11 +221,11 @@ def _live(pairs: Repeats, apart: Bools) -> Ints:
 
 
 _KINDS_OF_PROMPTS = ((1.0, 1.5), (20.0, 1.0))  # beta: unsteady, data
-_STEADIEST = 200.0  # where the second parameter of steady prompts starts; the first is 1
+_STEADIEST = 200.0  # initial second parameter of steady prompts; the first is 1
 _START_KINDS = (0.8, 0.15, 0.05)
 _MOSTLY = 0.6  # of the repeats of an unsteady prompt, beyond what a choice of two wordings makes
 _RARE = 0.03  # share of unsteady prompts
-_CLEAR = 3  # prompts with so many pairs that disagree like data, before any is taken for data
+_CLEAR = 3  # least prompts that disagree like data before any counts as data
 _LEAN = 10.0  # prompts that the shares of the kinds lean on where they start
 
 
@@ -264,11 +269,10 @@ def _scale(
     surprise: Floats,
     weight_gap: tuple[Floats, Floats],
 ) -> tuple[Scale, Floats, dict[str, float]]:
-    """Weigh each detector by its share of false alarms among noise pairs, at gap zero.
+    """Return each detector's weight by its share of false alarms in noise pairs, at gap zero.
 
-    Returned beside the scale: the odds for the noise pairs themselves, each without its own part
-    in them, (pairs, traps), and the shares. Numbers and codes are data, not wording: their share
-    is that of the whole log on every topic.
+    Also return the odds for the noise pairs, each without its own contribution, (pairs, traps), and
+    the shares. Numbers and codes are data, not wording: every topic has the whole log's share.
     """
     weight, gap = weight_gap
     total = float(weight.sum())
@@ -315,7 +319,7 @@ def _at_zero(fired: npt.NDArray[np.integer], weight: Floats, gap: Floats) -> flo
 
 
 def _unrelated(log: Logged) -> tuple[float, float]:
-    """Measure how similar answers to questions drawn at random are; the draw is fixed."""
+    """Return how similar answers to random questions are; the draw is fixed."""
     prose = np.isin(log.kind, (TEXT, JSON))
     answered = np.flatnonzero((log.answer >= 0) & (log.question >= 0) & prose)
     if len(answered) < 2:

@@ -1,10 +1,10 @@
-"""Words that show the state of the world, or the user: they come and go with time, not by chance.
+"""Find words that show a state or the user: they depend on time or user, not on chance.
 
-A word that noise puts into some answers to a prompt and not into others is spread over their times
-at random. One that follows a fact (a price until it changes, an outage while it lasts, the name of
-who asked) is in answers that are neighbours in time, or of one user. All prompts whose answers
-have the word are read together, because a fact is seldom asked for in the same words. Shuffling
-the answers to each prompt shows how much of this is chance.
+A word that noise puts into some answers to a prompt appears at random times. A word that follows a
+fact (a price until it changes, an outage, the user's name) appears in answers that are adjacent in
+time, or of one user. All prompts whose answers have the word count together, because users rarely
+ask for a fact in the same words. Shuffling the answers to each prompt shows how much of this is
+chance.
 """
 
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ Longs = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 _MOST = 24  # answers read of one prompt, evenly over time
-_LAGS = (1, 2, 3)  # neighbours that an answer is compared with
+_LAGS = (1, 2, 3)  # distances of the neighbours with which an answer is compared
 _SHUFFLES = 6
 _FALSE = 0.1  # share of words that are found by chance,
 _FIRST = 2.5  # and standard deviations by which the best word must be above the best by chance
-_LEAST = 0.4  # correlation of neighbours from which a word follows something
-_CLEARLY = 0.05  # by which users explain more than time, where a word seems to follow both
-_FEWEST = 4  # answers with and without a word, that it may be found
+_LEAST = 0.4  # least correlation of neighbours of a word that follows something
+_CLEARLY = 0.05  # by which users must explain more than time if a word seems to follow both
+_FEWEST = 4  # least answers with and without a word
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class _Entries:
     first: Longs  # place of the prompt's first answer
 
     def residual(self, order: Longs) -> Floats:
-        """Return what each row has beyond its prompt's mean, the answers being put in `order`."""
+        """Return each row minus its prompt's mean, with the answers in `order`."""
         moved = order[self.answer] - self.first
         out: Floats = self.has[self.start + moved] - self.mean
         return out
@@ -82,7 +82,7 @@ def carried_words(
 
 
 def _thinned(prompt: Longs, seconds: Floats) -> Longs:
-    """Choose the answers to read, by prompt and time: of prompts with two answers and more."""
+    """Return the answers to read, by prompt and time, of prompts with at least two answers."""
     order = np.lexsort((seconds, prompt))
     sorted_ = prompt[order]
     _, start, count = np.unique(sorted_, return_index=True, return_counts=True)
@@ -95,7 +95,7 @@ def _thinned(prompt: Longs, seconds: Floats) -> Longs:
 
 
 def _entries(words: "csr_matrix", prompt: Longs) -> _Entries:
-    """List the words that come and go within a prompt; answers are sorted by prompt."""
+    """Return the words that only some answers to a prompt have; answers are sorted by prompt."""
     from scipy.sparse import csr_matrix
 
     _, first, number, count = np.unique(
@@ -131,9 +131,9 @@ def _entries(words: "csr_matrix", prompt: Longs) -> _Entries:
 def _following(
     entries: _Entries, place: Floats, who: Longs, chance: list[Longs], width: int
 ) -> tuple[Bools, Floats]:
-    """Find the words whose presence resembles that in neighbouring answers of one `who`.
+    """Return the words whose presence is similar in adjacent answers of one `who`.
 
-    Returned with the correlation of neighbours, by word.
+    Also return the correlation of neighbours, by word.
     """
     order = np.lexsort((place[entries.answer], who[entries.answer], entries.word))
     plan = _Neighbours(entries, order, who, width)
@@ -144,10 +144,10 @@ def _following(
 
 
 def _limit(found: Floats, null: Floats) -> float:
-    """Return the score above which at most a few of the words found are there by chance.
+    """Return the score above which at most a few of the found words are due to chance.
 
-    null: (shuffles, words). In a log where nothing follows anything, the best of many words scores
-    high too: no word is found unless the best is clearly above the best of each shuffle.
+    `null` is (shuffles, words). The best of many words scores high by chance too, so no word is
+    found unless the best is clearly above the best of each shuffle.
     """
     best = null.max(axis=1)
     if found.max(initial=-np.inf) <= best.mean() + _FIRST * best.std(ddof=1):
@@ -161,7 +161,7 @@ def _limit(found: Floats, null: Floats) -> float:
 
 
 class _Neighbours:
-    """Which rows are compared, and what their products are by chance."""
+    """The compared rows, and their products by chance."""
 
     def __init__(self, entries: _Entries, order: Longs, who: Longs, width: int) -> None:
         self.width, self.order = width, order

@@ -1,4 +1,4 @@
-"""Whether the answer that a cache would have served agrees with the logged one."""
+"""Judge whether a cache's answer agrees with the logged one."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,7 +26,7 @@ from costaudit.answers.traps.signatures import Signatures
 from costaudit.answers.words import Wording
 from costaudit.contracts.grades import Grade
 
-ENOUGH_REPEATS = 30  # pairs; with fewer the noise floor is assumed
+ENOUGH_REPEATS = 30  # pairs; with fewer, the noise floor is assumed
 ASSUMED_LIMIT = 0.90  # cosine
 KIND_FLAGS = ("refusal", "empty", "cut", "structure", "code", "kind", "reply", "words")
 FLAG_NAMES = (*TRAP_NAMES, *(f"answer_{n}" for n in TRAP_NAMES), *KIND_FLAGS)  # bit by bit
@@ -39,8 +39,8 @@ class NoiseFloor:
     """The similarity below which two answers differ more than repeats of one prompt do."""
 
     limit: float  # cosine
-    pairs: int  # repeats with different wordings that it is computed from
-    quantile: float  # of those pairs that are below the limit
+    pairs: int  # repeats with different wordings from which it is computed
+    quantile: float  # share of those pairs below the limit
     grade: Grade  # estimated, or assumed where the pairs are too few
 
 
@@ -48,25 +48,25 @@ class NoiseFloor:
 class Verdicts:
     """One row per pair of requests (asked, matched)."""
 
-    right: npt.NDArray[np.int8]  # 1, 0, or -1 where it can't be known
-    similarity: npt.NDArray[np.float32]  # cosine of the two answers; nan where unknown
+    right: npt.NDArray[np.int8]  # 1, 0, or -1 if unknown
+    similarity: npt.NDArray[np.float32]  # cosine of the two answers; nan if unknown
     level: npt.NDArray[np.int8]  # of contradiction between the answers, 0 to calibration.LEVELS - 1
-    certain: npt.NDArray[np.bool_]  # right or wrong whatever the similarity: equal text, kinds
+    certain: npt.NDArray[np.bool_]  # right or wrong regardless of similarity: equal text, kinds
     flags: npt.NDArray[np.uint32]  # bits by FLAG_NAMES
 
     @property
     def contradicts(self) -> npt.NDArray[np.bool_]:
-        """Return where the answers differ in a way that hardly any repeat does."""
+        """Return which pairs' answers differ in a way that repeats rarely do."""
         return np.asarray(self.level >= STRONG)
 
     def names(self, row: int) -> tuple[str, ...]:
-        """Name the flags of one pair."""
+        """Return the names of one pair's flags."""
         bits = int(self.flags[row])
         return tuple(name for bit, name in enumerate(FLAG_NAMES) if bits >> bit & 1)
 
 
 class Consistency:
-    """Judge pairs of requests of one log by their logged answers."""
+    """Judges pairs of requests of one log by their logged answers."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Consistency:
         question_traps: Signatures | None = None,
         answer_traps: Signatures | None = None,
     ) -> None:
-        """Take signatures that exist already; without them the texts are read."""
+        """Use given signatures; without them, the texts are read."""
         self.log = log
         self.quantile = quantile
         self.question_traps = question_traps or Signatures(log.questions)
@@ -89,12 +89,12 @@ class Consistency:
 
     @cached_property
     def wording(self) -> Wording:
-        """How steady words are between repeats."""
+        """How stable words are between repeats."""
         return Wording(self.log, self.repeats)
 
     @cached_property
     def calibration(self) -> Calibration:
-        """What the repeats say: how much noise differs, which prompts have live answers."""
+        """What repeats show: how much noise differs, and which prompts have live answers."""
         return calibrate(self.log, self.repeats, self.answer_traps, self.wording)
 
     @cached_property
@@ -137,7 +137,7 @@ class Consistency:
         return flags
 
     def _by_kind(self, asked: Ints, matched: Ints, found: Verdicts) -> None:
-        """Settle in place what the kinds of the two answers settle."""
+        """Set the verdicts that follow from the kinds of the two answers, in place."""
         own, served = self.log.kind[asked], self.log.kind[matched]
         same = self.log.answer[asked] == self.log.answer[matched]
         found.certain[:] = same & (found.similarity == 1.0)
@@ -167,7 +167,7 @@ class Consistency:
     def _compare_replies(self, asked: Ints, matched: Ints, found: Verdicts) -> None:
         """Compare short replies: yes is never no.
 
-        Two bare ones that say the same are right where the questions don't ask for opposites.
+        Two equal bare replies are right unless the questions ask for opposites.
         """
         first, second = self.log.answer[asked], self.log.answer[matched]
         own, served = self._replies[first], self._replies[second]  # no answer, -1, meets the end
@@ -181,7 +181,7 @@ class Consistency:
     def _compare_structure(
         self, asked: Ints, matched: Ints, both: npt.NDArray[np.bool_], found: Verdicts
     ) -> None:
-        """Compare structured output field by field; prose in it is compared as prose."""
+        """Compare structured output by field; prose in it is compared as prose."""
         texts, answer = self.log.answers, self.log.answer
         rows = np.flatnonzero(both & ~found.certain)
         if not len(rows):
@@ -199,7 +199,7 @@ class Consistency:
     def _compare_code(
         self, asked: Ints, matched: Ints, both: npt.NDArray[np.bool_], found: Verdicts
     ) -> None:
-        """Find the code that is the same apart from comments and spacing."""
+        """Find code that is equal except for comments and spacing."""
         texts, answer = self.log.answers, self.log.answer
         for k in np.flatnonzero(both & ~found.certain):
             if same_code(texts[answer[asked[k]]], texts[answer[matched[k]]]):

@@ -1,4 +1,4 @@
-"""Pairs worth reading: the worst hits, the typical ones, and those that a guard refused."""
+"""Choose pairs worth reading: the worst hits, typical hits, and pairs that a guard refused."""
 
 import re
 from difflib import SequenceMatcher
@@ -13,14 +13,14 @@ from costaudit.answers.logged import Ints
 from costaudit.answers.rates import Rated
 from costaudit.contracts.semantic import PairEvidence
 
-MARK_OPEN, MARK_CLOSE = "⟦", "⟧"  # they enclose words that the other text lacks
-_MOST_CHARS = 1200  # of a text that is shown
+MARK_OPEN, MARK_CLOSE = "⟦", "⟧"  # around words that the other text lacks
+_MOST_CHARS = 1200  # of a shown text
 Rows = npt.NDArray[np.integer]
 _TOKEN = re.compile(r"\w+|[^\w\s]|\s+")
 
 
 def worst_pairs(check: Consistency, rated: Rated, rows: Rows, top: int) -> Rows:
-    """Choose wrong hits among `rows` of the pairs, most similar questions first.
+    """Return wrong hits among `rows` of the pairs, the most similar questions first.
 
     Each pair of questions is listed once. Wrong hits whose questions look similar are those that a
     stricter threshold can't avoid.
@@ -32,7 +32,7 @@ def worst_pairs(check: Consistency, rated: Rated, rows: Rows, top: int) -> Rows:
 
 
 def typical_pairs(check: Consistency, rated: Rated, rows: Rows, top: int) -> Rows:
-    """Choose right hits of other wording whose similarity is nearest to their median."""
+    """Return right hits with different wording whose similarity is nearest to their median."""
     log, pairs = check.log, rated.pairs
     other = log.question[pairs.asked[rows]] != log.question[pairs.matched[rows]]
     rows = rows[other & (rated.right[rows] == 1)]
@@ -44,7 +44,7 @@ def typical_pairs(check: Consistency, rated: Rated, rows: Rows, top: int) -> Row
 
 
 def _distinct(check: Consistency, rated: Rated, rows: Rows, top: int) -> Rows:
-    """Keep the first of the rows for each pair of questions, in either order."""
+    """Return the first row of each pair of questions, in either order."""
     log, pairs = check.log, rated.pairs
     a, b = log.question[pairs.asked[rows]], log.question[pairs.matched[rows]]
     key = np.minimum(a, b).astype(np.int64) * max(len(log.questions), 1) + np.maximum(a, b)
@@ -61,7 +61,7 @@ def evidence(
     *,
     show_prompts: bool,
 ) -> tuple[PairEvidence, ...]:
-    """Write pairs of requests as evidence; texts appear only where prompts may be shown."""
+    """Return pairs of requests as evidence; with texts only if `show_prompts`."""
     log = check.log
     verdicts = check.judge(asked, matched)
     similarity = log.question_similarity(asked, matched)
@@ -91,7 +91,7 @@ def evidence(
 
 
 def marked(first: str, second: str) -> tuple[str, str]:
-    """Mark in each text the words that the other lacks at that place; long texts are cut."""
+    """Return both texts with marks around words that the other lacks; long texts are cut."""
     first, second = (text[:_MOST_CHARS].translate(_UNMARKED) for text in (first, second))
     a, b = _TOKEN.findall(first), _TOKEN.findall(second)
     folded_a, folded_b = ([token.casefold() for token in tokens] for tokens in (a, b))

@@ -1,4 +1,4 @@
-"""Kinds of answers: text, structured output, code and refusals; and how fields are compared."""
+"""Classify answers as text, structured output, code or refusal, and compare fields."""
 
 import re
 from collections.abc import Sequence
@@ -26,13 +26,13 @@ _REFUSAL = re.compile(
     r"|continuar|facilitar)"
 )  # fmt: skip
 _WORDS = 6  # a string of more words is prose, which is compared as such
-_CODE_SHARE = 0.5  # of the answer's characters inside fences
+_CODE_SHARE = 0.5  # least share of the answer's characters inside fences
 
 
 def answer_kinds(
     requests: pl.DataFrame, answer: npt.NDArray[np.int32], answers: Sequence[str]
 ) -> npt.NDArray[np.int8]:
-    """Class each request's answer; what the log says about a request outranks the text."""
+    """Return the kind of each request's answer; the log's facts take precedence over the text."""
     by_text = np.array([kind_of_text(text) for text in answers] or [MISSING], np.int8)
     kinds = np.where(answer >= 0, by_text[answer], MISSING).astype(np.int8)
     logged_kind = requests["answer_kind"].fill_null("missing")
@@ -45,7 +45,7 @@ def answer_kinds(
 
 
 def kind_of_text(text: str) -> int:
-    """Class an answer by its text alone."""
+    """Return the kind of an answer by its text only."""
     stripped = text.strip()
     if not stripped:
         return EMPTY
@@ -58,7 +58,7 @@ def kind_of_text(text: str) -> int:
 
 
 def parse_json(text: str) -> dict[str, object] | list[object] | None:
-    """Read an object or a list, alone or in one fence; None for anything else."""
+    """Return an object or a list, alone or in one fence; None for anything else."""
     fenced = _FENCE.fullmatch(text.strip())
     body = (fenced[1] if fenced else text).strip()
     if body[:1] not in ("{", "["):
@@ -71,7 +71,7 @@ def parse_json(text: str) -> dict[str, object] | list[object] | None:
 
 
 def prose_of(text: str) -> str:
-    """Return what an answer says in sentences: of structured output its long strings alone."""
+    """Return the prose of an answer; of structured output, only its long strings."""
     value = parse_json(text.strip())
     return text if value is None else "\n".join(_long_strings(value))
 
@@ -96,8 +96,8 @@ def _plain_code(block: str) -> str:
     return "\n".join(re.sub(r"(?<=\S)\s+", " ", line) for line in lines if line.strip())
 
 
-_NOISY = 0.2  # a field that differs in more of the repeats says nothing about being wrong
-_ENOUGH = 10  # repeats that show a field, before it may be called noisy
+_NOISY = 0.2  # share of differing repeats above which a field is noise
+_ENOUGH = 10  # least repeats that show a noisy field
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class NoisyFields:
 
 
 def differing_fields(first: object, second: object, path: str = "$") -> set[str]:
-    """List the paths of fields that are missing on one side or hold different values.
+    """Return the paths of fields that are missing on one side or have different values.
 
     Numbers equal within a relative 1e-6, strings regardless of case and spacing; items of
     lists share one path. Prose on both sides is left to `prose_of`.
@@ -138,7 +138,7 @@ def _same_value(first: object, second: object) -> bool:
 
 
 def noisy_fields(pairs: Sequence[tuple[str, str]]) -> NoisyFields:
-    """Find the fields that differ between answers to identical prompts, given as text pairs."""
+    """Return the fields that differ between answers to identical prompts, from pairs of texts."""
     differing: dict[str, int] = {}
     for first, second in pairs:
         for path in differing_fields(parse_json(first), parse_json(second)):
@@ -151,7 +151,7 @@ def noisy_fields(pairs: Sequence[tuple[str, str]]) -> NoisyFields:
 def same_structure(
     first: Sequence[str], second: Sequence[str], noisy: NoisyFields
 ) -> npt.NDArray[np.int8]:
-    """Return per pair of JSON answers whether all fields agree that aren't noise: 1 or 0."""
+    """Return, per pair of JSON answers, whether all fields except noisy ones agree: 1 or 0."""
     return np.array(
         [
             not (differing_fields(parse_json(a), parse_json(b)) - noisy.paths)
@@ -162,5 +162,5 @@ def same_structure(
 
 
 def same_code(first: str, second: str) -> bool:
-    """Return whether two answers hold the same code, apart from comments and spacing."""
+    """Return whether two answers have equal code, except for comments and spacing."""
     return code_blocks(first) == code_blocks(second)

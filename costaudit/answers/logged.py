@@ -1,4 +1,4 @@
-"""The answers that a log holds, and what was asked, as arrays over its requests."""
+"""The answers and questions of a log, as arrays over its requests."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,19 +20,19 @@ _PART = 1 << 17
 class Logged:
     """One row per request, in the order of the log; each distinct text once."""
 
-    question: Ints  # index into `questions`; -1 where none is compared
+    question: Ints  # index into `questions`; -1 without a compared question
     questions: tuple[str, ...]  # distinct texts that a cache would have compared
     question_vectors: npt.NDArray[np.float32]  # unit rows, by question
     scope: Ints  # cache partition; requests of different scopes never share an entry
-    answer: Ints  # index into `answers`; -1 where none was logged
+    answer: Ints  # index into `answers`; -1 without a logged answer
     answers: tuple[str, ...]  # distinct
-    vector_row: Ints  # per distinct answer: row of `vectors`; -1 where it wasn't embedded
+    vector_row: Ints  # per distinct answer: row of `vectors`; -1 if not embedded
     vectors: npt.NDArray[np.float32]  # unit rows
-    kind: npt.NDArray[np.int8]  # of each request's answer, see kinds.py
-    seconds: npt.NDArray[np.float64]  # start of the request; -1 where the log has no time
+    kind: npt.NDArray[np.int8]  # of each request's answer (see kinds.py)
+    seconds: npt.NDArray[np.float64]  # start of the request; -1 without a time
     embed: Callable[[Ints], None] | None = None  # fills rows of `vectors` before they are compared
-    prompt: Ints | None = None  # whole prompt, history included; None: scope and question are it
-    users: Ints | None = None  # who asked, -1 where the log doesn't say; None: it never says
+    prompt: Ints | None = None  # whole prompt with history; None: scope and question
+    users: Ints | None = None  # user, -1 if unknown; None: the log names none
 
     def __len__(self) -> int:
         return len(self.question)
@@ -48,22 +48,24 @@ class Logged:
 
     @cached_property
     def user(self) -> Ints:
-        """Number of each request's user; -1 where it is not known."""
+        """Number of each request's user; -1 if unknown."""
         return np.full(len(self), -1, np.int32) if self.users is None else self.users
 
     @cached_property
     def said(self) -> tuple[str, ...]:
-        """The prose of each answer: the text itself, or what structured output holds of it."""
+        """The prose of each answer: the text, or the prose in structured output."""
         return tuple(prose_of(text) for text in self.answers)
 
     def similarity(self, first: Ints, second: Ints) -> npt.NDArray[np.float32]:
-        """Cosine of the answers of request pairs; 1 for identical text, nan where unknown.
+        """Cosine of the answers of request pairs; 1 for identical text, nan if unknown.
 
-        Only the answers that are compared with others need vectors.
+        Only compared answers need vectors.
         """
         a, b = self.answer[first], self.answer[second]
         known = (a >= 0) & (b >= 0)
-        rows = np.append(self.vector_row, np.int32(-1))  # what has no answer, -1, meets the last
+        rows = np.append(
+            self.vector_row, np.int32(-1)
+        )  # requests without an answer (-1) use the last row
         rows_a, rows_b = np.where(known, rows[a], -1), np.where(known, rows[b], -1)
         both = (rows_a >= 0) & (rows_b >= 0) & (a != b)
         if self.embed is not None:
@@ -80,7 +82,7 @@ class Logged:
 
 
 def _cosine(vectors: npt.NDArray[np.float32], a: Ints, b: Ints) -> npt.NDArray[np.float32]:
-    """Multiply rows pair by pair, in parts that fit the memory."""
+    """Return products of rows by pair, in parts that fit into memory."""
     out = np.empty(len(a), np.float32)
     for start in range(0, len(a), _PART):
         part = slice(start, start + _PART)
@@ -90,14 +92,14 @@ def _cosine(vectors: npt.NDArray[np.float32], a: Ints, b: Ints) -> npt.NDArray[n
 
 @dataclass(frozen=True)
 class Questions:
-    """What a cache would have compared."""
+    """The questions that a cache compares."""
 
     texts: Sequence[str]  # distinct
-    row: Ints  # per request: index into `texts`; -1 where none is compared
+    row: Ints  # per request: index into `texts`; -1 without a compared text
     vectors: npt.NDArray[np.float32]  # unit rows, by text
     scope: Ints  # per request: its cache partition
     prompt: Ints | None = None  # per request: number of its whole prompt; None: its question's
-    users: Ints | None = None  # per request: number of its user; -1 where none is named
+    users: Ints | None = None  # per request: number of its user; -1 if unknown
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class AnswerVectors:
 def logged(
     requests: pl.DataFrame, blocks: pl.DataFrame, questions: Questions, said: AnswerVectors
 ) -> Logged:
-    """Bring a log into arrays."""
+    """Return a log as arrays."""
     texts = blocks.select(answer_id="block_id", text="text").unique("answer_id")
     joined = requests.select("answer_id").join(
         texts, on="answer_id", how="left", maintain_order="left"

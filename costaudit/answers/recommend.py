@@ -1,4 +1,4 @@
-"""The threshold that one can defend, exact matching alone, or no response cache."""
+"""Recommend a threshold, exact matching only, or no response cache."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,13 +29,13 @@ def recommend(
     *,
     max_wrong: float = 0.01,
 ) -> Recommendation:
-    """Choose the threshold that earns most within the bound on wrong answers.
+    """Return the threshold that earns most within the bound on wrong answers.
 
-    A threshold is allowed if the upper 95 % bound on its unsafe-served share is within `max_wrong`,
-    a share of all requests, and if what it earns beyond exact matching, paired replicate by
-    replicate, is positive at the lower bound. Otherwise exact matching is recommended, and no
-    response cache where exact matching itself is not within the bound. What machines cost is not
-    weighed here: a plan buys them for all levers.
+    A threshold is allowed if the upper 95 % bound on its unsafe-served share is at most `max_wrong`
+    (a share of all requests), and if its gain over exact matching, paired by replicate, is positive
+    at the lower bound. Otherwise exact matching is recommended, or no response cache if exact
+    matching is not within the bound either. The cost of machines does not count here: the plan buys
+    them for all levers.
     """
     hits = [one for one in (*points, exact) if one.hits]
     if hits and all(one.unsafe_served_share is None for one in hits):
@@ -81,13 +81,13 @@ def _why_not(points: Sequence[RatePoint], allowed: Sequence[int], max_wrong: flo
 
 
 def _gain(point: RatePoint, exact: RatePoint, quantile: float) -> float:
-    """Return what a threshold earns beyond exact matching, at a quantile of the replicates."""
+    """Return a threshold's gain over exact matching, at a quantile of the replicates."""
     more = point.earned_usd - exact.earned_usd
     return float(np.quantile(more[1:], quantile)) if len(more) > 1 else float(more[0])
 
 
 def upper(point: RatePoint) -> float:
-    """Return the upper bound on the unsafe-served share; 1 where it can't be known."""
+    """Return the upper bound on the unsafe-served share; 1 if it is unknown."""
     share = point.unsafe_served_share
     if share is None:
         return 1.0

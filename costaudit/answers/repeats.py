@@ -1,4 +1,4 @@
-"""Pairs of requests whose whole prompt is the same: what their answers differ in is noise."""
+"""Pair requests with the same whole prompt: differences of their answers are noise."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,19 @@ from costaudit.answers.kinds import CODE, JSON, REFUSAL, TEXT
 from costaudit.answers.logged import Ints, Logged
 
 _JUDGED = (TEXT, REFUSAL, JSON, CODE)
-_PAIRS_PER_PROMPT = 3.0  # what a favourite prompt may weigh
-_LAGS = 5  # a request is paired with this many earlier ones; more would let topics drift
-_SIZES = (3, 5, 10)  # requests of a prompt from which it counts as larger
+_PAIRS_PER_PROMPT = 3.0  # highest weight of a frequent prompt
+_LAGS = 5  # earlier requests with which each one is paired
+_SIZES = (3, 5, 10)  # least requests of a prompt for each size class
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """Pairs of requests with the same whole prompt, a few repeats apart at most."""
+    """Pairs of requests with the same whole prompt, at most a few repeats apart."""
 
     first: Ints
     second: Ints  # the later request
     prompt: Ints  # one number per whole prompt, without gaps
-    gap_s: npt.NDArray[np.float64]  # nan where the log has no time
+    gap_s: npt.NDArray[np.float64]  # nan without a time
     same_user: npt.NDArray[np.bool_]  # both users are known, and equal
     size: npt.NDArray[np.int8]  # class of how often the prompt was asked, by `_SIZES`
 
@@ -30,13 +30,13 @@ class Repeats:
 
     @property
     def weight(self) -> npt.NDArray[np.float64]:
-        """Weight of each pair, so that no prompt counts for more than a few pairs."""
+        """Weight of each pair, so that no prompt counts more than a few pairs."""
         if not len(self):
             return np.zeros(0)
         return np.minimum(1.0, _PAIRS_PER_PROMPT / np.bincount(self.prompt)[self.prompt])
 
     def where(self, keep: npt.NDArray[np.bool_]) -> "Repeats":
-        """Keep some of the pairs."""
+        """Return some of the pairs."""
         return Repeats(
             self.first[keep],
             self.second[keep],
@@ -48,10 +48,10 @@ class Repeats:
 
 
 def repeats(log: Logged) -> Repeats:
-    """Pair each answered request with the last few answered ones of the same whole prompt.
+    """Return each answered request paired with the last few answered ones of its whole prompt.
 
-    Where the log names users, each is paired with its user's last few ones too: these are
-    rare, and the only ones that separate noise from what differs between users.
+    If the log names users, each is also paired with its user's last few ones: only these rare pairs
+    separate noise from differences between users.
     """
     answered = np.flatnonzero((log.answer >= 0) & (log.question >= 0) & np.isin(log.kind, _JUDGED))
     prompt = log.whole_prompt[answered].astype(np.int64)
@@ -73,7 +73,7 @@ def repeats(log: Logged) -> Repeats:
 
 
 def _lagged(rows: npt.NDArray[np.int64], key: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Pair rows of equal key, at most a few rows of that key apart; int64 (2, pairs)."""
+    """Return pairs of rows with equal key, at most a few such rows apart; int64 (2, pairs)."""
     order = np.argsort(key, kind="stable")
     rows, key = rows[order], key[order]
     starts = [np.flatnonzero(key[lag:] == key[:-lag]) for lag in range(1, _LAGS + 1)]

@@ -1,4 +1,4 @@
-"""How fast answers to the same question grow outdated, and the TTL that this supports."""
+"""Measure how fast answers to the same question become outdated, and the TTL that this allows."""
 
 from dataclasses import dataclass
 
@@ -11,26 +11,26 @@ from costaudit.answers.tally import deal, resample
 from costaudit.contracts.grades import Estimate, Grade
 
 GAPS_S = (60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 86400.0, 3 * 86400.0, 7 * 86400.0, 30 * 86400.0)
-_ENOUGH = 30  # pairs before a curve is measured
-_FEW = 8  # pairs in a stretch of gaps, below which it is joined to the shorter one
-_PAIRS_PER_PROMPT = 60  # of all pairs of a prompt, spread over its gaps
+_ENOUGH = 30  # least pairs for a curve
+_FEW = 8  # least pairs in a stretch of gaps; smaller ones are merged
+_PAIRS_PER_PROMPT = 60  # most pairs of a prompt, spread over its gaps
 _REPLICATES = 200
 
 
 @dataclass(frozen=True)
 class DriftPoint:
-    """The answers of repeats that are up to a gap apart, and beyond the previous point's gap."""
+    """Outdated answers of repeats with gaps up to `gap_s` and above the previous point's."""
 
     gap_s: float  # upper end
     pairs: int
-    outdated_share: Estimate  # beyond what differs at the shortest gaps
+    outdated_share: Estimate  # above the difference at the shortest gaps
 
 
 @dataclass(frozen=True)
 class Drift:
-    """How a group of questions grows outdated."""
+    """How answers to a group of questions become outdated."""
 
-    points: tuple[DriftPoint, ...]  # by rising gap; empty with too few repeats
+    points: tuple[DriftPoint, ...]  # in order of gap; empty with too few repeats
     ttl_s: float | None  # longest supported; None: no limit found within the log
     grade: Grade
     why: str  # one sentence
@@ -38,15 +38,15 @@ class Drift:
 
 @dataclass(frozen=True)
 class Volatility:
-    """A class of answers with its customary TTL, for groups that never repeat."""
+    """A class of answers with its usual TTL, for groups without repeats."""
 
     name: str
     ttl_s: float
-    words: tuple[str, ...]  # of the questions that belong to it
+    words: tuple[str, ...]  # in the questions that belong to it
 
 
-# The volatility classes of the cost-optimisation article that started the project, by the longest
-# TTL that each allows; the words are ours.
+# The volatility classes of the article that started the project, by their longest TTL; the words
+# are costaudit's.
 VOLATILITY = (
     Volatility("real-time", 60.0, ("now", "status", "price", "stock", "weather", "live", "today",
                                    "ahora", "estado", "precio", "existencias", "tiempo", "hoy")),
@@ -63,11 +63,11 @@ VOLATILITY = (
 def drift(
     check: Consistency, members: npt.NDArray[np.bool_], *, max_outdated: float = 0.05, seed: int = 0
 ) -> Drift:
-    """Measure the drift of a group of requests, given as an (n,) mask.
+    """Return the drift of a group of requests, given as an (n,) mask.
 
-    The supported TTL is the longest whose expected share of outdated answers, over the repeats
-    up to that gap, stays within `max_outdated`. What already differs at the shortest gaps is
-    noise, and is taken off.
+    The supported TTL is the longest whose expected share of outdated answers, over the repeats up
+    to that gap, is at most `max_outdated`. The difference at the shortest gaps is noise, and is
+    subtracted.
     """
     first, second = spread_repeats(check.log, members)
     verdicts = check.judge(first, second)
@@ -90,7 +90,7 @@ def drift(
 
 
 def spread_repeats(log: Logged, members: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """Pair requests of one prompt and scope at many gaps: neighbours, and ever farther ones."""
+    """Return pairs of requests of one prompt and scope at many gaps, from adjacent ones on."""
     rows = np.flatnonzero(members & (log.answer >= 0) & (log.question >= 0))
     questions = max(len(log.questions), 1)
     key = log.scope[rows].astype(np.int64) * questions + log.question[rows]
@@ -156,7 +156,7 @@ def _estimate(shares: npt.NDArray[np.float64], pairs: int) -> Estimate:
 def _supported(
     points: tuple[DriftPoint, ...], expected: npt.NDArray[np.float64], most: float
 ) -> Drift:
-    """Choose the longest gap whose expected share is allowed."""
+    """Return the drift with the longest gap whose expected share is allowed."""
     over = np.flatnonzero(expected > most)
     if not len(over):
         why = f"Answers stay the same over gaps of up to {_span(points[-1].gap_s)}."
@@ -171,7 +171,7 @@ def _supported(
 
 
 def by_volatility(log: Logged, members: npt.NDArray[np.bool_]) -> Drift:
-    """Fall back to the volatility class that most of the group's questions name words of."""
+    """Return the drift of the volatility class whose words are in most of the group's questions."""
     found = np.unique(log.question[members & (log.question >= 0)])
     votes = dict.fromkeys((one.name for one in VOLATILITY), 0)
     for place in found.tolist():
@@ -184,7 +184,7 @@ def by_volatility(log: Logged, members: npt.NDArray[np.bool_]) -> Drift:
 
 
 def _span(seconds: float) -> str:
-    """Write a duration in its largest fitting unit."""
+    """Return a duration as text in its largest fitting unit."""
     for size, unit in ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute")):
         if seconds >= size:
             count = seconds / size

@@ -1,4 +1,4 @@
-"""How often each detector is wrong on one topic: answers to some questions vary more than others.
+"""Measure each detector's false alarms by topic: answers to some questions vary more.
 
 The share of false alarms of a topic leans on that of the whole log, the more the fewer repeats it
 has and the less the topics differ (a beta-binomial model, its strength estimated by moments).
@@ -16,8 +16,8 @@ Floats = npt.NDArray[np.float64]
 _PROMPTS = 6  # repeated prompts a topic, about
 _ROUNDS = 15  # of k-means
 _MOST = 400  # topics
-_NEAR = 0.5  # cosine to a topic's centre from which on a question belongs to it
-_STRENGTHS = (4.0, 10_000.0)  # pairs that the share of the whole log may be worth
+_NEAR = 0.5  # least cosine of a question to its topic's centre
+_STRENGTHS = (4.0, 10_000.0)  # limits of the weight of the whole log's share, in pairs
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Topics:
     """Questions grouped by their vectors; questions far from all groups are in the last one."""
 
     of_question: Ints  # by distinct question
-    count: int  # with the last one
+    count: int  # including the last one
 
 
 def topics_of(log: Logged, repeated: Ints) -> Topics:
-    """Group the distinct questions of a log around those that are asked repeatedly."""
+    """Return the distinct questions of a log, grouped around repeated ones."""
     asked = np.unique(log.question[repeated])
     asked = asked[asked >= 0]
     count = min(len(asked) // _PROMPTS, _MOST)
@@ -55,7 +55,7 @@ class Alarms:
     fired: Floats  # (topics,), weighted pairs of repeats that it separates
     pairs: Floats  # (topics,)
     share: float  # of the whole log
-    strength: float  # pairs that the share of the whole log is worth
+    strength: float  # weight of the whole log's share, in pairs
 
     @classmethod
     def of(cls, topic: Ints, fired: Floats, weight: Floats, count: int, share: float) -> "Alarms":
@@ -71,7 +71,7 @@ class Alarms:
         return out
 
     def without(self, topic: Ints, fired: Floats, weight: Floats) -> Floats:
-        """Return the share of each pair's topic, the pair itself left out, (pairs,)."""
+        """Return the share of each pair's topic without the pair itself, (pairs,)."""
         lean = self.strength
         out: Floats = (self.fired[topic] - weight * fired + lean * self.share) / (
             self.pairs[topic] - weight + lean

@@ -1,4 +1,4 @@
-"""Answers compared by their words, where there are no vectors."""
+"""Compare answers by their words, without vectors."""
 
 import re
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from costaudit.answers.kinds import (
 from costaudit.answers.traps.folding import fold
 from costaudit.answers.traps.signatures import Signatures
 
-ENOUGH_REPEATS = 30  # pairs of answers to one prompt, to measure how far wordings vary
-ASSUMED_OVERLAP = 0.5  # of words, where there are fewer
+ENOUGH_REPEATS = 30  # least pairs of answers to one prompt to measure how wordings vary
+ASSUMED_OVERLAP = 0.5  # share of words, with fewer pairs
 _QUANTILE = 0.05  # of the repeats' overlaps that are below the limit
 _WORD = re.compile(r"[^\W_]+")
 Index = npt.NDArray[np.int64]
@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Wordings:
-    """Distinct answers, read once, to be compared in pairs."""
+    """Distinct answers, read once for comparing pairs."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
@@ -41,7 +41,7 @@ class Wordings:
         return np.array([_dice(self._words[a], self._words[b]) for a, b in pairs], np.float64)
 
     def limit(self, first: Index, second: Index) -> float:
-        """Return the overlap that answers to one prompt seldom fall below.
+        """Return the overlap below which answers to one prompt rarely fall.
 
         first and second hold pairs of answers to one prompt by one model.
         """
@@ -53,8 +53,8 @@ class Wordings:
     def agree(self, first: Index, second: Index, limit: float) -> npt.NDArray[np.bool_]:
         """Return whether pairs of answers say the same.
 
-        Structured answers are compared field by field and code as code. Text must share words, and
-        no detector (numbers, dates, names, negation ...) may separate the answers.
+        Structured answers are compared by field, and code as code. Text must share words, and no
+        detector (numbers, dates, names, negation ...) may separate the answers.
         """
         clash = self._signatures.contradicts(first, second) != 0
         found = (self.overlap(first, second) >= limit) & ~clash

@@ -1,8 +1,8 @@
-"""How steadily words are in the answers to one prompt, and what it says that one differs.
+"""Measure how stable words are in answers to one prompt, and what a differing word means.
 
 A word that all answers to a prompt share (the section of the app, the plan's name) and that the
-served answer lacks separates two answers, whatever the word means. A word that comes and goes
-between repeats says nothing.
+served answer lacks separates two answers, whatever the word means. A word that only some repeats
+have means nothing.
 """
 
 import re
@@ -50,7 +50,7 @@ class _Counts:
 
 
 class Wording:
-    """The words of a log's answers, and how steady they are between repeats."""
+    """The words of a log's answers, and how stable they are between repeats."""
 
     def __init__(self, log: Logged, pairs: Repeats) -> None:
         self._row, self._words = _word_matrix(log)
@@ -81,8 +81,8 @@ class Wording:
     def surprise(self, first: Ints, second: Ints) -> Floats:
         """Return the log likelihood ratio of the clearest word in which two answers differ.
 
-        The pairs of repeats that either request is part of are left out, so that no pair vouches
-        for itself. 0 where no word differs.
+        Pairs of repeats with either request are left out, so that no pair is its own evidence. It
+        is 0 if no word differs.
         """
         out = np.zeros(len(first))
         for start in range(0, len(first), _PART):
@@ -157,7 +157,7 @@ def _summed(where: npt.NDArray[np.int64], parts: list[Floats], length: int) -> F
 
 
 def nearness(pairs: Repeats) -> Floats:
-    """Weigh pairs by how short their gap is: over long ones what is true changes too."""
+    """Return weights of pairs that fall with their gap: over long gaps, facts change too."""
     gap = np.nan_to_num(pairs.gap_s, nan=0.0)
     if not gap.any():
         return np.ones(len(gap))
@@ -197,7 +197,7 @@ def _tokens(text: str) -> list[str]:
 
 
 def without_echo(answer: Sequence[str], question: Sequence[str]) -> list[str]:
-    """Leave out the runs of words that an answer repeats from its question."""
+    """Return an answer's words without runs that repeat its question."""
     known = {tuple(question[k : k + _ECHO]) for k in range(len(question) - _ECHO + 1)}
     if not known:
         return list(answer)

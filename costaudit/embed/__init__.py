@@ -1,4 +1,4 @@
-"""Texts become unit vectors, stored by content hash.
+"""Embed texts as unit vectors, stored by content hash.
 
-Takes distinct texts, returns float32 unit vectors, never embeds a text twice.
+It takes distinct texts, and returns float32 unit vectors. It never embeds a text twice.
 """

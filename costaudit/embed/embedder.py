@@ -1,4 +1,4 @@
-"""What turns texts into unit vectors."""
+"""The Protocol of embedders, which turn texts into unit vectors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ from costaudit.errors import BackendError
 
 @dataclass(frozen=True)
 class EmbedderSpec:
-    """What is known about an embedder before it encodes a text."""
+    """The properties of an embedder."""
 
     name: str  # short, as written on the command line
     revision: str  # digest or version of the weights; name and revision identify a model
     dimensions: int  # width of a vector
     max_tokens: int  # longer texts are cut here
-    concurrency: int = 1  # batches that may be encoded at the same time, each by a thread
-    batch_tokens: int = 2_048  # tokens that a batch should have, padding included
+    concurrency: int = 1  # batches that may be encoded simultaneously, each by a thread
+    batch_tokens: int = 2_048  # tokens of a batch, including padding
 
 
 class Embedder(Protocol):
-    """Encode texts as unit vectors."""
+    """Encodes texts as unit vectors."""
 
     @property
     def spec(self) -> EmbedderSpec:
-        """What the vectors are stored under, and how texts are cut and batched."""
+        """The vectors' name, and how texts are cut and batched."""
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
-        """Count each text's tokens before cutting; an estimate where the model's own are unknown.
+        """Return each text's tokens before cutting; an estimate if the model's own are unknown.
 
         Return int32 (n,). Batches are sorted by it, and it shows which texts are cut.
         """
@@ -66,7 +66,7 @@ def spec_of(embedder: _Described) -> EmbedderSpec:
 
 
 def unit_rows(vectors: np.ndarray, what: str) -> np.ndarray:
-    """Scale rows to unit length, as float32; raises BackendError where a row has no direction."""
+    """Return rows of unit length, as float32; raises BackendError if a row has no direction."""
     wide = np.asarray(vectors, dtype=np.float64)
     norms = np.linalg.norm(wide, axis=1, keepdims=True)
     if not (np.isfinite(norms) & (norms > 0)).all():

@@ -1,4 +1,4 @@
-"""Embedders by the names that the command line knows, vectors from a file included."""
+"""Find embedders by their names on the command line; read vectors from a file."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -18,10 +18,10 @@ _VECTOR_COLUMNS = ("vector", "embedding")
 
 
 class Precomputed:
-    """Look vectors up by text: a column text or text_id, and a column vector or embedding."""
+    """Vectors from a file, by a column text or text_id and a column vector or embedding."""
 
     name = "precomputed"
-    max_tokens = 2**31 - 1  # whatever made the vectors has cut the texts already
+    max_tokens = 2**31 - 1  # the texts were cut when the vectors were made
     concurrency = 1
     batch_tokens = 1 << 20
 
@@ -52,7 +52,7 @@ class Precomputed:
         return np.array([len(text) // 4 + 1 for text in texts], dtype=np.int32)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Look vectors up; raises InputError naming how many texts the file lacks."""
+        """Return the file's vectors; raises InputError with the number of missing texts."""
         rows, vectors = self._table
         ids = [xxhash.xxh3_128_hexdigest(text.encode()) for text in texts]
         missing = sum(one not in rows for one in ids)
@@ -87,13 +87,13 @@ class Precomputed:
     def _unusable(self, why: str) -> InputError:
         return InputError(
             f"The vectors in {self._path} can't be used: {why}.",
-            hint="Give a Parquet file with a column text or text_id, and a column vector of lists "
+            hint="Use a Parquet file with a column text or text_id, and a column vector of lists "
             "of equal length.",
         )
 
 
 def embedder_named(name: str) -> Embedder:
-    """Make an embedder; raises UsageError for a name that no embedder answers to.
+    """Return an embedder by name; raises UsageError for an unknown one.
 
     Names are minilm, fast, mpnet, multilingual, openai[:MODEL], bedrock[:MODEL], a Hugging Face
     name with a slash, a sentence-transformers folder, a .parquet file of vectors, or a plug-in:
@@ -112,7 +112,7 @@ def embedder_named(name: str) -> Embedder:
     raise UsageError(
         f"Unknown embedder {name!r}.",
         hint=f"Choose from {', '.join(sorted(_MAKERS))}, a Hugging Face name such as org/model, "
-        "a model's folder, a .parquet file of vectors, or a class of yours: file.py:Class.",
+        "a model's folder, a .parquet file of vectors, or your own class: file.py:Class.",
     )
 
 

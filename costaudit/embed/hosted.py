@@ -1,4 +1,4 @@
-"""Embeddings from hosted models: Amazon Bedrock, OpenAI, and servers that speak its protocol."""
+"""Embeddings from hosted models: Amazon Bedrock, OpenAI, and servers with OpenAI's API."""
 
 import json
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _CHARS_PER_TOKEN = 4
 
 
 class BedrockEmbedder:
-    """Ask Bedrock with the credentials and the region that boto3 finds."""
+    """Calls Bedrock with boto3's credentials and region."""
 
     revision = "1"  # a model's version is part of its name
     dimensions = 1024
@@ -42,11 +42,11 @@ class BedrockEmbedder:
         return spec_of(self)
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
-        """Estimate four characters a token."""
+        """Return an estimate: four characters per token."""
         return np.array([len(text) // _CHARS_PER_TOKEN + 1 for text in texts], dtype=np.int32)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Ask for one batch; an empty text is sent as a space, which the models accept."""
+        """Embed one batch; an empty text is sent as a space, which the models accept."""
         cut = [text[: self.max_tokens * _CHARS_PER_TOKEN] or " " for text in texts]
         if self._together:
             rows: list[list[float]] = []
@@ -82,7 +82,7 @@ class BedrockEmbedder:
             return boto3.client("bedrock-runtime")
         except BotoCoreError as error:
             raise BackendError(
-                f"{self.name} can't be asked: {error}",
+                f"{self.name} can't be used: {error}",
                 hint="Set AWS_REGION and the AWS credentials, or use the built-in minilm.",
             ) from None
 
@@ -95,7 +95,7 @@ _DIMENSIONS = {
 
 
 class OpenAIEmbedder:
-    """Ask the endpoint that OPENAI_BASE_URL names, with the key in OPENAI_API_KEY."""
+    """Calls the endpoint in OPENAI_BASE_URL with the key in OPENAI_API_KEY."""
 
     revision = "1"  # OpenAI's models don't change under their names
     max_tokens = 8_191
@@ -108,7 +108,7 @@ class OpenAIEmbedder:
 
     @cached_property
     def dimensions(self) -> int:
-        """Width of the model's vectors; asked for where the model is unknown."""
+        """Width of the model's vectors; a call finds it for unknown models."""
         known = _DIMENSIONS.get(self._model)
         return known or len(self._ask(["width"])[0])
 
@@ -118,17 +118,17 @@ class OpenAIEmbedder:
         return spec_of(self)
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
-        """Count tokens as OpenAI's models do."""
+        """Return token counts by OpenAI's tokenizer."""
         return np.array(
             [len(self._encoding.encode_ordinary(text)) for text in texts], dtype=np.int32
         )
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Ask for one batch; an empty text is sent as a space, which the endpoint accepts."""
+        """Embed one batch; an empty text is sent as a space, which the endpoint accepts."""
         return unit_rows(np.array(self._ask([self._cut(text) or " " for text in texts])), self.name)
 
     def _cut(self, text: str) -> str:
-        if len(text) <= self.max_tokens:  # a token is at least a byte, and no text is shorter
+        if len(text) <= self.max_tokens:  # a token has at least one byte
             return text
         tokens = self._encoding.encode_ordinary(text)
         if len(tokens) <= self.max_tokens:

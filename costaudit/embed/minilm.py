@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def load_bert(path: Path, *, layers: int, heads: int, width: int, inner: int) -> "torch.nn.Module":
     """Load a Hugging Face BERT checkpoint as a module of (tokens (n, t), lengths (n,)).
 
-    It returns the mean of the last layer over each row's tokens, float32 (n, width). Its layers are
-    spelled out: torch's own take a short cut on accelerators that approximates GELU.
+    It returns the mean of the last layer over each row's tokens, float32 (n, width). It has its own
+    layers, because torch's approximate GELU on accelerators.
     """
     import torch
     from safetensors.torch import load_file
@@ -114,11 +114,11 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 LAYERS, HEADS, WIDTH, INNER = 6, 12, 384, 1536
 
 
-_HEAD_CHARS = 8_192  # of a text that are read at first; 256 tokens are about 1,000
+_HEAD_CHARS = 8_192  # first read of a text; 256 tokens are about 1,000 characters
 
 
 def _head(text: str, size: int) -> str:
-    """Return a text's first words of about `size` characters; all of it where it is shorter."""
+    """Return a text's first words, about `size` characters, or the whole text if it is shorter."""
     if len(text) <= size:
         return text
     words = text[:size].rsplit(None, 1)
@@ -126,7 +126,7 @@ def _head(text: str, size: int) -> str:
 
 
 class MiniLM:
-    """all-MiniLM-L6-v2 on layers of our own, which load faster than its libraries."""
+    """all-MiniLM-L6-v2 with costaudit's own layers, which load faster than its libraries."""
 
     name = "minilm"
     dimensions = WIDTH
@@ -134,21 +134,21 @@ class MiniLM:
 
     def __init__(self, folder: Path | None = None, device: str | None = None) -> None:
         self._folder = folder or packaged_model()
-        self._device = device  # torch's name; None: an accelerator, where there is one
+        self._device = device  # torch's name; None: an accelerator if there is one
 
     @property
     def revision(self) -> str:
-        """Digest of the weights: beyond their last bits, vectors depend on nothing else."""
+        """Digest of the weights; apart from their last bits, vectors depend only on these."""
         return WEIGHTS_SHA256[:12]
 
     @property
     def concurrency(self) -> int:
-        """One batch for each processor: quicker than one batch on all, which keep waiting."""
+        """One batch per processor, which is faster than one batch on all of them."""
         return default_workers() if self._on == "cpu" else 1
 
     @property
     def batch_tokens(self) -> int:
-        """An accelerator needs more at a time to be busy."""
+        """More tokens on an accelerator, to keep it busy."""
         return 2_048 if self._on == "cpu" else 32_768
 
     @property
@@ -157,11 +157,11 @@ class MiniLM:
         return spec_of(self)
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
-        """Count tokens, special ones included; of a long text, more than are read of it."""
+        """Return token counts, including special tokens; for a long text, more than are encoded."""
         return np.array([len(ids) for ids in self._ids(texts)], dtype=np.int32)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Encode one batch: mean of the last layer over the tokens, at unit length."""
+        """Return one encoded batch: the mean of the last layer over the tokens, at unit length."""
         return unit_rows(self._means(*self._padded(texts)), self.name)
 
     def _padded(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -175,10 +175,10 @@ class MiniLM:
         return tokens, lengths
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
-        """Return token ids, special ones included; of a long text at least the first that count.
+        """Return token ids, including special ones; for a long text, at least those to encode.
 
-        Tokens do not depend on the words after them, so that a text is cut after a word, and
-        only where that leaves too few tokens is more of it read.
+        Tokens do not depend on later words, so a text is cut after a word; more is read only if
+        there are too few tokens.
         """
         read = [_head(text, _HEAD_CHARS) for text in texts]
         rows = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(read)]
@@ -221,7 +221,7 @@ class MiniLM:
 
 
 def published_bert(folder: Path) -> "torch.nn.Module":
-    """Load the model in `folder`; raises BackendError where its weights are not the published."""
+    """Load the model in `folder`; raises BackendError if its weights are not the published ones."""
     path = folder / "model.safetensors"
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -235,7 +235,7 @@ def published_bert(folder: Path) -> "torch.nn.Module":
 
 
 def packaged_model(package: str = PACKAGE) -> Path:
-    """Find the model's folder in the installed package; raises BackendError where it is missing."""
+    """Return the model's folder in the installed package; raises BackendError if it is missing."""
     spec = importlib.util.find_spec(package)
     for place in (spec.submodule_search_locations or []) if spec else []:
         folder = Path(place) / "model"
@@ -248,7 +248,7 @@ def packaged_model(package: str = PACKAGE) -> Path:
 
 
 class FastMiniLM(MiniLM):
-    """MiniLM's tokens and weights on the processor, in bfloat16 where it has the instructions."""
+    """MiniLM's tokens and weights on the processor, in bfloat16 if it has these instructions."""
 
     name = "fast"
 
@@ -259,26 +259,26 @@ class FastMiniLM(MiniLM):
                 hint="Run `pip install 'costaudit[fast]'`, or use the built-in minilm.",
             )
         super().__init__(folder, "cpu")
-        self._requests = threading.local()  # a request is one thread's
+        self._requests = threading.local()  # one request per thread
         self._compiling = threading.Lock()
 
     @property
     def revision(self) -> str:
-        """Digest of the weights, and the precision of products, which moves the vectors."""
+        """Digest of the weights and the precision of products, which changes the vectors."""
         return f"{WEIGHTS_SHA256[:12]}-{self.precision}"
 
     @cached_property
     def precision(self) -> str:
-        """bf16 where OpenVINO counts it among what this processor can do, otherwise f32."""
+        """bf16 if OpenVINO reports it for this processor, otherwise f32."""
         able: Sequence[str] = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         return "bf16" if "BF16" in able else "f32"
 
     def _means(self, tokens: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         if not hasattr(self._requests, "own"):
-            with self._compiling:  # once, whichever thread is first
+            with self._compiling:  # only once
                 self._requests.own = self._compiled.create_infer_request()
         request: InferRequest = self._requests.own
-        means: np.ndarray = request.infer([tokens, lengths])[0].copy()  # the next call writes there
+        means: np.ndarray = request.infer([tokens, lengths])[0].copy()  # reused memory
         return means
 
     @cached_property
@@ -303,7 +303,7 @@ class FastMiniLM(MiniLM):
 
 
 def _openvino() -> Any:
-    """Import OpenVINO without its telemetry, which reports every import to its maker."""
+    """Import OpenVINO without its telemetry, which reports every import to its vendor."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # taken for absent
     import openvino
 

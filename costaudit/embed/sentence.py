@@ -1,4 +1,4 @@
-"""Any sentence-transformers model, from a folder or from the Hugging Face hub."""
+"""Load any sentence-transformers model, from a folder or from the Hugging Face hub."""
 
 import hashlib
 import os
@@ -21,7 +21,7 @@ _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
 class SentenceModel:
-    """Load lazily: a run whose vectors are all stored only needs to know the revision."""
+    """A sentence-transformers model, loaded at first use: stored vectors need only its revision."""
 
     concurrency = 1  # torch uses all processors for one batch
 
@@ -41,7 +41,7 @@ class SentenceModel:
 
     @property
     def batch_tokens(self) -> int:
-        """An accelerator needs more at a time to be busy."""
+        """More tokens on an accelerator, to keep it busy."""
         return 2_048 if self._on == "cpu" else 16_384
 
     @property
@@ -60,7 +60,7 @@ class SentenceModel:
         return spec_of(self)
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
-        """Count tokens, special ones included."""
+        """Return token counts, including special tokens."""
         if not texts:
             return np.empty(0, dtype=np.int32)
         rows = self._model.tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]
@@ -80,13 +80,13 @@ class SentenceModel:
             return folder
         from huggingface_hub import snapshot_download
 
-        for local_only in (True, False):  # what is there already needs no network
+        for local_only in (True, False):  # local files need no network
             try:
                 found = snapshot_download(
                     self._model_name, local_files_only=local_only, allow_patterns=list(_FILES)
                 )
                 return Path(found)
-            except Exception as error:  # the hub's client raises its own and its libraries' errors
+            except Exception as error:  # of the hub's client or its libraries
                 if not local_only or os.environ.get("HF_HUB_OFFLINE"):
                     raise self._unloadable(str(error).splitlines()[0]) from None
         raise self._unloadable("it was not found")
@@ -108,6 +108,6 @@ class SentenceModel:
     def _unloadable(self, why: str) -> BackendError:
         return BackendError(
             f"The embedding model {self._model_name!r} can't be loaded: {why.rstrip('.')}.",
-            hint="Name a sentence-transformers folder, fetch the model where there is a network, "
+            hint="Name a sentence-transformers folder, download the model with a network, "
             "or use the built-in minilm.",
         )

@@ -1,4 +1,4 @@
-"""Vectors stored by text, and the embedding of texts that have none yet."""
+"""Store vectors by text, and embed texts without one."""
 
 import ctypes
 import time
@@ -18,7 +18,7 @@ from costaudit.progress import Progress, SilentProgress
 
 
 class VectorStore:
-    """Append-only parts, each written whole or not at all, so that a broken run resumes."""
+    """Append-only parts, each written completely or not at all, so that a killed run resumes."""
 
     def __init__(self, root: Path, embedder: str, revision: str, dimensions: int) -> None:
         safe = "".join(c if c.isalnum() or c in "._" else "-" for c in f"{embedder}-{revision}")
@@ -26,9 +26,9 @@ class VectorStore:
         self._dimensions = dimensions
 
     def load(self, text_ids: pl.Series) -> tuple[np.ndarray, np.ndarray]:
-        """Return what is stored of `text_ids`: bool (n,) found, and float32 (n, dimensions).
+        """Return the stored vectors of `text_ids`: bool (n,) found, and float32 (n, dimensions).
 
-        Rows that are not found are zero. Raises RunDirError where a part can't be read.
+        Rows that are not found are zero. Raises RunDirError if a part can't be read.
         """
         vectors = np.zeros((len(text_ids), self._dimensions), dtype=np.float32)
         found = np.zeros(len(text_ids), dtype=bool)
@@ -42,7 +42,7 @@ class VectorStore:
         return found, vectors
 
     def append(self, text_ids: pl.Series, vectors: np.ndarray) -> None:
-        """Write one more part."""
+        """Write a new part."""
         taken = [int(path.stem.split("-")[1]) for path in self.folder.glob("part-*.parquet")]
         frame = pl.DataFrame(
             {
@@ -72,17 +72,17 @@ class VectorStore:
         return matrix
 
 
-_BATCH_TEXTS = 2_048  # the most that OpenAI takes in one call
-_PART_TEXTS = 2_048  # of a stored part: what an interruption can lose
+_BATCH_TEXTS = 2_048  # OpenAI's limit for one call
+_PART_TEXTS = 2_048  # in a stored part, which an interruption can lose
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """Vectors of distinct texts, and what making them took."""
+    """Vectors of distinct texts, and the effort of making them."""
 
     vectors: np.ndarray  # float32 (n, dimensions) of unit length, aligned with the texts
-    embedded_now: int  # the others were stored
-    cut_texts: int  # of the new ones, longer than the embedder's limit
+    embedded_now: int  # all others were stored
+    cut_texts: int  # new texts longer than the embedder's limit
     tokens_now: int  # read by the embedder
     seconds: float  # spent embedding
 
@@ -97,8 +97,8 @@ def embed_texts(
 ) -> Embedded:
     """Return a vector for each row of `texts` (text_id, text; distinct), embedding only new ones.
 
-    Texts of similar length are embedded together; each part is stored as soon as it is done.
-    `unit` is what the reader calls them.
+    Texts of similar length are embedded together; each finished part is stored immediately. `unit`
+    names the texts in progress messages.
     """
     progress = progress or SilentProgress()
     found, vectors = store.load(texts["text_id"])
@@ -146,13 +146,13 @@ def _encoded(
 
 
 def _return_memory() -> None:
-    """Hand freed memory back to the system: batches of many sizes leave the heap full of holes."""
+    """Return freed memory to the system: batches of many sizes fragment the heap."""
     with suppress(AttributeError, OSError, TypeError):  # only glibc has it
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def _batches(order: np.ndarray, counts: np.ndarray, most_tokens: int) -> list[np.ndarray]:
-    """Cut texts of rising length into batches of about `most_tokens`, padding included."""
+    """Return batches of about `most_tokens`, including padding, of texts in order of length."""
     batches, start = [], 0
     for place in range(1, len(order) + 1):
         longer = place < len(order) and counts[order[place]] * (place + 1 - start) <= most_tokens

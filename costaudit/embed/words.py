@@ -1,4 +1,4 @@
-"""What word vectors show: a cheap embedding, and whether the embedder knows a log's languages."""
+"""Embed texts cheaply by word vectors, and check whether the embedder knows a log's languages."""
 
 import re
 from collections import Counter
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 ENGLISH_ONLY = ("minilm", "fast", "mpnet")  # embedders whose training texts were English
-_SAMPLE = 500  # texts: the share's error is 2 points
-_WARN_SHARE = 0.2  # of the texts whose language is known
+_SAMPLE = 500  # texts; the share's error is 2 points
+_WARN_SHARE = 0.2  # share of the texts whose language is known
 _WORD = re.compile(r"[^\W\d_]+")
 _FREQUENT = {
     "English": "the and is are you of to how what my can do does it for with not this that was",
@@ -37,7 +37,7 @@ _SCRIPTS = {
 
 
 def language_warning(texts: Sequence[str], embedder: str) -> str | None:
-    """Warn if many texts are in a language that the embedder was not made for."""
+    """Return a warning if many texts are in a language that the embedder was not trained on."""
     if embedder not in ENGLISH_ONLY:
         return None
     step = max(1, len(texts) // _SAMPLE)
@@ -55,7 +55,7 @@ def language_warning(texts: Sequence[str], embedder: str) -> str | None:
 
 
 def language_of(text: str) -> str | None:
-    """Return a text's language by its script or its most frequent words; None where they don't."""
+    """Return a text's language by its script or frequent words; None if these don't show it."""
     start = text[:1_000]
     words = [word.lower() for word in _WORD.findall(start)]
     for name, script in _SCRIPTS.items():
@@ -69,14 +69,14 @@ def language_of(text: str) -> str | None:
 
 
 _SMOOTHING = 1e-3  # Arora et al. 2017, "A simple but tough-to-beat baseline": a / (a + frequency)
-_WORDS_SAMPLE = 20_000  # texts that the common direction is taken from
+_WORDS_SAMPLE = 20_000  # texts that define the common direction
 
 
 def word_vectors(texts: Sequence[str]) -> np.ndarray:
-    """Embed texts by MiniLM's input vectors: rare words weigh more, the common direction is gone.
+    """Embed texts by MiniLM's input vectors, weighted by rarity, without their common direction.
 
-    Returns float32 (n, 384) of unit length, zero for a text without words. Thousands of texts a
-    second: good enough to find which texts might be near each other, not how near.
+    Return float32 (n, 384) of unit length, zero for a text without words. This is fast, and good
+    enough to find which texts may be similar, but not how similar.
     """
     table = WordTable()
     ids = table.ids(texts)

@@ -1,4 +1,4 @@
-"""Where partitions run: this process or a process pool; and which device torch computes on.
+"""Run partitions in this process or a process pool, and choose torch's device.
 
-Takes a function and its partitions, returns the results in order, never knows which stage calls.
+It takes a function and its partitions, and returns the results in order. It knows no stage.
 """

@@ -1,4 +1,4 @@
-"""Which accelerator torch computes on, found on most machines without loading torch."""
+"""Choose the accelerator for torch; most machines need not load torch for that."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -8,16 +8,16 @@ from pathlib import Path
 from costaudit.errors import BackendError, UsageError
 
 VARIABLE = "COSTAUDIT_DEVICE"
-_NAMES = ("cpu", "cuda", "mps")  # torch calls AMD's accelerators cuda, too
+_NAMES = ("cpu", "cuda", "mps")  # torch calls AMD's accelerators cuda too
 DRIVERS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")  # of NVIDIA, of AMD, and inside Windows
 
 
 def accelerator(drivers: Sequence[str] = DRIVERS) -> str | None:
-    """Return torch's name of the device for large products; None: the processor.
+    """Return torch's name of the device for large products; None for the processor.
 
-    The products are in full float32. Where no path of `drivers` exists, torch is not asked, because
-    loading it takes a second. COSTAUDIT_DEVICE decides where it is set; raises UsageError where
-    that device is unknown or not there. Apple's device is used only where it is named so.
+    The products are in full float32. If no path of `drivers` exists, torch is not loaded, because
+    that takes a second. COSTAUDIT_DEVICE overrides the choice; raises UsageError if that device is
+    unknown or missing. Apple's device is used only if COSTAUDIT_DEVICE names it.
     """
     named = os.environ.get(VARIABLE, "")
     if named and named not in _NAMES:

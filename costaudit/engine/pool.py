@@ -18,10 +18,10 @@ R = TypeVar("R")
 def map_partitions(
     function: Callable[[P], R], partitions: Iterable[P], workers: int = 1
 ) -> Iterator[R]:
-    """Yield `function` of each partition, in order; `workers` > 1 runs it in so many processes.
+    """Yield `function` of each partition, in order; with `workers` > 1, in that many processes.
 
-    This process is one of them: it works while the others start. `function` and the partitions must
-    be picklable then, and at most 4 x `workers` partitions are in flight.
+    This process is one of them, and works while the others start. Then `function` and the
+    partitions must be picklable, and at most 4 x `workers` partitions are in progress.
     """
     if workers <= 1:
         yield from map(function, partitions)
@@ -50,10 +50,10 @@ def map_partitions(
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """Keep processes that are started now from running the caller's script again.
+    """Prevent new processes from running the caller's script again.
 
-    A new process would import it as its own main module, and a script that calls the library
-    without `if __name__ == "__main__"` would then start itself without end.
+    A new process would import it as its main module. A script that calls the library without `if
+    __name__ == "__main__"` would then start itself endlessly.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -64,7 +64,7 @@ def _without_main() -> Iterator[None]:
 
 
 def default_workers() -> int:
-    """Count the processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -85,7 +85,7 @@ def in_threads(function: Callable[[T], R], items: Iterator[T]) -> Iterator[R]:
 
 
 def single_products() -> AbstractContextManager[Any]:
-    """Keep each product of matrices on one processor, so that threads of ours don't wait for it."""
+    """Limit each matrix product to one processor, so that our threads don't wait for it."""
     from threadpoolctl import threadpool_limits
 
     limits: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")

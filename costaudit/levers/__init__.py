@@ -1,4 +1,4 @@
-"""What else could be saved: routing, output length, batch, waste.
+"""Find savings other than caches: routing, output length, batch, waste.
 
-Takes requests, returns what each lever would change, never prices it.
+It takes requests, and returns what each lever would change. It never prices them.
 """

@@ -1,4 +1,4 @@
-"""Work that nobody waits for: bursts of calls that could be sent as a batch, at half price."""
+"""Find bursts of calls that nobody waits for, which a batch does at half price."""
 
 from collections.abc import Collection
 
@@ -8,9 +8,9 @@ from costaudit.contracts.ledger import Lever, Suggestion
 from costaudit.contracts.requests import ANSWERED, IN_BATCH, SENT_TO_PROVIDER
 from costaudit.levers.effects import effect_of, endpoint_unit, endpoints
 
-LEAST_CALLS = 200  # of one endpoint and model; fewer show no rhythm
+LEAST_CALLS = 200  # least calls of an endpoint and model
 LEAST_PER_MINUTE = 10  # calls in the mean active minute of a burst
-MOST_ACTIVE = 0.05  # share of the minutes of the endpoint's span in which it is active
+MOST_ACTIVE = 0.05  # most active minutes, as a share of the endpoint's time
 _HINT = (
     r"(?i)batch|bulk|nightly|daily|weekly|offline|report|summar|digest|classif|extract|enrich"
     r"|label|tagging|translat|index|ingest|backfill|etl|evals?\b|embed|cron|job"
@@ -19,10 +19,10 @@ _RISK = "Answers take up to 24 hours, and whatever uses them has to wait for the
 
 
 def batch(requests: pl.DataFrame, named: Collection[str] = ()) -> Lever | None:
-    """Return the calls that could be batched; None where there are none.
+    """Return the calls that could be batched; None if there are none.
 
-    An endpoint and model qualifies if the reader names the endpoint, or by its timing: at least
-    LEAST_CALLS calls in dense bursts, with pauses in between, and no sign that anybody waits (a
+    An endpoint and model qualifies if the user names the endpoint, or by its timing: at least
+    LEAST_CALLS calls in dense bursts, with pauses in between, and no sign that somebody waits (a
     stream, a second turn, a tool call, or a user's next call).
     """
     unit = endpoint_unit(requests)
@@ -54,7 +54,7 @@ def batch(requests: pl.DataFrame, named: Collection[str] = ()) -> Lever | None:
 
 
 def batch_by_name(requests: pl.DataFrame, lever: Lever | None) -> Suggestion | None:
-    """Return endpoints whose name alone sounds like work for a batch; None without any."""
+    """Return endpoints whose names suggest a batch; None without any."""
     hinted = pl.col("endpoint").str.contains(_HINT).fill_null(False)
     waited = _waited().any().over("endpoint")
     touched = requests.select(
@@ -103,5 +103,5 @@ def _waited() -> pl.Expr:
 
 
 def _follows() -> pl.Expr:
-    """Return whether a conversation goes on after its first call."""
+    """Return whether a conversation continues after its first call."""
     return (pl.col("conversation").is_not_null()) & (pl.len().over("conversation") > 1)

@@ -1,4 +1,4 @@
-"""What the levers share: placed segments, an EFFECT of chosen requests, bounds of a share."""
+"""Functions that levers share: placed segments, an EFFECT of requests, bounds of a share."""
 
 import polars as pl
 
@@ -20,7 +20,7 @@ def effect_of(touched: pl.Series, **changes: pl.Series | str | int | bool) -> pl
 
 
 def cutting(requests: pl.DataFrame, cuts: pl.DataFrame) -> pl.DataFrame:
-    """Return an EFFECT that takes tokens out of prompts.
+    """Return an EFFECT that removes tokens from prompts.
 
     cuts: columns row (of the request), start (prompt tokens before the cut) and tokens.
     """
@@ -35,7 +35,7 @@ def cutting(requests: pl.DataFrame, cuts: pl.DataFrame) -> pl.DataFrame:
 
 
 def placed_segments(requests: pl.DataFrame) -> pl.DataFrame:
-    """Return the segments of all prompts that were sent and answered, in order.
+    """Return the segments of all sent and answered prompts, in order.
 
     Columns: row (of the request), unit, role, kind, block_id, tokens (scaled to the bill) and start
     (tokens of the same prompt before the segment). Prompts whose tokens are unknown are left out.
@@ -54,7 +54,7 @@ def placed_segments(requests: pl.DataFrame) -> pl.DataFrame:
 
 
 def endpoint_unit(requests: pl.DataFrame) -> pl.Series:
-    """Return what is decided together, for each request: an endpoint and a model."""
+    """Return each request's unit of decision: its endpoint and model."""
     named = pl.concat_str(pl.col("endpoint", "model").fill_null(""), separator=" | ")
     return requests.select(named.alias("unit")).to_series()
 
@@ -72,7 +72,7 @@ def sent_ok() -> pl.Expr:
 
 
 def exact_bounds(hits: float, of: float) -> tuple[float, float]:
-    """Return Clopper and Pearson's 95 % bounds of a share; effective sizes are no integers."""
+    """Return Clopper and Pearson's 95 % bounds of a share; sizes may be fractions."""
     from scipy.stats import beta
 
     low = float(beta.ppf(0.025, hits, of - hits + 1)) if hits > 0 else 0.0

@@ -1,15 +1,15 @@
-"""Texts that were embedded again: a vector does not change, so one call for each text is enough."""
+"""Find texts that were embedded again: a vector does not change, so one call is enough."""
 
 import polars as pl
 
 from costaudit.contracts.ledger import Lever
 from costaudit.levers.effects import cutting, endpoints
 
-LEAST_REPEATS = 20  # fewer are not worth a store
+LEAST_REPEATS = 20  # least repeats that are worth a store
 
 
 def repeated_embeddings(requests: pl.DataFrame, segments: pl.DataFrame) -> Lever | None:
-    """Return the texts that the same model had embedded before; None where there are few.
+    """Return the texts that the same model embedded before; None if there are few.
 
     segments: from `placed_segments`.
     """

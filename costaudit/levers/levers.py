@@ -1,4 +1,4 @@
-"""The levers in the order of the ledger, and what is only worth a test."""
+"""List the levers in the ledger's order, and suggestions to test."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from costaudit.levers.waste import waste
 
 @dataclass(frozen=True)
 class Proposals:
-    """What a log holds evidence for, and what it only points to."""
+    """Levers with evidence in a log, and suggestions to test."""
 
     levers: tuple[Lever, ...]
     worth_testing: tuple[Suggestion, ...]
@@ -44,7 +44,7 @@ def propose(
     """Return what each lever would change; levers with nothing to change are left out.
 
     requests: REQUESTS; blocks: BLOCKS; count_tokens: tokens of a text by the run's tokenizer; own:
-    the reader's levers, each a registered name, module:Class or file.py:Class; they come last.
+    the user's levers, each a registered name, module:Class or file.py:Class; they come last.
     """
     segments = placed_segments(requests)
     batched, dearer = batch(requests, batch_endpoints), idle_priority(requests)
@@ -80,7 +80,7 @@ def propose(
 
 
 def lever_at(name: str) -> LeverRule:
-    """Make a lever of the reader's own; raises UsageError for a name that is not known."""
+    """Return the user's own lever; raises UsageError for an unknown name."""
     own: LeverRule | None = made("levers", name, ("propose",))
     if own is None:
         known = ", ".join(registered("levers")) or "none"

@@ -1,15 +1,15 @@
-"""Agents that call a tool again with equal arguments and get an equal result."""
+"""Find agents that call a tool again with equal arguments and get an equal result."""
 
 import polars as pl
 
 from costaudit.contracts.ledger import Lever
 from costaudit.levers.effects import effect_of, endpoint_unit, endpoints
 
-LEAST_REPEATS = 2  # of one call with one result, before the third counts as a loop
+LEAST_REPEATS = 2  # earlier equal calls with equal results that make a loop
 
 
 def repeated_calls(requests: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
-    """Return the calls that asked for a tool once more: columns row, conversation and answer_id.
+    """Return the calls that repeat a tool call: columns row, conversation and answer_id.
 
     A call counts if its conversation's history shows the same tool call with the same result at
     least LEAST_REPEATS times before.
@@ -50,10 +50,10 @@ def repeated_calls(requests: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFra
 
 
 def loops(requests: pl.DataFrame, segments: pl.DataFrame) -> Lever | None:
-    """Return the calls whose only outcome was a tool call that had been answered before.
+    """Return the calls whose only result was a tool call that was answered before.
 
     A call counts if its conversation's history shows the same tool call with the same result at
-    least LEAST_REPEATS times before; None where there is no such call.
+    least LEAST_REPEATS times before; None if there is no such call.
     """
     useless = repeated_calls(requests, segments)
     if useless.is_empty():

@@ -1,4 +1,4 @@
-"""Answers: white space that is paid for as output, and lengths and reasoning to test."""
+"""Find white space that is paid for as output, and lengths and reasoning to test."""
 
 import polars as pl
 
@@ -9,12 +9,12 @@ from costaudit.levers.prompt_text import COMPACT_JSON, Count, shrunk
 
 USUAL = 0.95  # quantile of an endpoint's answer lengths that counts as usual
 FAR = 1.5  # an answer this many times longer than usual is in the tail
-LEAST_ANSWERS = 100  # fewer have no tail worth the name
-MUCH_REASONING = 0.5  # of an endpoint's output tokens
+LEAST_ANSWERS = 100  # least answers to judge their tail
+MUCH_REASONING = 0.5  # share of an endpoint's output tokens
 
 
 def indented_answers(requests: pl.DataFrame, blocks: pl.DataFrame, count: Count) -> Lever | None:
-    """Return what answers in JSON save without indentation; None where none is indented.
+    """Return what answers in JSON save without indentation; None if none is indented.
 
     `count` returns a text's tokens. Reasoning, which is billed as output too, stays as it is.
     """
@@ -84,7 +84,7 @@ def long_answers(requests: pl.DataFrame) -> Suggestion | None:
 
 
 def heavy_reasoning(requests: pl.DataFrame) -> Suggestion | None:
-    """Return the endpoints whose output is mostly reasoning; None where there are none."""
+    """Return the endpoints whose output is mostly reasoning; None if there are none."""
     frame = requests.with_columns(unit=endpoint_unit(requests)).filter(
         SENT_TO_PROVIDER & (pl.col("output_tokens") > 0)
     )

@@ -1,4 +1,4 @@
-"""Prompt text that says the same in fewer tokens: JSON, white space, encoded data, repetitions."""
+"""Find prompt text that needs fewer tokens: JSON, white space, encoded data, repetitions."""
 
 import json
 import re
@@ -30,17 +30,17 @@ Count = Callable[[str], int]
 
 @dataclass(frozen=True)
 class Rewriting:
-    """One way to say the same in fewer tokens."""
+    """One way to write the same in fewer tokens."""
 
     lever: str
     label: str
     suspect: str  # regular expression, in Polars' dialect: blocks that it may shorten
     shorter: Callable[[str], str]
-    what: str  # that the blocks hold, for a sentence
-    instead: str  # what is counted in their place, for the same sentence
+    what: str  # what the blocks hold, for a sentence
+    instead: str  # what is counted instead, for the same sentence
     change: str
     risk: str
-    kinds: tuple[str, ...] = ()  # of blocks that are looked at; empty: all but tool definitions
+    kinds: tuple[str, ...] = ()  # kinds of blocks; empty: all except tool definitions
 
 
 def rewritten(
@@ -50,7 +50,7 @@ def rewritten(
     count: Count,
     how: Rewriting,
 ) -> Lever | None:
-    """Return what a rewriting of prompts would save; None where there is nothing to rewrite.
+    """Return what a rewriting of prompts would save; None if there is nothing to rewrite.
 
     `count` returns a text's tokens; it is called twice for each distinct block that is rewritten.
     """
@@ -89,7 +89,7 @@ def shrunk(blocks: pl.DataFrame, count: Count, how: Rewriting) -> pl.DataFrame:
     rows = []
     for block_id, text in suspects.select("block_id", "text").iter_rows():
         short = how.shorter(text)
-        if len(text) - len(short) < LEAST_SAVED_TOKENS:  # a token has a character at least
+        if len(text) - len(short) < LEAST_SAVED_TOKENS:  # a token has at least one character
             continue
         before = count(text)
         saved = before - count(short)
@@ -99,7 +99,7 @@ def shrunk(blocks: pl.DataFrame, count: Count, how: Rewriting) -> pl.DataFrame:
 
 
 def compact_json(text: str) -> str:
-    """Return a text with each JSON object or list that begins a line written without white space.
+    """Return a text without white space in JSON objects and lists that begin a line.
 
     The values and their order stay the same; text around them is left as it is.
     """
@@ -142,7 +142,7 @@ def _quoted(value: object) -> str:
 def without_padding(text: str) -> str:
     """Return a text without blanks at line ends, columns of blanks and runs of empty lines.
 
-    What a line starts with is left as it is: it may be the indentation of code.
+    The start of a line stays as it is: it may be the indentation of code.
     """
     for pattern, instead in _PADDING:
         text = pattern.sub(instead, text)
@@ -206,7 +206,7 @@ ENCODED = Rewriting(
 def repeated_blocks(requests: pl.DataFrame, segments: pl.DataFrame) -> Lever | None:
     """Return what a prompt saves if it holds a repeated block only once; None without one.
 
-    The first place is kept. Answers of the model, which are part of the history, are left alone.
+    The first place is kept. The model's answers in the history are not changed.
     """
     content = segments.filter(
         pl.col("kind").is_in(_REPEATED_KINDS)

@@ -1,4 +1,4 @@
-"""A router: a small classifier of questions that says when the cheap model is good enough."""
+"""Train a router: a small classifier that decides when the cheap model is good enough."""
 
 import math
 import re
@@ -22,12 +22,12 @@ Mask = npt.NDArray[np.bool_]
 READ_CHARS = 2_000  # of a question
 _WORD = re.compile(r"[^\W_]+")
 _MOST_WORDS = 300
-_LEAST_TEXTS = 5  # that contain a word, before it counts
+_LEAST_TEXTS = 5  # least texts that contain a word of the vocabulary
 _PASTED_WORDS = 80
 _RIDGE = 3.0  # strength of the penalty on weights
 _FOLDS = 5
-_SHARED = 1 + _FOLDS / (_FOLDS - 1)  # by which the variance over parts that share their training
-# falls short of a rule's own, after Nadeau and Bengio (2003)
+_SHARED = 1 + _FOLDS / (_FOLDS - 1)  # correction of the variance over parts that share
+# training texts, after Nadeau and Bengio (2003)
 _STEPS = np.linspace(0.0, 1.0, 21)  # shares of the calls that a threshold may send away
 _STOP = {"maxiter": 60, "ftol": 1e-6, "gtol": 1e-4}  # of the fit
 _DIGIT = re.compile("[0-9]")
@@ -36,14 +36,14 @@ _MIDDLE = 5.0  # of the logarithm of a question's length, so that its weight sta
 
 @dataclass(frozen=True)
 class Features:
-    """Questions as a classifier sees them: which words they hold, how long they are, digits."""
+    """The features of questions: their words, length and digits."""
 
     vocabulary: tuple[str, ...]
     rows: "sparse.csr_matrix"  # float64 (texts, vocabulary + 2)
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> "Features":
-        """Read texts, and take their commonest words for the vocabulary."""
+        """Return the features of texts, with their most frequent words as the vocabulary."""
         bags = [_words(text) for text in texts]
         held: Counter[str] = Counter()
         for bag in bags:
@@ -53,7 +53,7 @@ class Features:
         return cls(vocabulary, _rows(bags, texts, vocabulary))
 
     def like(self, texts: Sequence[str]) -> "Features":
-        """Read other texts by the same vocabulary."""
+        """Return the features of other texts, with the same vocabulary."""
         bags = [_words(text) for text in texts]
         return Features(self.vocabulary, _rows(bags, texts, self.vocabulary))
 
@@ -80,7 +80,7 @@ def _rows(
 
 @dataclass(frozen=True)
 class Classifier:
-    """Log odds that the cheap model's answer is good enough."""
+    """Predicts the log odds that the cheap model's answer is good enough."""
 
     weights: Floats  # of the columns of Features.rows
     bias: float
@@ -112,7 +112,7 @@ def fitted(rows: "sparse.csr_matrix", good: Mask, weight: Floats) -> Classifier:
 
 @dataclass(frozen=True)
 class Labels:
-    """What a sample says: which texts were tried, whether the answer was good, and its weight."""
+    """The results of a sample: the tried texts, whether the answer was good, and its weight."""
 
     rows: Ints  # of the texts
     good: Mask
@@ -125,7 +125,7 @@ class Labels:
 
 @dataclass(frozen=True)
 class Rule:
-    """A classifier with the least score that goes to the cheap model."""
+    """A classifier with the least score for the cheap model."""
 
     classifier: Classifier
     least: float  # log odds; infinite where nothing may go
@@ -137,7 +137,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class _Aim:
-    """The gain that a rule is made for, and the loss that it must not exceed."""
+    """The gain that a rule maximises, and its highest allowed loss."""
 
     gain: Floats  # of every text: what sending it to the cheap model saves, any unit
     most_loss: float  # share of questions that may get a worse answer
@@ -146,7 +146,7 @@ class _Aim:
 
 @dataclass(frozen=True)
 class Tested:
-    """A rule, and what cross-validation says about rules made in its way."""
+    """A rule, and its cross-validated results."""
 
     rule: Rule
     sent: Mask  # of the sample: by rules that have not seen the text
@@ -159,11 +159,11 @@ class Tested:
 def tested_rule(
     features: Features, labels: Labels, gain: Floats, most_loss: float, seed: int = 0
 ) -> Tested:
-    """Make a rule from a sample, and measure it on parts of the sample that it has not seen.
+    """Return a rule from a sample, measured on parts of the sample that it has not seen.
 
-    gain: what sending each text to the cheap model saves, any unit. The rule sends as much as it
-    can while the upper bound of its loss, on texts that it was not fitted on, is at most
-    `most_loss`. Each part of the sample is then sent by a rule made of the other parts alone.
+    `gain` is what sending each text to the cheap model saves, in any unit. The rule sends as much
+    as possible while the upper bound of its loss, on texts that it was not fitted on, is at most
+    `most_loss`. Each part of the sample is then tested with a rule made from the other parts only.
     """
     rng = np.random.default_rng(seed)
     aim = _Aim(gain, most_loss, len(labels.rows))
@@ -196,7 +196,7 @@ def _rule(
     rng: np.random.Generator,
     whole: Classifier | None = None,
 ) -> Rule:
-    """Fit the classifier, and choose its limit by scores of texts that it was not fitted on."""
+    """Fit the classifier, and choose its threshold by texts that it was not fitted on."""
     whole = whole or fitted(features.rows[labels.rows], labels.good, labels.weight)
     fold = rng.permutation(np.arange(len(labels.rows)) % _FOLDS)
     scores = np.empty(len(labels.rows))
@@ -224,8 +224,7 @@ def _rule(
 def share_bounds(hits: Mask, weight: Floats, size: int | None = None) -> tuple[float, float]:
     """Return 95 % bounds of a weighted share: Clopper and Pearson's, at the effective size.
 
-    After Korn and Graubard (1998). `size` is that of the sample, where another is to be planned
-    for than the given one.
+    After Korn and Graubard (1998). `size` is the size of a planned sample, if it is another one.
     """
     if not len(weight):
         return 0.0, 1.0
@@ -236,7 +235,7 @@ def share_bounds(hits: Mask, weight: Floats, size: int | None = None) -> tuple[f
 
 @dataclass(frozen=True)
 class ShortRule:
-    """A rule with its heaviest words only, as it is pasted into an application."""
+    """A rule with only its heaviest words, to paste into an application."""
 
     weights: dict[str, float]
     length: float  # for each unit of log(1 + characters)
@@ -245,7 +244,7 @@ class ShortRule:
 
     @classmethod
     def of(cls, features: Features, rule: Rule) -> "ShortRule":
-        """Keep the words of most weight, rounded."""
+        """Return a rule with the words of most weight, rounded."""
         weights = rule.classifier.weights
         words = sorted(
             zip(features.vocabulary, weights, strict=False), key=lambda pair: -abs(pair[1])
@@ -263,7 +262,7 @@ class ShortRule:
         return score >= self.least
 
     def code(self, name: str) -> str:
-        """Write the rule as a Python function that needs nothing but the standard library."""
+        """Return the rule as a Python function that needs only the standard library."""
         safe = re.sub(r"[^\w:./-]", "", name)
         return f'''import math
 import re

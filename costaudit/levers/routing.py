@@ -1,4 +1,4 @@
-"""Simple requests that a smaller model of the same family may answer: worth a test."""
+"""Find simple requests that a smaller model of the same family may answer, to test it."""
 
 import re
 import tomllib
@@ -46,10 +46,9 @@ def smaller_models(requests: pl.DataFrame, blocks: pl.DataFrame) -> Suggestion |
 def simple_requests(requests: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame | None:
     """Return an EFFECT that sends simple requests to a smaller model of the family; None without.
 
-    Simple is what can be measured: the first question of a conversation, short, without images,
-    answered in text without a tool call and without reasoning, and without code or a word that
-    asks for thought in it, in English or Spanish. It is no evidence that the smaller model would
-    do; only the article's claims are checked with it.
+    "Simple" means: a short first question of a conversation, without images, without code or words
+    that ask for thought (in English or Spanish), answered in text without a tool call or reasoning.
+    This is no evidence that the smaller model is good enough; it only checks the article's claims.
     """
     models = requests["model"].unique().drop_nulls().to_list()
     smaller = {model: smaller_model(model) for model in sorted(models)}
@@ -65,7 +64,7 @@ def simple_requests(requests: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFram
 
 
 def smaller_model(model: str) -> str | None:
-    """Name the smaller model of the same family and provider; None where there is none."""
+    """Return the smaller model of the same family and provider; None if there is none."""
     for pattern, use in _targets():
         if match := pattern.match(model.lower()):
             smaller = match.expand(use) if use else ""
@@ -81,7 +80,7 @@ def _targets() -> tuple[tuple[re.Pattern[str], str], ...]:
 
 
 def _asks_for_thought(requests: pl.DataFrame, blocks: pl.DataFrame, among: pl.Series) -> pl.Series:
-    """Return which of some prompts hold a question that wants more than a fact."""
+    """Return which prompts hold a question that asks for more than a fact."""
     segment = pl.element().struct
     asked = pl.when(segment.field("role") == "user").then(segment.field("block_id"))
     ids = (

@@ -1,4 +1,4 @@
-"""Priority tiers that the log's own latencies show to be no faster than the standard tier."""
+"""Find priority tiers that are no faster than the standard tier, by the log's latencies."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,15 +9,15 @@ from costaudit.contracts.requests import IN_BATCH
 from costaudit.levers.effects import effect_of, endpoint_unit, endpoints, sent_ok
 
 DEARER = ("priority", "fast")  # tiers whose price buys speed
-LEAST_CALLS = 100  # with a latency, on each side of a comparison
-NO_FASTER = 0.10  # a speed-up that is below this share, at its upper bound, is none
+LEAST_CALLS = 100  # least calls with a latency, on each side of a comparison
+NO_FASTER = 0.10  # a speed-up whose upper bound is below this share counts as none
 _REPLICATES = 400
 _QUANTILES = (0.5, 0.95)
 Floats = npt.NDArray[np.float64]
 
 
 def idle_priority(requests: pl.DataFrame, seed: int = 0) -> Lever | None:
-    """Return the calls at a dearer tier that is no faster in this log; None where there are none.
+    """Return calls at a more expensive tier that is no faster in this log; None if there are none.
 
     Each endpoint and model is compared with its own calls at the standard tier, by the time for
     each output token, at the median and at the 95th percentile.
@@ -55,7 +55,7 @@ def idle_priority(requests: pl.DataFrame, seed: int = 0) -> Lever | None:
 
 
 def untried_tiers(requests: pl.DataFrame, lever: Lever | None) -> Suggestion | None:
-    """Return the calls at a dearer tier without standard calls to compare; None without any."""
+    """Return calls at a more expensive tier without standard calls to compare; None without any."""
     unit = endpoint_unit(requests)
     dear = requests.select((pl.col("service_tier").is_in(DEARER) & sent_ok()).fill_null(False))
     compared = [
@@ -96,7 +96,7 @@ def _timed(requests: pl.DataFrame, unit: pl.Series) -> pl.DataFrame:
 
 
 def _by_unit(frame: pl.DataFrame) -> list[tuple[str, tuple[Floats, Floats]]]:
-    """Return each unit that uses a dearer tier, with its times there and at the standard tier."""
+    """Return units with a more expensive tier, and their times there and at the standard tier."""
     found = []
     for (name,), part in frame.group_by("unit", maintain_order=True):
         fast, plain = (part.filter(pl.col("dear") == dear)["ms"] for dear in (True, False))

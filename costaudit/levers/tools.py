@@ -1,4 +1,4 @@
-"""Tool definitions that an endpoint carries in its prompts and never calls."""
+"""Find tool definitions in an endpoint's prompts that it never calls."""
 
 import polars as pl
 
@@ -66,7 +66,7 @@ def unused_tools(
 def carried_tools(blocks: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
     """Return the tool definitions in prompts: columns row, tool, start and tokens.
 
-    Definitions without a text that names them are one tool, called UNNAMED.
+    Definitions without a name in their text are one tool, called UNNAMED.
     """
     carried = segments.filter(pl.col("role") == "tools").join(
         blocks.select("block_id", tool=pl.col("text").str.extract(_DEFINED)),
@@ -79,10 +79,10 @@ def carried_tools(blocks: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
 def tool_uses(
     requests: pl.DataFrame, blocks: pl.DataFrame, segments: pl.DataFrame, session: pl.Series
 ) -> pl.DataFrame:
-    """Count the calls of each tool by session: columns session, tool and uses.
+    """Return the calls of each tool by session: columns session, tool and uses.
 
-    A session's calls are in its answers, or in the longest of its prompts where answers are not
-    logged; `session` numbers them by request, below 0 for none.
+    A session's calls are in its answers, or in its longest prompt if answers are not logged;
+    `session` is each request's session number, below 0 for none.
     """
     calls = blocks.filter(pl.col("kind") == "tool_use").select(
         "block_id", tool=pl.col("text").str.extract_all(_CALLED)

@@ -1,4 +1,4 @@
-"""Topics of questions by their words: quick, and the same on every machine."""
+"""Group questions into topics by their words: fast, and equal on every machine."""
 
 import re
 from collections import Counter
@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 _WORD = re.compile(r"[^\W_]+")
 _ROUNDS = 12
 _MOST_WORDS = 4_000  # of the vocabulary
-_LEAST_TEXTS = 2  # that contain a word, before it counts
+_LEAST_TEXTS = 2  # least texts that contain a word of the vocabulary
 _NAMED_BY = 3  # words that name a topic
 _READ_CHARS = 2_000  # of a text
 _STOPS = frozenset(
@@ -95,7 +95,7 @@ _STOPS = frozenset(
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of a text in lower case, those that carry no topic left out."""
+    """Return the words of a text in lower case, without stop words."""
     return [word for word in _WORD.findall(text[:_READ_CHARS].lower()) if word not in _STOPS]
 
 
@@ -116,7 +116,7 @@ class Words:
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> "Words":
-        """Weigh words by how rare they are among the texts (tf-idf)."""
+        """Return texts with words weighted by rarity (tf-idf)."""
         from scipy import sparse
 
         bags = [Counter(words_of(text)) for text in texts]
@@ -138,7 +138,7 @@ class Words:
 
 
 def topics_of(texts: Sequence[str], most: int, seed: int = 0) -> Topics:
-    """Part distinct texts into at most `most` topics by spherical k-means on their words."""
+    """Divide distinct texts into at most `most` topics by spherical k-means on their words."""
     words = Words.of(texts)
     if most <= 1 or len(texts) < 2 or not words.vocabulary:
         return Topics(np.zeros(len(texts), np.int32), (_named(words, np.arange(len(texts))),))
@@ -158,7 +158,7 @@ def topics_of(texts: Sequence[str], most: int, seed: int = 0) -> Topics:
 
 
 def _first_centres(rows: "sparse.csr_matrix", most: int, rng: np.random.Generator) -> Floats:
-    """Choose texts far from one another (k-means++ on the cosine distance)."""
+    """Return texts that are far from one another (k-means++ on the cosine distance)."""
     chosen = [int(rng.integers(rows.shape[0]))]
     near = np.asarray((rows @ rows[chosen[0]].T).todense()).ravel()
     while len(chosen) < most:
@@ -184,7 +184,7 @@ def _means(
 
 
 def _named(words: Words, members: npt.NDArray[np.int64]) -> str:
-    """Name a topic by the words that weigh most in it, in comparison with all texts."""
+    """Return a topic's name: the words with the most weight, compared with all texts."""
     if not words.vocabulary or not len(members):
         return ""
     own = np.asarray(words.rows[members].mean(axis=0)).ravel()

@@ -1,4 +1,4 @@
-"""Routing by twins: questions that a dear and a cheap model both answered in this log."""
+"""Route by twins: questions that an expensive and a cheap model both answered in this log."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from costaudit.contracts.ledger import Lever, LeverTable
 from costaudit.levers.effects import effect_of, endpoints, exact_bounds, sent_ok
 
 LEAST_TWINS = 50  # questions of one topic that both models answered
-LEAST_REPEATS = 30  # questions of one endpoint that the dear model answered twice
-MOST_LOSS = 0.05  # of the answers, upper 95 % bound, beyond what repeats differ anyway
-LEAST_COVER = 0.2  # of a topic's calls whose question has a twin; fewer may be chosen ones
-CHEAPER = 0.8  # a model that costs more than this part of the other one is not the cheap one
+LEAST_REPEATS = 30  # questions of one endpoint that the expensive model answered twice
+MOST_LOSS = 0.05  # share of answers, upper 95 % bound, above the difference between repeats
+LEAST_COVER = 0.2  # share of a topic's calls with a twin; fewer may be a biased choice
+CHEAPER = 0.8  # the cheap model costs at most this share of the other's price
 Floats = npt.NDArray[np.float64]
 
 
 def question_keys(requests: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:
     """Return the questions that can be compared between models: row, unit, model, key, user_block.
 
-    Equal keys mean the same tenant, endpoint and messages, whatever the system prompt and the
-    model, apart from case, white space and punctuation in what users wrote. Only text that was
-    answered in full with text is in it.
+    Equal keys mean the same tenant, endpoint and messages, with any system prompt and model; case,
+    white space and punctuation of user texts do not matter. Only texts with complete text answers
+    are included.
     """
     spoken = pl.element().struct
     plain = sent_ok() & (pl.col("kind") == "chat") & (pl.col("finish_reason") == "stop")
@@ -79,8 +79,8 @@ def question_keys(requests: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:
 def twin_pairs(keys: pl.DataFrame, price: Mapping[str, float]) -> pl.DataFrame:
     """Return one pair of calls for each question and pair of models that both answered it.
 
-    Columns: unit (of the dear model), small (the cheap model), key, large_row, small_row and both
-    calls' answers. price: of a mixed million tokens by model; models without one are left out.
+    Columns: unit (of the expensive model), small (the cheap model), key, large_row, small_row and
+    both calls' answers. price: of a mixed million tokens by model; models without one are left out.
     """
     priced = keys.with_columns(
         usd=pl.col("model").replace_strict(dict(price), default=None, return_dtype=pl.Float64)
@@ -113,11 +113,11 @@ class TwinTopic:
     unit: str
     small: str
     topic: str  # its most typical words
-    calls: int  # of the dear model
-    cover: float  # share of those whose question has a twin
+    calls: int  # of the expensive model
+    cover: float  # share of these with a twin
     twins: int
     agreed: int
-    repeats: int  # questions of the unit that the dear model answered twice
+    repeats: int  # questions of the unit that the expensive model answered twice
     repeats_agreed: int
 
     @property
@@ -127,12 +127,12 @@ class TwinTopic:
 
     @property
     def floor(self) -> float:
-        """Return the share of the dear model's own repeats that agree."""
+        """Return the share of the expensive model's own repeats that agree."""
         return self.repeats_agreed / self.repeats if self.repeats else 1.0
 
     @property
     def most_loss(self) -> float:
-        """Return the upper 95 % bound of the answers that are worse than a repeat would be.
+        """Return the upper 95 % bound of the share of answers that are worse than a repeat.
 
         The bounds of both shares are combined by Newcombe's rule for a difference.
         """
@@ -143,7 +143,7 @@ class TwinTopic:
 
     @property
     def holds(self) -> bool:
-        """Return whether the cheap model may take the topic over."""
+        """Return whether the cheap model may answer the topic."""
         return (
             self.twins >= LEAST_TWINS
             and self.repeats >= LEAST_REPEATS
@@ -163,11 +163,11 @@ class Moved:
 def routed_twins(
     requests: pl.DataFrame, found: list[TwinTopic], moved: list[Moved], usd: Floats
 ) -> Lever | None:
-    """Propose to send the topics that hold to the cheaper model; None where none holds.
+    """Return the lever that sends topics that hold to the cheaper model; None if none holds.
 
-    usd: what each request was billed. The share of answers that may be worse, at its upper bound,
-    is asked for again from the dear model, and the cheap model's prompt cache never helps: the
-    saving is at the lower bound of both.
+    `usd` is each request's bill. The expensive model repeats the share of answers that may be
+    worse, at its upper bound, and the cheap model's prompt cache never helps, so the saving is a
+    lower bound.
     """
     if not moved:
         return None
@@ -206,7 +206,7 @@ def routed_twins(
 
 
 def twin_table(found: list[TwinTopic]) -> LeverTable:
-    """Return every topic that has twins, those that don't hold included."""
+    """Return every topic with twins, including those that don't hold."""
     return LeverTable(
         "Twins: questions that both models answered",
         ("where", "smaller model", "topic", "calls", "twins", "agree", "95 %", "repeats agree",

@@ -1,4 +1,4 @@
-"""Tokens that were paid for and that nobody could use, retries of paid calls included."""
+"""Find tokens that were paid for but that nobody could use, including retries of paid calls."""
 
 import polars as pl
 
@@ -13,7 +13,7 @@ _SAME = ("provider", "model", "endpoint", "tenant", "user", "conversation")
 
 
 def repeated_calls(requests: pl.DataFrame) -> pl.Series:
-    """Return why another call made each one useless: retried, cut-off, double; null else.
+    """Return why another call made each one useless: retried, cut-off, double; else null.
 
     A call is compared with the next one of the same prompt, sender and model. Calls without a
     prompt or a time are in no class; without a user or conversation, none is a double.
@@ -67,7 +67,7 @@ _SAYS = {
 
 
 def waste(requests: pl.DataFrame) -> Lever | None:
-    """Propose not to send calls that were useless; None where there were none."""
+    """Return the lever that removes useless calls; None if there are none."""
     billed = pl.sum_horizontal(pl.col(TOKEN_CLASSES).fill_null(0)) > 0
     failed = requests.select(
         (SENT_TO_PROVIDER & (pl.col("status") == "error") & billed).fill_null(False)

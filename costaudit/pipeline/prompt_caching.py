@@ -1,4 +1,4 @@
-"""Providers' prompt caches on one log: what is read today, what could be, and what breaks it."""
+"""Simulate providers' prompt caches on a log: what is read, what could be, what breaks it."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -39,7 +39,7 @@ _GRADES: dict[Claim, Grade] = {
 
 
 class PromptCaches:
-    """Simulate provider caches on any part of a log."""
+    """Simulates provider caches on any part of a log."""
 
     def __init__(self, log: Loaded, *, show_prompts: bool = False) -> None:
         self._log, self._show = log, show_prompts
@@ -49,16 +49,16 @@ class PromptCaches:
         self._sent = log.requests.select(SENT_TO_PROVIDER).to_series().to_numpy()
 
     def as_is(self, removed: np.ndarray) -> pl.DataFrame:
-        """Bill the remaining requests as they are sent today: TOKEN_CLASSES per request."""
+        """Return TOKEN_CLASSES of the remaining requests, as they are sent today."""
         if not removed.any():
             return self._whole_as_is
         return self._simulate(PrefixPolicy(), removed, mended=False)
 
     def best(self, removed: np.ndarray) -> pl.DataFrame:
-        """Bill the remaining requests with the best markers, moving parts behind the static ones.
+        """Return TOKEN_CLASSES with the best markers, and moving parts behind the static ones.
 
-        Parts that were moved are billed as uncached input. Where the simulation differs from
-        the bill, only as much is changed as the bill supports, see `claims`.
+        Moved parts are billed as uncached input. If the simulation differs from the bill, the
+        change is limited to what the bill supports (see `claims`).
         """
         if not removed.any():
             return self._whole_best
@@ -80,7 +80,7 @@ class PromptCaches:
         return claimed(self.as_is(removed), best, self.facts.template, shares)
 
     def section(self) -> PrefixSection:
-        """Price what the simulation found, once."""
+        """Return the priced results of the simulation."""
         return self._section
 
     @cached_property
@@ -161,12 +161,12 @@ class PromptCaches:
 
     @property
     def _grade(self) -> Grade:
-        """Grade a total by the weakest of its templates."""
+        """Return the weakest grade of all templates."""
         return weakest([_GRADE, *(_GRADES[one.claim] for one in self.facts.templates)])
 
     def _breaker(self, fact: BreakerFacts, template: TemplateFacts) -> Breaker:
         usd = lost_usd(fact.saved, self._log.tariff.billed) * Decimal(str(template.claimed_share))
-        spread = np.zeros(len(self._log.requests))  # as the template's own spend is over the days
+        spread = np.zeros(len(self._log.requests))  # by day, like the template's own spend
         spread[template.rows] = self._log.sent_usd[template.rows]
         if not spread.any():
             spread[template.rows] = 1.0
@@ -183,7 +183,7 @@ class PromptCaches:
         )
 
     def _providers(self) -> Iterable[ProviderRow]:
-        """Price the traffic under other cache rules, each model at its own input price."""
+        """Yield the traffic's price under other cache rules, each model at its own input price."""
         for one in self.facts.providers:
             elsewhere = under_multipliers(self._log.tariff.billed, one.multipliers)
             yield ProviderRow(
@@ -232,7 +232,7 @@ class PromptCaches:
         )
 
     def _saved(self, as_is: pl.DataFrame, best: pl.DataFrame) -> np.ndarray:
-        """Return what the best caching takes off each request's bill, as the ledger counts it."""
+        """Return what the best caching saves of each request's bill, as in the ledger."""
         nobody = pl.Series(np.zeros(len(as_is), np.bool_))
         after = Traffic.logged(self._log.tariff).simulated(as_is, nobody, best)
         return np.asarray(self._log.sent_usd - after.request_usd(), np.float64)
@@ -244,7 +244,7 @@ class PromptCaches:
 def self_hosted_curve(
     log: Loaded, block_tokens: int, capacities: tuple[int, ...] | None
 ) -> tuple[CapacityPoint, ...]:
-    """Return what a server of one's own would have reused, at each size of its block cache."""
+    """Return what a self-hosted server would have reused, by the size of its block cache."""
     prompts = read_prompts(log.requests, log.blocks)
     hashes_only = log.blocks["text"].null_count() == len(log.blocks)
     trace = trace_blocks if hashes_only else prompt_blocks

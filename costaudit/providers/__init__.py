@@ -1,4 +1,4 @@
-"""Models behind providers' APIs: how one is named, asked, and read.
+"""Clients of models behind providers' APIs.
 
-Takes a prompt and settings of a call; returns a completion with its tokens. Never decides.
+It takes a prompt and settings of a call, and returns a completion with its tokens.
 """

@@ -1,4 +1,4 @@
-"""Addresses of caches and models: their options, and how to print them without credentials."""
+"""Parse addresses of caches and models, with their options, and print them without credentials."""
 
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -10,14 +10,14 @@ SECRET_PARTS = ("key", "token", "password", "secret", "auth")
 
 @dataclass(frozen=True)
 class Address:
-    """A URL, its own query options taken out."""
+    """A URL without its query options."""
 
     url: str  # with credentials: never print it
-    options: dict[str, str]  # the query's, by name
+    options: dict[str, str]  # of the query, by name
     printable: str  # without credentials
 
     def option(self, name: str, allowed: tuple[str, ...], default: str) -> str:
-        """Read an option that has few values; raises UsageError for any other."""
+        """Return an option with few allowed values; raises UsageError for any other."""
         value = self.options.get(name, default)
         if value not in allowed:
             raise UsageError(
@@ -26,25 +26,25 @@ class Address:
         return value
 
     def number(self, name: str, default: float, *, zero: bool = False) -> float:
-        """Read an option that is a number above 0, or 0 where that is allowed."""
+        """Return a numeric option above 0, or from 0 on with `zero`."""
         text = self.options.get(name)
         try:
             value = default if text is None else float(text)
         except ValueError:
             value = -1.0
         if not (value > 0 or (zero and value == 0)):
-            raise UsageError(f"{self.printable} has {name}={text}.", hint="Give a number above 0.")
+            raise UsageError(f"{self.printable} has {name}={text}.", hint="Write a number above 0.")
         return value
 
 
 def parse_address(text: str, known: tuple[str, ...]) -> Address:
-    """Split a URL; raises UsageError for an option that is not among `known`."""
+    """Return a parsed URL; raises UsageError for an option that is not in `known`."""
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
         raise UsageError(
-            "The address can't be understood.", hint="Give one such as redis://host:6379."
+            "The address can't be understood.", hint="Write one such as redis://host:6379."
         ) from None
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
     host = parts.hostname or ""

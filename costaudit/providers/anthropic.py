@@ -33,7 +33,7 @@ class AnthropicClient:
         )
 
     def complete(self, prompt: Prompt) -> Completion:
-        """Ask once; raises CallError, or BackendError where no call can work."""
+        """Call the model once; raises CallError, or BackendError if no call can work."""
         request = self._request(prompt)
         started = time.perf_counter()
         ttft_ms: float | None = None
@@ -53,7 +53,7 @@ class AnthropicClient:
         return Completion(Answer(text, tokens, latency_ms, ttft_ms))
 
     def close(self) -> None:
-        """Let connections go."""
+        """Close connections."""
         self._client.close()
 
     def _request(self, prompt: Prompt) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _message(message: Message) -> dict[str, Any]:
 
 
 def _tool(definition: dict[str, Any]) -> dict[str, Any]:
-    """Write a tool's definition as this API takes it."""
+    """Return a tool's definition in this API's form."""
     inner = definition.get("function", definition)
     schema = inner.get("input_schema") or inner.get("parameters") or {"type": "object"}
     if "name" not in inner or inner.get("type", "custom") not in ("custom", "function"):
@@ -121,7 +121,7 @@ def _explained() -> Iterator[None]:
 
 
 def _tokens(usage: Any) -> tuple[int, ...]:
-    """Read usage, whose classes are disjoint already."""
+    """Return the usage, whose classes are disjoint already."""
     writes = int(usage.cache_creation_input_tokens or 0)
     split = usage.cache_creation
     hour = int(split.ephemeral_1h_input_tokens or 0) if split is not None else 0

@@ -45,7 +45,7 @@ class BedrockClient:
             ) from None
 
     def complete(self, prompt: Prompt) -> Completion:
-        """Ask once; raises CallError, or BackendError where no call can work."""
+        """Call the model once; raises CallError, or BackendError if no call can work."""
         from botocore import exceptions
 
         request = self._request(prompt)
@@ -73,7 +73,7 @@ class BedrockClient:
         return Completion(Answer(text, tokens, latency_ms, ttft_ms))
 
     def close(self) -> None:
-        """Let connections go."""
+        """Close connections."""
         self._client.close()
 
     def _stream(
@@ -87,7 +87,7 @@ class BedrockClient:
                 ttft_ms = ttft_ms or (time.perf_counter() - started) * 1000
                 parts.append(event["contentBlockDelta"]["delta"].get("text", ""))
             usage = event.get("metadata", {}).get("usage", usage)
-        if usage is None:  # it is the last event
+        if usage is None:  # the last event
             raise CallError("broken-stream")
         return "".join(parts), usage, ttft_ms
 
@@ -119,7 +119,7 @@ def _message(message: Message) -> dict[str, Any]:
 
 
 def _tool(definition: dict[str, Any]) -> dict[str, Any]:
-    """Write a tool's definition as this API takes it."""
+    """Return a tool's definition in this API's form."""
     if "toolSpec" in definition:
         return definition
     inner = definition.get("function", definition)
@@ -145,6 +145,6 @@ def _refused(error: Any) -> Exception:
 
 
 def _tokens(usage: dict[str, int]) -> tuple[int, ...]:
-    """Read usage, whose classes are disjoint already; writes are of the five-minute kind."""
+    """Return the usage, whose classes are disjoint already; writes live five minutes."""
     read, written = usage.get("cacheReadInputTokens", 0), usage.get("cacheWriteInputTokens", 0)
     return usage["inputTokens"], read, written, 0, 0, usage["outputTokens"]

@@ -1,4 +1,4 @@
-"""What a model is asked, what it replies, and how it is called."""
+"""The request to a model, its reply, and the settings of a call."""
 
 import os
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ import msgspec
 from costaudit.errors import BackendError
 
 T = TypeVar("T")
-DEFAULT_MAX_TOKENS = 1024  # asked for where the log does not say
+DEFAULT_MAX_TOKENS = 1024  # if the log has no limit
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A tool that the model called; the log leaves ids out, so they are numbered anew."""
+    """A tool call of the model; the log has no ids, so they are numbered."""
 
     call_id: str
     name: str
@@ -29,44 +29,44 @@ class Message:
     role: str  # system | user | assistant | tool
     text: str
     calls: tuple[ToolCall, ...] = ()  # of an assistant's message
-    call_id: str = ""  # of a tool's message: which call it answers
+    call_id: str = ""  # of a tool's message: the call that it answers
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model or a proxy is asked."""
+    """The request to a model or a proxy."""
 
     model: str
     messages: tuple[Message, ...]
     temperature: float | None = None
-    max_tokens: int | None = None  # as asked for; None where the log does not say
+    max_tokens: int | None = None  # as requested; None if unknown
     tools: tuple[str, ...] = ()  # definitions, as JSON in the log's own shape
-    tool_choice: str = ""  # JSON; "" where the log does not say
+    tool_choice: str = ""  # JSON; "" if unknown
     response_format: str = ""  # JSON
 
     @property
     def output_limit(self) -> int:
-        """Tokens that a model may answer with."""
+        """The most tokens of an answer."""
         return self.max_tokens or DEFAULT_MAX_TOKENS
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False):
-    """What a model said, and what it took."""
+    """A model's answer, with its tokens and times."""
 
     text: str
     tokens: tuple[int, ...]  # in the order of TOKEN_CLASSES, as billed
     latency_ms: float
-    ttft_ms: float | None = None  # None where the answer was not streamed
+    ttft_ms: float | None = None  # None if the answer was not streamed
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One answer, with what an OpenAI-style API says beside it."""
+    """One answer, with the headers and body of an OpenAI-style API."""
 
     answer: Answer
     response_id: str = ""
     headers: dict[str, str] = field(default_factory=dict)  # names in lower case
-    body: dict[str, Any] = field(default_factory=dict)  # of the last chunk where it was streamed
+    body: dict[str, Any] = field(default_factory=dict)  # of the last chunk if it was streamed
 
 
 @dataclass(frozen=True)
@@ -74,15 +74,15 @@ class CallSettings:
     """How a model is called."""
 
     model: str | None = None  # instead of each request's own
-    base_url: str | None = None  # of a server of one's own; None: the provider's
+    base_url: str | None = None  # of your own server; None: the provider's
     stream: bool = False
     timeout_s: float = 60.0
     retries: int = 4
     key_env: str | None = None  # environment variable that holds the key
-    bounded: bool = True  # answers are cut at a limit even where the log names none
+    bounded: bool = True  # limit answers even if the log has no limit
 
     def api_key(self, usual: str) -> str:
-        """Read the key from the environment; raises BackendError where it is needed and unset."""
+        """Return the key from the environment; raises BackendError if it is needed and not set."""
         name = self.key_env or usual
         key = os.environ.get(name, "")
         if not key and (self.base_url is None or self.key_env):
@@ -105,16 +105,16 @@ class ModelClient(Protocol):
     """A model behind an API."""
 
     def complete(self, prompt: Prompt) -> Completion:
-        """Ask once; raises CallError, or BackendError where no call can work."""
+        """Call the model once; raises CallError, or BackendError if no call can work."""
 
     def close(self) -> None:
-        """Let connections go."""
+        """Close connections."""
 
 
 def whole(chunks: Iterator[T]) -> Iterator[T]:
-    """Yield what is streamed; whatever breaks a stream in the middle is a CallError.
+    """Yield streamed chunks; an error in the middle of a stream raises CallError.
 
-    The SDKs pass on what their HTTP library raises there, and which library differs by release.
+    The SDKs pass on exceptions of their HTTP library, which differs by release.
     """
     try:
         yield from chunks

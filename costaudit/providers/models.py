@@ -1,4 +1,4 @@
-"""The providers whose models can be asked, by the name that an address begins with."""
+"""Make clients of providers' models, by the scheme of an address."""
 
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -38,27 +38,27 @@ MODELS: dict[str, Callable[[CallSettings], ModelClient]] = {
 
 
 def model_at(address: Address) -> ModelClient:
-    """Make the client of a model's address, such as openai:MODEL or https://HOST/v1."""
+    """Return the client of a model's address, such as openai:MODEL or https://HOST/v1."""
     return MODELS[urlsplit(address.url).scheme](call_settings(address))
 
 
 def parse_model(text: str, more: tuple[str, ...] = ()) -> Address:
-    """Read openai:MODEL?base_url=...&stream=1 and its like; raises UsageError.
+    """Parse an address such as openai:MODEL?base_url=...&stream=1; raises UsageError.
 
-    `more` are options beside those of a call.
+    `more` are allowed options other than those of a call.
     """
     address = parse_address(text, (*OPTIONS, *more))
     base_url = address.options.get("base_url")
     if base_url is not None and urlsplit(base_url).scheme not in ("http", "https"):
         raise UsageError(
             f"{address.printable}: base_url is no web address.",
-            hint="Give one such as https://host/v1.",
+            hint="Write one such as https://host/v1.",
         )
     return address
 
 
 def call_settings(address: Address) -> CallSettings:
-    """Read how to call a model from its address."""
+    """Return the settings of calls from a model's address."""
     parts = urlsplit(address.url)
     is_url = parts.scheme in ("http", "https")
     return CallSettings(

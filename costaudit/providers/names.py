@@ -1,4 +1,4 @@
-"""How logs spell providers, and how the price tables do."""
+"""Map providers' names in logs to those in the price tables."""
 
 from functools import lru_cache
 
@@ -84,7 +84,7 @@ PROVIDERS = {  # spelling in logs → name in genai-prices
 
 @lru_cache(4096)
 def provider_named(name: str) -> str:
-    """Spell a provider as the price list does; an unknown one keeps its name."""
+    """Return a provider's name in the price tables; an unknown one keeps its name."""
     lowered = name.strip().lower()
     if lowered in PROVIDERS:
         return PROVIDERS[lowered]

@@ -1,4 +1,4 @@
-"""openai:MODEL and https://HOST/v1: OpenAI's API, and every server that speaks it."""
+"""openai:MODEL and https://HOST/v1: OpenAI's API, and every server with that API."""
 
 import json
 import time
@@ -19,7 +19,7 @@ from costaudit.providers.call import (
 
 
 class OpenAIClient:
-    """Ask for chat completions; the SDK retries with backoff and obeys Retry-After."""
+    """Requests chat completions; the SDK retries with backoff and obeys Retry-After."""
 
     def __init__(self, settings: CallSettings) -> None:
         from openai import OpenAI
@@ -41,7 +41,7 @@ class OpenAIClient:
         headers: dict[str, str] | None = None,
         body: dict[str, Any] | None = None,
     ) -> Completion:
-        """Ask once; `headers` and `body` are sent on top of the usual ones."""
+        """Call the model once; `headers` and `body` are added to the usual ones."""
         request = self._request(prompt)
         started = time.perf_counter()
         with _explained(self._where):
@@ -57,7 +57,7 @@ class OpenAIClient:
             return _read_whole(response.parse(), lower, started)
 
     def _request(self, prompt: Prompt) -> dict[str, Any]:
-        """Compose what the log's request said; nothing is added that it did not ask for."""
+        """Return the body of the logged request, without additions."""
         request: dict[str, Any] = {
             "model": self._settings.model or prompt.model,
             "messages": [_message(message) for message in prompt.messages],
@@ -75,7 +75,7 @@ class OpenAIClient:
         return request
 
     def close(self) -> None:
-        """Let connections go."""
+        """Close connections."""
         self._client.close()
 
 
@@ -96,7 +96,7 @@ def _message(message: Message) -> dict[str, Any]:
 
 
 def _tool(definition: dict[str, Any]) -> dict[str, Any]:
-    """Write a tool's definition as this API takes it; Anthropic's and Bedrock's are rewritten."""
+    """Return a tool's definition in this API's form; Anthropic's and Bedrock's are converted."""
     if "function" in definition or "name" not in definition:
         return definition
     parameters = definition.get("parameters") or definition.get("input_schema") or {}
@@ -110,7 +110,7 @@ def _tool(definition: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _explained(where: str) -> Iterator[None]:
-    """Turn what the SDK raises into CallError, or BackendError where no call can work."""
+    """Turn the SDK's exceptions into CallError, or BackendError if no call can work."""
     import openai
 
     try:
@@ -162,12 +162,12 @@ def _read_stream(chunks: Any, headers: dict[str, str], started: float) -> Comple
 
 
 def _tokens(body: dict[str, Any]) -> tuple[int, ...]:
-    """Split usage into disjoint classes; OpenAI counts cached tokens within the prompt's."""
+    """Return the usage in disjoint classes; OpenAI's prompt tokens include cached ones."""
     usage = body.get("usage")
     if not usage:
         raise BackendError(
-            "The model's answers carry no usage, so spending can't be counted.",
-            hint="Let the server report usage; for streams it is stream_options.include_usage.",
+            "The model's answers have no usage, so spending can't be counted.",
+            hint="Make the server report usage; for streams, set stream_options.include_usage.",
         )
     details = usage.get("prompt_tokens_details") or {}
     cached = int(details.get("cached_tokens") or 0)

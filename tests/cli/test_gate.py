@@ -47,7 +47,7 @@ def test_kept_budgets_from_a_file(costaudit: Run, tmp_path: Path) -> None:
         (["--max-unpriced-share", "0.1%"], 4, "max_unpriced_share"),
         (["--max-unpriced-share", "0.1%", "--max-unsafe-served", "0.5%"], 3, "max_unsafe_served"),
         (["--max-cost-regression", "5%"], 4, "max_cost_regression"),
-        ([], 2, "No budget is given"),
+        ([], 2, "No budget is set"),
         (["--max-unsafe-served", "lots"], 2, "--max-unsafe-served 'lots'"),
         (["--min-saving-usd-month", "much"], 2, "'much' is not an amount"),
     ],

@@ -1,4 +1,5 @@
-"""A few verdicts by a model or a person, and what they say about all hits.
+"""Get a few verdicts by a model or a person, and estimate all hits from them.
 
-Takes pairs chosen from a sweep, returns verdicts and corrected shares, never spends past a limit.
+It takes pairs of a sweep, and returns verdicts and corrected shares. It never spends more than a
+limit.
 """

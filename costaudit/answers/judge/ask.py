@@ -1,4 +1,4 @@
-"""Choose the pairs that a judge sees, and ask it within a limit of spending."""
+"""Choose pairs for a judge, and get its verdicts within a spending limit."""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -89,7 +89,7 @@ def sample_pairs(
 
 
 def _allocate(want: Floats, members: Floats, size: int) -> npt.NDArray[np.int64]:
-    """Share `size` draws out in proportion, at least a few a stratum and at most its members."""
+    """Divide `size` draws in proportion: at least a few per stratum, at most its members."""
     size = min(size, int(members.sum()))
     drawn = np.minimum(members, min(_LEAST, size // len(members)))
     while (left := size - drawn.sum()) >= 1:
@@ -105,7 +105,7 @@ def _allocate(want: Floats, members: Floats, size: int) -> npt.NDArray[np.int64]
 
 
 def control_pairs(check: Consistency, each: int, seed: int = 0) -> Controls:
-    """Choose pairs whose truth is known, to measure the judge itself.
+    """Return pairs with known truth, to measure the judge.
 
     Right are answers to one prompt asked twice at a short gap, unless its answer is live data;
     wrong are answers to questions drawn at random that have little in common.
@@ -124,28 +124,28 @@ def control_pairs(check: Consistency, each: int, seed: int = 0) -> Controls:
     )
 
 
-_BYTES_PER_TOKEN = 2.5  # fewer than any common tokenizer needs: the price is an upper estimate
+_BYTES_PER_TOKEN = 2.5  # a low value, so that the price is an upper estimate
 _FRAME_TOKENS = 40  # of the messages around the texts
-_GIVE_UP = 3  # failed calls in a row, after which the network is taken for gone
+_GIVE_UP = 3  # failed calls in a row that stop the run
 _MTOK = Decimal(1_000_000)
 
 
 @dataclass(frozen=True)
 class JudgeRates:
-    """What the judge's model charges."""
+    """The prices of the judge's model."""
 
     input_per_mtok: Decimal  # USD per million tokens
     output_per_mtok: Decimal
 
     def cost_usd(self, input_tokens: int, output_tokens: int) -> Decimal:
-        """Price one call."""
+        """Return the price of one call."""
         usd = input_tokens * self.input_per_mtok + output_tokens * self.output_per_mtok
         return usd / _MTOK
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What may be spent on a judge, and what its calls cost."""
+    """A judge's spending limit, and the prices of its calls."""
 
     rates: JudgeRates
     max_usd: Decimal
@@ -153,7 +153,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Quote:
-    """What a judge run would cost at most."""
+    """The highest possible cost of a judge run."""
 
     calls: int  # pairs that have no verdict yet
     known: int  # pairs whose verdict is stored
@@ -162,18 +162,18 @@ class Quote:
 
 @dataclass(frozen=True)
 class JudgeRun:
-    """What came of asking a judge."""
+    """The result of a judge run."""
 
-    verdicts: dict[str, bool]  # by the key of the pair, stored ones included
-    asked: int  # calls made now that got a reply
+    verdicts: dict[str, bool]  # by the pair's key, including stored ones
+    asked: int  # answered calls of this run
     malformed: int  # replies without a verdict
     failed: int  # calls that failed after their retries
     spent_usd: Decimal  # now
-    stopped: str  # why before the end; empty if it came to the end
+    stopped: str  # why it stopped early; "" if it did not
 
 
 def quote(items: Sequence[JudgeItem], judge: str, store: VerdictStore, rates: JudgeRates) -> Quote:
-    """Price the calls that are still to be made, by an upper estimate of their tokens."""
+    """Return the price of the remaining calls, by an upper estimate of their tokens."""
     known = store.load(judge)
     waiting = _waiting(items, known)
     usd = sum((_most_usd(item, rates) for item in waiting), Decimal(0))
@@ -189,10 +189,10 @@ def run_judge(
     workers: int = 4,
     progress: Progress | None = None,
 ) -> JudgeRun:
-    """Ask about the pairs that have no verdict yet, in order; each verdict is stored at once.
+    """Judge the pairs without a verdict, in order; each verdict is stored immediately.
 
-    A call starts only if its upper estimate fits into what is left of the budget. After some
-    failed calls in a row the run stops; what was stored stays, and the next run goes on from it.
+    A call starts only if its upper estimate fits into the rest of the budget. After a few failed
+    calls in a row, the run stops; stored verdicts are kept, and the next run continues from them.
     """
     progress = progress or SilentProgress()
     known = store.load(judge.name)
@@ -221,7 +221,7 @@ def run_judge(
 
 
 class _Tally:
-    """What happened so far."""
+    """The run's progress."""
 
     def __init__(self) -> None:
         self.asked = self.malformed = self.failed = self.failed_in_a_row = 0
@@ -265,7 +265,7 @@ def _ask(judge: Judge, item: JudgeItem) -> Reply | CallError:
 
 
 def _waiting(items: Iterable[JudgeItem], known: dict[str, StoredVerdict]) -> list[JudgeItem]:
-    """List the pairs without a stored reply, each content once; none is paid for twice."""
+    """Return the pairs without a stored reply, each content once, to pay for each only once."""
     distinct = {item.key: item for item in items}
     return [item for key, item in distinct.items() if key not in known]
 
@@ -273,7 +273,7 @@ def _waiting(items: Iterable[JudgeItem], known: dict[str, StoredVerdict]) -> lis
 def _affordable(
     waiting: Iterable[JudgeItem], budget: Budget, workers: int, tally: _Tally
 ) -> list[JudgeItem]:
-    """Take the next pairs whose calls fit into what is left, up to one per worker."""
+    """Return the next pairs whose calls fit into the rest of the budget, up to one per worker."""
     batch: list[JudgeItem] = []
     left = budget.max_usd - tally.spent
     for item in islice(waiting, max(1, workers)):

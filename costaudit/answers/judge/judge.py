@@ -1,4 +1,4 @@
-"""A judge: its Protocol, how it is named, what it is asked and how its verdict is read."""
+"""The Protocol of judges, their names, their prompt, and how a verdict is read."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from costaudit.providers.models import call_settings, model_at, parse_model
 
 @dataclass(frozen=True)
 class Reply:
-    """A judge's reply, and what it took."""
+    """A judge's reply with its tokens."""
 
     text: str
     input_tokens: int
@@ -29,18 +29,18 @@ class Judge(Protocol):
 
     @property
     def name(self) -> str:
-        """Name the judge for tables and the store, without credentials."""
+        """Return the judge's name for tables and the store, without credentials."""
 
     def ask(self, rubric: str, prompt: str) -> Reply:
-        """Ask once; raises CallError, or BackendError where no call can work."""
+        """Call the judge once; raises CallError, or BackendError if no call can work."""
 
     def close(self) -> None:
-        """Let connections go."""
+        """Close connections."""
 
 
 @runtime_checkable
 class Priced(Protocol):
-    """A judge that knows its own price, such as a model on one's own machine."""
+    """A judge with its own price, such as a model on your own machine."""
 
     usd_per_mtok: tuple[str, str]  # input, output: US dollars per million tokens, as decimals
 
@@ -79,14 +79,14 @@ class JudgeItem:
 
     @property
     def key(self) -> str:
-        """Name the pair by its content and the rubric, so that equal pairs are judged once."""
+        """Return a key of the pair's content and the rubric: equal pairs are judged once."""
         parts = (RUBRIC_VERSION, self.question, self.logged_answer, self.cached_answer)
         return xxhash.xxh3_128_hexdigest("\0".join(parts).encode())
 
 
 @dataclass(frozen=True)
 class Opinion:
-    """What a judge said about one pair."""
+    """A judge's verdict on one pair."""
 
     right: bool
     reason: str
@@ -97,7 +97,7 @@ class MalformedVerdictError(Exception):
 
 
 def prompt_for(item: JudgeItem) -> str:
-    """Write the three texts between markers that none of them contains."""
+    """Return the three texts between markers that none of them contains."""
     texts = [item.question, item.logged_answer, item.cached_answer]
     marker = item.key[:12]
     while any(marker in text for text in texts):
@@ -111,7 +111,7 @@ def prompt_for(item: JudgeItem) -> str:
 
 
 def read_verdict(reply: str) -> Opinion:
-    """Read a judge's reply; raises MalformedVerdictError unless it holds exactly one verdict."""
+    """Return the verdict of a reply; raises MalformedVerdictError unless there is exactly one."""
     found = [opinion for text in _OBJECT.findall(reply) if (opinion := _opinion(text)) is not None]
     if len({opinion.right for opinion in found}) != 1:
         raise MalformedVerdictError(f"{len(found)} verdicts in a reply of {len(reply)} characters")
@@ -134,7 +134,7 @@ KNOWN = "Name openai:MODEL, anthropic:MODEL, bedrock:MODEL, human:FILE or file.p
 
 
 class ModelJudge:
-    """A model that judges; calls that may pass are tried again with a growing pause."""
+    """A model as a judge; failed calls are repeated with growing pauses."""
 
     def __init__(self, kind: str, address: Address) -> None:
         self._model = call_settings(address).model or ""
@@ -142,7 +142,7 @@ class ModelJudge:
         self._client = model_at(address)
 
     def ask(self, rubric: str, prompt: str) -> Reply:
-        """Ask once; raises CallError, or BackendError where no call can work."""
+        """Call the judge once; raises CallError, or BackendError if no call can work."""
         messages = (Message("system", rubric), Message("user", prompt))
         asked = Prompt(self._model, messages, max_tokens=MAX_ANSWER_TOKENS)
         answer = self._client.complete(asked).answer
@@ -150,12 +150,12 @@ class ModelJudge:
         return Reply(answer.text, input_tokens=read, output_tokens=answer.tokens[-1])
 
     def close(self) -> None:
-        """Let connections go."""
+        """Close connections."""
         self._client.close()
 
 
 def judge_at(text: str) -> Judge:
-    """Make the judge that `--judge` names; raises UsageError for an unknown one."""
+    """Return the judge that `--judge` names; raises UsageError for an unknown one."""
     kind, _, rest = text.partition(":")
     if kind in PROVIDERS:
         if not rest.partition("?")[0]:

@@ -1,4 +1,4 @@
-"""Verdicts on disk, from a model or from a person who fills in a file."""
+"""Store verdicts of a model, and read those of a person who fills in a file."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -15,13 +15,13 @@ from costaudit.errors import InputError
 
 @dataclass(frozen=True)
 class StoredVerdict:
-    """One verdict, or one reply that held none."""
+    """One verdict, or one reply without a verdict."""
 
-    key: str  # of the pair, see JudgeItem
+    key: str  # of the pair (see JudgeItem)
     judge: str
     right: bool | None  # None: the reply was malformed
     reason: str
-    usd: str  # what the call cost, as a decimal
+    usd: str  # cost of the call, as a decimal
 
 
 class VerdictStore:
@@ -31,11 +31,11 @@ class VerdictStore:
         self._lines = JsonLines(path, StoredVerdict, "verdict")
 
     def load(self, judge: str) -> dict[str, StoredVerdict]:
-        """Read one judge's verdicts by key."""
+        """Return one judge's verdicts by key."""
         return {one.key: one for one in self._lines.load(lambda one: one.judge == judge)}
 
     def append(self, verdict: StoredVerdict) -> None:
-        """Keep one verdict."""
+        """Store one verdict."""
         self._lines.append(verdict)
 
 
@@ -54,12 +54,10 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # would run as a formula in a sprea
 def write_form(items: Sequence[JudgeItem], path: Path) -> None:
     """Write the pairs to judge, with an empty verdict: CSV, or JSONL by the file's suffix.
 
-    Raises InputError where the file is there already, because it may hold verdicts.
+    Raises InputError if the file exists already, because it may hold verdicts.
     """
     if path.exists():
-        raise InputError(
-            f"{path} is there already.", hint="Fill it in, or name a file that isn't there yet."
-        )
+        raise InputError(f"{path} exists already.", hint="Fill it in, or name a new file.")
     rows = [
         (i.key, i.question, i.logged_answer, i.cached_question, i.cached_answer, "", "")
         for i in items
@@ -76,7 +74,7 @@ def write_form(items: Sequence[JudgeItem], path: Path) -> None:
 
 
 def read_form(path: Path) -> list[StoredVerdict]:
-    """Read the verdicts that are filled in; raises InputError with the line that is wrong."""
+    """Return the filled-in verdicts; raises InputError with the number of a wrong line."""
     if not path.is_file():
         raise InputError(
             f"There is no file {path}.", hint="Write the form first, by judging without it."
@@ -111,7 +109,7 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 yield reader.line_num, row
     except (msgspec.DecodeError, csv.Error, UnicodeDecodeError) as error:
         raise InputError(
-            f"{path} can't be read: {error}.", hint="Give the form as it was written."
+            f"{path} can't be read: {error}.", hint="Use the form that costaudit wrote."
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Differences between two texts that embeddings overlook.
+"""Find differences between two texts that embeddings do not see.
 
-Takes distinct texts, returns the detectors that separate two of them, never sees a vector.
+It takes distinct texts, and returns the detectors that separate two of them. It uses no vectors.
 """

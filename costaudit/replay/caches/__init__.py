@@ -1,1 +1,1 @@
-"""Live caches, one file each, and the table of addresses that lead to them."""
+"""Live caches, one file each."""

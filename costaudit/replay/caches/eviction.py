@@ -1,4 +1,4 @@
-"""When entries expire on the log's clock, and which entry of a full cache is evicted."""
+"""Track when entries expire on the log's clock, and which entry a full cache evicts."""
 
 import heapq
 from collections.abc import Hashable, Iterator
@@ -10,7 +10,7 @@ K = TypeVar("K", bound=Hashable)
 
 
 class Expiry(Generic[K]):
-    """Remember until when keys live; renewing is cheap, and what expired comes out in order."""
+    """Tracks the expiry of keys; renewing is cheap, and expired keys come out in order."""
 
     def __init__(self, ttl_s: float | None) -> None:
         self._ttl_s = ttl_s
@@ -19,7 +19,7 @@ class Expiry(Generic[K]):
         self._tick = 0  # breaks ties, so that keys are never compared
 
     def renew(self, key: K, now_s: float) -> None:
-        """Let the key live for one TTL from now."""
+        """Set the key's expiry to one TTL from now."""
         if self._ttl_s is None:
             return
         until = now_s + self._ttl_s
@@ -28,11 +28,11 @@ class Expiry(Generic[K]):
         heapq.heappush(self._heap, (until, self._tick, key))
 
     def forget(self, key: K) -> None:
-        """Let the key go before its time."""
+        """Remove the key before its expiry."""
         self._until.pop(key, None)
 
     def expired(self, now_s: float) -> Iterator[K]:
-        """Yield, once each, the keys whose time is up: an entry of age TTL is gone."""
+        """Yield the expired keys, each once: an entry of age TTL is expired."""
         while self._heap and self._heap[0][0] <= now_s:
             until, _, key = heapq.heappop(self._heap)
             if self._until.get(key) == until:
@@ -41,27 +41,27 @@ class Expiry(Generic[K]):
 
 
 Node = tuple[int, int]  # partition, text row
-Rank = tuple[int, int]  # uses (lfu alone counts them), then the request that came last
+Rank = tuple[int, int]  # uses (counted only for lfu), then the last request
 
 
 class Places:
-    """The places of one pool, from the request that made an entry on: those under way count."""
+    """The places of one pool; entries whose answer is not there yet count too."""
 
     def __init__(self, max_entries: int, eviction: Eviction) -> None:
         self._max_entries = max_entries
         self._eviction = eviction
-        self._owners: dict[Node, tuple[int, float]] = {}  # request, and when its answer arrives
+        self._owners: dict[Node, tuple[int, float]] = {}  # request, and its answer's arrival
         self._ranks: dict[Node, Rank] = {}
-        self._heap: list[tuple[Rank, Node]] = []  # lowest rank first; stale ones are passed over
+        self._heap: list[tuple[Rank, Node]] = []  # lowest rank first; outdated ones are skipped
 
     def holds(self, node: Node, index: int) -> bool:
-        """Return whether a text's place is this request's."""
+        """Return whether a text's place belongs to this request."""
         return node in self._owners and self._owners[node][0] == index
 
     def claim(self, node: Node, index: int, ready_s: float) -> tuple[bool, Node | None]:
-        """Assign a miss the place of its text, unless an earlier answer to that is on its way.
+        """Assign a miss the place of its text, unless an earlier miss's answer is on its way.
 
-        Returns whether it has it now, and whose entry had to go for it.
+        Return whether the miss got the place, and which entry was evicted.
         """
         gone = None
         if node in self._owners:
@@ -74,14 +74,14 @@ class Places:
         return True, gone
 
     def use(self, node: Node, index: int) -> None:
-        """Note that a request was served a text's entry."""
+        """Record that a request was served a text's entry."""
         if self._eviction == "lru":
             self._rank(node, (0, index))
         elif self._eviction == "lfu":
             self._rank(node, (self._ranks[node][0] + 1, index))
 
     def leave(self, node: Node) -> None:
-        """Free the place of an entry that has expired."""
+        """Free the place of an expired entry."""
         del self._owners[node], self._ranks[node]
 
     def _evict(self) -> Node:

@@ -1,4 +1,4 @@
-"""memory://: a semantic cache in this process, on FAISS, that decides as the simulation does."""
+"""memory://: a semantic cache in this process, on FAISS, that decides like the simulation."""
 
 import threading
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ class _Shelf:
         self.entries.pop()
 
     def nearest(self, wanted: npt.NDArray[np.float32]) -> list[_Found]:
-        """Find the most similar entry of each vector (b, d), the newest of equal ones."""
+        """Return the most similar entry of each vector (b, d), the newest of equal ones."""
         import faiss
 
         count, k = len(self.entries), min(2, len(self.entries))
@@ -80,7 +80,7 @@ class MemoryCache:
         self._lock = threading.Lock()
 
     def open(self, settings: CacheSettings) -> None:
-        """Start empty, with FAISS loaded: the first lookup would wait for it."""
+        """Start empty, and load FAISS, so that the first lookup does not wait for it."""
         import faiss  # noqa: F401
         from threadpoolctl import threadpool_limits
 
@@ -88,25 +88,25 @@ class MemoryCache:
         self._limit = float(np.float32(settings.min_similarity))
         self._shelves: dict[int, _Shelf] = {}
         self._slides = settings.ttl_kind == "sliding"
-        self._products = threadpool_limits(1)  # threads would wait longer than they work
+        self._products = threadpool_limits(1)  # more threads would be slower
         self._expiry: Expiry[tuple[int, int]] = Expiry(settings.ttl_s)
         self._pool_of: dict[int, int] = {}  # partition → pool
-        self._places: dict[int, Places] = {}  # by pool; of a cache without a limit none
+        self._places: dict[int, Places] = {}  # by pool; empty without a limit
 
     def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
-        """Match identical text by its row, all other text by FAISS, a partition at a time."""
+        """Match identical text by its row, other text by FAISS, one partition at a time."""
         with self._lock:
             if self._settings.size is None:
                 return self._looked_up(queries)
             return [self._in_turn(query) for query in queries]
 
     def store(self, entry: Entry, now_s: float) -> None:
-        """Keep an answer."""
+        """Store an answer."""
         node = entry.partition, entry.row
         with self._lock:
             self._expire(now_s)
             if self._settings.size is not None and not self._pool(node).holds(node, entry.index):
-                return  # pushed out, or expired, on its way
+                return  # evicted or expired before it arrived
             shelf = self._shelves.get(entry.partition)
             if shelf is None:
                 shelf = self._shelves[entry.partition] = _Shelf(self._settings.vectors.shape[1])
@@ -114,7 +114,7 @@ class MemoryCache:
             self._expiry.renew(node, entry.since_s)
 
     def close(self, *, keep: bool) -> None:
-        """Forget everything: nothing outlives the process."""
+        """Remove all entries: they exist only in this process."""
         self._shelves.clear()
         self._products.restore_original_limits()
 
@@ -133,7 +133,7 @@ class MemoryCache:
         return lookups
 
     def _in_turn(self, query: Query) -> Lookup:
-        """Look one up in a cache of limited size: a miss takes a place there and then."""
+        """Look up a query in a cache of limited size, where a miss takes a place immediately."""
         size = self._settings.size
         if size is not None:
             self._pool_of[query.partition] = int(size.pools[query.index])
@@ -199,5 +199,5 @@ class MemoryCache:
 
     def _take_out(self, node: Node) -> None:
         shelf = self._shelves.get(node[0])
-        if shelf is not None and node[1] in shelf.slots:  # else it is still under way
+        if shelf is not None and node[1] in shelf.slots:  # else its answer is not there yet
             shelf.drop(node[1])

@@ -1,4 +1,4 @@
-"""module:Class and file.py:Class: a cache of the user's own, with `get` and `set`."""
+"""module:Class and file.py:Class: the user's own cache, with `get` and `set`."""
 
 import asyncio
 import inspect
@@ -28,43 +28,43 @@ from costaudit.replay.stream import text_digest
 
 @dataclass(frozen=True)
 class Context:
-    """What a cache of one's own gets with each question."""
+    """What the user's cache gets with each question."""
 
     now_s: float  # the log's clock, seconds since 1970
     request_id: str
-    answer: str  # that the log recorded for this question
-    scope: Mapping[str, str]  # field → value, as the application knows them: tenant, user, ...
+    answer: str  # logged answer to this question
+    scope: Mapping[str, str]  # field → value, of the application: tenant, user, ...
     model: str
     messages: tuple[Message, ...]  # the whole prompt
-    vector: npt.NDArray[np.float32]  # of the question, unit length: no need to embed it again
-    min_similarity: float  # that the replay was asked for
-    ttl_s: float | None  # that the replay was asked for, on the log's clock
+    vector: npt.NDArray[np.float32]  # the question's, unit length
+    min_similarity: float  # the replay's threshold
+    ttl_s: float | None  # the replay's TTL, on the log's clock
     speed: float | None  # log seconds per second; None: only `now_s` shows the time
 
 
 @dataclass(frozen=True)
 class Hit:
-    """An answer with what the cache knows of it; a plain text is a hit too."""
+    """An answer with what the cache knows about it; a plain text is a hit too."""
 
     answer: str
     similarity: float | None = None
 
 
 class OwnCache(Protocol):
-    """A cache of one's own; both methods may be coroutines, and `clear`, `close` are optional.
+    """The user's own cache; both methods may be coroutines; `clear` and `close` are optional.
 
-    Where a replay is paced, several threads call at once. `clear` removes what this object wrote.
+    In a paced replay, several threads call at once. `clear` removes what this object wrote.
     """
 
     def get(self, question: str, context: Context) -> str | Hit | None:
-        """Return the cached answer; None where there is none."""
+        """Return the cached answer; None for a miss."""
 
     def set(self, question: str, answer: str, context: Context) -> None:
         """Keep an answer."""
 
 
 class OwnClassCache:
-    """A class of the user's as a live cache: it decides by its own rules, and fails by them."""
+    """The user's class as a live cache, which decides by its own rules."""
 
     def __init__(self, name: str, own: OwnCache) -> None:
         own_vectors = hasattr(own, "embed")
@@ -76,13 +76,13 @@ class OwnClassCache:
         self._lock = threading.Lock()
 
     def open(self, settings: CacheSettings) -> None:
-        """Start with what is there; a resumed run clears it first, since it is filled anew."""
+        """Start with the existing entries; a resumed run clears them and fills the cache again."""
         self._settings = settings
         if settings.resumed:
             self._optional("clear")
 
     def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
-        """Ask `get` for each; what it raises is an error of that request."""
+        """Call `get` for each query; an exception is an error of that request."""
         return [self._look_up(query) for query in queries]
 
     def store(self, entry: Entry, now_s: float) -> None:
@@ -96,7 +96,7 @@ class OwnClassCache:
             self._stored.setdefault(text_digest(entry.answer), {})[entry.row] = entry.request_id
 
     def close(self, *, keep: bool) -> None:
-        """Clear what was written unless it is to be kept, and disconnect."""
+        """Clear what was written unless `keep`, and disconnect."""
         if not keep and not self._settings.shadow:
             self._optional("clear")
         self._optional("close")
@@ -104,7 +104,7 @@ class OwnClassCache:
             self._loop.call_soon_threadsafe(self._loop.stop)
 
     def notes(self) -> tuple[str, ...]:
-        """Report that entries stay where the class can't remove them."""
+        """Return a note if the class can't remove the entries."""
         if hasattr(self.own, "clear") or self._settings.shadow or not self._stored:
             return ()
         return (
@@ -113,7 +113,7 @@ class OwnClassCache:
         )
 
     def call(self, step: Callable[[Any], Any]) -> Any:
-        """Call the user's object, and wait where it answers with a coroutine."""
+        """Call the user's object, and await a coroutine."""
         return self._result(lambda: step(self.own))
 
     def _look_up(self, query: Query) -> Lookup:
@@ -136,7 +136,7 @@ class OwnClassCache:
         return Lookup(match=self._match(query, hit))
 
     def _match(self, query: Query, hit: Hit) -> Match:
-        """Find whose answer it is by its text; of equal answers the same question's is taken."""
+        """Return the match; its request is found by the answer's text, the same question first."""
         with self._lock:
             owners = self._stored.get(text_digest(hit.answer), {})
             exact = query.row in owners
@@ -166,7 +166,7 @@ class OwnClassCache:
             self._result(method)
 
     def _result(self, call: Callable[[], Any]) -> Any:
-        """Call, and wait for a coroutine on a loop of our own."""
+        """Call, and await a coroutine on this object's own loop."""
         found = call()
         return self._awaited(found) if inspect.isawaitable(found) else found
 
@@ -182,9 +182,9 @@ class OwnClassCache:
 
 
 def own_class_at(text: str) -> LiveCache | None:
-    """Make the cache of `module:Class`, `file.py:Class` or an installed name; None for others.
+    """Return the cache of `module:Class`, `file.py:Class` or an installed name; else None.
 
-    The text after a question mark holds keyword arguments of the class, all of them texts.
+    The text after a question mark holds keyword arguments of the class, as texts.
     """
     own = made("caches", text, ())
     if own is None:
@@ -202,7 +202,7 @@ def own_class_at(text: str) -> LiveCache | None:
 
 
 def named(text: str) -> Any:
-    """Return what module:name or file.py:name leads to; raises UsageError where nothing is."""
+    """Return the object of module:name or file.py:name; raises UsageError if there is none."""
     found = plugin("caches", text)
     if found is None:
         raise UsageError(f"{text} names nothing.", hint="Give module:name or file.py:name.")

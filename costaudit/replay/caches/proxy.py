@@ -1,4 +1,4 @@
-"""http(s)://HOST/v1?product=NAME: a caching proxy that speaks OpenAI's API."""
+"""http(s)://HOST/v1?product=NAME: a caching proxy with OpenAI's API."""
 
 import socket
 import time
@@ -23,32 +23,32 @@ from costaudit.replay.stream import text_digest
 
 @dataclass(frozen=True)
 class Product:
-    """How one caching proxy is spoken to."""
+    """How to use one caching proxy."""
 
     name: str
-    hit_header: str = ""  # response header that says it
-    hit_values: tuple[str, ...] = ()  # in lower case; empty: the header is there on hits only
+    hit_header: str = ""  # response header that shows a hit
+    hit_values: tuple[str, ...] = ()  # in lower case; empty: only hits have the header
     hit_field: str = ""  # dotted path of a boolean in the response's body
     similarity_header: str = ""
     similarity_field: str = ""
-    ids_repeat: bool = False  # a served answer has the id that it had when it was new
-    headers: dict[str, str] = field(default_factory=dict)  # sent where the run is isolated
+    ids_repeat: bool = False  # a served answer has its original id
+    headers: dict[str, str] = field(default_factory=dict)  # sent if the run is isolated
     body: dict[str, Any] = field(default_factory=dict)
-    ttl_headers: dict[str, str] = field(default_factory=dict)  # the same, where there is a TTL
+    ttl_headers: dict[str, str] = field(default_factory=dict)  # the same, if there is a TTL
     ttl_body: dict[str, Any] = field(default_factory=dict)
 
     @property
     def scopes(self) -> bool:
-        """Return whether a request can name a namespace of its own."""
+        """Return whether a request can have its own namespace."""
         return "{scope}" in str((self.headers, self.body))
 
     @property
     def own_rules(self) -> tuple[str, ...]:
-        """Name what the product's own configuration decides, since a replay does not send it."""
+        """Return what the product's configuration decides, because a replay does not send it."""
         return ("how similar is near enough", "which scopes share", "how long an entry lives")
 
     def is_hit(self, headers: dict[str, str], body: dict[str, Any]) -> bool | None:
-        """Read whether the cache answered; None where only ids can show it."""
+        """Return whether the cache answered; None if only ids can show it."""
         if self.hit_field:
             return bool(_at(body, self.hit_field))
         if not self.hit_header:
@@ -59,7 +59,7 @@ class Product:
         return value.strip().lower() in self.hit_values
 
     def similarity(self, headers: dict[str, str], body: dict[str, Any]) -> float | None:
-        """Read how similar the served question was; None where the proxy does not say."""
+        """Return the similarity of the served question; None if the proxy does not report it."""
         value = headers.get(self.similarity_header) or _at(body, self.similarity_field)
         try:
             return None if value is None else float(value)
@@ -68,7 +68,7 @@ class Product:
 
 
 def products() -> dict[str, Product]:
-    """Read the table of known proxies."""
+    """Return the known proxies by name."""
     text = files("costaudit.replay.caches").joinpath("products.toml").read_text("utf-8")
     rows = tomllib.loads(text)
     return {
@@ -78,7 +78,7 @@ def products() -> dict[str, Product]:
 
 
 def product_named(name: str) -> Product:
-    """Find a proxy by name; raises UsageError for one that is not known."""
+    """Return a proxy by name; raises UsageError for an unknown one."""
     known = products()
     if name not in known:
         raise UsageError(
@@ -88,7 +88,7 @@ def product_named(name: str) -> Product:
 
 
 def filled(template: Any, values: dict[str, str]) -> Any:
-    """Put values into the braces of a template; {ttl_s} alone becomes a number."""
+    """Return a template with its braces filled in; {ttl_s} alone becomes a number."""
     if isinstance(template, dict):
         return {name: filled(part, values) for name, part in template.items()}
     if template == "{ttl_s}":
@@ -106,7 +106,7 @@ def _at(body: dict[str, Any], path: str) -> Any:
 
 
 def reach_proxy(address: Address, timeout_s: float) -> None:
-    """Connect once, and close; raises BackendError where nobody listens."""
+    """Connect once, and close; raises BackendError if nothing listens."""
     parts = urlsplit(address.url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
@@ -114,7 +114,7 @@ def reach_proxy(address: Address, timeout_s: float) -> None:
     except OSError as error:
         raise BackendError(
             f"Can't reach the proxy at {address.printable}: {error.strerror or error}.",
-            hint="Start it, or mend the URL.",
+            hint="Start it, or correct the URL.",
         ) from None
 
 
@@ -122,15 +122,15 @@ OPTIONS = ("product", "model", "stream", "timeout_s", "retries", "key_env")
 
 
 class ProxyCache:
-    """A proxy that looks up, asks and keeps by itself; what it keeps, only it can remove."""
+    """A proxy that looks up, calls models and stores answers itself; only it can remove them."""
 
     def __init__(
         self, address: Address, calls: CallSettings, headers: Mapping[str, str] | None = None
     ) -> None:
         self._address = address
         self._calls = calls
-        self._headers = dict(headers or {})  # the user's own, as production sends them
-        self.recorded: RecordedServer | None = None  # who answers misses, where the log does
+        self._headers = dict(headers or {})  # the user's, as in production
+        self.recorded: RecordedServer | None = None  # answers misses with the log's answers
         self._stored = 0
         self._product = product_named(address.options.get("product", "generic"))
         self.traits = CacheTraits(
@@ -146,31 +146,31 @@ class ProxyCache:
         return ()
 
     def open(self, settings: CacheSettings) -> None:
-        """Reach the proxy; nothing is sent that production would not send, unless isolated."""
+        """Connect to the proxy; unless isolated, it gets only what production would send."""
         _check(self._product, settings)
         self._settings = settings
         self._prompts: Sequence[Prompt] = settings.prompts or ()
-        self._askers: dict[str, Query] = {}  # id or text of an answer → who got it first
+        self._askers: dict[str, Query] = {}  # id or text of an answer → first query that got it
         self._client = OpenAIClient(self._calls)
         self.reach()
         self._pool = ThreadPoolExecutor(settings.concurrency, "proxy")
 
     def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
-        """Send the requests at the same time; a proxy looks up and answers in one call."""
+        """Send the requests simultaneously; a proxy looks up and answers in one call."""
         if len(queries) == 1:
             return [self._ask(queries[0])]
         return list(self._pool.map(self._ask, queries))
 
     def store(self, entry: Entry, now_s: float) -> None:
-        """Leave it to the proxy, which has stored its answers already."""
+        """Do nothing: the proxy stored its answers already."""
 
     def close(self, *, keep: bool) -> None:
-        """Disconnect; what the proxy has kept, only it can remove."""
+        """Disconnect; only the proxy can remove its entries."""
         self._pool.shutdown()
         self._client.close()
 
     def notes(self) -> tuple[str, ...]:
-        """Describe what stays in the proxy, and what it asked that the log does not hold."""
+        """Return notes about entries that stay in the proxy, and about unlogged prompts."""
         found = []
         if self._stored:
             where = " in a namespace of this run" if self._settings.isolate else ""
@@ -202,7 +202,7 @@ class ProxyCache:
         return self._read(query, done, (time.perf_counter() - started) * 1000)
 
     def _isolating(self) -> tuple[dict[str, str], dict[str, Any]]:
-        """Return headers and body that keep this run apart from all others."""
+        """Return headers and body that isolate this run."""
         settings, product = self._settings, self._product
         values = {"scope": settings.prefix, "min_similarity": f"{settings.min_similarity:g}"}
         headers, body = product.headers, product.body
@@ -233,7 +233,7 @@ class ProxyCache:
         return Lookup(match=match, latency_ms=latency_ms)
 
     def _match(self, query: Query, first: Query | None, done: Completion) -> Match:
-        """Note a hit with the product's own similarity; ours would be another embedder's."""
+        """Return a hit with the product's own similarity, as its embedder may differ from ours."""
         similarity = self._product.similarity(done.headers, done.body)
         if first is None:
             return Match("", similarity, False, done.answer.text)

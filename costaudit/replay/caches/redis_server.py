@@ -1,4 +1,4 @@
-"""A Redis server: connecting, saying what went wrong, and touching only keys of our own."""
+"""Connect to a Redis server, explain its errors, and change only the replay's own keys."""
 
 import getpass
 import os
@@ -21,8 +21,8 @@ OPTIONS = (
 )  # fmt: skip
 TIMEOUT_S = 5.0
 REMOVED_AT_ONCE = 500
-LEFT_S = 7 * 24 * 3600  # after which a key without a TTL goes by itself if nobody removes it
-LOOKED_AT = 10_000  # keys, to see whether the server is shared
+LEFT_S = 7 * 24 * 3600  # expiry of keys without a TTL that nobody removes
+LOOKED_AT = 10_000  # keys that are checked to see whether the server is shared
 SENTINEL = "redis+sentinel"
 CERTIFICATES = {"ca": "ssl_ca_certs", "cert": "ssl_certfile", "cert_key": "ssl_keyfile"}
 CLUSTERS = {"redis+cluster": "redis", "rediss+cluster": "rediss"}
@@ -36,35 +36,35 @@ class TimedOutError(BackendError):
 
 
 class OnRedis:
-    """The part of a cache's life that all caches on a Redis server share."""
+    """What all caches on a Redis server share."""
 
-    needs = ""  # what to run where the server lacks a command
+    needs = ""  # what to run if the server lacks a command
     _client: Any
     _settings: CacheSettings
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._evicted = 0  # keys, by the server, during the replay
+        self._evicted = 0  # keys that the server evicted during the replay
 
     def reach(self) -> tuple[str, ...]:
-        """Connect once, and close; return warnings of the server."""
+        """Connect once, and close; return warnings about the server."""
         return ping(self._address, self.needs)
 
     def notes(self) -> tuple[str, ...]:
-        """Describe what the server evicted meanwhile."""
+        """Return a note about evictions during the replay."""
         return evictions_note(self._evicted, self._address.printable)
 
     def _speaking(self) -> AbstractContextManager[None]:
         return speaking_to(self._address, self.needs)
 
     def _begin(self, prefix: str) -> None:
-        """Count evictions from now on, and write whose keys these are; no prefix means no keys."""
+        """Count evictions from now on, and write the keys' owner; no prefix means no keys."""
         self._evicted = -evicted(self._client)
         if prefix:
             own(self._client, prefix)
 
     def _end(self, prefix: str, *, keep: bool) -> None:
-        """Remove the note of the owner, or let it name what is kept; then disconnect."""
+        """Remove the owner's note, or update it for kept keys; then disconnect."""
         if prefix and keep:
             self._client.hset(f"{prefix}:owner", "pid", 0)
             self._client.persist(f"{prefix}:owner")
@@ -73,14 +73,14 @@ class OnRedis:
         self._client.close()
 
     def _expire(self, client: Any, key: str, since_s: float, now_s: float) -> None:
-        """Let the server count a TTL down, where time passes in the replay."""
+        """Set a TTL on the server, if time passes in the replay."""
         ttl_s, speed = self._settings.ttl_s, self._settings.speed
         if ttl_s is not None and speed is not None:
             client.pexpire(key, real_ttl_ms(since_s + ttl_s, now_s, speed))
 
 
 def connect(address: Address) -> Any:
-    """Make a client with timeouts and no retries, so that latencies are the server's own."""
+    """Return a client with timeouts and without retries, so that latencies are the server's."""
     from redis import Redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry
@@ -108,7 +108,7 @@ def connect(address: Address) -> Any:
 
 
 def check_files(address: Address) -> None:
-    """Raise UsageError for files of certificates that are not there."""
+    """Raise UsageError for missing files of certificates."""
     for option in CERTIFICATES:
         path = address.options.get(option)
         if path is not None and not Path(path).is_file():
@@ -119,7 +119,7 @@ def check_files(address: Address) -> None:
 
 
 def check_searchable(address: Address) -> None:
-    """Raise UsageError for a place that RediSearch does not index."""
+    """Raise UsageError for a database or cluster that RediSearch does not index."""
     if in_cluster(address):
         raise UsageError(
             "RediSearch of a cluster needs a coordinator, which is not replayed through.",
@@ -139,7 +139,7 @@ def in_cluster(address: Address) -> bool:
 
 
 def _master(parts: SplitResult, service: str, settings: dict[str, Any]) -> Any:
-    """Ask the sentinels that HOST:PORT[,HOST:PORT] names for the master of a service."""
+    """Return the master of a service, from the sentinels at HOST:PORT[,HOST:PORT]."""
     from redis import sentinel
 
     client: Any = sentinel.Sentinel
@@ -155,7 +155,7 @@ def _master(parts: SplitResult, service: str, settings: dict[str, Any]) -> Any:
 
 
 def ping(address: Address, needs: str = "") -> tuple[str, ...]:
-    """Return warnings of a server that answers; raises BackendError, see speaking_to, else."""
+    """Return a server's warnings; raises BackendError (see speaking_to) if it does not answer."""
     with speaking_to(address, needs):
         client = connect(address)
         client.ping()
@@ -165,7 +165,7 @@ def ping(address: Address, needs: str = "") -> tuple[str, ...]:
 
 
 def _warnings(client: Any, where: str) -> tuple[str, ...]:
-    """Describe what a replay could do to keys of others on this server."""
+    """Return warnings about what a replay could do to other users' keys on this server."""
     memory = _info(client, "memory")
     policy, limit = str(memory.get("maxmemory_policy", "")), int(memory.get("maxmemory", 0))
     others = _others(client)
@@ -189,7 +189,7 @@ def _others(client: Any) -> bool:
 
 
 def _info(client: Any, section: str) -> dict[str, Any]:
-    """Read a part of INFO; nothing where the user may not."""
+    """Return a section of INFO; empty if the user has no permission."""
     from redis.exceptions import RedisError
 
     try:
@@ -200,12 +200,12 @@ def _info(client: Any, section: str) -> dict[str, Any]:
 
 
 def evicted(client: Any) -> int:
-    """Return how many keys the server has evicted so far; 0 where it does not say."""
+    """Return how many keys the server has evicted so far; 0 if unknown."""
     return int(_info(client, "stats").get("evicted_keys", 0))
 
 
 def evictions_note(count: int, where: str) -> tuple[str, ...]:
-    """Report that the server evicted keys during a replay; nothing where it evicted none."""
+    """Return a note about evicted keys during a replay; empty if there were none."""
     if count <= 0:
         return ()
     return (
@@ -215,7 +215,7 @@ def evictions_note(count: int, where: str) -> tuple[str, ...]:
 
 
 def owner_name() -> str:
-    """Name who runs this: user and machine."""
+    """Return the user and machine that run this."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):
@@ -224,7 +224,7 @@ def owner_name() -> str:
 
 
 def own(client: Any, prefix: str) -> None:
-    """Write whose keys these are and when they go, for `replay --clean`."""
+    """Write the keys' owner and expiry, for `replay --clean`."""
     key = f"{prefix}:owner"
     started = datetime.now(UTC).isoformat(timespec="seconds")
     client.hset(key, mapping={"owner": owner_name(), "pid": os.getpid(), "started": started})
@@ -232,9 +232,9 @@ def own(client: Any, prefix: str) -> None:
 
 
 def clean(address: Address) -> tuple[str, ...]:
-    """Remove what this user's earlier replays left on a server; returns what was done, in words.
+    """Remove what this user's earlier replays left on a server, and return a line per action.
 
-    A replay that still runs on this machine, and replays of others, are left alone.
+    Replays that still run on this machine and other users' replays are not changed.
     """
     said = []
     with speaking_to(address):
@@ -276,9 +276,9 @@ def _runs(pid: int) -> bool:
 
 @contextmanager
 def speaking_to(address: Address, needs: str = "") -> Iterator[None]:
-    """Turn what Redis raises into TimedOutError or a BackendError with the next step.
+    """Turn Redis errors into TimedOutError or a BackendError with the next step.
 
-    `needs` says which command to run where the server does not know ours.
+    `needs` says what to run if the server lacks a command.
     """
     try:
         yield
@@ -318,7 +318,7 @@ def _explain(error: Exception, address: Address, needs: str) -> Exception:
             f"{where} does not allow this user a command: {text}.",
             hint="Grant the user's ACL the keys ~costaudit:* and the commands +@all.",
         )
-    # A transaction that was out of memory says so in the middle of its sentence.
+    # A transaction's error names the lack of memory in the middle of its text.
     if isinstance(error, exceptions.OutOfMemoryError) or "OOM command" in text:
         return BackendError(
             f"{where} is out of memory and its policy evicts nothing.",
@@ -345,7 +345,7 @@ def _reason(text: str) -> str:
 
 
 def claim(client: Any, prefix: str, *, resumed: bool, where: str) -> None:
-    """Make sure that no key has the prefix; a resumed run removes its own leftovers."""
+    """Check that no key has the prefix; a resumed run removes its own earlier keys."""
     found = client.scan_iter(match=f"{prefix}:*", count=1000)
     if resumed:
         remove(client, found)
@@ -358,7 +358,7 @@ def claim(client: Any, prefix: str, *, resumed: bool, where: str) -> None:
 
 
 def remove(client: Any, keys: Iterable[Any]) -> None:
-    """Delete keys by name, some hundreds at a time."""
+    """Delete keys by name, several hundred at a time."""
     batch: list[Any] = []
     for key in keys:
         batch.append(key)
@@ -370,5 +370,5 @@ def remove(client: Any, keys: Iterable[Any]) -> None:
 
 
 def real_ttl_ms(until_s: float, now_s: float, speed: float) -> int:
-    """Scale what is left of a TTL on the log's clock to a TTL that Redis counts down."""
+    """Return the rest of a TTL on the log's clock as a real TTL for Redis, in ms."""
     return max(1, round((until_s - now_s) / speed * 1000))

@@ -40,13 +40,11 @@ NEEDS = (
     "`redis-server --loadmodule redisearch.so`."
 )
 SAME_VECTOR = 1e-6  # cosine distance: the rounding of float32
-ALIKE = (
-    16  # entries of one vector whose texts are compared, such as texts cut at the model's window
-)
+ALIKE = 16  # most entries of one vector whose texts are compared
 
 
 class RedisVLCache(OnRedis):
-    """RedisVL's cache: its index, its keys and its queries, with vectors made beforehand."""
+    """RedisVL's cache: its index, its keys and its queries, with vectors computed beforehand."""
 
     needs = NEEDS
 
@@ -67,7 +65,7 @@ class RedisVLCache(OnRedis):
         self.traits = CacheTraits(address.printable, exact_index=made_here and not self._hnsw)
 
     def open(self, settings: CacheSettings) -> None:
-        """Connect and create an index under the prefix, or read the one that the URL names."""
+        """Connect; create an index with the prefix, or open the one that the URL names."""
         shadowed = self._address.options.get("name")
         if settings.shadow != (shadowed is not None):
             raise UsageError(
@@ -93,9 +91,9 @@ class RedisVLCache(OnRedis):
             self._begin(self._own_prefix)
 
     def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
-        """Send the range queries that SemanticCache.check would, in one round trip.
+        """Send the range queries of SemanticCache.check in one round trip.
 
-        Where only identical text may be served, the texts of the nearest entries decide.
+        If only identical text may be served, the texts of the nearest entries decide.
         """
         try:
             with self._speaking():
@@ -115,7 +113,7 @@ class RedisVLCache(OnRedis):
         return lookups
 
     def store(self, entry: Entry, now_s: float) -> None:
-        """Store as SemanticCache does; expiry is in milliseconds, since replays shrink it."""
+        """Store like SemanticCache; expiry is in milliseconds, because replays shorten it."""
         with self._speaking():
             key = self._cache.store(
                 self._settings.texts[entry.row],
@@ -128,7 +126,7 @@ class RedisVLCache(OnRedis):
             self._live_until(key, entry.since_s, now_s)
 
     def close(self, *, keep: bool) -> None:
-        """Drop the index with its documents, unless they are to be kept."""
+        """Drop the index with its documents unless `keep`."""
         with self._speaking():
             self._evicted += evicted(self._client)
             if not keep and not self._settings.shadow:
@@ -151,7 +149,7 @@ class RedisVLCache(OnRedis):
         claim(self._client, settings.prefix, resumed=settings.resumed, where=self.traits.name)
 
     def held(self) -> Held:
-        """Read the vectors of the index that the address names, and whose answers they lead to."""
+        """Return the vectors of the named index, and the requests of their answers."""
         ids, vectors = [], []
         with self._speaking():
             client = connect(self._address)
@@ -167,7 +165,7 @@ class RedisVLCache(OnRedis):
         return Held(ids, np.array(vectors, np.float32).reshape(len(ids), -1))
 
     def _existing(self, name: str, dimensions: int | None) -> "SearchIndex":
-        """Return the index of that name; raises UsageError where its vectors are others."""
+        """Return the index of that name; raises UsageError if its vectors do not fit."""
         from redisvl.index import SearchIndex
 
         index = SearchIndex.from_existing(name, redis_client=connect(self._address))
@@ -183,7 +181,7 @@ class RedisVLCache(OnRedis):
         return index
 
     def _create_hnsw(self, name: str, dimensions: int) -> None:
-        """Make the index that SemanticCache would, with a graph instead of a list."""
+        """Create SemanticCache's index with a graph (HNSW) instead of a list."""
         from redisvl.index import SearchIndex
 
         graph = {
@@ -244,7 +242,7 @@ class RedisVLCache(OnRedis):
 
 
 def _metadata(text: Any) -> dict[str, Any]:
-    """Read what RedisVL keeps beside an answer; nothing where it is no JSON object."""
+    """Return RedisVL's metadata of an answer; empty if it is no JSON object."""
     try:
         found = msgspec.json.decode(text or "{}")
     except (msgspec.DecodeError, UnicodeDecodeError):

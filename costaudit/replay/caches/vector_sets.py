@@ -26,7 +26,7 @@ from costaudit.replay.caches.redis_server import (
 
 NEEDS = "It is VADD: run Redis 8 or later, `docker run -p 6379:6379 redis:8`."
 QUANTIZATIONS = ("q8", "noquant", "bin")
-CANDIDATES = 4  # asked for where some may have expired
+CANDIDATES = 4  # candidates if some may have expired
 RENEWED_S = 3600.0  # a set's own expiry is put off this often, not with each answer
 
 
@@ -37,7 +37,7 @@ class _Near:
 
 
 class VectorSetCache(OnRedis):
-    """One vector set a partition; answers are in hashes of their own, which can expire."""
+    """One vector set per partition; answers are in separate hashes, which can expire."""
 
     needs = NEEDS
 
@@ -51,7 +51,7 @@ class VectorSetCache(OnRedis):
             self._search = (*self._search, "EF", int(address.number("ef", 200)))
 
     def open(self, settings: CacheSettings) -> None:
-        """Connect, and try the commands on a key of our own."""
+        """Connect, and try the commands on a test key."""
         if settings.shadow:
             raise UsageError(
                 "Vector sets have no common layout, so there is none to look up in.",
@@ -72,7 +72,7 @@ class VectorSetCache(OnRedis):
             self._begin(self._prefix)
 
     def lookup(self, queries: Sequence[Query]) -> list[Lookup]:
-        """Look for identical text and for near vectors at once, then fetch the near answers."""
+        """Look up identical text and similar vectors together, then fetch the similar answers."""
         try:
             with self._speaking():
                 self._forget(self._expiry.expired(queries[0].now_s))
@@ -108,7 +108,7 @@ class VectorSetCache(OnRedis):
             pipe.execute()
 
     def close(self, *, keep: bool) -> None:
-        """Remove every key that was written, unless they are to be kept."""
+        """Remove all written keys unless `keep`."""
         with self._speaking():
             self._evicted += evicted(self._client)
             if not keep:
@@ -132,7 +132,7 @@ class VectorSetCache(OnRedis):
         return [(same, [] if same[0] is not None else self._near(reply)) for same, reply in pairs]
 
     def _near(self, reply: Any) -> list[_Near]:
-        """Read elements with (1 + cosine) / 2, which is how vector sets say similarity."""
+        """Return elements with their cosine; vector sets report (1 + cosine) / 2."""
         pairs = (
             reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
         )
@@ -187,7 +187,7 @@ class VectorSetCache(OnRedis):
 
 
 def _one_slot(prefix: str) -> str:
-    """Put the last part of a prefix into braces, which alone decide the slot of a cluster."""
+    """Return a prefix with its last part in braces, which decide the slot in a cluster."""
     start, _, last = prefix.rpartition(":")
     return f"{start}:{{{last}}}" if start else f"{{{last}}}"
 

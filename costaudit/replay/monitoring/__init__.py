@@ -1,1 +1,1 @@
-"""Alerts and a dashboard for a cache in production: takes an audit and its traffic."""
+"""Write alerts and a dashboard for a cache in production, from an audit and its traffic."""

@@ -1,4 +1,4 @@
-"""Prometheus rules whose limits are what a log, replayed as predicted, stays within."""
+"""Write Prometheus rules whose limits the log, replayed as predicted, does not exceed."""
 
 import re
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from costaudit.replay.monitoring.dashboard import (
 )
 from costaudit.replay.monitoring.expected import ExpectedTraffic, Limit
 
-HIT_RATE_FLAT = 0.5  # of the predicted lower end: below it something is broken
+HIT_RATE_FLAT = 0.5  # share of the predicted lower end below which something is broken
 LATENCY_SLACK = 1.5
 ERROR_SHARE = 0.05
-LEAST = 30  # requests in a window; fewer say nothing
+LEAST = 30  # least requests in a window
 ABSENT = "15m"
 
 
@@ -39,7 +39,7 @@ class _Record:
 
 
 def alert_rules(expected: Expectations, traffic: ExpectedTraffic) -> bytes:
-    """Write recording and alert rules as the YAML that Prometheus reads."""
+    """Return recording and alert rules as YAML for Prometheus."""
     import yaml
 
     alerts = (*_hit_rate_rules(expected, traffic), *_money_rules(traffic), *_other_rules(expected))
@@ -65,9 +65,9 @@ def alert_rules(expected: Expectations, traffic: ExpectedTraffic) -> bytes:
 def write_monitoring(
     audit: Audit, out: Path, traffic: ExpectedTraffic | None = None
 ) -> tuple[Path, Path]:
-    """Write `alerts.yml` and `dashboard.json` from an audit; returns their paths.
+    """Write `alerts.yml` and `dashboard.json` from an audit, and return their paths.
 
-    Without the expected traffic, limits are the same at every hour.
+    Without expected traffic, limits are the same at every hour.
     """
     expected = expectations(audit)
     rules = alert_rules(expected, traffic or ExpectedTraffic())
@@ -79,7 +79,7 @@ def write_monitoring(
 
 
 def _records(traffic: ExpectedTraffic, alerts: tuple[_Rule, ...]) -> list[_Record]:
-    """Record each quantity that an alert reads, over its window, and the limits by the hour."""
+    """Return recording rules for each alert's quantity over its window, and for hourly limits."""
     text = " ".join(alert.expression for alert in alerts)
     records = [
         _Record("costaudit:hour_of_week", "day_of_week() * 24 + hour()"),
@@ -104,7 +104,7 @@ def _records(traffic: ExpectedTraffic, alerts: tuple[_Rule, ...]) -> list[_Recor
 
 
 def _by_the_hour(limit: Limit) -> str:
-    """Write a limit that depends on the hour, neighbouring hours of one value together."""
+    """Return PromQL for a limit by hour; adjacent hours with equal limits are merged."""
     clock = "costaudit:hour_of_week" if len(limit.by_hour) > HOURS else "costaudit:hour_of_day"
     parts, first = [], 0
     rounded = [f"{value:.2g}" for value in limit.by_hour]
@@ -121,9 +121,9 @@ def _ratio(part: str, whole: str, window_h: int) -> str:
 
 
 def _hit_rate_rules(expected: Expectations, traffic: ExpectedTraffic) -> tuple[_Rule, ...]:
-    """Compare the hit rate with its limits, once the cache is warm and the window says enough.
+    """Return alerts on the hit rate, for a warm cache and windows with enough requests.
 
-    A cache that does not say when it started counts as warm once it was scraped long enough ago.
+    A cache without a start time counts as warm once it has been scraped for long enough.
     """
     warm = (
         "(time() - max(semantic_cache_start_time_seconds) > {0:.0f} "
@@ -159,7 +159,7 @@ def _hit_rate_rules(expected: Expectations, traffic: ExpectedTraffic) -> tuple[_
 
 
 def _money_rules(traffic: ExpectedTraffic) -> tuple[_Rule, ...]:
-    """Watch what an answer costs, what a day costs, and the share that the prompt cache serves."""
+    """Return alerts on the cost of an answer, the cost of a day, and the prompt cache's share."""
     rules = []
     cost, reads, day = (
         traffic.cost_per_answer_high, traffic.read_share_low, traffic.day_cost_high,

@@ -1,4 +1,4 @@
-"""What an audit promises, hour by hour, and the Grafana dashboard that draws it as lines."""
+"""Write a Grafana dashboard that shows an audit's predictions as lines."""
 
 import json
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from costaudit.contracts.grades import Estimate
 from costaudit.contracts.semantic import SemanticSection
 
 HOURS = 24
-USUAL_LATENCY_S = 5.0  # the article's limit, where the log has no latencies
-LEAST_SHARE = 0.05  # of the money: endpoints below it don't set the latency limit
+USUAL_LATENCY_S = 5.0  # the article's limit, for logs without latencies
+LEAST_SHARE = 0.05  # least share of the cost of an endpoint that sets the latency limit
 
 
 @dataclass(frozen=True)
 class Expectations:
-    """Numbers of one audit; None where it could not find them."""
+    """Numbers of one audit; None if unknown."""
 
     hit_rate_percent: float | None  # of lookups, at the recommended threshold
     lowest_hit_rate_percent: float | None  # lower end of its interval
@@ -27,7 +27,7 @@ class Expectations:
 
 
 def expectations(audit: Audit) -> Expectations:
-    """Read what an audit promises."""
+    """Return an audit's predictions."""
     verdict, month_hours = audit.verdict, audit.ledger.month_days * HOURS
     after, saving = verdict.after, verdict.saving
     rate = _hit_share(audit.semantic) if audit.semantic is not None else None
@@ -87,14 +87,14 @@ SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 @dataclass(frozen=True)
 class _Panel:
     title: str
-    unit: str  # as Grafana names it
+    unit: str  # Grafana's name of it
     queries: tuple[tuple[str, str], ...]  # PromQL, legend
-    line: float | None = None  # where the audit expects it; drawn as a threshold
+    line: float | None = None  # the audit's prediction, drawn as a threshold
     note: str = ""
 
 
 def dashboard(expected: Expectations) -> bytes:
-    """Write a dashboard as JSON, ready to import."""
+    """Return a dashboard as JSON, ready to import."""
     panels = [_panel(panel, place) for place, panel in enumerate(_panels(expected))]
     board = {
         "title": "LLM cache: measured against the audit",

@@ -1,4 +1,4 @@
-"""What a month as predicted looks like to Prometheus: limits per hour of the week, from a log."""
+"""Compute limits by hour of the week from a log, for a month as predicted."""
 
 from dataclasses import dataclass, field
 
@@ -9,19 +9,19 @@ Floats = npt.NDArray[np.float64]
 HOUR_S = 3600
 DAY_H, WEEK_H = 24, 168
 FIRST_SUNDAY_H = 72  # 1970-01-04 00:00 UTC, in hours since 1970: weeks begin on Sunday, as PromQL's
-WINDOWS_H = (1, 2, 3, 6, 12, 24)  # tried in turn: the shortest that makes a fall visible
-ENOUGH = 30  # requests in a window; fewer say nothing
-ERRORS = 4.0  # standard errors: one window in 30,000 is beyond
-HEADROOM = 1.3  # beyond the largest departure that the log itself has
-PRIOR = 50.0  # requests: how fast an hour of the week leaves the mean of all
-VISIBLE_FALL = 0.6  # of a rate: what must lie beyond the limit
-VISIBLE_RISE = 1.8  # times a mean: what must lie beyond the limit
-TWO_WEEKS_H = 14 * DAY_H  # of log, from which hours of the week are distinguished
+WINDOWS_H = (1, 2, 3, 6, 12, 24)  # the shortest window that shows a fall is used
+ENOUGH = 30  # least requests in a window
+ERRORS = 4.0  # standard errors; chance exceeds them in one window of 30,000
+HEADROOM = 1.3  # factor above the log's own largest departure
+PRIOR = 50.0  # requests; the weight of the overall mean in an hour of the week
+VISIBLE_FALL = 0.6  # a rate times this must exceed the limit
+VISIBLE_RISE = 1.8  # a mean times this must exceed the limit
+TWO_WEEKS_H = 14 * DAY_H  # least length of a log to distinguish hours of the week
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """One row per request of a log as it would go with the cache, in order of time."""
+    """The requests of a log, as predicted with the cache, in order of time."""
 
     ts_s: Floats
     looked_up: npt.NDArray[np.bool_]
@@ -33,9 +33,9 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Outlook:
-    """What the month model says of the log's hours, and of the month that follows.
+    """What the month model knows about the log's hours and the next month.
 
-    Changes are factors from the log's mean to the last day of that month; 1: none is expected.
+    Changes are factors from the log's mean to the last day of that month; 1 means no change.
     """
 
     covered: Floats | None = None  # share of each hour that the log covers, 0 in a hole; None: all
@@ -51,14 +51,14 @@ class Limit:
 
     window_h: int
     by_hour: tuple[float, ...]  # 168, from Sunday 00:00, or 24
-    usual: float  # the same over the whole log
+    usual: float  # value over the whole log
 
 
 @dataclass(frozen=True)
 class ExpectedTraffic:
-    """Limits that traffic as predicted stays within; None where no window shows a fall."""
+    """Limits that predicted traffic does not exceed; None if no window shows a fall."""
 
-    warm_up_s: float = 0.0  # until a new cache's hit rate is the usual one
+    warm_up_s: float = 0.0  # until a new cache reaches its usual hit rate
     hit_rate_low: Limit | None = None
     hit_rate_high: Limit | None = None
     cost_per_answer_high: Limit | None = None
@@ -78,7 +78,7 @@ class _Hours:
         return np.asarray(self._sliding(self.hole, window_h) == 0, np.bool_)
 
     def sliding(self, name: str, window_h: int) -> Floats:
-        """Sum over the last hours, at the end of each hour."""
+        """Return sums over the last hours, at the end of each hour."""
         return self._sliding(self.sums[name], window_h)
 
     @staticmethod
@@ -88,7 +88,7 @@ class _Hours:
         return np.asarray(total - before, np.float64)
 
     def slots(self, window_h: int) -> tuple[npt.NDArray[np.int64], int]:
-        """Number the hour of the week, or of the day, in which each window has just ended."""
+        """Return the hour of the week, or of the day, at the end of each window."""
         count = len(next(iter(self.sums.values())))
         ended = self.first_h + np.arange(count) + 1
         if count >= TWO_WEEKS_H:
@@ -97,9 +97,9 @@ class _Hours:
 
 
 def expected_traffic(traffic: Traffic, outlook: Outlook = Outlook()) -> ExpectedTraffic:
-    """Work out limits that the log and the month after it stay within.
+    """Return limits that the log and the month after it do not exceed.
 
-    A log without times, or of less than a day, has none.
+    A log without times, or shorter than a day, has none.
     """
     if len(traffic.ts_s) < 2 or traffic.ts_s[-1] - traffic.ts_s[0] < DAY_H * HOUR_S:
         return ExpectedTraffic(notes=("The log is shorter than a day: no limit is known.",))
@@ -130,7 +130,7 @@ def expected_traffic(traffic: Traffic, outlook: Outlook = Outlook()) -> Expected
 
 
 def _day_cost(hours: _Hours, growth: float) -> Limit | None:
-    """Return what 24 hours cost at most, by the hour of the week in which they end."""
+    """Return the highest cost of 24 hours, by the hour of the week at their end."""
     days, usable = hours.sliding("cost", DAY_H), hours.whole(DAY_H)
     usable[: DAY_H - 1] = False
     if not days[usable].sum():
@@ -168,7 +168,7 @@ def _by_hour(traffic: Traffic, outlook: Outlook) -> _Hours:
 
 
 def _warm_up_h(hours: _Hours) -> int:
-    """Return the hours until the rate of a day first reaches nine tenths of the rest's."""
+    """Return the hours until a day's rate first reaches 90 % of the rest's."""
     hits, lookups = np.cumsum(hours.sums["hits"]), np.cumsum(hours.sums["lookups"])
     half = len(hits) // 2
     later = (hits[-1] - hits[half]) / max(lookups[-1] - lookups[half], 1.0)
@@ -180,9 +180,9 @@ def _warm_up_h(hours: _Hours) -> int:
 def _limits(
     hours: _Hours, names: tuple[str, str], skipped_h: int, change: float
 ) -> tuple[Limit | None, Limit | None]:
-    """Return the low and the high limit of a ratio, each over the shortest window that shows it.
+    """Return the low and high limits of a ratio, each over the shortest window that shows a change.
 
-    The limits leave room for the ratio to change by that factor.
+    The limits allow a change of the ratio by the factor `change`.
     """
     low: Limit | None = None
     high: Limit | None = None
@@ -210,14 +210,14 @@ def _limits(
 
 
 def _centre(rates: Floats, slots: npt.NDArray[np.int64], slot_count: int, usual: float) -> Floats:
-    """Return the expected ratio per slot; a slot that is seen seldom stays near the mean."""
+    """Return the expected ratio per slot; a slot with few requests stays near the mean."""
     seen = np.bincount(slots, minlength=slot_count)
     sums = np.bincount(slots, rates, minlength=slot_count)
     return np.asarray((sums + usual) / (seen + 1.0), np.float64)
 
 
 def _standard_error(hours: _Hours, names: tuple[str, str], usual: float) -> float:
-    """Return the standard deviation of one request's part of a ratio."""
+    """Return the standard deviation of one request's contribution to a ratio."""
     if names[0] == "hits":
         return float(np.sqrt(usual * (1 - usual)))
     if names[0] == "cost":

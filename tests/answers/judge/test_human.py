@@ -46,7 +46,7 @@ def test_a_form_comes_back_with_its_verdicts(name: str, tmp_path: Path) -> None:
 def test_a_form_is_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "form.csv"
     write_form(ITEMS, path)
-    with pytest.raises(InputError, match="is there already"):
+    with pytest.raises(InputError, match="exists already"):
         write_form(ITEMS, path)
 
 

@@ -1,4 +1,4 @@
-"""Everything about prompt caching that a log shows, in tokens; costing prices it."""
+"""Collect everything that a log shows about prompt caching, in tokens."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ from costaudit.simulate.templates import system_templates
 
 
 def log_notes(requests: pl.DataFrame, prompts: Prompts, markers: Markers) -> tuple[str, ...]:
-    """Describe what could not be simulated, and what was assumed instead."""
+    """Return sentences about what could not be simulated, and what is assumed instead."""
     chat = requests["kind"].fill_null("chat").to_numpy() == "chat"
     bare = chat & (np.diff(prompts.segments.offsets) == 0)
     read = requests["cache_read_tokens"].fill_null(0).to_numpy()
@@ -57,14 +57,14 @@ def log_notes(requests: pl.DataFrame, prompts: Prompts, markers: Markers) -> tup
 
 
 MIN_REQUESTS = 20
-MIN_READ_SHARE = 0.2  # of the input: simulated reads that should not all go missing
-CHANGED_SHARE = 0.5  # by which the share of one-hour writes changes from one half to the other
+MIN_READ_SHARE = 0.2  # least share of simulated reads to report missing counters
+CHANGED_SHARE = 0.5  # least change of the share of one-hour writes between the log's halves
 MOST_MARKERS = 4
 
 
 @dataclass(frozen=True)
 class Sign:
-    """One thing to look into."""
+    """A sign of a problem."""
 
     kind: str  # usage_not_parsed | too_many_markers | lifetime_changed | batch_not_shared
     text: str  # one sentence
@@ -73,7 +73,7 @@ class Sign:
 
 
 def find_signs(requests: pl.DataFrame, prompts: Prompts, as_is: PrefixOutcome) -> tuple[Sign, ...]:
-    """List what the counters, errors and batches of a log point to."""
+    """Return signs of problems in a log's counters, errors and batches."""
     return (
         *_not_parsed(requests, as_is),
         *_too_many_markers(requests, prompts.segments.offsets, prompts.segments.marker > 0),
@@ -160,10 +160,10 @@ def _batches(requests: pl.DataFrame) -> list[Sign]:
 class PrefixFacts:
     """Prompt caching over the whole log; frames are aligned with the requests."""
 
-    template: Ints  # per request: index into `templates`; -1 where it can't be simulated
-    static: Ints  # per request: tokens that it begins with as an earlier one did
+    template: Ints  # per request: index into `templates`; -1 if it can't be simulated
+    static: Ints  # per request: tokens of the prefix shared with an earlier request
     prompts: Prompts  # for further runs of simulate_prefix
-    mended: Prompts  # where that pays, without the moving parts of the head and their tokens
+    mended: Prompts  # without the head's moving parts and their tokens, if that pays
     as_is: PrefixOutcome
     as_is_markers: Markers
     best_markers: Markers  # of the mended prompts
@@ -176,8 +176,8 @@ class PrefixFacts:
     agreement: tuple[Agreement, ...]
     calibration: tuple[Calibration, ...]
     unconfirmed: tuple[str, ...]
-    notes: tuple[str, ...]  # what the log lacks and what was assumed instead
-    signs: tuple[Sign, ...]  # of trouble, in counters and errors
+    notes: tuple[str, ...]  # what the log lacks, and what is assumed instead
+    signs: tuple[Sign, ...]  # of problems, in counters and errors
 
 
 def prefix_facts(
@@ -189,9 +189,9 @@ def prefix_facts(
     skeletons: pl.Series | None = None,
     compare: bool = True,
 ) -> PrefixFacts:
-    """Simulate what the application does, the best it could do, and other providers' rules.
+    """Simulate what the application does, the best that it could do, and other providers' rules.
 
-    `skeletons` are the system templates of the requests, found here if not given.
+    `skeletons` are the system templates of the requests; if None, they are computed.
     """
     prompts = prompts or read_prompts(requests, blocks)
     if skeletons is None:

@@ -1,4 +1,4 @@
-"""Providers' prompt-caching rules, by model and date, as data; and which rules treat a request."""
+"""Read providers' prompt-caching rules by model and date, and find each request's rules."""
 
 import datetime
 import re
@@ -23,42 +23,42 @@ TTLS = ("5m", "1h", "30m", "12h")
 
 @dataclass(frozen=True)
 class Rules:
-    """How one prompt cache treats one model on one day."""
+    """The rules of one prompt cache for one model on one day."""
 
     name: str  # of the rule set
     label: str  # for people
     matching: Literal["breakpoints", "tokens", "none"]
-    min_tokens: int  # shortest prefix that is cached
-    ttl_s: tuple[tuple[str, int], ...]  # seconds that an unused entry lives, by marker
-    default_ttl: str  # of a marker that names none
-    write_ttls: tuple[str, ...]  # markers that can be asked for; () where caching is automatic
-    markers: Literal["explicit", "implicit", "none"]  # implicit: one is set by the provider
+    min_tokens: int  # length of the shortest cached prefix
+    ttl_s: tuple[tuple[str, int], ...]  # lifetime of an unused entry in seconds, by marker
+    default_ttl: str  # of a marker without a lifetime
+    write_ttls: tuple[str, ...]  # lifetimes that a marker can request; () if caching is automatic
+    markers: Literal["explicit", "implicit", "none"]  # implicit: the provider sets one
     max_markers: int  # cache writes in one request
-    automatic: bool  # a request can ask for a marker at its end, wherever that is
+    automatic: bool  # a request can ask for a marker at its end
     lookback_positions: int  # content blocks searched back from a marker; 0: markers only
     lookback_endings: int  # message endings searched back; implicit markers only
-    first_markers: int  # markers from the first at which a read may land; implicit markers only
-    latest_markers: int  # and from the last
+    first_markers: int  # first markers at which a read may end; implicit markers only
+    latest_markers: int  # the same for the last markers
     granularity: int  # reported reads are rounded down to a multiple of this many tokens
     interval_tokens: int  # prefixes are stored at multiples of this many tokens
-    persisted_units: bool  # stored at ends of prompts and where two prompts were seen to part
+    persisted_units: bool  # stored at ends of prompts and at divergence points
     visible_after: Literal["first_byte", "response_end"]
     best_effort: bool  # the provider promises nothing: a simulation is an upper bound
-    read_mult: str  # decimal: price of a read over that of uncached input
-    write_mult: tuple[tuple[str, str], ...]  # decimal, by marker; () where writes are free
+    read_mult: str  # decimal: price of a read / price of uncached input
+    write_mult: tuple[tuple[str, str], ...]  # decimal, by marker; () if writes are free
     storage_usd: str  # decimal, of a million tokens for an hour in a cache that an application
     # creates itself; "" where there is none
     sources: tuple[str, ...]
     unconfirmed: tuple[str, ...]  # sentences: what no vendor document confirms
 
     def granted(self, marker: str) -> str:
-        """Name the lifetime that the provider grants for a marker: its own, or the default."""
+        """Return the lifetime that the provider applies for a marker: its own, or the default."""
         if not self.write_ttls:
             return ""
         return marker if marker in self.write_ttls else self.default_ttl
 
     def ttl_seconds(self, marker: str) -> int:
-        """Return the lifetime that a marker asks for, of the default where it can't be had."""
+        """Return a marker's lifetime, or the default's if the provider does not offer it."""
         table = dict(self.ttl_s)
         return table.get(marker) or table.get(self.default_ttl) or max(table.values(), default=0)
 
@@ -69,12 +69,12 @@ def _document() -> dict[str, Any]:
 
 
 def load_rules() -> tuple[dict[str, Any], ...]:
-    """Read the rule sets, in the order in which they are tried."""
+    """Return the rule sets, in the order in which they are tried."""
     return tuple(_document()["rules"])
 
 
 def rules_date() -> datetime.date:
-    """Return the day up to which the rule sets are known."""
+    """Return the day of the rule sets' last check."""
     date = _document()["as_of"]
     assert isinstance(date, datetime.date)
     return date
@@ -84,9 +84,9 @@ def rules_date() -> datetime.date:
 def rules_for(
     provider: str, model: str, date: datetime.date, batch: bool = False, marked: bool = True
 ) -> Rules:
-    """Find the rules for a provider's model on a day; `none` where no rule set matches.
+    """Return the rules of a provider's model on a day; `none` if no rule set matches.
 
-    `marked` says whether the request sets markers, where that chooses between two caches.
+    `marked` is whether the request sets markers, which may choose between two caches.
     """
     for entry in load_rules():
         if _applies(entry, provider, model, date) and _fits(entry, batch, marked):
@@ -96,9 +96,9 @@ def rules_for(
 
 @cache
 def named_rules(name: str, model: str, date: datetime.date) -> Rules:
-    """Return a rule set by its name, as it would treat a model; raises UsageError for another name.
+    """Return the rules of a named rule set for a model; raises UsageError for an unknown name.
 
-    A model that the rule set does not know is treated by its defaults.
+    The rule set's defaults apply to a model that it does not know.
     """
     for entry in load_rules():
         if entry["name"] == name:
@@ -116,7 +116,7 @@ def _applies(entry: dict[str, Any], provider: str, model: str, date: datetime.da
 
 
 def _names(pattern: str, model: str) -> bool:
-    """Return whether a pattern is found in a name, or in the part after its path.
+    """Return whether a pattern matches a name, or the part after its path.
 
     Platforms write a path, a region or a maker before it: `eu/gpt-5`, `openai.gpt-5`.
     """
@@ -183,21 +183,21 @@ MICROSECONDS = 1_000_000
 
 @dataclass(frozen=True)
 class Assigned:
-    """The rules in use, and per request the index of its own."""
+    """The used rules, and each request's index into them."""
 
     rules: tuple[Rules, ...]
     index: Ints
 
     def each(self, value: Callable[[Rules], int]) -> Ints:
-        """Return a property of its rules to each request."""
+        """Return a property of each request's rules."""
         return np.array([value(rules) for rules in self.rules], np.int64)[self.index]
 
     def matching(self, name: str) -> NDArray[np.bool_]:
-        """Return which requests are matched this way."""
+        """Return which requests have rules with this kind of matching."""
         return np.array([rules.matching == name for rules in self.rules], np.bool_)[self.index]
 
     def is_marked(self, name: str) -> NDArray[np.bool_]:
-        """Return which requests are written where markers of this kind are."""
+        """Return which requests have rules with this kind of markers."""
         return np.array(
             [rules.matching == "breakpoints" and rules.markers == name for rules in self.rules],
             np.bool_,
@@ -205,7 +205,7 @@ class Assigned:
 
     @cached_property
     def ttl_microseconds(self) -> Ints:
-        """Return the lifetime by request and marker code; column 0 is the default's."""
+        """Return lifetimes by request and marker code; column 0 is the default's."""
         table = [
             [rules.ttl_seconds(marker or rules.default_ttl) for marker in MARKERS]
             for rules in self.rules
@@ -214,7 +214,7 @@ class Assigned:
 
     @property
     def longest_microseconds(self) -> Ints:
-        """Return for each request the longest lifetime that its provider can be asked for."""
+        """Return the longest lifetime that each request's provider offers."""
         longest = [
             max((rules.ttl_seconds(marker) for marker in rules.write_ttls), default=0)
             for rules in self.rules
@@ -223,7 +223,7 @@ class Assigned:
 
     @property
     def longest_codes(self) -> Codes:
-        """Return, by request, the marker code of the longest lifetime that it can ask for."""
+        """Return, by request, the marker code of the longest lifetime that its provider offers."""
         codes = [
             MARKERS.index(max(rules.write_ttls, key=rules.ttl_seconds, default=""))
             for rules in self.rules
@@ -232,22 +232,21 @@ class Assigned:
 
     @cached_property
     def granted_codes(self) -> Codes:
-        """Give, by request and marker code, the code of the lifetime that its provider grants."""
+        """Return, by request and marker code, the code of the lifetime that its provider sets."""
         table = [
             [MARKERS.index(rules.granted(marker)) for marker in MARKERS] for rules in self.rules
         ]
         return np.array(table, np.int8).reshape(-1, len(MARKERS))[self.index]
 
     def used(self) -> tuple[Rules, ...]:
-        """List the rules that treat at least one request."""
+        """Return the rules that apply to at least one request."""
         return tuple(self.rules[index] for index in np.unique(self.index))
 
 
 def assign_rules(requests: pl.DataFrame, prompts: Prompts, name: str = "own") -> Assigned:
-    """Return for each request its provider's rules of its day, or the named ones.
+    """Return each request's rules of its provider and day, or the named ones.
 
-    A request without a time is treated by the rules of the last day of the log, or of the day
-    of the rules.
+    A request without a time gets the rules of the log's last day, or else of the rules' own day.
     """
     day = requests["ts"].dt.date()
     last = day.max()
