@@ -60,7 +60,7 @@ def test_a_file_size_limit_is_named_and_what_was_there_stays(log: Path, tmp_path
 def test_too_little_memory_is_refused_before_anything_is_read(log: Path, tmp_path: Path) -> None:
     found = limited(log, tmp_path / "run", resource.RLIMIT_AS, 1_500_000_000)
     assert found.returncode == 2
-    assert found.stderr.startswith("costaudit: Only 1.5 GB of address space are allowed")
+    assert found.stderr.startswith("costaudit: The shell allows only 1.5 GB of address space")
     assert not (tmp_path / "run").exists()
 
 

@@ -17,7 +17,7 @@ from tests.replay.model_server import Model, serving
     ("options", "said"),
     [
         (("--cache", "redis://127.0.0.1:9", "--max-entries", "500"), "500 entries a scope"),
-        (("--cache", "http://127.0.0.1:9/v1", "--guard", "numbers"), "held to a guard"),
+        (("--cache", "http://127.0.0.1:9/v1", "--guard", "numbers"), "apply a guard"),
     ],
 )
 def test_what_a_cache_would_not_keep_is_refused_with_the_next_step(

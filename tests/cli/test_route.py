@@ -277,8 +277,8 @@ def test_recorded_answers_and_people_need_no_network(
         ("recorded:nowhere.jsonl?model=gpt-4o-mini", "There is no file"),
         ("openai:gpt-4o-mini?base_url=ftp://x", "no web address"),
         ("recorded:bad.jsonl?model=gpt-4o-mini", "line 1"),
-        ("recorded:bad.jsonl", "does not say which model"),
-        ("openai:gpt-4o-2024-08-06?base_url=http://127.0.0.1:1/v1", "could be sent to"),
+        ("recorded:bad.jsonl", "does not name the model"),
+        ("openai:gpt-4o-2024-08-06?base_url=http://127.0.0.1:1/v1", "can be tried on"),
     ],
 )
 def test_a_candidate_that_cannot_be_tried_is_refused_with_the_next_step(
@@ -297,4 +297,4 @@ def test_a_log_without_texts_or_of_failures_says_why(costaudit: Run, tmp_path: P
     for name in ("failed.jsonl", "hashed"):
         said = costaudit("route", name, "--candidate", "recorded:log.jsonl?model=gpt-4o-mini",
                          "--judge", "human:form.csv", "--quiet")  # fmt: skip
-        assert said.code == 4 and "could be sent to" in said.err
+        assert said.code == 4 and "can be tried on" in said.err

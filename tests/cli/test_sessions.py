@@ -37,7 +37,7 @@ def test_causes_of_a_session_add_up_to_its_spend(costaudit: Run, name: str) -> N
     assert sum(Decimal(row["usd"]) for row in found["sessions"]) == Decimal(found["total_usd"])
     spent = asked(costaudit, "spend", "run", "--by", "session")
     named = {row["group"]: Decimal(row["cost"]["total_usd"]) for row in spent["by"]["session"]}
-    if not any("are in no session" in note for note in found["notes"]):
+    if not any("belong to no session" in note for note in found["notes"]):
         assert Decimal(found["total_usd"]) == Decimal(spent["total"]["total_usd"])
     for row in found["sessions"]:
         if row["session"] in named:

@@ -103,9 +103,9 @@ def test_a_guard_refuses_near_entries_and_never_identical_text(log: Log) -> None
     ("address", "options", "said"),
     [
         ("redis://h:1", {"max_entries": 500}, "500 entries a scope"),
-        ("redis://h:1?flavour=vectorset", {"guard": ("numbers",)}, "held to a guard"),
+        ("redis://h:1?flavour=vectorset", {"guard": ("numbers",)}, "apply a guard"),
         ("http://h:1/v1?product=litellm", {"max_entries": 5}, "5 entries a scope"),
-        ("http://h:1/v1", {"guard": ("all",)}, "held to a guard"),
+        ("http://h:1/v1", {"guard": ("all",)}, "apply a guard"),
     ],
 )
 def test_a_rule_that_a_cache_would_not_keep_is_refused(

@@ -214,7 +214,7 @@ def test_a_live_model_needs_a_limit() -> None:
     log = asking(make_log(3))
     with serving(Model()) as url, pytest.raises(UsageError, match="no limit"):
         log.replay(MemoryCache(), upstream_at(address("openai", url)), rate=RATE)
-    with serving(Model()) as url, pytest.raises(UsageError, match="price is not known"):
+    with serving(Model()) as url, pytest.raises(UsageError, match="price is unknown"):
         log.replay(MemoryCache(), upstream_at(address("openai", url)), max_spend_usd=Decimal(1))
 
 
