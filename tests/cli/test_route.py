@@ -273,7 +273,7 @@ def test_recorded_answers_and_people_need_no_network(
     [
         ("gpt-4o-mini", "names no model to try"),
         ("openai:", "names no model to try"),
-        ("openai:never-heard-of-it?base_url=http://127.0.0.1:1/v1", "is not known"),
+        ("openai:never-heard-of-it?base_url=http://127.0.0.1:1/v1", "is unknown"),
         ("recorded:nowhere.jsonl?model=gpt-4o-mini", "There is no file"),
         ("openai:gpt-4o-mini?base_url=ftp://x", "no web address"),
         ("recorded:bad.jsonl?model=gpt-4o-mini", "line 1"),
