@@ -45,7 +45,8 @@ def layout_of(head: bytes, is_whole: bool) -> Layout:
     if not lines:
         return Layout(None, "holds only zeros" if has_zeros else "is empty")
     whole = sum(_is_object(line) for line in lines)
-    if whole * 2 >= len(lines):
+    is_array = lines[0][:1] == b"[" and lines[0][1:].lstrip()[:1] in (b"", b"{")
+    if whole * 2 >= len(lines) and not is_array:
         return Layout("lines")
     return _of_first_line(lines, head, whole)
 

@@ -2,7 +2,12 @@
 
 from collections.abc import Sequence
 
-from costaudit.contracts.prefix import CapacityPoint, PrefixSection, breaker_name
+from costaudit.contracts.prefix import (
+    CapacityPoint,
+    PrefixSection,
+    SessionAgreement,
+    breaker_name,
+)
 from costaudit.report.language import said, separated, tr
 from costaudit.report.numbers import count, counted, share, tokens, usd
 from costaudit.report.tables.table import Table
@@ -48,6 +53,24 @@ def prefix_tables(section: PrefixSection) -> tuple[Table, ...]:
             ),
             left=(0, 1),
         ),
+        *([_sessions(section.session_agreement)] if section.session_agreement.sessions else []),
+    )
+
+
+def _sessions(found: SessionAgreement) -> Table:
+    return Table(
+        "Sessions by how far their simulated reads are from the billed ones",
+        ("sessions", "within 5 %", "from 5 to 25 %", "further off"),
+        (
+            (
+                count(found.sessions),
+                share(found.within_5_percent / found.sessions),
+                share(found.within_25_percent / found.sessions),
+                share(found.beyond / found.sessions),
+            ),
+        ),
+        left=(),
+        note="A session or conversation that carries counters; each is in one column.",
     )
 
 
