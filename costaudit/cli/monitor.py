@@ -30,13 +30,14 @@ def monitor(
     from costaudit.pipeline.replaying.monitoring import traffic_as_predicted
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.replay.monitoring.alerts import write_monitoring
+    from costaudit.report.language import said, tr
 
     audit = read_audit(RunDir(run).audit_path)
     with progress_on_stderr(quiet) as progress:
         log = ingested([str(run)], RunDir(run), AnalyzeOptions(), progress)
         traffic = traffic_as_predicted(log, audit, progress)
     for note in traffic.notes if traffic is not None else ():
-        say(f"Note: {note}", err=True)
+        say(f"{tr('Note')}: {said(note)}", err=True)
     for path in write_monitoring(audit, out, traffic):
         say(str(path))
     return 0

@@ -66,3 +66,8 @@ def test_a_wide_terminal_keeps_prices_in_a_table(
     monkeypatch.setenv("COLUMNS", "60")
     narrow = costaudit("prices", "gemini-2.5-pro").out
     assert "  output       10" in narrow.splitlines()
+
+
+def test_a_price_in_spanish(costaudit: Run) -> None:
+    said = costaudit("prices", "gemini-2.5-pro", "--lang", "es").out
+    assert "por encima de tokens" in said and "200.000" in said and "0,125" in said
