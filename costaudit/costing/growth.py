@@ -65,9 +65,9 @@ def _factors(cell: tuple[float, float, float], count: float, *, absent: bool) ->
 
 
 def _log_mean(one: float, other: float) -> float:
-    if abs(one - other) < 1e-15 * max(one, other):
-        return one
-    return (one - other) / float(np.log(one / other))
+    """Return the logarithmic mean of two positive amounts, exact for close ones too."""
+    low, high = sorted((one, other))
+    return (high - low) / float(np.log1p((high - low) / low)) if high > low else one
 
 
 def _cells(

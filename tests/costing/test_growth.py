@@ -63,6 +63,15 @@ def test_two_factors_by_hand() -> None:
     assert found["tokens per request"] == pytest.approx(73.814, abs=1e-3)
 
 
+@pytest.mark.parametrize("steps", [0, 1, 3, 5, 8, 20, 1_000, 10**6, 10**9])
+def test_factors_that_all_but_cancel_are_as_exact_as_others(steps: int) -> None:
+    # Twice the requests of half the tokens: 100 dollars in both months but for their last digits.
+    # The logarithmic mean of both is 100, so each factor takes 100 x ln 2.
+    found = split([("a", 100, 1_000.0, 1e-3)], [("a", 200, 500.0 * (1 + steps * 2**-52), 1e-3)])
+    assert found["requests"] == pytest.approx(69.314718, abs=1e-5)
+    assert found["tokens per request"] == pytest.approx(-69.314718, abs=1e-4)
+
+
 CELL = st.tuples(
     st.sampled_from("abc"), st.integers(1, 500), st.floats(1, 1e5), st.floats(1e-8, 1e-3)
 )
