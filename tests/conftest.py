@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 ROOT = Path(__file__).parent.parent
 if threading.current_thread() is threading.main_thread():
@@ -25,6 +25,14 @@ os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="costaudit-tests-")  # ke
 
 # how long an example takes is a matter of the machine
 settings.register_profile("costaudit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(  # of .ci/mutate.py: whether a law breaks, not the smallest example
+    "mutation",
+    settings.get_profile("costaudit"),
+    max_examples=20,
+    derandomize=True,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+)
 settings.load_profile("costaudit")
 
 

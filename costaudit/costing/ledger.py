@@ -141,7 +141,7 @@ class _Book:
 
     def contains(self, step: Step) -> bool:
         """Return whether a chosen step does all that `step` does."""
-        return _CONTAINED.get(step.lever, "") in {one.step.lever for one in self._chosen}
+        return _CONTAINED.get(step.lever) in {one.step.lever for one in self._chosen}
 
     def offer(self, step: Step) -> _Offer:
         """Return a step priced on what the chosen ones leave."""
@@ -182,9 +182,7 @@ class _Book:
         steps = tuple(one.entry for one in self._chosen)
         names = {step.lever for step in steps}
         saved = sum((step.saved.usd for step in steps), NOTHING)
-        alone = sum(
-            (one.alone.usd for one in steps if _CONTAINED.get(one.lever) not in names), NOTHING
-        )
+        alone = sum(one.alone.usd for one in steps if _CONTAINED.get(one.lever) not in names)
         firm = [one for one in self._chosen if one.entry.evidence != "assumed"]
         grade = weakest(step.saved.grade for step in steps)
         return Ledger(
@@ -231,11 +229,11 @@ class _Book:
         before = self._month.daily(self._first_usd)
         if steady is None or not isinstance(step, CacheStep) or step.hits is None:
             return entry
-        if not before[steady].sum() or not daily.sum():
+        if not (before[steady].sum() and daily.sum() and entry.saved.usd):
             return entry
         whole, running = float(self._before.usd), entry.running_cost.usd
         filled = float(daily[steady].sum() / before[steady].sum())
-        first = np.cumsum(np.ones(len(daily))) <= self._month.facts.days
+        first = slice(int(self._month.facts.days))
         share = float(daily[first].sum() / max(before[first].sum(), 1e-12))
         rest = 1 - min(len(daily) / self._month.facts.days, 1.0)
         share = (1 - rest) * share + rest * filled
@@ -243,33 +241,33 @@ class _Book:
         return replace(entry, first_month=months[0], steady_month=months[1])
 
     def _saving(self, firm: Sequence[_Offer]) -> Money:
-        usd = sum((one.entry.saved.usd for one in firm), NOTHING)
-        grade = weakest([self._before.grade, *(one.entry.saved.grade for one in firm)])
-        daily = sum((one.daily for one in firm), self._month.daily(self._first_usd * 0))
-        return self._month.ranged(usd, daily, grade, self._bounds(firm, usd))
+        usd, daily, grade = self._together(firm)
+        return self._month.ranged(usd, daily, grade, _multiples(usd, *_spread(firm)))
 
     def _after(self, chosen: Sequence[_Offer]) -> Money:
-        saved = sum((one.entry.saved.usd for one in chosen), NOTHING)
+        saved, gone, grade = self._together(chosen)
         usd = self._before.usd - saved
-        grade = weakest([self._before.grade, *(one.entry.saved.grade for one in chosen)])
-        gone = sum((one.daily for one in chosen), self._month.daily(self._first_usd * 0))
         daily = self._month.daily(self._scene.first.tariff.request_usd) - gone
-        spread = _spread(chosen)
-        bounds = None
-        if usd and spread != (NOTHING, NOTHING):
-            bounds = float((usd - spread[1]) / usd), float((usd + spread[0]) / usd)
-        return self._month.ranged(usd, daily, grade, bounds)
+        less, more = _spread(chosen)
+        return self._month.ranged(usd, daily, grade, _multiples(usd, more, less))
+
+    def _together(self, chosen: Sequence[_Offer]) -> tuple[Decimal, Floats, Grade]:
+        """Return what steps save, in all and by day, and how well that and the log are known."""
+        usd = sum((one.entry.saved.usd for one in chosen), NOTHING)
+        daily = sum((one.daily for one in chosen), self._month.daily(self._first_usd * 0))
+        grade = weakest([self._before.grade, *(one.entry.saved.grade for one in chosen)])
+        return usd, daily, grade
 
     def _running(self, steps: Sequence[Step]) -> Decimal:
         """Return the running cost of steps per month; caches share the larger store."""
         levers = [one for one in steps if isinstance(one, Lever)]
-        own = sum((usd for one in levers for usd in one.running_usd.values()), NOTHING)
+        own = sum(usd for one in levers for usd in one.running_usd.values())
         total = micro_usd(own * self._month.pace) if own else NOTHING
         if not self._month.facts.is_month:
             return total
         caches = [one for one in steps if isinstance(one, CacheStep)]
         store = max((one.store_usd for one in caches), default=NOTHING)
-        return total + store + sum((one.embed_usd for one in caches), NOTHING)
+        return total + store + sum(one.embed_usd for one in caches)
 
     def _forfeited(self, steps: Sequence[Step]) -> Decimal:
         """Return the monthly cost of wrong hits: the largest of all caches, as they share hits."""
@@ -287,13 +285,6 @@ class _Book:
         """Return how much cheaper traffic is than the log, by request and in total."""
         gained = self._first_usd - after.request_usd()
         return gained, self._scene.first.cost().total_usd - after.cost().total_usd
-
-    def _bounds(self, chosen: Sequence[_Offer], usd: Decimal) -> Bounds | None:
-        """Return the bounds of the log's own uncertainty, as multiples of the steps' sum."""
-        below, above = _spread(chosen)
-        if not usd or (below, above) == (NOTHING, NOTHING):
-            return None
-        return float((usd - below) / usd), float((usd + above) / usd)
 
     def _usd(self, traffic: Traffic, by_request: Floats) -> Decimal:
         if self._month.facts.is_month:
@@ -313,16 +304,22 @@ def _spread(chosen: Sequence[_Offer]) -> tuple[Decimal, Decimal]:
     return below, above
 
 
+def _multiples(usd: Decimal, below: Decimal, above: Decimal) -> Bounds | None:
+    """Return the ends of an amount as multiples of it; None where it is 0 or has no spread."""
+    if not usd or not (below or above):
+        return None
+    return float((usd - below) / usd), float((usd + above) / usd)
+
+
 def _right_part(step: Step) -> float:
     """Return the share of a step's saving that counts: wrong hits of a cache save nothing."""
     return step.right_part if isinstance(step, CacheStep) else 1.0
 
 
 def _scaled(money: Money, usd: Decimal) -> Money:
-    """Return `usd` with the relative interval of `money`."""
-    if money.low_usd is None or money.high_usd is None or not money.usd:
-        return replace(money, usd=usd)
-    ends = sorted(micro_usd(usd * end / money.usd) for end in (money.low_usd, money.high_usd))
+    """Return `usd` with the relative interval of `money`, a month's amount that is not 0."""
+    both = (money.low_usd, money.high_usd)
+    ends = sorted(micro_usd(usd * end / money.usd) for end in both if end is not None)
     return Money(usd, money.grade, min(ends[0], usd), max(ends[1], usd))
 
 

@@ -86,7 +86,7 @@ def _unpriced_share(unpriced: pl.DataFrame, sent: pl.DataFrame) -> float:
     counted = len(sent.filter(_tokens() > 0))
     unknown = len(uncounted) * (every / counted if every else 1)
     tokens = unpriced.select(_tokens().sum()).item() + unknown
-    return float(min(tokens / (every + unknown), 1)) if tokens else 0.0
+    return float(tokens / (every + unknown)) if tokens else 0.0
 
 
 def _gap_share(invoice_usd: Decimal | None, log_usd: Decimal) -> float | None:
@@ -98,7 +98,7 @@ def _breakdowns(
 ) -> dict[str, CostBreakdown]:
     """Return the breakdown of each group; totals use the logged cost if that counts."""
     sums = sent.group_by(group, "rate_id", from_log=pl.col("logged").is_not_null()).agg(
-        pl.len().alias("requests"),
+        pl.len(),
         pl.col(TOKEN_CLASSES).sum(),
         pl.col("logged").sum(),
         pl.col("unit_usd").sum(),
@@ -198,7 +198,7 @@ def _price(row: dict[str, Any], ratio: float | None, fault: str | None) -> Model
     note = "; ".join(part for part in (band, row["note"], _logged_note(ratio, fault)) if part)
     return ModelPrice(
         provider=row["provider"] or "",
-        model=row["model"] or "",
+        model=row["model"],
         priced_as=row["priced_as"],
         service_tier=row["service_tier"],
         since=_day(row["first"]),

@@ -13,8 +13,6 @@ from costaudit.contracts.spend import CostBreakdown
 from costaudit.costing.cost import cost, per_request_usd, plain
 from costaudit.costing.tariff import Tariff
 
-Counts = npt.NDArray[np.int64]
-
 
 def anchored(logged: pl.DataFrame, as_is: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     """Return the logged classes plus `after` - `as_is`, request by request.
@@ -35,8 +33,8 @@ def anchored(logged: pl.DataFrame, as_is: pl.DataFrame, after: pl.DataFrame) -> 
             taken = np.minimum(np.minimum(most[:, i], given[:, i]), excess)
             given[:, i] -= taken
             excess -= taken
-    columns: dict[str, Counts] = dict(zip(INPUT_CLASSES, given.T, strict=True))
-    return pl.DataFrame({**columns, "output_tokens": output})
+    inputs = pl.DataFrame(given, schema=list(INPUT_CLASSES), orient="row")
+    return inputs.with_columns(output_tokens=output)
 
 
 _CHEAPEST_FIRST = tuple(
@@ -87,7 +85,8 @@ class Traffic:
         """Return each request's bill, in float64; 0 if it is not sent or has no price."""
         tokens = np.nan_to_num(per_request_usd(self.classes, self.pricing))
         units = self.tariff.unit_usd.cast(pl.Float64).to_numpy()
-        return np.asarray((tokens + units) * self.sent.to_numpy(), np.float64)
+        usd: npt.NDArray[np.float64] = (tokens + units) * self.sent.to_numpy()
+        return usd
 
     def simulated(
         self, as_is: pl.DataFrame, removed: pl.Series, classes: pl.DataFrame | None
@@ -103,7 +102,7 @@ class Traffic:
         pricing = self.tariff.changed(effect, self.pricing)
         known = pricing.rate_ids.is_null() == self.pricing.rate_ids.is_null()
         classes = _changed(self.classes, effect)
-        kept = touched & known & self._saves(effect["unit"], touched & known, classes, pricing)
+        kept = touched & known & self._saves(effect["unit"], classes, pricing)
         rate_ids = pricing.rate_ids.zip_with(kept, self.pricing.rate_ids)
         return Traffic(
             self.tariff,
@@ -123,24 +122,17 @@ class Traffic:
             moved |= self.classes[name] != before.classes[name]
         return moved & before.sent
 
-    def changes_from(self, before: "Traffic") -> int:
-        """Count the requests that `changed_from` names."""
-        return int(self.changed_from(before).sum())
-
-    def _saves(
-        self, unit: pl.Series, touched: pl.Series, classes: pl.DataFrame, pricing: Pricing
-    ) -> pl.Series:
+    def _saves(self, unit: pl.Series, classes: pl.DataFrame, pricing: Pricing) -> pl.Series:
+        """Return whether a request's unit is cheaper; one without a known price changes nothing."""
         frame = pl.DataFrame(
             {
                 "unit": unit,
-                "touched": touched,
                 "before": per_request_usd(self.classes, self.pricing),
                 "after": per_request_usd(classes, pricing),
             }
         )
         gain = pl.col("before") - pl.col("after")
-        total = pl.when("touched").then(gain.fill_nan(0)).sum().over("unit")
-        return frame.select((total > 0).alias("saves")).to_series()
+        return frame.select(gain.fill_nan(0).sum().over("unit") > 0).to_series()
 
 
 def unexplained(spend_usd: Decimal, logged: Traffic) -> Decimal:

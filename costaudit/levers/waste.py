@@ -73,7 +73,7 @@ def waste(requests: pl.DataFrame) -> Lever | None:
         (SENT_TO_PROVIDER & (pl.col("status") == "error") & billed).fill_null(False)
     ).to_series()
     kind = requests.select(
-        pl.when(failed).then(pl.lit("failed")).otherwise(repeated_calls(requests)).alias("kind")
+        pl.when(failed).then(pl.lit("failed")).otherwise(repeated_calls(requests))
     ).to_series()
     touched = kind.is_not_null()
     if not touched.any():

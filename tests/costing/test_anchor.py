@@ -70,3 +70,12 @@ def test_what_is_taken_back_comes_from_the_cheapest_class_that_gained(place: int
 
     after = anchored(of(**{losing: 100}), of(**{losing: 400}), of(**{cheap: 200, dear: 200}))
     assert after.row(0, named=True) == dict.fromkeys(TOKEN_CLASSES, 0) | {dear: 100}
+
+
+def test_what_neither_gained_nor_lost_is_not_taken_back() -> None:
+    # Billed: 100 uncached, 50 read. Simulated: 400 uncached become 400 written. Only 100 can move,
+    # so 300 of the writes are taken back, and nothing of the reads.
+    after = anchored(
+        frame((100, 50, 0, 0, 0, 0)), frame((400, 0, 0, 0, 0, 0)), frame((0, 0, 400, 0, 0, 0))
+    )
+    assert after.row(0) == (0, 50, 100, 0, 0, 0)

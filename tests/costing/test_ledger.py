@@ -132,7 +132,16 @@ def test_a_lever_says_how_many_requests_it_changed() -> None:
     requests = log(CALL, CALL, {**CALL, "served_by": "gateway_cache"})
     moved = {"unit": "a", "model": "gpt-4o-mini"}
     ledger = book(requests, lever("routing", moved, {}, moved))
-    assert ledger.steps[0].note == "1 request. Because."
+    (one,) = ledger.steps
+    assert one.note == "1 request. Because."
+    assert one.requests_before == one.requests_after == one.cost_after.requests == 2
+    both = book(log(CALL, CALL), lever("routing", moved, moved))
+    assert both.steps[0].note == "2 requests. Because."
+
+
+def test_a_change_that_saves_nothing_is_not_made() -> None:
+    ledger = book(log({}), lever("waste", {"unit": "a", "removed": True}))
+    assert ledger.steps == ledger.left_out == ()
 
 
 def test_a_request_without_a_price_is_not_moved_to_one() -> None:
@@ -163,6 +172,8 @@ def test_a_cold_batch_loses_its_cache_reads() -> None:
     assert saved(book(log(more, cold), lever("batch", *rows))) == ["1.75"]
     apart = [rows[0], {**rows[0], "unit": "b"}]
     assert saved(book(log(more, cold), lever("batch", *apart))) == ["2.5"]
+    # A call without a price makes the unit no cheaper.
+    assert saved(book(log(more, {**more, "model": "unknown"}), lever("batch", *rows))) == ["0"]
 
 
 def test_a_discount_in_the_log_carries_over_to_another_model() -> None:
@@ -189,6 +200,36 @@ def test_a_range_is_carried_to_the_total() -> None:
     )
     assert (ledger.after.low_usd, ledger.after.high_usd) == (Decimal("1.6"), Decimal("2.2"))
     assert (ledger.saving.low_usd, ledger.saving.high_usd) == (Decimal("1.8"), Decimal("2.4"))
+    assert ledger.steps[0].alone == money
+    more = book(log(CALL, CALL), step("semantic", [False, True], saved_bounds=(1.0, 1.2)))
+    assert more.saving.low_usd == 2 and more.saving.high_usd == Decimal("2.4")
+    sure = book(log(CALL, CALL), step("semantic", [False, True]))
+    for known in (sure.saving, sure.after, sure.steps[0].alone):  # the log itself has no range
+        assert (known.low_usd, known.high_usd) == (None, None)
+
+
+def test_amounts_of_a_log_are_exact_below_a_millionth() -> None:
+    # gpt-4o-mini at 0.15 a million: ten tokens cost 0.0000015. A quarter of the hits' money is
+    # kept, so 0.000001125 is forfeited, in millionths 0.000001.
+    tiny = {"model": "gpt-4o-mini", "input_uncached_tokens": 10}
+    ledger = book(log(tiny), step("duplicates", [True], right_part=0.25))
+    assert ledger.before.usd == Decimal("0.0000015")
+    assert ledger.steps[0].alone.usd == ledger.steps[0].saved.usd == Decimal("0.0000005")
+
+
+def test_a_cache_that_another_contains_is_not_bought_beside_it() -> None:
+    # The exact cache would answer one call more, but the similar one is that cache, and more.
+    ledger = book(
+        log(CALL, CALL, CALL, CALL),
+        step("duplicates", [False, True, False, False]),
+        step("semantic", [False, False, True, True]),
+    )
+    assert [one.lever for one in ledger.steps] == ["semantic"] and ledger.left_out == ()
+
+
+def test_a_step_keeps_its_name_and_its_place_in_the_report() -> None:
+    (one,) = book(log(CALL), step("semantic", [True], label="Similar", section="sweep")).steps
+    assert (one.lever, one.label, one.section) == ("semantic", "Similar", "sweep")
 
 
 def test_a_gateways_hits_are_not_saved_again() -> None:

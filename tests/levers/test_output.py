@@ -1,7 +1,59 @@
-"""Answers far above the usual length, and reasoning, are worth a test."""
+"""White space in answers is priced; answers far above the usual, and reasoning, are to test."""
 
-from costaudit.levers.output import heavy_reasoning, long_answers
-from tests.levers.logs import log
+import json
+from math import floor
+
+import pytest
+
+from costaudit.levers.output import heavy_reasoning, indented_answers, long_answers
+from tests.levers.logs import blocks, log
+
+
+def test_white_space_of_answers_in_json_is_priced_without_their_reasoning() -> None:
+    # A token is a character here. What an answer lacks without white space is its share; it is
+    # taken off what was said, 100 of 300 tokens where 200 are reasoning.
+    values = [{"id": number, "name": "x"} for number in range(9)]
+    text, wide = json.dumps(values, indent=2), json.dumps(values, indent=8)
+    share = 1 - len(json.dumps(values, separators=(",", ":"))) / len(text)
+    assert 0.3 < share < 0.6
+    answer = {"answer_id": "a", "output_tokens": 300, "reasoning_tokens": 200}
+    found = indented_answers(
+        log(
+            answer,
+            {**answer, "reasoning_tokens": None, "endpoint": "write"},
+            {**answer, "finish_reason": "length"},
+            {**answer, "finish_reason": None, "answer_id": "wide"},
+            {**answer, "answer_kind": "tool_use"},
+            {**answer, "status": "error", "answer_id": "wide"},
+            {**answer, "answer_id": "short"},
+            {**answer, "answer_id": None},
+            {**answer, "output_tokens": 202},  # less than a token of two
+            {**answer, "output_tokens": None},
+        ),
+        blocks(short="[1]", wide=wide, a=text),
+        len,
+    )
+    assert found is not None
+    assert found.effect["output_tokens"].to_list() == [
+        300 - floor(100 * share), 300 - floor(300 * share), *[None] * 8,
+    ]  # fmt: skip
+    assert found.effect["unit"].to_list() == ["chat | gpt-4o", "write | gpt-4o", *[None] * 8]
+    assert found.effect["removed"].null_count() == 10
+    assert found.rule == (
+        "2 answers of chat, write are indented JSON; the same values without white space have "
+        f"{share:.0%} fewer tokens on average, counted with the run's tokenizer."
+    )
+    assert (found.lever, found.section) == ("indented_answers", "levers")
+    assert found.grade == "estimated"
+
+
+def test_the_first_token_that_is_saved_counts() -> None:
+    # Half of the text is white space: two tokens said save one, one token saves none.
+    text = "[\n" + " " * 40 + '"' + "x" * 38 + '"\n]'  # 84 characters, 42 without white space
+    rows = [{"answer_id": "a", "output_tokens": tokens} for tokens in (1, 2)]
+    found = indented_answers(log(*rows), blocks(a=text), len)
+    assert found is not None and found.effect["output_tokens"].to_list() == [None, 1]
+    assert indented_answers(log(*rows), blocks(a="[1]"), len) is None
 
 
 def test_the_tail_is_cut_to_the_usual_length() -> None:
@@ -57,3 +109,47 @@ def test_reasoning_that_makes_most_of_the_output_is_named() -> None:
     assert found is not None and found.requests == 100 and "chat" in found.why
     assert heavy_reasoning(log(*rows[:99])) is None
     assert heavy_reasoning(log(*[{"output_tokens": 100, "reasoning_tokens": 40}] * 100)) is None
+
+
+def test_reasoning_is_counted_where_it_was_billed_and_from_half_of_the_output_on() -> None:
+    half = [{"output_tokens": 100, "reasoning_tokens": 50}] * 100
+    found = heavy_reasoning(log(*half))
+    assert found is not None and found.lever == "reasoning"
+    below = [*half[:99], {"output_tokens": 100, "reasoning_tokens": 49}]
+    assert heavy_reasoning(log(*below)) is None
+    unknown: list[dict[str, int | None]] = [{"output_tokens": 1, "reasoning_tokens": 1}] * 50
+    unknown += [{"output_tokens": 1, "reasoning_tokens": None}] * 51  # none is known: none counted
+    assert heavy_reasoning(log(*unknown)) is None
+    served = [{"output_tokens": 100, "reasoning_tokens": 50, "served_by": "gateway_cache"}]
+    empty = [{"output_tokens": 0, "reasoning_tokens": 0}]
+    assert heavy_reasoning(log(*half[:99], *served)) is None
+    assert heavy_reasoning(log(*half[:99], *empty)) is None
+    one = [{"output_tokens": 1, "reasoning_tokens": 1}]
+    assert heavy_reasoning(log(*half[:99], *one)) is not None
+
+
+def test_the_tail_begins_above_one_and_a_half_times_the_usual_length() -> None:
+    usual = [{"output_tokens": 100}] * 98
+    cut_off = {"output_tokens": 151, "finish_reason": "length"}  # an answer too
+    found = long_answers(log(*usual, {"output_tokens": 150}, cut_off))
+    assert found is not None and found.requests == 1
+    assert found.lever == "output"
+    assert found.why.startswith("1 answers of chat are more than 1.5 times longer than 95% of")
+
+
+@pytest.mark.parametrize(("tokens", "counts"), [(0, False), (1, True)])
+def test_an_empty_answer_is_none(tokens: int, counts: bool) -> None:
+    rows = [{"output_tokens": 100}] * 97 + [{"output_tokens": 5_000}] * 2
+    assert (long_answers(log(*rows, {"output_tokens": tokens})) is not None) == counts
+
+
+def test_the_first_five_units_are_named() -> None:
+    rows = [
+        {"output_tokens": 5_000 if number > 97 else 100, "endpoint": name}
+        for name in "fedcba"
+        for number in range(100)
+    ]
+    found = long_answers(log(*rows))
+    assert found is not None and found.requests == 12
+    named = "; ".join(f"{name} | gpt-4o: 100" for name in "abcde")
+    assert f"({named})" in found.test

@@ -36,6 +36,14 @@ OTHER = {"segments": [segment("another", 9)]}
         # A gateway's hit in between costs nothing and hides nothing.
         ([{"at": 0}, {"at": 1, "served_by": "gateway_cache"}, {"at": 3}], [None, None, "double"]),
         ([{"at": 0, "segments": []}, {"at": 1, "segments": []}], [None, None]),
+        # One segment is a prompt.
+        ([{"at": 0, **OTHER}, {"at": 3, **OTHER}], [None, "double"]),
+        # Ten microseconds too late are too late.
+        ([{"at": 0}, {"at": 120.00001, "attempt": 1}], [None, None]),
+        ([{"at": 0}, {"at": 5.000001}], [None, None]),
+        # A first call without a number is the first; the retry itself is no double.
+        ([{"at": 0, "attempt": None}, {"at": 3, "attempt": 1}], ["retried", None]),
+        ([{"at": 0}, {"at": 3, "status": "error"}], [None, None]),
     ],
 )
 def test_a_call_is_useless_if_the_next_one_replaces_it(
@@ -50,7 +58,11 @@ def test_useless_calls_are_taken_out_by_kind() -> None:
     assert lever is not None
     assert lever.effect["unit"].to_list() == ["retried", None, "failed"]
     assert lever.effect["removed"].to_list() == [True, None, True]
-    assert "1 billed although they failed" in lever.rule
+    assert lever.rule == (
+        "Calls by kind: 1 billed although they failed, "
+        "1 retried within 120 s although they were answered."
+    )
+    assert (lever.lever, lever.section) == ("waste", "levers") and lever.grade == "estimated"
 
 
 def test_a_failure_without_tokens_was_not_billed() -> None:

@@ -20,6 +20,7 @@ REPLICATES = 800
 DRIFT_PER_DAY = 0.007  # drift of spend if the log can't show it: 20 % a month, up or down
 _PER_WEEKDAY = 3  # with so many of each weekday, weekdays are resampled separately
 _TOLERANCE = 0.1  # days, for logs that start late or end early by a few hours
+_ENOUGH_DAYS = FEW_DAYS - _TOLERANCE
 Bounds = tuple[float, float]
 
 
@@ -65,7 +66,7 @@ class Month:
             return Money(usd, grade, micro_usd(low), micro_usd(high))
         below, above = self.range_of(daily)
         total = float(daily.sum())
-        below = max(below, 0.0) if daily.min(initial=0.0) >= 0 else below
+        below = max(below, 0.0) if daily.min() >= 0 else below
         ends = (
             float(usd) - float(np.hypot(total - below, float(usd - low))),
             float(usd) + float(np.hypot(above - total, float(high - usd))),
@@ -109,7 +110,7 @@ class Month:
         cells = summed(group[timed] * days + day[place], scaled, count * days)
         untimed = summed(group[~timed], by_request[~timed], count)
         if untimed.any():
-            every = weight[place].sum() / max(timed.sum(), 1)
+            every = weight[place].mean()
             return cells.reshape(count, days) + np.outer(untimed * every, self._even)
         return cells.reshape(count, days)
 
@@ -153,7 +154,7 @@ class Month:
     def trend(self, daily: Floats) -> Trend | None:
         """Return the slope over the days, within weekdays; None with fewer than FEW_DAYS."""
         found = self._regression(daily)
-        if found is None or self.facts.traffic_days < FEW_DAYS:
+        if found is None or self.facts.traffic_days < _ENOUGH_DAYS:
             return None
         slope, error, freedom = found
         wide = error * _student(freedom)
@@ -163,7 +164,7 @@ class Month:
     @cached_property
     def steady_days(self) -> npt.NDArray[np.bool_] | None:
         """Return the days of the log's second half; None if it is shorter than a week."""
-        if self.hours is None or self._days.share.sum() < FEW_DAYS:
+        if self.hours is None or self._days.share.sum() < _ENOUGH_DAYS:
             return None
         seen = np.cumsum(self._days.share)
         return np.asarray(seen > seen[-1] / 2, np.bool_)
@@ -176,8 +177,8 @@ class Month:
         untimed = float(by_request[~timed].sum())
         if untimed:
             every = np.bincount(self.place[timed], minlength=len(weight)) * weight
-            daily = daily + untimed * every.sum() / max(timed.sum(), 1) * self._even
-        return np.asarray(daily, np.float64)
+            daily = daily + untimed * every.sum() / timed.sum() * self._even
+        return daily
 
     @property
     def _even(self) -> Floats:
@@ -308,14 +309,14 @@ def month_of(requests: pl.DataFrame, covered_days: float, seed: int = 0) -> Mont
     sent = int(requests.select(SENT_TO_PROVIDER).to_series().sum())
     ts_s = requests.select(TS_S).to_series().fill_null(np.nan).to_numpy()
     timed = np.isfinite(ts_s)
-    place = np.full(len(ts_s), -1, np.int64)
+    place = np.full(len(ts_s), -1)
     if not timed.any():
         why = "No request has a time, so there is no month: the figures are those of the log."
         return Month(
             MonthFacts("log", covered_days, 0.0, reasons=(why,), requests=sent), None, place
         )
     hours = calendar(ts_s[timed])
-    place[timed] = (ts_s[timed] // 3_600).astype(np.int64) - hours.first_h
+    place[timed] = ts_s[timed] // 3_600 - hours.first_h
     days = float(summed(hours.day, hours.usual).sum())
     facts = _facts(hours, days)
     if days < FEWEST_DAYS - _TOLERANCE:
@@ -324,10 +325,11 @@ def month_of(requests: pl.DataFrame, covered_days: float, seed: int = 0) -> Mont
             "the figures are those of the log."
         )
         short = replace(facts, period="log", days=covered_days, reasons=(why,), requests=sent)
-        return Month(short, None, np.full(len(ts_s), -1, np.int64))
+        return Month(short, None, np.full(len(ts_s), -1))
     month = Month(facts, hours, place, seed)
     every = requests.select(SENT_TO_PROVIDER).to_series().to_numpy()
-    return replace(month, facts=replace(facts, requests=round(month.daily(every * 1.0).sum())))
+    sent_a_month = month.daily(np.where(every, 1.0, 0.0)).sum()
+    return replace(month, facts=replace(facts, requests=round(sent_a_month)))
 
 
 def with_trend(month: Month, spend_by_request: Floats) -> Month:
@@ -353,7 +355,7 @@ def _facts(hours: Calendar, days: float) -> MonthFacts:
 def _reasons(hours: Calendar, days: float) -> list[str]:
     """Return a sentence for each reason why the month's interval is wide."""
     reasons = []
-    if days < FEW_DAYS:
+    if days < _ENOUGH_DAYS:
         reasons.append(
             f"The log covers {days:.1f} days of usual traffic; with fewer than {FEW_DAYS:.0f}, a "
             "month's range is wide."

@@ -108,8 +108,8 @@ def _decided() -> pl.Expr:
     apart = pl.lit(", reasoning apart")
     is_within = ~pl.col("_claimed").str.ends_with("apart")
     beyond = is_within & (pl.col("reasoning") > pl.col("output"))  # that the output includes it
-    exclusive = pl.col("_claimed").str.replace("inclusive", "exclusive", literal=True)
-    inclusive = pl.col("_claimed").str.replace("exclusive", "inclusive", literal=True)
+    exclusive = pl.col("_claimed").str.replace("inclusive", "exclusive")
+    inclusive = pl.col("_claimed").str.replace("exclusive", "inclusive")
     return pl.when(pl.col("_matters")).then(
         pl.coalesce(
             pl.col("_fitting"),
@@ -183,7 +183,7 @@ def _with_votes(rows: pl.DataFrame) -> pl.DataFrame:
         .group_by(*GROUP, "_decided")
         .len()
         .sort("len", "_decided", descending=[True, False])
-        .group_by(*GROUP, maintain_order=True)
+        .group_by(*GROUP)
         .agg(_vote=pl.col("_decided").first())
     )
     return rows.join(votes, on=list(GROUP), how="left", nulls_equal=True, maintain_order="left")
@@ -194,7 +194,7 @@ def _canonical(rows: pl.DataFrame) -> pl.DataFrame:
     apart = pl.col("_shape").str.ends_with("apart")
     known = pl.col("input").is_not_null() | pl.col("output").is_not_null()
     read = pl.col("cache_read").fill_null(0)
-    sent = pl.col("input").fill_null(0)
+    sent = pl.col("input")
     read_kept = pl.when(inclusive).then(pl.min_horizontal(read, sent)).otherwise(read)
     rows = rows.with_columns(_read=read_kept, _left=sent - read_kept)
     columns: dict[str, pl.Expr] = {"cache_read_tokens": pl.col("_read")}
@@ -229,7 +229,7 @@ def _label(known: pl.Expr) -> pl.Expr:
             pl.when(differs)
             .then(pl.concat_str(pl.lit(", counted as "), "_shape"))
             .otherwise(pl.lit("")),
-            pl.when((pl.col("_cached") > 0) & pl.coalesce("_decided", "_vote").is_null())
+            pl.when((pl.col("_cached") > 0) & pl.col("_vote").is_null())
             .then(pl.concat_str(pl.lit(", undecided, read as "), "_shape"))
             .otherwise(pl.lit("")),
             pl.when(pl.col("cache_read").is_null())

@@ -1,0 +1,32 @@
+"""Staged rows of calls, with their counts as logged."""
+
+from typing import Any
+
+import polars as pl
+
+from costaudit.ingest.staging.piece_tables import OWN, PLACE, SHARED
+
+CLASSES = [
+    "input_uncached_tokens",
+    "cache_read_tokens",
+    "cache_write_5m_tokens",
+    "cache_write_1h_tokens",
+    "cache_write_other_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+]
+
+
+def table(*rows: dict[str, Any]) -> pl.DataFrame:
+    base: dict[str, Any] = dict.fromkeys([*OWN, *PLACE, *SHARED])
+    base |= {"provider": "p", "model": "m", "cache_read": 0, "cache_write_5m": 0}
+    base |= {"cache_write_1h": 0, "cache_write_other": 0, "reasoning": 0}
+    schema = {
+        **OWN,
+        **PLACE,
+        **SHARED,
+        "source_file": pl.String,
+        "marker_ttl": pl.String,
+        "prompt_tokens": pl.Int64,
+    }
+    return pl.DataFrame([{**base, "source_file": "f", **row} for row in rows], schema=schema)
