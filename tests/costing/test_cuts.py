@@ -38,6 +38,29 @@ def test_the_head_is_read_the_middle_written_the_tail_new() -> None:
     assert (found["input_uncached_tokens"], found["output_tokens"]) == (600, 50)
 
 
+def test_each_class_is_cut_where_it_is_billed() -> None:
+    # Read to 1,000, written for an hour to 1,100, for five minutes to 1,400, otherwise to 1,600.
+    every = CALL | {
+        "cache_write_1h_tokens": 100, "cache_write_other_tokens": 200, "input_uncached_tokens": 400,
+    }  # fmt: skip
+    requests = log(CALL, every)
+    rows: list[dict[str, Any]] = [
+        {**dict.fromkeys(EFFECT), "unit": "a"},
+        {**dict.fromkeys(EFFECT), "unit": "a", "cuts": [{"start": 900, "tokens": 500}]},
+    ]
+    traffic = Traffic.logged(tariff(requests, price_requests(requests)))
+    whole = traffic.under(pl.DataFrame(rows, schema=EFFECT)).classes
+    assert whole.row(0) == traffic.classes.row(0)  # nothing of it is cut
+    assert whole.row(1, named=True) == every | {
+        "cache_read_tokens": 900, "cache_write_1h_tokens": 0, "cache_write_5m_tokens": 0,
+    }  # fmt: skip
+
+
+def test_what_is_cut_twice_is_not_there_twice() -> None:
+    found = left([{"start": 0, "tokens": 800}, {"start": 0, "tokens": 900}])
+    assert found["cache_read_tokens"] == 0 and found["input_uncached_tokens"] == 700
+
+
 def test_two_cuts_add_up() -> None:
     found = left([{"start": 0, "tokens": 10}, {"start": 1_990, "tokens": 10}])
     assert (found["cache_read_tokens"], found["input_uncached_tokens"]) == (990, 690)

@@ -112,6 +112,12 @@ def test_prices_are_those_used_most_and_say_where_they_are_from() -> None:
     assert [one.since for one in found] == ["2026-11-20"] * 3 + [""]
 
 
+def test_prices_that_are_used_equally_are_in_the_order_of_their_names() -> None:
+    names = ["gpt-4.1", "gpt-4o", "gpt-4o-mini", "gpt-5", "gpt-5-mini", "gpt-5-nano", "o3"]
+    found = spent(*({**CALL, "model": name} for name in reversed(names))).prices
+    assert [one.model for one in found] == names
+
+
 def test_a_price_names_its_band_and_why_a_logged_cost_does_not_count() -> None:
     # Above 200,000 tokens: 300,000 x 2.50 + 100 x 15 = 0.7515; logged in cents.
     long = {**CALL, "provider": "google", "model": "gemini-2.5-pro",

@@ -192,6 +192,18 @@ def test_the_majority_wins_and_among_equals_the_first_by_name(name: str | None) 
         assert found["input_uncached_tokens"][-1] == uncached
 
 
+def test_among_equals_the_first_by_name_wins_in_every_file() -> None:
+    # In 24 files, as without an order a single one would be right by chance.
+    three = [
+        row("litellm", 5000, 1000, total=5010),
+        row("litellm", 40, 9000),
+        row("litellm", 5000, 1000),
+    ]
+    rows = [{**one, "source_file": f"f{number}"} for number in range(24) for one in three]
+    found = normalise(table(*rows))
+    assert found["input_uncached_tokens"].to_list() == [4000, 40, 5000] * 24
+
+
 @pytest.mark.parametrize(
     ("logged", "expected"),
     [

@@ -22,6 +22,7 @@ def test_white_space_of_answers_in_json_is_priced_without_their_reasoning() -> N
             answer,
             {**answer, "reasoning_tokens": None, "endpoint": "write"},
             {**answer, "finish_reason": "length"},
+            {**answer, "finish_reason": None},
             {**answer, "finish_reason": None, "answer_id": "wide"},
             {**answer, "answer_kind": "tool_use"},
             {**answer, "status": "error", "answer_id": "wide"},
@@ -35,10 +36,10 @@ def test_white_space_of_answers_in_json_is_priced_without_their_reasoning() -> N
     )
     assert found is not None
     assert found.effect["output_tokens"].to_list() == [
-        300 - floor(100 * share), 300 - floor(300 * share), *[None] * 8,
+        300 - floor(100 * share), 300 - floor(300 * share), *[None] * 9,
     ]  # fmt: skip
-    assert found.effect["unit"].to_list() == ["chat | gpt-4o", "write | gpt-4o", *[None] * 8]
-    assert found.effect["removed"].null_count() == 10
+    assert found.effect["unit"].to_list() == ["chat | gpt-4o", "write | gpt-4o", *[None] * 9]
+    assert found.effect["removed"].null_count() == 11
     assert found.rule == (
         "2 answers of chat, write are indented JSON; the same values without white space have "
         f"{share:.0%} fewer tokens on average, counted with the run's tokenizer."
