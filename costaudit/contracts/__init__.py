@@ -1,4 +1,4 @@
-"""The hall: the only nouns that travel between stages.
+"""The data types that stages pass to one another: schemas, policies and the audit.
 
-Takes nothing, returns schemas, policies and the audit, never computes a result.
+It takes nothing and never computes a result.
 """

@@ -1,4 +1,4 @@
-"""Everything a report may say, already computed: the audit, its claims, budgets and period."""
+"""The audit: every figure that a report can show, with its claims, budgets and period."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,26 +22,26 @@ from costaudit.contracts.spend import Spend
 from costaudit.errors import RunDirError
 
 SCHEMA_VERSION = "1"
-Outcome = Literal["holds", "fails", "unclear", "untested"]  # unclear: the interval spans it
+Outcome = Literal["holds", "fails", "unclear", "untested"]  # unclear: the interval includes it
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something the reader should know, or do."""
+    """Something that the reader should know or do."""
 
     code: str  # stable, such as prefix-timestamp
     severity: Literal["info", "warning", "problem"]
     title: str  # one sentence
     detail: str
     change: str  # what repairs it; may be empty
-    saved: Money | None = None  # per month, at most what the ledger has left for it
+    saved: Money | None = None  # per month; the ledger sets its upper limit
     section: str = ""  # anchor of the section that explains it
-    alone: Money | None = None  # per month, had it been the only change, where that is more
+    alone: Money | None = None  # per month, as the only change; set only if it is more
 
 
 @dataclass(frozen=True)
 class Assumption:
-    """Something taken for granted, which the reader can change."""
+    """Something that the audit assumes and the reader can change."""
 
     name: str
     value: str
@@ -62,15 +62,15 @@ class DataQuality:
     first_ts: str  # ISO 8601, UTC; "" where no row has a time
     last_ts: str
     covered_days: float  # from the first to the last request, at least one hour
-    timed_share: float  # rows with a time
-    prompt_share: float  # rows with the prompt's text
-    answer_share: float  # rows with the answer's text
+    timed_share: float  # share of rows with a time
+    prompt_share: float  # share of rows with the prompt's text
+    answer_share: float  # share of rows with the answer's text
     usage: dict[str, int]  # usage_source → rows
     conventions: dict[str, int]  # counting convention → rows
     statuses: dict[str, int]  # status → rows
     tokenizer: str
     cannot_tell: tuple[str, ...]  # questions that this log can't answer, each a sentence
-    uncounted: int = 0  # answered by a provider, but without token counts: their cost is unknown
+    uncounted: int = 0  # requests that a provider answered without token counts; cost unknown
 
     @property
     def spend_grade(self) -> Grade:
@@ -80,26 +80,26 @@ class DataQuality:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The first thing that is read."""
+    """The summary that a reader sees first."""
 
     headline: str  # one sentence with dollars, range, grade and coverage
     spend: Money  # per month
-    after: Money  # by every step that is better than assumed
+    after: Money  # per month, after every step with a better grade than assumed
     saving: Money
     saving_share: float
-    draft: str  # why the money is provisional; "" where it is not
+    draft: str  # why the amounts are provisional; "" if they are final
     grade: Grade
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A promise of the article that budgets for semantic caching are based on."""
+    """A promise from the article on which budgets for semantic caching are based."""
 
     claim: str  # what is promised
-    promised: str  # its number
-    found: str  # the same number on this log, or by the article's own figures; "" if untested
+    promised: str  # the number that the article gives
+    found: str  # the number on this log, or from the article's figures; "" if untested
     outcome: Outcome
-    why: str  # how it was found, or why it can't be
+    why: str  # how `found` was found, or why it can't be found
     grade: Grade
 
 
@@ -110,24 +110,24 @@ class Audit:
     schema_version: str
     costaudit_version: str
     prices_source: str
-    show_prompts: bool  # texts of prompts and answers are in it
+    show_prompts: bool  # the audit holds texts of prompts and answers
     verdict: Verdict
     quality: DataQuality
     spend: Spend
     ledger: Ledger
-    semantic: SemanticSection | None  # None: no prompts, or none that a cache could answer
+    semantic: SemanticSection | None  # None: no prompts that a cache could answer
     prefix: PrefixSection | None
     plan: tuple[PlanStep, ...]
     findings: tuple[Finding, ...]
     assumptions: tuple[Assumption, ...]
-    levers: tuple[LeverRow, ...] = ()  # beside the caches, each with its evidence and its calls
-    worth_testing: tuple[Suggestion, ...] = ()  # no evidence in the log, and so no money
-    claims: tuple[Claim, ...] = ()  # what the article promises, checked on this log
+    levers: tuple[LeverRow, ...] = ()  # levers other than caches, with evidence and calls
+    worth_testing: tuple[Suggestion, ...] = ()  # without evidence in the log, so without money
+    claims: tuple[Claim, ...] = ()  # promises of the article, checked on this log
     replay: ReplaySection | None = None  # None: nothing was replayed
     month: MonthFacts = field(default_factory=unknown_month)  # what the figures mean
     sessions: SessionsSection | None = None  # None: no call names an agent's session
-    uncacheable: dict[str, int] = field(default_factory=dict)  # reason → requests, where prompts
-    # are there, but a cache must leave every one of them alone
+    uncacheable: dict[str, int] = field(default_factory=dict)  # reason → requests; filled
+    # only if the log has prompts and a cache must bypass all of them
 
 
 def encode_audit(audit: Audit) -> bytes:
@@ -147,13 +147,13 @@ def audit_schema() -> bytes:
 
 
 def write_audit(audit: Audit, path: Path) -> None:
-    """Write `audit.json` whole or not at all."""
+    """Write `audit.json` completely or not at all."""
     with atomic_write(path) as part:
         part.write_bytes(encode_audit(audit))
 
 
 def read_audit(path: Path) -> Audit:
-    """Read `audit.json`; raises RunDirError where it is missing or of another version."""
+    """Read `audit.json`; raise RunDirError if it is missing or has another version."""
     try:
         data = path.read_bytes()
         version = msgspec.json.decode(data, type=dict[str, msgspec.Raw]).get("schema_version")
@@ -175,7 +175,7 @@ def read_audit(path: Path) -> Audit:
 
 
 def in_words(days: float) -> str:
-    """Write a time given in days in the unit that people would say it in."""
+    """Write a time, given in days, in the unit that people would use for it."""
     minutes = round(days * 1440)
     if minutes < 1:
         return "less than a minute"
@@ -200,7 +200,7 @@ OTHER = "not a log"  # source of a document, a program or a picture in a folder 
 
 
 def lost_files(sources: Iterable[str]) -> str:
-    """Say how many of a log's files could not be read, from the source of each; else ""."""
+    """Say how many files could not be read, from the source of each file; "" if none."""
     told = [not source for source in sources if source != OTHER]
     if not any(told):
         return ""
@@ -211,7 +211,7 @@ TOTALS = "daily_totals"  # source of a provider's report of usage or costs
 
 
 def only_totals(sources: Iterable[str]) -> str:
-    """Say that files hold daily totals where all of them do; else ""."""
+    """Say that all files hold daily totals; return "" if any file does not."""
     told = list(sources)
     if not told or any(source != TOTALS for source in told):
         return ""
@@ -224,7 +224,7 @@ TOTALS_HINT = "Compare them with a log of calls: costaudit spend LOG --invoice F
 
 @dataclass(frozen=True)
 class Limit:
-    """One budget."""
+    """One limit of a budget."""
 
     written: str  # as the reader wrote it, such as 0.5%
     value: Decimal  # a share of 0 to 1, or US dollars
@@ -232,21 +232,21 @@ class Limit:
 
 @dataclass(frozen=True)
 class SpendChange:
-    """Monthly spend of a baseline and of the audit that is tested."""
+    """Monthly spend of a baseline and of the tested audit."""
 
     base_usd: Decimal
     new_usd: Decimal
     noise_usd: Decimal | None  # half the 95 % interval of the difference; None: not known
-    why_not: str = ""  # why both can't be compared; "" where they can
-    period: str = "a month"  # that the amounts are of
+    why_not: str = ""  # why the two can't be compared; "" if they can
+    period: str = "a month"  # the period that the amounts cover
 
 
 @dataclass(frozen=True)
 class GateResult:
-    """One rule of the gate, and whether the audit keeps it."""
+    """One rule of the gate, and whether the audit satisfies it."""
 
     rule: str  # as in costaudit.toml, such as max_unsafe_served
     status: Literal["passed", "failed", "insufficient"]  # insufficient: the log can't show it
     limit: str  # as the reader wrote it, such as 0.5%
-    measured: str  # the value that was tested, with its interval, in words
+    measured: str  # the tested value with its interval, in words
     detail: str  # one sentence: why, and what to do

@@ -14,7 +14,7 @@ GRADES: tuple[Grade, ...] = ("measured", "replayed", "simulated", "estimated", "
 
 
 def weakest(grades: Iterable[Grade]) -> Grade:
-    """Grade a total by the weakest of its parts; `measured` where there are none."""
+    """Return the weakest grade of the parts of a total; `measured` if there are no parts."""
     return max(grades, key=GRADES.index, default="measured")
 
 
@@ -32,7 +32,7 @@ _MICRO_USD = Decimal("0.000001")
 
 
 def micro_usd(usd: Decimal | float) -> Decimal:
-    """Round dollars to millionths, in which amounts that were computed in floats are kept."""
+    """Round dollars, computed in floats, to millionths."""
     exact = usd if isinstance(usd, Decimal) else Decimal(repr(float(usd)))
     return exact.quantize(_MICRO_USD)
 
@@ -48,7 +48,7 @@ class Money:
 
 
 def nothing() -> Money:
-    """Return no dollars, as known as can be."""
+    """Return zero dollars, with the grade `measured`."""
     return Money(Decimal(0), "measured")
 
 
@@ -87,12 +87,12 @@ RATES = pl.Schema(
 
 @dataclass(frozen=True)
 class Pricing:
-    """The rates of a log, and which rate prices which request."""
+    """The rates of a log, and the rate that prices each request."""
 
     rates: pl.DataFrame  # RATES, one row per (model, tier, band, period)
     rate_ids: pl.Series  # Int32, aligned with the requests; null where no price is known
-    unit_usd: pl.Series | None = None  # what billed units beyond text cost, aligned; null where a
-    # unit has no known price; None: no request has such units
+    unit_usd: pl.Series | None = None  # cost of billed units that are not text, aligned; null if a
+    # unit has no known price; None if no request has billed units
     unpriced_units: tuple[str, ...] = ()  # names of the units without a price
 
     def of(self, rows: NDArray[np.int64]) -> "Pricing":
@@ -101,7 +101,7 @@ class Pricing:
         return replace(self, rate_ids=self.rate_ids.gather(rows), unit_usd=units)
 
     def units(self) -> pl.Series:
-        """Return what each request's billed units cost, aligned; null where that is not known."""
+        """Return the cost of each request's billed units, aligned; null where it is not known."""
         if self.unit_usd is not None:
             return self.unit_usd
         return pl.Series("unit_usd", [Decimal(0)], pl.Decimal(38, 15)).new_from_index(

@@ -5,16 +5,16 @@ from typing import Literal
 
 MANIFEST_VERSION = 2
 RedactionMode = Literal["none", "hash", "mask"]
-FileLayout = Literal["lines", "values", "csv", "parquet", "sse"]  # of the records of a file
+FileLayout = Literal["lines", "values", "csv", "parquet", "sse"]  # how a file holds its records
 
 
 @dataclass(frozen=True)
 class ByteRange:
-    """A stretch of a file that was read."""
+    """A range of bytes that was read from a file."""
 
     start: int  # bytes of the decompressed file
     end: int
-    xxh3_128: str  # digest of its content, 32 hex digits
+    xxh3_128: str  # digest of the content, 32 hex digits
 
 
 @dataclass(frozen=True)
@@ -33,19 +33,19 @@ class InputFile:
 
 @dataclass(frozen=True)
 class ManifestInput(InputFile):
-    """One file that was read, and which stretches of it."""
+    """One file that was read, and the byte ranges that were read from it."""
 
-    layout: FileLayout | Literal[""] = ""  # "" for a file that is no log
+    layout: FileLayout | Literal[""] = ""  # "" for a file that is not a log
     ranges: tuple[ByteRange, ...] = ()
 
 
 @dataclass(frozen=True)
 class Check:
-    """One check of one file: in how many rows it fails."""
+    """One check of one file, and the number of rows that fail it."""
 
     file: str
     name: str
-    rows: int  # rows that it applies to
+    rows: int  # rows to which the check applies
     failing: int
 
 
@@ -58,14 +58,14 @@ class Convention:
     model: str
     convention: str
     rows: int
-    ambiguous: int  # rows that followed the majority, because nothing in them decides
+    ambiguous: int  # rows counted as the majority is, without evidence of their own
 
 
 @dataclass(frozen=True)
 class IngestCounts:
     """What was read, over all files. Law: records = kept + merged + skipped."""
 
-    records: int  # blank lines are none
+    records: int  # blank lines are not counted
     kept: int
     merged: int
     skipped: int
@@ -76,12 +76,12 @@ class IngestCounts:
     checks: tuple[Check, ...]
     unread_usage: dict[str, tuple[int, float]]  # unknown name in a usage object → calls, sum
     unreadable_usage: dict[str, int]  # class of tokens or unit whose count can't be read → calls
-    colliding_ids: tuple[int, int]  # ids that several calls have, and these calls
+    colliding_ids: tuple[int, int]  # ids shared by several calls; number of those calls
 
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """How the log was read, as texts."""
+    """The options with which the log was read, as texts."""
 
     source: str
     maps: tuple[str, ...]  # each FILE or PATTERN=FILE
@@ -100,7 +100,7 @@ class TablesMade:
     """The state of the staged pieces when the tables were written, to see if they are complete."""
 
     key: str
-    tables: dict[str, tuple[int, int]]  # name of a file → its size in bytes, its time in ns
+    tables: dict[str, tuple[int, int]]  # file name → size in bytes, time in ns
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class IngestRecord(IngestCounts):
     """The options of `ingest`, and what it found."""
 
     options: ReadingOptions
-    made: TablesMade | None = None  # None: the tables were changed since
+    made: TablesMade | None = None  # None: the tables changed later
     erased: bool = False  # a part of the log was erased from the run
 
 

@@ -1,4 +1,4 @@
-"""What the monthly figures of an audit cover: the days that a log has and lacks."""
+"""The days that the monthly figures of an audit cover, and the days that the log lacks."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ Period = Literal["month", "log"]  # log: too few days for a month; the figures a
 
 @dataclass(frozen=True)
 class Hole:
-    """A stretch without any request in hours that are usually busy: the log lacks it."""
+    """Usually busy hours without any request: the log lacks the requests of these hours."""
 
     start: str  # ISO 8601, UTC, the first hour without requests
     end: str  # the first hour with requests again
@@ -18,7 +18,7 @@ class Hole:
 
 @dataclass(frozen=True)
 class Trend:
-    """How the spend of a day changes, weekdays compared with weekdays."""
+    """The change of daily spend, where each day is compared with the same weekday."""
 
     per_week: float  # as a share of the mean day
     low: float  # 95 % bounds
@@ -28,24 +28,24 @@ class Trend:
 
 @dataclass(frozen=True)
 class MonthFacts:
-    """How figures of the log become figures of a month."""
+    """How figures of the log are scaled to a month."""
 
     period: Period
-    days: float  # that a figure covers: MONTH_DAYS, or the length of the log
+    days: float  # days that a figure covers: MONTH_DAYS, or the length of the log
     traffic_days: float  # days of usual traffic that the log covers
     holes: tuple[Hole, ...] = ()
-    closed: tuple[str, ...] = ()  # weekdays without traffic, or taken to have none
+    closed: tuple[str, ...] = ()  # weekdays without traffic, known or assumed
     unseen: tuple[str, ...] = ()  # weekdays that the log does not cover
     reasons: tuple[str, ...] = ()  # why intervals are wide, or why there is no month: sentences
     trend: Trend | None = None
-    requests: int = 0  # a month, sent to a provider; of the log where the period is the log
+    requests: int = 0  # sent to a provider, per `period`
 
     @property
     def is_month(self) -> bool:
-        """Return whether there are figures of a month."""
+        """Return whether the figures are those of a month."""
         return self.period == "month"
 
 
 def unknown_month() -> MonthFacts:
-    """Return a month about which nothing more is known."""
+    """Return the facts of a month when nothing else is known."""
     return MonthFacts("month", MONTH_DAYS, 0.0)

@@ -1,4 +1,4 @@
-"""How a plug-in is found: by the name that its package registers, or as `module:Class`."""
+"""Find a plug-in by the name that its package registers, or as `module:Class`."""
 
 import hashlib
 import importlib
@@ -26,9 +26,9 @@ def registered(kind: PluginKind) -> dict[str, EntryPoint]:
 
 
 def plugin(kind: PluginKind, name: str) -> Any:
-    """Return what a registered name, `module:Class` or `file.py:Class` names; None for others.
+    """Return the plug-in of a registered name, `module:Class` or `file.py:Class`; else None.
 
-    Every process finds it in the same way. Raises UsageError where it can't be loaded.
+    Every process finds the same plug-in. Raises UsageError if the plug-in can't be loaded.
     """
     point = registered(kind).get(name)
     found = _CLASS.fullmatch(name)
@@ -47,11 +47,11 @@ def plugin(kind: PluginKind, name: str) -> Any:
 
 
 def made(kind: PluginKind, text: str, methods: tuple[str, ...]) -> Any:
-    """Make an object of the plug-in that `text` names; None where it names no plug-in.
+    """Make an object of the plug-in that `text` names; return None if it names no plug-in.
 
-    The text after a question mark holds keyword arguments of the class, all of them texts:
-    `module:Class?url=redis://HOST`. Raises UsageError where an argument is wrong or the object
-    lacks one of `methods`, and BackendError where the class fails.
+    Text after a question mark holds keyword arguments of the class, and each value is a text:
+    `module:Class?url=redis://HOST`. Raises UsageError if an argument is wrong or the object
+    lacks one of `methods`. Raises BackendError if the class fails.
     """
     name, _, query = text.partition("?")
     kind_of_object = plugin(kind, name)
@@ -90,7 +90,7 @@ def _module(where: str) -> ModuleType:
 
 @cache
 def _file(path: Path, changed_ns: int) -> ModuleType:
-    """Import a file once for each state of it, so that a class is always the same one."""
+    """Import a file once for each version of its content, so that its classes stay the same."""
     name = path.stem
     if name in sys.modules:  # of another file, or of a library
         name = f"{name}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"

@@ -1,4 +1,4 @@
-"""What was tried: frozen settings of a simulated or a live cache."""
+"""Frozen settings of a simulated or live cache."""
 
 import math
 from dataclasses import dataclass, fields
@@ -16,7 +16,7 @@ VisibleAfter = Literal["response", "request"]
 DEFAULT_SCOPE: tuple[ScopeField, ...] = ("tenant", "endpoint", "model", "system", "tools")
 BYPASSES = (
     "temperature", "tool_use", "finish_reason", "refusal", "no_answer", "images", "truncated",
-)  # reasons to leave the cache alone that a cache may not know  # fmt: skip
+)  # reasons to bypass that a cache may not know  # fmt: skip
 SCOPE_FIELDS: tuple[ScopeField, ...] = (
     "tenant", "user", "endpoint", "model", "provider", "system", "system_raw", "tools",
 )  # fmt: skip
@@ -24,13 +24,13 @@ SCOPE_FIELDS: tuple[ScopeField, ...] = (
 
 @dataclass(frozen=True)
 class SemanticPolicy:
-    """Settings of a semantic response cache; refuses impossible ones with UsageError."""
+    """Settings of a semantic response cache; raises UsageError for impossible settings."""
 
     min_similarity: (
         float  # cosine, float32; a request hits iff similarity >= this; > 1 = exact only
     )
     embedder: str = "minilm"
-    scope: tuple[ScopeField, ...] = DEFAULT_SCOPE  # fields that must be equal
+    scope: tuple[ScopeField, ...] = DEFAULT_SCOPE  # fields that must be equal for a hit
     key: CacheKey = "conversation"
     ttl_s: float | None = None  # None: entries never expire
     ttl_kind: TtlKind = "fixed"  # sliding: each hit renews it
@@ -38,9 +38,9 @@ class SemanticPolicy:
     eviction: Eviction = "lru"
     visible_after: VisibleAfter = "response"
     guard: tuple[str, ...] = ()  # trap detectors that refuse a hit
-    max_temperature: float = 1.0  # hotter requests bypass the cache
+    max_temperature: float = 1.0  # requests above it bypass the cache
     no_bypass: tuple[str, ...] = ()  # names of BYPASSES that the cache does not know
-    scope_after: tuple[ScopeField, ...] = ()  # compared with the nearest entry only: else a miss
+    scope_after: tuple[ScopeField, ...] = ()  # checked on the nearest entry only
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.min_similarity) and self.min_similarity > 0):
@@ -84,7 +84,7 @@ class SemanticPolicy:
 
     @classmethod
     def named(cls, policy_id: str) -> "SemanticPolicy":
-        """Return the policy of a `policy_id`; raises UsageError for one of another version."""
+        """Return the policy of a `policy_id`; raise UsageError if its version differs."""
         given = dict(part.partition("=")[::2] for part in policy_id.partition(":")[2].split(","))
         values: dict[str, Any] = {}
         for field in fields(cls):
@@ -104,10 +104,10 @@ class SemanticPolicy:
 
 @dataclass(frozen=True)
 class PrefixPolicy:
-    """Settings of a provider's prompt cache; refuses impossible ones with UsageError."""
+    """Settings of a provider's prompt cache; raises UsageError for impossible settings."""
 
-    rules: str = "own"  # rule set name, or own: each request under its own provider's rules
-    markers: Literal["as_is", "best"] = "as_is"  # where cache writes are asked for
+    rules: str = "own"  # name of a rule set; own: the rules of each request's provider
+    markers: Literal["as_is", "best"] = "as_is"  # where requests ask for cache writes
     ttl: Literal["as_is", "5m", "1h"] = "as_is"
 
     @property
@@ -121,7 +121,7 @@ def _printable(policy: SemanticPolicy | PrefixPolicy) -> list[str]:
     for field in fields(policy):
         value = getattr(policy, field.name)
         if field.name in ("no_bypass", "scope_after") and not value:
-            continue  # so that policies keep the names that they had in earlier runs
+            continue  # policies keep their names from earlier runs
         if isinstance(value, tuple):
             value = "+".join(value) or "none"
         if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""What providers' prompt caches do and could do: a part of the audit."""
+"""The part of the audit on prompt caching: what caches read now, and what they could read."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -52,8 +52,8 @@ class PartShare:
 
     part: PromptPart
     tokens: int
-    static_tokens: int  # are in a prefix identical to an earlier request's
-    reorderable_tokens: int  # would be static if dynamic parts moved behind static ones
+    static_tokens: int  # in a prefix that equals one of an earlier request
+    reorderable_tokens: int  # static if dynamic parts moved after static parts
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,15 @@ class Breaker:
 
     kind: BreakerKind
     where: str  # part and position, such as system, character 212 of 8,410
-    context: str  # the breaking text in context, moving part between ‹ ›; redacted by default
+    context: str  # text around the break, changing part in ‹ ›; redacted by default
     requests: int  # calls affected
-    lost_tokens: int  # prefix tokens paid in full because of it
-    lost_usd_month: Money  # what its repair saves, simulated again; of the provider's: what is lost
+    lost_tokens: int  # prefix tokens paid in full because of the break
+    lost_usd_month: Money  # saving of the repair, simulated; provider side: the loss
     mend: str  # the exact change
     provider_side: bool  # eviction or routing: the application can't repair it
 
 
-Claim = Literal["simulated", "estimated", "none"]  # what a template's saving is based on
+Claim = Literal["simulated", "estimated", "none"]  # basis of a template's saving
 
 
 @dataclass(frozen=True)
@@ -88,21 +88,21 @@ class TemplateRow:
     as_is_read_share: float  # simulated
     best_read_share: float
     best_markers: str  # in words, such as after tools (1h), after system (5m)
-    snippet: str  # paste-ready code; "" where the provider needs none
+    snippet: str  # code to paste; "" if the provider needs none
     saving_month: Money
     parts: tuple[PartShare, ...]
     breakers: tuple[Breaker, ...]
-    read_ratio: float | None = None  # simulated reads / billed ones; None where nothing was billed
+    read_ratio: float | None = None  # simulated reads / billed reads; None: no reads billed
     claim: Claim = "simulated"  # estimated: scaled to the bill; none: no dollars are claimed
 
 
 @dataclass(frozen=True)
 class SessionAgreement:
-    """Simulated reads against the bill, session by session."""
+    """How far simulated reads agree with billed reads, counted in sessions."""
 
     sessions: int
     within_5_percent: int
-    within_25_percent: int  # and not within 5
+    within_25_percent: int  # sessions within 25 but not within 5 %
     beyond: int
 
 
@@ -119,28 +119,28 @@ class ProviderRow:
 
 @dataclass(frozen=True)
 class ExplicitCache:
-    """A cache that the application creates for a template's static head, and keeps by the hour.
+    """A cache that the application creates for a template's static prefix and pays by the hour.
 
-    Each use renews it. It is an alternative to the plan of the template, not on top of it.
+    Each use renews the cache. It replaces the plan of the template; savings do not add up.
     """
 
     template_id: str
     endpoint: str
     model: str
-    requests: int  # that would read from it
-    lifetime: str  # after each use, such as 1h: the one that costs least
+    requests: int  # requests that would read from the cache
+    lifetime: str  # after each use, such as 1h; the cheapest one
     creations: int
-    cached_tokens: int  # read from it, over the log
-    token_hours: float  # stored, over the log
+    cached_tokens: int  # tokens read from the cache, over the log
+    token_hours: float  # tokens × hours stored, over the log
     storage_usd: Decimal
     before_usd: Decimal  # these requests as billed
-    after_usd: Decimal  # with the cache: what is created, read, stored and sent beside it
+    after_usd: Decimal  # creation, reads, storage and the uncached input
     saving_month: Money  # below 0 where the cache costs more
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Simulated cache reads against billed ones, for one model."""
+    """Compare simulated cache reads with billed cache reads, for one model."""
 
     provider: str
     model: str
@@ -153,7 +153,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class CapacityPoint:
-    """What the LRU block cache of a self-hosted server would have hit at one size."""
+    """The hit share that a self-hosted server's LRU block cache would have at one size."""
 
     blocks: int | None  # None: no limit
     block_hit_share: float

@@ -1,4 +1,4 @@
-"""What a live cache did with the same requests: a part of the audit."""
+"""The part of the audit on a replay: what a live cache did with the same requests."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -30,7 +30,7 @@ REASONS: dict[Reason, str] = {
     "rounding": "the similarity is at the threshold, within the index's rounding",
     "approximate index": "the index did not find the nearest entry",
     "unexplained": "none of these",
-}  # why a request went otherwise than predicted, in the order in which they are tried
+}  # why a result differs from the prediction, in the order of the checks
 
 
 LatencyName = Literal[
@@ -57,9 +57,9 @@ class LatencyRow:
 
 @dataclass(frozen=True)
 class HourRow:
-    """What was looked up within one hour, and what of it hit."""
+    """The lookups and hits of one hour."""
 
-    hour: str  # 2026-05-01 13:00, or 13:00 where it is every day's
+    hour: str  # 2026-05-01 13:00; 13:00 if it covers all days
     lookups: int
     predicted_hits: int
     measured_hits: int
@@ -67,16 +67,16 @@ class HourRow:
 
 @dataclass(frozen=True)
 class ReplayCost:
-    """What the models cost over the log's period."""
+    """The cost of the models over the log's period."""
 
     before_usd: Decimal  # as billed
-    predicted_usd: Decimal  # less the requests that the simulation served
-    after_usd: Decimal  # less those that the live cache served; of a live upstream, as it billed
+    predicted_usd: Decimal  # without the requests that the simulation served
+    after_usd: Decimal  # without live cache hits; a live upstream's own bill
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One request that went otherwise than predicted."""
+    """One request whose result differs from the prediction."""
 
     request_id: str
     predicted: Result
@@ -86,27 +86,27 @@ class Difference:
 
 @dataclass(frozen=True)
 class JudgedHits:
-    """The hits of the live cache, each judged by the logged answers of its own pair.
+    """The hits of the live cache, each judged by the logged answers of the two requests.
 
     Law: right + wrong + untold = hits.
     """
 
     hits: int
-    right: int  # the likelier verdict
+    right: int  # hits that are more likely right than wrong
     wrong: int
-    untold: int  # the two answers can't be compared, or the log lacks the served one
-    unsafe_served_share: Estimate | None  # wrong answers, of all requests; None: no two answers
+    untold: int  # hits whose two answers can't be compared, or one is missing
+    unsafe_served_share: Estimate | None  # of all requests; None: no pair of answers
 
 
 @dataclass(frozen=True)
 class RuleChange:
-    """What the log, simulated with one rule of the cache changed, explains of the differences."""
+    """The differences that a simulation with one changed rule of the cache explains."""
 
     kind: RuleKind
     rule: str  # in words, such as TTL 1 h, fixed
-    explains: int  # decisions that differ, and with this rule do not
-    breaks: int  # decisions that agree, and with this rule would not
-    taken: int = 0  # 1: explains most; 2: explains most of the others on top of it; 0: not taken
+    explains: int  # decisions that differ, but agree with this rule
+    breaks: int  # decisions that agree, but differ with this rule
+    taken: int = 0  # 1: explains most; 2: explains most of the rest; 0: not taken
 
     @property
     def net(self) -> int:
@@ -116,7 +116,7 @@ class RuleChange:
 
 @dataclass(frozen=True)
 class Crossed:
-    """Hits that served an answer that was made for somebody else; None: the log names nobody."""
+    """Hits that served another user's or tenant's answer; None: the log names no users."""
 
     tenant: int | None
     user: int | None
@@ -124,33 +124,33 @@ class Crossed:
 
 @dataclass(frozen=True)
 class ReplaySection:
-    """Predicted against measured, hit by hit. Law: agreed + Σ reasons = requests."""
+    """Predicted and measured results of each request. Law: agreed + Σ reasons = requests."""
 
     cache: str  # printable address
     policy_id: str
     pace: str  # in words, such as 10 times the log's speed
     requests: int
-    agreed: int  # same result on both sides
+    agreed: int  # predicted and measured result are the same
     confusion: dict[str, dict[str, int]]  # predicted → measured → requests
-    reasons: dict[Reason, int]  # why → requests that went otherwise than predicted
+    reasons: dict[Reason, int]  # why → requests that differ from the prediction
     errors: dict[str, int]  # reason → requests
     latencies: tuple[LatencyRow, ...]
     spent_usd: Decimal  # charged by live models
-    resumed: int = 0  # requests that an earlier, interrupted run had done
+    resumed: int = 0  # requests done by an earlier, interrupted run
     both_hit: int = 0
-    same_entry: int = 0  # of these, served the answer that was predicted
+    same_entry: int = 0  # hits that served the predicted answer
     differences: tuple[Difference, ...] = ()  # the first ones
-    hours: tuple[HourRow, ...] = ()  # of a log without times none
-    daily: bool = False  # hours of the day, over all days; else of the log, one by one
+    hours: tuple[HourRow, ...] = ()  # empty if the log has no times
+    daily: bool = False  # hours of the day, over all days; else each hour of the log
     cost: ReplayCost | None = None
-    unsafe_predicted: Estimate | None = None  # wrong answers, of all requests, as audited
-    unsafe_served_share: Estimate | None = None  # the same, over the hits that were served
-    unsafe_from: str = ""  # where that comes from, a sentence
+    unsafe_predicted: Estimate | None = None  # share of all requests, from the audit
+    unsafe_served_share: Estimate | None = None  # the same, from the served hits
+    unsafe_from: str = ""  # source of that share, a sentence
     judged: JudgedHits | None = None
     crossed: Crossed | None = None
     notes: tuple[str, ...] = ()  # what the cache, its server or the upstream did, sentences
     failed_share: float = 0.0  # of the requests that were sent
-    rules: tuple[RuleChange, ...] = ()  # that explain differences, those taken first
+    rules: tuple[RuleChange, ...] = ()  # explain differences; taken rules first
 
     @property
     def predicted_hits(self) -> int:
@@ -164,7 +164,7 @@ class ReplaySection:
 
     @property
     def hit_share(self) -> Estimate:
-        """Return the share of lookups that the live cache answered: counted, not estimated."""
+        """Return the share of lookups that the live cache answered, counted without an estimate."""
         return Estimate(self.measured_hits / max(self.lookups, 1), "replayed")
 
     @property

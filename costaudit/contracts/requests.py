@@ -19,8 +19,8 @@ UnitName = Literal[
     "image_input_token",
     "image_output_token",
     "video_input_token",
-    "audio_second",  # of what was transcribed
-    "search_unit",  # Cohere's: one query over at most 100 documents
+    "audio_second",  # length of the transcribed audio
+    "search_unit",  # of Cohere: one query over at most 100 documents
     "image_generation",  # calls of a hosted tool that makes images
     "storage_token_hour",
     "other_model_input_token",
@@ -29,13 +29,13 @@ UnitName = Literal[
     "other_model_write_token",
     "gateway_fee_usd",
     "upstream_cost_usd",
-    "cache_write_token",  # only where the log's count can't be read: among the uncached input
+    "cache_write_token",  # only if its count can't be read; part of the uncached input
 ]
 BILLED_UNIT = pl.Struct(
     {
         "unit": pl.String,  # a UnitName
-        "quantity": pl.Float64,  # null: the log states it, and it can't be read
-        "model": pl.String,  # whose tokens they are; null: the call's own model
+        "quantity": pl.Float64,  # null: the logged value can't be read
+        "model": pl.String,  # model of the unit; null: the model of the call
     }
 )
 
@@ -45,7 +45,7 @@ SEGMENT = pl.Struct(
         "kind": pl.String,  # text | tool_definition | tool_use | tool_result | image | ...
         "block_id": pl.String,  # key into BLOCKS
         "tokens": pl.Int32,  # this request's billed input, split over its segments; null if unknown
-        "cache_marker": pl.String,  # lifetime of the write asked for after it, such as 1h
+        "cache_marker": pl.String,  # TTL of the requested write after this segment, such as 1h
     }
 )
 
@@ -57,19 +57,19 @@ _REQUEST_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "model": pl.String,  # as billed: the response's model where there is one
     "service_tier": pl.String,  # standard | flex | priority | ...: as used, not as asked for
     "is_batch": pl.Boolean,  # billed as a batch
-    "region": pl.String,  # where the provider prices by it
+    "region": pl.String,  # set if the price depends on it
     "kind": pl.String,  # CallKind
     "endpoint": pl.String,  # the application's own route, else the provider's path
     "tenant": pl.String,
     "user": pl.String,
     "conversation": pl.String,
     "account": pl.String,  # account, organisation, workspace or project that shares a cache
-    "session": pl.String,  # of an agent, over all its turns and subagents
+    "session": pl.String,  # session of an agent, with all turns and subagents
     "agent": pl.String,  # the agent or subagent that made the call
     "parent_call": pl.String,  # id of the call, message or span that started this agent
     "skill": pl.String,
-    "branch": pl.String,  # of the repository that an agent works in
-    "client_version": pl.String,  # of the agent's program
+    "branch": pl.String,  # branch of the repository where an agent works
+    "client_version": pl.String,  # version of the agent's program
     "tags": pl.List(pl.String),
     "turn_index": pl.Int32,  # user turns before this one in the same message list
     "segments": pl.List(SEGMENT),  # in the order the provider renders: tools, system, messages
@@ -77,22 +77,22 @@ _REQUEST_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "answer_kind": pl.String,  # text | tool_use | refusal | empty | missing
     "temperature": pl.Float64,
     "stream": pl.Boolean,
-    "tool_choice": pl.String,  # these settings enter a provider's prefix; canonical JSON
+    "tool_choice": pl.String,  # these settings are part of the prefix; canonical JSON
     "thinking": pl.String,
     "response_format": pl.String,
     "cache_options": pl.String,
-    "cache_key": pl.String,  # a text, which steers calls to one cache
-    "auto_cache_ttl": pl.String,  # 5m | 1h of a cache_control beside the messages
+    "cache_key": pl.String,  # calls with the same key use the same cache
+    "auto_cache_ttl": pl.String,  # 5m | 1h, from a cache_control outside the messages
     "input_uncached_tokens": pl.Int64,  # the four classes are disjoint and add up to the input
     "cache_read_tokens": pl.Int64,
     "cache_write_5m_tokens": pl.Int64,
     "cache_write_1h_tokens": pl.Int64,
-    "cache_write_other_tokens": pl.Int64,  # writes of any other lifetime, or of an unknown one
-    "cache_write_other_ttl": pl.String,  # the lifetime of those, such as 30m or 12h; null: unknown
+    "cache_write_other_tokens": pl.Int64,  # writes with another or unknown TTL
+    "cache_write_other_ttl": pl.String,  # TTL of those writes, such as 30m; null: unknown
     "output_tokens": pl.Int64,  # includes reasoning
     "reasoning_tokens": pl.Int64,
-    "billed_units": pl.List(BILLED_UNIT),  # beyond text tokens; audio and image tokens are also
-    # among the token classes, which they divide
+    "billed_units": pl.List(BILLED_UNIT),  # units other than text tokens; the token
+    # classes also include audio and image tokens
     "usage_source": pl.String,  # provider | gateway | estimated | missing
     "usage_convention": pl.String,  # which counting convention was normalised
     "logged_cost": pl.String,  # a decimal, in cost_unit; null if the log has none
@@ -106,7 +106,7 @@ _REQUEST_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "attempt": pl.Int32,  # 0 for the first try
     "served_by": pl.String,  # provider | gateway_cache
     "truncated": pl.Boolean,  # the exporter cut the prompt or the answer
-    "source": pl.String,  # name of the log source that read it
+    "source": pl.String,  # name of the log source that read the record
     "source_file": pl.String,
     "source_offset": pl.Int64,  # byte offset in the decompressed file; row number of a table
 }
@@ -116,9 +116,9 @@ BLOCKS = pl.Schema(
     {
         "block_id": pl.String,  # 32 hex digits: xxh3_128 of kind, a zero byte and the content
         "kind": pl.String,  # as in SEGMENT
-        "text": pl.String,  # null where content is redacted or is not text
+        "text": pl.String,  # null if content is redacted or is not text
         "chars": pl.Int64,
-        "tokens": pl.Int32,  # by the run's tokenizer, before scaling to what was billed
+        "tokens": pl.Int32,  # from the run's tokenizer, before scaling to the bill
     }
 )
 
@@ -137,8 +137,8 @@ MERGED = pl.Schema(
     {
         "source_file": pl.String,
         "source_offset": pl.Int64,
-        "reason": pl.String,  # as in SKIPS: why it is no call of its own
-        "merged_into": pl.String,  # request_id of the call that it repeats
+        "reason": pl.String,  # as in SKIPS: why it is not a separate call
+        "merged_into": pl.String,  # request_id of the repeated call
         **{
             name: _REQUEST_COLUMNS[name]
             for name in (
@@ -187,7 +187,7 @@ ANSWERED = (pl.col("status") == "ok") & SENT_TO_PROVIDER
 INPUT_TOKENS = pl.sum_horizontal(INPUT_CLASSES)  # a missing class counts as nothing
 BILLED_TOKENS = pl.sum_horizontal(TOKEN_CLASSES)
 
-ORDER = ("ts", "source_file", "source_offset")  # the one order of requests; rows without ts go last
+ORDER = ("ts", "source_file", "source_offset")  # order of requests; rows without ts are last
 
 
 def check_table(frame: pl.DataFrame | pl.LazyFrame, schema: pl.Schema, name: str) -> None:
@@ -212,7 +212,7 @@ def check_table(frame: pl.DataFrame | pl.LazyFrame, schema: pl.Schema, name: str
 def in_order(requests: pl.DataFrame) -> pl.DataFrame:
     """Sort by time, then file and offset; rows without a time come last.
 
-    A table that is in order already is returned as it is: copying its prompts would double it.
+    A sorted table is returned without a copy, because a copy of its prompts doubles memory.
     """
     order = time_order(requests)
     rising = pl.int_range(len(order), dtype=order.dtype, eager=True)  # type: ignore[call-overload]
@@ -230,11 +230,11 @@ _COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "policy_id": pl.String,
     "request_id": pl.String,
     "result": pl.String,  # hit | miss | bypass | error
-    "reason": pl.String,  # why it was bypassed or failed; exact | similar for a hit
-    "matched_id": pl.String,  # request_id whose answer was served; null unless a hit
+    "reason": pl.String,  # why the request was bypassed or failed; exact | similar for a hit
+    "matched_id": pl.String,  # request_id of the served answer; null if not a hit
     "similarity": pl.Float32,  # cosine to the matched request's text; 1.0 for identical text
-    "right": pl.Boolean,  # was the served answer right? null where it was not judged
-    **dict.fromkeys(TOKEN_CLASSES, pl.Int64),  # what would be billed; 0 for a hit
+    "right": pl.Boolean,  # whether the served answer is right; null if not judged
+    **dict.fromkeys(TOKEN_CLASSES, pl.Int64),  # tokens that would be billed; 0 for a hit
     "latency_ms": pl.Float64,
 }
 OUTCOMES = pl.Schema(_COLUMNS)
@@ -243,9 +243,9 @@ RESULTS: tuple[Result, ...] = get_args(Result)
 
 
 def check_outcomes(outcomes: pl.DataFrame, requests: int) -> None:
-    """Raise unless every policy's rows obey the conservation laws over `requests` requests.
+    """Raise unless each policy's rows satisfy the conservation laws over `requests` requests.
 
-    Laws: hit + miss + bypass + error = n; wrong <= judged <= hits; a hit names what it served.
+    Laws: hit + miss + bypass + error = n; wrong <= judged <= hits; a hit names its matched request.
     """
     check_table(outcomes, OUTCOMES, "outcomes")
     hit = pl.col("result") == "hit"

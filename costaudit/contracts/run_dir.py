@@ -105,7 +105,7 @@ class RunDir:
             yield
 
     def _is_of_others(self) -> bool:
-        """Return whether the folder has content, and no manifest of any version of costaudit."""
+        """Return whether the folder has content but no manifest of any costaudit version."""
         entries = [one for one in self.path.glob("*") if one.name != "manifest.json"]
         has_manifest = self.manifest_path.exists()
         return bool(entries or has_manifest) and (
@@ -194,7 +194,7 @@ class RunDir:
 
 
 def _locked(handle: int) -> bool:
-    """Lock an open file for this process; where files can't be locked, all is taken for free."""
+    """Lock an open file for this process; if files can't be locked, treat it as free."""
     try:
         import fcntl
     except ImportError:  # Windows

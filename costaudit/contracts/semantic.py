@@ -1,4 +1,4 @@
-"""What a semantic response cache would have done: a part of the audit."""
+"""The part of the audit on semantic caching: what a semantic response cache would do."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -28,7 +28,7 @@ class SweepPoint:
 
 @dataclass(frozen=True)
 class ScopeRow:
-    """One rung of the isolation ladder, or the default scope less one field."""
+    """One step of the isolation ladder, or the default scope without one field."""
 
     scope: tuple[str, ...]
     removed: str  # the field left out; "" on the ladder
@@ -53,7 +53,7 @@ class VariantRow:
 
 @dataclass(frozen=True)
 class PairEvidence:
-    """Two questions that a cache would have treated as one."""
+    """Two questions that a cache would treat as the same."""
 
     request_id: str
     matched_id: str
@@ -88,7 +88,7 @@ class ClusterRow:
 
 @dataclass(frozen=True)
 class CacheSize:
-    """Memory of the cache at its fullest moment, as Redis would hold it."""
+    """The cache's largest memory use, if Redis holds it."""
 
     entries: int
     bytes_per_entry: int

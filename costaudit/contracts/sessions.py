@@ -30,7 +30,7 @@ CAUSES = (
     "output",
     "units",
     "logged",
-)  # why money was spent; what a call paid is divided among them without rest
+)  # why money was spent; these causes split the whole cost of a call
 MISSES = CAUSES[3:20]
 CAUSE_NAMES = {
     "first_write": "First prompt of a thread",
@@ -165,13 +165,13 @@ class IdleRow:
 
 @dataclass(frozen=True)
 class CompactionRow:
-    """One compaction and what it came to."""
+    """One compaction, with its cost and its saving."""
 
     session: str
     ts: str
     before_tokens: int
     after_tokens: int
-    later_calls: int  # that were sent without what it took out, until the next one
+    later_calls: int  # calls without the removed text, until the next compaction
     cost_usd: Decimal  # to send the remainder again, beyond reading it, and to write the summary
     saved_usd: Decimal  # on the later calls, at the price that their prefix was billed at
     net_usd: Decimal  # saved less cost

@@ -1,4 +1,4 @@
-"""Where the money went, and what was billed for it: a part of the audit."""
+"""The part of the audit on spend: what cost money, and what was billed."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -73,7 +73,7 @@ class TemplateSpend:
 
 @dataclass(frozen=True)
 class EndpointSpend:
-    """The way down from an endpoint to its templates and to requests."""
+    """An endpoint with its templates, and their sample requests."""
 
     endpoint: str  # "" if not logged
     requests: int
@@ -157,7 +157,7 @@ class BilledTokens:
 
     @property
     def all(self) -> int:
-        """Return how many tokens these are together."""
+        """Return the sum of the tokens of all classes."""
         return self.input_uncached + self.cache_read + self.cache_write + self.output
 
     def __add__(self, other: "BilledTokens") -> "BilledTokens":
@@ -238,7 +238,7 @@ class Reconciliation:
 
 @dataclass(frozen=True)
 class Spend:
-    """What the log cost, and who and what cost it."""
+    """The cost of the log, by who and what caused it."""
 
     total: CostBreakdown
     cost_mode: CostMode  # what was asked for

@@ -1,4 +1,4 @@
-"""The audit becomes what people and machines read.
+"""Turn an audit into documents for people and machines.
 
-Takes an audit, returns text, never computes a number.
+This package takes an audit and returns text. It never computes a number.
 """

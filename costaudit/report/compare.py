@@ -33,18 +33,18 @@ class Change:
 
     @property
     def difference(self) -> Decimal | None:
-        """New less base, in the unit."""
+        """Return new - base, in the unit."""
         return None if self.base is None or self.new is None else self.new - self.base
 
     @property
     def relative(self) -> Decimal | None:
-        """The difference as a share of the base."""
+        """Return the difference as a share of the base."""
         difference = self.difference
         return None if difference is None or not self.base else difference / self.base
 
     @property
     def within_noise(self) -> bool:
-        """Whether the difference could be chance; False where the noise is not known."""
+        """Return whether the difference could be chance; False if the noise is not known."""
         difference = self.difference
         return difference is not None and self.noise is not None and abs(difference) <= self.noise
 
@@ -103,7 +103,7 @@ class Comparison:
 
     @property
     def spend(self) -> Change:
-        """The change of monthly spend, which a cost gate tests."""
+        """Return the change of monthly spend, which a cost gate tests."""
         return self.changes[0]
 
 

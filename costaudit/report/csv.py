@@ -1,4 +1,4 @@
-"""The audit's numbers as one long table: a number a row, with its unit, interval and grade."""
+"""The audit's numbers as one long table: one number per row, with unit, interval and grade."""
 
 import csv
 from collections.abc import Iterator

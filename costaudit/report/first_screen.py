@@ -1,4 +1,4 @@
-"""The first screen: what is spent, what it can be, what to do, and how far the log supports it."""
+"""The first screen: current and possible spend, what to do, and how far the log supports it."""
 
 from dataclasses import dataclass, replace
 
@@ -65,7 +65,7 @@ def fall(audit: Audit) -> Fall:
 
 
 def parted(audit: Audit) -> tuple[list[LedgerStep], list[LedgerStep]]:
-    """Part the ledger's steps that change something: what is found, and what is assumed."""
+    """Split the ledger's steps that change something into found steps and assumed steps."""
     steps = [step for step in audit.ledger.steps if step.saved.usd != 0]
     return (
         [step for step in steps if step.saved.grade != "assumed"],
@@ -124,7 +124,7 @@ def risk(audit: Audit, lever: str) -> str:
 
 
 def headline(audit: Audit) -> str:
-    """Describe in one line what is spent a month and what it can be."""
+    """Describe in one line the current and the possible monthly spend."""
     now, after = audit.verdict.spend, audit.verdict.after
     if audit.spend.unpriced_share == 1 and audit.spend.total.requests:
         return tr("What this log cost is unknown: none of its tokens has a price.")
@@ -140,7 +140,7 @@ def headline(audit: Audit) -> str:
 
 
 def verdict_line(audit: Audit) -> str:
-    """Return the verdict's sentence; in another currency it is built anew from exact amounts."""
+    """Return the verdict's sentence; rebuild it from exact amounts for another currency."""
     if style().currency == "USD":
         return said(audit.verdict.headline)
     return " ".join(one for one in (headline(audit), range_line(audit), support(audit)) if one)
@@ -163,7 +163,7 @@ def worth_said(audit: Audit) -> str:
 
 
 def range_line(audit: Audit) -> str:
-    """Describe how much less that is and in which range."""
+    """Describe the possible saving and its range."""
     saving: Money = audit.verdict.saving
     if saving.usd <= 0 or audit.spend.unpriced_share == 1:
         return ""

@@ -132,7 +132,7 @@ class HtmlReporter:
     suffix = ".html"
 
     def render(self, audit: Audit) -> bytes:
-        """Render at most 5 MB; where the audit is larger, lists are cut and say so."""
+        """Render at most 5 MB; for a larger audit, cut lists and say that they are cut."""
         environment = _environment()
         divisor = 1
         while True:
@@ -146,7 +146,7 @@ class HtmlReporter:
 
 
 class _Compiled(FileSystemBytecodeCache):
-    """Keeps compiled templates beside them, as Python keeps modules, where that can be written."""
+    """Keep compiled templates in the templates' folder, as Python does, if it is writable."""
 
     def __init__(self) -> None:
         super().__init__(str(_TEMPLATES / "__pycache__"))
@@ -187,7 +187,7 @@ def _finalized(value: Any) -> Any:
 
 
 def _alike(value: float) -> str:
-    """Write a similarity that is only described, not set: two digits."""
+    """Write a similarity with two digits, for text that describes it and sets nothing."""
     return separated(f"{value:.2f}")
 
 

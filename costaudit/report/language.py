@@ -105,7 +105,7 @@ _MONTHLY = re.compile(r"(?<!\bof )(?<!\bin )(?<!\bfor )\ba month\b")
 
 @contextmanager
 def standing_for(period: Period) -> Iterator[None]:
-    """Let the messages inside say that amounts are those of a month, or of the log itself."""
+    """Make messages in the `with` block say that amounts are of a month, or of the log."""
     token = _PERIOD.set(period)
     try:
         yield
@@ -114,7 +114,7 @@ def standing_for(period: Period) -> Iterator[None]:
 
 
 def stand_for(period: Period) -> None:
-    """Let the messages of this verb say what amounts are of, from here on."""
+    """Make later messages of this command say whether amounts are of a month or of the log."""
     _PERIOD.set(period)
 
 

@@ -282,7 +282,7 @@ def _quality(audit: Audit) -> list[str]:
 
 
 def _rest(whole: int, shown: int, what: str) -> list[str]:
-    """Describe how much of a list is left out."""
+    """Describe how many entries of a list are left out."""
     return (
         [
             "",
@@ -310,7 +310,7 @@ def _estimate(estimate: Estimate | None) -> list[str]:
 
 
 def _fitted(head: str, sections: Iterable[tuple[str, list[str]]]) -> str:
-    """Add folded sections while they fit, then name those that did not."""
+    """Add folded sections while they fit, then name the sections that do not fit."""
     room = MOST_CHARACTERS - 500
     text, left_out = head + "\n", []
     for title, lines in sections:

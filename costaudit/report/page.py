@@ -1,4 +1,4 @@
-"""What the page's templates need beside the audit: charts, bars, lists, links and differences."""
+"""The page's template data: charts, bars, lists, links and differences."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -233,7 +233,7 @@ def _semantic(audit: Audit) -> dict[str, Any]:
 
 
 def _near(points: Sequence[SweepPoint]) -> list[SweepPoint]:
-    """Return the recommended threshold and its neighbours; without one, a spread of all."""
+    """Return the recommended threshold and its neighbours; if there is none, evenly spread ones."""
     place = next((n for n, point in enumerate(points) if point.recommended), None)
     if place is None:
         return list(points[:: max(len(points) // (2 * _NEAR), 1)])[: 2 * _NEAR + 1]
@@ -300,7 +300,7 @@ def _sessions(audit: Audit) -> dict[str, Any]:
 
 
 def _parts(audit: Audit) -> list[Strip]:
-    """Add the parts of all templates up."""
+    """Add up the parts of all templates."""
     sums: dict[PromptPart, list[int]] = {}
     for row in audit.prefix.templates if audit.prefix else ():
         for part in row.parts:
@@ -373,7 +373,7 @@ def _breakers(audit: Audit) -> list[tuple[TemplateRow, Breaker]]:
 
 
 def _breaks(audit: Audit) -> list[Break]:
-    """Add the breakers up by cause, those that the application can mend first."""
+    """Add up breakers by cause; causes that the application can repair come first."""
     found: dict[tuple[str, bool], list[Breaker]] = {}
     for _, one in _breakers(audit):
         found.setdefault((one.kind, one.provider_side), []).append(one)

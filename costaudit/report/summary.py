@@ -77,7 +77,7 @@ _BY_MONEY = ("spend.by.endpoint", "spend.by.tenant", "spend.by.model")
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of everything a page carries."""
+    """The most entries and characters that a page holds."""
 
     series: int = 4_000  # points of a curve
     rows: int = 300  # rows of a table, entries of a mapping
@@ -146,7 +146,7 @@ def _dearest(items: Sequence[Any], most: int) -> Sequence[Any]:
 
 
 def spread(items: Sequence[Any], most: int) -> Sequence[Any]:
-    """Keep points evenly, the first, the last and the recommended one always."""
+    """Keep evenly spread points; always keep the first, the last and the recommended one."""
     last = len(items) - 1
     kept = {round(number * last / (most - 2)) for number in range(most - 1)}
     kept |= {number for number, item in enumerate(items) if getattr(item, "recommended", False)}

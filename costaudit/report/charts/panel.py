@@ -25,7 +25,7 @@ class Axis:
     stop: float  # pixels of `high`
 
     def at(self, value: float) -> float:
-        """Place a number; those outside are put at the edge."""
+        """Return the pixel of a number; a number outside the axis is put at its edge."""
         inside = min(max(value, self.low), self.high)
         span = self.high - self.low
         share = (inside - self.low) / span if span else 0.5
@@ -94,7 +94,7 @@ class Frame:
 
 WIDE = Frame("wide", 860, 64, 800)
 DAYS = Frame("wide", 860, 64, 690)  # with room for the names of models behind it
-SLIM = Frame("slim", 356, 56, 326)  # a telephone, pixel by pixel
+SLIM = Frame("slim", 356, 56, 326)  # the width of a telephone, in pixels
 
 
 LABEL_ROOM = 13  # pixels that one line of a label takes
@@ -194,7 +194,7 @@ def column_panel(
     span: tuple[float, float, float, float],  # left, top, width, height
     write: Callable[[float], str],
 ) -> Panel:
-    """Draw one column a value, side by side."""
+    """Draw one column for each value, side by side."""
     left, top, width, height = span
     y = rounded(values, top + height, top)
     slot = width / max(len(values), 1)
@@ -218,7 +218,7 @@ def stacked_panel(
     span: tuple[float, float, float, float],  # left, top, width, height
     write: Callable[[float], str],
 ) -> Panel:
-    """Draw one column a place, the series on top of one another, named beside the last."""
+    """Draw stacked columns of several series, with their names beside the last column."""
     left, top, width, _ = span
     columns = [sum(values) for values in zip(*(values for _, values in series), strict=True)]
     whole = column_panel(title, columns, span, write)
@@ -262,7 +262,7 @@ def _written(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _apart(lines: Sequence[Line]) -> tuple[Line, ...]:
-    """Move the names of lines that end close together apart, the upper one staying."""
+    """Move names apart if their lines end close together; the upper name stays."""
     ends: dict[int, float] = {}
     below = float("-inf")
     for number in sorted(range(len(lines)), key=lambda n: (lines[n].end, n)):

@@ -52,7 +52,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Overlay:
-    """Another setting at the recommended threshold, as one dot a panel."""
+    """Another setting at the recommended threshold, as one dot in each panel."""
 
     name: str
     dots: tuple[tuple[float, str], ...]  # pixels down, CSS class
@@ -180,7 +180,7 @@ def _marks(x: Axis, width: float) -> tuple[Mark, ...]:
     named: dict[float, list[str]] = {}
     for product in PRODUCTS:
         named.setdefault(product.default_similarity, []).append(product.name)
-    lines: list[list[tuple[float, float]]] = []  # what is taken of each line of the strip
+    lines: list[list[tuple[float, float]]] = []  # used ranges of each line of the strip
     marks = []
     for value, names in sorted(named.items()):
         outside = "← " if value < x.low else "→ " if value > x.high else ""

@@ -1,4 +1,4 @@
-"""The ledger as bars: where each starts and stops between nothing and the largest amount."""
+"""The ledger as bars: each bar starts and stops between zero and the largest amount."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -24,7 +24,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Waterfall:
-    """Before, one bar per lever, what they would promise twice, after."""
+    """The bars in order: before, one for each lever, the overlap of levers, after."""
 
     before: Bar
     steps: tuple[Bar, ...]
@@ -33,7 +33,7 @@ class Waterfall:
 
 
 def waterfall(ledger: Ledger) -> Waterfall:
-    """Lay the ledger out from left to right; every bar begins where the one before ended."""
+    """Lay the ledger out from left to right; each bar begins at the end of the previous bar."""
     level = ledger.before.usd
     levels = [level]
     for step in ledger.steps:

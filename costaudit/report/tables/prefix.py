@@ -16,7 +16,7 @@ _BREAKERS = 15
 
 
 def prefix_tables(section: PrefixSection) -> tuple[Table, ...]:
-    """Templates, breakers, providers side by side, agreement with the bill."""
+    """Return tables of templates, breakers, providers, and agreement with the bill."""
     return (
         _templates(section),
         _breakers(section),
@@ -103,7 +103,7 @@ def _explicit(section: PrefixSection) -> Table:
 
 
 def capacity_table(points: Sequence[CapacityPoint], block_tokens: int) -> Table:
-    """What a self-hosted server's cache would have hit, by its size."""
+    """Return the hit shares of a self-hosted server's cache, by its size."""
     return Table(
         tr("LRU cache of blocks of {n} tokens, by size").format(n=count(block_tokens)),
         ("blocks", "of blocks", "of input tokens"),

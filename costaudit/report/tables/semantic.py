@@ -72,7 +72,7 @@ _RATES = ("raw", "valid", "unsafe", "95 %", "net a month")
 
 
 def sweep_tables(section: SemanticSection) -> tuple[Table, ...]:
-    """Thresholds, TTLs, isolation, variants and the products' settings."""
+    """Return tables of thresholds, TTLs, isolation, variants and the products' settings."""
     return (
         _thresholds(section),
         *lifetime_tables(section.lifetimes),
@@ -122,7 +122,7 @@ def size_line(section: SemanticSection) -> str:
 
 
 def embedder_table(rows: Sequence[EmbedderRow]) -> Table:
-    """Embedders side by side, each at its own recommended point."""
+    """Return the embedders side by side, each at its own recommended point."""
     return Table(
         "Embedders on this log, each at the similarity that it would be recommended at",
         ("embedder", "dims", "bytes", "lookup", "cut", "similarity", "raw", "valid", "unsafe",
@@ -149,7 +149,7 @@ def embedder_table(rows: Sequence[EmbedderRow]) -> Table:
 
 
 def cluster_tables(section: SemanticSection) -> tuple[Table, ...]:
-    """The questions people repeat, the dearest topics first."""
+    """Return the questions that people repeat, the dearest topics first."""
     return (
         Table(
             "Topics by money",
@@ -271,7 +271,7 @@ def _unsafe_cell(estimate: Estimate | None) -> Iterable[str]:
 
 
 def sampled_table(sweep: SampledSweep) -> Table:
-    """Estimates with their intervals by threshold."""
+    """Return estimates with their intervals, by threshold."""
     return Table(
         "Semantic cache by similarity threshold, estimated from a sample",
         ("similarity", "raw", "95 %", "net a month", "95 %"),

@@ -27,7 +27,7 @@ def sessions_line(section: SessionsSection) -> str:
 
 
 def sessions_tables(section: SessionsSection) -> tuple[Table, ...]:
-    """Causes, pauses, lifetimes, the dearest sessions, compactions, tools, loops and turns."""
+    """Return tables of causes, pauses, lifetimes, sessions, compactions, tools, loops, turns."""
     return (
         causes_table(section.causes, section.total_usd),
         _simulated(section),

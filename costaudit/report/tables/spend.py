@@ -26,7 +26,7 @@ _CLASSES = (
 
 
 def spend_tables(spend: Spend) -> tuple[Table, ...]:
-    """Token classes, breakdowns, context inflation, prices, and what has no price."""
+    """Return tables of token classes, breakdowns, inflation, prices and unpriced usage."""
     return (
         _classes(spend.total),
         *(invoice_tables(spend.invoice) if spend.invoice is not None else ()),
@@ -180,7 +180,7 @@ def _in_time(rows: Sequence[SpendRow], name: str) -> Table:
 
 
 def _inflation(days: Sequence[SpendRow]) -> Table:
-    """Hold the first third of the whole days against the last; the outer days may be partial."""
+    """Compare the first third of whole days with the last; the outer days may be partial."""
     whole = [row for row in days if row.group][1:-1]
     third = len(whole) // 3
     rows: tuple[tuple[str, ...], ...] = ()

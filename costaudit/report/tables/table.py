@@ -33,7 +33,7 @@ _SCREEN = Screen()
 
 @dataclass(frozen=True)
 class Table:
-    """Cells are written already; those of columns in `left` are words, the others numbers.
+    """A titled table of formatted cells; columns in `left` hold words, the others numbers.
 
     Title, columns and note are messages of the program, or texts that are translated already.
     """
