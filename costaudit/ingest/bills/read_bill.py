@@ -145,7 +145,7 @@ def _objects(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _broken(item: Input, why: str) -> InputError:
-    """Explain that half an invoice is none."""
+    """Return the error for an incomplete invoice."""
     return InputError(
         f"{item.name} can't be read to its end: {why[:1].lower()}{why[1:]}",
         hint="Download it again: an invoice that lacks lines would look like a gap.",

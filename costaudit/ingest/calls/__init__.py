@@ -1,4 +1,4 @@
-"""What a call is: bodies, usage, times and names in any dialect become one Call.
+"""Build one Call from the bodies, usage, times and names of any dialect.
 
 It takes decoded records and returns calls. It never opens a file.
 """

@@ -1,4 +1,4 @@
-"""Request and response bodies of the providers' own interfaces, decoded as far as we look."""
+"""Request and response bodies of the providers' own APIs; only the fields we read are decoded."""
 
 from msgspec import Raw, Struct
 
@@ -41,7 +41,7 @@ class Metrics(Struct, gc=False, rename="camel"):
 
 
 class Conversation(Struct, gc=False):
-    """Where the provider keeps the messages before."""
+    """Where the provider keeps the earlier messages."""
 
     id: str | None = None
 
@@ -141,5 +141,5 @@ class Response(Struct, gc=False, rename=RESPONSE):
     finish_reason: str | None = None
     prompt_eval_count: Raw = Raw()
     eval_count: Raw = Raw()
-    meta: Raw = Raw()  # of Cohere before its second version, with the billed units
+    meta: Raw = Raw()  # of Cohere's first API version; it holds the billed units
     x_groq: Raw = Raw()

@@ -1,4 +1,4 @@
-"""The one noun that every log source yields: a call of a model, before it becomes a row."""
+"""The type that every log source yields: a call of a model, before it becomes a row."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple, get_args
@@ -78,12 +78,12 @@ class Usage(msgspec.Struct, gc=False):
     convention: Convention  # what the source claims; see CLAIMS
     input: int | None = None
     output: int | None = None
-    cache_read: int | None = 0  # None: the log can't show it
+    cache_read: int | None = 0  # None: the log never shows cache reads
     cache_write_5m: int = 0
     cache_write_1h: int = 0
     cache_write_other: int = 0
-    other_ttl: str | None = None  # the lifetime of `cache_write_other`, where it is known
-    unstated_writes: int = 0  # of the writes above, those whose lifetime the counts don't state
+    other_ttl: str | None = None  # the TTL of `cache_write_other`, if known
+    unstated_writes: int = 0  # writes above for which the counts state no TTL
     reasoning: int = 0
     total: int | None = None  # only where the provider itself reported it
     unreadable: tuple[str, ...] = ()  # fields above whose stated count can't be read
@@ -104,15 +104,15 @@ class Prompt(msgspec.Struct, gc=False):
 
 
 class BilledUnit(msgspec.Struct, frozen=True, gc=False):
-    """What a call is billed for beside its text tokens; see BILLED_UNIT."""
+    """What a call is billed for besides its text tokens; see BILLED_UNIT."""
 
     unit: UnitName
-    quantity: float | None  # None: it is stated, and can't be read
+    quantity: float | None  # None: the log states it, but it can't be read
     model: str | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, gc=False):
-    """What of a request enters a provider's cached prefix besides its content; as in REQUESTS."""
+    """The request settings that are part of a provider's cached prefix; as in REQUESTS."""
 
     tool_choice: str | None = None
     thinking: str | None = None
@@ -126,9 +126,9 @@ NO_SETTINGS = Settings()
 
 
 class Call(msgspec.Struct, kw_only=True, gc=False):
-    """One call of a model; fields are named and meant as in REQUESTS unless a comment says so."""
+    """One call of a model; fields have the meaning they have in REQUESTS, or as commented here."""
 
-    source: str = ""  # where the records of a file come from several sources
+    source: str = ""  # set if the records of a file come from several sources
     native_id: str | None = None
     same_as: str | None = None  # rows with equal `same_as` are one call; default native_id
     join_key: str | None = None  # halves of one call with the same key are joined
@@ -149,9 +149,9 @@ class Call(msgspec.Struct, kw_only=True, gc=False):
     session: str | None = None
     agent: str | None = None
     parent_call: str | None = None
-    forked_from: str | None = None  # the session whose history this one opens with
-    span: str | None = None  # its place in a trace: a key that `within` of other spans names
-    within: str | None = None  # key of the span that holds it
+    forked_from: str | None = None  # the session whose history starts this session
+    span: str | None = None  # key of its span in a trace; child spans name it in `within`
+    within: str | None = None  # key of the parent span
     skill: str | None = None
     branch: str | None = None
     client_version: str | None = None
@@ -160,7 +160,7 @@ class Call(msgspec.Struct, kw_only=True, gc=False):
     usage: Usage | None = None
     units: tuple[BilledUnit, ...] = ()
     settings: Settings = NO_SETTINGS
-    unread: tuple[tuple[str, float], ...] = ()  # numbers of its usage that nothing reads
+    unread: tuple[tuple[str, float], ...] = ()  # numbers in its usage that we don't use
     temperature: float | None = None
     stream: bool | None = None
     logged_cost: str | None = None
@@ -171,10 +171,10 @@ class Call(msgspec.Struct, kw_only=True, gc=False):
     http_status: int | None = None
     error: str | None = None
     finish_reason: str | None = None
-    attempt: int | None = None  # None: worked out from its neighbours
+    attempt: int | None = None  # None: derived from neighbouring calls
     served_by: Literal["provider", "gateway_cache"] = "provider"
     truncated: bool = False
-    updated_us: int | None = None  # of two copies, the later one wins a tie
+    updated_us: int | None = None  # if two copies are equally good, the later wins
 
 
 class Record(msgspec.Struct, gc=False):
@@ -186,7 +186,7 @@ class Record(msgspec.Struct, gc=False):
 
 
 class Skip(msgspec.Struct, gc=False):
-    """Why a record makes no row, and its place in a trace, which leads from parents to calls."""
+    """Why a record gives no row, and its span, which links child spans to their parents."""
 
     reason: str  # a short class, such as bad-json
     detail: str  # one sentence without content from the log

@@ -1,4 +1,4 @@
-"""A request body and a response body, of whichever interface, become a call."""
+"""Make a call from a request body and a response body of any interface."""
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -85,7 +85,7 @@ VAGUE = (None, "error", "tokens", "requests")  # error types that say less than 
 
 
 def dialect_of(request: Request | None, response: Response | None) -> Dialect | None:
-    """Return which interface a pair of bodies belongs to; None where neither body shows it."""
+    """Return which interface a pair of bodies belongs to; None if neither body shows it."""
     found = _response_dialect(response) if response is not None else None
     if found is None and request is not None:
         found = _request_dialect(request)
@@ -115,7 +115,7 @@ def _response_dialect(response: Response) -> Dialect | None:
 
 
 def states_usage(values: Mapping[str, Any] | None) -> bool:
-    """Return whether an object counts what a call used, whatever interface it belongs to."""
+    """Return whether an object holds the usage counts of a call, in any interface."""
     return any(
         named.meaning != "known"
         for path, value in leaves(values or {})
@@ -135,7 +135,7 @@ def _request_dialect(request: Request) -> Dialect | None:
 
 
 def call_of(request: Request | None, response: Response | None) -> Call | None:
-    """Make a call of two bodies; one may be missing. None if neither says anything."""
+    """Make a call from two bodies; one may be missing. Return None if neither says anything."""
     dialect = dialect_of(request, response)
     if dialect is None:
         if response is None or response.error is None:
@@ -153,7 +153,7 @@ def call_of(request: Request | None, response: Response | None) -> Call | None:
     if response is not None:
         _add_response(call, response, dialect)
     if dialect == "gemini" and call.prompt is None and call.native_id:
-        call.same_as = f"gemini {call.native_id}"  # chunks of one answer, each with its counts
+        call.same_as = f"gemini {call.native_id}"  # chunks of one answer; each has counts
     if request is not None and call.usage is not None:
         _name_writes(call.usage, _asked_ttl(call.settings.cache_options))
     return call
@@ -166,7 +166,7 @@ def _asked_ttl(options: str | None) -> str | None:
 
 
 def _name_writes(usage: Usage, ttl: str | None) -> None:
-    """Set the TTL of cache writes that state none to the one requested, as Moonshot's are."""
+    """Set cache writes without a TTL to the requested TTL, as Moonshot does."""
     if ttl is None or usage.other_ttl is not None or not usage.cache_write_other:
         return
     if ttl == "5m":
@@ -180,7 +180,7 @@ def _name_writes(usage: Usage, ttl: str | None) -> None:
 
 
 def is_bedrock(response_id: str | None) -> bool:
-    """Return whether Bedrock made a response's id."""
+    """Return whether Bedrock created this response id."""
     return response_id is not None and response_id.startswith("msg_bdrk_")
 
 
@@ -262,7 +262,7 @@ def _add_response(call: Call, response: Response, dialect: Dialect) -> None:
 
 
 def _usage_text(response: Response, dialect: Dialect) -> Raw | bytes:
-    """Find the usage object, wherever an interface puts it."""
+    """Find the usage object in any of the places where interfaces put it."""
     if dialect == "ollama":
         counts = {
             "prompt_eval_count": response.prompt_eval_count,
@@ -283,7 +283,7 @@ def _within(data: Raw, name: str) -> Raw | bytes:
 
 
 def add_usage(call: Call, data: Raw | bytes, convention: Convention) -> None:
-    """Take the counts, the units, the tier, the region and the cost that a usage object states."""
+    """Add the counts, units, tier, region and cost of a usage object to a call."""
     values = usage_values(data)
     if values is None:
         return
@@ -299,7 +299,7 @@ def add_usage(call: Call, data: Raw | bytes, convention: Convention) -> None:
 
 
 def add_reading(call: Call, reading: Reading) -> None:
-    """Take what a usage object was read as; a cost that is known already stays."""
+    """Add the reading of a usage object to a call; a known cost is kept."""
     call.usage = reading.usage or call.usage
     call.units = (*call.units, *reading.units)
     call.unread = (*call.unread, *reading.unread)
@@ -310,12 +310,12 @@ def add_reading(call: Call, reading: Reading) -> None:
 def add_counts(
     call: Call, values: Mapping[str, Any], claim: Convention, *, trust_total: bool = True
 ) -> None:
-    """Take all that a usage object of a platform's own says: counts, units, and what is unread."""
+    """Add the counts, units and unread numbers of a platform's own usage object to a call."""
     add_reading(call, read_usage(values, claim, trust_total=trust_total))
 
 
 def error_type(error: ErrorBody | str) -> str:
-    """Name an error's type; its text may hold anything and stays behind."""
+    """Return an error's type; leave out its text, which may hold private content."""
     if isinstance(error, str):
         return "timeout" if "timeout" in error.lower() or "timed out" in error.lower() else "error"
     kind = error.code or error.status if error.type in VAGUE else error.type
@@ -376,7 +376,7 @@ def _read_embedding(call: Call, response: Response) -> None:
 
 
 def _read_other(call: Call, response: Response) -> None:
-    """Read transcriptions, images, reranks, runs: what they answer is no text of a model."""
+    """Read transcriptions, images, reranks and runs; their answers are not model text."""
     call.kind = "chat" if call.prompt is not None else "other"
 
 

@@ -1,4 +1,4 @@
-"""Fields of a decoded record, times included, read as what they should be or as missing."""
+"""Read typed fields and times of a decoded record; a value of the wrong type is missing."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -11,14 +11,14 @@ from costaudit.ingest.calls.call import Buffer
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
-EARLIEST_US = 1_262_304_000_000_000  # 2010: nothing before it is the time of a model call
+EARLIEST_US = 1_262_304_000_000_000  # 2010: no model call is older
 LATEST_US = 4_102_444_800_000_000  # 2100
 
 
 def parse_time(value: object) -> int | None:
-    """Read an epoch number of any unit or an ISO 8601 text; a naive text is taken as UTC.
+    """Read an epoch number or an ISO 8601 text as microseconds; a text without zone is UTC.
 
-    Numbers are read by their size: below 1e11 seconds, 1e14 ms, 1e17 µs, else ns.
+    The size of a number decides its unit: below 1e11 seconds, 1e14 ms, 1e17 µs, else ns.
     """
     if isinstance(value, str):
         return _parse_text(value)
@@ -69,7 +69,7 @@ def _plausible(value_us: int | None) -> int | None:
 
 
 def span_ms(start_us: int | None, end_us: int | None) -> float | None:
-    """Measure from start to end; None where one is missing or they are in the wrong order."""
+    """Return the milliseconds from start to end; None if one is missing or end is before start."""
     if start_us is None or end_us is None or end_us < start_us:
         return None
     return (end_us - start_us) / 1_000
@@ -79,7 +79,7 @@ NULLS = (b"", b"null", b"[]", b"{}", b'""')
 
 
 def present(data: Buffer) -> bool:
-    """Return whether a JSON text is there and says something."""
+    """Return whether a JSON text exists and is not empty."""
     size = len(data)
     return size > 4 or (size > 0 and bytes(data) not in NULLS)
 
@@ -91,9 +91,9 @@ SCIENTIFIC = re.compile(r"\d{1,12}(?:\.\d{1,12})?[eE]\+?0?\d")  # as spreadsheet
 
 
 def count_of(value: object) -> int | None:
-    """Read a count of tokens; None for what is no whole number from 0 to MOST_TOKENS.
+    """Read a count of tokens; None for anything but a whole number from 0 to MOST_TOKENS.
 
-    Texts may group their digits: "2,000" and "2.000" are two thousand, as a count has no fraction.
+    Texts may group their digits: "2,000" and "2.000" are both 2000, as a count has no fraction.
     """
     if isinstance(value, str):
         text = value.strip()
@@ -112,7 +112,7 @@ def count_of(value: object) -> int | None:
     return int(value)
 
 
-UNREADABLE = -1  # in place of a count that is stated and can't be read; see `plausible`
+UNREADABLE = -1  # replaces a stated count that can't be read; see `plausible`
 NOT_STATED = frozenset({"", "-", "null", "none", "nan", "n/a", "undefined"})
 
 
@@ -129,19 +129,19 @@ def currency_of(text: str) -> str:
 
 
 def stated_count(value: object) -> int | None:
-    """Read a count of tokens; None where none is stated, UNREADABLE for what can't be read."""
+    """Read a count of tokens; None if none is stated, UNREADABLE if it can't be read."""
     if value is None or (isinstance(value, str) and value.strip().lower() in NOT_STATED):
         return None
     count = count_of(value)
     return UNREADABLE if count is None else count
 
 
-MOST = 10**15  # numbers beyond it are no counts, sums or durations
-UNNESTINGS = 3  # JSON within JSON strings, at most that deep
+MOST = 10**15  # larger numbers can't be counts, sums or durations
+UNNESTINGS = 3  # levels of JSON within JSON strings that we decode
 
 
 def parsed(value: Any) -> Any:
-    """Decode a text that holds a JSON object or list, also where it was encoded twice."""
+    """Decode a text that holds a JSON object or list, even if it was encoded twice."""
     for _ in range(UNNESTINGS):
         if not isinstance(value, str) or value.lstrip()[:1] not in ("{", "[", '"'):
             break
@@ -153,7 +153,7 @@ def parsed(value: Any) -> Any:
 
 
 class Fields:
-    """Look up fields by any of several names; the first that is there and fits counts."""
+    """Look up fields by several names; the first that exists and has the right type is used."""
 
     def __init__(self, values: dict[str, Any]) -> None:
         self.values = values
@@ -162,11 +162,11 @@ class Fields:
         return bool(self.values)
 
     def has(self, *names: str) -> bool:
-        """Return whether all of these fields are there."""
+        """Return whether all of these fields exist."""
         return all(name in self.values for name in names)
 
     def value(self, *names: str) -> Any:
-        """Return the first field that is not null, JSON texts decoded."""
+        """Return the first field that is not null; JSON texts are decoded."""
         for name in names:
             found = self.values.get(name)
             if found is not None and found != "":
@@ -209,9 +209,9 @@ class Fields:
         return None
 
     def stated(self, *names: str) -> int | None:
-        """Return the first count that can be read; None where none of the fields states one.
+        """Return the first count that can be read; None if no field states a count.
 
-        UNREADABLE is a count that is stated and can't be read.
+        Return UNREADABLE if a count is stated but can't be read.
         """
         found = [stated_count(self.values.get(name)) for name in names]
         whole = self.integer(*names)
@@ -220,7 +220,7 @@ class Fields:
         return None if found == [None] * len(found) else UNREADABLE
 
     def part(self, *names: str) -> int:
-        """Return a count as `stated` does, and 0 where none is stated."""
+        """Return a count as `stated` does, but 0 if no count is stated."""
         return self.stated(*names) or 0
 
     def time_us(self, *names: str) -> int | None:
@@ -238,7 +238,7 @@ class Fields:
         return None
 
     def inner(self, *names: str) -> "Fields":
-        """Return the first field that is an object, or a text that holds one; else nothing."""
+        """Return the first field that is an object or a text of one; else empty Fields."""
         for name in names:
             found = parsed(self.values.get(name))
             if isinstance(found, dict):
@@ -246,7 +246,7 @@ class Fields:
         return Fields({})
 
     def items(self, *names: str) -> list[Any]:
-        """Return the first field that is a list, or a text that holds one; else nothing."""
+        """Return the first field that is a list or a JSON text of a list; else an empty list."""
         for name in names:
             found = parsed(self.values.get(name))
             if isinstance(found, list):

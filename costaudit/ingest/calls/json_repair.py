@@ -1,4 +1,4 @@
-"""JSON that is not quite JSON: NaN, lone surrogates, broken UTF-8, Python dicts, wrong types."""
+"""Read almost-valid JSON: NaN, lone surrogates, broken UTF-8, Python dicts, wrong types."""
 
 import ast
 import codecs
@@ -12,10 +12,10 @@ import msgspec
 from costaudit.ingest.calls.call import Skip
 
 T = TypeVar("T")
-REPR_LIMIT = 1_000_000  # bytes of a Python literal that we are ready to parse
+REPR_LIMIT = 1_000_000  # bytes of the longest Python literal that we parse
 REPAIRS = 40  # wrongly typed fields that we drop from one record
 PADDING = b"\0\xef\xbb\xbf\x1e \t\r\n"  # around a record: zeros, byte order marks, separators
-ODD_BYTES = "costaudit-odd-bytes"  # what decoding does with a byte that is no UTF-8
+ODD_BYTES = "costaudit-odd-bytes"  # name of our handler for bytes that are not UTF-8
 UNDEFINED = frozenset(b"\x81\x8d\x8f\x90\x9d")  # in Windows-1252
 PATH = re.compile(r" - at `\$(.*)`$")
 STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
@@ -30,14 +30,14 @@ class UnreadableError(Exception):
 
 
 def parse_lenient(data: bytes) -> Any:
-    """Decode JSON, or what Python programs write in its place; raises UnreadableError."""
+    """Decode JSON or a Python literal; raise UnreadableError if it is neither."""
     try:
         return msgspec.json.decode(data)
     except RecursionError:
         raise UnreadableError(_too_deep()) from None
     except (msgspec.DecodeError, UnicodeError):
         pass
-    text = decoded_text(data.strip(PADDING)).removesuffix(",")  # of a list, a line for each
+    text = decoded_text(data.strip(PADDING)).removesuffix(",")  # a line of a list
     try:
         return _mended(json.loads(text, strict=False, parse_constant=_no_number))
     except RecursionError:
@@ -49,7 +49,7 @@ def parse_lenient(data: bytes) -> Any:
 
 
 def decoded_text(data: bytes) -> str:
-    """Decode UTF-8; a byte that is none is read as Windows-1252, or else Latin-1, by itself."""
+    """Decode UTF-8; a byte that is not UTF-8 is read as Windows-1252, or else as Latin-1."""
     try:
         return data.decode()
     except UnicodeDecodeError:
@@ -68,7 +68,7 @@ codecs.register_error(ODD_BYTES, _odd_bytes)
 
 
 def _no_number(text: str) -> str | None:
-    """Read NaN, which data frames write for a missing value, as null; an infinity as its text."""
+    """Return None for NaN, which data frames write for a missing value; an infinity as text."""
     return None if text == "NaN" else text
 
 
@@ -89,7 +89,7 @@ def _parse_repr(text: str, error: json.JSONDecodeError) -> Any:
 
 
 def _mended(value: Any, depth: int = 0) -> Any:
-    """Replace lone surrogates, and what JSON has no word for, throughout a value."""
+    """Replace lone surrogates and types that JSON does not have, at every level of a value."""
     if depth > 500:
         raise RecursionError
     if isinstance(value, str):
@@ -108,9 +108,9 @@ def _mended(value: Any, depth: int = 0) -> Any:
 def decode_or_repair(
     data: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[T], target: type[T]
 ) -> T:
-    """Decode what is well formed at full speed and the rest as far as it goes.
+    """Decode well-formed JSON at full speed, and repair other JSON as far as possible.
 
-    Raises UnreadableError where nothing of it can be read.
+    Raise UnreadableError if nothing can be read.
     """
     try:
         return decoder.decode(data)
@@ -119,9 +119,9 @@ def decode_or_repair(
 
 
 def decode_repaired(value: Any, target: type[T]) -> tuple[T, list[str]]:
-    """Fit a decoded value to a type, dropping the fields that don't fit; names what was dropped.
+    """Convert a decoded value to a type; also return the names of the fields that were dropped.
 
-    Raises UnreadableError where the value as a whole is of another kind.
+    Raise UnreadableError if the whole value is of another kind.
     """
     dropped: list[str] = []
     for _ in range(REPAIRS):

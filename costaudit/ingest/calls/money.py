@@ -1,4 +1,4 @@
-"""What a log says that a call cost: an amount, and the currency beside it or within it."""
+"""Read the logged cost of a call: an amount, and its currency in the same or another field."""
 
 import re
 from collections.abc import Mapping
@@ -20,10 +20,10 @@ _DECIMAL_COMMA = re.compile(r"[+-]?(?:0,\d+|\d+,(?:\d{1,2}|\d{4,}))")
 
 
 def log_cost(call: Call, amount: Any, beside: Mapping[str, Any], unit: str = "usd") -> None:
-    """Take a logged cost in `unit`, or in the currency that it or a field beside it names.
+    """Add a logged cost to a call, in `unit` or in the currency that the log names.
 
     `amount` is a number, a text such as `0.0033 EUR`, or an object with a total and a currency;
-    `beside` are the fields of the record or object that holds it.
+    `beside` holds the fields of the record or object that contains the amount.
     """
     value = amount
     if isinstance(amount, Raw):
@@ -49,7 +49,7 @@ def unit_of_cost(named: str | None, unit: str = "usd") -> str:
 
 
 def split_amount(text: str) -> tuple[str, str | None]:
-    """Part an amount from its sign or code, as in `€ 0.01` and `0,01 EUR`."""
+    """Split an amount from its currency sign or code, as in `€ 0.01` and `0,01 EUR`."""
     found = _MARKED.fullmatch(text.strip())
     if found is None:
         return text, None
@@ -62,7 +62,7 @@ def split_amount(text: str) -> tuple[str, str | None]:
 
 
 def currency_beside(fields: Mapping[str, Any]) -> str | None:
-    """Return what the field of a currency says; the part of its name after the last dot counts."""
+    """Return the value of a currency field; only its name after the last dot is compared."""
     found: dict[int, str] = {}
     for name, value in fields.items():
         bare = name.rpartition(".")[2].replace("_", "").lower()
@@ -72,7 +72,7 @@ def currency_beside(fields: Mapping[str, Any]) -> str | None:
 
 
 def decimal_of(number: object) -> str | None:
-    """Take a logged amount of money digit by digit; None where there is none."""
+    """Return a logged amount of money with its exact digits; None if there is none."""
     if number is None or isinstance(number, bool):
         return None
     text = (bytes(number).decode() if isinstance(number, Raw) else str(number)).strip().strip('"')

@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from costaudit.providers.names import PROVIDERS, provider_named
 
-BY_MODEL = (  # what a model's name starts with → who bills it, where nothing else says it
+BY_MODEL = (  # start of a model's name → its provider, if the log names none
     (("gpt-", "o1", "o3", "o4", "chatgpt", "text-embedding-", "davinci", "codex-"), "openai"),
     (("claude",), "anthropic"),
     (("gemini", "gemma", "learnlm"), "google"),
@@ -41,7 +41,7 @@ ARN = re.compile(r"^arn:[^/]*/")
 
 
 def billed_by(named: str | None, of_model: str | None) -> str | None:
-    """Return who bills a call: whoever is named, unless that is a framework such as Strands."""
+    """Return the provider that bills a call: the named one, unless it is a framework (Strands)."""
     provider = provider_named(named) if named else None
     is_known = provider in PROVIDERS.values()
     return provider if provider is not None and (is_known or of_model is None) else of_model
@@ -49,7 +49,7 @@ def billed_by(named: str | None, of_model: str | None) -> str | None:
 
 @lru_cache(4096)
 def provider_of_model(model: str) -> str | None:
-    """Return who bills a model, from its name; None where the name says nothing."""
+    """Return the provider that bills a model, by its name; None if the name does not show it."""
     name = model.strip().lower().rpartition("/")[2]
     for starts, provider in BY_MODEL:
         if name.startswith(starts):
@@ -59,7 +59,7 @@ def provider_of_model(model: str) -> str | None:
 
 @lru_cache(4096)
 def bedrock_model(model_id: str) -> str:
-    """Take the resource's path off a Bedrock model id; an inference profile keeps its name.
+    """Remove the resource path from a Bedrock model id; keep the name of an inference profile.
 
     Profiles such as `us.` and `global.` differ in price.
     """
@@ -75,7 +75,7 @@ def split_model(model: str) -> tuple[str | None, str]:
     return None, model
 
 
-REGIONAL_HOSTS = (  # whose name is a region that the provider prices by
+REGIONAL_HOSTS = (  # hosts whose name contains a region with its own prices
     re.compile(r"\b(eu|us)\.api\.openai\.com"),
     re.compile(r"\b([a-z]+-[a-z]+\d+)-aiplatform\.googleapis\.com"),
     re.compile(r"\bbedrock-runtime(?:-fips)?\.([a-z]{2}(?:-gov)?-[a-z]+-\d)\.amazonaws\.com"),
@@ -102,7 +102,7 @@ ENDPOINT = ("endpoint", "route", "feature", "use_case", "task", "service", "appl
 
 
 class Labels(NamedTuple):
-    """What a call's metadata says of its origin."""
+    """What a call's metadata says about its origin."""
 
     tenant: str | None = None
     user: str | None = None
@@ -111,7 +111,7 @@ class Labels(NamedTuple):
 
 
 def labels_in(metadata: Mapping[str, Any]) -> Labels:
-    """Look for tenant, user, conversation and endpoint among metadata."""
+    """Return the tenant, user, conversation and endpoint in metadata."""
     return Labels(
         first_text(metadata, TENANT),
         first_text(metadata, USER),
@@ -121,7 +121,7 @@ def labels_in(metadata: Mapping[str, Any]) -> Labels:
 
 
 def labels_of(metadata: msgspec.Raw | bytes) -> Labels:
-    """Look for labels in a JSON object, or in a JSON object within a JSON string."""
+    """Return the labels in a JSON object, which may be inside a JSON string."""
     return _labels_of(bytes(metadata))
 
 
@@ -137,7 +137,7 @@ def _labels_of(metadata: bytes) -> Labels:
 
 
 def first_text(values: Mapping[str, Any], names: Iterable[str]) -> str | None:
-    """Take the first of several fields that holds a text or a number."""
+    """Return the first of several fields that holds a text or a number."""
     for name in names:
         value = values.get(name)
         if isinstance(value, str) and value:
@@ -157,7 +157,7 @@ HIT_HEADERS = (
 
 
 def is_hit(flag: object) -> bool:
-    """Read a gateway's cache flag, whether it is a truth value or a word."""
+    """Return whether a gateway's cache flag, a boolean or a word, says hit."""
     if isinstance(flag, str):
         word = flag.strip().lower().replace(" ", "_")
         return word in (
@@ -172,7 +172,7 @@ def is_hit(flag: object) -> bool:
 
 
 def hit_in_headers(headers: Raw) -> bool:
-    """Look for a gateway's cache flag among response headers."""
+    """Return whether a gateway's cache flag in response headers says hit."""
     try:
         values = msgspec.json.decode(headers)
     except (msgspec.DecodeError, UnicodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""A request and a response side by side in one object, as proxies and wrappers log them."""
+"""Read a request and a response in one object, as proxies and wrappers log them."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -22,7 +22,7 @@ Number = float | str | None
 
 REQUEST_NAMES = ("request", "req", "request_body", "body", "input", "kwargs", "params")
 RESPONSE_NAMES = ("response", "res", "response_body", "output", "completion", "result")
-SECONDS_LIMIT = 600  # an unlabelled duration below it that is no integer counts seconds
+SECONDS_LIMIT = 600  # a smaller, fractional duration without a unit is in seconds
 NOT_A_CALL = Skip("not-a-call", "It holds neither a request to a model nor a response.")
 
 CHUNK = Skip("not-a-call", "It is a part of a streamed answer, whose last part has the counts.")
@@ -32,7 +32,7 @@ NO_FIELDS: dict[str, str] = {}
 
 
 class Pair(Struct, gc=False):
-    """What wrappers put around the two bodies, under every name that we have seen."""
+    """The fields that wrappers put around the two bodies, under every name we have seen."""
 
     request: Request | str | None = None
     req: Request | str | None = None
@@ -124,7 +124,7 @@ Body = TypeVar("Body", Request, Response)
 
 
 def read_pair(data: bytes | Raw) -> Call | Skip:
-    """Read one wrapped pair, or a bare body; says why where there is no call in it."""
+    """Read one wrapped pair or a bare body; return a Skip with the reason if it has no call."""
     pair = decode_or_repair(data, DECODER, Pair)
     if pair.done is False:
         return CHUNK
@@ -148,7 +148,7 @@ def _bodies(pair: Pair, data: bytes | Raw) -> tuple[Request | None, Response | N
         request = decode_or_repair(data, REQUEST, Request)
     if response is None and _is_response(pair):
         response = decode_or_repair(data, RESPONSE, Response)
-        if request is None:  # a bare response repeats what it was asked for, but for the messages
+        if request is None:  # a bare response repeats the request without messages
             request = decode_or_repair(data, REQUEST, Request)
     if response is None and request is not None:
         text = next((t for n in RESPONSE_NAMES if isinstance(t := getattr(pair, n), str)), None)

@@ -1,4 +1,4 @@
-"""Settings of a request that enter a provider's cached prefix, in canonical JSON."""
+"""Settings of a request that are part of a provider's cached prefix, in canonical JSON."""
 
 from functools import lru_cache
 from typing import Any
@@ -10,11 +10,11 @@ from costaudit.ingest.calls.bodies import Request
 from costaudit.ingest.calls.call import NO_SETTINGS, Settings
 from costaudit.ingest.calls.fields import present
 
-DEFAULT_TTL = "5m"  # of a cache_control that names none
+DEFAULT_TTL = "5m"  # of a cache_control without a TTL
 
 
 def settings_of(request: Request) -> Settings:
-    """Return the settings of a request; those that it does not have are null."""
+    """Return the settings of a request; missing settings are None."""
     given = (
         request.tool_choice,
         request.thinking,
@@ -50,7 +50,7 @@ def _settings(given: tuple[bytes, ...], key: str | None) -> Settings:
 
 
 def lifetime_of(control: object) -> str | None:
-    """Return the lifetime that a `cache_control` object asks for; null where it is none."""
+    """Return the TTL that a `cache_control` object requests; None if it is not such an object."""
     if not isinstance(control, dict):
         return None
     ttl = control.get("ttl")
@@ -67,7 +67,7 @@ def _decoded(text: bytes) -> Any:
 
 
 def _canonical(value: Any) -> str | None:
-    """Write JSON with sorted keys; null where there is nothing to write."""
+    """Return JSON with sorted keys; None if there is nothing to write."""
     if value is None or value == {}:
         return None
     return msgspec.json.encode(value, order="deterministic").decode()

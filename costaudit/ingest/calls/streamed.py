@@ -1,4 +1,4 @@
-"""Streamed answers: events, chunks or their text put together into the body that they amount to."""
+"""Join the events, chunks or text of a streamed answer into one response body."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -10,7 +10,7 @@ EVENT_TEXT = ("data:", "event:", ":", "id:")  # how the text of server-sent even
 
 
 def body_of_text(text: str) -> dict[str, Any] | None:
-    """Put the text of a streamed answer together; None where it is no stream.
+    """Return the body in the text of a streamed answer; None if the text is not a stream.
 
     The text holds server-sent events, objects line by line, or a list of chunks.
     """
@@ -34,7 +34,7 @@ def _events_in(text: str) -> Iterator[Any]:
 
 
 def _objects_in(text: str) -> list[Any]:
-    """Decode a list of chunks, or one object a line; nothing where it is one whole body."""
+    """Decode a list of chunks or one object per line; return [] for one whole body."""
     try:
         found = parse_lenient(text.encode())
         return found if isinstance(found, list) else []
@@ -47,7 +47,7 @@ def _objects_in(text: str) -> list[Any]:
 
 
 def joined_events(events: Iterable[Any]) -> dict[str, Any]:
-    """Put a stream's events together; counts are cumulative, so the last of each is kept."""
+    """Join a stream's events; counts are cumulative, so the last of each is kept."""
     fields = [Fields(event) for event in events if isinstance(event, dict)]
     if any(f.text("object") == "chat.completion.chunk" for f in fields):
         return _chat(fields)
@@ -167,7 +167,7 @@ def _ollama(lines: list[Fields]) -> dict[str, Any]:
 
 
 def joined_chunks(chunks: list[Any]) -> dict[str, Any]:
-    """Put the chunks of one answer together; counts are cumulative, so the last ones count."""
+    """Join the chunks of one answer; counts are cumulative, so the last ones are kept."""
     fields = [Fields(chunk) for chunk in chunks if isinstance(chunk, dict)]
     if not any(f.has("candidates") or f.has("usageMetadata") for f in fields):
         return joined_events(chunks)
@@ -185,7 +185,7 @@ def joined_chunks(chunks: list[Any]) -> dict[str, Any]:
 
 
 def _merged(parts: list[Any]) -> list[Any]:
-    """Let texts that follow one another be one part."""
+    """Merge consecutive texts into one part."""
     found: list[Any] = []
     for part in parts:
         is_text = isinstance(part, dict) and part.keys() == {"text"}

@@ -1,4 +1,4 @@
-"""Billed units that are in an answer and not in its usage object: tool calls, grounding."""
+"""Count billed units that only the answer shows, not its usage object: tools, grounding."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -21,8 +21,8 @@ TOOLS: dict[str, UnitName] = {  # items of the Responses interface
 def tool_units(output: Buffer) -> tuple[BilledUnit, ...]:
     """Count the hosted tools that a response of the Responses interface called.
 
-    Of web searches only those are billed that search; to open a page costs nothing. A container
-    is billed once, however often it is used.
+    A web search call is billed only if it searches; opening a page is free. A container is
+    billed once, even if it is used several times.
     """
     if b"_call" not in bytes(output):
         return ()

@@ -1,4 +1,4 @@
-"""Decoded values of unknown shape become prompts, answers and calls."""
+"""Make prompts, answers and calls from decoded values of unknown shape."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ MESSAGE_LISTS = ("messages", "contents", "input", "prompt", "question", "query")
 
 
 def call_from(request: Any, response: Any) -> Call | None:
-    """Make a call of two bodies, as objects or JSON texts; None where neither says anything."""
+    """Make a call from two bodies, objects or JSON texts; None if neither says anything."""
     return call_of(_fitted(request, Request), _fitted(response, Response))
 
 
@@ -61,7 +61,7 @@ def _from_object(value: dict[str, Any]) -> Prompt | None:
 
 
 def _flat(messages: list[Any]) -> list[Any]:
-    """LangChain nests the messages of each of several prompts."""
+    """Flatten LangChain's message lists, which hold one list per prompt."""
     if messages and all(isinstance(m, list) for m in messages):
         return list(messages[0])
     return messages

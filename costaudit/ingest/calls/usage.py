@@ -1,4 +1,4 @@
-"""Usage objects of every dialect become one noun, still in the convention they claim."""
+"""Read usage objects of every dialect as one type, in the convention that each claims."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ from costaudit.ingest.calls.usage_names import (
 )
 
 DEEPEST = 5  # levels of a usage object
-TICKS = Decimal(10) ** 10  # of xAI's, in a dollar
+TICKS = Decimal(10) ** 10  # xAI's ticks per dollar
 UNITS: tuple[UnitName, ...] = (
     "web_search",
     "file_search",
@@ -61,9 +61,9 @@ def read_usage(
 ) -> Reading:
     """Read a usage object whose numbers may have any of the names in `usage_names`.
 
-    `claim` is what the source says of its counts. `trust_total` is for totals that the provider
-    itself reported: others prove nothing, and a missing count is worked out from them only where
-    there are neither cached tokens nor reasoning that they could count twice.
+    `claim` is the convention that the source states. Set `trust_total` if the provider itself
+    reported the total. From another total, a missing count is derived only if there are no
+    cached or reasoning tokens, as such a total could count them twice.
     """
     reading = Reading()
     found = _meanings(values, reading)
@@ -81,7 +81,7 @@ def read_usage(
 
 
 def unit_of(unit: UnitName, value: object) -> BilledUnit | None:
-    """Read how many units were billed; None where none were, no quantity where it is lost."""
+    """Read the billed units; None if there are none. The quantity is None if it can't be read."""
     count = stated_count(value)
     if count == UNREADABLE:
         return BilledUnit(unit, None)
@@ -89,7 +89,7 @@ def unit_of(unit: UnitName, value: object) -> BilledUnit | None:
 
 
 def _meanings(values: Mapping[str, Any], reading: Reading) -> dict[Meaning, Any]:
-    """Find the value of each meaning: of several names the first that can be read counts."""
+    """Find the value of each meaning; among several names, the first readable one is used."""
     found: dict[Meaning, Any] = {}
     ranks: dict[Meaning, int] = {}
     for path, value in leaves(values):
@@ -113,7 +113,7 @@ def _meanings(values: Mapping[str, Any], reading: Reading) -> dict[Meaning, Any]
 
 
 def _objects(values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[Any]:
-    """Yield the path and value of each object within an object in which no known name is."""
+    """Yield the path and value of each nested object that has no known name."""
     for key, value in values.items():
         if isinstance(value, Mapping) and value and depth < DEEPEST:
             if not any(meaning_of(path) for path, _ in leaves(value, f"{prefix}{key}.")):
@@ -122,7 +122,7 @@ def _objects(values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Ite
 
 
 def _number(path: str, value: object) -> float | None:
-    """Return a number above 0, also one in a text; None for anything else, as for ids."""
+    """Return a number above 0, or such a number in a text; None for other values, such as ids."""
     if isinstance(value, str) and not path.lower().endswith("id"):
         value = count_of(value)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -131,7 +131,7 @@ def _number(path: str, value: object) -> float | None:
 
 
 def usage_values(data: Raw | bytes) -> dict[str, Any] | None:
-    """Decode a usage object, which may be JSON in a string; None where it is no object."""
+    """Decode a usage object, which may be JSON in a string; None if it is not an object."""
     if not present(data):
         return None
     try:
@@ -144,9 +144,9 @@ def usage_values(data: Raw | bytes) -> dict[str, Any] | None:
 def leaves(
     values: Mapping[str, Any], prefix: str = "", depth: int = 0
 ) -> Iterator[tuple[str, Any]]:
-    """Yield the path and value of everything in an object that is no object itself.
+    """Yield the path and value of each leaf in an object.
 
-    Of Gemini's lists of `modality` and `tokenCount`, the modality becomes part of the path.
+    In Gemini's lists of `modality` and `tokenCount`, the modality becomes part of the path.
     """
     for key, value in values.items():
         path = f"{prefix}{key}"
@@ -221,7 +221,7 @@ def _usage(found: dict[Meaning, Any], convention: Convention, trust_total: bool)
 
 
 def _add_writes(usage: Usage, counts: Mapping[Part, int | None]) -> None:
-    """Take writes by lifetime; what no lifetime is stated of counts as the provider's default."""
+    """Add cache writes by TTL; writes without a stated TTL get the provider's default."""
     writes = counts.get("creation") if counts.get("creation") is not None else counts.get("write")
     torn = any(counts.get(part) == UNREADABLE for part in LIFETIMES)
     if writes == UNREADABLE or (torn and writes is None):
@@ -234,7 +234,7 @@ def _add_writes(usage: Usage, counts: Mapping[Part, int | None]) -> None:
     is_anthropic = counts.get("creation") is not None or usage.convention == "bedrock_converse"
     rest = max((writes or 0) - stated, 0)
     if not torn and counts.get("write_5m") is not None:
-        rest = 0  # the split is whole
+        rest = 0  # the split covers all writes
     usage.unstated_writes = rest
     usage.cache_write_5m = short + (rest if is_anthropic else 0)
     usage.cache_write_1h = long
@@ -261,10 +261,10 @@ def _derive(usage: Usage, total: int) -> None:
 
 
 def _add_iterations(reading: Reading, iterations: object) -> None:
-    """Read the samplings of one of Anthropic's calls.
+    """Read the sampling iterations of one Anthropic call.
 
-    A compaction is billed beside what the call's own counts say, and so are the samplings of
-    another model than the one that answers.
+    A compaction is billed in addition to the call's own counts. The same is true for iterations
+    of a model other than the one that answers.
     """
     each = (
         [one for one in iterations if isinstance(one, dict)] if isinstance(iterations, list) else []
@@ -314,7 +314,7 @@ def _cost(found: Mapping[Meaning, Any]) -> str | None:
 
 
 def _add_upstream(reading: Reading, upstream: object, is_byok: object) -> None:
-    """With a key of the user's own the gateway charges a fee beside the provider's bill."""
+    """Add the provider's cost if the user's own key is used: the gateway's cost is only a fee."""
     bill = decimal_of(upstream)
     if is_byok is not True or bill is None or reading.cost is None:
         return
@@ -327,9 +327,9 @@ CACHED = ("cache_read", "cache_write_5m", "cache_write_1h", "cache_write_other")
 
 
 def plausible(usage: Usage) -> Usage | None:
-    """Refuse negative, absurd and unreadable counts: a wrong count is a missing count.
+    """Replace wrong counts (negative, absurd, unreadable) by missing ones; None if none is left.
 
-    Where cached tokens or reasoning lie, the count that does not include them is missing too.
+    If cached or reasoning tokens are wrong, the count that excludes them is missing too.
     """
     for name in ("input", "output", "total"):
         if not _is_count(getattr(usage, name)):
@@ -353,7 +353,7 @@ def plausible(usage: Usage) -> Usage | None:
 
 
 def counts_among(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the numbers that may be billed among fields of other kinds, without a prefix."""
+    """Return the numbers that may be billed, among other fields; names lose the prefix."""
     return {
         name.removeprefix(prefix): value
         for name, value in values.items()

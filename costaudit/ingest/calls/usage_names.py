@@ -1,7 +1,7 @@
-"""What the numbers of usage objects are called by vendors and frameworks, as data.
+"""The names that vendors and frameworks give to the numbers in usage objects.
 
 A name is a path in a usage object, in lower case with underscores, without the prefixes of
-PREFIXES. Of two names with the same meaning in one object, the one that comes first here counts.
+PREFIXES. If two names in one object have the same meaning, the first in this file is used.
 """
 
 import re
@@ -11,13 +11,13 @@ from typing import Literal, NamedTuple
 from costaudit.contracts.requests import UnitName
 
 Part = Literal[
-    "input",  # with or without the cached tokens: that is the convention's matter
+    "input",  # the convention decides whether it includes cached tokens
     "uncached",
     "output",
     "read",
-    "tool_input",  # beside the input
-    "creation",  # Anthropic's writes of all lifetimes
-    "write",  # writes of all lifetimes
+    "tool_input",  # in addition to the input
+    "creation",  # Anthropic's writes of all TTLs
+    "write",  # writes of all TTLs
     "write_5m",
     "write_1h",
     "write_30m",
@@ -25,7 +25,7 @@ Part = Literal[
     "reasoning",
     "total",
     "cost_usd",
-    "cost_ticks",  # 1e10 are a dollar
+    "cost_ticks",  # 1e10 ticks are one dollar
     "upstream_usd",  # the bill behind a gateway's fee
     "known",  # read elsewhere, part of another number, or not billed
 ]
@@ -57,7 +57,7 @@ KNOWN = (  # read elsewhere, part of another number, or not billed
     "cost_details.upstream_inference_prompt_cost", "cost_details.upstream_inference_input_cost",
     "cost_details.upstream_inference_completions_cost",
     "cost_details.upstream_inference_output_cost",
-    "details.input_tokens",  # pydantic-ai: the provider's own numbers once more
+    "details.input_tokens",  # pydantic-ai: repeats the provider's own numbers
     "details.output_tokens", "details.text_prompt_tokens", "details.text_candidates_tokens",
     "details.accepted_prediction_tokens", "details.rejected_prediction_tokens",
     "details.audio_tokens",
@@ -374,7 +374,7 @@ HOLDERS = re.compile("_details$|^server_tool_use$|^cache_creation$|^billed_units
 
 @lru_cache(8192)
 def meanings_within(path: str) -> frozenset[Meaning]:
-    """Return what an object of details at this path would say; nothing for other paths."""
+    """Return the meanings that a details object at this path can hold; empty for other paths."""
     name = f"{_plain(path)}."
     if not HOLDERS.search(name[:-1]):
         return frozenset()
@@ -387,5 +387,5 @@ def meanings_within(path: str) -> frozenset[Meaning]:
 
 @lru_cache(8192)
 def is_telling(path: str) -> bool:
-    """Return whether an unknown path speaks of something that may be billed."""
+    """Return whether the words of an unknown path suggest something billed."""
     return TELLING.search(_HUMP.sub("_", path).lower()) is not None

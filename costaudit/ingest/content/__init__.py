@@ -1,4 +1,4 @@
-"""Messages, tools and answers in any dialect become pieces, and pieces become blocks.
+"""Turn messages, tools and answers of any dialect into pieces, and pieces into blocks.
 
-Takes JSON text, returns blocks by content hash, never looks at usage or money.
+It takes JSON text and returns blocks by content hash. It never reads usage or money.
 """

@@ -13,7 +13,7 @@ from costaudit.ingest.content.image_tokens import pixels
 TEXT, TOOL_DEFINITION, TOOL_USE, TOOL_RESULT = "text", "tool_definition", "tool_use", "tool_result"
 THINKING, REFUSAL = "thinking", "refusal"
 MEDIA = frozenset({"image", "document", "audio", "video", "file"})
-DETAILS = ("low", "high")  # what OpenAI can be asked for; "auto" is the default
+DETAILS = ("low", "high")  # values a request to OpenAI may set; "auto" is the default
 DATA_URL_LIMIT = 64  # shorter data URLs stay as they are
 
 
@@ -24,8 +24,8 @@ class Piece(NamedTuple):
     """One block of content, still with its text."""
 
     kind: str
-    text: str  # content; for media a descriptor in JSON
-    role: str = ""  # where the block itself says it; else its message does
+    text: str  # content; for media, a descriptor in JSON
+    role: str = ""  # only if the block states it; else the message's role applies
     marker: str | None = None  # as in SEGMENT
 
 
@@ -33,7 +33,7 @@ Reader = Callable[[Block], list[Piece]]
 
 
 def compact(value: object) -> str:
-    """Write JSON without white space, keys in the order in which they came."""
+    """Return JSON without white space, with keys in their original order."""
     return msgspec.json.encode(without_base64(value)).decode()
 
 
@@ -70,7 +70,7 @@ def _describe(value: object) -> object:
     inner = next((value[k] for k in ("source", "image_url", "url") if value.get(k)), None)
     if inner is None:
         return value
-    if isinstance(inner, dict) and "format" in value:  # Bedrock writes it beside the source
+    if isinstance(inner, dict) and "format" in value:  # Bedrock: the format is beside the source
         inner = {"format": value["format"], **inner}
     described, detail = _describe(inner), value.get("detail")
     if detail in DETAILS and isinstance(described, dict):
@@ -100,7 +100,7 @@ def _digest(data: str, media_type: object) -> object:
 
 
 def text_of(value: object) -> str:
-    """Take a text as it is and anything else as compact JSON."""
+    """Return a text unchanged and any other value as compact JSON."""
     return value if isinstance(value, str) else "" if value is None else compact(value)
 
 
@@ -115,7 +115,7 @@ def arguments_of(value: object) -> object:
 
 
 def tool_use(name: object, arguments: object) -> Piece:
-    """Note a tool call; its id is random and left out, so that equal calls are equal."""
+    """Return a tool call without its random id, so that equal calls give equal pieces."""
     return Piece(
         TOOL_USE,
         compact({"name": text_of(name), "input": arguments_of(arguments)}),
@@ -124,7 +124,7 @@ def tool_use(name: object, arguments: object) -> Piece:
 
 
 def tool_results(content: object) -> list[Piece]:
-    """Note what a tool returned: a text, or a list of blocks."""
+    """Return the pieces of a tool's result: a text, or a list of blocks."""
     if not isinstance(content, list):
         return [Piece(TOOL_RESULT, text_of(content), "tool")]
     found = []
@@ -144,13 +144,13 @@ def marker_of(block: Block) -> str | None:
 
 
 def lifetime(control: Block, default: str) -> str:
-    """Return the lifetime that a marker names, or the provider's default."""
+    """Return the TTL that a marker names, or the provider's default."""
     ttl = control.get("ttl")
     return ttl if isinstance(ttl, str) and ttl else default
 
 
 def pieces_of(content: object) -> list[Piece]:
-    """Read a message's content, whichever provider's blocks it is made of."""
+    """Read a message's content, made of any provider's blocks."""
     if isinstance(content, str):
         return [Piece(TEXT, content)]
     if isinstance(content, dict):
@@ -258,7 +258,7 @@ BY_TYPE: dict[str, Reader] = {
     "function_call_output": _returned("output"),
     "custom_tool_call_output": _returned("output"),
 }
-BY_KEY: dict[str, Reader] = {  # blocks that say what they are by their only key
+BY_KEY: dict[str, Reader] = {  # blocks whose only key names their type
     "text": _text,
     "toolUse": _inner("toolUse", _called("input")),
     "toolResult": _inner("toolResult", _returned("content")),

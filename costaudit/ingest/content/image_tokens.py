@@ -1,4 +1,4 @@
-"""How many tokens an image is billed as, by its size and the model, where that is published."""
+"""Estimate the billed tokens of an image by size and model, if the rule is published."""
 
 import math
 import re
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import msgspec
 
-_CLAUDE_EDGE, _CLAUDE_TOKENS, _CLAUDE_PIXELS = 1_568, 1_600, 750  # longest side; most; of a token
+_CLAUDE_EDGE, _CLAUDE_TOKENS, _CLAUDE_PIXELS = 1_568, 1_600, 750  # side; max; pixels per token
 _OPENAI_TILES = (  # a base, and tiles of 512 pixels once the short side is at most 768
     (r"^gpt-4o-mini", 2_833, 5_667),
     (r"^(gpt-4o|gpt-4\.1(?!-mini|-nano)|gpt-4\.5|gpt-4-turbo)", 85, 170),
@@ -27,15 +27,15 @@ _KINDS = re.compile("image/|png$|jpe?g$|gif$|webp$")
 
 
 class ImageSize(NamedTuple):
-    """What decides an image's tokens."""
+    """The properties that decide an image's tokens."""
 
     width: int  # pixels
     height: int
-    detail: str  # as asked for: low, high or ""
+    detail: str  # as requested: low, high or ""
 
 
 def pixels(content: bytes, media_type: str) -> tuple[int, int] | None:
-    """Read width and height from the head of an image; None where it is none that is known."""
+    """Read width and height in pixels from an image's header; None for an unknown format."""
     import imagesize
 
     if not _KINDS.match(media_type):
@@ -57,7 +57,7 @@ _descriptor = msgspec.json.Decoder(_Descriptor)
 
 
 def size_of(descriptor: str) -> ImageSize | None:
-    """Read an image's size from its descriptor; None where that does not say it."""
+    """Read an image's size from its descriptor; None if the descriptor does not state it."""
     try:
         found = _descriptor.decode(descriptor)
     except msgspec.MsgspecError:
@@ -71,7 +71,7 @@ def image_tokens(model: str, size: ImageSize) -> int | None:
     """Estimate the tokens of an image; None for a model whose rule is not published.
 
     Sources, all of 2025: Anthropic, "Vision"; OpenAI, "Images and vision: calculating costs";
-    Google, "Understand and count tokens". Later models of OpenAI and Gemini 3 count otherwise.
+    Google, "Understand and count tokens". Later OpenAI models and Gemini 3 use other rules.
     """
     name = model.lower().rpartition("/")[2].rpartition("models.")[2]
     if "claude" in name:

@@ -1,4 +1,4 @@
-"""Content by hash, neither decoded nor copied a second time."""
+"""Store content by hash, without decoding or copying it twice."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -24,7 +24,7 @@ PLAIN_ROLES = frozenset({"system", "developer", "user", "assistant"})
 
 
 class _Plain(Struct):
-    """A message whose content is a text and that has nothing else."""
+    """A message that has a text as content and no other fields."""
 
     role: str
     content: str
@@ -35,9 +35,9 @@ class _Plain(Struct):
     prompt_cache_breakpoint: dict[str, Raw] | None = None
 
 
-# what a message, a system text or a tool list comes to: segments, and whether it is a user's turn
+# the result for a message, system text or tool list: segments, and whether it is a user turn
 Read = tuple[tuple[int, ...], bool]
-# what an answer comes to: its block, NO_BLOCK where there is none, and its kind
+# the result for an answer: its block (NO_BLOCK if there is none) and its kind
 ReadAnswer = tuple[int, AnswerKind]
 Reader = Callable[[object], list[Piece]]
 _decode_plain = msgspec.json.Decoder(_Plain).decode
@@ -55,10 +55,10 @@ class Interner:
         self._segments: dict[tuple[str, int, str | None], int] = {}
         self._blocks: dict[str, int] = {}
         self.segments: list[tuple[str, int, str | None]] = []  # role, block, marker
-        self.names: list[str] = []  # of each block its block_id, kind and text
+        self.names: list[str] = []  # block_id, kind and text of each block
         self.kinds: list[str] = []
         self.texts: list[str] = []
-        self.stated_tokens: dict[int, int] = {}  # block → tokens, where the log states them
+        self.stated_tokens: dict[int, int] = {}  # block → tokens, if the log states them
         self.size = 0  # characters held
 
     def prompt(self, prompt: Prompt) -> tuple[list[int], int]:
@@ -117,14 +117,14 @@ class Interner:
         return read
 
     def _plain_message(self, key: bytes, plain: _Plain) -> int:
-        """Note a plain message, which an answer may become in the next turn; return its block."""
+        """Store a plain message and return its block; an answer may become one in the next turn."""
         role = ROLES[plain.role]
         block = self._block(TEXT, plain.content)
         self._read[read_message][key] = (self._segment(role, block, None),), role == "user"
         return block
 
     def _hashed(self, hashes: Sequence[tuple[str, int, str]]) -> Iterator[int]:
-        """Make segments of blocks that the log knows by hash only."""
+        """Make segments from blocks of which the log has only a hash."""
         for name, tokens, role in hashes:
             block = self._block("hash", name)
             self.stated_tokens.setdefault(block, tokens)
@@ -151,7 +151,7 @@ class Interner:
 
 
 def _plain(data: Buffer) -> _Plain | None:
-    """Read the commonest message without building what it does not need; else None."""
+    """Read a plain message, the most common kind, the fast way; None for other messages."""
     try:
         message = _decode_plain(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""What names a person or opens a door in a text: found, and replaced by a token of its own."""
+"""Find personal identifiers and secrets in a text, and replace each with its own token."""
 
 import ipaddress
 import re
@@ -101,10 +101,10 @@ def _long_number(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Detector:
-    """One kind of identifier: where it may be, and whether what is there is one."""
+    """One kind of identifier: a pattern that finds it, and a check that confirms it."""
 
     name: str  # of the token
-    pattern: re.Pattern[str]  # its group `value`, or all of it, is replaced
+    pattern: re.Pattern[str]  # we replace its group `value`, or the whole match
     confirms: Callable[[str], bool] = _always
 
 
@@ -144,9 +144,9 @@ DETECTORS = (
 
 
 class Masking:
-    """Replace identifiers by tokens such as [phone-3f9a61c2]: the same value, the same token.
+    """Replace identifiers with tokens such as [phone-3f9a61c2]; equal values get equal tokens.
 
-    The tokens are keyed hashes, so that nobody without the key finds a value by trying all of them.
+    The tokens are keyed hashes: without the key, nobody can find a value by trying all values.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -159,14 +159,14 @@ class Masking:
         return f"[{name}-{digest}]"
 
     def mask_secrets(self, text: str) -> str:
-        """Replace what looks like a key, a token or a private key and has one of the marks."""
+        """Replace API keys, tokens and private keys that have one of the known marks."""
         for mark in SECRET_MARKS:
             if mark in text:
                 return SECRETS.sub(lambda found: self.token("secret", found[0]), text)
         return text
 
     def mask(self, text: str) -> str:
-        """Replace secrets, and what names a person."""
+        """Replace secrets and personal identifiers."""
         text = self.mask_secrets(text)
         for detector in DETECTORS:
             text = detector.pattern.sub(partial(self._replaced, detector), text)

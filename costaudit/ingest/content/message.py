@@ -1,4 +1,4 @@
-"""A message, a list of tools or an answer in any provider's dialect becomes pieces."""
+"""Turn a message, a list of tools or an answer of any provider into pieces."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -33,14 +33,14 @@ AnswerKind = Literal["text", "tool_use", "refusal", "empty", "missing"]
 
 
 class AnswerText(NamedTuple):
-    """What a model answered: its text, else its tool calls."""
+    """What a model answered: its text, or its tool calls if it has no text."""
 
     kind: AnswerKind
     piece: Piece | None
 
 
 def read_message(message: object) -> list[Piece]:
-    """Read one entry of a message list; each piece gets the role that it plays."""
+    """Read one entry of a message list; each piece gets its role."""
     if isinstance(message, str):
         return [Piece(TEXT, message, "user")]
     if not isinstance(message, dict):
@@ -55,13 +55,13 @@ def read_message(message: object) -> list[Piece]:
 
 
 def role_of(message: Block) -> str:
-    """Name the role of a message in the canonical words."""
+    """Return the canonical name of a message's role."""
     role = message.get("role", message.get("type"))
     return ROLES.get(role.lower(), "user") if isinstance(role, str) else "user"
 
 
 def _unwrapped(message: Block) -> Block:
-    """LangChain writes a message as {lc, id: [..., HumanMessage], kwargs}, or {type, data}."""
+    """Unwrap LangChain's {lc, id: [..., HumanMessage], kwargs} or {type, data} form."""
     inner = message.get("kwargs") if "lc" in message else message.get("data")
     if not isinstance(inner, dict) or "role" in message:
         return message
@@ -109,7 +109,7 @@ def _marked(pieces: list[Piece], message: Block) -> list[Piece]:
 
 
 def read_system(system: object) -> list[Piece]:
-    """Read what is beside the messages: a text, blocks, or an object with parts."""
+    """Read a system prompt outside the messages: a text, blocks, or an object with parts."""
     if isinstance(system, dict) and ("parts" in system or "content" in system):
         system = _content(system)
     return [p._replace(role="system") for p in pieces_of(system)]

@@ -1,4 +1,4 @@
-"""What may be stored of contents, of people's names and of every other text of a call."""
+"""Decide what may be stored of contents, people's names and every other text of a call."""
 
 import os
 import re
@@ -16,31 +16,31 @@ from costaudit.ingest.content.masking import ANY_MARK, Masking
 
 KEY_VARIABLE = "COSTAUDIT_REDACTION_KEY"
 KEY_BYTES = 32
-LONG = 1 << 20  # characters of a text that is encoded part by part
-MOST_STORED = 64 << 20  # characters of a text that is stored; a longer one is counted and named
+LONG = 1 << 20  # texts with more characters are encoded in parts
+MOST_STORED = 64 << 20  # characters; of a longer text we keep only the id and count
 SHARED_NAMES = ("account", "agent", "branch", "cache_key")
 LABELS = ("finish_reason", "skill", "tool_choice", "thinking")
 
 
 @dataclass(frozen=True)
 class Redaction:
-    """How texts are redacted, and with which key; it is never written into a run."""
+    """How texts are redacted, and with which key; the key is never written into a run."""
 
     mode: RedactionMode = "none"
     key: bytes = b""
 
     @property
     def key_digest(self) -> str:
-        """Distinguish two keys without showing them; "" where there is none."""
+        """Return a digest that identifies the key without showing it; "" if there is no key."""
         return blake2b(b"digest", key=self.key, digest_size=8).hexdigest() if self.key else ""
 
 
 def redaction_of(mode: RedactionMode, run: Path) -> Redaction:
     """Return the redaction of a run, with a key that only this user has.
 
-    Each run has a key of its own, so that tokens of two runs can't be joined. It follows from the
-    run's path and from a secret outside it: COSTAUDIT_REDACTION_KEY, or a file in the user's state
-    directory. Where that can't be written, the key is thrown away after this process.
+    Each run has its own key, so tokens of two runs can't be joined. The key is derived from the
+    run's path and a secret outside the run: COSTAUDIT_REDACTION_KEY, or a file in the user's state
+    directory. If that file can't be written, the key is lost when this process ends.
     """
     if mode == "none":
         return Redaction()
@@ -51,7 +51,7 @@ def redaction_of(mode: RedactionMode, run: Path) -> Redaction:
 
 
 def key_path() -> Path:
-    """Return where the user's secret is kept: outside of every run."""
+    """Return the path of the file with the user's secret; it is outside every run."""
     state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
     return Path(state) / "costaudit" / "redaction.key"
 
@@ -62,7 +62,7 @@ def _stored_secret() -> bytes:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(secrets.token_bytes(KEY_BYTES))
-    except (OSError, RuntimeError):  # it is there already, or can't be made
+    except (OSError, RuntimeError):  # the file exists already or can't be created
         pass
     try:
         return key_path().read_bytes() or secrets.token_bytes(KEY_BYTES)
@@ -71,17 +71,17 @@ def _stored_secret() -> bytes:
 
 
 class Redactor:
-    """Apply one redaction to everything of a call that can carry text."""
+    """Apply one redaction to every field of a call that can hold text."""
 
     def __init__(self, redaction: Redaction) -> None:
         self.mode, self._key = redaction.mode, redaction.key
         self._masking = Masking(redaction.key)
 
     def identify(self, kind: str, text: str) -> str:
-        """Name a block: 32 hex digits of its kind and its content as it was logged.
+        """Return a block's id: 32 hex digits, a hash of its kind and its original content.
 
-        Two contents that differ only in what is masked stay two blocks. The name is a keyed hash
-        where content is redacted.
+        Two contents that differ only in masked parts stay two blocks. The id is a keyed hash if
+        content is redacted.
         """
         if len(text) > LONG:
             return self._identify_long(kind, text)
@@ -91,7 +91,7 @@ class Redactor:
         return blake2b(data, key=self._key, digest_size=16).hexdigest()
 
     def _identify_long(self, kind: str, text: str) -> str:
-        """Name a long block like any other, without a second copy of it."""
+        """Return the same id as `identify` for a long block, without copying all of it."""
         plain = self.mode == "none"
         digest = xxh3_128() if plain else blake2b(key=self._key, digest_size=16)
         digest.update(f"{kind}\0".encode())
@@ -100,7 +100,7 @@ class Redactor:
         return digest.hexdigest()
 
     def contents(self, texts: Sequence[str], longest: int = MOST_STORED) -> list[str | None]:
-        """Return what may be stored of each text; None for nothing, or if it is too long."""
+        """Return what may be stored of each text; None if nothing may, or if it is too long."""
         if self.mode == "hash":
             return [None] * len(texts)
         if max(map(len, texts), default=0) > longest:
@@ -120,11 +120,11 @@ class Redactor:
         return self._each(values, self._hashed if self.mode == "hash" else self._masking.mask)
 
     def file_name(self, name: str) -> str:
-        """Return what may be said of a file's name."""
+        """Return the part of a file's name that may be shown."""
         return name if self.mode == "none" else self._masking.mask(name)
 
     def address(self, address: str) -> str:
-        """Return what may be stored of a file's address: enough to know it again."""
+        """Return what may be stored of a file's address: enough to recognise the file."""
         if self.mode == "none":
             return address.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         return self._hashed(address)
@@ -134,15 +134,15 @@ class Redactor:
         return self._each(values, self._masking.mask)
 
     def routes(self, values: pl.Series) -> pl.Series:
-        """Return endpoints without query strings and ids, so that each is a route."""
+        """Return endpoints as routes, without query strings and ids."""
         return self._each(values, lambda text: self._masking.mask(route_of(text)))
 
     def errors(self, values: pl.Series) -> pl.Series:
-        """Return the types of errors; whatever is no type becomes `error`."""
+        """Return the types of errors; any other text becomes `error`."""
         return self._each(values, self._error)
 
     def shared(self, calls: pl.DataFrame) -> pl.DataFrame:
-        """Redact every column of many calls that can carry text; models are names of products."""
+        """Redact every text column of many calls, except models, which are product names."""
         tags = calls["tags"].explode().unique().drop_nulls()
         return calls.with_columns(
             *(self.names(calls[name]) for name in (*SHARED_NAMES, "response_format")),
@@ -157,7 +157,7 @@ class Redactor:
         return text if masked == text and _ERROR_TYPE.fullmatch(text) else "error"
 
     def _each(self, values: pl.Series, redacted: Callable[[str], str]) -> pl.Series:
-        """Apply a redaction to the distinct values; without one only secrets are taken out."""
+        """Apply a redaction to the distinct values; if redaction is off, remove only secrets."""
         if self.mode == "none":
             if not values.str.contains(ANY_MARK).any():
                 return values

@@ -1,4 +1,4 @@
-"""Token counts of texts, in linear time whatever the text is."""
+"""Count the tokens of texts, in linear time for every text."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,11 +7,11 @@ from importlib.util import find_spec, module_from_spec
 from typing import Any, Protocol
 
 ENCODING = "o200k_base"
-REMEMBERED = 2_000_000  # counts kept by block, so that a block is counted once per process
+REMEMBERED = 2_000_000  # counts we keep, so that each block is counted once per process
 REMEMBERED_LINES = 200_000
-LONG = 256  # characters from which a text is counted line by line
-PART = 8 << 20  # characters whose lines are held at once
-LINE_END = re.compile(r"\n(?=[^\s/])")  # where one token ends and another begins in every text
+LONG = 256  # texts with more characters are counted line by line
+PART = 8 << 20  # characters whose lines we hold in memory at once
+LINE_END = re.compile(r"\n(?=[^\s/])")  # a token always ends here
 
 
 class Counter(Protocol):
@@ -26,8 +26,8 @@ class Tokenizer:
 
     The counts are those of tiktoken; the backtracking encoder of `bpe-openai` also stays linear
     in texts without word boundaries, which take a regular byte-pair encoder quadratic time.
-    Long texts are counted line by line, and a line that many of them share only once: o200k_base
-    never joins a line feed to what follows it, unless that is white space or a slash.
+    Long texts are counted line by line, and a line in several texts is counted only once.
+    o200k_base joins a line feed to the next character only if that is white space or a slash.
     """
 
     name = ENCODING
@@ -39,7 +39,7 @@ class Tokenizer:
         self._lines: dict[str, int] = {}  # counts of lines, with their line feed
 
     def count_all(self, block_ids: Sequence[str], texts: Sequence[str]) -> list[int | None]:
-        """Count the tokens of each block; none is missing."""
+        """Return the token count of each block, in order; no count is None."""
         if len(self._known) >= REMEMBERED:
             self._known.clear()
         known = self._known
@@ -51,7 +51,7 @@ class Tokenizer:
         return counts
 
     def count_text(self, text: str) -> int:
-        """Count a text's tokens."""
+        """Return the number of tokens of a text."""
         if len(text) < LONG or "\n" not in text:
             return self._counter.count(text)
         return sum(map(self._count_part, _parts(text, self._part)))
@@ -71,7 +71,7 @@ class Tokenizer:
 
 
 def _parts(text: str, size: int) -> Iterator[str]:
-    """Cut a very long text into parts where a line ends, so that its lines are not all held."""
+    """Yield parts of a very long text, cut at line ends, to limit the lines held in memory."""
     start = 0
     while len(text) - start > size:
         end = LINE_END.search(text, start + size // 2)
@@ -83,7 +83,7 @@ def _parts(text: str, size: int) -> Iterator[str]:
 
 
 def _bindings() -> Any:
-    """Load the extension module alone: its package reads three vocabularies before it is used."""
+    """Load only the extension module: importing the package would read three vocabularies."""
     package = find_spec("bpe_openai")
     assert package is not None
     spec = PathFinder.find_spec("bpe_openai._bindings", package.submodule_search_locations)

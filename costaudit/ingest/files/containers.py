@@ -27,7 +27,7 @@ class Stream:
         self._is_last = False
 
     def rewind(self, *, is_last: bool) -> None:
-        """Go back to the start; after the last time there is no way back."""
+        """Go back to the start; not possible after the last reading."""
         self._at, self._is_last = 0, is_last
 
     def read(self, size: int = -1) -> bytes:

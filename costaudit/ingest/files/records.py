@@ -166,7 +166,7 @@ def line_blocks(chunks: Iterator[bytes], offset: int, long: int = LONG) -> Itera
 
 
 def _taken(parts: list[bytes]) -> bytes:
-    """Join parts and forget them, so that a long line is not held twice."""
+    """Join parts and clear them, so that memory holds a long line only once."""
     text = b"".join(parts)
     parts.clear()
     return text

@@ -258,7 +258,7 @@ def look_at(item: Input, options: IngestOptions, maps: Sequence[FieldMap] = ()) 
 
 
 def _seen(values: Sequence[tuple[Any, bool]]) -> str:
-    """Name the fields of records that nobody knows."""
+    """Return the field names of records that no source knows."""
     names = [one.path for one in key_paths([value for value, _ in values[:SAMPLE]]) if one.path]
     shown = ", ".join(names[:SHOWN_NAMES]) + (", ..." if len(names) > SHOWN_NAMES else "")
     return f" Its fields are: {shown}." if names else ""

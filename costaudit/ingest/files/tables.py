@@ -287,5 +287,5 @@ def parquet_records(file: IO[bytes]) -> Iterator[Record]:
 
 
 def _named(row: dict[str, Any]) -> dict[str, Any]:
-    """Let cells that hold JSON text be JSON, as for CSV."""
+    """Decode cells that hold JSON text, as for CSV."""
     return {key: _cell(value) if isinstance(value, str) else value for key, value in row.items()}

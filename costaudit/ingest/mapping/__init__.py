@@ -1,4 +1,4 @@
-"""What people's own tables and records mean: cells, columns, and mappings of fields.
+"""Interpret users' own tables and records: cells, columns, and mappings of fields.
 
-It takes texts and decoded records and returns values with the evidence. It never opens a log.
+It takes texts and decoded records, and returns values with evidence. It never opens a log.
 """

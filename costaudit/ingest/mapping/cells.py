@@ -1,4 +1,4 @@
-"""Cells of tables as people write them: grouped digits, decimal commas, currencies, dates.
+"""Read table cells as people write them: grouped digits, decimal commas, currencies, dates.
 
 A cell alone can be ambiguous: "1.200" and "03/10/2026" have two readings. `columns` decides each
 column by the evidence of all its cells; this file says what one cell shows, and reads it.
@@ -26,7 +26,7 @@ NUMBER = re.compile(
 
 
 class Written(NamedTuple):
-    """A cell that looks like a number, before its marks are understood."""
+    """A cell that looks like a number, before we know what its marks mean."""
 
     sign: str
     body: str  # digits, points and commas; an exponent
@@ -34,7 +34,7 @@ class Written(NamedTuple):
 
 
 def written_number(cell: str) -> Written | None:
-    """Return what a cell holds of a number; None where it is none."""
+    """Return the parts of a number in a cell; None if the cell is not a number."""
     if cell.isdecimal() and cell.isascii():
         return Written("", cell, "")
     found = NUMBER.fullmatch(SPACES.sub("", cell.strip()))
@@ -52,7 +52,7 @@ class Shown(NamedTuple):
     grouping: Mark | None = None  # this mark can only group digits
     either: Mark | None = None  # this mark may be one or the other: "1.200"
     is_number: bool = True
-    is_round: bool = False  # of those with two readings: the three digits are zeros
+    is_round: bool = False  # two readings are possible, and the last three digits are zeros
 
 
 NO_NUMBER = Shown(is_number=False)
@@ -90,7 +90,7 @@ def _grouped(text: str, mark: str) -> bool:
 
 
 def number_text(cell: str, decimal: Mark | None, *, groups: bool) -> str | None:
-    """Return a number as JSON writes it; None where the meaning of its marks is not known.
+    """Return a number as JSON writes it; None if the meaning of its marks is unknown.
 
     `decimal` is the decimal mark of the column. `groups` is for a column whose marks only group.
     """
@@ -99,7 +99,7 @@ def number_text(cell: str, decimal: Mark | None, *, groups: bool) -> str | None:
 
 
 def amount_text(found: Written, shown: Shown, decimal: Mark | None, groups: bool) -> str | None:
-    """Return a number that was taken apart as JSON writes it, see `number_text`."""
+    """Return an already split number as JSON writes it; see `number_text`."""
     if not shown.is_number:
         return None
     mark = decimal if decimal is not None and shown.grouping != decimal else shown.decimal
@@ -143,7 +143,7 @@ MONTHS = {"jan": 1, "ene": 1, "feb": 2, "fev": 2, "mar": 3, "mrz": 3, "apr": 4, 
 
 
 class Day(NamedTuple):
-    """A cell that looks like a date of digits, before its order is understood."""
+    """A cell that looks like a date of digits, before we know the order of day and month."""
 
     first: int
     second: int
@@ -151,14 +151,14 @@ class Day(NamedTuple):
 
     @property
     def order(self) -> Order | None:
-        """Return the order that its own numbers show; None where both are possible."""
+        """Return the order that its own numbers show; None if both orders are possible."""
         if self.first > 12 >= self.second:
             return "day first"
         return "month first" if self.second > 12 >= self.first else None
 
 
 def written_day(cell: str) -> Day | None:
-    """Return the two numbers of a date that begins with neither year nor name; else None."""
+    """Return the first two numbers of a date; None if it starts with a year or a name."""
     found = DIGITS.fullmatch(cell.strip())
     if found is None:
         return None
@@ -168,12 +168,12 @@ def written_day(cell: str) -> Day | None:
 
 
 def is_other_date(cell: str) -> bool:
-    """Return whether a cell is a date that can be read in one way only."""
+    """Return whether a cell is a date with only one possible reading."""
     return date_text(cell, None) is not None and written_day(cell) is None
 
 
 def date_text(cell: str, order: Order | None) -> str | None:
-    """Return a date as ISO 8601; None where it is no date or its order is not known."""
+    """Return a date as ISO 8601; None if it is not a date or its order is unknown."""
     text = cell.strip()
     found = YEAR_FIRST.fullmatch(text)
     if found is not None:

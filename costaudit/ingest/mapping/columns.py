@@ -1,4 +1,4 @@
-"""How each column of a table writes its numbers and dates, decided by its cells together."""
+"""Decide how each column of a table writes numbers and dates, from all its cells."""
 
 import re
 from collections import Counter
@@ -25,11 +25,11 @@ from costaudit.ingest.mapping.cells import (
 
 Kind = Literal["number", "date"]
 LOOKED_AT = 200  # cells after which a column without numbers and dates counts as text
-SHARE = 0.9  # of its cells that must be numbers or dates
-ROUND = 5  # numbers such as 12.000, and no other, after which three zeros are decimals
-DISTINCT = 3  # days, at least, whose order in the file says what is the day
-MOST_DAYS = 10_000  # that are kept to see their order
-SAID = {  # what a mapping may say of a column
+SHARE = 0.9  # share of a column's cells that must be numbers or dates
+ROUND = 5  # if at least this many numbers all end like 12.000, the zeros are decimals
+DISTINCT = 3  # days needed before their order in the file shows which number is the day
+MOST_DAYS = 10_000  # days kept to see their order
+SAID = {  # what a mapping may say about a column
     "decimal comma": ("number", ","),
     "decimal point": ("number", "."),
     "day first": ("date", "day first"),
@@ -47,9 +47,9 @@ class Column(msgspec.Struct, frozen=True):
     decimal: Mark | None = None
     groups: bool = False  # its marks only group digits
     order: Order | None = None
-    currency: str = ""  # the only one that its cells name
-    cells: int = 0  # that are not empty
-    unread: int = 0  # of them, those that can't be read by this convention
+    currency: str = ""  # the only currency that its cells name
+    cells: int = 0  # cells that are not empty
+    unread: int = 0  # cells that this convention can't read
 
     @property
     def convention(self) -> str:
@@ -78,7 +78,7 @@ def _is_iso(cell: str) -> bool:
 # what machines write: a number with a decimal point, and a moment
 _POINT = re.compile(r"[0-9]+\.(?:[0-9]{1,2}|[0-9]{4,})")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,15}(?:Z|[+-][0-9]{2}:[0-9]{2})?")
-_ROUND_OF_ROWS = 256  # after which columns that are texts are no longer looked at
+_ROUND_OF_ROWS = 256  # rows after which we skip text columns
 
 
 class _Evidence:
@@ -91,12 +91,12 @@ class _Evidence:
         self.grouping: Counter[str] = Counter()
         self.either: Counter[str] = Counter()
         self.fractions = 0  # numbers with two readings that do not end in three zeros
-        self.odd = 0  # numbers and dates that JSON writes otherwise
+        self.odd = 0  # numbers and dates that JSON writes differently
         self.orders: Counter[Order] = Counter()
         self.separators: Counter[str] = Counter()
         self.currencies: Counter[str] = Counter()
-        self.days: list[tuple[int, int]] = []  # distinct neighbours without an order of their own
-        self.undecided = 0  # dates without an order of their own
+        self.days: list[tuple[int, int]] = []  # consecutive distinct dates whose order is unclear
+        self.undecided = 0  # dates whose order is unclear
         self.is_text = False
 
     def add(self, cell: str) -> None:
@@ -169,7 +169,7 @@ class _Evidence:
             self.dates += 1
 
     def kind(self) -> Kind | None:
-        """Return what the column holds; None for texts, and for what JSON writes the same."""
+        """Return what the column holds; None for texts and for values already as in JSON."""
         if self.is_text or not self.odd or not self.cells:
             return None
         if self.numbers >= SHARE * self.cells:
@@ -183,10 +183,10 @@ def columns_of(
     separator: str,
     said: Mapping[str, str] | None = None,
 ) -> tuple[Column, ...]:
-    """Decide every column of a table that JSON would write otherwise.
+    """Return the convention of each column that JSON would write differently.
 
-    `said` is what a mapping says of columns, by name; raises InputError for a column that is not
-    there and for a word that is none of SAID.
+    `said` is what a mapping says about columns, by name. Raise InputError for a missing column
+    and for a word that is not in SAID.
     """
     said = said or {}
     _check_said(said, header)
@@ -328,5 +328,5 @@ def _order_by_context(each: _Evidence, table: _Table) -> tuple[Order | None, str
 
 
 def _falls(dates: Sequence[tuple[int, int]]) -> int:
-    """Count by how many steps the dates go back."""
+    """Count the steps at which the dates go back in time."""
     return sum(later < earlier for earlier, later in pairwise(dates))

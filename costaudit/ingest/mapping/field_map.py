@@ -1,4 +1,4 @@
-"""Mappings: TOML or JSON files that say which path of a record holds which field."""
+"""Read mappings: TOML or JSON files that say which path of a record holds which field."""
 
 import re
 import tomllib
@@ -35,14 +35,14 @@ SHOWN = 40  # names that an error lists
 class FieldMap(msgspec.Struct, frozen=True):
     """What one mapping says."""
 
-    name: str  # of its file
-    patterns: tuple[str, ...]  # of the files that it is for; () for all that it fits
+    name: str  # file name of the mapping
+    patterns: tuple[str, ...]  # of the log files it is for; () for every file it fits
     fields: dict[str, str]  # our field → path in the record, or =text
     columns: dict[str, str]  # column → how its numbers or dates are written
 
     @property
     def paths(self) -> dict[str, tuple[str, list[str]]]:
-        """Return each mapped field with its path, whole and in steps; constants are none."""
+        """Return each mapped field with its path, whole and in steps; leave out constants."""
         return {
             field: (path, STEP.findall(path))
             for field, path in self.fields.items()
@@ -60,7 +60,7 @@ class FieldMap(msgspec.Struct, frozen=True):
         )
 
     def missing(self, records: Iterable[object]) -> list[str]:
-        """List the fields whose paths none of these records has."""
+        """List the fields whose paths are in none of these records."""
         unseen = self.paths
         for record in records:
             unseen = {field: path for field, path in unseen.items() if not has_path(record, *path)}
@@ -70,7 +70,7 @@ class FieldMap(msgspec.Struct, frozen=True):
 
 
 def read_maps(texts: Sequence[str]) -> tuple[FieldMap, ...]:
-    """Read what --map was given, each `FILE` or `PATTERN=FILE`; raises InputError."""
+    """Read the values of --map, each `FILE` or `PATTERN=FILE`; raise InputError for a bad one."""
     return tuple(_read(text) for text in texts)
 
 
@@ -83,7 +83,7 @@ def _read(text: str) -> FieldMap:
 
 
 def read_mapping(path: Path) -> FieldMap:
-    """Read a mapping of canonical fields to paths; raises InputError."""
+    """Read a mapping of canonical fields to paths; raise InputError if it is not valid."""
     try:
         text = path.read_text("utf-8-sig")
         table = msgspec.json.decode(text) if path.suffix == ".json" else tomllib.loads(text)
@@ -155,10 +155,10 @@ def _known(name: str, value: str, known: Sequence[str], path: Path) -> None:
 def check_fields(
     mapping: FieldMap, file: str, records: Sequence[object], *, is_table: bool
 ) -> InputError | None:
-    """Return an error where a mapping names what the records of a file don't have.
+    """Return an error if a mapping names paths that the records of a file don't have.
 
-    A table has the same columns in each row, so that every name must be there. Other records may
-    lack fields, but not the ones that make a call.
+    Each row of a table has the same columns, so every name must exist. Other records may lack
+    fields, but not the fields that a call needs.
     """
     missing = mapping.missing(records)
     needed = [field for field in missing if is_table or field in NEEDED]
@@ -177,7 +177,7 @@ def check_fields(
 
 
 def names_in(records: Iterable[object]) -> list[str]:
-    """List the paths of the leaves of records, in the order in which they come."""
+    """List the paths of all leaves of records, in order of appearance."""
     found: dict[str, None] = {}
     for record in records:
         _add_names(record, "", found, 0)
@@ -193,7 +193,7 @@ def _add_names(value: object, path: str, found: dict[str, None], depth: int) -> 
 
 
 def has_path(value: object, whole: str, steps: Sequence[str]) -> bool:
-    """Return whether a record has a path, even where nothing is at its end."""
+    """Return whether a record has a path, even if its value is empty."""
     if isinstance(value, dict) and whole in value:
         return True
     for step in steps:
@@ -207,7 +207,7 @@ def has_path(value: object, whole: str, steps: Sequence[str]) -> bool:
 
 
 def look_up(value: Any, whole: str, steps: Sequence[str]) -> Any:
-    """Follow a path such as `a.b[0].c`; a key that is spelled like the path comes first."""
+    """Follow a path such as `a.b[0].c`; a key that equals the whole path is tried first."""
     if isinstance(value, dict) and whole in value:
         return value[whole]
     for step in steps:
@@ -223,11 +223,11 @@ def look_up(value: Any, whole: str, steps: Sequence[str]) -> Any:
 def chosen_map(
     maps: Sequence[FieldMap], name: str, address: str, sees: Mapping[str, Any]
 ) -> FieldMap | None:
-    """Choose the mapping of a file; None where it is read by its own source.
+    """Choose the mapping of a file; None if a built-in source reads the file.
 
-    A mapping with a pattern is for the files that match it. One without is for the only file, for
-    files that no source knows, and for those that have every field of it. `sees` holds `records`,
-    the first of the file, `is_known` and `is_only`.
+    A mapping with a pattern is for the files that match it. A mapping without a pattern is for
+    the only file, for files that no source knows, and for files with all of its fields. `sees`
+    holds the first `records` of the file, `is_known` and `is_only`.
     """
     for mapping in maps:
         if mapping.patterns and mapping.is_for(name, address):
@@ -241,7 +241,7 @@ def chosen_map(
 
 
 def check_used(maps: Sequence[FieldMap], used: Iterable[str]) -> None:
-    """Raise UsageError for a mapping that is for no file."""
+    """Raise UsageError for a mapping that no file used."""
     names = set(used)
     for mapping in maps:
         if mapping.name not in names:

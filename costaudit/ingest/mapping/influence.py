@@ -1,4 +1,4 @@
-"""Which fields of a call depend on which paths of its record: each path is changed in turn."""
+"""Find which fields of a call depend on which paths of its record, by changing each path."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -12,7 +12,7 @@ from costaudit.ingest.calls.json_repair import UnreadableError
 from costaudit.ingest.mapping.paths import ID_KEY, KeyPath
 
 TRIED = 8  # records
-LONGEST = 100_000  # bytes of one that is tried
+LONGEST = 100_000  # bytes of the largest record that is tried
 NAMES = {"ts_us": "time", "native_id": "id", "same_as": "", "updated_us": "", "logged_cost": "cost",
          "cost_unit": "", "join_key": ""}  # fmt: skip
 WHOLE = "the call itself"
@@ -25,16 +25,16 @@ class Reader(Protocol):
         """Read the next record."""
 
     def finish(self) -> Iterable[Any]:
-        """Return what was held back."""
+        """Return the calls that were held back."""
 
 
 def read_as(
     opened: Callable[[], Reader], values: Sequence[object], paths: Sequence[KeyPath]
 ) -> list[KeyPath]:
-    """Return the paths with what each is read as: the fields that change with it.
+    """Return each path with the fields that change when the path changes.
 
-    Each path is taken out, and given another value: a count that is missing may be worked out from
-    the others.
+    Each path is removed, and also given another value, as a missing count may be derived from
+    other counts.
     """
     tried = [value for value in values if len(msgspec.json.encode(value)) < LONGEST][:TRIED]
     whole = _calls(opened(), tried)
@@ -76,7 +76,7 @@ def _changes(before: Sequence[Call], after: Sequence[Call]) -> tuple[str, ...]:
 
 
 def _flat(call: Call) -> dict[str, object]:
-    """Return the fields of a call, those of its usage among them."""
+    """Return the fields of a call, including the fields of its usage."""
     fields: dict[str, object] = {}
     for name in call.__struct_fields__:
         value = getattr(call, name)
@@ -109,9 +109,9 @@ Change = Callable[[Any], Any] | None
 
 
 def changed_at(value: Any, steps: Sequence[str], change: Change) -> Any:
-    """Return a copy of a record with one path changed, or taken out where `change` is None.
+    """Return a copy of a record with one path changed, or removed if `change` is None.
 
-    Texts that hold JSON are looked into.
+    JSON inside texts is decoded and changed too.
     """
     inner = parsed(value)
     if not steps:
@@ -127,7 +127,7 @@ def changed_at(value: Any, steps: Sequence[str], change: Change) -> Any:
 
 
 def _changed_key(value: dict[str, Any], steps: Sequence[str], change: Change) -> dict[str, Any]:
-    """Change a path whose keys may hold points themselves."""
+    """Change a path whose keys may contain dots."""
     for size in range(1, len(steps) + 1):
         name, rest = ".".join(steps[:size]).replace(".[]", "[]"), steps[size:]
         keys = [key for key in value if key == name or (name == "{key}" and ID_KEY.fullmatch(key))]

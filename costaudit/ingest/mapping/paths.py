@@ -1,4 +1,4 @@
-"""The key paths of records: how often each is there, of what type and shape; never its content."""
+"""List the key paths of records with counts, types and shapes, but never with content."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from costaudit.ingest.mapping.cells import is_other_date, written_day, written_n
 DEEPEST = 8
 MOST_PATHS = 400
 LONGEST_SHAPE = 24  # characters of an example
-FREE_KEYS = 40  # distinct keys of one object that no other record shares: they are data
+FREE_KEYS = 40  # this many distinct keys that no other record shares are data
 ID_KEY = re.compile(r"(?=.*\d)[0-9A-Fa-f-]{8,}|\d+|.*[@\s].*\s.*|.{61,}|.*@.*\..*")
 NUMBER_TEXT = "text of a number"
 MESSAGES = re.compile(r"([^\[\]]+)\[\]\.(?:role|content)")
@@ -24,14 +24,14 @@ class KeyPath:
     """One path of the records looked at."""
 
     path: str
-    records: int = 0  # that have it
+    records: int = 0  # records that have it
     types: Counter[str] = field(default_factory=Counter)
     shape: str = ""  # of its first value
     read_as: tuple[str, ...] = ()  # fields of a call that depend on it
 
     @property
     def type(self) -> str:
-        """Name its types, the commonest first."""
+        """Return the names of its types, the most common first."""
         return ", ".join(name for name, _ in self.types.most_common())
 
 
@@ -70,7 +70,7 @@ def leaves(value: object, path: str = "", depth: int = 0) -> Iterator[tuple[str,
 
 
 def type_of(value: object) -> str:
-    """Name the type of a value as JSON does, and what a text holds."""
+    """Return the JSON type of a value; for a text, also what it holds."""
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -89,7 +89,7 @@ def type_of(value: object) -> str:
 
 
 def shape_of(value: object) -> str:
-    """Return a value with each letter as `x` and each digit as `9`; of longer texts the length."""
+    """Return a value with each letter as `x` and each digit as `9`; for long texts, the length."""
     if isinstance(value, bool) or value is None:
         return ""
     if isinstance(value, list | dict):
@@ -136,7 +136,7 @@ CANDIDATES: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = tuple(
 def drafted_map(paths: Iterable[KeyPath]) -> dict[str, str]:
     """Propose a mapping for records that no source knows, by the names and types of their paths.
 
-    It is a draft: whoever knows the log has to check it. Empty where nothing looks like a call.
+    It is a draft that the user must check. It is empty if nothing looks like a call.
     """
     draft: dict[str, str] = {}
     free = [one for one in paths if one.path and "[]" not in one.path and "{key}" not in one.path]
@@ -167,7 +167,7 @@ def _words(name: str) -> str:
 
 
 def map_text(draft: dict[str, str]) -> str:
-    """Write a draft as the TOML of a mapping."""
+    """Return a draft as the TOML text of a mapping."""
     if not draft:
         return ""
     return "[fields]\n" + "".join(f"{key} = {json.dumps(path)}\n" for key, path in draft.items())

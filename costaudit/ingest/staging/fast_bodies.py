@@ -91,7 +91,7 @@ class MessagesRequest(Asked, forbid_unknown_fields=True, kw_only=True):
 
 
 class PromptDetails(Struct, gc=False, forbid_unknown_fields=True):
-    """What of a chat's prompt was cached."""
+    """The cached tokens of a chat's prompt."""
 
     cached_tokens: Count | None = None
     cache_write_tokens: Count | None = None
@@ -99,7 +99,7 @@ class PromptDetails(Struct, gc=False, forbid_unknown_fields=True):
 
 
 class CompletionDetails(Struct, gc=False, forbid_unknown_fields=True):
-    """What of a chat's completion was reasoning."""
+    """The reasoning tokens of a chat's completion."""
 
     reasoning_tokens: Count | None = None
     audio_tokens: Zero = None
