@@ -1,10 +1,11 @@
-"""What share of hits is right, from how similar and how contradictory their answers are.
+"""Estimate the share of right hits from the similarity and the contradictions of their answers.
 
-Pairs of answers are a mixture of three kinds. Right ones look like answers to one prompt asked
-twice: their distribution is known from repeats. Wrong details read like right ones but contradict
-them, at levels whose shares are fitted. Wrong topics are less similar, by a normal distribution of
-Fisher's z that is fitted. The weights of the kinds are estimated by expectation maximisation per
-stratum of hits. Some wrong details are seen by no detector: see `MISSED`.
+Pairs of answers are a mixture of three kinds. Right pairs look like two answers to one prompt:
+repeats show their distribution. Pairs with wrong details are as similar as right pairs but
+contradict each other, at levels whose shares are fitted. Pairs on different topics are less
+similar: their Fisher's z has a normal distribution, which is fitted. Expectation maximisation
+estimates the weights of the kinds per stratum of hits. No detector sees some of the wrong details:
+see `MISSED`.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -31,14 +32,14 @@ _LEAST_SPREAD = 0.02  # variance in z of the wrong topics
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted mixture; the first axis are replicates of the data."""
+    """A fitted mixture; the first axis of each array is the replicate of the data."""
 
     right: Floats  # (replicates, strata, CELLS): probability that a pair in the cell is right
     topic: Floats  # (replicates, strata, CELLS): that its answers are on different topics
     share: Floats  # (replicates, strata, KINDS): of right pairs, wrong details, other topics
 
     def with_missed(self, missed: Floats) -> "Fit":
-        """Let pairs that look right be wrong in details that no detector sees.
+        """Return the fit in which some pairs that look right have wrong details, unseen.
 
         missed: (replicates,), the share of wrong details that are not seen.
         """
@@ -50,7 +51,7 @@ class Fit:
 def cells(
     similarity: npt.NDArray[np.float32], level: npt.NDArray[np.int8]
 ) -> npt.NDArray[np.int64]:
-    """Place pairs of answers in cells."""
+    """Return the cell of each pair of answers."""
     z = np.arctanh(np.clip(similarity.astype(np.float64), -0.999, 0.996))
     place = np.clip(np.rint((z - _LOW) / _STEP), 0, len(GRID) - 1).astype(np.int64)
     return place + len(GRID) * level.astype(np.int64)
@@ -84,8 +85,8 @@ def fit(
     `right` is (replicates, CELLS); `wrong_start` the mean and spread of z over pairs of answers
     to unrelated questions, where the fit of the wrong topics starts; `detail` are pseudo-pairs by
     level that show how clearly wrong details are seen. Pseudo-pairs keep the fit
-    steady where hardly any hit is wrong: the spread and the overall mean of the wrong topics lean
-    on the start, the mean of a stratum on the overall mean.
+    steady where hardly any hit is wrong. They pull the spread and the overall mean of the wrong
+    topics towards the start, and the mean of a stratum towards the overall mean.
     """
     from costaudit.answers.mixture_kernels import KINDS, rounds_of
 
@@ -140,7 +141,7 @@ class Pool:
 
     Whether question and entry are on one topic is the same for all hits of a group, so their
     answers are evidence for one thing; n of them count as n / (1 + (n - 1) ALIKE), because they
-    share the entry's answer. Whether a detail is wrong stays a matter of each pair of answers.
+    share the entry's answer. Whether a detail is wrong is decided for each pair alone.
     """
 
     right: Floats  # (strata, CELLS): probability that a pair in the cell is right, by itself
@@ -180,8 +181,8 @@ class Pool:
 def latent_spread(wrong: Floats, group: Places) -> float:
     """Return the standard deviation of the number of wrong hits; a group is right or wrong as one.
 
-    `wrong` is the probability per hit. This much stays unknown about each group, however
-    many requests there are.
+    `wrong` is the probability per hit. This doubt about each group remains, however many
+    requests there are.
     """
     hits = np.bincount(group)
     off = np.clip(np.bincount(group, wrong) / np.maximum(hits, 1), 0.0, 1.0)

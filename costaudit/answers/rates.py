@@ -149,7 +149,7 @@ def _right_by_place(
 ) -> tuple[Floats, Pool | None, Floats]:
     """Return the probability of being right per place, (replicates + 1, strata x wide), and fit.
 
-    Last comes what it lacks, by place, because some wrong details are shown by nothing.
+    The last part is the amount, by place, to subtract for wrong details that no detector sees.
 
     Prompts are resampled, together for the hits and for the repeats that tell the noise: answers
     to one prompt resemble each other.
@@ -181,7 +181,7 @@ def _right_by_place(
 
 
 def _by_limit(limit: float) -> Floats:
-    """Call right what is above a fixed limit and isn't contradicted."""
+    """Return 1 for cells above a fixed limit without a strong contradiction, 0 for others."""
     at_limit = int(cells(np.array([limit], np.float32), np.zeros(1, np.int8))[0])
     out = np.zeros((LEVELS, CELLS // LEVELS))
     out[:STRONG, at_limit:] = 1.0

@@ -39,7 +39,7 @@ def blocks_of(requests: pl.DataFrame) -> npt.NDArray[np.int32]:
 
 
 def deal(groups: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
-    """Deal groups out over as many blocks as are allowed; without gaps in their numbers."""
+    """Return the block of each row's group; at most _MOST blocks, numbered without gaps."""
     dense = np.unique(groups, return_inverse=True)[1].reshape(-1)
     return np.asarray(dense % _MOST, np.int32)
 
@@ -247,8 +247,8 @@ def _share(part: Floats, whole: Floats, grade: Grade) -> Estimate:
 def _around(shares: Floats, doubt: Doubt, grade: Grade) -> Estimate:
     """Put a normal interval around a share, at least `slack` to either side.
 
-    Its variance is that of the replicates and what the answers leave open, `latent` squared. Where
-    none of many was wrong, replicates don't differ: `slack` is then the exact binomial interval.
+    Its variance is the variance of the replicates plus `latent` squared. If none of
+    many was wrong, replicates don't differ: `slack` is then the exact binomial interval.
     Pairs about which nothing is known may all be wrong, or all right.
     """
     value = float(np.clip(shares[0], 0.0, 1.0))
@@ -267,9 +267,9 @@ def rates_by_id(
 ) -> tuple[RatePoint, ...]:
     """Estimate the rates of each run in `served` (runs, n); see HitPairs.of for its values.
 
-    `answer` numbers each request's answer, -1 where none was logged. Equal answers are right. Of
-    others nothing shows whether they say the same in other words: they count as wrong, and the
-    interval goes from none of them being wrong to the upper bound on all of them.
+    `answer` numbers each request's answer, -1 where none was logged. Equal answers are right.
+    Answers that differ may say the same in other words. They count as wrong; the interval goes from
+    no wrong answer among them to the upper bound for all of them.
     """
     pairs = HitPairs.of(served)
     own, matched = answer[pairs.asked], answer[pairs.matched]
@@ -309,7 +309,7 @@ def _right_by_place(place: npt.NDArray[np.int64], block: Ints, weight: Floats) -
 
 
 def _widened(point: RatePoint) -> RatePoint:
-    """Let every answer that differs be right after all, at the end of the interval where it is."""
+    """Widen the interval to the case in which every answer that differs is right."""
     valid, unsafe = point.valid_hit_share, point.unsafe_served_share
     if valid is None or unsafe is None:
         return point

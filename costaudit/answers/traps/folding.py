@@ -161,7 +161,7 @@ class PhraseSet:
         self.stems = tuple(_stem(phrase) for phrase, word in whole.items() if not word)
 
     def may_match(self, folded: str) -> bool:
-        """Find quickly where the pattern can't match."""
+        """Return False if a quick look shows that the pattern can't match."""
         return not self.words.isdisjoint(words_of(folded)) or any(s in folded for s in self.stems)
 
 

@@ -31,7 +31,7 @@ def _known_names() -> PhraseSet:
 
 
 def find_entities(raw: str, folded: str) -> frozenset[str]:
-    """Read known names in any case, and unknown ones where a capital inside a sentence shows it."""
+    """Read known names in any case, and unknown names by a capital inside a sentence."""
     found = set()
     rest = raw
     names = _known_names()
@@ -44,7 +44,7 @@ def find_entities(raw: str, folded: str) -> frozenset[str]:
 
 
 def _is_name(raw: str, match: re.Match[str]) -> bool:
-    """Keep `us`, `visa` or `mac` only where the writing does not speak against a name."""
+    """Return whether a word such as `us`, `visa` or `mac` is written like a name."""
     word = raw[match.start() : match.end()]
     if match.group() == "us":
         return word == "US"

@@ -54,7 +54,7 @@ class Signatures:
         return self._flags([c.differs(first, second) for c in self._columns])
 
     def contradicts(self, first: Index, second: Index) -> Mask:
-        """Flag pairs of answers: as `differs`, but an answer that only says more is no difference.
+        """Flag pairs of answers: like `differs`, but ignore answers that only say more.
 
         Two wordings of one answer seldom mention the same details; they contradict each other
         only where each holds a value that the other lacks.

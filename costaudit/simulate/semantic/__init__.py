@@ -1,4 +1,5 @@
-"""The semantic response cache, replayed in order at every threshold at once.
+"""Replay a semantic response cache, in the order of the requests, at all thresholds at once.
 
-Takes a stream of keyed requests and vectors, returns decisions, never prices them.
+The package takes a stream of requests with keys and vectors, and returns decisions. It never
+prices them.
 """

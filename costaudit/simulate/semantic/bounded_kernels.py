@@ -1,9 +1,9 @@
 """Compiled decisions of a cache with a size limit, at one setting.
 
-Arrays that all functions share, beside those of the decisions without a limit. pool: int32 (n,),
-each request's pool. owner, used: int32 (m,), owner -1 where the node has no entry. rank: int64
-(m,), what eviction goes by, lowest first. heap_keys, heap_nodes: a heap of ranks; stale ones stay
-until they surface. queue: int32 (n,), requests whose TTL runs. counters: int64 (4,).
+All functions share the arrays of decision_kernels and these. pool: int32 (n,), each request's
+pool. owner, used: int32 (m,); owner is -1 where the node has no entry. rank: int64 (m,); eviction
+removes the entry with the lowest rank first. heap_keys, heap_nodes: a heap of ranks; stale ranks
+stay until they reach the top. queue: int32 (n,), requests whose TTL runs. counters: int64 (4,).
 """
 
 from numba import njit
@@ -11,11 +11,11 @@ from numba import njit
 from costaudit.simulate.semantic.packing import COLUMN_BITS, COLUMN_MASK, ONE_BITS, SIMILARITY_MASK
 
 MISS = -1
-REFUSED = -3  # less the place of the request whose answer the guard refused
+REFUSED = -3  # minus the place of the request whose answer the guard refused
 UNKNOWN, PASS, REFUSE = 0, 1, 2  # verdicts
 FIFO, LRU, LFU = 0, 1, 2
 HELD, HEAD, TAIL, HEAP = 0, 1, 2, 3  # counters: entries held, queue's ends, heap's size
-USE_SHIFT = 40  # an LFU rank is uses, then the last use
+USE_SHIFT = 40  # the rank of LFU: the number of uses, then the time of the last use
 
 
 @njit(cache=True, nogil=True)
@@ -26,8 +26,9 @@ def decide_bounded(  # type: ignore[no-untyped-def]  # compiled
 ):  # fmt: skip
     """Decide start <= r < stop with at most `capacity` entries in each pool.
 
-    Returns how many verdicts it lacked; these pairs are listed in `asked`, and passed. evicted:
-    int32 (n,), the request whose entry this one's insertion pushed out, or -1.
+    Return how many verdicts were missing. `asked` lists the pairs without a verdict; they count
+    as passed. evicted: int32 (n,), the request whose entry was evicted when this request's entry
+    was inserted, or -1.
     """
     lacking = 0
     for r in range(start, stop):
@@ -86,7 +87,7 @@ def drop_expired(now, ttl, node, ts, owner, used, queue, counters, served):  # t
 
 @njit(cache=True, nogil=True)
 def most_similar(now, place, end, limit, packed, ready, owner):  # type: ignore[no-untyped-def]  # compiled
-    """Find the pair with the most similar entry, the newest of ties; -1 if none is near enough."""
+    """Return the pair with the most similar entry (the newest of equals), or -1 for none."""
     pair = -1
     newest = -1
     depth = limit
@@ -105,7 +106,7 @@ def most_similar(now, place, end, limit, packed, ready, owner):  # type: ignore[
 
 @njit(cache=True, nogil=True)
 def renew(r, best, sliding, eviction, used, rank, heap_keys, heap_nodes, queue, counters):  # type: ignore[no-untyped-def]  # compiled
-    """Note the use of an entry."""
+    """Record that an entry was used."""
     if sliding:
         used[best] = r
         queue[counters[TAIL]] = r
@@ -119,7 +120,7 @@ def renew(r, best, sliding, eviction, used, rank, heap_keys, heap_nodes, queue, 
 
 @njit(cache=True, nogil=True)
 def evict(owner, rank, heap_keys, heap_nodes, counters):  # type: ignore[no-untyped-def]  # compiled
-    """Push out the entry of the lowest rank; returns the request whose answer it held."""
+    """Evict the entry with the lowest rank, and return the request whose answer it held."""
     while True:
         which = heap_nodes[0]
         current = owner[which] >= 0 and rank[which] == heap_keys[0]
@@ -134,7 +135,7 @@ def evict(owner, rank, heap_keys, heap_nodes, counters):  # type: ignore[no-unty
 
 @njit(cache=True, nogil=True)
 def push(keys, nodes, counters, key, which):  # type: ignore[no-untyped-def]  # compiled
-    """Add to the binary heap, smallest key on top."""
+    """Add a key to the binary heap, which keeps the smallest key on top."""
     place = counters[HEAP]
     counters[HEAP] += 1
     while place > 0:
@@ -150,7 +151,7 @@ def push(keys, nodes, counters, key, which):  # type: ignore[no-untyped-def]  # 
 
 @njit(cache=True, nogil=True)
 def drop_top(keys, nodes, counters):  # type: ignore[no-untyped-def]  # compiled
-    """Take the top from the heap."""
+    """Remove the top of the heap."""
     counters[HEAP] -= 1
     size = counters[HEAP]
     key = keys[size]

@@ -1,8 +1,8 @@
 """Compiled decisions of a cache that compares some fields with the nearest entry only.
 
-Its index holds one entry for a text, whoever asked: the newest answer replaces the one before. Of
-entries that are equally similar, as texts that differ in capitals alone are to most models, the one
-that was written first decides: an index lists them in that order.
+Its index holds one entry for each text, whoever sent it: a new answer replaces the old one. When
+several entries are equally similar, the entry that was written first decides, because an index
+lists entries in that order. To most models, texts that differ only in capitals are equally similar.
 """
 
 from numba import njit
@@ -10,7 +10,7 @@ from numba import njit
 from costaudit.simulate.semantic.packing import COLUMN_BITS, COLUMN_MASK, ONE_BITS, SIMILARITY_MASK
 
 MISS = -1
-SAME = 16  # steps of float32 below 1: the rounding of one vector's similarity to itself
+SAME = 16  # float32 steps below 1: rounding moves a vector's similarity to itself this far
 
 
 @njit(cache=True, nogil=True)
@@ -22,9 +22,10 @@ def decide_checked(  # type: ignore[no-untyped-def]  # compiled
 
     node, pool, checked: int32 (n,), each request's node, pool and checked fields. ts, ready:
     float64 (n,). arriving: int64 (n,), requests by pool and ready time. starts, row_of, packed:
-    each node's similar nodes, nearest first. owner, used: int32 (m,), the request whose answer the
-    entry holds, -1 for none, and the one its TTL counts from. stores: bool (n,), whether a
-    request's answer is kept. counters: int64 (1,), how many of `arriving` have arrived.
+    each node's similar nodes, nearest first. owner: int32 (m,), the request whose answer the entry
+    holds, or -1. used: int32 (m,), the request from which the entry's TTL counts. stores: bool
+    (n,), whether the cache keeps a request's answer. counters: int64 (1,), how many of `arriving`
+    have arrived.
     """
     for r in range(start, stop):
         arrive(r, node, pool, ts, ready, arriving, owner, used, stores, counters)
@@ -47,7 +48,7 @@ def decide_checked(  # type: ignore[no-untyped-def]  # compiled
 
 @njit(cache=True, nogil=True)
 def arrive(r, node, pool, ts, ready, arriving, owner, used, stores, counters):  # type: ignore[no-untyped-def]  # compiled
-    """Put the answers that have arrived by now in the place of what their texts' entries held."""
+    """Store the answers that have arrived by now: each replaces the entry of its text."""
     while counters[0] < len(arriving):
         one = arriving[counters[0]]
         if pool[one] == pool[r]:
@@ -62,9 +63,9 @@ def arrive(r, node, pool, ts, ready, arriving, owner, used, stores, counters):  
 
 @njit(cache=True, nogil=True)
 def nearest(now, place, end, best, depth, limit, ttl, packed, ts, ready, owner, used):  # type: ignore[no-untyped-def]  # compiled
-    """Find the most similar node with an entry, the oldest of ties, and how deep.
+    """Return the most similar node with an entry (the oldest of equals), and its depth.
 
-    `best`: the text's own node where it has an entry, else -1; returned where none is better.
+    `best`: the text's own node if it has an entry, else -1. It is returned if no node is better.
     """
     while limit >= 0 and place < end:
         found = (packed[place] >> COLUMN_BITS) & SIMILARITY_MASK

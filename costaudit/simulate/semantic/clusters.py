@@ -9,21 +9,21 @@ import numpy as np
 import polars as pl
 import xxhash
 
-_ROUNDS = 20  # of k-means
-_TRIED_TEXTS, _TRIES = 10_000, 5  # few texts are tried more than once; the best try is kept
-_TERMS = 3  # in a label
-_TEXT_CHARS = 2_000  # of each text that labels are drawn from
+_ROUNDS = 20  # k-means rounds
+_TRIED_TEXTS, _TRIES = 10_000, 5  # up to this many texts, the best of several tries is kept
+_TERMS = 3  # per label
+_TEXT_CHARS = 2_000  # how much of each text is read for labels
 _WORD = re.compile(r"[^\W\d_]{3,}")
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """Topics in falling order of money."""
+    """Topics, in falling order of cost."""
 
-    cluster: np.ndarray  # int32 (m,), of each text
-    ids: tuple[str, ...]  # the same texts make the same id
+    cluster: np.ndarray  # int32 (m,), the topic of each text
+    ids: tuple[str, ...]  # equal sets of texts have equal ids
     labels: tuple[str, ...]  # terms that are frequent here and rare elsewhere
-    usd: np.ndarray  # float64 (k,)
+    usd: np.ndarray  # float64 (k,), the cost of each topic
     tightness: np.ndarray  # float64 (k,), mean similarity to the centre
     medoid: np.ndarray  # int32 (k,), the text nearest to the centre
 
@@ -38,8 +38,8 @@ def cluster_texts(
 ) -> Clusters:
     """Group texts (text_id, text) by spherical k-means on their vectors, float32 (m, d).
 
-    usd: (m,), what the requests for each text cost. `count` topics are looked for, by default as
-    many as the square root of the number of texts; topics that stay empty are left out.
+    usd: (m,), what the requests for each text cost. `count` is the number of topics to look for,
+    by default the square root of the number of texts. Topics without a text are left out.
     """
     if not len(texts):
         nothing = np.empty(0)
@@ -66,7 +66,7 @@ def cluster_texts(
 
 
 def _k_means(vectors: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return each text's nearest centre, and its similarity to it."""
+    """Return each text's nearest centre, and the similarity between the two."""
     import faiss
 
     count = max(1, min(count, len(vectors)))
@@ -89,7 +89,7 @@ def _identity(text_ids: list[str]) -> str:
 
 
 def _labels(texts: list[str], members: list[np.ndarray]) -> tuple[str, ...]:
-    """Name each cluster by the terms with the most weight: texts with it x log of its rarity."""
+    """Name each cluster by its heaviest terms: number of texts with the term x log of rarity."""
     within = [Counter(term for row in rows for term in set(_terms(texts[row]))) for rows in members]
     overall: Counter[str] = Counter()
     for counts in within:

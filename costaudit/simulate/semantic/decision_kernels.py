@@ -1,10 +1,11 @@
 """Compiled decisions of caches without a size limit, at up to 62 settings at once.
 
-Arrays that all functions share. node: int32 (n,), each request's node. ts, ready: float64 (n,).
+All functions share these arrays. node: int32 (n,), each request's node. ts, ready: float64 (n,).
 limits: int64 (k,), the deepest similarity that hits, falling. ttls: float64 (k,) seconds, infinite
-for none. sliding, guarded: bit masks of settings. live: int64 (m,), bit masks of the settings that
-hold an entry of a node. owner, used: int32 (m, k), the request whose answer the entry holds, and
-the one its TTL counts from. served, depths: int32 (n, k), the results.
+where there is no TTL. sliding, guarded: bit masks of settings. live: int64 (m,), bit masks of the
+settings that hold an entry of a node. owner: int32 (m, k), the request whose answer the entry
+holds. used: int32 (m, k), the request from which its TTL counts. served, depths: int32 (n, k), the
+results.
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ from numba import njit
 from costaudit.simulate.semantic.packing import COLUMN_BITS, COLUMN_MASK, ONE_BITS, SIMILARITY_MASK
 
 MISS = -1
-REFUSED = -3  # less the place of the request whose answer the guard refused
+REFUSED = -3  # minus the place of the request whose answer the guard refused
 UNKNOWN, PASS, REFUSE = 0, 1, 2  # verdicts
 OWNER, NODE, PAIR = 0, 1, 2  # columns of a setting's best entry
 
@@ -23,10 +24,10 @@ def decide(  # type: ignore[no-untyped-def]  # compiled
     start, stop, node, ts, ready, starts, row_of, packed, verdicts, asked,
     limits, ttls, sliding, guarded, live, owner, used, served, depths,
 ):  # fmt: skip
-    """Decide start <= r < stop for all settings; returns how many verdicts it lacked.
+    """Decide start <= r < stop for all settings, and return how many verdicts were missing.
 
-    starts, row_of, packed: each node's similar nodes, nearest first. verdicts: uint8 per pair;
-    pairs whose verdict is unknown are listed in `asked`, and passed.
+    starts, row_of, packed: each node's similar nodes, nearest first. verdicts: uint8 per pair.
+    `asked` lists the pairs whose verdict is unknown; they count as passed.
     """
     settings = limits.shape[0]
     best = np.empty((settings, 3), dtype=np.int64)
@@ -64,7 +65,7 @@ def decide(  # type: ignore[no-untyped-def]  # compiled
 
 @njit(cache=True, nogil=True)
 def serve_identical(r, node, ts, ready, ttls, sliding, live, owner, used, served, depths):  # type: ignore[no-untyped-def]  # compiled
-    """Serve identical text; returns masks of settings whose entry is under way, and that missed."""
+    """Serve identical text; return two masks of settings: answer not ready yet, and missed."""
     here = node[r]
     now = ts[r]
     pending = 0
@@ -91,9 +92,9 @@ def serve_identical(r, node, ts, ready, ttls, sliding, live, owner, used, served
 def newest_of_ties(  # type: ignore[no-untyped-def]  # compiled
     place, end, depth, reachable, now, packed, ts, ready, ttls, live, owner, used, best
 ):
-    """Look through equally similar nodes; returns settings with an entry there, and the next place.
+    """Search equally similar nodes; return the settings with an entry there, and the next place.
 
-    best: int64 (k, 3), filled for these settings.
+    best: int64 (k, 3), which is filled for these settings.
     """
     found = 0
     while place < end and (packed[place] >> COLUMN_BITS) & SIMILARITY_MASK == depth:
@@ -120,7 +121,7 @@ def newest_of_ties(  # type: ignore[no-untyped-def]  # compiled
 def serve_similar(  # type: ignore[no-untyped-def]  # compiled
     r, depth, found, best, verdicts, guarded, sliding, asked, lacking, used, served, depths
 ):
-    """Serve or refuse each setting's best entry; returns a mask of the refused, and `lacking`."""
+    """Serve or refuse each setting's best entry; return a mask of refusals, and `lacking`."""
     refused = 0
     k = 0
     while found >> k:
@@ -146,7 +147,7 @@ def serve_similar(  # type: ignore[no-untyped-def]  # compiled
 
 @njit(cache=True, nogil=True)
 def insert(r, nothing, refused, pending, node, ready, live, owner, used, served, depths):  # type: ignore[no-untyped-def]  # compiled
-    """Insert at the settings that found nothing or refused what they found."""
+    """Insert an entry at the settings that found no entry, or refused the entry they found."""
     here = node[r]
     missed = nothing | refused
     k = 0
@@ -164,7 +165,7 @@ def insert(r, nothing, refused, pending, node, ready, live, owner, used, served,
 
 @njit(cache=True, nogil=True)
 def lowest_live(now, ts, limits, ttls, live, used, deepest):  # type: ignore[no-untyped-def]  # compiled
-    """Drop what has expired by `now`, and raise `deepest` (m,) to each node's lowest setting."""
+    """Drop entries that have expired by `now`; raise `deepest` (m,) to each node's lowest limit."""
     for here in range(live.shape[0]):
         for k in range(limits.shape[0]):
             bit = 1 << k
@@ -177,11 +178,11 @@ def lowest_live(now, ts, limits, ttls, live, used, deepest):  # type: ignore[no-
 
 @njit(cache=True, nogil=True)
 def most_held(node, ts, ready, served, evicted, ttl, slides, owner, used, queue):  # type: ignore[no-untyped-def]  # compiled
-    """Count the most entries that one setting held at a time, from its decisions.
+    """Return the largest number of entries that one setting held at a time, from its decisions.
 
     served: int32 (n,), the place of the request whose answer was served, negative for a miss.
-    evicted: int32 (n,), the request whose entry a request's insertion pushed out, or -1. owner,
-    used: int32 (m,), filled with -1. queue: int32 (n,), room for requests whose TTL runs.
+    evicted: int32 (n,), the request whose entry was evicted for this request's entry, or -1.
+    owner, used: int32 (m,), filled with -1. queue: int32 (n,), space for requests whose TTL runs.
     """
     held = most = head = tail = 0
     for r in range(node.shape[0]):

@@ -1,4 +1,4 @@
-"""The decisions of one stretch of a stream, and what each cache holds between stretches."""
+"""The decisions of one segment of a stream, and what each cache holds between segments."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -24,12 +24,12 @@ class Arrivals:
     ts_s: np.ndarray  # float64 (r,)
     ready_s: np.ndarray  # float64 (r,)
     nodes: int
-    checked: np.ndarray  # int32 (r,), equal where the fields of scope_after are
+    checked: np.ndarray  # int32 (r,), equal where the fields of scope_after are equal
 
 
 @dataclass(frozen=True)
 class Block:
-    """A run of arrivals, with the similar nodes of all that they ask for."""
+    """Successive arrivals, with the similar nodes of every node that they ask for."""
 
     start: int
     stop: int
@@ -40,12 +40,12 @@ class Block:
 
 
 class State(ABC):
-    """Decide blocks one after another; served and depths hold the results of a segment."""
+    """The state of caches that decide block by block; served and depths hold the results."""
 
     settings: tuple[int, ...]  # places in the list of policies
-    served: np.ndarray  # int32 (r, settings), place of the request served; -1 or lower: none
+    served: np.ndarray  # int32 (r, settings), place of the request served; < 0: none
     depths: np.ndarray  # int32 (r, settings)
-    evicted: np.ndarray | None = None  # int32 (r,), place of the request pushed out; -1: none
+    evicted: np.ndarray | None = None  # int32 (r,), place of the evicted request; -1: none
 
     @abstractmethod
     def decide(self, block: Block, asked: np.ndarray) -> int:
@@ -60,17 +60,17 @@ class State(ABC):
         """Return the arrays that a block changes, results aside."""
 
     def save(self) -> list[np.ndarray]:
-        """Copy what a block changes."""
+        """Return a copy of the arrays that a block changes."""
         return [part.copy() for part in self.parts()]
 
     def restore(self, saved: list[np.ndarray]) -> None:
-        """Go back to what was saved."""
+        """Put the saved arrays back."""
         for mine, theirs in zip(self.parts(), saved, strict=True):
             mine[:] = theirs
 
 
 def limit_of(policy: SemanticPolicy) -> int:
-    """Turn a threshold into the deepest similarity that hits; -1 where nothing similar may."""
+    """Return the deepest similarity that hits at the threshold; -1 if only equal text may hit."""
     if policy.min_similarity > 1:
         return -1
     return int(depth(np.array([policy.min_similarity], dtype=np.float32))[0])
@@ -79,7 +79,7 @@ def limit_of(policy: SemanticPolicy) -> int:
 def states_for(
     policies: Sequence[SemanticPolicy], arrivals: Arrivals, *, guarded: bool
 ) -> list[State]:
-    """Group policies into states: those without a size limit together, the others one by one."""
+    """Return the states: one for all policies without a size limit, one per other policy."""
     if policies[0].scope_after:
         return [CheckedState(policy, place, arrivals) for place, policy in enumerate(policies)]
     unlimited = [place for place, policy in enumerate(policies) if policy.max_entries is None]
@@ -97,7 +97,7 @@ def states_for(
 
 
 class UnlimitedState(State):
-    """Caches that only time empties: one bit of a mask for each."""
+    """Caches that lose entries only by their TTL; each has one bit of a mask."""
 
     def __init__(
         self,
@@ -224,7 +224,7 @@ class CheckedState(State):
         self.depths = np.empty((count, 1), dtype=np.int32)
 
     def decide(self, block: Block, asked: np.ndarray) -> int:
-        """Decide a block; no pair lacks a verdict, since such a policy has no guard."""
+        """Decide a block; no pair lacks a verdict, because this policy has no guard."""
         from costaudit.simulate.semantic.checked_kernels import decide_checked
 
         arrivals, lists = self._arrivals, block.neighbours
@@ -239,7 +239,7 @@ class CheckedState(State):
         return 0
 
     def lowest_live(self, now: float, deepest: np.ndarray) -> None:
-        """Raise `deepest` (nodes,) to the limit wherever an entry is, or is under way."""
+        """Raise `deepest` (nodes,) to the limit where there is, or will be, an entry."""
         held = self._owner >= 0
         held[self._arrivals.node[self._stores]] = True
         deepest[held] = np.maximum(deepest[held], self._limit)
@@ -296,7 +296,7 @@ def decide_segment(
 def _listed(
     finder: PairFinder, segment: Segment, arrivals: Arrivals, lowest: int, verdicts: "Verdicts"
 ) -> Iterator[Block]:
-    """Find all pairs first: best where texts recur and pairs are few."""
+    """Yield blocks after all pairs were found: best if texts recur and pairs are few."""
     lists = finder.neighbours(segment.nodes.start, segment.nodes.stop, lowest)
     row_of = np.arange(arrivals.nodes, dtype=np.int32)
     known = verdicts.unknown(lists)
@@ -314,10 +314,10 @@ def _streamed(
     verdicts: "Verdicts",
     states: Sequence[State],
 ) -> Iterator[Block]:
-    """Compare each block with what is live anywhere, at the lowest threshold it is live for.
+    """Yield blocks, each compared with all live entries at their lowest live thresholds.
 
-    Entries that are live at high thresholds only need few comparisons, and those that are live at
-    low ones are far apart, so that the pairs don't grow with the square of a dense cluster.
+    Entries that are live only at high thresholds need few comparisons. Entries that are live at
+    low thresholds are far apart. So the number of pairs doesn't grow with the square of a cluster.
     """
     row_of = np.zeros(arrivals.nodes, dtype=np.int32)
     base = segment.nodes.start
@@ -339,7 +339,7 @@ def _streamed(
 
 
 class Verdicts:
-    """A guard's verdicts on pairs, asked for only when a decision depends on them."""
+    """A guard's verdicts on pairs; the guard is asked only when a decision depends on it."""
 
     def __init__(self, guard: PairGuard | None, text: np.ndarray) -> None:
         self._guard = guard
@@ -348,15 +348,15 @@ class Verdicts:
 
     @property
     def guarded(self) -> bool:
-        """Return whether there is a guard at all."""
+        """Return whether there is a guard."""
         return self._guard is not None
 
     def unknown(self, lists: Neighbours) -> np.ndarray:
-        """Return room for the verdicts on all pairs of `lists`."""
+        """Return an array for the verdicts on all pairs of `lists`."""
         return np.zeros(len(lists.packed) if self.guarded else 0, dtype=np.uint8)
 
     def settle(self, state: State, block: Block) -> None:
-        """Decide a block, and again as long as the guard refuses a pair that it had accepted."""
+        """Decide a block; repeat while the guard refuses a pair that the decisions relied on."""
         settings = len(state.settings)
         room = settings * (block.stop - block.start) if self.guarded else 0
         asked = np.empty(room, dtype=np.int64)
@@ -368,7 +368,7 @@ class Verdicts:
             state.restore(saved)
 
     def _refused(self, block: Block, pairs: np.ndarray) -> bool:
-        """Fill in the verdicts on pairs, and return whether any of them is a refusal."""
+        """Fill in the verdicts on pairs, and return whether the guard refused any pair."""
         rows = np.searchsorted(block.neighbours.starts, pairs, "right") - 1
         asked_for = self._text[block.node_of[rows]]
         held = self._text[block.neighbours.packed[pairs] & COLUMN_MASK]

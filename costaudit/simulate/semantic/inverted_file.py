@@ -1,6 +1,7 @@
-"""An inverted file: texts in cells, and the few cells in which each text is looked for.
+"""An inverted file: each text is kept in one cell, and compared with the texts of a few cells.
 
-With it a sweep misses some similar pairs, and is quicker the more texts there are.
+A sweep with an inverted file misses some similar pairs. It saves more time the more texts there
+are.
 """
 
 import importlib.util
@@ -10,28 +11,28 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-LEAST_TEXTS = 20_000  # below it an exact sweep is as quick
+LEAST_TEXTS = 20_000  # with fewer texts an exact sweep is as quick
 _PROBES = 16
-_ROUNDS = 10  # of k-means
+_ROUNDS = 10  # k-means rounds
 _BLOCK = 65_536
 
 
 @dataclass(frozen=True)
 class Cells:
-    """Where each text is kept, and where its neighbours are looked for."""
+    """The cell that keeps each text, and the cells to search for its neighbours."""
 
     cell: np.ndarray  # int32 (m,)
     probes: np.ndarray  # int32 (m, probes), nearest first
     count: int
 
     def of(self, rows: np.ndarray) -> "Cells":
-        """Keep some texts."""
+        """Return the cells of some texts."""
         return replace(self, cell=self.cell[rows], probes=self.probes[rows])
 
     def tiles(self, rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-        """Pair up places: rows that look into a cell, and columns kept in it; both texts rising.
+        """Yield pairs of place arrays: rows that search a cell, and columns that the cell keeps.
 
-        rows, columns: int (r,), (c,), rows of the texts. Yields places in them.
+        rows, columns: int (r,), (c,), rows of the texts. The places rise in both arrays.
         """
         kept = np.argsort(self.cell[columns], kind="stable")
         kept_starts = np.searchsorted(self.cell[columns[kept]], np.arange(self.count + 1))
@@ -47,7 +48,7 @@ class Cells:
 
 
 def why_exact(texts: int, least: int = LEAST_TEXTS) -> str:
-    """Explain why a sweep over `texts` texts is exact; "" where it may be approximate."""
+    """Return why a sweep over `texts` texts is exact; "" if it may be approximate."""
     if texts < least:
         return (
             f"The sweep is exact: --approx is quicker from {least:,} distinct texts on, "
@@ -61,7 +62,7 @@ def why_exact(texts: int, least: int = LEAST_TEXTS) -> str:
 def make_cells(
     vectors: np.ndarray, *, count: int | None = None, probes: int = _PROBES, seed: int = 0
 ) -> Cells:
-    """Cut float32 (m, d) unit vectors into cells, by default the square root of their number."""
+    """Group float32 (m, d) unit vectors into `count` cells, by default the square root of m."""
     import faiss
 
     count = min(len(vectors), count or max(1, round(math.sqrt(len(vectors)))))

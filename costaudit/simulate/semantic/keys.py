@@ -1,4 +1,4 @@
-"""Which requests a cache may answer, what of them is compared, and what must be equal."""
+"""Which requests a cache may answer, which text it compares, and what must be equal."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ REASONS = (
     "refusal",
     "no_answer",  # the model answered nothing
     "no_time",  # no time in a log that has times elsewhere
-)  # a request is counted under the first reason that holds
+)  # a request counts under the first reason that applies
 
 
 def bypass_codes(
@@ -35,7 +35,7 @@ def bypass_codes(
     max_temperature: float,
     no_bypass: tuple[str, ...] = (),
 ) -> np.ndarray:
-    """Return each request's place in REASONS, as int8 (n,); `no_bypass` are reasons left out."""
+    """Return each request's place in REASONS, as int8 (n,); `no_bypass` lists reasons to ignore."""
     answer, finish = pl.col("answer_kind"), pl.col("finish_reason")
     holds = {
         "not_chat": pl.col("kind") != "chat",
@@ -68,13 +68,13 @@ class Keys:
 
     parts: pl.Series  # List(String): the BLOCKS keys whose texts make up the compared text
     texts: Mapping[str, str]  # text by BLOCKS key
-    history: pl.Series  # digest of the other messages; null where they don't count
+    history: pl.Series  # digest of the other messages; null where they are ignored
     has_text: pl.Series  # Boolean: all of the compared text was logged, and it isn't blank
     has_image: pl.Series  # Boolean
     fields: Mapping[str, pl.Series]  # system_raw and tools, by their BLOCKS keys
 
     def distinct(self, eligible: np.ndarray) -> tuple[pl.DataFrame, np.ndarray]:
-        """List the eligible requests' distinct texts, and give each request's row, or -1."""
+        """Return the eligible requests' distinct texts, and each request's row in them, or -1."""
         known: dict[str, int] = {}
         rows: dict[tuple[str, ...], int] = {}
         text = np.full(len(eligible), -1, dtype=np.int32)
@@ -95,11 +95,11 @@ def keys_of(
     blocks: pl.DataFrame,
     key: CacheKey,
 ) -> Keys:
-    """Split each request's messages into the compared text and its history.
+    """Return the keys: each request's messages, split into the compared text and the history.
 
-    `last_user` compares the last user message alone; `conversation` compares it among requests
-    whose other messages are equal; `full` compares all messages, joined; `prompt` compares the
-    system text with them. A message is a run of neighbouring segments of one role.
+    `last_user` compares only the last user message. `conversation` compares the last user message
+    of requests whose other messages are equal. `full` compares all messages, joined. `prompt`
+    compares the system text and all messages. A message is a run of segments of one role.
     """
     grouped = _grouped(_marked(requests, key))
     numbered = pl.LazyFrame({"request": np.arange(len(requests), dtype=np.uint32)})
@@ -171,6 +171,6 @@ def _readable(parts: pl.Series, texts: Mapping[str, str]) -> pl.Series:
 
 
 def _digests(joined: pl.Series) -> pl.Series:
-    """Shorten what is compared by equality; equal strings stay equal."""
+    """Return short digests of strings; equal strings have equal digests."""
     shortened = [xxhash.xxh3_128_hexdigest(text.encode()) if text else None for text in joined]
     return pl.Series("history", shortened, dtype=pl.String)

@@ -1,4 +1,4 @@
-"""How a similar pair is packed into one sortable integer: row, then similarity down, then column.
+"""Pack a similar pair into one integer that sorts by row, falling similarity, and column.
 
 Both the kernels and the code around them read pairs, so the layout is defined only here.
 """
@@ -6,7 +6,7 @@ Both the kernels and the code around them read pairs, so the layout is defined o
 import numpy as np
 
 COLUMN_BITS = 22  # nodes in a segment
-SIMILARITY_BITS = 30  # float32 bits of 1.0 less those of the similarity: order turned round
+SIMILARITY_BITS = 30  # float32 bits of 1.0 minus those of the similarity: the order is reversed
 ROW_BITS = 11  # rows of a block
 MAX_NODES = 1 << COLUMN_BITS
 MAX_ROWS = 1 << ROW_BITS
@@ -17,7 +17,7 @@ ONE_BITS = 0x3F800000  # 1.0 as float32
 
 
 def depth(similarity: np.ndarray) -> np.ndarray:
-    """Turn float32 similarities in [0, 1] into integers that grow as similarity falls, as int64."""
+    """Turn float32 similarities in [0, 1] into int64 depths, which grow as similarity falls."""
     bits = np.ascontiguousarray(similarity, dtype=np.float32).view(np.int32)
     return ONE_BITS - bits.astype(np.int64)
 
@@ -37,5 +37,5 @@ def pack(rows: np.ndarray, depths: np.ndarray, columns: np.ndarray) -> np.ndarra
 
 
 def row_starts(packed: np.ndarray, rows: int) -> np.ndarray:
-    """Find where each row's pairs start in sorted packed pairs, as int64 (rows + 1,)."""
+    """Return where each row's pairs start in sorted packed pairs, as int64 (rows + 1,)."""
     return np.searchsorted(packed >> ROW_SHIFT, np.arange(rows + 1)).astype(np.int64)

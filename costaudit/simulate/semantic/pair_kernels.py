@@ -1,16 +1,16 @@
-"""Compiled scan of a tile of approximate similarities for the pairs that matter."""
+"""Compiled scan of a tile of approximate similarities for the pairs that reach their limit."""
 
 import numpy as np
 from numba import njit
 
 from costaudit.simulate.semantic.packing import ONE_BITS
 
-ROUNDING = 2.0**-52  # of a sum in float64, per element
+ROUNDING = 2.0**-52  # rounding error of a float64 sum, per element
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def quick_product(a, b):  # type: ignore[no-untyped-def]  # compiled
-    """Sum the products in float64, in whatever order the processor likes best."""
+    """Sum the products in float64, in any order: the processor chooses the fastest."""
     total = 0.0
     for place in range(a.shape[0]):
         total += np.float64(a[place]) * np.float64(b[place])
@@ -30,8 +30,8 @@ def ordered_product(a, b):  # type: ignore[no-untyped-def]  # compiled
 def similarity_depth(a, b, bits):  # type: ignore[no-untyped-def]  # compiled
     """Return the depth of float32(dot product in float64), at most 1: the same on every machine.
 
-    The order of the sum matters only where its last bits decide how it rounds to float32: there it
-    is summed from first to last. bits: int32 (1,), scratch.
+    The order of the sum matters only where the last bits decide the rounding to float32. There the
+    products are summed again, from first to last. bits: int32 (1,), scratch memory.
     """
     total = quick_product(a, b)
     doubt = a.shape[0] * ROUNDING
@@ -43,13 +43,13 @@ def similarity_depth(a, b, bits):  # type: ignore[no-untyped-def]  # compiled
 
 @njit(cache=True, nogil=True)
 def similar_pairs(tile, reach, limits, vectors, rows, columns, below, out):  # type: ignore[no-untyped-def]  # compiled
-    """Collect the pairs of a tile that reach their column's limit; returns how many there are.
+    """Collect the pairs of a tile that reach their column's limit, and return their number.
 
     tile: float32 (r, c), upper bounds of similarities. reach: float32 (c,), the bound below which
     a pair can't reach its limit. limits: int64 (c,), the deepest similarity that counts. rows,
     columns: int32 (r, 3), (c, 3): node, text, partition. below: keep only pairs whose column's
-    node is lower than the row's. out: int64 (3, size) of row place, column place and depth; what
-    doesn't fit is counted, not written.
+    node is lower than the row's node. out: int64 (3, size) of row place, column place and depth;
+    pairs that don't fit are counted but not written.
     """
     found = 0
     bits = np.zeros(1, dtype=np.int32)
@@ -72,7 +72,7 @@ def similar_pairs(tile, reach, limits, vectors, rows, columns, below, out):  # t
 
 @njit(cache=True, nogil=True)
 def scored_pairs(near, limits, vectors, rows, columns, out):  # type: ignore[no-untyped-def]  # compiled
-    """Keep the pairs of places in `near` that reach their column's limit; returns how many.
+    """Keep the pairs of places in `near` that reach their column's limit; return their number.
 
     near: int64 (2, pairs), places in rows and columns. rows, columns: int32 (r,), (c,), texts.
     limits: int64 (c,), the deepest similarity that counts. out: int64 (3, pairs), filled from the

@@ -16,32 +16,32 @@ from costaudit.simulate.semantic.stream import Nodes
 if TYPE_CHECKING:
     import torch
 
-_SAMPLE = 3_072  # rows: every other one chooses the axes, the others the width
+_SAMPLE = 3_072  # rows: one half chooses the axes, the other half the width
 _WIDTHS = (32, 64, 96, 128, 192)
-_ROUNDS = 2  # of subspace iteration; any axes are right, better ones prune more
-_DIMENSION_NS = 0.023  # multiply-add of one dimension of one pair, as measured on one core
+_ROUNDS = 2  # of subspace iteration; all axes give exact results, better axes prune more
+_DIMENSION_NS = 0.023  # one multiply-add for one pair, as measured on one core
 _PAIR_NS = 60.0  # one full product in float64
 _CHUNK = 8_192
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much work is done at once: it changes speed and memory, never a decision."""
+    """How much work is done at once. Sizes change speed and memory, never a decision."""
 
-    listed_pairs: int = 24_000_000  # more are not kept but found anew for each block
+    listed_pairs: int = 24_000_000  # more pairs aren't kept; each block finds its pairs again
     block: int = 4_096  # requests decided between two questions to a guard
-    look_ahead: int = 8_192  # requests searched for a block's worth of distinct nodes
-    device_texts: int = 20_000  # fewer are multiplied by the processor before torch has loaded
-    device_tile: tuple[int, int] = 4_096, 8_192  # rows, columns: starting one takes as long
+    look_ahead: int = 8_192  # requests searched for the distinct nodes of one block
+    device_texts: int = 20_000  # the processor multiplies fewer texts before torch has loaded
+    device_tile: tuple[int, int] = 4_096, 8_192  # rows, columns: a smaller tile takes no less time
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """Vectors whose float32 product is at least the cosine, less `margin`."""
+    """Vectors whose float32 product is at least the cosine minus `margin`."""
 
     vectors: np.ndarray  # float32 (n, width)
-    margin: float  # what rounding can take off the bound
-    device: str | None = None  # torch's name of where they are multiplied; None: by numpy
+    margin: float  # how much rounding can lower the bound
+    device: str | None = None  # torch's name of the device that multiplies them; None: numpy
 
 
 def upper_bounds(
@@ -50,15 +50,15 @@ def upper_bounds(
     sizes: Sizes = Sizes(),
     find: Callable[[], str | None] = accelerator,
 ) -> Bounds:
-    """Project unit vectors on their leading axes, with the length of the rest as a last column.
+    """Project unit vectors on their leading axes; the last column is the length of the rest.
 
     By Cauchy and Schwarz a·b <= a₁·b₁ + |a₂||b₂|, which is one product of the projected rows. The
     width is the cheapest for pairs >= `lowest` in a fixed sample; it changes speed, never results.
-    An accelerator, which `find` names, multiplies many vectors whole: full products on the
-    processor would keep it waiting.
+    If `find` names an accelerator, the accelerator multiplies many vectors without projection,
+    because it would have to wait for full products on the processor.
     """
     count, dimensions = vectors.shape
-    if count >= sizes.device_texts and find() == "cuda":  # of others the rounding is not known
+    if count >= sizes.device_texts and find() == "cuda":  # others: rounding unknown
         return whole_bounds(vectors, "cuda")
     if dimensions <= _WIDTHS[0] or count < 2:
         return Bounds(vectors, _rounding(dimensions))
@@ -79,17 +79,17 @@ def upper_bounds(
 
 
 def whole_bounds(vectors: np.ndarray, device: str) -> Bounds:
-    """Bound cosines by the unit vectors themselves, multiplied in float32 on a device of torch's.
+    """Bound cosines by products of the unit vectors, in float32 on a torch device.
 
-    In whatever order and with whatever fused steps a product of n terms is summed, it is off by at
-    most n / (1 - n 2^-24) units of 2^-24 of the lengths' product (Higham, Accuracy and Stability of
-    Numerical Algorithms, 2002, section 3.1), which is within the margin.
+    A device may sum the n products in any order and with fused steps. The error is then at most
+    n / (1 - n 2^-24) times 2^-24 times the product of the lengths (Higham, Accuracy and Stability
+    of Numerical Algorithms, 2002, section 3.1). The margin covers this error.
     """
     return Bounds(vectors, _rounding(vectors.shape[1]), device)
 
 
 def _leading_axes(sample: np.ndarray, width: int) -> np.ndarray:
-    """Find orthonormal axes, float64 (d, width), with most of the sample's length first."""
+    """Return orthonormal axes, float64 (d, width); the first carry most of the sample's length."""
     wide = sample.astype(np.float64)
     moments = wide.T @ wide
     axes = np.random.default_rng(0).normal(size=(len(moments), width))
@@ -100,13 +100,13 @@ def _leading_axes(sample: np.ndarray, width: int) -> np.ndarray:
 
 
 def _projected(vectors: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    """Project rows, with their squared length as a last column."""
+    """Project rows, and add their squared length as the last column."""
     wide = vectors.astype(np.float64)
     return np.column_stack([wide @ axes, np.einsum("ij,ij->i", wide, wide)])
 
 
 def _with_rest(projected: np.ndarray, width: int) -> np.ndarray:
-    """Keep `width` columns, and add the length of what was left out."""
+    """Keep `width` columns, and add the length of the other columns."""
     kept = projected[:, :width]
     rest = projected[:, -1] - np.einsum("ij,ij->i", kept, kept)
     return np.column_stack([kept, np.sqrt(np.maximum(rest, 0.0))]).astype(np.float32)
@@ -124,7 +124,7 @@ def _cheapest_width(projected: np.ndarray, dimensions: int, lowest: float) -> in
 
 
 def _rounding(width: int) -> float:
-    """Bound the rounding of a float32 product of unit vectors: (width + 8) units in 2^-24."""
+    """Return a bound on the rounding of a float32 product of unit vectors: (width + 8) x 2^-24."""
     return (width + 8) * 2.0**-24 * 1.01
 
 
@@ -132,7 +132,7 @@ _SHARE = 0.5  # of the device's free memory that the vectors may fill
 
 
 class DeviceTiles:
-    """Vectors on a device of torch's, or beside it where they don't fit."""
+    """Vectors on a torch device, or in the processor's memory if they don't fit."""
 
     def __init__(
         self, vectors: np.ndarray, nodes: Nodes, device: str, room_bytes: int | None = None
@@ -142,7 +142,7 @@ class DeviceTiles:
         self._torch = torch
         self._device = torch.device(device)
         self._nodes = nodes
-        self._turn = threading.Lock()  # one tile at a time: a tile's memory doesn't multiply
+        self._turn = threading.Lock()  # one tile at a time, so that only one takes memory
         self._vectors = torch.from_numpy(np.ascontiguousarray(vectors))
         with computing_on(device):
             if room_bytes is None:
@@ -155,8 +155,8 @@ class DeviceTiles:
     ) -> np.ndarray:
         """List pairs of the same partition whose float32 product reaches its column's `reach`.
 
-        rows, columns: rising node numbers. With `below`, only columns lower than the row. Returns
-        places in them, int64 (2, pairs).
+        rows, columns: rising node numbers. With `below`, only columns lower than the row. Return
+        places in rows and columns, int64 (2, pairs).
         """
         with self._turn, computing_on(self._device.type), self._torch.inference_mode():
             tile = self._gathered(rows) @ self._gathered(columns).T
@@ -195,7 +195,7 @@ class Neighbours:
 
 
 class PairFinder:
-    """Find the pairs of one set of nodes; calls into numpy and the kernels release the lock."""
+    """Finds the pairs of one set of nodes; numpy and the kernels release the interpreter lock."""
 
     def __init__(
         self,
@@ -268,7 +268,7 @@ class PairFinder:
             room = found
 
     def tiles(self, rows: np.ndarray, columns: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-        """Cut rising node numbers into tiles, leaving out those that can't share a pair."""
+        """Yield tiles of rising node numbers, without tiles that can't contain a pair."""
         if self._cells is None:
             yield from self._partition_tiles(rows, columns)
             return
@@ -288,7 +288,7 @@ class PairFinder:
                 yield row, columns[place : min(place + self._wide, stop)]
 
     def expected(self, start: int, stop: int, limit: int) -> float:
-        """Estimate how many ordered pairs the nodes from start to stop have."""
+        """Return an estimate of the number of ordered pairs of the nodes from start to stop."""
         if limit < 0:
             return 0.0
         count = stop - start
@@ -304,8 +304,8 @@ class PairFinder:
     def neighbours(self, start: int, stop: int, limit: int) -> Neighbours:
         """Build the lists of all nodes from start to stop: each pair once, mirrored if needed.
 
-        A pair serves the earlier node only if that node is asked for again after the later one
-        appeared. Below depth 0 there is nothing to find.
+        The earlier node needs the pair only if a request asks for it again after the later node
+        appeared. If the limit is below depth 0, there are no pairs.
         """
         nodes = self._nodes
         alone = np.ones(stop - start, dtype=bool)
@@ -345,7 +345,7 @@ class PairFinder:
 
     def block(self, block: np.ndarray, others: np.ndarray, limits: np.ndarray, lowest: int,
               base: int) -> Neighbours:  # fmt: skip
-        """Build the lists of a block of nodes: against each other, and against others' limits."""
+        """Build the lists of a block of nodes: with each other and with `others`."""
         inner = np.full(len(block), lowest)
 
         def find(tile: tuple[np.ndarray, ...]) -> np.ndarray:

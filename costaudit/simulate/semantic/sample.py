@@ -1,10 +1,10 @@
-"""Hit shares of a large log from a part of its texts: a random core and the texts near it.
+"""Estimate the hit shares of a large log from a random core of its texts and the texts near it.
 
-A random core of texts is drawn, and each core text brings along a halo: the texts that, by a cheap
-embedding, may have answered it. Only these are embedded and simulated, and only requests for core
-texts are counted. What exact matching serves is known for all requests without any vector; the
-core shows which share of the rest similar texts would serve. A halo misses some neighbours: how
-many is estimated from what its second half added to its first.
+Each core text has a halo: the texts that may have answered it, according to a cheap embedding.
+Only the core and the halo are embedded and simulated, and only requests for core texts are
+counted. Exact matching needs no vectors, so its hits are known for all requests; the core shows
+which share of the other requests similar texts would serve. A halo misses some neighbours. Their
+number is estimated from the hits that the second half of the halo adds to the first half.
 """
 
 from collections.abc import Callable, Sequence
@@ -38,12 +38,12 @@ class Frame:
 
     @property
     def texts(self) -> np.ndarray:
-        """List the texts, rising: none outside can hit or answer, but by identical text."""
+        """Return the texts, rising; all other texts can only match identical text."""
         return np.unique(self.text)
 
 
 def frame_of(stream: Stream) -> Frame:
-    """Leave out the texts that are alone in their partition."""
+    """Return the frame of a stream, without texts that are alone in their partition."""
     order = np.flatnonzero(stream.text >= 0)
     identity = stream.partition[order].astype(np.int64) * len(stream.texts) + stream.text[order]
     pair, first = np.unique(identity, return_index=True)
@@ -65,8 +65,8 @@ def halo_of(
     """List up to `most` texts outside the core, the likeliest neighbours of core texts first.
 
     known: float32 (c, d), vectors of the core texts. A text counts as a neighbour only where it
-    shares a partition with the core text and was there before the core text's last request. All
-    core texts get their nearest before any gets its second.
+    shares a partition with the core text and was there before the core text's last request. The
+    nearest text of every core text comes before the second nearest text of any.
     """
     near, similarity = _listed(frame, cheap, core, known)
     rank = np.broadcast_to(np.arange(near.shape[1]), near.shape)
@@ -83,8 +83,8 @@ def _listed(
 ) -> tuple[np.ndarray, np.ndarray]:
     """List the likely neighbours of each core text, nearest first, and their likely similarity.
 
-    A ridge regression on the core turns cheap vectors into likely real ones; the likely similarity
-    is a mean of the cheap one and that to the likely vector.
+    A ridge regression on the core predicts real vectors from cheap ones. The likely similarity is
+    a mean of the similarity of cheap vectors and the similarity to the predicted vector.
     """
     near = cheap[core].astype(np.float64)
     moments = near.T @ near + _RIDGE * np.eye(near.shape[1])
@@ -122,7 +122,7 @@ def _nodes_of(frame: Frame, core: np.ndarray) -> list[np.ndarray]:
 
 
 def _reachable(frame: Frame, nodes: np.ndarray, texts: int) -> np.ndarray:
-    """Mask the texts that were there when a text was asked for, in the same partition."""
+    """Return a mask of the texts that came before a request for a node, in its partition."""
     mask = np.zeros(texts, dtype=bool)
     for node in nodes:
         partition = np.searchsorted(frame.starts, node, "right") - 1
@@ -151,7 +151,7 @@ class Sampled:
 
 @dataclass(frozen=True)
 class _Core:
-    """The requests that are counted, under two halos; arrays of policies have a row for each."""
+    """The counted requests, under two halos; arrays with k rows have one row per policy."""
 
     requests: np.ndarray  # int64 (r,), place in the stream
     text: np.ndarray  # int64 (r,), place in the core
@@ -164,7 +164,7 @@ class _Core:
 
 @dataclass(frozen=True)
 class Draw:
-    """Which texts are drawn, and what is counted of them."""
+    """How many texts to draw, and how to weigh their requests."""
 
     texts: int  # to embed, at most
     seed: int = 0

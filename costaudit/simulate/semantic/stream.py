@@ -1,4 +1,4 @@
-"""Requests as a semantic cache sees them: a text, a partition, and the runs of equal ones."""
+"""Requests as a semantic cache sees them: texts, partitions, and nodes of equal requests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from costaudit.simulate.semantic.keys import ELIGIBLE, REASONS, Keys, bypass_cod
 
 @dataclass(frozen=True)
 class Stream:
-    """Requests in the one order, with their distinct texts."""
+    """Requests in the order of decision, with their distinct texts."""
 
     texts: pl.DataFrame  # text_id (xxh3_128 of the text), text; distinct, in order of appearance
     text: np.ndarray  # int32 (n,), row of texts; -1 where bypassed
@@ -28,7 +28,7 @@ class Stream:
     )
 
     def bypassed(self) -> dict[str, int]:
-        """Count the bypassed requests by reason, those that occurred only."""
+        """Return the number of bypassed requests for each reason that occurred."""
         counts = np.bincount(self.bypass[self.bypass != ELIGIBLE], minlength=len(REASONS))
         return {name: int(n) for name, n in zip(REASONS, counts, strict=True) if n}
 
@@ -40,11 +40,11 @@ def keyed_stream(
     system_template: pl.Series | None = None,
     keys: Keys | None = None,
 ) -> Stream:
-    """Key REQUESTS, already in order, under the scope, key and eligibility of a policy.
+    """Return the stream of REQUESTS, already in order, by a policy's scope, key and eligibility.
 
     `system_template` is the template of each request's system prompt, which the scope field
-    `system` compares; raises UsageError where that field is asked for without it. `keys` are those
-    of the policy's key, where they are known.
+    `system` compares; if the scope has that field and the templates are missing, UsageError is
+    raised. `keys` are the keys of the policy's key, if the caller has them.
     """
     keys = keys or keys_of(requests, blocks, policy.key)
     codes = bypass_codes(
@@ -83,7 +83,7 @@ def rescoped(
     system_template: pl.Series | None,
     keys: Keys,
 ) -> Stream:
-    """Partition a stream by the scope of another policy, which is else like the stream's own."""
+    """Return a stream partitioned by the scope of another policy that differs in scope only."""
     pool, partition, checked = _partitions(requests, policy, keys, system_template)
     return replace(stream, pool=pool, partition=partition, checked=checked)
 
@@ -135,7 +135,7 @@ _SMALL = 2_048  # nodes: small pools are done together up to here
 
 @dataclass(frozen=True)
 class Segment:
-    """Whole capacity pools that are side by side; nothing outside can serve their requests."""
+    """Whole neighbouring pools; no entry of another segment can serve their requests."""
 
     requests: slice  # of Nodes.order
     nodes: slice  # of Nodes.text
@@ -156,7 +156,7 @@ class Nodes:
 
 
 def nodes_of(stream: Stream) -> Nodes:
-    """Collapse identical texts of a partition, and cut the stream where nothing crosses."""
+    """Merge identical texts of a partition into nodes, and cut the stream into segments."""
     eligible = np.flatnonzero(stream.text >= 0)
     order = eligible[np.argsort(stream.pool[eligible], kind="stable")]
     identity = stream.partition[order].astype(np.int64) * (len(stream.texts) + 1)

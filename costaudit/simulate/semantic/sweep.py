@@ -7,14 +7,15 @@ partition. At a request's time, entries whose TTL has run out (time >= start + T
     it is served if its similarity is at least the threshold and no guard refuses the pair.
  3. A served entry is renewed (sliding TTL, LRU use, LFU count), and nothing is inserted.
  4. Otherwise the model is called. Its answer becomes the text's entry at once, and can be served
-    from its arrival on. If the text already has an entry that is still under way, whichever answer
-    arrives first is kept, the earlier request's where they tie; a replaced one counts as new.
- 5. An entry that would be one too many in its pool pushes one out: the one inserted first (fifo),
-    used or inserted longest ago (lru), or with the fewest uses and, among these, used or inserted
-    longest ago (lfu). Entries under way count, and can be pushed out.
-Where fields are compared after the lookup (scope_after), the index holds one entry for a text:
-each answer that arrives replaces it, the most similar entry decides alone, and one whose fields
-differ makes a miss. A sliding TTL is renewed by that lookup too.
+    from its arrival on. If the text already has an entry whose answer has not arrived, the cache
+    keeps the answer that arrives first, or the earlier request's answer if both arrive together.
+    A replaced entry counts as new.
+ 5. If its pool is full, a new entry evicts another: the entry inserted first (fifo), the entry
+    used or inserted longest ago (lru), or the entry with the fewest uses; of these, the entry used
+    or inserted longest ago (lfu). Entries without an arrived answer count, and can be evicted.
+If fields are compared after the lookup (scope_after), the index holds one entry for each text, and
+each answer that arrives replaces it. Only the most similar entry decides; if its fields differ, the
+request is a miss. That lookup renews a sliding TTL too.
 Similarity is the dot product in float64 of the float32 vectors, rounded to float32 and at most 1.
 """
 
@@ -43,10 +44,10 @@ def peak_entries(
     served: np.ndarray,
     evicted: Mapping[int, np.ndarray],
 ) -> np.ndarray:
-    """Follow each policy's entries through its decisions; int64 (k,).
+    """Return the most entries that each policy held at a time, int64 (k,).
 
     served: int32 (k, n), negative unless served. evicted: by place of a policy with a size limit,
-    int32 (n,), the request whose entry a request's insertion pushed out, or negative.
+    int32 (n,), the request whose entry was evicted for this request's entry, or negative.
     """
     from costaudit.simulate.semantic.decision_kernels import most_held
 
@@ -175,7 +176,7 @@ def _swept(
 
 
 def _placed(local: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Turn places in a segment into places in the stream; a miss and a refusal stay such."""
+    """Turn places in a segment into places in the stream; keep the codes of misses and refusals."""
     refused = local <= _REFUSED
     place = np.where(refused, _REFUSED - local, local)
     placed = np.where(place < 0, place, order[np.maximum(place, 0)])
@@ -183,7 +184,7 @@ def _placed(local: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 
 def check_policies(stream: Stream, policies: Sequence[SemanticPolicy]) -> None:
-    """Refuse policies that need another stream each, or a clock that the stream has not."""
+    """Raise UsageError if policies need different streams, InsufficientDataError without times."""
     kinds = {
         (one.scope, one.scope_after, one.key, one.visible_after, one.max_temperature)
         for one in policies
@@ -231,10 +232,11 @@ def _check_vectors(stream: Stream, vectors: np.ndarray) -> None:
 def to_outcomes(
     decisions: Decisions, place: int, stream: Stream, requests: pl.DataFrame
 ) -> pl.DataFrame:
-    """Write down what the policy at `place` did with REQUESTS, in order; nothing is judged yet.
+    """Return the outcomes of REQUESTS, in order, under the policy at `place`; none is judged yet.
 
-    A hit is billed no tokens and has no latency of its own; every other request keeps what the log
-    says, zero tokens where it says nothing. A bypassed request that failed is an error.
+    A hit is billed no tokens and has no latency of its own; every other request keeps the
+    tokens and latency of the log, with zero tokens where the log has none. A bypassed request that
+    failed is an error.
     """
     served = decisions.served[place]
     hit = served >= 0
@@ -273,10 +275,10 @@ def approximation_errors(
     guard: PairGuard | None = None,
     checked: int = CHECKED,
 ) -> tuple[int, tuple[float, ...]]:
-    """Measure how far hit shares are off on the first requests, and how many these are.
+    """Return how many first requests were checked, and the errors of their hit shares.
 
-    They are decided exactly and with the cells. The errors are approximate less exact shares of the
-    eligible requests, by policy.
+    The requests are decided twice: exactly, and with the cells. The error of a policy is its
+    approximate hit share of the eligible requests minus its exact hit share.
     """
     part, rows = first_requests(stream, checked)
     near = vectors[rows]
@@ -292,7 +294,7 @@ def approximation_errors(
 
 
 def first_requests(stream: Stream, count: int) -> tuple[Stream, np.ndarray]:
-    """Keep the first requests, and their texts; also return the texts' rows."""
+    """Return a stream of the first requests and their texts, and the texts' rows."""
     places = slice(0, count)
     text = stream.text[places]
     rows = np.unique(text[text >= 0])
