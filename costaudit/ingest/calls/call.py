@@ -186,7 +186,7 @@ class Record(msgspec.Struct, gc=False):
 
 
 class Skip(msgspec.Struct, gc=False):
-    """Why a record gives no row, and its span, which links child spans to their parents."""
+    """Why a record makes no row, and its span, which links child spans to their parents."""
 
     reason: str  # a short class, such as bad-json
     detail: str  # one sentence without content from the log

@@ -166,7 +166,7 @@ def _asked_ttl(options: str | None) -> str | None:
 
 
 def _name_writes(usage: Usage, ttl: str | None) -> None:
-    """Set cache writes without a TTL to the requested TTL, as Moonshot does."""
+    """Set cache writes without a TTL to the requested TTL, such as Moonshot's."""
     if ttl is None or usage.other_ttl is not None or not usage.cache_write_other:
         return
     if ttl == "5m":

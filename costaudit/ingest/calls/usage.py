@@ -113,7 +113,7 @@ def _meanings(values: Mapping[str, Any], reading: Reading) -> dict[Meaning, Any]
 
 
 def _objects(values: Mapping[str, Any], prefix: str = "", depth: int = 0) -> Iterator[Any]:
-    """Yield the path and value of each nested object that has no known name."""
+    """Yield the path and value of each nested object that contains no known name."""
     for key, value in values.items():
         if isinstance(value, Mapping) and value and depth < DEEPEST:
             if not any(meaning_of(path) for path, _ in leaves(value, f"{prefix}{key}.")):

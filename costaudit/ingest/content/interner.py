@@ -124,7 +124,7 @@ class Interner:
         return block
 
     def _hashed(self, hashes: Sequence[tuple[str, int, str]]) -> Iterator[int]:
-        """Make segments from blocks of which the log has only a hash."""
+        """Make segments from blocks whose hash is all that the log has."""
         for name, tokens, role in hashes:
             block = self._block("hash", name)
             self.stated_tokens.setdefault(block, tokens)

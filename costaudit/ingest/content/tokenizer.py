@@ -9,7 +9,7 @@ from typing import Any, Protocol
 ENCODING = "o200k_base"
 REMEMBERED = 2_000_000  # counts we keep, so that each block is counted once per process
 REMEMBERED_LINES = 200_000
-LONG = 256  # texts with more characters are counted line by line
+LONG = 256  # texts with this many characters or more are counted line by line
 PART = 8 << 20  # characters whose lines we hold in memory at once
 LINE_END = re.compile(r"\n(?=[^\s/])")  # a token always ends here
 

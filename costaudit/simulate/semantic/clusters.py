@@ -10,7 +10,7 @@ import polars as pl
 import xxhash
 
 _ROUNDS = 20  # k-means rounds
-_TRIED_TEXTS, _TRIES = 10_000, 5  # up to this many texts, the best of several tries is kept
+_TRIED_TEXTS, _TRIES = 10_000, 5  # texts times tries stays within this
 _TERMS = 3  # per label
 _TEXT_CHARS = 2_000  # how much of each text is read for labels
 _WORD = re.compile(r"[^\W\d_]{3,}")
