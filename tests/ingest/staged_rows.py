@@ -4,17 +4,10 @@ from typing import Any
 
 import polars as pl
 
+from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.ingest.staging.piece_tables import OWN, PLACE, SHARED
 
-CLASSES = [
-    "input_uncached_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "cache_write_other_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-]
+CLASSES = [*TOKEN_CLASSES, "reasoning_tokens"]
 
 
 def table(*rows: dict[str, Any]) -> pl.DataFrame:

@@ -7,18 +7,10 @@ from typing import Any
 import polars as pl
 import xxhash
 
-from costaudit.contracts.requests import BLOCKS, REQUESTS
+from costaudit.contracts.requests import BLOCKS, REQUESTS, TOKEN_CLASSES
 
 START = datetime(2026, 11, 2, 9, 0, tzinfo=UTC)
-_TOKEN_COLUMNS = (
-    "input_uncached_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "cache_write_other_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-)
+_TOKEN_COLUMNS = (*TOKEN_CLASSES, "reasoning_tokens")
 
 
 class Log:

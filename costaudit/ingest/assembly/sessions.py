@@ -21,15 +21,9 @@ from math import log2
 
 import polars as pl
 
-CLASSES = (
-    "input_uncached_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "cache_write_other_tokens",
-    "output_tokens",
-    "reasoning_tokens",
-)
+from costaudit.contracts.requests import TOKEN_CLASSES
+
+CLASSES = (*TOKEN_CLASSES, "reasoning_tokens")
 AGENTS = frozenset({"claude_code", "claude_stream", "codex", "gemini_cli", "opencode"})
 MOST_CANDIDATES = 32  # places with the same counts that a run is compared with
 CHANCE_BITS = 40.0  # of a run's counts, and two more for each doubling of the strands compared
