@@ -176,6 +176,8 @@ def _segments(rows: pl.DataFrame, segments: pl.DataFrame) -> pl.Series:
 def _of_images(found: pl.DataFrame, rows: pl.DataFrame, sizes: Ints) -> pl.Series:
     """Return the tokens of each image: its share of what the log counts, else by its size."""
     places = np.flatnonzero((found["kind"] == "image").to_numpy())
+    if not len(places):
+        return pl.Series([None], dtype=pl.Int64).new_from_index(0, len(found))
     tokens: list[int | None] = [None] * len(found)
     owners = np.repeat(np.arange(len(sizes)), sizes)[places].tolist()
     images = Counter(owners)

@@ -99,7 +99,6 @@ SKIPPED: Types = {
 
 PEOPLE = (*CALLERS, "session", "parent_call", "forked_from", "native_id", "same_as", "join_key")
 SIZE = {"width": pl.Int32, "height": pl.Int32, "detail": pl.String}  # of an image, if known
-IMAGES = {"block": pl.UInt32, **SIZE}
 TABLES = ("rows", "segments", "blocks", "skips")
 SMALL = ".small"  # the file of a small piece, which has no tables yet
 FEW, FEW_CHARACTERS = 500, 1 << 20  # rows or skips, and characters, of a small piece
@@ -247,9 +246,11 @@ def _block_table(content: Content) -> pl.DataFrame:
 
 def _segment_table(content: Content, blocks: pl.DataFrame) -> pl.DataFrame:
     found = content.prompt_segments
-    images = pl.DataFrame(content.images, schema=IMAGES, orient="row").unique("block")
-    sized = blocks.with_row_index("block").join(images, "block", "left", maintain_order="left")
-    chosen = sized[[block for _, block, _ in found]]
+    chosen = blocks.select("kind", "block_id", "tokens")[[block for _, block, _ in found]]
+    of_block = {block: size for block, *size in content.images}
+    unknown = [None] * len(SIZE)
+    sizes = [of_block.get(block, unknown) for _, block, _ in found] if of_block else []
+    sized = pl.DataFrame(sizes, schema=SIZE, orient="row")
     return pl.DataFrame(
         {
             "role": pl.Series([role for role, _, _ in found], dtype=pl.String),
@@ -257,9 +258,8 @@ def _segment_table(content: Content, blocks: pl.DataFrame) -> pl.DataFrame:
             "block_id": chosen["block_id"],
             "tokens": chosen["tokens"].cast(pl.Int64),
             "cache_marker": pl.Series([marker for _, _, marker in found], dtype=pl.String),
-            **{name: chosen[name] for name in SIZE},
         }
-    )
+    ).with_columns(sized if of_block else [pl.lit(None, kind).alias(n) for n, kind in SIZE.items()])
 
 
 def _row_table(
