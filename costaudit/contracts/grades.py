@@ -52,6 +52,7 @@ def nothing() -> Money:
     return Money(Decimal(0), "measured")
 
 
+MTOK = 1_000_000  # tokens that a rate is for
 PER_MTOK = (
     "input_per_mtok",
     "cache_read_per_mtok",

@@ -7,11 +7,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from costaudit.contracts.grades import PER_MTOK, Pricing
+from costaudit.contracts.grades import MTOK, PER_MTOK, Pricing
 from costaudit.contracts.requests import SENT_TO_PROVIDER, TOKEN_CLASSES
 from costaudit.contracts.spend import CostBreakdown
 
-MTOK = Decimal(1_000_000)
 Tokens = tuple[int, ...]  # in the order of TOKEN_CLASSES
 
 

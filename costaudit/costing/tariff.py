@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from costaudit.contracts.grades import PER_MTOK, Pricing
+from costaudit.contracts.grades import MTOK, PER_MTOK, Pricing
 from costaudit.contracts.requests import GATEWAY_SERVED, TOKEN_CLASSES
 from costaudit.contracts.spend import CostMode
-from costaudit.costing.cost import MTOK, billed_classes, per_request_usd, rates_by_id
+from costaudit.costing.cost import billed_classes, per_request_usd, rates_by_id
 from costaudit.costing.logged import Basis, basis, calibrate
 from costaudit.costing.prices.lookup import format_rate, price_requests
 

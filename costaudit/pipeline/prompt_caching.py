@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from costaudit.contracts.grades import Estimate, Grade, Money, weakest
+from costaudit.contracts.grades import Estimate, Grade, Money, Pricing, weakest
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.prefix import (
     Breaker,
@@ -197,25 +197,21 @@ class PromptCaches:
     def _explicit(self, one: ExplicitFacts) -> ExplicitCache:
         """Price a template's explicit caches beside what its requests were billed."""
         log, template = self._log, self.facts.templates[one.group]
-        mask = np.zeros(len(log.requests), np.bool_)
-        mask[one.rows] = True
-        cached, created, stored = (np.zeros(len(mask)) for _ in range(3))
-        cached[one.rows] = one.cached
-        created[one.rows] = one.cached * one.created
-        stored[one.rows] = one.storage_usd
-        before = log.tariff.classes
+        billed = log.tariff.billed
+        pricing = Pricing(billed.rates, billed.rate_ids[one.rows])
+        before = log.tariff.classes[one.rows]
         sent = before.select(pl.sum_horizontal(pl.col(INPUT_CLASSES).fill_null(0))).to_series()
         nothing = {name: pl.lit(0, pl.Int64) for name in INPUT_CLASSES}
         after = before.with_columns(**nothing).with_columns(
-            input_uncached_tokens=(sent - pl.Series(cached - created)).cast(pl.Int64),
-            cache_read_tokens=pl.Series(cached).cast(pl.Int64),
+            input_uncached_tokens=sent - pl.Series(one.cached * ~one.created),
+            cache_read_tokens=pl.Series(one.cached),
         )
-        pricing = log.tariff.billed
-        before_usd, after_usd = (
-            cost(classes, pricing, pl.Series(mask)).total_usd for classes in (before, after)
+        before_usd, after_usd = (cost(each, pricing).total_usd for each in (before, after))
+        saved = np.zeros(len(log.requests))
+        saved[one.rows] = np.nan_to_num(
+            per_request_usd(before, pricing) - per_request_usd(after, pricing) - one.storage_usd
         )
-        saved = per_request_usd(before, pricing) - per_request_usd(after, pricing) - stored
-        storage_usd = Decimal(f"{stored.sum():.8f}")
+        storage_usd = Decimal(f"{one.storage_usd.sum():.8f}")
         return ExplicitCache(
             template_id=template.template_id,
             endpoint=template.endpoint,
@@ -228,7 +224,7 @@ class PromptCaches:
             storage_usd=storage_usd,
             before_usd=before_usd,
             after_usd=after_usd + storage_usd,
-            saving_month=self._month(np.where(mask, np.nan_to_num(saved), 0.0), _GRADE),
+            saving_month=self._month(saved, _GRADE),
         )
 
     def _saved(self, as_is: pl.DataFrame, best: pl.DataFrame) -> np.ndarray:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
 
+from costaudit.contracts.grades import MTOK
 from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
 from costaudit.errors import BackendError, UsageError
 from costaudit.providers.call import Answer, ModelClient, Prompt
 from costaudit.replay.stream import BYPASS, ReplayStream
-
-MTOK = Decimal(1_000_000)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from costaudit.answers.judge.judge import (
 from costaudit.answers.judge.verdicts import StoredVerdict, VerdictStore
 from costaudit.answers.kinds import TEXT
 from costaudit.answers.logged import Ints
+from costaudit.contracts.grades import MTOK
 from costaudit.progress import Progress, SilentProgress
 from costaudit.providers.call import CallError
 
@@ -127,7 +128,6 @@ def control_pairs(check: Consistency, each: int, seed: int = 0) -> Controls:
 _BYTES_PER_TOKEN = 2.5  # a low value, so that the price is an upper estimate
 _FRAME_TOKENS = 40  # of the messages around the texts
 _GIVE_UP = 3  # failed calls in a row that stop the run
-_MTOK = Decimal(1_000_000)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class JudgeRates:
     def cost_usd(self, input_tokens: int, output_tokens: int) -> Decimal:
         """Return the price of one call."""
         usd = input_tokens * self.input_per_mtok + output_tokens * self.output_per_mtok
-        return usd / _MTOK
+        return usd / MTOK
 
 
 @dataclass(frozen=True)

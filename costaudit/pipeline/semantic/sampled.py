@@ -5,10 +5,10 @@ from decimal import Decimal
 
 import numpy as np
 
-from costaudit.contracts.grades import Estimate, Money, micro_usd
+from costaudit.contracts.grades import MTOK, Estimate, Money, micro_usd
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.contracts.semantic import SampledPoint, SampledSweep
-from costaudit.costing.cost import MTOK, rates_by_id
+from costaudit.costing.cost import rates_by_id
 from costaudit.costing.plans.nodes import embedder_for, store_for
 from costaudit.costing.plans.sizing import embedding_per_mtok, size_cache
 from costaudit.embed.embedders import embedder_named

@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from costaudit.contracts.grades import MTOK
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.contracts.sessions import CAUSES, MISSES, CauseRow, IdleRow
-from costaudit.costing.cost import MTOK, plain, rates_by_id
+from costaudit.costing.cost import plain, rates_by_id
 from costaudit.costing.tariff import Tariff
 from costaudit.simulate.prefix.sessions.causes import Calls
 from costaudit.simulate.prefix.sessions.facts import SessionFacts

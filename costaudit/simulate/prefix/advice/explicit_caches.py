@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from costaudit.contracts.grades import MTOK
 from costaudit.simulate.prefix.advice.markers import Anchors, Terms
 from costaudit.simulate.prefix.caches.replay import UNCACHED
 from costaudit.simulate.prefix.rules.rules import MICROSECONDS
@@ -13,7 +14,6 @@ from costaudit.simulate.segments import Ints
 
 LIFETIMES_S = {"5m": 300, "15m": 900, "1h": 3_600, "6h": 21_600, "24h": 86_400}
 PROVIDER = "google"  # others pass such caches on by rules of their own
-MTOK = 1_000_000
 _HOUR = 3_600 * MICROSECONDS
 
 
