@@ -22,7 +22,7 @@ from costaudit.contracts.spend import Spend
 from costaudit.errors import RunDirError
 
 SCHEMA_VERSION = "1"
-Outcome = Literal["holds", "fails", "unclear", "untested"]  # unclear: the interval includes it
+Outcome = Literal["holds", "fails", "unclear", "untested"]  # unclear: the interval includes the claim
 
 
 @dataclass(frozen=True)
