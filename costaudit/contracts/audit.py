@@ -22,7 +22,8 @@ from costaudit.contracts.spend import Spend
 from costaudit.errors import RunDirError
 
 SCHEMA_VERSION = "1"
-Outcome = Literal["holds", "fails", "unclear", "untested"]  # unclear: the interval includes the claim
+# unclear: the claimed value is within the interval of what was found
+Outcome = Literal["holds", "fails", "unclear", "untested"]
 
 
 @dataclass(frozen=True)
