@@ -49,8 +49,8 @@ def _check_size(cache: LiveCache, upstream: Upstream, options: ReplayOptions) ->
         )
     if options.resume_path is not None:
         raise UsageError(
-            "A replay through a cache of limited size can't be resumed from a journal, which does "
-            "not hold when each entry was used.",
+            "A replay through a cache of limited size keeps no journal, because a journal does not "
+            "hold when each entry was used.",
             hint="Leave the journal out; the replay starts again, and costs nothing.",
         )
 
