@@ -1,4 +1,4 @@
-"""What a file is: a list of inputs, bytes, records, and the source that reads them.
+"""List the input files, decompress them, split them into records and detect their source.
 
-It takes paths and addresses and returns records with offsets. It never interprets a call.
+This folder turns paths and addresses into records with offsets. It never interprets a call.
 """

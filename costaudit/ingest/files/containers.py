@@ -1,4 +1,4 @@
-"""Files and standard input, compressed or not, as a stream of plain bytes."""
+"""Read files, pipes and standard input, compressed or not, as a stream of plain bytes."""
 
 import codecs
 import gzip
@@ -18,7 +18,10 @@ from costaudit.errors import InputError
 
 
 class Stream:
-    """Return a stream from its start again until the last reading, which keeps nothing."""
+    """A stream that can be read from its start several times.
+
+    Everything read is kept in memory until `rewind` announces the last pass.
+    """
 
     def __init__(self, source: IO[bytes]) -> None:
         self.source = source
@@ -27,7 +30,7 @@ class Stream:
         self._is_last = False
 
     def rewind(self, *, is_last: bool) -> None:
-        """Go back to the start; not possible after the last reading."""
+        """Go back to the start; `is_last` marks the last pass, after which this is impossible."""
         self._at, self._is_last = 0, is_last
 
     def read(self, size: int = -1) -> bytes:
@@ -47,17 +50,20 @@ class Stream:
         return chunk
 
     def seekable(self) -> bool:
-        """Report that the stream is not seekable."""
+        """Return False."""
         return False
 
 
 STDIN = "-"
-WAIT_MS = 10_000  # for a writer of a pipe
-_open: dict[str, Stream] = {}  # by address; each can be opened once only
+WAIT_MS = 10_000  # how long to wait until somebody writes to a pipe
+_open: dict[str, Stream] = {}  # by address; each can be opened only once
 
 
 def is_stream(address: str) -> bool:
-    """Return whether an address is standard input or a pipe, which can be read once only."""
+    """Return whether an address is standard input, a pipe, a socket or a character device.
+
+    These can be read only once.
+    """
     if address == STDIN:
         return True
     try:
@@ -68,9 +74,9 @@ def is_stream(address: str) -> bool:
 
 
 def stream_at(address: str, *, is_last: bool, wait_ms: int = WAIT_MS) -> Stream:
-    """Open a stream at its start; `is_last` for the reading that nothing comes after.
+    """Open a stream at its start; `is_last` says that it will not be opened again.
 
-    Raises InputError for a pipe that nobody writes to within `wait_ms`.
+    Raises InputError for a device, and for a pipe that nobody writes to within `wait_ms`.
     """
     known = _open.get(address)
     if address == STDIN and (known is None or known.source is not sys.stdin.buffer):
@@ -84,7 +90,7 @@ def stream_at(address: str, *, is_last: bool, wait_ms: int = WAIT_MS) -> Stream:
 
 
 def _pipe(address: str, wait_ms: int) -> IO[bytes]:
-    """Open a pipe without waiting for its writer for ever."""
+    """Open a pipe, waiting at most `wait_ms` for its writer; raises InputError."""
     handle = os.open(address, os.O_RDONLY | os.O_NONBLOCK)
     if not stat.S_ISFIFO(os.fstat(handle).st_mode):
         os.close(handle)
@@ -100,7 +106,7 @@ def _pipe(address: str, wait_ms: int) -> IO[bytes]:
     return os.fdopen(handle, "rb")
 
 
-CHUNK = 256 << 10  # what stays in a processor's own cache while it is read
+CHUNK = 256 << 10  # bytes; small enough to stay in the CPU cache
 ZSTD_BITE = 4 << 10
 BOMB = "It unpacks to more than {:g} times its size, as decompression bombs do."
 FREE_BYTES = 64 << 20  # a small file may unpack to this much at any ratio
@@ -110,7 +116,7 @@ ARCHIVES = {
     b"7z\xbc\xaf": "a 7-Zip archive",
     b"BZh": "a bzip2 file",
 }
-MARKS = {  # the longer ones first, because one begins like another
+MARKS = {  # longer ones first: the UTF-16-LE mark is a prefix of the UTF-32-LE one
     codecs.BOM_UTF32_LE: "utf-32-le",
     codecs.BOM_UTF32_BE: "utf-32-be",
     codecs.BOM_UTF16_LE: "utf-16-le",
@@ -119,7 +125,7 @@ MARKS = {  # the longer ones first, because one begins like another
 
 
 class BrokenStreamError(Exception):
-    """Report that a file ends or breaks before its content does."""
+    """A file is truncated or damaged; `reason` is a short class, `detail` a sentence."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -131,7 +137,7 @@ class BrokenStreamError(Exception):
 def open_input(address: str, *, is_last: bool = False) -> Iterator[IO[bytes]]:
     """Open a path, "-" or an address that fsspec knows; raises InputError.
 
-    Standard input and pipes can be opened again until `is_last` has been said.
+    Standard input and pipes can be opened repeatedly, until a call with `is_last`.
     """
     try:
         if is_stream(address):
@@ -158,7 +164,7 @@ def open_input(address: str, *, is_last: bool = False) -> Iterator[IO[bytes]]:
 
 
 class Ahead:
-    """Count the bytes that are taken from a file, and look ahead in it."""
+    """A file reader that can look ahead and counts the bytes that were read."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -166,7 +172,7 @@ class Ahead:
         self.count = 0
 
     def peek(self, size: int) -> bytes:
-        """Return the next bytes, which stay to be read."""
+        """Return up to `size` of the next bytes without consuming them."""
         while len(self._ahead) < size and (more := self._file.read(size - len(self._ahead))):
             self._ahead += more
         return self._ahead[:size]
@@ -182,14 +188,15 @@ class Ahead:
 
 
 def is_compressed(head: bytes) -> bool:
-    """Return from its first bytes whether a file is compressed; its name proves nothing."""
+    """Return whether a file's first bytes are those of gzip or zstd; its name is not used."""
     return head[:2] == GZIP or head[:4] == ZSTD
 
 
 def plain_chunks(file: IO[bytes] | Ahead, max_ratio: float) -> Iterator[bytes]:
-    """Yield the decompressed content; UTF-16 and UTF-32 become UTF-8, whose own mark stays.
+    """Yield the decompressed content as UTF-8; a UTF-8 byte order mark is kept.
 
-    Raises BrokenStreamError where it breaks off, and where it unpacks beyond `max_ratio`.
+    UTF-16 and UTF-32 are transcoded. Raises BrokenStreamError where the file is damaged or
+    truncated, and where it unpacks to more than `max_ratio` times its size.
     """
     chunks = _decompressed(file, max_ratio)
     first = next(chunks, b"")
@@ -202,9 +209,9 @@ def plain_chunks(file: IO[bytes] | Ahead, max_ratio: float) -> Iterator[bytes]:
 
 
 def wide_encoding(first: bytes) -> tuple[str, bytes]:
-    """Return an encoding of two or four bytes for each character, and its mark; "" if it is none.
+    """Return the name of a UTF-16 or UTF-32 encoding and its byte order mark; "" for any other.
 
-    Without a mark, texts in the Latin alphabet show it by a zero in every second byte.
+    Without a mark, UTF-16 is recognised by zeros in every second byte, as in Latin text.
     """
     for mark, encoding in MARKS.items():
         if first.startswith(mark):
@@ -225,7 +232,7 @@ def _transcoded(first: bytes, chunks: Iterator[bytes], encoding: str) -> Iterato
 
 
 def _decompressed(file: IO[bytes] | Ahead, max_ratio: float) -> Iterator[bytes]:
-    """Yield the content in large chunks; what was read before an error comes before it."""
+    """Yield the content in large chunks; what was read before an error is yielded first."""
     source = file if isinstance(file, Ahead) else Ahead(file)
     head = source.peek(4)
     pieces = _gunzipped(source) if head[:2] == GZIP else _plain(source)
@@ -270,7 +277,7 @@ def _gunzipped(source: Ahead) -> Iterator[bytes]:
 
 
 def _unzstd(source: Ahead) -> Iterator[bytes]:
-    """Unpack frames that follow one another; small bites keep a bomb's first bang small."""
+    """Unpack consecutive frames, reading few bytes at a time to limit decompression bombs."""
     frame = None
     bite = source.read(ZSTD_BITE)
     while bite:

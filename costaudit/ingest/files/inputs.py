@@ -1,4 +1,4 @@
-"""What was asked for: paths, folders, patterns and addresses become a list of files."""
+"""Expand paths, folders, glob patterns and addresses into a list of files."""
 
 import glob
 import os
@@ -12,7 +12,7 @@ from costaudit.errors import InputError
 
 PATTERN = frozenset("*?[")
 NO_LOGS = ("amazon-bedrock-logs-permission-check", "manifest.json", "thumbs.db", "_success")
-OTHER_KINDS = (  # how names of documents, programs and pictures end; a table may be a log
+OTHER_KINDS = (  # extensions of documents, programs and pictures; tables may be logs
     "adoc", "bat", "c", "cfg", "conf", "cpp", "cs", "css", "doc", "docx", "eps", "gif", "go",
     "h", "htm", "html", "ico", "ini", "ipynb", "java", "jpeg", "jpg", "js", "jsx", "kt",
     "less", "lock", "md", "mdx", "mjs", "mp3", "mp4", "odt", "otf", "pdf", "php", "pl", "png",
@@ -20,21 +20,24 @@ OTHER_KINDS = (  # how names of documents, programs and pictures end; a table ma
     "so", "sql", "svelte", "svg", "swift", "tex", "tf", "tiff", "toml", "ts", "tsx", "ttf",
     "vue", "wasm", "webp", "woff", "woff2", "xml", "yaml", "yml",
 )  # fmt: skip
-BODIES = "/BedrockModelInvocationLogs/"  # beneath it, data/ holds bodies, not logs
+BODIES = "/BedrockModelInvocationLogs/"  # the data/ folders below it hold bodies, not logs
 
 
 @dataclass(frozen=True)
 class Input:
     """One file to read."""
 
-    name: str  # unique among the inputs; without folders outside what was asked for
+    name: str  # unique among the inputs; relative to a folder that was named
     address: str  # path or URL
-    asked_for: bool  # by its own name, so that it must be a log
-    is_only: bool = False  # no other file is read
+    asked_for: bool  # the user named it, by itself or by a local pattern: it must be a log
+    is_only: bool = False  # it is the only input file
 
 
 def expand(inputs: Sequence[str]) -> list[Input]:
-    """List the files behind the inputs, sorted by name; raises InputError where there are none."""
+    """Return the files that the inputs name, sorted by name; raises InputError if there are none.
+
+    `-` means standard input.
+    """
     if not inputs:
         raise InputError(
             "No log was named.", hint="Name a file, a folder, a pattern or - for stdin."
@@ -92,7 +95,7 @@ def _folder(folder: Path) -> list[Input]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """List the files beneath a folder, through links too, each folder once."""
+    """Yield the files below a folder; links are followed, but each folder is visited once."""
     seen = set()
     for root, folders, names in os.walk(folder, followlinks=True):
         status = Path(root).stat()
@@ -139,7 +142,7 @@ def _remote(address: str) -> list[Input]:
 
 
 def _distinct(inputs: list[Input]) -> list[Input]:
-    """Put folders before names that would be the same."""
+    """Make names unique by prefixing those that collide with their parent folders."""
     depth = 1
     while True:
         counts = Counter(each.name for each in inputs)
@@ -158,10 +161,10 @@ def _tail(each: Input, depth: int) -> str:
 
 
 def is_other_kind(name: str) -> bool:
-    """Return whether a file's name is one of a document, a program or a picture."""
+    """Return whether a file's extension is one of a document, a program or a picture."""
     return PurePosixPath(name).suffix.lower().lstrip(".") in OTHER_KINDS
 
 
 def printable(name: str) -> str:
-    """Return a name of a file as text; bytes of it that are no UTF-8 become `\\xe9`."""
+    """Return a file name as printable text; bytes that are not UTF-8 are escaped: `\\xe9`."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""The records of a text file of any layout, each with its offset."""
+"""Detect the layout of a text file and split it into records, each with its offset."""
 
 import re
 from codecs import BOM_UTF8
@@ -17,21 +17,21 @@ from costaudit.ingest.mapping.columns import Column
 
 SAMPLE_LINES = 40
 CONTROLS = [bytes((byte,)) for byte in range(1, 32) if byte not in b"\t\n\r"]
-STAMPED = re.compile(  # what programs write before a record: a time, a level, a stream
+STAMPED = re.compile(  # the prefix that programs log before a record: a time, a level, a stream
     rb"^(?!data:|event:|id:|retry:)(?=.{0,160}\d)[^{}\",;\x00]{1,160}(?=\{\s*\")", re.DOTALL
 )
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How to divide a file, or why it can't be."""
+    """How to split a file into records, or why that is impossible."""
 
     kind: FileLayout | None
-    problem: str = ""  # half a sentence; "" where there is a kind
+    problem: str = ""  # the sentence without its subject; "" if `kind` is set
 
 
 def layout_of(head: bytes, is_whole: bool) -> Layout:
-    """Find the layout in the first bytes of the decompressed content."""
+    """Detect the layout of decompressed content; `is_whole` says that `head` is all of it."""
     if head[:4] == PARQUET:
         return Layout("parquet")
     for magic, name in ARCHIVES.items():
@@ -56,7 +56,7 @@ def _of_first_line(lines: list[bytes], head: bytes, whole: int) -> Layout:
     if lines[0].startswith((b"data:", b"event:")):
         return Layout("sse")
     if start == b"{" and len(lines) == 1 and len(lines[0]) >= 1 << 16:
-        return Layout("lines")  # one line, longer than what we looked at
+        return Layout("lines")  # one line, longer than `head`
     if start == b"{" and b"\n" in head and _starts_lines(lines):
         return Layout("lines")
     if start in (b"{", b"["):
@@ -78,7 +78,7 @@ def _lines(head: bytes, is_whole: bool) -> list[bytes]:
 def _is_object(line: bytes) -> bool:
     line = line.removesuffix(b",")
     if line[:2] == b'"{':
-        return line[-2:] == b'}"'  # an object that is encoded as a text
+        return line[-2:] == b'}"'  # an object encoded as a JSON string
     if line[:1] != b"{":
         stamp = STAMPED.match(line)
         if stamp is None:
@@ -92,30 +92,30 @@ def _is_object(line: bytes) -> bool:
 
 
 def _starts_lines(lines: list[bytes]) -> bool:
-    """Distinguish broken lines of JSON from one JSON value over several lines."""
+    """Return whether these are broken JSON lines rather than one value over several lines."""
     return sum(line[:2] in (b'{"', b"{'") and len(line) > 40 for line in lines) * 2 > len(lines)
 
 
 TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|["{}\[\]]', re.DOTALL)
 BETWEEN = b" \t\r\n,"
 BRACE = ord("{")
-LONGEST = 512 << 20  # bytes of one record; what is longer is cut there, and can't be read
-LONG = 1 << 20  # bytes that a line has at least before it is read by itself
+LONGEST = 512 << 20  # bytes of one record; a longer one is cut there and can't be read
+LONG = 1 << 20  # bytes; a line of at least this length is yielded by itself
 
 
 class Lines(NamedTuple):
-    """Some whole lines of a stream."""
+    """Consecutive whole lines of a stream."""
 
-    offset: int  # of the first one in its file
+    offset: int  # byte offset of the first line in its file
     text: bytes
 
     @property
     def last(self) -> int:
-        """Return the offset of the last line."""
+        """Return the byte offset of the last line in the file."""
         return self.offset + self.text.rfind(b"\n", 0, len(self.text) - 1) + 1
 
     def places(self) -> list[tuple[int, int]]:
-        """Find where each line begins and ends within `text`; empty ones are left out."""
+        """Return the start and end of each line within `text`; blank lines are left out."""
         text, find = self.text, self.text.find
         found: list[tuple[int, int]] = []
         start = 0
@@ -126,7 +126,7 @@ class Lines(NamedTuple):
         return [*found, (start, len(text))] if start < len(text) else found
 
     def records(self) -> Iterator[Record]:
-        """Yield each line that is not blank."""
+        """Yield each line that is not blank, without a time or level logged before it."""
         for start, end in self.places():
             line = self.text[start:end]
             if line[0] != BRACE:
@@ -140,14 +140,14 @@ class Lines(NamedTuple):
 
 
 def line_blocks(chunks: Iterator[bytes], offset: int, long: int = LONG) -> Iterator[Lines]:
-    """Yield the lines of each chunk together; `offset` is where the stream starts in its file.
+    """Yield the whole lines of each chunk; the stream starts at `offset` in its file.
 
-    A line of at least `long` bytes comes by itself.
+    A line of at least `long` bytes is yielded by itself.
     """
     held: list[bytes] = []
     size = 0
     for chunk in chunks:
-        if size >= long and b"\n" in chunk:  # it ends; alone and without its end it is not copied
+        if size >= long and b"\n" in chunk:  # a long line; without its "\n" no slice copies it
             end = chunk.index(b"\n")
         else:
             end = chunk.rfind(b"\n") + 1
@@ -166,20 +166,20 @@ def line_blocks(chunks: Iterator[bytes], offset: int, long: int = LONG) -> Itera
 
 
 def _taken(parts: list[bytes]) -> bytes:
-    """Join parts and clear them, so that memory holds a long line only once."""
+    """Join the parts and clear the list, so that a long line is in memory only once."""
     text = b"".join(parts)
     parts.clear()
     return text
 
 
 def line_records(chunks: Iterator[bytes], offset: int) -> Iterator[Record]:
-    """Yield each line that is not blank; `offset` is where the stream starts in its file."""
+    """Yield each line that is not blank; the stream starts at `offset` in its file."""
     for lines in line_blocks(chunks, offset):
         yield from lines.records()
 
 
 def value_records(chunks: Iterator[bytes]) -> Iterator[Record]:
-    """Yield each value of a JSON array, or of values that follow one another."""
+    """Yield each element of a JSON array, or each of several consecutive JSON values."""
     scan = _Scan()
     for chunk in chunks:
         yield from scan.feed(chunk)
@@ -187,15 +187,15 @@ def value_records(chunks: Iterator[bytes]) -> Iterator[Record]:
 
 
 class _Scan:
-    """Find where values begin and end without decoding them."""
+    """Find where JSON values begin and end without decoding them."""
 
     def __init__(self) -> None:
         self._buffer = b""
-        self._base = 0  # offset of the buffer in the file
-        self._at = 0  # scanned up to here
-        self._start = 0  # of the value, or of what is between values
+        self._base = 0  # byte offset of the buffer in the file
+        self._at = 0  # how far the buffer is scanned
+        self._start = 0  # where the current value begins, or the text between two values
         self._depth = 0
-        self._floor: int | None = None  # 1 within an array, else 0
+        self._floor: int | None = None  # depth at which values begin: 1 in an array, else 0
 
     def feed(self, chunk: bytes) -> Iterator[Record]:
         self._buffer = self._buffer[self._start :] + chunk if self._start else self._buffer + chunk
@@ -206,7 +206,7 @@ class _Scan:
             self._open()
         for token in TOKEN.finditer(self._buffer, self._at):
             mark = token.group()
-            if mark == b'"':  # a string that goes on in the next chunk
+            if mark == b'"':  # a string that continues in the next chunk
                 self._at = token.start()
                 return
             self._at = token.end()
@@ -236,7 +236,7 @@ class _Scan:
         if self._depth == floor:
             yield Record(self._base + self._start, 0, self._buffer[self._start : at + 1])
             self._start = at + 1
-        elif self._depth < floor:  # the array ends, or a bracket too many
+        elif self._depth < floor:  # the array ends, or there is a stray bracket
             yield from self._between(at)
             self._start = at + 1
             self._depth = self._floor = 0
@@ -257,7 +257,7 @@ def text_records(
 ) -> Iterator[Record | tuple[int, Skip]]:
     """Yield the records of a stream that starts at `offset` in its file.
 
-    `columns` says how the columns of a table are written.
+    `columns` says how the numbers and dates in the columns of a table are written.
     """
     if kind == "csv":
         yield from csv_records(chunks, columns)
@@ -270,7 +270,7 @@ def text_records(
 
 
 def _event_records(chunks: Iterator[bytes], offset: int) -> Iterator[Record]:
-    """Yield the data of server-sent events; their other lines are no records."""
+    """Yield the `data:` lines of server-sent events; other lines are ignored."""
     for record in line_records(chunks, offset):
         line = bytes(record.data).strip()
         if line.startswith(b"data:"):

@@ -1,4 +1,4 @@
-"""What the first bytes of a file show: its layout and its source."""
+"""Detect a file's layout and log source from its first bytes."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -38,7 +38,7 @@ Choose = Callable[[dict[str, Any]], type[Source] | None]
 
 
 class Mixed:
-    """Pass each record to the source that knows it."""
+    """Pass each record to the source that recognises it."""
 
     name: ClassVar[str] = "mixed"
     needs_whole_file: ClassVar[bool] = True
@@ -76,25 +76,28 @@ def _named(outcomes: Iterable[Outcome], name: str) -> Iterator[Outcome]:
         yield outcome
 
 
-SAMPLE = 20  # records that decide
-LONGEST_SAMPLE = 500  # records that show whether a mapping fits, or hold one that is known
-AGREEMENT = 0.8  # share of them that must be of one source
+SAMPLE = 20  # records that vote on the source
+LONGEST_SAMPLE = 500  # most records to look at, for a mapping or where none of SAMPLE is known
+AGREEMENT = 0.8  # share of the recognised records that must belong to one source
 MIXED = "mixed"
 
 
 @dataclass(frozen=True)
 class Detection:
-    """What the first records of a file show."""
+    """The log source that the first records of a file vote for."""
 
-    source: str  # name of a log source, mixed, or "" where none fits
+    source: str  # name of a log source, "mixed", or "" if none fits
     evidence: str  # a sentence
-    wrapped: bool  # its records are within other objects
-    votes: dict[str, int]  # source → records; "" are those that no source knows
-    sampled: int  # records looked at
+    wrapped: bool  # at least one record was inside another object
+    votes: dict[str, int]  # source → number of records; "" counts those that no source recognises
+    sampled: int  # number of records looked at
 
 
 def source_of(record: object) -> tuple[str, str]:
-    """Name the first source that knows a record, and the fields that show it."""
+    """Return the name of the first source that recognises a record, and the fields that show it.
+
+    Both are "" if no source does.
+    """
     if isinstance(record, dict):
         for source in (*registered_sources(), *SOURCES):
             evidence = source().detect(record)
@@ -104,9 +107,10 @@ def source_of(record: object) -> tuple[str, str]:
 
 
 def detect(values: Iterable[tuple[Any, bool]]) -> Detection:
-    """Let the first records vote; each comes with whether it was within another one.
+    """Detect the source by a vote of the first records.
 
-    Where no source knows any of them, the next ones vote too, until one is known.
+    `values` holds decoded records, each with whether it was inside another one. If no source
+    recognises any of the first SAMPLE records, later ones vote too, until one is recognised.
     """
     votes: Counter[str] = Counter()
     evidence: dict[str, str] = {}
@@ -132,7 +136,7 @@ def detect(values: Iterable[tuple[Any, bool]]) -> Detection:
 
 
 def values_of(records: Iterable[Record]) -> Iterator[tuple[Any, bool]]:
-    """Decode records that can be read, each with whether it was within another one."""
+    """Yield each record that can be decoded, and whether it was inside another one."""
     for record in records:
         try:
             value = parse_lenient(bytes(record.data))
@@ -151,7 +155,7 @@ def values_of(records: Iterable[Record]) -> Iterator[tuple[Any, bool]]:
 
 
 def open_source(name: str, mapping: FieldMap | None, address: str = "") -> Source:
-    """Make a new reader for one file; raises UsageError for a name that is none."""
+    """Return a new reader for one file; raises UsageError if `name` is not a log source."""
     if name == Mapped.name:
         if mapping is None:
             raise UsageError(
@@ -171,12 +175,12 @@ def open_source(name: str, mapping: FieldMap | None, address: str = "") -> Sourc
 
 
 def registered_sources() -> tuple[type[Source], ...]:
-    """Return the sources that installed packages register; they are tried before all others."""
+    """Return the sources that installed packages register; they are tried before our own."""
     return tuple(plugin("sources", name) for name in registered("sources"))
 
 
 def _source_named(name: str) -> type[Source] | None:
-    """Return a source by its name, also one that a package registers, or as `module:Class`."""
+    """Return the source with this name: ours, a registered one, or `module:Class`."""
     own = {source.name: source for source in registered_sources()}
     kind: type[Source] | None = BY_NAME.get(name) or own.get(name) or plugin("sources", name)
     return kind
@@ -193,9 +197,9 @@ OTHER_FORMAT = (
     "Name its format with --source, or say which field is where with --map FILE.toml; "
     "`costaudit doctor` drafts one."
 )
-SHOWN_NAMES = 20  # of fields, in an error
+SHOWN_NAMES = 20  # field names that an error shows
 SNIFFED_BYTES = 1 << 20
-SAMPLED_BYTES = 16 << 20  # of records that are held to decide
+SAMPLED_BYTES = 16 << 20  # bytes of records after which sampling ends
 
 
 @dataclass(frozen=True)
@@ -204,28 +208,31 @@ class Look:
 
     layout: Layout
     detection: Detection
-    is_plain: bool  # neither compressed nor in another encoding
+    is_plain: bool  # neither compressed nor in UTF-16 or UTF-32
     head: str  # digest of the first bytes on disk
-    head_bytes: int  # how many these are
-    mapping: FieldMap | None = None  # that it is read by
+    head_bytes: int  # how many bytes `head` covers
+    mapping: FieldMap | None = None  # the mapping to read the file with
 
 
 class NoLogError(InputError):
-    """A file that is no log: an error where it was asked for by name, else a skip."""
+    """A file is not a log: an error if the user named the file, otherwise it is skipped."""
 
-    is_empty = False  # it holds nothing, so that no call is lost with it
-    is_other = False  # its content and its name are those of another kind of file
-    mapping = ""  # the name of the mapping that is for it and does not fit it
+    is_empty = False  # the file has no content, so no call is lost
+    is_other = False  # content and name show another kind of file
+    mapping = ""  # name of the mapping that applies to the file but doesn't fit it
 
 
 def layout_at(item: Input, options: IngestOptions) -> Layout:
-    """Find how a file is divided; raises NoLogError for what can't be unpacked."""
+    """Detect the layout of a file; raises NoLogError if it can't be decompressed."""
     with open_input(item.address) as file:
         return layout_of(*_first_bytes(item, plain_chunks(file, options.max_ratio)))
 
 
 def look_at(item: Input, options: IngestOptions, maps: Sequence[FieldMap] = ()) -> Look:
-    """Detect a file's layout and source, or choose its mapping; raises NoLogError for no log."""
+    """Detect a file's layout and source, or choose its mapping.
+
+    Raises NoLogError if the file is not a log.
+    """
     with open_input(item.address) as file:
         ahead = Ahead(file)
         raw = ahead.peek(HEAD_BYTES)
@@ -258,7 +265,7 @@ def look_at(item: Input, options: IngestOptions, maps: Sequence[FieldMap] = ()) 
 
 
 def _seen(values: Sequence[tuple[Any, bool]]) -> str:
-    """Return the field names of records that no source knows."""
+    """Return a sentence with the field names of the records; "" if they have none."""
     names = [one.path for one in key_paths([value for value, _ in values[:SAMPLE]]) if one.path]
     shown = ", ".join(names[:SHOWN_NAMES]) + (", ..." if len(names) > SHOWN_NAMES else "")
     return f" Its fields are: {shown}." if names else ""
@@ -275,7 +282,10 @@ def _lowered(text: str) -> str:
 
 
 def _first_bytes(item: Input, chunks: Iterator[bytes]) -> tuple[bytes, bool]:
-    """Take the first bytes, at least SNIFFED_BYTES; a file that breaks off in them ends there."""
+    """Return the first bytes, at least SNIFFED_BYTES of a longer file, and whether these are all.
+
+    A file that is truncated or damaged within these bytes counts as ending there.
+    """
     parts: list[bytes] = []
     size = 0
     try:
@@ -300,7 +310,7 @@ def _mapping(
     is_known: bool,
     values: Sequence[tuple[Any, bool]],
 ) -> FieldMap | None:
-    """Choose a file's mapping; raises NoLogError where the file lacks what the mapping names."""
+    """Choose a file's mapping; raises NoLogError if the file lacks fields that it names."""
     records = [value for value, _ in values]
     sees = {"records": records, "is_known": is_known, "is_only": item.is_only}
     mapping = chosen_map(maps, item.name, item.address, sees)
@@ -316,7 +326,7 @@ def _mapping(
 
 
 def _told(found: Detection, options: IngestOptions, mapping: FieldMap | None) -> Detection:
-    """Return what was detected, unless a mapping or --source says otherwise."""
+    """Return the detection, with its source replaced if a mapping or --source decides it."""
     if mapping is not None:
         return replace(found, source=Mapped.name, evidence="a mapping is for it")
     if options.source != "auto":
@@ -326,7 +336,7 @@ def _told(found: Detection, options: IngestOptions, mapping: FieldMap | None) ->
 
 
 def first_records(item: Input, layout: Layout, options: IngestOptions) -> Iterator[Record]:
-    """Yield records from the start of a file, until it ends or breaks."""
+    """Yield records from the start of a file until it ends or turns out damaged."""
     assert layout.kind is not None
     with open_input(item.address) as file:
         records: Iterator[Record | tuple[int, Skip]]
@@ -338,7 +348,7 @@ def first_records(item: Input, layout: Layout, options: IngestOptions) -> Iterat
 
 
 def _sampled(records: Iterator[Record]) -> Iterator[Record]:
-    """Yield records until they are large together; the one that makes them so is the last."""
+    """Yield records until their total size reaches SAMPLED_BYTES."""
     size = 0
     for record in records:
         yield record
@@ -348,7 +358,7 @@ def _sampled(records: Iterator[Record]) -> Iterator[Record]:
 
 
 def _readable(records: Iterator[Record | tuple[int, Skip]]) -> Iterator[Record]:
-    """Yield records until the file breaks off."""
+    """Yield records, without skips, until the file turns out damaged."""
     try:
         yield from (record for record in records if isinstance(record, Record))
     except BrokenStreamError:

@@ -1,4 +1,4 @@
-"""Rows of CSV and Parquet files, as records."""
+"""Read the rows of CSV and Parquet files as records."""
 
 import csv
 import io
@@ -15,12 +15,12 @@ from costaudit.ingest.calls.json_repair import decoded_text
 from costaudit.ingest.files.containers import BrokenStreamError
 from costaudit.ingest.mapping.columns import Column, columns_of
 
-LONGEST_CELL = 16 << 20  # characters of a cell over several lines; beyond it a quote was not closed
+LONGEST_CELL = 16 << 20  # characters of a cell over several lines; a longer one is an open quote
 LONGEST_LINE = 1 << 30
-ATTEMPTS = 8  # lines with a quote that may end a cell, before it was not closed
+ATTEMPTS = 8  # lines that may close a quote, before we take it for one that is never closed
 SEPARATORS = ",;\t|"
-HEAD_LINES = 40  # among which the header is looked for
-EVIDENCE_ROWS = 2_000_000  # that decide how columns are written
+HEAD_LINES = 40  # lines in which to look for the header
+EVIDENCE_ROWS = 2_000_000  # rows that decide how columns write numbers and dates
 WIDE = Skip("wrong-shape", "The row has more cells than the header has names.")
 TORN = Skip("truncated", "The row ends before its cells do.")
 OPEN = Skip("bad-csv", "A quote in it is opened and not closed.")
@@ -31,9 +31,9 @@ Row = list[str]
 def csv_records(
     chunks: Iterator[bytes], columns: Sequence[Column] = ()
 ) -> Iterator[Record | tuple[int, Skip]]:
-    """Yield each row as a JSON object of its header's names; cells that are JSON stay JSON.
+    """Yield each row as a JSON object keyed by the header; cells that hold JSON are embedded as is.
 
-    `columns` says how numbers and dates are written; other cells stay as they are.
+    `columns` says how numbers and dates are written; other cells stay unchanged.
     """
     table = Table(chunks)
     read = {table.header.index(one.name): one.read for one in columns if one.name in table.header}
@@ -51,9 +51,10 @@ def csv_records(
 def table_columns(
     chunks: Iterator[bytes], said: Mapping[str, str] | None = None
 ) -> tuple[Column, ...]:
-    """Decide how each column of a CSV file is written; `said` is what a mapping says of them.
+    """Decide how each column of a CSV file writes numbers and dates.
 
-    Raises InputError for a column that is not there.
+    `said` maps columns to what a field map says about them. Raises InputError for a column that
+    the file lacks.
     """
     table = Table(chunks)
     first = islice(table.rows(), EVIDENCE_ROWS)
@@ -62,7 +63,7 @@ def table_columns(
 
 
 class Table:
-    """A CSV file: what divides its cells, its header, and its rows."""
+    """A CSV file: its separator, its header and its rows."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         csv.field_size_limit(LONGEST_LINE)
@@ -74,7 +75,7 @@ class Table:
         self.header = _names(first) if isinstance(first, list) else []
 
     def rows(self) -> Iterator[tuple[int, Row | Skip]]:
-        """Yield each row that is not empty with its number; a Skip for what is no row."""
+        """Yield the number of each row that is not empty, and its cells or a Skip."""
         number = 0
         for line in self._above:
             if line.strip():
@@ -89,9 +90,9 @@ class Table:
             yield number, row
 
     def _row(self) -> Row | Skip | None:
-        """Read the next row; None at the end.
+        """Read the next row; return None at the end of the file.
 
-        A quote that is not closed costs the line that it is in: no other line is swallowed.
+        A quote that is never closed loses only its own line.
         """
         line = self._lines.take()
         if not line:
@@ -108,7 +109,7 @@ class Table:
         return row
 
     def _split(self, text: str) -> Row:
-        """Divide a text into cells; raises _OpenQuoteError where its last cell goes on."""
+        """Split a text into cells; raises _OpenQuoteError if its last cell is not closed."""
         try:
             return next(csv.reader([text], delimiter=self.separator, strict=True), [])
         except csv.Error as error:
@@ -117,7 +118,7 @@ class Table:
             raise
 
     def _loosely(self, line: str) -> Row | Skip:
-        """Divide a line whose quotes break the rules, where it has as many cells as the header."""
+        """Split a line with malformed quotes, if that yields as many cells as the header has."""
         for escape in ("\\", None):
             try:
                 row = next(csv.reader([line], delimiter=self.separator, escapechar=escape), [])
@@ -128,7 +129,7 @@ class Table:
         return OPEN
 
     def _over_lines(self, first: str) -> Row | Skip:
-        """Read a row whose cell goes on in the next lines, or give these back."""
+        """Read a row with a cell that spans several lines; if that fails, give the lines back."""
         held, size, attempts = [first], len(first), 0
         while attempts < ATTEMPTS and size < LONGEST_CELL and (line := self._lines.take()):
             held.append(line)
@@ -149,7 +150,7 @@ class Table:
         return OPEN
 
     def _holds_rows(self, lines: Sequence[str]) -> bool:
-        """Return whether the lines within a cell are themselves whole rows of this table."""
+        """Return whether the lines within a cell are themselves complete rows of this table."""
         wanted = len(self.header)
         if wanted < 3 or not lines:
             return False
@@ -164,11 +165,11 @@ class Table:
 
 
 class _OpenQuoteError(Exception):
-    """Report that a text ends within quotes."""
+    """A text ends inside quotes."""
 
 
 class _Lines:
-    """The lines of a text file, which can be looked at and given back."""
+    """The lines of a text file, with look-ahead and push-back."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._source = _text_lines(chunks)
@@ -180,7 +181,7 @@ class _Lines:
         return list(self._held)
 
     def take(self) -> str:
-        """Return the next line with its end; "" after the last."""
+        """Return the next line with its newline; "" after the last."""
         return self._held.popleft() if self._held else next(self._source, "")
 
     def give_back(self, lines: Sequence[str]) -> None:
@@ -188,7 +189,7 @@ class _Lines:
 
 
 def _shape(lines: Sequence[str]) -> tuple[str, int]:
-    """Return what divides the cells, and how many lines are above the header."""
+    """Return the separator of the cells, and the number of lines above the header."""
     if lines and lines[0].strip().lower() in (f"sep={mark}" for mark in SEPARATORS):
         return lines[0].strip()[4:], 1
     best = max(SEPARATORS, key=lambda mark: _agreement(lines, mark))
@@ -201,7 +202,7 @@ def _shape(lines: Sequence[str]) -> tuple[str, int]:
 
 
 def _agreement(lines: Sequence[str], mark: str) -> tuple[int, int]:
-    """Return how many lines have the usual number of cells, and how many cells these are."""
+    """Return how many lines have the most frequent number of cells, and that number."""
     counted = Counter(size for size in _sizes(lines, mark) if size > 1)
     size, count = max(counted.items(), key=lambda each: (each[1], each[0]), default=(0, 0))
     return (count, size)
@@ -215,7 +216,7 @@ def _sizes(lines: Sequence[str], mark: str) -> list[int]:
 
 
 def _names(header: Row) -> list[str]:
-    """Return distinct names: an empty one is named after its place, a second one is numbered."""
+    """Return unique column names: empty and repeated ones get their position."""
     names: list[str] = []
     for place, each in enumerate(header, 1):
         name = each.strip() or f"column {place}"
@@ -228,7 +229,7 @@ def _names(header: Row) -> list[str]:
 def is_header(lines: Sequence[bytes]) -> bool:
     """Return whether these lines begin with the header of a table."""
     if len(lines) == 1:
-        lines = lines[0].split(b"\r")  # as on old Macintoshes
+        lines = lines[0].split(b"\r")  # line ends of classic Mac OS
     texts = [decoded_text(line.removeprefix(BOM_UTF8)) + "\n" for line in lines]
     separator, above = _shape(texts)
     first = next(csv.reader(texts[above : above + 1], delimiter=separator), [])
@@ -239,10 +240,10 @@ def is_header(lines: Sequence[bytes]) -> bool:
 
 
 def _text_lines(chunks: Iterator[bytes]) -> Iterator[str]:
-    """Yield lines; bytes that are no UTF-8 are read as Windows-1252, each by itself."""
+    """Yield lines; each byte that is not valid UTF-8 is read as Windows-1252."""
     held: list[bytes] = []
     first = next(chunks, b"").removeprefix(BOM_UTF8)
-    end = b"\r" if b"\r" in first and b"\n" not in first else b"\n"  # as on old Macintoshes
+    end = b"\r" if b"\r" in first and b"\n" not in first else b"\n"  # as in classic Mac OS
     for chunk in chain((first,), chunks):
         head, *lines = chunk.split(end)
         held.append(head)
@@ -268,7 +269,7 @@ def _cell(text: str) -> Any:
 
 
 def parquet_records(file: IO[bytes]) -> Iterator[Record]:
-    """Yield each row of a Parquet file as a JSON object."""
+    """Yield each row of a Parquet file as a JSON object; raises BrokenStreamError."""
     import pyarrow
     import pyarrow.parquet
 
@@ -287,5 +288,5 @@ def parquet_records(file: IO[bytes]) -> Iterator[Record]:
 
 
 def _named(row: dict[str, Any]) -> dict[str, Any]:
-    """Decode cells that hold JSON text, as for CSV."""
+    """Decode cells that hold JSON text, as `csv_records` does."""
     return {key: _cell(value) if isinstance(value, str) else value for key, value in row.items()}

@@ -1,4 +1,4 @@
-"""Spans as Jaeger, Zipkin and Tempo hold them, brought to OTLP's form."""
+"""Convert spans of Jaeger, Zipkin and Tempo to OTLP's form."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ SPANS_IN_SCOPE = ("scopeSpans", "scope_spans", "instrumentationLibrarySpans")
 JAEGER_TRACE = ("traceID", "spans", "processes")
 JAEGER_SPAN = ("traceID", "spanID", "operationName")
 ZIPKIN_SPAN = ("traceId", "id", "timestamp", "duration")
-HOLDERS = ("trace", "result", "data")  # of OTLP batches, in the answers of Tempo and Jaeger
+HOLDERS = ("trace", "result", "data")  # fields with OTLP batches in responses of Tempo and Jaeger
 
 
 def spans_of_tracer(value: dict[str, Any]) -> list[Any] | None:
-    """Return the spans that a trace or a span of Jaeger or Zipkin holds; None for anything else."""
+    """Return the spans of a Jaeger trace, or of a Jaeger or Zipkin span; None for anything else."""
     if all(name in value for name in JAEGER_TRACE) and isinstance(value["spans"], list):
         processes = Fields(value).inner("processes")
         return [
@@ -26,7 +26,7 @@ def spans_of_tracer(value: dict[str, Any]) -> list[Any] | None:
 
 
 def batches_of_tempo(value: dict[str, Any]) -> list[Any] | None:
-    """Return the OTLP batches of an answer of Tempo or Jaeger; None for anything else."""
+    """Return the OTLP batches in a response of Tempo or Jaeger; None for anything else."""
     batches = value.get("batches")
     if isinstance(batches, list) and any(_is_batch(each) for each in batches):
         return [{"resourceSpans": batches}]
@@ -94,7 +94,7 @@ def _of_zipkin(span: dict[str, Any]) -> dict[str, Any]:
 
 
 def _times(start_us: object, duration_us: object) -> dict[str, int]:
-    """Return start and end in nanoseconds; both tracers count microseconds."""
+    """Return start and end in nanoseconds; Jaeger and Zipkin log microseconds."""
     if not isinstance(start_us, int):
         return {}
     times = {"startTimeUnixNano": start_us * 1_000}

@@ -1,4 +1,4 @@
-"""Objects that wrap records: pages of an API, OTLP batches, traces, CloudWatch events."""
+"""Unwrap records from API pages, OTLP batches, traces and events of log collectors."""
 
 import re
 from collections.abc import Iterator
@@ -27,15 +27,15 @@ OTLP = (
 
 
 def is_wrapper(record: object) -> bool:
-    """Return whether a record only wraps others."""
+    """Return whether a record only wraps other records."""
     return _inner(record) is not None
 
 
 def unwrapped(record: Record) -> Iterator[Record]:
-    """Yield the records within a record, or the record itself where it wraps nothing.
+    """Yield the records inside a record, or the record itself if it wraps nothing.
 
-    What is no object in a list of records is a record too, so that it gets a fate. A page that is
-    torn somewhere yields the elements that are whole, and each torn one.
+    List elements that are not objects are yielded too, so that each is counted as a call or as
+    skipped. A damaged page yields its intact elements and each damaged one.
     """
     try:
         value = parse_lenient(bytes(record.data))
@@ -59,12 +59,12 @@ TORN_PAGE = re.compile(
 
 
 def is_torn_page(data: bytes) -> bool:
-    """Return whether a text that can't be decoded begins as a page of records."""
+    """Return whether text that can't be decoded begins like a page of records."""
     return TORN_PAGE.match(data) is not None
 
 
 def _torn(record: Record) -> Iterator[Record]:
-    """Divide a page that can't be decoded where an element begins with its first key."""
+    """Split a damaged page wherever an object begins with the first key of the first element."""
     data = bytes(record.data)
     page = TORN_PAGE.match(data)
     if page is None:
@@ -78,7 +78,7 @@ def _torn(record: Record) -> Iterator[Record]:
         element = data[held:end].rstrip(b", \t\r\n")
         is_last = end == len(data)
         if not is_last and not _is_whole(element) and _opens_more(element):
-            continue  # the key begins an object within this element
+            continue  # the key belongs to an object nested in this element
         yield Record(record.offset, index, _without_tail(element) if is_last else element)
         index += 1
         held = end
@@ -93,12 +93,12 @@ def _is_whole(element: bytes) -> bool:
 
 
 def _opens_more(element: bytes) -> bool:
-    """Return whether an element ends in the middle of another one: after a colon or a bracket."""
+    """Return whether a nested object would follow: the text ends after a colon or a bracket."""
     return element.endswith((b":", b"["))
 
 
 def _without_tail(element: bytes) -> bytes:
-    """Return the last element without what follows the list."""
+    """Return the last element without the text that follows the list."""
     end = element.rfind(b"]")
     head = element[:end].rstrip() if end > 0 else element
     return head if _is_whole(head) else element
@@ -113,7 +113,7 @@ def _leaves(value: Any, depth: int) -> Iterator[Any]:
         yield from _leaves(item, depth + 1)
 
 
-LOGGED = (  # what collectors of logs put around a line: fields that show them, and where it is
+LOGGED = (  # log collectors: the fields that identify their envelope, and the one with the line
     ({"log", "stream", "time"}, "log"),  # Docker, Fluentd
     ({"insertId", "logName", "jsonPayload"}, "jsonPayload"),  # Google Cloud Logging
     ({"insertId", "logName", "textPayload"}, "textPayload"),
@@ -153,7 +153,10 @@ def _inner(value: Any) -> list[Any] | None:
 
 
 def _divided(value: dict[str, Any]) -> list[Any] | None:
-    """Divide a session of Gemini CLI, opencode or a trace, spans, Copilot CLI's sums."""
+    """Split a trace, a session of Gemini CLI or opencode, spans, or Copilot CLI's totals.
+
+    Return None for anything else.
+    """
     if is_session(value):
         return divided(value)
     if (spans := batches_of_tempo(value) or spans_of_tracer(value)) is not None:
@@ -179,7 +182,7 @@ def _divided(value: dict[str, Any]) -> list[Any] | None:
 
 
 def _mlflow(spans: list[Any]) -> list[Any]:
-    """Mark the spans that hold a span with token counts, which repeat them."""
+    """Mark spans that have a child span with token counts; their own counts repeat the child's."""
     counted = "mlflow.chat.tokenUsage"
     parents = {
         Fields(span).text("parent_span_id")
@@ -195,14 +198,14 @@ def _mlflow(spans: list[Any]) -> list[Any]:
 
 
 def _get(value: dict[str, Any], names: tuple[str, ...]) -> list[Any]:
-    """Return a list, also one that is a text of JSON; what is none is its only element."""
+    """Return the first field of `names` as a list: JSON text is decoded, a single value wrapped."""
     found: Any = next((value[name] for name in names if name in value), [])
     read = parsed(found)
     return read if isinstance(read, list) else [read]
 
 
 def _otlp(batches: list[Any], scopes: tuple[str, ...], names: tuple[str, ...]) -> Iterator[Any]:
-    """Yield the records of batches; what is in the place of a batch or a record counts as one."""
+    """Yield the records of OTLP batches; anything that is not a batch or a scope is a record."""
     for batch in batches:
         if not isinstance(batch, dict) or not any(name in batch for name in scopes):
             yield batch
@@ -219,7 +222,7 @@ def _otlp(batches: list[Any], scopes: tuple[str, ...], names: tuple[str, ...]) -
 
 
 def _collected(value: dict[str, Any]) -> Any:
-    """Return the object that a collector of logs has around a line; None for other records."""
+    """Return the object in a log collector's envelope; None for other records."""
     for fields, name in LOGGED:
         if fields <= value.keys():
             found = parsed(value[name])
