@@ -1,5 +1,5 @@
 """Decide whether a cache's answers are right.
 
-It takes pairs of requests with their answers, and returns verdicts and intervals. It never
-simulates.
+The package takes pairs of requests with their answers, and returns verdicts and intervals. It
+doesn't simulate anything.
 """

@@ -1,8 +1,8 @@
 """Learn from repeats of identical prompts how much right answers differ.
 
-Repeats of one user, a short time apart, differ only by noise. Differences between users, over time,
-or in most repeats of a few prompts are data (a balance, a status), and do not count as noise: the
-noise is the limit at gap zero, like the nugget of a variogram.
+Repeats by one user within a short time differ only by noise. Differences between users, over time,
+or in most repeats of a few prompts are data (a balance, a status), not noise. The noise is the
+difference extrapolated to a time gap of zero, like the nugget of a variogram.
 """
 
 from dataclasses import dataclass
@@ -22,49 +22,49 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.int8]
 
-LEVELS = 5  # of contradiction: none, weak, fair, strong, very strong
+LEVELS = 5  # levels of contradiction: none, weak, fair, strong, very strong
 CLEAR_DETAILS = (0.0, 0.0, 0.0, 2.0, 6.0)
 _HIDDEN = (0.0, 3.0, 5.0, 6.0, 6.0)
 STRONG = 3  # the lowest level at which answers contradict each other
-_LEVEL_ODDS = np.log([2.0, 6.0, 20.0, 60.0])  # lowest likelihood ratios of the levels
-_SELDOM = ("numbers", "dates", "amounts", "identifiers")  # detectors that rarely fire by noise
+_LEVEL_ODDS = np.log([2.0, 6.0, 20.0, 60.0])  # lowest log likelihood ratio of levels 1 to 4
+_SELDOM = ("numbers", "dates", "amounts", "identifiers")  # detectors that noise rarely triggers
 _WORDED = (
     "entities",
     "negation",
     "comparatives",
     "scope",
-)  # detectors that depend on wording, by topic
-_KNOWN_PAIRS = 25.0  # repeats that this prior is worth
+)  # detectors that depend on wording; their false alarms are measured by topic
+_KNOWN_PAIRS = 25.0  # weight of the prior for _SELDOM detectors, in pairs of repeats
 _SEEN = 0.5  # prior share of wrong pairs that a single detector separates
-_FEW = 8  # prompts on each side of a comparison between users, or between gaps
-_DIFFERENT = 2.7  # least standard errors between two different shares,
-_LEAST_DIFFERENCE = 0.005  # and their least difference
-_UNRELATED = 20_000  # pairs drawn to see how similar unrelated answers are,
-_SPEAKERS = 500  # of so many requests: what is compared must be embedded
+_FEW = 8  # least prompts on each side of a comparison between users or between gaps
+_DIFFERENT = 2.7  # two shares differ if they are at least this many standard errors apart
+_LEAST_DIFFERENCE = 0.005  # and at least this far apart
+_UNRELATED = 20_000  # random pairs that show how similar unrelated answers are
+_SPEAKERS = 500  # requests from which these pairs are drawn; few, because each must be embedded
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How right answers behave."""
+    """How right answers to the same prompt differ."""
 
-    settled: Repeats  # prose answers in different words, with noise only
-    similarity: npt.NDArray[np.float32]  # of the settled pairs
-    level: Bytes  # contradiction of the settled pairs
+    settled: Repeats  # pairs of prose answers that differ in wording, and only by noise
+    similarity: npt.NDArray[np.float32]  # cosine of the settled pairs
+    level: Bytes  # level of contradiction of the settled pairs
     false_alarms: dict[str, float]  # detector → share of noise pairs that it separates
     live: Ints  # prompts (as numbered by repeats) whose answers are data
     noisy: NoisyFields
-    unrelated: tuple[float, float]  # mean and spread of Fisher's z over unrelated answers
+    unrelated: tuple[float, float]  # location and spread of Fisher's z over unrelated answers
     differs_by_user: bool  # answers to one prompt differ more between users than for one user
     differs_by_time: bool  # answers differ more over long gaps than over short ones
-    hidden: bool  # more differs than the words that follow the user or time
+    hidden: bool  # answers differ by user or time beyond the words known to depend on them
     scale: "Scale"
 
     @property
     def detail_pairs(self) -> tuple[float, ...]:
-        """Pseudo-pairs by level that show how clearly wrong details are seen.
+        """Pseudo-pairs by level: a prior for how clearly wrong details show.
 
-        Most are clear. If answers differ between users or over time in unknown words, the
-        difference may be hard to see.
+        By default most are clear. If answers differ between users or over time in unknown words,
+        the difference may be hard to see.
         """
         return _HIDDEN if self.hidden else CLEAR_DETAILS
 
@@ -74,18 +74,18 @@ class Scale:
     """The weight of each detector on this log."""
 
     topics: Topics
-    odds: Floats  # (topics, traps): log likelihood ratio of a detector that fires
-    surprise: Floats  # of words, in rising order
+    odds: Floats  # (topics, traps): log likelihood ratio when the detector fires
+    surprise: Floats  # surprise of differing words, ascending
     surprise_odds: Floats  # log likelihood ratio for at least that surprise
 
     def of(self, log: Logged, matched: Ints) -> Floats:
-        """Return the odds by detector for each matched request, by its topic: (pairs, traps)."""
+        """Return the detectors' odds for the topic of each matched request: (pairs, traps)."""
         return self.odds[self.topics.of_question[log.question[matched]]]
 
     def levels(self, flags: npt.NDArray[np.uint16], surprise: Floats, ratios: Floats) -> Bytes:
-        """Return the level of contradiction of each pair, by its clearest difference.
+        """Return the level of contradiction of each pair, set by its clearest difference.
 
-        `ratios` are those of the pair's topic, (pairs, traps).
+        `ratios`: (pairs, traps), the odds of each pair's topic.
         """
         odds = np.zeros(len(flags))
         if len(self.surprise):
@@ -98,10 +98,10 @@ class Scale:
 
 
 def calibrate(log: Logged, pairs: Repeats, traps: Signatures, wording: Wording) -> Calibration:
-    """Learn the noise from repeats, and from it the weight of each detector.
+    """Learn the noise from repeats, and derive the weight of each detector from it.
 
-    A detector's weight falls with the share of noise pairs that it separates. No detector is
-    dropped or certain: a share of 0 of n counts as half of one in n.
+    The more noise pairs a detector separates, the less it weighs. No detector is dropped, and none
+    is certain: 0 of n pairs count as half a pair.
     """
     similarity = log.similarity(pairs.first, pairs.second)
     noisy = _noisy_fields(log, pairs)
@@ -114,7 +114,7 @@ def calibrate(log: Logged, pairs: Repeats, traps: Signatures, wording: Wording) 
     unrelated = _unrelated(log)
     apart = _apart(flags, surprise, similarity, unrelated)
     moved, named = wording.carried(pairs.first, pairs.second)
-    told = np.isin(pairs.prompt, pairs.prompt[named]) & ~pairs.same_user  # may show the user
+    told = np.isin(pairs.prompt, pairs.prompt[named]) & ~pairs.same_user  # may reveal the user
     steady = ~(moved | named | told)
     noise, by_user, by_time = _noise(pairs, apart, steady)
     live = np.zeros(0, np.int32)
@@ -152,18 +152,18 @@ def _apart(
     similarity: npt.NDArray[np.float32],
     unrelated: tuple[float, float],
 ) -> Bools:
-    """Return (signs, pairs): each trap, words that rarely differ, answers on other topics."""
+    """Return which signs fire, (pairs, signs): each trap, different topics, telling words."""
     far = similarity < np.tanh(unrelated[0] + 2 * unrelated[1])
     fired = [flags >> np.uint16(bit) & 1 != 0 for bit in range(len(TRAP_NAMES))]
     words = [surprise > odds for odds in _WORD_ODDS]
     return np.stack([*fired, far, *words]).astype(np.bool_).T
 
 
-_WORD_ODDS = np.log([20.0, 6.0, 4.0, 3.0])  # the first alone may show that answers are data
+_WORD_ODDS = np.log([20.0, 6.0, 4.0, 3.0])  # only the first may show that answers are data
 
 
 def _noise(pairs: Repeats, apart: Bools, steady: Bools) -> tuple[Bools, bool, bool]:
-    """Return the pairs that differ only by noise, and whether users and time make a difference."""
+    """Return the pairs that differ only by noise, and whether answers depend on user and time."""
     keep = steady.copy()
     by_user = _differ(pairs, apart, keep & pairs.same_user, keep & ~pairs.same_user)
     if by_user:
@@ -179,10 +179,10 @@ def _noise(pairs: Repeats, apart: Bools, steady: Bools) -> tuple[Bools, bool, bo
 
 
 def _differ(pairs: Repeats, apart: Bools, calm: Bools, other: Bools) -> bool:
-    """Return whether any sign fires more often among the `other` pairs.
+    """Return whether any sign fires more often among the `other` pairs than among the `calm` ones.
 
-    Prompts with equally many requests are compared; each prompt is one observation, because its
-    pairs share answers.
+    Prompts are compared with prompts of the same size class. Each prompt is one observation,
+    because its pairs share answers.
     """
     many = int(pairs.size.max(initial=0)) + 1
     for sign in apart.T:
@@ -203,14 +203,14 @@ def _differ(pairs: Repeats, apart: Bools, calm: Bools, other: Bools) -> bool:
 
 
 def _by_prompt(pairs: Repeats, sign: Bools, rows: Bools) -> Floats:
-    """Return the share of a prompt's pairs in which a sign fires, for each prompt in `rows`."""
+    """Return, for each prompt in `rows`, the share of its pairs in which a sign fires."""
     count = np.bincount(pairs.prompt[rows])
     fired = np.bincount(pairs.prompt[rows], sign[rows], len(count))
     return np.asarray(fired[count > 0] / count[count > 0])
 
 
 def _live(pairs: Repeats, apart: Bools) -> Ints:
-    """Return the prompts whose answers are data, such as a status: nearly all repeats disagree."""
+    """Return the prompts whose answers are data, such as a status: most of their repeats differ."""
     if not len(pairs):
         return np.zeros(0, np.int32)
     count = np.bincount(pairs.prompt).astype(np.float64)
@@ -220,20 +220,20 @@ def _live(pairs: Repeats, apart: Bools) -> Ints:
     return np.unique(np.concatenate(found)).astype(np.int32)
 
 
-_KINDS_OF_PROMPTS = ((1.0, 1.5), (20.0, 1.0))  # beta: unsteady, data
-_STEADIEST = 200.0  # initial second parameter of steady prompts; the first is 1
-_START_KINDS = (0.8, 0.15, 0.05)
-_MOSTLY = 0.6  # of the repeats of an unsteady prompt, beyond what a choice of two wordings makes
-_RARE = 0.03  # share of unsteady prompts
+_KINDS_OF_PROMPTS = ((1.0, 1.5), (20.0, 1.0))  # beta parameters: unsteady prompts, data
+_STEADIEST = 200.0  # initial second beta parameter of steady prompts; the first is 1
+_START_KINDS = (0.8, 0.15, 0.05)  # prior shares: steady, unsteady, data
+_MOSTLY = 0.6  # differing share of repeats above which two alternative wordings can't explain it
+_RARE = 0.03  # share of unsteady prompts below which `_MOSTLY` applies
 _CLEAR = 3  # least prompts that disagree like data before any counts as data
-_LEAN = 10.0  # prompts that the shares of the kinds lean on where they start
+_LEAN = 10.0  # weight of the prior shares of the kinds, in prompts
 
 
 def _data(fired: Floats, count: Floats) -> Bools:
-    """Return which prompts' repeats disagree as data do, given pairs that disagree and all pairs.
+    """Return which prompts are data, from their differing pairs (`fired`) and all pairs (`count`).
 
-    Prompts are a mixture of three beta-binomials: a sign hardly ever fires, fires now and then
-    (one wording of several has it), or fires nearly always.
+    Prompts are a mixture of three beta-binomials: a sign hardly ever fires, it fires now and then
+    (because one of several wordings has it), or it fires nearly always.
     """
     from scipy.special import betaln
 
@@ -254,11 +254,11 @@ def _data(fired: Floats, count: Floats) -> Bools:
         calm = posterior[0] * np.minimum(1, 3 / count)
         steady = float(np.clip((calm @ count + 1) / (calm @ fired + 0.5), 5.0, 5_000.0))
     data = posterior[2] > 0.5
-    if share[1] < _RARE:  # a choice of two wordings would be common
+    if share[1] < _RARE:  # if prompts had alternative wordings, unsteady ones would be common
         data |= (posterior[0] < 0.1) & (fired > _MOSTLY * count)
     clear = posterior[2] @ (count >= _CLEAR)
     if clear < _CLEAR or count[data].sum() > 0.5 * count.sum():
-        return np.zeros(len(count), np.bool_)  # chance; or what most prompts do, noise of this log
+        return np.zeros(len(count), np.bool_)  # chance, or so common that it is this log's noise
     return np.asarray(data)
 
 
@@ -269,10 +269,11 @@ def _scale(
     surprise: Floats,
     weight_gap: tuple[Floats, Floats],
 ) -> tuple[Scale, Floats, dict[str, float]]:
-    """Return each detector's weight by its share of false alarms in noise pairs, at gap zero.
+    """Return each detector's weight, from its share of false alarms in noise pairs at gap zero.
 
-    Also return the odds for the noise pairs, each without its own contribution, (pairs, traps), and
-    the shares. Numbers and codes are data, not wording: every topic has the whole log's share.
+    Also return the odds of each noise pair without its own contribution, (pairs, traps), and the
+    shares of false alarms. Numbers and codes don't depend on wording, so each topic has the whole
+    log's share.
     """
     weight, gap = weight_gap
     total = float(weight.sum())
@@ -293,7 +294,7 @@ def _scale(
             own[:, bit] = alarms.without(topic, fired, weight)
     order = np.argsort(surprise)
     tail = (np.cumsum(weight[order][::-1])[::-1] + 0.5) / (total + 1)
-    beyond = np.log(_SEEN * (total + 1) / 0.5)  # clearer than any noise pair
+    beyond = np.log(_SEEN * (total + 1) / 0.5)  # for words clearer than in any noise pair
     steps = np.append(surprise[order], surprise.max(initial=0.0) + 1e-6)
     steps_odds = np.append(np.maximum(np.log(_SEEN / tail), 0.0), beyond)
     scale = Scale(topics, np.maximum(np.log(_SEEN / by_topic), 0.0), steps, steps_odds)
@@ -301,10 +302,10 @@ def _scale(
 
 
 def _at_zero(fired: npt.NDArray[np.integer], weight: Floats, gap: Floats) -> float:
-    """Return the weighted share of pairs in which a detector fires, at a gap of zero.
+    """Return the weighted share of pairs in which a detector fires, extrapolated to a gap of zero.
 
-    Its rise with the gap is that of a straight line, as a variogram's near its nugget; a fall is
-    taken for chance.
+    The share is fitted by a straight line over the gap, like a variogram near its nugget. A falling
+    line is taken for chance.
     """
     total = float(weight.sum())
     if not total:
@@ -319,7 +320,7 @@ def _at_zero(fired: npt.NDArray[np.integer], weight: Floats, gap: Floats) -> flo
 
 
 def _unrelated(log: Logged) -> tuple[float, float]:
-    """Return how similar answers to random questions are; the draw is fixed."""
+    """Return location and spread of Fisher's z over answers to random questions (a fixed draw)."""
     prose = np.isin(log.kind, (TEXT, JSON))
     answered = np.flatnonzero((log.answer >= 0) & (log.question >= 0) & prose)
     if len(answered) < 2:

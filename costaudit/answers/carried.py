@@ -1,10 +1,10 @@
-"""Find words that show a state or the user: they depend on time or user, not on chance.
+"""Find words in answers that depend on the time or the user, not on chance.
 
-A word that noise puts into some answers to a prompt appears at random times. A word that follows a
-fact (a price until it changes, an outage, the user's name) appears in answers that are adjacent in
-time, or of one user. All prompts whose answers have the word count together, because users rarely
-ask for a fact in the same words. Shuffling the answers to each prompt shows how much of this is
-chance.
+A word that noise puts into some answers to a prompt appears at random times. A word that depends on
+a fact (a price until it changes, an outage, the user's name) appears in answers that are adjacent
+in time, or that one user got. All prompts whose answers have the word are pooled, because users
+rarely ask for a fact in the same words. Shuffling the answers to each prompt shows how much of the
+pattern is chance.
 """
 
 from dataclasses import dataclass
@@ -20,14 +20,14 @@ Floats = npt.NDArray[np.float64]
 Longs = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-_MOST = 24  # answers read of one prompt, evenly over time
-_LAGS = (1, 2, 3)  # distances of the neighbours with which an answer is compared
+_MOST = 24  # most answers to read per prompt, spread evenly over time
+_LAGS = (1, 2, 3)  # distances to the neighbours that an answer is compared with
 _SHUFFLES = 6
-_FALSE = 0.1  # share of words that are found by chance,
-_FIRST = 2.5  # and standard deviations by which the best word must be above the best by chance
-_LEAST = 0.4  # least correlation of neighbours of a word that follows something
-_CLEARLY = 0.05  # by which users must explain more than time if a word seems to follow both
-_FEWEST = 4  # least answers with and without a word
+_FALSE = 0.1  # accepted share of false discoveries among the words found
+_FIRST = 2.5  # standard deviations by which the best word must exceed the best one by chance
+_LEAST = 0.4  # least correlation between neighbours for a word that depends on time or user
+_CLEARLY = 0.05  # if a word seems to depend on both, by how much the user must correlate more
+_FEWEST = 4  # least answers that have the word, and least that lack it
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class _Entries:
     """One row per answer and word that some answers to its prompt have and others lack."""
 
     word: Longs
-    answer: Longs  # place among the answers read
+    answer: Longs  # index among the answers read
     start: Longs  # first row of this prompt and word; its rows are in the order of answers
-    has: Floats  # 1 or 0
-    mean: Floats  # share of the prompt's answers that have it
-    first: Longs  # place of the prompt's first answer
+    has: Floats  # 1 if the answer has the word, else 0
+    mean: Floats  # share of the prompt's answers that have the word
+    first: Longs  # index of the prompt's first answer
 
     def residual(self, order: Longs) -> Floats:
         """Return each row minus its prompt's mean, with the answers in `order`."""
@@ -51,9 +51,10 @@ class _Entries:
 def carried_words(
     words: "csr_matrix", prompt: Longs, seconds: Floats, user: Longs
 ) -> tuple[Bools, Bools]:
-    """Return which words follow time, and which follow the user; one row per answer.
+    """Return which words depend on time and which on the user, as two masks over words.
 
-    words: (answers, words), 1 where an answer has a word; user: -1 where it is not known.
+    words: (answers, words), 1 where an answer has a word. prompt, seconds and user have one value
+    per answer; user is -1 if unknown.
     """
     width = words.shape[1]
     nothing = np.zeros(width, np.bool_)
@@ -75,14 +76,14 @@ def carried_words(
         )
     if named.any():
         alone = np.where(named, user, user.max() + 1 + np.arange(len(user)))
-        shuffled = rng.permutation(len(user)).astype(np.float64)  # neighbours are not near in time
+        shuffled = rng.permutation(len(user)).astype(np.float64)  # neighbours in no time order
         by_user, strength = _following(entries, shuffled, alone, chance, width)
         by_user &= ~by_time | (strength > time_strength + _CLEARLY)
     return by_time, by_user
 
 
 def _thinned(prompt: Longs, seconds: Floats) -> Longs:
-    """Return the answers to read, by prompt and time, of prompts with at least two answers."""
+    """Return the answers to read, ordered by prompt and time; prompts with one answer have none."""
     order = np.lexsort((seconds, prompt))
     sorted_ = prompt[order]
     _, start, count = np.unique(sorted_, return_index=True, return_counts=True)
@@ -131,9 +132,9 @@ def _entries(words: "csr_matrix", prompt: Longs) -> _Entries:
 def _following(
     entries: _Entries, place: Floats, who: Longs, chance: list[Longs], width: int
 ) -> tuple[Bools, Floats]:
-    """Return the words whose presence is similar in adjacent answers of one `who`.
+    """Return which words tend to be present or absent together in adjacent answers of one `who`.
 
-    Also return the correlation of neighbours, by word.
+    Also return the correlation between neighbours, by word.
     """
     order = np.lexsort((place[entries.answer], who[entries.answer], entries.word))
     plan = _Neighbours(entries, order, who, width)
@@ -144,10 +145,10 @@ def _following(
 
 
 def _limit(found: Floats, null: Floats) -> float:
-    """Return the score above which at most a few of the found words are due to chance.
+    """Return the score above which only a few of the found words are due to chance.
 
-    `null` is (shuffles, words). The best of many words scores high by chance too, so no word is
-    found unless the best is clearly above the best of each shuffle.
+    `null`: (shuffles, words), scores of shuffled answers. The best of many words scores high by
+    chance too, so no word is found unless the best is clearly above the shuffles' best ones.
     """
     best = null.max(axis=1)
     if found.max(initial=-np.inf) <= best.mean() + _FIRST * best.std(ddof=1):
@@ -161,7 +162,7 @@ def _limit(found: Floats, null: Floats) -> float:
 
 
 class _Neighbours:
-    """The compared rows, and their products by chance."""
+    """The pairs of rows to compare, and their expected products by chance."""
 
     def __init__(self, entries: _Entries, order: Longs, who: Longs, width: int) -> None:
         self.width, self.order = width, order
@@ -180,7 +181,7 @@ class _Neighbours:
             self.variance += np.bincount(word[left], spread[left] * spread[right], width)
 
     def score(self, residual: Floats) -> tuple[Floats, Floats]:
-        """Return each word's products in standard errors, and the correlation of neighbours."""
+        """Return, by word, the sum of products in standard errors, and neighbours' correlation."""
         residual = residual[self.order]
         total, square = np.zeros(self.width), np.zeros(self.width)
         for left, right, word in self.pairs:

@@ -1,4 +1,4 @@
-"""Judge whether a cache's answer agrees with the logged one."""
+"""Judge whether a cached answer agrees with the logged one."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,9 +39,9 @@ class NoiseFloor:
     """The similarity below which two answers differ more than repeats of one prompt do."""
 
     limit: float  # cosine
-    pairs: int  # repeats with different wordings from which it is computed
+    pairs: int  # repeats with different wordings that it is computed from
     quantile: float  # share of those pairs below the limit
-    grade: Grade  # estimated, or assumed where the pairs are too few
+    grade: Grade  # estimated, or assumed if there are too few pairs
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Verdicts:
     right: npt.NDArray[np.int8]  # 1, 0, or -1 if unknown
     similarity: npt.NDArray[np.float32]  # cosine of the two answers; nan if unknown
     level: npt.NDArray[np.int8]  # of contradiction between the answers, 0 to calibration.LEVELS - 1
-    certain: npt.NDArray[np.bool_]  # right or wrong regardless of similarity: equal text, kinds
+    certain: npt.NDArray[np.bool_]  # decided without similarity: by equal text or by kinds
     flags: npt.NDArray[np.uint32]  # bits by FLAG_NAMES
 
     @property
@@ -66,7 +66,7 @@ class Verdicts:
 
 
 class Consistency:
-    """Judges pairs of requests of one log by their logged answers."""
+    """Judges pairs of requests from one log by their logged answers."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Consistency:
         question_traps: Signatures | None = None,
         answer_traps: Signatures | None = None,
     ) -> None:
-        """Use given signatures; without them, the texts are read."""
+        """Take signatures computed before; without them, compute them from the texts."""
         self.log = log
         self.quantile = quantile
         self.question_traps = question_traps or Signatures(log.questions)
@@ -84,7 +84,7 @@ class Consistency:
 
     @cached_property
     def repeats(self) -> Repeats:
-        """Requests with the same whole prompt."""
+        """Pairs of requests with the same whole prompt."""
         return repeats(self.log)
 
     @cached_property
@@ -94,12 +94,12 @@ class Consistency:
 
     @cached_property
     def calibration(self) -> Calibration:
-        """What repeats show: how much noise differs, and which prompts have live answers."""
+        """How much answers differ by noise, and which prompts ask for live data."""
         return calibrate(self.log, self.repeats, self.answer_traps, self.wording)
 
     @cached_property
     def floor(self) -> NoiseFloor:
-        """The noise floor: a low quantile over settled repeats whose answers differ in wording."""
+        """The noise floor: a low quantile of similarity over repeats that differ in wording."""
         similarity = self.calibration.similarity
         if len(similarity) < ENOUGH_REPEATS:
             return NoiseFloor(ASSUMED_LIMIT, len(similarity), self.quantile, "assumed")
@@ -107,7 +107,7 @@ class Consistency:
         return NoiseFloor(limit, len(similarity), self.quantile, "estimated")
 
     def judge(self, asked: Ints, matched: Ints) -> Verdicts:
-        """Judge pairs: would the answer to `matched` have been right for `asked`?"""
+        """Judge, per pair, whether the answer to `matched` would have been right for `asked`."""
         similarity = self.log.similarity(asked, matched)
         flags = self._flags(asked, matched)
         told = (flags >> np.uint32(_ANSWER_BIT) & np.uint32((1 << _ANSWER_BIT) - 1)).astype(
@@ -137,7 +137,7 @@ class Consistency:
         return flags
 
     def _by_kind(self, asked: Ints, matched: Ints, found: Verdicts) -> None:
-        """Set the verdicts that follow from the kinds of the two answers, in place."""
+        """Set, in place, the verdicts that follow from the kinds of the two answers."""
         own, served = self.log.kind[asked], self.log.kind[matched]
         same = self.log.answer[asked] == self.log.answer[matched]
         found.certain[:] = same & (found.similarity == 1.0)
@@ -156,21 +156,21 @@ class Consistency:
 
     @cached_property
     def _replies(self) -> npt.NDArray[np.int8]:
-        """Read each short answer that says yes (1) or no (0); -1 for all others, and at the end."""
+        """1 for short answers that say yes, 0 for no, -1 for others; an extra -1 at the end."""
         return np.array([*(reply_of(text) for text in self.log.answers), -1], np.int8)
 
     @cached_property
     def _bare(self) -> npt.NDArray[np.bool_]:
-        """Return which answers say yes or no and nothing else; False at the end."""
+        """Which answers say yes or no and nothing else; an extra False at the end."""
         return np.array([*(is_bare(text) for text in self.log.answers), False])
 
     def _compare_replies(self, asked: Ints, matched: Ints, found: Verdicts) -> None:
-        """Compare short replies: yes is never no.
+        """Compare short replies: a yes and a no contradict each other.
 
-        Two equal bare replies are right unless the questions ask for opposites.
+        Two equal replies of a bare yes or no are right, unless the questions ask for opposites.
         """
         first, second = self.log.answer[asked], self.log.answer[matched]
-        own, served = self._replies[first], self._replies[second]  # no answer, -1, meets the end
+        own, served = self._replies[first], self._replies[second]  # no answer (-1): the last item
         both = (own >= 0) & (served >= 0)
         opposed = (found.flags >> np.uint32(TRAP_NAMES.index("negation")) & 1) != 0
         same = both & (own == served) & self._bare[first] & self._bare[second]
@@ -181,7 +181,7 @@ class Consistency:
     def _compare_structure(
         self, asked: Ints, matched: Ints, both: npt.NDArray[np.bool_], found: Verdicts
     ) -> None:
-        """Compare structured output by field; prose in it is compared as prose."""
+        """Compare structured output field by field; prose inside it is compared as prose."""
         texts, answer = self.log.answers, self.log.answer
         rows = np.flatnonzero(both & ~found.certain)
         if not len(rows):

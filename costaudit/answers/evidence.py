@@ -20,10 +20,10 @@ _TOKEN = re.compile(r"\w+|[^\w\s]|\s+")
 
 
 def worst_pairs(check: Consistency, rated: Rated, rows: Rows, top: int) -> Rows:
-    """Return wrong hits among `rows` of the pairs, the most similar questions first.
+    """Return up to `top` wrong hits among `rows` of the pairs, the most similar questions first.
 
-    Each pair of questions is listed once. Wrong hits whose questions look similar are those that a
-    stricter threshold can't avoid.
+    Each pair of questions is listed once. A stricter threshold can't avoid wrong hits whose
+    questions look similar.
     """
     similarity = check.log.question_similarity(rated.pairs.asked[rows], rated.pairs.matched[rows])
     wrong = rated.right[rows] == 0
@@ -32,7 +32,7 @@ def worst_pairs(check: Consistency, rated: Rated, rows: Rows, top: int) -> Rows:
 
 
 def typical_pairs(check: Consistency, rated: Rated, rows: Rows, top: int) -> Rows:
-    """Return right hits with different wording whose similarity is nearest to their median."""
+    """Return up to `top` reworded right hits whose similarity is nearest to their median."""
     log, pairs = check.log, rated.pairs
     other = log.question[pairs.asked[rows]] != log.question[pairs.matched[rows]]
     rows = rows[other & (rated.right[rows] == 1)]
@@ -44,7 +44,7 @@ def typical_pairs(check: Consistency, rated: Rated, rows: Rows, top: int) -> Row
 
 
 def _distinct(check: Consistency, rated: Rated, rows: Rows, top: int) -> Rows:
-    """Return the first row of each pair of questions, in either order."""
+    """Return the first row of each pair of questions, regardless of their order; at most `top`."""
     log, pairs = check.log, rated.pairs
     a, b = log.question[pairs.asked[rows]], log.question[pairs.matched[rows]]
     key = np.minimum(a, b).astype(np.int64) * max(len(log.questions), 1) + np.maximum(a, b)
@@ -61,7 +61,7 @@ def evidence(
     *,
     show_prompts: bool,
 ) -> tuple[PairEvidence, ...]:
-    """Return pairs of requests as evidence; with texts only if `show_prompts`."""
+    """Return pairs of requests as evidence; texts are shown only if `show_prompts` is set."""
     log = check.log
     verdicts = check.judge(asked, matched)
     similarity = log.question_similarity(asked, matched)
@@ -91,7 +91,7 @@ def evidence(
 
 
 def marked(first: str, second: str) -> tuple[str, str]:
-    """Return both texts with marks around words that the other lacks; long texts are cut."""
+    """Return both texts, cut to a limit, with marks around words that the other one lacks."""
     first, second = (text[:_MOST_CHARS].translate(_UNMARKED) for text in (first, second))
     a, b = _TOKEN.findall(first), _TOKEN.findall(second)
     folded_a, folded_b = ([token.casefold() for token in tokens] for tokens in (a, b))

@@ -25,14 +25,14 @@ _REFUSAL = re.compile(
     r"|continue|engage|ayudar|asistir|proporcionar|responder|hacer eso|compartir|dar informacion"
     r"|continuar|facilitar)"
 )  # fmt: skip
-_WORDS = 6  # a string of more words is prose, which is compared as such
-_CODE_SHARE = 0.5  # least share of the answer's characters inside fences
+_WORDS = 6  # a string with more words is prose, and is compared as prose
+_CODE_SHARE = 0.5  # an answer is code if more than this share of its characters is inside fences
 
 
 def answer_kinds(
     requests: pl.DataFrame, answer: npt.NDArray[np.int32], answers: Sequence[str]
 ) -> npt.NDArray[np.int8]:
-    """Return the kind of each request's answer; the log's facts take precedence over the text."""
+    """Return the kind of each request's answer; what the log states overrules the text."""
     by_text = np.array([kind_of_text(text) for text in answers] or [MISSING], np.int8)
     kinds = np.where(answer >= 0, by_text[answer], MISSING).astype(np.int8)
     logged_kind = requests["answer_kind"].fill_null("missing")
@@ -45,7 +45,7 @@ def answer_kinds(
 
 
 def kind_of_text(text: str) -> int:
-    """Return the kind of an answer by its text only."""
+    """Return the kind of an answer, from its text only."""
     stripped = text.strip()
     if not stripped:
         return EMPTY
@@ -58,7 +58,7 @@ def kind_of_text(text: str) -> int:
 
 
 def parse_json(text: str) -> dict[str, object] | list[object] | None:
-    """Return an object or a list, alone or in one fence; None for anything else."""
+    """Return the JSON object or list that is the whole text, fenced or not; else None."""
     fenced = _FENCE.fullmatch(text.strip())
     body = (fenced[1] if fenced else text).strip()
     if body[:1] not in ("{", "["):
@@ -71,7 +71,7 @@ def parse_json(text: str) -> dict[str, object] | list[object] | None:
 
 
 def prose_of(text: str) -> str:
-    """Return the prose of an answer; of structured output, only its long strings."""
+    """Return the prose of an answer; for structured output, only its long strings."""
     value = parse_json(text.strip())
     return text if value is None else "\n".join(_long_strings(value))
 
@@ -96,8 +96,8 @@ def _plain_code(block: str) -> str:
     return "\n".join(re.sub(r"(?<=\S)\s+", " ", line) for line in lines if line.strip())
 
 
-_NOISY = 0.2  # share of differing repeats above which a field is noise
-_ENOUGH = 10  # least repeats that show a noisy field
+_NOISY = 0.2  # a field that differs in more than this share of repeats is noisy
+_ENOUGH = 10  # least repeats to call a field noisy
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,8 @@ class NoisyFields:
 def differing_fields(first: object, second: object, path: str = "$") -> set[str]:
     """Return the paths of fields that are missing on one side or have different values.
 
-    Numbers equal within a relative 1e-6, strings regardless of case and spacing; items of
-    lists share one path. Prose on both sides is left to `prose_of`.
+    Numbers are equal within a relative 1e-6, strings regardless of case, accents and spacing. All
+    items of a list share one path. Prose on both sides counts as equal: see `prose_of`.
     """
     if isinstance(first, dict) and isinstance(second, dict):
         out = {f"{path}.{key}" for key in first.keys() ^ second.keys()}
@@ -138,7 +138,7 @@ def _same_value(first: object, second: object) -> bool:
 
 
 def noisy_fields(pairs: Sequence[tuple[str, str]]) -> NoisyFields:
-    """Return the fields that differ between answers to identical prompts, from pairs of texts."""
+    """Return the fields that often differ between answers to one prompt; `pairs` are the texts."""
     differing: dict[str, int] = {}
     for first, second in pairs:
         for path in differing_fields(parse_json(first), parse_json(second)):

@@ -18,21 +18,21 @@ _PART = 1 << 17
 
 @dataclass(frozen=True)
 class Logged:
-    """One row per request, in the order of the log; each distinct text once."""
+    """One row per request, in the order of the log; each distinct text is stored once."""
 
-    question: Ints  # index into `questions`; -1 without a compared question
-    questions: tuple[str, ...]  # distinct texts that a cache would have compared
+    question: Ints  # index into `questions`; -1 if a cache would compare no question
+    questions: tuple[str, ...]  # distinct texts that a cache would compare
     question_vectors: npt.NDArray[np.float32]  # unit rows, by question
     scope: Ints  # cache partition; requests of different scopes never share an entry
     answer: Ints  # index into `answers`; -1 without a logged answer
     answers: tuple[str, ...]  # distinct
     vector_row: Ints  # per distinct answer: row of `vectors`; -1 if not embedded
     vectors: npt.NDArray[np.float32]  # unit rows
-    kind: npt.NDArray[np.int8]  # of each request's answer (see kinds.py)
+    kind: npt.NDArray[np.int8]  # kind of each request's answer (see kinds.py)
     seconds: npt.NDArray[np.float64]  # start of the request; -1 without a time
     embed: Callable[[Ints], None] | None = None  # fills rows of `vectors` before they are compared
-    prompt: Ints | None = None  # whole prompt with history; None: scope and question
-    users: Ints | None = None  # user, -1 if unknown; None: the log names none
+    prompt: Ints | None = None  # number of the whole prompt with history; None: scope and question
+    users: Ints | None = None  # number of the user, -1 if unknown; None: the log names no users
 
     def __len__(self) -> int:
         return len(self.question)
@@ -57,15 +57,15 @@ class Logged:
         return tuple(prose_of(text) for text in self.answers)
 
     def similarity(self, first: Ints, second: Ints) -> npt.NDArray[np.float32]:
-        """Cosine of the answers of request pairs; 1 for identical text, nan if unknown.
+        """Return the cosine of each pair's answers: 1 for identical text, nan if unknown.
 
-        Only compared answers need vectors.
+        Only the answers that are compared get embedded.
         """
         a, b = self.answer[first], self.answer[second]
         known = (a >= 0) & (b >= 0)
         rows = np.append(
             self.vector_row, np.int32(-1)
-        )  # requests without an answer (-1) use the last row
+        )  # requests without an answer (-1) index this last row
         rows_a, rows_b = np.where(known, rows[a], -1), np.where(known, rows[b], -1)
         both = (rows_a >= 0) & (rows_b >= 0) & (a != b)
         if self.embed is not None:
@@ -76,13 +76,13 @@ class Logged:
         return out
 
     def question_similarity(self, first: Ints, second: Ints) -> npt.NDArray[np.float32]:
-        """Cosine of the questions of request pairs; 1 for identical text."""
+        """Return the cosine of each pair's questions; 1 for identical text."""
         a, b = self.question[first], self.question[second]
         return np.where(a == b, np.float32(1.0), _cosine(self.question_vectors, a, b))
 
 
 def _cosine(vectors: npt.NDArray[np.float32], a: Ints, b: Ints) -> npt.NDArray[np.float32]:
-    """Return products of rows by pair, in parts that fit into memory."""
+    """Return the dot product of each pair of rows, computed in parts that fit into memory."""
     out = np.empty(len(a), np.float32)
     for start in range(0, len(a), _PART):
         part = slice(start, start + _PART)
@@ -98,7 +98,7 @@ class Questions:
     row: Ints  # per request: index into `texts`; -1 without a compared text
     vectors: npt.NDArray[np.float32]  # unit rows, by text
     scope: Ints  # per request: its cache partition
-    prompt: Ints | None = None  # per request: number of its whole prompt; None: its question's
+    prompt: Ints | None = None  # per request: number of its whole prompt; None: scope and question
     users: Ints | None = None  # per request: number of its user; -1 if unknown
 
 
@@ -114,7 +114,7 @@ class AnswerVectors:
 def logged(
     requests: pl.DataFrame, blocks: pl.DataFrame, questions: Questions, said: AnswerVectors
 ) -> Logged:
-    """Return a log as arrays."""
+    """Return a log's questions and answers as arrays."""
     texts = blocks.select(answer_id="block_id", text="text").unique("answer_id")
     joined = requests.select("answer_id").join(
         texts, on="answer_id", how="left", maintain_order="left"

@@ -1,11 +1,11 @@
 """Estimate the share of right hits from the similarity and the contradictions of their answers.
 
-Pairs of answers are a mixture of three kinds. Right pairs look like two answers to one prompt:
+Pairs of answers are a mixture of three kinds. Right pairs look like two answers to one prompt, so
 repeats show their distribution. Pairs with wrong details are as similar as right pairs but
-contradict each other, at levels whose shares are fitted. Pairs on different topics are less
-similar: their Fisher's z has a normal distribution, which is fitted. Expectation maximisation
-estimates the weights of the kinds per stratum of hits. No detector sees some of the wrong details:
-see `MISSED`.
+contradict each other; the shares of the levels of contradiction are fitted. Pairs on different
+topics are less similar: a normal distribution is fitted to their Fisher's z. Expectation
+maximisation estimates the weights of the kinds per stratum of hits. Some wrong details escape all
+detectors: see `MISSED` in rates.py.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -21,13 +21,13 @@ Floats = npt.NDArray[np.float64]
 
 _LOW, _HIGH, _STEP = -1.0, 3.2, 0.05
 GRID: Floats = np.arange(_LOW, _HIGH, _STEP)  # Fisher's z: atanh of the cosine
-CELLS = LEVELS * len(GRID)  # level of contradiction, then the grid
-_BANDWIDTH = 0.05  # of the kernel that smooths the repeats, in z
-_PRIOR = 1.0  # pseudo-pairs per stratum, so that an empty one has a share
-_PSEUDO, _PSEUDO_MEAN = 10.0, 60.0  # pairs, see `fit`
+CELLS = LEVELS * len(GRID)  # a cell is a level of contradiction and a point of the grid
+_BANDWIDTH = 0.05  # bandwidth in z of the kernel that smooths the repeats
+_PRIOR = 1.0  # pseudo-pairs per stratum, so that an empty one has shares
+_PSEUDO, _PSEUDO_MEAN = 10.0, 60.0  # pseudo-pairs, see `fit`
 _PART = 16  # replicates that a thread fits at a time
-_UNSEEN = 0.5  # pairs per level that a density leaves room for
-_LEAST_SPREAD = 0.02  # variance in z of the wrong topics
+_UNSEEN = 0.5  # pseudo-pairs added to each level, so that no level has zero density
+_LEAST_SPREAD = 0.02  # least variance in z of pairs on different topics
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class Fit:
     """A fitted mixture; the first axis of each array is the replicate of the data."""
 
     right: Floats  # (replicates, strata, CELLS): probability that a pair in the cell is right
-    topic: Floats  # (replicates, strata, CELLS): that its answers are on different topics
-    share: Floats  # (replicates, strata, KINDS): of right pairs, wrong details, other topics
+    topic: Floats  # (replicates, strata, CELLS): probability that its answers are on other topics
+    share: Floats  # (replicates, strata, KINDS): right pairs, wrong details, different topics
 
     def with_missed(self, missed: Floats) -> "Fit":
-        """Return the fit in which some pairs that look right have wrong details, unseen.
+        """Return the fit in which some pairs that look right have undetected wrong details.
 
-        missed: (replicates,), the share of wrong details that are not seen.
+        missed: (replicates,), the share of wrong details that no detector sees.
         """
         seen = self.share[:, :, 1] / np.maximum(self.share[:, :, 0], 1e-12)
         unseen = seen * (missed / (1 - missed))[:, None]
@@ -58,7 +58,7 @@ def cells(
 
 
 def density(counts: Floats) -> Floats:
-    """Smooth counts per cell, (replicates, CELLS), into the joint density of right pairs."""
+    """Smooth counts per cell into the density of right pairs; both are (replicates, CELLS)."""
     reach = int(np.ceil(4 * _BANDWIDTH / _STEP))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * _STEP / _BANDWIDTH) ** 2)
     kernel /= kernel.sum()
@@ -82,11 +82,12 @@ def fit(
 ) -> Fit:
     """Fit the mixture to counts (replicates, strata, CELLS), given the density of right pairs.
 
-    `right` is (replicates, CELLS); `wrong_start` the mean and spread of z over pairs of answers
-    to unrelated questions, where the fit of the wrong topics starts; `detail` are pseudo-pairs by
-    level that show how clearly wrong details are seen. Pseudo-pairs keep the fit
-    steady where hardly any hit is wrong. They pull the spread and the overall mean of the wrong
-    topics towards the start, and the mean of a stratum towards the overall mean.
+    `right`: (replicates, CELLS), that density. `wrong_start`: mean and spread of z over answers to
+    unrelated questions, where the fit of different topics starts. `detail`: pseudo-pairs by level,
+    a prior for how clearly wrong details show. `rounds`: iterations of expectation maximisation.
+    Pseudo-pairs keep the fit stable where hardly any hit is wrong. They pull the spread and the
+    overall mean of different topics towards the start, and each stratum's mean towards the overall
+    mean.
     """
     from costaudit.answers.mixture_kernels import KINDS, rounds_of
 
@@ -94,7 +95,7 @@ def fit(
     marginal = right.reshape(many, LEVELS, len(GRID)).sum(axis=1)
     weights = np.empty((many, strata, KINDS))
     mean, spread = np.empty((many, strata)), np.empty(many)
-    levels: Floats = np.empty((many, 2, LEVELS))  # of wrong details, of other topics
+    levels: Floats = np.empty((many, 2, LEVELS))  # shares for wrong details, for different topics
     pseudo = np.array([_PRIOR, _PSEUDO, _PSEUDO_MEAN, _LEAST_SPREAD, *detail])
 
     def rounds_on(part: slice) -> None:
@@ -117,7 +118,7 @@ def fit(
 
 
 def _share(part: Floats, total: Floats) -> Floats:
-    """Divide; a cell that no answer falls into has no share."""
+    """Divide; the result is 0 where the total is 0."""
     return np.divide(part, total, out=np.zeros_like(total), where=total > 0)
 
 
@@ -131,26 +132,26 @@ def _topics(mean: Floats, spread: Floats, levels: Floats) -> Floats:
 
 Places = npt.NDArray[np.int64]
 
-ALIKE = 0.3  # correlation of what the hits of one group say; chosen on BANKING77 streams
-_MOST = 4.0  # log odds that one pair of answers may add
+ALIKE = 0.3  # correlation of the evidence from hits of one group; chosen on BANKING77 streams
+_MOST = 4.0  # most log odds that one pair of answers may add
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A fitted mixture, read group by group.
+    """A fitted mixture that pools the evidence of each group of hits (one question, one entry).
 
-    Whether question and entry are on one topic is the same for all hits of a group, so their
-    answers are evidence for one thing; n of them count as n / (1 + (n - 1) ALIKE), because they
-    share the entry's answer. Whether a detail is wrong is decided for each pair alone.
+    Whether question and entry share a topic is the same for all hits of a group, so their answers
+    are evidence on one fact. n answers count as n / (1 + (n - 1) ALIKE), because the entry's answer
+    is in all of them. Whether a detail is wrong is decided for each pair alone.
     """
 
-    right: Floats  # (strata, CELLS): probability that a pair in the cell is right, by itself
-    topic: Floats  # (strata, CELLS): that its answers are on different topics
-    share: Floats  # (strata,): of pairs on different topics
+    right: Floats  # (strata, CELLS): probability that a pair in the cell is right, on its own
+    topic: Floats  # (strata, CELLS): probability that its answers are on different topics
+    share: Floats  # (strata,): share of pairs on different topics
 
     @classmethod
     def of(cls, fit: Fit) -> "Pool":
-        """Read the fit to the log as it is, the first replicate."""
+        """Take the fit to the log as it is, which is the first replicate."""
         tiny = 1e-12
         return cls(
             fit.right[0],
@@ -159,9 +160,9 @@ class Pool:
         )
 
     def right_of(self, stratum: Places, cell: Places, group: Places) -> Floats:
-        """Return the probability of being right per pair; nan for pairs that are in no cell.
+        """Return each pair's probability of being right; nan for pairs that are in no cell.
 
-        The pairs of a group are of one stratum.
+        All pairs of a group are in one stratum.
         """
         out = np.full(len(cell), np.nan)
         rows = np.flatnonzero(cell < CELLS)
@@ -179,10 +180,10 @@ class Pool:
 
 
 def latent_spread(wrong: Floats, group: Places) -> float:
-    """Return the standard deviation of the number of wrong hits; a group is right or wrong as one.
+    """Return the standard deviation of the number of wrong hits, if groups are wrong as a whole.
 
-    `wrong` is the probability per hit. This doubt about each group remains, however many
-    requests there are.
+    `wrong` is each hit's probability of being wrong. This uncertainty about each group remains,
+    however many requests there are.
     """
     hits = np.bincount(group)
     off = np.clip(np.bincount(group, wrong) / np.maximum(hits, 1), 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""The rounds of expectation maximisation that fit the mixture of answers, compiled."""
+"""Compiled expectation maximisation that fits the mixture of answers."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,7 +7,7 @@ from numba import njit
 Floats = npt.NDArray[np.float64]
 
 KINDS = 3  # right, wrong in a detail, on another topic
-_MOMENTS = 5  # kept of a stratum: pairs of each kind; of other topics sums of z and z²
+_MOMENTS = 5  # per stratum: pairs of each kind, and the sums of z and z² over other topics
 _START_SHARES = (0.8, 0.02, 0.18)
 _TOPIC_PRIOR = (1.0, 1.0, 2.0, 3.0, 4.0)
 
@@ -26,15 +26,15 @@ def rounds_of(
     levels: Floats,
     rounds: int,
 ) -> None:
-    """Fit each replicate in place.
+    """Fit each replicate and write the results into the given arrays.
 
-    counts: (replicates, strata, cells), cells being levels times the grid `z`; right: (replicates,
-    cells), the density of right pairs; marginal: (replicates, grid), the same over `z` alone.
-    start: mean and spread of `z` where wrong topics start. pseudo: pairs that lean a stratum's
-    shares on the overall ones, the spread and overall mean on the start, a stratum's mean on the
-    overall one; the least variance; pairs by level that lean the levels of wrong details. Filled:
-    weights (replicates, strata, kinds), mean (replicates, strata), spread (replicates,), levels
-    (replicates, 2, levels) of wrong details and of other topics.
+    counts: (replicates, strata, cells); cells are levels times the grid `z`. right: (replicates,
+    cells), the density of right pairs. marginal: (replicates, grid), the same over `z` alone.
+    start: initial mean and spread of `z` for other topics. pseudo: pseudo-pairs that pull a
+    stratum's shares towards the overall ones, the spread and overall mean towards the start, and a
+    stratum's mean towards the overall mean; then the least variance; then pseudo-pairs by level for
+    wrong details. Filled: weights (replicates, strata, kinds), mean (replicates, strata), spread
+    (replicates,), levels (replicates, 2, levels) for wrong details and for other topics.
     """
     many, strata, _ = counts.shape
     deep = levels.shape[2]
@@ -66,7 +66,7 @@ def rounds_of(
 
 @njit(cache=True, nogil=True)
 def _bell(z: Floats, mean: float, spread: float, bell: Floats) -> None:
-    """Fill the density of other topics over the grid."""
+    """Fill `bell` with the density of other topics over the grid."""
     total = 0.0
     for k in range(len(z)):
         away = (z[k] - mean) / spread
@@ -87,7 +87,7 @@ def _expect(
     held: Floats,
     seen: Floats,
 ) -> None:
-    """Share the pairs of one stratum out over the kinds; `held` takes their moments."""
+    """Split the pairs of one stratum among the kinds, and add their moments to `held`."""
     half = len(z)
     for c in range(len(counts)):
         if counts[c] == 0.0:
@@ -108,7 +108,7 @@ def _expect(
 
 @njit(cache=True, nogil=True)
 def _maximise_shares(held: Floats, pseudo: float, weights: Floats) -> None:
-    """Set the shares of the kinds per stratum, leaning on the overall ones."""
+    """Set the shares of the kinds per stratum, pulled towards the overall ones."""
     everything = max(held[:, :KINDS].sum(), 1e-9)
     for s in range(len(held)):
         pairs = held[s, :KINDS].sum() + pseudo
@@ -119,7 +119,7 @@ def _maximise_shares(held: Floats, pseudo: float, weights: Floats) -> None:
 
 @njit(cache=True, nogil=True)
 def _maximise_levels(seen: Floats, detail: Floats, levels: Floats) -> None:
-    """Set the shares of the levels among wrong details and other topics, leaning on priors."""
+    """Set the shares of the levels among wrong details and other topics, pulled towards priors."""
     for k in range(levels.shape[1]):
         levels[0, k] = seen[0, k] + detail[k]
         levels[1, k] = seen[1, k] + _TOPIC_PRIOR[k]
@@ -129,7 +129,7 @@ def _maximise_levels(seen: Floats, detail: Floats, levels: Floats) -> None:
 
 @njit(cache=True, nogil=True)
 def _maximise_topics(held: Floats, start: Floats, pseudo: Floats, mean: Floats) -> float:
-    """Set the means of other topics per stratum; return their spread."""
+    """Set the mean of other topics per stratum, and return their common spread."""
     total = held[:, 2].sum() + pseudo[1]
     overall = (held[:, 3].sum() + pseudo[1] * start[0]) / total
     square = pseudo[1] * (start[1] ** 2 + (start[0] - overall) ** 2)

@@ -1,4 +1,4 @@
-"""Three rates per threshold: raw hits, valid hits and wrong answers served, with intervals."""
+"""Estimate raw hits, valid hits and wrong answers served per threshold, with intervals."""
 
 from dataclasses import dataclass
 
@@ -22,14 +22,14 @@ from costaudit.answers.tally import (
 )
 
 REPLICATES = 200
-_BINS = np.array([0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95])  # of question similarity: the strata
-_STRATA = 2 * (len(_BINS) + 1) + 2  # similar, with and without traps between questions; the same
+_BINS = np.array([0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95])  # of question similarity
+_STRATA = 2 * (len(_BINS) + 1) + 2  # bins without and with traps between questions; same text
 _SAME_TEXT, _SAME_PROMPT = _STRATA - 2, _STRATA - 1  # text after another history; whole prompt
-MISSED = (1.0, 19.0)  # wrong details that no detector sees, and those seen: a beta prior
-_PAIRS_PER_ENTRY = 2.0  # what the hits on one entry may weigh in the fit, per stratum
-_LEAN = 10.0  # pairs by which the weight of a topic's repeats leans on that of the others,
-_MOST_MORE = 4.0  # and the most that it may grow or shrink
-_RIGHT, _WRONG, _UNKNOWN = CELLS, CELLS + 1, CELLS + 2  # settled pairs come after the cells
+MISSED = (1.0, 19.0)  # beta prior: wrong details that no detector sees, wrong details seen
+_PAIRS_PER_ENTRY = 2.0  # most weight of the hits on one entry in the fit, per stratum
+_LEAN = 10.0  # pseudo-pairs that pull the weight of a topic's repeats towards the average
+_MOST_MORE = 4.0  # largest factor by which that weight may grow or shrink
+_RIGHT, _WRONG, _UNKNOWN = CELLS, CELLS + 1, CELLS + 2  # decided pairs come after the cells
 _WIDE = CELLS + 3
 
 
@@ -40,8 +40,8 @@ class Rated:
     points: tuple[RatePoint, ...]  # by run
     pairs: HitPairs
     verdicts: Verdicts  # by pair
-    probability: Floats  # (pairs,): of being right, under the fitted mixture
-    place: npt.NDArray[np.int64]  # (pairs,): stratum and cell
+    probability: Floats  # (pairs,): probability of being right, under the fitted mixture
+    place: npt.NDArray[np.int64]  # (pairs,): number of the stratum and cell
     fitted: "Fitted"
 
     @property
@@ -51,7 +51,7 @@ class Rated:
         return np.where(self.verdicts.right < 0, np.int8(-1), likely)
 
     def right_by_request(self, run: int) -> npt.NDArray[np.int8]:
-        """The likelier verdict per request of one run; -1 where it is no hit, or unknown."""
+        """Return the likelier verdict per request of one run; -1 for misses and unknown ones."""
         row = self.pairs.row[run]
         out = np.full(len(row), -1, np.int8)
         out[row >= 0] = self.right[row[row >= 0]]
@@ -62,18 +62,18 @@ class Rated:
 class Fitted:
     """The mixture fitted to the hits of some runs.
 
-    It also rates other runs on the same log and scope, whose own hits may be too few to show what
+    It can also rate other runs on the same log and scope, which may have too few hits to show what
     right and wrong ones look like.
     """
 
     check: Consistency
     tally: Tally
-    right: Floats  # (replicates + 1, places): probability of being right, pair by pair
-    pool: Pool | None  # None where the limit is assumed
-    missed: Floats  # (places,): what the probability lacks for wrong details that nothing shows
+    right: Floats  # (replicates + 1, places): probability of being right of a single pair
+    pool: Pool | None  # None if the similarity limit is assumed
+    missed: Floats  # (places,): probability subtracted for wrong details that no detector sees
 
     def _bias(self) -> Floats:
-        """Return what resampling shows of the bias of the fit, (places,)."""
+        """Return the bias of the fit by resampling, (places,)."""
         if len(self.right) == 1:
             return np.zeros(self.right.shape[1])
         return np.asarray(self.right[1:].mean(axis=0) - self.right[0])
@@ -85,7 +85,7 @@ class Fitted:
         return self.rated(pairs, verdicts, _places(self.check, pairs, verdicts))
 
     def rated(self, pairs: HitPairs, verdicts: Verdicts, place: npt.NDArray[np.int64]) -> Rated:
-        """Estimate the rates of runs whose hits are judged already, and placed."""
+        """Estimate the rates of runs whose hits already have verdicts and places."""
         log = self.check.log
         key = log.question[pairs.asked].astype(np.int64) * len(log) + pairs.matched
         group = np.unique(key, return_inverse=True)[1].reshape(-1)
@@ -113,7 +113,7 @@ def rates(
 ) -> Rated:
     """Estimate the rates of each run in `served` (runs, n); see HitPairs.of for its values.
 
-    Every replicate resamples blocks, measures the noise anew and fits the mixture anew.
+    Each replicate resamples blocks, and then measures the noise and fits the mixture again.
     """
     pairs = HitPairs.of(served)
     verdicts = check.judge(pairs.asked, pairs.matched)
@@ -125,7 +125,7 @@ def rates(
 
 
 def _places(check: Consistency, pairs: HitPairs, verdicts: Verdicts) -> npt.NDArray[np.int64]:
-    """Number the stratum and cell of each pair."""
+    """Return the number of each pair's stratum and cell."""
     log = check.log
     stratum = np.searchsorted(_BINS, log.question_similarity(pairs.asked, pairs.matched), "right")
     trapped = (verdicts.flags & np.uint32((1 << 9) - 1)) != 0
@@ -147,12 +147,13 @@ def _right_by_place(
     replicates: int,
     seed: int,
 ) -> tuple[Floats, Pool | None, Floats]:
-    """Return the probability of being right per place, (replicates + 1, strata x wide), and fit.
+    """Return the probability of being right per place, (replicates + 1, strata x wide).
 
-    The last part is the amount, by place, to subtract for wrong details that no detector sees.
+    Also return the fitted pool, and the probability by place that was subtracted for wrong details
+    that no detector sees.
 
-    Prompts are resampled, together for the hits and for the repeats that tell the noise: answers
-    to one prompt resemble each other.
+    Prompts are resampled, because answers to one prompt resemble each other. The hits and the
+    repeats that measure the noise use the same draw.
     """
     log = check.log
     prompt = deal(log.whole_prompt)
@@ -181,7 +182,7 @@ def _right_by_place(
 
 
 def _by_limit(limit: float) -> Floats:
-    """Return 1 for cells above a fixed limit without a strong contradiction, 0 for others."""
+    """Return 1 for cells at or above the limit without a strong contradiction, 0 for others."""
     at_limit = int(cells(np.array([limit], np.float32), np.zeros(1, np.int8))[0])
     out = np.zeros((LEVELS, CELLS // LEVELS))
     out[:STRONG, at_limit:] = 1.0
@@ -189,9 +190,10 @@ def _by_limit(limit: float) -> Floats:
 
 
 def _fit(check: Consistency, counts: Floats, prompt: Ints, weight: Floats, pairs: HitPairs) -> Fit:
-    """Fit the mixture per replicate, with the noise of right answers as that replicate has it.
+    """Fit the mixture per replicate, with the noise of right answers measured on that replicate.
 
-    Answers on some topics vary more than on others: repeats weigh as their topic does among hits.
+    Answers vary more on some topics than on others, so repeats are weighted to match the topics of
+    the hits.
     """
     calm = check.calibration
     cell = cells(calm.similarity, calm.level)
@@ -207,9 +209,9 @@ def _fit(check: Consistency, counts: Floats, prompt: Ints, weight: Floats, pairs
 
 
 def _evened(group: npt.NDArray[np.int64]) -> Floats:
-    """Weigh rows so that no group, the hits on one entry, counts for more than a few pairs.
+    """Return weights of rows so that no group (the hits on one entry) counts more than a few pairs.
 
-    All hits on an entry share its answer: an odd wording there would look like many wrong hits.
+    All hits on an entry share its answer, so an odd wording there would look like many wrong hits.
     """
     _, where, size = np.unique(group, return_inverse=True, return_counts=True)
     return np.minimum(1.0, _PAIRS_PER_ENTRY / size[where.reshape(-1)])

@@ -31,11 +31,11 @@ def recommend(
 ) -> Recommendation:
     """Return the threshold that earns most within the bound on wrong answers.
 
-    A threshold is allowed if the upper 95 % bound on its unsafe-served share is at most `max_wrong`
-    (a share of all requests), and if its gain over exact matching, paired by replicate, is positive
-    at the lower bound. Otherwise exact matching is recommended, or no response cache if exact
-    matching is not within the bound either. The cost of machines does not count here: the plan buys
-    them for all levers.
+    A threshold qualifies if the upper 95 % bound on its unsafe-served share is at most `max_wrong`
+    (a share of all requests), and if the lower bound on its gain over exact matching, paired by
+    replicate, is positive. If none does, exact matching is recommended, or no response cache if
+    exact matching exceeds the bound too. The cost of machines doesn't count here, because the plan
+    buys them for all levers together.
     """
     hits = [one for one in (*points, exact) if one.hits]
     if hits and all(one.unsafe_served_share is None for one in hits):

@@ -1,4 +1,4 @@
-"""Pair requests with the same whole prompt: differences of their answers are noise."""
+"""Pair requests with the same whole prompt, to see how much answers to one prompt differ."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from costaudit.answers.kinds import CODE, JSON, REFUSAL, TEXT
 from costaudit.answers.logged import Ints, Logged
 
 _JUDGED = (TEXT, REFUSAL, JSON, CODE)
-_PAIRS_PER_PROMPT = 3.0  # highest weight of a frequent prompt
-_LAGS = 5  # earlier requests with which each one is paired
-_SIZES = (3, 5, 10)  # least requests of a prompt for each size class
+_PAIRS_PER_PROMPT = 3.0  # most total weight of one prompt, in pairs
+_LAGS = 5  # earlier requests that each one is paired with
+_SIZES = (3, 5, 10)  # least requests of a prompt for size classes 1 to 3
 
 
 @dataclass(frozen=True)
@@ -23,20 +23,20 @@ class Repeats:
     prompt: Ints  # one number per whole prompt, without gaps
     gap_s: npt.NDArray[np.float64]  # nan without a time
     same_user: npt.NDArray[np.bool_]  # both users are known, and equal
-    size: npt.NDArray[np.int8]  # class of how often the prompt was asked, by `_SIZES`
+    size: npt.NDArray[np.int8]  # size class of the prompt, by `_SIZES`
 
     def __len__(self) -> int:
         return len(self.first)
 
     @property
     def weight(self) -> npt.NDArray[np.float64]:
-        """Weight of each pair, so that no prompt counts more than a few pairs."""
+        """Weight of each pair; all pairs of a prompt together count as a few pairs at most."""
         if not len(self):
             return np.zeros(0)
         return np.minimum(1.0, _PAIRS_PER_PROMPT / np.bincount(self.prompt)[self.prompt])
 
     def where(self, keep: npt.NDArray[np.bool_]) -> "Repeats":
-        """Return some of the pairs."""
+        """Return the pairs selected by a mask."""
         return Repeats(
             self.first[keep],
             self.second[keep],
@@ -48,10 +48,10 @@ class Repeats:
 
 
 def repeats(log: Logged) -> Repeats:
-    """Return each answered request paired with the last few answered ones of its whole prompt.
+    """Pair each answered request with the last few answered requests that have its whole prompt.
 
-    If the log names users, each is also paired with its user's last few ones: only these rare pairs
-    separate noise from differences between users.
+    If the log names users, also pair it with the last few of these by the same user: only such
+    pairs, which are rare, separate noise from differences between users.
     """
     answered = np.flatnonzero((log.answer >= 0) & (log.question >= 0) & np.isin(log.kind, _JUDGED))
     prompt = log.whole_prompt[answered].astype(np.int64)
@@ -73,7 +73,7 @@ def repeats(log: Logged) -> Repeats:
 
 
 def _lagged(rows: npt.NDArray[np.int64], key: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return pairs of rows with equal key, at most a few such rows apart; int64 (2, pairs)."""
+    """Return pairs of rows with equal keys, at most `_LAGS` such rows apart; int64 (2, pairs)."""
     order = np.argsort(key, kind="stable")
     rows, key = rows[order], key[order]
     starts = [np.flatnonzero(key[lag:] == key[:-lag]) for lag in range(1, _LAGS + 1)]

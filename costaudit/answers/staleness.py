@@ -1,4 +1,4 @@
-"""Measure how fast answers to the same question become outdated, and the TTL that this allows."""
+"""Measure how fast answers to a question become outdated, and which TTL this allows."""
 
 from dataclasses import dataclass
 
@@ -12,26 +12,26 @@ from costaudit.contracts.grades import Estimate, Grade
 
 GAPS_S = (60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 86400.0, 3 * 86400.0, 7 * 86400.0, 30 * 86400.0)
 _ENOUGH = 30  # least pairs for a curve
-_FEW = 8  # least pairs in a stretch of gaps; smaller ones are merged
-_PAIRS_PER_PROMPT = 60  # most pairs of a prompt, spread over its gaps
+_FEW = 8  # least pairs in a range of gaps; smaller ranges are merged
+_PAIRS_PER_PROMPT = 60  # most pairs of a prompt per lag
 _REPLICATES = 200
 
 
 @dataclass(frozen=True)
 class DriftPoint:
-    """Outdated answers of repeats with gaps up to `gap_s` and above the previous point's."""
+    """The share of outdated answers among repeats in one range of gaps."""
 
-    gap_s: float  # upper end
+    gap_s: float  # upper end of the range; the previous point's is the lower end
     pairs: int
-    outdated_share: Estimate  # above the difference at the shortest gaps
+    outdated_share: Estimate  # beyond the difference at the shortest gaps
 
 
 @dataclass(frozen=True)
 class Drift:
     """How answers to a group of questions become outdated."""
 
-    points: tuple[DriftPoint, ...]  # in order of gap; empty with too few repeats
-    ttl_s: float | None  # longest supported; None: no limit found within the log
+    points: tuple[DriftPoint, ...]  # in order of gap; empty if there are too few repeats
+    ttl_s: float | None  # longest supported TTL; None: no limit found within the log
     grade: Grade
     why: str  # one sentence
 
@@ -42,11 +42,11 @@ class Volatility:
 
     name: str
     ttl_s: float
-    words: tuple[str, ...]  # in the questions that belong to it
+    words: tuple[str, ...]  # a question with any of these words belongs to the class
 
 
-# The volatility classes of the article that started the project, by their longest TTL; the words
-# are costaudit's.
+# The volatility classes and their longest TTLs are from the article that started the project; the
+# words are costaudit's.
 VOLATILITY = (
     Volatility("real-time", 60.0, ("now", "status", "price", "stock", "weather", "live", "today",
                                    "ahora", "estado", "precio", "existencias", "tiempo", "hoy")),
@@ -63,11 +63,10 @@ VOLATILITY = (
 def drift(
     check: Consistency, members: npt.NDArray[np.bool_], *, max_outdated: float = 0.05, seed: int = 0
 ) -> Drift:
-    """Return the drift of a group of requests, given as an (n,) mask.
+    """Return the drift of the requests in `members`, an (n,) mask.
 
-    The supported TTL is the longest whose expected share of outdated answers, over the repeats up
-    to that gap, is at most `max_outdated`. The difference at the shortest gaps is noise, and is
-    subtracted.
+    The supported TTL is the longest gap up to which the expected share of outdated answers is at
+    most `max_outdated`. The difference at the shortest gaps is noise, and is subtracted.
     """
     first, second = spread_repeats(check.log, members)
     verdicts = check.judge(first, second)
@@ -90,7 +89,7 @@ def drift(
 
 
 def spread_repeats(log: Logged, members: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
-    """Return pairs of requests of one prompt and scope at many gaps, from adjacent ones on."""
+    """Return pairs of requests with one question and scope, at lags of 1, 2, 4 ... requests."""
     rows = np.flatnonzero(members & (log.answer >= 0) & (log.question >= 0))
     questions = max(len(log.questions), 1)
     key = log.scope[rows].astype(np.int64) * questions + log.question[rows]
@@ -120,11 +119,14 @@ def _curve(
     wrong: npt.NDArray[np.bool_],
     seed: int,
 ) -> tuple[npt.NDArray[np.float64], list[float], list[int]]:
-    """Return the share of differing answers per stretch of gaps, as logged and in replicates."""
+    """Return the share of differing answers per range of gaps, (replicates + 1, ranges).
+
+    The first row is the log as it is. Also return the upper end and the pairs of each range.
+    """
     edges = [g for g in GAPS_S if (gap <= g).any()]
     stretch = np.searchsorted(np.array(edges), gap, "left")
     counts = np.bincount(stretch, minlength=len(edges) + 1)
-    keep: list[int] = []  # last stretch of each joined run
+    keep: list[int] = []  # last range of each merged run
     held = 0
     for k, count in enumerate(counts):
         held += int(count)
@@ -146,7 +148,7 @@ def _curve(
 
 
 def _estimate(shares: npt.NDArray[np.float64], pairs: int) -> Estimate:
-    """Return the share with its interval, at least as wide as the exact binomial one at 0."""
+    """Return the share with its interval, at least as wide as the exact binomial interval at 0."""
     low, high = (float(q) for q in np.quantile(shares[1:], [0.025, 0.975]))
     value = float(shares[0])
     high = max(high, min(1.0, value + 1 - 0.025 ** (1 / max(pairs, 1))))
@@ -156,7 +158,7 @@ def _estimate(shares: npt.NDArray[np.float64], pairs: int) -> Estimate:
 def _supported(
     points: tuple[DriftPoint, ...], expected: npt.NDArray[np.float64], most: float
 ) -> Drift:
-    """Return the drift with the longest gap whose expected share is allowed."""
+    """Return the drift whose TTL is the longest gap with an expected share within `most`."""
     over = np.flatnonzero(expected > most)
     if not len(over):
         why = f"Answers stay the same over gaps of up to {_span(points[-1].gap_s)}."
@@ -171,7 +173,7 @@ def _supported(
 
 
 def by_volatility(log: Logged, members: npt.NDArray[np.bool_]) -> Drift:
-    """Return the drift of the volatility class whose words are in most of the group's questions."""
+    """Return the assumed drift of the volatility class that most of the questions belong to."""
     found = np.unique(log.question[members & (log.question >= 0)])
     votes = dict.fromkeys((one.name for one in VOLATILITY), 0)
     for place in found.tolist():

@@ -1,4 +1,4 @@
-"""The shares of one simulated run, with intervals from resampled requests."""
+"""Compute the rates of simulated runs, with intervals from resampled requests."""
 
 from dataclasses import dataclass, field, replace
 
@@ -12,16 +12,17 @@ from costaudit.answers.mixture import latent_spread
 from costaudit.contracts.grades import Estimate, Grade
 from costaudit.contracts.requests import TS_S
 
-_MOST = 500  # blocks; more are merged, which only widens the intervals
+_MOST = 500  # most blocks; more are merged, which only widens the intervals
 _HOUR_S = 3600.0
-_TURNS = 1.5  # requests per conversation from which conversations are the blocks
+_TURNS = 1.5  # least requests per conversation for conversations to be the blocks
 
 
 def blocks_of(requests: pl.DataFrame) -> npt.NDArray[np.int32]:
-    """Number the block of each request: its conversation, or its hour where there are none.
+    """Return the block of each request: its conversation, or its hour if there are none.
 
-    Conversations beyond the limit are dealt out over the blocks in order of appearance; hours
-    are merged with their neighbours. A log without times falls into runs of successive requests.
+    If there are more than `_MOST` blocks, conversations are dealt out over them in order of
+    appearance, and hours are merged with their neighbours. A log without times is split into runs
+    of successive requests.
     """
     named = requests["conversation"]
     count = named.n_unique()
@@ -45,7 +46,7 @@ def deal(groups: npt.NDArray[np.integer]) -> npt.NDArray[np.int32]:
 
 
 def resample(blocks: int, replicates: int, seed: int) -> npt.NDArray[np.float64]:
-    """Draw how often each block is in each replicate, (replicates + 1, blocks).
+    """Return how often each block is drawn in each replicate, (replicates + 1, blocks).
 
     The first row is the log as it is: every block once.
     """
@@ -61,7 +62,7 @@ def weighted(
     places: int,
     held: npt.NDArray[np.float64] | None = None,
 ) -> npt.NDArray[np.float64]:
-    """Count rows per place in every replicate, (replicates, places); `held` weighs the rows."""
+    """Count rows per place in each replicate, (replicates, places); `held`: weights of the rows."""
     used, where = np.unique(place, return_inverse=True)
     blocks = weight.shape[1]
     flat = np.bincount(block.astype(np.int64) * len(used) + where.reshape(-1),
@@ -77,11 +78,11 @@ class HitPairs:
 
     asked: Ints
     matched: Ints
-    row: npt.NDArray[np.int64]  # (runs, n): row of the pair; -1 where it is no hit
+    row: npt.NDArray[np.int64]  # (runs, n): row of each request's pair; -1 without a hit
 
     @classmethod
     def of(cls, served: Ints) -> "HitPairs":
-        """Collect the pairs from `served` (runs, n): the matched request, or below 0 for no hit."""
+        """Collect the pairs; `served`: (runs, n), the matched request, or below 0 without a hit."""
         runs, n = served.shape
         hit = served >= 0
         key = np.broadcast_to(np.arange(n, dtype=np.int64) * n, served.shape)[hit] + served[hit]
@@ -104,35 +105,35 @@ class RatePoint:
     raw_hit_share: Estimate  # of eligible requests
     raw_hit_share_all: Estimate  # of all requests
     steady_hit_share: Estimate | None  # of eligible requests after warm-up
-    valid_hit_share: Estimate | None  # of eligible requests; None where no hit could be judged
+    valid_hit_share: Estimate | None  # of eligible requests; None if no hit could be judged
     unsafe_served_share: Estimate | None  # wrong answers served, of ALL requests
-    earned_usd: Floats = field(compare=False)  # by right hits, less what wrong ones cost: the log,
-    # then each replicate
+    # savings by right hits less the cost of wrong ones: first the log itself, then the replicates
+    earned_usd: Floats = field(compare=False)
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What is known of each pair."""
+    """What is known about each pair."""
 
     verdicts: Verdicts
-    place: npt.NDArray[np.int64]  # stratum and cell
-    group: npt.NDArray[np.int64]  # of pairs of one question and one entry
-    probability: Floats  # of being right
-    missed: Floats  # what it lacks for wrong details that nothing shows: a guess
-    open: Bools  # nothing can be told: right or wrong, the interval holds both
+    place: npt.NDArray[np.int64]  # number of the stratum and cell
+    group: npt.NDArray[np.int64]  # number of the question and entry
+    probability: Floats  # probability of being right
+    missed: Floats  # part of it subtracted for wrong details that no detector sees: a guess
+    open: Bools  # right or wrong can't be told; the interval covers both
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """How far off a number of wrong hits may be."""
+    """How far off a number of wrong hits may be, in hits."""
 
-    latent: float  # standard deviation that the answers leave open
-    slack: float  # the least reach of the interval
-    more_wrong: float  # hits of which nothing is known, by what they add if all are wrong
-    less_wrong: float  # what they take off if all are right, and all that is shown by nothing is
+    latent: float  # standard deviation that remains given the answers
+    slack: float  # least half-width of the interval
+    more_wrong: float  # what undecidable hits add if all of them are wrong
+    less_wrong: float  # what they take off if all are right and no wrong detail was missed
 
     def of(self, total: float) -> "Doubt":
-        """Divide by a total."""
+        """Return the doubt divided by a total."""
         parts = (self.latent, self.slack, self.more_wrong, self.less_wrong)
         return Doubt(*(part / total for part in parts))
 
@@ -143,26 +144,26 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Population:
-    """The requests that shares are taken of, one entry each."""
+    """The requests that shares are computed over; arrays have one entry per request."""
 
-    eligible: Bools  # a cache may serve them
-    block: Ints  # of the bootstrap: conversations or hours, drawn as a whole
-    steady: Bools | None = None  # after warm-up
+    eligible: Bools  # whether a cache may serve it
+    block: Ints  # its bootstrap block: a conversation or an hour, drawn as a whole
+    steady: Bools | None = None  # whether it comes after the warm-up
     worth: Floats | None = None  # US dollars that serving it from a cache saves; None: 1 each
     wrong_cost: float = 0.0  # US dollars that a wrong answer costs
 
     @property
     def saved(self) -> Floats:
-        """What serving each request saves."""
+        """What serving each request from the cache saves."""
         return np.ones(len(self.block)) if self.worth is None else self.worth
 
     def weights(self, replicates: int, seed: int) -> Floats:
-        """Draw how often each block counts in each replicate, (replicates + 1, blocks)."""
+        """Return how often each block counts in each replicate, (replicates + 1, blocks)."""
         return resample(int(self.block.max()) + 1 if len(self.block) else 1, replicates, seed)
 
 
 class Tally:
-    """Shares of requests, as they are and in every replicate."""
+    """Computes shares of requests, for the log as it is and for each replicate."""
 
     def __init__(self, population: Population, weight: Floats, grade: Grade) -> None:
         self.population, self.weight, self.grade = population, weight, grade
@@ -179,7 +180,11 @@ class Tally:
         return self.weight @ per_block.astype(np.float64)
 
     def point(self, row: npt.NDArray[np.int64], judged: Judged, right: Floats) -> RatePoint:
-        """Return the rates of one run, whose hits name rows of the judged pairs."""
+        """Return the rates of one run.
+
+        row: (n,), each request's row in `judged`; -1 without a hit. right: (replicates + 1,
+        places), the probability of being right.
+        """
         hit = row >= 0
         hits = self._count(hit)
         found = row[hit]
@@ -213,7 +218,7 @@ class Tally:
         )
 
     def _earned(self, row: npt.NDArray[np.int64], judged: Judged, right: Floats) -> Floats:
-        """Return what right hits save less what wrong ones cost, (replicates + 1,)."""
+        """Return the savings by right hits less the cost of wrong ones, (replicates + 1,)."""
         hit = row >= 0
         found, worth, cost = row[hit], self.population.saved[hit], self.population.wrong_cost
         place, block, places = judged.place[found], self.block[hit], right.shape[1]
@@ -225,7 +230,7 @@ class Tally:
         return out
 
     def _judged(self, hits: Floats, wrong: Floats, doubt: Doubt) -> tuple[Estimate, Estimate]:
-        """Return the valid and the unsafe share; together they are the raw hits."""
+        """Return the valid share of eligible requests, and the unsafe share of all requests."""
         eligible, everyone = np.maximum(self.eligible, 1e-9), np.maximum(self.all, 1e-9)
         right, off = (hits - wrong) / eligible, wrong / everyone
         return (
@@ -245,11 +250,11 @@ def _share(part: Floats, whole: Floats, grade: Grade) -> Estimate:
 
 
 def _around(shares: Floats, doubt: Doubt, grade: Grade) -> Estimate:
-    """Put a normal interval around a share, at least `slack` to either side.
+    """Return a share with a normal interval, at least `slack` wide on either side.
 
-    Its variance is the variance of the replicates plus `latent` squared. If none of
-    many was wrong, replicates don't differ: `slack` is then the exact binomial interval.
-    Pairs about which nothing is known may all be wrong, or all right.
+    Its variance is the variance of the replicates plus `latent` squared. If no hit is wrong, the
+    replicates don't differ, and `slack` is the exact binomial bound. Undecidable pairs may all be
+    wrong, or all right.
     """
     value = float(np.clip(shares[0], 0.0, 1.0))
     if len(shares) == 1:
@@ -267,9 +272,9 @@ def rates_by_id(
 ) -> tuple[RatePoint, ...]:
     """Estimate the rates of each run in `served` (runs, n); see HitPairs.of for its values.
 
-    `answer` numbers each request's answer, -1 where none was logged. Equal answers are right.
-    Answers that differ may say the same in other words. They count as wrong; the interval goes from
-    no wrong answer among them to the upper bound for all of them.
+    `answer` is the number of each request's answer, -1 if none was logged. Equal answers are right.
+    Answers that differ may say the same in other words. They count as wrong, and the interval runs
+    from none of them being wrong to the upper bound for all of them.
     """
     pairs = HitPairs.of(served)
     own, matched = answer[pairs.asked], answer[pairs.matched]
@@ -296,9 +301,9 @@ def rates_by_id(
 
 
 def _right_by_place(place: npt.NDArray[np.int64], block: Ints, weight: Floats) -> Floats:
-    """Return the share of right pairs by place, (replicates + 1, 3); unknown ones as the rest.
+    """Return the share of right pairs by place, (replicates + 1, 3).
 
-    `block` is the bootstrap block of each pair.
+    Unknown pairs get the share of the known ones. `block` is the bootstrap block of each pair.
     """
     counts = weighted(place, block, weight, _UNKNOWN + 1)
     known = counts[:, _SAME] + counts[:, _OTHER]
@@ -309,7 +314,7 @@ def _right_by_place(place: npt.NDArray[np.int64], block: Ints, weight: Floats) -
 
 
 def _widened(point: RatePoint) -> RatePoint:
-    """Widen the interval to the case in which every answer that differs is right."""
+    """Widen the intervals to include the case that every differing answer is right."""
     valid, unsafe = point.valid_hit_share, point.unsafe_served_share
     if valid is None or unsafe is None:
         return point

@@ -1,7 +1,8 @@
-"""Measure each detector's false alarms by topic: answers to some questions vary more.
+"""Measure each detector's false alarms by topic, because answers vary more on some topics.
 
-The share of false alarms of a topic leans on that of the whole log, the more the fewer repeats it
-has and the less the topics differ (a beta-binomial model, its strength estimated by moments).
+A topic's share of false alarms is shrunk towards that of the whole log. It is shrunk more the fewer
+repeats the topic has and the less topics differ: a beta-binomial model whose strength is estimated
+by moments.
 """
 
 from dataclasses import dataclass
@@ -13,23 +14,23 @@ from costaudit.answers.logged import Ints, Logged
 
 Floats = npt.NDArray[np.float64]
 
-_PROMPTS = 6  # repeated prompts a topic, about
-_ROUNDS = 15  # of k-means
-_MOST = 400  # topics
+_PROMPTS = 6  # repeated prompts per topic, about
+_ROUNDS = 15  # iterations of k-means
+_MOST = 400  # most topics
 _NEAR = 0.5  # least cosine of a question to its topic's centre
-_STRENGTHS = (4.0, 10_000.0)  # limits of the weight of the whole log's share, in pairs
+_STRENGTHS = (4.0, 10_000.0)  # least and most weight of the whole log's share, in pairs
 
 
 @dataclass(frozen=True)
 class Topics:
     """Questions grouped by their vectors; questions far from all groups are in the last one."""
 
-    of_question: Ints  # by distinct question
-    count: int  # including the last one
+    of_question: Ints  # topic of each distinct question; one more entry for no question (-1)
+    count: int  # number of topics, including the last one
 
 
 def topics_of(log: Logged, repeated: Ints) -> Topics:
-    """Return the distinct questions of a log, grouped around repeated ones."""
+    """Group the distinct questions of a log around those of the `repeated` requests."""
     asked = np.unique(log.question[repeated])
     asked = asked[asked >= 0]
     count = min(len(asked) // _PROMPTS, _MOST)
@@ -53,13 +54,13 @@ class Alarms:
     """False alarms of one detector by topic."""
 
     fired: Floats  # (topics,), weighted pairs of repeats that it separates
-    pairs: Floats  # (topics,)
-    share: float  # of the whole log
+    pairs: Floats  # (topics,), weighted pairs of repeats
+    share: float  # share of false alarms in the whole log
     strength: float  # weight of the whole log's share, in pairs
 
     @classmethod
     def of(cls, topic: Ints, fired: Floats, weight: Floats, count: int, share: float) -> "Alarms":
-        """Count the repeats of each topic; `share` is that of the whole log."""
+        """Count the repeats of each topic; `share`: the share of false alarms in the whole log."""
         pairs: Floats = np.bincount(topic, weight, count).astype(np.float64)
         found: Floats = np.bincount(topic, weight * fired, count).astype(np.float64)
         return cls(found, pairs, share, _strength(found, pairs))
@@ -71,7 +72,7 @@ class Alarms:
         return out
 
     def without(self, topic: Ints, fired: Floats, weight: Floats) -> Floats:
-        """Return the share of each pair's topic without the pair itself, (pairs,)."""
+        """Return the share of false alarms of each pair's topic without that pair, (pairs,)."""
         lean = self.strength
         out: Floats = (self.fired[topic] - weight * fired + lean * self.share) / (
             self.pairs[topic] - weight + lean
@@ -80,7 +81,7 @@ class Alarms:
 
 
 def _strength(fired: Floats, pairs: Floats) -> float:
-    """Estimate by moments how much topics resemble each other, as pairs."""
+    """Estimate by moments how much topics resemble each other, as a weight in pairs."""
     low, high = _STRENGTHS
     seen = pairs > 0
     fired, pairs = fired[seen], pairs[seen]

@@ -19,15 +19,15 @@ from costaudit.answers.traps.folding import fold
 from costaudit.answers.traps.signatures import Signatures
 
 ENOUGH_REPEATS = 30  # least pairs of answers to one prompt to measure how wordings vary
-ASSUMED_OVERLAP = 0.5  # share of words, with fewer pairs
-_QUANTILE = 0.05  # of the repeats' overlaps that are below the limit
+ASSUMED_OVERLAP = 0.5  # limit on the share of common words if there are fewer pairs
+_QUANTILE = 0.05  # share of the repeats' overlaps that are below the limit
 _WORD = re.compile(r"[^\W_]+")
 Index = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 
 class Wordings:
-    """Distinct answers, read once for comparing pairs."""
+    """Distinct answers, analysed once so that pairs can be compared."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         self._texts = texts
@@ -43,7 +43,7 @@ class Wordings:
     def limit(self, first: Index, second: Index) -> float:
         """Return the overlap below which answers to one prompt rarely fall.
 
-        first and second hold pairs of answers to one prompt by one model.
+        first and second are pairs of answers to one prompt by one model.
         """
         differ = first != second
         if differ.sum() < ENOUGH_REPEATS:
@@ -53,8 +53,8 @@ class Wordings:
     def agree(self, first: Index, second: Index, limit: float) -> npt.NDArray[np.bool_]:
         """Return whether pairs of answers say the same.
 
-        Structured answers are compared by field, and code as code. Text must share words, and no
-        detector (numbers, dates, names, negation ...) may separate the answers.
+        Structured answers are compared by field, and code as code. For text, the overlap must reach
+        `limit`, and no detector (numbers, dates, names, negation ...) may separate the answers.
         """
         clash = self._signatures.contradicts(first, second) != 0
         found = (self.overlap(first, second) >= limit) & ~clash

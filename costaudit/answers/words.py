@@ -1,8 +1,8 @@
-"""Measure how stable words are in answers to one prompt, and what a differing word means.
+"""Measure how stable words are in answers to one prompt, and what a differing word tells.
 
-A word that all answers to a prompt share (the section of the app, the plan's name) and that the
-served answer lacks separates two answers, whatever the word means. A word that only some repeats
-have means nothing.
+If all answers to a prompt share a word (the section of the app, the plan's name) and the served
+answer lacks it, the answers differ, whatever the word means. A word that only some repeats have
+tells nothing.
 """
 
 import re
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 _TOKEN = re.compile(r"\w+")
-_ECHO = 4  # words that an answer repeats from its question in one run: an echo, which is left out
-_WORDS_READ = 400  # of an answer
-_PRIOR = 3.0  # pairs that a word's share of differing ones leans on that of all words
-_WRONG = 0.9  # share of wrong pairs in which a word of either answer is missing in the other
+_ECHO = 4  # least run of words that an answer repeats from its question; such echoes are left out
+_WORDS_READ = 400  # most words read of a text
+_PRIOR = 3.0  # pseudo-pairs that pull a word's share of differing pairs towards that of all words
+_WRONG = 0.9  # share of wrong pairs in which a word of one answer is missing in the other
 _NEAR = 0.25  # quantile of gaps at which a pair weighs a quarter
 _PART = 1 << 15  # pairs compared at a time
 
 
 @dataclass(frozen=True)
 class _Counts:
-    """Weights by (request, word), as sorted keys."""
+    """Weights of pairs by (request, word)."""
 
-    key: npt.NDArray[np.int64]
-    held: Floats  # of pairs with the word on either side
-    differ: Floats  # of pairs with the word on one side only
+    key: npt.NDArray[np.int64]  # request and word in one number, ascending
+    held: Floats  # weight of pairs with the word on either side
+    differ: Floats  # weight of pairs with the word on one side only
 
     def of(self, key: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
-        """Look weights up; 0 where there are none."""
+        """Return the weights `held` and `differ` of each key; 0 if there are none."""
         if not len(self.key):
             return np.zeros(len(key)), np.zeros(len(key))
         at = np.minimum(np.searchsorted(self.key, key), len(self.key) - 1)
@@ -66,7 +66,7 @@ class Wording:
         )
 
     def carried(self, first: Ints, second: Ints) -> tuple[Bools, Bools]:
-        """Return whether answers differ in a word that follows time, and in one of the user."""
+        """Return whether answers differ in a word that depends on time, and in one on the user."""
         time, user = np.zeros(len(first), np.bool_), np.zeros(len(first), np.bool_)
         if not (self.by_time.any() or self.by_user.any()):
             return time, user
@@ -79,10 +79,9 @@ class Wording:
         return time, user
 
     def surprise(self, first: Ints, second: Ints) -> Floats:
-        """Return the log likelihood ratio of the clearest word in which two answers differ.
+        """Return the log likelihood ratio of the clearest differing word of each pair; 0 if none.
 
-        Pairs of repeats with either request are left out, so that no pair is its own evidence. It
-        is 0 if no word differs.
+        Repeats that involve either request are left out, so that no pair is its own evidence.
         """
         out = np.zeros(len(first))
         for start in range(0, len(first), _PART):
@@ -98,7 +97,7 @@ class Wording:
             one = self._by_request.of(side[pair].astype(np.int64) * self._width + word)
             held -= one[0]
             differ -= one[1]
-        own = self._own_weight(first, second)[pair]  # was taken off twice
+        own = self._own_weight(first, second)[pair]  # was subtracted twice
         held, differ = np.maximum(held + own, 0), np.maximum(differ + own, 0)
         share = (differ + _PRIOR * self._typical) / (held + _PRIOR)
         out = np.zeros(len(first))
@@ -116,13 +115,13 @@ class Wording:
     def _differing(
         self, first: Ints, second: Ints
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """List (pair, word) for each word of either answer, and whether both have it."""
+        """Return (pair, word) for each word of either answer, and whether both answers have it."""
         total = (self._words[self._row[first]] + self._words[self._row[second]]).tocoo()
         return total.row.astype(np.int64), total.col.astype(np.int64), total.data == 2
 
     def _learn(self, pairs: Repeats) -> None:
         weight = pairs.weight * nearness(pairs)
-        weight *= weight.sum() / max(float((weight**2).sum()), 1e-9)  # as many pairs as it is worth
+        weight *= weight.sum() / max(float((weight**2).sum()), 1e-9)  # sum to the effective size
         keys, helds, differs = [], [], []
         self._held, self._differ = np.zeros(self._width), np.zeros(self._width)
         for start in range(0, len(pairs), _PART):
@@ -157,7 +156,7 @@ def _summed(where: npt.NDArray[np.int64], parts: list[Floats], length: int) -> F
 
 
 def nearness(pairs: Repeats) -> Floats:
-    """Return weights of pairs that fall with their gap: over long gaps, facts change too."""
+    """Return weights of pairs that fall with the time gap, because facts change over long gaps."""
     gap = np.nan_to_num(pairs.gap_s, nan=0.0)
     if not gap.any():
         return np.ones(len(gap))
@@ -166,7 +165,7 @@ def nearness(pairs: Repeats) -> Floats:
 
 
 def _word_matrix(log: Logged) -> "tuple[Ints, csr_matrix]":
-    """Return each request's row, and which words are in the row's answer, int8 (rows, words)."""
+    """Return each request's row, and which words each row's answer has, int8 (rows, words)."""
     from scipy.sparse import csr_matrix
 
     both = log.answer.astype(np.int64) * (len(log.questions) + 1) + log.question

@@ -1,5 +1,5 @@
-"""Get a few verdicts by a model or a person, and estimate all hits from them.
+"""Get a few verdicts from a model or a person, and correct the shares of all hits by them.
 
-It takes pairs of a sweep, and returns verdicts and corrected shares. It never spends more than a
-limit.
+The package takes pairs from a sweep, and returns verdicts and corrected shares. It never spends
+more than a limit.
 """

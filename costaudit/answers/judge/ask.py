@@ -30,26 +30,26 @@ from costaudit.providers.call import CallError
 
 Floats = npt.NDArray[np.float64]
 
-_EDGES = np.array([0.05, 0.3, 0.7, 0.95])  # of the probability of being right
-_NEAR = 0.03  # similarity above the threshold that still counts as near it
-_NEAR_BOOST = 1.5
-_LEAST = 4  # pairs per stratum, so that its spread can be measured
-_UNRELATED = 0.3  # similarity of questions below which answers to them are wrong for each other
-_DOUBT = 0.02  # variance that even a confident comparison may hide
+_EDGES = np.array([0.05, 0.3, 0.7, 0.95])  # bin edges of the probability of being right
+_NEAR = 0.03  # a similarity up to this far above the threshold counts as near it
+_NEAR_BOOST = 1.5  # factor on the draws from strata near the threshold
+_LEAST = 4  # least pairs per stratum, so that its spread can be measured
+_UNRELATED = 0.3  # questions less similar than this need different answers
+_DOUBT = 0.02  # variance added to each stratum, because even a confident comparison may be wrong
 
 
 @dataclass(frozen=True)
 class Sample:
     """A stratified sample of hits without replacement."""
 
-    rows: npt.NDArray[np.int64]  # of the population, in the order to be judged
-    stratum: npt.NDArray[np.int32]  # of every member of the population
-    drawn: npt.NDArray[np.int64]  # pairs of each stratum
+    rows: npt.NDArray[np.int64]  # rows of the population, in the order to judge them
+    stratum: npt.NDArray[np.int32]  # stratum of each member of the population
+    drawn: npt.NDArray[np.int64]  # number of pairs drawn from each stratum
 
 
 @dataclass(frozen=True)
 class Controls:
-    """Pairs of requests whose truth is known."""
+    """Pairs of requests for which the right verdict is known."""
 
     asked: Ints
     matched: Ints
@@ -67,9 +67,9 @@ def sample_pairs(
 ) -> Sample:
     """Draw `size` hits, stratified by the probability of being right and nearness to the threshold.
 
-    probability, similarity (of the questions) and value (USD or counts) are per hit. A stratum's
-    part follows Neyman's rule, with its share of hits averaged with its share of value. The
-    verdicts are to be asked for in the order of `rows`: each prefix is spread over all strata.
+    probability, similarity (of the questions) and value (USD or counts) are per hit. Strata get
+    draws by Neyman allocation, with the share of hits and the share of value weighted equally. Ask
+    for verdicts in the order of `rows`: each prefix of it is spread over all strata.
     """
     near = similarity <= threshold + _NEAR
     kind = np.searchsorted(_EDGES, probability, "right") * 2 + near
@@ -90,7 +90,7 @@ def sample_pairs(
 
 
 def _allocate(want: Floats, members: Floats, size: int) -> npt.NDArray[np.int64]:
-    """Divide `size` draws in proportion: at least a few per stratum, at most its members."""
+    """Divide `size` draws in proportion to `want`; a stratum gets a few at least, all at most."""
     size = min(size, int(members.sum()))
     drawn = np.minimum(members, min(_LEAST, size // len(members)))
     while (left := size - drawn.sum()) >= 1:
@@ -106,10 +106,10 @@ def _allocate(want: Floats, members: Floats, size: int) -> npt.NDArray[np.int64]
 
 
 def control_pairs(check: Consistency, each: int, seed: int = 0) -> Controls:
-    """Return pairs with known truth, to measure the judge.
+    """Return pairs with a known verdict, to measure the judge: `each` right and `each` wrong ones.
 
-    Right are answers to one prompt asked twice at a short gap, unless its answer is live data;
-    wrong are answers to questions drawn at random that have little in common.
+    Right ones are repeats of one prompt that differ only by noise, so no live data. Wrong ones are
+    answers to random questions that have little in common.
     """
     rng = np.random.default_rng(seed)
     log, settled = check.log, check.calibration.settled
@@ -126,8 +126,8 @@ def control_pairs(check: Consistency, each: int, seed: int = 0) -> Controls:
 
 
 _BYTES_PER_TOKEN = 2.5  # a low value, so that the price is an upper estimate
-_FRAME_TOKENS = 40  # of the messages around the texts
-_GIVE_UP = 3  # failed calls in a row that stop the run
+_FRAME_TOKENS = 40  # tokens of the message format around the texts
+_GIVE_UP = 3  # the run stops after this many failed calls in a row
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class JudgeRun:
 
 
 def quote(items: Sequence[JudgeItem], judge: str, store: VerdictStore, rates: JudgeRates) -> Quote:
-    """Return the price of the remaining calls, by an upper estimate of their tokens."""
+    """Return the price of the remaining calls, from an upper estimate of their tokens."""
     known = store.load(judge)
     waiting = _waiting(items, known)
     usd = sum((_most_usd(item, rates) for item in waiting), Decimal(0))
@@ -191,8 +191,8 @@ def run_judge(
 ) -> JudgeRun:
     """Judge the pairs without a verdict, in order; each verdict is stored immediately.
 
-    A call starts only if its upper estimate fits into the rest of the budget. After a few failed
-    calls in a row, the run stops; stored verdicts are kept, and the next run continues from them.
+    A call starts only if its upper estimate fits into the rest of the budget. The run stops after a
+    few failed calls in a row. Stored verdicts are kept, and the next run continues from them.
     """
     progress = progress or SilentProgress()
     known = store.load(judge.name)
@@ -265,7 +265,7 @@ def _ask(judge: Judge, item: JudgeItem) -> Reply | CallError:
 
 
 def _waiting(items: Iterable[JudgeItem], known: dict[str, StoredVerdict]) -> list[JudgeItem]:
-    """Return the pairs without a stored reply, each content once, to pay for each only once."""
+    """Return the pairs without a stored reply, each content once, so that it is paid for once."""
     distinct = {item.key: item for item in items}
     return [item for key, item in distinct.items() if key not in known]
 

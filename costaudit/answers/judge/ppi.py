@@ -1,15 +1,17 @@
-"""Prediction-powered intervals: few verdicts correct the cheap comparison of many pairs.
+"""Prediction-powered inference: a few verdicts correct the cheap comparison of many pairs.
 
-The odds of being right are taken to be a power of the comparison's odds times a constant: two
-numbers, which few verdicts can show even where the judge errs. Where the comparison is sure, noise
-in the verdicts then hardly moves the share, which is why the interval is narrow.
+There are two estimates of the share of right hits.
 
-After Angelopoulos, Duchi and Zrnic, "PPI++: Efficient Prediction-Powered Inference" (2023), for a
-stratified sample without replacement: the share is the mean of the cheap probability, plus the
-weighted mean of what the verdicts add to it; the probability's part (lambda) is the one that makes
-the variance least. That holds whatever the comparison is worth. A judge that errs leaves noise
-which no comparison takes out that way; the recalibrated share does, at the price of an assumption,
-and is used only while it agrees with the estimate that makes none.
+The powered one follows Angelopoulos, Duchi and Zrnic, "PPI++: Efficient Prediction-Powered
+Inference" (2023), for a stratified sample without replacement. The share is the mean of the
+comparison's probability times a weight (lambda), plus the stratified mean of how much the verdicts
+differ from that. Lambda is chosen for least variance. The estimate is valid however good or bad the
+comparison is, but it can't remove the noise from a judge's errors.
+
+The recalibrated one assumes that the odds of being right are a power of the comparison's odds times
+a constant. A few verdicts are enough to fit these two numbers, even if the judge errs. Where the
+comparison is sure, noise in the verdicts then hardly moves the share, so the interval is narrow.
+This estimate is used only if it lies within the interval of the powered one.
 """
 
 from dataclasses import dataclass
@@ -22,9 +24,9 @@ from costaudit.contracts.grades import Estimate
 
 Floats = npt.NDArray[np.float64]
 
-_SURE = 0.002  # the comparison is never taken to be surer than this
-_PRIOR_MEAN = np.array([0.0, 1.0])  # constant and power, where the comparison is right as it is
-_PRIOR_PRECISION = np.array([1.0, 4.0])  # spread of 1 in log odds, and of 0.5 in the power
+_SURE = 0.002  # probabilities are clipped to this distance from 0 and 1
+_PRIOR_MEAN = np.array([0.0, 1.0])  # log constant and power if the comparison needs no correction
+_PRIOR_PRECISION = np.array([1.0, 4.0])  # standard deviations: 1 in log odds, 0.5 in the power
 _ROUNDS = 50
 
 
@@ -35,9 +37,10 @@ def recalibrated_share(
     right_called_right: float,
     wrong_called_right: float,
 ) -> tuple[float, float]:
-    """Return the share of right hits and its standard error.
+    """Return the recalibrated share of right hits and its standard error.
 
-    `said` is 1 or 0 per judged row. The verdicts' own errors are part of the likelihood:
+    `probability` is per hit, and `said` 1 or 0 per judged row. The judge's errors are part of the
+    likelihood:
     P(called right) = wrong_called_right + (right_called_right - wrong_called_right) x P(right).
     """
     clipped = np.clip(probability, _SURE, 1 - _SURE)
@@ -73,29 +76,29 @@ _Z = 1.959963984540054  # 97.5 % quantile of the normal distribution
 
 @dataclass(frozen=True)
 class JudgeError:
-    """How often a judge is right on control pairs whose truth is known."""
+    """How often a judge is right on control pairs, for which the right verdict is known."""
 
-    right_called_right: float  # share
-    wrong_called_right: float  # share
-    right_controls: int
+    right_called_right: float  # share of right controls that the judge calls right
+    wrong_called_right: float  # share of wrong controls that the judge calls right
+    right_controls: int  # number of right controls with a verdict
     wrong_controls: int
 
     @property
     def gap(self) -> float:
-        """Return how much more often right answers are called right than wrong ones are."""
+        """How much more often right answers are called right than wrong ones are."""
         return self.right_called_right - self.wrong_called_right
 
     @property
     def is_useful(self) -> bool:
-        """Return whether the verdicts say anything about the truth."""
+        """Whether the verdicts tell right from wrong answers well enough."""
         return self.gap > 0.2
 
 
 def judge_error(truth: npt.NDArray[np.bool_], verdict: npt.NDArray[np.int8]) -> JudgeError:
-    """Measure a judge on control pairs; `verdict` is 1 or 0, -1 where there is none.
+    """Measure a judge on control pairs; `verdict` is 1 or 0, and -1 if there is none.
 
-    One control more of each kind is taken for half missed, so that few controls claim no
-    perfection.
+    One more control of each kind is counted as half wrong, so that a few controls don't make a
+    judge look perfect.
     """
     right, wrong = verdict[truth & (verdict >= 0)], verdict[~truth & (verdict >= 0)]
     return JudgeError(
@@ -111,14 +114,14 @@ PERFECT = JudgeError(1.0, 0.0, 0, 0)
 
 @dataclass(frozen=True)
 class Corrected:
-    """The share of right hits by verdicts and the cheap comparison, and by verdicts alone."""
+    """The share of right hits, from verdicts and the comparison, and from verdicts alone."""
 
     share: Estimate  # the one to report
-    powered: Estimate  # PPI++, without assumptions
+    powered: Estimate  # by PPI++, without assumptions
     verdicts_alone: Estimate
-    recalibrated: bool  # the share comes from the recalibrated comparison
+    recalibrated: bool  # whether `share` is the recalibrated one; else it is `powered`
     verdicts: int
-    weight: float  # lambda: 0 ignores the comparison, 1 trusts it as it is
+    weight: float  # lambda: 0 ignores the comparison, 1 uses it fully
 
 
 def corrected_share(
@@ -129,8 +132,8 @@ def corrected_share(
 ) -> Corrected:
     """Estimate the share of right hits in a population.
 
-    `probability` is per hit; `verdict` is 1 or 0 per row of the sample, -1 where there is none.
-    Verdicts are corrected for the judge's own errors by Rogan and Gladen's formula.
+    `probability` is per hit; `verdict` is 1 or 0 per row of the sample, and -1 if there is none.
+    Verdicts are corrected for the judge's errors by the Rogan–Gladen formula.
     """
     judged = verdict >= 0
     rows, said = sample.rows[judged], verdict[judged].astype(np.float64)
@@ -155,7 +158,7 @@ def _within(value: float, estimate: Estimate) -> bool:
 
 
 def _merged(stratum: npt.NDArray[np.int32], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
-    """Join strata with fewer than two verdicts to their neighbours."""
+    """Return the strata, with those that have fewer than two verdicts merged into neighbours."""
     held = np.bincount(stratum[rows], minlength=int(stratum.max()) + 1)
     target = np.zeros(len(held), np.int32)
     current, count = 0, 0
@@ -175,7 +178,7 @@ def _best_weight(
     stratum: npt.NDArray[np.int32],
     rows: npt.NDArray[np.int64],
 ) -> float:
-    """Find the lambda of least variance: pooled covariance over variance within strata."""
+    """Return the lambda of least variance: pooled covariance over variance within strata."""
     size = np.bincount(stratum)
     covariance = variance = 0.0
     for one in range(len(size)):
@@ -215,7 +218,7 @@ def _estimate(
 
 
 def _control_variance(value: float, error: JudgeError) -> float:
-    """Add what is unknown about the judge's errors, by the delta method."""
+    """Return the variance due to the uncertain rates of the judge's errors, by the delta method."""
     variance = 0.0
     for rate, controls, slope in (
         (error.right_called_right, error.right_controls, value / error.gap),
@@ -232,16 +235,17 @@ class Agreement:
 
     pairs: int
     share: float  # of pairs with the same verdict
-    kappa: float | None  # Cohen's: 1 full agreement, 0 as by chance; None where both never vary
+    kappa: float | None  # Cohen's: 1 full agreement, 0 as by chance; None if verdicts never vary
     kappa_low: float | None  # 95 % bounds
     kappa_high: float | None
 
 
 def agreement(first: npt.NDArray[np.int8], second: npt.NDArray[np.int8]) -> Agreement:
-    """Compare verdicts (1, 0; -1 for none) on the same pairs; Cohen (1960), its large-sample error.
+    """Compare verdicts (1, 0; -1 for none) on the same pairs by Cohen's kappa (1960).
 
-    kappa = (observed - expected) / (1 - expected), with the expected agreement of two judges who
-    keep their own shares of "right" and decide by chance.
+    kappa = (observed - expected) / (1 - expected), where `expected` is the agreement of two judges
+    who keep their own shares of "right" but decide by chance. The bounds use the large-sample
+    standard error.
     """
     both = (first >= 0) & (second >= 0)
     a, b = first[both], second[both]

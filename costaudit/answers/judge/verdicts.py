@@ -1,4 +1,4 @@
-"""Store verdicts of a model, and read those of a person who fills in a file."""
+"""Store a model's verdicts, and read those of a person who fills in a form."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -17,7 +17,7 @@ from costaudit.errors import InputError
 class StoredVerdict:
     """One verdict, or one reply without a verdict."""
 
-    key: str  # of the pair (see JudgeItem)
+    key: str  # key of the pair (see JudgeItem)
     judge: str
     right: bool | None  # None: the reply was malformed
     reason: str
@@ -48,13 +48,13 @@ COLUMNS = (
     "verdict",
     "note",
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # would run as a formula in a spreadsheet
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # first characters that start a spreadsheet formula
 
 
 def write_form(items: Sequence[JudgeItem], path: Path) -> None:
-    """Write the pairs to judge, with an empty verdict: CSV, or JSONL by the file's suffix.
+    """Write the pairs to judge with empty verdicts, as JSONL if the suffix is .jsonl, else as CSV.
 
-    Raises InputError if the file exists already, because it may hold verdicts.
+    Raise InputError if the file exists, because it may contain verdicts.
     """
     if path.exists():
         raise InputError(f"{path} exists already.", hint="Fill it in, or name a new file.")
@@ -74,7 +74,7 @@ def write_form(items: Sequence[JudgeItem], path: Path) -> None:
 
 
 def read_form(path: Path) -> list[StoredVerdict]:
-    """Return the filled-in verdicts; raises InputError with the number of a wrong line."""
+    """Return the filled-in verdicts; raise InputError, with the line number, if one is invalid."""
     if not path.is_file():
         raise InputError(
             f"There is no file {path}.", hint="Write the form first, by judging without it."

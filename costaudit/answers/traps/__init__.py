@@ -1,4 +1,5 @@
-"""Find differences between two texts that embeddings do not see.
+"""Find differences between two texts that embeddings miss.
 
-It takes distinct texts, and returns the detectors that separate two of them. It uses no vectors.
+The package takes distinct texts, and returns which detectors separate two of them. It doesn't use
+vectors.
 """

@@ -1,15 +1,15 @@
-"""Whether a text affirms or denies, and on which side of a pair of antonyms it is."""
+"""Find whether a text affirms or denies, and which side of a pair of antonyms it names."""
 
 import re
 from functools import cache
 
 from costaudit.answers.traps.folding import PhraseSet, any_of, phrases, table, words_of
 
-_START = 3  # letters that a stem has at least
+_START = 3  # least letters of a stem
 
 
 class _Axes:
-    """The phrases of one table of the lexicon, with the rows that a word or stem points to."""
+    """The phrases of one table of the lexicon, indexed by their words and stems."""
 
     def __init__(self, name: str) -> None:
         self.rows = [(row["axis"], row["side"], PhraseSet(row["words"])) for row in table(name)]
@@ -22,7 +22,7 @@ class _Axes:
                 self.by_start.setdefault(stem[:_START], []).append((stem, place))
 
     def near(self, plain: str) -> list[int]:
-        """List the rows whose phrases a folded text may contain."""
+        """Return the rows whose phrases a folded text may contain."""
         words, found = words_of(plain), set[int]()
         for word in self.by_word.keys() & words:
             found.update(self.by_word[word])
@@ -37,9 +37,10 @@ def _axes(name: str) -> _Axes:
 
 
 def find_sides(plain: str, name: str) -> frozenset[str]:
-    """Read which sides of the axes in one table of the lexicon a folded text names.
+    """Return the sides of axes that a folded text names, as `axis=side`.
 
-    Within an axis a longer phrase hides the shorter one in it: `not less than` is not `less than`.
+    `name` is the table of the lexicon. Within an axis, a longer phrase hides a shorter one inside
+    it: `not less than` isn't `less than`.
     """
     axes = _axes(name)
     spans: dict[str, list[tuple[int, int, str]]] = {}
@@ -78,8 +79,7 @@ def _replies() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 
 def find_polarity(plain: str) -> frozenset[str]:
-    """Read the sides of known opposites, whether the text has an odd number of negations,
-    and a leading yes or no."""
+    """Return the sides of known opposites, the parity of negations, and a leading yes or no."""
     sentences = _SENTENCE.split(plain) if _denials().may_match(plain) else []
     odd = sum(_negations(sentence) for sentence in sentences) % 2
     found = {f"negated={'yes' if odd else 'no'}"}
@@ -92,7 +92,7 @@ def find_polarity(plain: str) -> frozenset[str]:
 
 
 def _negations(sentence: str) -> int:
-    """Count negations; in Spanish `no ... nada` denies once."""
+    """Return the number of negations; the Spanish `no ... nada` counts once."""
     idioms, negators, verbs, concord = _patterns()
     rest = idioms.sub(" ", sentence)
     rest, lacking = verbs.subn(" ", rest)

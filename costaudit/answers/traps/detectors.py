@@ -1,4 +1,4 @@
-"""The detectors, by the name that `--guard` takes, and one reading of a text for all of them."""
+"""The detectors, named as for `--guard`, and what they all read from a text."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from costaudit.answers.traps.quantities import Quantity, find_dates, quantities
 
 @dataclass
 class Reading:
-    """What a text says, part by part; identifiers and dates are taken out before numbers."""
+    """The values found in a text; identifiers and dates are removed before numbers are read."""
 
     raw: str
 
     @cached_property
     def plain(self) -> str:
-        """The text folded, with its numbers in digits."""
+        """The folded text, with numbers in digits."""
         return plain(self.raw)
 
     @cached_property
@@ -36,17 +36,17 @@ class Reading:
 
     @property
     def identifiers(self) -> frozenset[str]:
-        """Order numbers, codes, addresses, versions."""
+        """Order numbers, codes, addresses and versions."""
         return self._identifiers[0]
 
     @property
     def dates(self) -> frozenset[str]:
-        """Dates, weekdays, clock times, words such as yesterday."""
+        """Dates, weekdays, clock times, and words such as yesterday."""
         return self._dates[0]
 
     @property
     def numbers(self) -> frozenset[str]:
-        """All other numbers, in the base unit of their dimension."""
+        """All other numbers, each in the base unit of its dimension."""
         return frozenset(f"{q.value:g}" for q in self._quantities)
 
     @property
@@ -63,23 +63,23 @@ class Reading:
 
     @cached_property
     def entities(self) -> frozenset[str]:
-        """Names of places, products, firms and people."""
+        """Names of places, products, companies and people."""
         return find_entities(self.raw, fold(self.raw))
 
     @cached_property
     def polarity(self) -> frozenset[str]:
-        """Whether the text affirms or denies, and sides of known opposites."""
+        """Whether the text affirms or denies, and which sides of known opposites it names."""
         return find_polarity(self.plain)
 
 
 @dataclass(frozen=True)
 class Trap:
-    """A kind of difference between two texts that changes what is right to answer."""
+    """A kind of difference between two texts that changes the right answer."""
 
     name: str
     find: Callable[[Reading], frozenset[str]]
-    rule: Literal["equal", "sides"]  # what must agree: all values, or the side on shared axes
-    says: str  # for the reader
+    rule: Literal["equal", "sides"]  # what must agree: all values, or the sides of shared axes
+    says: str  # description in reports
 
 
 TRAPS = (

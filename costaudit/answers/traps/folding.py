@@ -1,4 +1,4 @@
-"""Text as detectors compare it, and the words and phrases that they look for."""
+"""Fold text for the detectors, and match the words and phrases that they look for."""
 
 import re
 import tomllib
@@ -36,7 +36,7 @@ _ADD = {
 }  # fmt: skip
 _TIMES = {"hundred": 100, "thousand": 1000, "mil": 1000, "million": 10**6, "millones": 10**6,
           "millon": 10**6}  # fmt: skip
-_ONE = {"one", "uno", "un", "una"}  # articles and pronouns, unless a unit follows
+_ONE = {"one", "uno", "un", "una"}  # articles and pronouns unless a unit follows
 _TENS = {*_EN_TENS, *_ES_TENS}
 _NUMBER_WORDS = "|".join(sorted((*_ADD, *_TIMES), key=len, reverse=True))
 _SPELLED_WORDS = frozenset((*_ADD, *_TIMES))
@@ -51,7 +51,7 @@ _COUNTED = re.compile(
 
 
 class _FoldTable(dict[int, str]):
-    """Fold one character to one character, so that places in the text stay the same."""
+    """Folds each character to one character, so that positions in the text don't change."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
@@ -65,18 +65,18 @@ _FOLD = _FoldTable()
 
 
 def fold(text: str) -> str:
-    """Lower the case, strip accents and plain the quotes and dashes; the length stays the same."""
+    """Lower the case, strip accents, and replace typographic quotes and dashes; keep the length."""
     return text.translate(_FOLD)
 
 
-@lru_cache(maxsize=64)  # the detectors read one text after the other
+@lru_cache(maxsize=64)  # few entries suffice: all detectors read one text before the next
 def words_of(folded: str) -> frozenset[str]:
     """Return the runs of letters in a folded text."""
     return frozenset(_WORD.findall(folded))
 
 
 def plain(text: str) -> str:
-    """Fold, drop list markers such as `1)`, and write English and Spanish numbers in digits."""
+    """Fold, drop list markers such as `1)`, and turn English and Spanish numbers into digits."""
     folded = fold(text)
     if ")" in folded or "." in folded:
         folded = _LIST_MARKER.sub(" ", folded)
@@ -84,12 +84,12 @@ def plain(text: str) -> str:
     if "ciento" in words:
         folded = _PER_CENT.sub("%", folded)
     if "once" in words and not _SPANISH.search(folded):
-        folded = _ONCE.sub("-", folded)  # eleven in Spanish only
+        folded = _ONCE.sub("-", folded)  # it means eleven only in Spanish
     return folded if words.isdisjoint(_SPELLED_WORDS) else _SPELLED.sub(_digits, folded)
 
 
 def _digits(match: re.Match[str]) -> str:
-    """Turn a run of number words into one number, or into several: `three, four` stay two."""
+    """Turn a run of number words into digits; it may be several numbers, such as `three four`."""
     text = match.group()
     words = _WORD.findall(text)
     if words[0] in _ONE and len(words) == 1 and not _COUNTED.match(match.string, match.end()):
@@ -125,20 +125,20 @@ def _lexicon() -> dict[str, Any]:
 
 
 def table(name: str) -> list[dict[str, Any]]:
-    """Return the rows of one table, their words folded."""
+    """Return the rows of one table of the lexicon, with their words folded."""
     rows: list[dict[str, Any]] = _lexicon()[name]
     return [{**row, "words": [fold(word) for word in row.get("words", ())]} for row in rows]
 
 
 def phrases(name: str) -> tuple[str, ...]:
-    """Return one plain list of words and phrases, folded."""
+    """Return one list of the lexicon's words and phrases, folded."""
     return tuple(fold(word) for word in _lexicon()["lists"][name])
 
 
 def any_of(words: tuple[str, ...] | list[str]) -> str:
-    """Write a pattern that matches any of the phrases as whole words, longest first.
+    """Return a pattern that matches any of the phrases as whole words, the longest first.
 
-    A phrase may end in `*` for any ending, and its spaces match any white space.
+    A `*` matches any letters or digits, and a space matches any white space.
     """
     ordered = sorted(set(words), key=lambda w: (-len(w), w))
     return rf"(?<!\w)(?:{'|'.join(_phrase(word) for word in ordered)})(?!\w)"
@@ -157,11 +157,12 @@ class PhraseSet:
     def __init__(self, phrases: Collection[str]) -> None:
         self.pattern = re.compile(any_of(tuple(phrases)))
         whole = {phrase: max(_WHOLE.findall(phrase), key=len, default="") for phrase in phrases}
-        self.words = frozenset(filter(None, whole.values()))  # each match contains one, or
+        # each match contains one of the words or one of the stems
+        self.words = frozenset(filter(None, whole.values()))
         self.stems = tuple(_stem(phrase) for phrase, word in whole.items() if not word)
 
     def may_match(self, folded: str) -> bool:
-        """Return False if a quick look shows that the pattern can't match."""
+        """Return False if a quick check shows that the pattern can't match."""
         return not self.words.isdisjoint(words_of(folded)) or any(s in folded for s in self.stems)
 
 

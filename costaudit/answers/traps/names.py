@@ -1,4 +1,4 @@
-"""Named entities and identifiers: strings that name one place, firm, person, order or version."""
+"""Find named entities and identifiers: names of a place, company, person, order or version."""
 
 import re
 import tomllib
@@ -16,7 +16,7 @@ _COMMON = frozenset(re.findall(r"\S+", """
  dear hello hi hey hola buenos buenas gracias thanks please usted ustedes vd mr mrs ms sr sra dni
  monday tuesday wednesday thursday friday saturday sunday january february march april may june july
  august september october november december utc gmt am pm cet est"""))  # fmt: skip
-_MOSTLY = 0.5  # a text with more of its words capitalised is a title, or shouted
+_MOSTLY = 0.5  # a text with a larger share of capitalised words is a title, or shouted
 
 
 @cache
@@ -31,20 +31,20 @@ def _known_names() -> PhraseSet:
 
 
 def find_entities(raw: str, folded: str) -> frozenset[str]:
-    """Read known names in any case, and unknown names by a capital inside a sentence."""
+    """Return known names, in any case, and other names that have a capital inside a sentence."""
     found = set()
     rest = raw
     names = _known_names()
     for match in names.pattern.finditer(folded) if names.may_match(folded) else ():
         if _is_name(raw, match):
             found.add(_known()[" ".join(match.group().split())])
-            blank = "x" * (match.end() - match.start())  # keeps the places, and is no capital
+            blank = "x" * (match.end() - match.start())  # keeps positions, and has no capital
             rest = rest[: match.start()] + blank + rest[match.end() :]
     return frozenset(found | _capitalised(rest))
 
 
 def _is_name(raw: str, match: re.Match[str]) -> bool:
-    """Return whether a word such as `us`, `visa` or `mac` is written like a name."""
+    """Return whether an ambiguous word, such as `us` or `edge`, is written as a name."""
     word = raw[match.start() : match.end()]
     if match.group() == "us":
         return word == "US"
@@ -58,7 +58,7 @@ def _capitalised(raw: str) -> set[str]:
     found = set()
     for match in _CAPITALISED.finditer(raw):
         name = match["name"]
-        if match["start"] is not None:  # the first word of a sentence has its capital anyway
+        if match["start"] is not None:  # the first word of a sentence is always capitalised
             name = name.partition(" ")[2] if " " in name else ""
         parts = [fold(part).rstrip("'-").removesuffix("'s") for part in name.split()]
         known = " ".join(part for part in parts if part not in _COMMON and len(part) > 1)
@@ -67,7 +67,7 @@ def _capitalised(raw: str) -> set[str]:
     return found
 
 
-_PATTERNS = (  # what every match contains, where 0 is any digit, and the pattern
+_PATTERNS = (  # a character that each match contains (0: any digit), and the pattern
     ("@", re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+\b")),
     ("://", re.compile(r"\bhttps?://[^\s)\]>\"']+[^\s)\]>\"'.,;:!?]")),
     ("-", re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")),
@@ -103,7 +103,7 @@ _NOT_CODES = re.compile(
 
 
 def find_identifiers(plain: str) -> tuple[frozenset[str], str]:
-    """Read the identifiers of a folded text, and return the text with them blanked out."""
+    """Return the identifiers in a folded text, and the text with them blanked out."""
     found: set[str] = set()
 
     def take(match: re.Match[str]) -> str:

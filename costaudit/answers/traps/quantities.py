@@ -1,4 +1,4 @@
-"""Numbers with their units, and dates and times, each brought to one form."""
+"""Find numbers with their units, dates and times, each in a normalised form."""
 
 import re
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ _SYMBOL = {"$": "usd", "€": "eur", "£": "gbp", "¥": "jpy"}
 
 @dataclass(frozen=True)
 class Quantity:
-    """One number of a text."""
+    """One number in a text."""
 
     value: float  # in the base unit of its dimension
-    dimension: str  # time, workday, mass, percent, ...; money:eur; "" for a bare number
+    dimension: str  # such as time, workday, mass, percent or money:eur; "" for a bare number
 
     @property
     def is_money(self) -> bool:
-        """Distinguish amounts of money from everything else."""
+        """Whether it is an amount of money."""
         return self.dimension.startswith("money:")
 
 
 @cache
 def _units() -> dict[str, tuple[str, float]]:
-    """Map each unit's words to its dimension and its size in the base unit."""
+    """Return each unit word's dimension, and the unit's size in the dimension's base unit."""
     units: dict[str, tuple[str, float]] = {}
     for row in table("units"):
         for word in row["words"]:
@@ -52,11 +52,11 @@ def _pattern() -> re.Pattern[str]:
 
 
 def quantities(plain: str) -> tuple[Quantity, ...]:
-    """Read the numbers of a folded text; the first of `3 to 5 days` takes the unit of the last."""
+    """Return the numbers in a folded text; in `3 to 5 days`, both numbers are days."""
     if not _DIGIT.search(plain):
         return ()
     found: list[Quantity] = []
-    waiting: list[float] = []  # starts of a range whose unit is still to come
+    waiting: list[float] = []  # numbers that start a range and get the unit of its end
     for match in _pattern().finditer(plain):
         value = number(match["number"]) * _SCALE.get(match["scale"] or "", 1.0)
         unit = match["unit"] or (match["before"] or "").strip()
@@ -71,7 +71,7 @@ def quantities(plain: str) -> tuple[Quantity, ...]:
 
 
 def number(digits: str) -> float:
-    """Read digits with either decimal sign; three digits after the only sign are thousands."""
+    """Parse digits with `.`, `,` or `'`; groups of three digits after one sign are thousands."""
     if _THOUSANDS.match(digits) and not digits.startswith("0"):
         return float(re.sub(r"[.,']", "", digits))
     *whole, last = re.split(r"[.,']", digits)
@@ -119,7 +119,7 @@ _NOT_TOMORROW = re.compile(r"(?:\bla|\besta|\bpor la|\bpasado)\s+manana")
 
 
 def find_dates(plain: str) -> tuple[frozenset[str], str]:
-    """Read the dates of a folded text, and return the text with them blanked out."""
+    """Return the dates in a folded text, and the text with them blanked out."""
     found: set[str] = set()
 
     def take(value: str, match: re.Match[str]) -> str:
@@ -143,7 +143,7 @@ def find_dates(plain: str) -> tuple[frozenset[str], str]:
 
 @cache
 def _names() -> dict[str, str]:
-    """Map names of months and weekdays in both languages to English ones."""
+    """Return the English name for each English or Spanish name of a month or weekday."""
     english = (*phrases("months"), *phrases("weekdays"))
     names = dict(zip((*phrases("months_es"), *phrases("weekdays_es")), english, strict=True))
     names |= {name: name for name in english}
@@ -154,13 +154,13 @@ def _names() -> dict[str, str]:
 
 @cache
 def _named() -> frozenset[str]:
-    """List words; each written date holds one of them."""
+    """Return words such that each written date contains at least one."""
     return frozenset((*_names(), "sept"))
 
 
 @cache
 def _written() -> re.Pattern[str]:
-    """Match `14 October 2025`, `October 14th`, `14 de octubre`; names alone, but not modal may."""
+    """Return a pattern for `14 October 2025`, `14 de octubre`, or a name alone (but not `may`)."""
     full = (*phrases("months"), *phrases("months_es"))
     dated = any_of((*full, *phrases("months_short"), "sept"))
     alone = any_of(

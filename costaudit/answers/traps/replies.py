@@ -1,4 +1,4 @@
-"""Short answers that say yes or no."""
+"""Recognise short answers that say yes or no."""
 
 import re
 
@@ -20,7 +20,7 @@ _FILLERS = frozenset(
 
 
 def reply_of(text: str) -> int:
-    """Return 1 for a short text that says yes, 0 for one that says no, -1 for any other text."""
+    """Return 1 if a text is a short yes, 0 if it is a short no, and -1 otherwise."""
     plain = fold(text.strip())
     if not plain or len(_WORD.findall(plain)) > _MOST_WORDS or _NEITHER.match(plain):
         return -1

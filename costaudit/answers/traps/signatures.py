@@ -1,4 +1,4 @@
-"""What each distinct text says to each detector: stored, compared, and used as a guard."""
+"""Store and compare what each detector finds in each distinct text, and use it as a guard."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -19,7 +19,7 @@ Mask = npt.NDArray[np.uint16]
 
 
 class Signatures:
-    """The values that every detector finds in each of a list of distinct texts."""
+    """The values that each detector finds in each of a list of distinct texts."""
 
     def __init__(self, texts: Sequence[str]) -> None:
         values: list[list[frozenset[str]]] = [[] for _ in TRAPS]
@@ -30,13 +30,13 @@ class Signatures:
         self._columns = [_Column.of(*pair) for pair in zip(TRAPS, values, strict=True)]
 
     def encoded(self) -> bytes:
-        """Encode all values, so that the texts need not be read again."""
+        """Return all values as bytes, so that the texts needn't be analysed again."""
         told = [(c.ids.tobytes(), [sorted(values) for values in c.sets]) for c in self._columns]
         return msgspec.msgpack.encode(told)
 
     @classmethod
     def decoded(cls, data: bytes) -> "Signatures":
-        """Take values as `encoded` returned them; raises msgspec.DecodeError for anything else."""
+        """Return signatures from the bytes of `encoded`; raise msgspec.DecodeError if invalid."""
         told = msgspec.msgpack.decode(data, type=list[tuple[bytes, list[frozenset[str]]]])
         signatures = cls(())
         signatures._columns = [
@@ -50,14 +50,14 @@ class Signatures:
         return self._columns[TRAP_NAMES.index(name)]
 
     def differs(self, first: Index, second: Index) -> Mask:
-        """Flag pairs of questions: bit t is set where detector t separates the texts."""
+        """Return flags per pair of questions: bit t is set if detector t separates the texts."""
         return self._flags([c.differs(first, second) for c in self._columns])
 
     def contradicts(self, first: Index, second: Index) -> Mask:
-        """Flag pairs of answers: like `differs`, but ignore answers that only say more.
+        """Return flags per pair of answers: like `differs`, but one answer may say more.
 
-        Two wordings of one answer seldom mention the same details; they contradict each other
-        only where each holds a value that the other lacks.
+        Two wordings of one answer rarely mention the same details. They contradict each other only
+        if each has a value that the other lacks.
         """
         return self._flags([c.contradicts(first, second) for c in self._columns])
 
@@ -70,12 +70,12 @@ class Signatures:
 
 
 class _Column:
-    """One detector's values of every text."""
+    """The values that one detector finds in each text."""
 
     def __init__(self, rule: str, ids: npt.NDArray[np.int32], sets: list[frozenset[str]]) -> None:
         self.rule = rule
-        self.ids = ids  # per text
-        self.sets = sets  # by id; 0 is the empty set
+        self.ids = ids  # per text: index into `sets`
+        self.sets = sets  # distinct sets of values; the first one is empty
 
     @classmethod
     def of(cls, trap: Trap, values: list[frozenset[str]]) -> "_Column":
@@ -103,12 +103,12 @@ class _Column:
 
 
 def _values_clash(first: frozenset[str], second: frozenset[str]) -> bool:
-    """Return whether each set holds a value that the other lacks."""
+    """Return whether each set has a value that the other lacks."""
     return not (first <= second or second <= first)
 
 
 def _sides_clash(first: frozenset[str], second: frozenset[str]) -> bool:
-    """Return whether the texts are on different sides of an axis that both name."""
+    """Return whether both texts name an axis, but different sides of it."""
     sides = _by_axis(first), _by_axis(second)
     shared = sides[0].keys() & sides[1].keys()
     return any(_values_clash(sides[0][axis], sides[1][axis]) for axis in shared)
@@ -123,7 +123,7 @@ def _by_axis(values: frozenset[str]) -> dict[str, frozenset[str]]:
 
 
 class TrapGuard:
-    """Refuse pairs of questions that a chosen detector separates."""
+    """Refuses pairs of questions that any chosen detector separates."""
 
     def __init__(self, signatures: Signatures, names: Sequence[str]) -> None:
         names = TRAP_NAMES if "all" in names else names
@@ -136,7 +136,7 @@ class TrapGuard:
         self._columns = [signatures.column(name) for name in dict.fromkeys(names)]
 
     def __call__(self, first: Index, second: Index) -> npt.NDArray[np.bool_]:
-        """Return per pair of texts, by their places among the distinct texts, whether to refuse."""
+        """Return whether to refuse each pair, given by indices into the distinct texts."""
         refused = np.zeros(len(first), np.bool_)
         for column in self._columns:
             refused |= column.differs(first, second)
@@ -144,16 +144,17 @@ class TrapGuard:
 
 
 def guard(names: Sequence[str], texts: Sequence[str]) -> TrapGuard:
-    """Make a guard of the named detectors over distinct texts."""
+    """Return a guard that uses the named detectors on distinct texts."""
     return TrapGuard(Signatures(texts), names)
 
 
 def stored_signatures(
     texts: Sequence[str], folder: Path, detectors: bytes | None = None
 ) -> Signatures:
-    """Return what every detector finds in each text, from `folder` where these texts were read.
+    """Return the signatures of texts, from `folder` if they are stored there; else store them.
 
-    `detectors` names the version of the detectors; None: a digest of their code and word lists.
+    `detectors` identifies the version of the detectors; None: a digest of their code and word
+    lists.
     """
     path = folder / f"{_digest(texts, detectors or _detectors())}.msgpack"
     try:
@@ -175,7 +176,7 @@ def _digest(texts: Sequence[str], detectors: bytes) -> str:
 
 @cache
 def _detectors() -> bytes:
-    """Digest the code and the word lists of the detectors: other detectors, other signatures."""
+    """Return a digest of the detectors' code and word lists; signatures depend on both."""
     digest = xxh3_128()
     sources = sorted(files("costaudit.answers.traps").iterdir(), key=lambda file: file.name)
     for file in sources:
