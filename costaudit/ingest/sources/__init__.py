@@ -1,4 +1,4 @@
-"""What a record of a format is: one file for a family of formats.
+"""The log formats: one class per format, one file per family of formats.
 
-Each source takes decoded records and returns calls or skips. It never reads bytes.
+Each source turns records into calls or skips. It never opens or splits the log file.
 """

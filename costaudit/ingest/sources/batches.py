@@ -1,4 +1,4 @@
-"""Batches, stored answers and request logs of providers, and their reports, which are no calls."""
+"""Batches, stored completions and request logs of providers, and their usage and cost reports."""
 
 import re
 from collections.abc import Iterable
@@ -22,7 +22,7 @@ OUTPUT = ("custom_id", "response", "error")
 
 
 class OpenAIBatch(PerRecord):
-    """Read both halves of a batch; they are joined by their custom id."""
+    """Read OpenAI's batch files; requests and responses are joined by custom_id."""
 
     name: ClassVar[str] = "openai_batch"
 
@@ -60,7 +60,7 @@ def _add_failure(call: Call, record: Fields, response: Fields) -> None:
 
 
 class AnthropicBatch(PerRecord):
-    """Read both halves of a batch; they are joined by their custom id."""
+    """Read batches of Claude; requests and results are joined by custom_id."""
 
     name: ClassVar[str] = "anthropic_batch"
 
@@ -77,7 +77,7 @@ class AnthropicBatch(PerRecord):
         return "custom_id, params" if isinstance(record.get("params"), dict) else ""
 
     def read(self, record: Fields) -> Call | Skip:
-        """Read a request or a result."""
+        """Read a request, a result, or both in one record."""
         custom_id = record.text("custom_id")
         result = record.inner("result")
         if record.has("params"):
@@ -101,17 +101,17 @@ class AnthropicBatch(PerRecord):
         return call
 
 
-MESSAGE_ID = re.compile(r"(chatcmpl-.+)-(\d+)")  # the completion, and the place in its prompt
+MESSAGE_ID = re.compile(r"(chatcmpl-.+)-(\d+)")  # completion id, position in its prompt
 
 
 class OpenAIStored:
-    """Read completions that the provider kept, and join what they were asked by their id."""
+    """Read completions stored by OpenAI; their prompts are joined by the completion's id."""
 
     name: ClassVar[str] = "openai_stored"
     needs_whole_file: ClassVar[bool] = True
 
     def __init__(self, address: str = "") -> None:
-        self._asked: dict[str, list[tuple[int, Key, bytes]]] = {}  # completion → its messages
+        self._asked: dict[str, list[tuple[int, Key, bytes]]] = {}  # completion → prompt messages
 
     def detect(self, record: dict[str, Any]) -> str:
         """See Source."""
@@ -176,7 +176,7 @@ FAILED_ROW = Skip("not-a-call", "The batch refused this row, which costs nothing
 
 
 class VertexLog(PerRecord):
-    """Read Vertex AI's request-response log as BigQuery holds it."""
+    """Read Vertex AI's request-response log, exported from BigQuery."""
 
     name: ClassVar[str] = "vertex_log"
 
@@ -211,7 +211,7 @@ def _first(record: Fields, name: str) -> Any:
 
 
 class GeminiBatch(PerRecord):
-    """Read the results of batches of the Gemini API and of Vertex AI, which cost half."""
+    """Read batch results of the Gemini API and of Vertex AI."""
 
     name: ClassVar[str] = "gemini_batch"
 
@@ -236,7 +236,7 @@ class GeminiBatch(PerRecord):
         return found
 
 
-REPORT_COLUMNS = (  # that show a table of a provider's usage or costs
+REPORT_COLUMNS = (  # columns that identify a provider's usage or cost report
     ("start_time_iso", "amount_value", "amount_currency"),  # OpenAI's dashboard
     ("start_time_iso", "num_model_requests", "input_tokens"),
     ("usage_date_utc", "usage_input_tokens_no_cache"),  # Anthropic's console
@@ -250,7 +250,7 @@ REPORT_COLUMNS = (  # that show a table of a provider's usage or costs
 
 @lru_cache(1024)
 def report_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the columns that show a report of usage or costs; nothing for another table."""
+    """Return the columns that identify a usage or cost report; () for any other table."""
     names = {plain_name(name) for name in columns}
     for shown in REPORT_COLUMNS:
         if names >= {plain_name(name) for name in shown}:
@@ -259,7 +259,7 @@ def report_columns(columns: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def plain_name(column: str) -> str:
-    """Return a column's name without case, slashes, dashes and underscores."""
+    """Return a column's name in lower case, with letters a-z and digits only."""
     return re.sub(r"[^a-z0-9]", "", column.lower())
 
 
@@ -285,5 +285,5 @@ class DailyTotals(PerRecord):
         return f"{', '.join(shown)}: daily totals, not calls" if shown else ""
 
     def read(self, record: Fields) -> Call | Skip:
-        """Read nothing: a total has no call in it."""
+        """Return a Skip: a total is not a call."""
         return Skip("daily-totals", "It is a total of a usage or cost report, not a call.")

@@ -20,7 +20,7 @@ METRICS = "amazon-bedrock-invocationMetrics"
 
 
 class Bedrock(PerRecord):
-    """Read InvokeModel and Converse records; bodies in files of their own are fetched."""
+    """Read InvokeModel and Converse records; bodies in separate files are looked up there."""
 
     name: ClassVar[str] = "bedrock"
 
@@ -64,7 +64,7 @@ class Bedrock(PerRecord):
         return call
 
     def _body(self, side: Fields, name: str) -> tuple[Any, bool]:
-        """Find a body in the record or in the file that it names; also return if it is missing."""
+        """Return a body, from the record or the file that it names, and whether it is missing."""
         body = side.value(f"{name}BodyJson")
         place = side.text(f"{name}BodyS3Path")
         if body is not None or place is None:
@@ -79,7 +79,7 @@ class Bedrock(PerRecord):
         return None, True
 
     def body_files(self, name: str) -> list[Path]:
-        """List where a body with this file name may be: beside the log, or in data/ there."""
+        """Return the existing files with this name, beside the log or in its data/ folder."""
         folder = Path(self.address).parent if self.address else None
         if folder is None:
             return []
@@ -87,7 +87,7 @@ class Bedrock(PerRecord):
 
 
 class BedrockBatch(PerRecord):
-    """Read batch inference; a record names its model only where the model's answer does."""
+    """Read batch inference; the model is known only if the response body names it."""
 
     name: ClassVar[str] = "bedrock_batch"
 
@@ -97,7 +97,7 @@ class BedrockBatch(PerRecord):
         return ", ".join(keys) if all(key in record for key in keys) else ""
 
     def read(self, record: Fields) -> Call | Skip:
-        """Read a record of an input or an output file; both halves are joined by their id."""
+        """Read a record of an input or output file; both halves are joined by recordId."""
         request, response = record.value("modelInput"), record.value("modelOutput")
         call = call_from(request, response) or _plain_call(request, response)
         call.provider, call.is_batch = "aws", True
@@ -133,7 +133,7 @@ def _metrics(events: list[Any]) -> Fields:
 
 
 def _plain_call(request: Any, response: Any) -> Call:
-    """Read the bodies of models with interfaces of their own: Titan, Llama, Mistral, Cohere."""
+    """Read bodies in a model's own format: Titan, Llama, Mistral, Cohere."""
     call = Call()
     if isinstance(request, dict):
         text = Fields(request).text("inputText", "prompt", "message")

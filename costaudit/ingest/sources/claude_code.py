@@ -1,4 +1,4 @@
-"""Claude Code: its session files, what `claude -p` prints, and its OpenTelemetry events."""
+"""Claude Code: its session files, the output of `claude -p`, and its OpenTelemetry events."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
@@ -17,12 +17,12 @@ from costaudit.ingest.sources.source import UNREADABLE_COUNTS, Outcome, PerRecor
 NO_CALL = Skip("not-a-call", "It is a note of the program, not a message.")
 SUM = Skip("not-a-call", "It is the sum of calls that the file lists one by one.")
 LOCAL = Skip("not-a-call", "The program wrote it without asking a model.")
-LONGEST_CHAIN = 20_000  # messages of one session that are followed back
-Message = list[tuple[Key, Fields]]  # one message of the model, in the lines of its blocks
+LONGEST_CHAIN = 20_000  # most earlier messages to follow back in one session
+Message = list[tuple[Key, Fields]]  # one message of the model: a line for each of its blocks
 
 
 class ClaudeCode:
-    """Put each message of the model together from its lines, with the messages before it."""
+    """Join the lines of each model message; the messages before it are its prompt."""
 
     name: ClassVar[str] = "claude_code"
     needs_whole_file: ClassVar[bool] = True
@@ -30,7 +30,7 @@ class ClaudeCode:
     def __init__(self, address: str = "") -> None:
         self._answers: dict[tuple[str, str], Message] = {}
         self._messages: dict[str, tuple[str | None, bytes]] = {}  # uuid → parent, message
-        self._asked: list[tuple[Key, str]] = []  # user lines, by uuid
+        self._asked: list[tuple[Key, str]] = []  # user lines: key, uuid
 
     def detect(self, record: dict[str, Any]) -> str:
         """See Source."""
@@ -117,7 +117,7 @@ class ClaudeCode:
         return call, before
 
     def _before(self, parent: str | None) -> list[str]:
-        """Follow the chain of parents back to the session's start."""
+        """Return the uuids of the messages up to `parent`, oldest first."""
         chain: list[str] = []
         seen: set[str] = set()
         while parent in self._messages and parent not in seen and len(chain) < LONGEST_CHAIN:
@@ -132,20 +132,21 @@ def _total(line: Fields) -> int:
     names = ("input_tokens", "output_tokens", "cache_creation_input_tokens",
              "cache_read_input_tokens")  # fmt: skip
     counts = [usage.part(name) for name in names]
-    return MOST_TOKENS if UNREADABLE in counts else sum(counts)  # unreadable: not an earlier state
+    # A line with unreadable counts wins, so that an earlier state of the message doesn't hide them.
+    return MOST_TOKENS if UNREADABLE in counts else sum(counts)
 
 
 class ClaudeStream(ClaudeCode):
-    """Read `claude -p --output-format stream-json`; its result line sums up the others."""
+    """Read `claude -p --output-format stream-json`; its result line holds the totals."""
 
     name: ClassVar[str] = "claude_stream"
 
     def __init__(self, address: str = "") -> None:
         super().__init__(address)
-        self._last: dict[str, str] = {}  # lane (main or a subagent's) → uuid of its last line
+        self._last: dict[str, str] = {}  # lane (main or a subagent) → uuid of its last line
         self._place: str | None = None
-        self._begun: dict[str, str] = {}  # lane → id of the message that it streams
-        self._ended: dict[str, dict[str, Any]] = {}  # id of a message → its last counts
+        self._begun: dict[str, str] = {}  # lane → id of the message being streamed
+        self._ended: dict[str, dict[str, Any]] = {}  # message id → its final counts
 
     def detect(self, record: dict[str, Any]) -> str:
         """See Source."""
@@ -184,7 +185,7 @@ class ClaudeStream(ClaudeCode):
         yield from super().parse(Record(record.offset, record.index, encoded(told)))
 
     def _follow(self, lane: str, event: Fields) -> None:
-        """Keep the counts with which a streamed message ends; its own lines have the first ones."""
+        """Remember a streamed message's final counts; its own lines have only the first ones."""
         if event.text("type") == "message_start":
             self._begun[lane] = event.inner("message").text("id") or ""
         elif event.text("type") == "message_delta" and self._begun.get(lane):
@@ -204,7 +205,7 @@ class ClaudeStream(ClaudeCode):
 
 
 class ClaudeEvents(PerRecord):
-    """Read Claude Code's OpenTelemetry events: requests and their errors."""
+    """Read Claude Code's OpenTelemetry events: API requests and errors."""
 
     name: ClassVar[str] = "claude_events"
 

@@ -1,4 +1,4 @@
-"""Codex: its session files, and what `codex exec --json` prints."""
+"""Codex: its session files, and the output of `codex exec --json`."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
@@ -17,13 +17,13 @@ TYPES = ("session_meta", "turn_context", "response_item", "event_msg", "compacte
 ANSWERS = ("message", "function_call", "custom_tool_call", "reasoning", "local_shell_call",
            "web_search_call")  # fmt: skip
 COUNTS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_output_tokens")
-FALLBACK_MODEL = "gpt-5"  # what the files of the first versions, which name no model, were made by
+FALLBACK_MODEL = "gpt-5"  # used by the first versions, whose files name no model
 NO_TOKEN_COUNTS = Skip("not-a-call", "It is an event without token counts.")
 REPEATED = Skip("not-a-call", "It states token counts once more, without a call in between.")
 
 
 class Codex:
-    """Make a call of each count of tokens, with what was said before it."""
+    """Make a call from each token_count event; the items before it are its prompt and answer."""
 
     name: ClassVar[str] = "codex"
     needs_whole_file: ClassVar[bool] = True
@@ -37,11 +37,11 @@ class Codex:
         self._instructions = b""
         self._history: list[bytes] = []
         self._answer: list[Any] = []
-        self._later: list[bytes] = []  # said after the answer, before its count
-        self._waiting: list[Key] = []  # records that the next call takes in
+        self._later: list[bytes] = []  # items after the answer, before its token count
+        self._waiting: list[Key] = []  # records that become part of the next call
         self._before: dict[str, dict[str, int]] = {}  # counter → its last cumulative counts
         self._forked_from: str | None = None
-        self._inherits = False  # a forked session opens with its parent's totals
+        self._inherits = False  # a forked session starts with its parent's totals
 
     def detect(self, record: dict[str, Any]) -> str:
         """See Source."""
@@ -92,7 +92,7 @@ class Codex:
             self._history.append(encoded(payload.values))
 
     def _turn(self) -> None:
-        """Let the answer, and what came after it, be part of the next prompt."""
+        """Append the answer, and the items after it, to the history for the next prompt."""
         self._history.extend(encoded(item) for item in self._answer)
         self._history.extend(self._later)
         self._answer, self._later = [], []
@@ -131,7 +131,7 @@ class Codex:
         now = {name: total.part(name) for name in COUNTS} if total else None
         if now is not None and UNREADABLE in now.values():
             if not last:
-                return UNREADABLE_COUNTS  # the next total includes them
+                return UNREADABLE_COUNTS  # the next total includes this call
             now = None
         before = self._before.get(counter)
         if now is not None:
@@ -144,7 +144,7 @@ class Codex:
         elif now is not None:
             start = before or {}
             if any(now[name] < start.get(name, 0) for name in COUNTS):
-                start = {}  # the counter began anew
+                start = {}  # the counter was reset
             start = {**dict.fromkeys(COUNTS, 0), **start}
             counts = {name: max(now[name] - start[name], 0) for name in COUNTS}
         else:
@@ -167,7 +167,7 @@ class Codex:
 
 
 class CodexExec:
-    """Read `codex exec --json`: a turn's usage, with what it answered; the model is not named."""
+    """Read `codex exec --json`: one call per turn, with usage and answer; no model is named."""
 
     name: ClassVar[str] = "codex_exec"
     needs_whole_file: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""Coding agents besides Claude Code and Codex: conversations, or counts alone."""
+"""Coding agents other than Claude Code and Codex: conversations, or token counts only."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ from costaudit.providers.names import provider_named
 
 
 class GeminiCLI:
-    """Read Gemini CLI's sessions; a message that is written again replaces its earlier state."""
+    """Read Gemini CLI's sessions; the last version of a message replaces earlier ones."""
 
     name: ClassVar[str] = "gemini_cli"
     needs_whole_file: ClassVar[bool] = True
@@ -91,7 +91,7 @@ class GeminiCLI:
 
 
 class OpenCode(PerRecord):
-    """Read opencode's messages; reasoning is apart from output, cached tokens from input."""
+    """Read opencode's messages; output excludes reasoning, and input excludes cached tokens."""
 
     name: ClassVar[str] = "opencode"
 
@@ -138,7 +138,7 @@ POINTED = re.compile(r"^(claude-(?:sonnet|opus|haiku)-\d)\.(\d)")
 
 
 def agent_model(name: str | None) -> str | None:
-    """Spell a model as its provider does; Cursor and Copilot write Claude's names their own way."""
+    """Return the provider's name of a model; Cursor and Copilot spell Claude models differently."""
     if not name:
         return None
     swapped = SWAPPED.match(name)
@@ -149,7 +149,7 @@ def agent_model(name: str | None) -> str | None:
 
 
 class CopilotCLI(PerRecord):
-    """Read Copilot CLI's sessions, which hold only the sum of each model's requests."""
+    """Read Copilot CLI's sessions, which log only totals per model."""
 
     name: ClassVar[str] = "copilot_cli"
     KINDS = ("session.", "user.", "assistant.", "tool.", "hook.", "subagent.", "abort")
@@ -163,7 +163,7 @@ class CopilotCLI(PerRecord):
         return ""
 
     def read(self, record: Fields) -> Call | Skip:
-        """Read one event; `unwrap` has divided a session's end by model."""
+        """Read one event; `unwrap` has split the event that ends a session by model."""
         sums = record.inner("data").inner("modelSum")
         if not sums:
             return Skip("not-a-call", "Its tokens are in the session's sum only.")
@@ -214,7 +214,7 @@ class Cline(PerRecord):
 
 
 class Aider(PerRecord):
-    """Read Aider's analytics; prompt_tokens hold all input, and nothing shows what was cached."""
+    """Read Aider's analytics; prompt_tokens is all input, and cached tokens are not logged."""
 
     name: ClassVar[str] = "aider"
 
@@ -249,7 +249,7 @@ class Aider(PerRecord):
 
 
 class Cursor(PerRecord):
-    """Read Cursor's usage export; its column `Input (w/ Cache Write)` counts cache writes."""
+    """Read Cursor's usage export; its column `Input (w/ Cache Write)` holds cache writes."""
 
     name: ClassVar[str] = "cursor"
 

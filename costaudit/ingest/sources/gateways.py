@@ -18,7 +18,7 @@ from costaudit.providers.names import provider_named
 
 
 class Cloudflare(PerRecord):
-    """Read one log row per call; the columns know nothing of the provider's cache."""
+    """Read one log row per call; the columns don't show tokens cached by the provider."""
 
     name: ClassVar[str] = "cloudflare"
 
@@ -67,12 +67,12 @@ class Cloudflare(PerRecord):
 
 
 def _whole(record: Fields, name: str) -> Any:
-    """Take the beginning of a body only where it is the whole of it."""
+    """Return the start of a body, if it is marked as complete; otherwise None."""
     return record.value(name) if record.truth(f"{name}_complete") else None
 
 
 class Portkey(PerRecord):
-    """Read one log row per call; costs are in US cents."""
+    """Read one log row per call; costs are logged in US cents."""
 
     name: ClassVar[str] = "portkey"
 
@@ -131,7 +131,7 @@ def _column_usage(record: Fields) -> Usage:
 
 
 class AzureAPIM:
-    """Read calls whose messages may be spread over several records of one correlation id."""
+    """Join records by their correlation id; a call's messages may span several records."""
 
     name: ClassVar[str] = "azure_apim"
     needs_whole_file: ClassVar[bool] = True
@@ -165,7 +165,7 @@ class AzureAPIM:
 
 
 def _largest(counts: Iterable[int | None]) -> int:
-    """Return the largest count; UNREADABLE where one is, and no other says more than 0."""
+    """Return the largest count; UNREADABLE if one can't be read and no other exceeds 0."""
     found = [count for count in counts if count is not None]
     return max(found, default=0) or min(found, default=0)
 
@@ -207,7 +207,7 @@ VERCEL = ("native_tokens_cache_creation", "billable_web_search_calls")
 
 
 class OpenRouter(PerRecord):
-    """Read one generation per record, by the native token counts that are billed."""
+    """Read one generation per record, with the billed (native) token counts."""
 
     name: ClassVar[str] = "openrouter"
 
@@ -239,7 +239,7 @@ class OpenRouter(PerRecord):
         own_id = record.text("id", "generation_id")
         call.same_as = f"openrouter {own_id}" if own_id else None
         call.finish_reason = FINISH.get(call.finish_reason or "", call.finish_reason)
-        if is_vercel:  # the same name means the time to the first token there
+        if is_vercel:  # there, `latency` is the time to the first token
             call.ttft_ms = record.number("latency")
             call.latency_ms = record.number("generation_time")
         else:
@@ -258,7 +258,7 @@ class OpenRouter(PerRecord):
 
 
 def _add_usage(call: Call, record: Fields, is_vercel: bool) -> None:
-    """Take the native counts; costs are read apart from them."""
+    """Add the native token counts; costs are read separately."""
     counts = {
         name: value
         for name, value in counts_among(record.values).items()
@@ -271,7 +271,7 @@ def _add_usage(call: Call, record: Fields, is_vercel: bool) -> None:
 
 
 def _add_cost(call: Call, record: Fields) -> None:
-    """Take what was paid; with a key of the user's own, the provider's bill beside the fee."""
+    """Add the cost; with the user's own provider key, the gateway's fee and the provider's bill."""
     fee = next(
         (cost for name in ("total_cost", "cost_total", "usage")
          if (cost := decimal_of(record.values.get(name))) is not None), None

@@ -1,4 +1,4 @@
-"""LiteLLM: its StandardLoggingPayload, and rows of its SpendLogs table."""
+"""LiteLLM: its StandardLoggingPayload and the rows of its SpendLogs table."""
 
 import re
 from typing import Any, ClassVar
@@ -26,14 +26,14 @@ NO_CALLS = re.compile(
     r"_?a?(?:retrieve|get|list|delete|cancel|create_batch|create_file|create_fine_tuning|file_|"
     r"vector_store|upload|create_vector|create_assistants|create_thread|add_message)|"
     r"_arealtime$|health"
-)  # beginnings of call types
+)  # prefixes of call types that generate nothing
 POLLED = Skip(
     "not-a-call", "It asks for a file, a batch or an answer that is there, and generates nothing."
 )
 
 
 class LiteLLM(PerRecord):
-    """Read one payload per call; LiteLLM counts in OpenAI's shape and prices by its own list."""
+    """Read one payload per call; counts are in OpenAI's form, costs from LiteLLM's own prices."""
 
     name: ClassVar[str] = "litellm"
 
@@ -83,7 +83,7 @@ TENANT_KEYS = ("user_api_key_org_id", "user_api_key_team_alias", "user_api_key_t
 
 
 def read_gateway_call(record: Fields, response: Fields) -> Call:
-    """Read what LiteLLM's two formats have in common."""
+    """Read the fields that LiteLLM's two formats share."""
     answered = call_from(None, response.values)
     call = answered or Call(answer=answer_from(response.values) if response else b"")
     provider, model = split_model(_billed_model(call.model, record) or "")
@@ -112,9 +112,9 @@ def read_gateway_call(record: Fields, response: Fields) -> Call:
 
 
 def _billed_model(answered: str | None, record: Fields) -> str | None:
-    """Return the model that was billed: what answered, unless that is a name of the proxy's own.
+    """Return the billed model: `answered`, unless that is only the proxy's alias for it.
 
-    A proxy may answer under its group's name, or under a shortened one such as `claude`.
+    An alias is the name of the model group, or a shortened name such as `claude`.
     """
     deployed, group = record.text("model"), record.text("model_group")
     if deployed is None or deployed == group:
@@ -127,7 +127,7 @@ def _billed_model(answered: str | None, record: Fields) -> str | None:
 
 
 def _join_bridge(call: Call, record: Fields) -> None:
-    """Let rows with one call id of the proxy be one call: a bridge and the call within it."""
+    """Give rows with the same litellm_call_id the same `same_as`: a bridge and its inner call."""
     places = (record, record.inner("metadata"), record.inner("hidden_params"))
     own = next((found for one in places if (found := one.text("litellm_call_id"))), None)
     if own and call.status == "ok" and call.same_as is None:
@@ -146,13 +146,13 @@ def _add_failure(call: Call, record: Fields) -> None:
 
 
 def first_tag(record: Fields) -> str | None:
-    """Take the first request tag as the route."""
+    """Return the first request tag, to use as the endpoint, unless it is a User-Agent."""
     tags = record.items("request_tags")
     return str(tags[0]) if tags and not str(tags[0]).startswith("User-Agent") else None
 
 
 def add_litellm_usage(call: Call, *candidates: Fields) -> None:
-    """Read the first usage object that holds counts; totals are LiteLLM's own and prove nothing."""
+    """Add the first usage object with counts; totals are ignored as LiteLLM's own sums."""
     call.usage = None
     for each in candidates:
         if not each.has("prompt_tokens"):
@@ -168,7 +168,7 @@ def add_litellm_usage(call: Call, *candidates: Fields) -> None:
 
 
 class LiteLLMSpend(PerRecord):
-    """Read rows of SpendLogs; prompts are there only where the proxy was set to store them."""
+    """Read rows of SpendLogs; they have prompts only if the proxy was configured to store them."""
 
     name: ClassVar[str] = "litellm_spend"
 

@@ -1,4 +1,4 @@
-"""Any other format, through a file that says which path holds which field."""
+"""Any other format, read through a mapping that says which path holds which field."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar, cast
@@ -61,7 +61,7 @@ FAILED = ("error", "failed", "failure", "false", "timeout", "cancelled")
 
 
 class Mapped:
-    """Read the fields that a mapping names; `=text` in it means the text itself."""
+    """Read the fields that a mapping names; `=text` in the mapping is a constant."""
 
     name: ClassVar[str] = "mapped"
     needs_whole_file: ClassVar[bool] = False
@@ -126,7 +126,7 @@ def _call(found: dict[str, Any]) -> Call:
 
 
 def _unit(unit: UnitName, value: Any) -> BilledUnit | None:
-    """Read how many units were billed; None where none were, no quantity where it is lost."""
+    """Return the billed units: None if there are none, no quantity if it can't be read."""
     number = _number(value)
     if number is None:
         return unit_of(unit, value)
@@ -134,7 +134,7 @@ def _unit(unit: UnitName, value: Any) -> BilledUnit | None:
 
 
 def _moment(found: dict[str, Any]) -> int | None:
-    """Read the time, or the date and the time of day where these are columns of their own."""
+    """Return the time in microseconds, from one column or from separate date and time columns."""
     if found.get("ts") is not None or not found.get("date"):
         return parse_time(found.get("ts"))
     day, clock = str(found["date"]), str(found.get("time") or "").strip()
@@ -143,7 +143,7 @@ def _moment(found: dict[str, Any]) -> int | None:
 
 
 def _add_cost(call: Call, found: dict[str, Any]) -> None:
-    """Read an amount and its currency, which a cell may name beside the amount: `EUR 0.0033`."""
+    """Add the cost; its cell may include the currency: `EUR 0.0033`."""
     stated = {name: str(found[name]) for name in ("currency", "cost_unit") if found.get(name)}
     log_cost(call, found.get("cost"), stated)
 
@@ -187,7 +187,7 @@ def _json(value: Any) -> Buffer:
 def _usage(found: dict[str, Any]) -> Usage | None:
     counts = {name: count_of(found.get(name)) for name in TOKENS}
     if any(counts[name] is None and _is_there(found.get(name)) for name in TOKENS[3:]):
-        return None  # a class of tokens that can't be read is missing, not 0
+        return None  # a token count that can't be read is unknown, not 0
     exclusive = counts["input_uncached_tokens"]
     usage = Usage(
         _convention(found, exclusive is not None),
@@ -211,9 +211,9 @@ def _usage(found: dict[str, Any]) -> Usage | None:
 
 
 def _convention(found: dict[str, Any], is_exclusive: bool) -> Convention:
-    """Return what the mapping says of the input count, for all rows or row by row."""
+    """Return the convention that the mapping states, for all rows or for this row."""
     if found.get("convention"):
-        return cast(Convention, found["convention"])  # `parse` refuses others
+        return cast(Convention, found["convention"])  # `parse` rejects unknown ones
     includes = _truth(found.get("input_includes_cache"))
     if is_exclusive or includes is False:
         return "exclusive as stated"

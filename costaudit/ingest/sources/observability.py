@@ -19,7 +19,7 @@ CLASSES = ("read", "creation", "write", "write_5m", "write_1h", "write_30m", "wr
 
 
 class Langfuse(PerRecord):
-    """Read generations and embeddings; spans and agents repeat what their children cost."""
+    """Read generations and embeddings; spans and agents repeat their children's costs."""
 
     name: ClassVar[str] = "langfuse"
 
@@ -79,7 +79,7 @@ class Langfuse(PerRecord):
 
 
 def _add_tier(call: Call, parameters: Fields) -> None:
-    """Take the tier that was asked for; `auto` and `default` say nothing of what was served."""
+    """Add the requested tier; `auto` and `default` don't say which tier served the call."""
     tier = parameters.text("service_tier", "serviceTier")
     if tier not in (None, "auto", "default"):
         call.is_batch, call.service_tier = (True, "standard") if tier == "batch" else (False, tier)
@@ -120,14 +120,14 @@ def _add_usage(call: Call, record: Fields) -> None:
 
 
 def _read_details(details: Fields) -> Reading:
-    """Read usage details, whose keys are free: by convention, or raw as an SDK sent them."""
+    """Read usage details, whose keys are free: Langfuse's own, or OpenAI's as an SDK sent them."""
     if details.has("prompt_tokens"):
         return read_usage(details.values, "openai")
     reading = read_usage(details.values, "langfuse", trust_total=False)
     usage = reading.usage or Usage("langfuse")
     for side in ("input", "output"):
         if usage.unreadable and getattr(usage, side) is None:
-            continue  # a class whose count is lost lies within it
+            continue  # it includes a token class whose count can't be read
         own = {name: details.stated(name) for name in details.values if _is_part(name, side)}
         if UNREADABLE in own.values() and (own.get(side) or 0) >= 0:
             setattr(usage, side, None)
@@ -141,7 +141,7 @@ def _read_details(details: Fields) -> Reading:
 
 
 def _is_part(name: str, side: str) -> bool:
-    """Return whether a key counts tokens of a side apart from the cached ones and reasoning."""
+    """Return whether a key counts tokens of one side, other than cached and reasoning tokens."""
     named = meaning_of(name)
     is_class = named is not None and named.meaning in CLASSES
     starts = f"{side}_" if side == "input" else side
@@ -154,7 +154,7 @@ NOT_A_MODEL_RUN = Skip(
 
 
 class LangSmith(PerRecord):
-    """Read runs of type llm; chains repeat the totals of their children."""
+    """Read runs of type llm; chains repeat their children's totals."""
 
     name: ClassVar[str] = "langsmith"
 
@@ -218,7 +218,7 @@ TIERS = ("priority", "flex")  # LangChain puts them before the names of token cl
 
 
 def _add_counts(call: Call, record: Fields, metadata: Fields, outputs: Fields) -> None:
-    """Take the counts of the place that has them; the richest one comes first."""
+    """Add the counts from the first place that has some, the most detailed place first."""
     detailed = [outputs.inner("usage_metadata"), metadata.inner("usage_metadata")]
     places = sorted(detailed, key=lambda place: not place.has("input_token_details"))
     raw = [outputs.inner("usage"), outputs.inner("llm_output").inner("token_usage")]
@@ -232,18 +232,18 @@ def _add_counts(call: Call, record: Fields, metadata: Fields, outputs: Fields) -
         return
     if values is columns:
         reading.usage.source = "gateway"
-    reading.cost = None  # the run's own total goes before it
+    reading.cost = None  # the run's total_cost takes precedence
     add_reading(call, reading)
     details = Fields(values).inner("input_token_details").values
     call.service_tier = next((tier for tier in TIERS if tier in details), call.service_tier)
 
 
 NO_HIT = ("", "00000000-0000-0000-0000-000000000000", "no-cache", "DEFAULT")
-RAW_COST_FLOOR = 100_000  # no call costs so many dollars: the column counts billionths
+RAW_COST_FLOOR = 100_000  # dollars; no call costs that much, so the unit is 1e-9 dollars
 
 
 class Helicone(PerRecord):
-    """Read one request per row; a body's own usage goes before Helicone's columns."""
+    """Read one request per row; usage in the body takes precedence over Helicone's columns."""
 
     name: ClassVar[str] = "helicone"
 
@@ -291,7 +291,7 @@ class Helicone(PerRecord):
 
 
 def _add_columns(call: Call, record: Fields) -> None:
-    """Take the counts of Helicone's columns, such as prompt_cache_read_tokens."""
+    """Add the counts in Helicone's columns, such as prompt_cache_read_tokens."""
     counts = {name: value for name, value in record.values.items() if name.endswith("_tokens")}
     reading = read_usage(counts, "helicone", trust_total=False)
     if reading.usage is not None:

@@ -1,4 +1,4 @@
-"""OpenTelemetry: spans and log records of model calls, in OTLP/JSON or as Phoenix lists them."""
+"""OpenTelemetry: spans and log records of model calls, in OTLP/JSON or as exported by Phoenix."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
@@ -28,7 +28,7 @@ SpanKey = tuple[str, str]
 
 
 class OTel:
-    """Read spans; contents that are in events are joined to their span."""
+    """Read spans; prompts and answers logged as events are joined to their span."""
 
     name: ClassVar[str] = "otel"
     needs_whole_file: ClassVar[bool] = True
@@ -131,7 +131,7 @@ def _add_events(call: Call, events: list[tuple[str, Any]]) -> None:
 
 
 def _literal(value: Any) -> Any:
-    """Read a Python literal, which old instrumentations wrote in place of JSON."""
+    """Decode text with JSON or a Python literal, which old instrumentations wrote instead."""
     if isinstance(value, str) and value[:2] in ("[{", "{'", "['"):
         try:
             return parse_lenient(value.encode())

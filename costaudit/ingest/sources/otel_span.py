@@ -1,4 +1,4 @@
-"""A span of the GenAI conventions, OpenInference, OpenLLMetry or the AI SDK, in any JSON form."""
+"""Read spans of the GenAI conventions, OpenInference, OpenLLMetry or the AI SDK as calls."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ SCALARS = ("stringValue", "boolValue", "doubleValue", "string_value", "bool_valu
 
 
 def attributes_of(record: dict[str, Any]) -> dict[str, Any]:
-    """Flatten a record's attributes: OTLP's list of keys, or an object, nested or dotted."""
+    """Return a record's attributes by dotted name; see `flat`."""
     return flat(record.get("attributes"))
 
 
 def flat(attributes: Any) -> dict[str, Any]:
-    """Flatten attributes to dotted names."""
+    """Return attributes by dotted name, from OTLP's key list or a nested or dotted object."""
     if isinstance(attributes, list):
         pairs = [a for a in attributes if isinstance(a, dict) and isinstance(a.get("key"), str)]
         return {a["key"]: plain(a.get("value")) for a in pairs}
@@ -39,7 +39,7 @@ def _flatten(value: dict[str, Any], prefix: str, found: dict[str, Any], depth: i
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """Take OTLP's typed values for what they hold."""
+    """Unwrap OTLP's typed values, such as {"stringValue": "x"}."""
     if not isinstance(value, dict) or depth > 64:
         return value
     for name in SCALARS:
@@ -70,7 +70,7 @@ def _values(holder: Any) -> list[Any] | None:
 
 
 def nested(attributes: dict[str, Any], prefix: str) -> Any:
-    """Gather `prefix.0.message.role` and the like into lists and objects, or None."""
+    """Return names such as `prefix.0.message.role` as nested lists and objects; None if absent."""
     root: dict[str, Any] = {}
     for name, value in attributes.items():
         if not name.startswith(prefix + "."):
@@ -110,7 +110,7 @@ TIER = ("openai.response.service_tier", "gen_ai.openai.response.service_tier")
 
 
 def is_call(name: str, attributes: Fields) -> bool:
-    """Return whether a span is a model call; agents, chains and tools repeat a child's usage."""
+    """Return whether a span is a model call; agent, chain and tool spans repeat a child's usage."""
     kind = attributes.text("openinference.span.kind")
     if kind is not None:
         return kind.upper() in OPENINFERENCE_CALLS
@@ -126,7 +126,7 @@ def is_call(name: str, attributes: Fields) -> bool:
 
 
 def call_of_span(span: Fields, attributes: Fields, resource: Fields) -> Call:
-    """Make a call of a span and its flat attributes."""
+    """Return the call of a span, given the flat attributes of the span and of its resource."""
     start = span.time_us("startTimeUnixNano", "start_time_unix_nano", "start_time", "startTime")
     end = span.time_us("endTimeUnixNano", "end_time_unix_nano", "end_time", "endTime")
     named = attributes.text(*PROVIDER)
@@ -158,12 +158,12 @@ SPAN = ("spanId", "span_id", "spanID", "context.span_id")
 
 
 def span_id(span: Fields) -> str | None:
-    """Return a span's own id."""
+    """Return a span's id."""
     return span.text(*SPAN) or span.inner("context").text(*SPAN)
 
 
 def trace_place(span: Fields) -> tuple[str | None, str | None]:
-    """Return the keys of a span and of the one that holds it; None where there is none."""
+    """Return the keys of a span and of its parent, each None if unknown."""
     context = span.inner("context")
     trace = span.text(*TRACE) or context.text(*TRACE) or ""
     parent = span.text(*PARENT) or context.text(*PARENT) or _reference(span)
@@ -176,7 +176,7 @@ PARENT = ("parentSpanId", "parent_span_id", "parentId", "parent_id", "parentSpan
 
 
 def _reference(span: Fields) -> str | None:
-    """Return the parent as Jaeger names it."""
+    """Return the parent's id from Jaeger's references."""
     for each in span.items("references"):
         reference = Fields(each if isinstance(each, dict) else {})
         if reference.text("refType") == "CHILD_OF":
@@ -196,13 +196,13 @@ def _finish(attributes: Fields) -> str | None:
 
 
 def _add_usage(call: Call, attributes: Fields) -> None:
-    """Take the provider's own usage where the span carries it, else the span's counts."""
+    """Add the provider's own usage if the span has it, otherwise the span's counts."""
     raw = _raw_usage(attributes)
     counts = {name: value for name, value in attributes.values.items() if name.startswith(COUNTS)}
     claim: Convention = "openinference" if "llm.token_count.prompt" in counts else "otel_semconv"
     reading = read_usage(counts, claim)
     if reading.usage is not None:
-        reading.usage.total = None  # the instrument's own sum, which proves nothing
+        reading.usage.total = None  # summed by the instrumentation, not the provider
     if raw:
         own = read_usage(raw, "openai")
         reading.usage, reading.units = own.usage or reading.usage, own.units or reading.units
@@ -211,7 +211,7 @@ def _add_usage(call: Call, attributes: Fields) -> None:
 
 
 def _raw_usage(attributes: Fields) -> dict[str, Any]:
-    """Find the usage object of the provider among what the AI SDK calls provider metadata."""
+    """Return the provider's usage object from the AI SDK's provider metadata."""
     metadata = attributes.inner("ai.response.providerMetadata")
     for name in metadata.values:
         usage = metadata.inner(name).inner("usage")
@@ -254,7 +254,7 @@ def _tools(values: dict[str, Any]) -> Any:
 
 
 def _openinference(messages: Any) -> Any:
-    """Turn `message.contents[].message_content.text` and the like into plain messages."""
+    """Convert OpenInference's `message.contents[].message_content.text` to plain messages."""
     found = []
     for each in messages if isinstance(messages, list) else []:
         message = Fields(each if isinstance(each, dict) else {}).inner("message")
@@ -327,7 +327,7 @@ def _add_status(call: Call, span: Fields, attributes: Fields) -> None:
 
 
 def prompt_of_events(events: list[tuple[str, Any]]) -> Prompt | None:
-    """Put `gen_ai.user.message` events and their like together as a message list."""
+    """Return the prompt in `gen_ai.user.message` and similar events; None if there is none."""
     messages = []
     for name, body in events:
         role = name.removeprefix("gen_ai.").removesuffix(".message")
@@ -337,7 +337,7 @@ def prompt_of_events(events: list[tuple[str, Any]]) -> Prompt | None:
 
 
 def answer_of_events(events: list[tuple[str, Any]]) -> tuple[bytes, str | None]:
-    """Find the first choice among events: its message, and why it ended."""
+    """Return the message and finish reason of the first `gen_ai.choice` event."""
     for name, body in events:
         if name == "gen_ai.choice" and isinstance(body, dict):
             fields = Fields(body)

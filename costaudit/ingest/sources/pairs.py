@@ -1,4 +1,4 @@
-"""Pairs of request and response, bare bodies and streams of the providers' own interfaces."""
+"""Request/response pairs, bare bodies and streams in the formats of the providers' APIs."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
@@ -11,11 +11,11 @@ from costaudit.ingest.calls.streamed import joined_chunks
 from costaudit.ingest.calls.untyped import call_from, encoded
 from costaudit.ingest.sources.source import Outcome
 
-POLLED = ("thread.run", "realtime.response")  # they come before they have counts
+POLLED = ("thread.run", "realtime.response")  # logged also before they have counts
 
 
 def bodies_in(record: dict[str, Any], names: Iterable[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """List the objects within a record that may be bodies, the record itself last."""
+    """Yield the path and the object of each possible body in a record, the record itself last."""
     for name in names:
         body = record.get(name)
         if isinstance(body, dict):
@@ -24,7 +24,7 @@ def bodies_in(record: dict[str, Any], names: Iterable[str]) -> Iterator[tuple[st
 
 
 def other_answer(record: dict[str, Any]) -> str:
-    """Name the counts of an answer that is no chat: transcriptions, images, reranks, runs."""
+    """Return the field that identifies a non-chat answer: a transcription, image, rerank or run."""
     for path, body in bodies_in(record, RESPONSE_NAMES):
         usage = body.get("usage") or body.get("meta")
         if isinstance(usage, dict) and (path or "model" in body) and states_usage(usage):
@@ -51,9 +51,9 @@ class OpenAIChat:
             if isinstance(body.get("choices"), list):
                 return f"{path}choices"
             if body.get("object") == "list" and isinstance(body.get("usage"), dict):
-                return f'{path}object = "list", usage'  # of vectors
+                return f'{path}object = "list", usage'  # embeddings
             if isinstance(body.get("done"), bool) and ("message" in body or "response" in body):
-                return f"{path}done"  # of Ollama
+                return f"{path}done"  # Ollama
         for path, body in bodies_in(record, REQUEST_NAMES):
             if isinstance(body.get("messages"), list):
                 return f"{path}messages"
@@ -71,7 +71,7 @@ class OpenAIChat:
 
 
 class OpenAIResponses(OpenAIChat):
-    """Read responses, which hold what was answered but seldom what was asked."""
+    """Read responses of the Responses API, which seldom contain the request."""
 
     name: ClassVar[str] = "openai_responses"
 
@@ -84,7 +84,7 @@ class OpenAIResponses(OpenAIChat):
 
 
 class AnthropicMessages(OpenAIChat):
-    """Read pairs whose response is a message, or whose request can only be Anthropic's."""
+    """Read pairs whose response is a message, or whose request is clearly Anthropic's."""
 
     name: ClassVar[str] = "anthropic_messages"
 
@@ -101,7 +101,7 @@ class AnthropicMessages(OpenAIChat):
 
 
 class Gemini(OpenAIChat):
-    """Read pairs whose response has candidates or usageMetadata."""
+    """Read pairs whose response has candidates or usageMetadata, or whose request has contents."""
 
     name: ClassVar[str] = "gemini"
 
@@ -119,7 +119,7 @@ class Gemini(OpenAIChat):
 
 
 class ChunkArrays:
-    """Read pairs whose response is the list of the chunks that were streamed."""
+    """Read pairs whose response is a list of streamed chunks."""
 
     name: ClassVar[str] = "chunk_arrays"
     needs_whole_file: ClassVar[bool] = False
@@ -167,14 +167,14 @@ STARTS = ("message_start", "message-start")
 
 
 class Streams:
-    """Put the events of each answer together; counts are cumulative and never added up."""
+    """Join the events of each streamed answer; counts are cumulative, so they are not summed."""
 
     name: ClassVar[str] = "streams"
     needs_whole_file: ClassVar[bool] = True
 
     def __init__(self, address: str = "") -> None:
         self._streams: dict[str, list[tuple[Key, dict[str, Any]]]] = {}
-        self._current = ""  # events of a message have no id; they belong to the last start
+        self._current = ""  # Anthropic's events have no id: they belong to the last message_start
 
     def detect(self, record: dict[str, Any]) -> str:
         """See Source."""
@@ -198,7 +198,7 @@ class Streams:
             self._current = str(message.get("id") if isinstance(message, dict) else key)
         elif value.get("object") == "chat.completion.chunk" and value.get("id"):
             self._current = str(value["id"])
-            first = self._streams.pop("", [])  # Azure opens with a chunk without an id
+            first = self._streams.pop("", [])  # Azure's first chunk has no id
             self._streams.setdefault(self._current, []).extend(first)
         self._streams.setdefault(self._current, []).append((key, value))
         return ()

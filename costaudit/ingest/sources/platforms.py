@@ -1,4 +1,4 @@
-"""Exports of further platforms and gateways: one span, event or log line for each call."""
+"""Exports of other platforms and gateways: one span, event or log line per call."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -20,7 +20,7 @@ PARENT = Skip("not-a-call", "Its counts are a sum; the calls within it have thei
 
 
 def _named(call: Call, provider: str | None, model: str | None) -> Call:
-    """Name who bills a call, and the model where its bodies don't."""
+    """Set the provider that bills a call, and the model if the bodies don't name it."""
     prefix, bare = split_model(model or "")
     call.model = call.model or bare or None
     guess = prefix or (provider_of_model(call.model) if call.model else None)
@@ -29,19 +29,23 @@ def _named(call: Call, provider: str | None, model: str | None) -> Call:
 
 
 def _checked(call: Call) -> Call | Skip:
-    """Refuse a call whose usage can't be read; a failed one has none."""
+    """Return a Skip for a successful call whose usage can't be read; otherwise the call."""
     return UNREADABLE_COUNTS if call.usage is None and call.status == "ok" else call
 
 
 def _stated(is_exclusive: bool, is_stated: bool) -> Convention:
-    """Name a convention, and whether the call itself states it."""
+    """Return the convention; `is_stated` says that the record itself states it."""
     if is_stated:
         return "exclusive as stated" if is_exclusive else "inclusive as stated"
     return "exclusive" if is_exclusive else "inclusive"
 
 
 class PostHog(PerRecord):
-    """Read $ai_generation events; each says whether input includes cached tokens."""
+    """Read $ai_generation and $ai_embedding events.
+
+    $ai_cache_reporting_exclusive says whether input excludes cached tokens; without it, that is
+    assumed for Anthropic only.
+    """
 
     name: ClassVar[str] = "posthog"
 
@@ -83,7 +87,7 @@ class PostHog(PerRecord):
 
 
 class MLflow(PerRecord):
-    """Read MLflow's spans, whose attributes are JSON texts; `unwrap` divides a trace."""
+    """Read MLflow's spans, whose attributes are JSON text; `unwrap` splits traces into spans."""
 
     name: ClassVar[str] = "mlflow"
 
@@ -124,7 +128,7 @@ class MLflow(PerRecord):
 
 
 class Datadog(PerRecord):
-    """Read Datadog's LLM Observability spans; costs are counted in billionths of a dollar."""
+    """Read Datadog's LLM Observability spans; costs are in billionths of a dollar."""
 
     name: ClassVar[str] = "datadog"
 
@@ -165,7 +169,7 @@ class Datadog(PerRecord):
 
 
 class Braintrust(PerRecord):
-    """Read Braintrust's spans; prompt_tokens hold the cached ones."""
+    """Read Braintrust's spans; prompt_tokens includes cached tokens."""
 
     name: ClassVar[str] = "braintrust"
 
@@ -244,14 +248,14 @@ class Opik(PerRecord):
 
 
 class Weave:
-    """Read W&B Weave's calls; an op whose answer holds no usage repeats that of its children."""
+    """Read W&B Weave's calls; an op without usage in its output repeats its children's usage."""
 
     name: ClassVar[str] = "weave"
     needs_whole_file: ClassVar[bool] = True
 
     def __init__(self, address: str = "") -> None:
-        self._sums: dict[str, list[tuple[Key, Fields]]] = {}  # by trace: ops with a sum only
-        self._traces: set[str] = set()  # traces with a call
+        self._sums: dict[str, list[tuple[Key, Fields]]] = {}  # trace → ops without their own usage
+        self._traces: set[str] = set()  # traces that have a call with usage
 
     def detect(self, record: dict[str, Any]) -> str:
         """See Source."""
@@ -302,7 +306,7 @@ class Weave:
 
 
 class Phoenix(PerRecord):
-    """Read Phoenix's data frames, whose columns are flattened attribute names."""
+    """Read Phoenix's data frames, whose column names are flattened attribute names."""
 
     name: ClassVar[str] = "phoenix"
 
@@ -325,7 +329,7 @@ class Phoenix(PerRecord):
 
 
 def _exploded(found: dict[str, Any], name: str, value: Any, depth: int = 0) -> None:
-    """Name the messages of a list `name.0.message.role` and so on, as spans do."""
+    """Flatten a list of messages into `name.0.message.role` and so on, as spans do."""
     if isinstance(value, list) and all(isinstance(each, dict) for each in value) and depth < 8:
         for place, each in enumerate(value):
             for key, inner in each.items():
@@ -347,7 +351,7 @@ class Kong(PerRecord):
         return ""
 
     def read(self, record: Fields) -> Call | Skip:
-        """Read one line; a line of several plugins is of the first one with usage."""
+        """Read one line; if several plugins are logged, use the first one with usage."""
         ai = record.inner("ai")
         proxy = next((p for name in ai.values if (p := ai.inner(name)).inner("usage")), Fields({}))
         if not proxy:

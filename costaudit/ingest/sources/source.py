@@ -1,4 +1,4 @@
-"""The plug-in point: what a log source does, and the usual case of one record for one call."""
+"""The interface of a log source, and a base class for formats with one record per call."""
 
 from abc import abstractmethod
 from collections.abc import Iterable
@@ -13,29 +13,29 @@ Outcome = Kept | tuple[Key, Skip]
 
 
 class Source(Protocol):
-    """Read the records of one file of one format; a new instance, given its address, for each.
+    """A reader of one log format; each file gets a new instance with the file's address.
 
-    Each record that `parse` is given ends as a call, as a part of a call (`Kept.merged`) or as a
-    Skip, in this call of `parse` or a later one, or in `finish`.
+    Every record passed to `parse` must be returned as a call, as part of a call (`Kept.merged`)
+    or as a Skip: by this `parse`, by a later one, or by `finish`.
     """
 
     name: ClassVar[str]
-    needs_whole_file: ClassVar[bool]  # a record's meaning depends on the records before it
+    needs_whole_file: ClassVar[bool]  # the meaning of a record depends on earlier records
 
     def __init__(self, address: str = "") -> None: ...
 
     def detect(self, record: dict[str, Any]) -> str:
-        """Name the fields that show this format; "" where it is another one."""
+        """Return the fields that identify this format; "" if the record has another one."""
 
     def parse(self, record: Record) -> Iterable[Outcome]:
-        """Read the next record; may raise UnreadableError or msgspec errors for broken ones."""
+        """Read the next record; may raise UnreadableError or msgspec errors for a broken one."""
 
     def finish(self) -> Iterable[Outcome]:
-        """Return what was held back until the end of the file."""
+        """Return the outcomes of records held back until the end of the file."""
 
 
 def no_call(skip: Skip, span: str | None, within: str | None) -> Skip:
-    """Return a Skip that leads from the calls within a span to the span that holds it."""
+    """Return `skip` with a span's key and its parent's, to link child calls to the parent span."""
     if span is None or within is None:
         return skip
     return Skip(skip.reason, skip.detail, span, within)
@@ -47,7 +47,7 @@ NOT_AN_OBJECT = Skip("not-a-call", "It is no JSON object.")
 
 
 class PerRecord:
-    """Read each record by itself: a call or a Skip."""
+    """Base class of sources that read each record by itself, as a call or a Skip."""
 
     name: ClassVar[str]
     needs_whole_file: ClassVar[bool] = False
@@ -61,7 +61,7 @@ class PerRecord:
         value = parse_lenient(bytes(record.data))
         found = self.read(Fields(value)) if isinstance(value, dict) else NOT_AN_OBJECT
         if isinstance(found, Call) and not found.units:
-            found.units = tool_units(found.answer)  # of platforms that keep the provider's answer
+            found.units = tool_units(found.answer)  # some platforms keep the provider's answer
         return [Kept(key, found) if isinstance(found, Call) else (key, found)]
 
     def finish(self) -> Iterable[Outcome]:
@@ -74,4 +74,4 @@ class PerRecord:
 
     @abstractmethod
     def read(self, record: Fields) -> Call | Skip:
-        """Read one record."""
+        """Return the call in a record, or why it has none."""

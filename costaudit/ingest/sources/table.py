@@ -1,4 +1,4 @@
-"""The log sources, in the order in which they are tried; one row each."""
+"""The log sources, in the order in which they are tried."""
 
 from costaudit.ingest.sources.batches import (
     AnthropicBatch,

@@ -1,4 +1,4 @@
-"""Public traces of serving systems and of agents: times, lengths and block hashes, no text."""
+"""Public traces of serving systems and agents: times, lengths and block hashes, but no text."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.calls.usage import plausible
 from costaudit.ingest.sources.source import PerRecord
 
-MOONCAKE_BLOCK = 512  # tokens behind each hash
-START_US = 1_704_067_200_000_000  # 2024-01-01: relative times count from here
+MOONCAKE_BLOCK = 512  # tokens per hash
+START_US = 1_704_067_200_000_000  # 2024-01-01; relative times are added to it
 assert START_US > EARLIEST_US
 
 
@@ -22,7 +22,10 @@ def _lengths(sent: int | None, received: int | None) -> Usage | None:
 
 
 def _moment(offset: float | None, unit_us: int, start_us: int = START_US) -> int | None:
-    """Return the time that is so many units after the start of a trace."""
+    """Return the time `offset` units after the trace's start; None if unknown or implausible.
+
+    `unit_us` is the length of a unit in microseconds.
+    """
     moment = None if offset is None else start_us + round(offset * unit_us)
     return moment if moment is not None and EARLIEST_US <= moment < LATEST_US else None
 
@@ -31,7 +34,7 @@ IMPOSSIBLE = Skip("impossible-count", "Its count of tokens is no count that a ca
 
 
 class Mooncake(PerRecord):
-    """Read Mooncake's traces; each hash identifies a block and all that is before it."""
+    """Read Mooncake's traces; each hash identifies a block and everything before it."""
 
     name: ClassVar[str] = "mooncake"
 
@@ -41,7 +44,7 @@ class Mooncake(PerRecord):
         return ", ".join(keys) if all(key in record for key in keys) else ""
 
     def read(self, record: Fields) -> Call | Skip:
-        """Read one request; its time counts milliseconds from the start of the trace."""
+        """Read one request; its timestamp is in milliseconds since the start of the trace."""
         sent, offset = record.integer("input_length"), record.number("timestamp")
         if sent is None:
             return NOT_A_CALL
@@ -61,7 +64,10 @@ class Mooncake(PerRecord):
 
 
 class BurstGPT(PerRecord):
-    """Read BurstGPT's tables; times count seconds from the first midnight, tokens 0 failed."""
+    """Read BurstGPT's tables.
+
+    Timestamps are in seconds since midnight of the first day. A call with 0 response tokens failed.
+    """
 
     name: ClassVar[str] = "burstgpt"
 
@@ -120,13 +126,13 @@ class AzureTrace(PerRecord):
         )
 
 
-SESSIONS_START_US = 1_767_225_600_000_000  # 2026-01-01: from it, seconds of a session count
+SESSIONS_START_US = 1_767_225_600_000_000  # 2026-01-01; a session's relative times are added
 _SESSION = ("id", "requests", "block_size")
 _SUBAGENT = "subagent"
 
 
 def is_session(value: dict[str, Any]) -> bool:
-    """Return whether a record is a whole session."""
+    """Return whether a record is a whole session in kv-cache-tester's format."""
     requests = value.get("requests")
     return (
         all(name in value for name in _SESSION)
@@ -137,10 +143,10 @@ def is_session(value: dict[str, Any]) -> bool:
 
 
 def divided(session: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return a session's requests, with blocks that always come together as one.
+    """Return a session's requests; blocks that always occur together are merged into one.
 
-    Each has `session`, `number`, `agent`, `kind` and `blocks` (name, tokens, role) beside what the
-    trace says of it. Blocks of a session whose ids hold for the whole trace are left as they are.
+    Each request keeps its fields except `hash_ids`, and gets `session`, `number`, `agent`, `kind`
+    and `blocks` (name, tokens, role). Blocks are not merged if their ids are global in the trace.
     """
     size = session["block_size"]
     if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
@@ -171,7 +177,10 @@ def divided(session: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _calls(session: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Yield each request with the session or subagent that sent it, times from the session's."""
+    """Yield each request, and the session or subagent that sent it.
+
+    Times of a subagent's requests are made relative to the session's start.
+    """
     for one in session["requests"]:
         if one.get("type") != _SUBAGENT:
             yield one, session
@@ -198,7 +207,12 @@ def _hashes(call: dict[str, Any]) -> list[Any]:
 def _blocks(
     named: list[tuple[str, int]], size: int, sent: object, owner: dict[str, Any], tail: str
 ) -> list[tuple[str, int, str]]:
-    """Return name, tokens and role of each run; what no block covers is the request's own."""
+    """Return the name, tokens and role of each block of a request with `sent` input tokens.
+
+    `named` holds runs as (name, number of hash blocks), and `size` is the tokens per hash block.
+    `owner`, the session or subagent, says how many tokens are tools and system prompt. Tokens
+    that no run covers form a block of their own, whose name begins with `tail`.
+    """
     left = sent if isinstance(sent, int) and not isinstance(sent, bool) else 0
     borders = [("tools", _number(owner.get("tool_tokens")))]
     borders.append(("system", borders[0][1] + _number(owner.get("system_tokens"))))
@@ -228,23 +242,23 @@ def _number(value: object) -> int:
 
 @dataclass
 class _Run:
-    """Blocks that follow one another in every prompt that holds them."""
+    """A node of the tree: consecutive blocks that occur together in every prompt."""
 
     number: int
     ids: list[Any]
     parent: "_Run | None"
-    next: dict[Any, "_Run"] = field(default_factory=dict)  # by its first block
+    next: dict[Any, "_Run"] = field(default_factory=dict)  # child runs by their first block
 
 
 class _Runs:
-    """A tree of the prompts of one session, cut where one of them ends or leaves the others."""
+    """A radix tree of one session's prompts; runs are split where a prompt ends or diverges."""
 
     def __init__(self) -> None:
         self._root = _Run(0, [], None)
         self._count = 1
 
     def add(self, ids: list[Any]) -> _Run:
-        """Add a prompt; return the run with which it ends."""
+        """Add a prompt; return its last run."""
         here, at = self._root, 0
         while at < len(ids):
             run = here.next.get(ids[at])
@@ -260,7 +274,7 @@ class _Runs:
         return here
 
     def path(self, end: _Run) -> list[tuple[str, int]]:
-        """List name and number of blocks of the runs up to one that `add` returned."""
+        """Return the name and number of blocks of each run from the root to `end`."""
         found = []
         run: _Run | None = end
         while run is not None and run.parent is not None:
@@ -274,7 +288,7 @@ class _Runs:
         return run
 
     def _cut(self, run: _Run, at: int) -> _Run:
-        """Put the first blocks of a run before it as a run of their own; return that one."""
+        """Split a run: move its first `at` blocks to a new parent run, and return that."""
         assert run.parent is not None
         head = self._new(run.ids[:at], run.parent)
         run.parent.next[run.ids[0]] = head
@@ -284,7 +298,7 @@ class _Runs:
 
 
 def _common(left: list[Any], right: list[Any]) -> int:
-    """Count the blocks with which both lists begin, by halving."""
+    """Return the length of the common prefix of two lists, by bisection."""
     low, high = 0, min(len(left), len(right))
     while low < high:
         middle = (low + high + 1) // 2
@@ -296,7 +310,7 @@ def _common(left: list[Any], right: list[Any]) -> int:
 
 
 class KVTrace(PerRecord):
-    """Read the requests of sessions in kv-cache-tester's form; times count from the start."""
+    """Read requests of kv-cache-tester's sessions; times are seconds since the session's start."""
 
     name: ClassVar[str] = "kv_trace"
 
