@@ -1,4 +1,4 @@
-"""Raw log lines become requests, blocks and skips.
+"""Read raw logs into the tables of requests, blocks and skips.
 
-Takes paths, returns the run directory's three tables, never prices or simulates.
+This stage turns paths into the run directory's three tables. It never prices or simulates.
 """

@@ -1,4 +1,4 @@
-"""What a log is, before anything is computed from it."""
+"""Describe how a log is read, and what it can and can't show."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -31,40 +31,40 @@ from costaudit.ingest.staging.pieces import stored_summary
 from costaudit.ingest.staging.plan import stagings
 from costaudit.progress import Progress, SilentProgress
 
-LOOKED_AT = 200  # records whose paths are listed
+LOOKED_AT = 200  # records of a file whose paths are listed
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was detected and on what evidence, how tokens are counted, and what can't be found."""
+    """What was detected and why, how tokens are counted, and what the log lacks."""
 
-    summary: IngestSummary  # files with source and evidence, and the fates of records
+    summary: IngestSummary  # files with source and evidence; what became of the records
     layouts: dict[str, FileLayout | Literal[""]]  # by file
     conventions: tuple[Convention, ...]
     checks: tuple[Check, ...]
     shares: dict[str, float]  # prompts, answers, times, ... → share of calls that have them
-    cannot_tell: tuple[str, ...]  # what no call has, each with the question it would answer
-    columns: dict[str, tuple[Column, ...]] = field(default_factory=dict)  # of tables, by file
+    cannot_tell: tuple[str, ...]  # data that no call has, each with the question it would answer
+    columns: dict[str, tuple[Column, ...]] = field(default_factory=dict)  # tables only, by file
     fields: dict[str, "Fields"] = field(default_factory=dict)  # by file
-    unread: str = ""  # why nothing of the log could be read; "" where something was
+    unread: str = ""  # why nothing could be read; "" if something was
 
 
 @dataclass(frozen=True)
 class Fields:
-    """The paths of a file's first records, and a mapping to start from where nobody knows them."""
+    """The paths in a file's first records, and a draft mapping if the format is unknown."""
 
-    records: int  # looked at
+    records: int  # number of records looked at
     paths: tuple[KeyPath, ...]
-    draft: str = ""  # TOML
+    draft: str = ""  # of a mapping, in TOML
 
 
 def diagnose(
     inputs: Sequence[str], options: IngestOptions, progress: Progress | None = None
 ) -> Diagnosis:
-    """Read logs whole, into a place that is removed again, and describe them.
+    """Read whole logs into a temporary run and describe them; a run directory is described as is.
 
-    A run directory is described as it was read. Raises what `ingest` raises, but for a log whose
-    fields can be listed: why it can't be read is then in `unread`.
+    Raises the errors of `ingest`. But if the log can't be read and its fields can be listed,
+    `unread` holds the error's message instead.
     """
     if len(inputs) == 1 and RunDir.is_run(Path(inputs[0])):
         return _of_run(RunDir(Path(inputs[0])), options)
@@ -84,7 +84,7 @@ def diagnose(
 
 
 def _of_run(run: RunDir, options: IngestOptions) -> Diagnosis:
-    """Describe a run: what its manifest says, and the fields of the files that are still there."""
+    """Describe a run by its manifest, and by the fields of its log files that still exist."""
     fields: dict[str, Fields] = {}
     for state, _ in stagings(run.path):
         if Path(state.address).is_file():
@@ -114,7 +114,7 @@ def _read(run: RunDir, summary: IngestSummary, fields: dict[str, Fields]) -> Dia
 
 
 def _fields(item: Input, options: IngestOptions, mapping: FieldMap | None = None) -> Fields | None:
-    """List the paths of a file's first records; None where it has no records."""
+    """Return the paths in a file's first records; None if it has no records."""
     maps = read_maps(options.maps)
     source = ""
     try:
@@ -138,7 +138,7 @@ def _fields(item: Input, options: IngestOptions, mapping: FieldMap | None = None
 
 
 def _values(item: Input, options: IngestOptions) -> Iterator[Any]:
-    """Yield the first records of a file, decoded; none where it has no layout."""
+    """Yield the decoded records of a file; none if its layout is unknown."""
     try:
         layout = layout_at(item, options)
     except InputError:

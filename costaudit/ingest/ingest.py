@@ -1,4 +1,4 @@
-"""Ingest: logs in, the run's requests, blocks and skips out."""
+"""Read logs into a run's tables: requests, blocks and skips."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -43,16 +43,16 @@ from costaudit.ingest.staging.plan import options_key, plan_file, stagings
 from costaudit.ingest.staging.read_task import Unit, read_unit
 from costaudit.progress import Progress
 
-WHOLE_FILE = -1  # source_offset of a skip of a whole file
+WHOLE_FILE = -1  # source_offset of the skip of a whole file
 
 
 def ingest(
     inputs: Sequence[str], run: RunDir, options: IngestOptions, progress: Progress
 ) -> IngestSummary:
-    """Read logs into a run; what the run has already read of them is not read again.
+    """Read logs into a run; only bytes that the run has not read yet are read.
 
-    Raises InputError where nothing can be read, UsageError for options that can't work, and with
-    `strict` InputError at the first record that can't be read.
+    Raises UsageError for options that can't work, and InputError if nothing can be read, or with
+    `strict` if any record or file can't be read.
     """
     _check(run, options)
     with run.claimed():
@@ -100,7 +100,7 @@ def _check(run: RunDir, options: IngestOptions) -> None:
 
 
 def _keep_redacted(run: RunDir, options: IngestOptions) -> None:
-    """Refuse to write texts into a run that was asked to hold none, masked ones, or fewer."""
+    """Raise UsageError if reading would restore erased records, or texts in a redacted run."""
     told = run.manifest_of_any_version().get("ingest")
     if isinstance(told, dict) and told.get("erased"):
         raise UsageError(
@@ -119,23 +119,23 @@ def _keep_redacted(run: RunDir, options: IngestOptions) -> None:
 
 
 def _sweep(run: RunDir) -> None:
-    """Remove what a killed ingest was writing."""
+    """Remove partial files that a killed ingest left behind."""
     for table in (run.requests_path, run.blocks_path, run.skips_path, run.manifest_path):
         for path in table.parent.glob(f".{table.name}.*.part"):
             path.unlink(missing_ok=True)
 
 
 def _forget_other_options(run: RunDir, key: str) -> None:
-    """Drop what was read with other options: half a log redacted is a log not redacted."""
+    """Drop pieces read with other options, so that no part of a run is left unredacted."""
     for state, staging in stagings(run.path):
         if state.options_key != key:
             staging.drop()
 
 
 def _forget_other_inputs(run: RunDir, items: list[Input], redactor: Redactor) -> None:
-    """Drop what was read of files that are not named now: a run is its inputs.
+    """Drop the pieces of files that are not among the inputs.
 
-    Raises UsageError where none of the run's files is among them, because that is another run.
+    Raises UsageError if none of the run's files is among them: the run belongs to another log.
     """
     names = {item.name for item in items}
     addresses = {redactor.address(item.address) for item in items}
@@ -158,7 +158,7 @@ def _plan(
     no_logs: dict[str, InputError] = {}
     maps = read_maps(options.maps)
     used: set[str] = set()
-    misfits: dict[str, InputError] = {}  # mapping → why it can't read a file that it is for
+    misfits: dict[str, InputError] = {}  # mapping → why it doesn't fit a file that it applies to
     for item in items:
         try:
             _refuse_pipe(item)
@@ -182,7 +182,7 @@ def _plan(
 
 
 def _refuse_pipe(item: Input) -> None:
-    """Raise NoLogError for a pipe that was found in a folder: its writer may never come."""
+    """Raise NoLogError for a pipe found in a folder, because it may never get a writer."""
     if not item.asked_for and is_stream(item.address):
         raise NoLogError(f"{item.name} is a pipe.", hint="Name it by its own name.")
 
@@ -192,7 +192,7 @@ def _read(units: list[Unit], options: IngestOptions, progress: Progress) -> int:
     sizes = [None if unit.end is None else unit.end - unit.start for unit in units]
     known = [size for size in sizes if size is not None]
     progress.start("ingest", sum(known) if len(known) == len(sizes) else None, "bytes")
-    here = [unit for unit in units if is_stream(unit.address)]  # no other process can read them
+    here = [unit for unit in units if is_stream(unit.address)]  # only this process can read them
     there = [unit for unit in units if not is_stream(unit.address)]
     workers = min(options.workers, max(len(there), 1))
     for size in chain(map(read_unit, here), map_partitions(read_unit, there, workers)):
@@ -268,14 +268,17 @@ def _summary(
 
 
 def _source_of(error: InputError) -> str:
-    """Return the source entry of a file that was not read."""
+    """Return the `source` to record for a file that was not read."""
     if not isinstance(error, NoLogError):
         return ""
     return EMPTY if error.is_empty else OTHER if error.is_other else ""
 
 
 def _unread(pieces: Pieces) -> dict[str, tuple[int, float]]:
-    """Add up the numbers of usage objects that nothing reads, duplicates included."""
+    """Return usage numbers that we don't use, by name: number of calls and sum.
+
+    Duplicate calls are included.
+    """
     sums: dict[str, tuple[int, float]] = {}
     for name, (calls, total) in (
         each for file in pieces.files for span in file.spans for each in span.unread.items()
@@ -286,7 +289,7 @@ def _unread(pieces: Pieces) -> dict[str, tuple[int, float]]:
 
 
 def _unreadable(pieces: Pieces) -> dict[str, int]:
-    """Add up by name the calls that state a count which can't be read, duplicates included."""
+    """Return by name how many calls state a count that can't be read, including duplicates."""
     calls: Counter[str] = Counter()
     for file in pieces.files:
         for span in file.spans:

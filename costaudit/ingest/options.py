@@ -1,4 +1,4 @@
-"""The options of `ingest`, which calls are wanted, and what it returns."""
+"""The options of `ingest`, its filter of calls, and the summary that it returns."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,26 +15,26 @@ from costaudit.ingest.calls.fields import EPOCH, MICROSECOND
 class IngestOptions:
     """How to read logs."""
 
-    source: str = "auto"  # name of a log source
-    maps: tuple[str, ...] = ()  # FILE or PATTERN=FILE: canonical field → path in the record
-    strict: bool = False  # a record that can't be read is an error
+    source: str = "auto"  # name of a log source, or "auto" to detect it
+    maps: tuple[str, ...] = ()  # FILE or PATTERN=FILE, where FILE maps fields to record paths
+    strict: bool = False  # fail if a record can't be read
     dedupe: bool = True
     since: datetime | None = None  # UTC, inclusive
     until: datetime | None = None  # UTC, exclusive
     where: tuple[str, ...] = ()  # field=value or field!=value
     redact: RedactionMode = "none"
     workers: int = 1
-    max_ratio: float = 1_000.0  # decompressed to compressed bytes, before a file is a bomb
-    task_bytes: int = 64 << 20  # of plain lines that one process reads in one go
-    piece_rows: int = 50_000  # after which staged rows are written
+    max_ratio: float = 1_000.0  # decompressed / compressed bytes; above it, a file is a bomb
+    task_bytes: int = 64 << 20  # bytes of plain lines in one read task
+    piece_rows: int = 50_000  # rows in a staged piece before it is written
 
 
 @dataclass(frozen=True, kw_only=True)
 class IngestSummary(IngestCounts):
-    """What was read, file by file."""
+    """The counts of an ingest, in total and by file."""
 
     files: tuple[InputFile, ...]
-    read_bytes: int  # of logs, this time; what an earlier ingest had read is not read again
+    read_bytes: int  # log bytes read by this ingest; bytes read earlier are not read again
 
 
 FIELDS = frozenset(Call.__struct_fields__) & frozenset(REQUESTS)
@@ -44,14 +44,17 @@ NO_TIME = Skip("filtered", "It has no time, and only a window of time was asked 
 
 @dataclass(frozen=True)
 class Condition:
-    """One `field=value` or `field!=value`."""
+    """A condition `field=value` or `field!=value`."""
 
     field: str
     value: str
     equal: bool
 
     def holds(self, call: Call) -> bool:
-        """Compare as text; truth values are `true` and `false`, a missing value is empty."""
+        """Return whether a call satisfies the condition.
+
+        Values are compared as text: booleans as `true` and `false`, missing values as "".
+        """
         found = getattr(call, self.field)
         text = (
             "" if found is None else str(found).lower() if isinstance(found, bool) else str(found)
@@ -75,7 +78,7 @@ def parse_condition(text: str) -> Condition:
 def wanted(
     since: datetime | None, until: datetime | None, where: tuple[str, ...]
 ) -> Callable[[Call], Skip | None] | None:
-    """Make a check that returns the Skip of an unwanted call; None where all are wanted."""
+    """Return a function that returns a Skip for an unwanted call; None if all calls are wanted."""
     if since is None and until is None and not where:
         return None
     first = None if since is None else (since - EPOCH) // MICROSECOND

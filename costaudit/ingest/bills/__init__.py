@@ -1,4 +1,4 @@
-"""What providers bill: usage reports, cost reports and exports of costs.
+"""Read providers' bills: usage reports, cost reports and cost exports.
 
-It takes files that are no logs and returns the lines of a Bill. It never counts a call.
+This folder turns files that are not logs into the lines of a Bill. It never counts calls.
 """

@@ -1,4 +1,4 @@
-"""Buckets of the reports that providers' interfaces give: OpenAI, Anthropic, AWS Cost Explorer."""
+"""Read report buckets from the APIs of OpenAI, Anthropic and AWS Cost Explorer."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ CENTS = Decimal(100)
 
 @dataclass(frozen=True)
 class Bucket:
-    """A provider's span of time, mostly a day, with its lines."""
+    """A provider's bill lines for a period, usually a day."""
 
     provider: str
     first: date
     end: date  # exclusive
     lines: tuple[BillLine, ...]
-    left_out: int = 0
+    left_out: int = 0  # groups that are not for a model, or have no cost
 
 
 def bucket_of(record: dict[str, Any]) -> Bucket | None:
-    """Read a bucket; None for anything else."""
+    """Read a bucket; return None for anything else. Raises InputError."""
     fields = Fields(record)
     if record.get("object") == "bucket" or {"start_time", "end_time", "results"} <= record.keys():
         return _bucket("openai", fields, ("start_time", "end_time"), "results")
@@ -89,7 +89,7 @@ def _of_openai(result: Fields, day: str) -> Iterator[BillLine]:
     sent, received = result.integer("input_tokens"), result.integer("output_tokens")
     if sent is None and received is None:
         return
-    read = result.integer("input_cached_tokens") or 0  # within input_tokens
+    read = result.integer("input_cached_tokens") or 0  # included in input_tokens
     yield BillLine(
         day,
         "openai",
@@ -101,7 +101,7 @@ def _of_openai(result: Fields, day: str) -> Iterator[BillLine]:
 
 
 def _of_anthropic(result: Fields, day: str) -> Iterator[BillLine]:
-    if result.has("amount"):  # a decimal text, in the currency's smallest unit
+    if result.has("amount"):  # decimal text, in the currency's smallest unit
         item = result.text("description", "cost_type") or ""
         usd = _money(result.values.get("amount"), item) / CENTS
         yield BillLine(

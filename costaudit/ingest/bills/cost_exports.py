@@ -1,4 +1,4 @@
-"""Tables of costs and usage: providers' consoles, AWS, Azure and FOCUS, by their columns."""
+"""Read cost and usage tables: exports of providers' consoles, AWS, Azure and FOCUS."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -32,14 +32,14 @@ CREDIT = re.compile(r"\b(credit|refund|discount|adjustment|edpdiscount|bundleddi
 
 
 def charge_of(kind: str, amount: Decimal | None) -> Charge:
-    """Return what a line is: what is paid back is a credit, whatever it is called."""
+    """Return the kind of a bill line; a negative amount is a credit, whatever `kind` says."""
     if CREDIT.search(kind) or (amount is not None and amount < 0):
         return "credit"
     return "other" if OTHER.search(kind) else "usage"
 
 
 def model_of_aws(text: str) -> str:
-    """Return the model of a product's name or a usage type; "" where neither names one."""
+    """Return the model in an AWS product name or usage type; "" if it names none."""
     edition = EDITION.match(text.strip())
     if edition is not None:
         return _dashed(edition[1])
@@ -51,7 +51,7 @@ ITEM = re.compile(r"^(?:[a-z ]+\| )?([a-z0-9][\w.:/-]*)(?:, .*)?$", re.IGNORECAS
 
 
 def model_of_item(item: str) -> str:
-    """Return the model of OpenAI's `gpt-4o-2024-08-06, cached input`; "" where none is named."""
+    """Return the model in an OpenAI item, such as `gpt-4o-2024-08-06, cached input`, or ""."""
     found = ITEM.match(item.strip())
     name = found[1] if found else ""
     return name.lower() if any(letter.isdigit() for letter in name) else ""
@@ -62,13 +62,13 @@ def _dashed(name: str) -> str:
 
 
 class Kind(NamedTuple):
-    """A table that is known: the columns that show it, and those that are read.
+    """A known kind of table: the columns that identify it, and those to read.
 
-    Names are compared as `plain_name` writes them.
+    Column names are compared after `plain_name`. Of several names, the first with a value is used.
     """
 
-    provider: str  # "" where each row names its own
-    shows: tuple[str, ...]  # one of REPORT_COLUMNS
+    provider: str  # "" if each row names its provider
+    shows: tuple[str, ...]  # the identifying columns, one of REPORT_COLUMNS
     day: tuple[str, ...]
     amount: tuple[str, ...] = ()
     currency: tuple[str, ...] = ()
@@ -76,7 +76,7 @@ class Kind(NamedTuple):
     charge: tuple[str, ...] = ()
     model: Callable[[Fields], str] = lambda row: row.text("model") or ""
     is_model: Callable[[Fields], bool] = lambda row: True
-    tokens: tuple[tuple[str, ...], ...] = ()  # uncached, read, writes, output
+    tokens: tuple[tuple[str, ...], ...] = ()  # columns to sum: input, cache reads, writes, output
     requests: tuple[str, ...] = ()
 
 
@@ -97,7 +97,7 @@ def _is_bedrock(row: Fields) -> bool:
 
 
 def azure_model(row: Fields) -> str:
-    """Return the model that a meter's name begins with, such as `gpt 4o 0806 Inp glbl Tokens`."""
+    """Return the model at the start of a meter's name, such as `gpt 4o 0806 Inp glbl Tokens`."""
     meter = row.text("metername", "skumeter", "chargedescription") or ""
     return _dashed(AZURE_METER.sub("", meter))
 
@@ -209,9 +209,9 @@ PROVIDERS = (("amazon", "aws"), ("aws", "aws"), ("microsoft", "azure"), ("openai
 
 
 def line_of(kind: Kind, values: Mapping[str, Any], file: str) -> BillLine | None:
-    """Read a row; None for one of another service, and for one without an amount or a count.
+    """Read a row of `file`; return None for another service, or if it has no amount or count.
 
-    Raises InputError for a row whose day or amount can't be read.
+    Raises InputError if the row's day or amount can't be read.
     """
     row = Fields({plain_name(name): each for name, each in values.items()})
     if not kind.is_model(row):
@@ -256,7 +256,7 @@ def _tokens(row: Fields, kind: Kind) -> BilledTokens | None:
     if not any(counts):
         return None
     if kind.provider == "openai":
-        counts[0] = max(counts[0] - counts[1], 0)  # OpenAI's input includes what was cached
+        counts[0] = max(counts[0] - counts[1], 0)  # OpenAI's input includes cached tokens
     return BilledTokens(*counts)
 
 
@@ -280,6 +280,6 @@ def _provider(row: Fields) -> str:
 
 
 def kind_of(columns: tuple[str, ...]) -> Kind | None:
-    """Return how to read a table with these columns; None for one that is not known."""
+    """Return how to read a table with these columns; None if it is not known."""
     shown = report_columns(columns)
     return next((kind for kind in KINDS if kind.shows == shown), None)

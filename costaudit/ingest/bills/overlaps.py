@@ -1,17 +1,18 @@
-"""Bills of one provider for one day in several files: the same bill again, or another one."""
+"""Bills of the same provider and day in several files: duplicates, or bills to add up."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from costaudit.contracts.spend import BillLine
 
-Place = tuple[str, bool, str]  # provider, whether it has amounts, day
+Place = tuple[str, bool, str]  # provider, whether the lines have amounts, day
 
 
 def counted_once(by_file: Mapping[str, Sequence[BillLine]]) -> tuple[list[BillLine], list[str]]:
-    """Return all lines, but for days that a later file bills with equal lines, and what to say.
+    """Return the lines of all files without duplicated days, and notes about overlapping days.
 
-    Amounts and tokens are apart: a cost report and a usage report of a day belong together.
+    A day is a duplicate if another file bills it with equal lines. Lines with and without amounts
+    are compared separately, because a cost report and a usage report of a day belong together.
     """
     taken: dict[Place, dict[str, list[BillLine]]] = {}
     days: dict[tuple[str, str, str, bool], list[str]] = {}

@@ -1,4 +1,4 @@
-"""The files of an invoice become one Bill."""
+"""Read the files of an invoice into one Bill."""
 
 from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
@@ -28,7 +28,7 @@ MAX_RATIO = IngestOptions().max_ratio
 
 
 def read_bill(paths: Sequence[str]) -> Bill:
-    """Read the files of an invoice; raises InputError for what is none or can't be read."""
+    """Read the files of an invoice; raises InputError if one is no invoice or can't be read."""
     found = _Found()
     items = expand(paths)
     for item in items:
@@ -49,19 +49,19 @@ def read_bill(paths: Sequence[str]) -> Bill:
 
 
 class _Found:
-    """What was read of the files so far."""
+    """What was read from the files so far."""
 
     def __init__(self) -> None:
         self.by_file: dict[str, list[BillLine]] = {}
-        self.taken = 0  # lines and buckets
-        self.days: dict[str, set[str]] = {}
-        self.left_out = 0
-        self.is_cut = False
-        self._buckets: dict[str, set[Bucket]] = {}
+        self.taken = 0  # rows of known tables, and buckets
+        self.days: dict[str, set[str]] = {}  # provider → billed days
+        self.left_out = 0  # rows and groups that are not for a model
+        self.is_cut = False  # a page says that more pages follow
+        self._buckets: dict[str, set[Bucket]] = {}  # file → its buckets
         self._kinds: dict[tuple[str, ...], Kind | None] = {}  # by column names
 
     def add(self, record: dict[str, Any], name: str) -> None:
-        """Take a page, a bucket or a row of a table."""
+        """Add a page of a report, a bucket or a table row from the file `name`."""
         self.is_cut = self.is_cut or record.get("has_more") is True
         self.is_cut = self.is_cut or bool(record.get("NextPageToken"))
         bucket = bucket_of(record)
@@ -97,13 +97,13 @@ class _Found:
             )
         self.taken += 1
         self.left_out += bucket.left_out
-        if bucket not in self._buckets.setdefault(name, set()):  # else a page is there again
+        if bucket not in self._buckets.setdefault(name, set()):  # else the file repeats a page
             self._buckets[name].add(bucket)
             self.by_file.setdefault(name, []).extend(bucket.lines)
 
 
 def _days(first: date, end: date) -> Iterator[str]:
-    """Yield the days from the first up to the end, which is a day more where they are equal."""
+    """Yield the days from `first` to before `end`, at least one."""
     day = first
     while day < max(end, first + timedelta(days=1)):
         yield day.isoformat()
@@ -111,7 +111,7 @@ def _days(first: date, end: date) -> Iterator[str]:
 
 
 def _records(item: Input) -> Iterator[dict[str, Any]]:
-    """Yield the objects or rows of a file; raises InputError where it is broken."""
+    """Yield the objects or rows of a file; raises InputError if it is damaged."""
     layout = layout_at(item, IngestOptions())
     if layout.kind is None:
         raise InputError(f"{item.name} {layout.problem}.", hint=KNOWN)
