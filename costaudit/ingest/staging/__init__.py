@@ -1,4 +1,4 @@
-"""What has been read already: read tasks, staged pieces, and where an interrupted run goes on.
+"""Read files incrementally: plan read tasks, stage their pieces, resume interrupted runs.
 
-It takes files and returns staged pieces. It never decides which calls are one.
+This folder turns files into staged pieces. It never decides which rows are the same call.
 """

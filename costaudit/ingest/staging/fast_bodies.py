@@ -1,4 +1,7 @@
-"""The plainest pairs of two interfaces, down to their last field; anything else is not plain."""
+"""All fields that a plain request/response pair of OpenAI or Anthropic may have.
+
+Decoding fails for any other field, so that such a record takes the slow path.
+"""
 
 from typing import Annotated, Literal
 
@@ -8,13 +11,13 @@ from costaudit.ingest.calls.bodies import CacheCreation
 from costaudit.ingest.calls.fields import MOST_TOKENS
 
 Count = Annotated[int, Meta(ge=0, lt=MOST_TOKENS)]
-Zero = Annotated[int, Meta(ge=0, le=0)] | None  # of what the fast path does not read
+Zero = Annotated[int, Meta(ge=0, le=0)] | None  # a count that the fast path does not handle
 Milliseconds = Annotated[float, Meta(ge=0, lt=1e12)]
 Text = str | int | None
 
 
 class Wrapper(Struct, gc=False, forbid_unknown_fields=True):
-    """The fields around the two bodies; those that are not read here are of no use."""
+    """The fields around the two bodies; those that the fast path does not read are ignored."""
 
     ts: str | float | None = None
     timestamp: str | float | None = None
@@ -50,7 +53,7 @@ class Wrapper(Struct, gc=False, forbid_unknown_fields=True):
 
 
 class Asked(Struct, gc=False, forbid_unknown_fields=True, kw_only=True):
-    """What the requests of both interfaces have."""
+    """The request fields that both APIs share."""
 
     model: str | None = None
     messages: list[Raw]
@@ -67,7 +70,7 @@ class Asked(Struct, gc=False, forbid_unknown_fields=True, kw_only=True):
 
 
 class ChatRequest(Asked, forbid_unknown_fields=True, kw_only=True):
-    """A request of a chat completion."""
+    """A chat completion request."""
 
     max_completion_tokens: Raw = Raw()
     n: Raw = Raw()
@@ -83,7 +86,7 @@ class ChatRequest(Asked, forbid_unknown_fields=True, kw_only=True):
 
 
 class MessagesRequest(Asked, forbid_unknown_fields=True, kw_only=True):
-    """A request of Anthropic Messages."""
+    """An Anthropic Messages request."""
 
     top_k: Raw = Raw()
     stop_sequences: Raw = Raw()
@@ -91,7 +94,7 @@ class MessagesRequest(Asked, forbid_unknown_fields=True, kw_only=True):
 
 
 class PromptDetails(Struct, gc=False, forbid_unknown_fields=True):
-    """The cached tokens of a chat's prompt."""
+    """How many prompt tokens of a chat completion were cached."""
 
     cached_tokens: Count | None = None
     cache_write_tokens: Count | None = None
@@ -99,7 +102,7 @@ class PromptDetails(Struct, gc=False, forbid_unknown_fields=True):
 
 
 class CompletionDetails(Struct, gc=False, forbid_unknown_fields=True):
-    """The reasoning tokens of a chat's completion."""
+    """How many completion tokens of a chat completion were reasoning."""
 
     reasoning_tokens: Count | None = None
     audio_tokens: Zero = None
@@ -108,7 +111,7 @@ class CompletionDetails(Struct, gc=False, forbid_unknown_fields=True):
 
 
 class ChatUsage(Struct, gc=False, forbid_unknown_fields=True):
-    """The counts of a chat completion."""
+    """The token counts of a chat completion."""
 
     prompt_tokens: Count
     completion_tokens: Count
@@ -142,7 +145,7 @@ class ChatResponse(Struct, gc=False, forbid_unknown_fields=True):
 
 
 class ServerTools(Struct, gc=False, forbid_unknown_fields=True):
-    """What Anthropic's own tools did, as far as it is nothing."""
+    """The use of Anthropic's server tools, as long as nothing was billed for it."""
 
     web_search_requests: Zero = None
     web_fetch_requests: Raw = Raw()  # free
@@ -150,7 +153,7 @@ class ServerTools(Struct, gc=False, forbid_unknown_fields=True):
 
 
 class MessagesUsage(Struct, gc=False, forbid_unknown_fields=True):
-    """The counts of a message."""
+    """The token counts of an Anthropic message."""
 
     input_tokens: Count
     output_tokens: Count
@@ -163,7 +166,7 @@ class MessagesUsage(Struct, gc=False, forbid_unknown_fields=True):
 
 
 class MessagesResponse(Struct, gc=False, forbid_unknown_fields=True):
-    """A message."""
+    """An Anthropic message."""
 
     type: Literal["message"]
     content: Raw
@@ -184,7 +187,7 @@ class ChatPair(Wrapper, forbid_unknown_fields=True, kw_only=True):
 
 
 class MessagesPair(Wrapper, forbid_unknown_fields=True, kw_only=True):
-    """A message and its request."""
+    """An Anthropic message and its request."""
 
     request: MessagesRequest
     response: MessagesResponse

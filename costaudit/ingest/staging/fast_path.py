@@ -1,4 +1,4 @@
-"""Pairs of the plainest shape, read fast: what they have in common is read once for all of them."""
+"""A fast path for plain request/response pairs: their shared fields are read only once."""
 
 from collections.abc import Callable, Iterator
 from operator import attrgetter
@@ -26,9 +26,9 @@ from costaudit.ingest.staging.fast_bodies import (
 from costaudit.ingest.staging.piece_tables import OWN
 from costaudit.ingest.staging.piece_writer import PieceWriter, own_of
 
-Counts = tuple[int | str | None, ...]  # from input to total, as in columns.OWN
-MOST_KINDS = 4_096  # in a piece; where there are more, calls have too little in common
-PATIENCE = 1_000  # by how many records other shapes may outnumber plain ones
+Counts = tuple[int | str | None, ...]  # the columns from `input` to `total` of piece_tables.OWN
+MOST_KINDS = 4_096  # in a piece; further kinds take the slow path
+PATIENCE = 1_000  # how far other records may outnumber plain ones before we stop trying
 UNKNOWN = -1
 UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 NO_LABELS = Labels()
@@ -41,21 +41,21 @@ WRAPPER = (
 
 
 class Plain(NamedTuple):
-    """How to read one interface's plain pairs."""
+    """How to read the plain pairs of one API."""
 
     decode: Callable[[bytes | Raw], Any]
     decode_lines: Callable[[bytes], list[Any]]
-    shared: Callable[[Any], tuple[Any, ...]]  # what decides all but a call's own columns
+    shared: Callable[[Any], tuple[Any, ...]]  # the fields of a pair that determine SHARED
     answer: Callable[[Any], Buffer]
     counts: Callable[[Any], Counts | None]
     settings: Callable[[Any], tuple[object, ...]]  # of a request, such as its tool choice
 
 
 class PlainReader:
-    """Read plain pairs into a piece; a record of another shape is left to its source.
+    """Read plain pairs into a piece, and leave all other records to their source.
 
-    The first pair of its kind is read like any other record, and the rest are like it but for what
-    each has of its own. A kind whose first pair shows anything else is not plain.
+    Pairs of one kind differ only in the OWN columns and in content. The first pair of a kind is
+    also read by the slow path; if the results differ, the whole kind is left to the source.
     """
 
     def __init__(self, plain: Plain, source: str, writer: PieceWriter) -> None:
@@ -63,10 +63,10 @@ class PlainReader:
         self._source = source
         self._writer = writer
         self._patience = PATIENCE
-        self.taken = 0  # of the lines read last
+        self.taken = 0  # pairs read by the last call of `others`
 
     def others(self, lines: Lines) -> Iterator[Record]:
-        """Read what is plain of some lines, and count it; yields the others in their places."""
+        """Read the plain pairs among some lines, counting them in `taken`; yield the others."""
         self.taken = 0
         if self._patience == 0:
             yield from lines.records()
@@ -82,7 +82,7 @@ class PlainReader:
                 yield Record(lines.offset + start, 0, lines.text[start:end])
 
     def _decoded(self, text: bytes) -> list[Any]:
-        """Decode all lines in one go; nothing where one of them has another shape."""
+        """Decode all lines at once; return [] if one of them is not a plain pair."""
         try:
             return self._plain.decode_lines(text)
         except UNREADABLE:
@@ -136,7 +136,7 @@ class PlainReader:
 
 
 def plain_reader(source: str, writer: PieceWriter) -> PlainReader | None:
-    """Make a reader of a source's plain pairs; None where it has none."""
+    """Return a reader of the source's plain pairs; None if the source has no fast path."""
     plain = PLAIN.get(source)
     return None if plain is None else PlainReader(plain, source, writer)
 

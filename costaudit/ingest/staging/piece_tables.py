@@ -1,4 +1,4 @@
-"""The tables of a staged piece, and small pieces kept as plain values until they become tables."""
+"""Write staged pieces: as Parquet tables, or small ones as plain values to be joined later."""
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +18,7 @@ from costaudit.ingest.staging.prompt_rows import marker_lifetimes, prompt_sums
 
 Types = dict[str, pl.DataType | type[pl.DataType]]
 
-OWN: Types = {  # what each call has of its own
+OWN: Types = {  # columns that differ from call to call
     "native_id": pl.String,
     "same_as": pl.String,
     "join_key": pl.String,
@@ -43,19 +43,19 @@ OWN: Types = {  # what each call has of its own
     "session": pl.String,
     "parent_call": pl.String,
     "forked_from": pl.String,
-    "span": pl.UInt64,  # digests: their places in a trace are compared and never shown
+    "span": pl.UInt64,  # `span` and `within` are digests: they are compared, never shown
     "within": pl.UInt64,
     "billed_units": pl.List(BILLED_UNIT),
 }
-PLACE: Types = {  # where a row is, and what is found when its content is read
+PLACE: Types = {  # a row's place in its file, and results of reading its content
     "offset": pl.Int64,
     "index": pl.Int32,
-    "template": pl.Int32,  # the row of SHARED
+    "template": pl.Int32,  # index into the SHARED rows
     "turn_index": pl.Int32,
     "answer": pl.Int64,  # index into the blocks of the same piece
     "answer_kind": pl.String,
 }
-SHARED: Types = {  # what many rows have in common
+SHARED: Types = {  # columns that many calls have in common
     "source": pl.String,
     "half": pl.String,
     "provider": pl.String,
@@ -100,24 +100,24 @@ SKIPPED: Types = {
 PEOPLE = (*CALLERS, "session", "parent_call", "forked_from", "native_id", "same_as", "join_key")
 SIZE = {"width": pl.Int32, "height": pl.Int32, "detail": pl.String}  # of an image, if known
 TABLES = ("rows", "segments", "blocks", "skips")
-SMALL = ".small"  # the file of a small piece, which has no tables yet
-FEW, FEW_CHARACTERS = 500, 1 << 20  # rows or skips, and characters, of a small piece
+SMALL = ".small"  # suffix of a small piece's file, before it has tables
+FEW, FEW_CHARACTERS = 500, 1 << 20  # most rows or skips, and characters, of a small piece
 MARKS = tuple(mark.encode() for mark in SECRET_MARKS)
 TEMPLATE, ANSWER = (list({**OWN, **PLACE}).index(name) for name in ("template", "answer"))
 
 
 def lists_of(items: pl.Series, sizes: npt.NDArray[np.int64]) -> pl.Series:
-    """Cut items into lists of these sizes, without copying them."""
+    """Return the items as a column of lists with these sizes, without copying them."""
     import pyarrow as pa
 
-    # pa.array of a NumPy array imports pandas where it is installed
+    # pa.array imports pandas, if installed, when it gets a NumPy array
     offsets = pl.Series(np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])).to_arrow()
     lists = pa.LargeListArray.from_arrays(offsets, items.to_arrow())
     return cast(pl.Series, pl.from_arrow(lists)).alias(items.name)
 
 
 def frame_of(types: Types, rows: Sequence[tuple[Any, ...]]) -> pl.DataFrame:
-    """Make a table of rows."""
+    """Return a table with these rows."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(types)
     return pl.DataFrame(
         [
@@ -134,29 +134,29 @@ def _column(name: str, dtype: pl.DataType | type[pl.DataType], values: Sequence[
 
 
 class Content(msgspec.Struct, gc=False):
-    """What the records of a piece come to, as plain values."""
+    """The content of a piece, as plain values."""
 
-    rows: list[tuple[Any, ...]]  # OWN and PLACE
-    shared: list[tuple[Any, ...]]  # SHARED; a row's template is the index into it
-    segments: Sequence[int]  # of all rows, one after another: indices into prompt_segments
-    sizes: Sequence[int]  # how many segments each row has
+    rows: list[tuple[Any, ...]]  # the columns of OWN and PLACE
+    shared: list[tuple[Any, ...]]  # the columns of SHARED; a row's template is an index into it
+    segments: Sequence[int]  # segments of all rows, concatenated: indices into prompt_segments
+    sizes: Sequence[int]  # number of segments of each row
     prompt_segments: list[tuple[str, int, str | None]]  # role, index of the block, marker
-    names: list[str]  # of each block its block_id, kind, text, characters and tokens
+    names: list[str]  # block_id of each block; kinds, texts, chars and tokens are parallel to it
     kinds: list[str]
     texts: list[str | None]
     chars: list[int]
     tokens: list[int | None]
-    skips: list[tuple[Any, ...]]  # SKIPPED
-    images: list[tuple[int, int, int, str]] = []  # block, width, height, detail
+    skips: list[tuple[Any, ...]]  # the columns of SKIPPED
+    images: list[tuple[int, int, int, str]] = []  # index of the block, width, height, detail
 
     @property
     def is_small(self) -> bool:
-        """Return whether it may wait for others before it becomes tables."""
+        """Return whether the piece is to be joined with others before it becomes tables."""
         return max(len(self.rows), len(self.skips)) <= FEW and sum(self.chars) <= FEW_CHARACTERS
 
 
 def write_piece(stem: Path, content: Content, redactor: Redactor) -> None:
-    """Write a piece: as tables, or as plain values where it is small and holds nothing secret."""
+    """Write a piece: as tables, or as plain values if it is small and needs no redaction."""
     if content.is_small and redactor.mode == "none" and (packed := _packed(content)):
         with atomic_write(stem.with_suffix(SMALL)) as part:
             part.write_bytes(packed)
@@ -165,7 +165,7 @@ def write_piece(stem: Path, content: Content, redactor: Redactor) -> None:
 
 
 def _packed(content: Content) -> bytes:
-    """Encode a piece; b"" where a text in it can't be encoded or shows the mark of a secret."""
+    """Encode a piece; return b"" if a text can't be encoded or contains the mark of a secret."""
     try:
         packed = msgspec.msgpack.encode(content, enc_hook=list)
     except (UnicodeError, TypeError, OverflowError):
@@ -174,9 +174,10 @@ def _packed(content: Content) -> bytes:
 
 
 def joined(smalls: Iterable[tuple[str, Path]]) -> tuple[Content, list[str], list[str]]:
-    """Join small pieces, each with the name of its file; return also the files of rows and skips.
+    """Join small pieces, each with the name of its file.
 
-    A block that several of them have is there several times.
+    Return the joined content, the file of each row and the file of each skip. A block that occurs
+    in several pieces is repeated.
     """
     segments, sizes = array("I"), array("q")
     whole = Content([], [], segments, sizes, [], [], [], [], [], [], [])
@@ -219,7 +220,10 @@ def write_tables(
     redactor: Redactor,
     files: tuple[Sequence[str], Sequence[str]] | None = None,
 ) -> None:
-    """Write the four tables of a piece; with `files` rows and skips have `source_file`."""
+    """Write the four tables of a piece.
+
+    `files`, the file of each row and of each skip, adds the column `source_file`.
+    """
     blocks = _block_table(content)
     segments = _segment_table(content, blocks)
     rows = _row_table(content, blocks, segments, redactor)
@@ -229,7 +233,7 @@ def write_tables(
         skips = skips.with_columns(pl.Series("source_file", files[1], dtype=pl.String))
     for name, frame in zip(TABLES, (rows, segments, blocks, skips), strict=True):
         with atomic_write(stem.with_suffix(f".{name}")) as part:
-            frame.write_parquet(part, compression="lz4")  # read a few times, then replaced
+            frame.write_parquet(part, compression="lz4")  # fast: these files are temporary
 
 
 def _block_table(content: Content) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""Calls become the rows, segments, blocks and skips of one staged piece."""
+"""Turn calls into the rows, segments, blocks and skips of a staged piece."""
 
 from array import array
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ NO_USAGE = Usage("openai", source="missing")
 
 
 def own_of(call: Call) -> tuple[Any, ...]:
-    """Return the fields of OWN."""
+    """Return a call's values for the columns of OWN."""
     usage = call.usage or NO_USAGE
     return (
         call.native_id,
@@ -60,7 +60,10 @@ def _digest(key: str | None) -> int | None:
 
 
 def billed_units(call: Call) -> tuple[BilledUnit, ...]:
-    """Return a call's units, with the cache writes that can't be told from its uncached input."""
+    """Return a call's units, plus one for cache writes whose count can't be read.
+
+    Without that count, cache writes can't be told from uncached input.
+    """
     usage = call.usage
     if usage is None or usage.input is None or not WRITES & set(usage.unreadable):
         return call.units
@@ -68,7 +71,7 @@ def billed_units(call: Call) -> tuple[BilledUnit, ...]:
 
 
 def lost_counts(call: Call) -> Iterator[str]:
-    """Yield the names of the counts that the call states and that can't be read."""
+    """Yield the names of counts that the call states but that can't be read."""
     lost = call.usage.unreadable if call.usage is not None else ()
     yield from dict.fromkeys("cache_write" if name in WRITES else name for name in lost)
     for unit in call.units:
@@ -77,12 +80,12 @@ def lost_counts(call: Call) -> Iterator[str]:
 
 
 def units_of(units: tuple[BilledUnit, ...]) -> list[dict[str, object]] | None:
-    """Return the value of `billed_units`."""
+    """Return the units as a value of the column `billed_units`."""
     return [to_builtins(unit) for unit in units] if units else None
 
 
 def shared_of(source: str, call: Call) -> tuple[Any, ...]:
-    """Return the fields of SHARED."""
+    """Return a call's values for the columns of SHARED."""
     usage = call.usage or NO_USAGE
     return (
         source,
@@ -122,7 +125,7 @@ NO_ANSWER: ReadAnswer = (NO_BLOCK, "missing")
 
 
 class PieceWriter:
-    """Collect what the records of a piece come to, and write it."""
+    """Collect the calls and skips of a piece, and write it."""
 
     def __init__(self, redactor: Redactor, tokenizer: Tokenizer, most_rows: int) -> None:
         self._most_rows = most_rows
@@ -132,16 +135,16 @@ class PieceWriter:
 
     def _reset(self) -> None:
         self._interner = Interner(self._redactor)
-        self._rows: list[tuple[Any, ...]] = []  # OWN and PLACE
-        self._shared: dict[tuple[Any, ...], int] = {}  # SHARED → its template
-        self.templates: dict[object, int | None] = {}  # whatever a reader knows them by
-        self._segments = array("I")  # of all rows, one after another
-        self._sizes = array("q")  # how many each row has
+        self._rows: list[tuple[Any, ...]] = []  # the columns of OWN and PLACE
+        self._shared: dict[tuple[Any, ...], int] = {}  # SHARED values → template
+        self.templates: dict[object, int | None] = {}  # a reader's own keys → template
+        self._segments = array("I")  # segments of all rows, concatenated
+        self._sizes = array("q")  # number of segments of each row
         self._skips: list[tuple[Any, ...]] = []
 
     @property
     def is_full(self) -> bool:
-        """Return whether it is time to write."""
+        """Return whether the piece is large enough to be written."""
         return (
             len(self._rows) >= self._most_rows
             or self._interner.size >= MOST_CHARACTERS
@@ -154,27 +157,27 @@ class PieceWriter:
         return not self._rows and not self._skips
 
     def skip(self, key: Key, skip: Skip) -> None:
-        """Note a record that makes no row."""
+        """Add a record that yields no row."""
         told = (skip.reason, skip.detail, None, None, _digest(skip.span), _digest(skip.within))
         self._skips.append((*key, "skipped", *told))
 
     def merge(self, key: Key, reason: str, detail: str, into: Key) -> None:
-        """Note a record that is part of the row of another one of the same file."""
+        """Add a record that is part of the row of another record in the same file."""
         self._skips.append((*key, "merged", reason, detail, *into, None, None))
 
     def add(self, key: Key, source: str, call: Call) -> None:
-        """Note a call."""
+        """Add a call."""
         template = self.template(source, call)
         self.add_like(template, key, own_of(call), call.prompt or NO_PROMPT, call.answer)
 
     def template(self, source: str, call: Call) -> int:
-        """Note what a call has in common with others, for `add_like` until the next `write`."""
+        """Return a template for `add_like` with a call's SHARED values, valid until `write`."""
         return self._shared.setdefault(shared_of(source, call), len(self._shared))
 
     def add_like(
         self, template: int, key: Key, own: tuple[Any, ...], prompt: Prompt, answer: Buffer
     ) -> None:
-        """Note a call that has all but `own` and its content in common with others."""
+        """Add a call with the SHARED values of a template, and its own columns and content."""
         interner = self._interner
         segments, turns = interner.prompt(prompt)
         self._segments.extend(segments)

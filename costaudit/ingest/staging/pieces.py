@@ -1,4 +1,4 @@
-"""The staged pieces of all files, read back, and whether the run's tables are already theirs."""
+"""Read back the staged pieces of all files, and check whether the run's tables are up to date."""
 
 import shutil
 from collections import OrderedDict
@@ -28,7 +28,7 @@ RARE = (
     "span",
     "within",
     "billed_units",
-)  # left out where no row of the run has one
+)  # left out if no row of the run has a value
 LIGHT = (
     "source", "native_id", "same_as", "join_key", "half", "provider", "model", "tenant", "user",
     "conversation", "convention", "input", "output", "cache_read", "cache_write_5m",
@@ -37,36 +37,36 @@ LIGHT = (
     "prompt_tokens", "prompt_hash", "answer_tokens", "marker_ttl", "kind", "answer_hash",
     "latency_ms", *RARE,
 )  # fmt: skip
-AT_ONCE = 8  # columns
-OPEN_BYTES = 512 << 20
-JOINED = ".joined"  # holds the tables of small pieces while a run is assembled
-JOINED_BYTES = 32 << 20  # of small pieces that make one
+AT_ONCE = 8  # columns that `light` reads at a time
+OPEN_BYTES = 512 << 20  # most bytes of pieces that `rows` keeps in memory
+JOINED = ".joined"  # folder of joined small pieces while a run is assembled
+JOINED_BYTES = 32 << 20  # most bytes of small pieces that are joined into one
 
 
 @dataclass(frozen=True)
 class Piece:
-    """The four tables of a committed stretch of one file, or of several small ones."""
+    """The four tables of a committed stretch of one file, or of several joined small pieces."""
 
-    file: str | None  # name of the file; None where the tables say it of each row
-    stem: Path
+    file: str | None  # name of the file; None if the tables have a column `source_file`
+    stem: Path  # path of the tables without their suffix
 
     def table(self, name: str) -> Path:
-        """Name one of its tables: rows, segments, blocks or skips."""
+        """Return the path of one of its tables: rows, segments, blocks or skips."""
         return self.stem.with_suffix(f".{name}")
 
     def small_bytes(self) -> int:
-        """Return the size of a piece that has no tables yet; 0 for one that has them."""
+        """Return the size in bytes of a small piece without tables; 0 if it has tables."""
         path = self.stem.with_suffix(SMALL)
         return path.stat().st_size if path.is_file() else 0
 
     def with_file(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Add `source_file` to rows or skips that do not have it."""
+        """Return rows or skips with `source_file` added if they lack it."""
         return frame if self.file is None else frame.with_columns(source_file=pl.lit(self.file))
 
 
 @dataclass(frozen=True)
 class FilePieces:
-    """What was read of one file."""
+    """The state, committed stretches and pieces of one file."""
 
     state: FileState
     spans: tuple[Span, ...]
@@ -74,7 +74,7 @@ class FilePieces:
 
 
 class Pieces:
-    """All that was staged into a run, in the order of file names and offsets."""
+    """All staged pieces of a run, ordered by file name and offset."""
 
     def __init__(self, run: Path) -> None:
         self.files = [_file(state, staging) for state, staging in stagings(run)]
@@ -83,12 +83,12 @@ class Pieces:
 
     @property
     def is_empty(self) -> bool:
-        """Return whether nothing was read."""
+        """Return whether there are no pieces."""
         return not any(file.pieces for file in self.files)
 
     @cached_property
     def all(self) -> list[Piece]:
-        """List the pieces that have tables; small ones are joined until `close`."""
+        """Return all pieces with tables; small ones are joined into tables that `close` removes."""
         shutil.rmtree(self._joined, ignore_errors=True)
         found: list[Piece] = []
         waiting: list[Piece] = []
@@ -109,9 +109,10 @@ class Pieces:
         return whole
 
     def light(self) -> pl.DataFrame:
-        """Read of every row, by time, what its fate depends on; a few columns at once.
+        """Return all rows by time, with the columns that decide which rows are the same call.
 
-        Adds `piece`, `row` and `source_file`.
+        Adds `piece` and `row` (the indices of the piece and of the row in it) and `source_file`.
+        To limit memory, a few columns are read at a time.
         """
         rows = pl.concat(
             _place(piece).with_columns(
@@ -136,7 +137,7 @@ class Pieces:
         return rows
 
     def rows(self, number: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Read the rows and the segments of a piece; the last ones used stay in memory."""
+        """Return the rows and segments of a piece; recently used pieces are kept in memory."""
         if number not in self._open:
             piece = self.all[number]
             self._open[number] = (
@@ -153,12 +154,12 @@ class Pieces:
         return int(sum(table.estimated_size() for table in tables))
 
     def close(self) -> None:
-        """Forget the pieces that stay in memory, and the tables of small ones."""
+        """Release the pieces kept in memory, and remove the tables of joined small pieces."""
         self._open.clear()
         shutil.rmtree(self._joined, ignore_errors=True)
 
     def distinct_blocks(self) -> Iterator[pl.DataFrame]:
-        """Read of each piece the blocks that no piece before it has."""
+        """Yield for each piece its blocks that no earlier piece has."""
         tables = [piece.table("blocks") for piece in self.all]
         ids = [pl.read_parquet(table, columns=["block_id"])["block_id"] for table in tables]
         is_first = pl.concat(ids).is_first_distinct()
@@ -169,14 +170,14 @@ class Pieces:
             yield pl.read_parquet(table).filter(chosen)
 
     def links(self) -> pl.DataFrame:
-        """Read the places in traces of records that are no calls: `span` and `within`."""
+        """Return `span` and `within` of skipped records that are in a trace."""
         links = pl.concat(
             pl.read_parquet(piece.table("skips"), columns=["span", "within"]) for piece in self.all
         )
         return links.drop_nulls()
 
     def skips(self) -> pl.DataFrame:
-        """Read all skips, with `source_file`."""
+        """Return all skips, with `source_file`."""
         return pl.concat(
             piece.with_file(pl.read_parquet(piece.table("skips"))) for piece in self.all
         )
@@ -195,14 +196,17 @@ def _file(state: FileState, staging: FileStaging) -> FilePieces:
 
 
 def staged_key(pieces: Pieces, no_logs: Sequence[str], dedupe: bool) -> str:
-    """Digest all that the tables follow from: the pieces, files that are no logs, this version."""
+    """Return a digest of everything that determines the tables.
+
+    These are the pieces, the names of files that are not logs, `dedupe` and costaudit's version.
+    """
     files = [(file.state, file.spans) for file in pieces.files]
     told = msgspec.json.encode((version("costaudit"), files, sorted(no_logs), dedupe))
     return xxh3_128_hexdigest(told)
 
 
 def table_stamps(run: RunDir) -> dict[str, tuple[int, int]]:
-    """Return the size and the time of writing of each table; empty where one is missing."""
+    """Return the size and modification time (ns) of each table; empty if one is missing."""
     tables = (run.requests_path, run.blocks_path, run.skips_path)
     if not all(table.is_file() for table in tables):
         return {}
@@ -215,9 +219,9 @@ def _stamp(table: Path) -> tuple[int, int]:
 
 
 def earlier_summary(run: RunDir, key: str) -> IngestSummary | None:
-    """Return what the ingest that wrote the tables said of them; None where they are to be written.
+    """Return the summary of the ingest that wrote the tables; None if they must be written again.
 
-    They are where pieces were added, another version wrote them, or they changed since.
+    That is so if `key` differs, or if the tables have changed since.
     """
     try:
         made = run.manifest().ingest.made
@@ -227,7 +231,7 @@ def earlier_summary(run: RunDir, key: str) -> IngestSummary | None:
 
 
 def stored_summary(run: RunDir) -> IngestSummary:
-    """Return what the last ingest into a run said; raises RunDirError where that can't be read."""
+    """Return the summary of the last ingest into a run; raises RunDirError if it can't be read."""
     manifest = run.manifest()
     counts = {each.name: getattr(manifest.ingest, each.name) for each in fields(IngestCounts)}
     names = [each.name for each in fields(InputFile)]

@@ -1,4 +1,4 @@
-"""What has been read so far, and which stretches of files are still to be read."""
+"""Plan which stretches of files to read, given what was read before."""
 
 import os
 import shutil
@@ -35,37 +35,37 @@ STATE = "file.json"
 
 @dataclass(frozen=True)
 class FileState:
-    """A file as it was when it was last read."""
+    """What is stored about a file: its state when it was last read, and how to read it."""
 
     name: str
     address: str
     size: int  # bytes on disk
     mtime_ns: int
     head: str  # digest of its first bytes
-    head_bytes: int  # how many these are
+    head_bytes: int  # how many bytes `head` covers
     source: str
     evidence: str
     layout: FileLayout
-    wrapped: bool  # its records are within other objects
+    wrapped: bool  # its records are inside other objects
     is_stateless_lines: bool  # each line can be read by itself
-    is_splittable: bool  # and any of its bytes can be reached at once
+    is_splittable: bool  # in addition, reading can start at any byte offset
     options_key: str  # digest of the options that change what is read
     mapping: FieldMap | None = None
     columns: tuple[Column, ...] = ()  # of a table: how numbers and dates are written
-    cuts: list[int] = field(default_factory=list)  # where units start, if it is splittable
-    read_to: int = 0  # where the last complete line ends
+    cuts: list[int] = field(default_factory=list)  # offsets where read tasks start, if splittable
+    read_to: int = 0  # offset of the end of the last complete line, if splittable
     seam: str = ""  # digest of the last bytes before `read_to`
 
 
 class FileStaging:
-    """The pieces of one file."""
+    """The folder with the staged state, commits and pieces of one file."""
 
     def __init__(self, run: Path, name: str, stored: Callable[[str], str] = str) -> None:
         self.folder = run / STAGING / xxh3_64_hexdigest(name.encode("utf-8", "surrogateescape"))
-        self._stored = stored  # what may be stored of an address
+        self._stored = stored  # redacts an address before it is stored
 
     def state_of(self, item: Input) -> FileState | None:
-        """Return the state of a file; None where it was not read, or not from this address."""
+        """Return the state of a file; None if it was not read, or from another address."""
         try:
             state = msgspec.json.decode((self.folder / STATE).read_bytes(), type=FileState)
         except (OSError, msgspec.MsgspecError):
@@ -81,23 +81,23 @@ class FileStaging:
             )
 
     def spans(self) -> list[Span]:
-        """List what has been committed, in order."""
+        """Return the committed stretches, by offset."""
         return [
             msgspec.json.decode(path.read_bytes(), type=Span)
             for path in sorted(self.folder.glob("span-*.json"))
         ]
 
     def drop(self) -> None:
-        """Forget the file."""
+        """Delete everything staged for the file."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def drop_span(self, span: Span) -> None:
-        """Forget a committed stretch: first the commit, then its pieces."""
+        """Delete a committed stretch: first the commit, then its pieces."""
         (self.folder / span.name).unlink(missing_ok=True)
         self.sweep()
 
     def sweep(self) -> None:
-        """Remove pieces that no commit names, and unfinished files: a killed process left them."""
+        """Remove uncommitted pieces and partial files that a killed process left behind."""
         named = {piece for span in self.spans() for piece in span.pieces}
         for path in self.folder.glob("piece-*"):
             if path.stem not in named:
@@ -107,7 +107,7 @@ class FileStaging:
 
 
 def stagings(run: Path) -> list[tuple[FileState, FileStaging]]:
-    """List every file that was read into a run, by name."""
+    """Return the state and staging of every file read into a run, by name."""
     found = []
     for folder in sorted((run / STAGING).glob("*/")):
         try:
@@ -118,13 +118,13 @@ def stagings(run: Path) -> list[tuple[FileState, FileStaging]]:
     return sorted(found, key=lambda each: each[0].name)
 
 
-SEAM_BYTES = 64 << 10
-READING = 3  # counts the changes of what is read from the same bytes
-STREAM_BYTES = 64 << 20  # of a stream that are kept to decide how its columns are written
+SEAM_BYTES = 64 << 10  # most bytes that `FileState.seam` covers
+READING = 3  # version of the reading code; raise it when the same bytes are read differently
+STREAM_BYTES = 64 << 20  # first bytes of a stream, which decide how its columns are written
 
 
 def options_key(options: IngestOptions, redaction: Redaction) -> str:
-    """Digest the options that change what is read from a file; another key is another reading."""
+    """Return a digest of the options that change what is read; with another one, read again."""
     told = (options.source, str(options.since), str(options.until), options.where, options.redact,
             redaction.key_digest, options.max_ratio, MANIFEST_VERSION, READING)  # fmt: skip
     return xxh3_64_hexdigest(msgspec.json.encode(told))
@@ -137,9 +137,9 @@ def plan_file(
     redaction: Redaction,
     maps: Sequence[FieldMap] = (),
 ) -> tuple[list[Unit], FieldMap | None]:
-    """Bring a file's staging up to date; return what is still to be read of it, and its mapping.
+    """Update a file's staging; return its remaining read tasks and its mapping.
 
-    Raises NoLogError for what is no log.
+    Raises NoLogError if the file is not a log.
     """
     staging = FileStaging(run, item.name, Redactor(redaction).address)
     staging.sweep()
@@ -197,7 +197,7 @@ def _fresh(
 
 
 def _columns(item: Input, look: Look, options: IngestOptions) -> tuple[Column, ...]:
-    """Read a table once to see how its columns are written; of a stream only the first part."""
+    """Read a table once to learn how its columns are written; of a stream, only STREAM_BYTES."""
     said = look.mapping.columns if look.mapping is not None else None
     with open_input(item.address) as file:
         chunks = plain_chunks(file, options.max_ratio)
@@ -205,12 +205,12 @@ def _columns(item: Input, look: Look, options: IngestOptions) -> tuple[Column, .
             chunks = islice(chunks, STREAM_BYTES // CHUNK)
         try:
             return table_columns(chunks, said)
-        except BrokenStreamError:  # what is read before it says so again
+        except BrokenStreamError:  # reported when the file is read
             return ()
 
 
 def size_of(item: Input) -> tuple[int, int]:
-    """Return a file's size and time of change; an address has no time that can be relied on."""
+    """Return a file's size in bytes and modification time in ns; the time of a URL is 0."""
     if is_stream(item.address):
         return 0, 0
     if "://" in item.address:
@@ -218,7 +218,7 @@ def size_of(item: Input) -> tuple[int, int]:
             return int(getattr(file, "size", 0) or 0), 0
     try:
         status = os.stat(item.address)  # noqa: PTH116
-    except OSError:  # opening it says why
+    except OSError:  # reported when the file is opened
         return 0, 0
     return status.st_size, status.st_mtime_ns
 
@@ -236,7 +236,7 @@ def _seam(file: IO[bytes], end: int) -> str:
 
 
 def _extended(state: FileState, staging: FileStaging, options: IngestOptions) -> list[Unit]:
-    """Plan the new bytes of plain lines; a last line without its end is a unit of its own."""
+    """Plan read tasks for new bytes of plain lines; an incomplete last line has its own task."""
     for span in staging.spans():
         if span.is_tail:
             staging.drop_span(span)
@@ -262,7 +262,10 @@ def _last_line_end(file: IO[bytes], size: int, floor: int) -> int:
 
 
 def _cuts(file: IO[bytes], start: int, end: int, size: int) -> list[int]:
-    """Cut a range into units that start where lines do."""
+    """Return the offsets that divide a range into read tasks of about `size` bytes.
+
+    Each is the start of a line.
+    """
     found = []
     while start < end:
         found.append(start)

@@ -1,4 +1,4 @@
-"""What the segments of prompts show about their calls: sums of tokens, and lifetimes of markers."""
+"""Compute per call, from the segments of its prompt: tokens, a digest, and marker lifetimes."""
 
 import numpy as np
 import numpy.typing as npt
@@ -8,9 +8,10 @@ import polars as pl
 def prompt_sums(
     flat: npt.NDArray[np.uint32], sizes: npt.NDArray[np.int64], segments: pl.DataFrame
 ) -> tuple[pl.Series, pl.Series]:
-    """Sum each prompt's tokens, and digest its blocks in their order, tools left out.
+    """Return each prompt's token sum, and a digest of its blocks in order, without tools.
 
-    The digest is a polynomial in the blocks' own digests, modulo 2^64; null for an empty prompt.
+    The digest is a polynomial of the blocks' digests modulo 2^64; null for an empty prompt.
+    `flat` holds the segment indices of all prompts, and `sizes` their number for each prompt.
     """
     row = np.repeat(np.arange(len(sizes)), sizes)
     tokens = np.bincount(row, segments["tokens"].fill_null(0).to_numpy()[flat], len(sizes))
@@ -32,13 +33,13 @@ def prompt_sums(
     )
 
 
-MIXED = "mixed"  # lifetimes
+MIXED = "mixed"  # a prompt has markers with several lifetimes
 
 
 def marker_lifetimes(
     flat: npt.NDArray[np.uint32], sizes: npt.NDArray[np.int64], segments: pl.DataFrame
 ) -> pl.Series:
-    """Name the lifetime of each prompt's cache markers; MIXED for several, null for none."""
+    """Return the lifetime of each prompt's cache markers; MIXED for several, null for none."""
     markers = segments["cache_marker"]
     lifetimes = markers.drop_nulls().unique().sort()
     row = np.repeat(np.arange(len(sizes)), sizes)

@@ -1,4 +1,4 @@
-"""A unit of reading: a file or a range of its bytes, read in one go by one process."""
+"""Run read tasks: each reads a file, or a byte range of one, in a single process."""
 
 import gc
 from collections.abc import Iterable, Iterator
@@ -28,22 +28,22 @@ from costaudit.ingest.sources.source import Outcome, Source
 from costaudit.ingest.staging.fast_path import PlainReader, plain_reader
 from costaudit.ingest.staging.piece_writer import PieceWriter, lost_counts
 
-Item = Lines | Record | tuple[int, Skip]  # the last: an offset where nothing can be read
+Item = Lines | Record | tuple[int, Skip]  # the last: the offset of what can't be read, and why
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What one process is to read, and how."""
+    """A read task: what one process reads, and how."""
 
     address: str
-    folder: str  # where its pieces go
+    folder: str  # where to write its pieces
     source: str
     layout: FileLayout
     wrapped: bool
     start: int  # offset in the decompressed content
     end: int | None  # None: to the end of the file
-    can_resume: bool  # a finished stretch of it may be committed before the whole
-    is_tail: bool  # a last line without its end, which may still grow
+    can_resume: bool  # stretches of it may be committed before all of it is read
+    is_tail: bool  # an incomplete last line, which may still grow
     options: IngestOptions
     mapping: FieldMap | None = None
     columns: tuple[Column, ...] = ()  # of a table: how numbers and dates are written
@@ -52,7 +52,7 @@ class Unit:
 
 @dataclass
 class Span:
-    """What a committed stretch of a file came to; the commit is its JSON file."""
+    """The result of reading a stretch of a file; writing it as JSON commits the stretch."""
 
     start: int
     end: int | None
@@ -62,19 +62,19 @@ class Span:
     kept: int = 0
     merged: int = 0
     skipped: int = 0
-    unread: dict[str, tuple[int, float]] = field(default_factory=dict)  # name → calls, sum
+    unread: dict[str, tuple[int, float]] = field(default_factory=dict)  # unused: name → calls, sum
     unreadable: dict[str, int] = field(default_factory=dict)  # name of a count → calls
-    stop: int = 0  # offset where reading ended, also where `end` is None
-    digest: str = ""  # xxh3_128 of its lines, or of its records, one after another
+    stop: int = 0  # offset where reading ended, even if `end` is None
+    digest: str = ""  # xxh3_128 of its concatenated lines or records
 
     @property
     def name(self) -> str:
-        """Name the file of the commit."""
+        """Return the name of the commit file."""
         return f"span-{self.start:015d}.json"
 
 
 class UnitReader:
-    """Read a unit's records, settle each one's fate, and commit what is done."""
+    """Read the records of a read task, stage them as calls or skips, and commit them."""
 
     def __init__(self, unit: Unit, tokenizer: Tokenizer) -> None:
         self._unit = unit
@@ -82,14 +82,14 @@ class UnitReader:
         self._writer = PieceWriter(Redactor(unit.redaction), tokenizer, unit.options.piece_rows)
         self._unwanted = wanted(unit.options.since, unit.options.until, unit.options.where)
         self._plain = self._plain_reader()
-        self._open: set[Key] = set()  # records without a fate yet
+        self._open: set[Key] = set()  # records that are neither a call, part of one nor skipped yet
         self._span = Span(unit.start, unit.end, unit.is_tail)
-        self._at = unit.start  # offset of the record or the lines read last
+        self._at = unit.start  # offset of the last record or line read
         self._bytes = 0
         self._digest = xxh3_128()
 
     def read(self) -> int:
-        """Read to the end of the unit, whatever its content; return the bytes read."""
+        """Read and commit the whole task, even if its content is damaged; return the bytes read."""
         source = open_source(self._unit.source, self._unit.mapping, self._unit.address)
         try:
             for item in self._items():
@@ -218,7 +218,7 @@ class UnitReader:
                 self._writer.merge(key, reason, MERGED[reason], outcome.key)
 
     def _flush(self, at: int | None) -> None:
-        """Write the piece; commit up to `at` where the unit can be taken up again from there."""
+        """Write the piece; if the task can resume at `at`, commit everything before it."""
         if not self._writer.is_empty:
             name = f"piece-{self._span.start:015d}-{len(self._span.pieces):05d}"
             self._writer.write(self._folder / name)
@@ -252,15 +252,15 @@ def _bounded(file: IO[bytes], size: int) -> Iterator[bytes]:
         yield chunk
 
 
-_tokenizers: list[Tokenizer] = []  # one per process: it takes a second to load
+_tokenizers: list[Tokenizer] = []  # at most one per process, because loading takes a second
 
 
 def read_unit(unit: Unit) -> int:
-    """Read a unit into its folder, which holds the commit when this returns; return its bytes."""
+    """Run a read task: write and commit its pieces in its folder; return the bytes read."""
     if not _tokenizers:
         _tokenizers.append(Tokenizer())
     was_enabled = gc.isenabled()
-    gc.disable()  # what is read holds no cycles, and looking for them takes a third of the time
+    gc.disable()  # records hold no cycles, and looking for them takes a third of the time
     try:
         return UnitReader(unit, _tokenizers[0]).read()
     finally:
