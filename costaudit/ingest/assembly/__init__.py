@@ -1,4 +1,4 @@
-"""Which calls are one: identity, normalisation, and the run's tables.
+"""Deduplicate and normalise calls, and write the run's tables.
 
-It takes staged pieces and returns REQUESTS, BLOCKS and skips. It never reads a log.
+This folder turns staged pieces into REQUESTS, BLOCKS and SKIPS. It never reads a log.
 """

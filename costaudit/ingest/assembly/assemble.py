@@ -1,4 +1,4 @@
-"""Staged pieces become the run's three tables: normalised, counted once, in order."""
+"""Assemble staged pieces into the run's tables: normalised, deduplicated and in order."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,12 +30,12 @@ BLOCK_GROUP = 16_384  # rows of blocks written at a time
 
 @dataclass(frozen=True)
 class Assembled:
-    """What the tables came to."""
+    """Counts and findings for the manifest."""
 
-    fates: pl.DataFrame  # source_file, fate, reason, len
+    fates: pl.DataFrame  # number of records (`len`) by source_file, fate and reason
     ambiguous_conventions: int
     merged_cost: dict[str, str]  # cost unit → logged cost of merged rows
-    colliding_ids: tuple[int, int]  # ids that several calls have, and these calls
+    colliding_ids: tuple[int, int]  # number of ids that several calls share, and of these calls
     conventions: tuple[Convention, ...]
     checks: tuple[Check, ...]
 
@@ -43,7 +43,7 @@ class Assembled:
 def assemble(
     run: RunDir, pieces: Pieces, whole_files: pl.DataFrame, dedupe: bool, progress: Progress
 ) -> Assembled:
-    """Write requests, blocks and skips; `whole_files` are SKIPS for files that are no logs."""
+    """Write requests, blocks and skips; `whole_files` holds the skips of files that aren't logs."""
     places, skips, assembled = _settled(run, pieces, whole_files, dedupe)
     with ThreadPoolExecutor(1) as thread:
         blocks = thread.submit(_write_blocks, pieces, run)
@@ -57,7 +57,7 @@ def assemble(
 def _settled(
     run: RunDir, pieces: Pieces, whole_files: pl.DataFrame, dedupe: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame, Assembled]:
-    """Decide each row's fate: the rows to write, those left out, and what both come to.
+    """Return the rows to write, the skips, and the counts of both.
 
     MERGED is written here, while the rows are in memory.
     """
@@ -67,7 +67,7 @@ def _settled(
     unanswered = rows.filter(pl.col("is_unanswered"))
     merged = rows.filter(pl.col("merged_into").is_not_null())
     kept = rows
-    if len(merged) or len(unanswered):  # to filter is to copy
+    if len(merged) or len(unanswered):  # otherwise avoid the copy that filtering makes
         kept = rows.filter(pl.col("merged_into").is_null() & ~pl.col("is_unanswered"))
     kept = kept.with_columns(_estimated())
     unknown = _of_unknown_format(kept, merged)
@@ -113,9 +113,9 @@ UNCOUNTED = (
 
 
 def _of_unknown_format(kept: pl.DataFrame, merged: pl.DataFrame) -> pl.DataFrame:
-    """Find what looks like calls in files where no call has a count, a text, a unit or a cost.
+    """Return what looks like calls, if no call of the file has a count, text, billed unit or cost.
 
-    Where some calls of a file and source have counts, the others are calls without them.
+    If some calls of a file and source have counts, its other calls are kept as calls without usage.
     """
     asked = (pl.col("status") == "ok") & (pl.col("served_by") == "provider")
     uncounted = asked & (pl.col("usage_source") == "missing") & pl.col("logged_cost").is_null()
@@ -131,7 +131,7 @@ def _of_unknown_format(kept: pl.DataFrame, merged: pl.DataFrame) -> pl.DataFrame
 
 
 def _request_ids(kept: pl.DataFrame) -> pl.Series:
-    """Take native ids; repeated and missing ones get a digest of their place."""
+    """Return unique request ids: native ids, with a digest if they are repeated or missing."""
     native = pl.col("native_id")
     is_own = (native != "") & native.is_first_distinct()
     rows = kept.select(native, "source_file", "offset", "index", own=is_own.fill_null(False))
@@ -145,7 +145,7 @@ def _request_ids(kept: pl.DataFrame) -> pl.Series:
 
 
 def _colliding(kept: pl.DataFrame) -> tuple[int, int]:
-    """Count ids under which one source has several calls, and these calls."""
+    """Return how many ids are shared by several calls of a source, and how many calls that is."""
     able = kept.filter(
         pl.col("native_id").is_not_null()
         & (pl.col("native_id") != "")
@@ -158,16 +158,16 @@ def _colliding(kept: pl.DataFrame) -> tuple[int, int]:
     return len(sizes), int(sizes["len"].sum())
 
 
-PLACEHOLDER = 10  # an answer of ten times the tokens that were billed shows a placeholder
-SHORT_ANSWER = 50  # tokens, below which no answer shows one
+PLACEHOLDER = 10  # a logged output of less than 1/10 of the answer's tokens is a placeholder
+SHORT_ANSWER = 50  # tokens; shorter answers don't reveal placeholders
 
 
 def _estimated() -> list[pl.Expr]:
-    """Count with the tokenizer what was sent or answered where usage does not say.
+    """Return expressions that replace missing counts and placeholders by the tokenizer's counts.
 
-    An output far below what the answer's text comes to is a placeholder, as the first event of a
-    stream carries one; so are zeros on both sides of a prompt that holds text, which proxies write
-    where a stream had no usage. What no text is there to count of stays missing.
+    An output far below the tokens of the answer's text is a placeholder, such as the one in the
+    first event of a stream. So are zero input and zero output for a prompt with text, which
+    proxies log if a stream had no usage. Counts without a text to tokenize stay missing.
     """
     asked = ANSWERED
     sent, received = pl.col("input_uncached_tokens"), pl.col("output_tokens")
@@ -269,7 +269,7 @@ def _staged_skips(pieces: Pieces, rows: pl.DataFrame, kept: pl.DataFrame) -> pl.
 
 
 def _kept_ids(rows: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
-    """Find for each row the id under which it, or what it was merged into, has in the run."""
+    """Return for each row the request id of the row that was kept: itself or its merge target."""
     final = kept.select("at", "request_id")
     return (
         rows.select("source_file", "offset", "index", at=pl.coalesce("merged_into", "at"))

@@ -1,4 +1,4 @@
-"""Which rows are one call: batches joined, retries marked, and calls logged twice counted once."""
+"""Decide which rows are the same call: join batches, number retries, merge duplicates."""
 
 from functools import partial
 
@@ -14,8 +14,8 @@ FROM_REQUEST = ("prompt_tokens", "prompt_hash")
 def join_halves(rows: pl.DataFrame) -> pl.DataFrame:
     """Join each result to its request by `join_key`.
 
-    Adds `prompt_at` (the row that holds the prompt, itself as a rule), `joined_into` (of a request,
-    the row of its result) and `is_unanswered`. `at` must number the rows.
+    Adds `prompt_at` (the row with the prompt, usually the row itself), `joined_into` (for a
+    request, the row of its result) and `is_unanswered`. `at` must be the row number.
     """
     asked = rows.filter((pl.col("half") == "request") & pl.col("join_key").is_not_null())
     answered = rows.filter((pl.col("half") == "response") & pl.col("join_key").is_not_null())
@@ -47,15 +47,15 @@ def join_halves(rows: pl.DataFrame) -> pl.DataFrame:
     ).drop(pl.selectors.starts_with("_"))
 
 
-RETRY_US = 120_000_000  # a repetition later than this after a failure is a new wish
+RETRY_US = 120_000_000  # a repetition later than this after a failure is not a retry
 SAME = ("prompt_hash", "tenant", "user", "conversation")
 
 
 def number_attempts(rows: pl.DataFrame) -> pl.Series:
-    """Return for each row its attempt, 0 for the first.
+    """Return the attempt number of each row, 0 for the first attempt.
 
-    What a log says is taken; logs that begin to count at 1 are moved. Elsewhere a call is a retry
-    if the same prompt of the same caller failed at most two minutes before.
+    Logged numbers are used; those of a file that counts from 1 are lowered by 1. Without one, a
+    call is a retry if the same prompt of the same caller failed at most RETRY_US before it.
     """
     logged = pl.col("attempt") - pl.col("attempt").min().over("source_file").clip(0, 1)
     rows = rows.select("at", "ts_us", "status", *SAME, logged.alias("_logged"))
@@ -69,7 +69,10 @@ def number_attempts(rows: pl.DataFrame) -> pl.Series:
 
 
 def _number(rows: pl.DataFrame) -> pl.DataFrame:
-    """Number the tries of each prompt of each caller that failed at least once."""
+    """Return the attempt numbers of `rows`, the calls whose prompt and caller failed at least once.
+
+    The columns are `at` and `_number`.
+    """
     ordered = rows.sort("ts_us", "at", nulls_last=True)
     previous_failed = (pl.col("status").shift() == "error") & (
         pl.col("ts_us") - pl.col("ts_us").shift() <= RETRY_US
@@ -83,7 +86,7 @@ def _number(rows: pl.DataFrame) -> pl.DataFrame:
     return ordered.select("at", _number=pl.when("_retry").then("_place").otherwise(0))
 
 
-FUZZY_US = 2_000_000  # two instruments may differ by that much in a call's time
+FUZZY_US = 2_000_000  # most by which two sources may differ in the time of the same call
 _TOKENS = (
     "input_uncached_tokens",
     "cache_read_tokens",
@@ -93,19 +96,22 @@ _TOKENS = (
 )
 
 
-OWN_CLOCKS = ("kv_trace",)  # sources whose sessions each begin at 0: equal times prove nothing
+OWN_CLOCKS = ("kv_trace",)  # sources whose sessions all start at 0: equal times prove nothing
 
 
 def find_duplicates(rows: pl.DataFrame, links: pl.DataFrame, is_wanted: bool) -> pl.DataFrame:
-    """Add `merged_into` (the row that is kept, else null) and `merge_reason`.
+    """Add `merged_into` (the row that is kept instead, or null) and `merge_reason`.
 
-    Needs normalised rows, joined halves, and `at`, which numbers the rows in order; `links` are
-    the places in traces of records that are no calls. One call are, in one source, rows with the
-    same id, prompt and tokens, or with the same start, prompt, model and tokens; a session's
-    history that another session repeats (see `sessions`); a span and the calls within it (see
-    `spans`); across sources, rows with the same id of the provider, or else with the same model,
-    tokens and prompt within two seconds. A row without a prompt takes it from its copy: see
-    `prompt_at`.
+    Needs normalised rows, joined halves, and the row number `at`. `links` holds the `span` and
+    `within` of records that are not calls. If not `is_wanted`, only joined halves are merged.
+
+    - Rows of one source are the same call if they have the same id, prompt and tokens, or the same
+      start, prompt, model and tokens, or if one repeats the other's session (see `sessions`).
+    - A span is the same call as the first call inside it (see `spans`).
+    - Rows of different sources are the same call if they have the same provider id, or the same
+      model, tokens and prompt within FUZZY_US.
+
+    A row without a prompt gets the prompt of a row that was merged into it, by `prompt_at`.
     """
     rows = rows.with_columns(
         merged_into=pl.col("joined_into"),
@@ -159,7 +165,7 @@ def _best_first(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _same_export(rows: pl.DataFrame) -> pl.DataFrame:
-    """Find rows that one source logged twice."""
+    """Find rows of one source with the same id and content."""
     named = pl.coalesce("same_as", "native_id")
     rows = rows.with_columns(_name=named).filter(
         named.is_not_null() & pl.struct("source", named).is_duplicated()
@@ -172,7 +178,7 @@ def _same_export(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _into_first(rows: pl.DataFrame, key: list[str], reason: str) -> pl.DataFrame:
-    """Merge rows with an equal key, nulls included, into the first of them."""
+    """Merge rows with equal keys into the first of them; nulls count as equal."""
     first = rows.group_by(key, maintain_order=True).agg(_into=pl.col("at").first())
     return (
         rows.join(first, on=key, nulls_equal=True)
@@ -181,18 +187,18 @@ def _into_first(rows: pl.DataFrame, key: list[str], reason: str) -> pl.DataFrame
     )
 
 
-REUSED = 0.2  # share of a file's repeated ids that name different calls: its ids prove nothing
+REUSED = 0.2  # share of rows with repeated ids whose id names several calls: ids are reused
 
 
 def _with_content_key(rows: pl.DataFrame) -> pl.DataFrame:
-    """Add `_key`: the prompt and the tokens with which an id names a call.
+    """Add `_key`, the prompt and tokens that tell apart different calls with the same id.
 
-    Under one id another prompt or other tokens are another call. A row that lacks its prompt or
-    its tokens, as the polls of a background response do, takes those of a row with the same id
-    that has the other of the two, or else the only ones that there are under this id. Rows of one
-    record of a platform with the same start and prompt are states of one call, whatever their
-    tokens; the prompts on both sides of a gateway's bridge differ in form. In a file whose ids
-    are used again, and for what a gateway's cache served, the start is part of the key.
+    - A row without its prompt or its tokens, such as a poll of a background response, takes the
+      missing value from a row with the same id and the same other value, or else the only value
+      under this id.
+    - Rows with the same `same_as`, start and prompt are states of one call, whatever their tokens.
+    - The key of rows on both sides of a gateway's bridge has no prompt, because its form differs.
+    - The key has the start in a file that reuses ids, and for calls served by a gateway's cache.
     """
     own = ("source", "_name")
     stated: pl.Expr = pl.when(pl.col("_worth") > 0).then(
@@ -218,9 +224,9 @@ def _with_content_key(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _same_message(rows: pl.DataFrame) -> pl.DataFrame:
-    """Find messages of sessions with equal id, tokens and answer, but less of their history.
+    """Find session messages with equal id, model, tokens and answer, whatever their prompts.
 
-    A subagent's file holds only the end of what came before.
+    A subagent's file holds only the end of a message's history, so its prompts are shorter.
     """
     if "session" not in rows.columns:
         return rows.clear().select("at", _into="at", _reason=pl.lit(""))
@@ -239,17 +245,17 @@ def _only(values: pl.Expr) -> pl.Expr:
     return pl.when(values.drop_nulls().n_unique() == 1).then(_known(values))
 
 
-CALLER = ("tenant", "user")  # two of them are two calls, whatever else is equal
+CALLER = ("tenant", "user")  # different callers mean different calls, whatever else is equal
 DAY_US = 86_400_000_000
 MINUTE_US = 60_000_000
-MANY = 20  # moments, and at least one of them would not be on a whole minute
+MANY = 20  # distinct times; if all are whole minutes, that is not by chance
 
 
 def _same_start(rows: pl.DataFrame) -> pl.DataFrame:
     """Find rows of one source with equal start, prompt, model and tokens, whatever their ids.
 
-    Two of different users or tenants, that took different times, or were answered differently,
-    are two calls. A date, or a time in whole minutes, is no start.
+    Rows with different users, tenants, latencies or answers are different calls. A file whose
+    times are only dates or whole minutes has no usable starts.
     """
     key = ["source", "ts_us", "prompt_hash", "_model", *_TOKENS, "output_tokens"]
     able = pl.col("ts_us").is_not_null() & pl.col("prompt_hash").is_not_null()
@@ -268,7 +274,7 @@ def _same_start(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _vague_times(rows: pl.DataFrame, some: pl.DataFrame) -> pl.DataFrame:
-    """Name the files of `some` rows whose times are only dates or whole minutes."""
+    """Return those files of `some` in which all times are dates or whole minutes."""
     times = rows.join(some.select("source_file").unique(), on="source_file", how="semi")
     return (
         times.group_by("source_file")
@@ -283,7 +289,7 @@ def _vague_times(rows: pl.DataFrame, some: pl.DataFrame) -> pl.DataFrame:
 
 
 def _same_response(rows: pl.DataFrame) -> pl.DataFrame:
-    """Find rows of different sources that carry the same id of the provider's response."""
+    """Find rows of different sources with the same id of the provider's response."""
     shared = rows.filter(
         pl.col("native_id").is_not_null() & (pl.col("served_by") == "provider")
     ).filter(pl.col("source").n_unique().over("native_id") > 1)
@@ -319,7 +325,7 @@ def _same_moment(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _to_the_end(rows: pl.DataFrame) -> pl.DataFrame:
-    """Let a row that was merged into a merged row point to the one that is kept."""
+    """Replace a `merged_into` that is itself merged by the row that is kept."""
     for _ in range(8):
         onward = rows.select(merged_into="at", _next="merged_into").drop_nulls("_next")
         if onward.is_empty():
@@ -332,7 +338,7 @@ def _to_the_end(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_prompts(rows: pl.DataFrame) -> pl.DataFrame:
-    """Let a row without a prompt take that of a copy which was merged into it."""
+    """Give rows without a prompt the prompt of a row that was merged into them."""
     donors = (
         rows.filter(pl.col("merged_into").is_not_null() & pl.col("prompt_hash").is_not_null())
         .group_by("merged_into", maintain_order=True)

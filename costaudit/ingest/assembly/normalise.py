@@ -1,4 +1,4 @@
-"""One counting of tokens out of a dozen conventions, checked against each call's own total."""
+"""Normalise token counts of many conventions to one, checked against each call's own total."""
 
 from math import log
 
@@ -7,17 +7,17 @@ import polars as pl
 from costaudit.ingest.calls.call import CLAIMS, Shape
 from costaudit.ingest.staging.prompt_rows import MIXED
 
-CERTAIN = (  # a provider's own numbers mean what its documentation says; or the call itself says it
+CERTAIN = (  # known from the provider's documentation, or stated by the call itself
     "openai", "anthropic", "bedrock_converse", "gemini", "xai", "codex", "bedrock_log",
     "openrouter", "inclusive as stated", "exclusive as stated",
 )  # fmt: skip
-SHAPES = {  # in the order in which a total that fits several is read
+SHAPES = {  # if a total fits several but not the claimed one, the first of them is used
     "inclusive": Shape(True, True),
     "exclusive": Shape(False, True),
     "inclusive, reasoning apart": Shape(True, False),
     "exclusive, reasoning apart": Shape(False, False),
 }
-TOLERANCE = 2  # tokens by which providers' totals miss the sum
+TOLERANCE = 2  # tokens by which a provider's total may differ from the sum
 GROUP = ("source_file", "provider", "model")
 
 _CACHED = pl.sum_horizontal("cache_read", "cache_write_5m", "cache_write_1h", "cache_write_other")
@@ -27,11 +27,17 @@ _NAMES = {shape: name for name, shape in SHAPES.items()}
 def normalise(rows: pl.DataFrame) -> pl.DataFrame:
     """Add the canonical token columns of REQUESTS, `usage_convention` and `was_ambiguous`.
 
-    Needs the columns of a staged row and `source_file`. A call's own total decides between the
-    shapes, then an impossible subset does, then the tokenizer: of a file, provider and model,
-    billed input is close to the counted tokens of the prompts in one shape only. The calls that
-    nothing decides follow the majority of their file, provider and model; without a majority,
-    they are read as the source says, and called undecided.
+    Needs the columns of a staged row and `source_file`. The shape of a call's counts is decided by
+    the first of these that applies:
+
+    1. its own total;
+    2. impossible or implausible sums, such as more cached tokens than input;
+    3. a certain convention;
+    4. the tokenizer: for a file, provider and model, billed input is close to the counted tokens
+       of the prompts in one shape only;
+    5. the most frequent decision for its file, provider and model.
+
+    Otherwise the call is read as its source claims, and its label says that this is undecided.
     """
     claimed: dict[str, str] = {name: _NAMES[shape] for name, shape in CLAIMS.items()}
     rows = _with_lifetimes(rows)
@@ -54,9 +60,9 @@ def normalise(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_lifetimes(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return writes whose counts state no lifetime the one of the request's markers.
+    """Give cache writes without a stated lifetime the lifetime of the prompt's markers.
 
-    Where the markers name several, the lifetime stays unknown.
+    If the markers have several lifetimes, it stays unknown.
     """
     unstated = pl.col("unstated_writes").fill_null(0)
     asked = pl.when(unstated > 0).then("marker_ttl")
@@ -97,17 +103,17 @@ def _fits(name: str) -> pl.Expr:
 
 
 def _fitting() -> pl.Expr:
-    """Name the shape that the total shows: the claimed one if it fits, else the first that does."""
+    """Return the shape that fits the total: the claimed one if possible, else the first."""
     fits_claim = pl.any_horizontal((pl.col("_claimed") == name) & _fits(name) for name in SHAPES)
     first = pl.coalesce(pl.when(_fits(name)).then(pl.lit(name)) for name in SHAPES)
     return pl.when(fits_claim).then(pl.col("_claimed")).otherwise(first)
 
 
 def _decided() -> pl.Expr:
-    impossible = pl.col("_cached") > pl.col("input")  # that the input includes them
+    impossible = pl.col("_cached") > pl.col("input")  # the input can't include cached tokens
     apart = pl.lit(", reasoning apart")
     is_within = ~pl.col("_claimed").str.ends_with("apart")
-    beyond = is_within & (pl.col("reasoning") > pl.col("output"))  # that the output includes it
+    beyond = is_within & (pl.col("reasoning") > pl.col("output"))  # output can't include reasoning
     exclusive = pl.col("_claimed").str.replace("inclusive", "exclusive")
     inclusive = pl.col("_claimed").str.replace("exclusive", "inclusive")
     return pl.when(pl.col("_matters")).then(
@@ -122,27 +128,27 @@ def _decided() -> pl.Expr:
     )
 
 
-NEAR_SHARE = 0.05  # of the input
+NEAR_SHARE = 0.05  # most of the input that may be uncached, for `_is_near`
 
 
 def _is_near() -> pl.Expr:
-    """Find where the input exceeds the cached tokens by so little that it must include them."""
+    """Return whether input exceeds the cached tokens so little that it must include them."""
     rest = pl.col("input") - pl.col("_cached")
     uncertain = ~pl.col("convention").is_in(CERTAIN)
     return uncertain & (pl.col("_cached") > 0) & rest.is_between(0, pl.col("input") * NEAR_SHARE)
 
 
-FEWEST_COUNTED = 50  # tokens of a prompt that is worth counting
-NEAR = log(1.5)  # the farthest that billed and counted input may be apart, as a ratio
-CLEAR = log(1.4)  # by which the other shape must be farther off
-PLAUSIBLE = (0.5, 2.5)  # billed to counted input of calls without cached tokens: a tokenizer's own
+FEWEST_COUNTED = 50  # tokens; shorter prompts are not used
+NEAR = log(1.5)  # log of the largest ratio of billed and counted input for a shape to fit
+CLEAR = log(1.4)  # how much larger this must be for the other shape
+PLAUSIBLE = (0.5, 2.5)  # billed / counted input without caching, as far as tokenizers explain it
 
 
 def _with_counted(rows: pl.DataFrame) -> pl.DataFrame:
-    """Decide by the tokenizer what a group's input includes, where its calls' prompts are known.
+    """Decide with the tokenizer whether a group's input includes cached tokens, if it has prompts.
 
-    Billed input of calls without cached tokens shows how the provider's tokenizer differs from
-    ours. A ratio near 1 speaks for a shape, and one near 2 for a double count.
+    Calls without cached tokens show how the provider's tokenizer differs from ours. A shape fits
+    if the ratio of billed to counted input is near 1; near 2, tokens are counted twice.
     """
     is_open = pl.col("_decided").is_null() & (pl.col("_cached") > 0)
     counted = rows.filter(

@@ -1,4 +1,4 @@
-"""How good a log is: what its numbers contradict, and which questions it can't answer."""
+"""Check how good a log is: inconsistent numbers, and questions that it can't answer."""
 
 import polars as pl
 
@@ -6,11 +6,11 @@ from costaudit.contracts.manifest import Check, Convention
 from costaudit.contracts.requests import COUNTED, INPUT_CLASSES
 
 ALWAYS = pl.col("offset").is_not_null()
-EARLIEST = pl.datetime(2022, 1, 1, time_zone="UTC")  # before it there were no such logs
+EARLIEST = pl.datetime(2022, 1, 1, time_zone="UTC")  # no LLM log is older
 
 
 def checks(rows: pl.DataFrame) -> list[Check]:
-    """Check normalised rows, kept and merged ones, file by file."""
+    """Return the result of each check for each file; `rows` are normalised, kept and merged."""
     sent = pl.sum_horizontal(INPUT_CLASSES, ignore_nulls=False)
     total = (pl.col("total") - sent - pl.col("output_tokens")).abs()
     moment = pl.from_epoch("ts_us", "us").dt.replace_time_zone("UTC")
@@ -54,7 +54,7 @@ def checks(rows: pl.DataFrame) -> list[Check]:
 
 
 def conventions(rows: pl.DataFrame) -> list[Convention]:
-    """Describe how the tokens of each file, provider and model were counted."""
+    """Return how the tokens of each file, provider and model were counted."""
     groups = (
         rows.filter(pl.col("usage_convention").is_not_null())
         .group_by("source_file", "provider", "model", "usage_convention")
@@ -113,7 +113,7 @@ QUESTIONS: tuple[tuple[str, pl.Expr, str], ...] = (
 
 
 def answers_and_gaps(requests: pl.DataFrame) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Return the share of REQUESTS that have each thing, and a sentence for each that none has."""
+    """Return the share of requests that have each of QUESTIONS, and a sentence if none has it."""
     shares = {
         name: float(requests.select(there.mean()).item() or 0.0) for name, there, _ in QUESTIONS
     }

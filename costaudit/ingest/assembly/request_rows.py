@@ -1,4 +1,4 @@
-"""The rows of REQUESTS, gathered piece by piece in their final order, and those of MERGED."""
+"""Write REQUESTS, gathered from the pieces in final order, and MERGED."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ Ints = npt.NDArray[np.int64]
 
 
 def split_totals(weights: Ints, sizes: Ints, totals: Ints) -> Ints:
-    """Split each row's total over its weights, in whole tokens that add up to it exactly.
+    """Split each row's total in proportion to its weights, in whole tokens that sum to the total.
 
-    `weights` holds the rows' weights one after another, `sizes` how many each row has. The largest
-    remainder method rounds; equal remainders go to the earlier segment. A row whose weights are
-    all zero is split evenly.
+    `weights` holds the weights of all rows, concatenated; `sizes` is how many each row has. It
+    rounds by the largest remainder; of equal remainders, the earlier segment gets the token. A row
+    whose weights are all zero is split evenly.
     """
     row = np.repeat(np.arange(len(sizes)), sizes)
     sums = np.bincount(row, weights, len(sizes)).astype(np.int64)
@@ -43,7 +43,10 @@ def split_totals(weights: Ints, sizes: Ints, totals: Ints) -> Ints:
 
 
 def with_media(tokens: Ints, is_known: npt.NDArray[np.bool_], sizes: Ints, totals: Ints) -> Ints:
-    """Return segments without a count, such as images, an equal share of what texts leave over."""
+    """Return `tokens`, where segments of unknown count get equal shares of what the others leave.
+
+    These are segments such as images. The tokens left are a row's total minus its known counts.
+    """
     row = np.repeat(np.arange(len(sizes)), sizes)
     texts = np.bincount(row, np.where(is_known, tokens, 0), len(sizes)).astype(np.int64)
     unknown = np.bincount(row, ~is_known, len(sizes)).astype(np.int64)
@@ -51,7 +54,7 @@ def with_media(tokens: Ints, is_known: npt.NDArray[np.bool_], sizes: Ints, total
     return np.where(is_known, tokens, share[row])
 
 
-GROUP = 8_192  # rows written at a time
+GROUP = 8_192  # rows written at once
 COUNTED = (
     *INPUT_CLASSES,
     "cache_write_other_ttl",
@@ -67,11 +70,11 @@ COUNTED = (
 PLACED = ("piece", "row", "prompt_piece", "prompt_row", *COUNTED)
 OF_PROMPT = ("segments", "turn_index")
 SHARED = ("temperature", "endpoint", "tenant", "user", "conversation", "account", "session",
-          *SETTINGS)  # fmt: skip  # either half of a batch may know them
+          *SETTINGS)  # fmt: skip  # in a batch, either half may have them
 
 
 def write_requests(placed: pl.DataFrame, pieces: Pieces, path: Path, progress: Progress) -> None:
-    """Write rows with all that their pieces know about them; PLACED is passed in order."""
+    """Write REQUESTS; `placed` holds the columns PLACED in final order, pieces hold the rest."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -87,7 +90,7 @@ def write_requests(placed: pl.DataFrame, pieces: Pieces, path: Path, progress: P
             return len(frame)
 
         before: Future[int] | None = None
-        for start in range(0, len(placed), GROUP):  # one group is gathered while one is written
+        for start in range(0, len(placed), GROUP):  # gather a group while the last one is written
             frame = _rows(placed.slice(start, GROUP), pieces)
             if before is not None:
                 progress.advance(before.result())
@@ -120,7 +123,10 @@ def _rows(chosen: pl.DataFrame, pieces: Pieces) -> pl.DataFrame:
 
 
 def _prompts(chosen: pl.DataFrame, pieces: Pieces) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return what the rows take from their prompts, and the segments that these refer to."""
+    """Return the columns that rows take from the row with their prompt, and a segment table.
+
+    `segments` of the first holds indices into the second.
+    """
     parts: list[pl.DataFrame] = []
     tables: list[pl.DataFrame] = []
     for number, group in _by_piece(chosen):
@@ -128,7 +134,7 @@ def _prompts(chosen: pl.DataFrame, pieces: Pieces) -> tuple[pl.DataFrame, pl.Dat
         taken = staged[group["row"]].select(
             *OF_PROMPT, *(pl.col(name).alias(f"asked_{name}") for name in SHARED)
         )
-        if len(group) < len(chosen):  # rows of several pieces: keep the segments that they need
+        if len(group) < len(chosen):  # several pieces: keep only the segments that are used
             start = sum(map(len, tables))
             used, places = np.unique(_flat(taken["segments"]).to_numpy(), return_inverse=True)
             moved = pl.Series("segments", (places + start).astype(np.uint32))
@@ -157,7 +163,7 @@ def _flat(lists: pl.Series) -> pl.Series:
 
 
 def _segments(rows: pl.DataFrame, segments: pl.DataFrame) -> pl.Series:
-    """Look up each row's segments and split its billed input over them."""
+    """Return each row's segments, with its billed input split over them."""
     sizes = _sizes(rows["segments"])
     found = segments[_flat(rows["segments"])]
     billed = rows.select(pl.sum_horizontal(INPUT_CLASSES, ignore_nulls=False)).to_series()
@@ -174,7 +180,10 @@ def _segments(rows: pl.DataFrame, segments: pl.DataFrame) -> pl.Series:
 
 
 def _of_images(found: pl.DataFrame, rows: pl.DataFrame, sizes: Ints) -> pl.Series:
-    """Return the tokens of each image: its share of what the log counts, else by its size."""
+    """Return the tokens of each image: a share of the logged image tokens, else by its size.
+
+    Other segments, and images of unknown size, are null.
+    """
     places = np.flatnonzero((found["kind"] == "image").to_numpy())
     if not len(places):
         return pl.Series([None], dtype=pl.Int64).new_from_index(0, len(found))
@@ -197,7 +206,7 @@ _IN_PIECES = ("service_tier", "is_batch", "region", "cache_options", "billed_uni
 
 
 def write_merged(run: RunDir, merged: pl.DataFrame, kept: pl.DataFrame, pieces: Pieces) -> None:
-    """Write MERGED, with what prices each repeat of a call; remove it where there is none."""
+    """Write MERGED with the columns that price merged rows; remove it if no row was merged."""
     merged = merged.filter(pl.col("merge_reason") != "joined")
     if merged.is_empty():
         run.merged_path.unlink(missing_ok=True)

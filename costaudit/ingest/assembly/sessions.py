@@ -1,17 +1,18 @@
-"""Sessions that repeat others: a fork, a resumed session or a subagent's file opens with history.
+"""Find sessions that start with the history of another: forks, resumed sessions, subagents.
 
-A program that forks a session writes its history anew, often under new ids and times. A strand,
-which is the calls of one session in one file, is compared with the strands before it as a
-*sequence* of token counts, times left out. Equal counts alone prove little, and two sessions
-that asked the same are two sessions; so a repeated run counts as history only where
+A program that forks a session copies its history, often with new ids and times. A strand is the
+calls of one session in one file. Each strand is compared with earlier strands as a sequence of
+token counts, without times. Equal counts alone prove little: two sessions may have asked the
+same. So a repeated run of calls counts as copied history only if
 
-- its times are those of the other run, to the microsecond, or
-- it was written faster than any model answers, or
-- the session says that it was forked from the other one, or has its name, or
-- it is in a session file of a coding agent, and its counts say so much that chance is out of the
-  question (see `CHANCE_BITS`),
+- its times equal those of the other run, to the microsecond, or
+- it was written faster than any model can answer, or
+- its session says that it was forked from the other one, or has the same name, or
+- it is in a coding agent's session file, and its counts are too specific to be equal by chance
+  (see `CHANCE_BITS`).
 
-and never where the answers differ, or where it begins before the other run ended.
+It never counts as history if answers differ. Unless the times are equal, it also doesn't if it
+begins before the other run ended.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,29 +26,32 @@ from costaudit.contracts.requests import TOKEN_CLASSES
 
 CLASSES = (*TOKEN_CLASSES, "reasoning_tokens")
 AGENTS = frozenset({"claude_code", "claude_stream", "codex", "gemini_cli", "opencode"})
-MOST_CANDIDATES = 32  # places with the same counts that a run is compared with
-CHANCE_BITS = 40.0  # of a run's counts, and two more for each doubling of the strands compared
-FEW_BITS = 12.0  # below it, as with 8 tokens in and 1 out, counts show nothing by themselves
-FASTEST = 10_000  # tokens a second that no model exceeds
-QUICKEST_US = 20_000  # in which no model answers
+MOST_CANDIDATES = 32  # most earlier turns with the same counts that a run is compared with
+CHANCE_BITS = 40.0  # bits in a run's counts that rule out chance; 2 more per doubling of strands
+FEW_BITS = 12.0  # per turn; fewer, as with 8 tokens in and 1 out, prove nothing by themselves
+FASTEST = 10_000  # output tokens per second; no model is faster
+QUICKEST_US = 20_000  # no model answers in less
 SECOND_US = 1_000_000
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A call within its strand."""
+    """A call of a strand."""
 
-    at: int
+    at: int  # row number
     counts: int  # digest of model and tokens
     ts_us: int | None
     answer: int | None  # digest of its answer
-    bits: float
-    output: int
+    bits: float  # information in its input and output counts
+    output: int  # output tokens
 
 
 @dataclass(frozen=True)
 class Strand:
-    """The calls of one session in one file, in the file's order."""
+    """The calls of one session in one file, in file order.
+
+    Calls of a session that are each alone in their file form one strand, ordered by time.
+    """
 
     source: str
     session: str
@@ -56,7 +60,7 @@ class Strand:
 
 
 def find_replays(rows: pl.DataFrame) -> pl.DataFrame:
-    """Find calls that only repeat the history of a session; each goes into the call it repeats."""
+    """Find calls that only repeat a session's history; merge each into the call it repeats."""
     merged: list[tuple[int, int]] = []
     if "session" in rows.columns:
         for strands in _by_source(rows):
@@ -66,7 +70,7 @@ def find_replays(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _by_source(rows: pl.DataFrame) -> Iterator[list[Strand]]:
-    """Yield of each source the strands that have counts in common with another place."""
+    """Yield for each source the strands in which some call's counts occur more than once."""
     able = rows.filter(
         pl.col("session").is_not_null()
         & (pl.col("_worth") > 0)
@@ -114,15 +118,15 @@ def _turns(part: pl.DataFrame) -> list[Turn]:
 
 
 class _Comparison:
-    """Compare each strand of a source with those before it, and with what it said before."""
+    """Compare each strand of a source with earlier strands, and with its own earlier turns."""
 
     def __init__(self, strands: list[Strand]) -> None:
         self._strands = strands
         self._needed = CHANCE_BITS + 2 * log2(max(len(strands), 1))
-        self._places: dict[int, list[tuple[int, int]]] = {}  # counts → strand and place
+        self._places: dict[int, list[tuple[int, int]]] = {}  # counts → (strand, place in it)
 
     def replays(self) -> list[tuple[int, int]]:
-        """Return pairs of a repeated call and the call that it repeats."""
+        """Return pairs of row numbers: a repeated call, and the call that it repeats."""
         found: list[tuple[int, int]] = []
         for number, strand in enumerate(self._strands):
             place = 0
@@ -140,7 +144,7 @@ class _Comparison:
         return found
 
     def _history(self, number: int, place: int) -> tuple[Sequence[Turn], int]:
-        """Find the longest run before this place that the turns from here on repeat."""
+        """Return the longest earlier run that the turns from `place` on repeat, and its length."""
         strand = self._strands[number]
         best: Sequence[Turn] = ()
         for other, start in self._places.get(strand.turns[place].counts, ()):
@@ -183,7 +187,7 @@ class _Comparison:
 
 
 def _common(first: Sequence[Turn], again: Sequence[Turn]) -> int:
-    """Count the turns from the start whose counts are equal and whose answers don't differ."""
+    """Return how many turns from the start have equal counts and no different answers."""
     length = 0
     for one, other in zip(first, again, strict=False):
         answers = {one.answer, other.answer} - {None}
@@ -194,7 +198,7 @@ def _common(first: Sequence[Turn], again: Sequence[Turn]) -> int:
 
 
 def _is_too_fast(turns: Sequence[Turn]) -> bool:
-    """Return whether calls that follow one another came faster than any model answers."""
+    """Return whether consecutive calls came faster than any model can answer."""
     times = [turn.ts_us for turn in turns]
     if len(turns) < 2 or any(ts is None for ts in times):
         return False

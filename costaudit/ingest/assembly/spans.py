@@ -1,15 +1,16 @@
-"""Spans that hold calls: what a parent says it used, the calls within it have said."""
+"""Find parent spans that repeat the token counts of the calls inside them."""
 
 import polars as pl
 
-DEEPEST = 64  # spans between a call and the farthest one that repeats it
+DEEPEST = 64  # most levels of spans to go up from a call
 
 
 def find_parents(rows: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
-    """Find calls that hold another call with token counts; each goes into the first of these.
+    """Find calls whose span contains a call with token counts; merge each into the first of these.
 
-    `links` are the spans that are no calls, by `span` and `within`: an agent, a chain or a tool
-    may be between the two, in any file. A chat does not repeat an embedding within it.
+    `links` holds `span` and `within` of spans that are not calls: agents, chains or tools, in any
+    file, may be between the two. Only calls of the same kind are merged: a chat doesn't repeat an
+    embedding inside it.
     """
     if "span" not in rows.columns or "within" not in rows.columns:
         return _found([])
@@ -26,7 +27,7 @@ def find_parents(rows: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
         (pl.col("_worth") > 0) & (pl.col("status") == "ok") & pl.col("within").is_not_null()
     ).select("at", "kind", up="within")
     found: list[pl.DataFrame] = []
-    circles: set[int] = set()  # calls of a broken log that are held by themselves
+    circles: set[int] = set()  # calls that contain themselves, in a broken log
     for _ in range(DEEPEST):
         if rising.is_empty():
             break
