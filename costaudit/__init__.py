@@ -1,11 +1,11 @@
-"""The library: `analyze` a log, or `open_run` an earlier audit, and get a `Result`.
+"""The library: `analyze` a log, or `open_run` to open an earlier audit; both return a `Result`.
 
     import costaudit
 
     result = costaudit.analyze("requests.jsonl")
     print(result.audit.verdict.headline)
 
-Importing the package loads nothing: each name is looked up in `costaudit.library` at first use.
+Importing the package is cheap: `costaudit.library` is imported at the first use of a name.
 """
 
 from typing import TYPE_CHECKING, Any

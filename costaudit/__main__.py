@@ -1,4 +1,4 @@
-"""Run the command line with `python -m costaudit`."""
+"""Run the command line by `python -m costaudit`."""
 
 import sys
 

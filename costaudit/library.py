@@ -1,4 +1,4 @@
-"""The library: the same audit as on the command line, as calls and typed values."""
+"""The library: the command line's audits as functions that return typed values."""
 
 import shutil
 import tempfile
@@ -50,16 +50,15 @@ def analyze(
 ) -> "Result":
     """Audit a log and return the result.
 
-    `log` is a path or an address, a sequence of them, a run directory, or a table: a Polars or
-    pandas frame, an Arrow table, or any object that exports an Arrow stream. `mapping` says which
-    column or field holds which of costaudit's fields: a dict, or a TOML or JSON file as for
-    `--map`. The settings have the names of the options of `costaudit analyze`, with underscores,
-    such as `ttl="24h"`, `max_wrong=0.005`, `scope=["tenant", "model"]`, `since=datetime(2026, 11,
-    1)`.
+    `log` is a path or address, a sequence of these, a run directory, or a table: a Polars or pandas
+    frame, an Arrow table, or any object that exports an Arrow stream. `mapping` says which column
+    or field holds which of costaudit's fields: a dict, or a TOML or JSON file as for `--map`. The
+    settings are the options of `costaudit analyze` with underscores, for example `ttl="24h"`,
+    `max_wrong=0.005`, `scope=["tenant", "model"]`, `since=datetime(2026, 11, 1)`.
 
     With `out`, the run directory, its audit.json and its report.html are written there. Without it,
-    nothing is kept: a temporary folder holds the tables and is removed together with the result; if
-    the log is a run directory, it is used in place, and its audit.json does not change. Raises the
+    nothing is kept: the tables are in a temporary folder that is removed together with the result.
+    If the log is a run directory, it is used in place, and its audit.json doesn't change. Raise the
     exceptions of `costaudit.errors`.
     """
     from costaudit.pipeline.analyze import analyze as audited
@@ -80,7 +79,7 @@ def analyze(
 def open_run(path: Place) -> "Result":
     """Return the result of an earlier audit from its run directory.
 
-    Raises RunDirError if `path` is not a run directory. If the log was only ingested, the tables
+    Raise RunDirError if `path` isn't a run directory. If the log was only ingested, the tables
     exist, but `Result.audit` raises RunDirError.
     """
     run = RunDir(Path(path))
@@ -92,38 +91,38 @@ class Result:
     """An audit, its tables, and further analyses of them."""
 
     def __init__(self, run: RunDir, settings: Mapping[str, Any]) -> None:
-        self.run = run  # holds the tables; a temporary folder if nothing is kept
-        self._settings = dict(settings)  # as option texts
+        self.run = run  # the tables' run directory; a temporary folder if nothing is kept
+        self._settings = dict(settings)  # in the form of command-line options
         self._loaded: tuple[AnalyzeOptions, Loaded] | None = None
 
     @cached_property
     def audit(self) -> Audit:
-        """Everything that a report shows, typed; raises RunDirError if the run has no audit."""
+        """Everything that a report shows, as typed values; raise RunDirError if there is none."""
         return read_audit(self.run.audit_path)
 
     @cached_property
     def requests(self) -> pl.DataFrame:
-        """One row for each logged call, as in `requests.parquet`."""
+        """One row per logged call, as in `requests.parquet`."""
         return self.run.requests()
 
     @cached_property
     def blocks(self) -> pl.DataFrame:
-        """One row for each distinct piece of content, as in `blocks.parquet`."""
+        """One row per distinct piece of content, as in `blocks.parquet`."""
         return self.run.blocks()
 
     @cached_property
     def skips(self) -> pl.DataFrame:
-        """One row for each record that is not a request of its own, with the reason."""
+        """One row per record that isn't a request of its own, with the reason."""
         return self.run.skips()
 
     def sweep(
         self, *, approx: bool = False, progress: Progress | None = None, **settings: Any
     ) -> SemanticSection:
-        """Return the semantic cache at every threshold, like `costaudit sweep`.
+        """Return what a semantic cache would do at each threshold, like `costaudit sweep`.
 
-        The settings of `analyze` apply, unless they are set here. `ttl` may be a list, and
-        `ttl_kind` may be "both": then `SemanticSection.lifetimes` compares them. Raises
-        InsufficientDataError if the log holds no question to compare.
+        `settings` override those of `analyze`. `ttl` may be a list, and `ttl_kind` may be "both":
+        then `SemanticSection.lifetimes` compares them. `approx` searches similar texts
+        approximately. Raise InsufficientDataError if the log has no questions to compare.
         """
         from costaudit.cli.sweep import read_lifetimes
         from costaudit.pipeline.loaded import nothing_to_compare
@@ -147,7 +146,7 @@ class Result:
     def prefix(self, **settings: Any) -> PrefixSection:
         """Return what the provider's prompt caching does and could do, like `costaudit prefix`.
 
-        The settings of `analyze` apply, unless they are set here.
+        `settings` override those of `analyze`.
         """
         from costaudit.pipeline.prompt_caching import PromptCaches
 
@@ -159,7 +158,7 @@ class Result:
         return self._write(path, "html")
 
     def to_markdown(self, path: Place | None = None) -> str:
-        """Return the report as Markdown; with `path`, write it there too."""
+        """Return the report as Markdown, and write it to `path` if one is given."""
         if path is not None:
             self._write(path, "md")
         return self._rendered("md").decode()
@@ -189,7 +188,7 @@ class Result:
         return f"Result({str(self.run.path)!r})"
 
     def _repr_html_(self) -> str:
-        """Return the notebook's view: the verdict, the waterfall and what to do first."""
+        """Return the summary for notebooks: the verdict, the waterfall and what to do first."""
         from costaudit.report.terminal import TerminalReporter
 
         text = TerminalReporter(width=NOTEBOOK_COLUMNS).render(self.audit).decode()
@@ -197,7 +196,7 @@ class Result:
 
 
 def _run_directory(inputs: Sequence[str], out: Place | None, named: bool) -> RunDir | None:
-    """Return the run directory: `out`, or the log if it is a run; None if nothing is kept."""
+    """Return the run directory: `out`, or the log if it is one; None if nothing is kept."""
     if out is not None:
         return RunDir(Path(out))
     if named and RunDir.is_run(Path(inputs[0])):
@@ -209,7 +208,7 @@ def _run_directory(inputs: Sequence[str], out: Place | None, named: bool) -> Run
 def _as_inputs(
     log: Any, mapping: Place | Mapping[str, str] | None
 ) -> Iterator[tuple[list[str], Path | None]]:
-    """Yield the log as paths and the mapping as a file; temporary files are removed afterwards."""
+    """Yield the log as paths, and the mapping as a file; remove temporary files afterwards."""
     with tempfile.TemporaryDirectory(prefix="costaudit-table-") as folder:
         fields = Path(mapping) if isinstance(mapping, str | PathLike) else None
         if isinstance(mapping, Mapping):
@@ -226,7 +225,7 @@ def _as_inputs(
 
 
 def _frame(log: Any) -> pl.DataFrame:
-    """Return a table of another library as a Polars frame; raises InputError for other objects."""
+    """Return a table of any supported library as a Polars frame; else raise InputError."""
     if isinstance(log, pl.LazyFrame):
         return log.collect()
     if isinstance(log, pl.DataFrame):
@@ -253,7 +252,7 @@ def _defaults() -> dict[str, Any]:
 
 
 def _option_texts(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings in the form of command-line options; raises UsageError."""
+    """Return settings in the form of command-line options; raise UsageError for unknown ones."""
     known = _defaults()
     for name in settings:
         if name in known:
@@ -272,9 +271,10 @@ def _option_texts(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Kind:
-    """The types of a setting other than text."""
+    """The names of the settings that aren't text, by type."""
 
-    lists: tuple[str, ...] = ("where", "lever", "effort_usd", "invoice", "invoice_rate")  # repeated
+    # options that may be repeated
+    lists: tuple[str, ...] = ("where", "lever", "effort_usd", "invoice", "invoice_rate")
     numbers: tuple[str, ...] = ("max_entries", "seed", "horizon")
     paths: tuple[str, ...] = ("prices",)
 
@@ -301,7 +301,7 @@ def _text(name: str, value: Any, default: Any) -> Any:
 def _written(name: str, value: Any) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, date):  # a datetime is one, too
+    if isinstance(value, date):  # includes datetime, a subclass
         return value.isoformat()
     if isinstance(value, timedelta):
         return f"{value.total_seconds()!r}s"

@@ -6,10 +6,10 @@ metrics = CacheMetrics()
 metrics.serve(9100)
 
 @metrics.lookup
-def cached(question): ...           # an answer, or None
+def cached(question): ...           # returns an answer, or None
 
 @metrics.model("gpt-4o", cost_usd=price_of)
-def ask(question): ...              # a response with usage, as the SDKs return it
+def ask(question): ...              # returns an SDK's response with its usage
 """
 
 import time
@@ -37,18 +37,18 @@ class Call:
     result: Result
     model: str = ""
     endpoint: str = ""
-    latency_s: float | None = None  # to the answer, from the cache or from a model
+    latency_s: float | None = None  # until the answer, from the cache or from a model
     lookup_s: float | None = None
     cost_usd: float = 0.0  # cost of a model's answer
-    saved_usd: float = 0.0  # original cost of a hit's answer
-    tokens: Mapping[TokenType, int] = field(default_factory=dict)  # billed now, disjoint
+    saved_usd: float = 0.0  # original cost of an answer from the cache
+    tokens: Mapping[TokenType, int] = field(default_factory=dict)  # billed for it; disjoint classes
 
 
 class Meter(Protocol):
     """A backend for metrics."""
 
     def count(self, name: str, value: float, labels: Mapping[str, str]) -> None:
-        """Add to a counter; `name` has no _total."""
+        """Add to a counter; `name` is without the suffix _total."""
 
     def observe(self, name: str, seconds: float) -> None:
         """Add to a histogram."""
@@ -83,7 +83,7 @@ class PrometheusMeter:
             for name, text in HISTOGRAMS.items()
         }
         self._started = Gauge(STARTED, "When the cache was empty", registry=self.registry)
-        for result in ("hit", "miss", "bypass", "error"):  # a rate needs an initial 0
+        for result in ("hit", "miss", "bypass", "error"):  # rates need counters that start at 0
             self._counters["semantic_cache_requests"].labels(result)
 
     def count(self, name: str, value: float, labels: Mapping[str, str]) -> None:
@@ -95,12 +95,12 @@ class PrometheusMeter:
         self._histograms[name].observe(seconds)
 
     def started(self, at_s: float) -> None:
-        """Record when the cache was empty, in seconds since 1970."""
+        """Record when the cache was empty, as seconds since 1970."""
         self._started.set(at_s)
 
 
 class OpenTelemetryMeter:
-    """Metrics of the `opentelemetry-api` package; its Prometheus exporter writes the same names."""
+    """Metrics of the `opentelemetry-api` package; its Prometheus exporter uses the same names."""
 
     def __init__(self, meter: Any = None) -> None:
         from opentelemetry import metrics
@@ -128,14 +128,14 @@ class OpenTelemetryMeter:
 
 
 class CacheMetrics:
-    """Counts lookups, hits, misses, errors, latency, cost, saved money and tokens by class."""
+    """Counts lookups, hits, misses, errors, latency, cost, savings, and tokens by class."""
 
     def __init__(self, meter: Meter | None = None) -> None:
         self.meter: Meter = meter if meter is not None else PrometheusMeter()
         self.cache_emptied()
 
     def serve(self, port: int) -> None:
-        """Serve the metrics of `prometheus_client` on a port."""
+        """Serve the metrics on a port, by `prometheus_client`; raise TypeError for other meters."""
         from prometheus_client import start_http_server
 
         if not isinstance(self.meter, PrometheusMeter):
@@ -167,13 +167,13 @@ class CacheMetrics:
             self.meter.count("llm_tokens", count, {"type": name, "model": call.model})
 
     def lookup(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Count a function's calls: None is a miss, an exception an error, anything else a hit.
+        """Count a function's calls: None is a miss, an exception is an error, the rest are hits.
 
         Coroutine functions are counted when they are awaited.
         """
 
         def done(found: R, took_s: float) -> None:
-            if found is None:  # `model` counts its latency
+            if found is None:  # `model` records the latency
                 self.record(Call("miss", lookup_s=took_s))
             else:
                 self.record(Call("hit", latency_s=took_s, lookup_s=took_s))
@@ -183,7 +183,7 @@ class CacheMetrics:
     def model(
         self, name: str, *, endpoint: str = "", cost_usd: Callable[[R], float] | None = None
     ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-        """Count a function that calls a model: latency, tokens of its `usage`, and cost.
+        """Count calls of a function that asks a model: latency, tokens from `usage`, and cost.
 
         Coroutine functions are counted when they are awaited.
         """
@@ -202,7 +202,7 @@ def _timed(
     done: Callable[[R, float], None],
     failed: Callable[[float], None],
 ) -> Callable[P, R]:
-    """Wrap a function or a coroutine function, and report each call's end with its time."""
+    """Wrap a function or coroutine function; report each call's result or failure, and its time."""
 
     @contextmanager
     def watched() -> Iterator[Callable[[R], None]]:
@@ -235,7 +235,7 @@ def _timed(
 
 
 def tokens_of(usage: Any) -> dict[TokenType, int]:
-    """Return the usage of OpenAI's or Anthropic's SDK in disjoint classes."""
+    """Return the token counts of OpenAI's or Anthropic's `usage`, in disjoint classes."""
     if usage is None:
         return {}
     details = getattr(usage, "prompt_tokens_details", None)

@@ -1,8 +1,8 @@
 """The plug-in interface: the Protocols that plug-ins implement, and the types they use.
 
 A package registers its classes under the entry-point groups `costaudit.sources`, `.embedders`,
-`.caches`, `.judges`, `.levers` and `.reporters`; `module:Class` and `file.py:Class` work wherever a
-name works. See docs/plugins.md.
+`.caches`, `.judges`, `.levers` and `.reporters`. Options that take such a name also accept
+`module:Class` and `file.py:Class`. See docs/plugins.md.
 """
 
 from costaudit.answers.judge.judge import Judge, Reply

@@ -1,4 +1,4 @@
-"""The interface through which long work reports its progress."""
+"""The interface through which long tasks report progress."""
 
 from typing import Protocol
 
@@ -7,7 +7,7 @@ class Progress(Protocol):
     """Receives progress: `start` opens a stage, `advance` moves it, `finish` closes it."""
 
     def start(self, stage: str, total: int | None, unit: str) -> None:
-        """Open a stage; `total` is in `unit`, or None if unknown."""
+        """Open a stage; `total` is a number of `unit`, or None if unknown."""
 
     def advance(self, amount: int) -> None:
         """Advance the open stage by `amount` units."""

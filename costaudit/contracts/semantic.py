@@ -1,4 +1,4 @@
-"""The part of the audit on semantic caching: what a semantic response cache would do."""
+"""The audit's section on what a semantic response cache would do."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,18 +10,18 @@ from costaudit.contracts.policies import TtlKind
 
 @dataclass(frozen=True)
 class SweepPoint:
-    """One similarity threshold."""
+    """The result at one similarity threshold."""
 
     min_similarity: float
     hits: int
-    exact_hits: int  # of these, identical text
+    exact_hits: int  # of these, hits on identical text
     raw_hit_share: Estimate  # of eligible requests
     raw_hit_share_all: Estimate  # of all requests
     steady_hit_share: Estimate | None  # of eligible requests after warm-up
     valid_hit_share: Estimate | None  # of eligible requests; None without answers
     unsafe_served_share: Estimate | None  # wrong answers served, of ALL requests
     gross_saved_usd: Decimal  # what the hit requests cost in the log
-    net_saved: Money  # less embedding and storing
+    net_saved: Money  # less the cost of embedding and storage
     peak_entries: int
     recommended: bool = False
 
@@ -41,9 +41,9 @@ class ScopeRow:
 
 @dataclass(frozen=True)
 class VariantRow:
-    """Another TTL, capacity, embedder or guard at the recommended threshold."""
+    """The result with another TTL, capacity, embedder or guard at the recommended threshold."""
 
-    name: str  # such as ttl=3600s sliding
+    name: str  # for example ttl=3600s sliding
     raw_hit_share: Estimate
     valid_hit_share: Estimate | None
     unsafe_served_share: Estimate | None
@@ -61,7 +61,7 @@ class PairEvidence:
     answer_similarity: float | None
     right: bool | None
     flags: tuple[str, ...]  # trap detectors that fired: numbers, negation, ...
-    question: str  # text only with --show-prompts; else its length and hash
+    question: str  # the text with --show-prompts; else its length and hash
     matched_question: str
     answer: str
     matched_answer: str
@@ -69,26 +69,26 @@ class PairEvidence:
 
 @dataclass(frozen=True)
 class ClusterRow:
-    """Questions that mean the same, ranked by money."""
+    """Questions with the same meaning; clusters are ranked by cost."""
 
     cluster_id: str  # stable for the same questions
-    label: str  # the cluster's own frequent terms
+    label: str  # the cluster's most frequent terms
     requests: int
     distinct_texts: int
     cost_usd: Decimal
-    share: float  # of the dollars of eligible requests
+    share: float  # of the cost of eligible requests
     hit_share: float  # at the recommended point
     tightness: float  # mean similarity to the centre
     answer_similarity_p50: float | None
     median_gap_s: float | None  # between successive requests
     pairs: tuple[PairEvidence, ...]  # best and worst
-    ttl_s: float | None = None  # longest that its answers support; None: no limit was found
+    ttl_s: float | None = None  # longest TTL that its answers support; None: no limit was found
     ttl_why: str = ""  # one sentence
 
 
 @dataclass(frozen=True)
 class CacheSize:
-    """The cache's largest memory use, if Redis holds it."""
+    """The cache's peak memory use in Redis."""
 
     entries: int
     bytes_per_entry: int
@@ -99,35 +99,35 @@ class CacheSize:
 
 @dataclass(frozen=True)
 class EmbedderRow:
-    """One embedder on this log, at the point it would be recommended at."""
+    """One embedder on this log, at the threshold recommended for it."""
 
     name: str
     revision: str
     dimensions: int
     bytes_per_vector: int
-    lookup_ms: float  # to embed one text on this machine, median
-    cut_texts: int  # longer than its limit
+    lookup_ms: float  # median time to embed one text on this machine
+    cut_texts: int  # texts cut because they are longer than its limit
     min_similarity: float | None  # recommended; None: exact matching only
     raw_hit_share: Estimate  # of eligible requests
     valid_hit_share: Estimate | None
     unsafe_served_share: Estimate | None
     net_saved: Money
-    warning: str  # such as a language that the model does not know; may be empty
+    warning: str  # for example a language that the model doesn't know; may be empty
 
 
 @dataclass(frozen=True)
 class Approximation:
-    """How an approximate sweep looked for similar texts, and how far off that is."""
+    """How an approximate sweep searched for similar texts, and its measured error."""
 
     cells: int
-    probes: int  # cells that each text is looked for in
-    checked_requests: int  # the first of the log, decided exactly too
-    errors: tuple[float, ...]  # approximate less exact hit share of eligible ones, by point
+    probes: int  # cells that are searched for each text
+    checked_requests: int  # the log's first requests, which were also searched exactly
+    errors: tuple[float, ...]  # by point: approximate minus exact hit share of eligible requests
 
 
 @dataclass(frozen=True)
 class LifetimeSweep:
-    """The sweep at one TTL."""
+    """The sweep with one TTL."""
 
     ttl_s: float | None  # None: entries never expire
     ttl_kind: TtlKind
@@ -139,14 +139,14 @@ class SemanticSection:
     """The sweep and everything that depends on it."""
 
     policy_id: str  # of the recommended point, or of exact matching
-    embedder: str  # "" where no texts were kept, so that only identical questions are found
+    embedder: str  # "" if no texts were kept, so that only identical questions can be found
     embedder_revision: str
     dimensions: int
     eligible_requests: int
     bypassed: dict[str, int]  # reason → requests
     distinct_texts: int
-    cut_texts: int  # longer than the embedder's limit
-    warm_up_requests: int  # left out of the steady state
+    cut_texts: int  # texts cut because they are longer than the embedder's limit
+    warm_up_requests: int  # excluded from the steady state
     max_wrong_share: float  # the bound on the unsafe-served share
     points: tuple[SweepPoint, ...]
     recommended: float | None  # similarity; None: exact matching only
@@ -164,36 +164,36 @@ class SemanticSection:
     sizing: CacheSize | None = None  # at the recommended point
     language_warning: str = ""  # the log's language is not the embedder's
     approximation: Approximation | None = None  # None: every similar pair was found
-    exact_why: str = ""  # one sentence, where --approx or --sample was asked for and not done
-    lifetimes: tuple[LifetimeSweep, ...] = ()  # where several TTLs were asked for
+    exact_why: str = ""  # one sentence, if --approx or --sample was requested but not used
+    lifetimes: tuple[LifetimeSweep, ...] = ()  # if several TTLs were requested
     ttl_s: float | None = None  # of the policy; None: entries never expire
     recommended_kind: Literal["similar", "exact", "none"] = "exact"  # none: no response cache
-    user_data: str = ""  # one sentence, where answers hold data of the user who asked
+    user_data: str = ""  # one sentence, if answers contain data of the user who asked
 
     @property
     def chosen(self) -> SweepPoint | None:
-        """Return the recommended point, which is exact matching where no threshold is."""
+        """The recommended point; exact matching if no threshold is recommended."""
         return next((point for point in self.points if point.recommended), self.exact)
 
     @property
     def all_points(self) -> tuple[SweepPoint, ...]:
-        """Return the points of all thresholds, and exact matching behind them."""
+        """The points of all thresholds, followed by exact matching."""
         return self.points if self.exact is None else (*self.points, self.exact)
 
 
 @dataclass(frozen=True)
 class SampledPoint:
-    """One similarity threshold."""
+    """The result at one similarity threshold, without verdicts on the hits."""
 
     min_similarity: float
     raw_hit_share: Estimate  # of eligible requests
-    net_saved: Money  # a month, less embedding and storing
+    net_saved: Money  # per month, less the cost of embedding and storage
     peak_entries: int
 
 
 @dataclass(frozen=True)
 class SampledSweep:
-    """A sweep that embedded only a part of the texts."""
+    """A sweep that embedded only some of the texts."""
 
     policy_id: str  # of the last point
     embedder: str
@@ -201,26 +201,26 @@ class SampledSweep:
     eligible_requests: int
     distinct_texts: int
     embedded_texts: int
-    core_texts: int  # of these, drawn at random: their requests are counted
+    core_texts: int  # of these, texts drawn at random, whose requests are counted
     points: tuple[SampledPoint, ...]
     language_warning: str = ""  # the log's language is not the embedder's
 
 
 @dataclass(frozen=True)
 class JudgeOpinion:
-    """One judge's verdicts on a sample of hits, and the estimates of all hits that follow."""
+    """One judge's verdicts on a sample of hits, and the estimates for all hits based on them."""
 
     judge: str
     min_similarity: float  # threshold whose hits were judged
     requests: int
     hits: int
-    pairs: int  # drawn, control pairs not counted
-    verdicts: int  # on these
-    compared_share: Estimate  # hits that are right by the comparison of answers alone
-    right_share: Estimate | None  # the same by verdicts and comparison; None with too few
+    pairs: int  # pairs drawn, without control pairs
+    verdicts: int  # verdicts on these
+    compared_share: Estimate  # right hits, from the comparison of answers alone
+    right_share: Estimate | None  # right hits, from verdicts and comparison; None with too few
     powered_share: Estimate | None  # by prediction-powered inference, without assumptions
     verdicts_alone_share: Estimate | None
     unsafe_served_share: Estimate | None  # of all requests
-    spent_usd: Decimal  # now
-    note: str  # the judge's own errors on control pairs; why it stopped early
-    by_pair: tuple[int, ...] = ()  # 1 right, 0 wrong, -1 none: in the order of the sample
+    spent_usd: Decimal  # in this run
+    note: str  # the judge's error rates on control pairs, and why it stopped early
+    by_pair: tuple[int, ...] = ()  # in the order of the sample: 1 right, 0 wrong, -1 no verdict

@@ -1,4 +1,4 @@
-"""What agents' sessions cost, by cause and by lifetime of the cache: a part of the audit."""
+"""The audit's section on what agents' sessions cost, by cause and by cache lifetime."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -82,11 +82,11 @@ CAUSE_MENDS = {
 class CauseRow:
     """One cause of cost."""
 
-    cause: str  # of CAUSES
+    cause: str  # one of CAUSES
     calls: int
     tokens: int
     usd: Decimal
-    extra_usd: Decimal  # of misses: above what reading the same tokens would have cost
+    extra_usd: Decimal  # for misses: beyond what reading the same tokens would have cost
 
 
 @dataclass(frozen=True)
@@ -99,34 +99,34 @@ class CallRow:
     input_tokens: int
     read_tokens: int
     missed_tokens: int
-    cause: str  # of the miss; "" without one
-    gap_s: float | None  # since its prefix was used last
+    cause: str  # cause of the miss; "" without a miss
+    gap_s: float | None  # seconds since its prefix was last used
     output_tokens: int
     usd: Decimal
 
 
 @dataclass(frozen=True)
 class TurnRow:
-    """A turn of a session: what a user asked, and the calls until the next question."""
+    """A turn of a session: a user's question, and the calls until the next question."""
 
-    agent: str  # "" for the session's own agent
+    agent: str  # "" for the session's main agent
     turn: int
     usd: Decimal
     calls: tuple[CallRow, ...]
 
 
-Policy = str  # none | 5m | 1h | 30m | 12h | 5m kept alive N times | ...
+Policy = str  # a cache lifetime: none | 5m | 1h | 30m | 12h | 5m kept alive N times | ...
 
 
 @dataclass(frozen=True)
 class PolicyCost:
-    """What a session would cost under one lifetime; output and units are the same under all."""
+    """What a session's input would cost under one policy; output and units don't depend on it."""
 
     policy: Policy
-    usd: Decimal  # input, pings included
+    usd: Decimal  # input, including keep-alive pings
     ping_usd: Decimal
     pings: int
-    read_share: float  # of the input
+    read_share: float  # share of the input that is read from the cache
 
 
 @dataclass(frozen=True)
@@ -134,29 +134,29 @@ class SessionRow:
     """One session."""
 
     session: str
-    agents: int  # subagents beside the session's own
+    agents: int  # subagents, without the session's main agent
     models: tuple[str, ...]
-    started: str  # ISO time; "" where the log has none
+    started: str  # ISO time; "" if the log has no times
     minutes: float
     turns: int
     calls: int
     input_tokens: int
     usd: Decimal
     causes: tuple[CauseRow, ...]  # they add up to `usd`
-    read_share: float | None  # of the input, as billed; None where the log does not say
-    simulated_read_share: float | None  # under the lifetime in use; None without prompts
-    policy: Policy  # in use; "" where the log does not say
+    read_share: float | None  # of the input, as billed; None if the log doesn't tell
+    simulated_read_share: float | None  # under the policy in use; None without prompts
+    policy: Policy  # in use; "" if the log doesn't tell
     best: Policy
     policies: tuple[PolicyCost, ...]
-    saving_usd: Decimal  # of the best policy over the one in use, as far as the bill supports it
+    saving_usd: Decimal  # by the best policy over the one in use, as far as the bill supports it
     claim: Literal["simulated", "estimated", "none"]
 
 
 @dataclass(frozen=True)
 class IdleRow:
-    """Misses after pauses of one length."""
+    """Misses after pauses of similar length."""
 
-    pause: str  # such as 5 to 15 min
+    pause: str  # for example 5 to 15 min
     calls: int
     tokens: int
     usd: Decimal
@@ -165,41 +165,41 @@ class IdleRow:
 
 @dataclass(frozen=True)
 class CompactionRow:
-    """One compaction, with its cost and its saving."""
+    """One compaction of a session's history, with its cost and savings."""
 
     session: str
     ts: str
     before_tokens: int
     after_tokens: int
     later_calls: int  # calls without the removed text, until the next compaction
-    cost_usd: Decimal  # to send the remainder again, beyond reading it, and to write the summary
+    cost_usd: Decimal  # of sending the rest again instead of reading it, and of the summary
     saved_usd: Decimal  # on the later calls, at the price that their prefix was billed at
-    net_usd: Decimal  # saved less cost
+    net_usd: Decimal  # saved_usd minus cost_usd
 
 
 @dataclass(frozen=True)
 class ToolRow:
-    """The definition of one tool in the sessions' prompts."""
+    """The cost of one tool's definition in the sessions' prompts."""
 
     tool: str
-    sessions: int  # that carry it
-    calling_sessions: int
-    calls: int  # of models that carry it
+    sessions: int  # sessions whose prompts have the definition
+    calling_sessions: int  # sessions that called the tool
+    calls: int  # model calls whose prompts have the definition
     uses: int  # calls of the tool
-    tokens: int  # of one definition, on average
-    usd: Decimal  # what carrying it was billed
-    unused_usd: Decimal  # of that, in sessions that never called it
-    break_even: float | None  # loads in a session up to which deferred loading is cheaper
+    tokens: int  # mean size of the definition
+    usd: Decimal  # billed for the definition
+    unused_usd: Decimal  # of that, billed in sessions that never called the tool
+    break_even: float | None  # loads per session up to which deferred loading is cheaper
 
 
 @dataclass(frozen=True)
 class LoopRow:
-    """A tool call that a session repeated with an equal result."""
+    """A tool call that a session repeated with the same result."""
 
     session: str
     tool: str
-    repeats: int  # beyond the second
-    usd: Decimal  # of the calls that asked for them
+    repeats: int  # after the second one
+    usd: Decimal  # cost of the model calls that requested them
 
 
 LifetimeName = Literal["5 min", "1 h", "no limit"]
@@ -207,33 +207,34 @@ LifetimeName = Literal["5 min", "1 h", "no limit"]
 
 @dataclass(frozen=True)
 class LifetimeRow:
-    """What all sessions would read under one lifetime, with one cache for each session."""
+    """What all sessions would read under one cache lifetime, with one cache per session."""
 
     lifetime: LifetimeName
-    read_share: float  # of the input
-    units: float | None  # input tokens that cost as much: reads 0.1, writes 1.25 or 2
-    sessions_best: int | None  # in which it is the cheaper one
+    read_share: float  # share of the input that is read from the cache
+    units: float | None  # cost in uncached input tokens: a read counts 0.1, a write 1.25 or 2
+    sessions_best: int | None  # number of sessions for which it is the cheaper one
 
 
 @dataclass(frozen=True)
 class SessionsSection:
     """The sessions of a log."""
 
-    sessions: tuple[SessionRow, ...]  # dearest first; those beyond the first are not listed
+    sessions: tuple[SessionRow, ...]  # most expensive first; an audit lists only the first ones
     count: int
     calls: int
     total_usd: Decimal  # of all sessions
     causes: tuple[CauseRow, ...]  # of all sessions
     idle: tuple[IdleRow, ...]
     lifetimes: tuple[LifetimeRow, ...]
-    better_units: float | None  # with the cheaper of both lifetimes for each session
-    saving_usd: Decimal  # of the best policy of each session
+    better_units: float | None  # like `units`, with the cheaper lifetime for each session
+    saving_usd: Decimal  # with the best policy for each session
     saving_grade: Grade
     compactions: tuple[CompactionRow, ...]
     tools: tuple[ToolRow, ...]
     loops: tuple[LoopRow, ...]
-    simulated_causes: tuple[CauseRow, ...] = ()  # where no call says what was read: as if each
-    # had asked for the lifetime below; they do not add up to the spend
+    # If no call says what was read: the causes if each call had asked for `simulated_policy`. They
+    # don't add up to the spend.
+    simulated_causes: tuple[CauseRow, ...] = ()
     simulated_policy: Policy = ""
-    turns: tuple[TurnRow, ...] = ()  # of the one session that was asked for
+    turns: tuple[TurnRow, ...] = ()  # of the requested session
     notes: tuple[str, ...] = ()
