@@ -113,7 +113,7 @@ QUESTIONS: tuple[tuple[str, pl.Expr, str], ...] = (
 
 
 def answers_and_gaps(requests: pl.DataFrame) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Return the share of requests that have each of QUESTIONS, and a sentence if none has it."""
+    """Return the share of REQUESTS that answer each of QUESTIONS, and a sentence for each 0."""
     shares = {
         name: float(requests.select(there.mean()).item() or 0.0) for name, there, _ in QUESTIONS
     }

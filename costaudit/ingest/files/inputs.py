@@ -166,5 +166,5 @@ def is_other_kind(name: str) -> bool:
 
 
 def printable(name: str) -> str:
-    """Return a file name as printable text; bytes that are not UTF-8 are escaped: `\\xe9`."""
+    """Return a file name as text; bytes that are not UTF-8 are escaped: `\\xe9`."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

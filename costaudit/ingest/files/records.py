@@ -111,7 +111,7 @@ class Lines(NamedTuple):
 
     @property
     def last(self) -> int:
-        """Return the byte offset of the last line in the file."""
+        """Return the byte offset, in the file, of the last of these lines."""
         return self.offset + self.text.rfind(b"\n", 0, len(self.text) - 1) + 1
 
     def places(self) -> list[tuple[int, int]]:

@@ -20,7 +20,7 @@ METRICS = "amazon-bedrock-invocationMetrics"
 
 
 class Bedrock(PerRecord):
-    """Read InvokeModel and Converse records; bodies in separate files are looked up there."""
+    """Read InvokeModel and Converse records; bodies in separate files are read from these."""
 
     name: ClassVar[str] = "bedrock"
 

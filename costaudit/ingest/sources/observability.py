@@ -141,7 +141,7 @@ def _read_details(details: Fields) -> Reading:
 
 
 def _is_part(name: str, side: str) -> bool:
-    """Return whether a key counts tokens of one side, other than cached and reasoning tokens."""
+    """Return whether a key counts input or output tokens, other than cached and reasoning ones."""
     named = meaning_of(name)
     is_class = named is not None and named.meaning in CLASSES
     starts = f"{side}_" if side == "input" else side

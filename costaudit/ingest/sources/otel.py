@@ -131,7 +131,7 @@ def _add_events(call: Call, events: list[tuple[str, Any]]) -> None:
 
 
 def _literal(value: Any) -> Any:
-    """Decode text with JSON or a Python literal, which old instrumentations wrote instead."""
+    """Decode a Python literal, which old instrumentations wrote instead of JSON."""
     if isinstance(value, str) and value[:2] in ("[{", "{'", "['"):
         try:
             return parse_lenient(value.encode())

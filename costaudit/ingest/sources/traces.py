@@ -126,7 +126,7 @@ class AzureTrace(PerRecord):
         )
 
 
-SESSIONS_START_US = 1_767_225_600_000_000  # 2026-01-01; a session's relative times are added
+SESSIONS_START_US = 1_767_225_600_000_000  # 2026-01-01; a session's relative times are added to it
 _SESSION = ("id", "requests", "block_size")
 _SUBAGENT = "subagent"
 

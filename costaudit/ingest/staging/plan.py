@@ -124,7 +124,7 @@ STREAM_BYTES = 64 << 20  # first bytes of a stream, which decide how its columns
 
 
 def options_key(options: IngestOptions, redaction: Redaction) -> str:
-    """Return a digest of the options that change what is read; with another one, read again."""
+    """Return a digest of the options that change what is read; if it changes, files are reread."""
     told = (options.source, str(options.since), str(options.until), options.where, options.redact,
             redaction.key_digest, options.max_ratio, MANIFEST_VERSION, READING)  # fmt: skip
     return xxh3_64_hexdigest(msgspec.json.encode(told))

@@ -62,7 +62,7 @@ class Span:
     kept: int = 0
     merged: int = 0
     skipped: int = 0
-    unread: dict[str, tuple[int, float]] = field(default_factory=dict)  # unused: name → calls, sum
+    unread: dict[str, tuple[int, float]] = field(default_factory=dict)  # unused numbers: calls, sum
     unreadable: dict[str, int] = field(default_factory=dict)  # name of a count → calls
     stop: int = 0  # offset where reading ended, even if `end` is None
     digest: str = ""  # xxh3_128 of its concatenated lines or records
