@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from costaudit.contracts.grades import MTOK, PER_MTOK, RATES, Pricing
 from costaudit.contracts.requests import SENT_TO_PROVIDER, TOKEN_CLASSES
 from costaudit.contracts.spend import CostMode
-from costaudit.costing.cost import rates_by_id
+from costaudit.costing.cost import per_request_usd, rates_by_id
 from costaudit.costing.prices.lookup import format_rate
 from costaudit.costing.prices.wrong_costs import wrong_costs
 
@@ -21,6 +22,7 @@ UNITS = {
     "usd_e9": Decimal("1e-9"),
 }
 _GROUP = ["rate_id", "provider", "model"]
+_DIGITS = 12  # decimal places of dollars to which the units' part is rounded
 LOW_RATIO, HIGH_RATIO = 0.8, 1.25  # range of logged / recomputed that auto accepts
 _SEEN_AT = (
     (1e9, 0.1, "logged in billionths of a dollar"),
@@ -38,6 +40,7 @@ class Basis:
     """The logged costs that count, and their ratios to the price table."""
 
     logged: pl.Series  # USD; null if a request is priced from its tokens
+    units: pl.Series  # USD of `logged` that pay for units other than text; 0 without a logged cost
     ratios: dict[int, float]  # rate id → logged / recomputed, over requests that have both
     faults: dict[int, str] = field(default_factory=dict)  # rate id → why logged costs don't count
 
@@ -59,24 +62,58 @@ def basis(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, mode:
     A user's price or discount takes precedence. `recomputed` uses no logged cost, and `logged` uses
     every one. `auto` uses a logged cost above 0 if the requests at the same rate agree with it
     (LOW_RATIO to HIGH_RATIO) or no price is known, and if no known fault of a logger explains it
-    (see `wrong_costs`).
+    (see `wrong_costs`). A call with a unit whose price is unknown may cost any amount above its
+    tokens, unless all rates with a known price contradict the log.
     """
     given = pricing.rates.filter(pl.col("given").fill_null(False))["rate_id"].to_list()
     logged = logged_usd(requests)
     frame = classes.with_columns(rate_id=pricing.rate_ids, logged=logged, unit_usd=pricing.units())
     ratios = _ratios(frame, pricing)
     if mode == "recomputed":
-        return Basis(logged.set(logged.is_not_null(), None), ratios)
+        return _basis(frame, logged.set(logged.is_not_null(), None), pricing, ratios)
     own = frame["rate_id"].is_in(given).fill_null(False)
     logged = logged.set(own, None)
     if mode == "logged":
-        return Basis(logged, ratios)
+        return _basis(frame, logged, pricing, ratios)
     near = [rate for rate, ratio in ratios.items() if LOW_RATIO <= ratio <= HIGH_RATIO]
+    rate_id = pl.col("rate_id")
+    unseen = ~rate_id.is_in(list(ratios)) & pl.lit(bool(near) or not ratios)
+    least = LOW_RATIO * pl.Series("least", np.nan_to_num(per_request_usd(classes, pricing)))
+    is_open = pl.col("unit_usd").is_null() & unseen & (pl.col("logged").cast(pl.Float64) >= least)
     plausible = frame.select(
-        (pl.col("logged") > 0) & (pl.col("rate_id").is_null() | pl.col("rate_id").is_in(near))
+        (pl.col("logged") > 0) & (rate_id.is_null() | rate_id.is_in(near) | is_open)
     ).to_series()
     wrong, faults = wrong_costs(frame, rates_by_id(pricing))
-    return Basis(logged.set(~plausible.fill_null(False) | wrong, None), ratios, faults)
+    counted = logged.set(~plausible.fill_null(False) | wrong, None)
+    return _basis(frame, counted, pricing, ratios, faults)
+
+
+def _basis(
+    frame: pl.DataFrame,
+    logged: pl.Series,
+    pricing: Pricing,
+    ratios: dict[int, float],
+    faults: dict[int, str] | None = None,
+) -> Basis:
+    """Return the basis with each logged cost divided between its tokens and its units.
+
+    Both have their shares of the list price. A unit without a price costs what the tokens leave,
+    and a call without tokens pays for units alone.
+    """
+    tokens = pl.Series("tokens", per_request_usd(frame.select(TOKEN_CLASSES), pricing))
+    listed = pl.col("unit_usd").cast(pl.Float64)
+    whole = pl.col("logged").cast(pl.Float64)
+    split = frame.select("unit_usd", *TOKEN_CLASSES, logged=logged, tokens=tokens).with_columns(
+        usd=pl.when(listed == 0)
+        .then(0.0)
+        .when(pl.sum_horizontal(TOKEN_CLASSES) == 0)
+        .then(whole)
+        .when(listed.is_null())
+        .then(whole - pl.col("tokens"))
+        .otherwise(whole * (listed / (pl.col("tokens") + listed)))
+    )
+    usd = pl.col("usd").fill_nan(0.0).clip(0.0, whole).round(_DIGITS).cast(USD)
+    return Basis(logged, split.select(units=usd.fill_null(0)).to_series(), ratios, faults or {})
 
 
 def ratio_note(ratio: float | None) -> str:
@@ -103,7 +140,7 @@ def calibrate(
     unpriced = pl.col("rate_id").is_null()
     frame = (
         requests.select("provider", "model")
-        .with_columns(*classes, rate_id=pricing.rate_ids, logged=basis.logged)
+        .with_columns(*classes, rate_id=pricing.rate_ids, logged=basis.logged - basis.units)
         .with_columns(pl.when(unpriced).then(pl.col("provider", "model")))
     )
     counted = frame.filter(pl.col("logged").is_not_null())

@@ -45,7 +45,7 @@ def spend(
         "served_by", "provider", "model", "ts", "latency_ms", "status", "usage_source",
         **{f"by_{name}": one.fill_null("") for name, one in (GROUPS | dict(groups)).items()},
     ).with_columns(*classes, rate_id=pricing.rate_ids, logged=counted.logged,
-                   unit_usd=pricing.units())  # fmt: skip
+                   unit_usd=pricing.units(), logged_units=counted.units)  # fmt: skip
     sent = frame.filter(SENT_TO_PROVIDER)
     rates = rates_by_id(pricing)
     total = _breakdowns(sent.with_columns(all=pl.lit("")), "all", rates).get("", _NOTHING)
@@ -101,7 +101,10 @@ def _breakdowns(
         pl.len(),
         pl.col(TOKEN_CLASSES).sum(),
         pl.col("logged").sum(),
-        pl.col("unit_usd").sum(),
+        pl.when(pl.col("logged").is_null())
+        .then("unit_usd")
+        .otherwise(pl.coalesce("unit_usd", "logged_units"))
+        .sum(),
     )
     parts: dict[str, list[tuple[int | None, int, tuple[int, ...]]]] = {}
     correction: dict[str, Decimal] = {}
@@ -114,9 +117,8 @@ def _breakdowns(
         parts.setdefault(name, []).append(part)
         if from_log:
             recomputed = breakdown([part], rates).total_usd
-            correction[name] = correction.get(name, Decimal(0)) + logged - recomputed
-        else:
-            units[name] = units.get(name, Decimal(0)) + unit_usd
+            correction[name] = correction.get(name, Decimal(0)) + logged - recomputed - unit_usd
+        units[name] = units.get(name, Decimal(0)) + unit_usd
     found = {name: breakdown(part, rates) for name, part in parts.items()}
     return {
         name: replace(

@@ -35,9 +35,10 @@ class Tariff:
 
     @cached_property
     def unit_usd(self) -> pl.Series:
-        """Return the cost of each request's units other than text; 0 if the logged cost has it."""
-        without = self.requests.select(GATEWAY_SERVED).to_series() | self.basis.logged.is_not_null()
-        return self.table.units().fill_null(0).set(without, 0)
+        """Return the cost of each request's units other than text: their part of its bill."""
+        served = self.requests.select(GATEWAY_SERVED).to_series()
+        listed = self.table.units().fill_null(0).set(served, 0)
+        return self.basis.units.zip_with(self.basis.logged.is_not_null(), listed)
 
     @cached_property
     def request_usd(self) -> npt.NDArray[np.float64]:

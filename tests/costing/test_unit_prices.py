@@ -32,7 +32,8 @@ def _spend(requests: pl.DataFrame, prices: Path | None = None, mode: CostMode = 
     pricing = price_requests(requests, prices)
     found = spend(requests, pricing, mode)
     traffic = Traffic.logged(tariff(requests, pricing, mode, prices))
-    assert traffic.cost().total_usd == found.total.total_usd  # the ledger starts at the spend
+    apart = traffic.cost().total_usd - found.total.total_usd  # the ledger starts at the spend
+    assert abs(apart) < Decimal("1e-15")
     return found
 
 
@@ -86,6 +87,53 @@ def test_a_logged_cost_holds_its_units() -> None:
     assert found.prices[0].logged_to_recomputed == pytest.approx(1)
     again = _spend(_requests(row | {"logged_cost": "2.60"}), mode="recomputed")
     assert again.total.total_usd == Decimal("2.60")
+
+
+# grok-4 at $3 in, $0.75 read, $15 out a million: 400 + 600 + 310 tokens cost $0.0063.
+GROK = {"provider": "x-ai", "model": "grok-4-0709", "input_uncached_tokens": 400,
+        "cache_read_tokens": 600, "output_tokens": 310, "cost_unit": "usd"}  # fmt: skip
+RUNS = {"billed_units": [_unit("code_session", 4)]}  # xAI lists no price for a container
+
+
+def test_a_logged_cost_may_hold_units_without_a_price() -> None:
+    found = _spend(_requests(GROK | RUNS | {"logged_cost": "0.1063"}))
+    assert found.total.total_usd == found.logged_usd == Decimal("0.1063")
+    assert found.total.units_usd == Decimal("0.1")  # what the tokens leave of it
+    assert (found.unpriced_requests, found.unpriced_units) == (0, ())
+    again = _spend(_requests(GROK | RUNS | {"logged_cost": "0.1063"}), mode="recomputed")
+    assert (again.total.total_usd, again.unpriced_requests) == (Decimal("0.0063"), 1)
+
+
+def test_its_tokens_keep_their_price() -> None:
+    requests = _requests(GROK | RUNS | {"logged_cost": "0.1063"}, GROK | {"logged_cost": "0.0063"})
+    priced = tariff(requests, price_requests(requests))
+    assert priced.billed.rates["output_per_mtok"][-1] == "15"  # the searches are no tokens' price
+    assert priced.unit_usd.to_list() == [Decimal("0.1"), 0]
+    assert priced.request_usd.tolist() == [0.1063, 0.0063]
+
+
+CENTS = (GROK | {"logged_cost": "0.63"}, MILLION | {"logged_cost": "250", "cost_unit": "usd"})
+
+
+@pytest.mark.parametrize("other", CENTS)
+def test_units_do_not_explain_a_cost_that_other_calls_contradict(other: dict[str, Any]) -> None:
+    found = _spend(_requests(GROK | RUNS | {"logged_cost": "10.63"}, other))
+    assert found.logged_usd == 0
+    assert (found.unpriced_requests, found.unpriced_units) == (1, ("code_session",))
+
+
+def test_a_cost_below_its_tokens_is_not_explained_by_units() -> None:
+    found = _spend(_requests(GROK | RUNS | {"logged_cost": "0.0049"}))  # 0.78 of $0.0063
+    assert (found.total.total_usd, found.unpriced_requests) == (Decimal("0.0063"), 1)
+    within = _spend(_requests(GROK | RUNS | {"logged_cost": "0.0051"}))  # 0.81
+    assert (within.total.total_usd, within.unpriced_requests) == (Decimal("0.0051"), 0)
+
+
+def test_a_call_without_tokens_pays_for_its_units() -> None:
+    heard = {"provider": "openai", "model": "nobodys-ears", "cost_unit": "usd"}
+    found = _spend(_requests(heard | {"logged_cost": "0.006",
+                                      "billed_units": [_unit("audio_second", 60)]}))  # fmt: skip
+    assert found.total.total_usd == found.total.units_usd == Decimal("0.006")
 
 
 def test_a_given_price_or_discount_wins_over_the_log(tmp_path: Path) -> None:

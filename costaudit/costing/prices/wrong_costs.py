@@ -24,7 +24,8 @@ def wrong_costs(
 ) -> tuple[pl.Series, dict[int, str]]:
     """Return which rows have a `logged` cost with a fault, and a text with the fault by rate id.
 
-    `frame` holds TOKEN_CLASSES, `rate_id`, `logged` and `unit_usd`, both in dollars.
+    `frame` holds TOKEN_CLASSES, `rate_id`, `logged` and `unit_usd`, both in dollars. Calls
+    with units of unknown price prove no fault; they are wrong where others at the rate prove it.
     """
     names = [f"_{name}" for name in TOKEN_CLASSES]
     rows = [(rate, *map(float, prices)) for rate, prices in rates.items()]
@@ -33,6 +34,7 @@ def wrong_costs(
     )
     priced = frame.select(
         "rate_id",
+        "unit_usd",
         *TOKEN_CLASSES,
         pl.col("logged").cast(pl.Float64),
         _units=pl.col("unit_usd").cast(pl.Float64).fill_null(0),
@@ -46,9 +48,8 @@ def wrong_costs(
             & (pl.col("logged") > 0),
             _match=(pl.col("logged") - cost).abs() <= EXACT * cost,
         ).with_columns(pl.col("_touched", "_match").fill_null(value=False))
-        shares = (
-            found.filter("_touched").group_by("rate_id").agg(pl.col("_match").mean()).drop_nulls()
-        )
+        proof = found.filter(pl.col("_touched") & pl.col("unit_usd").is_not_null())
+        shares = proof.group_by("rate_id").agg(pl.col("_match").mean()).drop_nulls()
         rates_hit = sorted(shares.filter(pl.col("_match") >= MOST)["rate_id"].to_list())
         told |= {rate: words for rate in rates_hit if rate not in told}
         wrong |= found.select(

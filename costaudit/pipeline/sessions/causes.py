@@ -91,7 +91,7 @@ class SessionMoney:
             if units:
                 sums[number]["units"] = _Sum(usd=units)
             if logged is not None:
-                _meet(sums[number], logged + units + self._listed(group, number))
+                _meet(sums[number], logged + self._listed(group, number))
         calls = self._counts(picked)
         return {
             number: _rows(found, {name: calls.get((number, name), 0) for name in found})
@@ -101,18 +101,22 @@ class SessionMoney:
     def _beside(
         self, group: pl.Series, chosen: set[int]
     ) -> dict[int, tuple[Decimal, Decimal | None]]:
-        """Return the sums of units and of logged costs by group; None if no cost is logged."""
+        """Return the sums by group of units, and of logged costs with the units beside them.
+
+        The second is None if no cost is logged.
+        """
         frame = pl.DataFrame(
             {
                 "group": group,
                 "units": self._tariff.unit_usd,
                 "logged": self._tariff.basis.logged,
+                "bill": self._tariff.basis.logged.fill_null(self._tariff.unit_usd),
                 "session": self._facts.threads.session,
             }
         ).filter(pl.col("session") >= 0, pl.col("group").is_in(sorted(chosen)))
         sums = frame.group_by("group").agg(
             pl.col("units").sum(),
-            pl.when(pl.col("logged").is_not_null().any()).then(pl.col("logged").sum()),
+            pl.when(pl.col("logged").is_not_null().any()).then(pl.col("bill").sum()),
         )
         return {
             number: (Decimal(units or 0), None if logged is None else Decimal(logged))
