@@ -176,6 +176,23 @@ class PrefixSection:
     session_agreement: SessionAgreement = SessionAgreement(0, 0, 0, 0)
     explicit_caches: tuple[ExplicitCache, ...] = ()  # largest saving first
 
+    @property
+    def better_caches(self) -> tuple[ExplicitCache, ...]:
+        """Return the explicit caches that save more than the plans that they replace."""
+        return tuple(
+            one for one in self.explicit_caches if one.saving_month.usd > max(self.planned(one), 0)
+        )
+
+    def planned(self, cache: ExplicitCache) -> Decimal:
+        """Return what the plan that an explicit cache replaces saves a month."""
+        place = (cache.template_id, cache.endpoint, cache.model)
+        plans = (
+            one.saving_month.usd
+            for one in self.templates
+            if (one.template_id, one.endpoint, one.model) == place
+        )
+        return next(plans, Decimal(0))
+
 
 BREAKER_NAMES: dict[BreakerKind, str] = {
     "timestamp": "Timestamp",

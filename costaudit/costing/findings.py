@@ -41,6 +41,7 @@ def findings(evidence: Evidence, levers: Sequence[Lever] = ()) -> tuple[Finding,
     ledger, semantic, prefix = evidence.ledger, evidence.semantic, evidence.prefix
     steps = {step.lever: step.saved for step in ledger.steps}
     left = steps.get("prompt_caching", nothing())
+    span = "a month" if evidence.month.is_month else "in this log"
     found = [
         *_quality(evidence.quality, evidence.month),
         *_days(evidence.month),
@@ -48,7 +49,7 @@ def findings(evidence: Evidence, levers: Sequence[Lever] = ()) -> tuple[Finding,
         *_money(evidence.spend),
         *_levers(ledger, {lever.lever: lever.change for lever in levers}),
         *(_semantic(semantic) if semantic else ()),
-        *(prefix_findings(prefix, left) if prefix else ()),
+        *(prefix_findings(prefix, left, span) if prefix else ()),
     ]
     return tuple(sorted(found, key=_rank))
 

@@ -10,6 +10,7 @@ from costaudit.contracts.grades import Money, weakest
 from costaudit.contracts.prefix import (
     Breaker,
     BreakerKind,
+    ExplicitCache,
     PrefixSection,
     TemplateRow,
     breaker_name,
@@ -43,10 +44,13 @@ class _Cause:
         return tuple(dict.fromkeys(_family(template) for template, _ in self.found))
 
 
-def prefix_findings(section: PrefixSection, left: Money | None = None) -> Iterable[Finding]:
+def prefix_findings(
+    section: PrefixSection, left: Money | None = None, span: str = "a month"
+) -> Iterable[Finding]:
     """Yield findings about lost cache reads: expensive causes first, unrepairable ones last.
 
     `left` is the ledger's saving of prompt caching, which the causes share; None without a ledger.
+    `span` says what amounts are of: "a month" or "in this log".
     """
     breakers = [(template, one) for template in section.templates for one in template.breakers]
     least = LEAST_SHARE * _usd(one for _, one in breakers)
@@ -56,8 +60,9 @@ def prefix_findings(section: PrefixSection, left: Money | None = None) -> Iterab
     available = promised if left is None else max(left.usd, Decimal(0))
     share = min(available / promised, Decimal(1)) if promised else Decimal(1)
     yield from (_cause_finding(cause, share) for cause in causes[:TOP_CAUSES])
-    yield from _provider_side([one for _, one in breakers if one.provider_side])
+    yield from _provider_side([one for _, one in breakers if one.provider_side], span)
     yield from _not_claimed(section.templates)
+    yield from _explicit(section, span)
 
 
 def _causes(pairs: Sequence[tuple[TemplateRow, Breaker]]) -> list[_Cause]:
@@ -117,7 +122,7 @@ def _standing(cause: _Cause) -> str:
     return f" It is at {spots[0]}{more}."
 
 
-def _provider_side(breakers: Sequence[Breaker]) -> Iterable[Finding]:
+def _provider_side(breakers: Sequence[Breaker], span: str) -> Iterable[Finding]:
     """Yield a finding about losses through the provider's rules and evictions; it has no action."""
     kinds = sorted({one.kind for one in breakers})
     lost = {kind: _usd(one for one in breakers if one.kind == kind) for kind in kinds}
@@ -132,7 +137,7 @@ def _provider_side(breakers: Sequence[Breaker]) -> Iterable[Finding]:
         "prefix-provider-side",
         "info",
         "Some cache reads are lost where no change to the prompts helps.",
-        f"${total:,.2f} a month, in no saving of this audit: {parts}.",
+        f"${total:,.2f} {span}, in no saving of this audit: {parts}.",
         "",
         section="prefix",
     )
@@ -157,8 +162,31 @@ def _not_claimed(templates: Sequence[TemplateRow]) -> Iterable[Finding]:
     )
 
 
-def _family(template: TemplateRow) -> str:
-    return _ID.sub("*", template.endpoint) or template.model
+def _explicit(section: PrefixSection, span: str) -> Iterable[Finding]:
+    """Yield a finding about explicit caches that save more than the plans that they replace."""
+    found = section.better_caches
+    if not found:
+        return
+    saved = sum((one.saving_month.usd for one in found), Decimal(0))
+    planned = sum(map(section.planned, found), Decimal(0))
+    places = list(dict.fromkeys(map(_family, found)))
+    where = places[0] if len(places) == 1 else f"{len(places)} endpoints"
+    requests = sum(one.requests for one in found)
+    tokens = sum(one.cached_tokens for one in found)
+    yield Finding(
+        "prefix-explicit-cache",
+        "info",
+        f"Explicit caches would save ${saved:,.2f} {span}, net of storage: {where}",
+        f"{requests:,} requests would read {tokens:,} tokens from caches that the application "
+        "creates and keeps by the hour. This replaces the other plan of their templates, which "
+        f"saves ${planned:,.2f} {span}; it is not part of the total.",
+        "Create the cache of the static head, name it in the requests and renew it with each use.",
+        section="prefix",
+    )
+
+
+def _family(place: TemplateRow | ExplicitCache) -> str:
+    return _ID.sub("*", place.endpoint) or place.model
 
 
 def _usd(breakers: Iterable[Breaker]) -> Decimal:

@@ -121,6 +121,12 @@ def _prefix(audit: Audit) -> Iterator[Row]:
             yield _money("breaker", where, "lost_month", breaker.lost_usd_month)
     for provider in audit.prefix.providers if audit.prefix else ():
         yield from _cost("provider", provider.label, provider.cost, "simulated")
+    for cache in audit.prefix.explicit_caches if audit.prefix else ():
+        group = f"{cache.template_id} {cache.endpoint} {cache.model}"
+        read, storage = cache.cached_tokens, cache.storage_usd
+        yield ("explicit_cache", group, "reads", "tokens", read, None, None, "simulated")
+        yield ("explicit_cache", group, "storage", "usd", storage, None, None, "simulated")
+        yield _money("explicit_cache", group, "saving_month", cache.saving_month)
 
 
 def _money(section: str, group: str, measure: str, money: Money) -> Row:

@@ -134,6 +134,7 @@ TERMS = (
         "threshold", _n("threshold"), _n("The least similarity at which a stored answer is served.")
     ),
     Term("token", _n("token"), _n("A piece of a word; providers bill by them.")),
+    Term("token_hour", _n("token-hour"), _n("One token that a cache holds for one hour.")),
     Term("ttl", "TTL", _n("Time to live: how long a stored answer may be served.")),
     Term(
         "unsafe",

@@ -13,6 +13,7 @@ from costaudit.contracts.prefix import (
     BREAKER_NAMES,
     Breaker,
     BreakerKind,
+    ExplicitCache,
     PrefixSection,
     TemplateRow,
     breaker_name,
@@ -39,11 +40,13 @@ def template(endpoint: str, *breakers: Breaker, number: int = 0) -> TemplateRow:
     )  # fmt: skip
 
 
+PREFIX = PrefixSection(
+    Estimate(0.5, "simulated"), None, NOTHING, NOTHING, money("1"), (), (), (), (),
+)  # fmt: skip
+
+
 def found(*templates: TemplateRow) -> list[Finding]:
-    section = PrefixSection(
-        Estimate(0.5, "simulated"), None, NOTHING, NOTHING, money("1"), templates, (), (), (),
-    )  # fmt: skip
-    return list(prefix_findings(section))
+    return list(prefix_findings(replace(PREFIX, templates=templates)))
 
 
 def test_one_timestamp_in_many_templates_is_one_finding() -> None:
@@ -132,3 +135,35 @@ def test_a_kind_that_there_is_not_is_refused() -> None:
     assert msgspec.convert(written, Breaker, strict=False).kind == "date"
     with pytest.raises(msgspec.ValidationError, match="a_new_one"):
         msgspec.convert(written | {"kind": "a_new_one"}, Breaker, strict=False)
+
+
+def explicit(endpoint: str, usd: str, number: int = 0) -> ExplicitCache:
+    return ExplicitCache(
+        f"t{number}", endpoint, "gpt-4o", 20, "1h", 2, 9_000, 1.0, Decimal(1), Decimal(9),
+        Decimal(2), money(usd),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("span", ["a month", "in this log"])
+def test_explicit_caches_that_save_more_than_the_plan_are_named_beside_the_total(span: str) -> None:
+    """The plans save $1 each: of caches that save 35.5, 1 and -2 dollars, the first is better."""
+    rows = [template(f"/v1/{name}", number=n) for n, name in enumerate(("mail", "chat", "faq"))]
+    caches = tuple(
+        explicit(row.endpoint, usd, n)
+        for n, (row, usd) in enumerate(zip(rows, ("35.5", "1", "-2"), strict=True))
+    )
+    section = replace(PREFIX, templates=tuple(rows), explicit_caches=caches)
+    (only,) = prefix_findings(section, None, span)
+    assert (only.code, only.severity) == ("prefix-explicit-cache", "info")
+    assert (only.saved, only.alone) == (None, None)  # in no total
+    assert only.title == f"Explicit caches would save $35.50 {span}, net of storage: /v1/mail"
+    assert only.detail.startswith("20 requests would read 9,000 tokens")
+    assert f"which saves $1.00 {span}; it is not part of the total" in only.detail
+    worse = replace(section, explicit_caches=caches[1:])
+    assert list(prefix_findings(worse, None, span)) == []
+
+
+def test_caches_of_two_endpoints_are_one_finding() -> None:
+    caches = (explicit("/v1/mail", "3", 1), explicit("/v1/users/17/chat", "2", 2))
+    (only,) = prefix_findings(replace(PREFIX, explicit_caches=caches))
+    assert only.title == "Explicit caches would save $5.00 a month, net of storage: 2 endpoints"

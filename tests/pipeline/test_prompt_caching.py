@@ -10,12 +10,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from costaudit.contracts.audit import Audit
 from costaudit.contracts.manifest import RedactionMode
-from costaudit.contracts.prefix import Breaker
+from costaudit.contracts.prefix import Breaker, SessionAgreement
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.contracts.run_dir import RunDir
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions
+from costaudit.pipeline.analyze import analyze_and_write
 from costaudit.pipeline.loaded import Loaded, load
 from costaudit.pipeline.prompt_caching import PromptCaches, self_hosted_curve
 from costaudit.pipeline.settings import AnalyzeOptions
@@ -141,12 +143,9 @@ def test_what_is_moved_out_of_the_head_is_still_paid_for(tmp_path: Path) -> None
     assert breaker.lost_usd_month.usd == section.saving_month.usd  # there is no other
 
 
-def test_an_explicit_cache_is_priced_with_its_storage(tmp_path: Path) -> None:
-    """Twice ten calls a minute apart, with an hour between, whose bill shows no read.
-
-    Of 10,000 tokens a call, the head h is read at $0.125 instead of $1.25, created twice, and
-    stored for 2 · (540 + 300) seconds at $4.50 a million tokens and hour.
-    """
+@pytest.fixture(scope="module")
+def gemini(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDir, Audit]:
+    """Audit twice ten calls a minute apart, with an hour between, whose bill shows no read."""
     head = " ".join(f"Rule {i}: article {i * 7} ships in {i % 9} days." for i in range(400))
     lines = []
     for number in range(20):
@@ -164,11 +163,22 @@ def test_an_explicit_cache_is_priced_with_its_storage(tmp_path: Path) -> None:
             "usageMetadata": usage,
         }
         stamp = datetime.fromtimestamp(at, UTC).isoformat()
-        lines.append({"timestamp": stamp, "request": request, "response": response})
-    run = RunDir(tmp_path / "run")
-    log = write_lines(tmp_path / "gemini.jsonl", lines)
-    ingest([str(log)], run, IngestOptions(), SilentProgress())
-    section = PromptCaches(load(run, AnalyzeOptions())).section()
+        session = f"s{number // 5}"
+        lines.append(
+            {"timestamp": stamp, "session_id": session, "request": request, "response": response}
+        )
+    folder = tmp_path_factory.mktemp("gemini")
+    log, run = write_lines(folder / "gemini.jsonl", lines), RunDir(folder / "run")
+    return run, analyze_and_write([str(log)], run, AnalyzeOptions(), SilentProgress())
+
+
+def test_an_explicit_cache_is_priced_with_its_storage(gemini: tuple[RunDir, Audit]) -> None:
+    """Of 10,000 tokens a call, the head h is read at $0.125 instead of $1.25.
+
+    It is created twice, and stored for 2 · (540 + 300) seconds at $4.50 a million tokens and hour.
+    """
+    section = gemini[1].prefix
+    assert section
     (row,) = section.explicit_caches
     assert (row.requests, row.lifetime, row.creations) == (20, "5m", 2)
     each = [part.tokens for part in section.templates[0].parts if part.part == "system"]
@@ -183,4 +193,30 @@ def test_an_explicit_cache_is_priced_with_its_storage(tmp_path: Path) -> None:
     sent = 20 * 10_000 - 18 * head_tokens
     after = (sent * Decimal("1.25") + 20 * head_tokens * Decimal("0.125") + output) / 10**6
     assert row.after_usd == pytest.approx(after + storage)
-    assert float(row.saving_month.usd) > 0
+    assert row.saving_month.usd == pytest.approx(before - after - storage)  # the log has no month
+
+
+def test_a_bill_without_reads_says_what_explicit_caches_would_save(
+    gemini: tuple[RunDir, Audit],
+) -> None:
+    """Twenty heads h cost 1.25 $/M less 0.125, two are created: $20 h a million, less storage."""
+    run, audit = gemini
+    assert audit.prefix
+    (row,) = audit.prefix.explicit_caches
+    saved = row.cached_tokens / 1e6 - row.cached_tokens / 20 * 2 * 840 / 3600 * 4.5e-6
+    (told,) = [one for one in audit.findings if one.code == "prefix-explicit-cache"]
+    wanted = f"Explicit caches would save ${saved:.2f} in this log, net of storage: generateContent"
+    assert (told.title, told.saved) == (wanted, None)
+    assert "which saves $0.00 in this log; it is not part of the total" in told.detail
+    assert audit.prefix.saving_month.usd == 0
+    page = run.report_path.read_text("utf-8")
+    for shown in (wanted, "Explicit caches for static heads", "With explicit caches instead"):
+        assert shown in page
+
+
+def test_the_agreement_of_sessions_is_in_the_audit(gemini: tuple[RunDir, Audit]) -> None:
+    """Four sessions of five calls: implicit caching should have read, and the bill shows none."""
+    run, audit = gemini
+    assert audit.prefix
+    assert audit.prefix.session_agreement == SessionAgreement(4, 0, 0, 4)
+    assert "Sessions by how far their simulated reads" in run.report_path.read_text("utf-8")

@@ -1,12 +1,16 @@
 """The sample audit's prompt caching section."""
 
+from decimal import Decimal
+
 from costaudit.contracts.grades import Estimate
 from costaudit.contracts.prefix import (
     Agreement,
     Breaker,
+    ExplicitCache,
     PartShare,
     PrefixSection,
     ProviderRow,
+    SessionAgreement,
     TemplateRow,
 )
 from tests.report.sample_cost import money, scaled
@@ -103,4 +107,21 @@ PREFIX = PrefixSection(
         Agreement("openai", "gpt-4o", 380_000, 1_600_000_000, 1_640_000_000, 1.025, 0.941),
     ),
     unconfirmed=("How long OpenAI keeps an idle prefix: 10 minutes are assumed.",),
+    session_agreement=SessionAgreement(40, 30, 6, 4),
+    explicit_caches=(
+        ExplicitCache(
+            "t-mail-1",
+            "/v1/mail/draft",
+            "gemini-2.5-pro",
+            31_000,
+            "1h",
+            62,
+            155_000_000,
+            3_600_000.0,
+            Decimal("16.20"),
+            Decimal("210.40"),
+            Decimal("52.25"),
+            money("158.15", "simulated"),
+        ),
+    ),
 )

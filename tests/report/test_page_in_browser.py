@@ -64,6 +64,26 @@ def test_charts_are_seen_and_nothing_is_loaded(browser: Any, file: Path) -> None
 
 
 @pytest.mark.parametrize("width", [1280, 390])
+def test_explicit_caches_and_sessions_are_folded_into_prompt_caching(
+    browser: Any, file: Path, width: int
+) -> None:
+    page, wrong = opened(browser, file, viewport={"width": width, "height": 900})
+    facts = page.locator("#prefix .facts div", has_text="With explicit caches instead")
+    assert "$158" in facts.inner_text() and "not part of the total" in facts.inner_text()
+    for name, shown in (
+        ("Explicit caches for static heads", ("t-mail-1", "3.6M", "$16.20", "$52.25", "$158")),
+        ("Simulated cache reads against", ("40", "75.0%", "15.0%", "10.0%")),  # 30, 6, 4 of 40
+    ):
+        fold = page.locator("#prefix details.fold", has_text=name)
+        fold.locator("summary").first.click()
+        cells = fold.locator("tbody").last.locator("tr").last.inner_text()
+        assert [one for one in shown if one not in cells] == []
+        assert fold.locator("table").last.bounding_box()["width"] <= width
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
 def test_no_label_leaves_the_chart(browser: Any, fine: Path, width: int) -> None:
     page, wrong = opened(browser, fine, viewport={"width": width, "height": 900})
     chart = page.locator("#sweep-chart svg:visible")
