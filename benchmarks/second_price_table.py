@@ -25,6 +25,8 @@ KEPT = re.compile(
     r"(_audio|_image|_video|_reasoning)?_token(_cost)?(_above_\w+)?"
     r"(_(batches|flex|priority|ultrafast))?$"
 )
+UNITS = ("cost_per_search", "cost_per_rerank", "cost_per_audio_second")  # as written here
+SIZES = ("low", "medium", "high")  # how much of what a search finds is read
 SECTIONS = re.compile(r"^(vertex_ai)-.*|^(bedrock).*|^(text-completion-openai|chatgpt)$")
 SKIPPED = ("sample_spec",)
 TARGET = Path(__file__).parents[1] / "costaudit/costing/prices/litellm.json.zst"
@@ -37,8 +39,10 @@ def table_of(wheel: Path) -> dict[str, dict[str, dict[str, str]]]:
     table: dict[str, dict[str, dict[str, str]]] = {}
     for name, entry in document.items():
         section = str(entry.get("litellm_provider", ""))
-        fields = {**tiers(entry), **entry}
-        prices = {key: plain(value) for key, value in fields.items() if KEPT.match(key)}
+        fields = {**tiers(entry), **entry, **counted(entry)}
+        prices = {
+            key: plain(value) for key, value in fields.items() if KEPT.match(key) or key in UNITS
+        }
         if name in SKIPPED or not section or not prices:
             continue
         provider = provider_of(section)
@@ -59,6 +63,24 @@ def tiers(entry: dict[str, Any]) -> dict[str, Any]:
             if key != "range":
                 fields[f"{key}_above_{over}_tokens" if over else key] = value
     return fields
+
+
+def counted(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the prices of a search, a rerank and a second of audio, where they are certain.
+
+    A search is left out if its price depends on its size, and a second where tokens are billed.
+    """
+    sizes = entry.get("search_context_cost_per_query") or {}
+    every = {sizes.get(f"search_context_size_{size}") for size in SIZES}
+    found = {}
+    if len(every) == 1 and (price := every.pop()):
+        found["cost_per_search"] = price
+    if entry.get("mode") == "rerank" and entry.get("input_cost_per_query"):
+        found["cost_per_rerank"] = entry["input_cost_per_query"]
+    heard = entry.get("mode") == "audio_transcription" and not entry.get("input_cost_per_token")
+    if heard and entry.get("input_cost_per_second"):
+        found["cost_per_audio_second"] = entry["input_cost_per_second"]
+    return found
 
 
 def provider_of(section: str) -> str:

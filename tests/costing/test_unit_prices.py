@@ -61,6 +61,50 @@ def test_audio_tokens_have_a_rate_of_their_own() -> None:
     assert heard.total.total_usd == (rates.input_mtok + rates.input_audio_mtok) / 2
 
 
+@pytest.mark.parametrize(
+    ("provider", "model", "unit", "count", "usd"),
+    [
+        ("openai", "whisper-1", "audio_second", 90, "0.009"),  # $0.006 a minute
+        ("groq", "whisper-large-v3-turbo", "audio_second", 900, "0.01"),  # $0.04 an hour
+        ("azure", "whisper", "audio_second", 60, "0.006"),
+        ("cohere", "rerank-v3.5", "search_unit", 3, "0.006"),  # $2 per 1,000
+        ("aws", "cohere.rerank-v3-5:0", "search_unit", 1, "0.002"),
+        ("groq", "openai/gpt-oss-120b", "web_search", 2, "0.01"),  # $5 per 1,000
+    ],
+)
+def test_units_have_a_price_where_tokens_have_none(
+    provider: str, model: str, unit: str, count: float, usd: str
+) -> None:
+    row = {"provider": provider, "model": model, "billed_units": [_unit(unit, count)]}
+    found = _spend(_requests(row))
+    assert (found.total.total_usd, found.unpriced_requests) == (Decimal(usd), 0)
+
+
+def test_a_name_without_a_date_has_the_price_of_its_dated_versions() -> None:
+    # gpt-4o-audio-preview-2024-12-17 and -2025-06-03: text $2.50 and $10, audio $40 and $80.
+    units = {"billed_units": [_unit("audio_input_token", 600), _unit("audio_output_token", 100)]}
+    call = {"provider": "openai", "model": "gpt-4o-audio-preview",
+            "input_uncached_tokens": 1_000, "output_tokens": 150}  # fmt: skip
+    found = _spend(_requests(call | units))
+    by_hand = 400 * Decimal("2.5") + 600 * 40 + 50 * 10 + 100 * 80
+    assert found.total.total_usd == by_hand / 1_000_000
+    before = call | units | {"ts": datetime(2024, 11, 1, tzinfo=UTC)}  # of a version not listed
+    assert _spend(_requests(before)).unpriced_requests == 1
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "unit"),
+    [
+        ("x-ai", "grok-4-0709", "web_search"),  # no table has a price of live search
+        ("perplexity", "sonar-pro", "web_search"),  # by size, which the log does not say
+        ("openai", "gpt-4o-transcribe", "audio_second"),  # billed by tokens
+    ],
+)
+def test_a_unit_that_no_table_prices_alone_stays_open(provider: str, model: str, unit: str) -> None:
+    row = {"provider": provider, "model": model, "billed_units": [_unit(unit, 2)]}
+    assert _spend(_requests(row)).unpriced_units == (unit,)
+
+
 @pytest.mark.parametrize("unit", ["code_session", "audio_output_token", "storage_token_hour"])
 def test_a_unit_without_a_price_makes_the_call_not_fully_priced(unit: str) -> None:
     found = _spend(_requests(MILLION | {"billed_units": [_unit(unit, 3)]}, MILLION))

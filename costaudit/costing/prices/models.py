@@ -1,6 +1,7 @@
 """Find the model that a logged name means in the two price tables."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,7 +15,7 @@ from costaudit.costing.prices.price_table import (
     find_first,
     openrouter_name,
 )
-from costaudit.costing.prices.second_table import find_by_tail, find_second
+from costaudit.costing.prices.second_table import find_by_tail, find_for_units, find_second
 from costaudit.providers.names import provider_named
 
 _PATHS = {"fireworks": "accounts/fireworks/models/"}
@@ -77,6 +78,17 @@ def find_model(provider: str | None, model: str, region: str | None = None) -> F
         if found:
             return found
     return None
+
+
+def find_unit_tables(provider: str, model: str, region: str | None = None) -> Iterator[Listed]:
+    """Yield each entry of either table for a model, also if it prices units and no tokens."""
+    named = provider_named(provider)
+    for spelling in spellings(named, model, region):
+        listed = None if spelling.is_placed else find_first(named, spelling.name)
+        if listed and not listed.is_borrowed:
+            yield listed
+        if second := find_for_units(named, spelling.name):
+            yield second
 
 
 def _search(provider: str | None, model: str, region: str | None) -> Found | None:

@@ -25,6 +25,12 @@ _UNIT_FIELDS = {  # rate name in the first table → field in this table
     "cache_read_mtok": "cache_read_input_token_cost",
     "output_mtok": "output_cost_per_token",
 }
+_COUNTED = {  # name of a counted unit's price → field, and the number that the price is for
+    "web_searches_kcount": ("cost_per_search", 1000),
+    "search_units_kcount": ("cost_per_rerank", 1000),
+    "audio_hours": ("cost_per_audio_second", 3600),
+}
+_DATED = re.compile(r"-(\d{4}-\d\d-\d\d)")
 _ABOVE = re.compile(r"_above_(\d+)(k?)_tokens")
 
 
@@ -76,6 +82,29 @@ def find_by_tail(provider: str, tail: str) -> "SecondModel | None":
     return find_second(provider, found[0]) if len(found) == 1 else None
 
 
+@cache
+def find_for_units(provider: str, name: str) -> "SecondModel | None":
+    """Return a provider's model by its exact name, also if its tokens have no price."""
+    entry = _document()["prices"].get(provider, {}).get(name.lower())
+    return SecondModel(provider, name.lower(), entry) if entry else None
+
+
+def find_dated(provider: str, name: str, day: date) -> "tuple[SecondModel, ...]":
+    """Return the dated versions that a name without a date can mean on a day.
+
+    There are none on a day before the first one of them.
+    """
+    versions = [
+        (date.fromisoformat(match[1]), each)
+        for each in second_names(provider)
+        if each.startswith(name.lower()) and (match := _DATED.fullmatch(each, len(name)))
+    ]
+    if not versions or min(versions)[0] > day:
+        return ()
+    found = (find_second(provider, each) for _, each in sorted(versions))
+    return tuple(model for model in found if model)
+
+
 class SecondModel:
     """One model of the second table: rates without dates, with bands and service tiers."""
 
@@ -125,7 +154,13 @@ class SecondModel:
         return TablePrice(rates, long is not None or not write, note, read is not None)
 
     def unit_rate(self, name: str, at: datetime) -> Decimal | None:
-        """Return the standard price of a kind of unit, per million; None if there is none."""
+        """Return the standard price of a kind of unit, per million; None if there is none.
+
+        Prices of searches and reranks are per thousand, those of audio per hour.
+        """
+        if name in _COUNTED:
+            counted, number = _COUNTED[name]
+            return Decimal(self._fields[counted]) * number if counted in self._fields else None
         field = _UNIT_FIELDS.get(name)
         return self._rate(field, STANDARD, 0) if field else None
 

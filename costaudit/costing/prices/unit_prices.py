@@ -8,9 +8,11 @@ from typing import Any
 import polars as pl
 
 from costaudit.contracts.grades import Pricing
-from costaudit.costing.prices.models import Listed, find_model
+from costaudit.costing.prices.models import Listed, find_model, find_unit_tables
 from costaudit.costing.prices.overlay import Overlay, shipped_overlay
 from costaudit.costing.prices.rate_card import PriceKey, rate_card
+from costaudit.costing.prices.second_table import find_dated
+from costaudit.providers.names import provider_named
 
 USD = pl.Decimal(38, 15)
 _DIGITS = 12  # decimal places of dollars to which a call's unit cost is rounded
@@ -29,10 +31,12 @@ _RATE_OF_CLASS = {
     "cache_read_tokens": "cache_read_per_mtok",
     "output_tokens": "output_per_mtok",
 }
-_COUNTED = {  # unit → its rate in the table, per thousand
-    "web_search": "web_searches_kcount",
-    "grounding_query": "web_searches_kcount",
-    "file_search": "storage_searches_kcount",
+_COUNTED = {  # unit → its rates in the tables, and how many units a rate is for
+    "web_search": (("web_searches_kcount",), 1000),
+    "grounding_query": (("web_searches_kcount",), 1000),
+    "file_search": (("storage_searches_kcount",), 1000),
+    "search_unit": (("search_units_kcount",), 1000),
+    "audio_second": (("input_audio_hours", "audio_hours"), 3600),
 }
 _OTHER_MODEL = {  # unit → index in the rates of a card
     "other_model_input_token": 0,
@@ -41,7 +45,7 @@ _OTHER_MODEL = {  # unit → index in the rates of a card
     "other_model_output_token": 5,
 }
 _FEES = ("gateway_fee_usd", "upstream_cost_usd")
-_MILLION, _THOUSAND = Decimal(1_000_000), Decimal(1000)
+_MILLION = Decimal(1_000_000)
 
 
 @dataclass(frozen=True)
@@ -135,14 +139,20 @@ def unit_rate(
 ) -> _UnitRate | None:
     """Return the price of one unit on a day; None if it is unknown.
 
-    The user's price comes first, then the price table's, then the shipped overlay's.
+    The user's price comes first, then the table's that prices the model, then the shipped
+    overlay's, then that of either table for units alone, or for all dated versions of the model.
     """
     if unit in _FEES:
         return _UnitRate(usd=Decimal(1))
     if unit in _OTHER_MODEL:
         return _other_model(key, unit, other, day, user)
     given = _stated(key, unit, day, user) if user else None
-    found = given or _listed(key, unit, day, user) or _stated(key, unit, day, shipped_overlay())
+    found = (
+        given
+        or _listed(key, unit, day, user)
+        or _stated(key, unit, day, shipped_overlay())
+        or _alone(key, unit, day, user)
+    )
     is_listed = unit in _LIKE_TEXT and key.model and find_model(key.provider, key.model, key.region)
     return found or (_UnitRate(of_text=Decimal(0)) if is_listed else None)
 
@@ -161,16 +171,32 @@ def _listed(key: PriceKey, unit: str, day: date, user: Overlay | None) -> _UnitR
     return next((rate for rate in rates if rate), None)
 
 
+def _alone(key: PriceKey, unit: str, day: date, user: Overlay | None) -> _UnitRate | None:
+    if not key.provider or not key.model:
+        return None
+    tables = find_unit_tables(key.provider, key.model, key.region)
+    rates = [_in_table(table, key, unit, day, user) for table in tables]
+    dated = [
+        _in_table(version, key, unit, day, user)
+        for version in find_dated(provider_named(key.provider), key.model, day)
+    ]
+    if dated and all(rate == dated[0] for rate in dated):
+        rates.append(dated[0])
+    return next((rate for rate in rates if rate), None)
+
+
 def _in_table(
     table: Listed, key: PriceKey, unit: str, day: date, user: Overlay | None
 ) -> _UnitRate | None:
     at = datetime.combine(day, time(12), UTC)
     if unit in _COUNTED:
-        price = table.unit_rate(_COUNTED[unit], at)
+        names, number = _COUNTED[unit]
+        prices = (table.unit_rate(name, at) for name in names)
+        price = next((each for each in prices if each is not None), None)
         if price is None:
             return None
         by_prompt = unit == "grounding_query" and table.name.startswith(("gemini-1", "gemini-2"))
-        return _UnitRate(usd=price / _THOUSAND * _discount(key, day, user), per_call=by_prompt)
+        return _UnitRate(usd=price / number * _discount(key, day, user), per_call=by_prompt)
     return _media(table, unit, at) if unit in _MEDIA else None
 
 
