@@ -1,8 +1,8 @@
-"""The whole audit of the 12,000-request sample: from nothing, again, and what it takes in memory.
+"""Measure the audit of the 12,000-request sample: from scratch, repeated, and its peak memory.
 
-Prints a Markdown table. Each run is the installed command in a process of its own; the first has an
-empty run directory. The verdict is checked before any time counts: the audit obeys the ledger's
-law, and the second run says the same, embedding nothing.
+It prints a Markdown table. Each run is the installed command in its own process; the first one
+starts with an empty run directory. The results are checked before any time counts: the audit obeys
+the ledger's law, and the second run returns the same audit without embedding anything.
 
     python benchmarks/bench_analyze.py [--again 5]
 """
@@ -31,12 +31,12 @@ class Run:
     out: bytes
     err: str
     wall_s: float
-    cpu_s: float  # user and system, of all its processes
-    peak_bytes: int  # of its largest process
+    cpu_s: float  # user and system time of all its processes
+    peak_bytes: int  # peak memory of its largest process
 
 
 def timed(*arguments: str) -> Run:
-    """Run the command and wait for it; fails where it fails."""
+    """Run the command and wait for it; fail if it fails."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         started = time.perf_counter()
         process = subprocess.Popen([COMMAND, *arguments], stdout=out, stderr=err)
@@ -52,7 +52,7 @@ def timed(*arguments: str) -> Run:
 
 
 def check(first: Run, second: Run) -> None:
-    """Fail unless both runs tell the same lawful audit, and the second embedded nothing."""
+    """Fail unless both runs return the same lawful audit, and the second one embedded nothing."""
     assert first.out == second.out
     ledger = json.loads(first.out)["ledger"]
     saved = sum((Decimal(step["saved"]["usd"]) for step in ledger["steps"]), Decimal(0))
@@ -63,7 +63,7 @@ def check(first: Run, second: Run) -> None:
 
 
 def row(name: str, runs: list[Run], target_s: float) -> str:
-    """Give the median of some runs as a line of the table."""
+    """Return the medians over some runs as a row of the table."""
     wall = statistics.median(run.wall_s for run in runs)
     cpu = statistics.median(run.cpu_s for run in runs)
     peak = max(run.peak_bytes for run in runs) / GIB

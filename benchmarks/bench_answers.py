@@ -1,17 +1,15 @@
-"""How near the estimated shares of right and wrong hits come to the truth, and what guards and
-judges add. Prints Markdown tables.
+"""Measure the error of estimated shares of right and wrong hits, and what guards and judges add.
 
-Method. Streams of requests are drawn from BANKING77 (Zipf with exponent 0.8 over a random ranking,
-so that about 40 % of the requests repeat an earlier text). Each request is answered with one of 24
-answers that were composed for its intent: three wordings with free choices of words, openers and
-closers (`banking77_answers.toml`). A cached answer is right if it was composed for the same intent;
-the estimator never sees an intent. Constants were tuned on streams of other seeds with answers of
-the kind "plain". The width of the intervals and how far the hits of one pair of questions speak for
-each other were set with "echo" streams in view (seeds 500-524 and 700-723, after a first look at
-10000-10029), so "echo" is no clean hold-out for their coverage. It is the harder kind: it draws
-from the test questions alone, from a pool of answers composed anew, and half of its answers repeat
-words of the question. Guards are measured on the half of the trap pairs that was held back. Judges
-are simulated.
+It prints Markdown tables. Streams of requests are drawn from BANKING77 (Zipf with exponent 0.8 over
+a random ranking, so that about 40 % of the requests repeat an earlier text). Each request gets one
+of 24 answers that were composed for its intent: three wordings with free choices of words, openers
+and closers (`banking77_answers.toml`). A cached answer is right if it was composed for the same
+intent; the estimator never sees intents. Constants were tuned on streams of other seeds, with
+answers of the kind "plain". The width of the intervals and the correlation between hits of one pair
+of questions were chosen after looking at "echo" streams (seeds 500-524 and 700-723, after a first
+look at 10000-10029), so "echo" is no clean hold-out for their coverage. It is the harder kind: it
+uses only the test questions and a new pool of answers, and half of its answers repeat words of the
+question. Guards are measured on the held-out half of the trap pairs. Judges are simulated.
 
     python benchmarks/bench_answers.py --data PATH/banking77 [--draws 100]
 """
@@ -45,7 +43,7 @@ from costaudit.simulate.semantic.sweep import sweep
 HERE = Path(__file__).parent
 THRESHOLDS = [round(0.70 + 0.01 * k, 2) for k in range(26)]
 SHOWN = (0.70, 0.75, 0.80, 0.85, 0.90, 0.95)
-_FIRST_SEED = 10_000  # earlier ones were tuned on
+_FIRST_SEED = 10_000  # lower seeds were used for tuning
 POOL = 24  # composed answers per intent
 
 
@@ -57,14 +55,14 @@ class World:
     intent: np.ndarray  # per question
     question_vectors: np.ndarray
     answers: list[str]
-    choices: list[np.ndarray]  # answers that fit each question
+    choices: list[np.ndarray]  # per question: the answers to its intent
     answer_vectors: np.ndarray
     question_traps: Signatures
     answer_traps: Signatures
 
 
 def embed(texts: list[str], store: Path) -> np.ndarray:
-    """Embed with MiniLM, once per list of texts."""
+    """Embed texts by MiniLM, once per list of texts."""
     if store.is_file():
         return np.load(store)
     model = MiniLM()
@@ -142,7 +140,7 @@ def run(home: World, requests: int, seed: int) -> Draw:
     stream = Stream(texts=names, text=text.astype(np.int32), partition=zeros, pool=zeros,
                     ts_s=seconds, ready_s=seconds, bypass=zeros.astype(np.int8),
                     timed=True)  # fmt: skip
-    levels = (*THRESHOLDS, 1.01)  # the last: exact matching
+    levels = (*THRESHOLDS, 1.01)  # the last one is exact matching
     policies = [SemanticPolicy(min_similarity=t, visible_after="request") for t in levels]
     served = sweep(stream, home.question_vectors[used], policies).served
     log = Logged(
@@ -254,7 +252,7 @@ def judges(draws: list[Draw], verdicts: int, accuracy: float) -> None:
 
 
 def guards(cache: Path) -> None:
-    """Print what guards cost in right hits and save in wrong ones, on pairs held back."""
+    """Print how many right hits guards lose and wrong ones they avoid, on held-out pairs."""
     table = pl.read_csv(HERE.parent / "tests" / "answers" / "data" / "trap_pairs.csv")
     table = table.filter((pl.col("differs") == 1) | (pl.col("same_question") == 1))
     table = table.filter(split="report")
@@ -289,7 +287,7 @@ def guards(cache: Path) -> None:
 
 
 def _curve(alike: np.ndarray, same: np.ndarray) -> dict[int, int]:
-    """Count wrong hits by right hits, lowering the threshold."""
+    """Return the wrong hits for each number of right hits, as the threshold falls."""
     order = np.argsort(-alike, kind="stable")
     right, wrong = np.cumsum(same[order]), np.cumsum(~same[order])
     return {int(r): int(w) for r, w in reversed(list(zip(right, wrong, strict=True)))}

@@ -1,6 +1,6 @@
-"""Rows priced per second: rates joined once against genai-prices' own call per row.
+"""Measure rows priced per second: one join of rates, compared with a genai-prices call per row.
 
-Run with `python benchmarks/bench_costing.py [ROWS]`; the log is generated, 40 models over a year.
+Run with `python benchmarks/bench_costing.py [ROWS]`. The log is generated: 40 models over a year.
 """
 
 import argparse
@@ -33,7 +33,7 @@ YEAR_S = 365 * 86_400
 
 
 def generated(rows: int, seed: int = 0) -> pl.DataFrame:
-    """Draw a log with every token class, a tenant and an endpoint."""
+    """Return a random log with all token classes, tenants and endpoints."""
     rng = np.random.default_rng(seed)
     model = rng.integers(0, len(MODELS), rows)
     seconds = np.sort(rng.integers(FIRST, FIRST + YEAR_S, rows))
@@ -57,7 +57,7 @@ def generated(rows: int, seed: int = 0) -> pl.DataFrame:
 
 
 def library_usd(row: dict[str, Any]) -> Decimal:
-    """Price one row with genai-prices."""
+    """Return the price of one row by genai-prices."""
     from genai_prices import Usage, calc_price
 
     read, write = row["cache_read_tokens"], row["cache_write_5m_tokens"]
@@ -76,7 +76,7 @@ def library_usd(row: dict[str, Any]) -> Decimal:
 
 
 def timed(label: str, rows: int, run: Any, best_of: int = 3) -> float:
-    """Print the best rate of some runs."""
+    """Print and return the best rate of some runs."""
     seconds = []
     for _ in range(best_of):
         start = time.perf_counter()
@@ -88,7 +88,7 @@ def timed(label: str, rows: int, run: Any, best_of: int = 3) -> float:
 
 
 def main() -> None:
-    """Compare, and check that both give the same dollars on a sample."""
+    """Check that both return the same prices on a sample, and compare their speed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="?", type=int, default=1_000_000)
     rows = parser.parse_args().rows

@@ -1,9 +1,9 @@
-"""An accelerator against the processor: texts embedded per second, and a sweep of 30 thresholds.
+"""Compare an accelerator with the CPU: texts embedded per second, and a sweep of 30 thresholds.
 
 Run `python benchmarks/bench_device.py [--device NAME]`. Without an accelerator nothing is timed,
-unless a device of torch's is named: `--device cpu` runs the accelerator's path on the processor.
-BANKING77 is looked for in $COSTAUDIT_DATA or shared/data beside the repository. Before a ratio is
-printed, vectors must agree to 1e-5 and every decision must be the same.
+unless a torch device is named: `--device cpu` runs the accelerator's code on the CPU. BANKING77 is
+searched in $COSTAUDIT_DATA, or in shared/data beside the repository. Before a ratio is printed,
+vectors must agree to 1e-5 and all decisions must be equal.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from costaudit.simulate.semantic.sweep import Search, sweep
 
 
 def embedded(texts: pl.DataFrame, device: str) -> Embedded:
-    """Embed texts from nothing on a device of torch's, with the model loaded."""
+    """Embed texts on a torch device, with the model already loaded and nothing stored."""
     model = MiniLM(device=device)
     model.encode(texts["text"].head(8).to_list())
     with tempfile.TemporaryDirectory() as folder:
@@ -32,7 +32,7 @@ def embedded(texts: pl.DataFrame, device: str) -> Embedded:
 
 
 def embedding(device: str, count: int) -> np.ndarray:
-    """Print how long questions take on the processor and on the device; gives their vectors."""
+    """Print how long embedding takes on the CPU and on the device; return the vectors."""
     text = questions()["text"].head(count)
     texts = pl.DataFrame({"text_id": text, "text": text})
     here, there = embedded(texts, "cpu"), embedded(texts, device)
@@ -47,7 +47,7 @@ def embedding(device: str, count: int) -> np.ndarray:
 
 
 def sweeping(name: str, device: str, vectors: np.ndarray, repeat: int) -> None:
-    """Print how long a sweep over texts that never repeat takes on both."""
+    """Print how long a sweep over distinct texts takes on both."""
     stream, vectors = stream_of(np.arange(len(vectors)), vectors, seed=1)
     warm, few = stream_of(np.arange(100), vectors, seed=1)
     sweep(warm, few, policies(), search=Search(bounds=whole_bounds(few, device)))
@@ -69,7 +69,7 @@ def sweeping(name: str, device: str, vectors: np.ndarray, repeat: int) -> None:
 
 
 def main() -> None:
-    """Compare, where there is something to compare."""
+    """Run the comparison if there is a device to compare."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", help="a name of torch's; left out: the accelerator")
     parser.add_argument("--questions", type=int, default=13_083)
@@ -80,7 +80,7 @@ def main() -> None:
     if device is None:
         print("There is no accelerator that torch can use here: nothing was timed.")
         return
-    os.environ[VARIABLE] = "cpu"  # what is left to itself runs on the processor
+    os.environ[VARIABLE] = "cpu"  # work without an explicit device runs on the CPU
     vectors = embedding(device, options.questions)
     sweeping("synthetic", device, synthetic(options.texts), options.repeat)
     sweeping("dense", device, dense(vectors, options.texts), options.repeat)

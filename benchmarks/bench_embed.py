@@ -1,10 +1,10 @@
-"""Texts embedded per second, what the processor's arithmetic allows, and how near vectors are.
+"""Measure texts embedded per second, the limit set by the CPU's arithmetic, and vector accuracy.
 
-The reference is sentence-transformers in float32. What a model multiplies for a token, times tokens
-a second, is set against the rate of large float32 products on all processors in the same run. All
-take turns, and each one's best turn counts, so that other work on the machine disturbs them alike.
-Run `python benchmarks/bench_embed.py [TEXTS] [--turns N]`. BANKING77 is looked for in
-$COSTAUDIT_DATA or shared/data beside the repository.
+The reference is sentence-transformers in float32. The operations per second of each model are
+compared with the rate of large float32 matrix products on all cores in the same run. All of them
+take turns, and each one's best turn counts, so that other work on the machine affects them equally.
+Run `python benchmarks/bench_embed.py [TEXTS] [--turns N]`. BANKING77 is searched in
+$COSTAUDIT_DATA, or in shared/data beside the repository.
 """
 
 import argparse
@@ -24,11 +24,11 @@ from costaudit.embed.words import word_vectors
 from costaudit.engine.pool import default_workers
 
 LEAST_COSINE = {"f32": 1 - 1e-5, "bf16": 1 - 1e-4}  # to sentence-transformers' float32
-SIDE = 1_536  # of the matrices whose product's rate is measured
+SIDE = 1_536  # rows and columns of the matrices whose products are timed
 
 
 def questions(count: int) -> list[str]:
-    """Read BANKING77's questions, in the order of the file."""
+    """Return BANKING77's questions, in the order of the file."""
     beside = Path(__file__).parents[2] / "shared" / "data"
     folder = Path(os.environ.get("COSTAUDIT_DATA", beside)) / "banking77"
     texts = pl.read_csv(folder / "train.csv")["text"].unique(maintain_order=True)
@@ -36,7 +36,7 @@ def questions(count: int) -> list[str]:
 
 
 class Published:
-    """The model as sentence-transformers runs it: one batch on all processors."""
+    """The model as sentence-transformers runs it: one batch on all cores."""
 
     def __init__(self) -> None:
         os.environ["HF_HUB_OFFLINE"] = "1"
@@ -47,10 +47,10 @@ class Published:
         )
 
     def embedded(self, texts: list[str]) -> tuple[float, np.ndarray]:
-        """Give the seconds and the vectors."""
+        """Embed texts; return the seconds and the vectors."""
         import torch
 
-        torch.set_num_threads(default_workers())  # the built-in model keeps to one in each batch
+        torch.set_num_threads(default_workers())  # the built-in model uses one thread per batch
         start = time.perf_counter()
         vectors = self._model.encode(texts, batch_size=64, normalize_embeddings=True)
         spent = time.perf_counter() - start
@@ -59,7 +59,7 @@ class Published:
 
 
 def embedded(texts: list[str], model: Embedder) -> tuple[float, np.ndarray]:
-    """Embed into an empty store; gives the seconds and the vectors."""
+    """Embed into an empty store; return the seconds and the vectors."""
     frame = pl.DataFrame({"text_id": texts, "text": texts})
     with tempfile.TemporaryDirectory() as folder:
         store = VectorStore(
@@ -71,14 +71,14 @@ def embedded(texts: list[str], model: Embedder) -> tuple[float, np.ndarray]:
 
 
 def operations(counts: np.ndarray) -> float:
-    """Count multiplications and additions for texts of `counts` tokens, padding left out."""
+    """Return the multiplications and additions for texts of `counts` tokens, without padding."""
     weights = LAYERS * (4 * WIDTH * WIDTH + 2 * WIDTH * INNER)  # attention's four, and the two wide
     attention = 2 * LAYERS * WIDTH * (counts.astype(float) ** 2).sum()  # with keys, with values
     return 2.0 * (weights * float(counts.sum()) + float(attention))
 
 
 def product_rate() -> float:
-    """Measure float32 products on all processors at once, in operations per second."""
+    """Return the rate of float32 matrix products on all cores at once, in operations per second."""
     import torch
 
     torch.set_num_threads(1)
@@ -91,7 +91,7 @@ def product_rate() -> float:
 
 
 def main() -> None:
-    """Time sentence-transformers, both of our own, large products and the cheap embedding."""
+    """Time sentence-transformers, our two models, large products and the cheap embedding."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("texts", nargs="?", type=int, default=1_500)
     parser.add_argument("--turns", type=int, default=3)
@@ -137,7 +137,7 @@ def main() -> None:
 
 
 def precision_of(model: MiniLM) -> str:
-    """Name what a model multiplies in."""
+    """Return the name of the precision that a model multiplies in."""
     return model.precision if isinstance(model, FastMiniLM) else "f32"
 
 

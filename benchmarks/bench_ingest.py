@@ -3,12 +3,12 @@
     python benchmarks/bench_ingest.py                      50, 150 and 500 MB on one and two cores
     python benchmarks/bench_ingest.py --mb 10240 --stream  a stream of 10 GB, memory only
 
-DuckDB does less: `read` touches the fields that ingest keeps and adds them up; `store` writes them
-to Parquet, each text once by its MD5. It neither counts tokens, nor normalises, nor merges
-duplicates, nor can it resume. `decode` is the first step of ingest alone, its lines and its decoder
-on the fields that DuckDB reads. All are asked the same questions first, and must agree. Seconds of
-processor time (CPU s) are what a busy machine changes least; the best of `--times` runs is shown.
-DuckDB is needed for this file only: pip install duckdb
+DuckDB does less: `read` reads the fields that ingest keeps and sums them up; `store` writes them to
+Parquet, each text once by its MD5. DuckDB doesn't count tokens, normalise or merge duplicates, and
+it can't resume. `decode` is only the first step of ingest: it splits lines and decodes the fields
+that DuckDB reads. First, all must return the same answers to the same questions. CPU seconds (CPU
+s) vary least on a busy machine; the best of `--times` runs is shown. Only this file needs DuckDB:
+pip install duckdb
 """
 
 import argparse
@@ -64,7 +64,7 @@ COPY (SELECT md5(content) AS id, any_value(content) AS content
 
 
 def text(chance: random.Random, size: int) -> str:
-    """Make about `size` characters of text."""
+    """Return about `size` characters of random text."""
     return " ".join(chance.choices(WORDS, k=max(round(size / 5.6), 1)))
 
 
@@ -98,7 +98,7 @@ def records(size: int, seed: int = 7) -> Iterator[bytes]:
 
 
 def record(number: int, history: list[dict[str, str]], tools: Any, answer: str) -> dict[str, Any]:
-    """Compose one pair of a chat completion."""
+    """Return one chat-completions request/response pair."""
     seconds = number % 86_400
     return {
         "timestamp": f"2026-10-{number // 86_400 % 28 + 1:02d}T{seconds // 3600:02d}:"
@@ -241,16 +241,16 @@ print([count, len(models), messages, chars, described, latest_ms, latency, len(u
 
 
 class Run(NamedTuple):
-    """What a command took."""
+    """The resources that a command used."""
 
     seconds: float
-    cpu_seconds: float  # of all its processes: what a busy machine does not change
-    peak_mb: float  # resident, of its largest process
+    cpu_seconds: float  # of all its processes; nearly unaffected by other work on the machine
+    peak_mb: float  # peak resident memory of its largest process
     output: str
 
 
 def measure(command: list[str]) -> Run:
-    """Run a command and measure it from its start to its end."""
+    """Run a command, and measure it from start to end."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -264,13 +264,13 @@ def measure(command: list[str]) -> Run:
 
 
 def duckdb_code(query: str, cores: int) -> str:
-    """Write a program that runs a query on so many cores."""
+    """Return a program that runs a query on a number of cores."""
     quiet = f"SET threads={cores}; SET enable_progress_bar=false"
     return f"import duckdb; duckdb.execute({quiet!r}); duckdb.execute({query!r}).fetchall()"
 
 
 def check_answers(path: Path, run: Path) -> None:
-    """Ask DuckDB of the log and Polars of the run the same questions; they must agree."""
+    """Check that DuckDB on the log and Polars on the run return the same answers."""
     import duckdb
     import polars as pl
 
@@ -306,7 +306,7 @@ def check_answers(path: Path, run: Path) -> None:
 
 
 def compare(path: Path, folder: Path, workers: list[int], times: int) -> None:
-    """Print a line per way of reading the file."""
+    """Print one line for each way of reading the file."""
     size = path.stat().st_size / 1e6
     lines = sum(1 for _ in path.open("rb"))
     script, run, stored = folder / "ingest_once.py", folder / "run", folder / "stored"
@@ -314,7 +314,7 @@ def compare(path: Path, folder: Path, workers: list[int], times: int) -> None:
     stored.mkdir(exist_ok=True)
     shutil.rmtree(run, ignore_errors=True)
     measure([sys.executable, str(script), str(run), "1", str(path)])
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # children inherit a peak of memory
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:  # a fork would inherit peak memory
         pool.submit(check_answers, path, run).result()
     tables = sum(p.stat().st_size for p in run.glob("*.parquet")) / 1e6
     print(f"\n{size:.0f} MB, {lines} records of {size / lines * 1e3:.1f} KB; the answers agree;")
@@ -328,7 +328,7 @@ def compare(path: Path, folder: Path, workers: list[int], times: int) -> None:
             "DuckDB store": ["-c", duckdb_code(STORE.format(path=path, out=stored), count)],
         }
         if count > 1:
-            del ways["decode"]  # it uses one core
+            del ways["decode"]  # it uses one core only
         for name, told in ways.items():
             found = []
             for _ in range(times):
@@ -346,7 +346,7 @@ def compare(path: Path, folder: Path, workers: list[int], times: int) -> None:
 
 
 def stream(size: int, folder: Path) -> None:
-    """Pipe records into ingest without writing them first, and print its peak memory."""
+    """Pipe records into ingest without storing them, and print its peak memory."""
     script = folder / "ingest_once.py"
     script.write_text(INGEST)
     command = [sys.executable, str(script), str(folder / "run"), "1", "-"]
@@ -364,7 +364,7 @@ def stream(size: int, folder: Path) -> None:
 
 
 def main() -> None:
-    """Generate, measure, clean up."""
+    """Generate the files, measure, and clean up."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mb", type=int, nargs="*", default=[50, 150, 500])
     parser.add_argument("--stream", action="store_true")

@@ -1,9 +1,9 @@
-"""All levers over a million requests after ingest: time, memory, and what is found by hand.
+"""Measure time and memory of all levers over a million ingested requests.
 
 Run `python benchmarks/bench_levers.py [REQUESTS]`. The traffic is made up: six kinds of endpoints,
 half a million different questions, tools that are never called, indented JSON, nightly bursts,
-agents that loop, and questions that two models answered. How much each kind holds is counted when
-it is written, and compared before anything is timed.
+agents that loop, and questions that two models answered. The waste of each kind is counted when the
+traffic is generated, and compared with the findings before anything is timed.
 """
 
 import json
@@ -33,14 +33,14 @@ NOUNS = np.array(
 
 
 def texts(rng: np.random.Generator, many: int, words: int) -> pl.Series:
-    """Write texts of drawn words, nearly all of them different."""
+    """Return texts of random words; nearly all of them are different."""
     drawn = NOUNS[rng.integers(0, len(NOUNS), (many, words))]
     columns = {f"w{i}": drawn[:, i] for i in range(words)}
     return pl.DataFrame(columns).select(pl.concat_str(pl.all(), separator=" ")).to_series()
 
 
 def made(requests: int, seed: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Compose REQUESTS and BLOCKS."""
+    """Return made-up tables REQUESTS and BLOCKS."""
     rng = np.random.default_rng(seed)
     kind = rng.choice(6, requests, p=[0.45, 0.2, 0.1, 0.1, 0.05, 0.1])
     asked = rng.integers(0, requests // 2, requests)
@@ -108,7 +108,7 @@ def made(requests: int, seed: int = 0) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def _segments(kind: np.ndarray, question: pl.Series, rng: np.random.Generator) -> pl.Series:
-    """Lay out each request's prompt: a system prompt, what its kind adds, and the question."""
+    """Return each request's prompt: a system prompt, what its kind adds, and the question."""
     rows = np.arange(len(kind))
     parts = [(rows, "sys", "system", "text", 200)]
     parts += [(rows[kind == 1], f"t{i}", "tools", "tool_definition", 70) for i in range(8)]
@@ -138,12 +138,12 @@ def _segments(kind: np.ndarray, question: pl.Series, rng: np.random.Generator) -
 
 
 def priced(requests: pl.DataFrame) -> Tariff:
-    """Price the traffic at list prices."""
+    """Return the prices of the traffic, at list prices."""
     return tariff(requests, price_requests(requests))
 
 
 def main(requests: int) -> None:
-    """Check, time and print."""
+    """Check the findings, time the levers, and print the result."""
     frame, blocks = made(requests)
     told: Any = None
     log = Loaded(told, {"ingest": {}}, frame, blocks, priced(frame), told, told)

