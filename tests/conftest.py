@@ -1,4 +1,4 @@
-"""Options and fixtures that tests of every stage share."""
+"""Options and fixtures for tests of all stages."""
 
 import fcntl
 import json
@@ -17,16 +17,16 @@ from hypothesis import HealthCheck, Phase, settings
 
 ROOT = Path(__file__).parent.parent
 if threading.current_thread() is threading.main_thread():
-    # a run in the background of a shell ignores ctrl-C, and would hand that on to every test
+    # a background job of a shell ignores ctrl-C, and the tested commands would inherit that
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-os.environ.pop("COLUMNS", None)  # pytest's workers have it, and messages would be wrapped
+os.environ.pop("COLUMNS", None)  # pytest's workers set it, which would wrap messages
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="costaudit-tests-")  # keys of redacted runs
 
-# how long an example takes is a matter of the machine
+# no deadline: the time of an example depends on the machine
 settings.register_profile("costaudit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile(  # of .ci/mutate.py: whether a law breaks, not the smallest example
+settings.register_profile(  # for .ci/mutate.py, which needs no smallest counterexample
     "mutation",
     settings.get_profile("costaudit"),
     max_examples=20,
@@ -39,7 +39,7 @@ settings.load_profile("costaudit")
 
 @dataclass(frozen=True)
 class Said:
-    """What a command left: its exit code and its two streams."""
+    """A command's exit code, stdout and stderr."""
 
     code: int
     out: str
@@ -49,7 +49,7 @@ class Said:
 def installed(
     *arguments: str, cwd: Path, stdin: bytes = b"", environment: Mapping[str, str] | None = None
 ) -> Said:
-    """Run the console script in a process of its own."""
+    """Run the console script in its own process."""
     script = Path(sys.executable).with_name("costaudit")
     env = {**os.environ, **(environment or {})}
     done = subprocess.run([script, *arguments], cwd=cwd, env=env, input=stdin, capture_output=True)
@@ -94,7 +94,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def matches_golden(request: pytest.FixtureRequest) -> Callable[[str, bytes], None]:
-    """Compare bytes with the file of that name in the `golden` folder beside the test."""
+    """A function that compares bytes with a file in the `golden` folder beside the test."""
 
     def compare(name: str, found: bytes) -> None:
         path = Path(request.path).parent / "golden" / name
@@ -108,7 +108,7 @@ def matches_golden(request: pytest.FixtureRequest) -> Callable[[str, bytes], Non
 
 @pytest.fixture
 def readme_block(request: pytest.FixtureRequest) -> Callable[..., None]:
-    """Compare what a command prints with the block of README.md under a marker."""
+    """A function that compares a command's output with the block of README.md under a marker."""
 
     def compare(mark: str, found: str, rounded: Callable[[str], str] = str) -> None:
         path = ROOT / "README.md"

@@ -1,4 +1,4 @@
-"""A fresh environment for what a test installs: it sees the dependencies, and no checkout."""
+"""A fresh environment for packages that a test installs: dependencies, but no checkout."""
 
 import os
 import subprocess
@@ -11,17 +11,17 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Fresh:
-    """A virtual environment of its own."""
+    """A virtual environment for one test."""
 
     folder: Path
 
     @property
     def python(self) -> Path:
-        """Return its interpreter."""
+        """Its interpreter."""
         return self.folder / "bin" / "python"
 
     def install(self, *what: str | Path) -> None:
-        """Install packages without their dependencies, and without a network."""
+        """Install packages without their dependencies and without network access."""
         quiet = ("--quiet", "--disable-pip-version-check", "--no-deps", "--no-index")
         subprocess.run(
             [sys.executable, "-m", "pip", "--python", self.python, "install", *quiet,
@@ -31,7 +31,7 @@ class Fresh:
 
 
 def fresh_environment(folder: Path, *, with_checkout: bool) -> Fresh:
-    """Make an environment that shares the installed dependencies, and the checkout if wanted."""
+    """Create an environment that shares the installed dependencies, and optionally the checkout."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     (site,) = (folder / "lib").glob("python*/site-packages")
     shared = [path for path in sys.path if path.endswith("-packages")]

@@ -1,4 +1,4 @@
-"""The house: who may import whom, how long a file may be, and what --help may load."""
+"""The architecture: which imports are allowed, how long a file may be, and what --help may load."""
 
 import ast
 import re
@@ -23,18 +23,18 @@ REACHABLE = {
     "engine": {"errors", "progress"},
     "providers": {"errors"},
     "metrics": set(),
-}  # what each top-level folder may import; pipeline, cli and the doors see all
+}  # what each top-level folder may import; pipeline, cli and the entry points may import all
 FOLDERS = {
     "ingest": ("calls", "mapping", "content", "sources", "files", "bills", "staging", "assembly"),
     "simulate.prefix": ("tree", "rules", "caches", "breakers", "advice", "sessions"),
     "answers": ("traps", "judge"),
     "report": ("charts", "tables"),
     "replay": ("caches", "warming"),
-}  # an import never points from a folder to one that stands later
+}  # a folder never imports from a later one
 LONGEST = 400
 MOST_PARAMETERS = 6
 MOST_IN_A_FOLDER = 17
-EVERY_VERB = "cli"  # one file for each verb, however many there are
+EVERY_VERB = "cli"  # has one file per verb, so its size isn't limited
 HEAVY = {
     "torch", "sentence_transformers", "transformers", "faiss", "openai", "anthropic", "boto3",
     "numba", "altair", "scipy", "ray", "redis", "redisvl", "openvino", "playwright",
@@ -52,7 +52,7 @@ NAMES = {name_of(path): path for path in MODULES}
 
 @cache
 def imported(path: Path, *, top_level_only: bool = False) -> frozenset[str]:
-    """Return the modules that a file imports, those inside functions too unless told otherwise."""
+    """Return the modules that a file imports; without `top_level_only`, also inside functions."""
     tree = ast.parse(path.read_text("utf-8"))
     names: set[str] = set()
     for node in tree.body if top_level_only else ast.walk(tree):
@@ -119,7 +119,7 @@ def test_files_and_folders_are_of_a_readable_size_and_say_what_they_are_for() ->
 
 
 def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
-    """Return the names of what a caller passes."""
+    """Return the names of the arguments that a caller passes."""
     given = function.args
     extra = [one for one in (given.vararg, given.kwarg) if one]
     names = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs, *extra)]
@@ -127,7 +127,7 @@ def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
 
 
 def is_free_of_the_limit(path: Path, function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Return whether a function is compiled, or is a verb whose parameters are its options."""
+    """Return whether a function may have many parameters: it is compiled, or it is a verb."""
     compiled = any("njit" in ast.unparse(one) for one in function.decorator_list)
     return compiled or (path.parent.name == EVERY_VERB and function.name == path.stem)
 
@@ -145,7 +145,7 @@ def test_no_function_takes_more_than_six_parameters() -> None:
 
 
 def test_what_a_call_was_is_written_down_once() -> None:
-    """Hold that only the hall and the readers of logs name these values of REQUESTS."""
+    """Check that only the contracts and the log readers name these values of REQUESTS."""
     wrong = []
     for path in MODULES:
         place = name_of(path)
@@ -164,7 +164,7 @@ def test_heavy_libraries_and_compiled_loops_load_inside_functions() -> None:
     for path in MODULES:
         names = imported(path, top_level_only=True)
         heavy = {name.split(".")[0] for name in names} & HEAVY
-        if path.stem.endswith("kernels"):  # compiled code: imported by functions, never at the top
+        if path.stem.endswith("kernels"):  # compiled code: imported inside functions only
             heavy.discard("numba")
         kernels = {name for name in names if name.startswith("costaudit.") and "kernels" in name}
         wrong += [f"{path} imports {name} at the top" for name in sorted(heavy | kernels)]
@@ -172,7 +172,7 @@ def test_heavy_libraries_and_compiled_loops_load_inside_functions() -> None:
 
 
 def test_no_test_imports_another_test_module() -> None:
-    """What several tests need is in a module of its own, or in conftest.py."""
+    """Code that several tests need is in its own module, or in conftest.py."""
     files = sorted(Path(__file__).parent.rglob("*.py"))
     found = [
         f"{path.name}: {name}"
@@ -184,7 +184,7 @@ def test_no_test_imports_another_test_module() -> None:
 
 
 def patched(call: ast.Call) -> str | None:
-    """Return the last name of what a call patches, as written; None where it patches nothing."""
+    """Return the last part of the name that a call patches; None if it patches nothing."""
     how = ast.unparse(call.func)
     texts = [one.value for one in call.args if isinstance(one, ast.Constant)]
     names = [one for one in texts if isinstance(one, str)]
@@ -194,9 +194,9 @@ def patched(call: ast.Call) -> str | None:
 
 
 def test_tests_patch_no_private_name_and_no_constant() -> None:
-    """What a test sets is a parameter or an option, so that a user of the package can set it too.
+    """Tests only set parameters and options, which a user of the package can set too.
 
-    Constants of other packages, such as the registry of prometheus_client, are theirs.
+    Constants of other packages, such as the registry of prometheus_client, may be patched.
     """
     wrong = []
     for path in sorted(Path(__file__).parent.rglob("*.py")):
@@ -241,7 +241,7 @@ UNCLEAR = (
 
 
 def test_docstrings_use_plain_words() -> None:
-    """Hold words out that readers of another first language stumble over."""
+    """Forbid words that confuse readers with another first language."""
     unclear = re.compile(rf"\b({'|'.join(UNCLEAR)})\b")
     wrong = []
     for path in MODULES:

@@ -1,4 +1,4 @@
-"""The page about the architecture names files and folders that exist."""
+"""All files and folders named on the architecture page exist."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ def test_every_file_that_the_page_names_exists() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
     named = set(re.findall(r"`([\w/]+\.(?:py|toml)|\w+(?:/\w+)*/)`", page))
     assert len(named) > 40
-    named -= {"outcomes/", "vectors/", "staging/"}  # of a run directory
+    named -= {"outcomes/", "vectors/", "staging/"}  # folders of a run directory
     everywhere = {path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*")}
     for name in sorted(named):
         clean = name.rstrip("/")

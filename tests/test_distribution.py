@@ -1,4 +1,4 @@
-"""The wheel and the sdist hold all that the package needs: they are built, installed and run."""
+"""The wheel and the sdist contain all that the package needs: build, install and run them."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from tests.fresh import fresh_environment
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build both from the files that git tracks, without a network."""
+    """Build both from the files that git tracks, without network access."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z", "costaudit", "pyproject.toml",
@@ -35,7 +35,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.slow  # all kernels are compiled anew
+@pytest.mark.slow  # it compiles all kernels again
 @pytest.mark.timeout(900)
 def test_the_wheel_runs_its_demo_in_an_environment_of_its_own(built: Path, tmp_path: Path) -> None:
     (wheel,) = built.glob("*.whl")

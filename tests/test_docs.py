@@ -1,4 +1,4 @@
-"""What the README and the help promise is there, and is what the commands do now."""
+"""The README and the help describe what the commands really do."""
 
 import re
 import shlex
@@ -23,7 +23,7 @@ def options(verb: str) -> set[str]:
 
 
 def invocations() -> Iterator[tuple[str, list[str]]]:
-    """Yield the verb and the words of every `costaudit VERB ...` in code of the README."""
+    """Yield the verb and the words of each `costaudit VERB ...` in the README's code."""
     code = [text for language, text in BLOCK.findall(README) if language in ("console", "yaml")]
     inline = re.findall(r"`(costaudit [^`]+)`", README)
     for text in (*code, *inline):

@@ -1,4 +1,4 @@
-"""The installed command on the sample logs: verdict, page, laws, and what it must not do."""
+"""The installed command on the sample logs: its verdict, page and laws, and what it mustn't do."""
 
 import gzip
 import json
@@ -33,7 +33,7 @@ from costaudit.report.terminal import TerminalReporter
 from tests.conftest import ROOT, ChatbotRun, Said, installed
 from tests.ingest.conftest import chat, write_lines
 
-pytestmark = pytest.mark.timeout(1_800)  # the first of them embeds the log
+pytestmark = pytest.mark.timeout(1_800)  # the first test embeds the log
 SAMPLES = ROOT / "sample_logs"
 STAGES = ("ingest", "assemble", "embed", "simulate", "report")
 NO_SOCKETS = """
@@ -64,7 +64,7 @@ def audits(chatbot_run: ChatbotRun, audit: Audit, tmp_path_factory: Any) -> dict
 
 @pytest.fixture(scope="module")
 def again(chatbot_run: ChatbotRun, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Said]:
-    """The same audit as JSON: of the log and of its run, each with another hash seed."""
+    """The same audit as JSON, from the log and from its run, each with another hash seed."""
     site = tmp_path_factory.mktemp("site")
     (site / "sitecustomize.py").write_text(NO_SOCKETS)
     log: tuple[str, dict[str, str]] = (
@@ -108,7 +108,7 @@ def test_the_readme_shows_what_it_prints(
 
 
 def in_round_numbers(text: str) -> str:
-    """Leave of numbers two digits, of bars that they are there: processors round differently."""
+    """Round numbers to one digit and drop bars, because processors round differently."""
     text = re.sub(
         r"\d[\d,]*(\.\d+)?", lambda found: f"{float(found[0].replace(',', '')):.1g}", text
     )
@@ -124,7 +124,7 @@ def test_the_page_shows_its_charts_and_loads_nothing(chatbot_run: ChatbotRun) ->
         for chart in (".fall", "#sweep-chart svg"):
             box = page.locator(chart).first.bounding_box()
             assert box["width"] > 400 and box["height"] > 150
-        assert page.locator(".fall rect").count() >= 4  # now, two measures, after
+        assert page.locator(".fall rect").count() >= 4  # now, two steps, after
         data = page.locator("#costaudit-data").text_content()
         browser.close()
     assert wrong == []
@@ -160,7 +160,7 @@ def test_no_connection_is_asked_for(again: dict[str, Said], tmp_path: Path) -> N
         capture_output=True,
         text=True,
     )
-    assert "a connection was asked for" in refused.stderr  # so the patch above does hold
+    assert "a connection was asked for" in refused.stderr  # so the patch above works
 
 
 def test_other_programs_can_read_along(chatbot_run: ChatbotRun) -> None:
@@ -204,7 +204,7 @@ def lines_of(terminal: int) -> Iterator[bytes]:
     while True:
         try:
             yield os.read(terminal, 1 << 16)
-        except OSError:  # EIO: closed
+        except OSError:  # EIO: the other side is closed
             os.close(terminal)
             return
 
@@ -229,7 +229,7 @@ def test_rows_are_kept_merged_or_skipped(audits: dict[str, Audit], name: str) ->
     assert quality.kept == {"chatbot": 12_000, "agent_anthropic": 374, "broken": 32}[name]
 
 
-# What stays as it is in any language: names of products, models' vendors and price tables.
+# Words that aren't translated: names of products, model vendors and price tables.
 NAMES = re.compile(
     r"RedisVL|LangCache|LiteLLM|khazad|Portkey|BetterDB|sulci|genai-prices \d[\d.]*|\w+=\S+"
 )
@@ -271,7 +271,7 @@ def test_each_row_that_was_left_out_can_be_found(tmp_path: Path) -> None:
 
 
 def test_the_agents_bill_is_the_vendors_list_price(audits: dict[str, Audit]) -> None:
-    # dollars a million tokens: uncached input, read, 5-minute write, 1-hour write, output
+    # dollars per million tokens: uncached input, read, 5-minute write, 1-hour write, output
     rates = {
         "claude-sonnet-4-5": ("3", "0.30", "3.75", "6", "15"),
         "claude-haiku-4-5": ("1", "0.10", "1.25", "2", "5"),
@@ -328,7 +328,7 @@ def test_standard_input_is_a_log_too(tmp_path: Path) -> None:
 
 
 def test_a_cache_is_worth_the_same_in_the_sweep_and_in_the_ledger(chatbot_run: ChatbotRun) -> None:
-    # Some of its hits are wrong: they save nothing, on whatever page.
+    # Some of its hits are wrong: they save nothing, on any page.
     audit = read_audit(chatbot_run.path / "audit.json")
     assert audit.semantic is not None and audit.semantic.exact is not None
     chosen, exact = audit.semantic.chosen, audit.semantic.exact

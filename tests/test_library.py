@@ -1,4 +1,4 @@
-"""The library gives what the command line gives, keeps nothing unless told, and loads lazily."""
+"""The library returns what the command line prints, keeps nothing by default, and loads lazily."""
 
 import json
 import re
@@ -231,7 +231,7 @@ def test_a_script_without_a_guard_works(tmp_path: Path, log: Path) -> None:
 
 
 def test_settings_come_to_what_the_command_line_would_make_of_them() -> None:
-    """A lone string is one item, never its characters, and a number stays one."""
+    """A single string is one item, never its characters, and a number stays a number."""
     from costaudit.library import _option_texts
 
     texts = _option_texts({"invoice": "bill.csv", "invoice_rate": {"EUR": "1.1"}, "horizon": 6})

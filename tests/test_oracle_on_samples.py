@@ -1,4 +1,4 @@
-"""The chatbot's sweep: a plain loop decides the same, and its wrong hits are near the truth."""
+"""The chatbot's sweep decides like a plain loop, and its wrong hits are near the truth."""
 
 import csv
 import gzip
@@ -20,14 +20,14 @@ from costaudit.simulate.semantic.sweep import Decisions, to_outcomes
 from tests.conftest import ROOT, ChatbotRun
 from tests.simulate.semantic.oracle import BYPASS, MISS, replay
 
-pytestmark = pytest.mark.timeout(1_800)  # the first of them embeds the log
+pytestmark = pytest.mark.timeout(1_800)  # the first test embeds the log
 EXACT = 1.01
-BEFORE_EXACT = 30  # thresholds of the default sweep
+BEFORE_EXACT = 30  # thresholds of the default sweep, which precede exact matching
 
 
 @dataclass(frozen=True)
 class Swept:
-    """The default sweep of the chatbot's log, by the stages themselves and as the audit told it."""
+    """The default sweep of the chatbot's log, from the stages and as the audit reports it."""
 
     run: SemanticRun
     decisions: Decisions  # at the audit's thresholds, then at EXACT
@@ -46,7 +46,7 @@ class Swept:
 
     @cached_property
     def wrong(self) -> np.ndarray:
-        """Hits per policy whose question has another answer than the one served, by the truth."""
+        """Per policy: hits that serve another answer than the question's, by the ground truth."""
         path = ROOT / "tests/data/support_chatbot_truth.csv.gz"
         truth = list(csv.DictReader(gzip.decompress(path.read_bytes()).decode().splitlines()))
         lines = np.argsort(np.argsort(self.run.log.requests["source_offset"].to_numpy()))
@@ -83,7 +83,7 @@ def test_every_decision_is_that_of_a_plain_loop(swept: Swept, similarity: float 
     expected = np.full(len(stream.text), BYPASS)
     similarities = np.full(len(stream.text), np.nan, np.float32)
     peak = 0
-    for partition in np.unique(stream.partition):  # without a capacity, they don't meet
+    for partition in np.unique(stream.partition):  # without a capacity, they are independent
         rows = np.flatnonzero(stream.partition == partition)
         told = replay(
             stream.text[rows].tolist(),
@@ -139,4 +139,4 @@ def test_estimated_wrong_answers_are_near_the_true_ones(swept: Swept) -> None:
         assert unsafe is not None and unsafe.low is not None and unsafe.high is not None
         assert unsafe.value == pytest.approx(wrong, abs=0.005), point.min_similarity
         inside += unsafe.low <= wrong <= unsafe.high
-    assert inside >= 0.95 * BEFORE_EXACT  # 95 % intervals hold the truth as often as they say
+    assert inside >= 0.95 * BEFORE_EXACT  # 95 % intervals contain the truth as often as promised

@@ -1,4 +1,4 @@
-"""Plug-ins of the page about them: as files, and as a package that pip installs."""
+"""The plug-ins on the page about them work as files, and as a package installed by pip."""
 
 import json
 import os
@@ -16,11 +16,11 @@ from tests.fresh import Fresh, fresh_environment
 
 PACKAGE = Path(__file__).parent / "plugin_package"
 BLOCK = re.compile(r"<!-- file: (\w+\.py) -->\n```python\n(.*?)```", re.DOTALL)
-ASKED = 60  # calls of each log: three questions of four users, over and over
+ASKED = 60  # calls of each log: three questions by four users, repeated
 
 
 def line(name: str, n: int) -> dict[str, object]:
-    """Return one call of a million input tokens: $0.15 of gpt-4o-mini."""
+    """Return one call with a million input tokens: $0.15 with gpt-4o-mini."""
     who = "monitor" if n % 10 == 0 else f"u{n % 4}"
     asked, said = f"{name}: how do I do number {n % 3}?", f"Like this: {n % 3}."
     return {"who": who, "asked": asked, "said": said, "in": 1_000_000, "out": 0}
@@ -41,7 +41,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def package(house: Path) -> Fresh:
-    """Install the page's classes as a package, in an environment of its own."""
+    """Install the page's classes as a package, in a fresh environment."""
     project = house / "project"
     project.mkdir()
     shutil.copy(PACKAGE / "pyproject.toml", project)
@@ -100,13 +100,13 @@ def test_an_installed_package_gives_all_six(house: Path, package: Fresh) -> None
         package, "analyze", "a.jsonl", "--out", run, "--embedder", "house_words",
         "--lever", "house_lever", "--format", "house_lines", "--quiet", cwd=house,
     )  # fmt: skip
-    assert read.startswith("before: $")  # the source was recognised by itself
+    assert read.startswith("before: $")  # the source was recognised automatically
     told = said_by(
         package, "levers", run, "--lever", "house_lever",
         "--format", "json", "--quiet", cwd=house,
     )  # fmt: skip
     (ours,) = [row for row in json.loads(told) if row["lever"] == "health_checks"]
-    assert ours["requests"] == ASKED // 10  # had it been the only lever
+    assert ours["requests"] == ASKED // 10  # as if it were the only lever
     judged = said_by(
         package, "judge", run, "--judge", "house_judge", "--embedder", "house_words",
         "--sample", "12", "--threshold", "0.9", "--format", "json", "--quiet", cwd=house,
@@ -138,7 +138,7 @@ def test_what_lacks_a_method_is_said(tmp_path: Path) -> None:
 
 
 def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
-    path = tmp_path / "json.py"  # and never taken for a module that is there already
+    path = tmp_path / "json.py"  # never confused with the existing module
     path.write_text("class One:\n    n = 1\n")
     first = plugin("levers", f"{path}:One")
     assert (first.n, plugin("levers", f"{path}:One") is first) == (1, True)

@@ -1,4 +1,4 @@
-"""Logs made by hand for tests of the answers stage."""
+"""Hand-made logs for tests of the answers stage."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ WIDE = 32
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    """Scale rows to length 1."""
+    """Return rows scaled to length 1."""
     scaled: np.ndarray = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     return scaled
 
 
 def near(centre: np.ndarray, similarity: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw a unit vector at exactly this cosine from a unit vector."""
+    """Return a random unit vector whose cosine with a unit vector is exactly `similarity`."""
     other = rng.normal(size=len(centre))
     other -= (other @ centre) * centre
     other /= np.linalg.norm(other)
@@ -35,9 +35,9 @@ def log_of(
     scope: Sequence[int] | None = None,
     kinds: Sequence[int] | None = None,
 ) -> Logged:
-    """Build a log from one question and answer per request; an empty answer is none.
+    """Return a log from one question and answer per request; an empty answer means none.
 
-    Vectors are per request; the first request with a text gives the text's vector.
+    Vectors are per request; a text gets the vector of its first request.
     """
     n = len(questions)
     eye = np.eye(max(n, 2), dtype=np.float32)[:n]
@@ -63,5 +63,5 @@ def log_of(
 
 
 def served_row(*matched: int) -> np.ndarray:
-    """Write one run of a sweep: the matched request per request, -1 for a miss."""
+    """Return one run of a sweep: the matched request per request, -1 for a miss."""
     return np.array([matched], np.int32)

@@ -10,7 +10,7 @@ BLOCK = np.arange(N, dtype=np.int32)
 
 
 def rated(answer: list[int], served: list[int], bypassed: int = 0) -> RatePoint:
-    """Rate one run; the last `bypassed` requests are not eligible."""
+    """Return the rates of one run; the last `bypassed` requests aren't eligible."""
     (point,) = rates_by_id(
         np.array(answer, np.int32),
         np.array([served], np.int32),
@@ -20,7 +20,7 @@ def rated(answer: list[int], served: list[int], bypassed: int = 0) -> RatePoint:
 
 
 def test_equal_answers_are_right_and_others_are_wrong_until_shown_otherwise() -> None:
-    # requests 1 to 4 are served the answer of request 0; 1 and 2 were answered the same
+    # requests 1 to 4 get the answer of request 0; 1 and 2 were answered the same
     point = rated([7, 7, 7, 8, 9, 1, 2, 3, 4, 5], [-1, 0, 0, 0, 0, -1, -1, -1, -1, -1], bypassed=2)
     assert point.hits == point.judged == 4
     assert point.raw_hit_share.value == 4 / 8
@@ -29,7 +29,7 @@ def test_equal_answers_are_right_and_others_are_wrong_until_shown_otherwise() ->
     assert point.valid_hit_share.value == 2 / 8
     assert point.unsafe_served_share.value == 2 / 10
     assert {point.valid_hit_share.grade, point.unsafe_served_share.grade} == {"assumed"}
-    # none of the two may be wrong: all four hits would then be valid
+    # perhaps neither of the two is wrong: then all four hits are valid
     assert point.unsafe_served_share.low == 0
     assert point.valid_hit_share.high == point.raw_hit_share.high
     assert point.unsafe_served_share.high and point.unsafe_served_share.high > 2 / 10
@@ -42,7 +42,7 @@ def test_where_all_answers_are_equal_nothing_is_wrong() -> None:
 
 
 def test_a_hit_without_a_logged_answer_is_like_the_others() -> None:
-    # of three hits one is right, one is not, and of one it isn't known: 1.5 of 10 are wrong
+    # of three hits one is right, one is wrong and one is unknown: 1.5 of 10 are wrong
     point = rated([7, 7, 8, -1, *range(10, 16)], [-1, 0, 0, 0, *[-1] * 6])
     assert (point.hits, point.judged) == (3, 2)
     assert point.unsafe_served_share

@@ -1,4 +1,4 @@
-"""Words that follow time or the user, planted among words that come by chance."""
+"""Words that depend on time or user are found among words that appear by chance."""
 
 import numpy as np
 from scipy.sparse import csr_matrix
@@ -10,7 +10,7 @@ PRICE_OLD, PRICE_NEW, GREETING, OUTAGE, NAME, LATE, ALWAYS = range(7)
 
 
 def planted(rng: np.random.Generator, prompts: int = 30, each: int = 6) -> tuple[np.ndarray, ...]:
-    """Draw 30 days of answers: a price that changes, an outage, a user's name, greetings."""
+    """Return 30 days of random answers: a changing price, an outage, a user's name, greetings."""
     many = prompts * each
     prompt = np.repeat(np.arange(prompts), each)
     seconds = rng.uniform(0, 30 * DAY, many)
@@ -37,7 +37,7 @@ def test_facts_follow_time_and_names_follow_users() -> None:
 
 
 def test_a_change_is_seen_over_prompts_that_are_asked_twice_each() -> None:
-    # no prompt alone can tell: one answer before the change, one after
+    # no single prompt is enough: each has one answer before the change and one after
     words, prompt, seconds, user = planted(np.random.default_rng(1), prompts=60, each=2)
     by_time, _ = carried_words(csr_matrix(words), prompt, seconds, user)
     assert by_time[[PRICE_OLD, PRICE_NEW]].all()
@@ -55,7 +55,7 @@ def test_words_that_come_by_chance_are_seldom_found() -> None:
 
 
 def test_a_log_in_which_nothing_follows_anything_seldom_finds_a_word() -> None:
-    # rare words: of hundreds, the best looks like a fact in some shuffles too
+    # rare words: the best of hundreds looks like a fact in some shuffles too
     found = 0
     for seed in range(15):
         rng = np.random.default_rng(seed)

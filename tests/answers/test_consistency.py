@@ -94,7 +94,7 @@ def test_the_floor_is_a_low_quantile_of_the_repeats(chatty: Consistency) -> None
 
 
 def test_a_detector_that_fires_between_repeats_tells_nothing(chatty: Consistency) -> None:
-    # most answers hold a random code: no two repeats agree on it
+    # most answers contain a random code, on which no two repeats agree
     odds = dict(zip(TRAP_NAMES, chatty.calibration.scale.odds[-1], strict=True))
     assert chatty.calibration.false_alarms["identifiers"] > 0.5
     assert odds["identifiers"] == 0
@@ -102,7 +102,7 @@ def test_a_detector_that_fires_between_repeats_tells_nothing(chatty: Consistency
 
 
 def test_live_data_is_no_noise(chatty: Consistency) -> None:
-    # five topics answer with another number each time, the others never hold one
+    # the answers on five topics have another number each time, the others have none
     live = np.isin(chatty.repeats.prompt, chatty.calibration.live)
     topics = {chatty.log.questions[q] for q in chatty.log.question[chatty.repeats.first[live]]}
     assert len(topics) == 5
@@ -129,7 +129,7 @@ def test_yes_is_never_no_and_says_what_follows() -> None:
 
 
 def test_users_and_time_make_differences_that_are_no_noise() -> None:
-    # twenty prompts asked by ten users twice each: every user has a number of their own
+    # ten users ask twenty prompts twice each; every user has their own number
     questions, answers, users, hours = [], [], [], []
     for slot in range(400):
         prompt, user = slot % 20, slot // 20 % 10

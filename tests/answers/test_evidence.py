@@ -1,4 +1,4 @@
-"""Pairs chosen as evidence, and what of them is shown."""
+"""Pairs chosen as evidence, and which parts of them are shown."""
 
 import numpy as np
 import polars as pl

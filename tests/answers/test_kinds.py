@@ -1,4 +1,4 @@
-"""Kinds of answers, and how structured ones and code compare."""
+"""Kinds of answers, and comparisons of structured answers and code."""
 
 import polars as pl
 import pytest
@@ -79,7 +79,7 @@ def test_fields_that_differ_between_repeats_are_noise() -> None:
     assert noisy.paths == {"$.id"}
     first, second = '{"label": "x", "id": 1}', '{"label": "y", "id": 1}'
     assert same_structure([pairs[0][0], first], [pairs[0][1], second], noisy).tolist() == [1, 0]
-    assert noisy_fields(pairs[:5]) == NoisyFields(frozenset())  # too few to say
+    assert noisy_fields(pairs[:5]) == NoisyFields(frozenset())  # too few pairs
 
 
 def test_code_is_compared_without_comments_and_spacing() -> None:

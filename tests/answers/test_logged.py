@@ -1,4 +1,4 @@
-"""A log's tables brought into arrays."""
+"""A log's tables are converted to arrays."""
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,7 @@ from tests.answers.builder import served_row
 
 
 def tables(answers: list[str | None], **columns: list[object]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Write REQUESTS and BLOCKS with one answer per request."""
+    """Return REQUESTS and BLOCKS with one answer per request."""
     n = len(answers)
     given: dict[str, list[object]] = {
         "request_id": [f"r{k}" for k in range(n)],
@@ -90,7 +90,7 @@ def test_only_answers_that_are_compared_with_others_are_embedded() -> None:
     )
     one, other = np.array([0, 0], np.int32), np.array([1, 2], np.int32)
     np.testing.assert_allclose(log.similarity(one, other), [1.0, 1.0], rtol=1e-6)
-    assert asked == [0, 1]  # "Maybe" is compared with nothing, "Yes" with "Yes" by its text
+    assert asked == [0, 1]  # nothing is compared with "Maybe"; "Yes" equals "Yes" as text
 
 
 def test_cut_and_failed_answers_are_known_as_such() -> None:

@@ -1,4 +1,4 @@
-"""The mixture recovers shares that were put in."""
+"""The mixture recovers the shares that data were generated with."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from costaudit.answers.mixture import CELLS, GRID, cells, density, fit
 
 
 def drawn(rng: np.random.Generator, right: int, detail: int, topic: int) -> np.ndarray:
-    """Count cells of pairs of the three kinds; right pairs contradict each other now and then."""
+    """Return counts by cell of random pairs of the three kinds; few right pairs contradict."""
     z = np.concatenate([rng.normal(1.3, 0.2, right + detail), rng.normal(0.5, 0.25, topic)])
     level = np.concatenate(
         [
@@ -57,7 +57,7 @@ def test_a_density_sums_to_one_and_cells_cover_all_similarities() -> None:
 
 
 def plain_fit(counts: np.ndarray, right: np.ndarray, start: tuple[float, float]) -> np.ndarray:
-    """Fit one replicate, (strata, CELLS), with a loop over strata and whole arrays of cells."""
+    """Fit one replicate, (strata, CELLS), by a loop over strata with arrays over cells."""
     z, level = np.tile(GRID, LEVELS), np.repeat(np.arange(LEVELS), len(GRID))
     margin = np.tile(right.reshape(LEVELS, -1).sum(axis=0), LEVELS)
     leans = np.array([CLEAR_DETAILS, (1, 1, 2, 3, 4)], float)

@@ -33,7 +33,7 @@ def embed(texts: list[str]) -> np.ndarray:
 
 
 def served_by(vectors: np.ndarray, question: np.ndarray, threshold: float) -> np.ndarray:
-    """Run a plain cache: the most similar resident text serves, ties to the newest."""
+    """Run a plain cache that serves the most similar stored text, and the newest one in a tie."""
     alike = vectors @ vectors.T
     entry: dict[int, int] = {}
     served = np.full(len(question), -1, np.int32)

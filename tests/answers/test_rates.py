@@ -1,4 +1,4 @@
-"""Rates of simulated runs: their arithmetic, their laws, their intervals."""
+"""Rates of simulated runs: their arithmetic, laws and intervals."""
 
 from dataclasses import replace
 
@@ -74,7 +74,7 @@ def test_without_answers_nothing_is_claimed() -> None:
 
 
 def test_without_repeats_every_hit_in_other_words_may_be_wrong() -> None:
-    # 4 unlike answers at cosine 1 to what was served: none looks wrong, and 4 of 8 may be.
+    # 4 different answers have a cosine of 1 with the served one: none looks wrong, 4 of 8 may be.
     vectors = np.tile(np.eye(WIDE)[0], (8, 1))
     answers = [f"Wording {chr(97 + k)}." for k in range(8)]
     check = Consistency(
@@ -152,8 +152,8 @@ def test_a_replicate_draws_as_many_blocks_as_there_are() -> None:
 
 
 def test_wrong_details_that_nothing_shows_are_a_guess_that_the_interval_holds() -> None:
-    # of what looks right, a share is taken for wrong because some wrong details are seen by
-    # nothing; the interval reaches down to where none of them is
+    # some wrong details escape all detectors, so a share of the hits that look right counts as
+    # wrong; the interval extends down to none of them being wrong
     tally = Tally(
         Population(np.ones(4, bool), np.arange(4, dtype=np.int32)), np.ones((3, 4)), "estimated"
     )

@@ -13,7 +13,7 @@ MONEY = (30.0, 20.0, 10.0)
 
 
 def offer(high: float | None, usd: float = 0.0, off: float = 0.0) -> RatePoint:
-    """Make a run whose right hits earn `usd`, give or take `off` between replicates."""
+    """Return a run whose right hits earn `usd`, with a spread of `off` between replicates."""
     share = Estimate(0.5, "simulated", 0.4, 0.6)
     unsafe = None if high is None else Estimate(high / 2, "estimated", 0.0, high)
     earned = usd + off * np.linspace(-1, 1, 101)
@@ -99,7 +99,7 @@ def test_the_log_decides_between_thresholds_not_a_replicate() -> None:
 
 
 def earning(*usd: float) -> RatePoint:
-    """Make a safe run that earns the first amount in the log, the others in its replicates."""
+    """Return a safe run that earns the first amount in the log, and the others in replicates."""
     share = Estimate(0.5, "simulated")
     return RatePoint(10, 10, share, share, None, share, Estimate(0.0, "estimated"), np.array(usd))
 

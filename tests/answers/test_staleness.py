@@ -11,7 +11,7 @@ DAY_H = 24.0
 
 
 def daily(changes_every_days: float | None) -> Consistency:
-    """Forty prompts asked every 6 hours for 20 days; the answer's number changes now and then."""
+    """Forty prompts asked every 6 hours for 20 days; a number in the answers changes regularly."""
     questions, answers, hours = [], [], []
     for slot in range(80):
         for prompt in range(40):
@@ -34,7 +34,7 @@ def test_answers_that_never_change_support_any_ttl() -> None:
 
 
 def test_answers_that_change_every_five_days_support_about_a_day() -> None:
-    # Two askings g days apart straddle a change with probability g / 5 (for g < 5): 5 % at 6 h,
+    # Two requests g days apart straddle a change with probability g / 5 (for g < 5): 5 % at 6 h,
     # 60 % at 3 days. The share over all repeats up to one day is some 5 to 20 %.
     check = daily(5.0)
     found = drift(check, np.ones(len(check.log), bool), max_outdated=0.20)

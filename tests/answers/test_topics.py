@@ -1,4 +1,4 @@
-"""False alarms by topic: what a topic's own repeats say, leaning on the whole log."""
+"""False alarms by topic: a topic's own share is shrunk towards that of the whole log."""
 
 import numpy as np
 import pytest
@@ -16,10 +16,10 @@ def test_topics_that_differ_are_read_by_their_own_repeats() -> None:
     topic = np.repeat(np.arange(10), 20).tolist()
     found = shares(topic, [1] * 20 + [0] * 180, 0.1)
     by_topic = found.by_topic()
-    assert found.strength == 4.0  # the least
+    assert found.strength == 4.0  # the lower limit
     assert by_topic[0] == pytest.approx((20 + 0.4) / 24)
     assert by_topic[1] == pytest.approx(0.4 / 24)
-    assert by_topic[10] == pytest.approx(0.1)  # no repeats: the whole log's
+    assert by_topic[10] == pytest.approx(0.1)  # no repeats: the whole log's share
 
 
 def test_topics_that_differ_by_chance_are_read_by_the_whole_log() -> None:

@@ -1,4 +1,4 @@
-"""Answers compared by their words alone."""
+"""Answers are compared by their words alone."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What the tests of the command line share: a command run as a user would, and small logs."""
+"""Helpers for the tests of the command line: run a command as a user would, and small logs."""
 
 from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
@@ -24,7 +24,7 @@ Change = Callable[[dict[str, Any]], object]
 def costaudit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., Said]:
-    """Run a command line in this process, in an empty folder."""
+    """A function that runs a command line in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COSTAUDIT_DEBUG", raising=False)
 
@@ -37,7 +37,7 @@ def costaudit(
 
 
 def records(change: Change | None = None) -> list[dict[str, Any]]:
-    """Compose one chat per question, each then changed in place."""
+    """Return one chat per question, each then changed in place by `change`."""
     made = [chat(n, text, answer=f"See page {len(text)}.") for n, text in enumerate(QUESTIONS)]
     for record in made if change else ():
         assert change is not None
@@ -46,6 +46,6 @@ def records(change: Change | None = None) -> list[dict[str, Any]]:
 
 
 def write_log(path: Path, lines: Iterable[dict[str, Any]] | None = None) -> Path:
-    """Write a log of a few chats, or of the records given."""
+    """Write a log of a few chats, or of the given records."""
     made: Sequence[Any] = records() if lines is None else deepcopy(list(lines))
     return write_lines(path, made)

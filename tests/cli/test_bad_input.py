@@ -1,4 +1,4 @@
-"""What a user gets wrong ends in a sentence, a next step and the right exit code, never a trace."""
+"""User errors end with a sentence, a next step and the right exit code, never a traceback."""
 
 import gzip
 import re
@@ -16,11 +16,11 @@ from tests.conftest import Said, installed
 Run = Callable[..., Said]
 SENTENCE = re.compile(
     r"costaudit: .+[.?]\n  .+[^\n]\n\Z"
-)  # what, then on a line of its own what next
+)  # the error, and then the next step on its own line
 
 
 def is_explained(said: Said, code: int) -> bool:
-    """Tell whether only an explanation was printed, with this exit code."""
+    """Return whether only an explanation was printed, with this exit code."""
     conversation = re.sub(r"(?m)^(ingest|assemble|embed|simulate|report) .*\n", "", said.err)
     explained = SENTENCE.fullmatch(conversation) is not None
     return explained and "Traceback" not in said.err and (said.code, said.out) == (code, "")
@@ -130,7 +130,7 @@ def test_options_that_cant_be_used(costaudit: Run, tmp_path: Path, options: str,
     write_log(tmp_path / "log.jsonl")
     said = costaudit("analyze", "log.jsonl", *options.split())
     assert is_explained(said, 2)
-    assert "assemble" not in said.err  # refused before any time is spent
+    assert "assemble" not in said.err  # refused before any work starts
     assert what in said.err.splitlines()[-2]
 
 

@@ -1,4 +1,4 @@
-"""What can't work is refused before the log is read: the log of these tests isn't there at all."""
+"""What can't work is refused before the log is read; in these tests the log doesn't exist."""
 
 import socket
 import sys
@@ -11,7 +11,7 @@ from tests.cli.conftest import write_log
 from tests.conftest import Said
 
 Run = Callable[..., Said]
-NOTHING = "127.0.0.1:9"  # the discard port: nobody listens
+NOTHING = "127.0.0.1:9"  # the discard port, on which nobody listens
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""`costaudit compare` sets two audits side by side."""
+"""`costaudit compare` shows two audits side by side."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ Run = Callable[..., Said]
 
 
 def two(folder: Path) -> tuple[str, str]:
-    """Write a run directory and an audit that costs more."""
+    """Write a run directory, and an audit with a higher cost."""
     (folder / "base").mkdir()
     write_audit(AUDIT, folder / "base" / "audit.json")
     dearer = replace(AUDIT, ledger=replace(AUDIT.ledger, before=money("60000")))

@@ -1,4 +1,4 @@
-"""A configuration file sets the defaults of a verb, and the command line goes before it."""
+"""A configuration file sets the defaults of a verb, and the command line overrides it."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a bug report says about the machine, and what it leaves out."""
+"""What a bug report says about the machine, and what it omits."""
 
 import json
 from collections.abc import Callable

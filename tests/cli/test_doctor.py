@@ -1,4 +1,4 @@
-"""`costaudit doctor` shows how a log is read and what it can't tell, and leaves nothing behind."""
+"""`costaudit doctor` shows how a log is read and what it lacks, and leaves no files behind."""
 
 import json
 from collections.abc import Callable
@@ -100,7 +100,7 @@ def test_a_map_is_drafted_for_what_nobody_knows(costaudit: Run, tmp_path: Path) 
     assert said.out.startswith("19 records: 19 calls kept, 0 merged, 0 skipped; every check holds.")
     assert "day first" in said.out and "decimal comma" in said.out
     said = costaudit("spend", "own.csv", "--map", "own.toml", "--quiet")
-    # 19 calls of 1,200 and 30 tokens at $2.50 and $10.00 a million, as logged: 19 x 0.0033
+    # 19 calls with 1,200 and 30 tokens at $2.50 and $10.00 per million, as logged: 19 x 0.0033
     assert said.out.startswith("$0.06 for 19 requests")
 
 

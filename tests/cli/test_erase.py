@@ -1,4 +1,4 @@
-"""A person's records leave a run without a trace, and all else stays as it was."""
+"""A person's records are erased from a run without a trace, and everything else stays."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ CANARY = "KANARIENVOGEL"
 
 
 def log_of_two(path: Path) -> Path:
-    """Write the calls of two users: some questions are alike, alice's own hold a canary."""
+    """Write the calls of two users: some questions are equal, and alice's own contain a canary."""
     lines = []
     for n in range(24):
         alice = n % 3 == 0
@@ -28,7 +28,7 @@ def log_of_two(path: Path) -> Path:
 
 
 def held(folder: Path) -> bytes:
-    """Return every byte of every file, Parquet unpacked."""
+    """Return the contents of all files, with Parquet decompressed."""
     found = b""
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -75,7 +75,7 @@ def test_nothing_of_a_person_is_left(
 def test_an_interrupted_erasure_ends_by_the_same_call(
     costaudit: Callable[..., Said], tmp_path: Path, before: str
 ) -> None:
-    """Killed before one of the files was written: the same call ends as one that was not."""
+    """Killed before one of the files is written, then repeated: it ends like an undisturbed one."""
     log = log_of_two(tmp_path / "log.jsonl")
     assert costaudit("ingest", str(log), "--out", "run").code == 0
     run = RunDir(Path("run"))

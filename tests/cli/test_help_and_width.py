@@ -1,4 +1,4 @@
-"""Help, width and encodings: what every verb has in common on a terminal."""
+"""Help, width and encodings of all verbs on a terminal."""
 
 import inspect
 import re
@@ -117,7 +117,7 @@ def test_the_report_of_a_part_is_computed_from_the_run(
 ) -> None:
     write_log(tmp_path / "log.jsonl")
     assert costaudit("ingest", "log.jsonl", "--out", "run", "--quiet").code == 0
-    (tmp_path / "log.jsonl").unlink()  # nothing is read again
+    (tmp_path / "log.jsonl").unlink()  # the log isn't read again
     whole = costaudit("spend", "run", "--format", "json", "--quiet")
     model = msgspec.json.decode(whole.out)["by"]["model"][0]["group"]
     part = costaudit("report", "run", "--where", f"model={model}", "--format", "json", "--quiet")
@@ -140,7 +140,7 @@ def test_spanish_and_euros_on_the_command_line(
 
 
 def test_an_audit_is_asked_for_by_the_options_of_analyze() -> None:
-    """The library takes settings by these names, with the defaults of the command line."""
+    """The library accepts settings with these names, and the command line's defaults."""
     given = {name: one.default for name, one in inspect.signature(analyze).parameters.items()}
     named = {one.name: one.default for one in fields(Asked)}
     of_the_command_line = {"logs", "out", "format", "quiet", "no_color", "config"}

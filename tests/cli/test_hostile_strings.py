@@ -1,4 +1,4 @@
-"""A log whose every text attacks: no verb prints, in any format, anything that acts on its own."""
+"""A log in which every text is an attack: no verb prints anything active, in any format."""
 
 import csv
 import io
@@ -50,7 +50,7 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2066-\u
 
 
 def hostile_records() -> list[dict[str, Any]]:
-    """Compose chats that carry each attack in each of their texts, every one asked twice."""
+    """Return chats with each attack in each of their texts; each chat is asked twice."""
     made = []
     for n, attack in enumerate(ATTACKS * 2):
         turned = ATTACKS[(n * 7 + 3) % len(ATTACKS)]
@@ -87,7 +87,7 @@ class Elements(HTMLParser):
 
 
 def check_lines(text: str, verb: str) -> None:
-    """No control reaches the terminal, and no line is a command to a CI runner."""
+    """Check that no control character reaches the terminal, and no line is a CI command."""
     assert not _CONTROLS.search(text), (verb, _CONTROLS.findall(text)[:3])
     for line in text.splitlines():
         assert not line.lstrip().startswith("::"), (verb, line)

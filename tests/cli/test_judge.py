@@ -1,4 +1,4 @@
-"""`costaudit judge` killed in the middle goes on where it stopped, and pays for no pair twice."""
+"""`costaudit judge`, killed in the middle, continues there, and never pays for a pair twice."""
 
 import json
 import os
@@ -60,7 +60,7 @@ def test_a_killed_judge_goes_on(tmp_path: Path) -> None:
         assert f"{kept} verdicts are known" in err, err
         asked = prompts(model)
         assert sum(asked.values()) == len(asked) == calls >= PAIRS - kept
-        # only what was on its way when the process died is asked again
+        # only calls in flight when the process died are repeated
         assert sum((paid & asked).values()) == sum(paid.values()) - kept <= AT_ONCE
         first = out
 
@@ -70,13 +70,13 @@ def test_a_killed_judge_goes_on(tmp_path: Path) -> None:
 
 
 def prompts(model: Model) -> "Counter[str]":
-    """Give what was asked since the last time."""
+    """Return the prompts received since the last call."""
     asked = Counter(json.dumps(one["messages"]) for one in model.requests)
     model.requests.clear()
     return asked
 
 
 def opinion(out: str) -> dict[str, Any]:
-    """Give what a judge's verdicts came to, without what this run cost."""
+    """Return the result of a judge's verdicts without the cost of this run."""
     (found,) = json.loads(out)["judges"]
     return {name: value for name, value in found.items() if name not in ("spent_usd", "note")}

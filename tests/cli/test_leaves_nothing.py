@@ -1,4 +1,4 @@
-"""Verbs that only read leave nothing behind, and every verdict says which files were lost."""
+"""Verbs that only read leave no files behind, and every verdict names unreadable files."""
 
 import inspect
 from collections.abc import Callable

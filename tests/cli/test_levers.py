@@ -1,4 +1,4 @@
-"""`costaudit levers` says what other levers than caching save."""
+"""`costaudit levers` shows what levers other than caching save."""
 
 import json
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def test_a_document_sent_twice_is_priced_alone_and_in_the_ledger(
     (row,) = [one for one in json.loads(said.out) if one["lever"] == "repeated_blocks"]
     assert row["requests"] == 8 and row["risk"]
     # One of the two texts is nearly half of 900 tokens: 400 to 450 at 2.50 / 10^6, eight times. The
-    # log's seven seconds are no month: amounts are those of the log.
+    # log's seven seconds are too short for a month, so amounts are for the log.
     alone = Decimal(row["alone"]["usd"])
     assert 8 * 400 * Decimal("0.0000025") < alone < 8 * 450 * Decimal("0.0000025")
     assert Decimal(row["saved"]["usd"]) <= alone

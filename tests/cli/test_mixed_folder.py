@@ -1,4 +1,4 @@
-"""A folder of everything costs what its parts cost, and says what it could not read."""
+"""A folder with mixed files costs what its parts cost, and unreadable files are reported."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ ROWS = "".join(f"{day}/10/2026;gpt-4o;1.2{day};3{day}\n" for day in range(10, 29
 
 
 def folder(path: Path) -> Path:
-    """Fill a folder with logs of four kinds, a binary, an empty file and two documents."""
+    """Fill a folder with logs of four kinds, a binary file, an empty file and two documents."""
     path.mkdir()
     write_lines(path / "openai.jsonl", [chat(n, f"Question {n}") for n in range(7)])
     for name in SAMPLES:
@@ -40,7 +40,7 @@ def folder(path: Path) -> Path:
 
 
 def spent(costaudit: Run, name: str, out: str) -> tuple[Any, tuple[int, ...]]:
-    """Return what `spend` says, and the tokens of each class."""
+    """Return the output of `spend`, and the tokens of each class."""
     said = costaudit("spend", name, "--map", "*people.csv=people.toml", "--format", "json",
                      "--out", out)  # fmt: skip
     assert said.code == 0, said.err
@@ -87,7 +87,7 @@ def test_only_what_may_be_a_log_makes_the_total_a_lower_bound(
 
 
 def test_lost_files_are_said_in_spanish_and_in_an_audit(costaudit: Run, tmp_path: Path) -> None:
-    """One of two logs is lost: the total of the other is a lower bound, wherever it is said."""
+    """One of two logs is unreadable: the total is marked as a lower bound everywhere."""
     logs = tmp_path / "logs"
     logs.mkdir()
     write_lines(logs / "a.jsonl", [chat(n, f"Question {n}") for n in range(7)])

@@ -1,4 +1,4 @@
-"""Every planted waste is found at its size, nothing else is, and a clean log is left alone."""
+"""All planted waste is found at its true size, and nothing else, also not in a clean log."""
 
 import json
 from collections.abc import Callable

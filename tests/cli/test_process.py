@@ -1,4 +1,4 @@
-"""What a shell may do to the command: closed streams, signals, limits of files and memory."""
+"""What a shell may do to the command: closed streams, signals, limits on files and memory."""
 
 import os
 import resource
@@ -22,7 +22,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def limited(log: Path, run: Path, limit: int, size: int) -> "subprocess.CompletedProcess[str]":
-    """Ingest with a limit of the system's."""
+    """Ingest under a system resource limit."""
 
     def limits() -> None:
         resource.setrlimit(limit, (size, size))
@@ -79,7 +79,7 @@ def test_a_signal_ends_it_with_one_line_and_the_code_that_shells_have(
         text=True,
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL) and None,
     )
-    writer = os.open(pipe, os.O_WRONLY)  # returns when the other side reads
+    writer = os.open(pipe, os.O_WRONLY)  # returns when the other side opens it
     running.send_signal(number)
     _, said = running.communicate(timeout=60)
     os.close(writer)

@@ -1,4 +1,4 @@
-"""The files that the README shows are read by the verbs they are meant for."""
+"""The files shown in the README are accepted by the verbs that they are meant for."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ README = Path(__file__).parents[2] / "README.md"
 
 
 def block(language: str, start: str) -> str:
-    """Find the fenced block of a language that begins with a text."""
+    """Return the fenced block of a language that starts with a text."""
     blocks = re.findall(rf"^```{language}\n(.*?)^```", README.read_text("utf-8"), re.M | re.S)
     (found,) = [text for text in blocks if text.startswith(start)]
     return str(found)
@@ -25,7 +25,7 @@ def test_budgets(costaudit: Callable[..., Said], tmp_path: Path) -> None:
     (tmp_path / "costaudit.toml").write_text(block("toml", "[gate]"))
     write_audit(AUDIT, tmp_path / "audit.json")
     said = costaudit("gate", "audit.json", "--config", "costaudit.toml", "--baseline", "audit.json")
-    # The sample reads 36.4 % of its input from the cache, and may serve 0.60 % wrong.
+    # The sample reads 36.4 % of its input from the cache, and may serve 0.60 % wrong answers.
     assert said.code == 3
     failed = set(re.findall(r"(\w+) \(", said.err))
     assert failed == {"max_unsafe_served", "min_prefix_read_share"}
@@ -35,7 +35,7 @@ def test_prices(costaudit: Callable[..., Said], tmp_path: Path) -> None:
     (tmp_path / "prices.toml").write_text(block("toml", "[[price]]"))
     own = costaudit("prices", "acme-internal-7b", "--prices", "prices.toml")
     assert own.code == 0 and " 0.4 " in own.out and "contract of 2026-06-14" in own.out
-    # gpt-4o at 2.50, discounted to 0.85 of it: 2.125.
+    # gpt-4o at 2.50, discounted by the factor 0.85: 2.125.
     known = costaudit(
         "prices", "prod-chat-eu", "--provider", "openai", "--prices", "prices.toml",
         "--date", "2026-10-01",

@@ -1,4 +1,4 @@
-"""`--redact hash`: identical questions are still found, and it is said what needs texts."""
+"""`--redact hash`: identical questions are still found, and a message says what needs texts."""
 
 import json
 from collections.abc import Callable
@@ -17,7 +17,7 @@ SAID = "similarity needs texts"
 
 @pytest.fixture
 def hashed(costaudit: Run, tmp_path: Path) -> dict[str, Any]:
-    """Audit eight chats by their hashes; two are asked again, the second with another answer."""
+    """Audit eight chats by their hashes; two of them recur, the second one with another answer."""
     lines = records()
     lines[7]["response"]["choices"][0]["message"]["content"] = "On Tuesday."
     write_log(tmp_path / "log.jsonl", lines)
@@ -33,7 +33,7 @@ def test_identical_questions_are_found_by_their_ids(hashed: dict[str, Any]) -> N
     exact = semantic["exact"]
     assert (semantic["points"], semantic["recommended"], semantic["embedder"]) == ([], None, "")
     assert (exact["hits"], exact["raw_hit_share"]["value"]) == (2, 2 / 8)
-    # one of the two was answered otherwise; whether that says the same can't be told
+    # one of the two got another answer; whether it says the same can't be told
     assert exact["valid_hit_share"]["value"] == 1 / 8
     unsafe = exact["unsafe_served_share"]
     assert (unsafe["value"], unsafe["low"], unsafe["grade"]) == (1 / 8, 0, "assumed")
@@ -74,7 +74,7 @@ def test_every_reporter_says_what_needs_texts(
 def test_exact_hits_are_those_of_the_log_with_its_texts(
     costaudit: Run, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
-    """Forty chats of few words, some under other instructions and some after another turn."""
+    """Forty chats with few words, some with other instructions and some after another turn."""
     lines = [record for _ in range(5) for record in records()]
     for number, line in enumerate(lines):
         line["timestamp"] = f"2026-10-05T09:00:{number:02d}.000Z"

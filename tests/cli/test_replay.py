@@ -1,4 +1,4 @@
-"""`costaudit replay` keeps what a policy says, or says why it can't."""
+"""`costaudit replay` follows a policy, or says why it can't."""
 
 import json
 import random
@@ -27,7 +27,7 @@ def test_what_a_cache_would_not_keep_is_refused_with_the_next_step(
     found = costaudit("replay", str(log), *options)
     assert found.code == 2
     assert said in found.err and "memory://" in found.err
-    assert not list(tmp_path.rglob("audit.json"))  # refused before anything was worked out
+    assert not list(tmp_path.rglob("audit.json"))  # refused before any work
 
 
 def test_memory_keeps_size_eviction_and_guard_as_predicted(
@@ -40,11 +40,11 @@ def test_memory_keeps_size_eviction_and_guard_as_predicted(
     section = json.loads(found.out)
     assert section["agreed"] == section["requests"] == 8
     assert "max_entries=2,eviction=fifo" in section["policy_id"]
-    # Two entries, first in, first out: the third question pushes the address out, which comes again
-    # and serves the sixth, worded otherwise; the parcel is gone when it comes again.
+    # Two entries, first in, first out: the third question evicts the address, which is asked again
+    # and serves the sixth, a rewording; the parcel has been evicted when it is asked again.
     assert section["confusion"]["hit"]["hit"] == 1
     again = costaudit("replay", str(log), "--threshold", "1.01", "--format", "json", "--quiet")
-    assert json.loads(again.out)["confusion"]["hit"]["hit"] == 2  # both asked again word for word
+    assert json.loads(again.out)["confusion"]["hit"]["hit"] == 2  # both are repeated verbatim
 
 
 def test_the_recommendation_for_another_cache_is_not_taken_over(
@@ -159,7 +159,7 @@ def test_embedding_is_part_of_a_hit_and_shown_apart(
     apart = "embedding a question, part of hits and misses"
     assert apart not in rows["0"] and rows["700"][apart] == pytest.approx(700, rel=0.01)
     assert rows["0"]["hits"] < 350 and 700 <= rows["700"]["hits"] < 1050
-    assert rows["700"]["lookups"] < 350  # a lookup is the cache's own part
+    assert rows["700"]["lookups"] < 350  # a lookup is only the cache's part
     measured = costaudit("replay", str(log), *rules)
     found = {row["name"]: row["p50_ms"] for row in json.loads(measured.out)["latencies"]}
     assert found[apart] > 0

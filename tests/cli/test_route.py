@@ -1,4 +1,4 @@
-"""`costaudit route` against loopback servers: planted topics, a kill, and every way to go wrong."""
+"""`costaudit route` with loopback servers: planted topics, a kill, and all kinds of failure."""
 
 import json
 import random
@@ -167,8 +167,8 @@ def test_the_saving_is_what_the_routed_calls_cost_less(
     costaudit: Run, run: Path, base: str
 ) -> None:
     (one,) = json.loads(costaudit(*command(base)).out)
-    # 100 tokens at 2.50 and 7 at 10 a million, against 0.15 and 0.60, for 365.25 / 12 days,
-    # of which the log covers ten.
+    # 100 tokens at 2.50 and 7 at 10 per million, against 0.15 and 0.60, for 365.25 / 12 days, of
+    # which the log covers ten.
     large, small = Decimal("0.00032"), Decimal("0.0000192")
     calls = round(one["router"]["sent_share"] * CALLS)
     months = Decimal("30.4375") / 10
@@ -198,7 +198,7 @@ def test_a_killed_run_goes_on_and_pays_nothing_twice(
     said = costaudit(*command(base))
     assert said.code == 0, said.err
     again = sum(many - 1 for many in Counter(model.tried).values())
-    assert again <= before - stored <= 4  # what was in flight; nothing that was kept
+    assert again <= before - stored <= 4  # only calls in flight, no stored ones
     assert len(set(model.tried)) == 240
     judged, tried = model.judged, len(model.tried)
     third = costaudit(*command(base))

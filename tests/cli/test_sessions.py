@@ -1,4 +1,4 @@
-"""`costaudit sessions`: causes that add up, turns, and logs that tell little."""
+"""`costaudit sessions`: causes that add up, turns, and logs with little information."""
 
 import json
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def test_conversations_are_sessions_too(costaudit: Run) -> None:
 
 
 def line(n: int, at: float, read: int, written: int, **changes: Any) -> dict[str, Any]:
-    """Compose a line of a session file of Claude Code, with counters alone."""
+    """Return a line of a Claude Code session file with counters only."""
     stamp = f"2026-11-02T{10 + int(at) // 3600:02}:{int(at) % 3600 // 60:02}:{int(at) % 60:02}.000Z"
     usage = {
         "input_tokens": 4, "output_tokens": 10, "cache_read_input_tokens": read,
@@ -88,7 +88,7 @@ CASES: dict[str, tuple[list[tuple[int, int, int]], dict[str, Any]]] = {
 def test_counters_alone_tell_why_the_last_call_paid_again(
     costaudit: Run, tmp_path: Path, cause: str
 ) -> None:
-    """The last call reads nothing: 4 + 21,000 tokens, of which those sent before are lost."""
+    """The last call reads nothing: 4 + 21,000 tokens; those sent before are misses."""
     calls, changes = CASES[cause]
     made = [line(n, *each) for n, each in enumerate(calls)]
     made[-1] = line(len(calls) - 1, *calls[-1], **changes)
@@ -102,7 +102,7 @@ def test_counters_alone_tell_why_the_last_call_paid_again(
 def test_a_session_that_starts_in_the_middle_and_clocks_that_differ(
     costaudit: Run, tmp_path: Path
 ) -> None:
-    """The first call read what no call of the log wrote; a subagent's clock runs an hour ahead."""
+    """The first call reads what no logged call wrote; a subagent's clock is an hour ahead."""
     made = [line(n, 60 * n, 50_000 + 500 * n, 500) for n in range(5)]
     made += [
         line(10 + n, 3700 + 60 * n, 8_700 + 300 * n if n else 0, 300 if n else 9_000, agentId="a1",

@@ -1,4 +1,4 @@
-"""`costaudit spend` prices a log, or a run, and says who and what costs."""
+"""`costaudit spend` prices a log or a run, and shows who and what causes the cost."""
 
 import csv
 import json
@@ -12,7 +12,7 @@ from tests.cli.conftest import records, write_log
 from tests.conftest import Said
 
 Run = Callable[..., Said]
-# Eight gpt-4o calls of 100 tokens in and 20 out: 100 x 2.50 + 20 x 10 = 450 / 10^6 each.
+# Eight gpt-4o calls with 100 tokens in and 20 out: 100 x 2.50 + 20 x 10 = 450 / 10^6 each.
 SPENT = Decimal("0.0036")
 
 
@@ -70,7 +70,7 @@ def test_a_part_of_a_log_is_read_but_not_cut_out_of_a_run(costaudit: Run, tmp_pa
 
 
 def test_other_groups_add_up_to_the_same_money(costaudit: Run, tmp_path: Path) -> None:
-    """Three of eight equal calls are of ann, five of bob; two have a system prompt of their own."""
+    """Of eight equal calls, three are by ann and five by bob; two have their own system prompt."""
     lines = [{**record, "user": "ann" if n < 3 else "bob"} for n, record in enumerate(records())]
     for line in lines[:2]:
         line["request"]["messages"][0]["content"] = "Translate what follows into French."
@@ -98,7 +98,7 @@ def test_a_call_that_is_told_twice_is_priced_once(costaudit: Run, tmp_path: Path
 
 
 def test_an_invoice_of_files_is_compared_by_model_and_day(costaudit: Run, tmp_path: Path) -> None:
-    """The log's 8 calls cost $0.0036 of gpt-4o on one day; billed is twice that."""
+    """The log's 8 gpt-4o calls cost $0.0036 on one day; twice that is billed."""
     write_log(tmp_path / "log.jsonl")
     run = costaudit("spend", "log.jsonl", "--quiet", "--format", "json")
     (day,) = json.loads(run.out)["daily"]

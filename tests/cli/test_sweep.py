@@ -1,4 +1,4 @@
-"""`costaudit sweep`: several TTLs, the approximate sweep and the sample, as users ask for them."""
+"""`costaudit sweep`: several TTLs, the approximate sweep and the sample, as users run them."""
 
 import json
 from collections.abc import Callable
@@ -32,7 +32,7 @@ THINGS = (
 
 
 def many() -> list[dict[str, Any]]:
-    """Ask about every deed with every thing, one a second, and some questions again."""
+    """Return questions on every deed with every thing, one per second, and some of them again."""
     texts = [f"How do I {deed} my {thing}?" for deed in DEEDS for thing in THINGS]
     return [chat(n, text, answer="See page 4.") for n, text in enumerate(texts + texts[::3])]
 
@@ -71,7 +71,7 @@ def test_several_ttls_side_by_side_are_the_sweeps_of_each(costaudit: Run, small:
         (one["ttl_s"], one["ttl_kind"]): [point["hits"] for point in one["points"]]
         for one in together["lifetimes"]
     }
-    # the first question comes again after 3 s and 5 s; a TTL runs out at its end
+    # the first question is repeated after 3 s and 5 s; an entry expires at the end of its TTL
     assert [*found] == [
         (None, "fixed"), (3.0, "fixed"), (3.0, "sliding"), (5.0, "fixed"), (5.0, "sliding")
     ]  # fmt: skip
@@ -110,7 +110,7 @@ def test_few_texts_are_swept_exactly_and_it_is_said(costaudit: Run, small: Path)
 
 
 def test_an_approximate_sweep_shows_how_far_it_is_off(costaudit: Run, large: Path) -> None:
-    """What --approx sets, with fewer texts than it would take, and all requests checked."""
+    """The settings of --approx, with fewer texts than it needs, and with all requests checked."""
     run = ("costaudit-large", "--thresholds", "0.7,0.8,0.9", "--format", "json")
     exact = told(costaudit("sweep", "large.jsonl", "--out", *run))
     assert exact["approximation"] is None
@@ -174,7 +174,7 @@ def test_a_gate_on_a_sample_names_the_bound_that_it_holds(costaudit: Run, large:
 
 
 def test_the_gate_holds_the_threshold_that_is_named(costaudit: Run, small: Path) -> None:
-    """Exact matching, which is recommended, serves 2 of 8; at 0.9 a third question is served."""
+    """Exact matching, which is recommended, serves 2 of 8; a threshold of 0.9 serves 3."""
     options = ("small.jsonl", "--visible-after", "request", "--fail-if", "hit_rate>0.3")
     found = told(costaudit("sweep", *options[:3], "--thresholds", "0.9", "--format", "json"))
     assert (found["recommended"], found["exact"]["hits"], found["points"][0]["hits"]) == (
@@ -187,7 +187,7 @@ def test_the_gate_holds_the_threshold_that_is_named(costaudit: Run, small: Path)
 
 
 def test_the_gate_is_the_same_where_the_sample_is_everything(costaudit: Run, small: Path) -> None:
-    """Exact matching, which is recommended, serves 2 of 8; the threshold that was given, 3."""
+    """Exact matching, which is recommended, serves 2 of 8; the given threshold serves 3."""
     options = ("small.jsonl", "--sample", "99%", "--visible-after", "request", "--fail-if")
     assert costaudit("sweep", *options, "hit_rate>0.3", "--thresholds", "0.9").code == 3
     assert "needs one" in costaudit("sweep", *options, "hit_rate<0.3").err

@@ -1,4 +1,4 @@
-"""A log that lacks something still gets an audit, of all that the rest can tell."""
+"""A log that lacks something still gets an audit of everything else."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ STAGE = re.compile(r"(ingest|assemble|embed|simulate|report) ")
 
 @pytest.fixture
 def audited(costaudit: Run, tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """Audit records; there must be no word but progress, whichever way it is asked for."""
+    """A function that audits records; only progress may be printed, whichever way it is run."""
 
     def run(lines: list[dict[str, Any]], *options: str) -> dict[str, Any]:
         write_log(tmp_path / "log.jsonl", lines)
@@ -37,7 +37,7 @@ def audited(costaudit: Run, tmp_path: Path) -> Callable[..., dict[str, Any]]:
 
 
 Audited = Callable[..., dict[str, Any]]
-# 100 tokens at $2.50 and 20 at $10.00 a million: $0.00045 for each of the 8 calls
+# 100 tokens at $2.50 and 20 at $10.00 per million: $0.00045 for each of the 8 calls
 SPENT_USD = Decimal("0.0036")
 
 
@@ -55,7 +55,7 @@ def said_missing(audit: dict[str, Any], words: str) -> bool:
 def test_a_whole_log_for_comparison(audited: Audited) -> None:
     audit = audited(records())
     assert Decimal(audit["spend"]["total"]["total_usd"]) == SPENT_USD
-    assert at(audit, 0.99)["exact_hits"] == 2  # the address and the parcel, asked twice each
+    assert at(audit, 0.99)["exact_hits"] == 2  # the address and the parcel, each asked twice
     assert not any("prompt" in sentence for sentence in audit["quality"]["cannot_tell"])
 
 

@@ -1,4 +1,4 @@
-"""What looks like a call but holds no count that can be read is an unknown format, not a call."""
+"""A record that looks like a call but has no readable count is an unknown format, not a call."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,7 @@ Run = Callable[..., Said]
 
 
 def unreadable(number: int) -> dict[str, Any]:
-    """Make a call whose counts have names that nobody knows, and whose texts were left out."""
+    """Return a call with unknown names for its counts, and without texts."""
     record = chat(number)
     record["request"].pop("messages")
     record["response"]["choices"] = []

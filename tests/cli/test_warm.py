@@ -1,4 +1,4 @@
-"""`costaudit warm` prints what it wrote, left out and found again."""
+"""`costaudit warm` prints what it wrote, skipped and found again."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,7 @@ QUESTIONS = ("How do I change my address?", "When will my parcel arrive?")
 
 
 def log_of(folder: Path, tenants: tuple[str, ...]) -> str:
-    """Let each tenant ask both questions twelve times, each with an answer of its own."""
+    """Write a log in which each tenant asks both questions twelve times, with its own answers."""
     records = []
     for n in range(24 * len(tenants)):
         tenant = tenants[n // 2 % len(tenants)]

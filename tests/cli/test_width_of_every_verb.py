@@ -1,4 +1,4 @@
-"""Every verb's output fits a terminal of 80 columns, and none fails in one of 40."""
+"""Every verb's output fits 80 columns, and no verb fails in a terminal of 40 columns."""
 
 import json
 from collections.abc import Callable

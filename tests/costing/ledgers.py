@@ -1,4 +1,4 @@
-"""Steps of a ledger, and the ledger that they make of a small log."""
+"""Build steps of a ledger, and the ledger of a small log with these steps."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -37,7 +37,7 @@ PLAIN: Mapping[str, Any] = {
 
 
 def log(*rows: Mapping[str, Any]) -> pl.DataFrame:
-    """Build REQUESTS from what differs from a plain gpt-4o call at NOON."""
+    """Return REQUESTS; each row is how a call differs from a plain gpt-4o call at NOON."""
     every = [
         {
             **dict.fromkeys(REQUESTS),

@@ -1,4 +1,4 @@
-"""Parts of an audit for the costing tests, as plain as they can be."""
+"""Minimal parts of an audit for the costing tests."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -17,14 +17,14 @@ NOTHING = breakdown([], {})
 def money(
     usd: str, grade: Grade = "simulated", low: str | None = None, high: str | None = None
 ) -> Money:
-    """Write an amount."""
+    """Return an amount of money."""
     return Money(
         Decimal(usd), grade, Decimal(low) if low else None, Decimal(high) if high else None
     )
 
 
 def quality(**changes: Any) -> DataQuality:
-    """Describe 12,000 good requests over 30 days."""
+    """Return the quality of 12,000 good requests over 30 days."""
     good = DataQuality(
         rows=12_000, kept=12_000, merged=0, skipped=0, skip_reasons={}, files=(),
         first_ts="2026-10-01T00:00:00+00:00", last_ts="2026-10-31T00:00:00+00:00",
@@ -36,7 +36,7 @@ def quality(**changes: Any) -> DataQuality:
 
 
 def spent(usd: str, **changes: Any) -> Spend:
-    """Describe a spend without any trouble."""
+    """Return a spend without problems."""
     good = Spend(
         total=replace(NOTHING, total_usd=Decimal(usd)), cost_mode="auto", logged_usd=Decimal(0),
         by={}, prices=(), unpriced_requests=0, unpriced_share=0.0, unpriced_models=(),
@@ -46,7 +46,7 @@ def spent(usd: str, **changes: Any) -> Spend:
 
 
 def step(lever: str, saved: str, **changes: Any) -> LedgerStep:
-    """Describe one step of a ledger."""
+    """Return one step of a ledger."""
     one = LedgerStep(
         lever=lever, label=lever.title(), section="levers", requests_before=10, requests_after=9,
         saved=money(saved), alone=money(saved), running_cost=money("0"), cost_after=NOTHING,
@@ -55,7 +55,7 @@ def step(lever: str, saved: str, **changes: Any) -> LedgerStep:
 
 
 def ledger(before: str, *steps: LedgerStep, **changes: Any) -> Ledger:
-    """Put steps together so that they add up."""
+    """Return a ledger in which the steps add up."""
     after = Decimal(before) - sum((one.saved.usd for one in steps), Decimal(0))
     firm = [one.saved for one in steps if one.saved.grade != "assumed"]
     saving = Money(
@@ -82,5 +82,5 @@ LOG = MonthFacts("log", 0.5, 0.5, reasons=("Too short.",), requests=12_000)
 
 
 def tokens(**counts: int) -> CostBreakdown:
-    """Describe tokens without dollars."""
+    """Return token counts without costs."""
     return replace(NOTHING, **counts)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A simulation moves the bill without making or losing tokens."""
+"""A simulation changes the bill without adding or losing tokens."""
 
 import polars as pl
 import pytest
@@ -61,7 +61,7 @@ CHEAPEST_FIRST = (
 @pytest.mark.parametrize("place", range(4))
 def test_what_is_taken_back_comes_from_the_cheapest_class_that_gained(place: int) -> None:
     # Billed: 100 of a class that loses 400 in the simulation, in which two others gain 200 each.
-    # Only 100 can move, so 300 are taken back: all 200 of the cheaper one, 100 of the other.
+    # Only 100 can move, so 300 are undone: all 200 of the cheaper one, 100 of the other.
     cheap, dear = CHEAPEST_FIRST[place : place + 2]
     losing = next(name for name in CHEAPEST_FIRST if name not in (cheap, dear))
 
@@ -74,7 +74,7 @@ def test_what_is_taken_back_comes_from_the_cheapest_class_that_gained(place: int
 
 def test_what_neither_gained_nor_lost_is_not_taken_back() -> None:
     # Billed: 100 uncached, 50 read. Simulated: 400 uncached become 400 written. Only 100 can move,
-    # so 300 of the writes are taken back, and nothing of the reads.
+    # so 300 of the writes are undone, and none of the reads.
     after = anchored(
         frame((100, 50, 0, 0, 0, 0)), frame((400, 0, 0, 0, 0, 0)), frame((0, 0, 400, 0, 0, 0))
     )

@@ -1,4 +1,4 @@
-"""Sums are exact: whole tokens per rate, multiplied once."""
+"""Sums are exact: the tokens of each rate are summed first, and multiplied once."""
 
 import math
 from decimal import Decimal

@@ -33,7 +33,7 @@ def test_at_least_95_percent_are_priced_and_have_a_rule() -> None:
     for provider in FIRST_PARTY:
         for model in second_models(provider, ("chat", "responses", "completion")):
             if "commitment" in model:
-                continue  # a price by the hour, not by the token
+                continue  # priced per hour, not per token
             every += 1
             if is_priced(provider, model) and rules_for(provider, model, DAY).label != UNKNOWN:
                 told += 1
@@ -45,7 +45,7 @@ def test_at_least_95_percent_are_priced_and_have_a_rule() -> None:
 
 @pytest.mark.live
 def test_litellms_own_names_are_priced_too() -> None:
-    # The names as LiteLLM writes them, section and region included, not as the table here does.
+    # The names as LiteLLM writes them, with section and region, not as our table does.
     found = importlib.util.find_spec("litellm")
     if found is None or not found.submodule_search_locations:
         pytest.skip("litellm is not installed: its table of names is not here")

@@ -1,4 +1,4 @@
-"""Tokens that are not sent any more are taken from the class in which each was billed."""
+"""Tokens that are no longer sent are subtracted from the class that each was billed in."""
 
 from typing import Any
 
@@ -50,7 +50,7 @@ def test_each_class_is_cut_where_it_is_billed() -> None:
     ]
     traffic = Traffic.logged(tariff(requests, price_requests(requests)))
     whole = traffic.under(pl.DataFrame(rows, schema=EFFECT)).classes
-    assert whole.row(0) == traffic.classes.row(0)  # nothing of it is cut
+    assert whole.row(0) == traffic.classes.row(0)  # nothing is cut from it
     assert whole.row(1, named=True) == every | {
         "cache_read_tokens": 900, "cache_write_1h_tokens": 0, "cache_write_5m_tokens": 0,
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Each trouble of a log is said once, with what mends it."""
+"""Each problem of a log is reported once, with its fix."""
 
 from dataclasses import replace
 from decimal import Decimal

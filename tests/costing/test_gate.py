@@ -1,4 +1,4 @@
-"""Budgets are held against the bound of an interval."""
+"""Budgets are compared with the bound of an interval."""
 
 from dataclasses import replace
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""A log whose growth is known is split into what it was made of."""
+"""The growth of a log is split into the factors that it was generated with."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,11 +17,11 @@ from tests.costing.logs import log
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
 
 
-Cell = tuple[str, int, float, float]  # model, requests, tokens each, dollars a token
+Cell = tuple[str, int, float, float]  # model, requests, tokens per request, dollars per token
 
 
 def split(before: list[Cell], after: list[Cell]) -> dict[str, float]:
-    """Split two months of (model, requests, tokens each, dollars a token)."""
+    """Split the growth between two months into dollars by factor."""
     rows = [*before, *after]
     models = pl.Series([row[0] for row in rows])
     tokens = np.array([row[2] for row in rows])
@@ -49,14 +49,14 @@ def test_one_factor_takes_the_whole_change(
 
 
 def test_a_move_to_a_dearer_model_is_a_change_of_the_mix() -> None:
-    # 50 of 100 requests move from 1 dollar each to 3: 100 to 200 dollars, all of it the mix.
+    # 50 of 100 requests move from 1 dollar each to 3: 100 to 200 dollars, all due to the mix.
     found = split([("a", 100, 1_000.0, 1e-3)], [("a", 50, 1_000.0, 1e-3), ("b", 50, 1_000.0, 3e-3)])
     assert found["mix of models"] == pytest.approx(100, abs=1e-4)
     assert sum(abs(usd) for usd in found.values()) == pytest.approx(100, abs=1e-3)
 
 
 def test_two_factors_by_hand() -> None:
-    # 100 to 300 dollars by twice the requests and 1.5 times the tokens: shares ln 2 and ln 1.5
+    # 100 to 300 dollars, from twice the requests and 1.5 times the tokens: shares ln 2 and ln 1.5
     # of ln 3: 200 x 0.6309 = 126.19 and 200 x 0.3691 = 73.81.
     found = split([("a", 100, 1_000.0, 1e-3)], [("a", 200, 1_500.0, 1e-3)])
     assert found["requests"] == pytest.approx(126.186, abs=1e-3)
@@ -65,7 +65,7 @@ def test_two_factors_by_hand() -> None:
 
 @pytest.mark.parametrize("steps", [0, 1, 3, 5, 8, 20, 1_000, 10**6, 10**9])
 def test_factors_that_all_but_cancel_are_as_exact_as_others(steps: int) -> None:
-    # Twice the requests of half the tokens: 100 dollars in both months but for their last digits.
+    # Twice the requests with half the tokens: 100 dollars in both months, up to the last digits.
     # The logarithmic mean of both is 100, so each factor takes 100 x ln 2.
     found = split([("a", 100, 1_000.0, 1e-3)], [("a", 200, 500.0 * (1 + steps * 2**-52), 1e-3)])
     assert found["requests"] == pytest.approx(69.314718, abs=1e-5)

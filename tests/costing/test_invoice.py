@@ -1,4 +1,4 @@
-"""A bill beside the log: per model and day, with what only one of them covers."""
+"""A bill is compared with the log per model and day, with the days that only one covers."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ def counted(
     tokens: tuple[int, int, int] = (0, 0, 0),
     provider: str = "openai",
 ) -> DailyRow:
-    """Compose a model's day; tokens are uncached, read and output."""
+    """Return a model's day; tokens are uncached, read and output."""
     sent, read, received = tokens
     cost = replace(
         NOTHING, requests=1, total_usd=D(usd), input_uncached_tokens=sent, cache_read_tokens=read,
@@ -57,7 +57,7 @@ LOG = (
 
 
 def test_days_that_only_one_side_covers_stay_out_of_the_gap() -> None:
-    """The 4th is before the log, the 7th after the invoice: (3.00 + 3.50) against 5.50."""
+    """The 4th precedes the log, and the 7th follows the invoice: (3.00 + 3.50) against 5.50."""
     found = reconcile(
         bill(
             billed("2026-10-04", "gpt-4o-2024-08-06", "9.00"),
@@ -201,7 +201,7 @@ def test_a_log_without_times_says_so() -> None:
 
 
 def times(*spans: tuple[int, int, int], each: int = 20) -> Any:
-    """Compose times in seconds: of each day of October 2026, requests from one hour to another."""
+    """Return times in seconds; a span is a day of October 2026, its first and last hour."""
     start = datetime(2026, 10, 1, tzinfo=UTC).timestamp()
     return np.array(
         [
@@ -213,13 +213,13 @@ def times(*spans: tuple[int, int, int], each: int = 20) -> Any:
 
 
 def test_a_day_that_lacks_usual_hours_is_covered_in_part() -> None:
-    """5 to 9 October are Monday to Friday; each but the first and the last has 20 from 8 to 18."""
+    """5 to 9 October are Monday to Friday; all but the first and last have 20 requests, 8 to 18."""
     whole = [(day, 8, 18) for day in (6, 7, 8)]
     assert partial_days(times(*whole)) == ((), ())
     cut = times((5, 13, 18), *whole, (9, 8, 11))
     assert partial_days(cut).partly == ("2026-10-05", "2026-10-09")
     assert partial_days(times((9, 8, 18), (10, 9, 10), (12, 8, 18))).partly == ()  # a weekend
-    assert partial_days(times((6, 13, 18), (7, 8, 18), each=4)).partly == ()  # two are chance
+    assert partial_days(times((6, 13, 18), (7, 8, 18), each=4)).partly == ()  # two may be chance
     hole = times((5, 0, 24), (6, 0, 24), (7, 0, 9), (7, 20, 24), (8, 0, 24), each=240)
     assert partial_days(hole).partly == ("2026-10-07",)
     assert partial_days(times((6, 9, 17))) == ((), ("2026-10-06",))

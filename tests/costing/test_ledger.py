@@ -1,4 +1,4 @@
-"""The waterfall adds up, whatever the levers do to one another."""
+"""The waterfall adds up, however the levers interact."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -23,12 +23,12 @@ from tests.costing.logs import NOON, log
 
 
 def saved(ledger: Ledger) -> list[str]:
-    """Return what each step saves; of a ledger without steps, that nothing is."""
+    """Return what each step saves; ["0"] for a ledger without steps."""
     return [str(one.saved.usd.normalize()) for one in ledger.steps] or ["0"]
 
 
 def half_read(requests: pl.DataFrame) -> Simulate:
-    """Simulate today's traffic, with half of what is sent read from the cache where it is best."""
+    """Return a simulation in which the best case reads half of the input from the cache."""
 
     def classes(removed: np.ndarray, best: bool) -> pl.DataFrame:
         whole = requests.select(TOKEN_CLASSES)
@@ -61,7 +61,7 @@ def test_a_waterfall_by_hand() -> None:
     assert saved(ledger) == ["2", "2", "0.5"]  # two calls are left: 2 x 0.25
     assert [str(one.alone.usd.normalize()) for one in ledger.steps] == ["2", "4", "1"]
     assert ledger.before.usd == 8 and ledger.after.usd == Decimal("3.5")
-    # Both claim the second call, but one contains the other: 4 + 1 are promised, 4.50 kept.
+    # Both claim the second call, but one contains the other: 4 + 1 are promised, 4.50 are real.
     assert ledger.overlap.usd == Decimal("0.5")
     assert [(one.requests_before, one.requests_after) for one in ledger.steps] == [
         (4, 3), (3, 2), (2, 2),
@@ -84,7 +84,7 @@ def test_the_largest_comes_first_and_what_it_contains_is_not_bought_again() -> N
         requests, *steps, simulate=half_read(requests), terms=Terms(order="prompt_caching")
     )
     assert other.steps[0].lever == "prompt_caching"
-    assert saved(other) == ["1", "3.5"]  # each call is cheaper by 0.25 when it is taken out
+    assert saved(other) == ["1", "3.5"]  # each call is cheaper by 0.25 when it is removed
     assert other.after.usd == ledger.after.usd
 
 
@@ -121,7 +121,7 @@ def test_prompt_caching_is_simulated_again_on_the_calls_that_are_left() -> None:
         ({"unit": "a", "removed": True}, "2"),
         ({"unit": None, "removed": True}, "0"),
         ({"unit": "a", "model": "gpt-nobody-knows"}, "0"),  # an unknown price saves nothing
-        ({"unit": "a", "model": "gpt-4"}, "0"),  # dearer
+        ({"unit": "a", "model": "gpt-4"}, "0"),  # more expensive
     ],
 )
 def test_a_lever_saves_by_the_price_difference(rows: dict[str, Any], expected: str) -> None:
@@ -151,7 +151,7 @@ def test_a_request_without_a_price_is_not_moved_to_one() -> None:
 
 
 def test_a_call_is_not_moved_to_a_model_without_a_price_where_another_saves() -> None:
-    # Of one unit's two calls one goes to gpt-4o-mini: 2.00 less 0.12. The other stays as it is.
+    # One of a unit's two calls goes to gpt-4o-mini: 2.00 less 0.12. The other one doesn't change.
     known, unknown = ({"unit": "a", "model": name} for name in ("gpt-4o-mini", "gpt-nobody-knows"))
     ledger = book(log(CALL, CALL), lever("routing", known, unknown))
     assert saved(ledger) == ["1.88"] and ledger.after.usd == Decimal("2.12")
@@ -163,7 +163,7 @@ def test_a_cold_batch_loses_its_cache_reads() -> None:
     assert saved(
         book(log(warm), lever("batch", {"unit": "a", "is_batch": True, "cold": True}))
     ) == ["0"]
-    # With 100,000 output tokens (2.50, as batch 1.25) it is still 0.75 dearer: 3.75 against 3.00.
+    # With 100,000 output tokens (2.50, in batch 1.25) it still costs 0.75 more: 3.75 against 3.00.
     more = {**warm, "output_tokens": 100_000}
     rows = [{"unit": "a", "is_batch": True, "cold": True}] * 2
     assert saved(book(log(more, more), lever("batch", *rows))) == ["0"]
@@ -210,8 +210,8 @@ def test_a_range_is_carried_to_the_total() -> None:
 
 
 def test_amounts_of_a_log_are_exact_below_a_millionth() -> None:
-    # gpt-4o-mini at 0.15 a million: ten tokens cost 0.0000015. A quarter of the hits' money is
-    # kept, so 0.000001125 is forfeited, in millionths 0.000001.
+    # gpt-4o-mini at 0.15 per million: ten tokens cost 0.0000015. A quarter of the hits' money is
+    # kept, so 0.000001125 is forfeited; rounded to millionths, 0.000001.
     tiny = {"model": "gpt-4o-mini", "input_uncached_tokens": 10}
     ledger = book(log(tiny), step("duplicates", [True], right_part=0.25))
     assert ledger.before.usd == Decimal("0.0000015")
@@ -242,7 +242,7 @@ def test_a_gateways_hits_are_not_saved_again() -> None:
 
 def test_a_cache_alone_is_worth_what_its_hits_were_billed() -> None:
     # The third call reads 200,000 tokens that the second one wrote. Without the second, which
-    # cost 2.00, the third pays 0.25 more: that is in what is saved, not in the lever by itself.
+    # cost 2.00, the third pays 0.25 more: the saving includes that, the lever alone doesn't.
     read = {"input_uncached_tokens": 200_000, "cache_read_tokens": 200_000}
     requests = log(CALL, CALL, {**CALL, **read})
 
@@ -258,7 +258,7 @@ def test_a_cache_alone_is_worth_what_its_hits_were_billed() -> None:
 
 
 def test_wrong_hits_save_nothing() -> None:
-    # Two of four calls of 2.00 are hits; a quarter of their money is of wrong ones: 4 - 1 = 3.
+    # Two of four calls at 2.00 are hits; a quarter of their money is from wrong hits: 4 - 1 = 3.
     hits = step("semantic", [False, True, True, False], right_part=0.75)
     ledger = book(log(CALL, CALL, CALL, CALL), hits)
     assert saved(ledger) == ["3"] and ledger.steps[0].alone.usd == 3
@@ -266,7 +266,7 @@ def test_wrong_hits_save_nothing() -> None:
 
 
 def test_the_wrong_hits_of_two_caches_are_those_of_the_one_that_has_more() -> None:
-    # By itself the exact cache forfeits half of 2.00, the similar one a quarter of 4.00: 1.00
+    # Alone, the exact cache forfeits half of 2.00, and the similar one a quarter of 4.00: 1.00
     # each. Together they answer two calls, 4.00, and forfeit 1.00, not 2.00.
     ledger = book(
         log(CALL, CALL, CALL, CALL),
@@ -279,7 +279,7 @@ def test_the_wrong_hits_of_two_caches_are_those_of_the_one_that_has_more() -> No
 
 
 def test_what_is_only_assumed_comes_last_whatever_it_saves() -> None:
-    # Routing, an assumption, would save 4 x 1.88; it gets what the cache leaves, three calls.
+    # Routing, which is assumed, would save 4 x 1.88; the cache leaves it three calls.
     moved = {"unit": "a", "model": "gpt-4o-mini"}
     cache = step("duplicates", [False, True, False, False])
     ledger = book(log(CALL, CALL, CALL, CALL), lever("routing", *[moved] * 4), cache)
@@ -301,9 +301,9 @@ def test_levers_that_cost_more_than_they_save_are_left_out_firm_and_assumed_ones
 
 
 def test_what_a_cache_saves_while_it_fills_and_once_it_has() -> None:
-    # Six weeks of ten calls a day; in the second half of the weeks, half of the calls are hits.
-    # Of the first month, 30.44 days, 9 of the 30 whole days have hits: 0.15 of all calls, but for
-    # the first day and the last one, which the log covers in part.
+    # Six weeks with ten calls a day; in the second three weeks, half of the calls are hits. In the
+    # first month, 30.44 days, 9 of the 30 whole days have hits: 0.15 of all calls, except for the
+    # first and last day, which the log covers only partly.
     days = [(day, call) for day in range(42) for call in range(10)]
     rows = [{**CALL, "ts": NOON + timedelta(days=day, hours=call)} for day, call in days]
     hits = [day >= 21 and call >= 5 for day, call in days]
@@ -336,7 +336,7 @@ WEEK = [NOON + timedelta(hours=7 * i) for i in range(60)]
 
 @st.composite
 def ledgers(draw: Any) -> tuple[Tariff, Ledger, list[Any]]:
-    """Draw a log of a moment or of two weeks, caches that answer some of it, and levers."""
+    """Draw a log of a moment or of two weeks, caches that answer some of its calls, and levers."""
     timed = draw(st.booleans())
     rows = draw(st.lists(ROW, min_size=20 if timed else 1, max_size=40 if timed else 8))
     n = len(rows)
@@ -379,7 +379,7 @@ def test_the_laws_of_the_ledger(drawn: tuple[Tariff, Ledger, list[Any]]) -> None
     assert all(one.saved.usd <= 0 for one in ledger.left_out)
     assert [one.evidence for one in ledger.steps] == sorted(
         (one.evidence for one in ledger.steps), key="assumed".__eq__
-    )  # what is assumed comes last
+    )  # assumed levers come last
     for left, right in pairwise(ledger.steps):
         assert left.requests_after == right.requests_before
     for one in (*ledger.steps, *ledger.left_out):

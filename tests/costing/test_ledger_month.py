@@ -1,4 +1,4 @@
-"""The waterfall of a month: running costs, ranges, and caches that fill, by hand."""
+"""The waterfall of a month, checked by hand: running costs, ranges, and caches that fill."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from costaudit.costing.plans.worth import Terms
 from tests.costing.ledgers import CALL, book, lever, step
 from tests.costing.logs import NOON, log
 
-DAYS = range(14)  # as long as a month needs to be sure of itself
+DAYS = range(14)  # least days for a reliable month
 BATCH = {"unit": "a", "is_batch": True}  # half of the price
 
 
@@ -55,11 +55,11 @@ def test_two_caches_share_the_larger_store_and_each_pays_its_embeddings() -> Non
     assert [float(one.alone.usd) for one in (exact, similar)] == [
         near(quarter - 5), near(2 * quarter - 9),
     ]  # fmt: skip
-    assert float(batch.saved.usd) == near(quarter)  # half of the two quarters that are left
+    assert float(batch.saved.usd) == near(quarter)  # half of the remaining two quarters
 
 
 def test_what_a_lever_costs_to_run_grows_with_the_traffic_of_a_month() -> None:
-    # 14 days cost 28.00 and running the lever 1.50; a month costs as many times more.
+    # 14 days cost 28.00, and running the lever 1.50; a month scales both equally.
     rows = [{**CALL, "ts": at(day)} for day in DAYS]
     shorter = replace(lever("batch", *[BATCH] * 14), grade="estimated")
     free = book(log(*rows), shorter).steps[0]
@@ -72,8 +72,8 @@ def test_what_a_lever_costs_to_run_grows_with_the_traffic_of_a_month() -> None:
 
 
 def test_the_range_of_what_is_left_is_the_range_of_the_days_that_are_left() -> None:
-    # Each day has two equal calls, and other days cost more: one of two is a hit, so what is
-    # saved and what is left are each half of everything, and so are their ranges.
+    # Each day has two equal calls, whose cost differs by day. One of the two is a hit, so the
+    # saving and the rest are each half of the total, and so are their ranges.
     rows = [
         {**CALL, "output_tokens": 100_000 * (1 + day % 3), "ts": at(day)}
         for day in DAYS
@@ -112,11 +112,11 @@ def test_a_ledger_says_what_it_covers_and_how_it_was_ordered() -> None:
     ledger = book(log(*rows), step("duplicates", [True, False] * (len(rows) // 2)), terms=terms)
     assert (ledger.month_days, ledger.horizon_months, ledger.order) == (MONTH_DAYS, 7, "payback")
     assert ledger.covered_days == pytest.approx(21)
-    assert ledger.overlap.grade == "estimated"  # a month's amounts are
+    assert ledger.overlap.grade == "estimated"  # as all amounts of a month
 
 
 def test_spend_that_no_rate_explains_stays_in_a_month_too() -> None:
-    # 2.00 a day by a rate and 3.00 that only the log tells: without the calls, 3 of 5 stay.
+    # 2.00 a day by a rate, and 3.00 that only the log knows: without the calls, 3 of 5 remain.
     odd = {"model": "gpt-nobody-knows", "logged_cost": "3", "output_tokens": None}
     rows = [{**each, "ts": at(day)} for day in DAYS for each in (CALL, odd)]
     ledger = book(log(*rows), step("duplicates", [True] * 28))
@@ -124,8 +124,8 @@ def test_spend_that_no_rate_explains_stays_in_a_month_too() -> None:
 
 
 def test_three_weeks_tell_a_first_month_whose_last_days_are_as_the_second_half() -> None:
-    # Ten calls a day of 0.02 cents. From the eleventh day on, half of them are hits; the store
-    # costs a thousandth. Of the 30.44 days, 21 are in the log, the others are as its second half.
+    # Ten calls a day at 0.02 cents. From the eleventh day on, half of them are hits; the store
+    # costs a thousandth. Of the 30.44 days, 21 are in the log; the others are like its second half.
     small = {"input_uncached_tokens": 40, "output_tokens": 10}
     days = [(day, call) for day in range(21) for call in range(10)]
     rows = [{**small, "ts": at(day)} for day, _ in days]
@@ -147,7 +147,7 @@ def test_only_a_response_cache_fills_and_only_where_a_second_half_is_known() -> 
     assert book(log(*rows), batch).steps[0].first_month is None
     week = [{**CALL, "ts": at(day)} for day in range(7)]
     assert book(log(*week), step("semantic", [True] * 7)).steps[0].first_month is None
-    # In the second half nothing has a price: what a full cache saves there can't be told.
+    # In the second half nothing has a price, so the saving of a full cache is unknown.
     free = [{**row, "model": "gpt-nobody-knows"} if i > 9 else row for i, row in enumerate(rows)]
     hits = [day < 5 for day in range(21)]
     assert book(log(*free), step("semantic", hits)).steps[0].first_month is None

@@ -1,4 +1,4 @@
-"""A lever's money by unit adds up to what the ledger says of it alone."""
+"""A lever's savings by unit add up to what the ledger says about the lever alone."""
 
 from decimal import Decimal
 from typing import Any

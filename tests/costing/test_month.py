@@ -1,4 +1,4 @@
-"""A month is made of the days that a log has, and says which it lacks."""
+"""A month is computed from the days in a log, and says which days are missing."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -21,7 +21,7 @@ def month(times: list[datetime]) -> Month:
 
 
 def office(days: list[int], *, hours: range = range(9, 17), each: int = 5) -> list[datetime]:
-    """Return requests of office hours on some days, counted from a Monday."""
+    """Return times of requests during office hours on some days, counted from a Monday."""
     return [
         MONDAY + timedelta(days=day, hours=hour, minutes=60 * i / each)
         for day in days
@@ -31,7 +31,7 @@ def office(days: list[int], *, hours: range = range(9, 17), each: int = 5) -> li
 
 
 def cost(times: list[datetime], a_day: str = "0.35") -> tuple[Month, Money]:
-    """Let each day with requests cost the same."""
+    """Return the month, and its cost if each day with requests costs the same."""
     one = month(times)
     by_day = {at.date(): 0 for at in times}
     for at in times:
@@ -49,7 +49,7 @@ WORKDAYS = [day for day in range(28) if day % 7 < 5]
         (WORKDAYS, 0, 0),
         ([0, 1, 2, 3, 4], 2, 0),  # Monday to Friday
         ([2, 3, 4, 7, 8], 0, 0),  # from a Wednesday over a weekend
-        ([0, 25], 5, 1),  # the first Monday and the last Friday, and nothing between
+        ([0, 25], 5, 1),  # the first Monday and the last Friday, with nothing between them
         ([0, 1, 2, 3, 4, 14, 15, 16, 17, 18], 2, 1),  # a week is missing, and both weekends
         ([0, 1, 2, 4, 7, 8, 9, 10, 11], 0, 1),  # one Thursday is missing
     ],
@@ -62,7 +62,7 @@ def test_days_of_35_cents_make_the_same_month(days: list[int], unseen: int, hole
     assert {"Saturday", "Sunday"} <= set(one.facts.closed)
     assert money.low_usd is not None and money.high_usd is not None
     assert money.low_usd < money.usd < money.high_usd
-    assert money.grade == "estimated"  # nothing that is scaled is measured
+    assert money.grade == "estimated"  # scaled amounts are never measured
 
 
 def test_a_gap_is_named_with_its_hours() -> None:
@@ -73,7 +73,7 @@ def test_a_gap_is_named_with_its_hours() -> None:
 
 
 def test_a_weekend_that_is_not_in_the_log_widens_the_range() -> None:
-    # As closed 21.74 days, else 30.44: both readings are in the range.
+    # If the office is closed on weekends 21.74 days, else 30.44: the range includes both.
     one, money = cost(office([0, 1, 2, 3, 4]))
     assert money.high_usd is not None and money.high_usd >= Decimal("10.65")
     assert any("both readings" in why for why in one.facts.reasons)
@@ -91,7 +91,7 @@ def test_a_weekend_of_less_traffic_counts_as_such() -> None:
     days = office(list(range(14)), hours=range(24), each=4)
     quiet = [at for at in days if at.weekday() < 5 or at.minute == 0]
     one = month(quiet)
-    # 96 requests a working day and 24 a day of the weekend: 21.741 x 96 + 8.696 x 24 = 2,295.9.
+    # 96 requests per working day and 24 per weekend day: 21.741 x 96 + 8.696 x 24 = 2,295.9.
     assert one.facts.requests == pytest.approx(2_296, abs=3)
     assert one.facts.holes == () and one.facts.closed == ()
 
@@ -161,7 +161,7 @@ def test_growth_is_a_trend_and_noise_is_none() -> None:
     noise = np.random.default_rng(5).normal(1, 0.02, 28)[day]
     grows = with_trend(month(times), (1 + 0.01 * day) * noise).facts.trend
     assert grows is not None and grows.significant
-    # 1 % of the first day, a day: 7 % a week of the first day, 6.2 % of the mean one.
+    # 1 % of the first day per day: per week, 7 % of the first day, or 6.2 % of the mean one.
     assert grows.low < 0.07 / 1.135 < grows.high
     still = with_trend(month(times), noise).facts.trend
     assert still is not None and abs(still.per_week) < 0.02
@@ -176,10 +176,10 @@ def test_the_seed_alone_decides_the_range() -> None:
 
 
 def test_the_range_of_a_half_covers_the_other_half() -> None:
-    # At 95 %, 48 logs of which fewer than 41 are covered come about once in 100 runs.
+    # At 95 %, fewer than 41 of 48 logs are covered in about one of 100 runs.
     done = trials(48)
     assert sum(one.covered for one in done) >= 41
-    assert float(np.median([one.width for one in done])) < 1.0  # and says something
+    assert float(np.median([one.width for one in done])) < 1.0  # and the range is informative
 
 
 def test_the_order_of_requests_does_not_matter() -> None:

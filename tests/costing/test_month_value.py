@@ -1,4 +1,4 @@
-"""What a month is worth: its value, its days, its groups and its trend, by hand."""
+"""The value of a month, its days, groups and trend, checked by hand."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,7 +17,7 @@ MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
 
 
 def hourly(days: int, untimed: int = 0, more: int = 0) -> Month:
-    """Lay out a request an hour over whole days and some hours, and some without a time."""
+    """Return the month of one request per hour over `days` days and `more` hours, some untimed."""
     at = [
         MONDAY,
         *(MONDAY + timedelta(hours=hour, seconds=-1) for hour in range(2, 24 * days + more + 1)),
@@ -46,7 +46,7 @@ def test_the_sum_of_a_log_is_exact_where_it_is_known_and_else_in_millionths() ->
     [
         ("2", (0.9, 1.2), ("1.8", "2.4")),
         ("2", (1.2, 0.9), ("1.8", "2.4")),
-        ("2", (1.1, 1.2), ("2", "2.4")),  # the amount itself is always within
+        ("2", (1.1, 1.2), ("2", "2.4")),  # the range always includes the amount itself
         ("2", (0.8, 0.9), ("1.6", "2")),
         ("-2", (0.9, 1.2), ("-2.4", "-1.8")),
     ],
@@ -80,7 +80,7 @@ def test_the_range_of_a_month_joins_that_of_its_days_and_of_its_requests() -> No
 def test_what_costs_nothing_on_no_day_is_not_below_nothing_and_what_can_lose_is() -> None:
     one = hourly(14)
     usd = np.zeros(24 * 14)
-    usd[5] = 1e-1  # one day has it all: the range of its days reaches below nothing
+    usd[5] = 1e-1  # one day has nearly everything: the range by days would go below zero
     assert one.range_of(one.daily(usd))[0] < 0
     assert one.money(usd, "measured").low_usd == 0
     usd[30] = -1e-2
@@ -89,7 +89,7 @@ def test_what_costs_nothing_on_no_day_is_not_below_nothing_and_what_can_lose_is(
 
 
 def test_a_month_is_as_many_days_as_a_month_has() -> None:
-    # One cent an hour, 24 a day, over two weeks.
+    # One cent per hour, 24 per day, over two weeks.
     one = hourly(14)
     usd = np.full(24 * 14, 0.01)
     assert (one.facts.period, one.facts.days) == ("month", MONTH_DAYS)
@@ -101,7 +101,7 @@ def test_a_month_is_as_many_days_as_a_month_has() -> None:
 
 
 def test_requests_without_a_time_are_spread_over_the_days() -> None:
-    # 336 with a time and 84 without, at a cent: a quarter more on each day.
+    # 336 requests with a time and 84 without, at one cent: a quarter more on each day.
     one = hourly(14, untimed=84)
     timed = np.arange(420) < 336
     assert one.log_daily(np.where(timed, 0.0, 0.01)) == pytest.approx(np.full(14, 0.06))
@@ -113,7 +113,7 @@ def test_each_group_has_its_own_days() -> None:
     one = hourly(14, untimed=84)
     usd = np.random.default_rng(1).lognormal(size=420)
     group = np.arange(420) % 2
-    for chosen in (np.arange(420) < 336, np.ones(420, bool)):  # without, and with untimed ones
+    for chosen in (np.arange(420) < 336, np.ones(420, bool)):  # without and with untimed ones
         found = one.by_group(usd * chosen, group, 3)
         assert found.shape == (3, 14)
         for number in range(3):  # no request is in the third
@@ -147,14 +147,14 @@ def test_a_range_is_drawn_with_seed_0_unless_another_is_given() -> None:
 
 
 def test_a_steady_growth_is_the_trend_of_two_weeks_or_more() -> None:
-    # A day grows by 1 % of the first; of the mean day of four weeks, 1.135, that is 0.881 %.
+    # Each day grows by 1 % of the first one; that is 0.881 % of the mean of four weeks, 1.135.
     usd = np.repeat(1 + 0.01 * np.arange(28), 24)
     trend = with_trend(hourly(28), usd).facts.trend
     assert trend is not None and trend.significant
     for each in (trend.low, trend.per_week, trend.high):
         assert each == pytest.approx(7 * 0.01 / 1.135, rel=1e-3)
     assert with_trend(hourly(14), usd[: 24 * 14]).facts.trend is not None
-    assert hourly(14).facts.reasons == ()  # no day is missing, so none is said to be
+    assert hourly(14).facts.reasons == ()  # no day is missing, and none is reported
     assert with_trend(hourly(13), usd[: 24 * 13]).facts.trend is None
     noise = np.repeat(np.random.default_rng(5).normal(1, 0.02, 28), 24)
     still = with_trend(hourly(28), noise).facts.trend

@@ -1,4 +1,4 @@
-"""Models are found under the names that proxies and platforms write, at the price of the place."""
+"""Models are found by the names that proxies and platforms use, at each platform's price."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -78,7 +78,7 @@ def test_a_written_name_costs_what_the_model_costs(provider: str, logged: str, p
 def test_the_head_of_a_name_is_the_provider_where_none_is_logged() -> None:
     assert rates(None, "azure_ai/gpt-5.4") == rates("azure", "gpt-5.4")
     assert rates("some-proxy", "anthropic/claude-opus-5") == rates("anthropic", "claude-opus-5")
-    assert rates("some-proxy", "claude-opus-5") is None  # nobody says who bills it
+    assert rates("some-proxy", "claude-opus-5") is None  # the billing provider is unknown
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_twelve_hour_writes_cost_twice_the_short_ones() -> None:
     requests = log(*rows)
     pricing, classes = price_requests(requests), billed_classes(requests)
     usd = [cost(classes[i : i + 1], pricing.of([i])).total_usd for i in range(len(rows))]  # type: ignore[arg-type]
-    # 5.00 per million of the short ones; a batch is half, above 272,000 tokens everything doubles.
+    # 5.00 per million for short prompts; half in a batch; above 272,000 tokens all rates double.
     assert usd == [Decimal(x) for x in ("1", "0.5", "0.5", "0.5", "6")]
 
 
@@ -200,7 +200,7 @@ def test_long_prompts_on_bedrock_cost_more() -> None:
 
 
 def test_a_price_of_nothing_is_no_price() -> None:
-    # LiteLLM writes subscriptions and prices that nobody entered as 0.
+    # LiteLLM writes 0 for subscriptions and for missing prices.
     assert "github_copilot" not in second_names("github_copilot")
     assert all(find_second("ollama", name) is None for name in second_names("ollama"))
 

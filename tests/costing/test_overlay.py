@@ -1,4 +1,4 @@
-"""The shipped overlay agrees with the rates that the price library learned later."""
+"""The shipped overlay agrees with rates that the price library added later."""
 
 from datetime import date
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_a_multiple_gives_what_the_library_lists_later(provider: str, tier: str)
         if guessed.source == listed.source or standard[0] != standard[1]:
             continue
         rounding = 0.0051 if (model, tier) in ROUNDED else 1e-9
-        for i in (0, 1, 2, 3, 5):  # all classes but writes of an unknown lifetime
+        for i in (0, 1, 2, 3, 5):  # all classes except writes with an unknown lifetime
             paid, found = float(listed.rates[i]), float(guessed.rates[i])
             assert found == pytest.approx(paid, abs=rounding), (model, tier)
         compared += 1

@@ -1,4 +1,4 @@
-"""The plan: effort, payback, order."""
+"""The plan: effort, payback and order."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -118,5 +118,5 @@ def test_a_running_cost_has_a_volume_that_pays_for_it() -> None:
     book = ledger("100", costly, step("batch", "5"))
     month = replace(MONTH, requests=1_000)
     found = {one.lever: one.break_even_requests for one in plan_of(book, Terms(), month)}
-    # 1,000 requests a month save 25 before the 5 that it costs to run: 0.025 each, so 200 pay.
+    # 1,000 requests a month save 25 before running costs of 5: 0.025 each, so 200 break even.
     assert found == {"monitoring": None, "semantic": 200, "batch": None}

@@ -1,4 +1,4 @@
-"""Each cause of lost cache reads is said once, with its money, its place and its mend."""
+"""Each cause of lost cache reads is reported once, with its cost, place and fix."""
 
 from dataclasses import replace
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""A quote says what a model costs, since when and by whose word."""
+"""A quote tells a model's price, since when it is valid, and its source."""
 
 from datetime import UTC, date, datetime
 from pathlib import Path

@@ -57,7 +57,7 @@ def test_anthropic_writes_are_priced_by_ttl() -> None:
 def test_a_band_is_a_cliff_on_the_total_input(
     input_tokens: int, rate: str, output_rate: str
 ) -> None:
-    # The read half counts for the band too: gpt-5.6-sol reads cost a tenth of the input rate.
+    # The half that is read counts for the band too: gpt-5.6-sol reads cost a tenth of the input.
     read = 100_000
     requests = log(
         {
@@ -95,7 +95,7 @@ def test_a_rate_can_depend_on_the_hour(hour: int, rate: str) -> None:
 @pytest.mark.parametrize(
     ("row", "rate"),
     [
-        # The library knows batch rates from 2026-10-14 only; before, the overlay halves.
+        # The library has batch rates only since 2026-10-14; before that, the overlay halves.
         ({"model": "gpt-5", "is_batch": True, "ts": datetime(2026, 9, 1, tzinfo=UTC)}, "0.625"),
         ({"model": "gpt-5", "is_batch": True}, "0.625"),
         ({"model": "gpt-5", "service_tier": "batch"}, "0.625"),
@@ -105,7 +105,7 @@ def test_a_rate_can_depend_on_the_hour(hour: int, rate: str) -> None:
         ({"provider": "anthropic", "model": "claude-opus-5", "service_tier": "fast"}, "10"),
         ({"provider": "anthropic", "model": "claude-opus-5", "region": "us"}, "5.5"),
         ({"model": "gpt-5.4", "region": "eu"}, "2.75"),
-        # grok-4.3 at 1.25 with xAI's 20 % off, from before the library has its batch rate.
+        # grok-4.3 at 1.25 with xAI's 20 % discount, before the library has its batch rate.
         (
             {
                 "provider": "x-ai",
@@ -129,7 +129,7 @@ def test_a_tier_has_its_own_rate(row: dict[str, Any], rate: str) -> None:
         {"model": ""},
         {"provider": "a-gateway-of-our-own"},
         {"service_tier": "scale"},
-        {"model": "gpt-4o-mini", "service_tier": "flex"},  # OpenAI never offered it
+        {"model": "gpt-4o-mini", "service_tier": "flex"},  # which OpenAI never offered
         {"provider": "anthropic", "model": "claude-opus-5", "service_tier": "priority"},
         {"model": "gpt-5", "is_batch": True, "ts": datetime(2023, 1, 1, tzinfo=UTC)},
     ],
@@ -199,7 +199,7 @@ def random_rows(count: int, seed: int) -> list[dict[str, Any]]:
 
 
 def by_the_library(row: dict[str, Any]) -> Decimal:
-    """Price one row with genai-prices itself, whose input count is the total."""
+    """Return the price of one row by genai-prices, whose input count is the total."""
     read, write = row["cache_read_tokens"], row["cache_write_5m_tokens"]
     usage = Usage(
         input_tokens=row["input_uncached_tokens"] + read + write,
@@ -209,7 +209,7 @@ def by_the_library(row: dict[str, Any]) -> Decimal:
     )
     at = row["ts"]
     if row["provider"] == "deepseek" and (at.weekday() >= 5 or at.date() < date(2026, 8, 17)):
-        at = at.replace(hour=12)  # no peak then, which the library's form can't say
+        at = at.replace(hour=12)  # off-peak, because the library's format has no peak hours
     price = calc_price(usage, row["model"], provider_id=row["provider"], genai_request_timestamp=at)
     return price.total_price
 
@@ -274,7 +274,7 @@ def test_a_users_prices_come_first(tmp_path: Path) -> None:
     claude = log({"provider": "anthropic", "model": "claude-opus-5", "output_tokens": 7})
     assert total(claude, overrides=prices) == usd((7, "22.5"))
     assert price_requests(log(ours), prices).rates["source"].to_list() == ["Contract 17"]
-    # Nothing says what a batch of the user's own model costs outside OpenAI's batch rule.
+    # The batch price of a user's own model is unknown, except by OpenAI's batch rule.
     batch = log({**ours, "provider": "elsewhere", "is_batch": True})
     assert price_requests(batch, prices).rate_ids.to_list() == [None]
 

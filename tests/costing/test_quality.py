@@ -1,4 +1,4 @@
-"""What was read, file by file, and what can't be told."""
+"""Data quality: what was read per file, and what can't be told."""
 
 from datetime import timedelta
 

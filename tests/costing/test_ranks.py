@@ -1,4 +1,4 @@
-"""Users and sessions by rank of cost: no group is small enough to single anybody out."""
+"""Users and sessions are grouped by rank of cost; no group is small enough to identify anyone."""
 
 import itertools
 from decimal import Decimal
@@ -16,7 +16,7 @@ from tests.costing.logs import log
 
 
 def test_twelve_users_by_hand() -> None:
-    """User k costs k calls of $1: the five dearest, 12 to 8, make 50 of 78."""
+    """User k makes k calls at $1: the five most expensive, 12 to 8, make 50 of 78."""
     rows = [
         {"user": f"u{user}", "input_uncached_tokens": 400_000}
         for user in range(1, 13)

@@ -1,4 +1,4 @@
-"""A cache costs its lookups and its store."""
+"""The running cost of a cache is that of its lookups and its store."""
 
 from datetime import date
 from decimal import Decimal
@@ -31,7 +31,7 @@ def test_a_hosted_embedder_has_a_price(embedder: str, rate: str | None) -> None:
     [
         (0.01, "cache.t4g.micro", 1, "9.344"),  # 0.0128 x 730
         (0.375, "cache.t4g.micro", 1, "9.344"),  # three quarters of half a GiB
-        (0.38, "cache.t4g.small", 1, "18.688"),  # two of the smaller cost the same
+        (0.38, "cache.t4g.small", 1, "18.688"),  # two of the smaller ones cost the same
         (18.0, "cache.r7g.xlarge", 1, "255.208"),
         (400.0, "cache.r7g.large", 41, "5243.736"),  # 533 GiB of nodes: 41 x 13.07
     ],
@@ -46,7 +46,7 @@ def test_the_reader_s_own_machines_win() -> None:
     assert store_for(1, CacheCosts(node="cache.r7g.large")).usd_month == Decimal("127.896")
     assert store_for(20 << 30, CacheCosts(node="cache.r7g.large")).count == 3  # 9.8 GiB usable each
     assert embedder_for(100.0, CacheCosts(embed_usd=Decimal(5))).usd_month == 5
-    bought = embedder_for(30.0, CacheCosts())  # two of the smallest cost a little more
+    bought = embedder_for(30.0, CacheCosts())  # two of the smallest ones cost slightly more
     assert (bought.node, bought.count) == ("c7g.large", 1)
     with pytest.raises(UsageError, match="no node 'big'"):
         CacheCosts(node="big").check()

@@ -1,4 +1,4 @@
-"""Given prices that look like slips are questioned, by model and class, and count as given."""
+"""Prices given by the user that look like slips are reported by model and class, but are used."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,7 +16,7 @@ ROW = {"input_uncached_tokens": 1_000_000, "output_tokens": 1_000}
 
 
 def note(folder: Path, text: str) -> str:
-    """Return the note on the price of a gpt-4o call under a prices.toml."""
+    """Return the note on the price of a gpt-4o call with a prices.toml."""
     path = folder / "prices.toml"
     path.write_text(text)
     requests = log(ROW)

@@ -1,4 +1,4 @@
-"""Who and what cost how much, and when the log's own figure counts."""
+"""Cost by who and what caused it, and when the logged cost counts."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -192,11 +192,11 @@ def test_an_empty_log_costs_nothing() -> None:
 
 def test_calls_without_counts_are_not_priced() -> None:
     bare = {"usage_source": "missing", "input_uncached_tokens": None, "output_tokens": None}
-    found = spent(CALL, CALL, CALL, bare)  # taken for as large as the others: one of four
+    found = spent(CALL, CALL, CALL, bare)  # assumed to be as large as the others: one of four
     assert found.total.total_usd == 3 * CALL_USD
     assert found.unpriced_share == pytest.approx(0.25)
     half = {**bare, "input_uncached_tokens": 1_000}
-    assert spent(CALL, half).unpriced_share > 0  # what it answered is not known
+    assert spent(CALL, half).unpriced_share > 0  # its output tokens are unknown
     assert spent(bare).unpriced_share == 1
     told = {**bare, "logged_cost": "0.004", "cost_unit": "usd"}
     assert spent(CALL, told, mode="logged").unpriced_share == 0

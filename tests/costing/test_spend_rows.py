@@ -1,4 +1,4 @@
-"""Each figure beside the sum: shares, latencies, failures, units, prices, months, by hand."""
+"""The other figures of spend, by hand: shares, latencies, failures, units, prices and months."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -22,7 +22,7 @@ UNKNOWN = {**CALL, "model": "gpt-nobody-knows"}
 
 
 def searched(count: float | None, unit: str = "web_search") -> dict[str, Any]:
-    """Build a call with web searches, which cost a cent each."""
+    """Return a call with web searches, which cost a cent each."""
     return {**CALL, "billed_units": [{"unit": unit, "quantity": count}]}
 
 
@@ -124,7 +124,7 @@ def test_a_price_names_its_band_and_why_a_logged_cost_does_not_count() -> None:
             "input_uncached_tokens": 300_000, "logged_cost": "75.15"}  # fmt: skip
     (one,) = spent(long).prices
     assert one.note.startswith("over 200,000 input tokens; logged cost is 100 x")
-    # A one-hour write of 9,634 tokens at 6.00 a million that was logged at 3.75.
+    # A one-hour write of 9,634 tokens at 6.00 per million that was logged at 3.75.
     usd = (12 * 3 + 9_634 * 3.75 + 5 * 15) / 1e6
     hour = {"provider": "anthropic", "model": "claude-sonnet-4-5", "input_uncached_tokens": 12,
             "cache_write_1h_tokens": 9_634, "output_tokens": 5,
@@ -135,7 +135,7 @@ def test_a_price_names_its_band_and_why_a_logged_cost_does_not_count() -> None:
 
 
 def test_each_group_costs_its_part_of_the_month() -> None:
-    # Two weeks of one call a day of each of three endpoints, at 1, 2 and 5 cents.
+    # Two weeks with one call per day to each of three endpoints, at 1, 2 and 5 cents.
     rows = [
         {**CALL, "ts": NOON + timedelta(days=day), "endpoint": name}
         for day in range(14)

@@ -1,4 +1,4 @@
-"""What one state of the log costs, and what is billed of requests that are not sent."""
+"""The cost of one state of the log, and the bill of requests that are no longer sent."""
 
 from collections.abc import Mapping
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Billed units beyond text tokens are priced, or the call counts as not fully priced."""
+"""Billed units other than text tokens are priced, or the call counts as not fully priced."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -111,7 +111,7 @@ def test_a_unit_without_a_price_makes_the_call_not_fully_priced(unit: str) -> No
     assert found.unpriced_requests == 1
     assert found.unpriced_share == 0.5
     assert found.unpriced_units == (unit,)
-    assert found.total.total_usd == Decimal("5")  # what is known of it still counts
+    assert found.total.total_usd == Decimal("5")  # the known part still counts
 
 
 def test_tokens_of_another_model_are_billed_at_its_rates() -> None:

@@ -1,4 +1,4 @@
-"""The first sentence says what was found and how well it is known."""
+"""The first sentence says what was found, and how certain it is."""
 
 from dataclasses import replace
 from decimal import Decimal

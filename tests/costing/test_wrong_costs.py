@@ -1,4 +1,4 @@
-"""A logged cost that a known fault explains does not count; an honest one does."""
+"""A logged cost that a known fault explains doesn't count; any other does."""
 
 from decimal import Decimal
 

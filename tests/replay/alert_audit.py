@@ -9,7 +9,7 @@ from tests.report.sample_audit import AUDIT
 
 
 def small_audit() -> Audit:
-    """Say $720 after (at most $900) and $360 saved in 30 days; 40 % hits (36 to 44 %)."""
+    """Return an audit: in 30 days $720 after (at most $900), $360 saved, 40 % hits (36 to 44 %)."""
     verdict = replace(
         AUDIT.verdict,
         after=Money(Decimal(720), "estimated", Decimal(600), Decimal(900)),

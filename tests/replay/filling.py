@@ -1,4 +1,4 @@
-"""Traffic of several tenants, and a cache filled with its answers and asked again."""
+"""Traffic of several tenants, and a cache that is filled with its answers and queried again."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ SCOPE = ("tenant", "model", "system")
 
 
 def vector_of(text: str) -> np.ndarray:
-    """Make a vector that depends on the text alone."""
+    """Return a vector that depends only on the text."""
     rng = np.random.default_rng(list(text.encode()))
     vector = rng.standard_normal(32)
     return (vector / np.linalg.norm(vector)).astype(np.float32)
@@ -25,7 +25,7 @@ def vector_of(text: str) -> np.ndarray:
 
 @dataclass
 class Traffic:
-    """Questions that every tenant asks, each tenant with an answer of its own."""
+    """Questions that every tenant asks, with different answers for each tenant."""
 
     stream: ReplayStream
     answers: list[WarmAnswer]

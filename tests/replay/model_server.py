@@ -1,4 +1,4 @@
-"""A server on the loopback that speaks the providers' wire formats, and fails on demand."""
+"""A loopback server that speaks the providers' wire formats, and fails on demand."""
 
 import binascii
 import hashlib
@@ -19,7 +19,7 @@ USAGE = {"prompt_tokens": 100, "completion_tokens": 7, "total_tokens": 107,
 
 @dataclass
 class Model:
-    """What the server does: each fault in turn, then good answers."""
+    """The server's behaviour: each fault in turn, then good answers."""
 
     faults: list[str] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)
@@ -34,20 +34,20 @@ class Model:
         return f"re: {json.dumps(body.get('messages'))[-60:]}"
 
     def vector(self, text: str) -> list[float]:
-        """Make a vector that depends on the text alone."""
+        """Return a vector that depends only on the text."""
         values = hashlib.shake_256(text.encode()).digest(32)
         return [(value - 127.5) / 128 for value in values]
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One exchange."""
+    """Handles one request."""
 
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # its wait for an acknowledgement is 40 ms an answer
+    disable_nagle_algorithm = True  # it would delay each answer by 40 ms
     model: Model
 
     def log_message(self, *arguments: object) -> None:
-        """Keep quiet."""
+        """Print nothing."""
 
     def do_POST(self) -> None:
         model = self.model
@@ -206,7 +206,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def event_frame(name: str, payload: dict[str, Any]) -> bytes:
-    """Encode one message of AWS's event stream: lengths, headers, payload, two checksums."""
+    """Return one message of AWS's event stream: lengths, headers, payload, two checksums."""
     headers = b""
     for key, value in ((":event-type", name), (":content-type", "application/json"),
                        (":message-type", "event")):  # fmt: skip
@@ -220,12 +220,12 @@ def event_frame(name: str, payload: dict[str, Any]) -> bytes:
 
 class _Quiet(ThreadingHTTPServer):
     def handle_error(self, *arguments: object) -> None:
-        """Say nothing: clients that hang up are part of the tests."""
+        """Print nothing, because the tests include clients that hang up."""
 
 
 @contextmanager
 def serving(model: Model, handler: type[Handler] = Handler) -> Iterator[str]:
-    """Serve on a free port; gives the base URL."""
+    """Serve on a free port, and yield the base URL."""
     bound = type("Bound", (handler,), {"model": model})
     server = _Quiet(("127.0.0.1", 0), bound)
     server.daemon_threads = True

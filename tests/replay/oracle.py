@@ -1,4 +1,4 @@
-"""A semantic cache as a plain loop, written from the definition and from nothing else."""
+"""A semantic cache as a plain loop, written from the definition alone."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from costaudit.replay.stream import ReplayStream
 
 @dataclass
 class Resident:
-    owner: int  # request whose answer it holds
+    owner: int  # request whose answer the entry holds
     counted_from_s: float
 
 
@@ -20,11 +20,11 @@ def decide(
     ttl_s: float | None = None,
     ttl_kind: str = "fixed",
 ) -> list[tuple[str, int | None, float | None]]:
-    """Give (result, matched index, similarity) of every request.
+    """Return (result, matched index, similarity) for each request.
 
-    Entries stand under (partition, text). One is gone at age TTL, counted from the request that
-    made it (fixed) or from its last hit (sliding), and served only once its answer was ready. Of
-    two misses in flight for one text, the first to be ready has it.
+    The key of an entry is (partition, text). It expires at age TTL, counted from the request that
+    created it (fixed) or from its last hit (sliding), and is served only after its answer is ready.
+    If two misses for one text are in flight, the first one that is ready owns the entry.
     """
     wide = vectors.astype(np.float64)
     similarities = np.clip(wide @ wide.T, 0, 1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Prompts for a log that has none, and what a token of their model costs."""
+"""Prompts for a log without any, and the prices of their model."""
 
 from decimal import Decimal
 
@@ -13,7 +13,7 @@ RATE = Rate(PRICES)
 
 
 def asking(log: Log, model: str = "small") -> Log:
-    """Give every request a prompt, as a log with prompts does."""
+    """Return the log with a prompt for each request."""
     prompts = [
         Prompt(
             model,

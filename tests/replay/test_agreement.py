@@ -1,4 +1,4 @@
-"""Agreement of predicted and measured hits, and the reasons that are given for the rest."""
+"""Agreement of predicted and measured hits, and the reasons for the differences."""
 
 from typing import Any
 
@@ -80,11 +80,11 @@ def test_a_hit_of_another_entry_agrees_but_is_counted_apart() -> None:
     ("predicted", "measured", "options", "reason"),
     [
         ([MISS, hit(0)], [MISS, ("error", None, None)], {}, "error"),
-        # r1 was a hit live, so its answer is not there for r2
+        # r1 was a hit live, so its answer isn't stored for r2
         ([MISS, MISS, hit(1)], [MISS, hit(0, 0.805), MISS], {}, "earlier difference"),
         # r0 was ready at 2.0; r1 came at 2.1, the replay ran 0.2 s late
         ([MISS, hit(0)], [MISS, MISS], {"times": [(0, 2), (2.1, 3)], "slack_s": 0.2}, "clock"),
-        # predicted to be gone at 10 (sent at 0), live at 12 (inserted at 2); r1 came at 11
+        # predicted to expire at 10 (sent at 0), live at 12 (inserted at 2); r1 came at 11
         (
             [MISS, MISS], [MISS, hit(0)],
             {"times": [(0, 2), (11, 12)],

@@ -1,4 +1,4 @@
-"""Alert rules and dashboard: limits by hand from an audit, format by Prometheus itself."""
+"""Alert rules and dashboard: limits computed by hand, and the format checked by Prometheus."""
 
 import json
 import shutil
@@ -20,14 +20,14 @@ def test_expectations_are_the_audit_s_numbers_per_hour() -> None:
     assert found.saved_per_hour_usd == pytest.approx(0.5)
     shares = (found.lowest_hit_rate_percent, found.hit_rate_percent, found.highest_hit_rate_percent)
     assert shares == pytest.approx((36, 40, 44))
-    assert found.latency_p95_s == 3.2  # the minute is an endpoint with 1 % of the money
+    assert found.latency_p95_s == 3.2  # the one with a minute is an endpoint with 1 % of the cost
 
 
 def test_without_times_the_limits_are_the_same_at_every_hour(tmp_path: Path) -> None:
     rules, _ = write_monitoring(small_audit(), tmp_path)
     (group,) = yaml.safe_load(rules.read_bytes())["groups"]
     expressions = {rule["alert"]: rule["expr"] for rule in group["rules"] if "alert" in rule}
-    assert "< 0.18)" in expressions["SemanticCacheHitRateLow"]  # half of the interval's lower end
+    assert "< 0.18)" in expressions["SemanticCacheHitRateLow"]  # half of the interval's lower bound
     assert "> 4.8\n" in expressions["LLMLatencyHigh"]  # 1.5 x 3.2
 
 

@@ -1,4 +1,4 @@
-"""Metrics of an application, as Prometheus reads them from a real port."""
+"""An application's metrics, as Prometheus reads them from a real port."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 def read(text: str) -> Samples:
-    """Read an exposition; `otel_` labels of the exporter are left out."""
+    """Parse an exposition without the exporter's `otel_` labels."""
     return {
         (
             sample.name,
@@ -83,7 +83,7 @@ def test_the_readme_s_lines_are_scraped(monkeypatch: pytest.MonkeyPatch) -> None
 
 @contextmanager
 def both() -> Iterator[list[tuple[CacheMetrics, Any]]]:
-    """Yield metrics of each kind, with what reads them."""
+    """Yield metrics of each kind, with their readers."""
     from opentelemetry.exporter.prometheus import PrometheusMetricReader
     from opentelemetry.sdk.metrics import MeterProvider
     from prometheus_client import REGISTRY

@@ -1,4 +1,4 @@
-"""What goes wrong with a real Redis ends with a clear line, exit code 5 and a run to go on with."""
+"""Failures of a real Redis end with a clear message, exit code 5 and a run that can be resumed."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ FLAVOURS = ["flavour=redisvl", "flavour=vectorset&exact=1"]
 
 
 def after(count: int, act: Callable[[], object]) -> Listener:
-    """Do something once so many requests are done."""
+    """Return a listener that acts once `count` requests are done."""
     seen: list[Acknowledged] = []
 
     def listener(done: Acknowledged) -> None:
@@ -119,7 +119,7 @@ def test_a_missing_module_names_the_command_that_brings_it(tmp_path: Path, log: 
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_a_server_that_pauses_makes_rows_of_its_timeouts(tmp_path: Path, flavour: str) -> None:
     log = make_log(300)
-    log.stream.ready_s[:] = log.stream.ts_s[-1] + 1  # lookups only: nothing is stored meanwhile
+    log.stream.ready_s[:] = log.stream.ts_s[-1] + 1  # lookups only: nothing is stored until the end
     with running(tmp_path, *search_module()) as server:
         cache = cache_at(server.url(f"{flavour}&timeout_s=0.1"))
         pausing = after(100, lambda: server.client().client_pause(350))

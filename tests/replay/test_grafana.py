@@ -1,4 +1,4 @@
-"""The dashboard against the schema that Grafana's own types are made of."""
+"""The dashboard is checked against the schema that Grafana's own types are generated from."""
 
 import copy
 import enum
@@ -20,7 +20,7 @@ Page = dict[str, Any]
 
 
 def faults(page: Page) -> list[str]:
-    """List what Grafana's types don't know of a dashboard, or hold otherwise."""
+    """Return what Grafana's types don't know about a dashboard, or represent differently."""
     models = pytest.importorskip(
         "grafana_foundation_sdk.models.dashboard", reason="pip install grafana-foundation-sdk"
     )
@@ -34,7 +34,7 @@ def faults(page: Page) -> list[str]:
 
 
 def lost(ours: Any, theirs: Any, where: str) -> Iterator[str]:
-    """Name what their types left out or changed; defaults that they add are no fault."""
+    """Yield what their types left out or changed; defaults that they add are fine."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for name, value in ours.items():
             if name not in theirs:
@@ -49,7 +49,7 @@ def lost(ours: Any, theirs: Any, where: str) -> Iterator[str]:
 
 
 def wrong(value: Any, kind: Any, where: str) -> Iterator[str]:
-    """Name values that are not of the type that Grafana gives their field."""
+    """Yield values with another type than Grafana's for their field."""
     origin, parts = typing.get_origin(kind), typing.get_args(kind)
     if origin is list and isinstance(value, list):
         for place, one in enumerate(value):

@@ -1,4 +1,4 @@
-"""Hits are counted in the hour of the log in which they were asked for."""
+"""Hits are counted in the log's hour of their request."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ MIDNIGHT_S = 1_699_920_000  # 2023-11-14 00:00 UTC
 
 
 def spread(hours: list[float]) -> Log:
-    """Let request i come at hours[i] after midnight; all ask the same, and answers take 1 s."""
+    """Return requests at `hours` after midnight; all ask the same, and answers take 1 s."""
     log = make_log(len(hours), texts=3, partitions=1, bypass_share=0)
     log.stream.rows[:] = 0
     log.stream.ts_s[:] = MIDNIGHT_S + np.array(hours) * 3600
@@ -27,7 +27,7 @@ def rows_of(log: Log, ttl_s: float | None = None) -> list[tuple[str, int, int, i
 
 
 def test_hours_of_a_short_log_follow_each_other() -> None:
-    # Asked at 1:06 (miss), 1:12 and 1:18 (hits), none at 2, 3:30 (a hit unless a TTL of one hour).
+    # Asked at 1:06 (miss), 1:12 and 1:18 (hits), none at 2, 3:30 (a hit without a TTL of one hour).
     log = spread([1.1, 1.2, 1.3, 3.5])
     assert rows_of(log, ttl_s=3600) == [
         ("2023-11-14 01:00", 3, 2, 2), ("2023-11-14 02:00", 0, 0, 0), ("2023-11-14 03:00", 1, 1, 0),

@@ -1,4 +1,4 @@
-"""`costaudit replay` stopped by a signal in the middle goes on when it is given again."""
+"""`costaudit replay`, stopped by a signal in the middle, continues when it is run again."""
 
 import json
 import signal
@@ -20,7 +20,7 @@ VERBS = ("find", "change", "cancel", "track", "print", "delete", "share")
 
 
 class Whole(NamedTuple):
-    """A run, and what a replay of it that nobody stopped decided."""
+    """A run, and the decisions of its uninterrupted replay."""
 
     run: Path
     outcomes: pl.DataFrame
@@ -28,7 +28,7 @@ class Whole(NamedTuple):
 
 @pytest.fixture(scope="module")
 def analyzed(tmp_path_factory: pytest.TempPathFactory, shared_redis: RedisServer) -> Whole:
-    """Ingest questions of which each comes back several times, and replay them in one go."""
+    """Ingest questions that each recur several times, and replay them without interruption."""
     folder = tmp_path_factory.mktemp("interrupted")
     questions = [f"How do I {verb} my {subject}?" for verb in VERBS for subject in SUBJECTS]
     texts = [f"{questions[n * 7 % len(questions)]} Case {n % 211}." for n in range(REQUESTS)]
@@ -58,7 +58,7 @@ def outcomes(run: Path) -> pl.DataFrame:
 
 def acknowledged(run: Path) -> int:
     files = list((run / "outcomes").glob("*.journal"))
-    return files[0].read_bytes().count(b"\n") - 1 if files else 0  # less the header
+    return files[0].read_bytes().count(b"\n") - 1 if files else 0  # without the header
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_the_same_command_goes_on(
     given = ["replay", str(run), *options(redis_server)]
     assert whole.filter(result="hit").height > 100
 
-    # At 300 a second it takes three seconds, long enough to be stopped in the middle.
+    # At 300 per second it takes three seconds, long enough to be stopped in the middle.
     stopped = subprocess.Popen(
         [sys.executable, "-m", "costaudit", *given, "--max-rate", "300"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

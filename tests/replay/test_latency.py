@@ -1,4 +1,4 @@
-"""Latency summaries against numpy, and against the HDR library that reads them back."""
+"""Latency summaries agree with numpy, and with the HDR library that reads them back."""
 
 import numpy as np
 import pytest

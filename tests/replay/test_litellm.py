@@ -1,4 +1,4 @@
-"""A real LiteLLM proxy with its own cache: its hits as predicted, and its cache filled."""
+"""A real LiteLLM proxy with its own cache: its hits are predicted, and its cache can be filled."""
 
 import os
 import shutil
@@ -44,7 +44,7 @@ SEMANTIC = (
 
 @contextmanager
 def proxy(folder: Path, url: str, cache: str, embedder: str = "") -> Iterator[str]:
-    """Start the proxy that COSTAUDIT_LITELLM or the PATH names, its models at `url`."""
+    """Start the proxy from COSTAUDIT_LITELLM or the PATH, with its models at `url`."""
     command = os.environ.get("COSTAUDIT_LITELLM") or shutil.which("litellm")
     if not command:
         pytest.skip("no litellm: pip install 'litellm[proxy]', or set COSTAUDIT_LITELLM")
@@ -111,7 +111,7 @@ def test_a_litellm_cache_hits_as_predicted(litellm: str) -> None:
 def test_a_filled_cache_serves_production_s_proxy_without_asking_its_model(
     tmp_path: Path, cache: str, options: str
 ) -> None:
-    # One proxy fills the cache with the log's answers; another, production's, has the same cache.
+    # One proxy fills the cache with the log's answers; another one, production's, shares the cache.
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         recorded = free.getsockname()[1]

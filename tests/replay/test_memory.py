@@ -1,4 +1,4 @@
-"""memory:// decides as the definition does, request for request."""
+"""memory:// decides each request as the definition does."""
 
 from typing import Any
 

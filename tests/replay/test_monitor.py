@@ -1,4 +1,4 @@
-"""Metrics that a scraper reads while a replay runs, against the replay's own outcomes."""
+"""Metrics that a scraper reads during a replay agree with the replay's own outcomes."""
 
 import re
 import urllib.request

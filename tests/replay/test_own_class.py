@@ -1,4 +1,4 @@
-"""A cache in one file of the user's: it is asked and told as an application would do it."""
+"""A cache in a user's own file is called as an application would call it."""
 
 import textwrap
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_a_class_that_can_not_be_used_is_refused(tmp_path: Path, given: str, sai
 
 
 def test_the_article_s_class_on_a_real_redis(redis_server: RedisServer) -> None:
-    # One cache for all: no scope, 0.79, one hour by the log's clock.
+    # One cache for all: no scope, 0.79, a TTL of one hour by the log's clock.
     log = make_log(600, partitions=1, rate=0.05)  # 600 requests in about three hours
     address = f"{EXAMPLES / 'article_cache.py'}:ArticleCache?url={redis_server.url()}"
     measured = log.replay(cache_at(address), pipeline=1).outcomes
@@ -79,7 +79,7 @@ def test_the_article_s_class_on_a_real_redis(redis_server: RedisServer) -> None:
     hits = measured.filter(result="hit")
     assert hits.height > 200 and agreed >= 0.99
     forever = log.replay(MemoryCache(), min_similarity=0.79).outcomes
-    assert forever.filter(result="hit").height > hits.height  # the hour costs hits
+    assert forever.filter(result="hit").height > hits.height  # the TTL of one hour loses hits
     assert redis_server.key_names() == []
     assert redis_server.client().execute_command("FT._LIST") == []
 

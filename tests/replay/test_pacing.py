@@ -1,4 +1,4 @@
-"""The log's clock alone says when a request is sent, and stalls are charged to who waited."""
+"""Only the log's clock decides when a request is sent, and stalls count for all that waited."""
 
 import threading
 import time
@@ -20,13 +20,13 @@ def test_send_times_are_the_log_s_clock_divided_by_speed() -> None:
 
 
 def test_the_highest_rate_delays_bursts_and_nothing_else() -> None:
-    # At 2 a second: 0.0, then 0.5 and 1.0 for the burst; the last is due after it is over.
+    # At 2 per second: 0.0, then 0.5 and 1.0 for the burst; the last one is due after the burst.
     ts_s = np.array([0.0, 0.1, 0.2, 9.0])
     assert send_times(ts_s, 1.0, 2.0).tolist() == pytest.approx([0.0, 0.5, 1.0, 9.0])
 
 
 class Stalling(MemoryCache):
-    """Hold up the lookup of one request, as a server that pauses does."""
+    """Delays the lookup of one request, like a server that pauses."""
 
     def __init__(self, index: int, pause_s: float) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ def test_a_stall_is_charged_to_all_that_waited_behind_it() -> None:
 
 
 class WaitsForOthers(MemoryCache):
-    """Answer the lookup of one request only after so many later ones have been looked up."""
+    """Answers the lookup of one request only after a number of later lookups."""
 
     def __init__(self, index: int, others: int) -> None:
         super().__init__()
@@ -102,7 +102,7 @@ def test_pacing_follows_the_clock_and_full_speed_does_not_wait() -> None:
     assert cache.lookups_at[-1] - started >= 0.195
     whole = log.replay(MemoryCache(), speed=10.0)
     assert whole.lateness.count == 40
-    forty_days = paced_log(40, 86_400)  # a replay that waits runs into the test's time limit
+    forty_days = paced_log(40, 86_400)  # a replay that waits exceeds the test's time limit
     assert forty_days.replay(MemoryCache()).lateness.count == 0
 
 
@@ -114,7 +114,7 @@ def test_full_speed_obeys_a_highest_rate() -> None:
 
 
 def test_at_a_highest_rate_a_stall_is_charged_to_all_that_waited_behind_it() -> None:
-    # One hundred a second; the 20th stalls for 300 ms, so about 30 are sent late.
+    # One hundred per second; the 20th stalls for 300 ms, so about 30 are sent late.
     result = paced_log(100, 0.01).replay(Stalling(20, 0.3), max_rate=100.0)
     assert result.lateness.count == 100
     assert result.lateness.max_ms > 200
@@ -128,8 +128,8 @@ def test_misses_carry_the_logged_latency_and_hits_none(log: Log) -> None:
     logged = np.array(log.stream.latencies_ms)
     missed = np.flatnonzero((outcomes["result"] == "miss").to_numpy())
     over = outcomes["latency_ms"].to_numpy()[missed] - logged[missed]
-    # A miss takes its lookup longer than the logged call, a hit its lookup alone. The summaries
-    # round by up to 0.1 %.
+    # A miss takes its lookup plus the logged call, and a hit only its lookup. The summaries round
+    # by up to 0.1 %.
     longest = result.lookup.max_ms * 1.001
     assert (over >= 0).all() and over.max() <= longest and result.hit.max_ms <= longest
     assert result.miss.count + result.hit.count == outcomes.filter(result="hit").height + len(

@@ -1,4 +1,4 @@
-"""Caches that people run, replayed through their own code: each decides as its rules predict."""
+"""Caches that people use are replayed through their own code; each decides as predicted."""
 
 import socket
 import subprocess
@@ -70,7 +70,7 @@ def test_langchain_compares_the_model_with_the_nearest_entry_alone(
     assert ((served >= 0) == hit).mean() >= 0.99
     apart = replace(stream, partition=model, pool=model)
     filtered = sweep(apart, log.vectors, [SemanticPolicy(0.8, scope=("model",))]).served[0]
-    assert ((filtered >= 0) == hit).mean() < 0.95  # a filter within the index is another rule
+    assert ((filtered >= 0) == hit).mean() < 0.95  # a filter inside the index is another rule
 
 
 def test_qdrant_s_local_mode_decides_as_predicted_and_keeps_tenants_apart() -> None:
@@ -104,7 +104,7 @@ def test_an_hnsw_index_is_made_with_its_parameters(redis_server: RedisServer) ->
 def test_an_index_with_other_field_names_is_looked_up_and_predicted(
     redis_server: RedisServer,
 ) -> None:
-    # The article's class has made the index; a shadow replay reads it and changes nothing.
+    # The article's class created the index; a shadow replay reads it and changes nothing.
     log = make_log(500, partitions=1, rate=50.0)
     own = f"{EXAMPLES / 'article_cache.py'}:ArticleCache?url={redis_server.url()}"
     log.replay(cache_at(own), pipeline=1, keep=True)
@@ -144,7 +144,7 @@ def test_an_empty_index_predicts_nothing() -> None:
 
 def test_vector_sets_of_a_cluster_lie_in_one_slot(tmp_path: Path) -> None:
     log = make_log(300)
-    with socket.socket() as free:  # its usual one, 10,000 above the server's, may not exist
+    with socket.socket() as free:  # its default, 10,000 above the server's, may not exist
         free.bind(("127.0.0.1", 0))
         bus = str(free.getsockname()[1])
     with running(tmp_path, "--cluster-enabled", "yes", "--cluster-port", bus) as node:

@@ -1,4 +1,4 @@
-"""Caching proxies: each product's own signals of a hit, on a server that caches as they say."""
+"""Caching proxies: each product's own signals of a hit, from a server that imitates them."""
 
 import json
 from decimal import Decimal
@@ -19,7 +19,7 @@ from tests.replay.prompts import RATE, asking
 
 
 class Proxy(Handler):
-    """Cache by namespace and messages, and say so as one product does."""
+    """Caches by namespace and messages, and signals hits as one product does."""
 
     product = "generic"
     scope_header = ""
@@ -85,7 +85,7 @@ def test_hits_are_read_as_each_product_tells_them(product: str) -> None:
     columns = ["result", "matched_id"]
     assert result.outcomes.select(columns).equals(simulated.select(columns))
     hits = result.outcomes.filter(result="hit")
-    own = {"bifrost": 0.97}.get(product, 1.0)  # a product's own similarity is kept as it is
+    own = {"bifrost": 0.97}.get(product, 1.0)  # a product's own similarity is kept unchanged
     assert hits.height > 50 and hits["similarity"].to_list() == pytest.approx([own] * hits.height)
     misses = result.outcomes.filter(result="miss").height
     assert result.spent_usd == misses * RATE.cost_usd((60, 40, 0, 0, 0, 7))
@@ -113,7 +113,7 @@ def test_nothing_is_sent_that_production_does_not_send() -> None:
     assert set(model.requests[0]) == {"path", "model", "messages", "max_tokens", "temperature"}
     assert {sent["x-team"] for sent in model.headers} == {"search"}
     assert not any("namespace" in name for sent in model.headers for name in sent)
-    # one cache for both partitions, so more hits than where each has its own
+    # one cache for both partitions, so more hits than with one each
     hits = result.outcomes.filter(result="hit").height
     apart = log.replay(MemoryCache(), min_similarity=1.5).outcomes.filter(result="hit").height
     assert hits > apart
@@ -137,7 +137,7 @@ def test_the_log_s_own_answers_are_served_to_a_proxy() -> None:
         cache.recorded = server
         free = Rate((Decimal(0),) * 6)
         result = log.replay(cache, rate=free, max_spend_usd=Decimal(0), concurrency=4)
-    # the server caches nothing: each request is its own answer, with the log's tokens
+    # the server caches nothing: each request gets its own answer, with the log's tokens
     assert result.outcomes["result"].to_list() == ["miss"] * 120
     assert result.outcomes["output_tokens"].to_list() == log.stream.tokens[:, -1].tolist()
     assert server.unknown == 0

@@ -1,4 +1,4 @@
-"""A month as predicted fires no alert, a planted fall does: Prometheus's test runner judges."""
+"""A month as predicted fires no alert, and a planted drop does, by Prometheus's test runner."""
 
 import shutil
 import subprocess
@@ -28,7 +28,7 @@ HOUR_S, DAYS = 3600, 30
 
 @dataclass(frozen=True)
 class Hourly:
-    """A month of counters, one row an hour."""
+    """A month of counters, one row per hour."""
 
     lookups: np.ndarray
     hits: np.ndarray
@@ -38,7 +38,7 @@ class Hourly:
 
 
 def shape(hour: int) -> tuple[float, float]:
-    """Return requests an hour and the hit rate: quiet nights and Sundays, other questions then."""
+    """Return requests per hour and the hit rate: nights and weekends are quiet, nights hit less."""
     of_day, of_week = hour % 24, hour // 24 % 7
     busy = 0.15 if of_day < 7 else 1.0
     weekend = 0.3 if of_week in (0, 6) else 1.0
@@ -46,9 +46,9 @@ def shape(hour: int) -> tuple[float, float]:
 
 
 def month(seed: int, first_hour: int = 0, days: int = DAYS, growth: float = 0.0) -> Hourly:
-    """Draw a month; the first day's hit rate grows as the cache fills.
+    """Return a random month; on the first day the hit rate grows as the cache fills.
 
-    `growth`: of the traffic in a day, as a share of the first hour's.
+    `growth` is the growth of traffic per day, as a share of the first hour's.
     """
     rng = np.random.default_rng(seed)
     rows = []
@@ -65,7 +65,7 @@ def month(seed: int, first_hour: int = 0, days: int = DAYS, growth: float = 0.0)
 
 
 def traffic(of: Hourly) -> Traffic:
-    """Spread each hour's requests over it, as a log would have them."""
+    """Return the requests of each hour, spread over it as in a log."""
     ts: list[np.ndarray] = []
     hit: list[np.ndarray] = []
     cost: list[np.ndarray] = []
@@ -108,7 +108,7 @@ def test_a_log_of_hours_has_no_limits() -> None:
 
 
 def outlook(of: Traffic) -> Outlook:
-    """Ask the month model, as `monitor` does."""
+    """Return the month model's outlook, as `monitor` does."""
     times = pl.from_epoch(pl.Series("ts", (of.ts_s * 1e6).astype(np.int64)), time_unit="us")
     days = float(of.ts_s[-1] - of.ts_s[0]) / 86_400
     table = {"ts": times.dt.replace_time_zone("UTC"), "served_by": [None] * len(times)}
@@ -116,7 +116,7 @@ def outlook(of: Traffic) -> Outlook:
 
 
 def test_the_month_after_a_log_that_grows_costs_no_more_than_its_limits() -> None:
-    # 1.5 % of the first day's traffic more each day: after 60 days 1.9 times that day's.
+    # Traffic grows by 1.5 % of the first day's per day: after 60 days it is 1.9 times that day's.
     log = traffic(month(1, growth=0.015))
     coming = month(7, first_hour=30 * 24, growth=0.015)
     before, after = expected_traffic(log), expected_traffic(log, outlook(log))
@@ -126,14 +126,14 @@ def test_the_month_after_a_log_that_grows_costs_no_more_than_its_limits() -> Non
     assert (days > np.array(before.day_cost_high.by_hour)[ends]).any()  # growth alone would fire
     assert (days <= np.array(after.day_cost_high.by_hour)[ends]).all()
     leap = 2.5 * days > np.array(after.day_cost_high.by_hour)[ends]
-    assert leap.mean() > 0.7  # seen but for quiet weekends
+    assert leap.mean() > 0.7  # detected except on quiet weekends
 
 
 def test_a_steady_log_expects_no_change() -> None:
     found = outlook(traffic(month(1)))
     assert found.cost_per_answer == pytest.approx(1, abs=0.05)
     assert found.read_share == pytest.approx(1, abs=0.01)
-    assert found.hit_rate == pytest.approx(1, abs=0.12)  # the first day, still cold, looks a trend
+    assert found.hit_rate == pytest.approx(1, abs=0.12)  # the cold first day looks like a trend
     # A working day has 2,450 answers of log-normal cost (sigma 0.8), so its sum varies by
     # sqrt(e^0.64 / 2,450) = 2.8 %, with weekends about 3 %. Over 30 days, compared weekday by
     # weekday, a slope's error is 3 % / sqrt(7 x 245) = 0.07 % a day. The days ahead have their
@@ -145,7 +145,7 @@ def test_a_steady_log_expects_no_change() -> None:
 def test_windows_over_a_hole_of_the_log_set_no_limit() -> None:
     whole = traffic(month(1))
     hour = ((whole.ts_s - SUNDAY_S) // HOUR_S).astype(int)
-    kept = (hour < 240) | (hour >= 264)  # the eleventh day is lost, a Wednesday
+    kept = (hour < 240) | (hour >= 264)  # the eleventh day, a Wednesday, is missing
     of = Traffic(*(getattr(whole, one.name)[kept] for one in fields(whole)))
     seen = outlook(of)
     assert seen.covered is not None and seen.covered[240:264].sum() == 0
@@ -160,7 +160,7 @@ def test_windows_over_a_hole_of_the_log_set_no_limit() -> None:
 
 
 def series(of: Hourly) -> list[dict[str, str]]:
-    """Write the counters as Prometheus's test runner reads them, every 30 minutes."""
+    """Return the counters every 30 minutes, in the format of Prometheus's test runner."""
 
     def counter(hourly: np.ndarray) -> str:
         halves = np.repeat(hourly / 2, 2)
@@ -183,7 +183,7 @@ def series(of: Hourly) -> list[dict[str, str]]:
 
 
 def litellm(of: Hourly) -> list[dict[str, str]]:
-    """Write the same month under the names that LiteLLM's /metrics has."""
+    """Return the same month under the names of LiteLLM's /metrics."""
     names = {
         'semantic_cache_requests_total{result="hit"}': "litellm_cache_hits_metric_total",
         'semantic_cache_requests_total{result="miss"}': "litellm_cache_misses_metric_total",
@@ -206,13 +206,13 @@ def litellm(of: Hourly) -> list[dict[str, str]]:
 def fired(
     folder: Path, expected: ExpectedTraffic, given: list[dict[str, str]], until_h: int
 ) -> set[str]:
-    """Return the names of the alerts that fired, asked of Prometheus one by one."""
+    """Return the names of the alerts that fired, by asking Prometheus for each one."""
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("no promtool: apt-get install prometheus")
     rules, _ = write_monitoring(small_audit(), folder, expected)
     group = yaml.safe_load(rules.read_bytes())["groups"][0]
-    group["interval"] = "1h"  # a minute would take Prometheus long
+    group["interval"] = "1h"  # one minute would take too long
     rules.write_text(yaml.safe_dump({"groups": [group]}))
     names = [rule["alert"] for rule in group["rules"] if "alert" in rule]
     asked = [
@@ -264,7 +264,7 @@ def test_a_planted_fall_fires_within_its_time(
 ) -> None:
     alert, factors = FALLS[fall]
     whole = month(4, THURSDAY_H, 6)
-    at = 5 * 24 + 10  # ten in the morning of a Tuesday
+    at = 5 * 24 + 10  # ten o'clock on a Tuesday morning
     changed = {}
     for name, factor in factors.items():
         column = getattr(whole, name).copy()
@@ -276,7 +276,7 @@ def test_a_planted_fall_fires_within_its_time(
         "LLMCostPerAnswerHigh": expected.cost_per_answer_high,
     }[alert]
     assert limit is not None
-    after_h = limit.window_h + 2  # the window, then half an hour of `for`, at the latest
+    after_h = limit.window_h + 2  # the window, and then half an hour of `for` at most
     given = series(replace(whole, **changed))
     assert alert in fired(tmp_path, expected, given, at + after_h)
 

@@ -1,4 +1,4 @@
-"""The README's replay lines do what they say, whatever an audit recommends."""
+"""The README's replay commands work as described, whatever an audit recommends."""
 
 import json
 import re
@@ -23,7 +23,7 @@ def lines() -> list[str]:
 
 
 def replayed(line: str, cwd: Path, run: str, server: RedisServer) -> None:
-    """Run a line as printed, but for the name of the run and the port of the server."""
+    """Run a line as printed, except for the run's name and the server's port."""
     words = line.replace("redis://localhost:6379", server.url()).split()
     assert words[1] == "run"
     said = installed(words[0], run, *words[2:], "--format", "json", "--quiet", cwd=cwd)

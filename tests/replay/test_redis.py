@@ -1,4 +1,4 @@
-"""Both Redis flavours against a real server: decisions, expiry, and only keys of our own."""
+"""Both Redis flavours on a real server: decisions, expiry, and no keys except our own."""
 
 import os
 import socket
@@ -73,7 +73,7 @@ def test_similarity_is_the_cosine(redis_server: RedisServer, log: Log, flavour: 
     match = cache.lookup([Query(1, "r1", 1, 1, 1.0)])[0].match
     cache.close(keep=False)
     assert match is not None and not match.exact
-    tolerance = 0.005 if "exact" in flavour else 1e-6  # eight bits a dimension, or all
+    tolerance = 0.005 if "exact" in flavour else 1e-6  # eight bits per dimension, or all
     assert match.similarity == pytest.approx(float(log.vectors[0] @ log.vectors[1]), abs=tolerance)
 
 
@@ -142,7 +142,7 @@ def test_vectors_of_expired_answers_are_removed_from_the_set(
     cache.store(Entry(0, "r0", 0, 1, "gone", 0.0), 0.0)
     client = redis_server.client()
     (answer,) = [key for key in redis_server.key_names() if ":answer:" in key]
-    client.delete(answer)  # as expiry does
+    client.delete(answer)  # as if it had expired
     assert cache.lookup([Query(1, "r1", 1, 1, 1.0)])[0].match is None
     assert client.execute_command("VCARD", "costaudit:t:vectors:1") == 0
     cache.close(keep=False)

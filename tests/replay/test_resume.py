@@ -1,4 +1,4 @@
-"""An interrupted replay goes on from its journal, and ends as if nothing had happened."""
+"""An interrupted replay continues from its journal, and ends as if nothing had happened."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ DECIDED = ["result", "matched_id", "similarity", "input_uncached_tokens"]
 
 
 def interrupt_after(count: int, sent: signal.Signals = signal.SIGINT) -> Listener:
-    """Press ctrl-C, or ask the process to end, once so many requests are done."""
+    """Return a listener that sends ctrl-C or another signal once `count` requests are done."""
     seen: list[Acknowledged] = []
 
     def listener(done: Acknowledged) -> None:
@@ -69,7 +69,7 @@ def test_a_paced_replay_can_be_interrupted_and_goes_on(log: Log, tmp_path: Path)
     resumed = log.replay(MemoryCache(), speed=500, resume_path=path)
     assert resumed.resumed >= 200
     hits = log.replay(MemoryCache()).outcomes.filter(result="hit").height
-    # how many answers arrive in time for the next question depends on the machine's pace
+    # how many answers arrive in time for the next question depends on the machine's speed
     assert resumed.outcomes.filter(result="hit").height == pytest.approx(hits, rel=0.25)
 
 
@@ -140,7 +140,7 @@ def test_a_file_that_is_no_journal_is_refused_and_left_as_it_is(log: Log, tmp_pa
 def test_a_journal_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "journal"
     with Journal(path, Header("s", "t", "p")) as journal:
-        assert not path.exists()  # a start that is refused leaves nothing
+        assert not path.exists()  # a refused start leaves nothing behind
         journal.begin()
         journal.acknowledge(Acknowledged(3, "miss", answer="secret"))
     assert path.stat().st_mode & 0o777 == 0o600

@@ -1,4 +1,4 @@
-"""memory:// under a limit on entries and a guard decides as the simulation's oracle does."""
+"""memory:// with a limit on entries and a guard decides like the simulation's oracle."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from tests.simulate.semantic.oracle import replay as oracle
 
 
 def odd_pairs(asked: Pairs, held: Pairs) -> npt.NDArray[np.bool_]:
-    """Refuse a pair whose rows add up to an odd number: as good a rule as any."""
+    """Refuse pairs whose rows have an odd sum: an arbitrary rule."""
     refused: npt.NDArray[np.bool_] = (np.asarray(asked) + np.asarray(held)) % 2 == 1
     return refused
 
@@ -76,7 +76,7 @@ def test_decisions_equal_the_oracle_at_any_traffic(
 
 
 def with_pools(stream: ReplayStream) -> ReplayStream:
-    """Let partitions 0 and 1 share a pool, as two histories of one scope do."""
+    """Return the stream with partitions 0 and 1 in one pool, like two histories of one scope."""
     return replace(stream, pools=np.where(stream.partitions < 2, 0, 1))
 
 

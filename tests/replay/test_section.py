@@ -1,4 +1,4 @@
-"""The replay's part of the audit says what was measured."""
+"""The audit's section on the replay says what was measured."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""memory:// and the simulation decide alike, row for row."""
+"""memory:// and the simulation make the same decisions, row by row."""
 
 import numpy as np
 import polars as pl

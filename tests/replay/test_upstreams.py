@@ -1,4 +1,4 @@
-"""Live upstreams through the real SDKs, against a server on the loopback."""
+"""Live upstreams through the real SDKs, with a loopback server."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -37,7 +37,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 KINDS = ["openai", "anthropic", "bedrock"]
 TOKENS = {
-    # 100 prompt tokens of which 40 are cached; the others' classes are disjoint already
+    # 100 prompt tokens, 40 of them cached; the other providers' classes are already disjoint
     "openai": (60, 40, 0, 0, 0, 7),
     "anthropic": (60, 30, 8, 2, 0, 7),
     "bedrock": (60, 30, 10, 0, 0, 7),
@@ -142,14 +142,14 @@ def test_a_live_replay_fills_the_cache_with_new_answers_and_counts_the_money() -
     assert result.outcomes["result"].equals(recorded.outcomes["result"])  # the log's clock decides
     misses = result.outcomes.filter(result="miss").height
     assert len(model.requests) == misses
-    # Each call: 60 uncached at $1, 40 cached at $0.10 and 7 of output at $4, per million.
+    # Each call has 60 uncached tokens at $1, 40 cached at $0.10 and 7 of output at $4, per million.
     assert result.spent_usd == misses * (60 * PRICES[0] + 40 * PRICES[1] + 7 * PRICES[5]) / 10**6
     assert result.outcomes.filter(result="miss")["cache_read_tokens"].unique().to_list() == [40]
 
 
 def test_calls_in_flight_obey_the_limit() -> None:
     log = asking(make_log(40, texts=40, bypass_share=0))
-    log.stream.ready_s[:] = log.stream.ts_s[-1] + 9  # nothing waits for an answer
+    log.stream.ready_s[:] = log.stream.ts_s[-1] + 9  # no request waits for an answer
     model = Model(delay_s=0.03)
     with serving(model) as url:
         log.replay(
@@ -229,7 +229,7 @@ def test_the_dry_run_prices_the_log_s_own_tokens() -> None:
 
 
 def test_the_worst_price_of_a_call_bounds_it_by_bytes() -> None:
-    # (5 + 16) bytes and overhead x the dearest input, $2, + 50 x $4 = 42 + 200 per million
+    # (5 + 16) bytes and overhead x the most expensive input, $2, + 50 x $4 = 42 + 200 per million
     prompt = Prompt("m", (Message("user", "héll"),), max_tokens=50)
     assert worst_usd(RATE, prompt) == Decimal("0.000242")
 

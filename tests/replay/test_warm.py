@@ -1,4 +1,4 @@
-"""Answers worth having: chosen by money and consistency, and written to a file."""
+"""Answers worth caching are chosen by cost and consistency, and written to a file."""
 
 import json
 from decimal import Decimal
@@ -20,7 +20,7 @@ CLUSTERS = [
 
 
 def scenario() -> tuple[Log, pl.DataFrame]:
-    """Build six requests of three texts: text 0 is dear, text 1 cheap, text 2 in no cluster."""
+    """Return six requests with three texts: 0 is expensive, 1 cheap, and 2 in no cluster."""
     log = make_log(10, texts=3, partitions=1, bypass_share=0)
     log.stream.rows[:] = [0, 1, 2, 0, 1, 2, 0, 1, 0, 0]
     object.__setattr__(log.stream, "cost_usd", np.arange(10) / 10)

@@ -1,4 +1,4 @@
-"""Caches filled beforehand: each product's own client finds them, and no scope sees another's."""
+"""Warmed caches: each product's own client finds the entries, and scopes stay separate."""
 
 from collections import Counter
 from dataclasses import replace
@@ -18,7 +18,7 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 TENANTS = ("Acme, Inc.", "acme", "Globex | {x}", "globex")
 
 
-# Which answers may be written at all.
+# Which answers may be written.
 
 
 def test_an_answer_that_would_reach_another_scope_is_left_out() -> None:
@@ -83,7 +83,7 @@ def test_redisvl_s_own_client_finds_what_was_written_within_its_tags(
         ttls = [client.ttl(key) for key in redis_server.key_names()]
         assert sorted(set(ttls))[0] == -1 and 0 < sorted(set(ttls))[1] <= 120
         tenants = {client.hget(key, "customer") for key in redis_server.key_names()}
-        assert tenants == {"t0", "t1", "t2"}  # the value, no number of ours
+        assert tenants == {"t0", "t1", "t2"}  # the value, not our number for it
 
         again = warmed(redis_server.url("name=faq&fields=customer:tenant"), made)
         assert (len(again[1].answers), again[1].present) == (0, 18)
@@ -96,7 +96,7 @@ def test_the_application_s_own_semantic_cache_serves_them(redis_server: RedisSer
     from redisvl.query.filter import Tag
     from redisvl.utils.vectorize import CustomVectorizer
 
-    theirs = redisvl.SemanticCache(  # made by the application, before anything is warmed
+    theirs = redisvl.SemanticCache(  # created by the application before the warming
         "app", vectorizer=CustomVectorizer(embed=lambda text: vector_of(text).tolist()),
         filterable_fields=[{"name": "tenant", "type": "tag"}], redis_url=redis_server.url(),
         distance_threshold=0.05,
@@ -218,7 +218,7 @@ def test_langchain_serves_them_without_asking_its_model(
             redis_server.client().ft(name).dropindex(delete_documents=True)
 
 
-# A class of the user's: the article's, and one that mixes what it says it keeps apart.
+# A user's own class: the article's, and one that mixes scopes that it claims to separate.
 
 
 def test_the_article_s_class_finds_them_by_its_own_rules(redis_server: RedisServer) -> None:
@@ -253,7 +253,7 @@ def test_a_class_that_serves_across_its_own_fields_is_found_out(tmp_path: Path) 
     assert checked.crossed > 0 and checked.other > 0
 
 
-# What can't be filled.
+# Caches that can't be filled.
 
 
 @pytest.mark.parametrize(
