@@ -2,7 +2,7 @@
 
 Run `python benchmarks/bench_device.py [--device NAME]`. Without an accelerator nothing is timed,
 unless a torch device is named: `--device cpu` runs the accelerator's code on the CPU. BANKING77 is
-searched in $COSTAUDIT_DATA, or in shared/data beside the repository. Before a ratio is printed,
+read from $COSTAUDIT_DATA, or from shared/data beside the repository. Before a ratio is printed,
 vectors must agree to 1e-5 and all decisions must be equal.
 """
 

@@ -3,8 +3,8 @@
 The reference is sentence-transformers in float32. The operations per second of each model are
 compared with the rate of large float32 matrix products on all cores in the same run. All of them
 take turns, and each one's best turn counts, so that other work on the machine affects them equally.
-Run `python benchmarks/bench_embed.py [TEXTS] [--turns N]`. BANKING77 is searched in
-$COSTAUDIT_DATA, or in shared/data beside the repository.
+Run `python benchmarks/bench_embed.py [TEXTS] [--turns N]`. BANKING77 is read from
+$COSTAUDIT_DATA, or from shared/data beside the repository.
 """
 
 import argparse

@@ -6,7 +6,7 @@ Run `python benchmarks/bench_semantic.py [PART ...] [--store DIR]`. Parts:
  growth        --sizes made-up texts: time, memory, and the memory by the formula
  near          one cluster of --texts near-duplicates, whose pairs grow with the square of the texts
  synthetic, dense  --texts distinct texts, in many topics and in few
-BANKING77 is searched in $COSTAUDIT_DATA, or in shared/data beside the repository. Vectors are kept
+BANKING77 is read from $COSTAUDIT_DATA, or from shared/data beside the repository. Vectors are kept
 in DIR, so that a second run embeds nothing. Every answer of the FAISS loop is compared with the
 sweep's before a ratio is printed. Times are the median of --repeat runs. The loops are timed at
 --loop-thresholds evenly spaced thresholds, and scaled to all.

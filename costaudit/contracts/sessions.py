@@ -172,7 +172,7 @@ class CompactionRow:
     before_tokens: int
     after_tokens: int
     later_calls: int  # calls without the removed text, until the next compaction
-    cost_usd: Decimal  # of sending the rest again instead of reading it, and of the summary
+    cost_usd: Decimal  # extra cost of sending the rest again over reading it, and of the summary
     saved_usd: Decimal  # on the later calls, at the price that their prefix was billed at
     net_usd: Decimal  # saved_usd minus cost_usd
 

@@ -65,7 +65,7 @@ def sample_pairs(
     size: int,
     seed: int = 0,
 ) -> Sample:
-    """Draw `size` hits, stratified by the probability of being right and nearness to the threshold.
+    """Draw `size` hits, stratified by probability of being right and nearness to the threshold.
 
     probability, similarity (of the questions) and value (USD or counts) are per hit. Strata get
     draws by Neyman allocation, with the share of hits and the share of value weighted equally. Ask
@@ -108,8 +108,8 @@ def _allocate(want: Floats, members: Floats, size: int) -> npt.NDArray[np.int64]
 def control_pairs(check: Consistency, each: int, seed: int = 0) -> Controls:
     """Return pairs with a known verdict, to measure the judge: `each` right and `each` wrong ones.
 
-    Right ones are repeats of one prompt that differ only by noise, so no live data. Wrong ones are
-    answers to random questions that have little in common.
+    Right ones are repeats of one prompt that differ only by noise; live data are excluded. Wrong
+    ones are answers to random questions that have little in common.
     """
     rng = np.random.default_rng(seed)
     log, settled = check.log, check.calibration.settled

@@ -1,4 +1,4 @@
-"""Judges through the real SDKs, against a server on the loopback."""
+"""Judges through the real SDKs, with a loopback server."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ RATES = JudgeRates(Decimal("1"), Decimal("5"))
 
 
 class JudgeModel(Model):
-    """Says right unless the cached answer holds the word bad; nonsense on demand."""
+    """Says right unless the cached answer contains the word bad; replies nonsense on demand."""
 
     nonsense = False
 
@@ -62,8 +62,8 @@ def test_a_judge_replies_with_usage(kind: str, stream: int, base: str, model: Ju
     assert judge.name == f"{kind}:judge-1"
     reply = judge.ask(RUBRIC, prompt_for(item(1, "bad")))
     assert not read_verdict(reply.text).right
-    # as the server tells: 100 tokens in for OpenAI, cached ones included; 60 + 30 + 10 elsewhere,
-    # but 60 in Bedrock's stream
+    # as the server reports: 100 input tokens for OpenAI, including cached ones; 60 + 30 + 10
+    # elsewhere, but 60 in Bedrock's stream
     expected = 60 if (kind, stream) == ("bedrock", 1) else 100
     assert (reply.input_tokens, reply.output_tokens) == (expected, 7)
     sent = json.dumps(model.requests[0])
@@ -117,7 +117,7 @@ def test_a_run_end_to_end(kind: str, base: str, tmp_path: Any) -> None:
     found = run_judge(items, judge, store, Budget(RATES, Decimal(1)))
     assert found.stopped == ""
     assert [found.verdicts[i.key] for i in items] == [k % 3 != 0 for k in range(12)]
-    # 12 calls of 100 tokens at 1 USD and 7 at 5 USD a million: 12 x 0.000135
+    # 12 calls with 100 tokens at 1 USD and 7 at 5 USD per million: 12 x 0.000135
     assert found.spent_usd == Decimal("0.00162")
 
 
@@ -148,7 +148,7 @@ def test_the_network_gone_half_way_keeps_what_was_paid(
     before = len(model.requests)
     second = run_judge(items, judge, store, Budget(RATES, Decimal(1)))
     assert len(second.verdicts) == 20
-    assert len(model.requests) - before == 12  # none is asked twice
+    assert len(model.requests) - before == 12  # no pair is asked twice
 
 
 def test_a_killed_run_loses_at_most_its_last_line(

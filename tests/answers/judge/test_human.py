@@ -28,7 +28,7 @@ def test_a_form_comes_back_with_its_verdicts(name: str, tmp_path: Path) -> None:
     if name.endswith("csv"):
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = list(csv.DictReader(file))
-        assert rows[0]["logged_answer"] == "'=SUM(A1)"  # no formula runs in a spreadsheet
+        assert rows[0]["logged_answer"] == "'=SUM(A1)"  # a spreadsheet runs no formula
         rows[0]["verdict"], rows[1]["verdict"] = "right", " Wrong "
         with path.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS)

@@ -16,25 +16,25 @@ def test_a_census_gives_the_share_itself() -> None:
     said = np.array([1, 1, 0, 1], np.int8)
     found = corrected_share(np.array([0.9, 0.8, 0.3, 0.2]), census(said), said)
     assert found.share.value == pytest.approx(0.75)
-    assert found.share.low == found.share.high == pytest.approx(0.75)  # nothing is left to sample
+    assert found.share.low == found.share.high == pytest.approx(0.75)  # everything was sampled
 
 
 def test_by_hand() -> None:
-    # 8 hits, 4 judged: the comparison says 1, 1, 0, 0 for them and the verdicts agree fully, so
-    # lambda is 1 and the share is the mean of the comparison, 6/8, with no spread left.
+    # 8 hits, 4 judged: the comparison says 1, 1, 0, 0 for them and all verdicts agree, so lambda is
+    # 1, and the share is the mean of the comparison, 6/8, without spread.
     probability = np.array([1.0, 1, 0, 0, 1, 1, 1, 1])
     sample = Sample(np.arange(4), np.zeros(8, np.int32), np.array([4]))
     found = corrected_share(probability, sample, np.array([1, 1, 0, 0], np.int8))
     assert found.weight == pytest.approx(1.0)
     assert found.share.value == pytest.approx(6 / 8)
     assert found.share.low == pytest.approx(6 / 8)
-    # alone: mean 1/2, variance of the sample 1/3, over 4, half of the population left: 1/24
+    # alone: mean 1/2; sample variance 1/3, over 4, times the unsampled half: 1/24
     assert found.verdicts_alone.value == pytest.approx(0.5)
     assert found.verdicts_alone.high == pytest.approx(0.5 + 1.959964 * np.sqrt(1 / 24))
 
 
 def test_a_known_judge_error_is_taken_out() -> None:
-    # 90 % of right and 20 % of wrong pairs are called right; 60 % right gives 0.54 + 0.08 = 0.62
+    # 90 % of right and 20 % of wrong pairs are called right; 60 % right makes 0.54 + 0.08 = 0.62
     said = np.repeat([1, 0], [62, 38]).astype(np.int8)
     found = corrected_share(np.full(100, 0.5), census(said), said, JudgeError(0.9, 0.2, 0, 0))
     assert found.share.value == pytest.approx(0.6)
@@ -78,7 +78,7 @@ def test_a_sample_takes_most_where_doubt_and_money_are() -> None:
     plain = sample_pairs(probability, similarity, value, threshold=0.8, size=100)
     assert len(plain.rows) == len(set(plain.rows.tolist())) == 100
     doubtful = (plain.rows >= 900).sum()
-    assert 20 < doubtful < 60  # 10 % of the hits, but most of the doubt
+    assert 20 < doubtful < 60  # 10 % of the hits, but most of the uncertainty
     value[900:] = 50.0
     rich = sample_pairs(probability, similarity, value, threshold=0.8, size=100)
     assert (rich.rows >= 900).sum() > doubtful
@@ -95,7 +95,7 @@ def test_each_prefix_is_spread_over_the_strata() -> None:
 
 
 def test_agreement_by_hand() -> None:
-    # 10 pairs: both right 5, both wrong 2, 3 apart. p = 0.7, q = 0.6:
+    # 10 pairs: both right 5, both wrong 2, different 3. p = 0.7, q = 0.6:
     # expected 0.42 + 0.12 = 0.54, kappa (0.7 - 0.54) / 0.46 = 0.3478
     first = np.array([1] * 5 + [0] * 2 + [1, 1, 0] + [-1], np.int8)
     second = np.array([1] * 5 + [0] * 2 + [0, 0, 1] + [1], np.int8)

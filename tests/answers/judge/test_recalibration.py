@@ -1,4 +1,4 @@
-"""The comparison put right by few verdicts of a judge that errs."""
+"""A few verdicts of a judge that errs correct the comparison."""
 
 import numpy as np
 import pytest
@@ -17,14 +17,14 @@ def test_many_verdicts_recover_a_share_that_the_comparison_has_wrong() -> None:
     value, error = recalibrated_share(probability, np.arange(20_000), said, 0.9, 0.1)
     assert value == pytest.approx(truth.mean(), abs=4 * error)
     assert error < 0.01
-    assert abs(probability.mean() - truth.mean()) > 0.1  # what was to be put right
+    assert abs(probability.mean() - truth.mean()) > 0.1  # the error to correct
 
 
 def test_without_verdicts_the_comparison_stands() -> None:
     probability = np.array([0.2, 0.6, 0.7])
     value, error = recalibrated_share(probability, np.zeros(0, np.int64), np.zeros(0), 1.0, 0.0)
     assert value == pytest.approx(0.5)
-    assert error > 0.05  # the prior's
+    assert error > 0.05  # due to the prior
 
 
 def test_erring_judges_give_honest_and_narrow_intervals() -> None:
@@ -48,8 +48,8 @@ def test_erring_judges_give_honest_and_narrow_intervals() -> None:
 
 
 def test_a_comparison_that_misleads_is_given_up() -> None:
-    # right pairs at a probability of 0.9 and of 0.1 alike, wrong ones between: no power of the
-    # odds fits that, and the estimate without assumptions stands
+    # right pairs have a probability of 0.9 or 0.1, and wrong ones lie between: no power of the
+    # odds fits that, so the estimate without assumptions is used
     probability = np.tile([0.1, 0.5, 0.9], 1000)
     truth = np.tile([1, 0, 1], 1000).astype(np.int8)
     sample = sample_pairs(probability, np.full(3000, 0.9, np.float32), np.ones(3000),

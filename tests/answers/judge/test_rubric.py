@@ -1,4 +1,4 @@
-"""How pairs are put to a judge, and how its replies are read."""
+"""How pairs are presented to a judge, and how its replies are parsed."""
 
 import re
 

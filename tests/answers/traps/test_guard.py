@@ -1,4 +1,4 @@
-"""Guards refuse the pairs that their detectors tell apart, and nothing else."""
+"""Guards refuse the pairs that their detectors separate, and no others."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from costaudit.errors import UsageError
 TEXTS = (
     "Can I cancel within 24 hours?",  # 0
     "Can I cancel after 48 hours?",  # 1
-    "Can I cancel within one day?",  # 2: as long as 0
+    "Can I cancel within one day?",  # 2: the same time as 0
     "Can't I cancel within 24 hours?",  # 3: negated
 )
 

@@ -1,4 +1,4 @@
-"""Texts are passed over only where no phrase can match."""
+"""Texts are skipped only if no phrase can match."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def texts() -> list[str]:
 
 
 def in_words(phrase: str) -> str:
-    """Write a phrase as a text may hold it, with an ending in place of `*`."""
+    """Return a phrase as it may appear in a text, with an ending in place of `*`."""
     return f"- {phrase.replace('*', 'ing')}, and more"
 
 

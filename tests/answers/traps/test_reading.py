@@ -1,4 +1,4 @@
-"""What each detector reads in a text, against values found by hand."""
+"""The values that each detector finds in a text, compared with values found by hand."""
 
 import pytest
 
@@ -17,7 +17,7 @@ from costaudit.answers.traps.quantities import number
         ("mil euros", "1000 euros"),
         ("one of them", "one of them"),
         ("one day", "1 day"),
-        ("at once", "at -"),  # eleven in Spanish only
+        ("at once", "at -"),  # it means eleven only in Spanish
         ("de las once", "de las 11"),
         ("1) open 2) tap", "  open   tap"),
         ("20 por ciento", "20 %"),
@@ -45,7 +45,7 @@ def test_number(digits: str, value: float) -> None:
 @pytest.mark.parametrize(
     ("text", "part", "expected"),
     [
-        # 24 h x 3600 s = 86400 s; one day is as long
+        # 24 h x 3600 s = 86400 s = one day
         ("within 24 hours, one day", "measures", {"86400 time"}),
         ("3 to 5 business days", "measures", {"3 workday", "5 workday"}),
         ("2 years or 24 months", "measures", {"24 month"}),

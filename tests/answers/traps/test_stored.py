@@ -1,4 +1,4 @@
-"""Signatures that were kept say what reading the texts again would say."""
+"""Stored signatures equal those from reading the texts again."""
 
 import itertools
 from pathlib import Path
