@@ -181,6 +181,8 @@ CALLERS = ("tenant", "user", "conversation")
 GATEWAY_SERVED = pl.col("served_by").fill_null("provider") == "gateway_cache"
 SENT_TO_PROVIDER = ~GATEWAY_SERVED
 COUNTED = pl.col("usage_source").is_in(["provider", "gateway"]).fill_null(False)  # as billed
+NO_CACHE_DETAIL = "without cache detail"  # end of a convention whose counts lack cache reads
+READS_COUNTED = COUNTED & ~pl.col("usage_convention").fill_null("").str.ends_with(NO_CACHE_DETAIL)
 IN_BATCH = pl.col("is_batch").fill_null(False)
 TS_S = pl.col("ts").dt.epoch("us").cast(pl.Float64) / 1e6  # seconds since 1970; null without time
 ANSWERED = (pl.col("status") == "ok") & SENT_TO_PROVIDER

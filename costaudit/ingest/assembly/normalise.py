@@ -4,6 +4,7 @@ from math import log
 
 import polars as pl
 
+from costaudit.contracts.requests import NO_CACHE_DETAIL
 from costaudit.ingest.calls.call import CLAIMS, Shape
 from costaudit.ingest.staging.prompt_rows import MIXED
 
@@ -239,7 +240,7 @@ def _label(known: pl.Expr) -> pl.Expr:
             .then(pl.concat_str(pl.lit(", undecided, read as "), "_shape"))
             .otherwise(pl.lit("")),
             pl.when(pl.col("cache_read").is_null())
-            .then(pl.lit(", without cache detail"))
+            .then(pl.lit(f", {NO_CACHE_DETAIL}"))
             .otherwise(pl.lit("")),
         )
     )

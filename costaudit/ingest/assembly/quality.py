@@ -3,7 +3,7 @@
 import polars as pl
 
 from costaudit.contracts.manifest import Check, Convention
-from costaudit.contracts.requests import COUNTED, INPUT_CLASSES
+from costaudit.contracts.requests import COUNTED, INPUT_CLASSES, NO_CACHE_DETAIL
 
 ALWAYS = pl.col("offset").is_not_null()
 EARLIEST = pl.datetime(2022, 1, 1, time_zone="UTC")  # no LLM log is older
@@ -90,7 +90,7 @@ QUESTIONS: tuple[tuple[str, pl.Expr, str], ...] = (
     ),
     (
         "cache detail",
-        ~pl.col("usage_convention").str.contains("without cache detail").fill_null(True),
+        ~pl.col("usage_convention").str.ends_with(NO_CACHE_DETAIL).fill_null(True),
         "No cache detail: how much of the input the provider already billed as cached.",
     ),
     ("costs", pl.col("logged_cost").is_not_null(), "No costs: whether prices and bill agree."),

@@ -4,8 +4,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from costaudit.contracts.prefix import SessionAgreement
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.simulate.prefix.advice.claims import claim_of, claimed, session_agreement
+from costaudit.simulate.prefix.advice.facts import prefix_facts
+from tests.simulate.prefix.small_logs import pricing
 from tests.simulate.traffic import Log
 
 
@@ -57,3 +60,17 @@ def test_sessions_are_held_against_the_bill_one_by_one() -> None:
     found = session_agreement(requests, read, np.ones(5, np.bool_))
     assert (found.sessions, found.within_5_percent) == (3, 1)
     assert (found.within_25_percent, found.beyond) == (1, 1)
+
+
+def test_counts_without_cache_reads_are_held_against_nothing() -> None:
+    """No read is billed where none is counted: that is neither agreement nor contradiction."""
+    log = Log()
+    for number in range(3):
+        log.call([("user", f"q{number}", 200)], session="a", usage_source="provider",
+                 usage_convention="openai, without cache detail")  # fmt: skip
+    requests, blocks = log.tables()
+    read = pl.Series([0, 0, 0])
+    assert session_agreement(requests, read, np.ones(3, np.bool_)) == SessionAgreement(0, 0, 0, 0)
+    facts = prefix_facts(requests, blocks, pricing(requests), compare=False)
+    assert (facts.agreement, facts.billed_read_share) == ((), None)
+    assert [(one.billed_read_tokens, one.read_ratio) for one in facts.templates] == [(None, None)]

@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from costaudit.contracts.prefix import Claim, SessionAgreement
-from costaudit.contracts.requests import COUNTED, INPUT_CLASSES, TOKEN_CLASSES
+from costaudit.contracts.requests import INPUT_CLASSES, READS_COUNTED, TOKEN_CLASSES
 from costaudit.simulate.segments import Ints
 
 AGREES_WITHIN = 0.05  # as a share of the larger of simulated and billed reads
@@ -59,7 +59,7 @@ def session_agreement(
         session=pl.coalesce("session", "conversation"),
         size=pl.sum_horizontal(INPUT_CLASSES),
         billed=pl.col("cache_read_tokens").fill_null(0),
-        trusted=COUNTED,
+        trusted=READS_COUNTED,
     ).with_columns(read=read, chosen=pl.Series(simulated))
     sessions = (
         rows.filter("trusted", "chosen", pl.col("session").is_not_null())

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from costaudit.contracts.grades import Pricing
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.prefix import Agreement
-from costaudit.contracts.requests import COUNTED, INPUT_CLASSES, OUTCOMES, TOKEN_CLASSES
+from costaudit.contracts.requests import INPUT_CLASSES, OUTCOMES, READS_COUNTED, TOKEN_CLASSES
 from costaudit.simulate.prefix.advice.markers import Terms, best_markers, find_anchors, input_prices
 from costaudit.simulate.prefix.caches.replay import (
     Markers,
@@ -148,14 +148,13 @@ CLOSE_SHARE = 0.05  # share of the input by which reads of an agreeing request m
 def agreement_by_model(requests: pl.DataFrame, as_is: PrefixOutcome) -> tuple[Agreement, ...]:
     """Return how well the as-is simulation agrees with the provider's counters, by model.
 
-    Only requests whose usage came from the provider or its gateway are compared.
+    Only requests with a provider's or gateway's count of cache reads are compared.
     """
-    trusted = COUNTED
     rows = requests.select(
         pl.col("provider").fill_null(""),
         pl.col("model").fill_null(""),
         billed=pl.col("cache_read_tokens").fill_null(0),
-        trusted=trusted.fill_null(False),
+        trusted=READS_COUNTED,
     ).with_columns(
         simulated=as_is.classes["cache_read_tokens"],
         size=as_is.classes.drop("output_tokens").sum_horizontal(),
@@ -186,7 +185,7 @@ def agreement_by_model(requests: pl.DataFrame, as_is: PrefixOutcome) -> tuple[Ag
 
 def billed_read_share(requests: pl.DataFrame) -> float | None:
     """Return the billed share of reads in all input; None if no row has counters."""
-    counted = requests.filter(COUNTED)
+    counted = requests.filter(READS_COUNTED)
     total = counted.select(pl.sum_horizontal("input_uncached_tokens", "^cache_.*_tokens$").sum())
     whole = total.item() or 0
     read = counted["cache_read_tokens"].sum()

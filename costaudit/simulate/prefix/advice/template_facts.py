@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from costaudit.contracts.prefix import Claim, PartShare
-from costaudit.contracts.requests import COUNTED
+from costaudit.contracts.requests import READS_COUNTED
 from costaudit.simulate.prefix.advice.claims import claim_of
 from costaudit.simulate.prefix.advice.markers import Plan
 from costaudit.simulate.prefix.advice.plans import Planned
@@ -76,7 +76,7 @@ def template_facts(
     """Return the facts of each template."""
     prompts, groups, as_is = today.prompts, today.groups, today.as_is
     shares = part_shares(prompts, planned.prompts, groups, parts)
-    counted = requests.select(COUNTED).to_series().to_numpy()
+    counted = requests.select(READS_COUNTED).to_series().to_numpy()
     read = requests["cache_read_tokens"].fill_null(0).to_numpy()
     of_group: dict[int, list[BreakerFacts]] = {}
     for item in breakers:

@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from costaudit.contracts.grades import Pricing
-from costaudit.contracts.requests import COUNTED, INPUT_CLASSES
+from costaudit.contracts.requests import INPUT_CLASSES, READS_COUNTED
 from costaudit.simulate.prefix.caches.replay import (
     READ,
     UNCACHED,
@@ -249,7 +249,7 @@ def _previous_turns(requests: pl.DataFrame, prompts: Prompts) -> Ints:
 def _provider_losses(requests: pl.DataFrame, as_is: Replay) -> Ints:
     """Return the tokens that were simulated as read but not billed so, if counters exist."""
     counted = requests.select(
-        trusted=COUNTED
+        trusted=READS_COUNTED
         & (pl.col("cache_read_tokens").fill_null(0).sum().over("provider", "model") > 0),
         read=pl.col("cache_read_tokens").fill_null(0),
     )

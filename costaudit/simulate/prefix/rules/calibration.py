@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from costaudit.contracts.requests import COUNTED
+from costaudit.contracts.requests import READS_COUNTED
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
 from costaudit.simulate.segments import Ints
 
@@ -42,7 +42,7 @@ def calibrate(
         pl.col("provider").fill_null(""),
         pl.col("model").fill_null(""),
         read=pl.col("cache_read_tokens").fill_null(0),
-        trusted=COUNTED,
+        trusted=READS_COUNTED,
     ).with_columns(shared=shared, gap=gap, chosen=prompts.sendable)
     rows = rows.filter("trusted", "chosen")
     found = []

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from costaudit.contracts.requests import COUNTED, IN_BATCH, INPUT_CLASSES
+from costaudit.contracts.requests import IN_BATCH, INPUT_CLASSES, READS_COUNTED
 from costaudit.contracts.sessions import CAUSES
 from costaudit.simulate.prefix.caches.replay import Markers, Replay
 from costaudit.simulate.prefix.caches.static_share import static_tokens
@@ -87,7 +87,7 @@ def find_causes(requests: pl.DataFrame, seen: Seen) -> Calls:
     prompts, threads = seen.prompts, seen.threads
     billed = requests.select(pl.col(INPUT_CLASSES).fill_null(0).clip(0)).to_numpy()
     total = billed.sum(axis=1)
-    counted = _counted(requests)
+    counted = requests.select(READS_COUNTED).to_series().to_numpy()
     read = billed[:, _READ]
     previous = threads.previous
     has = previous >= 0
@@ -117,13 +117,6 @@ def find_causes(requests: pl.DataFrame, seen: Seen) -> Calls:
         counted=counted,
         shed=np.where(_compacted(threads, total), total[previous] - total, 0),
     )
-
-
-def _counted(requests: pl.DataFrame) -> NDArray[np.bool_]:
-    """Return which requests have counters of cache reads."""
-    without = pl.col("usage_convention").fill_null("").str.ends_with("without cache detail")
-    known = COUNTED
-    return requests.select(known & ~without).to_series().to_numpy()
 
 
 def _since(prompts: Prompts, user: Ints) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

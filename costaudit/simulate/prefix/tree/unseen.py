@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from costaudit.contracts.requests import COUNTED, INPUT_CLASSES
+from costaudit.contracts.requests import INPUT_CLASSES, READS_COUNTED
 from costaudit.simulate.segments import ROLES, Ints, Segments, any_in
 
 T = TypeVar("T", bound=np.generic)
@@ -62,7 +62,7 @@ def _candidates(
         named=pl.coalesce("session", "conversation").is_not_null(),
         billed=pl.sum_horizontal(INPUT_CLASSES),
         read=pl.col("cache_read_tokens").fill_null(0),
-        counted=COUNTED,
+        counted=READS_COUNTED,
     ).with_row_index("row")
     rows = rows.filter(pl.Series(bare), "named", "counted", pl.col("billed") > 0)
     rows = rows.filter((pl.col("billed") >= MIN_TOKENS).any().over("group"))
