@@ -14,6 +14,7 @@ from costaudit.contracts.run_dir import RunDir
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions
 from costaudit.progress import SilentProgress
+from costaudit.simulate.prefix.advice.facts import prefix_facts
 from costaudit.simulate.prefix.sessions.facts import SessionFacts, session_facts
 from costaudit.simulate.prefix.tree.prompts import read_prompts
 from tests.ingest.conftest import write_lines
@@ -105,6 +106,31 @@ def test_pings_keep_a_prefix_alive_and_are_counted(tmp_path: Path) -> None:
     kept = runs["5m", 3]
     assert kept.tokens[:, 1].tolist() == [0, 6400]
     assert kept.pings.tolist() == [3, 3] and kept.ping_tokens.tolist() == [19200, 19200]
+
+
+def elsewhere(log: Path, folder: Path) -> dict[str, float]:
+    """Return the share of input that is read under each provider's rules, with the best markers."""
+    run = RunDir(folder / "run")
+    ingest([str(log)], run, IngestOptions(), SilentProgress())
+    facts = prefix_facts(run.requests(), run.blocks())
+    return {one.label: one.read_tokens / one.input_tokens for one in facts.providers}
+
+
+def test_a_growing_trace_is_read_up_to_its_last_full_block(tmp_path: Path) -> None:
+    """Each call adds three blocks of 64 tokens and a rest of 7, which the next call fills."""
+    blocks = [100 + 3 * n for n in range(20)]
+    calls = [call(30.0 * n, list(range(1, count + 1)), 7) for n, count in enumerate(blocks)]
+    found = elsewhere(write_lines(tmp_path / "log.jsonl", [session("a", calls)]), tmp_path)
+    share = sum(64 * count for count in blocks[:-1]) / sum(64 * count + 7 for count in blocks)
+    assert found["Anthropic, 5-minute writes"] == pytest.approx(share)
+
+
+@pytest.mark.skipif(not SESSIONS.exists(), reason="agents' sessions are not beside the project")
+def test_markers_read_nearly_what_one_cache_for_each_session_reads(tmp_path: Path) -> None:
+    """The independent count has no rule of a provider, and one cache for all models."""
+    found = elsewhere(SESSIONS, tmp_path)
+    assert 0.9313 - 0.012 < found["Anthropic, 5-minute writes"] < 0.9313
+    assert 0.9602 - 0.012 < found["Anthropic, 1-hour writes"] < 0.9602
 
 
 @pytest.mark.skipif(not SESSIONS.exists(), reason="agents' sessions are not beside the project")
