@@ -17,6 +17,7 @@ from costaudit.contracts.manifest import (
     Manifest,
     ManifestInput,
     ReadingOptions,
+    RedactionMode,
     TablesMade,
 )
 from costaudit.contracts.requests import SKIPS
@@ -42,6 +43,8 @@ from costaudit.ingest.staging.pieces import (
 from costaudit.ingest.staging.plan import options_key, plan_file, stagings
 from costaudit.ingest.staging.read_task import Unit, read_unit
 from costaudit.progress import Progress
+
+HIDES: tuple[RedactionMode, ...] = ("none", "mask", "hash")  # each hides more than the one before
 
 WHOLE_FILE = -1  # source_offset of the skip of a whole file
 
@@ -107,13 +110,12 @@ def _keep_redacted(run: RunDir, options: IngestOptions) -> None:
             f"Records were erased from {run.path}; the log would bring them back.",
             hint=f"Name {run.path} itself instead of the log, or another folder with --out.",
         )
-    if options.redact != "none":
-        return
     asked = told.get("options") if isinstance(told, dict) else None
     was = asked.get("redact", "none") if isinstance(asked, dict) else "none"
-    if was != "none":
+    if was in HIDES[HIDES.index(options.redact) + 1 :]:
+        now = "unredacted" if options.redact == "none" else f"with --redact {options.redact}"
         raise UsageError(
-            f"{run.path} was read with --redact {was}; the log would be read into it unredacted.",
+            f"{run.path} was read with --redact {was}; the log would be read into it {now}.",
             hint=f"Name {run.path} itself instead of the log, or another folder with --out.",
         )
 

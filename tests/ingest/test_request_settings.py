@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from costaudit.contracts.manifest import MANIFEST_VERSION
+from costaudit.contracts.manifest import MANIFEST_VERSION, RedactionMode
 from costaudit.errors import InputError, UsageError
 from tests.ingest.conftest import Ingest, chat, write_lines
 
@@ -88,13 +88,16 @@ def test_a_run_of_another_version_is_ingested_again(tmp_path: Path, ingested: In
     assert again.manifest().manifest_version == MANIFEST_VERSION
 
 
-def test_an_old_redacted_run_is_not_read_again_unredacted(tmp_path: Path, ingested: Ingest) -> None:
+@pytest.mark.parametrize("now", ["none", "mask"])
+def test_an_old_redacted_run_is_not_read_again_with_more_text(
+    now: RedactionMode, tmp_path: Path, ingested: Ingest
+) -> None:
     log = write_lines(tmp_path / "log.jsonl", [chat(1)])
     run, _ = ingested(log, redact="hash")
     old = json.loads(run.manifest_path.read_text()) | {"manifest_version": MANIFEST_VERSION - 1}
     run.manifest_path.write_text(json.dumps(old))
     with pytest.raises(UsageError, match="redact hash"):
-        ingested(log)
+        ingested(log, redact=now)
 
 
 def test_a_map_with_an_unknown_convention_is_refused(tmp_path: Path, ingested: Ingest) -> None:
