@@ -302,9 +302,9 @@ def _skips(rows: pl.DataFrame, reason: str, detail: str) -> pl.DataFrame:
 
 
 def _fates(kept: pl.DataFrame, skips: pl.DataFrame) -> pl.DataFrame:
-    stood = kept.select("source_file", fate=pl.lit("kept"), reason=pl.lit(""))
+    kept_fates = kept.select("source_file", fate=pl.lit("kept"), reason=pl.lit(""))
     return (
-        pl.concat([stood, skips.select("source_file", "fate", "reason")])
+        pl.concat([kept_fates, skips.select("source_file", "fate", "reason")])
         .group_by("source_file", "fate", "reason")
         .len()
         .sort("source_file", "fate", "reason")

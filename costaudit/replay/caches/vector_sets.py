@@ -3,9 +3,9 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import xxhash
 
 from costaudit.errors import UsageError
@@ -30,10 +30,10 @@ CANDIDATES = 4  # candidates if some may have expired
 RENEWED_S = 3600.0  # a set's own expiry is put off this often, not with each answer
 
 
-@dataclass(frozen=True, slots=True)
-class _Near:
+class _Near(msgspec.Struct, frozen=True, gc=False):
     element: str
     similarity: float
+    key: str  # of its answer
 
 
 class VectorSetCache(OnRedis):
@@ -76,22 +76,19 @@ class VectorSetCache(OnRedis):
         try:
             with self._speaking():
                 self._forget(self._expiry.expired(queries[0].now_s))
-                elements = [_element(self._settings.texts[query.row]) for query in queries]
-                found = self._identical_or_near(queries, elements)
-                near = [(q, n) for q, hit in zip(queries, found, strict=True) for n in hit[1]]
-                answers = self._answers(near)
-                lookups = []
-                for query, element, (same, candidates) in zip(
-                    queries, elements, found, strict=True
-                ):
-                    lookups.append(self._serve(query, element, same, candidates, answers))
+                found = self._identical_or_near(queries)
+                answers = self._answers([near.key for _, nearest in found for near in nearest])
+                lookups = [
+                    self._serve(query, same, nearest, answers)
+                    for query, (same, nearest) in zip(queries, found, strict=True)
+                ]
         except TimedOutError:
             return [TIMED_OUT] * len(queries)
         return lookups
 
     def store(self, entry: Entry, now_s: float) -> None:
         """Add the vector and the answer in one round trip."""
-        element = _element(self._settings.texts[entry.row])
+        element = self._element(entry)
         key, vectors = self._key(entry.partition, element), self._set(entry.partition)
         vector = self._settings.vectors[entry.row].tobytes()
         self._written.update((key, vectors))
@@ -115,58 +112,63 @@ class VectorSetCache(OnRedis):
                 remove(self._client, sorted(self._written))
             self._end(self._prefix, keep=keep)
 
-    def _identical_or_near(
-        self, queries: Sequence[Query], elements: Sequence[str]
-    ) -> list[tuple[list[Any], list[_Near]]]:
+    def _identical_or_near(self, queries: Sequence[Query]) -> list[tuple[list[Any], list[_Near]]]:
+        """Return for each query the answer to its own text, or else the nearest elements."""
         count = CANDIDATES if self._counts_down else 1
         with self._client.pipeline(transaction=False) as pipe:
-            for query, element in zip(queries, elements, strict=True):
-                vector = self._settings.vectors[query.row].tobytes()
-                pipe.hmget(self._key(query.partition, element), "answer", "request_id")
+            for query in queries:
+                key = self._key(query.partition, self._element(query))
+                pipe.execute_command("HMGET", key, "answer", "request_id")
                 pipe.execute_command(
-                    "VSIM", self._set(query.partition), "FP32", vector,
+                    "VSIM", self._set(query.partition), "FP32",
+                    self._settings.vectors[query.row].tobytes(),
                     "WITHSCORES", "COUNT", count, *self._search,
                 )  # fmt: skip
             replies = pipe.execute()
-        pairs = zip(replies[::2], replies[1::2], strict=True)
-        return [(same, [] if same[0] is not None else self._near(reply)) for same, reply in pairs]
+        return [
+            (same, [] if same[0] is not None else self._near(query, reply))
+            for query, same, reply in zip(queries, replies[::2], replies[1::2], strict=True)
+        ]
 
-    def _near(self, reply: Any) -> list[_Near]:
+    def _near(self, query: Query, reply: Any) -> list[_Near]:
         """Return elements with their cosine; vector sets report (1 + cosine) / 2."""
         pairs = (
             reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
         )
-        near = [_Near(element.decode(), 2 * float(half) - 1) for element, half in pairs]
-        return [found for found in near if found.similarity >= self._settings.min_similarity]
+        near = []
+        for name, half in pairs:
+            similarity = 2 * float(half) - 1
+            if similarity >= self._settings.min_similarity:
+                element = name.decode()
+                near.append(_Near(element, similarity, self._key(query.partition, element)))
+        return near
 
-    def _answers(self, near: Sequence[tuple[Query, _Near]]) -> dict[str, list[Any]]:
-        keys = [self._key(query.partition, found.element) for query, found in near]
+    def _answers(self, keys: Sequence[str]) -> dict[str, list[Any]]:
         if not keys:
             return {}
         with self._client.pipeline(transaction=False) as pipe:
             for key in keys:
-                pipe.hmget(key, "answer", "request_id")
+                pipe.execute_command("HMGET", key, "answer", "request_id")
             return dict(zip(keys, pipe.execute(), strict=True))
 
     def _serve(
         self,
         query: Query,
-        element: str,
         same: list[Any],
-        candidates: Sequence[_Near],
+        nearest: Sequence[_Near],
         answers: dict[str, list[Any]],
     ) -> Lookup:
         if same[0] is not None:
-            self._renew(query, element)
+            self._renew(query, self._element(query))
             return Lookup(match=Match(same[1].decode(), 1.0, True, same[0].decode()))
-        for found in candidates:
-            answer, request_id = answers[self._key(query.partition, found.element)]
+        for found in nearest:
+            answer, request_id = answers[found.key]
             if answer is not None:
                 self._renew(query, found.element)
                 match = Match(request_id.decode(), found.similarity, False, answer.decode())
                 return Lookup(match=match)
             self._forget([(query.partition, found.element)])  # its answer has expired
-        return MISS if len(candidates) < CANDIDATES else self.lookup([query])[0]
+        return MISS if len(nearest) < CANDIDATES else self.lookup([query])[0]
 
     def _renew(self, query: Query, element: str) -> None:
         if self._settings.ttl_kind == "sliding":
@@ -182,6 +184,10 @@ class VectorSetCache(OnRedis):
     def _set(self, partition: int) -> str:
         return f"{self._prefix}:vectors:{partition}"
 
+    def _element(self, of: Query | Entry) -> str:
+        """Return the name of a text in the set: its digest, because texts can be long."""
+        return xxhash.xxh3_128_hexdigest(self._settings.texts[of.row].encode())
+
     def _key(self, partition: int, element: str) -> str:
         return f"{self._prefix}:answer:{partition}:{element}"
 
@@ -190,7 +196,3 @@ def _one_slot(prefix: str) -> str:
     """Return a prefix with its last part in braces, which decide the slot in a cluster."""
     start, _, last = prefix.rpartition(":")
     return f"{start}:{{{last}}}" if start else f"{{{last}}}"
-
-
-def _element(text: str) -> str:
-    return xxhash.xxh3_128_hexdigest(text.encode())
