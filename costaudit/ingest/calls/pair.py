@@ -9,11 +9,12 @@ from msgspec import Raw, Struct
 from costaudit.ingest.calls.bodies import ErrorBody, Request, Response
 from costaudit.ingest.calls.call import Call, Skip
 from costaudit.ingest.calls.exchange import add_usage, call_of, error_type
-from costaudit.ingest.calls.fields import parse_time, present, span_ms
-from costaudit.ingest.calls.json_repair import UnreadableError, decode_or_repair
+from costaudit.ingest.calls.fields import parse_time, parsed, present, span_ms
+from costaudit.ingest.calls.json_repair import UnreadableError, decode_or_repair, parse_lenient
 from costaudit.ingest.calls.money import log_cost
 from costaudit.ingest.calls.names import hit_in_headers, is_hit, labels_of, region_of_url
 from costaudit.ingest.calls.streamed import body_of_text
+from costaudit.ingest.calls.usage import unread_columns
 from costaudit.providers.names import provider_named
 
 Text = str | int | None
@@ -136,8 +137,21 @@ def read_pair(data: bytes | Raw) -> Call | Skip:
         call = call_of(request or Request(), Response()) or Call()
     if answer:
         call.answer = answer
+    if response is not None and response.eval_count:
+        call.unread += _beside_counts(data)
     _add_wrapper(call, pair)
     return call
+
+
+OLLAMA_COUNTS = ("prompt_eval_count", "eval_count")
+
+
+def _beside_counts(data: bytes | Raw) -> tuple[tuple[str, float], ...]:
+    """Return the unread numbers of Ollama's answer, which holds its counts itself."""
+    record = parse_lenient(bytes(data))
+    places = [record, *(parsed(record.get(name)) for name in RESPONSE_NAMES)]
+    holders = (each for each in places if isinstance(each, dict) and OLLAMA_COUNTS[1] in each)
+    return next((unread_columns(each, *OLLAMA_COUNTS) for each in holders), ())
 
 
 def _bodies(pair: Pair, data: bytes | Raw) -> tuple[Request | None, Response | None, bytes]:

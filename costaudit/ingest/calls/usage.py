@@ -1,5 +1,6 @@
 """Read usage objects of every dialect as one type, in the convention that each claims."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -359,6 +360,25 @@ def counts_among(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         for name, value in values.items()
         if name.startswith(prefix) and not isinstance(value, dict | list) and is_telling(name)
     }
+
+
+ROW = re.compile(r"token|cache|search|image|audio|cost", re.IGNORECASE)
+
+
+def unread_columns(values: Mapping[str, Any], *read: str) -> tuple[tuple[str, float], ...]:
+    """Return the numbers that may be billed in a flat row, except sums and the names in `read`.
+
+    Fewer words tell them than in a usage object, because a row has sizes and times as well.
+    """
+    return tuple(
+        (name, number)
+        for name, value in values.items()
+        if name not in read
+        and ROW.search(name)
+        and is_telling(name)
+        and (number := _number(name, value))
+        and not ((named := meaning_of(name)) and named.meaning in ("known", "total"))
+    )
 
 
 def _is_count(count: int | None) -> bool:

@@ -355,6 +355,7 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 TELLING = re.compile(
     r"token|cache|read|write|hit|search|request|second|cost|quer|image|audio|page|unit|minute"
 )
+UNBILLED = re.compile(r"_ms$|latency|duration|time_to|max_|limit|budget|remaining")
 
 
 @lru_cache(8192)
@@ -388,4 +389,5 @@ def meanings_within(path: str) -> frozenset[Meaning]:
 @lru_cache(8192)
 def is_telling(path: str) -> bool:
     """Return whether the words of an unknown path suggest something billed."""
-    return TELLING.search(_HUMP.sub("_", path).lower()) is not None
+    name = _HUMP.sub("_", path).lower()
+    return TELLING.search(name) is not None and UNBILLED.search(name) is None

@@ -11,7 +11,7 @@ from costaudit.ingest.calls.json_repair import parse_lenient
 from costaudit.ingest.calls.money import log_cost
 from costaudit.ingest.calls.names import provider_of_model, split_model
 from costaudit.ingest.calls.untyped import answer_from, encoded
-from costaudit.ingest.calls.usage import counts_among, plausible
+from costaudit.ingest.calls.usage import counts_among, plausible, unread_columns
 from costaudit.ingest.sources.claude_code import NO_CALL
 from costaudit.ingest.sources.source import UNREADABLE_COUNTS, Outcome, PerRecord
 from costaudit.providers.names import provider_named
@@ -248,6 +248,12 @@ class Aider(PerRecord):
         return call
 
 
+CURSOR_COUNTS = (
+    *("Input (w/ Cache Write)", "Input (w/o Cache Write)", "Cache Read"),
+    *("Output Tokens", "Total Tokens", "Cost"),
+)
+
+
 class Cursor(PerRecord):
     """Read Cursor's usage export; its column `Input (w/ Cache Write)` holds cache writes."""
 
@@ -255,7 +261,7 @@ class Cursor(PerRecord):
 
     def detect(self, record: dict[str, Any]) -> str:
         """See Source."""
-        keys = ("Input (w/ Cache Write)", "Input (w/o Cache Write)", "Cache Read")
+        keys = CURSOR_COUNTS[:3]
         return ", ".join(keys) if all(key in record for key in keys) else ""
 
     def read(self, record: Fields) -> Call | Skip:
@@ -278,6 +284,7 @@ class Cursor(PerRecord):
                     cache_write_other=record.part("Input (w/ Cache Write)"),
                 )
             ),
+            unread=unread_columns(record.values, *CURSOR_COUNTS),
         )
         log_cost(call, record.values.get("Cost"), record.values)
         if "error" in kind.lower() or "aborted" in kind.lower():

@@ -12,7 +12,7 @@ from costaudit.ingest.calls.money import decimal_of, log_cost
 from costaudit.ingest.calls.names import is_hit, labels_in, split_model
 from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
-from costaudit.ingest.calls.usage import counts_among, plausible, read_usage
+from costaudit.ingest.calls.usage import counts_among, plausible, read_usage, unread_columns
 from costaudit.ingest.sources.source import Outcome, PerRecord
 from costaudit.providers.names import provider_named
 
@@ -50,6 +50,7 @@ class Cloudflare(PerRecord):
                     source="gateway",
                 )
             )
+        call.unread += unread_columns(record.values, "tokens_in", "tokens_out", "cost")
         call.latency_ms = record.number("duration")
         call.attempt = record.integer("step")
         labels = labels_in(record.inner("metadata").values)
@@ -100,6 +101,7 @@ class Portkey(PerRecord):
             call.usage = plausible(_column_usage(record))
         else:
             call.usage.convention = "portkey"
+        call.unread += unread_columns(record.values, *PORTKEY_COUNTS, "cost")
         call.latency_ms = record.number("response_time")
         call.http_status = record.integer("response_status_code", "status_code")
         call.http_status = call.http_status or response.integer("status")
@@ -120,11 +122,14 @@ def _body(side: Fields) -> Any:
     return side.value("body") or side.values
 
 
+PORTKEY_COUNTS = ("req_units", "request_tokens", "res_units", "response_tokens")
+
+
 def _column_usage(record: Fields) -> Usage:
     return Usage(
         "portkey",
-        input=record.integer("req_units", "request_tokens"),
-        output=record.integer("res_units", "response_tokens"),
+        input=record.integer(*PORTKEY_COUNTS[:2]),
+        output=record.integer(*PORTKEY_COUNTS[2:]),
         cache_read=None,
         source="gateway",
     )
@@ -170,12 +175,15 @@ def _largest(counts: Iterable[int | None]) -> int:
     return max(found, default=0) or min(found, default=0)
 
 
+APIM_COUNTS = ("PromptTokens", "CompletionTokens", "TotalTokens")
+
+
 def _call(correlation: str, parts: list[Fields]) -> Call:
     first = parts[0]
-    counts = [
-        _largest(part.stated(name) for part in parts)
-        for name in ("PromptTokens", "CompletionTokens", "TotalTokens")
-    ]
+    counts = [_largest(part.stated(name) for part in parts) for name in APIM_COUNTS]
+    unread: dict[str, float] = {}  # each part of a call repeats its counts
+    for name, number in (one for p in parts for one in unread_columns(p.values, *APIM_COUNTS)):
+        unread[name] = max(number, unread.get(name, 0))
     asked = [m for part in parts for m in part.items("RequestMessages")]
     answered = [m for part in parts for m in part.items("ResponseMessages")]
     call = Call(
@@ -192,6 +200,7 @@ def _call(correlation: str, parts: list[Fields]) -> Call:
         http_status=first.integer("ResponseCode", "BackendResponseCode"),
         prompt=prompt_from(asked) if asked else None,
         answer=answer_from(answered) if answered else b"",
+        unread=tuple(unread.items()),
     )
     if any(counts):
         sent, received, total = counts

@@ -15,7 +15,7 @@ from costaudit.ingest.calls.names import (
     split_model,
 )
 from costaudit.ingest.calls.untyped import answer_from, call_from, prompt_from
-from costaudit.ingest.calls.usage import plausible, read_usage
+from costaudit.ingest.calls.usage import plausible, read_usage, unread_columns
 from costaudit.ingest.sources.source import PerRecord
 from costaudit.providers.names import provider_named
 
@@ -207,6 +207,7 @@ class LiteLLMSpend(PerRecord):
         extra = metadata.inner("additional_usage_values").values
         counts = {name: record.values.get(name) for name in COUNTS}
         add_litellm_usage(call, metadata.inner("usage_object"), Fields({**counts, **extra}))
+        call.unread += unread_columns(record.values, *COUNTS)
         log_cost(call, record.values.get("spend"), record.values)
         call.attempt = metadata.integer("attempted_retries")
         if call.latency_ms is None:

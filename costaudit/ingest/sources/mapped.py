@@ -1,6 +1,6 @@
 """Any other format, read through a mapping that says which path holds which field."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, cast
 
 import msgspec
@@ -22,7 +22,7 @@ from costaudit.ingest.calls.fields import count_of, parse_time
 from costaudit.ingest.calls.json_repair import parse_lenient
 from costaudit.ingest.calls.money import log_cost
 from costaudit.ingest.calls.names import is_hit, provider_of_model
-from costaudit.ingest.calls.usage import plausible, unit_of
+from costaudit.ingest.calls.usage import plausible, unit_of, unread_columns
 from costaudit.ingest.mapping.cells import NOTHING, date_text
 from costaudit.ingest.mapping.field_map import (
     CONTENT,
@@ -70,6 +70,13 @@ class Mapped:
         fields = mapping.fields if mapping is not None else {}
         self._constants = {k: p[1:] for k, p in fields.items() if p.startswith("=")}
         self._steps = mapping.paths if mapping is not None else {}
+        self._read: dict[tuple[str, ...], list[str]] = {}  # object with counts → its mapped names
+        for name in (*TOKENS, *UNITS):
+            if name in self._steps:
+                self._read.setdefault(tuple(self._steps[name][1][:-1]), [])
+        for whole, steps in self._steps.values():
+            if (names := self._read.get(tuple(steps[:-1]))) is not None:
+                names += [whole, steps[-1]]
 
     def detect(self, record: dict[str, Any]) -> str:
         """See Source; a mapping is chosen, never detected."""
@@ -87,7 +94,16 @@ class Mapped:
         found = {**self._constants, **found}
         if (found.get("convention") or CONVENTIONS[0]) not in CONVENTIONS:
             return [(key, NO_CONVENTION)]
-        return [Kept(key, _call(found))]
+        call = _call(found)
+        call.unread = tuple(self._unread(value))
+        return [Kept(key, call)]
+
+    def _unread(self, record: dict[str, Any]) -> Iterator[tuple[str, float]]:
+        """Yield the numbers beside mapped counts that the mapping does not name."""
+        for steps, names in self._read.items():
+            holder = look_up(record, "", steps) if steps else record
+            if isinstance(holder, dict):
+                yield from unread_columns(holder, *names)
 
     def finish(self) -> Iterable[Outcome]:
         """See Source."""

@@ -9,7 +9,7 @@ from costaudit.ingest.calls.exchange import FINISH
 from costaudit.ingest.calls.fields import EARLIEST_US, LATEST_US, MOST_TOKENS, Fields
 from costaudit.ingest.calls.names import provider_of_model
 from costaudit.ingest.calls.pair import NOT_A_CALL
-from costaudit.ingest.calls.usage import plausible
+from costaudit.ingest.calls.usage import plausible, unread_columns
 from costaudit.ingest.sources.source import PerRecord
 
 MOONCAKE_BLOCK = 512  # tokens per hash
@@ -60,6 +60,7 @@ class Mooncake(PerRecord):
             endpoint="trace",
             prompt=Prompt(hashes=hashes),
             usage=_lengths(sent, record.integer("output_length")),
+            unread=unread_columns(record.values),
         )
 
 
@@ -94,6 +95,7 @@ class BurstGPT(PerRecord):
             conversation=row.text("session id"),
             latency_ms=None if elapsed is None else elapsed * 1_000,
             usage=_lengths(sent, received),
+            unread=unread_columns(row.values, "request tokens", "response tokens", "total tokens"),
         )
         if received == 0:
             call.status, call.error = "error", "no_response"
@@ -123,6 +125,7 @@ class AzureTrace(PerRecord):
             ts_us=row.time_us("timestamp"),
             endpoint="trace",
             usage=_lengths(sent, row.integer("generatedtokens")),
+            unread=unread_columns(row.values, "contexttokens", "generatedtokens"),
         )
 
 
@@ -342,4 +345,5 @@ class KVTrace(PerRecord):
             latency_ms=None if seconds is None else seconds * 1_000,
             ttft_ms=None if first is None else first * 1_000,
             finish_reason=FINISH.get(record.text("stop") or "", record.text("stop")),
+            unread=unread_columns(record.values),
         )
