@@ -136,6 +136,7 @@ class ExplicitCache:
     before_usd: Decimal  # these requests as billed
     after_usd: Decimal  # creation, reads, storage and the uncached input
     saving_month: Money  # below 0 where the cache costs more
+    snippet: str = ""  # code to paste; "" for a client or a prompt for which there is none
 
 
 @dataclass(frozen=True)

@@ -225,6 +225,7 @@ class PromptCaches:
             before_usd=before_usd,
             after_usd=after_usd + storage_usd,
             saving_month=self._month(saved, _GRADE),
+            snippet=one.snippet,
         )
 
     def _saved(self, as_is: pl.DataFrame, best: pl.DataFrame) -> np.ndarray:

@@ -210,7 +210,8 @@ def test_a_bill_without_reads_says_what_explicit_caches_would_save(
     assert "which saves $0.00 in this log; it is not part of the total" in told.detail
     assert audit.prefix.saving_month.usd == 0
     page = run.report_path.read_text("utf-8")
-    for shown in (wanted, "Explicit caches for static heads", "With explicit caches instead"):
+    assert 'ttl="300s"' in row.snippet and "cached_content" in row.snippet
+    for shown in (wanted, "Explicit cache for", "With explicit caches instead", "caches.create("):
         assert shown in page
 
 

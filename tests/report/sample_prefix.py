@@ -122,6 +122,7 @@ PREFIX = PrefixSection(
             Decimal("210.40"),
             Decimal("52.25"),
             money("158.15", "simulated"),
+            'cache = client.caches.create(model=model, config={**head, "ttl": "3600s"})',
         ),
     ),
 )

@@ -1,12 +1,14 @@
 """Caches that an application creates and keeps by itself, and pays for by the hour: Gemini's."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from costaudit.contracts.grades import MTOK
 from costaudit.simulate.prefix.advice.markers import Anchors, Terms
+from costaudit.simulate.prefix.advice.snippets import Spot, body_form, cache_snippet
 from costaudit.simulate.prefix.caches.replay import UNCACHED
 from costaudit.simulate.prefix.rules.rules import MICROSECONDS
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
@@ -31,6 +33,7 @@ class ExplicitFacts:
     held_us: Ints  # microseconds for which the cache is then stored
     hour_usd: NDArray[np.float64]  # for a million tokens
     lifetime: str  # of LIFETIMES_S
+    snippet: str = ""  # code to paste; "" for a client or a head for which there is none
 
     @property
     def token_hours(self) -> NDArray[np.float64]:
@@ -43,7 +46,9 @@ class ExplicitFacts:
         return self.token_hours * self.hour_usd / MTOK
 
 
-def explicit_caches(prompts: Prompts, terms: Terms, anchors: Anchors) -> tuple[ExplicitFacts, ...]:
+def explicit_caches(
+    requests: pl.DataFrame, prompts: Prompts, terms: Terms, anchors: Anchors
+) -> tuple[ExplicitFacts, ...]:
     """Choose the lifetime that costs least for each template whose provider sells such caches.
 
     The head is what most requests of the template share. A cache is renewed by each use, is
@@ -81,7 +86,11 @@ def explicit_caches(prompts: Prompts, terms: Terms, anchors: Anchors) -> tuple[E
         usd = [
             (plan.cached * plan.created * prices / MTOK + plan.storage_usd).sum() for plan in plans
         ]  # all plans read the same
-        found.append(plans[int(np.argmin(usd))])
+        best = plans[int(np.argmin(usd))]
+        form = body_form(requests, int(rows[-1]), assigned.rules[assigned.index[rows[-1]]])
+        end = Spot(anchors.static_part[group], anchors.static_block[group])
+        text = cache_snippet(end, form, LIFETIMES_S[best.lifetime])
+        found.append(replace(best, snippet=text))
     return tuple(found)
 
 

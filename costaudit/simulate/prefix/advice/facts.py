@@ -237,7 +237,7 @@ def prefix_facts(
         providers=compare_providers(
             requests, prompts, groups, anchors, markers, prompts.sendable
         ) if compare else (),
-        explicit=explicit_caches(prompts, terms, anchors) if pricing is not None else (),
+        explicit=explicit_caches(requests, prompts, terms, anchors) if pricing is not None else (),
         agreement=agreement_by_model(requests, simulated),
         calibration=calibrate(requests, prompts, static, last_user),
         unconfirmed=unconfirmed_of(assigned),

@@ -13,7 +13,7 @@ import polars as pl
 from costaudit.simulate.prefix.advice.markers import Plan
 from costaudit.simulate.prefix.rules.rules import Rules
 
-BodyForm = Literal["anthropic", "converse", "chat", "responses"]
+BodyForm = Literal["anthropic", "converse", "chat", "responses", "gemini"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ def body_form(requests: pl.DataFrame, row: int, rules: Rules) -> BodyForm:
         return "anthropic" if invoked and rules.name == "bedrock" else "converse"
     if rules.markers == "implicit":
         return "responses" if "responses" in convention or "responses" in endpoint else "chat"
+    if convention.startswith("gemini"):
+        return "gemini"
     return "chat" if convention.startswith("openai") else "anthropic"
 
 
@@ -167,3 +169,33 @@ def _behind_tools(name: str, kind: str) -> list[str]:
         f'    {name} = [{{"role": "developer", "content": guide}}, *{name}]',
         f'{name}[0]["content"] = marked(guide, prompt_cache_breakpoint={{"mode": "explicit"}})',
     ]
+
+
+_CACHED = """\
+from google.genai import errors
+
+heads = globals().setdefault("heads", {})  # what is cached, in any loop: the cache's name
+
+def cached(config, ttl="%ds"):
+    config = {k: v for k, v in dict(config).items() if v is not None}
+    own = ("system_instruction", "tools", "tool_config")  # no request may add them to a cache
+    head = {k: config.pop(k) for k in own if k in config}
+    try:
+        cache = client.caches.update(name=heads[model, repr(head)], config={"ttl": ttl})
+    except (KeyError, errors.ClientError):  # there is none yet, or it has expired
+        cache = client.caches.create(model=model, config={**head, "ttl": ttl})
+    heads[model, repr(head)] = cache.name
+    return {**config, "cached_content": cache.name}
+
+response = client.models.generate_content(model=model, contents=contents, config=cached(config))"""
+
+
+def cache_snippet(spot: Spot, form: BodyForm, lifetime_s: int) -> str:
+    """Return code that keeps a static system prompt and its tools in an explicit cache.
+
+    It is "" for another client than google-genai, and where the static head ends elsewhere than
+    with the system prompt: a cache holds all of a system prompt, and a new one for each moving
+    text would cost more than it saves.
+    """
+    whole = spot.part == "system" and spot.block < 0
+    return _CACHED % lifetime_s if form == "gemini" and whole else ""
