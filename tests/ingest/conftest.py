@@ -1,4 +1,4 @@
-"""What the tests of ingest share: a run of one call, and records to write."""
+"""Fixtures and helpers for the ingest tests: ingest a log in one call, build and write records."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ Ingest = Callable[..., tuple[RunDir, IngestSummary]]
 
 @pytest.fixture
 def ingested(tmp_path: Path) -> Ingest:
-    """Ingest inputs into a run of its own: `ingested(path, ..., redact="hash")`."""
+    """Return a function that ingests logs into a new run: `ingested(path, ..., redact="hash")`."""
 
     def run(*inputs: Path | str, into: str = "run", **options: Any) -> tuple[RunDir, IngestSummary]:
         folder = RunDir(tmp_path / into)
@@ -36,7 +36,7 @@ def chat(
     tokens: tuple[int, int, int] = (100, 0, 20),
     **wrapper: Any,
 ) -> dict[str, Any]:
-    """Compose a pair of an OpenAI chat completion; tokens are prompt, cached and completion."""
+    """Return an OpenAI chat request with its response; tokens are prompt, cached, completion."""
     sent, cached, received = tokens
     return {
         "timestamp": f"2026-10-05T09:{number // 60 % 60:02d}:{number % 60:02d}.000Z",
@@ -71,7 +71,7 @@ def chat(
 
 
 def write_lines(path: Path, records: Sequence[Any]) -> Path:
-    """Write records as lines of JSON; texts go in as they are."""
+    """Write records as JSON lines; strings are written unchanged."""
     lines = [each if isinstance(each, str) else json.dumps(each) for each in records]
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return path

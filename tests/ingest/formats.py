@@ -1,4 +1,4 @@
-"""The samples of all formats in the repository."""
+"""Sample files of every format in the repository."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ FORMATS = Path(__file__).parents[2] / "sample_logs" / "formats"
 
 
 def sample_of(name: str) -> Path:
-    """Find the sample that an expected table belongs to."""
+    """Return the sample file that belongs to an expected table."""
     (found,) = [p for p in FORMATS.glob(f"{name}.*") if p.suffix != ".toml"]
     return found

@@ -1,4 +1,4 @@
-"""Staged rows of calls, with their counts as logged."""
+"""Build staged rows of calls with their logged counts."""
 
 from typing import Any
 

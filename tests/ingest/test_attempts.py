@@ -1,4 +1,4 @@
-"""A call is numbered as a retry where the same prompt of the same caller failed shortly before."""
+"""A call counts as a retry if the same caller's same prompt failed shortly before."""
 
 import polars as pl
 import pytest
@@ -7,7 +7,7 @@ from costaudit.ingest.assembly.identity import RETRY_US, number_attempts
 
 
 def attempts(*calls: tuple[int, str]) -> list[int]:
-    """Number calls of one prompt, given as microseconds and status."""
+    """Return the attempt numbers of calls with one prompt, given as (microseconds, status)."""
     rows = pl.DataFrame(
         [
             {

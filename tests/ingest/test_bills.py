@@ -1,4 +1,4 @@
-"""The reports and exports of each provider become lines of a bill."""
+"""Each provider's reports and exports are read as bill lines."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Equal content is one block, whatever dialect and whatever escapes it came in."""
+"""Equal content becomes one block, whatever dialect and escapes it was logged in."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ PIXEL = base64.b64encode(b"\x89PNG not really" * 20).decode()
 def read(
     messages: list[Any], system: Any = None, tools: Any = None, *, ascii: bool = True
 ) -> list[tuple[str, str, str, str | None]]:
-    """Give role, kind, text and marker of each segment of a prompt."""
+    """Return the role, kind, text and marker of each segment of a prompt."""
     interner = Interner(Redactor(Redaction()))
     encoded = [json.dumps(m, ensure_ascii=ascii).encode() for m in messages]
     prompt = Prompt(
@@ -113,7 +113,7 @@ def test_dialects_of_one_tool_are_one_block() -> None:
     assert all(each == found[0] for each in found)
     (role, kind, text, _), *_rest = found[0]
     assert (role, kind) == ("tools", "tool_definition")
-    # the order of keys is part of a prompt's prefix, and stays
+    # key order is part of a prompt's prefix and is kept
     assert text == json.dumps(
         {"name": "f", "description": "d", "parameters": schema}, separators=(",", ":")
     )

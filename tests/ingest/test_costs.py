@@ -1,4 +1,4 @@
-"""A cost in another currency is no dollar, whichever source logs it."""
+"""A cost in another currency is not read as dollars, whichever source logs it."""
 
 import json
 from decimal import Decimal
@@ -21,7 +21,7 @@ WITH_COSTS = (
 
 
 def in_euros(value: Any) -> Any:
-    """Write a currency into every object that has a cost."""
+    """Return the value with a currency set in every object that has a cost."""
     if isinstance(value, list):
         return [in_euros(one) for one in value]
     if not isinstance(value, dict):
@@ -102,7 +102,7 @@ def test_dollars_beside_cents_are_cents() -> None:
 
 
 def test_a_cost_in_euros_is_in_no_figure(ingested: Ingest, tmp_path: Path) -> None:
-    """One call of 1,000 tokens of gpt-4o at list price is $0.0025, whatever its euros say."""
+    """A gpt-4o call of 1,000 tokens costs $0.0025 at list price, whatever its logged euros say."""
     from costaudit.costing.prices.lookup import price_requests
     from costaudit.costing.spend import spend
 

@@ -1,4 +1,4 @@
-"""One format's other containers: tables, pages, bodies in files of their own."""
+"""Formats in other containers: tables, pages and bodies in separate files."""
 
 import csv
 import gzip
@@ -147,7 +147,7 @@ def test_a_compaction_is_billed_beside_its_call(ingested: Ingest, tmp_path: Path
     pair = {"timestamp": "2026-11-02T09:00:00Z", "request": request, "response": response}
     run, _ = ingested(write_lines(tmp_path / "log.jsonl", [pair]))
     names = ("input_uncached", "cache_read", "cache_write_5m", "output")
-    # 23,000 + 180,000 sent, 1,000 + 3,500 received
+    # input 23,000 + 180,000, output 1,000 + 3,500
     found = run.requests().select(f"{name}_tokens" for name in names).row(0)
     assert found == (203_000, 7, 2, 4_500)
 
@@ -164,4 +164,4 @@ def test_writes_have_the_ttl_that_was_asked_for(
     run, _ = ingested(write_lines(tmp_path / "log.jsonl", [pair]))
     names = ("input_uncached", "cache_write_5m", "cache_write_1h", "cache_write_other")
     found = run.requests().select(f"{name}_tokens" for name in names).row(0)
-    assert found == (91, *classes)  # of 100 sent, 9 were written
+    assert found == (91, *classes)  # 9 of the 100 input tokens were cache writes

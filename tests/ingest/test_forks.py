@@ -1,4 +1,4 @@
-"""Sessions that repeat others count once; sessions that are merely alike count twice."""
+"""Calls that a fork repeats count once; sessions that merely look alike count separately."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ import pytest
 from tests.ingest.conftest import Ingest, write_lines
 
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)
-Turn = tuple[int, int, int]  # input, cached within it, output
+Turn = tuple[int, int, int]  # input, cached part of the input, output
 PARENT: list[Turn] = [(10_411, 0, 397), (12_093, 9_984, 311), (14_310, 11_904, 502)]
 OWN: list[Turn] = [(15_127, 13_952, 251)]
 
@@ -22,7 +22,7 @@ def at(seconds: float) -> str:
 def codex(
     session: str, turns: Iterable[tuple[Turn, float]], *, forked: str = "", tag: str = ""
 ) -> list[dict[str, Any]]:
-    """Compose a session file of Codex; each turn has its time, in seconds after START."""
+    """Return a Codex session file; each turn has its time in seconds after START."""
     meta: dict[str, Any] = {"id": session, "cwd": "/srv", "model_provider": "openai"}
     if forked:
         meta["forked_from_id"] = forked
@@ -241,7 +241,7 @@ def test_no_dedupe_counts_every_row(ingested: Ingest, tmp_path: Path) -> None:
 def test_sessions_of_a_trace_that_begins_each_at_0_are_sessions_of_their_own(
     ingested: Ingest, tmp_path: Path, scope: str
 ) -> None:
-    """Their times are those since their own start: equal ones say nothing."""
+    """Their times count from their own start, so equal times prove nothing."""
     calls = [
         {"t": 5.0 * n, "type": "n", "model": "claude-sonnet-4-5-20250929", "in": 64 * (n + 1),
          "out": 5, "hash_ids": list(range(n + 1))}

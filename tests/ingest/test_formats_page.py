@@ -1,4 +1,4 @@
-"""docs/formats.md says of each format what its sample shows now."""
+"""docs/formats.md describes each format as its sample is read today."""
 
 import re
 import tomllib
@@ -16,7 +16,7 @@ from tests.ingest.formats import FORMATS, sample_of
 PAGE = ROOT / "docs" / "formats.md"
 ABOUT = tomllib.loads((FORMATS / "formats.toml").read_text("utf-8"))
 COLUMNS = "| format | written by | recognised by | tokens | holds | as of | sample |\n" + "|---" * 7
-HOLDS = {  # words → columns, one of which must have a value
+HOLDS = {  # words on the page → columns; at least one must have a value
     "times": ("ts",),
     "latency": ("latency_ms",),
     "time to first token": ("ttft_ms",),
@@ -70,7 +70,7 @@ def test_every_source_has_a_sample_and_every_sample_a_row(
         rows[FAMILY[source]].append((f"{place:02d} {name}", " | ".join(cells)))
     assert {*BY_NAME, "mapped"} == seen
     assert {path.stem for path in FORMATS.glob("expected/*.csv")} == ABOUT.keys()
-    head = PAGE.read_text("utf-8").partition("\n## ")[0]  # written by hand
+    head = PAGE.read_text("utf-8").partition("\n## ")[0]  # the handwritten part
     page = f"{head}\n" + "\n\n".join(
         f"## {family}\n\n{COLUMNS}|\n" + "\n".join(f"| {row} |" for _, row in sorted(rows[family]))
         for family in FAMILIES
@@ -81,7 +81,7 @@ def test_every_source_has_a_sample_and_every_sample_a_row(
 
 
 def read(ingested: Ingest, name: str) -> tuple[RunDir, str, str]:
-    """Ingest a sample; return its run, its source and the evidence. `mixed` is what it mixes."""
+    """Ingest a sample; return its run, its source (of a mixed file, the inner one) and evidence."""
     mapping = FORMATS / f"{name}.map.toml"
     options = {"maps": (str(mapping),)} if mapping.exists() else {}
     run, summary = ingested(sample_of(name), into=name, **options)
@@ -93,13 +93,13 @@ def read(ingested: Ingest, name: str) -> tuple[RunDir, str, str]:
 
 
 def shown(evidence: str) -> str:
-    """Return the fields that show the format."""
+    """Return the fields that identify the format."""
     found = re.search(r"records have (.*)$|\d+ \w+ \((.*)\)$", evidence)
     return f"`{found[1] or found[2]}`" if found else evidence
 
 
 def tokens(run: RunDir) -> str:
-    """List the token classes that any call has."""
+    """List the token classes that at least one call has."""
     sums = run.requests().select(pl.col(*INPUT_CLASSES, "output_tokens", "reasoning_tokens").sum())
     names = {
         "input_uncached_tokens": "input", "cache_read_tokens": "reads",
@@ -111,7 +111,7 @@ def tokens(run: RunDir) -> str:
 
 
 def holds(run: RunDir) -> str:
-    """List what any call has beside its tokens."""
+    """List what at least one call has besides tokens."""
     requests = run.requests()
     there = [
         text for text, names in HOLDS.items() if any(has_value(requests[name]) for name in names)

@@ -1,4 +1,4 @@
-"""Whatever a log holds, ingest neither crashes nor loses count."""
+"""Whatever a log contains, ingest neither crashes nor miscounts its records."""
 
 import gzip
 import json
@@ -29,7 +29,7 @@ from tests.ingest.variants import FORMATS, ODD, SAMPLES, Text, lines_of, places_
 
 
 def check(run: RunDir, summary: IngestSummary) -> None:
-    """Hold the law of conservation and the shapes that others rely on."""
+    """Assert that every record is accounted for and that later stages can rely on the tables."""
     assert summary.records == summary.kept + summary.merged + summary.skipped
     requests, skips = run.requests(), run.skips()
     assert (len(requests), len(skips)) == (summary.kept, summary.merged + summary.skipped)
@@ -40,7 +40,7 @@ def check(run: RunDir, summary: IngestSummary) -> None:
 
 
 def damaged(content: bytes, chance: random.Random) -> bytes:
-    """Flip, cut out, double or insert bytes at random places."""
+    """Return the content with bytes changed, removed, duplicated or inserted at random places."""
     data = bytearray(content)
     for _ in range(chance.choice([1, 3, 20])):
         at = chance.randrange(len(data) + 1)
@@ -61,7 +61,7 @@ def damaged(content: bytes, chance: random.Random) -> bytes:
 
 
 def fuzz(folder: Path, seed: int, rounds: int) -> int:
-    """Ingest damaged samples; gives how many were still logs."""
+    """Ingest damaged samples; return how many were still recognised as logs."""
     chance, good = random.Random(seed), 0
     for number in range(rounds):
         sample = chance.choice(SAMPLES)
@@ -91,7 +91,7 @@ def test_damaged_samples_for_a_long_time(tmp_path: Path) -> None:
 
 
 def fates(log: Path, run: RunDir, summary: IngestSummary) -> None:
-    """Hold that each line of a file has its fate, by places that ingest did not find itself."""
+    """Assert that each line of a file has one fate, using offsets found independently of ingest."""
     check(run, summary)
     found = Counter(run.requests()["source_offset"].to_list())
     found.update(run.skips()["source_offset"].to_list())
@@ -106,7 +106,7 @@ def fates(log: Path, run: RunDir, summary: IngestSummary) -> None:
 
 
 def ingest_variants(sample: Path, seed: str, count: int, folder: Path) -> int:
-    """Ingest variants of a sample's records, and hold the law of fates; return the lines."""
+    """Ingest variants of a sample's records and check their fates; return the number of records."""
     chance = random.Random(seed)
     suffix = ".jsonl" if sample.suffix == ".json" else sample.suffix
     log = folder / f"{sample.stem}{suffix}"
@@ -129,7 +129,7 @@ def test_each_line_of_hostile_variants_has_one_fate(sample: Path, tmp_path: Path
 @pytest.mark.slow
 @pytest.mark.timeout(0)
 def test_fates_of_many_hostile_lines(tmp_path: Path) -> None:
-    """COSTAUDIT_FUZZ_LINES says how many; COSTAUDIT_FUZZ_SEED where to begin."""
+    """COSTAUDIT_FUZZ_LINES sets the number of lines, COSTAUDIT_FUZZ_SEED the first seed."""
     wanted = int(os.environ.get("COSTAUDIT_FUZZ_LINES", "100000"))
     seed, done = int(os.environ.get("COSTAUDIT_FUZZ_SEED", "0")), 0
     while done < wanted:

@@ -1,4 +1,4 @@
-"""Two calls under one id count twice, one call told twice counts once, in any order."""
+"""Two calls with one id count twice and one call logged twice counts once, in any order."""
 
 import random
 from decimal import Decimal
@@ -23,7 +23,7 @@ def test_an_id_names_a_call_only_with_its_prompt_and_tokens(
 ) -> None:
     records = [
         named(1, "chatcmpl-512", "Where is order 118?", 1_000),
-        named(1, "chatcmpl-512", "Where is order 118?", 1_000),  # told twice
+        named(1, "chatcmpl-512", "Where is order 118?", 1_000),  # logged twice
         named(2, "chatcmpl-512", "Refund for 7?", 1_000),  # another prompt
         named(3, "chatcmpl-512", "Where is order 118?", 1_300),  # other tokens
     ]
@@ -175,7 +175,7 @@ def spend_row(own_id: str, minute: int, question: str, sent: int) -> dict[str, A
 def test_a_platforms_own_id_names_a_call_only_with_its_content(
     record: Any, tmp_path: Path, ingested: Ingest
 ) -> None:
-    """Two calls under one id, the second told twice: 1,000 and 1,300 tokens."""
+    """Two calls with one id, the second logged twice: 1,000 and 1,300 tokens."""
     records = [
         record("row-1", 1, "Where is it?", 1_000),
         record("row-1", 9, "Refund?", 1_300),
@@ -196,7 +196,7 @@ def test_a_later_state_of_a_platforms_record_is_the_same_call(
 
 
 def test_ids_that_are_used_again_prove_nothing(tmp_path: Path, ingested: Ingest) -> None:
-    """Of 60 rows with 7 ids, some have the same tokens under the same id at another time."""
+    """60 rows share 7 ids; some have the same id and the same tokens at another time."""
     rows = [spend_row(f"c-{n % 7}", n, "", 1_000 + n % 3) | {"metadata": "{}"} for n in range(60)]
     run, summary = ingested(write_lines(tmp_path / "log.jsonl", [*rows, rows[3]]))
     assert (summary.kept, summary.merged) == (60, 1)

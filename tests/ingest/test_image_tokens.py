@@ -1,4 +1,4 @@
-"""Images are billed by their size: rules by hand, and what the parts of a prompt then weigh."""
+"""Image tokens by size, worked out by hand, and how a prompt's tokens are then split."""
 
 import base64
 import struct
@@ -18,7 +18,7 @@ from tests.ingest.conftest import write_lines
 
 
 def png(width: int, height: int) -> str:
-    """Write a grey picture as a data URL."""
+    """Return a grey image as a data URL."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         end = struct.pack(">I", zlib.crc32(name + data))
@@ -35,7 +35,7 @@ def png(width: int, height: int) -> str:
     [
         ("claude-sonnet-4-5", 1000, 1000, "", 1334),  # 1,000,000 / 750
         ("eu.anthropic.claude-sonnet-4-5-v1:0", 200, 200, "", 54),
-        ("claude-opus-4-5", 3000, 3000, "", 1600),  # the most
+        ("claude-opus-4-5", 3000, 3000, "", 1600),  # the maximum
         ("gpt-4o", 1024, 1024, "", 765),  # 768 · 768: four tiles
         ("gpt-4o-2024-08-06", 2048, 4096, "high", 1105),  # 768 · 1,536: six tiles
         ("gpt-4o", 4096, 8192, "low", 85),
@@ -46,7 +46,7 @@ def png(width: int, height: int) -> str:
         ("gpt-4.1-mini", 1800, 2400, "", 2353),  # 1,452 patches of 33 by 44
         ("gemini-2.5-flash", 384, 384, "", 258),
         ("models/gemini-2.5-flash", 960, 540, "", 516),
-        ("gemini-3-pro", 960, 540, "", None),  # its rule is another one
+        ("gemini-3-pro", 960, 540, "", None),  # it has another rule
         ("gpt-6-astra", 960, 540, "", None),
         ("mistral-large", 960, 540, "", None),
     ],
@@ -83,7 +83,7 @@ def test_another_detail_is_another_block() -> None:
 
 
 def test_a_prompt_s_tokens_are_split_by_the_image_s_own_rule(tmp_path: Path) -> None:
-    """765 tokens of an image and the counted ones of a text, scaled to the bill together."""
+    """765 image tokens and the counted tokens of a text, scaled together to the billed total."""
     text = "word " * 765
     content = [
         {"type": "text", "text": text},
@@ -106,7 +106,7 @@ def test_a_prompt_s_tokens_are_split_by_the_image_s_own_rule(tmp_path: Path) -> 
     ingest([str(write_lines(tmp_path / "x.jsonl", lines))], run, IngestOptions(), SilentProgress())
     by_size, by_count = run.requests()["segments"].to_list()
     assert [part["kind"] for part in by_size] == ["text", "image"]
-    counted = 766  # tokens of o200k_base: "word", 764 times " word", and the last blank
+    counted = 766  # o200k_base tokens: "word", 764 times " word" and the last space
     assert by_size[1]["tokens"] == pytest.approx(2_000 * 765 / (765 + counted), abs=1)
     assert by_count[1]["tokens"] == pytest.approx(2_000 * 400 / (400 + counted), abs=1)
     assert sum(part["tokens"] for part in by_size) == 2_000

@@ -1,4 +1,4 @@
-"""What was read is not read again, and however it was read, the tables are the same."""
+"""Data already read is not read again, and the tables are the same however it was read."""
 
 import gzip
 import json
@@ -40,7 +40,7 @@ def assert_same_run(one: RunDir, other: RunDir) -> None:
         assert (one.path / path).read_bytes() == (other.path / path).read_bytes()
 
 
-SMALL = {"task_bytes": 20_000, "piece_rows": 20}  # small files fall into many tasks and pieces
+SMALL = {"task_bytes": 20_000, "piece_rows": 20}  # splits small files into many tasks and pieces
 
 
 def test_units_and_pieces_leave_no_trace(ingested: Ingest, tmp_path: Path) -> None:
@@ -63,12 +63,12 @@ def test_a_pool_gives_the_same_as_one_process(ingested: Ingest, tmp_path: Path) 
 
 def test_a_growing_file_is_read_from_where_it_ended(ingested: Ingest, tmp_path: Path) -> None:
     log, content = tmp_path / "x.jsonl", lines(0, 300)
-    cuts = [0, 60_000, 60_001, 150_000, 151_000, len(content)]  # most of them within a line
+    cuts = [0, 60_000, 60_001, 150_000, 151_000, len(content)]  # most cuts are inside a line
     for cut in cuts[1:]:
         before = log.stat().st_size if log.exists() else 0
         log.write_bytes(content[:cut])
         grown, summary = ingested(log, into="grown")
-        # what is read is what is new, and the unfinished line before it
+        # only new data is read, and the unfinished line before it
         assert summary.read_bytes <= cut - before + 1_000
     whole, _ = ingested(log, into="whole")
     assert_same_run(grown, whole)
@@ -151,7 +151,7 @@ def test_another_log_is_another_run(ingested: Ingest, tmp_path: Path) -> None:
     moved = tmp_path / "elsewhere" / one.name
     moved.parent.mkdir()
     one.rename(moved)
-    assert ingested(moved)[1].kept == 20  # the same log at another place
+    assert ingested(moved)[1].kept == 20  # the same log at another path
 
 
 def test_files_of_others_are_left_alone(ingested: Ingest, tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ ingest(sys.argv[2:], RunDir(Path(sys.argv[1])), options, SilentProgress())
 
 
 def kill_and_resume(tmp_path: Path, ingested: Ingest, times: int, seed: int) -> list[int]:
-    """Kill an ingest at random moments until one lives; gives what had been committed each time."""
+    """Kill an ingest `times` times, then finish it; return the committed pieces after each kill."""
     logs = [tmp_path / "plain.jsonl", tmp_path / "packed.jsonl.zst", tmp_path / "session.jsonl"]
     logs[0].write_bytes(lines(0, 1_500) + b'{"broken": \n')
     logs[1].write_bytes(zstandard.compress(lines(1_000, 3_000)))
@@ -248,7 +248,7 @@ def kill_and_resume(tmp_path: Path, ingested: Ingest, times: int, seed: int) -> 
 
 def test_a_killed_ingest_resumes(tmp_path: Path, ingested: Ingest) -> None:
     committed = kill_and_resume(tmp_path, ingested, times=3, seed=7)
-    assert committed == sorted(committed)  # what was committed once is never lost
+    assert committed == sorted(committed)  # committed pieces are never lost
 
 
 @pytest.mark.slow

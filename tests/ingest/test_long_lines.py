@@ -1,4 +1,4 @@
-"""A line that is longer than most logs is read like any other."""
+"""A line longer than most logs is read like any other line."""
 
 import pytest
 from xxhash import xxh3_128_hexdigest

@@ -1,4 +1,4 @@
-"""Mappings: which files they are for, what they can say, and what a typo in one tells."""
+"""Mappings: which files they apply to, what they can express, and how typos are reported."""
 
 import json
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_a_typo_in_a_map_of_objects_names_their_paths(ingested: Ingest, tmp_path
     with pytest.raises(InputError, match=r"does not have: meta\.ta") as caught:
         ingested(log, maps=(str(tmp_path / "map.json"),))
     assert "Did you mean meta.at? It has: meta.at, llm, q, n.in." in caught.value.hint
-    # a field that not every record has is no typo
+    # a field that only some records have is not a typo
     (tmp_path / "map.json").write_text(json.dumps({**fields, "ts": "meta.at", "error": "fault"}))
     _, summary = ingested(log, maps=(str(tmp_path / "map.json"),))
     assert summary.kept == 3
@@ -120,7 +120,7 @@ def test_writes_by_lifetime_a_boolean_for_the_input_and_units(
     rows = run.requests().sort("source_offset")
     names = ("input_uncached_tokens", "cache_read_tokens", "cache_write_5m_tokens",
              "cache_write_1h_tokens")  # fmt: skip
-    # 100 hold 60 and 20; 20 are beside 60 and 20; a count that can't be read is missing, not 0
+    # 100 includes the 60 and 20; 20 excludes them; an unreadable count is missing, not 0
     assert rows.select(names).rows()[:2] == [(20, 60, 20, 0), (20, 60, 0, 20)]
     assert rows["usage_source"].to_list()[2] != "provider"
     assert [unit["quantity"] for unit in rows["billed_units"][0]] == [2.0]

@@ -1,4 +1,4 @@
-"""Token counts of every convention come to the same four classes."""
+"""Token counts of every convention are normalised to the same disjoint classes."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
          "cache_write_1h": 2000, "output": 180, "reasoning": 90},
         (42, 12000, 1000, 2000, 0, 180, 90),
     ),
-    # totalTokens of Converse holds the cache tokens: 100 + 28000 + 500 = 28600
+    # Converse's totalTokens includes cache tokens: 100 + 28000 + 500 = 28600
     "bedrock_converse": (
         {"convention": "bedrock_converse", "input": 100, "cache_write_5m": 8000,
          "cache_write_1h": 20000, "output": 500, "total": 28600},
@@ -32,7 +32,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
          "reasoning": 900, "total": 16222},
         (3142, 12000, 0, 0, 0, 1080, 900),
     ),
-    # total = prompt + completion + reasoning proves that reasoning stands beside
+    # total = prompt + completion + reasoning proves that the output excludes reasoning
     "xai by total": (
         {"convention": "openai", "input": 100, "output": 20, "reasoning": 300, "total": 420},
         (100, 0, 0, 0, 0, 320, 300),
@@ -43,7 +43,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
          "output": 180, "total": 15222},
         (42, 12000, 3000, 0, 0, 180, 0),
     ),
-    # 17 can't hold 17102
+    # 17 can't include 17102
     "impossible subset": (
         {"convention": "openinference", "input": 17, "cache_read": 17102, "output": 180},
         (17, 17102, 0, 0, 0, 180, 0),
@@ -53,7 +53,7 @@ CASES: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {
          "output": 32, "reasoning": 64, "total": 3196},
         (540, 2048, 0, 0, 512, 96, 64),
     ),
-    # cached + written > prompt, though the total says that both are within it: writes give way
+    # cached + written > prompt, though the total says the prompt includes both: writes are cut
     "overlapping openai": (
         {"convention": "openai", "input": 1000, "cache_read": 900, "cache_write_other": 300,
          "output": 10, "total": 1010},
@@ -69,8 +69,8 @@ def test_a_convention_comes_to_disjoint_classes(name: str) -> None:
 
 
 def test_the_majority_of_a_group_decides_for_those_that_nothing_decides() -> None:
-    # read > input in two rows shows that this instrument counts exclusively; the third row could
-    # be read either way and follows them, while another model of the same file does not
+    # read > input in two rows proves that this tool counts exclusively; the third row is ambiguous
+    # and follows them, while another model in the same file does not
     sure = {"convention": "litellm", "input": 40, "cache_read": 9000, "output": 5}
     open_row = {"convention": "litellm", "input": 5000, "cache_read": 1000, "output": 5}
     other = {**open_row, "model": "other"}
@@ -117,9 +117,9 @@ def otel(sent: int, cached: int, counted: int | None, **more: Any) -> dict[str, 
 @pytest.mark.parametrize(
     ("sent", "cached", "counted", "uncached"),
     [
-        (2_000, 1_500, 2_050, 500),  # 2,000 sent of 2,050 counted: the input holds the cached ones
-        (2_000, 1_500, 3_400, 2_000),  # 3,500 of 3,400: it does not
-        (2_000, 1_500, 1_560, 500),  # another tokenizer: 1.28 against 2.24, so they are within
+        (2_000, 1_500, 2_050, 500),  # billed 2,000, counted 2,050: the input includes cached tokens
+        (2_000, 1_500, 3_400, 2_000),  # billed 3,500, counted 3,400: it excludes them
+        (2_000, 1_500, 1_560, 500),  # another tokenizer: 1.28 against 2.24, so included
     ],
 )
 def test_the_tokenizer_decides_what_the_input_holds(
@@ -131,13 +131,13 @@ def test_the_tokenizer_decides_what_the_input_holds(
 
 
 def test_calls_without_cached_tokens_show_how_a_tokenizer_differs() -> None:
-    # Ours counts 1,000 where the provider bills 1,700: 3,400 billed of 2,000 counted is all input.
+    # We count 1,000 where the provider bills 1,700, so 2,000 counted and 3,400 billed is all input.
     plain = [otel(1_700, 0, 1_000) for _ in range(3)]
     rows = shape(table(*plain, otel(3_400, 2_000, 2_000)))
     assert rows[-1][0] == 1_400
 
 
-@pytest.mark.parametrize("counted", [None, 40, 9_000])  # no prompt, too short, cut
+@pytest.mark.parametrize("counted", [None, 40, 9_000])  # no prompt, too short, truncated
 def test_without_evidence_a_convention_is_undecided(counted: int | None) -> None:
     ((found, label),) = shape(table(otel(2_000, 1_500, counted)))
     assert found == 500

@@ -1,4 +1,4 @@
-"""What decides a convention, rule by rule: one row with its counts, and what they come to."""
+"""The rules that decide a convention, one by one: a row's logged and normalised counts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,7 +19,7 @@ def counts(found: pl.DataFrame, row: int = 0) -> tuple[int | None, ...]:
 def row(
     convention: str, sent: int | None, cached: int, output: int | None = 10, **more: Any
 ) -> Any:
-    """Build a staged row; `sent` is the input as logged, `cached` what was read from a cache."""
+    """Build a staged row; `sent` is the logged input, `cached` the tokens read from a cache."""
     return {
         "convention": convention, "input": sent, "cache_read": cached, "output": output, **more,
     }  # fmt: skip
@@ -28,26 +28,26 @@ def row(
 @pytest.mark.parametrize(
     ("logged", "ttl", "expected", "other_ttl"),
     [
-        # 5-minute, 1-hour and other writes; writes of no stated lifetime; the marker's lifetime
+        # 5-minute, 1-hour and other writes; writes without a stated lifetime; the marker's lifetime
         ((100, 0, 0, 100, "1h"), None, (0, 100, 0), None),
         ((100, 0, 0, 100, "5m"), None, (100, 0, 0), None),
         ((0, 0, 100, 100, "5m"), None, (100, 0, 0), None),
         ((0, 0, 100, 100, "1h"), None, (0, 100, 0), None),
         ((60, 7, 40, 100, "1h"), None, (0, 107, 0), None),
         ((60, 7, 40, 100, "5m"), None, (100, 7, 0), None),
-        ((0, 0, 45, 40, "1h"), None, (0, 40, 5), None),  # five others have a lifetime of their own
+        ((0, 0, 45, 40, "1h"), None, (0, 40, 5), None),  # the other five have a stated lifetime
         ((0, 0, 45, 40, "5m"), None, (40, 0, 5), None),
         ((60, 7, 40, 100, "30m"), None, (0, 7, 100), "30m"),
-        ((60, 7, 40, 100, "mixed"), None, (0, 7, 100), None),  # which of both is not known
-        ((100, 0, 0, 40, "1h"), None, (60, 40, 0), None),  # 60 are stated to live five minutes
-        ((0, 0, 100, 100, "30m"), "24h", (0, 0, 100), "24h"),  # what the log states stays
+        ((60, 7, 40, 100, "mixed"), None, (0, 7, 100), None),  # which of the two is unknown
+        ((100, 0, 0, 40, "1h"), None, (60, 40, 0), None),  # 60 are stated as five-minute writes
+        ((0, 0, 100, 100, "30m"), "24h", (0, 0, 100), "24h"),  # the log's stated lifetime is kept
         ((1, 0, 0, 1, "1h"), None, (0, 1, 0), None),
         ((0, 0, 1, 1, "30m"), None, (0, 0, 1), "30m"),
-        ((60, 7, 40, 0, "30m"), None, (60, 7, 40), None),  # all lifetimes are stated
+        ((60, 7, 40, 0, "30m"), None, (60, 7, 40), None),  # every lifetime is stated
         ((60, 7, 40, None, "1h"), None, (60, 7, 40), None),
-        ((60, 7, 40, 100, None), None, (60, 7, 40), None),  # no marker says more
+        ((60, 7, 40, 100, None), None, (60, 7, 40), None),  # no marker adds anything
         ((60, 7, 40, 100, None), "24h", (60, 7, 40), "24h"),
-        ((60, 7, 0, 0, None), "24h", (60, 7, 0), None),  # there are no other writes
+        ((60, 7, 0, 0, None), "24h", (60, 7, 0), None),  # no other writes
     ],
 )
 def test_writes_of_no_stated_lifetime_have_that_of_the_marker(
@@ -61,9 +61,9 @@ def test_writes_of_no_stated_lifetime_have_that_of_the_marker(
     assert counts(found, 1)[2:5] == (0, 9, 0)
 
 
-# Each row with its uncached input, output and reasoning, and its label.
+# Each row with its uncached input, output, reasoning and label.
 DECIDED: dict[str, tuple[dict[str, Any], tuple[int, int, int], str]] = {
-    # 5000 + 1000 + 180 = 6180: the cached tokens are beside the input
+    # 5000 + 1000 + 180 = 6180: the input excludes cached tokens
     "total, exclusive": (
         row("portkey", 5000, 1000, 180, total=6180), (5000, 180, 0),
         "portkey, counted as exclusive",
@@ -76,7 +76,7 @@ DECIDED: dict[str, tuple[dict[str, Any], tuple[int, int, int], str]] = {
         row("portkey", 5000, 1000, 180, total=6183), (4000, 180, 0),
         "portkey, undecided, read as inclusive",
     ),
-    # 100 + 500 + 300 = 900: the reasoning is beside the output
+    # 100 + 500 + 300 = 900: the output excludes reasoning
     "total, reasoning apart": (
         row("openai", 100, 0, 500, reasoning=300, total=900), (100, 800, 300),
         "openai, counted as inclusive, reasoning apart",
@@ -85,9 +85,9 @@ DECIDED: dict[str, tuple[dict[str, Any], tuple[int, int, int], str]] = {
         row("portkey", 5000, 1000, 500, reasoning=300, total=6800), (5000, 800, 300),
         "portkey, counted as exclusive, reasoning apart",
     ),
-    # 111 is within two tokens of 110 and of 112: what the source claims holds
+    # 111 is within two tokens of both 110 and 112: the source's claim stands
     "total, two shapes": (row("helicone", 100, 2, 10, total=111), (100, 10, 0), "helicone"),
-    # a provider's total of 120 holds the reasoning in the output, which it can't exceed
+    # the provider's total of 120 has reasoning within the output, which it can't exceed
     "total, reasoning within": (
         row("openai", 100, 0, 20, reasoning=30, total=120), (100, 20, 20), "openai",
     ),
@@ -107,7 +107,7 @@ DECIDED: dict[str, tuple[dict[str, Any], tuple[int, int, int], str]] = {
         row("langfuse", 540, 100, 20, reasoning=300), (540, 320, 300),
         "langfuse, undecided, read as exclusive, reasoning apart",
     ),
-    # 20 of 1,000 tokens are not cached ones, at most 5 %: they are within the input
+    # only 20 of 1,000 input tokens would be uncached, at most 5 %: the input includes cached ones
     "near": (row("helicone", 1000, 980), (20, 10, 0), "helicone, counted as inclusive"),
     "near, 5 %": (row("helicone", 1000, 950), (50, 10, 0), "helicone, counted as inclusive"),
     "near, all": (row("helicone", 1000, 1000), (0, 10, 0), "helicone, counted as inclusive"),
@@ -118,7 +118,7 @@ DECIDED: dict[str, tuple[dict[str, Any], tuple[int, int, int], str]] = {
     "near, but documented": (row("anthropic", 1000, 980), (1000, 10, 0), "anthropic"),
     "nothing sent": (row("helicone", 0, 0, 5, reasoning=2), (0, 5, 2), "helicone"),
     "one cached": (row("litellm", 100, 1), (99, 10, 0), "litellm, undecided, read as inclusive"),
-    # the tokenizer: billed to counted input by each shape
+    # tokenizer rule: the ratio of billed to counted input, inclusive and exclusive
     "1.00 and 1.40": (otel := row("otel_semconv", 1000, 400, prompt_tokens=1000), (600, 10, 0),
         "otel_semconv"),
     "1.50 and 2.50": (otel | {"input": 3000, "cache_read": 2000, "prompt_tokens": 2000},
@@ -162,14 +162,14 @@ def test_a_convention_matters_where_tokens_are_cached_or_reasoning(
 
 @pytest.mark.parametrize("name", ["m", None])
 def test_a_group_is_counted_with_the_tokenizer_s_own_ratio(name: str | None) -> None:
-    # Calls without cached tokens bill 1.7 times what we count. 3,000 and 2,500 are 5,500, 1.7
-    # times the 3,235 counted: the cached ones are beside the input. Without the ratio they would
-    # be taken as within: 3,000 of 3,235.
+    # Calls without cached tokens are billed 1.7 times what we count. 3,000 + 2,500 = 5,500 is 1.7
+    # times the 3,235 counted, so the input excludes cached tokens. Without the ratio it would be
+    # taken as inclusive: 3,000 billed, 3,235 counted.
     plain = [row("otel_semconv", 1700, 0, prompt_tokens=1000)] * 3
     open_row = row("otel_semconv", 3000, 2500, prompt_tokens=3235)
     short = row("otel_semconv", 30_000, 20_000, prompt_tokens=40)  # too short to be counted
     one = row("otel_semconv", 100, 1)
-    stated = row("otel_semconv", 1000, 400, total=1010)  # its own total says within
+    stated = row("otel_semconv", 1000, 400, total=1010)  # its own total says inclusive
     other = row("otel_semconv", 500, 0, model="another")
     mine = [{"model": name, "provider": name, **each} for each in (open_row, short, one, stated)]
     found = normalise(table(*({**each, "model": name, "provider": name} for each in plain),
@@ -193,7 +193,7 @@ def test_the_majority_wins_and_among_equals_the_first_by_name(name: str | None) 
 
 
 def test_among_equals_the_first_by_name_wins_in_every_file() -> None:
-    # In 24 files, as without an order a single one would be right by chance.
+    # 24 files, because without an order one file could be right by chance.
     three = [
         row("litellm", 5000, 1000, total=5010),
         row("litellm", 40, 9000),
@@ -207,7 +207,7 @@ def test_among_equals_the_first_by_name_wins_in_every_file() -> None:
 @pytest.mark.parametrize(
     ("logged", "expected"),
     [
-        # an inclusive input holds no more cached tokens than it has
+        # an inclusive input can't have more cached tokens than it counts
         (row("openai", 1000, 1200, total=1010), (0, 1000, 0, 0, 0, 10, 0)),
         (row("openai", 1000, 0, cache_write_5m=None), (1000, 0, 0, 0, 0, 10, 0)),
         (row("openai", 1000, 0, None), (1000, 0, 0, 0, 0, None, 0)),

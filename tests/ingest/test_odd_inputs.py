@@ -1,4 +1,4 @@
-"""Inputs that are no plain files of whole records: links, pipes, odd names, torn pages."""
+"""Inputs other than plain files of whole records: links, pipes, odd names, torn pages."""
 
 import json
 import os
@@ -100,7 +100,7 @@ def page(records: list[str]) -> str:
 def test_a_torn_element_costs_itself_only(ingested: Ingest, tmp_path: Path, torn: str) -> None:
     whole = [{**chat(n)} for n in range(6)]
     for one in whole:
-        one.pop("timestamp"), one.pop("latency_ms")  # so that each begins with its request
+        one.pop("timestamp"), one.pop("latency_ms")  # so that each starts with its request
     texts = [json.dumps(one) for one in whole]
     (tmp_path / "x.json").write_text(page([*texts[:3], torn, *texts[3:]]))
     _, summary = ingested(tmp_path / "x.json")
@@ -135,7 +135,7 @@ def test_spans_as_texts_and_junk_among_them_have_a_fate(ingested: Ingest, tmp_pa
 
     lines = [
         {"resourceSpans": batch([span(1)])},
-        {"resourceSpans": json.dumps(batch([span(2)]))},  # a text of JSON
+        {"resourceSpans": json.dumps(batch([span(2)]))},  # a JSON string
         {"resourceSpans": [{"resource": {}, "scopeSpans": json.dumps([{"spans": [span(3)]}])}]},
         {"resourceSpans": batch(json.dumps([span(4), span(5)]))},
         {"resourceSpans": batch([span(6), 7, "junk", None])},
@@ -146,7 +146,7 @@ def test_spans_as_texts_and_junk_among_them_have_a_fate(ingested: Ingest, tmp_pa
         {"resourceSpans": [{"resource": {}}]},
     ]
     _, summary = ingested(write_lines(tmp_path / "x.jsonl", lines))
-    # each of the six spans, three junk entries, two batches, and four lines without any span
+    # six spans kept; three junk entries, two bad batches and four lines without spans skipped
     assert (summary.kept, summary.skipped, summary.records) == (6, 9, 15)
 
 
@@ -169,11 +169,11 @@ def test_documents_beside_logs_are_no_lost_logs(ingested: Ingest, tmp_path: Path
     _, summary = ingested(logs)
     said = lost_files(file.source for file in summary.files)
     assert said == "1 of 3 files could not be read: the total is a lower bound."
-    write_lines(logs / "calls.md", [chat(2)])  # what it holds counts, not its name
+    write_lines(logs / "calls.md", [chat(2)])  # the content decides, not the name
     _, summary = ingested(logs)
     assert summary.kept == 2
     _, summary = ingested(logs / "a.jsonl", logs / "README.md", into="named")
-    assert "1 of 2" in lost_files(file.source for file in summary.files)  # it was named as a log
+    assert "1 of 2" in lost_files(file.source for file in summary.files)  # was named as a log
 
 
 @pytest.mark.parametrize("count", [-5_000_000_000, -1, 5_000_000_000_000])

@@ -1,4 +1,4 @@
-"""What is wanted, and what a mapping says."""
+"""Ingest options and what a mapping defines."""
 
 import json
 from datetime import UTC, datetime
@@ -63,7 +63,7 @@ def test_a_mapping_reads_nested_records(ingested: Ingest, tmp_path: Path) -> Non
         "acme",
         "openai",
     )
-    # 1200 holds 1024 cached ones
+    # 1200 includes 1024 cached tokens
     assert (row["input_uncached_tokens"], row["cache_read_tokens"]) == (176, 1024)
     assert (row["status"], row["source"]) == ("error", "mapped")
     assert summary.skip_reasons == {"not-a-call": 1}

@@ -1,4 +1,4 @@
-"""Answers that are no chat are calls too: their counts are read, or their units are said."""
+"""Answers other than chat are calls too: their counts are read, or their units are named."""
 
 from pathlib import Path
 from typing import Any

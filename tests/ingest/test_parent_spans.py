@@ -1,4 +1,4 @@
-"""A span never counts beside a call within it that carries usage, wherever the two are."""
+"""A span isn't counted if a call inside it has usage, wherever the two are logged."""
 
 import random
 from pathlib import Path
@@ -28,7 +28,7 @@ def span(
 
 
 TREE = [
-    span("a1", name="cycle", sent=3_000),  # of a framework: names no operation, repeats the sum
+    span("a1", name="cycle", sent=3_000),  # a framework's span: names no operation, repeats the sum
     span("b22", "a1", name="plan"),
     span("c333", "b22", sent=1_000),
     span("d4444", "b22", name="execute_tool"),

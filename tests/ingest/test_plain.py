@@ -1,4 +1,4 @@
-"""Plain pairs read fast come to the same tables as when every record is read by its source."""
+"""Plain pairs give the same tables on the fast path as when their source reads every record."""
 
 import copy
 import json
@@ -24,7 +24,7 @@ SAMPLES = Path(__file__).parents[2] / "sample_logs"
 LOGS = sorted(
     path
     for path in (*SAMPLES.glob("*.jsonl*"), *SAMPLES.glob("formats/*.*"))
-    if path.suffix not in (".md", ".toml") and path.stem != "mapped"  # which needs a map
+    if path.suffix not in (".md", ".toml") and path.stem != "mapped"  # "mapped" needs a map
 )
 CHAT = chat(
     7,
@@ -89,7 +89,7 @@ VALUES: tuple[Any, ...] = (
 
 
 def places(value: Any) -> list[dict[str, Any]]:
-    """List the objects within a value, itself first."""
+    """List the objects within a value, starting with itself."""
     found = [value] if isinstance(value, dict) else []
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
     return [*found, *(place for item in inner for place in places(item))]
@@ -97,7 +97,7 @@ def places(value: Any) -> list[dict[str, Any]]:
 
 @st.composite
 def changed(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw a plain pair, most of them with a few fields set or taken away somewhere in it."""
+    """Draw a plain pair; most have a few fields set or removed somewhere."""
     record: dict[str, Any] = copy.deepcopy(draw(st.sampled_from([CHAT, MESSAGE])))
     record["response"]["id"] += draw(st.sampled_from(["a", "b", "c", "d", "e"]))
     for _ in range(draw(st.integers(0, 3))):
@@ -119,7 +119,7 @@ def read(log: Path, folder: Path, **options: Any) -> tuple[RunDir, IngestSummary
 
 
 def assert_no_difference(log: Path, folder: Path, **options: Any) -> None:
-    """Read a log with and without the fast way, and compare all that comes out."""
+    """Ingest a log with and without the fast path and compare all output."""
     fast, fast_summary = read(log, folder / "fast", **options)
     with mock.patch.object(unit, "plain_reader", lambda *_: None):
         slow, slow_summary = read(log, folder / "slow", **options)

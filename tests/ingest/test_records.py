@@ -1,4 +1,4 @@
-"""Records are found wherever the chunks of a stream are cut."""
+"""Records are found wherever a stream is cut into chunks."""
 
 import json
 from collections.abc import Iterator

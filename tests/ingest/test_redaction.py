@@ -1,4 +1,4 @@
-"""Redaction: nothing that names a person reaches a file, and what was different stays different."""
+"""Redaction writes nothing that identifies a person and keeps different values different."""
 
 import json
 import random
@@ -32,12 +32,12 @@ def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def shape(text: str) -> str:
-    """Leave out the digits of tokens."""
+    """Return a text without the digits of its redaction tokens."""
     return re.sub(r"\[(\w+)-[0-9a-f]{8}\]", r"[\1]", text)
 
 
 def contents(run: RunDir) -> str:
-    """Everything that stands in a run directory's tables, staging included, as text."""
+    """Return everything in a run directory's tables, staging included, as text."""
     tables = (".parquet", ".rows", ".blocks", ".segments", ".skips")
     paths = [path for path in sorted(run.path.rglob("*")) if path.suffix in tables]
     return "\n".join(json.dumps(pl.read_parquet(p).to_dicts(), default=str) for p in paths)
@@ -117,7 +117,7 @@ def digits(chance: random.Random, size: int) -> str:
 
 
 def with_luhn(body: str) -> str:
-    """Append the check digit of payment cards, worked out from ISO/IEC 7812-1."""
+    """Append a payment card's check digit, computed by ISO/IEC 7812-1."""
     doubled = [int(d) * (2 if place % 2 == 0 else 1) for place, d in enumerate(reversed(body))]
     return body + str(-sum(d - 9 if d > 9 else d for d in doubled) % 10)
 
@@ -243,7 +243,7 @@ CANARIES = ("canary.person@mail.example", "612345987", "canary%40mail.example", 
 
 
 def planted() -> Iterator[dict[str, object]]:
-    """Yield calls with identifiers in every text that a log may hold."""
+    """Yield calls with identifiers in every text that a log can contain."""
     for number in range(3):
         who = CANARIES[number % len(CANARIES)]
         call = chat(
@@ -274,7 +274,7 @@ def test_no_byte_of_any_file_holds_what_was_planted(
             assert not [part for part in parts if part.encode() in data], path
     assert not [part for part in parts if part in contents(run)]
     _, again = ingested(log, redact=mode)
-    assert again.read_bytes == 0  # it is known again, although its name is not stored
+    assert again.read_bytes == 0  # it is recognised although its name is not stored
 
 
 def test_masking_does_not_make_different_questions_equal(ingested: Ingest, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What enters a provider's prefix beside the content, and where a call belongs, is in REQUESTS."""
+"""REQUESTS has the settings that affect a provider's prefix and the labels of a call's origin."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Logs of every container and layout come out the same, and nothing is lost or counted twice."""
+"""Logs in any container and layout give the same run; nothing is lost or counted twice."""
 
 import gzip
 import json
@@ -107,7 +107,7 @@ def test_the_same_id_with_the_same_prompt_and_tokens_is_one_call(
     del early["response"]["usage"]
     log = write_lines(tmp_path / "x.jsonl", [early, chat(1), chat(1, tokens=(100, 0, 7)), chat(2)])
     run, summary = ingested(log)
-    # The call without usage is the same one told early; other tokens are another call.
+    # The call without usage is an early copy of the same call; other tokens mean another call.
     assert (summary.kept, summary.merged) == (3, 1)
     assert sorted(run.requests()["output_tokens"].to_list()) == [7, 20, 20]
     assert run.skips()["merged_into"].null_count() == 0
@@ -197,7 +197,7 @@ def test_a_stranger_in_a_folder_is_skipped_and_counted(ingested: Ingest, tmp_pat
 
 
 def test_a_cut_gzip_keeps_what_it_holds(ingested: Ingest, tmp_path: Path) -> None:
-    # level 0 stores plainly, so that half of the bytes hold about half of the records
+    # level 0 doesn't compress, so half of the bytes hold about half of the records
     content = gzip.compress(as_lines(), compresslevel=0)
     (tmp_path / "x.gz").write_bytes(content[: len(content) // 2])
     run, summary = ingested(tmp_path / "x.gz")

@@ -1,4 +1,4 @@
-"""The same calls, exported through several sources, come out as the same rows."""
+"""The same calls exported through several sources give the same rows."""
 
 import json
 from decimal import Decimal
@@ -26,7 +26,7 @@ COLUMNS = [
 
 
 def calls() -> list[dict[str, Any]]:
-    """Give 20 calls: number, question, prompt, cached and completion tokens."""
+    """Return 20 calls: number, question, and prompt, cached and completion tokens."""
     return [
         {"n": n, "q": f"Where is order {n}?", "sent": 1500 + n, "cached": 1024, "out": 30 + n}
         for n in range(20)
@@ -222,7 +222,7 @@ def test_the_exports_are_of_the_five_sources(ingested: Ingest, tmp_path: Path) -
 
 
 def test_five_sources_cost_the_same_dollars(ingested: Ingest, tmp_path: Path) -> None:
-    """9,710 uncached, 20,480 read and 790 of output at $2.50, $1.25 and $10 a million."""
+    """9,710 uncached, 20,480 cached and 790 output tokens at $2.50, $1.25 and $10 per million."""
     usd = Decimal("0.057775")
     for export in EXPORTS:
         write_lines(tmp_path / f"{export.__name__}.jsonl", [export(c) for c in calls()])

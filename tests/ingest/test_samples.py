@@ -1,4 +1,4 @@
-"""The logs in sample_logs come out as they were made."""
+"""Ingesting the logs in sample_logs gives back what their generator wrote."""
 
 import csv
 import gzip
@@ -15,7 +15,7 @@ SAMPLES = ROOT / "sample_logs"
 
 
 def line_offsets(path: Path) -> dict[int, int]:
-    """Map the byte offset of each line to its number; the first line follows a byte order mark."""
+    """Map each line's byte offset to its number; the first line follows a byte order mark."""
     offsets, at = {}, 0
     for number, line in enumerate(gzip.decompress(path.read_bytes()).split(b"\n"), 1):
         offsets[at + (3 if number == 1 else 0)] = number

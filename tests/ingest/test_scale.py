@@ -1,4 +1,4 @@
-"""Splits add up exactly and stay within one token of the exact share."""
+"""Splits add up exactly, and each part is within one token of its exact share."""
 
 import numpy as np
 from hypothesis import given
@@ -48,7 +48,7 @@ def test_a_row_without_segments_takes_no_part() -> None:
 
 
 def test_images_take_what_the_texts_leave() -> None:
-    # 900 billed, 100 counted in texts: 800 for two images
+    # 900 billed, 100 counted for texts: 800 left for two images
     tokens, known = np.array([100, 0, 0]), np.array([True, False, False])
     assert with_media(tokens, known, np.array([3]), np.array([900])).tolist() == [100, 400, 400]
     assert with_media(tokens, known, np.array([3]), np.array([50])).tolist() == [100, 0, 0]

@@ -1,4 +1,4 @@
-"""Many small files: their pieces are joined before they become tables, and the tables are equal."""
+"""Pieces of many small files are joined before they become tables, which stay the same."""
 
 import json
 from pathlib import Path
@@ -11,14 +11,14 @@ from tests.ingest.conftest import Ingest, chat, write_lines
 
 
 def folder_of_logs(tmp_path: Path) -> Path:
-    """Write twelve files: questions that repeat, tools, units, a skip in each, odd texts."""
+    """Write twelve files: repeated questions, audio units, odd texts, and a broken line in each."""
     logs = tmp_path / "logs"
     logs.mkdir()
     for number in range(12):
         spoken = chat(number + 500, "Read this aloud")
         spoken["response"]["usage"]["prompt_tokens_details"] = {"audio_tokens": 30}
         told: list[Any] = [chat(number * 5 + n, f"Question {n % 7}") for n in range(6)]
-        told += [chat(number * 5 - 5, "Question 0")] if number else []  # as in the file before
+        told += [chat(number * 5 - 5, "Question 0")] if number else []  # from the previous file
         odd = json.dumps(chat(number + 900, "odd")).replace('"odd"', '"\\ud800 caf\\u00e9"')
         write_lines(logs / f"{number:02d}.jsonl", [*told, spoken, "{broken", odd])
     return logs
@@ -30,7 +30,7 @@ def test_small_pieces_are_joined_into_the_tables_of_the_run(
     run, summary = ingested(folder_of_logs(tmp_path))
     staging = run.path / "staging"
     assert len(list(staging.rglob("*.small"))) == 12
-    assert not list(staging.rglob("*.rows"))  # what joined them is gone
+    assert not list(staging.rglob("*.rows"))  # the joined files are removed
     assert (summary.records, summary.merged, summary.skipped) == (119, 11, 12)
     for name in run.requests()["source_file"].unique():
         alone, _ = ingested(tmp_path / "logs" / name, into=f"alone-{name}")

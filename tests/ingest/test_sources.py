@@ -1,4 +1,4 @@
-"""One sample per source comes out as the table beside it, which a person can check by eye."""
+"""Each source's sample is read as the table next to it, which a person can check by eye."""
 
 import csv
 from pathlib import Path
@@ -33,11 +33,11 @@ SOURCE_OF = {
         "openai_chat",
     ),
 }
-MIXED = ("jaeger", "zipkin", "tempo")  # a span of other software is beside that of the call
+MIXED = ("jaeger", "zipkin", "tempo")  # the call's span is next to a span of other software
 
 
 def as_table(run: RunDir) -> list[dict[str, str]]:
-    """Show a run's requests as the expected tables do; what is missing is empty."""
+    """Return a run's requests in the form of the expected tables; missing values are empty."""
     texts = dict(run.blocks().select("block_id", "text").iter_rows())
     rows = []
     for row in run.requests().iter_rows(named=True):
@@ -96,13 +96,13 @@ def test_all_samples_in_one_folder_keep_their_formats(ingested: Ingest) -> None:
     run, summary = ingested(FORMATS, dedupe=False)
     kept = dict(run.requests()["source"].value_counts().iter_rows())
     for path in EXPECTED:
-        if path.stem in ("mapped", "daily_totals"):  # given, never detected; no calls at all
+        if path.stem in ("mapped", "daily_totals"):  # never detected / without calls
             continue
         source = SOURCE_OF.get(path.stem, path.stem)
         assert kept[source] >= 1
     assert {f.source for f in summary.files} <= {s.name for s in SOURCES} | {
         "",
         "mixed",
-        OTHER,  # the page that describes them
+        OTHER,  # the README next to the samples
     }
     assert run.skips().filter(pl.col("reason") == "not-a-log")["source_file"].len() >= 1

@@ -1,4 +1,4 @@
-"""A streamed answer is one call with its last counts, however a log holds the stream."""
+"""A streamed answer is one call with its last counts, however the stream was logged."""
 
 import json
 from pathlib import Path
@@ -64,7 +64,7 @@ def pair(response: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("vendor", STREAMS)
 @pytest.mark.parametrize("form", ["events", "lines", "text of events", "text of a list"])
 def test_a_stream_is_one_call(vendor: str, form: str, tmp_path: Path, ingested: Ingest) -> None:
-    """600 tokens uncached, 400 read and 15 of output, in four ways to log a stream."""
+    """600 uncached, 400 cached and 15 output tokens, for each way of logging a stream."""
     events = STREAMS[vendor]
     log = tmp_path / ("log.sse" if form == "events" else "log.jsonl")
     if form == "events":
@@ -120,7 +120,7 @@ def test_partial_messages_of_claude_end_with_their_last_counts(
 
 
 def test_a_counter_that_begins_anew_loses_no_call(tmp_path: Path, ingested: Ingest) -> None:
-    """Totals of a Codex session without last counts: 8,000, 20,000, then anew 3,000 and 7,000."""
+    """Codex running totals: 8,000, 20,000, then after a restart 3,000 and 7,000."""
     totals = [(8_000, 0, 200), (20_000, 8_000, 500), (3_000, 1_000, 50), (7_000, 3_000, 90)]
     names = ("input_tokens", "cached_input_tokens", "output_tokens")
     lines: list[Any] = [

@@ -1,7 +1,7 @@
-"""System by system: a usage object with every class that it can report, and what it comes to.
+"""One usage object per system with every class that it can report, and the counts it gives.
 
-Each row names where the system documents its usage. The counts and the dollars are worked out by
-hand from list prices per million tokens: gpt-4o 2.50, reads 1.25, output 10; claude-sonnet-4-5 3,
+Each row links to the system's documentation of usage. Counts and dollars are worked out by hand
+from list prices per million tokens: gpt-4o 2.50, reads 1.25, output 10; claude-sonnet-4-5 3,
 reads 0.30, writes 3.75 (5m) and 6 (1h), output 15; gemini-2.5-flash 0.30, reads 0.03, audio 1.00,
 output 2.50; deepseek-chat 0.28, reads 0.028, output 0.42; web searches $10 per thousand.
 """
@@ -24,15 +24,15 @@ DAY = "2026-11-02T12:00:00Z"
 
 
 class Comes(NamedTuple):
-    """What a usage object comes to."""
+    """The counts and the price that a usage object gives."""
 
     uncached: int
     read: int
-    writes: tuple[int, int, int]  # 5m, 1h, of another lifetime
+    writes: tuple[int, int, int]  # 5m, 1h, other lifetimes
     output: int
     reasoning: int = 0
     units: Mapping[str, float] = MappingProxyType({})
-    usd: str | None = None  # None: another test holds the price
+    usd: str | None = None  # None: another test checks the price
 
 
 def chat(model: str, usage: Any, **more: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tables as people have them: separators, encodings, marks of numbers, dates, broken quotes."""
+"""Real-world tables: separators, encodings, number formats, dates and broken quotes."""
 
 import json
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ def column(*cells: str, separator: str = ",") -> Column:
         (("GBP 0.5", "1.234"), ("GBP 0.5", "1.234"), "decimal point, GBP"),
         (("1.5e-05", "2,000"), ("1.5e-05", "2000"), "decimal point"),
         (("\u22121,5", "2,25"), ("-1.5", "2.25"), "decimal comma"),
-        # five numbers of which none ends in anything but three zeros have three decimals
+        # five numbers that all end in three zeros are taken to have three decimals
         (("12.000", "3.000", "7.000", "1.000", "2.000"), ("12.000", "3.000"), "decimal point"),
     ],
 )
@@ -93,7 +93,7 @@ def test_texts_and_plain_numbers_are_left_alone() -> None:
         (("28/10/2026 14:00", "03/10/2026"), ("2026-10-28T14:00:00", "2026-10-03T00:00:00"), "day"),
         (("10/28/26 2:05 PM", "3/4/26"), ("2026-10-28T14:05:00", "2026-03-04T00:00:00"), "month"),
         (("03.04.2026", "05.04.2026"), ("2026-04-03T00:00:00", "2026-04-05T00:00:00"), "day"),
-        # the rows go forward in time only when the first number is the day
+        # the rows are in order of time only if the first number is the day
         (
             ("09/11/2026", "10/11/2026", "01/12/2026"),
             ("2026-11-09T00:00:00", "2026-11-10T00:00:00"),
@@ -194,7 +194,7 @@ def test_an_unclosed_quote_costs_its_own_line() -> None:
 def test_two_unclosed_quotes_do_not_close_each_other() -> None:
     text = 'ts,q,n\n1,"open,2\n3,mid,4\n5,"",6\n7,last,8\n'
     assert rows_of(text) == [["3", "mid", "4"], ["5", "", "6"], ["7", "last", "8"]]
-    # the quote that closes it makes a row of three cells, but whole rows are within its cell
+    # closing the quote gives a row of three cells, but its first cells would swallow whole rows
     text = 'ts,q,n\n1,"open\n3,mid,4\n5,mid,6\n7",x,8\n'
     assert [row[0] for row in rows_of(text)] == ["3", "5", '7"']
 

@@ -1,4 +1,4 @@
-"""Times of every spelling are the same moment."""
+"""Every spelling of a time is read as the same moment."""
 
 from datetime import UTC, datetime
 

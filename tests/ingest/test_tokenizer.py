@@ -1,4 +1,4 @@
-"""Counts by line are those of the whole text, whatever stands around its line feeds."""
+"""Counting line by line gives the whole text's count, whatever surrounds its line feeds."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Traces of Jaeger, Zipkin and Tempo: calls among spans of other software."""
+"""Jaeger, Zipkin and Tempo traces: LLM calls among the spans of other software."""
 
 import json
 from pathlib import Path

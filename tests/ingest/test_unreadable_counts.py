@@ -1,4 +1,4 @@
-"""A count that can't be read is never 0: it is known from elsewhere, missing, or skipped."""
+"""An unreadable count is never 0: it is taken from elsewhere, missing, or its call is skipped."""
 
 import csv
 import io
@@ -30,19 +30,19 @@ COUNTED = [sample for sample in SAMPLES if sample.stem != "daily_totals"]
 WRONG: tuple[Any, ...] = (
     [2000], "about two thousand", 2000.5, -5e9, {"a": "x"}, Text("1e400"), Text("-Infinity"), True,
 )  # fmt: skip
-SIMILAR = 0.1  # a count that is known from elsewhere differs by less: another tokenizer's
+SIMILAR = 0.1  # a count taken from elsewhere (another tokenizer) may differ by this share
 WRONG_CELLS = ("about two thousand", "2000.5", "-5e9", "1e400", "[2000]", "{}")
 
 
 class Told(NamedTuple):
-    """What a file comes to."""
+    """A file's tokens and doubts."""
 
     tokens: int
     doubts: tuple[int, int, int]  # calls without counts, calls without cache detail, skipped
 
 
 def told(run: Any) -> dict[str, Told]:
-    """Add up the tokens and the doubts of each file of a run."""
+    """Add up the tokens and doubts of each file of a run."""
     source, convention = pl.col("usage_source"), pl.col("usage_convention")
     calls = run.requests().group_by("source_file").agg(
         pl.sum_horizontal(TOKEN_CLASSES).sum().alias("tokens"),
@@ -68,7 +68,7 @@ def write(path: Path, sample: Path, records: Sequence[Any]) -> None:
 
 
 class Change(NamedTuple):
-    """Records with one number changed."""
+    """The records of a sample with one number replaced."""
 
     what: str
     number: int
@@ -76,7 +76,7 @@ class Change(NamedTuple):
 
 
 def variants(sample: Path, count: int | None, seed: str) -> Iterator[Change]:
-    """Yield records with something in place of a number: `count` chosen by `seed`, or all."""
+    """Yield changes of one number each: `count` of them drawn with `seed`, or all."""
     records = records_of(sample)
     places = [(n, path) for n, record in enumerate(records) for path in number_leaves(record)]
     wrong = WRONG_CELLS if sample.suffix == ".csv" else WRONG
@@ -90,7 +90,7 @@ def variants(sample: Path, count: int | None, seed: str) -> Iterator[Change]:
 
 
 def check(ingested: Ingest, folder: Path, sample: Path, count: int | None, seed: str = "") -> None:
-    """Hold that no change of a number makes tokens less without a doubt that is shown."""
+    """Assert that no changed number lowers the token total without a reported doubt."""
     logs = folder / sample.stem
     logs.mkdir()
     suffix = ".jsonl" if sample.suffix == ".json" else sample.suffix
@@ -128,7 +128,7 @@ def test_no_count_that_can_not_be_read_is_0(ingested: Ingest, tmp_path: Path, sa
 
 
 def paid(**usage: Any) -> dict[str, Any]:
-    """Compose a call of Claude with 1,000 uncached tokens and 100 of output."""
+    """Return a Claude call with 1,000 uncached and 100 output tokens."""
     return {
         "ts": "2026-11-02T09:00:00Z",
         "request": {"model": "claude-sonnet-4-5", "max_tokens": 9, "messages": []},
@@ -172,7 +172,7 @@ LOST: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_count_that_is_lost_makes_the_price_a_lower_bound(
     what: str, ingested: Ingest, tmp_path: Path
 ) -> None:
-    """A log of one call whose other counts are whole: what is known is priced, by hand."""
+    """A log of one call whose other counts are readable: these are priced, checked by hand."""
     record, name = LOST[what]
     run, summary = ingested(write_lines(tmp_path / "log.jsonl", [record]))
     requests = run.requests()
@@ -183,7 +183,7 @@ def test_a_count_that_is_lost_makes_the_price_a_lower_bound(
     assert name in summary.unreadable_usage or not name
     assert bool(found.unpriced_requests) is bool(name)
     assert (found.unpriced_share == 1) is bool(name)
-    assert found.unpriced_units == ()  # a price is known: it is the count that lacks
+    assert found.unpriced_units == ()  # the price is known; the count is missing
 
 
 def test_a_mapped_unit_that_is_lost_is_not_dropped(ingested: Ingest, tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_number_in_a_text_that_nothing_reads_is_said(ingested: Ingest, tmp_pat
 
 
 def test_units_of_merged_records_are_priced(ingested: Ingest, tmp_path: Path) -> None:
-    """A polled answer with a search, told three times: MERGED has what each would have cost."""
+    """A polled answer with a search, logged three times: MERGED has what each copy would cost."""
     record = paid(server_tool_use={"web_search_requests": 2})
     record["response"]["id"] = "msg_1"
     run, summary = ingested(write_lines(tmp_path / "log.jsonl", [record] * 3))

@@ -1,4 +1,4 @@
-"""Every vendor's names of the token classes are read, and what can't be read is never 0."""
+"""Every vendor's names for token classes are read, and an unreadable count is never 0."""
 
 import json
 from pathlib import Path

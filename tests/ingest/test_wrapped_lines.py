@@ -1,4 +1,4 @@
-"""Lines that collectors of logs, editors and spreadsheets wrote around records are read."""
+"""Records wrapped by log collectors, editors and spreadsheets are read."""
 
 import json
 from collections.abc import Callable

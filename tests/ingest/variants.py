@@ -1,4 +1,4 @@
-"""Hostile and broken variants of records: seeded, and aware of how a record is built."""
+"""Hostile and broken variants of records, seeded and built from a record's structure."""
 
 import contextlib
 import csv
@@ -16,13 +16,13 @@ SAMPLES = sorted(p for p in FORMATS.iterdir() if p.suffix in (".json", ".jsonl",
 
 @dataclass(frozen=True)
 class Text:
-    """A text that stands in JSON as it is, whether it is JSON or not."""
+    """A text that is inserted into JSON verbatim, whether or not it is valid JSON."""
 
     text: str
 
 
 DEEP = Text("[" * 10_000 + "]" * 10_000)
-UNREADABLE: tuple[Any, ...] = (  # in place of a count: none of them says how many
+UNREADABLE: tuple[Any, ...] = (  # replacements for a count; none of them is a number of tokens
     None, True, [2000], {}, [], {"value": {}}, "about two thousand", "", 2000.5, -5e9, -1,
     Text("NaN"), Text("Infinity"), Text("-Infinity"), Text("1e400"), Text("9" * 5000), 10**30, DEEP,
 )  # fmt: skip
@@ -33,7 +33,7 @@ ODD: tuple[Any, ...] = (
 
 
 def encoded(value: Any, chance: random.Random | None = None) -> str:
-    """Write a value as JSON; with `chance`, some keys twice."""
+    """Encode a value as JSON; with `chance`, some keys are written twice."""
     if isinstance(value, Text):
         return value.text
     if isinstance(value, dict):
@@ -47,7 +47,7 @@ def encoded(value: Any, chance: random.Random | None = None) -> str:
 
 
 def mutated(value: Any, chance: random.Random, rate: float = 0.05) -> Any:
-    """Replace parts of a value by odd ones, leave keys out, and mix junk into lists."""
+    """Return a value with parts replaced by odd ones, keys dropped and junk added to lists."""
     if chance.random() < rate:
         return _odd(value, chance)
     if isinstance(value, dict):
@@ -61,7 +61,7 @@ def mutated(value: Any, chance: random.Random, rate: float = 0.05) -> Any:
 
 
 def _odd(value: Any, chance: random.Random) -> Any:
-    """Return something in place of a value: often a text of it, or a list that holds it."""
+    """Return a replacement for a value: often the value as a string or wrapped in a list."""
     kind = chance.randrange(8)
     if kind == 0 and isinstance(value, dict | list):
         return json.dumps(value)
@@ -72,7 +72,7 @@ def _odd(value: Any, chance: random.Random) -> Any:
     return chance.choice(ODD)
 
 
-WRONG: tuple[Any, ...] = (  # in place of anything
+WRONG: tuple[Any, ...] = (  # replacements for any value
     7, "x", None, {}, ["junk", None, 3, [], {}], True, Text("1e400"), Text("-5e9"), [[]], DEEP,
 )  # fmt: skip
 
@@ -87,7 +87,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def each_place_wrong(records: Sequence[Any], kinds: int, first: int) -> Iterator[Any]:
-    """Yield records with one place changed: to `kinds` of WRONG, or to a text or a list of it."""
+    """Yield records with one place replaced, `kinds` times each: by WRONG, a string or a list."""
     for record in records:
         for number, path in enumerate(places(record), first):
             wrong = [*WRONG, json.dumps(at(record, path)), [at(record, path)]]
@@ -96,7 +96,7 @@ def each_place_wrong(records: Sequence[Any], kinds: int, first: int) -> Iterator
 
 
 def damaged_line(line: bytes, chance: random.Random) -> bytes:
-    """Return a line with a fault of its bytes; it stays one line."""
+    """Return a line with damaged bytes; it stays one line."""
     at = chance.randrange(len(line) + 1)
     kind = chance.randrange(10)
     if kind == 0:
@@ -121,7 +121,7 @@ def damaged_line(line: bytes, chance: random.Random) -> bytes:
 
 
 def records_of(sample: Path) -> list[Any]:
-    """Return what a sample holds: decoded lines, elements, or the one value that wraps them."""
+    """Return a sample's records: decoded lines, array elements, or the single wrapping value."""
     text = sample.read_text("utf-8").replace("data: [DONE]", "").replace("data: ", "")
     if sample.suffix == ".csv":
         separator = ";" if text.partition("\n")[0].count(";") > 2 else ","
@@ -133,9 +133,9 @@ def records_of(sample: Path) -> list[Any]:
 
 
 def lines_of(sample: Path, chance: random.Random, count: int, kinds: int = 3) -> Iterator[bytes]:
-    """Yield the lines of a sample, then variants of them: `kinds` for each place, and `count` more.
+    """Yield a sample's lines, then variants of them: `kinds` for each place and `count` more.
 
-    The first change one place, the others several ones or their bytes.
+    The `kinds` variants change one place; the `count` variants change several places or bytes.
     """
     if sample.suffix == ".csv":
         yield from _rows_of(sample, chance, count)
@@ -162,7 +162,7 @@ CELLS = (
 
 
 def _rows_of(sample: Path, chance: random.Random, count: int) -> Iterator[bytes]:
-    """Yield the header and the rows of a table, then variants with odd cells, each on its line."""
+    """Yield a table's header and rows, then variants with odd cells, each on one line."""
     head, *_ = sample.read_text("utf-8").splitlines()
     separator = ";" if head.count(";") > 2 else ","
     rows = [[cell.replace("\n", " ") for cell in record.values()] for record in records_of(sample)]
@@ -184,7 +184,7 @@ def _rows_of(sample: Path, chance: random.Random, count: int) -> Iterator[bytes]
 
 
 def places_of(content: bytes, *, is_sse: bool = False) -> list[int]:
-    """Return where the records of lines begin, found apart from what reads them."""
+    """Return the offsets of the records in lines, found independently of the reader under test."""
     places, at = [], 0
     for line in content.split(b"\n"):
         text = line.lstrip(b"\0\xef\xbb\xbf \t\r")
@@ -194,11 +194,11 @@ def places_of(content: bytes, *, is_sse: bool = False) -> list[int]:
     return places
 
 
-AS_JSON = "(JSON)"  # a step of a path that leads into a text of JSON
+AS_JSON = "(JSON)"  # a path step that leads into a JSON string
 
 
 def number_leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield the path of each number in a value, texts of digits and of JSON included."""
+    """Yield the path of each number in a value, including digit strings and JSON strings."""
     if isinstance(value, dict):
         for key, each in value.items():
             yield from number_leaves(each, (*path, key))
@@ -219,14 +219,14 @@ def _is_number(value: Any) -> bool:
 
 
 def at(value: Any, path: Sequence[Any]) -> Any:
-    """Return what is at a path."""
+    """Return the value at a path."""
     for step in path:
         value = json.loads(value) if step == AS_JSON else value[step]
     return value
 
 
 def replaced(value: Any, path: Sequence[Any], new: Any) -> Any:
-    """Return a value with another one at a path."""
+    """Return a copy of a value with the item at a path replaced."""
     if not path:
         return new
     if path[0] == AS_JSON:
