@@ -1,4 +1,4 @@
-"""Every source says which numbers beside its counts it does not read."""
+"""Every source reports the numbers next to its counts that it doesn't read."""
 
 import csv
 import json
@@ -15,7 +15,7 @@ from tests.ingest.variants import records_of
 NAME, NUMBER = "surprise_tokens", 1_009
 USUAL = ("output_tokens", "completion_tokens", "candidatesTokenCount", "candidates_token_count")
 SAMPLE = {"otel": "otel_events", "gemini_cli": "gemini_cli_lines"}  # source → sample, if it differs
-BESIDE = {  # source → a count of its samples, and the name of a number beside it
+BESIDE = {  # source → counts in its samples, and the name of a number planted next to them
     "aider": ("completion_tokens", NAME),
     "azure_apim": ("CompletionTokens", "SurpriseTokens"),
     "azure_trace": ("GeneratedTokens", "SurpriseTokens"),
@@ -41,7 +41,7 @@ NO_CALLS = {"daily_totals": "its records are totals of a day, and are refused as
 
 
 def planted(value: Any, beside: tuple[str, ...], name: str) -> Any:
-    """Return a value with a number beside each of these counts, in texts of JSON too."""
+    """Return a value with a number planted next to each of these counts, also in JSON strings."""
     if isinstance(value, dict):
         found = {key: planted(inner, beside, name) for key, inner in value.items()}
         return {**found, name: NUMBER} if found.keys() & set(beside) else found
@@ -87,7 +87,7 @@ def test_a_number_beside_the_counts_is_said(source: str, ingested: Ingest, tmp_p
         if field.lower().replace(" ", "_").endswith(("surprise_tokens", "surprisetokens"))
     }
     assert totals and all(total % NUMBER == 0 for total in totals.values())
-    assert summary.unread_usage.keys() == totals.keys()  # and nothing else is taken for one
+    assert summary.unread_usage.keys() == totals.keys()  # and nothing else is reported
 
 
 def test_ollama_says_what_stands_beside_its_counts(ingested: Ingest, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A page in a browser; a module that imports this is skipped where no browser is installed."""
+"""Open pages in a browser; importing this skips a test module if no browser is installed."""
 
 import shutil
 from pathlib import Path
@@ -17,7 +17,7 @@ ARGUMENTS = [
 
 
 def opened(browser: Any, file: Path, **settings: Any) -> tuple[Any, list[str]]:
-    """Open the file; also give what went wrong: requests, console messages and errors."""
+    """Open a file; return the page and a list of unwanted requests, messages and errors."""
     wrong: list[str] = []
 
     def refuse(dialog: Any) -> None:

@@ -1,4 +1,4 @@
-"""Gates as a report shows them, held and failed."""
+"""Gate results for report tests, passed and failed."""
 
 from costaudit.contracts.audit import GateResult
 

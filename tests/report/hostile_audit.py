@@ -1,4 +1,4 @@
-"""An audit whose every text attacks, and one that is far too large."""
+"""An audit with an attack in every text, and one that is far too large."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -40,7 +40,7 @@ _FIXED_THERE = {
 
 
 def hostile_audit() -> Audit:
-    """Put an attack into every free text of the sample, each in turn."""
+    """Return the sample audit with every free text replaced by one of the attacks in turn."""
     turn = iter(range(1_000_000))
 
     def attack(value: Any, key: str, within: str = "") -> Any:
@@ -71,7 +71,7 @@ def hostile_audit() -> Audit:
 
 
 def huge_audit(rows: int = 4_200) -> Audit:
-    """Repeat clusters, templates, tenants, findings, thresholds and long texts by the thousand."""
+    """Return an audit with thousands of clusters, templates, tenants, findings and thresholds."""
     assert AUDIT.semantic and AUDIT.prefix
     tenant = AUDIT.spend.by["tenant"][0]
     text = "word " * 2_000

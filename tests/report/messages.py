@@ -1,4 +1,4 @@
-"""The messages that a catalogue must hold, found in the templates and modules that write them."""
+"""Find the messages that a catalogue must translate, in the templates and modules that use them."""
 
 import ast
 import re
@@ -20,14 +20,14 @@ _CALL = re.compile(r"""\b_\("((?:[^"\\]|\\.)*)\"""")
 _FUNCTIONS = {"tr", "_n"}
 _KINDS = (audit.Outcome, grades.Grade, spend.Covered, forecast.Factor, prefix.PromptPart,
           sessions.LifetimeName)  # fmt: skip
-_WRITTEN_BY = ("report", "cli")  # folders whose modules give messages to these functions
+_WRITTEN_BY = ("report", "cli")  # folders whose modules call these functions
 
-# Modules that compute sentences in English for an audit, each with its texts that no reader sees.
+# Modules that write English sentences into an audit, each with its texts that no reader sees.
 SENTENCES: dict[str, tuple[str, ...]] = {}
 
 
 def messages() -> set[str]:
-    """Return every message that is given to `_`, `tr`, `_n`, `counted` or a table, or is a name."""
+    """Return all messages: arguments of `_`, `tr`, `_n`, `counted` and `Table`, and names."""
     found: set[str] = set()
     for path in (REPORT / "templates").iterdir():
         if path.suffix in (".j2", ".js"):
@@ -63,7 +63,7 @@ def _of_call(node: ast.Call) -> Iterator[str]:
 
 
 def _literals(node: ast.AST) -> Iterator[str]:
-    """Yield the texts of an expression; those inside of f-strings are no messages."""
+    """Yield the string literals of an expression; those inside f-strings aren't messages."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
     elif not _is_composed(node):
@@ -78,7 +78,7 @@ def _is_composed(node: ast.AST) -> bool:
 
 
 def _names() -> set[str]:
-    """Return the tables of names."""
+    """Return the names that reports show, from the tables that define them."""
     return {
         *(name for _, name in page.SECTIONS),
         *(title for _, title in page._BREAKDOWNS),
@@ -98,7 +98,7 @@ def _names() -> set[str]:
 
 
 def composed_titles() -> list[str]:
-    """Return the places where a table's title, columns or note is made of an f-string."""
+    """Return the calls that build a table's title, columns or note with an f-string."""
     found = []
     for folder in _WRITTEN_BY:
         for node in _nodes(PACKAGE / folder):

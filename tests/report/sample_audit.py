@@ -1,4 +1,4 @@
-"""A whole audit, written by hand: 30 days of three models, with every section filled."""
+"""A complete handwritten audit: 30 days of three models, with every section filled."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -100,7 +100,7 @@ REPLAY = ReplaySection(
         Difference("r17", "hit", "miss", "rounding"),
         Difference("r940", "miss", "hit", "approximate index"),
     ),
-    # 24 hours of 41,250 lookups each are 990,000; by day they hit more than by night.
+    # 24 hours with 41,250 lookups each are 990,000; more of them hit by day than by night.
     hours=tuple(
         HourRow(f"{hour:02d}:00", 41_250, *((7_000, 6_990) if 8 <= hour < 20 else (5_833, 5_835)))
         for hour in range(24)

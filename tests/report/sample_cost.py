@@ -1,4 +1,4 @@
-"""Amounts and breakdowns for the sample audit, priced by hand-checkable rates."""
+"""Amounts and breakdowns for the sample audit, priced at rates that can be checked by hand."""
 
 from decimal import Decimal
 
@@ -11,7 +11,7 @@ D = Decimal
 def money(
     usd: str, grade: Grade = "simulated", low: str | None = None, high: str | None = None
 ) -> Money:
-    """Write an amount with its interval."""
+    """Return an amount with its interval."""
     return Money(D(usd), grade, D(low) if low else None, D(high) if high else None)
 
 
@@ -38,7 +38,7 @@ def cost(
 
 
 def scaled(whole: CostBreakdown, part: str) -> CostBreakdown:
-    """Take a part of a breakdown: tokens and requests in whole numbers, dollars exactly."""
+    """Return a share of a breakdown; tokens and requests are rounded down, dollars are exact."""
     by = D(part)
     values = {
         name: int(value * by) if isinstance(value, int) else value * by
@@ -48,7 +48,7 @@ def scaled(whole: CostBreakdown, part: str) -> CostBreakdown:
 
 
 def added(parts: list[CostBreakdown]) -> CostBreakdown:
-    """Add breakdowns up."""
+    """Return the sum of breakdowns."""
     return CostBreakdown(**{k: sum(getattr(p, k) for p in parts) for k in vars(parts[0])})
 
 

@@ -95,7 +95,7 @@ LEDGER = Ledger(
             "0.7594",
         ),
     ),
-    overlap=money("-240", "estimated"),  # 2,480 with its 2,060 + 6,020 + 720 + 390 - 9,850
+    overlap=money("-240", "estimated"),  # (2,480, which includes 2,060) + 6,020 + 720 + 390 - 9,850
     after=money("31350.20", "estimated", "30360.20", "32340.20"),  # 41,200.20 - 9,850
     covered_days=30.0,
     month_days=30.4375,

@@ -15,7 +15,7 @@ from tests.report.sample_cost import D, money
 def point(
     similarity: float, hits: int, unsafe: float, gross: str, net: str, recommended: bool = False
 ) -> SweepPoint:
-    """One threshold over 990,000 eligible of 1,200,000 requests; 59,000 hits are exact."""
+    """Return one threshold: 990,000 of 1,200,000 requests are eligible, 59,000 hits are exact."""
     raw = hits / 990_000
     wrong = unsafe * 1_200_000 / 990_000
     return SweepPoint(
@@ -97,7 +97,7 @@ REFUSED_PAIR = pair(
 
 
 def rates(raw: float, unsafe: float) -> tuple[Estimate, Estimate, Estimate]:
-    """Give raw, valid and unsafe shares with their intervals."""
+    """Return raw, valid and unsafe shares with their intervals."""
     return (
         Estimate(raw, "simulated", raw * 0.96, raw * 1.04),
         Estimate(raw * 0.97, "estimated", raw * 0.94, raw),

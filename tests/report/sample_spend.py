@@ -1,4 +1,4 @@
-"""Where the sample audit's money went, and what its log holds."""
+"""The sample audit's spend and log quality."""
 
 from costaudit.contracts.audit import DataQuality
 from costaudit.contracts.manifest import InputFile
@@ -24,7 +24,7 @@ def spend_row(
 
 
 def days() -> tuple[SpendRow, ...]:
-    """Thirty days: weekends at half the traffic of weekdays, contexts growing by 1 % a day."""
+    """Return 30 days; weekends have half the traffic of weekdays, contexts grow by 1 % a day."""
     weekend = {6, 7, 13, 14, 20, 21, 27, 28}  # June 6 and 7, 2026, and so on: 8 of 30 days
     rows = []
     for day in range(1, 31):
@@ -36,7 +36,7 @@ def days() -> tuple[SpendRow, ...]:
 
 
 def hours() -> tuple[SpendRow, ...]:
-    """Twenty-four hours: 12 busy ones with 7 % each, 12 quiet ones with 4/3 %."""
+    """Return 24 hours: 12 busy ones with 7 % of the spend each, 12 quiet ones with 4/3 %."""
     return tuple(
         spend_row(f"{hour:02}", "0.07" if 8 <= hour < 20 else "0.0133333333", 14_600)
         for hour in range(24)

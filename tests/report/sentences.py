@@ -1,4 +1,4 @@
-"""The sentences that audits hold in English, found in the modules that compute them."""
+"""Find the English sentences of audits in the modules that write them."""
 
 import ast
 import re
@@ -41,7 +41,7 @@ MODULES = (
     "simulate/semantic/inverted_file.py",
 )
 
-# Texts of those modules that no reader of a report sees: names of columns, patterns, code.
+# Texts in those modules that no reader of a report sees: column names, patterns, code.
 NOT_SEEN = re.compile(
     r"--\S+, --\S+.*|\(\?i\).*|import math.*|.*\.toml|costaudit audit|not a log|"
     r", counted as |, the output was a placeholder|write other|over tokens|"
@@ -50,7 +50,7 @@ NOT_SEEN = re.compile(
     re.DOTALL,
 )
 
-# Parts of sentences, each with whole sentences that hold it.
+# Parts of sentences, each with whole sentences that contain it.
 PARTS: dict[str, tuple[str, ...]] = {
     "with the id of another": ("with the id of another (1,007)",),
     "with the start, prompt and tokens of another": (
@@ -260,7 +260,7 @@ PARTS: dict[str, tuple[str, ...]] = {
         "Each of the 1,007 hits was judged by the two logged answers of its own pair: 5 look "
         "right, 1 wrong. The share is an estimate with its 95 % interval.",
     ),
-    "the log's answers at {a}": (),  # the name of a judge
+    "the log's answers at {a}": (),  # a judge's name
     "visible after the {a}": ("visible after the request", "visible after the response"),
     "belong to no session: they name none, or reached no model": (
         "7 calls belong to no session: they name none, or reached no model.",
@@ -291,7 +291,7 @@ PARTS: dict[str, tuple[str, ...]] = {
 
 
 def sentences() -> Iterator[tuple[str, str]]:
-    """Yield each text of at least two words that those modules compute, with its place."""
+    """Yield each text of at least two words in those modules, with its file and line."""
     for pattern in MODULES:
         for path in sorted(PACKAGE.glob(pattern)):
             tree = ast.parse(path.read_text("utf-8"))
@@ -302,12 +302,12 @@ def sentences() -> Iterator[tuple[str, str]]:
 
 
 def filled(text: str) -> str:
-    """Put a number in each place of a text."""
+    """Return a text with a number in each of its placeholders."""
     return re.sub(r"\{\w+\}", "7", text).strip()
 
 
 def _apart(tree: ast.Module) -> set[int]:
-    """Return the ids of what holds no sentence of an audit: docstrings, errors, annotations."""
+    """Return the ids of nodes without audit sentences: docstrings, errors, annotations."""
     found: set[int] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):

@@ -1,4 +1,4 @@
-"""Where levers and findings lead."""
+"""Links from levers and findings to sections."""
 
 from costaudit.report.page import SECTIONS, anchor
 from tests.report.sample_audit import AUDIT

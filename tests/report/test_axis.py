@@ -1,4 +1,4 @@
-"""Places and round numbers on an axis."""
+"""Positions and round numbers on an axis."""
 
 import math
 
@@ -13,7 +13,7 @@ NUMBERS = st.floats(-1e9, 1e9, allow_subnormal=False)
 def test_places_run_from_start_to_stop() -> None:
     axis = Axis(0.8, 1.0, 100, 300)
     assert [axis.at(value) for value in (0.8, 0.9, 1.0)] == [100, 200, 300]
-    assert (axis.at(0.1), axis.at(7)) == (100, 300)  # outside stands at the edge
+    assert (axis.at(0.1), axis.at(7)) == (100, 300)  # values outside are drawn at the edge
 
 
 def test_ticks_are_round_and_inside() -> None:

@@ -1,4 +1,4 @@
-"""Wide tables become cards on narrow screens, under the names of their columns."""
+"""Wide tables become cards on narrow screens, with each cell labelled by its column."""
 
 from costaudit.report.html import with_cards
 

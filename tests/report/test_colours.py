@@ -1,4 +1,4 @@
-"""The page's colours can be read: WCAG AA contrast in light, in dark and on paper."""
+"""The page's colours have WCAG AA contrast in light mode, in dark mode and on paper."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ THEMES = re.findall(r":root \{(.*?)\}", STYLE, flags=re.S)
 
 
 def luminance(colour: str) -> float:
-    """Follow WCAG 2: linear light, weighted 0.2126, 0.7152 and 0.0722."""
+    """Return the luminance as WCAG 2 defines it: linear light, weighted 0.2126, 0.7152, 0.0722."""
     channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
     red, green, blue = (
         c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels

@@ -1,4 +1,4 @@
-"""Two audits side by side."""
+"""Comparison of two audits."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -25,7 +25,7 @@ def test_an_audit_is_equal_to_itself() -> None:
 
 
 def test_the_noise_of_spend_is_that_of_the_month() -> None:
-    # Each range spans a month to come: halves of 200 and 240, the root of their mean square 220.9.
+    # Each range is for a coming month: half widths 200 and 240, whose root mean square is 220.9.
     base = with_spend("3000", "2800", "3200")
     spend = compare(base, with_spend("3200", "2960", "3440")).spend
     assert spend.difference == 200
@@ -89,5 +89,5 @@ def test_moved_groups_are_ranked_by_the_size_of_the_change() -> None:
     moved = compare(AUDIT, replace(AUDIT, spend=spend)).moved["model"]
     assert [(change.name, change.difference) for change in moved] == [
         ("gpt-4o", Decimal(2400)),  # 15,000 - 12,600
-        ("gpt-4o-mini", Decimal("-400.20")),  # gone
+        ("gpt-4o-mini", Decimal("-400.20")),  # no longer used
     ]

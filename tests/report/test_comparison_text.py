@@ -1,4 +1,4 @@
-"""Two audits side by side, written."""
+"""The comparison of two audits as text."""
 
 import re
 from collections.abc import Callable
@@ -35,4 +35,4 @@ def test_the_terminal_is_not_wider_than_asked_for_and_obeys_no_log() -> None:
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
     finding = replace(AUDIT.findings[0], code="new", title="[bold red]rich[/bold red]")
     shown = comparison_terminal(compare(AUDIT, replace(AUDIT, findings=(finding,)))).decode()
-    assert "[bold red]rich" in shown  # as it is, not obeyed
+    assert "[bold red]rich" in shown  # shown, not interpreted

@@ -1,4 +1,4 @@
-"""The long table of numbers."""
+"""The CSV reporter's long table of numbers."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""What ingest found out about a log: each finding from a real small log, with its figures."""
+"""Findings about a log from ingest: each comes from a small real log, with its figures."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tests.ingest.conftest import chat, write_lines
 
 
 def bare(number: int, **usage: Any) -> dict[str, Any]:
-    """Compose a call without texts, of 1,000 + 100 tokens of gpt-4o: $0.0035."""
+    """Return a gpt-4o call without texts: 1,000 + 100 tokens, $0.0035."""
     record = chat(number, tokens=(1_000, 0, 100))
     record["request"]["messages"] = []
     record["response"]["choices"][0]["message"]["content"] = None
@@ -37,7 +37,7 @@ def uncounted(number: int) -> dict[str, Any]:
 
 
 def undecided() -> dict[str, Any]:
-    """Compose an observation whose input of 1,000 may hold the 600 that were read, or not."""
+    """Return an observation whose input of 1,000 may or may not include its 600 cached tokens."""
     return {
         "id": "obs-1", "traceId": "t-1", "type": "GENERATION", "name": "answer",
         "startTime": "2026-10-05T10:00:00.000Z", "endTime": "2026-10-05T10:00:01.000Z",
@@ -49,7 +49,7 @@ def undecided() -> dict[str, Any]:
 LOGS: dict[str, list[Any]] = {
     "a.jsonl": [
         *(bare(n) for n in range(1, 11)),
-        bare(1), bare(2),  # told again: 2 x $0.0035
+        bare(1), bare(2),  # logged twice: 2 x $0.0035
         shared_id(20, 1_000), shared_id(21, 2_000),
         bare(30, novel_cache_tokens=12), bare(31, novel_cache_tokens=30),
         bare(32, prompt_tokens_details={"audio_tokens": "some"}),
@@ -91,10 +91,10 @@ DETAILS = {
     "colliding-ids": "Their prompts or tokens differ, so each is counted.",
     "unread-usage": "Their sums, and in how many calls: novel_cache_tokens 42 (2).",
     "unreadable-usage": "In how many calls: audio_input_token (1).",
-    # 1,000 at $3, 600 at $0.30, 100 at $15 a million: 0.00468; the input holds them: 0.00288
+    # 1,000 at $3, 600 at $0.30, 100 at $15 a million: 0.00468; if the input includes them: 0.00288
     "convention-undecided": "$0.0047 as read, where the input does not include them; $0.0029",
     "usage-missing": "Their cost is not in the figures.",
-    # 2 of 17 calls lack a part of their price, 1 of them all of its tokens (the mean of the others)
+    # 2 of 17 calls lack part of their price; 1 lacks all tokens (the others' mean is assumed)
     "unpriced": "Not fully in the spend: 1 request of gpt-4o-2024-08-06.",
     "rows-skipped": "1 bad-json.",
 }
@@ -145,7 +145,7 @@ def test_the_page_in_spanish_holds_the_findings(audit: Audit) -> None:
 def test_cache_reads_that_can_not_be_read_are_priced_as_input_and_that_is_said(
     tmp_path: Path,
 ) -> None:
-    """1,000 tokens of input, some of them read from the cache: $0.0035 if none of them was."""
+    """1,000 input tokens, an unreadable number of them cached: $0.0035 as if none were."""
     record = bare(1, prompt_tokens_details={"cached_tokens": "some"})
     log = write_lines(tmp_path / "log.jsonl", [record])
     audit = analyze([str(log)], RunDir(tmp_path / "run"), AnalyzeOptions())
@@ -158,12 +158,12 @@ def test_cache_reads_that_can_not_be_read_are_priced_as_input_and_that_is_said(
 
 
 def doubled() -> dict[str, Any]:
-    """Compose a call whose total shows that the 600 cached tokens are beside the 1,000 of input."""
+    """Return a call whose total shows that its input of 1,000 excludes the 600 cached tokens."""
     return bare(1, prompt_tokens_details={"cached_tokens": 600}, total_tokens=1_700)
 
 
 def test_what_is_estimated_what_is_meant_otherwise_and_what_is_lost(tmp_path: Path) -> None:
-    """By hand: 1,000 at $2.50, 600 at $1.25 and 100 at $10 a million are $0.00425."""
+    """By hand: 1,000 at $2.50, 600 at $1.25 and 100 at $10 per million cost $0.00425."""
     told = chat(2)
     del told["response"]["usage"]
     write_lines(tmp_path / "a.jsonl", [doubled()])

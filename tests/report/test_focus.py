@@ -1,4 +1,4 @@
-"""The FOCUS export, against the columns that FOCUS 1.2 makes mandatory."""
+"""The FOCUS export has the columns that FOCUS 1.2 makes mandatory."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Text from a log is harmless wherever it is written."""
+"""Text from a log is harmless in every output."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ def test_no_cell_starts_a_formula(attack: str) -> None:
 
 def test_plain_cells_are_left_alone() -> None:
     assert csv_cell("claude-sonnet-4-5") == "claude-sonnet-4-5"
-    assert csv_cell("＝1+1") == "'＝1+1"  # a full-width sign opens a formula in some locales
+    assert csv_cell("＝1+1") == "'＝1+1"  # in some locales, a full-width = starts a formula
 
 
 def test_cut_says_what_is_missing() -> None:

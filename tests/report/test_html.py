@@ -1,4 +1,4 @@
-"""The page, read as text and as a tree: what it holds, and that nothing from a log is markup."""
+"""The page as text and as a tree: its content, and that nothing from a log becomes markup."""
 
 import base64
 import hashlib
@@ -79,13 +79,13 @@ def test_golden(matches_golden: Callable[[str, bytes], None], page: str) -> None
 
 def test_sections_stand_in_the_order_of_the_specification(tree: Tree) -> None:
     found = [attrs["id"] for tag, attrs in tree.tags if tag == "section"]
-    assert found == [anchor for anchor, _ in SECTIONS if anchor != "sessions"]  # it has none
+    assert found == [anchor for anchor, _ in SECTIONS if anchor != "sessions"]  # not in it
     linked = {attrs["href"] for tag, attrs in tree.tags if tag == "a"}
     assert {f"#{anchor}" for anchor in found} <= linked <= anchors(tree)
 
 
 def anchors(tree: Tree) -> set[str]:
-    """Return what a link may lead to."""
+    """Return the targets that a link may have."""
     return {f"#{attrs['id']}" for _, attrs in tree.tags if attrs.get("id")}
 
 
@@ -152,7 +152,7 @@ def test_every_table_and_chart_is_there_without_a_script(tree: Tree) -> None:
     assert len(charts) == 4  # sweep, days, hours, replay
     assert all(attrs["aria-label"] for attrs in charts)
     folded = [attrs for tag, attrs in tree.tags if tag == "details"]
-    assert folded and not any("open" in attrs for attrs in folded)  # opened without a script too
+    assert folded and not any("open" in attrs for attrs in folded)  # can be opened without a script
 
 
 def test_every_amount_that_has_a_grade_shows_it(page: str) -> None:
@@ -166,7 +166,7 @@ def test_a_huge_audit_fits_and_says_what_was_cut() -> None:
     text = data.decode()
     assert "4,200 clusters are here" in text
     assert "of 4,200 thresholds are shown, evenly spread" in text
-    assert 'class="pick"' in text  # the recommended threshold is never thinned away
+    assert 'class="pick"' in text  # thinning keeps the recommended threshold
 
 
 def test_longer_texts_than_a_page_can_carry_are_cut() -> None:

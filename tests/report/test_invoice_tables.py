@@ -1,4 +1,4 @@
-"""An invoice beside the log, in the terminal's tables, Markdown, HTML and Spanish."""
+"""An invoice compared with the log: terminal tables, Markdown, HTML and Spanish."""
 
 import json
 from dataclasses import replace
@@ -34,7 +34,7 @@ def test_tables_show_billed_counted_and_difference() -> None:
     assert "$6.50        $5.50       $1.00  15.4%" in written
     assert "Days that both cover: 1." in written
     assert "Credits of −$5.00 are in no row." in written
-    assert "tokens" not in written  # no column without anything in it
+    assert "tokens" not in written  # empty columns are left out
     assert invoice_line(FOUND) == "; 15.4% below the invoice of $6.50 over 1 day"
 
 
@@ -59,7 +59,7 @@ def test_markdown_and_html_hold_the_tables(language: str) -> None:
         page = HtmlReporter().render(BILLED).decode()
     for text in (comment, page):
         assert title in text
-        assert "<b>x</b>" not in text  # a model's name marks nothing up
+        assert "<b>x</b>" not in text  # a model's name can't add markup
     assert "2026-10-04" in comment and "2026-10-04" in page
     wrong = "Days that both cover" if language == "es" else "Días que ambos cubren"
     assert wrong not in comment

@@ -1,4 +1,4 @@
-"""The gate as a test report."""
+"""The gate as a JUnit test report."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Reports in Spanish and in other currencies: no message is missing, and numbers follow."""
+"""Reports in Spanish and other currencies: every message is translated, numbers are localised."""
 
 import ast
 import re
@@ -72,7 +72,7 @@ def test_no_sentence_of_an_audit_is_missing(other: str) -> None:
 
 
 def _is_told(text: str) -> bool:
-    """Whether each sentence of a text, or each part of a list, has a translation."""
+    """Return whether each sentence of a text, or each part of a list, has a translation."""
     if language._whole(text, 0) is not None:
         return True
     pieces = language._SENTENCE.split(text)
@@ -116,7 +116,7 @@ _PROSE = sorted({
 
 
 def test_english_without_a_translation_stays_english() -> None:
-    """Sentences of the program's own documentation, which no catalogue holds, are the prose."""
+    """The test texts are sentences of the program's docstrings, which no catalogue translates."""
     held = catalogue("es")
     prose = [one for text in _PROSE for one in (text, text.rstrip("."))]
     with using(SPANISH):
@@ -127,7 +127,7 @@ def test_english_without_a_translation_stays_english() -> None:
 
 @given(st.data())
 def test_a_sentence_with_a_foreign_word_is_not_translated_in_part(data: st.DataObject) -> None:
-    """A word that no message holds, put in place of any word of a message, keeps all of it."""
+    """If any word of a message is replaced by an unknown word, the whole text stays English."""
     message = data.draw(st.sampled_from(sorted(one for one in catalogue("es") if " " in one)))
     text = re.sub(r"%\(\w+\)s|\{\w+\}", "7", message).replace("%%", "%")
     pieces = language._SENTENCE.split(text)
@@ -178,7 +178,7 @@ def test_where_amounts_are_those_of_the_log_a_message_has_its_own_words() -> Non
 
 
 def test_a_number_in_a_table_is_written_once() -> None:
-    """660,000 requests and $22,660 of the sample; what is written is not rewritten as English."""
+    """660,000 requests and $22,660 of the sample; localised numbers aren't localised again."""
     with using(SPANISH):
         table = next(one for one in spend_tables(AUDIT.spend) if "endpoint" in one.columns)
         text = render_tables([table], "terminal", lead=spend_line(AUDIT.spend)).decode()
@@ -213,7 +213,7 @@ def test_thousands_of_millions_are_no_billions_in_spanish() -> None:
 
 
 def test_numbers_follow_the_locale() -> None:
-    """What Babel writes is the oracle; a small amount of money has the same digits there."""
+    """Babel is the oracle; small amounts of money keep the same digits in every locale."""
     with using(SPANISH):
         assert numbers.share(0.123) == format_percent(0.123, "#,##0.0 %", "es").replace(" ", "\xa0")
         assert numbers.count(1234567) == format_decimal(1234567, locale="es")
@@ -293,7 +293,7 @@ def test_ranks_follow_the_locale_and_names_from_a_log_do_not() -> None:
         page = HtmlReporter().render(replace(AUDIT, spend=spend)).decode()
         cells = {
             table.columns[0]: table.rows[0][0]
-            for table in reversed(spend_tables(spend))  # of several with models, the first
+            for table in reversed(spend_tables(spend))  # reversed: the first table by model wins
             if table.rows and table.columns[0] in ("user", "model")
         }
     assert cells == {"user": "237–1.182", "model": "237–1,182"}
@@ -301,7 +301,7 @@ def test_ranks_follow_the_locale_and_names_from_a_log_do_not() -> None:
 
 
 def test_numbers_that_templates_format_follow_the_locale() -> None:
-    """All but the coordinates of a drawing."""
+    """Only the coordinates of drawings are exempt."""
     formatted = re.compile(r'"%[^"]*[fg]"\|format\((?P<what>.*?)\)+(?P<then>\|\w+)?')
     found = [
         (path.name, one["what"], one["then"])

@@ -1,4 +1,4 @@
-"""The levers as tables."""
+"""Tables of the levers."""
 
 from costaudit.contracts.ledger import LeverRow, LeverUnit
 from costaudit.report.tables.levers import lever_tables

@@ -1,4 +1,4 @@
-"""The comment on a pull request."""
+"""The Markdown comment for a pull request."""
 
 import re
 from collections.abc import Callable

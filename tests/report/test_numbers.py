@@ -1,4 +1,4 @@
-"""How numbers are written for people, against hand-made tables."""
+"""Number formatting, checked against handmade tables."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""The page in a real browser: no request, no error, sorting, search, dark mode, paper."""
+"""The page in a real browser: no requests or errors; sorting, search, dark mode and print."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -34,7 +34,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the page of a sweep of 30 thresholds from 0.70, of which 0.93 is recommended."""
+    """Return the page of a sweep over 30 thresholds from 0.70, with 0.93 recommended."""
     assert AUDIT.semantic
     one = replace(AUDIT.semantic.points[0], recommended=False)
     points = tuple(
@@ -53,7 +53,7 @@ def test_charts_are_seen_and_nothing_is_loaded(browser: Any, file: Path) -> None
         box = page.locator(chart).first.bounding_box()
         assert box["width"] > width and box["height"] > 200
     bars = page.locator(".fall rect")
-    assert bars.count() == 7  # spend, five levers that change something, after
+    assert bars.count() == 7  # spend, the five levers with a saving, spend after
     assert (
         bars.nth(0).bounding_box()["width"]
         > page.locator(".fall .total rect").nth(1).bounding_box()["width"]
@@ -150,7 +150,7 @@ def test_tables_sort_by_value_and_back(browser: Any, file: Path) -> None:
 def test_search_and_filter_hide_what_does_not_match(browser: Any, file: Path) -> None:
     page, wrong = opened(browser, file)
     days = page.locator("details", has_text="By day: the numbers").locator("table")
-    assert days.locator("tbody tr:not(.hidden)").count() == 12  # the first of 30
+    assert days.locator("tbody tr:not(.hidden)").count() == 12  # of 30
     page.locator("#search").fill("2026-06-2")
     assert days.locator("tbody tr:visible").all_inner_texts()[0].startswith("2026-06-20")
     assert days.locator("tbody tr:not(.hidden)").count() == 10
@@ -205,7 +205,7 @@ def test_everything_is_seen_without_a_script(browser: Any, file: Path) -> None:
     for chart in page.locator(".chart svg.wide").all():
         assert chart.is_visible()
     assert page.locator("tbody tr:visible").count() == page.locator("tbody tr").count()
-    assert not page.locator("#search").is_visible()  # what needs a script is not offered
+    assert not page.locator("#search").is_visible()  # features that need a script are hidden
     assert wrong == []
 
 
@@ -219,7 +219,7 @@ def test_it_follows_the_dark_mode_of_the_system(browser: Any, file: Path) -> Non
         )
     assert colours["light"][0] == "rgb(251, 250, 248)"
     assert colours["dark"][0] == "rgb(20, 23, 26)"
-    assert colours["light"][3] != colours["dark"][3]  # the bars too
+    assert colours["light"][3] != colours["dark"][3]  # bars change colour too
 
 
 @pytest.mark.parametrize("width", [390, 768, 1440])
@@ -233,7 +233,7 @@ def test_no_screen_scrolls_sideways(browser: Any, file: Path, width: int) -> Non
 def test_on_a_telephone_nothing_scrolls_sideways(
     browser: Any, file: Path, width: int, scripted: bool
 ) -> None:
-    """Not even code, which is broken into lines; measured columns are seen at once."""
+    """Even code is wrapped, and the measured columns are visible without scrolling."""
     page, _ = opened(
         browser,
         file,
@@ -284,14 +284,14 @@ def test_a_card_names_each_of_its_cells(browser: Any, file: Path) -> None:
     ]  # fmt: skip
     page.locator("details", has=page.locator("#sweep-table")).locator("summary").click()
     tops = row.locator("td").evaluate_all("all => all.map(one => one.offsetTop)")
-    assert tops == sorted(set(tops))  # one below the other
+    assert tops == sorted(set(tops))  # cells are stacked
 
 
 def test_paper_has_light_colours_few_pages_and_no_buttons(browser: Any, file: Path) -> None:
     page, wrong = opened(browser, file, color_scheme="dark", viewport={"width": 760, "height": 900})
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert page.locator("details:not([open]):visible").count() == 0  # folds stay in the file
+    assert page.locator("details:not([open]):visible").count() == 0  # folds aren't printed
     assert not page.locator("nav").is_visible()
     assert page.locator("button:not(thead button):visible").count() == 0
     too_wide = page.locator("table:visible").evaluate_all(
@@ -304,7 +304,7 @@ def test_paper_has_light_colours_few_pages_and_no_buttons(browser: Any, file: Pa
 
 
 def test_the_first_screen_answers_in_a_minute(browser: Any, file: Path) -> None:
-    """Spend, after, range, the waterfall, three actions and what is assumed need no scrolling."""
+    """Spend, spend after, range, waterfall, three actions and assumptions need no scrolling."""
     page, wrong = opened(browser, file, viewport={"width": 1280, "height": 900})
     for part in ("h1", "#verdict > .lead", ".fall", ".todo", ".three"):
         box = page.locator(part).first.bounding_box()
@@ -351,7 +351,7 @@ def test_axe_finds_nothing_serious(
 
 
 def test_all_of_it_works_from_the_keyboard(browser: Any, file: Path) -> None:
-    """Tab reaches the search, buttons, folds and column heads in order; Enter works them."""
+    """Tab reaches the search, buttons, sections and column heads in order; Enter activates them."""
     page, wrong = opened(browser, file, viewport={"width": 1280, "height": 900})
     reached: list[str] = []
     for _ in range(2_000):
@@ -364,7 +364,7 @@ def test_all_of_it_works_from_the_keyboard(browser: Any, file: Path) -> None:
         if here is None:
             break
         tag, name, outline = here
-        assert outline != "none", name  # where the focus is can be seen
+        assert outline != "none", name  # the focus is visible
         reached.append(tag)
         if tag == "SUMMARY":
             page.keyboard.press("Enter")

@@ -1,4 +1,4 @@
-"""One similarity in the settings of each product."""
+"""One similarity translated into each product's settings."""
 
 import ast
 import inspect
@@ -63,7 +63,7 @@ def test_redisvl_takes_the_arguments() -> None:
 
 @pytest.mark.parametrize("cosine", [0.5, 0.79, 0.93])
 def test_gptcache_passes_exactly_at_the_threshold(cosine: float) -> None:
-    """Its evaluation is 4 - squared L2 distance, and it passes from 4 x the setting on."""
+    """Its score is 4 - squared L2 distance, and it accepts scores from 4 x the setting on."""
     a, b = np.array([1.0, 0.0]), np.array([cosine, (1 - cosine**2) ** 0.5])
     rank = 4 - np.sum((a - b) ** 2)
     setting = next(one.value for one in translate(cosine) if one.product.startswith("GPTCache"))

@@ -1,4 +1,4 @@
-"""A replay in tables and in a chart says what its section holds."""
+"""A replay's tables and chart show the figures of its section."""
 
 from dataclasses import replace
 
@@ -39,8 +39,8 @@ def test_columns_are_measured_and_the_line_is_predicted() -> None:
     assert heights[1] == 0
     assert abs(heights[2] / heights[0] - (25 / 50) / (20 / 100)) < 0.02
     (line,) = panel.lines
-    assert len(line.dots) == 2  # no rate where nothing was looked up
+    assert len(line.dots) == 2  # an hour without lookups has no rate
     assert line.dots[0][1] == line.dots[1][1]  # 40 of 100 and 20 of 50
-    assert line.dots[1][1] > panel.columns[2][1]  # further down the page: 40 % is below 50 %
+    assert line.dots[1][1] > panel.columns[2][1]  # y grows downwards: 40 % is drawn below 50 %
     assert all(x >= WIDE.start and x + width <= WIDE.stop for x, _, width, _ in panel.columns)
     assert chart.titles[0] == "08:00 · 100 lookups · 40 hits predicted, 20 measured"

@@ -1,4 +1,4 @@
-"""Every reporter of the table keeps the same promises."""
+"""Properties that every reporter in the table must have."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The sample that the reporters are tested on keeps the laws of the contracts."""
+"""The sample audit used in reporter tests satisfies the contracts."""
 
 from decimal import Decimal
 
@@ -13,7 +13,7 @@ def test_ledger_adds_up() -> None:
     alone = sum((step.alone.usd for step in ledger.steps), Decimal(0))
     assert saved == Decimal(9850)  # 2,060 + 1,910 + 4,930 + 0 + 610 + 340
     assert ledger.before.usd - saved == ledger.after.usd
-    contained = ledger.steps[0].alone.usd  # identical questions are similar ones too
+    contained = ledger.steps[0].alone.usd  # identical questions are similar too
     assert alone - contained - saved == ledger.overlap.usd == Decimal(-240)
 
 

@@ -1,4 +1,4 @@
-"""Spend as tables."""
+"""Tables of spend."""
 
 import csv
 from dataclasses import replace
@@ -34,8 +34,8 @@ def test_a_logged_cost_that_differs_from_list_prices_is_said() -> None:
 
 
 def test_contexts_that_grow_are_shown_by_whole_days() -> None:
-    # Days 2 to 29 are whole, a third of them is 9: June 2 to 10 against June 21 to 29. Contexts
-    # of the sample's tokens: the same per request on each day, as both are scaled alike.
+    # Days 2 to 29 are whole; a third of them is 9: June 2 to 10 against June 21 to 29. Tokens per
+    # request are the same on each day of the sample, because both are scaled alike.
     (first, last) = table(SPEND, "Context inflation").rows
     assert (first[0], last[0]) == ("2026-06-02 to 2026-06-10", "2026-06-21 to 2026-06-29")
     days = tuple(
@@ -74,7 +74,7 @@ def test_more_groups_than_shown_are_said() -> None:
 
 def test_the_line_says_total_source_invoice_and_gateway() -> None:
     spend = replace(SPEND, gateway_hits=9, invoice_usd=Decimal("50000"), invoice_gap_share=0.175996)
-    # 12,600 of 41,200.20 is the log's own; (50,000 - 41,200.20) / 50,000 = 17.6 %.
+    # 12,600 of 41,200.20 is from logged costs; (50,000 - 41,200.20) / 50,000 = 17.6 %.
     assert spend_line(spend) == (
         "At least $41,200 for 1,200,000 requests, 30.6% of it by the costs in the log; 17.6% "
         "below the invoice of $50,000. A gateway's cache served 9 more at no cost. 1,130 requests "

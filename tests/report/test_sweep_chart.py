@@ -1,4 +1,4 @@
-"""The chart of the sweep."""
+"""The sweep chart."""
 
 from dataclasses import replace
 
@@ -32,7 +32,7 @@ def test_names_of_products_stay_in_the_chart_and_apart() -> None:
     for mark in chart.marks:
         ends = (mark.at, mark.at + 6 * len(mark.label) * (-1 if mark.before else 1))
         start, stop = min(ends), max(ends)
-        assert start >= 0 and stop <= WIDE_SWEEP.width  # no name leaves the chart
+        assert start >= 0 and stop <= WIDE_SWEEP.width  # names stay inside the chart
         for other in taken.setdefault(mark.row, []):  # names on one line don't overlap
             assert stop <= other[0] or other[1] <= start
         taken[mark.row].append((start, stop))

@@ -1,4 +1,4 @@
-"""The terminal's 25 lines."""
+"""The terminal report's 25 lines."""
 
 import os
 import re
@@ -53,7 +53,7 @@ def test_nothing_from_a_log_colours_or_moves_the_terminal() -> None:
     audit = replace(hostile_audit(), findings=(first,))
     text = TerminalReporter(files=("\x1b]0;title\x07",)).render(audit).decode()
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
-    assert "[bold red]rich" in text  # shown as it is, not obeyed
+    assert "[bold red]rich" in text  # shown, not interpreted
 
 
 def test_colour_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,7 @@ def test_colour_only_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_assumptions_come_last_and_the_verdict_s_after_before_them() -> None:
-    # 41,200.20 - 9,850 = 31,350.20; without the 1,910 that is now assumed, 33,260.20 is left.
+    # 41,200.20 - 9,850 = 31,350.20; without the 1,910 that is now only assumed: 33,260.20.
     steps = tuple(
         replace(step, saved=replace(step.saved, grade="assumed"))
         if step.lever == "semantic" else step for step in LEDGER.steps

@@ -1,4 +1,4 @@
-"""Cutting an audit to a page."""
+"""Thinning an audit to fit a page."""
 
 from dataclasses import replace
 from decimal import Decimal

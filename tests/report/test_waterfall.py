@@ -1,4 +1,4 @@
-"""The bars of the ledger."""
+"""The waterfall's bars."""
 
 from dataclasses import replace
 from decimal import Decimal

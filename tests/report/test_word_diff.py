@@ -1,4 +1,4 @@
-"""What differs between two texts."""
+"""The words that differ between two texts."""
 
 from hypothesis import given
 from hypothesis import strategies as st
