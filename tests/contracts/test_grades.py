@@ -1,4 +1,4 @@
-"""A total takes the weakest grade of its parts."""
+"""A total has the weakest grade of its parts."""
 
 from itertools import product
 

@@ -1,4 +1,4 @@
-"""Outcomes that break a conservation law are refused."""
+"""Outcomes that violate a conservation law are rejected."""
 
 from typing import Any
 
@@ -32,10 +32,10 @@ def test_lawful_outcomes_pass() -> None:
     ("changes", "requests"),
     [
         ({}, 4),  # a request is missing
-        ({"request_id": ["a", "b", "b"]}, 3),  # one stands twice
+        ({"request_id": ["a", "b", "b"]}, 3),  # a duplicate
         ({"result": ["miss", "hit", "shrug"]}, 3),
         ({"right": [True, True, None]}, 3),  # a miss was judged
-        ({"matched_id": [None, None, None]}, 3),  # a hit without what it served
+        ({"matched_id": [None, None, None]}, 3),  # a hit without a served answer
         ({"matched_id": ["c", "a", None]}, 3),  # a miss that served something
     ],
 )

@@ -1,4 +1,4 @@
-"""How long a log is, in words."""
+"""A log's period in words."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Policies refuse what can't be, and name themselves."""
+"""Policies reject impossible values and have a name."""
 
 import math
 from typing import Any

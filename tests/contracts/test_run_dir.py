@@ -1,4 +1,4 @@
-"""The run directory writes whole files or none, and says what is missing."""
+"""The run directory writes files atomically and reports what is missing."""
 
 import subprocess
 import sys

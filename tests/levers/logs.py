@@ -1,4 +1,4 @@
-"""Small logs for the lever tests."""
+"""Build small logs for the lever tests."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def segment(block_id: str, tokens: int, role: str = "user", kind: str = "text") -> dict[str, Any]:
-    """Build one part of a prompt."""
+    """Build one prompt segment."""
     return {"role": role, "kind": kind, "block_id": block_id, "tokens": tokens}
 
 
@@ -38,7 +38,7 @@ PLAIN: Mapping[str, Any] = {
 
 
 def log(*rows: Mapping[str, Any]) -> pl.DataFrame:
-    """Build REQUESTS from what differs from a plain call; `at` counts seconds after NOON."""
+    """Build REQUESTS from fields that differ from a plain call; `at` is in seconds after NOON."""
     every = []
     for i, row in enumerate(rows):
         given = dict(row)
@@ -48,7 +48,7 @@ def log(*rows: Mapping[str, Any]) -> pl.DataFrame:
 
 
 def blocks(**texts: str | None) -> pl.DataFrame:
-    """Build BLOCKS from their texts."""
+    """Build BLOCKS from texts by block id."""
     rows = [
         {"block_id": name, "kind": "text", "text": text, "chars": 1, "tokens": 1}
         for name, text in texts.items()

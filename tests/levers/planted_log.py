@@ -1,8 +1,8 @@
-"""A log with wastes of known size: each is written beside its mended twin, and priced by hand.
+"""Build a log with waste of known size: each call has a mended twin, and both are priced here.
 
-The truth of a plant is what its calls cost less what the mended calls cost, at the prices below
-and with tokens counted by tiktoken's encoding from the very texts that are sent. Nothing of
-costaudit's own analysis takes part.
+The true waste of a plant is the cost of its calls minus the cost of the mended calls, at the prices
+below, with tokens counted by tiktoken's encoding from the texts that are sent. None of costaudit's
+analysis is used.
 """
 
 import base64
@@ -68,22 +68,22 @@ _VERBS = [
 
 @dataclass
 class Call:
-    """One call, and what the mended application would have sent in its place."""
+    """One call, and the call that the mended application would have sent instead."""
 
     endpoint: str
     at: datetime
     request: dict[str, Any]
     answer: dict[str, Any]  # the message
-    mended: "Call | None" = None  # None: as it is
+    mended: "Call | None" = None  # None: the same call
     gone: bool = False  # the mended application does not send it
-    plant: str = ""  # of which waste it is part
+    plant: str = ""  # the waste that it is part of
     tier: str = ""
     wrapper: dict[str, Any] = field(default_factory=dict)
     finish: str = "stop"
 
     @property
     def tokens(self) -> tuple[int, int]:
-        """Count what is sent and what is answered."""
+        """Return the tokens sent and received."""
         if "input" in self.request:
             return _COUNT(self.request["input"]), 0
         sent = sum(3 + _COUNT(_text(one)) for one in self.request["messages"])
@@ -92,20 +92,20 @@ class Call:
 
     @property
     def usd(self) -> Decimal:
-        """Price the call by hand."""
+        """Return the call's price at PRICES."""
         sent, received = self.tokens
         paid = [Decimal(price) for price in PRICES[self.request["model"], self.tier]]
         return (sent * paid[0] + received * paid[1]) / 1_000_000
 
     @property
     def wasted(self) -> Decimal:
-        """Return what the mended application saves on this call."""
+        """Return the dollars that the mended application saves on this call."""
         if self.gone:
             return self.usd
         return self.usd - self.mended.usd if self.mended else Decimal(0)
 
     def record(self, number: int) -> dict[str, Any]:
-        """Write the call as a line of a log."""
+        """Return the call as a log record."""
         sent, received = self.tokens
         usage = {"prompt_tokens": sent, "total_tokens": sent + received}
         response: dict[str, Any] = {"model": self.request["model"], "usage": usage}
@@ -131,7 +131,7 @@ def _text(message: dict[str, Any]) -> str:
 
 
 class Writer:
-    """Compose calls with words drawn from a seed."""
+    """Build calls with words drawn from a seeded generator."""
 
     def __init__(self, seed: int) -> None:
         self.draw = random.Random(seed)
@@ -141,7 +141,7 @@ class Writer:
         return " ".join(self.draw.choice(_NOUNS + _VERBS) for _ in range(many))
 
     def question(self) -> str:
-        """Ask something that nobody else asks, in more than 30 tokens."""
+        """Return a unique question of more than 30 tokens."""
         self.number += 1
         return (
             f"Case {self.number * 7919 % 100_003}: my {self.draw.choice(_NOUNS)} began to "
@@ -153,7 +153,7 @@ class Writer:
         return {"role": "assistant", "content": f"Tell them this: {self.words(many)}."}
 
     def waking(self) -> datetime:
-        """Choose a moment of the log's days when people are awake."""
+        """Return a random time in the log's period when people are awake."""
         day, second = self.draw.randrange(DAYS), self.draw.randrange(7 * 3600, 22 * 3600)
         return START + timedelta(days=day, seconds=second, milliseconds=self.draw.randrange(1000))
 
@@ -172,7 +172,7 @@ class Writer:
         return Call(endpoint, at or self.waking(), request, answer, wrapper=wrapper, **more)
 
     def mended(self, call: Call, text: str | None = None, **more: Any) -> Call:
-        """Give a call the twin that a mended application would send."""
+        """Set and return a call with the twin that a mended application would send."""
         request = dict(call.request)
         if text is not None:
             request["messages"] = [request["messages"][0], {"role": "user", "content": text}]
@@ -183,7 +183,7 @@ class Writer:
 
 
 def clean(w: Writer) -> Iterator[Call]:
-    """Ordinary traffic: different questions, sent by people, answered once."""
+    """Yield ordinary traffic: different questions, sent by people, each answered once."""
     for _ in range(900):
         yield w.chat("/support", w.question())
 
@@ -292,7 +292,7 @@ def agent_loops(w: Writer) -> Iterator[Call]:
 
 
 def useless(w: Writer) -> Iterator[Call]:
-    """Four kinds of calls that nobody could use."""
+    """Yield four kinds of useless calls."""
     for i in range(80):
         for kind, after in (("retried", 40), ("cut-off", 300), ("double", 2), ("failed", 0)):
             at, who = w.waking(), {"user": f"{kind}-{i}"}
@@ -329,7 +329,7 @@ def twins(w: Writer) -> Iterator[Call]:
         yield w.mended(first, extra={"model": SMALL})
         other = {"role": "assistant", "content": f"{told}, {w.words(1)}."}
         yield w.chat("/faq", said, answer=other, model=SMALL)
-        if i % 4 == 0:  # the large model's own repeats, sampled hot so that none is cacheable
+        if i % 4 == 0:  # the large model's own repeats, too random to be cacheable
             third = {"role": "assistant", "content": f"{told}, {w.words(1)}."}
             again = w.chat("/faq", said, answer=third, extra={"temperature": 2}, plant="routing")
             yield w.mended(again, extra={"model": SMALL})
@@ -340,12 +340,12 @@ PLANTS = (unused_tools, indented_json, padding, encoded, twice, indented_answers
 
 
 def calls(*parts: Any, seed: int = 5) -> list[Call]:
-    """Compose the traffic of some parts, in order of time."""
+    """Return the traffic of some parts in order of time."""
     w = Writer(seed)
     made = [call for part in parts for call in part(w)]
     made.sort(key=lambda call: call.at)
     seen: set[str] = set()
-    for call in made:  # of equal texts that are embedded, the first is needed
+    for call in made:  # of equal embedded texts, only the first is needed
         text = call.request.get("input")
         call.gone = call.gone or text in seen
         if text:
@@ -354,7 +354,7 @@ def calls(*parts: Any, seed: int = 5) -> list[Call]:
 
 
 def truth(made: list[Call]) -> dict[str, Decimal]:
-    """Return what each plant wastes, over the log's period."""
+    """Return the dollars that each plant wastes over the log's period."""
     wasted: dict[str, Decimal] = {}
     for call in made:
         if call.plant:
@@ -363,7 +363,7 @@ def truth(made: list[Call]) -> dict[str, Decimal]:
 
 
 def write(path: Path, made: list[Call]) -> Path:
-    """Write the calls as a log."""
+    """Write calls as a log; return its path."""
     lines = (json.dumps(call.record(i)) for i, call in enumerate(made))
     path.write_text("\n".join(lines) + "\n", "utf-8")
     return path

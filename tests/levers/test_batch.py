@@ -1,4 +1,4 @@
-"""Only work that nobody waits for is sent as a batch: bursts, or what the reader names."""
+"""Only work that nobody waits for becomes a batch: bursts, or endpoints that the user names."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ REPORT = {"endpoint": "nightly-report"}
 
 
 def nights(endpoint: str = "import", count: int = 3, **row: Any) -> list[dict[str, Any]]:
-    """Return 100 calls within five minutes, once a night."""
+    """Return 100 calls within five minutes for each of `count` nights."""
     return [
         {"endpoint": endpoint, "at": night * 86_400 + 3.0 * i, "turn_index": 0, **row}
         for night in range(count)
@@ -31,7 +31,7 @@ def test_few_calls_or_calls_around_the_clock_are_no_bursts() -> None:
     assert batch(log(*nights(count=1))) is None  # 100 calls: too few
     steady = [{"endpoint": "import", "at": 60.0 * i} for i in range(400)]
     assert batch(log(*steady)) is None
-    dense = [{"endpoint": "import", "at": 3.0 * i} for i in range(4_000)]  # never a pause
+    dense = [{"endpoint": "import", "at": 3.0 * i} for i in range(4_000)]  # no pauses
     assert batch(log(*dense)) is None
 
 

@@ -1,4 +1,4 @@
-"""A text needs one vector of each model, for each tenant."""
+"""A text needs to be embedded once per model and tenant."""
 
 from typing import Any
 

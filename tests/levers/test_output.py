@@ -1,4 +1,4 @@
-"""White space in answers is priced; answers far above the usual, and reasoning, are to test."""
+"""White space in answers is priced; very long answers and heavy reasoning are worth a test."""
 
 import json
 from math import floor
@@ -10,8 +10,8 @@ from tests.levers.logs import blocks, log
 
 
 def test_white_space_of_answers_in_json_is_priced_without_their_reasoning() -> None:
-    # A token is a character here. What an answer lacks without white space is its share; it is
-    # taken off what was said, 100 of 300 tokens where 200 are reasoning.
+    # Here a token is a character. The share of white space is taken off the visible output: 100 of
+    # 300 tokens where 200 are reasoning.
     values = [{"id": number, "name": "x"} for number in range(9)]
     text, wide = json.dumps(values, indent=2), json.dumps(values, indent=8)
     share = 1 - len(json.dumps(values, separators=(",", ":"))) / len(text)
@@ -28,7 +28,7 @@ def test_white_space_of_answers_in_json_is_priced_without_their_reasoning() -> N
             {**answer, "status": "error", "answer_id": "wide"},
             {**answer, "answer_id": "short"},
             {**answer, "answer_id": None},
-            {**answer, "output_tokens": 202},  # less than a token of two
+            {**answer, "output_tokens": 202},  # saves less than one of two tokens
             {**answer, "output_tokens": None},
         ),
         blocks(short="[1]", wide=wide, a=text),
@@ -49,7 +49,7 @@ def test_white_space_of_answers_in_json_is_priced_without_their_reasoning() -> N
 
 
 def test_the_first_token_that_is_saved_counts() -> None:
-    # Half of the text is white space: two tokens said save one, one token saves none.
+    # Half of the text is white space: two visible tokens save one, one token saves none.
     text = "[\n" + " " * 40 + '"' + "x" * 38 + '"\n]'  # 84 characters, 42 without white space
     rows = [{"answer_id": "a", "output_tokens": tokens} for tokens in (1, 2)]
     found = indented_answers(log(*rows), blocks(a=text), len)
@@ -68,7 +68,7 @@ def test_the_tail_is_cut_to_the_usual_length() -> None:
 
 def test_the_usual_length_is_the_95th_of_a_hundred_and_no_other() -> None:
     # Sorted: 95 answers of 100 tokens, then 200, 250 and three of 700. The 95 % quantile lies
-    # between the 95th (100) and the 96th (200), of which the higher one is taken.
+    # between the 95th (100) and the 96th (200); the higher one is taken.
     rows = [*[100] * 95, 200, 250, *[700] * 3]
     lever = long_answers(log(*[{"output_tokens": n} for n in rows]))
     assert lever is not None and lever.requests == 3
@@ -119,7 +119,7 @@ def test_reasoning_is_counted_where_it_was_billed_and_from_half_of_the_output_on
     below = [*half[:99], {"output_tokens": 100, "reasoning_tokens": 49}]
     assert heavy_reasoning(log(*below)) is None
     unknown: list[dict[str, int | None]] = [{"output_tokens": 1, "reasoning_tokens": 1}] * 50
-    unknown += [{"output_tokens": 1, "reasoning_tokens": None}] * 51  # none is known: none counted
+    unknown += [{"output_tokens": 1, "reasoning_tokens": None}] * 51  # unknown: not counted
     assert heavy_reasoning(log(*unknown)) is None
     served = [{"output_tokens": 100, "reasoning_tokens": 50, "served_by": "gateway_cache"}]
     empty = [{"output_tokens": 0, "reasoning_tokens": 0}]
@@ -131,7 +131,7 @@ def test_reasoning_is_counted_where_it_was_billed_and_from_half_of_the_output_on
 
 def test_the_tail_begins_above_one_and_a_half_times_the_usual_length() -> None:
     usual = [{"output_tokens": 100}] * 98
-    cut_off = {"output_tokens": 151, "finish_reason": "length"}  # an answer too
+    cut_off = {"output_tokens": 151, "finish_reason": "length"}  # counts as an answer
     found = long_answers(log(*usual, {"output_tokens": 150}, cut_off))
     assert found is not None and found.requests == 1
     assert found.lever == "output"

@@ -1,4 +1,4 @@
-"""Planted waste in prompts is found at its size; prompts without it are left alone."""
+"""Planted waste in prompts is found with its size; prompts without waste are left alone."""
 
 import base64
 import json
@@ -51,7 +51,7 @@ def test_numbers_stay_as_they_were_written() -> None:
     assert compact_json('{ "a": 1.50, "b": 1e3, "c": 10000000000000000000001 }') == (
         '{"a":1.50,"b":1e3,"c":10000000000000000000001}'
     )
-    assert compact_json("[ NaN ]") == "[ NaN ]"  # no JSON: left alone
+    assert compact_json("[ NaN ]") == "[ NaN ]"  # not JSON: left alone
 
 
 def test_indented_json_is_priced_where_it_stands() -> None:
@@ -127,7 +127,7 @@ def test_tools_are_judged_only_by_many_calls_whose_text_is_there() -> None:
 
 
 def agent(results: list[str], conversation: str | None = "c1") -> pl.DataFrame:
-    """Return a conversation in which one tool call is made again and again."""
+    """Return a conversation in which the same tool call is repeated."""
     rows, history = [], [SYSTEM, segment("q", 20)]
     for result in results:
         rows.append(

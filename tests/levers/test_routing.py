@@ -1,4 +1,4 @@
-"""Which requests count as simple, and which model they would go to."""
+"""Which requests count as simple, and which model they are routed to."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Levers come in the ledger's order and aligned with the requests; tests carry no money."""
+"""Levers are in the ledger's order and aligned with the requests; tests have no amounts."""
 
 import polars as pl
 

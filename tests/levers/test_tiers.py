@@ -1,4 +1,4 @@
-"""A priority tier is a waste only where the log's own latencies say so."""
+"""A priority tier counts as waste only if the log's own latencies show it."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def test_a_tier_that_is_no_faster_is_found_and_priced_at_the_standard_tier() -> 
 def test_a_tier_that_is_faster_is_left_alone(faster: float) -> None:
     requests = log(*calls("priority", 900 * faster), *calls(None, 900))
     assert idle_priority(requests) is None
-    assert untried_tiers(requests, None) is None  # the log tells, and it tells that it helps
+    assert untried_tiers(requests, None) is None  # the log shows that it helps
 
 
 def test_a_tail_that_is_faster_is_speed_too() -> None:

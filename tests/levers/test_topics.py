@@ -1,4 +1,4 @@
-"""Topics by words: the parts that a text generator made are found again."""
+"""Topics by words: the topics planted by a text generator are recovered."""
 
 import random
 

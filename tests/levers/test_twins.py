@@ -1,4 +1,4 @@
-"""Twins: what two models' answers to the same questions allow, and what they don't."""
+"""Twins: when two models' answers to the same questions justify the cheaper model."""
 
 from typing import Any
 
@@ -37,9 +37,9 @@ def pairs_of(*rows: dict[str, Any]) -> list[tuple[int, int]]:
     ("second", "pairs"),
     [
         (call("q", "gpt-4o-mini"), [(0, 1)]),
-        (call("r", "gpt-4o-mini"), [(0, 1)]),  # but for case, spaces and marks it is the same
+        (call("r", "gpt-4o-mini"), [(0, 1)]),  # differs only in case, spaces and punctuation
         (call("s", "gpt-4o-mini"), []),
-        (call("q", "almost"), []),  # hardly cheaper
+        (call("q", "almost"), []),  # not much cheaper
         (call("q", "unpriced"), []),
         (call("q", "gpt-4o-mini", tenant="t"), []),
         (call("q", "gpt-4o-mini", endpoint="other"), []),
@@ -74,7 +74,7 @@ def topic(agreed: int, twins: int = 400, repeats: int = 200, **more: Any) -> Twi
         (topic(400), True),
         (topic(392), True),  # 2 % worse: the upper bound is 4.3 %
         (topic(380), False),  # 5 % worse
-        (topic(380, repeats_agreed=192), True),  # but the larger model's own repeats differ too
+        (topic(380, repeats_agreed=192), True),  # the larger model's own repeats differ too
         (topic(LEAST_TWINS - 1, LEAST_TWINS - 1), False),
         (topic(400, repeats=LEAST_REPEATS - 1), False),
         (topic(400, cover=0.1), False),

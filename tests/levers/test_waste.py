@@ -1,4 +1,4 @@
-"""Calls that were paid for and useless, by the log alone."""
+"""Calls that were paid for but useless, judged from the log alone."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ OTHER = {"segments": [segment("another", 9)]}
 @pytest.mark.parametrize(
     ("rows", "kinds"),
     [
-        # Answered, and tried again a minute later all the same: the first was in vain.
+        # Answered, but retried a minute later: the first call was useless.
         ([{"at": 0}, {"at": 60, "attempt": 1}], ["retried", None]),
         ([{"at": 0}, {"at": 120, "attempt": 1}], ["retried", None]),
         ([{"at": 0}, {"at": 120.001, "attempt": 1}], [None, None]),
-        # A failed first try is what retries are for.
+        # Retrying a failed call is legitimate.
         ([{"at": 0, "status": "error"}, {"at": 9, "attempt": 1}], [None, None]),
-        # The same prompt of the same user twice in three seconds.
+        # The same user sends the same prompt twice within three seconds.
         ([{"at": 0}, {"at": 3}], [None, "double"]),
         ([{"at": 0}, {"at": 5}], [None, "double"]),
         ([{"at": 0}, {"at": 5.001}], [None, None]),
@@ -27,21 +27,21 @@ OTHER = {"segments": [segment("another", 9)]}
         ([{"at": 0, "user": None}, {"at": 3, "user": None}], [None, None]),
         ([{"at": 0}, {"at": 3, **OTHER}], [None, None]),
         ([{"at": 0, "status": "error"}, {"at": 3}], [None, None]),
-        # Cut off, and asked again within ten minutes.
+        # Cut off and asked again within ten minutes.
         ([{"at": 0, "finish_reason": "length"}, {"at": 500}], ["cut-off", None]),
         ([{"at": 0, "finish_reason": "length"}, {"at": 600}], ["cut-off", None]),
         ([{"at": 0, "finish_reason": "length"}, {"at": 600.001}], [None, None]),
         # The order of the log does not matter.
         ([{"at": 60, "attempt": 1}, {"at": 0}], [None, "retried"]),
-        # A gateway's hit in between costs nothing and hides nothing.
+        # A gateway's cache hit in between costs nothing and hides nothing.
         ([{"at": 0}, {"at": 1, "served_by": "gateway_cache"}, {"at": 3}], [None, None, "double"]),
         ([{"at": 0, "segments": []}, {"at": 1, "segments": []}], [None, None]),
-        # One segment is a prompt.
+        # One segment is enough for a prompt.
         ([{"at": 0, **OTHER}, {"at": 3, **OTHER}], [None, "double"]),
-        # Ten microseconds too late are too late.
+        # Ten microseconds past the limit is too late.
         ([{"at": 0}, {"at": 120.00001, "attempt": 1}], [None, None]),
         ([{"at": 0}, {"at": 5.000001}], [None, None]),
-        # A first call without a number is the first; the retry itself is no double.
+        # A call without an attempt number is the first; the retry itself is not a double.
         ([{"at": 0, "attempt": None}, {"at": 3, "attempt": 1}], ["retried", None]),
         ([{"at": 0}, {"at": 3, "status": "error"}], [None, None]),
     ],

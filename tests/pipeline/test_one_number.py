@@ -1,4 +1,4 @@
-"""One quantity has one number, wherever an audit and its renderings name it."""
+"""A quantity has the same value everywhere in an audit and its renderings."""
 
 import csv
 from collections.abc import Iterator
@@ -75,7 +75,7 @@ def audit(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def amounts(value: Any, path: str = "") -> Iterator[tuple[str, Money]]:
-    """Yield every amount of an audit with its path."""
+    """Yield every amount in an audit with its path."""
     if isinstance(value, Money):
         yield path, value
     elif is_dataclass(value) and not isinstance(value, type):
@@ -186,7 +186,7 @@ def test_an_audit_is_identical_to_itself(audit: Audit) -> None:
 
 
 def test_the_best_prompts_send_every_token_that_was_sent(audit: Audit) -> None:
-    """What is moved out of a prompt's cached part is billed all the same, as uncached input."""
+    """Text moved out of a prompt's cached part is still billed, as uncached input."""
     prefix = audit.prefix
     if prefix is not None:
         sent, then = (

@@ -1,4 +1,4 @@
-"""Sixteen planted causes of lost reads: found, with place, money and mend."""
+"""Sixteen planted causes of lost cache reads are found with their place, money and mend."""
 
 import json
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ from costaudit.progress import SilentProgress
 from costaudit.simulate.prefix.breakers.breakers import BreakerFacts
 from tests.simulate.prefix.planted import CALLS, CAUSES, planted, records, twin, usd
 
-NEAR = 0.15  # of the money that the mended twin saves
-ENOUGH = 15  # of sixteen
-MENDS = {  # what the advice must speak of
+NEAR = 0.15  # tolerance, as a share of the dollars that the mended twin saves
+ENOUGH = 15  # causes, of sixteen
+MENDS = {  # words that the advice must contain
     "timestamp": "time", "uuid": "identifier", "counter": "number", "user": "user",
     "tool_order": "Sort the tools", "tool_set": "same tools", "json_key_order": "sorted keys",
     "tool_changed": "tool descriptions", "whitespace": "white space",
@@ -27,12 +27,12 @@ MENDS = {  # what the advice must speak of
     "no_markers": "Mark the end", "marker_placement": "Set the marker",
     "history_rewritten": "Append to the history", "model_switch": "one model",
 }  # fmt: skip
-NOT_FOUND = ("tool_set",)  # a tool that comes and goes while both prefixes stay in the cache
+NOT_FOUND = ("tool_set",)  # a tool that comes and goes; both prefixes stay cached
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was found of one cause."""
+    """What was found for one cause."""
 
     cause: str
     kind: str
@@ -43,7 +43,7 @@ class Outcome:
 
     @property
     def right(self) -> tuple[bool, bool, bool, bool]:
-        """Return whether the cause, the place, the money and the mend are right."""
+        """Return whether the cause, place, money and mend are each right."""
         one = CAUSES[self.cause]
         settings = {"pause": "pause", "model": "model", "settings": "settings"}
         return (

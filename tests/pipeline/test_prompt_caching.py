@@ -1,4 +1,4 @@
-"""Prompt caching through the pipeline: a trace of block hashes, and the sample log's timestamp."""
+"""Prompt caching through the pipeline: a block-hash trace, and the sample log's timestamp."""
 
 import os
 import random
@@ -45,7 +45,7 @@ def test_an_hour_of_a_chat_service_reuses_what_its_publishers_counted(tmp_path: 
 
 @pytest.fixture(scope="module")
 def chatbot(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-    """Ingest the sample log of a support chatbot."""
+    """Ingest the support chatbot's sample log."""
     run = RunDir(tmp_path_factory.mktemp("chatbot") / "run")
     ingest([str(SAMPLE)], run, IngestOptions(), SilentProgress())
     return load(run, AnalyzeOptions())
@@ -89,7 +89,7 @@ def test_a_prompt_is_shown_only_when_asked_for(chatbot: Loaded) -> None:
 
 
 def _system_prompts(log: Loaded) -> list[str]:
-    """List the texts after the tools, which the endpoint's prompts begin with."""
+    """List the distinct system prompts of the endpoint."""
     rows = log.requests.filter(pl.col("endpoint") == ENDPOINT).select("segments")
     segments = rows.explode("segments").unnest("segments").filter(pl.col("role") == "system")
     texts = segments.join(log.blocks.select("block_id", "text"), on="block_id")["text"]
@@ -97,7 +97,7 @@ def _system_prompts(log: Loaded) -> list[str]:
 
 
 def _check_place(item: Breaker, texts: list[str]) -> None:
-    """See that the place named lies in the timestamp of the prompt that is quoted."""
+    """Assert that the reported place is inside the timestamp of the quoted prompt."""
     place = re.fullmatch(r"system, block \d+, character ([\d,]+) of ([\d,]+)", item.where)
     assert place
     at, chars = (int(group.replace(",", "")) for group in place.groups())
@@ -112,7 +112,7 @@ def _check_place(item: Breaker, texts: list[str]) -> None:
 
 
 def test_what_is_moved_out_of_the_head_is_still_paid_for(tmp_path: Path) -> None:
-    """A random head of about 150 tokens before a document: moved behind it, it is uncached."""
+    """A random head of about 150 tokens before a document is uncached if moved behind it."""
     document = " ".join(f"Rule {n}: parcels of kind {n * 7} go by truck." for n in range(220))
     rng = random.Random(7)
     calls = 80
@@ -135,17 +135,17 @@ def test_what_is_moved_out_of_the_head_is_still_paid_for(tmp_path: Path) -> None
         sum(getattr(one, name) for name in INPUT_CLASSES) for one in (section.as_is, section.best)
     )
     assert section.as_is.cache_read_tokens == 0
-    assert section.best.cache_read_tokens > 0.7 * sent  # the document, which moving made the head
+    assert section.best.cache_read_tokens > 0.7 * sent  # the document, now at the head
     assert best == sent == 3_000 * calls
-    assert section.best.input_uncached_tokens > 100 * calls  # the head is paid for, uncached
+    assert section.best.input_uncached_tokens > 100 * calls  # the old head, uncached
     (template,) = section.templates
     (breaker,) = (one for one in template.breakers if one.lost_usd_month.usd > 0)
-    assert breaker.lost_usd_month.usd == section.saving_month.usd  # there is no other
+    assert breaker.lost_usd_month.usd == section.saving_month.usd  # the only one
 
 
 @pytest.fixture(scope="module")
 def gemini(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDir, Audit]:
-    """Audit twice ten calls a minute apart, with an hour between, whose bill shows no read."""
+    """Audit two runs of ten calls a minute apart, an hour between them; the bill shows no reads."""
     head = " ".join(f"Rule {i}: article {i * 7} ships in {i % 9} days." for i in range(400))
     lines = []
     for number in range(20):
@@ -173,9 +173,9 @@ def gemini(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDir, Audit]:
 
 
 def test_an_explicit_cache_is_priced_with_its_storage(gemini: tuple[RunDir, Audit]) -> None:
-    """Of 10,000 tokens a call, the head h is read at $0.125 instead of $1.25.
+    """Of 10,000 tokens per call, the head is read at $0.125 instead of $1.25 per million.
 
-    It is created twice, and stored for 2 · (540 + 300) seconds at $4.50 a million tokens and hour.
+    It is created twice and stored for 2 · (540 + 300) seconds at $4.50 per million tokens and hour.
     """
     section = gemini[1].prefix
     assert section
@@ -199,7 +199,7 @@ def test_an_explicit_cache_is_priced_with_its_storage(gemini: tuple[RunDir, Audi
 def test_a_bill_without_reads_says_what_explicit_caches_would_save(
     gemini: tuple[RunDir, Audit],
 ) -> None:
-    """Twenty heads h cost 1.25 $/M less 0.125, two are created: $20 h a million, less storage."""
+    """20 heads of h tokens save $1.125/M each, 2 creations cost $1.25/M: $20 h/M less storage."""
     run, audit = gemini
     assert audit.prefix
     (row,) = audit.prefix.explicit_caches
@@ -216,7 +216,7 @@ def test_a_bill_without_reads_says_what_explicit_caches_would_save(
 
 
 def test_the_agreement_of_sessions_is_in_the_audit(gemini: tuple[RunDir, Audit]) -> None:
-    """Four sessions of five calls: implicit caching should have read, and the bill shows none."""
+    """Four sessions of five calls: implicit caching should have reads, but the bill shows none."""
     run, audit = gemini
     assert audit.prefix
     assert audit.prefix.session_agreement == SessionAgreement(4, 0, 0, 4)

@@ -1,4 +1,4 @@
-"""Hits of a live cache are judged one by one, and the audit's numbers are for its own policy."""
+"""A live cache's hits are judged one by one, and the audit's numbers are for its own policy."""
 
 import json
 from collections.abc import Mapping
@@ -62,7 +62,7 @@ def test_the_point_of_the_same_threshold_is_found() -> None:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> SemanticRun:
-    """Read a log of four topics, each asked 40 times by two tenants, with its own answer."""
+    """Ingest a log of four topics, each asked 40 times by two tenants and with its own answer."""
     folder = tmp_path_factory.mktemp("judged")
     lines = []
     for n in range(160):
@@ -88,7 +88,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> SemanticRun:
 
 
 def outcomes(run: SemanticRun, served: Mapping[int, int | None]) -> pl.DataFrame:
-    """Make OUTCOMES that serve row `served[i]` to row i; None: an answer that is not in the log."""
+    """Return OUTCOMES that serve row `served[i]` to row i; None: an answer outside the log."""
     ids = run.log.requests["request_id"].to_list()
     matched = [
         None if i not in served else ("" if served[i] is None else ids[served[i] or 0])
@@ -106,8 +106,8 @@ def outcomes(run: SemanticRun, served: Mapping[int, int | None]) -> pl.DataFrame
 
 
 def test_a_replay_is_priced_against_all_calls_of_the_log(run: SemanticRun) -> None:
-    # Each call is 20 x 2.50 + 15 x 10 = 200 dollars per million: 160 calls are 0.032. Predicted are
-    # 100 hits, so 60 calls are paid; measured 120, so 40 are. What was paid before is all 160.
+    # Each call costs 20 x 2.50 + 15 x 10 = 200 dollars per million; 160 calls cost 0.032. With 100
+    # predicted hits, 60 calls are paid; with 120 measured hits, 40. Before, all 160 were paid.
     predicted, measured = (dict.fromkeys(range(first, 160), 0) for first in (60, 40))
     money = replay_cost(run.log, outcomes(run, predicted), outcomes(run, measured), is_live=False)
     each = Decimal("0.0002")
@@ -117,7 +117,7 @@ def test_a_replay_is_priced_against_all_calls_of_the_log(run: SemanticRun) -> No
 
 
 def test_every_hit_is_judged_by_the_answers_of_its_own_pair(run: SemanticRun) -> None:
-    # Rows 40 to 159 hit. The first 60 of them are served the answer of another topic.
+    # Rows 40 to 159 hit. The first 60 of them get another topic's answer.
     wrong = {i: (i + 1) % 4 for i in range(40, 100)}
     right = {i: i % 4 for i in range(100, 160)}
     found = judge_live_hits(run, outcomes(run, right), outcomes(run, {**wrong, **right}))
@@ -146,7 +146,7 @@ def test_an_answer_that_the_log_lacks_widens_the_interval(run: SemanticRun) -> N
 
 
 def test_answers_of_another_tenant_are_counted(run: SemanticRun) -> None:
-    # Tenants change every four rows: 12 to 15 are of tenant1, rows 0 to 3 of tenant0.
+    # Tenants change every four rows: 12 to 15 belong to tenant1, 0 to 3 to tenant0.
     served = served_rows(run.log.requests, outcomes(run, {12: 0, 13: 1, 16: 0, 21: 5, 30: None}))
     assert served[[11, 12, 21, 30]].tolist() == [NO_HIT, 0, 5, UNKNOWN]
     crossed = crossed_hits(run.log.requests, served)

@@ -1,4 +1,4 @@
-"""A prompt is sent as the log has it: tools, tool calls with their results, and settings."""
+"""A prompt is sent as logged: tools, tool calls with their results, and settings."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""A cache that runs by another rule than was simulated: the rule is found, and how much it did."""
+"""If a cache follows another rule than simulated, the rule and its effect are found."""
 
 import json
 from dataclasses import replace
@@ -33,7 +33,7 @@ FORMS = (
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> SemanticRun:
-    """Read 1,500 chats of three tenants in about three days, a hundred questions over and over."""
+    """Ingest 1,500 chats of three tenants in about three days that repeat a hundred questions."""
     folder = tmp_path_factory.mktemp("rules")
     rng = np.random.default_rng(3)
     questions = [form.format(thing) for thing in THINGS for form in FORMS]
@@ -65,7 +65,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> SemanticRun:
 
 
 def outcomes(run: SemanticRun, policy: SemanticPolicy, *, one_pool: bool = False) -> pl.DataFrame:
-    """Simulate a cache of another rule with code that knows nothing of variants."""
+    """Simulate a cache with another rule, using code that doesn't know about variants."""
     own = SemanticRun(run.log, replace(run.options, policy=policy), SilentProgress())
     stream = own.stream
     if one_pool:
@@ -76,7 +76,7 @@ def outcomes(run: SemanticRun, policy: SemanticPolicy, *, one_pool: bool = False
 def found(
     run: SemanticRun, real: SemanticPolicy, *, one_pool: bool = False, other_texts: bool = False
 ) -> tuple[Explained, int]:
-    """Explain a replay through a cache of real rules; with how many decisions differ."""
+    """Explain a replay of a cache with the real rules; return also how many decisions differ."""
     predicted, measured = outcomes(run, POLICY), outcomes(run, real, one_pool=one_pool)
     differ = int((predicted["result"] != measured["result"]).sum())
     return explained(run, POLICY, predicted, measured, other_texts=other_texts), differ

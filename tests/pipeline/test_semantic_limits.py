@@ -1,7 +1,7 @@
-"""Logs that can't tell whether a cached answer is right: each says so, and nothing is recommended.
+"""Logs that can't show whether a cached answer is right: the audit says so and recommends nothing.
 
-Every log has questions in other words whose answers contradict each other in part, so that a
-recommendation would be a guess.
+Every log has reworded questions whose answers partly contradict each other, so a recommendation
+would be a guess.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ Change = Callable[[int, Record], object]
 def records(
     change: Change | None = None, answer: str = "Open {thing}s and choose {deed}."
 ) -> list[Record]:
-    """Ask about each deed with each thing in two ways; each record is then changed in place."""
+    """Return records that ask about each deed and thing in two ways, each modified by `change`."""
     asked = [(way, deed, thing) for way in WAYS for deed in DEEDS for thing in THINGS]
     made = [
         chat(
@@ -49,7 +49,7 @@ def test_a_log_without_repeats_recommends_no_similar_hits(tmp_path: Path) -> Non
     found = audit(tmp_path, records())
     assert found.semantic is not None
     assert found.semantic.recommended is None
-    assert found.semantic.recommended_kind == "exact"  # no hit, so no wrong one
+    assert found.semantic.recommended_kind == "exact"  # no hits, so no wrong ones
     for point in found.semantic.points:
         if point.hits:
             assert point.unsafe_served_share is not None

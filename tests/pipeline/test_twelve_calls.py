@@ -1,4 +1,4 @@
-"""Twelve calls of gpt-4o whose every dollar a person can redo, through the whole pipeline."""
+"""Twelve gpt-4o calls through the whole pipeline; every dollar can be checked by hand."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -20,8 +20,8 @@ INVOICE, KEYS, LEASE, ROOF, BOAT, OVEN, KITE = (
     "Name a boat builder near the old harbour.", "At what heat does the bread oven bake?",
     "Why does a kite need a tail in a strong wind?",
 )  # fmt: skip
-# minutes after the start, question, prompt tokens, cached ones, answer tokens; per million a token
-# costs 2.50 uncached, 1.25 read and 10 written by the model
+# minutes after the start, question, prompt, cached and answer tokens; dollars per million tokens:
+# 2.50 uncached input, 1.25 cached input, 10 output
 CALLS = (
     (0, INVOICE, 600_000, 0, 60_000),  # 1.50 + 0.60 = 2.10
     (30, INVOICE, 600_000, 0, 60_000),  # 2.10, and identical
@@ -29,11 +29,11 @@ CALLS = (
     (90, INVOICE, 600_000, 400_000, 60_000),  # 0.50 + 0.50 + 0.60 = 1.60, and identical
     (120, LEASE, 400_000, 0, 20_000),  # 1.00 + 0.20 = 1.20
     (150, ROOF, None, 0, 0),  # failed without a bill
-    (180, BOAT, 900_000, 0, 90_000),  # served by the gateway: nothing
+    (180, BOAT, 900_000, 0, 90_000),  # served by the gateway: free
     (210, LEASE, 400_000, 0, 20_000),  # 1.20, and identical
-    (240, ROOF, 100_000, 0, 10_000),  # 0.25 + 0.10 = 0.35; the first to be answered
+    (240, ROOF, 100_000, 0, 10_000),  # 0.25 + 0.10 = 0.35; the first that is answered
     (270, OVEN, 300_000, 0, 30_000),  # 0.75 + 0.30 = 1.05
-    (270.01, OVEN, 300_000, 0, 30_000),  # 1.05; 0.6 s later, asked before the answer above has come
+    (270.01, OVEN, 300_000, 0, 30_000),  # 1.05; 0.6 s later, before the answer above arrives
     (1440, KITE, 80_000, 0, 1),  # 0.20 + 0.00001 = 0.20001
 )
 SPENT = Decimal("12.25001")
@@ -72,7 +72,7 @@ def record(number: int) -> dict[str, Any]:
 def audit(tmp_path_factory: pytest.TempPathFactory) -> Audit:
     folder: Path = tmp_path_factory.mktemp("twelve")
     log = folder / "log.jsonl"
-    told = [*range(len(CALLS)), 0]  # the first call is told twice
+    told = [*range(len(CALLS)), 0]  # the first call is logged twice
     log.write_text("\n".join(json.dumps(record(number)) for number in told))
     return analyze([str(log)], RunDir(folder / "run"), AnalyzeOptions())
 
@@ -109,7 +109,7 @@ def test_what_the_ledger_leaves(audit: Audit) -> None:
 
 
 def test_a_call_that_is_told_twice_is_paid_once(audit: Audit) -> None:
-    assert audit.spend.total.requests == 11  # less the one that the gateway served
+    assert audit.spend.total.requests == 11  # without the one that the gateway served
     assert (audit.spend.counting.merged_calls, audit.spend.counting.merged_usd) == (
         1,
         Decimal("2.1"),
