@@ -1,4 +1,4 @@
-"""A server on this machine that answers as a vendor would."""
+"""A local server that answers like a vendor's API."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ Answer = Callable[[str, dict[str, Any]], tuple[int, dict[str, Any]]]
 
 
 class Vendor:
-    """Hold what was asked, and answer by `answer(path, body)`."""
+    """Record requests and answer them with `answer(path, body)`."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []

@@ -1,4 +1,4 @@
-"""boto3 itself against a server on this machine."""
+"""The real boto3 client against a local server."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""OpenVINO itself, and the arithmetic that it is asked to use where the processor has it."""
+"""OpenVINO, and the arithmetic that it is asked to use if the processor supports it."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from costaudit.errors import BackendError
 from tests.embed.texts import TEXTS
 from tests.simulate.semantic.banking import questions
 
-CLOSE = 1 - 1e-4  # the least cosine to float32 that vectors in bfloat16 may have
+CLOSE = 1 - 1e-4  # lowest allowed cosine of bfloat16 vectors to float32 vectors
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_vectors_are_those_of_minilm(fast: FastMiniLM) -> None:
 def test_tokens_are_those_of_minilm(fast: FastMiniLM) -> None:
     np.testing.assert_array_equal(fast.token_counts(TEXTS), MiniLM().token_counts(TEXTS))
     assert fast.max_tokens == MiniLM.max_tokens
-    same = fast.encode(["word " * 400, "word " * 300])  # what differs is cut
+    same = fast.encode(["word " * 400, "word " * 300])  # they differ only after the cut
     np.testing.assert_array_equal(same[0], same[1])
 
 
@@ -65,7 +65,7 @@ def test_batches_in_threads_keep_their_texts(fast: FastMiniLM, tmp_path: Path) -
 
 
 def test_nothing_is_reported_to_anyone(tmp_path: Path) -> None:
-    """OpenVINO's telemetry leaves a folder in the reader's home before it sends anything."""
+    """OpenVINO's telemetry would create a folder in the user's home before sending anything."""
     code = (
         "import sys\n"
         "from costaudit.embed.minilm import FastMiniLM\n"
@@ -94,12 +94,12 @@ def test_other_weights_are_refused(tmp_path: Path) -> None:
 
 
 def rounded(values: torch.Tensor) -> torch.Tensor:
-    """Round to bfloat16, to nearest and even, kept as float32."""
+    """Return float32 values rounded to bfloat16, half to even."""
     return values.bfloat16().float()
 
 
 def test_bfloat16_keeps_vectors_close() -> None:
-    """What goes into products, their weights and what comes out in bfloat16; sums in float32."""
+    """Inputs, weights and outputs of products are in bfloat16, sums in float32."""
     model = MiniLM()
     texts = questions()["text"].sample(600, seed=1).to_list()
     exact = model.encode(texts)
@@ -114,4 +114,4 @@ def test_bfloat16_keeps_vectors_close() -> None:
             each.register_forward_hook(lambda *called: rounded(called[-1]))
     model.__dict__["_model"] = rough
     similarity = (model.encode(texts) * exact).sum(axis=1)
-    assert CLOSE <= similarity.min() < 1 - 1e-6  # rounding was done, and does little
+    assert CLOSE <= similarity.min() < 1 - 1e-6  # rounding has an effect, but a small one

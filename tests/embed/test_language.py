@@ -1,4 +1,4 @@
-"""Languages by their most frequent words, and when a reader must know of them."""
+"""Detecting languages by their most frequent words, and when to warn about them."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The default model, against the library that it was published with."""
+"""The default model compared with the library that it was published with."""
 
 import socket
 from pathlib import Path
@@ -26,7 +26,7 @@ def test_vectors_equal_those_of_sentence_transformers(monkeypatch: pytest.Monkey
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     from sentence_transformers import SentenceTransformer
 
-    together = MiniLM().encode(TEXTS)  # first, because it limits torch's threads
+    together = MiniLM().encode(TEXTS)  # runs first because it limits torch's threads
     published = SentenceTransformer(str(packaged_model()), device="cpu", local_files_only=True)
     assert published.max_seq_length == MiniLM.max_tokens
     expected = published.encode(TEXTS, normalize_embeddings=True)
@@ -39,7 +39,7 @@ def test_vectors_equal_those_of_sentence_transformers(monkeypatch: pytest.Monkey
 
 def test_tokens_are_counted_before_cutting() -> None:
     counts = MiniLM().token_counts(["hello world", "word " * 400])
-    assert counts.tolist() == [4, 402]  # two words, 400 words; each with two special tokens
+    assert counts.tolist() == [4, 402]  # 2 and 400 words, each plus two special tokens
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_tokens_are_counted_before_cutting() -> None:
     ],
 )
 def test_a_long_text_has_the_tokens_of_the_whole(text: str) -> None:
-    """As the published tokenizer cuts it: the first 255 and the closing one."""
+    """The published tokenizer cuts it the same way: the first 255 tokens and the closing one."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(packaged_model() / "tokenizer.json"))
@@ -83,7 +83,7 @@ def test_a_missing_package_says_what_to_do() -> None:
 
 
 def test_a_device_gets_the_whole_model_and_gives_the_same_vectors() -> None:
-    """Every device runs one path; torch's meta device tells whether anything stayed behind."""
+    """All devices share one code path; torch's meta device shows that the whole model moved."""
     here, there = MiniLM(), MiniLM(device="cpu")
     np.testing.assert_allclose(there.encode(TEXTS), here.encode(TEXTS), atol=1e-5)
     elsewhere = published_bert(packaged_model()).to("meta")
@@ -106,6 +106,6 @@ def test_a_device_that_was_named_in_vain_is_refused(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_device_that_fails_says_what_to_do() -> None:
-    with pytest.raises(BackendError, match="on meta") as caught:  # a device that has no numbers
+    with pytest.raises(BackendError, match="on meta") as caught:  # a device without data
         MiniLM(device="meta").encode(["a"])
     assert "COSTAUDIT_DEVICE=cpu" in caught.value.hint

@@ -1,4 +1,4 @@
-"""OpenAI's own client against a server on this machine."""
+"""OpenAI's own client against a local server."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def _account(monkeypatch: pytest.MonkeyPatch, vendor: Vendor) -> None:
 
 
 def lengths(path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Answer out of order, with vectors that tell each text's length, not of unit length."""
+    """Answer out of order with unnormalised vectors that encode each text's length."""
     rows = [
         {"object": "embedding", "index": place, "embedding": [3.0, float(len(text))]}
         for place, text in enumerate(body["input"])

@@ -1,4 +1,4 @@
-"""Vectors from a file that someone else wrote."""
+"""Vectors from a user's file."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Each text is embedded once, whatever happens on the way."""
+"""Each text is embedded once, even after interruptions."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from costaudit.errors import BackendError, RunDirError
 
 
 class Counting:
-    """An embedder that notes what it was given; a text's vector points to its length."""
+    """An embedder that records its inputs; the angle of a vector encodes the text's length."""
 
     name, revision, dimensions, max_tokens = "counting", "r/1", 3, 50
     concurrency, batch_tokens = 1, 2_048
@@ -75,7 +75,7 @@ def test_an_interrupted_run_resumes_where_a_part_ended(tmp_path: Path) -> None:
         embed_texts(texts, broken, store_of(tmp_path, broken))
     rest = Counting()
     done = embed_texts(texts, rest, store_of(tmp_path, rest))
-    assert done.embedded_now == 5_000 - 2 * 2_048  # two whole parts were kept
+    assert done.embedded_now == 5_000 - 2 * 2_048  # two complete parts were kept
     assert len(done.vectors) == 5_000
     np.testing.assert_allclose(done.vectors[:, 1], np.sin(0.05), rtol=1e-6)
 

@@ -1,4 +1,4 @@
-"""Which embedder a name means."""
+"""Which embedder each name selects."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from costaudit.errors import BackendError, UsageError
     ],
 )
 def test_names(name: str, known_as: str) -> None:
-    embedder: Any = embedder_named(name)  # its name is there before its weights are
+    embedder: Any = embedder_named(name)  # has its name before weights are loaded
     assert embedder.name == known_as
 
 

@@ -1,4 +1,4 @@
-"""The cheap embedding, by its definition and by what it is for."""
+"""The cheap word embedding: its definition and its purpose."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Texts of every kind that a model must read."""
+"""Texts of every kind that a model must handle."""
 
 TEXTS = [
     "How do I reset my password?",

@@ -1,4 +1,4 @@
-"""Which device torch is to compute on, on this very machine."""
+"""Which device torch computes on, on the machine that runs the tests."""
 
 import subprocess
 import sys

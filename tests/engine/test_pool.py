@@ -1,4 +1,4 @@
-"""Partitions come back in order, in one process or in several, without being held all at once."""
+"""Partitions are returned in order, from one process or several, without holding all of them."""
 
 import operator
 import os

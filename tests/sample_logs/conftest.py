@@ -1,4 +1,4 @@
-"""The sample logs as a test reads them: decoded from the files in the repository."""
+"""Fixtures with the sample logs, decoded from the files in the repository."""
 
 import csv
 import gzip

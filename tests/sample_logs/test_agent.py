@@ -1,4 +1,4 @@
-"""The agent's log obeys Anthropic's rules for tools, markers and usage."""
+"""The agent's log follows Anthropic's rules for tools, markers and usage."""
 
 from collections import defaultdict
 from datetime import datetime
@@ -55,7 +55,7 @@ def test_short_prefixes_are_not_cached(agent: list[dict[str, Any]]) -> None:
 
 
 def test_a_call_reads_what_the_last_one_wrote(agent: list[dict[str, Any]]) -> None:
-    """Within 5 minutes of a call that cached, the session's next reads all of that prefix."""
+    """Within 5 minutes of a call that cached a prefix, the session's next call reads all of it."""
     last: dict[str, tuple[datetime, int]] = {}
     warm = cold = 0
     for record in answered(agent):

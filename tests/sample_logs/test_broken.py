@@ -1,4 +1,4 @@
-"""The broken file is broken in the ways that its list says."""
+"""The broken file is broken as its list of expected fates says."""
 
 import ast
 import csv
@@ -11,7 +11,7 @@ import pytest
 
 from tests.sample_logs.conftest import LOGS, TRUTH
 
-Line = tuple[bytes, dict[str, str]]  # as it is in the file, and what is expected of it
+Line = tuple[bytes, dict[str, str]]  # the line in the file, and its row of expectations
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def lines() -> list[Line]:
 
 
 def parsed(data: bytes) -> Any:
-    """Read a line as leniently as a standard library can; raises ValueError."""
+    """Parse a line as leniently as the standard library can; raise ValueError."""
     text = data.decode("utf-8-sig", "replace")
     try:
         return json.loads(text)

@@ -1,4 +1,4 @@
-"""The files in the repository are what the generator makes."""
+"""The files in the repository are what the generator writes."""
 
 import gzip
 import os

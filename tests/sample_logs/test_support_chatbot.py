@@ -1,4 +1,4 @@
-"""The chatbot's log has the shape that it promises."""
+"""The chatbot's log has the documented shape."""
 
 import json
 import math
@@ -47,7 +47,7 @@ def test_days_and_weeks_have_a_rhythm(chatbot: Chatbot) -> None:
     for day, count in days.items():
         by_weekday[day.weekday()].append(count)
     means = {weekday: statistics.mean(counts) for weekday, counts in by_weekday.items()}
-    assert means[0] > 1.4 * means[6]  # Monday and Sunday
+    assert means[0] > 1.4 * means[6]  # Monday against Sunday
 
 
 def test_about_half_are_frequent_questions(chatbot: Chatbot) -> None:
@@ -66,7 +66,7 @@ def test_frequent_questions_have_many_wordings() -> None:
 
 
 def test_topics_follow_zipf(chatbot: Chatbot) -> None:
-    """log(count) falls about linearly in log(rank), with a slope near -1."""
+    """log(count) falls about linearly with log(rank), with a slope near -1."""
     counts = Counter(t["intent"] for t in chatbot.truth if t["kind"] == "faq")
     ranked = [count for _, count in counts.most_common()]
     ranks = [math.log(rank) for rank in range(1, len(ranked) + 1)]
@@ -84,7 +84,7 @@ def test_texts_to_embed_stay_few(chatbot: Chatbot) -> None:
 
 
 def test_one_off_questions_are_asked_once(chatbot: Chatbot) -> None:
-    """A second attempt, or a second call after a tool, asks the same thing within its turn."""
+    """Only retries, and second calls after a tool, repeat a question, in the same conversation."""
     asked = {
         (record.question, record.conversation_id)
         for record, truth in chatbot.pairs()
@@ -95,7 +95,7 @@ def test_one_off_questions_are_asked_once(chatbot: Chatbot) -> None:
 
 
 def test_near_misses_have_other_answers(chatbot: Chatbot) -> None:
-    """Within a group no answer's text belongs to two facts, whatever the shop."""
+    """Within a group, no answer text belongs to two facts, in any shop."""
     owners = defaultdict(set)
     facts = defaultdict(set)
     for record, truth in chatbot.pairs():
@@ -118,7 +118,7 @@ def test_the_trap_of_the_article_is_there(chatbot: Chatbot) -> None:
 
 
 def test_same_question_same_shop_gets_varied_wordings_of_one_answer(chatbot: Chatbot) -> None:
-    """Where nothing changes with time, all answers to one text in one scope have one id."""
+    """If nothing changes over time, all answers to one text in one scope have the same id."""
     answers, ids = defaultdict(list), defaultdict(set)
     changing = {"discount_code", "shipping_cost", "service_status"}
     for record, truth in chatbot.pairs():
@@ -165,7 +165,7 @@ def test_order_states_only_advance(chatbot: Chatbot) -> None:
 
 
 def test_later_turns_carry_what_was_said(chatbot: Chatbot) -> None:
-    """Each call begins with the whole of the conversation's last answered call."""
+    """Each call starts with all messages of the conversation's last answered call."""
     said: dict[str, list[dict[str, Any]]] = {}
     follow_ups = 0
     for record in chatbot.records:
@@ -207,7 +207,7 @@ def test_gateway_serves_earlier_answers_for_nothing(chatbot: Chatbot) -> None:
 
 
 def test_prompt_tokens_are_o200k_base(chatbot: Chatbot) -> None:
-    """Tools, then 3 framing tokens, role and content a message, and 3 for the answer."""
+    """Tools, then 3 framing tokens, role and content per message, and 3 for the answer."""
     from sample_generator.tokens import encoding, render_tools
 
     encode = encoding().encode_ordinary
@@ -240,7 +240,7 @@ def test_prompts_have_the_size_of_the_article(chatbot: Chatbot) -> None:
 
 
 def test_cached_tokens_obey_the_automatic_cache(chatbot: Chatbot) -> None:
-    """0, or 1,024 plus steps of 128 that an answered call sent at most 10 minutes before."""
+    """0, or 1,024 plus multiples of 128 that an answered call sent at most 10 minutes before."""
     sent: defaultdict[tuple[str, str], list[tuple[datetime, str]]] = defaultdict(list)
     for record in chatbot.records:
         if record.status != 200 or record.cache_status == "HIT":
