@@ -127,7 +127,10 @@ def _fields(item: Input, options: IngestOptions, mapping: FieldMap | None = None
         mapping = None
     except InputError:
         return None
-    values = list(islice(_values(item, options), LOOKED_AT))
+    found = _values(item, options)
+    if mapping is not None:
+        found = (call for value in found for call in mapping.within(value))
+    values = list(islice(found, LOOKED_AT))
     if not values:
         return None
     paths = key_paths(values)

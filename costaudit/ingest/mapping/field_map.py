@@ -13,6 +13,7 @@ import msgspec
 from costaudit.contracts.requests import CALL_KINDS, UnitName
 from costaudit.errors import InputError, UsageError
 from costaudit.ingest.calls.call import CONVENTIONS
+from costaudit.ingest.calls.fields import parsed
 
 STEP = re.compile(r"[^.\[\]]+")
 TEXTS = ("native_id", "provider", "model", "service_tier", "region", "kind", "endpoint", "tenant",
@@ -27,8 +28,11 @@ UNITS: tuple[UnitName, ...] = get_args(UnitName)
 OTHERS = ("ts", "date", "time", "latency_s", "ttft_s", "cost", "currency", "status", "http_status",
           "attempt", "stream", "is_batch", "gateway_cache", "convention", "cache_write_ttl",
           "input_includes_cache")  # fmt: skip
-FIELDS = frozenset((*TEXTS, *NUMBERS, *CONTENT, *TOKENS, *UNITS, *OTHERS))
-NEEDED = frozenset((*CONTENT, *TOKENS[:3], "model", "ts", "date"))  # a typo in one costs every row
+EACH = "each"  # path of a list within a record, whose elements are the calls
+FIELDS = frozenset((*TEXTS, *NUMBERS, *CONTENT, *TOKENS, *UNITS, *OTHERS, EACH))
+NEEDED = frozenset(  # a typo in one costs every row
+    (*CONTENT, *TOKENS[:3], "model", "ts", "date", EACH)
+)
 SHOWN = 40  # names that an error lists
 
 
@@ -46,8 +50,13 @@ class FieldMap(msgspec.Struct, frozen=True):
         return {
             field: (path, STEP.findall(path))
             for field, path in self.fields.items()
-            if not path.startswith("=")
+            if field != EACH and not path.startswith("=")
         }
+
+    def within(self, record: Any) -> list[Any]:
+        """Return the calls of a record: itself, or the elements of the list that `each` names."""
+        each = self.fields.get(EACH)
+        return elements(record, STEP.findall(each)) if each else [record]
 
     def is_for(self, name: str, address: str) -> bool:
         """Return whether one of its patterns matches a file."""
@@ -60,13 +69,15 @@ class FieldMap(msgspec.Struct, frozen=True):
         )
 
     def missing(self, records: Iterable[object]) -> list[str]:
-        """List the fields whose paths are in none of these records."""
-        unseen = self.paths
+        """List the fields whose paths are in none of these records; `each` alone without a list."""
+        each = self.fields.get(EACH)
+        unseen = self.paths | ({EACH: (each, STEP.findall(each))} if each else {})
         for record in records:
-            unseen = {field: path for field, path in unseen.items() if not has_path(record, *path)}
+            for call in (record, *self.within(record)):
+                unseen = {name: path for name, path in unseen.items() if not has_path(call, *path)}
             if not unseen:
                 break
-        return list(unseen)
+        return [EACH] if EACH in unseen else list(unseen)
 
 
 def read_maps(texts: Sequence[str]) -> tuple[FieldMap, ...]:
@@ -165,7 +176,7 @@ def check_fields(
     if not needed or not (is_table or len(missing) == len(mapping.paths) or needed):
         return None
     paths = [mapping.fields[field] for field in needed]
-    known = names_in(records)
+    known = names_in(call for record in records for call in mapping.within(record))
     near = [match for path in paths for match in get_close_matches(path, known, n=1, cutoff=0.5)]
     what = "columns" if is_table else "fields"
     shown = ", ".join(known[:SHOWN]) + (", ..." if len(known) > SHOWN else "")
@@ -204,6 +215,26 @@ def has_path(value: object, whole: str, steps: Sequence[str]) -> bool:
         else:
             return value is None
     return True
+
+
+def elements(record: Any, steps: Sequence[str]) -> list[Any]:
+    """Return the elements of the list at a path, each with the fields around the list as well.
+
+    An element's own field precedes one of the same name around the list. A record without the
+    list has no elements.
+    """
+    found = parsed(look_up(record, "", steps))
+    if not isinstance(found, list):
+        return []
+    around = _without(record, steps)
+    return [{**around, **each} if isinstance(each, dict) else each for each in found]
+
+
+def _without(value: Any, steps: Sequence[str]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    rest = {key: inner for key, inner in value.items() if key != steps[0]}
+    return {**rest, steps[0]: _without(value[steps[0]], steps[1:])} if steps[1:] else rest
 
 
 def look_up(value: Any, whole: str, steps: Sequence[str]) -> Any:

@@ -4,7 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from costaudit.ingest.calls.fields import count_of, parse_time, parsed
@@ -133,11 +133,40 @@ CANDIDATES: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = tuple(
 )  # fmt: skip
 
 
-def drafted_map(paths: Iterable[KeyPath]) -> dict[str, str]:
+LIST = re.compile(r"([^\[\]]+)\[\]\.")
+COUNTS = frozenset(("input_tokens", "output_tokens", "total_tokens"))
+SUMS = COUNTS | {"cache_read_tokens", "cost", "latency_ms"}  # around a list, of all its elements
+
+
+def drafted_map(paths: Sequence[KeyPath]) -> dict[str, str]:
     """Propose a mapping for records that no source knows, by the names and types of their paths.
 
-    It is a draft that the user must check. It is empty if nothing looks like a call.
+    It is a draft that the user must check. It is empty if nothing looks like a call. If the
+    elements of a list have more counts than the records, they are the calls.
     """
+    best = _drafted(paths)
+    for name in dict.fromkeys(match[1] for one in paths if (match := LIST.match(one.path))):
+        head = f"{name}[]."
+        inner = [
+            replace(one, path=one.path.removeprefix(head))
+            for one in paths
+            if one.path.startswith(head)
+        ]
+        around = [one for one in paths if not one.path.startswith(f"{name}[]")]
+        own = {one.path for one in inner}
+        found = {
+            field: path
+            for field, path in _drafted([*inner, *around]).items()
+            if path in own or field not in SUMS
+        }
+        if len(COUNTS & set(found)) > len(COUNTS & set(best)):
+            best = {"each": name, **found}
+    return best
+
+
+def _drafted(paths: Iterable[KeyPath]) -> dict[str, str]:
+    """Return the first path that fits each field; empty if they make no call."""
+    paths = list(paths)
     draft: dict[str, str] = {}
     free = [one for one in paths if one.path and "[]" not in one.path and "{key}" not in one.path]
     for name, pattern, types in CANDIDATES:
@@ -156,8 +185,8 @@ def drafted_map(paths: Iterable[KeyPath]) -> dict[str, str]:
     if lists and "messages" not in draft:
         draft["messages"] = lists[0]
         draft.pop("prompt", None)
-    tokens = {"input_tokens", "output_tokens", "total_tokens"} & set(draft)
-    return draft if tokens or ("model" in draft and {"prompt", "messages"} & set(draft)) else {}
+    is_call = COUNTS & set(draft) or ("model" in draft and {"prompt", "messages"} & set(draft))
+    return draft if is_call else {}
 
 
 def _words(name: str) -> str:

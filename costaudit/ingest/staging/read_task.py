@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import IO
 
@@ -12,7 +13,7 @@ from xxhash import xxh3_128
 from costaudit.contracts.manifest import FileLayout
 from costaudit.contracts.run_dir import atomic_write
 from costaudit.ingest.calls.call import Kept, Key, Record, Skip
-from costaudit.ingest.calls.json_repair import UnreadableError
+from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
 from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.content.redaction import Redaction, Redactor
 from costaudit.ingest.content.tokenizer import Tokenizer
@@ -22,7 +23,7 @@ from costaudit.ingest.files.sniff import open_source
 from costaudit.ingest.files.tables import parquet_records
 from costaudit.ingest.files.unwrap import unwrapped
 from costaudit.ingest.mapping.columns import Column
-from costaudit.ingest.mapping.field_map import FieldMap
+from costaudit.ingest.mapping.field_map import EACH, FieldMap
 from costaudit.ingest.options import IngestOptions, wanted
 from costaudit.ingest.sources.source import Outcome, Source
 from costaudit.ingest.staging.fast_path import PlainReader, plain_reader
@@ -170,11 +171,12 @@ class UnitReader:
             yield chunk
 
     def _take(self, record: Record, source: Source) -> None:
-        if self._unit.wrapped or bytes(record.data[:1]) == b'"':
-            for inner in unwrapped(record):
-                self._parse(inner, source)
-        else:
-            self._parse(record, source)
+        is_whole = not self._unit.wrapped and bytes(record.data[:1]) != b'"'
+        records: Iterable[Record] = (record,) if is_whole else unwrapped(record)
+        if self._unit.mapping is not None and EACH in self._unit.mapping.fields:
+            records = _divided(records, self._unit.mapping)
+        for inner in records:
+            self._parse(inner, source)
 
     def _parse(self, record: Record, source: Source) -> None:
         key = (record.offset, record.index)
@@ -244,6 +246,22 @@ MERGED = {
     "event": "It is an event within the span of this call.",
     "part": "It is a further part of this call's record.",
 }
+
+
+def _divided(records: Iterable[Record], mapping: FieldMap) -> Iterator[Record]:
+    """Yield the calls in the lists of these records, which begin at one offset.
+
+    A record without calls is yielded as null, so that it is counted as skipped.
+    """
+    number = count()
+    for record in records:
+        try:
+            calls = mapping.within(parse_lenient(bytes(record.data)))
+        except UnreadableError:
+            yield Record(record.offset, next(number), record.data)
+            continue
+        for call in calls or [None]:
+            yield Record(record.offset, next(number), msgspec.json.encode(call))
 
 
 def _bounded(file: IO[bytes], size: int) -> Iterator[bytes]:
