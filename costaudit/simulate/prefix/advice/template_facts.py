@@ -111,6 +111,7 @@ def template_facts(
                     _spot(prompts, int(rows[-1]), *where),
                     rules,
                     body_form(requests, int(rows[-1]), rules),
+                    _marked_roles(prompts, int(rows[-1])),
                 ),
                 parts=shares[number],
                 breakers=tuple(of_group.get(number, ())),
@@ -130,6 +131,13 @@ def _spot(prompts: Prompts, request: int, part: str, block: int) -> Spot:
     changes = np.flatnonzero(np.diff(role[: at + 1].astype(np.int64))) + 1
     start = int(changes[-1]) if len(changes) else 0
     return Spot(part, at - start, int((changes > turns[0]).sum()))
+
+
+def _marked_roles(prompts: Prompts, request: int) -> frozenset[str]:
+    """Return the roles that have cache markers in a request."""
+    first, last = prompts.segments.offsets[request : request + 2]
+    role = prompts.segments.role[first:last][prompts.segments.marker[first:last] > 0]
+    return frozenset(ROLES[one] for one in role)
 
 
 def _claimed_share(claim: Claim, billed: int, simulated: int) -> float:
