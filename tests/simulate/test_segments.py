@@ -1,4 +1,4 @@
-"""Flat segments: the slices in which they are unpacked change nothing."""
+"""Flat segments are the same whatever slices they are unpacked in."""
 
 from pathlib import Path
 

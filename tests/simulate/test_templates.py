@@ -1,4 +1,4 @@
-"""Templates: moving parts never split one, real differences always do."""
+"""Moving parts never split a template; real differences always do."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ NAMES = ["Maria Lopez", "João", "Chen Wei", "Ana", "Olu Ade", "Kim", "Lena Vogt
 
 
 def templates(systems: Sequence[str | None], **columns: Sequence[str | None]) -> list[int]:
-    """Number the templates of requests with these system prompts."""
+    """Return the template numbers of requests with these system prompts."""
     log = Log()
     for position, system in enumerate(systems):
         parts = [("user", "hello", 10)] if system is None else [("system", system, 90)]
@@ -128,7 +128,7 @@ def test_templates_do_not_depend_on_the_order_of_requests(order: list[int], hour
 
 
 def test_prompts_whose_texts_were_not_kept_are_told_apart_by_their_ids() -> None:
-    """Their moving parts can't be found: two ids may as well be two different instructions."""
+    """Their moving parts can't be found, so two ids may be two different instructions."""
     log = Log()
     for position, system in enumerate(["Be kind.", "Be rude.", "Be kind.", *map(str, range(40))]):
         log.call([("system", system, 90)], at=float(position), user=f"u{position}")

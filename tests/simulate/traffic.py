@@ -1,4 +1,4 @@
-"""Small hand-made logs, in the schemas of the hall."""
+"""Build small handmade logs with the schemas in contracts."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -14,14 +14,14 @@ _TOKEN_COLUMNS = (*TOKEN_CLASSES, "reasoning_tokens")
 
 
 class Log:
-    """Collect requests, content by content, and give the two tables."""
+    """Collect requests and their content; return them as two tables."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
         self.texts: dict[str, dict[str, Any]] = {}
 
     def block(self, text: str | None, kind: str = "text", tokens: int = 0) -> str:
-        """Store a piece of content and give its id."""
+        """Store a piece of content and return its id."""
         block_id = xxhash.xxh3_128_hexdigest(f"{kind}\0{text}".encode())
         chars = len(text or "")
         self.texts[block_id] = {
@@ -37,7 +37,7 @@ class Log:
         billed: dict[str, int] | None = None,
         **fields: Any,
     ) -> None:
-        """Add a request of (role, text, tokens[, marker[, kind]]) parts, `at` seconds on."""
+        """Add a request of (role, text, tokens[, marker[, kind]]) parts at START + `at` seconds."""
         segments = []
         for role, text, tokens, *rest in parts:
             marker = rest[0] if rest else None
@@ -75,7 +75,7 @@ class Log:
         self.rows.append(row | (billed or {}) | fields)
 
     def tables(self) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Give REQUESTS and BLOCKS."""
+        """Return REQUESTS and BLOCKS."""
         return (
             pl.DataFrame(self.rows, schema=REQUESTS),
             pl.DataFrame(list(self.texts.values()), schema=BLOCKS),

@@ -1,4 +1,4 @@
-"""OpenAI's breakpoints from GPT-5.6 on, by plain loops over dictionaries of whole prefixes."""
+"""Reference simulation of OpenAI's breakpoints since GPT-5.6: plain loops over whole prefixes."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ LIFETIMES = {"30m": 1800.0, "12h": 43_200.0}
 
 
 def message_ends(parts: Sequence[Part]) -> list[int]:
-    """List where eligible messages end; neighbours of one role are taken as one message."""
+    """List the indices where eligible messages end; adjacent parts of one role are one message."""
     ends = []
     for index, part in enumerate(parts):
         is_end = index + 1 == len(parts) or parts[index + 1].role != part.role
@@ -20,7 +20,7 @@ def message_ends(parts: Sequence[Part]) -> list[int]:
 
 
 def breakpoints(call: Call, explicit_mode: bool) -> tuple[dict[int, float], list[int]]:
-    """Give the lifetimes of the breakpoints that are written, and where a read may land."""
+    """Return lifetimes of written breakpoints by index, and the indices where a read may end."""
     marked = [index for index, part in enumerate(call.parts) if part.marker]
     ends = message_ends(call.parts)
     boundaries = [*marked[:2], *marked[-50:]]
@@ -36,7 +36,7 @@ def breakpoints(call: Call, explicit_mode: bool) -> tuple[dict[int, float], list
 
 
 def openai(calls: Sequence[Call], explicit: Sequence[bool]) -> list[tuple[int, int, int]]:
-    """Give (uncached, read, written) per call, in the given order."""
+    """Return (uncached, read, written) tokens per call, in the given order."""
     entries: dict[tuple[object, ...], Entry] = {}
     results = []
     for call, explicit_mode in zip(calls, explicit, strict=True):
@@ -57,7 +57,7 @@ def openai(calls: Sequence[Call], explicit: Sequence[bool]) -> list[tuple[int, i
 
 
 def _write(entries: dict[tuple[object, ...], Entry], call: Call, index: int, ttl: float) -> None:
-    """Write an entry; one that is live, though perhaps not yet readable, keeps what is better."""
+    """Write an entry; merge it with a live one (readable or not) by taking the better values."""
     new = Entry(ttl, call.at + call.to_first, call.at + ttl)
     old = entries.get(call.key(index))
     if old and old.expires_at > call.at:

@@ -1,14 +1,14 @@
-"""Prompt caches replayed by plain loops over dictionaries of whole prefixes."""
+"""Reference simulation of prompt caches: plain loops, with whole prefixes as dictionary keys."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-CHUNK = 16  # characters of a word in test texts; words that differ do so in the first character
+CHUNK = 16  # characters per word in test texts; different words differ in the first character
 
 
 @dataclass(frozen=True)
 class Part:
-    """One segment: words of CHUNK characters each."""
+    """One segment, made of words of CHUNK characters."""
 
     role: str
     kind: str
@@ -23,7 +23,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Call:
-    """One request, times in seconds."""
+    """One request; times are in seconds."""
 
     at: float
     parts: tuple[Part, ...]
@@ -68,7 +68,7 @@ def positions_back(parts: Sequence[Part], marker: int, limit: int) -> list[int]:
 
 
 def anthropic(calls: Sequence[Call], minimum: int) -> list[tuple[int, int, int, int]]:
-    """Give (uncached, read, 5m write, 1h write) per call, in the given order."""
+    """Return (uncached, read, 5m write, 1h write) tokens per call, in the given order."""
     entries: dict[tuple[object, ...], Entry] = {}
     lifetimes = {"5m": 300.0, "1h": 3600.0}
     results = []
@@ -114,7 +114,7 @@ class Seen:
 
 
 def word_prefixes(call: Call) -> list[tuple[tuple[object, ...], int]]:
-    """List every prefix of whole words, with its tokens; a segment's end is one of its own."""
+    """List every prefix of whole words with its tokens; each segment's end is a separate prefix."""
     found: list[tuple[tuple[object, ...], int]] = []
     before: tuple[object, ...] = (call.scope,)
     tokens = 0
@@ -132,7 +132,7 @@ def word_prefixes(call: Call) -> list[tuple[tuple[object, ...], int]]:
 def longest_live_prefixes(
     calls: Sequence[Call], ttl: float, persisted_units: bool = False
 ) -> list[int]:
-    """Give the tokens of the longest live common prefix per call."""
+    """Return the tokens of the longest live common prefix per call."""
     seen: dict[tuple[object, ...], Seen] = {}
     results = []
     for call in calls:

@@ -1,9 +1,9 @@
-"""An agent's log with one planted cause of lost reads for each endpoint, and its mended twin.
+"""Build an agent's log with one planted cause of lost reads per endpoint, and its mended twin.
 
-The counters come from a simulation of Anthropic's cache that is written here, in plain
-dictionaries, and shares nothing with the product: prefixes are tuples of blocks, an entry is
-written at each marker, lives for its lifetime after its last use and can be read once its answer
-has begun; a read lands at most LOOKBACK blocks before a marker.
+The counters come from a separate simulation of Anthropic's cache below, which shares no code with
+the product. Prefixes are tuples of blocks. An entry is written at each marker, expires one lifetime
+after its last use and is readable once the answer has started. A read ends at most LOOKBACK blocks
+before a marker.
 """
 
 import json
@@ -18,7 +18,7 @@ MODEL, OTHER_MODEL = "claude-sonnet-4-5-20250929", "claude-sonnet-4-20250514"
 MINIMUM = {MODEL: 1024, OTHER_MODEL: 1024}
 LOOKBACK = 20
 FIRST_TOKEN_S = 1.0
-PRICE = (3.0, 0.3, 3.75, 6.0)  # of both models: input, read, 5-minute and 1-hour write
+PRICE = (3.0, 0.3, 3.75, 6.0)  # USD per million tokens: input, read, 5m and 1h write
 _WORDS = (
     "order parcel return invoice store address price window garden colour paper river stone "
     "table lamp summer winter morning evening harbour bridge market letter number basket"
@@ -35,7 +35,7 @@ NAMES: list[str] = [f"{first}.{last}" for first in ("ann", "bob", "cy", "dee", "
 
 
 def words(count: int, seed: str) -> str:
-    """Return a text of as many words as tokens: each word of the list is one."""
+    """Return a text of `count` words from a list; each word is one token."""
     chosen = random.Random(seed)
     return " ".join(chosen.choice(WORDS) for _ in range(count))
 
@@ -54,7 +54,7 @@ class Prompt:
 
 
 def tool(name: str, seed: str) -> Block:
-    """Define a tool of about 450 tokens."""
+    """Return the definition of a tool with about 450 tokens."""
     return {
         "name": name,
         "description": words(400, f"tool {seed}"),
@@ -74,7 +74,7 @@ def text(content: str, **more: Any) -> Block:
 
 
 def base(cause: str) -> list[Prompt]:
-    """Return the calls of an agent that does everything right."""
+    """Return the calls of an agent without any cause of lost reads."""
     made = []
     for number in range(SESSIONS):
         for turn in range(TURNS):
@@ -99,7 +99,7 @@ def base(cause: str) -> list[Prompt]:
 
 
 def marked(prompt: Prompt) -> Prompt:
-    """Set the markers of a careful client: after the system prompt and after the last block."""
+    """Return the prompt with a careful client's markers: after the system prompt and last block."""
     system = [dict(block) for block in prompt.system]
     system[-1]["cache_control"] = MARK
     messages = [dict(m, content=[dict(b) for b in m["content"]]) for m in prompt.messages]
@@ -108,14 +108,14 @@ def marked(prompt: Prompt) -> Prompt:
 
 
 def blocks_of(prompt: Prompt) -> list[tuple[str, int, str]]:
-    """Return identity, tokens and marker of each block, in the order of the provider."""
+    """Return the identity, tokens and marker of each block in the provider's order."""
     settings = json.dumps(prompt.settings, sort_keys=True)
     found = []
     for each in prompt.tools:
         bare = {k: v for k, v in each.items() if k != "cache_control"}
         found.append((json.dumps(bare), 450, each.get("cache_control")))
     found += [(b["text"], tokens_of(b["text"]), b.get("cache_control")) for b in prompt.system]
-    hop = settings  # tool_choice and thinking keep tools and system and lose the messages
+    hop = settings  # a changed tool_choice or thinking invalidates the messages only
     for message in prompt.messages:
         for block in message["content"]:
             body = json.dumps({k: v for k, v in block.items() if k != "cache_control"})
@@ -133,8 +133,8 @@ def tokens_of(content: str) -> int:
 
 
 def billed(prompts: list[Prompt]) -> list[dict[str, int]]:
-    """Return the counters of each call: input, read, written for 5 minutes and for an hour."""
-    entries: dict[tuple[str, tuple[str, ...]], list[float]] = {}  # (seen, expires, life)
+    """Return the counters of each call: input, read, 5-minute and 1-hour writes."""
+    entries: dict[tuple[str, tuple[str, ...]], list[float]] = {}  # readable, expires, lifetime
     lives = {"5m": 300.0, "1h": 3600.0}
     counters = []
     for prompt in sorted(prompts, key=lambda one: one.at):
@@ -174,7 +174,7 @@ def billed(prompts: list[Prompt]) -> list[dict[str, int]]:
 
 
 def usd(prompts: list[Prompt]) -> float:
-    """Return what the input of the calls costs."""
+    """Return the cost of the calls' input in dollars."""
     total = 0.0
     ordered = sorted(prompts, key=lambda one: one.at)
     for one in billed(ordered):
@@ -184,7 +184,7 @@ def usd(prompts: list[Prompt]) -> float:
 
 
 def records(prompts: list[Prompt], endpoint: str) -> list[dict[str, Any]]:
-    """Write the calls as the log of a client of Anthropic's messages."""
+    """Return the calls as log records of an Anthropic Messages client."""
     ordered = sorted(prompts, key=lambda one: one.at)
     made = []
     for n, (prompt, one) in enumerate(zip(ordered, billed(ordered), strict=True)):
@@ -272,7 +272,7 @@ def _lines(one: Prompt) -> Prompt:
 
 
 def _many_blocks(one: Prompt) -> Prompt:
-    """Let each turn add 26 blocks: more than are searched back from the marker."""
+    """Split each message into 26 blocks, more than the lookback from a marker covers."""
     messages = []
     for message in one.messages:
         whole = message["content"][0]["text"].split()
@@ -283,7 +283,7 @@ def _many_blocks(one: Prompt) -> Prompt:
 
 
 def _middle_mark(one: Prompt) -> Prompt:
-    """Set a marker in the middle of the last message as well."""
+    """Add markers in the middle of the last two messages."""
     messages = [dict(m, content=[dict(b) for b in m["content"]]) for m in one.messages]
     for message in messages[-2:]:
         message["content"][len(message["content"]) // 2]["cache_control"] = MARK
@@ -325,10 +325,10 @@ def _one_by_one(n: int, one: Prompt) -> Prompt:
 
 @dataclass(frozen=True)
 class Cause:
-    """One planted cause and what is expected of it."""
+    """One planted cause and the expected finding."""
 
-    kind: str  # as breakers are called
-    where: str  # words of the place
+    kind: str  # a breaker's kind
+    where: str  # words in the reported place
     plant: Plant
     twin: Plant = lambda n, one: one
     mark: Callable[[Prompt], Prompt] = marked
@@ -403,12 +403,12 @@ CAUSES: dict[str, Cause] = {
 
 
 def planted(cause: str) -> list[Prompt]:
-    """Return the calls of a cause."""
+    """Return the calls with a planted cause."""
     one = CAUSES[cause]
     return [one.mark(one.plant(n, prompt)) for n, prompt in enumerate(base(cause))]
 
 
 def twin(cause: str) -> list[Prompt]:
-    """Return the same calls without it."""
+    """Return the same calls without the cause."""
     one = CAUSES[cause]
     return [one.mark_twin(one.twin(n, prompt)) for n, prompt in enumerate(base(cause))]

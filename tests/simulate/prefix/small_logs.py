@@ -1,4 +1,4 @@
-"""Small logs of one price, what their prompts show, and one cause among it."""
+"""Helpers for small logs with one price: their prompt facts and one breaker among them."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ SONNET = {"input": "3", "read": "0.3", "5m": "3.75", "1h": "6"}
 
 
 def pricing(requests: pl.DataFrame, **prices: str) -> Pricing:
-    """Price every request alike, in USD per million tokens."""
+    """Return the same prices for every request, in USD per million tokens."""
     prices = {**SONNET, **prices}
     row = dict.fromkeys(RATES, "") | {
         "given": False,

@@ -1,4 +1,4 @@
-"""Hypothesis traffic: calls that share prefixes, markers and times in many ways."""
+"""Hypothesis strategies for traffic: calls that share prefixes, markers and times in many ways."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ _KINDS = {
 
 @st.composite
 def parts(draw: st.DrawFn, marked: bool = True) -> tuple[Part, ...]:
-    """Draw a prompt: tools, a system prompt, turns."""
+    """Draw a prompt: tools, a system prompt and turns."""
     roles = ["tools"] * draw(st.integers(0, 2)) + ["system"] * draw(st.integers(0, 2))
     for _ in range(draw(st.integers(1, 4))):
         roles += ["user"] * draw(st.integers(1, 2)) + ["assistant"] * draw(st.integers(0, 3))
@@ -50,7 +50,7 @@ def traffic(draw: st.DrawFn, marked: bool = True) -> list[Call]:
 
 
 def tables(calls: list[Call], **fields: Any) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Write calls down as REQUESTS and BLOCKS."""
+    """Return calls as REQUESTS and BLOCKS."""
     log = Log()
     for call in calls:
         log.call(

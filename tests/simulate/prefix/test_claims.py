@@ -1,4 +1,4 @@
-"""What may be claimed where the bill and the simulation differ, by hand."""
+"""What savings may be claimed if bill and simulation differ, checked by hand."""
 
 import numpy as np
 import polars as pl
@@ -15,7 +15,7 @@ from tests.simulate.traffic import Log
 @pytest.mark.parametrize(
     ("billed", "simulated", "size", "said"),
     [
-        (None, 900, 1000, "simulated"),  # nothing to hold against
+        (None, 900, 1000, "simulated"),  # nothing to compare with
         (0, 0, 1000, "simulated"),
         (0, 10, 1000, "simulated"),  # 1 % of the input
         (0, 11, 1000, "none"),
@@ -43,7 +43,7 @@ def test_a_change_is_scaled_by_what_the_bill_supports() -> None:
     found = claimed(as_is, best, template, [1.0, 0.5, 0.0])
     assert found.rows() == [
         (0, 901, 99, 0, 0, 7),
-        (501, 450, 49, 0, 0, 7),  # half of each, the rest uncached
+        (501, 450, 49, 0, 0, 7),  # half of the change; the rest stays uncached
         (1000, 0, 0, 0, 0, 7),
         (0, 901, 99, 0, 0, 7),
     ]
@@ -63,7 +63,7 @@ def test_sessions_are_held_against_the_bill_one_by_one() -> None:
 
 
 def test_counts_without_cache_reads_are_held_against_nothing() -> None:
-    """No read is billed where none is counted: that is neither agreement nor contradiction."""
+    """If reads aren't counted, a bill without them neither supports nor refutes a simulation."""
     log = Log()
     for number in range(3):
         log.call([("user", f"q{number}", 200)], session="a", usage_source="provider",

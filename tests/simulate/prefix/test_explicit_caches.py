@@ -1,4 +1,4 @@
-"""Caches that an application keeps by the hour: against a sequential oracle and by hand."""
+"""Explicit caches with storage paid by the hour: against a sequential oracle and by hand."""
 
 import random
 from datetime import date
@@ -16,7 +16,7 @@ from tests.simulate.traffic import Log
 
 GOOGLE: dict[str, Any] = {"provider": "google", "model": "gemini-2.5-pro", **FAST}
 PRO_USD = {"input": "1.25", "read": "0.125"}
-HOUR_USD = 4.5  # a million tokens of a Pro model for an hour
+HOUR_USD = 4.5  # per million tokens and hour for a Pro model
 
 
 def found(log: Log) -> tuple[ExplicitFacts, ...]:
@@ -33,7 +33,7 @@ def head_log(times: list[float], tokens: int = 5_000, **fields: Any) -> Log:
 
 
 def sequential(times: list[float], tokens: int, life: float) -> tuple[int, float, float]:
-    """Keep one cache, call by call; return creations, seconds of storage and dollars."""
+    """Simulate one cache call by call; return creations, seconds of storage and dollars."""
     creations, stored, until, last = 0, 0.0, float("-inf"), 0.0
     for at in times:
         if at >= until:
@@ -63,7 +63,7 @@ def test_the_cheapest_lifetime_is_that_of_a_sequential_run(seed: int) -> None:
 
 
 def test_storage_by_hand() -> None:
-    """Twice ten calls a minute apart, with an hour between: 2 · (540 + 300) s of 5,000 tokens."""
+    """Two runs of ten calls a minute apart, an hour between: 2 · (540 + 300) s of 5,000 tokens."""
     times = [start + 60.0 * number for start in (0, 4_140) for number in range(10)]
     (mine,) = found(head_log(times))
     assert (mine.lifetime, int(mine.created.sum())) == ("5m", 2)
@@ -87,8 +87,8 @@ def test_a_head_of_each_day_is_a_cache_of_its_own() -> None:
     ("tokens", "fields"),
     [
         (4_000, {}),  # below the minimum of 4,096 tokens
-        (5_000, {"provider": "openrouter", "model": "google/gemini-2.5-pro"}),  # rules of its own
-        (5_000, {"model": "gemini-4-argon"}),  # implicit caching alone
+        (5_000, {"provider": "openrouter", "model": "google/gemini-2.5-pro"}),  # has other rules
+        (5_000, {"model": "gemini-4-argon"}),  # implicit caching only
         (5_000, {"provider": "anthropic", "model": "claude-sonnet-4-5"}),
     ],
 )

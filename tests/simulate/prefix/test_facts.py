@@ -1,4 +1,4 @@
-"""What breaks a prefix is found, located and counted; the best markers are the cheapest."""
+"""Prefix breakers are found, located and counted; the best markers are the cheapest."""
 
 import itertools
 import json
@@ -26,7 +26,7 @@ from tests.simulate.traffic import Log
 def chat(
     system: Callable[[int], str], count: int = 40, gap: float = 10.0, **fields: Any
 ) -> PrefixFacts:
-    """Send one question after the other below a system prompt of 3,000 tokens."""
+    """Send one question after another below a system prompt of 3,000 tokens; return the facts."""
     log = Log()
     for number in range(count):
         own = {name: value(number) if callable(value) else value for name, value in fields.items()}
@@ -40,7 +40,7 @@ def chat(
 
 
 def test_prompts_are_mended_only_where_that_pays() -> None:
-    """Two long texts in turn are both read from the cache; what they share alone would be less."""
+    """Two alternating long texts are both cached; caching only their shared part saves less."""
     log = Log()
     for number in range(40):
         half = " ".join(f"{'left' if number % 2 else 'right'}{i}" for i in range(400))
@@ -64,7 +64,7 @@ def test_prompts_are_mended_only_where_that_pays() -> None:
         assert sent == (path[found.mended.offsets[left]] == path[found.mended.offsets[right]])
     stamped = [row for row in found.templates if row.endpoint == "/stamped"]
     assert [row.best_markers for row in stamped] == ["as now"]
-    # In turn: two texts written once and read 19 times. Stamped: one, but for the time in it.
+    # In turn: two texts, each written once and read 19 times. Stamped: one, except for its time.
     written, read = 3_000 * 3.75 / 1e6, 3_000 * 0.3 / 1e6
     asked = 80 * 20 * 3 / 1e6
     assert best_cost(found, *log.tables()) == pytest.approx(
@@ -94,7 +94,7 @@ def test_a_moving_part_at_the_top_is_found_and_costs_what_stands_behind_it(
     assert found.where.startswith("system, block 1, character ")
     assert found.requests == 39  # the first request has nothing to read
     text = system(1)
-    behind = text.index("rule0") / len(text)  # what stands still from here on, of 3,000 tokens
+    behind = text.index("rule0") / len(text)  # share of the 3,000 tokens before the unchanged part
     assert found.lost_tokens == pytest.approx(39 * 3000 * (1 - behind), rel=0.08)
     assert found.mend == MENDS[kind]
     assert not found.provider_side
@@ -102,11 +102,11 @@ def test_a_moving_part_at_the_top_is_found_and_costs_what_stands_behind_it(
 
 def test_the_timestamp_is_shown_where_it_stands_and_hidden_where_it_must_be() -> None:
     found = breaker(chat(MOVING[0][1]), "timestamp")
-    # "Now: 2026-11-02T10:" has 19 characters; the minute and "0" of the second follow.
+    # "Now: 2026-11-02T10:" has 19 characters, followed by the minute and the "0" of the second.
     assert found.where.startswith("system, block 1, character 24 of ")
     assert found.context.startswith("Now: ‹2026-11-02T10:00:01Z›. rule0")
     assert found.redacted == "‹timestamp, 20 characters›"
-    # It was sent with a marker, so the tokens were paid as five-minute writes.
+    # It was sent with a marker, so the tokens were billed as five-minute writes.
     assert found.lost.drop("tokens").rows() == [(0, "cache_write_5m_tokens", "cache_read_tokens")]
     assert found.lost["tokens"].sum() == found.lost_tokens
 
@@ -130,7 +130,7 @@ def test_a_user_s_name_is_found_by_who_sends_it() -> None:
         lambda n: f"You talk to {'ABCDEFGH'[n % 8] * (3 + n % 8)}. {RULES}",
         user=lambda n: f"u{n % 8}",
     )
-    assert breaker(found, "user").requests == 7  # each user's first request but the very first
+    assert breaker(found, "user").requests == 7  # each user's first request, except the very first
 
 
 def tools_chat(
@@ -159,7 +159,7 @@ def test_tools_in_changing_order() -> None:
     found = tools_chat(lambda n: [tool(name) for name in orders[n % 24]], plain)
     order = breaker(found, "tool_order")
     assert order.where == "tools"
-    # 24 different orders, then six of them again; the first request is cold.
+    # 24 different orders, then six repeats; the first request is cold.
     assert order.requests == 23
 
 
@@ -187,7 +187,7 @@ def test_white_space_that_changes() -> None:
 def test_a_pause_longer_than_the_lifetime() -> None:
     found = breaker(chat(lambda _: RULES, count=5, gap=400.0), "ttl_gap")
     assert (found.requests, found.lost_tokens) == (4, 4 * 3000)
-    assert not found.provider_side  # an hour can be asked for
+    assert not found.provider_side  # the application could request an hour
 
 
 def test_a_pause_longer_than_any_lifetime_on_offer_is_the_provider_s() -> None:
@@ -200,13 +200,13 @@ def test_a_pause_longer_than_any_lifetime_on_offer_is_the_provider_s() -> None:
 
 def test_requests_sent_before_the_first_answer_begins() -> None:
     found = breaker(chat(lambda _: RULES, count=10, gap=0.001), "parallel")
-    # Starts 0, 1, ... 9 ms; the first answer begins at 100 ms.
+    # Requests start at 0, 1, ... 9 ms; the first answer begins at 100 ms.
     assert (found.requests, found.lost_tokens) == (9, 9 * 3000)
 
 
 def test_a_prefix_below_the_minimum() -> None:
     found = breaker(chat(lambda _: RULES, model="claude-haiku-4-5"), "below_minimum")
-    assert (found.requests, found.lost_tokens) == (39, 39 * 3000)  # from 4,096 tokens on
+    assert (found.requests, found.lost_tokens) == (39, 39 * 3000)  # cached from 4,096 tokens on
 
 
 def marked(
@@ -227,7 +227,7 @@ def test_a_marker_behind_what_changes() -> None:
     placement = breaker(found, "marker_placement")
     assert (placement.requests, placement.lost_tokens) == (19, 19 * 3000)
     written = breaker(found, "write_only")
-    # The first request's 3,020, and of the others what the misplaced marker is not blamed for.
+    # The first request's 3,020, and the part of the others not blamed on the misplaced marker.
     lost = 3020 + 19 * 20
     assert written.lost.rows() == [(0, "cache_write_5m_tokens", "input_uncached_tokens", lost)]
 
@@ -261,9 +261,9 @@ def test_history_that_is_cut_and_a_model_that_changes() -> None:
         talk = kept
     found = facts(log)
     # Turn 5 keeps the system prompt and drops the oldest question and answer: of its 3,900
-    # tokens 3,000 stand as before; turn 4 had 3,000 + 4 x 200 + 100 = 3,900.
+    # tokens, 3,000 are unchanged; turn 4 had 3,000 + 4 x 200 + 100 = 3,900.
     assert breaker(found, "history_rewritten").lost_tokens == 3900 - 3000
-    # Turn 7 repeats turn 6 (3,000 + 5 x 200 + 100 = 4,100 tokens) to another model.
+    # Turn 7 sends turn 6 (3,000 + 5 x 200 + 100 = 4,100 tokens) to another model.
     assert breaker(found, "model_switch").lost_tokens == 4100
 
 
@@ -276,8 +276,8 @@ def test_thinking_that_is_left_out_and_a_region_that_changes() -> None:
     log.call([*head, *rest], 10.0, conversation="c", **FAST)
     log.call([*head, *rest], 20.0, conversation="c", region="eu", **FAST)
     found = facts(log)
-    # The second request could have read its 3,210 tokens but for what stands before them: the
-    # 3,100 that do not change are read.
+    # The second request could have read 3,210 tokens; only the 3,100 before the removed thinking
+    # are read.
     assert breaker(found, "thinking_stripped").lost_tokens == 3210 - 3100
     assert breaker(found, "region_switch").lost_tokens == 3210
 
@@ -288,7 +288,7 @@ def test_an_image_that_changes() -> None:
         image = ("system", f"image {number} " * 40, 900, None, "image")
         log.call([image, ("system", RULES, 3000), ("user", f"{number}?", 20)], number * 9.0, **FAST)
     found = breaker(facts(log), "image")
-    # What stands behind the image could have been read; the first request is cold.
+    # The text after the image could have been read; the first request is cold.
     assert found.lost_tokens == pytest.approx(19 * 3000, rel=0.05)
 
 
@@ -393,7 +393,7 @@ def test_markers_that_were_not_logged_are_read_off_the_counters() -> None:
 
 
 def cost(classes: pl.DataFrame, moved: int = 0) -> float:
-    """Price the input of a simulation, and tokens moved out of it, by SONNET."""
+    """Price a simulation's input, and tokens moved out of it, at SONNET's prices."""
     totals = classes.select(INPUT_CLASSES[:4]).sum().row(0)
     rates = [float(price) for price in SONNET.values()]
     return (
@@ -402,7 +402,7 @@ def cost(classes: pl.DataFrame, moved: int = 0) -> float:
 
 
 def best_cost(found: PrefixFacts, requests: pl.DataFrame, blocks: pl.DataFrame) -> float:
-    """Price the prompts that are best, with the markers that are."""
+    """Price the best prompts with the best markers."""
     best = simulate_prefix(
         requests, blocks, PrefixPolicy(), sent=Sent(found.mended, found.best_markers)
     )
@@ -414,7 +414,7 @@ def best_cost(found: PrefixFacts, requests: pl.DataFrame, blocks: pl.DataFrame) 
     [
         (10.0, 40, "after the system prompt (5m)"),
         (1000.0, 40, "after the system prompt (1h)"),  # every 17 minutes: an hour's lifetime pays
-        (5000.0, 10, "none"),  # nothing lives that long
+        (5000.0, 10, "none"),  # longer than any lifetime
     ],
 )
 def test_the_lifetime_is_chosen_by_money(gap: float, count: int, words: str) -> None:
@@ -424,7 +424,7 @@ def test_the_lifetime_is_chosen_by_money(gap: float, count: int, words: str) -> 
         log.call(parts, number * gap, **FAST)
     found = facts(log)
     if words == "none":
-        assert found.templates[0].best_markers == "as now"  # it sets none today
+        assert found.templates[0].best_markers == "as now"  # there are none today
     else:
         assert found.templates[0].best_markers == words
         assert best_cost(found, *log.tables()) < cost(found.as_is.classes)
@@ -451,7 +451,7 @@ def test_conversations_are_marked_at_their_end_too() -> None:
     assert parts_of["system"].static_tokens == 29 * 3000
     # Turn t repeats t questions and t answers: 6 x (0 + 1 + 2 + 3 + 4) x 1,600 tokens.
     assert parts_of["history"].tokens == 60 * 1600
-    # The last answer of the history was never sent before: 4 answers of 700 in 6 talks.
+    # The last answer in the history was never sent before: 4 answers of 700 in 6 conversations.
     assert parts_of["history"].static_tokens == 60 * 1600 - 24 * 700
     assert parts_of["question"].static_tokens == 0
 
@@ -482,13 +482,13 @@ def test_providers_side_by_side_keep_every_token() -> None:
     for row in rows.values():
         assert row.classes.select(INPUT_CLASSES).sum_horizontal().to_list() == [3020] * 30
         assert row.input_tokens == 30 * 3020
-    # 29 requests read 3,000 tokens where a marker stands; in steps of 128 it is 2,944.
+    # 29 requests read 3,000 tokens at a marker; in steps of 128, they read 2,944.
     assert rows["Anthropic, 5-minute writes"].read_tokens == 29 * 3000
     assert rows["Anthropic, 1-hour writes"].classes["cache_write_1h_tokens"].sum() == 3000
     assert rows["OpenAI, GPT-5 to 5.4"].read_tokens == 29 * 2944
     assert rows["OpenAI, GPT-5.6 and later"].read_tokens == 29 * 3000
     assert rows["Google Gemini, implicit caching"].read_tokens == 29 * 3000
-    # DeepSeek keeps the common part once two requests have parted there.
+    # DeepSeek persists the common part once two requests have diverged there.
     assert rows["DeepSeek"].read_tokens == 28 * 2944
 
 
@@ -513,7 +513,7 @@ def test_interval_and_lifetime_are_learned_from_the_bill() -> None:
     for number in range(400):
         now += rng.choice([5.0, 100.0, 500.0, 700.0])
         added = rng.randrange(20, 900)
-        # This provider reads in steps of 512 tokens and forgets after ten minutes.
+        # This provider reads in steps of 512 tokens and forgets them after ten minutes.
         read = size // 512 * 512 if now - last < 600 else 0
         talk = [*talk, ("user", f"{number}: what now? " * 20, added)]
         size += added

@@ -1,4 +1,4 @@
-"""The rows of each template."""
+"""Grouping rows by template."""
 
 import numpy as np
 from hypothesis import given

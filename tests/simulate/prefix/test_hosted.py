@@ -1,4 +1,4 @@
-"""Block caches of every capacity in one pass equal one LRU cache per capacity."""
+"""Simulating block caches of all capacities in one pass equals one LRU cache per capacity."""
 
 import gzip
 import json
@@ -32,7 +32,7 @@ MOONCAKE = next((place / TRACE for place in SHARED if (place / TRACE).is_file())
 
 
 def lru_hits(requests: Sequence[Sequence[object]], capacity: int | None) -> list[int]:
-    """Count per request the leading blocks that one LRU cache of this capacity holds."""
+    """Return each request's number of leading blocks found in one LRU cache of this capacity."""
     cache: OrderedDict[object, None] = OrderedDict()
     found = []
     for blocks in requests:
@@ -49,14 +49,14 @@ def lru_hits(requests: Sequence[Sequence[object]], capacity: int | None) -> list
 
 
 def as_logged(path: Path, tmp_path: Path) -> BlockTrace:
-    """Read a trace of block hashes as any log is read."""
+    """Ingest a trace of block hashes like any log."""
     run = RunDir(tmp_path / "run")
     ingest([str(path)], run, IngestOptions(), SilentProgress())
     return trace_blocks(read_prompts(in_order(run.requests()), run.blocks()), 512)
 
 
 def trace_of(requests: list[list[int]], size: int = 4, rest: int = 1) -> BlockTrace:
-    """Number blocks of `size` tokens; the last one of each request has only `rest`."""
+    """Return a trace with blocks of `size` tokens; each request's last block has only `rest`."""
     ids = np.array([block for blocks in requests for block in blocks], np.int64)
     lengths = [len(blocks) for blocks in requests]
     tokens = [max(0, size * (count - 1) + rest) for count in lengths]
@@ -112,8 +112,8 @@ def test_a_trace_by_hand(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
     points = {point.blocks: point for point in capacity_curve(as_logged(path, tmp_path), (1, 2, 3))}
     # In order of time: 7 8 | 7 5 | 7 8 9. Hits without a limit: 7 | 7 8, so 3 of 7 blocks and
-    # 3 x 512 of 1,024 + 600 + 1,100 = 2,724 tokens. Block 7 is behind 8 (distance 1), then
-    # behind 5 (distance 1); block 8 is behind 7, 5, 7: two distinct blocks.
+    # 3 x 512 of 1,024 + 600 + 1,100 = 2,724 tokens. Reuse distances: block 7 repeats after 8
+    # (distance 1) and after 5 (distance 1); block 8 after 7, 5, 7 (two distinct blocks).
     assert [points[c].block_hit_share * 7 for c in (1, 2, 3, None)] == pytest.approx([0, 2, 3, 3])
     assert points[None].token_hit_share == pytest.approx(1536 / 2724)
 

@@ -1,7 +1,7 @@
-"""What the mend of one cause changes on the bill: small logs, whole tokens, counted by hand.
+"""What mending one cause changes on the bill: small logs, token counts worked out by hand.
 
-A frame of `saved` holds the tokens that a template pays less in each class, against the uncached
-price: what is read or written more is negative.
+`saved` has the tokens that a template saves in each class instead of paying the uncached price;
+additional reads and writes are negative.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ READ, WRITTEN, WRITTEN_1H = "cache_read_tokens", "cache_write_5m_tokens", "cache
 
 
 def sent(systems: list[str], gap: float, marker: str | None = "5m", **fields: Any) -> Log:
-    """Send a question of 20 tokens below each system prompt of 3,000."""
+    """Send a question of 20 tokens below each system prompt of 3,000 tokens."""
     log = Log()
     for number, system in enumerate(systems):
         parts = [("system", system, 3000, marker), ("user", f"{number}: what now?", 20)]
@@ -28,7 +28,7 @@ def saved(log: Log, kind: str) -> dict[str, int]:
 
 
 def test_markers_write_once_and_read_from_then_on() -> None:
-    # Nothing was marked, all was uncached. Marked, 3,000 are written once and read 19 times.
+    # Without markers, all input was uncached. With them, 3,000 are written once and read 19 times.
     assert saved(sent([RULES] * 20, 10.0, None), "no_markers") == {
         READ: -19 * 3000, WRITTEN: -3000,
     }  # fmt: skip
@@ -42,26 +42,26 @@ def test_an_hour_s_lifetime_outlives_the_pauses() -> None:
 
 
 def test_one_after_the_other_reads_what_the_first_wrote() -> None:
-    # All ten began before the first answer did, and wrote 3,000 each.
+    # All ten started before the first answer and wrote 3,000 each.
     assert saved(sent([RULES] * 10, 0.001), "parallel") == {READ: -9 * 3000, WRITTEN: 9 * 3000}
 
 
 def test_what_is_moved_is_paid_in_full_each_time() -> None:
-    # Today each of 20 calls writes its 3,000 anew. With the facts moved behind it, what stays is
-    # written once and read 19 times.
+    # Today each of 20 calls writes its 3,000 again. With the facts moved behind the rules, the
+    # rest is written once and read 19 times.
     facts_of_each = [" ".join(f"fact{n}-{i}" for i in range(60)) for n in range(20)]
     log = sent([each + RULES for each in facts_of_each], 10.0)
     found = facts(log)
     stays = 3000 - (found.prompts.billed - found.mended.billed)
-    assert (stays[1:] < 2900).all()  # the first text is the one that the others are compared with
+    assert (stays[1:] < 2900).all()  # the others are compared with the first text
     assert saved(log, "documents") == {
         READ: -int(stays[1:].sum()), WRITTEN: 20 * 3000 - int(stays[0]),
     }  # fmt: skip
 
 
 def test_a_mend_that_costs_more_saves_nothing() -> None:
-    # Two styles in turn before one document of 4,000 tokens: each text is written once and then
-    # read, 2 x 4,000 x 1.25 + 38 x 4,000 x 0.1 = 25,200 units of uncached input. To move the
+    # Two styles alternate before one document of 4,000 tokens. Each text is written once and then
+    # read: 2 x 4,000 x 1.25 + 38 x 4,000 x 0.1 = 25,200 units of uncached input. Moving the
     # style, about 310 tokens, behind the document costs its full price in all 40 calls: more
     # than 1.25 x 3,690 + 39 x 3,690 x 0.1 + 40 x 310 = 31,400.
     document = " ".join(f"clause{number}" for number in range(1500))

@@ -1,4 +1,4 @@
-"""OpenAI's caches from GPT-5.6 on agree, request by request, with plain loops."""
+"""The replay of OpenAI's caches since GPT-5.6 agrees with plain loops, request by request."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ def prompts(draw: st.DrawFn) -> tuple[Part, ...]:
 
 @st.composite
 def traffic(draw: st.DrawFn) -> list[tuple[Call, bool]]:
-    """Draw calls in order of time, each with its mode; many extend one of a few prompts."""
+    """Draw calls in order of time with their modes; many extend one of a few prompts."""
     pool = draw(st.lists(prompts(), min_size=1, max_size=3))
     calls, now = [], 0.0
     for _ in range(draw(st.integers(2, 10))):
@@ -49,7 +49,7 @@ def traffic(draw: st.DrawFn) -> list[tuple[Call, bool]]:
 
 
 def logged(calls: list[tuple[Call, bool]]) -> Log:
-    """Write calls down; a bill without cached tokens beside markers shows the explicit mode."""
+    """Return calls as a log; a bill without cached tokens despite markers shows explicit mode."""
     log = Log()
     for call, explicit in calls:
         cached = 0 if explicit else call.total
@@ -79,7 +79,7 @@ def test_it_equals_the_plain_loop(calls: list[tuple[Call, bool]]) -> None:
 
 
 def _turns(count: int, markers: dict[int, str]) -> Call:
-    """Make a prompt of `count` user messages with an answer after each."""
+    """Build a prompt of `count` user messages, each followed by an answer."""
     parts = []
     for turn in range(count):
         letter = "abcdefghijklmnopqrstuvwxyz"[turn % 26] + "abcdefg"[turn // 26]
@@ -89,7 +89,7 @@ def _turns(count: int, markers: dict[int, str]) -> Call:
 
 
 def _after(first: Call, second: Call) -> int:
-    """Give what the second reads, ten seconds after the first, both in implicit mode."""
+    """Return the tokens that the second reads 10 s after the first, both in implicit mode."""
     calls = [(first, False), (replace(second, at=10.0), False)]
     classes = simulate_prefix(*logged(calls).tables(), PrefixPolicy()).classes
     read = int(classes["cache_read_tokens"][1])
@@ -98,20 +98,20 @@ def _after(first: Call, second: Call) -> int:
 
 
 def test_twenty_earlier_message_ends_are_looked_up() -> None:
-    # The first turn ended at 1,100 and was written. Twenty earlier ends of 21 turns reach it.
+    # The first turn ended at 1,100 and was written. With 21 turns, the 20 earlier ends reach it.
     assert _after(_turns(1, {}), _turns(21, {})) == 1100
     assert _after(_turns(1, {}), _turns(22, {})) == 0
 
 
 def test_the_first_two_and_the_latest_fifty_markers_are_looked_up() -> None:
-    # 54 marked turns: numbers 0 and 1 are the first two, 4 to 53 the latest fifty, and the ends
-    # of 33 to 52 are looked up as well. Turn n ends at 1,110 x n + 1,100.
+    # 54 marked turns: 0 and 1 are the first two, 4 to 53 the latest fifty, and the ends of 33 to
+    # 52 are looked up as well. Turn n ends at 1,110 x n + 1,100.
     long = _turns(54, dict.fromkeys(range(54), "30m"))
     for turn, read in ((1, 2210), (2, 0), (3, 0), (4, 5540)):
         assert _after(_turns(turn + 1, {}), long) == read
 
 
 def test_the_latest_three_markers_are_written_beside_the_end() -> None:
-    # Turns 0 to 3 are marked, the fifth is not: 1, 2 and 3 are written, turn 0 is not.
+    # Turns 0 to 3 are marked, turn 4 is not: 1, 2 and 3 are written, 0 is not.
     marked = _turns(5, dict.fromkeys(range(4), "30m"))
     assert [_after(marked, _turns(turn + 1, {})) for turn in range(4)] == [0, 2210, 3320, 4430]

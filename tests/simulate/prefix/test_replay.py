@@ -1,4 +1,4 @@
-"""The compiled replay agrees, request by request, with plain loops over whole prefixes."""
+"""The compiled replay agrees with plain loops over whole prefixes, request by request."""
 
 import numpy as np
 from hypothesis import given, settings
@@ -19,7 +19,7 @@ def test_anthropic_as_is_equals_the_plain_loop(calls: list[Call]) -> None:
     requests, blocks = tables(calls)
     classes = simulate_prefix(requests, blocks, AS_IS).classes
     found = classes.select(INPUT_CLASSES[:4]).rows()
-    # One minimum for both models: Sonnet 4.5 and Opus 4.8 cache from 1,024 tokens on.
+    # Both models, Sonnet 4.5 and Opus 4.8, cache from 1,024 tokens on.
     assert found == anthropic(calls, 1024)
 
 

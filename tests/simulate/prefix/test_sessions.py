@@ -1,4 +1,4 @@
-"""Sessions against a simulation written independently: dictionaries, one call after the other."""
+"""Sessions compared with an independent simulation that goes through the calls one by one."""
 
 import json
 import os
@@ -46,7 +46,7 @@ def call(at: float, ids: list[int], more: int = 0, **changes: Any) -> dict[str, 
 
 
 def read_by_hand(sessions: list[dict[str, Any]], ttl: float | None) -> int:
-    """Read the longest beginning of which every block was used within the lifetime."""
+    """Return the tokens read: the longest prefix whose blocks were all used within the lifetime."""
     total = 0
     for one in sessions:
         last_used: dict[tuple[int, ...], float] = {}
@@ -72,7 +72,7 @@ CALLS = st.lists(st.tuples(st.integers(0, 4000), IDS), min_size=1, max_size=12)
 def test_lifetimes_are_those_of_an_independent_simulation(
     made: list[list[tuple[int, list[int]]]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Block ids repeat within a prompt and between sessions, and prompts fork and end anywhere."""
+    """Block ids repeat within prompts and across sessions; prompts fork and end anywhere."""
     sessions = [
         session(f"s{n}", [call(float(at), ids, 7) for at, ids in sorted(calls)])
         for n, calls in enumerate(made)
@@ -95,7 +95,7 @@ def test_what_a_call_paid_is_divided_without_rest(tmp_path: Path) -> None:
 
 
 def test_pings_keep_a_prefix_alive_and_are_counted(tmp_path: Path) -> None:
-    """A pause of 1,000 s takes three pings of 280 s; the last call is followed by all of them."""
+    """A pause of 1,000 s needs three pings at 280 s; the last call is followed by all of them."""
     ids = list(range(1, 101))  # 6,400 tokens
     calls = [call(0.0, ids), call(1000.0, ids)]
     facts = facts_of(write_lines(tmp_path / "log.jsonl", [session("a", calls)]), tmp_path)
@@ -109,7 +109,7 @@ def test_pings_keep_a_prefix_alive_and_are_counted(tmp_path: Path) -> None:
 
 
 def elsewhere(log: Path, folder: Path) -> dict[str, float]:
-    """Return the share of input that is read under each provider's rules, with the best markers."""
+    """Return the share of input read under each provider's rules with the best markers."""
     run = RunDir(folder / "run")
     ingest([str(log)], run, IngestOptions(), SilentProgress())
     facts = prefix_facts(run.requests(), run.blocks())
@@ -117,7 +117,7 @@ def elsewhere(log: Path, folder: Path) -> dict[str, float]:
 
 
 def test_a_growing_trace_is_read_up_to_its_last_full_block(tmp_path: Path) -> None:
-    """Each call adds three blocks of 64 tokens and a rest of 7, which the next call fills."""
+    """Each call adds three blocks of 64 tokens and a rest of 7 that the next call fills up."""
     blocks = [100 + 3 * n for n in range(20)]
     calls = [call(30.0 * n, list(range(1, count + 1)), 7) for n, count in enumerate(blocks)]
     found = elsewhere(write_lines(tmp_path / "log.jsonl", [session("a", calls)]), tmp_path)
@@ -127,7 +127,7 @@ def test_a_growing_trace_is_read_up_to_its_last_full_block(tmp_path: Path) -> No
 
 @pytest.mark.skipif(not SESSIONS.exists(), reason="agents' sessions are not beside the project")
 def test_markers_read_nearly_what_one_cache_for_each_session_reads(tmp_path: Path) -> None:
-    """The independent count has no rule of a provider, and one cache for all models."""
+    """The independent count ignores provider rules and uses one cache for all models."""
     found = elsewhere(SESSIONS, tmp_path)
     assert 0.9313 - 0.012 < found["Anthropic, 5-minute writes"] < 0.9313
     assert 0.9602 - 0.012 < found["Anthropic, 1-hour writes"] < 0.9602
@@ -148,7 +148,7 @@ def test_real_sessions_are_counted_as_they_were_counted_independently(tmp_path: 
 
 
 def test_sessions_of_a_trace_with_broken_parts_are_read_as_far_as_they_go(tmp_path: Path) -> None:
-    """Ids that repeat, counts that are no numbers, more blocks than tokens, no time."""
+    """Repeated ids, counts that aren't numbers, more blocks than tokens, missing times."""
     calls = [
         call(0.0, [1, 1, 1, 1]),
         call(5.0, [1, 1, 1, 1, 2]),
@@ -160,5 +160,5 @@ def test_sessions_of_a_trace_with_broken_parts_are_read_as_far_as_they_go(tmp_pa
     facts = facts_of(
         write_lines(tmp_path / "log.jsonl", [session("a", calls), json.loads("{}")]), tmp_path
     )
-    assert len(facts.billed) == 5  # one has no count that can be read
+    assert len(facts.billed) == 5  # one has an unreadable count
     assert int(facts.billed.sum()) == 64 * (4 + 5 + 2 + 2) + 100

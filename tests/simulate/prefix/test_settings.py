@@ -1,4 +1,4 @@
-"""What a request asks for beside its text: settings, scopes, modes and lifetimes of the cache."""
+"""Request settings other than text: scopes, modes and lifetimes of the cache."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def breakers(log: Log) -> dict[str, BreakerFacts]:
 
 
 def saved(item: BreakerFacts) -> int:
-    """Add up the input tokens, weighed 1 : 0.1 : 1.25 : 2, that a mend takes off the bill."""
+    """Return the input tokens that a mend saves, weighted 1 : 0.1 : 1.25 : 2 by class."""
     weight = {
         "cache_read_tokens": -0.9,
         "cache_write_5m_tokens": 0.25,
@@ -52,7 +52,7 @@ TALK = [("system", RULES, 3000, "5m"), ("user", "q", 2000, "5m")]
 def test_a_setting_that_changes_keeps_what_stands_before_it(
     field: str, values: tuple[str | None, str | None], kept: int
 ) -> None:
-    """Tool choice and thinking lose the messages, a format the system prompt as well."""
+    """Tool choice and thinking invalidate the messages; a format also the system prompt."""
     log = Log()
     for number in range(4):
         changed: dict[str, Any] = {field: values[number % 2]}
@@ -130,7 +130,7 @@ def test_mode_explicit_without_a_breakpoint_caches_nothing_and_is_named() -> Non
                  cache_options='{"mode":"explicit","ttl":"30m"}', **GPT)  # fmt: skip
     assert reads(log) == [0, 0, 0, 0]
     found = breakers(log)["explicit_mode"]
-    assert saved(found) == int(3 * 3100 * 0.9 - 3100 * 0.25)  # one is written, three are read
+    assert saved(found) == int(3 * 3100 * 0.9 - 3100 * 0.25)  # one write, three reads
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_openai_s_longer_lifetime_is_taken_from_marker_and_options(
 
 
 def test_another_template_s_lifetime_changes_no_verdict() -> None:
-    """Pauses outlive /a's cache, whatever two calls of /b ask for."""
+    """Pauses outlast /a's cache, whatever lifetime two calls of /b request."""
     alone, mixed = Log(), Log()
     for log in (alone, mixed):
         for number in range(20):
@@ -181,7 +181,7 @@ def test_an_identifier_before_a_document_in_the_first_user_message_is_found_ther
                  model="gpt-4o", provider="openai", **FAST)  # fmt: skip
     found = breakers(log)["uuid"]
     assert found.where.startswith("message, block 2, character ")
-    # Read at half of the price from the second request on, in steps of 128 tokens.
+    # Read at half the price from the second request on, in steps of 128 tokens.
     assert found.lost_tokens == pytest.approx(19 * 4000, rel=0.03)
 
 

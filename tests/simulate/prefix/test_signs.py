@@ -22,7 +22,7 @@ def signs(count: int, **fields: Any) -> tuple[Sign, ...]:
 def test_counters_that_nobody_logged() -> None:
     (sign,) = signs(30, marks=2)
     assert sign.kind == "usage_not_parsed"
-    # Two blocks of 600 tokens are above the minimum; 29 requests should have read them.
+    # Two blocks of 600 tokens exceed the minimum; 29 requests should have read them.
     assert "34,800 tokens should have been read" in sign.text
 
 

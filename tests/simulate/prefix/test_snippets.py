@@ -1,4 +1,4 @@
-"""The code to paste runs in a loop and is what the real clients send, in each form of a body."""
+"""Snippets run in a loop, and the real clients send their markers in each form of body."""
 
 import datetime
 import json
@@ -24,7 +24,7 @@ def code(name: str, plan: Plan, form: BodyForm, spot: Spot = SYSTEM) -> str:
 
 
 def looped(text: str, request: dict[str, Any], turns: str = "messages") -> list[dict[str, Any]]:
-    """Run a snippet before each call of a growing conversation; return what would be sent."""
+    """Run a snippet before each call of a growing conversation; return the bodies to send."""
     sent = []
     names = dict(request)
     for number in range(TURNS):
@@ -41,12 +41,12 @@ def looped(text: str, request: dict[str, Any], turns: str = "messages") -> list[
 
 
 def marks(body: Any, name: str) -> int:
-    """Count marks in any depth."""
+    """Count markers at any depth."""
     return json.dumps(body).count(f'"{name}"')
 
 
 def posted(http: ModuleType, handled: list[Any]) -> Any:
-    """Return a client of httpx, or of its second edition, that keeps requests unsent."""
+    """Return an httpx (or httpx2) client that records requests without sending them."""
 
     def keep(request: Any) -> Any:
         handled.append(request)
@@ -62,7 +62,7 @@ BLOCK = {"type": "text", "text": "rules"}
 @pytest.mark.parametrize("system", ["rules", [BLOCK], [{**BLOCK, "cache_control": {}}]])
 @pytest.mark.parametrize("automatic", [True, False])
 def test_anthropic_s_client_sends_the_marks(system: Any, automatic: bool) -> None:
-    """The Messages API takes one mark at its top; InvokeModel takes the same body without it."""
+    """The Messages API accepts one top-level marker; InvokeModel takes the same body without it."""
     import anthropic
 
     rules = "anthropic" if automatic else "bedrock"
@@ -114,7 +114,7 @@ def test_converse_takes_cache_points(block: int, place: int) -> None:
         for body in looped(code("bedrock", PLAN, "converse", Spot("system", block)), request):
             stub.add_client_error("converse", expected_params={"modelId": "m", **body})
             with pytest.raises(client.exceptions.ClientError):
-                client.converse(modelId="m", **body)  # checked against the service's own model
+                client.converse(modelId="m", **body)  # validated by the service's own model
             assert marks(body, "cachePoint") == 3
             assert body["toolConfig"]["tools"][1]["cachePoint"] == {"type": "default", "ttl": "1h"}
             assert body["system"][place] == {"cachePoint": {"type": "default"}}
@@ -124,7 +124,7 @@ def test_converse_takes_cache_points(block: int, place: int) -> None:
 @pytest.mark.parametrize(("own", "mode"), [(True, "implicit"), (False, "explicit")])
 @pytest.mark.parametrize("part", ["system", "tools"])
 def test_openai_s_breakpoint_stands_on_a_content_part(own: bool, mode: str, part: str) -> None:
-    """Tools can't carry one: a message that never changes follows them and does."""
+    """Tools can't carry one, so a constant message after them carries it."""
     import openai
 
     first = [{"role": "developer", "content": "rules"}] if part == "system" else []

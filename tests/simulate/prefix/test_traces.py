@@ -1,4 +1,4 @@
-"""Twelve requests per provider whose classes a person can redo: the arithmetic stands beside."""
+"""Twelve requests per provider with token classes worked out by hand; comments show how."""
 
 from typing import Any
 
@@ -20,16 +20,16 @@ def test_anthropic() -> None:
     talk = [s("1h"), u(1), a(1, 50), u(2)]
     rows = [
         (0.0, [s("5m"), u(11)], {}),  # writes the 2,000 up to the marker; 100 after it
-        (0.5, [s("5m"), u(12)], {}),  # the first answer begins at 1.0: still unreadable, writes
+        (0.5, [s("5m"), u(12)], {}),  # unreadable until the first answer begins at 1.0: writes
         (10.0, [s("5m"), u(13)], {}),  # reads 2,000, which then live until 310
         (309.0, [s("5m"), u(14)], {}),  # 309 < 310: reads, and lives until 609
         (609.0, [s("5m"), u(15)], {}),  # at 609 it is gone: writes, until 909
-        (700.0, [s(None), u(16)], {}),  # no marker: no search, nothing cached
+        (700.0, [s(None), u(16)], {}),  # no marker: no lookup, nothing cached
         (710.0, [part("system", "tiny", 900, "5m"), u(17)], {}),  # 900 < 1,024
         # Reads the 2,000 (live until 909, now 1,020). Marker at 2,000 + 100 + 50 + 100 = 2,250:
         # writes 250 for five minutes.
         (720.0, [*talk[:3], u(2, 100, "5m")], {}),
-        # Back from the last message: itself, the answer, message 2 at 2,250: a hit. Writes
+        # Lookback from the last message: itself, the answer, message 2 at 2,250: a hit. Writes
         # 60 + 40 = 100 more.
         (730.0, [*talk, a(2, 60), u(3, 40, "5m")], {}),
         # All entries ended by 1,030. One-hour marker at 2,000, five-minute marker at
@@ -65,15 +65,15 @@ def test_openai_5_6() -> None:
     explicit = {"input_uncached_tokens": 100}
     model = {"provider": "openai", "model": "gpt-5.6-sol"}
     rows: list[Row] = [
-        (0.0, [d(), u(1)], {}),  # own marker at the end: writes all 1,600
-        (10.0, [d(), u(2)], {}),  # nothing was written at 1,500: no read, writes 1,600
+        (0.0, [d(), u(1)], {}),  # the provider's marker at the end: writes all 1,600
+        (10.0, [d(), u(2)], {}),  # no entry at 1,500: no read, writes 1,600
         (20.0, talk, {}),  # message 1 ended at 1,600, written at 0: reads; writes 50 + 100
         # Reads 1,750, writes 50 + 100.
         (30.0, [*talk, part("assistant", "r2-", 50), u(4)], {}),
         # The bill shows that only 1,500 were cached: explicit mode, marker after the rules.
         (40.0, [d("30m"), u(5)], {**explicit, "cache_write_other_tokens": 1500}),
         (50.0, [d("30m"), u(6)], {**explicit, "cache_read_tokens": 1500}),  # reads them
-        # Own marker again; the end of the first developer block is looked up too: reads 1,500.
+        # The provider's marker again; the first developer block's end is looked up: reads 1,500.
         (60.0, [d(), u(7)], {}),
         (1850.0, [d(), u(7)], {}),  # written at 60, 1,860 > 1,850: all 1,600 are read
         (1900.0, [d(), u(8)], {}),  # last read at 60: gone since 1,860; writes 1,600
@@ -151,7 +151,7 @@ def test_bedrock() -> None:
         (7210.0, [part("tools", "tool", 4000, "5m"), u(4)], haiku),  # 4,000 < 4,096
         (7220.0, [part("tools", "tool", 4000, "5m"), u(4, 96, "5m")], haiku),  # 4,096: writes all
         (7230.0, [part("tools", "tool", 4000, "5m"), u(4, 96, "5m")], haiku),  # reads all
-        (7240.0, [s(), u(5)], sonnet),  # an hour can't be had: five minutes
+        (7240.0, [s(), u(5)], sonnet),  # no 1-hour writes here: five minutes
         (7300.0, [s(), u(6)], sonnet),  # reads, until 7,600
         (7600.0, [s(), u(7)], sonnet),  # gone: writes
         (7610.0, [s(), u(7)], {**sonnet, "region": "eu-west-1"}),  # another region's cache: writes
@@ -205,11 +205,11 @@ def test_deepseek() -> None:
         return part("user", f"q{number}-", tokens)
 
     rows = [
-        (0.0, [a, u(1)], 0),  # cold; its end is kept
-        (10.0, [a, u(2)], 0),  # 640 in common, but no unit ends there; now one does
+        (0.0, [a, u(1)], 0),  # cold; its end is persisted
+        (10.0, [a, u(2)], 0),  # 640 in common, but no unit ends there until now
         (20.0, [a, u(3)], 640),  # the guide's third request
         (30.0, [a, u(1), part("assistant", "r", 64), u(4)], 768),  # the end of request 1
-        (40.0, [a, u(1), part("assistant", "r", 64), u(5)], 768),  # parts at 832: kept from now on
+        (40.0, [a, u(1), part("assistant", "r", 64), u(5)], 768),  # diverges at 832: persisted
         (50.0, [a, u(1), part("assistant", "r", 64), u(6)], 832),
         (60.0, [a, u(1), part("assistant", "r", 64), u(6)], 960),  # all of it
         (7000.0, [a, u(7)], 640),

@@ -1,4 +1,4 @@
-"""Twelve requests for each further provider, by hand: the arithmetic stands beside."""
+"""Twelve requests per further provider with token classes worked out by hand in comments."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def answer(number: int, tokens: int = 50) -> Part:
 
 
 def reads(rows: list[tuple[float, list[Part], dict[str, Any], int]]) -> list[tuple[int, ...]]:
-    """Give the classes where nothing is charged for writes."""
+    """Return the expected classes for a provider that doesn't charge for writes."""
     totals = [sum(tokens for _, _, tokens, *_ in parts) for _, parts, *_ in rows]
     return [(total - read, read, 0, 0, 0) for total, (*_, read) in zip(totals, rows, strict=True)]
 
@@ -44,23 +44,23 @@ def test_anthropic_one_hour_beside_five_minutes() -> None:
     head, first = [tools(), rules()], [user(1), answer(1)]
     rows: list[tuple[Any, ...]] = [
         (0.0, [*head, user(1, 100, "5m")], {}),  # 2,000 for an hour, 100 for five minutes
-        # Back from 2,250: the answer, then question 1 at 2,100, live until 300. Writes 150.
+        # Lookback from 2,250: the answer, then question 1 at 2,100, live until 300. Writes 150.
         (100.0, [*head, *first, user(2, 100, "5m")], {}),
-        (450.0, [*head, user(3, 70, "5m")], {}),  # the hour's 2,000, now until 4,050; writes 70
-        # 2,100 was last read and 2,250 written at 100: both gone at 400. Reads 2,000, now until
-        # 4,060, and writes 2,250 + 60 + 40 - 2,000 = 350.
+        (450.0, [*head, user(3, 70, "5m")], {}),  # reads 2,000 (until 4,050), writes 70
+        # 2,100 was last read and 2,250 written at 100: both gone at 400. Reads 2,000, now live
+        # until 4,060, and writes 2,250 + 60 + 40 - 2,000 = 350.
         (460.0, [*head, *first, user(2), answer(2, 60), user(4, 40, "5m")], {}),
         (4059.0, [*head, user(5, 100, "5m")], {}),  # 4,059 < 4,060: reads 2,000, writes 100
-        # Only what is read lives on: the tools alone were written at 0, gone since 3,600.
+        # Only the entry that is read is renewed: the tools alone were written at 0, gone at 3,600.
         # 1,200 + 900 for an hour.
         (4060.0, [tools(), part("system", "other", 900, "1h"), user(6)], {}),
-        # The tools live until 7,660: reads 1,200. Hour marker at 1,700, five-minute one at 1,800:
-        # 500 and 100. The tools now live until 10,600.
+        # The tools live until 7,660: reads 1,200. 1-hour marker at 1,700, 5-minute one at 1,800:
+        # writes 500 and 100. The tools now live until 10,600.
         (7000.0, [tools(), brief(), user(7, 100, "5m")], {}),
-        (7001.5, [tools(), brief("5m"), user(8)], {}),  # reads the hour's 1,700: until 10,601.5
+        (7001.5, [tools(), brief("5m"), user(8)], {}),  # reads the 1-hour 1,700: until 10,601.5
         (7400.0, [tools(), brief("5m"), user(9)], {}),  # an hour, not 300 s: reads, until 11,000
         (11000.0, [tools(), brief(), user(10)], {}),  # both gone: 1,700 for an hour
-        (11000.5, [tools(), brief(), user(11)], {}),  # the answer above begins at 11,001: again
+        (11000.5, [tools(), brief(), user(11)], {}),  # unreadable before 11,001: writes again
         # Reads 1,700 and writes 100 + 50 + 100 for five minutes.
         (11010.0, [tools(), brief(), *first, user(12, 100, "5m")], {}),
     ]
@@ -88,7 +88,7 @@ def test_azure() -> None:
         (0.0, [s, user(1)], {}, 0),  # cold
         (10.0, [s, user(2)], {}, 1408),  # 1,500 in common: 11 x 128
         (309.0, [s, user(3)], {}, 1408),  # in memory, used at 10, kept until 310
-        (609.0, [s, user(4)], {}, 0),  # kept until 609: gone; with 24h retention it would be there
+        (609.0, [s, user(4)], {}, 0),  # kept until 609: gone; 24h retention would have kept it
         (614.0, [s, user(4)], {}, 1536),  # 1,600 in common: 12 x 128
         (620.0, talk, {}, 1536),
         (630.0, [s, user(4)], mini, 0),  # another model's cache
@@ -159,10 +159,10 @@ def test_alibaba_explicit() -> None:
         (302.0, [s, user(4)], {}),  # reads, until 602
         (602.0, [s, user(5)], {}),  # gone: writes
         (610.0, [system(1023, "5m"), user(6)], {}),  # 1,023 < 1,024
-        (620.0, many("m", 19), {}),  # the rules are the 20th block back: reads, writes 19 x 10
+        (620.0, many("m", 19), {}),  # the rules are 20 blocks back: reads, writes 19 x 10
         (630.0, many("n", 20), {}),  # the 21st: writes 1,500 + 20 x 10
-        (640.0, [system(), user(7)], {}),  # no marker: the implicit cache, which is cold
-        (650.0, [system(), user(8)], {}),  # and now has 1,500
+        (640.0, [system(), user(7)], {}),  # no marker: the implicit cache is cold
+        (650.0, [system(), user(8)], {}),  # now it has 1,500
         (660.0, [s, user(9)], {}),  # read at 620, so until 920: reads, until 960
         (670.0, [s, user(9, 100, "5m")], {}),  # reads 1,500, writes 100
     ]
@@ -285,11 +285,11 @@ def test_bedrock_nova() -> None:
         (10.0, [s, user(3)], {}),  # reads, until 310
         (309.0, [s, user(4)], {}),  # reads, until 609
         (609.0, [s, user(5)], {}),  # gone: writes
-        (620.0, [system(), user(6)], {}),  # no marker: nothing is cheaper
+        (620.0, [system(), user(6)], {}),  # no marker: no discount
         (630.0, [system(1023, "5m"), user(7, 1)], {}),  # 1,023 < 1,024
         (640.0, [system(1023, "5m"), user(7, 1, "5m")], {}),  # 1,024: writes all
         (650.0, [hour, user(8)], {}),  # reads the 1,500 of 609, until 950
-        (950.0, [hour, user(9)], {}),  # gone; an hour can't be had: writes for five minutes
+        (950.0, [hour, user(9)], {}),  # gone; no 1-hour writes: writes for five minutes
         (960.0, [s, user(10)], {"is_batch": True}),  # no caching in batches
         (970.0, [s, user(11, 100, "5m")], {}),  # reads 1,500, writes 100
     ]

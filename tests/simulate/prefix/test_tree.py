@@ -1,4 +1,4 @@
-"""Beginnings are shared exactly as far as the texts are, and prompts as far as their segments."""
+"""Texts share pieces exactly as far as they are equal, and prompts share equal segments."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -70,8 +70,8 @@ def test_contents_share_pieces_as_far_as_they_are_equal(drawn: list[list[str]]) 
 
 
 def test_beginnings_that_add_little_are_left_to_what_is_around_them() -> None:
-    # Nested beginnings of 15, 16, 31 and 32 bytes. 15 < 16: none; 16 - 0: itself; 31 - 16 = 15:
-    # the one of 16; 32 - 16 = 16: itself.
+    # Nested prefixes of 15, 16, 31 and 32 bytes. 15 < 16: none; 16 - 0: itself; 31 - 16 = 15: the
+    # one of 16; 32 - 16 = 16: itself.
     parent, length = np.array([-1, 0, 1, 2]), np.array([15, 16, 31, 32])
     assert kept_ancestors(parent, length, np.arange(4), 16).tolist() == [-1, 1, 1, 3]
 
@@ -82,10 +82,10 @@ def test_beginnings_that_add_little_are_left_to_what_is_around_them() -> None:
         # All share 15 bytes, too few for a piece; the first two share 40.
         (["p" * 15 + "q" * 25 + "a" * 9, "p" * 15 + "q" * 25 + "b" * 9, "p" * 15 + "x" * 30],
          [[40, 49], [40, 49], [45]]),
-        # All share 20 bytes; that the first two share 10 more is too little.
+        # All share 20 bytes; the 10 more that the first two share are too few.
         (["p" * 20 + "q" * 10 + "a" * 9, "p" * 20 + "q" * 10 + "b" * 9, "p" * 20 + "x" * 30],
          [[20, 39], [20, 39], [20, 50]]),
-        # All share 20 bytes, the first two 36: 16 more.
+        # All share 20 bytes; the first two share 36, 16 more.
         (["p" * 20 + "q" * 16 + "a" * 9, "p" * 20 + "q" * 16 + "b" * 9, "p" * 20 + "x" * 30],
          [[20, 36, 45], [20, 36, 45], [20, 50]]),
     ],
@@ -140,11 +140,11 @@ def test_common_ends_do_not_overlap(one: str, other: str) -> None:
 
 def test_tokens_add_up_to_what_was_billed() -> None:
     log = Log()
-    # The log's own counts are 30 and 10; 100 tokens were billed: 75 and 25.
+    # The log counts 30 and 10 tokens and 100 were billed, so the parts have 75 and 25.
     log.call(
         [("system", "s" * 90, 30), ("user", "u" * 30, 10)], billed={"input_uncached_tokens": 100}
     )
-    # Nothing is known of the parts: 60 and 20 characters, a quarter each: 15 and 5 of 80.
+    # Without counts, 60 and 20 characters are estimated at a quarter each: 15 and 5 of 80.
     log.call(
         [("system", "t" * 60, None), ("user", "v" * 20, None)], billed={"input_uncached_tokens": 80}
     )

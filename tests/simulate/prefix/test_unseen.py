@@ -1,4 +1,4 @@
-"""Sessions whose files lack the system prompt and the tools, with a bill made by hand."""
+"""Sessions whose files lack the system prompt and tools, with a handmade bill."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.simulate.prefix.advice.facts import PrefixFacts, prefix_facts
 from tests.simulate.traffic import Log
 
-HEAD, OWN, TURN = 27_000, 3_000, 5_600  # tokens: shared by all sessions, of one, of a turn
+HEAD, OWN, TURN = 27_000, 3_000, 5_600  # tokens: shared by all, per session, per turn
 FAST: dict[str, Any] = {"ttft_ms": 100.0, "latency_ms": 200.0}
 
 
 def session(log: Log, name: str, *, turns: int = 6, first_read: int = HEAD, at: float = 0) -> None:
-    """Add a session whose calls each read all that the call before had, and write the rest."""
+    """Add a session; each call reads the previous call's whole prompt and writes the rest."""
     parts = [("user", f"Tidy {name}.", 6)]
     read = first_read
     for turn in range(turns):
@@ -40,7 +40,7 @@ def test_a_head_that_the_log_lacks_is_inferred_and_found_again() -> None:
     simulated = found.as_is.classes.select(INPUT_CLASSES).sum().row(0)
     assert simulated == pytest.approx(billed, rel=0.005, abs=50)
     (unread,) = [item for row in found.templates for item in row.breakers]
-    assert unread.kind == "write_only"  # the last call's, which nothing follows
+    assert unread.kind == "write_only"  # the last call's write, which nothing reads
     assert unread.lost_tokens == pytest.approx(TURN, abs=20)
     assert any("lack their system prompt" in note for note in found.notes)
 

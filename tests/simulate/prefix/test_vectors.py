@@ -1,4 +1,4 @@
-"""Numbers from vendors' documents and from measured bills."""
+"""Numbers from vendors' documentation and from measured bills."""
 
 import datetime
 from decimal import Decimal
@@ -27,7 +27,7 @@ def run(rows: list[tuple[float, list[tuple[Any, ...]]]], **fields: Any) -> list[
 
 
 def relative_cost(found: list[tuple[int, ...]], rules: Rules) -> Decimal:
-    """Price classes by the rules' multipliers over the price of a token."""
+    """Return the cost of token classes in units of the input price, by the rules' multipliers."""
     mults = dict(rules.write_mult)
     prices = [Decimal(1), Decimal(rules.read_mult)]
     prices += [Decimal(mults.get(ttl, "1")) for ttl in ("5m", "1h", "30m")]
@@ -39,7 +39,7 @@ def relative_cost(found: list[tuple[int, ...]], rules: Rules) -> Decimal:
 
 @pytest.mark.parametrize(("count", "expected"), [(2, "1.35"), (10, "2.15")])
 def test_1_and_2_a_prefix_written_once_and_read_again(count: int, expected: str) -> None:
-    # 1.25 + 0.1 = 1.35; 1.25 + 9 x 0.1 = 2.15: instead of 2 and 10.
+    # 1.25 + 0.1 = 1.35 and 1.25 + 9 x 0.1 = 2.15, instead of 2 and 10.
     rows = [(at * 10.0, [part("user", "q", 2000)]) for at in range(count)]
     found = run(rows, **GPT_6)
     rules = rules_for("openai", "gpt-5.6-sol", TODAY)
@@ -82,7 +82,7 @@ def test_10_the_clock_runs_from_the_start_of_the_request(at: float, read: int) -
 
 def test_10_an_entry_that_ended_is_written_anew_and_not_readable_at_once() -> None:
     rows = [(at, [part("system", "s", 5000, "5m")]) for at in (0.0, 300.0, 300.05, 300.2)]
-    # Gone at 300; the answer to the second request begins at 300.1.
+    # Expires at 300; the second request's answer begins at 300.1.
     assert [row[1] for row in run(rows)] == [0, 0, 0, 5000]
 
 
@@ -129,17 +129,17 @@ def test_15_subagents() -> None:
 @pytest.mark.parametrize(
     ("provider", "model", "input_per_mtok", "tokens", "usd"),
     [
-        # 16: 5,000 at 1.25 and 5,000 at a tenth of it, per million.
+        # 16: 5,000 at 1.25 and 5,000 at a tenth of that, per million.
         ("openai", "gpt-5", "1.25", (5000, 5000, 0, 0, 0), "0.006875"),
         # 17: the same in a batch, at half the price.
         ("openai", "gpt-5", "0.625", (5000, 5000, 0, 0, 0), "0.0034375"),
-        # 18: 5,000 at 2 and 5,000 at a twentieth of it; priority doubles both.
+        # 18: 5,000 at 2 and 5,000 at a twentieth of that; priority doubles both.
         ("openai", "gpt-6.1-sol", "2", (5000, 5000, 0, 0, 0), "0.0105"),
         ("openai", "gpt-6.1-sol", "4", (5000, 5000, 0, 0, 0), "0.021"),
         # 19: half a million at 10 (above 272,000 tokens) and at 1; from 2026-08-21 at 8 and 0.8.
         ("openai", "gpt-5.6-sol", "10", (500_000, 500_000, 0, 0, 0), "5.5"),
         ("openai", "gpt-5.6-sol", "8", (500_000, 500_000, 0, 0, 0), "4.4"),
-        # 20: 500 at 3 and 500 written at 3.75.
+        # 20: 500 at 3 and 500 writes at 3.75.
         ("anthropic", "claude-sonnet-4-5", "3", (500, 0, 500, 0, 0), "0.003375"),
     ],
 )

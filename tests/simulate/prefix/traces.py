@@ -1,4 +1,4 @@
-"""Prompts of named parts, and the classes in which a simulation bills them."""
+"""Build prompts of named parts, and simulate the token classes in which they are billed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ Row = tuple[float, list[tuple[Any, ...]], dict[str, Any]]  # seconds, parts, oth
 
 
 def words(text: str, count: int = 100) -> str:
-    """Make a text of `count` words that begins unlike any other name's."""
+    """Return a text of `count` words that starts differently for each name."""
     return " ".join(f"{text}{number}" for number in range(count))
 
 
@@ -24,7 +24,7 @@ def part(role: str, name: str, tokens: int, marker: str | None = None) -> tuple[
 
 
 def classes(rows: Sequence[Row]) -> list[Classes]:
-    """Simulate what the application does; give the classes of INPUT_CLASSES per request."""
+    """Simulate the calls as sent; return the tokens of INPUT_CLASSES per request."""
     log = Log()
     for at, parts, fields in rows:
         log.call(parts, at, **{"ttft_ms": 1000.0, "latency_ms": 2000.0, **fields})

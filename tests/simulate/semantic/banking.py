@@ -1,4 +1,4 @@
-"""Streams of BANKING77 questions, where the data set is at hand."""
+"""Streams of BANKING77 questions, if the data set is available."""
 
 import os
 from functools import cache
@@ -16,7 +16,7 @@ WEEK_S = 7 * 86_400.0
 
 
 def data_folder() -> Path:
-    """Find the data: $COSTAUDIT_DATA, or shared/data beside the repository; skips without it."""
+    """Return the data's folder in $COSTAUDIT_DATA or ../shared/data; skip the test without it."""
     named = os.environ.get("COSTAUDIT_DATA")
     folder = Path(named) if named else ROOT.parent / "shared" / "data"
     if not (folder / "banking77" / "train.csv").is_file():
@@ -26,7 +26,7 @@ def data_folder() -> Path:
 
 @cache
 def questions() -> pl.DataFrame:
-    """Give all distinct questions: text_id, text, intent."""
+    """Return all distinct questions: text_id, text, intent."""
     parts = [pl.read_csv(data_folder() / f"{name}.csv") for name in ("train", "test")]
     frame = pl.concat(parts).unique("text", maintain_order=True)
     ids = [f"{place:032x}" for place in range(len(frame))]
@@ -34,13 +34,13 @@ def questions() -> pl.DataFrame:
 
 
 def embedded(texts: pl.DataFrame, folder: Path) -> np.ndarray:
-    """Embed questions with the default model, storing them in `folder`."""
+    """Embed questions with the default model, storing the vectors in `folder`."""
     model = MiniLM()
     store = VectorStore(folder, model.name, model.revision, model.dimensions)
     return embed_texts(texts, model, store).vectors
 
 
 def zipf(count: int, requests: int, exponent: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw rows of a table whose popularity falls as a power of a random rank."""
+    """Draw row numbers whose popularity follows a power law over random ranks."""
     weights = np.arange(1, count + 1) ** -exponent
     return rng.permutation(count)[rng.choice(count, requests, p=weights / weights.sum())]

@@ -1,4 +1,4 @@
-"""A semantic cache as one plain loop: the independent reference of the simulator's tests."""
+"""A semantic cache as one plain loop: the independent reference for the simulator's tests."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,30 +12,30 @@ MISS, BYPASS = -1, -2
 
 @dataclass
 class Entry:
-    """What the cache holds for one text of one partition."""
+    """A cache entry for one text in one partition."""
 
     text: int
     partition: int
     pool: int
-    request: int  # whose answer it holds
+    request: int  # the request whose answer is stored
     started: float  # when its TTL began
     ready: float  # when its answer arrives
-    touched: int  # request that last used or inserted it
+    touched: int  # the request that last used or inserted it
     uses: int = 0
 
 
 @dataclass
 class Replay:
-    """The decisions, and the most entries held at once."""
+    """The decisions and the peak number of entries."""
 
     served: list[int]
     similarity: list[float]
-    refused: list[int]  # request whose answer a guard refused, or -1
+    refused: list[int]  # the request whose answer a guard refused, or -1
     peak: int
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> np.float32:
-    """The definition: float64 dot product of float32 vectors, as float32, at most 1."""
+    """Return the float64 dot product of float32 vectors, as float32 and at most 1."""
     return np.float32(min(1.0, float(np.dot(a.astype(np.float64), b.astype(np.float64)))))
 
 
@@ -49,7 +49,7 @@ def replay(
     policy: SemanticPolicy,
     guard: Callable[[int, int], bool] | None = None,
 ) -> Replay:
-    """Run the requests in order through one cache; text -1 is a bypass."""
+    """Run requests in order through one cache; text -1 is a bypass."""
     entries: list[Entry] = []
     result = Replay([], [], [], 0)
     for r, wanted in enumerate(text):
@@ -89,7 +89,7 @@ def replay(
 def most_similar(
     wanted: int, arrived: Sequence[Entry], vectors: np.ndarray, threshold: float
 ) -> tuple[Entry | None, float]:
-    """Give the most similar entry, the newest of ties, and its similarity, if that is enough."""
+    """Return the most similar entry (ties: the newest) and its similarity, or (None, nan)."""
     if not arrived:
         return None, float("nan")
     similarities = [cosine(vectors[wanted], vectors[e.text]) for e in arrived]
@@ -101,7 +101,7 @@ def most_similar(
 
 
 def make_room(entries: list[Entry], own: Entry | None, pool: int, policy: SemanticPolicy) -> None:
-    """Take out the text's own entry, or else the one that is too many in the pool."""
+    """Remove the text's own entry, or else evict one if the pool is full."""
     crowd = [e for e in entries if e.pool == pool]
     if own is not None:
         entries.remove(own)
@@ -123,7 +123,7 @@ def replay_checked(
     vectors: np.ndarray,
     policy: SemanticPolicy,
 ) -> list[int]:
-    """Run a cache that keeps one entry for a text, and compares some fields with what it found."""
+    """Run a cache with one entry per text that checks fields of the nearest entry only."""
     held: dict[tuple[int, int], Entry] = {}
     under_way: list[Entry] = []
     served: list[int] = []
@@ -154,8 +154,8 @@ def replay_checked(
 def nearest_written_first(
     wanted: int, live: Sequence[Entry], vectors: np.ndarray, threshold: float
 ) -> Entry | None:
-    """Give the most similar entry, the oldest of ties; a vector is as near as it is to itself."""
-    one = np.float32(1 - 2.0**-20)  # what rounding leaves of a vector's similarity to itself
+    """Return the most similar entry (ties: the oldest); near-identical vectors count as equal."""
+    one = np.float32(1 - 2.0**-20)  # a vector's similarity to itself after rounding
     alike = [
         (np.float32(1) if e.text == wanted or s >= one else s, e)
         for e, s in ((e, cosine(vectors[wanted], vectors[e.text])) for e in live)

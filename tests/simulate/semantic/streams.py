@@ -1,4 +1,4 @@
-"""Streams, vectors and policies that the tests of the simulator draw."""
+"""Streams, vectors and policies for the simulator's tests."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ Numbers = Sequence[float] | np.ndarray
 def make_stream(
     text: Numbers, partition: Numbers, pool: Numbers, ts: Numbers, latency: Numbers
 ) -> Stream:
-    """Make a stream whose answers are ready `latency` seconds after `ts`; text -1 is a bypass."""
+    """Build a stream whose answers are ready `latency` seconds after `ts`; text -1 is a bypass."""
     count = max([*text, -1]) + 1
     ts_s = np.array(ts, dtype=np.float64)
     return Stream(
@@ -36,7 +36,7 @@ def make_stream(
 
 
 def random_vectors(rng: np.random.Generator, count: int, *, coarse: bool) -> np.ndarray:
-    """Unit vectors in a few directions, so that all similarities occur; coarse ones tie often."""
+    """Return unit vectors in a few directions, with all similarities; `coarse` ones tie often."""
     centres = rng.normal(size=(4, 8))
     raw = centres[rng.integers(4, size=count)] + rng.normal(size=(count, 8)) * 0.6
     if coarse:
@@ -48,7 +48,7 @@ def random_vectors(rng: np.random.Generator, count: int, *, coarse: bool) -> np.
 
 @st.composite
 def streams(draw: st.DrawFn) -> Drawn:
-    """Draw a stream whose texts recur, whose answers overlap in time, and vectors for it."""
+    """Draw a stream with repeated texts and answers that overlap in time, and its vectors."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     requests, texts = draw(st.integers(1, 120)), draw(st.integers(1, 40))
     partitions = draw(st.integers(1, 4))
@@ -73,6 +73,6 @@ POLICIES = st.builds(
 
 
 def odd_sum(wanted: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """A guard without meaning, but with refusals."""
+    """Return the refusals of an arbitrary guard."""
     refused: np.ndarray = (wanted + 2 * held) % 3 == 0
     return refused

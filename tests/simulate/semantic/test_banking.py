@@ -1,4 +1,4 @@
-"""The simulator against the plain loop on real questions."""
+"""The simulator compared with the plain loop on real questions."""
 
 import dataclasses
 import itertools
@@ -18,7 +18,7 @@ DAY_S = 86_400.0
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
-    """600 requests of 400 questions, in two tenants, over a week, answered within a minute."""
+    """Return 600 requests for 400 questions, two tenants, one week, latencies under a minute."""
     rng = np.random.default_rng(77)
     rows = rng.choice(len(questions()), 400, replace=False)
     texts = questions()[np.sort(rows)]

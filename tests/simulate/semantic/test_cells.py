@@ -1,4 +1,4 @@
-"""Looking into a part of the texts: exact where it is all of them, measured where it is not."""
+"""Searching some cells of texts: exact if all are searched, otherwise with a measured error."""
 
 import numpy as np
 from hypothesis import given, settings

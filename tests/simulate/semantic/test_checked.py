@@ -1,4 +1,4 @@
-"""A cache that compares fields with the nearest entry only: by hand, and against a plain loop."""
+"""A cache that checks fields of the nearest entry only: by hand and against a plain loop."""
 
 from dataclasses import replace
 
@@ -37,15 +37,15 @@ def test_every_decision_equals_the_plain_loop(
 
 
 def test_the_nearest_entry_of_another_model_hides_the_right_one() -> None:
-    # Text 1 is near 0 (.8), 2 is near both (.6 to 0, .96 to 1). Models: a b a a b a.
+    # Text 1 is near 0 (.8); text 2 is near both (.6 to 0, .96 to 1). Models: a b a a b a.
     vectors = np.array([[1, 0], [0.8, 0.6], [0.6, 0.8]], dtype=np.float32)
     stream = make_stream([0, 1, 2, 0, 0, 0], [0] * 6, [0] * 6, range(6), [0] * 6)
     models = np.array([0, 1, 0, 0, 1, 0], dtype=np.int32)
     served = sweep(replace(stream, checked=models), vectors, [AFTER]).served[0].tolist()
-    # 0 a: empty. 1 b: the nearest, 0, is a's. 2 a: the nearest, 1, is b's, though 0 is near
-    # enough. 0 a: hit. 0 b: its own text is a's, so b's answer replaces it. 0 a: now b's.
+    # 0 a: empty. 1 b: the nearest, 0, is a's. 2 a: the nearest, 1, is b's, although 0 is near
+    # enough. 0 a: hit. 0 b: its own text has a's answer, which b's replaces. 0 a: now b's.
     assert served == [MISS, MISS, MISS, 0, MISS, MISS]
-    before = replace(stream, partition=models, pool=models)  # a filter instead
+    before = replace(stream, partition=models, pool=models)  # filtering before the search
     apart = sweep(before, vectors, [SemanticPolicy(0.5, scope=("model",))]).served[0].tolist()
     assert apart == [MISS, MISS, 0, 0, 1, 0]
 

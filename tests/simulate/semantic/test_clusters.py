@@ -1,4 +1,4 @@
-"""Topics of hand-made and of real questions."""
+"""Topics of handmade and real questions."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def test_topics_are_ranked_by_money_and_named_by_their_terms() -> None:
     assert found.usd.tolist() == [10.0, 3.0]
     assert found.labels[0].startswith("password")
     assert found.labels[1].startswith("parcel")
-    assert found.medoid[1] == 1  # the middle one of three angles
+    assert found.medoid[1] == 1  # the middle of three angles
     # centre at .1: cosines of .1, 0, .1
     assert found.tightness[1] == pytest.approx((2 * np.cos(0.1) + 1) / 3, abs=1e-5)
 
@@ -41,7 +41,7 @@ def test_the_same_questions_have_the_same_id_in_any_order() -> None:
     assert set(one.ids) == set(two.ids)
     assert one.ids[one.cluster[0]] == two.ids[two.cluster[4]]
     fewer = cluster_texts(TEXTS[:4], VECTORS[:4], usd[:4], count=2)
-    assert one.ids[one.cluster[0]] in fewer.ids  # its questions are all still there
+    assert one.ids[one.cluster[0]] in fewer.ids  # all its questions are still there
     assert one.ids[one.cluster[3]] not in fewer.ids
 
 
@@ -59,4 +59,4 @@ def test_real_questions_fall_into_their_intents(tmp_path: Path) -> None:
     table = texts.select("intent", cluster=pl.Series(found.cluster)).group_by("cluster")
     largest = table.agg(pl.col("intent").value_counts(sort=True).first().struct.field("count"))
     assert len(found.ids) == 5
-    assert largest["count"].sum() / len(texts) > 0.85  # one fifth by chance
+    assert largest["count"].sum() / len(texts) > 0.85  # 0.2 by chance

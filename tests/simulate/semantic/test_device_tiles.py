@@ -1,4 +1,4 @@
-"""The path of an accelerator, run on torch's own processor device, against the path of numpy."""
+"""The accelerator's code path, run on torch's CPU device, compared with the numpy path."""
 
 import os
 import subprocess
@@ -36,7 +36,7 @@ def test_a_device_changes_no_decision(
     stream, vectors = drawn
     guard = odd_sum if guarded else None
     sizes = Sizes(device_tile=(7, 11))
-    if dense:  # find pairs anew for each block, with blocks of a few requests
+    if dense:  # search pairs again for each block of a few requests
         sizes = replace(sizes, listed_pairs=-1, look_ahead=17)
     expected = sweep(stream, vectors, policies, guard, Search(sizes=sizes))
     by_device = Search(bounds=whole_bounds(vectors, "cpu"), sizes=sizes)
@@ -44,7 +44,7 @@ def test_a_device_changes_no_decision(
 
 
 def clusters(texts: int, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Draw a few dense clusters, in which many vectors are identical."""
+    """Draw a few dense clusters with many identical vectors."""
     centres = rng.normal(size=(5, width))
     noise = rng.normal(size=(texts, width)) * rng.choice([0.0, 0.01, 0.3], size=(texts, 1))
     vectors = centres[rng.integers(5, size=texts)] + noise
@@ -156,6 +156,6 @@ def test_a_device_that_fails_says_what_to_do() -> None:
     vectors = clusters(20, 40, np.random.default_rng(0))
     stream = make_stream(range(20), [0] * 20, [0] * 20, range(20), [0] * 20)
     policy = SemanticPolicy(min_similarity=0.8)
-    with pytest.raises(BackendError, match="on meta") as caught:  # a device that has no numbers
+    with pytest.raises(BackendError, match="on meta") as caught:  # a device without data
         sweep(stream, vectors, [policy], search=Search(bounds=whole_bounds(vectors, "meta")))
     assert "COSTAUDIT_DEVICE=cpu" in caught.value.hint

@@ -1,4 +1,4 @@
-"""Decisions as a table that obeys the conservation laws."""
+"""Decisions as a table that satisfies the conservation laws."""
 
 import numpy as np
 import pytest

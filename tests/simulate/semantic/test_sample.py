@@ -1,4 +1,4 @@
-"""The estimator against the whole answer, on made-up texts in many topics."""
+"""The estimator compared with the exact result, on made-up texts in many topics."""
 
 import dataclasses
 from typing import Any
@@ -26,7 +26,7 @@ TOPICS, TEXTS, REPEATS, EMBEDDED = 80, 1_500, 700, 300
 DRAWS = 24
 
 
-Drawn = tuple[Stream, np.ndarray, np.ndarray, np.ndarray]  # requests, vectors, cheap ones, hits
+Drawn = tuple[Stream, np.ndarray, np.ndarray, np.ndarray]  # requests, vectors, cheap vectors, hits
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -36,7 +36,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def drawn() -> Drawn:
-    """1,500 texts in 80 topics, some asked for again; the cheap vectors are a noisy view."""
+    """Return 1,500 texts in 80 topics, some repeated; the cheap vectors are noisy copies."""
     rng = np.random.default_rng(11)
     centres = rng.normal(size=(TOPICS, 48))
     topic = rng.integers(TOPICS, size=TEXTS)
@@ -52,7 +52,7 @@ def drawn() -> Drawn:
 
 
 def bounds(share: Estimate) -> tuple[float, float]:
-    """Return both ends of an interval that must be there."""
+    """Return both ends of an estimate's interval, which must exist."""
     assert share.low is not None and share.high is not None
     return share.low, share.high
 
@@ -78,12 +78,12 @@ def test_intervals_cover_the_whole_answer_as_often_as_they_claim(drawn: Drawn) -
             covered.append(low <= whole <= high)
             errors.append(share.value - whole)
             assert share.grade == "estimated"
-    assert np.mean(covered) > 0.9  # nominal .95; of 24 draws, whose thresholds go together
+    assert np.mean(covered) > 0.9  # nominal .95; 24 draws, with correlated thresholds
     assert abs(np.mean(errors)) < 0.01
 
 
 def test_what_the_halo_misses_is_put_back(drawn: Drawn) -> None:
-    """Without the correction the estimate is too low on the whole: neighbours are missing."""
+    """Without the correction, estimates are too low on average because neighbours are missing."""
     truth = drawn[3].mean(axis=1)
 
     def bias(**options: Any) -> float:
@@ -122,7 +122,7 @@ def test_a_sample_of_everything_is_exact(drawn: Drawn) -> None:
         assert share.value == pytest.approx(whole)
         low, high = bounds(share)
         assert high - low < 1e-5
-    entries = TEXTS - (hits.sum(axis=1) - (len(stream.text) - TEXTS))  # a miss for each entry
+    entries = TEXTS - (hits.sum(axis=1) - (len(stream.text) - TEXTS))  # one miss per entry
     assert found.peak_entries == tuple(entries)
 
 
@@ -166,11 +166,11 @@ def test_what_stands_alone_in_its_partition_is_left_out() -> None:
 
 
 def test_a_halo_holds_only_what_could_have_answered() -> None:
-    """Of five equal texts: another partition's and one that came later can't have answered."""
+    """Of five equal texts, those in another partition or asked later can't have answered."""
     stream = make_stream([0, 1, 2, 3, 4], [0, 0, 1, 0, 1], [0] * 5, range(5), [0] * 5)
     vectors = unit(np.ones((5, 8)))
     found = halo_of(frame_of(stream), vectors, np.array([1]), vectors[[1]], 4)
-    assert found.tolist() == [0]  # 3 came after 1 was last asked for; 2 and 4 are elsewhere
+    assert found.tolist() == [0]  # 3 came after 1's last request; 2 and 4 are in another partition
 
 
 def test_nearest_neighbours_come_first() -> None:
@@ -181,7 +181,7 @@ def test_nearest_neighbours_come_first() -> None:
     nearest = np.argsort(-(vectors[:399] @ vectors[399]))[:20]
     found = halo_of(frame_of(stream), vectors, core, vectors[core], 20)
     assert found[0] == nearest[0]
-    assert len(np.intersect1d(found, nearest)) >= 18  # the map from one text is but nearly the same
+    assert len(np.intersect1d(found, nearest)) >= 18  # the map from one text is approximate
 
 
 def test_what_can_not_be_drawn_is_refused(drawn: Drawn) -> None:
@@ -232,7 +232,7 @@ def test_bypassed_requests_count_for_nothing(drawn: Drawn) -> None:
 
 
 def test_where_nothing_can_be_similar_nothing_is_embedded() -> None:
-    """Each text has a partition of its own: only the same text again can hit."""
+    """Each text has its own partition, so only an identical text can hit."""
     text = [*range(250), *range(50)]
     stream = make_stream(text, text, text, range(300), [0] * 300)
     asked: list[np.ndarray] = []

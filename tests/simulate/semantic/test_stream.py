@@ -1,4 +1,4 @@
-"""What is compared with what: keys, scopes, eligibility and times of hand-made logs."""
+"""Which requests are compared: keys, scopes, eligibility and times in handmade logs."""
 
 import numpy as np
 import polars as pl
@@ -34,8 +34,8 @@ def test_the_three_keys_compare_different_texts() -> None:
     conversation = stream_of(log)
     assert texts_of(conversation) == ["Hi", "Where is it?", "Where is it?", "One\ntwo"]
     a, b, c, d = conversation.partition.tolist()
-    assert len({a, b, c, d}) == 4  # no history, two histories, one of a tool's answer
-    assert set(conversation.pool.tolist()) == {0}  # the limit counts over all histories
+    assert len({a, b, c, d}) == 4  # no history, two histories, one with a tool result
+    assert set(conversation.pool.tolist()) == {0}  # the size limit applies across histories
     last_user = stream_of(log, SemanticPolicy(min_similarity=0.9, scope=(), key="last_user"))
     assert texts_of(last_user) == texts_of(conversation)
     assert set(last_user.partition.tolist()) == {0}
@@ -63,7 +63,7 @@ def test_texts_are_distinct_and_named_by_their_hash() -> None:
         (("tenant",), [0, 1, 0, 2, 2]),  # two requests without tenant share one partition
         (("model",), [0, 0, 1, 0, 0]),
         (("system_raw",), [0, 0, 0, 1, 2]),
-        (("system",), [0, 0, 0, 1, 1]),  # the date is a moving part
+        (("system",), [0, 0, 0, 1, 1]),  # the date is a moving part, ignored
         (("tools",), [0, 0, 0, 0, 1]),
         (("tenant", "model", "tools"), [0, 1, 2, 3, 4]),
     ],
@@ -97,7 +97,7 @@ def test_each_bypass_is_counted_under_its_reason() -> None:
     log = Log()
     question = [("user", "q", 1)]
     log.call(question)  # eligible
-    log.call(question, answer_kind="missing")  # an answer that was not logged does no harm
+    log.call(question, answer_kind="missing")  # an unlogged answer is fine
     log.call(question, finish_reason="stop", answer_kind="text", temperature=1.0)
     log.call(question, kind="embedding")
     log.call(question, served_by="gateway_cache")

@@ -1,4 +1,4 @@
-"""The simulator against the plain loop, decision by decision, and against laws."""
+"""The simulator compared with the plain loop, decision by decision, and with general laws."""
 
 import dataclasses
 import itertools
@@ -25,7 +25,7 @@ from tests.simulate.semantic.streams import (
 
 
 def check(stream: Stream, vectors: np.ndarray, decisions: Decisions, *, guarded: bool) -> None:
-    """Compare all decisions with the plain loop's."""
+    """Assert that all decisions equal the plain loop's."""
     refused = np.full(decisions.served.shape, -1)
     refusals = decisions.refusals
     refused[refusals.policy, refusals.request] = refusals.entry
@@ -49,7 +49,7 @@ def test_every_decision_equals_the_plain_loop(
     drawn: Drawn, policies: list[SemanticPolicy], guarded: bool, dense: bool
 ) -> None:
     stream, vectors = drawn
-    # dense: find pairs anew for each block, with blocks of a few requests
+    # dense: search pairs again for each block of a few requests
     sizes = Sizes(listed_pairs=-1, look_ahead=17, block=23) if dense else Sizes(block=23)
     guard = odd_sum if guarded else None
     decisions = sweep(stream, vectors, policies, guard, Search(sizes=sizes))
@@ -79,7 +79,7 @@ def test_a_threshold_above_one_serves_identical_text_only(drawn: Drawn) -> None:
     hits = np.flatnonzero(served >= 0)
     assert (stream.text[served[hits]] == stream.text[hits]).all()
     assert (stream.partition[served[hits]] == stream.partition[hits]).all()
-    asked: dict[tuple[int, int], float] = {}  # when the first answer to arrive is there
+    asked: dict[tuple[int, int], float] = {}  # when the first answer arrives
     for r, (text, partition) in enumerate(zip(stream.text, stream.partition, strict=True)):
         if text < 0:
             assert served[r] == BYPASS
@@ -130,7 +130,7 @@ def test_a_guard_is_asked_only_where_a_decision_hangs_on_it() -> None:
         return np.ones(len(wanted), dtype=bool)
 
     decisions = sweep(stream, vectors, [SemanticPolicy(min_similarity=0.7)], refuse)
-    assert asked == [(1, 0)]  # cosine .8; texts 0 and 2 are at right angles, 1 and 2 at .6
+    assert asked == [(1, 0)]  # cosine .8; texts 0 and 2 are orthogonal, 1 and 2 at .6
     assert decisions.served.tolist() == [[MISS, MISS, MISS, 1, 1]]
     assert decisions.refusals.request.tolist() == [1]
     assert decisions.refusals.entry.tolist() == [0]
@@ -184,7 +184,7 @@ def test_identical_text_alone_needs_no_comparison(monkeypatch: pytest.MonkeyPatc
         raise AssertionError("compared")
 
     monkeypatch.setattr(PairFinder, "between", between)
-    count = 6_000  # more pairs than are listed unseen
+    count = 6_000  # more pairs than are listed without a check
     text = np.concatenate([np.arange(count), np.arange(0, count, 3)])
     zeros = np.zeros(len(text))
     stream = make_stream(text, zeros, zeros, range(len(text)), zeros)

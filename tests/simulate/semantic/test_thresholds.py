@@ -1,4 +1,4 @@
-"""Thresholds as people write them, on the scales of the products they use."""
+"""Thresholds as users write them, on the scales of their products."""
 
 from decimal import Decimal
 
@@ -31,7 +31,7 @@ def test_values_and_ranges_mix_and_repeat_once() -> None:
         ("l2:0.8", 0.6),  # 1 - .8 / 2
         ("portkey:0.95", 0.95),
         ("litellm:0.8", 0.8),
-        ("khazad:0.9", 0.8),  # Redis vector sets rate (1 + cosine) / 2
+        ("khazad:0.9", 0.8),  # Redis vector sets score (1 + cosine) / 2
     ],
 )
 def test_products_scales_become_cosines(text: str, cosine: float) -> None:
