@@ -6,9 +6,11 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from costaudit.contracts.run_dir import RunDir
+from costaudit.ingest.assembly.request_rows import beside_images
 from costaudit.ingest.content.blocks import media
 from costaudit.ingest.content.image_tokens import ImageSize, image_tokens, size_of
 from costaudit.ingest.ingest import ingest
@@ -83,7 +85,7 @@ def test_another_detail_is_another_block() -> None:
 
 
 def test_a_prompt_s_tokens_are_split_by_the_image_s_own_rule(tmp_path: Path) -> None:
-    """765 image tokens and the counted tokens of a text, scaled together to the billed total."""
+    """765 tokens by size, or the 400 that the log counts; the text takes the rest of the bill."""
     text = "word " * 765
     content = [
         {"type": "text", "text": text},
@@ -106,7 +108,59 @@ def test_a_prompt_s_tokens_are_split_by_the_image_s_own_rule(tmp_path: Path) -> 
     ingest([str(write_lines(tmp_path / "x.jsonl", lines))], run, IngestOptions(), SilentProgress())
     by_size, by_count = run.requests()["segments"].to_list()
     assert [part["kind"] for part in by_size] == ["text", "image"]
-    counted = 766  # o200k_base tokens: "word", 764 times " word" and the last space
-    assert by_size[1]["tokens"] == pytest.approx(2_000 * 765 / (765 + counted), abs=1)
-    assert by_count[1]["tokens"] == pytest.approx(2_000 * 400 / (400 + counted), abs=1)
-    assert sum(part["tokens"] for part in by_size) == 2_000
+    assert [part["tokens"] for part in by_size] == [1_235, 765]
+    assert [part["tokens"] for part in by_count] == [1_600, 400]
+
+
+@pytest.mark.parametrize(
+    ("model", "images"),
+    [
+        ("claude-sonnet-4-5", {(1000, 1000): 1_334, (200, 200): 54}),  # pixels / 750
+        ("gpt-4o", {(1024, 1024): 765, (512, 512): 255}),  # 85 and four tiles or one of 170
+    ],
+)
+@pytest.mark.parametrize("factor", [0.8, 1.0, 1.35])
+def test_images_take_nothing_of_what_the_tokenizer_miscounts(
+    model: str, images: dict[tuple[int, int], int], factor: float, tmp_path: Path
+) -> None:
+    """A text that is billed `factor` times its count has as many tokens beside two images."""
+    rules, question = "rule " * 999, "word " * 199
+    counted = 1_000 + 200  # o200k_base tokens: each word, and the last space
+    billed = round(factor * counted)
+    shown = [{"type": "image_url", "image_url": {"url": png(*size)}} for size in images]
+    lines = []
+    for number, more in enumerate(([], shown)):
+        total = billed + (sum(images.values()) if more else 0)
+        content = [{"type": "text", "text": question}, *more]
+        lines.append(
+            {
+                "id": f"c{number}",
+                "created": 1_790_000_000 + number,
+                "model": model,
+                "messages": [
+                    {"role": "system", "content": rules},
+                    {"role": "user", "content": content},
+                ],
+                "choices": [{"message": {"role": "assistant", "content": "Yes."}}],
+                "usage": {"prompt_tokens": total, "completion_tokens": 1,
+                          "total_tokens": total + 1},
+            }
+        )  # fmt: skip
+    run = RunDir(tmp_path / "run")
+    ingest([str(write_lines(tmp_path / "x.jsonl", lines))], run, IngestOptions(), SilentProgress())
+    plain, beside = (
+        [(part["kind"], part["tokens"]) for part in row]
+        for row in run.requests()["segments"].to_list()
+    )
+    texts = [("text", round(factor * 1_000)), ("text", round(factor * 200))]
+    assert plain == texts
+    assert beside == [*texts, *(("image", tokens) for tokens in images.values())]
+
+
+def test_images_that_leave_too_little_for_texts_are_scaled_with_them() -> None:
+    """600 billed, 400 of text, 800 by size: the provider shrank the image, or has another rule."""
+    fixed = np.array([False, True])
+    split = beside_images(np.array([400, 800]), fixed, np.array([2]), np.array([600]))
+    assert split.tolist() == [200, 400]
+    only = beside_images(np.array([800]), np.array([True]), np.array([1]), np.array([600]))
+    assert only.tolist() == [600]

@@ -54,6 +54,28 @@ def with_media(tokens: Ints, is_known: npt.NDArray[np.bool_], sizes: Ints, total
     return np.where(is_known, tokens, share[row])
 
 
+_LEAST_TEXT = 0.5  # of the counted tokens of texts, below which the images' own are wrong
+
+
+def beside_images(weights: Ints, fixed: npt.NDArray[np.bool_], sizes: Ints, totals: Ints) -> Ints:
+    """Split each row's total, where segments that are `fixed` keep their tokens.
+
+    So an image takes nothing of what the tokenizer miscounts in texts, and a text has the same
+    tokens with an image and without. A row that would leave too little for its texts, or has none,
+    is split over all of its segments.
+    """
+    row = np.repeat(np.arange(len(sizes)), sizes)
+    held, texts = (
+        np.bincount(row, np.where(mine, weights, 0), len(sizes)).astype(np.int64)
+        for mine in (fixed, ~fixed)
+    )
+    left = totals - held
+    fits = (texts > 0) & (left >= _LEAST_TEXT * texts)
+    kept = fixed & fits[row]
+    split = split_totals(np.where(kept, 0, weights), sizes, np.where(fits, left, totals))
+    return np.where(kept, weights, split)
+
+
 GROUP = 8_192  # rows written at once
 COUNTED = (
     *INPUT_CLASSES,
@@ -168,10 +190,12 @@ def _segments(rows: pl.DataFrame, segments: pl.DataFrame) -> pl.Series:
     found = segments[_flat(rows["segments"])]
     billed = rows.select(pl.sum_horizontal(INPUT_CLASSES, ignore_nulls=False)).to_series()
     totals = billed.fill_null(0).to_numpy()
-    counted = found["tokens"].fill_null(_of_images(found, rows, sizes))
+    of_images = _of_images(found, rows, sizes)
+    counted = found["tokens"].fill_null(of_images)
     known = counted.is_not_null().to_numpy()
     weights = with_media(counted.fill_null(0).to_numpy(), known, sizes, totals)
-    split = pl.Series("tokens", split_totals(weights, sizes, totals), dtype=pl.Int32)
+    fixed = (found["tokens"].is_null() & of_images.is_not_null()).to_numpy()
+    split = pl.Series("tokens", beside_images(weights, fixed, sizes, totals), dtype=pl.Int32)
     if billed.null_count():
         is_billed = pl.Series(np.repeat(billed.is_not_null().to_numpy(), sizes))
         split = pl.select(pl.when(is_billed).then(split)).to_series()
