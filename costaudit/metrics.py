@@ -235,20 +235,33 @@ def _timed(
 
 
 def tokens_of(usage: Any) -> dict[TokenType, int]:
-    """Return the token counts of OpenAI's or Anthropic's `usage`, in disjoint classes."""
+    """Return the token counts of `usage`, in disjoint classes.
+
+    OpenAI's input includes its cached tokens, in Chat Completions and in Responses. Anthropic's
+    input does not.
+    """
     if usage is None:
         return {}
-    details = getattr(usage, "prompt_tokens_details", None)
     if hasattr(usage, "prompt_tokens"):
-        read = int(getattr(details, "cached_tokens", None) or 0)
-        return {
-            "input": int(usage.prompt_tokens) - read,
-            "cache_read": read,
-            "output": int(usage.completion_tokens),
-        }
+        details = getattr(usage, "prompt_tokens_details", None)
+        return _without_cached(usage.prompt_tokens, details, usage.completion_tokens)
+    details = getattr(usage, "input_tokens_details", None)
+    if details is not None:
+        return _without_cached(usage.input_tokens, details, usage.output_tokens)
     return {
         "input": int(getattr(usage, "input_tokens", 0) or 0),
         "cache_read": int(getattr(usage, "cache_read_input_tokens", 0) or 0),
         "cache_write": int(getattr(usage, "cache_creation_input_tokens", 0) or 0),
         "output": int(getattr(usage, "output_tokens", 0) or 0),
+    }
+
+
+def _without_cached(tokens: Any, details: Any, output: Any) -> dict[TokenType, int]:
+    read = int(getattr(details, "cached_tokens", None) or 0)
+    write = int(getattr(details, "cache_write_tokens", None) or 0)
+    return {
+        "input": int(tokens) - read - write,
+        "cache_read": read,
+        "cache_write": write,
+        "output": int(output),
     }

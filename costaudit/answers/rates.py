@@ -20,6 +20,7 @@ from costaudit.answers.tally import (
     resample,
     weighted,
 )
+from costaudit.answers.traps.detectors import TRAP_NAMES
 
 REPLICATES = 200
 _BINS = np.array([0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95])  # of question similarity
@@ -128,7 +129,7 @@ def _places(check: Consistency, pairs: HitPairs, verdicts: Verdicts) -> npt.NDAr
     """Return the number of each pair's stratum and cell."""
     log = check.log
     stratum = np.searchsorted(_BINS, log.question_similarity(pairs.asked, pairs.matched), "right")
-    trapped = (verdicts.flags & np.uint32((1 << 9) - 1)) != 0
+    trapped = (verdicts.flags & np.uint32((1 << len(TRAP_NAMES)) - 1)) != 0
     stratum = stratum + trapped * (len(_BINS) + 1)
     stratum[log.question[pairs.asked] == log.question[pairs.matched]] = _SAME_TEXT
     stratum[log.whole_prompt[pairs.asked] == log.whole_prompt[pairs.matched]] = _SAME_PROMPT

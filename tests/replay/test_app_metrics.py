@@ -10,11 +10,20 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from anthropic.types import Usage
 from openai import OpenAI
+from openai.types import CompletionUsage
+from openai.types.responses import ResponseUsage
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from costaudit.metrics import CacheMetrics, Call, OpenTelemetryMeter, PrometheusMeter
+from costaudit.metrics import (
+    CacheMetrics,
+    Call,
+    OpenTelemetryMeter,
+    PrometheusMeter,
+    tokens_of,
+)
 from tests.conftest import ROOT
 from tests.replay.model_server import Model, serving
 
@@ -158,6 +167,38 @@ def test_coroutines_and_failures_are_counted() -> None:
     assert value(samples, "semantic_cache_lookup_seconds_sum") >= 0.03
     assert value(samples, "llm_cost_dollars_total", model="claude", endpoint="") == 2
     assert value(samples, "llm_tokens_total", type="cache_read", model="claude") == 4
+
+
+def test_cached_tokens_are_no_input_twice() -> None:
+    """In OpenAI's usages 100 input tokens include 40 read and 10 written; in Anthropic's none."""
+    shares = {"cached_tokens": 40, "cache_write_tokens": 10}
+    usages = [
+        ResponseUsage.model_validate(
+            {
+                "input_tokens": 100,
+                "input_tokens_details": shares,
+                "output_tokens": 7,
+                "output_tokens_details": {"reasoning_tokens": 0},
+                "total_tokens": 107,
+            }
+        ),
+        CompletionUsage.model_validate(
+            {
+                "prompt_tokens": 100,
+                "prompt_tokens_details": shares,
+                "completion_tokens": 7,
+                "total_tokens": 107,
+            }
+        ),
+        Usage(
+            input_tokens=50,
+            cache_read_input_tokens=40,
+            cache_creation_input_tokens=10,
+            output_tokens=7,
+        ),
+    ]
+    for usage in usages:
+        assert tokens_of(usage) == {"input": 50, "cache_read": 40, "cache_write": 10, "output": 7}
 
 
 def test_a_cost_without_a_model_is_counted() -> None:
