@@ -101,7 +101,7 @@ def _cache_controls(
     plan: Plan, spot: Spot, automatic: bool, form: BodyForm, today: frozenset[str]
 ) -> str:
     """Return code for Anthropic's markers on blocks; chat completions use them on content parts."""
-    lines = [_copied("messages")]
+    lines: list[str] = []
     mark = f"{spot.block}, cache_control={_control(plan.static)}"
     on_tools = plan.tools or (plan.static if spot.part == "tools" else "")
     on_system = plan.static if spot.part == "system" else ""
@@ -117,9 +117,12 @@ def _cache_controls(
     elif plan.last:
         mark = f"cache_control={_control(plan.last)}"
         lines.append(f'messages[-1]["content"] = marked(messages[-1]["content"], {mark})')
-    if len(lines) == 1 and not today:
-        return ""
-    helpers = [_UNMARKED % "cache_control"]
+    apart = {"tools", "system"} if form == "anthropic" else {"tools"}
+    if today - apart or any("messages" in line.partition("#")[0] for line in lines):
+        lines.insert(0, _copied("messages"))
+    helpers = []
+    if any("unmarked(" in line for line in lines):
+        helpers.append(_UNMARKED % "cache_control")
     if any("= marked(" in line for line in lines):
         helpers.append(_MARKED)
     return "\n".join([*helpers, *lines])
