@@ -85,7 +85,7 @@ def test_another_detail_is_another_block() -> None:
 
 
 def test_a_prompt_s_tokens_are_split_by_the_image_s_own_rule(tmp_path: Path) -> None:
-    """765 tokens by size, or the 400 that the log counts; the text takes the rest of the bill."""
+    """765 tokens by size, or the 400 that the log states; the text gets the rest of the bill."""
     text = "word " * 765
     content = [
         {"type": "text", "text": text},
@@ -116,16 +116,16 @@ def test_a_prompt_s_tokens_are_split_by_the_image_s_own_rule(tmp_path: Path) -> 
     ("model", "images"),
     [
         ("claude-sonnet-4-5", {(1000, 1000): 1_334, (200, 200): 54}),  # pixels / 750
-        ("gpt-4o", {(1024, 1024): 765, (512, 512): 255}),  # 85 and four tiles or one of 170
+        ("gpt-4o", {(1024, 1024): 765, (512, 512): 255}),  # 85 + four tiles or one of 170
     ],
 )
 @pytest.mark.parametrize("factor", [0.8, 1.0, 1.35])
 def test_images_take_nothing_of_what_the_tokenizer_miscounts(
     model: str, images: dict[tuple[int, int], int], factor: float, tmp_path: Path
 ) -> None:
-    """A text that is billed `factor` times its count has as many tokens beside two images."""
+    """A text billed at `factor` times its count has the same tokens with and without images."""
     rules, question = "rule " * 999, "word " * 199
-    counted = 1_000 + 200  # o200k_base tokens: each word, and the last space
+    counted = 1_000 + 200  # o200k_base tokens: each word and the last space
     billed = round(factor * counted)
     shown = [{"type": "image_url", "image_url": {"url": png(*size)}} for size in images]
     lines = []
@@ -158,7 +158,7 @@ def test_images_take_nothing_of_what_the_tokenizer_miscounts(
 
 
 def test_images_that_leave_too_little_for_texts_are_scaled_with_them() -> None:
-    """600 billed, 400 of text, 800 by size: the provider shrank the image, or has another rule."""
+    """600 billed, 400 of text, 800 by size: the provider shrank the image or uses another rule."""
     fixed = np.array([False, True])
     split = beside_images(np.array([400, 800]), fixed, np.array([2]), np.array([600]))
     assert split.tolist() == [200, 400]

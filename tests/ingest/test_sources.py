@@ -96,7 +96,7 @@ def test_all_samples_in_one_folder_keep_their_formats(ingested: Ingest) -> None:
     run, summary = ingested(FORMATS, dedupe=False)
     kept = dict(run.requests()["source"].value_counts().iter_rows())
     for path in EXPECTED:
-        if path.stem in ("mapped", "daily_totals"):  # never detected / without calls
+        if path.stem in ("mapped", "daily_totals"):  # never detected; no calls
             continue
         source = SOURCE_OF.get(path.stem, path.stem)
         assert kept[source] >= 1

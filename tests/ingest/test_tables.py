@@ -194,7 +194,7 @@ def test_an_unclosed_quote_costs_its_own_line() -> None:
 def test_two_unclosed_quotes_do_not_close_each_other() -> None:
     text = 'ts,q,n\n1,"open,2\n3,mid,4\n5,"",6\n7,last,8\n'
     assert rows_of(text) == [["3", "mid", "4"], ["5", "", "6"], ["7", "last", "8"]]
-    # closing the quote gives a row of three cells, but its first cells would swallow whole rows
+    # the closing quote would give a row of three cells, but with whole rows inside one cell
     text = 'ts,q,n\n1,"open\n3,mid,4\n5,mid,6\n7",x,8\n'
     assert [row[0] for row in rows_of(text)] == ["3", "5", '7"']
 

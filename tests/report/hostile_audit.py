@@ -71,7 +71,7 @@ def hostile_audit() -> Audit:
 
 
 def huge_audit(rows: int = 4_200) -> Audit:
-    """Return an audit with thousands of clusters, templates, tenants, findings and thresholds."""
+    """Return an audit with long texts and thousands of clusters, templates, tenants and so on."""
     assert AUDIT.semantic and AUDIT.prefix
     tenant = AUDIT.spend.by["tenant"][0]
     text = "word " * 2_000

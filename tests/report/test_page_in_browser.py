@@ -291,7 +291,8 @@ def test_paper_has_light_colours_few_pages_and_no_buttons(browser: Any, file: Pa
     page, wrong = opened(browser, file, color_scheme="dark", viewport={"width": 760, "height": 900})
     page.emulate_media(media="print", color_scheme="dark")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert page.locator("details:not([open]):visible").count() == 0  # folds aren't printed
+    # closed sections aren't printed
+    assert page.locator("details:not([open]):visible").count() == 0
     assert not page.locator("nav").is_visible()
     assert page.locator("button:not(thead button):visible").count() == 0
     too_wide = page.locator("table:visible").evaluate_all(

@@ -12,7 +12,8 @@ def test_a_column_and_a_title_for_every_day() -> None:
     columns = chart.panels[0].columns
     assert len(columns) == len(chart.titles) == 30
     saturday, monday = columns[5], columns[7]
-    assert abs(monday[3] / saturday[3] - 0.03847272 / 0.0192) < 0.02  # height is dollars
+    # heights are proportional to dollars
+    assert abs(monday[3] / saturday[3] - 0.03847272 / 0.0192) < 0.02
     assert all(x > 0 and x + width < WIDE.width for x, _, width, _ in columns)
     assert chart.titles[0] == "2026-06-01 · $1,585 · 46,167 requests"
 

@@ -272,7 +272,7 @@ def _lines(one: Prompt) -> Prompt:
 
 
 def _many_blocks(one: Prompt) -> Prompt:
-    """Split each message into 26 blocks, more than the lookback from a marker covers."""
+    """Split each message into about 26 blocks, more than the lookback from a marker covers."""
     messages = []
     for message in one.messages:
         whole = message["content"][0]["text"].split()

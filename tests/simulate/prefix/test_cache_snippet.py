@@ -1,4 +1,4 @@
-"""The code for an explicit cache, run in a loop by google-genai against a loopback server."""
+"""The snippet for an explicit cache, run in a loop with google-genai against a local server."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ HEAD = {"system_instruction": "Answer by the rules.", "tools": [{"google_search"
 
 
 class Gemini(ThreadingHTTPServer):
-    """Keep explicit caches, and refuse what Google refuses."""
+    """A server that keeps explicit caches and rejects what Google rejects."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -26,7 +26,7 @@ class Gemini(ThreadingHTTPServer):
         self.calls: list[tuple[str, dict[str, Any]]] = []
 
     def answer(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        name = path.split("?")[0].split("/", 2)[2]  # behind the version
+        name = path.split("?")[0].split("/", 2)[2]  # after the version
         if name == "cachedContents":
             self.calls.append(("create", body))
             name = f"cachedContents/{len(self.calls)}"
@@ -59,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
     do_PATCH = do_POST
 
     def log_message(self, *_: object) -> None:
-        """Stay silent."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_an_expired_cache_is_created_again_and_each_head_has_its_own(server: Gem
     assert [kind for kind, _ in server.calls] == [
         "create", "generate",
         "renew", "create", "generate",  # it had expired
-        "create", "generate",  # of the other rules
+        "create", "generate",  # for the other rules
         "renew", "generate",
     ]  # fmt: skip
     assert server.calls[-1][1]["cachedContent"] == server.calls[4][1]["cachedContent"]
@@ -122,7 +122,7 @@ def test_an_expired_cache_is_created_again_and_each_head_has_its_own(server: Gem
 @pytest.mark.parametrize(
     ("spot", "form"),
     [
-        (Spot("system", 0), "gemini"),  # later blocks of the system prompt move
+        (Spot("system", 0), "gemini"),  # later blocks of the system prompt change
         (Spot("tools", -1), "gemini"),
         (Spot("examples", 2), "gemini"),
         (Spot("system", -1), "chat"),  # another client

@@ -1,4 +1,4 @@
-"""Code to paste leaves all else as it is: called again, on clients' objects, on older markers."""
+"""Snippets change only markers: if run again, on clients' objects, and on older markers."""
 
 import copy
 import datetime
@@ -13,7 +13,7 @@ from costaudit.simulate.prefix.advice.snippets import BodyForm, Spot, snippet
 from costaudit.simulate.prefix.rules.rules import named_rules
 
 TODAY = datetime.date(2026, 11, 20)
-MOST = 4  # markers that Anthropic, Bedrock and OpenAI take
+MOST = 4  # the maximum number of markers at Anthropic, Bedrock and OpenAI
 SPOTS = [Spot("system", -1), Spot("system", 0), Spot("tools", -1),
          Spot("examples", 0, 0), Spot("examples", -1, 0), Spot("documents", 3, 5)]  # fmt: skip
 MARK = {"cache_control": {"type": "ephemeral"}}
@@ -25,7 +25,7 @@ def text(words: str, **more: Any) -> dict[str, Any]:
     return {"type": "text", "text": words, **more}
 
 
-# What an application sends today in each form, with more markers than a provider takes.
+# What an application sends today in each form, with more markers than a provider accepts.
 TURN = {"role": "user", "content": [text("a document", **MARK), text("q", **MARK)]}
 CLAUDE = {
     "tools": [{"name": "t", "description": "d", "input_schema": {"type": "object"}, **MARK}],
@@ -70,7 +70,7 @@ def code(rules: str, plan: Plan, form: BodyForm, spot: Spot) -> str:
 
 
 def bare(value: Any) -> Any:
-    """Return a request without markers, with texts as blocks."""
+    """Return a request without its markers."""
     if isinstance(value, dict):
         marks = ("cache_control", "prompt_cache_breakpoint", "prompt_cache_options")
         return {k: bare(v) for k, v in value.items() if k not in marks}
@@ -95,7 +95,7 @@ def test_called_again_it_sets_the_same_markers_and_changes_nothing_else(
             set_ = (*request_, "cache_control", "prompt_cache_options")
             sent.append(copy.deepcopy({key: names[key] for key in set_ if key in names}))
         assert sent[0] == sent[1] == sent[2]
-        assert given == before  # what the application holds stays as it is
+        assert given == before  # the application's objects are unchanged
         if not lines:
             continue
         found = json.dumps(sent[0])
@@ -104,13 +104,13 @@ def test_called_again_it_sets_the_same_markers_and_changes_nothing_else(
         wanted, got = bare(before), bare({k: v for k, v in sent[0].items() if k in before})
         if spot.part == "tools" and form in ("chat", "responses") and plans is IMPLICIT:
             place = "input" if form == "responses" else "messages"
-            got[place] = got[place][-len(wanted[place]) :]  # behind the guide to the tools
+            got[place] = got[place][-len(wanted[place]) :]  # after the guide to the tools
         assert got == wanted
 
 
 @pytest.mark.parametrize(("rules", "form"), [("bedrock", "anthropic"), ("bedrock", "converse")])
 def test_both_markers_of_a_first_turn_stay(rules: str, form: BodyForm) -> None:
-    """The document of the first message stays for an hour, its question for five minutes."""
+    """The first message's document is cached for an hour, its question for five minutes."""
     request_ = copy.deepcopy(CLAUDE if form == "anthropic" else CONVERSE)
     exec(code(rules, Plan(static="1h", last="5m"), form, Spot("documents", 0, 0)), request_)
     content = request_["messages"][0]["content"]
@@ -150,7 +150,7 @@ def test_a_plan_without_markers_takes_off_those_of_today() -> None:
 
 
 def kept(handled: list[Any]) -> Any:
-    """Return a client of httpx's second edition that keeps requests unsent."""
+    """Return an httpx2 client that records requests without sending them."""
 
     def keep(request: Any) -> Any:
         handled.append(json.loads(request.content))
@@ -160,7 +160,7 @@ def kept(handled: list[Any]) -> Any:
 
 
 def test_claude_s_own_answers_are_sent_back() -> None:
-    """Applications append the blocks of an answer as the client returned them."""
+    """Applications append an answer's blocks as the client returned them."""
     import anthropic
     from anthropic.types import TextBlock, ToolUseBlock
 
