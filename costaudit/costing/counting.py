@@ -8,14 +8,14 @@ import polars as pl
 
 from costaudit.contracts.audit import Finding
 from costaudit.contracts.manifest import IngestCounts
-from costaudit.contracts.requests import CACHE_WRITES, SENT_TO_PROVIDER
+from costaudit.contracts.requests import SENT_TO_PROVIDER
 from costaudit.contracts.spend import CostMode, Counting, Spend, Undecided
 from costaudit.costing.cost import billed_classes, cost, plain
 from costaudit.costing.logged import basis
+from costaudit.costing.prices.conventions import GROUP, is_undecided, swapped
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.verdict import once
 
-UNDECIDED = "undecided"  # ends the convention of calls that fit both conventions
 MOST_NAMES = 6  # unread fields that are shown
 _WHY = {
     "duplicate-id": "with the id of another",
@@ -66,16 +66,11 @@ def _usd(rows: pl.DataFrame, prices: Path | None, mode: CostMode) -> Decimal:
 
 def _undecided(requests: pl.DataFrame, prices: Path | None) -> Iterable[Undecided]:
     """Yield the cost of calls with an undecided convention, at list prices, for each convention."""
-    open_ = requests.filter(pl.col("usage_convention").str.contains(UNDECIDED))
+    open_ = requests.filter(is_undecided())
     if open_.is_empty():
         return
-    cached = pl.sum_horizontal("cache_read_tokens", *CACHE_WRITES)
-    is_inclusive = pl.col("usage_convention").str.contains("inclusive")
-    sent = pl.col("input_uncached_tokens")
-    other = pl.when(is_inclusive).then(sent + cached).otherwise(pl.max_horizontal(sent - cached, 0))
-    keys = ["source_file", "provider", "model", "usage_convention"]
-    for (file, provider, model, convention), rows in open_.group_by(keys, maintain_order=True):
-        swapped = rows.with_columns(input_uncached_tokens=other)
+    groups = open_.group_by(GROUP, maintain_order=True)
+    for (file, provider, model, convention), rows in groups:
         yield Undecided(
             source_file=str(file),
             provider=str(provider or ""),
@@ -83,7 +78,7 @@ def _undecided(requests: pl.DataFrame, prices: Path | None) -> Iterable[Undecide
             convention=str(convention),
             requests=len(rows),
             usd=_usd(rows, prices, "recomputed"),
-            other_usd=_usd(swapped, prices, "recomputed"),
+            other_usd=_usd(swapped(rows), prices, "recomputed"),
         )
 
 

@@ -20,6 +20,7 @@ from costaudit.costing.cost import cost
 from costaudit.costing.counting import counting
 from costaudit.costing.months.month import Month, month_of, with_trend
 from costaudit.costing.months.partial_days import partial_days
+from costaudit.costing.prices.conventions import settled_by_cost
 from costaudit.costing.prices.invoice import reconciled
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.quality import data_quality
@@ -155,6 +156,7 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
         if totals:
             raise InputError(totals, hint=TOTALS_HINT)
         raise _nothing_left(skips)
+    requests = settled_by_cost(requests, options.prices)
     pricing = price_requests(requests, options.prices)
     quality = data_quality(
         requests,
