@@ -2,13 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from costaudit.answers.tally import RatePoint
+from costaudit.contracts.semantic import CacheKind
 
-CacheKind = Literal["similar", "exact", "none"]
 _LOWER = 0.025
 
 

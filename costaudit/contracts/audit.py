@@ -242,12 +242,15 @@ class SpendChange:
     period: str = "a month"  # the period that the amounts cover
 
 
+GateStatus = Literal["passed", "failed", "insufficient"]  # insufficient: the log can't show it
+
+
 @dataclass(frozen=True)
 class GateResult:
     """One rule of the gate, and whether the audit satisfies it."""
 
     rule: str  # as in costaudit.toml, such as max_unsafe_served
-    status: Literal["passed", "failed", "insufficient"]  # insufficient: the log can't show it
+    status: GateStatus
     limit: str  # as the reader wrote it, such as 0.5%
     measured: str  # the tested value with its interval, in words
     detail: str  # one sentence: why, and what to do

@@ -7,6 +7,8 @@ from typing import Literal
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.policies import TtlKind
 
+CacheKind = Literal["similar", "exact", "none"]  # none: no response cache
+
 
 @dataclass(frozen=True)
 class SweepPoint:
@@ -167,7 +169,7 @@ class SemanticSection:
     exact_why: str = ""  # one sentence, if --approx or --sample was requested but not used
     lifetimes: tuple[LifetimeSweep, ...] = ()  # if several TTLs were requested
     ttl_s: float | None = None  # of the policy; None: entries never expire
-    recommended_kind: Literal["similar", "exact", "none"] = "exact"  # none: no response cache
+    recommended_kind: CacheKind = "exact"
     user_data: str = ""  # one sentence, if answers contain data of the user who asked
 
     @property

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Literal
 
 from costaudit.contracts.grades import Grade
+from costaudit.contracts.prefix import Claim
 
 CAUSES = (
     "first_write",
@@ -149,7 +150,7 @@ class SessionRow:
     best: Policy
     policies: tuple[PolicyCost, ...]
     saving_usd: Decimal  # by the best policy over the one in use, as far as the bill supports it
-    claim: Literal["simulated", "estimated", "none"]
+    claim: Claim
 
 
 @dataclass(frozen=True)

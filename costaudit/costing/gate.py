@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Literal
 
-from costaudit.contracts.audit import Audit, GateResult, Limit, SpendChange
+from costaudit.contracts.audit import Audit, GateResult, GateStatus, Limit, SpendChange
 from costaudit.contracts.grades import Estimate
 
-Status = Literal["passed", "failed", "insufficient"]
-_Found = tuple[Status, str, str]  # status, measured, detail
+_Found = tuple[GateStatus, str, str]  # status, measured, detail
 
 
 def evaluate(

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from costaudit.contracts.policies import Eviction
+from costaudit.contracts.policies import Eviction, TtlKind
 from costaudit.providers.call import Answer, Prompt
 
 Pairs = npt.NDArray[np.int32]
@@ -35,7 +35,7 @@ class CacheSettings:
     min_similarity: float  # cosine; a lookup hits iff similarity >= this
     prefix: str  # prefix of all keys that the cache may write
     ttl_s: float | None = None  # on the log's clock
-    ttl_kind: Literal["fixed", "sliding"] = "fixed"
+    ttl_kind: TtlKind = "fixed"
     speed: float | None = None  # log seconds per second; None: only the log's clock counts
     shadow: bool = False  # look up existing entries, write nothing
     resumed: bool = False  # remove an interrupted run's keys with this prefix

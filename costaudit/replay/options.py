@@ -4,9 +4,8 @@ import math
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
 
-from costaudit.contracts.policies import Eviction
+from costaudit.contracts.policies import Eviction, TtlKind
 from costaudit.errors import UsageError
 
 
@@ -18,7 +17,7 @@ class ReplayOptions:
     speed: float | None = None  # log seconds per second; None: as fast as possible
     max_rate: float | None = None  # requests per second; None: no limit
     ttl_s: float | None = None  # on the log's clock; in real time, divided by `speed`
-    ttl_kind: Literal["fixed", "sliding"] = "fixed"
+    ttl_kind: TtlKind = "fixed"
     max_entries: int | None = None  # per pool; None: no limit
     eviction: Eviction = "lru"
     guard: tuple[str, ...] = ()  # names of trap detectors that refuse hits

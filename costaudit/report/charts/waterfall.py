@@ -7,6 +7,8 @@ from typing import Literal
 from costaudit.contracts.grades import Money
 from costaudit.contracts.ledger import Ledger
 
+BarKind = Literal["total", "saved", "cost", "overlap"]
+
 
 @dataclass(frozen=True)
 class Bar:
@@ -14,7 +16,7 @@ class Bar:
 
     label: str
     section: str  # anchor that explains it
-    kind: Literal["total", "saved", "cost", "overlap"]
+    kind: BarKind
     money: Money
     start: float
     stop: float
@@ -45,7 +47,7 @@ def waterfall(ledger: Ledger) -> Waterfall:
         return min(max(float(amount / widest), 0.0), 1.0)
 
     def bar(
-        label: str, section: str, kind: Literal["total", "saved", "cost", "overlap"],
+        label: str, section: str, kind: BarKind,
         money: Money, ends: tuple[Decimal, Decimal],
     ) -> Bar:  # fmt: skip
         left, right = sorted(map(at, ends))
