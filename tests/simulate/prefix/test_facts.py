@@ -326,7 +326,7 @@ def test_the_marker_stands_before_the_first_block_that_changes() -> None:
     row = facts(log).templates[0]
     assert row.best_markers == "after block 1 of the system prompt (5m)"
     assert row.snippet.splitlines()[-1] == (
-        'system = marked(system, 0, cache_control={"type": "ephemeral"})'
+        'system = marked(unmarked(system), 0, cache_control={"type": "ephemeral"})'
     )
 
 
@@ -442,7 +442,7 @@ def test_conversations_are_marked_at_their_end_too() -> None:
     row = found.templates[0]
     assert row.best_markers == "after the system prompt (5m), after the last message (5m)"
     assert row.snippet.splitlines()[-2:] == [
-        'system = marked(system, -1, cache_control={"type": "ephemeral"})',
+        'system = marked(unmarked(system), -1, cache_control={"type": "ephemeral"})',
         'cache_control = {"type": "ephemeral"}  # a parameter of messages.create',
     ]
     parts_of = {share.part: share for share in row.parts}

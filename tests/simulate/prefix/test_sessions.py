@@ -123,6 +123,7 @@ def test_a_growing_trace_is_read_up_to_its_last_full_block(tmp_path: Path) -> No
     found = elsewhere(write_lines(tmp_path / "log.jsonl", [session("a", calls)]), tmp_path)
     share = sum(64 * count for count in blocks[:-1]) / sum(64 * count + 7 for count in blocks)
     assert found["Anthropic, 5-minute writes"] == pytest.approx(share)
+    assert found["OpenAI, GPT-5.6 and later"] == pytest.approx(share)  # from the latest ending on
 
 
 @pytest.mark.skipif(not SESSIONS.exists(), reason="agents' sessions are not beside the project")
@@ -131,6 +132,7 @@ def test_markers_read_nearly_what_one_cache_for_each_session_reads(tmp_path: Pat
     found = elsewhere(SESSIONS, tmp_path)
     assert 0.9313 - 0.012 < found["Anthropic, 5-minute writes"] < 0.9313
     assert 0.9602 - 0.012 < found["Anthropic, 1-hour writes"] < 0.9602
+    assert 0.93 < found["OpenAI, GPT-5.6 and later"] < 0.9653  # of the unlimited lifetime
 
 
 @pytest.mark.skipif(not SESSIONS.exists(), reason="agents' sessions are not beside the project")

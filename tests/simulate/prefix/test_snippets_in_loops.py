@@ -26,27 +26,27 @@ def text(words: str, **more: Any) -> dict[str, Any]:
 
 
 # What an application sends today in each form, with more markers than a provider accepts.
-TURN = {"role": "user", "content": [text("a document", **MARK), text("q", **MARK)]}
-CLAUDE = {
+TURN: dict[str, Any] = {"role": "user", "content": [text("a document", **MARK), text("q", **MARK)]}
+CLAUDE: dict[str, Any] = {
     "tools": [{"name": "t", "description": "d", "input_schema": {"type": "object"}, **MARK}],
     "system": [text("rules", **MARK), text("now", **MARK)],
     "messages": [TURN],
 }
-CHAT = {
+CHAT: dict[str, Any] = {
     "tools": [{"type": "function", "function": {"name": "t", "parameters": {}}}],
     "messages": [{"role": "system", "content": [text("rules", **MARK), text("now")]}, TURN],
 }
-CONVERSE = {
+CONVERSE: dict[str, Any] = {
     "toolConfig": {"tools": [{"toolSpec": {"name": "t", "inputSchema": {"json": {}}}}, POINT]},
     "system": [{"text": "rules"}, POINT, {"text": "now"}],
     "messages": [{"role": "user", "content": [{"text": "a document"}, POINT, {"text": "q"}]}],
 }
-OPENAI = {
+OPENAI: dict[str, Any] = {
     "tools": CHAT["tools"],
     "messages": [{"role": "developer", "content": [text("rules", **BREAK), text("now")]},
                  {"role": "user", "content": [text("a document", **BREAK), text("q", **BREAK)]}],
 }  # fmt: skip
-RESPONSES = {
+RESPONSES: dict[str, Any] = {
     "input": [
         {"role": "developer", "content": [{"type": "input_text", "text": "rules", **BREAK}]},
         {"role": "user", "content": [{"type": "input_text", "text": "q", **BREAK}]},

@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from costaudit.contracts.grades import PER_MTOK, Pricing
 from costaudit.engine.pool import default_workers
-from costaudit.simulate.prefix.caches.replay import CODES, Markers, replay
+from costaudit.simulate.prefix.caches.replay import (
+    CODES,
+    Markers,
+    ending_roles,
+    replay,
+    shared_ends,
+)
 from costaudit.simulate.prefix.caches.static_share import HEAD_PARTS, PARTS, Parts
 from costaudit.simulate.prefix.rules.rules import Assigned
 from costaudit.simulate.prefix.tree.prompts import Groups, Prompts
@@ -59,22 +65,11 @@ def find_anchors(prompts: Prompts, groups: Groups, parts: Parts) -> Anchors:
     return Anchors(
         tools=_segments(prompts, groups, _deepest(tools, count)),
         static=_segments(prompts, groups, _deepest(places, count)),
-        last=np.where(groups.index >= 0, _ends(prompts), -1),
-        own=last_endings(offsets, prompts.segments.role),
+        last=np.where(groups.index >= 0, shared_ends(prompts), -1),
+        own=last_endings(offsets, ending_roles(prompts)),
         static_part=tuple(ends.get(group, ("", -1))[0] for group in range(count)),
         static_block=tuple(ends.get(group, ("", -1))[1] for group in range(count)),
     )
-
-
-def _ends(prompts: Prompts) -> Ints:
-    """Return the last segment of each prompt that a longer prompt can begin with.
-
-    In a trace of block hashes, the last hash is of a block that is not full: the next prompt fills
-    it and has another hash there.
-    """
-    first, end = prompts.segments.offsets[:-1], prompts.segments.offsets[1:] - 1
-    hashed = np.array([*(kind == "hash" for kind in prompts.segments.kinds), False])
-    return end - (hashed[prompts.segments.kind[np.maximum(end, 0)]] & (end > first))
 
 
 def _static_ends(places: pl.DataFrame, rows: pl.DataFrame) -> dict[int, tuple[str, int]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from costaudit.contracts.requests import CACHE_WRITES, INPUT_CLASSES
 from costaudit.simulate.prefix.rules.rules import Assigned
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
-from costaudit.simulate.segments import MARKERS, Codes, Ints, any_in
+from costaudit.simulate.segments import MARKERS, ROLES, Codes, Ints, any_in
 
 CODES = {name: code for code, name in enumerate(MARKERS)}  # as in Segments.marker; 0 for none
 TOLERANCE = 0.02  # share of a prompt by which counters and local token counts may differ
@@ -24,6 +24,40 @@ class Markers:
     code: Codes  # per segment, index into MARKERS
     own: Ints  # per request: segment of the provider's own marker; -1 for none
     inferred: NDArray[np.bool_]  # per request: inferred from billed counters, not logged
+
+
+def shared_ends(prompts: Prompts) -> Ints:
+    """Return the last segment of each prompt that a longer prompt can begin with.
+
+    In a trace of block hashes, the last hash is of a block that is not full: the next prompt fills
+    it and has another hash there.
+    """
+    first, end = prompts.segments.offsets[:-1], prompts.segments.offsets[1:] - 1
+    return end - (np.append(_hashed(prompts), False)[end] & (end > first))
+
+
+def ending_roles(prompts: Prompts) -> Codes:
+    """Return the roles of segments, by which the ends of messages are found.
+
+    A trace of block hashes has no messages: one ends with each run of blocks that prompts share,
+    so the runs take turns as user and tool. None ends with the block that is not full.
+    """
+    segments, hashed = prompts.segments, _hashed(prompts)
+    if not hashed.any():
+        return segments.role
+    turns = np.where(np.arange(len(hashed)) % 2, ROLES.index("user"), ROLES.index("tool"))
+    plain = (segments.role == ROLES.index("tools")) | (segments.role == ROLES.index("system"))
+    role = np.where(hashed & ~plain, turns, segments.role).astype(np.int8)
+    offsets = segments.offsets
+    cut = (offsets[1:] - 1)[(np.diff(offsets) > 0) & (shared_ends(prompts) < offsets[1:] - 1)]
+    role[cut] = ROLES.index("assistant")
+    return role
+
+
+def _hashed(prompts: Prompts) -> NDArray[np.bool_]:
+    """Return flags of the segments of which the log has only a hash."""
+    kinds = prompts.segments.kinds
+    return np.array([*(kind == "hash" for kind in kinds), False])[prompts.segments.kind]
 
 
 def logged_markers(
@@ -48,7 +82,7 @@ def logged_markers(
     inferred = explicit & ~marked & ~automatic & (cached > 0) & prompts.sendable
     if inferred.any():
         _infer(requests, prompts, inferred, template, code)
-    own = last_endings(prompts.segments.offsets, prompts.segments.role)
+    own = last_endings(prompts.segments.offsets, ending_roles(prompts))
     implicit = assigned.is_marked("implicit")
     mode, ttl = _cache_options(requests)
     kept_out = (mode == "explicit") | (
@@ -299,9 +333,10 @@ def _flags(
     implicit = chosen & assigned.is_marked("implicit")
     if not implicit.any():
         return writes, lookup
+    roles = ending_roles(prompts)
     own_writes, own_lookup = implicit_flags(
-        segments.offsets, implicit, sizes, markers.code, granted, segments.role, markers.own,
-        minimum, most, endings, assigned.each(lambda rules: rules.first_markers),
+        segments.offsets, implicit, sizes, markers.code, granted, roles, markers.own, minimum,
+        most, endings, assigned.each(lambda rules: rules.first_markers),
         assigned.each(lambda rules: rules.latest_markers),
     )  # fmt: skip
     return np.maximum(writes, own_writes), lookup | own_lookup
