@@ -55,7 +55,7 @@ def ending_roles(prompts: Prompts) -> Codes:
 
 
 def _hashed(prompts: Prompts) -> NDArray[np.bool_]:
-    """Return flags of the segments of which the log has only a hash."""
+    """Return flags of the segments for which the log has only a hash."""
     kinds = prompts.segments.kinds
     return np.array([*(kind == "hash" for kind in kinds), False])[prompts.segments.kind]
 
