@@ -134,14 +134,15 @@ def _request_ids(kept: pl.DataFrame) -> pl.Series:
     """Return unique request ids: native ids, with a digest if they are repeated or missing."""
     native = pl.col("native_id")
     is_own = (native != "") & native.is_first_distinct()
-    rows = kept.select(native, "source_file", "offset", "index", own=is_own.fill_null(False))
-    ids = rows["native_id"].to_list() if rows["own"].all() else []
-    if not ids:
-        for native_id, *place, own in rows.iter_rows():
-            digest = "" if own else xxh3_64_hexdigest("\0".join(map(str, place)).encode())
-            other = f"{native_id}#{digest[:8]}" if native_id else f"row-{digest}"
-            ids.append(native_id if own else other)
-    return pl.Series("request_id", ids, dtype=pl.String)
+    own = kept.select(is_own.fill_null(False)).to_series()
+    others = []
+    for native_id, *place in (
+        kept.filter(~own).select(native, "source_file", "offset", "index").iter_rows()
+    ):
+        digest = xxh3_64_hexdigest("\0".join(map(str, place)).encode())
+        others.append(f"{native_id}#{digest[:8]}" if native_id else f"row-{digest}")
+    at = pl.Series((~own).arg_true(), dtype=pl.UInt32)
+    return kept["native_id"].alias("request_id").scatter(at, pl.Series(others, dtype=pl.String))
 
 
 def _colliding(kept: pl.DataFrame) -> tuple[int, int]:
@@ -247,24 +248,21 @@ def _write_blocks(pieces: Pieces, run: RunDir) -> None:
 
 
 def _staged_skips(pieces: Pieces, rows: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
-    ids = _kept_ids(rows, kept)
-    return (
-        pieces.skips()
-        .join(
-            ids,
-            left_on=["source_file", "into_offset", "into_index"],
-            right_on=["source_file", "offset", "index"],
-            how="left",
-            nulls_equal=False,
-        )
-        .select(
-            "source_file",
-            pl.col("offset").alias("source_offset"),
-            "fate",
-            "reason",
-            "detail",
-            pl.col("request_id").alias("merged_into"),
-        )
+    skips = pieces.skips()
+    merged = skips["into_offset"].is_not_null().any()
+    return skips.join(
+        _kept_ids(rows if merged else rows.clear(), kept),
+        left_on=["source_file", "into_offset", "into_index"],
+        right_on=["source_file", "offset", "index"],
+        how="left",
+        nulls_equal=False,
+    ).select(
+        "source_file",
+        pl.col("offset").alias("source_offset"),
+        "fate",
+        "reason",
+        "detail",
+        pl.col("request_id").alias("merged_into"),
     )
 
 

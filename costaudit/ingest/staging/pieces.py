@@ -38,7 +38,7 @@ LIGHT = (
     "latency_ms", *RARE,
 )  # fmt: skip
 AT_ONCE = 8  # columns that `light` reads at a time
-OPEN_BYTES = 512 << 20  # most bytes of pieces that `rows` keeps in memory
+OPEN_BYTES = 256 << 20  # most bytes of pieces that `rows` keeps in memory
 JOINED = ".joined"  # folder of joined small pieces while a run is assembled
 JOINED_BYTES = 32 << 20  # most bytes of small pieces that are joined into one
 
@@ -125,7 +125,7 @@ class Pieces:
             "ts_us", "source_file", "offset", "index", nulls_last=True, maintain_order=True
         )
         order = rows.select(by_time).to_series()
-        rows = rows.select(pl.all().gather(order))
+        rows = _in_order(rows, order)
         for start in range(0, len(LIGHT), AT_ONCE):
             names = list(LIGHT[start : start + AT_ONCE])
             read = pl.concat(
@@ -133,7 +133,7 @@ class Pieces:
             )
             empty = [one for one in RARE if one in names and read[one].null_count() == len(read)]
             read = read.drop(empty)
-            rows = pl.concat([rows, read.select(pl.all().gather(order))], how="horizontal")
+            rows = pl.concat([rows, _in_order(read, order)], how="horizontal")
         return rows
 
     def rows(self, number: int) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -181,6 +181,25 @@ class Pieces:
         return pl.concat(
             piece.with_file(pl.read_parquet(piece.table("skips"))) for piece in self.all
         )
+
+
+def _in_order(rows: pl.DataFrame, order: pl.Series) -> pl.DataFrame:
+    """Return the rows in this order; a column with one value throughout takes no memory."""
+    constant = [name for name in rows.columns if _is_constant(rows[name])]
+    varied = [name for name in rows.columns if name not in constant]
+    return rows.select(
+        pl.lit(rows[name][0], rows.schema[name]).alias(name)
+        if name in constant and varied
+        else pl.col(name).gather(order)
+        for name in rows.columns
+    )
+
+
+def _is_constant(column: pl.Series) -> bool:
+    if column.dtype.is_nested() or not len(column):
+        return False
+    nulls = column.null_count()
+    return nulls == len(column) or (not nulls and bool(column.min() == column.max()))
 
 
 def _place(piece: Piece) -> pl.DataFrame:
