@@ -19,6 +19,7 @@ from costaudit.ingest.content.redaction import (
     redaction_of,
     route_of,
 )
+from costaudit.ingest.mapping.field_map import CONTENT, OTHERS, TEXTS
 from tests.ingest.conftest import Ingest, chat, write_lines
 
 KEY = b"k" * 32
@@ -284,3 +285,35 @@ def test_masking_does_not_make_different_questions_equal(ingested: Ingest, tmp_p
     texts = [text for text in run.blocks()["text"] if text.startswith("What")]
     assert len(set(texts)) == 28
     assert not any("mail.example" in text for text in texts)
+
+
+@pytest.mark.parametrize("mode", ["mask", "hash"])
+@pytest.mark.parametrize("value", ["canary@mail.example", "tier-of-canary@mail.example"])
+def test_no_field_that_a_map_names_keeps_what_was_planted(
+    ingested: Ingest, tmp_path: Path, mode: str, value: str
+) -> None:
+    planted = sorted({*TEXTS, *OTHERS, *CONTENT} - {"model", "convention", "ts"})
+    record = dict.fromkeys(planted, value) | {"m": "gpt-4o", "in": 5, "out": 1}
+    fields = tmp_path / "map.toml"
+    fields.write_text(
+        'model = "m"\ninput_tokens = "in"\noutput_tokens = "out"\n'
+        + "".join(f'{name} = "{name}"\n' for name in planted)
+    )
+    log = write_lines(tmp_path / "log.jsonl", [record])
+    run, summary = ingested(log, redact=mode, maps=(str(fields),))
+    assert summary.kept == 1, summary.skip_reasons
+    for path in run.path.rglob("*"):
+        if path.is_file() and path.name != "manifest.json":
+            assert b"canary" not in path.read_bytes(), path
+    assert "canary" not in contents(run)
+
+
+def test_words_and_values_made_here_stay(ingested: Ingest, tmp_path: Path) -> None:
+    call = chat(1, "Hi") | {"region": "eu-west-1", "service_tier": "flex"}
+    run, _ = ingested(write_lines(tmp_path / "x.jsonl", [call]), redact="hash")
+    row = run.requests().row(0, named=True)
+    clear, _ = ingested(tmp_path / "x.jsonl", into="clear")
+    plain = clear.requests().row(0, named=True)
+    kept = ("provider", "model", "region", "service_tier", "source", "usage_convention", "status",
+            "usage_source", "finish_reason")  # fmt: skip
+    assert [row[name] for name in kept] == [plain[name] for name in kept]

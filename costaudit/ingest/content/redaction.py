@@ -18,8 +18,9 @@ KEY_VARIABLE = "COSTAUDIT_REDACTION_KEY"
 KEY_BYTES = 32
 LONG = 1 << 20  # texts with more characters are encoded in parts
 MOST_STORED = 64 << 20  # characters; of a longer text we keep only the id and count
-SHARED_NAMES = ("account", "agent", "branch", "cache_key")
-LABELS = ("finish_reason", "skill", "tool_choice", "thinking")
+SHARED_NAMES = ("account", "agent", "branch", "cache_key", "response_format")
+WORDS = ("provider", "region", "service_tier", "client_version", "cost_unit", "auto_cache_ttl")
+MADE_HERE = ("source", "half", "kind", "convention", "usage_source", "status", "served_by")
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,10 @@ class Redactor:
         """Return what may be stored of short texts that a reader must still understand."""
         return self._each(values, self._masking.mask)
 
+    def words(self, values: pl.Series) -> pl.Series:
+        """Return single words, such as regions; any other text is redacted like a name."""
+        return self._each(values, self._word)
+
     def routes(self, values: pl.Series) -> pl.Series:
         """Return endpoints as routes, without query strings and ids."""
         return self._each(values, lambda text: self._masking.mask(route_of(text)))
@@ -144,13 +149,21 @@ class Redactor:
     def shared(self, calls: pl.DataFrame) -> pl.DataFrame:
         """Redact every text column of many calls, except models, which are product names."""
         tags = calls["tags"].explode().unique().drop_nulls()
+        others = set(calls.columns) - {*SHARED_NAMES, *WORDS, *MADE_HERE, *_SPECIAL}
+        labels = [name for name in others if calls.schema[name] == pl.String]
         return calls.with_columns(
-            *(self.names(calls[name]) for name in (*SHARED_NAMES, "response_format")),
-            *(self.labels(calls[name]) for name in LABELS),
+            *(self.names(calls[name]) for name in SHARED_NAMES),
+            *(self.words(calls[name]) for name in WORDS),
+            *(self.labels(calls[name]) for name in labels),
             self.routes(calls["endpoint"]),
             self.errors(calls["error"]),
             pl.col("tags").list.eval(pl.element().replace(tags, self.names(tags))),
         )
+
+    def _word(self, text: str) -> str:
+        if self._masking.mask(text) == text and _WORD.fullmatch(text):
+            return text
+        return self._hashed(text) if self.mode == "hash" else self._masking.mask(text)
 
     def _error(self, text: str) -> str:
         masked = self._masking.mask(text)
@@ -171,6 +184,8 @@ class Redactor:
         return blake2b(data, key=self._key, digest_size=8).hexdigest()
 
 
+_SPECIAL = ("model", "endpoint", "error", "tags")  # see `Redactor.shared`
+_WORD = re.compile(r"[\w.:/+-]{1,60}")
 _ERROR_TYPE = re.compile(r"[A-Za-z][A-Za-z_.-]{0,60}|\d{3}")
 _VERSION = re.compile(r"v\d+(?:\.\d+)?(?:alpha|beta)?\d*")
 _ID = re.compile(

@@ -292,4 +292,5 @@ def _row_table(
         *prompt_sums(flat, sizes, segments),
         marker_lifetimes(flat, sizes, segments),
         *(redactor.names(own[name]) for name in PEOPLE),
+        redactor.words(own["other_ttl"]),
     )
