@@ -93,6 +93,9 @@ class DailyRow:
     provider: str
     model: str  # as logged
     cost: CostBreakdown
+    # token class → tokens of calls without a list price; `only_logged`: with a logged cost
+    unpriced: dict[str, int] = field(default_factory=dict)
+    only_logged: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

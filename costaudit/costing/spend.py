@@ -162,10 +162,24 @@ def _daily(sent: pl.DataFrame, rates: dict[int, tuple[Decimal, ...]]) -> tuple[D
     filled = sent.with_columns(pl.col(names).fill_null(""))
     keys = filled.select(names).unique().sort(names)
     keys = keys.with_columns(key=pl.int_range(pl.len()).cast(pl.String))
-    costs = _breakdowns(filled.join(keys, on=names), "key", rates)
+    keyed = filled.join(keys, on=names)
+    costs = _breakdowns(keyed, "key", rates)
+    no_rate = keyed.filter(pl.col("rate_id").is_null() & (_tokens() > 0))
+    unpriced = _tokens_by_key(no_rate.filter(pl.col("logged").is_null()))
+    only_logged = _tokens_by_key(no_rate.filter(pl.col("logged").is_not_null()))
     return tuple(
-        DailyRow(day, provider, model, costs[key]) for day, provider, model, key in keys.iter_rows()
+        DailyRow(day, provider, model, costs[key], unpriced.get(key, {}), only_logged.get(key, {}))
+        for day, provider, model, key in keys.iter_rows()
     )
+
+
+def _tokens_by_key(calls: pl.DataFrame) -> dict[str, dict[str, int]]:
+    """Return the tokens of each key by class; classes without tokens are left out."""
+    sums = calls.group_by("key").agg(pl.col(TOKEN_CLASSES).sum())
+    return {
+        row.pop("key"): {name: tokens for name, tokens in row.items() if tokens}
+        for row in sums.iter_rows(named=True)
+    }
 
 
 def _row(

@@ -71,6 +71,15 @@ def test_days_and_models_add_up_to_the_total() -> None:
     for name in (field for field in vars(found.total) if field != "requests"):
         assert sum(getattr(row.cost, name) for row in found.daily) == getattr(found.total, name)
     assert [row.cost.requests for row in found.daily] == [1, 3, 3, 3, 3, 1]
+    assert [row.unpriced for row in found.daily] == [{}] * 5 + [CALL]
+    assert not any(row.only_logged for row in found.daily)
+
+
+def test_a_day_s_tokens_without_a_list_price_are_those_of_calls_with_and_without_a_cost() -> None:
+    unknown = {**CALL, "model": "gpt-nobody-knows"}
+    (found,) = spent(unknown, {**unknown, "logged_cost": "0.5", "cost_unit": "usd"}).daily
+    assert (found.unpriced, found.only_logged) == (CALL, CALL)
+    assert found.cost.total_usd == Decimal("0.5")
 
 
 def test_a_gateways_hits_cost_nothing_and_an_unknown_model_is_never_free() -> None:
