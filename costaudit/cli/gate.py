@@ -2,7 +2,7 @@
 
 import os
 import sys
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -110,15 +110,7 @@ def _limits(shares: dict[str, str], saving: str) -> "dict[str, Limit]":
         if text
     }
     if saving:
-        try:
-            amount = Decimal(saving.strip().lstrip("$").replace(",", ""))
-        except InvalidOperation:
-            amount = Decimal("NaN")
-        if not amount.is_finite():
-            raise UsageError(
-                f"--min-saving-usd-month {saving!r} is not an amount.",
-                hint="Write dollars: 120.50.",
-            )
+        amount = values.dollars(saving, "--min-saving-usd-month", zero=True)
         limits["min_saving_usd_month"] = Limit(f"${amount:,f}", amount)
     if not limits:
         raise UsageError(

@@ -108,3 +108,8 @@ class Pricing:
         return pl.Series("unit_usd", [Decimal(0)], pl.Decimal(38, 15)).new_from_index(
             0, len(self.rate_ids)
         )
+
+
+def format_rate(rate: Decimal) -> str:
+    """Return a rate as text, without an exponent or trailing zeros."""
+    return format(rate.normalize(), "f")

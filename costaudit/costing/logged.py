@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from costaudit.contracts.grades import MTOK, PER_MTOK, RATES, Pricing
+from costaudit.contracts.grades import MTOK, PER_MTOK, RATES, Pricing, format_rate
 from costaudit.contracts.requests import SENT_TO_PROVIDER, TOKEN_CLASSES
 from costaudit.contracts.spend import CostMode
 from costaudit.costing.cost import per_request_usd, rates_by_id
-from costaudit.costing.prices.lookup import format_rate
 from costaudit.costing.prices.wrong_costs import wrong_costs
 
 USD = pl.Decimal(38, 15)

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from costaudit.contracts.grades import MTOK, PER_MTOK, Pricing
+from costaudit.contracts.grades import MTOK, PER_MTOK, Pricing, format_rate
 from costaudit.contracts.requests import GATEWAY_SERVED, TOKEN_CLASSES
 from costaudit.contracts.spend import CostMode
 from costaudit.costing.cost import billed_classes, per_request_usd, rates_by_id
 from costaudit.costing.logged import Basis, basis, calibrate
-from costaudit.costing.prices.lookup import format_rate, price_requests
+from costaudit.costing.prices.lookup import price_requests
 
 _CHANGES = ("provider", "model", "is_batch", "service_tier")
 

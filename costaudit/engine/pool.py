@@ -28,24 +28,24 @@ def map_partitions(
         return
     waiting = iter(partitions)
     context = multiprocessing.get_context("spawn")
-    flying: deque[Future[R]] = deque()
+    pending: deque[Future[R]] = deque()
     with ProcessPoolExecutor(workers - 1, mp_context=context) as pool:
 
         def share() -> None:
-            missing = 2 * (workers - 1) - sum(not future.done() for future in flying)
+            missing = 2 * (workers - 1) - sum(not future.done() for future in pending)
             with _without_main():
-                flying.extend(pool.submit(function, p) for p in islice(waiting, max(missing, 0)))
+                pending.extend(pool.submit(function, p) for p in islice(waiting, max(missing, 0)))
 
         share()
         for partition in waiting:
             own: Future[R] = Future()
             own.set_result(function(partition))
-            flying.append(own)
+            pending.append(own)
             share()
-            while flying and (flying[0].done() or len(flying) >= 4 * workers):
-                yield flying.popleft().result()
-        while flying:
-            yield flying.popleft().result()
+            while pending and (pending[0].done() or len(pending) >= 4 * workers):
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
 @contextmanager
@@ -73,14 +73,14 @@ T = TypeVar("T")
 
 def in_threads(function: Callable[[T], R], items: Iterator[T]) -> Iterator[R]:
     """Yield `function` of each item in order, a few at a time, each on one processor."""
-    workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+    workers = default_workers()
     with ThreadPoolExecutor(workers) as pool:
-        flying = []
+        pending = []
         for item in items:
-            flying.append(pool.submit(function, item))
-            if len(flying) > 2 * workers:
-                yield flying.pop(0).result()
-        for done in flying:
+            pending.append(pool.submit(function, item))
+            if len(pending) > 2 * workers:
+                yield pending.pop(0).result()
+        for done in pending:
             yield done.result()
 
 

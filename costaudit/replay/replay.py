@@ -192,6 +192,7 @@ def _settings_line(options: ReplayOptions, cache: LiveCache, upstream: Upstream)
         f"cache={cache.traits.name} upstream={upstream.name} "
         f"min_similarity={options.min_similarity:g} "
         f"ttl={options.ttl_s} {options.ttl_kind} speed={options.speed} shadow={options.shadow} "
+        f"isolate={options.isolate} "
         f"guard={'+'.join(options.guard) or None}"
     )
 

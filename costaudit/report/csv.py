@@ -6,20 +6,13 @@ from io import StringIO
 
 from costaudit.contracts.audit import Audit
 from costaudit.contracts.grades import Estimate, Grade, Money
+from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.contracts.semantic import ScopeRow, SweepPoint, VariantRow
 from costaudit.contracts.spend import CostBreakdown
 from costaudit.report.escaping import csv_cell
 from costaudit.report.numbers import similarity
 
 COLUMNS = ("section", "group", "measure", "unit", "value", "low", "high", "grade")
-_TOKENS = (
-    "input_uncached_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "cache_write_other_tokens",
-    "output_tokens",
-)
 
 Row = tuple[str, str, str, str, object, object, object, str]
 
@@ -76,7 +69,7 @@ def _ledger(audit: Audit) -> Iterator[Row]:
 
 def _cost(section: str, group: str, cost: CostBreakdown, grade: Grade) -> Iterator[Row]:
     yield (section, group, "requests", "requests", cost.requests, None, None, "measured")
-    for name in _TOKENS:
+    for name in TOKEN_CLASSES:
         yield (section, group, name, "tokens", getattr(cost, name), None, None, "measured")
     yield (section, group, "total", "usd", cost.total_usd, None, None, grade)
 

@@ -101,6 +101,11 @@ def milliseconds(value: float) -> str:
     return f"{value:.0f} ms"
 
 
+def whole_usd(value: float) -> str:
+    """Write dollars for an axis: without cents where there are none."""
+    return usd(Decimal(repr(value))).replace(".00", "").replace(",00", "")
+
+
 def seconds(value: float) -> str:
     """Write a time given in seconds in the unit that people would say it in."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
-from costaudit.contracts.grades import PER_MTOK
+from costaudit.contracts.grades import PER_MTOK, format_rate
 from costaudit.costing.prices.models import find_model
 from costaudit.costing.prices.price_table import STANDARD
-from costaudit.costing.prices.sanity import plain_rate
 from costaudit.costing.prices.second_table import second_source
 
 _SHOWN = {
@@ -34,7 +33,7 @@ def disagreement(
     if theirs is None:
         return []
     differs = [
-        f"{words} {plain_rate(rate)} for {rates[name]}"
+        f"{words} {format_rate(rate)} for {rates[name]}"
         for name, rate in zip(PER_MTOK, theirs.rates, strict=True)
         if name in _SHOWN and (name != "cache_read_per_mtok" or theirs.has_read)
         for words in [_SHOWN[name]]

@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from costaudit.contracts.grades import RATES, Pricing
+from costaudit.contracts.grades import RATES, Pricing, format_rate
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.costing.prices.overlay import read_overlay, shipped_overlay
 from costaudit.costing.prices.price_table import BATCH, similar_models
@@ -161,11 +160,6 @@ def _hours(card: RateCard, second: int) -> str:
     return (
         f"from {begin // 3600:02}:{begin // 60 % 60:02} to {end // 3600:02}:{end // 60 % 60:02} UTC"
     )
-
-
-def format_rate(rate: Decimal) -> str:
-    """Return a rate as text, without an exponent or trailing zeros."""
-    return format(rate.normalize(), "f")
 
 
 _TIERS = ("standard", BATCH, "flex", "priority", "fast")

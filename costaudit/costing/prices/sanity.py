@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+from costaudit.contracts.grades import format_rate
+
 CLASSES = (
     "input", "cache read", "5-minute write", "1-hour write", "other write", "output",
 )  # fmt: skip
@@ -36,11 +38,11 @@ def doubted(note: str) -> str:
 def _order(given: Sequence[Decimal]) -> Iterator[str]:
     plain, read, *_, output = given
     if read > plain:
-        yield f"cache read {plain_rate(read)} is above input {plain_rate(plain)}"
+        yield f"cache read {format_rate(read)} is above input {format_rate(plain)}"
     if output < read:
-        yield f"output {plain_rate(output)} is below cache read {plain_rate(read)}"
+        yield f"output {format_rate(output)} is below cache read {format_rate(read)}"
     if output < plain / 2 and output:
-        yield f"output {plain_rate(output)} is below half of input {plain_rate(plain)}"
+        yield f"output {format_rate(output)} is below half of input {format_rate(plain)}"
 
 
 def _far(given: Sequence[Decimal], listed: Sequence[Decimal]) -> Iterator[str]:
@@ -52,8 +54,8 @@ def _far(given: Sequence[Decimal], listed: Sequence[Decimal]) -> Iterator[str]:
         if 1 / _FAR < ratio < _FAR:
             continue
         said.add(mine)
-        listed_at = f"the list price {plain_rate(theirs)}{_slip(ratio)}"
-        yield f"{name} {plain_rate(mine)} is far from {listed_at}"
+        listed_at = f"the list price {format_rate(theirs)}{_slip(ratio)}"
+        yield f"{name} {format_rate(mine)} is far from {listed_at}"
 
 
 def _slip(ratio: Decimal) -> str:
@@ -61,8 +63,3 @@ def _slip(ratio: Decimal) -> str:
     words = (told for factor, told in _SLIPS if factor / _NEAR < ratio < factor * _NEAR)
     told = next(words, "")
     return f" ({told})" if told else ""
-
-
-def plain_rate(rate: Decimal) -> str:
-    """Return a rate as text, without an exponent or trailing zeros."""
-    return format(rate.normalize(), "f")

@@ -4,6 +4,7 @@ from functools import partial
 
 import polars as pl
 
+from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.ingest.assembly.sessions import find_replays
 from costaudit.ingest.assembly.spans import find_parents
 from costaudit.ingest.calls.call import BRIDGE
@@ -87,13 +88,6 @@ def _number(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 FUZZY_US = 2_000_000  # most by which two sources may differ in the time of the same call
-_TOKENS = (
-    "input_uncached_tokens",
-    "cache_read_tokens",
-    "cache_write_5m_tokens",
-    "cache_write_1h_tokens",
-    "cache_write_other_tokens",
-)
 
 
 OWN_CLOCKS = ("kv_trace",)  # sources whose sessions all start at 0: equal times prove nothing
@@ -120,7 +114,7 @@ def find_duplicates(rows: pl.DataFrame, links: pl.DataFrame, is_wanted: bool) ->
     if not is_wanted:
         return rows
     rows = rows.with_columns(
-        _sent=pl.sum_horizontal(_TOKENS),
+        _sent=pl.sum_horizontal(INPUT_CLASSES),
         _model=pl.col("model")
         .str.to_lowercase()
         .str.replace(r"^.*/", "")
@@ -230,7 +224,7 @@ def _same_message(rows: pl.DataFrame) -> pl.DataFrame:
     """
     if "session" not in rows.columns:
         return rows.clear().select("at", _into="at", _reason=pl.lit(""))
-    key = ["source", "native_id", "_model", *_TOKENS, "output_tokens", "answer_hash"]
+    key = ["source", "native_id", "_model", *INPUT_CLASSES, "output_tokens", "answer_hash"]
     able = pl.col("session").is_not_null() & pl.col("native_id").is_not_null()
     rows = rows.filter(able & pl.col("answer_hash").is_not_null() & (pl.col("_worth") > 0))
     rows = rows.filter(pl.struct(key).is_duplicated())
@@ -257,7 +251,7 @@ def _same_start(rows: pl.DataFrame) -> pl.DataFrame:
     Rows with different users, tenants, latencies or answers are different calls. A file whose
     times are only dates or whole minutes has no usable starts.
     """
-    key = ["source", "ts_us", "prompt_hash", "_model", *_TOKENS, "output_tokens"]
+    key = ["source", "ts_us", "prompt_hash", "_model", *INPUT_CLASSES, "output_tokens"]
     able = pl.col("ts_us").is_not_null() & pl.col("prompt_hash").is_not_null()
     every = rows
     rows = rows.filter(able & pl.struct("ts_us", "prompt_hash").is_duplicated())

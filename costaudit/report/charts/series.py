@@ -19,7 +19,7 @@ from costaudit.report.charts.panel import (
     stacked_panel,
 )
 from costaudit.report.language import tr
-from costaudit.report.numbers import count, milliseconds, share, tokens, usd
+from costaudit.report.numbers import count, milliseconds, share, tokens, usd, whole_usd
 
 _TOP, _GAP, _FOOT = 22, 40, 26
 
@@ -84,9 +84,9 @@ def daily_chart(
     ]
     title = "Spend a day"
     strips = [
-        stacked_panel("Spend a day, by model", stacks, span, _usd)
+        stacked_panel("Spend a day, by model", stacks, span, whole_usd)
         if len(stacks) > 1
-        else column_panel(title, _dollars(rows), span, _usd)
+        else column_panel(title, _dollars(rows), span, whole_usd)
     ]
     means = _readings(rows, lambda row: row.mean_input_tokens)
     strips.append(
@@ -115,7 +115,7 @@ def daily_chart(
 def hourly_chart(rows: Sequence[SpendRow], frame: Frame = WIDE) -> SeriesChart:
     """Draw dollars by hour of the day."""
     span = (frame.start, _TOP, frame.stop - frame.start, 90.0)
-    return _chart(rows, (column_panel("Spend by hour", _dollars(rows), span, _usd),), frame)
+    return _chart(rows, (column_panel("Spend by hour", _dollars(rows), span, whole_usd),), frame)
 
 
 def _chart(rows: Sequence[SpendRow], panels: tuple[Panel, ...], frame: Frame) -> SeriesChart:
@@ -156,10 +156,6 @@ def _readings(rows: Sequence[SpendRow], of: Callable[[SpendRow], float | None]) 
         if value is not None:
             readings.append(Reading(number, value))
     return readings
-
-
-def _usd(value: float) -> str:
-    return usd(Decimal(repr(value))).replace(".00", "").replace(",00", "")
 
 
 _REPLAY_TOP, _HEIGHT, _REPLAY_FOOT = 22, 130, 26

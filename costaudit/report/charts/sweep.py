@@ -1,7 +1,6 @@
 """The threshold sweep as a chart: hit shares, unsafe answers and money over similarity."""
 
 from dataclasses import dataclass
-from decimal import Decimal
 from itertools import pairwise
 
 from costaudit.contracts.grades import Estimate, Money
@@ -17,7 +16,7 @@ from costaudit.report.charts.panel import (
     line_panel,
 )
 from costaudit.report.language import tr
-from costaudit.report.numbers import share, similarity, usd
+from costaudit.report.numbers import share, similarity, usd, whole_usd
 from costaudit.report.products import PRODUCTS
 
 WIDE_SWEEP = Frame("wide", 860, 64, 728)  # the axis is named behind its end
@@ -134,13 +133,9 @@ def _panels(
         [(tr("net"), "net", net)],
         x,
         (tops[2], _HEIGHTS[2]),
-        Scale(_whole_usd, also=[float(row.net_saved.usd) for row in settings]),
+        Scale(whole_usd, also=[float(row.net_saved.usd) for row in settings]),
     )
     return (hits, unsafe, money)
-
-
-def _whole_usd(value: float) -> str:
-    return usd(Decimal(repr(value))).replace(".00", "").replace(",00", "")
 
 
 def _whole_share(value: float) -> str:

@@ -167,7 +167,7 @@ def cluster_tables(section: SemanticSection) -> tuple[Table, ...]:
                     similarity(row.tightness),
                     "" if row.answer_similarity_p50 is None
                     else similarity(row.answer_similarity_p50),
-                    tr("no limit found") if row.ttl_s is None else _span(row.ttl_s),
+                    tr("no limit found") if row.ttl_s is None else seconds(row.ttl_s),
                 )
                 for row in section.clusters
             ),
@@ -176,13 +176,6 @@ def cluster_tables(section: SemanticSection) -> tuple[Table, ...]:
             "similarity of the answers on both sides of its hits.",
         ),
     )  # fmt: skip
-
-
-def _span(seconds: float) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _thresholds(section: SemanticSection) -> Table:

@@ -10,7 +10,13 @@ from genai_prices import data_snapshot
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.simulate.prefix.advice.policy_run import simulate_prefix
-from costaudit.simulate.prefix.rules.rules import Rules, load_rules, named_rules, rules_for
+from costaudit.simulate.prefix.rules.rules import (
+    Rules,
+    check_keys,
+    load_rules,
+    named_rules,
+    rules_for,
+)
 from tests.simulate.prefix.traces import part, words
 from tests.simulate.traffic import Log
 
@@ -237,3 +243,10 @@ def test_every_rule_set_names_its_sources() -> None:
     for entry in load_rules():
         assert entry["sources"], entry["name"]
         assert named_rules(entry["name"], "", TODAY).name == entry["name"]
+
+
+def test_a_misspelt_key_of_a_rule_set_is_an_error() -> None:
+    entry = dict(load_rules()[0])
+    check_keys(entry)
+    with pytest.raises(ValueError, match="granularty"):
+        check_keys(entry | {"granularty": 128})

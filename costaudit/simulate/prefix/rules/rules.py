@@ -4,7 +4,7 @@ import datetime
 import re
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any, Literal
@@ -63,9 +63,24 @@ class Rules:
         return table.get(marker) or table.get(self.default_ttl) or max(table.values(), default=0)
 
 
+_CHOOSING = {"providers", "models", "since", "until", "batch", "needs_markers"}  # and not a rule
+_BY_MODEL = ("min_tokens_by_model", "read_mult_by_model", "write_ttls_by_model",
+             "storage_usd_by_model")  # fmt: skip
+
+
 @cache
 def _document() -> dict[str, Any]:
-    return tomllib.loads(files(__package__).joinpath("rules.toml").read_text("utf-8"))
+    document = tomllib.loads(files(__package__).joinpath("rules.toml").read_text("utf-8"))
+    for entry in document["rules"]:
+        check_keys(entry)
+    return document
+
+
+def check_keys(entry: dict[str, Any]) -> None:
+    """Raise ValueError if a rule set has a key that nothing reads, such as a misspelt one."""
+    unknown = set(entry) - {one.name for one in fields(Rules)} - _CHOOSING - {*_BY_MODEL}
+    if unknown:
+        raise ValueError(f"rules.toml: {entry['name']} has unknown keys: {sorted(unknown)}")
 
 
 def load_rules() -> tuple[dict[str, Any], ...]:
@@ -143,10 +158,7 @@ def _by_model(entry: dict[str, Any], key: str, model: str, date: datetime.date) 
 
 
 def _rules(entry: dict[str, Any], model: str, date: datetime.date) -> Rules:
-    minimum = _by_model(entry, "min_tokens_by_model", model, date)
-    read = _by_model(entry, "read_mult_by_model", model, date)
-    ttls = _by_model(entry, "write_ttls_by_model", model, date)
-    storage = _by_model(entry, "storage_usd_by_model", model, date)
+    minimum, read, ttls, storage = (_by_model(entry, key, model, date) for key in _BY_MODEL)
     unconfirmed = list(entry.get("unconfirmed", ()))
     if "unconfirmed" in minimum:
         unconfirmed.append(minimum["unconfirmed"])
