@@ -123,10 +123,8 @@ def _breakdowns(
     return {
         name: replace(
             cost,
-            total_usd=plain(
-                cost.total_usd + correction.get(name, Decimal(0)) + units.get(name, Decimal(0))
-            ),
-            units_usd=plain(units.get(name, Decimal(0))),
+            total_usd=plain(cost.total_usd + correction.get(name, Decimal(0)) + units[name]),
+            units_usd=plain(units[name]),
         )
         for name, cost in found.items()
     }

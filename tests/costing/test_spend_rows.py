@@ -63,6 +63,16 @@ def test_a_unit_without_a_price_is_named_where_the_log_tells_no_cost() -> None:
     assert spent(told, mode="logged").unpriced_units == ()
 
 
+def test_a_logged_cost_holds_the_price_of_its_units_or_what_its_tokens_leave() -> None:
+    priced = {**searched(3), "logged_cost": "0.0335", "cost_unit": "usd"}
+    odd = {**searched(3, "audio_input_tokens"), "logged_cost": "0.004", "cost_unit": "usd"}
+    found = spent(priced, odd, searched(1), mode="logged")
+    assert found.total.units_usd == Decimal("0.03") + Decimal("0.0005") + Decimal("0.01")
+    assert found.total.total_usd == Decimal("0.0335") + Decimal("0.004") + CALL_USD + Decimal(
+        "0.01"
+    )
+
+
 def test_logged_costs_of_two_models_are_added() -> None:
     four = {**CALL, "logged_cost": "0.003"}
     five = {**CALL, "model": "gpt-5", "logged_cost": "0.002"}
