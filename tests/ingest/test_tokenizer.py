@@ -19,6 +19,15 @@ def test_lines_add_up_to_the_text(text: str) -> None:
     assert TOKENIZER.count_text(long) == TOKENIZER._counter.count(long)
 
 
+PARTED = Tokenizer(part=64)
+
+
+@given(st.lists(st.one_of(BITS, st.just(" ab"), st.characters()), min_size=60).map("".join))
+def test_parts_of_long_lines_add_up_to_the_text(text: str) -> None:
+    whole = text.encode("utf-8", "replace").decode().ljust(tokenizer.LONG, "x")
+    assert PARTED.count_text(whole) == PARTED._counter.count(whole)
+
+
 def test_forgotten_lines_are_counted_again() -> None:
     counter = Tokenizer()
     counter._lines.update({f"line {n}": -1 for n in range(tokenizer.REMEMBERED_LINES)})

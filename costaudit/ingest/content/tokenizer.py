@@ -12,6 +12,7 @@ REMEMBERED_LINES = 200_000
 LONG = 256  # texts with this many characters or more are counted line by line
 PART = 8 << 20  # characters whose lines we hold in memory at once
 LINE_END = re.compile(r"\n(?=[^\s/])")  # a token always ends here
+WORD_END = re.compile(r"(?<=[A-Za-z])(?= [A-Za-z])")  # and here
 
 
 class Counter(Protocol):
@@ -27,7 +28,8 @@ class Tokenizer:
     The counts are those of tiktoken; the backtracking encoder of `bpe-openai` also stays linear
     in texts without word boundaries, which take a regular byte-pair encoder quadratic time.
     Long texts are counted line by line, and a line in several texts is counted only once.
-    o200k_base joins a line feed to the next character only if that is white space or a slash.
+    o200k_base joins a line feed to the next character only if that is white space or a slash, and
+    never joins a letter to the space after it.
     """
 
     name = ENCODING
@@ -52,7 +54,7 @@ class Tokenizer:
 
     def count_text(self, text: str) -> int:
         """Return the number of tokens of a text."""
-        if len(text) < LONG or "\n" not in text:
+        if len(text) < LONG or ("\n" not in text and len(text) <= self._part):
             return self._counter.count(text)
         return sum(map(self._count_part, _parts(text, self._part)))
 
@@ -71,10 +73,15 @@ class Tokenizer:
 
 
 def _parts(text: str, size: int) -> Iterator[str]:
-    """Yield parts of a very long text, cut at line ends, to limit the lines held in memory."""
+    """Yield parts of a very long text, cut at line ends or between words, to limit memory."""
     start = 0
     while len(text) - start > size:
-        end = LINE_END.search(text, start + size // 2)
+        stop = start + size
+        end = LINE_END.search(text, start + size // 2, stop)
+        if end is None:
+            end = WORD_END.search(text, start + size // 2, stop)
+        if end is None:
+            end = LINE_END.search(text, stop)
         if end is None:
             break
         yield text[start : end.end()]

@@ -4,6 +4,7 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import NamedTuple
 
 import msgspec
@@ -144,7 +145,7 @@ def line_blocks(chunks: Iterator[bytes], offset: int, long: int = LONG) -> Itera
 
     A line of at least `long` bytes is yielded by itself.
     """
-    held: list[bytes] = []
+    held = BytesIO()  # grows in place, so that a long line is in memory only once
     size = 0
     for chunk in chunks:
         if size >= long and b"\n" in chunk:  # a long line; without its "\n" no slice copies it
@@ -152,24 +153,18 @@ def line_blocks(chunks: Iterator[bytes], offset: int, long: int = LONG) -> Itera
         else:
             end = chunk.rfind(b"\n") + 1
             if not end and size + len(chunk) < LONGEST:
-                held.append(chunk)
+                held.write(chunk)
                 size += len(chunk)
                 continue
             end = end or len(chunk)
-        held.append(chunk[:end])
-        yield Lines(offset, _taken(held))
+        held.write(chunk[:end])
+        text, held = held.getvalue(), BytesIO()
+        yield Lines(offset, text)
+        del text
         offset += size + end
-        rest = chunk[end:]
-        held, size = ([rest] if rest else []), len(rest)
-    if held:
-        yield Lines(offset, _taken(held))
-
-
-def _taken(parts: list[bytes]) -> bytes:
-    """Join the parts and clear the list, so that a long line is in memory only once."""
-    text = b"".join(parts)
-    parts.clear()
-    return text
+        size = held.write(chunk[end:])
+    if size:
+        yield Lines(offset, held.getvalue())
 
 
 def line_records(chunks: Iterator[bytes], offset: int) -> Iterator[Record]:
