@@ -86,7 +86,7 @@ def caches(threshold: float) -> list[Cache]:
         Cache("vector sets, HNSW", f"{vectors}&quantization=noquant", at, APPROXIMATE),
         Cache("vector sets, HNSW, 8 bits", vectors, at, APPROXIMATE),
         Cache(
-            "the article's class",
+            "a plain RediSearch index",
             f"{EXAMPLES / 'article_cache.py'}:ArticleCache?url={REDIS}&ttl=31536000",
             ("--preset", "article", "--cache-ttl", "365d"),
             APPROXIMATE,

@@ -45,8 +45,8 @@ class Volatility:
     words: tuple[str, ...]  # a question with any of these words belongs to the class
 
 
-# The volatility classes and their longest TTLs are from the article that started the project; the
-# words are costaudit's.
+# The volatility classes and their longest TTLs are from the guide that `costing/claims.py` checks;
+# the words are costaudit's.
 VOLATILITY = (
     Volatility("real-time", 60.0, ("now", "status", "price", "stock", "weather", "live", "today",
                                    "ahora", "estado", "precio", "existencias", "tiempo", "hoy")),

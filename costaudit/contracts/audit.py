@@ -94,11 +94,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Claim:
-    """A promise from the article on which budgets for semantic caching are based."""
+    """A promise of the guide that `costing/claims.py` checks."""
 
     claim: str  # what is promised
-    promised: str  # the number that the article gives
-    found: str  # the number on this log, or from the article's figures; "" if untested
+    promised: str  # the guide's number
+    found: str  # the number on this log, or from the guide's figures; "" if untested
     outcome: Outcome
     why: str  # how `found` was found, or why it can't be found
     grade: Grade
@@ -123,7 +123,7 @@ class Audit:
     assumptions: tuple[Assumption, ...]
     levers: tuple[LeverRow, ...] = ()  # levers other than caches, with evidence and calls
     worth_testing: tuple[Suggestion, ...] = ()  # without evidence in the log, so without money
-    claims: tuple[Claim, ...] = ()  # promises of the article, checked on this log
+    claims: tuple[Claim, ...] = ()  # promises of the guide, checked on this log
     replay: ReplaySection | None = None  # None: nothing was replayed
     month: MonthFacts = field(default_factory=unknown_month)  # what the figures mean
     sessions: SessionsSection | None = None  # None: no call names an agent's session

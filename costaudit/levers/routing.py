@@ -48,7 +48,7 @@ def simple_requests(requests: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFram
 
     "Simple" means: a short first question of a conversation, without images, without code or words
     that ask for thought (in English or Spanish), answered in text without a tool call or reasoning.
-    This is no evidence that the smaller model is good enough; it only checks the article's claims.
+    This is no evidence that the smaller model is good enough; it only checks published claims.
     """
     models = requests["model"].unique().drop_nulls().to_list()
     smaller = {model: smaller_model(model) for model in sorted(models)}

@@ -131,8 +131,11 @@ class TerminalReporter:
         step = next((step for step in every if step.lever == "semantic"), None)
         head = Text.assemble((title, "bold"), f" ({one_line(section.embedder)})")
         if step:
-            head = Text.assemble(head, ", ", tr("alone worth"), " ",
-                                 (usd(step.alone.usd), "green"), " ", tr("a month"))  # fmt: skip
+            loses = step.alone.usd < 0
+            told = tr("alone would lose") if loses else tr("alone would save")
+            style = "" if loses else "green"
+            head = Text.assemble(head, ", ", told, " ",
+                                 (usd(abs(step.alone.usd)), style), " ", tr("a month"))  # fmt: skip
         return [
             head,
             *(row for line in _rates(chosen) for row in self._wrapped(line, "", 2, indent="  ")),

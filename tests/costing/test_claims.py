@@ -1,4 +1,4 @@
-"""The article's promises are compared with what a log shows."""
+"""The guide's promises are compared with what a log shows."""
 
 from dataclasses import replace
 from decimal import Decimal

@@ -104,7 +104,7 @@ def test_an_hnsw_index_is_made_with_its_parameters(redis_server: RedisServer) ->
 def test_an_index_with_other_field_names_is_looked_up_and_predicted(
     redis_server: RedisServer,
 ) -> None:
-    # The article's class created the index; a shadow replay reads it and changes nothing.
+    # The class in docs/examples created the index; a shadow replay reads it and changes nothing.
     log = make_log(500, partitions=1, rate=50.0)
     own = f"{EXAMPLES / 'article_cache.py'}:ArticleCache?url={redis_server.url()}"
     log.replay(cache_at(own), pipeline=1, keep=True)

@@ -218,7 +218,7 @@ def test_langchain_serves_them_without_asking_its_model(
             redis_server.client().ft(name).dropindex(delete_documents=True)
 
 
-# A user's own class: the article's, and one that mixes scopes that it claims to separate.
+# A user's own class: that of docs/examples, and one that mixes scopes that it claims to separate.
 
 
 def test_the_article_s_class_finds_them_by_its_own_rules(redis_server: RedisServer) -> None:

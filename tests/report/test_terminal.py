@@ -48,6 +48,20 @@ def test_no_more_than_25_lines_of_that_width(width: int) -> None:
         assert max(map(cell_len, shown)) <= width
 
 
+def test_a_minus_never_means_a_loss() -> None:
+    """A cache that costs more than it saves loses money; in the table above, a minus is a saving."""
+    steps = tuple(
+        replace(step, alone=replace(step.alone, usd=Decimal("-27.90")))
+        if step.lever == "semantic"
+        else step
+        for step in LEDGER.steps
+    )
+    audit = replace(AUDIT, ledger=replace(LEDGER, steps=steps))
+    text = TerminalReporter(width=120).render(audit).decode()
+    assert "alone would lose $27.90 a month" in text
+    assert "alone would save $2,480 a month" in TerminalReporter(width=120).render(AUDIT).decode()
+
+
 def test_nothing_from_a_log_colours_or_moves_the_terminal() -> None:
     first = replace(AUDIT.findings[0], title="[bold red]rich[/]\x1b[31m")
     audit = replace(hostile_audit(), findings=(first,))

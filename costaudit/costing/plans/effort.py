@@ -9,8 +9,8 @@ from costaudit.contracts.ledger import Lever
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.errors import UsageError
 
-# The article's table has ranges; costaudit takes the middle. The article pays a senior developer
-# $20,000 to 30,000 for 8 to 12 weeks: $62.50 an hour in weeks of 40 hours.
+# The table of the guide (see costing/claims.py) has ranges; costaudit takes the middle. The guide
+# pays a senior developer $20,000 to 30,000 for 8 to 12 weeks: $62.50 an hour in weeks of 40 hours.
 HOURLY_USD = Decimal("62.5")
 _TABLE = "middle of {low}–{high} h, a published range ({row})"
 _OWN = "an estimate by costaudit"

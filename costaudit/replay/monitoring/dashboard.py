@@ -10,7 +10,7 @@ from costaudit.contracts.grades import Estimate
 from costaudit.contracts.semantic import SemanticSection
 
 HOURS = 24
-USUAL_LATENCY_S = 5.0  # the article's limit, for logs without latencies
+USUAL_LATENCY_S = 5.0  # the limit of the guide in costing/claims.py, for logs without latencies
 LEAST_SHARE = 0.05  # least share of the cost of an endpoint that sets the latency limit
 
 
