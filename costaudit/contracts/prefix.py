@@ -181,7 +181,9 @@ class PrefixSection:
     def better_caches(self) -> tuple[ExplicitCache, ...]:
         """Return the explicit caches that save more than the plans that they replace."""
         return tuple(
-            one for one in self.explicit_caches if one.saving_month.usd > max(self.planned(one), 0)
+            one
+            for one in self.explicit_caches
+            if one.saving_month.usd > max(self.planned(one), Decimal(0))
         )
 
     def planned(self, cache: ExplicitCache) -> Decimal:

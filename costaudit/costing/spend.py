@@ -101,10 +101,7 @@ def _breakdowns(
         pl.len(),
         pl.col(TOKEN_CLASSES).sum(),
         pl.col("logged").sum(),
-        pl.when(pl.col("logged").is_null())
-        .then("unit_usd")
-        .otherwise(pl.coalesce("unit_usd", "logged_units"))
-        .sum(),
+        pl.when(pl.col("logged").is_null()).then("unit_usd").otherwise("logged_units").sum(),
     )
     parts: dict[str, list[tuple[int | None, int, tuple[int, ...]]]] = {}
     correction: dict[str, Decimal] = {}
@@ -162,7 +159,7 @@ def _daily(sent: pl.DataFrame, rates: dict[int, tuple[Decimal, ...]]) -> tuple[D
     keys = keys.with_columns(key=pl.int_range(pl.len()).cast(pl.String))
     keyed = filled.join(keys, on=names)
     costs = _breakdowns(keyed, "key", rates)
-    no_rate = keyed.filter(pl.col("rate_id").is_null() & (_tokens() > 0))
+    no_rate = keyed.filter(pl.col("rate_id").is_null())
     unpriced = _tokens_by_key(no_rate.filter(pl.col("logged").is_null()))
     only_logged = _tokens_by_key(no_rate.filter(pl.col("logged").is_not_null()))
     return tuple(

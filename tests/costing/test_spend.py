@@ -72,7 +72,7 @@ def test_days_and_models_add_up_to_the_total() -> None:
         assert sum(getattr(row.cost, name) for row in found.daily) == getattr(found.total, name)
     assert [row.cost.requests for row in found.daily] == [1, 3, 3, 3, 3, 1]
     assert [row.unpriced for row in found.daily] == [{}] * 5 + [CALL]
-    assert not any(row.only_logged for row in found.daily)
+    assert [row.only_logged for row in found.daily] == [{}] * 6
 
 
 def test_a_day_s_tokens_without_a_list_price_are_those_of_calls_with_and_without_a_cost() -> None:

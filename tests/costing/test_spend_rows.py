@@ -13,6 +13,7 @@ from costaudit.contracts.spend import CostMode, Spend
 from costaudit.costing.months.month import month_of
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.spend import spend, with_months
+from costaudit.costing.tariff import tariff
 from tests.costing.logs import NOON, log
 
 # One gpt-4o call of 1,000 in and 100 out: 1,000 x 2.50 + 100 x 10 = 3,500 / 10^6.
@@ -71,6 +72,16 @@ def test_a_logged_cost_holds_the_price_of_its_units_or_what_its_tokens_leave() -
     assert found.total.total_usd == Decimal("0.0335") + Decimal("0.004") + CALL_USD + Decimal(
         "0.01"
     )
+
+
+def test_a_logged_cost_above_the_list_is_shared_by_tokens_and_units_alike() -> None:
+    """$0.0335 at list prices and $0.0402 logged: the searches' $0.03 become $0.036."""
+    requests = log({**searched(3), "logged_cost": "0.0402", "cost_unit": "usd"}, CALL)
+    pricing = price_requests(requests)
+    found = spend(requests, pricing)
+    assert found.total.units_usd == Decimal("0.036")
+    assert found.total.total_usd == Decimal("0.0402") + CALL_USD
+    assert tariff(requests, pricing).unit_usd.to_list() == [Decimal("0.036"), 0]
 
 
 def test_logged_costs_of_two_models_are_added() -> None:
