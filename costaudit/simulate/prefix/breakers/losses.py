@@ -132,13 +132,14 @@ def find_losses(requests: pl.DataFrame, today: Today, mended: Prompts) -> Losses
     enough = in_order >= minimum  # the moving part is the cause, even if too little comes before it
     moved = _gap(in_order, long_enough, cached & enough)
     regained = np.where(moved > 0, in_order, 0)  # counted as moved, and under no other cause
-    parallel = _gap(today.static, np.maximum(in_time, regained), cached)
+    storable = cached & (today.static >= minimum)  # a pause can't lose what is too short to store
+    parallel = _gap(today.static, np.maximum(in_time, regained), storable)
     unmarked = _gap(long_enough, no_limit, marked)
     held = np.minimum(unmarked, _gap(kept, no_limit, marked))  # a marked part with a shorter life
-    expired = _gap(lasting, np.maximum(live, regained), cached) + held
-    outlived = _gap(in_time, np.maximum(lasting, regained), cached)
+    expired = _gap(lasting, np.maximum(live, regained), cached & (lasting >= minimum)) + held
+    outlived = _gap(in_time, np.maximum(lasting, regained), cached & (in_time >= minimum))
     lookback = _gap(no_limit, as_is.read, marked)
-    settings = _setting_losses(prompts, cached, ttl, live)
+    settings = _setting_losses(today, cached, ttl, live)
     elsewhere = moved + parallel + expired + outlived + (unmarked - held) + lookback
     return Losses(
         live=live,
@@ -157,15 +158,16 @@ def find_losses(requests: pl.DataFrame, today: Today, mended: Prompts) -> Losses
 
 
 def _setting_losses(
-    prompts: Prompts, cached: NDArray[np.bool_], ttl: Ints, live: Ints
+    today: Today, cached: NDArray[np.bool_], ttl: Ints, live: Ints
 ) -> dict[SettingName, Ints]:
     """Return losses by setting: settings are left out in turn, and the extra reads are the loss."""
+    prompts, minimum = today.prompts, today.assigned.each(lambda rules: rules.min_tokens)
     found: dict[SettingName, Ints] = {}
     left_out: tuple[SettingName, ...] = ()
     for name in prompts.settings.varying:
         left_out = (*left_out, name)
         shared = _shared(without_settings(prompts, left_out), cached, ttl)
-        found[name] = _gap(shared, live, cached)
+        found[name] = _gap(shared, live, cached & (shared >= minimum))
         live = np.maximum(shared, live)
     return found
 
@@ -216,6 +218,7 @@ def _turn_losses(
     dialogue = (covered > heads) | ((covered == heads) & slid)
     changed = same & dialogue & (covered < before)
     reusable = np.minimum(prompts.billed, prompts.billed[previous])
+    changed &= reusable >= minimum
     rewritten = np.where(changed, reusable - np.maximum(overlap, static), 0)
     thought = np.array([*("thinking" in k or "reasoning" in k for k in segments.kinds), False])
     left_out = np.where(changed, segments.offsets[previous] + covered, -1)

@@ -162,7 +162,10 @@ def _by_rules(
     gap: NDArray[np.float64],
     early: NDArray[np.bool_],
 ) -> NDArray[np.int8]:
-    """Return why a prefix that was sent before was not read: a rule of the cache, or unknown."""
+    """Return why a prefix that was sent before was not read: a rule of the cache, or unknown.
+
+    The last cause that applies counts: a pause can't lose what was too short to be stored.
+    """
     assigned, as_is, previous = seen.assigned, seen.as_is, seen.threads.previous
     life = lifetimes_s(requests, seen)
     least = assigned.each(lambda rules: rules.min_tokens)
@@ -172,15 +175,16 @@ def _by_rules(
         )
     ).to_series()
     knows = as_is.chosen & (as_is.read < could * (1 - NOISE_SHARE)) & ~seen.markers.inferred
-    none = assigned.matching("none") | ~cached.to_numpy()
+    markable = assigned.matching("breakpoints")
     batch = requests.select(IN_BATCH).to_series().to_numpy()
     found = np.full(len(could), CODE["provider"], np.int8)
     for chosen, name in (
-        (knows & (previous >= 0), "markers"),
-        (none, "not_cached"),
-        (could < least, "short"),
+        (knows & markable & (previous >= 0), "markers"),
+        (~cached.to_numpy(), "not_cached"),
         (early & ~batch, "parallel"),
         (np.nan_to_num(gap) > life, "idle"),
+        (could < least, "short"),
+        (assigned.matching("none"), "not_cached"),
     ):
         found = np.where(chosen, CODE[name], found)
     return found.astype(np.int8)
