@@ -49,7 +49,7 @@ def test_no_more_than_25_lines_of_that_width(width: int) -> None:
 
 
 def test_a_minus_never_means_a_loss() -> None:
-    """A cache that costs more than it saves loses money; in the table above, a minus is a saving."""
+    """A cache that costs more than it saves loses money; a minus in the table is a saving."""
     steps = tuple(
         replace(step, alone=replace(step.alone, usd=Decimal("-27.90")))
         if step.lever == "semantic"
