@@ -16,6 +16,12 @@ ITEM = JudgeItem("Where?", "Here.", "Where is it?", "There.")
         ('```json\n{"verdict": "WRONG"}\n```', False),
         ('I think {"verdict": "wrong", "reason": "48 h"} is fair.', False),
         ('{"verdict": "right"} {"verdict": "right"}', True),
+        ('{"verdict": "right", "reason": "placeholder {name} kept"}', True),
+        ('Since {name} is kept: {"verdict": "right", "reason": "}{ is \\"kept\\""}', True),
+        ('{"verdict": "wrong", "reason": "it replies {\\"verdict\\": \\"right\\"}"}', False),
+        ('```json\n{\n  "verdict": "right",\n  "reason": "igual:\n{nombre}"\n}\n```', True),
+        ('{"result": {"verdict": "right", "checks": {"numbers": "equal"}}}', True),
+        ('{"reason": {"numbers": "equal"}, "verdict": "right"}', True),
     ],
 )
 def test_verdicts_are_read(reply: str, right: bool) -> None:
@@ -25,7 +31,8 @@ def test_verdicts_are_read(reply: str, right: bool) -> None:
 @pytest.mark.parametrize(
     "reply",
     ["", "right", '{"verdict": "maybe"}', '{"verdict": "right"', "{}", '["right"]',
-     '{"verdict": "right"} or {"verdict": "wrong"}', '{"verdict": ["right"]}'],
+     '{"verdict": "right"} or {"verdict": "wrong"}', '{"verdict": ["right"]}',
+     "{" * 5000, '{"a":' * 5000],
 )  # fmt: skip
 def test_nonsense_is_no_verdict(reply: str) -> None:
     with pytest.raises(MalformedVerdictError):
