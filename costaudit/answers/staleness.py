@@ -1,5 +1,7 @@
 """Measure how fast answers to a question become outdated, and which TTL this allows."""
 
+import re
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +17,7 @@ _ENOUGH = 30  # least pairs for a curve
 _FEW = 8  # least pairs in a range of gaps; smaller ranges are merged
 _PAIRS_PER_PROMPT = 60  # most pairs of a prompt per lag
 _REPLICATES = 200
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,12 @@ class Volatility:
 # The volatility classes and their longest TTLs are from the guide that `costing/claims.py` checks;
 # the words are costaudit's.
 VOLATILITY = (
-    Volatility("real-time", 60.0, ("now", "status", "price", "stock", "weather", "live", "today",
-                                   "ahora", "estado", "precio", "existencias", "tiempo", "hoy")),
-    Volatility("user data", 15 * 60.0, ("my", "account", "order", "balance", "mi", "mis", "cuenta",
-                                        "pedido", "saldo")),
+    Volatility("real-time", 60.0, ("now", "status", "price", "prices", "stock", "weather", "live",
+                                   "today", "ahora", "estado", "precio", "precios", "existencias",
+                                   "tiempo", "hoy")),
+    Volatility("user data", 15 * 60.0, ("my", "account", "accounts", "order", "orders", "balance",
+                                        "mi", "mis", "cuenta", "cuentas", "pedido", "pedidos",
+                                        "saldo")),
     Volatility("questions", 4 * 3600.0, ("how", "what", "can", "where", "cómo", "qué", "puedo",
                                          "dónde")),
     Volatility("documents", 86400.0, ("document", "policy", "manual", "terms", "documento",
@@ -177,7 +182,7 @@ def by_volatility(log: Logged, members: npt.NDArray[np.bool_]) -> Drift:
     found = np.unique(log.question[members & (log.question >= 0)])
     votes = dict.fromkeys((one.name for one in VOLATILITY), 0)
     for place in found.tolist():
-        words = set(log.questions[place].lower().replace("?", " ").replace("¿", " ").split())
+        words = set(_WORD.findall(unicodedata.normalize("NFC", log.questions[place].lower())))
         named = next((one.name for one in VOLATILITY if words & set(one.words)), "questions")
         votes[named] += 1
     best = max(VOLATILITY, key=lambda one: votes[one.name])

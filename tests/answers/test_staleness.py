@@ -53,6 +53,27 @@ def test_too_few_repeats_fall_back_to_the_customary_class() -> None:
     assert "user data" in found.why
 
 
+@pytest.mark.parametrize(
+    ("question", "ttl_s"),
+    [
+        ("What is the price?", 60),
+        ("What is the price, please?", 60),
+        ("Tell me the weather.", 60),
+        ("¡Dime el precio, por favor!", 60),
+        ("(status)", 60),
+        ("What's today's exchange rate?", 60),
+        ("Show me the orders: all of them", 15 * 60),
+        ("Quiero ver los pedidos, gracias", 15 * 60),
+        ("Explícame la poli\u0301tica.", 86400),  # the accent is a character of its own
+        ("Tell me about pricelessness", 4 * 3600),
+    ],
+)
+def test_the_class_of_a_question_does_not_depend_on_punctuation(
+    question: str, ttl_s: float
+) -> None:
+    assert drift(Consistency(log_of([question], ["5"])), np.ones(1, bool)).ttl_s == ttl_s
+
+
 def test_repeats_are_spread_over_all_gaps() -> None:
     log = log_of(["q"] * 9, [f"a{k}" for k in range(9)])
     first, second = spread_repeats(log, np.ones(9, bool))
