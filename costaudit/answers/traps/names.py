@@ -99,6 +99,8 @@ _NOT_CODES = re.compile(
     r"|kb|px|w|kw|kwh|v|ft|eur|usd|gbp|x|d|mbps|gbps)"
     r"|q[1-4]|\d+-(?:day|days|hour|hours|month|months|week|weeks|year|years|minute|step|in)\w*"
     r"|(?:covid|mp|h|co|b|p)-?\d|[a-z]+-\d+-[a-z]+|\d+(?:d|g|x)|3d-?secure|2fa|\d+-[a-z]+"
+    r"|(?:(?:0?[1-9]|[12]\d|3[01])[.-])?(?:0?[1-9]|1[0-2])[.-](?:19|20)\d\d"  # dates
+    r"|(?:19|20)\d\d[.-](?:0?[1-9]|1[0-2])[.-](?:0?[1-9]|[12]\d|3[01])(?:t\d\d)?"
 )
 
 

@@ -78,12 +78,15 @@ def number(digits: str) -> float:
     return float(f"{''.join(whole)}.{last}" if whole else last)
 
 
-_ISO = re.compile(r"\b((?:19|20)\d\d)-(\d\d)-(\d\d)(?:t\d\d:\d\d\S*)?\b")
-_SLASHED = re.compile(r"\b(\d{1,2})[/.](\d{1,2})[/.]((?:19|20)?\d\d)\b")
+_ISO = re.compile(r"\b((?:19|20)\d\d)([-/.])(\d\d?)\2(\d\d?)(?:t(\d\d:\d\d)\S*)?\b")
+_SLASHED = re.compile(
+    r"\b(\d{1,2})(?:([/.])(\d{1,2})\2((?:19|20)?\d\d)|-(\d{1,2})-((?:19|20)\d\d))\b"
+)
 _CLOCK = re.compile(
     r"\b(?P<hour>[01]?\d|2[0-4])(?:[:.](?P<minute>[0-5]\d))?\s*(?:hrs?|h)?\s*"
     r"(?P<half>a\.?m\b\.?|p\.?m\b\.?|de la manana|de la tarde|de la noche"
-    r"|in the morning|in the afternoon|in the evening)"
+    r"|de la madrugada|midnight|noon|(?:de )?medianoche|(?:del? )?mediodia|in the morning"
+    r"|in the afternoon|in the evening|at night)"
     r"|\b(?P<hour24>[01]?\d|2[0-4]):(?P<minute24>[0-5]\d)\b"
     r"|\b(?:at|a las|a la|until|till|by)\s+(?P<hour_at>[01]?\d|2[0-4])\s*(?:o'clock|h)\b"
 )
@@ -91,7 +94,12 @@ _YEAR = re.compile(
     r"\b(?:in|since|of|year|from|until|en|desde|de|del|ano|hasta)\s+((?:19|20)\d\d)\b"
 )
 _QUARTER = re.compile(r"\bq([1-4])\b(?:\s+((?:19|20)\d\d))?")
-_LATE = ("p", "de la t", "de la n", "in the a", "in the e")
+_LATE = ("p", "de la t", "in the a", "in the e")
+_NIGHT = ("de la n", "at night")
+_SMALL_HOURS = ("a.", "am", "de la mad", "midnight", "medianoche", "de medianoche")
+_NO_CLOCK = "00:00"  # a date alone is often written as its midnight
+_LAST_SMALL_HOUR = 5  # `5 at night` is before dawn, `6 at night` is 18:00
+_LAST_CENTURY = 70  # a year of two digits from here on belongs to the 1900s
 _RELATIVE = {
     "today": ("today", "hoy"),
     "yesterday": ("yesterday", "ayer"),
@@ -108,6 +116,8 @@ _RELATIVE = {
     "last year": ("last year", "el año pasado", "año pasado"),
     "this year": ("this year", "este año"),
     "next year": ("next year", "el próximo año", "el año que viene"),
+    "12:00": ("noon", "midday", "mediodía"),
+    "00:00": ("midnight", "medianoche"),
     "weekend": ("weekend", "weekends", "the weekend", "fin de semana", "fines de semana"),
     "weekday": ("weekdays", "on weekdays", "entre semana"),
     "morning": ("this morning", "esta mañana"),
@@ -128,8 +138,9 @@ def find_dates(plain: str) -> tuple[frozenset[str], str]:
 
     digits = _DIGIT.search(plain) is not None
     if digits:
-        plain = _ISO.sub(lambda m: take(f"{int(m[3])}.{int(m[2])}.{m[1]}", m), plain)
-        plain = _SLASHED.sub(lambda m: take(f"{int(m[1])}.{int(m[2])}.{m[3]}", m), plain)
+        found |= {match[5] for match in _ISO.finditer(plain) if match[5]} - {_NO_CLOCK}
+        plain = _ISO.sub(lambda m: take(_dated(m[4], m[3], m[1]), m), plain)
+        plain = _SLASHED.sub(lambda m: take(_dated(m[1], m[3] or m[5], m[4] or m[6]), m), plain)
     if not words_of(plain).isdisjoint(_named()):
         plain = _written().sub(lambda m: take(_written_date(m), m), plain)
     if digits:
@@ -139,6 +150,15 @@ def find_dates(plain: str) -> tuple[frozenset[str], str]:
     if _relative_words().may_match(plain):
         plain = _relative_words().pattern.sub(lambda m: take(_relative_of(m), m), plain)
     return frozenset(found), plain
+
+
+def _dated(day: str, month: str, year: str) -> str:
+    """Return a date with a year of four digits; day and month change places if they must."""
+    if int(month) > 12 >= int(day):
+        day, month = month, day
+    if len(year) == 2:
+        year = f"{'19' if int(year) >= _LAST_CENTURY else '20'}{year}"
+    return f"{int(day)}.{int(month)}.{year}"
 
 
 @cache
@@ -200,11 +220,12 @@ def _clock(match: re.Match[str]) -> str:
     hour = int(match["hour"] or match["hour24"] or match["hour_at"])
     minute = int(match["minute"] or match["minute24"] or 0)
     half = match["half"] or ""
-    if half.startswith(_LATE) and hour < 12:
-        hour += 12
-    elif half.startswith("a") and hour == 12:
+    late = half.startswith(_LATE) or (half.startswith(_NIGHT) and hour > _LAST_SMALL_HOUR)
+    if hour == 12 and half.startswith((*_NIGHT, *_SMALL_HOURS)):
         hour = 0
-    return f"{hour:02}:{minute:02}"
+    elif late and hour < 12:
+        hour += 12
+    return f"{hour % 24:02}:{minute:02}"
 
 
 @cache
