@@ -15,6 +15,9 @@ from costaudit.answers.kinds import (
     MISSING,
     REFUSAL,
     TOOL_USE,
+    answers_yes_or_no,
+    code_of,
+    parse_json,
     same_code,
     same_structure,
 )
@@ -32,6 +35,7 @@ KIND_FLAGS = ("refusal", "empty", "cut", "structure", "code", "kind", "reply", "
 FLAG_NAMES = (*TRAP_NAMES, *(f"answer_{n}" for n in TRAP_NAMES), *KIND_FLAGS)  # bit by bit
 _ANSWER_BIT = len(TRAP_NAMES)
 _KIND_BIT = 2 * len(TRAP_NAMES)
+_OPPOSED = np.uint32(1 << TRAP_NAMES.index("negation"))  # set if the questions ask for opposites
 
 
 @dataclass(frozen=True)
@@ -167,12 +171,13 @@ class Consistency:
     def _compare_replies(self, asked: Ints, matched: Ints, found: Verdicts) -> None:
         """Compare short replies: a yes and a no contradict each other.
 
-        Two equal replies of a bare yes or no are right, unless the questions ask for opposites.
+        Two equal replies of a bare yes or no are right, unless the questions ask for opposites or
+        only one of the replies denies something.
         """
         first, second = self.log.answer[asked], self.log.answer[matched]
         own, served = self._replies[first], self._replies[second]  # no answer (-1): the last item
         both = (own >= 0) & (served >= 0)
-        opposed = (found.flags >> np.uint32(TRAP_NAMES.index("negation")) & 1) != 0
+        opposed = found.flags & (_OPPOSED | _OPPOSED << np.uint32(_ANSWER_BIT)) != 0
         same = both & (own == served) & self._bare[first] & self._bare[second]
         _settle(found, same & ~opposed, 1, "reply")
         found.certain[same & opposed] = False
@@ -181,11 +186,12 @@ class Consistency:
     def _compare_structure(
         self, asked: Ints, matched: Ints, both: npt.NDArray[np.bool_], found: Verdicts
     ) -> None:
-        """Compare structured output field by field; prose inside it is compared as prose."""
+        """Compare structured output field by field; prose inside it is compared as prose.
+
+        If the questions ask for opposites, an equal yes or no isn't certain to be right.
+        """
         texts, answer = self.log.answers, self.log.answer
         rows = np.flatnonzero(both & ~found.certain)
-        if not len(rows):
-            return
         first = [texts[k] for k in answer[asked[rows]]]
         second = [texts[k] for k in answer[matched[rows]]]
         same = same_structure(first, second, self.calibration.noisy) == 1
@@ -195,17 +201,20 @@ class Consistency:
         wrong[rows], right[rows] = ~same, same & ~prose
         _settle(found, wrong, 0, "structure")
         found.right[right], found.certain[right] = 1, True
+        for k in np.flatnonzero(both & (found.right == 1) & (found.flags & _OPPOSED != 0)):
+            found.certain[k] &= not answers_yes_or_no(parse_json(texts[answer[asked[k]]]))
 
     def _compare_code(
         self, asked: Ints, matched: Ints, both: npt.NDArray[np.bool_], found: Verdicts
     ) -> None:
-        """Find code that is equal except for comments and spacing."""
+        """Compare code without comments; prose and comments around it are compared as prose."""
         texts, answer = self.log.answers, self.log.answer
         for k in np.flatnonzero(both & ~found.certain):
-            if same_code(texts[answer[asked[k]]], texts[answer[matched[k]]]):
-                found.right[k], found.certain[k] = 1, True
-            else:
+            own, served = texts[answer[asked[k]]], texts[answer[matched[k]]]
+            if not same_code(own, served):
                 found.flags[k] |= _bit("code")
+            elif code_of(own).words == code_of(served).words:
+                found.right[k], found.certain[k] = 1, True
 
 
 def _bit(flag: str) -> np.uint32:

@@ -1,8 +1,12 @@
 """Classify answers as text, structured output, code or refusal, and compare fields."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import groupby
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -10,11 +14,12 @@ import numpy.typing as npt
 import polars as pl
 
 from costaudit.answers.traps.folding import fold
+from costaudit.answers.traps.replies import UNCLEAR, reply_of
 
 KINDS = ("missing", "cut", "empty", "tool_use", "refusal", "json", "code", "text")
 MISSING, CUT, EMPTY, TOOL_USE, REFUSAL, JSON, CODE, TEXT = range(len(KINDS))
 
-_FENCE = re.compile(r"```[\w+-]*\n(.*?)```", re.S)
+_FENCE = re.compile(r"```[ \t]*(?P<language>[^\s`]*)[^\n`]*\n(?P<code>.*?)```", re.S)
 _REFUSAL = re.compile(
     r"\s*(?:(?:(?:i'm|i am|we're|we are) )?(?:very |so |really )?(?:sorry|afraid)|unfortunately"
     r"|as an ai[^,.]*|lo siento|lo lamento|lamentablemente|disculpa|como (?:una )?ia[^,.]*)?"
@@ -51,7 +56,7 @@ def kind_of_text(text: str) -> int:
         return EMPTY
     if parse_json(stripped) is not None:
         return JSON
-    fenced = sum(len(block) for block in _FENCE.findall(stripped))
+    fenced = sum(len(block["code"]) for block in _FENCE.finditer(stripped))
     if fenced > _CODE_SHARE * len(stripped):
         return CODE
     return REFUSAL if _REFUSAL.match(fold(stripped)) else TEXT
@@ -60,7 +65,7 @@ def kind_of_text(text: str) -> int:
 def parse_json(text: str) -> dict[str, object] | list[object] | None:
     """Return the JSON object or list that is the whole text, fenced or not; else None."""
     fenced = _FENCE.fullmatch(text.strip())
-    body = (fenced[1] if fenced else text).strip()
+    body = (fenced["code"] if fenced else text).strip()
     if body[:1] not in ("{", "["):
         return None
     try:
@@ -86,18 +91,72 @@ def _long_strings(value: object) -> list[str]:
     return []
 
 
-def code_blocks(text: str) -> tuple[str, ...]:
-    """Return the code in an answer without comments, blank lines and differences in spacing."""
-    return tuple(_plain_code(block) for block in _FENCE.findall(text))
+@dataclass(frozen=True)
+class Code:
+    """The code in an answer, and the words around it."""
+
+    blocks: tuple[str, ...]  # without comments, and without blank lines and spacing between tokens
+    words: tuple[str, ...]  # folded: of the prose around the blocks, and of the comments
 
 
-def _plain_code(block: str) -> str:
-    lines = (re.sub(r"\s*(?:#|//|--\s).*$", "", line).rstrip() for line in block.splitlines())
-    return "\n".join(re.sub(r"(?<=\S)\s+", " ", line) for line in lines if line.strip())
+@lru_cache(maxsize=4096)  # an answer is compared with many others
+def code_of(text: str) -> Code:
+    """Return the code in an answer and the words around it.
+
+    Comments are recognised by the language that a fence names; without one, a block is code as it
+    is.
+    """
+    found = [_parted(block["language"], block["code"]) for block in _FENCE.finditer(text)]
+    prose = [_FENCE.sub("\n", text), *(comments for _, comments in found)]
+    return Code(tuple(code for code, _ in found), tuple(fold("\n".join(prose)).split()))
+
+
+_TIGHT = str.maketrans("\n \t", "\0\1\2")  # white space inside tokens, such as strings
+_LOOSE = str.maketrans("\0\1\2", "\n \t")
+
+
+def _parted(language: str, block: str) -> tuple[str, str]:
+    """Return the code and the comments of a block."""
+    lexer = _lexer(language.lower())
+    if lexer is None:
+        return block.rstrip(), ""
+    from pygments.token import Comment, Text
+
+    instructions = (Comment.Preproc, Comment.PreprocFile, Comment.Hashbang, Comment.Special)
+
+    def sort_of(token: tuple[Any, str]) -> str:
+        kind, value = token
+        if kind in Comment and kind not in instructions:
+            return "comment"
+        return "spacing" if kind in Text and value.isspace() else "code"
+
+    code, comments = [], []
+    for sort, tokens in groupby(lexer.get_tokens(block), sort_of):
+        value = "".join(value for _, value in tokens)
+        if sort == "comment" and not value.startswith(("/*!", "/*+")):  # SQL obeys these
+            comments.append(value)
+            code.append("\n" if value.endswith("\n") else " ")
+        else:
+            code.append(value if sort == "spacing" else value.translate(_TIGHT))
+    lines = (re.sub(r"(?<=\S)\s+", " ", one.rstrip()) for one in "".join(code).split("\n"))
+    return "\n".join(one for one in lines if one).translate(_LOOSE), "\n".join(comments)
+
+
+@cache
+def _lexer(language: str) -> Any | None:
+    """Return a lexer for a language by name or short name; None if it is unknown."""
+    from pygments.lexers import get_lexer_by_name
+    from pygments.util import ClassNotFound
+
+    try:
+        return get_lexer_by_name(language)
+    except ClassNotFound:
+        return None
 
 
 _NOISY = 0.2  # a field that differs in more than this share of repeats is noisy
 _ENOUGH = 10  # least repeats to call a field noisy
+_ROUNDED = 1e-14  # relative difference of equal fractions after arithmetic, such as 0.1 + 0.2 = 0.3
 
 
 @dataclass(frozen=True)
@@ -110,8 +169,9 @@ class NoisyFields:
 def differing_fields(first: object, second: object, path: str = "$") -> set[str]:
     """Return the paths of fields that are missing on one side or have different values.
 
-    Numbers are equal within a relative 1e-6, strings regardless of case, accents and spacing. All
-    items of a list share one path. Prose on both sides counts as equal: see `prose_of`.
+    Whole numbers are compared exactly, other numbers regardless of how their last binary digit was
+    rounded, and strings regardless of case, accents and spacing. All items of a list share one
+    path. Prose on both sides counts as equal: see `prose_of`.
     """
     if isinstance(first, dict) and isinstance(second, dict):
         out = {f"{path}.{key}" for key in first.keys() ^ second.keys()}
@@ -126,11 +186,19 @@ def differing_fields(first: object, second: object, path: str = "$") -> set[str]
     return set() if _same_value(first, second) else {path}
 
 
+def answers_yes_or_no(value: object) -> bool:
+    """Return whether a structured answer has a field that is true, false, a yes or a no."""
+    if isinstance(value, (dict, list)):
+        return any(map(answers_yes_or_no, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, bool) or (isinstance(value, str) and reply_of(value) != UNCLEAR)
+
+
 def _same_value(first: object, second: object) -> bool:
     if isinstance(first, bool) or isinstance(second, bool):
         return first is second
     if isinstance(first, (int, float)) and isinstance(second, (int, float)):
-        return abs(first - second) <= 1e-6 * max(abs(first), abs(second))
+        whole = all(isinstance(one, int) or one.is_integer() for one in (first, second))
+        return first == second if whole else math.isclose(first, second, rel_tol=_ROUNDED)
     if isinstance(first, str) and isinstance(second, str):
         words_a, words_b = fold(first).split(), fold(second).split()
         return words_a == words_b or min(len(words_a), len(words_b)) > _WORDS
@@ -163,4 +231,4 @@ def same_structure(
 
 def same_code(first: str, second: str) -> bool:
     """Return whether two answers have equal code, except for comments and spacing."""
-    return code_blocks(first) == code_blocks(second)
+    return code_of(first).blocks == code_of(second).blocks

@@ -11,6 +11,7 @@ from costaudit.answers.kinds import (
     JSON,
     TEXT,
     NoisyFields,
+    code_of,
     kind_of_text,
     same_code,
     same_structure,
@@ -53,8 +54,9 @@ class Wordings:
     def agree(self, first: Index, second: Index, limit: float) -> npt.NDArray[np.bool_]:
         """Return whether pairs of answers say the same.
 
-        Structured answers are compared by field, and code as code. For text, the overlap must reach
-        `limit`, and no detector (numbers, dates, names, negation ...) may separate the answers.
+        Structured answers are compared by field. For text, the overlap must reach `limit`, and no
+        detector (numbers, dates, names, negation ...) may separate the answers. For code, this
+        applies to the text around it too, and the code must be equal.
         """
         clash = self._signatures.contradicts(first, second) != 0
         found = (self.overlap(first, second) >= limit) & ~clash
@@ -65,7 +67,10 @@ class Wordings:
             texts = [self._texts[first[k]]], [self._texts[second[k]]]
             found[k] = bool(same_structure(*texts, NoisyFields(frozenset()))[0])
         for k in np.flatnonzero((a == CODE) & (b == CODE)):
-            found[k] = same_code(self._texts[first[k]], self._texts[second[k]])
+            own, other = self._texts[first[k]], self._texts[second[k]]
+            around = frozenset(code_of(own).words), frozenset(code_of(other).words)
+            alike = _dice(*around) >= limit or not all(around)
+            found[k] &= alike and same_code(own, other)
         return np.asarray(found | (first == second), np.bool_)
 
 

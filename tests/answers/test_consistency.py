@@ -128,6 +128,48 @@ def test_yes_is_never_no_and_says_what_follows() -> None:
     assert verdicts.certain.tolist() == [True, True, False, False]
 
 
+def certainly_right(first: str, second: str, *questions: str) -> bool:
+    log = log_of(questions or ("a", "b"), [first, second],
+                 answer_vectors=np.tile(np.eye(WIDE)[0], (2, 1)))  # fmt: skip
+    found = Consistency(log).judge(np.array([0], np.int32), np.array([1], np.int32))
+    return bool(found.certain[0] and found.right[0] == 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("No, it is.", "No, it isn't."),
+        ("Yes, you can.", "Yes, you can't."),
+        ("Of course.", "Of course not."),
+        ("Claro.", "Claro que no."),
+        ("Sí, se puede.", "Sí, no se puede."),
+        ("No se puede.", "No, se puede."),
+    ],
+)
+def test_a_negation_inside_a_reply_is_never_taken_for_agreement(first: str, second: str) -> None:
+    assert not certainly_right(first, second)
+    assert not certainly_right(second, first)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("No.", "Of course not."), ("No.", "Nope."), ("Yes.", "Yes, it is."), ("No", "Claro que no."),
+     ("Sí.", "Claro que sí.")],
+)  # fmt: skip
+def test_replies_without_a_doubt_agree(first: str, second: str) -> None:
+    assert certainly_right(first, second)
+
+
+@pytest.mark.parametrize("answer", ['{"answer": "Yes."}', '{"ok": [true]}', "Yes."])
+def test_an_equal_reply_to_opposite_questions_is_not_certain(answer: str) -> None:
+    other = answer.replace("Yes", "yes").replace(": [", ":[")
+    opposite = ("Is it refundable?", "Is it not refundable?")
+    for second in (answer, other):
+        assert not certainly_right(answer, second, *opposite)
+        assert certainly_right(answer, second, "Is it refundable?", "Is it refundable, please?")
+    assert certainly_right('{"id": 1}', '{"id":1}', *opposite)
+
+
 def test_users_and_time_make_differences_that_are_no_noise() -> None:
     # ten users ask twenty prompts twice each; every user has their own number
     questions, answers, users, hours = [], [], [], []

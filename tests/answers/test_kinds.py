@@ -10,7 +10,6 @@ from costaudit.answers.kinds import (
     differing_fields,
     kind_of_text,
     noisy_fields,
-    same_code,
     same_structure,
 )
 
@@ -71,6 +70,29 @@ def test_fields_differ_by_value_not_by_writing() -> None:
     assert differing_fields({"ok": True}, {"ok": 1}) == {"$.ok"}
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "equal"),
+    [
+        (10000001, 10000002, False),
+        (10000001, 10000002.0, False),
+        (10000001.0, 10000002.0, False),
+        (10**20 + 1, 10**20 + 2, False),
+        (1760000000.123, 1760000000.124, False),
+        (19.99, 19.99001, False),
+        (7, 7.0, True),
+        (0, -0.0, True),
+        (0.1 + 0.2, 0.3, True),
+        (3, 2.9999999999999996, True),
+        (1e3, 1000, True),
+    ],
+)
+def test_numbers_are_equal_only_if_formatting_explains_the_difference(
+    first: float, second: float, equal: bool
+) -> None:
+    for one, other in ((first, second), (second, first)):
+        assert differing_fields({"n": [one]}, {"n": [other]}) == (set() if equal else {"$.n[]"})
+
+
 def test_fields_that_differ_between_repeats_are_noise() -> None:
     pairs = [
         (f'{{"label": "x", "id": {k}}}', f'{{"label": "x", "id": {-k - 1}}}') for k in range(12)
@@ -80,9 +102,3 @@ def test_fields_that_differ_between_repeats_are_noise() -> None:
     first, second = '{"label": "x", "id": 1}', '{"label": "y", "id": 1}'
     assert same_structure([pairs[0][0], first], [pairs[0][1], second], noisy).tolist() == [1, 0]
     assert noisy_fields(pairs[:5]) == NoisyFields(frozenset())  # too few pairs
-
-
-def test_code_is_compared_without_comments_and_spacing() -> None:
-    first = "```python\nx = 1  # one\n\nprint(x)\n```"
-    assert same_code(first, "Here:\n```py\nx =  1\nprint(x)\n```")
-    assert not same_code(first, "```py\nx = 2\nprint(x)\n```")

@@ -80,15 +80,20 @@ def _replies() -> tuple[re.Pattern[str], re.Pattern[str]]:
 
 def find_polarity(plain: str) -> frozenset[str]:
     """Return the sides of known opposites, the parity of negations, and a leading yes or no."""
-    sentences = _SENTENCE.split(plain) if _denials().may_match(plain) else []
-    odd = sum(_negations(sentence) for sentence in sentences) % 2
-    found = {f"negated={'yes' if odd else 'no'}"}
+    found = {f"negated={'yes' if denies(plain) else 'no'}"}
     yes, no = _replies()
-    if yes.match(plain):
-        found.add("reply=yes")
-    elif no.match(plain):
+    if no.match(plain):  # first, because `of course` is a yes, but `of course not` is a no
         found.add("reply=no")
+    elif yes.match(plain):
+        found.add("reply=yes")
     return frozenset(found) | find_sides(plain, "opposites")
+
+
+def denies(plain: str) -> bool:
+    """Return whether the number of negations in a folded text is odd."""
+    if not _denials().may_match(plain):
+        return False
+    return sum(_negations(sentence) for sentence in _SENTENCE.split(plain)) % 2 == 1
 
 
 def _negations(sentence: str) -> int:
