@@ -19,7 +19,7 @@ from costaudit.answers.traps.replies import UNCLEAR, reply_of
 KINDS = ("missing", "cut", "empty", "tool_use", "refusal", "json", "code", "text")
 MISSING, CUT, EMPTY, TOOL_USE, REFUSAL, JSON, CODE, TEXT = range(len(KINDS))
 
-_FENCE = re.compile(r"```[ \t]*(?P<language>[^\s`]*)[^\n`]*\n(?P<code>.*?)```", re.S)
+_FENCE = re.compile(r"(?<![^\s:])```[ \t]*(?P<language>[^\s`]*)[^\n`]*\n(?P<code>.*?)```", re.S)
 _REFUSAL = re.compile(
     r"\s*(?:(?:(?:i'm|i am|we're|we are) )?(?:very |so |really )?(?:sorry|afraid)|unfortunately"
     r"|as an ai[^,.]*|lo siento|lo lamento|lamentablemente|disculpa|como (?:una )?ia[^,.]*)?"

@@ -55,6 +55,13 @@ def test_comments_and_spacing_between_tokens_are_no_code(first: str, second: str
     assert same_code(first, second)
 
 
+def test_a_fence_starts_after_white_space_or_a_colon() -> None:
+    inline = "Use ```x``` and\nthen ```y``` too."
+    assert code_of(inline).blocks == ()
+    assert code_of("Así:```py title=a\nx = 1\n```").blocks == ("x = 1",)
+    assert code_of("- ```\n  x = 1\n  ```").blocks == ("  x = 1",)
+
+
 def test_words_are_those_of_prose_and_comments() -> None:
     text = "Así:\n" + fenced("python", "x = 1  # uno\ny = '# dos'") + "\nListo."
     assert code_of(text).words == ("asi:", "listo.", "#", "uno")
