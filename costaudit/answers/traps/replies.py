@@ -39,7 +39,7 @@ def is_bare(text: str) -> bool:
 
 
 def _read(text: str) -> tuple[int, str]:
-    """Return the reply, and the rest of the folded text after the word that gives it."""
+    """Return the reply, and the rest of the folded text after its yes or no."""
     plain = fold(text.strip())
     if len(_WORD.findall(plain)) > _MOST_WORDS or _IDIOM.match(plain.lstrip("¡!\"' ")):
         return UNCLEAR, plain
