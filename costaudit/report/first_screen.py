@@ -202,5 +202,6 @@ def doubts(audit: Audit) -> tuple[str, ...]:
     """Return what weakens the figures: what the log can't show, then what needs caution."""
     told = [said(text) for text in audit.quality.cannot_tell]
     wanted: tuple[Severity, ...] = ("problem", "caution")
-    weak: list[Finding] = [one for one in ranked_findings(audit) if severity(one) in wanted]
+    bill = audit.ledger.before.usd
+    weak: list[Finding] = [one for one in ranked_findings(audit) if severity(one, bill) in wanted]
     return (*(said(one.title) for one in weak), *told)

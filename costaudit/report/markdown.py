@@ -211,9 +211,10 @@ def _findings(audit: Audit) -> list[str]:
             if finding.saved
             else ""
         )
+        kind = severity(finding, audit.ledger.before.usd)
         change = f" {markdown_text(cut(said(finding.change), _TEXT))}" if finding.change else ""
         lines.append(
-            f"- {tr(severity(finding))}: {markdown_text(cut(said(finding.title), _TEXT))}{worth} "
+            f"- {tr(kind)}: {markdown_text(cut(said(finding.title), _TEXT))}{worth} "
             f"{markdown_text(cut(said(finding.detail), _TEXT))}{change}"
         )
     return [*lines, *_rest(len(findings), len(lines), "findings")] or [tr("None.")]

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from costaudit.contracts.audit import Audit, Finding
+from costaudit.contracts.grades import Money
 from costaudit.report.escaping import cut
 from costaudit.report.language import tr
 from costaudit.report.numbers import count
@@ -15,17 +16,30 @@ Severity = Literal["problem", "saving", "caution", "note"]
 SEVERITIES: tuple[Severity, ...] = ("problem", "saving", "caution", "note")
 
 
-def severity(finding: Finding) -> Severity:
-    """Return what a finding means to the reader.
+LEAST_SHARE = Decimal("0.005")  # of the bill; a smaller saving is only good to know
+_QUESTIONS = frozenset({"log-gap", "unpriced", "invoice-gap"})  # codes: the numbers may be wrong
+
+
+def severity(finding: Finding, bill: Decimal) -> Severity:
+    """Return what a finding means to the reader of an audit with this bill.
 
     A problem harms now; a saving is money to be had; a caution makes a number or a setting less
-    safe; a note is good to know.
+    safe; a note is good to know. Money that is assumed, may be none or is less than LEAST_SHARE of
+    the bill is a note, and a problem only if it questions the numbers themselves.
     """
+    saved = finding.saved
     if finding.severity == "problem":
-        return "problem"
-    if finding.saved is not None and finding.saved.usd > 0:
-        return "saving"
+        harms = finding.code in _QUESTIONS or (saved is not None and _counts(saved, bill))
+        return "problem" if harms else "caution"
+    if saved is not None and saved.usd > 0:
+        return "saving" if _counts(saved, bill) else "note"
     return "caution" if finding.severity == "warning" else "note"
+
+
+def _counts(saved: Money, bill: Decimal) -> bool:
+    """Return whether an amount is certain enough, and large enough for the bill."""
+    least = saved.usd if saved.low_usd is None else saved.low_usd
+    return saved.grade != "assumed" and least > 0 and saved.usd >= LEAST_SHARE * bill
 
 
 def ranked_findings(audit: Audit) -> list[Finding]:

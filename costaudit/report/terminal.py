@@ -167,9 +167,8 @@ class TerminalReporter:
         lines: list[Text] = []
         for number, finding in enumerate(ranked_findings(audit)[:_FINDINGS], 1):
             worth = "" if finding.saved is None else f"{usd(finding.saved.usd)} {tr('a month')}"
-            title = Text(
-                f"{number}. {one_line(said(finding.title))}", style=_SEVERITY[severity(finding)]
-            )
+            style = _SEVERITY[severity(finding, audit.ledger.before.usd)]
+            title = Text(f"{number}. {one_line(said(finding.title))}", style=style)
             if worth:
                 title.truncate(self._width - len(worth) - 2, overflow="ellipsis", pad=True)
                 title = Text.assemble(title, "  ", (worth, "bold"))
