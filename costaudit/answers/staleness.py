@@ -166,7 +166,10 @@ def _supported(
     """Return the drift whose TTL is the longest gap with an expected share within `most`."""
     over = np.flatnonzero(expected > most)
     if not len(over):
-        why = f"Answers stay the same over gaps of up to {_span(points[-1].gap_s)}."
+        why = (
+            f"Over gaps of up to {_span(points[-1].gap_s)}, at most {most:.0%} of the answers are "
+            "expected to be outdated."
+        )
         return Drift(points, None, "estimated", why)
     at = int(over[0])
     ttl = points[max(at - 1, 0)].gap_s
@@ -186,7 +189,7 @@ def by_volatility(log: Logged, members: npt.NDArray[np.bool_]) -> Drift:
         named = next((one.name for one in VOLATILITY if words & set(one.words)), "questions")
         votes[named] += 1
     best = max(VOLATILITY, key=lambda one: votes[one.name])
-    why = f"Too few repeats to measure; {_span(best.ttl_s)} is customary for {best.name}."
+    why = f"Too few repeats to measure; {_span(best.ttl_s)} is a usual TTL for {best.name}."
     return Drift((), best.ttl_s, "assumed", why)
 
 

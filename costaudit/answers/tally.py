@@ -21,8 +21,8 @@ def blocks_of(requests: pl.DataFrame) -> npt.NDArray[np.int32]:
     """Return the block of each request: its conversation, or its hour if there are none.
 
     If there are more than `_MOST` blocks, conversations are dealt out over them in order of
-    appearance, and hours are merged with their neighbours. A log without times is split into runs
-    of successive requests.
+    appearance, and hours are merged with their neighbours. If any request has no time,
+    all are split into runs of successive requests.
     """
     named = requests["conversation"]
     count = named.n_unique()

@@ -60,7 +60,7 @@ def diagnosis_tables(found: Diagnosis) -> tuple[Table, ...]:
         ),
         Table(
             "What this log can't tell",
-            ("because it holds", "it can't tell"),
+            ("the log has", "so it can't show"),
             tuple(
                 (said(part), said(gap))
                 for part, _, gap in (s.partition(": ") for s in found.cannot_tell)
@@ -90,7 +90,7 @@ def _columns(found: Diagnosis) -> Table:
         ),
         left=(0, 1, 2, 3),
         widest=_SENTENCE,
-        note="unread: cells that can't be read so; they are missing, not 0.",
+        note="unread: cells that don't fit this convention; they are missing, not 0.",
     )
 
 
@@ -115,15 +115,15 @@ def _fields(found: Diagnosis) -> Table:
         ),
         left=(0, 1, 3, 4) if of_one else (0, 1, 2, 4, 5),
         widest=_SENTENCE,
-        note="shape: x is a letter, 9 a digit. read as: what changes with the field; "
-        "empty where nothing does.",
+        note="shape: x is a letter, 9 a digit. read as: what costaudit uses the field for; "
+        "empty if it uses it for nothing.",
     )
 
 
 def _drafts(found: Diagnosis) -> list[Table]:
     return [
         Table(
-            tr("A map to start from, for {name}: check it").format(name=name),
+            tr("Draft of a --map file for {name}: check it").format(name=name),
             ("our field", "yours"),
             tuple(
                 (key.strip(), value.strip().strip('"'))
@@ -148,9 +148,9 @@ def diagnosis_line(found: Diagnosis) -> str:
     failing = sum(one.failing > 0 for one in found.checks)
     checks = tr("every check holds")
     if failing:
-        checks = tr("{n} checks fail on some of them").format(n=count(failing))
+        checks = tr("{n} checks fail for some calls").format(n=count(failing))
     if failing == 1:
-        checks = tr("1 check fails on some of them")
+        checks = tr("1 check fails for some calls")
     lost = lost_files(file.source for file in summary.files)
     told = tr("{records}: {calls} kept, {merged} merged, {skipped} skipped; {checks}.").format(
         records=counted(summary.records, "record"),

@@ -30,40 +30,40 @@ def gate(
         str,
         typer.Option(
             metavar="SHARE",
-            help="Most wrong answers served, of all requests. [default: not checked]",
+            help="Maximum share of wrong answers, of all requests. [default: not checked]",
         ),
     ] = "",
     min_saving_usd_month: Annotated[
         str,
         typer.Option(
-            metavar="USD", help="Least saving a month, in US dollars. [default: not checked]"
+            metavar="USD", help="Minimum saving a month, in US dollars. [default: not checked]"
         ),
     ] = "",
     max_cost_regression: Annotated[
         str,
         typer.Option(
-            metavar="SHARE", help="Most growth of spend beyond the noise. [default: not checked]"
+            metavar="SHARE", help="Maximum growth of spend beyond the noise. [default: not checked]"
         ),
     ] = "",
     min_prefix_read_share: Annotated[
         str,
         typer.Option(
             metavar="SHARE",
-            help="Least input read from the provider's cache. [default: not checked]",
+            help="Minimum share of input read from the provider's cache. [default: not checked]",
         ),
     ] = "",
     max_unpriced_share: Annotated[
         str,
         typer.Option(
             metavar="SHARE",
-            help="Most tokens without a price; above it: exit 4. [default: not checked]",
+            help="Maximum share of tokens without a price; if more: exit 4. [default: not checked]",
         ),
     ] = "",
     min_prompt_coverage: Annotated[
         str,
         typer.Option(
             metavar="SHARE",
-            help="Least rows with prompts; below it: exit 4. [default: not checked]",
+            help="Minimum share of rows with prompts; below it: exit 4. [default: not checked]",
         ),
     ] = "",
     junit: Annotated[
@@ -115,7 +115,8 @@ def _limits(shares: dict[str, str], saving: str) -> "dict[str, Limit]":
     if not limits:
         raise UsageError(
             "No budget is set.",
-            hint="Write budgets into [gate] of a costaudit.toml, and name it with --config.",
+            hint="Set one with an option such as --max-unsafe-served 0.5%, or in [gate] of the "
+            "costaudit.toml that --config names.",
         )
     return limits
 

@@ -20,8 +20,8 @@ def monitor(
     """Write alert rules and a dashboard with the audit's numbers.
 
     The rules are for Prometheus, the dashboard is for Grafana. Each hour of the week has its own
-    limits, which the log itself, replayed as predicted, does not exceed. `costaudit.metrics` and
-    LiteLLM emit the metrics.
+    limits; the log's own traffic, with the predicted cache, stays within them. LiteLLM and
+    `costaudit.metrics` emit the metrics.
     """
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.contracts.audit import read_audit

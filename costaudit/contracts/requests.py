@@ -83,7 +83,7 @@ _REQUEST_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "cache_options": pl.String,
     "cache_key": pl.String,  # steers calls with the same key to one cache
     "auto_cache_ttl": pl.String,  # 5m | 1h, from a cache_control outside the messages
-    "input_uncached_tokens": pl.Int64,  # the four classes are disjoint and add up to the input
+    "input_uncached_tokens": pl.Int64,  # the five classes are disjoint and add up to the input
     "cache_read_tokens": pl.Int64,
     "cache_write_5m_tokens": pl.Int64,
     "cache_write_1h_tokens": pl.Int64,

@@ -50,7 +50,7 @@ def _check_size(cache: LiveCache, upstream: Upstream, options: ReplayOptions) ->
     if options.resume_path is not None:
         raise UsageError(
             "A replay through a cache of limited size keeps no journal, because a journal does not "
-            "hold when each entry was used.",
+            "record when each entry was used.",
             hint="Leave the journal out; the replay starts again, and costs nothing.",
         )
 
@@ -203,5 +203,5 @@ def _new_prefix() -> str:
 
 def _how_to_go_on(options: ReplayOptions) -> str:
     if options.resume_path is None:
-        return "It has no journal: the same command starts again."
-    return f"The same command continues from there, by {options.resume_path}."
+        return "It has no journal: the same command starts from the beginning."
+    return f"Run the same command again; it continues from {options.resume_path}."

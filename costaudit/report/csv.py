@@ -18,7 +18,10 @@ Row = tuple[str, str, str, str, object, object, object, str]
 
 
 class CsvReporter:
-    """Write every number of the audit for a spreadsheet or a data frame."""
+    """Write the main numbers of the audit for a spreadsheet or a data frame.
+
+    These are the verdict, the ledger, spend, the semantic cache and prompt caching; the JSON report
+    has all others, such as replay, sessions, forecast, plan and data quality."""
 
     name = "csv"
     suffix = ".csv"

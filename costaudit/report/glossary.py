@@ -131,7 +131,9 @@ TERMS = (
         _n("Prompts of one endpoint and model that share their fixed text."),
     ),
     Term(
-        "threshold", _n("threshold"), _n("The least similarity at which a stored answer is served.")
+        "threshold",
+        _n("threshold"),
+        _n("The minimum similarity at which a stored answer is served."),
     ),
     Term("token", _n("token"), _n("A piece of a word; providers bill by them.")),
     Term("token_hour", _n("token-hour"), _n("One token that a cache holds for one hour.")),

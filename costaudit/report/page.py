@@ -92,7 +92,7 @@ _BREAKDOWNS = (
 )
 _SEVERITY_MEANING: tuple[tuple[Severity, str], ...] = (
     ("problem", "harms now"),
-    ("saving", "money to be had"),
+    ("saving", "money you can save"),
     ("caution", "makes a number or a setting less safe"),
     ("note", "good to know"),
 )

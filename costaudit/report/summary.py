@@ -23,7 +23,7 @@ _QUESTIONS = frozenset({"log-gap", "unpriced", "invoice-gap"})  # codes: the num
 def severity(finding: Finding, bill: Decimal) -> Severity:
     """Return what a finding means to the reader of an audit with this bill.
 
-    A problem harms now; a saving is money to be had; a caution makes a number or a setting less
+    A problem harms now; a saving is money you can save; a caution makes a number or a setting less
     safe; a note is good to know. Money that is assumed, may be none or is less than LEAST_SHARE of
     the bill is a note, and a problem only if it questions the numbers themselves.
     """

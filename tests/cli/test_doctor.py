@@ -35,10 +35,10 @@ def test_what_fails_is_counted(costaudit: Run, tmp_path: Path) -> None:
     assert failing == {"the parts add up to the total": 1, "there is a time": 1}
     assert found["shares"]["times"] == 7 / 8
     said = costaudit("doctor", "log.jsonl", "--quiet").out
-    assert "2 checks fail on some of them" in said
+    assert "2 checks fail for some calls" in said
     write_log(tmp_path / "one.jsonl", made[3:4])
     said = costaudit("doctor", "one.jsonl", "--quiet").out
-    assert said.startswith("1 record: 1 call kept, 0 merged, 0 skipped; 1 check fails on some")
+    assert said.startswith("1 record: 1 call kept, 0 merged, 0 skipped; 1 check fails for some")
 
 
 def test_broken_lines_are_reasons_and_no_failure(costaudit: Run, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_map_is_drafted_for_what_nobody_knows(costaudit: Run, tmp_path: Path) 
     said = costaudit("doctor", "own.csv", "--quiet", "--draft-map", "own.toml")
     assert said.code == 2 and "--map" in said.err
     assert "no record looks like a call of a model" in said.err
-    assert "A map to start from, for own.csv: check it" in said.out
+    assert "Draft of a --map file for own.csv: check it" in said.out
     said = costaudit("doctor", "own.csv", "--map", "own.toml", "--quiet")
     assert said.out.startswith("19 records: 19 calls kept, 0 merged, 0 skipped; every check holds.")
     assert "day first" in said.out and "decimal comma" in said.out
@@ -172,7 +172,10 @@ UNKNOWN: dict[str, Any] = {
 @pytest.mark.parametrize("what", UNKNOWN)
 @pytest.mark.parametrize(
     ("lang", "title"),
-    [("en", "A map to start from, for own.jsonl"), ("es", "Un mapa de partida para own.jsonl")],
+    [
+        ("en", "Draft of a --map file for own.jsonl"),
+        ("es", "Borrador de un archivo --map para own.jsonl"),
+    ],
 )
 def test_an_unknown_format_is_shown_by_its_paths_with_a_map_to_start_from(
     what: str, lang: str, title: str, costaudit: Run, tmp_path: Path

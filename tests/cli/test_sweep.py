@@ -106,7 +106,7 @@ def test_thresholds_on_the_scales_of_products_are_the_same_cosines(
 def test_few_texts_are_swept_exactly_and_it_is_said(costaudit: Run, small: Path) -> None:
     said = costaudit("sweep", "small.jsonl", "--approx", "--thresholds", "0.9")
     assert "The sweep is exact: --approx is quicker from 20,000" in said.out
-    assert "off by" not in said.out
+    assert "| error |" not in said.out and "Approximate:" not in said.out
 
 
 def test_an_approximate_sweep_shows_how_far_it_is_off(costaudit: Run, large: Path) -> None:
@@ -129,7 +129,7 @@ def test_an_approximate_sweep_shows_how_far_it_is_off(costaudit: Run, large: Pat
     assert found.errors == pytest.approx(off)
     tables = sweep_tables(result.section)
     page = render_tables(tables, "md", result.section, "", Screen(100, False)).decode()
-    assert "| similarity | hits | raw | off by |" in page
+    assert "| similarity | hits | raw | error |" in page
     assert f"the first {len(many())} requests" in page
 
 

@@ -189,7 +189,7 @@ def run_judge(
     workers: int = 4,
     progress: Progress | None = None,
 ) -> JudgeRun:
-    """Judge the pairs without a verdict, in order; each verdict is stored immediately.
+    """Judge the pairs without a stored reply, in order; each reply is stored immediately.
 
     A call starts only if its upper estimate fits into the rest of the budget. The run stops after a
     few failed calls in a row. Stored verdicts are kept, and the next run continues from them.

@@ -328,7 +328,7 @@ def _mapping(
 def _told(found: Detection, options: IngestOptions, mapping: FieldMap | None) -> Detection:
     """Return the detection, with its source replaced if a mapping or --source decides it."""
     if mapping is not None:
-        return replace(found, source=Mapped.name, evidence="a mapping is for it")
+        return replace(found, source=Mapped.name, evidence="matched by --map")
     if options.source != "auto":
         open_source(options.source, None)
         return replace(found, source=options.source, evidence="it was named with --source")

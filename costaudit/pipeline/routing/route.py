@@ -244,7 +244,7 @@ def told_by(judge: str, tries: Tries, error: JudgeError, run: JudgeRun | None) -
     if failed:
         parts.append(f"{failed} calls failed.")
     if run is not None and run.malformed:
-        parts.append(f"{run.malformed} replies of the judge held no verdict.")
+        parts.append(f"{run.malformed} replies of the judge contained no verdict.")
     parts += [
         f"Stopped early: {stopped}. The same command continues from there."
         for stopped in (tries.stopped, run.stopped if run else "")

@@ -142,7 +142,7 @@ def judged_by_model(
     max_spend_usd: Decimal,
     progress: Progress,
 ) -> JudgeOpinion:
-    """Judge the pairs without a verdict by a model."""
+    """Judge the pairs without a stored reply by a model."""
     done = run_judge(
         docket.items,
         asked.judge,
@@ -163,7 +163,7 @@ def judged_by_people(docket: Docket, form: Path) -> JudgeOpinion | None:
 
 
 def price_of_judging(docket: Docket, asked: PricedJudge, store: VerdictStore) -> Quote:
-    """Return the highest possible cost of the pairs without a verdict."""
+    """Return the highest possible cost of the pairs without a stored reply."""
     return quote(docket.items, asked.judge.name, store, asked.rates)
 
 
@@ -232,12 +232,14 @@ def _note(error: JudgeError, run: JudgeRun | None, *, enough: bool) -> str:
         )
         parts.append(f"Spent ${run.spent_usd:.4f} now, on {run.asked} calls.")
         if run.malformed or run.failed:
-            parts.append(f"{run.malformed} replies held no verdict, {run.failed} calls failed.")
+            parts.append(
+                f"{run.malformed} replies contained no verdict, {run.failed} calls failed."
+            )
         if run.stopped:
             parts.append(f"Stopped early: {run.stopped}. The same command continues from there.")
     if not enough:
         parts.append(
-            f"At least {_FEWEST} verdicts of a judge that knows right from wrong are needed."
+            f"At least {_FEWEST} verdicts are needed, from a judge that tells right from wrong."
         )
     return " ".join(parts)
 

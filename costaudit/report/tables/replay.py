@@ -61,14 +61,14 @@ def _crossed(section: ReplaySection) -> tuple[Table, ...]:
     rows = (("tenant", crossed.tenant), ("user", crossed.user))
     return (
         Table(
-            "Answers of others were served",
+            "Answers that belonged to others were served",
             ("made for another", "hits", "of all hits"),
             tuple(
                 (tr(name), count(n), share(n / max(section.measured_hits, 1)))
                 for name, n in rows
                 if n is not None
             ),
-            note="The cache does not keep them apart: let its key or its filter hold that field.",
+            note="The cache does not separate them: add that field to its key or filter.",
         ),
     )
 
@@ -105,9 +105,9 @@ def _confusion(section: ReplaySection) -> Table:
             (tr(predicted), *(count(row.get(name, 0)) for name in measured))
             for predicted, row in section.confusion.items()
         ),
-        note=tr(
-            "{n} of {all} hits on both sides served the very answer that was predicted."
-        ).format(n=count(section.same_entry), all=count(section.both_hit))
+        note=tr("Of {all} requests that hit in both, {n} got the predicted answer.").format(
+            n=count(section.same_entry), all=count(section.both_hit)
+        )
         if section.both_hit
         else "",
     )
@@ -129,7 +129,7 @@ def _reasons(section: ReplaySection) -> Table:
 def _rules(section: ReplaySection) -> Table:
     return Table(
         "Rules of the cache, one changed at a time",
-        ("with this rule instead", "explains", "would break", "taken"),
+        ("with this rule instead", "explains", "would break", "adopted"),
         tuple(
             (
                 said(row.rule),
@@ -140,8 +140,8 @@ def _rules(section: ReplaySection) -> Table:
             for row in section.rules
         ),
         left=(0,),
-        note="The log was simulated again with each. A rule is taken where it explains more than "
-        "it breaks; the second is tried on top of the first.",
+        note="Each row repeats the simulation with one rule changed. A change is adopted if it "
+        "explains more differences than it creates; the second is tested on top of the first.",
     )
 
 

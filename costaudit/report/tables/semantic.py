@@ -77,12 +77,12 @@ def sweep_tables(section: SemanticSection) -> tuple[Table, ...]:
         _thresholds(section),
         *lifetime_tables(section.lifetimes),
         Table(
-            "Isolation tax: the same sweep under wider and narrower scopes",
+            "Cost of isolation: the same sweep under wider and narrower scopes",
             ("scope", "partitions", *_RATES),
             tuple(_scope(row, " + ".join(row.scope) or tr("global")) for row in section.scopes),
         ),
         Table(
-            "The scope less one field",
+            "The scope without one of its fields",
             ("without", "partitions", *_RATES),
             tuple(_scope(row, row.removed) for row in section.without_field),
         ),
@@ -125,8 +125,8 @@ def embedder_table(rows: Sequence[EmbedderRow]) -> Table:
     """Return the embedders side by side, each at its own recommended point."""
     return Table(
         "Embedders on this log, each at the similarity that it would be recommended at",
-        ("embedder", "dims", "bytes", "lookup", "cut", "similarity", "raw", "valid", "unsafe",
-         "95 %", "net a month", ""),
+        ("embedder", "dims", "bytes", "lookup", "truncated texts", "similarity", "raw",
+         "valid", "unsafe", "95 %", "net a month", ""),
         tuple(
             (
                 row.name,
@@ -153,8 +153,8 @@ def cluster_tables(section: SemanticSection) -> tuple[Table, ...]:
     return (
         Table(
             "Topics by money",
-            ("topic", "terms", "calls", "forms", "cost", "share", "hits", "tight", "answers",
-             "TTL"),
+            ("topic", "terms", "calls", "wordings", "cost", "share", "hits", "cohesion",
+             "answers", "TTL"),
             tuple(
                 (
                     row.cluster_id,
@@ -185,8 +185,8 @@ def _thresholds(section: SemanticSection) -> Table:
         rows.append((section.exact, ("",) * len(column)))
     return Table(
         "Semantic cache by similarity threshold",
-        ("similarity", "hits", "raw", *column, "steady", "valid", "unsafe", "95 %", "net a month",
-         ""),
+        ("similarity", "hits", "raw", *column, "after warm-up", "valid", "unsafe", "95 %",
+         "net a month", ""),
         tuple(
             (
                 similarity(point.min_similarity),
@@ -202,7 +202,8 @@ def _thresholds(section: SemanticSection) -> Table:
             for point, error in rows
         ),
         left=(8 + len(column),),
-        note=tr("raw, steady, valid: shares of eligible requests; unsafe: of all requests.") + note,
+        note=tr("raw, after warm-up, valid: shares of eligible requests; unsafe: of all requests.")
+        + note,
     )  # fmt: skip
 
 
@@ -238,10 +239,10 @@ def _errors(section: SemanticSection) -> tuple[list[tuple[str, ...]], tuple[str,
     if found is None:
         return [()] * len(section.points), (), ""
     note = tr(
-        " Approximate: each text was looked for in {probes} of {cells} cells; off by: approximate "
-        "less exact raw share, both worked out on the first {n} requests."
+        " Approximate: each text was looked for in {probes} of {cells} cells; error: approximate "
+        "minus exact hit share, both measured on the first {n} requests."
     ).format(probes=count(found.probes), cells=count(found.cells), n=count(found.checked_requests))
-    return [(share(error),) for error in found.errors], ("off by",), note
+    return [(share(error),) for error in found.errors], ("error",), note
 
 
 def _scope(row: ScopeRow, name: str) -> tuple[str, ...]:
@@ -279,8 +280,8 @@ def sampled_table(sweep: SampledSweep) -> Table:
             for point in sweep.points
         ),
         left=(),
-        note="raw is the share of eligible requests, identical texts included, which are counted "
-        "and not estimated. Whether hits would be right is not judged on a sample.",
+        note="raw: share of eligible requests. Identical texts are included; they are counted, "
+        "not estimated. Whether hits would be right is not judged on a sample.",
     )
 
 

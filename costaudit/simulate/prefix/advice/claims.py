@@ -18,8 +18,10 @@ NEGLIGIBLE_SHARE = 0.01  # share of the input; a smaller difference of reads doe
 def claim_of(billed: int | None, simulated: int, size: int) -> Claim:
     """Return how far a saving is supported; `size` is the input with billed reads.
 
-    The grade is `simulated` within AGREES_WITHIN of the bill; `estimated` within CLAIMED_WITHIN,
-    with the saving scaled to the bill; otherwise `none`. `billed` is None without counters.
+    The claim is `simulated` if the reads differ from the bill by at most AGREES_WITHIN, or by
+    at most NEGLIGIBLE_SHARE of the input, or if `billed` is None (the log has no counters);
+    `estimated` if they differ by at most CLAIMED_WITHIN: the saving is then scaled to the bill;
+    otherwise `none`.
     """
     if billed is None or abs(simulated - billed) <= NEGLIGIBLE_SHARE * size:
         return "simulated"
