@@ -14,9 +14,9 @@ import costaudit
 PACKAGE = Path(costaudit.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 STAGES = {"ingest", "embed", "simulate", "answers", "levers", "replay", "costing", "report"}
-HALL = {"contracts", "errors", "progress", "engine", "metrics", "providers"}
+SHARED_PACKAGES = {"contracts", "errors", "progress", "engine", "metrics", "providers"}
 REACHABLE = {
-    **dict.fromkeys(STAGES, HALL),
+    **dict.fromkeys(STAGES, SHARED_PACKAGES),
     "contracts": {"errors"},
     "errors": set(),
     "progress": set(),
@@ -72,7 +72,7 @@ def edges() -> Iterator[tuple[str, str]]:
         yield from ((name, other) for other in own if other in NAMES and other != name)
 
 
-def test_stages_meet_only_in_the_hall() -> None:
+def test_stages_share_only_some_packages() -> None:
     wrong = []
     for name, other in edges():
         here, there = name.split(".")[0], other.split(".")[0]

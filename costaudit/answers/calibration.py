@@ -36,7 +36,7 @@ _WORDED = (
 )  # detectors that depend on wording; their false alarms are measured by topic
 _KNOWN_PAIRS = 25.0  # weight of the prior for _SELDOM detectors, in pairs of repeats
 _SEEN = 0.5  # prior share of wrong pairs that a single detector separates
-_FEW = 8  # least prompts on each side of a comparison between users or between gaps
+_FEW = 8  # minimum number of prompts on each side of a comparison between users or between gaps
 _DIFFERENT = 2.7  # two shares differ if they are at least this many standard errors apart
 _LEAST_DIFFERENCE = 0.005  # and at least this far apart
 _UNRELATED = 20_000  # random pairs that show how similar unrelated answers are
@@ -225,7 +225,7 @@ _STEADIEST = 200.0  # initial second beta parameter of steady prompts; the first
 _START_KINDS = (0.8, 0.15, 0.05)  # prior shares: steady, unsteady, data
 _MOSTLY = 0.6  # differing share of repeats above which two alternative wordings can't explain it
 _RARE = 0.03  # share of unsteady prompts below which `_MOSTLY` applies
-_CLEAR = 3  # least prompts that disagree like data before any counts as data
+_CLEAR = 3  # minimum number of prompts that disagree like data before any counts as data
 _LEAN = 10.0  # weight of the prior shares of the kinds, in prompts
 
 

@@ -155,7 +155,7 @@ def _lexer(language: str) -> Any | None:
 
 
 _NOISY = 0.2  # a field that differs in more than this share of repeats is noisy
-_ENOUGH = 10  # least repeats to call a field noisy
+_ENOUGH = 10  # minimum number of repeats to call a field noisy
 _ROUNDED = 1e-14  # relative difference of equal fractions after arithmetic, such as 0.1 + 0.2 = 0.3
 
 

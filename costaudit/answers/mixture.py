@@ -27,7 +27,7 @@ _PRIOR = 1.0  # pseudo-pairs per stratum, so that an empty one has shares
 _PSEUDO, _PSEUDO_MEAN = 10.0, 60.0  # pseudo-pairs, see `fit`
 _PART = 16  # replicates that a thread fits at a time
 _UNSEEN = 0.5  # pseudo-pairs added to each level, so that no level has zero density
-_LEAST_SPREAD = 0.02  # least variance in z of pairs on different topics
+_LEAST_SPREAD = 0.02  # minimum variance in z of pairs on different topics
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _topics(mean: Floats, spread: Floats, levels: Floats) -> Floats:
 Places = npt.NDArray[np.int64]
 
 ALIKE = 0.3  # correlation of the evidence from hits of one group; chosen on BANKING77 streams
-_MOST = 4.0  # most log odds that one pair of answers may add
+_MOST = 4.0  # maximum log odds that one pair of answers may add
 
 
 @dataclass(frozen=True)

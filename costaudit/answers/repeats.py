@@ -9,9 +9,9 @@ from costaudit.answers.kinds import CODE, JSON, REFUSAL, TEXT
 from costaudit.answers.logged import Ints, Logged
 
 _JUDGED = (TEXT, REFUSAL, JSON, CODE)
-_PAIRS_PER_PROMPT = 3.0  # most total weight of one prompt, in pairs
+_PAIRS_PER_PROMPT = 3.0  # maximum total weight of one prompt, in pairs
 _LAGS = 5  # earlier requests that each one is paired with
-_SIZES = (3, 5, 10)  # least requests of a prompt for size classes 1 to 3
+_SIZES = (3, 5, 10)  # minimum number of requests of a prompt for size classes 1 to 3
 
 
 @dataclass(frozen=True)

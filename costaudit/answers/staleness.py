@@ -13,9 +13,9 @@ from costaudit.answers.tally import deal, resample
 from costaudit.contracts.grades import Estimate, Grade
 
 GAPS_S = (60.0, 300.0, 900.0, 3600.0, 4 * 3600.0, 86400.0, 3 * 86400.0, 7 * 86400.0, 30 * 86400.0)
-_ENOUGH = 30  # least pairs for a curve
-_FEW = 8  # least pairs in a range of gaps; smaller ranges are merged
-_PAIRS_PER_PROMPT = 60  # most pairs of a prompt per lag
+_ENOUGH = 30  # minimum number of pairs for a curve
+_FEW = 8  # minimum number of pairs in a range of gaps; smaller ranges are merged
+_PAIRS_PER_PROMPT = 60  # maximum number of pairs of a prompt per lag
 _REPLICATES = 200
 _WORD = re.compile(r"\w+")
 

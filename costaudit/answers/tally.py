@@ -12,9 +12,9 @@ from costaudit.answers.mixture import latent_spread
 from costaudit.contracts.grades import Estimate, Grade
 from costaudit.contracts.requests import TS_S
 
-_MOST = 500  # most blocks; more are merged, which only widens the intervals
+_MOST = 500  # maximum number of blocks; more are merged, which only widens the intervals
 _HOUR_S = 3600.0
-_TURNS = 1.5  # least requests per conversation for conversations to be the blocks
+_TURNS = 1.5  # minimum number of requests per conversation for conversations to be the blocks
 
 
 def blocks_of(requests: pl.DataFrame) -> npt.NDArray[np.int32]:
@@ -128,7 +128,7 @@ class Doubt:
     """How far off a number of wrong hits may be, in hits."""
 
     latent: float  # standard deviation that remains given the answers
-    slack: float  # least half-width of the interval
+    slack: float  # minimum half-width of the interval
     more_wrong: float  # what undecidable hits add if all of them are wrong
     less_wrong: float  # what they take off if all are right and no wrong detail was missed
 

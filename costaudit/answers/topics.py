@@ -16,8 +16,8 @@ Floats = npt.NDArray[np.float64]
 
 _PROMPTS = 6  # repeated prompts per topic, about
 _ROUNDS = 15  # iterations of k-means
-_MOST = 400  # most topics
-_NEAR = 0.5  # least cosine of a question to its topic's centre
+_MOST = 400  # maximum number of topics
+_NEAR = 0.5  # minimum cosine of a question to its topic's centre
 _STRENGTHS = (4.0, 10_000.0)  # least and most weight of the whole log's share, in pairs
 
 

@@ -19,7 +19,7 @@ from costaudit.answers.kinds import (
 from costaudit.answers.traps.folding import fold
 from costaudit.answers.traps.signatures import Signatures
 
-ENOUGH_REPEATS = 30  # least pairs of answers to one prompt to measure how wordings vary
+ENOUGH_REPEATS = 30  # minimum number of pairs of answers to one prompt to measure how wordings vary
 ASSUMED_OVERLAP = 0.5  # limit on the share of common words if there are fewer pairs
 _QUANTILE = 0.05  # share of the repeats' overlaps that are below the limit
 _WORD = re.compile(r"[^\W_]+")

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 _TOKEN = re.compile(r"\w+")
-_ECHO = 4  # least run of words that an answer repeats from its question; such echoes are left out
-_WORDS_READ = 400  # most words read of a text
+_ECHO = 4  # minimum run of words that an answer repeats from its question; such echoes are left out
+_WORDS_READ = 400  # maximum number of words read of a text
 _PRIOR = 3.0  # pseudo-pairs that pull a word's share of differing pairs towards that of all words
 _WRONG = 0.9  # share of wrong pairs in which a word of one answer is missing in the other
 _NEAR = 0.25  # quantile of gaps at which a pair weighs a quarter

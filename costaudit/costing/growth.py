@@ -11,11 +11,11 @@ from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
 from costaudit.costing.months.calendar import Floats
 
 _FACTORS: tuple[Factor, ...] = ("requests", "tokens per request", "mix of models", "prices")
-_SPIKE_SPREADS, _SPIKE_SHARE = 4.0, 0.3  # least excess over the usual day of its class
+_SPIKE_SPREADS, _SPIKE_SHARE = 4.0, 0.3  # minimum excess over the usual day of its class
 _SPIKES, _FEW_DAYS = 5, 6
 _MAD = 1.4826  # median absolute deviation → standard deviation
-_LONGER, _SURE = 0.1, 5.0  # least growth of prompts, as a share and in standard errors
-_FEWEST_A_DAY = 5  # least requests of an endpoint
+_LONGER, _SURE = 0.1, 5.0  # minimum growth of prompts, as a share and in standard errors
+_FEWEST_A_DAY = 5  # minimum number of requests of an endpoint
 
 
 def drivers(

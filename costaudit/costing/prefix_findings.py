@@ -17,7 +17,7 @@ from costaudit.contracts.prefix import (
 )
 
 TOP_CAUSES = 5
-LEAST_SHARE = Decimal("0.01")  # least share of the total loss for a finding of its own
+LEAST_SHARE = Decimal("0.01")  # minimum share of the total loss for a finding of its own
 _PLACE = re.compile(r"(\w+), (block [\d,]+, character [\d,]+)( of [\d,]+)?")
 _PARTS = {
     "tools": "tool definitions", "system": "system prompt", "examples": "examples",

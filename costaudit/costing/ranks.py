@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-FEWEST = 5  # least members of a group of ranks, so that it describes no single person
+FEWEST = 5  # minimum number of members of a group of ranks, so that it describes no single person
 _ENDS = (0.01, 0.1, 0.5, 1.0)  # shares of the members at which groups end
 RANKED = ("user", "session")
 IN_PARTS = ("agent",)  # columns with the application's own names: shown if logged

@@ -8,9 +8,9 @@ from costaudit.contracts.ledger import Lever, Suggestion
 from costaudit.contracts.requests import ANSWERED, IN_BATCH, SENT_TO_PROVIDER
 from costaudit.levers.effects import effect_of, endpoint_unit, endpoints
 
-LEAST_CALLS = 200  # least calls of an endpoint and model
+LEAST_CALLS = 200  # minimum number of calls of an endpoint and model
 LEAST_PER_MINUTE = 10  # calls in the mean active minute of a burst
-MOST_ACTIVE = 0.05  # most active minutes, as a share of the endpoint's time
+MOST_ACTIVE = 0.05  # maximum active minutes, as a share of the endpoint's time
 _HINT = (
     r"(?i)batch|bulk|nightly|daily|weekly|offline|report|summar|digest|classif|extract|enrich"
     r"|label|tagging|translat|index|ingest|backfill|etl|evals?\b|embed|cron|job"

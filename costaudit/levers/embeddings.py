@@ -5,7 +5,7 @@ import polars as pl
 from costaudit.contracts.ledger import Lever
 from costaudit.levers.effects import cutting, endpoints
 
-LEAST_REPEATS = 20  # least repeats that are worth a store
+LEAST_REPEATS = 20  # minimum number of repeats that are worth a store
 
 
 def repeated_embeddings(requests: pl.DataFrame, segments: pl.DataFrame) -> Lever | None:

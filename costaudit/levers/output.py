@@ -9,7 +9,7 @@ from costaudit.levers.prompt_text import COMPACT_JSON, Count, shrunk
 
 USUAL = 0.95  # quantile of an endpoint's answer lengths that counts as usual
 FAR = 1.5  # an answer this many times longer than usual is in the tail
-LEAST_ANSWERS = 100  # least answers to judge their tail
+LEAST_ANSWERS = 100  # minimum number of answers to judge their tail
 MUCH_REASONING = 0.5  # share of an endpoint's output tokens
 
 

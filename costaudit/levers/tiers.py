@@ -9,7 +9,7 @@ from costaudit.contracts.requests import IN_BATCH
 from costaudit.levers.effects import effect_of, endpoint_unit, endpoints, sent_ok
 
 DEARER = ("priority", "fast")  # tiers whose price buys speed
-LEAST_CALLS = 100  # least calls with a latency, on each side of a comparison
+LEAST_CALLS = 100  # minimum number of calls with a latency, on each side of a comparison
 NO_FASTER = 0.10  # a speed-up whose upper bound is below this share counts as none
 _REPLICATES = 400
 _QUANTILES = (0.5, 0.95)

@@ -24,7 +24,7 @@ class ReplayOptions:
     shadow: bool = False  # only look up
     keep: bool = False  # leave the entries in the cache at the end
     concurrency: int = 8  # simultaneous lookups or model calls
-    pipeline: int = 64  # most lookups in one round trip
+    pipeline: int = 64  # maximum number of lookups in one round trip
     embed_ms: float = 0.0  # time to embed a question, per lookup; 0: included in the cache's time
     max_spend_usd: Decimal | None = None  # None: no live model may be called
     max_failures: int = 20  # failures in a row that stop the run

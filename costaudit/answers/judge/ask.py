@@ -33,7 +33,7 @@ Floats = npt.NDArray[np.float64]
 _EDGES = np.array([0.05, 0.3, 0.7, 0.95])  # bin edges of the probability of being right
 _NEAR = 0.03  # a similarity up to this far above the threshold counts as near it
 _NEAR_BOOST = 1.5  # factor on the draws from strata near the threshold
-_LEAST = 4  # least pairs per stratum, so that its spread can be measured
+_LEAST = 4  # minimum number of pairs per stratum, so that its spread can be measured
 _UNRELATED = 0.3  # questions less similar than this need different answers
 _DOUBT = 0.02  # variance added to each stratum, because even a confident comparison may be wrong
 

@@ -5,7 +5,7 @@ from functools import cache
 
 from costaudit.answers.traps.folding import PhraseSet, any_of, phrases, table, words_of
 
-_START = 3  # least letters of a stem
+_START = 3  # minimum number of letters of a stem
 
 
 class _Axes:

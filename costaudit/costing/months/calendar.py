@@ -15,10 +15,10 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 _MONDAY_H = 96  # hours from the epoch, a Thursday, to the first Monday
 _WORKING, _SATURDAY, _SUNDAY = 0, 1, 2
 _CLASS = np.array([_WORKING] * 5 + [_SATURDAY, _SUNDAY])
-_LEAST_EXPECTED = 10.0  # least usual requests in a stretch that counts as a hole
-_LEAST_BUSY_H = 3  # least usually busy hours in a hole
+_LEAST_EXPECTED = 10.0  # minimum usual requests in a stretch that counts as a hole
+_LEAST_BUSY_H = 3  # minimum usually busy hours in a hole
 _NIGHT_H, _NIGHT_SHARE = 6, 0.01  # hours in a row with a smaller share of the traffic: nights
-_PARTIAL = 0.5  # least cover of the first and the last hour
+_PARTIAL = 0.5  # minimum cover of the first and the last hour
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

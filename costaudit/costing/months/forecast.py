@@ -12,7 +12,7 @@ from costaudit.contracts.requests import TS_S
 from costaudit.costing.months.calendar import Floats
 from costaudit.costing.months.month import Month, month_of
 
-_FIRST_DAYS = 14  # least length of a log for a forecast
+_FIRST_DAYS = 14  # minimum length of a log for a forecast
 _AHEAD_DAYS = 7
 _DAY_S = 86_400
 

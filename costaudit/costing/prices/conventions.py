@@ -13,8 +13,8 @@ UNDECIDED = "undecided"  # in the convention of calls that fit both conventions
 GROUP = ("source_file", "provider", "model", "usage_convention")
 TABLE = "mapped"  # source of people's tables; platforms compute costs from their own counts
 EXACT = 0.005  # tolerance of a cost, as a share of the price that it is compared with
-APART = 0.02  # least difference of the two prices, as a share of the lower one
-MOST = 0.8  # least share of the costs of a group that must equal one of the prices
+APART = 0.02  # minimum difference of the two prices, as a share of the lower one
+MOST = 0.8  # minimum share of the costs of a group that must equal one of the prices
 
 
 def is_undecided() -> pl.Expr:

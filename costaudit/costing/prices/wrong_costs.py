@@ -14,8 +14,8 @@ from costaudit.contracts.grades import MTOK
 from costaudit.contracts.requests import TOKEN_CLASSES
 
 EXACT = 0.005  # tolerance, as a share of the cost with the fault
-APART = 0.02  # least difference, as a share of the list price
-MOST = 0.8  # least share of the calls at a rate that show the fault
+APART = 0.02  # minimum difference, as a share of the list price
+MOST = 0.8  # minimum share of the calls at a rate that show the fault
 _CACHED = TOKEN_CLASSES[1:5]
 
 

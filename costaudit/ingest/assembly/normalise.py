@@ -129,7 +129,7 @@ def _decided() -> pl.Expr:
     )
 
 
-NEAR_SHARE = 0.05  # most of the input that may be uncached, for `_is_near`
+NEAR_SHARE = 0.05  # maximum share of the input that may be uncached, for `_is_near`
 
 
 def _is_near() -> pl.Expr:

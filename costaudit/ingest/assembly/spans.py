@@ -2,7 +2,7 @@
 
 import polars as pl
 
-DEEPEST = 64  # most levels of spans to go up from a call
+DEEPEST = 64  # maximum number of levels of spans to go up from a call
 
 
 def find_parents(rows: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:

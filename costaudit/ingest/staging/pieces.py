@@ -38,9 +38,9 @@ LIGHT = (
     "latency_ms", *RARE,
 )  # fmt: skip
 AT_ONCE = 8  # columns that `light` reads at a time
-OPEN_BYTES = 256 << 20  # most bytes of pieces that `rows` keeps in memory
+OPEN_BYTES = 256 << 20  # maximum number of bytes of pieces that `rows` keeps in memory
 JOINED = ".joined"  # folder of joined small pieces while a run is assembled
-JOINED_BYTES = 32 << 20  # most bytes of small pieces that are joined into one
+JOINED_BYTES = 32 << 20  # maximum number of bytes of small pieces that are joined into one
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def stagings(run: Path) -> list[tuple[FileState, FileStaging]]:
     return sorted(found, key=lambda each: each[0].name)
 
 
-SEAM_BYTES = 64 << 10  # most bytes that `FileState.seam` covers
+SEAM_BYTES = 64 << 10  # maximum number of bytes that `FileState.seam` covers
 READING = 4  # version of the reading code; raise it when the same bytes are read differently
 STREAM_BYTES = 64 << 20  # first bytes of a stream, which decide how its columns are written
 

@@ -16,9 +16,9 @@ from costaudit.simulate.semantic.keys import keys_of
 from costaudit.simulate.semantic.stream import Stream, keyed_stream, rescoped
 from costaudit.simulate.semantic.sweep import sweep
 
-LEAST = 3  # least decisions that a rule explains, minus those that it breaks
-LEAST_SHARE = 0.05  # least share of the differences
-MOST_RULES = 3  # most rules that are changed together
+LEAST = 3  # minimum number of decisions that a rule explains, minus those that it breaks
+LEAST_SHARE = 0.05  # minimum share of the differences
+MOST_RULES = 3  # maximum number of rules that are changed together
 HOUR_S, DAY_S = 3600.0, 86_400.0
 TTLS_S = (60.0, 300.0, 600.0, 1800.0, HOUR_S, 2 * HOUR_S, 6 * HOUR_S, DAY_S, 7 * DAY_S)
 THRESHOLDS = (*(round(0.5 + 0.02 * step, 2) for step in range(25)), EXACT)

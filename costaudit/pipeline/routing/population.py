@@ -14,8 +14,8 @@ from costaudit.levers.topics import Topics, topics_of
 from costaudit.pipeline.loaded import Loaded
 
 _MOST_TOPICS = 8
-_LEAST_CALLS = 20  # least calls that a candidate could take
-_LEAST_DRAWN = 4  # least drawn calls of each topic, to measure its spread
+_LEAST_CALLS = 20  # minimum number of calls that a candidate could take
+_LEAST_DRAWN = 4  # minimum drawn calls of each topic, to measure its spread
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from costaudit.pipeline.routing.tries import Sampled, Tries, TryStore
 from costaudit.pipeline.semantic.judging import PricedJudge
 from costaudit.progress import Progress
 
-LEAST_VERDICTS = 30  # least verdicts for a rule
+LEAST_VERDICTS = 30  # minimum number of verdicts for a rule
 _CONTROL_SHARE = 0.1  # control pairs of each kind (whose truth is known), as a share of the sample
 Floats = npt.NDArray[np.float64]
 Said = npt.NDArray[np.int8]
@@ -38,7 +38,7 @@ class RouteOptions:
 
     sample: int
     max_spend_usd: Decimal
-    most_loss: float  # most calls that may get a worse answer, as a share
+    most_loss: float  # maximum number of calls that may get a worse answer, as a share
     source: str | None = None  # the one model whose calls may move; None: all others
     seed: int = 0
 

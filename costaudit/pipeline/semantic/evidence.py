@@ -26,7 +26,7 @@ class SemanticResult:
 
 
 _TOP = 12
-_NEAR_MISS = 0.8  # least similarity of refused pairs
+_NEAR_MISS = 0.8  # minimum similarity of refused pairs
 
 
 def worst_evidence(run: SemanticRun, rated: Rated, chosen: int) -> tuple[PairEvidence, ...]:

@@ -34,7 +34,7 @@ from costaudit.progress import Progress
 
 _CONTEXT = (0.7, 0.8, 0.9)  # thresholds whose hits help to separate right and wrong answers
 _REPLICATES = 20  # of the bootstrap; few, as its spread is not used
-_FEWEST = 10  # least verdicts for an estimate
+_FEWEST = 10  # minimum number of verdicts for an estimate
 _CONTROL_SHARE = 0.1  # control pairs of each kind (whose truth is known), as a share of the sample
 
 

@@ -40,7 +40,7 @@ NEEDS = (
     "`redis-server --loadmodule redisearch.so`."
 )
 SAME_VECTOR = 1e-6  # cosine distance: the rounding of float32
-ALIKE = 16  # most entries of one vector whose texts are compared
+ALIKE = 16  # maximum number of entries of one vector whose texts are compared
 
 
 class RedisVLCache(OnRedis):

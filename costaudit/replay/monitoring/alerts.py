@@ -19,7 +19,7 @@ from costaudit.replay.monitoring.expected import ExpectedTraffic, Limit
 HIT_RATE_FLAT = 0.5  # share of the predicted lower end below which something is broken
 LATENCY_SLACK = 1.5
 ERROR_SHARE = 0.05
-LEAST = 30  # least requests in a window
+LEAST = 30  # minimum number of requests in a window
 ABSENT = "15m"
 
 

@@ -11,7 +11,7 @@ from costaudit.contracts.semantic import SemanticSection
 
 HOURS = 24
 USUAL_LATENCY_S = 5.0  # the limit of the guide in costing/claims.py, for logs without latencies
-LEAST_SHARE = 0.05  # least share of the cost of an endpoint that sets the latency limit
+LEAST_SHARE = 0.05  # minimum share of the cost of an endpoint that sets the latency limit
 
 
 @dataclass(frozen=True)

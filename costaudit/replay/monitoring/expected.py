@@ -10,13 +10,13 @@ HOUR_S = 3600
 DAY_H, WEEK_H = 24, 168
 FIRST_SUNDAY_H = 72  # 1970-01-04 00:00 UTC, in hours since 1970: weeks begin on Sunday, as PromQL's
 WINDOWS_H = (1, 2, 3, 6, 12, 24)  # the shortest window that shows a fall is used
-ENOUGH = 30  # least requests in a window
+ENOUGH = 30  # minimum number of requests in a window
 ERRORS = 4.0  # standard errors; chance exceeds them in one window of 30,000
 HEADROOM = 1.3  # factor above the log's own largest departure
 PRIOR = 50.0  # requests; the weight of the overall mean in an hour of the week
 VISIBLE_FALL = 0.6  # a rate times this must exceed the limit
 VISIBLE_RISE = 1.8  # a mean times this must exceed the limit
-TWO_WEEKS_H = 14 * DAY_H  # least length of a log to distinguish hours of the week
+TWO_WEEKS_H = 14 * DAY_H  # minimum length of a log to distinguish hours of the week
 
 
 @dataclass(frozen=True)

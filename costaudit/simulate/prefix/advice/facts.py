@@ -57,8 +57,8 @@ def log_notes(requests: pl.DataFrame, prompts: Prompts, markers: Markers) -> tup
 
 
 MIN_REQUESTS = 20
-MIN_READ_SHARE = 0.2  # least share of simulated reads to report missing counters
-CHANGED_SHARE = 0.5  # least change of the share of one-hour writes between the log's halves
+MIN_READ_SHARE = 0.2  # minimum share of simulated reads to report missing counters
+CHANGED_SHARE = 0.5  # minimum change of the share of one-hour writes between the log's halves
 MOST_MARKERS = 4
 
 

@@ -11,7 +11,7 @@ from costaudit.contracts.requests import READS_COUNTED
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
 from costaudit.simulate.segments import Ints
 
-MIN_EVIDENCE = 20  # least requests
+MIN_EVIDENCE = 20  # minimum number of requests
 _GAPS_S = (0, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400)
 _FOREVER = 2**61
 

@@ -20,7 +20,7 @@ from costaudit.simulate.segments import Ints
 
 SECOND = 1_000_000
 EARLY_S = 20  # seconds between a ping and the entry's expiry
-PINGS = (1, 2, 3, 6, 12)  # most pings in one pause
+PINGS = (1, 2, 3, 6, 12)  # maximum number of pings in one pause
 SECONDS = {"5m": 300, "1h": 3_600, "30m": 1_800, "12h": 43_200, "24h": 86_400}
 _COLUMN = {"5m": WRITE_5M, "1h": WRITE_1H}
 _FOREVER = 2**60

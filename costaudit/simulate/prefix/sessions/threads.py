@@ -14,7 +14,7 @@ from costaudit.simulate.segments import Ints
 UNNAMED_AGENTS = ("cursor", "cline", "aider")  # sources that name no session
 INFERRED_PAUSE = timedelta(minutes=30)
 SHRUNK = 0.8  # share of the previous prompt: a smaller one was compacted, a larger one rewritten
-WHOLE_THREAD = 3  # least calls of a thread that a new thread may be the compaction of
+WHOLE_THREAD = 3  # minimum number of calls of a thread that a new thread may be the compaction of
 
 
 @dataclass(frozen=True)

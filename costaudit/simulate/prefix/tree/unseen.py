@@ -13,9 +13,9 @@ from costaudit.simulate.segments import ROLES, Ints, Segments, any_in
 T = TypeVar("T", bound=np.generic)
 KIND = "unseen"
 MIN_TOKENS = 1024  # of a head; a smaller difference may be the tokenizer's
-MIN_SHARE = 0.5  # least share of the first call's input
+MIN_SHARE = 0.5  # minimum share of the first call's input
 RATIO = (0.5, 2.0)  # limits of billed / counted tokens of visible text
-MIN_GROWTH = 50  # least tokens between two calls that show the ratio
+MIN_GROWTH = 50  # minimum number of tokens between two calls that show the ratio
 _SESSION = ("session", "agent", "conversation", "model")
 _MEDIA = ("image", "document", "file", "audio", "video")
 
