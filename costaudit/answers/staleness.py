@@ -51,9 +51,9 @@ class Volatility:
 # The volatility classes and their longest TTLs are from the guide that `costing/claims.py` checks;
 # the words are costaudit's.
 VOLATILITY = (
-    Volatility("real-time", 60.0, ("now", "status", "price", "prices", "stock", "weather", "live",
-                                   "today", "ahora", "estado", "precio", "precios", "existencias",
-                                   "tiempo", "hoy")),
+    Volatility("real-time data", 60.0, ("now", "status", "price", "prices", "stock", "weather",
+                                        "live", "today", "ahora", "estado", "precio", "precios",
+                                        "existencias", "tiempo", "hoy")),
     Volatility("user data", 15 * 60.0, ("my", "account", "accounts", "order", "orders", "balance",
                                         "mi", "mis", "cuenta", "cuentas", "pedido", "pedidos",
                                         "saldo")),

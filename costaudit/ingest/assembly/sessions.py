@@ -26,7 +26,7 @@ from costaudit.contracts.requests import TOKEN_CLASSES
 
 CLASSES = (*TOKEN_CLASSES, "reasoning_tokens")
 AGENTS = frozenset({"claude_code", "claude_stream", "codex", "gemini_cli", "opencode"})
-MOST_CANDIDATES = 32  # maximum earlier turns with the same counts that a run is compared with
+MOST_CANDIDATES = 32  # maximum number of earlier turns with equal counts to compare a run with
 CHANCE_BITS = 40.0  # bits in a run's counts that rule out chance; 2 more per doubling of strands
 FEW_BITS = 12.0  # per turn; fewer, as with 8 tokens in and 1 out, prove nothing by themselves
 FASTEST = 10_000  # output tokens per second; no model is faster

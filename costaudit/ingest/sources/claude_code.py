@@ -17,7 +17,7 @@ from costaudit.ingest.sources.source import UNREADABLE_COUNTS, Outcome, PerRecor
 NO_CALL = Skip("not-a-call", "It is a note of the program, not a message.")
 SUM = Skip("not-a-call", "It is the sum of calls that the file lists one by one.")
 LOCAL = Skip("not-a-call", "The program wrote it without asking a model.")
-LONGEST_CHAIN = 20_000  # maximum earlier messages to follow back in one session
+LONGEST_CHAIN = 20_000  # maximum number of earlier messages to follow back in one session
 Message = list[tuple[Key, Fields]]  # one message of the model: a line for each of its blocks
 
 

@@ -11,7 +11,7 @@ Flags = NDArray[np.bool_]
 
 NO_TIME = -1
 NEVER = -(2**62)
-MOST_OPEN = 16  # maximum open threads of one agent
+MOST_OPEN = 16  # maximum number of open threads of one agent
 
 
 @njit(cache=True, nogil=True)
