@@ -2,7 +2,6 @@
 
 import datetime
 import json
-from types import ModuleType
 from typing import Any
 
 import httpx2
@@ -12,6 +11,7 @@ from costaudit.simulate.prefix.advice.markers import Plan
 from costaudit.simulate.prefix.advice.snippets import BodyForm, Spot, snippet
 from costaudit.simulate.prefix.advice.template_facts import describe
 from costaudit.simulate.prefix.rules.rules import named_rules
+from tests.simulate.prefix.recording import posted
 
 TODAY = datetime.date(2026, 11, 20)
 PLAN = Plan(tools="1h", static="5m", last="5m")
@@ -43,16 +43,6 @@ def looped(text: str, request: dict[str, Any], turns: str = "messages") -> list[
 def marks(body: Any, name: str) -> int:
     """Count markers at any depth."""
     return json.dumps(body).count(f'"{name}"')
-
-
-def posted(http: ModuleType, handled: list[Any]) -> Any:
-    """Return an httpx (or httpx2) client that records requests without sending them."""
-
-    def keep(request: Any) -> Any:
-        handled.append(request)
-        return http.Response(400, json={"error": {"message": "kept", "type": "kept"}})
-
-    return http.Client(transport=http.MockTransport(keep))
 
 
 TOOL = {"name": "t", "description": "d", "input_schema": {"type": "object"}}

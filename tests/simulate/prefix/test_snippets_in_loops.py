@@ -11,6 +11,7 @@ import pytest
 from costaudit.simulate.prefix.advice.markers import EXPLICIT, IMPLICIT, Plan
 from costaudit.simulate.prefix.advice.snippets import BodyForm, Spot, snippet
 from costaudit.simulate.prefix.rules.rules import named_rules
+from tests.simulate.prefix.recording import posted
 
 TODAY = datetime.date(2026, 11, 20)
 MOST = 4  # the maximum number of markers at Anthropic, Bedrock and OpenAI
@@ -149,16 +150,6 @@ def test_a_plan_without_markers_takes_off_those_of_today() -> None:
         assert "cache_control" not in text_ and "cachePoint" not in text_
 
 
-def kept(handled: list[Any]) -> Any:
-    """Return an httpx2 client that records requests without sending them."""
-
-    def keep(request: Any) -> Any:
-        handled.append(json.loads(request.content))
-        return httpx2.Response(400, json={"error": {"message": "kept", "type": "kept"}})
-
-    return httpx2.Client(transport=httpx2.MockTransport(keep))
-
-
 def test_claude_s_own_answers_are_sent_back() -> None:
     """Applications append an answer's blocks as the client returned them."""
     import anthropic
@@ -170,13 +161,14 @@ def test_claude_s_own_answers_are_sent_back() -> None:
     messages = [{"role": "user", "content": "q"}, {"role": "assistant", "content": answer},
                 {"role": "user", "content": result}]  # fmt: skip
     names: dict[str, Any] = {**CLAUDE, "messages": messages}
-    handled: list[Any] = []
-    client = anthropic.Anthropic(api_key="k", max_retries=0, http_client=kept(handled))
+    posts: list[Any] = []
+    client = anthropic.Anthropic(api_key="k", max_retries=0, http_client=posted(httpx2, posts))
     for _ in range(3):
         exec(code("bedrock", Plan(static="1h", last="5m"), "anthropic", SPOTS[0]), names)
         with pytest.raises(anthropic.BadRequestError):
             client.messages.create(model="claude-opus-5", max_tokens=9, system=names["system"],
                                    tools=names["tools"], messages=names["messages"])  # fmt: skip
+    handled = [json.loads(post.content) for post in posts]
     assert handled[0] == handled[2]
     sent = handled[2]["messages"]
     assert sent[1]["content"][1]["input"] == {"x": 1}
@@ -196,14 +188,15 @@ def test_answers_and_tool_calls_of_chat_completions_are_sent_back(rules: str) ->
                 {"role": "tool", "tool_call_id": "c", "content": "5"}]  # fmt: skip
     names: dict[str, Any] = {"tools": CHAT["tools"], "messages": messages}
     plan = Plan(static="1h", last="5m") if rules == "anthropic" else Plan(static="30m", own=True)
-    handled: list[Any] = []
-    client = openai.OpenAI(api_key="k", max_retries=0, http_client=kept(handled))
+    posts: list[Any] = []
+    client = openai.OpenAI(api_key="k", max_retries=0, http_client=posted(httpx2, posts))
     for _ in range(3):
         exec(code(rules, plan, "chat", SPOTS[0]), names)
         with pytest.raises(openai.BadRequestError):
             client.chat.completions.create(
                 model="m", messages=names["messages"], tools=names["tools"]
             )
+    handled = [json.loads(post.content) for post in posts]
     assert handled[0] == handled[2]
     sent = handled[2]["messages"]
     assert [one["role"] for one in sent][2:] == ["assistant", "assistant", "tool"]
@@ -219,14 +212,15 @@ def test_items_and_instructions_of_the_responses_api() -> None:
     )
     items = [{"role": "user", "content": "q"}, item, RESPONSES["input"][3]]
     names: dict[str, Any] = {"input": items, "instructions": "rules"}
-    handled: list[Any] = []
-    client = openai.OpenAI(api_key="k", max_retries=0, http_client=kept(handled))
+    posts: list[Any] = []
+    client = openai.OpenAI(api_key="k", max_retries=0, http_client=posted(httpx2, posts))
     for _ in range(3):
         exec(code("openai", Plan(static="30m"), "responses", SPOTS[0]), names)
         with pytest.raises(openai.BadRequestError):
             client.responses.create(
                 model="m", input=names["input"], prompt_cache_options=names["prompt_cache_options"]
             )
+    handled = [json.loads(post.content) for post in posts]
     assert handled[0] == handled[2]
     sent = handled[2]["input"]
     assert sent[0]["content"] == [{"type": "input_text", "text": "rules", **BREAK}]
