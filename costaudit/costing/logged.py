@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from costaudit.contracts.grades import MTOK, PER_MTOK, RATES, Pricing, format_rate
@@ -66,31 +65,43 @@ def basis(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, mode:
     """
     given = pricing.rates.filter(pl.col("given").fill_null(False))["rate_id"].to_list()
     logged = logged_usd(requests)
-    frame = classes.with_columns(rate_id=pricing.rate_ids, logged=logged, unit_usd=pricing.units())
+    frame = classes.with_columns(
+        _tokens_usd(classes, logged, pricing), rate_id=pricing.rate_ids, logged=logged,
+        unit_usd=pricing.units(),
+    )  # fmt: skip
     ratios = _ratios(frame, pricing)
     if mode == "recomputed":
-        return _basis(frame, logged.set(logged.is_not_null(), None), pricing, ratios)
+        return _basis(frame, logged.set(logged.is_not_null(), None), ratios)
     own = frame["rate_id"].is_in(given).fill_null(False)
     logged = logged.set(own, None)
     if mode == "logged":
-        return _basis(frame, logged, pricing, ratios)
+        return _basis(frame, logged, ratios)
     near = [rate for rate, ratio in ratios.items() if LOW_RATIO <= ratio <= HIGH_RATIO]
     rate_id = pl.col("rate_id")
     unseen = ~rate_id.is_in(list(ratios)) & pl.lit(bool(near) or not ratios)
-    least = LOW_RATIO * pl.Series("least", np.nan_to_num(per_request_usd(classes, pricing)))
+    least = LOW_RATIO * pl.col("tokens_usd").fill_null(0)
     is_open = pl.col("unit_usd").is_null() & unseen & (pl.col("logged").cast(pl.Float64) >= least)
     plausible = frame.select(
         (pl.col("logged") > 0) & (rate_id.is_null() | rate_id.is_in(near) | is_open)
     ).to_series()
     wrong, faults = wrong_costs(frame, rates_by_id(pricing))
     counted = logged.set(~plausible.fill_null(False) | wrong, None)
-    return _basis(frame, counted, pricing, ratios, faults)
+    return _basis(frame, counted, ratios, faults)
+
+
+def _tokens_usd(classes: pl.DataFrame, logged: pl.Series, pricing: Pricing) -> pl.Series:
+    """Return the list price of each request's tokens; null without a rate, or if no cost is logged.
+
+    It only divides a logged cost, and float64 is enough for that.
+    """
+    if logged.null_count() == len(logged):
+        return pl.Series("tokens_usd", [None], pl.Float64).new_from_index(0, len(logged))
+    return pl.Series("tokens_usd", per_request_usd(classes, pricing)).fill_nan(None)
 
 
 def _basis(
     frame: pl.DataFrame,
     logged: pl.Series,
-    pricing: Pricing,
     ratios: dict[int, float],
     faults: dict[int, str] | None = None,
 ) -> Basis:
@@ -99,19 +110,19 @@ def _basis(
     Both have their shares of the list price. A unit without a price costs what the tokens leave,
     and a call without tokens pays for units alone.
     """
-    tokens = pl.Series("tokens", per_request_usd(frame.select(TOKEN_CLASSES), pricing))
     listed = pl.col("unit_usd").cast(pl.Float64)
     whole = pl.col("logged").cast(pl.Float64)
-    split = frame.select("unit_usd", *TOKEN_CLASSES, logged=logged, tokens=tokens).with_columns(
+    split = frame.with_columns(logged=logged).select(
+        whole,
         usd=pl.when(listed == 0)
         .then(0.0)
         .when(pl.sum_horizontal(TOKEN_CLASSES) == 0)
         .then(whole)
         .when(listed.is_null())
-        .then(whole - pl.col("tokens"))
-        .otherwise(whole * (listed / (pl.col("tokens") + listed)))
+        .then(whole - pl.col("tokens_usd"))
+        .otherwise(whole * (listed / (pl.col("tokens_usd") + listed))),
     )
-    usd = pl.col("usd").fill_nan(0.0).clip(0.0, whole).round(_DIGITS).cast(USD)
+    usd = pl.col("usd").clip(0.0, whole).round(_DIGITS).cast(USD)
     return Basis(logged, split.select(units=usd.fill_null(0)).to_series(), ratios, faults or {})
 
 
