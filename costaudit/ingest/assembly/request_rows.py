@@ -64,6 +64,8 @@ def beside_images(weights: Ints, fixed: npt.NDArray[np.bool_], sizes: Ints, tota
     tokens with an image and without. A row that would leave too little for its texts, or has none,
     is split over all of its segments.
     """
+    if not fixed.any():
+        return split_totals(weights, sizes, totals)
     row = np.repeat(np.arange(len(sizes)), sizes)
     held, texts = (
         np.bincount(row, np.where(mine, weights, 0), len(sizes)).astype(np.int64)
