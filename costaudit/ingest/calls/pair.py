@@ -1,6 +1,7 @@
 """Read a request and a response in one object, as proxies and wrappers log them."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import TypeVar
 
 import msgspec
@@ -149,7 +150,7 @@ OLLAMA_COUNTS = ("prompt_eval_count", "eval_count")
 def _beside_counts(data: bytes | Raw) -> tuple[tuple[str, float], ...]:
     """Return the unread numbers of Ollama's answer, which holds its counts itself."""
     record = parse_lenient(bytes(data))
-    places = [record, *(parsed(record.get(name)) for name in RESPONSE_NAMES)]
+    places = chain([record], (parsed(record.get(name)) for name in RESPONSE_NAMES))
     holders = (each for each in places if isinstance(each, dict) and OLLAMA_COUNTS[1] in each)
     return next((unread_columns(each, *OLLAMA_COUNTS) for each in holders), ())
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Raw
@@ -373,12 +374,15 @@ def unread_columns(values: Mapping[str, Any], *read: str) -> tuple[tuple[str, fl
     return tuple(
         (name, number)
         for name, value in values.items()
-        if name not in read
-        and ROW.search(name)
-        and is_telling(name)
-        and (number := _number(name, value))
-        and not ((named := meaning_of(name)) and named.meaning in ("known", "total"))
+        if name not in read and _may_be_billed(name) and (number := _number(name, value))
     )
+
+
+@lru_cache(maxsize=4096)  # the rows of a log have the same names
+def _may_be_billed(name: str) -> bool:
+    named = meaning_of(name)
+    is_sum = named is not None and named.meaning in ("known", "total")
+    return ROW.search(name) is not None and is_telling(name) and not is_sum
 
 
 def _is_count(count: int | None) -> bool:
