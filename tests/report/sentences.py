@@ -46,7 +46,7 @@ NOT_SEEN = re.compile(
     r"--\S+, --\S+.*|\(\?i\).*|import math.*|.*\.toml|costaudit audit|not a log|"
     r", counted as |, the output was a placeholder|write other|over tokens|"
     r"genai-prices \{a\}|\S+ Caching|without cache detail|"
-    r"No session is|\{a\} sessions are|user data",
+    r"No session is|\{a\} sessions are|user data|real-time data",
     re.DOTALL,
 )
 
