@@ -28,6 +28,11 @@ bench NAME:
 docs:
     {{python}} -m pytest -n 0 tests/report tests/cli/test_readme_examples.py tests/test_docs.py tests/ingest/test_formats_page.py --update-golden
 
+# Take the README's pictures of the sample's report again.
+pictures:
+    .venv/bin/costaudit analyze sample_logs/support_chatbot.jsonl.zst
+    {{python}} docs/pictures/take.py costaudit-support_chatbot/report.html
+
 # Change the code that makes figures, and see that a test notices: `just mutate` or a function's name.
 mutate *NAMES:
     {{python}} .ci/mutate.py {{NAMES}}
