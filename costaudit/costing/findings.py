@@ -260,7 +260,7 @@ def _levers(ledger: Ledger, changes: Mapping[str, str]) -> Iterable[Finding]:
             yield Finding(
                 f"{step.lever}-costs",
                 "info",
-                f"{step.label} would cost more than it saves.",
+                f"{step.label}: would cost more than it saves.",
                 f"After the steps before it, it costs ${-step.saved.usd:,.2f} a month more than it "
                 f"saves; running it costs ${step.running_cost.usd:,.2f} a month.{_pays_from(step)}",
                 "Leave it out at this traffic.",

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from jinja2 import Environment, FileSystemBytecodeCache, FileSystemLoader, StrictUndefined
 from jinja2.bccache import Bucket
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from costaudit.contracts.audit import Audit, covered, in_words
 from costaudit.contracts.prefix import breaker_name
@@ -28,6 +28,7 @@ from costaudit.report.tables.invoice import invoice_tables
 
 _BREAK = re.compile("(‹[^›]*›)")
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
+_CODE = re.compile(r"`([^`\n]+)`")
 _MOST = 300  # words compared; longer texts are shown unmarked
 
 Piece = tuple[str, bool]  # text, and whether the other side lacks it
@@ -170,6 +171,7 @@ def _environment() -> Environment:
     )
     environment.filters.update({one.__name__: one for one in _FILTERS})
     environment.filters |= {"differences": word_diff, "sortable": _sortable, "alike": _alike}
+    environment.filters["prose"] = _prose
     environment.filters["invoice_tables"] = invoice_tables
     environment.globals["_"] = _message
     return environment
@@ -184,6 +186,11 @@ def _message(message: str, **values: Any) -> Markup:
 def _finalized(value: Any) -> Any:
     """Keep marks that hide or reorder text out of the page."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+def _prose(text: str) -> Markup:
+    """Translate a sentence, and show words between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(visible(said(text))))))
 
 
 def _alike(value: float) -> str:

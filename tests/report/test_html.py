@@ -144,6 +144,14 @@ def test_hostile_text_adds_no_element_attribute_or_target() -> None:
     assert msgspec.json.decode(tree.scripts["costaudit-data"], type=Audit) == hostile_audit()
 
 
+def test_a_command_in_a_sentence_is_code_and_markup_in_it_stays_text() -> None:
+    change = "Run `costaudit monitor`, not `<b>x</b>`."
+    steps = (replace(AUDIT.plan[0], change=change), *AUDIT.plan[1:])
+    page = HtmlReporter().render(replace(AUDIT, plan=steps)).decode()
+    told = "Run <code>costaudit monitor</code>, not <code>&lt;b&gt;x&lt;/b&gt;</code>."
+    assert f'<p class="wrap">{told}</p>' in page
+
+
 def test_every_table_and_chart_is_there_without_a_script(tree: Tree) -> None:
     tables = [attrs for tag, attrs in tree.tags if tag == "table"]
     assert len(tables) >= 20
