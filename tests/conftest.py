@@ -1,8 +1,10 @@
 """Options and fixtures for tests of all stages."""
 
+import atexit
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,6 +25,7 @@ if threading.current_thread() is threading.main_thread():
 
 os.environ.pop("COLUMNS", None)  # pytest's workers set it, which would wrap messages
 os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="costaudit-tests-")  # keys of redacted runs
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 # no deadline: the time of an example depends on the machine
 settings.register_profile("costaudit", deadline=None, suppress_health_check=[HealthCheck.too_slow])

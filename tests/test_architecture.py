@@ -51,11 +51,22 @@ NAMES = {name_of(path): path for path in MODULES}
 
 
 @cache
+def tree_of(path: Path) -> ast.Module:
+    """Return the syntax tree of a file; all tests share one per file."""
+    return ast.parse(path.read_text("utf-8"))
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Return all nodes of a file's syntax tree."""
+    return tuple(ast.walk(tree_of(path)))
+
+
+@cache
 def imported(path: Path, *, top_level_only: bool = False) -> frozenset[str]:
     """Return the modules that a file imports; without `top_level_only`, also inside functions."""
-    tree = ast.parse(path.read_text("utf-8"))
     names: set[str] = set()
-    for node in tree.body if top_level_only else ast.walk(tree):
+    for node in tree_of(path).body if top_level_only else nodes(path):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -109,7 +120,7 @@ def test_files_and_folders_are_of_a_readable_size_and_say_what_they_are_for() ->
         text = path.read_text("utf-8")
         if len(text.splitlines()) > LONGEST:
             wrong.append(f"{path} has {len(text.splitlines())} lines")
-        if not ast.get_docstring(ast.parse(text)):
+        if not ast.get_docstring(tree_of(path)):
             wrong.append(f"{path} has no docstring")
     for folder in {path.parent for path in MODULES}:
         count = len(list(folder.glob("*.py")))
@@ -136,7 +147,7 @@ def test_no_function_takes_more_than_six_parameters() -> None:
     wrong = [
         f"{path}:{node.lineno} {node.name} takes {len(parameters(node))}"
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        for node in nodes(path)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and len(parameters(node)) > MOST_PARAMETERS
         and not is_free_of_the_limit(path, node)
@@ -151,7 +162,7 @@ def test_what_a_call_was_is_written_down_once() -> None:
         place = name_of(path)
         if place.startswith(("contracts.", "ingest.")):
             continue
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.Compare) and ast.unparse(node).count("'gateway_cache'"):
                 wrong.append(f"{path}:{node.lineno}: use SENT_TO_PROVIDER or GATEWAY_SERVED")
             if isinstance(node, ast.List) and ast.unparse(node) == "['provider', 'gateway']":
@@ -200,7 +211,7 @@ def test_tests_patch_no_private_name_and_no_constant() -> None:
     """
     wrong = []
     for path in sorted(Path(__file__).parent.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.Call):
                 name = patched(node) or ""
                 foreign = "prometheus_client." in ast.unparse(node)
@@ -245,7 +256,7 @@ def test_docstrings_use_plain_words() -> None:
     unclear = re.compile(rf"\b({'|'.join(UNCLEAR)})\b")
     wrong = []
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
                 found = unclear.search(ast.get_docstring(node) or "")
                 if found:

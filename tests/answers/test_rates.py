@@ -98,6 +98,7 @@ def test_hit_pairs_stand_once() -> None:
     assert pairs.row.tolist() == [[-1, 0, 1], [-1, 0, 2], [-1, -1, -1]]
 
 
+@pytest.mark.slow
 def test_intervals_cover_at_their_rate() -> None:
     # Whole blocks hit or miss together: a binomial interval over requests would be far too narrow.
     rng = np.random.default_rng(11)

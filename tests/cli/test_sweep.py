@@ -164,6 +164,7 @@ def test_a_sample_of_more_than_there_is_is_no_sample(costaudit: Run, small: Path
         assert "Semantic cache by similarity threshold\n" in said.out
 
 
+@pytest.mark.slow
 def test_a_gate_on_a_sample_names_the_bound_that_it_holds(costaudit: Run, large: Path) -> None:
     options = ("large.jsonl", "--sample", "200", "--thresholds", "0.9", "--fail-if")
     said = costaudit("sweep", *options, "hit_rate<0.99")

@@ -236,7 +236,7 @@ def fired(
 THURSDAY_H = 4 * 24  # the test clock's first hour, counted from Sunday
 
 
-@pytest.mark.parametrize("names", [series, litellm])
+@pytest.mark.parametrize("names", [series, pytest.param(litellm, marks=pytest.mark.slow)])
 def test_days_as_predicted_fire_nothing(
     tmp_path: Path, expected: ExpectedTraffic, names: Callable[[Hourly], list[dict[str, str]]]
 ) -> None:
@@ -258,7 +258,14 @@ FALLS = {
 }
 
 
-@pytest.mark.parametrize("fall", FALLS)
+@pytest.mark.parametrize(
+    "fall",
+    [
+        "prefix broken",
+        pytest.param("cache broken", marks=pytest.mark.slow),
+        pytest.param("price doubled", marks=pytest.mark.slow),
+    ],
+)
 def test_a_planted_fall_fires_within_its_time(
     tmp_path: Path, expected: ExpectedTraffic, fall: str
 ) -> None:

@@ -75,6 +75,7 @@ def test_readme_tables_are_current(made: list[Line], agent: list[dict[str, Any]]
         assert summary.between_markers(page, name, body) == page, f"table {name} is out of date"
 
 
+@pytest.mark.slow
 def test_hash_seed_changes_nothing() -> None:
     digests = set()
     for seed in ("0", "1"):
