@@ -184,13 +184,41 @@ class RunDir:
                 hint=f"Make it with `costaudit ingest LOG --out {self.path}`.",
             )
         try:
-            frame = pl.read_parquet(path)
+            frame = _read(path)
         except pl.exceptions.PolarsError as error:
             raise RunDirError(
                 f"{path} can't be read: {error}.", hint="Ingest the log again."
             ) from None
         check_table(frame, schema, path.name)
         return frame
+
+
+BY_COLUMN = 2**20  # bytes of a file from which on it is read column by column
+
+
+def _read(path: Path) -> pl.DataFrame:
+    """Read a table; if it is large, a column with one value takes no memory.
+
+    Most logs leave most columns of REQUESTS empty, and an empty column of texts takes as much
+    memory as one of short texts.
+    """
+    if path.stat().st_size < BY_COLUMN:
+        return pl.read_parquet(path)
+    first, *names = pl.read_parquet_schema(path)
+    table = pl.read_parquet(path, columns=[first])
+    columns = []
+    for name in names:
+        column = pl.read_parquet(path, columns=[name])[name]
+        columns.append(pl.lit(column.head(1)).first() if _is_constant(column) else column)
+    return table.with_columns(columns)
+
+
+def _is_constant(column: pl.Series) -> bool:
+    if column.dtype.is_nested() or len(column) < 2:
+        return False
+    if column.null_count():
+        return column.null_count() == len(column)
+    return bool(column[0] == column[-1] and (column == column[0]).all())
 
 
 def _locked(handle: int) -> bool:

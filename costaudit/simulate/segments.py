@@ -11,6 +11,7 @@ MARKERS = ("", "5m", "1h", "30m", "12h")
 OTHER = -1  # a role or marker that is not in the list above
 
 Ints = NDArray[np.int64]
+Small = NDArray[np.int32]
 Codes = NDArray[np.int8]
 
 
@@ -19,17 +20,17 @@ class Segments:
     """Segments of all requests, one after another; request i owns offsets[i]:offsets[i + 1]."""
 
     offsets: Ints  # requests + 1
-    content: NDArray[np.int32]  # per segment: equal where role, kind and block are equal
-    block: NDArray[np.int32]  # per segment: row of BLOCKS; -1 where the block is not there
+    content: Small  # per segment: equal where role, kind and block are equal
+    block: Small  # per segment: row of BLOCKS; -1 where the block is not there
     role: Codes  # index into ROLES
     marker: Codes  # index into MARKERS
-    kind: NDArray[np.int32]  # index into `kinds`
-    tokens: Ints  # scaled to what was billed; -1 where it is not known
+    kind: NDArray[np.int16]  # index into `kinds`
+    tokens: Small  # scaled to what was billed; -1 where it is not known
     kinds: tuple[str, ...]
     contents: int  # distinct values of `content`
 
 
-SLICE = 4_000_000  # segments that are unpacked at once: nested rows take ten times their codes
+SLICE = 500_000  # segments that are unpacked at once: nested rows take ten times their codes
 
 
 def flat_segments(requests: pl.DataFrame, blocks: pl.DataFrame, at_once: int = SLICE) -> Segments:
@@ -44,7 +45,7 @@ def flat_segments(requests: pl.DataFrame, blocks: pl.DataFrame, at_once: int = S
         flat.add(int(offsets[first]), lists.slice(first, last - first))
         first = last
     kind, kinds = flat.sorted_kinds()
-    content = _contents(flat.names(), flat.role.astype(np.int64) * (len(kinds) + 1) + kind)
+    content = _contents(flat.names(), flat.role, kind, len(kinds), at_once)
     return Segments(
         offsets=offsets,
         content=content,
@@ -65,10 +66,10 @@ class _Flat:
         self.block = np.empty(count, np.int32)
         self.role = np.empty(count, np.int8)
         self.marker = np.empty(count, np.int8)
-        self.tokens = np.empty(count, np.int64)
-        self._kind = np.empty(count, np.int32)
+        self.tokens = np.empty(count, np.int32)
+        self._kind = np.empty(count, np.int16)
         self._kinds: dict[str, int] = {}
-        self._known = known
+        self._known = Rows(known)
         self._unknown: list[pl.Series] = []  # ids that are no block's, in order
 
     def add(self, at: int, lists: pl.Series) -> None:
@@ -84,37 +85,81 @@ class _Flat:
             self._kinds.setdefault(name, len(self._kinds))
         self._kind[here] = _codes(kinds, tuple(self._kinds))
         ids = inner["block_id"].fill_null("")
-        rows = _rows(ids, self._known)
+        rows = self._known.of(ids)
         self.block[here] = rows
         self._unknown.append(ids.filter(pl.Series(rows < 0)))
 
-    def sorted_kinds(self) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    def sorted_kinds(self) -> tuple[NDArray[np.int16], tuple[str, ...]]:
         """Return the kind of each segment as an index into the sorted names, and those."""
         names = sorted(self._kinds)
-        place = np.zeros(len(names) + 1, np.int32)
+        place = np.zeros(len(names) + 1, np.int16)
         place[[self._kinds[name] for name in names]] = np.arange(len(names))
         return place[self._kind], tuple(names)
 
-    def names(self) -> Ints:
+    def names(self) -> Small:
         """Number the blocks; those that BLOCKS lacks come behind the others, by their ids."""
-        found = self.block.astype(np.int64)
-        unknown = found < 0
-        if unknown.any():
-            rank = pl.concat(self._unknown).rank("dense").cast(pl.Int64).to_numpy()
-            found[unknown] = len(self._known) - 1 + rank
+        unknown = self.block < 0
+        if not unknown.any():
+            return self.block
+        found = self.block.copy()
+        rank = pl.concat(self._unknown).rank("dense").cast(pl.Int64).to_numpy()
+        found[unknown] = self._known.count - 1 + rank
         return found
 
 
-def _contents(name: Ints, form: Ints) -> NDArray[np.int32]:
-    """Number the distinct pairs of block and form (role and kind)."""
-    forms = np.flatnonzero(np.bincount(form - form.min(initial=0)))
-    mixed = name * len(forms) + np.searchsorted(forms + form.min(initial=0), form)
-    if len(mixed) == 0 or mixed.max() > 8 * len(mixed):
-        return pl.Series(mixed).rank("dense").to_numpy().astype(np.int32) - 1
-    present = np.zeros(int(mixed.max()) + 1, np.bool_)
-    present[mixed] = True
+class Rows:
+    """Finds the rows of ids in a table, by 128-bit hashes."""
+
+    def __init__(self, known: pl.Series) -> None:
+        from costaudit.simulate.segment_kernels import hash_slots
+
+        self.count = len(known)
+        self._keys = _hashes(known)
+        self._slots = hash_slots(*self._keys)
+
+    def of(self, ids: pl.Series) -> Small:
+        """Return the first row of each id; -1 for an unknown one."""
+        from costaudit.simulate.segment_kernels import find_rows
+
+        return find_rows(*self._keys, self._slots, *_hashes(ids))
+
+
+def _hashes(ids: pl.Series) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    return ids.hash(0).to_numpy(), ids.hash(1).to_numpy()
+
+
+def _contents(name: Small, role: Codes, kind: NDArray[np.int16], kinds: int, at_once: int) -> Small:
+    """Number the distinct triples of block, role and kind, in this order."""
+    forms = np.zeros((len(ROLES) + 1) * (kinds + 1), np.int64)
+    slices = [slice(first, first + at_once) for first in range(0, len(name), at_once)]
+    for here in slices:
+        forms += np.bincount(_forms(role[here], kind[here], kinds), minlength=len(forms))
+    place = np.cumsum(forms > 0) - 1  # of each form among those that occur
+    width = int(place[-1]) + 1
+
+    def mixed(here: slice) -> Ints:
+        return name[here].astype(np.int64) * width + place[_forms(role[here], kind[here], kinds)]
+
+    size = (int(name.max(initial=-1)) + 1) * width
+    if size > 8 * len(name):  # few of the pairs are there
+        return pl.Series(mixed(slice(None))).rank("dense").to_numpy().astype(np.int32) - 1
+    present = np.zeros(size, np.bool_)
+    for here in slices:
+        present[mixed(here)] = True
     rank = np.cumsum(present, dtype=np.int32) - 1
-    return np.asarray(rank[mixed], np.int32)
+    content = np.empty(len(name), np.int32)
+    for here in slices:
+        content[here] = rank[mixed(here)]
+    return content
+
+
+def _forms(role: Codes, kind: NDArray[np.int16], kinds: int) -> Ints:
+    return (role.astype(np.int64) + 1) * (kinds + 1) + kind + 1
+
+
+def owners(places: Ints, offsets: Ints) -> Ints:
+    """Return the request that owns each segment in `places`."""
+    return np.searchsorted(offsets, places, "right") - 1
 
 
 def any_in(flags: NDArray[np.bool_], offsets: Ints) -> NDArray[np.bool_]:
@@ -123,16 +168,7 @@ def any_in(flags: NDArray[np.bool_], offsets: Ints) -> NDArray[np.bool_]:
     return np.asarray(before[offsets[1:]] > before[offsets[:-1]])
 
 
-def _codes(values: pl.Series, names: tuple[str, ...]) -> Codes:
+def _codes(values: pl.Series, names: tuple[str, ...]) -> NDArray[np.int16]:
     order = pl.Series(range(len(names)), dtype=pl.Int16)
     coded = values.replace_strict(list(names), order, default=OTHER, return_dtype=pl.Int16)
-    return coded.fill_null(OTHER).to_numpy().astype(np.int8)
-
-
-def _rows(ids: pl.Series, known: pl.Series) -> NDArray[np.int32]:
-    table = pl.DataFrame({"id": known, "row": pl.Series(range(len(known)), dtype=pl.Int32)})
-    found = pl.DataFrame({"id": ids}).join(
-        table.unique("id", keep="first", maintain_order=True), on="id", how="left",
-        maintain_order="left",
-    )  # fmt: skip
-    return found["row"].fill_null(-1).to_numpy().astype(np.int32)
+    return coded.fill_null(OTHER).to_numpy()

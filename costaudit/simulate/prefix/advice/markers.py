@@ -20,7 +20,7 @@ from costaudit.simulate.prefix.caches.replay import (
 from costaudit.simulate.prefix.caches.static_share import HEAD_PARTS, PARTS, Parts
 from costaudit.simulate.prefix.rules.rules import Assigned
 from costaudit.simulate.prefix.tree.prompts import Groups, Prompts
-from costaudit.simulate.segments import Ints
+from costaudit.simulate.segments import Ints, owners
 
 REPEATED_SHARE = 0.5  # a place is static if so many of its requests share its prefix
 
@@ -42,12 +42,12 @@ def find_anchors(prompts: Prompts, groups: Groups, parts: Parts) -> Anchors:
     from costaudit.simulate.prefix.caches.cache_kernels import last_endings
 
     offsets = prompts.segments.offsets
-    owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    chosen = np.flatnonzero((parts.part < HEAD_PARTS) & (groups.index[owner] >= 0))
+    chosen = np.flatnonzero((parts.part < HEAD_PARTS) & groups.owns(offsets))
+    owner = owners(chosen, offsets)
     rows = pl.DataFrame(
         {
-            "group": groups.index[owner[chosen]],
-            "depth": chosen - offsets[owner[chosen]],
+            "group": groups.index[owner],
+            "depth": chosen - offsets[owner],
             "part": parts.part[chosen],
             "node": prompts.segment_node[chosen],
         }

@@ -13,7 +13,7 @@ from costaudit.simulate.prefix.advice.plans import Planned
 from costaudit.simulate.prefix.advice.snippets import Spot, body_form, snippet
 from costaudit.simulate.prefix.breakers.breakers import BreakerFacts
 from costaudit.simulate.prefix.breakers.losses import Today
-from costaudit.simulate.prefix.caches.static_share import PARTS, Parts, part_totals, static_tokens
+from costaudit.simulate.prefix.caches.static_share import PARTS, Parts, static_tokens
 from costaudit.simulate.prefix.tree.prompts import Groups, Prompts
 from costaudit.simulate.segments import ROLES, Ints
 
@@ -150,15 +150,14 @@ def part_shares(
     prompts: Prompts, mended: Prompts, groups: Groups, parts: Parts
 ) -> tuple[tuple[PartShare, ...], ...]:
     """Return each template's tokens by part, without parts that none of its prompts has."""
-    from costaudit.simulate.prefix.caches.share_kernels import segment_shares
+    from costaudit.simulate.prefix.caches.share_kernels import segment_shares, sums_by_part
 
     offsets = prompts.segments.offsets
-    owner = np.repeat(groups.index, np.diff(offsets))
     count = len(groups.groups)
     after, _ = static_tokens(mended, prompts.sendable)
     _, inside = segment_shares(offsets, mended.segment_tokens, after)
     tokens, static, freed = (
-        part_totals(values, parts.part, owner, count)
+        sums_by_part(offsets, groups.index, count, parts.part, len(PARTS), values)
         for values in (parts.tokens, parts.static, inside)
     )
     return tuple(

@@ -147,8 +147,8 @@ def locate_breaks(requests: pl.DataFrame, source: Mender, live: Ints, rows: Ints
     prompts, heads = source.prompts, source.heads
     offsets = prompts.segments.offsets
     segment = break_segments(offsets, prompts.segment_tokens, live)[rows]
-    row_of_segment = np.full(len(prompts.segments.content) + 1, -1, np.int64)
-    row_of_segment[heads.segment] = np.arange(len(heads.segment))
+    row_of_segment = np.full(len(prompts.segments.content) + 1, -1, np.int32)
+    row_of_segment[heads.segment] = np.arange(len(heads.segment), dtype=np.int32)
     head_row = row_of_segment[segment]
     kinds = prompts.segments.kinds
     of_message = (head_row >= 0) & np.append(heads.in_message, False)[head_row]

@@ -23,7 +23,7 @@ from costaudit.simulate.prefix.caches.replay import (
 from costaudit.simulate.prefix.rules.rules import Assigned
 from costaudit.simulate.prefix.tree.prompts import Groups, Prompts, without_settings
 from costaudit.simulate.prefix.tree.settings import SettingName
-from costaudit.simulate.segments import Ints
+from costaudit.simulate.segments import Ints, owners
 
 LOST = pl.Schema(
     {
@@ -190,11 +190,13 @@ def _lifetimes(today: Today) -> Ints:
     """Return the longest lifetime that each request's template asks for, or the default."""
     prompts, markers, template = today.prompts, today.markers, today.groups.index
     table = today.assigned.ttl_microseconds
-    owner = np.repeat(np.arange(len(table)), np.diff(prompts.segments.offsets))
-    marked = (markers.code > 0) & (template[owner] >= 0)
-    asked = table[owner[marked], markers.code[marked]]
+    marked = np.flatnonzero(markers.code > 0)
+    owner = owners(marked, prompts.segments.offsets)
+    inside = template[owner] >= 0
+    marked, owner = marked[inside], owner[inside]
+    asked = table[owner, markers.code[marked]]
     longest = np.zeros(len(today.groups.groups) + 1, np.int64)  # the last: of no template
-    np.maximum.at(longest, template[owner[marked]], asked)
+    np.maximum.at(longest, template[owner], asked)
     of_template = longest[template]
     return np.where(of_template > 0, of_template, table[:, 0])
 

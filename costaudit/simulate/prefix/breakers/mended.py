@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from costaudit.simulate.prefix.caches.static_share import HEAD_PARTS, PARTS, Parts
 from costaudit.simulate.prefix.tree.prompts import Contents, Groups, Prompts, Texts, rebuilt
 from costaudit.simulate.prefix.tree.unseen import KIND as UNSEEN
-from costaudit.simulate.segments import Ints
+from costaudit.simulate.segments import Ints, Small, owners
 
 SAME_SHARE = 0.5  # share of the longer text; contents that share so much are versions of one
 NEARLY_ALL_SHARE = 0.9  # share at both ends above which the middle is not compared
@@ -29,11 +29,11 @@ class Heads:
     They are tools, system prompt and examples, and long texts of the first user message.
     """
 
-    segment: Ints  # index into Segments
-    request: Ints
-    content: Ints
-    base: Ints  # content at the same place of the template's previous request; -1 for none
-    same: Ints  # bytes that content and base share (see _same_bytes)
+    segment: Small  # index into Segments
+    request: Small
+    content: Small
+    base: Small  # content at the same place of the template's previous request; -1 for none
+    same: Small  # bytes that content and base share (see _same_bytes)
     is_new: NDArray[np.bool_]  # the content is new for the template
     in_message: NDArray[np.bool_]  # in the first user message
 
@@ -41,46 +41,55 @@ class Heads:
 def read_heads(blocks: pl.DataFrame, prompts: Prompts, groups: Groups, parts: Parts) -> Heads:
     """Return the head segments, with the previous request's content at their place."""
     offsets = prompts.segments.offsets
-    owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     in_message = _in_first_message(prompts, parts)
     kinds = prompts.segments.kinds
     unseen = np.array([*(kind == UNSEEN for kind in kinds), False])[prompts.segments.kind]
     chosen = np.flatnonzero(
-        ((parts.part < HEAD_PARTS) | in_message) & (groups.index[owner] >= 0) & ~unseen
+        ((parts.part < HEAD_PARTS) | in_message) & groups.owns(offsets) & ~unseen
     )  # fmt: skip
-    place = np.empty(len(offsets) - 1, np.int64)
+    place = np.empty(len(offsets) - 1, np.int32)
     place[prompts.order] = np.arange(len(place))
-    rows = pl.DataFrame(
-        {
-            "segment": chosen,
-            "request": owner[chosen],
-            "content": prompts.segments.content[chosen].astype(np.int64),
-            "group": groups.index[owner[chosen]],
-            "depth": chosen - offsets[owner[chosen]],
-            "time": place[owner[chosen]],
-        }
-    ).sort("time", "segment")
-    rows = rows.with_columns(
-        base=pl.col("content").shift(1).over("group", "depth").fill_null(-1),
-        is_new=pl.struct("group", "content").is_first_distinct(),
-    )
-    pairs = rows.filter(
-        pl.col("is_new") & (pl.col("base") >= 0) & (pl.col("base") != pl.col("content"))
-    ).unique(["content", "base"], maintain_order=True)
-    texts = Texts(prompts.contents, blocks)
-    same = pairs.select("content", "base").with_columns(
-        same=_same_bytes(prompts.contents, texts, pairs)
-    )
-    rows = rows.join(same, on=["content", "base"], how="left", maintain_order="left")
+    chosen = chosen[np.argsort(place[owners(chosen, offsets)], kind="stable")]
+    owner = owners(chosen, offsets)
+    content = prompts.segments.content[chosen]
+    base = _previous(content, groups.index[owner], chosen - offsets[owner])
+    every = groups.index[owner] * prompts.segments.contents + content
+    is_new = pl.Series(every).is_first_distinct().to_numpy()
     return Heads(
-        segment=rows["segment"].to_numpy(),
-        request=rows["request"].to_numpy(),
-        content=rows["content"].to_numpy(),
-        base=rows["base"].to_numpy(),
-        same=rows["same"].fill_null(0).to_numpy(),
-        is_new=rows["is_new"].to_numpy(),
-        in_message=in_message[rows["segment"].to_numpy()],
+        segment=chosen.astype(np.int32),
+        request=owner.astype(np.int32),
+        content=content,
+        base=base,
+        same=_same(blocks, prompts, content, base, is_new),
+        is_new=is_new,
+        in_message=in_message[chosen],
     )
+
+
+def _previous(content: Small, group: Ints, depth: Ints) -> Small:
+    """Return the previous content at each one's template and depth; -1 for none."""
+    place = group * (int(depth.max(initial=0)) + 1) + depth
+    order = np.argsort(place, kind="stable")
+    place = place[order]
+    follows = place[1:] == place[:-1]
+    found = np.full(len(content), -1, np.int32)
+    found[order[1:][follows]] = content[order[:-1][follows]]
+    return found
+
+
+def _same(
+    blocks: pl.DataFrame, prompts: Prompts, content: Small, base: Small, is_new: NDArray[np.bool_]
+) -> Small:
+    """Return the bytes that each new content shares with its base; 0 without another base."""
+    found = np.zeros(len(content), np.int32)
+    rows = np.flatnonzero(is_new & (base >= 0) & (base != content))
+    pairs = pl.DataFrame({"content": content[rows], "base": base[rows]})
+    distinct = pairs.unique(maintain_order=True)
+    texts = Texts(prompts.contents, blocks)
+    known = distinct.with_columns(same=_same_bytes(prompts.contents, texts, distinct))
+    told = pairs.join(known, on=["content", "base"], how="left", maintain_order="left")
+    found[rows] = told["same"].to_numpy()
+    return found
 
 
 def _in_first_message(prompts: Prompts, parts: Parts) -> NDArray[np.bool_]:
@@ -91,11 +100,10 @@ def _in_first_message(prompts: Prompts, parts: Parts) -> NDArray[np.bool_]:
     from costaudit.simulate.prefix.caches.share_kernels import first_messages
 
     segments = prompts.segments
-    size = prompts.contents.sizes[segments.content]
+    is_long = (prompts.contents.sizes >= MIN_MESSAGE_BYTES)[segments.content]
     media = np.array([*(kind in MEDIA for kind in segments.kinds), False])[segments.kind]
     first = first_messages(segments.offsets, segments.role)
-    long_enough = (size >= MIN_MESSAGE_BYTES) | media
-    return np.asarray(first & (parts.part >= HEAD_PARTS) & long_enough, np.bool_)
+    return np.asarray(first & (parts.part >= HEAD_PARTS) & (is_long | media), np.bool_)
 
 
 def _same_bytes(contents: Contents, texts: Texts, pairs: pl.DataFrame) -> Ints:
@@ -146,14 +154,15 @@ class Mender:
         content = prompts.segments.content.copy()
         rows = np.flatnonzero(chosen)
         content[heads.segment[rows]] = family[heads.content[rows]]
-        moved = np.zeros(len(content), np.int64)
-        moved[heads.segment[rows]] = np.ceil(
-            parts.tokens[heads.segment[rows]] * moved_share[heads.content[rows]]
-        ).astype(np.int64)
-        tokens = parts.tokens - moved
+        tokens = parts.tokens.copy()
+        segment = heads.segment[rows]
+        share = moved_share[heads.content[rows]]
+        tokens[segment] -= np.ceil(tokens[segment] * share).astype(np.int32)
         sorted_in = None if places is None else {group for group, at in places if at == TOOLS_DEPTH}
         if sorted_in is None or sorted_in:
             content, tokens = _tools_in_order(self, content, tokens, sorted_in)
+        if np.array_equal(content, prompts.segments.content) and not share.any():
+            return prompts  # nothing moves
         return rebuilt(prompts, content, tokens)
 
     def _chosen(self, places: Places | None) -> NDArray[np.bool_]:
@@ -181,7 +190,7 @@ def left_alone(
 
 def _families(
     source: Mender, chosen: NDArray[np.bool_]
-) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+) -> tuple[Small, NDArray[np.float64]]:
     """Return the content that represents each content, and the share of it that moves."""
     prompts, groups, heads = source.prompts, source.groups, source.heads
     sizes = prompts.contents.sizes
@@ -241,16 +250,15 @@ def _is_followed(prompts: Prompts, heads: Heads) -> NDArray[np.bool_]:
 
 
 def _tools_in_order(
-    source: Mender, content: NDArray[np.int32], tokens: Ints, templates: set[int] | None
-) -> tuple[NDArray[np.int32], Ints]:
+    source: Mender, content: Small, tokens: Small, templates: set[int] | None
+) -> tuple[Small, Small]:
     """Return contents and tokens with each prompt's tools in one order."""
-    offsets = source.prompts.segments.offsets
-    owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    is_tool = source.parts.part == PARTS.index("tools")
+    tools = np.flatnonzero(source.parts.part == PARTS.index("tools"))
+    owner = owners(tools, source.prompts.segments.offsets)
     if templates is not None:
-        is_tool &= np.isin(source.groups.index[owner], sorted(templates))
-    tools = np.flatnonzero(is_tool)
-    order = tools[np.lexsort((content[tools], owner[tools]))]
+        chosen = np.isin(source.groups.index[owner], sorted(templates))
+        tools, owner = tools[chosen], owner[chosen]
+    order = tools[np.lexsort((content[tools], owner))]
     content, tokens = content.copy(), tokens.copy()
     content[tools], tokens[tools] = content[order], tokens[order]
     return content, tokens

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from costaudit.contracts.requests import CACHE_WRITES, INPUT_CLASSES
 from costaudit.simulate.prefix.rules.rules import Assigned
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
-from costaudit.simulate.segments import MARKERS, ROLES, Codes, Ints, any_in
+from costaudit.simulate.segments import MARKERS, ROLES, Codes, Ints, any_in, owners
 
 CODES = {name: code for code, name in enumerate(MARKERS)}  # as in Segments.marker; 0 for none
 TOLERANCE = 0.02  # share of a prompt by which counters and local token counts may differ
@@ -207,9 +207,10 @@ def with_ttl(markers: Markers, ttl: Literal["5m", "1h"]) -> Markers:
 
 def with_longest(markers: Markers, assigned: Assigned, offsets: Ints) -> Markers:
     """Return markers with the provider's longest lifetime for all writes."""
-    owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     longest = assigned.longest_codes
-    code = np.where(markers.code > 0, longest[owner], 0).astype(np.int8)
+    code = np.zeros_like(markers.code)
+    marked = np.flatnonzero(markers.code > 0)
+    code[marked] = longest[owners(marked, offsets)]
     own = np.flatnonzero(markers.own >= 0)
     code[markers.own[own]] = longest[own]
     return replace(markers, code=code)

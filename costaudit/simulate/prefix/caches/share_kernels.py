@@ -106,10 +106,12 @@ def first_messages(seg_offsets: Ints, role: Codes) -> Flags:
 
 
 @njit(cache=True, nogil=True)
-def segment_shares(seg_offsets: Ints, seg_tokens: Small, static: Ints) -> tuple[Ints, Ints]:
+def segment_shares(
+    seg_offsets: Ints, seg_tokens: Small, static: Ints
+) -> tuple[Small, Small]:
     """Return each prompt's tokens, and those of its static prefix, by segment."""
-    size = np.zeros(len(seg_tokens), np.int64)
-    inside = np.zeros(len(seg_tokens), np.int64)
+    size = np.zeros(len(seg_tokens), np.int32)
+    inside = np.zeros(len(seg_tokens), np.int32)
     for request in range(len(static)):
         before = np.int64(0)
         for segment in range(seg_offsets[request], seg_offsets[request + 1]):
@@ -117,6 +119,20 @@ def segment_shares(seg_offsets: Ints, seg_tokens: Small, static: Ints) -> tuple[
             inside[segment] = min(max(static[request] - before, 0), size[segment])
             before = np.int64(seg_tokens[segment])
     return size, inside
+
+
+@njit(cache=True, nogil=True)
+def sums_by_part(
+    seg_offsets: Ints, group: Ints, groups: int, part: Codes, parts: int, values: Small
+) -> Ints:
+    """Return the sums of a count per segment by the request's group (rows) and part (columns)."""
+    sums = np.zeros((groups, parts), np.int64)
+    for request in range(len(group)):
+        if group[request] < 0:
+            continue
+        for segment in range(seg_offsets[request], seg_offsets[request + 1]):
+            sums[group[request], part[segment]] += values[segment]
+    return sums
 
 
 @njit(cache=True, nogil=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from costaudit.contracts.prefix import PromptPart
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Groups, Prompts
-from costaudit.simulate.segments import Codes, Ints
+from costaudit.simulate.segments import Codes, Ints, Small
 
 PARTS: tuple[PromptPart, ...] = get_args(PromptPart)  # in the order of a prompt
 HEAD_PARTS = 3  # the first parts, which may be the same for every request
@@ -22,8 +22,8 @@ class Parts:
     """Parts of the prompts, segment by segment."""
 
     part: Codes  # index into PARTS
-    tokens: Ints  # billed input of the segment
-    static: Ints  # of these, tokens in a prefix identical to an earlier request's
+    tokens: Small  # billed input of the segment
+    static: Small  # of these, tokens in a prefix identical to an earlier request's
 
 
 def static_tokens(prompts: Prompts, chosen: NDArray[np.bool_]) -> tuple[Ints, Ints]:
@@ -68,11 +68,3 @@ def split_parts(prompts: Prompts, groups: Groups, static: Ints) -> Parts:
     )
     tokens, inside = segment_shares(offsets, prompts.segment_tokens, static)
     return Parts(part, tokens, inside)
-
-
-def part_totals(values: Ints, part: Codes, owner: Ints, groups: int) -> Ints:
-    """Return the sums of a count per segment by group (rows) and part (columns)."""
-    chosen = owner >= 0
-    keys = owner[chosen] * len(PARTS) + part[chosen]
-    sums = np.bincount(keys, weights=values[chosen], minlength=groups * len(PARTS))
-    return sums.astype(np.int64).reshape(groups, len(PARTS))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER, time_order
 from costaudit.simulate.prefix.tree.settings import SettingName, Settings, request_settings
 from costaudit.simulate.prefix.tree.unseen import with_unseen_heads
-from costaudit.simulate.segments import ROLES, Codes, Ints, Segments, flat_segments
+from costaudit.simulate.segments import ROLES, Codes, Ints, Segments, Small, flat_segments
 
 MIN_PIECE_BYTES = 16  # shorter common beginnings get no piece: about four tokens
 
@@ -30,7 +30,7 @@ class Contents:
     data: NDArray[np.uint8]  # UTF-8 of all texts; a content without text has size 0
     block: Ints  # row of BLOCKS of each content; -1 if the block is missing
     role: NDArray[np.int8]
-    kind: NDArray[np.int32]
+    kind: NDArray[np.int16]
 
 
 def cut_contents(segments: Segments, blocks: pl.DataFrame) -> Contents:
@@ -146,7 +146,7 @@ class Prompts:
     offsets: Ints  # request i owns nodes offsets[i]:offsets[i + 1]
     node: NDArray[np.int32]  # after each piece
     tokens: NDArray[np.int32]  # billed input up to each piece's end
-    end: Ints  # per segment: index of its last piece in `node`
+    end: Small  # per segment: index of its last piece in `node`
     nodes: int
     scope: NDArray[np.int32]  # per request
     settings: Settings
@@ -179,11 +179,16 @@ class Prompts:
 SCOPE = ("provider", "model", "region", "is_batch", "account", "cache_key")
 
 
-def read_prompts(requests: pl.DataFrame, blocks: pl.DataFrame) -> Prompts:
-    """Return a log's prompts in one tree; the work grows with segments, not their length."""
+def read_prompts(
+    requests: pl.DataFrame, blocks: pl.DataFrame, segments: Segments | None = None
+) -> Prompts:
+    """Return a log's prompts in one tree; the work grows with segments, not their length.
+
+    `segments` are the requests' segments, if they were laid out before.
+    """
     from costaudit.simulate.prefix.tree.tree_kernels import grow_tree, piece_tokens, prompt_pieces
 
-    unseen = with_unseen_heads(requests, blocks, flat_segments(requests, blocks))
+    unseen = with_unseen_heads(requests, blocks, segments or flat_segments(requests, blocks))
     segments = unseen.segments
     contents = cut_contents(segments, blocks)
     scope = _numbered(requests.select(SCOPE))
@@ -221,17 +226,17 @@ def read_prompts(requests: pl.DataFrame, blocks: pl.DataFrame) -> Prompts:
     )
 
 
-def rebuilt(
-    prompts: Prompts,
-    content: NDArray[np.int32],
-    tokens: Ints,
-) -> Prompts:
+def rebuilt(prompts: Prompts, content: Small, tokens: Small) -> Prompts:
     """Return the prompts with new contents and tokens per segment."""
-    from costaudit.simulate.prefix.tree.tree_kernels import grow_tree, piece_tokens, prompt_pieces
+    from costaudit.simulate.prefix.tree.tree_kernels import (
+        grow_tree,
+        piece_tokens,
+        prompt_pieces,
+        sums_of,
+    )
 
     segments, pieces = prompts.segments, prompts.contents
-    owner = np.repeat(np.arange(len(prompts.billed)), np.diff(segments.offsets))
-    billed = np.bincount(owner, weights=tokens, minlength=len(prompts.billed)).astype(np.int64)
+    billed = sums_of(segments.offsets, tokens)
     offsets, end = prompt_pieces(segments.offsets, content, pieces.offsets)
     node, nodes = grow_tree(
         prompts.order, prompts.scope, int(prompts.scope.max(initial=-1)) + 1, segments.offsets,
@@ -268,15 +273,17 @@ def _numbered(columns: pl.DataFrame) -> NDArray[np.int32]:
     return number.to_numpy().astype(np.int32) - 1
 
 
-def _segment_tokens(segments: Segments, contents: Contents, blocks: pl.DataFrame) -> Ints:
+def _segment_tokens(segments: Segments, contents: Contents, blocks: pl.DataFrame) -> Small:
     """Return tokens per segment, or else the block's count, or a quarter of its bytes."""
-    known = blocks["tokens"].fill_null(-1).to_numpy().astype(np.int64)
-    if len(known) == 0:
-        known = np.zeros(1, np.int64)
-    of_block = np.where(segments.block >= 0, known[segments.block], -1)
-    of_text = (contents.sizes[segments.content] + 3) // 4
-    guess = np.where(of_block > 0, of_block, of_text)
-    return np.where(segments.tokens >= 0, segments.tokens, guess)
+    unknown = np.flatnonzero(segments.tokens < 0)
+    if not len(unknown):
+        return segments.tokens
+    known = np.append(blocks["tokens"].fill_null(-1).to_numpy(), -1)  # the last: of no block
+    of_block = known[segments.block[unknown]]
+    of_text = (contents.sizes[segments.content[unknown]] + 3) // 4
+    tokens = segments.tokens.copy()
+    tokens[unknown] = np.where(of_block > 0, of_block, of_text)
+    return tokens
 
 
 def _times(requests: pl.DataFrame) -> tuple[Ints, Ints, Ints]:
@@ -325,6 +332,10 @@ class Groups:
         order = np.argsort(self.index, kind="stable")
         bounds = np.searchsorted(self.index[order], np.arange(len(self.groups) + 1))
         return [order[first:last] for first, last in pairwise(bounds)]
+
+    def owns(self, offsets: Ints) -> NDArray[np.bool_]:
+        """Return flags of the segments of requests that have a template."""
+        return np.repeat(self.index >= 0, np.diff(offsets))
 
 
 def group_requests(requests: pl.DataFrame, prompts: Prompts, skeletons: pl.Series) -> Groups:

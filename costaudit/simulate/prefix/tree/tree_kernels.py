@@ -205,10 +205,20 @@ def grow_tree(
 
 
 @njit(cache=True, nogil=True)
-def prompt_pieces(seg_offsets: Ints, content: Small, piece_offsets: Ints) -> tuple[Ints, Ints]:
+def sums_of(seg_offsets: Ints, values: Small) -> Ints:
+    """Return the sum over each prompt's segments."""
+    sums = np.zeros(len(seg_offsets) - 1, np.int64)
+    for request in range(len(sums)):
+        for segment in range(seg_offsets[request], seg_offsets[request + 1]):
+            sums[request] += values[segment]
+    return sums
+
+
+@njit(cache=True, nogil=True)
+def prompt_pieces(seg_offsets: Ints, content: Small, piece_offsets: Ints) -> tuple[Ints, Small]:
     """Return the number of pieces before each prompt, and the last piece of each segment."""
     offsets = np.zeros(len(seg_offsets), np.int64)
-    ends = np.zeros(len(content), np.int64)
+    ends = np.zeros(len(content), np.int32)  # the tree's nodes are numbered in 32 bits too
     at = 0
     for request in range(len(seg_offsets) - 1):
         for segment in range(seg_offsets[request], seg_offsets[request + 1]):
@@ -221,7 +231,7 @@ def prompt_pieces(seg_offsets: Ints, content: Small, piece_offsets: Ints) -> tup
 
 @njit(cache=True, nogil=True)
 def piece_tokens(
-    seg_offsets: Ints, content: Small, tokens: Ints, billed: Ints, piece_offsets: Ints, end: Ints,
+    seg_offsets: Ints, content: Small, tokens: Small, billed: Ints, piece_offsets: Ints, end: Ints,
     sizes: Ints, offsets: Ints,
 ) -> Small:  # fmt: skip
     """Return the tokens up to each piece's end, scaled to each prompt's billed tokens."""

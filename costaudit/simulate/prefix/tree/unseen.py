@@ -152,7 +152,7 @@ def _inserted(segments: Segments, rows: pl.DataFrame, count: int) -> Unseen:
     )
 
 
-def _visible(segments: Segments, rows: pl.DataFrame, left: Ints) -> Ints:
+def _visible(segments: Segments, rows: pl.DataFrame, left: Ints) -> NDArray[np.int32]:
     """Return the tokens of visible segments, scaled to the bill without the head."""
     known = np.maximum(segments.tokens, 0)
     before = np.concatenate([np.zeros(1, np.int64), np.cumsum(known)])
@@ -161,4 +161,4 @@ def _visible(segments: Segments, rows: pl.DataFrame, left: Ints) -> Ints:
     mine = rows["row"].to_numpy()
     share[mine] = left / np.maximum(whole[mine], 1)
     of_segment = np.repeat(share, np.diff(segments.offsets))
-    return np.where(segments.tokens >= 0, np.round(known * of_segment), -1).astype(np.int64)
+    return np.where(segments.tokens >= 0, np.round(known * of_segment), -1).astype(np.int32)
