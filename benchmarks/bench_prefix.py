@@ -4,7 +4,8 @@ Run `python benchmarks/bench_prefix.py [REQUESTS]`. The traffic is made up: conv
 ten turns over twenty templates with tools and system prompts of 9,000 tokens, and with markers
 after the system prompt and after the last message. The expected cache reads are computed
 independently, from the conversations alone without looking at prompts. Another process writes the
-tables as Parquet files, so that the peak memory is that of reading and analysing them.
+tables of a run directory and the expected reads, so that the peak memory is that of reading and
+analysing a log as `costaudit prefix` does.
 """
 
 import resource
@@ -19,10 +20,13 @@ import polars as pl
 import pyarrow as pa
 
 from costaudit.contracts.policies import PrefixPolicy
-from costaudit.contracts.requests import BLOCKS, REQUESTS, SEGMENT
+from costaudit.contracts.requests import BLOCKS, REQUESTS, SEGMENT, in_order
+from costaudit.contracts.run_dir import RunDir, write_table
 from costaudit.simulate.prefix.advice.facts import prefix_facts
 from costaudit.simulate.prefix.advice.policy_run import Sent, simulate_prefix
 from costaudit.simulate.prefix.tree.prompts import read_prompts
+from costaudit.simulate.segments import Segments, flat_segments
+from costaudit.simulate.templates import system_templates
 
 TEMPLATES = 20
 TURNS = 10
@@ -151,25 +155,22 @@ def block_table(numbers: pl.Series) -> pl.DataFrame:
     )  # fmt: skip
 
 
-def write_tables(size: int, folder: Path) -> None:
-    """Write the tables of a log with `size` requests."""
-    requests, blocks = tables(conversations(size, seed=7))
-    requests.write_parquet(folder / "requests.parquet")
-    blocks.write_parquet(folder / "blocks.parquet")
+def write_run(size: int, folder: Path) -> None:
+    """Write the tables of a log with `size` requests, and its expected cache reads."""
+    log = conversations(size, seed=7)
+    requests, blocks = tables(log)
+    run = RunDir(folder)
+    write_table(requests, run.requests_path, REQUESTS)
+    write_table(blocks, run.blocks_path, BLOCKS)
+    np.save(folder / "reads.npy", expected_reads(log))
 
 
-def read_tables(size: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Have another process write the tables, and read them."""
-    with tempfile.TemporaryDirectory() as folder:
-        writer = get_context("spawn").Process(target=write_tables, args=(size, Path(folder)))
-        writer.start()
-        writer.join()
-        assert writer.exitcode == 0
-        requests, blocks = (
-            pl.read_parquet(Path(folder) / f"{name}.parquet", memory_map=False)
-            for name in ("requests", "blocks")
-        )
-    return requests, blocks
+def read_run(folder: Path) -> tuple[pl.DataFrame, pl.DataFrame, Segments]:
+    """Return the tables, with the prompts laid out flat."""
+    run = RunDir(folder)
+    requests, blocks = in_order(run.requests()), run.blocks()
+    segments = flat_segments(requests, blocks)
+    return requests.drop("segments"), blocks, segments
 
 
 class Watch:
@@ -190,24 +191,35 @@ def main() -> None:
     """Check a small run, then time a large one."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     for size in (20_000, count):
-        log = conversations(size, seed=7)
-        watch = Watch()
-        requests, blocks = read_tables(size)
-        watch.lap("  tables written by another process, and read")
-        segments = int(requests["segments"].list.len().sum())
-        print(f"{size:,} requests, {segments:,} segments, {len(blocks):,} distinct blocks")
-        watch = Watch()
-        prompts = read_prompts(requests, blocks)
-        total = watch.lap("  prompts into a tree")
-        outcome = simulate_prefix(requests, blocks, PrefixPolicy(), sent=Sent(prompts))
-        total += watch.lap("  one policy")
-        assert (outcome.classes["cache_read_tokens"].to_numpy() == expected_reads(log)).all()
-        watch = Watch()
-        prefix_facts(requests, blocks, prompts=prompts, compare=False)
-        total += watch.lap("  best markers, breakers, parts, agreement")
-        print(f"  total {total:.1f} s of {LIMIT_S:.0f}")
-        prefix_facts(requests, blocks, prompts=prompts)
-        watch.lap("  the same with seven other rule sets")
+        with tempfile.TemporaryDirectory() as folder:
+            writer = get_context("spawn").Process(target=write_run, args=(size, Path(folder)))
+            writer.start()
+            writer.join()
+            assert writer.exitcode == 0
+            measure(Path(folder))
+
+
+def measure(folder: Path) -> None:
+    """Time and check the steps of an analysis."""
+    watch = Watch()
+    requests, blocks, segments = read_run(folder)
+    watch.lap("  tables read, prompts laid out")
+    shape = f"{len(segments.content):,} segments, {len(blocks):,} distinct blocks"
+    print(f"{len(requests):,} requests, {shape}")
+    prompts = read_prompts(requests, blocks, segments)
+    total = watch.lap("  prompts into a tree")
+    outcome = simulate_prefix(requests, blocks, PrefixPolicy(), sent=Sent(prompts))
+    total += watch.lap("  one policy")
+    reads = outcome.classes["cache_read_tokens"].to_numpy()
+    assert (reads == np.load(folder / "reads.npy")).all()
+    del outcome, reads
+    watch.lap("  its reads are as expected")
+    skeletons = system_templates(requests, blocks, prompts.segments)
+    prefix_facts(requests, blocks, prompts=prompts, skeletons=skeletons, compare=False)
+    total += watch.lap("  best markers, breakers, parts, agreement")
+    print(f"  total {total:.1f} s of {LIMIT_S:.0f}")
+    prefix_facts(requests, blocks, prompts=prompts, skeletons=skeletons)
+    watch.lap("  the same with seven other rule sets")
 
 
 if __name__ == "__main__":

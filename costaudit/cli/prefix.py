@@ -55,7 +55,7 @@ def prefix(
         cost_mode=values.cost_mode(cost_mode),
         show_prompts=show_prompts,
     )
-    log = loaded_run(logs, out, options, quiet=quiet)
+    log = loaded_run(logs, out, options, quiet=quiet).without_prompts()
     if self_hosted:
         sizes = tuple(values.whole(text, "--capacities") for text in values.names(capacities))
         points = self_hosted_curve(log, block_tokens, sizes or None)

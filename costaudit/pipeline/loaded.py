@@ -37,6 +37,7 @@ from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
 from costaudit.report.summary import bypass_line
 from costaudit.simulate.prefix.tree.prompts import group_requests, read_prompts
+from costaudit.simulate.segments import Segments, flat_segments
 from costaudit.simulate.semantic.keys import REASONS, bypass_codes, keys_of
 from costaudit.simulate.templates import system_templates
 
@@ -55,6 +56,17 @@ class Loaded:
     quality: DataQuality
     spend: Spend
     month: Month
+    laid_out: Segments | None = None  # the prompts, if `requests` no longer has them
+
+    @cached_property
+    def segments(self) -> Segments:
+        """The prompts of all requests, laid out flat."""
+        return self.laid_out or flat_segments(self.requests, self.blocks)
+
+    def without_prompts(self) -> "Loaded":
+        """Return the log with its prompts only laid out flat, in a tenth of the memory."""
+        requests = self.requests.drop("segments")
+        return replace(self, requests=requests, laid_out=self.segments)
 
     @property
     def hashed(self) -> bool:
@@ -71,7 +83,7 @@ class Loaded:
     @cached_property
     def templates(self) -> pl.Series:
         """The system template of each request, which both kinds of cache use."""
-        return system_templates(self.requests, self.blocks)
+        return system_templates(self.requests, self.blocks, self.laid_out)
 
     @cached_property
     def sent_usd(self) -> np.ndarray:
@@ -279,7 +291,8 @@ def spent_by(log: Loaded, options: AnalyzeOptions, names: Sequence[str]) -> Spen
 
 def _templates(log: Loaded) -> pl.Series:
     """Return the name of each request's prompt template, as in `prefix`; null without a prompt."""
-    found = group_requests(log.requests, read_prompts(log.requests, log.blocks), log.templates)
+    prompts = read_prompts(log.requests, log.blocks, log.laid_out)
+    found = group_requests(log.requests, prompts, log.templates)
     names = [
         " ".join(part for part in (one.template_id, one.endpoint, one.model) if part)
         for one in found.groups

@@ -44,7 +44,11 @@ class PromptCaches:
     def __init__(self, log: Loaded, *, show_prompts: bool = False) -> None:
         self._log, self._show = log, show_prompts
         self.facts: PrefixFacts = prefix_facts(
-            log.requests, log.blocks, log.tariff.billed, skeletons=log.templates
+            log.requests,
+            log.blocks,
+            log.tariff.billed,
+            prompts=read_prompts(log.requests, log.blocks, log.laid_out),
+            skeletons=log.templates,
         )
         self._sent = log.requests.select(SENT_TO_PROVIDER).to_series().to_numpy()
 
@@ -242,7 +246,7 @@ def self_hosted_curve(
     log: Loaded, block_tokens: int, capacities: tuple[int, ...] | None
 ) -> tuple[CapacityPoint, ...]:
     """Return what a self-hosted server would have reused, by the size of its block cache."""
-    prompts = read_prompts(log.requests, log.blocks)
+    prompts = read_prompts(log.requests, log.blocks, log.laid_out)
     hashes_only = log.blocks["text"].null_count() == len(log.blocks)
     trace = trace_blocks if hashes_only else prompt_blocks
     return capacity_curve(trace(prompts, block_tokens), capacities)

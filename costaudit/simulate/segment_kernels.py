@@ -1,4 +1,4 @@
-"""Compiled loops that find the rows of ids."""
+"""Compiled loops over segments, and over the ids of their blocks."""
 
 import numpy as np
 from numba import njit
@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 
 Hashes = NDArray[np.uint64]
 Small = NDArray[np.int32]
+Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 @njit(cache=True, nogil=True)
@@ -46,3 +48,13 @@ def _slot(
     while slots[slot] >= 0 and (known_one[slots[slot]] != one or known_two[slots[slot]] != two):
         slot = (slot + np.uint64(1)) & mask
     return slot
+
+
+@njit(cache=True, nogil=True)
+def flagged(flags: Flags, offsets: Ints) -> Small:
+    """Return the number of flags in each offsets[i]:offsets[i + 1]."""
+    counts = np.zeros(len(offsets) - 1, np.int32)
+    for request in range(len(counts)):
+        for place in range(offsets[request], offsets[request + 1]):
+            counts[request] += flags[place]
+    return counts

@@ -164,8 +164,14 @@ def owners(places: Ints, offsets: Ints) -> Ints:
 
 def any_in(flags: NDArray[np.bool_], offsets: Ints) -> NDArray[np.bool_]:
     """Return which requests have a flagged segment."""
-    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(flags)])
-    return np.asarray(before[offsets[1:]] > before[offsets[:-1]])
+    return counts_in(flags, offsets) > 0
+
+
+def counts_in(flags: NDArray[np.bool_], offsets: Ints) -> Small:
+    """Return the number of flagged segments of each request."""
+    from costaudit.simulate.segment_kernels import flagged
+
+    return flagged(flags, offsets)
 
 
 def _codes(values: pl.Series, names: tuple[str, ...]) -> NDArray[np.int16]:

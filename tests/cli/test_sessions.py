@@ -142,6 +142,10 @@ def test_two_tools_of_one_name_and_a_tool_that_is_never_called(
     assert (tools["search"]["uses"], tools["idle"]["uses"]) == (3, 0)
     assert Decimal(tools["idle"]["unused_usd"]) == Decimal(tools["idle"]["usd"]) > 0
     assert Decimal(tools["search"]["unused_usd"]) == 0
+    # Looking it up reads 600 tokens once more, answers 60, and writes the definition.
+    once = 600 * 0.3e-6 + 60 * 15e-6 + tools["idle"]["tokens"] * 3e-6  # of Sonnet's prices
+    usd = float(tools["idle"]["usd"])
+    assert tools["idle"]["break_even"] == pytest.approx(usd / once, rel=0.01)
 
 
 def test_a_log_without_sessions_and_a_session_that_is_not_there(

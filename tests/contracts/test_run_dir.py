@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -19,7 +20,7 @@ from costaudit.contracts.manifest import (
     TablesMade,
 )
 from costaudit.contracts.requests import SKIPS, check_table, in_order
-from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
+from costaudit.contracts.run_dir import BY_COLUMN, RunDir, atomic_write, write_table
 from costaudit.errors import RunDirError
 
 
@@ -45,6 +46,27 @@ def test_a_killed_write_leaves_the_old_file(tmp_path: Path) -> None:
     run = subprocess.run([sys.executable, "-c", code, str(target)], check=False)
     assert run.returncode == -9
     assert target.read_text() == "old"
+
+
+def test_a_large_table_is_read_like_a_small_one(tmp_path: Path) -> None:
+    rows = 60_000
+    ids = np.random.default_rng(1).bytes(16 * rows).hex()
+    table = pl.DataFrame(
+        {
+            "source_file": ["a.jsonl"] * (rows - 1) + ["b.jsonl"],
+            "source_offset": pl.Series([7] * rows),
+            "fate": pl.Series(["merged"] * (rows - 1) + [None]),
+            "reason": [ids[32 * row : 32 * row + 32] for row in range(rows)],
+            "detail": ["ñ"] * rows,
+            "merged_into": pl.Series([None] * rows, dtype=pl.String),
+        }
+    )
+    run = RunDir(tmp_path)
+    write_table(table, run.skips_path, SKIPS)
+    assert run.skips_path.stat().st_size > BY_COLUMN
+    assert run.skips().equals(table)
+    assert run.skips().schema == SKIPS
+    assert run.skips().filter(pl.col("merged_into").is_null(), detail="ñ").height == rows
 
 
 def test_tables_are_checked_where_written_and_where_read(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from costaudit.contracts.audit import Audit
 from costaudit.contracts.manifest import RedactionMode
-from costaudit.contracts.prefix import Breaker, SessionAgreement
+from costaudit.contracts.prefix import Breaker, PrefixSection, SessionAgreement
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.contracts.run_dir import RunDir
 from costaudit.ingest.ingest import ingest
@@ -51,6 +51,21 @@ def chatbot(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
     return load(run, AnalyzeOptions())
 
 
+@pytest.fixture(scope="module")
+def section(chatbot: Loaded) -> PrefixSection:
+    """Simulate the support chatbot's prompt caching."""
+    return PromptCaches(chatbot).section()
+
+
+def test_prompts_that_are_only_laid_out_flat_change_no_number(
+    chatbot: Loaded, section: PrefixSection
+) -> None:
+    flat = chatbot.without_prompts()
+    assert "segments" not in flat.requests.columns
+    assert flat.templates.equals(chatbot.templates)
+    assert PromptCaches(flat).section() == section
+
+
 def test_the_timestamp_of_the_sample_log_is_found_located_and_priced(chatbot: Loaded) -> None:
     templates = PromptCaches(chatbot, show_prompts=True).section().templates
     mine = [one for one in templates if one.endpoint == ENDPOINT]
@@ -82,8 +97,8 @@ def test_the_best_prompts_of_no_template_cost_more_than_those_sent(
     assert min(one.saving_month.usd for one in templates) >= 0
 
 
-def test_a_prompt_is_shown_only_when_asked_for(chatbot: Loaded) -> None:
-    for one in PromptCaches(chatbot).section().templates:
+def test_a_prompt_is_shown_only_when_asked_for(section: PrefixSection) -> None:
+    for one in section.templates:
         for item in one.breakers:
             assert not TIMESTAMP.search(item.context)
 

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
+from costaudit.contracts.requests import SEGMENT
 from costaudit.contracts.run_dir import RunDir
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions
@@ -33,3 +35,27 @@ def test_slices_change_nothing_whatever_blocks_are_known(tmp_path: Path, known: 
     forms = whole.select("role", "kind", "block_id").rows()
     assert at_once.contents == len(set(forms))
     assert len(set(zip(forms, at_once.content.tolist(), strict=True))) == at_once.contents
+
+
+def test_ids_are_found_at_their_first_row() -> None:
+    known = [f"{number * 7919:032x}" for number in range(3_000)] * 2
+    asked = [*known[::-1], "", "nowhere", "0" * 31]
+    rows = segments.Rows(pl.Series(known)).of(pl.Series(asked))
+    first = {one: row for row, one in reversed(list(enumerate(known)))}
+    assert rows.tolist() == [first.get(one, -1) for one in asked]
+    empty = pl.Series([], dtype=pl.String)
+    assert segments.Rows(empty).of(pl.Series(asked[:2])).tolist() == [-1, -1]
+    assert len(segments.Rows(pl.Series(known)).of(empty)) == 0
+
+
+def test_more_kinds_than_a_byte_counts_stay_apart() -> None:
+    kinds = [f"kind {number:03}" for number in range(300)]
+    rows = [
+        {"role": "user", "kind": kind, "block_id": "one", "tokens": 1, "cache_marker": None}
+        for kind in kinds
+    ]
+    requests = pl.DataFrame({"segments": [rows]}, schema={"segments": pl.List(SEGMENT)})
+    blocks = pl.DataFrame({"block_id": ["one"]})
+    flat = segments.flat_segments(requests, blocks)
+    assert [flat.kinds[kind] for kind in flat.kind] == kinds
+    assert flat.contents == len(set(flat.content.tolist())) == len(kinds)

@@ -1,7 +1,5 @@
 """Price compactions, tool definitions and loops of sessions."""
 
-from decimal import Decimal
-
 import numpy as np
 import polars as pl
 
@@ -217,6 +215,3 @@ def loop_rows(log: Loaded, facts: SessionFacts) -> tuple[LoopRow, ...]:
         LoopRow(names[int(session)], tool or "", repeats, money(usd))
         for session, tool, repeats, usd in found.iter_rows()
     )
-
-
-assert Decimal(0) == money(0.0)

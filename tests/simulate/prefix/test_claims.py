@@ -32,6 +32,12 @@ def test_a_claim_rests_on_how_far_reads_are_apart(
     assert claim_of(billed, simulated, size) == said
 
 
+def test_cut_prompts_claim_nothing_without_reads_on_the_bill() -> None:
+    assert claim_of(None, 900, 1000, cut=True) == "none"
+    assert claim_of(0, 0, 1000, cut=True) == "none"
+    assert claim_of(950, 1000, 2000, cut=True) == "simulated"
+
+
 def frame(*rows: tuple[int, ...]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=list(TOKEN_CLASSES), orient="row")
 

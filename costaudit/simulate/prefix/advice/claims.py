@@ -15,14 +15,17 @@ CLAIMED_WITHIN = 0.25
 NEGLIGIBLE_SHARE = 0.01  # share of the input; a smaller difference of reads does not matter
 
 
-def claim_of(billed: int | None, simulated: int, size: int) -> Claim:
+def claim_of(billed: int | None, simulated: int, size: int, *, cut: bool = False) -> Claim:
     """Return how far a saving is supported; `size` is the input with billed reads.
 
     The claim is `simulated` if the reads differ from the bill by at most AGREES_WITHIN, or by
     at most NEGLIGIBLE_SHARE of the input, or if `billed` is None (the log has no counters);
     `estimated` if they differ by at most CLAIMED_WITHIN: the saving is then scaled to the bill;
-    otherwise `none`.
+    otherwise `none`. If the exporter `cut` the prompts, only reads on the bill show that the
+    missing parts were the same, so it is `none` without them.
     """
+    if cut and not billed:
+        return "none"
     if billed is None or abs(simulated - billed) <= NEGLIGIBLE_SHARE * size:
         return "simulated"
     apart = abs(simulated - billed) / max(simulated, billed)

@@ -10,9 +10,14 @@ from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.prefix import Agreement
 from costaudit.contracts.requests import COUNTED, IN_BATCH, INPUT_CLASSES
 from costaudit.simulate.prefix.advice.explicit_caches import ExplicitFacts, explicit_caches
-from costaudit.simulate.prefix.advice.markers import Terms, find_anchors, input_prices
+from costaudit.simulate.prefix.advice.markers import Terms, input_prices
 from costaudit.simulate.prefix.advice.mend_runs import MendRuns
-from costaudit.simulate.prefix.advice.plans import ProviderFacts, compare_providers, plan_prompts
+from costaudit.simulate.prefix.advice.plans import (
+    Planned,
+    ProviderFacts,
+    compare_providers,
+    plan_prompts,
+)
 from costaudit.simulate.prefix.advice.policy_run import (
     PrefixOutcome,
     agreement_by_model,
@@ -25,12 +30,12 @@ from costaudit.simulate.prefix.breakers.breakers import Evidence, find_breakers
 from costaudit.simulate.prefix.breakers.losses import Billing, Today, find_losses
 from costaudit.simulate.prefix.breakers.mended import Mender, read_heads
 from costaudit.simulate.prefix.caches.replay import Markers, logged_markers, replay
-from costaudit.simulate.prefix.caches.static_share import split_parts, static_tokens
+from costaudit.simulate.prefix.caches.static_share import Parts, split_parts, static_tokens
 from costaudit.simulate.prefix.rules.calibration import Calibration, calibrate
 from costaudit.simulate.prefix.rules.rules import assign_rules
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts, group_requests, read_prompts
 from costaudit.simulate.prefix.tree.unseen import KIND as UNSEEN
-from costaudit.simulate.segments import Ints, any_in
+from costaudit.simulate.segments import Ints, any_in, counts_in
 from costaudit.simulate.templates import system_templates
 
 
@@ -39,7 +44,6 @@ def log_notes(requests: pl.DataFrame, prompts: Prompts, markers: Markers) -> tup
     chat = requests["kind"].fill_null("chat").to_numpy() == "chat"
     bare = chat & (np.diff(prompts.segments.offsets) == 0)
     read = requests["cache_read_tokens"].fill_null(0).to_numpy()
-    cut = requests["truncated"].fill_null(False).to_numpy() & prompts.sendable
     untimed = prompts.sendable & (prompts.start == NO_TIME)
     at_once = prompts.sendable & (prompts.first_byte == prompts.start + 1)
     kinds = np.array([*(kind == UNSEEN for kind in prompts.segments.kinds), False])
@@ -51,7 +55,7 @@ def log_notes(requests: pl.DataFrame, prompts: Prompts, markers: Markers) -> tup
         (at_once, "carry no latency: what they write can be read at once"),
         (markers.inferred, "show no marker but billed cache tokens, which show where it was"),
         (unseen, "lack their system prompt and tools: the counters show how long that head is"),
-        (cut, "have a prompt that the exporter cut: they may share more"),
+        (prompts.cut, "have a prompt that the exporter cut: they may share more"),
     )
     return tuple(f"{int(rows.sum()):,} requests {words}." for rows, words in counts if rows.any())
 
@@ -114,8 +118,7 @@ def _not_parsed(requests: pl.DataFrame, as_is: PrefixOutcome) -> list[Sign]:
 def _too_many_markers(
     requests: pl.DataFrame, offsets: Ints, marked: np.ndarray[tuple[int], np.dtype[np.bool_]]
 ) -> list[Sign]:
-    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(marked)])
-    count = before[offsets[1:]] - before[offsets[:-1]]
+    count = counts_in(marked, offsets)
     refused = (requests["status"] == "error") & (requests["http_status"] == 400)
     rows = int((refused.fill_null(False).to_numpy() & (count > MOST_MARKERS)).sum())
     text = f"{rows:,} requests with more than {MOST_MARKERS} cache markers were refused."
@@ -204,22 +207,9 @@ def prefix_facts(
     markers = logged_markers(requests, prompts, assigned, groups.index)
     as_is = replay(prompts, assigned, markers, prompts.sendable)
     prices = input_prices(assigned, pricing)
-    source = Mender(blocks, prompts, groups, parts, read_heads(blocks, prompts, groups, parts))
-    mended = source.mend()
     today = Today(prompts, groups, assigned, markers, as_is, static)
-    losses = find_losses(requests, today, mended)
     terms = Terms(assigned, groups, prices, markers)
-    planned = plan_prompts(prompts, mended, parts, terms)
-    anchors = find_anchors(prompts, groups, parts)
-    billed = requests.select(pl.col(INPUT_CLASSES).fill_null(0)).to_numpy()
-    simulated_billing = Billing.of(as_is.tokens, pricing)
-    found = find_breakers(
-        Evidence(
-            requests, source, today, losses, simulated_billing, Billing.of(billed, pricing)
-        )
-    )  # fmt: skip
-    runs = MendRuns(source, today, planned, simulated_billing.rate_ids, prices)
-    breakers = runs.price(found)
+    planned, templates = _planned(requests, blocks, today, parts, terms, pricing)
     everyone = np.ones(len(requests), np.bool_)
     simulated = outcome_of(requests, as_is, assigned, PrefixPolicy(), everyone)
     return PrefixFacts(
@@ -233,14 +223,41 @@ def prefix_facts(
         input_tokens=int(prompts.billed[prompts.sendable].sum()),
         static_tokens=int(static[prompts.sendable].sum()),
         billed_read_share=billed_read_share(requests),
-        templates=template_facts(requests, today, planned, parts, breakers),
+        templates=templates,
         providers=compare_providers(
-            requests, prompts, groups, anchors, markers, prompts.sendable
+            requests, prompts, groups, planned.plain_anchors, markers, prompts.sendable
         ) if compare else (),
-        explicit=explicit_caches(requests, prompts, terms, anchors) if pricing is not None else (),
+        explicit=explicit_caches(
+            requests, prompts, terms, planned.plain_anchors
+        ) if pricing is not None else (),
         agreement=agreement_by_model(requests, simulated),
         calibration=calibrate(requests, prompts, static, last_user),
         unconfirmed=unconfirmed_of(assigned),
         notes=log_notes(requests, prompts, markers),
         signs=find_signs(requests, prompts, simulated),
     )  # fmt: skip
+
+
+def _planned(
+    requests: pl.DataFrame,
+    blocks: pl.DataFrame,
+    today: Today,
+    parts: Parts,
+    terms: Terms,
+    pricing: Pricing | None,
+) -> tuple[Planned, tuple[TemplateFacts, ...]]:
+    """Return the best way to send each template, and what it holds, reads and loses."""
+    prompts, groups = today.prompts, today.groups
+    source = Mender(blocks, prompts, groups, parts, read_heads(blocks, prompts, groups, parts))
+    mended = source.mend()
+    losses = find_losses(requests, today, mended)
+    planned = plan_prompts(prompts, mended, parts, terms)
+    billed = requests.select(pl.col(INPUT_CLASSES).fill_null(0)).to_numpy()
+    simulated_billing = Billing.of(today.as_is.tokens, pricing)
+    found = find_breakers(
+        Evidence(
+            requests, source, today, losses, simulated_billing, Billing.of(billed, pricing)
+        )
+    )  # fmt: skip
+    runs = MendRuns(source, today, planned, simulated_billing.rate_ids, terms.prices)
+    return planned, template_facts(requests, today, planned, parts, runs.price(found))

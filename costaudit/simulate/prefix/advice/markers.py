@@ -46,8 +46,8 @@ def find_anchors(prompts: Prompts, groups: Groups, parts: Parts) -> Anchors:
     owner = owners(chosen, offsets)
     rows = pl.DataFrame(
         {
-            "group": groups.index[owner],
-            "depth": chosen - offsets[owner],
+            "group": groups.index[owner].astype(np.int32),
+            "depth": (chosen - offsets[owner]).astype(np.int32),
             "part": parts.part[chosen],
             "node": prompts.segment_node[chosen],
         }

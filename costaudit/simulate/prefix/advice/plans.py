@@ -29,7 +29,8 @@ class Planned:
 
     prompts: Prompts  # repaired if that pays, without the moved tokens
     markers: Markers
-    plain_markers: Markers  # the best markers for unrepaired prompts
+    plain_anchors: Anchors  # of the unrepaired prompts
+    plain_markers: Markers  # the best markers for them
     plans: tuple[Plan, ...]  # per template
     static_part: tuple[str, ...]  # per template, see Anchors
     static_block: tuple[int, ...]
@@ -81,6 +82,7 @@ def _joined(
     return Planned(
         left_alone(plain.prompts, other.prompts, parts, ~mine) if mine.any() else plain.prompts,
         markers,
+        plain.anchors,
         plain.best.markers,
         plans=tuple(way.best.plans[group] for group, way in enumerate(ways)),
         static_part=tuple(way.anchors.static_part[group] for group, way in enumerate(ways)),

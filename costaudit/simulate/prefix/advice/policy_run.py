@@ -129,12 +129,16 @@ def billed_classes(
 ) -> pl.DataFrame:
     """Return the replayed classes; requests that were not replayed keep their billed classes."""
     logged = requests.select(pl.col(TOKEN_CLASSES).fill_null(0))
-    columns = {
-        name: np.where(result.chosen, result.tokens[:, place], logged[name].to_numpy())
-        for place, name in enumerate(INPUT_CLASSES)
-    }
-    columns["output_tokens"] = logged["output_tokens"].to_numpy()
-    return pl.DataFrame({name: np.where(reach, values, 0) for name, values in columns.items()})
+    frame = pl.DataFrame({"kept": reach})
+    nothing = pl.lit(0, pl.Int64)  # takes no memory
+    for place, name in enumerate(INPUT_CLASSES):
+        values = np.where(result.chosen, result.tokens[:, place], logged[name].to_numpy())
+        values = np.where(reach, values, 0)
+        frame = frame.with_columns((pl.Series(values) if values.any() else nothing).alias(name))
+    output = logged["output_tokens"]
+    if not reach.all():
+        output = pl.Series(np.where(reach, output.to_numpy(), 0))
+    return frame.with_columns(output.alias("output_tokens")).select(TOKEN_CLASSES)
 
 
 def unconfirmed_of(assigned: Assigned) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ _PLACES = (
     ("static", "after {part}"),
     ("last", "after the last message"),
 )
+CUT_SHARE = 0.05  # share of a template's prompts above which their missing parts matter
 _NAMES = {"tools": "the tools", "system": "the system prompt", "examples": "the examples"}
 
 
@@ -90,7 +91,10 @@ def template_facts(
         trusted = rows[counted[rows]]
         billed_read = int(read[trusted].sum()) if len(trusted) else None
         simulated_read = int(as_is.read[trusted].sum())
-        claim = claim_of(billed_read, simulated_read, int(prompts.billed[trusted].sum()))
+        claim = claim_of(
+            billed_read, simulated_read, int(prompts.billed[trusted].sum()),
+            cut=bool(prompts.cut[rows].mean() > CUT_SHARE),
+        )  # fmt: skip
         found.append(
             TemplateFacts(
                 template_id=group.template_id,

@@ -105,7 +105,7 @@ def find_breakers(evidence: Evidence) -> tuple[BreakerFacts, ...]:
 
 def _content_breakers(evidence: Evidence) -> list[BreakerFacts]:
     lost = evidence.losses.moved
-    rows = np.flatnonzero(lost > 0)
+    rows = np.flatnonzero((lost > 0) & ~evidence.today.prompts.cut)
     sites = locate_breaks(evidence.requests, evidence.source, evidence.losses.live, rows)
     return [_facts(evidence, site, site.requests, lost, evidence.simulated) for site in sites]
 

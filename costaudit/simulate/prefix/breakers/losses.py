@@ -173,7 +173,8 @@ def _setting_losses(
 
 
 def _gap(more: Ints, less: Ints, chosen: NDArray[np.bool_]) -> Ints:
-    return np.where(chosen, np.maximum(more - less, 0), 0)
+    lost = np.where(chosen, np.maximum(more - less, 0), 0)
+    return lost if lost.any() else np.broadcast_to(np.int64(0), lost.shape)  # takes no memory
 
 
 def _shared(prompts: Prompts, chosen: NDArray[np.bool_], ttl: Ints) -> Ints:
@@ -189,16 +190,16 @@ def _shared(prompts: Prompts, chosen: NDArray[np.bool_], ttl: Ints) -> Ints:
 def _lifetimes(today: Today) -> Ints:
     """Return the longest lifetime that each request's template asks for, or the default."""
     prompts, markers, template = today.prompts, today.markers, today.groups.index
-    table = today.assigned.ttl_microseconds
+    assigned = today.assigned
     marked = np.flatnonzero(markers.code > 0)
     owner = owners(marked, prompts.segments.offsets)
     inside = template[owner] >= 0
     marked, owner = marked[inside], owner[inside]
-    asked = table[owner, markers.code[marked]]
+    asked = assigned.ttl_microseconds[assigned.index[owner], markers.code[marked]]
     longest = np.zeros(len(today.groups.groups) + 1, np.int64)  # the last: of no template
     np.maximum.at(longest, template[owner], asked)
     of_template = longest[template]
-    return np.where(of_template > 0, of_template, table[:, 0])
+    return np.where(of_template > 0, of_template, assigned.default_microseconds)
 
 
 def _turn_losses(

@@ -188,9 +188,7 @@ def left_alone(
     return rebuilt(prompts, content, tokens)
 
 
-def _families(
-    source: Mender, chosen: NDArray[np.bool_]
-) -> tuple[Small, NDArray[np.float64]]:
+def _families(source: Mender, chosen: NDArray[np.bool_]) -> tuple[Small, NDArray[np.float64]]:
     """Return the content that represents each content, and the share of it that moves."""
     prompts, groups, heads = source.prompts, source.groups, source.heads
     sizes = prompts.contents.sizes

@@ -30,7 +30,7 @@ def _landing(
 
 @njit(cache=True, nogil=True)
 def _split_writes(
-    first: int, last: int, read: int, tokens: Small, writes: Codes, row: Ints
+    first: int, last: int, read: int, tokens: Small, writes: Codes, columns: Ints, row: Ints
 ) -> None:
     """Divide written tokens by marker; the long-lived part comes first."""
     written = read
@@ -39,7 +39,7 @@ def _split_writes(
         for segment in range(first, last):
             if writes[segment] == code and tokens[segment] > reach:
                 reach = tokens[segment]
-        row[code] = reach - written
+        row[columns[code]] += reach - written
         written = reach
 
 
@@ -60,7 +60,7 @@ def _store(
 @njit(cache=True, nogil=True)
 def replay_breakpoints(
     order: Ints, seg_offsets: Ints, node: Small, tokens: Small, start: Ints, visible: Ints,
-    writes: Codes, lookup: Flags, ttl: Ints, nodes: int, warm: Ints,
+    writes: Codes, lookup: Flags, ttl: Ints, rules: Ints, columns: Ints, nodes: int, warm: Ints,
 ) -> tuple[Ints, Ints]:  # fmt: skip
     """Replay caches that are written only at markers.
 
@@ -68,17 +68,17 @@ def replay_breakpoints(
     the log did; -1 for none.
 
     `node` and `tokens` are per segment; `writes` is the code of the marker after it (0 for none);
-    `lookup` flags where a read may end; `ttl` is in microseconds by request and code. Return tokens
-    by request and code: reads in column 0, writes in their code's column (mixed lifetimes are
-    divided by Anthropic's rule of positions A, B and C). Also return the request that wrote what
-    was read; -1 for none.
+    `lookup` flags where a read may end; `ttl` is in microseconds by rules and code; `rules` are
+    those of each request. Return tokens by request and class: `columns` holds the class of reads,
+    and of the writes of each code (mixed lifetimes are divided by Anthropic's rule of positions A,
+    B and C). Also return the request that wrote what was read; -1 for none.
     """
     writer = np.full(nodes, -1, np.int32)
     matched = np.full(len(start), -1, np.int64)
     expires = np.full(nodes, NEVER, np.int64)
     available = np.zeros(nodes, np.int64)
     lifetime = np.zeros(nodes, np.int64)
-    result = np.zeros((len(start), ttl.shape[1]), np.int64)
+    result = np.zeros((len(start), columns.max() + 1), np.int64)
     for request in order:
         first, last = seg_offsets[request], seg_offsets[request + 1]
         now = int(start[request])
@@ -86,7 +86,7 @@ def replay_breakpoints(
         read = 0
         if warm[request] > hit and expires[node[warm[request]]] == NEVER:
             read = int(tokens[warm[request]])
-            life = ttl[request, 0]
+            life = ttl[rules[request], 0]
             _store(node[warm[request]], now, now, life, expires, available, lifetime)
             writer[node[warm[request]]] = -1
         elif hit >= 0:
@@ -94,13 +94,13 @@ def replay_breakpoints(
             matched[request] = writer[node[hit]]
             if now != NO_TIME:
                 expires[node[hit]] = max(expires[node[hit]], now + lifetime[node[hit]])
-        result[request, 0] = read
-        _split_writes(first, last, read, tokens, writes, result[request])
+        result[request, columns[0]] = read
+        _split_writes(first, last, read, tokens, writes, columns, result[request])
         seen = NEVER if now == NO_TIME else int(visible[request])
         for segment in range(first, last):
             code = writes[segment]
             if code > 0 and tokens[segment] > read:
-                life = ttl[request, code]
+                life = ttl[rules[request], code]
                 _store(node[segment], now, seen, life, expires, available, lifetime)
                 writer[node[segment]] = request
     return result, matched

@@ -257,25 +257,23 @@ def replay(
 
     chosen = reach & prompts.sendable
     start, visible = _clock(prompts, assigned)
-    ttl = assigned.ttl_microseconds
-    tokens = np.zeros((len(chosen), len(INPUT_CLASSES)), np.int64)
-    matched = np.full(len(chosen), -1, np.int64)
     marked = chosen & assigned.matching("breakpoints")
     if marked.any():
         writes, lookup = _flags(prompts, assigned, markers, marked, far_lookback)
-        counts, found = replay_breakpoints(
+        tokens, matched = replay_breakpoints(
             prompts.order[marked[prompts.order]], prompts.segments.offsets,
             prompts.segment_node, prompts.segment_tokens, start, visible,
-            writes, lookup, ttl, prompts.nodes, prompts.warm,
+            writes, lookup, assigned.ttl_microseconds, assigned.index, _COLUMNS, prompts.nodes,
+            prompts.warm,
         )  # fmt: skip
-        for code, column in _COLUMNS:
-            tokens[:, column] += counts[:, code]
-        matched = np.where(marked, found, matched)
+    else:
+        tokens = np.zeros((len(chosen), len(INPUT_CLASSES)), np.int64)
+        matched = np.full(len(chosen), -1, np.int64)
     matched_by_tokens = chosen & assigned.matching("tokens")
     if matched_by_tokens.any():
         shared, found = replay_tokens(
             prompts.order[matched_by_tokens[prompts.order]], prompts.offsets, prompts.node,
-            prompts.tokens, start, visible, ttl[:, 0],
+            prompts.tokens, start, visible, assigned.default_microseconds,
             assigned.each(lambda rules: rules.persisted_units).astype(np.bool_), prompts.nodes,
         )  # fmt: skip
         read = np.where(matched_by_tokens, reported_read(shared, assigned), 0)
@@ -285,13 +283,7 @@ def replay(
     return Replay(tokens, matched, chosen)
 
 
-_COLUMNS = (
-    (0, READ),
-    (CODES["5m"], WRITE_5M),
-    (CODES["1h"], WRITE_1H),
-    (CODES["30m"], WRITE_OTHER),
-    (CODES["12h"], WRITE_OTHER),
-)
+_COLUMNS = np.array([READ, WRITE_5M, WRITE_1H, WRITE_OTHER, WRITE_OTHER])  # by code; 0: read
 
 
 def reported_read(shared: Ints, assigned: Assigned) -> Ints:

@@ -217,12 +217,17 @@ class Assigned:
 
     @cached_property
     def ttl_microseconds(self) -> Ints:
-        """Return lifetimes by request and marker code; column 0 is the default's."""
+        """Return lifetimes by rules and marker code; column 0 is the default's."""
         table = [
             [rules.ttl_seconds(marker or rules.default_ttl) for marker in MARKERS]
             for rules in self.rules
         ]
-        return np.array(table, np.int64).reshape(-1, len(MARKERS))[self.index] * MICROSECONDS
+        return np.array(table, np.int64).reshape(-1, len(MARKERS)) * MICROSECONDS
+
+    @property
+    def default_microseconds(self) -> Ints:
+        """Return the default lifetime of each request's rules."""
+        return np.asarray(self.ttl_microseconds[self.index, 0])
 
     @property
     def longest_microseconds(self) -> Ints:

@@ -13,7 +13,7 @@ from costaudit.simulate.prefix.caches.static_share import static_tokens
 from costaudit.simulate.prefix.rules.rules import Assigned
 from costaudit.simulate.prefix.sessions.threads import SHRUNK, Threads
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
-from costaudit.simulate.segments import ROLES, Ints
+from costaudit.simulate.segments import ROLES, Ints, owners
 
 NOISE_SHARE = 0.02  # share of a prompt by which counters and local token counts may differ
 CODE = {name: number for number, name in enumerate(CAUSES)}
@@ -139,7 +139,7 @@ def lifetimes_s(requests: pl.DataFrame, seen: Seen) -> Ints:
         asked=pl.col("asked").max().over("thread"),
         longer=(pl.col("hour").sum() > pl.col("short").sum()).over("thread"),
     )
-    default = seen.assigned.ttl_microseconds[:, 0] // 1_000_000
+    default = seen.assigned.default_microseconds // 1_000_000
     asked = np.maximum(rows["asked"].to_numpy() // 1_000_000, 0)
     found = np.where(asked > 0, asked, default)
     return np.where(rows["longer"].to_numpy(), np.maximum(found, 3600), found).astype(np.int64)
@@ -147,11 +147,11 @@ def lifetimes_s(requests: pl.DataFrame, seen: Seen) -> Ints:
 
 def _longest_marker(seen: Seen) -> Ints:
     offsets, code = seen.prompts.segments.offsets, seen.markers.code
-    table = seen.assigned.ttl_microseconds
-    owner = np.repeat(np.arange(len(table)), np.diff(offsets))
-    longest = np.zeros(len(table), np.int64)
-    marked = code > 0
-    np.maximum.at(longest, owner[marked], table[owner[marked], code[marked]])
+    assigned, marked = seen.assigned, np.flatnonzero(code > 0)
+    owner = owners(marked, offsets)
+    longest = np.zeros(len(offsets) - 1, np.int64)
+    asked = assigned.ttl_microseconds[assigned.index[owner], code[marked]]
+    np.maximum.at(longest, owner, asked)
     return longest
 
 

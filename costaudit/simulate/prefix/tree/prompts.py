@@ -66,7 +66,9 @@ def cut_contents(segments: Segments, blocks: pl.DataFrame) -> Contents:
 
 def _texts(blocks: pl.DataFrame, rows: Ints) -> pl.Series:
     picked = blocks["text"].gather(pl.Series(np.maximum(rows, 0)))
-    return picked.zip_with(pl.Series(rows >= 0), pl.Series([""])).fill_null("").rechunk()
+    if (rows < 0).any():
+        picked = picked.zip_with(pl.Series(rows >= 0), pl.Series([""]))
+    return picked.fill_null("").rechunk()
 
 
 def _sorted(texts: pl.Series, group: Ints) -> Ints:
@@ -157,6 +159,7 @@ class Prompts:
     last_byte: Ints
     billed: Ints  # input tokens, all classes
     sendable: NDArray[np.bool_]  # a chat request with a prompt that reached a provider
+    cut: NDArray[np.bool_]  # the exporter left out a part of the prompt
 
     @cached_property
     def segment_node(self) -> NDArray[np.int32]:
@@ -206,6 +209,8 @@ def read_prompts(
         contents.offsets, contents.end, contents.sizes, offsets,
     )  # fmt: skip
     start, first_byte, last_byte = _times(requests)
+    sendable = _sendable(requests, segments) & (billed > 0)
+    whole = requests["answer_kind"].fill_null("") == "missing"  # only the answer was cut
     return Prompts(
         segments=segments,
         contents=contents,
@@ -222,7 +227,8 @@ def read_prompts(
         first_byte=first_byte,
         last_byte=last_byte,
         billed=billed,
-        sendable=_sendable(requests, segments) & (billed > 0),
+        sendable=sendable,
+        cut=requests["truncated"].fill_null(False).to_numpy() & sendable & ~whole.to_numpy(),
     )
 
 
