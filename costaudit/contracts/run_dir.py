@@ -206,7 +206,7 @@ def _read(path: Path) -> pl.DataFrame:
         return pl.read_parquet(path)
     first, *names = pl.read_parquet_schema(path)
     table = pl.read_parquet(path, columns=[first])
-    columns = []
+    columns: list[pl.Expr | pl.Series] = []
     for name in names:
         column = pl.read_parquet(path, columns=[name])[name]
         columns.append(pl.lit(column.head(1)).first() if _is_constant(column) else column)

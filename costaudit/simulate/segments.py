@@ -159,7 +159,7 @@ def _forms(role: Codes, kind: NDArray[np.int16], kinds: int) -> Ints:
 
 def owners(places: Ints, offsets: Ints) -> Ints:
     """Return the request that owns each segment in `places`."""
-    return np.searchsorted(offsets, places, "right") - 1
+    return np.asarray(np.searchsorted(offsets, places, "right") - 1, np.int64)
 
 
 def any_in(flags: NDArray[np.bool_], offsets: Ints) -> NDArray[np.bool_]:

@@ -134,7 +134,8 @@ def billed_classes(
     for place, name in enumerate(INPUT_CLASSES):
         values = np.where(result.chosen, result.tokens[:, place], logged[name].to_numpy())
         values = np.where(reach, values, 0)
-        frame = frame.with_columns((pl.Series(values) if values.any() else nothing).alias(name))
+        column: pl.Expr | pl.Series = pl.Series(values) if values.any() else nothing
+        frame = frame.with_columns(column.alias(name))
     output = logged["output_tokens"]
     if not reach.all():
         output = pl.Series(np.where(reach, output.to_numpy(), 0))
