@@ -22,9 +22,9 @@ Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.int8]
 
-LEVELS = 5  # levels of contradiction: none, weak, fair, strong, very strong
-CLEAR_DETAILS = (0.0, 0.0, 0.0, 2.0, 6.0)
-_HIDDEN = (0.0, 3.0, 5.0, 6.0, 6.0)
+LEVELS = 6  # levels of contradiction: none, weak, fair, strong, very strong, in carried words
+CLEAR_DETAILS = (0.0, 0.0, 0.0, 2.0, 6.0, 0.5)
+_HIDDEN = (0.0, 3.0, 5.0, 6.0, 6.0, 0.5)
 STRONG = 3  # the lowest level at which answers contradict each other
 _LEVEL_ODDS = np.log([2.0, 6.0, 20.0, 60.0])  # lowest log likelihood ratio of levels 1 to 4
 _SELDOM = ("numbers", "dates", "amounts", "identifiers")  # detectors that noise rarely triggers
@@ -39,6 +39,7 @@ _SEEN = 0.5  # prior share of wrong pairs that a single detector separates
 _FEW = 8  # minimum number of prompts on each side of a comparison between users or between gaps
 _DIFFERENT = 2.7  # two shares differ if they are at least this many standard errors apart
 _LEAST_DIFFERENCE = 0.005  # and at least this far apart
+_PERSONAL = 0.1  # minimum share of a topic's repeats, between users, that show users' data
 _UNRELATED = 20_000  # random pairs that show how similar unrelated answers are
 _SPEAKERS = 500  # requests from which these pairs are drawn; few, because each must be embedded
 
@@ -113,9 +114,10 @@ def calibrate(log: Logged, pairs: Repeats, traps: Signatures, wording: Wording) 
     surprise = wording.surprise(pairs.first, pairs.second)
     unrelated = _unrelated(log)
     apart = _apart(flags, surprise, similarity, unrelated)
+    topics = topics_of(log, pairs.second)
+    topic = topics.of_question[log.question[pairs.second]]
     moved, named = wording.carried(pairs.first, pairs.second)
-    told = np.isin(pairs.prompt, pairs.prompt[named]) & ~pairs.same_user  # may reveal the user
-    steady = ~(moved | named | told)
+    steady = ~(moved | named | _told(pairs, topic, named))
     noise, by_user, by_time = _noise(pairs, apart, steady)
     live = np.zeros(0, np.int32)
     for within in (pairs.same_user, ~pairs.same_user):  # data may be stable for one user
@@ -125,10 +127,8 @@ def calibrate(log: Logged, pairs: Repeats, traps: Signatures, wording: Wording) 
         live = np.union1d(live, found)
     weight = pairs.where(noise).weight
     gap = np.nan_to_num(pairs.gap_s[noise], nan=0.0) if by_time else np.zeros(int(noise.sum()))
-    topics = topics_of(log, pairs.second)
-    calm, calm_flags, calm_surprise = pairs.where(noise), flags[noise], surprise[noise]
-    topic = topics.of_question[log.question[calm.second]]
-    scale, own, alarms = _scale(topics, topic, calm_flags, calm_surprise, (weight, gap))
+    calm_flags, calm_surprise = flags[noise], surprise[noise]
+    scale, own, alarms = _scale(topics, topic[noise], calm_flags, calm_surprise, (weight, gap))
     reworded = noise & (log.answer[pairs.first] != log.answer[pairs.second])
     level = scale.levels(calm_flags, calm_surprise, own)[reworded[noise]]
     return Calibration(
@@ -157,6 +157,21 @@ def _apart(
     fired = [flags >> np.uint16(bit) & 1 != 0 for bit in range(len(TRAP_NAMES))]
     words = [surprise > odds for odds in _WORD_ODDS]
     return np.stack([*fired, far, *words]).astype(np.bool_).T
+
+
+def _told(pairs: Repeats, topic: Ints, named: Bools) -> Bools:
+    """Return the pairs of different users on a prompt or a topic whose answers hold users' data.
+
+    `named`: pairs that differ in a word that depends on the user. Such words are found where users
+    ask often enough; rarer prompts on the same topic hold such data too.
+    """
+    across = ~pairs.same_user
+    told = np.isin(pairs.prompt, pairs.prompt[named]) & across
+    if not told.any():
+        return told
+    share = np.bincount(topic[across], told[across]) / np.maximum(np.bincount(topic[across]), 1)
+    personal = np.flatnonzero(share >= _PERSONAL)
+    return np.asarray(across & (told | np.isin(topic, personal)))
 
 
 _WORD_ODDS = np.log([20.0, 6.0, 4.0, 3.0])  # only the first may show that answers are data

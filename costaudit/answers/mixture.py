@@ -5,7 +5,7 @@ repeats show their distribution. Pairs with wrong details are as similar as righ
 contradict each other; the shares of the levels of contradiction are fitted. Pairs on different
 topics are less similar: a normal distribution is fitted to their Fisher's z. Expectation
 maximisation estimates the weights of the kinds per stratum of hits. Some wrong details escape all
-detectors: see `MISSED` in rates.py.
+detectors: see `MISSED`.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +27,7 @@ _PRIOR = 1.0  # pseudo-pairs per stratum, so that an empty one has shares
 _PSEUDO, _PSEUDO_MEAN = 10.0, 60.0  # pseudo-pairs, see `fit`
 _PART = 16  # replicates that a thread fits at a time
 _UNSEEN = 0.5  # pseudo-pairs added to each level, so that no level has zero density
+MISSED = (1.0, 19.0)  # beta prior: wrong details that no detector sees, wrong details seen
 _LEAST_SPREAD = 0.02  # minimum variance in z of pairs on different topics
 
 
@@ -41,11 +42,16 @@ class Fit:
     def with_missed(self, missed: Floats) -> "Fit":
         """Return the fit in which some pairs that look right have undetected wrong details.
 
-        missed: (replicates,), the share of wrong details that no detector sees.
+        missed: (replicates,), quantiles of the share of wrong details that no detector sees. Its
+        prior is `MISSED`, cut off where all pairs that look right would be wrong: if nearly all
+        hits are wrong details, they say nothing about the few that look right.
         """
         seen = self.share[:, :, 1] / np.maximum(self.share[:, :, 0], 1e-12)
-        unseen = seen * (missed / (1 - missed))[:, None]
-        return Fit(self.right * np.clip(1 - unseen, 0, 1)[:, :, None], self.topic, self.share)
+        rate = MISSED[1]
+        known = -np.expm1(-rate * np.log1p(1 / np.maximum(seen, 1e-12)))  # prior mass that is left
+        odds = np.expm1(-np.log1p(-missed[:, None] * known) / rate)  # of an unseen to a seen one
+        unseen = np.clip(seen * odds, 0, 1)
+        return Fit(self.right * (1 - unseen)[:, :, None], self.topic, self.share)
 
 
 def cells(

@@ -9,7 +9,7 @@ Floats = npt.NDArray[np.float64]
 KINDS = 3  # right, wrong in a detail, on another topic
 _MOMENTS = 5  # per stratum: pairs of each kind, and the sums of z and z² over other topics
 _START_SHARES = (0.8, 0.02, 0.18)
-_TOPIC_PRIOR = (1.0, 1.0, 2.0, 3.0, 4.0)
+_TOPIC_PRIOR = (1.0, 1.0, 2.0, 3.0, 4.0, 0.5)
 
 
 @njit(cache=True, nogil=True)

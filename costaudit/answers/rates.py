@@ -8,7 +8,7 @@ import numpy.typing as npt
 from costaudit.answers.calibration import LEVELS, STRONG
 from costaudit.answers.consistency import Consistency, Verdicts
 from costaudit.answers.logged import Ints
-from costaudit.answers.mixture import CELLS, Fit, Pool, cells, density, fit
+from costaudit.answers.mixture import CELLS, MISSED, Fit, Pool, cells, density, fit
 from costaudit.answers.tally import (
     Floats,
     HitPairs,
@@ -26,7 +26,6 @@ REPLICATES = 200
 _BINS = np.array([0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95])  # of question similarity
 _STRATA = 2 * (len(_BINS) + 1) + 2  # bins without and with traps between questions; same text
 _SAME_TEXT, _SAME_PROMPT = _STRATA - 2, _STRATA - 1  # text after another history; whole prompt
-MISSED = (1.0, 19.0)  # beta prior: wrong details that no detector sees, wrong details seen
 _PAIRS_PER_ENTRY = 2.0  # maximum weight of the hits on one entry in the fit, per stratum
 _LEAN = 10.0  # pseudo-pairs that pull the weight of a topic's repeats towards the average
 _MOST_MORE = 4.0  # largest factor by which that weight may grow or shrink
@@ -169,8 +168,8 @@ def _right_by_place(
         right[:, :, :CELLS] = _by_limit(check.floor.limit)
     else:
         found = _fit(check, counts[:, :, :CELLS], prompt, weight, pairs)
-        missed = np.random.default_rng(seed + 2).beta(*MISSED, len(weight))
-        missed[0] = MISSED[0] / sum(MISSED)
+        missed = np.random.default_rng(seed + 2).random(len(weight))
+        missed[0] = 1 - (1 - MISSED[0] / sum(MISSED)) ** MISSED[1]  # the quantile of its mean
         shown, found = found.right[0], found.with_missed(missed)
         right[:, :, :CELLS], pool = found.right, Pool.of(found)
         missing[:, :CELLS] = shown - found.right[0]

@@ -185,3 +185,38 @@ def test_users_and_time_make_differences_that_are_no_noise() -> None:
     assert check.calibration.differs_by_user
     asked, matched = np.array([20, 200], np.int32), np.array([0, 0], np.int32)
     assert check.judge(asked, matched).right.tolist() == [0, 1]  # another user, the same user
+
+
+def test_a_rare_prompt_is_no_noise_where_its_topic_holds_data_of_users() -> None:
+    # answers about orders greet the user; each rare prompt about orders is asked by two users who
+    # ask nothing else, so that their names are not known to depend on the user
+    names = ["anna", "bruno", "clara", "david", "elena", "felix", "gloria", "hugo"]
+    names += [f"{first}o{second}" for first in "bcdfgh" for second in "klmn"]
+    rng = np.random.default_rng(0)
+    orders, help_ = np.eye(WIDE)[0], np.eye(WIDE)[1]
+    asked = [(f"Order {k}?", user, orders) for k in range(12) for user in (*range(8), *range(8))]
+    asked += [
+        (f"Rare order {k}?", user, orders) for k in range(12) for user in (8 + 2 * k, 9 + 2 * k)
+    ]
+    asked += [(f"Help {k}?", user, help_) for k in range(24) for user in (*range(8), *range(8))]
+    asked = [asked[k] for k in rng.permutation(len(asked))]
+    words = ("fine", "good", "great")
+    answers = [
+        f"Hello {names[user]}, it is {words[rng.integers(3)]} {k}."
+        if centre is orders
+        else f"Hello there, it is {words[rng.integers(3)]} {k}."
+        for k, (_, user, centre) in enumerate(asked)
+    ]
+    vectors = np.stack([near(centre, 0.9, rng) for _, _, centre in asked])
+    log = log_of(
+        [text for text, _, _ in asked],
+        answers,
+        question_vectors=vectors,
+        answer_vectors=np.stack([near(np.eye(WIDE)[2], 0.95, rng) for _ in asked]),
+        hours=[float(k) for k in range(len(asked))],
+    )
+    log = replace(log, users=np.array([user for _, user, _ in asked], np.int32))
+    settled = Consistency(log).calibration.settled
+    rare = np.array([text.startswith("Rare") for text, _, _ in asked])
+    assert len(settled) > 200
+    assert not (rare[settled.second] & ~settled.same_user).any()

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.stats import beta
 
 from costaudit.answers.calibration import CLEAR_DETAILS, LEVELS
-from costaudit.answers.mixture import CELLS, GRID, cells, density, fit
+from costaudit.answers.mixture import CELLS, GRID, MISSED, Fit, cells, density, fit
 
 
 def drawn(rng: np.random.Generator, right: int, detail: int, topic: int) -> np.ndarray:
@@ -12,9 +13,9 @@ def drawn(rng: np.random.Generator, right: int, detail: int, topic: int) -> np.n
     z = np.concatenate([rng.normal(1.3, 0.2, right + detail), rng.normal(0.5, 0.25, topic)])
     level = np.concatenate(
         [
-            rng.choice(LEVELS, right, p=[0.7, 0.2, 0.06, 0.03, 0.01]),
-            rng.choice(LEVELS, detail, p=[0.0, 0.0, 0.02, 0.2, 0.78]),
-            rng.choice(LEVELS, topic, p=[0.3, 0.2, 0.1, 0.1, 0.3]),
+            rng.choice(LEVELS, right, p=[0.7, 0.2, 0.06, 0.03, 0.01, 0.0]),
+            rng.choice(LEVELS, detail, p=[0.0, 0.0, 0.02, 0.2, 0.48, 0.3]),
+            rng.choice(LEVELS, topic, p=[0.3, 0.2, 0.1, 0.1, 0.2, 0.1]),
         ]
     )
     place = cells(np.tanh(z).astype(np.float32), level.astype(np.int8))
@@ -60,7 +61,7 @@ def plain_fit(counts: np.ndarray, right: np.ndarray, start: tuple[float, float])
     """Fit one replicate, (strata, CELLS), by a loop over strata with arrays over cells."""
     z, level = np.tile(GRID, LEVELS), np.repeat(np.arange(LEVELS), len(GRID))
     margin = np.tile(right.reshape(LEVELS, -1).sum(axis=0), LEVELS)
-    leans = np.array([CLEAR_DETAILS, (1, 1, 2, 3, 4)], float)
+    leans = np.array([CLEAR_DETAILS, (1, 1, 2, 3, 4, 0.5)], float)
     levels = leans / leans.sum(axis=1, keepdims=True)
     share = np.tile([0.8, 0.02, 0.18], (len(counts), 1))
     mean, spread = np.full(len(counts), start[0]), start[1]
@@ -94,3 +95,21 @@ def test_the_compiled_rounds_are_those_of_the_plain_ones() -> None:
     found = fit(np.stack([strata, strata]), np.repeat(noise, 2, axis=0), (0.3, 0.25))
     expected = plain_fit(strata, noise[0], (0.3, 0.25))
     np.testing.assert_allclose(found.right, np.stack([expected] * 2), rtol=1e-9)
+
+
+@pytest.mark.parametrize("shares", [(0.9, 0.1), (0.5, 0.5), (0.03, 0.97)])
+def test_missed_details_follow_their_prior_up_to_all_that_look_right(
+    shares: tuple[float, float],
+) -> None:
+    # the prior is a beta distribution of the missed share; more can't be missed than look right
+    looks_right, seen = shares
+    grid = (np.arange(200_000) + 0.5) / 200_000
+    unseen = seen * grid / (1 - grid) / looks_right
+    mass = beta(*MISSED).pdf(grid) * (unseen <= 1)
+    expected = float((mass * unseen).sum() / mass.sum())
+    one = np.ones((1, 1, CELLS))
+    levels = (np.arange(4_000) + 0.5) / 4_000
+    fitted = Fit(one, 0 * one, np.array([[[looks_right, seen, 0.0]]]))
+    found = [1 - fitted.with_missed(np.array([q])).right[0, 0, 0] for q in levels[::20]]
+    assert np.mean(found) == pytest.approx(expected, rel=0.03)
+    assert max(found) <= 1
