@@ -73,8 +73,8 @@ class PairEvidence:
 class ClusterRow:
     """Questions with the same meaning; clusters are ranked by cost."""
 
-    cluster_id: str  # stable for the same questions
-    label: str  # the cluster's most frequent terms
+    cluster_id: str  # stays while the central question does
+    label: str  # the central question with --show-prompts; else the most frequent terms
     requests: int
     distinct_texts: int
     cost_usd: Decimal

@@ -62,6 +62,7 @@ def _evidence(
 TOP = 25
 _SMALLEST = 5  # requests; smaller groups might identify a person and are left out
 _PAIRS = 2  # of each kind
+_NAME_CHARS = 80  # of a topic's central question
 
 
 def cluster_rows(
@@ -71,12 +72,20 @@ def cluster_rows(
     usd = np.nan_to_num(per_request_usd(run.log.tariff.classes, run.log.tariff.billed))
     text = run.stream.text[run.eligible]
     by_text = np.bincount(text, weights=usd[run.eligible], minlength=len(run.stream.texts))
-    clusters = cluster_texts(run.stream.texts, run.vectors, by_text, seed=run.options.seed)
+    clusters = cluster_texts(run.stream.texts, run.vectors, by_text)
     own = np.full(len(run.stream.text), -1, np.int32)
     own[run.eligible] = clusters.cluster[text]
     sizes = np.bincount(own[own >= 0], minlength=len(clusters.ids))
     largest = [number for number in range(len(clusters.ids)) if sizes[number] >= _SMALLEST]
     return tuple(_row(run, rated, chosen, clusters, own, number) for number in largest[:top])
+
+
+def _named(run: SemanticRun, clusters: Clusters, number: int) -> str:
+    """Return a topic's central question if prompts may be shown, else its terms."""
+    if not run.options.show_prompts:
+        return clusters.labels[number]
+    question = " ".join(run.stream.texts["text"][int(clusters.medoid[number])].split())
+    return question if len(question) <= _NAME_CHARS else f"{question[: _NAME_CHARS - 1]}…"
 
 
 def _row(
@@ -96,7 +105,7 @@ def _row(
     spent = run.log.usd_of(members)
     return ClusterRow(
         cluster_id=clusters.ids[number],
-        label=clusters.labels[number],
+        label=_named(run, clusters, number),
         requests=int(members.sum()),
         distinct_texts=int((clusters.cluster == number).sum()),
         cost_usd=plain(spent),

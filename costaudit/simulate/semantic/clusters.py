@@ -1,4 +1,9 @@
-"""Topics among the distinct texts of a log, named by their own terms."""
+"""Topics among the distinct texts of a log, as many as the texts hold.
+
+Average linkage joins the nearest groups first. Among the cuts of that tree, the coarsest one is
+taken whose topics are about as well separated as the best (by the silhouette). Nothing is random,
+and a topic is known by its central text, so it keeps its name as the log grows.
+"""
 
 import math
 import re
@@ -9,11 +14,26 @@ import numpy as np
 import polars as pl
 import xxhash
 
-_ROUNDS = 20  # k-means rounds
-_TRIED_TEXTS, _TRIES = 10_000, 5  # texts times tries stays within this
+_LINKED = 1_200  # most texts that are linked; other texts join the nearest topic
+_DISTANCES = np.arange(0.15, 0.71, 0.05)  # cuts that are tried
+_ABOUT = 0.95  # share of the best silhouette that is about as good
+_ROUNDS = 3  # in which texts move to the nearest centre
 _TERMS = 3  # per label
 _TEXT_CHARS = 2_000  # how much of each text is read for labels
 _WORD = re.compile(r"[^\W\d_]{3,}")
+_STOPS = frozenset(
+    """about after all also and any are ask because been but can could did does for from get give
+ got had has have hello help her him his how into its just know like make many may more most much
+ need not now off one only other our out over please should some such tell than thank thanks that
+ the their them then there these they this those too try use very want was way were what when where
+ which while who why will with without would you your ahora algo algún alguna antes aquí así aún
+ bien buenas buenos cada como cómo con cosa cual cuál cuando cuándo cuánto cuánta dar del desde
+ donde dónde dos ella ellos entre era eres ese eso esta está están estas este esto estos estoy fue
+ gracias hacer hago hasta hay hola las les los mas más mis mucho muy nada nos nuestra nuestro para
+ pero podéis podría porque por poder puede puedes puedo que qué quería quien quién quiero saber
+ sea ser sería sin sobre solo son soy sus tan también tener tengo tiene toda todo todos una uno
+ unos usted vez""".split()
+)
 
 
 @dataclass(frozen=True)
@@ -21,30 +41,22 @@ class Clusters:
     """Topics, in falling order of cost."""
 
     cluster: np.ndarray  # int32 (m,), the topic of each text
-    ids: tuple[str, ...]  # equal sets of texts have equal ids
+    ids: tuple[str, ...]  # derived from the medoids
     labels: tuple[str, ...]  # terms that are frequent here and rare elsewhere
     usd: np.ndarray  # float64 (k,), the cost of each topic
     tightness: np.ndarray  # float64 (k,), mean similarity to the centre
     medoid: np.ndarray  # int32 (k,), the text nearest to the centre
 
 
-def cluster_texts(
-    texts: pl.DataFrame,
-    vectors: np.ndarray,
-    usd: np.ndarray,
-    *,
-    count: int | None = None,
-    seed: int = 0,
-) -> Clusters:
-    """Group texts (text_id, text) by spherical k-means on their vectors, float32 (m, d).
+def cluster_texts(texts: pl.DataFrame, vectors: np.ndarray, usd: np.ndarray) -> Clusters:
+    """Group texts (text_id, text) by their vectors, unit rows, float32 (m, d).
 
-    usd: (m,), what the requests for each text cost. `count` is the number of topics to look for,
-    by default the square root of the number of texts. Topics without a text are left out.
+    usd: (m,), what the requests for each text cost.
     """
     if not len(texts):
         nothing = np.empty(0)
         return Clusters(np.empty(0, np.int32), (), (), nothing, nothing, np.empty(0, np.int32))
-    found, similarity = _k_means(vectors, count or round(math.sqrt(len(texts))), seed)
+    found, similarity = _grouped(texts["text_id"].to_list(), vectors)
     _, found = np.unique(found, return_inverse=True)
     total = np.bincount(found, weights=usd)
     first = np.full(len(total), len(found))
@@ -54,38 +66,68 @@ def cluster_texts(
     number[order] = np.arange(len(order))
     cluster = number[found]
     members = [np.flatnonzero(cluster == one) for one in range(len(order))]
+    medoid = np.array([rows[np.argmax(similarity[rows])] for rows in members], dtype=np.int32)
     text_ids = texts["text_id"].to_list()
     return Clusters(
         cluster=cluster,
-        ids=tuple(_identity([text_ids[row] for row in rows]) for rows in members),
+        ids=tuple(xxhash.xxh3_64_hexdigest(text_ids[row].encode())[:8] for row in medoid),
         labels=_labels(texts["text"].to_list(), members),
         usd=total[order],
         tightness=np.array([similarity[rows].mean() for rows in members]),
-        medoid=np.array([rows[np.argmax(similarity[rows])] for rows in members], dtype=np.int32),
+        medoid=medoid,
     )
 
 
-def _k_means(vectors: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return each text's nearest centre, and the similarity between the two."""
-    import faiss
+def _grouped(text_ids: list[str], vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return each text's topic, and its similarity to that topic's centre.
 
-    count = max(1, min(count, len(vectors)))
-    means = faiss.Kmeans(
-        vectors.shape[1],
-        count,
-        niter=_ROUNDS,
-        nredo=max(1, min(_TRIES, _TRIED_TEXTS // len(vectors))),
-        seed=seed,
-        spherical=True,
-        min_points_per_centroid=1,
-    )
-    means.train(np.ascontiguousarray(vectors, dtype=np.float32))
-    similarity, nearest = means.index.search(vectors, 1)
-    return nearest[:, 0], similarity[:, 0].astype(np.float64)
+    Of many texts, those with the lowest hashes are linked: most of them stay the same when the log
+    grows.
+    """
+    digest = np.array([xxhash.xxh3_64_intdigest(one.encode()) for one in text_ids], np.uint64)
+    linked = np.argsort(digest, kind="stable")[:_LINKED]
+    found = np.full(len(vectors), -1)
+    found[linked] = _linked(np.asarray(vectors[linked], np.float64))
+    alike = vectors[:, :1]
+    for _ in range(_ROUNDS):
+        known = found >= 0
+        centres = np.zeros((int(found.max()) + 1, vectors.shape[1]), np.float32)
+        np.add.at(centres, found[known], vectors[known])
+        centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
+        alike = vectors @ centres.T
+        found = alike.argmax(axis=1)
+    return found, alike[np.arange(len(found)), found].astype(np.float64)
 
 
-def _identity(text_ids: list[str]) -> str:
-    return xxhash.xxh3_64_hexdigest("".join(sorted(text_ids)).encode())[:8]
+def _linked(vectors: np.ndarray) -> np.ndarray:
+    """Return the topic of each row by average linkage, numbered from 0."""
+    from scipy.cluster.hierarchy import fcluster, linkage
+
+    if len(vectors) < 2:
+        return np.zeros(len(vectors), np.int64)
+    alike = vectors @ vectors.T
+    upper = np.triu_indices(len(vectors), 1)
+    tree = linkage(np.maximum(1 - alike[upper], 0.0), "average")
+    cuts = [fcluster(tree, distance, "distance").astype(np.int64) - 1 for distance in _DISTANCES]
+    quality = np.array([_silhouette(alike, cut) for cut in cuts])
+    return cuts[int(np.flatnonzero(quality >= _ABOUT * quality.max())[-1])]
+
+
+def _silhouette(alike: np.ndarray, topic: np.ndarray) -> float:
+    """Return the mean silhouette by mean distances to topics; texts alone in a topic count as 0."""
+    size = np.bincount(topic)
+    if len(size) < 2:
+        return 0.0
+    rows = np.arange(len(topic))
+    member = np.zeros((len(topic), len(size)))
+    member[rows, topic] = 1.0
+    total = alike @ member
+    own = 1 - (total[rows, topic] - alike[rows, rows]) / np.maximum(size[topic] - 1, 1)
+    mean = total / size
+    mean[rows, topic] = -np.inf
+    other = 1 - mean.max(axis=1)
+    each = (other - own) / np.maximum(np.maximum(own, other), 1e-12)
+    return float(np.where(size[topic] > 1, each, 0.0).mean())
 
 
 def _labels(texts: list[str], members: list[np.ndarray]) -> tuple[str, ...]:
@@ -104,4 +146,4 @@ def _labels(texts: list[str], members: list[np.ndarray]) -> tuple[str, ...]:
 
 
 def _terms(text: str) -> list[str]:
-    return _WORD.findall(text[:_TEXT_CHARS].lower())
+    return [word for word in _WORD.findall(text[:_TEXT_CHARS].lower()) if word not in _STOPS]
