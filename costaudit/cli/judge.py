@@ -16,8 +16,9 @@ def judge(
         typer.Option(
             "--judge",
             metavar="NAME",
-            help="openai:MODEL, anthropic:MODEL, bedrock:MODEL, human:FILE (.csv or .jsonl) or a "
-            "class: file.py:Class. Name two to compare them.",
+            help="openai:MODEL, anthropic:MODEL, bedrock:MODEL, nli:MODEL (a cross-encoder on this "
+            "machine, by hub name or folder), human:FILE (.csv or .jsonl) or a class: "
+            "file.py:Class. Name two to compare them.",
         ),
     ],
     sample: Annotated[

@@ -1,7 +1,6 @@
 """Load any sentence-transformers model, from a folder or from the Hugging Face hub."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +10,12 @@ import numpy as np
 
 from costaudit.embed.embedder import EmbedderSpec, spec_of, unit_rows
 from costaudit.engine.device import accelerator, computing_on
+from costaudit.engine.hub import ModelNotFoundError, model_folder
 from costaudit.errors import BackendError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-_FILES = ("*.json", "*.txt", "*.safetensors", "*.model", "*.bin")
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -75,21 +74,10 @@ class SentenceModel:
 
     @cached_property
     def _folder(self) -> Path:
-        folder = Path(self._model_name)
-        if folder.is_dir():
-            return folder
-        from huggingface_hub import snapshot_download
-
-        for local_only in (True, False):  # local files need no network
-            try:
-                found = snapshot_download(
-                    self._model_name, local_files_only=local_only, allow_patterns=list(_FILES)
-                )
-                return Path(found)
-            except Exception as error:  # of the hub's client or its libraries
-                if not local_only or os.environ.get("HF_HUB_OFFLINE"):
-                    raise self._unloadable(str(error).splitlines()[0]) from None
-        raise self._unloadable("it was not found")
+        try:
+            return model_folder(self._model_name)
+        except ModelNotFoundError as error:
+            raise self._unloadable(str(error)) from None
 
     @cached_property
     def _on(self) -> str:

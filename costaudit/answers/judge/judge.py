@@ -110,6 +110,14 @@ def prompt_for(item: JudgeItem) -> str:
     return "\n\n".join(parts)
 
 
+def texts_of(prompt: str) -> tuple[str, str, str]:
+    """Return the three texts of a prompt that `prompt_for` made."""
+    marker = prompt[2 : prompt.index(" ")]
+    parts = prompt.split(f"\n<<{marker} END>>")[:3]
+    first, second, third = (part[part.index(">>\n") + 3 :] for part in parts)
+    return first, second, third
+
+
 def read_verdict(reply: str) -> Opinion:
     """Return the verdict in a reply; raise MalformedVerdictError for none or contradictory ones."""
     found = list(_opinions(reply))
@@ -142,7 +150,7 @@ def _opinion(value: dict[str, object]) -> Opinion | None:
 
 
 PROVIDERS = ("openai", "anthropic", "bedrock")
-KNOWN = "Name openai:MODEL, anthropic:MODEL, bedrock:MODEL, human:FILE or file.py:Class."
+KNOWN = "Name openai:MODEL, anthropic:MODEL, bedrock:MODEL, nli:MODEL, human:FILE or file.py:Class."
 
 
 class ModelJudge:
@@ -173,6 +181,10 @@ def judge_at(text: str) -> Judge:
         if not rest.partition("?")[0]:
             raise UsageError(f"{text!r} names no model.", hint=KNOWN)
         return ModelJudge(kind, parse_model(text))
+    if kind == "nli":
+        from costaudit.answers.judge.local import PairModel
+
+        return PairModel(rest)
     own: Judge | None = made("judges", text, ("name", "ask", "close"))
     if own is None:
         raise UsageError(f"There is no judge named {kind!r}.", hint=KNOWN)

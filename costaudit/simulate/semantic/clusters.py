@@ -21,8 +21,8 @@ _ROUNDS = 3  # in which texts move to the nearest centre
 _TERMS = 3  # per label
 _TEXT_CHARS = 2_000  # how much of each text is read for labels
 _WORD = re.compile(r"[^\W\d_]{3,}")
-_STOPS = frozenset(
-    """about after all also and any are ask because been but can could did does for from get give
+_STOPS = frozenset(re.findall(r"\S+", """
+ about after all also and any are ask because been but can could did does for from get give
  got had has have hello help her him his how into its just know like make many may more most much
  need not now off one only other our out over please should some such tell than thank thanks that
  the their them then there these they this those too try use very want was way were what when where
@@ -32,8 +32,7 @@ _STOPS = frozenset(
  gracias hacer hago hasta hay hola las les los mas más mis mucho muy nada nos nuestra nuestro para
  pero podéis podría porque por poder puede puedes puedo que qué quería quien quién quiero saber
  sea ser sería sin sobre solo son soy sus tan también tener tengo tiene toda todo todos una uno
- unos usted vez""".split()
-)
+ unos usted vez"""))  # fmt: skip
 
 
 @dataclass(frozen=True)

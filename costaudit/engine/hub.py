@@ -1,0 +1,30 @@
+"""Find a model's folder, on this machine or on the Hugging Face hub."""
+
+import os
+from pathlib import Path
+
+_FILES = ("*.json", "*.txt", "*.safetensors", "*.model", "*.bin")
+
+
+class ModelNotFoundError(Exception):
+    """The message says why no model was found."""
+
+
+def model_folder(name: str) -> Path:
+    """Return the folder of a model by its path or its name on the hub.
+
+    A model that was downloaded before needs no network. Raises ModelNotFoundError.
+    """
+    folder = Path(name)
+    if folder.is_dir():
+        return folder
+    from huggingface_hub import snapshot_download
+
+    for local_only in (True, False):
+        try:
+            found = snapshot_download(name, local_files_only=local_only, allow_patterns=[*_FILES])
+            return Path(found)
+        except Exception as error:  # of the hub's client or its libraries
+            if not local_only or os.environ.get("HF_HUB_OFFLINE"):
+                raise ModelNotFoundError(str(error).splitlines()[0]) from None
+    raise ModelNotFoundError("it was not found")
