@@ -1,7 +1,7 @@
 """Estimate the share of right hits from the similarity and the contradictions of their answers.
 
 Pairs of answers are a mixture of three kinds. Right pairs look like two answers to one prompt, so
-repeats show their distribution. Pairs with wrong details are as similar as right pairs but
+repeats show their distribution. Pairs with wrong details are mostly as similar as right pairs, but
 contradict each other; the shares of the levels of contradiction are fitted. Pairs on different
 topics are less similar: a normal distribution is fitted to their Fisher's z. Expectation
 maximisation estimates the weights of the kinds per stratum of hits. Some wrong details escape all
@@ -28,6 +28,7 @@ _PSEUDO, _PSEUDO_MEAN = 10.0, 60.0  # pseudo-pairs, see `fit`
 _PART = 16  # replicates that a thread fits at a time
 _UNSEEN = 0.5  # pseudo-pairs added to each level, so that no level has zero density
 MISSED = (1.0, 19.0)  # beta prior: wrong details that no detector sees, wrong details seen
+_BROAD = 0.05  # share of wrong details that may have any similarity
 _LEAST_SPREAD = 0.02  # minimum variance in z of pairs on different topics
 
 
@@ -98,7 +99,7 @@ def fit(
     from costaudit.answers.mixture_kernels import KINDS, rounds_of
 
     many, strata = counts.shape[:2]
-    marginal = right.reshape(many, LEVELS, len(GRID)).sum(axis=1)
+    marginal = spread_details(right.reshape(many, LEVELS, len(GRID)).sum(axis=1))
     weights = np.empty((many, strata, KINDS))
     mean, spread = np.empty((many, strata)), np.empty(many)
     levels: Floats = np.empty((many, 2, LEVELS))  # shares for wrong details, for different topics
@@ -121,6 +122,15 @@ def fit(
         topic=_share(topic, total),
         share=weights,
     )
+
+
+def spread_details(marginal: Floats) -> Floats:
+    """Return the density over z of pairs with wrong details: that of right ones, but wider.
+
+    A wrong detail may lower the similarity below that of any repeat.
+    """
+    out: Floats = (1 - _BROAD) * marginal + _BROAD / len(GRID)
+    return out
 
 
 def _share(part: Floats, total: Floats) -> Floats:

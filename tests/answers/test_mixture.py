@@ -60,7 +60,7 @@ def test_a_density_sums_to_one_and_cells_cover_all_similarities() -> None:
 def plain_fit(counts: np.ndarray, right: np.ndarray, start: tuple[float, float]) -> np.ndarray:
     """Fit one replicate, (strata, CELLS), by a loop over strata with arrays over cells."""
     z, level = np.tile(GRID, LEVELS), np.repeat(np.arange(LEVELS), len(GRID))
-    margin = np.tile(right.reshape(LEVELS, -1).sum(axis=0), LEVELS)
+    margin = np.tile(0.95 * right.reshape(LEVELS, -1).sum(axis=0) + 0.05 / len(GRID), LEVELS)
     leans = np.array([CLEAR_DETAILS, (1, 1, 2, 3, 4, 0.5)], float)
     levels = leans / leans.sum(axis=1, keepdims=True)
     share = np.tile([0.8, 0.02, 0.18], (len(counts), 1))
@@ -113,3 +113,16 @@ def test_missed_details_follow_their_prior_up_to_all_that_look_right(
     found = [1 - fitted.with_missed(np.array([q])).right[0, 0, 0] for q in levels[::20]]
     assert np.mean(found) == pytest.approx(expected, rel=0.03)
     assert max(found) <= 1
+
+
+def test_wrong_details_less_alike_than_any_repeat_are_wrong() -> None:
+    # all repeats are nearly equal; hits whose words depend on the user are far from that, and
+    # nearer than answers on other topics
+    repeated, far = cells(
+        np.tanh(np.array([2.4, 1.1])).astype(np.float32), np.array([0, 5], np.int8)
+    )
+    noise = density(150.0 * np.eye(CELLS)[[repeated]])
+    hits = 80.0 * np.eye(CELLS)[repeated] + 60.0 * np.eye(CELLS)[far]
+    found = fit(hits[None, None], noise, (0.2, 0.05))
+    assert found.right[0, 0, repeated] > 0.95
+    assert found.right[0, 0, far] < 0.05
