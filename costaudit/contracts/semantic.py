@@ -54,6 +54,19 @@ class VariantRow:
 
 
 @dataclass(frozen=True)
+class SecurityRow:
+    """Whose answers a shared cache would show to whom, at one similarity threshold."""
+
+    min_similarity: float
+    hits: int
+    across_tenants: int  # hits on an entry of another tenant
+    across_users: int  # hits on an entry of another user
+    personal: int  # of these, with a name, amount or id that only that user's answers have
+    largest_fan_out: int  # hits on the entry that is served most
+    nearest_wrong: float | None  # highest similarity of two questions with a wrong hit
+
+
+@dataclass(frozen=True)
 class PairEvidence:
     """Two questions that a cache would treat as the same."""
 
@@ -171,6 +184,7 @@ class SemanticSection:
     ttl_s: float | None = None  # of the policy; None: entries never expire
     recommended_kind: CacheKind = "exact"
     user_data: str = ""  # one sentence, if answers contain data of the user who asked
+    security: tuple[SecurityRow, ...] = ()  # by threshold
 
     @property
     def chosen(self) -> SweepPoint | None:

@@ -5,10 +5,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from costaudit.answers.exposure import Exposure
 from costaudit.answers.rates import Rated
 from costaudit.answers.recommend import Recommendation, recommend
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.contracts.semantic import EmbedderRow, SemanticSection, SweepPoint
+from costaudit.contracts.semantic import EmbedderRow, SecurityRow, SemanticSection, SweepPoint
 from costaudit.pipeline.loaded import Loaded, nothing_to_compare
 from costaudit.pipeline.semantic.evidence import (
     SemanticResult,
@@ -18,7 +19,7 @@ from costaudit.pipeline.semantic.evidence import (
 )
 from costaudit.pipeline.semantic.exact import exact_result
 from costaudit.pipeline.semantic.keyed_run import EXACT, CacheHits
-from costaudit.pipeline.semantic.text_run import SemanticRun
+from costaudit.pipeline.semantic.text_run import SemanticRun, numbered
 from costaudit.pipeline.semantic.variants import lifetime_sweeps, scope_rows, variant_rows
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
@@ -109,10 +110,18 @@ def semantic_result(
             approximation=run.approximation(decided.policies[:-1]),
             exact_why=run.exact_why,
             lifetimes=lifetime_sweeps(run, thresholds),
+            security=_security(run, decided, thresholds),
         ),
         exact=hits_of(-1),
         chosen=hits_of(chosen),
     )
+
+
+def _security(
+    run: SemanticRun, decided: Decided, thresholds: Sequence[float]
+) -> tuple[SecurityRow, ...]:
+    exposure = Exposure.of(run.check, numbered(run.log.requests["tenant"]))
+    return tuple(exposure.rows(decided.rated, run.check, list(thresholds)))
 
 
 def _section(

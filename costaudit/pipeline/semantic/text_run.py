@@ -163,7 +163,7 @@ class SemanticRun(KeyedRun):
                 self.vectors,
                 self.stream.partition,
                 prompt=self._whole_prompts(),
-                users=_numbered(log.requests["user"]),
+                users=numbered(log.requests["user"]),
             ),
             AnswerVectors(vectors, row.cast(pl.Int64).fill_null(-1).to_numpy(), embed),
         )
@@ -216,7 +216,7 @@ def said_by(answers: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     return said, found.join(rows, on="text_id", maintain_order="left").select("answer_id", "row")
 
 
-def _numbered(names: pl.Series) -> np.ndarray:
+def numbered(names: pl.Series) -> np.ndarray:
     """Return a number for each name; -1 for null. int32 (n,)."""
     number = names.cast(pl.String).rank("dense").cast(pl.Int32) - 1
     return number.fill_null(-1).to_numpy()

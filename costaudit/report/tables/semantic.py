@@ -101,8 +101,37 @@ def sweep_tables(section: SemanticSection) -> tuple[Table, ...]:
                 for row in section.variants
             ),
         ),
+        *_security(section),
         *_products(section),
     )
+
+
+def _security(section: SemanticSection) -> tuple[Table, ...]:
+    """Return whose answers the cache would show to whom."""
+    if not section.security:
+        return ()
+    return (
+        Table(
+            "Whose answers a shared cache shows to whom",
+            ("similarity", "hits", "other tenant's", "other user's", "with their data",
+             "most on one entry", "nearest wrong"),
+            tuple(
+                (
+                    similarity(row.min_similarity),
+                    count(row.hits),
+                    count(row.across_tenants),
+                    count(row.across_users),
+                    count(row.personal),
+                    count(row.largest_fan_out),
+                    "" if row.nearest_wrong is None else similarity(row.nearest_wrong),
+                )
+                for row in section.security
+            ),
+            left=(),
+            note="with their data: hits that show a name, an amount or an id that only the other "
+            "user's answers have; nearest wrong: the most similar questions with a wrong hit.",
+        ),
+    )  # fmt: skip
 
 
 def size_line(section: SemanticSection) -> str:
