@@ -205,7 +205,12 @@ def sweep(
     from costaudit.pipeline.semantic.section import swept
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.report.language import said
-    from costaudit.report.tables.semantic import embedder_table, size_line, sweep_tables
+    from costaudit.report.tables.semantic import (
+        curve_table,
+        embedder_table,
+        size_line,
+        sweep_tables,
+    )
 
     conditions = read_conditions(fail_if or [])
     lifetimes = read_lifetimes(ttl, ttl_kind)
@@ -240,7 +245,7 @@ def sweep(
     with progress_on_stderr(quiet) as progress:
         if compare_embedders:
             rows = compare(log, options, names(compare_embedders), progress)
-            print_tables([embedder_table(rows)], format, rows)
+            print_tables([embedder_table(rows), curve_table(rows)], format, rows)
             return 0
         note = _sampled(log, options, size, format, conditions, progress) if size else ""
         if note is None:

@@ -112,6 +112,18 @@ class CacheSize:
     maxmemory_policy: str  # Redis setting
 
 
+EQUAL_COVERAGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """What one threshold serves, and how much of it is right."""
+
+    min_similarity: float
+    coverage: float  # hits, as a share of eligible requests
+    precision: float  # right hits, as a share of hits
+
+
 @dataclass(frozen=True)
 class EmbedderRow:
     """One embedder on this log, at the threshold recommended for it."""
@@ -128,6 +140,9 @@ class EmbedderRow:
     unsafe_served_share: Estimate | None
     net_saved: Money
     warning: str  # for example a language that the model doesn't know; may be empty
+    curve: tuple[CurvePoint, ...] = ()  # in rising order of coverage
+    precision_at: tuple[float | None, ...] = ()  # at EQUAL_COVERAGES; None where it covers less
+    mean_precision: float | None = None  # area under the curve, up to a coverage that all reach
 
 
 @dataclass(frozen=True)

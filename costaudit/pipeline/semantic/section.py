@@ -5,11 +5,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from costaudit.answers.coverage import curve_of, mean_precision, precision_at
 from costaudit.answers.exposure import Exposure
 from costaudit.answers.rates import Rated
 from costaudit.answers.recommend import Recommendation, recommend
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.contracts.semantic import EmbedderRow, SecurityRow, SemanticSection, SweepPoint
+from costaudit.contracts.semantic import (
+    EQUAL_COVERAGES,
+    EmbedderRow,
+    SecurityRow,
+    SemanticSection,
+    SweepPoint,
+)
 from costaudit.pipeline.loaded import Loaded, nothing_to_compare
 from costaudit.pipeline.semantic.evidence import (
     SemanticResult,
@@ -178,7 +185,9 @@ def compare_embedders(
 
     Raises InsufficientDataError if the log holds no question to compare.
     """
-    return tuple(_row(log, options, name, progress) for name in names)
+    rows = [_row(log, options, name, progress) for name in names]
+    widest = min((row.curve[-1].coverage if row.curve else 0.0) for row in rows)
+    return tuple(replace(row, mean_precision=mean_precision(row.curve, widest)) for row in rows)
 
 
 def _row(log: Loaded, options: AnalyzeOptions, name: str, progress: Progress) -> EmbedderRow:
@@ -188,6 +197,7 @@ def _row(log: Loaded, options: AnalyzeOptions, name: str, progress: Progress) ->
         raise nothing_to_compare(log, policy)
     decided = decide(run, parse_thresholds(options.thresholds), options.max_wrong_share)
     point = decided.points[decided.chosen]
+    curve = curve_of([one.min_similarity for one in decided.policies], decided.rated.points)
     return EmbedderRow(
         name=name,
         revision=run.embedder.spec.revision,
@@ -201,6 +211,8 @@ def _row(log: Loaded, options: AnalyzeOptions, name: str, progress: Progress) ->
         unsafe_served_share=point.unsafe_served_share,
         net_saved=point.net_saved,
         warning=run.language_warning,
+        curve=curve,
+        precision_at=tuple(precision_at(curve, one) for one in EQUAL_COVERAGES),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from costaudit.contracts.audit import Claim
 from costaudit.contracts.grades import Estimate
 from costaudit.contracts.semantic import (
+    EQUAL_COVERAGES,
     EmbedderRow,
     LifetimeSweep,
     SampledSweep,
@@ -175,6 +176,28 @@ def embedder_table(rows: Sequence[EmbedderRow]) -> Table:
         left=(0, 11),
         note="lookup: to embed one text on this machine, median; bytes: of one float32 vector.",
     )  # fmt: skip
+
+
+def curve_table(rows: Sequence[EmbedderRow]) -> Table:
+    """Return how many hits are right at equal coverage, by embedder."""
+    reached = max((row.curve[-1].coverage for row in rows if row.curve), default=0.0)
+    columns = [k for k, at in enumerate(EQUAL_COVERAGES) if at <= reached]
+    return Table(
+        "Right hits as a share of all hits, at equal shares of requests that hit",
+        ("embedder", "mean", "widest", *(share(EQUAL_COVERAGES[k]) for k in columns)),
+        tuple(
+            (
+                row.name,
+                "" if row.mean_precision is None else share(row.mean_precision),
+                share(row.curve[-1].coverage) if row.curve else "",
+                *("" if (found := row.precision_at[k]) is None else share(found) for k in columns),
+            )
+            for row in rows
+        ),
+        left=(0,),
+        note="mean: the area under the curve, up to the share of requests that all embedders "
+        "reach; widest: the share that hits at the loosest similarity tried.",
+    )
 
 
 def cluster_tables(section: SemanticSection) -> tuple[Table, ...]:
