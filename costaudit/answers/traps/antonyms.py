@@ -56,6 +56,29 @@ def find_sides(plain: str, name: str) -> frozenset[str]:
     )
 
 
+_ARTICLE = r"(?:(?:the|a|an|my|your|our|el|la|los|las|un|una|mi|tu|su)\s+)?"
+_DIRECTED = re.compile(
+    r"(?=\b([^\W\d_]{2,})\s+(?:to|into|onto|a|al|hacia|hasta)\s+" + _ARTICLE + r"([^\W\d_]{2,}))"
+)
+_LISTED = re.compile(r"\s*(?:,|&|and|or|y|e|o|u|,\s*(?:and|or|y|o))\s*")
+
+
+def find_orders(plain: str, names: frozenset[str]) -> frozenset[str]:
+    """Return the order of arguments that a swap would turn around, as `axis=first`.
+
+    These are the words on both sides of a direction, such as `euros to dollars`, and two names,
+    such as `does Anna report to Paul`. A text contradicts only one that has both the other way
+    round.
+    """
+    found = {f"{min(pair)}~{max(pair)}={pair[0]}" for pair in _DIRECTED.findall(plain)}
+    places = sorted((plain.find(name), name) for name in names)
+    if len(places) == 2 and places[0][0] >= 0:
+        (start, first), (end, _) = places
+        if not _LISTED.fullmatch(plain[start + len(first) : end]):
+            found.add(f"{min(names)}~{max(names)}={first}")
+    return frozenset(found)
+
+
 _SENTENCE = re.compile(r"[.!?;\n]+")
 
 

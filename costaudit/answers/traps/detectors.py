@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from costaudit.answers.traps.antonyms import find_polarity, find_sides
+from costaudit.answers.traps.antonyms import find_orders, find_polarity, find_sides
 from costaudit.answers.traps.folding import fold, plain
 from costaudit.answers.traps.names import find_entities, find_identifiers
 from costaudit.answers.traps.quantities import Quantity, find_dates, quantities
@@ -71,6 +71,11 @@ class Reading:
         """Whether the text affirms or denies, and which sides of known opposites it names."""
         return find_polarity(self.plain)
 
+    @property
+    def orders(self) -> frozenset[str]:
+        """Which of two things comes first or is more, and which way a direction points."""
+        return find_sides(self.plain, "comparatives") | find_orders(self.plain, self.entities)
+
 
 @dataclass(frozen=True)
 class Trap:
@@ -90,7 +95,7 @@ TRAPS = (
     Trap("identifiers", lambda r: r.identifiers, "equal", "different codes or identifiers"),
     Trap("entities", lambda r: r.entities, "equal", "different names"),
     Trap("negation", lambda r: r.polarity, "sides", "one affirms what the other denies"),
-    Trap("comparatives", lambda r: find_sides(r.plain, "comparatives"), "sides",
+    Trap("comparatives", lambda r: r.orders, "sides",
          "before and after, more and less"),
     Trap("scope", lambda r: find_sides(r.plain, "scope"), "sides", "all and only, first and last"),
 )  # fmt: skip

@@ -79,6 +79,8 @@ class _Column:
 
     @classmethod
     def of(cls, trap: Trap, values: list[frozenset[str]]) -> "_Column":
+        if trap.rule == "sides":
+            values = _contested(values)
         ids: dict[frozenset[str], int] = {frozenset(): 0}
         column = np.array([ids.setdefault(v, len(ids)) for v in values], np.int32)
         return cls(trap.rule, column, list(ids))
@@ -100,6 +102,16 @@ class _Column:
                         for k in keys.tolist()]  # fmt: skip
             out[unlike] = np.array(verdicts, np.bool_)[where]
         return out
+
+
+def _contested(values: list[frozenset[str]]) -> list[frozenset[str]]:
+    """Leave out axes with one side in all texts, because no two texts can clash there."""
+    sides: dict[str, set[str]] = {}
+    for value in set().union(*values):
+        axis, _, side = value.partition("=")
+        sides.setdefault(axis, set()).add(side)
+    kept = {f"{axis}={side}" for axis, found in sides.items() if len(found) > 1 for side in found}
+    return [value & kept for value in values]
 
 
 def _values_clash(first: frozenset[str], second: frozenset[str]) -> bool:
