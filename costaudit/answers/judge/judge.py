@@ -181,10 +181,6 @@ def judge_at(text: str) -> Judge:
         if not rest.partition("?")[0]:
             raise UsageError(f"{text!r} names no model.", hint=KNOWN)
         return ModelJudge(kind, parse_model(text))
-    if kind == "nli":
-        from costaudit.answers.judge.local import PairModel
-
-        return PairModel(rest)
     own: Judge | None = made("judges", text, ("name", "ask", "close"))
     if own is None:
         raise UsageError(f"There is no judge named {kind!r}.", hint=KNOWN)

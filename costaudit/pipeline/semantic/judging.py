@@ -21,6 +21,7 @@ from costaudit.answers.judge.ask import (
     sample_pairs,
 )
 from costaudit.answers.judge.judge import Judge, JudgeItem, Priced, judge_at
+from costaudit.answers.judge.local import PairModel
 from costaudit.answers.judge.ppi import PERFECT, JudgeError, agreement, corrected_share, judge_error
 from costaudit.answers.judge.verdicts import VerdictStore, read_form, write_form
 from costaudit.contracts.grades import Estimate
@@ -111,7 +112,8 @@ class PricedJudge:
 
 def priced_judge(judge: str, prices: Path | None, at: datetime) -> PricedJudge:
     """Return a model judge; raises an error for an invalid name, package, key or price."""
-    made = judge_at(judge)
+    kind, _, model = judge.partition(":")
+    made: Judge = PairModel(model) if kind == "nli" else judge_at(judge)
     return PricedJudge(made, _rates(made, prices, at))
 
 

@@ -5,8 +5,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from costaudit.answers.coverage import curve_of, mean_precision, precision_at
-from costaudit.answers.exposure import Exposure
 from costaudit.answers.rates import Rated
 from costaudit.answers.recommend import Recommendation, recommend
 from costaudit.contracts.policies import SemanticPolicy
@@ -18,6 +16,7 @@ from costaudit.contracts.semantic import (
     SweepPoint,
 )
 from costaudit.pipeline.loaded import Loaded, nothing_to_compare
+from costaudit.pipeline.semantic.coverage import curve_of, mean_precision, precision_at
 from costaudit.pipeline.semantic.evidence import (
     SemanticResult,
     cluster_rows,
@@ -25,6 +24,7 @@ from costaudit.pipeline.semantic.evidence import (
     worst_evidence,
 )
 from costaudit.pipeline.semantic.exact import exact_result
+from costaudit.pipeline.semantic.exposure import Exposure
 from costaudit.pipeline.semantic.keyed_run import EXACT, CacheHits
 from costaudit.pipeline.semantic.text_run import SemanticRun, numbered
 from costaudit.pipeline.semantic.variants import lifetime_sweeps, scope_rows, variant_rows

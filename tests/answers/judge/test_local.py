@@ -14,7 +14,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from costaudit.answers.judge.judge import JudgeItem, judge_at, prompt_for, read_verdict, texts_of
+from costaudit.answers.judge.judge import JudgeItem, prompt_for, read_verdict, texts_of
+from costaudit.answers.judge.local import PairModel
 from costaudit.errors import BackendError, UsageError
 
 WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "is", "it", "open", "yes", "no", "the", "shop",
@@ -72,7 +73,7 @@ def test_entailment_against_contradiction_in_both_directions(tmp_path: Path) -> 
     found = []
     for name, labels in (("one", LABELS), ("other", swapped)):
         folder = saved(tmp_path / name, labels, 5)
-        judge, expected = judge_at(f"nli:{folder}"), []
+        judge, expected = PairModel(str(folder)), []
         for item in ITEMS:
             own, cached = (f"{item.question} {t}" for t in (item.logged_answer, item.cached_answer))
             out = outputs(folder, [(own, cached), (cached, own)])
@@ -88,7 +89,7 @@ def test_entailment_against_contradiction_in_both_directions(tmp_path: Path) -> 
 @pytest.mark.slow
 def test_one_score_counts_from_half_of_its_scale(tmp_path: Path) -> None:
     folder = saved(tmp_path / "model", ("score",), 3)
-    judge = judge_at(f"nli:{folder}")
+    judge = PairModel(str(folder))
     for item in ITEMS:
         own, cached = (f"{item.question} {t}" for t in (item.logged_answer, item.cached_answer))
         score = (1 / (1 + np.exp(-outputs(folder, [(own, cached), (cached, own)])))).mean()
@@ -102,14 +103,14 @@ def test_one_score_counts_from_half_of_its_scale(tmp_path: Path) -> None:
 def test_a_model_that_is_no_judge_says_so(tmp_path: Path) -> None:
     folder = saved(tmp_path / "model", ("card", "loan", "other"), 1)
     with pytest.raises(BackendError, match="its labels are card, loan, other"):
-        judge_at(f"nli:{folder}").ask("", prompt_for(ITEMS[0]))
+        PairModel(str(folder)).ask("", prompt_for(ITEMS[0]))
 
 
 def test_a_judge_without_a_model_and_one_that_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(UsageError, match="names no model"):
-        judge_at("nli:")
+        PairModel("")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(BackendError, match="can't be used"):
-        judge_at(f"nli:{tmp_path}/none").ask("", prompt_for(ITEMS[0]))
+        PairModel(f"{tmp_path}/none").ask("", prompt_for(ITEMS[0]))

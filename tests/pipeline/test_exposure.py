@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from costaudit.answers.consistency import Consistency
-from costaudit.answers.exposure import Exposure
 from costaudit.answers.rates import rates
 from costaudit.answers.tally import Population
+from costaudit.pipeline.semantic.exposure import Exposure
 from tests.answers.builder import log_of
 
 ASKED = (  # user, tenant, question, answer

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from costaudit.answers.coverage import curve_of, mean_precision, precision_at
 from costaudit.answers.tally import RatePoint
 from costaudit.contracts.grades import Estimate
+from costaudit.pipeline.semantic.coverage import curve_of, mean_precision, precision_at
 
 
 def point(raw: float, valid: float | None) -> RatePoint:
