@@ -109,7 +109,7 @@ def _linked(vectors: np.ndarray) -> np.ndarray:
     tree = linkage(np.maximum(1 - alike[upper], 0.0), "average")
     cuts = [fcluster(tree, distance, "distance").astype(np.int64) - 1 for distance in _DISTANCES]
     quality = np.array([_silhouette(alike, cut) for cut in cuts])
-    return cuts[int(np.flatnonzero(quality >= _ABOUT * quality.max())[-1])]
+    return np.asarray(cuts[int(np.flatnonzero(quality >= _ABOUT * quality.max())[-1])], np.int64)
 
 
 def _silhouette(alike: np.ndarray, topic: np.ndarray) -> float:
