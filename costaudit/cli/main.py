@@ -123,9 +123,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "Interrupted.", "What was done so far is kept: run the same command again to go on."
             )
             return SIGNALLED + came[0] if came else INTERRUPTED
-        except BrokenPipeError:
-            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
-            return 0
+        except SystemExit as end:
+            if not isinstance(end.__context__, BrokenPipeError):
+                raise
+            return 0  # the reader, such as `head`, has enough; the parser ends with 1
         except Exception as error:
             if debug:
                 raise

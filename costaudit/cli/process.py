@@ -8,9 +8,9 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import TextIO
+from typing import Any, TextIO, cast
 
 import typer
 
@@ -34,6 +34,33 @@ def open_streams() -> None:
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
+    if not isinstance(sys.stderr, Messages):
+        sys.stderr = cast(TextIO, Messages(sys.stderr))
+
+
+class Messages:
+    """A stream for messages, which drops what can't be written: that must not end the work."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a text if the stream takes it."""
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write what is buffered if the stream takes it."""
+        try:
+            self._stream.flush()
+        except OSError:  # what stays in the buffer would fail again when the process ends
+            with suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
+
+    def __getattr__(self, name: str) -> Any:
+        """Return everything else of the stream."""
+        return getattr(self._stream, name)
 
 
 def columns_of(stream: TextIO) -> int | None:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import xxhash
 
 from costaudit.contracts.run_dir import atomic_write
-from costaudit.embed.embedder import Embedder
+from costaudit.embed.embedder import Embedder, EmbedderSpec
 from costaudit.errors import BackendError, RunDirError
 from costaudit.progress import Progress, SilentProgress
 
@@ -42,15 +43,15 @@ class VectorStore:
         return found, vectors
 
     def append(self, text_ids: pl.Series, vectors: np.ndarray) -> None:
-        """Write a new part."""
-        taken = [int(path.stem.split("-")[1]) for path in self.folder.glob("part-*.parquet")]
+        """Write a new part, named after its texts: another process may write parts too."""
+        name = f"part-{xxhash.xxh3_64_hexdigest(chr(10).join(text_ids).encode())}.parquet"
         frame = pl.DataFrame(
             {
                 "text_id": text_ids,
                 "vector": pl.Series(vectors, dtype=pl.Array(pl.Float32, self._dimensions)),
             }
         )
-        with atomic_write(self.folder / f"part-{max(taken, default=0) + 1:06d}.parquet") as path:
+        with atomic_write(self.folder / name) as path:
             frame.write_parquet(path, compression="uncompressed", statistics=False)
 
     def _read(self, path: Path) -> pl.DataFrame:
@@ -77,6 +78,17 @@ _PART_TEXTS = 2_048  # in a stored part, which an interruption can lose
 
 
 @dataclass(frozen=True)
+class Long:
+    """The size from which a task says how long it will take."""
+
+    tokens: int = 100_000
+    seconds: float = 60.0
+
+
+LONG = Long()
+
+
+@dataclass(frozen=True)
 class Embedded:
     """Vectors of distinct texts, and the effort of making them."""
 
@@ -94,6 +106,7 @@ def embed_texts(
     progress: Progress | None = None,
     *,
     unit: str = "texts",
+    long: Long = LONG,
 ) -> Embedded:
     """Return a vector for each row of `texts` (text_id, text; distinct), embedding only new ones.
 
@@ -113,16 +126,67 @@ def embed_texts(
         counts = np.minimum(counts, embedder.spec.max_tokens)
         tokens = int(counts.sum())
         order = np.argsort(counts, kind="stable")
-        for start in range(0, len(order), _PART_TEXTS):
-            part = order[start : start + _PART_TEXTS]
+        is_long = tokens >= long.tokens
+        ahead = _Ahead(len(order), unit, tokens, progress) if is_long else None
+        for part in _parts(order, counts, embedder.spec if is_long else None):
             batches = _batches(part, counts, embedder.spec.batch_tokens)
             for batch, made in zip(batches, _encoded(embedder, wanted, batches), strict=True):
                 vectors[missing[batch]] = made
                 progress.advance(len(batch))
             store.append(texts["text_id"].gather(missing[part]), vectors[missing[part]])
+            if ahead is not None:
+                ahead.after(len(part), int(counts[part].sum()), long.seconds)
             _return_memory()
     progress.finish()
     return Embedded(vectors, len(missing), cut, tokens, time.monotonic() - started)
+
+
+def _parts(
+    order: np.ndarray, counts: np.ndarray, tried_by: EmbedderSpec | None
+) -> Iterator[np.ndarray]:
+    """Yield the parts to embed; of a long task, the first two are for measuring its speed.
+
+    They have texts of middling length, and the first one also loads the model.
+    """
+    first, tried = 0, 0
+    if tried_by is not None:
+        first = len(order) // 2
+        tokens = tried_by.concurrency * tried_by.batch_tokens
+        tried = max(1, tokens // max(1, int(counts[order[first]])))
+        tried = min(tried, _PART_TEXTS, max(1, (len(order) - first) // 3))
+        yield order[first : first + tried]
+        yield order[first + tried : first + 2 * tried]
+    rest = np.concatenate([order[:first], order[first + 2 * tried :]])
+    for start in range(0, len(rest), _PART_TEXTS):
+        yield rest[start : start + _PART_TEXTS]
+
+
+class _Ahead:
+    """Says how long embedding will take, once two parts show the speed."""
+
+    def __init__(self, texts: int, unit: str, tokens: int, progress: Progress) -> None:
+        self._texts, self._unit, self._tokens, self._progress = texts, unit, tokens, progress
+        self._parts, self._done, self._left = 0, 0, tokens
+        self._since = time.monotonic()
+
+    def after(self, texts: int, tokens: int, least_s: float) -> None:
+        """Take note of a finished part; after the second, say if the rest takes `least_s`."""
+        self._parts, self._done, self._left = (
+            self._parts + 1,
+            self._done + texts,
+            self._left - tokens,
+        )
+        spent, self._since = time.monotonic() - self._since, time.monotonic()
+        left_s = spent / tokens * self._left
+        if self._parts != 2 or left_s < least_s:
+            return
+        self._progress.finish(
+            f"{self._texts:,} {self._unit} with {self._tokens:,} tokens take about "
+            f"{max(1.0, left_s / 60):,.0f} min; `costaudit sweep --sample 2%` or `analyze "
+            "--budget 10m` embeds fewer"
+        )
+        self._progress.start("embed", self._texts, self._unit)
+        self._progress.advance(self._done)
 
 
 def _encoded(

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -70,6 +70,7 @@ def language_of(text: str) -> str | None:
 
 _SMOOTHING = 1e-3  # Arora et al. 2017, "A simple but tough-to-beat baseline": a / (a + frequency)
 _WORDS_SAMPLE = 20_000  # texts that define the common direction
+_WORDED_TEXTS = 4_096  # texts whose word vectors are in memory at once
 
 
 def word_vectors(texts: Sequence[str]) -> np.ndarray:
@@ -79,24 +80,41 @@ def word_vectors(texts: Sequence[str]) -> np.ndarray:
     enough to find which texts may be similar, but not how similar.
     """
     table = WordTable()
-    ids = table.ids(texts)
-    lengths = np.array([len(row) for row in ids])
-    flat = np.concatenate([*ids, np.empty(0, dtype=np.int64)]).astype(np.int64)
-    frequency = np.bincount(flat, minlength=len(table.vectors)) / max(1, len(flat))
-    weight = _SMOOTHING / (_SMOOTHING + frequency)
-    weighted = table.vectors[flat] * weight[flat, None].astype(np.float32)
-    sums = np.zeros((len(ids), table.vectors.shape[1]), dtype=np.float32)
-    worded = np.flatnonzero(lengths)
-    if len(worded):
-        sums[worded] = np.add.reduceat(weighted, (np.cumsum(lengths) - lengths)[worded])
-    means = sums / np.maximum(lengths, 1)[:, None]
+    ids, lengths = _flat_ids(table, texts)
+    frequency = np.bincount(ids, minlength=len(table.vectors)) / max(1, len(ids))
+    weight = (_SMOOTHING / (_SMOOTHING + frequency)).astype(np.float32)
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    means = np.zeros((len(lengths), table.vectors.shape[1]), dtype=np.float32)
+    for rows in _slices(len(lengths)):
+        inside = ids[starts[rows.start] : starts[rows.stop]]
+        worded = np.flatnonzero(lengths[rows])
+        if len(worded):
+            weighted = table.vectors[inside] * weight[inside, None]
+            sums = np.add.reduceat(weighted, (starts[rows] - starts[rows.start])[worded])
+            means[rows.start + worded] = sums / lengths[rows][worded, None]
     sample = means[np.linspace(0, len(means) - 1, min(len(means), _WORDS_SAMPLE)).astype(np.int64)]
     wide = sample.astype(np.float64)
     common = np.linalg.eigh(wide.T @ wide)[1][:, -1]
-    means = means - np.outer(means @ common, common)
-    norms = np.linalg.norm(means, axis=1, keepdims=True)
-    unit: np.ndarray = (means / np.where(norms > 0, norms, 1.0)).astype(np.float32)
-    return unit
+    for rows in _slices(len(means)):  # in place: a second array of this size is most of the memory
+        part = means[rows] - np.outer(means[rows] @ common, common)
+        norms = np.linalg.norm(part, axis=1, keepdims=True)
+        means[rows] = part / np.where(norms > 0, norms, 1.0)
+    return means
+
+
+def _flat_ids(table: "WordTable", texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the word ids of all texts, one text after the other, and how many each has."""
+    parts, lengths = [np.empty(0, np.int32)], np.zeros(len(texts), np.int64)
+    for rows in _slices(len(texts)):
+        found = table.ids(texts[rows])
+        lengths[rows] = [len(row) for row in found]
+        parts.append(np.fromiter((one for row in found for one in row), np.int32))
+    return np.concatenate(parts), lengths
+
+
+def _slices(count: int) -> Iterator[slice]:
+    for start in range(0, count, _WORDED_TEXTS):
+        yield slice(start, min(start + _WORDED_TEXTS, count))
 
 
 class WordTable:

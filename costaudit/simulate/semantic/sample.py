@@ -21,7 +21,7 @@ from costaudit.simulate.semantic.sweep import sweep
 _CHEAP_SHARE = 0.5  # of the cheap embedding in the likely similarity; the rest is the learned map
 _RIDGE = 1.0
 _LISTED = 256  # likely neighbours kept of each core text
-_BLOCK_CELLS = 1 << 25  # of a block of similarities
+_BLOCK_CELLS = 1 << 24  # of a block of similarities; each takes 20 bytes while it is sorted
 
 Embed = Callable[[np.ndarray], np.ndarray]
 """Embed rows of the stream's texts: int64 (n,) → float32 (n, d) of unit length."""
