@@ -26,7 +26,7 @@ class Letters:
         rows = np.full((len(texts), DIMENSIONS), 0.01)
         for row, text in zip(rows, texts, strict=True):
             for start in range(len(text)):
-                row[xxhash.xxh32_intdigest(text[start : start + 3]) % DIMENSIONS] += 1
+                row[xxhash.xxh32_intdigest(text[start : start + 3].encode()) % DIMENSIONS] += 1
         unit: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return unit.astype(np.float32)
 

@@ -1,6 +1,6 @@
 """Kill each verb that writes at random moments, and check that nothing is lost or half written.
 
-Run `python benchmarks/kill_verbs.py [--times 100] [--verbs ingest,spend,...] [--lines 400]`;
+Run `python benchmarks/kill_verbs.py [--times 100] [--verbs ingest,spend,...] [--lines 200]`;
 `--lines` is the number of lines of the sample. Each verb first runs twice undisturbed: it must
 later reproduce the files that both runs wrote equally. Then it is started and killed (SIGKILL) at a
 random moment before its usual end. After each kill, all existing tables and JSON files must be
@@ -40,10 +40,8 @@ VERBS: dict[str, tuple[str, ...]] = {  # in a folder with log.jsonl, answers.jso
     "prefix": ("log.jsonl", "--out", "run"),
     "sessions": ("log.jsonl", "--out", "run"),
     "levers": ("log.jsonl", "--out", "run"),
-    "doctor": ("answers.jsonl", "--draft-map", "run/map.toml"),
     "sweep": ("log.jsonl", "--out", "run", *VECTORS),
     "clusters": ("log.jsonl", "--out", "run", *VECTORS),
-    "claims": ("log.jsonl", "--out", "run"),
     "analyze": ("log.jsonl", "--out", "run", *VECTORS),
     "demo": ("--out", "run"),
     "judge": ("run", "--sample", "40", "--threshold", "0.8", *VECTORS, *JUDGE),
@@ -114,8 +112,6 @@ class Verb:
         shutil.rmtree(self.run, ignore_errors=True)
         first = NEEDS_RUN.get(self.name)
         if first is None:
-            if self.name == "doctor":
-                self.run.mkdir()
             return
         kept = self.folder / "before"
         if not kept.exists():
@@ -201,7 +197,7 @@ def killed(verb: Verb, times: int, seed: int = 0) -> tuple[int, int]:
         hits += code == -signal.SIGKILL
         check_none_alive(process)
         assert waited(forked(lambda: check_whole(verb.run))) == 0, (verb.name, number)
-        if code == 0 and verb.name in ("erase", "doctor"):  # they refuse to do it twice
+        if code == 0 and verb.name == "erase":  # it refuses to do it twice
             verb.prepare()
         if number % EVERY == 0 or number == times:
             verb.finish()
@@ -223,7 +219,7 @@ def part_of(sample: Path, lines: int) -> bytes:
 
 
 def write_inputs(folder: Path, lines: int) -> None:
-    """Write the log, and answers of another model to each of its calls, which `doctor` maps too."""
+    """Write the log, and answers of another model to each of its calls."""
     log = part_of(SAMPLE, lines)
     (folder / "log.jsonl").write_bytes(log)
     replies = [json.loads(line)["response"] for line in log.splitlines()]
@@ -241,7 +237,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--verbs", default=",".join(VERBS))
-    parser.add_argument("--lines", type=int, default=400)
+    parser.add_argument("--lines", type=int, default=200)
     parser.add_argument("--dir", type=Path, default=None, help="where to work; default temporary")
     told = parser.parse_args()
     for name in PRELOADED:

@@ -1,5 +1,6 @@
 """`costaudit analyze`: the whole audit."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -53,6 +54,7 @@ class Asked:
     store_usd: str = ""
     node: str = ""
     embed_usd: str = ""
+    budget: str = ""
     show_prompts: bool = False
     seed: int = 0
 
@@ -87,6 +89,7 @@ class Asked:
             machines=self._machines(),
             show_prompts=self.show_prompts,
             seed=self.seed,
+            deadline_s=_deadline_s(self.budget),
         )
 
     def _terms(self) -> "Terms":
@@ -106,6 +109,12 @@ class Asked:
             node=self.node,
             embed_usd=_monthly(self.embed_usd, "--embed-usd"),
         )
+
+
+def _deadline_s(budget: str) -> float | None:
+    """Return when an audit that begins now should end, as by time.monotonic()."""
+    seconds = values.duration_s(budget, "A budget")
+    return None if seconds is None else time.monotonic() + seconds
 
 
 def _monthly(text: str, option: str) -> Decimal | None:
@@ -147,6 +156,7 @@ def analyze(
     store_usd: opt.StoreUsd = "",
     node: opt.Node = "",
     embed_usd: opt.EmbedUsd = "",
+    budget: opt.Budget = "",
     show_prompts: opt.ShowPrompts = False,
     format: opt.Format = "terminal",
     seed: opt.Seed = Asked.seed,
@@ -193,6 +203,7 @@ def analyze(
         store_usd=store_usd,
         node=node,
         embed_usd=embed_usd,
+        budget=budget,
         show_prompts=show_prompts,
         seed=seed,
     )

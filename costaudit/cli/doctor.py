@@ -55,8 +55,11 @@ def doctor(
 
 def _write_draft(path: Path, drafts: list[str]) -> None:
     """Write the first drafted mapping; raises UsageError if there is none or the file exists."""
+    from costaudit.contracts.run_dir import atomic_write
+
     if not drafts:
         raise UsageError("There is nothing to draft a map from.", hint="Leave --draft-map out.")
     if path.exists():
         raise UsageError(f"{path} exists.", hint="Name a new file for the draft.")
-    path.write_text(drafts[0], "utf-8")
+    with atomic_write(path) as part:
+        part.write_text(drafts[0], "utf-8")

@@ -329,6 +329,15 @@ EmbedUsd = Annotated[
         help="Cost of embedding, in US dollars a month. [default: the embedder's price]",
     ),
 ]
+Budget = Annotated[
+    str,
+    typer.Option(
+        "--budget",
+        metavar="TIME",
+        help="Aim to be done within this time, such as 10m: if vectors of all questions take "
+        "longer, simulate identical ones and embed a sample of the others. [default: no limit]",
+    ),
+]
 ShowPrompts = Annotated[
     bool,
     typer.Option("--show-prompts", help="Put texts of prompts and answers into the report."),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
 
-def duration_s(text: str) -> float | None:
+def duration_s(text: str, what: str = "A TTL") -> float | None:
     """Return 90, 90s, 30m, 24h, 7d or 2w in seconds; "" or `none` means no limit."""
     if text.strip().lower() in {"", "none"}:
         return None
@@ -26,8 +26,8 @@ def duration_s(text: str) -> float | None:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
         raise UsageError(
-            f"A TTL of {text!r} can't be used.",
-            hint="Write a time above 0, such as 30m, 24h or 7d, or leave it out for no expiry.",
+            f"{what} of {text!r} can't be used.",
+            hint="Write a time above 0, such as 30m, 24h or 7d, or leave it out for no limit.",
         )
     return seconds
 

@@ -5,8 +5,9 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from glob import escape
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -254,20 +255,35 @@ def write_table(frame: pl.DataFrame, path: Path, schema: pl.Schema) -> None:
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
-    """Return a path beside `path` to write to; put it in place at the end, or leave nothing."""
+def atomic_write(path: Path, *, tidy: bool = True) -> Iterator[Path]:
+    """Return a path beside `path` to write to; put it in place at the end, or leave nothing.
+
+    What a killed process left of the same file is removed, unless `tidy` is False: that lists the
+    folder.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if tidy:
+        _remove_left(path)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
     part = Path(name)
     try:
+        _locked(handle)  # says that this process is alive, until the handle is closed
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())
         part.chmod(0o644)
         part.replace(path)
     finally:
+        os.close(handle)
         part.unlink(missing_ok=True)
+
+
+def _remove_left(path: Path) -> None:
+    """Remove unfinished versions of a file that no living process is writing."""
+    for part in path.parent.glob(f".{escape(path.name)}.*.part"):
+        with suppress(OSError), part.open("rb") as file:
+            if _locked(file.fileno()):
+                part.unlink(missing_ok=True)
 
 
 def check_writable(path: Path) -> None:

@@ -114,6 +114,7 @@ WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9
 LAYERS, HEADS, WIDTH, INNER = 6, 12, 384, 1536
 
 
+_COUNTED_TEXTS = 4_096  # texts whose tokens are in memory at once
 _HEAD_CHARS = 8_192  # first read of a text; 256 tokens are about 1,000 characters
 
 
@@ -158,7 +159,11 @@ class MiniLM:
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Return token counts, including special tokens; for a long text, more than are encoded."""
-        return np.array([len(ids) for ids in self._ids(texts)], dtype=np.int32)
+        counts = np.zeros(len(texts), dtype=np.int32)
+        for start in range(0, len(texts), _COUNTED_TEXTS):  # all tokens at once take much memory
+            part = texts[start : start + _COUNTED_TEXTS]
+            counts[start : start + len(part)] = [len(ids) for ids in self._ids(part)]
+        return counts
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Return one encoded batch: the mean of the last layer over the tokens, at unit length."""

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -73,18 +73,18 @@ _WORDS_SAMPLE = 20_000  # texts that define the common direction
 _WORDED_TEXTS = 4_096  # texts whose word vectors are in memory at once
 
 
-def word_vectors(texts: Sequence[str]) -> np.ndarray:
+def word_vectors(texts: Sequence[str], dtype: type[np.floating[Any]] = np.float32) -> np.ndarray:
     """Embed texts by MiniLM's input vectors, weighted by rarity, without their common direction.
 
-    Return float32 (n, 384) of unit length, zero for a text without words. This is fast, and good
-    enough to find which texts may be similar, but not how similar.
+    Return (n, 384) of unit length, zero for a text without words. This is fast, and good enough to
+    find which texts may be similar, but not how similar.
     """
     table = WordTable()
     ids, lengths = _flat_ids(table, texts)
     frequency = np.bincount(ids, minlength=len(table.vectors)) / max(1, len(ids))
     weight = (_SMOOTHING / (_SMOOTHING + frequency)).astype(np.float32)
     starts = np.concatenate([[0], np.cumsum(lengths)])
-    means = np.zeros((len(lengths), table.vectors.shape[1]), dtype=np.float32)
+    means = np.zeros((len(lengths), table.vectors.shape[1]), dtype)
     for rows in _slices(len(lengths)):
         inside = ids[starts[rows.start] : starts[rows.stop]]
         worded = np.flatnonzero(lengths[rows])
@@ -96,7 +96,8 @@ def word_vectors(texts: Sequence[str]) -> np.ndarray:
     wide = sample.astype(np.float64)
     common = np.linalg.eigh(wide.T @ wide)[1][:, -1]
     for rows in _slices(len(means)):  # in place: a second array of this size is most of the memory
-        part = means[rows] - np.outer(means[rows] @ common, common)
+        part = means[rows].astype(np.float32)
+        part = part - np.outer(part @ common, common)
         norms = np.linalg.norm(part, axis=1, keepdims=True)
         means[rows] = part / np.where(norms > 0, norms, 1.0)
     return means

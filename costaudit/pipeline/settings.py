@@ -45,6 +45,7 @@ class AnalyzeOptions:
     approximate: bool = False  # search only a part of the texts if there are many
     approximate_from: int = LEAST_TEXTS  # distinct texts; with fewer, the sweep is exact
     checked_requests: int = CHECKED  # first requests, which measure the error
+    deadline_s: float | None = None  # time.monotonic() when the audit should end; None: any time
     lifetimes: tuple[tuple[float | None, TtlKind], ...] = ()  # further TTLs to sweep, in seconds
 
     @cached_property

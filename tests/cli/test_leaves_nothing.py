@@ -54,3 +54,11 @@ def test_the_audit_says_what_was_lost(costaudit: Run, tmp_path: Path) -> None:
     assert "1 of 2 files could not be read: the total is a lower bound." in said.err
     said = costaudit("spend", "run", "--quiet", "--lang", "es")
     assert "No se han podido leer 1 de 2 ficheros" in " ".join(said.out.split())
+
+
+@pytest.mark.parametrize("verb", ["spend", "levers", "prefix"])
+def test_verbs_that_need_no_vectors_make_none(costaudit: Run, tmp_path: Path, verb: str) -> None:
+    write_log(tmp_path / "log.jsonl")
+    said = costaudit(verb, "log.jsonl", "--quiet", "--out", "run")
+    assert said.code == 0, said.err
+    assert not (tmp_path / "run" / "vectors").exists()

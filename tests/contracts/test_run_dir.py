@@ -46,6 +46,14 @@ def test_a_killed_write_leaves_the_old_file(tmp_path: Path) -> None:
     run = subprocess.run([sys.executable, "-c", code, str(target)], check=False)
     assert run.returncode == -9
     assert target.read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 2
+    with atomic_write(target) as part:
+        with atomic_write(target) as other:  # of a process that lives, as far as locks can tell
+            assert part.exists()
+            other.write_text("other")
+        part.write_text("new")
+    assert target.read_text() == "new"
+    assert [path.name for path in tmp_path.iterdir()] == ["table.txt"]
 
 
 def test_a_large_table_is_read_like_a_small_one(tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ class Content(msgspec.Struct, gc=False):
 def write_piece(stem: Path, content: Content, redactor: Redactor) -> None:
     """Write a piece: as tables, or as plain values if it is small and needs no redaction."""
     if content.is_small and redactor.mode == "none" and (packed := _packed(content)):
-        with atomic_write(stem.with_suffix(SMALL)) as part:
+        with atomic_write(stem.with_suffix(SMALL), tidy=False) as part:
             part.write_bytes(packed)
         return
     write_tables(stem, content, redactor)
@@ -232,7 +232,7 @@ def write_tables(
         rows = rows.with_columns(pl.Series("source_file", files[0], dtype=pl.String))
         skips = skips.with_columns(pl.Series("source_file", files[1], dtype=pl.String))
     for name, frame in zip(TABLES, (rows, segments, blocks, skips), strict=True):
-        with atomic_write(stem.with_suffix(f".{name}")) as part:
+        with atomic_write(stem.with_suffix(f".{name}"), tidy=False) as part:
             frame.write_parquet(part, compression="lz4")  # fast: these files are temporary
 
 

@@ -236,7 +236,7 @@ class UnitReader:
         if span.records != span.kept + span.merged + span.skipped:
             raise AssertionError(f"records went missing: {span}")
         span.digest = self._digest.hexdigest()
-        with atomic_write(self._folder / span.name) as part:
+        with atomic_write(self._folder / span.name, tidy=False) as part:
             part.write_bytes(msgspec.json.encode(span))
 
 

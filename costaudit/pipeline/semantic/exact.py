@@ -71,8 +71,13 @@ def identical_hits(log: Loaded, options: AnalyzeOptions, progress: Progress) -> 
 WHY = "Read with --redact hash: similarity needs texts, and answers that differ count as wrong."
 
 
-def exact_result(log: Loaded, options: AnalyzeOptions, progress: Progress) -> SemanticResult | None:
-    """Simulate exact matching by ids; return None if the log holds no question."""
+def exact_result(
+    log: Loaded, options: AnalyzeOptions, progress: Progress, why: str = WHY
+) -> SemanticResult | None:
+    """Simulate exact matching by ids; return None if the log holds no question.
+
+    `why` says why similar questions are not simulated.
+    """
     run = ExactRun(log, options)
     if not run.eligible.any():
         return None
@@ -95,7 +100,7 @@ def exact_result(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Se
         max_wrong_share=options.max_wrong_share,
         points=(),
         recommended=None,
-        recommended_why=WHY,
+        recommended_why=why,
         scopes=ladder,
         without_field=without,
         variants=variant_rows(run, policy, point.peak_entries, run.points),

@@ -44,7 +44,7 @@ def sampled_sweep(
         return f"The log has {distinct:,} distinct texts: all were embedded, without sampling."
     texts = stream.texts["text"].to_list()
     progress.start("sample", None, "texts")
-    cheap = word_vectors(texts)
+    cheap = word_vectors(texts, np.float16)  # they are most of the memory
     progress.finish(f"{wanted:,} of {distinct:,} texts to embed")
     embedder = embedder_named(policy.embedder)
     store = VectorStore(

@@ -16,6 +16,7 @@ from costaudit.contracts.semantic import (
     SweepPoint,
 )
 from costaudit.pipeline.loaded import Loaded, nothing_to_compare
+from costaudit.pipeline.semantic.budget import within_budget
 from costaudit.pipeline.semantic.coverage import curve_of, mean_precision, precision_at
 from costaudit.pipeline.semantic.evidence import (
     SemanticResult,
@@ -41,6 +42,9 @@ def swept(log: Loaded, options: AnalyzeOptions, progress: Progress) -> SemanticR
         return exact_result(log, options, progress)
     if not log.quality.prompt_share:
         return None
+    short = within_budget(log, options, progress)
+    if short is not None:
+        return short
     run = SemanticRun(log, options, progress)
     if not run.eligible.any():
         return None

@@ -23,6 +23,8 @@ _RIDGE = 1.0
 _LISTED = 256  # likely neighbours kept of each core text
 _BLOCK_CELLS = 1 << 24  # of a block of similarities; each takes 20 bytes while it is sorted
 
+_SLICE = 8_192  # texts whose similarities to a block are computed at once
+
 Embed = Callable[[np.ndarray], np.ndarray]
 """Embed rows of the stream's texts: int64 (n,) → float32 (n, d) of unit length."""
 
@@ -86,11 +88,12 @@ def _listed(
     A ridge regression on the core predicts real vectors from cheap ones. The likely similarity is
     a mean of the similarity of cheap vectors and the similarity to the predicted vector.
     """
-    near = cheap[core].astype(np.float64)
-    moments = near.T @ near + _RIDGE * np.eye(near.shape[1])
-    weights = np.linalg.solve(moments, near.T @ known).astype(np.float32)
+    drawn = cheap[core].astype(np.float64)
+    moments = drawn.T @ drawn + _RIDGE * np.eye(drawn.shape[1])
+    weights = np.linalg.solve(moments, drawn.T @ known).astype(np.float32)
+    slices = [slice(start, start + _SLICE) for start in range(0, len(cheap), _SLICE)]
     lengths = np.concatenate(
-        [np.linalg.norm(rows @ weights, axis=1) for rows in np.array_split(cheap, 64)]
+        [np.linalg.norm(cheap[part].astype(np.float32) @ weights, axis=1) for part in slices]
     )
     back = (known @ weights.T) * np.float32(1 - _CHEAP_SHARE)
     nodes = _nodes_of(frame, core)
@@ -99,8 +102,11 @@ def _listed(
     height = max(1, _BLOCK_CELLS // len(cheap))
     for start in range(0, len(core), height):
         rows = slice(start, min(start + height, len(core)))
-        likely = back[rows] @ cheap.T / np.maximum(lengths, 1e-9)
-        likely += np.float32(_CHEAP_SHARE) * (cheap[core[rows]] @ cheap.T)
+        likely = np.empty((rows.stop - rows.start, len(cheap)), np.float32)
+        own = cheap[core[rows]].astype(np.float32) * np.float32(_CHEAP_SHARE)
+        for part in slices:
+            near = cheap[part].astype(np.float32).T
+            likely[:, part] = back[rows] @ near / np.maximum(lengths[part], 1e-9) + own @ near
         for row, line in enumerate(likely, start):
             line[~_reachable(frame, nodes[row], len(cheap))] = -np.inf
             line[core[row]] = -np.inf
@@ -176,7 +182,7 @@ class Draw:
 class Vectors:
     """The two embeddings of a stream's texts."""
 
-    cheap: np.ndarray  # float32 (m, c): of all texts, quick to make
+    cheap: np.ndarray  # float32 or float16 (m, c): of all texts, quick to make
     embed: Embed  # the one that the cache uses: slow, for some texts only
 
 

@@ -1,0 +1,94 @@
+"""An audit with a budget samples what it can't embed; verbs that need no vectors make none."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from costaudit.cli.analyze import Asked
+from costaudit.contracts.run_dir import RunDir
+from costaudit.embed.embedder import EmbedderSpec
+from costaudit.errors import UsageError
+from costaudit.pipeline.analyze import audit_of
+from costaudit.pipeline.loaded import Loaded, ingested
+from costaudit.pipeline.settings import AnalyzeOptions
+from costaudit.progress import SilentProgress
+from tests.ingest.conftest import chat, write_lines
+
+QUESTIONS, TWICE = 1_500, 300
+TEXT_S = 0.001
+
+
+class Slow:
+    """Takes a millisecond for each text; equal words have equal vectors."""
+
+    spec = EmbedderSpec(name="slow", revision="1", dimensions=32, max_tokens=100)
+
+    def token_counts(self, texts: Sequence[str]) -> np.ndarray:
+        return np.array([len(text.split()) for text in texts], np.int32)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        time.sleep(TEXT_S * len(texts))
+        rows = np.full((len(texts), 32), 0.01)
+        for row, text in zip(rows, texts, strict=True):
+            for word in text.split():
+                row[sum(map(ord, word)) % 32] += 1
+        unit: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        return unit.astype(np.float32)
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> tuple[Loaded, AnalyzeOptions]:
+    """Return 1,800 calls with 1,500 questions, the first 300 of which are asked twice."""
+    texts = [f"Where is parcel number {n} of the {n % 7}th" for n in range(QUESTIONS)]
+    calls = [chat(n, text, answer="Page 3.") for n, text in enumerate(texts + texts[:TWICE])]
+    path = write_lines(tmp_path / "log.jsonl", calls)
+    options = Asked(embedder="tests.pipeline.test_budget:Slow").options()
+    return ingested([str(path)], RunDir(tmp_path / "run"), options, SilentProgress()), options
+
+
+def stored(log: Loaded) -> int:
+    """Return how many vectors a run holds."""
+    return sum(len(pl.read_parquet(one)) for one in log.run.vectors_path.rglob("*.parquet"))
+
+
+def test_too_little_time_leaves_identical_questions_and_a_sample(
+    log: tuple[Loaded, AnalyzeOptions],
+) -> None:
+    """Questions take 1.5 s, twice that with answers; of 3 s, about one is left for vectors."""
+    loaded, options = log
+    options = replace(options, deadline_s=time.monotonic() + 3)
+    audit = audit_of(loaded, options, SilentProgress())
+    section = audit.semantic
+    assert section is not None and section.exact is not None
+    assert section.points == () and section.recommended is None
+    assert section.exact.raw_hit_share.value == pytest.approx(TWICE / (QUESTIONS + TWICE))
+    assert "Vectors of all 1,500 questions take about" in section.recommended_why
+    assert "A sample of " in section.recommended_why
+    assert 200 <= stored(loaded) < QUESTIONS
+    assert any(step.lever == "duplicates" for step in audit.ledger.steps)
+
+
+def test_enough_time_changes_nothing(log: tuple[Loaded, AnalyzeOptions]) -> None:
+    loaded, options = log
+    whole = audit_of(loaded, options, SilentProgress())
+    assert stored(loaded) == QUESTIONS
+    options = replace(options, deadline_s=time.monotonic() + 3_600)
+    assert audit_of(loaded, options, SilentProgress()) == whole
+
+
+@pytest.mark.parametrize("budget", ["-5m", "soon", "0"])
+def test_a_budget_that_is_no_time_is_refused(budget: str) -> None:
+    with pytest.raises(UsageError, match="A budget of"):
+        Asked(budget=budget).options()
+
+
+def test_a_budget_ends_so_much_later() -> None:
+    before = time.monotonic()
+    deadline = Asked(budget="10m").options().deadline_s
+    assert deadline is not None and before + 600 <= deadline <= time.monotonic() + 600
+    assert Asked().options().deadline_s is None
