@@ -16,7 +16,7 @@ from costaudit.errors import BackendError
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
-_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_WEIGHTS = "model.safetensors"
 
 
 class SentenceModel:
@@ -31,12 +31,11 @@ class SentenceModel:
     @cached_property
     def revision(self) -> str:
         """Digest of the weights' file."""
-        for name in _WEIGHTS:
-            path = self._folder / name
-            if path.is_file():
-                with path.open("rb") as file:
-                    return hashlib.file_digest(file, "sha256").hexdigest()[:12]
-        raise self._unloadable("it has no weights")
+        path = self._folder / _WEIGHTS
+        if not path.is_file():
+            raise self._unloadable(f"it has no {_WEIGHTS}, and other formats can run code")
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
     @property
     def batch_tokens(self) -> int:
@@ -89,7 +88,10 @@ class SentenceModel:
         from sentence_transformers import SentenceTransformer
 
         try:
-            return SentenceTransformer(str(folder), device=self._on, local_files_only=True)
+            return SentenceTransformer(
+                str(folder), device=self._on, local_files_only=True, trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},
+            )  # fmt: skip
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise self._unloadable(str(error).splitlines()[0]) from None
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-_FILES = ("*.json", "*.txt", "*.safetensors", "*.model", "*.bin")
+_FILES = ("*.json", "*.txt", "*.safetensors", "*.model")  # no *.bin: pickled weights can run code
 
 
 class ModelNotFoundError(Exception):
@@ -15,6 +15,7 @@ def model_folder(name: str) -> Path:
 
     A model that was downloaded before needs no network. Raises ModelNotFoundError.
     """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the package is imported
     folder = Path(name)
     if folder.is_dir():
         return folder

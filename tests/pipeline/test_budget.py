@@ -13,20 +13,20 @@ from costaudit.cli.analyze import Asked
 from costaudit.contracts.run_dir import RunDir
 from costaudit.embed.embedder import EmbedderSpec
 from costaudit.errors import UsageError
-from costaudit.pipeline.analyze import audit_of
 from costaudit.pipeline.loaded import Loaded, ingested
+from costaudit.pipeline.semantic.section import swept
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import SilentProgress
 from tests.ingest.conftest import chat, write_lines
 
 QUESTIONS, TWICE = 1_500, 300
-TEXT_S = 0.001
+TEXT_S = 0.002
 
 
 class Slow:
-    """Takes a millisecond for each text; equal words have equal vectors."""
+    """Takes two milliseconds for each text; equal words have equal vectors."""
 
-    spec = EmbedderSpec(name="slow", revision="1", dimensions=32, max_tokens=100)
+    spec = EmbedderSpec(name="slow", revision="1", dimensions=32, max_tokens=100, batch_tokens=512)
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         return np.array([len(text.split()) for text in texts], np.int32)
@@ -59,26 +59,27 @@ def stored(log: Loaded) -> int:
 def test_too_little_time_leaves_identical_questions_and_a_sample(
     log: tuple[Loaded, AnalyzeOptions],
 ) -> None:
-    """Questions take 1.5 s, twice that with answers; of 3 s, about one is left for vectors."""
+    """Questions take 3 s, twice that with answers; of 6 s, at most two are left for vectors."""
     loaded, options = log
-    options = replace(options, deadline_s=time.monotonic() + 3)
-    audit = audit_of(loaded, options, SilentProgress())
-    section = audit.semantic
-    assert section is not None and section.exact is not None
+    options = replace(options, deadline_s=time.monotonic() + 6)
+    found = swept(loaded, options, SilentProgress())
+    assert found is not None
+    section = found.section
     assert section.points == () and section.recommended is None
+    assert section.exact is not None
     assert section.exact.raw_hit_share.value == pytest.approx(TWICE / (QUESTIONS + TWICE))
     assert "Vectors of all 1,500 questions take about" in section.recommended_why
     assert "A sample of " in section.recommended_why
     assert 200 <= stored(loaded) < QUESTIONS
-    assert any(step.lever == "duplicates" for step in audit.ledger.steps)
+    assert found.chosen.hits.sum() == TWICE  # what the ledger prices
 
 
-def test_enough_time_changes_nothing(log: tuple[Loaded, AnalyzeOptions]) -> None:
+def test_enough_time_leaves_nothing_out(log: tuple[Loaded, AnalyzeOptions]) -> None:
     loaded, options = log
-    whole = audit_of(loaded, options, SilentProgress())
+    options = replace(options, deadline_s=time.monotonic() + 36_000)
+    found = swept(loaded, options, SilentProgress())
+    assert found is not None and len(found.section.points) == 30
     assert stored(loaded) == QUESTIONS
-    options = replace(options, deadline_s=time.monotonic() + 3_600)
-    assert audit_of(loaded, options, SilentProgress()) == whole
 
 
 @pytest.mark.parametrize("budget", ["-5m", "soon", "0"])

@@ -76,7 +76,10 @@ class PairModel:
             folder = model_folder(self._model_name)
             from sentence_transformers import CrossEncoder
 
-            model = CrossEncoder(str(folder), device=self._on, local_files_only=True)
+            model = CrossEncoder(
+                str(folder), device=self._on, local_files_only=True, trust_remote_code=False,
+                model_kwargs={"use_safetensors": True},  # pickled weights can run code
+            )  # fmt: skip
         except (ModelNotFoundError, OSError, ValueError, KeyError, RuntimeError) as error:
             raise self._unusable(str(error).splitlines()[0]) from None
         names = {str(name).lower(): int(k) for name, k in model.config.label2id.items()}
