@@ -86,6 +86,7 @@ class Long:
 
 
 LONG = Long()
+FEWER = "; `costaudit sweep --sample 2%` or `analyze --budget 10m` embeds fewer"
 
 
 @dataclass(frozen=True)
@@ -180,11 +181,11 @@ class _Ahead:
         left_s = spent / tokens * self._left
         if self._parts != 2 or left_s < least_s:
             return
-        self._progress.finish(
+        said = (
             f"{self._texts:,} {self._unit} with {self._tokens:,} tokens take about "
-            f"{max(1.0, left_s / 60):,.0f} min; `costaudit sweep --sample 2%` or `analyze "
-            "--budget 10m` embeds fewer"
+            f"{max(1.0, left_s / 60):,.0f} min"
         )
+        self._progress.finish(said + (FEWER if self._unit == "questions" else ""))
         self._progress.start("embed", self._texts, self._unit)
         self._progress.advance(self._done)
 

@@ -126,12 +126,14 @@ def test_a_long_task_says_how_long_before_most_of_it(
     texts = table([f"{n:05d}" * 10 for n in range(count)])
     embedder, notes = Patient(), Notes()
     many = replace(LONG, tokens=1_000, seconds=0.2)
-    done = embed_texts(texts, embedder, store_of(tmp_path, embedder), notes, long=many)
+    done = embed_texts(
+        texts, embedder, store_of(tmp_path, embedder), notes, unit="questions", long=many
+    )
     assert sum(map(len, embedder.batches)) == count == notes.done == done.embedded_now
     np.testing.assert_allclose(done.vectors[:, 0], np.cos(0.5), rtol=1e-6)
     assert bool(notes.notes) == said
     if said:
-        assert notes.notes[0].startswith("60 texts with 3,000 tokens take about ")
+        assert notes.notes[0].startswith("60 questions with 3,000 tokens take about ")
         assert "--sample" in notes.notes[0]
 
 

@@ -209,7 +209,9 @@ def sampled_hit_shares(
         )
     frame = frame_of(stream)
     line = np.ones((len(stream.texts), 1), dtype=np.float32)
-    exact = sweep(stream, line, [replace(policy, min_similarity=2.0) for policy in policies])
+    alike = [replace(policy, min_similarity=2.0) for policy in policies]
+    distinct = list(dict.fromkeys(alike))  # mostly one: the threshold doesn't matter for them
+    exact = sweep(stream, line, distinct)
     core, embedded = _simulated(stream, frame, vectors, policies, draw)
     eligible = stream.text >= 0
     framed = np.isin(stream.text, frame.texts)
@@ -217,13 +219,15 @@ def sampled_hit_shares(
     hit: list[Estimate] = []
     weighed: list[Estimate] = []
     peaks = []
-    for place, known in enumerate(exact.served >= 0):
+    for place, one_alike in enumerate(alike):
+        row = distinct.index(one_alike)
+        known = exact.served[row] >= 0
         open_ = framed & ~known
         for out, each in ((hit, one), (weighed, one if draw.weight is None else draw.weight)):
             out.append(_share(core, place, each, known, eligible, open_))
         missed = 1 - hit[-1].value
         by_exact = max(1e-9, 1 - known.sum() / max(1, eligible.sum()))
-        peaks.append(round(int(exact.peak_entries[place]) * min(1.0, missed / by_exact)))
+        peaks.append(round(int(exact.peak_entries[row]) * min(1.0, missed / by_exact)))
     return Sampled(tuple(hit), tuple(weighed), tuple(peaks), embedded, core.texts)
 
 
