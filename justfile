@@ -33,6 +33,10 @@ pictures:
     .venv/bin/costaudit analyze sample_logs/support_chatbot.jsonl.zst
     {{python}} docs/pictures/take.py costaudit-support_chatbot/report.html
 
+# Run tests with the oldest versions that pyproject.toml allows: `just oldest python3.13 tests/ingest`.
+oldest *ARGS:
+    .ci/oldest {{ARGS}}
+
 # Change the code that makes figures, and see that a test notices: `just mutate` or a function's name.
 mutate *NAMES:
     {{python}} .ci/mutate.py {{NAMES}}

@@ -15,7 +15,11 @@ from tests.fresh import fresh_environment
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build both from the files that git tracks, without network access."""
-    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
+    return build(tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist"))
+
+
+def build(source: Path, out: Path) -> Path:
+    """Build the sdist and the wheel in `out`, from a copy in `source` with a fixed date."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z", "costaudit", "pyproject.toml",
          "README.md", "LICENSE"],
@@ -31,8 +35,19 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subprocess.run(
             [sys.executable, "-c", backend.format(kind), str(out)],
             cwd=source, check=True, capture_output=True,
+            env={**os.environ, "SOURCE_DATE_EPOCH": "1767225600"},
         )  # fmt: skip
     return out
+
+
+@pytest.mark.slow  # it builds a second time
+def test_the_same_files_make_the_same_wheel(built: Path, tmp_path: Path) -> None:
+    """Another folder, at another time, with other times of files: equal bytes all the same."""
+    (tmp_path / "source").mkdir()
+    again = build(tmp_path / "source", tmp_path)
+    (one,), (other,) = built.glob("*.whl"), again.glob("*.whl")
+    assert one.name == other.name
+    assert one.read_bytes() == other.read_bytes()
 
 
 @pytest.mark.slow  # it compiles all kernels again
