@@ -319,7 +319,9 @@ def _semantic(section: SemanticSection) -> Iterable[Finding]:
             "info",
             "Similar questions were not looked for.",
             section.recommended_why,
-            "Read the log with --redact mask, or without, to count those too.",
+            "Give the audit more time with --budget, or leave that out, to count those too."
+            if "--budget" in section.recommended_why
+            else "Read the log with --redact mask, or without, to count those too.",
             section="sweep",
         )
     elif section.recommended_kind == "none":
