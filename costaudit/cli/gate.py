@@ -14,6 +14,7 @@ from costaudit.errors import GateFailedError, InsufficientDataError, UsageError
 
 if TYPE_CHECKING:
     from costaudit.contracts.audit import Audit, GateResult, Limit, SpendChange
+    from costaudit.report.compare import Comparison
 
 
 def gate(
@@ -78,7 +79,9 @@ def gate(
     $GITHUB_STEP_SUMMARY names.
     """
     from costaudit.cli.session import audit_at
+    from costaudit.contracts.centres import centres_of
     from costaudit.costing.gate import evaluate
+    from costaudit.report.compare import compare
     from costaudit.report.markdown import MarkdownReporter
     from costaudit.report.reporters import JunitReporter, render
 
@@ -91,9 +94,12 @@ def gate(
     }
     limits = _limits(shares, min_saving_usd_month)
     audit = audit_at(run)
-    base = audit_at(baseline) if baseline else None
-    results = evaluate(audit, limits, _change(base, audit) if base else None)
-    verdict = render(audit, MarkdownReporter(gates=results, baseline=base))
+    compared = None
+    if baseline is not None:
+        base = audit_at(baseline)
+        compared = compare(base, audit, (centres_of(baseline, base), centres_of(run, audit)))
+    results = evaluate(audit, limits, _change(compared, audit) if compared else None)
+    verdict = render(audit, MarkdownReporter(gates=results, compared=compared))
     sys.stdout.buffer.write(verdict)
     sys.stdout.flush()
     _deliver(verdict, render(audit, JunitReporter(results)), junit)
@@ -121,16 +127,16 @@ def _limits(shares: dict[str, str], saving: str) -> "dict[str, Limit]":
     return limits
 
 
-def _change(base: "Audit", audit: "Audit") -> "SpendChange":
+def _change(compared: "Comparison", audit: "Audit") -> "SpendChange":
     from costaudit.contracts.audit import SpendChange
-    from costaudit.report.compare import compare
 
-    found = compare(base, audit)
+    spend = compared.spend
+    assert spend.base is not None and spend.new is not None
     return SpendChange(
-        base.ledger.before.usd,
-        audit.ledger.before.usd,
-        found.spend.noise,
-        found.why_not,
+        spend.base,
+        spend.new,
+        spend.noise,
+        compared.why_not,
         "a month" if audit.month.is_month else "in this log",
     )
 

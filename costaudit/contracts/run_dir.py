@@ -61,6 +61,11 @@ class RunDir:
         return self.path / "signatures"
 
     @property
+    def centres_path(self) -> Path:
+        """The centres of the clusters, by which another run's clusters are recognised."""
+        return self.path / "centres.parquet"
+
+    @property
     def outcomes_path(self) -> Path:
         """A folder of OUTCOMES tables."""
         return self.path / "outcomes"

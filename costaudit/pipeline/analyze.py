@@ -10,6 +10,7 @@ from costaudit.contracts.audit import (
     Audit,
     write_audit,
 )
+from costaudit.contracts.centres import ClusterCentres, write_centres
 from costaudit.contracts.run_dir import RunDir, atomic_write, check_writable
 from costaudit.costing.claims import claims, routed
 from costaudit.costing.findings import Evidence, findings
@@ -113,11 +114,16 @@ def analyze(
 def analyze_and_write(
     inputs: Sequence[str], run: RunDir, options: AnalyzeOptions, progress: Progress
 ) -> Audit:
-    """Run `analyze`, and write audit.json and report.html into the run directory."""
+    """Run `analyze`, and write its results into the run directory.
+
+    These are audit.json, report.html and, for `compare`, the centres of the clusters.
+    """
     for path in (run.audit_path, run.report_path):
         check_writable(path)
-    audit = analyze(inputs, run, options, progress)
+    log = ingested(inputs, run, options, progress)
+    audit, centres = _audit_and_centres(log, options, progress)
     progress.start("report", None, "files")
+    write_centres(centres, run)
     write_audit(audit, run.audit_path)
     write_report(audit, run)
     progress.finish(str(run.report_path))
@@ -134,10 +140,18 @@ def write_report(audit: Audit, run: RunDir) -> None:
 
 def audit_of(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Audit:
     """Return the audit of a loaded log; both kinds of cache are simulated at once."""
+    return _audit_and_centres(log, options, progress)[0]
+
+
+def _audit_and_centres(
+    log: Loaded, options: AnalyzeOptions, progress: Progress
+) -> tuple[Audit, ClusterCentres | None]:
     _ = log.templates  # compute once, before two threads need them
     with ThreadPoolExecutor(1) as pool:
         caches = pool.submit(PromptCaches, log, show_prompts=options.show_prompts)
-        return _audit(log, swept(log, options, progress), caches.result(), options)
+        semantic = swept(log, options, progress)
+        audit = _audit(log, semantic, caches.result(), options)
+    return audit, semantic.centres if semantic else None
 
 
 def _audit(

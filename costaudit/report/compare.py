@@ -1,21 +1,16 @@
 """Two audits side by side: what changed, and whether it is more than noise."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from io import StringIO
 from typing import Literal
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from costaudit.contracts.audit import Audit, Finding
+from costaudit.contracts.centres import ClusterCentres
 from costaudit.contracts.grades import Estimate, Money
-from costaudit.report.escaping import cut, markdown_code, markdown_text, one_line
 from costaudit.report.language import said, tr
-from costaudit.report.numbers import MINUS, count, share, similarity, usd
+from costaudit.report.numbers import MINUS, share, similarity, usd
 
 _UNPRICED = 0.01  # of the tokens; where the share differs by more, costs can't be compared
 _MOVED = 10  # groups listed per breakdown
@@ -107,8 +102,16 @@ class Comparison:
         return self.changes[0]
 
 
-def compare(base: Audit, new: Audit) -> Comparison:
-    """Set the headline numbers, the breakdowns and the findings of two audits side by side."""
+def compare(
+    base: Audit,
+    new: Audit,
+    centres: tuple[ClusterCentres | None, ClusterCentres | None] = (None, None),
+) -> Comparison:
+    """Set the headline numbers, the breakdowns and the findings of two audits side by side.
+
+    `centres` are those of the clusters of `base` and `new`: with both of one embedder, they decide
+    which clusters are the same topic, and else the words of the labels do.
+    """
     name = tr("Spend a month") if base.month.is_month else tr("Spend in the log")
     spend = _money(name, base, new, lambda audit: audit.ledger.before)
     changes = (
@@ -131,6 +134,7 @@ def compare(base: Audit, new: Audit) -> Comparison:
     )
     findings = _findings(base, new), _findings(new, base)
     clusters = _clusters(base), _clusters(new)
+    known = _same_topics(*centres), _same_topics(*reversed(centres))
     reason = why_not(base, new)
     went = tr("Spend went from {base} to {new} a month: {verdict}.")
     if not base.month.is_month:
@@ -144,8 +148,8 @@ def compare(base: Audit, new: Audit) -> Comparison:
         moved={name: _moved(base, new, name) for name in ("model", "endpoint", "tenant")},
         new_findings=findings[1],
         gone_findings=findings[0],
-        new_clusters=_unmatched(clusters[1], clusters[0]),
-        gone_clusters=_unmatched(clusters[0], clusters[1]),
+        new_clusters=_unmatched(clusters[1], clusters[0], known[1]),
+        gone_clusters=_unmatched(clusters[0], clusters[1], known[0]),
         why_not=reason,
     )
 
@@ -230,17 +234,34 @@ def _clusters(audit: Audit) -> dict[str, str]:
     }
 
 
+_NEAR = 0.8  # similarity of two centres, for one topic; see benchmarks/README.md
 _ALIKE = 0.5  # share of the terms of two labels that are the same, for one topic
 
 
-def _unmatched(these: dict[str, str], others: dict[str, str]) -> tuple[str, ...]:
-    """Return the labels of topics that the others lack, by their questions and by their terms."""
-    terms = [set(_terms(label)) for key, label in others.items()]
-    return tuple(
-        these[key]
-        for key in sorted(these)
-        if key not in others and not any(_alike(set(_terms(these[key])), one) for one in terms)
-    )
+def _same_topics(
+    these: ClusterCentres | None, others: ClusterCentres | None
+) -> frozenset[str] | None:
+    """Return the clusters that the others have too; None if the centres can't tell."""
+    if these is None or others is None or not these.comparable(others):
+        return None
+    return these.matched(others, _NEAR)
+
+
+def _unmatched(
+    these: dict[str, str], others: dict[str, str], known: frozenset[str] | None
+) -> tuple[str, ...]:
+    """Return the labels of topics that the others lack: by their centres if `known`, or by terms.
+
+    Equal ids are equal sets of questions.
+    """
+    terms = [set(_terms(label)) for label in others.values()]
+
+    def is_known(key: str) -> bool:
+        if key in others or known is not None:
+            return key in others or key in (known or ())
+        return any(_alike(set(_terms(these[key])), one) for one in terms)
+
+    return tuple(these[key] for key in sorted(these) if not is_known(key))
 
 
 def _terms(label: str) -> list[str]:
@@ -299,102 +320,3 @@ def _moved(base: Audit, new: Audit, name: str) -> tuple[Change, ...]:
     ]
     moved = [change for change in changes if change.difference]
     return tuple(sorted(moved, key=lambda c: (-abs(c.difference or Decimal(0)), c.name))[:_MOVED])
-
-
-_TOP = 20  # names listed
-_TEXT = 400  # characters of a text from the log
-
-
-def comparison_markdown(compared: Comparison) -> bytes:
-    """Render as Markdown: the headline, the numbers, what moved, what is new and gone."""
-    lines = [f"### {compared.headline}", "", *comparison_lines(compared)]
-    return ("\n".join(lines) + "\n").encode()
-
-
-def comparison_lines(compared: Comparison) -> list[str]:
-    """Write everything but the headline as lines of Markdown."""
-    lines = markdown_table(["", *map(tr, _SIDES)], [[c.name, *_cells(c)] for c in compared.changes])
-    for name, changes in compared.moved.items():
-        if changes:
-            title = tr("spend a month by {what}").format(what=tr(name))
-            rows = [
-                [markdown_code(cut(c.name, _TEXT)) if c.name else tr("not logged"), *_cells(c)]
-                for c in changes
-            ]
-            lines += [
-                "",
-                *markdown_table([title, *map(tr, _SIDES)], rows),
-            ]
-    for title, names in _lists(compared):
-        shown = "; ".join(markdown_text(cut(name, _TEXT)) for name in names[:_TOP])
-        lines += ["", f"{title}: {shown}{_more(names)}"]
-    return lines
-
-
-def comparison_terminal(compared: Comparison, *, width: int = 80, color: bool = False) -> bytes:
-    """Render for a terminal; text from the logs can't colour or move it."""
-    sheet = StringIO()
-    console = Console(
-        file=sheet,
-        width=max(width, 40),
-        force_terminal=color,
-        color_system="standard" if color else None,
-        legacy_windows=False,
-        markup=False,
-        highlight=False,
-        emoji=False,
-    )
-    console.print(Text(one_line(compared.headline), style="bold"))
-    console.print()
-    console.print(_grid("", compared.changes))
-    for name, changes in compared.moved.items():
-        if changes:
-            console.print()
-            console.print(_grid(tr("spend a month by {what}").format(what=tr(name)), changes))
-    for title, names in _lists(compared):
-        console.print()
-        console.print(Text(f"{title}: {'; '.join(map(one_line, names[:_TOP]))}{_more(names)}"))
-    return "".join(f"{line.rstrip()}\n" for line in sheet.getvalue().splitlines()).encode()
-
-
-def markdown_table(names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Write a table of Markdown cells; all columns but the first are right-aligned."""
-    rule = ["---", *("--:" for _ in names[1:])]
-    return [f"| {' | '.join(row)} |" for row in (names, rule, *rows)]
-
-
-_SIDES = ("base", "new", "change")
-
-
-def _grid(title: str, changes: Sequence[Change]) -> Table:
-    grid = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
-    grid.add_column(Text(title), overflow="fold")
-    for name in _SIDES[:2]:
-        grid.add_column(tr(name), justify="right", no_wrap=True)
-    grid.add_column(tr(_SIDES[2]), overflow="fold")
-    for change in changes:
-        base, new, verdict = _cells(change)
-        style = "dim" if change.within_noise or not change.difference else ""
-        grid.add_row(
-            Text(one_line(change.name) or tr("not logged")), base, new, Text(verdict, style)
-        )
-    return grid
-
-
-def _cells(change: Change) -> list[str]:
-    return [change.written(change.base), change.written(change.new), change.verdict]
-
-
-def _lists(compared: Comparison) -> list[tuple[str, tuple[str, ...]]]:
-    named = (
-        ("New findings", compared.new_findings),
-        ("Findings that are gone", compared.gone_findings),
-        ("New clusters", compared.new_clusters),
-        ("Clusters that are gone", compared.gone_clusters),
-    )
-    return [(tr(title), names) for title, names in named if names]
-
-
-def _more(names: Sequence[str]) -> str:
-    more = tr("; and {n} more").format(n=count(len(names) - _TOP))
-    return more if len(names) > _TOP else ""

@@ -6,7 +6,8 @@ from costaudit.contracts.audit import Audit, GateResult
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
 from costaudit.contracts.spend import Reconciliation
-from costaudit.report.compare import Comparison, compare, comparison_lines, markdown_table
+from costaudit.report.compare import Comparison
+from costaudit.report.comparison import comparison_lines, markdown_table
 from costaudit.report.escaping import cut, markdown_code, markdown_text
 from costaudit.report.first_screen import support
 from costaudit.report.language import said, separated, tr
@@ -23,20 +24,20 @@ _MARK = {"passed": "✅ passed", "failed": "❌ failed", "insufficient": "⚠️
 
 
 class MarkdownReporter:
-    """Write the verdict for a comment or a job summary, with gates and a baseline where given."""
+    """Write the verdict for a comment or a job summary, with gates and a comparison if given."""
 
     name = "md"
     suffix = ".md"
 
     def __init__(
-        self, *, gates: tuple[GateResult, ...] = (), baseline: Audit | None = None
+        self, *, gates: tuple[GateResult, ...] = (), compared: Comparison | None = None
     ) -> None:
         self._gates = gates
-        self._baseline = baseline
+        self._compared = compared
 
     def render(self, audit: Audit) -> bytes:
         """Render below 60,000 characters; sections that don't fit are named."""
-        compared = compare(self._baseline, audit) if self._baseline else None
+        compared = self._compared
         head = [
             f"### {self._title(audit)}",
             "",

@@ -5,7 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 from costaudit.contracts.audit import write_audit
+from costaudit.contracts.centres import ClusterCentres, write_centres
+from costaudit.contracts.run_dir import RunDir
 from tests.conftest import Said
 from tests.report.sample_audit import AUDIT
 from tests.report.sample_cost import money
@@ -43,3 +48,33 @@ def test_an_unknown_format_and_a_file_that_is_no_audit(costaudit: Run, tmp_path:
     (tmp_path / "log.jsonl").write_text('{"a": 1}\n')
     said = costaudit("compare", "base", "log.jsonl")
     assert said.code == 2 and "Traceback" not in said.err
+
+
+def relabelled(folder: Path) -> None:
+    """Write two runs with the same clusters under other ids and labels, and their centres."""
+    assert AUDIT.semantic is not None
+    rows = AUDIT.semantic.clusters
+    other = tuple(
+        replace(row, cluster_id=f"id{n}", label=f"word{n}, term{n}") for n, row in enumerate(rows)
+    )[::-1]
+    vectors = np.random.default_rng(3).normal(size=(len(rows), 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    for name, named, held in (("base", rows, vectors), ("new", other, vectors[::-1])):
+        audit = replace(AUDIT, semantic=replace(AUDIT.semantic, clusters=named))
+        run = RunDir(folder / name)
+        write_audit(audit, run.audit_path)
+        write_centres(ClusterCentres("m", "1", tuple(r.cluster_id for r in named), held), run)
+
+
+@pytest.mark.parametrize("form", ["compare", "gate"])
+def test_runs_know_their_topics_by_the_centres(costaudit: Run, tmp_path: Path, form: str) -> None:
+    relabelled(tmp_path)
+
+    def shown(base: str, new: str) -> str:
+        if form == "compare":
+            return costaudit("compare", base, new, "--format", "md").out
+        return costaudit("gate", new, "--baseline", base, "--max-unpriced-share", "1").out
+
+    assert "clusters" not in shown("base", "new").lower()
+    by_words = shown("base/audit.json", "new/audit.json")
+    assert "New clusters" in by_words and "Clusters that are gone" in by_words

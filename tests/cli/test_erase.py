@@ -45,11 +45,13 @@ def test_nothing_of_a_person_is_left(
     log = log_of_two(tmp_path / "log.jsonl")
     assert costaudit("analyze", str(log), "--out", "run", "--redact", redact).code == 0
     run = RunDir(Path("run"))
+    assert run.centres_path.exists() == (redact != "hash")
     before = run.requests()
     stored = before.filter(pl.col("source_offset") == 0)["user"].item()
     said = costaudit("erase", "run", "--where", "user=alice")
     assert said.code == 0, said.err
     assert said.out.startswith("8 requests, ")
+    assert not run.centres_path.exists()
     after = run.requests()
     assert after.equals(before.filter(pl.col("user") != stored))
     assert CANARY.encode() not in held(run.path)

@@ -3,9 +3,11 @@
 from dataclasses import replace
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from costaudit.contracts.audit import Audit
+from costaudit.contracts.centres import ClusterCentres
 from costaudit.contracts.month import MonthFacts
 from costaudit.report.compare import compare
 from tests.report.sample_audit import AUDIT, NO_PROMPTS
@@ -91,3 +93,42 @@ def test_moved_groups_are_ranked_by_the_size_of_the_change() -> None:
         ("gpt-4o", Decimal(2400)),  # 15,000 - 12,600
         ("gpt-4o-mini", Decimal("-400.20")),  # no longer used
     ]
+
+
+def centres(order: list[int], ids: tuple[str, ...]) -> ClusterCentres:
+    """Return one direction per cluster, in an order and under names of one's own."""
+    return ClusterCentres("minilm", "1", ids, np.eye(len(order), dtype=np.float32)[order])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_clusters_with_other_names_and_places_are_the_same_topics(seed: int) -> None:
+    assert AUDIT.semantic is not None
+    rows = AUDIT.semantic.clusters
+    order = np.random.default_rng(seed).permutation(len(rows)).tolist()
+    named = tuple(
+        replace(rows[n], cluster_id=f"new{n}", label=f"word{n}, term{n}, name{n}") for n in order
+    )
+    other = replace(AUDIT, semantic=replace(AUDIT.semantic, clusters=named))
+    ours = centres(list(range(len(rows))), tuple(row.cluster_id for row in rows))
+    theirs = centres(order, tuple(row.cluster_id for row in named))
+    found = compare(AUDIT, other, (ours, theirs))
+    assert (found.new_clusters, found.gone_clusters) == ((), ())
+    by_words = compare(AUDIT, other)
+    assert len(by_words.new_clusters) == len(by_words.gone_clusters) == len(rows)
+
+
+def test_a_topic_with_old_words_and_a_new_meaning_is_new() -> None:
+    assert AUDIT.semantic is not None
+    first, *rest = AUDIT.semantic.clusters
+    moved = (replace(first, cluster_id="new"), *rest)
+    other = replace(AUDIT, semantic=replace(AUDIT.semantic, clusters=moved))
+    count = len(moved)
+    vectors = np.eye(count + 1, dtype=np.float32)
+    ours = ClusterCentres("minilm", "1", tuple(r.cluster_id for r in (first, *rest)), vectors[:-1])
+    theirs = replace(
+        ours, ids=tuple(r.cluster_id for r in moved), vectors=vectors[[-1, *range(1, count)]]
+    )
+    found = compare(AUDIT, other, (ours, theirs))
+    assert found.new_clusters == found.gone_clusters == (first.label,)
+    other_embedder = replace(theirs, embedder="mpnet")
+    assert compare(AUDIT, other, (ours, other_embedder)).new_clusters == ()  # by its words

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from rich.cells import cell_len
 
-from costaudit.report.compare import Comparison, compare, comparison_markdown, comparison_terminal
+from costaudit.report.compare import Comparison, compare
+from costaudit.report.comparison import comparison_markdown, comparison_terminal
 from tests.report.hostile_audit import hostile_audit
 from tests.report.sample_audit import AUDIT, NO_PROMPTS
 from tests.report.sample_cost import money

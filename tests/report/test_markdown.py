@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from markdown_it import MarkdownIt
 
+from costaudit.report.compare import compare
 from costaudit.report.markdown import MOST_CHARACTERS, MarkdownReporter
 from tests.report.gates import GATES
 from tests.report.hostile_audit import hostile_audit, huge_audit
@@ -19,7 +20,7 @@ def test_golden(matches_golden: Callable[[str, bytes], None]) -> None:
 
 
 def test_golden_with_gates_and_baseline(matches_golden: Callable[[str, bytes], None]) -> None:
-    rendered = MarkdownReporter(gates=GATES, baseline=NO_PROMPTS).render(AUDIT)
+    rendered = MarkdownReporter(gates=GATES, compared=compare(NO_PROMPTS, AUDIT)).render(AUDIT)
     matches_golden("gate.md", rendered)
 
 
@@ -58,7 +59,7 @@ def test_what_is_cut_is_said_and_the_recommended_threshold_never_cut() -> None:
 def test_nothing_from_a_log_is_markup() -> None:
     audit = hostile_audit()
     gates = (replace(GATES[0], measured=audit.verdict.headline, detail="</details>\n# h1"),)
-    text = MarkdownReporter(gates=gates, baseline=audit).render(audit).decode()
+    text = MarkdownReporter(gates=gates, compared=compare(audit, audit)).render(audit).decode()
     tokens = [
         token
         for block in MarkdownIt("commonmark").enable("table").parse(text)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from costaudit.contracts.audit import Audit
+from costaudit.report.compare import compare
 from costaudit.report.markdown import MarkdownReporter
 from costaudit.report.reporters import REPORTERS, JunitReporter, render, reporter_names
 from costaudit.report.terminal import TerminalReporter
@@ -48,7 +49,9 @@ def test_a_reporter_with_settings_of_its_own_renders_like_a_name() -> None:
     terminal = TerminalReporter(files=("run/audit.json",))
     assert b"Files in run: audit.json" in render(AUDIT, terminal)
     assert b"max_unsafe_served" in render(AUDIT, JunitReporter(GATES))
-    assert b"baseline" in render(AUDIT, MarkdownReporter(gates=GATES, baseline=NO_PROMPTS))
+    assert b"baseline" in render(
+        AUDIT, MarkdownReporter(gates=GATES, compared=compare(NO_PROMPTS, AUDIT))
+    )
 
 
 def test_the_same_audit_gives_the_same_bytes_in_another_process() -> None:

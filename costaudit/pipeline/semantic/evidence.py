@@ -8,6 +8,7 @@ from costaudit.answers.evidence import evidence, typical_pairs, worst_pairs
 from costaudit.answers.rates import Rated
 from costaudit.answers.staleness import drift
 from costaudit.answers.traps.detectors import TRAP_NAMES
+from costaudit.contracts.centres import ClusterCentres
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import ClusterRow, PairEvidence, SemanticSection
 from costaudit.costing.cost import per_request_usd, plain
@@ -23,6 +24,7 @@ class SemanticResult:
     section: SemanticSection
     exact: CacheHits  # hits on identical text
     chosen: CacheHits  # at the recommended point, or else of exact matching
+    centres: ClusterCentres | None = None  # of all clusters; None without texts
 
 
 _TOP = 12
@@ -65,10 +67,13 @@ _PAIRS = 2  # of each kind
 _NAME_CHARS = 80  # of a topic's central question
 
 
-def cluster_rows(
+def clustered(
     run: SemanticRun, rated: Rated, chosen: int, top: int = TOP
-) -> tuple[ClusterRow, ...]:
-    """Return the most expensive topics; `chosen` is the row of `rated` with the hits."""
+) -> tuple[tuple[ClusterRow, ...], ClusterCentres]:
+    """Return the most expensive topics, and the centres of all topics.
+
+    `chosen` is the row of `rated` with the hits.
+    """
     usd = np.nan_to_num(per_request_usd(run.log.tariff.classes, run.log.tariff.billed))
     text = run.stream.text[run.eligible]
     by_text = np.bincount(text, weights=usd[run.eligible], minlength=len(run.stream.texts))
@@ -77,7 +82,9 @@ def cluster_rows(
     own[run.eligible] = clusters.cluster[text]
     sizes = np.bincount(own[own >= 0], minlength=len(clusters.ids))
     largest = [number for number in range(len(clusters.ids)) if sizes[number] >= _SMALLEST]
-    return tuple(_row(run, rated, chosen, clusters, own, number) for number in largest[:top])
+    rows = tuple(_row(run, rated, chosen, clusters, own, number) for number in largest[:top])
+    spec = run.embedder.spec
+    return rows, ClusterCentres(spec.name, spec.revision, clusters.ids, clusters.centres)
 
 
 def _named(run: SemanticRun, clusters: Clusters, number: int) -> str:

@@ -20,7 +20,7 @@ from costaudit.pipeline.semantic.budget import within_budget
 from costaudit.pipeline.semantic.coverage import curve_of, mean_precision, precision_at
 from costaudit.pipeline.semantic.evidence import (
     SemanticResult,
-    cluster_rows,
+    clustered,
     refused_evidence,
     worst_evidence,
 )
@@ -91,6 +91,7 @@ def semantic_result(
     chosen = decided.chosen
     policy, point = decided.policies[chosen], decided.points[chosen]
     ladder, without = scope_rows(run, policy, point)
+    clusters, centres = clustered(run, decided.rated, chosen)
     served = decided.decisions.served
 
     def hits_of(row: int) -> CacheHits:
@@ -113,7 +114,7 @@ def semantic_result(
                 point.peak_entries,
                 lambda rows: decided.rated.fitted.rates(rows).points,
             ),
-            clusters=cluster_rows(run, decided.rated, chosen),
+            clusters=clusters,
             worst_pairs=worst_evidence(run, decided.rated, chosen),
             refused_pairs=refused_evidence(run, policy),
             language_warning=run.language_warning,
@@ -125,6 +126,7 @@ def semantic_result(
         ),
         exact=hits_of(-1),
         chosen=hits_of(chosen),
+        centres=centres,
     )
 
 

@@ -45,6 +45,7 @@ class Clusters:
     usd: np.ndarray  # float64 (k,), the cost of each topic
     tightness: np.ndarray  # float64 (k,), mean similarity to the centre
     medoid: np.ndarray  # int32 (k,), the text nearest to the centre
+    centres: np.ndarray  # float32 (k, d), the mean of its texts' vectors, of length 1
 
 
 def cluster_texts(texts: pl.DataFrame, vectors: np.ndarray, usd: np.ndarray) -> Clusters:
@@ -54,7 +55,8 @@ def cluster_texts(texts: pl.DataFrame, vectors: np.ndarray, usd: np.ndarray) -> 
     """
     if not len(texts):
         nothing = np.empty(0)
-        return Clusters(np.empty(0, np.int32), (), (), nothing, nothing, np.empty(0, np.int32))
+        none = np.empty(0, np.int32)
+        return Clusters(none, (), (), nothing, nothing, none, np.empty((0, 0), np.float32))
     found, similarity = _grouped(texts["text_id"].to_list(), vectors)
     _, found = np.unique(found, return_inverse=True)
     total = np.bincount(found, weights=usd)
@@ -74,7 +76,13 @@ def cluster_texts(texts: pl.DataFrame, vectors: np.ndarray, usd: np.ndarray) -> 
         usd=total[order],
         tightness=np.array([similarity[rows].mean() for rows in members]),
         medoid=medoid,
+        centres=np.stack([_centre(vectors[rows]) for rows in members]),
     )
+
+
+def _centre(vectors: np.ndarray) -> np.ndarray:
+    mean = vectors.mean(axis=0, dtype=np.float64)
+    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), np.float32)
 
 
 def _grouped(text_ids: list[str], vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
