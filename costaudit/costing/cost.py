@@ -1,7 +1,9 @@
 """Compute the cost of token classes: tokens are summed per rate and multiplied once."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -93,3 +95,104 @@ def per_request_usd(classes: pl.DataFrame, pricing: Pricing) -> npt.NDArray[np.f
     table = np.vstack([rates, np.full((1, len(PER_MTOK)), np.nan)])
     counts = classes.select(TOKEN_CLASSES).to_numpy()
     return np.asarray((counts * table[ids]).sum(axis=1) / 1e6, np.float64)
+
+
+class Coded(NamedTuple):
+    """A column as the numbers of its values."""
+
+    code: npt.NDArray[np.int64]  # place of each row's value in `names`
+    names: list[str]  # in order; "" for rows without a value
+
+
+def coded(values: pl.Series) -> Coded:
+    """Return the numbers of a column of texts, days or hours, which are quicker to group by."""
+    if values.null_count() == len(values):
+        return Coded(np.zeros(len(values), np.int64), [""] if len(values) else [])
+    if values.dtype in (pl.Date, pl.Int8):
+        return _coded_numbers(values)
+    filled = values.cast(pl.String).fill_null("")
+    names = filled.unique().sort()
+    return Coded(
+        filled.cast(pl.Enum(names)).to_physical().cast(pl.Int64).to_numpy(), names.to_list()
+    )
+
+
+def _coded_numbers(values: pl.Series) -> Coded:
+    """Return the code of days (dates) or hours (Int8), which polars holds as numbers."""
+    every = values.unique().sort(nulls_last=False)
+    number = values.to_physical().cast(pl.Int64)
+    known = every.drop_nulls().to_physical().cast(pl.Int64).to_numpy()
+    place = np.zeros(int(known[-1] - known[0]) + 2, np.int64)  # the first one is for null
+    place[known - known[0] + 1] = np.arange(len(every) - len(known), len(every))
+    code = place[(number - int(known[0]) + 1).fill_null(0).to_numpy()]
+    return Coded(code, every.cast(pl.String).str.zfill(2).fill_null("").to_list())
+
+
+class Sum(NamedTuple):
+    """The calls of a group at one rate, added up."""
+
+    rate_id: int | None
+    is_logged: bool  # their logged costs count
+    requests: int
+    tokens: Tokens
+    logged_usd: Decimal  # 0 if the logged costs don't count
+    unit_usd: Decimal  # of units other than text
+
+
+_MOST_CELLS = 1 << 22  # added up in one table; with more, only those that occur
+
+
+@dataclass(frozen=True)
+class CallSums:
+    """Adds up calls by group and rate."""
+
+    calls: pl.DataFrame  # TOKEN_CLASSES and, if any call has one, the Decimals logged and units
+    rate: npt.NDArray[np.int64]  # place of each call's rate in `rates`
+    rates: list[tuple[int | None, bool]]  # rate id, and whether the logged cost counts
+
+    def of(self, code: npt.NDArray[np.int64], count: int) -> list[list[Sum]]:
+        """Return the sums of each of `count` groups; `code` is the group of each call."""
+        cell = code * len(self.rates) + self.rate
+        used: npt.NDArray[np.int64] | None = None
+        if count * len(self.rates) > _MOST_CELLS:
+            used = pl.Series(cell).unique().sort().to_numpy()
+            cell = np.searchsorted(used, cell)
+        requests = np.bincount(cell)
+        taken = np.flatnonzero(requests)
+        columns = [  # exact below 2**53
+            np.bincount(cell, self.calls[name].to_numpy())[taken].astype(np.int64).tolist()
+            for name in TOKEN_CLASSES
+        ]
+        usd = self._usd(cell)
+        found: list[list[Sum]] = [[] for _ in range(count)]
+        zero = (Decimal(0), Decimal(0))
+        for place, number, *tokens in zip(
+            taken.tolist(), requests[taken].tolist(), *columns, strict=True
+        ):
+            group, rate = divmod(place if used is None else int(used[place]), len(self.rates))
+            one = Sum(*self.rates[rate], number, tuple(tokens), *usd.get(place, zero))
+            found[group].append(one)
+        return found
+
+    def _usd(self, cell: npt.NDArray[np.int64]) -> dict[int, tuple[Decimal, Decimal]]:
+        """Return the logged costs and the costs of units by cell."""
+        if "logged" not in self.calls.columns:
+            return {}
+        sums = (
+            self.calls.select("logged", "units", cell=pl.Series(cell))
+            .group_by("cell")
+            .agg(pl.col("logged", "units").sum())
+        )
+        return {cell: (logged, units) for cell, logged, units in sums.iter_rows()}
+
+
+def added(sums: Sequence[Sum], rates: dict[int, tuple[Decimal, ...]]) -> CostBreakdown:
+    """Return the cost of a group; its total uses the logged costs that count."""
+    found = breakdown([(one.rate_id, one.requests, one.tokens) for one in sums], rates)
+    units = sum((one.unit_usd for one in sums), Decimal(0))
+    total = found.total_usd + units
+    for one in sums:
+        if one.is_logged:
+            listed = breakdown([(one.rate_id, one.requests, one.tokens)], rates).total_usd
+            total += one.logged_usd - listed - one.unit_usd
+    return replace(found, total_usd=plain(total), units_usd=plain(units))

@@ -143,19 +143,20 @@ def inflation(
         rate=pl.Series(usd_per_token),
         scale=pl.Series(scale),
     ).filter(pl.col("day").is_not_null() & (pl.col("input") > 0))
-    found = [_grown(part) for part in frame.partition_by("endpoint", maintain_order=True)]
+    days = (
+        frame.group_by("endpoint", "day")
+        .agg(pl.len(), pl.col("input").mean())
+        .filter(pl.col("len") >= _FEWEST_A_DAY)
+        .sort("endpoint", "day")
+    )
+    found = [_grown(part, frame) for part in days.partition_by("endpoint", maintain_order=True)]
     return tuple(
         sorted((one for one in found if one), key=lambda one: (-one.usd_month, one.endpoint))
     )
 
 
-def _grown(part: pl.DataFrame) -> Inflation | None:
-    days = (
-        part.group_by("day")
-        .agg(pl.len(), pl.col("input").mean())
-        .filter(pl.col("len") >= _FEWEST_A_DAY)
-        .sort("day")
-    )
+def _grown(days: pl.DataFrame, requests: pl.DataFrame) -> Inflation | None:
+    """Return the growth of one endpoint's prompts; `days` has their mean length by day."""
     mean = days["input"].to_numpy()
     if len(mean) < _FEW_DAYS:
         return None
@@ -163,13 +164,12 @@ def _grown(part: pl.DataFrame) -> Inflation | None:
     before, after = float(mean[:place].mean()), float(mean[place:].mean())
     if after < (1 + _LONGER) * before or after - before < _SURE * error:
         return None
-    since = days["day"][place]
+    endpoint, since = days["endpoint"][0], days["day"][place]
+    part = requests.filter(pl.col("endpoint") == endpoint)
     later = part.filter(pl.col("day") >= since)
     name, tokens = _part(part.filter(pl.col("day") < since), later)
     growth = later.select((pl.col("rate") * pl.col("scale")).sum()).item() * (after - before)
-    return Inflation(
-        part["endpoint"][0], since.isoformat(), before, after, name, tokens, micro_usd(growth)
-    )
+    return Inflation(endpoint, since.isoformat(), before, after, name, tokens, micro_usd(growth))
 
 
 def _step(mean: Floats) -> tuple[int, float]:

@@ -110,6 +110,8 @@ def _basis(
     Both have their shares of the list price. A unit without a price costs what the tokens leave,
     and a call without tokens pays for units alone.
     """
+    if logged.null_count() == len(logged):
+        return Basis(logged, no_units(len(logged)), ratios, faults or {})
     listed = pl.col("unit_usd").cast(pl.Float64)
     whole = pl.col("logged").cast(pl.Float64)
     split = frame.with_columns(logged=logged).select(
@@ -124,6 +126,11 @@ def _basis(
     )
     usd = pl.col("usd").clip(0.0, whole).round(_DIGITS).cast(USD)
     return Basis(logged, split.select(units=usd.fill_null(0)).to_series(), ratios, faults or {})
+
+
+def no_units(count: int) -> pl.Series:
+    """Return a cost of 0 for the units of each of `count` calls."""
+    return pl.Series("usd", [Decimal(0)], USD).new_from_index(0, count)
 
 
 def ratio_note(ratio: float | None) -> str:
@@ -147,6 +154,8 @@ def calibrate(
 
     If no price is known but a cost is logged, every token of the model costs the same.
     """
+    if basis.logged.null_count() == len(basis.logged):
+        return pricing
     unpriced = pl.col("rate_id").is_null()
     frame = (
         requests.select("provider", "model")

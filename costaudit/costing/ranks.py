@@ -4,6 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from costaudit.costing.cost import coded
+
 FEWEST = 5  # minimum number of members of a group of ranks, so that it describes no single person
 _ENDS = (0.01, 0.1, 0.5, 1.0)  # shares of the members at which groups end
 RANKED = ("user", "session")
@@ -29,18 +31,19 @@ def ranks(members: pl.Series, usd: npt.NDArray[np.float64]) -> pl.Series:
     Groups end at 1, 10, 50 and 100 % of the members. A group with fewer than FEWEST members is
     merged with the next one, the last group with the one before.
     """
-    frame = pl.DataFrame({"member": members, "usd": usd}).drop_nulls("member")
-    order = frame.group_by("member").agg(pl.col("usd").sum()).sort(
-        ["usd", "member"], descending=[True, False]
-    )  # fmt: skip
+    code, names = coded(members)
+    total = np.bincount(code, usd, len(names))
+    known = np.flatnonzero(
+        np.bincount(code[members.is_not_null().to_numpy()], minlength=len(names))
+    )
+    order = known[np.argsort(-total[known], kind="stable")]  # of equals, the first name first
     last = _ends(len(order))
     first = [1, *(end + 1 for end in last[:-1])]
     labels = [f"{low:,}–{high:,}" for low, high in zip(first, last, strict=True)]
-    group = np.searchsorted(last, np.arange(1, len(order) + 1))
-    named = order.select("member", label=pl.Series(labels, dtype=pl.String).gather(group))
-    return pl.DataFrame({"member": members}).join(
-        named, on="member", how="left", maintain_order="left"
-    )["label"]  # fmt: skip
+    group = np.full(len(names), len(labels))
+    group[order] = np.searchsorted(last, np.arange(1, len(order) + 1))
+    found = pl.Series([*labels, None], dtype=pl.String).gather(group[code])
+    return found.set(members.is_null(), None)
 
 
 def first_rank(label: str) -> int:

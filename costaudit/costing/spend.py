@@ -4,26 +4,38 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from costaudit.contracts.grades import PER_MTOK, Grade, Pricing, micro_usd
 from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER, TOKEN_CLASSES
 from costaudit.contracts.spend import CostBreakdown, CostMode, DailyRow, ModelPrice, Spend, SpendRow
-from costaudit.costing.cost import billed_classes, breakdown, plain, rates_by_id
+from costaudit.costing.cost import (
+    CallSums,
+    Sum,
+    added,
+    billed_classes,
+    coded,
+    plain,
+    rates_by_id,
+)
 from costaudit.costing.logged import Basis, basis, ratio_note
 from costaudit.costing.months.calendar import Floats
 from costaudit.costing.months.month import Month
 from costaudit.costing.ranks import first_rank
 
+_SHARES = (0.5, 0.95)  # quantiles of latency
 TOP = 200  # rows per breakdown; all others are one row
 GROUPS: dict[str, pl.Expr | pl.Series] = {
     "endpoint": pl.col("endpoint"),
     "tenant": pl.col("tenant"),
     "model": pl.col("model"),
-    "day": pl.col("ts").dt.date().cast(pl.String),
-    "hour": pl.col("ts").dt.hour().cast(pl.String).str.zfill(2),
+    "day": pl.col("ts").dt.date(),
+    "hour": pl.col("ts").dt.hour(),
 }
 
 
@@ -42,20 +54,22 @@ def spend(
     classes = billed_classes(requests)
     counted = basis(requests, classes, pricing, cost_mode)
     frame = requests.select(
-        "served_by", "provider", "model", "ts", "latency_ms", "status", "usage_source",
-        **{f"by_{name}": one.fill_null("") for name, one in (GROUPS | dict(groups)).items()},
+        "provider", "model", "ts", "latency_ms", "status", "usage_source", sent=SENT_TO_PROVIDER,
+        **{f"by_{name}": one for name, one in groups.items()},
     ).with_columns(*classes, rate_id=pricing.rate_ids, logged=counted.logged,
                    unit_usd=pricing.units(), logged_units=counted.units)  # fmt: skip
-    sent = frame.filter(SENT_TO_PROVIDER)
+    sent = frame if frame["sent"].all() else frame.filter("sent")
     rates = rates_by_id(pricing)
-    total = _breakdowns(sent.with_columns(all=pl.lit("")), "all", rates).get("", _NOTHING)
+    sums = _sums(sent, len(rates))
+    (every,) = sums.of(np.zeros(len(sent), np.int64), 1)
+    total = added(every, rates)
     no_rate = pl.col("rate_id").is_null() & (_tokens() > 0)
     unpriced = sent.filter(pl.col("logged").is_null() & (no_rate | pl.col("unit_usd").is_null()))
     return Spend(
         total=total,
         cost_mode=cost_mode,
         logged_usd=plain(Decimal(sent["logged"].sum() or 0)),
-        by={name: _rows(sent, name, rates, total.total_usd) for name in groups},
+        by={name: _rows(sent, sums, name, rates, total.total_usd) for name in groups},
         prices=_prices(sent, pricing, counted),
         unpriced_requests=len(unpriced),
         unpriced_share=_unpriced_share(unpriced, sent),
@@ -63,12 +77,9 @@ def spend(
         gateway_hits=len(frame) - len(sent),
         invoice_usd=invoice_usd,
         invoice_gap_share=_gap_share(invoice_usd, total.total_usd),
-        daily=_daily(sent, rates),
+        daily=_daily(sent, sums, rates),
         unpriced_units=pricing.unpriced_units if unpriced["unit_usd"].has_nulls() else (),
     )
-
-
-_NOTHING = breakdown([], {})
 
 
 def _tokens() -> pl.Expr:
@@ -93,88 +104,111 @@ def _gap_share(invoice_usd: Decimal | None, log_usd: Decimal) -> float | None:
     return float((invoice_usd - log_usd) / invoice_usd) if invoice_usd else None
 
 
-def _breakdowns(
-    sent: pl.DataFrame, group: str, rates: dict[int, tuple[Decimal, ...]]
-) -> dict[str, CostBreakdown]:
-    """Return the breakdown of each group; totals use the logged cost if that counts."""
-    sums = sent.group_by(group, "rate_id", from_log=pl.col("logged").is_not_null()).agg(
-        pl.len(),
-        pl.col(TOKEN_CLASSES).sum(),
-        pl.col("logged").sum(),
-        pl.when(pl.col("logged").is_null()).then("unit_usd").otherwise("logged_units").sum(),
-    )
-    parts: dict[str, list[tuple[int | None, int, tuple[int, ...]]]] = {}
-    correction: dict[str, Decimal] = {}
-    units: dict[str, Decimal] = {}
-    for name, rate_id, from_log, requests, *rest in sums.sort(
-        group, "rate_id", "from_log"
-    ).iter_rows():
-        *tokens, logged, unit_usd = rest
-        part = (rate_id, requests, tuple(tokens))
-        parts.setdefault(name, []).append(part)
-        if from_log:
-            recomputed = breakdown([part], rates).total_usd
-            correction[name] = correction.get(name, Decimal(0)) + logged - recomputed - unit_usd
-        units[name] = units.get(name, Decimal(0)) + unit_usd
-    found = {name: breakdown(part, rates) for name, part in parts.items()}
-    return {
-        name: replace(
-            cost,
-            total_usd=plain(cost.total_usd + correction.get(name, Decimal(0)) + units[name]),
-            units_usd=plain(units[name]),
-        )
-        for name, cost in found.items()
-    }
+def _sums(sent: pl.DataFrame, rates: int) -> CallSums:
+    logged = sent["logged"].is_not_null().to_numpy()
+    number = 2 * (sent["rate_id"].cast(pl.Int64).fill_null(-1).to_numpy() + 1) + logged
+    used = np.flatnonzero(np.bincount(number, minlength=2 * rates + 2))
+    place = np.zeros(2 * rates + 2, np.int64)
+    place[used] = np.arange(len(used))
+    names = [(one // 2 - 1 if one > 1 else None, bool(one % 2)) for one in used.tolist()]
+    calls = sent.select(TOKEN_CLASSES)
+    if logged.any() or sent.select((pl.col("unit_usd") != 0).any()).item():
+        units = pl.when(pl.col("logged").is_null()).then("unit_usd").otherwise("logged_units")
+        calls = sent.select(*TOKEN_CLASSES, pl.col("logged").fill_null(0), units=units)
+    return CallSums(calls, place[number], names)
 
 
 def _rows(
-    sent: pl.DataFrame, name: str, rates: dict[int, tuple[Decimal, ...]], total_usd: Decimal
+    sent: pl.DataFrame,
+    sums: CallSums,
+    name: str,
+    rates: dict[int, tuple[Decimal, ...]],
+    total_usd: Decimal,
 ) -> tuple[SpendRow, ...]:
-    group = f"by_{name}"
-    costs = _breakdowns(sent, group, rates)
+    code, names = coded(sent[f"by_{name}"])
+    costs = [added(one, rates) for one in sums.of(code, len(names))]
     in_time = name in ("day", "hour")
     if name.endswith("_rank"):
-        order = sorted(costs, key=first_rank)
+        order = sorted(range(len(names)), key=lambda n: first_rank(names[n]))
+    elif in_time:
+        order = list(range(len(names)))
     else:
-        order = sorted(costs, key=lambda g: (g,) if in_time else (-costs[g].total_usd, g))
+        order = sorted(range(len(names)), key=lambda n: (-costs[n].total_usd, names[n]))
     if len(order) > TOP and not in_time:
-        rest = sorted(order[TOP - 1 :])
-        merged = pl.when(pl.col(group).is_in(rest)).then(pl.lit("(other)")).otherwise(group)
-        sent = sent.with_columns(merged.alias(group))
-        costs = _breakdowns(sent, group, rates)
-        order = [*order[: TOP - 1], "(other)"]
-    latency = sent.group_by(group).agg(
-        p50=pl.col("latency_ms").quantile(0.5, "linear"),
-        p95=pl.col("latency_ms").quantile(0.95, "linear"),
-        failed=(pl.col("status") == "error").sum(),
+        place = np.full(len(names), TOP - 1)
+        place[order[: TOP - 1]] = np.arange(TOP - 1)
+        code, names = place[code], [*(names[n] for n in order[: TOP - 1]), "(other)"]
+        costs = [added(one, rates) for one in sums.of(code, TOP)]
+        order = list(range(TOP))
+    p50s, p95s = _latencies(sent["latency_ms"], code, len(names))
+    failed = np.bincount(
+        code[(sent["status"] == "error").fill_null(False).to_numpy()], minlength=len(names)
     )
-    times = {row[0]: row[1:] for row in latency.iter_rows()}
-    return tuple(_row(g, costs[g], total_usd, times[g]) for g in order)
-
-
-def _daily(sent: pl.DataFrame, rates: dict[int, tuple[Decimal, ...]]) -> tuple[DailyRow, ...]:
-    names = ["by_day", "provider", "model"]
-    filled = sent.with_columns(pl.col(names).fill_null(""))
-    keys = filled.select(names).unique().sort(names)
-    keys = keys.with_columns(key=pl.int_range(pl.len()).cast(pl.String))
-    keyed = filled.join(keys, on=names)
-    costs = _breakdowns(keyed, "key", rates)
-    no_rate = keyed.filter(pl.col("rate_id").is_null())
-    unpriced = _tokens_by_key(no_rate.filter(pl.col("logged").is_null()))
-    only_logged = _tokens_by_key(no_rate.filter(pl.col("logged").is_not_null()))
     return tuple(
-        DailyRow(day, provider, model, costs[key], unpriced.get(key, {}), only_logged.get(key, {}))
-        for day, provider, model, key in keys.iter_rows()
+        _row(names[n], costs[n], total_usd, (p50s[n], p95s[n], int(failed[n]))) for n in order
     )
 
 
-def _tokens_by_key(calls: pl.DataFrame) -> dict[str, dict[str, int]]:
-    """Return the tokens of each key by class; classes without tokens are left out."""
-    sums = calls.group_by("key").agg(pl.col(TOKEN_CLASSES).sum())
-    return {
-        row.pop("key"): {name: tokens for name, tokens in row.items() if tokens}
-        for row in sums.iter_rows(named=True)
-    }
+def _latencies(
+    latency_ms: pl.Series, code: npt.NDArray[np.int64], count: int
+) -> list[list[float | None]]:
+    """Return the median of each of `count` groups, and the 95th percentile; None if unknown."""
+    found: list[list[float | None]] = [[None] * count for _ in _SHARES]
+    if latency_ms.null_count() == len(latency_ms):
+        return found
+    known = latency_ms.is_not_null().to_numpy()
+    values, code = (
+        (latency_ms.to_numpy(), code)
+        if known.all()
+        else (latency_ms.to_numpy()[known], code[known])
+    )
+    narrow = code.astype(np.uint16) if count < 1 << 16 else code  # sorted by radix
+    grouped = values[np.argsort(narrow, kind="stable")]
+    ends = np.cumsum(np.bincount(code, minlength=count)).tolist()
+    for group, (start, end) in enumerate(pairwise([0, *ends])):
+        if start == end:
+            continue
+        places = [(end - start - 1) * share for share in _SHARES]
+        lows = [int(place) for place in places]
+        highs = [min(low + 1, end - start - 1) for low in lows]
+        own = np.partition(grouped[start:end], [*lows, *highs])
+        for of, place, low, high in zip(found, places, lows, highs, strict=True):
+            of[group] = float(own[low] + (own[high] - own[low]) * (place - low))
+    return found
+
+
+def _daily(
+    sent: pl.DataFrame, sums: CallSums, rates: dict[int, tuple[Decimal, ...]]
+) -> tuple[DailyRow, ...]:
+    days = coded(sent["ts"].dt.date())
+    providers, models = coded(sent["provider"]), coded(sent["model"])
+    pair = providers.code * len(models.names) + models.code
+    used = np.flatnonzero(np.bincount(pair))
+    place = np.zeros(len(providers.names) * len(models.names), np.int64)
+    place[used] = np.arange(len(used))
+    groups = sums.of(days.code * len(used) + place[pair], len(days.names) * len(used))
+    rows = []
+    for number, found in enumerate(groups):
+        if not found:
+            continue
+        day, one = divmod(number, len(used))
+        provider, model = divmod(int(used[one]), len(models.names))
+        rows.append(
+            DailyRow(
+                days.names[day], providers.names[provider], models.names[model],
+                added(found, rates), _without_rate(found, logged=False),
+                _without_rate(found, logged=True),
+            )
+        )  # fmt: skip
+    return tuple(rows)
+
+
+def _without_rate(found: list[Sum], *, logged: bool) -> dict[str, int]:
+    """Return the tokens without a rate by class; classes without tokens are left out."""
+    for one in found:
+        if one.rate_id is None and one.is_logged == logged:
+            return {name: n for name, n in zip(TOKEN_CLASSES, one.tokens, strict=True) if n}
+    return {}
 
 
 def _row(
@@ -233,10 +267,10 @@ def with_months(spend: Spend, requests: pl.DataFrame, month: Month, usd: Floats)
         number = {row.group: place for place, row in enumerate(rows)}
         if not number:
             continue
-        names = requests.select(one=GROUPS[name]).to_series().fill_null("")
+        code, names = coded(requests.select(one=GROUPS[name]).to_series())
         other = number.get("(other)", len(number))
-        places = names.replace_strict(number, default=other, return_dtype=pl.Int64).to_numpy()
-        daily = month.by_group(usd, places, len(number) + 1)
+        place = np.array([number.get(one, other) for one in names], np.int64)
+        daily = month.by_group(usd, place[code], len(number) + 1)
         by[name] = tuple(
             replace(row, month=month.ranged(micro_usd(days.sum()), days, grade))
             for row, days in zip(rows, daily, strict=False)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from costaudit.costing.growth import drivers, inflation, spikes
 from costaudit.costing.months.forecast import backtest, next_month
-from costaudit.costing.months.month import month_of
+from costaudit.costing.months.month import Month, month_of
 from tests.costing.logs import log
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
@@ -176,3 +176,28 @@ def test_forecasts_are_held_against_the_log(growth: float, seed: int) -> None:
     found = backtest(*growing(56, growth, seed), covered_days=56.0)
     assert found.made == 6 and found.covered >= 5 and found.mean_error < 0.1
     assert backtest(*growing(15, 0.0), covered_days=15.0).made == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_backtest_by_hours_is_that_of_each_request(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    late = np.sort(rng.integers(0, 40 * 86_400, 1_500)) + 12_345
+    at = [MONDAY + timedelta(seconds=int(one)) for one in late]
+    requests, usd = log(*({"ts": one} for one in at)), rng.lognormal(0, 1, len(at))
+    made, covered, errors = 0, 0, []
+    for day in range(14, 40 - 7 + 1, 7):
+        now, then = MONDAY + timedelta(days=day), MONDAY + timedelta(days=day + 7)
+        seen = np.array([one < now for one in at])
+        came = np.array([now <= one < then for one in at])
+        months: list[Month] = [
+            month_of(requests.filter(pl.Series(one)), day) for one in (seen, came)
+        ]
+        told = next_month(months[0], usd[seen], 7)
+        value = months[1].usd(usd[came])
+        assert told.low_usd is not None and told.high_usd is not None
+        made += 1
+        covered += told.low_usd <= value <= told.high_usd
+        errors.append(abs(float((told.usd - value) / value)))
+    found = backtest(requests, usd, covered_days=40.0)
+    assert (found.made, found.covered) == (made, covered) and made == 3
+    assert found.mean_error == pytest.approx(np.mean(errors), rel=1e-6)

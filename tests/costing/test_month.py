@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.month_coverage import trials
 from costaudit.contracts.grades import Money
-from costaudit.costing.months.month import Month, _student, month_of, with_trend
+from costaudit.costing.months.month import Month, month_of, with_trend
+from costaudit.costing.months.resampling import student
 from tests.costing.logs import log
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
@@ -192,4 +193,4 @@ def test_the_order_of_requests_does_not_matter() -> None:
 def test_student_s_points_are_those_of_the_tables(freedom: int) -> None:
     from scipy.stats import t
 
-    assert _student(freedom) == pytest.approx(t.ppf(0.975, freedom), abs=0.005)
+    assert student(freedom) == pytest.approx(t.ppf(0.975, freedom), abs=0.005)

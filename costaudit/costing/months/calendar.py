@@ -69,13 +69,16 @@ def summed(place: Ints, weight: Floats, count: int = 0) -> Floats:
     return np.asarray(np.bincount(place, weight, count), np.float64)
 
 
-def calendar(ts_s: Floats) -> Calendar:
-    """Return the calendar of requests at `ts_s`, in seconds since the epoch, all finite."""
+def calendar(ts_s: Floats, counts: Floats | None = None) -> Calendar:
+    """Return the calendar of requests at `ts_s`, in seconds since the epoch, all finite.
+
+    `counts` are the requests at each time, by default 1.
+    """
     first, last = float(ts_s.min()), float(ts_s.max())
     first_h, last_h = int(first // HOUR_S), int(last // HOUR_S)
     count = last_h - first_h + 1
     place = np.minimum((ts_s // HOUR_S).astype(np.int64) - first_h, count - 1)
-    requests = np.bincount(place, minlength=count).astype(np.float64)
+    requests = np.bincount(place, counts, count).astype(np.float64)
     slot = _slots(first_h, count)
     stretches = _holes(requests, slot)
     covered = np.ones(count)

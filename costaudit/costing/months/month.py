@@ -13,12 +13,11 @@ from costaudit.contracts.grades import Grade, Money, micro_usd, weakest
 from costaudit.contracts.month import MONTH_DAYS, MonthFacts, Trend
 from costaudit.contracts.requests import SENT_TO_PROVIDER, TS_S
 from costaudit.costing.months.calendar import WEEKDAYS, Calendar, Floats, Ints, calendar, summed
+from costaudit.costing.months.resampling import REPLICATES, ResampledDays, resampled, student
 
 FEWEST_DAYS = 2.0  # of usual traffic, for a month
 FEW_DAYS = 14.0  # with fewer, the report says that intervals are wide
-REPLICATES = 800
 DRIFT_PER_DAY = 0.007  # drift of spend if the log can't show it: 20 % a month, up or down
-_PER_WEEKDAY = 3  # with so many of each weekday, weekdays are resampled separately
 _TOLERANCE = 0.1  # days, for logs that start late or end early by a few hours
 _ENOUGH_DAYS = FEW_DAYS - _TOLERANCE
 Bounds = tuple[float, float]
@@ -104,15 +103,14 @@ class Month:
         assert self.hours is not None
         day, weight = self.hours.day, self.hours.weight
         days = int(day[-1]) + 1
-        timed = self.place >= 0
+        timed = self._timed
         place = self.place[timed]
         scaled = by_request[timed] * weight[place]
         cells = summed(group[timed] * days + day[place], scaled, count * days)
+        if isinstance(timed, slice):
+            return cells.reshape(count, days)
         untimed = summed(group[~timed], by_request[~timed], count)
-        if untimed.any():
-            every = weight[place].mean()
-            return cells.reshape(count, days) + np.outer(untimed * every, self._even)
-        return cells.reshape(count, days)
+        return cells.reshape(count, days) + np.outer(untimed * weight[place].mean(), self._even)
 
     def log_daily(self, by_request: Floats) -> Floats:
         """Return what each day's requests cost in the log; requests without a time are left out."""
@@ -131,7 +129,7 @@ class Month:
             return total, total
         days = self._days
         total = float(daily.sum())
-        drawn = total + self._deviation(daily, days.first) + self._deviation(daily, days.second)
+        drawn = total + self._deviation(daily, 0) + self._deviation(daily, 1)
         slope, error = self._slope(daily)
         drift = (slope + error * days.normal) * total * (days.span + min(days.span, MONTH_DAYS)) / 2
         low, high = np.quantile(drawn + drift, [0.025, 0.975]).tolist()
@@ -146,8 +144,8 @@ class Month:
         slope, error = self._slope(daily)
         away = (days.span + ahead_days) / 2  # from the log's middle to the middle of the next days
         middle = total * (1 + slope * away)
-        coming = self._deviation(daily, days.second) * np.sqrt(days.span / ahead_days)
-        drawn = self._deviation(daily, days.first) + coming + error * days.normal * total * away
+        coming = self._deviation(daily, 1) * np.sqrt(days.span / ahead_days)
+        drawn = self._deviation(daily, 0) + coming + error * days.normal * total * away
         low, high = (np.quantile(drawn, [0.025, 0.975]) * days.widening).tolist()
         return middle, middle + low, middle + high
 
@@ -157,7 +155,7 @@ class Month:
         if found is None or self.facts.traffic_days < _ENOUGH_DAYS:
             return None
         slope, error, freedom = found
-        wide = error * _student(freedom)
+        wide = error * student(freedom)
         low, high = 7 * (slope - wide), 7 * (slope + wide)
         return Trend(7 * slope, low, high, significant=low > 0 or high < 0)
 
@@ -171,14 +169,21 @@ class Month:
 
     def _by_day(self, by_request: Floats, weight: Floats) -> Floats:
         assert self.hours is not None
-        timed = self.place >= 0
+        timed = self._timed
         hourly = summed(self.place[timed], by_request[timed], len(weight)) * weight
         daily = summed(self.hours.day, hourly)
-        untimed = float(by_request[~timed].sum())
+        untimed = 0.0 if isinstance(timed, slice) else float(by_request[~timed].sum())
         if untimed:
+            assert not isinstance(timed, slice)
             every = np.bincount(self.place[timed], minlength=len(weight)) * weight
             daily = daily + untimed * every.sum() / timed.sum() * self._even
         return daily
+
+    @cached_property
+    def _timed(self) -> slice | npt.NDArray[np.bool_]:
+        """Return which requests have a time; a slice of all if every request has one."""
+        timed = self.place >= 0
+        return slice(None) if timed.all() else timed
 
     @property
     def _even(self) -> Floats:
@@ -186,27 +191,25 @@ class Month:
         return np.asarray(share / max(share.sum(), 1e-12), np.float64)
 
     @cached_property
-    def _days(self) -> "_Days":
+    def _days(self) -> ResampledDays:
         assert self.hours is not None
-        return _days(self.hours, self.seed)
+        return resampled(self.hours, self.seed)
 
-    def _deviation(self, daily: Floats, counts: Floats) -> Floats:
-        """Return each replicate's month minus the log's month; one draw of days per row."""
-        days = self._days
-        total = np.zeros(len(counts))
+    def _deviation(self, daily: Floats, draw: int) -> Floats:
+        """Return each replicate's month minus the log's month, for the first or second draw."""
+        total = np.zeros(REPLICATES)
         lone = []
-        for kind in np.unique(days.kind[days.share > 0]):
-            chosen = (days.kind == kind) & (days.share > 0)
-            size, whole = int(chosen.sum()), float(days.share[chosen].sum())
-            if size < 2:
-                lone.append(float(daily[chosen].sum()))
+        for one in self._days.classes:
+            own = daily[one.days]
+            if len(own) < 2:
+                lone.append(float(own.sum()))
                 continue
-            drawn = counts[:, chosen] @ daily[chosen] / (counts[:, chosen] @ days.share[chosen])
-            spread = np.sqrt(size / (size - 1))
-            total += (drawn * whole - daily[chosen].sum()) * spread
+            drawn = one.counts[draw] @ own / one.drawn_share[draw]
+            spread = np.sqrt(len(own) / (len(own) - 1))
+            total += (drawn * one.share - own.sum()) * spread
         rest = float(daily.sum()) - sum(lone)
         if lone and rest:
-            others = max(int((days.share > 0).sum()) - len(lone), 1)
+            others = max(int((self._days.share > 0).sum()) - len(lone), 1)
             total *= np.sqrt(1 + (sum(lone) / rest) ** 2 * others)
         return total
 
@@ -223,18 +226,19 @@ class Month:
         """Fit days, relative to their class's mean: return slope, error and degrees of freedom."""
         days = self._days
         full = days.share >= 0.5
-        kinds = days.kind[full]
-        freedom = int(full.sum()) - len(np.unique(kinds)) - 1
+        names, kinds = np.unique(days.kind[full], return_inverse=True)
+        freedom = len(kinds) - len(names) - 1
         if freedom < 2:
             return None
         level = daily[full] / days.share[full]
-        means = np.array([level[kinds == kind].mean() for kind in kinds])
+        each = np.bincount(kinds)
+        means = (np.bincount(kinds, level) / each)[kinds]
         scale = float(daily.sum() / days.share.sum())
         if not scale:
             return None
         departure = (level - means) / scale
         at = np.flatnonzero(full).astype(np.float64)
-        at = at - np.array([at[kinds == kind].mean() for kind in kinds])
+        at = at - (np.bincount(kinds, at) / each)[kinds]
         squares = float(at @ at)
         if not squares:
             return None
@@ -255,68 +259,36 @@ class Month:
         )
 
 
-@dataclass(frozen=True)
-class _Days:
-    """The days of a calendar, and how they are resampled."""
-
-    share: Floats  # share of a usual day's traffic that the log covers
-    kind: Ints  # days of the same kind are resampled together
-    first: Floats  # (REPLICATES, days): how often each day is drawn
-    second: Floats
-    normal: Floats  # (REPLICATES,)
-    span: int  # days with some cover
-    widening: float  # factor of the interval, because few days measure the spread
-
-
-def _days(hours: Calendar, seed: int) -> _Days:
-    share = summed(hours.day, hours.usual)
-    weekday = np.zeros(len(share), np.int64)
-    weekday[hours.day] = hours.weekday
-    seen = share > 0.02
-    share = np.where(seen, share, 0.0)
-    each = np.bincount(weekday[seen], minlength=7)
-    kind = weekday if (each[each > 0] >= _PER_WEEKDAY).all() else np.where(weekday < 5, 0, 5)
-    rng = np.random.default_rng(seed)
-    draws = [np.zeros((REPLICATES, len(share))) for _ in range(2)]
-    freedom = 0
-    for one in np.unique(kind[seen]):
-        members = np.flatnonzero((kind == one) & seen)
-        freedom += len(members) - 1
-        for draw in draws:
-            drawn = rng.multinomial(
-                len(members), np.full(len(members), 1 / len(members)), REPLICATES
-            )
-            draw[:, members] = drawn
-    normal = rng.standard_normal(REPLICATES)
-    return _Days(share, kind, draws[0], draws[1], normal, int(seen.sum()), _student(freedom) / 1.96)
-
-
-_STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23)
-
-
-def _student(freedom: int) -> float:
-    """Return the two-sided 95 % quantile of Student's t distribution."""
-    if freedom <= len(_STUDENT):
-        return _STUDENT[max(freedom, 1) - 1]
-    return 1.96 + 2.4 / freedom + 3.0 / freedom**2  # within 0.003 of the tables from 11 on
-
-
 def month_of(requests: pl.DataFrame, covered_days: float, seed: int = 0) -> Month:
     """Return the month of REQUESTS; `covered_days` is the time from the first to the last one.
 
     Failed calls and calls served by a gateway's cache also show that the log covers an hour.
     """
-    sent = int(requests.select(SENT_TO_PROVIDER).to_series().sum())
     ts_s = requests.select(TS_S).to_series().fill_null(np.nan).to_numpy()
+    month = month_at(ts_s, covered_days, seed)
+    sent = requests.select(SENT_TO_PROVIDER).to_series()
+    if not month.facts.is_month:
+        return replace(month, facts=replace(month.facts, requests=int(sent.sum())))
+    sent_a_month = month.daily(sent.cast(pl.Float64).to_numpy()).sum()
+    return replace(month, facts=replace(month.facts, requests=round(sent_a_month)))
+
+
+def month_at(
+    ts_s: Floats, covered_days: float, seed: int = 0, counts: Floats | None = None
+) -> Month:
+    """Return the month of requests by their times in seconds, NaN if unknown.
+
+    `counts` are the requests at each time, by default 1. The facts don't count requests.
+    """
     timed = np.isfinite(ts_s)
     place = np.full(len(ts_s), -1)
     if not timed.any():
         why = "No request has a time, so there is no month: the figures are those of the log."
-        return Month(
-            MonthFacts("log", covered_days, 0.0, reasons=(why,), requests=sent), None, place
-        )
-    hours = calendar(ts_s[timed])
-    place[timed] = ts_s[timed] // 3_600 - hours.first_h
+        return Month(MonthFacts("log", covered_days, 0.0, reasons=(why,)), None, place)
+    all_timed = bool(timed.all())
+    known = ts_s if all_timed else ts_s[timed]
+    hours = calendar(known, counts if counts is None or all_timed else counts[timed])
+    place[timed] = known // 3_600 - hours.first_h
     days = float(summed(hours.day, hours.usual).sum())
     facts = _facts(hours, days)
     if days < FEWEST_DAYS - _TOLERANCE:
@@ -324,12 +296,9 @@ def month_of(requests: pl.DataFrame, covered_days: float, seed: int = 0) -> Mont
             f"The log covers {days:.1f} days of usual traffic. A month needs {FEWEST_DAYS:.0f}: "
             "the figures are those of the log."
         )
-        short = replace(facts, period="log", days=covered_days, reasons=(why,), requests=sent)
+        short = replace(facts, period="log", days=covered_days, reasons=(why,))
         return Month(short, None, np.full(len(ts_s), -1))
-    month = Month(facts, hours, place, seed)
-    every = requests.select(SENT_TO_PROVIDER).to_series().to_numpy()
-    sent_a_month = month.daily(np.where(every, 1.0, 0.0)).sum()
-    return replace(month, facts=replace(facts, requests=round(sent_a_month)))
+    return Month(facts, hours, place, seed)
 
 
 def with_trend(month: Month, spend_by_request: Floats) -> Month:

@@ -21,6 +21,7 @@ _WRITE_TTL = pl.coalesce(  # the lifetime of cache_write_other tokens, as billed
     "cache_write_other_ttl",
     pl.when(pl.col("cache_options").str.contains('"12h"', literal=True)).then(pl.lit("12h")),
 )
+_MOST_NUMBERS = 1 << 22  # of combinations of a key's values that are counted in one table
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -35,14 +36,36 @@ def price_requests(
     user = read_overlay(overrides) if overrides else None
     logged = requests.with_columns(write_ttl=pl.when(_WRITE_TTL == "12h").then(pl.lit("12h")))
     logged = logged.select(_KEY)
-    keys = logged.unique().sort(_KEY, nulls_last=True).with_row_index("key")
-    joined = logged.join(keys, on=_KEY, how="left", nulls_equal=True, maintain_order="left")
+    keys, key_of = _keys(logged)
     cards = [rate_card(PriceKey(*row), user) for row in keys.select(_KEY).iter_rows()]
     untimed_day = as_of or _last_day(requests)
-    cells = _cells(requests, joined["key"].to_numpy(), cards, untimed_day)
-    untimed = set(joined.filter(requests["ts"].is_null())["key"].unique().to_list())
+    cells = _cells(requests, key_of, cards, untimed_day)
+    untimed = np.unique(key_of[requests["ts"].is_null().to_numpy()]).tolist()
     note = f"requests without a time are priced as of {untimed_day}"
     return with_units(_pricing(cells, keys, cards, dict.fromkeys(untimed, note)), requests, user)
+
+
+def _keys(logged: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
+    """Return the distinct keys in order, and the place of each request's key."""
+    number = np.zeros(len(logged), np.int64)
+    for name in _KEY:
+        column = logged[name]
+        values = column.unique().drop_nulls().sort()
+        if not len(values):
+            continue
+        typed = column.cast(pl.Enum(values)) if column.dtype == pl.String else column
+        place = typed.to_physical().cast(pl.Int64).fill_null(-1).to_numpy() + 1
+        number = number * (len(values) + 2) + place
+    if number.max(initial=0) > _MOST_NUMBERS:
+        number = np.unique(number, return_inverse=True)[1]
+    used = np.flatnonzero(np.bincount(number))
+    row_of = np.zeros(number.max(initial=0) + 1, np.int64)
+    row_of[number] = np.arange(len(number))
+    rows = logged[row_of[used]].with_columns(number=pl.Series(used, dtype=pl.Int64))
+    ordered = rows.sort(_KEY, nulls_last=True)
+    key = np.zeros(len(row_of), np.int64)
+    key[ordered["number"].to_numpy()] = np.arange(len(ordered))
+    return ordered, key[number]
 
 
 def _last_day(requests: pl.DataFrame) -> date:
@@ -92,7 +115,8 @@ def _weekend(days: np.ndarray) -> np.ndarray:
 
 
 def _rows_by_key(key_of: np.ndarray, keys: int) -> Iterator[np.ndarray]:
-    order = np.argsort(key_of, kind="stable")
+    narrow = key_of.astype(np.uint16) if keys < 1 << 16 else key_of  # sorted by radix
+    order = np.argsort(narrow, kind="stable")
     bounds = np.searchsorted(key_of[order], np.arange(keys + 1))
     for first, last in pairwise(bounds):
         yield order[first:last]

@@ -27,6 +27,8 @@ def wrong_costs(
     `frame` holds TOKEN_CLASSES, `rate_id`, `logged` and `unit_usd`, both in dollars. Calls
     with units of unknown price prove no fault; they are wrong where others at the rate prove it.
     """
+    if frame["logged"].null_count() == len(frame):
+        return pl.repeat(False, len(frame), dtype=pl.Boolean, eager=True), {}
     names = [f"_{name}" for name in TOKEN_CLASSES]
     rows = [(rate, *map(float, prices)) for rate, prices in rates.items()]
     table = pl.DataFrame(rows, schema=["rate_id", *names], orient="row").cast(
