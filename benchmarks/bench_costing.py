@@ -1,6 +1,8 @@
-"""Measure rows priced per second: one join of rates, compared with a genai-prices call per row.
+"""Measure rows priced per second, and the time of spend, month and forecast of a large log.
 
-Run with `python benchmarks/bench_costing.py [ROWS]`. The log is generated: 40 models over a year.
+Run with `python benchmarks/bench_costing.py [ROWS]` (1,000,000) for prices, compared with a
+genai-prices call per row, or with `--forecast [ROWS]` (10,000,000) for spend, month and forecast,
+compared with adding up the tokens by day and model. The log is generated: 18 models over a year.
 """
 
 import argparse
@@ -9,15 +11,26 @@ import resource
 import time
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
 
-from costaudit.contracts.requests import REQUESTS, TOKEN_CLASSES
-from costaudit.costing.cost import billed_classes, cost, per_request_usd
+from costaudit.contracts.forecast import Forecast
+from costaudit.contracts.manifest import Manifest
+from costaudit.contracts.requests import BLOCKS, REQUESTS, SKIPS, TOKEN_CLASSES
+from costaudit.contracts.run_dir import RunDir
+from costaudit.contracts.spend import Spend
+from costaudit.costing.cost import billed_classes, cost, per_request_usd, rates_by_id
+from costaudit.costing.months.month import month_of, with_trend
 from costaudit.costing.prices.lookup import price_requests
-from costaudit.costing.spend import spend
+from costaudit.costing.quality import data_quality
+from costaudit.costing.ranks import spend_groups
+from costaudit.costing.spend import GROUPS, spend, with_months
+from costaudit.costing.tariff import tariff
+from costaudit.pipeline.forecast import forecast_of
+from costaudit.pipeline.loaded import Loaded
 
 MODELS = (
     ("openai", "gpt-4o-2024-08-06"), ("openai", "gpt-4o-mini"), ("openai", "gpt-4.1"),
@@ -28,6 +41,7 @@ MODELS = (
     ("aws", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"), ("azure", "gpt-4o"),
     ("mistral", "mistral-large-latest"), ("x-ai", "grok-4"), ("groq", "llama-3.3-70b-versatile"),
 )  # fmt: skip
+NO_BLOCKS = pl.DataFrame(schema=BLOCKS)
 FIRST = 1_764_547_200  # 2025-12-01
 YEAR_S = 365 * 86_400
 
@@ -75,6 +89,77 @@ def library_usd(row: dict[str, Any]) -> Decimal:
     return price.total_price
 
 
+def forecast(requests: pl.DataFrame) -> tuple[Spend, Forecast]:
+    """Return the spend with its months, and the forecast, of a log without texts."""
+    days = requests.select((pl.col("ts").max() - pl.col("ts").min()).dt.total_seconds()).item()
+    pricing = price_requests(requests)
+    prices = tariff(requests, pricing)
+    month = month_of(requests, days / 86_400)
+    groups = {**GROUPS, **spend_groups(requests, prices.request_usd)}
+    spent = with_months(
+        spend(requests, pricing, groups=groups), requests, month, prices.request_usd
+    )
+    quality = data_quality(requests, pl.DataFrame(schema=SKIPS), (), NO_BLOCKS, "")
+    log = Loaded(
+        run=RunDir(Path()), manifest=cast(Manifest, None), requests=requests,
+        blocks=NO_BLOCKS, tariff=prices, quality=quality, spend=spent,
+        month=with_trend(month, prices.request_usd),
+    )  # fmt: skip
+    return spent, forecast_of(log)
+
+
+def by_day_and_model(requests: pl.DataFrame) -> pl.DataFrame:
+    """Return the tokens by day and model: the least that a spend report adds up."""
+    return requests.group_by(pl.col("ts").dt.date(), "provider", "model").agg(
+        pl.len(), pl.col(TOKEN_CLASSES).sum()
+    )
+
+
+def check(requests: pl.DataFrame, spent: Spend, told: Forecast) -> None:
+    """Compare the spend with plain sums over the log, and the forecast with the months."""
+    pricing = price_requests(requests)
+    sums = billed_classes(requests).with_columns(rate_id=pricing.rate_ids).group_by("rate_id").sum()
+    rates = rates_by_id(pricing)
+    usd = sum(
+        (tokens * price / 1_000_000
+         for rate, *counts in sums.iter_rows() if rate is not None
+         for tokens, price in zip(counts, rates[rate], strict=True)),
+        Decimal(0),
+    )  # fmt: skip
+    assert spent.total.total_usd == usd
+    for rows in spent.by.values():
+        assert sum((row.cost.total_usd for row in rows), Decimal(0)) == usd
+        assert sum(row.cost.requests for row in rows) == len(requests)
+    months = [row.month.usd for row in spent.by["model"] if row.month]
+    assert abs(sum(months, Decimal(0)) - told.like_log.usd) < Decimal("0.0001")
+    # A year of even traffic: a month is a twelfth of it.
+    assert abs(told.like_log.usd * 12 / usd - 1) < Decimal("0.01")
+    assert sum((one.usd for one in told.drivers), Decimal(0)) == told.change
+    assert told.backtest.made > 40 and told.backtest.covered >= 0.9 * told.backtest.made
+
+
+def measure_forecast(rows: int) -> None:
+    """Check the answers, and compare the times with plain sums by day and model."""
+    requests = generated(rows)
+    users = pl.Series(np.random.default_rng(1).integers(0, 20_000, rows)).cast(pl.String)
+    same = {"status": "ok", "usage_source": "provider", "served_by": "provider"}
+    requests = requests.with_columns(user=users, **{name: pl.lit(v) for name, v in same.items()})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    times = []
+    for run in (by_day_and_model, forecast):
+        wall, cpu = time.perf_counter(), time.process_time()
+        found = run(requests)
+        times.append((time.perf_counter() - wall, time.process_time() - cpu))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    check(requests, *found)
+    for label, (wall, cpu) in zip(
+        ("sums by day and model", "spend, month, forecast"), times, strict=True
+    ):
+        print(f"{label:<30}{wall:>8.2f} s wall{cpu:>8.2f} s CPU")
+    print(f"{rows:,} rows; {times[1][1] / times[0][1]:.1f} x the CPU of the sums; peak memory "
+          f"{peak:,.0f} MB, {before:,.0f} MB of it for making the log")  # fmt: skip
+
+
 def timed(label: str, rows: int, run: Any, best_of: int = 3) -> float:
     """Print and return the best rate of some runs."""
     seconds = []
@@ -90,8 +175,13 @@ def timed(label: str, rows: int, run: Any, best_of: int = 3) -> float:
 def main() -> None:
     """Check that both return the same prices on a sample, and compare their speed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("rows", nargs="?", type=int, default=1_000_000)
-    rows = parser.parse_args().rows
+    parser.add_argument("rows", nargs="?", type=int)
+    parser.add_argument("--forecast", action="store_true")
+    asked = parser.parse_args()
+    if asked.forecast:
+        measure_forecast(asked.rows or 10_000_000)
+        return
+    rows = asked.rows or 1_000_000
     requests = generated(rows)
     sample = random.Random(0).sample(range(rows), min(5_000, rows))
     few = requests[sample].filter(~pl.col("is_batch"))
