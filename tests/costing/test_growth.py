@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from costaudit.costing.growth import drivers, inflation, spikes
 from costaudit.costing.months.forecast import backtest, next_month
-from costaudit.costing.months.month import Month, month_of
+from costaudit.costing.months.month import Month, month_of, with_trend
 from tests.costing.logs import log
 
 MONDAY = datetime(2026, 11, 2, tzinfo=UTC)
@@ -201,3 +201,41 @@ def test_a_backtest_by_hours_is_that_of_each_request(seed: int) -> None:
     found = backtest(requests, usd, covered_days=40.0)
     assert (found.made, found.covered) == (made, covered) and made == 3
     assert found.mean_error == pytest.approx(np.mean(errors), rel=1e-6)
+
+
+def steady_change(days: int, per_day: float, seed: int) -> tuple[pl.DataFrame, np.ndarray]:
+    """Return a log whose traffic changes by a share each day; days differ by 10 %."""
+    rng = np.random.default_rng([seed, days])
+    hours = np.arange(days * 24)
+    rate = 5 * np.exp(per_day * hours / 24) * np.exp(rng.normal(0, 0.1, days))[hours // 24]
+    at = [
+        MONDAY + timedelta(hours=int(hour), seconds=float(second))
+        for hour, count in zip(hours, rng.poisson(rate), strict=True)
+        for second in np.sort(rng.uniform(0, 3_600, count))
+    ]
+    return log(*({"ts": one} for one in at)), rng.lognormal(-5, 0.5, len(at))
+
+
+@pytest.mark.parametrize("days", [3, 10, 21, 45])
+@pytest.mark.parametrize("per_day", [-0.06, -0.03, 0.0, 0.02])
+def test_the_month_and_the_next_one_do_not_contradict_each_other(days: int, per_day: float) -> None:
+    requests, usd = steady_change(days, per_day, 1)
+    month = with_trend(month_of(requests, days), usd)
+    like, told = month.money(usd, "measured"), next_month(month, usd)
+    assert told.low_usd is not None and told.high_usd is not None
+    assert like.low_usd is not None and like.high_usd is not None
+    assert 0 <= told.low_usd <= told.usd <= told.high_usd
+    assert like.low_usd <= told.usd <= like.high_usd  # a month to come has the trend in its range
+    trend = month.facts.trend
+    if trend is None or not trend.significant:
+        assert told.low_usd <= like.usd <= told.high_usd
+    else:
+        assert (told.usd > like.usd) == (per_day > 0)
+
+
+def test_a_fall_never_leads_below_nothing() -> None:
+    requests, usd = steady_change(60, -0.05, 2)
+    month = month_of(requests, 60.0)
+    # 5 % a day less from day 60 on: the mean of days 60 to 90 is 0.05 of that of days 0 to 60.
+    share = float(next_month(month, usd).usd / month.usd(usd))
+    assert 0 < share < 0.25  # a straight line would be at -0.9

@@ -138,12 +138,15 @@ class Month:
         return min(ends), max(ends)
 
     def projected(self, daily: Floats, ahead_days: float) -> tuple[float, float, float]:
-        """Return a month at the pace of the days that follow, with its 95 % bounds."""
+        """Return a month at the pace of the days that follow, with its 95 % bounds.
+
+        Growth continues by the same amount each day, a fall by the same share: it stays above 0.
+        """
         days = self._days
         total = float(daily.sum())
         slope, error = self._slope(daily)
         away = (days.span + ahead_days) / 2  # from the log's middle to the middle of the next days
-        middle = total * (1 + slope * away)
+        middle = total * (1 + slope * away if slope > 0 else float(np.exp(slope * away)))
         coming = self._deviation(daily, 1) * np.sqrt(days.span / ahead_days)
         drawn = self._deviation(daily, 0) + coming + error * days.normal * total * away
         low, high = (np.quantile(drawn, [0.025, 0.975]) * days.widening).tolist()
