@@ -200,6 +200,15 @@ def _questioned(price: ModelPrice) -> Finding:
 def _invoice(spend: Spend) -> Iterable[Finding]:
     gap = spend.invoice_gap_share
     if gap is None:
+        if spend.invoice is not None:
+            yield Finding(
+                "invoice-unused",
+                "warning",
+                "The invoice has no charge to compare with the log.",
+                "Its days, providers or amounts have none, so the spend is not checked.",
+                "Give the invoice of the log's days and providers.",
+                section="spend",
+            )
         return
     said = _invoice_said(spend)
     if abs(gap) <= INVOICE_TOLERANCE:

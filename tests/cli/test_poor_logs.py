@@ -18,6 +18,8 @@ FILES = {
     "euros.csv": f'{BILL}2026-10-01T00:00:00Z,2.50,eur,"gpt-4o-2024-08-06, input"\n',
     "mixed.csv": f'{BILL}2026-10-01T00:00:00Z,2.50,eur,"gpt-4o-2024-08-06, input"\n'
     '2026-10-01T00:00:00Z,2.50,usd,"gpt-4o-2024-08-06, output"\n',
+    "credits.csv": f'{BILL}2026-10-05T00:00:00Z,-2.50,usd,"gpt-4o-2024-08-06, input"\n',
+    "august.csv": f'{BILL}2026-08-05T00:00:00Z,2.50,usd,"gpt-4o-2024-08-06, input"\n',
 }
 
 
@@ -33,6 +35,12 @@ def failed(record: Record) -> None:
     record["status_code"] = 500
     record["error"] = {"message": "overloaded"}
     record["response"] = None
+
+
+def costs(record: Record) -> None:
+    """Log what the tokens cost, 100 at 2.50 and 20 at 10 dollars a million, in euros or dollars."""
+    is_even = len(record["request"]["messages"][-1]["content"]) % 2 == 0
+    record["cost"], record["currency"] = (0.00045, "USD") if is_even else (0.00041, "EUR")
 
 
 def unknown(record: Record) -> None:
@@ -61,6 +69,9 @@ CASES = {
     "an invoice of two currencies": Case(records(), "--invoice mixed.csv", 2, "EUR"),
     "a negative invoice": Case(records(), "--invoice-usd -5", 2, "'-5'"),
     "an invoice of nothing": Case(records(), "--invoice-usd 0", 2, "'0'"),
+    "an invoice of credits alone": Case(records(), "--invoice credits.csv"),
+    "an invoice of other days": Case(records(), "--invoice august.csv"),
+    "costs in two currencies": Case(records(costs)),
     "a larger invoice": Case(records(), "--invoice-usd 500"),
 }
 
@@ -83,5 +94,10 @@ def test_a_poor_log_ends_with_one_clear_sentence(costaudit: Run, tmp_path: Path,
     assert audit["month"]["period"] != "month"  # a day or less is scaled to no month
     if audit["spend"]["unpriced_share"] == 1:
         assert not re.search(r"\$0(?!\.?\d)", headline)
+    if case.lines == records(costs):  # euros are not read as dollars
+        assert audit["spend"]["total"]["total_usd"] == "0.0036"
+    if "--invoice " in case.options:
+        codes = {finding["code"] for finding in audit["findings"]}
+        assert "invoice-unused" in codes and "invoice-agrees" not in codes
     if audit["spend"]["invoice_usd"]:
         assert "invoice" in json.dumps(audit["verdict"]).lower()
