@@ -164,7 +164,7 @@ class _Book:
             requests_after=int(after.sent.sum()),
             saved=saved,
             alone=self._alone(step, bounds),
-            running_cost=Money(more, "assumed" if more else step.grade),
+            running_cost=Money(more, "assumed" if more else self._before.grade),
             cost_after=after.cost(),
             note=_note(step, int(changed.sum())),
             evidence=step.grade,
@@ -184,7 +184,7 @@ class _Book:
         saved = sum((step.saved.usd for step in steps), NOTHING)
         alone = sum(one.alone.usd for one in steps if _CONTAINED.get(one.lever) not in names)
         firm = [one for one in self._chosen if one.entry.evidence != "assumed"]
-        grade = weakest(step.saved.grade for step in steps)
+        grade = weakest([self._before.grade, *(step.saved.grade for step in steps)])
         return Ledger(
             before=self._before,
             steps=steps,

@@ -1,6 +1,8 @@
 """A quantity has the same value everywhere in an audit and its renderings."""
 
 import csv
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +22,7 @@ from costaudit.pipeline.analyze import analyze
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.replay.monitoring.dashboard import expectations
 from costaudit.report.compare import compare
+from costaudit.report.numbers import usd as written_usd
 from costaudit.report.reporters import render
 
 START = datetime(2026, 10, 5, tzinfo=UTC)  # a Monday
@@ -99,6 +102,49 @@ def test_nothing_that_is_scaled_is_measured(audit: Audit) -> None:
         if money.usd and money.grade in ("measured", "replayed", "simulated")
     ]
     assert scaled == []
+
+
+def graded(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the grade of every amount in a JSON document with its path."""
+    if isinstance(value, dict):
+        if "usd" in value and "grade" in value:
+            yield path, value["grade"]
+        for name, one in value.items():
+            yield from graded(one, f"{path}.{name}")
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from graded(one, f"{path}[{number}]")
+
+
+CERTAIN = ("measured", "replayed", "simulated")
+BLOCK = re.compile(r"<(?:p|tr|th|li|dt|dd|div|h\d|summary|figcaption|text)\b[^>]*>")
+
+
+def test_no_rendering_calls_a_scaled_month_measured(audit: Audit) -> None:
+    if not audit.month.is_month:
+        pytest.skip("The figures are those of the log.")
+    document = json.loads(render(audit, "json"))
+    found = list(graded(document))
+    assert found and [(path, grade) for path, grade in found if grade in CERTAIN] == []
+    rows = list(csv.DictReader(render(audit, "csv").decode().splitlines()))
+    monthly = [row for row in rows if "month" in row["measure"] and row["unit"] == "usd"]
+    assert monthly and [row for row in monthly if row["grade"] in CERTAIN] == []
+    for name in ("terminal", "md"):
+        lines = render(audit, name).decode().splitlines()
+        assert [one for one in lines if "$" in one and "measured" in one] == []
+    # FOCUS holds the charges of the log alone: their days, and not a month.
+    charges = csv.DictReader(render(audit, "focus").decode().splitlines())
+    days = {row["ChargePeriodStart"][:10] for row in charges}
+    assert days <= {row.group for row in audit.spend.by["day"]}
+    amounts_of = {written_usd(money.usd) for _, money in amounts(audit) if money.usd}
+    own = {written_usd(row.cost.total_usd) for rows in audit.spend.by.values() for row in rows}
+    page = render(audit, "html").decode().partition("<body")[2]
+    for mark in re.finditer(r'<abbr class="grade[^"]* measured"', page):
+        block = BLOCK.split(page[max(mark.start() - 2_000, 0) : mark.start()])[-1]
+        text = re.sub("<[^>]*>", " ", block)
+        assert " month" not in text, text
+        shown = set(re.findall(r"\$[\d,.]*\d", text))
+        assert not shown & (amounts_of - own), text
 
 
 def test_a_monthly_interval_has_a_width_and_holds_its_value(audit: Audit) -> None:

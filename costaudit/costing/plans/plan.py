@@ -61,7 +61,8 @@ def _monitoring(terms: Terms) -> PlanStep:
         effort_source=effort.source,
         saved=Money(Decimal(0), "assumed"),
         payback_months=None,
-        grade="measured",
+        grade="assumed",
+        running_cost=Money(Decimal(0), "assumed"),
     )
 
 
