@@ -164,7 +164,9 @@ class _Book:
             requests_after=int(after.sent.sum()),
             saved=saved,
             alone=self._alone(step, bounds),
-            running_cost=Money(more, "assumed" if more else self._before.grade),
+            running_cost=Money(
+                more, "assumed" if more else weakest([step.grade, self._before.grade])
+            ),
             cost_after=after.cost(),
             note=_note(step, int(changed.sum())),
             evidence=step.grade,

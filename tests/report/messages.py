@@ -11,7 +11,7 @@ from costaudit.contracts import audit, forecast, grades, prefix, replay, session
 from costaudit.contracts.requests import RESULTS
 from costaudit.ingest.calls.call import Call
 from costaudit.ingest.mapping.influence import NAMES
-from costaudit.report import compare, first_screen, page, summary
+from costaudit.report import comparison, first_screen, page, summary
 from costaudit.report.language import of_the_log
 
 PACKAGE = Path(costaudit.__file__).parent
@@ -90,7 +90,7 @@ def _names() -> set[str]:
         *sessions.CAUSE_MENDS.values(),
         *replay.REASONS,
         *replay.REASONS.values(),
-        *compare._SIDES,
+        *comparison._SIDES,
         *RESULTS,
         *(field.replace("_", " ") for field in Call.__struct_fields__ if field not in NAMES),
         *(name for kind in _KINDS for name in get_args(kind)),
