@@ -79,7 +79,7 @@ def gate(
     $GITHUB_STEP_SUMMARY names.
     """
     from costaudit.cli.session import audit_at
-    from costaudit.contracts.centres import centres_of
+    from costaudit.contracts.semantic import centres_of
     from costaudit.costing.gate import evaluate
     from costaudit.report.compare import compare
     from costaudit.report.markdown import MarkdownReporter
@@ -97,7 +97,9 @@ def gate(
     compared = None
     if baseline is not None:
         base = audit_at(baseline)
-        compared = compare(base, audit, (centres_of(baseline, base), centres_of(run, audit)))
+        compared = compare(
+            base, audit, (centres_of(baseline, base.semantic), centres_of(run, audit.semantic))
+        )
     results = evaluate(audit, limits, _change(compared, audit) if compared else None)
     verdict = render(audit, MarkdownReporter(gates=results, compared=compared))
     sys.stdout.buffer.write(verdict)

@@ -10,8 +10,8 @@ from costaudit.contracts.audit import (
     Audit,
     write_audit,
 )
-from costaudit.contracts.centres import ClusterCentres, write_centres
 from costaudit.contracts.run_dir import RunDir, atomic_write, check_writable
+from costaudit.contracts.semantic import ClusterCentres, write_centres
 from costaudit.costing.claims import claims, routed
 from costaudit.costing.findings import Evidence, findings
 from costaudit.costing.lever_rows import lever_rows

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Literal
 
 from costaudit.contracts.audit import Audit, Finding
-from costaudit.contracts.centres import ClusterCentres
 from costaudit.contracts.grades import Estimate, Money
+from costaudit.contracts.semantic import ClusterCentres
 from costaudit.report.language import said, tr
 from costaudit.report.numbers import MINUS, share, similarity, usd
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from costaudit.contracts.audit import write_audit
-from costaudit.contracts.centres import ClusterCentres, write_centres
 from costaudit.contracts.run_dir import RunDir
+from costaudit.contracts.semantic import ClusterCentres, write_centres
 from tests.conftest import Said
 from tests.report.sample_audit import AUDIT
 from tests.report.sample_cost import money

@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from costaudit.contracts.centres import ClusterCentres, centres_of, write_centres
 from costaudit.contracts.run_dir import RunDir
+from costaudit.contracts.semantic import ClusterCentres, centres_of, write_centres
 from tests.report.sample_audit import AUDIT
 
 ROWS = AUDIT.semantic.clusters if AUDIT.semantic else ()
@@ -28,7 +28,7 @@ def random(seed: int, ids: tuple[str, ...] = IDS) -> ClusterCentres:
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     made = random(1)
     write_centres(made, RunDir(tmp_path))
-    read = centres_of(tmp_path, AUDIT)
+    read = centres_of(tmp_path, AUDIT.semantic)
     assert read is not None and read.ids == made.ids and read.comparable(made)
     assert (read.vectors * made.vectors).sum(axis=1).min() > 0.9999
     assert RunDir(tmp_path).centres_path.stat().st_size < 3_000 + 400 * len(IDS)
@@ -49,13 +49,13 @@ def test_vectors_of_two_embedders_are_not_compared(change: dict[str, str]) -> No
 
 def test_an_audit_has_only_the_centres_of_its_own_run(tmp_path: Path) -> None:
     run = RunDir(tmp_path)
-    assert centres_of(tmp_path, AUDIT) is None
+    assert centres_of(tmp_path, AUDIT.semantic) is None
     write_centres(random(1, ("other",)), run)  # of another analysis
-    assert centres_of(tmp_path, AUDIT) is None
+    assert centres_of(tmp_path, AUDIT.semantic) is None
     write_centres(random(1), run)
-    assert centres_of(run.audit_path, AUDIT) is None
+    assert centres_of(run.audit_path, AUDIT.semantic) is None
     run.centres_path.write_bytes(b"no table")
-    assert centres_of(tmp_path, AUDIT) is None
+    assert centres_of(tmp_path, AUDIT.semantic) is None
     write_centres(None, run)
     assert not run.centres_path.exists()
 

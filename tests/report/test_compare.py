@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from costaudit.contracts.audit import Audit
-from costaudit.contracts.centres import ClusterCentres
 from costaudit.contracts.month import MonthFacts
+from costaudit.contracts.semantic import ClusterCentres
 from costaudit.report.compare import compare
 from tests.report.sample_audit import AUDIT, NO_PROMPTS
 from tests.report.sample_cost import money

@@ -8,9 +8,8 @@ from costaudit.answers.evidence import evidence, typical_pairs, worst_pairs
 from costaudit.answers.rates import Rated
 from costaudit.answers.staleness import drift
 from costaudit.answers.traps.detectors import TRAP_NAMES
-from costaudit.contracts.centres import ClusterCentres
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.contracts.semantic import ClusterRow, PairEvidence, SemanticSection
+from costaudit.contracts.semantic import ClusterCentres, ClusterRow, PairEvidence, SemanticSection
 from costaudit.costing.cost import per_request_usd, plain
 from costaudit.pipeline.semantic.keyed_run import CacheHits
 from costaudit.pipeline.semantic.text_run import SemanticRun
