@@ -8,6 +8,7 @@ and a topic is known by its central text, so it keeps its name as the log grows.
 import math
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ _LINKED = 1_200  # most texts that are linked; other texts join the nearest topi
 _DISTANCES = np.arange(0.15, 0.71, 0.05)  # cuts that are tried
 _ABOUT = 0.95  # share of the best silhouette that is about as good
 _ROUNDS = 3  # in which texts move to the nearest centre
+_BLOCK = 16_384  # texts compared with all centres at once
 _TERMS = 3  # per label
 _TEXT_CHARS = 2_000  # how much of each text is read for labels
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -95,15 +97,30 @@ def _grouped(text_ids: list[str], vectors: np.ndarray) -> tuple[np.ndarray, np.n
     linked = np.argsort(digest, kind="stable")[:_LINKED]
     found = np.full(len(vectors), -1)
     found[linked] = _linked(np.asarray(vectors[linked], np.float64))
-    alike = vectors[:, :1]
+    similarity = np.empty(0)
     for _ in range(_ROUNDS):
-        known = found >= 0
+        known = np.flatnonzero(found >= 0)
         centres = np.zeros((int(found.max()) + 1, vectors.shape[1]), np.float32)
-        np.add.at(centres, found[known], vectors[known])
+        for block in _blocks(known):
+            np.add.at(centres, found[block], vectors[block])
         centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
-        alike = vectors @ centres.T
-        found = alike.argmax(axis=1)
-    return found, alike[np.arange(len(found)), found].astype(np.float64)
+        found, similarity = _nearest(vectors, centres)
+    return found, similarity
+
+
+def _nearest(vectors: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nearest centre of each vector, and the similarity to it."""
+    found, similarity = np.empty(len(vectors), np.int64), np.empty(len(vectors))
+    for block in _blocks(np.arange(len(vectors))):
+        alike = vectors[block] @ centres.T
+        found[block] = alike.argmax(axis=1)
+        similarity[block] = alike.max(axis=1)
+    return found, similarity
+
+
+def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield a few rows at a time, so that products with many centres stay small."""
+    yield from (rows[at : at + _BLOCK] for at in range(0, len(rows), _BLOCK))
 
 
 def _linked(vectors: np.ndarray) -> np.ndarray:
