@@ -82,11 +82,11 @@ class Long:
     """The size from which a task says how long it will take."""
 
     tokens: int = 100_000
-    seconds: float = 60.0
+    seconds: float = 300.0
 
 
 LONG = Long()
-FEWER = "; `costaudit sweep --sample 2%` or `analyze --budget 10m` embeds fewer"
+FEWER = ": see --sample, --budget"
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class _Ahead:
     """Says how long embedding will take, once two parts show the speed."""
 
     def __init__(self, texts: int, unit: str, tokens: int, progress: Progress) -> None:
-        self._texts, self._unit, self._tokens, self._progress = texts, unit, tokens, progress
+        self._texts, self._unit, self._progress = texts, unit, progress
         self._parts, self._done, self._left = 0, 0, tokens
         self._since = time.monotonic()
 
@@ -181,10 +181,8 @@ class _Ahead:
         left_s = spent / tokens * self._left
         if self._parts != 2 or left_s < least_s:
             return
-        said = (
-            f"{self._texts:,} {self._unit} with {self._tokens:,} tokens take about "
-            f"{max(1.0, left_s / 60):,.0f} min"
-        )
+        minutes = max(1.0, left_s / 60)
+        said = f"{self._texts:,} {self._unit} take about {minutes:,.0f} min"
         self._progress.finish(said + (FEWER if self._unit == "questions" else ""))
         self._progress.start("embed", self._texts, self._unit)
         self._progress.advance(self._done)

@@ -23,7 +23,7 @@ HEAD, TAIL = "You are a claims assistant. " * 40, "Be kind. " * 20
 
 def row(n: int, system: str | None, read: int) -> dict[str, Any]:
     """Return a LiteLLM call, a minute after the one before: what it doesn't read, it writes."""
-    one = copy.deepcopy(ROW)
+    one: dict[str, Any] = copy.deepcopy(ROW)
     start = 1_793_612_400 + 60 * n
     one |= {"id": f"c{n}", "call_id": f"k{n}", "startTime": start, "endTime": start + 2,
             "completionStartTime": start + 1, "response_cost": None}  # fmt: skip

@@ -133,7 +133,7 @@ def test_a_long_task_says_how_long_before_most_of_it(
     np.testing.assert_allclose(done.vectors[:, 0], np.cos(0.5), rtol=1e-6)
     assert bool(notes.notes) == said
     if said:
-        assert notes.notes[0].startswith("60 questions with 3,000 tokens take about ")
+        assert notes.notes[0].startswith("60 questions take about ")
         assert "--sample" in notes.notes[0]
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,15 +32,17 @@ def saved(folder: Path, labels: tuple[str, ...], seed: int) -> Path:
     inner.post_processor = processors.TemplateProcessing(
         "[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 2), ("[SEP]", 3)]
     )
-    tokenizer = PreTrainedTokenizerFast(
+    made: Any = PreTrainedTokenizerFast  # its call has no types
+    tokenizer = made(
         tokenizer_object=inner, pad_token="[PAD]", unk_token="[UNK]", model_max_length=64
     )
-    config = BertConfig(
-        vocab_size=len(WORDS), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=16, max_position_embeddings=64, num_labels=len(labels),
-        initializer_range=2.0, id2label=dict(enumerate(labels)),
-        label2id={name: k for k, name in enumerate(labels)},
-    )  # fmt: skip
+    settings: dict[str, Any] = {
+        "vocab_size": len(WORDS), "hidden_size": 16, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "intermediate_size": 16, "max_position_embeddings": 64,
+        "initializer_range": 2.0, "id2label": dict(enumerate(labels)),
+        "label2id": {name: k for k, name in enumerate(labels)},
+    }  # fmt: skip
+    config = BertConfig(**settings)
     BertForSequenceClassification(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
@@ -47,7 +50,8 @@ def saved(folder: Path, labels: tuple[str, ...], seed: int) -> Path:
 
 def outputs(folder: Path, pairs: list[tuple[str, str]]) -> np.ndarray:
     """Return the model's outputs for pairs, without the cross-encoder's code."""
-    model = BertForSequenceClassification.from_pretrained(folder).eval()
+    model: Any = BertForSequenceClassification.from_pretrained(folder)
+    model.eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     with torch.no_grad():
         read = tokenizer([a for a, _ in pairs], [b for _, b in pairs], return_tensors="pt",
