@@ -17,6 +17,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import tempfile
 import time
 import traceback
@@ -232,8 +233,8 @@ def write_inputs(folder: Path, lines: int) -> None:
     (folder / "answers.jsonl").write_text(text)
 
 
-def main() -> None:
-    """Kill every verb, and print a line for each."""
+def main() -> int:
+    """Kill every verb, and print a line for each; return 1 if one of them failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=100)
     parser.add_argument("--verbs", default=",".join(VERBS))
@@ -242,6 +243,7 @@ def main() -> None:
     told = parser.parse_args()
     for name in PRELOADED:
         __import__(name)
+    failed = 0
     for name in told.verbs.split(","):
         with tempfile.TemporaryDirectory(prefix="costaudit-kill-", dir=told.dir) as folder:
             write_inputs(Path(folder), told.lines)
@@ -250,13 +252,15 @@ def main() -> None:
                 hits, compared = killed(Verb(name, Path(folder)), told.times)
             except AssertionError as error:
                 print(f"{name:10} FAILED: {error}", flush=True)
+                failed = 1
                 continue
             print(
                 f"{name:10} {told.times} kills, {hits} while it ran; {compared} times run to its "
                 f"end: the same files  ({time.monotonic() - started:.0f} s)",
                 flush=True,
             )
+    return failed
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -235,8 +235,8 @@ PARTS: dict[str, tuple[str, ...]] = {
     "lack their system prompt and tools: the counters show how long that head is": (
         "7 requests lack their system prompt and tools: the counters show how long that head is.",
     ),
-    "have a prompt that the exporter cut: they may share more": (
-        "7 requests have a prompt that the exporter cut: they may share more.",
+    "have a prompt that the exporter cut: they may share more or less": (
+        "7 requests have a prompt that the exporter cut: they may share more or less.",
     ),
     "after the tools": (
         "after the tools (1h), after the system prompt (5m)",

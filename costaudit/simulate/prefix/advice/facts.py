@@ -55,7 +55,7 @@ def log_notes(requests: pl.DataFrame, prompts: Prompts, markers: Markers) -> tup
         (at_once, "carry no latency: what they write can be read at once"),
         (markers.inferred, "show no marker but billed cache tokens, which show where it was"),
         (unseen, "lack their system prompt and tools: the counters show how long that head is"),
-        (prompts.cut, "have a prompt that the exporter cut: they may share more"),
+        (prompts.cut, "have a prompt that the exporter cut: they may share more or less"),
     )
     return tuple(f"{int(rows.sum()):,} requests {words}." for rows, words in counts if rows.any())
 
