@@ -5,6 +5,7 @@ from costaudit.contracts.semantic import (
     ClusterRow,
     PairEvidence,
     ScopeRow,
+    SecurityRow,
     SemanticSection,
     SweepPoint,
     VariantRow,
@@ -151,6 +152,11 @@ SEMANTIC = SemanticSection(
     without_field=(
         scope(("endpoint", "model", "system", "tools"), "tenant", 44, 0.197, 0.0087, "4700"),
         scope(("tenant", "model", "system", "tools"), "endpoint", 117, 0.156, 0.0043, "3970"),
+    ),
+    security=(
+        SecurityRow(0.85, 171_000, 0, 88_000, 1_240, 4_100, 0.981),
+        SecurityRow(0.9, 153_000, 0, 79_000, 870, 3_900, 0.981),
+        SecurityRow(0.95, 121_000, 0, 61_000, 310, 3_300, None),
     ),
     variants=(
         variant("ttl=3600s fixed", 0.103, 0.0021, "2640", 61_000),
