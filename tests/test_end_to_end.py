@@ -318,6 +318,7 @@ def test_a_folder_of_several_logs_is_one_audit(tmp_path: Path) -> None:
     assert (tmp_path / "costaudit-exports" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_standard_input_is_a_log_too(tmp_path: Path) -> None:
     log = write_lines(tmp_path / "day.jsonl", [chat(n, f"Question {n}?") for n in range(5)])
     piped = installed("analyze", "-", "-q", cwd=tmp_path, stdin=gzip.compress(log.read_bytes()))

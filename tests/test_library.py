@@ -217,6 +217,7 @@ def test_importing_it_loads_nothing() -> None:
     assert set(costaudit.__all__) < set(dir(costaudit))
 
 
+@pytest.mark.slow
 def test_a_script_without_a_guard_works(tmp_path: Path, log: Path) -> None:
     more = tmp_path / "more.ndjson"
     more.write_bytes(log.read_bytes().replace(b"2026-11-02", b"2026-11-03"))

@@ -81,9 +81,16 @@ def test_more_failures_than_allowed_are_no_success(
                                    "scope=none", "no_bypass=temperature+tool_use")),
         (("--preset", "redisvl", "--ttl", "2h"), ("ttl_kind=sliding", "ttl_s=7200.0",
                                                   "min_similarity=0.9")),
-        (("--preset", "litellm-semantic", "--threshold", "0.8"), ("key=prompt",
-                                                                  "scope=model+tools")),
-        (("--cache-ttl", "5m", "--threshold", "0.9"), ("ttl_s=300.0", "key=conversation")),
+        pytest.param(
+            ("--preset", "litellm-semantic", "--threshold", "0.8"),
+            ("key=prompt", "scope=model+tools"),
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ("--cache-ttl", "5m", "--threshold", "0.9"),
+            ("ttl_s=300.0", "key=conversation"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )  # fmt: skip
 def test_a_product_s_rules_are_told_to_the_prediction(

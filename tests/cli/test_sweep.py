@@ -109,6 +109,7 @@ def test_few_texts_are_swept_exactly_and_it_is_said(costaudit: Run, small: Path)
     assert "| error |" not in said.out and "Approximate:" not in said.out
 
 
+@pytest.mark.slow
 def test_an_approximate_sweep_shows_how_far_it_is_off(costaudit: Run, large: Path) -> None:
     """The settings of --approx, with fewer texts than it needs, and with all requests checked."""
     run = ("costaudit-large", "--thresholds", "0.7,0.8,0.9", "--format", "json")
@@ -157,6 +158,7 @@ def test_a_sample_embeds_so_many_texts_and_says_so(
         assert low <= float(point["net_saved"]["usd"]) <= high
 
 
+@pytest.mark.slow
 def test_a_sample_of_more_than_there_is_is_no_sample(costaudit: Run, small: Path) -> None:
     for size in ("20000", "99.99%"):
         said = costaudit("sweep", "small.jsonl", "--sample", size, "--thresholds", "0.9")

@@ -31,6 +31,7 @@ def agreement(log: Log, address: str, least: int = 100, **rules: Any) -> float:
     return float((measured["result"] == predicted["result"]).to_numpy().mean())
 
 
+@pytest.mark.slow
 def test_gptcache_decides_by_its_score() -> None:
     pytest.importorskip("gptcache", reason="pip install gptcache sqlalchemy")
     pytest.importorskip("sqlalchemy", reason="pip install gptcache sqlalchemy")

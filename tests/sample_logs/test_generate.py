@@ -30,6 +30,7 @@ def made() -> list[Line]:
     return list(ChatLog().lines())
 
 
+@pytest.mark.slow
 def test_chatbot_is_made_again_byte_for_byte(made: list[Line]) -> None:
     from generate import as_lines
 

@@ -75,6 +75,7 @@ def test_dense_clusters_and_identical_vectors(width: int, listed: bool) -> None:
     assert (identical & (rows[found.served[6]] != rows) & (found.served[6] >= 0)).sum() > 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("listed", [True, False])
 def test_real_questions_are_decided_alike(
     tmp_path_factory: pytest.TempPathFactory, listed: bool
