@@ -4,7 +4,10 @@ import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
-ALLOWED = ("not beside the",)  # real data that a clone need not have
+ALLOWED = (
+    "not beside the",  # real data that a clone need not have
+    "no disk can be mounted here",  # only an administrator may
+)
 
 
 def main(path: Path) -> int:

@@ -122,7 +122,8 @@ BLOCK = re.compile(r"<(?:p|tr|th|li|dt|dd|div|h\d|summary|figcaption|text)\b[^>]
 
 def test_no_rendering_calls_a_scaled_month_measured(audit: Audit) -> None:
     if not audit.month.is_month:
-        pytest.skip("The figures are those of the log.")
+        assert audit.ledger.before.grade == "measured"  # the figures are those of the log
+        return
     document = json.loads(render(audit, "json"))
     found = list(graded(document))
     assert found and [(path, grade) for path, grade in found if grade in CERTAIN] == []
