@@ -51,10 +51,10 @@ def _slot(
 
 
 @njit(cache=True, nogil=True)
-def flagged(flags: Flags, offsets: Ints) -> Small:
-    """Return the number of flags in each offsets[i]:offsets[i + 1]."""
-    counts = np.zeros(len(offsets) - 1, np.int32)
-    for request in range(len(counts)):
-        for place in range(offsets[request], offsets[request + 1]):
-            counts[request] += flags[place]
-    return counts
+def sums_of(offsets: Ints, values: Small | Flags) -> Ints:
+    """Return the sum of the values, or the number of flags, in each offsets[i]:offsets[i + 1]."""
+    sums = np.zeros(len(offsets) - 1, np.int64)
+    for request in range(len(sums)):
+        for segment in range(offsets[request], offsets[request + 1]):
+            sums[request] += values[segment]
+    return sums

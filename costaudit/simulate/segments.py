@@ -167,11 +167,11 @@ def any_in(flags: NDArray[np.bool_], offsets: Ints) -> NDArray[np.bool_]:
     return counts_in(flags, offsets) > 0
 
 
-def counts_in(flags: NDArray[np.bool_], offsets: Ints) -> Small:
+def counts_in(flags: NDArray[np.bool_], offsets: Ints) -> Ints:
     """Return the number of flagged segments of each request."""
-    from costaudit.simulate.segment_kernels import flagged
+    from costaudit.simulate.segment_kernels import sums_of
 
-    return flagged(flags, offsets)
+    return sums_of(offsets, flags)
 
 
 def _codes(values: pl.Series, names: tuple[str, ...]) -> NDArray[np.int16]:

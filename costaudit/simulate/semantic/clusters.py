@@ -133,20 +133,20 @@ def _linked(vectors: np.ndarray) -> np.ndarray:
     upper = np.triu_indices(len(vectors), 1)
     tree = linkage(np.maximum(1 - alike[upper], 0.0), "average")
     cuts = [fcluster(tree, distance, "distance").astype(np.int64) - 1 for distance in _DISTANCES]
-    quality = np.array([_silhouette(alike, cut) for cut in cuts])
+    quality = np.array([_silhouette(vectors, cut) for cut in cuts])
     return np.asarray(cuts[int(np.flatnonzero(quality >= _ABOUT * quality.max())[-1])], np.int64)
 
 
-def _silhouette(alike: np.ndarray, topic: np.ndarray) -> float:
+def _silhouette(vectors: np.ndarray, topic: np.ndarray) -> float:
     """Return the mean silhouette by mean distances to topics; texts alone in a topic count as 0."""
     size = np.bincount(topic)
     if len(size) < 2:
         return 0.0
     rows = np.arange(len(topic))
-    member = np.zeros((len(topic), len(size)))
-    member[rows, topic] = 1.0
-    total = alike @ member
-    own = 1 - (total[rows, topic] - alike[rows, rows]) / np.maximum(size[topic] - 1, 1)
+    sums = np.zeros((len(size), vectors.shape[1]))
+    np.add.at(sums, topic, vectors)
+    total = vectors @ sums.T  # similarity to all texts of a topic
+    own = 1 - (total[rows, topic] - (vectors**2).sum(axis=1)) / np.maximum(size[topic] - 1, 1)
     mean = total / size
     mean[rows, topic] = -np.inf
     other = 1 - mean.max(axis=1)

@@ -234,12 +234,8 @@ def read_prompts(
 
 def rebuilt(prompts: Prompts, content: Small, tokens: Small) -> Prompts:
     """Return the prompts with new contents and tokens per segment."""
-    from costaudit.simulate.prefix.tree.tree_kernels import (
-        grow_tree,
-        piece_tokens,
-        prompt_pieces,
-        sums_of,
-    )
+    from costaudit.simulate.prefix.tree.tree_kernels import grow_tree, piece_tokens, prompt_pieces
+    from costaudit.simulate.segment_kernels import sums_of
 
     segments, pieces = prompts.segments, prompts.contents
     billed = sums_of(segments.offsets, tokens)

@@ -205,16 +205,6 @@ def grow_tree(
 
 
 @njit(cache=True, nogil=True)
-def sums_of(seg_offsets: Ints, values: Small) -> Ints:
-    """Return the sum over each prompt's segments."""
-    sums = np.zeros(len(seg_offsets) - 1, np.int64)
-    for request in range(len(sums)):
-        for segment in range(seg_offsets[request], seg_offsets[request + 1]):
-            sums[request] += values[segment]
-    return sums
-
-
-@njit(cache=True, nogil=True)
 def prompt_pieces(seg_offsets: Ints, content: Small, piece_offsets: Ints) -> tuple[Ints, Small]:
     """Return the number of pieces before each prompt, and the last piece of each segment."""
     offsets = np.zeros(len(seg_offsets), np.int64)
