@@ -22,9 +22,9 @@ Bools = npt.NDArray[np.bool_]
 
 _MOST = 24  # maximum number of answers to read per prompt, spread evenly over time
 _LAGS = (1, 2, 3)  # distances to the neighbours that an answer is compared with
-_SHUFFLES = 6
+_SHUFFLES = 16
 _FALSE = 0.1  # accepted share of false discoveries among the words found
-_FIRST = 2.5  # standard deviations by which the best word must exceed the best one by chance
+_FIRST = 4.0  # standard deviations by which the best word must exceed the best one by chance
 _LEAST = 0.4  # minimum correlation between neighbours for a word that depends on time or user
 _CLEARLY = 0.05  # if a word seems to depend on both, by how much the user must correlate more
 _FEWEST = 4  # minimum number of answers that have the word, and of those that lack it

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from costaudit.answers.answer_sets import NULL
 from costaudit.answers.calibration import CLEAR_DETAILS, LEVELS
 from costaudit.engine.pool import default_workers
 
 Floats = npt.NDArray[np.float64]
+Longs = npt.NDArray[np.int64]
 
 _LOW, _HIGH, _STEP = -1.0, 3.2, 0.05
 GRID: Floats = np.arange(_LOW, _HIGH, _STEP)  # Fisher's z: atanh of the cosine
@@ -33,26 +35,57 @@ _LEAST_SPREAD = 0.02  # minimum variance in z of pairs on different topics
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where pairs lie: rows of one length."""
+
+    stratum: Longs
+    cell: Longs  # level of contradiction and point of the grid
+    evidence: Longs  # class of evidence from the sets of answers, see `answer_sets.evidence`
+
+
+@dataclass(frozen=True)
 class Fit:
-    """A fitted mixture; the first axis of each array is the replicate of the data."""
+    """A fitted mixture; the first axis of each array is the replicate of the data.
+
+    The first three arrays leave the evidence from sets of answers out.
+    """
 
     right: Floats  # (replicates, strata, CELLS): probability that a pair in the cell is right
     topic: Floats  # (replicates, strata, CELLS): probability that its answers are on other topics
-    share: Floats  # (replicates, strata, KINDS): right pairs, wrong details, different topics
+    data: Floats  # (replicates, strata, CELLS): probability that it holds another user's data
+    share: Floats  # (replicates, strata, KINDS): right, wrong details, different topics, data
+    ratio: Floats  # (replicates, classes): likelihood ratio of evidence, wrong to right prompts
 
-    def with_missed(self, missed: Floats) -> "Fit":
-        """Return the fit in which some pairs that look right have undetected wrong details.
+    def right_at(self, at: Places) -> Floats:
+        """Return the probability of being right at each place, (replicates, places)."""
+        right, data = self.right[:, at.stratum, at.cell], self.data[:, at.stratum, at.cell]
+        apart = (1 - right - data) * self.ratio[:, at.evidence]
+        return np.asarray(right / np.maximum(right + data + apart, 1e-300))
+
+    def unseen_at(self, at: Places, missed: Floats) -> Floats:
+        """Return the share of pairs that look right but have undetected wrong details.
 
         missed: (replicates,), quantiles of the share of wrong details that no detector sees. Its
         prior is `MISSED`, cut off where all pairs that look right would be wrong: if nearly all
-        hits are wrong details, they say nothing about the few that look right.
+        hits are wrong details, they say nothing about the few that look right. The result is
+        (replicates, places).
         """
-        seen = self.share[:, :, 1] / np.maximum(self.share[:, :, 0], 1e-12)
+        wrong = self.share[:, :, 1] + self.share[:, :, 3]
+        seen = wrong / np.maximum(self.share[:, :, 0], 1e-12)
         rate = MISSED[1]
         known = -np.expm1(-rate * np.log1p(1 / np.maximum(seen, 1e-12)))  # prior mass that is left
         odds = np.expm1(-np.log1p(-missed[:, None] * known) / rate)  # of an unseen to a seen one
-        unseen = np.clip(seen * odds, 0, 1)
-        return Fit(self.right * (1 - unseen)[:, :, None], self.topic, self.share)
+        unseen = np.clip(seen * odds, 0, 1)[:, at.stratum]
+        return np.clip(unseen * self.ratio[:, at.evidence], 0, 1)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Where the fit starts, and what it is pulled towards."""
+
+    strata: int
+    unrelated: tuple[float, float]  # mean and spread of z over answers to unrelated questions
+    detail: tuple[float, ...] = CLEAR_DETAILS  # pseudo-pairs of wrong details by level
 
 
 def cells(
@@ -82,45 +115,53 @@ def density(counts: Floats) -> Floats:
 
 def fit(
     counts: Floats,
+    at: Places,
     right: Floats,
-    wrong_start: tuple[float, float],
-    detail: tuple[float, ...] = CLEAR_DETAILS,
+    prior: Prior,
     rounds: int = 80,
 ) -> Fit:
-    """Fit the mixture to counts (replicates, strata, CELLS), given the density of right pairs.
+    """Fit the mixture to counts (replicates, places), given the density of right pairs.
 
-    `right`: (replicates, CELLS), that density. `wrong_start`: mean and spread of z over answers to
-    unrelated questions, where the fit of different topics starts. `detail`: pseudo-pairs by level,
-    a prior for how clearly wrong details show. `rounds`: iterations of expectation maximisation.
+    `right`: (replicates, CELLS), that density. `rounds`: iterations of expectation maximisation.
     Pseudo-pairs keep the fit stable where hardly any hit is wrong. They pull the spread and the
     overall mean of different topics towards the start, and each stratum's mean towards the overall
     mean.
     """
     from costaudit.answers.mixture_kernels import KINDS, rounds_of
 
-    many, strata = counts.shape[:2]
+    many, strata = len(counts), prior.strata
     marginal = spread_details(right.reshape(many, LEVELS, len(GRID)).sum(axis=1))
     weights = np.empty((many, strata, KINDS))
     mean, spread = np.empty((many, strata)), np.empty(many)
     levels: Floats = np.empty((many, 2, LEVELS))  # shares for wrong details, for different topics
-    pseudo = np.array([_PRIOR, _PSEUDO, _PSEUDO_MEAN, _LEAST_SPREAD, *detail])
+    apart = np.empty((many, len(NULL)))
+    pseudo = np.array([_PRIOR, _PSEUDO, _PSEUDO_MEAN, _LEAST_SPREAD, *prior.detail])
+    place = np.stack([at.stratum, *divmod(at.cell, len(GRID)), at.evidence], axis=1)
 
     def rounds_on(part: slice) -> None:
         rounds_of(
-            counts[part], right[part], marginal[part], GRID, np.array(wrong_start), pseudo,
-            weights[part], mean[part], spread[part], levels[part], rounds,
+            counts[part], place, right[part], marginal[part], GRID, np.array(prior.unrelated),
+            pseudo, NULL, weights[part], mean[part], spread[part], levels[part], apart[part],
+            rounds,
         )  # fmt: skip
 
     parts = [slice(start, start + _PART) for start in range(0, many, _PART)]
     with ThreadPoolExecutor(default_workers()) as pool:
         list(pool.map(rounds_on, parts))
-    topic = weights[:, :, 2:] * _topics(mean, spread, levels[:, 1])
+    topic = weights[:, :, 2:3] * _topics(mean, spread, levels[:, 1])
     details = (levels[:, 0, :, None] * marginal[:, None]).reshape(many, CELLS)
-    total = weights[:, :, :1] * right[:, None] + weights[:, :, 1:2] * details[:, None] + topic
+    data = np.zeros((many, LEVELS, len(GRID)))
+    data[:, -1] = marginal
+    data = weights[:, :, 3:] * data.reshape(many, 1, CELLS)
+    total = (
+        weights[:, :, :1] * right[:, None] + weights[:, :, 1:2] * details[:, None] + topic + data
+    )
     return Fit(
         right=_share(weights[:, :, :1] * right[:, None], total),
         topic=_share(topic, total),
+        data=_share(data, total),
         share=weights,
+        ratio=apart / NULL,
     )
 
 
@@ -146,56 +187,34 @@ def _topics(mean: Floats, spread: Floats, levels: Floats) -> Floats:
     return out.reshape(*mean.shape, CELLS)
 
 
-Places = npt.NDArray[np.int64]
-
 ALIKE = 0.3  # correlation of the evidence from hits of one group; chosen on BANKING77 streams
 _MOST = 4.0  # maximum log odds that one pair of answers may add
 
 
-@dataclass(frozen=True)
-class Pool:
-    """A fitted mixture that pools the evidence of each group of hits (one question, one entry).
+def pooled(fit: Fit, at: Places, group: Longs) -> Floats:
+    """Return each pair's probability of being right, with the evidence of its whole group.
 
-    Whether question and entry share a topic is the same for all hits of a group, so their answers
-    are evidence on one fact. n answers count as n / (1 + (n - 1) ALIKE), because the entry's answer
-    is in all of them. Whether a detail is wrong is decided for each pair alone.
+    A group has the hits of one question on one entry. Whether both share a topic is one fact, and
+    each hit's answer is evidence on it. n answers count as n / (1 + (n - 1) ALIKE), because the
+    entry's answer is in all of them; the sets of answers to both prompts count once. Whether a
+    detail is wrong is decided for each pair alone. All pairs of a group are in one stratum. The fit
+    is that to the log as it is, which is the first replicate.
     """
-
-    right: Floats  # (strata, CELLS): probability that a pair in the cell is right, on its own
-    topic: Floats  # (strata, CELLS): probability that its answers are on different topics
-    share: Floats  # (strata,): share of pairs on different topics
-
-    @classmethod
-    def of(cls, fit: Fit) -> "Pool":
-        """Take the fit to the log as it is, which is the first replicate."""
-        tiny = 1e-12
-        return cls(
-            fit.right[0],
-            np.clip(fit.topic[0], tiny, 1 - tiny),
-            np.clip(fit.share[0, :, 2], tiny, 1 - tiny),
-        )
-
-    def right_of(self, stratum: Places, cell: Places, group: Places) -> Floats:
-        """Return each pair's probability of being right; nan for pairs that are in no cell.
-
-        All pairs of a group are in one stratum.
-        """
-        out = np.full(len(cell), np.nan)
-        rows = np.flatnonzero(cell < CELLS)
-        if not len(rows):
-            return out
-        stratum, cell, group = stratum[rows], cell[rows], group[rows]
-        topic, share = self.topic[stratum, cell], self.share[stratum]
-        prior = np.log((1 - share) / share)
-        said = np.clip(np.log((1 - topic) / topic) - prior, -_MOST, _MOST)
-        members = np.bincount(group)
-        pooled = np.bincount(group, said) / (1 + np.maximum(members - 1, 0) * ALIKE)
-        same = 1 / (1 + np.exp(-(prior + pooled[group])))
-        out[rows] = same * self.right[stratum, cell] / (1 - topic)
-        return out
+    tiny = 1e-12
+    topic = np.clip(fit.topic[0][at.stratum, at.cell], tiny, 1 - tiny)
+    share = np.clip(fit.share[0, at.stratum, 2], tiny, 1 - tiny)
+    prior = np.log((1 - share) / share)
+    said = np.clip(np.log((1 - topic) / topic) - prior, -_MOST, _MOST)
+    members = np.maximum(np.bincount(group), 1)
+    pooled = np.bincount(group, said) / (1 + (members - 1) * ALIKE)
+    sets = -np.bincount(group, np.log(fit.ratio[0, at.evidence])) / members
+    same = 1 / (1 + np.exp(-(prior + (pooled + sets)[group])))
+    right, data = fit.right[0][at.stratum, at.cell], fit.data[0][at.stratum, at.cell]
+    detail = np.maximum(1 - topic - right - data, 0.0) * fit.ratio[0, at.evidence]
+    return np.asarray(same * right / np.maximum(right + data + detail, tiny))
 
 
-def latent_spread(wrong: Floats, group: Places) -> float:
+def latent_spread(wrong: Floats, group: Longs) -> float:
     """Return the standard deviation of the number of wrong hits, if groups are wrong as a whole.
 
     `wrong` is each hit's probability of being wrong. This uncertainty about each group remains,

@@ -1,14 +1,15 @@
 """Estimate raw hits, valid hits and wrong answers served per threshold, with intervals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from costaudit.answers.answer_sets import NULL, AnswerSets, evidence
 from costaudit.answers.calibration import LEVELS, STRONG
 from costaudit.answers.consistency import Consistency, Verdicts
 from costaudit.answers.logged import Ints
-from costaudit.answers.mixture import CELLS, MISSED, Fit, Pool, cells, density, fit
+from costaudit.answers.mixture import CELLS, MISSED, Fit, Places, Prior, cells, density, fit, pooled
 from costaudit.answers.tally import (
     Floats,
     HitPairs,
@@ -31,6 +32,7 @@ _LEAN = 10.0  # pseudo-pairs that pull the weight of a topic's repeats towards t
 _MOST_MORE = 4.0  # largest factor by which that weight may grow or shrink
 _RIGHT, _WRONG, _UNKNOWN = CELLS, CELLS + 1, CELLS + 2  # decided pairs come after the cells
 _WIDE = CELLS + 3
+_CLASSES = len(NULL)
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Rated:
     pairs: HitPairs
     verdicts: Verdicts  # by pair
     probability: Floats  # (pairs,): probability of being right, under the fitted mixture
-    place: npt.NDArray[np.int64]  # (pairs,): number of the stratum and cell
+    place: npt.NDArray[np.int64]  # (pairs,): number of the stratum, the cell and the evidence
     fitted: "Fitted"
 
     @property
@@ -59,6 +61,62 @@ class Rated:
 
 
 @dataclass(frozen=True)
+class Model:
+    """The probability of being right at each place; the first axis of arrays is the replicate."""
+
+    fit: Fit | None  # None if there are too few repeats to measure the noise
+    alone: Floats  # (CELLS,): probability by cell if there is no fit
+    missed: Floats  # (replicates + 1,): quantiles of the share of wrong details that nobody sees
+    unknown: Floats  # (replicates + 1, strata): probability for pairs that can't be compared
+
+    def right(self, place: npt.NDArray[np.int64]) -> Floats:
+        """Return the probability of being right of a single pair, (replicates + 1, places)."""
+        at = _split(place)
+        out = np.zeros((len(self.unknown), len(place)))
+        out[:, at.cell == _RIGHT] = 1.0
+        unknown = at.cell == _UNKNOWN
+        out[:, unknown] = self.unknown[:, at.stratum[unknown]]
+        rows = np.flatnonzero(at.cell < CELLS)
+        if self.fit is None:
+            out[:, rows] = self.alone[at.cell[rows]]
+        else:
+            inner = _at(at, rows)
+            out[:, rows] = self.fit.right_at(inner) * (1 - self.fit.unseen_at(inner, self.missed))
+        return out
+
+    def missed_at(self, place: npt.NDArray[np.int64]) -> Floats:
+        """Return the part of that probability that was subtracted for details that nobody sees."""
+        at, out = _split(place), np.zeros(len(place))
+        rows = np.flatnonzero(at.cell < CELLS)
+        if self.fit is not None:
+            inner = _at(at, rows)
+            unseen = self.fit.unseen_at(inner, self.missed)[0]
+            out[rows] = self.fit.right_at(inner)[0] * unseen
+        return out
+
+    def pooled(self, place: npt.NDArray[np.int64], group: npt.NDArray[np.int64]) -> Floats:
+        """Return each pair's probability with the evidence of its group; nan outside the cells."""
+        at, out = _split(place), np.full(len(place), np.nan)
+        rows = np.flatnonzero(at.cell < CELLS)
+        if self.fit is not None and len(rows):
+            inner = _at(at, rows)
+            unseen = self.fit.unseen_at(inner, self.missed)[0]
+            out[rows] = pooled(self.fit, inner, group[rows]) * (1 - unseen)
+        return out
+
+
+def _split(place: npt.NDArray[np.int64]) -> Places:
+    """Return the parts of a place's number."""
+    rest, told = np.divmod(place, _CLASSES)
+    stratum, cell = np.divmod(rest, _WIDE)
+    return Places(stratum, cell, told)
+
+
+def _at(at: Places, rows: npt.NDArray[np.int64]) -> Places:
+    return Places(at.stratum[rows], at.cell[rows], at.evidence[rows])
+
+
+@dataclass(frozen=True)
 class Fitted:
     """The mixture fitted to the hits of some runs.
 
@@ -68,38 +126,35 @@ class Fitted:
 
     check: Consistency
     tally: Tally
-    right: Floats  # (replicates + 1, places): probability of being right of a single pair
-    pool: Pool | None  # None if the similarity limit is assumed
-    missed: Floats  # (places,): probability subtracted for wrong details that no detector sees
-
-    def _bias(self) -> Floats:
-        """Return the bias of the fit by resampling, (places,)."""
-        if len(self.right) == 1:
-            return np.zeros(self.right.shape[1])
-        return np.asarray(self.right[1:].mean(axis=0) - self.right[0])
+    sets: AnswerSets
+    model: Model
 
     def rates(self, served: Ints) -> Rated:
         """Estimate the rates of each run in `served` (runs, n); see HitPairs.of for its values."""
         pairs = HitPairs.of(served)
         verdicts = self.check.judge(pairs.asked, pairs.matched)
-        return self.rated(pairs, verdicts, _places(self.check, pairs, verdicts))
+        return self.rated(pairs, verdicts, _places(self.check, self.sets, pairs, verdicts))
 
     def rated(self, pairs: HitPairs, verdicts: Verdicts, place: npt.NDArray[np.int64]) -> Rated:
         """Estimate the rates of runs whose hits already have verdicts and places."""
-        log = self.check.log
+        log, model = self.check.log, self.model
         key = log.question[pairs.asked].astype(np.int64) * len(log) + pairs.matched
         group = np.unique(key, return_inverse=True)[1].reshape(-1)
-        probability = self.right[0, place]
-        if self.pool is not None:
-            pooled = self.pool.right_of(place // _WIDE, place % _WIDE, group)
-            probability = np.where(np.isnan(pooled), probability, pooled)
-            probability = np.clip(probability - self._bias()[place], 0.0, 1.0)
+        used, where = np.unique(place, return_inverse=True)
+        right, where = model.right(used), where.reshape(-1)
+        probability = right[0, where]
+        if model.fit is not None:
+            together = model.pooled(place, group)
+            probability = np.where(np.isnan(together), probability, together)
+            bias = right[1:].mean(axis=0) - right[0] if len(right) > 1 else np.zeros(len(used))
+            probability = np.clip(probability - bias[where], 0.0, 1.0)
         open_ = verdicts.right < 0
-        if self.pool is None:  # without repeats the limit is a guess
+        if model.fit is None:  # without repeats the limit is a guess
             open_ |= ~verdicts.certain
-        missed = np.where(open_, 0.0, np.minimum(self.missed[place], 1 - probability))
-        judged = Judged(verdicts, place, group, probability, missed, open_)
-        points = tuple(self.tally.point(row, judged, self.right) for row in pairs.row)
+        missed = np.minimum(model.missed_at(used)[where], 1 - probability)
+        missed = np.where(open_, 0.0, missed)
+        judged = Judged(verdicts, where, group, probability, missed, open_)
+        points = tuple(self.tally.point(row, judged, right) for row in pairs.row)
         return Rated(points, pairs, verdicts, probability, place, self)
 
 
@@ -118,14 +173,17 @@ def rates(
     pairs = HitPairs.of(served)
     verdicts = check.judge(pairs.asked, pairs.matched)
     weight = population.weights(replicates, seed)
-    place = _places(check, pairs, verdicts)
-    right, pool, missed = _right_by_place(check, pairs, verdicts, place, replicates, seed)
+    sets = AnswerSets(check.log, np.union1d(pairs.asked, pairs.matched))
+    place = _places(check, sets, pairs, verdicts)
+    model = _modelled(check, pairs, place, replicates, seed)
     tally = Tally(population, weight, check.floor.grade)
-    return Fitted(check, tally, right, pool, missed).rated(pairs, verdicts, place)
+    return Fitted(check, tally, sets, model).rated(pairs, verdicts, place)
 
 
-def _places(check: Consistency, pairs: HitPairs, verdicts: Verdicts) -> npt.NDArray[np.int64]:
-    """Return the number of each pair's stratum and cell."""
+def _places(
+    check: Consistency, sets: AnswerSets, pairs: HitPairs, verdicts: Verdicts
+) -> npt.NDArray[np.int64]:
+    """Return the number of each pair's stratum, cell and evidence."""
     log = check.log
     stratum = np.searchsorted(_BINS, log.question_similarity(pairs.asked, pairs.matched), "right")
     trapped = (verdicts.flags & np.uint32((1 << len(TRAP_NAMES)) - 1)) != 0
@@ -136,21 +194,15 @@ def _places(check: Consistency, pairs: HitPairs, verdicts: Verdicts) -> npt.NDAr
     unsure = ~verdicts.certain & (verdicts.right >= 0)
     cell = np.where(unsure, cell, np.where(verdicts.right == 1, _RIGHT, _WRONG))
     cell[verdicts.right < 0] = _UNKNOWN
-    return np.asarray(stratum * _WIDE + cell, np.int64)
+    told = np.zeros(len(cell), np.int64)
+    told[unsure] = evidence(sets.p_values(pairs.asked[unsure], pairs.matched[unsure]))
+    return np.asarray((stratum * _WIDE + cell) * _CLASSES + told, np.int64)
 
 
-def _right_by_place(
-    check: Consistency,
-    pairs: HitPairs,
-    verdicts: Verdicts,
-    place: npt.NDArray[np.int64],
-    replicates: int,
-    seed: int,
-) -> tuple[Floats, Pool | None, Floats]:
-    """Return the probability of being right per place, (replicates + 1, strata x wide).
-
-    Also return the fitted pool, and the probability by place that was subtracted for wrong details
-    that no detector sees.
+def _modelled(
+    check: Consistency, pairs: HitPairs, place: npt.NDArray[np.int64], replicates: int, seed: int
+) -> Model:
+    """Fit the mixture to the log and to each replicate.
 
     Prompts are resampled, because answers to one prompt resemble each other. The hits and the
     repeats that measure the noise use the same draw.
@@ -158,27 +210,22 @@ def _right_by_place(
     log = check.log
     prompt = deal(log.whole_prompt)
     weight = resample(int(prompt.max()) + 1, replicates, seed + 1)
-    right = np.zeros((len(weight), _STRATA, _WIDE))
-    right[:, :, _RIGHT] = 1.0
-    held = _evened(pairs.matched.astype(np.int64) * _STRATA + place // _WIDE)
-    counts = weighted(place, prompt[pairs.asked], weight, _STRATA * _WIDE, held)
-    counts = counts.reshape(len(weight), _STRATA, _WIDE)
-    pool, missing = None, np.zeros((_STRATA, _WIDE))
-    if check.floor.grade == "assumed":
-        right[:, :, :CELLS] = _by_limit(check.floor.limit)
-    else:
-        found = _fit(check, counts[:, :, :CELLS], prompt, weight, pairs)
-        missed = np.random.default_rng(seed + 2).random(len(weight))
-        missed[0] = 1 - (1 - MISSED[0] / sum(MISSED)) ** MISSED[1]  # the quantile of its mean
-        shown, found = found.right[0], found.with_missed(missed)
-        right[:, :, :CELLS], pool = found.right, Pool.of(found)
-        missing[:, :CELLS] = shown - found.right[0]
-    known = counts[:, :, :_UNKNOWN]
-    total = known.sum(axis=2)
-    expected = (known * right[:, :, :_UNKNOWN]).sum(axis=2)
+    used, where = np.unique(place, return_inverse=True)
+    held = _evened(pairs.matched.astype(np.int64) * _STRATA + _split(place).stratum)
+    counts = weighted(where.reshape(-1), prompt[pairs.asked], weight, len(used), held)
+    at = _split(used)
+    found = None
+    if check.floor.grade != "assumed":
+        rows = np.flatnonzero(at.cell < CELLS)
+        found = _fit(check, (counts[:, rows], _at(at, rows)), prompt, weight, pairs)
+    missed = np.random.default_rng(seed + 2).random(len(weight))
+    missed[0] = 1 - (1 - MISSED[0] / sum(MISSED)) ** MISSED[1]  # the quantile of its mean
+    model = Model(found, _by_limit(check.floor.limit), missed, np.zeros((len(weight), _STRATA)))
+    known = np.where(at.cell < _UNKNOWN, counts, 0.0)
+    stratum = np.eye(_STRATA)[at.stratum]
+    total, expected = known @ stratum, (known * model.right(used)) @ stratum
     overall = expected.sum(axis=1) / np.maximum(total.sum(axis=1), 1e-9)
-    right[:, :, _UNKNOWN] = (expected + overall[:, None]) / (total + 1.0)
-    return right.reshape(len(weight), -1), pool, missing.reshape(-1)
+    return replace(model, unknown=(expected + overall[:, None]) / (total + 1.0))
 
 
 def _by_limit(limit: float) -> Floats:
@@ -189,7 +236,13 @@ def _by_limit(limit: float) -> Floats:
     return out.reshape(-1)
 
 
-def _fit(check: Consistency, counts: Floats, prompt: Ints, weight: Floats, pairs: HitPairs) -> Fit:
+def _fit(
+    check: Consistency,
+    counted: tuple[Floats, Places],
+    prompt: Ints,
+    weight: Floats,
+    pairs: HitPairs,
+) -> Fit:
     """Fit the mixture per replicate, with the noise of right answers measured on that replicate.
 
     Answers vary more on some topics than on others, so repeats are weighted to match the topics of
@@ -205,7 +258,8 @@ def _fit(check: Consistency, counts: Floats, prompt: Ints, weight: Floats, pairs
     served = served * repeated.sum() / max(served.sum(), 1)
     ratio = np.clip((served + _LEAN) / (repeated + _LEAN), 1 / _MOST_MORE, _MOST_MORE)
     noise = weighted(cell, prompt[calm.settled.second], weight, CELLS, held * ratio[own])
-    return fit(counts, density(noise), calm.unrelated, calm.detail_pairs)
+    counts, at = counted
+    return fit(counts, at, density(noise), Prior(_STRATA, calm.unrelated, calm.detail_pairs))
 
 
 def _evened(group: npt.NDArray[np.int64]) -> Floats:

@@ -14,6 +14,7 @@ from costaudit.contracts.requests import TS_S
 
 _MOST = 500  # maximum number of blocks; more are merged, which only widens the intervals
 _HOUR_S = 3600.0
+_SHAPE_ERROR = 0.1  # relative error of fitted wrong hits, since no mixture has quite its shape
 _TURNS = 1.5  # minimum number of requests per conversation for conversations to be the blocks
 
 
@@ -198,9 +199,11 @@ class Tally:
             wrong = hits - (counts * right).sum(axis=1)
             off = 1 - judged.probability[found]
             wrong[0] = off.sum()
-            unsure = int((~judged.verdicts.certain & ~judged.open)[found].sum())
+            fitted = (~judged.verdicts.certain & ~judged.open)[found]
+            unsure = int(fitted.sum())
+            shape = _SHAPE_ERROR * off[fitted].sum()
             doubt = Doubt(
-                latent=latent_spread(off, judged.group[found]),
+                latent=float(np.hypot(latent_spread(off, judged.group[found]), shape)),
                 slack=unsure * (1 - 0.025 ** (1 / unsure)) if unsure else 0.0,
                 more_wrong=float((1 - off)[judged.open[found]].sum()),
                 less_wrong=float(off[judged.open[found]].sum() + judged.missed[found].sum()),
