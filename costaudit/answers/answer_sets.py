@@ -58,19 +58,21 @@ class AnswerSets:
 
         nan if both have the same whole prompt, or if there are too few answers to tell.
         """
-        log = self._log
-        first, second = log.whole_prompt[asked], log.whole_prompt[matched]
-        key = first.astype(np.int64) * (int(log.whole_prompt.max()) + 1) + second
+        prompt = self._log.whole_prompt.astype(np.int64)
+        width = int(prompt.max(initial=0)) + 1
+        key = prompt[asked] * width + prompt[matched]
         distinct, place = np.unique(key, return_inverse=True)
-        width = int(log.whole_prompt.max()) + 1
-        one, other = self._of(distinct // width), self._of(distinct % width)
+        first, second = np.divmod(distinct, width)
+        one, other = self._of(first), self._of(second)
         out = np.full(len(distinct), np.nan)
-        known = (distinct // width != distinct % width) & (one >= 0) & (other >= 0)
-        self._test(one, other, np.flatnonzero(known), out)
-        return out[place.reshape(-1)]
+        self._test(one, other, np.flatnonzero((first != second) & (one >= 0) & (other >= 0)), out)
+        return np.asarray(out[place.reshape(-1)])
 
     def _of(self, prompts: Longs) -> Longs:
-        at = np.minimum(np.searchsorted(self._prompts, prompts), max(len(self._prompts) - 1, 0))
+        """Return the index of each prompt's set; -1 without one."""
+        if not len(self._prompts):
+            return np.full(len(prompts), -1)
+        at = np.minimum(np.searchsorted(self._prompts, prompts), len(self._prompts) - 1)
         return np.where(self._prompts[at] == prompts, at, -1)
 
     def _test(self, one: Longs, other: Longs, pairs: Longs, out: Floats) -> None:
