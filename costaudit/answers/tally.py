@@ -8,7 +8,7 @@ import polars as pl
 
 from costaudit.answers.consistency import Verdicts
 from costaudit.answers.logged import Ints
-from costaudit.answers.mixture import latent_spread
+from costaudit.answers.mixture.mixture import latent_spread
 from costaudit.contracts.grades import Estimate, Grade
 from costaudit.contracts.requests import TS_S
 

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from costaudit.answers.answer_sets import NULL, AnswerSets, evidence
+from costaudit.answers.mixture.answer_sets import NULL, AnswerSets, evidence
 from costaudit.answers.logged import Logged
 from tests.answers.builder import WIDE, log_of
 

@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from costaudit.answers.answer_sets import NULL
+from costaudit.answers.mixture.answer_sets import NULL
 from costaudit.answers.calibration import CLEAR_DETAILS, LEVELS
-from costaudit.answers.mixture import CELLS, GRID, MISSED, Fit, Places, Prior, cells, density, fit
+from costaudit.answers.mixture.mixture import (
+    CELLS,
+    GRID,
+    MISSED,
+    Fit,
+    Places,
+    Prior,
+    cells,
+    density,
+    fit,
+)
 
 START = (0.3, 0.25)
 

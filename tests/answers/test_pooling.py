@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from costaudit.answers.answer_sets import NULL
-from costaudit.answers.mixture import ALIKE, CELLS, Fit, Places, latent_spread, pooled
+from costaudit.answers.mixture.answer_sets import NULL
+from costaudit.answers.mixture.mixture import ALIKE, CELLS, Fit, Places, latent_spread, pooled
 
 LIKE, UNLIKE = 100, 20  # cells
 

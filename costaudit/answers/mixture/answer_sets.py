@@ -99,7 +99,7 @@ class AnswerSets:
         )
 
     def _tested(self, members: Longs, size: int) -> Floats:
-        """Return p-values; members: (pairs, n) requests, the first `size` of which are one set."""
+        """Return p-values; members: (pairs, n) requests; the first `size` are one set."""
         log = self._log
         answer = log.answer[members]
         if log.embed is not None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from costaudit.answers.answer_sets import NULL
+from costaudit.answers.mixture.answer_sets import NULL
 from costaudit.answers.calibration import CLEAR_DETAILS, LEVELS
 from costaudit.engine.pool import default_workers
 
@@ -127,7 +127,7 @@ def fit(
     overall mean of different topics towards the start, and each stratum's mean towards the overall
     mean.
     """
-    from costaudit.answers.mixture_kernels import KINDS, rounds_of
+    from costaudit.answers.mixture.kernels import KINDS, rounds_of
 
     many, strata = len(counts), prior.strata
     marginal = spread_details(right.reshape(many, LEVELS, len(GRID)).sum(axis=1))

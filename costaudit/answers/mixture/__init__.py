@@ -1,0 +1,1 @@
+"""Estimate which hits are right from the similarity of answers and from sets of answers."""
