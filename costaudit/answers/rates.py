@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from costaudit.answers.mixture.answer_sets import NULL, AnswerSets, evidence
 from costaudit.answers.calibration import LEVELS, STRONG
 from costaudit.answers.consistency import Consistency, Verdicts
 from costaudit.answers.logged import Ints
+from costaudit.answers.mixture.answer_sets import NULL, AnswerSets, evidence
 from costaudit.answers.mixture.mixture import (
     CELLS,
     MISSED,

@@ -5,8 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from costaudit.answers.mixture.answer_sets import NULL, AnswerSets, evidence
 from costaudit.answers.logged import Logged
+from costaudit.answers.mixture.answer_sets import NULL, AnswerSets, evidence
 from tests.answers.builder import WIDE, log_of
 
 

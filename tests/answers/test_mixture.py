@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from costaudit.answers.mixture.answer_sets import NULL
 from costaudit.answers.calibration import CLEAR_DETAILS, LEVELS
+from costaudit.answers.mixture.answer_sets import NULL
 from costaudit.answers.mixture.mixture import (
     CELLS,
     GRID,

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from costaudit.answers.mixture.answer_sets import NULL
 from costaudit.answers.calibration import CLEAR_DETAILS, LEVELS
+from costaudit.answers.mixture.answer_sets import NULL
 from costaudit.engine.pool import default_workers
 
 Floats = npt.NDArray[np.float64]
