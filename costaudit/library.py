@@ -276,7 +276,7 @@ class _Kind:
     # options that may be repeated
     lists: tuple[str, ...] = ("where", "lever", "effort_usd", "invoice", "invoice_rate")
     numbers: tuple[str, ...] = ("max_entries", "seed", "horizon")
-    paths: tuple[str, ...] = ("prices",)
+    paths: tuple[str, ...] = ("prices", "commitments")
 
 
 _KIND = _Kind()

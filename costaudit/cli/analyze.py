@@ -48,6 +48,7 @@ class Asked:
     guard: str = ""
     max_wrong: str = "1%"
     lever: Sequence[str] | None = None
+    commitments: Path | None = None
     effort_usd: Sequence[str] | None = None
     horizon: int = 12
     order: str = "npv"
@@ -85,6 +86,7 @@ class Asked:
             invoice=tuple(self.invoice or ()),
             invoice_rates=values.rates(self.invoice_rate),
             levers=tuple(self.lever or ()),
+            commitments=self.commitments,
             terms=self._terms(),
             machines=self._machines(),
             show_prompts=self.show_prompts,
@@ -150,6 +152,7 @@ def analyze(
     guard: opt.Guard = "",
     max_wrong: opt.MaxWrong = Asked.max_wrong,
     lever: opt.Levers = None,
+    commitments: opt.Commitments = None,
     effort_usd: opt.Effort = None,
     horizon: opt.Horizon = Asked.horizon,
     order: opt.Order = Asked.order,
@@ -197,6 +200,7 @@ def analyze(
         guard=guard,
         max_wrong=max_wrong,
         lever=lever,
+        commitments=commitments,
         effort_usd=effort_usd,
         horizon=horizon,
         order=order,

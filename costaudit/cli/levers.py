@@ -23,6 +23,7 @@ def levers(
         ),
     ] = "",
     lever: opt.Levers = None,
+    commitments: opt.Commitments = None,
     format: opt.TableFormat = "terminal",
     seed: opt.Seed = 0,
     quiet: opt.Quiet = False,
@@ -47,6 +48,7 @@ def levers(
         prices=prices,
         cost_mode=values.cost_mode(cost_mode),
         levers=tuple(lever or ()),
+        commitments=commitments,
         seed=seed,
     )
     log = loaded_run(logs, out, options, quiet=quiet)

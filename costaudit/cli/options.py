@@ -288,6 +288,15 @@ Levers = Annotated[
         "[default: none]",
     ),
 ]
+Commitments = Annotated[
+    Path | None,
+    typer.Option(
+        "--commitments",
+        metavar="FILE",
+        help="Offers of capacity that is bought for a month, or of seats, as TOML: see "
+        "docs/numbers.md. [default: what Azure publishes]",
+    ),
+]
 Horizon = Annotated[
     int,
     typer.Option(

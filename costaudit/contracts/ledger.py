@@ -33,6 +33,7 @@ class LedgerStep:
     worth_from_requests: int | None = None  # least requests a month to pay; None: never pays
     first_month: Money | None = None  # while a cache fills; None if filling makes no difference
     steady_month: Money | None = None  # after the cache has filled
+    placed: "Placed | None" = None  # what depends on the step's place; None: nothing does
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,15 @@ class LeverTable:
 
 
 @dataclass(frozen=True)
+class Placed:
+    """What a step says of the requests that the steps before it leave."""
+
+    rule: str
+    change: str
+    evidence: tuple[LeverTable, ...]
+
+
+@dataclass(frozen=True)
 class LeverRow:
     """One lever. Law: alone = Σ alone of the units."""
 
@@ -135,6 +145,7 @@ _EFFECT_COLUMNS: dict[str, pl.DataType | type[pl.DataType]] = {
     "model": pl.String,
     "is_batch": pl.Boolean,  # sent as a batch; null: as before
     "service_tier": pl.String,  # sent at this tier; null: as before
+    "prepaid": pl.Boolean,  # sent as before, and paid by a commitment instead of by its tokens
     "cold": pl.Boolean,  # the request loses the provider's prompt cache
     "cuts": pl.List(pl.Struct({"start": pl.Int64, "tokens": pl.Int64})),  # input that is no
     # longer sent: start in the prompt and length, in tokens; null: all is sent

@@ -264,6 +264,7 @@ def _mismatch(price: ModelPrice) -> Finding:
 
 
 def _levers(ledger: Ledger, changes: Mapping[str, str]) -> Iterable[Finding]:
+    changes = {**changes, **{one.lever: one.placed.change for one in ledger.steps if one.placed}}
     for step in ledger.left_out:
         if step.saved.usd < 0:
             yield Finding(

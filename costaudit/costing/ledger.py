@@ -1,6 +1,6 @@
 """The ledger: levers ordered by value, each priced on what the earlier ones leave."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -13,9 +13,11 @@ from costaudit.contracts.ledger import (
     Ledger,
     LedgerStep,
     Lever,
+    Placed,
 )
 from costaudit.costing.months.calendar import Floats
 from costaudit.costing.months.month import Bounds, Month
+from costaudit.costing.plans.commitments import Commitments
 from costaudit.costing.plans.worth import Terms, Worth
 from costaudit.costing.tariff import Tariff
 from costaudit.costing.traffic import Traffic, unexplained
@@ -42,13 +44,14 @@ class CacheStep:
 
 
 Step = CacheStep | Lever
+Offered = Step | Commitments
 _CONTAINED = {"duplicates": "semantic"}  # the second lever does all that the first one does
 
 
 def build_ledger(
     tariff: Tariff,
     simulate: Simulate,
-    steps: Sequence[Step],
+    steps: Sequence[Offered],
     month: Month,
     spend: Money,
     terms: Terms,
@@ -56,12 +59,12 @@ def build_ledger(
     """Return the ledger: each next step is chosen and priced on what the chosen ones leave.
 
     `spend` is the cost over the log's period. The part that no rate explains stays in every step.
-    Steps that are only assumed come last, regardless of what they save.
+    Steps that are only assumed come last, regardless of what they save; then commitments, which are
+    sized for the traffic that is left.
     """
     book = _Book(_Scene(tariff, simulate), month, spend, terms)
     left_out: list[LedgerStep] = []
-    for assumed in (False, True):
-        remaining = [one for one in steps if (one.grade == "assumed") == assumed]
+    for remaining in _rounds(steps, book):
         while remaining := [one for one in remaining if not book.contains(one)]:
             offers = [book.offer(one) for one in remaining]
             saving = [one for one in offers if one.entry.saved.usd > 0]
@@ -72,6 +75,16 @@ def build_ledger(
             book.enter(best)
             remaining.remove(best.step)
     return book.close(tuple(left_out))
+
+
+def _rounds(steps: Sequence[Offered], book: "_Book") -> Iterator[list[Step]]:
+    """Yield the steps that compete for the next places."""
+    others = [one for one in steps if not isinstance(one, Commitments)]
+    yield [one for one in others if one.grade != "assumed"]
+    yield [one for one in others if one.grade == "assumed"]
+    for one in steps:
+        if isinstance(one, Commitments):
+            yield book.sized(one)
 
 
 class _Scene:
@@ -137,11 +150,18 @@ class _Book:
         self._unexplained = unexplained(spend.usd, first)
         self._before = month.money(first.tariff.request_usd, spend.grade, spend.usd)
         self._worth = Worth(terms, month.facts)
+        self._as_only: Lever | None = None  # the commitments for the log as it is
         self._wrong_usd: dict[str, Decimal] = {}  # cost of wrong hits by cache, per month
 
     def contains(self, step: Step) -> bool:
         """Return whether a chosen step does all that `step` does."""
         return _CONTAINED.get(step.lever) in {one.step.lever for one in self._chosen}
+
+    def sized(self, commitments: Commitments) -> list[Step]:
+        """Return the commitments for what the chosen steps leave; empty if none pays."""
+        here = commitments.at(self._now()[0], self._month)
+        self._as_only = commitments.at(self._scene.first, self._month) if here else None
+        return [here] if here else []
 
     def offer(self, step: Step) -> _Offer:
         """Return a step priced on what the chosen ones leave."""
@@ -170,6 +190,9 @@ class _Book:
             cost_after=after.cost(),
             note=_note(step, int(changed.sum())),
             evidence=step.grade,
+            placed=Placed(step.rule, step.change, step.evidence)
+            if self._as_only and isinstance(step, Lever)
+            else None,
         )
         entry = self._worth.judged(self._filling(entry, step, daily))
         rank = self._worth.rank(entry)
@@ -211,8 +234,9 @@ class _Book:
         """Return what a step saves alone; for a response cache, the bill of its hits.
 
         Without the hits, other requests read less from the provider's cache; only `saved` includes
-        this loss.
+        this loss. Commitments alone have the size that suits the log as it is.
         """
+        step = self._as_only or step
         is_response_cache = isinstance(step, CacheStep) and step.hits is not None
         alone = (
             self._scene.without_cooling(step)  # type: ignore[arg-type]

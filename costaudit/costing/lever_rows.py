@@ -12,6 +12,7 @@ from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.costing.cost import per_request_usd
 from costaudit.costing.months.calendar import Floats
 from costaudit.costing.months.month import Month
+from costaudit.costing.plans.commitments import Commitments
 from costaudit.costing.tariff import Tariff
 from costaudit.costing.traffic import Traffic
 
@@ -19,28 +20,33 @@ NOTHING = Decimal(0)
 
 
 def lever_rows(
-    tariff: Tariff, levers: Sequence[Lever], ledger: Ledger, month: Month
+    tariff: Tariff, levers: Sequence[Lever | Commitments], ledger: Ledger, month: Month
 ) -> tuple[LeverRow, ...]:
     """Return each lever, priced on the log as it is; `ledger` holds its saving in order."""
     first = Traffic.logged(tariff)
     saved = {step.lever: step.saved for step in ledger.steps}
+    placed = {step.lever: step.placed for step in ledger.steps}
     rows = []
-    for lever in levers:
+    for offered in levers:
+        lever = offered.at(first, month) if isinstance(offered, Commitments) else offered
+        if lever is None:
+            continue
         units = _units(first, lever, month)
+        here = placed.get(lever.lever) or lever
         alone = sum((unit.alone.usd for unit in units), NOTHING)
         rows.append(
             LeverRow(
                 lever=lever.lever,
                 label=lever.label,
-                rule=lever.rule,
-                change=lever.change,
+                rule=here.rule,
+                change=here.change,
                 requests=sum(unit.requests for unit in units),
                 alone=Money(alone, weakest([lever.grade, *(unit.alone.grade for unit in units)])),
                 saved=saved.get(lever.lever, Money(NOTHING, lever.grade)),
                 units=units,
                 risk=lever.risk,
                 calls=_calls(first, lever),
-                evidence=lever.evidence,
+                evidence=here.evidence,
             )
         )
     return tuple(rows)

@@ -189,7 +189,7 @@ def _cut(classes: pl.DataFrame, effect: pl.DataFrame) -> pl.DataFrame:
 def _changed(classes: pl.DataFrame, effect: pl.DataFrame) -> pl.DataFrame:
     """Return token classes after an EFFECT, for every row that it names."""
     cold = effect["cold"].fill_null(False)
-    gone = effect["removed"].fill_null(False)
+    unbilled = effect["removed"].fill_null(False) | effect["prepaid"].fill_null(False)
     cached = pl.sum_horizontal(_CACHED)
     output = pl.min_horizontal("output_tokens", effect["output_tokens"])
     classes = _cut(classes, effect)
@@ -201,4 +201,4 @@ def _changed(classes: pl.DataFrame, effect: pl.DataFrame) -> pl.DataFrame:
         *(pl.when(cold).then(0).otherwise(name).alias(name) for name in _CACHED),
         output.alias("output_tokens"),
     )
-    return _only(warm, ~gone)
+    return _only(warm, ~unbilled)

@@ -23,7 +23,7 @@ from costaudit.costing.prices.price_table import table_source
 from costaudit.costing.verdict import verdict
 from costaudit.levers.routing import simple_requests
 from costaudit.pipeline.drill import drilled
-from costaudit.pipeline.ledger import ledger_of, proposals_of, terms_here
+from costaudit.pipeline.ledger import commitments_of, ledger_of, proposals_of, terms_here
 from costaudit.pipeline.loaded import Loaded, ingested, uncacheable
 from costaudit.pipeline.prompt_caching import PromptCaches
 from costaudit.pipeline.semantic.evidence import SemanticResult
@@ -162,7 +162,8 @@ def _audit(
     sessions = agents_sessions(log, caches.facts.prompts, options.show_prompts)
     simple = simple_requests(log.requests, log.blocks)
     terms = terms_here(log, caches, levers, options)
-    ledger = ledger_of(log, semantic, caches, levers, terms)
+    offered = (*levers, commitments_of(options))
+    ledger = ledger_of(log, semantic, caches, offered, terms)
     section, prefix = semantic.section if semantic else None, caches.section()
     names = tuple(one.template_id for one in prefix.templates)
     return Audit(
@@ -181,7 +182,7 @@ def _audit(
         findings=findings(
             Evidence(log.quality, log.spend, ledger, section, prefix, log.month.facts), levers
         ),
-        levers=lever_rows(log.tariff, levers, ledger, log.month),
+        levers=lever_rows(log.tariff, offered, ledger, log.month),
         worth_testing=proposals.worth_testing,
         assumptions=assumptions(log, options, semantic=semantic is not None),
         claims=claims(

@@ -9,6 +9,7 @@ from costaudit.contracts.grades import Money
 from costaudit.contracts.ledger import Ledger, Lever, LeverRow, Suggestion
 from costaudit.costing.ledger import CacheStep, build_ledger
 from costaudit.costing.lever_rows import lever_rows
+from costaudit.costing.plans.commitments import Commitments, offers_in
 from costaudit.costing.plans.effort import efforts_here
 from costaudit.costing.plans.worth import Terms
 from costaudit.ingest.content.tokenizer import Tokenizer
@@ -28,7 +29,7 @@ def ledger_of(
     log: Loaded,
     semantic: SemanticResult | CacheHits | None,
     caches: PromptCaches,
-    levers: Sequence[Lever],
+    levers: Sequence[Lever | Commitments],
     terms: Terms,
 ) -> Ledger:
     """Return the ledger; a log without prompts gets no semantic steps.
@@ -51,8 +52,15 @@ def ledger_of(
     )
 
 
-def _with_minimum(lever: Lever, least: pl.Series) -> Lever:
+def commitments_of(options: AnalyzeOptions) -> Commitments:
+    """Return the capacity that the ledger may buy for what its other steps leave."""
+    return Commitments(offers_in(options.commitments))
+
+
+def _with_minimum(lever: Lever | Commitments, least: pl.Series) -> Lever | Commitments:
     """Return a lever with the shortest prefix that each request's provider caches."""
+    if isinstance(lever, Commitments):
+        return lever
     cut = pl.when(pl.col("cuts").is_not_null()).then(pl.lit(least))
     return replace(lever, effect=lever.effect.with_columns(least_read_tokens=cut))
 
@@ -136,6 +144,7 @@ def levered(
     levers = proposals.levers
     caches = PromptCaches(log)
     terms = terms_here(log, caches, levers, options)
-    ledger = ledger_of(log, identical_hits(log, options, progress), caches, levers, terms)
-    rows = lever_rows(log.tariff, levers, ledger, log.month)
+    offered = (*levers, commitments_of(options))
+    ledger = ledger_of(log, identical_hits(log, options, progress), caches, offered, terms)
+    rows = lever_rows(log.tariff, offered, ledger, log.month)
     return rows, proposals.worth_testing

@@ -9,6 +9,7 @@ from pathlib import Path
 from costaudit.answers.traps.signatures import guard
 from costaudit.contracts.policies import SemanticPolicy, TtlKind
 from costaudit.contracts.spend import Bill, CostMode
+from costaudit.costing.plans.commitments import offers_in
 from costaudit.costing.plans.effort import LEVERS
 from costaudit.costing.plans.nodes import CacheCosts
 from costaudit.costing.plans.worth import Terms
@@ -38,6 +39,7 @@ class AnalyzeOptions:
     invoice: tuple[str, ...] = ()  # cost reports and exports
     invoice_rates: Mapping[str, Decimal] = field(default_factory=dict)  # currency → dollars
     levers: tuple[str, ...] = ()  # the user's own, in addition to the built-in ones
+    commitments: Path | None = None  # offers of capacity; None: the published ones
     terms: Terms = field(default_factory=Terms)  # efforts, horizon and order of the plan
     machines: CacheCosts = field(default_factory=CacheCosts)  # for a response cache
     show_prompts: bool = False
@@ -70,3 +72,4 @@ class AnalyzeOptions:
             check_currencies(self.bill, self.invoice_rates)
         if self.prices is not None:
             read_overlay(self.prices)
+        offers_in(self.commitments)

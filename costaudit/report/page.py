@@ -70,6 +70,7 @@ _ALSO = {
     "batch": "levers",
     "loops": "levers",
     "waste": "levers",
+    "commitments": "levers",
 }
 
 

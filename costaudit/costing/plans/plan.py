@@ -75,7 +75,9 @@ def _plan_step(
         number=0,
         title=step.label,
         lever=step.lever,
-        change=changes.get(step.lever) or _CHANGE.get(step.lever, ""),
+        change=(step.placed.change if step.placed else "")
+        or changes.get(step.lever)
+        or _CHANGE.get(step.lever, ""),
         effort_hours=effort.hours.quantize(_TENTH),
         effort_usd=effort.usd.quantize(Decimal("0.01")),
         effort_source=effort.source,
