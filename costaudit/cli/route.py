@@ -1,12 +1,16 @@
 """`costaudit route`: try a cheaper model on a sample of the log's calls."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from costaudit.cli import options as opt
 from costaudit.cli.process import say
+
+if TYPE_CHECKING:
+    from costaudit.contracts.route import RouteSection
+    from costaudit.contracts.run_dir import RunDir
 
 
 def route(
@@ -68,8 +72,9 @@ def route(
     """Try a cheaper model on a sample, and price a router.
 
     The price is printed before the first call. Answers and verdicts are stored immediately: the
-    same command continues where it stopped, and you pay for each answer once. Prompts of the sample
-    are sent only to the candidate and the judge, and the candidate's answers only to the judge.
+    same command continues where it stopped, and you pay for each answer once. If the run has been
+    analyzed, its report gets a section about the trial. Prompts of the sample are sent only to the
+    candidate and the judge, and the candidate's answers only to the judge.
     """
     from costaudit.answers.judge.ppi import PERFECT
     from costaudit.answers.judge.verdicts import VerdictStore
@@ -98,8 +103,8 @@ def route(
     for one in tried:
         if not one.recorded:
             one.client().close()
-    audit = AnalyzeOptions(ingest=part_of_log(since, until, where), prices=prices, seed=seed)
-    log = loaded_run(logs, out, audit, quiet=quiet)
+    settings = AnalyzeOptions(ingest=part_of_log(since, until, where), prices=prices, seed=seed)
+    log = loaded_run(logs, out, settings, quiet=quiet)
     store = VerdictStore(log.run.path / "verdicts.jsonl")
     sections = []
     with progress_on_stderr(quiet) as progress:
@@ -130,6 +135,7 @@ def route(
             said, error, run = routing.judged_by_model(trial, tries, priced, store, progress)
             told = routing.told_by(priced.judge.name, tries, error, run)
             sections.append(routing.section_of(trial, tries, said, error, told))
+    _add_to_report(log.run, sections)
     tables = [table for section in sections for table in route_tables(section)]
     print_tables(tables, format, sections)
     if format == "terminal":
@@ -138,3 +144,15 @@ def route(
                 say(f"\nThe router for {section.candidate}, to paste:\n")
                 typer.echo(section.router.code)
     return 0
+
+
+def _add_to_report(run: "RunDir", sections: "list[RouteSection]") -> None:
+    """Add the trials to the audit and the report of a run that was analyzed."""
+    from costaudit.contracts.audit import read_audit, write_audit
+    from costaudit.pipeline.analyze import write_report
+    from costaudit.pipeline.routing.route import with_trials
+
+    if run.audit_path.is_file():
+        audit = with_trials(read_audit(run.audit_path), sections)
+        write_audit(audit, run.audit_path)
+        write_report(audit, run)

@@ -15,6 +15,7 @@ from costaudit.contracts.manifest import InputFile
 from costaudit.contracts.month import MonthFacts, unknown_month
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.replay import ReplaySection
+from costaudit.contracts.route import RouteSection
 from costaudit.contracts.run_dir import atomic_write
 from costaudit.contracts.semantic import SemanticSection
 from costaudit.contracts.sessions import SessionsSection
@@ -125,6 +126,7 @@ class Audit:
     worth_testing: tuple[Suggestion, ...] = ()  # without evidence in the log, so without money
     claims: tuple[Claim, ...] = ()  # promises of the guide, checked on this log
     replay: ReplaySection | None = None  # None: nothing was replayed
+    routes: tuple[RouteSection, ...] = ()  # candidate models that were tried on a sample
     month: MonthFacts = field(default_factory=unknown_month)  # what the figures mean
     sessions: SessionsSection | None = None  # None: no call names an agent's session
     uncacheable: dict[str, int] = field(default_factory=dict)  # reason → requests; filled

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from costaudit.contracts.audit import Audit, GateResult
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
-from costaudit.contracts.spend import Reconciliation
 from costaudit.report.compare import Comparison
 from costaudit.report.comparison import comparison_lines, markdown_table
 from costaudit.report.escaping import cut, markdown_code, markdown_text
@@ -15,6 +14,8 @@ from costaudit.report.numbers import count, share, share_range, similarity, usd,
 from costaudit.report.summary import ranked_findings, severity, spread, why_none
 from costaudit.report.tables.invoice import invoice_tables
 from costaudit.report.tables.replay import replay_lines
+from costaudit.report.tables.route import route_tables
+from costaudit.report.tables.table import Table
 
 MOST_CHARACTERS = 60_000  # below what a GitHub comment holds
 _TOP = 20  # rows of a folded table
@@ -134,17 +135,19 @@ class MarkdownReporter:
             yield tr("Similarity thresholds"), [f"{why_none(audit)}."]
         if audit.replay is not None:
             yield tr("Replay against a live cache"), replay_lines(audit.replay)
+        for one in audit.routes:
+            yield one.candidate, _tables(route_tables(one))
         for name in ("model", "endpoint", "tenant"):
             if audit.spend.by.get(name):
                 yield f"{tr('Spend by')} {tr(name)}", _spend(audit, name)
         if audit.spend.invoice is not None:
-            yield tr("Invoice and log"), _invoice(audit.spend.invoice)
+            yield tr("Invoice and log"), _tables(invoice_tables(audit.spend.invoice))
         yield tr("Data and assumptions"), _quality(audit)
 
 
-def _invoice(found: Reconciliation) -> list[str]:
+def _tables(shown: Iterable[Table]) -> list[str]:
     lines: list[str] = []
-    for table in invoice_tables(found):
+    for table in shown:
         lines += [f"**{tr(table.title)}**", ""] if lines else []
         rows = [[markdown_text(cell) for cell in row] for row in table.rows]
         lines += [*markdown_table([*map(tr, table.columns)], rows), "", table.note, ""]

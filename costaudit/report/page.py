@@ -45,6 +45,7 @@ SECTIONS = (
     ("prefix", "Prompt caching"),
     ("sessions", "Agent sessions"),
     ("levers", "Other measures"),
+    ("route", "Cheaper models, tried on a sample"),
     ("replay", "Replay"),
     ("plan", "Plan"),
     ("quality", "Data"),
@@ -164,14 +165,13 @@ def page_context(audit: Audit, lengths: Mapping[str, int]) -> dict[str, Any]:
 
 def _present(audit: Audit) -> set[str]:
     """Return the sections that the page has."""
-    present = {name for name, _ in SECTIONS}
-    if audit.replay is None:
-        present.discard("replay")
-    if audit.sessions is None:
-        present.discard("sessions")
-    if not _levers(audit) and not audit.worth_testing:
-        present.discard("levers")
-    return present
+    absent = {
+        "replay": audit.replay is None,
+        "sessions": audit.sessions is None,
+        "levers": not (_levers(audit) or audit.worth_testing),
+        "route": not audit.routes,
+    }
+    return {name for name, _ in SECTIONS if not absent.get(name)}
 
 
 def _first(audit: Audit) -> dict[str, Any]:
@@ -293,9 +293,8 @@ def _prefix(audit: Audit) -> dict[str, Any]:
 
 def _sessions(audit: Audit) -> dict[str, Any]:
     found = audit.sessions
-    tables = sessions_tables(found) if found else ()
     return {
-        "session_tables": [table for table in tables if table.rows],
+        "session_tables": sessions_tables(found) if found else (),
         "sessions_line": sessions_line(found) if found else "",
     }
 

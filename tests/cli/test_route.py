@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from costaudit.answers.judge.judge import RUBRIC
+from costaudit.contracts.audit import write_audit
 from tests.cli.conftest import write_log
 from tests.conftest import Said
 from tests.replay.model_server import Model, serving
+from tests.report.sample_audit import AUDIT
 
 Run = Callable[..., Said]
 EASY = [
@@ -266,6 +268,14 @@ def test_recorded_answers_and_people_need_no_network(
     said = costaudit(*given)
     assert said.code == 0, said.err
     assert "def use_smaller_model" in said.out and "Saved a month" in said.out
+
+
+def test_the_report_of_an_analyzed_run_gets_a_section(costaudit: Run, run: Path, base: str) -> None:
+    write_audit(AUDIT, run / "audit.json")
+    (one,) = json.loads(costaudit(*command(base)).out)
+    (shown,) = json.loads((run / "audit.json").read_text("utf-8"))["routes"]
+    assert shown == one
+    assert '<section id="route">' in (run / "report.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

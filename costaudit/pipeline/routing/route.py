@@ -1,7 +1,7 @@
 """`route` as a library call: try a candidate on a sample, judge it, and compute the saving."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from costaudit.answers.judge.ask import Budget, JudgeRun, Quote, Sample, quote, 
 from costaudit.answers.judge.judge import JudgeItem
 from costaudit.answers.judge.ppi import JudgeError, corrected_share, judge_error
 from costaudit.answers.judge.verdicts import VerdictStore, read_form, write_form
+from costaudit.contracts.audit import Audit
 from costaudit.contracts.grades import Estimate, Grade, Money
 from costaudit.contracts.route import Router, RouteSection, RouteTopic
 from costaudit.costing.months.month import Month
@@ -221,6 +222,13 @@ def section_of(
         spent_usd=tries.spent_usd + told.spent_usd,
         note=told.note,
     )
+
+
+def with_trials(audit: Audit, sections: Sequence[RouteSection]) -> Audit:
+    """Return an audit with trials; a new trial of a candidate replaces an earlier one."""
+    tried = {one.candidate for one in sections}
+    kept = (one for one in audit.routes if one.candidate not in tried)
+    return replace(audit, routes=(*kept, *sections))
 
 
 @dataclass(frozen=True)
