@@ -53,6 +53,18 @@ def placed_segments(requests: pl.DataFrame) -> pl.DataFrame:
     return flat.with_columns(pl.col("tokens").cast(pl.Int64), start=before.cast(pl.Int64))
 
 
+def placed_blocks(requests: pl.DataFrame, role: str) -> pl.DataFrame:
+    """Return the blocks of a role in each prompt, in order: columns row and block_id."""
+    spoken = pl.element().struct
+    mine = pl.when(spoken.field("role") == role).then(spoken.field("block_id"))
+    return (
+        requests.select(block_id=pl.col("segments").list.eval(mine).list.drop_nulls())
+        .with_row_index("row")
+        .explode("block_id")
+        .drop_nulls("block_id")
+    )
+
+
 def endpoint_unit(requests: pl.DataFrame) -> pl.Series:
     """Return each request's unit of decision: its endpoint and model."""
     named = pl.concat_str(pl.col("endpoint", "model").fill_null(""), separator=" | ")

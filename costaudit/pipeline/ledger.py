@@ -20,7 +20,7 @@ from costaudit.pipeline.semantic.evidence import SemanticResult
 from costaudit.pipeline.semantic.exact import identical_hits
 from costaudit.pipeline.semantic.keyed_run import CacheHits
 from costaudit.pipeline.settings import AnalyzeOptions
-from costaudit.pipeline.twins import twins_of
+from costaudit.pipeline.twins import taught_by, twins_of
 from costaudit.progress import Progress
 from costaudit.simulate.prefix.rules.rules import assign_rules
 
@@ -118,8 +118,9 @@ def proposals_of(log: Loaded, options: AnalyzeOptions) -> Proposals:
     """Return the levers, other than caches, that the log supports, and those that need a test."""
     found = propose(log.requests, log.blocks, Tokenizer().count_text, own=options.levers)
     routed, untold = twins_of(log)
+    taught = taught_by(log, options)
     return Proposals(
-        (*((routed,) if routed else ()), *found.levers),
+        (*(one for one in (routed, taught) if one), *found.levers),
         (*found.worth_testing, *((untold,) if untold else ())),
     )
 

@@ -8,7 +8,10 @@ import polars as pl
 from costaudit.answers.wording import Wordings
 from costaudit.contracts.grades import Pricing
 from costaudit.contracts.ledger import Lever, Suggestion
+from costaudit.contracts.requests import TS_S
 from costaudit.costing.cost import per_request_usd
+from costaudit.costing.plans.nodes import embedder_for
+from costaudit.levers.learned import learned, small_model
 from costaudit.levers.topics import topics_of
 from costaudit.levers.twins import (
     LEAST_TWINS,
@@ -20,6 +23,8 @@ from costaudit.levers.twins import (
     twin_pairs,
 )
 from costaudit.pipeline.loaded import Loaded
+from costaudit.pipeline.semantic.keyed_run import busiest_lookups_s
+from costaudit.pipeline.settings import AnalyzeOptions
 
 _TOPIC_QUESTIONS = 300  # twins per topic, for a narrow enough interval
 _MOST_TOPICS = 12
@@ -49,6 +54,21 @@ def twins_of(log: Loaded) -> tuple[Lever | None, Suggestion | None]:
     chosen = [one for held in moved.values() for one in held]
     lever = routed_twins(log.requests, found, chosen, usd)
     return lever, _untold([one for one in found if not moved.get(one.unit)])
+
+
+def taught_by(log: Loaded, options: AnalyzeOptions) -> Lever | None:
+    """Return the calls that small models trained on this log may answer; None if none pays.
+
+    A machine that embeds as many questions as the busiest hour has is enough for such a model.
+    """
+    found = [] if log.hashed else learned(log.requests, log.blocks)
+    if not found or not log.month.facts.is_month:
+        return None
+    rows = np.concatenate([one.rows for one in found])
+    busiest = busiest_lookups_s(log.requests[rows].select(TS_S).to_series().to_numpy())
+    machine = embedder_for(busiest, options.machines).usd_month / log.month.pace
+    usd = np.nan_to_num(per_request_usd(log.tariff.classes, log.tariff.billed))
+    return small_model(log.requests, found, usd, machine)
 
 
 def _untold(topics: list[TwinTopic]) -> Suggestion | None:

@@ -71,6 +71,7 @@ _ALSO = {
     "batch": "levers",
     "loops": "levers",
     "waste": "levers",
+    "small_model": "levers",
     "commitments": "levers",
 }
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from costaudit.ingest.content.tokenizer import Tokenizer
 
+DEAR = "o1-pro"
 LARGE, SMALL, VECTORS = "gpt-4o-2024-08-06", "gpt-4o-mini-2024-07-18", "text-embedding-3-small"
 PRICES = {  # USD per million tokens: input, output
     (LARGE, ""): ("2.50", "10"),
@@ -24,7 +25,9 @@ PRICES = {  # USD per million tokens: input, output
     (LARGE, "priority"): ("4.25", "17"),
     (SMALL, ""): ("0.15", "0.60"),
     (VECTORS, ""): ("0.02", "0"),
+    (DEAR, ""): ("150", "600"),
 }
+MACHINE_USD = Decimal("0.0363") * 730  # a month, of the machine that a small model runs on
 DAYS = 20
 START = datetime(2026, 10, 1, tzinfo=UTC)
 _COUNT = Tokenizer().count_text
@@ -335,8 +338,23 @@ def twins(w: Writer) -> Iterator[Call]:
             yield w.mended(again, extra={"model": SMALL})
 
 
+def labelled(w: Writer) -> Iterator[Call]:
+    """Yield questions whose answer is the one of four words that their parts belong to."""
+    kinds = {"billing": _NOUNS[:5], "delivery": _NOUNS[5:10], "repair": _NOUNS[10:15],
+             "sales": _NOUNS[15:]}  # fmt: skip
+    for i in range(1_600):
+        name = w.draw.choice(list(kinds))
+        about = " and the ".join(w.draw.sample(kinds[name], 3))
+        told = " ".join(w.draw.choices(_VERBS, k=60))
+        text = f"Case {i * 7919 % 100_003} is about the {about}; {told}"
+        answer = {"role": "assistant", "content": name}
+        call = w.chat("/triage", text, answer=answer, model=DEAR, plant="small_model")
+        call.gone = True
+        yield call
+
+
 PLANTS = (unused_tools, indented_json, padding, encoded, twice, indented_answers, nightly,
-          priority, agent_loops, useless, vectors, twins)  # fmt: skip
+          priority, agent_loops, useless, vectors, twins, labelled)  # fmt: skip
 
 
 def calls(*parts: Any, seed: int = 5) -> list[Call]:

@@ -42,6 +42,7 @@ _HOURS: dict[str, tuple[Decimal, str]] = {
     "loops": (Decimal(24), _OWN),
     "batch": (Decimal(24), _OWN),
     "waste": (Decimal(16), _OWN),
+    "small_model": (Decimal(40), _OWN),
     "commitments": (Decimal(8), _OWN),
 }
 LEVERS = tuple(_HOURS)
