@@ -1,6 +1,7 @@
 """Find bursts of calls that nobody waits for, which a batch does at half price."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import polars as pl
 
@@ -50,6 +51,38 @@ def batch(requests: pl.DataFrame, named: Collection[str] = ()) -> Lever | None:
         risk=_RISK,
         grade="assumed" if given.any() else "estimated",
         effect=effect_of(touched, unit=unit, is_batch=True, cold=True),
+    )
+
+
+def by_flex(lever: Lever) -> pl.DataFrame:
+    """Return the EFFECT of the flex tier instead of a batch: it keeps reads from the cache."""
+    touched = lever.effect["unit"].is_not_null()
+    return effect_of(touched, unit=lever.effect["unit"], service_tier="flex")
+
+
+def with_flex(lever: Lever, cheaper: Collection[str]) -> Lever:
+    """Return a batch lever that sends the named units at the flex tier instead."""
+    flex = lever.effect["unit"].is_in(sorted(cheaper)).fill_null(False)
+    if not flex.any():
+        return lever
+    other = by_flex(lever)
+    effect = lever.effect.select(
+        other[name].zip_with(flex, lever.effect[name]) for name in lever.effect.columns
+    )
+    calm = lever.effect["unit"].filter(flex)
+    rest = lever.effect["unit"].filter(lever.effect["unit"].is_not_null() & ~flex)
+    batches = (
+        f" Send {endpoints(rest)} through the provider's batch interface." if len(rest) else ""
+    )
+    return replace(
+        lever,
+        label="Batch or flex tier for work that nobody waits for",
+        rule=f"{lever.rule} {endpoints(calm)} read so much from the prompt cache that the flex "
+        "tier, which keeps those reads, costs less than a batch.",
+        change=f'Send {endpoints(calm)} with service_tier "flex".{batches}',
+        risk="A batch takes up to 24 hours, and calls at the flex tier are slow or refused at "
+        "busy times: repeat those later.",
+        effect=effect,
     )
 
 

@@ -124,7 +124,7 @@ def _tested(unit: str, part: pl.DataFrame) -> Learned:
     most = exact_bounds(wrong, len(tested))[1] if len(tested) else 1.0
     rows = np.empty(0, np.int64)
     if len(tested) >= LEAST_TESTED and most <= MOST_LOSS:
-        other, other_sure = _guesses(texts, label, slice(len(texts) - size, None), len(names))
+        _, other_sure = _guesses(texts, label, slice(len(texts) - size, None), len(names))
         sure[:size] = np.where(
             np.arange(size) < len(texts) - size, other_sure[:size], _unknown(sure, size, least)
         )
@@ -209,7 +209,9 @@ def small_model(
             "Train a classifier on the logged questions and answers; let it answer where it is "
             "sure, and send the rest to the model of today."
         ),
-        risk="The logged answers are taken for right, and new kinds of questions need new training.",
+        risk=(
+            "The logged answers are taken for right, and new kinds of questions need new training."
+        ),
         grade="estimated",
         effect=effect_of(touched.is_not_null(), unit=touched, removed=True),
         running_usd=running,

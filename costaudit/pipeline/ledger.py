@@ -12,7 +12,9 @@ from costaudit.costing.lever_rows import lever_rows
 from costaudit.costing.plans.commitments import Commitments, offers_in
 from costaudit.costing.plans.effort import efforts_here
 from costaudit.costing.plans.worth import Terms
+from costaudit.costing.traffic import Traffic
 from costaudit.ingest.content.tokenizer import Tokenizer
+from costaudit.levers.batch import by_flex, with_flex
 from costaudit.levers.levers import Proposals, propose
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.prompt_caching import PromptCaches
@@ -119,10 +121,27 @@ def proposals_of(log: Loaded, options: AnalyzeOptions) -> Proposals:
     found = propose(log.requests, log.blocks, Tokenizer().count_text, own=options.levers)
     routed, untold = twins_of(log)
     taught = taught_by(log, options)
+    found = replace(found, levers=tuple(_cheaper_wait(log, one) for one in found.levers))
     return Proposals(
         (*(one for one in (routed, taught) if one), *found.levers),
         (*found.worth_testing, *((untold,) if untold else ())),
     )
+
+
+def _cheaper_wait(log: Loaded, lever: Lever) -> Lever:
+    """Return a batch lever with the flex tier where that is cheaper, as the log is billed."""
+    if lever.lever != "batch":
+        return lever
+    first = Traffic.logged(log.tariff)
+    usd = pl.DataFrame(
+        {
+            "unit": lever.effect["unit"],
+            "batch": first.under(lever.effect).request_usd(),
+            "flex": first.under(by_flex(lever)).request_usd(),
+        }
+    )
+    sums = usd.drop_nulls("unit").group_by("unit").sum()
+    return with_flex(lever, sums.filter(pl.col("flex") < 0.999 * pl.col("batch"))["unit"].to_list())
 
 
 def terms_here(

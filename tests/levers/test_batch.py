@@ -4,16 +4,23 @@ from typing import Any
 
 import pytest
 
-from costaudit.levers.batch import batch, batch_by_name
+from costaudit.levers.batch import batch, batch_by_name, with_flex
 from tests.levers.logs import log
 
 REPORT = {"endpoint": "nightly-report"}
 
 
-def nights(endpoint: str = "import", count: int = 3, **row: Any) -> list[dict[str, Any]]:
+def nights(
+    endpoint: str = "import", count: int = 3, at_hour: int = 0, **row: Any
+) -> list[dict[str, Any]]:
     """Return 100 calls within five minutes for each of `count` nights."""
     return [
-        {"endpoint": endpoint, "at": night * 86_400 + 3.0 * i, "turn_index": 0, **row}
+        {
+            "endpoint": endpoint,
+            "at": night * 86_400 + at_hour * 3_600 + 3.0 * i,
+            "turn_index": 0,
+            **row,
+        }
         for night in range(count)
         for i in range(100)
     ]
@@ -74,3 +81,13 @@ def test_the_reader_can_name_an_endpoint() -> None:
 def test_without_endpoints_nothing_is_offline() -> None:
     assert batch(log({"endpoint": None})) is None
     assert batch(log()) is None
+
+
+def test_where_flex_is_cheaper_the_cache_is_kept() -> None:
+    lever = batch(log(*nights("import"), *nights("export", at_hour=5)))
+    assert lever is not None
+    mixed = with_flex(lever, ["import | gpt-4o"])
+    both = mixed.effect.select("service_tier", "is_batch", "cold").rows()
+    assert both == [("flex", None, None)] * 300 + [(None, True, True)] * 300
+    assert with_flex(lever, []) == lever
+    assert 'Send import with service_tier "flex".' in mixed.change and "export" in mixed.change
