@@ -71,15 +71,18 @@ def with_flex(lever: Lever, cheaper: Collection[str]) -> Lever:
     )
     calm = lever.effect["unit"].filter(flex)
     rest = lever.effect["unit"].filter(lever.effect["unit"].is_not_null() & ~flex)
-    batches = (
-        f" Send {endpoints(rest)} through the provider's batch interface." if len(rest) else ""
+    change = f'Send {endpoints(calm)} with service_tier "flex".'
+    if len(rest):
+        change += f" Send {endpoints(rest)} through the provider's batch interface."
+    told = (
+        f"{endpoints(calm)} read so much from the prompt cache that the flex tier, which keeps "
+        "those reads, costs less than a batch."
     )
     return replace(
         lever,
         label="Batch or flex tier for work that nobody waits for",
-        rule=f"{lever.rule} {endpoints(calm)} read so much from the prompt cache that the flex "
-        "tier, which keeps those reads, costs less than a batch.",
-        change=f'Send {endpoints(calm)} with service_tier "flex".{batches}',
+        rule=" ".join((lever.rule, told)),
+        change=change,
         risk="A batch takes up to 24 hours, and calls at the flex tier are slow or refused at "
         "busy times: repeat those later.",
         effect=effect,
