@@ -151,6 +151,7 @@ class _Book:
         self._before = month.money(first.tariff.request_usd, spend.grade, spend.usd)
         self._worth = Worth(terms, month.facts)
         self._as_only: Lever | None = None  # the commitments for the log as it is
+        self._alone_of: dict[str, Money] = {}  # by lever
         self._wrong_usd: dict[str, Decimal] = {}  # cost of wrong hits by cache, per month
 
     def contains(self, step: Step) -> bool:
@@ -237,6 +238,11 @@ class _Book:
         this loss. Commitments alone have the size that suits the log as it is.
         """
         step = self._as_only or step
+        if step.lever not in self._alone_of:
+            self._alone_of[step.lever] = self._priced_alone(step, bounds)
+        return self._alone_of[step.lever]
+
+    def _priced_alone(self, step: Step, bounds: Bounds | None) -> Money:
         is_response_cache = isinstance(step, CacheStep) and step.hits is not None
         alone = (
             self._scene.without_cooling(step)  # type: ignore[arg-type]

@@ -79,7 +79,10 @@ def long_answers(requests: pl.DataFrame) -> Suggestion | None:
             f"{len(tail):,} answers of {endpoints(tail['unit'])} are more than {FAR} times longer "
             f"than {USUAL:.0%} of their endpoint's; whether the rest was needed is not in the log."
         ),
-        test=f"Ask for shorter answers in a part of the traffic, near the usual length ({named}).",
+        test=(
+            f"Ask for shorter answers, near the usual length ({named}), on a sample: `costaudit "
+            f"route RUN --candidate 'openai:{_model(limits)}?say=Answer briefly.'`."
+        ),
     )
 
 
@@ -103,5 +106,13 @@ def heavy_reasoning(requests: pl.DataFrame) -> Suggestion | None:
             f"At least {MUCH_REASONING:.0%} of the output of {endpoints(heavy['unit'])} is "
             "reasoning; whether less would do is not in the log."
         ),
-        test="Lower the reasoning effort in a part of the traffic, and judge its answers.",
+        test=(
+            "Lower the reasoning effort on a sample, and judge its answers: `costaudit route RUN "
+            f"--candidate 'openai:{_model(heavy)}?effort=low'`."
+        ),
     )
+
+
+def _model(units: pl.DataFrame) -> str:
+    """Return the model of the first unit."""
+    return str(units["unit"][0]).partition(" | ")[2]

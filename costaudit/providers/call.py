@@ -79,6 +79,7 @@ class CallSettings:
     timeout_s: float = 60.0
     retries: int = 4
     key_env: str | None = None  # environment variable that holds the key
+    effort: str | None = None  # of reasoning; None: the model's own
     bounded: bool = True  # limit answers even if the log has no limit
 
     def api_key(self, usual: str) -> str:

@@ -7,7 +7,7 @@ from costaudit.errors import UsageError
 from costaudit.providers.address import Address, parse_address
 from costaudit.providers.call import CallSettings, ModelClient
 
-OPTIONS = ("model", "stream", "timeout_s", "retries", "key_env", "base_url")
+OPTIONS = ("model", "stream", "timeout_s", "retries", "key_env", "base_url", "effort")
 
 
 def _openai(settings: CallSettings) -> ModelClient:
@@ -39,7 +39,13 @@ MODELS: dict[str, Callable[[CallSettings], ModelClient]] = {
 
 def model_at(address: Address) -> ModelClient:
     """Return the client of a model's address, such as openai:MODEL or https://HOST/v1."""
-    return MODELS[urlsplit(address.url).scheme](call_settings(address))
+    scheme = urlsplit(address.url).scheme
+    if address.options.get("effort") and scheme not in ("openai", "http", "https"):
+        raise UsageError(
+            f"{address.printable}: an effort can be set with OpenAI's API only.",
+            hint="Leave out effort.",
+        )
+    return MODELS[scheme](call_settings(address))
 
 
 def parse_model(text: str, more: tuple[str, ...] = ()) -> Address:
@@ -68,4 +74,5 @@ def call_settings(address: Address) -> CallSettings:
         timeout_s=address.number("timeout_s", 60.0),
         retries=int(address.number("retries", 4.0, zero=True)),
         key_env=address.options.get("key_env"),
+        effort=address.options.get("effort") or None,
     )

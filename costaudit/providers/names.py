@@ -1,6 +1,9 @@
 """Map providers' names in logs to those in the price tables."""
 
+import re
 from functools import lru_cache
+
+DATED = re.compile(r"[-@:]\d{4}-?\d\d-?\d\d$")  # a model's name ends with its date
 
 PROVIDERS = {  # spelling in logs → name in genai-prices
     "openai": "openai",

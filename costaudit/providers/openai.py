@@ -64,6 +64,8 @@ class OpenAIClient:
         }
         if prompt.max_tokens is not None or self._settings.bounded:
             request[self._limit_name] = prompt.output_limit
+        if self._settings.effort:
+            request["reasoning_effort"] = self._settings.effort
         if prompt.temperature is not None:
             request["temperature"] = prompt.temperature
         if prompt.tools:

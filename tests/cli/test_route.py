@@ -64,6 +64,8 @@ class Both(Model):
 
     tried: list[str] = field(default_factory=list)
     judged: int = 0
+    efforts: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
 
     def answer(self, body: dict[str, Any]) -> str:
         told = json.dumps(body)
@@ -76,6 +78,8 @@ class Both(Model):
             return json.dumps({"verdict": "right" if same else "wrong", "reason": "numbers"})
         (text,) = [t for t in _texts(body) if t.startswith("Case")]
         with self.lock:
+            self.efforts.append(body.get("reasoning_effort", ""))
+            self.told.append(body["messages"][0]["content"])
             self.tried.append(text)
         n = int(text.split()[1][:-1])
         right = not any(word in text for word in HARD)
@@ -213,6 +217,30 @@ def test_a_killed_run_goes_on_and_pays_nothing_twice(
     (run / "verdicts.jsonl").unlink()
     (whole,) = json.loads(costaudit(*command(base)).out)
     assert {k: v for k, v in whole.items() if k not in ("spent_usd", "note")} == last[0]
+
+
+def test_the_same_model_asked_otherwise_keeps_its_cache(
+    costaudit: Run, run: Path, base: str, model: Both
+) -> None:
+    one = f"openai:gpt-4o-2024-08-06?base_url={base}/v1&retries=0&effort=low&say=Be brief."
+    said = costaudit("route", "run", "--candidate", one, "--judge", address("openai", base),
+                     "--sample", "60", "--max-spend", "5", "--format", "json")  # fmt: skip
+    assert said.code == 0, said.err
+    (found,) = json.loads(said.out)
+    assert found["candidate"] == "openai:gpt-4o-2024-08-06 (effort=low, say=Be brief.)"
+    assert found["caches"] is None and found["calls"] == CALLS
+    assert set(model.efforts) == {"low"} and set(model.told) == {"Be brief."}
+    # The server bills 100 tokens in and 7 out, as the log does: nothing is saved.
+    assert Decimal(found["saved"]["usd"]) <= Decimal(found["spend"]["usd"]) / 2
+
+
+def test_an_effort_is_refused_where_the_interface_has_none(costaudit: Run, run: Path) -> None:
+    said = costaudit("route", "run", "--candidate", "anthropic:claude-haiku-4-5?effort=low",
+                     "--judge", "human:form.csv")  # fmt: skip
+    assert said.code == 2 and "effort" in said.err
+    kept = costaudit("route", "run", "--candidate", "openai:gpt-4o?compress=x&keep=1.5&"
+                     "base_url=http://127.0.0.1:1/v1", "--judge", "human:form.csv")  # fmt: skip
+    assert kept.code == 2 and "keep" in kept.err
 
 
 def test_without_money_nothing_is_asked(costaudit: Run, run: Path, base: str, model: Both) -> None:

@@ -1,6 +1,5 @@
 """Capacity that is bought for a month: the size that saves most over the log's minutes."""
 
-import re
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,9 +21,9 @@ from costaudit.costing.months.calendar import Floats, Ints
 from costaudit.costing.months.month import Month
 from costaudit.costing.traffic import Traffic
 from costaudit.errors import InputError
+from costaudit.providers.names import DATED
 
 _STANDARD = ("standard", "default", "on_demand")
-_DATED = re.compile(r"([-@:]\d{4}-?\d\d-?\d\d)?$")
 _SHOWN = 8  # sizes in the table of costs
 Mask = npt.NDArray[np.bool_]
 
@@ -174,7 +173,7 @@ class _Size:
 def _offered(offer: Offer, part: _Billed) -> Iterator[_Size]:
     """Yield the best size of an offer for each of its models that the log has."""
     sold = [one for one in part.provider.unique() if fnmatchcase(one, offer.provider)]
-    named = part.model.str.replace(_DATED.pattern, "")
+    named = part.model.str.replace(DATED.pattern, "")
     for model, (tokens, output_weight) in offer.models.items():
         mask = (part.provider.is_in(sold) & (named == model)).to_numpy()
         if not mask.any():

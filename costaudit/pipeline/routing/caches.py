@@ -33,6 +33,18 @@ def cold_usd(log: Loaded, candidate: Candidate, growth: tuple[float, float]) -> 
     return np.asarray((whole * float(rate[0]) + said * float(rate[-1])) / 1e6, np.float64)
 
 
+def warm_usd(log: Loaded, growth: tuple[float, float]) -> Floats:
+    """Return every request's cost at its own rates, if the same model is asked otherwise.
+
+    All classes of input grow alike; what a change sheds behind the cached prefix is worth more.
+    """
+    grown = log.tariff.classes.select(
+        *((pl.col(name) * growth[0]).round().cast(pl.Int64) for name in INPUT_CLASSES),
+        (pl.col("output_tokens") * growth[1]).round().cast(pl.Int64),
+    )
+    return np.nan_to_num(per_request_usd(grown, log.tariff.billed))
+
+
 def moved_usd(
     log: Loaded, candidate: Candidate, growth: tuple[float, float], moves: Mask
 ) -> tuple[Floats, CacheEffect]:

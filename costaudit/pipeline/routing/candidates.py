@@ -1,6 +1,6 @@
 """The model to try: a live one, or answers in a file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -11,12 +11,14 @@ import msgspec
 from costaudit.contracts.grades import PER_MTOK
 from costaudit.costing.prices.lookup import price_of
 from costaudit.errors import InputError, UsageError
-from costaudit.providers.address import parse_address
-from costaudit.providers.call import ModelClient
+from costaudit.levers.compression import Compressor
+from costaudit.providers.address import Address, parse_address
+from costaudit.providers.call import Message, ModelClient, Prompt
 from costaudit.providers.models import MODELS, call_settings, model_at, parse_model
 from costaudit.replay.upstream import Rate
 
 _PROVIDERS = {"openai": "openai", "anthropic": "anthropic", "bedrock": "aws"}
+CHANGES = ("say", "compress", "keep")  # options of an address: the same model, asked otherwise
 _HINT = (
     "Name openai:MODEL, anthropic:MODEL, bedrock:MODEL, https://HOST/v1?model=MODEL or "
     "recorded:FILE?model=MODEL."
@@ -31,11 +33,30 @@ class Candidate:
     model: str
     provider: str | None
     rate: Rate
+    changes: str = ""  # how calls of the same model are sent otherwise, such as effort=low
+    say: str = ""  # a sentence to add to the instructions
+    compressor: Compressor | None = None  # of long texts
 
     @property
     def name(self) -> str:
         """Return the candidate's name for tables and the journal, without its address."""
-        return f"{self.provider}:{self.model}" if self.provider else self.model
+        name = f"{self.provider}:{self.model}" if self.provider else self.model
+        return f"{name} ({self.changes})" if self.changes else name
+
+    def sent(self, prompt: Prompt) -> Prompt:
+        """Return a prompt as the candidate gets it."""
+        messages = prompt.messages
+        if self.compressor:
+            messages = tuple(
+                replace(one, text=self.compressor.compressed(one.text))
+                if one.role in ("user", "tool") else one
+                for one in messages
+            )  # fmt: skip
+        if self.say:
+            first = messages[0] if messages and messages[0].role == "system" else None
+            text = f"{first.text}\n{self.say}" if first else self.say
+            messages = (Message("system", text), *messages[1 if first else 0 :])
+        return replace(prompt, messages=messages)
 
     @property
     def recorded(self) -> Path | None:
@@ -45,7 +66,7 @@ class Candidate:
 
     def client(self) -> ModelClient:
         """Return the client; raises UsageError or BackendError if it can't be used."""
-        return model_at(parse_model(self.address))
+        return model_at(parse_model(self.address, CHANGES))
 
 
 def candidate_at(text: str, prices: Path | None, at: datetime) -> Candidate:
@@ -57,7 +78,8 @@ def candidate_at(text: str, prices: Path | None, at: datetime) -> Candidate:
         if not Path(rest.partition("?")[0]).is_file():
             raise InputError(f"There is no file {rest.partition('?')[0]}.", hint=_HINT)
     elif kind in MODELS and rest:
-        model = call_settings(parse_model(text)).model or ""
+        address = parse_model(text, CHANGES)
+        model = call_settings(address).model or ""
         provider = _PROVIDERS.get(kind)
     else:
         raise UsageError(f"{text!r} names no model to try.", hint=_HINT)
@@ -73,7 +95,29 @@ def candidate_at(text: str, prices: Path | None, at: datetime) -> Candidate:
         )  # fmt: skip
     row = found.rates.row(0, named=True)
     provider = provider or row["provider"]
-    return Candidate(text, model, provider, Rate(tuple(Decimal(row[name]) for name in PER_MTOK)))
+    rate = Rate(tuple(Decimal(row[name]) for name in PER_MTOK))
+    return _changed(Candidate(text, model, provider, rate), address)
+
+
+def _changed(candidate: Candidate, address: Address) -> Candidate:
+    """Return a candidate with the changes of its address: effort, say, compress and keep."""
+    told = {name: address.options[name] for name in CHANGES if address.options.get(name)}
+    effort = address.options.get("effort")
+    if not told and not effort:
+        return candidate
+    keep = address.number("keep", 0.5)
+    if keep >= 1:
+        raise UsageError(f"keep={keep:g} keeps all words.", hint="Write a share such as keep=0.5.")
+    compress = told.get("compress", "")
+    parts = {"effort": effort, "say": told.get("say"), "compress": Path(compress).name}
+    if compress:
+        parts["keep"] = f"{keep:g}"
+    return replace(
+        candidate,
+        changes=", ".join(f"{name}={value}" for name, value in parts.items() if value),
+        say=told.get("say", ""),
+        compressor=Compressor(compress, keep) if compress else None,
+    )
 
 
 class RecordedAnswer(msgspec.Struct):

@@ -12,6 +12,8 @@ from costaudit.errors import InsufficientDataError
 from costaudit.levers.effects import sent_ok
 from costaudit.levers.topics import Topics, topics_of
 from costaudit.pipeline.loaded import Loaded
+from costaudit.pipeline.routing.candidates import Candidate
+from costaudit.providers.names import DATED
 
 _MOST_TOPICS = 8
 _LEAST_CALLS = 20  # minimum number of calls that a candidate could take
@@ -56,14 +58,16 @@ def shared_out(
     return drawn
 
 
-def population_of(log: Loaded, candidate: str, source: str | None, seed: int) -> Population:
+def population_of(log: Loaded, candidate: Candidate, source: str | None, seed: int) -> Population:
     """Return the calls that a candidate could take; raises InsufficientDataError for too few.
 
     They are answered text chats with a known price and with texts in the log, of the model `source`
-    or of any model other than the candidate. Calls that used a tool are left out, because they may
+    or of any model other than the candidate; if the candidate is only asked otherwise, of the same
+    model. Calls that used a tool are left out, because they may
     have changed something.
     """
     spoken = pl.element().struct
+    undated = DATED.sub("", candidate.model)
     fits = (
         sent_ok()
         & (pl.col("kind") == "chat")
@@ -71,7 +75,11 @@ def population_of(log: Loaded, candidate: str, source: str | None, seed: int) ->
         & ~pl.col("truncated").fill_null(False)
         & pl.col("answer_id").is_not_null()
         & pl.col("segments").list.eval(spoken.field("kind").is_in(_TEXTS)).list.all()
-        & (pl.col("model") != candidate)
+        & (
+            _undated("model") == undated
+            if candidate.changes
+            else pl.col("model") != candidate.model
+        )
         & (pl.col("model") == source if source else pl.lit(True))
     )
     user = pl.col("segments").list.eval(
@@ -91,7 +99,7 @@ def population_of(log: Loaded, candidate: str, source: str | None, seed: int) ->
     )
     if len(frame) < _LEAST_CALLS:
         raise InsufficientDataError(
-            f"Only {len(frame):,} calls can be tried on {candidate}: answered text chats by "
+            f"Only {len(frame):,} calls can be tried on {candidate.name}: answered text chats by "
             f"{source or 'another model'}, with their texts and a known price.",
             hint="`costaudit doctor LOG` shows what the log holds; a log that was read with "
             "--redact hash has no texts.",
@@ -104,6 +112,10 @@ def population_of(log: Loaded, candidate: str, source: str | None, seed: int) ->
         usd=frame["usd"].to_numpy(),
         topics=topics_of(questions, _MOST_TOPICS, seed),
     )
+
+
+def _undated(name: str) -> pl.Expr:
+    return pl.col(name).str.replace(DATED.pattern, "")
 
 
 _TEXTS = ("text", "tool_definition", "tool_use", "tool_result")

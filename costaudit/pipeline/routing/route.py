@@ -20,7 +20,7 @@ from costaudit.errors import InsufficientDataError
 from costaudit.levers.router import Features, Labels, ShortRule, Tested, share_bounds, tested_rule
 from costaudit.levers.twins import question_keys, repeat_pairs
 from costaudit.pipeline.loaded import Loaded
-from costaudit.pipeline.routing.caches import cold_usd, moved_usd
+from costaudit.pipeline.routing.caches import cold_usd, moved_usd, warm_usd
 from costaudit.pipeline.routing.candidates import Candidate
 from costaudit.pipeline.routing.population import Population, population_of
 from costaudit.pipeline.routing.tries import Sampled, Tries, TryStore
@@ -58,7 +58,7 @@ class Trial:
     @classmethod
     def of(cls, log: Loaded, candidate: Candidate, options: RouteOptions) -> "Trial":
         """Draw the sample; raises InsufficientDataError if too few calls could move."""
-        population = population_of(log, candidate.model, options.source, options.seed)
+        population = population_of(log, candidate, options.source, options.seed)
         sample = population.sample(options.sample, options.seed)
         drawn = log.requests[population.rows[sample.rows].tolist()]
         store = TryStore(log.run.path / "route.jsonl")
@@ -181,7 +181,10 @@ def section_of(
         )
     people, sample = trial.population, trial.sample
     growth = _growth(trial, tries)
-    cheap = cold_usd(trial.log, trial.candidate, growth)[people.rows]
+    changed = trial.candidate.changes  # the same model keeps its prompt cache
+    as_sent = warm_usd(trial.log, growth) if changed else None
+    cold = cold_usd(trial.log, trial.candidate, growth) if as_sent is None else as_sent
+    cheap = cold[people.rows]
     gain = people.usd - cheap
     labels = _labels(people, sample, said)
     features = Features.of(people.questions)
@@ -190,11 +193,15 @@ def section_of(
     share = corrected_share(tested.chance, sample, said, error) if error.is_useful else None
     moves = np.zeros(len(trial.log.requests), np.bool_)
     moves[people.rows[sends]] = True
-    after, caches = moved_usd(trial.log, trial.candidate, growth, moves)
+    after, caches = (
+        moved_usd(trial.log, trial.candidate, growth, moves)
+        if as_sent is None
+        else (np.where(moves, as_sent, 0.0), None)
+    )
     loss = true_loss(tested, error)
     month = trial.log.month
     saved = _saved(people.usd[sends], after[moves], loss, len(people.rows), month)
-    colder = caches.colder.usd
+    colder = caches.colder.usd if caches else Decimal(0)
     every = _saved(people.usd, cheap, _all_loss(share, tested), len(people.rows), month)
     return RouteSection(
         candidate=trial.candidate.name,

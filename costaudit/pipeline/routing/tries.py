@@ -75,7 +75,7 @@ class Sampled:
         cls, requests: pl.DataFrame, blocks: pl.DataFrame, candidate: Candidate, store: TryStore
     ) -> "Sampled":
         """Compose the prompts of sampled calls."""
-        prompts = tuple(prompts_of(requests, blocks))
+        prompts = tuple(map(candidate.sent, prompts_of(requests, blocks)))
         keys = tuple(_key(candidate, prompt) for prompt in prompts)
         return cls(requests, prompts, keys, candidate, store)
 
