@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LEAST_WORDS = 150  # a shorter text is left as it is
 LAST_WORDS = 50  # of each text; the question is often there
 LONG_TOKENS = 1_000  # mean tokens of a call's long texts from which a trial is worth it
+MOSTLY = 0.5  # share of an endpoint's input tokens that are images
 LEAST_CALLS = 100  # of an endpoint and model
 _AT_ONCE = 200  # words that the model reads together
 _WORD = re.compile(r"\S+\s*")
@@ -98,6 +99,37 @@ class Compressor:
             )
         model.eval()
         return Lock(), tokenizer, model
+
+
+def large_images(requests: pl.DataFrame, segments: pl.DataFrame) -> Suggestion | None:
+    """Return endpoints whose input is mostly images; None without any.
+
+    segments: from `placed_segments`.
+    """
+    units = segments.group_by("unit").agg(
+        calls=pl.col("row").n_unique(),
+        images=pl.col("tokens").filter(pl.col("kind") == "image").sum(),
+        tokens=pl.col("tokens").sum(),
+    )
+    found = units.filter(
+        (pl.col("calls") >= LEAST_CALLS) & (pl.col("images") >= MOSTLY * pl.col("tokens"))
+    ).sort("unit")
+    if found.is_empty():
+        return None
+    share = found["images"].sum() / found["tokens"].sum()
+    return Suggestion(
+        lever="image_detail",
+        label="Smaller images",
+        requests=int(found["calls"].sum()),
+        why=(
+            f"{share:.0%} of the input of {endpoints(found['unit'])} is images; whether fewer "
+            "pixels would do is not in the log."
+        ),
+        test=(
+            "Send a tenth of them with detail low, or at half the width, for a day, and look at "
+            "what changed: `costaudit compare BEFORE AFTER`."
+        ),
+    )
 
 
 def long_prompts(requests: pl.DataFrame, segments: pl.DataFrame) -> Suggestion | None:

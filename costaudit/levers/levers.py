@@ -9,7 +9,7 @@ from costaudit.contracts.ledger import Lever, LeverRule, Suggestion, check_lever
 from costaudit.contracts.plugins import made, registered
 from costaudit.errors import UsageError
 from costaudit.levers.batch import batch, batch_by_name
-from costaudit.levers.compression import long_prompts
+from costaudit.levers.compression import large_images, long_prompts
 from costaudit.levers.effects import placed_segments
 from costaudit.levers.embeddings import repeated_embeddings
 from costaudit.levers.loops import loops
@@ -69,6 +69,7 @@ def propose(
         long_answers(requests),
         heavy_reasoning(requests),
         long_prompts(requests, segments),
+        large_images(requests, segments),
         batch_by_name(requests, batched),
         untried_tiers(requests, dearer),
     )

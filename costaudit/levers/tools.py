@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from costaudit.contracts.ledger import Lever
+from costaudit.contracts.ledger import Lever, LeverTable
 from costaudit.levers.effects import cutting, endpoints
 
 LEAST_CALLS = 100  # with fewer calls, a tool that is never called may still be needed
@@ -60,7 +60,28 @@ def unused_tools(
         risk="A tool that is needed rarely may not have been called in this log.",
         grade="estimated",
         effect=cutting(requests, unused.select("row", "start", "tokens")),
+        evidence=(_by_tool(unused),),
     )
+
+
+def _by_tool(unused: pl.DataFrame) -> LeverTable:
+    """Return each unused tool of each endpoint, the one with the most tokens first."""
+    tools = (
+        unused.group_by("tool", "unit")
+        .agg(calls=pl.col("row").n_unique(), tokens=pl.col("tokens").sum())
+        .sort("tokens", "tool", "unit", descending=[True, False, False])
+    )
+    return LeverTable(
+        "Tools that no call used",
+        ("tool", "where", "calls", "tokens", "tokens each call", "needed in at most"),
+        tuple(
+            (
+                one["tool"], one["unit"], f"{one['calls']:,}", f"{one['tokens']:,}",
+                f"{one['tokens'] / one['calls']:,.0f}", f"{3 / one['calls']:.1%}",
+            )
+            for one in tools.iter_rows(named=True)
+        ),
+    )  # fmt: skip
 
 
 def carried_tools(blocks: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:

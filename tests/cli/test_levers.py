@@ -95,8 +95,21 @@ def test_a_lever_has_a_page_of_its_own_with_the_calls_behind_it(
         lambda record: record.pop("timestamp"),
         lambda record: record["response"].pop("usage"),
         lambda record: record["request"].update(messages=[]),
+        lambda record: record["request"].update(tools=[]),
+        lambda record: record["request"].update(tools=[{"type": "function"}]),
+        lambda record: record.pop("user", None),
     ],
-    ids=["no answers", "unknown model", "failures only", "no times", "no usage", "no prompts"],
+    ids=[
+        "no answers",
+        "unknown model",
+        "failures only",
+        "no times",
+        "no usage",
+        "no prompts",
+        "no tools",
+        "a tool without a name",
+        "one model and no users",
+    ],
 )
 def test_a_log_that_lacks_something_gets_no_money_and_no_traceback(
     change: Callable[[dict[str, Any]], object], costaudit: Run, tmp_path: Path

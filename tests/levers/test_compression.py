@@ -9,7 +9,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import BertConfig, BertForTokenClassification, PreTrainedTokenizerFast
 
 from costaudit.errors import BackendError, UsageError
-from costaudit.levers.compression import LAST_WORDS, Compressor, long_prompts
+from costaudit.levers.compression import LAST_WORDS, Compressor, large_images, long_prompts
 from costaudit.levers.effects import placed_segments
 from tests.levers.logs import log, segment
 
@@ -84,3 +84,16 @@ def test_long_texts_are_worth_a_trial_where_the_cache_does_not_read_them(
     found = long_prompts(requests, placed_segments(requests))
     assert (found is not None) is worth
     assert found is None or "compress=FOLDER" in found.test
+
+
+@pytest.mark.parametrize(("tokens", "calls", "told"), [
+    (765, 100, True), (85, 100, False), (765, 99, False),
+])  # fmt: skip
+def test_images_that_are_most_of_the_input_are_worth_a_trial(
+    tokens: int, calls: int, told: bool
+) -> None:
+    prompt = [segment("sys", 200, "system"), segment("photo", tokens, kind="image")]
+    requests = log(*({"segments": prompt} for _ in range(calls)))
+    found = large_images(requests, placed_segments(requests))
+    assert (found is not None) is told
+    assert found is None or (found.requests, "79%" in found.why) == (100, True)  # 765 of 965
