@@ -78,7 +78,7 @@ class Compressor:
         from transformers import AutoModelForTokenClassification, AutoTokenizer
         from transformers.utils import logging
 
-        logging.disable_progress_bar()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         try:
             folder = Path(model_folder(self.model))
             tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -116,7 +116,7 @@ def large_images(requests: pl.DataFrame, segments: pl.DataFrame) -> Suggestion |
     ).sort("unit")
     if found.is_empty():
         return None
-    share = found["images"].sum() / found["tokens"].sum()
+    share = int(found["images"].sum()) / int(found["tokens"].sum())
     return Suggestion(
         lever="image_detail",
         label="Smaller images",
@@ -157,7 +157,7 @@ def long_prompts(requests: pl.DataFrame, segments: pl.DataFrame) -> Suggestion |
     )  # fmt: skip
     if found.is_empty():
         return None
-    mean = int(found["fresh"].sum() / found["calls"].sum())
+    mean = int(found["fresh"].sum()) // int(found["calls"].sum())
     model = str(found["unit"][0]).partition(" | ")[2]
     return Suggestion(
         lever="compression",

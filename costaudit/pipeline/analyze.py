@@ -23,7 +23,7 @@ from costaudit.costing.prices.price_table import table_source
 from costaudit.costing.verdict import verdict
 from costaudit.levers.routing import simple_requests
 from costaudit.pipeline.drill import drilled
-from costaudit.pipeline.ledger import commitments_of, ledger_of, proposals_of, terms_here
+from costaudit.pipeline.ledger import ledger_of, proposals_of, terms_here, with_commitments
 from costaudit.pipeline.loaded import Loaded, ingested, uncacheable
 from costaudit.pipeline.prompt_caching import PromptCaches
 from costaudit.pipeline.semantic.evidence import SemanticResult
@@ -162,7 +162,7 @@ def _audit(
     sessions = agents_sessions(log, caches.facts.prompts, options.show_prompts)
     simple = simple_requests(log.requests, log.blocks)
     terms = terms_here(log, caches, levers, options)
-    offered = (*levers, commitments_of(options))
+    offered = with_commitments(levers, options)
     ledger = ledger_of(log, semantic, caches, offered, terms)
     section, prefix = semantic.section if semantic else None, caches.section()
     names = tuple(one.template_id for one in prefix.templates)

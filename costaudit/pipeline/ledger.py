@@ -54,9 +54,13 @@ def ledger_of(
     )
 
 
-def commitments_of(options: AnalyzeOptions) -> Commitments:
-    """Return the capacity that the ledger may buy for what its other steps leave."""
-    return Commitments(offers_in(options.commitments))
+def with_commitments(
+    levers: Sequence[Lever], options: AnalyzeOptions
+) -> Sequence[Lever | Commitments]:
+    """Return the levers, and the capacity that may be bought for what they leave."""
+    offered: list[Lever | Commitments] = list(levers)
+    offered.append(Commitments(offers_in(options.commitments)))
+    return offered
 
 
 def _with_minimum(lever: Lever | Commitments, least: pl.Series) -> Lever | Commitments:
@@ -164,7 +168,7 @@ def levered(
     levers = proposals.levers
     caches = PromptCaches(log)
     terms = terms_here(log, caches, levers, options)
-    offered = (*levers, commitments_of(options))
+    offered = with_commitments(levers, options)
     ledger = ledger_of(log, identical_hits(log, options, progress), caches, offered, terms)
     rows = lever_rows(log.tariff, offered, ledger, log.month)
     return rows, proposals.worth_testing
