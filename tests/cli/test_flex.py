@@ -41,8 +41,8 @@ def test_the_cheaper_way_to_wait_is_chosen(
     said = costaudit("levers", "log.jsonl", "--format", "json", "--quiet")
     (row,) = [one for one in json.loads(said.out) if one["lever"] == "batch"]
     assert ("flex" in row["change"]) is (tier == "flex")
-    saved = sum(Decimal(call["saved_usd"]) for call in row["calls"]) / len(row["calls"])
+    saved = sum((Decimal(one["saved_usd"]) for one in row["calls"]), Decimal(0)) / len(row["calls"])
     if model.startswith("gpt-5"):
         before = (2_000 - read) * Decimal("1.25") + read * Decimal("0.125") + 500
-        after = 600 if tier == "flex" else 1_500
+        after = Decimal(600 if tier == "flex" else 1_500)
         assert abs(saved - (before - after) / 1_000_000) < Decimal("0.000002")
