@@ -26,10 +26,11 @@ from costaudit.contracts.requests import BLOCKS, REQUESTS, SKIPS, TOKEN_CLASSES
 from costaudit.contracts.run_dir import RunDir
 from costaudit.contracts.spend import Spend
 from costaudit.costing.cost import billed_classes, cost, per_request_usd, rates_by_id
+from costaudit.costing.groups.codes import keyed
+from costaudit.costing.groups.ranks import spend_groups
 from costaudit.costing.months.month import month_of, with_trend
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.quality import data_quality
-from costaudit.costing.ranks import spend_groups
 from costaudit.costing.spend import GROUPS, spend, with_months
 from costaudit.costing.tariff import tariff
 from costaudit.pipeline.forecast import forecast_of
@@ -67,7 +68,9 @@ def generated(rows: int, seed: int = 0) -> pl.DataFrame:
         columns[name] = pl.Series(rng.poisson(mean, rows), dtype=pl.Int64)
     return pl.DataFrame(
         {
-            name: columns.get(name, pl.Series([None] * rows, dtype=dtype, strict=False))
+            name: columns[name]
+            if name in columns
+            else pl.Series([None], dtype=dtype).new_from_index(0, rows)
             for name, dtype in REQUESTS.items()
         }
     )
@@ -95,16 +98,15 @@ def library_usd(row: dict[str, Any]) -> Decimal:
 def forecast(requests: pl.DataFrame) -> tuple[Spend, Forecast]:
     """Return the spend with its months, and the forecast, of a log without texts."""
     days = requests.select((pl.col("ts").max() - pl.col("ts").min()).dt.total_seconds()).item()
-    pricing = price_requests(requests)
+    by_code = keyed(requests)
+    pricing = price_requests(by_code)
     prices = tariff(requests, pricing)
     month = month_of(requests, days / 86_400)
-    groups = {**GROUPS, **spend_groups(requests, prices.request_usd)}
-    spent = with_months(
-        spend(requests, pricing, groups=groups), requests, month, prices.request_usd
-    )
+    groups = {**GROUPS, **spend_groups(by_code, prices.request_usd)}
+    spent = with_months(spend(by_code, pricing, groups=groups), by_code, month, prices.request_usd)
     quality = data_quality(requests, pl.DataFrame(schema=SKIPS), (), NO_BLOCKS, "")
     log = Loaded(
-        run=RunDir(Path()), manifest=cast(Manifest, None), requests=requests,
+        run=RunDir(Path()), manifest=cast(Manifest, None), requests=requests, keyed=by_code,
         blocks=NO_BLOCKS, tariff=prices, quality=quality, spend=spent,
         month=with_trend(month, prices.request_usd),
     )  # fmt: skip
@@ -141,23 +143,37 @@ def check(requests: pl.DataFrame, spent: Spend, told: Forecast) -> None:
     assert told.backtest.made > 40
 
 
-def write_log(rows: int, folder: Path) -> None:
-    """Write a log in files of a month or so, each by its own process, to keep memory low."""
+def write_log(rows: int, path: Path) -> None:
+    """Write a log as a run's table, part by part, each by its own process, to keep memory low."""
     parts = max(rows // 1_000_000, 1)
-    with ProcessPoolExecutor(1, max_tasks_per_child=1, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with (
+        TemporaryDirectory(dir=path.parent) as folder,
+        ProcessPoolExecutor(1, max_tasks_per_child=1, mp_context=context) as pool,
+    ):
         for part in range(parts):
-            pool.submit(write_part, rows // parts, part, parts, folder).result()
+            pool.submit(write_part, rows // parts, part, parts, Path(folder)).result()
+        pool.submit(join_parts, Path(folder), path).result()
+
+
+def join_parts(folder: Path, path: Path) -> None:
+    """Join the parts of a log, which are in the order of time."""
+    pl.scan_parquet(folder / "*.parquet").sink_parquet(path)
 
 
 def write_part(rows: int, part: int, parts: int, folder: Path) -> None:
-    """Write one of the files of a log, which has its share of the year."""
+    """Write a part of a log, which has its share of the year."""
     requests = generated(rows, part)
     users = pl.Series(np.random.default_rng(part).integers(0, 20_000, rows)).cast(pl.String)
-    same = {"status": "ok", "usage_source": "provider", "served_by": "provider"}
+    same = {"status": "ok", "usage_source": "provider", "served_by": "provider", "kind": "chat",
+            "source": "generated", "source_file": "log.jsonl"}  # fmt: skip
     start = datetime.fromtimestamp(FIRST, UTC)
+    ids = pl.int_range(part * rows, (part + 1) * rows, eager=True)
     requests.with_columns(
-        start + (pl.col("ts") - start) / parts + timedelta(seconds=YEAR_S * part / parts),
+        ts=start + (pl.col("ts") - start) / parts + timedelta(seconds=YEAR_S * part / parts),
         user=users,
+        request_id=ids.cast(pl.String).str.zfill(16),
+        source_offset=ids,
         **{name: pl.lit(value) for name, value in same.items()},
     ).cast({"ts": REQUESTS["ts"]}).write_parquet(folder / f"part-{part:04}.parquet")
 
@@ -165,13 +181,16 @@ def write_part(rows: int, part: int, parts: int, folder: Path) -> None:
 def measure_forecast(rows: int) -> None:
     """Check the answers, and compare the times with plain sums by day and model."""
     with TemporaryDirectory() as folder:
-        write_log(rows, Path(folder))
-        requests = pl.read_parquet(f"{folder}/*.parquet")
+        run = RunDir(Path(folder))
+        write_log(rows, run.requests_path)
+        reading = time.process_time()
+        requests = run.requests()
+    reading = time.process_time() - reading
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     labels, times, found = ("sums by day and model", "spend, month, forecast"), [], None
-    for run in (by_day_and_model, forecast):
+    for of_log in (by_day_and_model, forecast):
         wall, cpu = time.perf_counter(), time.process_time()
-        found = run(requests)
+        found = of_log(requests)
         times.append((time.perf_counter() - wall, time.process_time() - cpu))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     assert isinstance(found, tuple)
@@ -179,7 +198,8 @@ def measure_forecast(rows: int) -> None:
     for label, (wall, cpu) in zip(labels, times, strict=True):
         print(f"{label:<30}{wall:>8.2f} s wall{cpu:>8.2f} s CPU")
     print(f"{len(requests):,} rows; {times[1][1] / times[0][1]:.1f} x the CPU of the sums; "
-          f"peak memory {peak:,.0f} MB, {before:,.0f} MB of it for reading the log")  # fmt: skip
+          f"reading the table took {reading:.2f} s of CPU; "
+          f"peak memory {peak:,.0f} MB, {before:,.0f} MB of it for reading")  # fmt: skip
 
 
 def timed(label: str, rows: int, run: Any, best_of: int = 3) -> float:

@@ -216,11 +216,18 @@ def in_order(requests: pl.DataFrame) -> pl.DataFrame:
 
     A sorted table is returned without a copy, because a copy of its prompts doubles memory.
     """
-    order = time_order(requests)
-    rising = pl.int_range(len(order), dtype=order.dtype, eager=True)  # type: ignore[call-overload]
-    if (order == rising).all():
-        return requests
-    return requests[order]
+    return requests if _is_in_order(requests) else requests[time_order(requests)]
+
+
+def _is_in_order(requests: pl.DataFrame) -> bool:
+    """Compare each row with the one before it, which takes far less time than sorting."""
+    later, same = pl.lit(value=False), pl.lit(value=True)
+    for name in ORDER:
+        one, before = pl.col(name), pl.col(name).shift()
+        rises = (one > before) | (one.is_null() & before.is_not_null())
+        later |= same & rises.fill_null(value=False)
+        same &= one.eq_missing(before)
+    return bool(requests.select((later | same).slice(1).all()).item())
 
 
 def time_order(requests: pl.DataFrame) -> pl.Series:

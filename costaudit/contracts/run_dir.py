@@ -206,15 +206,15 @@ def _read(path: Path) -> pl.DataFrame:
     """Read a table; if it is large, a column with one value takes no memory.
 
     Most logs leave most columns of REQUESTS empty, and an empty column of texts takes as much
-    memory as one of short texts.
+    memory as one of short texts. Columns in several pieces would be copied at each use.
     """
     if path.stat().st_size < BY_COLUMN:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path).rechunk()
     first, *names = pl.read_parquet_schema(path)
-    table = pl.read_parquet(path, columns=[first])
+    table = pl.read_parquet(path, columns=[first]).rechunk()
     columns: list[pl.Expr | pl.Series] = []
     for name in names:
-        column = pl.read_parquet(path, columns=[name])[name]
+        column = pl.read_parquet(path, columns=[name]).rechunk()[name]
         columns.append(pl.lit(column.head(1)).first() if _is_constant(column) else column)
     return table.with_columns(columns)
 

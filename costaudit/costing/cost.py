@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from costaudit.contracts.grades import MTOK, PER_MTOK, Pricing
-from costaudit.contracts.requests import SENT_TO_PROVIDER, TOKEN_CLASSES
+from costaudit.contracts.requests import GATEWAY_SERVED, SENT_TO_PROVIDER, TOKEN_CLASSES
 from costaudit.contracts.spend import CostBreakdown
 
 Tokens = tuple[int, ...]  # in the order of TOKEN_CLASSES
@@ -21,6 +21,10 @@ def billed_classes(requests: pl.DataFrame) -> pl.DataFrame:
 
     Missing and negative counts are 0 here; data quality reports how many requests lack usage.
     """
+    counts = requests.select(TOKEN_CLASSES)
+    least = counts.select(pl.all().fill_null(-1).min()).row(0) if len(counts) else ()
+    if min(least, default=0) >= 0 and not requests.select(GATEWAY_SERVED.any()).item():
+        return counts
     return requests.select(
         pl.when(SENT_TO_PROVIDER).then(pl.col(name).fill_null(0).clip(0)).otherwise(0).alias(name)
         for name in TOKEN_CLASSES
@@ -67,9 +71,9 @@ def breakdown(
         requests += count
         for i, amount in enumerate(counted):
             tokens[i] += amount
-            if rate_id is not None:
-                usd[i] += amount * rates[rate_id][i] / MTOK
-    uncached, read, write_5m, write_1h, write_other, output = usd
+            if amount and rate_id is not None:
+                usd[i] += amount * rates[rate_id][i]
+    uncached, read, write_5m, write_1h, write_other, output = (one / MTOK for one in usd)
     counts: dict[str, Any] = dict(zip(TOKEN_CLASSES, tokens, strict=True))
     write = write_5m + write_1h + write_other
     return CostBreakdown(
@@ -90,42 +94,12 @@ def plain(amount: Decimal) -> Decimal:
 
 def per_request_usd(classes: pl.DataFrame, pricing: Pricing) -> npt.NDArray[np.float64]:
     """Return each request's price in float64, for ranking and weights only; NaN without a rate."""
-    rates = pricing.rates.select(pl.col(PER_MTOK).cast(pl.Float64)).to_numpy()
-    ids = pricing.rate_ids.fill_null(len(rates)).to_numpy()
-    table = np.vstack([rates, np.full((1, len(PER_MTOK)), np.nan)])
-    counts = classes.select(TOKEN_CLASSES).to_numpy()
-    return np.asarray((counts * table[ids]).sum(axis=1) / 1e6, np.float64)
-
-
-class Coded(NamedTuple):
-    """A column as the numbers of its values."""
-
-    code: npt.NDArray[np.int64]  # place of each row's value in `names`
-    names: list[str]  # in order; "" for rows without a value
-
-
-def coded(values: pl.Series) -> Coded:
-    """Return the numbers of a column of texts, days or hours, which are quicker to group by."""
-    if values.null_count() == len(values):
-        return Coded(np.zeros(len(values), np.int64), [""] if len(values) else [])
-    if values.dtype in (pl.Date, pl.Int8):
-        return _coded_numbers(values)
-    filled = values.cast(pl.String).fill_null("")
-    names = filled.unique().sort()
-    return Coded(
-        filled.cast(pl.Enum(names)).to_physical().cast(pl.Int64).to_numpy(), names.to_list()
-    )
-
-
-def _coded_numbers(values: pl.Series) -> Coded:
-    """Return the code of days (dates) or hours (Int8), which polars holds as numbers."""
-    every = values.unique().sort(nulls_last=False)
-    number = values.to_physical().cast(pl.Int64)
-    known = every.drop_nulls().to_physical().cast(pl.Int64).to_numpy()
-    place = np.zeros(int(known[-1] - known[0]) + 2, np.int64)  # the first one is for null
-    place[known - known[0] + 1] = np.arange(len(every) - len(known), len(every))
-    code = place[(number - int(known[0]) + 1).fill_null(0).to_numpy()]
-    return Coded(code, every.cast(pl.String).str.zfill(2).fill_null("").to_list())
+    ids = pricing.rate_ids.fill_null(len(pricing.rates)).to_numpy()
+    usd = np.zeros(len(ids))
+    for name, price in zip(TOKEN_CLASSES, PER_MTOK, strict=True):
+        rates = np.append(pricing.rates[price].cast(pl.Float64).to_numpy(), np.nan)
+        usd += classes[name].to_numpy() * rates[ids]
+    return usd / 1e6
 
 
 class Sum(NamedTuple):
@@ -149,6 +123,7 @@ class CallSums:
     calls: pl.DataFrame  # TOKEN_CLASSES and, if any call has one, the Decimals logged and units
     rate: npt.NDArray[np.int64]  # place of each call's rate in `rates`
     rates: list[tuple[int | None, bool]]  # rate id, and whether the logged cost counts
+    requests: npt.NDArray[np.int64] | None = None  # of each row of `calls`, by default 1
 
     def of(self, code: npt.NDArray[np.int64], count: int) -> list[list[Sum]]:
         """Return the sums of each of `count` groups; `code` is the group of each call."""
@@ -157,12 +132,9 @@ class CallSums:
         if count * len(self.rates) > _MOST_CELLS:
             used = pl.Series(cell).unique().sort().to_numpy()
             cell = np.searchsorted(used, cell)
-        requests = np.bincount(cell)
+        requests = self._requests(cell, 0)
         taken = np.flatnonzero(requests)
-        columns = [  # exact below 2**53
-            np.bincount(cell, self.calls[name].to_numpy())[taken].astype(np.int64).tolist()
-            for name in TOKEN_CLASSES
-        ]
+        columns = [one[taken].tolist() for one in self._tokens(cell, 0)]
         usd = self._usd(cell)
         found: list[list[Sum]] = [[] for _ in range(count)]
         zero = (Decimal(0), Decimal(0))
@@ -173,6 +145,37 @@ class CallSums:
             one = Sum(*self.rates[rate], number, tuple(tokens), *usd.get(place, zero))
             found[group].append(one)
         return found
+
+    def grouped(
+        self, code: npt.NDArray[np.int64], count: int
+    ) -> tuple["CallSums", npt.NDArray[np.int64]]:
+        """Return the calls with each of `count` groups of one rate as a row, and a call of each.
+
+        A group without calls adds nothing to any sum; its call is the first one.
+        """
+        call = np.zeros(count, np.int64)
+        call[code] = np.arange(len(code))
+        columns = dict(zip(TOKEN_CLASSES, self._tokens(code, count), strict=True))
+        calls = pl.DataFrame(columns)
+        if "logged" in self.calls.columns:
+            usd = self._usd(code)
+            zero = (Decimal(0), Decimal(0))
+            rows = [usd.get(group, zero) for group in range(count)]
+            schema = {name: self.calls.schema[name] for name in ("logged", "units")}
+            calls = calls.hstack(pl.DataFrame(rows, schema=schema, orient="row"))
+        requests = self._requests(code, count)
+        return CallSums(calls, self.rate[call], self.rates, requests), call
+
+    def _requests(self, cell: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
+        if self.requests is None:
+            return np.bincount(cell, minlength=count)
+        return np.bincount(cell, self.requests, count).astype(np.int64)
+
+    def _tokens(self, cell: npt.NDArray[np.int64], count: int) -> list[npt.NDArray[np.int64]]:
+        return [  # exact below 2**53
+            np.bincount(cell, self.calls[name].to_numpy(), count).astype(np.int64)
+            for name in TOKEN_CLASSES
+        ]
 
     def _usd(self, cell: npt.NDArray[np.int64]) -> dict[int, tuple[Decimal, Decimal]]:
         """Return the logged costs and the costs of units by cell."""

@@ -1,6 +1,8 @@
 """Explain a change of spend: an exact split into factors, unusual days, longer prompts."""
 
 from collections.abc import Mapping
+from datetime import date
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -8,7 +10,8 @@ import polars as pl
 from costaudit.contracts.forecast import Cause, Driver, Factor, Inflation, Spike
 from costaudit.contracts.grades import micro_usd
 from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
-from costaudit.costing.months.calendar import Floats
+from costaudit.costing.groups.codes import Coded, coded
+from costaudit.costing.months.calendar import Floats, Ints, summed
 
 _FACTORS: tuple[Factor, ...] = ("requests", "tokens per request", "mix of models", "prices")
 _SPIKE_SPREADS, _SPIKE_SHARE = 4.0, 0.3  # minimum excess over the usual day of its class
@@ -27,7 +30,8 @@ def drivers(
     the logarithmic mean Divisia index (Ang, 2004) over models: it has no residual and is symmetric
     in time. A model that only one month has counts as a change of the mix.
     """
-    cells = [_cells(models, tokens, usd, weight) for weight in weights]
+    named = coded(models)
+    cells = [_cells(named, tokens, usd, weight) for weight in weights]
     names = sorted({*cells[0], *cells[1]})
     effects = dict.fromkeys(_FACTORS, 0.0)
     counts = [sum(one[0] for one in of.values()) for of in cells]
@@ -71,13 +75,26 @@ def _log_mean(one: float, other: float) -> float:
 
 
 def _cells(
-    models: pl.Series, tokens: Floats, usd: Floats, weight: Floats
+    models: Coded, tokens: Floats, usd: Floats, weight: Floats
 ) -> dict[str, tuple[float, float, float]]:
-    frame = pl.DataFrame(
-        {"model": models.fill_null(""), "n": weight, "t": weight * tokens, "u": weight * usd}
-    )
-    sums = frame.group_by("model").agg(pl.col("n", "t", "u").sum())
-    return {row[0]: (row[1], row[2], row[3]) for row in sums.iter_rows() if row[1]}
+    sums = [
+        summed(models.code, value, len(models.names)).tolist()
+        for value in (weight, weight * tokens, weight * usd)
+    ]
+    return {
+        name: (requests, of_tokens, of_usd)
+        for name, requests, of_tokens, of_usd in zip(models.names, *sums, strict=True)
+        if requests
+    }
+
+
+class _Day(NamedTuple):
+    """A day with a cost far above the usual one, and the usual days of its kind."""
+
+    number: int
+    usd: float
+    usual: float
+    quiet: Ints
 
 
 def spikes(day: pl.Series, usd: Floats, dimensions: Mapping[str, pl.Series]) -> tuple[Spike, ...]:
@@ -85,45 +102,53 @@ def spikes(day: pl.Series, usd: Floats, dimensions: Mapping[str, pl.Series]) -> 
 
     `day` holds each request's date; the first and the last day, which may be partial, are left out.
     """
-    frame = pl.DataFrame({"day": day, "usd": usd, **dimensions}).drop_nulls("day")
-    days = frame.group_by("day").agg(pl.col("usd").sum()).sort("day")
-    whole = days[1:-1]
+    code, names = coded(day)
+    cost = summed(code, usd, len(names))
+    whole = np.array([number for number, name in enumerate(names) if name][1:-1], np.int64)
     if len(whole) < _FEW_DAYS:
         return ()
-    weekend = (whole["day"].dt.weekday() > 5).to_numpy()
-    found = []
-    for kind in (False, True):
-        alike = whole.filter(pl.Series(weekend == kind))
-        if len(alike) < 3:
-            continue
-        cost = alike["usd"].to_numpy()
-        usual = float(np.median(cost))
-        spread = _MAD * float(np.median(np.abs(cost - usual)))
-        limit = usual + max(_SPIKE_SPREADS * spread, _SPIKE_SHARE * usual)
-        quiet = alike.filter(pl.col("usd") <= limit)["day"]
-        for at, amount in alike.filter(pl.col("usd") > limit).iter_rows():
-            causes = _causes(frame, at, quiet, amount - usual, tuple(dimensions))
-            found.append(Spike(at.isoformat(), micro_usd(amount), micro_usd(usual), causes))
-    return tuple(sorted(found, key=lambda one: one.usual_usd - one.usd)[:_SPIKES])
+    weekend = np.array([date.fromisoformat(names[one]).weekday() > 4 for one in whole])
+    found = [one for kind in (False, True) for one in _unusual(whole[weekend == kind], cost)]
+    most = sorted(found, key=lambda one: one.usual - one.usd)[:_SPIKES]
+    groups = {name: coded(values) for name, values in dimensions.items()} if most else {}
+    return tuple(
+        Spike(
+            names[one.number], micro_usd(one.usd), micro_usd(one.usual),
+            _causes(one, code, usd, groups),
+        )
+        for one in most
+    )  # fmt: skip
 
 
-def _causes(
-    frame: pl.DataFrame, at: object, quiet: pl.Series, excess: float, names: tuple[str, ...]
-) -> tuple[Cause, ...]:
+def _unusual(days: Ints, cost: Floats) -> list[_Day]:
+    """Return the unusual days among those of one kind."""
+    if len(days) < 3:
+        return []
+    own = cost[days]
+    usual = float(np.median(own))
+    spread = _MAD * float(np.median(np.abs(own - usual)))
+    limit = usual + max(_SPIKE_SPREADS * spread, _SPIKE_SHARE * usual)
+    return [
+        _Day(day, float(cost[day]), usual, days[own <= limit]) for day in days[own > limit].tolist()
+    ]
+
+
+def _causes(day: _Day, day_of: Ints, usd: Floats, groups: Mapping[str, Coded]) -> tuple[Cause, ...]:
+    rows = np.flatnonzero(day_of == day.number)
+    is_quiet = np.zeros(int(day_of.max()) + 1, np.bool_)
+    is_quiet[day.quiet] = True
+    usual_rows = np.flatnonzero(is_quiet[day_of])
+    excess = day.usd - day.usual
     causes = []
-    for name in names:
-        now = frame.filter(pl.col("day") == at).group_by(name).agg(now=pl.col("usd").sum())
-        before = (
-            frame.filter(pl.col("day").is_in(quiet.implode()))
-            .group_by(name)
-            .agg(usual=pl.col("usd").sum() / max(len(quiet), 1))
-        )
-        both = now.join(before, on=name, how="left", nulls_equal=True).with_columns(
-            more=pl.col("now") - pl.col("usual").fill_null(0)
-        )
-        most = both.sort("more", name, descending=[True, False], nulls_last=True).row(0, named=True)
-        if most["more"] > 0 and most[name]:
-            causes.append(Cause(name, most[name], micro_usd(most["more"]), most["more"] / excess))
+    for dimension, (code, names) in groups.items():
+        now = summed(code[rows], usd[rows], len(names))
+        usual = summed(code[usual_rows], usd[usual_rows], len(names)) / max(len(day.quiet), 1)
+        more = now - usual
+        more[np.bincount(code[rows], minlength=len(names)) == 0] = -np.inf
+        most = int(np.argmax(more))
+        if more[most] > 0 and names[most]:
+            amount = float(more[most])
+            causes.append(Cause(dimension, names[most], micro_usd(amount), amount / excess))
     return tuple(sorted(causes, key=lambda one: (-one.share, one.dimension)))
 
 
@@ -135,41 +160,46 @@ def inflation(
     `usd_per_token` is what each request paid for a token of input; `scale` is how often the request
     counts in a month.
     """
-    frame = requests.select(
-        "segments",
-        endpoint=pl.col("endpoint").fill_null(""),
-        day=pl.col("ts").dt.date(),
-        input=pl.sum_horizontal(pl.col(INPUT_CLASSES).fill_null(0)),
-        rate=pl.Series(usd_per_token),
-        scale=pl.Series(scale),
-    ).filter(pl.col("day").is_not_null() & (pl.col("input") > 0))
-    days = (
-        frame.group_by("endpoint", "day")
-        .agg(pl.len(), pl.col("input").mean())
-        .filter(pl.col("len") >= _FEWEST_A_DAY)
-        .sort("endpoint", "day")
-    )
-    found = [_grown(part, frame) for part in days.partition_by("endpoint", maintain_order=True)]
-    return tuple(
-        sorted((one for one in found if one), key=lambda one: (-one.usd_month, one.endpoint))
-    )
+    endpoints, days = coded(requests["endpoint"]), coded(requests["ts"].dt.date())
+    tokens = requests.select(pl.sum_horizontal(pl.col(INPUT_CLASSES).fill_null(0))).to_series()
+    counted = (tokens > 0).to_numpy() & np.array([bool(name) for name in days.names])[days.code]
+    cell = endpoints.code * len(days.names) + days.code
+    size = len(endpoints.names) * len(days.names)
+    shape = len(endpoints.names), len(days.names)
+    each = summed(cell, counted.astype(np.float64), size).reshape(shape)
+    total = summed(cell, tokens.to_numpy() * counted, size).reshape(shape)
+    found = []
+    for endpoint, (count, summed_up) in enumerate(zip(each, total, strict=True)):
+        enough = np.flatnonzero(count >= _FEWEST_A_DAY)
+        grown = _grown(summed_up[enough] / count[enough])
+        if grown is None:
+            continue
+        place, before, after = grown
+        rows = np.flatnonzero(counted & (endpoints.code == endpoint))
+        later = days.code[rows] >= enough[place]
+        name, by = _part(requests["segments"], rows[~later], rows[later])
+        usd = float((usd_per_token[rows[later]] * scale[rows[later]]).sum()) * (after - before)
+        since = days.names[enough[place]]
+        found.append(
+            Inflation(
+                endpoints.names[endpoint], since, before, after, name, by, micro_usd(usd)
+            )
+        )  # fmt: skip
+    return tuple(sorted(found, key=lambda one: (-one.usd_month, one.endpoint)))
 
 
-def _grown(days: pl.DataFrame, requests: pl.DataFrame) -> Inflation | None:
-    """Return the growth of one endpoint's prompts; `days` has their mean length by day."""
-    mean = days["input"].to_numpy()
+def _grown(mean: Floats) -> tuple[int, float, float] | None:
+    """Return the first day of longer prompts, and their mean length before and from then on.
+
+    `mean` is their mean length by day.
+    """
     if len(mean) < _FEW_DAYS:
         return None
     place, error = _step(mean)
     before, after = float(mean[:place].mean()), float(mean[place:].mean())
     if after < (1 + _LONGER) * before or after - before < _SURE * error:
         return None
-    endpoint, since = days["endpoint"][0], days["day"][place]
-    part = requests.filter(pl.col("endpoint") == endpoint)
-    later = part.filter(pl.col("day") >= since)
-    name, tokens = _part(part.filter(pl.col("day") < since), later)
-    growth = later.select((pl.col("rate") * pl.col("scale")).sum()).item() * (after - before)
-    return Inflation(endpoint, since.isoformat(), before, after, name, tokens, micro_usd(growth))
+    return place, before, after
 
 
 def _step(mean: Floats) -> tuple[int, float]:
@@ -183,11 +213,14 @@ def _step(mean: Floats) -> tuple[int, float]:
     return k, float(np.sqrt(variance * (1 / k + 1 / (len(mean) - k))))
 
 
-def _part(before: pl.DataFrame, after: pl.DataFrame) -> tuple[str, float]:
-    """Return the role or kind of segments that grew most, and by how many tokens a request."""
+def _part(segments: pl.Series, before: Ints, after: Ints) -> tuple[str, float]:
+    """Return the role or kind of segments that grew most, and by how many tokens a request.
+
+    `before` and `after` are the rows of requests.
+    """
     means = []
-    for part in (before, after):
-        flat = part.select("segments").explode("segments").unnest("segments")
+    for part in (segments.gather(before), segments.gather(after)):
+        flat = part.to_frame("segments").explode("segments").unnest("segments")
         if not {"role", "kind", "tokens"} <= set(flat.columns):
             return "", 0.0
         named = pl.when(pl.col("kind") == "text").then("role").otherwise("kind").fill_null("text")

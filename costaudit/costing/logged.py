@@ -45,6 +45,8 @@ class Basis:
 
 def logged_usd(requests: pl.DataFrame) -> pl.Series:
     """Return the logged costs in dollars; null without a cost, or if it makes no sense."""
+    if requests["logged_cost"].null_count() == len(requests):
+        return pl.Series("logged", [None], USD).new_from_index(0, len(requests))
     cost = pl.col("logged_cost").cast(USD, strict=False)
     unit = pl.col("cost_unit").fill_null("usd").str.to_lowercase()
     in_usd = pl.lit(None, USD)
@@ -65,6 +67,8 @@ def basis(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, mode:
     """
     given = pricing.rates.filter(pl.col("given").fill_null(False))["rate_id"].to_list()
     logged = logged_usd(requests)
+    if logged.null_count() == len(logged):
+        return Basis(logged, no_units(len(logged)), {})
     frame = classes.with_columns(
         _tokens_usd(classes, logged, pricing), rate_id=pricing.rate_ids, logged=logged,
         unit_usd=pricing.units(),

@@ -7,16 +7,12 @@ import polars as pl
 
 from costaudit.contracts.audit import DataQuality
 from costaudit.contracts.manifest import InputFile
-from costaudit.contracts.requests import ANSWERED
+from costaudit.contracts.requests import ANSWERED, NO_CACHE_DETAIL
 
 HOUR_DAYS = 1 / 24
-_TIMED_OUT = (
-    (pl.col("status") == "error")
-    & (pl.col("usage_source") == "missing")
-    & (
-        pl.col("http_status").is_in([408, 499, 504]).fill_null(False)
-        | pl.col("error").str.contains("(?i)time.?out").fill_null(False)
-    )
+_TIMED_OUT = (  # of failed calls
+    pl.col("http_status").is_in([408, 499, 504]).fill_null(False)
+    | pl.col("error").str.contains("(?i)time.?out").fill_null(False)
 )
 SLICE_ROWS = 50_000  # requests whose prompts are read at once
 UNTIMED_DAYS = 30.0  # a log without times counts as one month
@@ -67,6 +63,9 @@ def _share(requests: pl.DataFrame, holds: pl.Expr) -> float:
 
 
 def _counts(frame: pl.DataFrame, column: str) -> dict[str, int]:
+    values = frame[column]
+    if values.null_count() == len(values) or (values == values[0]).all(ignore_nulls=False):
+        return {values[0] or "": len(values)} if len(values) else {}
     counts = frame.group_by(pl.col(column).fill_null("")).len().sort(column)
     return dict(counts.iter_rows())
 
@@ -83,6 +82,9 @@ def _days(first: object, last: object) -> float:
 
 def _with_text(requests: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:
     """Return, for each request, whether its prompt and whether its answer have text in `blocks`."""
+    if blocks.is_empty():
+        none = pl.lit(value=False)
+        return requests.select("status", prompt=none, answer=none)
     ids = blocks.filter(pl.col("text").is_not_null())["block_id"].implode()
     needed = requests.select("status", "answer_id", "segments")
     slices = list(needed.iter_slices(SLICE_ROWS)) or [needed]
@@ -133,14 +135,16 @@ def _cannot_tell(requests: pl.DataFrame, texts: pl.DataFrame, *, hashed: bool) -
     said.append(_missing(usage, "were answered without token counts", "what they cost"))
     exact = _share(requests, pl.col("usage_source") != "estimated")
     said.append(_missing(exact, "have estimated token counts", "their exact cost"))
-    finished = 1 - _share(requests, _TIMED_OUT)
+    failed = requests.filter(pl.col("status") == "error", pl.col("usage_source") == "missing")
+    finished = 1 - len(failed.filter(_TIMED_OUT)) / max(len(requests), 1)
     said.append(
         _missing(
             finished, "timed out without token counts", "whether they were billed all the same"
         )
     )
-    detailed = pl.col("usage_convention").str.contains("without cache detail", literal=True)
-    told = 1 - _share(requests, detailed)
+    conventions = _counts(requests, "usage_convention").items()
+    coarse = sum(count for name, count in conventions if NO_CACHE_DETAIL in name)
+    told = 1 - coarse / max(len(requests), 1)
     said.append(_missing(told, "have no cache counts", "what the provider's cache read"))
     whole = 1 - _share(requests, pl.col("truncated"))
     said.append(_missing(whole, "were cut by the exporter", "the rest"))

@@ -1,10 +1,9 @@
 """Break spend down by endpoint, tenant, model, day and hour, or by other groups."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,16 +18,18 @@ from costaudit.costing.cost import (
     Sum,
     added,
     billed_classes,
-    coded,
     plain,
     rates_by_id,
 )
+from costaudit.costing.groups.codes import coded
+from costaudit.costing.groups.latency import Latencies
+from costaudit.costing.groups.ranks import first_rank
 from costaudit.costing.logged import Basis, basis, ratio_note
 from costaudit.costing.months.calendar import Floats
 from costaudit.costing.months.month import Month
-from costaudit.costing.ranks import first_rank
 
-_SHARES = (0.5, 0.95)  # quantiles of latency
+_HOUR_US = 3_600_000_000
+_MOST_CELLS = 1 << 22
 TOP = 200  # rows per breakdown; all others are one row
 GROUPS: dict[str, pl.Expr | pl.Series] = {
     "endpoint": pl.col("endpoint"),
@@ -55,31 +56,38 @@ def spend(
     counted = basis(requests, classes, pricing, cost_mode)
     frame = requests.select(
         "provider", "model", "ts", "latency_ms", "status", "usage_source", sent=SENT_TO_PROVIDER,
-        **{f"by_{name}": one for name, one in groups.items()},
+        **{f"by_{name}": one for name, one in groups.items() if name not in _OF_CELLS},
     ).with_columns(*classes, rate_id=pricing.rate_ids, logged=counted.logged,
                    unit_usd=pricing.units(), logged_units=counted.units)  # fmt: skip
     sent = frame if frame["sent"].all() else frame.filter("sent")
     rates = rates_by_id(pricing)
-    sums = _sums(sent, len(rates))
-    (every,) = sums.of(np.zeros(len(sent), np.int64), 1)
+    calls = _calls(sent, len(rates))
+    (every,) = calls.cells.of(np.zeros(len(calls.of_cell), np.int64), 1)
     total = added(every, rates)
-    no_rate = pl.col("rate_id").is_null() & (_tokens() > 0)
-    unpriced = sent.filter(pl.col("logged").is_null() & (no_rate | pl.col("unit_usd").is_null()))
+    unpriced = _unpriced(sent)
     return Spend(
         total=total,
         cost_mode=cost_mode,
         logged_usd=plain(Decimal(sent["logged"].sum() or 0)),
-        by={name: _rows(sent, sums, name, rates, total.total_usd) for name in groups},
+        by={name: _rows(calls, name, rates, total.total_usd) for name in groups},
         prices=_prices(sent, pricing, counted),
         unpriced_requests=len(unpriced),
         unpriced_share=_unpriced_share(unpriced, sent),
-        unpriced_models=tuple(sorted(unpriced["model"].fill_null("").unique().to_list())),
+        unpriced_models=tuple(sorted(unpriced["model"].cast(pl.String).fill_null("").unique())),
         gateway_hits=len(frame) - len(sent),
         invoice_usd=invoice_usd,
         invoice_gap_share=_gap_share(invoice_usd, total.total_usd),
-        daily=_daily(sent, sums, rates),
+        daily=_daily(calls, rates),
         unpriced_units=pricing.unpriced_units if unpriced["unit_usd"].has_nulls() else (),
     )
+
+
+def _unpriced(sent: pl.DataFrame) -> pl.DataFrame:
+    """Return the calls with tokens or units of unknown price, and no logged cost that counts."""
+    if not sent["rate_id"].has_nulls() and not sent["unit_usd"].has_nulls():
+        return sent.clear()
+    no_rate = pl.col("rate_id").is_null() & (_tokens() > 0)
+    return sent.filter(pl.col("logged").is_null() & (no_rate | pl.col("unit_usd").is_null()))
 
 
 def _tokens() -> pl.Expr:
@@ -92,16 +100,62 @@ def _unpriced_share(unpriced: pl.DataFrame, sent: pl.DataFrame) -> float:
     A call without counts or a logged cost counts with the mean tokens of calls with counts.
     """
     is_uncounted = (pl.col("usage_source") == "missing") & (pl.col("status") == "ok")
-    uncounted = sent.filter(is_uncounted & pl.col("logged").is_null())
-    every = sent.select(_tokens().sum()).item()
-    counted = len(sent.filter(_tokens() > 0))
-    unknown = len(uncounted) * (every / counted if every else 1)
+    uncounted = sent.select((is_uncounted & pl.col("logged").is_null()).sum()).item()
+    if unpriced.is_empty() and not uncounted:
+        return 0.0
+    every, counted = sent.select(tokens=_tokens().sum(), counted=(_tokens() > 0).sum()).row(0)
+    unknown = uncounted * (every / counted if every else 1)
     tokens = unpriced.select(_tokens().sum()).item() + unknown
     return float(tokens / (every + unknown)) if tokens else 0.0
 
 
 def _gap_share(invoice_usd: Decimal | None, log_usd: Decimal) -> float | None:
     return float((invoice_usd - log_usd) / invoice_usd) if invoice_usd else None
+
+
+_OF_CELLS: dict[str, pl.Expr] = {  # groupings that the calls of a cell share
+    "model": pl.col("model"),
+    "provider": pl.col("provider"),
+    "day": pl.col("ts").dt.date(),
+    "hour": pl.col("ts").dt.hour(),
+}
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """Calls with their sums, also by cell: by hour, provider, model and rate."""
+
+    sent: pl.DataFrame
+    sums: CallSums
+    cell: npt.NDArray[np.int64]  # of each call
+    cells: CallSums
+    of_cell: pl.DataFrame  # a call of each cell, with the columns of _OF_CELLS
+    failed: npt.NDArray[np.int64]  # the numbers of the failed calls
+    latencies: Latencies
+
+
+def _calls(sent: pl.DataFrame, rates: int) -> _Calls:
+    """Add up calls by cell: there are far fewer cells than calls in a large log."""
+    sums = _sums(sent, rates)
+    providers, models = coded(sent["provider"]), coded(sent["model"])
+    kind = (providers.code * len(models.names) + models.code) * len(sums.rates) + sums.rate
+    used = np.flatnonzero(np.bincount(kind))
+    place = np.zeros(int(kind.max(initial=0)) + 1, np.int64)
+    place[used] = np.arange(len(used))
+    hour = (sent["ts"].dt.epoch("us") // _HOUR_US).cast(pl.Int64)
+    first = hour.min()
+    number = (hour - (first if isinstance(first, int) else 0) + 1).fill_null(0).to_numpy()
+    cell = number * len(used) + place[kind]
+    count = int(cell.max(initial=-1)) + 1
+    if count > _MOST_CELLS:
+        cell = pl.Series(cell).rank("dense").to_numpy().astype(np.int64) - 1
+        count = int(cell.max()) + 1
+    cells, call = sums.grouped(cell, count)
+    failed = sent.select((pl.col("status") == "error").fill_null(False).arg_true()).to_series()
+    return _Calls(
+        sent, sums, cell, cells, sent.select("provider", "model", "ts")[call],
+        failed.to_numpy().astype(np.int64), Latencies(sent["latency_ms"]),
+    )  # fmt: skip
 
 
 def _sums(sent: pl.DataFrame, rates: int) -> CallSums:
@@ -119,14 +173,18 @@ def _sums(sent: pl.DataFrame, rates: int) -> CallSums:
 
 
 def _rows(
-    sent: pl.DataFrame,
-    sums: CallSums,
-    name: str,
-    rates: dict[int, tuple[Decimal, ...]],
-    total_usd: Decimal,
+    calls: _Calls, name: str, rates: dict[int, tuple[Decimal, ...]], total_usd: Decimal
 ) -> tuple[SpendRow, ...]:
-    code, names = coded(sent[f"by_{name}"])
-    costs = [added(one, rates) for one in sums.of(code, len(names))]
+    of_cell = _OF_CELLS.get(name)
+    if of_cell is None:
+        sums = calls.sums
+        summed, names = coded(calls.sent[f"by_{name}"])
+        code = summed
+    else:
+        sums = calls.cells
+        summed, names = coded(calls.of_cell.select(of_cell).to_series())
+        code = summed[calls.cell]
+    costs = [added(one, rates) for one in sums.of(summed, len(names))]
     in_time = name in ("day", "hour")
     if name.endswith("_rank"):
         order = sorted(range(len(names)), key=lambda n: first_rank(names[n]))
@@ -138,57 +196,25 @@ def _rows(
         place = np.full(len(names), TOP - 1)
         place[order[: TOP - 1]] = np.arange(TOP - 1)
         code, names = place[code], [*(names[n] for n in order[: TOP - 1]), "(other)"]
-        costs = [added(one, rates) for one in sums.of(code, TOP)]
+        costs = [added(one, rates) for one in sums.of(place[summed], TOP)]
         order = list(range(TOP))
-    p50s, p95s = _latencies(sent["latency_ms"], code, len(names))
-    failed = np.bincount(
-        code[(sent["status"] == "error").fill_null(False).to_numpy()], minlength=len(names)
-    )
+    p50s, p95s = calls.latencies.of(code, len(names))
+    failed = np.bincount(code[calls.failed], minlength=len(names))
     return tuple(
         _row(names[n], costs[n], total_usd, (p50s[n], p95s[n], int(failed[n]))) for n in order
     )
 
 
-def _latencies(
-    latency_ms: pl.Series, code: npt.NDArray[np.int64], count: int
-) -> list[list[float | None]]:
-    """Return the median of each of `count` groups, and the 95th percentile; None if unknown."""
-    found: list[list[float | None]] = [[None] * count for _ in _SHARES]
-    if latency_ms.null_count() == len(latency_ms):
-        return found
-    known = latency_ms.is_not_null().to_numpy()
-    values, code = (
-        (latency_ms.to_numpy(), code)
-        if known.all()
-        else (latency_ms.to_numpy()[known], code[known])
-    )
-    narrow = code.astype(np.uint16) if count < 1 << 16 else code  # sorted by radix
-    grouped = values[np.argsort(narrow, kind="stable")]
-    ends = np.cumsum(np.bincount(code, minlength=count)).tolist()
-    for group, (start, end) in enumerate(pairwise([0, *ends])):
-        if start == end:
-            continue
-        places = [(end - start - 1) * share for share in _SHARES]
-        lows = [int(place) for place in places]
-        highs = [min(low + 1, end - start - 1) for low in lows]
-        own = np.partition(grouped[start:end], [*lows, *highs])
-        for of, place, low, high in zip(found, places, lows, highs, strict=True):
-            of[group] = float(own[low] + (own[high] - own[low]) * (place - low))
-    return found
-
-
-def _daily(
-    sent: pl.DataFrame, sums: CallSums, rates: dict[int, tuple[Decimal, ...]]
-) -> tuple[DailyRow, ...]:
-    days = coded(sent["ts"].dt.date())
-    providers, models = coded(sent["provider"]), coded(sent["model"])
+def _daily(calls: _Calls, rates: dict[int, tuple[Decimal, ...]]) -> tuple[DailyRow, ...]:
+    days = coded(calls.of_cell["ts"].dt.date())
+    providers, models = coded(calls.of_cell["provider"]), coded(calls.of_cell["model"])
     pair = providers.code * len(models.names) + models.code
     used = np.flatnonzero(np.bincount(pair))
     place = np.zeros(len(providers.names) * len(models.names), np.int64)
     place[used] = np.arange(len(used))
-    groups = sums.of(days.code * len(used) + place[pair], len(days.names) * len(used))
+    code = days.code * len(used) + place[pair]
     rows = []
-    for number, found in enumerate(groups):
+    for number, found in enumerate(calls.cells.of(code, len(days.names) * len(used))):
         if not found:
             continue
         day, one = divmod(number, len(used))
@@ -225,9 +251,10 @@ def _row(
 
 def _prices(sent: pl.DataFrame, pricing: Pricing, counted: Basis) -> tuple[ModelPrice, ...]:
     used = (
-        sent.filter(pl.col("rate_id").is_not_null())
+        sent.select("rate_id", "ts")
         .group_by("rate_id")
         .agg(first=pl.col("ts").min(), last=pl.col("ts").max(), requests=pl.len())
+        .drop_nulls("rate_id")
     )
     rows = pricing.rates.join(used, on="rate_id").sort(
         "requests", "rate_id", descending=[True, False]

@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 
 from costaudit.contracts.forecast import Driver, Forecast
+from costaudit.contracts.requests import TS_S
 from costaudit.costing.growth import drivers, inflation, spikes, token_counts
 from costaudit.costing.months.forecast import backtest, next_month
-from costaudit.costing.months.month import month_of
+from costaudit.costing.months.month import month_at
 from costaudit.errors import InsufficientDataError
 from costaudit.pipeline.loaded import Loaded
 
@@ -23,16 +24,11 @@ def forecast_of(log: Loaded) -> Forecast:
             hint="Take a log of two weeks or more.",
         )
     usd = log.tariff.request_usd
-    change, factors = _change(log, usd)
-    requests = log.requests
     tokens = token_counts(log.tariff.classes)
-    split = {
-        "endpoint": requests["endpoint"],
-        "model": requests["model"],
-        "user": requests["user"],
-        "tenant": requests["tenant"],
-        "template": log.templates.cast(pl.String),
-    }
+    change, factors = _change(log, tokens, usd)
+    requests = log.keyed
+    split = {name: requests[name] for name in ("endpoint", "model", "user", "tenant")}
+    split["template"] = log.templates.cast(pl.String)
     return Forecast(
         month=log.month.facts,
         like_log=log.month.money(usd, "measured"),
@@ -45,20 +41,18 @@ def forecast_of(log: Loaded) -> Forecast:
     )
 
 
-def _change(log: Loaded, usd: np.ndarray) -> tuple[Decimal, tuple[Driver, ...]]:
+def _change(log: Loaded, tokens: np.ndarray, usd: np.ndarray) -> tuple[Decimal, tuple[Driver, ...]]:
     """Compare two months, one made of each half of the log, in whole days."""
-    days = (log.requests["ts"].dt.epoch("s") // _DAY_S).to_numpy().astype(np.float64)
-    known = days[np.isfinite(days)]
-    middle = known.min() + np.floor((known.max() - known.min() + 1) / 2)
-    halves = [days < middle, days >= middle]
+    ts_s = log.keyed.select(TS_S).to_series().fill_null(np.nan).to_numpy()
+    days = ts_s // _DAY_S
+    middle = np.nanmin(days) + np.floor((np.nanmax(days) - np.nanmin(days) + 1) / 2)
     weights = []
-    for half in halves:
-        month = month_of(log.requests.filter(pl.Series(half)), 1.0)
+    for half in (days < middle, days >= middle):
+        month = month_at(ts_s[half], 1.0)
         if not month.facts.is_month:
             return Decimal(0), ()
         weight = np.zeros(len(days))
         weight[half] = month.weights
         weights.append(weight)
-    tokens = token_counts(log.tariff.classes)
-    found = drivers(log.requests["model"], tokens, usd, (weights[0], weights[1]))
+    found = drivers(log.keyed["model"], tokens, usd, (weights[0], weights[1]))
     return sum((one.usd for one in found), Decimal(0)), found

@@ -18,13 +18,14 @@ from costaudit.contracts.run_dir import RunDir, check_writable
 from costaudit.contracts.spend import Spend
 from costaudit.costing.cost import cost
 from costaudit.costing.counting import counting
+from costaudit.costing.groups.codes import keyed
+from costaudit.costing.groups.ranks import spend_groups
 from costaudit.costing.months.month import Month, month_of, with_trend
 from costaudit.costing.months.partial_days import partial_days
 from costaudit.costing.prices.conventions import settled_by_cost
 from costaudit.costing.prices.invoice import reconciled
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.quality import data_quality
-from costaudit.costing.ranks import spend_groups
 from costaudit.costing.spend import GROUPS, spend, with_months
 from costaudit.costing.tariff import Tariff, tariff
 from costaudit.costing.traffic import Traffic
@@ -51,6 +52,7 @@ class Loaded:
     run: RunDir
     manifest: Manifest
     requests: pl.DataFrame  # REQUESTS, in order
+    keyed: pl.DataFrame  # the same, with the columns to group by as enumerations
     blocks: pl.DataFrame  # BLOCKS
     tariff: Tariff
     quality: DataQuality
@@ -65,8 +67,8 @@ class Loaded:
 
     def without_prompts(self) -> "Loaded":
         """Return the log with its prompts only laid out flat, in a tenth of the memory."""
-        requests = self.requests.drop("segments")
-        return replace(self, requests=requests, laid_out=self.segments)
+        requests, keyed = self.requests.drop("segments"), self.keyed.drop("segments")
+        return replace(self, requests=requests, keyed=keyed, laid_out=self.segments)
 
     @property
     def hashed(self) -> bool:
@@ -169,7 +171,8 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
             raise InputError(totals, hint=TOTALS_HINT)
         raise _nothing_left(skips)
     requests = settled_by_cost(requests, options.prices)
-    pricing = price_requests(requests, options.prices)
+    by_code = keyed(requests)
+    pricing = price_requests(by_code, options.prices)
     quality = data_quality(
         requests,
         skips,
@@ -180,8 +183,8 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
     )
     priced = tariff(requests, pricing, options.cost_mode, overrides=options.prices)
     month = month_of(requests, quality.covered_days, options.seed)
-    groups = {**GROUPS, **spend_groups(requests, priced.request_usd)}
-    spent = spend(requests, pricing, options.cost_mode, options.invoice_usd, groups)
+    groups = {**GROUPS, **spend_groups(by_code, priced.request_usd)}
+    spent = spend(by_code, pricing, options.cost_mode, options.invoice_usd, groups)
     if options.bill is not None:
         timed = requests.filter(pl.col("ts").is_not_null()).select(TS_S).to_series().to_numpy()
         spent = reconciled(spent, options.bill, options.invoice_rates, partial_days(timed))
@@ -189,11 +192,12 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
         run=run,
         manifest=manifest,
         requests=requests,
+        keyed=by_code,
         blocks=blocks,
         tariff=priced,
         quality=quality,
         spend=replace(
-            with_months(spent, requests, month, priced.request_usd),
+            with_months(spent, by_code, month, priced.request_usd),
             counting=counting(
                 requests, run.merged(), manifest.ingest, options.prices, options.cost_mode
             ),
@@ -262,7 +266,7 @@ _COLUMNS: Mapping[str, pl.Expr | pl.Series] = {
     **GROUPS,
     "user": pl.col("user"),
     "provider": pl.col("provider"),
-    "session": pl.coalesce("session", "conversation"),
+    "session": pl.coalesce(pl.col("session").cast(pl.String), "conversation"),
     "agent": pl.col("agent"),
     "skill": pl.col("skill"),
     "branch": pl.col("branch"),
@@ -273,8 +277,8 @@ SPEND_GROUPS = (*_COLUMNS, "template")
 def spent_by(log: Loaded, options: AnalyzeOptions, names: Sequence[str]) -> Spend:
     """Return what the log cost, by each of the named SPEND_GROUPS."""
     found = spend(
-        log.requests,
-        price_requests(log.requests, options.prices),
+        log.keyed,
+        price_requests(log.keyed, options.prices),
         options.cost_mode,
         options.invoice_usd,
         {name: _templates(log) if name == "template" else _COLUMNS[name] for name in names},

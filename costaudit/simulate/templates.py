@@ -44,17 +44,16 @@ def system_templates(
     count up in order of first appearance.
     `segments` saves laying them out again.
     """
+    if segments is None and requests["segments"].null_count() == len(requests):
+        return pl.Series("system_template", [0], pl.Int32).new_from_index(0, len(requests))
     segments = segments or flat_segments(requests, blocks)
     raw, systems = _distinct_systems(segments, blocks)
     unread = np.array([*(text is None for text in systems), False])[raw]
     texts, of_raw = _masked_texts([text or "" for text in systems])
     text = np.where(raw >= 0, np.array([*of_raw, -1])[raw], -1)
     has = (text >= 0) & ~unread
-    traffic = _Traffic(
-        text[has],
-        _numbers(requests["tenant"])[has],
-        _numbers(requests["user"])[has],
-    )
+    callers = requests.select("tenant", "user").filter(pl.Series(has))
+    traffic = _Traffic(text[has], _numbers(callers["tenant"]), _numbers(callers["user"]))
     template = np.array([*_template_keys(texts, traffic), -1])[text]
     template[unread] = len(texts.texts) + raw[unread]
     _, first, inverse = np.unique(template, return_index=True, return_inverse=True)

@@ -101,3 +101,27 @@ def test_a_poor_log_ends_with_one_clear_sentence(costaudit: Run, tmp_path: Path,
         assert "invoice-unused" in codes and "invoice-agrees" not in codes
     if audit["spend"]["invoice_usd"]:
         assert "invoice" in json.dumps(audit["verdict"]).lower()
+
+
+def later(record: Record) -> None:
+    record["timestamp"] = record["timestamp"].replace("2026-10-05", "2026-10-06")
+    record["response"]["id"] += "-later"
+
+
+def test_an_invoice_of_a_part_of_the_period_is_compared_with_that_part(
+    costaudit: Run, tmp_path: Path
+) -> None:
+    """Each of the log's two days costs $0.0036; the invoice has the first one, at $0.0040."""
+    write_log(tmp_path / "log.jsonl", [*records(), *records(later)])
+    row = '2026-10-05T00:00:00Z,0.0040,usd,"gpt-4o-2024-08-06, input"\n'
+    (tmp_path / "half.csv").write_text(BILL + row)
+    told = costaudit("spend", "log.jsonl", "-q", "--invoice", "half.csv", "--format", "json")
+    found = json.loads(told.out)
+    assert found["total"]["total_usd"] == "0.0072"
+    assert found["invoice"]["gap_share"] == pytest.approx(0.1)
+    days = {row["day"]: row["difference_usd"] for row in found["invoice"]["days"]}
+    assert days == {"2026-10-05": "0.000400", "2026-10-06": None}
+    assert found["invoice"]["only_log"] == ["2026-10-06"]
+    said = costaudit("spend", "log.jsonl", "-q", "--invoice", "half.csv").out
+    assert "10.0% below the invoice" in said
+    assert "2026-10-06" in said

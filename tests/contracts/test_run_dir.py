@@ -3,10 +3,13 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from costaudit.contracts.manifest import (
     MANIFEST_VERSION,
@@ -145,3 +148,20 @@ def test_requests_stand_in_one_order_and_rows_without_time_go_last() -> None:
         }
     )
     assert in_order(frame)["source_offset"].to_list() == [7, 3, 9, 0]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([None, 1, 2]), st.sampled_from([None, "a", "b"]), st.integers(0, 2)
+        ),
+        max_size=4,
+    )
+)
+@settings(max_examples=100)
+def test_the_order_is_that_of_time_file_and_offset(rows: list[tuple[Any, ...]]) -> None:
+    schema = {"ts": pl.Int64, "source_file": pl.String, "source_offset": pl.Int64}
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    by_place = sorted(rows, key=lambda row: [(one is None, one or 0) for one in row[:1]]
+                      + [(row[1] is None, row[1] or ""), (False, row[2])])  # fmt: skip
+    assert in_order(frame).rows() == by_place

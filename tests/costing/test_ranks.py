@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from costaudit.costing.groups.ranks import FEWEST, first_rank, ranks, spend_groups
 from costaudit.costing.prices.lookup import price_requests
-from costaudit.costing.ranks import FEWEST, first_rank, ranks, spend_groups
 from costaudit.costing.spend import spend
 from tests.costing.logs import log
 

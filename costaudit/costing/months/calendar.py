@@ -163,6 +163,8 @@ def _donors(cover: Floats, *, weekend_open: bool) -> Floats:
     is assumed to have no traffic.
     """
     each = MONTH_DAYS / 7
+    if cover.all():
+        return each / cover
     weight = np.zeros_like(cover)
     for day, hour in np.ndindex(7, DAY_H):
         like = range(5) if day < 5 else (5, 6)

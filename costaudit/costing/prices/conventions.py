@@ -19,7 +19,7 @@ MOST = 0.8  # minimum share of the costs of a group that must equal one of the p
 
 def is_undecided() -> pl.Expr:
     """Return whether nothing in a call shows if its input includes cached tokens."""
-    return pl.col("usage_convention").str.contains(UNDECIDED).fill_null(value=False)
+    return pl.col("usage_convention").str.contains(UNDECIDED, literal=True).fill_null(value=False)
 
 
 def swapped(rows: pl.DataFrame) -> pl.DataFrame:
@@ -40,6 +40,8 @@ def settled_by_cost(requests: pl.DataFrame, prices: Path | None) -> pl.DataFrame
     of their costs equal the price of one convention, and none that of the other. Calls whose
     tokens are divided among the segments of a prompt are not changed to the other one.
     """
+    if not (requests["source"] == TABLE).any():
+        return requests
     open_ = requests.with_row_index("_row").filter(is_undecided(), pl.col("source") == TABLE)
     if open_.is_empty() or open_["logged_cost"].is_null().all():
         return requests

@@ -34,13 +34,15 @@ def price_requests(
     null if no rate is known for the model, tier or batch. The total input decides the context band.
     """
     user = read_overlay(overrides) if overrides else None
-    logged = requests.with_columns(write_ttl=pl.when(_WRITE_TTL == "12h").then(pl.lit("12h")))
-    logged = logged.select(_KEY)
+    logged = requests.select(
+        *(name for name in _KEY if name != "write_ttl"),
+        write_ttl=pl.when(_WRITE_TTL == "12h").then(pl.lit("12h")),
+    ).select(_KEY)
     keys, key_of = _keys(logged)
     cards = [rate_card(PriceKey(*row), user) for row in keys.select(_KEY).iter_rows()]
     untimed_day = as_of or _last_day(requests)
     cells = _cells(requests, key_of, cards, untimed_day)
-    untimed = np.unique(key_of[requests["ts"].is_null().to_numpy()]).tolist()
+    untimed = np.unique(key_of[requests["ts"].is_null().arg_true().to_numpy()]).tolist()
     note = f"requests without a time are priced as of {untimed_day}"
     return with_units(_pricing(cells, keys, cards, dict.fromkeys(untimed, note)), requests, user)
 
@@ -50,9 +52,10 @@ def _keys(logged: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
     number = np.zeros(len(logged), np.int64)
     for name in _KEY:
         column = logged[name]
-        values = column.unique().drop_nulls().sort()
-        if not len(values):
+        if column.null_count() == len(column):
             continue
+        is_enum = isinstance(column.dtype, pl.Enum)
+        values = column.dtype.categories if is_enum else column.unique().drop_nulls().sort()
         typed = column.cast(pl.Enum(values)) if column.dtype == pl.String else column
         place = typed.to_physical().cast(pl.Int64).fill_null(-1).to_numpy() + 1
         number = number * (len(values) + 2) + place
@@ -85,20 +88,24 @@ def _cells(
     """Return each request's cell number, counted over all cards in order; -1 without a card."""
     ts = requests["ts"]
     no_time = untimed_day.toordinal() - _EPOCH
-    days = ts.dt.date().cast(pl.Int32).fill_null(no_time).to_numpy()
-    seconds = (ts.dt.timestamp("us") // 1_000_000 % 86_400).fill_null(43_200).to_numpy()
-    counts = requests.select(pl.col(name).fill_null(0).clip(0) for name in INPUT_CLASSES)
-    total = np.maximum(counts.sum_horizontal().to_numpy(), 1) - 1
     cells = np.full(len(requests), -1, np.int64)
     offset = 0
     for card, rows in zip(cards, _rows_by_key(key_of, len(cards)), strict=True):
         if card is None:
             continue
-        starts = np.array([_number(day) for day in card.days])
-        d = np.searchsorted(starts, days[rows], "right") - 1
-        s = np.searchsorted(np.array(card.seconds), seconds[rows], "right") - 1
-        s[_weekend(days[rows]) & (days[rows] >= _number(card.flat_weekends_since))] = 0
-        b = np.searchsorted(np.array(card.bands), total[rows], "right") - 1
+        d = s = b = np.zeros(1, np.int64)
+        if len(card.days) > 1 or len(card.seconds) > 1:
+            at = ts.gather(rows)
+            days = at.dt.date().cast(pl.Int32).fill_null(no_time).to_numpy()
+            d = np.searchsorted([_number(day) for day in card.days], days, "right") - 1
+        if len(card.seconds) > 1:
+            seconds = (at.dt.timestamp("us") // 1_000_000 % 86_400).fill_null(43_200).to_numpy()
+            s = np.searchsorted(card.seconds, seconds, "right") - 1
+            s[_weekend(days) & (days >= _number(card.flat_weekends_since))] = 0
+        if len(card.bands) > 1:
+            counts = requests.select(pl.col(INPUT_CLASSES).gather(rows).fill_null(0).clip(0))
+            total = np.maximum(counts.sum_horizontal().to_numpy(), 1) - 1
+            b = np.searchsorted(card.bands, total, "right") - 1
         cells[rows] = offset + (d * len(card.seconds) + s) * len(card.bands) + b
         offset += len(card.cells)
     return cells
@@ -126,7 +133,7 @@ def _pricing(
     cells: np.ndarray, keys: pl.DataFrame, cards: list[RateCard | None], notes: dict[int, str]
 ) -> Pricing:
     """Return the pricing, with one rate row for each run of equal cells that a request uses."""
-    used = set(np.unique(cells).tolist())
+    used = set((np.flatnonzero(np.bincount(cells + 1)) - 1).tolist())
     id_of = np.full(int(cells.max(initial=-1)) + 2, -1, np.int32)  # the last one is for -1
     rows: list[tuple[object, ...]] = []
     offset = 0

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from costaudit.costing.cost import coded
+from costaudit.costing.groups.codes import coded
 
 FEWEST = 5  # minimum number of members of a group of ranks, so that it describes no single person
 _ENDS = (0.01, 0.1, 0.5, 1.0)  # shares of the members at which groups end
@@ -18,7 +18,9 @@ def spend_groups(requests: pl.DataFrame, usd: npt.NDArray[np.float64]) -> dict[s
     `usd` is the cost of each request. Members are ranked by the cost of all their requests, the
     most expensive first. With fewer than FEWEST members of a kind, there are no ranks.
     """
-    found = {name: requests[name] for name in IN_PARTS if requests[name].drop_nulls().len()}
+    found = {
+        name: requests[name] for name in IN_PARTS if requests[name].null_count() < len(requests)
+    }
     for name in RANKED:
         if requests[name].n_unique() - bool(requests[name].has_nulls()) >= FEWEST:
             found[f"{name}_rank"] = ranks(requests[name], usd)
@@ -42,8 +44,8 @@ def ranks(members: pl.Series, usd: npt.NDArray[np.float64]) -> pl.Series:
     labels = [f"{low:,}–{high:,}" for low, high in zip(first, last, strict=True)]
     group = np.full(len(names), len(labels))
     group[order] = np.searchsorted(last, np.arange(1, len(order) + 1))
-    found = pl.Series([*labels, None], dtype=pl.String).gather(group[code])
-    return found.set(members.is_null(), None)
+    found = pl.Series([*labels, None], dtype=pl.Enum(labels)).gather(group[code])
+    return found.set(members.is_null(), None) if members.has_nulls() else found
 
 
 def first_rank(label: str) -> int:
