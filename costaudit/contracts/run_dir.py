@@ -214,8 +214,12 @@ def _read(path: Path) -> pl.DataFrame:
     table = pl.read_parquet(path, columns=[first]).rechunk()
     columns: list[pl.Expr | pl.Series] = []
     for name in names:
-        column = pl.read_parquet(path, columns=[name]).rechunk()[name]
-        columns.append(pl.lit(column.head(1)).first() if _is_constant(column) else column)
+        column = pl.read_parquet(path, columns=[name])[name]
+        if _is_constant(column):
+            one = pl.Series(name, column.head(1).to_list(), column.dtype)  # a slice holds it all
+            columns.append(pl.lit(one).first())
+        else:
+            columns.append(column.rechunk())
     return table.with_columns(columns)
 
 

@@ -5,9 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,65 +14,11 @@ import pytest
 from costaudit.contracts.audit import Audit, Limit
 from costaudit.contracts.grades import Money
 from costaudit.contracts.requests import INPUT_CLASSES
-from costaudit.contracts.run_dir import RunDir
 from costaudit.costing.gate import evaluate
-from costaudit.pipeline.analyze import analyze
-from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.replay.monitoring.dashboard import expectations
 from costaudit.report.compare import compare
 from costaudit.report.numbers import usd as written_usd
 from costaudit.report.reporters import render
-
-START = datetime(2026, 10, 5, tzinfo=UTC)  # a Monday
-
-
-def call(at: datetime, question: str, **more: Any) -> dict[str, Any]:
-    model = more.get("model", "gpt-4o")
-    return {
-        "request_id": f"r{at.timestamp()}", "timestamp": at.isoformat(),
-        "endpoint": more.get("endpoint", "/chat"), "tenant": "t", "user": more.get("user", "u"),
-        "latency_ms": 900, "status": more.get("status", 200),
-        "request": {"model": model, "messages": [
-            {"role": "system", "content": more.get("system", "Answer.")},
-            {"role": "user", "content": question}], "temperature": 0},
-        "response": {"id": f"x{at.timestamp()}", "object": "chat.completion", "model": model,
-            "choices": [{"index": 0, "finish_reason": "stop",
-                         "message": {"role": "assistant", "content": f"Answer: {question}"}}],
-            "usage": {"prompt_tokens": more.get("tokens", 2_000), "completion_tokens": 300,
-                      "total_tokens": more.get("tokens", 2_000) + 300}}
-        if more.get("status", 200) == 200 else {"error": {"message": "boom"}},
-    }  # fmt: skip
-
-
-def times(days: list[int], each: int = 12) -> list[datetime]:
-    return [START + timedelta(days=d, hours=9, minutes=40 * i) for d in days for i in range(each)]
-
-
-WORKDAYS = [0, 1, 2, 3, 4, 7, 8, 9, 10, 11]
-LONG = "You are the assistant of a shop. Be brief and kind. " * 120
-LOGS = {
-    "repeats": [call(at, f"Question {i % 7}?") for i, at in enumerate(times(WORKDAYS))],
-    "a gap": [call(at, f"Question {i % 7}?") for i, at in enumerate(times([0, 1, 25]))],
-    "one day": [call(at, f"Question {i % 3}?") for i, at in enumerate(times([0]))],
-    "moving prompts": [
-        call(at, f"Question {i}?", system=f"It is {at:%H:%M:%S}. {LONG}")
-        for i, at in enumerate(times(WORKDAYS))
-    ],
-    "unpriced": [
-        call(at, f"Question {i % 5}?", model="gpt-nobody-knows" if i % 2 else "gpt-4o")
-        for i, at in enumerate(times(WORKDAYS))
-    ],
-    "failures": [call(at, f"Question {i}?", status=500) for i, at in enumerate(times(WORKDAYS))],
-}
-
-
-@pytest.fixture(scope="module", params=list(LOGS))
-def audit(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Audit:
-    folder: Path = tmp_path_factory.mktemp("log")
-    lines = [msgspec.json.encode(one) for one in LOGS[request.param]]
-    (folder / "log.jsonl").write_bytes(b"\n".join(lines))
-    options = AnalyzeOptions(thresholds="0.90:0.96:0.03")
-    return analyze([str(folder / "log.jsonl")], RunDir(folder / "run"), options)
 
 
 def amounts(value: Any, path: str = "") -> Iterator[tuple[str, Money]]:
