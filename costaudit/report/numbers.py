@@ -102,8 +102,16 @@ def milliseconds(value: float) -> str:
 
 
 def whole_usd(value: float) -> str:
-    """Write dollars for an axis: without cents where there are none."""
-    return usd(Decimal(repr(value))).replace(".00", "").replace(",00", "")
+    """Write dollars for an axis: every digit of a round number, and no cents where there are none.
+
+    Between two ticks of less than a cent, cents would be the same number twice.
+    """
+    size = Decimal(f"{abs(value):.4g}") * style().rate
+    if not size or size >= 100:
+        return usd(Decimal(repr(value)))
+    whole, _, cents = f"{Decimal(f'{size:.4g}').normalize():f}".partition(".")
+    text = f"{whole}.{cents.ljust(2, '0')}" if cents else whole
+    return with_currency(f"{MINUS if value < 0 else ''}{text}")
 
 
 def seconds(value: float) -> str:

@@ -51,6 +51,25 @@ def test_tokens(value: float, written: str) -> None:
     assert numbers.tokens(value) == written
 
 
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0.0, "$0"),
+        (0.005, "$0.005"),  # as $0.0050, its zeros were taken for cents: $050
+        (0.015, "$0.015"),
+        (0.15000000000000002, "$0.15"),
+        (0.5, "$0.50"),
+        (2.5, "$2.50"),
+        (20.0, "$20"),
+        (-40.0, "−$40"),
+        (1_000.0, "$1,000"),
+        (0.0004, "$0.0004"),
+    ],
+)
+def test_dollars_of_an_axis_keep_the_digits_of_round_numbers(value: float, written: str) -> None:
+    assert numbers.whole_usd(value) == written
+
+
 def test_one_of_a_kind_is_not_many() -> None:
     written = [numbers.counted(n, "call") for n in (0, 1, 1_204)]
     assert written == ["0 calls", "1 call", "1,204 calls"]
