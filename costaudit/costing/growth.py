@@ -1,6 +1,6 @@
 """Explain a change of spend: an exact split into factors, unusual days, longer prompts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import NamedTuple
 
@@ -97,10 +97,24 @@ class _Day(NamedTuple):
     quiet: Ints
 
 
-def spikes(day: pl.Series, usd: Floats, dimensions: Mapping[str, pl.Series]) -> tuple[Spike, ...]:
+class Parts(NamedTuple):
+    """The cost of requests by part of the prompt, and of their answers."""
+
+    request: Ints  # row of the request of each part
+    name: pl.Series
+    usd: Floats
+
+
+def spikes(
+    day: pl.Series,
+    usd: Floats,
+    dimensions: Mapping[str, pl.Series],
+    parts: Callable[[], Parts] | None = None,
+) -> tuple[Spike, ...]:
     """Return days far above the usual for their weekday, and the groups that cause the excess.
 
     `day` holds each request's date; the first and the last day, which may be partial, are left out.
+    `parts` is only called if there is such a day.
     """
     code, names = coded(day)
     cost = summed(code, usd, len(names))
@@ -110,14 +124,26 @@ def spikes(day: pl.Series, usd: Floats, dimensions: Mapping[str, pl.Series]) -> 
     weekend = np.array([date.fromisoformat(names[one]).weekday() > 4 for one in whole])
     found = [one for kind in (False, True) for one in _unusual(whole[weekend == kind], cost)]
     most = sorted(found, key=lambda one: one.usual - one.usd)[:_SPIKES]
-    groups = {name: coded(values) for name, values in dimensions.items()} if most else {}
+    if not most:
+        return ()
+    groups = {name: _Costs(code, usd, coded(values)) for name, values in dimensions.items()}
+    if parts is not None:
+        request, name, of_part = parts()
+        groups["part"] = _Costs(code[request], of_part, coded(name))
     return tuple(
         Spike(
-            names[one.number], micro_usd(one.usd), micro_usd(one.usual),
-            _causes(one, code, usd, groups),
+            names[one.number], micro_usd(one.usd), micro_usd(one.usual), _causes(one, groups)
         )
         for one in most
     )  # fmt: skip
+
+
+class _Costs(NamedTuple):
+    """Costs with their days and groups."""
+
+    day: Ints
+    usd: Floats
+    group: Coded
 
 
 def _unusual(days: Ints, cost: Floats) -> list[_Day]:
@@ -133,14 +159,16 @@ def _unusual(days: Ints, cost: Floats) -> list[_Day]:
     ]
 
 
-def _causes(day: _Day, day_of: Ints, usd: Floats, groups: Mapping[str, Coded]) -> tuple[Cause, ...]:
-    rows = np.flatnonzero(day_of == day.number)
-    is_quiet = np.zeros(int(day_of.max()) + 1, np.bool_)
-    is_quiet[day.quiet] = True
-    usual_rows = np.flatnonzero(is_quiet[day_of])
+def _causes(day: _Day, groups: Mapping[str, _Costs]) -> tuple[Cause, ...]:
     excess = day.usd - day.usual
     causes = []
-    for dimension, (code, names) in groups.items():
+    for dimension, (day_of, usd, (code, names)) in groups.items():
+        if not len(code):
+            continue
+        rows = np.flatnonzero(day_of == day.number)
+        is_quiet = np.zeros(int(day_of.max()) + 1, np.bool_)
+        is_quiet[day.quiet[day.quiet < len(is_quiet)]] = True
+        usual_rows = np.flatnonzero(is_quiet[day_of])
         now = summed(code[rows], usd[rows], len(names))
         usual = summed(code[usual_rows], usd[usual_rows], len(names)) / max(len(day.quiet), 1)
         more = now - usual

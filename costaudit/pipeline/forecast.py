@@ -7,11 +7,13 @@ import polars as pl
 
 from costaudit.contracts.forecast import Driver, Forecast
 from costaudit.contracts.requests import TS_S
-from costaudit.costing.growth import drivers, inflation, spikes, token_counts
+from costaudit.costing.cost import per_request_usd
+from costaudit.costing.growth import Parts, drivers, inflation, spikes, token_counts
 from costaudit.costing.months.forecast import backtest, next_month
 from costaudit.costing.months.month import month_at
 from costaudit.errors import InsufficientDataError
 from costaudit.pipeline.loaded import Loaded
+from costaudit.simulate.segments import ROLES, owners
 
 _DAY_S = 86_400
 
@@ -29,6 +31,7 @@ def forecast_of(log: Loaded) -> Forecast:
     requests = log.keyed
     split = {name: requests[name] for name in ("endpoint", "model", "user", "tenant")}
     split["template"] = log.templates.cast(pl.String)
+    has_prompts = log.laid_out is not None or requests["segments"].null_count() < len(requests)
     return Forecast(
         month=log.month.facts,
         like_log=log.month.money(usd, "measured"),
@@ -36,8 +39,41 @@ def forecast_of(log: Loaded) -> Forecast:
         backtest=backtest(requests, usd, log.quality.covered_days),
         change=change,
         drivers=factors,
-        spikes=spikes(requests["ts"].dt.date(), usd, split),
-        inflation=inflation(requests, usd / np.maximum(tokens, 1.0), log.month.weights),
+        spikes=spikes(
+            requests["ts"].dt.date(), usd, split, (lambda: _parts(log)) if has_prompts else None
+        ),
+        inflation=inflation(requests, _input_price(log), log.month.weights),
+    )
+
+
+def _input_price(log: Loaded) -> np.ndarray:
+    """Return what each request paid for a token of its input, on average."""
+    inputs = log.tariff.classes.with_columns(output_tokens=pl.lit(0))
+    usd = np.nan_to_num(per_request_usd(inputs, log.tariff.billed))
+    return usd / np.maximum(token_counts(inputs), 1.0)
+
+
+def _parts(log: Loaded) -> Parts:
+    """Return the cost of each segment of the prompts and of each answer.
+
+    A request's input is divided by the tokens of its segments.
+    """
+    segments, price = log.segments, _input_price(log)
+    roles = [*ROLES, "text"]  # a role that is not in the list is the last one
+    names = [[role if kind == "text" else kind for role in roles] for kind in segments.kinds]
+    every = sorted({"answer", *(name for row in names for name in row)})
+    numbers = np.array([[every.index(name) for name in row] for row in names] or [[0]])
+    owner = owners(np.arange(len(segments.tokens)), segments.offsets)
+    count = len(price)
+    of_segments = np.maximum(segments.tokens, 0) * price[owner]
+    of_input = np.bincount(owner, of_segments, count)
+    number = np.concatenate(
+        [numbers[segments.kind, segments.role], np.full(count, every.index("answer"))]
+    )
+    return Parts(
+        np.concatenate([owner, np.arange(count)]),
+        pl.Series(every, dtype=pl.Enum(every)).gather(number),
+        np.concatenate([of_segments, np.maximum(log.tariff.request_usd - of_input, 0.0)]),
     )
 
 
