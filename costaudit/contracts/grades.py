@@ -32,9 +32,9 @@ _MICRO_USD = Decimal("0.000001")
 
 
 def micro_usd(usd: Decimal | float) -> Decimal:
-    """Round dollars, computed in floats, to millionths."""
+    """Round dollars, computed in floats, to millionths; nothing has no sign."""
     exact = usd if isinstance(usd, Decimal) else Decimal(repr(float(usd)))
-    return exact.quantize(_MICRO_USD)
+    return exact.quantize(_MICRO_USD) + 0
 
 
 @dataclass(frozen=True)
