@@ -54,8 +54,11 @@ def _keys(logged: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
         column = logged[name]
         if column.null_count() == len(column):
             continue
-        is_enum = isinstance(column.dtype, pl.Enum)
-        values = column.dtype.categories if is_enum else column.unique().drop_nulls().sort()
+        values = (
+            column.dtype.categories
+            if isinstance(column.dtype, pl.Enum)
+            else column.unique().drop_nulls().sort()
+        )
         typed = column.cast(pl.Enum(values)) if column.dtype == pl.String else column
         place = typed.to_physical().cast(pl.Int64).fill_null(-1).to_numpy() + 1
         number = number * (len(values) + 2) + place
