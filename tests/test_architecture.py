@@ -14,11 +14,14 @@ import costaudit
 PACKAGE = Path(costaudit.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 STAGES = {"ingest", "embed", "simulate", "answers", "levers", "replay", "costing", "report"}
-SHARED_PACKAGES = {"contracts", "errors", "progress", "engine", "metrics", "providers"}
+SHARED_PACKAGES = {
+    "contracts", "errors", "untrusted", "progress", "engine", "metrics", "providers",
+}  # fmt: skip
 REACHABLE = {
     **dict.fromkeys(STAGES, SHARED_PACKAGES),
-    "contracts": {"errors"},
+    "contracts": {"errors", "untrusted"},
     "errors": set(),
+    "untrusted": {"errors"},
     "progress": set(),
     "engine": {"errors", "progress"},
     "providers": {"errors"},

@@ -16,11 +16,12 @@ from costaudit.contracts.month import MonthFacts, unknown_month
 from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.replay import ReplaySection
 from costaudit.contracts.route import RouteSection
-from costaudit.contracts.run_dir import atomic_write
+from costaudit.contracts.run_dir import RunDir, atomic_write
 from costaudit.contracts.semantic import SemanticSection
 from costaudit.contracts.sessions import SessionsSection
 from costaudit.contracts.spend import Spend
 from costaudit.errors import RunDirError
+from costaudit.untrusted import bytes_of, check_entries
 
 SCHEMA_VERSION = "1"
 # unclear: the claimed value is within the interval of what was found
@@ -157,8 +158,10 @@ def write_audit(audit: Audit, path: Path) -> None:
 
 def read_audit(path: Path) -> Audit:
     """Read `audit.json`; raise RunDirError if it is missing or has another version."""
+    if RunDir.is_run(path.parent):
+        check_entries(path.parent)
     try:
-        data = path.read_bytes()
+        data = bytes_of(path)
         version = msgspec.json.decode(data, type=dict[str, msgspec.Raw]).get("schema_version")
         if version is None or msgspec.json.decode(version) != SCHEMA_VERSION:
             raise RunDirError(
@@ -171,7 +174,7 @@ def read_audit(path: Path) -> Audit:
         raise RunDirError(
             f"There is no audit at {path}.", hint="Make one with `costaudit analyze LOG`."
         ) from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise RunDirError(
             f"{path} is not an audit: {error}.", hint="Make one with `costaudit analyze LOG`."
         ) from None

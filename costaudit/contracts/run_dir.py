@@ -17,6 +17,7 @@ import polars as pl
 from costaudit.contracts.manifest import MANIFEST_VERSION, Manifest
 from costaudit.contracts.requests import BLOCKS, MERGED, REQUESTS, SKIPS, check_table
 from costaudit.errors import InputError, RunDirError, UsageError
+from costaudit.untrusted import check_entries, check_rows, decoded
 
 
 class RunDir:
@@ -90,7 +91,7 @@ class RunDir:
         """Hold the folder as a run directory that only this process writes.
 
         Raises UsageError where it holds files of somebody else, which are left alone, or where
-        another process is writing it.
+        another process is writing it; RunDirError where it holds links.
         """
         if not self.marker_path.exists() and self._is_of_others():
             raise UsageError(
@@ -98,6 +99,7 @@ class RunDir:
                 hint="Name an empty or a new folder with --out; nothing was written.",
             )
         self.path.mkdir(parents=True, exist_ok=True)
+        check_entries(self.path)
         with self.marker_path.open("a+", encoding="utf-8") as marker:
             if not _locked(marker.fileno()):
                 marker.seek(0)
@@ -143,16 +145,14 @@ class RunDir:
 
     def manifest(self) -> Manifest:
         """Read the manifest; raises RunDirError where there is none or it can't be read."""
+        check_entries(self.path)
         try:
-            data = self.manifest_path.read_bytes()
-            found = msgspec.json.decode(data)
+            found = decoded(self.manifest_path)
         except FileNotFoundError:
             raise RunDirError(
                 f"{self.path} is not a run directory: it has no manifest.json.",
                 hint="Make one with `costaudit ingest LOG --out DIR`.",
             ) from None
-        except msgspec.DecodeError as error:
-            raise self._unreadable(error) from None
         if not isinstance(found, dict) or found.get("manifest_version") != MANIFEST_VERSION:
             raise RunDirError(
                 f"{self.path} was written by another version of costaudit.",
@@ -161,18 +161,15 @@ class RunDir:
         try:
             return msgspec.convert(found, Manifest)
         except msgspec.ValidationError as error:
-            raise self._unreadable(error) from None
-
-    def _unreadable(self, error: Exception) -> RunDirError:
-        return RunDirError(
-            f"{self.manifest_path} can't be read: {error}.", hint="Ingest the log again."
-        )
+            raise RunDirError(
+                f"{self.manifest_path} can't be read: {error}.", hint="Ingest the log again."
+            ) from None
 
     def manifest_of_any_version(self) -> dict[str, Any]:
         """Read the manifest as it is; return {} where there is none that can be read."""
         try:
-            manifest = msgspec.json.decode(self.manifest_path.read_bytes())
-        except (OSError, msgspec.DecodeError):
+            manifest = decoded(self.manifest_path)
+        except (OSError, RunDirError):
             return {}
         return manifest if isinstance(manifest, dict) else {}
 
@@ -208,6 +205,7 @@ def _read(path: Path) -> pl.DataFrame:
     Most logs leave most columns of REQUESTS empty, and an empty column of texts takes as much
     memory as one of short texts. Columns in several pieces would be copied at each use.
     """
+    check_rows(path)
     if path.stat().st_size < BY_COLUMN:
         return pl.read_parquet(path).rechunk()
     first, *names = pl.read_parquet_schema(path)

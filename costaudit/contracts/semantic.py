@@ -12,6 +12,8 @@ import polars as pl
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.policies import TtlKind
 from costaudit.contracts.run_dir import RunDir, atomic_write
+from costaudit.errors import RunDirError
+from costaudit.untrusted import check_rows
 
 CacheKind = Literal["similar", "exact", "none"]  # none: no response cache
 
@@ -321,8 +323,9 @@ def centres_of(path: Path, section: SemanticSection | None) -> ClusterCentres | 
     if not path.is_dir() or not run.centres_path.is_file():
         return None
     try:
+        check_rows(run.centres_path)
         frame = pl.read_parquet(run.centres_path)
-    except (pl.exceptions.PolarsError, OSError):
+    except (pl.exceptions.PolarsError, OSError, RunDirError):
         return None
     named = {row.cluster_id for row in (section.clusters if section else ())}
     if frame.is_empty() or not named <= set(frame["cluster_id"]):

@@ -16,6 +16,7 @@ from costaudit.contracts.run_dir import atomic_write
 from costaudit.embed.embedder import Embedder, EmbedderSpec
 from costaudit.errors import BackendError, RunDirError
 from costaudit.progress import Progress, SilentProgress
+from costaudit.untrusted import check_rows
 
 
 class VectorStore:
@@ -56,6 +57,7 @@ class VectorStore:
 
     def _read(self, path: Path) -> pl.DataFrame:
         try:
+            check_rows(path)
             return pl.read_parquet(path, columns=["text_id", "vector"])
         except (pl.exceptions.PolarsError, OSError) as error:
             raise RunDirError(
@@ -137,7 +139,7 @@ def embed_texts(
             store.append(texts["text_id"].gather(missing[part]), vectors[missing[part]])
             if ahead is not None:
                 ahead.after(len(part), int(counts[part].sum()), long.seconds)
-            _return_memory()
+            return_memory()
     progress.finish()
     return Embedded(vectors, len(missing), cut, tokens, time.monotonic() - started)
 
@@ -208,7 +210,7 @@ def _encoded(
         pool.shutdown(cancel_futures=True)
 
 
-def _return_memory() -> None:
+def return_memory() -> None:
     """Return freed memory to the system: batches of many sizes fragment the heap."""
     with suppress(AttributeError, OSError, TypeError):  # only glibc has it
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,6 +1,7 @@
 """Store and compare what each detector finds in each distinct text, and use it as a guard."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -36,14 +37,22 @@ class Signatures:
 
     @classmethod
     def decoded(cls, data: bytes) -> "Signatures":
-        """Return signatures from the bytes of `encoded`; raise msgspec.DecodeError if invalid."""
+        """Return signatures from the bytes of `encoded`; raise ValueError if they are invalid."""
         told = msgspec.msgpack.decode(data, type=list[tuple[bytes, list[frozenset[str]]]])
         signatures = cls(())
         signatures._columns = [
             _Column(trap.rule, np.frombuffer(ids, np.int32), sets)
             for trap, (ids, sets) in zip(TRAPS, told, strict=True)
         ]
+        for one in signatures._columns:
+            if len(one.ids) and not 0 <= one.ids.min() <= one.ids.max() < len(one.sets):
+                raise ValueError("an id without values")
         return signatures
+
+    def __len__(self) -> int:
+        """Return the number of texts; 0 if the detectors have different numbers."""
+        lengths = {len(one.ids) for one in self._columns}
+        return lengths.pop() if len(lengths) == 1 else 0
 
     def column(self, name: str) -> "_Column":
         """Return one detector's values."""
@@ -169,10 +178,11 @@ def stored_signatures(
     lists.
     """
     path = folder / f"{_digest(texts, detectors or _detectors())}.msgpack"
-    try:
-        return Signatures.decoded(path.read_bytes())
-    except (OSError, msgspec.DecodeError):
-        found = Signatures(texts)
+    with suppress(OSError, ValueError):  # there is none, or it is damaged
+        stored = Signatures.decoded(path.read_bytes())
+        if len(stored) == len(texts):
+            return stored
+    found = Signatures(texts)
     with atomic_write(path) as part:
         part.write_bytes(found.encoded())
     return found

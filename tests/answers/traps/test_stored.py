@@ -3,6 +3,7 @@
 import itertools
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -56,3 +57,16 @@ def test_no_text_is_no_signature(tmp_path: Path) -> None:
         assert (
             len(stored_signatures((), tmp_path).differs(np.array([], int), np.array([], int))) == 0
         )
+
+
+def test_a_file_for_other_texts_is_made_again(tmp_path: Path) -> None:
+    """Its name says which texts it is for, but somebody else may have written it."""
+    stored_signatures(TEXTS, tmp_path)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    columns = msgspec.msgpack.decode(whole)
+    outside = [[np.full(len(TEXTS), 99, np.int32).tobytes(), values] for _, values in columns]
+    for forged in (Signatures(TEXTS[:3]).encoded(), msgspec.msgpack.encode(outside)):
+        path.write_bytes(forged)
+        stored_signatures(TEXTS, tmp_path)
+        assert path.read_bytes() == whole
