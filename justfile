@@ -37,6 +37,14 @@ pictures:
 oldest *ARGS:
     .ci/oldest {{ARGS}}
 
+# Write a CycloneDX list of all packages that an installation contains, as released with the wheel.
+sbom *ARGS:
+    .ci/sbom {{ARGS}}
+
+# Look up the installed packages in the database of known vulnerabilities.
+audit:
+    {{python}} .ci/audit.py
+
 # Change the code that makes figures, and see that a test notices: `just mutate` or a function's name.
 mutate *NAMES:
     {{python}} .ci/mutate.py {{NAMES}}

@@ -37,6 +37,7 @@ from costaudit.cli import (
 )
 from costaudit.cli.process import check_memory_limit, open_streams, say, signals_interrupt
 from costaudit.cli.verb import add_verb
+from costaudit.engine.hub import without_telemetry
 from costaudit.errors import CostauditError, UsageError
 
 SIGNALLED = 128  # plus the signal's number, as in shells
@@ -108,6 +109,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     `--debug` anywhere on the command line, or COSTAUDIT_DEBUG=1, shows tracebacks.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # our own threads divide matrix products
+    without_telemetry()
     open_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments or os.environ.get("COSTAUDIT_DEBUG") == "1"

@@ -6,6 +6,18 @@ from pathlib import Path
 _FILES = ("*.json", "*.txt", "*.safetensors", "*.model")  # no *.bin: pickled weights can run code
 
 
+NO_TELEMETRY = {"HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}  # read on import
+
+
+def without_telemetry() -> None:
+    """Turn the telemetry of dependencies off, unless the user decided on it.
+
+    Call it before they are imported.
+    """
+    for name, value in NO_TELEMETRY.items():
+        os.environ.setdefault(name, value)
+
+
 class ModelNotFoundError(Exception):
     """The message says why no model was found."""
 
@@ -15,7 +27,7 @@ def model_folder(name: str) -> Path:
 
     A model that was downloaded before needs no network. Raises ModelNotFoundError.
     """
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # read when the package is imported
+    without_telemetry()
     folder = Path(name)
     if folder.is_dir():
         return folder
