@@ -21,6 +21,7 @@ from costaudit.costing.plans.plan import plan
 from costaudit.costing.plans.worth import horizon_assumption
 from costaudit.costing.prices.price_table import table_source
 from costaudit.costing.verdict import verdict
+from costaudit.embed.store import return_memory
 from costaudit.levers.routing import simple_requests
 from costaudit.pipeline.drill import drilled
 from costaudit.pipeline.ledger import ledger_of, proposals_of, terms_here, with_commitments
@@ -32,6 +33,8 @@ from costaudit.pipeline.semantic.section import swept
 from costaudit.pipeline.sessions.section import agents_sessions
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress, SilentProgress
+
+AT_ONCE = 200_000  # most requests of which both kinds of cache are in memory at once
 
 
 def assumptions(log: Loaded, options: AnalyzeOptions, *, semantic: bool) -> tuple[Assumption, ...]:
@@ -139,7 +142,7 @@ def write_report(audit: Audit, run: RunDir) -> None:
 
 
 def audit_of(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Audit:
-    """Return the audit of a loaded log; both kinds of cache are simulated at once."""
+    """Return the audit of a loaded log; small ones simulate both caches at once."""
     return _audit_and_centres(log, options, progress)[0]
 
 
@@ -147,10 +150,16 @@ def _audit_and_centres(
     log: Loaded, options: AnalyzeOptions, progress: Progress
 ) -> tuple[Audit, ClusterCentres | None]:
     _ = log.templates  # compute once, before two threads need them
-    with ThreadPoolExecutor(1) as pool:
-        caches = pool.submit(PromptCaches, log, show_prompts=options.show_prompts)
+    if len(log.requests) > AT_ONCE:
         semantic = swept(log, options, progress)
-        audit = _audit(log, semantic, caches.result(), options)
+        return_memory()
+        caches = PromptCaches(log, show_prompts=options.show_prompts)
+        audit = _audit(log, semantic, caches, options)
+    else:
+        with ThreadPoolExecutor(1) as pool:
+            later = pool.submit(PromptCaches, log, show_prompts=options.show_prompts)
+            semantic = swept(log, options, progress)
+            audit = _audit(log, semantic, later.result(), options)
     return audit, semantic.centres if semantic else None
 
 

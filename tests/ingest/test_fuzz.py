@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.contracts.run_dir import RunDir
 from costaudit.errors import InputError
-from costaudit.ingest.calls.call import Kept, Record
-from costaudit.ingest.calls.json_repair import UnreadableError
+from costaudit.ingest.calls.call import BilledUnit, Kept, Record
+from costaudit.ingest.calls.json_repair import MOST_NESTED, UnreadableError, parse_lenient
+from costaudit.ingest.calls.units import tool_units
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions, IngestSummary
 from costaudit.ingest.sources.table import SOURCES
@@ -179,3 +180,25 @@ def test_nested_bombs_long_lines_and_double_keys(tmp_path: Path, ingested: Inges
     check(run, summary)
     assert summary.records == 5
     assert set(run.requests()["native_id"]) >= {f"chatcmpl-00000{n}" for n in (1, 3, 4)}
+
+
+@pytest.mark.parametrize(("open_", "close"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_nesting_has_one_limit_in_every_version_of_python(open_: bytes, close: bytes) -> None:
+    """Python 3.11 decodes about 950 levels, later versions decode thousands."""
+
+    def nested(levels: int) -> bytes:
+        return open_ * levels + b"1" + close * levels
+
+    assert parse_lenient(nested(MOST_NESTED))
+    wide = b"[" + b"[],{}," * MOST_NESTED + b"1]"
+    assert len(parse_lenient(wide)) == 2 * MOST_NESTED + 1
+    for levels in (MOST_NESTED + 1, 5_000, 50_000):
+        with pytest.raises(UnreadableError) as caught:
+            parse_lenient(nested(levels))
+        assert caught.value.skip.reason == "nested-too-deep"
+
+
+@pytest.mark.parametrize("odd", ["[]", "{}", "null", "1", '["web_search_call"]'])
+def test_a_called_tool_of_an_odd_type_is_no_tool(odd: str) -> None:
+    output = f'[{{"type": {odd}, "id": "x_call"}}, {{"type": "file_search_call"}}, {odd}]'
+    assert tool_units(output.encode()) == (BilledUnit("file_search", 1.0),)

@@ -14,6 +14,7 @@ from costaudit.ingest.calls.call import Skip
 T = TypeVar("T")
 REPR_LIMIT = 1_000_000  # bytes of the longest Python literal that we parse
 REPAIRS = 40  # wrongly typed fields that we drop from one record
+MOST_NESTED = 900  # lists and objects in each other; Python 3.11 decodes few more
 PADDING = b"\0\xef\xbb\xbf\x1e \t\r\n"  # around a record: zeros, byte order marks, separators
 ODD_BYTES = "costaudit-odd-bytes"  # name of our handler for bytes that are not UTF-8
 UNDEFINED = frozenset(b"\x81\x8d\x8f\x90\x9d")  # in Windows-1252
@@ -32,11 +33,15 @@ class UnreadableError(Exception):
 def parse_lenient(data: bytes) -> Any:
     """Decode JSON or a Python literal; raise UnreadableError if it is neither."""
     try:
-        return msgspec.json.decode(data)
+        value = msgspec.json.decode(data)
     except RecursionError:
         raise UnreadableError(_too_deep()) from None
     except (msgspec.DecodeError, UnicodeError):
         pass
+    else:
+        if data.count(b"[") + data.count(b"{") > MOST_NESTED and _is_deep(value):
+            raise UnreadableError(_too_deep())  # Python 3.12 and later decode it
+        return value
     text = decoded_text(data.strip(PADDING)).removesuffix(",")  # a line of a list
     try:
         return _mended(json.loads(text, strict=False, parse_constant=_no_number))
@@ -70,6 +75,22 @@ codecs.register_error(ODD_BYTES, _odd_bytes)
 def _no_number(text: str) -> str | None:
     """Return None for NaN, which data frames write for a missing value; an infinity as text."""
     return None if text == "NaN" else text
+
+
+def _is_deep(value: Any) -> bool:
+    """Return whether lists and objects nest more deeply than MOST_NESTED."""
+    level = [value]
+    for _ in range(MOST_NESTED):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _too_deep() -> Skip:

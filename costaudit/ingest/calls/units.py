@@ -29,9 +29,9 @@ def tool_units(output: Buffer) -> tuple[BilledUnit, ...]:
     counts: dict[UnitName, int] = {}
     containers: set[str] = set()
     for item in _decoded(output):
-        if not isinstance(item, dict) or item.get("type") not in TOOLS:
+        unit = TOOLS.get(str(item.get("type"))) if isinstance(item, dict) else None
+        if unit is None:
             continue
-        unit = TOOLS[item["type"]]
         action = item.get("action")
         kind = action.get("type", "search") if isinstance(action, dict) else "search"
         if unit == "web_search" and kind != "search":

@@ -12,7 +12,7 @@ from costaudit.costing.cost import rates_by_id
 from costaudit.costing.plans.nodes import embedder_for, store_for
 from costaudit.costing.plans.sizing import embedding_per_mtok, size_cache
 from costaudit.embed.embedders import embedder_named
-from costaudit.embed.store import VectorStore, embed_texts
+from costaudit.embed.store import VectorStore, embed_texts, return_memory
 from costaudit.embed.words import language_warning, word_vectors
 from costaudit.pipeline.loaded import Loaded, no_texts, nothing_to_compare
 from costaudit.pipeline.semantic.keyed_run import bounds_of, busiest_lookups_s
@@ -43,8 +43,10 @@ def sampled_sweep(
     if wanted >= distinct:
         return f"The log has {distinct:,} distinct texts: all were embedded, without sampling."
     texts = stream.texts["text"].to_list()
+    return_memory()
     progress.start("sample", None, "texts")
     cheap = word_vectors(texts, np.float16)  # they are most of the memory
+    return_memory()
     progress.finish(f"{wanted:,} of {distinct:,} texts to embed")
     embedder = embedder_named(policy.embedder)
     store = VectorStore(
@@ -91,9 +93,11 @@ class _Bill:
         self._policy = options.policy
         self._scale = log.month.usd(eligible.astype(np.float64)) / max(int(eligible.sum()), 1)
         embedder = embedder_named(options.policy.embedder)
-        tokens = embedder.token_counts(stream.texts["text"].to_list())
-        self._tokens = int(tokens[stream.text[eligible]].sum())
         self._per_mtok = embedding_per_mtok(embedder.spec.name, last_day(log))
+        self._tokens = 0  # counted only if they are paid for
+        if self._per_mtok:
+            tokens = embedder.token_counts(stream.texts["text"].to_list())
+            self._tokens = int(tokens[stream.text[eligible]].sum())
         answers = log.requests.select(block_id="answer_id").join(log.blocks, on="block_id")
         self._sizes = (
             embedder.spec.dimensions,

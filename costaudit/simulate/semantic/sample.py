@@ -21,9 +21,8 @@ from costaudit.simulate.semantic.sweep import sweep
 _CHEAP_SHARE = 0.5  # of the cheap embedding in the likely similarity; the rest is the learned map
 _RIDGE = 1.0
 _LISTED = 256  # likely neighbours kept of each core text
-_BLOCK_CELLS = 1 << 24  # of a block of similarities; each takes 20 bytes while it is sorted
-
-_SLICE = 8_192  # texts whose similarities to a block are computed at once
+_SLICE = 8_192  # texts whose similarities to the core are computed at once
+_ROWS = 128  # core texts whose neighbours are sorted at once
 
 Embed = Callable[[np.ndarray], np.ndarray]
 """Embed rows of the stream's texts: int64 (n,) → float32 (n, d) of unit length."""
@@ -33,7 +32,7 @@ Embed = Callable[[np.ndarray], np.ndarray]
 class Frame:
     """The (partition, text) pairs of a stream that something similar could answer."""
 
-    text: np.ndarray  # int64 (m,), by partition
+    text: np.ndarray  # int64 (m,), by partition, rising in each
     first: np.ndarray  # int64 (m,), place of the first request
     last: np.ndarray  # int64 (m,)
     starts: np.ndarray  # int64 (partitions + 1,)
@@ -86,37 +85,67 @@ def _listed(
     """List the likely neighbours of each core text, nearest first, and their likely similarity.
 
     A ridge regression on the core predicts real vectors from cheap ones. The likely similarity is
-    a mean of the similarity of cheap vectors and the similarity to the predicted vector.
+    a mean of the similarity of cheap vectors and the similarity to the predicted vector. All texts
+    are read once, a slice at a time, so that memory grows with the core only.
     """
     drawn = cheap[core].astype(np.float64)
     moments = drawn.T @ drawn + _RIDGE * np.eye(drawn.shape[1])
     weights = np.linalg.solve(moments, drawn.T @ known).astype(np.float32)
-    slices = [slice(start, start + _SLICE) for start in range(0, len(cheap), _SLICE)]
-    lengths = np.concatenate(
-        [np.linalg.norm(cheap[part].astype(np.float32) @ weights, axis=1) for part in slices]
-    )
     back = (known @ weights.T) * np.float32(1 - _CHEAP_SHARE)
-    nodes = _nodes_of(frame, core)
-    most = min(_LISTED, len(cheap))
-    lists, similarities = [], []
-    height = max(1, _BLOCK_CELLS // len(cheap))
-    for start in range(0, len(core), height):
-        rows = slice(start, min(start + height, len(core)))
-        likely = np.empty((rows.stop - rows.start, len(cheap)), np.float32)
-        own = cheap[core[rows]].astype(np.float32) * np.float32(_CHEAP_SHARE)
-        for part in slices:
-            near = cheap[part].astype(np.float32).T
-            likely[:, part] = back[rows] @ near / np.maximum(lengths[part], 1e-9) + own @ near
-        for row, line in enumerate(likely, start):
-            line[~_reachable(frame, nodes[row], len(cheap))] = -np.inf
-            line[core[row]] = -np.inf
-        place = np.argpartition(-likely, most - 1, axis=1)[:, :most]
-        place.sort(axis=1)
-        found = np.take_along_axis(likely, place, axis=1)
-        order = np.argsort(-found, axis=1, kind="stable")
-        lists.append(np.take_along_axis(place, order, axis=1))
-        similarities.append(np.take_along_axis(found, order, axis=1))
-    return np.concatenate(lists), np.concatenate(similarities)
+    own = cheap[core].astype(np.float32) * np.float32(_CHEAP_SHARE)
+    reach = [_Reach.of(frame, nodes) for nodes in _nodes_of(frame, core)]
+    blocks = [slice(start, start + _ROWS) for start in range(0, len(core), _ROWS)]
+    best = [_Near.none(len(core[rows])) for rows in blocks]
+    for start in range(0, len(cheap), _SLICE):
+        part = slice(start, min(start + _SLICE, len(cheap)))
+        wide = cheap[part].astype(np.float32)
+        found = back @ wide.T
+        found /= np.maximum(np.linalg.norm(wide @ weights, axis=1), 1e-9)
+        found += own @ wide.T
+        for row, (line, each) in enumerate(zip(found, reach, strict=True)):
+            line[~each.within(frame, part)] = -np.inf
+            if part.start <= core[row] < part.stop:
+                line[core[row] - part.start] = -np.inf
+        best = [one.and_these(part, found[rows]) for one, rows in zip(best, blocks, strict=True)]
+    lists = [one.in_order() for one in best]
+    return np.concatenate([one.text for one in lists]), np.concatenate(
+        [one.likely for one in lists]
+    )
+
+
+@dataclass(frozen=True)
+class _Near:
+    """The likeliest texts of some core texts, at most _LISTED of each; (rows, k)."""
+
+    text: np.ndarray  # int64, rising in each row
+    likely: np.ndarray  # float32
+
+    @classmethod
+    def none(cls, rows: int) -> "_Near":
+        return cls(np.zeros((rows, 0), np.int64), np.zeros((rows, 0), np.float32))
+
+    def and_these(self, part: slice, likely: np.ndarray) -> "_Near":
+        """Return the likeliest of these and of the texts of a later slice."""
+        here = np.broadcast_to(np.arange(part.start, part.stop), likely.shape)
+        both = _Near(
+            np.concatenate([self.text, here], axis=1),
+            np.concatenate([self.likely, likely], axis=1),
+        )
+        if both.text.shape[1] <= _LISTED:
+            return both
+        kept = np.argpartition(-both.likely, _LISTED - 1, axis=1)[:, :_LISTED]
+        kept.sort(axis=1)
+        return both._taken(kept)
+
+    def in_order(self) -> "_Near":
+        """Return them with the likeliest first."""
+        return self._taken(np.argsort(-self.likely, axis=1, kind="stable"))
+
+    def _taken(self, columns: np.ndarray) -> "_Near":
+        return _Near(
+            np.take_along_axis(self.text, columns, axis=1),
+            np.take_along_axis(self.likely, columns, axis=1),
+        )
 
 
 def _nodes_of(frame: Frame, core: np.ndarray) -> list[np.ndarray]:
@@ -127,14 +156,35 @@ def _nodes_of(frame: Frame, core: np.ndarray) -> list[np.ndarray]:
     return [order[start:stop] for start, stop in zip(starts, stops, strict=True)]
 
 
-def _reachable(frame: Frame, nodes: np.ndarray, texts: int) -> np.ndarray:
-    """Return a mask of the texts that came before a request for a node, in its partition."""
-    mask = np.zeros(texts, dtype=bool)
-    for node in nodes:
-        partition = np.searchsorted(frame.starts, node, "right") - 1
-        members = slice(frame.starts[partition], frame.starts[partition + 1])
-        mask[frame.text[members][frame.first[members] < frame.last[node]]] = True
-    return mask
+@dataclass(frozen=True)
+class _Reach:
+    """The texts that came before a request for a core text, in its partition."""
+
+    few: np.ndarray  # int64, rising: of its small partitions
+    large: tuple[tuple[int, int, int], ...]  # of the others: their members, and the last request
+
+    @classmethod
+    def of(cls, frame: Frame, nodes: np.ndarray) -> "_Reach":
+        few, large = [np.empty(0, np.int64)], []
+        for node in nodes:
+            partition = np.searchsorted(frame.starts, node, "right") - 1
+            start, stop = int(frame.starts[partition]), int(frame.starts[partition + 1])
+            if stop - start >= _SLICE:
+                large.append((start, stop, int(frame.last[node])))
+                continue
+            members = slice(start, stop)
+            few.append(frame.text[members][frame.first[members] < frame.last[node]])
+        return cls(np.unique(np.concatenate(few)), tuple(large))
+
+    def within(self, frame: Frame, part: slice) -> np.ndarray:
+        """Return a mask of the texts of a slice."""
+        mask = np.zeros(part.stop - part.start, dtype=bool)
+        low, high = np.searchsorted(self.few, (part.start, part.stop))
+        mask[self.few[low:high] - part.start] = True
+        for start, stop, last in self.large:  # its texts rise
+            low, high = start + np.searchsorted(frame.text[start:stop], (part.start, part.stop))
+            mask[frame.text[low:high][frame.first[low:high] < last] - part.start] = True
+        return mask
 
 
 LEAST_TEXTS = 200  # a smaller sample shows nothing
