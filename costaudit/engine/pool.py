@@ -16,12 +16,16 @@ R = TypeVar("R")
 
 
 def map_partitions(
-    function: Callable[[P], R], partitions: Iterable[P], workers: int = 1
+    function: Callable[[P], R],
+    partitions: Iterable[P],
+    workers: int = 1,
+    prepare: Callable[[], None] | None = None,
 ) -> Iterator[R]:
     """Yield `function` of each partition, in order; with `workers` > 1, in that many processes.
 
     This process is one of them, and works while the others start. Then `function` and the
-    partitions must be picklable, and at most 4 x `workers` partitions are in progress.
+    partitions must be picklable, and at most 4 x `workers` partitions are in progress. Each other
+    process first calls `prepare`.
     """
     if workers <= 1:
         yield from map(function, partitions)
@@ -29,7 +33,7 @@ def map_partitions(
     waiting = iter(partitions)
     context = multiprocessing.get_context("spawn")
     pending: deque[Future[R]] = deque()
-    with ProcessPoolExecutor(workers - 1, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers - 1, mp_context=context, initializer=prepare) as pool:
 
         def share() -> None:
             missing = 2 * (workers - 1) - sum(not future.done() for future in pending)

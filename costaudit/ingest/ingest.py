@@ -22,6 +22,7 @@ from costaudit.contracts.manifest import (
 )
 from costaudit.contracts.requests import SKIPS
 from costaudit.contracts.run_dir import RunDir
+from costaudit.engine.count import watched
 from costaudit.engine.pool import map_partitions
 from costaudit.errors import InputError, UsageError
 from costaudit.ingest.assembly.assemble import Assembled, assemble
@@ -197,9 +198,11 @@ def _read(units: list[Unit], options: IngestOptions, progress: Progress) -> int:
     here = [unit for unit in units if is_stream(unit.address)]  # only this process can read them
     there = [unit for unit in units if not is_stream(unit.address)]
     workers = min(options.workers, max(len(there), 1))
-    for size in chain(map(read_unit, here), map_partitions(read_unit, there, workers)):
-        total += size
-        progress.advance(size)
+    with watched(progress.advance, workers) as watch:
+        others = map_partitions(read_unit, there, workers, watch.joins)
+        for size in chain(map(read_unit, here), others):
+            total += size
+    watch.settle(total)
     progress.finish()
     return total
 

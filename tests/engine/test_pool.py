@@ -2,12 +2,14 @@
 
 import operator
 import os
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from costaudit.engine.count import report, watched
 from costaudit.engine.pool import default_workers, map_partitions
 
 
@@ -54,3 +56,29 @@ def test_a_failing_partition_is_not_swallowed() -> None:
 
 def test_there_is_at_least_one_worker() -> None:
     assert default_workers() >= 1
+
+
+def in_steps(seconds: float) -> int:
+    for _ in range(10):
+        time.sleep(seconds / 10)
+        report(1)
+    return 10
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_work_is_counted_while_partitions_go_on(workers: int) -> None:
+    told: list[int] = []
+    with watched(told.append, workers) as watch:
+        done = list(map_partitions(in_steps, [0.5] * 4, workers, watch.joins))
+    watch.settle(sum(done))
+    assert sum(told) == sum(done) == 40
+    assert len(told) > 4 and max(told) < 25  # not all at the end of a partition
+    report(5)  # nobody looks
+    assert sum(told) == 40
+
+
+def test_a_failure_ends_the_watch() -> None:
+    before = threading.active_count()
+    with pytest.raises(TypeError), watched(lambda _: None, 1):
+        list(map_partitions(negated, ["two"]))
+    assert threading.active_count() == before

@@ -12,6 +12,7 @@ from xxhash import xxh3_128
 
 from costaudit.contracts.manifest import FileLayout
 from costaudit.contracts.run_dir import atomic_write
+from costaudit.engine.count import report
 from costaudit.ingest.calls.call import Kept, Key, Record, Skip
 from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
 from costaudit.ingest.calls.pair import NOT_A_CALL
@@ -168,6 +169,7 @@ class UnitReader:
     def _counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
             self._bytes += len(chunk)
+            report(len(chunk))
             yield chunk
 
     def _take(self, record: Record, source: Source) -> None:
