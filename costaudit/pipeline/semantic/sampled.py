@@ -45,7 +45,10 @@ def sampled_sweep(
     texts = stream.texts["text"].to_list()
     return_memory()
     progress.start("sample", None, "texts")
-    cheap = word_vectors(texts, np.float16)  # they are most of the memory
+    vectors = Vectors(
+        word_vectors(texts, np.float16),
+        lambda rows: embed_texts(stream.texts[rows], embedder, store, progress).vectors,
+    )
     return_memory()
     progress.finish(f"{wanted:,} of {distinct:,} texts to embed")
     embedder = embedder_named(policy.embedder)
@@ -55,9 +58,7 @@ def sampled_sweep(
     policies = [replace(policy, min_similarity=t) for t in parse_thresholds(options.thresholds)]
     found = sampled_hit_shares(
         stream,
-        Vectors(
-            cheap, lambda rows: embed_texts(stream.texts[rows], embedder, store, progress).vectors
-        ),
+        vectors,
         policies,
         Draw(wanted, options.seed, _usd(log)),
     )

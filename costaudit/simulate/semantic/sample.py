@@ -95,7 +95,8 @@ def _listed(
     own = cheap[core].astype(np.float32) * np.float32(_CHEAP_SHARE)
     reach = [_Reach.of(frame, nodes) for nodes in _nodes_of(frame, core)]
     blocks = [slice(start, start + _ROWS) for start in range(0, len(core), _ROWS)]
-    best = [_Near.none(len(core[rows])) for rows in blocks]
+    nothing = np.zeros((len(core), 0))
+    best = [_Near(nothing[rows].astype(np.int64), back[rows, :0]) for rows in blocks]
     for start in range(0, len(cheap), _SLICE):
         part = slice(start, min(start + _SLICE, len(cheap)))
         wide = cheap[part].astype(np.float32)
@@ -120,10 +121,6 @@ class _Near:
     text: np.ndarray  # int64, rising in each row
     likely: np.ndarray  # float32
 
-    @classmethod
-    def none(cls, rows: int) -> "_Near":
-        return cls(np.zeros((rows, 0), np.int64), np.zeros((rows, 0), np.float32))
-
     def and_these(self, part: slice, likely: np.ndarray) -> "_Near":
         """Return the likeliest of these and of the texts of a later slice."""
         here = np.broadcast_to(np.arange(part.start, part.stop), likely.shape)
@@ -138,7 +135,6 @@ class _Near:
         return both._taken(kept)
 
     def in_order(self) -> "_Near":
-        """Return them with the likeliest first."""
         return self._taken(np.argsort(-self.likely, axis=1, kind="stable"))
 
     def _taken(self, columns: np.ndarray) -> "_Near":
@@ -228,12 +224,18 @@ class Draw:
     lasting: float = LASTING
 
 
-@dataclass(frozen=True)
+@dataclass
 class Vectors:
     """The two embeddings of a stream's texts."""
 
-    cheap: np.ndarray  # float32 or float16 (m, c): of all texts, quick to make
+    cheap: np.ndarray | None  # float32 or float16 (m, c): of all texts, quick to make
     embed: Embed  # the one that the cache uses: slow, for some texts only
+
+    def taken(self) -> np.ndarray:
+        """Return the cheap vectors for the last time: they are most of the memory."""
+        cheap, self.cheap = self.cheap, None
+        assert cheap is not None
+        return cheap
 
 
 def sampled_hit_shares(
@@ -296,7 +298,7 @@ def _simulated(
     known = vectors.embed(core)
     halo = np.empty(0, np.int64)
     if not whole:
-        halo = halo_of(frame, vectors.cheap, core, known, draw.texts - count)
+        halo = halo_of(frame, vectors.taken(), core, known, draw.texts - count)
     rows = np.concatenate([core, halo])
     near = np.concatenate([known, vectors.embed(halo)]) if len(halo) else known
     half = count + len(halo) // 2
