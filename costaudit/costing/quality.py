@@ -64,8 +64,10 @@ def _share(requests: pl.DataFrame, holds: pl.Expr) -> float:
 
 def _counts(frame: pl.DataFrame, column: str) -> dict[str, int]:
     values = frame[column]
-    if values.null_count() == len(values) or (values == values[0]).all(ignore_nulls=False):
-        return {values[0] or "": len(values)} if len(values) else {}
+    if values.null_count() == len(values):
+        return {"": len(values)} if len(values) else {}
+    if not values.null_count() and (values == values[0]).all():
+        return {str(values[0]): len(values)}
     counts = frame.group_by(pl.col(column).fill_null("")).len().sort(column)
     return dict(counts.iter_rows())
 

@@ -65,18 +65,21 @@ def unused_tools(
 
 
 def _by_tool(unused: pl.DataFrame) -> LeverTable:
-    """Return each unused tool of each endpoint, the one with the most tokens first."""
+    """Return each unused tool, the one with the most tokens first."""
     tools = (
-        unused.group_by("tool", "unit")
-        .agg(calls=pl.col("row").n_unique(), tokens=pl.col("tokens").sum())
-        .sort("tokens", "tool", "unit", descending=[True, False, False])
-    )
+        unused.group_by("tool")
+        .agg(
+            places=pl.col("unit").n_unique(), calls=pl.col("row").n_unique(),
+            tokens=pl.col("tokens").sum(),
+        )
+        .sort("tokens", "tool", descending=[True, False])
+    )  # fmt: skip
     return LeverTable(
         "Tools that no call used",
-        ("tool", "where", "calls", "tokens", "tokens each call", "needed in at most"),
+        ("tool", "places", "calls", "tokens", "tokens each call", "needed in at most"),
         tuple(
             (
-                one["tool"], one["unit"], f"{one['calls']:,}", f"{one['tokens']:,}",
+                one["tool"], f"{one['places']:,}", f"{one['calls']:,}", f"{one['tokens']:,}",
                 f"{one['tokens'] / one['calls']:,.0f}", f"{3 / one['calls']:.1%}",
             )
             for one in tools.iter_rows(named=True)

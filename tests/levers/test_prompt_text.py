@@ -115,7 +115,7 @@ def test_a_tool_that_is_never_called_is_cut_at_its_place() -> None:
     assert found is not None and "mail" in found.change and "find" not in found.change
     assert cuts(found.effect) == [[{"start": 50, "tokens": 50}]] * LEAST_CALLS
     (table,) = found.evidence  # 100 calls without a use: needed in at most 3 / 100 of them
-    assert table.rows == (("mail", "chat | gpt-4o", "100", "5,000", "50", "3.0%"),)
+    assert table.rows == (("mail", "1", "100", "5,000", "50", "3.0%"),)
 
 
 def test_tools_are_judged_only_by_many_calls_whose_text_is_there() -> None:
