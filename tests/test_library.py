@@ -58,6 +58,7 @@ def result() -> Result:
     return costaudit.analyze(table(), MAPPING)
 
 
+@pytest.mark.slow
 def test_the_page_about_the_library_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -38,8 +38,8 @@ def counting(
     `ingest` holds the manifest's counts.
     """
     if len(merged):
-        ids = requests.select(merged_into="request_id")
-        merged = merged.join(ids, on="merged_into", how="semi").filter(SENT_TO_PROVIDER)
+        kept = requests.select(merged_into="request_id")
+        merged = merged.join(kept, on="merged_into", how="semi").filter(SENT_TO_PROVIDER)
     ids, calls = ingest.colliding_ids
     reasons = merged["reason"].value_counts().sort("reason").rows()
     return Counting(

@@ -122,6 +122,7 @@ class Evicting:
 """
 
 
+@pytest.mark.slow
 def test_a_cache_of_other_rules_is_explained_by_them(
     costaudit: Callable[..., Said], tmp_path: Path
 ) -> None:
@@ -143,7 +144,7 @@ def test_a_cache_of_other_rules_is_explained_by_them(
     assert "Rules of the cache, one changed at a time" in table
 
 
-@pytest.mark.parametrize("scope", ["none", "global"])
+@pytest.mark.parametrize("scope", ["none", pytest.param("global", marks=pytest.mark.slow)])
 def test_no_scope_is_one_cache_for_all(
     costaudit: Callable[..., Said], tmp_path: Path, scope: str
 ) -> None:

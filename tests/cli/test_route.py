@@ -141,7 +141,7 @@ def run(costaudit: Run, tmp_path: Path) -> Path:
         pytest.param("openai", 0, marks=pytest.mark.slow),
         ("openai", 1),
         pytest.param("anthropic", 1, marks=pytest.mark.slow),
-        ("bedrock", 0),
+        pytest.param("bedrock", 0, marks=pytest.mark.slow),
     ],
 )
 def test_planted_topics_are_told_apart_and_routed(

@@ -52,6 +52,7 @@ def large(tmp_path: Path) -> Path:
     return write_log(tmp_path / "large.jsonl", many())
 
 
+@pytest.mark.slow
 def test_several_ttls_side_by_side_are_the_sweeps_of_each(costaudit: Run, small: Path) -> None:
     options = ("--thresholds", "0.7,0.9", "--visible-after", "request", "--format", "json")
     together = told(

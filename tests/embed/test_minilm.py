@@ -50,7 +50,7 @@ def test_tokens_are_counted_before_cutting() -> None:
         ("x" * 9_000 + " ") * 300,
         "x" * 40_000,
         "漢字" * 20_000,
-        "a\n" * 100 + " " * 30_000 + "b " * 500,
+        pytest.param("a\n" * 100 + " " * 30_000 + "b " * 500, marks=pytest.mark.slow),
         "short " * 30 + "." * 20_000,
         "é-ü/" * 10_000,
         " " * 40_000,

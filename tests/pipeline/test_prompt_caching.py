@@ -86,7 +86,7 @@ def test_the_timestamp_of_the_sample_log_is_found_located_and_priced(chatbot: Lo
     ]
 
 
-@pytest.mark.parametrize("redact", ["none", "hash"])
+@pytest.mark.parametrize("redact", [pytest.param("none", marks=pytest.mark.slow), "hash"])
 def test_the_best_prompts_of_no_template_cost_more_than_those_sent(
     redact: RedactionMode, tmp_path: Path
 ) -> None:
