@@ -145,6 +145,14 @@ class Fitted:
         verdicts = self.check.judge(pairs.asked, pairs.matched)
         return self.rated(pairs, verdicts, _places(self.check, self.sets, pairs, verdicts))
 
+    def verdicts_on(self, asked: Ints, matched: Ints) -> npt.NDArray[np.int8]:
+        """Return the likelier verdict on each pair alone: 1 or 0, -1 where it can't be compared."""
+        found = self.check.judge(asked, matched)
+        pairs = HitPairs(asked, matched, np.empty((0, len(asked)), np.int64))
+        used, where = np.unique(_places(self.check, self.sets, pairs, found), return_inverse=True)
+        likely = (self.model.right(used)[0] >= 0.5).astype(np.int8)
+        return np.where(found.right < 0, np.int8(-1), likely[where.reshape(-1)])
+
     def rated(self, pairs: HitPairs, verdicts: Verdicts, place: npt.NDArray[np.int64]) -> Rated:
         """Estimate the rates of runs whose hits already have verdicts and places."""
         log, model = self.check.log, self.model

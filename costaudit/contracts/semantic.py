@@ -62,6 +62,23 @@ class VariantRow:
 
 
 @dataclass(frozen=True)
+class LearnedRow:
+    """A cache in which each entry learns its own threshold (vCache), for comparison only."""
+
+    min_similarity: float  # less similar questions are never compared
+    max_wrong_share: float  # expected wrong answers among questions compared that it may serve
+    hits: int
+    exact_hits: int  # of these, hits on identical text
+    explored: int  # calls whose answer was compared with an entry's, so that the entry learns
+    raw_hit_share: Estimate
+    valid_hit_share: Estimate
+    unsafe_served_share: Estimate
+    net_saved: Money
+    peak_entries: int
+    why: str  # what it adds to the recommended point
+
+
+@dataclass(frozen=True)
 class SecurityRow:
     """Whose answers a shared cache would show to whom, at one similarity threshold."""
 
@@ -208,6 +225,7 @@ class SemanticSection:
     recommended_kind: CacheKind = "exact"
     user_data: str = ""  # one sentence, if answers contain data of the user who asked
     security: tuple[SecurityRow, ...] = ()  # by threshold
+    learned: LearnedRow | None = None  # None: not simulated for this policy or log
 
     @property
     def chosen(self) -> SweepPoint | None:

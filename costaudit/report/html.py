@@ -25,6 +25,7 @@ from costaudit.report.language import day, said, separated, tr
 from costaudit.report.page import anchor, page_context
 from costaudit.report.summary import Limits, bypass_line, severity, thinned
 from costaudit.report.tables.invoice import invoice_tables
+from costaudit.report.tables.learned import learned_note
 from costaudit.report.tables.route import route_tables
 
 _BREAK = re.compile("(‹[^›]*›)")
@@ -174,7 +175,7 @@ def _environment() -> Environment:
     environment.filters |= {"differences": word_diff, "sortable": _sortable, "alike": _alike}
     environment.filters["prose"] = _prose
     environment.filters["invoice_tables"] = invoice_tables
-    environment.filters |= {"route_tables": route_tables, "tr": tr}
+    environment.filters |= {"route_tables": route_tables, "tr": tr, "learned_note": learned_note}
     environment.globals["_"] = _message
     return environment
 

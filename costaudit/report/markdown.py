@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from costaudit.contracts.audit import Audit, GateResult
 from costaudit.contracts.grades import Estimate, Money
-from costaudit.contracts.semantic import SemanticSection, SweepPoint
+from costaudit.contracts.semantic import LearnedRow, SemanticSection, SweepPoint
 from costaudit.report.compare import Comparison
 from costaudit.report.comparison import comparison_lines, markdown_table
 from costaudit.report.escaping import cut, markdown_code, markdown_text
@@ -13,6 +13,7 @@ from costaudit.report.language import said, separated, tr
 from costaudit.report.numbers import count, share, share_range, similarity, usd, usd_range
 from costaudit.report.summary import ranked_findings, severity, spread, why_none
 from costaudit.report.tables.invoice import invoice_tables
+from costaudit.report.tables.learned import learned_note
 from costaudit.report.tables.replay import replay_lines
 from costaudit.report.tables.route import route_tables
 from costaudit.report.tables.table import Table
@@ -231,18 +232,28 @@ def _sweep(section: SemanticSection) -> list[str]:
         [
             similarity(point.min_similarity)
             + (f" ({tr('recommended')})" if point.recommended else ""),
-            _estimate(point.raw_hit_share)[0],
-            _estimate(point.valid_hit_share)[0],
-            *_estimate(point.unsafe_served_share)[:2],
-            usd(point.net_saved.usd),
+            *_rates(point),
         ]
         for point in (*shown, *([section.exact] if section.exact else []))
     ]
+    learned = section.learned
+    if learned is not None:
+        rows.append([tr("learned by each entry"), *_rates(learned)])
     names = [
         f"{tr('similarity')} ≥",
         *map(tr, ("raw hits", "valid hits", "wrong answers", "95% range", "net a month")),
     ]
-    return markdown_table(names, rows) + _rest(len(points), len(shown), "thresholds")
+    lines = markdown_table(names, rows) + _rest(len(points), len(shown), "thresholds")
+    return lines if learned is None else [*lines, "", markdown_text(learned_note(learned))]
+
+
+def _rates(one: SweepPoint | LearnedRow) -> list[str]:
+    return [
+        _estimate(one.raw_hit_share)[0],
+        _estimate(one.valid_hit_share)[0],
+        *_estimate(one.unsafe_served_share)[:2],
+        usd(one.net_saved.usd),
+    ]
 
 
 def _spend(audit: Audit, name: str) -> list[str]:

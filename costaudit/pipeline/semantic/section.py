@@ -27,6 +27,7 @@ from costaudit.pipeline.semantic.evidence import (
 from costaudit.pipeline.semantic.exact import exact_result
 from costaudit.pipeline.semantic.exposure import Exposure
 from costaudit.pipeline.semantic.keyed_run import EXACT, CacheHits
+from costaudit.pipeline.semantic.learned import learned_row
 from costaudit.pipeline.semantic.text_run import SemanticRun, numbered
 from costaudit.pipeline.semantic.variants import lifetime_sweeps, scope_rows, variant_rows
 from costaudit.pipeline.settings import AnalyzeOptions
@@ -123,6 +124,9 @@ def semantic_result(
             exact_why=run.exact_why,
             lifetimes=lifetime_sweeps(run, thresholds),
             security=_security(run, decided, thresholds),
+            learned=learned_row(
+                run, decided.rated, chosen, min(thresholds, default=EXACT), max_wrong_share
+            ),
         ),
         exact=hits_of(-1),
         chosen=hits_of(chosen),

@@ -84,17 +84,18 @@ class SemanticRun(KeyedRun):
         """Return the vectors' projections, computed once; results don't depend on `lowest`."""
         return upper_bounds(self.vectors, _LOWEST)
 
+    @property
+    def search(self) -> Search:
+        """Return how similar texts are looked for."""
+        return Search(self.cells, self._bounds)
+
     def swept(self, policies: Sequence[SemanticPolicy], stream: Stream | None = None) -> Decisions:
         """Return the decisions under policies that share a stream and a guard.
 
         The stream is the run's own unless one is given.
         """
         return sweep(
-            stream or self.stream,
-            self.vectors,
-            policies,
-            self.guard(policies),
-            Search(self.cells, self._bounds),
+            stream or self.stream, self.vectors, policies, self.guard(policies), self.search
         )
 
     def approximation(self, policies: Sequence[SemanticPolicy]) -> Approximation | None:

@@ -25,6 +25,7 @@ from costaudit.report.numbers import (
     usd_range,
 )
 from costaudit.report.products import translate
+from costaudit.report.tables.learned import learned_tables
 from costaudit.report.tables.table import Table
 
 
@@ -76,6 +77,7 @@ def sweep_tables(section: SemanticSection) -> tuple[Table, ...]:
     """Return tables of thresholds, TTLs, isolation, variants and the products' settings."""
     return (
         _thresholds(section),
+        *learned_tables(section),
         *lifetime_tables(section.lifetimes),
         Table(
             "Cost of isolation: the same sweep under wider and narrower scopes",

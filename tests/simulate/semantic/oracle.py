@@ -165,3 +165,79 @@ def nearest_written_first(
         return None
     top = max(s for s, _ in alike)
     return min((e for s, e in alike if s == top), key=lambda e: (e.ready, e.request))
+
+
+@dataclass
+class LearnedReplay:
+    """What a learning cache did with each request."""
+
+    served: list[int]
+    compared: list[int]  # the request whose answer a called one is compared with, or -1
+
+
+def replay_learned(
+    stream: tuple[Sequence[int], Sequence[int], Sequence[float], Sequence[float]],
+    vectors: np.ndarray,
+    rule: tuple[float, float, int],
+    draws: Sequence[float],
+    judge: Callable[[int, int], int],
+) -> LearnedReplay:
+    """Run requests in order through a cache whose entries learn their own thresholds.
+
+    stream: texts, partitions, times and arrivals. rule: the lowest similarity, the bound on wrong
+    answers and the observations that an entry needs. Arrivals are gone through anew each time.
+    """
+    text, partition, ts_s, ready_s = stream
+    lowest, bound, least = rule
+    out = LearnedReplay([], [])
+    for r, wanted in enumerate(text):
+        out.compared.append(-1)
+        if wanted < 0:
+            out.served.append(BYPASS)
+            continue
+        called = [q for q in range(r) if out.served[q] == MISS and ready_s[q] <= ts_s[r]]
+        answer: dict[tuple[int, int], int] = {}  # by text and partition
+        entries: set[int] = set()
+        seen: dict[int, list[tuple[float, int]]] = {}
+        for q in sorted(called, key=lambda q: (ready_s[q], q)):
+            holder = answer.setdefault((text[q], partition[q]), q)
+            matched = out.compared[q]
+            verdict = 0 if matched < 0 else judge(q, matched)
+            if matched >= 0 and verdict >= 0:
+                alike = float(cosine(vectors[text[q]], vectors[text[matched]]))
+                seen.setdefault(matched, []).append((alike, verdict))
+            if verdict != 1:
+                entries.add(holder)
+        own = answer.get((wanted, partition[r]))
+        near = [
+            (cosine(vectors[wanted], vectors[text[q]]), q)
+            for q in entries
+            if partition[q] == partition[r] and own is None
+        ]
+        top, best = max(near, default=(np.float32(-1), -1))
+        if own is not None:
+            out.served.append(own)
+        elif top < np.float32(lowest):
+            out.served.append(MISS)
+        elif len(seen.get(best, ())) >= least and draws[r] < bound / (
+            1 - right_by_grid(seen[best], float(top))
+        ):
+            out.served.append(best)
+        else:
+            out.served.append(MISS)
+            out.compared[r] = best
+    return out
+
+
+def right_by_grid(seen: Sequence[tuple[float, int]], alike: float) -> float:
+    """Return the mean probability of a right answer over all curves, weighted by what was seen."""
+    total = right = 0.0
+    for k in range(26):
+        for slope in (10, 20, 40, 80):
+            likelihood = 1.0
+            for similarity, verdict in seen:
+                chance = 1 / (1 + np.exp(-slope * (similarity - (0.6 + 0.02 * k))))
+                likelihood *= chance if verdict else 1 - chance
+            total += likelihood
+            right += likelihood / (1 + np.exp(-slope * (alike - (0.6 + 0.02 * k))))
+    return float(right / total)
