@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from costaudit.answers.logged import Ints
 from costaudit.answers.rates import Rated
 from costaudit.answers.tally import RatePoint
 from costaudit.contracts.policies import SemanticPolicy
@@ -25,7 +24,7 @@ def learned_row(
     rule = Rule(lowest, max_wrong_share, run.options.seed)
     fitted = rated.fitted
 
-    def judge(asked: np.ndarray, matched: np.ndarray) -> Ints:
+    def judge(asked: np.ndarray, matched: np.ndarray) -> np.ndarray:
         return fitted.verdicts_on(asked.astype(np.int32), matched.astype(np.int32))
 
     learned = learn(run.stream, run.vectors, rule, judge, run.search)

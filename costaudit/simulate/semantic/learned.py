@@ -15,21 +15,21 @@ decided in order:
 There is no TTL, no size limit and no guard.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from costaudit.engine.pool import single_products
 from costaudit.simulate.semantic.packing import COLUMN_BITS, SIMILARITY_MASK, depth, from_depth
-from costaudit.simulate.semantic.pairs import PairFinder, upper_bounds
+from costaudit.simulate.semantic.pairs import Neighbours, PairFinder, upper_bounds
 from costaudit.simulate.semantic.stream import Nodes, Segment, Stream, nodes_of
 from costaudit.simulate.semantic.sweep import BYPASS, MISS, Search
 
 LEAST = 4  # observations that an entry needs before it serves similar questions
 MIDPOINTS = np.linspace(0.6, 1.1, 26)  # similarity at which half of the answers are right
 SLOPES = np.array([10.0, 20.0, 40.0, 80.0])
-MOST = 200_000  # eligible requests; every round of `_Part.decide` takes about 6 µs for each
+MOST = 200_000  # eligible requests; a round of `_Part.decide` takes about 6 µs for each
 
 PairVerdicts = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Judge pairs: requests that asked, requests matched → int8 (pairs,): 1, 0, or -1 if unknown."""
@@ -68,44 +68,67 @@ def learn(
     nodes = nodes_of(stream)
     if len(nodes.order) > MOST:
         return None
+    limit = int(depth(np.array([rule.min_similarity], dtype=np.float32))[0])
+    draws = np.random.default_rng(rule.seed).random(len(stream.text))
+    with single_products():
+        bounds = search.bounds or upper_bounds(vectors, rule.min_similarity, search.sizes)
+        finder = PairFinder(nodes, vectors, bounds, search.cells, search.sizes)
+        found = _listed(finder, nodes, limit)
+    if found is None:
+        return None
+    parts = [
+        _Part(stream, nodes, segment, lists, draws)
+        for segment, lists in zip(nodes.segments, found, strict=True)
+    ]
+    _settle(parts, rule.max_wrong_share, limit, judge)
     served = np.full(len(stream.text), MISS, dtype=np.int32)
     served[stream.text < 0] = BYPASS
     similarity = np.full(len(served), np.nan, dtype=np.float32)
     compared = np.full(len(served), -1, dtype=np.int32)
-    draws = np.random.default_rng(rule.seed).random(len(served))
-    limit = int(depth(np.array([rule.min_similarity], dtype=np.float32))[0])
-    entries = 0
-    with single_products():
-        bounds = search.bounds or upper_bounds(vectors, rule.min_similarity, search.sizes)
-        finder = PairFinder(nodes, vectors, bounds, search.cells, search.sizes)
-        for segment in nodes.segments:
-            first, stop = segment.nodes.start, segment.nodes.stop
-            most = search.sizes.listed_pairs
-            if (stop - first) ** 2 > most and finder.expected(first, stop, limit) > most:
-                return None
-            lists = finder.neighbours(first, stop, limit)
-            part = _Part(stream, nodes, segment, draws, rule.max_wrong_share, limit)
-            entries += part.decide(lists.packed, lists.starts, judge)
-            order = part.order
-            hit = part.served >= 0
-            served[order] = np.where(hit, order[np.maximum(part.served, 0)], MISS)
-            similarity[order[hit]] = from_depth(part.depths[hit])
-            known = part.matched >= 0
-            compared[order[known]] = order[part.matched[known]]
-    return Learned(served, similarity, compared, entries)
+    for part in parts:
+        order, hit, known = part.order, part.served >= 0, part.matched >= 0
+        served[order[hit]] = order[part.served[hit]]
+        similarity[order[hit]] = from_depth(part.depths[hit])
+        compared[order[known]] = order[part.matched[known]]
+    return Learned(served, similarity, compared, sum(part.entries for part in parts))
+
+
+def _listed(finder: PairFinder, nodes: Nodes, limit: int) -> list[Neighbours] | None:
+    """Return the similar nodes of each segment's nodes; None if there are too many to list."""
+    lists: list[Neighbours] = []
+    left = finder.sizes.listed_pairs
+    for segment in nodes.segments:
+        first, stop = segment.nodes.start, segment.nodes.stop
+        if (stop - first) ** 2 > left and finder.expected(first, stop, limit) > left:
+            return None
+        lists.append(finder.neighbours(first, stop, limit))
+        left -= len(lists[-1].packed)
+    return lists
+
+
+def _settle(parts: Sequence["_Part"], bound: float, limit: int, judge: PairVerdicts) -> None:
+    """Decide the requests of all parts.
+
+    A verdict may change all later decisions of its part, and with them which verdicts are needed.
+    So a part is decided again until no verdict is lacking; each time at least one more of the
+    needed ones is known.
+    """
+    while parts:
+        parts = [part for part in parts if part.decide(bound, limit)]
+        if parts:
+            wanted = [part.wanted() for part in parts]
+            asked, matched = (np.concatenate(side) for side in zip(*wanted, strict=True))
+            found = judge(asked, matched)
+            ends = np.cumsum([len(one) for one, _ in wanted])[:-1]
+            for part, verdicts in zip(parts, np.split(found, ends), strict=True):
+                part.add(verdicts)
 
 
 class _Part:
     """The requests of one segment, and what was decided about them."""
 
     def __init__(
-        self,
-        stream: Stream,
-        nodes: Nodes,
-        segment: Segment,
-        draws: np.ndarray,
-        bound: float,
-        limit: int,
+        self, stream: Stream, nodes: Nodes, segment: Segment, lists: Neighbours, draws: np.ndarray
     ) -> None:
         self.order = order = nodes.order[segment.requests]
         count = len(order)
@@ -115,40 +138,45 @@ class _Part:
         self._ts, self._ready = stream.ts_s[order], stream.ready_s[order]
         by_arrival = np.lexsort((np.arange(count), self._ready, self._pool))
         self._arriving = by_arrival.astype(np.int64)
-        self._draws, self._bound, self._limit = draws[order], bound, limit
+        self._lists, self._draws = lists, draws[order]
+        alike = from_depth((lists.packed >> COLUMN_BITS) & SIMILARITY_MASK)
+        self._similarities = alike.astype(np.float64)
+        self._known, self._verdicts = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int8)
+        self._lacking = np.zeros(count, dtype=np.bool_)
         self.served = np.empty(count, dtype=np.int32)
         self.depths = np.empty(count, dtype=np.int32)
         self.matched = np.empty(count, dtype=np.int64)
 
-    def decide(self, packed: np.ndarray, starts: np.ndarray, judge: PairVerdicts) -> int:
-        """Decide all requests, and return the number of texts with an answer.
+    @property
+    def entries(self) -> int:
+        """The number of texts that the model was called for."""
+        return len(np.unique(self._node[self.served == MISS]))
 
-        A verdict may change all later decisions, and with them which verdicts are needed. So all
-        requests are decided again until no verdict is lacking; each time at least one more of the
-        needed ones is known.
-        """
+    def decide(self, bound: float, limit: int) -> bool:
+        """Decide all requests, and return whether a verdict was lacking."""
         from costaudit.simulate.semantic.learned_kernels import decide_learned
 
-        similarities = from_depth((packed >> COLUMN_BITS) & SIMILARITY_MASK)
-        similarities = similarities.astype(np.float64)
-        midpoint, slope = (part.ravel() for part in np.meshgrid(MIDPOINTS, SLOPES))
-        count = len(self.order)
-        known, verdicts = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int8)
-        while True:
-            owner = np.full(self._nodes, -1, dtype=np.int32)
-            lacking = np.zeros(count, dtype=np.bool_)
-            missing = decide_learned(
-                self._node, self._pool, self._ts, self._ready, self._arriving, starts, packed,
-                self._limit, self._bound, LEAST, self._draws, similarities, midpoint, slope,
-                known, verdicts, owner, np.zeros(self._nodes, dtype=np.bool_),
-                np.zeros(self._nodes, dtype=np.int64), np.zeros((self._nodes, len(midpoint))),
-                np.empty(count, dtype=np.int64), self.matched, lacking, self.served, self.depths,
-            )  # fmt: skip
-            if not missing:
-                return len(np.unique(self._node[self.served == MISS]))
-            asked = np.flatnonzero(lacking)
-            matched = self.matched[asked]
-            found = judge(self.order[asked], self.order[matched])
-            known = np.concatenate([known, asked * count + matched])
-            rank = np.argsort(known)
-            known, verdicts = known[rank], np.concatenate([verdicts, found])[rank]
+        midpoint, slope = (side.ravel() for side in np.meshgrid(MIDPOINTS, SLOPES))
+        missing = decide_learned(
+            self._node, self._pool, self._ts, self._ready, self._arriving, self._lists.starts,
+            self._lists.packed, limit, bound, LEAST, self._draws, self._similarities,
+            midpoint, slope, self._known, self._verdicts,
+            np.full(self._nodes, -1, dtype=np.int32), np.zeros(self._nodes, dtype=np.bool_),
+            np.zeros(self._nodes, dtype=np.int64), np.zeros((self._nodes, len(midpoint))),
+            np.empty(len(self.order), dtype=np.int64), self.matched, self._lacking,
+            self.served, self.depths,
+        )  # fmt: skip
+        return bool(missing)
+
+    def wanted(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the requests whose verdict is lacking, and those they are compared with."""
+        asked = np.flatnonzero(self._lacking)
+        return self.order[asked], self.order[self.matched[asked]]
+
+    def add(self, verdicts: np.ndarray) -> None:
+        """Add the verdicts on the pairs that are wanted."""
+        asked = np.flatnonzero(self._lacking)
+        known = np.concatenate([self._known, asked * len(self.order) + self.matched[asked]])
+        rank = np.argsort(known)
+        self._known = known[rank]
+        self._verdicts = np.concatenate([self._verdicts, verdicts])[rank]
