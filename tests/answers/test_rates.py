@@ -36,6 +36,15 @@ def test_shares_by_hand() -> None:
     assert rated.right_by_request(0).tolist() == [-1, 1, -1, 0, -1, 1, -1, -1]
 
 
+def test_a_pair_alone_gets_the_verdict_that_judges_hits() -> None:
+    answers = ["Go.", "Go.", "Stop.", "Wait.", ""]
+    check = Consistency(log_of([f"question {k}" for k in range(5)], answers))
+    everyone = Population(np.ones(5, bool), np.arange(5, dtype=np.int32))
+    fitted = rates(check, served_row(-1, 0, -1, -1, -1), everyone).fitted
+    asked, matched = np.array([[1, 3, 4], [0, 2, 0]], np.int32)
+    assert fitted.verdicts_on(asked, matched).tolist() == [1, 0, -1]  # the last has no answer
+
+
 def test_valid_and_unsafe_add_up_to_the_hits() -> None:
     rng = np.random.default_rng(2)
     n = 300

@@ -59,9 +59,10 @@ def _why(point: RatePoint, chosen: RatePoint, *, exact: bool) -> str:
     more = point.earned_usd - chosen.earned_usd
     low, high = (float(q) for q in np.quantile(more[1:] if len(more) > 1 else more, [0.025, 0.975]))
     other = "exact matching" if exact else "the recommended threshold"
-    if low > 0:
+    cents = abs(round(float(more[0]), 2)) > 0
+    if low > 0 and cents:
         told = f"saves ${more[0]:,.2f} more over this log by right answers than {other}"
-    elif high < 0:
+    elif high < 0 and cents:
         told = f"saves ${-more[0]:,.2f} less over this log by right answers than {other}"
     else:
         told = f"saves as much over this log by right answers as {other}, within the uncertainty"
