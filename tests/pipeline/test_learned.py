@@ -17,7 +17,7 @@ ANSWERS = (
 )
 
 
-def learned(folder: Path, answers: tuple[str, ...], **settings: str) -> LearnedRow | None:
+def learned(folder: Path, answers: tuple[str, ...], ttl: str = "") -> LearnedRow | None:
     """Return the row of a log whose 36 wordings of a question get the answers in turn."""
     wordings = itertools.product(OPENINGS, ENDINGS)
     path = write_lines(
@@ -28,11 +28,9 @@ def learned(folder: Path, answers: tuple[str, ...], **settings: str) -> LearnedR
             for k in [number % len(answers)]
         ],
     )
-    section = costaudit.analyze(
-        path, thresholds="0.8,0.9", max_wrong="5%", **settings
-    ).audit.semantic
-    assert section is not None
-    return section.learned
+    found = costaudit.analyze(path, thresholds="0.8,0.9", max_wrong="5%", ttl=ttl).audit
+    assert found.semantic is not None
+    return found.semantic.learned
 
 
 def test_one_answer_is_learned_and_served(tmp_path: Path) -> None:
