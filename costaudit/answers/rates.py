@@ -99,9 +99,8 @@ class Model:
         at, out = _split(place), np.zeros(len(place))
         rows = np.flatnonzero(at.cell < CELLS)
         if self.fit is not None:
-            inner = _at(at, rows)
-            unseen = self.fit.unseen_at(inner, self.missed)[0]
-            out[rows] = self.fit.right_at(inner)[0] * unseen
+            inner, one = _at(at, rows), self.fit.first()
+            out[rows] = one.right_at(inner)[0] * one.unseen_at(inner, self.missed[:1])[0]
         return out
 
     def pooled(self, place: npt.NDArray[np.int64], group: npt.NDArray[np.int64]) -> Floats:
@@ -109,9 +108,9 @@ class Model:
         at, out = _split(place), np.full(len(place), np.nan)
         rows = np.flatnonzero(at.cell < CELLS)
         if self.fit is not None and len(rows):
-            inner = _at(at, rows)
-            unseen = self.fit.unseen_at(inner, self.missed)[0]
-            out[rows] = pooled(self.fit, inner, group[rows]) * (1 - unseen)
+            inner, one = _at(at, rows), self.fit.first()  # all replicates of all pairs are much
+            unseen = one.unseen_at(inner, self.missed[:1])[0]
+            out[rows] = pooled(one, inner, group[rows]) * (1 - unseen)
         return out
 
 

@@ -71,6 +71,25 @@ def test_valid_and_unsafe_add_up_to_the_hits() -> None:
     assert alone.points[0].raw_hit_share == rated.points[1].raw_hit_share
 
 
+def test_decided_pairs_stay_out_of_the_mixture() -> None:
+    # 60 prompts, asked twice each in other words, which are enough to fit the mixture; the last hit
+    # serves the same answer to another prompt
+    rng = np.random.default_rng(3)
+    topic = np.append(np.repeat(np.arange(60) % 20, 2), [0, 0])
+    vectors = np.eye(WIDE)[topic] + 0.1 * rng.normal(size=(122, WIDE))
+    questions = [f"about {k // 2}" for k in range(120)] + ["one", "other"]
+    answers = [f"say {k}" for k in range(120)] + ["the same", "the same"]
+    vectors[121] = vectors[120]
+    check = Consistency(log_of(questions, answers, answer_vectors=vectors))
+    served = np.full((1, 122), -1, np.int32)
+    served[0, 1:120:2], served[0, 121] = np.arange(0, 120, 2), 120
+    everyone = Population(np.ones(122, bool), (np.arange(122) // 10).astype(np.int32))
+    rated = rates(check, served, everyone)
+    assert check.floor.grade == "estimated"
+    assert rated.probability[-1] == 1.0 and rated.verdicts.certain.tolist()[-1]
+    assert (rated.probability[:-1] < 1.0).all()
+
+
 def test_without_answers_nothing_is_claimed() -> None:
     check = Consistency(log_of(["a", "a", "b"], ["", "", ""]))
     point = rates(

@@ -56,6 +56,11 @@ class Fit:
     share: Floats  # (replicates, strata, KINDS): right, wrong details, different topics, data
     ratio: Floats  # (replicates, classes): likelihood ratio of evidence, wrong to right prompts
 
+    def first(self) -> "Fit":
+        """Return the fit to the log as it is, which is the first replicate."""
+        parts = (self.right, self.topic, self.data, self.share, self.ratio)
+        return Fit(*(part[:1] for part in parts))
+
     def right_at(self, at: Places) -> Floats:
         """Return the probability of being right at each place, (replicates, places)."""
         right, data = self.right[:, at.stratum, at.cell], self.data[:, at.stratum, at.cell]

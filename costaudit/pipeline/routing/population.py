@@ -63,8 +63,7 @@ def population_of(log: Loaded, candidate: Candidate, source: str | None, seed: i
 
     They are answered text chats with a known price and with texts in the log, of the model `source`
     or of any model other than the candidate; if the candidate is only asked otherwise, of the same
-    model. Calls that used a tool are left out, because they may
-    have changed something.
+    model. Calls that used a tool are left out, because they may have changed something.
     """
     spoken = pl.element().struct
     undated = DATED.sub("", candidate.model)
