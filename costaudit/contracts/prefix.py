@@ -1,7 +1,9 @@
 """The part of the audit on prompt caching: what caches read now, and what they could read."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import chain
 from typing import Literal
 
 from costaudit.contracts.grades import Estimate, Money
@@ -56,6 +58,17 @@ class PartShare:
     reorderable_tokens: int  # static if dynamic parts moved after static parts
 
 
+def parts_together(rows: Iterable[Iterable[PartShare]]) -> tuple[PartShare, ...]:
+    """Return the sums of the parts of several templates."""
+    sums: dict[PromptPart, list[int]] = {}
+    for part in chain.from_iterable(rows):
+        one = sums.setdefault(part.part, [0, 0, 0])
+        one[0] += part.tokens
+        one[1] += part.static_tokens
+        one[2] += part.reorderable_tokens
+    return tuple(PartShare(name, *one) for name, one in sums.items())
+
+
 @dataclass(frozen=True)
 class Breaker:
     """A place where prompts leave their template's static prefix."""
@@ -94,6 +107,17 @@ class TemplateRow:
     breakers: tuple[Breaker, ...]
     read_ratio: float | None = None  # simulated reads / billed reads; None: no reads billed
     claim: Claim = "simulated"  # estimated: scaled to the bill; none: no dollars are claimed
+
+
+@dataclass(frozen=True)
+class OtherTemplates:
+    """The templates with less input than those listed one by one, added up."""
+
+    templates: int
+    requests: int
+    input_tokens: int
+    saving_month: Money
+    parts: tuple[PartShare, ...]
 
 
 @dataclass(frozen=True)
@@ -170,12 +194,19 @@ class PrefixSection:
     as_is: CostBreakdown
     best: CostBreakdown
     saving_month: Money
-    templates: tuple[TemplateRow, ...]
+    templates: tuple[TemplateRow, ...]  # most input first
     providers: tuple[ProviderRow, ...]
     agreement: tuple[Agreement, ...]
     unconfirmed: tuple[str, ...]
     session_agreement: SessionAgreement = SessionAgreement(0, 0, 0, 0)
     explicit_caches: tuple[ExplicitCache, ...] = ()  # largest saving first
+    other_templates: OtherTemplates | None = None  # None: all templates are listed
+
+    @property
+    def parts(self) -> tuple[PartShare, ...]:
+        """Return the parts of all prompts."""
+        others = [self.other_templates.parts] if self.other_templates else []
+        return parts_together([*(one.parts for one in self.templates), *others])
 
     @property
     def better_caches(self) -> tuple[ExplicitCache, ...]:

@@ -174,7 +174,7 @@ def _audit(
     offered = with_commitments(levers, options)
     ledger = ledger_of(log, semantic, caches, offered, terms)
     section, prefix = semantic.section if semantic else None, caches.section()
-    names = tuple(one.template_id for one in prefix.templates)
+    names = tuple(one.template_id for one in caches.facts.templates)
     return Audit(
         schema_version=SCHEMA_VERSION,
         costaudit_version=__version__,

@@ -26,20 +26,38 @@ def drilled(
     `template` is an index into `names` for each request; -1 if its prompt is unknown.
     """
     ids = pl.Series([*names, ""])[np.where(template < 0, len(names), template)]
-    pairs = pl.concat_str(
-        pl.col("endpoint").fill_null(""),
-        pl.lit(ids),
-        pl.col("model").fill_null("").str.replace_all(_MARK, ""),
-        separator=_MARK,
+    sent = log.requests.with_columns(
+        endpoint=pl.col("endpoint").fill_null(""),
+        usd=pl.Series(log.sent_usd),
+        size=pl.sum_horizontal(pl.col(TOKEN_CLASSES).fill_null(0)),
+        pair=pl.concat_str(
+            pl.col("endpoint").fill_null(""),
+            pl.lit(ids),
+            pl.col("model").fill_null("").str.replace_all(_MARK, ""),
+            separator=_MARK,
+        ),
+    ).filter(SENT_TO_PROVIDER)
+    pairs = sent.group_by("endpoint", "pair").agg(pl.col("usd").sum())
+    dearest = (
+        pairs.filter(pl.col("endpoint").is_in(_endpoints_kept(log.spend)))
+        .sort("usd", "pair", descending=[True, False])
+        .group_by("endpoint", maintain_order=True)
+        .head(TEMPLATES)
     )
-    found = _spent(log.requests, options, {"template": pairs})["template"]
-    chosen = _examples(log, pairs, {row.group for row in found})
+    sent = sent.filter(pl.col("pair").is_in(dearest["pair"].to_list()))
+    found = _spent(sent, options, {"template": pl.col("pair")})["template"]
+    chosen = _examples(sent)
     priced = _spent(chosen, options, {"request": pl.col("request_id")})["request"]
     usd = {row.group: row for row in priced}
     samples: dict[str, list[SampleRequest]] = {}
     for row in chosen.iter_rows(named=True):
         samples.setdefault(row["pair"], []).append(_sample(row, usd))
-    return replace(log.spend, drill=tuple(_endpoints(log.spend, found, samples)))
+    counts = dict(pairs.group_by("endpoint").len().iter_rows())
+    return replace(log.spend, drill=tuple(_endpoints(log.spend, found, samples, counts)))
+
+
+def _endpoints_kept(whole: Spend) -> list[str]:
+    return [row.group for row in whole.by.get("endpoint", ())[:ENDPOINTS]]
 
 
 def _spent(
@@ -51,14 +69,8 @@ def _spent(
     return spend(requests, pricing, options.cost_mode, groups=groups).by
 
 
-def _examples(log: Loaded, pairs: pl.Expr, kept: set[str]) -> pl.DataFrame:
-    """Return the longest, the median and the shortest request of each kept template."""
-    sent = log.requests.with_columns(
-        pair=pairs, size=pl.sum_horizontal(pl.col(TOKEN_CLASSES).fill_null(0))
-    ).filter(
-        SENT_TO_PROVIDER,
-        pl.col("pair").is_in(sorted(kept)),
-    )
+def _examples(sent: pl.DataFrame) -> pl.DataFrame:
+    """Return the longest, the median and the shortest request of each template."""
     rank = pl.col("size").rank("ordinal", descending=True).over("pair")
     number = pl.len().over("pair")
     return sent.filter((rank == 1) | (rank == (number + 1) // 2) | (rank == number)).sort(
@@ -80,12 +92,14 @@ def _sample(row: dict[str, object], usd: Mapping[str, SpendRow]) -> SampleReques
 
 
 def _endpoints(
-    whole: Spend, found: tuple[SpendRow, ...], samples: Mapping[str, list[SampleRequest]]
+    whole: Spend,
+    found: tuple[SpendRow, ...],
+    samples: Mapping[str, list[SampleRequest]],
+    templates: Mapping[str, int],
 ) -> list[EndpointSpend]:
     below: dict[str, list[SpendRow]] = {}
     for row in found:
-        if _MARK in row.group:  # not the row of all others
-            below.setdefault(row.group.rsplit(_MARK, 2)[0], []).append(row)
+        below.setdefault(row.group.rsplit(_MARK, 2)[0], []).append(row)
     return [
         EndpointSpend(
             endpoint=one.group,
@@ -96,10 +110,9 @@ def _endpoints(
             latency_p50_ms=one.latency_p50_ms,
             latency_p95_ms=one.latency_p95_ms,
             templates=tuple(
-                _template(row, one, samples.get(row.group, ()))
-                for row in below.get(one.group, ())[:TEMPLATES]
+                _template(row, one, samples.get(row.group, ())) for row in below.get(one.group, ())
             ),
-            all_templates=len(below.get(one.group, ())),
+            all_templates=templates.get(one.group, 0),
         )
         for one in whole.by.get("endpoint", ())[:ENDPOINTS]
     ]

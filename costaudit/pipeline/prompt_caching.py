@@ -14,9 +14,11 @@ from costaudit.contracts.prefix import (
     CapacityPoint,
     Claim,
     ExplicitCache,
+    OtherTemplates,
     PrefixSection,
     ProviderRow,
     TemplateRow,
+    parts_together,
 )
 from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER
 from costaudit.costing.cost import cost, per_request_usd
@@ -32,6 +34,7 @@ from costaudit.simulate.prefix.breakers.breakers import BreakerFacts
 from costaudit.simulate.prefix.caches.block_cache import capacity_curve, prompt_blocks, trace_blocks
 from costaudit.simulate.prefix.tree.prompts import read_prompts
 
+MOST_TEMPLATES = 1000  # listed one by one; the work of each grows with the whole log
 _GRADE: Grade = "simulated"
 _GRADES: dict[Claim, Grade] = {
     "simulated": "simulated", "estimated": "estimated", "none": "estimated",
@@ -84,15 +87,14 @@ class PromptCaches:
         return claimed(self.as_is(removed), best, self.facts.template, shares)
 
     def section(self) -> PrefixSection:
-        """Return the priced results of the simulation."""
+        """Return the priced results; beyond MOST_TEMPLATES, templates are added up."""
         return self._section
 
     @cached_property
     def _section(self) -> PrefixSection:
         log, facts = self._log, self.facts
-        nothing = np.zeros(len(log.requests), np.bool_)
-        as_is, best = self.as_is(nothing), self.best(nothing)
-        before, after = (cost(classes, log.tariff.billed) for classes in (as_is, best))
+        simulated = self._whole_as_is, self._whole_best
+        before, after = (cost(classes, log.tariff.billed) for classes in simulated)
         read = facts.billed_read_share
         static = facts.static_tokens / facts.input_tokens if facts.input_tokens else 0.0
         return PrefixSection(
@@ -100,8 +102,9 @@ class PromptCaches:
             billed_read_share=None if read is None else Estimate(read, "measured"),
             as_is=before,
             best=after,
-            saving_month=self._month(self._saved(as_is, best), self._grade),
-            templates=tuple(self._template(one, as_is, best) for one in facts.templates),
+            saving_month=self._month(self._saved, self._grade),
+            templates=tuple(map(self._template, facts.templates[:MOST_TEMPLATES])),
+            other_templates=self._others(facts.templates[MOST_TEMPLATES:]),
             providers=tuple(self._providers()),
             agreement=facts.agreement,
             unconfirmed=(*facts.unconfirmed, *facts.notes),
@@ -109,7 +112,10 @@ class PromptCaches:
                 log.requests, facts.as_is.classes["cache_read_tokens"], facts.as_is.simulated
             ),
             explicit_caches=tuple(
-                sorted(map(self._explicit, facts.explicit), key=lambda row: -row.saving_month.usd)
+                sorted(
+                    (self._explicit(one) for one in facts.explicit if one.group < MOST_TEMPLATES),
+                    key=lambda row: -row.saving_month.usd,
+                )
             ),
         )
 
@@ -133,10 +139,9 @@ class PromptCaches:
         uncached = pl.col("input_uncached_tokens") + pl.Series(np.where(keep, moved, 0))
         return outcome.classes.with_columns(uncached)
 
-    def _template(self, one: TemplateFacts, as_is: pl.DataFrame, best: pl.DataFrame) -> TemplateRow:
-        then = best[one.rows]
-        mask = np.zeros(len(as_is), np.bool_)
-        mask[one.rows] = True
+    def _template(self, one: TemplateFacts) -> TemplateRow:
+        saved = np.zeros(len(self._saved))
+        saved[one.rows] = self._saved[one.rows]
         total = max(one.input_tokens, 1)
         read = one.billed_read_tokens
         return TemplateRow(
@@ -149,10 +154,10 @@ class PromptCaches:
             static_share=one.static_tokens / total,
             billed_read_share=None if read is None else read / total,
             as_is_read_share=one.as_is_read_tokens / total,
-            best_read_share=int(then["cache_read_tokens"].sum()) / total,
+            best_read_share=int(self._whole_best["cache_read_tokens"][one.rows].sum()) / total,
             best_markers=one.best_markers,
             snippet=one.snippet,
-            saving_month=self._month(self._saved(as_is, best) * mask, _GRADES[one.claim]),
+            saving_month=self._month(saved, _GRADES[one.claim]),
             parts=one.parts,
             breakers=tuple(
                 self._breaker(fact, one)
@@ -161,6 +166,18 @@ class PromptCaches:
             ),
             read_ratio=one.read_ratio,
             claim=one.claim,
+        )
+
+    def _others(self, rest: tuple[TemplateFacts, ...]) -> OtherTemplates | None:
+        if not rest:
+            return None
+        saved = np.where(self.facts.template >= MOST_TEMPLATES, self._saved, 0.0)
+        return OtherTemplates(
+            templates=len(rest),
+            requests=sum(len(one.rows) for one in rest),
+            input_tokens=sum(one.input_tokens for one in rest),
+            saving_month=self._month(saved, weakest([_GRADES[one.claim] for one in rest])),
+            parts=parts_together(one.parts for one in rest),
         )
 
     @property
@@ -232,8 +249,10 @@ class PromptCaches:
             snippet=one.snippet,
         )
 
-    def _saved(self, as_is: pl.DataFrame, best: pl.DataFrame) -> np.ndarray:
+    @cached_property
+    def _saved(self) -> np.ndarray:
         """Return what the best caching saves of each request's bill, as in the ledger."""
+        as_is, best = self._whole_as_is, self._whole_best
         nobody = pl.Series(np.zeros(len(as_is), np.bool_))
         after = Traffic.logged(self._log.tariff).simulated(as_is, nobody, best)
         return np.asarray(self._log.sent_usd - after.request_usd(), np.float64)

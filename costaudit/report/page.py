@@ -8,7 +8,7 @@ from typing import Any
 
 from costaudit.contracts.audit import Audit
 from costaudit.contracts.ledger import LedgerStep
-from costaudit.contracts.prefix import Breaker, PartShare, PromptPart, TemplateRow
+from costaudit.contracts.prefix import Breaker, PartShare, TemplateRow
 from costaudit.contracts.replay import REASONS
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
 from costaudit.contracts.spend import SpendRow
@@ -36,6 +36,7 @@ from costaudit.report.language import day, style, tr
 from costaudit.report.numbers import share, similarity, tokens, usd
 from costaudit.report.products import translate
 from costaudit.report.summary import Severity, ranked_findings, why_none
+from costaudit.report.tables.prefix import others_line
 from costaudit.report.tables.sessions import sessions_line, sessions_tables
 
 SECTIONS = (
@@ -278,6 +279,7 @@ def _evidence(semantic: SemanticSection) -> list[Evidence]:
 def _prefix(audit: Audit) -> dict[str, Any]:
     parts = _parts(audit)
     unconfirmed = audit.prefix.unconfirmed if audit.prefix else ()
+    others = audit.prefix.other_templates if audit.prefix else None
     of_rules = [
         text for row in (audit.prefix.providers if audit.prefix else ()) for text in row.unconfirmed
     ]
@@ -285,6 +287,7 @@ def _prefix(audit: Audit) -> dict[str, Any]:
         "parts": parts,
         "parts_reading": _parts_reading(parts),
         "strips": _strips(audit),
+        "other_templates_line": others_line(others) if others else "",
         "breakers": _breakers(audit),
         "breaks": _breaks(audit),
         "provider_bars": _provider_bars(audit),
@@ -301,18 +304,12 @@ def _sessions(audit: Audit) -> dict[str, Any]:
 
 
 def _parts(audit: Audit) -> list[Strip]:
-    """Add up the parts of all templates."""
-    sums: dict[PromptPart, list[int]] = {}
-    for row in audit.prefix.templates if audit.prefix else ():
-        for part in row.parts:
-            one = sums.setdefault(part.part, [0, 0, 0])
-            one[0] += part.tokens
-            one[1] += part.static_tokens
-            one[2] += part.reorderable_tokens
-    whole = max(sum(one[0] for one in sums.values()), 1)
+    """Draw the parts of all prompts."""
+    parts = audit.prefix.parts if audit.prefix else ()
+    whole = max(sum(one.tokens for one in parts), 1)
     return [
         Strip("", part, *(round(amount / whole * 1000, 1) for amount in _stacked(part)))
-        for part in (PartShare(name, *one) for name, one in sums.items())
+        for part in parts
     ]
 
 

@@ -116,5 +116,5 @@ def _inflation(found: Forecast) -> Table:
             for one in found.inflation
         ),
         left=(0, 1, 4),
-        note="Input tokens a request. a month: what the growth costs.",
+        note="Input tokens a request, and what their growth costs a month.",
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from costaudit.contracts.prefix import (
     CapacityPoint,
+    OtherTemplates,
     PrefixSection,
     SessionAgreement,
     breaker_name,
@@ -141,8 +142,27 @@ def _templates(section: PrefixSection) -> Table:
             for row in section.templates
         ),
         left=(0, 1, 2),
-        note="static: of input tokens, in a prefix that an earlier request had too.",
+        note=" ".join(
+            [
+                tr("static: of input tokens, in a prefix that an earlier request had too."),
+                *([others_line(section.other_templates)] if section.other_templates else []),
+            ]
+        ),
     )  # fmt: skip
+
+
+def others_line(others: OtherTemplates) -> str:
+    """Return what the templates that are not listed amount to."""
+    told = tr(
+        "{n} templates with less input are not listed: {requests} requests, {tokens} input tokens, "
+        "a saving of {usd} a month together."
+    )
+    return told.format(
+        n=count(others.templates),
+        requests=count(others.requests),
+        tokens=tokens(others.input_tokens),
+        usd=usd(others.saving_month.usd),
+    )
 
 
 def _breakers(section: PrefixSection) -> Table:
