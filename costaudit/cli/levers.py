@@ -51,9 +51,9 @@ def levers(
         commitments=commitments,
         seed=seed,
     )
-    log = loaded_run(logs, out, options, quiet=quiet)
+    loaded = [loaded_run(logs, out, options, quiet=quiet)]
     with progress_on_stderr(quiet) as progress:
-        rows, tests = levered(log, options, progress)
+        rows, tests = levered(loaded.pop(), options, progress)  # so that it can free the prompts
     if show:
         values.one_of(show, tuple(row.lever for row in rows) or ("none",), "--show")
         (row,) = [row for row in rows if row.lever == show]

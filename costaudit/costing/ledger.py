@@ -66,12 +66,16 @@ def build_ledger(
     left_out: list[LedgerStep] = []
     for remaining in _rounds(steps, book):
         while remaining := [one for one in remaining if not book.contains(one)]:
-            offers = [book.offer(one) for one in remaining]
-            saving = [one for one in offers if one.entry.saved.usd > 0]
-            if not saving:
-                left_out += [one.entry for one in offers if one.changes]
+            best: _Offer | None = None
+            losing: list[LedgerStep] = []
+            for offer in map(book.offer, remaining):  # one at a time: each is a whole traffic
+                if offer.entry.saved.usd > 0:
+                    best = max(best or offer, offer, key=lambda one: one.rank)
+                elif offer.changes:
+                    losing.append(offer.entry)
+            if best is None:
+                left_out += losing
                 break
-            best = max(saving, key=lambda one: one.rank)
             book.enter(best)
             remaining.remove(best.step)
     return book.close(tuple(left_out))
@@ -105,6 +109,12 @@ class _Scene:
                 traffic = traffic.under(one.effect)
         return traffic
 
+    def after(self, before: Traffic, steps: Sequence[Step], step: Step) -> Traffic:
+        """Return the traffic after one more step; `before` is the traffic under `steps`."""
+        if isinstance(step, Lever):
+            return before.under(step.effect)
+        return self.under([*steps, step])
+
     def _under_caches(self, caches: Sequence[CacheStep]) -> Traffic:
         names = frozenset(one.lever for one in caches)
         if names not in self._cached:
@@ -125,15 +135,28 @@ class _Scene:
 
 
 @dataclass(frozen=True)
-class _Offer:
-    """A step that may come next, with its price at this place."""
+class _State:
+    """What is left after the chosen steps."""
+
+    traffic: Traffic
+    request_usd: Floats
+    usd: Decimal
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A step of the ledger."""
 
     step: Step
     entry: LedgerStep
-    traffic: Traffic
-    usd: Floats  # each request, after it
     daily: Floats  # what it saves, by day
-    left: Decimal
+
+
+@dataclass(frozen=True)
+class _Offer(_Chosen):
+    """A step that may come next, with its price at this place."""
+
+    after: _State
     rank: tuple[Decimal, Decimal, str]
     changes: bool
 
@@ -144,11 +167,13 @@ class _Book:
     def __init__(self, scene: _Scene, month: Month, spend: Money, terms: Terms) -> None:
         first = scene.first
         self._scene, self._month, self._terms = scene, month, terms
-        self._chosen: list[_Offer] = []
+        self._chosen: list[_Chosen] = []
+        self._traffic = first  # after the chosen steps
         self._first_usd = first.request_usd()
         self._rest_usd = first.tariff.request_usd - self._first_usd  # no rate explains it
         self._unexplained = unexplained(spend.usd, first)
         self._before = month.money(first.tariff.request_usd, spend.grade, spend.usd)
+        self._now = _State(first, self._first_usd, self._before.usd)
         self._worth = Worth(terms, month.facts)
         self._as_only: Lever | None = None  # the commitments for the log as it is
         self._alone_of: dict[str, Money] = {}  # by lever
@@ -160,28 +185,28 @@ class _Book:
 
     def sized(self, commitments: Commitments) -> list[Step]:
         """Return the commitments for what the chosen steps leave; empty if none pays."""
-        here = commitments.at(self._now()[0], self._month)
+        here = commitments.at(self._now.traffic, self._month)
         self._as_only = commitments.at(self._scene.first, self._month) if here else None
         return [here] if here else []
 
     def offer(self, step: Step) -> _Offer:
         """Return a step priced on what the chosen ones leave."""
         steps = [one.step for one in self._chosen]
-        before, before_usd, left_usd = self._now()
-        after = self._scene.under([*steps, step])
+        before = self._now
+        after = self._scene.after(before.traffic, steps, step)
         after_usd = after.request_usd()
         running = self._running([*steps, step])
         left = self._usd(after, after_usd) + running + self._forfeited([*steps, step])
-        daily = self._month.daily((before_usd - after_usd) * _right_part(step))
+        daily = self._month.daily((before.request_usd - after_usd) * _right_part(step))
         bounds = step.saved_bounds if isinstance(step, CacheStep) else None
-        saved = self._month.ranged(left_usd - left, daily, step.grade, bounds)
+        saved = self._month.ranged(before.usd - left, daily, step.grade, bounds)
         more = running - self._running(steps)
-        changed = after.changed_from(before)
+        changed = after.changed_from(before.traffic)
         entry = LedgerStep(
             lever=step.lever,
             label=step.label,
             section=step.section,
-            requests_before=int(before.sent.sum()),
+            requests_before=int(before.traffic.sent.sum()),
             requests_after=int(after.sent.sum()),
             saved=saved,
             alone=self._alone(step, bounds),
@@ -197,11 +222,13 @@ class _Book:
         )
         entry = self._worth.judged(self._filling(entry, step, daily))
         rank = self._worth.rank(entry)
-        return _Offer(step, entry, after, after_usd, daily, left, rank, bool(changed.any()))
+        state = _State(after, after_usd, left)
+        return _Offer(step, entry, daily, state, rank, bool(changed.any()))
 
     def enter(self, offer: _Offer) -> None:
         """Add a step to the ledger."""
-        self._chosen.append(offer)
+        self._chosen.append(_Chosen(offer.step, offer.entry, offer.daily))
+        self._now = offer.after
 
     def close(self, left_out: tuple[LedgerStep, ...]) -> Ledger:
         """Return the ledger with its sums."""
@@ -224,12 +251,6 @@ class _Book:
             horizon_months=self._terms.horizon_months,
             order=self._terms.order,
         )
-
-    def _now(self) -> tuple[Traffic, Floats, Decimal]:
-        if not self._chosen:
-            return self._scene.first, self._first_usd, self._before.usd
-        last = self._chosen[-1]
-        return last.traffic, last.usd, last.left
 
     def _alone(self, step: Step, bounds: Bounds | None) -> Money:
         """Return what a step saves alone; for a response cache, the bill of its hits.
@@ -272,18 +293,18 @@ class _Book:
         months = [_scaled(entry.saved, micro_usd(whole * one) - running) for one in (share, filled)]
         return replace(entry, first_month=months[0], steady_month=months[1])
 
-    def _saving(self, firm: Sequence[_Offer]) -> Money:
+    def _saving(self, firm: Sequence[_Chosen]) -> Money:
         usd, daily, grade = self._together(firm)
         return self._month.ranged(usd, daily, grade, _multiples(usd, *_spread(firm)))
 
-    def _after(self, chosen: Sequence[_Offer]) -> Money:
+    def _after(self, chosen: Sequence[_Chosen]) -> Money:
         saved, gone, grade = self._together(chosen)
         usd = self._before.usd - saved
         daily = self._month.daily(self._scene.first.tariff.request_usd) - gone
         less, more = _spread(chosen)
         return self._month.ranged(usd, daily, grade, _multiples(usd, more, less))
 
-    def _together(self, chosen: Sequence[_Offer]) -> tuple[Decimal, Floats, Grade]:
+    def _together(self, chosen: Sequence[_Chosen]) -> tuple[Decimal, Floats, Grade]:
         """Return what steps save, in all and by day, and how well that and the log are known."""
         usd = sum((one.entry.saved.usd for one in chosen), NOTHING)
         daily = sum((one.daily for one in chosen), self._month.daily(self._first_usd * 0))
@@ -324,7 +345,7 @@ class _Book:
         return traffic.cost().total_usd + self._unexplained
 
 
-def _spread(chosen: Sequence[_Offer]) -> tuple[Decimal, Decimal]:
+def _spread(chosen: Sequence[_Chosen]) -> tuple[Decimal, Decimal]:
     """Return how much less and how much more all steps together may save than in the log."""
     below = above = NOTHING
     for one in chosen:

@@ -13,7 +13,9 @@ def effect_of(touched: pl.Series, **changes: pl.Series | str | int | bool) -> pl
         for name, value in changes.items()
     )
     columns = [
-        pl.when("touched").then(name if name in changes else None).cast(dtype).alias(name)
+        pl.when("touched").then(name).cast(dtype).alias(name)
+        if name in changes
+        else pl.lit(None, dtype).alias(name)
         for name, dtype in EFFECT.items()
     ]
     return frame.select(columns)

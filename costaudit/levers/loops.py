@@ -15,9 +15,9 @@ def repeated_calls(requests: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFra
     least LEAST_REPEATS times before.
     """
     steps = segments.select("row", "kind", "block_id").with_columns(
-        result=pl.when(pl.col("kind").shift(-1).over("row") == "tool_result").then(
-            pl.col("block_id").shift(-1).over("row")
-        )
+        result=pl.when(
+            pl.col("row").shift(-1) == pl.col("row"), pl.col("kind").shift(-1) == "tool_result"
+        ).then(pl.col("block_id").shift(-1))
     )
     asked = steps.filter((pl.col("kind") == "tool_use") & pl.col("result").is_not_null())
     who = requests.with_row_index("row").select(

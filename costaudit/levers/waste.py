@@ -21,27 +21,26 @@ def repeated_calls(requests: pl.DataFrame) -> pl.Series:
     prompt = pl.col("segments").list.eval(pl.element().struct.field("block_id")).hash()
     has_both = pl.col("ts").is_not_null() & (pl.col("segments").list.len() > 0)
     frame = requests.select(
-        *_SAME,
         "ts",
         "attempt",
         "finish_reason",
-        prompt=prompt,
+        same=pl.struct(prompt.alias("prompt"), *_SAME).hash(),
+        named=pl.col("user").is_not_null() | pl.col("conversation").is_not_null(),
         ok=ANSWERED,
         eligible=has_both & SENT_TO_PROVIDER,
     ).with_row_index("row")
-    eligible = frame.filter("eligible")
-    group = ("prompt", *_SAME)
-    ordered = eligible.sort("ts", "row")
+    ordered = frame.filter("eligible").sort("same", "ts", "row")
     gap = (pl.col("ts").shift(-1) - pl.col("ts")).dt.total_microseconds() / 1e6
     attempt = pl.col("attempt").fill_null(0)
+    follows = pl.col("same") == pl.col("same").shift(1)
     classed = ordered.select(
         "row",
-        gap=gap.over(group),
-        later=(attempt.shift(-1) > attempt).over(group),
-        since=((pl.col("ts") - pl.col("ts").shift(1)).dt.total_microseconds() / 1e6).over(group),
-        first_ok=pl.col("ok").shift(1).over(group),
-        again=(attempt == attempt.shift(1)).over(group),
-        named=pl.col("user").is_not_null() | pl.col("conversation").is_not_null(),
+        gap=pl.when(follows.shift(-1)).then(gap),
+        later=follows.shift(-1) & (attempt.shift(-1) > attempt),
+        since=pl.when(follows).then(gap.shift(1)),
+        first_ok=follows & pl.col("ok").shift(1),
+        again=follows & (attempt == attempt.shift(1)),
+        named="named",
         ok="ok",
         cut=pl.col("finish_reason") == "length",
     ).with_columns(

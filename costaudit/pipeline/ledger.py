@@ -13,6 +13,7 @@ from costaudit.costing.plans.commitments import Commitments, offers_in
 from costaudit.costing.plans.effort import efforts_here
 from costaudit.costing.plans.worth import Terms
 from costaudit.costing.traffic import Traffic
+from costaudit.embed.store import return_memory
 from costaudit.ingest.content.tokenizer import Tokenizer
 from costaudit.levers.batch import by_flex, with_flex
 from costaudit.levers.levers import Proposals, propose
@@ -166,9 +167,14 @@ def levered(
     """
     proposals = proposals_of(log, options)
     levers = proposals.levers
+    log = replace(log, laid_out=log.segments)
+    identical = identical_hits(log, options, progress)
+    log = log.without_prompts()
+    return_memory()
     caches = PromptCaches(log)
+    return_memory()
     terms = terms_here(log, caches, levers, options)
     offered = with_commitments(levers, options)
-    ledger = ledger_of(log, identical_hits(log, options, progress), caches, offered, terms)
+    ledger = ledger_of(log, identical, caches, offered, terms)
     rows = lever_rows(log.tariff, offered, ledger, log.month)
     return rows, proposals.worth_testing

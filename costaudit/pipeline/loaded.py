@@ -68,7 +68,16 @@ class Loaded:
     def without_prompts(self) -> "Loaded":
         """Return the log with its prompts only laid out flat, in a tenth of the memory."""
         requests, keyed = self.requests.drop("segments"), self.keyed.drop("segments")
-        return replace(self, requests=requests, keyed=keyed, laid_out=self.segments)
+        left = replace(
+            self,
+            requests=requests,
+            keyed=keyed,
+            tariff=replace(self.tariff, requests=requests),
+            laid_out=self.segments,
+        )
+        known = {"templates", "sent_usd"} & vars(self).keys()
+        vars(left).update({name: vars(self)[name] for name in known})
+        return left
 
     @property
     def hashed(self) -> bool:

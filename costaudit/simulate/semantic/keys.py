@@ -75,16 +75,18 @@ class Keys:
 
     def distinct(self, eligible: np.ndarray) -> tuple[pl.DataFrame, np.ndarray]:
         """Return the eligible requests' distinct texts, and each request's row in them, or -1."""
+        joined = self.parts.filter(pl.Series(eligible)).list.join("\n").alias("ids")
+        found = joined.to_frame().unique(maintain_order=True)
         known: dict[str, int] = {}
-        rows: dict[tuple[str, ...], int] = {}
+        rows = [
+            known.setdefault("\n".join(self.texts[part] for part in ids.split("\n")), len(known))
+            for ids in found["ids"]
+        ]
+        numbered = found.with_columns(row=pl.Series(rows, dtype=pl.Int32))
         text = np.full(len(eligible), -1, dtype=np.int32)
-        parts = self.parts.to_list()
-        for place in np.flatnonzero(eligible):
-            ids = tuple(parts[place])
-            if ids not in rows:
-                joined = "\n".join(self.texts[part] for part in ids)
-                rows[ids] = known.setdefault(joined, len(known))
-            text[place] = rows[ids]
+        text[eligible] = joined.to_frame().join(
+            numbered, on="ids", how="left", maintain_order="left"
+        )["row"]
         digests = [xxhash.xxh3_128_hexdigest(one.encode()) for one in known]
         schema = {"text_id": pl.String, "text": pl.String}
         return pl.DataFrame({"text_id": digests, "text": list(known)}, schema=schema), text
@@ -162,12 +164,20 @@ def _texts(parts: pl.Series, blocks: pl.DataFrame) -> dict[str, str]:
 
 
 def _readable(parts: pl.Series, texts: Mapping[str, str]) -> pl.Series:
-    blank = {block for block, text in texts.items() if not text.strip()}
-    readable = [
-        all(part in texts for part in ids) and any(part not in blank for part in ids)
-        for ids in parts.to_list()
-    ]
-    return pl.Series("has_text", readable, dtype=pl.Boolean)
+    """Return which requests' parts are all known, and not all blank."""
+    known = pl.DataFrame(
+        {"part": list(texts), "written": [bool(text.strip()) for text in texts.values()]},
+        schema={"part": pl.String, "written": pl.Boolean},
+    )
+    rows = pl.DataFrame({"part": parts}).with_row_index("request")
+    found = (
+        rows.explode("part")
+        .join(known, on="part", how="left")
+        .group_by("request")
+        .agg(has_text=pl.col("written").is_not_null().all() & pl.col("written").any())
+    )
+    told = rows.join(found, on="request", how="left", maintain_order="left")
+    return told["has_text"].fill_null(False)
 
 
 def _digests(joined: pl.Series) -> pl.Series:
