@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +31,7 @@ class Asked:
     strict: bool = False
     no_dedupe: bool = False
     redact: str = "none"
+    engine: str = "pool"
     prices: Path | None = None
     cost_mode: str = "auto"
     invoice_usd: str = ""
@@ -63,20 +64,22 @@ class Asked:
         """Return the checked settings; raises UsageError or InputError."""
         from costaudit.cli.session import EntryLife, LogPart, ingest_options, semantic_policy
         from costaudit.cli.values import dollars, share
+        from costaudit.engine.engine import check_engine
         from costaudit.pipeline.settings import AnalyzeOptions
 
         life = EntryLife(
             self.ttl, self.ttl_kind, self.max_entries, self.eviction, self.visible_after
         )
+        reading = ingest_options(
+            LogPart(self.since, self.until, self.where),
+            self.source,
+            self.mapping,
+            strict=self.strict,
+            dedupe=not self.no_dedupe,
+            redact=self.redact,
+        )
         return AnalyzeOptions(
-            ingest=ingest_options(
-                LogPart(self.since, self.until, self.where),
-                self.source,
-                self.mapping,
-                strict=self.strict,
-                dedupe=not self.no_dedupe,
-                redact=self.redact,
-            ),
+            ingest=replace(reading, engine=check_engine(self.engine)),
             policy=semantic_policy(self.embedder, self.scope, self.key, life, self.guard),
             thresholds=self.thresholds,
             max_wrong_share=share(self.max_wrong, "--max-wrong"),
@@ -135,6 +138,7 @@ def analyze(
     strict: opt.Strict = False,
     no_dedupe: opt.NoDedupe = False,
     redact: opt.Redact = Asked.redact,
+    engine: opt.Engine = Asked.engine,
     prices: opt.Prices = None,
     cost_mode: opt.CostMode = Asked.cost_mode,
     invoice_usd: opt.Invoice = "",
@@ -183,6 +187,7 @@ def analyze(
         strict=strict,
         no_dedupe=no_dedupe,
         redact=redact,
+        engine=engine,
         prices=prices,
         cost_mode=cost_mode,
         invoice_usd=invoice_usd,

@@ -1,5 +1,6 @@
 """`costaudit ingest`: only read logs into a run directory."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ def ingest(
     strict: opt.Strict = False,
     no_dedupe: opt.NoDedupe = False,
     redact: opt.Redact = "none",
+    engine: opt.Engine = "pool",
     quiet: opt.Quiet = False,
     config: opt.Config = None,
 ) -> int:
@@ -35,6 +37,7 @@ def ingest(
     from costaudit.cli.session import LogPart, ingest_options, run_path
     from costaudit.contracts.audit import lost_files
     from costaudit.contracts.run_dir import RunDir
+    from costaudit.engine.engine import check_engine
     from costaudit.ingest.ingest import ingest as read
 
     run = RunDir(run_path(logs, out))
@@ -46,6 +49,7 @@ def ingest(
         dedupe=not no_dedupe,
         redact=redact,
     )
+    options = replace(options, engine=check_engine(engine))
     with progress_on_stderr(quiet) as progress:
         summary = read(logs, run, options, progress)
     lost = lost_files(file.source for file in summary.files)

@@ -146,6 +146,15 @@ Redact = Annotated[
         "without addresses, card, phone and account numbers.",
     ),
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="Where to read and to embed: local (one process), pool (one per processor), ray, or "
+        "ray://HOST:10001, a cluster.",
+    ),
+]
 Prices = Annotated[
     Path | None,
     typer.Option(

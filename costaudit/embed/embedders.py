@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from dataclasses import replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ import xxhash
 
 from costaudit.contracts.plugins import made
 from costaudit.embed.embedder import Embedder, EmbedderSpec, spec_of, unit_rows
-from costaudit.errors import InputError, UsageError
+from costaudit.engine.engine import Engine, engine_named, is_on_ray
+from costaudit.engine.pool import default_workers
+from costaudit.errors import BackendError, InputError, UsageError
 
 _ID_COLUMNS = ("text_id", "text")
 _VECTOR_COLUMNS = ("vector", "embedding")
@@ -114,6 +117,63 @@ def embedder_named(name: str) -> Embedder:
         hint=f"Choose from {', '.join(sorted(_MAKERS))}, a Hugging Face name such as org/model, "
         "a model's folder, a .parquet file of vectors, or your own class: file.py:Class.",
     )
+
+
+class Distributed:
+    """An embedder whose texts are encoded by an engine's workers, a batch at a time."""
+
+    def __init__(self, name: str, engine: str) -> None:
+        self._name, self._engine = name, engine
+        self._here = embedder_named(name)  # counts tokens
+
+    @property
+    def spec(self) -> EmbedderSpec:
+        """The embedder's own, so that batches and vectors are the same, with more at once."""
+        return replace(self._here.spec, concurrency=2 * self._workers.workers)
+
+    def token_counts(self, texts: Sequence[str]) -> np.ndarray:
+        """Count tokens on this machine."""
+        return self._here.token_counts(texts)
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Encode a batch on a worker; raises BackendError if it has no or another model."""
+        task = (self._name, self._here.spec.revision, list(texts))
+        [made] = self._workers.map(_encoded_there, [task])
+        return made
+
+    @cached_property
+    def _workers(self) -> Engine:
+        return engine_named(self._engine, default_workers())
+
+
+def embedder_on(name: str, engine: str) -> Embedder:
+    """Return an embedder by name; on Ray, its workers run the models that run on a processor.
+
+    Hosted models are asked from this machine, which has the key and keeps to their limits. A
+    process pool is not used: the embedders use all processors themselves. Raises UsageError.
+    """
+    is_here = name.partition(":")[0] in ("openai", "bedrock") or name.endswith(".parquet")
+    return embedder_named(name) if is_here or not is_on_ray(engine) else Distributed(name, engine)
+
+
+_on_worker = lru_cache(1)(embedder_named)  # a process loads a model once
+
+
+def _encoded_there(task: tuple[str, str, list[str]]) -> np.ndarray:
+    name, revision, texts = task
+    try:
+        embedder = _on_worker(name)
+    except UsageError as error:
+        raise BackendError(
+            f"A worker has no model {name}. {error.message}",
+            hint="Put the model's files on every node, at the same path.",
+        ) from None
+    if embedder.spec.revision != revision:
+        raise BackendError(
+            f"The model {name} has the revision {embedder.spec.revision}, not {revision}.",
+            hint="Put the same model on every node: vectors of two models can't be compared.",
+        )
+    return embedder.encode(texts)
 
 
 def _minilm(model: str) -> Embedder:

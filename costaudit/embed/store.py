@@ -77,6 +77,7 @@ class VectorStore:
 
 _BATCH_TEXTS = 2_048  # OpenAI's limit for one call
 _PART_TEXTS = 2_048  # in a stored part, which an interruption can lose
+_TRIED_BATCHES = 16  # in a part that measures the speed; enough for as many workers
 
 
 @dataclass(frozen=True)
@@ -149,12 +150,13 @@ def _parts(
 ) -> Iterator[np.ndarray]:
     """Yield the parts to embed; of a long task, the first two are for measuring its speed.
 
-    They have texts of middling length, and the first one also loads the model.
+    They have texts of middling length, and the first one also loads the model. The parts don't
+    depend on the number of workers, because the last bits of a vector depend on its batch.
     """
     first, tried = 0, 0
     if tried_by is not None:
         first = len(order) // 2
-        tokens = tried_by.concurrency * tried_by.batch_tokens
+        tokens = _TRIED_BATCHES * tried_by.batch_tokens
         tried = max(1, tokens // max(1, int(counts[order[first]])))
         tried = min(tried, _PART_TEXTS, max(1, (len(order) - first) // 3))
         yield order[first : first + tried]

@@ -6,13 +6,18 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, Generic, Self, TypeVar
+
+from costaudit.errors import BackendError
 
 P = TypeVar("P")
 R = TypeVar("R")
+RESTARTS = 3  # of the pool; a partition that needs too much memory would kill it endlessly
 
 
 def map_partitions(
@@ -25,31 +30,103 @@ def map_partitions(
 
     This process is one of them, and works while the others start. Then `function` and the
     partitions must be picklable, and at most 4 x `workers` partitions are in progress. Each other
-    process first calls `prepare`.
+    process first calls `prepare`. The partitions of a process that was killed are mapped again;
+    raises BackendError if processes are killed more than RESTARTS times.
     """
     if workers <= 1:
         yield from map(function, partitions)
         return
     waiting = iter(partitions)
-    context = multiprocessing.get_context("spawn")
-    pending: deque[Future[R]] = deque()
-    with ProcessPoolExecutor(workers - 1, mp_context=context, initializer=prepare) as pool:
-
-        def share() -> None:
-            missing = 2 * (workers - 1) - sum(not future.done() for future in pending)
-            with _without_main():
-                pending.extend(pool.submit(function, p) for p in islice(waiting, max(missing, 0)))
-
-        share()
+    pending: deque[_Task[P, R]] = deque()
+    with _Pool(function, workers - 1, prepare) as pool:
+        pool.share(waiting, pending)
         for partition in waiting:
             own: Future[R] = Future()
             own.set_result(function(partition))
-            pending.append(own)
-            share()
-            while pending and (pending[0].done() or len(pending) >= 4 * workers):
-                yield pending.popleft().result()
+            pending.append(_Task(partition, own))
+            pool.share(waiting, pending)
+            while pending and (pending[0].future.done() or len(pending) >= 4 * workers):
+                yield pool.result(pending)
         while pending:
-            yield pending.popleft().result()
+            yield pool.result(pending)
+
+
+@dataclass
+class _Task(Generic[P, R]):
+    """A partition and its result, which another process may still compute."""
+
+    partition: P
+    future: "Future[R]"
+
+
+class _Pool(Generic[P, R]):
+    """Processes that map partitions; it is replaced after one of them was killed."""
+
+    def __init__(
+        self, function: Callable[[P], R], processes: int, prepare: Callable[[], None] | None
+    ) -> None:
+        self._function = function
+        self._processes = processes
+        self._prepare = prepare
+        self._restarts = 0
+        self._executor = self._started()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.shutdown(cancel_futures=True)
+
+    def _started(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(self._processes, mp_context=context, initializer=self._prepare)
+
+    def share(self, waiting: Iterator[P], pending: deque[_Task[P, R]]) -> None:
+        """Submit waiting partitions, until each process has two."""
+        missing = 2 * self._processes - sum(not task.future.done() for task in pending)
+        for partition in islice(waiting, max(missing, 0)):
+            task: _Task[P, R] = _Task(partition, Future())
+            pending.append(task)
+            try:
+                task.future = self._submitted(partition)
+            except BrokenProcessPool:
+                self._again(pending)
+
+    def result(self, pending: deque[_Task[P, R]]) -> R:
+        """Remove the first task and return its result."""
+        while True:
+            try:
+                value = pending[0].future.result()
+            except BrokenProcessPool:
+                self._again(pending)
+                continue
+            pending.popleft()
+            return value
+
+    def _submitted(self, partition: P) -> "Future[R]":
+        with _without_main():
+            return self._executor.submit(self._function, partition)
+
+    def _again(self, pending: deque[_Task[P, R]]) -> None:
+        """Start new processes, and submit again what the killed ones had."""
+        self._restarts += 1
+        if self._restarts > RESTARTS:
+            raise BackendError(
+                f"Worker processes were killed {self._restarts} times, perhaps for lack of memory.",
+                hint="Free memory and run again: it continues there. --engine local needs least.",
+            )
+        self._executor.shutdown(cancel_futures=True)
+        self._executor = self._started()
+        for task in pending:
+            if _is_lost(task.future):
+                task.future = self._submitted(task.partition)
+
+
+def _is_lost(future: "Future[Any]") -> bool:
+    """Return whether a future will never have a result of its function."""
+    if not future.done() or future.cancelled():
+        return True
+    return isinstance(future.exception(), BrokenProcessPool)
 
 
 @contextmanager

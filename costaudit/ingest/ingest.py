@@ -1,7 +1,7 @@
 """Read logs into a run's tables: requests, blocks and skips."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from itertools import chain
 
@@ -23,7 +23,7 @@ from costaudit.contracts.manifest import (
 from costaudit.contracts.requests import SKIPS
 from costaudit.contracts.run_dir import RunDir
 from costaudit.engine.count import watched
-from costaudit.engine.pool import map_partitions
+from costaudit.engine.engine import Engine, check_engine, engine_named
 from costaudit.errors import InputError, UsageError
 from costaudit.ingest.assembly.assemble import Assembled, assemble
 from costaudit.ingest.content.redaction import Redaction, Redactor, redaction_of
@@ -42,7 +42,7 @@ from costaudit.ingest.staging.pieces import (
     table_stamps,
 )
 from costaudit.ingest.staging.plan import options_key, plan_file, stagings
-from costaudit.ingest.staging.read_task import Unit, read_unit
+from costaudit.ingest.staging.read_task import Unit, keep, read_apart, read_unit
 from costaudit.progress import Progress
 
 HIDES: tuple[RedactionMode, ...] = ("none", "mask", "hash")  # each hides more than the one before
@@ -94,6 +94,7 @@ def _ingest(
 def _check(run: RunDir, options: IngestOptions) -> None:
     if run.path.exists() and not run.path.is_dir():
         raise UsageError(f"{run.path} is a file.", hint="Name a folder for the run.")
+    check_engine(options.engine)
     _keep_redacted(run, options)
     for text in options.where:
         parse_condition(text)
@@ -197,14 +198,21 @@ def _read(units: list[Unit], options: IngestOptions, progress: Progress) -> int:
     progress.start("ingest", sum(known) if len(known) == len(sizes) else None, "bytes")
     here = [unit for unit in units if is_stream(unit.address)]  # only this process can read them
     there = [unit for unit in units if not is_stream(unit.address)]
-    workers = min(options.workers, max(len(there), 1))
-    with watched(progress.advance, workers) as watch:
-        others = map_partitions(read_unit, there, workers, watch.joins)
-        for size in chain(map(read_unit, here), others):
+    engine = engine_named(options.engine if there else "local", options.workers)
+    with watched(progress.advance, 1 if engine.is_apart else engine.workers) as watch:
+        for size in chain(map(read_unit, here), _read_on(engine, there, watch.joins)):
             total += size
     watch.settle(total)
     progress.finish()
     return total
+
+
+def _read_on(engine: Engine, units: list[Unit], prepare: Callable[[], None]) -> Iterator[int]:
+    """Run read tasks, and yield the bytes that each has read."""
+    if engine.is_apart:
+        yield from map(keep, units, engine.map(read_apart, units))
+    else:
+        yield from engine.map(read_unit, units, prepare)
 
 
 def _nothing(pieces: Pieces, no_logs: dict[str, InputError]) -> InputError:

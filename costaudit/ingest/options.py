@@ -6,6 +6,7 @@ from datetime import datetime
 
 from costaudit.contracts.manifest import IngestCounts, InputFile, RedactionMode
 from costaudit.contracts.requests import REQUESTS
+from costaudit.engine.engine import DEFAULT
 from costaudit.errors import UsageError
 from costaudit.ingest.calls.call import Call, Skip
 from costaudit.ingest.calls.fields import EPOCH, MICROSECOND
@@ -23,6 +24,7 @@ class IngestOptions:
     until: datetime | None = None  # UTC, exclusive
     where: tuple[str, ...] = ()  # field=value or field!=value
     redact: RedactionMode = "none"
+    engine: str = DEFAULT  # where to read and to embed: local, pool, ray or ray://HOST:PORT
     workers: int = 1
     max_ratio: float = 1_000.0  # decompressed / compressed bytes; above it, a file is a bomb
     task_bytes: int = 64 << 20  # bytes of plain lines in one read task

@@ -1,9 +1,10 @@
 """Run read tasks: each reads a file, or a byte range of one, in a single process."""
 
 import gc
+import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass, field, replace
+from itertools import chain, count
 from pathlib import Path
 from typing import IO
 
@@ -270,6 +271,34 @@ def _bounded(file: IO[bytes], size: int) -> Iterator[bytes]:
     while size > 0 and (chunk := file.read(min(CHUNK, size))):
         size -= len(chunk)
         yield chunk
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What a worker on another machine read: the files of a read task."""
+
+    read_bytes: int
+    pieces: dict[str, bytes]  # file name → content
+    commits: dict[str, bytes]  # the same of the files that make the pieces final
+
+
+def read_apart(unit: Unit) -> Staged:
+    """Run a read task in a temporary folder of this machine, and return its files."""
+    with tempfile.TemporaryDirectory(prefix="costaudit-read-") as folder:
+        size = read_unit(replace(unit, folder=folder))
+        files = {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+    commits = {name: content for name, content in files.items() if name.startswith("span-")}
+    pieces = {name: content for name, content in files.items() if name not in commits}
+    return Staged(size, pieces, commits)
+
+
+def keep(unit: Unit, staged: Staged) -> int:
+    """Write the files of a read task to its folder, commits last; return the bytes read."""
+    for name, content in chain(staged.pieces.items(), staged.commits.items()):
+        with atomic_write(Path(unit.folder) / name, tidy=False) as part:
+            part.write_bytes(content)
+    report(staged.read_bytes)
+    return staged.read_bytes
 
 
 _tokenizers: list[Tokenizer] = []  # at most one per process, because loading takes a second

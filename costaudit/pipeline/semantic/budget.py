@@ -8,7 +8,7 @@ import polars as pl
 
 from costaudit.contracts.semantic import SampledSweep
 from costaudit.embed.embedder import Embedder
-from costaudit.embed.embedders import embedder_named
+from costaudit.embed.embedders import embedder_on
 from costaudit.embed.store import VectorStore, embed_texts
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.semantic.evidence import SemanticResult
@@ -59,7 +59,7 @@ def shortage(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Shorta
     texts = keyed_stream(log.requests, log.compared, options.policy, log.templates).texts
     if len(texts) < LEAST_TEXTS:
         return None
-    embedder = embedder_named(options.policy.embedder)
+    embedder = embedder_on(options.policy.embedder, options.ingest.engine)
     spec = embedder.spec
     store = VectorStore(log.run.vectors_path, spec.name, spec.revision, spec.dimensions)
     new = np.flatnonzero(~store.load(texts["text_id"])[0])

@@ -11,7 +11,7 @@ from costaudit.contracts.semantic import SampledPoint, SampledSweep
 from costaudit.costing.cost import rates_by_id
 from costaudit.costing.plans.nodes import embedder_for, store_for
 from costaudit.costing.plans.sizing import embedding_per_mtok, size_cache
-from costaudit.embed.embedders import embedder_named
+from costaudit.embed.embedders import embedder_on
 from costaudit.embed.store import VectorStore, embed_texts, return_memory
 from costaudit.embed.words import language_warning, word_vectors
 from costaudit.pipeline.loaded import Loaded, no_texts, nothing_to_compare
@@ -51,7 +51,7 @@ def sampled_sweep(
     )
     return_memory()
     progress.finish(f"{wanted:,} of {distinct:,} texts to embed")
-    embedder = embedder_named(policy.embedder)
+    embedder = embedder_on(policy.embedder, options.ingest.engine)
     store = VectorStore(
         log.run.vectors_path, embedder.spec.name, embedder.spec.revision, embedder.spec.dimensions
     )
@@ -93,7 +93,7 @@ class _Bill:
         self._busiest_s = busiest_lookups_s(stream.ts_s[eligible])
         self._policy = options.policy
         self._scale = log.month.usd(eligible.astype(np.float64)) / max(int(eligible.sum()), 1)
-        embedder = embedder_named(options.policy.embedder)
+        embedder = embedder_on(options.policy.embedder, options.ingest.engine)
         self._per_mtok = embedding_per_mtok(embedder.spec.name, last_day(log))
         self._tokens = 0  # counted only if they are paid for
         if self._per_mtok:

@@ -17,7 +17,7 @@ from costaudit.answers.traps.signatures import TrapGuard, stored_signatures
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import Approximation
 from costaudit.costing.plans.sizing import embedding_per_mtok
-from costaudit.embed.embedders import embedder_named
+from costaudit.embed.embedders import embedder_on
 from costaudit.embed.store import VectorStore, embed_texts
 from costaudit.embed.words import language_warning
 from costaudit.pipeline.loaded import Loaded, no_texts
@@ -48,7 +48,7 @@ class SemanticRun(KeyedRun):
             raise no_texts(log)
         super().__init__(log, options)
         self.progress = progress
-        self.embedder = embedder_named(options.policy.embedder)
+        self.embedder = embedder_on(options.policy.embedder, options.ingest.engine)
         self.dimensions = self.embedder.spec.dimensions
         self._store = VectorStore(
             log.run.vectors_path,
