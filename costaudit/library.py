@@ -13,7 +13,7 @@ from functools import cached_property
 from html import escape
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import msgspec
 import polars as pl
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from costaudit.pipeline.settings import AnalyzeOptions
 
 Place: TypeAlias = str | PathLike[str]
+_Path = TypeVar("_Path", bound=str | PathLike[str] | None)
 NOTEBOOK_COLUMNS = 100  # width of the summary that a notebook shows
 _NOT_SETTINGS = {
     "logs": "The log is the first argument.",
@@ -56,7 +57,8 @@ def analyze(
     settings are the options of `costaudit analyze` with underscores, for example `ttl="24h"`,
     `max_wrong=0.005`, `scope=["tenant", "model"]`, `since=datetime(2026, 11, 1)`.
 
-    With `out`, the run directory, its audit.json and its report.html are written there. Without it,
+    With `out`, the run directory, its audit.json and its report.html are written there; it may be
+    an address such as `s3://bucket/run`, and then `Result.run` is a local copy. Without it,
     nothing is kept: the tables are in a temporary folder that is removed together with the result.
     If the log is a run directory, it is used in place, and its audit.json doesn't change. Raise the
     exceptions of `costaudit.errors`.
@@ -65,7 +67,7 @@ def analyze(
     from costaudit.pipeline.analyze import analyze_and_write
 
     asked = _option_texts(settings)
-    with _as_inputs(log, mapping) as (inputs, fields):
+    with _stored(out, writes=True) as out, _as_inputs(log, mapping) as (inputs, fields):
         options = _options({**asked, "mapping": [str(fields)] if fields else None})
         run = _run_directory(inputs, out, isinstance(log, str | PathLike))
         result = Result(run or RunDir(Path(tempfile.mkdtemp(prefix="costaudit-"))), asked)
@@ -79,10 +81,12 @@ def analyze(
 def open_run(path: Place) -> "Result":
     """Return the result of an earlier audit from its run directory.
 
-    Raise RunDirError if `path` isn't a run directory. If the log was only ingested, the tables
+    `path` may be an address such as `s3://bucket/run`. Raise RunDirError if it isn't a run
+    directory. If the log was only ingested, the tables
     exist, but `Result.audit` raises RunDirError.
     """
-    run = RunDir(Path(path))
+    with _stored(path, writes=False) as folder:
+        run = RunDir(Path(folder))
     run.manifest()
     return Result(run, {})
 
@@ -193,6 +197,19 @@ class Result:
 
         text = TerminalReporter(width=NOTEBOOK_COLUMNS).render(self.audit).decode()
         return f'<pre style="line-height: 1.25">{escape(text)}</pre>'
+
+
+@contextmanager
+def _stored(path: _Path, *, writes: bool) -> Iterator[_Path | Path]:
+    """Yield a path as it is; for a run on object storage, yield its local copy."""
+    from costaudit.pipeline.stored_run import stored_run, url_of
+
+    url = None if path is None else url_of(path)
+    if url is None:
+        yield path
+        return
+    with stored_run(url, writes=writes) as folder:
+        yield folder
 
 
 def _run_directory(inputs: Sequence[str], out: Place | None, named: bool) -> RunDir | None:

@@ -1,6 +1,5 @@
 """`costaudit erase`: remove a person's records from a run."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +9,7 @@ from costaudit.cli.process import say
 
 
 def erase(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory to rewrite.")],
+    run: opt.Written,
     where: Annotated[
         list[str] | None,
         typer.Option(

@@ -1,10 +1,6 @@
 """`costaudit ingest`: only read logs into a run directory."""
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from costaudit.cli import options as opt
 from costaudit.cli.process import say
@@ -12,14 +8,7 @@ from costaudit.cli.process import say
 
 def ingest(
     logs: opt.Logs,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            "--out",
-            metavar="RUN",
-            help="Run directory to write or to add to. [default: costaudit-NAME, after the log]",
-        ),
-    ] = None,
+    out: opt.Out = None,
     source: opt.Source = "auto",
     mapping: opt.Mapping = None,
     since: opt.Since = "",
@@ -35,6 +24,7 @@ def ingest(
     """Read logs into Parquet, with what was skipped and why."""
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.session import LogPart, ingest_options, run_path
+    from costaudit.cli.verb import shown_run
     from costaudit.contracts.audit import lost_files
     from costaudit.contracts.run_dir import RunDir
     from costaudit.engine.engine import check_engine
@@ -55,5 +45,5 @@ def ingest(
     lost = lost_files(file.source for file in summary.files)
     if lost:
         say(f"costaudit: {lost}", "  ", err=True)
-    say(str(run.path))
+    say(shown_run(run.path))
     return 0

@@ -77,6 +77,7 @@ Run = Annotated[
     Path,
     typer.Argument(metavar="RUN", help="A run directory of `analyze`.", show_default=False),
 ]
+Written = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory to rewrite.")]
 Audited = Annotated[
     Path,
     typer.Argument(help="A run directory with an audit, or an audit.json.", show_default=False),
@@ -86,8 +87,8 @@ Out = Annotated[
     typer.Option(
         "--out",
         metavar="DIR",
-        help="Run directory to write. [default: costaudit-NAME, after the log; "
-        "verbs that only read keep no run directory]",
+        help="Run directory to write, also at an address such as s3://bucket/run. [default: "
+        "costaudit-NAME, after the log; verbs that only read keep no run directory]",
     ),
 ]
 Source = Annotated[

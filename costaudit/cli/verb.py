@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from costaudit.cli.examples import EXAMPLES
-from costaudit.cli.options import Engine, Mapping, Source
+from costaudit.cli.options import Audited, Engine, Mapping, Out, Run, Source, Written
 
 _PRINTS_TABLES = {"spend", "sweep", "clusters", "prefix", "levers", "doctor", "judge", "replay",
                   "sessions", "forecast", "route", "claims"}  # fmt: skip
@@ -31,9 +31,11 @@ class _Running:
     keeps_its_run: bool = True
     said_first: str = ""
     scratch: Path | None = None
+    stored: dict[Path, str] = field(default_factory=dict)  # local copy → URL of the run
     closing: ExitStack = field(default_factory=ExitStack)
 
 
+_RUNS: dict[Any, bool] = {Out: True, Written: True, Run: False, Audited: False}  # is it written?
 _RUNNING: ContextVar[_Running] = ContextVar("costaudit_running")
 Lang = Annotated[str, typer.Option("--lang", metavar="en|es", help="Language of the output.")]
 Currency = Annotated[
@@ -76,6 +78,40 @@ def every_row() -> bool:
 def reading() -> tuple[str, tuple[str, ...], str]:
     """Return the running verb's log source, mappings and engine."""
     return _running().source, _running().maps, _running().engine
+
+
+def shown_run(path: Path) -> str:
+    """Return the URL of a run that is on object storage, or else its path."""
+    return _running().stored.get(path, str(path))
+
+
+def _with_copies(now: _Running, own: inspect.Signature, given: dict[str, Any]) -> dict[str, Any]:
+    """Return a verb's arguments with a local copy for each run directory at a URL.
+
+    The copy that the verb writes is committed when the verb has succeeded.
+    """
+    from costaudit.pipeline.stored_run import is_stored_run, stored_run, url_of
+
+    def copy(path: str | Path, writes: bool) -> Path | None:
+        url = url_of(path)
+        if url is None:
+            return None
+        held = {one: folder for folder, one in now.stored.items()}
+        if url not in held:
+            held[url] = now.closing.enter_context(stored_run(url, writes=writes))
+            now.stored[held[url]] = url
+        return held[url]
+
+    changed = dict(given)
+    for name, one in own.parameters.items():
+        value = given.get(name)
+        is_written = _RUNS.get(one.annotation)
+        if is_written is not None and isinstance(value, Path):
+            changed[name] = copy(value, is_written) or value
+    logs = given.get("logs") or []
+    if len(logs) == 1 and (url := url_of(logs[0])) is not None and is_stored_run(url):
+        changed["logs"] = [str(copy(url, now.keeps_its_run and not given.get("out")))]
+    return changed
 
 
 def say_first(sentence: str) -> None:
@@ -129,7 +165,7 @@ def _in_style(verb: Callable[..., int]) -> Callable[..., int]:
         token = _RUNNING.set(now)
         try:
             with using(wanted), standing_for("month"), now.closing:
-                return verb(*arguments, **options)
+                return verb(*arguments, **_with_copies(now, own, options))
         finally:
             _RUNNING.reset(token)
 

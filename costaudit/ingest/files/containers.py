@@ -107,6 +107,7 @@ def _pipe(address: str, wait_ms: int) -> IO[bytes]:
 
 
 CHUNK = 256 << 10  # bytes; small enough to stay in the CPU cache
+BLOCK = 4 << 20  # bytes of a request to an address; s3fs's own 50 MB are too many for first bytes
 ZSTD_BITE = 4 << 10
 BOMB = "It unpacks to more than {:g} times its size, as decompression bombs do."
 FREE_BYTES = 64 << 20  # a small file may unpack to this much at any ratio
@@ -134,10 +135,11 @@ class BrokenStreamError(Exception):
 
 
 @contextmanager
-def open_input(address: str, *, is_last: bool = False) -> Iterator[IO[bytes]]:
+def open_input(address: str, *, is_last: bool = False, exact: bool = False) -> Iterator[IO[bytes]]:
     """Open a path, "-" or an address that fsspec knows; raises InputError.
 
-    Standard input and pipes can be opened repeatedly, until a call with `is_last`.
+    Standard input and pipes can be opened repeatedly, until a call with `is_last`. With `exact`,
+    nothing is read ahead from an address, so read large parts.
     """
     try:
         if is_stream(address):
@@ -146,7 +148,9 @@ def open_input(address: str, *, is_last: bool = False) -> Iterator[IO[bytes]]:
         if "://" in address:
             import fsspec
 
-            with fsspec.open(address, "rb") as file:
+            how = {"cache_type": "none"} if exact else {"block_size": BLOCK}
+            files, path = fsspec.core.url_to_fs(address)
+            with files.open(path, "rb", **how) as file:
                 yield cast(IO[bytes], file)
         else:
             with open(address, "rb") as file:  # noqa: PTH123
@@ -161,6 +165,19 @@ def open_input(address: str, *, is_last: bool = False) -> Iterator[IO[bytes]]:
             f"{address} can't be read: {error.strerror or error}.",
             hint="Check the path and its permissions.",
         ) from None
+    except Exception as error:
+        if not is_of_a_client(error):
+            raise
+        raise InputError(
+            f"{address} can't be read: {error}.",
+            hint="Check the address, the credentials and the network.",
+        ) from None
+
+
+def is_of_a_client(error: Exception) -> bool:
+    """Return whether an exception comes from a client of object storage or of the web."""
+    package = type(error).__module__.partition(".")[0]
+    return package in ("aiobotocore", "botocore", "aiohttp", "fsspec", "gcsfs", "google", "adlfs")
 
 
 class Ahead:

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
 from costaudit.errors import InputError
+from costaudit.ingest.files.containers import is_of_a_client
 
 PATTERN = frozenset("*?[")
 NO_LOGS = ("amazon-bedrock-logs-permission-check", "manifest.json", "thumbs.db", "_success")
@@ -132,9 +133,12 @@ def _remote(address: str) -> list[Input]:
             f"{address} can't be opened: {error}.",
             hint="Install it: pip install 'costaudit[remote]'.",
         ) from None
-    except OSError as error:
+    except Exception as error:
+        if not isinstance(error, OSError) and not is_of_a_client(error):
+            raise
         raise InputError(
-            f"{address} can't be listed: {error}.", hint="Check the address."
+            f"{address} can't be listed: {error}.",
+            hint="Check the address, the credentials and the right to list; or name each file.",
         ) from None
     if not names:
         raise InputError(f"Nothing is stored at {address}.", hint="Check the address.")

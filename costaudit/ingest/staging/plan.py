@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import IO
@@ -175,7 +176,6 @@ def _fresh(
     assert look.layout.kind is not None
     source = open_source(look.detection.source, look.mapping)
     is_stateless_lines = look.layout.kind == "lines" and not source.needs_whole_file
-    is_local = "://" not in item.address and not is_stream(item.address)
     size, mtime_ns = stat
     return FileState(
         name=item.name,
@@ -189,7 +189,7 @@ def _fresh(
         layout=look.layout.kind,
         wrapped=look.detection.wrapped,
         is_stateless_lines=is_stateless_lines,
-        is_splittable=look.is_plain and is_stateless_lines and is_local,
+        is_splittable=look.is_plain and is_stateless_lines and _has_ranges(item.address),
         options_key=key,
         mapping=look.mapping,
         columns=_columns(item, look, options) if look.layout.kind == "csv" else (),
@@ -210,17 +210,29 @@ def _columns(item: Input, look: Look, options: IngestOptions) -> tuple[Column, .
 
 
 def size_of(item: Input) -> tuple[int, int]:
-    """Return a file's size in bytes and modification time in ns; the time of a URL is 0."""
+    """Return a file's size in bytes and modification time in ns; 0 if an address has none."""
     if is_stream(item.address):
         return 0, 0
     if "://" in item.address:
         with open_input(item.address) as file:
-            return int(getattr(file, "size", 0) or 0), 0
+            told = (getattr(file, "details", None) or {}).get("LastModified")
+            moment = int(told.timestamp() * 1e9) if isinstance(told, datetime) else 0
+            return int(getattr(file, "size", 0) or 0), moment
     try:
         status = os.stat(item.address)  # noqa: PTH116
     except OSError:  # reported when the file is opened
         return 0, 0
     return status.st_size, status.st_mtime_ns
+
+
+def _has_ranges(address: str) -> bool:
+    """Return whether reading can start at any byte of a file."""
+    if is_stream(address):
+        return False
+    if "://" not in address:
+        return True
+    with open_input(address) as file:
+        return file.seekable() and bool(getattr(file, "size", 0))
 
 
 def _is_longer(item: Input, known: FileState) -> bool:

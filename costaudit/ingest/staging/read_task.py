@@ -19,7 +19,13 @@ from costaudit.ingest.calls.json_repair import UnreadableError, parse_lenient
 from costaudit.ingest.calls.pair import NOT_A_CALL
 from costaudit.ingest.content.redaction import Redaction, Redactor
 from costaudit.ingest.content.tokenizer import Tokenizer
-from costaudit.ingest.files.containers import CHUNK, BrokenStreamError, open_input, plain_chunks
+from costaudit.ingest.files.containers import (
+    BLOCK,
+    CHUNK,
+    BrokenStreamError,
+    open_input,
+    plain_chunks,
+)
 from costaudit.ingest.files.records import Lines, line_blocks, text_records
 from costaudit.ingest.files.sniff import open_source
 from costaudit.ingest.files.tables import parquet_records
@@ -143,7 +149,7 @@ class UnitReader:
 
     def _items(self) -> Iterator[Item]:
         unit = self._unit
-        with open_input(unit.address, is_last=True) as file:
+        with open_input(unit.address, is_last=True, exact=unit.end is not None) as file:
             if unit.layout == "parquet":
                 yield from parquet_records(file)
                 return
@@ -157,7 +163,8 @@ class UnitReader:
         unit = self._unit
         if unit.end is not None:
             file.seek(unit.start)
-            yield from _bounded(file, unit.end - unit.start)
+            at_once = BLOCK if "://" in unit.address else CHUNK
+            yield from _bounded(file, unit.end - unit.start, at_once)
             return
         to_skip = unit.start
         for chunk in plain_chunks(file, unit.options.max_ratio):
@@ -267,10 +274,11 @@ def _divided(records: Iterable[Record], mapping: FieldMap) -> Iterator[Record]:
             yield Record(record.offset, next(number), msgspec.json.encode(call))
 
 
-def _bounded(file: IO[bytes], size: int) -> Iterator[bytes]:
-    while size > 0 and (chunk := file.read(min(CHUNK, size))):
-        size -= len(chunk)
-        yield chunk
+def _bounded(file: IO[bytes], size: int, at_once: int) -> Iterator[bytes]:
+    while size > 0 and (block := file.read(min(at_once, size))):
+        size -= len(block)
+        for start in range(0, len(block), CHUNK):
+            yield block[start : start + CHUNK]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,327 @@
+"""Keep a run directory on object storage: work on a local copy, and commit it by a manifest."""
+
+import os
+import re
+import shutil
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+from xxhash import xxh3_64_hexdigest, xxh3_128
+
+from costaudit.contracts.run_dir import atomic_write
+from costaudit.errors import BackendError, RunDirError, UsageError
+from costaudit.ingest.files.containers import is_of_a_client
+
+VERSION = 1
+MANIFEST, LOCK = "costaudit-run.json", "costaudit-run.lock"
+THREADS = 16  # transfers at once
+CHUNK = 1 << 20
+_COLLAPSED = re.compile(r"([a-z][a-z0-9+.-]+):/+(?=[^/])")  # pathlib writes s3://b as s3:/b
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """One file of a run, and the object that has its content."""
+
+    object: str  # its name below the URL
+    size: int  # bytes
+    digest: str  # xxh3_128 of the content
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The manifest of a stored run; what it doesn't name is not part of the run."""
+
+    version: int
+    generation: int  # number of commits
+    writer: str
+    files: dict[str, StoredFile]  # by path within the run directory
+    retired: list[str] = field(default_factory=list)  # objects that are to be deleted
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Who writes a stored run now."""
+
+    token: str
+    host: str
+    process: int
+    since: str  # ISO 8601, UTC, by the writer's own clock; it is only shown
+
+
+def url_of(path: str | os.PathLike[str]) -> str | None:
+    """Return the URL that a path came from; None for a path of this machine."""
+    text = os.fspath(path)
+    found = _COLLAPSED.match(text)
+    if found is None or Path(text).exists():
+        return None
+    return f"{found[1]}://{text[found.end() :]}".rstrip("/")
+
+
+def is_stored_run(url: str) -> bool:
+    """Return whether a run is stored at an address that may also be one of logs.
+
+    If that can't be told, it is taken for logs, whose reader says what is wrong.
+    """
+    if url.startswith(("http:", "https:")) or set(url) & set("*?["):
+        return False
+    try:
+        return _Storage(url).committed() is not None
+    except BackendError:
+        return False
+
+
+@contextmanager
+def stored_run(url: str, *, writes: bool) -> Iterator[Path]:
+    """Yield a local copy of the run directory at `url`; with `writes`, commit it at the end.
+
+    Only one process may write; what it has not committed stays in the local copy, so that the next
+    one continues. Raises UsageError if another process is writing, RunDirError if there is nothing
+    to read, BackendError if the storage fails.
+    """
+    storage = _Storage(url)
+    local = _cache() / xxh3_64_hexdigest(url.encode())
+    local.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not writes:
+        stored = storage.committed()
+        if stored is None:
+            raise RunDirError(
+                f"There is no run at {url}.", hint=f"Make one with `analyze LOG --out {url}`."
+            )
+        storage.fetch(stored, local / "read")
+        yield local / "read"
+        return
+    with storage.locked() as writer:
+        stored = storage.committed() or Stored(VERSION, 0, "", {})
+        folder, base = local / "write", local / "generation"
+        if not base.exists() or base.read_text() != str(stored.generation):
+            base.unlink(missing_ok=True)  # another machine has written the run
+            storage.fetch(stored, folder)
+            base.write_text(str(stored.generation))
+        yield folder
+        made = storage.commit(folder, stored, writer)
+        base.write_text(str(made.generation))
+        shutil.rmtree(local / "read", ignore_errors=True)
+
+
+def _cache() -> Path:
+    """Return the folder of local copies."""
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "costaudit" / "runs"
+
+
+class _Storage:
+    """The objects below a URL."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        with self._explained("opened"):
+            import fsspec
+
+            self._fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+        self._root = str(root).rstrip("/")
+
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        """Turn failures of the storage into errors with a next step."""
+        try:
+            yield
+        except ImportError as error:
+            raise BackendError(
+                f"{self.url} can't be {what}: {error}.",
+                hint="Install it: pip install 'costaudit[remote]'.",
+            ) from None
+        except PermissionError as error:
+            raise BackendError(
+                f"{self.url} can't be {what}: {error}.",
+                hint="Renew the credentials, or allow reading, writing, deleting and listing "
+                "there. Run the command again: it continues, and the stored run is as it was.",
+            ) from None
+        except Exception as error:
+            if not isinstance(error, OSError | ValueError) and not is_of_a_client(error):
+                raise
+            raise BackendError(
+                f"{self.url} can't be {what}: {error}.",
+                hint="Check the address, the credentials and the network. Run the command again: "
+                "it continues, and the stored run is as it was.",
+            ) from None
+
+    def _at(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def _read(self, name: str) -> bytes | None:
+        with self._explained("read"):
+            try:
+                content: bytes = self._fs.cat_file(self._at(name))
+            except FileNotFoundError:
+                return None
+            return content
+
+    def committed(self) -> Stored | None:
+        """Return the manifest of the stored run; None without one. Raises RunDirError."""
+        content = self._read(MANIFEST)
+        if content is None:
+            return None
+        try:
+            stored = msgspec.json.decode(content, type=Stored)
+        except msgspec.MsgspecError as error:
+            raise RunDirError(
+                f"{self.url}/{MANIFEST} can't be read: {error}.",
+                hint="Delete it, and make the run again.",
+            ) from None
+        names = [*stored.files, *(one.object for one in stored.files.values())]
+        if stored.version != VERSION or any(not _is_inside(name) for name in names):
+            raise RunDirError(
+                f"{self.url}/{MANIFEST} is of another version, or names files elsewhere.",
+                hint="Make the run again at another address.",
+            )
+        return stored
+
+    def fetch(self, stored: Stored, folder: Path) -> None:
+        """Make a local folder equal to the stored run; files that are equal are kept."""
+        for path in _files(folder):
+            if path.relative_to(folder).as_posix() not in stored.files:
+                path.unlink()
+
+        def bring(item: tuple[str, StoredFile]) -> None:
+            name, one = item
+            path = folder / name
+            if not path.is_file() or _digest(path) != one.digest:
+                with atomic_write(path) as part, self._explained("read"):
+                    self._fs.get_file(self._at(one.object), str(part))
+                    if _digest(part) != one.digest:
+                        raise OSError(f"{one.object} is damaged")
+            os.utime(path, ns=(one.mtime_ns, one.mtime_ns))
+
+        folder.mkdir(parents=True, exist_ok=True)
+        _each(bring, list(stored.files.items()))
+
+    def commit(self, folder: Path, before: Stored, writer: Writer) -> Stored:
+        """Store new content under names of its own, then the manifest, then drop what is old."""
+        known = {one.object for one in before.files.values()}
+        files = {path.relative_to(folder).as_posix(): _described(path) for path in _files(folder)}
+        new = {one.object: name for name, one in files.items() if one.object not in known}
+
+        def put(item: tuple[str, str]) -> None:
+            with self._explained("written"):
+                self._fs.put_file(str(folder / item[1]), self._at(item[0]))
+
+        _each(put, list(new.items()))
+        current = {one.object for one in files.values()}
+        made = Stored(
+            VERSION,
+            before.generation + 1,
+            f"process {writer.process} on {writer.host}",
+            dict(sorted(files.items())),
+            sorted((known | set(before.retired)) - current),
+        )
+        self._check_held(writer)
+        with self._explained("written"):
+            self._fs.pipe_file(self._at(MANIFEST), msgspec.json.encode(made))
+        for name in made.retired:  # they may hold what was erased
+            with self._explained("cleared of old objects"), suppress(FileNotFoundError):
+                self._fs.rm_file(self._at(name))
+        return made
+
+    @contextmanager
+    def locked(self) -> Iterator[Writer]:
+        """Be the only writer; raises UsageError with the name of another one."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        writer = Writer(uuid4().hex, socket.gethostname(), os.getpid(), now)
+        holder = self._holder()
+        if holder is not None and _is_dead(holder):
+            with self._explained("written"), suppress(FileNotFoundError):
+                self._fs.rm_file(self._at(LOCK))
+        with self._explained("written"), suppress(FileExistsError):
+            self._fs.pipe_file(self._at(LOCK), msgspec.json.encode(writer), mode="create")
+        self._check_held(writer)
+        try:
+            yield writer
+        finally:
+            with suppress(Exception):  # a lock of a process that ended is taken over
+                if self._holder() == writer:
+                    self._fs.rm_file(self._at(LOCK))
+
+    def _holder(self) -> Writer | None:
+        content = self._read(LOCK)
+        if content is None:
+            return None
+        try:
+            return msgspec.json.decode(content, type=Writer)
+        except msgspec.MsgspecError:
+            return Writer("", "an unknown host", 0, "an unknown time")
+
+    def _check_held(self, writer: Writer) -> None:
+        holder = self._holder()
+        if holder == writer:
+            return
+        told = (
+            f"is being written by process {holder.process} on {holder.host}, since {holder.since}"
+            if holder
+            else "was unlocked by somebody while this command was writing it"
+        )
+        raise UsageError(
+            f"{self.url} {told}.",
+            hint=f"Wait until it is done. If that process has ended, delete {self.url}/{LOCK}.",
+        )
+
+
+def _is_dead(holder: Writer) -> bool:
+    """Return whether a writer was a process of this machine that has ended."""
+    if holder.host != socket.gethostname():
+        return False
+    try:
+        os.kill(holder.process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _is_inside(name: str) -> bool:
+    path = PurePosixPath(name)
+    return bool(name) and not path.is_absolute() and ".." not in path.parts
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files of a run; not its marker, nor what a killed process left half written."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and path.name != ".costaudit"
+        and not (path.name.startswith(".") and path.name.endswith(".part"))
+    )
+
+
+def _described(path: Path) -> StoredFile:
+    status, digest = path.stat(), _digest(path)
+    return StoredFile(f"data/{digest}-{path.name}", status.st_size, digest, status.st_mtime_ns)
+
+
+def _digest(path: Path) -> str:
+    digest = xxh3_128()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _each(work: Any, items: list[Any]) -> None:
+    """Do the work for each item, several at once; raise the first failure."""
+    pool = ThreadPoolExecutor(THREADS)
+    try:
+        for _ in pool.map(work, items):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,237 @@
+"""Runs on object storage: the same bytes, committed whole or not at all, by one writer."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import msgspec
+import pytest
+
+import costaudit
+from costaudit.contracts.run_dir import RunDir
+from costaudit.ingest.ingest import ingest
+from costaudit.ingest.options import IngestOptions
+from costaudit.pipeline.stored_run import stored_run
+from costaudit.progress import SilentProgress
+from tests.conftest import Said, installed
+from tests.ingest.conftest import chat, write_lines
+from tests.pipeline.s3 import Proxy, s3_server
+
+TABLES = ("requests", "blocks", "skips")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Proxy]:
+    with s3_server() as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def s3(server: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Proxy:
+    """The server with an empty bucket, and an environment in which commands find it."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    server.answer = lambda method, path: None
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="bucket")
+    for one in client.list_objects_v2(Bucket="bucket").get("Contents", ()):
+        client.delete_object(Bucket="bucket", Key=one["Key"])
+    server.seen.clear()
+    server.failed = 0
+    return server
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    records = [chat(n, f"Where is parcel {n % 20}?", answer=f"In {n % 9} days.") for n in range(60)]
+    write_lines(tmp_path / "log.jsonl", records)
+    return tmp_path / "log.jsonl"
+
+
+def stored() -> dict[str, bytes]:
+    """Return the objects of the bucket."""
+    client = boto3.client("s3")
+    keys = [one["Key"] for one in client.list_objects_v2(Bucket="bucket").get("Contents", ())]
+    return {key: client.get_object(Bucket="bucket", Key=key)["Body"].read() for key in keys}
+
+
+def files() -> dict[str, bytes]:
+    """Return the files of the stored run, found as its manifest says."""
+    objects = stored()
+    named = json.loads(objects["run/costaudit-run.json"])["files"]
+    return {name: objects[f"run/{one['object']}"] for name, one in named.items()}
+
+
+def read(log: Path, tmp_path: Path) -> Said:
+    return installed(
+        "ingest", str(log), "--out", "s3://bucket/run", "--engine", "local", cwd=tmp_path
+    )
+
+
+def local(log: Path, tmp_path: Path) -> dict[str, bytes]:
+    run = RunDir(tmp_path / "local")
+    ingest([str(log)], run, IngestOptions(), SilentProgress())
+    return {f"{name}.parquet": (run.path / f"{name}.parquet").read_bytes() for name in TABLES}
+
+
+def test_a_run_is_the_same_on_s3_and_is_read_from_another_machine(
+    s3: Proxy, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = read(log, tmp_path)
+    assert (said.code, said.out) == (0, "s3://bucket/run\n"), said.err
+    expected = local(log, tmp_path)
+    assert {name: files()[name] for name in expected} == expected
+    assert "run/costaudit-run.lock" not in stored()
+    puts = [path for method, path in s3.seen if method == "PUT" and "data/" in path]
+    last = [path for method, path in s3.seen if method == "PUT"][-1]
+    assert len(puts) > 4 and "costaudit-run.json" in last
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+    opened = costaudit.open_run("s3://bucket/run")
+    assert opened.requests.equals(RunDir(tmp_path / "local").requests())
+
+
+@pytest.mark.slow
+def test_only_what_has_changed_is_read_and_stored(
+    s3: Proxy, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert read(log, tmp_path).code == 0
+    local(log, tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+    here = installed("spend", str(tmp_path / "local"), "--format", "json", cwd=tmp_path)
+    there = installed("spend", "s3://bucket/run", "--format", "json", cwd=tmp_path)
+    assert (here.code, there.code, there.out) == (0, 0, here.out), there.err
+    s3.seen.clear()
+    assert read(log, tmp_path).code == 0
+    assert not [path for method, path in s3.seen if method == "PUT" and "data/" in path]
+    write_lines(log, [chat(n, f"Question {n}?") for n in range(70)])
+    assert read(log, tmp_path).code == 0
+    named = json.loads(stored()["run/costaudit-run.json"])
+    assert named["generation"] == 3
+    kept = {f"run/{one['object']}" for one in named["files"].values()}
+    assert set(stored()) == kept | {"run/costaudit-run.json"}  # what is old was deleted
+
+
+def test_throttled_requests_are_sent_again(s3: Proxy, log: Path, tmp_path: Path) -> None:
+    s3.answer = lambda method, path: "SlowDown" if len(s3.seen) % 20 == 0 else None
+    for _ in range(3):
+        with stored_run("s3://bucket/run", writes=True) as folder:
+            ingest([str(log)], RunDir(folder), IngestOptions(), SilentProgress())
+    assert s3.failed > 1
+    s3.answer = lambda method, path: None
+    expected = local(log, tmp_path)
+    assert {name: files()[name] for name in expected} == expected
+
+
+def test_a_second_writer_is_refused_with_the_first_one_s_name(
+    s3: Proxy, log: Path, tmp_path: Path
+) -> None:
+    holder = {"token": "a", "host": "node-7", "process": 42, "since": "2026-11-30T08:00:00+00:00"}
+    client = boto3.client("s3")
+    lock = {"Bucket": "bucket", "Key": "run/costaudit-run.lock"}
+    client.put_object(**lock, Body=json.dumps(holder).encode())
+    said = read(log, tmp_path)
+    assert said.code == 2
+    assert "is being written by process 42 on node-7, since 2026-11-30T08:00:00+00:00" in said.err
+    assert "delete s3://bucket/run/costaudit-run.lock" in said.err
+    assert set(stored()) == {"run/costaudit-run.lock"}
+    client.delete_object(**lock)
+    assert read(log, tmp_path).code == 0
+
+
+@pytest.mark.slow
+def test_a_killed_writer_s_lock_is_taken_over_and_its_work_kept(
+    s3: Proxy, log: Path, tmp_path: Path
+) -> None:
+    """The command is killed when it stores its first object: all was read, nothing committed."""
+    command = [sys.executable, "-m", "costaudit", "ingest", str(log), "--out", "s3://bucket/run"]
+    process = subprocess.Popen(command, cwd=tmp_path)
+
+    def kill(method: str, path: str) -> None:
+        if method == "PUT" and "data/" in path and process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+
+    s3.answer = kill
+    assert process.wait() == -signal.SIGKILL
+    s3.answer = lambda method, path: None
+    assert "run/costaudit-run.lock" in stored() and "run/costaudit-run.json" not in stored()
+    said = read(log, tmp_path)
+    assert said.code == 0, said.err
+    assert "0 bytes" in said.err  # nothing is read again
+    expected = local(log, tmp_path)
+    assert {name: files()[name] for name in expected} == expected
+    assert "run/costaudit-run.lock" not in stored()
+
+
+@pytest.mark.slow
+def test_failures_say_what_to_do(s3: Proxy, log: Path, tmp_path: Path) -> None:
+    assert read(log, tmp_path).code == 0
+    before = stored()
+    write_lines(log, [chat(n, f"Question {n}?") for n in range(70)])
+    s3.answer = lambda method, path: "ExpiredToken" if method == "PUT" and "data/" in path else None
+    said = read(log, tmp_path)
+    assert (
+        said.code == 5 and "ExpiredToken here" in said.err and "Renew the credentials" in said.err
+    )
+    s3.answer = lambda method, path: None
+    assert stored() == before  # the run is as it was
+    # without the right to list, S3 answers "access denied" for what doesn't exist
+    s3.answer = lambda method, path: "AccessDenied" if "missing" in path else None
+    said = installed("report", "s3://bucket/missing", cwd=tmp_path)
+    assert said.code == 5 and "listing" in said.err
+    s3.answer = lambda method, path: None
+    said = installed("report", "s3://bucket/none", cwd=tmp_path)
+    assert said.code == 2 and "There is no run at s3://bucket/none." in said.err
+    nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "HOME": str(tmp_path)}
+    said = installed("report", "s3://bucket/run", cwd=tmp_path, environment=nobody)
+    assert said.code == 5 and "credentials" in said.err
+
+
+def test_a_manifest_that_names_files_elsewhere_is_refused(s3: Proxy, tmp_path: Path) -> None:
+    one = {"object": "data/x", "size": 1, "digest": "", "mtime_ns": 0}
+    manifest = {"version": 1, "generation": 1, "writer": "", "files": {"../../evil": one}}
+    body = msgspec.json.encode(manifest)
+    boto3.client("s3").put_object(Bucket="bucket", Key="run/costaudit-run.json", Body=body)
+    said = installed("report", "s3://bucket/run", cwd=tmp_path)
+    assert said.code == 2 and "names files elsewhere" in said.err
+
+
+def test_a_log_on_s3_is_read_in_ranges_of_bytes(s3: Proxy, log: Path, tmp_path: Path) -> None:
+    boto3.client("s3").upload_file(str(log), "bucket", "logs/log.jsonl")
+    run = RunDir(tmp_path / "run")
+    size = log.stat().st_size
+    options = IngestOptions(task_bytes=size // 7 + 1)
+    summary = ingest(["s3://bucket/logs/"], run, options, SilentProgress())
+    assert summary.read_bytes == size
+    spans = [json.loads(path.read_bytes()) for path in run.path.glob("staging/*/span-*.json")]
+    assert len(spans) == 7
+    # each part is requested by itself: nothing is copied, and nothing is read ahead
+    assert {f"bytes={one['start']}-{one['stop'] - 1}" for one in spans} <= s3.ranges
+    expected = local(log, tmp_path)
+    assert {name: (run.path / name).read_bytes() for name in expected} == expected
+    assert ingest(["s3://bucket/logs/"], run, options, SilentProgress()).read_bytes == 0
+
+
+@pytest.mark.slow
+def test_a_log_on_s3_that_can_t_be_read_says_why(s3: Proxy, log: Path, tmp_path: Path) -> None:
+    boto3.client("s3").upload_file(str(log), "bucket", "logs/log.jsonl")
+    s3.answer = lambda method, path: "AccessDenied" if "list-type" in path else None
+    said = installed("ingest", "s3://bucket/logs/", "--out", "run", cwd=tmp_path)
+    assert said.code == 2 and "right to list" in said.err
+    said = installed("ingest", "s3://bucket/logs/log.jsonl", "--out", "run", cwd=tmp_path)
+    assert said.code == 0, said.err
+    nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "HOME": str(tmp_path)}
+    said = installed("ingest", "s3://bucket/logs/log.jsonl", cwd=tmp_path, environment=nobody)
+    assert said.code == 2 and "redentials" in said.err
