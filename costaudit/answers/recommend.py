@@ -68,6 +68,8 @@ def _none(why: str) -> Recommendation:
 
 
 def _why_not(points: Sequence[RatePoint], allowed: Sequence[int], max_wrong: float) -> str:
+    if points and not any(one.earned_usd.any() for one in points):
+        return "what hits would save has no known price, so no threshold can be chosen."
     if allowed:
         return (
             f"no threshold with at most {max_wrong:.2%} wrong answers earns more by its right hits."

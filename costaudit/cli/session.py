@@ -134,7 +134,7 @@ def loaded_run(
     run = RunDir(run_path(logs, out))
     with progress_on_stderr(quiet) as progress:
         log = ingested(logs, run, options, progress)
-    stand_for(log.month.facts.period)
+    stand_for(log.month.facts.period, priced=log.spend.has_price)
     say_of_log(run)
     return log
 

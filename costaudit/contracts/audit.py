@@ -194,9 +194,9 @@ def in_words(days: float) -> str:
 
 
 def covered(quality: DataQuality) -> str:
-    """Describe how long a log is, from its first request to its last."""
+    """Describe how long a log is, from its first request to its last; or that it can't be told."""
     if not quality.first_ts:
-        return in_words(quality.covered_days)
+        return "an unknown time"
     spans = datetime.fromisoformat(quality.last_ts) - datetime.fromisoformat(quality.first_ts)
     return in_words(spans.total_seconds() / 86_400)
 

@@ -28,6 +28,8 @@ class CostBreakdown:
     output_usd: Decimal
     total_usd: Decimal  # sum of the four above and units_usd; or the logged cost if that was used
     units_usd: Decimal = Decimal(0)  # billed units other than text: searches, media, fees, ...
+    # token class → tokens that no price or logged cost covers; "units" → such calls with units
+    unpriced: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class SampleRequest:
     usd: Decimal
     latency_ms: float | None
     status: Literal["ok", "error"]
+    unpriced: bool = False  # something in it has no known price
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ class TemplateSpend:
     share: float  # of the endpoint's cost
     failed: int
     samples: tuple[SampleRequest, ...]  # the most expensive, the median and the cheapest
+    unpriced: bool = False  # something in it has no known price
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ class EndpointSpend:
     latency_p95_ms: float | None
     templates: tuple[TemplateSpend, ...]  # the most expensive ones
     all_templates: int  # number of all its templates
+    unpriced: bool = False  # something in it has no known price
 
 
 @dataclass(frozen=True)
@@ -93,8 +98,7 @@ class DailyRow:
     provider: str
     model: str  # as logged
     cost: CostBreakdown
-    # token class → tokens of calls without a list price; `only_logged`: with a logged cost
-    unpriced: dict[str, int] = field(default_factory=dict)
+    # token class → tokens of calls without a list price but with a logged cost
     only_logged: dict[str, int] = field(default_factory=dict)
 
 
@@ -261,3 +265,8 @@ class Spend:
     counting: Counting = Counting()
     drill: tuple[EndpointSpend, ...] = ()  # the most expensive endpoints
     invoice: Reconciliation | None = None  # only if invoice files were given
+
+    @property
+    def has_price(self) -> bool:
+        """Return whether amounts mean something; False if nothing in the log has a known price."""
+        return bool(self.total.total_usd) or not self.total.unpriced

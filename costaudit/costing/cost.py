@@ -1,6 +1,6 @@
 """Compute the cost of token classes: tokens are summed per rate and multiplied once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -66,6 +66,7 @@ def breakdown(
     """Return a breakdown of token sums per rate: (rate id, requests, tokens by class)."""
     requests = 0
     tokens = [0] * len(TOKEN_CLASSES)
+    unpriced = dict.fromkeys(TOKEN_CLASSES, 0)
     usd = [Decimal(0)] * len(TOKEN_CLASSES)
     for rate_id, count, counted in sums:
         requests += count
@@ -73,6 +74,8 @@ def breakdown(
             tokens[i] += amount
             if amount and rate_id is not None:
                 usd[i] += amount * rates[rate_id][i]
+            elif amount:
+                unpriced[TOKEN_CLASSES[i]] += amount
     uncached, read, write_5m, write_1h, write_other, output = (one / MTOK for one in usd)
     counts: dict[str, Any] = dict(zip(TOKEN_CLASSES, tokens, strict=True))
     write = write_5m + write_1h + write_other
@@ -84,6 +87,7 @@ def breakdown(
         cache_write_usd=plain(write),
         output_usd=plain(output),
         total_usd=plain(uncached + read + write + output),
+        unpriced={name: amount for name, amount in unpriced.items() if amount},
     )
 
 
@@ -94,12 +98,24 @@ def plain(amount: Decimal) -> Decimal:
 
 def per_request_usd(classes: pl.DataFrame, pricing: Pricing) -> npt.NDArray[np.float64]:
     """Return each request's price in float64, for ranking and weights only; NaN without a rate."""
+    usd = np.zeros(len(classes))
+    for _, of_class in class_usd(classes, pricing):
+        usd += of_class
+    return usd / 1e6
+
+
+def class_usd(
+    classes: pl.DataFrame, pricing: Pricing
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
+    """Yield each request's tokens and price in millionths of a dollar, for each token class.
+
+    Prices are float64, for ranking and weights only, and NaN without a rate.
+    """
     ids = pricing.rate_ids.fill_null(len(pricing.rates)).to_numpy()
-    usd = np.zeros(len(ids))
     for name, price in zip(TOKEN_CLASSES, PER_MTOK, strict=True):
         rates = np.append(pricing.rates[price].cast(pl.Float64).to_numpy(), np.nan)
-        usd += classes[name].to_numpy() * rates[ids]
-    return usd / 1e6
+        tokens = classes[name].to_numpy()
+        yield tokens, tokens * rates[ids]
 
 
 class Sum(NamedTuple):
@@ -107,6 +123,7 @@ class Sum(NamedTuple):
 
     rate_id: int | None
     is_logged: bool  # their logged costs count
+    units_unknown: bool  # they have units of unknown price, and no logged cost that counts
     requests: int
     tokens: Tokens
     logged_usd: Decimal  # 0 if the logged costs don't count
@@ -122,7 +139,7 @@ class CallSums:
 
     calls: pl.DataFrame  # TOKEN_CLASSES and, if any call has one, the Decimals logged and units
     rate: npt.NDArray[np.int64]  # place of each call's rate in `rates`
-    rates: list[tuple[int | None, bool]]  # rate id, and whether the logged cost counts
+    rates: list[tuple[int | None, bool, bool]]  # the first three fields of Sum
     requests: npt.NDArray[np.int64] | None = None  # of each row of `calls`, by default 1
 
     def of(self, code: npt.NDArray[np.int64], count: int) -> list[list[Sum]]:
@@ -198,4 +215,14 @@ def added(sums: Sequence[Sum], rates: dict[int, tuple[Decimal, ...]]) -> CostBre
         if one.is_logged:
             listed = breakdown([(one.rate_id, one.requests, one.tokens)], rates).total_usd
             total += one.logged_usd - listed - one.unit_usd
-    return replace(found, total_usd=plain(total), units_usd=plain(units))
+    unpriced = without_rate(sums, logged=False)
+    if calls := sum(one.requests for one in sums if one.units_unknown):
+        unpriced["units"] = calls
+    return replace(found, total_usd=plain(total), units_usd=plain(units), unpriced=unpriced)
+
+
+def without_rate(sums: Sequence[Sum], *, logged: bool) -> dict[str, int]:
+    """Return the tokens without a rate by class; classes without tokens are left out."""
+    found = [one.tokens for one in sums if one.rate_id is None and one.is_logged == logged]
+    totals = [sum(of_class) for of_class in zip(*found, strict=True)]
+    return {name: n for name, n in zip(TOKEN_CLASSES, totals, strict=False) if n}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from costaudit.contracts.audit import DataQuality, Finding, covered
+from costaudit.contracts.audit import DataQuality, Finding
 from costaudit.contracts.grades import nothing
 from costaudit.contracts.ledger import Ledger, LedgerStep, Lever
 from costaudit.contracts.month import MonthFacts
@@ -12,15 +12,12 @@ from costaudit.contracts.prefix import PrefixSection
 from costaudit.contracts.semantic import SemanticSection
 from costaudit.contracts.spend import ModelPrice, Spend
 from costaudit.costing.counting import counting_findings
+from costaudit.costing.log_findings import counted, log_findings
 from costaudit.costing.logged import HIGH_RATIO, LOW_RATIO
 from costaudit.costing.prefix_findings import prefix_findings
 from costaudit.costing.prices.sanity import doubted
 from costaudit.costing.verdict import INVOICE_TOLERANCE, UNPRICED_TOLERANCE
 
-SMALL_REQUESTS = 1_000
-SMALL_DAYS = 7.0
-_HOLES = 3  # gaps that are named, the longest first
-_OTHERWISE = ", counted as "  # ingest writes this if it replaced a convention
 _SEVERITIES = ("problem", "warning", "info")
 
 
@@ -43,8 +40,7 @@ def findings(evidence: Evidence, levers: Sequence[Lever] = ()) -> tuple[Finding,
     left = steps.get("prompt_caching", nothing())
     span = "a month" if evidence.month.is_month else "in this log"
     found = [
-        *_quality(evidence.quality, evidence.month),
-        *_days(evidence.month),
+        *log_findings(evidence.quality, evidence.month),
         *counting_findings(evidence.spend),
         *_money(evidence.spend),
         *_levers(ledger, {lever.lever: lever.change for lever in levers}),
@@ -54,107 +50,9 @@ def findings(evidence: Evidence, levers: Sequence[Lever] = ()) -> tuple[Finding,
     return tuple(sorted(found, key=_rank))
 
 
-def _days(month: MonthFacts) -> Iterable[Finding]:
-    """Yield findings about gaps in the log, and about a trend of the spend."""
-    if month.holes:
-        hours = sum(one.hours for one in month.holes)
-        longest = sorted(month.holes, key=lambda one: (-one.hours, one.start))[:_HOLES]
-        places = "; ".join(
-            f"{one.start[:16].replace('T', ' ')} to {one.end[:16].replace('T', ' ')}"
-            for one in longest
-        )
-        yield Finding(
-            "log-gap",
-            "problem" if month.is_month and hours > month.traffic_days * 24 / 2 else "warning",
-            f"The log has {'a gap' if len(month.holes) == 1 else f'{len(month.holes)} gaps'} of "
-            f"{hours:,} hours that usually have requests.",
-            f"{places} (UTC). A gap counts neither as traffic nor as no traffic: the "
-            "month is made of the hours that the log covers.",
-            "Export these hours too.",
-            section="quality",
-        )
-    trend = month.trend
-    if trend is not None and trend.significant:
-        yield Finding(
-            "spend-trend",
-            "warning" if trend.per_week > 0 else "info",
-            f"Spend {'grows' if trend.per_week > 0 else 'falls'} by {abs(trend.per_week):.0%} a "
-            "week.",
-            f"95% interval {trend.low:+.0%} to {trend.high:+.0%}, weekday by weekday. "
-            "A month here has the log's mean spend.",
-            "Run `costaudit forecast` for the next month and its drivers.",
-            section="spend",
-        )
-
-
 def _rank(finding: Finding) -> tuple[int, Decimal, str, str]:
     saved = finding.saved.usd if finding.saved else Decimal(0)
     return _SEVERITIES.index(finding.severity), -saved, finding.code, finding.title
-
-
-def _count(requests: int) -> str:
-    return "1 request" if requests == 1 else f"{requests:,} requests"
-
-
-def _were(requests: int) -> str:
-    return "was" if requests == 1 else "were"
-
-
-def _quality(quality: DataQuality, month: MonthFacts) -> Iterable[Finding]:
-    if quality.skipped:
-        reasons = ", ".join(f"{n:,} {why}" for why, n in sorted(quality.skip_reasons.items()))
-        yield Finding(
-            "rows-skipped",
-            "warning",
-            "1 row could not be read."
-            if quality.skipped == 1
-            else f"{quality.skipped:,} rows could not be read.",
-            f"{reasons}.",
-            "skips.parquet lists each with its file and offset.",
-            section="quality",
-        )
-    if quality.uncounted:
-        yield Finding(
-            "usage-missing",
-            "warning",
-            f"{_count(quality.uncounted)} {_were(quality.uncounted)} answered without token "
-            "counts.",
-            "Their cost is not in the figures.",
-            "Log the usage block of every response; in streams, it is in the last chunk.",
-            section="quality",
-        )
-    if estimated := quality.usage.get("estimated", 0):
-        yield Finding(
-            "usage-estimated",
-            "info",
-            "1 request has estimated token counts."
-            if estimated == 1
-            else f"{estimated:,} requests have estimated token counts.",
-            "A tokenizer counted the tokens, not the provider.",
-            "Log the usage block of every response; in streams, it is in the last chunk.",
-            section="quality",
-        )
-    otherwise = sum(n for name, n in quality.conventions.items() if _OTHERWISE in name)
-    if otherwise:
-        names = "; ".join(name for name in sorted(quality.conventions) if _OTHERWISE in name)
-        yield Finding(
-            "convention-mismatch",
-            "warning",
-            f"The token counts of {_count(otherwise)} do not mean what their source says.",
-            f"{names}: the calls' own totals, or cache reads larger than the input, show this.",
-            "Compare one of these calls with the provider's usage page.",
-            section="quality",
-        )
-    if 0 < quality.kept < SMALL_REQUESTS or quality.covered_days < SMALL_DAYS:
-        yield Finding(
-            "small-sample",
-            "warning",
-            f"The log is small: {_count(quality.kept)} over {covered(quality)}.",
-            f"With fewer than {SMALL_REQUESTS:,} requests or {SMALL_DAYS:.0f} days, the daily and "
-            f"weekly pattern can't be seen. {' '.join(month.reasons)}".rstrip(),
-            "Use a longer log, of whole weeks.",
-            section="quality",
-        )
 
 
 def _money(spend: Spend) -> Iterable[Finding]:
@@ -167,7 +65,7 @@ def _money(spend: Spend) -> Iterable[Finding]:
             "unpriced",
             "problem" if over else "warning",
             f"{spend.unpriced_share:.1%} of the tokens are in calls without a full price.",
-            f"Not fully in the spend: {_count(spend.unpriced_requests)} of {names}.{apart}",
+            f"Not fully in the spend: {counted(spend.unpriced_requests)} of {names}.{apart}",
             "Add their rates to a prices.toml: a [[price]], a [[unit]] or an [[alias]] for each.",
             section="spend",
         )
@@ -175,7 +73,7 @@ def _money(spend: Spend) -> Iterable[Finding]:
         yield Finding(
             "gateway-cache",
             "info",
-            f"A gateway's cache already serves {_count(spend.gateway_hits)}.",
+            f"A gateway's cache already serves {counted(spend.gateway_hits)}.",
             "They cost nothing: neither the spend nor the savings include them.",
             "",
             section="spend",
@@ -257,7 +155,7 @@ def _mismatch(price: ModelPrice) -> Finding:
         "cost-mismatch",
         "warning",
         f"The logged cost of {price.model} is not its price.",
-        f"{_count(price.requests)}: {price.note}.",
+        f"{counted(price.requests)}: {price.note}.",
         "Name the unit or the tier in the column mapping, or analyze with --cost-mode.",
         section="spend",
     )

@@ -15,11 +15,11 @@ from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER, TOKEN_
 from costaudit.contracts.spend import CostBreakdown, CostMode, DailyRow, ModelPrice, Spend, SpendRow
 from costaudit.costing.cost import (
     CallSums,
-    Sum,
     added,
     billed_classes,
     plain,
     rates_by_id,
+    without_rate,
 )
 from costaudit.costing.groups.codes import coded
 from costaudit.costing.groups.latency import Latencies
@@ -160,11 +160,14 @@ def _calls(sent: pl.DataFrame, rates: int) -> _Calls:
 
 def _sums(sent: pl.DataFrame, rates: int) -> CallSums:
     logged = sent["logged"].is_not_null().to_numpy()
-    number = 2 * (sent["rate_id"].cast(pl.Int64).fill_null(-1).to_numpy() + 1) + logged
-    used = np.flatnonzero(np.bincount(number, minlength=2 * rates + 2))
-    place = np.zeros(2 * rates + 2, np.int64)
+    kind = np.where(logged, 1, 2 * sent["unit_usd"].is_null().to_numpy())  # at most one of both
+    number = 3 * (sent["rate_id"].cast(pl.Int64).fill_null(-1).to_numpy() + 1) + kind
+    used = np.flatnonzero(np.bincount(number, minlength=3 * rates + 3))
+    place = np.zeros(3 * rates + 3, np.int64)
     place[used] = np.arange(len(used))
-    names = [(one // 2 - 1 if one > 1 else None, bool(one % 2)) for one in used.tolist()]
+    names = [
+        (one // 3 - 1 if one > 2 else None, one % 3 == 1, one % 3 == 2) for one in used.tolist()
+    ]
     calls = sent.select(TOKEN_CLASSES)
     if logged.any() or sent.select((pl.col("unit_usd") != 0).any()).item():
         units = pl.when(pl.col("logged").is_null()).then("unit_usd").otherwise("logged_units")
@@ -222,19 +225,10 @@ def _daily(calls: _Calls, rates: dict[int, tuple[Decimal, ...]]) -> tuple[DailyR
         rows.append(
             DailyRow(
                 days.names[day], providers.names[provider], models.names[model],
-                added(found, rates), _without_rate(found, logged=False),
-                _without_rate(found, logged=True),
+                added(found, rates), without_rate(found, logged=True),
             )
         )  # fmt: skip
     return tuple(rows)
-
-
-def _without_rate(found: list[Sum], *, logged: bool) -> dict[str, int]:
-    """Return the tokens without a rate by class; classes without tokens are left out."""
-    for one in found:
-        if one.rate_id is None and one.is_logged == logged:
-            return {name: n for name, n in zip(TOKEN_CLASSES, one.tokens, strict=True) if n}
-    return {}
 
 
 def _row(

@@ -100,11 +100,8 @@ def _coverage(spend: Spend, quality: DataQuality) -> str:
 
 
 def _log(quality: DataQuality) -> str:
-    period = covered(quality)
-    if not quality.first_ts:
-        period = "a log without times"
     requests = "1 request" if quality.kept == 1 else f"{quality.kept:,} requests"
-    return f"{requests} over {period}"
+    return f"{requests} over {covered(quality)}"
 
 
 def _usd(amount: Decimal) -> str:

@@ -80,14 +80,16 @@ def _examples(sent: pl.DataFrame) -> pl.DataFrame:
 
 def _sample(row: dict[str, object], usd: Mapping[str, SpendRow]) -> SampleRequest:
     at, latency = row["ts"], row["latency_ms"]
+    cost = usd[str(row["request_id"])].cost
     return SampleRequest(
         request_id=str(row["request_id"]),
         at=at.isoformat(timespec="seconds") if isinstance(at, datetime) else "",
         input_tokens=sum(int(str(row[name] or 0)) for name in INPUT_CLASSES),
         output_tokens=int(str(row["output_tokens"] or 0)),
-        usd=usd[str(row["request_id"])].cost.total_usd,
+        usd=cost.total_usd,
         latency_ms=float(str(latency)) if latency is not None else None,
         status="error" if row["status"] == "error" else "ok",
+        unpriced=bool(cost.unpriced),
     )
 
 
@@ -113,6 +115,7 @@ def _endpoints(
                 _template(row, one, samples.get(row.group, ())) for row in below.get(one.group, ())
             ),
             all_templates=templates.get(one.group, 0),
+            unpriced=bool(one.cost.unpriced),
         )
         for one in whole.by.get("endpoint", ())[:ENDPOINTS]
     ]
@@ -131,4 +134,5 @@ def _template(
         share=float(row.cost.total_usd / whole) if whole else 0.0,
         failed=row.failed,
         samples=tuple(samples),
+        unpriced=bool(row.cost.unpriced),
     )

@@ -304,6 +304,7 @@ def _moved(base: Audit, new: Audit, name: str) -> tuple[Change, ...]:
         {
             group: row.month or Money(row.cost.total_usd, "measured")
             for group, row in of_audit.items()
+            if row.cost.total_usd or not row.cost.unpriced
         }
         for of_audit in rows
     ]

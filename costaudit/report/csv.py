@@ -10,6 +10,7 @@ from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.contracts.semantic import ScopeRow, SweepPoint, VariantRow
 from costaudit.contracts.spend import CostBreakdown
 from costaudit.report.escaping import csv_cell
+from costaudit.report.language import is_priced
 from costaudit.report.numbers import similarity
 
 COLUMNS = ("section", "group", "measure", "unit", "value", "low", "high", "grade")
@@ -74,7 +75,11 @@ def _cost(section: str, group: str, cost: CostBreakdown, grade: Grade) -> Iterat
     yield (section, group, "requests", "requests", cost.requests, None, None, "measured")
     for name in TOKEN_CLASSES:
         yield (section, group, name, "tokens", getattr(cost, name), None, None, "measured")
-    yield (section, group, "total", "usd", cost.total_usd, None, None, grade)
+    known = cost.total_usd if cost.total_usd or not cost.unpriced else None
+    yield (section, group, "total", "usd", known, None, None, grade)
+    for name, amount in cost.unpriced.items():
+        unit = "requests" if name == "units" else "tokens"
+        yield (section, group, f"unpriced {name}", unit, amount, None, None, "measured")
 
 
 def _semantic(audit: Audit) -> Iterator[Row]:
@@ -126,4 +131,6 @@ def _prefix(audit: Audit) -> Iterator[Row]:
 
 
 def _money(section: str, group: str, measure: str, money: Money) -> Row:
-    return (section, group, measure, "usd", money.usd, money.low_usd, money.high_usd, money.grade)
+    known = money.usd > 0 or is_priced()
+    values = (money.usd, money.low_usd, money.high_usd) if known else (None, None, None)
+    return (section, group, measure, "usd", *values, money.grade)

@@ -130,7 +130,7 @@ def _of_meter(
         "SkuId": f"{row.provider}/{row.model}/{meter.name}",
         "SkuMeter": meter.name,
     }
-    for without, why in ((row.unpriced, _UNPRICED), (row.only_logged, _ONLY_LOGGED)):
+    for without, why in ((row.cost.unpriced, _UNPRICED), (row.only_logged, _ONLY_LOGGED)):
         lost = sum(without.get(name, 0) for name in tokens)
         if lost:
             yield usage | {

@@ -121,9 +121,10 @@ _IN_SCRIPT = {
     "\u2029": "\\u2029",
 }
 _FILTERS = (
-    numbers.usd, numbers.usd_range, numbers.per_mtok, numbers.share, numbers.share_range,
-    numbers.count, numbers.tokens, numbers.milliseconds, numbers.seconds, numbers.similarity,
-    numbers.byte_size, anchor, breaker_name, breaking, bypass_line, covered, in_words,
+    numbers.usd, numbers.usd_range, numbers.spent, numbers.per_mtok, numbers.share,
+    numbers.share_range, numbers.count, numbers.tokens, numbers.milliseconds, numbers.seconds,
+    numbers.similarity, numbers.byte_size, anchor, breaker_name, breaking, bypass_line, covered,
+    in_words,
     day, said, separated, severity,
 )  # fmt: skip
 

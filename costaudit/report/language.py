@@ -100,22 +100,33 @@ def catalogue(language: str) -> dict[str, str]:
 
 
 _PERIOD: ContextVar[Period] = ContextVar("costaudit_period", default="month")
+_PRICED: ContextVar[bool] = ContextVar("costaudit_priced", default=True)
 _MONTHLY = re.compile(r"(?<!\bof )(?<!\bin )(?<!\bfor )\ba month\b")
 
 
 @contextmanager
-def standing_for(period: Period) -> Iterator[None]:
-    """Make messages in the `with` block say that amounts are of a month, or of the log."""
-    token = _PERIOD.set(period)
+def standing_for(period: Period, *, priced: bool = True) -> Iterator[None]:
+    """Make messages in the `with` block say that amounts are of a month, or of the log.
+
+    If the log is not `priced`, savings are not known, and are written as not priced.
+    """
+    tokens = _PERIOD.set(period), _PRICED.set(priced)
     try:
         yield
     finally:
-        _PERIOD.reset(token)
+        _PERIOD.reset(tokens[0])
+        _PRICED.reset(tokens[1])
 
 
-def stand_for(period: Period) -> None:
-    """Make later messages of this command say whether amounts are of a month or of the log."""
+def stand_for(period: Period, *, priced: bool = True) -> None:
+    """Make later messages of this command say what amounts are of, as in `standing_for`."""
     _PERIOD.set(period)
+    _PRICED.set(priced)
+
+
+def is_priced() -> bool:
+    """Return whether the log has prices, so that an amount of 0 is known to be 0."""
+    return _PRICED.get()
 
 
 def of_the_log(message: str) -> str:

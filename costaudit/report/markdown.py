@@ -10,7 +10,7 @@ from costaudit.report.comparison import comparison_lines, markdown_table
 from costaudit.report.escaping import cut, markdown_code, markdown_text
 from costaudit.report.first_screen import support
 from costaudit.report.language import said, separated, tr
-from costaudit.report.numbers import count, share, share_range, similarity, usd, usd_range
+from costaudit.report.numbers import count, share, share_range, similarity, spent, usd, usd_range
 from costaudit.report.summary import ranked_findings, severity, spread, why_none
 from costaudit.report.tables.invoice import invoice_tables
 from costaudit.report.tables.learned import learned_note
@@ -262,7 +262,7 @@ def _spend(audit: Audit, name: str) -> list[str]:
         [
             markdown_code(cut(row.group or tr("not logged"), _TEXT)),
             count(row.cost.requests),
-            usd(row.cost.total_usd),
+            spent(row.cost.total_usd, row.cost.unpriced),
             share(row.share),
         ]
         for row in groups[:_TOP]

@@ -1,10 +1,11 @@
 """How numbers are written for people: dollars, shares, counts, tokens and times."""
 
+from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from costaudit.contracts.grades import Estimate, Money
+from costaudit.report.language import is_priced, separated, style, tr, with_currency
 from costaudit.report.language import percent as percentage
-from costaudit.report.language import separated, style, tr, with_currency
 
 MINUS = "−"
 _SCALES = ((1_000_000_000, 1_000_000_000, "B"), (1_000_000, 1_000_000, "M"), (10_000, 1_000, "k"))
@@ -13,10 +14,13 @@ _SCALES = ((1_000_000_000, 1_000_000_000, "B"), (1_000_000, 1_000_000, "M"), (10
 def usd(amount: Decimal) -> str:
     """Write US dollars in the currency in use: whole from 100 on, cents below that.
 
-    Below a cent, two digits that count are written.
+    Below a cent, two digits that count are written. If the log has no prices, what is spent or
+    saved is not known, so 0 and less are "not priced"; what a cache costs is known.
     """
     amount = amount * style().rate
     size = abs(amount)
+    if not is_priced() and amount <= 0:
+        return tr("not priced")
     if size == 0:
         return with_currency("0")
     if size >= 100:
@@ -27,6 +31,13 @@ def usd(amount: Decimal) -> str:
         digits = 1 - size.adjusted()
         text = f"{size.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN):f}"
     return with_currency(f"{MINUS if amount < 0 else ''}{text}")
+
+
+def spent(amount: Decimal, unpriced: Mapping[str, int] | bool) -> str:
+    """Write an amount as the least that was spent if a part of it has no known price."""
+    if not unpriced:
+        return usd(amount)
+    return f"≥ {usd(amount)}" if amount else tr("not priced")
 
 
 def usd_range(money: Money) -> str:

@@ -111,6 +111,6 @@ def reporter_named(name: str) -> Reporter:
 
 def render(audit: Audit, reporter: Reporter | str) -> bytes:
     """Render an audit with a reporter, or with the one of this name; its money is for its month."""
-    with standing_for(audit.month.period):
+    with standing_for(audit.month.period, priced=audit.spend.has_price):
         chosen = reporter_named(reporter) if isinstance(reporter, str) else reporter
         return chosen.render(audit)

@@ -128,7 +128,7 @@ def test_identical_requests_are_all_hits_but_the_first(audited: Audited) -> None
 
 def test_without_times_the_order_of_the_file_counts(audited: Audited) -> None:
     audit = audited(records(lambda record: record.pop("timestamp")))
-    assert "a log without times" in audit["verdict"]["headline"]
+    assert "over an unknown time" in audit["verdict"]["headline"]
     assert said_missing(audit, "have no time")
     assert at(audit, 0.99)["exact_hits"] == 2
     assert not any("TTL" in row["name"] for row in audit["semantic"]["variants"])

@@ -56,7 +56,7 @@ def test_without_any_price_no_dollars_are_told() -> None:
 
 def test_nothing_spent_is_nothing_saved() -> None:
     found = verdict(spent("0"), ledger("0"), quality(first_ts="", kept=1), LOG)
-    assert found.saving_share == 0 and "a log without times" in found.headline
+    assert found.saving_share == 0 and "an unknown time" in found.headline
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Six logs that lack different things, and the audit of each."""
 
+import html
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,9 @@ from costaudit.contracts.audit import Audit
 from costaudit.contracts.run_dir import RunDir
 from costaudit.pipeline.analyze import analyze
 from costaudit.pipeline.settings import AnalyzeOptions
+from costaudit.report.reporters import render
 
+TICK = re.compile(r'(<line class="grid"[^>]*/>)<text class="right"[^>]*>[^<]*</text>')
 START = datetime(2026, 10, 5, tzinfo=UTC)  # a Monday
 
 
@@ -62,3 +66,13 @@ def audit(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     (folder / "log.jsonl").write_bytes(b"\n".join(lines))
     options = AnalyzeOptions(thresholds="0.90:0.96:0.03")
     return analyze([str(folder / "log.jsonl")], RunDir(folder / "run"), options)
+
+
+def page(audit: Audit, form: str) -> str:
+    """Return what a reader sees, without the data and code of a page and the ticks of its axes."""
+    text = render(audit, form).decode()
+    if form == "html":
+        body = text.partition("<body")[2]
+        body = re.sub(r"<(script|style)\b.*?</\1>", " ", body, flags=re.DOTALL)
+        text = html.unescape(re.sub(r"<[^>]*>", " ", TICK.sub(r"\1", body)))
+    return re.sub(r"\s+", " ", text)

@@ -1,6 +1,5 @@
 """Every amount on a page is one that the audit holds, and a named one is that quantity's own."""
 
-import html
 import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -12,10 +11,9 @@ import pytest
 
 from costaudit.contracts.audit import Audit
 from costaudit.report.numbers import usd
-from costaudit.report.reporters import render
+from tests.pipeline.conftest import page
 
 AMOUNT = re.compile(r"\$([\d,]*\d(?:\.\d+)?)")
-TICK = re.compile(r'(<line class="grid"[^>]*/>)<text class="right"[^>]*>[^<]*</text>')
 FORMS = ("terminal", "md", "html")
 
 
@@ -29,16 +27,6 @@ def held(value: Any) -> Iterator[Decimal]:
     elif isinstance(value, dict | tuple):
         for one in value.values() if isinstance(value, dict) else value:
             yield from held(one)
-
-
-def page(audit: Audit, form: str) -> str:
-    """Return what a reader sees, without the data and code of a page and the ticks of its axes."""
-    text = render(audit, form).decode()
-    if form == "html":
-        body = text.partition("<body")[2]
-        body = re.sub(r"<(script|style)\b.*?</\1>", " ", body, flags=re.DOTALL)
-        text = html.unescape(re.sub(r"<[^>]*>", " ", TICK.sub(r"\1", body)))
-    return re.sub(r"\s+", " ", text)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -71,6 +71,8 @@ class Handler(BaseHTTPRequestHandler):
         if fault.startswith("status"):
             _, status, *wait = fault.split()
             extra = {"Retry-After": wait[0]} if wait else {}
+            if status == "429":  # as Bedrock names it; other clients ignore the header
+                extra["x-amzn-ErrorType"] = "ThrottlingException"
             self.send(json.dumps({"error": {"message": "no"}}).encode(), int(status), **extra)
         elif fault == "malformed":
             self.send(b'{"id": "x", "choices": [{"mess')

@@ -43,13 +43,15 @@ def scaled(whole: CostBreakdown, part: str) -> CostBreakdown:
     values = {
         name: int(value * by) if isinstance(value, int) else value * by
         for name, value in vars(whole).items()
+        if name != "unpriced"
     }
     return CostBreakdown(**values)  # type: ignore[arg-type]
 
 
 def added(parts: list[CostBreakdown]) -> CostBreakdown:
     """Return the sum of breakdowns."""
-    return CostBreakdown(**{k: sum(getattr(p, k) for p in parts) for k in vars(parts[0])})
+    names = [name for name in vars(parts[0]) if name != "unpriced"]
+    return CostBreakdown(**{name: sum(getattr(p, name) for p in parts) for name in names})
 
 
 SONNET = ("3", "0.30", "3.75", "15")

@@ -169,7 +169,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     ),
     " ({a} to {b} saved)": (
         "$1.00 a month now, $0.50 after: 50% less ($0.30 to $0.60 saved), measured, from 7 "
-        "requests over a log without times, all tokens priced.",
+        "requests over an unknown time, all tokens priced.",
     ),
     "{a} of tokens priced": (
         "$1.00 in this log, $0.50 with every step: 50% less, estimated, from 1 request over 2 "

@@ -82,8 +82,9 @@ def without_list_price(total_usd: Decimal, *, only_logged: bool = False) -> Audi
         cache_read_usd=nothing, cache_write_usd=nothing, output_usd=nothing,
     )  # fmt: skip
     tokens = {name: getattr(cost, name) for name in TOKEN_CLASSES if getattr(cost, name)}
-    both = ({}, tokens) if only_logged else (tokens, {})
-    daily = (DailyRow("2026-06-01", "openai", "gpt-4o", cost, *both),)
+    cost = replace(cost, unpriced={} if only_logged else tokens)
+    logged = tokens if only_logged else {}
+    daily = (DailyRow("2026-06-01", "openai", "gpt-4o", cost, logged),)
     return replace(AUDIT, spend=replace(AUDIT.spend, daily=daily))
 
 

@@ -19,7 +19,7 @@ from costaudit.report.charts.panel import (
     stacked_panel,
 )
 from costaudit.report.language import tr
-from costaudit.report.numbers import count, milliseconds, share, tokens, usd, whole_usd
+from costaudit.report.numbers import count, milliseconds, share, spent, tokens, usd, whole_usd
 
 _TOP, _GAP, _FOOT = 22, 40, 26
 
@@ -129,8 +129,8 @@ def _chart(rows: Sequence[SpendRow], panels: tuple[Panel, ...], frame: Frame) ->
         if number % every == 0
     )
     titles = tuple(
-        f"{row.group or tr('no time')} · {usd(row.cost.total_usd)} · {count(row.cost.requests)} "
-        f"{tr('requests')}"
+        f"{row.group or tr('no time')} · {spent(row.cost.total_usd, row.cost.unpriced)} · "
+        f"{count(row.cost.requests)} {tr('requests')}"
         for row in rows
     )
     return SeriesChart(frame, bottom + _FOOT, panels, ticks, bottom, titles)

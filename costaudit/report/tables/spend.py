@@ -5,7 +5,16 @@ from decimal import Decimal
 
 from costaudit.contracts.spend import CostBreakdown, Counting, ModelPrice, Spend, SpendRow
 from costaudit.report.language import renumbered, said, separated, tr
-from costaudit.report.numbers import count, counted, milliseconds, per_mtok, share, tokens, usd
+from costaudit.report.numbers import (
+    count,
+    counted,
+    milliseconds,
+    per_mtok,
+    share,
+    spent,
+    tokens,
+    usd,
+)
 from costaudit.report.tables.invoice import invoice_line, invoice_tables
 from costaudit.report.tables.table import Table
 
@@ -51,6 +60,8 @@ def _first(spend: Spend) -> str:
     lead = tr("{usd} for {requests}")
     if spend.unpriced_requests:
         lead = tr("At least {usd} for {requests}")
+    if not spend.has_price:
+        lead = tr("No dollars can be given for {requests}")
     told = lead.format(usd=usd(total.total_usd), requests=counted(total.requests, "request"))
     if spend.logged_usd and total.total_usd:
         part = share(float(spend.logged_usd / total.total_usd))
@@ -115,7 +126,7 @@ def _classes(total: CostBreakdown) -> Table:
             (
                 tr(name),
                 tokens(sum(getattr(total, field) for field in fields)),
-                usd(getattr(total, dollars)),
+                spent(getattr(total, dollars), any(map(total.unpriced.__contains__, fields))),
                 share(float(getattr(total, dollars) / priced)) if priced else "",
             )
             for name, fields, dollars in _CLASSES
@@ -149,7 +160,7 @@ def _breakdown(rows: Sequence[SpendRow], name: str) -> Table:
                 tokens(_input(row.cost)),
                 tokens(row.cost.output_tokens),
                 _cached(row.cost),
-                usd(row.cost.total_usd),
+                spent(row.cost.total_usd, row.cost.unpriced),
                 share(row.share),
                 _latency(row.latency_p50_ms),
                 _latency(row.latency_p95_ms),
@@ -169,7 +180,7 @@ def _in_time(rows: Sequence[SpendRow], name: str) -> Table:
             (
                 row.group or tr("not logged"),
                 count(row.cost.requests),
-                usd(row.cost.total_usd),
+                spent(row.cost.total_usd, row.cost.unpriced),
                 share(row.share),
                 tokens(row.mean_input_tokens),
                 _latency(row.latency_p95_ms),
