@@ -1,6 +1,6 @@
 """Explain a change of spend: an exact split into factors, unusual days, longer prompts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 from typing import NamedTuple
 
@@ -18,54 +18,79 @@ _SPIKE_SPREADS, _SPIKE_SHARE = 4.0, 0.3  # minimum excess over the usual day of 
 _SPIKES, _FEW_DAYS = 5, 6
 _MAD = 1.4826  # median absolute deviation → standard deviation
 _LONGER, _SURE = 0.1, 5.0  # minimum growth of prompts, as a share and in standard errors
+_ABSENT = 1e-12  # in place of a share or a quantity that a month lacks
 _FEWEST_A_DAY = 5  # minimum number of requests of an endpoint
 
 
+Paid = tuple[Floats, Floats]  # a quantity of each request, such as output tokens, and its dollars
+
+
 def drivers(
-    models: pl.Series, tokens: Floats, usd: Floats, weights: tuple[Floats, Floats]
+    models: pl.Series, paid: Iterable[Paid], weights: tuple[Floats, Floats]
 ) -> tuple[Driver, ...]:
     """Return factors that add up exactly to the change between two months.
 
-    `weights` are how often each request counts in the first and in the second month. The split is
-    the logarithmic mean Divisia index (Ang, 2004) over models: it has no residual and is symmetric
-    in time. A model that only one month has counts as a change of the mix.
+    `paid` is what requests were billed for, one quantity after the other: tokens of each class, and
+    what else they cost. `weights` are how often each request counts in the first and in the second
+    month. The split is the logarithmic mean Divisia index (Ang, 2004) over models and quantities:
+    it has no residual and is symmetric in time, and prices change it only if the same quantity of
+    the same model costs more. A model that only one month has counts as a change of the mix.
     """
     named = coded(models)
-    cells = [_cells(named, tokens, usd, weight) for weight in weights]
-    names = sorted({*cells[0], *cells[1]})
     effects = dict.fromkeys(_FACTORS, 0.0)
-    counts = [sum(one[0] for one in of.values()) for of in cells]
+    requests = [_by_model(named, weight) for weight in weights]
+    counts = [of.sum() for of in requests]
     if not all(counts):
         return ()
-    for name in names:
-        pair = [of.get(name) for of in cells]
-        known = [one for one in pair if one is not None and one[0] and one[1] and one[2]]
-        if not known:
-            continue
-        each = [one if one in known else None for one in pair]
-        factors = [
-            _factors(one or known[0], count, absent=one is None)
-            for one, count in zip(each, counts, strict=True)
+    shares = [of / count for of, count in zip(requests, counts, strict=True)]
+    change = 0.0
+    for quantity, usd in paid:
+        sums = [
+            (_by_model(named, weight * quantity), _by_model(named, weight * usd))
+            for weight in weights
         ]
-        sums = [float(np.prod(one)) for one in factors]
-        mean = _log_mean(sums[1], sums[0])
-        for factor, first, second in zip(_FACTORS, *factors, strict=True):
-            effects[factor] += mean * float(np.log(second / first))
-    change = sum(
-        (sum(one[2] for one in of.values()) * sign for of, sign in zip(cells, (-1, 1), strict=True))
-    )
+        change += float(sums[1][1].sum() - sums[0][1].sum())
+        for model in np.flatnonzero((sums[0][1] > 0) | (sums[1][1] > 0)).tolist():
+            cells = [
+                _Cell(float(count), float(share[model]), float(of[0][model]), float(of[1][model]))
+                for count, share, of in zip(counts, shares, sums, strict=True)
+            ]
+            for factor, effect in _split(cells[0], cells[1]).items():
+                effects[factor] += effect
     effects["mix of models"] += change - sum(effects.values())  # models that only one month has
     return tuple(Driver(name, micro_usd(effects[name])) for name in _FACTORS)
 
 
-_ABSENT = 1e-12  # stands in for the share of a model that a month lacks
+class _Cell(NamedTuple):
+    """What one model was paid for one quantity in one month."""
+
+    requests: float  # of all models
+    share: float  # of the requests that are the model's
+    quantity: float
+    usd: float
+
+    def factors(self, other: "_Cell") -> list[float]:
+        """Return requests, quantity per request, share of requests and price.
+
+        What a month lacks has the price, and a model that it lacks the quantity, of the other one.
+        """
+        paid = self if self.usd > 0 else other
+        price = paid.usd / paid.quantity
+        if not self.share:
+            each = other.quantity / (other.requests * other.share)
+            return [self.requests, each, _ABSENT, price]
+        each = self.quantity if self.usd > 0 else other.quantity * _ABSENT
+        return [self.requests, each / (self.requests * self.share), self.share, price]
 
 
-def _factors(cell: tuple[float, float, float], count: float, *, absent: bool) -> list[float]:
-    """Return requests, tokens per request, share of requests and dollars per token."""
-    requests, tokens, usd = cell
-    share = _ABSENT if absent else requests / count
-    return [count, tokens / requests, share, usd / tokens]
+def _split(first: _Cell, second: _Cell) -> dict[Factor, float]:
+    """Return the effect of each factor on what one model was paid for one quantity."""
+    factors = first.factors(second), second.factors(first)
+    mean = _log_mean(float(np.prod(factors[1])), float(np.prod(factors[0])))
+    return {
+        name: mean * float(np.log(after / before))
+        for name, before, after in zip(_FACTORS, *factors, strict=True)
+    }
 
 
 def _log_mean(one: float, other: float) -> float:
@@ -74,18 +99,8 @@ def _log_mean(one: float, other: float) -> float:
     return (high - low) / float(np.log1p((high - low) / low)) if high > low else one
 
 
-def _cells(
-    models: Coded, tokens: Floats, usd: Floats, weight: Floats
-) -> dict[str, tuple[float, float, float]]:
-    sums = [
-        summed(models.code, value, len(models.names)).tolist()
-        for value in (weight, weight * tokens, weight * usd)
-    ]
-    return {
-        name: (requests, of_tokens, of_usd)
-        for name, requests, of_tokens, of_usd in zip(models.names, *sums, strict=True)
-        if requests
-    }
+def _by_model(models: Coded, values: Floats) -> Floats:
+    return summed(models.code, values, len(models.names))
 
 
 class _Day(NamedTuple):

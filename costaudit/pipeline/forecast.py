@@ -1,5 +1,6 @@
 """Forecast a log's next month, and explain why its spend grew."""
 
+from collections.abc import Iterator
 from decimal import Decimal
 
 import numpy as np
@@ -7,8 +8,8 @@ import polars as pl
 
 from costaudit.contracts.forecast import Driver, Forecast
 from costaudit.contracts.requests import TS_S
-from costaudit.costing.cost import per_request_usd
-from costaudit.costing.growth import Parts, drivers, inflation, spikes, token_counts
+from costaudit.costing.cost import class_usd, per_request_usd
+from costaudit.costing.growth import Paid, Parts, drivers, inflation, spikes, token_counts
 from costaudit.costing.months.forecast import backtest, next_month
 from costaudit.costing.months.month import month_at
 from costaudit.errors import InsufficientDataError
@@ -16,6 +17,7 @@ from costaudit.pipeline.loaded import Loaded
 from costaudit.simulate.segments import ROLES, owners
 
 _DAY_S = 86_400
+_ROUNDING = 1e-9  # share of a bill that is no amount of its own
 
 
 def forecast_of(log: Loaded) -> Forecast:
@@ -26,8 +28,7 @@ def forecast_of(log: Loaded) -> Forecast:
             hint="Take a log of two weeks or more.",
         )
     usd = log.tariff.request_usd
-    tokens = token_counts(log.tariff.classes)
-    change, factors = _change(log, tokens, usd)
+    change, factors = _change(log, usd)
     requests = log.keyed
     split = {name: requests[name] for name in ("endpoint", "model", "user", "tenant")}
     split["template"] = log.templates.cast(pl.String)
@@ -77,7 +78,20 @@ def _parts(log: Loaded) -> Parts:
     )
 
 
-def _change(log: Loaded, tokens: np.ndarray, usd: np.ndarray) -> tuple[Decimal, tuple[Driver, ...]]:
+def _paid(log: Loaded, usd: np.ndarray) -> Iterator[Paid]:
+    """Yield what requests were billed for: the tokens of each class, then all else, in dollars."""
+    rest = usd.copy()
+    for tokens, millionths in class_usd(log.tariff.classes, log.tariff.billed):
+        if tokens.any():
+            of_class = np.nan_to_num(millionths) / 1e6
+            rest -= of_class
+            yield tokens.astype(np.float64), of_class
+    rest[np.abs(rest) < _ROUNDING * usd] = 0.0
+    if rest.any():
+        yield rest, rest
+
+
+def _change(log: Loaded, usd: np.ndarray) -> tuple[Decimal, tuple[Driver, ...]]:
     """Compare two months, one made of each half of the log, in whole days."""
     ts_s = log.keyed.select(TS_S).to_series().fill_null(np.nan).to_numpy()
     days = ts_s // _DAY_S
@@ -90,5 +104,5 @@ def _change(log: Loaded, tokens: np.ndarray, usd: np.ndarray) -> tuple[Decimal, 
         weight = np.zeros(len(days))
         weight[half] = month.weights
         weights.append(weight)
-    found = drivers(log.keyed["model"], tokens, usd, (weights[0], weights[1]))
+    found = drivers(log.keyed["model"], _paid(log, usd), (weights[0], weights[1]))
     return sum((one.usd for one in found), Decimal(0)), found

@@ -73,7 +73,8 @@ def _drivers(found: Forecast) -> Table:
         "Second half of the log against the first, a month",
         ("factor", "USD"),
         (*rows, *total),
-        note="Factors add up to the change exactly (logarithmic mean Divisia index over models).",
+        note="Factors add up to the change exactly (logarithmic mean Divisia index over models and "
+        "kinds of tokens); tokens per request include searches, media and fees.",
     )
 
 
