@@ -149,6 +149,8 @@ class Counting:
     unread_usage: dict[str, tuple[int, float]] = field(default_factory=dict)
     # token class or unit with an unreadable count → calls
     unreadable_usage: dict[str, int] = field(default_factory=dict)
+    # unit of logged costs that is no part of a dollar, in lower case → calls
+    foreign_costs: dict[str, int] = field(default_factory=dict)
     undecided: tuple[Undecided, ...] = ()
 
 

@@ -11,7 +11,7 @@ from costaudit.contracts.manifest import IngestCounts
 from costaudit.contracts.requests import SENT_TO_PROVIDER
 from costaudit.contracts.spend import CostMode, Counting, Spend, Undecided
 from costaudit.costing.cost import billed_classes, cost, plain
-from costaudit.costing.logged import basis
+from costaudit.costing.logged import basis, foreign_costs
 from costaudit.costing.prices.conventions import GROUP, is_undecided, swapped
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.verdict import once
@@ -50,6 +50,7 @@ def counting(
         colliding_calls=calls,
         unread_usage=ingest.unread_usage,
         unreadable_usage=ingest.unreadable_usage,
+        foreign_costs=foreign_costs(requests),
         undecided=tuple(_undecided(requests, prices)),
     )
 
@@ -113,8 +114,26 @@ def counting_findings(spend: Spend) -> Iterable[Finding]:
         yield _unread(found.unread_usage)
     if found.unreadable_usage:
         yield _unreadable(found.unreadable_usage)
+    if found.foreign_costs:
+        yield _foreign(found.foreign_costs)
     for each in found.undecided:
         yield _open(each)
+
+
+def _foreign(calls: Mapping[str, int]) -> Finding:
+    named = ", ".join(f"{unit.upper()} ({count:,})" for unit, count in calls.items())
+    number = sum(calls.values())
+    return Finding(
+        "cost-currency",
+        "warning",
+        "The logged cost of 1 request is not in dollars."
+        if number == 1
+        else f"The logged costs of {number:,} requests are not in dollars.",
+        f"Which unit, and how many: {named}. No rate is known, so these costs are not used: "
+        "the requests are at list prices, or unpriced.",
+        "Log costs in US dollars, or give your rates with --prices.",
+        section="quality",
+    )
 
 
 def _unread(fields: Mapping[str, tuple[int, float]]) -> Finding:

@@ -56,6 +56,15 @@ def logged_usd(requests: pl.DataFrame) -> pl.Series:
     return requests.select(kept.alias("logged")).to_series()
 
 
+def foreign_costs(requests: pl.DataFrame) -> dict[str, int]:
+    """Return how many calls sent to a provider have a logged cost in each unit without a rate."""
+    unit = pl.col("cost_unit").str.to_lowercase()
+    costs = requests.filter(
+        SENT_TO_PROVIDER, pl.col("logged_cost").is_not_null(), ~unit.is_in(list(UNITS))
+    )
+    return dict(costs.select(unit)["cost_unit"].value_counts().sort("cost_unit").iter_rows())
+
+
 def basis(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, mode: CostMode) -> Basis:
     """Return which requests' logged costs count.
 

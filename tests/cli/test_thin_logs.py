@@ -134,6 +134,17 @@ def test_without_times_the_order_of_the_file_counts(audited: Audited) -> None:
     assert not any("TTL" in row["name"] for row in audit["semantic"]["variants"])
 
 
+def test_costs_in_a_currency_without_a_rate_are_told_and_not_used(audited: Audited) -> None:
+    lines = records(lambda record: record.update(cost=0.5))
+    for line in lines[::2]:
+        line["currency"] = "EUR"
+    audit = audited(lines)
+    (found,) = (one for one in audit["findings"] if one["code"] == "cost-currency")
+    assert found["title"] == "The logged costs of 4 requests are not in dollars."
+    assert "EUR (4)" in found["detail"]
+    assert audit["spend"]["counting"]["foreign_costs"] == {"eur": 4}
+
+
 def test_what_has_no_time_among_what_has_one_passes_the_cache_by(audited: Audited) -> None:
     lines = records()
     for line in lines[::2]:
