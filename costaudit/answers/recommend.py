@@ -68,7 +68,8 @@ def _none(why: str) -> Recommendation:
 
 
 def _why_not(points: Sequence[RatePoint], allowed: Sequence[int], max_wrong: float) -> str:
-    if points and not any(one.earned_usd.any() for one in points):
+    right = [one for one in points if one.valid_hit_share and one.valid_hit_share.value > 0]
+    if right and not any(one.earned_usd.any() for one in right):
         return "what hits would save has no known price, so no threshold can be chosen."
     if allowed:
         return (

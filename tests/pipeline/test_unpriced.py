@@ -67,6 +67,8 @@ def test_a_log_without_prices_prints_no_amount_of_nothing(nothing_priced: Audit,
     found = [text[max(one.start() - 60, 0) : one.end() + 20] for one in ZERO.finditer(text)]
     assert found == []
     assert "not priced" in text
+    assert nothing_priced.semantic
+    assert "has no known price" in nothing_priced.semantic.recommended_why
 
 
 def test_a_table_of_numbers_leaves_unknown_amounts_empty(nothing_priced: Audit) -> None:
