@@ -136,6 +136,35 @@ def test_a_pool_gives_up_where_a_partition_kills_every_worker() -> None:
         list(engine_named("pool", 2).map(dies, [Fatal(n, spared=os.getpid()) for n in range(12)]))
 
 
+DRIVER = """
+import sys
+from pathlib import Path
+from costaudit.contracts.run_dir import RunDir
+from costaudit.ingest.ingest import ingest
+from costaudit.ingest.options import IngestOptions
+from costaudit.progress import SilentProgress
+asked = IngestOptions(engine="ray", workers=2, task_bytes=500)
+ingest([sys.argv[1]], RunDir(Path(sys.argv[2])), asked, SilentProgress())
+"""
+
+
+@pytest.mark.slow
+def test_what_a_killed_driver_had_read_is_not_read_again(log: Path, tmp_path: Path) -> None:
+    """It is killed as soon as the first partition is committed; another engine continues."""
+    run = tmp_path / "run"
+    driver = subprocess.Popen([sys.executable, "-c", DRIVER, str(log), str(run)])
+    while not list(run.glob("staging/*/span-*.json")):
+        assert driver.poll() is None
+        time.sleep(0.005)
+    driver.kill()
+    driver.wait()
+    seen = Bytes()
+    ingest([str(log)], RunDir(run), IngestOptions(task_bytes=500), seen)
+    assert 0 < seen.read < log.stat().st_size
+    expected, _ = read(log, tmp_path / "whole", "local", 1)
+    assert {name: (run / f"{name}.parquet").read_bytes() for name in TABLES} == expected
+
+
 def test_an_unknown_engine_is_refused() -> None:
     for name in ("ray:", "spark", "ray://", "Pool", ""):
         with pytest.raises(UsageError, match="no engine"):
