@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -83,9 +83,12 @@ def ingest_options(
 def part_of_log(since: str, until: str, where: list[str] | None) -> "IngestOptions":
     """Return the checked options that select a part of a log."""
     from costaudit.cli.verb import reading
+    from costaudit.engine.engine import check_engine
 
-    source, maps = reading()
-    return ingest_options(LogPart(since, until, where), source, maps)
+    source, maps, engine = reading()
+    return replace(
+        ingest_options(LogPart(since, until, where), source, maps), engine=check_engine(engine)
+    )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from costaudit.cli.examples import EXAMPLES
-from costaudit.cli.options import Audited, Mapping, Out, Run, Source, Written
+from costaudit.cli.options import Audited, Engine, Mapping, Out, Run, Source, Written
 
 _PRINTS_TABLES = {"spend", "sweep", "clusters", "prefix", "levers", "doctor", "judge", "replay",
                   "sessions", "forecast", "route", "claims"}  # fmt: skip
@@ -27,6 +27,7 @@ class _Running:
     every_row: bool = False
     source: str = "auto"
     maps: tuple[str, ...] = ()
+    engine: str = "pool"
     keeps_its_run: bool = True
     said_first: str = ""
     scratch: Path | None = None
@@ -74,9 +75,9 @@ def every_row() -> bool:
     return _running().every_row
 
 
-def reading() -> tuple[str, tuple[str, ...]]:
-    """Return the running verb's log source and mappings."""
-    return _running().source, _running().maps
+def reading() -> tuple[str, tuple[str, ...], str]:
+    """Return the running verb's log source, mappings and engine."""
+    return _running().source, _running().maps, _running().engine
 
 
 def shown_run(path: Path) -> str:
@@ -146,6 +147,7 @@ def _in_style(verb: Callable[..., int]) -> Callable[..., int]:
     own = inspect.signature(verb)
     if "logs" in own.parameters and "mapping" not in own.parameters:
         extra |= {"source": (Source, "auto"), "mapping": (Mapping, None)}
+        extra |= {"engine": (Engine, "pool")}
 
     @wraps(verb)
     def run(*arguments: Any, **options: Any) -> int:
@@ -157,6 +159,7 @@ def _in_style(verb: Callable[..., int]) -> Callable[..., int]:
             every_row=bool(told.get("all")),
             source=told.get("source", "auto"),
             maps=tuple(told.get("mapping") or ()),
+            engine=told.get("engine", "pool"),
             keeps_its_run=verb.__name__ in _KEEPS_ITS_RUN,
         )
         token = _RUNNING.set(now)

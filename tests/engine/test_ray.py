@@ -169,8 +169,9 @@ def test_an_unknown_engine_is_refused() -> None:
     for name in ("ray:", "spark", "ray://", "Pool", ""):
         with pytest.raises(UsageError, match="no engine"):
             check_engine(name)
-    said = installed("ingest", "x.jsonl", "--engine", "spark", cwd=Path.cwd())
-    assert (said.code, "ray://HOST:10001" in said.err) == (2, True)
+    for verb in ("ingest", "spend"):
+        said = installed(verb, "x.jsonl", "--engine", "spark", cwd=Path.cwd())
+        assert (said.code, "ray://HOST:10001" in said.err) == (2, True)
 
 
 def test_a_cluster_that_does_not_answer_is_named() -> None:
