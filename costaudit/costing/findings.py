@@ -44,7 +44,7 @@ def findings(evidence: Evidence, levers: Sequence[Lever] = ()) -> tuple[Finding,
         *counting_findings(evidence.spend),
         *_money(evidence.spend),
         *_levers(ledger, {lever.lever: lever.change for lever in levers}),
-        *(_semantic(semantic) if semantic else ()),
+        *(_semantic(semantic, priced=evidence.spend.has_price) if semantic else ()),
         *(prefix_findings(prefix, left, span) if prefix else ()),
     ]
     return tuple(sorted(found, key=_rank))
@@ -211,7 +211,7 @@ def _instead(section: SemanticSection) -> str:
     return "Cache identical prompts only."
 
 
-def _semantic(section: SemanticSection) -> Iterable[Finding]:
+def _semantic(section: SemanticSection, *, priced: bool) -> Iterable[Finding]:
     if section.language_warning:
         yield Finding(
             "embedder-language",
@@ -242,7 +242,7 @@ def _semantic(section: SemanticSection) -> Iterable[Finding]:
             "Judge a sample of hits with `costaudit judge`, or allow more with --max-wrong.",
             section="sweep",
         )
-    elif section.recommended is None:
+    elif section.recommended is None and priced:
         yield Finding(
             "no-safe-threshold",
             "warning",

@@ -197,10 +197,12 @@ def _spend(audit: Audit) -> dict[str, Any]:
     return {
         "breakdowns": _BREAKDOWNS,
         "days": charts,
-        "day_models": [name for name, _ in by_model(audit.spend.daily, len(days))],
+        "day_models": [name for name, _ in by_model(audit.spend.daily, len(days))]
+        if audit.spend.has_price
+        else [],
         "day_reading": day_reading(days, audit.spend.daily) if charts else "",
         "hours": [hourly_chart(by["hour"], frame) for frame in (WIDE, SLIM)]
-        if len(by.get("hour", ())) > 1
+        if len(by.get("hour", ())) > 1 and audit.spend.has_price
         else [],
         "inflation": _inflation(days),
         "failed_line": _failed(audit),

@@ -18,7 +18,7 @@ from costaudit.report.charts.panel import (
     line_panel,
     stacked_panel,
 )
-from costaudit.report.language import tr
+from costaudit.report.language import is_priced, tr
 from costaudit.report.numbers import count, milliseconds, share, spent, tokens, usd, whole_usd
 
 _TOP, _GAP, _FOOT = 22, 40, 26
@@ -57,7 +57,7 @@ def by_model(daily: Sequence[DailyRow], days: int) -> list[tuple[str, dict[str, 
 def day_reading(rows: Sequence[SpendRow], daily: Sequence[DailyRow]) -> str:
     """Describe in one sentence what the chart of days shows."""
     dated = [row for row in rows if row.group]
-    if not dated:
+    if not dated or not is_priced():
         return ""
     spent = [row.cost.total_usd for row in dated]
     said_ = tr("A day cost between {low} and {high}.").format(
@@ -75,26 +75,16 @@ def day_reading(rows: Sequence[SpendRow], daily: Sequence[DailyRow]) -> str:
 def daily_chart(
     rows: Sequence[SpendRow], frame: Frame = WIDE, daily: Sequence[DailyRow] = ()
 ) -> SeriesChart:
-    """Draw dollars by model, mean input tokens and latency a day."""
+    """Draw dollars by model, mean input tokens and latency a day; no dollars without prices."""
     x = _slots(len(rows), frame)
-    span = (frame.start, _TOP, frame.stop - frame.start, 120.0)
-    stacks = [
-        (name, [float(dollars.get(row.group, 0)) for row in rows])
-        for name, dollars in by_model(daily, len(rows))
-    ]
-    title = "Spend a day"
-    strips = [
-        stacked_panel("Spend a day, by model", stacks, span, whole_usd)
-        if len(stacks) > 1
-        else column_panel(title, _dollars(rows), span, whole_usd)
-    ]
+    strips = [_spend_panel(rows, frame, daily)] if is_priced() else []
     means = _readings(rows, lambda row: row.mean_input_tokens)
     strips.append(
         line_panel(
             "Mean input tokens a request",
             [("", "raw", means)],
             x,
-            _below(strips[-1], 60),
+            _below(strips[-1], 60) if strips else (_TOP, 60),
             Scale(tokens),
         )
     )
@@ -110,6 +100,17 @@ def daily_chart(
             line_panel("Latency", latency, x, _below(strips[-1], 60), Scale(milliseconds))
         )
     return _chart(rows, tuple(strips), frame)
+
+
+def _spend_panel(rows: Sequence[SpendRow], frame: Frame, daily: Sequence[DailyRow]) -> Panel:
+    span = (frame.start, _TOP, frame.stop - frame.start, 120.0)
+    stacks = [
+        (name, [float(dollars.get(row.group, 0)) for row in rows])
+        for name, dollars in by_model(daily, len(rows))
+    ]
+    if len(stacks) > 1:
+        return stacked_panel("Spend a day, by model", stacks, span, whole_usd)
+    return column_panel("Spend a day", _dollars(rows), span, whole_usd)
 
 
 def hourly_chart(rows: Sequence[SpendRow], frame: Frame = WIDE) -> SeriesChart:
