@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,9 +15,10 @@ import pytest
 
 import costaudit
 from costaudit.contracts.run_dir import RunDir
+from costaudit.errors import BackendError, RunDirError, UsageError
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions
-from costaudit.pipeline.stored_run import stored_run
+from costaudit.pipeline.stored_run import stored_run, url_of
 from costaudit.progress import SilentProgress
 from tests.conftest import Said, installed
 from tests.ingest.conftest import chat, write_lines
@@ -235,3 +237,49 @@ def test_a_log_on_s3_that_can_t_be_read_says_why(s3: Proxy, log: Path, tmp_path:
     nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "HOME": str(tmp_path)}
     said = installed("ingest", "s3://bucket/logs/log.jsonl", cwd=tmp_path, environment=nobody)
     assert said.code == 2 and "redentials" in said.err
+
+
+def test_two_writers_at_once_and_one_that_fails(s3: Proxy) -> None:
+    with pytest.raises(ZeroDivisionError), stored_run("s3://bucket/run", writes=True) as folder:
+        (folder / "half.json").write_text("{}")
+        raise ZeroDivisionError
+    assert stored() == {}  # nothing is committed, and nobody is locked out
+    with stored_run("s3://bucket/run", writes=True) as folder:
+        assert (folder / "half.json").exists()  # a next one continues there
+        told = f"is being written by process {os.getpid()} on {socket.gethostname()}, since 20"
+        with pytest.raises(UsageError, match=told), stored_run("s3://bucket/run", writes=True):
+            raise AssertionError("two writers")
+        early = pytest.raises(RunDirError, match="There is no run")
+        with early, stored_run("s3://bucket/run", writes=False):
+            raise AssertionError("read before it was committed")
+        (folder / "whole.json").write_text("[]")
+    with stored_run("s3://bucket/run", writes=False) as copy:
+        assert copy != folder
+        assert sorted(path.name for path in copy.iterdir()) == ["half.json", "whole.json"]
+
+
+def test_a_lost_lock_is_noticed_before_the_manifest_is_written(s3: Proxy) -> None:
+    unlocked = pytest.raises(UsageError, match="was unlocked by somebody")
+    with unlocked, stored_run("s3://bucket/run", writes=True) as folder:
+        (folder / "a.json").write_text("{}")
+        boto3.client("s3").delete_object(Bucket="bucket", Key="run/costaudit-run.lock")
+    assert "run/costaudit-run.json" not in stored()
+
+
+def test_damaged_content_is_refused(s3: Proxy) -> None:
+    with stored_run("s3://bucket/run", writes=True) as folder:
+        (folder / "a.json").write_text("{}")
+    (name,) = [name for name in stored() if "/data/" in name]
+    boto3.client("s3").put_object(Bucket="bucket", Key=name, Body=b"[]")
+    damaged = pytest.raises(BackendError, match="is damaged")
+    with damaged, stored_run("s3://bucket/run", writes=False):
+        raise AssertionError("it was read")
+
+
+def test_only_addresses_are_addresses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert url_of(Path("s3://bucket/run/")) == url_of("s3://bucket/run") == "s3://bucket/run"
+    assert url_of(Path("gs://b/x")) == "gs://b/x"
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s3:" / "run").mkdir(parents=True)
+    for path in ("run", "/tmp/run", "./s3:/run", "s3:/run", "C:run"):
+        assert url_of(path) is None, path
