@@ -50,7 +50,7 @@ def unused_tools(
         rule=(
             f"{len(named)} tools are in prompts of {endpoints(unused['unit'])} and no logged "
             f"call used them, in {least:,} calls or more; so they are needed in at most "
-            f"{3 / least:.1%} of the calls (95 %). Priced at their place: at the cached price "
+            f"{_most(least)} of the calls (95 %). Priced at their place: at the cached price "
             "where the prompt's head is read from the cache."
         ),
         change=(
@@ -62,6 +62,12 @@ def unused_tools(
         effect=cutting(requests, unused.select("row", "start", "tokens")),
         evidence=(_by_tool(unused),),
     )
+
+
+def _most(calls: int) -> str:
+    """Return the upper 95 % bound on the share of calls that need what none of `calls` used."""
+    share = 3 / calls
+    return f"{share:.2%}" if share < 0.01 else f"{share:.1%}"
 
 
 def _by_tool(unused: pl.DataFrame) -> LeverTable:
@@ -80,7 +86,7 @@ def _by_tool(unused: pl.DataFrame) -> LeverTable:
         tuple(
             (
                 one["tool"], f"{one['places']:,}", f"{one['calls']:,}", f"{one['tokens']:,}",
-                f"{one['tokens'] / one['calls']:,.0f}", f"{3 / one['calls']:.1%}",
+                f"{one['tokens'] / one['calls']:,.0f}", _most(one["calls"]),
             )
             for one in tools.iter_rows(named=True)
         ),

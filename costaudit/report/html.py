@@ -120,6 +120,7 @@ _IN_SCRIPT = {
     "\u2028": "\\u2028",
     "\u2029": "\\u2029",
 }
+_AMOUNT = re.compile(r"[−$]*[\d.,]+(?:%|\xa0?[%€]|[kMB])?")  # a cell that is set to the right
 _FILTERS = (
     numbers.usd, numbers.usd_range, numbers.spent, numbers.per_mtok, numbers.share,
     numbers.share_range, numbers.count, numbers.tokens, numbers.milliseconds, numbers.seconds,
@@ -175,6 +176,7 @@ def _environment() -> Environment:
     environment.filters.update({one.__name__: one for one in _FILTERS})
     environment.filters |= {"differences": word_diff, "sortable": _sortable, "alike": _alike}
     environment.filters["prose"] = _prose
+    environment.tests["amount"] = _AMOUNT.fullmatch
     environment.filters["invoice_tables"] = invoice_tables
     environment.filters |= {"route_tables": route_tables, "tr": tr, "learned_note": learned_note}
     environment.globals["_"] = _message
