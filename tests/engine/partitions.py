@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,17 @@ def dies(task: Fatal) -> int:
             task.told.touch()
         os.kill(os.getpid(), signal.SIGKILL)
     return task.number
+
+
+def slow(task: tuple[int, str]) -> int:
+    """Note down in a folder which node maps this partition, take a while, and return its number.
+
+    Two partitions take eight seconds, one for each of two nodes.
+    """
+    number, folder = task
+    (Path(folder) / f"{number}-{os.environ['NODE']}").touch()
+    time.sleep(8.0 if number in (8, 9) else 0.2)
+    return number
 
 
 def refused(number: int) -> int:

@@ -1,6 +1,7 @@
 """Every engine makes the same bytes from any number of partitions, even if workers are killed."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -253,3 +254,42 @@ def test_a_cluster_reads_the_same_and_names_the_node_of_a_failure(
         f"InputError On the node {node}: partition 2 is bad",
     ]
     assert {name: (run / f"{name}.parquet").read_bytes() for name in local} == local
+
+
+LOST_NODE = """
+import sys
+from pathlib import Path
+import ray
+from ray.cluster_utils import Cluster
+from costaudit.engine.engine import engine_named
+from tests.engine.partitions import slow
+
+def nodes():
+    return {path.name.partition("-")[2] for path in Path(sys.argv[1]).iterdir()}
+
+cluster = Cluster(head_node_args={"num_cpus": 0})
+here = [cluster.add_node(num_cpus=1, env_vars={"NODE": name}) for name in ("a", "b")]
+ray.init(cluster.address, log_to_driver=False)
+engine = engine_named("ray", 2)
+assert engine.workers == 2
+done = []
+for number in engine.map(slow, [(n, sys.argv[1]) for n in range(16)]):
+    done.append(number)
+    if len(done) == 8:
+        assert nodes() == {"a", "b"}
+        cluster.remove_node(here[1], allow_graceful=False)
+assert done == list(range(16))
+print(f"mapped {len(list(Path(sys.argv[1]).iterdir()))} times")
+ray.shutdown()
+cluster.shutdown()
+"""
+
+
+@pytest.mark.slow
+def test_partitions_of_a_lost_node_are_mapped_by_another_one(tmp_path: Path) -> None:
+    """Two nodes of a real Ray cluster, as processes of this machine; one is killed."""
+    command = [sys.executable, "-c", LOST_NODE, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    times = re.search(r"mapped (\d+) times", done.stdout)
+    assert times and int(times[1]) > 16  # what the lost node had begun was begun again

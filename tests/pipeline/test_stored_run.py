@@ -283,3 +283,17 @@ def test_only_addresses_are_addresses(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "s3:" / "run").mkdir(parents=True)
     for path in ("run", "/tmp/run", "./s3:/run", "s3:/run", "C:run"):
         assert url_of(path) is None, path
+
+
+@pytest.mark.slow
+def test_an_audit_is_the_same_on_s3(s3: Proxy, log: Path, tmp_path: Path) -> None:
+    for run in ("s3://bucket/run", "here"):
+        said = installed("analyze", str(log), "--out", run, "--format", "json", cwd=tmp_path)
+        assert said.code == 0, said.err
+    there = files()
+    assert there["audit.json"] == (tmp_path / "here" / "audit.json").read_bytes()
+    assert there["report.html"] == (tmp_path / "here" / "report.html").read_bytes()
+    compared = installed("compare", "s3://bucket/run", "here", "--format", "json", cwd=tmp_path)
+    assert compared.code == 0, compared.err
+    again = installed("report", "s3://bucket/run", "--format", "json", cwd=tmp_path)
+    assert again.out == said.out
