@@ -201,3 +201,4 @@ class Suggestion:
     requests: int  # requests that the test would cover
     why: str  # what the log shows for it, and what it can't show
     test: str  # the test to make, in the imperative
+    evidence: tuple[LeverTable, ...] = ()

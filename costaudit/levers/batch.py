@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import polars as pl
 
-from costaudit.contracts.ledger import Lever, Suggestion
+from costaudit.contracts.ledger import Lever, LeverTable, Suggestion
 from costaudit.contracts.requests import ANSWERED, IN_BATCH, SENT_TO_PROVIDER
 from costaudit.levers.effects import effect_of, endpoint_unit, endpoints
 
 LEAST_CALLS = 200  # minimum number of calls of an endpoint and model
 LEAST_PER_MINUTE = 10  # calls in the mean active minute of a burst
 MOST_ACTIVE = 0.05  # maximum active minutes, as a share of the endpoint's time
+_MOST_REQUESTS = {"anthropic": 100_000}  # of one batch, which has at most 256 MB; others' limits
+# are not published in a form that could be checked
 _HINT = (
     r"(?i)batch|bulk|nightly|daily|weekly|offline|report|summar|digest|classif|extract|enrich"
     r"|label|tagging|translat|index|ingest|backfill|etl|evals?\b|embed|cron|job"
@@ -51,7 +53,33 @@ def batch(requests: pl.DataFrame, named: Collection[str] = ()) -> Lever | None:
         risk=_RISK,
         grade="assumed" if given.any() else "estimated",
         effect=effect_of(touched, unit=unit, is_batch=True, cold=True),
+        evidence=(_sizes(requests, unit, touched),),
     )
+
+
+def _sizes(requests: pl.DataFrame, unit: pl.Series, touched: pl.Series) -> LeverTable:
+    """Return how many batches the busiest day of each unit takes, by the provider's limit."""
+    day = pl.col("ts").dt.date()
+    daily = (
+        requests.select("provider", day=day, unit=unit).filter(touched)
+        .group_by("unit", "provider", "day").agg(calls=pl.len())
+        .group_by("unit", "provider")
+        .agg(busiest=pl.col("calls").max(), calls=pl.col("calls").sum())
+        .sort("calls", "unit", descending=[True, False])
+    )  # fmt: skip
+    rows = []
+    for one in daily.iter_rows(named=True):
+        most = _MOST_REQUESTS.get(one["provider"] or "")
+        limit = "not known here" if most is None else f"{most:,}"
+        batches = "" if most is None else f"{-(-one['busiest'] // most):,}"
+        endpoint, _, model = one["unit"].partition(" | ")
+        rows.append((endpoint, model, f"{one['calls']:,}", f"{one['busiest']:,}", limit, batches))
+    return LeverTable(
+        "Batches that this takes",
+        ("where", "model", "calls", "calls on the busiest day", "most calls in one batch",
+         "batches that day"),
+        tuple(rows),
+    )  # fmt: skip
 
 
 def by_flex(lever: Lever) -> pl.DataFrame:

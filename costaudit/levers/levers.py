@@ -12,8 +12,14 @@ from costaudit.levers.batch import batch, batch_by_name
 from costaudit.levers.compression import large_images, long_prompts
 from costaudit.levers.effects import placed_segments
 from costaudit.levers.embeddings import repeated_embeddings
-from costaudit.levers.loops import loops
-from costaudit.levers.output import heavy_reasoning, indented_answers, long_answers
+from costaudit.levers.loops import loops, unfinished
+from costaudit.levers.output import (
+    cut_answers,
+    heavy_reasoning,
+    indented_answers,
+    large_schemas,
+    long_answers,
+)
 from costaudit.levers.prompt_text import (
     COMPACT_JSON,
     ENCODED,
@@ -24,7 +30,7 @@ from costaudit.levers.prompt_text import (
 from costaudit.levers.routing import smaller_models
 from costaudit.levers.tiers import idle_priority, untried_tiers
 from costaudit.levers.tools import unused_tools
-from costaudit.levers.waste import waste
+from costaudit.levers.waste import invalid_json, waste
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,7 @@ def propose(
     """
     segments = placed_segments(requests)
     batched, dearer = batch(requests, batch_endpoints), idle_priority(requests)
+    useless = waste(requests)
     levers = (
         unused_tools(requests, blocks, segments),
         repeated_blocks(requests, segments),
@@ -60,18 +67,22 @@ def propose(
         indented_answers(requests, blocks, count_tokens),
         dearer,
         batched,
-        loops(requests, segments),
-        waste(requests),
+        loops(requests, segments, blocks),
+        invalid_json(requests, blocks, useless),
+        useless,
         *(lever_at(name).propose(requests, blocks) for name in own),
     )
     tests = (
         smaller_models(requests, blocks),
         long_answers(requests),
+        cut_answers(requests, useless),
+        large_schemas(requests, count_tokens),
         heavy_reasoning(requests),
         long_prompts(requests, segments),
         large_images(requests, segments),
         batch_by_name(requests, batched),
         untried_tiers(requests, dearer),
+        unfinished(requests),
     )
     found = tuple(lever for lever in levers if lever is not None)
     for place, lever in enumerate(found):

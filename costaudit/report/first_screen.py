@@ -24,6 +24,7 @@ _RISKS = {
     "tiers": "In the provider's busiest hours, which the log may not hold, tiers may differ.",
     "routing": "Other questions than those in the log may need the larger model.",
     "loops": "An agent that polls has to ask again until something changes.",
+    "invalid_json": "A strict schema supports fewer features.",
     "batch": "Answers come up to 24 hours later.",
     "waste": "None: these calls brought nothing.",
 }

@@ -71,6 +71,7 @@ _ALSO = {
     "routing": "levers",
     "batch": "levers",
     "loops": "levers",
+    "invalid_json": "levers",
     "waste": "levers",
     "small_model": "levers",
     "commitments": "levers",

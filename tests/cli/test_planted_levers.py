@@ -6,7 +6,16 @@ from decimal import Decimal
 from pathlib import Path
 
 from tests.conftest import Said
-from tests.levers.planted_log import DAYS, MACHINE_USD, PLANTS, calls, clean, truth, write
+from tests.levers.planted_log import (
+    DAYS,
+    MACHINE_USD,
+    PLANTS,
+    calls,
+    clean,
+    nightly_vectors,
+    truth,
+    write,
+)
 
 Run = Callable[..., Said]
 MONTH = Decimal(30)
@@ -17,7 +26,7 @@ def test_each_planted_waste_is_found_and_nothing_else_is_proposed(
 ) -> None:
     made = calls(clean, *PLANTS)
     wasted = truth(made)
-    assert len(wasted) >= 15
+    assert len(wasted) >= 16
     said = costaudit("levers", str(write(tmp_path / "log.jsonl", made)), "--format", "json", "-q")
     assert said.code == 0
     told = json.loads(said.out)
@@ -39,3 +48,13 @@ def test_nothing_is_proposed_for_a_clean_log(costaudit: Run, tmp_path: Path) -> 
     log = write(tmp_path / "log.jsonl", calls(clean))
     said = costaudit("levers", str(log), "--format", "json", "--quiet")
     assert (said.code, json.loads(said.out)) == (0, [])
+
+
+def test_nightly_embeddings_are_a_batch(costaudit: Run, tmp_path: Path) -> None:
+    made = calls(clean, nightly_vectors)
+    log = write(tmp_path / "log.jsonl", made)
+    (row,) = json.loads(costaudit("levers", str(log), "--format", "json", "--quiet").out)
+    assert (row["lever"], row["requests"]) == ("batch", 40 * DAYS)
+    days = Decimal(str((made[-1].at - made[0].at).total_seconds())) / 86_400
+    month = truth(made)["batch"] * MONTH / days
+    assert abs(Decimal(row["alone"]["usd"]) / month - 1) < Decimal("0.15")

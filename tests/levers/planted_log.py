@@ -25,6 +25,7 @@ PRICES = {  # USD per million tokens: input, output
     (LARGE, "priority"): ("4.25", "17"),
     (SMALL, ""): ("0.15", "0.60"),
     (VECTORS, ""): ("0.02", "0"),
+    (VECTORS, "batch"): ("0.01", "0"),
     (DEAR, ""): ("150", "600"),
 }
 MACHINE_USD = Decimal("0.0363") * 730  # a month, of the machine that a small model runs on
@@ -294,6 +295,57 @@ def agent_loops(w: Writer) -> Iterator[Call]:
             history += [turn, result]
 
 
+def error_loops(w: Writer) -> Iterator[Call]:
+    """Yield agents that repeat a tool call whose failures differ in their wording."""
+    for i in range(60):
+        asked = {"name": "query", "arguments": json.dumps({"table": f"t{i}"})}
+        tool = {"type": "function", "function": {"name": "query", "description": w.words(10),
+                "parameters": {"type": "object"}}}  # fmt: skip
+        history = list(w.chat("/reports", w.question()).request["messages"])
+        start = w.waking()
+        for step in range(6):
+            used = {"id": f"e{i}-{step}", "type": "function", "function": asked}
+            done = {"role": "assistant", "content": w.words(30)}
+            turn = {"role": "assistant", "content": None, "tool_calls": [used]}
+            yield Call(
+                "/reports", start + timedelta(seconds=20 * step),
+                {"model": LARGE, "messages": list(history), "tools": [tool]},
+                done if step == 5 else turn,
+                gone=2 <= step <= 4, plant="loops",
+                finish="stop" if step == 5 else "tool_calls",
+                wrapper={"conversation_id": f"report-{i}", "user": f"analyst-{i}"},
+            )  # fmt: skip
+            failed = f"Error: {w.words(4)}, try {step}"
+            history += [turn, {"role": "tool", "tool_call_id": used["id"], "content": failed}]
+
+
+def no_json(w: Writer) -> Iterator[Call]:
+    """Yield answers that were to be JSON, and the same question with a complaint."""
+    for i in range(80):
+        at, who = w.waking(), {"wrapper": {"user": f"form-{i}"}, "plant": "invalid_json"}
+        form = {"extra": {"response_format": {"type": "json_object"}}}
+        bad = w.reply(30)
+        first = w.chat("/forms", w.question(), at, answer=bad, **who, **form)
+        first.gone = True
+        good = {"role": "assistant", "content": json.dumps({"advice": w.words(30)})}
+        again = w.chat("/forms", "", at + timedelta(seconds=20), answer=good, **who, **form)
+        complaint = {"role": "user", "content": "This is no JSON. Answer in JSON."}
+        again.request["messages"] = [*first.request["messages"], bad, complaint]
+        yield first
+        yield again
+
+
+def nightly_vectors(w: Writer) -> Iterator[Call]:
+    """Yield nights in which different texts are embedded, one after the other."""
+    for day in range(DAYS):
+        for i in range(40):
+            at = START + timedelta(days=day, hours=2, seconds=3 * i)
+            request = {"model": VECTORS, "input": w.words(300)}
+            call = Call("/reindex", at, request, {}, plant="batch")
+            call.mended = Call(call.endpoint, at, request, {}, tier="batch")
+            yield call
+
+
 def useless(w: Writer) -> Iterator[Call]:
     """Yield four kinds of useless calls."""
     for i in range(80):
@@ -353,8 +405,10 @@ def labelled(w: Writer) -> Iterator[Call]:
         yield call
 
 
-PLANTS = (unused_tools, indented_json, padding, encoded, twice, indented_answers, nightly,
-          priority, agent_loops, useless, vectors, twins, labelled)  # fmt: skip
+PLANTS = (
+    unused_tools, indented_json, padding, encoded, twice, indented_answers, nightly, priority,
+    agent_loops, error_loops, no_json, useless, vectors, twins, labelled,
+)  # fmt: skip
 
 
 def calls(*parts: Any, seed: int = 5) -> list[Call]:

@@ -91,3 +91,14 @@ def test_where_flex_is_cheaper_the_cache_is_kept() -> None:
     assert both == [("flex", None, None)] * 300 + [(None, True, True)] * 300
     assert with_flex(lever, []) == lever
     assert 'Send import with service_tier "flex".' in mixed.change and "export" in mixed.change
+
+
+def test_the_busiest_day_is_divided_into_batches_of_the_providers_size() -> None:
+    rows = nights("a", provider="anthropic") + nights("b", at_hour=5)
+    lever = batch(log(*rows))
+    assert lever is not None
+    (table,) = lever.evidence
+    assert table.rows == (
+        ("a", "gpt-4o", "300", "100", "100,000", "1"),
+        ("b", "gpt-4o", "300", "100", "not known here", ""),
+    )

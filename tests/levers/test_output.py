@@ -5,7 +5,14 @@ from math import floor
 
 import pytest
 
-from costaudit.levers.output import heavy_reasoning, indented_answers, long_answers
+from costaudit.levers.output import (
+    cut_answers,
+    heavy_reasoning,
+    indented_answers,
+    large_schemas,
+    long_answers,
+)
+from costaudit.levers.waste import waste
 from tests.levers.logs import blocks, log
 
 
@@ -154,3 +161,56 @@ def test_the_first_five_units_are_named() -> None:
     assert found is not None and found.requests == 12
     named = "; ".join(f"{name} | gpt-4o: 100" for name in "abcde")
     assert f"({named})" in found.test
+
+
+def test_the_lengths_of_an_endpoint_stand_beside_its_tail() -> None:
+    # 95 answers of 100 tokens, then four of 400 that end at the limit, and one of 500: 11,600
+    # tokens. The 95 % quantile is 100 or, as it lies between two answers, the higher one: 400.
+    cut = {"output_tokens": 400, "finish_reason": "length"}
+    rows = [{"output_tokens": 100}] * 95 + [cut] * 4 + [{"output_tokens": 900}]
+    other = {"output_tokens": 12_000, "endpoint": "write"}
+    found = long_answers(log(*rows, other))
+    assert found is not None
+    (table,) = found.evidence
+    assert table.rows == (
+        ("chat", "gpt-4o", "100", "50.0%", "100", "400", "900", "7.5%", "4.0%", "400"),
+    )
+
+
+def test_many_answers_that_end_at_the_limit_are_worth_a_test() -> None:
+    cut = {"output_tokens": 256, "finish_reason": "length"}
+    found = cut_answers(log(*[{"output_tokens": 100}] * 98, *[cut] * 2), None)
+    assert found is not None and found.requests == 2
+    assert found.why.startswith("2.0% of the answers of chat end at the length limit")
+    assert found.evidence[0].rows[0][-1] == "256"
+    assert cut_answers(log(*[{"output_tokens": 100}] * 99, cut), None) is None
+    assert cut_answers(log(*[cut] * 99), None) is None  # too few answers
+    assert cut_answers(log(), None) is None
+
+
+def test_answers_that_were_sent_again_are_not_worth_a_test_as_well() -> None:
+    cut = {"output_tokens": 256, "finish_reason": "length"}
+    rows = [{**cut, "at": 60.0 * i} for i in range(100)]  # each one is sent again
+    requests = log(*rows, {"at": 6_000})
+    useless = waste(requests)
+    assert useless is not None and cut_answers(requests, useless) is None
+
+
+@pytest.mark.parametrize(
+    ("schema", "calls", "counts"),
+    [(404, 100, True), (403, 100, False), (404, 99, False), (2_021, 100, False)],
+)
+def test_a_schema_that_is_a_fifth_of_the_input_is_worth_a_test(
+    schema: int, calls: int, counts: bool
+) -> None:
+    # A token is a character here; each call has 2,020 input tokens, so a fifth is 404. More than
+    # the whole input can't have been billed as input.
+    rows = [{"response_format": "x" * schema}] * calls
+    found = large_schemas(log(*rows, {"response_format": None}), len)
+    assert (found is not None) == counts
+    if found is not None:
+        assert found.requests == 100 and "404 tokens on average, 20% of the input" in found.why
+
+
+def test_without_schemas_there_is_nothing_to_shorten() -> None:
+    assert large_schemas(log({}, {}), len) is None

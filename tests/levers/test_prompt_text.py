@@ -146,14 +146,14 @@ def agent(results: list[str], conversation: str | None = "c1") -> pl.DataFrame:
 
 def test_the_third_equal_call_with_an_equal_result_is_a_loop() -> None:
     requests = agent(["same"] * 5)
-    found = loops(requests, placed_segments(requests))
+    found = loops(requests, placed_segments(requests), blocks())
     assert found is not None
     assert found.effect["removed"].to_list() == [None, None, True, True, True, None]
 
 
 def test_polling_that_changes_and_calls_without_a_conversation_are_no_loop() -> None:
     for requests in (agent(["a", "b", "c", "d"]), agent(["same"] * 5, None), agent(["same"] * 2)):
-        assert loops(requests, placed_segments(requests)) is None
+        assert loops(requests, placed_segments(requests), blocks()) is None
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from costaudit.levers.waste import repeated_calls, waste
-from tests.levers.logs import log, segment
+from costaudit.levers.waste import invalid_json, repeated_calls, waste
+from tests.levers.logs import blocks, log, segment
 
 OTHER = {"segments": [segment("another", 9)]}
 
@@ -74,3 +74,62 @@ def test_a_failure_without_tokens_was_not_billed() -> None:
 
 def test_a_call_of_which_nothing_is_known_is_no_waste() -> None:
     assert waste(log({"status": None, "served_by": None})) is None
+
+
+def test_a_loop_of_failures_is_counted_once_for_each_billed_call() -> None:
+    failing = {"status": "error"}
+    tries = [{"at": 10.0 * i, "attempt": i, **failing} for i in range(5)]
+    lever = waste(log(*tries, {"at": 50, "attempt": 5}))
+    assert lever is not None
+    assert lever.effect["unit"].to_list() == ["failed"] * 5 + [None]
+
+
+ASKED = [segment("q", 9)]
+JSON = {"response_format": '{"type":"json_object"}', "segments": ASKED}
+BAD = {"at": 0, "answer_id": "prose", **JSON}
+TEXTS = {"prose": "Here you are:", "good": '{"a": 1}', "fenced": '```json\n{"a": 1}\n```'}
+AGAIN = {
+    "at": 20,
+    "answer_id": "good",
+    **JSON,
+    "segments": [*ASKED, segment("prose", 9, "assistant"), segment("no", 5)],
+}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "counts"),
+    [
+        (BAD, AGAIN, True),
+        (BAD, {**AGAIN, "segments": ASKED, "answer_id": "fenced"}, True),  # the same prompt
+        (BAD, {**AGAIN, "at": 120}, True),
+        (BAD, {**AGAIN, "at": 120.001}, False),
+        (BAD, {**AGAIN, "answer_id": "prose"}, False),  # still no JSON
+        (BAD, {**AGAIN, "answer_id": None}, False),
+        (BAD, {**AGAIN, "user": "u2"}, False),
+        (BAD, {**AGAIN, "segments": [segment("another", 9)]}, False),
+        ({**BAD, "answer_id": "fenced"}, AGAIN, False),
+        ({**BAD, "answer_id": "good"}, AGAIN, False),
+        ({**BAD, "answer_id": None}, AGAIN, False),
+        ({**BAD, "response_format": None}, AGAIN, False),
+        ({**BAD, "response_format": '{"type":"text"}'}, AGAIN, False),
+        ({**BAD, "finish_reason": "length"}, AGAIN, False),  # it may have become JSON
+        ({**BAD, "status": "error"}, AGAIN, False),
+    ],
+)
+def test_an_answer_that_is_no_json_and_is_asked_for_again_is_waste(
+    first: dict[str, Any], second: dict[str, Any], counts: bool
+) -> None:
+    requests = log(first, second)
+    found = invalid_json(requests, blocks(**TEXTS), waste(requests))
+    assert (found is not None) == counts
+    if found is not None:
+        assert found.effect["removed"].to_list() == [True, None]
+        assert found.effect["unit"].to_list() == ["chat | gpt-4o", None]
+
+
+def test_what_is_waste_already_is_not_counted_again() -> None:
+    for again in ({"at": 20, "attempt": 1}, {"at": 3}):  # retried, and sent twice
+        requests = log(BAD, {**AGAIN, "segments": ASKED, **again})
+        useless = waste(requests)
+        assert useless is not None
+        assert invalid_json(requests, blocks(**TEXTS), useless) is None

@@ -41,6 +41,7 @@ _HOURS: dict[str, tuple[Decimal, str]] = {
     "routing": (Decimal(60), _OWN),
     "loops": (Decimal(24), _OWN),
     "batch": (Decimal(24), _OWN),
+    "invalid_json": (Decimal(8), _OWN),
     "waste": (Decimal(16), _OWN),
     "small_model": (Decimal(40), _OWN),
     "commitments": (Decimal(8), _OWN),

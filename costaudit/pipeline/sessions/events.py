@@ -196,7 +196,7 @@ def _break_even(row: dict[str, float], load: tuple[float, float]) -> float | Non
 
 def loop_rows(log: Loaded, facts: SessionFacts) -> tuple[LoopRow, ...]:
     """Return tool calls with a repeated result in a session, the most expensive first."""
-    repeated = repeated_calls(log.requests, placed_segments(log.requests))
+    repeated = repeated_calls(log.requests, placed_segments(log.requests), log.blocks)
     if repeated.is_empty():
         return ()
     named = log.blocks.select(answer_id="block_id", tool=pl.col("text").str.extract(_CALLED))

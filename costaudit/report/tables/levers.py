@@ -84,7 +84,8 @@ def lever_page(row: LeverRow) -> tuple[Table, ...]:
 
 def lever_tables(rows: Sequence[LeverRow], tests: Sequence[Suggestion] = ()) -> tuple[Table, ...]:
     """Return the levers side by side, each with its evidence, and what is only worth a test."""
-    return (*(_levers(rows) if rows else ()), *((tests_table(tests),) if tests else ()))
+    told = (_evidence(one) for test in tests for one in test.evidence)
+    return (*(_levers(rows) if rows else ()), *((tests_table(tests), *told) if tests else ()))
 
 
 def tests_table(tests: Sequence[Suggestion]) -> Table:
