@@ -4,8 +4,10 @@ import atexit
 import importlib
 import logging
 import os
+import secrets
 import shutil
 import socket
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -92,10 +94,13 @@ def _run(function: Callable[[P], R], partition: P, names_node: bool) -> R:
 def ray_engine(name: str, workers: int) -> RayEngine:
     """Start Ray on this machine with `workers` processes, or connect to the cluster `name`.
 
-    A Ray that this process has already started or reached is used as it is. Raises UsageError if
+    A Ray that this process has already started or reached is used as it is; one that it has
+    imported keeps the caller's environment. Raises UsageError if
     Ray is not installed, BackendError if it can't be started, reached or used.
     """
-    os.environ.update({key: os.environ.get(key, value) for key, value in QUIET.items()})
+    if "ray" not in sys.modules:  # it reads them when it is imported
+        for key, value in (QUIET if is_cluster(name) else QUIET | _own_token()).items():
+            os.environ.setdefault(key, value)
     try:
         ray: Any = importlib.import_module("ray")
     except ImportError:
@@ -118,6 +123,11 @@ def ray_engine(name: str, workers: int) -> RayEngine:
     if is_cluster(name):
         _check_version(engine, name)
     return engine
+
+
+def _own_token() -> dict[str, str]:
+    """Return an environment that closes Ray's ports, open to the network, to everyone else."""
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
 def _start(ray: Any, workers: int) -> None:

@@ -35,9 +35,9 @@ TABLES = ("requests", "blocks", "skips", "merged")
 @pytest.fixture(scope="module")
 def on_ray() -> Iterator[Engine]:
     """A real Ray on this machine, with two workers."""
-    import ray
-
     yield engine_named("ray", 2)
+    import ray  # not before: it reads its environment then
+
     ray.shutdown()
 
 
@@ -135,6 +135,36 @@ def test_a_killed_worker_of_a_pool_is_replaced(tmp_path: Path) -> None:
 def test_a_pool_gives_up_where_a_partition_kills_every_worker() -> None:
     with pytest.raises(BackendError, match="were killed 4 times"):
         list(engine_named("pool", 2).map(dies, [Fatal(n, spared=os.getpid()) for n in range(12)]))
+
+
+STRANGER = """
+import sys
+import ray
+ray.init(sys.argv[1], log_to_driver=False)
+print("in")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["token", "disabled"])
+@pytest.mark.usefixtures("on_ray")
+def test_nobody_else_can_use_ray_s_ports(mode: str, tmp_path: Path) -> None:
+    import ray
+
+    address = ray.get_runtime_context().gcs_address
+    own = {"RAY_AUTH_MODE", "RAY_AUTH_TOKEN"}
+    environment = {name: value for name, value in os.environ.items() if name not in own}
+    environment |= {
+        "HOME": str(tmp_path),
+        "RAY_AUTH_MODE": mode,
+        "RAY_gcs_rpc_server_reconnect_timeout_s": "5",
+    }
+    if mode == "token":
+        environment["RAY_AUTH_TOKEN"] = "0" * 64
+    command = [sys.executable, "-c", STRANGER, address]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    assert (done.returncode != 0, done.stdout) == (True, "")
+    assert "nauthenticated" in done.stderr or "uthentication" in done.stderr
 
 
 DRIVER = """
