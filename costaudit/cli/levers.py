@@ -1,11 +1,14 @@
 """`costaudit levers`: find savings other than caching, and what to test."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from costaudit.cli import options as opt
 from costaudit.cli import values
+
+if TYPE_CHECKING:
+    from costaudit.pipeline.loaded import Loaded
 
 
 def levers(
@@ -36,6 +39,7 @@ def levers(
     """
     from costaudit.cli.progress import progress_on_stderr
     from costaudit.cli.session import loaded_run, part_of_log, print_tables
+    from costaudit.errors import InsufficientDataError
     from costaudit.pipeline.ledger import levered
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.report.language import tr
@@ -52,6 +56,7 @@ def levers(
         seed=seed,
     )
     loaded = [loaded_run(logs, out, options, quiet=quiet)]
+    unknown, lacks = _lacks(loaded[0])
     with progress_on_stderr(quiet) as progress:
         rows, tests = levered(loaded.pop(), options, progress)  # so that it can free the prompts
     if show:
@@ -59,6 +64,44 @@ def levers(
         (row,) = [row for row in rows if row.lever == show]
         print_tables(lever_page(row), format, row)
         return 0
-    lead = "" if rows else tr("No lever beside caching has evidence in this log.")
-    print_tables(lever_tables(rows, tests), format, (*rows, *tests), lead=lead)
+    if unknown and not any(row.units for row in rows):
+        if tests:
+            print_tables(lever_tables((), tests), format, tests)
+        raise InsufficientDataError(unknown[0], hint=unknown[1])
+    lead = [] if rows else [tr("No lever beside caching has evidence in this log."), *lacks]
+    print_tables(lever_tables(rows, tests), format, (*rows, *tests), lead=" ".join(lead))
     return 0
+
+
+def _lacks(log: "Loaded") -> tuple[tuple[str, str] | None, list[str]]:
+    """Return why no lever can be priced, with the next step, and what else the log lacks."""
+    from costaudit.contracts.requests import ANSWERED
+    from costaudit.report.language import tr
+    from costaudit.report.numbers import count
+
+    requests, calls = log.requests, count(len(log.requests))
+    answered = requests.filter(ANSWERED)
+    if answered.is_empty():
+        return (
+            tr("None of the {calls} calls was answered, so no lever can be judged.").format(
+                calls=calls
+            ),
+            tr("`costaudit doctor LOG` shows their states; what failures cost is in `spend`."),
+        ), []
+    if log.tariff.billed.rate_ids.null_count() == len(requests):
+        return (
+            tr("None of the {calls} calls has a price, so no lever can be priced.").format(
+                calls=calls
+            ),
+            tr("Name the rates of their models in a file: --prices FILE."),
+        ), []
+    lacks = []
+    if not (answered["segments"].list.len() > 0).any():
+        lacks.append(tr("It holds no prompts: tools, texts and repeated calls can't be judged."))
+    if answered["answer_id"].null_count() == len(answered):
+        lacks.append(tr("It holds no answers: their length, form and twins can't be judged."))
+    if answered["model"].n_unique() == 1:
+        lacks.append(
+            tr("All calls are of one model: `costaudit route` tries another one on a sample.")
+        )
+    return None, lacks

@@ -121,3 +121,55 @@ def test_a_log_that_lacks_something_gets_no_money_and_no_traceback(
     if said.code == 0:
         priced = [row for row in json.loads(said.out) if "units" in row]
         assert not [row for row in priced if row["lever"] != "waste"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "told"),
+    [
+        (lambda record: record["response"].update(choices=[]), 0, "It holds no answers"),
+        (lambda record: record["request"].update(messages=[]), 0, "It holds no prompts"),
+        (lambda record: None, 0, "All calls are of one model: `costaudit route` tries another"),
+        (
+            lambda record: (
+                record["request"].update(model="m-1"),
+                record["response"].update(model="m-1"),
+            ),
+            4,
+            "None of the 8 calls has a price, so no lever can be priced.\n  Name the rates",
+        ),
+        (
+            lambda record: record.update(status=500, response={"error": {"type": "overloaded"}}),
+            4,
+            "None of the 8 calls was answered, so no lever can be judged.\n  `costaudit doctor",
+        ),
+    ],
+    ids=["no answers", "no prompts", "one model", "no price", "failures only"],
+)
+def test_a_log_that_lacks_something_says_what_and_the_next_step(
+    change: Callable[[dict[str, Any]], object], code: int, told: str, costaudit: Run, tmp_path: Path
+) -> None:
+    write_log(tmp_path / "log.jsonl", records(change))
+    said = costaudit("levers", "log.jsonl", "--quiet")
+    assert said.code == code
+    shown = said.err if code else " ".join(said.out.split())
+    assert told in shown
+
+
+def test_failures_that_were_billed_are_priced_though_nothing_was_answered(
+    costaudit: Run, tmp_path: Path
+) -> None:
+    write_log(tmp_path / "log.jsonl", records(lambda record: record.update(status=500)))
+    said = costaudit("levers", "log.jsonl", "--format", "json", "--quiet")
+    (row,) = json.loads(said.out)
+    assert (said.code, row["lever"], row["requests"]) == (0, "waste", 8)
+
+
+def test_what_is_worth_a_test_is_shown_without_any_price(costaudit: Run, tmp_path: Path) -> None:
+    made = records(lambda record: record["response"].update(model="gpt-4o-of-ours"))
+    for record in made:
+        record.update(endpoint="/nightly-report", provider="ours")
+        record["request"].update(model="gpt-4o-of-ours")
+    write_log(tmp_path / "log.jsonl", made)
+    said = costaudit("levers", "log.jsonl", "--quiet")
+    assert said.code == 4 and "Batch for endpoints that sound offline" in said.out
+    assert "has a price" in said.err
