@@ -8,7 +8,7 @@ analysis is used.
 import base64
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -272,51 +272,37 @@ def priority(w: Writer) -> Iterator[Call]:
         yield w.mended(call, tier="") if i % 2 else call
 
 
-def agent_loops(w: Writer) -> Iterator[Call]:
+def _polling(w: Writer, name: str, noun: str, told: Callable[[int], str]) -> Iterator[Call]:
+    """Yield agents that call one tool five times; `told` is its result at each step."""
     for i in range(60):
-        asked = {"name": "status", "arguments": json.dumps({"job": f"j{i}"})}
-        tool = {"type": "function", "function": {"name": "status", "description": w.words(10),
+        asked = {"name": name, "arguments": json.dumps({noun: f"{noun[0]}{i}"})}
+        tool = {"type": "function", "function": {"name": name, "description": w.words(10),
                 "parameters": {"type": "object"}}}  # fmt: skip
-        call = w.chat("/agent", w.question())
-        history, start = list(call.request["messages"]), w.waking()
+        history = list(w.chat(f"/{name}", w.question()).request["messages"])
+        start = w.waking()
         for step in range(6):
             used = {"id": f"t{i}-{step}", "type": "function", "function": asked}
             done = {"role": "assistant", "content": w.words(30)}
             turn = {"role": "assistant", "content": None, "tool_calls": [used]}
             yield Call(
-                "/agent", start + timedelta(seconds=20 * step),
+                f"/{name}", start + timedelta(seconds=20 * step),
                 {"model": LARGE, "messages": list(history), "tools": [tool]},
                 done if step == 5 else turn,
                 gone=2 <= step <= 4, plant="loops",
                 finish="stop" if step == 5 else "tool_calls",
-                wrapper={"conversation_id": f"agent-{i}", "user": f"robot-{i}"},
+                wrapper={"conversation_id": f"{name}-{i}", "user": f"robot-{name}-{i}"},
             )  # fmt: skip
-            result = {"role": "tool", "tool_call_id": used["id"], "content": "queued, wait"}
+            result = {"role": "tool", "tool_call_id": used["id"], "content": told(step)}
             history += [turn, result]
+
+
+def agent_loops(w: Writer) -> Iterator[Call]:
+    yield from _polling(w, "status", "job", lambda step: "queued, wait")
 
 
 def error_loops(w: Writer) -> Iterator[Call]:
     """Yield agents that repeat a tool call whose failures differ in their wording."""
-    for i in range(60):
-        asked = {"name": "query", "arguments": json.dumps({"table": f"t{i}"})}
-        tool = {"type": "function", "function": {"name": "query", "description": w.words(10),
-                "parameters": {"type": "object"}}}  # fmt: skip
-        history = list(w.chat("/reports", w.question()).request["messages"])
-        start = w.waking()
-        for step in range(6):
-            used = {"id": f"e{i}-{step}", "type": "function", "function": asked}
-            done = {"role": "assistant", "content": w.words(30)}
-            turn = {"role": "assistant", "content": None, "tool_calls": [used]}
-            yield Call(
-                "/reports", start + timedelta(seconds=20 * step),
-                {"model": LARGE, "messages": list(history), "tools": [tool]},
-                done if step == 5 else turn,
-                gone=2 <= step <= 4, plant="loops",
-                finish="stop" if step == 5 else "tool_calls",
-                wrapper={"conversation_id": f"report-{i}", "user": f"analyst-{i}"},
-            )  # fmt: skip
-            failed = f"Error: {w.words(4)}, try {step}"
-            history += [turn, {"role": "tool", "tool_call_id": used["id"], "content": failed}]
+    yield from _polling(w, "query", "table", lambda step: f"Error: {w.words(4)}, try {step}")
 
 
 def no_json(w: Writer) -> Iterator[Call]:
