@@ -27,6 +27,11 @@ _FALSE = 0.1  # accepted share of false discoveries among the words found
 _FIRST = 4.0  # standard deviations by which the best word must exceed the best one by chance
 _LEAST = 0.4  # minimum correlation between neighbours for a word that depends on time or user
 _CLEARLY = 0.05  # if a word seems to depend on both, by how much the user must correlate more
+_SURE = 1e-6  # probability by chance of a word's score, among shuffles of its own answers
+_ALSO = 1e-4  # the same for further words, once there is one
+_RARE = 1.01e-3  # the same where many words together are evidence
+_TOGETHER = 1e-4  # probability by chance of as many such words
+_OWN_ROWS, _OWN_SHUFFLES = 200_000, (50, 1_000)  # rows to shuffle for a word, and how often
 _FEWEST = 4  # minimum number of answers that have the word, and of those that lack it
 
 
@@ -40,6 +45,16 @@ class _Entries:
     has: Floats  # 1 if the answer has the word, else 0
     mean: Floats  # share of the prompt's answers that have the word
     first: Longs  # index of the prompt's first answer
+
+    def of(self, word: int) -> "_Entries":
+        """Return the rows of one word."""
+        rows = np.flatnonzero(self.word == word)
+        _, start = np.unique(self.start[rows], return_inverse=True)
+        first = np.searchsorted(start, start)  # blocks of a prompt stay together
+        return _Entries(
+            np.zeros(len(rows), np.int64), self.answer[rows], first, self.has[rows],
+            self.mean[rows], self.first[rows],
+        )  # fmt: skip
 
     def residual(self, order: Longs) -> Floats:
         """Return each row minus its prompt's mean, with the answers in `order`."""
@@ -141,7 +156,43 @@ def _following(
     found, strength = plan.score(entries.residual(np.arange(len(who))))
     null = np.stack([plan.score(entries.residual(one))[0] for one in chance])
     strong = strength >= _LEAST
-    return strong & (found > _limit(found[strong], null)), strength
+    passed = strong & (found > _limit(found[strong], null))
+    from scipy.special import pdtrc
+
+    rng = np.random.default_rng(1)
+    chances = np.ones(width)
+    for word in np.flatnonzero(passed).tolist():
+        own = _own_null(entries.of(word), place, who, rng)
+        chances[word] = _probability(float(found[word]), own)
+    if chances.min(initial=1.0) <= _SURE:
+        return chances <= _ALSO, strength
+    rare = chances <= _RARE
+    expected = _RARE * len(np.unique(entries.word))
+    distinct = len(np.unique(found[rare].round(6)))  # words of one wording have one score
+    is_more = distinct > 0 and float(pdtrc(distinct - 1, expected)) <= _TOGETHER
+    return rare & is_more, strength
+
+
+def _own_null(entries: _Entries, place: Floats, who: Longs, rng: np.random.Generator) -> Floats:
+    """Return the scores of one word's shuffled answers; the more answers, the fewer shuffles."""
+    rows = len(entries.word)
+    plan = _Neighbours(
+        entries, np.lexsort((place[entries.answer], who[entries.answer])), who, width=1
+    )
+    scores = []
+    for _ in range(int(np.clip(_OWN_ROWS / rows, *_OWN_SHUFFLES))):
+        shuffled = entries.has[np.lexsort((rng.random(rows), entries.start))]
+        scores.append(plan.score(shuffled - entries.mean)[0][0])
+    return np.array(scores)
+
+
+def _probability(score: float, null: Floats) -> float:
+    """Return how probable such a score is by chance, with an exponential tail beyond `null`.
+
+    Of n scores the best has a probability of 1/n, and twice its distance from the middle 1/n².
+    """
+    middle, best = float(np.median(null)), float(null.max())
+    return float(len(null) ** -((score - middle) / max(best - middle, 1e-9)))
 
 
 def _limit(found: Floats, null: Floats) -> float:
