@@ -52,7 +52,7 @@ def recommend(
             thresholds[best],
             f"A similarity of {thresholds[best]:.2f} saves most among the {len(allowed)} of"
             f" {len(points)} thresholds whose wrong answers stay within {max_wrong:.2%} of all"
-            f" requests, at an upper 95 % bound of {upper(points[best]):.2%}.",
+            f" requests, at an upper 95% bound of {upper(points[best]):.2%}.",
         )
     why = _why_not(points, allowed, max_wrong)
     if upper(exact) > max_wrong:

@@ -278,7 +278,7 @@ MaxWrong = Annotated[
     typer.Option(
         "--max-wrong",
         metavar="SHARE",
-        help="Most wrong answers, as a share of all requests (upper 95 % bound).",
+        help="Most wrong answers, as a share of all requests (upper 95% bound).",
     ),
 ]
 Effort = Annotated[

@@ -92,7 +92,7 @@ def _value(condition: Condition, estimate: "Estimate | None") -> tuple[float, st
     bound = estimate.low if below else estimate.high
     if bound is None:
         return estimate.value, ""
-    return bound, f", the {'lower' if below else 'upper'} 95 % bound"
+    return bound, f", the {'lower' if below else 'upper'} 95% bound"
 
 
 def _estimates(section: "SemanticSection") -> "dict[str, Estimate | None]":
@@ -153,7 +153,7 @@ def sweep(
             "--fail-if",
             metavar="CONDITION",
             help="Exit 3 if it may hold at the recommended threshold, or at the only one, "
-            "such as 'unsafe_served>0.01' or 'hit_rate<0.2'. The bound of the 95 % interval on the "
+            "such as 'unsafe_served>0.01' or 'hit_rate<0.2'. The bound of the 95% interval on the "
             "condition's side counts. [default: none]",
         ),
     ] = None,
@@ -178,7 +178,7 @@ def sweep(
             "--sample",
             metavar="SIZE",
             help="Embed only so many distinct texts, such as 5% or 20000, and estimate hits and "
-            "money with 95 % intervals. [default: all texts]",
+            "money with 95% intervals. [default: all texts]",
         ),
     ] = "",
     format: opt.TableFormat = "terminal",

@@ -155,7 +155,7 @@ def _not_claimed(templates: Sequence[TemplateRow]) -> Iterable[Finding]:
         "info",
         f"Prompt caching is not claimed for {share:.0%} of the input.",
         f"{len(apart)} of {len(templates)} templates were billed cache reads that differ from the "
-        "simulated ones by more than 25 %: what the provider does there can't be seen in the "
+        "simulated ones by more than 25%: what the provider does there can't be seen in the "
         "log, so that no saving is in this audit for them.",
         "",
         section="prefix",

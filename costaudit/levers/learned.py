@@ -202,7 +202,7 @@ def small_model(
             f"The answers of {endpoints(touched.drop_nulls())} are a few texts. A classifier over "
             "the words of the question, trained on earlier calls and tested on "
             f"{sum(one.tested for one in chosen):,} later questions that it had not seen, answers "
-            f"at most {worst:.1%} of all calls otherwise than the log does (upper 95 % bound). "
+            f"at most {worst:.1%} of all calls otherwise than the log does (upper 95% bound). "
             "Those are asked again, and a machine of its own is paid for."
         ),
         change=(

@@ -143,7 +143,7 @@ def _lengths(requests: pl.DataFrame, units: pl.Series) -> LeverTable:
     )  # fmt: skip
     return LeverTable(
         "Lengths of answers, in tokens",
-        ("where", "model", "answers", "of all output", "median", "95 %", "longest",
+        ("where", "model", "answers", "of all output", "median", "95%", "longest",
          "output in the tail", "cut off", "limit, as cut answers show it"),
         tuple(
             (

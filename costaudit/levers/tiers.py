@@ -44,7 +44,7 @@ def idle_priority(requests: pl.DataFrame, seed: int = 0) -> Lever | None:
         rule=(
             f"{int(touched.sum()):,} calls of {where} were sent at a priority tier; calls of the "
             "same endpoint and model at the standard tier took no longer: the priority tier is at "
-            f"most {NO_FASTER:.0%} faster at the median and at the 95th percentile (upper 95 % "
+            f"most {NO_FASTER:.0%} faster at the median and at the 95th percentile (upper 95% "
             "bound)."
         ),
         change=f'Send {where} with service_tier "default", and watch the latency.',

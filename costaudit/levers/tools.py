@@ -50,7 +50,7 @@ def unused_tools(
         rule=(
             f"{len(named)} tools are in prompts of {endpoints(unused['unit'])} and no logged "
             f"call used them, in {least:,} calls or more; so they are needed in at most "
-            f"{_most(least)} of the calls (95 %). Priced at their place: at the cached price "
+            f"{_most(least)} of the calls (95%). Priced at their place: at the cached price "
             "where the prompt's head is read from the cache."
         ),
         change=(

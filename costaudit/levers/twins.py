@@ -191,7 +191,7 @@ def routed_twins(
             f"{sum(one.topic.twins for one in moved):,} questions of "
             f"{endpoints(touched.drop_nulls())} were answered by both models of {named}: at most "
             f"{worst:.1%} of a topic's answers differ more than the larger model's own repeats do "
-            "(upper 95 % bound). Those are asked again, and the smaller model's prompt cache is "
+            "(upper 95% bound). Those are asked again, and the smaller model's prompt cache is "
             "taken to be cold."
         ),
         change=f"Send these topics to the smaller model: {_topics(moved)}.",
@@ -209,7 +209,7 @@ def twin_table(found: list[TwinTopic]) -> LeverTable:
     """Return every topic with twins, including those that don't hold."""
     return LeverTable(
         "Twins: questions that both models answered",
-        ("where", "smaller model", "topic", "calls", "twins", "agree", "95 %", "repeats agree",
+        ("where", "smaller model", "topic", "calls", "twins", "agree", "95%", "repeats agree",
          "most worse", "move"),
         tuple(_row(one) for one in found),
     )  # fmt: skip

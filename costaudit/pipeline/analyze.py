@@ -85,7 +85,7 @@ def _of_the_cache(options: AnalyzeOptions) -> tuple[Assumption, ...]:
         Assumption("TTL", ttl, "an older answer may be outdated", "--ttl, --ttl-kind"),
         Assumption(
             "wrong answers",
-            f"at most {max_wrong_share:.2%} of all requests, at the upper 95 % bound",
+            f"at most {max_wrong_share:.2%} of all requests, at the upper 95% bound",
             "the recommended threshold keeps to it",
             "--max-wrong",
         ),

@@ -253,12 +253,12 @@ PARTS: dict[str, tuple[str, ...]] = {
     ),
     ", {a} are unknown": (
         "Each of the 7 hits was judged by the two logged answers of its own pair: 5 look right, 1 "
-        "wrong, 1 are unknown. The share is an estimate with its 95 % interval.",
+        "wrong, 1 are unknown. The share is an estimate with its 95% interval.",
     ),
     "Each of the {a} hits was judged by the two logged answers of its own pair: {b} look right, "
-    "{c} wrong{d}. The share is an estimate with its 95 % interval.": (
+    "{c} wrong{d}. The share is an estimate with its 95% interval.": (
         "Each of the 1,007 hits was judged by the two logged answers of its own pair: 5 look "
-        "right, 1 wrong. The share is an estimate with its 95 % interval.",
+        "right, 1 wrong. The share is an estimate with its 95% interval.",
     ),
     "the log's answers at {a}": (),  # a judge's name
     "visible after the {a}": ("visible after the request", "visible after the response"),

@@ -117,7 +117,7 @@ def unsafe_origin(judged: JudgedHits) -> str:
     return (
         f"Each of the {count(judged.hits)} hits was judged by the two logged answers of its own "
         f"pair: {count(judged.right)} look right, {count(judged.wrong)} wrong{untold}. The share "
-        "is an estimate with its 95 % interval."
+        "is an estimate with its 95% interval."
     )
 
 

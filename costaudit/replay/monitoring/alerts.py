@@ -143,7 +143,7 @@ def _hit_rate_rules(expected: Expectations, traffic: ExpectedTraffic) -> tuple[_
     if high is not None:
         rules.append(("TooHigh", high, f"{_ratio('hits', 'lookups', high.window_h)} > on() "
                       "costaudit:hit_rate:high", "warning", "more"))  # fmt: skip
-    about = "" if usual is None else f" The audit predicted {usual:.1f} % over all hours."
+    about = "" if usual is None else f" The audit predicted {usual:.1f}% over all hours."
     return tuple(
         _Rule(
             f"SemanticCacheHitRate{name}",

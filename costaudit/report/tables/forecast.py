@@ -60,7 +60,7 @@ def _trend(found: Forecast) -> Table:
     )
     return Table(
         "Trend, of a mean week",
-        ("per week", "95 %", "beyond chance"),
+        ("per week", "95%", "beyond chance"),
         rows,
         note=" ".join(map(said, found.month.reasons)),
     )

@@ -21,7 +21,7 @@ def learned_tables(section: SemanticSection) -> tuple[Table, ...]:
     return (
         Table(
             "One threshold, or one that each entry learns (vCache)",
-            ("threshold", "hits", "raw", "valid", "unsafe", "95 %", "net a month"),
+            ("threshold", "hits", "raw", "valid", "unsafe", "95%", "net a month"),
             tuple(rows),
             note=learned_note(learned),
         ),

@@ -24,7 +24,7 @@ def judge_table(one: JudgeOpinion) -> Table:
         tr("{judge}: {verdicts} verdicts on {pairs} pairs").format(
             judge=one.judge, verdicts=count(one.verdicts), pairs=count(one.pairs)
         ),
-        ("", "share", "95 %"),
+        ("", "share", "95%"),
         tuple((name, share(of.value), share_range(of)) for name, of in rows if of is not None),
         note=said(one.note),
     )
@@ -38,7 +38,7 @@ def agreement_table(pairs: int, same_share: float, kappa: Estimate | None) -> Ta
         bounds = separated(f"{kappa.low:.2f}–{kappa.high:.2f}")
     return Table(
         "The two judges",
-        ("pairs that both judged", "same verdict", "Cohen's kappa", "95 %"),
+        ("pairs that both judged", "same verdict", "Cohen's kappa", "95%"),
         ((count(pairs), share(same_share), chance, bounds),),
         left=(),
     )

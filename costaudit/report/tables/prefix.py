@@ -39,7 +39,7 @@ def prefix_tables(section: PrefixSection) -> tuple[Table, ...]:
         *([_explicit(section)] if section.explicit_caches else []),
         Table(
             "Simulated reads against billed ones",
-            ("provider", "model", "requests", "billed", "simulated", "ratio", "within 5 %"),
+            ("provider", "model", "requests", "billed", "simulated", "ratio", "within 5%"),
             tuple(
                 (
                     row.provider,
@@ -61,7 +61,7 @@ def prefix_tables(section: PrefixSection) -> tuple[Table, ...]:
 def _sessions(found: SessionAgreement) -> Table:
     return Table(
         "Sessions by how far their simulated reads are from the billed ones",
-        ("sessions", "within 5 %", "from 5 to 25 %", "further off"),
+        ("sessions", "within 5%", "from 5 to 25%", "further off"),
         (
             (
                 count(found.sessions),

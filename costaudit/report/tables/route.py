@@ -25,7 +25,7 @@ def _agreement(one: RouteSection) -> Table:
             sampled=count(one.sampled),
             calls=count(one.calls),
         ),
-        ("answers as good as the logged ones", "share", "95 %"),
+        ("answers as good as the logged ones", "share", "95%"),
         tuple((name, share(of.value), share_range(of)) for name, of in rows if of is not None),
         note=said(one.note),
     )
@@ -34,7 +34,7 @@ def _agreement(one: RouteSection) -> Table:
 def _topics(one: RouteSection) -> Table:
     return Table(
         "By topic",
-        ("topic", "calls", "spend a month", "verdicts", "right", "as good", "95 %", "sent"),
+        ("topic", "calls", "spend a month", "verdicts", "right", "as good", "95%", "sent"),
         tuple(
             (
                 row.topic or tr("all"),
@@ -62,7 +62,7 @@ def _saving(one: RouteSection) -> Table:
         ).format(share=share(one.most_loss))
     else:
         note = tr(
-            "The router may make at most {share} of all calls worse (upper 95 % bound, on parts "
+            "The router may make at most {share} of all calls worse (upper 95% bound, on parts "
             "of the sample that its rules had not seen). A worse answer is asked for again at the "
             "old price. The rule itself costs nothing to run; pasted, it decides {agrees} of the "
             "calls as measured."
@@ -75,7 +75,7 @@ def _saving(one: RouteSection) -> Table:
     )  # fmt: skip
     return Table(
         "Saved a month",
-        ("", "calls sent", "worse answers", "95 %", "saved a month", "between"),
+        ("", "calls sent", "worse answers", "95%", "saved a month", "between"),
         rows,
         note=note,
     )

@@ -70,7 +70,7 @@ def _net(point: SweepPoint) -> str:
     return usd(point.net_saved.usd)
 
 
-_RATES = ("raw", "valid", "unsafe", "95 %", "net a month")
+_RATES = ("raw", "valid", "unsafe", "95%", "net a month")
 
 
 def sweep_tables(section: SemanticSection) -> tuple[Table, ...]:
@@ -158,7 +158,7 @@ def embedder_table(rows: Sequence[EmbedderRow]) -> Table:
     return Table(
         "Embedders on this log, each at the similarity that it would be recommended at",
         ("embedder", "dims", "bytes", "lookup", "truncated texts", "similarity", "raw",
-         "valid", "unsafe", "95 %", "net a month", ""),
+         "valid", "unsafe", "95%", "net a month", ""),
         tuple(
             (
                 row.name,
@@ -239,7 +239,7 @@ def _thresholds(section: SemanticSection) -> Table:
         rows.append((section.exact, ("",) * len(column)))
     return Table(
         "Semantic cache by similarity threshold",
-        ("similarity", "hits", "raw", *column, "after warm-up", "valid", "unsafe", "95 %",
+        ("similarity", "hits", "raw", *column, "after warm-up", "valid", "unsafe", "95%",
          "net a month", ""),
         tuple(
             (
@@ -322,7 +322,7 @@ def sampled_table(sweep: SampledSweep) -> Table:
     """Return estimates with their intervals, by threshold."""
     return Table(
         "Semantic cache by similarity threshold, estimated from a sample",
-        ("similarity", "raw", "95 %", "net a month", "95 %"),
+        ("similarity", "raw", "95%", "net a month", "95%"),
         tuple(
             (
                 similarity(point.min_similarity),

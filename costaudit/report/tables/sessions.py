@@ -131,7 +131,7 @@ def dearest_table(section: SessionsSection) -> Table:
         left=(0, 1, 8, 9, 10),
         note="sim.: read share as simulated under the lifetime in use. saving: of the cheapest "
         "lifetime, known with hindsight; not claimed where simulation and bill differ by more "
-        "than 25 %.",
+        "than 25%.",
         widest=28,
     )  # fmt: skip
 
