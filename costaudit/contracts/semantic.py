@@ -226,6 +226,7 @@ class SemanticSection:
     user_data: str = ""  # one sentence, if answers contain data of the user who asked
     security: tuple[SecurityRow, ...] = ()  # by threshold
     learned: LearnedRow | None = None  # None: not simulated for this policy or log
+    learned_why: str = ""  # one sentence, if it was not
 
     @property
     def chosen(self) -> SweepPoint | None:

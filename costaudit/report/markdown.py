@@ -244,7 +244,8 @@ def _sweep(section: SemanticSection) -> list[str]:
         *map(tr, ("raw hits", "valid hits", "wrong answers", "95% range", "net a month")),
     ]
     lines = markdown_table(names, rows) + _rest(len(points), len(shown), "thresholds")
-    return lines if learned is None else [*lines, "", markdown_text(learned_note(learned))]
+    note = said(section.learned_why) if learned is None else learned_note(learned)
+    return [*lines, "", markdown_text(note)] if note else lines
 
 
 def _rates(one: SweepPoint | LearnedRow) -> list[str]:

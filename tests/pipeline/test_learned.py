@@ -17,8 +17,8 @@ ANSWERS = (
 )
 
 
-def learned(folder: Path, answers: tuple[str, ...], ttl: str = "") -> LearnedRow | None:
-    """Return the row of a log whose 36 wordings of a question get the answers in turn."""
+def learned(folder: Path, answers: tuple[str, ...], ttl: str = "") -> LearnedRow | str:
+    """Return the row of a log whose 36 wordings of a question get the answers in turn, or why."""
     wordings = itertools.product(OPENINGS, ENDINGS)
     path = write_lines(
         folder / "log.jsonl",
@@ -30,12 +30,12 @@ def learned(folder: Path, answers: tuple[str, ...], ttl: str = "") -> LearnedRow
     )
     found = costaudit.analyze(path, thresholds="0.8,0.9", max_wrong="5%", ttl=ttl).audit
     assert found.semantic is not None
-    return found.semantic.learned
+    return found.semantic.learned or found.semantic.learned_why
 
 
 def test_one_answer_is_learned_and_served(tmp_path: Path) -> None:
     row = learned(tmp_path, ANSWERS[:1])
-    assert row is not None
+    assert isinstance(row, LearnedRow)
     assert (row.exact_hits, row.min_similarity, row.max_wrong_share) == (0, 0.8, 0.05)
     assert LEAST <= row.explored < 35  # the first request has nothing to be compared with
     assert row.hits >= 10
@@ -48,7 +48,7 @@ def test_one_answer_is_learned_and_served(tmp_path: Path) -> None:
 
 def test_other_answers_are_not_served_beyond_the_bound(tmp_path: Path) -> None:
     row = learned(tmp_path, ANSWERS)
-    assert row is not None
+    assert isinstance(row, LearnedRow)
     assert row.explored > 20
     # A third of the answers are right, so up to 5 % / (2/3) of 35 questions are served: 2.6, and 3
     # standard deviations of 1.6 more.
@@ -56,4 +56,6 @@ def test_other_answers_are_not_served_beyond_the_bound(tmp_path: Path) -> None:
 
 
 def test_rules_that_it_does_not_know_leave_it_out(tmp_path: Path) -> None:
-    assert learned(tmp_path, ANSWERS[:1], ttl="1h") is None
+    why = learned(tmp_path, ANSWERS[:1], ttl="1h")
+    assert isinstance(why, str)
+    assert "not simulated with a lifetime" in why

@@ -7,20 +7,25 @@ from costaudit.answers.tally import RatePoint
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import LearnedRow
 from costaudit.pipeline.semantic.text_run import SemanticRun
-from costaudit.simulate.semantic.learned import Rule, learn
+from costaudit.simulate.semantic.learned import MOST, Rule, learn
 
 
 def learned_row(
     run: SemanticRun, rated: Rated, chosen: int, lowest: float, max_wrong_share: float
-) -> LearnedRow | None:
-    """Simulate learned thresholds; None where the policy or the log rules them out.
+) -> LearnedRow | str:
+    """Simulate learned thresholds; return why not where the policy or the log rules them out.
 
     `rated` has the runs of the sweep, `chosen` is the recommended one (the last is exact matching).
     Whether an entry's answer would have been right, which the cache learns from, is the verdict
     that judges the sweep. `lowest` is the sweep's lowest threshold.
     """
-    if lowest > 1 or not _plain(run.options.policy):
-        return None
+    if lowest > 1:
+        return ""
+    if not _plain(run.options.policy):
+        return (
+            "A cache whose entries learn their thresholds is not simulated with a lifetime, a "
+            "size limit, a guard or --scope-after."
+        )
     rule = Rule(lowest, max_wrong_share, run.options.seed)
     fitted = rated.fitted
 
@@ -29,10 +34,16 @@ def learned_row(
 
     learned = learn(run.stream, run.vectors, rule, judge, run.search)
     if learned is None:
-        return None
+        return (
+            "A cache whose entries learn their thresholds is not simulated: the log has more than "
+            f"{MOST:,} eligible requests, or too many similar pairs."
+        )
     point = fitted.rates(learned.served[None]).points[0]
     if point.valid_hit_share is None or point.unsafe_served_share is None:
-        return None
+        return (
+            "A cache whose entries learn their thresholds has no row: none of its hits could be "
+            "judged."
+        )
     return LearnedRow(
         min_similarity=lowest,
         max_wrong_share=max_wrong_share,

@@ -11,6 +11,7 @@ from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import (
     EQUAL_COVERAGES,
     EmbedderRow,
+    LearnedRow,
     SecurityRow,
     SemanticSection,
     SweepPoint,
@@ -93,6 +94,8 @@ def semantic_result(
     policy, point = decided.policies[chosen], decided.points[chosen]
     ladder, without = scope_rows(run, policy, point)
     clusters, centres = clustered(run, decided.rated, chosen)
+    lowest = min(thresholds, default=EXACT)
+    learned = learned_row(run, decided.rated, chosen, lowest, max_wrong_share)
     served = decided.decisions.served
 
     def hits_of(row: int) -> CacheHits:
@@ -124,9 +127,8 @@ def semantic_result(
             exact_why=run.exact_why,
             lifetimes=lifetime_sweeps(run, thresholds),
             security=_security(run, decided, thresholds),
-            learned=learned_row(
-                run, decided.rated, chosen, min(thresholds, default=EXACT), max_wrong_share
-            ),
+            learned=learned if isinstance(learned, LearnedRow) else None,
+            learned_why=learned if isinstance(learned, str) else "",
         ),
         exact=hits_of(-1),
         chosen=hits_of(chosen),

@@ -234,6 +234,8 @@ def cluster_tables(section: SemanticSection) -> tuple[Table, ...]:
 
 def _thresholds(section: SemanticSection) -> Table:
     errors, column, note = _errors(section)
+    if section.learned_why:
+        note += f" {said(section.learned_why)}"
     rows = list(zip(section.points, errors, strict=True))
     if section.exact is not None:
         rows.append((section.exact, ("",) * len(column)))
