@@ -18,6 +18,7 @@ from costaudit.contracts.prefix import (
 
 TOP_CAUSES = 5
 LEAST_SHARE = Decimal("0.01")  # minimum share of the total loss for a finding of its own
+_UNTRIED: BreakerKind = "below_minimum"  # no simulation lengthens prompts, so no saving is claimed
 _PLACE = re.compile(r"(\w+), (block [\d,]+, character [\d,]+)( of [\d,]+)?")
 _PARTS = {
     "tools": "tool definitions", "system": "system prompt", "examples": "examples",
@@ -49,20 +50,50 @@ def prefix_findings(
 ) -> Iterable[Finding]:
     """Yield findings about lost cache reads: expensive causes first, unrepairable ones last.
 
-    `left` is the ledger's saving of prompt caching, which the causes share; None without a ledger.
+    `left` is the ledger's saving of prompt caching; None without a ledger. Each template's part of
+    it goes to the causes in that template; prompts below the minimum get none.
     `span` says what amounts are of: "a month" or "in this log".
     """
     breakers = [(template, one) for template in section.templates for one in template.breakers]
     least = LEAST_SHARE * _usd(one for _, one in breakers)
     ours = [pair for pair in breakers if not pair[1].provider_side]
     causes = [cause for cause in _causes(ours) if cause.lost.usd >= max(least, Decimal("1E-9"))]
-    promised = sum((cause.lost.usd for cause in causes), Decimal(0))
-    available = promised if left is None else max(left.usd, Decimal(0))
-    share = min(available / promised, Decimal(1)) if promised else Decimal(1)
-    yield from (_cause_finding(cause, share) for cause in causes[:TOP_CAUSES])
+    kept = _kept(section, ours, left)
+    yield from (_cause_finding(cause, _share(cause, kept)) for cause in causes[:TOP_CAUSES])
     yield from _provider_side([one for _, one in breakers if one.provider_side], span)
     yield from _not_claimed(section.templates)
     yield from _explicit(section, span)
+
+
+def _kept(
+    section: PrefixSection, ours: Sequence[tuple[TemplateRow, Breaker]], left: Money | None
+) -> dict[int, Decimal] | None:
+    """Return the share of its breakers' losses that each template keeps in the ledger, by id()."""
+    if left is None:
+        return None
+    others = section.other_templates.saving_month.usd if section.other_templates else Decimal(0)
+    saved = sum((max(one.saving_month.usd, Decimal(0)) for one in section.templates), others)
+    scale = min(max(left.usd, Decimal(0)) / saved, Decimal(1)) if saved > 0 else Decimal(0)
+    lost: dict[int, Decimal] = {}
+    for template, one in ours:
+        if one.kind == _UNTRIED:
+            continue
+        lost[id(template)] = lost.get(id(template), Decimal(0)) + one.lost_usd_month.usd
+    return {
+        id(template): min(max(template.saving_month.usd, Decimal(0)) * scale / whole, Decimal(1))
+        for template in section.templates
+        if (whole := lost.get(id(template), Decimal(0))) > 0
+    }
+
+
+def _share(cause: _Cause, kept: dict[int, Decimal] | None) -> Decimal:
+    """Return which share of a cause's losses the ledger keeps."""
+    if kept is None or not cause.lost.usd:
+        return Decimal(1)
+    if cause.kind == _UNTRIED:
+        return Decimal(0)
+    parts = (one.lost_usd_month.usd * kept.get(id(of), Decimal(0)) for of, one in cause.found)
+    return min(sum(parts, Decimal(0)) / cause.lost.usd, Decimal(1))
 
 
 def _causes(pairs: Sequence[tuple[TemplateRow, Breaker]]) -> list[_Cause]:
@@ -96,7 +127,7 @@ def _cause_finding(cause: _Cause, share: Decimal) -> Finding:
         f"{cause.mend}{_standing(cause)}",
         _part(cause.lost, share) if share else None,
         "prefix",
-        cause.lost if share < 1 else None,
+        cause.lost if 0 < share < 1 else None,
     )
 
 

@@ -167,3 +167,20 @@ def test_caches_of_two_endpoints_are_one_finding() -> None:
     caches = (explicit("/v1/mail", "3", 1), explicit("/v1/users/17/chat", "2", 2))
     (only,) = prefix_findings(replace(PREFIX, explicit_caches=caches))
     assert only.title == "Explicit caches would save $5.00 a month, net of storage: 2 endpoints"
+
+
+def test_each_template_s_part_of_the_ledger_goes_to_its_own_causes() -> None:
+    """The template that saves nothing keeps nothing; prompts below the minimum take no part."""
+    short = breaker("below_minimum", "4", "shared prefixes below the model's minimum")
+    rows = (
+        replace(template("/a", breaker("timestamp", "6"), short), saving_month=money("9")),
+        replace(template("/b", breaker("date", "5"), short, number=1), saving_month=money("3")),
+        replace(template("/c", breaker("uuid", "2"), number=2), saving_month=money("0")),
+    )
+    said = prefix_findings(replace(PREFIX, templates=rows), money("6"))
+    # Half of the templates' $12 is left: $4.50 of the timestamp's $6, $1.50 of the date's $5.
+    worth = {one.code: one.saved.usd if one.saved else None for one in said}
+    assert worth == {
+        "prefix-timestamp": Decimal("4.5"), "prefix-date": Decimal("1.5"),
+        "prefix-below_minimum": None, "prefix-uuid": None,
+    }  # fmt: skip
