@@ -256,6 +256,20 @@ def test_the_month_and_the_next_one_do_not_contradict_each_other(days: int, per_
         assert (told.usd > like.usd) == (per_day > 0)
 
 
+@pytest.mark.parametrize(("days", "hours"), [(5, 8), (7, 8), (5, 24), (7, 24)])
+def test_few_days_that_are_all_alike_are_no_certain_month(days: int, hours: int) -> None:
+    """A drift of 0.7 % a day adds 0.7 x (7 + 30.44) / 2 = 13 % to the month after seven days."""
+    at = [MONDAY + timedelta(days=day, hours=hour) for day in range(days) for hour in range(hours)]
+    month = month_of(log(*({"ts": one} for one in at)), days)
+    usd = np.full(len(at), 0.01)
+    like, told = month.money(usd, "measured"), next_month(month, usd)
+    assert told.low_usd is not None and told.high_usd is not None
+    assert like.low_usd is not None and like.high_usd is not None
+    assert told.low_usd <= like.low_usd and like.high_usd <= told.high_usd
+    assert float(told.high_usd) > 1.13 * float(told.usd)
+    assert float(told.low_usd) < 0.87 * float(told.usd)
+
+
 def test_a_fall_never_leads_below_nothing() -> None:
     requests, usd = steady_change(60, -0.05, 2)
     month = month_of(requests, 60.0)

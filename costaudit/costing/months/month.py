@@ -141,16 +141,22 @@ class Month:
         """Return a month at the pace of the days that follow, with its 95 % bounds.
 
         Growth continues by the same amount each day, a fall by the same share: it stays above 0.
+        Fewer than FEW_DAYS can't show that spend doesn't drift, even if they are all alike: the
+        bounds then allow for a usual drift, and include those of a month like the log.
         """
         days = self._days
         total = float(daily.sum())
+        few = self.facts.traffic_days < _ENOUGH_DAYS
         slope, error = self._slope(daily)
+        error = DRIFT_PER_DAY if few else error
         away = (days.span + ahead_days) / 2  # from the log's middle to the middle of the next days
         middle = total * (1 + slope * away if slope > 0 else float(np.exp(slope * away)))
         coming = self._deviation(daily, 1) * np.sqrt(days.span / ahead_days)
         drawn = self._deviation(daily, 0) + coming + error * days.normal * total * away
         low, high = (np.quantile(drawn, [0.025, 0.975]) * days.widening).tolist()
-        return middle, middle + low, middle + high
+        ends = [middle + low, middle + high]
+        ends += self.range_of(daily) if few else []
+        return middle, min(ends), max(ends)
 
     def trend(self, daily: Floats) -> Trend | None:
         """Return the slope over the days, within weekdays; None with fewer than FEW_DAYS."""
