@@ -21,7 +21,8 @@ def repeated_calls(requests: pl.DataFrame) -> pl.Series:
     """Return why another call made each one useless: retried, cut-off, double; else null.
 
     A call is compared with the next one of the same prompt, sender and model. Calls without a
-    prompt or a time are in no class; without a user or conversation, none is a double.
+    prompt or a time are in no class; without a user or conversation, none is a double. A retry is
+    an attempt with a higher number, so what follows a retry with a lower number is sent anew.
     """
     prompt = pl.col("segments").list.eval(pl.element().struct.field("block_id")).hash()
     has_both = pl.col("ts").is_not_null() & (pl.col("segments").list.len() > 0)
@@ -37,17 +38,18 @@ def repeated_calls(requests: pl.DataFrame) -> pl.Series:
     ordered = frame.filter("eligible").sort("same", "ts", "row")
     gap = (pl.col("ts").shift(-1) - pl.col("ts")).dt.total_microseconds() / 1e6
     attempt = pl.col("attempt").fill_null(0)
+    cut = (pl.col("finish_reason") == "length").fill_null(False)
     follows = pl.col("same") == pl.col("same").shift(1)
     classed = ordered.select(
         "row",
         gap=pl.when(follows.shift(-1)).then(gap),
         later=follows.shift(-1) & (attempt.shift(-1) > attempt),
         since=pl.when(follows).then(gap.shift(1)),
-        first_ok=follows & pl.col("ok").shift(1),
-        again=follows & (attempt == attempt.shift(1)),
+        first_ok=follows & (pl.col("ok") & ~cut).shift(1),
+        again=follows & (attempt <= attempt.shift(1)),
         named="named",
         ok="ok",
-        cut=pl.col("finish_reason") == "length",
+        cut=cut,
     ).with_columns(
         kind=pl.when(pl.col("ok") & pl.col("later") & (pl.col("gap") <= RETRY_S))
         .then(pl.lit("retried"))

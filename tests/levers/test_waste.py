@@ -44,6 +44,12 @@ OTHER = {"segments": [segment("another", 9)]}
         # A call without an attempt number is the first; the retry itself is not a double.
         ([{"at": 0, "attempt": None}, {"at": 3, "attempt": 1}], ["retried", None]),
         ([{"at": 0}, {"at": 3, "status": "error"}], [None, None]),
+        # A failure, its retry, and the same prompt once more.
+        ([{"at": 0, "status": "error"}, {"at": 3, "attempt": 1}, {"at": 7}], [None, None, "double"]),
+        ([{"at": 0}, {"at": 60, "attempt": 1}, {"at": 63}], ["retried", None, "double"]),
+        ([{"at": 0, "attempt": 1}, {"at": 3, "attempt": 2}], ["retried", None]),
+        # One of two answers is kept, also if the first was cut off.
+        ([{"at": 0, "finish_reason": "length"}, {"at": 3}], ["cut-off", None]),
     ],
 )
 def test_a_call_is_useless_if_the_next_one_replaces_it(
