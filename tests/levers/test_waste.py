@@ -45,7 +45,10 @@ OTHER = {"segments": [segment("another", 9)]}
         ([{"at": 0, "attempt": None}, {"at": 3, "attempt": 1}], ["retried", None]),
         ([{"at": 0}, {"at": 3, "status": "error"}], [None, None]),
         # A failure, its retry, and the same prompt once more.
-        ([{"at": 0, "status": "error"}, {"at": 3, "attempt": 1}, {"at": 7}], [None, None, "double"]),
+        (
+            [{"at": 0, "status": "error"}, {"at": 3, "attempt": 1}, {"at": 7}],
+            [None, None, "double"],
+        ),
         ([{"at": 0}, {"at": 60, "attempt": 1}, {"at": 63}], ["retried", None, "double"]),
         ([{"at": 0, "attempt": 1}, {"at": 3, "attempt": 2}], ["retried", None]),
         # One of two answers is kept, also if the first was cut off.
