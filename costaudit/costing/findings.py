@@ -205,10 +205,10 @@ def _pays_from(step: LedgerStep) -> str:
 
 def _instead(section: SemanticSection) -> str:
     if section.recommended is not None:
-        return f"Use the recommended similarity of {section.recommended:.2f} or more."
+        return f"With a response cache, ask for a similarity of {section.recommended:.2f} or more."
     if section.recommended_kind == "none":
         return "Use no response cache."
-    return "Cache identical prompts only."
+    return "With a response cache, let it match identical prompts only."
 
 
 def _semantic(section: SemanticSection, *, priced: bool) -> Iterable[Finding]:
@@ -248,7 +248,7 @@ def _semantic(section: SemanticSection, *, priced: bool) -> Iterable[Finding]:
             "warning",
             "No similarity threshold is better than exact matching.",
             section.recommended_why,
-            "Cache identical prompts only.",
+            "With a response cache, let it match identical prompts only.",
             section="sweep",
         )
     if section.user_data:

@@ -8,6 +8,7 @@ from costaudit.contracts.month import MonthFacts
 SMALL_REQUESTS = 1_000
 SMALL_DAYS = 7.0
 LEAST_FAILED_SHARE = 0.05  # fewer failures are no finding
+_FILTERED = "filtered"  # reason for rows that the reader's conditions leave out
 _HOLES = 3  # gaps that are named, the longest first
 _OTHERWISE = ", counted as "  # ingest writes this if it replaced a convention
 
@@ -29,14 +30,13 @@ def _were(requests: int) -> str:
 
 
 def _quality(quality: DataQuality, month: MonthFacts) -> Iterable[Finding]:
-    if quality.skipped:
-        reasons = ", ".join(f"{n:,} {why}" for why, n in sorted(quality.skip_reasons.items()))
+    unread = {why: n for why, n in sorted(quality.skip_reasons.items()) if why != _FILTERED}
+    if skipped := quality.skipped - quality.skip_reasons.get(_FILTERED, 0):
+        reasons = ", ".join(f"{n:,} {why}" for why, n in unread.items())
         yield Finding(
             "rows-skipped",
             "warning",
-            "1 row could not be read."
-            if quality.skipped == 1
-            else f"{quality.skipped:,} rows could not be read.",
+            "1 row could not be read." if skipped == 1 else f"{skipped:,} rows could not be read.",
             f"{reasons}.",
             "skips.parquet lists each with its file and offset.",
             section="quality",

@@ -144,7 +144,8 @@ def verdict_line(audit: Audit) -> str:
     """Return the verdict's sentence; rebuild it from exact amounts for another currency."""
     if style().currency == "USD":
         return said(audit.verdict.headline)
-    return " ".join(one for one in (headline(audit), range_line(audit), support(audit)) if one)
+    parts = (headline(audit), range_line(audit), worth_said(audit), support(audit))
+    return " ".join(one for one in parts if one)
 
 
 def worth_said(audit: Audit) -> str:

@@ -8,7 +8,7 @@ from costaudit.contracts.semantic import LearnedRow, SemanticSection, SweepPoint
 from costaudit.report.compare import Comparison
 from costaudit.report.comparison import comparison_lines, markdown_table
 from costaudit.report.escaping import cut, markdown_code, markdown_text
-from costaudit.report.first_screen import support
+from costaudit.report.first_screen import support, worth_said
 from costaudit.report.language import said, separated, tr
 from costaudit.report.numbers import count, share, share_range, similarity, spent, usd, usd_range
 from costaudit.report.summary import ranked_findings, severity, spread, why_none
@@ -47,6 +47,8 @@ class MarkdownReporter:
             *self._missed(),
             *_cause(audit),
         ]
+        if told := worth_said(audit):
+            head += ["", markdown_text(told)]
         if audit.verdict.draft:
             head += ["", f"**{tr('DRAFT')}**: {markdown_text(said(audit.verdict.draft))}"]
         return _fitted("\n".join(head), self._sections(audit, compared)).encode()
@@ -57,6 +59,8 @@ class MarkdownReporter:
         title = tr("LLM cost audit: {worth} a month can be saved ({grade})").format(
             worth=worth, grade=tr(saving.grade)
         )
+        if not audit.spend.has_price:
+            title = tr("LLM cost audit: no token has a price")
         failed = sum(gate.status == "failed" for gate in self._gates)
         unsure = sum(gate.status == "insufficient" for gate in self._gates)
         if self._gates and not failed and not unsure:
@@ -202,6 +206,7 @@ def _plan(audit: Audit) -> list[str]:
         lines.append(
             f"{step.number}. {markdown_text(said(step.title))}: {worth} {tr('a month')} "
             f"({grade}{spread}), {separated(f'{step.effort_hours:f}')} {tr('hours')}"
+            + (f", {tr('not worth it at this traffic')}" if step.worth is False else "")
         )
     lines += _rest(len(audit.plan), len(lines), "steps")
     return lines or [tr("No step pays for itself on this log.")]

@@ -71,10 +71,11 @@ def _why(point: RatePoint, chosen: RatePoint, *, exact: bool) -> str:
     low, high = (float(q) for q in np.quantile(more[1:] if len(more) > 1 else more, [0.025, 0.975]))
     other = "exact matching" if exact else "the recommended threshold"
     cents = abs(round(float(more[0]), 2)) > 0
+    before = "before what it costs to run"
     if low > 0 and cents:
-        told = f"saves ${more[0]:,.2f} more over this log by right answers than {other}"
+        told = f"saves ${more[0]:,.2f} more over this log by right answers, {before}, than {other}"
     elif high < 0 and cents:
-        told = f"saves ${-more[0]:,.2f} less over this log by right answers than {other}"
+        told = f"saves ${-more[0]:,.2f} less over this log by right answers, {before}, than {other}"
     else:
         told = f"saves as much over this log by right answers as {other}, within the uncertainty"
     return f"A threshold that each entry learns (vCache) {told}."
