@@ -43,7 +43,11 @@ def findings(evidence: Evidence, levers: Sequence[Lever] = ()) -> tuple[Finding,
         *log_findings(evidence.quality, evidence.month),
         *counting_findings(evidence.spend),
         *_money(evidence.spend),
-        *_levers(ledger, {lever.lever: lever.change for lever in levers}),
+        *(
+            _levers(ledger, {lever.lever: lever.change for lever in levers})
+            if evidence.spend.has_price
+            else ()
+        ),
         *(_semantic(semantic, priced=evidence.spend.has_price) if semantic else ()),
         *(prefix_findings(prefix, left, span) if prefix else ()),
     ]

@@ -25,11 +25,14 @@ class Change:
     base: Decimal | None  # None where the audit could not find it
     new: Decimal | None
     noise: Decimal | None  # half the 95 % interval of the difference; None where it is not known
+    is_comparable: bool = True
 
     @property
     def difference(self) -> Decimal | None:
-        """Return new - base, in the unit."""
-        return None if self.base is None or self.new is None else self.new - self.base
+        """Return new - base, in the unit; None where it means nothing."""
+        if self.base is None or self.new is None or not self.is_comparable:
+            return None
+        return self.new - self.base
 
     @property
     def relative(self) -> Decimal | None:
@@ -145,7 +148,9 @@ def compare(
             base=spend.written(spend.base), new=spend.written(spend.new), verdict=spend.verdict
         ),
         changes=changes,
-        moved={name: _moved(base, new, name) for name in ("model", "endpoint", "tenant")},
+        moved={}
+        if reason
+        else {name: _moved(base, new, name) for name in ("model", "endpoint", "tenant")},
         new_findings=findings[1],
         gone_findings=findings[0],
         new_clusters=_unmatched(clusters[1], clusters[0], known[1]),
@@ -160,6 +165,10 @@ def why_not(base: Audit, new: Audit) -> str:
         if new.month.is_month:
             return tr("The baseline is too short for a month, so the costs can't be compared.")
         return tr("The new log is too short for a month, so the costs can't be compared.")
+    if not (base.spend.has_price or new.spend.has_price):
+        return tr(
+            "No token has a price, so the costs can't be compared. Give the rates with --prices."
+        )
     shares = base.spend.unpriced_share, new.spend.unpriced_share
     if abs(shares[0] - shares[1]) > _UNPRICED:
         return tr(
@@ -176,7 +185,9 @@ def _combined(base: Decimal | None, new: Decimal | None) -> Decimal | None:
 
 def _money(name: str, base: Audit, new: Audit, of: Callable[[Audit], Money]) -> Change:
     halves = [_half(of(base)), _half(of(new))]
-    return Change(name, "usd", of(base).usd, of(new).usd, _mean_noise(*halves))
+    before, after = (of(one).usd if one.spend.has_price else None for one in (base, new))
+    noise = _mean_noise(*halves)
+    return Change(name, "usd", before, after, noise, is_comparable=not why_not(base, new))
 
 
 def _half(money: Money | None) -> Decimal | None:
@@ -250,7 +261,7 @@ def _same_topics(
 def _unmatched(
     these: dict[str, str], others: dict[str, str], known: frozenset[str] | None
 ) -> tuple[str, ...]:
-    """Return the labels of topics that the others lack: by their centres if `known`, or by terms.
+    """Return the labels, or else ids, of topics that others lack: by centres if `known`, or by terms.
 
     Equal ids are equal sets of questions.
     """
@@ -261,7 +272,7 @@ def _unmatched(
             return key in others or key in (known or ())
         return any(_alike(set(_terms(these[key])), one) for one in terms)
 
-    return tuple(these[key] for key in sorted(these) if not is_known(key))
+    return tuple(these[key] or key for key in sorted(these) if not is_known(key))
 
 
 def _terms(label: str) -> list[str]:

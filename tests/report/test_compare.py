@@ -132,3 +132,26 @@ def test_a_topic_with_old_words_and_a_new_meaning_is_new() -> None:
     assert found.new_clusters == found.gone_clusters == (first.label,)
     other_embedder = replace(theirs, embedder="mpnet")
     assert compare(AUDIT, other, (ours, other_embedder)).new_clusters == ()  # by its words
+
+
+def test_a_log_without_prices_has_no_spend_to_compare() -> None:
+    nothing = replace(
+        AUDIT.spend,
+        unpriced_share=1.0,
+        total=replace(AUDIT.spend.total, total_usd=Decimal(0), unpriced={"output_tokens": 9}),
+    )
+    unpriced = replace(AUDIT, spend=nothing)
+    one, both = compare(AUDIT, unpriced), compare(unpriced, unpriced)
+    assert (one.spend.new, one.spend.difference, one.spend.within_noise) == (None, None, False)
+    assert one.spend.base == AUDIT.ledger.before.usd
+    assert {name: rows for name, rows in one.moved.items() if rows} == {}
+    assert "100.0% now: the costs can't be compared" in one.headline
+    assert both.headline.startswith("No token has a price, so the costs can't be compared.")
+
+
+def test_costs_that_cannot_be_compared_have_no_difference() -> None:
+    short = replace(AUDIT, month=replace(AUDIT.month, period="log"))
+    compared = compare(short, AUDIT)
+    assert compared.why_not
+    assert [c.difference for c in compared.changes if c.unit == "usd"] == [None, None]
+    assert compared.changes[0].verdict == "can't be compared"
