@@ -126,7 +126,9 @@ def _invoice(spend: Spend) -> Iterable[Finding]:
     yield Finding(
         "invoice-gap",
         "problem",
-        f"The log differs from the invoice by {gap:+.1%} of it.",
+        f"The log is {gap:.1%} below the invoice."
+        if gap > 0
+        else f"The log is {-gap:.1%} above the invoice.",
         said,
         "Check that the log holds every account, region and day of the invoice, and that your "
         "prices.toml holds its discounts.",

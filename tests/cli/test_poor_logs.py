@@ -123,5 +123,5 @@ def test_an_invoice_of_a_part_of_the_period_is_compared_with_that_part(
     assert days == {"2026-10-05": "0.000400", "2026-10-06": None}
     assert found["invoice"]["only_log"] == ["2026-10-06"]
     said = costaudit("spend", "log.jsonl", "-q", "--invoice", "half.csv").out
-    assert "10.0% below the invoice" in said
+    assert "10.0% less than it" in said
     assert "2026-10-06" in said

@@ -108,7 +108,7 @@ def test_an_invoice_of_files_is_compared_by_model_and_day(costaudit: Run, tmp_pa
     rows = f'{day["day"]}T00:00:00+00:00,{total * 2},usd,"{day["model"]}, input"\n'
     (tmp_path / "bill.csv").write_text(text + rows, "utf-8")
     said = costaudit("spend", "log.jsonl", "--quiet", "--invoice", "bill.csv")
-    assert "50.0% below the invoice" in said.out
+    assert "50.0% less than it" in said.out
     assert "Invoice and log, by model and day" in said.out
     told = costaudit("spend", "log.jsonl", "-q", "--invoice", "bill.csv", "--format", "json")
     invoice = json.loads(told.out)["invoice"]

@@ -82,6 +82,19 @@ def test_what_ails_the_money_is_said(changes: dict[str, object], code: str, seve
     assert (only.code, only.severity) == (code, severity)
 
 
+@pytest.mark.parametrize(
+    ("bill", "gap", "title"),
+    [
+        (125, 0.2, "The log is 20.0% below the invoice."),
+        (50, -1.0, "The log is 100.0% above the invoice."),
+    ],
+)
+def test_a_gap_says_which_of_both_is_more(bill: int, gap: float, title: str) -> None:
+    changes = {"invoice_usd": Decimal(bill), "invoice_gap_share": gap}
+    (only,) = found(spend=spent("100", **changes))
+    assert only.title == title
+
+
 @pytest.mark.parametrize("ratio", [None, 0.85, 1.0, 1.2])
 def test_a_plausible_cost_needs_no_word(ratio: float | None) -> None:
     assert codes(spend=spent("100", prices=(price(ratio),))) == []

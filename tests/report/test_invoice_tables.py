@@ -35,7 +35,33 @@ def test_tables_show_billed_counted_and_difference() -> None:
     assert "Days that both cover: 1." in written
     assert "Credits of −$5.00 are in no row." in written
     assert "tokens" not in written  # empty columns are left out
-    assert invoice_line(FOUND) == "; 15.4% below the invoice of $6.50 over 1 day"
+
+
+@pytest.mark.parametrize(
+    ("counted", "gap", "told"),
+    [
+        ("5.5", 1 / 6.5, "15.4% less than it bills"),
+        ("8", -1.5 / 6.5, "23.1% more than it bills"),
+        ("6.5", 0.0, "they agree"),
+    ],
+)
+def test_the_line_names_the_part_that_the_invoice_covers(
+    counted: str, gap: float, told: str
+) -> None:
+    found = replace(FOUND, counted_usd=D(counted), gap_share=gap)
+    part = f"${D(counted):.2f}"
+    assert invoice_line(found) == f"; the invoice of $6.50 over 1 day covers {part} of it: {told}"
+
+
+def test_the_days_that_differ_most_come_first_and_those_of_one_side_last() -> None:
+    even = [
+        replace(ROW, day=f"2026-10-{n:02}", counted_usd=D(6), difference_usd=D("0.5"))
+        for n in range(1, 25)
+    ]
+    spike = replace(ROW, day="2026-10-25", billed_usd=D(1), difference_usd=D("-4.5"))
+    alone = InvoiceRow("openai", "gpt-4o", "2026-10-26", "log only", counted_usd=D(900))
+    (_, days) = invoice_tables(replace(FOUND, days=(alone, *even, spike)))
+    assert [row[0] for row in days.rows] == ["2026-10-25", *(row.day for row in even[:19])]
 
 
 def test_a_report_of_tokens_has_no_column_of_dollars() -> None:

@@ -9,17 +9,17 @@ from costaudit.report.numbers import count, counted, share, tokens, usd
 from costaudit.report.tables.table import Table
 
 _DAYS = 20  # of a model, shown where they differ most
+_EQUAL = 0.0005  # of the invoice: no difference to speak of
 
 
 def invoice_tables(found: Reconciliation) -> tuple[Table, ...]:
     """Return billed, counted and difference by model, and by model and day."""
     names = _names(found.days)
-    days = sorted(found.days, key=lambda row: (-_size(row), row.day, row.provider, row.model))
+    days = sorted(found.days, key=_rank)
     title = tr("Invoice and log, by model and day")
     if len(days) > _DAYS:
         text = tr("Invoice and log, by model and day (the {a} that differ most of {b})")
         title = text.format(a=_DAYS, b=count(len(days)))
-    shown = sorted(days[:_DAYS], key=lambda row: (row.day, row.provider, row.model))
     return (
         Table(
             "Invoice and log, by model",
@@ -33,7 +33,7 @@ def invoice_tables(found: Reconciliation) -> tuple[Table, ...]:
             ("day", "provider", "model", "covered by", *names),
             tuple(
                 (row.day, row.provider, _model(row), tr(row.covered), *_cells(row, names))
-                for row in shown
+                for row in days[:_DAYS]
             ),
             left=(0, 1, 2, 3),
             note="difference: billed less counted, on days that both cover.",
@@ -83,6 +83,11 @@ def gap_of(row: InvoiceRow) -> str:
     return ""
 
 
+def _rank(row: InvoiceRow) -> tuple[bool, Decimal, str, str, str]:
+    """Put what differs most first, and what can't be compared last."""
+    return row.covered != "both", -_size(row), row.day, row.provider, row.model
+
+
 def _size(row: InvoiceRow) -> Decimal:
     if row.difference_usd is not None:
         return abs(row.difference_usd)
@@ -121,7 +126,7 @@ def _span(days: Sequence[str]) -> str:
 
 
 def invoice_line(found: Reconciliation) -> str:
-    """Describe in half a sentence how far both are apart."""
+    """Describe in half a sentence what the invoice covers, and how far both are apart."""
     if found.gap_share is None:
         if found.partly:
             return tr("; the invoice has nothing to compare on days that the log covers wholly")
@@ -131,12 +136,19 @@ def invoice_line(found: Reconciliation) -> str:
         text = tr("; {gap} above the invoice's tokens over {days}")
         if below:
             text = tr("; {gap} below the invoice's tokens over {days}")
+    elif abs(found.gap_share) < _EQUAL:
+        text = tr("; the invoice of {usd} over {days} covers {part} of it: they agree")
     elif below:
-        text = tr("; {gap} below the invoice of {usd} over {days}")
+        text = tr(
+            "; the invoice of {usd} over {days} covers {part} of it: {gap} less than it bills"
+        )
     else:
-        text = tr("; {gap} above the invoice of {usd} over {days}")
+        text = tr(
+            "; the invoice of {usd} over {days} covers {part} of it: {gap} more than it bills"
+        )
     return text.format(
         gap=share(abs(found.gap_share)),
         usd=usd(found.billed_usd or Decimal(0)),
+        part=usd(found.counted_usd),
         days=counted(found.days_of_both, "day"),
     )
