@@ -267,6 +267,7 @@ class Spend:
     counting: Counting = Counting()
     drill: tuple[EndpointSpend, ...] = ()  # the most expensive endpoints
     invoice: Reconciliation | None = None  # only if invoice files were given
+    unused_prices: tuple[str, ...] = ()  # sentences: entries of the user's prices without a call
 
     @property
     def has_price(self) -> bool:

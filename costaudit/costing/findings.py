@@ -85,6 +85,8 @@ def _money(spend: Spend) -> Iterable[Finding]:
     yield from _invoice(spend)
     yield from (_mismatch(price) for price in spend.prices if _differs(price))
     yield from (_questioned(price) for price in spend.prices if doubted(price.note))
+    if spend.unused_prices:
+        yield _unused(spend.unused_prices)
 
 
 def _questioned(price: ModelPrice) -> Finding:
@@ -95,6 +97,18 @@ def _questioned(price: ModelPrice) -> Finding:
         f"Your price for {price.model} looks wrong.",
         f"{doubted(price.note)}. It is used as you wrote it.",
         "Prices in a prices.toml are US dollars per million tokens; a discount of 15% is 0.85.",
+        section="spend",
+    )
+
+
+def _unused(told: Sequence[str]) -> Finding:
+    """Return a finding about a user's prices without a call; one that looks misspelled warns."""
+    return Finding(
+        "prices-unused",
+        "warning" if any(one.endswith("?") for one in told) else "info",
+        "Entries of your prices.toml match no call.",
+        " ".join(told),
+        "Check their providers and models: as they are, they change no figure.",
         section="spend",
     )
 

@@ -25,6 +25,7 @@ from costaudit.costing.months.partial_days import partial_days
 from costaudit.costing.prices.conventions import settled_by_cost
 from costaudit.costing.prices.invoice import reconciled
 from costaudit.costing.prices.lookup import price_requests
+from costaudit.costing.prices.unused import unused_entries
 from costaudit.costing.quality import data_quality
 from costaudit.costing.spend import GROUPS, spend, with_months
 from costaudit.costing.tariff import Tariff, tariff
@@ -210,6 +211,7 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
             counting=counting(
                 requests, run.merged(), manifest.ingest, options.prices, options.cost_mode
             ),
+            unused_prices=unused_entries(by_code, options.prices),
         ),
         month=with_trend(month, priced.request_usd),
     )
@@ -299,6 +301,7 @@ def spent_by(log: Loaded, options: AnalyzeOptions, names: Sequence[str]) -> Spen
         invoice=known.invoice,
         invoice_usd=known.invoice_usd,
         invoice_gap_share=known.invoice_gap_share,
+        unused_prices=known.unused_prices,
     )
 
 

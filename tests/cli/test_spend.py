@@ -145,3 +145,11 @@ def test_a_report_of_totals_says_what_it_is_for(costaudit: Run, tmp_path: Path, 
     found = costaudit(verb, "costs.csv", "--quiet")
     assert "daily totals of usage or costs, not calls" in found.out + found.err
     assert "--invoice FILE" in found.out + found.err
+
+
+def test_a_misspelled_provider_in_the_prices_is_told(costaudit: Run, tmp_path: Path) -> None:
+    write_log(tmp_path / "log.jsonl")
+    wrong = '[[discount]]\nprovider = "opennai"\nmultiplier = "0.5"\n'
+    (tmp_path / "prices.toml").write_text(wrong)
+    said = costaudit("spend", "log.jsonl", "--quiet", "--prices", "prices.toml", "--format", "md")
+    assert "\\[\\[discount\\]\\] 1" in said.out and "did you mean openai?" in said.out

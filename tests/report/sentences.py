@@ -20,6 +20,7 @@ MODULES = (
     "costing/prices/price_table.py",
     "costing/prices/sanity.py",
     "costing/prices/second_table.py",
+    "costing/prices/unused.py",
     "costing/prices/wrong_costs.py",
     "ingest/assembly/assemble.py",
     "ingest/assembly/quality.py",

@@ -36,6 +36,10 @@ class Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
             and (self.until is None or day <= self.until)
         )
 
+    def names(self, provider: str, model: str) -> bool:
+        """Return whether the entry applies to a model on any day."""
+        return self.covers(provider, model, self.since or self.until or date.min)
+
 
 class Variant(Entry, frozen=True, kw_only=True):
     """A service tier or batch, as multiples of the standard rates.

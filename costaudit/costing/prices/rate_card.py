@@ -114,6 +114,13 @@ def _names(named: "_Named", entry: Entry) -> bool:
     return named.covered(entry, entry.since or entry.until or date.min)
 
 
+def names_of(key: PriceKey, user: Overlay | None) -> set[tuple[str, str]]:
+    """Return each provider and model by which the entries for a key are looked up."""
+    named = _Named.find(key, user)
+    found = {(named.provider, named.priced_as), (named.provider, named.model)} if named else set()
+    return found | {(key.provider or "", key.model or "")}
+
+
 @dataclass(frozen=True)
 class _Named:
     """A key's model, under each name by which prices are looked up."""
@@ -134,7 +141,7 @@ class _Named:
         known = found.model.name if found else model
         at = found.model.provider if found else provider
         names = {(provider, model), (at, known)}
-        own = tuple(p for p in (user.price if user else ()) if any(_named(p, *n) for n in names))
+        own = tuple(p for p in (user.price if user else ()) if any(p.names(*n) for n in names))
         return _Named(at, model, known, found, own) if found or own else None
 
     @property
@@ -152,13 +159,9 @@ class _Named:
 
 def _alias(provider: str, model: str, user: Overlay | None) -> tuple[str | None, str] | None:
     for alias in user.alias if user else ():
-        if _named(alias, provider, model):
+        if alias.names(provider, model):
             return alias.use_provider, alias.use_model
     return None
-
-
-def _named(entry: Entry, provider: str, model: str) -> bool:
-    return entry.covers(provider, model, entry.since or entry.until or date.min)
 
 
 def _cell(

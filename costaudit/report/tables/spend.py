@@ -88,6 +88,7 @@ def _beside(spend: Spend) -> Iterator[str]:
         yield text.format(
             requests=counted(spend.unpriced_requests, "request"), share=share(spend.unpriced_share)
         )
+    yield from map(said, spend.unused_prices)
 
 
 def _counted(found: Counting) -> Iterator[str]:
