@@ -261,7 +261,7 @@ def _same_topics(
 def _unmatched(
     these: dict[str, str], others: dict[str, str], known: frozenset[str] | None
 ) -> tuple[str, ...]:
-    """Return the labels, or else ids, of topics that others lack: by centres if `known`, or by terms.
+    """Return the labels, else ids, of topics that others lack: by centres if `known`, or terms.
 
     Equal ids are equal sets of questions.
     """
