@@ -3,11 +3,15 @@
 import polars as pl
 
 from costaudit.contracts.ledger import Lever, LeverTable
-from costaudit.levers.effects import cutting, endpoints
+from costaudit.contracts.requests import ANSWERED
+from costaudit.levers.effects import cutting, endpoint_unit, endpoints
 
 LEAST_CALLS = 100  # with fewer calls, a tool that is never called may still be needed
 LEAST_TOKENS = 20  # per call, of all unused tools of an endpoint
 _CALLED = r'(?m)^\{\s*"name"\s*:\s*"([^"]+)"'  # one call a line, as ingest writes tool calls
+_WRITTEN = r'(?:"name"\s*:\s*"|<function=|<invoke\s+name="|Action:\s*)([\w.-]+)'
+_ENDED = ("stop", "length", "content_filter")  # what ends an answer that is no call of a tool
+_FREE = r'(?i)^"(auto|none)"|"(type|mode)":"(auto|none)"|^\{"auto"'  # no tool has to be called
 UNNAMED = "(tools whose names the log does not hold)"
 _DEFINED = r'^\{\s*"name"\s*:\s*"([^"]+)"'
 
@@ -17,8 +21,9 @@ def unused_tools(
 ) -> Lever | None:
     """Return the tools that no logged call of an endpoint and model ever used; None without any.
 
-    An endpoint is judged only if the log holds the text of its tool calls and at least LEAST_CALLS
-    calls carried the tool. segments: from `placed_segments`.
+    An endpoint is judged only if at least LEAST_CALLS calls carried the tool, and the log holds the
+    text of its tool calls or shows that each of its answers called none. segments: from
+    `placed_segments`.
     """
     carried = segments.filter(pl.col("role") == "tools").join(
         blocks.select("block_id", tool=pl.col("text").str.extract(_DEFINED)),
@@ -141,18 +146,61 @@ def tool_uses(
 
 
 def _called(requests: pl.DataFrame, blocks: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
-    """Return each endpoint's called tools: columns unit, tool, readable (the text is there)."""
+    """Return each endpoint's called tools: columns unit, tool, readable (the log shows calls)."""
     calls = blocks.filter(pl.col("kind") == "tool_use").select(
         "block_id",
         readable=pl.col("text").is_not_null(),
         tool=pl.col("text").str.extract_all(_CALLED),
     )
     history = segments.filter(pl.col("kind") == "tool_use").select("unit", "block_id").unique()
-    named = pl.concat_str(pl.col("endpoint", "model").fill_null(""), separator=" | ")
-    answers = requests.select(named.alias("unit"), block_id="answer_id").drop_nulls().unique()
+    answers = requests.select(endpoint_unit(requests), block_id="answer_id").drop_nulls().unique()
     seen = pl.concat([history, answers]).unique().join(calls, on="block_id")
     found = seen.explode("tool").with_columns(pl.col("tool").str.extract(_DEFINED))
-    return found.select("unit", "tool", "readable").unique()
+    return pl.concat(
+        [
+            found.select("unit", "tool", "readable"),
+            _written(answers.join(_silent(requests, segments), on="unit", how="semi"), blocks),
+        ]
+    ).unique()
+
+
+def _silent(requests: pl.DataFrame, segments: pl.DataFrame) -> pl.DataFrame:
+    """Return the endpoints with tools whose every answer says that it called none: column unit.
+
+    An answer says so if it is a text with the reason why it ended, or was cut off. Where a tool had
+    to be called, or prompts hold calls or results, the log lacks calls.
+    """
+    ended = pl.col("finish_reason").is_in(_ENDED)
+    told = pl.col("answer_kind").is_in(["text", "refusal"]) | (pl.col("finish_reason") != "stop")
+    free = pl.col("tool_choice").str.contains(_FREE).fill_null(True)
+    silent = requests.filter(ANSWERED).select(
+        endpoint_unit(requests.filter(ANSWERED)), silent=(ended & told & free).fill_null(False)
+    )
+    acting = segments.filter(pl.col("kind").is_in(["tool_use", "tool_result"]))
+    return (
+        silent.group_by("unit")
+        .agg(pl.col("silent").all())
+        .filter("silent")
+        .join(segments.filter(pl.col("role") == "tools"), on="unit", how="semi")
+        .join(acting, on="unit", how="anti")
+    )
+
+
+def _written(answers: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:
+    """Return the tools that answers' texts name in the form of a call: columns as of `_called`.
+
+    A server that does not parse its model's calls leaves them in the text. An endpoint without any
+    has a row without a tool.
+    """
+    texts = blocks.filter(pl.col("text").is_not_null()).select("block_id", "text")
+    seen = answers.join(texts, on="block_id").with_columns(readable=pl.lit(value=True))
+    named = seen.select("unit", pl.col("text").str.extract_all(_WRITTEN).alias("tool"), "readable")
+    return pl.concat(
+        [
+            named.explode("tool").with_columns(pl.col("tool").str.extract(_WRITTEN)),
+            seen.select("unit", pl.lit(None, pl.String).alias("tool"), "readable"),
+        ]
+    )
 
 
 def _listed(names: list[str], most: int = 8) -> str:

@@ -128,6 +128,59 @@ def test_tools_are_judged_only_by_many_calls_whose_text_is_there() -> None:
     assert unused_tools(silent, called("find"), placed_segments(silent)) is None
 
 
+SAID = {**calling("none"), "answer_kind": "text", "answer_id": "said"}
+FORCED = json.dumps({"type": "tool", "name": "automate"})
+
+
+@pytest.mark.parametrize(
+    ("text", "odd", "unused"),
+    [
+        ("All done.", {}, ["find", "mail"]),
+        ("All done.", {"finish_reason": "length", "answer_kind": "empty"}, ["find", "mail"]),
+        ("All done.", {"status": "error", "answer_kind": "missing"}, ["find", "mail"]),
+        ("All done.", {"tool_choice": '"auto"'}, ["find", "mail"]),
+        (
+            "All done.",
+            {"tool_choice": '{"functionCallingConfig":{"mode":"AUTO"}}'},
+            ["find", "mail"],
+        ),
+        # One answer may have called a tool that the log does not show.
+        ("All done.", {"finish_reason": "tool_calls"}, []),
+        ("All done.", {"finish_reason": None}, []),
+        ("All done.", {"answer_kind": "empty", "answer_id": None}, []),
+        ("All done.", {"answer_kind": "missing", "answer_id": None}, []),
+        ("All done.", {"tool_choice": FORCED}, []),
+        ("All done.", {"tool_choice": '"required"'}, []),
+        (
+            "All done.",
+            {"segments": [*SAID["segments"], segment("r", 9, "tool", "tool_result")]},
+            [],
+        ),
+        # A server that does not parse its model's calls leaves them in the text.
+        ('<tool_call>{"name": "mail", "arguments": {}}</tool_call>', {}, ["find"]),
+        ("<function=mail>", {}, ["find"]),
+        ("Thought: ask.\nAction: find\nAction Input: x", {}, ["mail"]),
+        (None, {}, []),  # redacted
+    ],
+)
+def test_answers_that_are_all_texts_called_no_tool(
+    text: str | None, odd: dict[str, Any], unused: list[str]
+) -> None:
+    requests = log(*[SAID] * LEAST_CALLS, {**SAID, **odd})
+    known = pl.concat([called("find"), blocks(said=text)])
+    found = unused_tools(requests, known, placed_segments(requests))
+    assert ([row[0] for row in found.evidence[0].rows] if found else []) == unused
+
+
+def test_texts_of_one_model_say_nothing_about_another() -> None:
+    requests = log(*[SAID] * LEAST_CALLS, *[{**SAID, "model": "m", "finish_reason": None}] * 200)
+    known = pl.concat([called("find"), blocks(said="All done.")])
+    found = unused_tools(requests, known, placed_segments(requests))
+    assert found is not None and found.effect["unit"].drop_nulls().unique().to_list() == [
+        "chat | gpt-4o"
+    ]
+
+
 def agent(results: list[str], conversation: str | None = "c1") -> pl.DataFrame:
     """Return a conversation in which the same tool call is repeated."""
     rows, history = [], [SYSTEM, segment("q", 20)]
