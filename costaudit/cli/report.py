@@ -43,7 +43,7 @@ def report(
 
     reporter_named(format)
     audit = _part(run, where, show_prompts, quiet) if where else audit_at(run)
-    deliver(audit, format, out, run=run, color=not no_color)
+    deliver(audit, format, out, run=None if where else run, color=not no_color)
     return 0
 
 

@@ -207,14 +207,18 @@ def audit_at(path: Path) -> "Audit":
     return read_audit(RunDir(path).audit_path if path.is_dir() else path)
 
 
-def deliver(audit: "Audit", form: str, out: Path | None, *, run: Path, color: bool) -> None:
-    """Print an audit, or write it to a file; only a terminal that supports colour gets it."""
+def deliver(audit: "Audit", form: str, out: Path | None, *, run: Path | None, color: bool) -> None:
+    """Print an audit, or write it to a file; only a terminal that supports colour gets it.
+
+    `run` holds the audit's files; None if it was not written.
+    """
     from costaudit.contracts.run_dir import atomic_write
     from costaudit.report.reporters import render, reporter_named
     from costaudit.report.terminal import TerminalReporter
 
     reporter = reporter_named(form)
-    files = tuple(str(path) for path in (run / "report.html", run / "audit.json") if path.exists())
+    made = (run / "report.html", run / "audit.json") if run else ()
+    files = tuple(str(path) for path in made if path.exists())
     wants = color and "NO_COLOR" not in os.environ and sys.stdout.isatty() and out is None
     if form == "terminal":
         reporter = TerminalReporter(width=terminal_width(), color=wants, files=files)

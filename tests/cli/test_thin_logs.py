@@ -227,3 +227,15 @@ def test_a_gzip_that_breaks_off_keeps_what_was_whole(costaudit: Run, tmp_path: P
     assert quality["kept"] >= 6
     assert quality["rows"] == quality["kept"] + quality["merged"] + quality["skipped"]
     assert quality["skip_reasons"] == {"broken-compression": 1}
+
+
+def test_rows_outside_a_filter_are_not_called_unreadable(costaudit: Run, tmp_path: Path) -> None:
+    lines = records()
+    for line in lines[::2]:
+        line["endpoint"] = "/other"
+    write_log(tmp_path / "log.jsonl", lines)
+    assert costaudit("ingest", "log.jsonl", "--out", "run", "--quiet").code == 0
+    said = costaudit("report", "run", "--where", "endpoint=/other", "--quiet")
+    assert "from 4 requests" in " ".join(said.out.split())
+    assert "could not be read" not in said.out
+    assert "Files in" not in said.out  # what is shown was written nowhere
