@@ -47,6 +47,20 @@ def test_an_unknown_model_suggests_names() -> None:
     assert "gpt-4o" in raised.value.hint
 
 
+@pytest.mark.parametrize("name", ["text-embedding-3-small", "TEXT-embedding-3-small"])
+@pytest.mark.parametrize("provider", ["", "anthropic"])
+def test_a_model_that_only_some_providers_have_is_asked_for_by_provider(
+    name: str, provider: str
+) -> None:
+    with pytest.raises(UsageError) as raised:
+        quote(name, provider, AT)
+    told = raised.value.hint.split("--provider ")[1:]
+    sellers = [part.split()[0].rstrip(".") for part in told]
+    assert "openai" in sellers and "Did you mean" not in raised.value.hint
+    for seller in sellers:
+        assert quote(name, seller, AT).rows
+
+
 def test_the_users_own_price_is_quoted(tmp_path: Path) -> None:
     path = tmp_path / "prices.toml"
     path.write_text("[[price]]\nmodels = ['ours']\ninput_per_mtok = '1'\noutput_per_mtok = '2'\n")

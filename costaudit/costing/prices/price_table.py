@@ -160,6 +160,15 @@ def similar_models(provider: str | None, model: str, limit: int = 3) -> tuple[st
     return tuple(difflib.get_close_matches(model.lower(), names, n=limit, cutoff=0.5))
 
 
+def providers_of(model: str) -> tuple[str, ...]:
+    """Return the providers whose list in the price table has a model of exactly this name."""
+    from genai_prices.data_snapshot import get_snapshot
+
+    name = model.lower()
+    providers = get_snapshot().providers
+    return tuple(p.id for p in providers if any(m.id.lower() == name for m in p.models))
+
+
 @cache
 def table_source() -> str:
     """Return the price library's name and version."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from costaudit.contracts.grades import PER_MTOK
 from costaudit.costing.prices.disagreement import disagreement
 from costaudit.costing.prices.lookup import price_of
+from costaudit.costing.prices.price_table import providers_of
 from costaudit.errors import UsageError
 
 COLUMNS = ("tier", "over tokens", "since", "input", "cache read", "write 5m", "write 1h",
@@ -53,10 +54,9 @@ def quote(
     found = price_of(model, provider or None, at=at or datetime.now(UTC), overrides=overrides)
     if not len(found.rates):
         whose = f" at {provider}" if provider else ""
-        names = ", ".join(found.suggestions)
         raise UsageError(
             f"No price is known for the model {model!r}{whose}.",
-            hint=f"Did you mean {names}?" if names else "Write its rates into a prices.toml.",
+            hint=_hint(model, found.at, found.suggestions),
         )
     rows = list(found.rates.iter_rows(named=True))
     notes = dict.fromkeys(f"{row['service_tier']}: {row['source']}" for row in rows)
@@ -70,6 +70,17 @@ def quote(
         tuple(map(_cells, rows)),
         tuple(notes),
     )
+
+
+def _hint(model: str, at: datetime, similar: tuple[str, ...]) -> str:
+    """Return how to get a price: the providers that have the model, else names like it."""
+    sellers = [name for name in providers_of(model) if len(price_of(model, name, at=at).rates)]
+    if sellers:
+        named = " or ".join(f"--provider {name}" for name in sellers[:5])
+        return f"Its price depends on who serves it: add {named}."
+    if similar:
+        return f"Did you mean {', '.join(similar)}?"
+    return "Write its rates into a prices.toml."
 
 
 def _cells(row: dict[str, object]) -> tuple[str, ...]:
