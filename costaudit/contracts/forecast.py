@@ -72,3 +72,6 @@ class Forecast:
     drivers: tuple[Driver, ...]
     spikes: tuple[Spike, ...]
     inflation: tuple[Inflation, ...]
+    # these amounts are the least, where some calls are not fully priced
+    unpriced_requests: int = 0
+    unpriced_share: float = 0.0  # of all tokens

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from costaudit.contracts.forecast import Driver, Forecast
-from costaudit.contracts.requests import TS_S
+from costaudit.contracts.requests import ANSWERED, TS_S
 from costaudit.costing.cost import class_usd, per_request_usd
 from costaudit.costing.growth import Paid, Parts, drivers, inflation, spikes, token_counts
 from costaudit.costing.months.forecast import backtest, next_month
@@ -21,12 +21,8 @@ _ROUNDING = 1e-9  # share of a bill that is no amount of its own
 
 
 def forecast_of(log: Loaded) -> Forecast:
-    """Return a log's forecast; raises InsufficientDataError if the month is unknown."""
-    if not log.month.facts.is_month:
-        raise InsufficientDataError(
-            f"There is no month to forecast. {' '.join(log.month.facts.reasons)}",
-            hint="Take a log of two weeks or more.",
-        )
+    """Return a log's forecast; raises InsufficientDataError without a month or an amount."""
+    _check_has_spend(log)
     usd = log.tariff.request_usd
     change, factors = _change(log, usd)
     requests = log.keyed
@@ -44,7 +40,31 @@ def forecast_of(log: Loaded) -> Forecast:
             requests["ts"].dt.date(), usd, split, (lambda: _parts(log)) if has_prompts else None
         ),
         inflation=inflation(requests, _input_price(log), log.month.weights),
+        unpriced_requests=log.spend.unpriced_requests,
+        unpriced_share=log.spend.unpriced_share,
     )
+
+
+def _check_has_spend(log: Loaded) -> None:
+    """Raise InsufficientDataError, with the next step, if there is no spend of a month."""
+    calls = f"None of the {len(log.requests):,} calls"
+    if not log.month.facts.is_month:
+        untimed = log.requests["ts"].null_count() == len(log.requests)
+        raise InsufficientDataError(
+            f"There is no month to forecast. {' '.join(log.month.facts.reasons)}",
+            hint="Log the time of each call." if untimed else "Take a log of two weeks or more.",
+        )
+    if not log.spend.has_price:
+        raise InsufficientDataError(
+            f"{calls} has a price, so there is no spend to forecast.",
+            hint="Name the rates of their models in a file: --prices FILE.",
+        )
+    if not log.spend.total.total_usd:
+        did = "cost anything" if log.requests.filter(ANSWERED).height else "was answered"
+        raise InsufficientDataError(
+            f"{calls} {did}, so there is no spend to forecast.",
+            hint="`costaudit doctor LOG` shows what the log contains.",
+        )
 
 
 def _input_price(log: Loaded) -> np.ndarray:

@@ -10,10 +10,12 @@ import pytest
 
 from costaudit.contracts.forecast import Forecast
 from costaudit.contracts.run_dir import RunDir
+from costaudit.errors import InsufficientDataError
 from costaudit.pipeline.forecast import forecast_of
 from costaudit.pipeline.loaded import ingested
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import SilentProgress
+from costaudit.report.tables.forecast import forecast_line
 from tests.pipeline.conftest import LONG, START, call
 
 DAYS, EACH, BULKY = 21, 8, 9
@@ -69,3 +71,43 @@ def test_longer_prompts_cost_the_price_of_their_input(tmp_path: Path) -> None:
     assert (one.since, one.before_tokens, one.after_tokens) == ("2026-10-17", 1_000, 2_000)
     by_hand = 72 * 30.4375 / 21 * 1_000 * 2.5e-6
     assert float(one.usd_month) == pytest.approx(by_hand, rel=0.02)
+
+
+def month_of_calls(**more: Any) -> list[dict[str, Any]]:
+    """Return two calls a day for 28 days."""
+    at = [START + timedelta(days=day, hours=hour) for day in range(28) for hour in (9, 15)]
+    return [call(one, f"Question {number}?", **more) for number, one in enumerate(at)]
+
+
+def test_what_has_no_price_is_missing_in_the_forecast_and_is_told(tmp_path: Path) -> None:
+    """Every second call has no price: the line says that the amount is the least, and how much."""
+    calls = month_of_calls()
+    for record in calls[::2]:
+        record["request"]["model"] = record["response"]["model"] = "nobody-knows-7b"
+    found = told(tmp_path, calls)
+    assert (found.unpriced_requests, found.unpriced_share) == (28, 0.5)
+    line = forecast_line(found)
+    assert "next month at least $" in line
+    assert "28 requests with 50.0% of the tokens are not fully priced." in line
+    (whole := tmp_path / "whole").mkdir()
+    assert "at least" not in forecast_line(told(whole, calls[1::2]))
+
+
+@pytest.mark.parametrize(
+    ("more", "untimed", "said", "hint"),
+    [
+        ({"model": "nobody-knows-7b"}, False, "None of the 56 calls has a price", "--prices FILE"),
+        ({"status": 500}, False, "None of the 56 calls was answered", "costaudit doctor"),
+        ({}, True, "No request has a time", "Log the time of each call"),
+    ],
+)
+def test_without_an_amount_there_is_no_forecast(
+    tmp_path: Path, more: dict[str, Any], untimed: bool, said: str, hint: str
+) -> None:
+    calls = month_of_calls(**more)
+    for record in calls if untimed else ():
+        del record["timestamp"]
+    with pytest.raises(InsufficientDataError) as error:
+        told(tmp_path, calls)
+    assert said in error.value.message and hint in error.value.hint
+    assert error.value.exit_code == 4

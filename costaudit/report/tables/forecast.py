@@ -4,17 +4,26 @@ from costaudit.contracts.forecast import Forecast
 from costaudit.contracts.grades import Money
 from costaudit.report.language import percent, said, tr
 from costaudit.report.numbers import count, counted, share, tokens, usd
+from costaudit.report.tables.spend import not_priced
 from costaudit.report.tables.table import Table
 
 
 def forecast_line(found: Forecast) -> str:
     """Describe the next month in a sentence, and how well such forecasts did in the log."""
-    told = tr("Next month {next} ({range}); a month like the log {like} ({like_range}).").format(
+    lead = tr("Next month {next} ({range}); a month like the log {like} ({like_range}).")
+    if found.unpriced_requests:
+        lead = tr(
+            "Of what has a price: next month at least {next} ({range}); a month like the log at "
+            "least {like} ({like_range})."
+        )
+    told = lead.format(
         next=usd(found.next_month.usd),
         range=_range(found.next_month),
         like=usd(found.like_log.usd),
         like_range=_range(found.like_log),
     )
+    if found.unpriced_requests:
+        told += f" {not_priced(found.unpriced_requests, found.unpriced_share)}"
     test = found.backtest
     if not test.made:
         short = tr("The log is too short to test a forecast on itself: that takes three weeks.")

@@ -82,13 +82,16 @@ def _beside(spend: Spend) -> Iterator[str]:
         text = tr("A gateway's cache served {n} more at no cost.")
         yield text.format(n=count(spend.gateway_hits))
     if spend.unpriced_requests:
-        text = tr("{requests} with {share} of the tokens are not fully priced.")
-        if spend.unpriced_requests == 1:
-            text = tr("1 request with {share} of the tokens is not fully priced.")
-        yield text.format(
-            requests=counted(spend.unpriced_requests, "request"), share=share(spend.unpriced_share)
-        )
+        yield not_priced(spend.unpriced_requests, spend.unpriced_share)
     yield from map(said, spend.unused_prices)
+
+
+def not_priced(requests: int, of_tokens: float) -> str:
+    """Return how many requests, with which share of the tokens, are not fully priced."""
+    text = tr("{requests} with {share} of the tokens are not fully priced.")
+    if requests == 1:
+        text = tr("1 request with {share} of the tokens is not fully priced.")
+    return text.format(requests=counted(requests, "request"), share=share(of_tokens))
 
 
 def _counted(found: Counting) -> Iterator[str]:
