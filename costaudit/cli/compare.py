@@ -26,14 +26,14 @@ def compare(
 
     from costaudit.cli.session import audit_at, terminal_width
     from costaudit.contracts.semantic import centres_of
+    from costaudit.pipeline.change import causes_of_change
     from costaudit.report.compare import compare as compared
     from costaudit.report.comparison import comparison_markdown, comparison_terminal
 
     values.one_of(format, _FORMATS, "--format")
     audits = audit_at(base), audit_at(new)
-    found = compared(
-        *audits, (centres_of(base, audits[0].semantic), centres_of(new, audits[1].semantic))
-    )
+    centres = centres_of(base, audits[0].semantic), centres_of(new, audits[1].semantic)
+    found = compared(*audits, centres, causes_of_change(*audits))
     if format == "json":
         data = msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n"
     elif format == "md":

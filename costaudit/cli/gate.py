@@ -81,6 +81,7 @@ def gate(
     from costaudit.cli.session import audit_at
     from costaudit.contracts.semantic import centres_of
     from costaudit.costing.gate import evaluate
+    from costaudit.pipeline.change import causes_of_change
     from costaudit.report.compare import compare
     from costaudit.report.markdown import MarkdownReporter
     from costaudit.report.reporters import JunitReporter, render
@@ -97,9 +98,8 @@ def gate(
     compared = None
     if baseline is not None:
         base = audit_at(baseline)
-        compared = compare(
-            base, audit, (centres_of(baseline, base.semantic), centres_of(run, audit.semantic))
-        )
+        centres = centres_of(baseline, base.semantic), centres_of(run, audit.semantic)
+        compared = compare(base, audit, centres, causes_of_change(base, audit))
     results = evaluate(audit, limits, _change(compared, audit) if compared else None)
     verdict = render(audit, MarkdownReporter(gates=results, compared=compared))
     sys.stdout.buffer.write(verdict)

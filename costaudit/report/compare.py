@@ -7,10 +7,12 @@ from decimal import Decimal
 from typing import Literal
 
 from costaudit.contracts.audit import Audit, Finding
+from costaudit.contracts.forecast import Driver
 from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.semantic import ClusterCentres
+from costaudit.contracts.spend import CostBreakdown
 from costaudit.report.language import said, tr
-from costaudit.report.numbers import MINUS, share, similarity, usd
+from costaudit.report.numbers import MINUS, count, share, similarity, usd
 
 _UNPRICED = 0.01  # of the tokens; where the share differs by more, costs can't be compared
 _MOVED = 10  # groups listed per breakdown
@@ -21,7 +23,7 @@ class Change:
     """One number in both audits."""
 
     name: str
-    unit: Literal["usd", "share", "similarity"]
+    unit: Literal["usd", "share", "similarity", "count"]
     base: Decimal | None  # None where the audit could not find it
     new: Decimal | None
     noise: Decimal | None  # half the 95 % interval of the difference; None where it is not known
@@ -52,6 +54,8 @@ class Change:
             return tr("not known")
         if self.unit == "usd":
             return usd(value)
+        if self.unit == "count":
+            return count(float(value))
         return share(float(value)) if self.unit == "share" else similarity(float(value))
 
     @property
@@ -76,13 +80,15 @@ class Change:
         sign = "+" if difference > 0 else MINUS
         text = f"{sign}{self._plain(abs(difference))}"
         relative = self.relative
-        if self.unit == "usd" and relative is not None:
+        if self.unit in ("usd", "count") and relative is not None:
             text += f" ({sign}{share(abs(float(relative)))})"
         return text
 
     def _plain(self, size: Decimal) -> str:
         if self.unit == "share":
             return share(float(size)).replace("%", " pp")
+        if self.unit == "count":
+            return count(float(size))
         return usd(size) if self.unit == "usd" else similarity(float(size))
 
 
@@ -98,6 +104,7 @@ class Comparison:
     new_clusters: tuple[str, ...]  # labels
     gone_clusters: tuple[str, ...]
     why_not: str = ""  # why costs can't be compared; "" where they can
+    drivers: tuple[Driver, ...] = ()  # what made spend change; adds up to its change
 
     @property
     def spend(self) -> Change:
@@ -109,17 +116,20 @@ def compare(
     base: Audit,
     new: Audit,
     centres: tuple[ClusterCentres | None, ClusterCentres | None] = (None, None),
+    drivers: tuple[Driver, ...] = (),
 ) -> Comparison:
     """Set the headline numbers, the breakdowns and the findings of two audits side by side.
 
     `centres` are those of the clusters of `base` and `new`: with both of one embedder, they decide
-    which clusters are the same topic, and else the words of the labels do.
+    which clusters are the same topic, and else the words of the labels do. `drivers` are the causes
+    of the change of spend.
     """
     name = tr("Spend a month") if base.month.is_month else tr("Spend in the log")
     spend = _money(name, base, new, lambda audit: audit.ledger.before)
     changes = (
         spend,
         _money(tr("Saving a month"), base, new, lambda audit: audit.verdict.saving),
+        *_calls(base, new),
         _estimate(tr("Prompt-cache reads"), base, new, _read_share),
         _estimate(tr("Valid semantic hits"), base, new, _of_point("valid_hit_share")),
         _estimate(tr("Unsafe answers served"), base, new, _of_point("unsafe_served_share")),
@@ -156,6 +166,7 @@ def compare(
         new_clusters=_unmatched(clusters[1], clusters[0], known[1]),
         gone_clusters=_unmatched(clusters[0], clusters[1], known[0]),
         why_not=reason,
+        drivers=() if reason or not any(one.usd for one in drivers) else drivers,
     )
 
 
@@ -188,6 +199,34 @@ def _money(name: str, base: Audit, new: Audit, of: Callable[[Audit], Money]) -> 
     before, after = (of(one).usd if one.spend.has_price else None for one in (base, new))
     noise = _mean_noise(*halves)
     return Change(name, "usd", before, after, noise, is_comparable=not why_not(base, new))
+
+
+def _calls(base: Audit, new: Audit) -> list[Change]:
+    """Return the changes of requests, and of the tokens of a mean request, as far as known."""
+    is_month = base.month.is_month or new.month.is_month
+    requests = [
+        Decimal(audit.month.requests) or None if audit.month.is_month == is_month else None
+        for audit in (base, new)
+    ]
+    name = tr("Requests a month") if is_month else tr("Requests in this log")
+    means = [_mean_tokens(audit.spend.total) for audit in (base, new)]
+    rows = [
+        Change(name, "count", requests[0], requests[1], None),
+        Change(tr("Input tokens per request"), "count", means[0][0], means[1][0], None),
+        Change(tr("Output tokens per request"), "count", means[0][1], means[1][1], None),
+    ]
+    return [row for row in rows if row.base is not None or row.new is not None]
+
+
+def _mean_tokens(cost: CostBreakdown) -> tuple[Decimal | None, Decimal | None]:
+    """Return the input and output tokens of a mean request; None without requests."""
+    if not cost.requests:
+        return None, None
+    written = (
+        cost.cache_write_5m_tokens + cost.cache_write_1h_tokens + cost.cache_write_other_tokens
+    )
+    given = cost.input_uncached_tokens + cost.cache_read_tokens + written
+    return Decimal(given) / cost.requests, Decimal(cost.output_tokens) / cost.requests
 
 
 def _half(money: Money | None) -> Decimal | None:

@@ -10,7 +10,7 @@ from rich.text import Text
 from costaudit.report.compare import Change, Comparison
 from costaudit.report.escaping import cut, markdown_code, markdown_text, one_line
 from costaudit.report.language import tr
-from costaudit.report.numbers import count
+from costaudit.report.numbers import count, usd
 
 _TOP = 20  # names listed
 _TEXT = 400  # characters of a text from the log
@@ -25,6 +25,8 @@ def comparison_markdown(compared: Comparison) -> bytes:
 def comparison_lines(compared: Comparison) -> list[str]:
     """Write everything but the headline as lines of Markdown."""
     lines = markdown_table(["", *map(tr, _SIDES)], [[c.name, *_cells(c)] for c in compared.changes])
+    if compared.drivers:
+        lines += ["", *markdown_table([_cause(compared), tr("change")], _driver_rows(compared))]
     for name, changes in compared.moved.items():
         if changes:
             title = tr("spend a month by {what}").format(what=tr(name))
@@ -58,6 +60,9 @@ def comparison_terminal(compared: Comparison, *, width: int = 80, color: bool = 
     console.print(Text(one_line(compared.headline), style="bold"))
     console.print()
     console.print(_grid("", compared.changes))
+    if compared.drivers:
+        console.print()
+        console.print(_drivers(compared))
     for name, changes in compared.moved.items():
         if changes:
             console.print()
@@ -90,6 +95,24 @@ def _grid(title: str, changes: Sequence[Change]) -> Table:
             Text(one_line(change.name) or tr("not logged")), base, new, Text(verdict, style)
         )
     return grid
+
+
+def _drivers(compared: Comparison) -> Table:
+    grid = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
+    grid.add_column(Text(_cause(compared)), overflow="fold")
+    grid.add_column(tr("change"), justify="right", no_wrap=True)
+    for row in _driver_rows(compared):
+        grid.add_row(*row)
+    return grid
+
+
+def _cause(compared: Comparison) -> str:
+    return tr("{what} by cause").format(what=compared.spend.name)
+
+
+def _driver_rows(compared: Comparison) -> list[list[str]]:
+    return [[tr(one.factor), f"{'+' if one.usd > 0 else ''}{usd(one.usd)}"]
+            for one in compared.drivers]  # fmt: skip
 
 
 def _cells(change: Change) -> list[str]:
