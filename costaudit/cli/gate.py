@@ -156,10 +156,13 @@ def _deliver(verdict: bytes, tests: bytes, junit: Path | None) -> None:
 
 
 def _raise_for(results: "tuple[GateResult, ...]") -> None:
-    failed = [f"{one.rule} ({one.measured}, limit {one.limit})" for one in results
-              if one.status == "failed"]  # fmt: skip
-    unclear = [f"{one.rule} ({one.measured}, limit {one.limit})" for one in results
-               if one.status == "insufficient"]  # fmt: skip
+    from costaudit.report.language import renumbered
+
+    failed, unclear = (
+        [f"{one.rule} ({renumbered(f'{one.measured}, limit {one.limit}')})" for one in results
+         if one.status == status]
+        for status in ("failed", "insufficient")
+    )  # fmt: skip
     if failed:
         raise GateFailedError(f"Gate failed: {'; '.join(failed)}.", hint="The verdict says why.")
     if unclear:

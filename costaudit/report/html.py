@@ -27,6 +27,7 @@ from costaudit.report.summary import Limits, bypass_line, severity, thinned
 from costaudit.report.tables.invoice import invoice_tables
 from costaudit.report.tables.learned import learned_note
 from costaudit.report.tables.route import route_tables
+from costaudit.report.tables.table import heading
 
 _BREAK = re.compile("(‹[^›]*›)")
 _WORDS = re.compile(r"\s+|\w+|[^\w\s]")
@@ -178,7 +179,12 @@ def _environment() -> Environment:
     environment.filters["prose"] = _prose
     environment.tests["amount"] = _AMOUNT.fullmatch
     environment.filters["invoice_tables"] = invoice_tables
-    environment.filters |= {"route_tables": route_tables, "tr": tr, "learned_note": learned_note}
+    environment.filters |= {
+        "route_tables": route_tables,
+        "tr": tr,
+        "heading": heading,
+        "learned_note": learned_note,
+    }
     environment.globals["_"] = _message
     return environment
 

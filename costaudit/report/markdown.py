@@ -16,7 +16,7 @@ from costaudit.report.tables.invoice import invoice_tables
 from costaudit.report.tables.learned import learned_note
 from costaudit.report.tables.replay import replay_lines
 from costaudit.report.tables.route import route_tables
-from costaudit.report.tables.table import Table
+from costaudit.report.tables.table import Table, heading
 
 MOST_CHARACTERS = 60_000  # below what a GitHub comment holds
 _TOP = 20  # rows of a folded table
@@ -153,9 +153,9 @@ class MarkdownReporter:
 def _tables(shown: Iterable[Table]) -> list[str]:
     lines: list[str] = []
     for table in shown:
-        lines += [f"**{tr(table.title)}**", ""] if lines else []
+        lines += [f"**{heading(table.title)}**", ""] if lines else []
         rows = [[markdown_text(cell) for cell in row] for row in table.rows]
-        lines += [*markdown_table([*map(tr, table.columns)], rows), "", table.note, ""]
+        lines += [*markdown_table([*map(heading, table.columns)], rows), "", table.note, ""]
     return lines
 
 

@@ -8,9 +8,10 @@ from costaudit.contracts.plugins import made, registered
 from costaudit.errors import UsageError
 from costaudit.report.csv import CsvReporter
 from costaudit.report.escaping import one_line
+from costaudit.report.first_screen import verdict_line
 from costaudit.report.focus import FocusReporter
 from costaudit.report.html import HtmlReporter
-from costaudit.report.language import standing_for
+from costaudit.report.language import said, standing_for, tr
 from costaudit.report.markdown import MarkdownReporter
 from costaudit.report.terminal import TerminalReporter
 
@@ -51,13 +52,15 @@ class JunitReporter:
         )
         for gate in self._gates:
             case = SubElement(suite, "testcase", classname="costaudit.gate", name=gate.rule)
-            measured = one_line(f"{gate.measured}, limit {gate.limit}")
+            measured = one_line(f"{said(gate.measured)}, {tr('limit')} {said(gate.limit)}")
             if gate.status == "passed":
                 SubElement(case, "system-out").text = measured
                 continue
             tag = "failure" if gate.status == "failed" else "error"
-            SubElement(case, tag, message=measured, type=gate.status).text = one_line(gate.detail)
-        SubElement(suite, "system-out").text = one_line(audit.verdict.headline)
+            SubElement(case, tag, message=measured, type=gate.status).text = one_line(
+                said(gate.detail)
+            )
+        SubElement(suite, "system-out").text = one_line(verdict_line(audit))
         whole = Element("testsuites")
         whole.append(suite)
         document: bytes = tostring(whole, encoding="utf-8", xml_declaration=True)

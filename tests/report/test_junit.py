@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from xml.etree import ElementTree
 
 from costaudit.contracts.audit import GateResult
+from costaudit.report.language import Style, using
 from costaudit.report.reporters import JunitReporter
 from tests.report.gates import GATES
 from tests.report.hostile_audit import ATTACKS
@@ -24,6 +26,16 @@ def test_one_case_a_rule() -> None:
         "max_unpriced_share": ["system-out"],
         "max_cost_regression": ["error"],
     }
+
+
+def test_amounts_are_in_the_currency_in_use() -> None:
+    gate = GateResult("min_saving_usd_month", "failed", "$20.00", "$10.00 a month", "$10.00 short.")
+    with using(Style("en", "EUR", Decimal("0.5"))):
+        suite = ElementTree.fromstring(JunitReporter((gate,)).render(AUDIT))[0]
+    (failure,) = suite.iter("failure")
+    assert failure.get("message") == "€5.00 a month, limit €10.00"
+    assert failure.text == "€5.00 short."
+    assert "$" not in "".join(suite.itertext())
 
 
 def test_hostile_text_stays_inside_its_element() -> None:

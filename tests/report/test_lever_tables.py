@@ -1,7 +1,10 @@
 """Tables of the levers."""
 
-from costaudit.contracts.ledger import LeverRow, LeverUnit
-from costaudit.report.tables.levers import lever_tables
+from decimal import Decimal
+
+from costaudit.contracts.ledger import LeverCall, LeverRow, LeverUnit
+from costaudit.report.language import Style, using
+from costaudit.report.tables.levers import lever_page, lever_tables
 from costaudit.report.tables.table import render_tables
 from tests.report.hostile_audit import ATTACKS
 from tests.report.sample_cost import money
@@ -22,6 +25,15 @@ def test_side_by_side_then_one_by_one() -> None:
         ("not logged", "gpt-4o", "10", "$2.00", "$1.00"),
     )
     assert second.note == "Short ones. Try it."
+
+
+def test_the_dearest_calls_are_in_the_currency_of_their_heads() -> None:
+    call = LeverCall("r1", "", "/v1/chat", 10, 2, Decimal("0.50"), Decimal("0.25"))
+    row = LeverRow(**{**vars(ROW), "calls": (call,)})
+    with using(Style("en", "EUR", Decimal("0.5"))):
+        text = render_tables(lever_page(row)[-1:], "csv").decode()
+    head, told = text.splitlines()
+    assert head.endswith("billed EUR,saved EUR") and told.endswith("0.250,0.125")
 
 
 def test_more_units_than_shown_are_said() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from costaudit.contracts.grades import Estimate
 from costaudit.contracts.ledger import LeverRow, LeverTable, Suggestion
 from costaudit.contracts.semantic import JudgeOpinion
-from costaudit.report.language import said, separated, tr
+from costaudit.report.language import said, separated, style, tr
 from costaudit.report.numbers import count, share, share_range, usd
 from costaudit.report.tables.table import Table
 
@@ -67,8 +67,8 @@ def lever_page(row: LeverRow) -> tuple[Table, ...]:
                 one.unit,
                 count(one.input_tokens),
                 count(one.output_tokens),
-                separated(f"{one.before_usd:f}"),
-                separated(f"{one.saved_usd:f}"),
+                separated(f"{one.before_usd * style().rate:f}"),
+                separated(f"{one.saved_usd * style().rate:f}"),
             )
             for one in row.calls
         ),

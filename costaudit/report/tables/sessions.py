@@ -214,9 +214,9 @@ def _tools(section: SessionsSection) -> Table:
             )
             for row in section.tools
         ),
-        note="USD: as billed at the definition's place. never called: of sessions that carry "
-        "it and never call it. break-even: loads in a session up to which loading it when it is "
-        "needed is cheaper than carrying it.",
+        note="Amounts are as billed at the definition's place. never called: of sessions that "
+        "carry it and never call it. break-even: loads in a session up to which loading it when "
+        "it is needed is cheaper than carrying it.",
     )  # fmt: skip
 
 

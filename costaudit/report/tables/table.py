@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,13 @@ from rich.cells import cell_len
 
 from costaudit.errors import UsageError
 from costaudit.report.escaping import csv_cell, markdown_text, one_line
-from costaudit.report.language import tr
+from costaudit.report.language import style, tr
 from costaudit.report.numbers import count
 
 FORMATS = ("terminal", "md", "csv", "json")
 TOP = 10  # rows of a table on a terminal unless all are asked for
 _GAP = "  "
+_DOLLARS = re.compile(r"\bUSD\b")
 _NARROWEST = 14  # characters of a word cell before a column is left out
 _MONEY = ("month", "USD", "cost", "total", "saving", "alone")  # columns that are left out last
 
@@ -44,6 +46,15 @@ class Table:
     left: tuple[int, ...] = (0,)  # places of the columns that are words
     note: str = ""  # a line below
     widest: int = 44  # characters of a word cell on a terminal before it is broken into lines
+
+
+def heading(message: str) -> str:
+    """Translate a title or a column's name; one in dollars names the currency in use."""
+    return _in_currency(tr(message))
+
+
+def _in_currency(head: str) -> str:
+    return _DOLLARS.sub(style().currency, head)
 
 
 def render_tables(
@@ -76,10 +87,10 @@ def _terminal(table: Table, screen: Screen) -> str:
     """Write a table that fits the screen: columns are left out and words broken, never cut."""
     rows = list(table.rows)
     shown = rows if screen.every_row else _top(rows)
-    columns = tuple(tr(name) for name in table.columns)
+    columns = tuple(heading(name) for name in table.columns)
     cells = [[one_line(cell) for cell in row] for row in (columns, *shown)]
     places, widths = _fitting(table, cells, screen.width)
-    lines = _wrapped(one_line(tr(table.title)), screen.width)
+    lines = _wrapped(one_line(heading(table.title)), screen.width)
     for row in cells:
         lines += _row([row[place] for place in places], places, widths, table.left)
     notes = [tr(table.note)] if table.note else []
@@ -172,9 +183,9 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 def _markdown(table: Table) -> str:
     rules = [":--" if place in table.left else "--:" for place in range(len(table.columns))]
-    heads = tuple(tr(name) for name in table.columns)
+    heads = tuple(heading(name) for name in table.columns)
     rows = [[markdown_text(cell) for cell in row] for row in (heads, *table.rows)]
-    lines = [f"**{markdown_text(tr(table.title))}**", ""]
+    lines = [f"**{markdown_text(heading(table.title))}**", ""]
     lines += [f"| {' | '.join(row)} |" for row in (rows[0], rules, *rows[1:])]
     return "\n".join([*lines, *(["", markdown_text(tr(table.note))] if table.note else [])])
 
@@ -182,7 +193,8 @@ def _markdown(table: Table) -> str:
 def _csv(table: Table) -> str:
     sheet = io.StringIO()
     writer = csv.writer(sheet, lineterminator="\n")
-    writer.writerow(("table", *table.columns))
+    title, *columns = (_in_currency(name) for name in (table.title, *table.columns))
+    writer.writerow(("table", *columns))
     for row in table.rows:
-        writer.writerow([csv_cell(cell) for cell in (table.title, *row)])
+        writer.writerow([csv_cell(cell) for cell in (title, *row)])
     return sheet.getvalue()
