@@ -121,12 +121,12 @@ def _cells(change: Change) -> list[str]:
 
 def _lists(compared: Comparison) -> list[tuple[str, tuple[str, ...]]]:
     named = (
-        ("New findings", compared.new_findings),
-        ("Findings that are gone", compared.gone_findings),
-        ("New clusters", compared.new_clusters),
-        ("Clusters that are gone", compared.gone_clusters),
+        (tr("New findings"), compared.new_findings),
+        (tr("Findings that are gone"), compared.gone_findings),
+        (tr("New clusters"), compared.new_clusters),
+        (tr("Clusters that are gone"), compared.gone_clusters),
     )
-    return [(tr(title), names) for title, names in named if names]
+    return [(title, names) for title, names in named if names]
 
 
 def _more(names: Sequence[str]) -> str:

@@ -8,7 +8,9 @@ from typing import get_args
 
 import costaudit
 from costaudit.contracts import audit, forecast, grades, prefix, replay, sessions, spend
+from costaudit.contracts.policies import SCOPE_FIELDS
 from costaudit.contracts.requests import RESULTS
+from costaudit.embed import words
 from costaudit.ingest.calls.call import Call
 from costaudit.ingest.mapping.influence import NAMES
 from costaudit.report import comparison, first_screen, page, summary
@@ -92,6 +94,9 @@ def _names() -> set[str]:
         *replay.REASONS.values(),
         *comparison._SIDES,
         *RESULTS,
+        *SCOPE_FIELDS,
+        *words._FREQUENT,
+        *words._SCRIPTS,
         *(field.replace("_", " ") for field in Call.__struct_fields__ if field not in NAMES),
         *(name for kind in _KINDS for name in get_args(kind)),
     }

@@ -13,8 +13,13 @@ from rich.cells import cell_len
 
 from costaudit.contracts.audit import Audit
 from costaudit.contracts.prefix import BREAKER_NAMES
+from costaudit.contracts.spend import Counting
+from costaudit.costing.counting import counting_findings
+from costaudit.embed.words import language_warning
 from costaudit.errors import UsageError
 from costaudit.report import language, numbers
+from costaudit.report.compare import compare
+from costaudit.report.comparison import comparison_markdown, comparison_terminal
 from costaudit.report.html import HtmlReporter
 from costaudit.report.language import (
     LANGUAGES,
@@ -113,6 +118,43 @@ _PROSE = sorted({
     for one in re.split(r"(?<=[.!?])\s+", ast.get_docstring(node) or "")
     if one
 })  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    ("Où est ma commande, et pour quand est la livraison ?", "francés"),
+    ("Wo ist meine Bestellung und wie kann ich sie ändern?", "alemán"),
+    ("\u3069\u3053\u3067\u3059\u304b", "chino o japonés"),
+])  # fmt: skip
+def test_the_warning_about_languages_names_them_in_spanish(text: str, told: str) -> None:
+    warning = language_warning([text] * 4, "minilm")
+    assert warning is not None
+    with using(SPANISH):
+        assert f"(sobre todo: {told}) y minilm se entrenó en inglés" in said(warning)
+
+
+def test_currencies_without_a_rate_are_told_in_spanish() -> None:
+    counting = Counting(foreign_costs={"eur": 150, "gbp": 1})
+    (finding,) = counting_findings(replace(AUDIT.spend, counting=counting))
+    with using(SPANISH):
+        assert said(finding.detail).startswith("Qué unidad y cuántas: EUR (150), GBP (1). No se")
+
+
+def test_fields_of_a_scope_and_headings_of_a_comparison_are_spanish() -> None:
+    section = AUDIT.semantic
+    assert section is not None and section.scopes
+    new = replace(AUDIT, findings=())
+    with using(SPANISH):
+        tables = [render_tables(sweep_tables(section), form, section, "").decode()
+                  for form in ("terminal", "csv")]  # fmt: skip
+        page = HtmlReporter().render(AUDIT).decode()
+        compared = comparison_terminal(compare(AUDIT, new)) + comparison_markdown(
+            compare(new, AUDIT)
+        )
+    fold = page.index('id="isolation"')
+    for text in (*tables, page[fold : page.index("</details>", fold)]):
+        assert "modelo + " in text and "model + " not in text
+    assert "Hallazgos que ya no están: " in compared.decode()
+    assert "Hallazgos nuevos: " in compared.decode()
 
 
 def test_english_without_a_translation_stays_english() -> None:

@@ -147,7 +147,10 @@ def _settings(section: SemanticSection) -> list[tuple[str, VariantRow | ScopeRow
     if section.recommended is None:
         return []
     named: list[tuple[str, VariantRow | ScopeRow]] = [(row.name, row) for row in section.variants]
-    return named + [(f"scope {' + '.join(row.scope) or 'global'}", row) for row in section.scopes]
+    for one in section.scopes:
+        fields = " + ".join(map(tr, one.scope)) or tr("global")
+        named.append((f"{tr('scope')} {fields}", one))
+    return named
 
 
 def _readings(points: list[SweepPoint], field: str) -> list[Reading]:

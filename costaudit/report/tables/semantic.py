@@ -82,12 +82,15 @@ def sweep_tables(section: SemanticSection) -> tuple[Table, ...]:
         Table(
             "Cost of isolation: the same sweep under wider and narrower scopes",
             ("scope", "partitions", *_RATES),
-            tuple(_scope(row, " + ".join(row.scope) or tr("global")) for row in section.scopes),
+            tuple(
+                _scope(row, " + ".join(map(tr, row.scope)) or tr("global"))
+                for row in section.scopes
+            ),
         ),
         Table(
             "The scope without one of its fields",
             ("without", "partitions", *_RATES),
-            tuple(_scope(row, row.removed) for row in section.without_field),
+            tuple(_scope(row, tr(row.removed)) for row in section.without_field),
         ),
         Table(
             "Variants at the recommended point",
