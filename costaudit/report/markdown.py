@@ -22,6 +22,9 @@ MOST_CHARACTERS = 60_000  # below what a GitHub comment holds
 _TOP = 20  # rows of a folded table
 _POINTS = 40  # thresholds of the sweep
 _TEXT = 400  # characters of a text from the log
+_COMPARED = (  # with the rows of the headline table after spend
+    "Prompt-cache reads", "Valid semantic hits", "Unsafe answers served", "Unpriced tokens",
+)  # fmt: skip
 _MARK = {"passed": "✅ passed", "failed": "❌ failed", "insufficient": "⚠️ can't tell"}
 
 
@@ -106,7 +109,8 @@ class MarkdownReporter:
         ]
         names = ["", *map(tr, ("this run", "95% range", "grade"))]
         if compared is not None:
-            changes = [compared.changes[number] for number in (0, 2, 3, 4, 5)]
+            named = {change.name: change for change in compared.changes}
+            changes = [compared.spend, *(named[tr(name)] for name in _COMPARED)]
             names = ["", tr("baseline"), *names[1:], tr("change")]
             for row, change in zip(rows, changes, strict=True):
                 row.insert(1, change.written(change.base))
