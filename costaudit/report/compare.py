@@ -97,7 +97,7 @@ class Comparison:
     """Two audits side by side."""
 
     headline: str  # one sentence
-    changes: tuple[Change, ...]  # spend first
+    changes: tuple[Change, ...]  # spend first; requests and tokens, if known, last
     moved: dict[str, tuple[Change, ...]]  # model | endpoint | tenant → largest changes of spend
     new_findings: tuple[str, ...]  # titles
     gone_findings: tuple[str, ...]
@@ -129,7 +129,6 @@ def compare(
     changes = (
         spend,
         _money(tr("Saving a month"), base, new, lambda audit: audit.verdict.saving),
-        *_calls(base, new),
         _estimate(tr("Prompt-cache reads"), base, new, _read_share),
         _estimate(tr("Valid semantic hits"), base, new, _of_point("valid_hit_share")),
         _estimate(tr("Unsafe answers served"), base, new, _of_point("unsafe_served_share")),
@@ -144,6 +143,7 @@ def compare(
             new,
             lambda audit: audit.semantic.recommended if audit.semantic else None,
         ),
+        *_calls(base, new),
     )
     findings = _findings(base, new), _findings(new, base)
     clusters = _clusters(base), _clusters(new)
