@@ -127,7 +127,10 @@ class _Storage:
         with self._explained("opened"):
             import fsspec
 
-            self._fs, root = fsspec.core.url_to_fs(url, use_listings_cache=False)
+            # a new one, since the credentials may be new
+            self._fs, root = fsspec.core.url_to_fs(
+                url, use_listings_cache=False, skip_instance_cache=True
+            )
         self._root = str(root).rstrip("/")
 
     @contextmanager

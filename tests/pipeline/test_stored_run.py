@@ -12,6 +12,7 @@ from pathlib import Path
 import boto3
 import msgspec
 import pytest
+import s3fs  # type: ignore[import-untyped]
 
 import costaudit
 from costaudit.contracts.run_dir import RunDir
@@ -45,6 +46,7 @@ def s3(server: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Proxy:
         "XDG_CACHE_HOME": str(tmp_path / "cache"),
     }.items():
         monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()  # one of another test may have found no credentials
     server.answer = lambda method, path: None
     client = boto3.client("s3")
     client.create_bucket(Bucket="bucket")
