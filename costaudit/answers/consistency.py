@@ -24,7 +24,7 @@ from costaudit.answers.kinds import (
 from costaudit.answers.logged import Ints, Logged
 from costaudit.answers.repeats import Repeats, repeats
 from costaudit.answers.traps.detectors import TRAP_NAMES
-from costaudit.answers.traps.replies import is_bare, reply_of
+from costaudit.answers.traps.replies import NO, is_bare, reply_of
 from costaudit.answers.traps.signatures import Signatures
 from costaudit.answers.words import Wording
 from costaudit.contracts.grades import Grade
@@ -177,7 +177,9 @@ class Consistency:
         first, second = self.log.answer[asked], self.log.answer[matched]
         own, served = self._replies[first], self._replies[second]  # no answer (-1): the last item
         both = (own >= 0) & (served >= 0)
-        opposed = found.flags & (_OPPOSED | _OPPOSED << np.uint32(_ANSWER_BIT)) != 0
+        opposed = found.flags & _OPPOSED != 0
+        denied = found.flags & (_OPPOSED << np.uint32(_ANSWER_BIT)) != 0
+        opposed |= denied & (own != NO)  # a denial after a no only says it again
         same = both & (own == served) & self._bare[first] & self._bare[second]
         _settle(found, same & ~opposed, 1, "reply")
         found.certain[same & opposed] = False

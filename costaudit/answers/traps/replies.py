@@ -19,7 +19,7 @@ _FILLERS = frozenset(
         "yes yeah sure of course certainly absolutely correct no nope not sorry unfortunately i'm"
         " afraid at all it is that that's you can they do does please thanks thank sir madam si"
         " claro que por supuesto desde luego lo siento es se puede eso asi gracias lamentablemente"
-        " desafortunadamente"
+        " desafortunadamente isn't aren't can't don't doesn't won't cannot"
     )
 )
 
@@ -33,9 +33,13 @@ def reply_of(text: str) -> int:
 
 
 def is_bare(text: str) -> bool:
-    """Return whether a reply says yes or no and nothing else that could deny or affirm."""
+    """Return whether a reply says yes or no and nothing else that could deny or affirm.
+
+    What denies something after a no only says it again: `No, it isn't`.
+    """
     reply, rest = _read(text)
-    return reply != UNCLEAR and not denies(rest) and _FILLERS.issuperset(_WORD.findall(fold(text)))
+    again = reply == NO or not denies(rest)
+    return reply != UNCLEAR and again and _FILLERS.issuperset(_WORD.findall(fold(text)))
 
 
 def _read(text: str) -> tuple[int, str]:

@@ -28,11 +28,11 @@ from costaudit.answers.traps.replies import is_bare, reply_of
         ("Por supuesto que no.", 0, True),
         ("I'm afraid not.", 0, True),
         ("Unfortunately, no.", 0, True),
-        ("Unfortunately, you can't.", 0, False),
+        ("Unfortunately, you can't.", 0, True),
         # the rest of the text denies
-        ("No, it isn't.", 0, False),
-        ("No, you can't.", 0, False),
-        ("No, no se puede.", 0, False),
+        ("No, it isn't.", 0, True),
+        ("No, you can't.", 0, True),
+        ("No, no se puede.", 0, True),
         # the rest of the text takes it back, or could be about a question that denies
         ("No, it is.", -1, False),
         ("No, you can.", -1, False),
