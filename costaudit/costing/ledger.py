@@ -168,7 +168,6 @@ class _Book:
         first = scene.first
         self._scene, self._month, self._terms = scene, month, terms
         self._chosen: list[_Chosen] = []
-        self._traffic = first  # after the chosen steps
         self._first_usd = first.request_usd()
         self._rest_usd = first.tariff.request_usd - self._first_usd  # no rate explains it
         self._unexplained = unexplained(spend.usd, first)

@@ -16,6 +16,7 @@ from costaudit.engine.engine import Engine, engine_named, is_on_ray
 from costaudit.engine.pool import default_workers
 from costaudit.errors import BackendError, InputError, UsageError
 
+HOSTED = ("openai", "bedrock")  # embedders that need a network
 _ID_COLUMNS = ("text_id", "text")
 _VECTOR_COLUMNS = ("vector", "embedding")
 
@@ -152,7 +153,7 @@ def embedder_on(name: str, engine: str) -> Embedder:
     Hosted models are asked from this machine, which has the key and keeps to their limits. A
     process pool is not used: the embedders use all processors themselves. Raises UsageError.
     """
-    is_here = name.partition(":")[0] in ("openai", "bedrock") or name.endswith(".parquet")
+    is_here = name.partition(":")[0] in HOSTED or name.endswith(".parquet")
     return embedder_named(name) if is_here or not is_on_ray(engine) else Distributed(name, engine)
 
 

@@ -30,7 +30,7 @@ from costaudit.costing.quality import data_quality
 from costaudit.costing.spend import GROUPS, spend, with_months
 from costaudit.costing.tariff import Tariff, tariff
 from costaudit.costing.traffic import Traffic
-from costaudit.embed.embedders import embedder_named
+from costaudit.embed.embedders import HOSTED, embedder_named
 from costaudit.embed.store import VectorStore
 from costaudit.errors import InputError, InsufficientDataError, UsageError
 from costaudit.ingest.ingest import ingest
@@ -42,8 +42,6 @@ from costaudit.simulate.prefix.tree.prompts import group_requests, read_prompts
 from costaudit.simulate.segments import Segments, flat_segments
 from costaudit.simulate.semantic.keys import REASONS, bypass_codes, keys_of
 from costaudit.simulate.templates import system_templates
-
-HOSTED = ("openai", "bedrock")  # embedders that need a network
 
 
 @dataclass(frozen=True)

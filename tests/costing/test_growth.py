@@ -63,25 +63,25 @@ def test_two_factors_by_hand() -> None:
     assert found["tokens per request"] == pytest.approx(73.814, abs=1e-3)
 
 
+def of_two_kinds(kinds: list[tuple[float, float, float]]) -> dict[str, float]:
+    """Split the growth of 100 requests a month; kinds: tokens before, tokens after, price."""
+    paid = [(np.array(row[:2]), np.array(row[:2]) * row[2]) for row in kinds]
+    weights = np.array([100.0, 0.0]), np.array([0.0, 100.0])
+    found = drivers(pl.Series(["a", "a"]), paid, weights)
+    return {one.factor: float(one.usd) for one in found}
+
+
 def test_longer_prompts_at_unchanged_prices_are_no_change_of_prices() -> None:
     # 100 requests in both months, input 1,000 to 3,000 tokens at $1 a million, output 100 at $8:
     # $0.10 + $0.08 become $0.30 + $0.08. The mean price of a token falls from 0.16 to 0.12 cents.
-    models, early = pl.Series(["a", "a"]), np.array([True, False])
-    inputs, outputs = np.array([1_000.0, 3_000.0]), np.array([100.0, 100.0])
-    paid = [(inputs, inputs * 1e-6), (outputs, outputs * 8e-6)]
-    weights = np.where(early, 100.0, 0.0), np.where(early, 0.0, 100.0)
-    found = {one.factor: float(one.usd) for one in drivers(models, paid, weights)}
+    found = of_two_kinds([(1_000.0, 3_000.0, 1e-6), (100.0, 100.0, 8e-6)])
     assert found.pop("tokens per request") == pytest.approx(0.2, abs=1e-6)
     assert all(abs(rest) < 1e-6 for rest in found.values())
 
 
 def test_a_quantity_that_one_month_lacks_is_a_change_per_request() -> None:
     # Cache reads begin: 0 to 2,000 tokens at $0.50 a million, and the fresh input falls by as many.
-    models, early = pl.Series(["a", "a"]), np.array([True, False])
-    fresh, read = np.array([3_000.0, 1_000.0]), np.array([0.0, 2_000.0])
-    paid = [(fresh, fresh * 5e-6), (read, read * 0.5e-6)]
-    weights = np.where(early, 100.0, 0.0), np.where(early, 0.0, 100.0)
-    found = {one.factor: float(one.usd) for one in drivers(models, paid, weights)}
+    found = of_two_kinds([(3_000.0, 1_000.0, 5e-6), (0.0, 2_000.0, 0.5e-6)])
     assert found.pop("tokens per request") == pytest.approx(0.1 - 1.0, abs=1e-5)
     assert all(abs(rest) < 1e-5 for rest in found.values())
 
