@@ -5,7 +5,8 @@ Run `python benchmarks/kill_verbs.py [--times 100] [--verbs ingest,spend,...] [-
 later reproduce the files that both runs wrote equally. Then it is started and killed (SIGKILL) at a
 random moment before its usual end. After each kill, all existing tables and JSON files must be
 complete, and none of its processes may survive. After every tenth kill the verb runs to its end,
-and must leave exactly the files of the undisturbed run.
+and must print the same and leave exactly the files of the undisturbed run; no temporary file may be
+left. Verbs that take a log are also killed without `--out`, where they work in temporary folders.
 
 The libraries are imported once, and each run is a fork of this process, so that kills meet the work
 of a verb and not its imports. Embedder and judge are the small classes of `kill_plugins.py`.
@@ -34,6 +35,7 @@ ALIVE_S = 20.0  # most seconds that processes of a killed verb may survive
 VECTORS = ("--embedder", f"{PLUGINS}:Letters")
 JUDGE = ("--judge", f"{PLUGINS}:SameWords")
 CANDIDATE = "recorded:answers.jsonl?model=gpt-4.1-nano"
+READERS = ("doctor", "spend", "forecast", "prefix", "sessions", "levers")
 VERBS: dict[str, tuple[str, ...]] = {  # in a folder with log.jsonl, answers.jsonl and `run`
     "ingest": ("log.jsonl", "--out", "run"),
     "spend": ("log.jsonl", "--out", "run"),
@@ -45,6 +47,9 @@ VERBS: dict[str, tuple[str, ...]] = {  # in a folder with log.jsonl, answers.jso
     "clusters": ("log.jsonl", "--out", "run", *VECTORS),
     "analyze": ("log.jsonl", "--out", "run", *VECTORS),
     "demo": ("--out", "run"),
+    **{f"{verb} LOG": ("log.jsonl",) for verb in READERS},
+    "compare": ("before", "before"),
+    "claims": ("before",),
     "judge": ("run", "--sample", "40", "--threshold", "0.8", *VECTORS, *JUDGE),
     "route": ("run", "--sample", "30", "--candidate", CANDIDATE, *JUDGE),
     "replay": ("run", "--cache", "memory://", "--threshold", "0.9", *VECTORS),
@@ -56,6 +61,7 @@ VERBS: dict[str, tuple[str, ...]] = {  # in a folder with log.jsonl, answers.jso
 }
 NEEDS_RUN = {  # verb → the verb that writes its input
     "judge": "ingest", "route": "ingest", "replay": "ingest", "warm": "ingest",
+    "compare": "analyze", "claims": "analyze",
     "monitor": "analyze", "gate": "analyze", "report": "analyze", "erase": "analyze",
 }  # fmt: skip
 PRELOADED = (
@@ -86,14 +92,14 @@ def waited(process: int) -> int:
 
 
 def ran(folder: Path, verb: str) -> int:
-    """Run a verb in a folder, with its output in the file `said`; return its exit code."""
+    """Run a verb in a folder, with its output in `stdout` and `stderr`; return its exit code."""
     from costaudit.cli.main import main
 
     os.chdir(folder)
-    said = os.open("said", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    for stream in (1, 2):
-        os.dup2(said, stream)
-    return main([verb, *VERBS[verb]])
+    tempfile.tempdir = str(folder / "tmp")
+    for stream, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), stream)
+    return main([verb.split()[0], *VERBS[verb]])
 
 
 @dataclass
@@ -128,16 +134,17 @@ class Verb:
         """Run it to its end, and return the seconds."""
         started = time.monotonic()
         code = waited(self.start())
-        assert code == 0, (self.name, code, (self.folder / "said").read_text()[-2_000:])
+        assert code == 0, (self.name, code, (self.folder / "stderr").read_text()[-2_000:])
         return time.monotonic() - started
 
 
-def written(run: Path) -> dict[str, bytes]:
-    """Return the contents of all files of a run except its staging files."""
+def written(folder: Path) -> dict[str, bytes]:
+    """Return what a verb printed and the contents of all files that it left, without staging."""
+    files = [path for name in ("run", "tmp") for path in sorted((folder / name).rglob("*"))]
     return {
-        path.relative_to(run).as_posix(): path.read_bytes()
-        for path in sorted(run.rglob("*"))
-        if path.is_file() and "staging" not in path.relative_to(run).parts
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in [folder / "stdout", *files]
+        if path.is_file() and "staging" not in path.relative_to(folder).parts
     }
 
 
@@ -182,12 +189,13 @@ def killed(verb: Verb, times: int, seed: int = 0) -> tuple[int, int]:
     """Kill a verb `times` times; return how often it was still running, and was compared."""
     verb.prepare()
     seconds = verb.finish()
-    first = written(verb.run)
+    first = written(verb.folder)
     verb.prepare()
     seconds = min(seconds, verb.finish())
-    second = written(verb.run)
+    second = written(verb.folder)
     stable = {name: content for name, content in first.items() if second.get(name) == content}
     assert stable and first.keys() == second.keys(), sorted(first)
+    assert not list((verb.folder / "tmp").iterdir())
     chance, hits, compared = random.Random(f"{seed} {verb.name}"), 0, 0
     verb.prepare()
     for number in range(1, times + 1):
@@ -202,10 +210,12 @@ def killed(verb: Verb, times: int, seed: int = 0) -> tuple[int, int]:
             verb.prepare()
         if number % EVERY == 0 or number == times:
             verb.finish()
-            now = written(verb.run)
+            now = written(verb.folder)
             wrong = [name for name, content in stable.items() if now.get(name) != content]
             beside = now.keys() - first.keys()
             assert not wrong and not beside, (verb.name, number, wrong, beside)
+            left = [*(verb.folder / "tmp").iterdir(), *verb.run.rglob("*.part")]
+            assert not left, (verb.name, number, left)
             compared += 1
             verb.prepare()
     return hits, compared
@@ -231,6 +241,7 @@ def write_inputs(folder: Path, lines: int) -> None:
     ]
     text = "".join(json.dumps(one) + "\n" for one in answers)
     (folder / "answers.jsonl").write_text(text)
+    (folder / "tmp").mkdir()
 
 
 def main() -> int:
@@ -251,11 +262,11 @@ def main() -> int:
             try:
                 hits, compared = killed(Verb(name, Path(folder)), told.times)
             except AssertionError as error:
-                print(f"{name:10} FAILED: {error}", flush=True)
+                print(f"{name:13} FAILED: {error}", flush=True)
                 failed = 1
                 continue
             print(
-                f"{name:10} {told.times} kills, {hits} while it ran; {compared} times run to its "
+                f"{name:13} {told.times} kills, {hits} while it ran; {compared} times run to its "
                 f"end: the same files  ({time.monotonic() - started:.0f} s)",
                 flush=True,
             )

@@ -1,10 +1,8 @@
 """The library: the command line's audits as functions that return typed values."""
 
-import shutil
-import tempfile
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -24,6 +22,7 @@ from costaudit.contracts.run_dir import RunDir, atomic_write
 from costaudit.contracts.semantic import SemanticSection
 from costaudit.errors import InputError, UsageError
 from costaudit.progress import Progress, SilentProgress
+from costaudit.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from costaudit.pipeline.loaded import Loaded
@@ -70,9 +69,9 @@ def analyze(
     with _stored(out, writes=True) as out, _as_inputs(log, mapping) as (inputs, fields):
         options = _options({**asked, "mapping": [str(fields)] if fields else None})
         run = _run_directory(inputs, out, isinstance(log, str | PathLike))
-        result = Result(run or RunDir(Path(tempfile.mkdtemp(prefix="costaudit-"))), asked)
-        if run is None:
-            weakref.finalize(result, shutil.rmtree, result.run.path, ignore_errors=True)
+        kept = ExitStack()
+        result = Result(run or RunDir(kept.enter_context(scratch_folder("result-"))), asked)
+        weakref.finalize(result, kept.close)
         work = audited if out is None else analyze_and_write
         result.__dict__["audit"] = work(inputs, result.run, options, progress or SilentProgress())
     return result
@@ -226,17 +225,17 @@ def _as_inputs(
     log: Any, mapping: Place | Mapping[str, str] | None
 ) -> Iterator[tuple[list[str], Path | None]]:
     """Yield the log as paths, and the mapping as a file; remove temporary files afterwards."""
-    with tempfile.TemporaryDirectory(prefix="costaudit-table-") as folder:
+    with scratch_folder("table-") as folder:
         fields = Path(mapping) if isinstance(mapping, str | PathLike) else None
         if isinstance(mapping, Mapping):
-            fields = Path(folder) / "mapping.json"
+            fields = folder / "mapping.json"
             fields.write_bytes(msgspec.json.encode(dict(mapping)))
         if isinstance(log, str | PathLike):
             yield [str(log)], fields
         elif isinstance(log, Sequence) and all(isinstance(one, str | PathLike) for one in log):
             yield [str(one) for one in log], fields
         else:
-            path = Path(folder) / "table.parquet"
+            path = folder / "table.parquet"
             _frame(log).write_parquet(path)
             yield [str(path)], fields
 

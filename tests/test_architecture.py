@@ -15,15 +15,16 @@ PACKAGE = Path(costaudit.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 STAGES = {"ingest", "embed", "simulate", "answers", "levers", "replay", "costing", "report"}
 SHARED_PACKAGES = {
-    "contracts", "errors", "untrusted", "progress", "engine", "metrics", "providers",
+    "contracts", "errors", "untrusted", "progress", "engine", "metrics", "providers", "scratch",
 }  # fmt: skip
 REACHABLE = {
     **dict.fromkeys(STAGES, SHARED_PACKAGES),
-    "contracts": {"errors", "untrusted"},
+    "contracts": {"errors", "untrusted", "scratch"},
     "errors": set(),
+    "scratch": set(),
     "untrusted": {"errors"},
     "progress": set(),
-    "engine": {"errors", "progress"},
+    "engine": {"errors", "progress", "scratch"},
     "providers": {"errors"},
     "metrics": set(),
 }  # what each top-level folder may import; pipeline, cli and the entry points may import all

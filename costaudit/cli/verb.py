@@ -1,7 +1,6 @@
 """Add to every verb: -h, examples, and the options about its output."""
 
 import inspect
-import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from contextvars import ContextVar
@@ -14,6 +13,7 @@ import typer
 
 from costaudit.cli.examples import EXAMPLES
 from costaudit.cli.options import Audited, Engine, Mapping, Out, Run, Source, Written
+from costaudit.scratch import remove_left, scratch_folder
 
 _PRINTS_TABLES = {"spend", "sweep", "clusters", "prefix", "levers", "doctor", "judge", "replay",
                   "sessions", "forecast", "route", "claims"}  # fmt: skip
@@ -130,8 +130,7 @@ def scratch() -> Path | None:
     if now.keeps_its_run:
         return None
     if now.scratch is None:
-        made = now.closing.enter_context(tempfile.TemporaryDirectory(prefix="costaudit-"))
-        now.scratch = Path(made) / "run"
+        now.scratch = now.closing.enter_context(scratch_folder()) / "run"
     return now.scratch
 
 
@@ -162,6 +161,7 @@ def _in_style(verb: Callable[..., int]) -> Callable[..., int]:
             engine=told.get("engine", "pool"),
             keeps_its_run=verb.__name__ in _KEEPS_ITS_RUN,
         )
+        remove_left()
         token = _RUNNING.set(now)
         try:
             with using(wanted), standing_for("month"), now.closing:

@@ -17,6 +17,7 @@ import polars as pl
 from costaudit.contracts.manifest import MANIFEST_VERSION, Manifest
 from costaudit.contracts.requests import BLOCKS, MERGED, REQUESTS, SKIPS, check_table
 from costaudit.errors import InputError, RunDirError, UsageError
+from costaudit.scratch import locked
 from costaudit.untrusted import check_entries, check_rows, decoded
 
 
@@ -101,7 +102,7 @@ class RunDir:
         self.path.mkdir(parents=True, exist_ok=True)
         check_entries(self.path)
         with self.marker_path.open("a+", encoding="utf-8") as marker:
-            if not _locked(marker.fileno()):
+            if not locked(marker.fileno()):
                 marker.seek(0)
                 raise UsageError(
                     f"{self.path} is being written by {_owner(marker.read())}.",
@@ -229,21 +230,6 @@ def _is_constant(column: pl.Series) -> bool:
     return bool(column[0] == column[-1] and (column == column[0]).all())
 
 
-def _locked(handle: int) -> bool:
-    """Lock an open file for this process; if files can't be locked, treat it as free."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
 def _owner(text: str) -> str:
     """Describe which process wrote a marker, and how long ago."""
     process, _, rest = text.strip().partition(" ")
@@ -274,7 +260,7 @@ def atomic_write(path: Path, *, tidy: bool = True) -> Iterator[Path]:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     part = Path(name)
     try:
-        _locked(handle)  # says that this process is alive, until the handle is closed
+        locked(handle)  # says that this process is alive, until the handle is closed
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())
@@ -289,7 +275,7 @@ def _remove_left(path: Path) -> None:
     """Remove unfinished versions of a file that no living process is writing."""
     for part in path.parent.glob(f".{escape(path.name)}.*.part"):
         with suppress(OSError), part.open("rb") as file:
-            if _locked(file.fileno()):
+            if locked(file.fileno()):
                 part.unlink(missing_ok=True)
 
 

@@ -5,17 +5,17 @@ import importlib
 import logging
 import os
 import secrets
-import shutil
 import socket
 import sys
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from costaudit.errors import BackendError, CostauditError, UsageError
+from costaudit.scratch import scratch_folder
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -131,13 +131,10 @@ def _own_token() -> dict[str, str]:
 
 
 def _start(ray: Any, workers: int) -> None:
-    folder = tempfile.mkdtemp(prefix="costaudit-ray-")
-
-    def end() -> None:
-        ray.shutdown()
-        shutil.rmtree(folder, ignore_errors=True)
-
-    atexit.register(end)
+    held = ExitStack()
+    folder = held.enter_context(scratch_folder("ray-"))
+    held.callback(ray.shutdown)
+    atexit.register(held.close)
     ray.init(
         "local",
         num_cpus=workers,
@@ -145,7 +142,7 @@ def _start(ray: Any, workers: int) -> None:
         log_to_driver=False,
         logging_level=logging.CRITICAL,
         object_store_memory=OBJECT_STORE,
-        _temp_dir=folder,
+        _temp_dir=str(folder),
     )
 
 

@@ -3,12 +3,14 @@
 import multiprocessing
 import os
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from types import ModuleType
 from typing import Any, Generic, Self, TypeVar
@@ -79,7 +81,8 @@ class _Pool(Generic[P, R]):
 
     def _started(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self._processes, mp_context=context, initializer=self._prepare)
+        begin = partial(_begin, self._prepare)
+        return ProcessPoolExecutor(self._processes, mp_context=context, initializer=begin)
 
     def share(self, waiting: Iterator[P], pending: deque[_Task[P, R]]) -> None:
         """Submit waiting partitions, until each process has two."""
@@ -120,6 +123,24 @@ class _Pool(Generic[P, R]):
         for task in pending:
             if _is_lost(task.future):
                 task.future = self._submitted(task.partition)
+
+
+def _begin(prepare: Callable[[], None] | None) -> None:
+    """Begin a worker process, which ends when the process that started it has ended.
+
+    Without this it waits forever for work if that process was killed: it holds both ends of the
+    pipe.
+    """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if prepare is not None:
+        prepare()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _is_lost(future: "Future[Any]") -> bool:

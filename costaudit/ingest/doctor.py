@@ -1,6 +1,5 @@
 """Describe how a log is read, and what it can and can't show."""
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -30,6 +29,7 @@ from costaudit.ingest.options import IngestOptions, IngestSummary
 from costaudit.ingest.staging.pieces import stored_summary
 from costaudit.ingest.staging.plan import stagings
 from costaudit.progress import Progress, SilentProgress
+from costaudit.scratch import scratch_folder
 
 LOOKED_AT = 200  # records of a file whose paths are listed
 
@@ -68,8 +68,8 @@ def diagnose(
     """
     if len(inputs) == 1 and RunDir.is_run(Path(inputs[0])):
         return _of_run(RunDir(Path(inputs[0])), options)
-    with tempfile.TemporaryDirectory(prefix="costaudit-doctor-") as folder:
-        run = RunDir(Path(folder))
+    with scratch_folder("doctor-") as folder:
+        run = RunDir(folder)
         told = replace(options, strict=False)
         redactor = Redactor(redaction_of(told.redact, run.path))
         items = [(redactor.file_name(item.name), item) for item in expand(inputs)]

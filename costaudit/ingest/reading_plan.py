@@ -22,6 +22,7 @@ from costaudit.ingest.mapping.field_map import read_maps
 from costaudit.ingest.options import IngestOptions
 from costaudit.ingest.staging.plan import plan_file, size_of
 from costaudit.ingest.staging.read_task import Span, Unit, read_unit
+from costaudit.scratch import scratch_folder
 
 TRIAL_BYTES = 32 << 20  # unpacked, of each file that is tried
 WARM_UP = 16  # this part of them is read before, because the tokenizer takes a second to load
@@ -86,15 +87,15 @@ def reading_plan(
     Up to `trial_bytes` of unpacked content are read from each file that is tried.
     Raises UsageError for standard input and pipes, InputError if there is no log.
     """
-    with tempfile.TemporaryDirectory(prefix="costaudit-plan-") as folder:
+    with scratch_folder("plan-") as folder:
         items = expand(inputs)
-        files = _files(items, Path(folder), options)
+        files = _files(items, folder, options)
         known: list[tuple[_File, float]] = []  # the time of one worker for each file
         records, tried = 0.0, []
         for is_whole in (True, False):
             alike = [one for one in files if one.is_whole == is_whole and one.has_lines]
             largest = sorted(alike, key=lambda one: -one.stored_bytes)[:TRIED_FILES]
-            trials = [_tried(one, Path(folder), options, trial_bytes) for one in largest]
+            trials = [_tried(one, folder, options, trial_bytes) for one in largest]
             stored = max(sum(one.stored_bytes for one in trials), 1)
             each = sum(one.records for one in trials) / stored
             each_s = sum(one.seconds for one in trials) / stored

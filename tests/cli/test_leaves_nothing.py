@@ -1,6 +1,9 @@
 """Verbs that only read leave no files behind, and every verdict names unreadable files."""
 
 import inspect
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from tests.cli.conftest import records, write_log
 from tests.conftest import Said
 
 Run = Callable[..., Said]
+QUIET = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
 READERS = [
     one.__name__
     for one in VERBS
@@ -62,3 +66,39 @@ def test_verbs_that_need_no_vectors_make_none(costaudit: Run, tmp_path: Path, ve
     said = costaudit(verb, "log.jsonl", "--quiet", "--out", "run")
     assert said.code == 0, said.err
     assert not (tmp_path / "run" / "vectors").exists()
+
+
+def test_what_a_killed_command_left_in_temporary_folders_is_removed(
+    costaudit: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    write_log(tmp_path / "log.jsonl", records())
+    (temporary / "costaudit-of-others").mkdir()
+    others = temporary / "costaudit-link"
+    others.symlink_to(tmp_path / "log.jsonl")
+    hold = (
+        "import time\nfrom costaudit.scratch import scratch_folder\n"
+        "with scratch_folder() as folder:\n"
+        "    (folder / 'prompts').write_text('secret')\n"
+        "    print(folder, flush=True)\n    time.sleep(300)\n"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", hold],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**QUIET, "TMPDIR": str(temporary)},
+    )
+    assert holder.stdout
+    left = Path(holder.stdout.readline().strip())
+    assert costaudit("spend", "log.jsonl", "--quiet").code == 0
+    assert (left / "prompts").read_text() == "secret"  # its process lives
+    holder.kill()
+    holder.communicate()
+    assert (left / "prompts").exists()
+    assert costaudit("schema").code == 0
+    assert sorted(one.name for one in temporary.iterdir()) == [
+        "costaudit-link",
+        "costaudit-of-others",
+    ]

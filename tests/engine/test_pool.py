@@ -2,6 +2,8 @@
 
 import operator
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -47,6 +49,20 @@ def negated(value: Any) -> Any:
 def process_of(seconds: float) -> int:
     time.sleep(seconds)
     return os.getpid()
+
+
+def test_processes_end_with_the_one_that_started_them() -> None:
+    code = (
+        "from costaudit.engine.pool import map_partitions\n"
+        "from tests.engine.test_pool import process_of\n"
+        "for process in map_partitions(process_of, [0.2] * 1_000, 2):\n"
+        "    print(process, flush=True)\n"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert starter.stdout
+    assert any(int(line) != starter.pid for line in starter.stdout)
+    starter.kill()
+    starter.communicate(timeout=60)  # ends when no other process holds its output
 
 
 def test_a_failing_partition_is_not_swallowed() -> None:

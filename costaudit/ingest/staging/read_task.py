@@ -1,7 +1,6 @@
 """Run read tasks: each reads a file, or a byte range of one, in a single process."""
 
 import gc
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
@@ -36,6 +35,7 @@ from costaudit.ingest.options import IngestOptions, wanted
 from costaudit.ingest.sources.source import Outcome, Source
 from costaudit.ingest.staging.fast_path import PlainReader, plain_reader
 from costaudit.ingest.staging.piece_writer import PieceWriter, lost_counts
+from costaudit.scratch import scratch_folder
 
 Item = Lines | Record | tuple[int, Skip]  # the last: the offset of what can't be read, and why
 
@@ -292,9 +292,9 @@ class Staged:
 
 def read_apart(unit: Unit) -> Staged:
     """Run a read task in a temporary folder of this machine, and return its files."""
-    with tempfile.TemporaryDirectory(prefix="costaudit-read-") as folder:
-        size = read_unit(replace(unit, folder=folder))
-        files = {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+    with scratch_folder("read-") as folder:
+        size = read_unit(replace(unit, folder=str(folder)))
+        files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
     commits = {name: content for name, content in files.items() if name.startswith("span-")}
     pieces = {name: content for name, content in files.items() if name not in commits}
     return Staged(size, pieces, commits)
