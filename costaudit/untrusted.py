@@ -7,16 +7,19 @@ billions of equal rows, which would need all memory.
 
 import os
 import stat
+from collections.abc import Iterator
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import polars as pl
 
 from costaudit.errors import RunDirError
 
 JSON_BYTES = 256 << 20  # a manifest of a million files has less
 ROW_BYTES = 8  # of memory that one value of a column takes, about
+PAGE_BYTES = 1 << 16  # counted for each page besides, as each takes time
+FOOTER_BYTES = 16 << 20
 FREE_BYTES = 1 << 30  # tables up to this size in memory are always read
 MOST_RATIO = 1_000  # memory of larger tables, relative to the file; real tables stay below 50
 
@@ -68,17 +71,120 @@ def bytes_of(path: Path, most: int = JSON_BYTES) -> bytes:
 
 
 def check_rows(path: Path) -> None:
-    """Raise RunDirError if a Parquet file declares far more rows than a file of its size holds.
+    """Raise RunDirError if a Parquet file unpacks to far more than a file of its size holds.
 
-    Only its footer is read. Raises PolarsError if that can't be done.
+    Its footer may be false, so the header of each page counts too.
     """
-    table = pl.scan_parquet(path)
-    columns = len(table.collect_schema())
-    rows = int(table.select(pl.len()).collect().item())
-    memory = rows * max(columns, 1) * ROW_BYTES
-    if memory > max(FREE_BYTES, MOST_RATIO * path.stat().st_size):
+    size = path.stat().st_size
+    most = max(FREE_BYTES, MOST_RATIO * size)
+    try:
+        with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            rows, memory = _unpacked(data, most)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise RunDirError(
-            f"{path} declares {rows:,} rows in a file of {path.stat().st_size:,} bytes: reading "
-            f"them would take {memory / 1e9:,.0f} GB of memory.",
+            f"{path} is no Parquet table that can be read.", hint="Ingest the log again."
+        ) from None
+    if memory > most:
+        raise RunDirError(
+            f"{path} declares {rows:,} rows in a file of {size:,} bytes: reading them would take "
+            f"{memory / 1e9:,.0f} GB of memory.",
             hint="Ingest the log again.",
         )
+
+
+def _unpacked(data: mmap, most: int) -> tuple[int, int]:
+    """Return the rows of a Parquet file, and about how many bytes of memory they take.
+
+    The sum of the pages ends at `most`. Raises an exception for what is no such file.
+    """
+    end = len(data) - 8
+    length = int.from_bytes(data[end : end + 4], "little")
+    if data[end + 4 :] != b"PAR1" or length > min(end, FOOTER_BYTES):
+        raise ValueError
+    footer = _Thrift(data, end - length).struct()
+    rows = int(footer[3])
+    chunks = [column[3] for group in footer[4] for column in group[1]]
+    if sum(chunk[7] for chunk in chunks) > len(data):
+        raise ValueError  # pages that are read more than once
+    values = max(rows * len(footer[2]), sum(chunk[5] for chunk in chunks))
+    unpacked = 0
+    for chunk in chunks:
+        start = min(chunk[9], chunk.get(11) or chunk[9])  # of its values, of its dictionary
+        for page in _pages(data, start, start + chunk[7]):
+            unpacked += PAGE_BYTES + page[2] + ROW_BYTES * _values(page)
+            if unpacked > most:
+                return rows, unpacked
+    return rows, max(unpacked, values * ROW_BYTES)
+
+
+def _pages(data: mmap, start: int, end: int) -> Iterator[dict[int, Any]]:
+    """Yield the headers of the pages in a part of a Parquet file."""
+    while start < end:
+        reader = _Thrift(data, start)
+        page = reader.struct()
+        if min(page[2], page[3]) < 0:
+            raise ValueError
+        yield page
+        start = reader.at + page[3]
+
+
+def _values(page: dict[int, Any]) -> int:
+    """Return the number of values in a page: of a dictionary or of data, version 1 or 2."""
+    return sum(int(page[kind].get(1, 0)) for kind in (5, 7, 8) if kind in page)
+
+
+class _Thrift:
+    """Reads Thrift's compact protocol, in which Parquet describes itself, as plain values.
+
+    A struct is a dict from the numbers of its fields to their values.
+    """
+
+    def __init__(self, data: mmap, at: int) -> None:
+        self.data, self.at = data, at
+
+    def struct(self) -> dict[int, Any]:
+        """Read a struct."""
+        found: dict[int, Any] = {}
+        field = 0
+        while head := self._byte():
+            step, kind = divmod(head, 16)
+            field = field + step if step else self._signed()
+            found[field] = kind == 1 if kind in (1, 2) else self._value(kind)
+        return found
+
+    def _value(self, kind: int) -> Any:
+        if kind in (4, 5, 6):
+            return self._signed()
+        if kind == 8:
+            return self._skipped(self._varint())
+        if kind in (9, 10):
+            return self._list()
+        if kind == 12:
+            return self.struct()
+        return self._skipped({1: 1, 2: 1, 3: 1, 7: 8}[kind])
+
+    def _list(self) -> list[Any]:
+        size, kind = divmod(self._byte(), 16)
+        return [self._value(kind) for _ in range(self._varint() if size == 15 else size)]
+
+    def _skipped(self, size: int) -> None:
+        self.at += size
+        if self.at > len(self.data):
+            raise ValueError
+
+    def _byte(self) -> int:
+        self.at += 1
+        return self.data[self.at - 1]
+
+    def _varint(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self._byte()
+            value |= (byte & 127) << shift
+            if byte < 128:
+                return value
+            shift += 7
+
+    def _signed(self) -> int:
+        value = self._varint()
+        return value >> 1 ^ -(value & 1)

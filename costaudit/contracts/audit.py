@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Literal
@@ -156,6 +156,14 @@ def write_audit(audit: Audit, path: Path) -> None:
         part.write_bytes(encode_audit(audit))
 
 
+def _check_days(audit: Audit) -> None:
+    """Raise ValueError for a day that is no date."""
+    days = [row.group for row in audit.spend.by.get("day", ())]
+    for text in (audit.quality.first_ts, audit.quality.last_ts, *days):
+        if text:
+            date.fromisoformat(text[:10])
+
+
 def read_audit(path: Path) -> Audit:
     """Read `audit.json`; raise RunDirError if it is missing or has another version."""
     if RunDir.is_run(path.parent):
@@ -169,12 +177,14 @@ def read_audit(path: Path) -> Audit:
                 "another version of costaudit.",
                 hint="Run `costaudit analyze` on the run directory, or on its log, again.",
             )
-        return msgspec.json.decode(data, type=Audit)
+        audit = msgspec.json.decode(data, type=Audit)
+        _check_days(audit)
+        return audit
     except FileNotFoundError:
         raise RunDirError(
             f"There is no audit at {path}.", hint="Make one with `costaudit analyze LOG`."
         ) from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, ValueError) as error:
         raise RunDirError(
             f"{path} is not an audit: {error}.", hint="Make one with `costaudit analyze LOG`."
         ) from None

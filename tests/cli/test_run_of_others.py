@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import polars as pl
+import pyarrow.parquet
 import pytest
 
 from costaudit.contracts.run_dir import RunDir
@@ -85,6 +86,48 @@ def test_a_small_file_with_a_huge_table_is_refused_before_it_fills_memory(
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
 
 
+def varint(number: int) -> bytes:
+    """Encode a number as Thrift does, in five bytes even if fewer would do."""
+    return bytes(number * 2 >> 7 * place & 127 | (place < 4) << 7 for place in range(5))
+
+
+def test_a_false_number_of_rows_hides_no_huge_table(costaudit: Run, run: RunDir) -> None:
+    rows = 150_000_000
+    pl.select(source_offset=pl.repeat(1, rows, dtype=pl.Int8)).write_parquet(
+        run.skips_path, row_group_size=rows
+    )
+    content = run.skips_path.read_bytes()
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    assert content[footer:].count(varint(rows)) > 1
+    false = content[footer:].replace(varint(rows), varint(1))
+    run.skips_path.write_bytes(content[:footer] + false)
+    refused(costaudit("spend", "run"), "skips.parquet declares 1 rows in a file of")
+
+
+def test_texts_that_unpack_to_far_more_than_they_hold_are_refused(
+    costaudit: Run, run: RunDir
+) -> None:
+    part = pl.DataFrame({"detail": ["\0" * (64 << 20)]}).to_arrow()
+    with pyarrow.parquet.ParquetWriter(run.skips_path, part.schema, compression="zstd") as file:
+        for _ in range(20):
+            file.write_table(part)
+    assert run.skips_path.stat().st_size < 1_000_000
+    refused(costaudit("spend", "run"), "reading them would take 1 GB of memory")
+
+
+def test_many_values_in_one_row_are_refused(costaudit: Run, run: RunDir) -> None:
+    values = pl.select(segments=pl.repeat(0, 150_000_000, dtype=pl.Int8).implode())
+    values.write_parquet(run.requests_path)
+    assert run.requests_path.stat().st_size < 1_000_000
+    refused(costaudit("spend", "run"), "requests.parquet declares 1 rows in a file of")
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" * 3, b"PAR1" + b"\xff" * 40 + b"PAR1"])
+def test_what_is_no_table_is_refused(costaudit: Run, run: RunDir, content: bytes) -> None:
+    run.blocks_path.write_bytes(content)
+    refused(costaudit("spend", "run"), "blocks.parquet is no Parquet table that can be read")
+
+
 @pytest.mark.parametrize(("verb", "name"), [("spend", "manifest.json"), ("report", "audit.json")])
 def test_a_huge_json_file_is_refused_before_it_is_read(
     costaudit: Run, run: RunDir, verb: str, name: str
@@ -124,3 +167,17 @@ def test_a_manifest_that_names_other_folders_reads_none(costaudit: Run, run: Run
     written = set(run.path.parent.rglob("*"))
     assert costaudit("spend", "run").code == 0  # the name is only shown
     assert {path for path in set(run.path.parent.rglob("*")) - written if path.is_dir()} == set()
+
+
+@pytest.mark.parametrize("part", ["first_ts", "day"])
+def test_an_audit_with_a_day_that_is_no_date_is_refused(
+    costaudit: Run, run: RunDir, part: str
+) -> None:
+    assert costaudit("analyze", "run", "--quiet").code == 0
+    audit = msgspec.json.decode(run.audit_path.read_bytes())
+    if part == "day":
+        audit["spend"]["by"]["day"][0]["group"] = "NaN"
+    else:
+        audit["quality"]["first_ts"] = "NaN"
+    run.audit_path.write_bytes(msgspec.json.encode(audit))
+    refused(costaudit("report", "run", "--format", "html"), "is not an audit: Invalid isoformat")
