@@ -6,7 +6,8 @@ tells nothing.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -173,7 +174,7 @@ def _word_matrix(log: Logged) -> "tuple[Ints, csr_matrix]":
     vocabulary: dict[str, int] = {}
     indices: list[int] = []
     ends = [0]
-    questions: dict[int, list[str]] = {}
+    questions: dict[int, set[tuple[str, ...]]] = {}
     answers: dict[int, list[str]] = {}
     for place in first.tolist():
         answer, question = int(log.answer[place]), int(log.question[place])
@@ -181,8 +182,8 @@ def _word_matrix(log: Logged) -> "tuple[Ints, csr_matrix]":
             if answer not in answers:
                 answers[answer] = _tokens(log.said[answer])
             if question >= 0 and question not in questions:
-                questions[question] = _tokens(log.questions[question])
-            words = without_echo(answers[answer], questions.get(question, []))
+                questions[question] = set(_runs(_tokens(log.questions[question])))
+            words = _without_echo(answers[answer], questions.get(question))
             indices += sorted({vocabulary.setdefault(word, len(vocabulary)) for word in words})
         ends.append(len(indices))
     data = np.ones(len(indices), np.int8)
@@ -195,13 +196,17 @@ def _tokens(text: str) -> list[str]:
     return _TOKEN.findall(fold(text))[:_WORDS_READ]
 
 
-def without_echo(answer: Sequence[str], question: Sequence[str]) -> list[str]:
-    """Return an answer's words without runs that repeat its question."""
-    known = {tuple(question[k : k + _ECHO]) for k in range(len(question) - _ECHO + 1)}
+def _runs(words: list[str]) -> Iterator[tuple[str, ...]]:
+    """Return the runs of successive words that can be echoes."""
+    return zip(*(words[start:] for start in range(_ECHO)), strict=False)
+
+
+def _without_echo(answer: list[str], known: AbstractSet[tuple[str, ...]] | None) -> list[str]:
+    """Return an answer's words without runs that repeat its question, whose runs are `known`."""
     if not known:
-        return list(answer)
+        return answer
     echoed = [False] * len(answer)
-    for k in range(len(answer) - _ECHO + 1):
-        if tuple(answer[k : k + _ECHO]) in known:
+    for k, run in enumerate(_runs(answer)):
+        if run in known:
             echoed[k : k + _ECHO] = [True] * _ECHO
     return [word for word, repeated in zip(answer, echoed, strict=True) if not repeated]

@@ -75,7 +75,7 @@ def endpoint_unit(requests: pl.DataFrame) -> pl.Series:
 
 def endpoints(units: pl.Series, most: int = 3) -> str:
     """Return the endpoints of some units as a list for a sentence, the first ones by name."""
-    names = sorted({unit.partition(" | ")[0] or "endpoints not logged" for unit in units})
+    names = sorted({unit.partition(" | ")[0] or "endpoints not logged" for unit in units.unique()})
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
 

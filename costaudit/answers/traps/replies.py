@@ -38,8 +38,9 @@ def is_bare(text: str) -> bool:
     What denies something after a no only says it again: `No, it isn't`.
     """
     reply, rest = _read(text)
-    again = reply == NO or not denies(rest)
-    return reply != UNCLEAR and again and _FILLERS.issuperset(_WORD.findall(fold(text)))
+    if reply == UNCLEAR or (reply == YES and denies(rest)):
+        return False
+    return _FILLERS.issuperset(_WORD.findall(fold(text)))
 
 
 def _read(text: str) -> tuple[int, str]:

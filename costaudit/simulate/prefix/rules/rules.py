@@ -130,6 +130,7 @@ def _applies(entry: dict[str, Any], provider: str, model: str, date: datetime.da
     )
 
 
+@cache
 def _names(pattern: str, model: str) -> bool:
     """Return whether a pattern matches a name, or the part after its path.
 
