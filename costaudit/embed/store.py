@@ -1,10 +1,8 @@
 """Store vectors by text, and embed texts without one."""
 
-import ctypes
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import xxhash
 
 from costaudit.contracts.run_dir import atomic_write
 from costaudit.embed.embedder import Embedder, EmbedderSpec
+from costaudit.engine.pool import return_memory
 from costaudit.errors import BackendError, RunDirError
 from costaudit.progress import Progress, SilentProgress
 from costaudit.untrusted import check_rows
@@ -210,12 +209,6 @@ def _encoded(
         yield from pool.map(encode, batches)
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def return_memory() -> None:
-    """Return freed memory to the system: batches of many sizes fragment the heap."""
-    with suppress(AttributeError, OSError, TypeError):  # only glibc has it
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _batches(order: np.ndarray, counts: np.ndarray, most_tokens: int) -> list[np.ndarray]:

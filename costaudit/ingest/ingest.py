@@ -24,6 +24,7 @@ from costaudit.contracts.requests import SKIPS
 from costaudit.contracts.run_dir import RunDir
 from costaudit.engine.count import watched
 from costaudit.engine.engine import Engine, check_engine, engine_named
+from costaudit.engine.pool import return_memory
 from costaudit.errors import InputError, UsageError
 from costaudit.ingest.assembly.assemble import Assembled, assemble
 from costaudit.ingest.content.redaction import Redaction, Redactor, redaction_of
@@ -74,6 +75,7 @@ def _ingest(
     _forget_other_inputs(run, items, redactor)
     units, no_logs = _plan(items, run, options, redaction)
     read_bytes = _read(units, options, progress)
+    return_memory()
     pieces = Pieces(run.path)
     if pieces.is_empty:
         raise _nothing(pieces, no_logs)

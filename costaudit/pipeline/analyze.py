@@ -21,7 +21,7 @@ from costaudit.costing.plans.plan import plan
 from costaudit.costing.plans.worth import horizon_assumption
 from costaudit.costing.prices.price_table import table_source
 from costaudit.costing.verdict import verdict
-from costaudit.embed.store import return_memory
+from costaudit.engine.pool import return_memory
 from costaudit.levers.routing import simple_requests
 from costaudit.pipeline.drill import drilled
 from costaudit.pipeline.ledger import ledger_of, proposals_of, terms_here, with_commitments

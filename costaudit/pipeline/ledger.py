@@ -13,7 +13,7 @@ from costaudit.costing.plans.commitments import Commitments, offers_in
 from costaudit.costing.plans.effort import efforts_here
 from costaudit.costing.plans.worth import Terms
 from costaudit.costing.traffic import Traffic
-from costaudit.embed.store import return_memory
+from costaudit.engine.pool import return_memory
 from costaudit.ingest.content.tokenizer import Tokenizer
 from costaudit.levers.batch import by_flex, with_flex
 from costaudit.levers.levers import Proposals, propose

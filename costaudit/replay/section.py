@@ -1,7 +1,6 @@
 """Build the audit's section on a replay: before and after, predicted and measured, by hour."""
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +93,7 @@ def compare(predicted: pl.DataFrame, measured: pl.DataFrame, conditions: Conditi
         agreed=joined.height - differing.height,
         same_entry=both_hit.filter(pl.col("matched_id") == pl.col("matched_id_live")).height,
         both_hit=both_hit.height,
-        confusion=_confusion(joined.select("result", "result_live").iter_rows()),
+        confusion=_confusion(joined),
         reasons={reason: counts[reason] for reason in REASONS if counts[reason]},
         differing=differing.select(
             "request_id",
@@ -105,9 +104,10 @@ def compare(predicted: pl.DataFrame, measured: pl.DataFrame, conditions: Conditi
     )
 
 
-def _confusion(pairs: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
-    counts = Counter(pairs)
-    return {one: {other: counts[one, other] for other in RESULTS} for one in RESULTS}
+def _confusion(joined: pl.DataFrame) -> dict[str, dict[str, int]]:
+    sums = joined.group_by("result", "result_live").len()
+    counts = {(one, other): count for one, other, count in sums.iter_rows()}
+    return {one: {other: counts.get((one, other), 0) for other in RESULTS} for one in RESULTS}
 
 
 def _reason(row: dict[str, Any], around: Conditions, misses: _Misses) -> Reason:

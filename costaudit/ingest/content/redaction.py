@@ -16,6 +16,7 @@ from costaudit.ingest.content.masking import ANY_MARK, Masking
 
 KEY_VARIABLE = "COSTAUDIT_REDACTION_KEY"
 KEY_BYTES = 32
+AT_ONCE = 8_192  # texts that are copied at once to search them
 LONG = 1 << 20  # texts with more characters are encoded in parts
 MOST_STORED = 64 << 20  # characters; of a longer text we keep only the id and count
 SHARED_NAMES = ("account", "agent", "branch", "cache_key", "response_format")
@@ -111,9 +112,10 @@ class Redactor:
         if self.mode == "mask":
             return [self._masking.mask(text) for text in texts]
         kept = list(texts)
-        marked = pl.Series(kept, dtype=pl.String).str.contains(ANY_MARK)
-        for place in marked.arg_true():
-            kept[place] = self._masking.mask_secrets(kept[place])
+        for start in range(0, len(kept), AT_ONCE):
+            part = pl.Series(kept[start : start + AT_ONCE], dtype=pl.String)
+            for place in part.str.contains(ANY_MARK).arg_true():
+                kept[start + place] = self._masking.mask_secrets(kept[start + place])
         return list(kept)
 
     def names(self, values: pl.Series) -> pl.Series:

@@ -100,6 +100,7 @@ SKIPPED: Types = {
 PEOPLE = (*CALLERS, "session", "parent_call", "forked_from", "native_id", "same_as", "join_key")
 SIZE = {"width": pl.Int32, "height": pl.Int32, "detail": pl.String}  # of an image, if known
 TABLES = ("rows", "segments", "blocks", "skips")
+GROUP_CHARACTERS = 8 << 20  # of the texts in a row group
 SMALL = ".small"  # suffix of a small piece's file, before it has tables
 FEW, FEW_CHARACTERS = 500, 1 << 20  # most rows or skips, and characters, of a small piece
 MARKS = tuple(mark.encode() for mark in SECRET_MARKS)
@@ -231,9 +232,13 @@ def write_tables(
     if files is not None:
         rows = rows.with_columns(pl.Series("source_file", files[0], dtype=pl.String))
         skips = skips.with_columns(pl.Series("source_file", files[1], dtype=pl.String))
+    mean = sum(content.chars) // max(len(content.chars), 1)
+    at_once = max(GROUP_CHARACTERS // max(mean, 1), 1)  # rows: writing copies a group twice
     for name, frame in zip(TABLES, (rows, segments, blocks, skips), strict=True):
+        size = at_once if frame is blocks else None
         with atomic_write(stem.with_suffix(f".{name}"), tidy=False) as part:
-            frame.write_parquet(part, compression="lz4")  # fast: these files are temporary
+            # fast: these files are temporary
+            frame.write_parquet(part, compression="lz4", row_group_size=size)
 
 
 def _block_table(content: Content) -> pl.DataFrame:

@@ -12,8 +12,9 @@ from costaudit.costing.cost import rates_by_id
 from costaudit.costing.plans.nodes import embedder_for, store_for
 from costaudit.costing.plans.sizing import embedding_per_mtok, size_cache
 from costaudit.embed.embedders import embedder_on
-from costaudit.embed.store import VectorStore, embed_texts, return_memory
+from costaudit.embed.store import VectorStore, embed_texts
 from costaudit.embed.words import language_warning, word_vectors
+from costaudit.engine.pool import return_memory
 from costaudit.pipeline.loaded import Loaded, no_texts, nothing_to_compare
 from costaudit.pipeline.semantic.keyed_run import bounds_of, busiest_lookups_s
 from costaudit.pipeline.semantic.text_run import last_day, mean_bytes
