@@ -89,3 +89,13 @@ def test_hostile_names_stay_in_their_cells() -> None:
     sheet = render_tables(spend_tables(spend), "csv", spend).decode()
     cells = [cell for row in csv.reader(sheet.splitlines()) for cell in row]
     assert not [cell for cell in cells if cell.startswith(("=", "@"))]
+
+
+def test_very_long_names_are_broken_into_lines_of_the_columns_width() -> None:
+    for letter in ("z", "\u6771", "e\u0301"):  # one column wide, two, and one of two characters
+        name = letter * 100_000
+        table = Table("Names", ("name", "calls"), ((name, "1"), ("b", "2")))
+        text = render_tables([table], "terminal").decode()
+        assert text.count(letter) == 100_000 and "b" in text
+        widest = 44 * len(letter) + len("  calls")
+        assert max(len(line) for line in text.splitlines()) <= widest

@@ -173,12 +173,20 @@ def _wrapped(text: str, width: int) -> list[str]:
             continue
         if line:
             lines.append(line)
-        while cell_len(word) > width:
-            taken = next(n for n in range(len(word), 0, -1) if cell_len(word[:n]) <= max(width, 2))
-            lines.append(word[:taken])
-            word = word[taken:]
-        line = word
+        *parts, line = _broken(word, width)
+        lines += parts
     return [*lines, line]
+
+
+def _broken(word: str, width: int) -> list[str]:
+    """Break a word into parts of at most `width` columns, and at most four characters for each."""
+    room = max(width, 2)
+    parts = []
+    while len(head := word[: 4 * room]) < len(word) or cell_len(head) > width:
+        taken = next(n for n in range(len(head), 0, -1) if cell_len(head[:n]) <= room)
+        parts.append(word[:taken])
+        word = word[taken:]
+    return [*parts, word]
 
 
 def _markdown(table: Table) -> str:
