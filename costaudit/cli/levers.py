@@ -41,6 +41,7 @@ def levers(
     from costaudit.cli.session import loaded_run, part_of_log, print_tables
     from costaudit.errors import InsufficientDataError
     from costaudit.pipeline.ledger import levered
+    from costaudit.pipeline.memory import LEVERS
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.report.language import tr
     from costaudit.report.tables.levers import lever_page, lever_tables
@@ -55,7 +56,7 @@ def levers(
         commitments=commitments,
         seed=seed,
     )
-    loaded = [loaded_run(logs, out, options, quiet=quiet)]
+    loaded = [loaded_run(logs, out, options, quiet=quiet, need=LEVERS)]
     unknown, lacks = _lacks(loaded[0])
     with progress_on_stderr(quiet) as progress:
         rows, tests = levered(loaded.pop(), options, progress)  # so that it can free the prompts

@@ -45,6 +45,7 @@ def prefix(
     The same traffic is priced under the rules of every provider, side by side.
     """
     from costaudit.cli.session import loaded_run, part_of_log, print_tables
+    from costaudit.pipeline.memory import PREFIX
     from costaudit.pipeline.prompt_caching import PromptCaches, self_hosted_curve
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.report.tables.prefix import capacity_table, prefix_tables
@@ -55,7 +56,7 @@ def prefix(
         cost_mode=values.cost_mode(cost_mode),
         show_prompts=show_prompts,
     )
-    log = loaded_run(logs, out, options, quiet=quiet).without_prompts()
+    log = loaded_run(logs, out, options, quiet=quiet, need=PREFIX).without_prompts()
     if self_hosted:
         sizes = tuple(values.whole(text, "--capacities") for text in values.names(capacities))
         points = self_hosted_curve(log, block_tokens, sizes or None)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from costaudit.contracts.run_dir import RunDir
     from costaudit.ingest.options import IngestOptions
     from costaudit.pipeline.loaded import Loaded
+    from costaudit.pipeline.memory import Need
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.report.tables.table import Table
 
@@ -127,16 +128,25 @@ def semantic_policy(
 
 
 def loaded_run(
-    logs: Sequence[str], out: Path | None, options: "AnalyzeOptions", *, quiet: bool
+    logs: Sequence[str],
+    out: Path | None,
+    options: "AnalyzeOptions",
+    *,
+    quiet: bool,
+    need: "Need | None" = None,
 ) -> "Loaded":
-    """Ingest logs, or load them if they are a run, and return them priced."""
+    """Ingest logs, or load them if they are a run, and return them priced.
+
+    `need` says what is read, by default everything, and how much memory the verb takes.
+    """
     from costaudit.contracts.run_dir import RunDir
     from costaudit.pipeline.loaded import ingested
+    from costaudit.pipeline.memory import ANALYZE
     from costaudit.report.language import stand_for
 
     run = RunDir(run_path(logs, out))
     with progress_on_stderr(quiet) as progress:
-        log = ingested(logs, run, options, progress)
+        log = ingested(logs, run, options, progress, need or ANALYZE)
     stand_for(log.month.facts.period, priced=log.spend.has_price)
     say_of_log(run)
     return log

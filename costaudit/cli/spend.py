@@ -38,6 +38,7 @@ def spend(
     """Show spend by endpoint, tenant, user, model, template and time."""
     from costaudit.cli.session import loaded_run, part_of_log, print_tables
     from costaudit.pipeline.loaded import SPEND_GROUPS, spent_by
+    from costaudit.pipeline.memory import PREFIX, SPEND
     from costaudit.pipeline.settings import AnalyzeOptions
     from costaudit.report.tables.spend import spend_line, spend_tables
     from costaudit.report.tables.table import FORMATS
@@ -52,7 +53,8 @@ def spend(
         invoice=tuple(invoice or ()),
         invoice_rates=values.rates(invoice_rate),
     )
-    log = loaded_run(logs, out, options, quiet=quiet)
+    need = PREFIX if "template" in names else SPEND
+    log = loaded_run(logs, out, options, quiet=quiet, need=need)
     found = log.spend if by == _USUAL else spent_by(log, options, names)
     print_tables(spend_tables(found), format, found, lead=spend_line(found))
     return 0

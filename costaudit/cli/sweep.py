@@ -201,6 +201,7 @@ def sweep(
     from costaudit.cli.values import dollars, names, share
     from costaudit.contracts.run_dir import RunDir
     from costaudit.pipeline.loaded import check_embedder, nothing_to_compare
+    from costaudit.pipeline.memory import SAMPLED_SWEEP
     from costaudit.pipeline.semantic.section import compare_embedders as compare
     from costaudit.pipeline.semantic.section import swept
     from costaudit.pipeline.settings import AnalyzeOptions
@@ -241,7 +242,7 @@ def sweep(
     for name in names(compare_embedders):
         check_embedder(name, RunDir(run_path(logs, out)))
     size = _checked_sample(sample, options, conditions) if sample else None
-    log = loaded_run(logs, out, options, quiet=quiet)
+    log = loaded_run(logs, out, options, quiet=quiet, need=SAMPLED_SWEEP if size else None)
     with progress_on_stderr(quiet) as progress:
         if compare_embedders:
             rows = compare(log, options, names(compare_embedders), progress)

@@ -4,7 +4,7 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from glob import escape
@@ -126,13 +126,25 @@ class RunDir:
         """Return whether `path` is a run directory."""
         return (path / "manifest.json").is_file()
 
-    def requests(self) -> pl.DataFrame:
-        """Read REQUESTS whole; raises RunDirError where it is missing or of another version."""
-        return self._table(self.requests_path, REQUESTS)
+    def requests(self, without: Collection[str] = ()) -> pl.DataFrame:
+        """Read REQUESTS, except some columns; raises RunDirError where it is missing or unfit."""
+        return self._table(self.requests_path, REQUESTS, without)
 
-    def blocks(self) -> pl.DataFrame:
-        """Read BLOCKS whole; raises RunDirError where it is missing or of another version."""
-        return self._table(self.blocks_path, BLOCKS)
+    def request_slices(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+        """Yield columns of REQUESTS, so many rows at a time; `requests` checks the table."""
+        table = pl.scan_parquet(self.requests_path).select(columns)
+        at = 0
+        while True:
+            with self._readable(self.requests_path):
+                part = table.slice(at, rows).collect()
+            if part.is_empty():
+                return
+            at += len(part)
+            yield part
+
+    def blocks(self, without: Collection[str] = ()) -> pl.DataFrame:
+        """Read BLOCKS, except some columns; raises RunDirError where it is missing or unfit."""
+        return self._table(self.blocks_path, BLOCKS, without)
 
     def skips(self) -> pl.DataFrame:
         """Read SKIPS whole; raises RunDirError where it is missing or of another version."""
@@ -181,45 +193,65 @@ class RunDir:
         with atomic_write(self.manifest_path) as path:
             path.write_bytes(text + b"\n")
 
-    def _table(self, path: Path, schema: pl.Schema) -> pl.DataFrame:
+    def _table(self, path: Path, schema: pl.Schema, without: Collection[str] = ()) -> pl.DataFrame:
         if not path.is_file():
             raise RunDirError(
                 f"{self.path} has no {path.name}.",
                 hint=f"Make it with `costaudit ingest LOG --out {self.path}`.",
             )
+        with self._readable(path):
+            check_rows(path)
+            check_table(pl.scan_parquet(path), schema, path.name)
+            return _read(path, [name for name in schema if name not in without])
+
+    @staticmethod
+    @contextmanager
+    def _readable(path: Path) -> Iterator[None]:
+        """Raise RunDirError if a table can't be read."""
         try:
-            frame = _read(path)
+            yield
         except pl.exceptions.PolarsError as error:
             raise RunDirError(
                 f"{path} can't be read: {error}.", hint="Ingest the log again."
             ) from None
-        check_table(frame, schema, path.name)
-        return frame
 
 
 BY_COLUMN = 2**20  # bytes of a file from which on it is read column by column
 
 
-def _read(path: Path) -> pl.DataFrame:
-    """Read a table; if it is large, a column with one value takes no memory.
+def _read(path: Path, columns: list[str]) -> pl.DataFrame:
+    """Read columns of a table; if it is large, a column with one value takes no memory.
 
     Most logs leave most columns of REQUESTS empty, and an empty column of texts takes as much
     memory as one of short texts. Columns in several pieces would be copied at each use.
     """
-    check_rows(path)
     if path.stat().st_size < BY_COLUMN:
-        return pl.read_parquet(path).rechunk()
-    first, *names = pl.read_parquet_schema(path)
+        return pl.read_parquet(path, columns=columns).rechunk()
+    first, *names = columns
     table = pl.read_parquet(path, columns=[first]).rechunk()
-    columns: list[pl.Expr | pl.Series] = []
+    read: list[pl.Expr | pl.Series] = []
     for name in names:
         column = pl.read_parquet(path, columns=[name])[name]
-        if _is_constant(column):
-            one = pl.Series(name, column.head(1).to_list(), column.dtype)  # a slice holds it all
-            columns.append(pl.lit(one).first())
-        else:
-            columns.append(column.rechunk())
-    return table.with_columns(columns)
+        constant = _constant(column)
+        read.append(column.rechunk() if constant is None else constant)
+    return table.with_columns(read)
+
+
+def lean(table: pl.DataFrame) -> pl.DataFrame:
+    """Return a table whose columns with one value take no memory again.
+
+    Polars lays such a column out, and keeps it so, when it is used as a series.
+    """
+    columns = (table.select(name).to_series() for name in table.columns)
+    return table.with_columns([found for one in columns if (found := _constant(one)) is not None])
+
+
+def _constant(column: pl.Series) -> pl.Expr | None:
+    """Return a column with one value as an expression; None if it has several."""
+    if not _is_constant(column):
+        return None
+    one = pl.Series(column.name, column.head(1).to_list(), column.dtype)  # a slice holds it all
+    return pl.lit(one).first()
 
 
 def _is_constant(column: pl.Series) -> bool:

@@ -14,7 +14,6 @@ _TIMED_OUT = (  # of failed calls
     pl.col("http_status").is_in([408, 499, 504]).fill_null(False)
     | pl.col("error").str.contains("(?i)time.?out").fill_null(False)
 )
-SLICE_ROWS = 50_000  # requests whose prompts are read at once
 UNTIMED_DAYS = 30.0  # a log without times counts as one month
 
 
@@ -22,20 +21,20 @@ def data_quality(
     requests: pl.DataFrame,
     skips: pl.DataFrame,
     inputs: Iterable[InputFile],
-    blocks: pl.DataFrame,
+    texts: pl.DataFrame,
     tokenizer: str,
     *,
     hashed: bool = False,
 ) -> DataQuality:
     """Return counts of what was read; `inputs` are the files of the manifest.
 
-    A log without times counts as UNTIMED_DAYS, and a log shorter than an hour as an hour. If
+    texts: the status of each request, and whether the log has text of its prompt and its answer. A
+    log without times counts as UNTIMED_DAYS, and a log shorter than an hour as an hour. If
     `hashed`, texts are absent on purpose.
     """
     kept, merged = len(requests), int((skips["fate"] == "merged").sum())
     first, last = requests["ts"].min(), requests["ts"].max()
     timed_share = _share(requests, pl.col("ts").is_not_null())
-    texts = _with_text(requests, blocks)
     return DataQuality(
         rows=kept + len(skips),
         kept=kept,
@@ -80,32 +79,6 @@ def _days(first: object, last: object) -> float:
     if not isinstance(first, datetime) or not isinstance(last, datetime):
         return UNTIMED_DAYS
     return max((last - first).total_seconds() / 86_400, HOUR_DAYS)
-
-
-def _with_text(requests: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:
-    """Return, for each request, whether its prompt and whether its answer have text in `blocks`."""
-    if blocks.is_empty():
-        none = pl.lit(value=False)
-        return requests.select("status", prompt=none, answer=none)
-    ids = blocks.filter(pl.col("text").is_not_null())["block_id"].implode()
-    needed = requests.select("status", "answer_id", "segments")
-    slices = list(needed.iter_slices(SLICE_ROWS)) or [needed]
-    return pl.concat(
-        part.select(
-            "status",
-            prompt=pl.int_range(pl.len()).is_in(_rows_with_text(part, ids).implode()),
-            answer=pl.col("answer_id").is_in(ids).fill_null(False),
-        )
-        for part in slices
-    )
-
-
-def _rows_with_text(requests: pl.DataFrame, ids: pl.Series) -> pl.Series:
-    parts = requests.select(
-        block_id=pl.col("segments").list.eval(pl.element().struct.field("block_id")),
-        row=pl.int_range(pl.len()),
-    ).explode("block_id")
-    return parts.filter(pl.col("block_id").is_in(ids))["row"].unique()
 
 
 def _files(

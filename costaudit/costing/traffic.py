@@ -21,6 +21,15 @@ def anchored(logged: pl.DataFrame, as_is: pl.DataFrame, after: pl.DataFrame) -> 
     a request's input changes by as much as in the simulation: what a class can't lose is taken from
     the classes that gained, the cheapest first.
     """
+    starts = range(0, max(len(logged), 1), _AT_ONCE)
+    frames = (logged, as_is, after)
+    return pl.concat(_anchored(*(one.slice(at, _AT_ONCE) for one in frames)) for at in starts)
+
+
+_AT_ONCE = 200_000  # requests whose classes are laid out as numbers at once
+
+
+def _anchored(logged: pl.DataFrame, as_is: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
     truth = logged.select(TOKEN_CLASSES).to_numpy()
     change = after.select(TOKEN_CLASSES).to_numpy() - as_is.select(TOKEN_CLASSES).to_numpy()
     output = np.maximum(truth[:, -1] + change[:, -1], 0)

@@ -11,6 +11,7 @@ import numpy as np
 from costaudit.embed.minilm import packaged_model
 
 if TYPE_CHECKING:
+    import polars as pl
     from tokenizers import Tokenizer
 
 ENGLISH_ONLY = ("minilm", "fast", "mpnet")  # embedders whose training texts were English
@@ -36,7 +37,7 @@ _SCRIPTS = {
 }
 
 
-def language_warning(texts: Sequence[str], embedder: str) -> str | None:
+def language_warning(texts: "Sequence[str] | pl.Series", embedder: str) -> str | None:
     """Return a warning if many texts are in a language that the embedder was not trained on."""
     if embedder not in ENGLISH_ONLY:
         return None
@@ -80,37 +81,63 @@ def word_vectors(texts: Sequence[str], dtype: type[np.floating[Any]] = np.float3
     Return (n, 384) of unit length, zero for a text without words. This is fast, and good enough to
     find which texts may be similar, but not how similar.
     """
-    table = WordTable()
-    ids, lengths = _flat_ids(table, texts)
-    frequency = np.bincount(ids, minlength=len(table.vectors)) / max(1, len(ids))
-    weight = (_SMOOTHING / (_SMOOTHING + frequency)).astype(np.float32)
-    starts = np.concatenate([[0], np.cumsum(lengths)])
-    means = np.zeros((len(lengths), table.vectors.shape[1]), dtype)
-    for rows in _slices(len(lengths), _SUMMED_TEXTS):
-        inside = ids[starts[rows.start] : starts[rows.stop]]
-        worded = np.flatnonzero(lengths[rows])
-        if len(worded):
-            weighted = table.vectors[inside]
-            weighted *= weight[inside, None]
-            sums = np.add.reduceat(weighted, (starts[rows] - starts[rows.start])[worded])
-            means[rows.start + worded] = sums / lengths[rows][worded, None]
-    del ids  # as much memory as a tenth of the result
-    sample = means[np.linspace(0, len(means) - 1, min(len(means), _WORDS_SAMPLE)).astype(np.int64)]
-    wide = sample.astype(np.float64)
-    common = np.linalg.eigh(wide.T @ wide)[1][:, -1]
-    for rows in _slices(len(means)):  # in place: a second array of this size is most of the memory
-        part = means[rows].astype(np.float32)
-        part = part - np.outer(part @ common, common)
-        norms = np.linalg.norm(part, axis=1, keepdims=True)
-        means[rows] = part / np.where(norms > 0, norms, 1.0)
-    return means
+    return WordVectors(texts, dtype)[:]
 
 
-def _flat_ids(table: "WordTable", texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+class WordVectors:
+    """The vectors of `word_vectors`, made when rows are read: only the texts' words are kept."""
+
+    def __init__(self, texts: "Sequence[str] | pl.Series", dtype: type[np.floating[Any]]) -> None:
+        self._dtype = dtype
+        self._table = WordTable()
+        self._ids, self._lengths = _flat_ids(self._table, texts)
+        self._starts = np.cumsum(self._lengths) - self._lengths
+        counts = np.bincount(self._ids, minlength=len(self._table.vectors))
+        frequency = counts / max(1, len(self._ids))
+        self._weight = (_SMOOTHING / (_SMOOTHING + frequency)).astype(np.float32)
+        count = len(self)
+        drawn = np.linspace(0, count - 1, min(count, _WORDS_SAMPLE)).astype(np.int64)
+        wide = self._means(drawn).astype(np.float64)
+        self._common = np.linalg.eigh(wide.T @ wide)[1][:, -1]
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        places = np.arange(len(self))[rows]
+        found = np.zeros((len(places), self._table.vectors.shape[1]), self._dtype)
+        for here in _slices(len(places)):
+            part = self._means(places[here]).astype(np.float32)
+            part = part - np.outer(part @ self._common, self._common)
+            norms = np.linalg.norm(part, axis=1, keepdims=True)
+            found[here] = part / np.where(norms > 0, norms, 1.0)
+        return found
+
+    def _means(self, rows: np.ndarray) -> np.ndarray:
+        """Return the weighted mean of the words' vectors of each text."""
+        means = np.zeros((len(rows), self._table.vectors.shape[1]), self._dtype)
+        for here in _slices(len(rows), _SUMMED_TEXTS):
+            lengths = self._lengths[rows[here]]
+            worded = np.flatnonzero(lengths)
+            if not len(worded):
+                continue
+            ends = np.cumsum(lengths)
+            shift = self._starts[rows[here]] - (ends - lengths)
+            inside = self._ids[np.arange(ends[-1]) + np.repeat(shift, lengths)]
+            weighted = self._table.vectors[inside]
+            weighted *= self._weight[inside, None]
+            sums = np.add.reduceat(weighted, (ends - lengths)[worded])
+            means[here.start + worded] = sums / lengths[worded, None]
+        return means
+
+
+def _flat_ids(
+    table: "WordTable", texts: "Sequence[str] | pl.Series"
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the word ids of all texts, one text after the other, and how many each has."""
     parts, lengths = [np.empty(0, np.int32)], np.zeros(len(texts), np.int64)
     for rows in _slices(len(texts)):
-        found = table.ids(texts[rows])
+        found = table.ids(list(texts[rows]))
         lengths[rows] = [len(row) for row in found]
         parts.append(np.fromiter((one for row in found for one in row), np.int32))
     return np.concatenate(parts), lengths

@@ -46,12 +46,12 @@ def propose(
     blocks: pl.DataFrame,
     count_tokens: Callable[[str], int],
     batch_endpoints: Collection[str] = (),
-    own: Sequence[str] = (),
+    own: Sequence[Lever | None] = (),
 ) -> Proposals:
     """Return what each lever would change; levers with nothing to change are left out.
 
     requests: REQUESTS; blocks: BLOCKS; count_tokens: tokens of a text by the run's tokenizer; own:
-    the user's levers, each a registered name, module:Class or file.py:Class; they come last.
+    what the user's levers propose; they come last.
     """
     segments = placed_segments(requests)
     batched, dearer = batch(requests, batch_endpoints), idle_priority(requests)
@@ -70,7 +70,7 @@ def propose(
         loops(requests, segments, blocks),
         invalid_json(requests, blocks, useless),
         useless,
-        *(lever_at(name).propose(requests, blocks) for name in own),
+        *own,
     )
     tests = (
         smaller_models(requests, blocks),
@@ -94,7 +94,10 @@ def propose(
 
 
 def lever_at(name: str) -> LeverRule:
-    """Return the user's own lever; raises UsageError for an unknown name."""
+    """Return the user's own lever: a registered name, module:Class or file.py:Class.
+
+    Raises UsageError for an unknown name.
+    """
     own: LeverRule | None = made("levers", name, ("propose",))
     if own is None:
         known = ", ".join(registered("levers")) or "none"

@@ -95,7 +95,9 @@ def shrunk(blocks: pl.DataFrame, count: Count, how: Rewriting) -> pl.DataFrame:
         saved = before - count(short)
         if saved >= LEAST_SAVED_TOKENS:
             rows.append({"block_id": block_id, "saved_share": saved / before})
-    return pl.DataFrame(rows, schema={"block_id": pl.String, "saved_share": pl.Float64})
+    return pl.DataFrame(
+        rows, schema={"block_id": blocks.schema["block_id"], "saved_share": pl.Float64}
+    )
 
 
 def compact_json(text: str) -> str:

@@ -16,8 +16,9 @@ from costaudit.costing.traffic import Traffic
 from costaudit.engine.pool import return_memory
 from costaudit.ingest.content.tokenizer import Tokenizer
 from costaudit.levers.batch import by_flex, with_flex
-from costaudit.levers.levers import Proposals, propose
+from costaudit.levers.levers import Proposals, lever_at, propose
 from costaudit.pipeline.loaded import Loaded
+from costaudit.pipeline.narrow import with_keys
 from costaudit.pipeline.prompt_caching import PromptCaches
 from costaudit.pipeline.semantic.evidence import SemanticResult
 from costaudit.pipeline.semantic.exact import identical_hits
@@ -123,7 +124,10 @@ PROMPT_CACHING = CacheStep(
 
 def proposals_of(log: Loaded, options: AnalyzeOptions) -> Proposals:
     """Return the levers, other than caches, that the log supports, and those that need a test."""
-    found = propose(log.requests, log.blocks, Tokenizer().count_text, own=options.levers)
+    rules = [lever_at(name) for name in options.levers]
+    tables = with_keys(log.keys, log.requests, log.blocks) if rules else ()
+    own = [rule.propose(*tables) for rule in rules]
+    found = propose(log.requests, log.blocks, Tokenizer().count_text, own=own)
     routed, untold = twins_of(log)
     taught = taught_by(log, options)
     found = replace(found, levers=tuple(_cheaper_wait(log, one) for one in found.levers))

@@ -13,8 +13,8 @@ import polars as pl
 from costaudit.contracts.audit import TOTALS_HINT, DataQuality, only_totals
 from costaudit.contracts.manifest import Manifest
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.contracts.requests import SKIPS, TS_S, in_order
-from costaudit.contracts.run_dir import RunDir, check_writable
+from costaudit.contracts.requests import BLOCKS, SKIPS, TS_S, in_order
+from costaudit.contracts.run_dir import RunDir, check_writable, lean
 from costaudit.contracts.spend import Spend
 from costaudit.costing.cost import cost
 from costaudit.costing.counting import counting
@@ -22,7 +22,7 @@ from costaudit.costing.groups.codes import keyed
 from costaudit.costing.groups.ranks import spend_groups
 from costaudit.costing.months.month import Month, month_of, with_trend
 from costaudit.costing.months.partial_days import partial_days
-from costaudit.costing.prices.conventions import settled_by_cost
+from costaudit.costing.prices.conventions import TABLE, settled_by_cost
 from costaudit.costing.prices.invoice import reconciled
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.prices.unused import unused_entries
@@ -35,6 +35,13 @@ from costaudit.embed.store import VectorStore
 from costaudit.errors import InputError, InsufficientDataError, UsageError
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions, parse_condition
+from costaudit.pipeline.memory import ANALYZE, Need, say_need
+from costaudit.pipeline.narrow import (
+    HAS_ANSWER,
+    HAS_PROMPT,
+    read_tables,
+    read_without_prompts,
+)
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
 from costaudit.report.summary import bypass_line
@@ -52,7 +59,7 @@ class Loaded:
     manifest: Manifest
     requests: pl.DataFrame  # REQUESTS, in order
     keyed: pl.DataFrame  # the same, with the columns to group by as enumerations
-    blocks: pl.DataFrame  # BLOCKS
+    blocks: pl.DataFrame  # BLOCKS; both with numbers as keys, see `narrow.py`
     tariff: Tariff
     quality: DataQuality
     spend: Spend
@@ -78,6 +85,11 @@ class Loaded:
         vars(left).update({name: vars(self)[name] for name in known})
         return left
 
+    @cached_property
+    def keys(self) -> pl.Series:
+        """The keys of BLOCKS, in its order."""
+        return self.run.blocks(without=("kind", "text", "chars", "tokens"))["block_id"]
+
     @property
     def hashed(self) -> bool:
         """Return whether the log was read with --redact hash: it has ids instead of texts."""
@@ -88,7 +100,8 @@ class Loaded:
         """BLOCKS as a cache compares them: ids replace texts that were not kept."""
         if not self.hashed:
             return self.blocks
-        return self.blocks.with_columns(text=pl.when(pl.col("chars") > 0).then("block_id"))
+        key = pl.col("block_id").cast(pl.String)
+        return self.blocks.with_columns(text=pl.when(pl.col("chars") > 0).then(key))
 
     @cached_property
     def templates(self) -> pl.Series:
@@ -110,7 +123,11 @@ class Loaded:
 
 
 def ingested(
-    inputs: Sequence[str], run: RunDir, options: AnalyzeOptions, progress: Progress
+    inputs: Sequence[str],
+    run: RunDir,
+    options: AnalyzeOptions,
+    progress: Progress,
+    need: Need = ANALYZE,
 ) -> Loaded:
     """Ingest logs into a run directory and load it; a run that is its own input is only loaded."""
     options.check()
@@ -121,7 +138,8 @@ def ingested(
     else:
         check_writable(run.manifest_path)
         ingest(inputs, run, options.ingest, progress)
-    return load(run, options)
+    say_need(need, run, progress)
+    return load(run, options, prompts=need.prompts)
 
 
 def check_embedder(name: str, run: RunDir) -> None:
@@ -165,10 +183,18 @@ def _nothing_left(skips: pl.DataFrame) -> InsufficientDataError:
     )
 
 
-def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loaded:
-    """Read and price a run directory, or the part of it that meets conditions on REQUESTS."""
-    manifest, requests, blocks = run.manifest(), in_order(run.requests()), run.blocks()
-    skips = run.skips()
+def load(
+    run: RunDir, options: AnalyzeOptions, where: Sequence[str] = (), *, prompts: bool = True
+) -> Loaded:
+    """Read and price a run directory, or the part of it that meets conditions on REQUESTS.
+
+    Without `prompts`, the columns `segments` and `answer_id` are left out, and BLOCKS is empty.
+    """
+    manifest, skips = run.manifest(), run.skips()
+    tables = any(each.source in (TABLE, "mixed") for each in manifest.inputs)
+    prompts = prompts or tables  # `settled_by_cost` looks at them
+    requests, blocks = read_tables(run) if prompts else (read_without_prompts(run), _NO_BLOCKS)
+    requests = in_order(requests)
     if where:
         requests, others = parted(requests, where)
         left_out = as_skips(others, "filtered", "It does not meet the conditions.")
@@ -178,14 +204,15 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
         if totals:
             raise InputError(totals, hint=TOTALS_HINT)
         raise _nothing_left(skips)
-    requests = settled_by_cost(requests, options.prices)
+    texts = requests.select("status", prompt=HAS_PROMPT, answer=HAS_ANSWER)
+    requests = settled_by_cost(requests.drop(HAS_PROMPT, HAS_ANSWER), options.prices)
     by_code = keyed(requests)
     pricing = price_requests(by_code, options.prices)
     quality = data_quality(
         requests,
         skips,
         manifest.inputs,
-        blocks,
+        texts,
         manifest.tokenizer,
         hashed=manifest.ingest.options.redact == "hash",
     )
@@ -199,10 +226,10 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
     return Loaded(
         run=run,
         manifest=manifest,
-        requests=requests,
-        keyed=by_code,
+        requests=lean(requests),
+        keyed=lean(by_code),
         blocks=blocks,
-        tariff=priced,
+        tariff=replace(priced, requests=lean(requests), classes=lean(priced.classes)),
         quality=quality,
         spend=replace(
             with_months(spent, by_code, month, priced.request_usd),
@@ -213,6 +240,9 @@ def load(run: RunDir, options: AnalyzeOptions, where: Sequence[str] = ()) -> Loa
         ),
         month=with_trend(month, priced.request_usd),
     )
+
+
+_NO_BLOCKS = pl.DataFrame(schema=BLOCKS)
 
 
 def parted(requests: pl.DataFrame, where: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -36,44 +36,43 @@ SLICE = 500_000  # segments that are unpacked at once: nested rows take ten time
 def flat_segments(requests: pl.DataFrame, blocks: pl.DataFrame, at_once: int = SLICE) -> Segments:
     """Lay the segments of `requests` out flat, with blocks as row numbers of `blocks`."""
     lists = requests["segments"]
-    sizes = lists.list.len().fill_null(0).to_numpy().astype(np.int64)
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
-    flat = _Flat(int(offsets[-1]), blocks["block_id"])
+    sizes = sizes_of(lists)
+    flat = Layout(sizes, blocks["block_id"])
     first = 0
     while first < len(sizes):
-        last = max(int(np.searchsorted(offsets, offsets[first] + at_once, "right")) - 1, first + 1)
-        flat.add(int(offsets[first]), lists.slice(first, last - first))
+        begin = flat.offsets[first] + at_once
+        last = max(int(np.searchsorted(flat.offsets, begin, "right")) - 1, first + 1)
+        flat.add(first, lists.slice(first, last - first))
         first = last
-    kind, kinds = flat.sorted_kinds()
-    content = _contents(flat.names(), flat.role, kind, len(kinds), at_once)
-    return Segments(
-        offsets=offsets,
-        content=content,
-        block=flat.block,
-        role=flat.role,
-        marker=flat.marker,
-        kind=kind,
-        tokens=flat.tokens,
-        kinds=kinds,
-        contents=int(content.max(initial=-1)) + 1,
-    )
+    return flat.segments(at_once)
 
 
-class _Flat:
-    """The columns of all segments, filled slice by slice."""
+def sizes_of(lists: pl.Series) -> Ints:
+    """Return the number of segments of each prompt."""
+    return lists.list.len().fill_null(0).to_numpy().astype(np.int64)
 
-    def __init__(self, count: int, known: pl.Series) -> None:
+
+class Layout:
+    """The columns of all segments, filled slice by slice.
+
+    `sizes` are the prompts' numbers of segments; `known` are the keys of BLOCKS.
+    """
+
+    def __init__(self, sizes: Ints, known: "pl.Series | Rows") -> None:
+        self.offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+        count = int(self.offsets[-1])
         self.block = np.empty(count, np.int32)
         self.role = np.empty(count, np.int8)
         self.marker = np.empty(count, np.int8)
         self.tokens = np.empty(count, np.int32)
         self._kind = np.empty(count, np.int16)
         self._kinds: dict[str, int] = {}
-        self._known = Rows(known)
+        self.known = known if isinstance(known, Rows) else Rows(known)
         self._unknown: list[pl.Series] = []  # ids that are no block's, in order
 
-    def add(self, at: int, lists: pl.Series) -> None:
-        """Fill in the segments of some requests from place `at` on."""
+    def add(self, first: int, lists: pl.Series) -> None:
+        """Fill in the segments of some requests, from the request `first` on."""
+        at = int(self.offsets[first])
         flat = lists.filter(lists.list.len().fill_null(0) > 0).explode(empty_as_null=False)
         inner = flat.struct.unnest()
         here = slice(at, at + len(inner))
@@ -84,12 +83,29 @@ class _Flat:
         for name in kinds.unique().to_list():
             self._kinds.setdefault(name, len(self._kinds))
         self._kind[here] = _codes(kinds, tuple(self._kinds))
-        ids = inner["block_id"].fill_null("")
-        rows = self._known.of(ids)
+        ids = inner["block_id"]
+        ids = ids.fill_null("") if ids.dtype == pl.String else ids
+        rows = self.known.of(ids)
         self.block[here] = rows
         self._unknown.append(ids.filter(pl.Series(rows < 0)))
 
-    def sorted_kinds(self) -> tuple[NDArray[np.int16], tuple[str, ...]]:
+    def segments(self, at_once: int = SLICE) -> Segments:
+        """Return the segments, after all of them were added."""
+        kind, kinds = self._sorted_kinds()
+        content = _contents(self.names(), self.role, kind, len(kinds), at_once)
+        return Segments(
+            offsets=self.offsets,
+            content=content,
+            block=self.block,
+            role=self.role,
+            marker=self.marker,
+            kind=kind,
+            tokens=self.tokens,
+            kinds=kinds,
+            contents=int(content.max(initial=-1)) + 1,
+        )
+
+    def _sorted_kinds(self) -> tuple[NDArray[np.int16], tuple[str, ...]]:
         """Return the kind of each segment as an index into the sorted names, and those."""
         names = sorted(self._kinds)
         place = np.zeros(len(names) + 1, np.int16)
@@ -103,17 +119,19 @@ class _Flat:
             return self.block
         found = self.block.copy()
         rank = pl.concat(self._unknown).rank("dense").cast(pl.Int64).to_numpy()
-        found[unknown] = self._known.count - 1 + rank
+        found[unknown] = self.known.count - 1 + rank
         return found
 
 
 class Rows:
-    """Finds the rows of ids in a table, by 128-bit hashes."""
+    """Finds the rows of ids in a table, by 128-bit hashes; ids that are rows stay as they are."""
 
     def __init__(self, known: pl.Series) -> None:
         from costaudit.simulate.segment_kernels import hash_slots
 
         self.count = len(known)
+        if known.dtype.is_integer():
+            return
         self._keys = _hashes(known)
         self._slots = hash_slots(*self._keys)
 
@@ -121,6 +139,8 @@ class Rows:
         """Return the first row of each id; -1 for an unknown one."""
         from costaudit.simulate.segment_kernels import find_rows
 
+        if ids.dtype.is_integer():
+            return ids.set(ids >= self.count, None).cast(pl.Int32).fill_null(-1).to_numpy()
         return find_rows(*self._keys, self._slots, *_hashes(ids))
 
 

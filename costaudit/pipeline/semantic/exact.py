@@ -46,7 +46,9 @@ class ExactRun(KeyedRun):
     def text_bytes(self) -> tuple[float, float]:
         """Return the mean length of a question and of an answer, in characters."""
         chars = self.log.blocks.select("block_id", "chars")
-        wanted = self.stream.texts.select(block_id=pl.col("text").str.split("\n"))
+        rows = pl.col("text").str.split("\n").cast(pl.List(chars.schema["block_id"]), strict=False)
+        none = pl.lit(None, pl.List(chars.schema["block_id"]))
+        wanted = self.stream.texts.select(block_id=rows if self.log.hashed else none)
         asked = wanted.with_row_index().explode("block_id").join(chars, on="block_id")
         answers = self.log.requests.select(block_id="answer_id").join(chars, on="block_id")
         by_question = asked.group_by("index", maintain_order=True).agg(pl.col("chars").sum())

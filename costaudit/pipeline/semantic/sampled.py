@@ -13,7 +13,7 @@ from costaudit.costing.plans.nodes import embedder_for, store_for
 from costaudit.costing.plans.sizing import embedding_per_mtok, size_cache
 from costaudit.embed.embedders import embedder_on
 from costaudit.embed.store import VectorStore, embed_texts
-from costaudit.embed.words import language_warning, word_vectors
+from costaudit.embed.words import WordVectors, language_warning
 from costaudit.engine.pool import return_memory
 from costaudit.pipeline.loaded import Loaded, no_texts, nothing_to_compare
 from costaudit.pipeline.semantic.keyed_run import bounds_of, busiest_lookups_s
@@ -43,11 +43,11 @@ def sampled_sweep(
     wanted = round(sample * distinct) if sample < 1 else round(sample)
     if wanted >= distinct:
         return f"The log has {distinct:,} distinct texts: all were embedded, without sampling."
-    texts = stream.texts["text"].to_list()
+    texts = stream.texts["text"]
     return_memory()
     progress.start("sample", None, "texts")
     vectors = Vectors(
-        word_vectors(texts, np.float16),
+        WordVectors(texts, np.float16),
         lambda rows: embed_texts(stream.texts[rows], embedder, store, progress).vectors,
     )
     return_memory()

@@ -142,7 +142,7 @@ class SemanticRun(KeyedRun):
             .unique(maintain_order=True)
             .join(log.blocks, on="block_id", maintain_order="left")
             .filter(pl.col("text").str.len_bytes() > 0)
-            .select(answer_id="block_id", text="text")
+            .select(answer_id="block_id", text="text", key=pl.lit(log.keys).gather("block_id"))
         )
         said, row_of = said_by(answers)
         row = log.requests.join(row_of, on="answer_id", how="left", maintain_order="left")["row"]
@@ -201,16 +201,18 @@ class SemanticRun(KeyedRun):
 def said_by(answers: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the distinct prose of answers (text_id, text), and their row of each answer_id.
 
+    answers: answer_id, text and key, by which vectors of the whole text are stored.
     The prose of structured output is its long strings; without one, it has no row.
     """
     ids, texts = [], []
-    for name, text in answers.select("answer_id", "text").iter_rows():
+    for name, text in answers.select("key", "text").iter_rows():
         prose = prose_of(text)
         ids.append(name if prose == text else xxhash.xxh3_128_hexdigest(prose.encode()))
         texts.append(prose)
-    schema = {"answer_id": pl.String, "text_id": pl.String, "text": pl.String}
-    found = pl.DataFrame(
-        {"answer_id": answers["answer_id"], "text_id": ids, "text": texts}, schema=schema
+    found = answers.select(
+        "answer_id",
+        text_id=pl.Series(ids, dtype=pl.String),
+        text=pl.Series(texts, dtype=pl.String),
     ).filter(pl.col("text") != "")
     said = found.select("text_id", "text").unique("text_id", maintain_order=True)
     rows = said.select("text_id").with_row_index("row")

@@ -9,6 +9,7 @@ import xxhash
 
 from costaudit.contracts.policies import CacheKey
 from costaudit.contracts.requests import GATEWAY_SERVED
+from costaudit.simulate.segments import Rows
 
 ELIGIBLE = 0
 REASONS = (
@@ -62,12 +63,16 @@ _MESSAGES = ("user", "assistant", "tool")  # the scope compares tools and system
 _MEDIA = ("image", "audio", "video", "document", "file")
 
 
+SLICE = 200_000  # requests whose segments, or texts, are worked on at once
+_WRITTEN = r"[^\s\x1c-\x1f]"  # what a text has unless it is blank
+
+
 @dataclass(frozen=True)
 class Keys:
     """The key of each request, and the parts of it that the scope may compare."""
 
-    parts: pl.Series  # List(String): the BLOCKS keys whose texts make up the compared text
-    texts: Mapping[str, str]  # text by BLOCKS key
+    parts: pl.Series  # String: rows of BLOCKS whose texts make up the compared text
+    texts: pl.Series  # of BLOCKS
     history: pl.Series  # digest of the other messages; null where they are ignored
     has_text: pl.Series  # Boolean: all of the compared text was logged, and it isn't blank
     has_image: pl.Series  # Boolean
@@ -75,51 +80,65 @@ class Keys:
 
     def distinct(self, eligible: np.ndarray) -> tuple[pl.DataFrame, np.ndarray]:
         """Return the eligible requests' distinct texts, and each request's row in them, or -1."""
-        joined = self.parts.filter(pl.Series(eligible)).list.join("\n").alias("ids")
-        found = joined.to_frame().unique(maintain_order=True)
-        known: dict[str, int] = {}
-        rows = [
-            known.setdefault("\n".join(self.texts[part] for part in ids.split("\n")), len(known))
-            for ids in found["ids"]
-        ]
-        numbered = found.with_columns(row=pl.Series(rows, dtype=pl.Int32))
+        parts = self.parts.filter(pl.Series(eligible)).to_frame("parts")
+        found = parts.unique(maintain_order=True)
+        read = pl.concat([self._joined(one["parts"]) for one in found.iter_slices(SLICE)] or [_NO])
+        texts = read.to_frame().unique(maintain_order=True).with_row_index("row")
+        found = found.with_columns(text=read).join(texts, on="text", how="left").drop("text")
         text = np.full(len(eligible), -1, dtype=np.int32)
-        text[eligible] = joined.to_frame().join(
-            numbered, on="ids", how="left", maintain_order="left"
-        )["row"]
-        digests = [xxhash.xxh3_128_hexdigest(one.encode()) for one in known]
-        schema = {"text_id": pl.String, "text": pl.String}
-        return pl.DataFrame({"text_id": digests, "text": list(known)}, schema=schema), text
+        text[eligible] = parts.join(found, on="parts", how="left", maintain_order="left")["row"]
+        return texts.select(_text_ids(texts["text"]), "text"), text
+
+    def _joined(self, parts: pl.Series) -> pl.Series:
+        """Return the texts whose rows in BLOCKS each value lists."""
+        rows = parts.str.split(" ").cast(pl.List(pl.UInt32))
+        if (rows.list.len() == 1).all():
+            return self.texts.gather(rows.list.first()).alias("text")
+        each = rows.to_frame("row").with_row_index("place").explode("row")
+        each = each.with_columns(text=self.texts.gather(each["row"]))
+        whole = each.group_by("place", maintain_order=True).agg(pl.col("text").str.join("\n"))
+        return whole["text"]
 
 
-def keys_of(
-    requests: pl.DataFrame,
-    blocks: pl.DataFrame,
-    key: CacheKey,
-) -> Keys:
+_NO = pl.Series("text", [], pl.String)
+
+
+def _text_ids(texts: pl.Series) -> pl.Series:
+    """Return the digests by which vectors are stored."""
+    parts = [
+        pl.Series([xxhash.xxh3_128_hexdigest(one.encode()) for one in texts.slice(at, SLICE)])
+        for at in range(0, len(texts), SLICE)
+    ]
+    return pl.concat(parts or [_NO]).alias("text_id")
+
+
+def keys_of(requests: pl.DataFrame, blocks: pl.DataFrame, key: CacheKey) -> Keys:
     """Return the keys: each request's messages, split into the compared text and the history.
 
     `last_user` compares only the last user message. `conversation` compares the last user message
     of requests whose other messages are equal. `full` compares all messages, joined. `prompt`
     compares the system text and all messages. A message is a run of segments of one role.
     """
-    grouped = _grouped(_marked(requests, key))
-    numbered = pl.LazyFrame({"request": np.arange(len(requests), dtype=np.uint32)})
-    frame = numbered.join(grouped, on="request", how="left", maintain_order="left").collect()
-    parts = frame["parts"].fill_null([])
-    texts = _texts(parts, blocks)
+    texts = blocks["text"]
+    blank = pl.DataFrame({"text": texts}).select(
+        known=pl.col("text").is_not_null(),
+        written=pl.col("text").str.contains(_WRITTEN).fill_null(False),
+    )
+    known = Rows(blocks["block_id"])
+    slices = list(requests.select("segments").iter_slices(SLICE)) or [requests.select("segments")]
+    frame = pl.concat([_grouped(_marked(one, known, key), blank, len(one)) for one in slices])
     history = _digests(frame["others"])
     return Keys(
-        parts=parts,
+        parts=frame["parts"],
         texts=texts,
         history=history if key == "conversation" else history.clear(len(history)),
-        has_text=_readable(parts, texts),
+        has_text=frame["has_text"].fill_null(False),
         has_image=frame["has_image"].fill_null(False),
         fields={name: frame[name].fill_null("") for name in ("system_raw", "tools")},
     )
 
 
-def _marked(requests: pl.DataFrame, key: CacheKey) -> pl.LazyFrame:
+def _marked(requests: pl.DataFrame, known: Rows, key: CacheKey) -> pl.DataFrame:
     """Return one row per segment: whether it belongs to a message and to the compared text."""
     place, question = pl.col("place"), pl.col("question")
     turns = pl.col("message") & (pl.col("role") != "user")
@@ -127,60 +146,53 @@ def _marked(requests: pl.DataFrame, key: CacheKey) -> pl.LazyFrame:
         "full": pl.col("message"),
         "prompt": pl.col("message") | (pl.col("role") == "system"),
     }
-    return (
-        requests.lazy()
-        .select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("request"), "segments")
+    parts = (
+        requests.with_row_index("request")
         .filter(pl.col("segments").list.len() > 0)
         .explode("segments")
         .unnest("segments")
         .select("request", "role", "kind", "block_id")
+    )
+    return (
+        parts.lazy()
         .with_columns(
-            message=pl.col("role").is_in(_MESSAGES), place=pl.int_range(pl.len(), dtype=pl.Int64)
+            message=pl.col("role").is_in(_MESSAGES),
+            place=pl.int_range(pl.len(), dtype=pl.Int64),
+            row=pl.Series(known.of(parts["block_id"])),
         )
         .with_columns(last=place.filter(pl.col("role") == "user").max().over("request"))
         .with_columns(turn=place.filter(turns & (place < pl.col("last"))).max().over("request"))
         .with_columns(question=(pl.col("role") == "user") & (place > pl.col("turn").fill_null(-1)))
         .with_columns(compared=compared.get(key, question))
+        .collect()
     )
 
 
-def _grouped(segments: pl.LazyFrame) -> pl.LazyFrame:
-    block, role = pl.col("block_id"), pl.col("role")
+def _grouped(segments: pl.DataFrame, blank: pl.DataFrame, requests: int) -> pl.DataFrame:
+    """Return one row per request; `blank` says which BLOCKS have text, and more than blanks."""
+    block, role = pl.col("block_id").cast(pl.String), pl.col("role")
     compared, media = pl.col("compared"), pl.col("kind").is_in(_MEDIA)
     around = pl.concat_str("role", "block_id", separator=":")
-    return segments.group_by("request").agg(
-        parts=block.filter(compared),
+    row = segments["row"].set(segments["row"] < 0, None)
+    told = segments.with_columns(
+        known=blank["known"].gather(row).fill_null(False),
+        written=blank["written"].gather(row).fill_null(False),
+    )
+    grouped = told.group_by("request").agg(
+        parts=pl.col("row").filter(compared).cast(pl.String).str.join(" "),
         others=around.filter(pl.col("message") & ~compared).str.join(" "),
         system_raw=block.filter(role == "system").str.join(" "),
         tools=block.filter(role == "tools").str.join(" "),
+        has_text=pl.col("known").filter(compared).all() & pl.col("written").filter(compared).any(),
         has_image=(pl.col("message") & media).any(),
     )
-
-
-def _texts(parts: pl.Series, blocks: pl.DataFrame) -> dict[str, str]:
-    wanted = pl.DataFrame({"block_id": parts.explode().drop_nulls().unique()})
-    known = blocks.select("block_id", "text").drop_nulls().join(wanted, on="block_id", how="semi")
-    return dict(zip(known["block_id"], known["text"], strict=True))
-
-
-def _readable(parts: pl.Series, texts: Mapping[str, str]) -> pl.Series:
-    """Return which requests' parts are all known, and not all blank."""
-    known = pl.DataFrame(
-        {"part": list(texts), "written": [bool(text.strip()) for text in texts.values()]},
-        schema={"part": pl.String, "written": pl.Boolean},
-    )
-    rows = pl.DataFrame({"part": parts}).with_row_index("request")
-    found = (
-        rows.explode("part")
-        .join(known, on="part", how="left")
-        .group_by("request")
-        .agg(has_text=pl.col("written").is_not_null().all() & pl.col("written").any())
-    )
-    told = rows.join(found, on="request", how="left", maintain_order="left")
-    return told["has_text"].fill_null(False)
+    numbered = pl.DataFrame({"request": np.arange(requests, dtype=np.uint32)})
+    return numbered.join(grouped, on="request", how="left", maintain_order="left").drop("request")
 
 
 def _digests(joined: pl.Series) -> pl.Series:
     """Return short digests of strings; equal strings have equal digests."""
+    if joined.null_count() == len(joined):
+        return pl.Series("history", [None], pl.String).new_from_index(0, len(joined))
     shortened = [xxhash.xxh3_128_hexdigest(text.encode()) if text else None for text in joined]
     return pl.Series("history", shortened, dtype=pl.String)

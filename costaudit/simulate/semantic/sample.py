@@ -9,6 +9,7 @@ number is estimated from the hits that the second half of the halo adds to the f
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -61,7 +62,7 @@ def frame_of(stream: Stream) -> Frame:
 
 
 def halo_of(
-    frame: Frame, cheap: np.ndarray, core: np.ndarray, known: np.ndarray, most: int
+    frame: Frame, cheap: "CheapVectors", core: np.ndarray, known: np.ndarray, most: int
 ) -> np.ndarray:
     """List up to `most` texts outside the core, the likeliest neighbours of core texts first.
 
@@ -80,7 +81,7 @@ def halo_of(
 
 
 def _listed(
-    frame: Frame, cheap: np.ndarray, core: np.ndarray, known: np.ndarray
+    frame: Frame, cheap: "CheapVectors", core: np.ndarray, known: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """List the likely neighbours of each core text, nearest first, and their likely similarity.
 
@@ -224,18 +225,20 @@ class Draw:
     lasting: float = LASTING
 
 
-@dataclass
+class CheapVectors(Protocol):
+    """Vectors of all texts: float32 or float16 (m, c), or what makes rows of them when asked."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice | np.ndarray, /) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
 class Vectors:
     """The two embeddings of a stream's texts."""
 
-    cheap: np.ndarray | None  # float32 or float16 (m, c): of all texts, quick to make
+    cheap: CheapVectors  # of all texts, quick to make
     embed: Embed  # the one that the cache uses: slow, for some texts only
-
-    def taken(self) -> np.ndarray:
-        """Return the cheap vectors for the last time: they are most of the memory."""
-        cheap, self.cheap = self.cheap, None
-        assert cheap is not None
-        return cheap
 
 
 def sampled_hit_shares(
@@ -296,9 +299,8 @@ def _simulated(
     count = len(all_texts) if whole else round(draw.texts**_CORE_POWER)
     core = np.sort(np.random.default_rng(draw.seed).permutation(all_texts)[:count])
     known = vectors.embed(core)
-    halo = np.empty(0, np.int64)
-    if not whole:
-        halo = halo_of(frame, vectors.taken(), core, known, draw.texts - count)
+    most = draw.texts - count
+    halo = core[:0] if whole else halo_of(frame, vectors.cheap, core, known, most)
     rows = np.concatenate([core, halo])
     near = np.concatenate([known, vectors.embed(halo)]) if len(halo) else known
     half = count + len(halo) // 2

@@ -122,6 +122,11 @@ class ProviderFacts:
     unconfirmed: tuple[str, ...]
 
 
+def _narrow(classes: pl.DataFrame) -> pl.DataFrame:
+    """Return token classes in the smallest integers that hold them: there are many rule sets."""
+    return pl.DataFrame([one.shrink_dtype() for one in classes.iter_columns()])
+
+
 def compare_providers(
     requests: pl.DataFrame,
     prompts: Prompts,
@@ -142,7 +147,7 @@ def compare_providers(
             ProviderFacts(
                 rules=name,
                 label=label,
-                classes=billed_classes(requests, result, reach),
+                classes=_narrow(billed_classes(requests, result, reach)),
                 multipliers={"read": rules.read_mult, **dict(rules.write_mult)},
                 input_tokens=int(prompts.billed[result.chosen].sum()),
                 read_tokens=int(result.tokens[:, READ].sum()),
