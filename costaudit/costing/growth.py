@@ -266,7 +266,8 @@ def _part(segments: pl.Series, before: Ints, after: Ints) -> tuple[str, float]:
         flat = part.to_frame("segments").explode("segments").unnest("segments")
         if not {"role", "kind", "tokens"} <= set(flat.columns):
             return "", 0.0
-        named = pl.when(pl.col("kind") == "text").then("role").otherwise("kind").fill_null("text")
+        role, kind = pl.col("role").cast(pl.String), pl.col("kind").cast(pl.String)
+        named = pl.when(kind == "text").then(role).otherwise(kind).fill_null("text")
         sums = flat.group_by(name=named).agg(pl.col("tokens").sum() / max(len(part), 1))
         means.append({row[0]: float(row[1] or 0.0) for row in sums.iter_rows() if row[0]})
     grown = {name: means[1][name] - means[0].get(name, 0.0) for name in means[1]}
