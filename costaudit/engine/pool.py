@@ -36,40 +36,25 @@ def map_partitions(
     process first calls `prepare`. The partitions of a process that was killed are mapped again;
     raises BackendError if processes are killed more than RESTARTS times.
     """
-    if workers <= 1:
-        yield from map(function, partitions)
-        return
-    waiting = iter(partitions)
-    pending: deque[_Task[P, R]] = deque()
-    with _Pool(function, workers - 1, prepare) as pool:
-        pool.share(waiting, pending)
-        for partition in waiting:
-            own: Future[R] = Future()
-            own.set_result(function(partition))
-            pending.append(_Task(partition, own))
-            pool.share(waiting, pending)
-            while pending and (pending[0].future.done() or len(pending) >= 4 * workers):
-                yield pool.result(pending)
-        while pending:
-            yield pool.result(pending)
+    with Pool(workers, prepare) as pool:
+        yield from pool.map(function, partitions)
 
 
 @dataclass
 class _Task(Generic[P, R]):
     """A partition and its result, which another process may still compute."""
 
+    function: Callable[[P], R]
     partition: P
     future: "Future[R]"
 
 
-class _Pool(Generic[P, R]):
-    """Processes that map partitions; it is replaced after one of them was killed."""
+class Pool:
+    """This process and others, which stay until it is closed; killed ones are replaced."""
 
-    def __init__(
-        self, function: Callable[[P], R], processes: int, prepare: Callable[[], None] | None
-    ) -> None:
-        self._function = function
-        self._processes = processes
+    def __init__(self, workers: int, prepare: Callable[[], None] | None = None) -> None:
+        self.workers = workers
+        self._processes = workers - 1
         self._prepare = prepare
         self._restarts = 0
         self._executor = self._started()
@@ -82,21 +67,42 @@ class _Pool(Generic[P, R]):
 
     def _started(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
+        most = max(self._processes, 1)  # they start when they get a partition
         begin = partial(_begin, self._prepare)
-        return ProcessPoolExecutor(self._processes, mp_context=context, initializer=begin)
+        return ProcessPoolExecutor(most, mp_context=context, initializer=begin)
 
-    def share(self, waiting: Iterator[P], pending: deque[_Task[P, R]]) -> None:
+    def map(self, function: Callable[[P], R], partitions: Iterable[P]) -> Iterator[R]:
+        """Yield `function` of each partition, in order."""
+        if not self._processes:
+            yield from map(function, partitions)
+            return
+        waiting = iter(partitions)
+        pending: deque[_Task[P, R]] = deque()
+        self._share(function, waiting, pending)
+        for partition in waiting:
+            own: Future[R] = Future()
+            own.set_result(function(partition))
+            pending.append(_Task(function, partition, own))
+            self._share(function, waiting, pending)
+            while pending and (pending[0].future.done() or len(pending) >= 4 * self.workers):
+                yield self._result(pending)
+        while pending:
+            yield self._result(pending)
+
+    def _share(
+        self, function: Callable[[P], R], waiting: Iterator[P], pending: deque[_Task[P, R]]
+    ) -> None:
         """Submit waiting partitions, until each process has two."""
         missing = 2 * self._processes - sum(not task.future.done() for task in pending)
         for partition in islice(waiting, max(missing, 0)):
-            task: _Task[P, R] = _Task(partition, Future())
+            task: _Task[P, R] = _Task(function, partition, Future())
             pending.append(task)
             try:
-                task.future = self._submitted(partition)
+                task.future = self._submitted(task)
             except BrokenProcessPool:
                 self._again(pending)
 
-    def result(self, pending: deque[_Task[P, R]]) -> R:
+    def _result(self, pending: deque[_Task[P, R]]) -> R:
         """Remove the first task and return its result."""
         while True:
             try:
@@ -107,9 +113,9 @@ class _Pool(Generic[P, R]):
             pending.popleft()
             return value
 
-    def _submitted(self, partition: P) -> "Future[R]":
+    def _submitted(self, task: _Task[P, R]) -> "Future[R]":
         with _without_main():
-            return self._executor.submit(self._function, partition)
+            return self._executor.submit(task.function, task.partition)
 
     def _again(self, pending: deque[_Task[P, R]]) -> None:
         """Start new processes, and submit again what the killed ones had."""
@@ -123,7 +129,7 @@ class _Pool(Generic[P, R]):
         self._executor = self._started()
         for task in pending:
             if _is_lost(task.future):
-                task.future = self._submitted(task.partition)
+                task.future = self._submitted(task)
 
 
 def _begin(prepare: Callable[[], None] | None) -> None:

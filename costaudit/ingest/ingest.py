@@ -24,7 +24,7 @@ from costaudit.contracts.requests import SKIPS
 from costaudit.contracts.run_dir import RunDir
 from costaudit.engine.count import watched
 from costaudit.engine.engine import Engine, check_engine, engine_named
-from costaudit.engine.pool import return_memory
+from costaudit.engine.pool import Pool, return_memory
 from costaudit.errors import InputError, UsageError
 from costaudit.ingest.assembly.assemble import Assembled, assemble
 from costaudit.ingest.content.redaction import Redaction, Redactor, redaction_of
@@ -48,6 +48,7 @@ from costaudit.progress import Progress
 
 HIDES: tuple[RedactionMode, ...] = ("none", "mask", "hash")  # each hides more than the one before
 
+FEWEST_PIECES = 4  # fewer are assembled before another process would have started
 WHOLE_FILE = -1  # source_offset of the skip of a whole file
 
 
@@ -86,7 +87,10 @@ def _ingest(
         pieces.close()
         return summary
     progress.start("assemble", sum(span.kept for f in pieces.files for span in f.spans), "rows")
-    assembled = assemble(run, pieces, _whole_file_skips(no_logs), options.dedupe, progress)
+    whole_files = _whole_file_skips(no_logs)
+    is_pool = options.engine != "local" and len(pieces.all) >= FEWEST_PIECES
+    with Pool(options.workers if is_pool else 1) as pool:
+        assembled = assemble(run, pieces, whole_files, options, pool, progress)
     progress.finish()
     summary = _summary(pieces, no_logs, assembled, read_bytes)
     _write_manifest(run, pieces, options, summary, made)

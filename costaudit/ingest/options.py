@@ -29,6 +29,7 @@ class IngestOptions:
     max_ratio: float = 1_000.0  # decompressed / compressed bytes; above it, a file is a bomb
     task_bytes: int = 64 << 20  # bytes of plain lines in one read task
     piece_rows: int = 50_000  # rows in a staged piece before it is written
+    group_rows: int = 8_192  # rows in a row group of REQUESTS
 
 
 @dataclass(frozen=True, kw_only=True)

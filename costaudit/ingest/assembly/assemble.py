@@ -1,31 +1,44 @@
-"""Assemble staged pieces into the run's tables: normalised, deduplicated and in order."""
+"""Assemble staged pieces into the run's tables: normalised, deduplicated and in order.
 
-from concurrent.futures import ThreadPoolExecutor
+1. Workers find the keys of each piece's rows and blocks.
+2. This process compares the keys of all pieces. It reads the linked rows, which share one, and
+   decides which of them are the same call.
+3. Workers write parts of the tables from the pieces: linked rows as decided, others as they are.
+4. This process joins the parts.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from itertools import chain
+from pathlib import Path
 
+import numpy as np
 import polars as pl
-from xxhash import xxh3_64_hexdigest
 
 from costaudit.contracts.manifest import Check, Convention
-from costaudit.contracts.requests import ANSWERED, BLOCKS, INPUT_CLASSES, SKIPS
+from costaudit.contracts.requests import BLOCKS, REQUESTS, SKIPS
 from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
-from costaudit.ingest.assembly.identity import find_duplicates, join_halves, number_attempts
-from costaudit.ingest.assembly.normalise import normalise
-from costaudit.ingest.assembly.quality import checks, conventions
-from costaudit.ingest.assembly.request_rows import PLACED, write_merged, write_requests
-from costaudit.ingest.staging.pieces import Pieces
+from costaudit.engine.pool import Pool
+from costaudit.ingest.assembly.keys import Keys
+from costaudit.ingest.assembly.linked import Mask
+from costaudit.ingest.assembly.linked_calls import colliding_ids, merged_cost
+from costaudit.ingest.assembly.log import Log
+from costaudit.ingest.assembly.parquet_parts import join_parts
+from costaudit.ingest.assembly.parts import (
+    BlocksTask,
+    RowsTask,
+    Written,
+    write_groups,
+    write_part,
+)
+from costaudit.ingest.assembly.quality import check_counts, checks, convention_counts, conventions
+from costaudit.ingest.assembly.request_rows import write_merged
+from costaudit.ingest.options import IngestOptions
+from costaudit.ingest.staging.pieces import Ints, Pieces
 from costaudit.progress import Progress
 
-REASONS = {
-    "duplicate-id": "It repeats the id of a call that was kept.",
-    "other-instrument": "Another instrument saw the same call.",
-    "same-start": "It has the start, prompt, model and tokens of a call that was kept.",
-    "replayed": "It repeats a call of the session whose history this one opens with.",
-    "parent-span": "It repeats what the calls within its span used.",
-    "joined": "It is the request that belongs to this result.",
-}
-BLOCK_GROUP = 16_384  # rows of blocks written at a time
+BLOCK_GROUP = 16_384  # rows in a row group of BLOCKS
+BUCKET = 4_000_000  # blocks that are compared at once
 
 
 @dataclass(frozen=True)
@@ -40,220 +53,92 @@ class Assembled:
     checks: tuple[Check, ...]
 
 
+def block_tasks(keys: Keys, pieces: Pieces) -> Iterator[BlocksTask]:
+    """Yield the tasks that write BLOCKS: each block where it occurs first."""
+    firsts = np.flatnonzero(first_distinct(*keys.block_ids()))
+    for start in range(0, len(firsts), BLOCK_GROUP):
+        chosen = firsts[start : start + BLOCK_GROUP]
+        numbers = np.searchsorted(keys.block_starts, chosen, side="right") - 1
+        yield BlocksTask(
+            path=pieces.work / f"blocks-{start:012d}",
+            chosen=[
+                (pieces.all[number], chosen[numbers == number] - keys.block_starts[number])
+                for number in np.unique(numbers).tolist()
+            ],
+        )
+
+
+def first_distinct(high: Ints, low: Ints) -> Mask:
+    """Return which pairs occur for the first time."""
+    found = np.zeros(len(high), bool)
+    buckets = 1 + len(high) // BUCKET
+    bucket = high % buckets
+    for number in range(buckets):
+        places = np.flatnonzero(bucket == number)
+        pairs = pl.DataFrame({"high": high[places].view(np.int64), "low": low[places]})
+        both = pl.col("high").cast(pl.Int128) * 2**64 + pl.col("low").cast(pl.Int128)
+        found[places] = pairs.select(both.is_first_distinct()).to_series().to_numpy()
+    return found
+
+
 def assemble(
-    run: RunDir, pieces: Pieces, whole_files: pl.DataFrame, dedupe: bool, progress: Progress
+    run: RunDir,
+    pieces: Pieces,
+    whole_files: pl.DataFrame,
+    options: IngestOptions,
+    pool: Pool,
+    progress: Progress,
 ) -> Assembled:
     """Write requests, blocks and skips; `whole_files` holds the skips of files that aren't logs."""
-    places, skips, assembled = _settled(run, pieces, whole_files, dedupe)
-    with ThreadPoolExecutor(1) as thread:
-        blocks = thread.submit(_write_blocks, pieces, run)
-        write_requests(places, pieces, run.requests_path, progress)
-        blocks.result()
+    log = Log(pieces, pool, options)
+    linked = log.linked
+    numbered, kept = log.numbered()
+    skips = pieces.skips()
+    targets = log.targets(skips)
+    rows_tasks = log.rows_tasks(kept, numbered, targets["final"].to_numpy())
+    tasks: Iterator[RowsTask | BlocksTask] = chain(rows_tasks, block_tasks(log.keys, pieces))
+    written: list[Written] = []
+    for one in pool.map(write_part, tasks):
+        written.append(one)
+        progress.advance(one.rows)
+    _join(run.requests_path, pieces, [one.path for one in written if one.is_requests], REQUESTS)
+    _join(run.blocks_path, pieces, [one.path for one in written if not one.is_requests], BLOCKS)
+    write_merged(run, log.merged(), kept.select("at", "request_id"))
+    ids = _all(kept.select("at", "request_id"), [one.ids for one in written])
+    skips = pl.concat([_staged_skips(skips, targets, ids), linked.skips(), whole_files]).sort(
+        "source_file", "source_offset", "fate", "reason", "merged_into", nulls_last=True
+    )
+    counted = [one.conventions for one in written]
     pieces.close()
     write_table(skips, run.skips_path, SKIPS)
-    return assembled
-
-
-def _settled(
-    run: RunDir, pieces: Pieces, whole_files: pl.DataFrame, dedupe: bool
-) -> tuple[pl.DataFrame, pl.DataFrame, Assembled]:
-    """Return the rows to write, the skips, and the counts of both.
-
-    MERGED is written here, while the rows are in memory.
-    """
-    rows = pieces.light().with_row_index("at").cast({"at": pl.Int64})
-    rows = join_halves(rows)
-    rows = find_duplicates(normalise(rows), pieces.links(), dedupe)
-    unanswered = rows.filter(pl.col("is_unanswered"))
-    merged = rows.filter(pl.col("merged_into").is_not_null())
-    kept = rows
-    if len(merged) or len(unanswered):  # otherwise avoid the copy that filtering makes
-        kept = rows.filter(pl.col("merged_into").is_null() & ~pl.col("is_unanswered"))
-    kept = kept.with_columns(_estimated())
-    unknown = _of_unknown_format(kept, merged)
-    if len(unknown):
-        kept = kept.join(unknown, on="at", how="anti", maintain_order="left")
-    kept = kept.with_columns(number_attempts(kept).alias("attempt"))
-    kept = kept.with_columns(_request_ids(kept))
-    kept = _with_prompt_places(kept, rows)
-    write_merged(run, merged, kept, pieces)
-    skips = pl.concat(
-        [
-            _staged_skips(pieces, rows, kept),
-            _merged_skips(merged, kept),
-            _skips(
-                unanswered, "no-response", "It is a request whose result is not among the logs."
-            ),
-            _skips(unknown, "unknown-format", UNCOUNTED),
-            whole_files,
-        ]
-    ).sort("source_file", "source_offset", "fate", "reason", "merged_into", nulls_last=True)
-    assembled = Assembled(
-        fates=_fates(kept, skips),
-        ambiguous_conventions=int(kept["was_ambiguous"].sum()),
-        merged_cost=_cost(merged.filter(pl.col("merge_reason") != "joined")),
-        colliding_ids=_colliding(kept),
-        conventions=tuple(conventions(kept)),
-        checks=tuple(checks(rows)),
+    return Assembled(
+        fates=_fates([log.counted(), kept.group_by("source_file").len()], skips),
+        ambiguous_conventions=sum(one.ambiguous for one in written)
+        + int(kept["was_ambiguous"].sum()),
+        merged_cost=merged_cost(linked.merged.filter(pl.col("merge_reason") != "joined")),
+        colliding_ids=colliding_ids(kept),
+        conventions=tuple(conventions(_all(convention_counts(kept), counted))),
+        checks=tuple(checks(_all(check_counts(linked.rows), [one.checks for one in written]))),
     )
-    return kept.select(PLACED), skips, assembled
 
 
-def _with_prompt_places(kept: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
-    if (kept["prompt_at"] == kept["at"]).all():
-        return kept.with_columns(prompt_piece="piece", prompt_row="row")
-    places = rows.select(prompt_at="at", prompt_piece="piece", prompt_row="row")
-    return kept.join(places, on="prompt_at", how="left", maintain_order="left")
+def _all(own: pl.DataFrame, others: Iterable[pl.DataFrame | None]) -> pl.DataFrame:
+    return pl.concat([own, *(one for one in others if one is not None)])
 
 
-UNCOUNTED = (
-    "It looks like a call, but no count in this file can be read: `costaudit doctor` lists its "
-    "fields and drafts a map."
-)
+def _join(path: Path, pieces: Pieces, parts: Sequence[Path], types: pl.Schema) -> None:
+    """Join parts of a table, and write it whole or not at all."""
+    empty = pieces.work / "empty.parquet"
+    write_groups(empty, [], types)
+    with atomic_write(path) as whole:
+        join_parts(empty, parts, whole)
 
 
-def _of_unknown_format(kept: pl.DataFrame, merged: pl.DataFrame) -> pl.DataFrame:
-    """Return what looks like calls, if no call of the file has a count, text, billed unit or cost.
-
-    If some calls of a file and source have counts, its other calls are kept as calls without usage.
-    """
-    asked = (pl.col("status") == "ok") & (pl.col("served_by") == "provider")
-    uncounted = asked & (pl.col("usage_source") == "missing") & pl.col("logged_cost").is_null()
-    for name in (*INPUT_CLASSES, "output_tokens"):
-        uncounted &= pl.col(name).fill_null(0) == 0
-    if "billed_units" in kept.columns:
-        uncounted &= pl.col("billed_units").is_null()
-    if not kept.select(uncounted.any()).item():
-        return kept.clear()
-    whole = (~asked | uncounted).all().over("source_file", "source")
-    found = kept.filter(uncounted.fill_null(value=False) & whole.fill_null(value=False))
-    return found.join(merged, left_on="at", right_on="merged_into", how="anti")
-
-
-def _request_ids(kept: pl.DataFrame) -> pl.Series:
-    """Return unique request ids: native ids, with a digest if they are repeated or missing."""
-    native = pl.col("native_id")
-    is_own = (native != "") & native.is_first_distinct()
-    own = kept.select(is_own.fill_null(False)).to_series()
-    others = []
-    for native_id, *place in (
-        kept.filter(~own).select(native, "source_file", "offset", "index").iter_rows()
-    ):
-        digest = xxh3_64_hexdigest("\0".join(map(str, place)).encode())
-        others.append(f"{native_id}#{digest[:8]}" if native_id else f"row-{digest}")
-    at = pl.Series((~own).arg_true(), dtype=pl.UInt32)
-    return kept["native_id"].alias("request_id").scatter(at, pl.Series(others, dtype=pl.String))
-
-
-def _colliding(kept: pl.DataFrame) -> tuple[int, int]:
-    """Return how many ids are shared by several calls of a source, and how many calls that is."""
-    able = kept.filter(
-        pl.col("native_id").is_not_null()
-        & (pl.col("native_id") != "")
-        & (pl.col("served_by") == "provider")
-        & (pl.col("status") == "ok")
-    )
-    if not able["native_id"].is_duplicated().any():
-        return 0, 0
-    sizes = able.group_by("source", "native_id").len().filter(pl.col("len") > 1)
-    return len(sizes), int(sizes["len"].sum())
-
-
-PLACEHOLDER = 10  # a logged output of less than 1/10 of the answer's tokens is a placeholder
-SHORT_ANSWER = 50  # tokens; shorter answers don't reveal placeholders
-
-
-def _estimated() -> list[pl.Expr]:
-    """Return expressions that replace missing counts and placeholders by the tokenizer's counts.
-
-    An output far below the tokens of the answer's text is a placeholder, such as the one in the
-    first event of a stream. So are zero input and zero output for a prompt with text, which
-    proxies log if a stream had no usage. Counts without a text to tokenize stay missing.
-    """
-    asked = ANSWERED
-    sent, received = pl.col("input_uncached_tokens"), pl.col("output_tokens")
-    text = pl.col("answer_tokens")
-    placeholder = asked & (text >= SHORT_ANSWER) & (received * PLACEHOLDER < text)
-    counted = pl.sum_horizontal(*INPUT_CLASSES, received)
-    zeros = (asked & (counted == 0) & (pl.col("prompt_tokens") > 0)).fill_null(value=False)
-    no_input = asked & (sent.is_null() | zeros)
-    no_output = asked & (received.is_null() | zeros)
-    count_input = no_input & (pl.col("prompt_tokens") > 0)
-    nothing_said = received.is_null() & sent.is_null() & count_input  # a prompt without an answer
-    count_output = (no_output & (text.is_not_null() | nothing_said)) | placeholder
-    count_output = count_output.fill_null(value=False)
-    columns = [
-        pl.when(count_input)
-        .then(pl.col("prompt_tokens") if name == "input_uncached_tokens" else pl.lit(0, pl.Int64))
-        .otherwise(name)
-        .alias(name)
-        for name in INPUT_CLASSES
-    ]
-    columns += [
-        pl.when(count_output).then(text.fill_null(0)).otherwise(received).alias("output_tokens"),
-        pl.when(count_output & (no_output | placeholder))
-        .then(pl.col("reasoning_tokens").fill_null(0))
-        .otherwise("reasoning_tokens")
-        .alias("reasoning_tokens"),
-    ]
-    lacks_input = no_input & ~count_input.fill_null(value=False)
-    lacks_output = no_output & ~count_output
-    source = (
-        pl.when((lacks_input | lacks_output) & asked)
-        .then(pl.lit("missing"))
-        .when((count_input | count_output).fill_null(value=False))
-        .then(pl.lit("estimated"))
-        .otherwise("usage_source")
-    )
-    label = (
-        pl.when(zeros)
-        .then(pl.concat_str("usage_convention", pl.lit(", the counts were placeholders")))
-        .when(placeholder.fill_null(value=False))
-        .then(pl.concat_str("usage_convention", pl.lit(", the output was a placeholder")))
-    )
-    return [
-        *columns,
-        source.alias("usage_source"),
-        pl.coalesce(label, "usage_convention").alias("usage_convention"),
-    ]
-
-
-def _write_blocks(pieces: Pieces, run: RunDir) -> None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    waiting: list[pl.DataFrame] = []
-    schema = pl.DataFrame(schema=BLOCKS).to_arrow().schema
-    with (
-        atomic_write(run.blocks_path) as path,
-        pq.ParquetWriter(
-            path, schema, compression="zstd", use_dictionary=["kind"], write_statistics=["kind"]
-        ) as writer,
-    ):
-
-        def put(frame: pl.DataFrame) -> None:
-            writer.write_table(cast(pa.Table, frame.to_arrow().cast(schema)))
-
-        for blocks in pieces.distinct_blocks():
-            waiting.append(blocks)
-            if sum(map(len, waiting)) >= BLOCK_GROUP:
-                joined = pl.concat(waiting)
-                while len(joined) >= BLOCK_GROUP:
-                    put(joined.head(BLOCK_GROUP))
-                    joined = joined.slice(BLOCK_GROUP)
-                waiting = [joined]
-        rest = pl.concat(waiting) if waiting else pl.DataFrame(schema=BLOCKS)
-        if len(rest):
-            put(rest)
-
-
-def _staged_skips(pieces: Pieces, rows: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
-    skips = pieces.skips()
-    merged = skips["into_offset"].is_not_null().any()
+def _staged_skips(skips: pl.DataFrame, targets: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:
+    names = targets.join(ids, left_on="final", right_on="at", how="left")
     return skips.join(
-        _kept_ids(rows if merged else rows.clear(), kept),
-        left_on=["source_file", "into_offset", "into_index"],
-        right_on=["source_file", "offset", "index"],
+        names.select("source_file", "into_offset", "into_index", "request_id"),
+        on=["source_file", "into_offset", "into_index"],
         how="left",
         nulls_equal=False,
     ).select(
@@ -266,52 +151,14 @@ def _staged_skips(pieces: Pieces, rows: pl.DataFrame, kept: pl.DataFrame) -> pl.
     )
 
 
-def _kept_ids(rows: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
-    """Return for each row the request id of the row that was kept: itself or its merge target."""
-    final = kept.select("at", "request_id")
+def _fates(kept: Sequence[pl.DataFrame], skips: pl.DataFrame) -> pl.DataFrame:
+    kept_fates = pl.concat(kept).select(
+        "source_file", fate=pl.lit("kept"), reason=pl.lit(""), len=pl.col("len")
+    )
+    others = skips.group_by("source_file", "fate", "reason").len()
     return (
-        rows.select("source_file", "offset", "index", at=pl.coalesce("merged_into", "at"))
-        .join(final, on="at", how="left")
-        .drop("at")
-    )
-
-
-def _merged_skips(merged: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
-    names = kept.select(pl.col("at").alias("merged_into"), "request_id")
-    return merged.join(names, on="merged_into", how="left").select(
-        "source_file",
-        pl.col("offset").alias("source_offset"),
-        pl.lit("merged").alias("fate"),
-        pl.col("merge_reason").alias("reason"),
-        pl.col("merge_reason").replace_strict(REASONS, return_dtype=pl.String).alias("detail"),
-        pl.col("request_id").alias("merged_into"),
-    )
-
-
-def _skips(rows: pl.DataFrame, reason: str, detail: str) -> pl.DataFrame:
-    return rows.select(
-        "source_file",
-        pl.col("offset").alias("source_offset"),
-        pl.lit("skipped").alias("fate"),
-        pl.lit(reason).alias("reason"),
-        pl.lit(detail).alias("detail"),
-        pl.lit(None, pl.String).alias("merged_into"),
-    )
-
-
-def _fates(kept: pl.DataFrame, skips: pl.DataFrame) -> pl.DataFrame:
-    kept_fates = kept.select("source_file", fate=pl.lit("kept"), reason=pl.lit(""))
-    return (
-        pl.concat([kept_fates, skips.select("source_file", "fate", "reason")])
+        pl.concat([kept_fates, others])
         .group_by("source_file", "fate", "reason")
-        .len()
+        .agg(pl.col("len").sum())
         .sort("source_file", "fate", "reason")
     )
-
-
-def _cost(merged: pl.DataFrame) -> dict[str, str]:
-    costs = merged.filter(pl.col("logged_cost").is_not_null()).select(
-        pl.col("cost_unit").fill_null("usd"), pl.col("logged_cost").cast(pl.Float64, strict=False)
-    )
-    sums = costs.group_by("cost_unit").agg(pl.col("logged_cost").sum()).sort("cost_unit")
-    return {unit: f"{cost:.6f}" for unit, cost in sums.iter_rows()}

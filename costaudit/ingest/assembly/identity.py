@@ -1,5 +1,6 @@
 """Decide which rows are the same call: join batches, number retries, merge duplicates."""
 
+from collections.abc import Callable
 from functools import partial
 
 import polars as pl
@@ -52,13 +53,21 @@ RETRY_US = 120_000_000  # a repetition later than this after a failure is not a 
 SAME = ("prompt_hash", "tenant", "user", "conversation")
 
 
-def number_attempts(rows: pl.DataFrame) -> pl.Series:
+LOWEST = pl.col("attempt").min().over("source_file")
+
+
+def logged_attempt(lowest: pl.Expr = LOWEST) -> pl.Expr:
+    """Return the logged numbers; those of a file that counts from 1 (`lowest`) are lowered by 1."""
+    return pl.col("attempt") - lowest.clip(0, 1)
+
+
+def number_attempts(rows: pl.DataFrame, lowest: pl.Expr = LOWEST) -> pl.Series:
     """Return the attempt number of each row, 0 for the first attempt.
 
-    Logged numbers are used; those of a file that counts from 1 are lowered by 1. Without one, a
-    call is a retry if the same prompt of the same caller failed at most RETRY_US before it.
+    Logged numbers are used, with the `lowest` of each file. Without one, a call is a retry if the
+    same prompt of the same caller failed at most RETRY_US before it.
     """
-    logged = pl.col("attempt") - pl.col("attempt").min().over("source_file").clip(0, 1)
+    logged = logged_attempt(lowest)
     rows = rows.select("at", "ts_us", "status", *SAME, logged.alias("_logged"))
     failed = rows.filter(pl.col("status") == "error").select(SAME).unique()
     retried = _number(rows.join(failed, on=SAME, how="semi", nulls_equal=True))
@@ -93,11 +102,24 @@ FUZZY_US = 2_000_000  # most by which two sources may differ in the time of the 
 OWN_CLOCKS = ("kv_trace",)  # sources whose sessions all start at 0: equal times prove nothing
 
 
-def find_duplicates(rows: pl.DataFrame, links: pl.DataFrame, is_wanted: bool) -> pl.DataFrame:
+MODEL = (  # of a call, without its provider and its date
+    pl.col("model")
+    .str.to_lowercase()
+    .str.replace(r"^.*/", "")
+    .str.replace(r"[-@]\d{4}-?\d{2}-?\d{2}.*$", "")
+)
+Times = Callable[[list[str]], pl.DataFrame]
+
+
+def find_duplicates(
+    rows: pl.DataFrame, links: pl.DataFrame, is_wanted: bool, other_times: Times
+) -> pl.DataFrame:
     """Add `merged_into` (the row that is kept instead, or null) and `merge_reason`.
 
     Needs normalised rows, joined halves, and the row number `at`. `links` holds the `span` and
     `within` of records that are not calls. If not `is_wanted`, only joined halves are merged.
+    `other_times` returns times (`source_file`, `ts_us`) of rows of some files that are not among
+    `rows`, because nothing can be the same call as they.
 
     - Rows of one source are the same call if they have the same id, prompt and tokens, or the same
       start, prompt, model and tokens, or if one repeats the other's session (see `sessions`).
@@ -115,22 +137,20 @@ def find_duplicates(rows: pl.DataFrame, links: pl.DataFrame, is_wanted: bool) ->
         return rows
     rows = rows.with_columns(
         _sent=pl.sum_horizontal(INPUT_CLASSES),
-        _model=pl.col("model")
-        .str.to_lowercase()
-        .str.replace(r"^.*/", "")
-        .str.replace(r"[-@]\d{4}-?\d{2}-?\d{2}.*$", ""),
+        _model=MODEL,
     ).with_columns(_worth=pl.col("_sent").fill_null(0) + pl.col("output_tokens").fill_null(0))
+    same_start = partial(_same_start, other_times=other_times)
     within = (
         _same_export,
         _same_message,
-        _same_start,
+        same_start,
         find_replays,
         partial(find_parents, links=links),
     )
     across = (_same_response, _same_moment) if rows["source"].n_unique() > 1 else ()
     for find in (*within, *across):
         able = rows.filter(pl.col("merged_into").is_null() & ~pl.col("is_unanswered"))
-        if find in (_same_start, find_replays):
+        if find in (same_start, find_replays):
             able = able.filter(~pl.col("source").is_in(OWN_CLOCKS))
         found = find(able)
         if found.is_empty():
@@ -245,7 +265,7 @@ MINUTE_US = 60_000_000
 MANY = 20  # distinct times; if all are whole minutes, that is not by chance
 
 
-def _same_start(rows: pl.DataFrame) -> pl.DataFrame:
+def _same_start(rows: pl.DataFrame, other_times: Times) -> pl.DataFrame:
     """Find rows of one source with equal start, prompt, model and tokens, whatever their ids.
 
     Rows with different users, tenants, latencies or answers are different calls. A file whose
@@ -257,7 +277,9 @@ def _same_start(rows: pl.DataFrame) -> pl.DataFrame:
     rows = rows.filter(able & pl.struct("ts_us", "prompt_hash").is_duplicated())
     rows = rows.filter((pl.col("_worth") > 0) & (pl.col("served_by") == "provider"))
     if not rows.is_empty():
-        rows = rows.join(_vague_times(every, rows), on="source_file", how="anti")
+        files = rows["source_file"].unique().to_list()
+        times = pl.concat([every.select("source_file", "ts_us"), other_times(files)])
+        rows = rows.join(_vague_times(times, rows), on="source_file", how="anti")
     said = pl.when(pl.col("answer_tokens") > 0).then("answer_hash")
     telling = {"_took": pl.col("latency_ms"), "_said": said}
     telling |= {f"_{name}": pl.col(name) for name in CALLER if name in rows.columns}

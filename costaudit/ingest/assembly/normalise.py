@@ -25,10 +25,11 @@ _CACHED = pl.sum_horizontal("cache_read", "cache_write_5m", "cache_write_1h", "c
 _NAMES = {shape: name for name, shape in SHAPES.items()}
 
 
-def normalise(rows: pl.DataFrame) -> pl.DataFrame:
+def normalise(rows: pl.DataFrame, groups: pl.DataFrame | None = None) -> pl.DataFrame:
     """Add the canonical token columns of REQUESTS, `usage_convention` and `was_ambiguous`.
 
-    Needs the columns of a staged row and `source_file`. The shape of a call's counts is decided by
+    Needs the columns of a staged row and `source_file`, and the `group_shapes` of the whole log if
+    `rows` are a part of it. The shape of a call's counts is decided by
     the first of these that applies:
 
     1. its own total;
@@ -40,6 +41,21 @@ def normalise(rows: pl.DataFrame) -> pl.DataFrame:
 
     Otherwise the call is read as its source claims, and its label says that this is undecided.
     """
+    rows = _prepared(rows)
+    if groups is None:
+        groups = group_shapes(_tally(rows))
+    rows = rows.join(groups, on=list(GROUP), how="left", nulls_equal=True, maintain_order="left")
+    shape = _with_apart(pl.col("_counted"))
+    rows = rows.with_columns(_decided=pl.when("_is_open").then(shape).otherwise("_decided"))
+    rows = rows.with_columns(
+        _shape=pl.coalesce("_decided", "_vote", "_claimed"),
+        was_ambiguous=pl.col("_matters") & pl.col("_decided").is_null(),
+    )
+    return _canonical(rows).drop(pl.selectors.starts_with("_"))
+
+
+def _prepared(rows: pl.DataFrame) -> pl.DataFrame:
+    """Add what the call itself decides, and whether it is open how to count its cached tokens."""
     claimed: dict[str, str] = {name: _NAMES[shape] for name, shape in CLAIMS.items()}
     rows = _with_lifetimes(rows)
     rows = rows.with_columns(
@@ -50,14 +66,10 @@ def normalise(rows: pl.DataFrame) -> pl.DataFrame:
         _matters=(pl.col("_cached") > 0) | (pl.col("reasoning") > 0),
         _fitting=_fitting(),
     )
-    rows = rows.with_columns(_decided=_decided())
-    rows = _with_counted(rows)
-    rows = _with_votes(rows)
-    rows = rows.with_columns(
-        _shape=pl.coalesce("_decided", "_vote", "_claimed"),
-        was_ambiguous=pl.col("_matters") & pl.col("_decided").is_null(),
+    return rows.with_columns(_decided=_decided()).with_columns(
+        _is_open=pl.col("_decided").is_null() & (pl.col("_cached") > 0),
+        _is_apart=pl.col("_claimed").str.ends_with("apart"),
     )
-    return _canonical(rows).drop(pl.selectors.starts_with("_"))
 
 
 def _with_lifetimes(rows: pl.DataFrame) -> pl.DataFrame:
@@ -145,55 +157,72 @@ CLEAR = log(1.4)  # how much larger this must be for the other shape
 PLAUSIBLE = (0.5, 2.5)  # billed / counted input without caching, as far as tokenizers explain it
 
 
-def _with_counted(rows: pl.DataFrame) -> pl.DataFrame:
+def tally(rows: pl.DataFrame) -> pl.DataFrame:
+    """Count for each file, provider and model what its rows decide; `group_shapes` takes them.
+
+    Tallies of parts of a log, concatenated, give the same result as the tally of the whole log.
+    """
+    return _tally(_prepared(rows))
+
+
+def _tally(rows: pl.DataFrame) -> pl.DataFrame:
+    is_counted = (pl.col("prompt_tokens") >= FEWEST_COUNTED) & pl.col("input").is_not_null()
+    used = is_counted & (pl.col("_is_open") | (pl.col("_cached") == 0))
+    return rows.group_by(*GROUP, "_decided", "_is_open", "_is_apart").agg(
+        pl.len().cast(pl.Int64),
+        *(pl.col(name).filter(used).sum() for name in ("input", "_cached", "prompt_tokens")),
+    )
+
+
+def group_shapes(tallies: pl.DataFrame) -> pl.DataFrame:
+    """Return for each file, provider and model the shapes `_counted` and `_vote`.
+
+    `_counted` is what the tokenizer shows for open calls, without how reasoning is counted, and
+    `_vote` the most frequent decision.
+    """
+    votes = tallies.join(_counted(tallies), on=list(GROUP), how="left", nulls_equal=True)
+    shape = _with_apart(pl.col("_counted"))
+    return (
+        votes.with_columns(_decided=pl.when("_is_open").then(shape).otherwise("_decided"))
+        .group_by(*GROUP, "_counted", "_decided")
+        .agg(pl.col("len").sum())
+        .sort(pl.col("_decided").is_null(), "len", "_decided", descending=[False, True, False])
+        .group_by(*GROUP)
+        .agg(pl.col("_counted").first(), _vote=pl.col("_decided").first())
+    )
+
+
+def _counted(tallies: pl.DataFrame) -> pl.DataFrame:
     """Decide with the tokenizer whether a group's input includes cached tokens, if it has prompts.
 
     Calls without cached tokens show how the provider's tokenizer differs from ours. A shape fits
     if the ratio of billed to counted input is near 1; near 2, tokens are counted twice.
     """
-    is_open = pl.col("_decided").is_null() & (pl.col("_cached") > 0)
-    counted = rows.filter(
-        (pl.col("prompt_tokens") >= FEWEST_COUNTED) & pl.col("input").is_not_null()
+    sums = ("input", "_cached", "prompt_tokens")
+    groups = tallies.group_by(*GROUP, "_is_open").agg(pl.col(name).sum() for name in sums)
+    usual = groups.filter(~pl.col("_is_open")).select(
+        *GROUP, _usual=pl.col("input") / pl.col("prompt_tokens")
     )
-    open_rows = counted.filter(is_open)
-    if open_rows.is_empty():
-        return rows
-    groups = open_rows.group_by(GROUP).agg(
-        pl.col("input").sum(), pl.col("_cached").sum(), pl.col("prompt_tokens").sum()
-    )
-    usual = (
-        counted.filter(pl.col("_cached") == 0)
-        .group_by(GROUP)
-        .agg(_usual=pl.col("input").sum() / pl.col("prompt_tokens").sum())
-    )
+    groups = groups.filter(pl.col("_is_open") & (pl.col("prompt_tokens") > 0))
     groups = groups.join(usual, on=list(GROUP), how="left", nulls_equal=True)
     expected = pl.when(pl.col("_usual").is_between(*PLAUSIBLE)).then("_usual").otherwise(1.0)
     counted_tokens = pl.col("prompt_tokens") * expected
     inclusive = (pl.col("input") / counted_tokens).log().abs()
     exclusive = ((pl.col("input") + pl.col("_cached")) / counted_tokens).log().abs()
-    groups = groups.select(
+    return groups.select(
         *GROUP,
         _counted=pl.when((inclusive <= NEAR) & (exclusive >= inclusive + CLEAR))
         .then(pl.lit("inclusive"))
         .when((exclusive <= NEAR) & (inclusive >= exclusive + CLEAR))
         .then(pl.lit("exclusive")),
     )
-    rows = rows.join(groups, on=list(GROUP), how="left", nulls_equal=True, maintain_order="left")
-    apart = pl.when(pl.col("_claimed").str.ends_with("apart")).then(pl.lit(", reasoning apart"))
-    shape = pl.concat_str("_counted", apart.otherwise(pl.lit("")))
-    return rows.with_columns(_decided=pl.when(is_open).then(shape).otherwise("_decided"))
 
 
-def _with_votes(rows: pl.DataFrame) -> pl.DataFrame:
-    votes = (
-        rows.filter(pl.col("_decided").is_not_null())
-        .group_by(*GROUP, "_decided")
-        .len()
-        .sort("len", "_decided", descending=[True, False])
-        .group_by(*GROUP)
-        .agg(_vote=pl.col("_decided").first())
+def _with_apart(shape: pl.Expr) -> pl.Expr:
+    """Return a shape of the input with how the call claims to count reasoning."""
+    return pl.concat_str(
+        shape, pl.when("_is_apart").then(pl.lit(", reasoning apart")).otherwise(pl.lit(""))
     )
-    return rows.join(votes, on=list(GROUP), how="left", nulls_equal=True, maintain_order="left")
 
 
 def _canonical(rows: pl.DataFrame) -> pl.DataFrame:

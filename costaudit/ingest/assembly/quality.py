@@ -9,8 +9,11 @@ ALWAYS = pl.col("offset").is_not_null()
 EARLIEST = pl.datetime(2022, 1, 1, time_zone="UTC")  # no LLM log is older
 
 
-def checks(rows: pl.DataFrame) -> list[Check]:
-    """Return the result of each check for each file; `rows` are normalised, kept and merged."""
+def check_counts(rows: pl.DataFrame) -> pl.DataFrame:
+    """Count for each file the rows that each check applies to (`rows`), and those `failing` it.
+
+    `rows` are normalised, kept and merged.
+    """
     sent = pl.sum_horizontal(INPUT_CLASSES, ignore_nulls=False)
     total = (pl.col("total") - sent - pl.col("output_tokens")).abs()
     moment = pl.from_epoch("ts_us", "us").dt.replace_time_zone("UTC")
@@ -33,32 +36,46 @@ def checks(rows: pl.DataFrame) -> list[Check]:
             pl.col("merged_into").is_not_null() & (pl.col("merge_reason") != "joined"),
         ),
     }
-    counts = (
-        rows.group_by("source_file")
-        .agg(
-            *(
-                pl.struct(
-                    rows=applies.fill_null(False).sum().cast(pl.Int64),
-                    failing=(applies & fails).fill_null(False).sum().cast(pl.Int64),
-                ).alias(name)
-                for name, (applies, fails) in table.items()
-            )
+    counts = [
+        pl.struct(
+            pl.lit(place).alias("place"),
+            pl.lit(name).alias("check"),
+            applies.fill_null(False).sum().cast(pl.Int64).alias("rows"),
+            (applies & fails).fill_null(False).sum().cast(pl.Int64).alias("failing"),
         )
-        .sort("source_file")
-    )
-    return [
-        Check(row["source_file"], name, row[name]["rows"], row[name]["failing"])
-        for row in counts.iter_rows(named=True)
-        for name in table
+        for place, (name, (applies, fails)) in enumerate(table.items())
     ]
+    found = rows.group_by("source_file").agg(pl.concat_list(counts).alias("counts"))
+    return found.explode("counts").unnest("counts")
 
 
-def conventions(rows: pl.DataFrame) -> list[Convention]:
-    """Return how the tokens of each file, provider and model were counted."""
-    groups = (
+def checks(counts: pl.DataFrame) -> list[Check]:
+    """Return the result of each check for each file, from the `check_counts` of all rows."""
+    sums = (
+        counts.group_by("source_file", "place", "check")
+        .agg(pl.col("rows").sum(), pl.col("failing").sum())
+        .sort("source_file", "place")
+    )
+    return [Check(*row) for row in sums.drop("place").iter_rows()]
+
+
+def convention_counts(rows: pl.DataFrame) -> pl.DataFrame:
+    """Count the rows of each file, provider, model and way to count tokens."""
+    return (
         rows.filter(pl.col("usage_convention").is_not_null())
         .group_by("source_file", "provider", "model", "usage_convention")
-        .agg(pl.len(), pl.col("was_ambiguous").sum())
+        .agg(pl.len().cast(pl.Int64), pl.col("was_ambiguous").sum().cast(pl.Int64))
+    )
+
+
+def conventions(counts: pl.DataFrame) -> list[Convention]:
+    """Return how the tokens of each file, provider and model were counted.
+
+    `counts` are the `convention_counts` of all rows.
+    """
+    groups = (
+        counts.group_by("source_file", "provider", "model", "usage_convention")
+        .agg(pl.col("len").sum(), pl.col("was_ambiguous").sum())
         .sort("source_file", "provider", "model", "usage_convention", nulls_last=True)
     )
     return [

@@ -1,9 +1,7 @@
-"""Write REQUESTS, gathered from the pieces in final order, and MERGED."""
+"""Gather rows of REQUESTS from the pieces, and write MERGED."""
 
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -11,11 +9,10 @@ import numpy.typing as npt
 import polars as pl
 
 from costaudit.contracts.requests import INPUT_CLASSES, MERGED, REQUESTS, SETTINGS, TOKEN_CLASSES
-from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
+from costaudit.contracts.run_dir import RunDir, write_table
 from costaudit.ingest.content.image_tokens import ImageSize, image_tokens
 from costaudit.ingest.staging.piece_tables import SIZE, lists_of
-from costaudit.ingest.staging.pieces import Pieces
-from costaudit.progress import Progress
+from costaudit.ingest.staging.pieces import TakenRows
 
 Ints = npt.NDArray[np.int64]
 
@@ -78,7 +75,6 @@ def beside_images(weights: Ints, fixed: npt.NDArray[np.bool_], sizes: Ints, tota
     return np.where(kept, weights, split)
 
 
-GROUP = 8_192  # rows written at once
 COUNTED = (
     *INPUT_CLASSES,
     "cache_write_other_ttl",
@@ -92,45 +88,21 @@ COUNTED = (
     "model",
 )
 PLACED = ("piece", "row", "prompt_piece", "prompt_row", *COUNTED)
+OWN_COUNTS = ("attempt", "usage_source", "model", "source_file")  # both in COUNTED and staged
 OF_PROMPT = ("segments", "turn_index")
 SHARED = ("temperature", "endpoint", "tenant", "user", "conversation", "account", "session",
           *SETTINGS)  # fmt: skip  # in a batch, either half may have them
 
 
-def write_requests(placed: pl.DataFrame, pieces: Pieces, path: Path, progress: Progress) -> None:
-    """Write REQUESTS; `placed` holds the columns PLACED in final order, pieces hold the rest."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    schema = pl.DataFrame(schema=REQUESTS).to_arrow().schema
-    with (
-        atomic_write(path) as part,
-        pq.ParquetWriter(part, schema, compression="zstd") as writer,
-        ThreadPoolExecutor(1) as thread,
-    ):
-
-        def put(frame: pl.DataFrame) -> int:
-            writer.write_table(cast(pa.Table, frame.to_arrow().cast(schema)))
-            return len(frame)
-
-        before: Future[int] | None = None
-        for start in range(0, len(placed), GROUP):  # gather a group while the last one is written
-            frame = _rows(placed.slice(start, GROUP), pieces)
-            if before is not None:
-                progress.advance(before.result())
-            before = thread.submit(put, frame)
-        if before is not None:
-            progress.advance(before.result())
-
-
-def _rows(chosen: pl.DataFrame, pieces: Pieces) -> pl.DataFrame:
+def request_rows(chosen: pl.DataFrame, pieces: TakenRows) -> pl.DataFrame:
+    """Return rows of REQUESTS; `chosen` holds the columns PLACED in order, pieces hold the rest."""
     chosen = chosen.with_row_index("place")
     own = chosen.select("piece", "row", "place", *COUNTED)
     prompts = chosen.select("place", piece="prompt_piece", row="prompt_row")
     parts = []
     for number, group in _by_piece(own):
-        staged, _ = pieces.rows(number)
-        taken = staged[group["row"]].drop(OF_PROMPT, "attempt", "usage_source", "model")
+        staged, _ = pieces.of(number, group["row"])
+        taken = staged.drop(*OF_PROMPT, "attempt", "usage_source", "model", "source_file")
         parts.append(pl.concat([group.drop("piece", "row"), taken], how="horizontal"))
     asked, segments = _prompts(prompts, pieces)
     rows = pl.concat([_in_order(parts), asked.drop("place")], how="horizontal")
@@ -146,7 +118,7 @@ def _rows(chosen: pl.DataFrame, pieces: Pieces) -> pl.DataFrame:
     )
 
 
-def _prompts(chosen: pl.DataFrame, pieces: Pieces) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _prompts(chosen: pl.DataFrame, pieces: TakenRows) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the columns that rows take from the row with their prompt, and a segment table.
 
     `segments` of the first holds indices into the second.
@@ -154,10 +126,8 @@ def _prompts(chosen: pl.DataFrame, pieces: Pieces) -> tuple[pl.DataFrame, pl.Dat
     parts: list[pl.DataFrame] = []
     tables: list[pl.DataFrame] = []
     for number, group in _by_piece(chosen):
-        staged, segments = pieces.rows(number)
-        taken = staged[group["row"]].select(
-            *OF_PROMPT, *(pl.col(name).alias(f"asked_{name}") for name in SHARED)
-        )
+        staged, segments = pieces.of(number, group["row"])
+        taken = staged.select(*OF_PROMPT, *(pl.col(name).alias(f"asked_{name}") for name in SHARED))
         if len(group) < len(chosen):  # several pieces: keep only the segments that are used
             start = sum(map(len, tables))
             used, places = np.unique(_flat(taken["segments"]).to_numpy(), return_inverse=True)
@@ -228,23 +198,19 @@ def _of_images(found: pl.DataFrame, rows: pl.DataFrame, sizes: Ints) -> pl.Serie
     return pl.Series(tokens, dtype=pl.Int64)
 
 
-_IN_PIECES = ("service_tier", "is_batch", "region", "cache_options", "billed_units")
+IN_PIECES = ("service_tier", "is_batch", "region", "cache_options", "billed_units")
 
 
-def write_merged(run: RunDir, merged: pl.DataFrame, kept: pl.DataFrame, pieces: Pieces) -> None:
-    """Write MERGED with the columns that price merged rows; remove it if no row was merged."""
-    merged = merged.filter(pl.col("merge_reason") != "joined")
+def write_merged(run: RunDir, merged: pl.DataFrame, names: pl.DataFrame) -> None:
+    """Write MERGED with the columns that price merged rows; remove it if no row was merged.
+
+    `names` holds `at` and `request_id` of the rows that were kept.
+    """
     if merged.is_empty():
         run.merged_path.unlink(missing_ok=True)
         return
-    parts = []
-    for (number,), group in merged.group_by("piece", maintain_order=True):
-        staged, _ = pieces.rows(int(str(number)))
-        taken = staged.select(_IN_PIECES)[group["row"]]
-        rest = group.select(pl.exclude("row", *_IN_PIECES))
-        parts.append(pl.concat([rest, taken], how="horizontal"))
-    names = kept.select(pl.col("at").alias("merged_into"), "request_id")
-    rows = pl.concat(parts).sort("at").join(names, on="merged_into", how="left")
+    names = names.rename({"at": "merged_into"})
+    rows = merged.join(names, on="merged_into", how="left", maintain_order="left")
     told = rows.select(
         "source_file",
         pl.col("offset").alias("source_offset"),
@@ -258,6 +224,6 @@ def write_merged(run: RunDir, merged: pl.DataFrame, kept: pl.DataFrame, pieces: 
         "logged_cost",
         "cost_unit",
         "served_by",
-        *_IN_PIECES,
+        *IN_PIECES,
     )
     write_table(told.select(MERGED.names()).cast(MERGED), run.merged_path, MERGED)

@@ -102,6 +102,7 @@ SIZE = {"width": pl.Int32, "height": pl.Int32, "detail": pl.String}  # of an ima
 TABLES = ("rows", "segments", "blocks", "skips")
 GROUP_CHARACTERS = 8 << 20  # of the texts in a row group
 SMALL = ".small"  # suffix of a small piece's file, before it has tables
+AT_ONCE = 8_192  # rows that can be read without the others
 FEW, FEW_CHARACTERS = 500, 1 << 20  # most rows or skips, and characters, of a small piece
 MARKS = tuple(mark.encode() for mark in SECRET_MARKS)
 TEMPLATE, ANSWER = (list({**OWN, **PLACE}).index(name) for name in ("template", "answer"))
@@ -235,7 +236,7 @@ def write_tables(
     mean = sum(content.chars) // max(len(content.chars), 1)
     at_once = max(GROUP_CHARACTERS // max(mean, 1), 1)  # rows: writing copies a group twice
     for name, frame in zip(TABLES, (rows, segments, blocks, skips), strict=True):
-        size = at_once if frame is blocks else None
+        size = at_once if frame is blocks else AT_ONCE
         with atomic_write(stem.with_suffix(f".{name}"), tidy=False) as part:
             # fast: these files are temporary
             frame.write_parquet(part, compression="lz4", row_group_size=size)

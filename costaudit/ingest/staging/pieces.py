@@ -1,14 +1,16 @@
 """Read back the staged pieces of all files, and check whether the run's tables are up to date."""
 
 import shutil
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 from xxhash import xxh3_128_hexdigest
 
@@ -17,29 +19,21 @@ from costaudit.contracts.run_dir import RunDir
 from costaudit.errors import RunDirError
 from costaudit.ingest.content.redaction import Redaction, Redactor
 from costaudit.ingest.options import IngestSummary
-from costaudit.ingest.staging.piece_tables import SMALL, joined, write_tables
+from costaudit.ingest.staging.piece_tables import SMALL, joined, lists_of, write_tables
 from costaudit.ingest.staging.plan import STAGING, FileStaging, FileState, stagings
 from costaudit.ingest.staging.read_task import Span
 
-PLACE = ("offset", "index", "ts_us")
-RARE = (
-    "session",
-    "forked_from",
-    "span",
-    "within",
-    "billed_units",
-)  # left out if no row of the run has a value
-LIGHT = (
+LIGHT = (  # columns that decide which rows are the same call
+    "offset", "index", "ts_us",
     "source", "native_id", "same_as", "join_key", "half", "provider", "model", "tenant", "user",
     "conversation", "convention", "input", "output", "cache_read", "cache_write_5m",
     "cache_write_1h", "cache_write_other", "other_ttl", "unstated_writes", "reasoning", "total",
     "usage_source", "logged_cost", "cost_unit", "status", "attempt", "served_by", "updated_us",
     "prompt_tokens", "prompt_hash", "answer_tokens", "marker_ttl", "kind", "answer_hash",
-    "latency_ms", *RARE,
+    "latency_ms", "session", "forked_from", "span", "within", "billed_units",
 )  # fmt: skip
-AT_ONCE = 8  # columns that `light` reads at a time
-OPEN_BYTES = 256 << 20  # maximum number of bytes of pieces that `rows` keeps in memory
-JOINED = ".joined"  # folder of joined small pieces while a run is assembled
+Ints = npt.NDArray[Any]  # of whole numbers
+WORK = ".assembly"  # folder of what is only needed while a run is assembled
 JOINED_BYTES = 32 << 20  # maximum number of bytes of small pieces that are joined into one
 
 
@@ -58,6 +52,18 @@ class Piece:
         """Return the size in bytes of a small piece without tables; 0 if it has tables."""
         path = self.stem.with_suffix(SMALL)
         return path.stat().st_size if path.is_file() else 0
+
+    def rows(self, columns: Sequence[str], chosen: Ints | None = None) -> pl.DataFrame:
+        """Return these columns of its rows or of some of them, and `source_file`."""
+        names = [*columns] if self.file is not None else [*columns, "source_file"]
+        path = self.table("rows")
+        if chosen is None:
+            return self.with_file(pl.read_parquet(path, columns=names))
+        return self.with_file(_some(path, chosen, names))
+
+    def blocks(self, chosen: Ints) -> pl.DataFrame:
+        """Return some of its blocks, in order."""
+        return _some(self.table("blocks"), chosen)
 
     def with_file(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return rows or skips with `source_file` added if they lack it."""
@@ -78,8 +84,7 @@ class Pieces:
 
     def __init__(self, run: Path) -> None:
         self.files = [_file(state, staging) for state, staging in stagings(run)]
-        self._joined = run / STAGING / JOINED
-        self._open: OrderedDict[int, tuple[pl.DataFrame, pl.DataFrame]] = OrderedDict()
+        self.work = run / STAGING / WORK
 
     @property
     def is_empty(self) -> bool:
@@ -89,7 +94,7 @@ class Pieces:
     @cached_property
     def all(self) -> list[Piece]:
         """Return all pieces with tables; small ones are joined into tables that `close` removes."""
-        shutil.rmtree(self._joined, ignore_errors=True)
+        self.close()
         found: list[Piece] = []
         waiting: list[Piece] = []
         held = 0
@@ -104,70 +109,13 @@ class Pieces:
 
     def _join(self, smalls: Iterable[Piece], number: int) -> Piece:
         content, *files = joined((str(piece.file), piece.stem) for piece in smalls)
-        whole = Piece(None, self._joined / f"piece-{number:06d}")
+        whole = Piece(None, self.work / f"piece-{number:06d}")
         write_tables(whole.stem, content, Redactor(Redaction()), (files[0], files[1]))
         return whole
 
-    def light(self) -> pl.DataFrame:
-        """Return all rows by time, with the columns that decide which rows are the same call.
-
-        Adds `piece` and `row` (the indices of the piece and of the row in it) and `source_file`.
-        To limit memory, a few columns are read at a time.
-        """
-        rows = pl.concat(
-            _place(piece).with_columns(
-                pl.lit(number, pl.Int32).alias("piece"),
-                pl.int_range(pl.len(), dtype=pl.Int32).alias("row"),
-            )
-            for number, piece in enumerate(self.all)
-        )
-        by_time = pl.arg_sort_by(
-            "ts_us", "source_file", "offset", "index", nulls_last=True, maintain_order=True
-        )
-        order = rows.select(by_time).to_series()
-        rows = _in_order(rows, order)
-        for start in range(0, len(LIGHT), AT_ONCE):
-            names = list(LIGHT[start : start + AT_ONCE])
-            read = pl.concat(
-                pl.read_parquet(piece.table("rows"), columns=names) for piece in self.all
-            )
-            empty = [one for one in RARE if one in names and read[one].null_count() == len(read)]
-            read = read.drop(empty)
-            rows = pl.concat([rows, _in_order(read, order)], how="horizontal")
-        return rows
-
-    def rows(self, number: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return the rows and segments of a piece; recently used pieces are kept in memory."""
-        if number not in self._open:
-            piece = self.all[number]
-            self._open[number] = (
-                pl.read_parquet(piece.table("rows")).drop("source_file", strict=False),
-                pl.read_parquet(piece.table("segments")),
-            )
-            while len(self._open) > 1 and self._open_bytes() > OPEN_BYTES:
-                self._open.popitem(last=False)
-        self._open.move_to_end(number)
-        return self._open[number]
-
-    def _open_bytes(self) -> int:
-        tables = [table for both in self._open.values() for table in both]
-        return int(sum(table.estimated_size() for table in tables))
-
     def close(self) -> None:
-        """Release the pieces kept in memory, and remove the tables of joined small pieces."""
-        self._open.clear()
-        shutil.rmtree(self._joined, ignore_errors=True)
-
-    def distinct_blocks(self) -> Iterator[pl.DataFrame]:
-        """Yield for each piece its blocks that no earlier piece has."""
-        tables = [piece.table("blocks") for piece in self.all]
-        ids = [pl.read_parquet(table, columns=["block_id"])["block_id"] for table in tables]
-        is_first = pl.concat(ids).is_first_distinct()
-        start = 0
-        for table, own in zip(tables, ids, strict=True):
-            chosen = is_first.slice(start, len(own))
-            start += len(own)
-            yield pl.read_parquet(table).filter(chosen)
+        """Remove what was only needed to assemble the run, or left by a killed process."""
+        shutil.rmtree(self.work, ignore_errors=True)
 
     def links(self) -> pl.DataFrame:
         """Return `span` and `within` of skipped records that are in a trace."""
@@ -183,28 +131,37 @@ class Pieces:
         )
 
 
-def _in_order(rows: pl.DataFrame, order: pl.Series) -> pl.DataFrame:
-    """Return the rows in this order; a column with one value throughout takes no memory."""
-    constant = [name for name in rows.columns if _is_constant(rows[name])]
-    varied = [name for name in rows.columns if name not in constant]
-    return rows.select(
-        pl.lit(rows[name][0], rows.schema[name]).alias(name)
-        if name in constant and varied
-        else pl.col(name).gather(order)
-        for name in rows.columns
-    )
+class TakenRows:
+    """Some rows of some pieces, in memory, with the segments that they have."""
+
+    def __init__(self, pieces: Mapping[int, Piece], chosen: pl.DataFrame) -> None:
+        """Read the rows `chosen` by `piece` and `row`."""
+        self._held: dict[int, tuple[Ints, pl.DataFrame, pl.DataFrame]] = {}
+        chosen = chosen.unique().sort("piece", "row")
+        for (number,), group in chosen.group_by("piece", maintain_order=True):
+            piece = pieces[cast(int, number)]
+            places = group["row"].to_numpy()
+            rows = piece.with_file(_some(piece.table("rows"), places))
+            sizes = rows["segments"].list.len().cast(pl.Int64).to_numpy()
+            flat = rows["segments"].explode(empty_as_null=False).to_numpy()
+            used, moved = np.unique(flat, return_inverse=True)
+            segments = _some(piece.table("segments"), used.astype(np.int64))
+            lists = lists_of(pl.Series("segments", moved, pl.UInt32), sizes)
+            rows = rows.with_columns(lists)
+            self._held[cast(int, number)] = places, rows, segments
+
+    def of(self, number: int, rows: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return rows of a piece, with `source_file`, and the table that `segments` refers to."""
+        places, held, segments = self._held[number]
+        return held[np.searchsorted(places, rows.to_numpy())], segments
 
 
-def _is_constant(column: pl.Series) -> bool:
-    if column.dtype.is_nested() or not len(column):
-        return False
-    nulls = column.null_count()
-    return nulls == len(column) or (not nulls and bool(column.min() == column.max()))
-
-
-def _place(piece: Piece) -> pl.DataFrame:
-    names = [*PLACE] if piece.file is not None else [*PLACE, "source_file"]
-    return piece.with_file(pl.read_parquet(piece.table("rows"), columns=names))
+def _some(path: Path, rows: Ints, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Read some rows of a table, in order."""
+    first, last = (int(rows[0]), int(rows[-1])) if len(rows) else (0, -1)
+    table = pl.scan_parquet(path)
+    chosen = table if columns is None else table.select(columns)
+    return chosen.slice(first, last + 1 - first).collect()[rows - first]
 
 
 def _file(state: FileState, staging: FileStaging) -> FilePieces:
