@@ -13,6 +13,7 @@ from costaudit.contracts.requests import check_outcomes
 from costaudit.contracts.run_dir import RunDir
 from costaudit.contracts.semantic import SemanticSection, SweepPoint
 from costaudit.pipeline.loaded import load
+from costaudit.pipeline.semantic.policies import Trials
 from costaudit.pipeline.semantic.text_run import SemanticRun
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import SilentProgress
@@ -45,15 +46,23 @@ class Swept:
         return next(point for point in self.section.points if point.recommended)
 
     @cached_property
-    def wrong(self) -> np.ndarray:
-        """Per policy: hits that serve another answer than the question's, by the ground truth."""
+    def answers(self) -> np.ndarray:
+        """Per request: the answer that is right, by the ground truth."""
         path = ROOT / "tests/data/support_chatbot_truth.csv.gz"
         truth = list(csv.DictReader(gzip.decompress(path.read_bytes()).decode().splitlines()))
         lines = np.argsort(np.argsort(self.run.log.requests["source_offset"].to_numpy()))
         rows = [truth[line] for line in lines]
-        answers = np.array([f"{row['answer_id']} in {row['language']}" for row in rows])
-        served = self.decisions.served
-        wrong: np.ndarray = ((served >= 0) & (answers[served] != answers)).sum(axis=1)
+        return np.array([f"{row['answer_id']} in {row['language']}" for row in rows])
+
+    def is_wrong(self, served: np.ndarray) -> np.ndarray:
+        """Return which requests get another answer than the right one."""
+        wrong: np.ndarray = (served >= 0) & (self.answers[served] != self.answers)
+        return wrong
+
+    @cached_property
+    def wrong(self) -> np.ndarray:
+        """Per policy: number of wrong hits."""
+        wrong: np.ndarray = self.is_wrong(self.decisions.served).sum(axis=1)
         return wrong
 
 
@@ -121,6 +130,25 @@ def test_wrong_answers_at_the_recommended_point_are_within_their_bound(swept: Sw
     unsafe = point.unsafe_served_share
     assert unsafe is not None and unsafe.low is not None and unsafe.high is not None
     assert unsafe.low <= wrong <= unsafe.high <= swept.section.max_wrong_share == 0.01
+
+
+def test_other_policies_are_judged_near_the_truth(swept: Swept) -> None:
+    trials = swept.section.trials
+    assert trials is not None
+    rated = swept.run.rated(swept.decisions.served)
+    tried, left_out = Trials(swept.run, swept.decisions, rated, 0.01).tried()
+    assert [one.kind for one in tried] == [row.kind for row in trials.rows]
+    assert len(tried) == 6 and not left_out
+    counted = swept.run.counted.block % 2 == 1
+    assert trials.requests == counted.sum()
+    for policy, row in zip(tried, trials.rows, strict=True):
+        hits = (policy.served >= 0) & counted
+        wrong = (swept.is_wrong(policy.served) & counted).sum() / counted.sum()
+        unsafe = row.unsafe_served_share
+        assert row.hits == hits.sum()
+        assert unsafe.low is not None and unsafe.high is not None
+        assert unsafe.low <= wrong <= unsafe.high, policy.kind
+        assert wrong <= 0.01  # what was promised for thresholds chosen by the other half
 
 
 def test_a_looser_threshold_would_break_the_limit(swept: Swept) -> None:

@@ -1,6 +1,7 @@
 """Estimate raw hits, valid hits and wrong answers served per threshold, with intervals."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -49,12 +50,19 @@ _CLASSES = len(NULL)
 class Rated:
     """The rates of some runs, and what they are computed from."""
 
-    points: tuple[RatePoint, ...]  # by run
     pairs: HitPairs
     verdicts: Verdicts  # by pair
     probability: Floats  # (pairs,): probability of being right, under the fitted mixture
     place: npt.NDArray[np.int64]  # (pairs,): number of the stratum, the cell and the evidence
     fitted: "Fitted"
+    judged: Judged
+    right_at: Floats  # (replicates + 1, places of `judged`): probability of being right
+
+    @cached_property
+    def points(self) -> tuple[RatePoint, ...]:
+        """The rates of each run."""
+        tally = self.fitted.tally
+        return tuple(tally.point(row, self.judged, self.right_at) for row in self.pairs.row)
 
     @property
     def right(self) -> npt.NDArray[np.int8]:
@@ -138,6 +146,11 @@ class Fitted:
     sets: AnswerSets
     model: Model
 
+    def within(self, counted: npt.NDArray[np.bool_]) -> "Fitted":
+        """Return the same mixture with rates of a part of the requests; `counted`: (n,)."""
+        population = replace(self.tally.population, counted=counted)
+        return replace(self, tally=Tally(population, self.tally.weight, self.tally.grade))
+
     def rates(self, served: Ints) -> Rated:
         """Estimate the rates of each run in `served` (runs, n); see HitPairs.of for its values."""
         pairs = HitPairs.of(served)
@@ -171,8 +184,7 @@ class Fitted:
         missed = np.minimum(model.missed_at(used)[where], 1 - probability)
         missed = np.where(open_, 0.0, missed)
         judged = Judged(verdicts, where, group, probability, missed, open_)
-        points = tuple(self.tally.point(row, judged, right) for row in pairs.row)
-        return Rated(points, pairs, verdicts, probability, place, self)
+        return Rated(pairs, verdicts, probability, place, self, judged, right)
 
 
 def rates(

@@ -64,18 +64,14 @@ def weighted(
     held: npt.NDArray[np.float64] | None = None,
 ) -> npt.NDArray[np.float64]:
     """Count rows per place in each replicate, (replicates, places); `held`: weights of the rows."""
-    if held is None:  # exact in any order of summation, and most cells are empty
-        from scipy.sparse import csr_array
+    from scipy.sparse import csr_array
 
-        ones = np.ones(len(place))
-        counts = csr_array((ones, (place, block)), (places, weight.shape[1])) @ weight.T
-        return np.ascontiguousarray(counts.T)
     used, where = np.unique(place, return_inverse=True)
-    blocks = weight.shape[1]
-    flat = np.bincount(block.astype(np.int64) * len(used) + where.reshape(-1),
-                       held, minlength=blocks * len(used))  # fmt: skip
+    held = np.ones(len(place)) if held is None else held
+    shape = (len(used), weight.shape[1])
+    counts = csr_array((held, (where.reshape(-1), block)), shape)  # most cells are empty
     out = np.zeros((len(weight), places))
-    out[:, used] = weight @ flat.reshape(blocks, len(used)).astype(np.float64)
+    out[:, used] = (counts @ np.ascontiguousarray(weight.T)).T
     return out
 
 
@@ -158,6 +154,7 @@ class Population:
     steady: Bools | None = None  # whether it comes after the warm-up
     worth: Floats | None = None  # US dollars that serving it from a cache saves; None: 1 each
     wrong_cost: float = 0.0  # US dollars that a wrong answer costs
+    counted: Bools | None = None  # the requests that shares are of; None: all
 
     @property
     def saved(self) -> Floats:
@@ -175,11 +172,13 @@ class Tally:
     def __init__(self, population: Population, weight: Floats, grade: Grade) -> None:
         self.population, self.weight, self.grade = population, weight, grade
         self.block = population.block
-        self.eligible = self._count(population.eligible)
-        self.all = self._count(np.ones(len(self.block), np.bool_))
+        counted = population.counted
+        self.counted = np.ones(len(self.block), np.bool_) if counted is None else counted
+        self.eligible = self._count(population.eligible & self.counted)
+        self.all = self._count(self.counted)
         self.steady = steady = population.steady
         self.steady_eligible = (
-            self._count(population.eligible & steady) if steady is not None else None
+            None if steady is None else self._count(population.eligible & self.counted & steady)
         )
 
     def _count(self, rows: Bools) -> Floats:
@@ -192,7 +191,7 @@ class Tally:
         row: (n,), each request's row in `judged`; -1 without a hit. right: (replicates + 1,
         places), the probability of being right.
         """
-        hit = row >= 0
+        hit = (row >= 0) & self.counted
         hits = self._count(hit)
         found = row[hit]
         known = int((judged.verdicts.right[found] >= 0).sum())
@@ -228,7 +227,7 @@ class Tally:
 
     def _earned(self, row: npt.NDArray[np.int64], judged: Judged, right: Floats) -> Floats:
         """Return the savings by right hits less the cost of wrong ones, (replicates + 1,)."""
-        hit = row >= 0
+        hit = (row >= 0) & self.counted
         found, worth, cost = row[hit], self.population.saved[hit], self.population.wrong_cost
         place, block, places = judged.place[found], self.block[hit], right.shape[1]
         held = weighted(place, block, self.weight, places, worth + cost)

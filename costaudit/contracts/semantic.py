@@ -61,21 +61,30 @@ class VariantRow:
     peak_entries: int
 
 
-@dataclass(frozen=True)
-class LearnedRow:
-    """A cache in which each entry learns its own threshold (vCache), for comparison only."""
+PolicyKind = Literal["exact", "one", "entry", "topic", "topic_ttl", "curated"]
 
-    min_similarity: float  # less similar questions are never compared
-    max_wrong_share: float  # expected wrong answers among questions compared that it may serve
+
+@dataclass(frozen=True)
+class PolicyRow:
+    """A cache policy, with its hits in one half of a log; it was chosen by the other half."""
+
+    kind: PolicyKind
     hits: int
-    exact_hits: int  # of these, hits on identical text
-    explored: int  # calls whose answer was compared with an entry's, so that the entry learns
-    raw_hit_share: Estimate
+    raw_hit_share: Estimate  # of eligible requests
     valid_hit_share: Estimate
-    unsafe_served_share: Estimate
-    net_saved: Money
-    peak_entries: int
-    why: str  # what it adds to the recommended point
+    unsafe_served_share: Estimate  # wrong answers served, of all requests
+    saved: Money | None  # by right hits, less the cost of wrong ones; before what machines cost
+    more: Money | None  # than one threshold for all, paired; None in its own row or without prices
+    how: str  # one sentence: what it chose, learned or verified
+
+
+@dataclass(frozen=True)
+class PolicyTrials:
+    """Other policies beside one threshold for all, for comparison only."""
+
+    requests: int  # of the half in which hits are counted
+    rows: tuple[PolicyRow, ...]
+    why: str  # what the comparison shows, and which policies are not simulated and why
 
 
 @dataclass(frozen=True)
@@ -225,8 +234,7 @@ class SemanticSection:
     recommended_kind: CacheKind = "exact"
     user_data: str = ""  # one sentence, if answers contain data of the user who asked
     security: tuple[SecurityRow, ...] = ()  # by threshold
-    learned: LearnedRow | None = None  # None: not simulated for this policy or log
-    learned_why: str = ""  # one sentence, if it was not
+    trials: PolicyTrials | None = None  # of other policies; None: hits can't be judged
 
     @property
     def chosen(self) -> SweepPoint | None:

@@ -25,7 +25,7 @@ from costaudit.report.language import day, said, separated, tr
 from costaudit.report.page import anchor, page_context
 from costaudit.report.summary import Limits, bypass_line, severity, thinned
 from costaudit.report.tables.invoice import invoice_tables
-from costaudit.report.tables.learned import learned_note
+from costaudit.report.tables.policies import POLICIES, policy_how
 from costaudit.report.tables.route import route_tables
 from costaudit.report.tables.table import heading
 
@@ -183,7 +183,8 @@ def _environment() -> Environment:
         "route_tables": route_tables,
         "tr": tr,
         "heading": heading,
-        "learned_note": learned_note,
+        "policy_name": POLICIES.__getitem__,
+        "policy_how": policy_how,
     }
     environment.globals["_"] = _message
     return environment

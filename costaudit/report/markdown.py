@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from costaudit.contracts.audit import Audit, GateResult
 from costaudit.contracts.grades import Estimate, Money
-from costaudit.contracts.semantic import LearnedRow, SemanticSection, SweepPoint
+from costaudit.contracts.semantic import SemanticSection, SweepPoint
 from costaudit.report.compare import Comparison
 from costaudit.report.comparison import comparison_lines, markdown_table
 from costaudit.report.escaping import cut, markdown_code, markdown_text
@@ -13,7 +13,7 @@ from costaudit.report.language import said, separated, tr
 from costaudit.report.numbers import count, share, share_range, similarity, spent, usd, usd_range
 from costaudit.report.summary import ranked_findings, severity, spread, why_none
 from costaudit.report.tables.invoice import invoice_tables
-from costaudit.report.tables.learned import learned_note
+from costaudit.report.tables.policies import COLUMNS, TITLE, policy_cells, policy_note
 from costaudit.report.tables.replay import replay_lines
 from costaudit.report.tables.route import route_tables
 from costaudit.report.tables.table import Table, heading
@@ -140,6 +140,7 @@ class MarkdownReporter:
         yield tr("Findings"), _findings(audit)
         if audit.semantic is not None:
             yield tr("Similarity thresholds"), _sweep(audit.semantic)
+            yield from _policies(audit.semantic)
         elif audit.uncacheable:
             yield tr("Similarity thresholds"), [f"{why_none(audit)}."]
         if audit.replay is not None:
@@ -245,19 +246,22 @@ def _sweep(section: SemanticSection) -> list[str]:
         ]
         for point in (*shown, *([section.exact] if section.exact else []))
     ]
-    learned = section.learned
-    if learned is not None:
-        rows.append([tr("learned by each entry"), *_rates(learned)])
     names = [
         f"{tr('similarity')} ≥",
         *map(tr, ("raw hits", "valid hits", "wrong answers", "95% range", "net a month")),
     ]
-    lines = markdown_table(names, rows) + _rest(len(points), len(shown), "thresholds")
-    note = said(section.learned_why) if learned is None else learned_note(learned)
-    return [*lines, "", markdown_text(note)] if note else lines
+    return markdown_table(names, rows) + _rest(len(points), len(shown), "thresholds")
 
 
-def _rates(one: SweepPoint | LearnedRow) -> list[str]:
+def _policies(section: SemanticSection) -> Iterable[tuple[str, list[str]]]:
+    trials = section.trials
+    if trials is not None:
+        rows = [list(policy_cells(row)) for row in trials.rows]
+        lines = markdown_table(list(map(tr, COLUMNS)), rows) if rows else []
+        yield tr(TITLE), [*lines, "", markdown_text(policy_note(trials))]
+
+
+def _rates(one: SweepPoint) -> list[str]:
     return [
         _estimate(one.raw_hit_share)[0],
         _estimate(one.valid_hit_share)[0],

@@ -34,7 +34,7 @@ _FIXED = {
     "lifetime", "part",
 }  # fmt: skip
 _FIXED_THERE = {
-    "breakers.kind", "rules.kind", "latencies.name",
+    "breakers.kind", "rules.kind", "rows.kind", "latencies.name",
     "differences.predicted", "differences.measured", "differences.reason",
 }  # fmt: skip
 

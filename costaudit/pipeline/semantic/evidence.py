@@ -10,10 +10,9 @@ from costaudit.answers.staleness import drift
 from costaudit.answers.traps.detectors import TRAP_NAMES
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import ClusterCentres, ClusterRow, PairEvidence, SemanticSection
-from costaudit.costing.cost import per_request_usd, plain
+from costaudit.costing.cost import plain
 from costaudit.pipeline.semantic.keyed_run import CacheHits
 from costaudit.pipeline.semantic.text_run import SemanticRun
-from costaudit.simulate.semantic.clusters import Clusters, cluster_texts
 
 
 @dataclass(frozen=True)
@@ -73,31 +72,24 @@ def clustered(
 
     `chosen` is the row of `rated` with the hits.
     """
-    usd = np.nan_to_num(per_request_usd(run.log.tariff.classes, run.log.tariff.billed))
-    text = run.stream.text[run.eligible]
-    by_text = np.bincount(text, weights=usd[run.eligible], minlength=len(run.stream.texts))
-    clusters = cluster_texts(run.stream.texts, run.vectors, by_text)
-    own = np.full(len(run.stream.text), -1, np.int32)
-    own[run.eligible] = clusters.cluster[text]
+    clusters, own = run.topics, run.topic
     sizes = np.bincount(own[own >= 0], minlength=len(clusters.ids))
     largest = [number for number in range(len(clusters.ids)) if sizes[number] >= _SMALLEST]
-    rows = tuple(_row(run, rated, chosen, clusters, own, number) for number in largest[:top])
+    rows = tuple(_row(run, rated, chosen, number) for number in largest[:top])
     spec = run.embedder.spec
     return rows, ClusterCentres(spec.name, spec.revision, clusters.ids, clusters.centres)
 
 
-def _named(run: SemanticRun, clusters: Clusters, number: int) -> str:
+def _named(run: SemanticRun, number: int) -> str:
     """Return a topic's central question if prompts may be shown, else its terms."""
     if not run.options.show_prompts:
-        return clusters.labels[number]
-    question = " ".join(run.stream.texts["text"][int(clusters.medoid[number])].split())
+        return run.topics.labels[number]
+    question = " ".join(run.stream.texts["text"][int(run.topics.medoid[number])].split())
     return question if len(question) <= _NAME_CHARS else f"{question[: _NAME_CHARS - 1]}…"
 
 
-def _row(
-    run: SemanticRun, rated: Rated, chosen: int, clusters: Clusters, own: np.ndarray, number: int
-) -> ClusterRow:
-    members = own == number
+def _row(run: SemanticRun, rated: Rated, chosen: int, number: int) -> ClusterRow:
+    clusters, members = run.topics, run.topic == number
     rows = np.unique(rated.pairs.row[chosen][members])
     rows = rows[rows >= 0]
     shown = np.concatenate(
@@ -111,7 +103,7 @@ def _row(
     spent = run.log.usd_of(members)
     return ClusterRow(
         cluster_id=clusters.ids[number],
-        label=_named(run, clusters, number),
+        label=_named(run, number),
         requests=int(members.sum()),
         distinct_texts=int((clusters.cluster == number).sum()),
         cost_usd=plain(spent),

@@ -11,7 +11,6 @@ from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import (
     EQUAL_COVERAGES,
     EmbedderRow,
-    LearnedRow,
     SecurityRow,
     SemanticSection,
     SweepPoint,
@@ -28,7 +27,7 @@ from costaudit.pipeline.semantic.evidence import (
 from costaudit.pipeline.semantic.exact import exact_result
 from costaudit.pipeline.semantic.exposure import Exposure
 from costaudit.pipeline.semantic.keyed_run import EXACT, CacheHits
-from costaudit.pipeline.semantic.learned import learned_row
+from costaudit.pipeline.semantic.policies import policy_trials
 from costaudit.pipeline.semantic.text_run import SemanticRun, numbered
 from costaudit.pipeline.semantic.variants import lifetime_sweeps, scope_rows, variant_rows
 from costaudit.pipeline.settings import AnalyzeOptions
@@ -94,8 +93,6 @@ def semantic_result(
     policy, point = decided.policies[chosen], decided.points[chosen]
     ladder, without = scope_rows(run, policy, point)
     clusters, centres = clustered(run, decided.rated, chosen)
-    lowest = min(thresholds, default=EXACT)
-    learned = learned_row(run, decided.rated, chosen, lowest, max_wrong_share)
     served = decided.decisions.served
 
     def hits_of(row: int) -> CacheHits:
@@ -127,8 +124,7 @@ def semantic_result(
             exact_why=run.exact_why,
             lifetimes=lifetime_sweeps(run, thresholds),
             security=_security(run, decided, thresholds),
-            learned=learned if isinstance(learned, LearnedRow) else None,
-            learned_why=learned if isinstance(learned, str) else "",
+            trials=policy_trials(run, decided.decisions, decided.rated, max_wrong_share),
         ),
         exact=hits_of(-1),
         chosen=hits_of(chosen),

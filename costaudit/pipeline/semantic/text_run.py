@@ -16,6 +16,7 @@ from costaudit.answers.tally import RatePoint
 from costaudit.answers.traps.signatures import TrapGuard, stored_signatures
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import Approximation
+from costaudit.costing.cost import per_request_usd
 from costaudit.costing.plans.sizing import embedding_per_mtok
 from costaudit.embed.embedders import embedder_on
 from costaudit.embed.store import VectorStore, embed_texts
@@ -24,6 +25,7 @@ from costaudit.pipeline.loaded import Loaded, no_texts
 from costaudit.pipeline.semantic.keyed_run import KeyedRun, mean_length
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
+from costaudit.simulate.semantic.clusters import Clusters, cluster_texts
 from costaudit.simulate.semantic.inverted_file import (
     Cells,
     make_cells,
@@ -71,6 +73,21 @@ class SemanticRun(KeyedRun):
         if not self.options.approximate or self.exact_why:
             return None
         return make_cells(self.vectors, seed=self.options.seed)
+
+    @cached_property
+    def topics(self) -> Clusters:
+        """Return the topics of the texts, in falling order of cost."""
+        usd = np.nan_to_num(per_request_usd(self.log.tariff.classes, self.log.tariff.billed))
+        text = self.stream.text[self.eligible]
+        by_text = np.bincount(text, usd[self.eligible], len(self.stream.texts))
+        return cluster_texts(self.stream.texts, self.vectors, by_text)
+
+    @cached_property
+    def topic(self) -> np.ndarray:
+        """Return the topic of each request; -1 if it is not eligible. int32 (n,)."""
+        own = np.full(len(self.stream.text), -1, np.int32)
+        own[self.eligible] = self.topics.cluster[self.stream.text[self.eligible]]
+        return own
 
     @property
     def exact_why(self) -> str:

@@ -22,7 +22,7 @@ _LADDER: tuple[tuple[ScopeField, ...], ...] = (
     ("model", "system", "tools", "tenant"),
     ("model", "system", "tools", "tenant", "user"),
 )
-_TTLS_S = (3_600.0, 86_400.0, 604_800.0)
+TTLS_S = (3_600.0, 86_400.0, 604_800.0)
 _CAPACITY_SHARES = (0.1, 0.25, 0.5)  # shares of an unbounded cache's peak
 _REPLICATES = 47  # of the bootstrap; with the log itself, three batches for the threads
 _ONE_GUARD = tuple((name, (name,)) for name in TRAP_NAMES)
@@ -76,7 +76,7 @@ def variant_rows(
     """
     variants: dict[str, SemanticPolicy] = {}
     if run.stream.timed:
-        for ttl in _TTLS_S:
+        for ttl in TTLS_S:
             for kind in ("fixed", "sliding"):
                 variants[f"TTL {_span(ttl)}, {kind}"] = replace(policy, ttl_s=ttl, ttl_kind=kind)
     for share in _CAPACITY_SHARES:

@@ -25,7 +25,7 @@ from costaudit.report.numbers import (
     usd_range,
 )
 from costaudit.report.products import translate
-from costaudit.report.tables.learned import learned_tables
+from costaudit.report.tables.policies import policy_tables
 from costaudit.report.tables.table import Table
 
 
@@ -77,7 +77,7 @@ def sweep_tables(section: SemanticSection) -> tuple[Table, ...]:
     """Return tables of thresholds, TTLs, isolation, variants and the products' settings."""
     return (
         _thresholds(section),
-        *learned_tables(section),
+        *policy_tables(section),
         *lifetime_tables(section.lifetimes),
         Table(
             "Cost of isolation: the same sweep under wider and narrower scopes",
@@ -237,8 +237,6 @@ def cluster_tables(section: SemanticSection) -> tuple[Table, ...]:
 
 def _thresholds(section: SemanticSection) -> Table:
     errors, column, note = _errors(section)
-    if section.learned_why:
-        note += f" {said(section.learned_why)}"
     rows = list(zip(section.points, errors, strict=True))
     if section.exact is not None:
         rows.append((section.exact, ("",) * len(column)))

@@ -241,3 +241,53 @@ def right_by_grid(seen: Sequence[tuple[float, int]], alike: float) -> float:
             total += likelihood
             right += likelihood / (1 + np.exp(-slope * (alike - (0.6 + 0.02 * k))))
     return float(right / total)
+
+
+def replay_curated(
+    stream: tuple[Sequence[int], Sequence[int], Sequence[float], Sequence[float]],
+    vectors: np.ndarray,
+    limits: tuple[float, float],
+    reviewed: tuple[Sequence[int], int],
+    judge: Callable[[int, int], int],
+) -> list[int]:
+    """Run requests in order through a cache with reviewed answers, and return whose are served.
+
+    limits: the lowest similarity for a comparison, and the threshold. reviewed: the requests whose
+    answers are reviewed, and the first request that they are served to.
+    """
+    text, partition, ts_s, ready_s = stream
+    entries: list[Entry] = []
+    taken: dict[int, int] = {}  # request of an entry → the reviewed answer that it took over
+    served: list[int] = []
+    for r, wanted in enumerate(text):
+        if wanted < 0:
+            served.append(BYPASS)
+            continue
+        same, alike, best = max(
+            (
+                (text[q] == wanted, cosine(vectors[wanted], vectors[text[q]]), q)
+                for q in reviewed[0]
+                if partition[q] == partition[r] and r >= reviewed[1]
+            ),
+            default=(False, np.float32(-1), -1),
+        )
+        if same or (best >= 0 and alike >= np.float32(limits[1])):
+            served.append(best)
+            continue
+        near = [e for e in entries if e.partition == partition[r]]
+        own = next((e for e in near if e.text == wanted), None)
+        arrived = [e for e in near if e.ready <= ts_s[r]]
+        hit = own if own in arrived else None
+        if hit is None:
+            others = [e for e in arrived if e is not own]
+            hit, _ = most_similar(wanted, others, vectors, limits[1])
+        if hit is not None:
+            served.append(taken.get(hit.request, hit.request))
+            continue
+        served.append(MISS)
+        if own is None or ready_s[r] < own.ready:
+            entries = [e for e in entries if e is not own]
+            entries.append(Entry(wanted, partition[r], 0, r, ts_s[r], ready_s[r], r))
+        if best >= 0 and alike >= np.float32(limits[0]) and judge(r, best) == 1:
+            taken[r] = best
+    return served

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costaudit.simulate.semantic.learned import LEAST, PairVerdicts, Rule, learn
 from costaudit.simulate.semantic.pairs import Sizes
+from costaudit.simulate.semantic.policies.learned import LEAST, PairVerdicts, Rule, learn
 from costaudit.simulate.semantic.stream import Stream
 from costaudit.simulate.semantic.sweep import BYPASS, MISS, Search
 from tests.simulate.semantic.oracle import replay_learned

@@ -154,7 +154,7 @@ class _Part:
 
     def decide(self, bound: float, limit: int) -> bool:
         """Decide all requests, and return whether a verdict was lacking."""
-        from costaudit.simulate.semantic.learned_kernels import decide_learned
+        from costaudit.simulate.semantic.policies.learned_kernels import decide_learned
 
         midpoint, slope = (side.ravel() for side in np.meshgrid(MIDPOINTS, SLOPES))
         missing = decide_learned(
