@@ -185,6 +185,16 @@ class Tally:
         per_block = np.bincount(self.block[rows], minlength=self.weight.shape[1])
         return self.weight @ per_block.astype(np.float64)
 
+    def share(self, rows: Bools) -> Estimate:
+        """Return the share of the counted requests that `rows` (n,) are, with its interval.
+
+        It is at least as wide as the exact binomial interval of a share of 0.
+        """
+        found = _share(self._count(rows & self.counted), self.all, "estimated")
+        least = 1 - 0.025 ** (1 / max(float(self.all[0]), 1.0))
+        high = found.value if found.high is None else found.high
+        return replace(found, high=min(1.0, max(high, found.value + least)))
+
     def point(self, row: npt.NDArray[np.int64], judged: Judged, right: Floats) -> RatePoint:
         """Return the rates of one run.
 

@@ -34,6 +34,13 @@ def gate(
             help="Maximum share of wrong answers, of all requests. [default: not checked]",
         ),
     ] = "",
+    max_exposed_served: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE",
+            help="Maximum share of requests that get another user's data. [default: not checked]",
+        ),
+    ] = "",
     min_saving_usd_month: Annotated[
         str,
         typer.Option(
@@ -88,6 +95,7 @@ def gate(
 
     shares = {
         "max_unsafe_served": max_unsafe_served,
+        "max_exposed_served": max_exposed_served,
         "max_cost_regression": max_cost_regression,
         "min_prefix_read_share": min_prefix_read_share,
         "max_unpriced_share": max_unpriced_share,

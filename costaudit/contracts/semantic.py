@@ -91,13 +91,14 @@ class PolicyTrials:
 class SecurityRow:
     """Whose answers a shared cache would show to whom, at one similarity threshold."""
 
-    min_similarity: float
+    min_similarity: float  # above 1: identical text only
     hits: int
     across_tenants: int  # hits on an entry of another tenant
     across_users: int  # hits on an entry of another user
     personal: int  # of these, with a name, amount or id that only that user's answers have
     largest_fan_out: int  # hits on the entry that is served most
     nearest_wrong: float | None  # highest similarity of two questions with a wrong hit
+    personal_share: Estimate | None = None  # `personal` of all requests; None: no user is known
 
 
 @dataclass(frozen=True)
@@ -233,7 +234,7 @@ class SemanticSection:
     ttl_s: float | None = None  # of the policy; None: entries never expire
     recommended_kind: CacheKind = "exact"
     user_data: str = ""  # one sentence, if answers contain data of the user who asked
-    security: tuple[SecurityRow, ...] = ()  # by threshold
+    security: tuple[SecurityRow, ...] = ()  # by threshold, then exact matching
     trials: PolicyTrials | None = None  # of other policies; None: hits can't be judged
 
     @property

@@ -23,6 +23,7 @@ def evaluate(
 
 RULES = (
     "max_unsafe_served",
+    "max_exposed_served",
     "min_saving_usd_month",
     "max_cost_regression",
     "min_prefix_read_share",
@@ -42,6 +43,7 @@ def _found(rule: str, audit: Audit, limit: Decimal, change: SpendChange | None) 
         return _cost_regression(limit, change)
     tests = {
         "max_unsafe_served": _unsafe_served,
+        "max_exposed_served": _exposed_served,
         "min_saving_usd_month": _saving,
         "min_prefix_read_share": _prefix_read,
         "max_unpriced_share": _unpriced,
@@ -75,6 +77,30 @@ def _unsafe_served(audit: Audit, limit: Decimal) -> _Found:
         _interval(estimate),
         "At the chosen threshold, wrong answers may exceed the budget. Analyze with a lower "
         "--max-wrong, or with guards.",
+    )
+
+
+def _exposed_served(audit: Audit, limit: Decimal) -> _Found:
+    section = audit.semantic
+    chosen = section.chosen if section else None
+    rows = section.security if section else ()
+    row = next(
+        (row for row in rows if chosen and row.min_similarity == chosen.min_similarity), None
+    )
+    estimate = row.personal_share if row else None
+    if estimate is None:
+        return (
+            "insufficient",
+            "not known",
+            "The log names no users, or holds no answers. Export it with both.",
+        )
+    upper = estimate.value if estimate.high is None else estimate.high
+    if _decimal(upper) <= limit:
+        return "passed", _interval(estimate), ""
+    return (
+        "failed",
+        _interval(estimate),
+        "The cache may show data of one user to another. Add user to --scope.",
     )
 
 

@@ -34,6 +34,8 @@ def change(new: str, noise: str | None, base: str = "1000") -> SpendChange:
     [
         ("max_unsafe_served", "0.0061", "passed"),
         ("max_unsafe_served", "0.005", "failed"),  # 0.43 % is below it, 0.60 % is not
+        ("max_exposed_served", "0.0008", "passed"),
+        ("max_exposed_served", "0.0007", "failed"),  # 0.07 % is within it, 0.08 % is not
         ("min_saving_usd_month", "8860", "passed"),
         ("min_saving_usd_month", "9000", "failed"),  # 9,850 is above it, 8,860 is not
         ("min_prefix_read_share", "0.36", "passed"),
@@ -100,3 +102,28 @@ def test_rules_come_in_their_order_and_only_those_that_are_given() -> None:
     limits = {rule: Limit("0", Decimal(0)) for rule in reversed(RULES)}
     assert tuple(one.rule for one in evaluate(AUDIT, limits)) == RULES
     assert evaluate(AUDIT, {}) == ()
+
+
+def test_a_cache_can_not_be_cleared_of_exposure_without_users() -> None:
+    assert AUDIT.semantic is not None
+    rows = tuple(replace(row, personal_share=None) for row in AUDIT.semantic.security)
+    for security in (rows, ()):
+        unknown = told(semantic=replace(AUDIT.semantic, security=security))
+        assert found("max_exposed_served", "1", unknown).status == "insufficient"
+
+
+def test_exposure_of_exact_matching_is_tested_where_it_is_chosen() -> None:
+    section = AUDIT.semantic
+    assert section is not None
+    one = replace(section.points[0], min_similarity=1.01)
+    points = tuple(replace(point, recommended=False) for point in section.points)
+    exact = replace(
+        section.security[0],
+        min_similarity=1.01,
+        personal_share=Estimate(0.0, "estimated", 0.0, 0.00001),
+    )
+    chosen = replace(
+        section, points=points, exact=one, recommended=None, security=(*section.security, exact)
+    )
+    assert found("max_exposed_served", "0.0001", told(semantic=chosen)).status == "passed"
+    assert found("max_exposed_served", "0.000001", told(semantic=chosen)).status == "failed"

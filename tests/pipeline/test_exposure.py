@@ -35,5 +35,19 @@ def test_hits_across_users_and_tenants_by_hand() -> None:
     assert (loose.across_tenants, strict.across_tenants) == (1, 0)
     assert (loose.personal, strict.personal) == (1, 0)
     assert (loose.largest_fan_out, strict.largest_fan_out) == (2, 1)
+    assert loose.personal_share is not None and strict.personal_share is not None
+    assert loose.personal_share.value == 1 / 6
+    assert loose.personal_share.high is not None and strict.personal_share.high is not None
+    assert strict.personal_share.high >= 1 - 0.025 ** (1 / 6)  # none of six proves little
     assert loose.nearest_wrong == 0.0  # yes against no; the questions' vectors are orthogonal
     assert strict.nearest_wrong is None
+
+
+def test_without_users_exposure_is_not_known() -> None:
+    _, tenants, questions, answers = zip(*ASKED, strict=True)
+    check = Consistency(log_of(questions, answers))
+    served = np.array([[-1, 0, 0, -1, 3, 3]], np.int32)
+    everyone = Population(np.ones(6, bool), np.arange(6, dtype=np.int32))
+    exposure = Exposure.of(check, np.array(tenants, np.int32))
+    (row,) = exposure.rows(rates(check, served, everyone), check, [0.8])
+    assert (row.personal, row.personal_share) == (0, None)

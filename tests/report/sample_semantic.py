@@ -115,6 +115,11 @@ def scope(
     return ScopeRow(fields, removed, partitions, *rates(raw, unsafe), money(net, "estimated"))
 
 
+def exposed(hits: int) -> Estimate:
+    share = hits / 1_200_000
+    return Estimate(share, "estimated", share * 0.9, share * 1.1)
+
+
 def trial(
     kind: PolicyKind, raw: float, unsafe: float, usd: str, more: str | None, how: str = ""
 ) -> PolicyRow:
@@ -174,9 +179,9 @@ SEMANTIC = SemanticSection(
         scope(("tenant", "model", "system", "tools"), "endpoint", 117, 0.156, 0.0043, "3970"),
     ),
     security=(
-        SecurityRow(0.85, 171_000, 0, 88_000, 1_240, 4_100, 0.981),
-        SecurityRow(0.9, 153_000, 0, 79_000, 870, 3_900, 0.981),
-        SecurityRow(0.95, 121_000, 0, 61_000, 310, 3_300, None),
+        SecurityRow(0.85, 171_000, 0, 88_000, 1_240, 4_100, 0.981, exposed(1_240)),
+        SecurityRow(0.93, 153_000, 0, 79_000, 870, 3_900, 0.981, exposed(870)),
+        SecurityRow(0.95, 121_000, 0, 61_000, 310, 3_300, None, exposed(310)),
     ),
     trials=PolicyTrials(
         requests=600_000,

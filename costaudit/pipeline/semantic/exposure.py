@@ -30,12 +30,14 @@ class Exposure:
 
     def rows(self, rated: Rated, check: Consistency, thresholds: list[float]) -> list[SecurityRow]:
         """Return a row for each of the first runs of `rated`, which are those of `thresholds`."""
-        out = []
+        out, tally = [], rated.fitted.tally
         for run, threshold in enumerate(thresholds):
             hit = rated.pairs.row[run]
             found = hit[hit >= 0]
             asked, served = rated.pairs.asked[found], rated.pairs.matched[found]
             users = _apart(self.user, asked, served)
+            exposed = np.zeros(len(hit), np.bool_)
+            exposed[asked] = users & self.personal[served]
             wrong = (rated.right[found] == 0) & (
                 check.log.question[asked] != check.log.question[served]
             )
@@ -46,9 +48,10 @@ class Exposure:
                     hits=len(found),
                     across_tenants=int(_apart(self.tenant, asked, served).sum()),
                     across_users=int(users.sum()),
-                    personal=int((users & self.personal[served]).sum()),
+                    personal=int(exposed.sum()),
                     largest_fan_out=int(np.bincount(served).max()) if len(served) else 0,
                     nearest_wrong=float(alike.max()) if len(alike) else None,
+                    personal_share=tally.share(exposed) if (self.user >= 0).any() else None,
                 )
             )
         return out

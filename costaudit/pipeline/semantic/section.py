@@ -136,7 +136,7 @@ def _security(
     run: SemanticRun, decided: Decided, thresholds: Sequence[float]
 ) -> tuple[SecurityRow, ...]:
     exposure = Exposure.of(run.check, numbered(run.log.requests["tenant"]))
-    return tuple(exposure.rows(decided.rated, run.check, list(thresholds)))
+    return tuple(exposure.rows(decided.rated, run.check, [*thresholds, EXACT]))
 
 
 def _section(
