@@ -14,6 +14,7 @@ from costaudit.answers.mixture.mixture import (
     CELLS,
     MISSED,
     Fit,
+    Missed,
     Places,
     Prior,
     cells,
@@ -85,6 +86,7 @@ class Model:
     fit: Fit | None  # None if there are too few repeats to measure the noise
     alone: Floats  # (CELLS,): probability by cell if there is no fit
     missed: Floats  # (replicates + 1,): quantiles of the share of wrong details that nobody sees
+    known: Missed  # about that share
     unknown: Floats  # (replicates + 1, strata): probability for pairs that can't be compared
 
     def right(self, place: npt.NDArray[np.int64]) -> Floats:
@@ -99,7 +101,8 @@ class Model:
             out[:, rows] = self.alone[at.cell[rows]]
         else:
             inner = _at(at, rows)
-            out[:, rows] = self.fit.right_at(inner) * (1 - self.fit.unseen_at(inner, self.missed))
+            unseen = self.fit.unseen_at(inner, self.missed, self.known)
+            out[:, rows] = self.fit.right_at(inner) * (1 - unseen)
         return out
 
     def missed_at(self, place: npt.NDArray[np.int64]) -> Floats:
@@ -108,7 +111,26 @@ class Model:
         rows = np.flatnonzero(at.cell < CELLS)
         if self.fit is not None:
             inner, one = _at(at, rows), self.fit.first()
-            out[rows] = one.right_at(inner)[0] * one.unseen_at(inner, self.missed[:1])[0]
+            unseen = one.unseen_at(inner, self.missed[:1], self.known)[0]
+            out[rows] = one.right_at(inner)[0] * unseen
+        return out
+
+    def kinds(self, place: npt.NDArray[np.int64]) -> Floats:
+        """Return how probable the kinds of pairs are at each place, (3, places).
+
+        They are wrong details that no detector sees, other wrong details, and other topics; what
+        is left is right. All are 0 outside the cells, where nothing is left to a probability.
+        """
+        at, out = _split(place), np.zeros((3, len(place)))
+        rows = np.flatnonzero(at.cell < CELLS)
+        if self.fit is not None and len(rows):
+            inner, one = _at(at, rows), self.fit.first()
+            right = one.right_at(inner)[0]
+            topic = one.topic[0, inner.stratum, inner.cell]
+            others = np.maximum(1 - one.right[0, inner.stratum, inner.cell], 1e-12)
+            apart = (1 - right) * np.clip(topic / others, 0, 1)
+            out[0, rows] = right * one.unseen_at(inner, self.missed[:1], self.known)[0]
+            out[1, rows], out[2, rows] = 1 - right - apart, apart
         return out
 
     def pooled(self, place: npt.NDArray[np.int64], group: npt.NDArray[np.int64]) -> Floats:
@@ -117,7 +139,7 @@ class Model:
         rows = np.flatnonzero(at.cell < CELLS)
         if self.fit is not None and len(rows):
             inner, one = _at(at, rows), self.fit.first()  # all replicates of all pairs are much
-            unseen = one.unseen_at(inner, self.missed[:1])[0]
+            unseen = one.unseen_at(inner, self.missed[:1], self.known)[0]
             out[rows] = pooled(one, inner, group[rows]) * (1 - unseen)
         return out
 
@@ -194,17 +216,19 @@ def rates(
     *,
     replicates: int = REPLICATES,
     seed: int = 0,
+    missed: Missed = MISSED,
 ) -> Rated:
     """Estimate the rates of each run in `served` (runs, n); see HitPairs.of for its values.
 
     Each replicate resamples blocks, and then measures the noise and fits the mixture again.
+    `missed` is what is known about wrong details that no detector sees.
     """
     pairs = HitPairs.of(served)
     verdicts = check.judge(pairs.asked, pairs.matched)
     weight = population.weights(replicates, seed)
     sets = AnswerSets(check.log, np.union1d(pairs.asked, pairs.matched))
     place = _places(check, sets, pairs, verdicts)
-    model = _modelled(check, pairs, place, replicates, seed)
+    model = _modelled(check, pairs, place, resampled=(replicates, seed), missed=missed)
     tally = Tally(population, weight, check.floor.grade)
     return Fitted(check, tally, sets, model).rated(pairs, verdicts, place)
 
@@ -229,14 +253,21 @@ def _places(
 
 
 def _modelled(
-    check: Consistency, pairs: HitPairs, place: npt.NDArray[np.int64], replicates: int, seed: int
+    check: Consistency,
+    pairs: HitPairs,
+    place: npt.NDArray[np.int64],
+    *,
+    resampled: tuple[int, int],
+    missed: Missed,
 ) -> Model:
     """Fit the mixture to the log and to each replicate.
 
     Prompts are resampled, because answers to one prompt resemble each other. The hits and the
-    repeats that measure the noise use the same draw.
+    repeats that measure the noise use the same draw. `resampled`: number of replicates, and seed.
     """
-    log = check.log
+    from scipy.special import betainc
+
+    log, (replicates, seed) = check.log, resampled
     prompt = deal(log.whole_prompt)
     weight = resample(int(prompt.max()) + 1, replicates, seed + 1)
     used, where = np.unique(place, return_inverse=True)
@@ -247,9 +278,11 @@ def _modelled(
     if check.floor.grade != "assumed":
         rows = np.flatnonzero(at.cell < CELLS)
         found = _fit(check, (counts[:, rows], _at(at, rows)), prompt, weight, pairs)
-    missed = np.random.default_rng(seed + 2).random(len(weight))
-    missed[0] = 1 - (1 - MISSED[0] / sum(MISSED)) ** MISSED[1]  # the quantile of its mean
-    model = Model(found, _by_limit(check.floor.limit), missed, np.zeros((len(weight), _STRATA)))
+    quantile = np.random.default_rng(seed + 2).random(len(weight))
+    mean = missed.missed / (missed.missed + missed.seen)
+    quantile[0] = betainc(missed.missed, missed.seen, mean)
+    nothing = np.zeros((len(weight), _STRATA))
+    model = Model(found, _by_limit(check.floor.limit), quantile, missed, nothing)
     known = np.where(at.cell < _UNKNOWN, counts, 0.0)
     stratum = np.eye(_STRATA)[at.stratum]
     total, expected = known @ stratum, (known * model.right(used)) @ stratum

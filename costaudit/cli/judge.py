@@ -102,6 +102,7 @@ def judge(
                 err=True,
             )
             said.append(judging.judged_by_model(docket, models[name], store, limit, progress))
+    judging.keep_misses(said, log.run)
     if said:
         lead = tr("{hits} of {n} requests hit at similarity {similarity}.").format(
             hits=count(docket.hits),

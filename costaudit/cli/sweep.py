@@ -209,6 +209,7 @@ def sweep(
     from costaudit.report.tables.semantic import (
         curve_table,
         embedder_table,
+        misses_line,
         size_line,
         sweep_tables,
     )
@@ -256,7 +257,7 @@ def sweep(
         raise nothing_to_compare(log, options.policy)
     section = replace(result.section, exact_why=note or result.section.exact_why)
     texts = (section.exact_why, section.recommended_why, section.user_data)
-    parts = (*map(said, texts), size_line(section))
+    parts = (*map(said, texts), misses_line(section), size_line(section))
     print_tables(sweep_tables(section), format, section, " ".join(part for part in parts if part))
     check_conditions(conditions, section)
     return 0

@@ -68,6 +68,11 @@ class RunDir:
         return self.path / "centres.parquet"
 
     @property
+    def misses_path(self) -> Path:
+        """What the last judge's verdicts show about the detectors (`Misses`)."""
+        return self.path / "misses.json"
+
+    @property
     def outcomes_path(self) -> Path:
         """A folder of OUTCOMES tables."""
         return self.path / "outcomes"

@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -13,7 +14,7 @@ from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.policies import TtlKind
 from costaudit.contracts.run_dir import RunDir, atomic_write
 from costaudit.errors import RunDirError
-from costaudit.untrusted import check_rows
+from costaudit.untrusted import check_rows, decoded
 
 CacheKind = Literal["similar", "exact", "none"]  # none: no response cache
 
@@ -200,6 +201,18 @@ class LifetimeSweep:
 
 
 @dataclass(frozen=True)
+class Misses:
+    """What a judge's verdicts on a sample of hits show about the detectors of wrong details."""
+
+    judge: str
+    verdicts: int
+    missed: float  # wrong details that no detector saw, of the verdicts; expected number
+    seen: float  # wrong details that a detector saw; expected number
+    unexplained: float = 0.0  # other wrong hits that look right; expected number
+    explained: float = 0.0  # other hits that look right; expected number
+
+
+@dataclass(frozen=True)
 class SemanticSection:
     """The sweep and everything that depends on it."""
 
@@ -235,6 +248,7 @@ class SemanticSection:
     recommended_kind: CacheKind = "exact"
     user_data: str = ""  # one sentence, if answers contain data of the user who asked
     security: tuple[SecurityRow, ...] = ()  # by threshold, then exact matching
+    misses: Misses | None = None  # from the last judge; None: none was asked
     trials: PolicyTrials | None = None  # of other policies; None: hits can't be judged
 
     @property
@@ -291,6 +305,7 @@ class JudgeOpinion:
     spent_usd: Decimal  # in this run
     note: str  # the judge's error rates on control pairs, and why it stopped early
     by_pair: tuple[int, ...] = ()  # in the order of the sample: 1 right, 0 wrong, -1 no verdict
+    misses: Misses | None = None  # None: too few verdicts
 
 
 _SCALE = 127.0  # of a stored coordinate: vectors of length 1 as 8-bit integers
@@ -362,3 +377,21 @@ def centres_of(path: Path, section: SemanticSection | None) -> ClusterCentres | 
     vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     embedder, revision = frame.row(0)[1:3]
     return ClusterCentres(embedder, revision, tuple(frame["cluster_id"].to_list()), vectors)
+
+
+def write_misses(misses: Misses, run: RunDir) -> None:
+    """Keep what a judge showed in its run directory, for later analyses."""
+    with atomic_write(run.misses_path) as part:
+        part.write_bytes(msgspec.json.encode(misses))
+
+
+def misses_of(run: RunDir) -> Misses | None:
+    """Return what the last judge of a run showed; None without one, or if it can't be read."""
+    if not run.misses_path.is_file():
+        return None
+    try:
+        found = msgspec.convert(decoded(run.misses_path), Misses)
+    except (RunDirError, msgspec.MsgspecError, OSError):
+        return None
+    counts = (found.missed, found.seen, found.unexplained, found.explained)
+    return found if all(0 <= one <= found.verdicts for one in counts) else None

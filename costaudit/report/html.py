@@ -27,6 +27,7 @@ from costaudit.report.summary import Limits, bypass_line, severity, thinned
 from costaudit.report.tables.invoice import invoice_tables
 from costaudit.report.tables.policies import POLICIES, policy_how
 from costaudit.report.tables.route import route_tables
+from costaudit.report.tables.semantic import misses_line
 from costaudit.report.tables.table import heading
 
 _BREAK = re.compile("(‹[^›]*›)")
@@ -183,6 +184,7 @@ def _environment() -> Environment:
         "route_tables": route_tables,
         "tr": tr,
         "heading": heading,
+        "misses_line": misses_line,
         "policy_name": POLICIES.__getitem__,
         "policy_how": policy_how,
     }

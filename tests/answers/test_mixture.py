@@ -181,7 +181,7 @@ def test_missed_details_follow_their_prior_up_to_all_that_look_right(
     looks_right, seen = looks
     grid = (np.arange(200_000) + 0.5) / 200_000
     unseen = seen * grid / (1 - grid) / looks_right
-    mass = beta(*MISSED).pdf(grid) * (unseen <= 1)
+    mass = beta(MISSED.missed, MISSED.seen).pdf(grid) * (unseen <= 1)
     expected = float((mass * unseen).sum() / mass.sum())
     one = np.ones((1, 1, CELLS))
     levels = (np.arange(4_000) + 0.5) / 4_000

@@ -29,7 +29,6 @@ _PRIOR = 1.0  # pseudo-pairs per stratum, so that an empty one has shares
 _PSEUDO, _PSEUDO_MEAN = 10.0, 60.0  # pseudo-pairs, see `fit`
 _PART = 16  # replicates that a thread fits at a time
 _UNSEEN = 0.5  # pseudo-pairs added to each level, so that no level has zero density
-MISSED = (1.0, 19.0)  # beta prior: wrong details that no detector sees, wrong details seen
 _BROAD = 0.05  # share of wrong details that may have any similarity
 _LEAST_SPREAD = 0.02  # minimum variance in z of pairs on different topics
 
@@ -41,6 +40,23 @@ class Places:
     stratum: Longs
     cell: Longs  # level of contradiction and point of the grid
     evidence: Longs  # class of evidence from the sets of answers, see `answer_sets.evidence`
+
+
+@dataclass(frozen=True)
+class Missed:
+    """What is known about wrong details that no detector sees, as numbers of verdicts.
+
+    The share missed of all wrong details has the beta distribution of the first two. Of pairs that
+    look right, a share with the beta distribution of the last two is wrong for no known reason.
+    """
+
+    missed: float = 1.0
+    seen: float = 19.0
+    unexplained: float = 0.0
+    explained: float = 20.0
+
+
+MISSED = Missed()  # without verdicts
 
 
 @dataclass(frozen=True)
@@ -67,21 +83,26 @@ class Fit:
         apart = (1 - right - data) * self.ratio[:, at.evidence]
         return np.asarray(right / np.maximum(right + data + apart, 1e-300))
 
-    def unseen_at(self, at: Places, missed: Floats) -> Floats:
+    def unseen_at(self, at: Places, missed: Floats, known: Missed = MISSED) -> Floats:
         """Return the share of pairs that look right but have undetected wrong details.
 
-        missed: (replicates,), quantiles of the share of wrong details that no detector sees. Its
-        prior is `MISSED`, cut off where all pairs that look right would be wrong: if nearly all
-        hits are wrong details, they say nothing about the few that look right. The result is
-        (replicates, places).
+        missed: (replicates,), quantiles of what is `known`. The distribution of the share missed is
+        cut off where all pairs that look right would be wrong: if nearly all hits are wrong
+        details, they say nothing about the few that look right. The result is (replicates, places).
         """
+        from scipy.special import betainc, betaincinv
+
         wrong = self.share[:, :, 1] + self.share[:, :, 3]
         seen = wrong / np.maximum(self.share[:, :, 0], 1e-12)
-        rate = MISSED[1]
-        known = -np.expm1(-rate * np.log1p(1 / np.maximum(seen, 1e-12)))  # prior mass that is left
-        odds = np.expm1(-np.log1p(-missed[:, None] * known) / rate)  # of an unseen to a seen one
+        counts = known.missed, known.seen
+        left = betainc(*counts, 1 / (1 + np.maximum(seen, 1e-12)))  # mass below the cut
+        share = betaincinv(*counts, missed[:, None] * left)
+        odds = share / np.maximum(1 - share, 1e-12)  # of an unseen to a seen one
         unseen = np.clip(seen * odds, 0, 1)[:, at.stratum]
-        return np.clip(unseen * self.ratio[:, at.evidence], 0, 1)
+        if known.unexplained:
+            more = betaincinv(known.unexplained, known.explained, missed)[:, None]
+            unseen = 1 - (1 - unseen) * (1 - more)
+        return np.asarray(np.clip(unseen * self.ratio[:, at.evidence], 0, 1))
 
 
 @dataclass(frozen=True)

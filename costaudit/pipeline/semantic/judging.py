@@ -1,6 +1,6 @@
 """`judge` as a library call: correct the cheap comparison of all hits by a few verdicts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -22,11 +22,14 @@ from costaudit.answers.judge.ask import (
 )
 from costaudit.answers.judge.judge import Judge, JudgeItem, Priced, judge_at
 from costaudit.answers.judge.local import PairModel
+from costaudit.answers.judge.misses import missed_details
 from costaudit.answers.judge.ppi import PERFECT, JudgeError, agreement, corrected_share, judge_error
 from costaudit.answers.judge.verdicts import VerdictStore, read_form, write_form
+from costaudit.answers.mixture.mixture import Missed
+from costaudit.answers.rates import rates
 from costaudit.contracts.grades import Estimate
-from costaudit.contracts.run_dir import check_writable
-from costaudit.contracts.semantic import JudgeOpinion
+from costaudit.contracts.run_dir import RunDir, check_writable
+from costaudit.contracts.semantic import JudgeOpinion, Misses, write_misses
 from costaudit.costing.cost import per_request_usd
 from costaudit.costing.prices.lookup import price_of
 from costaudit.errors import InsufficientDataError, UsageError
@@ -47,6 +50,7 @@ class Docket:
     requests: int  # all requests of the log
     hits: int
     probability: np.ndarray  # float64 (hits,): of a right hit, by the cheap comparison
+    kinds: np.ndarray  # float64 (3, hits): see `missed_details`
     sample: Sample
     controls: Controls
     items: tuple[JudgeItem, ...]  # of the sample, then control pairs
@@ -55,7 +59,8 @@ class Docket:
 def docket_of(run: SemanticRun, min_similarity: float, size: int) -> Docket:
     """Draw `size` hits at a threshold, and control pairs."""
     policies = [replace(run.options.policy, min_similarity=t) for t in (min_similarity, *_CONTEXT)]
-    rated = run.rated(run.swept(policies).served, _REPLICATES)
+    served = run.swept(policies).served  # earlier verdicts must not count twice
+    rated = rates(run.check, served, run.counted, replicates=_REPLICATES, seed=run.options.seed)
     rows = rated.pairs.row[0][rated.pairs.row[0] >= 0]
     if not len(rows):
         raise InsufficientDataError(
@@ -82,6 +87,7 @@ def docket_of(run: SemanticRun, min_similarity: float, size: int) -> Docket:
         requests=len(run.log.requests),
         hits=len(rows),
         probability=rated.probability[rows],
+        kinds=rated.fitted.model.kinds(rated.place[rows]),
         sample=sample,
         controls=controls,
         items=tuple(_item(run, int(one), int(other)) for one, other in pairs),
@@ -169,6 +175,14 @@ def price_of_judging(docket: Docket, asked: PricedJudge, store: VerdictStore) ->
     return quote(docket.items, asked.judge.name, store, asked.rates)
 
 
+def keep_misses(said: Sequence[JudgeOpinion], run: RunDir) -> None:
+    """Keep for later analyses what the last judge with enough verdicts showed."""
+    for one in reversed(said):
+        if one.misses is not None:
+            write_misses(one.misses, run)
+            return
+
+
 def judges_agree(first: JudgeOpinion, second: JudgeOpinion) -> tuple[int, float, Estimate | None]:
     """Return how many pairs both judged, the share of equal verdicts, and Cohen's kappa."""
     found = agreement(np.array(first.by_pair, np.int8), np.array(second.by_pair, np.int8))
@@ -205,28 +219,46 @@ def _opinion(
     said = np.array([int(verdicts.get(item.key, -1)) for item in docket.items], np.int8)
     drawn, controls = np.split(said, [len(docket.sample.rows)])
     error = judge_error(docket.controls.right, controls) if run else PERFECT
-    enough = int((drawn >= 0).sum()) >= _FEWEST and error.is_useful
+    given = int((drawn >= 0).sum())
+    enough = given >= _FEWEST and error.is_useful
     found = corrected_share(docket.probability, docket.sample, drawn, error) if enough else None
+    learned = None
+    if enough and docket.kinds[:, docket.sample.rows[drawn >= 0]].any():
+        learned = missed_details(docket.kinds, docket.sample, drawn, error)
     return JudgeOpinion(
         judge=name,
         min_similarity=docket.min_similarity,
         requests=docket.requests,
         hits=docket.hits,
         pairs=len(drawn),
-        verdicts=int((drawn >= 0).sum()),
+        verdicts=given,
         compared_share=Estimate(float(docket.probability.mean()), "estimated"),
         right_share=found.share if found else None,
         powered_share=found.powered if found else None,
         verdicts_alone_share=found.verdicts_alone if found else None,
         unsafe_served_share=_unsafe(docket, found.share) if found else None,
         spent_usd=run.spent_usd if run else Decimal(0),
-        note=_note(error, run, enough=enough),
+        note=_note(error, run, learned, enough=enough),
         by_pair=tuple(drawn.tolist()),
+        misses=Misses(name, given, **vars(learned)) if learned else None,
     )
 
 
-def _note(error: JudgeError, run: JudgeRun | None, *, enough: bool) -> str:
+def _note(
+    error: JudgeError,
+    run: JudgeRun | None,
+    learned: Missed | None,
+    *,
+    enough: bool,
+) -> str:
     parts = []
+    missed = learned.missed + learned.unexplained if learned else 0.0
+    seen = learned.seen if learned else 0.0
+    if round(missed + seen, 1) > 0:
+        parts.append(
+            f"Of about {missed + seen:.1f} wrong details among them, about {missed:.1f} were seen "
+            "by no detector; later analyses of this run count with that."
+        )
     if run is not None:
         parts.append(
             f"On control pairs it called {error.right_called_right:.0%} of the right ones right, "

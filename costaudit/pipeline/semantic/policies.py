@@ -139,10 +139,11 @@ class Trials:
         swept = run.swept(policies, stream)
         rated = self.chosen_by.rates(swept.served)
         lasting = [k for k, one in enumerate(policies) if one.ttl_s is None]
-        found = [self._chosen("topic", swept, rated, lasting)]
+        found: list[Tried | str] = [self._chosen("topic", swept, rated, lasting)]
         if len(ttls) > 1:
             found.append(self._chosen("topic_ttl", swept, rated, list(range(len(policies)))))
-        return list(dict.fromkeys(found)) if isinstance(found[0], str) else list(found)
+        shown = [one for one in found if isinstance(one, Tried)]
+        return [*shown] or found[:1]
 
     def _chosen(
         self, kind: PolicyKind, swept: Decisions, rated: Rated, runs: Sequence[int]

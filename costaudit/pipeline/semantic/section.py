@@ -167,6 +167,7 @@ def _section(
         noise_floor_pairs=floor.pairs,
         bytes_per_entry=run.bytes_per_entry,
         ttl_s=policy.ttl_s,
+        misses=run.misses,
     )
 
 

@@ -11,11 +11,12 @@ import xxhash
 from costaudit.answers.consistency import Consistency
 from costaudit.answers.kinds import prose_of
 from costaudit.answers.logged import AnswerVectors, Questions, logged
+from costaudit.answers.mixture.mixture import MISSED, Missed
 from costaudit.answers.rates import Rated, rates
 from costaudit.answers.tally import RatePoint
 from costaudit.answers.traps.signatures import TrapGuard, stored_signatures
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.contracts.semantic import Approximation
+from costaudit.contracts.semantic import Approximation, Misses, misses_of
 from costaudit.costing.cost import per_request_usd
 from costaudit.costing.plans.sizing import embedding_per_mtok
 from costaudit.embed.embedders import embedder_on
@@ -73,6 +74,11 @@ class SemanticRun(KeyedRun):
         if not self.options.approximate or self.exact_why:
             return None
         return make_cells(self.vectors, seed=self.options.seed)
+
+    @cached_property
+    def misses(self) -> Misses | None:
+        """Return what the last judge of this run showed about the detectors; None without one."""
+        return misses_of(self.log.run)
 
     @cached_property
     def topics(self) -> Clusters:
@@ -137,7 +143,12 @@ class SemanticRun(KeyedRun):
     def rated(self, served: np.ndarray, replicates: int = 200) -> Rated:
         """Judge the hits in rows of `Decisions.served` by the log's answers."""
         return rates(
-            self.check, served, self.counted, replicates=replicates, seed=self.options.seed
+            self.check,
+            served,
+            self.counted,
+            replicates=replicates,
+            seed=self.options.seed,
+            missed=_with_verdicts(self.misses),
         )
 
     def points(self, served: np.ndarray, replicates: int = 200) -> tuple[RatePoint, ...]:
@@ -213,6 +224,18 @@ class SemanticRun(KeyedRun):
             self.log.blocks, on="block_id"
         )
         return mean_bytes(self.stream.texts["text"]), mean_bytes(answers["text"])
+
+
+def _with_verdicts(told: Misses | None) -> Missed:
+    """Return what is known about wrong details that no detector sees, with a judge's verdicts."""
+    if told is None:
+        return MISSED
+    return Missed(
+        MISSED.missed + told.missed,
+        MISSED.seen + told.seen,
+        MISSED.unexplained + told.unexplained,
+        MISSED.explained + told.explained,
+    )
 
 
 def said_by(answers: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -13,7 +13,7 @@ from costaudit.contracts.semantic import (
     SemanticSection,
     SweepPoint,
 )
-from costaudit.report.language import said, tr
+from costaudit.report.language import said, separated, tr
 from costaudit.report.numbers import (
     count,
     milliseconds,
@@ -138,6 +138,22 @@ def _security(section: SemanticSection) -> tuple[Table, ...]:
             "user's answers have; nearest wrong: the most similar questions with a wrong hit.",
         ),
     )  # fmt: skip
+
+
+def misses_line(section: SemanticSection) -> str:
+    """Say what a judge showed about the detectors; "" without one."""
+    told = section.misses
+    if told is None:
+        return ""
+    return tr(
+        "{n} verdicts of {judge} show how many wrong details no detector sees: about {missed} of "
+        "{all} (without a judge, 5% is assumed)."
+    ).format(
+        n=count(told.verdicts),
+        judge=told.judge,
+        missed=separated(f"{told.missed + told.unexplained:.1f}"),
+        all=separated(f"{told.missed + told.unexplained + told.seen:.1f}"),
+    )
 
 
 def size_line(section: SemanticSection) -> str:
