@@ -70,6 +70,7 @@ def read_tables(run: RunDir, at_once: int = _AT_ONCE) -> tuple[pl.DataFrame, pl.
 
 def read_without_prompts(run: RunDir, at_once: int = _AT_ONCE) -> pl.DataFrame:
     """Read REQUESTS, with HAS_PROMPT and HAS_ANSWER, but without the columns that name blocks."""
+    requests = run.requests(without=_NAMES_BLOCKS)  # first, because it checks the table
     blocks = run.blocks(without=("kind", "chars", "tokens"))
     has_text = np.append(blocks["text"].is_not_null().to_numpy(), False)
     known = Rows(blocks["block_id"])
@@ -80,7 +81,7 @@ def read_without_prompts(run: RunDir, at_once: int = _AT_ONCE) -> pl.DataFrame:
         layout.add(0, part["segments"])
         has_prompt.append(any_in(has_text[layout.block], layout.offsets))
         has_answer.append(has_text[known.of(part["answer_id"].fill_null(""))])
-    return run.requests(without=_NAMES_BLOCKS).with_columns(
+    return requests.with_columns(
         pl.Series(HAS_PROMPT, np.concatenate(has_prompt)),
         pl.Series(HAS_ANSWER, np.concatenate(has_answer)),
     )
