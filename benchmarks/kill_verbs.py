@@ -91,6 +91,11 @@ def waited(process: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
+def has_ended(process: int) -> bool:
+    """Return whether a fork has ended; it can still be waited for."""
+    return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
 def ran(folder: Path, verb: str) -> int:
     """Run a verb in a folder, with its output in `stdout` and `stderr`; return its exit code."""
     from costaudit.cli.main import main
@@ -203,12 +208,16 @@ def killed(verb: Verb, times: int, seed: int = 0) -> tuple[int, int]:
     assert not list((verb.folder / "tmp").iterdir())
     chance, hits, compared = random.Random(f"{seed} {verb.name}"), 0, 0
     verb.prepare()
+    rest = seconds  # that are left to do: later runs go on where killed ones ended
     for number in range(1, times + 1):
-        process = verb.start()
-        time.sleep(chance.uniform(0, seconds))
+        process, started = verb.start(), time.monotonic()
+        until = started + chance.uniform(0, rest)
+        while time.monotonic() < until and not has_ended(process):
+            time.sleep(0.01)
         os.kill(process, signal.SIGKILL)  # it has not been waited for, so the id is still its own
         code = waited(process)
         hits += code == -signal.SIGKILL
+        rest = min(rest, time.monotonic() - started) if code == 0 else rest
         check_none_alive(process)
         assert waited(forked(lambda: check_whole(verb.run))) == 0, (verb.name, number)
         if code == 0 and verb.name == "erase":  # it refuses to do it twice
@@ -223,6 +232,7 @@ def killed(verb: Verb, times: int, seed: int = 0) -> tuple[int, int]:
             assert not left, (verb.name, number, left)
             compared += 1
             verb.prepare()
+            rest = seconds
     return hits, compared
 
 

@@ -25,7 +25,7 @@ from costaudit.contracts.run_dir import RunDir
 from costaudit.engine.count import watched
 from costaudit.engine.engine import Engine, check_engine, engine_named
 from costaudit.engine.pool import Pool, return_memory
-from costaudit.errors import InputError, UsageError
+from costaudit.errors import InputError, RunDirError, UsageError
 from costaudit.ingest.assembly.assemble import Assembled, assemble
 from costaudit.ingest.content.redaction import Redaction, Redactor, redaction_of
 from costaudit.ingest.content.tokenizer import ENCODING
@@ -42,7 +42,7 @@ from costaudit.ingest.staging.pieces import (
     staged_key,
     table_stamps,
 )
-from costaudit.ingest.staging.plan import options_key, plan_file, stagings
+from costaudit.ingest.staging.plan import STAGING, options_key, plan_file, stagings
 from costaudit.ingest.staging.read_task import Unit, keep, read_apart, read_unit
 from costaudit.progress import Progress
 
@@ -62,7 +62,16 @@ def ingest(
     """
     _check(run, options)
     with run.claimed():
-        return _ingest(inputs, run, options, progress)
+        was_read = (run.path / STAGING).exists()
+        try:
+            return _ingest(inputs, run, options, progress)
+        except (pl.exceptions.PolarsError, msgspec.MsgspecError) as error:
+            if not was_read:
+                raise
+            raise RunDirError(
+                f"What {run.path / STAGING} holds of the log can't be read: {error}.",
+                hint="Delete that folder: the log is then read again.",
+            ) from error
 
 
 def _ingest(
@@ -136,9 +145,12 @@ def _sweep(run: RunDir) -> None:
 
 
 def _forget_other_options(run: RunDir, key: str) -> None:
-    """Drop pieces read with other options, so that no part of a run is left unredacted."""
+    """Drop pieces read with other options, so that no part of a run is left unredacted.
+
+    Drop damaged ones too: their files are read again.
+    """
     for state, staging in stagings(run.path):
-        if state.options_key != key:
+        if state.options_key != key or not staging.is_whole():
             staging.drop()
 
 

@@ -181,3 +181,40 @@ def test_an_audit_with_a_day_that_is_no_date_is_refused(
         audit["quality"]["first_ts"] = "NaN"
     run.audit_path.write_bytes(msgspec.json.encode(audit))
     refused(costaudit("report", "run", "--format", "html"), "is not an audit: Invalid isoformat")
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[" * 100_000, '{"start": 0, "end": null, "pieces": 3}', ""]
+)
+def test_a_log_is_read_again_where_its_commit_is_damaged(
+    costaudit: Run, run: RunDir, content: str
+) -> None:
+    before = run.requests()
+    (commit,) = run.path.glob("staging/*/span-*.json")
+    commit.write_text(content)
+    assert costaudit("ingest", "log.jsonl", "--out", "run").code == 0
+    assert run.requests().equals(before)
+
+
+def test_a_commit_names_no_piece_outside_its_folder(
+    costaudit: Run, run: RunDir, tmp_path: Path
+) -> None:
+    before = run.requests()
+    (commit,) = run.path.glob("staging/*/span-*.json")
+    for piece in commit.parent.glob("piece-*"):
+        piece.rename(tmp_path / piece.name)
+    told = msgspec.json.decode(commit.read_bytes())
+    told["pieces"] = [f"../../../{name}" for name in told["pieces"]]
+    commit.write_bytes(msgspec.json.encode(told))
+    assert costaudit("ingest", "log.jsonl", "--out", "run").code == 0
+    assert run.requests().equals(before)
+    assert list(commit.parent.glob("piece-*"))
+
+
+def test_a_damaged_piece_is_named(costaudit: Run, run: RunDir) -> None:
+    for piece in run.path.glob("staging/*/piece-*"):
+        piece.write_bytes(piece.read_bytes()[:20])
+    (run.path / "requests.parquet").unlink()
+    refused(
+        costaudit("ingest", "log.jsonl", "--out", "run", "-q"), "run/staging holds of the log can't"
+    )

@@ -88,6 +88,15 @@ class FileStaging:
             for path in sorted(self.folder.glob("span-*.json"))
         ]
 
+    def is_whole(self) -> bool:
+        """Return whether the commits can be read and name only pieces that are in the folder."""
+        try:
+            names = [name for span in self.spans() for name in span.pieces]
+        except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError):
+            return False
+        there = {path.stem for path in self.folder.glob("piece-*")}
+        return there.issuperset(names)
+
     def drop(self) -> None:
         """Delete everything staged for the file."""
         shutil.rmtree(self.folder, ignore_errors=True)
