@@ -2,7 +2,7 @@
 
 REQUESTS and BLOCKS keep their columns. `block_id` and `answer_id` become the number of a row in
 BLOCKS (UInt32); keys that BLOCKS lacks are numbered behind its rows. The role, kind and marker of a
-segment become enumerations. A prompt then takes a tenth of the memory.
+segment become enumerations. A prompt then takes an eighth of the memory.
 """
 
 import numpy as np
