@@ -66,7 +66,7 @@ def ingest(
 
 def _print_plan(logs: Sequence[str], options: "IngestOptions") -> int:
     """Print the plan of reading logs; 0 is the exit code."""
-    from costaudit.ingest.reading_plan import reading_plan
+    from costaudit.ingest.reading_plan import LINKED_BYTES, reading_plan
 
     plan = reading_plan(logs, options)
     say(
@@ -87,8 +87,9 @@ def _print_plan(logs: Sequence[str], options: "IngestOptions") -> int:
         )
         say(
             f"So there are about {plan.records:,.0f} records, and reading takes about "
-            f"{_time(plan.read_s)}. Assembling them comes after, in one process, with about "
-            f"{_size(plan.memory_bytes)} of memory."
+            f"{_time(plan.read_s)}. Assembling them comes after, with about "
+            f"{_size(plan.memory_bytes)} of memory in all processes, and up to "
+            f"{LINKED_BYTES / 1e3:g} KB more for each call that may be the same as another."
         )
     if plan.untold_bytes:
         say(f"Not estimated: {_size(plan.untold_bytes)} of tables, Parquet or JSON without lines.")

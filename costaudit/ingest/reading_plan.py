@@ -27,9 +27,10 @@ from costaudit.scratch import scratch_folder
 TRIAL_BYTES = 32 << 20  # unpacked, of each file that is tried
 WARM_UP = 16  # this part of them is read before, because the tokenizer takes a second to load
 TRIED_FILES = 2  # the largest ones of those in parts, and of the others
-# of assembly: 1,130 bytes more for each short call (`benchmarks/bench_scale.py`), 840 for each call
-# of 8 KB (`benchmarks/bench_ingest.py --stream`)
-MEMORY_BYTES, MEMORY_BYTES_PER_CALL = 400e6, 1_100
+# of assembly, in all processes of a pool of two (`benchmarks/bench_scale.py`): 900 MB for a million
+# short calls, 1,900 for ten million
+MEMORY_BYTES, MEMORY_BYTES_PER_CALL = 800e6, 120
+LINKED_BYTES = 1_100  # more for each call that is compared with others whole
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class ReadingPlan:
 
     @property
     def memory_bytes(self) -> float:
-        """Estimate the peak memory of assembling the calls, in one process."""
+        """Estimate the peak memory of assembling the calls, if none of them are linked."""
         return MEMORY_BYTES + MEMORY_BYTES_PER_CALL * self.records
 
 

@@ -187,3 +187,35 @@ def test_a_command_that_is_killed_while_it_assembles_goes_on_from_what_it_read(
     assert assembled(run) == whole
     left = [path.name for path in run.path.rglob("*.part")]
     assert left == [] and not (run.path / "staging" / ".assembly").exists()
+
+
+MEASURED = """
+import sys
+from pathlib import Path
+from costaudit.contracts.run_dir import RunDir
+from costaudit.ingest.ingest import ingest
+from costaudit.ingest.options import IngestOptions
+from costaudit.progress import SilentProgress
+
+options = IngestOptions(engine="local")
+summary = ingest([sys.argv[1]], RunDir(Path(sys.argv[2])), options, SilentProgress())
+told = Path("/proc/self/status").read_text()  # the peak of a resource begins with the parent's
+print(summary.read_bytes, told.split("VmHWM:")[1].split()[0])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc has the peak of the memory")
+def test_a_further_call_takes_little_memory(tmp_path: Path) -> None:
+    """It took 1,130 bytes when all calls were decided in one process."""
+    peaks: dict[int, int] = {}
+    for calls in (70_000, 210_000):
+        records = [chat(n, f"Where is parcel {n}?", answer="Here.") for n in range(calls)]
+        log, run = write_lines(tmp_path / f"{calls}.jsonl", records), tmp_path / f"run{calls}"
+        command = [sys.executable, "-c", MEASURED, str(log), str(run)]
+        subprocess.run(command, check=True, capture_output=True)
+        (run / "requests.parquet").unlink()  # so it is assembled again, but not read
+        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        read_bytes, peaks[calls] = map(int, told.split())
+        assert read_bytes == 0
+    assert (peaks[210_000] - peaks[70_000]) * 1_024 / 140_000 < 700
