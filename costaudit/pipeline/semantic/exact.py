@@ -46,13 +46,18 @@ class ExactRun(KeyedRun):
     def text_bytes(self) -> tuple[float, float]:
         """Return the mean length of a question and of an answer, in characters."""
         chars = self.log.blocks.select("block_id", "chars")
-        rows = pl.col("text").str.split("\n").cast(pl.List(chars.schema["block_id"]), strict=False)
-        none = pl.lit(None, pl.List(chars.schema["block_id"]))
-        wanted = self.stream.texts.select(block_id=rows if self.log.hashed else none)
-        asked = wanted.with_row_index().explode("block_id").join(chars, on="block_id")
         answers = self.log.requests.select(block_id="answer_id").join(chars, on="block_id")
-        by_question = asked.group_by("index", maintain_order=True).agg(pl.col("chars").sum())
-        return mean_length(by_question["chars"]), mean_length(answers["chars"])
+        return mean_length(self._question_chars(chars)), mean_length(answers["chars"])
+
+    def _question_chars(self, chars: pl.DataFrame) -> pl.Series:
+        """Return the length of each question; a hashed one is a list of the ids of its blocks."""
+        texts = self.stream.texts["text"]
+        if not self.log.hashed:
+            return texts.str.len_chars()
+        ids = texts.str.split("\n").cast(pl.List(chars.schema["block_id"]), strict=False)
+        asked = pl.DataFrame({"block_id": ids}).with_row_index().explode("block_id")
+        found = asked.join(chars, on="block_id").group_by("index", maintain_order=True)
+        return found.agg(pl.col("chars").sum())["chars"]
 
 
 def identical_hits(log: Loaded, options: AnalyzeOptions, progress: Progress) -> CacheHits | None:
