@@ -108,7 +108,8 @@ def find_keys(task: KeyTask) -> PieceKeys:
     keys.write_ipc(task.stem.with_suffix(".keys"))
     ids = pl.read_parquet(task.piece.table("blocks"), columns=["block_id"])["block_id"]
     digests = np.frombuffer(bytes.fromhex("".join(ids)), ">u8").astype(np.uint64).reshape(-1, 2)
-    np.save(task.stem.with_suffix(".npy"), np.ascontiguousarray(digests.T))
+    halves = pl.DataFrame({"high": digests[:, 0], "low": digests[:, 1]})
+    halves.write_ipc(task.stem.with_suffix(".blocks"))
     return PieceKeys(
         stem=task.stem,
         rows=len(rows),
@@ -166,8 +167,8 @@ class Keys:
 
     def block_ids(self) -> tuple[Ints, Ints]:
         """Return the two halves of the id of each block, piece after piece."""
-        both = [np.load(one.stem.with_suffix(".npy")) for one in self._found]
-        return np.concatenate([one[0] for one in both]), np.concatenate([one[1] for one in both])
+        both = pl.concat(pl.read_ipc(one.stem.with_suffix(".blocks")) for one in self._found)
+        return both["high"].to_numpy(), both["low"].to_numpy()
 
     def piece_of(self, places: Ints) -> Ints:
         """Return the number of the piece of each row."""
