@@ -149,6 +149,11 @@ def test_other_policies_are_judged_near_the_truth(swept: Swept) -> None:
         assert unsafe.low is not None and unsafe.high is not None
         assert unsafe.low <= wrong <= unsafe.high, policy.kind
         assert wrong <= 0.01  # what was promised for thresholds chosen by the other half
+    right = {
+        one.kind: ((one.served >= 0) & counted & ~swept.is_wrong(one.served)).sum() for one in tried
+    }
+    assert right["topic"] >= 1.2 * right["one"]  # 885 and 706
+    assert right["one"] > right["entry"] > right["exact"]
 
 
 def test_a_looser_threshold_would_break_the_limit(swept: Swept) -> None:

@@ -62,8 +62,7 @@ def _unsafe_served(audit: Audit, limit: Decimal) -> _Found:
             "not known",
             "The log holds no answers to compare. Export it with the answers.",
         )
-    upper = estimate.value if estimate.high is None else estimate.high
-    if _decimal(upper) <= limit:
+    if _surely_within(estimate, limit):
         return "passed", _interval(estimate), ""
     if section and not section.embedder:
         return (
@@ -94,8 +93,7 @@ def _exposed_served(audit: Audit, limit: Decimal) -> _Found:
             "not known",
             "The log names no users, or holds no answers. Export it with both.",
         )
-    upper = estimate.value if estimate.high is None else estimate.high
-    if _decimal(upper) <= limit:
+    if _surely_within(estimate, limit):
         return "passed", _interval(estimate), ""
     return (
         "failed",
@@ -181,6 +179,12 @@ def _coverage(audit: Audit, limit: Decimal) -> _Found:
         f"{found:.1%}",
         "Too few rows hold their prompt. Export the log with the prompts.",
     )
+
+
+def _surely_within(estimate: Estimate, limit: Decimal) -> bool:
+    """Return whether a share's upper bound is at most the limit."""
+    upper = estimate.value if estimate.high is None else estimate.high
+    return _decimal(upper) <= limit
 
 
 def _interval(estimate: Estimate) -> str:
