@@ -13,6 +13,7 @@ OTHER = -1  # a role or marker that is not in the list above
 Ints = NDArray[np.int64]
 Small = NDArray[np.int32]
 Codes = NDArray[np.int8]
+Whole = Ints | Small
 
 
 @dataclass(frozen=True)
@@ -198,3 +199,21 @@ def _codes(values: pl.Series, names: tuple[str, ...]) -> NDArray[np.int16]:
     order = pl.Series(range(len(names)), dtype=pl.Int16)
     coded = values.replace_strict(list(names), order, default=OTHER, return_dtype=pl.Int16)
     return coded.fill_null(OTHER).to_numpy()
+
+
+def numbered(columns: pl.DataFrame) -> tuple[pl.DataFrame, Small]:
+    """Return the distinct rows of columns without nulls, sorted, and the number of each row.
+
+    The work grows with the rows, and with their distinct values for each column.
+    """
+    code = np.zeros(len(columns), np.int64)
+    for column in columns.iter_columns():
+        values = column.unique().sort()
+        if len(values) < 2:
+            continue
+        code *= len(values)
+        code += values.search_sorted(column).to_numpy()
+        if code.max() >= 2**62 // len(columns):  # the next column could exceed 64 bits
+            code = np.unique(code, return_inverse=True)[1]
+    _, first, number = np.unique(code, return_index=True, return_inverse=True)
+    return columns[first], number.astype(np.int32)

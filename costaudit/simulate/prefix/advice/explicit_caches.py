@@ -78,7 +78,7 @@ def explicit_caches(
         rows = order[groups.index[order] == group]
         head, start = anchors.static[rows], prompts.start[rows]
         node, cached = prompts.segment_node[head], prompts.segment_tokens[head].astype(np.int64)
-        hours, prices = hour_usd[assigned.index[rows]], terms.prices[rows, UNCACHED]
+        hours, prices = hour_usd[assigned.index[rows]], terms.prices.of(rows)[:, UNCACHED]
         plans = [
             ExplicitFacts(group, rows, cached, *_held(node, start, life_s), hours, lifetime)
             for lifetime, life_s in LIFETIMES_S.items()

@@ -87,14 +87,18 @@ def find_signs(requests: pl.DataFrame, prompts: Prompts, as_is: PrefixOutcome) -
 
 
 def _not_parsed(requests: pl.DataFrame, as_is: PrefixOutcome) -> list[Sign]:
-    rows = requests.select(
+    counted = requests.lazy().select(
         pl.col("provider", "model").fill_null(""),
         cached=pl.sum_horizontal("^cache_.*_tokens$"),
         size=pl.sum_horizontal("input_uncached_tokens", "^cache_.*_tokens$"),
         counted=COUNTED,
-    ).with_columns(read=as_is.classes["cache_read_tokens"], chosen=pl.Series(as_is.simulated))
+    )
+    simulated = pl.LazyFrame(
+        {"read": as_is.classes["cache_read_tokens"], "chosen": as_is.simulated}
+    )
     models = (
-        rows.filter("chosen", "counted")
+        pl.concat([counted, simulated], how="horizontal")
+        .filter("chosen", "counted")
         .group_by("provider", "model")
         .agg(pl.len(), pl.col("cached", "size", "read").sum())
         .filter(
@@ -102,6 +106,7 @@ def _not_parsed(requests: pl.DataFrame, as_is: PrefixOutcome) -> list[Sign]:
             pl.col("cached") == 0,
             pl.col("read") >= MIN_READ_SHARE * pl.col("size"),
         )
+        .collect(engine="streaming")
     )
     return [
         Sign(

@@ -20,7 +20,7 @@ from costaudit.simulate.prefix.caches.replay import (
 from costaudit.simulate.prefix.caches.static_share import HEAD_PARTS, PARTS, Parts
 from costaudit.simulate.prefix.rules.rules import Assigned
 from costaudit.simulate.prefix.tree.prompts import Groups, Prompts
-from costaudit.simulate.segments import Ints, owners
+from costaudit.simulate.segments import Ints, Small, Whole, owners
 
 REPEATED_SHARE = 0.5  # a place is static if so many of its requests share its prefix
 
@@ -147,13 +147,36 @@ class Best:
     plans: tuple[Plan, ...]  # per template
 
 
+_AT_ONCE = 1 << 18  # requests whose prices are laid out at the same time
+
+
+@dataclass(frozen=True)
+class InputPrices:
+    """The input prices of requests, which are few: each request has a row of `table`."""
+
+    table: NDArray[np.float64]  # (rows, INPUT_CLASSES)
+    index: Small  # per request
+
+    def of(self, rows: Ints) -> NDArray[np.float64]:
+        """Return the prices of some requests by class."""
+        return self.table[self.index[rows]]
+
+    def cost(self, tokens: Whole) -> NDArray[np.float64]:
+        """Return each request's cost; `tokens` are (requests, INPUT_CLASSES)."""
+        found = np.empty(len(tokens))
+        for start in range(0, len(tokens), _AT_ONCE):
+            here = slice(start, start + _AT_ONCE)
+            found[here] = np.einsum("ij,ij->i", tokens[here], self.table[self.index[here]])
+        return found
+
+
 @dataclass(frozen=True)
 class Terms:
     """The rules and prices of prompts, and what the application does today."""
 
     assigned: Assigned  # the provider's rules
     groups: Groups  # the templates
-    prices: NDArray[np.float64]  # (requests, input classes)
+    prices: InputPrices
     as_is: Markers
 
     def sums(self, usd: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -236,27 +259,27 @@ def _costs(
 ) -> NDArray[np.float64]:
     """Return the cost of each template's input under a plan."""
     result = replay(prompts, terms.assigned, place(anchors, terms.as_is, plan), chosen)
-    return terms.sums(np.einsum("ij,ij->i", result.tokens, terms.prices), result.chosen)
+    return terms.sums(terms.prices.cost(result.tokens), result.chosen)
 
 
-def input_prices(assigned: Assigned, pricing: Pricing | None) -> NDArray[np.float64]:
+def input_prices(assigned: Assigned, pricing: Pricing | None) -> InputPrices:
     """Return input prices by request and class: its rate, or else its rules' multipliers."""
     table = np.array(
         [[1.0, float(rules.read_mult), *_write_multipliers(rules.write_mult)]
          for rules in assigned.rules]
     )  # fmt: skip
-    relative = table.reshape(-1, len(_INPUT_RATES))[assigned.index]
+    relative = table.reshape(-1, 1, len(_INPUT_RATES))
     if pricing is None:
-        return relative
-    rates = pricing.rates.select(
-        "rate_id", *(pl.col(name).cast(pl.Float64) for name in _INPUT_RATES)
-    )
-    rows = pl.DataFrame({"rate_id": pricing.rate_ids}).join(
-        rates, on="rate_id", how="left", maintain_order="left"
-    )
-    known = rows.select(_INPUT_RATES).to_numpy()
-    base = np.where(np.isnan(known[:, :1]), 1.0, known[:, :1])
-    return np.where(np.isnan(known), base * relative, known)
+        return InputPrices(relative[:, 0], assigned.index.astype(np.int32))
+    rates = pricing.rates.sort("rate_id")
+    known = rates.select(pl.col(name).cast(pl.Float64) for name in _INPUT_RATES).to_numpy()
+    known = np.vstack([known, np.full(len(_INPUT_RATES), np.nan)])[None]  # the last: no rate
+    base = np.where(np.isnan(known[..., :1]), 1.0, known[..., :1])
+    every = np.where(np.isnan(known), base * relative, known)
+    place = rates["rate_id"].search_sorted(pricing.rate_ids.fill_null(0))
+    rate = np.where(pricing.rate_ids.is_null(), len(rates), place.to_numpy())
+    index = assigned.index.astype(np.int32) * (len(rates) + 1) + rate
+    return InputPrices(every.reshape(-1, len(_INPUT_RATES)), index.astype(np.int32))
 
 
 def _write_multipliers(table: tuple[tuple[str, str], ...]) -> list[float]:

@@ -8,6 +8,7 @@ import polars as pl
 
 from costaudit.contracts.prefix import BreakerKind
 from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.simulate.prefix.advice.markers import InputPrices
 from costaudit.simulate.prefix.advice.plans import Planned
 from costaudit.simulate.prefix.breakers.breakers import NOWHERE, BreakerFacts
 from costaudit.simulate.prefix.breakers.losses import LOST, Today
@@ -19,7 +20,7 @@ from costaudit.simulate.prefix.caches.replay import (
     with_longest,
 )
 from costaudit.simulate.prefix.tree.prompts import Prompts, without_settings
-from costaudit.simulate.segments import Ints
+from costaudit.simulate.segments import Whole
 
 MAX_ROUNDS = 4  # places of a template that are repaired one by one; the others together
 MARKED: tuple[BreakerKind, ...] = (
@@ -38,7 +39,7 @@ class MendRuns:
     today: Today
     planned: Planned
     rate_ids: pl.Series
-    prices: np.ndarray
+    prices: InputPrices
 
     def price(self, found: Sequence[BreakerFacts]) -> tuple[BreakerFacts, ...]:
         """Return the causes with their repairs' effects; the provider's causes stay unchanged.
@@ -77,11 +78,11 @@ class MendRuns:
                 share = found[number].lost_tokens / max(total, 1)
                 done[number] = replace(found[number], saved=_part(frame, share))
 
-    def _rule(self, kind: BreakerKind) -> tuple[Ints, Ints] | None:
+    def _rule(self, kind: BreakerKind) -> tuple[Whole, Whole] | None:
         """Return the tokens before and after a rule's repair; None if the cause stays unchanged."""
         now = self.today.as_is.tokens
         prompts, markers = self.today.prompts, self.today.markers
-        mends: dict[BreakerKind, Callable[[], Ints]] = {
+        mends: dict[BreakerKind, Callable[[], Whole]] = {
             "parallel": lambda: self._billed(_one_by_one(prompts), markers),
             "ttl_gap": lambda: self._billed(
                 prompts, with_longest(markers, self.today.assigned, prompts.segments.offsets)
@@ -103,24 +104,24 @@ class MendRuns:
             )
         return (now, mends[kind]()) if kind in mends else None
 
-    def _billed(self, prompts: Prompts, markers: Markers) -> Ints:
+    def _billed(self, prompts: Prompts, markers: Markers) -> Whole:
         """Return the billed tokens of replayed prompts; moved parts are uncached input."""
         run = replay(prompts, self.today.assigned, markers, self.today.as_is.chosen)
         tokens = run.tokens
         moved = np.where(run.chosen, self.today.prompts.billed - prompts.billed, 0)
-        tokens[:, UNCACHED] += moved
+        tokens[:, UNCACHED] += moved.astype(tokens.dtype)
         return tokens
 
-    def _usd(self, group: int, before: Ints, after: Ints) -> float:
+    def _usd(self, group: int, before: Whole, after: Whole) -> float:
         rows = self.today.groups.rows[group]
-        return float(((before[rows] - after[rows]) * self.prices[rows]).sum())
+        return float(((before[rows] - after[rows]) * self.prices.of(rows)).sum())
 
-    def _changed(self, group: int, before: Ints, after: Ints) -> pl.DataFrame:
+    def _changed(self, group: int, before: Whole, after: Whole) -> pl.DataFrame:
         """Return what a template pays less, as LOST; empty if it does not."""
         if self._usd(group, before, after) <= 0:
             return pl.DataFrame(schema=LOST)
         rows = self.today.groups.rows[group]
-        fewer = before[rows] - after[rows]
+        fewer = (before[rows] - after[rows]).astype(np.int64)
         frame = pl.DataFrame(
             {"rate_id": self.rate_ids.gather(rows)}
             | {name: fewer[:, place] for place, name in enumerate(INPUT_CLASSES)}

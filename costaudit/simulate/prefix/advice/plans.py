@@ -93,8 +93,8 @@ def _joined(
 def _costs(way: _Way, sent: Prompts, terms: Terms) -> NDArray[np.float64]:
     """Return the cost of each template's input; `sent` are the complete prompts."""
     result = replay(way.prompts, terms.assigned, way.best.markers, sent.sendable)
-    cost = np.einsum("ij,ij->i", result.tokens, terms.prices)
-    cost += (sent.billed - way.prompts.billed) * terms.prices[:, UNCACHED]
+    cost = terms.prices.cost(result.tokens)
+    cost += (sent.billed - way.prompts.billed) * terms.prices.table[terms.prices.index, UNCACHED]
     return terms.sums(cost, result.chosen & (terms.groups.index >= 0))
 
 

@@ -21,6 +21,7 @@ from costaudit.simulate.prefix.caches.replay import (
 from costaudit.simulate.prefix.caches.static_share import split_parts, static_tokens
 from costaudit.simulate.prefix.rules.rules import Assigned, assign_rules
 from costaudit.simulate.prefix.tree.prompts import Prompts, group_requests, read_prompts
+from costaudit.simulate.segments import Small
 from costaudit.simulate.templates import system_templates
 
 
@@ -31,7 +32,7 @@ class PrefixOutcome:
     policy_id: str
     classes: pl.DataFrame  # TOKEN_CLASSES, aligned with the requests; 0 if not kept
     simulated: NDArray[np.bool_]  # False: billed classes, or not kept
-    matched: NDArray[np.int64]  # request that wrote or last used what was read; -1 for none
+    matched: Small  # request that wrote or last used what was read; -1 for none
     unconfirmed: tuple[str, ...]  # assumptions that no vendor confirms
 
     def to_outcomes(self, requests: pl.DataFrame) -> pl.DataFrame:

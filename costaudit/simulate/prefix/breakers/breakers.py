@@ -10,7 +10,7 @@ from costaudit.simulate.prefix.breakers.divergence import Site, locate_breaks
 from costaudit.simulate.prefix.breakers.losses import Billing, Losses, Today
 from costaudit.simulate.prefix.breakers.mended import Mender
 from costaudit.simulate.prefix.caches.replay import READ, UNCACHED
-from costaudit.simulate.segments import Ints, any_in
+from costaudit.simulate.segments import Ints, Whole, any_in
 
 MENDS: dict[BreakerKind, str] = {
     "timestamp": "Move the time to the end of the last user message, or round it to the day.",
@@ -106,7 +106,9 @@ def find_breakers(evidence: Evidence) -> tuple[BreakerFacts, ...]:
 def _content_breakers(evidence: Evidence) -> list[BreakerFacts]:
     lost = evidence.losses.moved
     rows = np.flatnonzero((lost > 0) & ~evidence.today.prompts.cut)
-    sites = locate_breaks(evidence.requests, evidence.source, evidence.losses.live, rows)
+    sites = locate_breaks(
+        evidence.requests, evidence.source, evidence.losses.live.astype(np.int64), rows
+    )
     return [_facts(evidence, site, site.requests, lost, evidence.simulated) for site in sites]
 
 
@@ -122,7 +124,7 @@ def _rule_breakers(evidence: Evidence) -> list[BreakerFacts]:
     return found
 
 
-def _rule_losses(evidence: Evidence) -> list[tuple[BreakerKind, Ints]]:
+def _rule_losses(evidence: Evidence) -> list[tuple[BreakerKind, Whole]]:
     losses, assigned = evidence.losses, evidence.today.assigned
     marked = any_in(evidence.today.markers.code > 0, evidence.today.prompts.segments.offsets)
     implicit = assigned.is_marked("implicit")
@@ -172,7 +174,7 @@ _WHERE: dict[BreakerKind, str] = {
 
 
 def _facts(
-    evidence: Evidence, site: Site, rows: Ints, lost: Ints, billing: Billing
+    evidence: Evidence, site: Site, rows: Ints, lost: Whole, billing: Billing
 ) -> BreakerFacts:
     instead = UNCACHED if site.kind == "write_only" else READ
     frame = billing.lost(rows, lost[rows], instead)

@@ -23,7 +23,7 @@ from costaudit.simulate.prefix.caches.replay import (
 from costaudit.simulate.prefix.rules.rules import Assigned
 from costaudit.simulate.prefix.tree.prompts import Groups, Prompts, without_settings
 from costaudit.simulate.prefix.tree.settings import SettingName
-from costaudit.simulate.segments import Ints, owners
+from costaudit.simulate.segments import Ints, Small, Whole, owners
 
 LOST = pl.Schema(
     {
@@ -40,18 +40,18 @@ _PAID_FIRST = (WRITE_1H, WRITE_5M, WRITE_OTHER, UNCACHED)
 class Billing:
     """The classes in which lost tokens were billed, and the rate of each request."""
 
-    tokens: Ints  # (requests, INPUT_CLASSES)
+    tokens: Whole  # (requests, INPUT_CLASSES)
     rate_ids: pl.Series  # Int32
 
     @classmethod
-    def of(cls, tokens: Ints, pricing: Pricing | None) -> "Billing":
+    def of(cls, tokens: Whole, pricing: Pricing | None) -> "Billing":
         """Return replayed or billed classes with the log's rates."""
         unknown = pl.Series([None], dtype=pl.Int32).new_from_index(0, len(tokens))
         return cls(tokens, pricing.rate_ids if pricing else unknown)
 
-    def lost(self, rows: Ints, lost: Ints, instead: int = READ) -> pl.DataFrame:
+    def lost(self, rows: Ints, lost: Whole, instead: int = READ) -> pl.DataFrame:
         """Return LOST: lost tokens come from a request's writes, then its uncached tokens."""
-        left = lost.copy()
+        left = lost.astype(np.int64)
         ids, place = np.unique(self._rates[rows], return_inverse=True)
         found: list[tuple[int | None, str, str, int]] = []
         for column in _PAID_FIRST:
@@ -82,21 +82,21 @@ _FOREVER = 2**61
 class Losses:
     """Lost tokens per request; each token has one cause, the first that applies."""
 
-    live: Ints  # for reference: tokens of the longest prefix that could have been read
-    moved: Ints  # parts that change come before parts that don't
-    parallel: Ints  # sent before the answer to the first request with the prefix began
-    expired: Ints  # unused for longer than entries live, but less than the longest lifetime
-    outlived: Ints  # unused for longer than any lifetime that the provider offers
-    short: Ints  # the shared prefix is below the provider's minimum
-    unmarked: Ints  # no marker at a place where a read is possible
-    lookback: Ints  # the marker is too far after the last one
-    settings: dict[SettingName, Ints]  # by field: a setting in the prefix changed
-    rewritten: Ints  # the conversation's history was changed
-    thinking: Ints  # history changed because earlier thinking blocks were left out
-    model_switch: Ints  # the conversation continued with another model
-    region_switch: Ints  # the conversation continued in another region or account
-    provider: Ints  # simulated as read but not billed so: evicted or routed elsewhere
-    write_only: Ints  # written, never read, and not lost by a cause above
+    live: Whole  # for reference: tokens of the longest prefix that could have been read
+    moved: Whole  # parts that change come before parts that don't
+    parallel: Whole  # sent before the answer to the first request with the prefix began
+    expired: Whole  # unused for longer than entries live, but less than the longest lifetime
+    outlived: Whole  # unused for longer than any lifetime that the provider offers
+    short: Whole  # the shared prefix is below the provider's minimum
+    unmarked: Whole  # no marker at a place where a read is possible
+    lookback: Whole  # the marker is too far after the last one
+    settings: dict[SettingName, Whole]  # by field: a setting in the prefix changed
+    rewritten: Whole  # the conversation's history was changed
+    thinking: Whole  # history changed because earlier thinking blocks were left out
+    model_switch: Whole  # the conversation continued with another model
+    region_switch: Whole  # the conversation continued in another region or account
+    provider: Whole  # simulated as read but not billed so: evicted or routed elsewhere
+    write_only: Whole  # written, never read, and not lost by a cause above
 
 
 @dataclass(frozen=True)
@@ -158,11 +158,11 @@ def find_losses(requests: pl.DataFrame, today: Today, mended: Prompts) -> Losses
 
 
 def _setting_losses(
-    today: Today, cached: NDArray[np.bool_], ttl: Ints, live: Ints
-) -> dict[SettingName, Ints]:
+    today: Today, cached: NDArray[np.bool_], ttl: Ints, live: Whole
+) -> dict[SettingName, Whole]:
     """Return losses by setting: settings are left out in turn, and the extra reads are the loss."""
     prompts, minimum = today.prompts, today.assigned.each(lambda rules: rules.min_tokens)
-    found: dict[SettingName, Ints] = {}
+    found: dict[SettingName, Whole] = {}
     left_out: tuple[SettingName, ...] = ()
     for name in prompts.settings.varying:
         left_out = (*left_out, name)
@@ -172,12 +172,12 @@ def _setting_losses(
     return found
 
 
-def _gap(more: Ints, less: Ints, chosen: NDArray[np.bool_]) -> Ints:
+def _gap(more: Whole, less: Whole, chosen: NDArray[np.bool_]) -> Whole:
     lost = np.where(chosen, np.maximum(more - less, 0), 0)
     return lost if lost.any() else np.broadcast_to(np.int64(0), lost.shape)  # takes no memory
 
 
-def _shared(prompts: Prompts, chosen: NDArray[np.bool_], ttl: Ints) -> Ints:
+def _shared(prompts: Prompts, chosen: NDArray[np.bool_], ttl: Ints) -> Small:
     from costaudit.simulate.prefix.caches.cache_kernels import replay_tokens
 
     shared, _ = replay_tokens(
@@ -203,7 +203,7 @@ def _lifetimes(today: Today) -> Ints:
 
 
 def _turn_losses(
-    requests: pl.DataFrame, prompts: Prompts, static: Ints, minimum: Ints
+    requests: pl.DataFrame, prompts: Prompts, static: Ints, minimum: Small
 ) -> dict[str, Ints]:
     """Return losses found by comparing each turn with the previous one of its conversation."""
     from costaudit.simulate.prefix.caches.cache_kernels import head_sizes
@@ -252,7 +252,7 @@ def _previous_turns(requests: pl.DataFrame, prompts: Prompts) -> Ints:
     return previous
 
 
-def _provider_losses(requests: pl.DataFrame, as_is: Replay) -> Ints:
+def _provider_losses(requests: pl.DataFrame, as_is: Replay) -> Whole:
     """Return the tokens that were simulated as read but not billed so, if counters exist."""
     counted = requests.select(
         trusted=READS_COUNTED

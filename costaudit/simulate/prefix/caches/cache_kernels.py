@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 Small = NDArray[np.int32]
 Codes = NDArray[np.int8]
+Index = NDArray[np.int16]
 Flags = NDArray[np.bool_]
 
 NEVER = -(2**62)
@@ -60,8 +61,9 @@ def _store(
 @njit(cache=True, nogil=True)
 def replay_breakpoints(
     order: Ints, seg_offsets: Ints, node: Small, tokens: Small, start: Ints, visible: Ints,
-    writes: Codes, lookup: Flags, ttl: Ints, rules: Ints, columns: Ints, nodes: int, warm: Ints,
-) -> tuple[Ints, Ints]:  # fmt: skip
+    writes: Codes, lookup: Flags, ttl: Ints, rules: Index, columns: Ints, nodes: int, warm: Ints,
+    result: Small,
+) -> Small:  # fmt: skip
     """Replay caches that are written only at markers.
 
     `warm` holds, per request, the segment up to which a call before the log wrote, if no call of
@@ -69,16 +71,16 @@ def replay_breakpoints(
 
     `node` and `tokens` are per segment; `writes` is the code of the marker after it (0 for none);
     `lookup` flags where a read may end; `ttl` is in microseconds by rules and code; `rules` are
-    those of each request. Return tokens by request and class: `columns` holds the class of reads,
-    and of the writes of each code (mixed lifetimes are divided by Anthropic's rule of positions A,
-    B and C). Also return the request that wrote what was read; -1 for none.
+    those of each request. Fill `result`, tokens by request and class, which is zero: `columns`
+    holds the class of reads, and of the writes of each code (mixed lifetimes are divided by
+    Anthropic's rule of positions A, B and C). Return the request that wrote what was read; -1 for
+    none.
     """
     writer = np.full(nodes, -1, np.int32)
-    matched = np.full(len(start), -1, np.int64)
+    matched = np.full(len(start), -1, np.int32)
     expires = np.full(nodes, NEVER, np.int64)
     available = np.zeros(nodes, np.int64)
     lifetime = np.zeros(nodes, np.int64)
-    result = np.zeros((len(start), columns.max() + 1), np.int64)
     for request in order:
         first, last = seg_offsets[request], seg_offsets[request + 1]
         now = int(start[request])
@@ -103,7 +105,7 @@ def replay_breakpoints(
                 life = ttl[rules[request], code]
                 _store(node[segment], now, seen, life, expires, available, lifetime)
                 writer[node[segment]] = request
-    return result, matched
+    return matched
 
 
 @njit(cache=True, nogil=True)
@@ -124,18 +126,18 @@ def _known(
 def replay_tokens(
     order: Ints, offsets: Ints, node: Small, tokens: Small, start: Ints, visible: Ints, ttl: Ints,
     persisted_units: Flags, nodes: int,
-) -> tuple[Ints, Ints]:  # fmt: skip
+) -> tuple[Small, Small]:  # fmt: skip
     """Replay caches that store every prompt; return the longest live common prefix, in tokens.
 
     Using a prefix renews it. With `persisted_units`, only ends of prompts and places where two
     prompts diverged can be read. Also return the request that last used the prefix.
     """
     user = np.full(nodes, -1, np.int32)
-    matched = np.full(len(start), -1, np.int64)
+    matched = np.full(len(start), -1, np.int32)
     used = np.full(nodes, NEVER, np.int64)
     available = np.zeros(nodes, np.int64)
     persisted = np.zeros(nodes, np.bool_)
-    result = np.zeros(len(offsets) - 1, np.int64)
+    result = np.zeros(len(offsets) - 1, np.int32)
     for request in order:
         first, last = offsets[request], offsets[request + 1]
         now, life = int(start[request]), int(ttl[request])
@@ -218,24 +220,26 @@ def _back_from(first: int, marker: int, run: Codes, positions: int, lookup: Flag
 @njit(cache=True, nogil=True)
 def explicit_flags(
     seg_offsets: Ints, chosen: Flags, tokens: Small, marker: Codes, granted: Codes, run: Codes,
-    minimum: Ints, most: Ints, positions: Ints,
+    rules: Index, minimum: Ints, most: Ints, positions: Ints,
 ) -> tuple[Codes, Flags]:  # fmt: skip
     """Return where markers write, and where the search back from each may read.
 
-    `granted` holds, by request and code, the lifetime that the provider applies for a marker.
+    `rules` are those of each request; the other arrays of rules have a value for each of them.
+    `granted` holds, by rules and code, the lifetime that the provider applies for a marker.
     """
     writes = np.zeros(len(marker), np.int8)
     lookup = np.zeros(len(marker), np.bool_)
     for request in range(len(chosen)):
         if not chosen[request]:
             continue
-        first, left = seg_offsets[request], most[request]
+        ruled = rules[request]
+        first, left = seg_offsets[request], most[ruled]
         for segment in range(seg_offsets[request + 1] - 1, first - 1, -1):
             if marker[segment] > 0 and left > 0:
                 left -= 1
-                if tokens[segment] >= minimum[request]:
-                    writes[segment] = granted[request, marker[segment]]
-                    _back_from(first, segment, run, positions[request], lookup)
+                if tokens[segment] >= minimum[ruled]:
+                    writes[segment] = granted[ruled, marker[segment]]
+                    _back_from(first, segment, run, positions[ruled], lookup)
     return writes, lookup
 
 
@@ -297,13 +301,14 @@ def _flag_markers(
 @njit(cache=True, nogil=True)
 def implicit_flags(
     seg_offsets: Ints, chosen: Flags, tokens: Small, marker: Codes, granted: Codes, role: Codes,
-    own: Ints, minimum: Ints, most: Ints, endings: Ints, head: Ints, tail: Ints,
+    own: Ints, rules: Index, minimum: Ints, most: Ints, endings: Ints, head: Ints, tail: Ints,
 ) -> tuple[Codes, Flags]:  # fmt: skip
     """Return where the provider's own and explicit markers write, and where a read may end.
 
     `own` is the segment of the provider's own marker, -1 if the request forbids it. Reads end at
     markers and, with an own marker, at the `endings` latest message endings before it. An own
-    marker has the lifetime of an explicit one at the same place, or else `granted[:, 0]`.
+    marker has the lifetime of an explicit one at the same place, or else `granted[:, 0]`. Arrays of
+    rules are as in `explicit_flags`.
     """
     writes = np.zeros(len(marker), np.int8)
     lookup = np.zeros(len(marker), np.bool_)
@@ -311,28 +316,19 @@ def implicit_flags(
         if not chosen[request]:
             continue
         first, last = seg_offsets[request], seg_offsets[request + 1]
-        at = own[request]
-        slots = most[request] - (at >= 0)
+        at, ruled = own[request], rules[request]
+        slots = most[ruled] - (at >= 0)
         _flag_markers(
-            first,
-            last,
-            at,
-            slots,
-            head[request],
-            tail[request],
-            marker,
-            granted[request],
-            writes,
-            lookup,
+            first, last, at, slots, head[ruled], tail[ruled], marker, granted[ruled], writes, lookup
         )
         if at >= 0:
-            writes[at], lookup[at] = granted[request, max(marker[at], 0)], True
-            left = endings[request]
+            writes[at], lookup[at] = granted[ruled, max(marker[at], 0)], True
+            left = endings[ruled]
             for segment in range(at - 1, first - 1, -1):
                 if _is_ending(first, last, segment, role) and (left > 0 or role[segment] == SYSTEM):
                     left -= 1
                     lookup[segment] = True
         for segment in range(first, last):
-            if tokens[segment] < minimum[request]:
+            if tokens[segment] < minimum[ruled]:
                 writes[segment] = 0
     return writes, lookup

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from costaudit.contracts.requests import CACHE_WRITES, INPUT_CLASSES
 from costaudit.simulate.prefix.rules.rules import Assigned
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
-from costaudit.simulate.segments import MARKERS, ROLES, Codes, Ints, any_in, owners
+from costaudit.simulate.segments import MARKERS, ROLES, Codes, Ints, Small, Whole, any_in, owners
 
 CODES = {name: code for code, name in enumerate(MARKERS)}  # as in Segments.marker; 0 for none
 TOLERANCE = 0.02  # share of a prompt by which counters and local token counts may differ
@@ -231,14 +231,14 @@ UNCACHED, READ, WRITE_5M, WRITE_1H, WRITE_OTHER = range(len(INPUT_CLASSES))
 class Replay:
     """Input tokens by request and class, as billed with the simulated caches."""
 
-    tokens: Ints  # (requests, INPUT_CLASSES); 0 for requests that were not replayed
-    matched: Ints  # request that wrote or last used what was read; -1 for none
+    tokens: Whole  # (requests, INPUT_CLASSES); 0 for requests that were not replayed
+    matched: Small  # request that wrote or last used what was read; -1 for none
     chosen: NDArray[np.bool_]  # requests that were replayed
 
     @property
     def read(self) -> Ints:
         """Tokens read, per request."""
-        return self.tokens[:, READ]
+        return self.tokens[:, READ].astype(np.int64)
 
 
 def replay(
@@ -258,17 +258,17 @@ def replay(
     chosen = reach & prompts.sendable
     start, visible = _clock(prompts, assigned)
     marked = chosen & assigned.matching("breakpoints")
+    tokens = np.zeros((len(chosen), len(INPUT_CLASSES)), prompts.class_type)
     if marked.any():
         writes, lookup = _flags(prompts, assigned, markers, marked, far_lookback)
-        tokens, matched = replay_breakpoints(
+        matched = replay_breakpoints(
             prompts.order[marked[prompts.order]], prompts.segments.offsets,
             prompts.segment_node, prompts.segment_tokens, start, visible,
             writes, lookup, assigned.ttl_microseconds, assigned.index, _COLUMNS, prompts.nodes,
-            prompts.warm,
+            prompts.warm, tokens,
         )  # fmt: skip
     else:
-        tokens = np.zeros((len(chosen), len(INPUT_CLASSES)), np.int64)
-        matched = np.full(len(chosen), -1, np.int64)
+        matched = np.full(len(chosen), -1, np.int32)
     matched_by_tokens = chosen & assigned.matching("tokens")
     if matched_by_tokens.any():
         shared, found = replay_tokens(
@@ -277,7 +277,7 @@ def replay(
             assigned.each(lambda rules: rules.persisted_units).astype(np.bool_), prompts.nodes,
         )  # fmt: skip
         read = np.where(matched_by_tokens, reported_read(shared, assigned), 0)
-        tokens[:, READ] += read
+        tokens[:, READ] += read.astype(tokens.dtype)
         matched = np.where(read > 0, found, matched)
     tokens[:, UNCACHED] = np.where(chosen, prompts.billed - tokens.sum(axis=1), 0)
     return Replay(tokens, matched, chosen)
@@ -286,7 +286,7 @@ def replay(
 _COLUMNS = np.array([READ, WRITE_5M, WRITE_1H, WRITE_OTHER, WRITE_OTHER])  # by code; 0: read
 
 
-def reported_read(shared: Ints, assigned: Assigned) -> Ints:
+def reported_read(shared: Whole, assigned: Assigned) -> Whole:
     """Return shared prefixes as the provider stores and reports them; 0 below its minimum."""
     interval = assigned.each(lambda rules: rules.interval_tokens)
     granularity = assigned.each(lambda rules: rules.granularity)
@@ -312,24 +312,24 @@ def _flags(
 
     segments = prompts.segments
     sizes = prompts.segment_tokens
-    minimum = assigned.each(lambda rules: rules.min_tokens)
-    positions = assigned.each(lambda rules: rules.lookback_positions)
-    endings = assigned.each(lambda rules: rules.lookback_endings)
+    minimum = assigned.table(lambda rules: rules.min_tokens)
+    positions = assigned.table(lambda rules: rules.lookback_positions)
+    endings = assigned.table(lambda rules: rules.lookback_endings)
     if far_lookback:
         positions, endings = np.full_like(positions, 2**31), np.full_like(endings, 2**31)
-    most = assigned.each(lambda rules: rules.max_markers)
+    most = assigned.table(lambda rules: rules.max_markers)
     granted = assigned.granted_codes
     writes, lookup = explicit_flags(
         segments.offsets, chosen & assigned.is_marked("explicit"), sizes, markers.code, granted,
-        prompts.runs, minimum, most, positions,
+        prompts.runs, assigned.index, minimum, most, positions,
     )  # fmt: skip
     implicit = chosen & assigned.is_marked("implicit")
     if not implicit.any():
         return writes, lookup
     roles = ending_roles(prompts)
     own_writes, own_lookup = implicit_flags(
-        segments.offsets, implicit, sizes, markers.code, granted, roles, markers.own, minimum,
-        most, endings, assigned.each(lambda rules: rules.first_markers),
-        assigned.each(lambda rules: rules.latest_markers),
+        segments.offsets, implicit, sizes, markers.code, granted, roles, markers.own,
+        assigned.index, minimum, most, endings, assigned.table(lambda rules: rules.first_markers),
+        assigned.table(lambda rules: rules.latest_markers),
     )  # fmt: skip
     return np.maximum(writes, own_writes), lookup | own_lookup

@@ -35,10 +35,11 @@ def static_tokens(prompts: Prompts, chosen: NDArray[np.bool_]) -> tuple[Ints, In
 
     never = np.full(len(chosen), NO_TIME, np.int64)
     forever = np.full(len(chosen), _FOREVER, np.int64)
-    return replay_tokens(
+    shared, user = replay_tokens(
         prompts.order[chosen[prompts.order]], prompts.offsets, prompts.node, prompts.tokens,
         never, never, forever, np.zeros(len(chosen), np.bool_), prompts.nodes,
     )  # fmt: skip
+    return shared.astype(np.int64), user.astype(np.int64)
 
 
 def split_parts(prompts: Prompts, groups: Groups, static: Ints) -> Parts:

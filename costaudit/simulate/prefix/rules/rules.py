@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from costaudit.contracts.requests import IN_BATCH
 from costaudit.errors import UsageError
 from costaudit.simulate.prefix.tree.prompts import Prompts
-from costaudit.simulate.segments import MARKERS, Codes, Ints, any_in
+from costaudit.simulate.segments import MARKERS, Codes, Ints, any_in, numbered
 
 TTLS = ("5m", "1h", "30m", "12h")
 
@@ -199,11 +199,15 @@ class Assigned:
     """The used rules, and each request's index into them."""
 
     rules: tuple[Rules, ...]
-    index: Ints
+    index: NDArray[np.int16]
 
-    def each(self, value: Callable[[Rules], int]) -> Ints:
+    def table(self, value: Callable[[Rules], int]) -> Ints:
+        """Return a property of the rules, in their order."""
+        return np.array([value(rules) for rules in self.rules], np.int64)
+
+    def each(self, value: Callable[[Rules], int]) -> NDArray[np.int32]:
         """Return a property of each request's rules."""
-        return np.array([value(rules) for rules in self.rules], np.int64)[self.index]
+        return self.table(value).astype(np.int32)[self.index]
 
     def matching(self, name: str) -> NDArray[np.bool_]:
         """Return which requests have rules with this kind of matching."""
@@ -250,11 +254,11 @@ class Assigned:
 
     @cached_property
     def granted_codes(self) -> Codes:
-        """Return, by request and marker code, the code of the lifetime that its provider sets."""
+        """Return, by rules and marker code, the code of the lifetime that the provider sets."""
         table = [
             [MARKERS.index(rules.granted(marker)) for marker in MARKERS] for rules in self.rules
         ]
-        return np.array(table, np.int8).reshape(-1, len(MARKERS))[self.index]
+        return np.array(table, np.int8).reshape(-1, len(MARKERS))
 
     def used(self) -> tuple[Rules, ...]:
         """Return the rules that apply to at least one request."""
@@ -277,16 +281,14 @@ def assign_rules(requests: pl.DataFrame, prompts: Prompts, name: str = "own") ->
         marked=pl.Series(any_in(prompts.segments.marker != 0, prompts.segments.offsets))
         | requests["auto_cache_ttl"].is_not_null(),
     )
-    keys = keys.with_columns(key=pl.struct(pl.all()).rank("dense"))
-    distinct = keys.unique("key").sort("key")
+    distinct, key = numbered(keys)
     rules: dict[Rules, int] = {}
     index = []
-    for row in distinct.iter_rows(named=True):
-        if name == "own":
-            found = rules_for(
-                row["provider"], row["model"], row["day"], row["batch"], row["marked"]
-            )
-        else:
-            found = named_rules(name, row["model"], row["day"])
+    for provider, model, batch, on, marked in distinct.iter_rows():
+        found = (
+            rules_for(provider, model, on, batch, marked)
+            if name == "own"
+            else named_rules(name, model, on)
+        )
         index.append(rules.setdefault(found, len(rules)))
-    return Assigned(tuple(rules), np.array(index, np.int64)[keys["key"].to_numpy() - 1])
+    return Assigned(tuple(rules), np.array(index, np.int16)[key])

@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER, time_order
 from costaudit.simulate.prefix.tree.settings import SettingName, Settings, request_settings
 from costaudit.simulate.prefix.tree.unseen import with_unseen_heads
-from costaudit.simulate.segments import ROLES, Codes, Ints, Segments, Small, flat_segments
+from costaudit.simulate.segments import ROLES, Codes, Ints, Segments, Small, flat_segments, numbered
 
 MIN_PIECE_BYTES = 16  # shorter common beginnings get no piece: about four tokens
 
@@ -172,6 +173,11 @@ class Prompts:
         return self.tokens[self.end]
 
     @cached_property
+    def class_type(self) -> type[np.signedinteger[Any]]:
+        """The integers that hold each request's input tokens: of 32 bits, if those are enough."""
+        return np.int32 if self.billed.max(initial=0) < 2**31 else np.int64
+
+    @cached_property
     def runs(self) -> Codes:
         """Return each segment's kind of run: 1 for tool uses, 2 for results, 0 for none."""
         kinds = self.segments.kinds
@@ -194,7 +200,7 @@ def read_prompts(
     unseen = with_unseen_heads(requests, blocks, segments or flat_segments(requests, blocks))
     segments = unseen.segments
     contents = cut_contents(segments, blocks)
-    scope = _numbered(requests.select(SCOPE))
+    _, scope = numbered(requests.select(pl.col(SCOPE).cast(pl.String).fill_null("")))
     settings = request_settings(requests)
     order = time_order(requests)
     billed = requests.select(pl.sum_horizontal(INPUT_CLASSES).fill_null(0)).to_series().to_numpy()
@@ -268,13 +274,6 @@ def without_settings(prompts: Prompts, fields: tuple[SettingName, ...]) -> Promp
     return replace(prompts, node=node, nodes=nodes)
 
 
-def _numbered(columns: pl.DataFrame) -> NDArray[np.int32]:
-    """Return numbers of the distinct rows."""
-    rows = columns.with_columns(pl.all().cast(pl.String).fill_null(""))
-    number = rows.select(pl.struct(pl.all()).rank("dense")).to_series()
-    return number.to_numpy().astype(np.int32) - 1
-
-
 def _segment_tokens(segments: Segments, contents: Contents, blocks: pl.DataFrame) -> Small:
     """Return tokens per segment, or else the block's count, or a quarter of its bytes."""
     unknown = np.flatnonzero(segments.tokens < 0)
@@ -346,27 +345,36 @@ def group_requests(requests: pl.DataFrame, prompts: Prompts, skeletons: pl.Serie
     Skeletons with less than MIN_SHARE of an endpoint's requests are one template; otherwise, each
     system prompt with a document would be its own.
     """
-    rows = requests.select(pl.col(KEYS).fill_null("")).with_columns(
-        skeleton=skeletons.cast(pl.Int64),
-        tokens=pl.Series(prompts.billed),
-        chosen=pl.Series(prompts.sendable),
-        order=pl.Series(_positions(prompts.order)),
+    kinds, kind = numbered(
+        requests.select(
+            pl.col(KEYS).cast(pl.String).fill_null(""), skeleton=skeletons.cast(pl.Int64)
+        )
     )
-    rows = rows.filter("chosen").with_columns(
-        often=pl.len().over(*KEYS, "skeleton") >= MIN_SHARE * pl.len().over(*KEYS)
+    chosen = np.flatnonzero(prompts.sendable)
+    sums = pl.DataFrame(
+        {
+            "kind": kind[chosen],
+            "tokens": prompts.billed[chosen],
+            "order": _positions(prompts.order)[chosen],
+        }
     )
-    rows = rows.with_columns(skeleton=pl.when("often").then("skeleton").otherwise(-1))
+    sums = sums.group_by("kind").agg(
+        requests=pl.len(), tokens=pl.col("tokens").sum(), first=pl.col("order").min()
+    )
+    rows = kinds.with_row_index("kind").join(sums.cast({"kind": pl.UInt32}), on="kind")
+    often = pl.col("requests") >= MIN_SHARE * pl.col("requests").sum().over(*KEYS)
+    rows = rows.with_columns(skeleton=pl.when(often).then("skeleton").otherwise(-1))
     found = (
         rows.group_by(*KEYS, "skeleton")
-        .agg(requests=pl.len(), tokens=pl.col("tokens").sum(), first=pl.col("order").min())
+        .agg(pl.col("requests", "tokens").sum(), pl.col("first").min())
         .sort("tokens", "first", descending=[True, False])
         .with_row_index("group")
     )
     names = found.with_columns(rank=pl.col("first").rank("dense").over(*KEYS) - 1)
-    index = np.full(len(requests), -1, np.int64)
-    joined = rows.join(found.select(*KEYS, "skeleton", "group"), on=[*KEYS, "skeleton"],
-                       how="left", maintain_order="left")  # fmt: skip
-    index[prompts.sendable] = joined["group"].to_numpy()
+    joined = rows.join(found.select(*KEYS, "skeleton", "group"), on=[*KEYS, "skeleton"])
+    of_kind = np.full(len(kinds), -1, np.int64)
+    of_kind[joined["kind"].to_numpy()] = joined["group"].to_numpy()
+    index = np.where(prompts.sendable, of_kind[kind], -1)
     return Groups(tuple(_group(row) for row in names.iter_rows(named=True)), index)
 
 
