@@ -175,7 +175,7 @@ def levered(
     identical = identical_hits(log, options, progress)
     log = log.without_prompts()
     return_memory()
-    caches = PromptCaches(log)
+    caches = PromptCaches(log, compare=False)
     return_memory()
     terms = terms_here(log, caches, levers, options)
     offered = with_commitments(levers, options)

@@ -42,9 +42,12 @@ _GRADES: dict[Claim, Grade] = {
 
 
 class PromptCaches:
-    """Simulates provider caches on any part of a log."""
+    """Simulates provider caches on any part of a log.
 
-    def __init__(self, log: Loaded, *, show_prompts: bool = False) -> None:
+    Without `compare`, the section has no prices under other providers' rules.
+    """
+
+    def __init__(self, log: Loaded, *, show_prompts: bool = False, compare: bool = True) -> None:
         self._log, self._show = log, show_prompts
         self.facts: PrefixFacts = prefix_facts(
             log.requests,
@@ -52,6 +55,7 @@ class PromptCaches:
             log.tariff.billed,
             prompts=read_prompts(log.requests, log.blocks, log.laid_out),
             skeletons=log.templates,
+            compare=compare,
         )
         self._sent = log.requests.select(SENT_TO_PROVIDER).to_series().to_numpy()
 

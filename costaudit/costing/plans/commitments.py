@@ -17,6 +17,7 @@ from costaudit.contracts.grades import Grade, micro_usd
 from costaudit.contracts.ledger import EFFECT, Lever, LeverTable
 from costaudit.contracts.requests import ANSWERED, IN_BATCH, INPUT_CLASSES, TS_S
 from costaudit.costing.cost import per_request_usd
+from costaudit.costing.groups.codes import coded, enumerated
 from costaudit.costing.months.calendar import Floats, Ints
 from costaudit.costing.months.month import Month
 from costaudit.costing.traffic import Traffic
@@ -109,7 +110,7 @@ class _Billed:
     rows: Ints  # of the requests
     seconds: Floats
     user: Ints
-    provider: pl.Series
+    provider: pl.Series  # Enum, as is the model
     model: pl.Series
     tokens: npt.NDArray[np.int64]  # input that is not read from the cache, reads, output
     usd: Floats  # each call's part of the month
@@ -126,15 +127,15 @@ class _Billed:
         could = traffic.tariff.requests.select(fits.fill_null(False)).to_series().to_numpy()
         rows = np.flatnonzero(could & (usd > 0) & traffic.sent.to_numpy())
         told = traffic.tariff.requests[rows].select(
-            "provider", "model", seconds=TS_S, user=pl.col("user").fill_null("").rank("dense")
+            pl.col("provider", "model").fill_null(""), "user", seconds=TS_S
         )
         classes = traffic.classes[rows]
         whole = classes.select(pl.sum_horizontal(INPUT_CLASSES)).to_series().to_numpy()
         read = classes["cache_read_tokens"].to_numpy()
         counted = np.column_stack([whole - read, read, classes["output_tokens"].to_numpy()])
         return cls(
-            rows, told["seconds"].to_numpy(), told["user"].cast(pl.Int64).to_numpy(),
-            told["provider"].fill_null(""), told["model"].fill_null(""), counted, usd[rows],
+            rows, told["seconds"].to_numpy(), coded(told["user"]).code,
+            enumerated(told["provider"]), enumerated(told["model"]), counted, usd[rows],
             len(usd), month.pace,
         )  # fmt: skip
 
@@ -173,9 +174,10 @@ class _Size:
 def _offered(offer: Offer, part: _Billed) -> Iterator[_Size]:
     """Yield the best size of an offer for each of its models that the log has."""
     sold = [one for one in part.provider.unique() if fnmatchcase(one, offer.provider)]
-    named = part.model.str.replace(DATED.pattern, "")
+    every = part.model.unique().to_list()
     for model, (tokens, output_weight) in offer.models.items():
-        mask = (part.provider.is_in(sold) & (named == model)).to_numpy()
+        named = [one for one in every if DATED.sub("", one, count=1) == model]
+        mask = (part.provider.is_in(sold) & part.model.is_in(named)).to_numpy()
         if not mask.any():
             continue
         mine = part.only(mask)
