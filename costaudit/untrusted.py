@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from costaudit.errors import RunDirError
+from costaudit.thrift import Reader
 
 JSON_BYTES = 256 << 20  # a manifest of a million files has less
 ROW_BYTES = 8  # of memory that one value of a column takes, about
@@ -101,10 +102,11 @@ def _unpacked(data: mmap, most: int) -> tuple[int, int]:
     length = int.from_bytes(data[end : end + 4], "little")
     if data[end + 4 :] != b"PAR1" or length > min(end, FOOTER_BYTES):
         raise ValueError
-    footer = _Thrift(data, end - length).struct()
+    footer = Reader(data, end - length, end).struct()
     rows = int(footer[3])
     chunks = [column[3] for group in footer[4] for column in group[1]]
-    if sum(chunk[7] for chunk in chunks) > len(data):
+    sizes = [chunk[7] for chunk in chunks]
+    if sum(sizes) > len(data) or min(sizes, default=0) < 0:
         raise ValueError  # pages that are read more than once
     values = max(rows * len(footer[2]), sum(chunk[5] for chunk in chunks))
     unpacked = 0
@@ -120,9 +122,9 @@ def _unpacked(data: mmap, most: int) -> tuple[int, int]:
 def _pages(data: mmap, start: int, end: int) -> Iterator[dict[int, Any]]:
     """Yield the headers of the pages in a part of a Parquet file."""
     while start < end:
-        reader = _Thrift(data, start)
+        reader = Reader(data, start, end)
         page = reader.struct()
-        if min(page[2], page[3]) < 0:
+        if min(page[2], page[3], _values(page)) < 0:
             raise ValueError
         yield page
         start = reader.at + page[3]
@@ -131,60 +133,3 @@ def _pages(data: mmap, start: int, end: int) -> Iterator[dict[int, Any]]:
 def _values(page: dict[int, Any]) -> int:
     """Return the number of values in a page: of a dictionary or of data, version 1 or 2."""
     return sum(int(page[kind].get(1, 0)) for kind in (5, 7, 8) if kind in page)
-
-
-class _Thrift:
-    """Reads Thrift's compact protocol, in which Parquet describes itself, as plain values.
-
-    A struct is a dict from the numbers of its fields to their values.
-    """
-
-    def __init__(self, data: mmap, at: int) -> None:
-        self.data, self.at = data, at
-
-    def struct(self) -> dict[int, Any]:
-        """Read a struct."""
-        found: dict[int, Any] = {}
-        field = 0
-        while head := self._byte():
-            step, kind = divmod(head, 16)
-            field = field + step if step else self._signed()
-            found[field] = kind == 1 if kind in (1, 2) else self._value(kind)
-        return found
-
-    def _value(self, kind: int) -> Any:
-        if kind in (4, 5, 6):
-            return self._signed()
-        if kind == 8:
-            return self._skipped(self._varint())
-        if kind in (9, 10):
-            return self._list()
-        if kind == 12:
-            return self.struct()
-        return self._skipped({1: 1, 2: 1, 3: 1, 7: 8}[kind])
-
-    def _list(self) -> list[Any]:
-        size, kind = divmod(self._byte(), 16)
-        return [self._value(kind) for _ in range(self._varint() if size == 15 else size)]
-
-    def _skipped(self, size: int) -> None:
-        self.at += size
-        if self.at > len(self.data):
-            raise ValueError
-
-    def _byte(self) -> int:
-        self.at += 1
-        return self.data[self.at - 1]
-
-    def _varint(self) -> int:
-        value = shift = 0
-        while True:
-            byte = self._byte()
-            value |= (byte & 127) << shift
-            if byte < 128:
-                return value
-            shift += 7
-
-    def _signed(self) -> int:
-        value = self._varint()
-        return value >> 1 ^ -(value & 1)

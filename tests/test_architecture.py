@@ -15,14 +15,16 @@ PACKAGE = Path(costaudit.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
 STAGES = {"ingest", "embed", "simulate", "answers", "levers", "replay", "costing", "report"}
 SHARED_PACKAGES = {
-    "contracts", "errors", "untrusted", "progress", "engine", "metrics", "providers", "scratch",
+    "contracts", "errors", "untrusted", "thrift", "progress", "engine", "metrics", "providers",
+    "scratch",
 }  # fmt: skip
 REACHABLE = {
     **dict.fromkeys(STAGES, SHARED_PACKAGES),
     "contracts": {"errors", "untrusted", "scratch"},
     "errors": set(),
     "scratch": set(),
-    "untrusted": {"errors"},
+    "thrift": set(),
+    "untrusted": {"errors", "thrift"},
     "progress": set(),
     "engine": {"errors", "progress", "scratch"},
     "providers": {"errors"},

@@ -104,6 +104,21 @@ def test_a_false_number_of_rows_hides_no_huge_table(costaudit: Run, run: RunDir)
     refused(costaudit("spend", "run"), "skips.parquet declares 1 rows in a file of")
 
 
+def test_a_page_with_less_than_no_values_hides_no_huge_table(costaudit: Run, run: RunDir) -> None:
+    rows = 150_000_000
+    pl.select(source_offset=pl.repeat(1, rows, dtype=pl.Int8)).write_parquet(
+        run.skips_path, row_group_size=rows, data_page_size=1 << 40
+    )
+    content = run.skips_path.read_bytes()
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    number = varint(rows)
+    less = bytes([number[0] - 1 | 128, *number[1:]])  # odd numbers are below 0
+    header = content[:footer].replace(number, less, 1)
+    assert header != content[:footer]
+    run.skips_path.write_bytes(header + content[footer:].replace(number, varint(1)))
+    refused(costaudit("spend", "run"), "skips.parquet is no Parquet table that can be read")
+
+
 def test_texts_that_unpack_to_far_more_than_they_hold_are_refused(
     costaudit: Run, run: RunDir
 ) -> None:

@@ -4,83 +4,17 @@ A Parquet file is its row groups, and a footer in Thrift's compact protocol with
 Row groups are copied as they are; only the places in the footer change.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from costaudit.thrift import STRUCT, Reader
+
 MAGIC = b"PAR1"
 TAIL = 8  # bytes after the footer: its length and MAGIC
-STOP, TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, MAP, STRUCT = range(13)
 ROWS, GROUPS = 3, 4  # fields of the footer
 ORDINAL = (7,)  # of a row group; the other fields are places in the file
 SHIFTED = {(5,), (1, 2), (1, 3, 9), (1, 3, 10), (1, 3, 11)}  # paths of fields below a row group
-
-
-class Scanner:
-    """Walks through bytes in Thrift's compact protocol."""
-
-    def __init__(self, data: bytes, at: int = 0) -> None:
-        self.data = data
-        self.at = at
-
-    def number(self) -> int:
-        """Read an unsigned number."""
-        value, shift = 0, 0
-        while True:
-            byte = self.data[self.at]
-            self.at += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-            shift += 7
-
-    def fields(self) -> Iterator[tuple[int, int]]:
-        """Yield the number and the type of each field; the caller moves past its value."""
-        field = 0
-        while True:
-            head = self.data[self.at]
-            self.at += 1
-            if head == STOP:
-                return
-            field = field + (head >> 4) if head >> 4 else unzigzag(self.number())
-            yield field, head & 0x0F
-
-    def items(self) -> tuple[int, int]:
-        """Read the head of a list; return its length and the type of its items."""
-        head = self.data[self.at]
-        self.at += 1
-        return (head >> 4 if head >> 4 < 15 else self.number()), head & 0x0F
-
-    def skip(self, kind: int) -> None:
-        """Move past a value."""
-        if kind in (I16, I32, I64):
-            self.number()
-        elif kind in (BYTE, DOUBLE):
-            self.at += 1 if kind == BYTE else 8
-        elif kind == BINARY:
-            size = self.number()
-            self.at += size
-        elif kind in (LIST, SET):
-            count, inner = self.items()
-            for _ in range(count):
-                self.skip_item(inner)
-        elif kind == STRUCT:
-            for _, inner in self.fields():
-                self.skip(inner)
-        elif kind not in (TRUE, FALSE):
-            raise ValueError(f"type {kind} at {self.at}")
-
-    def skip_item(self, kind: int) -> None:
-        """Move past an item of a list, where a truth value takes a byte."""
-        if kind in (TRUE, FALSE):
-            self.at += 1
-        else:
-            self.skip(kind)
-
-
-def unzigzag(number: int) -> int:
-    """Return the signed number of an unsigned one."""
-    return (number >> 1) ^ -(number & 1)
 
 
 def encoded(number: int) -> bytes:
@@ -112,15 +46,15 @@ def join_parts(empty: Path, parts: Sequence[Path], whole: Path) -> None:
             told = _footer(part)
             shift = file.tell() - len(MAGIC)
             _copy(part, len(told), file)
-            scanner = Scanner(told)
-            for field, kind in scanner.fields():
+            reader = Reader(told)
+            for field, kind in reader.fields():
                 if field == ROWS:
-                    rows += unzigzag(scanner.number())
+                    rows += reader.signed()
                 elif field == GROUPS:
-                    count, _ = scanner.items()
-                    groups += (_moved(scanner, shift, len(groups) + n) for n in range(count))
+                    count, _ = reader.items()
+                    groups += (_moved(reader, shift, len(groups) + n) for n in range(count))
                 else:
-                    scanner.skip(kind)
+                    reader.value(kind)
         told = _whole(footer, rows, groups)
         file.write(told + len(told).to_bytes(4, "little") + MAGIC)
 
@@ -144,46 +78,46 @@ def _copy(part: Path, footer: int, file: IO[bytes]) -> None:
             left -= len(block)
 
 
-def _moved(scanner: Scanner, shift: int, ordinal: int) -> bytes:
-    """Return the row group at the scanner, moved by `shift` bytes."""
+def _moved(reader: Reader, shift: int, ordinal: int) -> bytes:
+    """Return the row group at the reader, moved by `shift` bytes."""
     found: list[bytes] = []
-    copied = scanner.at  # everything before is in `found`
+    copied = reader.at  # everything before is in `found`
 
     def put(value: bytes, start: int) -> None:
         nonlocal copied
-        found.extend((scanner.data[copied:start], value))
-        copied = scanner.at
+        found.extend((reader.data[copied:start], value))
+        copied = reader.at
 
     def walk(path: tuple[int, ...], kind: int) -> None:
-        start = scanner.at
+        start = reader.at
         if path == ORDINAL:
-            scanner.skip(kind)
+            reader.value(kind)
             put(zigzag(ordinal), start)
         elif path in SHIFTED:
-            place = unzigzag(scanner.number())
+            place = reader.signed()
             put(zigzag(place + shift if place else 0), start)
         elif path in ((), (1, 3)):
-            for field, inner in scanner.fields():
+            for field, inner in reader.fields():
                 walk((*path, field), inner)
         elif path == (1,):
-            for _ in range(scanner.items()[0]):
-                for field, inner in scanner.fields():
+            for _ in range(reader.items()[0]):
+                for field, inner in reader.fields():
                     walk((1, field), inner)
         else:
-            scanner.skip(kind)
+            reader.value(kind)
 
     walk((), STRUCT)
-    return b"".join((*found, scanner.data[copied : scanner.at]))
+    return b"".join((*found, reader.data[copied : reader.at]))
 
 
 def _whole(footer: bytes, rows: int, groups: Sequence[bytes]) -> bytes:
     """Return the footer of a file without rows, with these row groups."""
-    scanner = Scanner(footer)
+    reader = Reader(footer)
     found: list[bytes] = []
     copied = 0
-    for field, kind in scanner.fields():
-        start = scanner.at
-        scanner.skip(kind)
+    for field, kind in reader.fields():
+        start = reader.at
+        reader.value(kind)
         if field == ROWS:
             found += (footer[copied:start], zigzag(rows))
         elif field == GROUPS:
@@ -193,5 +127,5 @@ def _whole(footer: bytes, rows: int, groups: Sequence[bytes]) -> bytes:
             found += (footer[copied:start], head, many, *groups)
         else:
             continue
-        copied = scanner.at
+        copied = reader.at
     return b"".join((*found, footer[copied:]))
