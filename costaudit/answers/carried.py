@@ -179,11 +179,14 @@ def _own_null(entries: _Entries, place: Floats, who: Longs, rng: np.random.Gener
     plan = _Neighbours(
         entries, np.lexsort((place[entries.answer], who[entries.answer])), who, width=1
     )
+    shuffles = int(np.clip(_OWN_ROWS / rows, *_OWN_SHUFFLES))
+    at_once = max(_OWN_ROWS // rows, 1)
     scores = []
-    for _ in range(int(np.clip(_OWN_ROWS / rows, *_OWN_SHUFFLES))):
-        shuffled = entries.has[np.lexsort((rng.random(rows), entries.start))]
-        scores.append(plan.score(shuffled - entries.mean)[0][0])
-    return np.array(scores)
+    for done in range(0, shuffles, at_once):
+        chance = rng.random((min(at_once, shuffles - done), rows))
+        shuffled = entries.has[np.lexsort((chance, np.broadcast_to(entries.start, chance.shape)))]
+        scores.append(plan.scores(shuffled - entries.mean))
+    return np.concatenate(scores)
 
 
 def _probability(score: float, null: Floats) -> float:
@@ -241,3 +244,14 @@ class _Neighbours:
             square += np.bincount(word, both, self.width)
         more = total - self.expected
         return more / np.sqrt(np.maximum(self.variance, 1e-12)), more / np.maximum(square, 1e-12)
+
+    def scores(self, residuals: Floats) -> Floats:
+        """Return the scores of a plan of one word, for each row of residuals."""
+        residuals = residuals[:, self.order]
+        total = np.zeros(len(residuals))
+        for left, right, _ in self.pairs:
+            products = residuals[:, left] * residuals[:, right]
+            if products.size:
+                total += np.cumsum(products, axis=1)[:, -1]  # in order, as np.bincount sums
+        error: float = np.sqrt(max(self.variance[0], 1e-12))
+        return np.asarray((total - self.expected[0]) / error)

@@ -5,11 +5,7 @@ answer lacks it, the answers differ, whatever the word means. A word that only s
 tells nothing.
 """
 
-import re
-from collections.abc import Iterator
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,16 +13,10 @@ import numpy.typing as npt
 from costaudit.answers.carried import Bools, carried_words
 from costaudit.answers.logged import Ints, Logged
 from costaudit.answers.repeats import Repeats
-from costaudit.answers.traps.folding import fold
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
+from costaudit.answers.word_matrix import word_matrix
 
 Floats = npt.NDArray[np.float64]
 
-_TOKEN = re.compile(r"\w+")
-_ECHO = 4  # minimum run of words that an answer repeats from its question; such echoes are left out
-_WORDS_READ = 400  # maximum number of words read of a text
 _PRIOR = 3.0  # pseudo-pairs that pull a word's share of differing pairs towards that of all words
 _WRONG = 0.9  # share of wrong pairs in which a word of one answer is missing in the other
 _NEAR = 0.25  # quantile of gaps at which a pair weighs a quarter
@@ -54,7 +44,7 @@ class Wording:
     """The words of a log's answers, and how stable they are between repeats."""
 
     def __init__(self, log: Logged, pairs: Repeats) -> None:
-        self._row, self._words = _word_matrix(log)
+        self._row, self._words = word_matrix(log)
         self._width = self._words.shape[1]
         self._requests = len(log)
         self._learn(pairs)
@@ -163,50 +153,3 @@ def nearness(pairs: Repeats) -> Floats:
         return np.ones(len(gap))
     typical = max(float(np.quantile(gap, _NEAR)), 1.0)
     return np.asarray(1 / (1 + gap / typical) ** 2)
-
-
-def _word_matrix(log: Logged) -> "tuple[Ints, csr_matrix]":
-    """Return each request's row, and which words each row's answer has, int8 (rows, words)."""
-    from scipy.sparse import csr_matrix
-
-    both = log.answer.astype(np.int64) * (len(log.questions) + 1) + log.question
-    distinct, first, row = np.unique(both, return_index=True, return_inverse=True)
-    vocabulary: dict[str, int] = {}
-    indices: list[int] = []
-    ends = [0]
-    questions: dict[int, set[tuple[str, ...]]] = {}
-    answers: dict[int, list[str]] = {}
-    for place in first.tolist():
-        answer, question = int(log.answer[place]), int(log.question[place])
-        if answer >= 0:
-            if answer not in answers:
-                answers[answer] = _tokens(log.said[answer])
-            if question >= 0 and question not in questions:
-                questions[question] = set(_runs(_tokens(log.questions[question])))
-            words = _without_echo(answers[answer], questions.get(question))
-            indices += sorted({vocabulary.setdefault(word, len(vocabulary)) for word in words})
-        ends.append(len(indices))
-    data = np.ones(len(indices), np.int8)
-    shape = (len(distinct), max(len(vocabulary), 1))
-    matrix = csr_matrix((data, np.array(indices, np.int32), np.array(ends)), shape=shape)
-    return row.reshape(-1).astype(np.int32), matrix
-
-
-def _tokens(text: str) -> list[str]:
-    return _TOKEN.findall(fold(text))[:_WORDS_READ]
-
-
-def _runs(words: list[str]) -> Iterator[tuple[str, ...]]:
-    """Return the runs of successive words that can be echoes."""
-    return zip(*(words[start:] for start in range(_ECHO)), strict=False)
-
-
-def _without_echo(answer: list[str], known: AbstractSet[tuple[str, ...]] | None) -> list[str]:
-    """Return an answer's words without runs that repeat its question, whose runs are `known`."""
-    if not known:
-        return answer
-    echoed = [False] * len(answer)
-    for k, run in enumerate(_runs(answer)):
-        if run in known:
-            echoed[k : k + _ECHO] = [True] * _ECHO
-    return [word for word, repeated in zip(answer, echoed, strict=True) if not repeated]

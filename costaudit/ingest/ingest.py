@@ -214,6 +214,9 @@ def _read(units: list[Unit], options: IngestOptions, progress: Progress) -> int:
     sizes = [None if unit.end is None else unit.end - unit.start for unit in units]
     known = [size for size in sizes if size is not None]
     progress.start("ingest", sum(known) if len(known) == len(sizes) else None, "bytes")
+    if not units:
+        progress.finish()
+        return 0
     here = [unit for unit in units if is_stream(unit.address)]  # only this process can read them
     there = [unit for unit in units if not is_stream(unit.address)]
     engine = engine_named(options.engine if there else "local", options.workers)

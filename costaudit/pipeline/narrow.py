@@ -127,9 +127,9 @@ def _nested(segments: Segments, names: NDArray[np.int32], unlogged: Flags) -> pl
 
 
 def _listed(offsets: Ints, inner: pl.DataFrame, unlogged: Flags) -> pl.Series:
-    lists = pa.LargeListArray.from_arrays(
-        pa.array(offsets), inner.to_struct().to_arrow(), mask=pa.array(unlogged)
-    )
+    # pa.array imports pandas, if installed, when it gets a NumPy array
+    places, nulls = pl.Series(offsets).to_arrow(), pl.Series(unlogged).to_arrow()
+    lists = pa.LargeListArray.from_arrays(places, inner.to_struct().to_arrow(), mask=nulls)
     found = pl.from_arrow(lists)
     assert isinstance(found, pl.Series)
     return found.alias("segments")

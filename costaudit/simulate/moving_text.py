@@ -177,9 +177,22 @@ class Texts:
 def common_ends(one: Sequence[object], other: Sequence[object]) -> tuple[int, int]:
     """Count what two sequences share at their beginnings and, beyond that, at their ends."""
     limit = min(len(one), len(other))
-    head = _longest(limit, lambda size: one[:size] == other[:size])
+    head = _shared_head(one, other)
     tail = _longest(limit - head, lambda size: one[len(one) - size :] == other[len(other) - size :])
     return head, tail
+
+
+def same_words(one: str, other: str) -> bool:
+    """Return whether two texts differ in white space at most."""
+    head = _shared_head(one, other)
+    ended = head == min(len(one), len(other))
+    if not (ended or one[head].isspace() or other[head].isspace()):
+        return False  # two words differ here, whatever comes later
+    return one.split() == other.split()
+
+
+def _shared_head(one: Sequence[object], other: Sequence[object]) -> int:
+    return _longest(min(len(one), len(other)), lambda size: one[:size] == other[:size])
 
 
 def _longest(limit: int, same: Callable[[int], bool]) -> int:

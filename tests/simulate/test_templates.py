@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costaudit.simulate.moving_text import masked, moving_part
+from costaudit.simulate.moving_text import masked, moving_part, same_words
 from costaudit.simulate.templates import system_templates
 from tests.simulate.traffic import Log
 
@@ -135,3 +135,12 @@ def test_prompts_whose_texts_were_not_kept_are_told_apart_by_their_ids() -> None
     requests, blocks = log.tables()
     hashed = blocks.with_columns(text=pl.lit(None, pl.String))
     assert system_templates(requests, hashed).to_list() == [0, 1, 0, *range(2, 42)]
+
+
+SPACED = st.text("ab \n\u00a0", max_size=7)
+
+
+@given(SPACED, SPACED)
+@settings(max_examples=300)
+def test_words_are_the_same_where_texts_differ_in_white_space_at_most(one: str, other: str) -> None:
+    assert same_words(one, other) == (one.split() == other.split())

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from costaudit.contracts.prefix import BreakerKind
-from costaudit.simulate.moving_text import common_ends, moving_part
+from costaudit.simulate.moving_text import common_ends, moving_part, same_words
 from costaudit.simulate.prefix.breakers.mended import MEDIA, TOOLS_DEPTH, Mender
 from costaudit.simulate.prefix.caches.static_share import PARTS
 from costaudit.simulate.prefix.tree.prompts import Texts, tool_name
@@ -40,7 +40,7 @@ def compare_texts(text: str, base: str) -> Difference:
     kind, first, last = moving_part(text, min(start, len(text) - 1))
     if not kind and base:
         kind = moving_part(base, min(start, len(base) - 1))[0]
-    if _is_form(text, base):
+    if same_words(text, base):
         kind = "whitespace"
     elif _same_json(text, base):
         kind = "json_key_order"
@@ -60,10 +60,6 @@ def show(text: str, start: int, end: int) -> str:
     if len(middle) > MAX_SHOWN_CHARS:
         middle = middle[:MAX_SHOWN_CHARS] + "…"
     return f"{left}‹{middle}›{right}"
-
-
-def _is_form(text: str, base: str) -> bool:
-    return " ".join(text.split()) == " ".join(base.split())
 
 
 def _end(text: str, start: int, tail: int) -> int:

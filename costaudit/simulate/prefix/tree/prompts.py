@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER, time_order
+from costaudit.simulate.moving_text import same_words
 from costaudit.simulate.prefix.tree.settings import SettingName, Settings, request_settings
 from costaudit.simulate.prefix.tree.unseen import with_unseen_heads
 from costaudit.simulate.segments import ROLES, Codes, Ints, Segments, Small, flat_segments, numbered
@@ -110,7 +111,7 @@ class Texts:
                 return bool(json.loads(left) == json.loads(right))
             except ValueError:
                 pass
-        return bool(left) and left.split() == right.split()
+        return bool(left) and same_words(left, right)
 
     def same_tool(self, one: int, other: int) -> bool:
         """Return whether two contents may be versions of one thing; tools need the same name."""
