@@ -25,8 +25,8 @@ def compare(
     import msgspec
 
     from costaudit.cli.session import audit_at, terminal_width
-    from costaudit.contracts.semantic import centres_of
     from costaudit.pipeline.change import causes_of_change
+    from costaudit.pipeline.semantic.store import centres_of
     from costaudit.report.compare import compare as compared
     from costaudit.report.comparison import comparison_markdown, comparison_terminal
 

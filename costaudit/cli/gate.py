@@ -86,9 +86,9 @@ def gate(
     $GITHUB_STEP_SUMMARY names.
     """
     from costaudit.cli.session import audit_at
-    from costaudit.contracts.semantic import centres_of
     from costaudit.costing.gate import evaluate
     from costaudit.pipeline.change import causes_of_change
+    from costaudit.pipeline.semantic.store import centres_of
     from costaudit.report.compare import compare
     from costaudit.report.markdown import MarkdownReporter
     from costaudit.report.reporters import JunitReporter, render

@@ -11,7 +11,7 @@ from costaudit.contracts.audit import (
     write_audit,
 )
 from costaudit.contracts.run_dir import RunDir, atomic_write, check_writable
-from costaudit.contracts.semantic import ClusterCentres, write_centres
+from costaudit.contracts.semantic import ClusterCentres
 from costaudit.costing.claims import claims, routed
 from costaudit.costing.findings import Evidence, findings
 from costaudit.costing.lever_rows import lever_rows
@@ -30,6 +30,7 @@ from costaudit.pipeline.prompt_caching import PromptCaches
 from costaudit.pipeline.semantic.evidence import SemanticResult
 from costaudit.pipeline.semantic.keyed_run import WARM_UP_SHARE
 from costaudit.pipeline.semantic.section import swept
+from costaudit.pipeline.semantic.store import write_centres
 from costaudit.pipeline.sessions.section import agents_sessions
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress, SilentProgress

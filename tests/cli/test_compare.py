@@ -10,7 +10,8 @@ import pytest
 
 from costaudit.contracts.audit import write_audit
 from costaudit.contracts.run_dir import RunDir
-from costaudit.contracts.semantic import ClusterCentres, write_centres
+from costaudit.contracts.semantic import ClusterCentres
+from costaudit.pipeline.semantic.store import write_centres
 from tests.conftest import Said
 from tests.report.sample_audit import AUDIT
 from tests.report.sample_cost import money

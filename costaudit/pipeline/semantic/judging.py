@@ -29,10 +29,11 @@ from costaudit.answers.mixture.mixture import Missed
 from costaudit.answers.rates import rates
 from costaudit.contracts.grades import Estimate
 from costaudit.contracts.run_dir import RunDir, check_writable
-from costaudit.contracts.semantic import JudgeOpinion, Misses, write_misses
+from costaudit.contracts.semantic import JudgeOpinion, Misses
 from costaudit.costing.cost import per_request_usd
 from costaudit.costing.prices.lookup import price_of
 from costaudit.errors import InsufficientDataError, UsageError
+from costaudit.pipeline.semantic.store import write_misses
 from costaudit.pipeline.semantic.text_run import SemanticRun
 from costaudit.progress import Progress
 

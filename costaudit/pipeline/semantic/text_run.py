@@ -16,7 +16,7 @@ from costaudit.answers.rates import Rated, rates
 from costaudit.answers.tally import RatePoint
 from costaudit.answers.traps.signatures import TrapGuard, stored_signatures
 from costaudit.contracts.policies import SemanticPolicy
-from costaudit.contracts.semantic import Approximation, Misses, misses_of
+from costaudit.contracts.semantic import Approximation, Misses
 from costaudit.costing.cost import per_request_usd
 from costaudit.costing.plans.sizing import embedding_per_mtok
 from costaudit.embed.embedders import embedder_on
@@ -24,6 +24,7 @@ from costaudit.embed.store import VectorStore, embed_texts
 from costaudit.embed.words import language_warning
 from costaudit.pipeline.loaded import Loaded, no_texts
 from costaudit.pipeline.semantic.keyed_run import KeyedRun, mean_length
+from costaudit.pipeline.semantic.store import misses_of
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
 from costaudit.simulate.semantic.clusters import Clusters, cluster_texts

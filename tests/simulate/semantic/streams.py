@@ -1,4 +1,4 @@
-"""Streams, vectors and policies for the simulator's tests."""
+"""Streams, vectors, policies and a judge for the simulator's tests."""
 
 from collections.abc import Sequence
 
@@ -76,3 +76,14 @@ def odd_sum(wanted: np.ndarray, held: np.ndarray) -> np.ndarray:
     """Return the refusals of an arbitrary guard."""
     refused: np.ndarray = (wanted + 2 * held) % 3 == 0
     return refused
+
+
+def odd_verdict(asked: int, matched: int) -> int:
+    """Return an arbitrary verdict: mostly right, sometimes wrong, sometimes unknown."""
+    return (1, 1, 1, 0, 1, 1, -1)[(5 * asked + 3 * matched) % 7]
+
+
+def odd_verdicts(asked: np.ndarray, matched: np.ndarray) -> np.ndarray:
+    """Return the arbitrary verdict on each pair."""
+    pairs = zip(asked.tolist(), matched.tolist(), strict=True)
+    return np.array([odd_verdict(*pair) for pair in pairs], dtype=np.int8)

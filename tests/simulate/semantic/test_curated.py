@@ -9,17 +9,13 @@ from costaudit.simulate.semantic.policies.curated import Reviewed, Served, most_
 from costaudit.simulate.semantic.stream import Stream
 from costaudit.simulate.semantic.sweep import BYPASS, MISS, sweep
 from tests.simulate.semantic.oracle import replay_curated
-from tests.simulate.semantic.streams import Drawn, make_stream, streams
-
-
-def odd_verdict(asked: int, matched: int) -> int:
-    """Return an arbitrary verdict: mostly right, sometimes wrong, sometimes unknown."""
-    return (1, 0, 1, -1, 1)[(5 * asked + 3 * matched) % 5]
-
-
-def odd_verdicts(asked: np.ndarray, matched: np.ndarray) -> np.ndarray:
-    pairs = zip(asked.tolist(), matched.tolist(), strict=True)
-    return np.array([odd_verdict(*pair) for pair in pairs], dtype=np.int8)
+from tests.simulate.semantic.streams import (
+    Drawn,
+    make_stream,
+    odd_verdict,
+    odd_verdicts,
+    streams,
+)
 
 
 def curated(drawn: Drawn, threshold: float, reviewed: Reviewed) -> Served:

@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 
 from costaudit.contracts.run_dir import RunDir
-from costaudit.contracts.semantic import ClusterCentres, centres_of, write_centres
+from costaudit.contracts.semantic import ClusterCentres
+from costaudit.pipeline.semantic.store import centres_of, write_centres
 from tests.report.sample_audit import AUDIT
 
 ROWS = AUDIT.semantic.clusters if AUDIT.semantic else ()
