@@ -24,6 +24,7 @@ VERSION = 1
 MANIFEST, LOCK = "costaudit-run.json", "costaudit-run.lock"
 THREADS = 16  # transfers at once
 CHUNK = 1 << 20
+_writing: set[str] = set()  # tokens of the locks that this process holds
 _COLLAPSED = re.compile(r"([a-z][a-z0-9+.-]+):/+(?=[^/])")  # pathlib writes s3://b as s3:/b
 
 
@@ -147,15 +148,16 @@ class _Storage:
             raise BackendError(
                 f"{self.url} can't be {what}: {error}.",
                 hint="Renew the credentials, or allow reading, writing, deleting and listing "
-                "there. Run the command again: it continues, and the stored run is as it was.",
+                "there. If the time is named, set this machine's clock. Run the command again: it "
+                "continues, and the stored run is as it was.",
             ) from None
         except Exception as error:
             if not isinstance(error, OSError | ValueError) and not is_of_a_client(error):
                 raise
             raise BackendError(
                 f"{self.url} can't be {what}: {error}.",
-                hint="Check the address, the credentials and the network. Run the command again: "
-                "it continues, and the stored run is as it was.",
+                hint="Check the address, the network and the credentials, which may have expired. "
+                "Run the command again: it continues, and the stored run is as it was.",
             ) from None
 
     def _at(self, name: str) -> str:
@@ -240,6 +242,17 @@ class _Storage:
         """Be the only writer; raises UsageError with the name of another one."""
         now = datetime.now(UTC).isoformat(timespec="seconds")
         writer = Writer(uuid4().hex, socket.gethostname(), os.getpid(), now)
+        _writing.add(writer.token)  # before others can see the lock
+        try:
+            self._lock(writer)
+            yield writer
+        finally:
+            with suppress(Exception):  # a lock of a writer that ended is taken over
+                if self._holder() == writer:
+                    self._fs.rm_file(self._at(LOCK))
+            _writing.discard(writer.token)
+
+    def _lock(self, writer: Writer) -> None:
         holder = self._holder()
         if holder is not None and _is_dead(holder):
             with self._explained("written"), suppress(FileNotFoundError):
@@ -247,12 +260,6 @@ class _Storage:
         with self._explained("written"), suppress(FileExistsError):
             self._fs.pipe_file(self._at(LOCK), msgspec.json.encode(writer), mode="create")
         self._check_held(writer)
-        try:
-            yield writer
-        finally:
-            with suppress(Exception):  # a lock of a process that ended is taken over
-                if self._holder() == writer:
-                    self._fs.rm_file(self._at(LOCK))
 
     def _holder(self) -> Writer | None:
         content = self._read(LOCK)
@@ -279,9 +286,11 @@ class _Storage:
 
 
 def _is_dead(holder: Writer) -> bool:
-    """Return whether a writer was a process of this machine that has ended."""
+    """Return whether a writer of this machine has ended: its process, or its work in this one."""
     if holder.host != socket.gethostname():
         return False
+    if holder.process == os.getpid():
+        return holder.token not in _writing
     try:
         os.kill(holder.process, 0)
     except ProcessLookupError:

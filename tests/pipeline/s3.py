@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Answer = Callable[[str, str], str | None]  # (method, path) → S3's error code; None: let it pass
-STATUS = {"SlowDown": 503, "AccessDenied": 403, "ExpiredToken": 400}
+STATUS = {"SlowDown": 503, "AccessDenied": 403, "ExpiredToken": 400, "RequestTimeTooSkewed": 403}
 
 
 class Proxy(ThreadingHTTPServer):

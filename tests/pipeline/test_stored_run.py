@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import boto3
@@ -16,7 +18,7 @@ import s3fs  # type: ignore[import-untyped]
 
 import costaudit
 from costaudit.contracts.run_dir import RunDir
-from costaudit.errors import BackendError, RunDirError, UsageError
+from costaudit.errors import BackendError, InputError, RunDirError, UsageError
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions
 from costaudit.pipeline.stored_run import stored_run, url_of
@@ -299,3 +301,94 @@ def test_an_audit_is_the_same_on_s3(s3: Proxy, log: Path, tmp_path: Path) -> Non
     assert compared.code == 0, compared.err
     again = installed("report", "s3://bucket/run", "--format", "json", cwd=tmp_path)
     assert again.out == said.out
+
+
+def ingest_into_s3(named: str) -> None:
+    with stored_run("s3://bucket/run", writes=True) as folder:
+        ingest([named], RunDir(folder), IngestOptions(), SilentProgress())
+
+
+def expired(s3: Proxy, first: int, _method: str, _path: str) -> str | None:
+    """Refuse all requests from a number on."""
+    return "ExpiredToken" if len(s3.seen) >= first else None
+
+
+@pytest.mark.parametrize("from_s3", [False, True])
+def test_credentials_that_expire_at_any_request_lose_nothing(
+    s3: Proxy, log: Path, tmp_path: Path, from_s3: bool
+) -> None:
+    """All requests from some number on are refused; what was committed is whole, old or new.
+
+    The process goes on, as a notebook does: its own lock, which it couldn't delete, is no other's.
+    """
+    ingest_into_s3(str(log))
+    old = files()
+    write_lines(log, [chat(n, f"Question {n}?") for n in range(70)])
+    new = local(log, tmp_path)
+    named = str(log)
+    if from_s3:
+        boto3.client("s3").upload_file(named, "bucket", "logs/log.jsonl")
+        named = "s3://bucket/logs/log.jsonl"
+    refused = kept = 0
+    for number in range(1, 100, 3):
+        s3.seen.clear()
+        s3fs.S3FileSystem.clear_instance_cache()
+        s3.answer = partial(expired, s3, number)
+        try:
+            ingest_into_s3(named)
+        except (BackendError, InputError) as error:
+            refused += 1
+            assert "s3://bucket/" in str(error) and "\n" not in str(error)
+            assert "credentials" in str(error.hint) and "continues" in str(error.hint)
+            assert error.exit_code == (5 if isinstance(error, BackendError) else 2)
+        s3.answer = lambda method, path: None
+        now = files()
+        kept += now == old
+        assert now == old or {name: now[name] for name in new} == new
+        if now != old:
+            break
+    assert refused >= kept > 3
+    ingest_into_s3(named)
+    now = files()
+    assert {name: now[name] for name in new} == new
+    assert "run/costaudit-run.lock" not in stored()
+
+
+@pytest.mark.parametrize("years", [-30, 30])
+def test_no_clock_decides_who_may_write(s3: Proxy, years: int) -> None:
+    """A lock holds whatever time it says; one of a process that has ended never does."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    since = f"{2026 + years}-11-30T08:00:00+00:00"
+    there = {"token": "a", "host": "node-7", "process": ended.pid, "since": since}
+    lock = {"Bucket": "bucket", "Key": "run/costaudit-run.lock"}
+    boto3.client("s3").put_object(**lock, Body=json.dumps(there).encode())
+    told = f"is being written by process {ended.pid} on node-7, since {since}"
+    refused = pytest.raises(UsageError, match=re.escape(told))
+    with refused, stored_run("s3://bucket/run", writes=True):
+        raise AssertionError("two writers")
+    here = {**there, "host": socket.gethostname()}
+    boto3.client("s3").put_object(**lock, Body=json.dumps(here).encode())
+    with stored_run("s3://bucket/run", writes=True) as folder:
+        (folder / "whole.json").write_text("[]")
+    assert "run/costaudit-run.lock" not in stored()
+    with stored_run("s3://bucket/run", writes=False) as copy:
+        assert (copy / "whole.json").read_text() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("code", "step"),
+    [("RequestTimeTooSkewed", "set this machine's clock"), ("AccessDenied", "listing")],
+)
+def test_what_the_storage_refuses_has_a_next_step(s3: Proxy, code: str, step: str) -> None:
+    """A wrong clock, and no right to list: then S3 denies access to what doesn't exist yet."""
+    s3.answer = lambda method, path: code if method in ("GET", "HEAD") else None
+    refused = pytest.raises(BackendError, match=r"^s3://bucket/run can't be read")
+    with refused as caught, stored_run("s3://bucket/run", writes=True):
+        raise AssertionError("it was written")
+    assert step in str(caught.value.hint) and "stored run is as it was" in str(caught.value.hint)
+    s3.answer = lambda method, path: None
+    assert stored() == {}
+    with stored_run("s3://bucket/run", writes=True) as folder:
+        (folder / "whole.json").write_text("[]")
+    assert "run/costaudit-run.json" in stored()

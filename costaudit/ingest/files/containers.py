@@ -163,7 +163,10 @@ def open_input(address: str, *, is_last: bool = False, exact: bool = False) -> I
     except OSError as error:
         raise InputError(
             f"{address} can't be read: {error.strerror or error}.",
-            hint="Check the path and its permissions.",
+            hint="Check the path and its permissions."
+            if "://" not in address
+            else "Check the address and the rights there, and renew the credentials. Run the "
+            "command again: it continues.",
         ) from None
     except Exception as error:
         if not is_of_a_client(error):
