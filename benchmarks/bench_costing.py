@@ -25,7 +25,7 @@ from costaudit.contracts.manifest import Manifest
 from costaudit.contracts.requests import BLOCKS, REQUESTS, SKIPS, TOKEN_CLASSES
 from costaudit.contracts.run_dir import RunDir
 from costaudit.contracts.spend import Spend
-from costaudit.costing.cost import billed_classes, cost, per_request_usd, rates_by_id
+from costaudit.costing.cost import billed_classes, cost, per_request_usd
 from costaudit.costing.groups.codes import keyed
 from costaudit.costing.groups.ranks import spend_groups
 from costaudit.costing.months.month import month_of, with_trend
@@ -124,7 +124,7 @@ def check(requests: pl.DataFrame, spent: Spend, told: Forecast) -> None:
     """Compare the spend with plain sums over the log, and the forecast with the months."""
     pricing = price_requests(requests)
     sums = billed_classes(requests).with_columns(rate_id=pricing.rate_ids).group_by("rate_id").sum()
-    rates = rates_by_id(pricing)
+    rates = pricing.rates_by_id
     usd = sum(
         (tokens * price / 1_000_000
          for rate, *counts in sums.iter_rows() if rate is not None

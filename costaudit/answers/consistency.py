@@ -164,6 +164,11 @@ class Consistency:
         return np.array([*(reply_of(text) for text in self.log.answers), -1], np.int8)
 
     @cached_property
+    def _says(self) -> npt.NDArray[np.bool_]:
+        """Which answers have prose."""
+        return np.array([bool(text) for text in self.log.said] or [False])
+
+    @cached_property
     def _bare(self) -> npt.NDArray[np.bool_]:
         """Which answers say yes or no and nothing else; an extra False at the end."""
         return np.array([*(is_bare(text) for text in self.log.answers), False])
@@ -197,8 +202,7 @@ class Consistency:
         first = [texts[k] for k in answer[asked[rows]]]
         second = [texts[k] for k in answer[matched[rows]]]
         same = same_structure(first, second, self.calibration.noisy) == 1
-        says = np.array([bool(text) for text in self.log.said] or [False])
-        prose = says[answer[asked[rows]]] | says[answer[matched[rows]]]
+        prose = self._says[answer[asked[rows]]] | self._says[answer[matched[rows]]]
         wrong, right = np.zeros_like(both), np.zeros_like(both)
         wrong[rows], right[rows] = ~same, same & ~prose
         _settle(found, wrong, 0, "structure")

@@ -171,6 +171,7 @@ class Tally:
 
     def __init__(self, population: Population, weight: Floats, grade: Grade) -> None:
         self.population, self.weight, self.grade = population, weight, grade
+        self._by_block = np.asfortranarray(weight)  # as `weighted` needs it, without a copy
         self.block = population.block
         counted = population.counted
         self.counted = np.ones(len(self.block), np.bool_) if counted is None else counted
@@ -210,8 +211,9 @@ class Tally:
             steady = _share(self._count(hit & self.steady), self.steady_eligible, "simulated")
         valid, unsafe = None, None
         if known or not hit.any():
-            counts = weighted(judged.place[found], self.block[hit], self.weight, right.shape[1])
-            wrong = hits - (counts * right).sum(axis=1)
+            counts = weighted(judged.place[found], self.block[hit], self._by_block, right.shape[1])
+            counts *= right  # in place: large arrays are slow to allocate
+            wrong = hits - counts.sum(axis=1)
             off = 1 - judged.probability[found]
             wrong[0] = off.sum()
             fitted = (~judged.verdicts.certain & ~judged.open)[found]
@@ -240,8 +242,9 @@ class Tally:
         hit = (row >= 0) & self.counted
         found, worth, cost = row[hit], self.population.saved[hit], self.population.wrong_cost
         place, block, places = judged.place[found], self.block[hit], right.shape[1]
-        held = weighted(place, block, self.weight, places, worth + cost)
-        out: Floats = (held * right).sum(axis=1)
+        held = weighted(place, block, self._by_block, places, worth + cost)
+        held *= right
+        out: Floats = held.sum(axis=1)
         out[0] = float(judged.probability[found] @ (worth + cost))
         if cost:
             out -= cost * self._count(hit)

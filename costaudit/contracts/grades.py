@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -95,6 +96,19 @@ class Pricing:
     unit_usd: pl.Series | None = None  # cost of billed units that are not text, aligned; null if a
     # unit has no known price; None if no request has billed units
     unpriced_units: tuple[str, ...] = ()  # names of the units without a price
+
+    @cached_property
+    def rates_by_id(self) -> dict[int, tuple[Decimal, ...]]:
+        """The six prices per million tokens of each rate, in the order of TOKEN_CLASSES."""
+        rows = self.rates.select("rate_id", *PER_MTOK).iter_rows()
+        return {row[0]: tuple(Decimal(text) for text in row[1:]) for row in rows}
+
+    @cached_property
+    def rates_by_class(self) -> tuple[NDArray[np.float64], ...]:
+        """The prices per million tokens of each class, by rate, and NaN for no rate at the end."""
+        return tuple(
+            np.append(self.rates[name].cast(pl.Float64).to_numpy(), np.nan) for name in PER_MTOK
+        )
 
     def of(self, rows: NDArray[np.int64]) -> "Pricing":
         """Return the pricing of some requests, by their row numbers."""

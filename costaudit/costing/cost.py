@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from costaudit.contracts.grades import MTOK, PER_MTOK, Pricing
+from costaudit.contracts.grades import MTOK, Pricing
 from costaudit.contracts.requests import GATEWAY_SERVED, SENT_TO_PROVIDER, TOKEN_CLASSES
 from costaudit.contracts.spend import CostBreakdown
 
@@ -47,17 +47,11 @@ def cost(classes: pl.DataFrame, pricing: Pricing, mask: pl.Series | None = None)
     for place in np.flatnonzero(requests).tolist():
         tokens = tuple(int(of_class[place]) for of_class in sums)
         rows.append((place - 1 if place else None, int(requests[place]), tokens))
-    return breakdown(rows, rates_by_id(pricing))
+    return breakdown(rows, pricing.rates_by_id)
 
 
 def _filled(counts: pl.Series) -> pl.Series:
     return counts.fill_null(0) if counts.has_nulls() else counts
-
-
-def rates_by_id(pricing: Pricing) -> dict[int, tuple[Decimal, ...]]:
-    """Return the six prices per million tokens of each rate, in the order of TOKEN_CLASSES."""
-    rows = pricing.rates.select("rate_id", *PER_MTOK).iter_rows()
-    return {row[0]: tuple(Decimal(text) for text in row[1:]) for row in rows}
 
 
 def breakdown(
@@ -112,8 +106,7 @@ def class_usd(
     Prices are float64, for ranking and weights only, and NaN without a rate.
     """
     ids = pricing.rate_ids.fill_null(len(pricing.rates)).to_numpy()
-    for name, price in zip(TOKEN_CLASSES, PER_MTOK, strict=True):
-        rates = np.append(pricing.rates[price].cast(pl.Float64).to_numpy(), np.nan)
+    for name, rates in zip(TOKEN_CLASSES, pricing.rates_by_class, strict=True):
         tokens = classes[name].to_numpy()
         yield tokens, tokens * rates[ids]
 

@@ -9,7 +9,7 @@ import polars as pl
 from costaudit.contracts.grades import MTOK, PER_MTOK, RATES, Pricing, format_rate
 from costaudit.contracts.requests import SENT_TO_PROVIDER, TOKEN_CLASSES
 from costaudit.contracts.spend import CostMode
-from costaudit.costing.cost import per_request_usd, rates_by_id
+from costaudit.costing.cost import per_request_usd
 from costaudit.costing.prices.wrong_costs import wrong_costs
 
 USD = pl.Decimal(38, 15)
@@ -97,7 +97,7 @@ def basis(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, mode:
     plausible = frame.select(
         (pl.col("logged") > 0) & (rate_id.is_null() | rate_id.is_in(near) | is_open)
     ).to_series()
-    wrong, faults = wrong_costs(frame, rates_by_id(pricing))
+    wrong, faults = wrong_costs(frame, pricing.rates_by_id)
     counted = logged.set(~plausible.fill_null(False) | wrong, None)
     return _basis(frame, counted, ratios, faults)
 
@@ -220,7 +220,7 @@ def _ratios(frame: pl.DataFrame, pricing: Pricing) -> dict[int, float]:
     known = pl.col("rate_id").is_not_null() & pl.col("unit_usd").is_not_null()
     both = frame.filter((pl.col("logged") > 0) & known)
     sums = both.group_by("rate_id").agg(pl.col(*TOKEN_CLASSES, "unit_usd", "logged").sum())
-    rates = rates_by_id(pricing)
+    rates = pricing.rates_by_id
     ratios: dict[int, float] = {}
     for rate_id, *tokens, unit_usd, logged in sums.sort("rate_id").iter_rows():
         recomputed = sum(

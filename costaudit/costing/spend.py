@@ -18,7 +18,6 @@ from costaudit.costing.cost import (
     added,
     billed_classes,
     plain,
-    rates_by_id,
     without_rate,
 )
 from costaudit.costing.groups.codes import coded
@@ -60,7 +59,7 @@ def spend(
     ).with_columns(*classes, rate_id=pricing.rate_ids, logged=counted.logged,
                    unit_usd=pricing.units(), logged_units=counted.units)  # fmt: skip
     sent = frame if frame["sent"].all() else frame.filter("sent")
-    rates = rates_by_id(pricing)
+    rates = pricing.rates_by_id
     calls = _calls(sent, len(rates))
     (every,) = calls.cells.of(np.zeros(len(calls.of_cell), np.int64), 1)
     total = added(every, rates)

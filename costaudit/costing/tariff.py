@@ -14,7 +14,7 @@ import polars as pl
 from costaudit.contracts.grades import MTOK, PER_MTOK, Pricing, format_rate
 from costaudit.contracts.requests import GATEWAY_SERVED, TOKEN_CLASSES
 from costaudit.contracts.spend import CostMode
-from costaudit.costing.cost import billed_classes, per_request_usd, rates_by_id
+from costaudit.costing.cost import billed_classes, per_request_usd
 from costaudit.costing.logged import Basis, basis, calibrate
 from costaudit.costing.prices.lookup import price_requests
 
@@ -141,7 +141,7 @@ def lost_usd(lost: pl.DataFrame, pricing: Pricing) -> Decimal:
     `lost` has the columns rate_id, paid, instead (both token classes) and tokens; rows without a
     rate are left out.
     """
-    rates = rates_by_id(pricing)
+    rates = pricing.rates_by_id
     place = {name: number for number, name in enumerate(TOKEN_CLASSES)}
     total = Decimal(0)
     for row in lost.drop_nulls("rate_id").iter_rows(named=True):

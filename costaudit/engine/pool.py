@@ -11,12 +11,15 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
+from functools import cache, partial
+from itertools import chain, islice
 from types import ModuleType
-from typing import Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from costaudit.errors import BackendError
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -182,10 +185,14 @@ T = TypeVar("T")
 
 def in_threads(function: Callable[[T], R], items: Iterator[T]) -> Iterator[R]:
     """Yield `function` of each item in order, a few at a time, each on one processor."""
+    few = list(islice(items, 2))
+    if len(few) < 2:
+        yield from map(function, few)
+        return
     workers = default_workers()
     with ThreadPoolExecutor(workers) as pool:
         pending = []
-        for item in items:
+        for item in chain(few, items):
             pending.append(pool.submit(function, item))
             if len(pending) > 2 * workers:
                 yield pending.pop(0).result()
@@ -195,10 +202,17 @@ def in_threads(function: Callable[[T], R], items: Iterator[T]) -> Iterator[R]:
 
 def single_products() -> AbstractContextManager[Any]:
     """Limit each matrix product to one processor, so that our threads don't wait for it."""
-    from threadpoolctl import threadpool_limits
-
-    limits: AbstractContextManager[Any] = threadpool_limits(1, user_api="blas")
+    limits: AbstractContextManager[Any] = _libraries().limit(limits=1, user_api="blas")
     return limits
+
+
+@cache
+def _libraries() -> "ThreadpoolController":
+    """Return the loaded libraries with threads; NumPy's is one of them from its import on."""
+    import numpy as np  # noqa: F401
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def return_memory() -> None:

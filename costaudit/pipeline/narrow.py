@@ -127,12 +127,27 @@ def _nested(segments: Segments, names: NDArray[np.int32], unlogged: Flags) -> pl
 
 
 def _listed(offsets: Ints, inner: pl.DataFrame, unlogged: Flags) -> pl.Series:
-    # pa.array imports pandas, if installed, when it gets a NumPy array
-    places, nulls = pl.Series(offsets).to_arrow(), pl.Series(unlogged).to_arrow()
-    lists = pa.LargeListArray.from_arrays(places, inner.to_struct().to_arrow(), mask=nulls)
-    found = pl.from_arrow(lists)
-    assert isinstance(found, pl.Series)
-    return found.alias("segments")
+    items = inner.to_struct().to_arrow()
+    known, places = (pl.Series(one).to_arrow().buffers()[1] for one in (~unlogged, offsets))
+    lists = pa.Array.from_buffers(
+        pa.large_list(items.type), len(unlogged), [known, places], children=[items]
+    )
+    return pl.Series(_Exported(lists)).alias("segments")
+
+
+class _Exported:
+    """An Arrow array behind its C interface: pyarrow's own types cost more imports.
+
+    pa.array imports pandas, if installed; a mask of from_arrays, and pl.from_arrow, import
+    pyarrow.compute.
+    """
+
+    def __init__(self, array: pa.Array) -> None:
+        self._array = array
+
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        exported: tuple[object, object] = self._array.__arrow_c_array__(requested_schema)
+        return exported
 
 
 def _named(codes: NDArray[np.integer], names: tuple[str, ...]) -> pl.Series:

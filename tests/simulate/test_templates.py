@@ -144,3 +144,12 @@ SPACED = st.text("ab \n\u00a0", max_size=7)
 @settings(max_examples=300)
 def test_words_are_the_same_where_texts_differ_in_white_space_at_most(one: str, other: str) -> None:
     assert same_words(one, other) == (one.split() == other.split())
+
+
+def test_line_ends_and_runs_of_white_space_make_no_other_template() -> None:
+    plain = "Be kind.\nCite the policy now.\nBe brief."
+    forms = ["\r\n", "\r", " \n", "\n ", "  \n\t", " \n \t"]
+    same = [plain.replace("\n", form) for form in forms]
+    same += [plain.replace(" ", blank) for blank in ("  ", "\t", " \t ", "\t\t")]
+    other = [plain.replace(" ", ""), plain.replace("\n", "\n\n"), plain.replace("\n", " ")]
+    assert templates([plain, *same, *other]) == [*[0] * (1 + len(same)), 1, 2, 3]

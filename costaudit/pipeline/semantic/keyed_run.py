@@ -88,6 +88,10 @@ class KeyedRun(ABC):
         return self._keys.history.is_not_null().to_numpy()
 
     @cached_property
+    def _text_bytes(self) -> tuple[float, float]:
+        return self.text_bytes()
+
+    @cached_property
     def bytes_per_entry(self) -> int:
         """Return the size of an entry in the store."""
         return self.sizing(self.options.policy, 1).bytes_per_entry
@@ -176,7 +180,7 @@ class KeyedRun(ABC):
 
     def sizing(self, policy: SemanticPolicy, entries: int) -> CacheSize:
         """Return the size of the cache at its peak."""
-        return CacheSize(**asdict(size_cache(policy, entries, self.dimensions, *self.text_bytes())))
+        return CacheSize(**asdict(size_cache(policy, entries, self.dimensions, *self._text_bytes)))
 
     def sweep_point(
         self, decisions: Decisions, row: int, point: RatePoint, *, recommended: bool = False

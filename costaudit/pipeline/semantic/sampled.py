@@ -8,7 +8,6 @@ import numpy as np
 from costaudit.contracts.grades import MTOK, Estimate, Money, micro_usd
 from costaudit.contracts.requests import TOKEN_CLASSES
 from costaudit.contracts.semantic import SampledPoint, SampledSweep
-from costaudit.costing.cost import rates_by_id
 from costaudit.costing.plans.nodes import embedder_for, store_for
 from costaudit.costing.plans.sizing import embedding_per_mtok, size_cache
 from costaudit.embed.embedders import embedder_on
@@ -128,7 +127,7 @@ class _Bill:
 def _usd(log: Loaded) -> np.ndarray:
     """Return each request's bill, as its weight; float64 (n,)."""
     pricing = log.tariff.billed
-    by_id = rates_by_id(pricing)
+    by_id = pricing.rates_by_id
     none = max(by_id, default=-1) + 1
     rates = np.zeros((none + 1, len(TOKEN_CLASSES)))
     for rate_id, each in by_id.items():

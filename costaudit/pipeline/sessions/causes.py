@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from costaudit.contracts.grades import MTOK
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.contracts.sessions import CAUSES, MISSES, CauseRow, IdleRow
-from costaudit.costing.cost import plain, rates_by_id
+from costaudit.costing.cost import plain
 from costaudit.costing.tariff import Tariff
 from costaudit.simulate.prefix.sessions.causes import Calls
 from costaudit.simulate.prefix.sessions.facts import SessionFacts
@@ -43,7 +43,7 @@ class SessionMoney:
     ) -> None:
         """Take calls and their billed tokens; `beside` adds units and logged costs."""
         self._tariff, self._facts, self._calls, self._more = tariff, facts, calls, beside
-        self._rates = rates_by_id(tariff.billed)
+        self._rates = tariff.billed.rates_by_id
         output = tariff.classes["output_tokens"].to_numpy()
         rows = np.flatnonzero(output > 0)
         split = calls.split(billed)

@@ -8,7 +8,6 @@ and a topic is known by its central text, so it keeps its name as the log grows.
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,27 +99,31 @@ def _grouped(text_ids: list[str], vectors: np.ndarray) -> tuple[np.ndarray, np.n
     similarity = np.empty(0)
     for _ in range(_ROUNDS):
         known = np.flatnonzero(found >= 0)
-        centres = np.zeros((int(found.max()) + 1, vectors.shape[1]), np.float32)
-        for block in _blocks(known):
-            np.add.at(centres, found[block], vectors[block])
+        centres = _sums(vectors, known, found[known])
         centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
         found, similarity = _nearest(vectors, centres)
     return found, similarity
 
 
+def _sums(vectors: np.ndarray, rows: np.ndarray, topic: np.ndarray) -> np.ndarray:
+    """Return the sum of each topic's vectors, added in the order of their rows."""
+    from scipy.sparse import csr_array
+
+    shape = (int(topic.max()) + 1, len(vectors))
+    return np.asarray(
+        csr_array((np.ones(len(rows), vectors.dtype), (topic, rows)), shape) @ vectors
+    )
+
+
 def _nearest(vectors: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the nearest centre of each vector, and the similarity to it."""
     found, similarity = np.empty(len(vectors), np.int64), np.empty(len(vectors))
-    for block in _blocks(np.arange(len(vectors))):
+    for start in range(0, len(vectors), _BLOCK):  # products with many centres stay small
+        block = slice(start, start + _BLOCK)
         alike = vectors[block] @ centres.T
         found[block] = alike.argmax(axis=1)
         similarity[block] = alike.max(axis=1)
     return found, similarity
-
-
-def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield a few rows at a time, so that products with many centres stay small."""
-    yield from (rows[at : at + _BLOCK] for at in range(0, len(rows), _BLOCK))
 
 
 def _linked(vectors: np.ndarray) -> np.ndarray:
@@ -133,20 +136,19 @@ def _linked(vectors: np.ndarray) -> np.ndarray:
     upper = np.triu_indices(len(vectors), 1)
     tree = linkage(np.maximum(1 - alike[upper], 0.0), "average")
     cuts = [fcluster(tree, distance, "distance").astype(np.int64) - 1 for distance in _DISTANCES]
-    quality = np.array([_silhouette(vectors, cut) for cut in cuts])
+    squares = (vectors**2).sum(axis=1)
+    quality = np.array([_silhouette(vectors, squares, cut) for cut in cuts])
     return np.asarray(cuts[int(np.flatnonzero(quality >= _ABOUT * quality.max())[-1])], np.int64)
 
 
-def _silhouette(vectors: np.ndarray, topic: np.ndarray) -> float:
+def _silhouette(vectors: np.ndarray, squares: np.ndarray, topic: np.ndarray) -> float:
     """Return the mean silhouette by mean distances to topics; texts alone in a topic count as 0."""
     size = np.bincount(topic)
     if len(size) < 2:
         return 0.0
     rows = np.arange(len(topic))
-    sums = np.zeros((len(size), vectors.shape[1]))
-    np.add.at(sums, topic, vectors)
-    total = vectors @ sums.T  # similarity to all texts of a topic
-    own = 1 - (total[rows, topic] - (vectors**2).sum(axis=1)) / np.maximum(size[topic] - 1, 1)
+    total = vectors @ _sums(vectors, rows, topic).T  # similarity to all texts of a topic
+    own = 1 - (total[rows, topic] - squares) / np.maximum(size[topic] - 1, 1)
     mean = total / size
     mean[rows, topic] = -np.inf
     other = 1 - mean.max(axis=1)
