@@ -23,9 +23,8 @@ def repeated_calls(
     A call counts if its conversation's history shows the same tool call with the same result at
     least LEAST_REPEATS times before. Results that report a failure are the same result.
     """
-    failed = blocks.filter(
-        (pl.col("kind") == "tool_result") & pl.col("text").str.contains(_FAILED)
-    )["block_id"]
+    results = blocks.filter(pl.col("kind") == "tool_result")  # first: the pattern is slow
+    failed = results.filter(pl.col("text").str.contains(_FAILED))["block_id"]
     steps = segments.select("row", "kind", "block_id").with_columns(
         result=pl.when(
             pl.col("row").shift(-1) == pl.col("row"), pl.col("kind").shift(-1) == "tool_result"

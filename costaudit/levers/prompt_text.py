@@ -85,7 +85,7 @@ def rewritten(
 def shrunk(blocks: pl.DataFrame, count: Count, how: Rewriting) -> pl.DataFrame:
     """Return block_id and saved_share of the blocks that a rewriting makes shorter."""
     kinds = pl.col("kind").is_in(how.kinds) if how.kinds else pl.col("kind") != "tool_definition"
-    suspects = blocks.filter(kinds & pl.col("text").str.contains(how.suspect))
+    suspects = blocks.filter(kinds).filter(pl.col("text").str.contains(how.suspect))
     rows = []
     for block_id, text in suspects.select("block_id", "text").iter_rows():
         short = how.shorter(text)

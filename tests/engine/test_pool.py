@@ -12,13 +12,21 @@ from typing import Any
 import pytest
 
 from costaudit.engine.count import report, watched
-from costaudit.engine.pool import default_workers, map_partitions
+from costaudit.engine.pool import default_workers, in_threads, map_partitions
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_keep_the_order_of_partitions(workers: int) -> None:
     got = list(map_partitions(operator.neg, range(20), workers))
     assert got == [-n for n in range(20)]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 50])
+def test_results_of_threads_keep_their_order_and_one_item_needs_no_thread(count: int) -> None:
+    found = list(in_threads(lambda n: (-n, threading.get_ident()), iter(range(count))))
+    assert [number for number, _ in found] == [-n for n in range(count)]
+    own = {thread == threading.get_ident() for _, thread in found}
+    assert own == (set() if not count else {count == 1})
 
 
 def test_a_pool_takes_partitions_only_as_it_needs_them() -> None:
