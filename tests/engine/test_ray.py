@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,9 @@ from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import SilentProgress
 from tests.conftest import installed
 from tests.engine.partitions import Bytes, Fatal, dies, refused
+from tests.engine.ray_workers import a_worker_is_killed
 from tests.ingest.conftest import chat, write_lines
+from tests.ingest.killing import Killing
 
 ENGINES = ("local", "pool", "ray")
 TABLES = ("requests", "blocks", "skips", "merged")
@@ -123,6 +126,29 @@ def test_vectors_are_the_same_to_the_last_bit_and_missing_models_are_named(tmp_p
     model.rename(tmp_path / "moved")
     with pytest.raises(BackendError, match=f"A worker has no model {model}"):
         moved.encode(texts)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("on_ray")
+def test_workers_that_are_killed_while_they_read_assemble_or_embed_are_replaced(
+    tmp_path: Path,
+) -> None:
+    """Ray's workers read and embed; a pool assembles, also with Ray."""
+    records = [chat(n, f"Where is parcel {n % 400}?", answer=f"{n % 9} days") for n in range(6_000)]
+    log = write_lines(tmp_path / "log.jsonl", records)
+    made = {}
+    for engine in ("local", "ray"):
+        asked = replace(options(engine, log, 9), group_rows=200)
+        progress, run = Killing(this=False), tmp_path / engine
+        with a_worker_is_killed() as killed:
+            ingest([str(log)], RunDir(run), asked, progress)
+        assert bool(killed) == (progress.killed > 1) == (engine == "ray")
+        made[engine] = {path.name: path.read_bytes() for path in run.glob("*.parquet")}
+    assert made["ray"] == made["local"] and len(made["ray"]) > 2
+    texts = [f"Where is parcel {n}?" for n in range(40)]
+    with a_worker_is_killed() as killed:
+        vectors = embedder_on("minilm", "ray").encode(texts)
+    assert killed and (vectors == embedder_named("minilm").encode(texts)).all()
 
 
 def test_a_killed_worker_of_a_pool_is_replaced(tmp_path: Path) -> None:

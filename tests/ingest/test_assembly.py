@@ -147,11 +147,12 @@ def test_the_same_bytes_from_any_number_of_partitions(
             assert read(logs, run, engine=engine, task_bytes=size) == whole
 
 
-def test_a_worker_that_is_killed_while_it_assembles_is_replaced(
-    long_log: Path, tmp_path: Path
+@pytest.mark.parametrize("stage", ["ingest", "assemble"])
+def test_a_worker_that_is_killed_while_it_reads_or_assembles_is_replaced(
+    stage: str, long_log: Path, tmp_path: Path
 ) -> None:
     whole = read(long_log, tmp_path / "whole", group_rows=500)
-    progress, run = Killing(this=False), RunDir(tmp_path / "killed")
+    progress, run = Killing(this=False, stage=stage), RunDir(tmp_path / "killed")
     options = IngestOptions(engine="pool", workers=2, task_bytes=1 << 20, group_rows=500)
     ingest([str(long_log)], run, options, progress)
     assert progress.killed > 1
