@@ -263,7 +263,8 @@ def _planned(
     simulated_billing = Billing.of(today.as_is.tokens, pricing)
     found = find_breakers(
         Evidence(
-            requests, source, today, losses, simulated_billing, Billing.of(billed.to_numpy(), pricing)
+            requests, source, today, losses, simulated_billing,
+            Billing.of(billed.to_numpy(), pricing),
         )
     )  # fmt: skip
     runs = MendRuns(source, today, planned, simulated_billing.rate_ids, terms.prices)
