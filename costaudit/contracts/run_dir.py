@@ -88,6 +88,11 @@ class RunDir:
         return self.path / "report.html"
 
     @property
+    def erasing_path(self) -> Path:
+        """What an erasure that has not ended yet found; without it, none was interrupted."""
+        return self.path / ".erasing.json"
+
+    @property
     def marker_path(self) -> Path:
         """Says that costaudit writes this folder, and which process does so now."""
         return self.path / ".costaudit"

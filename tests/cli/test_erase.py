@@ -1,5 +1,8 @@
 """A person's records are erased from a run without a trace, and everything else stays."""
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,6 +97,51 @@ def test_an_interrupted_erasure_ends_by_the_same_call(
     assert all(one.equals(other) for one, other in zip(whole[:3], again[:3], strict=True))
     assert whole[3] == again[3]
     assert CANARY.encode() not in held(run.path)
+
+
+KILLED = """
+import os, signal, sys
+from costaudit.cli.main import main
+
+def hook(event, _):
+    global left
+    if event == "os.rename":  # a file is put in its place
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+left = int(sys.argv[1])
+sys.addaudithook(hook)
+sys.exit(main(["erase", "run", "--where", "user=alice"]))
+"""
+
+
+def test_a_killed_erasure_is_finished_and_told_as_a_whole(
+    costaudit: Callable[..., Said], tmp_path: Path
+) -> None:
+    """It is really killed, before each file that it writes is put in its place."""
+    log = log_of_two(tmp_path / "log.jsonl")
+    assert costaudit("ingest", str(log), "--out", "before").code == 0
+    texts = RunDir(Path("before")).blocks().select(text_id="block_id", vector=pl.lit(0.5))
+    Path("before/vectors/own").mkdir(parents=True)
+    texts.write_parquet("before/vectors/own/part-1.parquet")
+    Path("before/audit.json").write_text("{}")
+    shutil.copytree("before", "run")
+    whole = costaudit("erase", "run", "--where", "user=alice").out
+    assert whole.startswith("8 requests, ") and "Removed: audit.json" in whole
+    content, kills = held(Path("run")), 0
+    for number in range(1, 100):
+        shutil.rmtree("run")
+        shutil.copytree("before", "run")
+        command = [sys.executable, "-c", KILLED, str(number)]
+        if subprocess.run(command, capture_output=True, cwd=tmp_path).returncode == 0:
+            break
+        kills += 1
+        said = costaudit("erase", "run", "--where", "user=alice")
+        assert (said.out, said.err) == (whole, ""), number
+        assert len(held(Path("run"))) == len(content)
+        assert sorted(Path().glob("run/.*")) == [Path("run/.costaudit")]
+    assert kills > 5
 
 
 def test_what_is_counted_once_of_others_stays(
