@@ -1,11 +1,10 @@
 """Choose where partitions run: in this process, in a process pool, or on Ray."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from costaudit.engine.on_ray import is_cluster, ray_engine
-from costaudit.engine.pool import map_partitions
+from costaudit.engine.pool import Pool
 from costaudit.errors import UsageError
 
 P = TypeVar("P")
@@ -34,16 +33,22 @@ class Engine(Protocol):
         """Yield `function` of each partition, in order; all three must be picklable.
 
         A partition whose worker was killed is mapped again, so `function` must be able to begin
-        anew. A process beside this one first calls `prepare`. Closing the iterator begins no more.
+        anew. A process that is started for them first calls `prepare`. Closing the iterator begins
+        no more.
         """
 
+    def close(self) -> None:
+        """End the workers that only this engine uses."""
 
-@dataclass(frozen=True)
+
 class Processes:
     """This process and, with `workers` > 1, others of a pool on this machine."""
 
-    workers: int = 1
     is_apart = False
+
+    def __init__(self, workers: int = 1) -> None:
+        self.workers = workers
+        self._pool: Pool | None = None
 
     def map(
         self,
@@ -51,8 +56,15 @@ class Processes:
         partitions: Iterable[P],
         prepare: Callable[[], None] | None = None,
     ) -> Iterator[R]:
-        """Yield `function` of each partition, in order."""
-        return map_partitions(function, partitions, self.workers, prepare)
+        """Yield `function` of each partition, in order; the processes stay until it is closed."""
+        self._pool = self._pool or Pool(self.workers, prepare)
+        return self._pool.map(function, partitions)
+
+    def close(self) -> None:
+        """End the other processes."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
 
 
 def check_engine(name: str) -> str:

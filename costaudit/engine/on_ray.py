@@ -68,6 +68,9 @@ class RayEngine:
                 return
             yield self._result(pending.popleft())
 
+    def close(self) -> None:
+        """Do nothing: Ray's workers end with the command."""
+
     def _result(self, reference: Any) -> Any:
         errors = self._ray.exceptions
         try:

@@ -1,4 +1,4 @@
-"""Map a function over partitions: in this process, its threads or several processes."""
+"""Map a function over partitions in this process and others, or over items in threads."""
 
 import ctypes
 import multiprocessing
@@ -26,23 +26,6 @@ R = TypeVar("R")
 RESTARTS = 3  # of the pool; a partition that needs too much memory would kill it endlessly
 
 
-def map_partitions(
-    function: Callable[[P], R],
-    partitions: Iterable[P],
-    workers: int = 1,
-    prepare: Callable[[], None] | None = None,
-) -> Iterator[R]:
-    """Yield `function` of each partition, in order; with `workers` > 1, in that many processes.
-
-    This process is one of them, and works while the others start. Then `function` and the
-    partitions must be picklable, and at most 4 x `workers` partitions are in progress. Each other
-    process first calls `prepare`. The partitions of a process that was killed are mapped again;
-    raises BackendError if processes are killed more than RESTARTS times.
-    """
-    with Pool(workers, prepare) as pool:
-        yield from pool.map(function, partitions)
-
-
 @dataclass
 class _Task(Generic[P, R]):
     """A partition and its result, which another process may still compute."""
@@ -53,7 +36,10 @@ class _Task(Generic[P, R]):
 
 
 class Pool:
-    """This process and others, which stay until it is closed; killed ones are replaced."""
+    """This process and others, which stay until it is closed; killed ones are replaced.
+
+    The others start when there is more than one partition. Each first calls `prepare`.
+    """
 
     def __init__(self, workers: int, prepare: Callable[[], None] | None = None) -> None:
         self.workers = workers
@@ -66,6 +52,10 @@ class Pool:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes; partitions that have begun are finished first."""
         self._executor.shutdown(cancel_futures=True)
 
     def _started(self) -> ProcessPoolExecutor:
@@ -75,22 +65,32 @@ class Pool:
         return ProcessPoolExecutor(most, mp_context=context, initializer=begin)
 
     def map(self, function: Callable[[P], R], partitions: Iterable[P]) -> Iterator[R]:
-        """Yield `function` of each partition, in order."""
+        """Yield `function` of each partition, in order; with `workers` > 1, in that many processes.
+
+        This process is one of them, and works while the others start. Then `function` and the
+        partitions must be picklable, and at most 4 x `workers` partitions are in progress. The
+        partitions of a process that was killed are mapped again; raises BackendError if processes
+        are killed more than RESTARTS times.
+        """
         if not self._processes:
             yield from map(function, partitions)
             return
         waiting = iter(partitions)
         pending: deque[_Task[P, R]] = deque()
-        self._share(function, waiting, pending)
-        for partition in waiting:
-            own: Future[R] = Future()
-            own.set_result(function(partition))
-            pending.append(_Task(function, partition, own))
-            self._share(function, waiting, pending)
-            while pending and (pending[0].future.done() or len(pending) >= 4 * self.workers):
+        try:
+            for partition in waiting:
+                place = len(pending)
+                self._share(function, waiting, pending)
+                own: Future[R] = Future()
+                own.set_result(function(partition))
+                pending.insert(place, _Task(function, partition, own))
+                while pending and (pending[0].future.done() or len(pending) >= 4 * self.workers):
+                    yield self._result(pending)
+            while pending:
                 yield self._result(pending)
-        while pending:
-            yield self._result(pending)
+        finally:
+            for task in pending:
+                task.future.cancel()
 
     def _share(
         self, function: Callable[[P], R], waiting: Iterator[P], pending: deque[_Task[P, R]]

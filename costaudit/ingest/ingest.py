@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import fields, replace
 from itertools import chain
 
@@ -23,8 +24,8 @@ from costaudit.contracts.manifest import (
 from costaudit.contracts.requests import SKIPS
 from costaudit.contracts.run_dir import RunDir
 from costaudit.engine.count import watched
-from costaudit.engine.engine import Engine, check_engine, engine_named
-from costaudit.engine.pool import Pool, return_memory
+from costaudit.engine.engine import Engine, Processes, check_engine, engine_named
+from costaudit.engine.pool import return_memory
 from costaudit.errors import InputError, RunDirError, UsageError
 from costaudit.ingest.assembly.assemble import Assembled, assemble
 from costaudit.ingest.content.redaction import Redaction, Redactor, redaction_of
@@ -84,7 +85,21 @@ def _ingest(
     items = [replace(item, name=redactor.file_name(item.name)) for item in expand(inputs)]
     _forget_other_inputs(run, items, redactor)
     units, no_logs = _plan(items, run, options, redaction)
-    read_bytes = _read(units, options, progress)
+    is_here = all(is_stream(unit.address) for unit in units)  # only this process can read them
+    with closing(engine_named("local" if is_here else options.engine, options.workers)) as engine:
+        read_bytes = _read(units, engine, progress)
+        return _assembled(run, options, no_logs, read_bytes, engine, progress)
+
+
+def _assembled(
+    run: RunDir,
+    options: IngestOptions,
+    no_logs: dict[str, InputError],
+    read_bytes: int,
+    engine: Engine,
+    progress: Progress,
+) -> IngestSummary:
+    """Assemble what was read."""
     return_memory()
     pieces = Pieces(run.path)
     if pieces.is_empty:
@@ -97,13 +112,20 @@ def _ingest(
         return summary
     progress.start("assemble", sum(span.kept for f in pieces.files for span in f.spans), "rows")
     whole_files = _whole_file_skips(no_logs)
-    is_pool = options.engine != "local" and len(pieces.all) >= FEWEST_PIECES
-    with Pool(options.workers if is_pool else 1) as pool:
-        assembled = assemble(run, pieces, whole_files, options, pool, progress)
+    with closing(_of_this_machine(engine, options, len(pieces.all))) as processes:
+        assembled = assemble(run, pieces, whole_files, options, processes, progress)
     progress.finish()
     summary = _summary(pieces, no_logs, assembled, read_bytes)
     _write_manifest(run, pieces, options, summary, made)
     return summary
+
+
+def _of_this_machine(engine: Engine, options: IngestOptions, pieces: int) -> Engine:
+    """Return the engine that assembles pieces, which lie on this machine."""
+    if pieces < FEWEST_PIECES or options.engine == "local":
+        return Processes(1)
+    is_pool = not engine.is_apart and engine.workers == options.workers
+    return engine if is_pool else Processes(options.workers)
 
 
 def _check(run: RunDir, options: IngestOptions) -> None:
@@ -209,7 +231,7 @@ def _refuse_pipe(item: Input) -> None:
         raise NoLogError(f"{item.name} is a pipe.", hint="Name it by its own name.")
 
 
-def _read(units: list[Unit], options: IngestOptions, progress: Progress) -> int:
+def _read(units: list[Unit], engine: Engine, progress: Progress) -> int:
     total = 0
     sizes = [None if unit.end is None else unit.end - unit.start for unit in units]
     known = [size for size in sizes if size is not None]
@@ -219,7 +241,6 @@ def _read(units: list[Unit], options: IngestOptions, progress: Progress) -> int:
         return 0
     here = [unit for unit in units if is_stream(unit.address)]  # only this process can read them
     there = [unit for unit in units if not is_stream(unit.address)]
-    engine = engine_named(options.engine if there else "local", options.workers)
     with watched(progress.advance, 1 if engine.is_apart else engine.workers) as watch:
         for size in chain(map(read_unit, here), _read_on(engine, there, watch.joins)):
             total += size

@@ -7,17 +7,19 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from costaudit.engine.count import report, watched
-from costaudit.engine.pool import default_workers, in_threads, map_partitions
+from costaudit.engine.engine import Processes
+from costaudit.engine.pool import default_workers, in_threads
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_keep_the_order_of_partitions(workers: int) -> None:
-    got = list(map_partitions(operator.neg, range(20), workers))
+    got = list(Processes(workers).map(operator.neg, range(20)))
     assert got == [-n for n in range(20)]
 
 
@@ -38,16 +40,26 @@ def test_a_pool_takes_partitions_only_as_it_needs_them() -> None:
             taken += 1
             yield n
 
-    results = map_partitions(operator.neg, partitions(), 2)
+    results = Processes(2).map(operator.neg, partitions())
     assert next(results) == 0
     assert taken <= 8
     assert list(results) == [-n for n in range(1, 50)]
 
 
 def test_this_process_works_too() -> None:
-    processes = set(map_partitions(process_of, [0.2] * 20, 2))
+    processes = set(Processes(2).map(process_of, [0.2] * 20))
     assert os.getpid() in processes
     assert len(processes) == 2
+
+
+def test_one_partition_starts_no_process() -> None:
+    assert list(Processes(2).map(process_of, [0.0])) == [os.getpid()]
+
+
+def test_processes_stay_for_the_next_partitions() -> None:
+    with closing(Processes(2)) as engine:
+        first, second = (set(engine.map(process_of, [0.2] * 10)) for _ in range(2))
+    assert len(first) == 2 and first == second
 
 
 def negated(value: Any) -> Any:
@@ -61,9 +73,9 @@ def process_of(seconds: float) -> int:
 
 def test_processes_end_with_the_one_that_started_them() -> None:
     code = (
-        "from costaudit.engine.pool import map_partitions\n"
+        "from costaudit.engine.engine import Processes\n"
         "from tests.engine.test_pool import process_of\n"
-        "for process in map_partitions(process_of, [0.2] * 1_000, 2):\n"
+        "for process in Processes(2).map(process_of, [0.2] * 1_000):\n"
         "    print(process, flush=True)\n"
     )
     starter = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
@@ -75,7 +87,7 @@ def test_processes_end_with_the_one_that_started_them() -> None:
 
 def test_a_failing_partition_is_not_swallowed() -> None:
     with pytest.raises(TypeError):
-        list(map_partitions(negated, [1, "two"], 2))
+        list(Processes(2).map(negated, [1, "two"]))
 
 
 def test_there_is_at_least_one_worker() -> None:
@@ -93,7 +105,7 @@ def in_steps(seconds: float) -> int:
 def test_work_is_counted_while_partitions_go_on(workers: int) -> None:
     told: list[int] = []
     with watched(told.append, workers) as watch:
-        done = list(map_partitions(in_steps, [0.5] * 4, workers, watch.joins))
+        done = list(Processes(workers).map(in_steps, [0.5] * 4, watch.joins))
     watch.settle(sum(done))
     assert sum(told) == sum(done) == 40
     assert len(told) > 4 and max(told) < 25  # not all at the end of a partition
@@ -104,5 +116,5 @@ def test_work_is_counted_while_partitions_go_on(workers: int) -> None:
 def test_a_failure_ends_the_watch() -> None:
     before = threading.active_count()
     with pytest.raises(TypeError), watched(lambda _: None, 1):
-        list(map_partitions(negated, ["two"]))
+        list(Processes().map(negated, ["two"]))
     assert threading.active_count() == before

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from costaudit.errors import InputError, UsageError
+from costaudit.ingest.content.redaction import Redaction
+from costaudit.ingest.files.inputs import expand
 from costaudit.ingest.options import IngestOptions
 from costaudit.ingest.reading_plan import MEMORY_BYTES, MEMORY_BYTES_PER_CALL, reading_plan
+from costaudit.ingest.staging.plan import plan_file
 from tests.conftest import ROOT, installed
 from tests.ingest.conftest import chat, write_lines
 
@@ -73,3 +76,17 @@ def test_the_command_prints_it_and_writes_nothing(tmp_path: Path) -> None:
     assert said.out.startswith("1 file of 1.") and "about 3,000 records" in said.out
     assert said.out.endswith("Nothing was written.\n")
     assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+
+
+def test_the_last_tasks_are_small_so_that_all_workers_end_together(tmp_path: Path) -> None:
+    line = json.dumps(chat(1, "x" * 1_000)) + "\n"
+    count = (56 << 20) // len(line)
+    (tmp_path / "log.jsonl").write_text(line * count)
+    [item] = expand([str(tmp_path / "log.jsonl")])
+    units, _ = plan_file(item, tmp_path / "run", IngestOptions(task_bytes=8 << 20), Redaction())
+    ends = [unit.end or 0 for unit in units]
+    assert [unit.start for unit in units] == [0, *ends[:-1]]
+    assert ends[-1] == len(line) * count
+    sizes = [end - unit.start for unit, end in zip(units, ends, strict=True)]
+    assert all(0 <= size - (8 << 20) < len(line) for size in sizes[:3])
+    assert max(sizes[3:]) < (4 << 20) + len(line)

@@ -18,7 +18,7 @@ import polars as pl
 from costaudit.contracts.manifest import Check, Convention
 from costaudit.contracts.requests import BLOCKS, REQUESTS, SKIPS
 from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
-from costaudit.engine.pool import Pool
+from costaudit.engine.engine import Engine
 from costaudit.ingest.assembly.keys import Keys
 from costaudit.ingest.assembly.linked import Mask
 from costaudit.ingest.assembly.linked_calls import colliding_ids, merged_cost
@@ -86,11 +86,11 @@ def assemble(
     pieces: Pieces,
     whole_files: pl.DataFrame,
     options: IngestOptions,
-    pool: Pool,
+    engine: Engine,
     progress: Progress,
 ) -> Assembled:
     """Write requests, blocks and skips; `whole_files` holds the skips of files that aren't logs."""
-    log = Log(pieces, pool, options)
+    log = Log(pieces, engine, options)
     linked = log.linked
     numbered, kept = log.numbered()
     skips = pieces.skips()
@@ -98,7 +98,7 @@ def assemble(
     rows_tasks = log.rows_tasks(kept, numbered, targets["final"].to_numpy())
     tasks: Iterator[RowsTask | BlocksTask] = chain(rows_tasks, block_tasks(log.keys, pieces))
     written: list[Written] = []
-    for one in pool.map(write_part, tasks):
+    for one in engine.map(write_part, tasks):
         written.append(one)
         progress.advance(one.rows)
     _join(run.requests_path, pieces, [one.path for one in written if one.is_requests], REQUESTS)

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from costaudit.engine.pool import Pool
+from costaudit.engine.engine import Engine
 from costaudit.ingest.assembly.identity import SAME, find_duplicates, join_halves, number_attempts
 from costaudit.ingest.assembly.keys import (
     BY_PROMPT,
@@ -51,14 +51,14 @@ def read_rows(chosen: Chosen) -> pl.DataFrame:
 class Log:
     """All rows of the pieces, by their keys; which of them are linked, and what they are."""
 
-    def __init__(self, pieces: Pieces, pool: Pool, options: IngestOptions) -> None:
+    def __init__(self, pieces: Pieces, engine: Engine, options: IngestOptions) -> None:
         self._group_rows = options.group_rows
-        self._pieces, self._pool = pieces, pool
+        self._pieces, self._engine = pieces, engine
         tasks = [
             KeyTask(piece, pieces.work / f"keys-{number:06d}")
             for number, piece in enumerate(pieces.all)
         ]
-        found = list(pool.map(find_keys, tasks))
+        found = list(engine.map(find_keys, tasks))
         self.keys = Keys(found)
         self.order = self.keys.order()  # rows by time
         self._at = np.empty(len(self.order), np.int64)  # the place of each row in that order
@@ -81,7 +81,7 @@ class Log:
             for number in np.unique(numbers).tolist()
         ]
         none = Chosen(0, pieces[0], np.zeros(0, np.int64), (*columns,))
-        rows = pl.concat(self._pool.map(read_rows, tasks) if tasks else [read_rows(none)])
+        rows = pl.concat(self._engine.map(read_rows, tasks) if tasks else [read_rows(none)])
         return rows.with_columns(pl.Series("at", self._at[places], dtype=pl.Int64)).sort("at")
 
     def _shapes(self, found: Sequence[PieceKeys]) -> pl.DataFrame:

@@ -282,15 +282,20 @@ def _last_line_end(file: IO[bytes], size: int, floor: int) -> int:
     return floor
 
 
+_LAST_TASKS = 4  # as many as are cut small, and how many parts each is cut into
+_LEAST_BYTES = 4 << 20  # of such a part
+
+
 def _cuts(file: IO[bytes], start: int, end: int, size: int) -> list[int]:
     """Return the offsets that divide a range into read tasks of about `size` bytes.
 
-    Each is the start of a line.
+    Each is the start of a line. The last tasks are smaller, so that all workers end together.
     """
     found = []
     while start < end:
         found.append(start)
-        file.seek(start + size)
+        is_last = end - start <= _LAST_TASKS * size
+        file.seek(start + (min(size, max(size // _LAST_TASKS, _LEAST_BYTES)) if is_last else size))
         file.readline()
         start = file.tell()
     return found

@@ -261,11 +261,9 @@ def _planned(
     if prompts.class_type is np.int32:  # half the memory
         billed = billed.cast(pl.Int32)
     simulated_billing = Billing.of(today.as_is.tokens, pricing)
+    logged_billing = Billing.of(billed.to_numpy(), pricing)
     found = find_breakers(
-        Evidence(
-            requests, source, today, losses, simulated_billing,
-            Billing.of(billed.to_numpy(), pricing),
-        )
-    )  # fmt: skip
+        Evidence(requests, source, today, losses, simulated_billing, logged_billing)
+    )
     runs = MendRuns(source, today, planned, simulated_billing.rate_ids, terms.prices)
     return planned, template_facts(requests, today, planned, parts, runs.price(found))
