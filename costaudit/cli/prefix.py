@@ -56,7 +56,8 @@ def prefix(
         cost_mode=values.cost_mode(cost_mode),
         show_prompts=show_prompts,
     )
-    log = loaded_run(logs, out, options, quiet=quiet, need=PREFIX).without_prompts()
+    log = loaded_run(logs, out, options, quiet=quiet, need=PREFIX)
+    log = log.without_prompts("request_id", "native_id")
     if self_hosted:
         sizes = tuple(values.whole(text, "--capacities") for text in values.names(capacities))
         points = self_hosted_curve(log, block_tokens, sizes or None)

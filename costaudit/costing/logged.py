@@ -8,6 +8,7 @@ import polars as pl
 
 from costaudit.contracts.grades import MTOK, PER_MTOK, RATES, Pricing, format_rate
 from costaudit.contracts.requests import SENT_TO_PROVIDER, TOKEN_CLASSES
+from costaudit.contracts.run_dir import lean
 from costaudit.contracts.spend import CostMode
 from costaudit.costing.cost import per_request_usd
 from costaudit.costing.prices.wrong_costs import wrong_costs
@@ -37,10 +38,19 @@ _SEEN_AT = (
 class Basis:
     """The logged costs that count, and their ratios to the price table."""
 
-    logged: pl.Series  # USD; null if a request is priced from its tokens
-    units: pl.Series  # USD of `logged` that pay for units other than text; 0 without a logged cost
+    costs: pl.DataFrame  # `logged` and `units`, see below; columns with one value take no memory
     ratios: dict[int, float]  # rate id → logged / recomputed, over requests that have both
     faults: dict[int, str] = field(default_factory=dict)  # rate id → why logged costs don't count
+
+    @property
+    def logged(self) -> pl.Series:
+        """USD; null if a request is priced from its tokens."""
+        return self.costs.select("logged").to_series()
+
+    @property
+    def units(self) -> pl.Series:
+        """USD of `logged` that pay for units other than text; 0 without a logged cost."""
+        return self.costs.select("units").to_series()
 
 
 def logged_usd(requests: pl.DataFrame) -> pl.Series:
@@ -77,7 +87,7 @@ def basis(requests: pl.DataFrame, classes: pl.DataFrame, pricing: Pricing, mode:
     given = pricing.rates.filter(pl.col("given").fill_null(False))["rate_id"].to_list()
     logged = logged_usd(requests)
     if logged.null_count() == len(logged):
-        return Basis(logged, no_units(len(logged)), {})
+        return Basis(_costs(logged, no_units(len(logged))), {})
     frame = classes.with_columns(
         _tokens_usd(classes, logged, pricing), rate_id=pricing.rate_ids, logged=logged,
         unit_usd=pricing.units(),
@@ -124,7 +134,7 @@ def _basis(
     and a call without tokens pays for units alone.
     """
     if logged.null_count() == len(logged):
-        return Basis(logged, no_units(len(logged)), ratios, faults or {})
+        return Basis(_costs(logged, no_units(len(logged))), ratios, faults or {})
     listed = pl.col("unit_usd").cast(pl.Float64)
     whole = pl.col("logged").cast(pl.Float64)
     split = frame.with_columns(logged=logged).select(
@@ -138,7 +148,12 @@ def _basis(
         .otherwise(whole * (listed / (pl.col("tokens_usd") + listed))),
     )
     usd = pl.col("usd").clip(0.0, whole).round(_DIGITS).cast(USD)
-    return Basis(logged, split.select(units=usd.fill_null(0)).to_series(), ratios, faults or {})
+    units = split.select(units=usd.fill_null(0)).to_series()
+    return Basis(_costs(logged, units), ratios, faults or {})
+
+
+def _costs(logged: pl.Series, units: pl.Series) -> pl.DataFrame:
+    return lean(pl.DataFrame({"logged": logged, "units": units}))
 
 
 def no_units(count: int) -> pl.Series:

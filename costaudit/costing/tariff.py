@@ -13,6 +13,7 @@ import polars as pl
 
 from costaudit.contracts.grades import MTOK, PER_MTOK, Pricing, format_rate
 from costaudit.contracts.requests import GATEWAY_SERVED, TOKEN_CLASSES
+from costaudit.contracts.run_dir import lean
 from costaudit.contracts.spend import CostMode
 from costaudit.costing.cost import billed_classes, per_request_usd
 from costaudit.costing.logged import Basis, basis, calibrate
@@ -33,12 +34,17 @@ class Tariff:
     overrides: Path | None
     as_of: date | None
 
-    @cached_property
+    @property
     def unit_usd(self) -> pl.Series:
         """Return the cost of each request's units other than text: their part of its bill."""
+        return self._units.select("units").to_series()
+
+    @cached_property
+    def _units(self) -> pl.DataFrame:
         served = self.requests.select(GATEWAY_SERVED).to_series()
         listed = self.table.units().fill_null(0).set(served, 0)
-        return self.basis.units.zip_with(self.basis.logged.is_not_null(), listed)
+        units = self.basis.units.zip_with(self.basis.logged.is_not_null(), listed)
+        return lean(units.to_frame("units"))
 
     @cached_property
     def request_usd(self) -> npt.NDArray[np.float64]:

@@ -71,9 +71,13 @@ class Loaded:
         """The prompts of all requests, laid out flat."""
         return self.laid_out or flat_segments(self.requests, self.blocks)
 
-    def without_prompts(self) -> "Loaded":
-        """Return the log with its prompts only laid out flat, in a tenth of the memory."""
-        requests, keyed = self.requests.drop("segments"), self.keyed.drop("segments")
+    def without_prompts(self, *others: str) -> "Loaded":
+        """Return the log with its prompts only laid out flat, in a tenth of the memory.
+
+        `others` are further columns of REQUESTS that are not needed.
+        """
+        needless = ("segments", *others)
+        requests, keyed = self.requests.drop(needless), self.keyed.drop(needless)
         left = replace(
             self,
             requests=requests,

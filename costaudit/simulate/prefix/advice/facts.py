@@ -35,7 +35,7 @@ from costaudit.simulate.prefix.rules.calibration import Calibration, calibrate
 from costaudit.simulate.prefix.rules.rules import assign_rules
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts, group_requests, read_prompts
 from costaudit.simulate.prefix.tree.unseen import KIND as UNSEEN
-from costaudit.simulate.segments import Ints, any_in, counts_in
+from costaudit.simulate.segments import Ints, Small, any_in, counts_in
 from costaudit.simulate.templates import system_templates
 
 
@@ -169,7 +169,7 @@ class PrefixFacts:
     """Prompt caching over the whole log; frames are aligned with the requests."""
 
     template: Ints  # per request: index into `templates`; -1 if it can't be simulated
-    static: Ints  # per request: tokens of the prefix shared with an earlier request
+    static: Small  # per request: tokens of the prefix shared with an earlier request
     prompts: Prompts  # for further runs of simulate_prefix
     mended: Prompts  # without the head's moving parts and their tokens, if that pays
     as_is: PrefixOutcome

@@ -29,10 +29,10 @@ REPEATED_SHARE = 0.5  # a place is static if so many of its requests share its p
 class Anchors:
     """Segments after which a marker can be set, per request; -1 for none."""
 
-    tools: Ints  # the last tool
-    static: Ints  # the last block of the head that most requests share
-    last: Ints  # the end of the prompt
-    own: Ints  # where a provider sets its own marker
+    tools: Small  # the last tool
+    static: Small  # the last block of the head that most requests share
+    last: Small  # the end of the prompt
+    own: Small  # where a provider sets its own marker
     static_part: tuple[str, ...]  # per template: the part in which the static head ends
     static_block: tuple[int, ...]  # the block of that part, from 0; -1 for the last
 
@@ -65,7 +65,7 @@ def find_anchors(prompts: Prompts, groups: Groups, parts: Parts) -> Anchors:
     return Anchors(
         tools=_segments(prompts, groups, _deepest(tools, count)),
         static=_segments(prompts, groups, _deepest(places, count)),
-        last=np.where(groups.index >= 0, shared_ends(prompts), -1),
+        last=np.where(groups.index >= 0, shared_ends(prompts), -1).astype(np.int32),
         own=last_endings(offsets, ending_roles(prompts)),
         static_part=tuple(ends.get(group, ("", -1))[0] for group in range(count)),
         static_block=tuple(ends.get(group, ("", -1))[1] for group in range(count)),
@@ -94,11 +94,12 @@ def _deepest(places: pl.DataFrame, count: int) -> Ints:
     return found
 
 
-def _segments(prompts: Prompts, groups: Groups, depth: Ints) -> Ints:
+def _segments(prompts: Prompts, groups: Groups, depth: Ints) -> Small:
     offsets = prompts.segments.offsets
     of_request = np.append(depth, -1)[groups.index]
     segment = offsets[:-1] + of_request
-    return np.where((of_request >= 0) & (segment < offsets[1:]), segment, -1)
+    found = np.where((of_request >= 0) & (segment < offsets[1:]), segment, -1)
+    return found.astype(np.int32)
 
 
 _INPUT_RATES = PER_MTOK[:5]

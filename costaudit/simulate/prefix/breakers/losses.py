@@ -17,6 +17,7 @@ from costaudit.simulate.prefix.caches.replay import (
     WRITE_OTHER,
     Markers,
     Replay,
+    in_order,
     replay,
     with_longest,
 )
@@ -108,7 +109,7 @@ class Today:
     assigned: Assigned
     markers: Markers
     as_is: Replay
-    static: Ints  # per request: tokens of the prefix shared with an earlier request of its scope
+    static: Small  # per request: tokens of the prefix shared with an earlier request of its scope
 
 
 def find_losses(requests: pl.DataFrame, today: Today, mended: Prompts) -> Losses:
@@ -181,7 +182,7 @@ def _shared(prompts: Prompts, chosen: NDArray[np.bool_], ttl: Ints) -> Small:
     from costaudit.simulate.prefix.caches.cache_kernels import replay_tokens
 
     shared, _ = replay_tokens(
-        prompts.order[chosen[prompts.order]], prompts.offsets, prompts.node, prompts.tokens,
+        in_order(prompts, chosen), prompts.offsets, prompts.node, prompts.tokens,
         prompts.start, prompts.first_byte, ttl, np.zeros(len(chosen), np.bool_), prompts.nodes,
     )  # fmt: skip
     return shared
@@ -203,7 +204,7 @@ def _lifetimes(today: Today) -> Ints:
 
 
 def _turn_losses(
-    requests: pl.DataFrame, prompts: Prompts, static: Ints, minimum: Small
+    requests: pl.DataFrame, prompts: Prompts, static: Small, minimum: Small
 ) -> dict[str, Ints]:
     """Return losses found by comparing each turn with the previous one of its conversation."""
     from costaudit.simulate.prefix.caches.cache_kernels import head_sizes

@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from costaudit.simulate.prefix.caches.static_share import HEAD_PARTS, PARTS, Parts
-from costaudit.simulate.prefix.tree.prompts import Contents, Groups, Prompts, Texts, rebuilt
+from costaudit.simulate.prefix.tree.prompts import Groups, Prompts, Texts, rebuilt
 from costaudit.simulate.prefix.tree.unseen import KIND as UNSEEN
 from costaudit.simulate.segments import Ints, Small, owners
 
@@ -86,7 +86,7 @@ def _same(
     pairs = pl.DataFrame({"content": content[rows], "base": base[rows]})
     distinct = pairs.unique(maintain_order=True)
     texts = Texts(prompts.contents, blocks)
-    known = distinct.with_columns(same=_same_bytes(prompts.contents, texts, distinct))
+    known = distinct.with_columns(same=_same_bytes(texts, distinct))
     told = pairs.join(known, on=["content", "base"], how="left", maintain_order="left")
     found[rows] = told["same"].to_numpy()
     return found
@@ -106,7 +106,7 @@ def _in_first_message(prompts: Prompts, parts: Parts) -> NDArray[np.bool_]:
     return np.asarray(first & (parts.part >= HEAD_PARTS) & (is_long | media), np.bool_)
 
 
-def _same_bytes(contents: Contents, texts: Texts, pairs: pl.DataFrame) -> Ints:
+def _same_bytes(texts: Texts, pairs: pl.DataFrame) -> Ints:
     """Return the number of bytes that pairs of contents share.
 
     They are counted at both ends, or by chunks if the ends leave much out. If contents differ only
@@ -114,18 +114,18 @@ def _same_bytes(contents: Contents, texts: Texts, pairs: pl.DataFrame) -> Ints:
     """
     from costaudit.simulate.prefix.tree.tree_kernels import common_ends, shared_chunks
 
-    left, right = pairs["content"].to_numpy(), pairs["base"].to_numpy()
-    head, tail = common_ends(contents.data, contents.starts, contents.sizes, left, right)
+    both = pairs.select("content", "base").to_numpy()
+    compared, place = np.unique(both, return_inverse=True)
+    left, right = place.reshape(both.shape).T
+    data, starts, sizes = texts.bytes_of(compared)
+    head, tail = common_ends(data, starts, sizes, left, right)
     same = head + tail
-    rest = np.flatnonzero(same < NEARLY_ALL_SHARE * contents.sizes[left])
-    inside = shared_chunks(
-        contents.data, contents.starts, contents.sizes, left[rest], right[rest]
-    )  # fmt: skip
+    rest = np.flatnonzero(same < NEARLY_ALL_SHARE * sizes[left])
+    inside = shared_chunks(data, starts, sizes, left[rest], right[rest])
     same[rest] = np.maximum(same[rest], inside)
-    shorter = np.minimum(contents.sizes[left], contents.sizes[right])
-    longer = np.maximum(contents.sizes[left], contents.sizes[right])
+    shorter, longer = np.minimum(sizes[left], sizes[right]), np.maximum(sizes[left], sizes[right])
     for pair in np.flatnonzero((2 * shorter >= longer) & (same < longer))[:MAX_FORMS]:
-        if texts.same_form(int(left[pair]), int(right[pair])):
+        if texts.same_form(*both[pair].tolist()):
             same[pair] = longer[pair]
     return same
 

@@ -266,9 +266,9 @@ def _heads(first: int, last: int, role: Codes) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def last_endings(seg_offsets: Ints, role: Codes) -> Ints:
+def last_endings(seg_offsets: Ints, role: Codes) -> Small:
     """Return the segment of each prompt where the provider sets its own marker; -1 for none."""
-    found = np.full(len(seg_offsets) - 1, -1, np.int64)
+    found = np.full(len(seg_offsets) - 1, -1, np.int32)
     for request in range(len(found)):
         first, last = seg_offsets[request], seg_offsets[request + 1]
         for segment in range(last - 1, first - 1, -1):
@@ -301,7 +301,7 @@ def _flag_markers(
 @njit(cache=True, nogil=True)
 def implicit_flags(
     seg_offsets: Ints, chosen: Flags, tokens: Small, marker: Codes, granted: Codes, role: Codes,
-    own: Ints, rules: Index, minimum: Ints, most: Ints, endings: Ints, head: Ints, tail: Ints,
+    own: Small, rules: Index, minimum: Ints, most: Ints, endings: Ints, head: Ints, tail: Ints,
 ) -> tuple[Codes, Flags]:  # fmt: skip
     """Return where the provider's own and explicit markers write, and where a read may end.
 

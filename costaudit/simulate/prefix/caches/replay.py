@@ -22,7 +22,7 @@ class Markers:
     """A cache marker per segment, and the places where the provider sets its own."""
 
     code: Codes  # per segment, index into MARKERS
-    own: Ints  # per request: segment of the provider's own marker; -1 for none
+    own: Small  # per request: segment of the provider's own marker; -1 for none
     inferred: NDArray[np.bool_]  # per request: inferred from billed counters, not logged
 
 
@@ -216,7 +216,7 @@ def with_longest(markers: Markers, assigned: Assigned, offsets: Ints) -> Markers
     return replace(markers, code=code)
 
 
-def _ends_before(prompts: Prompts, own: Ints, cached: Ints) -> NDArray[np.bool_]:
+def _ends_before(prompts: Prompts, own: Small, cached: Ints) -> NDArray[np.bool_]:
     """Return whether the cached tokens end before the place of the provider's own marker."""
     if not len(prompts.end):  # no prompt has a segment
         return np.zeros(len(cached), np.bool_)
@@ -262,7 +262,7 @@ def replay(
     if marked.any():
         writes, lookup = _flags(prompts, assigned, markers, marked, far_lookback)
         matched = replay_breakpoints(
-            prompts.order[marked[prompts.order]], prompts.segments.offsets,
+            in_order(prompts, marked), prompts.segments.offsets,
             prompts.segment_node, prompts.segment_tokens, start, visible,
             writes, lookup, assigned.ttl_microseconds, assigned.index, _COLUMNS, prompts.nodes,
             prompts.warm, tokens,
@@ -272,7 +272,7 @@ def replay(
     matched_by_tokens = chosen & assigned.matching("tokens")
     if matched_by_tokens.any():
         shared, found = replay_tokens(
-            prompts.order[matched_by_tokens[prompts.order]], prompts.offsets, prompts.node,
+            in_order(prompts, matched_by_tokens), prompts.offsets, prompts.node,
             prompts.tokens, start, visible, assigned.default_microseconds,
             assigned.each(lambda rules: rules.persisted_units).astype(np.bool_), prompts.nodes,
         )  # fmt: skip
@@ -281,6 +281,11 @@ def replay(
         matched = np.where(read > 0, found, matched)
     tokens[:, UNCACHED] = np.where(chosen, prompts.billed - tokens.sum(axis=1), 0)
     return Replay(tokens, matched, chosen)
+
+
+def in_order(prompts: Prompts, chosen: NDArray[np.bool_]) -> Ints:
+    """Return the chosen requests in the order of their times."""
+    return prompts.order if chosen.all() else prompts.order[chosen[prompts.order]]
 
 
 _COLUMNS = np.array([READ, WRITE_5M, WRITE_1H, WRITE_OTHER, WRITE_OTHER])  # by code; 0: read

@@ -106,7 +106,7 @@ def first_messages(seg_offsets: Ints, role: Codes) -> Flags:
 
 
 @njit(cache=True, nogil=True)
-def segment_shares(seg_offsets: Ints, seg_tokens: Small, static: Ints) -> tuple[Small, Small]:
+def segment_shares(seg_offsets: Ints, seg_tokens: Small, static: Small) -> tuple[Small, Small]:
     """Return each prompt's tokens, and those of its static prefix, by segment."""
     size = np.zeros(len(seg_tokens), np.int32)
     inside = np.zeros(len(seg_tokens), np.int32)

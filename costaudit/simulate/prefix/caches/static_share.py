@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from costaudit.contracts.prefix import PromptPart
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Groups, Prompts
-from costaudit.simulate.segments import Codes, Ints, Small
+from costaudit.simulate.segments import Codes, Small
 
 PARTS: tuple[PromptPart, ...] = get_args(PromptPart)  # in the order of a prompt
 HEAD_PARTS = 3  # the first parts, which may be the same for every request
@@ -26,7 +26,7 @@ class Parts:
     static: Small  # of these, tokens in a prefix identical to an earlier request's
 
 
-def static_tokens(prompts: Prompts, chosen: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+def static_tokens(prompts: Prompts, chosen: NDArray[np.bool_]) -> tuple[Small, Small]:
     """Return, per request, the tokens of the prefix shared with an earlier request of its scope.
 
     Also return the latest request with this prefix; -1 for none.
@@ -35,14 +35,13 @@ def static_tokens(prompts: Prompts, chosen: NDArray[np.bool_]) -> tuple[Ints, In
 
     never = np.full(len(chosen), NO_TIME, np.int64)
     forever = np.full(len(chosen), _FOREVER, np.int64)
-    shared, user = replay_tokens(
+    return replay_tokens(
         prompts.order[chosen[prompts.order]], prompts.offsets, prompts.node, prompts.tokens,
         never, never, forever, np.zeros(len(chosen), np.bool_), prompts.nodes,
     )  # fmt: skip
-    return shared.astype(np.int64), user.astype(np.int64)
 
 
-def split_parts(prompts: Prompts, groups: Groups, static: Ints) -> Parts:
+def split_parts(prompts: Prompts, groups: Groups, static: Small) -> Parts:
     """Divide prompts into tools, system, examples, documents, history and question.
 
     Examples are the first messages if at least half of a template's requests share them and no

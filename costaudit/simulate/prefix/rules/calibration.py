@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from costaudit.contracts.requests import READS_COUNTED
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
-from costaudit.simulate.segments import Ints
+from costaudit.simulate.segments import Small
 
 MIN_EVIDENCE = 20  # minimum number of requests
 _GAPS_S = (0, 30, 60, 120, 180, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400)
@@ -29,7 +29,7 @@ class Calibration:
 
 
 def calibrate(
-    requests: pl.DataFrame, prompts: Prompts, shared: Ints, user: Ints
+    requests: pl.DataFrame, prompts: Prompts, shared: Small, user: Small
 ) -> tuple[Calibration, ...]:
     """Return interval and lifetime per model, learned from billed reads.
 

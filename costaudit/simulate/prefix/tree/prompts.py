@@ -26,11 +26,9 @@ class Contents:
 
     offsets: Ints  # content c owns pieces offsets[c]:offsets[c + 1]
     piece: NDArray[np.int32]  # equal if the beginnings, including the piece, are equal
-    end: Ints  # bytes up to the piece's end
-    sizes: Ints  # bytes of each content
-    starts: Ints  # of each content's text in `data`
-    data: NDArray[np.uint8]  # UTF-8 of all texts; a content without text has size 0
-    block: Ints  # row of BLOCKS of each content; -1 if the block is missing
+    end: Small  # bytes up to the piece's end
+    sizes: Small  # bytes of each content; 0 without text
+    block: Small  # row of BLOCKS of each content; -1 if the block is missing
     role: NDArray[np.int8]
     kind: NDArray[np.int16]
 
@@ -47,8 +45,8 @@ def cut_contents(segments: Segments, blocks: pl.DataFrame) -> Contents:
 
     first = np.zeros(segments.contents, np.int64)
     first[segments.content[::-1]] = np.arange(len(segments.content) - 1, -1, -1)
-    block = segments.block[first].astype(np.int64)
-    texts = _texts(blocks, block)
+    block = segments.block[first]
+    texts = _texts(blocks["text"], block)
     group = segments.role[first].astype(np.int64) * (len(segments.kinds) + 1) + segments.kind[first]
     data, starts, sizes = _utf8(texts)
     order = _sorted(texts, group)
@@ -62,12 +60,13 @@ def cut_contents(segments: Segments, blocks: pl.DataFrame) -> Contents:
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
     piece, end = fill_pieces(leaf, kept, parent, length, sizes, offsets)
     return Contents(
-        offsets, piece, end, sizes, starts, data, block, segments.role[first], segments.kind[first]
-    )
+        offsets, piece, end.astype(np.int32), sizes.astype(np.int32), block, segments.role[first],
+        segments.kind[first],
+    )  # fmt: skip
 
 
-def _texts(blocks: pl.DataFrame, rows: Ints) -> pl.Series:
-    picked = blocks["text"].gather(pl.Series(np.maximum(rows, 0)))
+def _texts(texts: pl.Series, rows: Small) -> pl.Series:
+    picked = texts.gather(pl.Series(np.maximum(rows, 0)))
     if (rows < 0).any():
         picked = picked.zip_with(pl.Series(rows >= 0), pl.Series([""]))
     return picked.fill_null("").rechunk()
@@ -102,6 +101,10 @@ class Texts:
         """Return the text of a content; "" if the log has none, or for -1."""
         row = int(self._contents.block[content]) if content >= 0 else -1
         return (self._texts[row] or "") if row >= 0 else ""
+
+    def bytes_of(self, contents: Small) -> tuple[NDArray[np.uint8], Ints, Ints]:
+        """Return the concatenated UTF-8 of contents, and where each begins and its size."""
+        return _utf8(_texts(self._texts, self._contents.block[contents]))
 
     def same_form(self, one: int, other: int) -> bool:
         """Return whether two contents differ only in white space or order of JSON keys."""

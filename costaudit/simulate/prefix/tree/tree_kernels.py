@@ -221,8 +221,8 @@ def prompt_pieces(seg_offsets: Ints, content: Small, piece_offsets: Ints) -> tup
 
 @njit(cache=True, nogil=True)
 def piece_tokens(
-    seg_offsets: Ints, content: Small, tokens: Small, billed: Ints, piece_offsets: Ints, end: Ints,
-    sizes: Ints, offsets: Ints,
+    seg_offsets: Ints, content: Small, tokens: Small, billed: Ints, piece_offsets: Ints, end: Small,
+    sizes: Small, offsets: Ints,
 ) -> Small:  # fmt: skip
     """Return the tokens up to each piece's end, scaled to each prompt's billed tokens."""
     cumulative = np.zeros(offsets[-1], np.int32)
