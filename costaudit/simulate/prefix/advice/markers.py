@@ -158,7 +158,7 @@ class InputPrices:
     table: NDArray[np.float64]  # (rows, INPUT_CLASSES)
     index: Small  # per request
 
-    def of(self, rows: Ints) -> NDArray[np.float64]:
+    def of(self, rows: Whole) -> NDArray[np.float64]:
         """Return the prices of some requests by class."""
         return self.table[self.index[rows]]
 

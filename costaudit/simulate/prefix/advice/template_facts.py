@@ -15,7 +15,7 @@ from costaudit.simulate.prefix.breakers.breakers import BreakerFacts
 from costaudit.simulate.prefix.breakers.losses import Today
 from costaudit.simulate.prefix.caches.static_share import PARTS, Parts, static_tokens
 from costaudit.simulate.prefix.tree.prompts import Groups, Prompts
-from costaudit.simulate.segments import ROLES, Ints
+from costaudit.simulate.segments import ROLES, Small
 
 _PLACES = (
     ("tools", "after the tools"),
@@ -53,7 +53,7 @@ class TemplateFacts:
     endpoint: str
     provider: str
     model: str
-    rows: Ints  # row numbers of its requests
+    rows: Small  # row numbers of its requests
     input_tokens: int
     static_tokens: int
     billed_read_tokens: int | None  # None if no request has counters

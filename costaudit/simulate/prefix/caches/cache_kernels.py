@@ -61,7 +61,7 @@ def _store(
 @njit(cache=True, nogil=True)
 def replay_breakpoints(
     order: Ints, seg_offsets: Ints, node: Small, tokens: Small, start: Ints, visible: Ints,
-    writes: Codes, lookup: Flags, ttl: Ints, rules: Index, columns: Ints, nodes: int, warm: Ints,
+    writes: Codes, lookup: Flags, ttl: Ints, rules: Index, columns: Ints, nodes: int, warm: Small,
     result: Small,
 ) -> Small:  # fmt: skip
     """Replay caches that are written only at markers.

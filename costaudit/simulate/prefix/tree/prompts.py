@@ -157,7 +157,7 @@ class Prompts:
     nodes: int
     scope: NDArray[np.int32]  # per request
     settings: Settings
-    warm: Ints  # per request: segment that a call before the log wrote; -1 for none
+    warm: Small  # per request: segment that a call before the log wrote; -1 for none
     order: Ints  # requests by time, file and offset
     start: Ints  # microseconds; NO_TIME
     first_byte: Ints  # microseconds: when the answer began or, if unknown, ended
@@ -332,11 +332,12 @@ class Groups:
     index: Ints  # per request; -1 if it can't be simulated
 
     @cached_property
-    def rows(self) -> list[Ints]:
+    def rows(self) -> list[Small]:
         """The row numbers of each template's requests."""
         order = np.argsort(self.index, kind="stable")
         bounds = np.searchsorted(self.index[order], np.arange(len(self.groups) + 1))
-        return [order[first:last] for first, last in pairwise(bounds)]
+        rows = order.astype(np.int32)
+        return [rows[first:last] for first, last in pairwise(bounds)]
 
     def owns(self, offsets: Ints) -> NDArray[np.bool_]:
         """Return flags of the segments of requests that have a template."""

@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from costaudit.contracts.requests import INPUT_CLASSES, READS_COUNTED
-from costaudit.simulate.segments import ROLES, Ints, Segments, any_in
+from costaudit.simulate.segments import ROLES, Ints, Segments, Small, any_in
 
 T = TypeVar("T", bound=np.generic)
 KIND = "unseen"
@@ -25,7 +25,7 @@ class Unseen:
     """Segments, including the heads inferred from counters."""
 
     segments: Segments
-    warm: Ints  # per request: segment up to which a call before the log wrote; -1 for none
+    warm: Small  # per request: segment up to which a call before the log wrote; -1 for none
 
 
 def with_unseen_heads(requests: pl.DataFrame, blocks: pl.DataFrame, segments: Segments) -> Unseen:
@@ -37,7 +37,7 @@ def with_unseen_heads(requests: pl.DataFrame, blocks: pl.DataFrame, segments: Se
     billed without caching.
     """
     count = len(requests)
-    nothing = Unseen(segments, np.full(count, -1, np.int64))
+    nothing = Unseen(segments, np.full(count, -1, np.int32))
     rows = _candidates(requests, blocks, segments)
     if rows is None:
         return nothing
@@ -129,7 +129,7 @@ def _inserted(segments: Segments, rows: pl.DataFrame, count: int) -> Unseen:
     two = int(one.max()) + names["two"].to_numpy().astype(np.int64)
     same = np.ones(len(at))
     visible = _visible(segments, rows, billed - head)
-    warm = np.full(count, -1, np.int64)
+    warm = np.full(count, -1, np.int32)
     first = (
         rows.with_row_index("n").sort("ts", "row", nulls_last=True).unique("group", keep="first")
     )
