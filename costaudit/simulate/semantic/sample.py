@@ -263,10 +263,9 @@ def sampled_hit_shares(
             hint=f"Sample {LEAST_TEXTS} texts or more, or leave the sampling out.",
         )
     frame = frame_of(stream)
-    line = np.ones((len(stream.texts), 1), dtype=np.float32)
     alike = [replace(policy, min_similarity=2.0) for policy in policies]
     distinct = list(dict.fromkeys(alike))  # mostly one: the threshold doesn't matter for them
-    exact = sweep(stream, line, distinct)
+    exact = sweep(stream, None, distinct)
     core, embedded = _simulated(stream, frame, vectors, policies, draw)
     eligible = stream.text >= 0
     framed = np.isin(stream.text, frame.texts)

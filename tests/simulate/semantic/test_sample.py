@@ -150,6 +150,14 @@ def test_identical_repeats_need_no_estimate(drawn: Drawn) -> None:
     assert found.hit_share[0].value == pytest.approx(REPEATS / (TEXTS + REPEATS))
 
 
+def test_a_log_may_have_more_texts_than_an_exact_sweep(
+    drawn: Drawn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = estimates(drawn, range(1))
+    monkeypatch.setattr("costaudit.simulate.semantic.sweep.MAX_NODES", TEXTS - 1)
+    assert estimates(drawn, range(1)) == expected
+
+
 def test_the_same_seed_draws_the_same_sample(drawn: Drawn) -> None:
     one, two, other = (estimates(drawn, range(s, s + 1))[0] for s in (3, 3, 4))
     assert dataclasses.asdict(one) == dataclasses.asdict(two)
