@@ -26,8 +26,8 @@ class Need:
 
 SPEND = Need(300, prompts=False)
 SAMPLED_SWEEP = Need(900)
-PREFIX = Need(1_450)
-LEVERS = Need(1_650)
+PREFIX = Need(900)
+LEVERS = Need(1_050)
 ANALYZE = Need(2_600)
 
 
