@@ -9,6 +9,7 @@ import pytest
 from costaudit.contracts.grades import Estimate
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import InsufficientDataError, UsageError
+from costaudit.simulate.semantic.packing import MAX_NODES
 from costaudit.simulate.semantic.sample import (
     Draw,
     Sampled,
@@ -150,12 +151,25 @@ def test_identical_repeats_need_no_estimate(drawn: Drawn) -> None:
     assert found.hit_share[0].value == pytest.approx(REPEATS / (TEXTS + REPEATS))
 
 
-def test_a_log_may_have_more_texts_than_an_exact_sweep(
-    drawn: Drawn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    expected = estimates(drawn, range(1))
-    monkeypatch.setattr("costaudit.simulate.semantic.sweep.MAX_NODES", TEXTS - 1)
-    assert estimates(drawn, range(1)) == expected
+class Alike:
+    """Cheap vectors that are all the same."""
+
+    def __len__(self) -> int:
+        return MAX_NODES + 1
+
+    def __getitem__(self, rows: slice | np.ndarray, /) -> np.ndarray:
+        return np.ones((len(np.arange(len(self))[rows]), 1), np.float32)
+
+
+@pytest.mark.slow
+def test_a_log_may_have_more_texts_than_an_exact_sweep() -> None:
+    text = np.append(np.arange(MAX_NODES + 1), [0, 1])
+    zeros = np.zeros(len(text), np.int64)
+    stream = make_stream(text, zeros, zeros, np.arange(len(text)), zeros)
+    rng = np.random.default_rng(0)
+    vectors = Vectors(Alike(), lambda rows: unit(rng.normal(size=(len(rows), 64))))
+    found = sampled_hit_shares(stream, vectors, POLICIES[-1:], Draw(EMBEDDED))
+    assert found.hit_share[0].value == pytest.approx(2 / len(text))
 
 
 def test_the_same_seed_draws_the_same_sample(drawn: Drawn) -> None:

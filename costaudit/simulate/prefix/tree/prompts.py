@@ -54,8 +54,7 @@ def cut_contents(segments: Segments, blocks: pl.DataFrame) -> Contents:
     leaf_in_order, parent, length = shared_intervals(shared)
     leaf = np.empty_like(leaf_in_order)
     leaf[order] = leaf_in_order
-    by_length = np.argsort(length, kind="stable")
-    kept = kept_ancestors(parent, length, by_length, MIN_PIECE_BYTES)
+    kept = kept_ancestors(parent, length, np.argsort(length, kind="stable"), MIN_PIECE_BYTES)
     counts = piece_counts(leaf, kept, parent)
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
     piece, end = fill_pieces(leaf, kept, parent, length, sizes, offsets)
