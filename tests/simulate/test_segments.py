@@ -1,10 +1,14 @@
 """Flat segments are the same whatever slices they are unpacked in."""
 
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from costaudit.contracts.requests import SEGMENT
 from costaudit.contracts.run_dir import RunDir
@@ -12,6 +16,7 @@ from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions
 from costaudit.progress import SilentProgress
 from costaudit.simulate import segments
+from costaudit.simulate.segments import numbered
 
 SAMPLES = Path(__file__).parents[2] / "sample_logs"
 
@@ -59,3 +64,23 @@ def test_more_kinds_than_a_byte_counts_stay_apart() -> None:
     flat = segments.flat_segments(requests, blocks)
     assert [flat.kinds[kind] for kind in flat.kind] == kinds
     assert flat.contents == len(set(flat.content.tolist())) == len(kinds)
+
+
+_ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["", "a", "b", "ab"]),
+        st.booleans(),
+        st.integers(-3, 3),
+        st.dates(date(2026, 1, 1), date(2026, 1, 3)),
+    ),
+    max_size=30,
+)
+
+
+@given(_ROWS)
+def test_rows_are_numbered_like_a_rank_of_whole_rows(rows: list[tuple[Any, ...]]) -> None:
+    schema = {"name": pl.String, "flag": pl.Boolean, "size": pl.Int64, "day": pl.Date}
+    table = pl.DataFrame(rows, schema=schema, orient="row")
+    distinct, number = numbered(table)
+    assert distinct.rows() == sorted(set(rows))
+    assert [distinct.rows()[at] for at in number.tolist()] == rows

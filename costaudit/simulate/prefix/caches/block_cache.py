@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from costaudit.contracts.prefix import CapacityPoint
+from costaudit.simulate.prefix.caches.replay import in_order
 from costaudit.simulate.prefix.tree.prompts import Prompts
 from costaudit.simulate.segments import Ints
 
@@ -29,7 +30,7 @@ def prompt_blocks(prompts: Prompts, block_tokens: int) -> BlockTrace:
     """Return a log's prompts as whole blocks; incomplete blocks at their ends are never cached."""
     from costaudit.simulate.prefix.caches.share_kernels import block_counts, fill_blocks
 
-    order = prompts.order[prompts.sendable[prompts.order]]
+    order = in_order(prompts, prompts.sendable)
     starts = block_counts(prompts.offsets, prompts.tokens, order, block_tokens)
     ends_in, number = fill_blocks(
         prompts.offsets, prompts.node, prompts.tokens, order, block_tokens, starts
@@ -43,7 +44,7 @@ def prompt_blocks(prompts: Prompts, block_tokens: int) -> BlockTrace:
 
 def trace_blocks(prompts: Prompts, block_tokens: int) -> BlockTrace:
     """Return each segment as one block, for a log of block hashes without text."""
-    order = prompts.order[prompts.sendable[prompts.order]]
+    order = in_order(prompts, prompts.sendable)
     offsets = prompts.segments.offsets
     sizes = (offsets[1:] - offsets[:-1])[order]
     starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costaudit.contracts.prefix import PromptPart
+from costaudit.simulate.prefix.caches.replay import in_order
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Groups, Prompts
 from costaudit.simulate.segments import Codes, Small
 
@@ -36,7 +37,7 @@ def static_tokens(prompts: Prompts, chosen: NDArray[np.bool_]) -> tuple[Small, S
     never = np.full(len(chosen), NO_TIME, np.int64)
     forever = np.full(len(chosen), _FOREVER, np.int64)
     return replay_tokens(
-        prompts.order[chosen[prompts.order]], prompts.offsets, prompts.node, prompts.tokens,
+        in_order(prompts, chosen), prompts.offsets, prompts.node, prompts.tokens,
         never, never, forever, np.zeros(len(chosen), np.bool_), prompts.nodes,
     )  # fmt: skip
 
