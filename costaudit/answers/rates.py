@@ -134,9 +134,13 @@ class Model:
         return out
 
     def pooled(self, place: npt.NDArray[np.int64], group: npt.NDArray[np.int64]) -> Floats:
-        """Return each pair's probability with the evidence of its group; nan outside the cells."""
+        """Return each pair's probability with the evidence of its group.
+
+        nan outside the cells, and for pairs with the same whole prompt: that they share a topic
+        needs no evidence.
+        """
         at, out = _split(place), np.full(len(place), np.nan)
-        rows = np.flatnonzero(at.cell < CELLS)
+        rows = np.flatnonzero((at.cell < CELLS) & (at.stratum != _SAME_PROMPT))
         if self.fit is not None and len(rows):
             inner, one = _at(at, rows), self.fit.first()  # all replicates of all pairs are much
             unseen = one.unseen_at(inner, self.missed[:1], self.known)[0]
@@ -226,7 +230,8 @@ def rates(
     pairs = HitPairs.of(served)
     verdicts = check.judge(pairs.asked, pairs.matched)
     weight = population.weights(replicates, seed)
-    sets = AnswerSets(check.log, np.union1d(pairs.asked, pairs.matched))
+    asked = np.union1d(pairs.asked, pairs.matched)
+    sets = AnswerSets(check.log, asked[~check.wording.echoes[asked]])
     place = _places(check, sets, pairs, verdicts)
     model = _modelled(check, pairs, place, resampled=(replicates, seed), missed=missed)
     tally = Tally(population, weight, check.floor.grade)

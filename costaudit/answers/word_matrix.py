@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 Longs = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 _TOKEN = re.compile(r"\w+")
 _ECHO = 4  # minimum run of words that an answer repeats from its question; such echoes are left out
@@ -24,11 +25,11 @@ _WORDS_READ = 400  # maximum number of words read of a text
 _ROWS = 1 << 13  # rows filled at a time
 
 
-def word_matrix(log: Logged) -> "tuple[Ints, csr_matrix]":
-    """Return each request's row, and which words each row's answer has, int8 (rows, words).
+def word_matrix(log: Logged) -> "tuple[Ints, csr_matrix, Bools]":
+    """Return each request's row, the words of each row's answer, and whether it has an echo.
 
-    Requests with equal answers to equal questions share a row. Words are numbered in the order in
-    which rows have them.
+    The words are int8 (rows, words), 1 where an answer has a word. Requests with equal answers to
+    equal questions share a row. Words are numbered in the order in which rows have them.
     """
     from scipy.sparse import csr_matrix
 
@@ -38,11 +39,12 @@ def word_matrix(log: Logged) -> "tuple[Ints, csr_matrix]":
     texts = _Texts(log, first[answered])
     number = np.full(texts.words, -1, np.int64)
     size = np.zeros(len(distinct), np.int64)
+    echoes = np.zeros(len(distinct), np.bool_)
     columns = [np.empty(0, np.int64)]
     seen = 0
     for start in range(0, len(answered), _ROWS):
         rows = answered[start : start + _ROWS]
-        at, word = texts.own(log.answer[first[rows]], log.question[first[rows]])
+        at, word, echoes[rows] = texts.own(log.answer[first[rows]], log.question[first[rows]])
         new, place = np.unique(word[number[word] < 0], return_index=True)
         number[new[np.argsort(place)]] = np.arange(seen, seen + len(new))
         seen += len(new)
@@ -54,7 +56,7 @@ def word_matrix(log: Logged) -> "tuple[Ints, csr_matrix]":
     ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(size)])
     shape = (len(distinct), max(seen, 1))
     matrix = csr_matrix((np.ones(len(indices), np.int8), indices, ends), shape=shape)
-    return row.reshape(-1).astype(np.int32), matrix
+    return row.reshape(-1).astype(np.int32), matrix, echoes
 
 
 class _Texts:
@@ -82,8 +84,11 @@ class _Texts:
         known = np.repeat(questions.astype(np.int64), question_sizes) * self._runs + asked_run
         self._known = np.unique(known[asked_run >= 0])
 
-    def own(self, answer: Ints, question: Ints) -> tuple[Longs, Longs]:
-        """Return (place, word) for each word of each answer that is no echo of its question."""
+    def own(self, answer: Ints, question: Ints) -> tuple[Longs, Longs, Bools]:
+        """Return (place, word) for each word of each answer that is no echo of its question.
+
+        Also return which answers have an echo.
+        """
         size = self._size[answer]
         place = np.repeat(np.arange(len(answer)), size)
         within = np.arange(len(place)) - np.repeat(np.cumsum(size) - size, size)
@@ -98,7 +103,8 @@ class _Texts:
         echoed = begins.copy()
         for later in range(1, _ECHO):
             echoed[later:] |= begins[:-later]
-        return place[~echoed], self._word[at[~echoed]]
+        echoes = np.bincount(place[echoed], minlength=len(answer)) > 0
+        return place[~echoed], self._word[at[~echoed]], echoes
 
 
 def _words(texts: Iterable[str], numbers: Mapping[str, int]) -> tuple[Longs, Longs]:

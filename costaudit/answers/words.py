@@ -44,7 +44,8 @@ class Wording:
     """The words of a log's answers, and how stable they are between repeats."""
 
     def __init__(self, log: Logged, pairs: Repeats) -> None:
-        self._row, self._words = word_matrix(log)
+        self._row, self._words, echoes = word_matrix(log)
+        self.echoes = echoes[self._row]  # by request: whether its answer repeats its question
         self._width = self._words.shape[1]
         self._requests = len(log)
         self._learn(pairs)

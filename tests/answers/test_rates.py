@@ -87,7 +87,53 @@ def test_decided_pairs_stay_out_of_the_mixture() -> None:
     rated = rates(check, served, everyone)
     assert check.floor.grade == "estimated"
     assert rated.probability[-1] == 1.0 and rated.verdicts.certain.tolist()[-1]
-    assert (rated.probability[:-1] < 1.0).all()
+    assert not rated.verdicts.certain[:-1].any()
+
+
+def test_answers_that_repeat_their_question_tell_nothing_by_their_sets() -> None:
+    # two prompts with the same answers; in the second log each answer begins with its question,
+    # which makes the sets of answers to both prompts differ
+    rng = np.random.default_rng(4)
+    asked = ["how do I block my card", "what should I do to block a card"]
+    questions = [asked[k % 2] for k in range(40)]
+    wordings = ["Tap Block.", "Open Cards and tap Block.", "Choose Block in the app."]
+    said = [wordings[k] for k in rng.integers(0, 3, 40)]
+    echoing = [f"{question}: {text}" for question, text in zip(questions, said, strict=True)]
+    shift = np.array([2 * np.eye(WIDE)[3 + k % 2] for k in range(40)])
+    centres = np.array([np.eye(WIDE)[wordings.index(text)] + np.eye(WIDE)[5] for text in said])
+    everyone = Population(np.ones(40, bool), (np.arange(40) // 4).astype(np.int32))
+    served = np.full((1, 40), -1, np.int32)
+    served[0, 2:] = 0
+    p_values = []
+    for answers, vectors in ((said, centres), (echoing, centres + shift)):
+        log = log_of(questions, answers, answer_vectors=vectors)
+        sets = rates(Consistency(log), served, everyone, replicates=5).fitted.sets
+        p_values.append(sets.p_values(np.array([3], np.int32), np.array([0], np.int32))[0])
+    assert p_values[0] > 0.05
+    assert np.isnan(p_values[1])
+
+
+def test_hits_on_one_whole_prompt_are_judged_one_by_one() -> None:
+    # the answer of one entry is in a wording that no other answer to its prompt has: all hits on it
+    # are unlike it, and yet on the same topic, because the prompt is the same
+    rng = np.random.default_rng(7)
+    wording = rng.integers(0, 3, 600)
+    wording[0] = 3
+    strength = np.array([0.6, 0.6, 0.6, 2.0])[wording, None]
+    vectors = np.eye(WIDE)[0] + strength * np.eye(WIDE)[1 + wording]
+    other = rng.normal(size=(60, WIDE))  # now and then the model says something else
+    vectors[rng.choice(np.arange(10, 600), 60, replace=False)] = other
+    vectors += 0.05 * rng.normal(size=vectors.shape)
+    answers = [f"answer {k % 10} {wording[k]} {k}" for k in range(600)]
+    log = log_of([f"about {k % 10}" for k in range(600)], answers, answer_vectors=vectors)
+    served = np.full((1, 600), -1, np.int32)
+    served[0, 10:] = np.arange(10, 600) % 10
+    everyone = Population(np.ones(600, bool), (np.arange(600) // 10).astype(np.int32))
+    rated = rates(Consistency(log), served, everyone)
+    alone = rated.right_at[0]
+    bias = rated.right_at[1:].mean(axis=0) - alone
+    expected = np.clip(alone - bias, 0, 1)[rated.judged.place]
+    np.testing.assert_allclose(rated.probability, expected)
 
 
 def test_without_answers_nothing_is_claimed() -> None:

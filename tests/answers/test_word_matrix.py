@@ -11,10 +11,13 @@ TEXT = st.lists(st.sampled_from(["a", "b", "c", "d", "e", "f"]), max_size=12).ma
 ECHO, READ = 4, 400
 
 
-def expected(questions: list[str], answers: list[str]) -> tuple[list[str], list[set[str]]]:
-    """Return the words in order of appearance, and each request's own words."""
+def expected(
+    questions: list[str], answers: list[str]
+) -> tuple[list[str], list[set[str]], list[bool]]:
+    """Return the words in order of appearance, each request's own words, and whether it echoes."""
     asked, said = sorted(set(questions)), list(dict.fromkeys(filter(None, answers)))
     own: dict[tuple[int, int], list[str]] = {}
+    echoes: dict[tuple[int, int], bool] = {}
     for question, answer in zip(questions, answers, strict=True):
         words, text = answer.split()[:READ], question.split()[:READ]
         runs = {tuple(text[at : at + ECHO]) for at in range(len(text) - ECHO + 1)}
@@ -24,22 +27,25 @@ def expected(questions: list[str], answers: list[str]) -> tuple[list[str], list[
                 echoed.update(range(at, at + ECHO))
         place = (said.index(answer) if answer else -1, asked.index(question))
         own[place] = [word for at, word in enumerate(words) if at not in echoed]
+        echoes[place] = bool(echoed)
     order = list(dict.fromkeys(word for place in sorted(own) for word in own[place]))
-    return order, [
-        set(own[(said.index(answer) if answer else -1, asked.index(question))])
+    places = [
+        (said.index(answer) if answer else -1, asked.index(question))
         for question, answer in zip(questions, answers, strict=True)
     ]
+    return order, [set(own[place]) for place in places], [echoes[place] for place in places]
 
 
 def check(questions: list[str], answers: list[str]) -> None:
     """Compare the matrix with the plain loop."""
-    row, matrix = word_matrix(log_of(questions, answers))
-    order, words = expected(questions, answers)
+    row, matrix, echoes = word_matrix(log_of(questions, answers))
+    order, words, repeated = expected(questions, answers)
     assert matrix.shape == (len(set(zip(questions, answers, strict=True))), max(len(order), 1))
     cells = matrix.toarray()
     assert cells.max(initial=0) <= 1
     found = [{order[word] for word in np.flatnonzero(cells[at])} for at in row]
     assert found == words
+    assert echoes[row].tolist() == repeated
 
 
 @given(st.lists(st.tuples(TEXT, TEXT), min_size=1, max_size=8))

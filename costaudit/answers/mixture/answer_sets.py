@@ -37,8 +37,9 @@ def evidence(p_values: Floats) -> Longs:
 class AnswerSets:
     """The answers to each whole prompt, at most `_MOST` each.
 
-    requests: the requests whose answers may be read; answers outside it stay unread, because each
-    has to be embedded.
+    requests: the requests whose answers may be read. Answers outside it stay unread, because each
+    has to be embedded. It should leave out answers that repeat their question: these differ from
+    prompt to prompt, although they say the same.
     """
 
     def __init__(self, log: Logged, requests: Ints) -> None:
