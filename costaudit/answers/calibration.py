@@ -37,7 +37,7 @@ _WORDED = (
 _KNOWN_PAIRS = 25.0  # weight of the prior for _SELDOM detectors, in pairs of repeats
 _SEEN = 0.5  # prior share of wrong pairs that a single detector separates
 _FEW = 8  # minimum number of prompts on each side of a comparison between users or between gaps
-_DIFFERENT = 2.7  # two shares differ if they are at least this many standard errors apart
+_DIFFERENT = 3.2  # two shares differ if they are at least this many standard errors apart
 _LEAST_DIFFERENCE = 0.005  # and at least this far apart
 _PERSONAL = 0.1  # minimum share of a topic's repeats, between users, that show users' data
 _UNRELATED = 20_000  # random pairs that show how similar unrelated answers are
@@ -117,7 +117,7 @@ def calibrate(log: Logged, pairs: Repeats, traps: Signatures, wording: Wording) 
     topics = topics_of(log, pairs.second)
     topic = topics.of_question[log.question[pairs.second]]
     moved, named = wording.carried(pairs.first, pairs.second)
-    steady = ~(moved | named | _told(pairs, topic, named))
+    steady = ~(moved | named | _told(pairs, topic, named, _seldom(flags)))
     noise, by_user, by_time = _noise(pairs, apart, steady)
     live = np.zeros(0, np.int32)
     for within in (pairs.same_user, ~pairs.same_user):  # data may be stable for one user
@@ -159,18 +159,27 @@ def _apart(
     return np.stack([*fired, far, *words]).astype(np.bool_).T
 
 
-def _told(pairs: Repeats, topic: Ints, named: Bools) -> Bools:
+def _seldom(flags: npt.NDArray[np.uint16]) -> Bools:
+    """Return which pairs differ in a kind of value that noise rarely changes, such as a number."""
+    mask = sum(1 << TRAP_NAMES.index(name) for name in _SELDOM)
+    return np.asarray(flags & np.uint16(mask) != 0)
+
+
+def _told(pairs: Repeats, topic: Ints, named: Bools, seldom: Bools) -> Bools:
     """Return the pairs of different users on a prompt or a topic whose answers hold users' data.
 
     `named`: pairs that differ in a word that depends on the user. Such words are found where users
-    ask often enough; rarer prompts on the same topic hold such data too.
+    ask often enough. Rarer prompts on the same topic hold such data too, and so do topics on which
+    most answers to different users differ in numbers or the like (`seldom`).
     """
     across = ~pairs.same_user
     told = np.isin(pairs.prompt, pairs.prompt[named]) & across
     if not told.any():
         return told
-    share = np.bincount(topic[across], told[across]) / np.maximum(np.bincount(topic[across]), 1)
-    personal = np.flatnonzero(share >= _PERSONAL)
+    count = np.maximum(np.bincount(topic[across]), 1)
+    share = np.bincount(topic[across], told[across]) / count
+    differ = np.bincount(topic[across], seldom[across]) / count
+    personal = np.flatnonzero((share >= _PERSONAL) | (differ > _MOSTLY))
     return np.asarray(across & (told | np.isin(topic, personal)))
 
 

@@ -176,8 +176,8 @@ class Consistency:
     def _compare_replies(self, asked: Ints, matched: Ints, found: Verdicts) -> None:
         """Compare short replies: a yes and a no contradict each other.
 
-        Two equal replies of a bare yes or no are right, unless the questions ask for opposites or
-        only one of the replies denies something.
+        Two equal replies of a bare yes or no are right. If the questions ask for opposites, or only
+        one of the replies denies something, nothing shows whether they are.
         """
         first, second = self.log.answer[asked], self.log.answer[matched]
         own, served = self._replies[first], self._replies[second]  # no answer (-1): the last item
@@ -187,7 +187,7 @@ class Consistency:
         opposed |= denied & (own != NO)  # a denial after a no only says it again
         same = both & (own == served) & self._bare[first] & self._bare[second]
         _settle(found, same & ~opposed, 1, "reply")
-        found.certain[same & opposed] = False
+        _settle(found, same & opposed, -1, "reply")
         _settle(found, both & (own != served), 0, "reply")
 
     def _compare_structure(
@@ -195,7 +195,7 @@ class Consistency:
     ) -> None:
         """Compare structured output field by field; prose inside it is compared as prose.
 
-        If the questions ask for opposites, an equal yes or no isn't certain to be right.
+        If the questions ask for opposites, nothing shows whether an equal yes or no is right.
         """
         texts, answer = self.log.answers, self.log.answer
         rows = np.flatnonzero(both & ~found.certain)
@@ -207,8 +207,10 @@ class Consistency:
         wrong[rows], right[rows] = ~same, same & ~prose
         _settle(found, wrong, 0, "structure")
         found.right[right], found.certain[right] = 1, True
-        for k in np.flatnonzero(both & (found.right == 1) & (found.flags & _OPPOSED != 0)):
-            found.certain[k] &= not answers_yes_or_no(parse_json(texts[answer[asked[k]]]))
+        opposed = found.flags & _OPPOSED != 0
+        for k in np.flatnonzero(both & found.certain & (found.right == 1) & opposed):
+            if answers_yes_or_no(parse_json(texts[answer[asked[k]]])):
+                found.right[k], found.certain[k] = -1, False
 
     def _compare_code(
         self, asked: Ints, matched: Ints, both: npt.NDArray[np.bool_], found: Verdicts
