@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import polars as pl
 
 from costaudit import __version__
 from costaudit.contracts.audit import (
@@ -22,6 +25,7 @@ from costaudit.costing.plans.worth import horizon_assumption
 from costaudit.costing.prices.price_table import table_source
 from costaudit.costing.verdict import verdict
 from costaudit.engine.pool import return_memory
+from costaudit.levers.levers import Proposals
 from costaudit.levers.routing import simple_requests
 from costaudit.pipeline.drill import drilled
 from costaudit.pipeline.ledger import ledger_of, proposals_of, terms_here, with_commitments
@@ -154,23 +158,48 @@ def _audit_and_centres(
     if len(log.requests) > AT_ONCE:
         semantic = swept(log, options, progress)
         return_memory()
+        proposed = _proposed(log, semantic, options)  # before the caches, which need most memory
+        return_memory()
         caches = PromptCaches(log, show_prompts=options.show_prompts)
-        audit = _audit(log, semantic, caches, options)
+        audit = _audit(log, semantic, caches, proposed, options)
     else:
         with ThreadPoolExecutor(1) as pool:
             later = pool.submit(PromptCaches, log, show_prompts=options.show_prompts)
             semantic = swept(log, options, progress)
-            audit = _audit(log, semantic, later.result(), options)
+            audit = _audit(
+                log, semantic, later.result(), _proposed(log, semantic, options), options
+            )
     return audit, semantic.centres if semantic else None
 
 
+@dataclass(frozen=True)
+class _Proposed:
+    """What is found in the prompts, beside caches."""
+
+    proposals: Proposals
+    simple: pl.DataFrame | None  # see simple_requests
+    uncacheable: dict[str, int]  # requests by reason, if there is no semantic cache
+
+
+def _proposed(log: Loaded, semantic: SemanticResult | None, options: AnalyzeOptions) -> _Proposed:
+    has_prompts = bool(log.quality.prompt_share) or log.hashed
+    return _Proposed(
+        proposals_of(log, options),
+        simple_requests(log.requests, log.blocks),
+        uncacheable(log, options.policy) if semantic is None and has_prompts else {},
+    )
+
+
 def _audit(
-    log: Loaded, semantic: SemanticResult | None, caches: PromptCaches, options: AnalyzeOptions
+    log: Loaded,
+    semantic: SemanticResult | None,
+    caches: PromptCaches,
+    proposed: _Proposed,
+    options: AnalyzeOptions,
 ) -> Audit:
-    proposals = proposals_of(log, options)
+    proposals = proposed.proposals
     levers = proposals.levers
     sessions = agents_sessions(log, caches.facts.prompts, options.show_prompts)
-    simple = simple_requests(log.requests, log.blocks)
     terms = terms_here(log, caches, levers, options)
     offered = with_commitments(levers, options)
     ledger = ledger_of(log, semantic, caches, offered, terms)
@@ -200,10 +229,8 @@ def _audit(
             log.spend,
             section,
             prefix,
-            routed(log.tariff, simple),
+            routed(log.tariff, proposed.simple),
         ),
         sessions=sessions,
-        uncacheable=uncacheable(log, options.policy)
-        if section is None and (log.quality.prompt_share or log.hashed)
-        else {},
+        uncacheable=proposed.uncacheable,
     )

@@ -27,6 +27,9 @@ from costaudit.providers.names import DATED
 _STANDARD = ("standard", "default", "on_demand")
 _SHOWN = 8  # sizes in the table of costs
 Mask = npt.NDArray[np.bool_]
+_READ = pl.col("cache_read_tokens")
+# input that is not read from the cache, reads, output
+_COUNTED = (pl.sum_horizontal(INPUT_CLASSES) - _READ, _READ, pl.col("output_tokens"))
 
 
 class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -69,7 +72,10 @@ class Commitments:
         """Return the commitments that save most on this traffic; None if none saves."""
         if not month.facts.is_month:
             return None
-        part = _Billed.of(traffic, month)
+        named = self._models_in(traffic.tariff.requests["model"])
+        if not named:
+            return None
+        part = _Billed.of(traffic, month, named)
         sizes = [one for offer in self.offers for one in _offered(offer, part)]
         best: dict[str, _Size] = {}
         for one in sizes:
@@ -78,6 +84,15 @@ class Commitments:
         if not best:
             return None
         return _lever(list(best.values()), part)
+
+    def _models_in(self, model: pl.Series) -> list[str]:
+        """Return the models of a log, as it names them, that an offer is for."""
+        sold = {name for offer in self.offers for name in offer.models}
+        return [one for one in model.unique().drop_nulls() if _undated(one) in sold]
+
+
+def _undated(model: str) -> str:
+    return DATED.sub("", model, count=1)
 
 
 def offers_in(path: Path | None) -> tuple[Offer, ...]:
@@ -112,35 +127,35 @@ class _Billed:
     user: Ints
     provider: pl.Series  # Enum, as is the model
     model: pl.Series
-    tokens: npt.NDArray[np.int64]  # input that is not read from the cache, reads, output
+    tokens: npt.NDArray[np.int64]  # (rows, _COUNTED)
     usd: Floats  # each call's part of the month
     requests: int
     pace: Decimal
 
     @classmethod
-    def of(cls, traffic: Traffic, month: Month) -> "_Billed":
-        """Return the answered calls with a time and a bill, at the standard tier."""
-        by_token = np.nan_to_num(per_request_usd(traffic.classes, traffic.pricing))
-        usd = by_token * month.weights
+    def of(cls, traffic: Traffic, month: Month, models: Sequence[str]) -> "_Billed":
+        """Return answered calls of some models, with a time and a bill, at the standard tier."""
+        requests, classes = traffic.tariff.requests, traffic.classes
+        usd = np.nan_to_num(per_request_usd(classes, traffic.pricing)) * month.weights
         tier = pl.col("service_tier").fill_null("standard").is_in(_STANDARD)
-        fits = ANSWERED & ~IN_BATCH & tier & pl.col("ts").is_not_null()
-        could = traffic.tariff.requests.select(fits.fill_null(False)).to_series().to_numpy()
+        timed = pl.col("ts").is_not_null()
+        fits = pl.col("model").is_in(models) & ANSWERED & ~IN_BATCH & tier & timed
+        could = requests.select(fits.fill_null(False)).to_series().to_numpy()
         rows = np.flatnonzero(could & (usd > 0) & traffic.sent.to_numpy())
-        told = traffic.tariff.requests[rows].select(
-            pl.col("provider", "model").fill_null(""), "user", seconds=TS_S
-        )
-        classes = traffic.classes[rows]
-        whole = classes.select(pl.sum_horizontal(INPUT_CLASSES)).to_series().to_numpy()
-        read = classes["cache_read_tokens"].to_numpy()
-        counted = np.column_stack([whole - read, read, classes["output_tokens"].to_numpy()])
+        tokens = np.empty((len(rows), len(_COUNTED)), np.int64)
+        for place, each in enumerate(_COUNTED):  # one at a time, as all need much memory
+            tokens[:, place] = classes.select(each).to_series().to_numpy()[rows]
         return cls(
-            rows, told["seconds"].to_numpy(), coded(told["user"]).code,
-            enumerated(told["provider"]), enumerated(told["model"]), counted, usd[rows],
-            len(usd), month.pace,
+            rows, requests.select(TS_S).to_series().to_numpy()[rows],
+            coded(requests["user"].gather(rows)).code,
+            enumerated(requests["provider"].gather(rows).fill_null("")),
+            enumerated(requests["model"].gather(rows)), tokens, usd[rows], len(usd), month.pace,
         )  # fmt: skip
 
     def only(self, mask: Mask) -> "_Billed":
         """Return a part of the calls."""
+        if mask.all():
+            return self
         return replace(
             self, rows=self.rows[mask], seconds=self.seconds[mask], user=self.user[mask],
             provider=self.provider.filter(mask), model=self.model.filter(mask),
@@ -176,7 +191,7 @@ def _offered(offer: Offer, part: _Billed) -> Iterator[_Size]:
     sold = [one for one in part.provider.unique() if fnmatchcase(one, offer.provider)]
     every = part.model.unique().to_list()
     for model, (tokens, output_weight) in offer.models.items():
-        named = [one for one in every if DATED.sub("", one, count=1) == model]
+        named = [one for one in every if _undated(one) == model]
         mask = (part.provider.is_in(sold) & part.model.is_in(named)).to_numpy()
         if not mask.any():
             continue

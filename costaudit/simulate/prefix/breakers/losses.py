@@ -124,10 +124,9 @@ def find_losses(requests: pl.DataFrame, today: Today, mended: Prompts) -> Losses
     minimum = assigned.each(lambda rules: rules.min_tokens)
     long_enough = np.where(live >= minimum, live, 0)
     marked = cached & assigned.matching("breakpoints")
-    no_limit = replay(prompts, assigned, markers, marked, far_lookback=True).read
-    offsets = prompts.segments.offsets
-    longer = with_longest(markers, assigned, offsets)
-    kept = replay(prompts, assigned, longer, marked, far_lookback=True).read
+    no_limit = _reads(prompts, assigned, markers, marked)
+    longer = with_longest(markers, assigned, prompts.segments.offsets)
+    kept = _reads(prompts, assigned, longer, marked)
     turns = _turn_losses(requests, prompts, today.static, minimum)
     in_order = _shared(mended, cached, ttl)
     enough = in_order >= minimum  # the moving part is the cause, even if too little comes before it
@@ -152,7 +151,7 @@ def find_losses(requests: pl.DataFrame, today: Today, mended: Prompts) -> Losses
         unmarked=unmarked - held,
         lookback=lookback,
         settings=settings,
-        **{name: np.where(cached, lost, 0) for name, lost in turns.items()},
+        **{name: _lost(np.where(cached, lost, 0)) for name, lost in turns.items()},
         provider=_provider_losses(requests, as_is),
         write_only=_gap(_never_read(as_is), elsewhere, marked),
     )
@@ -174,8 +173,18 @@ def _setting_losses(
 
 
 def _gap(more: Whole, less: Whole, chosen: NDArray[np.bool_]) -> Whole:
-    lost = np.where(chosen, np.maximum(more - less, 0), 0)
-    return lost if lost.any() else np.broadcast_to(np.int64(0), lost.shape)  # takes no memory
+    return _lost(np.where(chosen, np.maximum(more - less, 0), 0))
+
+
+def _lost(tokens: Whole) -> Whole:
+    return tokens if tokens.any() else np.broadcast_to(np.int64(0), tokens.shape)  # no memory
+
+
+def _reads(
+    prompts: Prompts, assigned: Assigned, markers: Markers, chosen: NDArray[np.bool_]
+) -> Whole:
+    """Return the tokens that are read if a search may go back from a marker without a limit."""
+    return replay(prompts, assigned, markers, chosen, far_lookback=True).tokens[:, READ].copy()
 
 
 def _shared(prompts: Prompts, chosen: NDArray[np.bool_], ttl: Ints) -> Small:
@@ -203,9 +212,12 @@ def _lifetimes(today: Today) -> Ints:
     return np.where(of_template > 0, of_template, assigned.default_microseconds)
 
 
+_TURN_LOSSES = ("rewritten", "thinking", "model_switch", "region_switch")
+
+
 def _turn_losses(
     requests: pl.DataFrame, prompts: Prompts, static: Small, minimum: Small
-) -> dict[str, Ints]:
+) -> dict[str, Whole]:
     """Return losses found by comparing each turn with the previous one of its conversation."""
     from costaudit.simulate.prefix.caches.cache_kernels import head_sizes
     from costaudit.simulate.prefix.caches.share_kernels import turn_overlaps
@@ -213,6 +225,8 @@ def _turn_losses(
     segments = prompts.segments
     previous = _previous_turns(requests, prompts)
     has = previous >= 0
+    if not has.any():
+        return dict.fromkeys(_TURN_LOSSES, np.broadcast_to(np.int64(0), has.shape))
     overlap, covered, slid = turn_overlaps(
         segments.offsets, segments.content, prompts.segment_tokens, previous
     )
@@ -230,13 +244,13 @@ def _turn_losses(
     model = requests["model"].fill_null("").rank("dense").to_numpy()
     switched = np.where(has & ~same & (overlap >= minimum), overlap - static, 0)
     other_model = model != model[previous]
-    found = {
-        "rewritten": np.where(is_thinking, 0, rewritten),
-        "thinking": np.where(is_thinking, rewritten, 0),
-        "model_switch": np.where(other_model, switched, 0),
-        "region_switch": np.where(other_model, 0, switched),
-    }
-    return {name: np.maximum(lost, 0) for name, lost in found.items()}
+    found = (
+        np.where(is_thinking, 0, rewritten),
+        np.where(is_thinking, rewritten, 0),
+        np.where(other_model, switched, 0),
+        np.where(other_model, 0, switched),
+    )
+    return {name: np.maximum(lost, 0) for name, lost in zip(_TURN_LOSSES, found, strict=True)}
 
 
 def _previous_turns(requests: pl.DataFrame, prompts: Prompts) -> Ints:
