@@ -26,6 +26,7 @@ from costaudit.answers.repeats import Repeats, repeats
 from costaudit.answers.traps.detectors import TRAP_NAMES
 from costaudit.answers.traps.replies import NO, is_bare, reply_of
 from costaudit.answers.traps.signatures import Signatures
+from costaudit.answers.wording import common_share
 from costaudit.answers.words import Wording
 from costaudit.contracts.grades import Grade
 
@@ -36,6 +37,9 @@ FLAG_NAMES = (*TRAP_NAMES, *(f"answer_{n}" for n in TRAP_NAMES), *KIND_FLAGS)  #
 _ANSWER_BIT = len(TRAP_NAMES)
 _KIND_BIT = 2 * len(TRAP_NAMES)
 _OPPOSED = np.uint32(1 << TRAP_NAMES.index("negation"))  # set if the questions ask for opposites
+
+
+_SAME_MATTER = 0.6  # share of common words from which questions are about the same matter
 
 
 @dataclass(frozen=True)
@@ -182,13 +186,29 @@ class Consistency:
         first, second = self.log.answer[asked], self.log.answer[matched]
         own, served = self._replies[first], self._replies[second]  # no answer (-1): the last item
         both = (own >= 0) & (served >= 0)
-        opposed = found.flags & _OPPOSED != 0
-        denied = found.flags & (_OPPOSED << np.uint32(_ANSWER_BIT)) != 0
-        opposed |= denied & (own != NO)  # a denial after a no only says it again
         same = both & (own == served) & self._bare[first] & self._bare[second]
+        denied = found.flags & (_OPPOSED << np.uint32(_ANSWER_BIT)) != 0
+        opposed = self._opposed(asked, matched, found, same)
+        opposed |= denied & (own != NO)  # a denial after a no only says it again
         _settle(found, same & ~opposed, 1, "reply")
         _settle(found, same & opposed, -1, "reply")
         _settle(found, both & (own != served), 0, "reply")
+
+    def _opposed(
+        self, asked: Ints, matched: Ints, found: Verdicts, rows: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.bool_]:
+        """Return which pairs among `rows` ask for opposites: one denies what the other says.
+
+        They share most of their words; otherwise, a denial is of something else.
+        """
+        out = rows & (found.flags & _OPPOSED != 0)
+        texts, question = self.log.questions, self.log.question
+        at = np.flatnonzero(out)
+        pairs = np.stack([question[asked[at]], question[matched[at]]])
+        distinct, place = np.unique(pairs, axis=1, return_inverse=True)
+        shares = [common_share(texts[a], texts[b]) for a, b in distinct.T.tolist()]
+        out[at] = np.array(shares, np.float64)[place.reshape(-1)] >= _SAME_MATTER
+        return np.asarray(out)
 
     def _compare_structure(
         self, asked: Ints, matched: Ints, both: npt.NDArray[np.bool_], found: Verdicts
@@ -207,8 +227,8 @@ class Consistency:
         wrong[rows], right[rows] = ~same, same & ~prose
         _settle(found, wrong, 0, "structure")
         found.right[right], found.certain[right] = 1, True
-        opposed = found.flags & _OPPOSED != 0
-        for k in np.flatnonzero(both & found.certain & (found.right == 1) & opposed):
+        equal = both & found.certain & (found.right == 1)
+        for k in np.flatnonzero(self._opposed(asked, matched, found, equal)):
             if answers_yes_or_no(parse_json(texts[answer[asked[k]]])):
                 found.right[k], found.certain[k] = -1, False
 

@@ -74,6 +74,12 @@ class Wordings:
         return np.asarray(found | (first == second), np.bool_)
 
 
+def common_share(first: str, second: str) -> float:
+    """Return the share of words that two texts have in common (Dice), 0 to 1."""
+    words = (frozenset(_WORD.findall(fold(text))) for text in (first, second))
+    return _dice(*words)
+
+
 def _dice(first: frozenset[str], second: frozenset[str]) -> float:
     both = len(first) + len(second)
     return 2 * len(first & second) / both if both else 1.0

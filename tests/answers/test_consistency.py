@@ -169,6 +169,7 @@ def test_an_equal_reply_to_opposite_questions_can_not_be_judged(answer: str) -> 
         found = Consistency(log).judge(np.array([1], np.int32), np.array([0], np.int32))
         assert found.right.tolist() == [-1] and not found.certain[0]
         assert certainly_right(answer, second, "Is it refundable?", "Is it refundable, please?")
+        assert certainly_right(answer, second, "Is it refundable?", "Why can't I pay?")
     assert certainly_right('{"id": 1}', '{"id":1}', *opposite)
 
 
