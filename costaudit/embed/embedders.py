@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,9 @@ from costaudit.embed.embedder import Embedder, EmbedderSpec, spec_of, unit_rows
 from costaudit.engine.engine import Engine, engine_named, is_on_ray
 from costaudit.engine.pool import default_workers
 from costaudit.errors import BackendError, InputError, UsageError
+
+if TYPE_CHECKING:
+    from costaudit.embed.hosted import BedrockEmbedder, HostedEmbedder, OpenAIEmbedder
 
 HOSTED = ("openai", "bedrock")  # embedders that need a network
 _ID_COLUMNS = ("text_id", "text")
@@ -106,7 +110,7 @@ def embedder_named(name: str) -> Embedder:
     kind, _, model = name.partition(":")
     if kind in _MAKERS:
         return _MAKERS[kind](model)
-    if name.endswith(".parquet"):
+    if is_table(name):
         return Precomputed(Path(name))
     own: Embedder | None = made("embedders", name, ("spec", "token_counts", "encode"))
     if own is not None:
@@ -118,6 +122,12 @@ def embedder_named(name: str) -> Embedder:
         hint=f"Choose from {', '.join(sorted(_MAKERS))}, a Hugging Face name such as org/model, "
         "a model's folder, a .parquet file of vectors, or your own class: file.py:Class.",
     )
+
+
+def hosted_named(name: str) -> "HostedEmbedder | None":
+    """Return a hosted embedder by name, which calls nothing yet; None for any other embedder."""
+    kind, _, model = name.partition(":")
+    return _HOSTED[kind](model) if kind in HOSTED else None
 
 
 class Distributed:
@@ -147,13 +157,23 @@ class Distributed:
         return engine_named(self._engine, default_workers())
 
 
+def is_table(name: str) -> bool:
+    """Return whether an embedder's name is that of a file of vectors."""
+    return name.endswith(".parquet")
+
+
+def is_own(name: str) -> bool:
+    """Return whether an embedder is a class of the user's, which may call anything."""
+    return not type(embedder_named(name)).__module__.startswith("costaudit.")
+
+
 def embedder_on(name: str, engine: str) -> Embedder:
     """Return an embedder by name; on Ray, its workers run the models that run on a processor.
 
     Hosted models are asked from this machine, which has the key and keeps to their limits. A
     process pool is not used: the embedders use all processors themselves. Raises UsageError.
     """
-    is_here = name.partition(":")[0] in HOSTED or name.endswith(".parquet")
+    is_here = name.partition(":")[0] in HOSTED or is_table(name)
     return embedder_named(name) if is_here or not is_on_ray(engine) else Distributed(name, engine)
 
 
@@ -203,13 +223,13 @@ def _multilingual(model: str) -> Embedder:
     return Multilingual()
 
 
-def _openai(model: str) -> Embedder:
+def _openai(model: str) -> "OpenAIEmbedder":
     from costaudit.embed.hosted import OpenAIEmbedder
 
     return OpenAIEmbedder(model or "text-embedding-3-small")
 
 
-def _bedrock(model: str) -> Embedder:
+def _bedrock(model: str) -> "BedrockEmbedder":
     from costaudit.embed.hosted import BedrockEmbedder
 
     return BedrockEmbedder(model or "amazon.titan-embed-text-v2:0")
@@ -226,11 +246,14 @@ def _refuse_model(name: str, model: str) -> None:
         raise UsageError(f"{name} is one model; {model!r} can't follow it.", hint=f"Write {name}.")
 
 
+_HOSTED: dict[str, Callable[[str], "OpenAIEmbedder | BedrockEmbedder"]] = {
+    "openai": _openai,
+    "bedrock": _bedrock,
+}
 _MAKERS: dict[str, Callable[[str], Embedder]] = {
     "minilm": _minilm,
     "fast": _fast,
     "mpnet": _mpnet,
     "multilingual": _multilingual,
-    "openai": _openai,
-    "bedrock": _bedrock,
+    **_HOSTED,
 }

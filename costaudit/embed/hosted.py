@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -16,11 +16,25 @@ if TYPE_CHECKING:
 _CHARS_PER_TOKEN = 4
 
 
+class HostedEmbedder(Protocol):
+    """What is known of a hosted model without a call."""
+
+    name: str
+    max_tokens: int
+
+    @property
+    def known_dimensions(self) -> int | None:
+        """Width of the model's vectors; None if only a call can tell."""
+
+    def token_counts(self, texts: Sequence[str]) -> np.ndarray:
+        """Return each text's tokens, or an estimate; int32 (n,)."""
+
+
 class BedrockEmbedder:
     """Calls Bedrock with boto3's credentials and region."""
 
     revision = "1"  # a model's version is part of its name
-    dimensions = 1024
+    dimensions = known_dimensions = 1024
     concurrency = 8
     batch_tokens = 2_048
 
@@ -109,8 +123,12 @@ class OpenAIEmbedder:
     @cached_property
     def dimensions(self) -> int:
         """Width of the model's vectors; a call finds it for unknown models."""
-        known = _DIMENSIONS.get(self._model)
-        return known or len(self._ask(["width"])[0])
+        return self.known_dimensions or len(self._ask(["width"])[0])
+
+    @property
+    def known_dimensions(self) -> int | None:
+        """Width of the vectors of OpenAI's own models; None for others."""
+        return _DIMENSIONS.get(self._model)
 
     @property
     def spec(self) -> EmbedderSpec:

@@ -165,6 +165,23 @@ def _parts(
         yield rest[start : start + _PART_TEXTS]
 
 
+def seconds_per_token(
+    texts: pl.DataFrame, tokens: np.ndarray, embedder: Embedder, store: VectorStore
+) -> float:
+    """Embed a few texts of middling length, and return the seconds per token.
+
+    `texts` (text_id, text) are in order of their `tokens` (n,). A first part loads the model, and
+    isn't timed unless there is no other. Both are stored, as any other vectors.
+    """
+    middle = len(texts) // 2
+    many = embedder.spec.concurrency * embedder.spec.batch_tokens // max(1, int(tokens[middle]))
+    many = max(1, min(many, (len(texts) - middle) // 2))
+    first = embed_texts(texts[middle : middle + many], embedder, store)
+    tried = embed_texts(texts[middle + many : middle + 2 * many], embedder, store)
+    timed = tried if tried.tokens_now else first
+    return timed.seconds / max(1, timed.tokens_now)
+
+
 class _Ahead:
     """Says how long embedding will take, once two parts show the speed."""
 

@@ -1,6 +1,9 @@
 """Find a model's folder, on this machine or on the Hugging Face hub."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 _FILES = ("*.json", "*.txt", "*.safetensors", "*.model")  # no *.bin: pickled weights can run code
@@ -16,6 +19,19 @@ def without_telemetry() -> None:
     """
     for name, value in NO_TELEMETRY.items():
         os.environ.setdefault(name, value)
+
+
+_offline = ContextVar("costaudit_offline", default=False)
+
+
+@contextmanager
+def without_downloads() -> Iterator[None]:
+    """Find only models that are on this machine."""
+    token = _offline.set(True)
+    try:
+        yield
+    finally:
+        _offline.reset(token)
 
 
 class ModelNotFoundError(Exception):
@@ -38,6 +54,6 @@ def model_folder(name: str) -> Path:
             found = snapshot_download(name, local_files_only=local_only, allow_patterns=[*_FILES])
             return Path(found)
         except Exception as error:  # of the hub's client or its libraries
-            if not local_only or os.environ.get("HF_HUB_OFFLINE"):
+            if not local_only or _offline.get() or os.environ.get("HF_HUB_OFFLINE"):
                 raise ModelNotFoundError(str(error).splitlines()[0]) from None
     raise ModelNotFoundError("it was not found")

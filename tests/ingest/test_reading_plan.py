@@ -7,12 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from costaudit.contracts.run_dir import RunDir
 from costaudit.errors import InputError, UsageError
 from costaudit.ingest.content.redaction import Redaction
 from costaudit.ingest.files.inputs import expand
 from costaudit.ingest.options import IngestOptions
-from costaudit.ingest.reading_plan import MEMORY_BYTES, MEMORY_BYTES_PER_CALL, reading_plan
+from costaudit.ingest.reading_plan import (
+    MEMORY_BYTES,
+    MEMORY_BYTES_PER_CALL,
+    TRIAL_BYTES,
+    ReadingPlan,
+    reading_plan,
+)
 from costaudit.ingest.staging.plan import plan_file
+from costaudit.scratch import scratch_folder
 from tests.conftest import ROOT, installed
 from tests.ingest.conftest import chat, write_lines
 
@@ -25,11 +33,18 @@ def write_log(path: Path) -> int:
     return path.stat().st_size
 
 
+def plan_of(
+    inputs: list[str], options: IngestOptions, trial_bytes: int = TRIAL_BYTES
+) -> ReadingPlan:
+    with scratch_folder() as folder:
+        return reading_plan(inputs, options, RunDir(folder), trial_bytes)
+
+
 def test_equal_calls_are_counted_from_a_fifth_of_them(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     size = write_log(log)
     asked = IngestOptions(workers=2, task_bytes=size // 7 + 1)
-    plan = reading_plan([str(log)], asked, trial_bytes=size // 5)
+    plan = plan_of([str(log)], asked, trial_bytes=size // 5)
     assert (plan.files, plan.stored_bytes, plan.partitions) == (1, size, 7)
     assert (plan.workers, plan.whole_files, plan.untold_bytes, plan.no_logs) == (2, 0, 0, 0)
     assert size // 5 <= plan.tried_bytes < size  # whole chunks are read
@@ -37,7 +52,7 @@ def test_equal_calls_are_counted_from_a_fifth_of_them(tmp_path: Path) -> None:
     assert plan.records == pytest.approx(RECORDS, rel=2 / plan.tried_records)
     assert plan.read_s == pytest.approx(plan.tried_s * size / plan.tried_bytes / 2)
     assert plan.memory_bytes == MEMORY_BYTES + MEMORY_BYTES_PER_CALL * plan.records
-    assert [path.name for path in tmp_path.iterdir()] == ["log.jsonl"]
+    assert not plan.is_whole
 
 
 def test_a_compressed_file_is_one_partition_and_takes_the_time_of_one_worker(
@@ -47,26 +62,29 @@ def test_a_compressed_file_is_one_partition_and_takes_the_time_of_one_worker(
     packed = tmp_path / "b.jsonl.gz"
     packed.write_bytes(gzip.compress((tmp_path / "a.jsonl").read_bytes()))
     (tmp_path / "notes.txt").write_text("not a log")
-    plan = reading_plan([str(tmp_path)], IngestOptions(workers=2, task_bytes=size // 2 + 1))
+    plan = plan_of([str(tmp_path)], IngestOptions(workers=2, task_bytes=size // 2 + 1))
     assert (plan.files, plan.partitions, plan.whole_files, plan.no_logs) == (2, 3, 1, 1)
     assert plan.stored_bytes == plan.tried_bytes == size + packed.stat().st_size
     assert plan.records == plan.tried_records == 2 * RECORDS
     assert plan.tried_s / 2 <= plan.read_s <= plan.tried_s
+    assert plan.is_whole
+    part = plan_of([str(packed)], IngestOptions(), trial_bytes=size // 5)
+    assert not part.is_whole  # although all of its few bytes were read
 
 
 def test_what_was_not_tried_is_said() -> None:
     table = ROOT / "sample_logs" / "formats" / "litellm_spend.csv"
-    plan = reading_plan([str(table)], IngestOptions())
+    plan = plan_of([str(table)], IngestOptions())
     assert (plan.untold_bytes, plan.tried_records) == (table.stat().st_size, 0)
 
 
 def test_a_pipe_can_t_be_tried_and_no_log_is_an_error(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UsageError, match="only once"):
-        reading_plan([str(tmp_path / "pipe")], IngestOptions())
+        plan_of([str(tmp_path / "pipe")], IngestOptions())
     (tmp_path / "notes.jsonl").write_text(json.dumps({"a": 1}) + "\n")
     with pytest.raises(InputError):
-        reading_plan([str(tmp_path / "notes.jsonl")], IngestOptions())
+        plan_of([str(tmp_path / "notes.jsonl")], IngestOptions())
 
 
 def test_the_command_prints_it_and_writes_nothing(tmp_path: Path) -> None:

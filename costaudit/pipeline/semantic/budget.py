@@ -4,12 +4,10 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
 from costaudit.contracts.semantic import SampledSweep
-from costaudit.embed.embedder import Embedder
 from costaudit.embed.embedders import embedder_on
-from costaudit.embed.store import VectorStore, embed_texts
+from costaudit.embed.store import VectorStore, seconds_per_token
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.semantic.evidence import SemanticResult
 from costaudit.pipeline.semantic.exact import exact_result
@@ -70,28 +68,13 @@ def shortage(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Shorta
     if not len(new):
         return None if sweep_s <= allowed_s else Shortage(len(texts), sweep_s, _MOST_TEXTS)
     order = np.argsort(tokens, kind="stable")
-    token_s = _seconds_per_token(texts[new[order]], tokens[order], embedder, store)
+    token_s = seconds_per_token(texts[new[order]], tokens[order], embedder, store)
     all_s = _ANSWERS * token_s * float(tokens.sum()) + sweep_s
     allowed_s = _PART * (options.deadline_s - time.monotonic())
     if all_s <= allowed_s:
         return None
     affordable = int(allowed_s / (token_s * float(tokens.mean())))
     return Shortage(len(texts), all_s, min(affordable, _MOST_TEXTS, len(texts) - 1))
-
-
-def _seconds_per_token(
-    texts: pl.DataFrame, tokens: np.ndarray, embedder: Embedder, store: VectorStore
-) -> float:
-    """Embed a few texts of middling length, and return the seconds per token.
-
-    A first part loads the model, and isn't timed. Both are stored, as any other vectors.
-    """
-    middle = len(texts) // 2
-    many = embedder.spec.concurrency * embedder.spec.batch_tokens // max(1, int(tokens[middle]))
-    many = max(1, min(many, (len(texts) - middle) // 2))
-    embed_texts(texts[middle : middle + many], embedder, store)
-    tried = embed_texts(texts[middle + many : middle + 2 * many], embedder, store)
-    return tried.seconds / max(1, tried.tokens_now)
 
 
 def _why(found: Shortage, sampled: SampledSweep | None) -> str:
