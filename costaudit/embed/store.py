@@ -34,13 +34,19 @@ class VectorStore:
         vectors = np.zeros((len(text_ids), self._dimensions), dtype=np.float32)
         found = np.zeros(len(text_ids), dtype=bool)
         wanted = pl.DataFrame({"text_id": text_ids}).with_row_index("place")
-        for path in sorted(self.folder.glob("part-*.parquet")):
-            part = self._read(path)
+        for path in self._parts():
+            part = self._read(path, ["text_id", "vector"])
             rows = part.with_row_index("row").join(wanted, on="text_id", how="inner")
             places = rows["place"].to_numpy()
             vectors[places] = self._matrix(part, path)[rows["row"].to_numpy()]
             found[places] = True
         return found, vectors
+
+    def known(self, text_ids: pl.Series) -> np.ndarray:
+        """Return which of `text_ids` have a stored vector, bool (n,), without reading vectors."""
+        stored = [self._read(path, ["text_id"])["text_id"] for path in self._parts()]
+        none = pl.Series("text_id", [], dtype=text_ids.dtype)
+        return text_ids.is_in(pl.concat([none, *stored]).implode()).to_numpy()
 
     def append(self, text_ids: pl.Series, vectors: np.ndarray) -> None:
         """Write a new part, named after its texts: another process may write parts too."""
@@ -54,10 +60,13 @@ class VectorStore:
         with atomic_write(self.folder / name) as path:
             frame.write_parquet(path, compression="uncompressed", statistics=False)
 
-    def _read(self, path: Path) -> pl.DataFrame:
+    def _parts(self) -> list[Path]:
+        return sorted(self.folder.glob("part-*.parquet"))
+
+    def _read(self, path: Path, columns: list[str]) -> pl.DataFrame:
         try:
             check_rows(path)
-            return pl.read_parquet(path, columns=["text_id", "vector"])
+            return pl.read_parquet(path, columns=columns)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise RunDirError(
                 f"The stored vectors in {path} can't be read: {error}.",

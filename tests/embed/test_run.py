@@ -1,6 +1,7 @@
 """Each text is embedded once, even after interruptions."""
 
 import time
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +70,23 @@ def test_a_second_run_embeds_only_what_is_new(tmp_path: Path) -> None:
     again = embed_texts(table(["bb", "ccc", "a"]), third, store_of(tmp_path, third))
     assert third.batches == []
     np.testing.assert_array_equal(again.vectors, new.vectors)
+
+
+def test_what_is_stored_is_known_without_memory_for_vectors(tmp_path: Path) -> None:
+    embedder = Counting()
+    store = store_of(tmp_path, embedder)
+    asked = table(["bb", "ccc", "a", "bb"])["text_id"]
+    assert store.known(asked).tolist() == [False] * 4
+    embed_texts(table(["a", "bb"]), embedder, store)
+    embed_texts(table(["dddd"]), embedder, store)  # a second part
+    many = pl.concat([asked, pl.Series([f"new {k}" for k in range(200_000)])])
+    tracemalloc.start()
+    known = store.known(many)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert known[:4].tolist() == [True, False, True, True] and not known[4:].any()
+    np.testing.assert_array_equal(known[:4], store.load(asked)[0])
+    assert most < 200_000 * embedder.dimensions * 4
 
 
 def test_an_interrupted_run_resumes_where_a_part_ended(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def shortage(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Shorta
     embedder = embedder_on(options.policy.embedder, options.ingest.engine)
     spec = embedder.spec
     store = VectorStore(log.run.vectors_path, spec.name, spec.revision, spec.dimensions)
-    new = np.flatnonzero(~store.load(texts["text_id"])[0])
+    new = np.flatnonzero(~store.known(texts["text_id"]))
     counts = embedder.token_counts(texts["text"].gather(new).to_list())
     tokens = np.minimum(counts, spec.max_tokens)
     sweep_s = _SWEEP_S * (len(texts) / _SWEEP_TEXTS) ** _SWEEP_POWER
