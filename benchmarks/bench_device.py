@@ -18,8 +18,9 @@ from bench_semantic import dense, policies, questions, stream_of, synthetic, tim
 from costaudit.embed.minilm import MiniLM
 from costaudit.embed.store import Embedded, VectorStore, embed_texts
 from costaudit.engine.device import VARIABLE, accelerator
+from costaudit.simulate.semantic.division import Search
 from costaudit.simulate.semantic.pairs import whole_bounds
-from costaudit.simulate.semantic.sweep import Search, sweep
+from costaudit.simulate.semantic.sweep import sweep
 
 
 def embedded(texts: pl.DataFrame, device: str) -> Embedded:

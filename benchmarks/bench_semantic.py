@@ -5,6 +5,7 @@ Run `python benchmarks/bench_semantic.py [PART ...] [--store DIR]`. Parts:
  redisvl       the zipf stream, compared with RedisVL's SemanticCache on a Redis with RediSearch
  growth        --sizes made-up texts: time, memory, and the memory by the formula
  near          one cluster of --texts near-duplicates, whose pairs grow with the square of the texts
+ scopes        --texts made-up texts in --scopes scopes: in this process and by a pool of two
  synthetic, dense  --texts distinct texts, in many topics and in few
 BANKING77 is read from $COSTAUDIT_DATA, or from shared/data beside the repository. Vectors are kept
 in DIR, so that a second run embeds nothing. Every answer of the FAISS loop is compared with the
@@ -23,7 +24,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +38,11 @@ from costaudit.embed.store import VectorStore, embed_texts
 from costaudit.engine.pool import default_workers, single_products
 from costaudit.simulate.semantic import pairs as pairs_module
 from costaudit.simulate.semantic.decisions import limit_of
+from costaudit.simulate.semantic.division import Division, Search
 from costaudit.simulate.semantic.packing import MAX_ROWS
 from costaudit.simulate.semantic.pairs import PairFinder, Sizes, upper_bounds
 from costaudit.simulate.semantic.stream import Stream, nodes_of
-from costaudit.simulate.semantic.sweep import Search, sweep
+from costaudit.simulate.semantic.sweep import sweep
 
 THRESHOLDS = [round(0.70 + 0.01 * step, 2) for step in range(30)]
 WEEK_S = 7 * 86_400.0
@@ -344,6 +347,29 @@ def near_duplicates(texts: int, options: Any) -> None:
     )
 
 
+def divided(texts: int, options: Any) -> None:
+    """Sweep one made-up log of many scopes in this process and by a pool, in turn."""
+    stream, vectors = traffic(texts)
+    pool = np.random.default_rng(5).integers(options.scopes, size=texts).astype(np.int32)
+    stream = replace(stream, pool=pool[stream.text], partition=pool[stream.text])
+    warm, near = traffic(300)
+    sweep(warm, near, policies())
+    how = Search(bounds=upper_bounds(vectors, THRESHOLDS[0]), sizes=Sizes(divided_pairs=0.0))
+    found = {}
+    for engine in ("local", "pool") * options.repeat:
+        before = cpu_s()
+        swept = partial(sweep, stream, vectors, policies(), None, how, Division(engine, 2))
+        seconds, found[engine] = timed(swept, 1)
+        print(f"scopes: {engine} {seconds:.1f} s of wall time, {cpu_s() - before:.1f} CPU s")
+    assert np.array_equal(found["local"].served, found["pool"].served), "decisions differ"
+
+
+def cpu_s() -> float:
+    """Return the CPU time of this process and of those it has waited for."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
 def large(name: str, vectors: np.ndarray, options: Any) -> None:
     """Print time and memory of a sweep over distinct texts."""
     stream, vectors = stream_of(np.arange(len(vectors)), vectors, seed=1)
@@ -362,6 +388,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", default=["zipf", "unique"])
     parser.add_argument("--texts", type=int, default=100_000)
+    parser.add_argument("--scopes", type=int, default=20)
     parser.add_argument("--store", type=Path)
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--loop-thresholds", type=int, default=3)
@@ -373,6 +400,7 @@ def main() -> None:
         "synthetic": lambda: large("synthetic", synthetic(options.texts), options),
         "growth": lambda: growth(options),
         "grown": lambda: grown(options.texts),
+        "scopes": lambda: divided(options.texts, options),
         "near": lambda: near_duplicates(options.texts, options),
     }
     with tempfile.TemporaryDirectory() as temporary:

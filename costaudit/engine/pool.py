@@ -183,13 +183,18 @@ def default_workers() -> int:
 T = TypeVar("T")
 
 
-def in_threads(function: Callable[[T], R], items: Iterator[T]) -> Iterator[R]:
-    """Yield `function` of each item in order, a few at a time, each on one processor."""
+def in_threads(
+    function: Callable[[T], R], items: Iterator[T], workers: int | None = None
+) -> Iterator[R]:
+    """Yield `function` of each item in order, a few at a time, each on one processor.
+
+    workers: most threads; None: one per processor. One item, or one worker, needs no thread.
+    """
+    workers = workers or default_workers()
     few = list(islice(items, 2))
-    if len(few) < 2:
-        yield from map(function, few)
+    if len(few) < 2 or workers == 1:
+        yield from map(function, chain(few, items))
         return
-    workers = default_workers()
     with ThreadPoolExecutor(workers) as pool:
         pending = []
         for item in chain(few, items):

@@ -20,6 +20,7 @@ from costaudit.ingest.bills.read_bill import read_bill
 from costaudit.ingest.options import IngestOptions
 from costaudit.levers.levers import lever_at
 from costaudit.simulate.semantic.inverted_file import LEAST_TEXTS
+from costaudit.simulate.semantic.pairs import Sizes
 from costaudit.simulate.semantic.sweep import CHECKED
 from costaudit.simulate.semantic.thresholds import parse_thresholds
 
@@ -47,6 +48,8 @@ class AnalyzeOptions:
     approximate: bool = False  # search only a part of the texts if there are many
     approximate_from: int = LEAST_TEXTS  # distinct texts; with fewer, the sweep is exact
     checked_requests: int = CHECKED  # first requests, which measure the error
+    sizes: Sizes = field(default_factory=Sizes)  # of the work of a sweep
+    sweep_bytes: float | None = None  # memory that a sweep may take; None: what is free
     deadline_s: float | None = None  # time.monotonic() when the audit should end; None: any time
     lifetimes: tuple[tuple[float | None, TtlKind], ...] = ()  # further TTLs to sweep, in seconds
 

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from costaudit.cli.analyze import Asked
+from costaudit.contracts.audit import encode_audit
 from costaudit.contracts.run_dir import RunDir
 from costaudit.embed.embedders import embedder_named, embedder_on
 from costaudit.embed.minilm import packaged_model
@@ -22,14 +24,18 @@ from costaudit.engine.engine import Engine, check_engine, engine_named
 from costaudit.errors import BackendError, InputError, UsageError
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions
-from costaudit.pipeline.analyze import analyze_and_write
+from costaudit.pipeline.analyze import analyze, analyze_and_write
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import SilentProgress
+from costaudit.simulate.semantic.division import Division, Search
+from costaudit.simulate.semantic.sweep import sweep
 from tests.conftest import installed
 from tests.engine.partitions import Bytes, Fatal, dies, refused
 from tests.engine.ray_workers import a_worker_is_killed
 from tests.ingest.conftest import chat, write_lines
 from tests.ingest.killing import Killing
+from tests.simulate.semantic.divided import DIVIDED, FatalGuard, equal, many_scopes
+from tests.simulate.semantic.streams import odd_sum
 
 ENGINES = ("local", "pool", "ray")
 TABLES = ("requests", "blocks", "skips", "merged")
@@ -110,6 +116,41 @@ def test_every_engine_writes_the_same_audit(log: Path, tmp_path: Path) -> None:
     first = made["local", 1]
     assert len(first) > 6
     assert [key for key, value in made.items() if value != first] == []
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("on_ray")
+def test_ray_decides_scopes_as_this_process_even_if_a_worker_is_killed(tmp_path: Path) -> None:
+    stream, vectors, policies, guard = many_scopes()
+    there = Division("ray", 2)
+    for asked in (None, guard):
+        expected = sweep(stream, vectors, policies, asked)
+        for parts in (1, 2, 7):
+            search = Search(sizes=DIVIDED[parts])
+            assert equal(sweep(stream, vectors, policies, asked, search, there), expected)
+    fatal = FatalGuard(tmp_path / "died", spared=os.getpid())
+    found = sweep(stream, vectors, policies, fatal, Search(sizes=DIVIDED[7]), there)
+    assert fatal.told.exists()
+    assert equal(found, sweep(stream, vectors, policies, odd_sum))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("on_ray")
+def test_every_engine_writes_the_same_audit_of_scopes(tmp_path: Path) -> None:
+    records = [
+        chat(n, f"Where is parcel {n % 40}?", answer=f"In {n % 9} days.", tenant=f"t{n % 3}")
+        for n in range(150)
+    ]
+    log = write_lines(tmp_path / "log.jsonl", records)
+    asked = Asked(scope="tenant").options()
+    audits = []
+    for engine in ENGINES:
+        run = RunDir(tmp_path / engine)
+        reading = options(engine, log, 1)
+        each = replace(asked, ingest=reading, sizes=DIVIDED[7])
+        audits.append(analyze([str(log)], run, each))
+    assert audits[0].semantic is not None and audits[0].semantic.points
+    assert encode_audit(audits[0]) == encode_audit(audits[1]) == encode_audit(audits[2])
 
 
 @pytest.mark.slow

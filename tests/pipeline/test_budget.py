@@ -1,9 +1,12 @@
 """An audit with a budget samples what it can't embed; verbs that need no vectors make none."""
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,10 +16,13 @@ from costaudit.cli.analyze import Asked
 from costaudit.contracts.run_dir import RunDir
 from costaudit.embed.embedder import EmbedderSpec
 from costaudit.errors import UsageError
+from costaudit.pipeline.analyze import audit_of
 from costaudit.pipeline.loaded import Loaded, ingested
 from costaudit.pipeline.semantic.section import swept
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import SilentProgress
+from costaudit.report.reporters import render
+from costaudit.simulate.semantic.pairs import Sizes
 from tests.ingest.conftest import chat, write_lines
 
 QUESTIONS, TWICE = 1_500, 300
@@ -72,6 +78,42 @@ def test_too_little_time_leaves_identical_questions_and_a_sample(
     assert "A sample of " in section.recommended_why
     assert 200 <= stored(loaded) < QUESTIONS
     assert found.chosen.hits.sum() == TWICE  # what the ledger prices
+
+
+@pytest.mark.parametrize(
+    ("limits", "why"),
+    [
+        ({"sizes": Sizes(most_nodes=1_499)}, "One scope has 1,500 different questions, more than"),
+        ({"sweep_bytes": 1e5}, "An exact sweep of 1,500 questions needs 0.0 GB of memory or more"),
+    ],
+)
+def test_a_scope_too_large_for_an_exact_sweep_is_sampled(
+    log: tuple[Loaded, AnalyzeOptions], limits: dict[str, Any], why: str
+) -> None:
+    """The audit's page and the terminal say so, and why."""
+    loaded, options = log
+    audit = audit_of(loaded, replace(options, **limits), SilentProgress())
+    section = audit.semantic
+    assert section is not None and section.exact is not None and section.points == ()
+    assert section.exact.raw_hit_share.value == pytest.approx(TWICE / (QUESTIONS + TWICE))
+    assert section.recommended_why.startswith(why)
+    assert re.search(r"A sample of [\d,]+ questions shows", section.recommended_why)
+    for form in ("html", "terminal"):
+        text = unescape(render(audit, form).decode())
+        assert why in re.sub(r"\s+", " ", text)
+    assert 200 <= stored(loaded) < QUESTIONS
+
+
+def test_large_scopes_are_swept_apart_but_not_together(tmp_path: Path) -> None:
+    calls = [chat(n, f"Where is parcel number {n}", tenant=f"t{n % 2}") for n in range(600)]
+    path = write_lines(tmp_path / "log.jsonl", calls)
+    asked = Asked(embedder="tests.pipeline.test_budget:Slow", scope="tenant").options()
+    asked = replace(asked, sizes=Sizes(most_nodes=300))
+    loaded = ingested([str(path)], RunDir(tmp_path / "run"), asked, SilentProgress())
+    found = swept(loaded, asked, SilentProgress())
+    assert found is not None and len(found.section.points) == 30
+    assert [row.partitions for row in found.section.scopes] == [2, 2]
+    assert found.section.without_field == ()
 
 
 def test_enough_time_leaves_nothing_out(log: tuple[Loaded, AnalyzeOptions]) -> None:

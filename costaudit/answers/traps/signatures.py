@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import copy
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -94,6 +95,11 @@ class _Column:
         column = np.array([ids.setdefault(v, len(ids)) for v in values], np.int32)
         return cls(trap.rule, column, list(ids))
 
+    def at(self, rows: Index) -> "_Column":
+        """Return the values of some of the texts."""
+        kept, ids = np.unique(np.append(0, self.ids[rows]), return_inverse=True)
+        return _Column(self.rule, ids[1:].astype(np.int32), [self.sets[k] for k in kept.tolist()])
+
     def differs(self, first: Index, second: Index) -> npt.NDArray[np.bool_]:
         if self.rule == "sides":
             return self.contradicts(first, second)
@@ -155,6 +161,12 @@ class TrapGuard:
                 hint=f"Choose from {', '.join(TRAP_NAMES)}, or all.",
             )
         self._columns = [signatures.column(name) for name in dict.fromkeys(names)]
+
+    def of(self, rows: Index) -> "TrapGuard":
+        """Return the guard of some of the texts, which holds only their values."""
+        part = copy(self)
+        part._columns = [column.at(rows) for column in self._columns]
+        return part
 
     def __call__(self, first: Index, second: Index) -> npt.NDArray[np.bool_]:
         """Return whether to refuse each pair, given by indices into the distinct texts."""

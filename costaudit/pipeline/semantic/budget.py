@@ -1,5 +1,10 @@
-"""Keep an audit within its budget of time: embed a sample if vectors of all texts take too long."""
+"""Embed a sample if an exact sweep is not possible.
 
+It is not if vectors of all texts take too long for the audit's budget of time, if one scope has too
+many texts, or if there is too little memory.
+"""
+
+import math
 import time
 from dataclasses import dataclass
 
@@ -9,14 +14,17 @@ from costaudit.contracts.semantic import SampledSweep
 from costaudit.embed.embedders import embedder_on
 from costaudit.embed.store import VectorStore, seconds_per_token
 from costaudit.pipeline.loaded import Loaded
+from costaudit.pipeline.memory import free_bytes
 from costaudit.pipeline.semantic.evidence import SemanticResult
 from costaudit.pipeline.semantic.exact import exact_result
 from costaudit.pipeline.semantic.sampled import sampled_sweep
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
 from costaudit.simulate.semantic.sample import LEAST_TEXTS
-from costaudit.simulate.semantic.stream import keyed_stream
+from costaudit.simulate.semantic.stream import keyed_stream, largest_pool
+from costaudit.simulate.semantic.thresholds import parse_thresholds
 
+_LONG_VECTOR = 20_000  # bytes: no embedder needs more for a question
 _PART = 0.35  # of the time left that vectors may take: the other half of the audit comes later
 _ANSWERS = 2.0  # vectors of questions and answers together, as a multiple of the questions'
 _MOST_TEXTS = 20_000  # of a sample
@@ -26,28 +34,53 @@ _SHOWN = 0.9  # the threshold that the sentence is about, if the sweep has it
 
 @dataclass(frozen=True)
 class Shortage:
-    """What vectors of all texts would take, and what there is time for."""
+    """Why not all texts can be compared, and how many can."""
 
-    all_texts: int
-    all_s: float
+    why: str
     affordable: int  # texts
 
 
 def within_budget(
     log: Loaded, options: AnalyzeOptions, progress: Progress
 ) -> SemanticResult | None:
-    """Simulate identical questions, and sample the others, if there is no time for all vectors.
+    """Simulate identical questions, and sample the others, if not all can be compared.
 
-    Return None if there is: the caller then simulates the cache as without a budget.
+    Return None if they can: the caller then simulates the cache exactly.
     """
-    found = shortage(log, options, progress)
+    found = too_large(log, options) or shortage(log, options, progress)
     if found is None:
         return None
     sampled = None
-    if found.affordable >= LEAST_TEXTS:
+    if found.affordable >= LEAST_TEXTS and options.policy.max_entries is None:
         sampled = sampled_sweep(log, options, float(found.affordable), progress)
     why = _why(found, sampled if isinstance(sampled, SampledSweep) else None)
     return exact_result(log, options, progress, why)
+
+
+def too_large(log: Loaded, options: AnalyzeOptions) -> Shortage | None:
+    """Return what one partition or the memory lacks for an exact sweep; None if it is possible."""
+    most, free = options.sizes.most_nodes, options.sweep_bytes or free_bytes() or math.inf
+    if len(log.requests) <= min(most, free / _LONG_VECTOR):
+        return None
+    stream = keyed_stream(log.requests, log.compared, options.policy, log.templates)
+    affordable = min(_MOST_TEXTS, len(stream.texts) - 1)
+    nodes = largest_pool(stream, most)
+    if nodes:
+        return Shortage(
+            f"One scope has {nodes:,} different questions, more than the {most:,} of an exact "
+            "sweep",
+            affordable,
+        )
+    policies = len(parse_thresholds(options.thresholds)) + 1
+    dimensions = embedder_on(options.policy.embedder, options.ingest.engine).spec.dimensions
+    needed = len(stream.texts) * (4 * dimensions + 8 * policies) + len(stream.text) * 8 * policies
+    if needed <= free:
+        return None
+    return Shortage(
+        f"An exact sweep of {len(stream.texts):,} questions needs {needed / 1e9:,.1f} GB of memory "
+        f"or more, and {free / 1e9:,.1f} GB are free",
+        affordable,
+    )
 
 
 def shortage(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Shortage | None:
@@ -66,7 +99,7 @@ def shortage(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Shorta
     sweep_s = _SWEEP_S * (len(texts) / _SWEEP_TEXTS) ** _SWEEP_POWER
     allowed_s = _PART * (options.deadline_s - time.monotonic())
     if not len(new):
-        return None if sweep_s <= allowed_s else Shortage(len(texts), sweep_s, _MOST_TEXTS)
+        return None if sweep_s <= allowed_s else _no_time(len(texts), sweep_s, _MOST_TEXTS)
     order = np.argsort(tokens, kind="stable")
     token_s = seconds_per_token(texts[new[order]], tokens[order], embedder, store)
     all_s = _ANSWERS * token_s * float(tokens.sum()) + sweep_s
@@ -74,15 +107,22 @@ def shortage(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Shorta
     if all_s <= allowed_s:
         return None
     affordable = int(allowed_s / (token_s * float(tokens.mean())))
-    return Shortage(len(texts), all_s, min(affordable, _MOST_TEXTS, len(texts) - 1))
+    return _no_time(len(texts), all_s, min(affordable, _MOST_TEXTS, len(texts) - 1))
+
+
+def _no_time(texts: int, seconds: float, affordable: int) -> Shortage:
+    return Shortage(
+        f"Vectors of all {texts:,} questions take about {_minutes(seconds)}, more than --budget "
+        "leaves for them",
+        affordable,
+    )
 
 
 def _why(found: Shortage, sampled: SampledSweep | None) -> str:
     """Return what wasn't simulated and why, and what the sample shows instead."""
     told = (
-        f"Vectors of all {found.all_texts:,} questions take about {_minutes(found.all_s)}, more "
-        "than --budget leaves for them: only identical questions are simulated, and answers that "
-        "differ count as wrong."
+        f"{found.why}: only identical questions are simulated, and answers that differ count as "
+        "wrong."
     )
     if sampled is None:
         return told

@@ -70,6 +70,10 @@ class KeyedRun(ABC):
         The stream is the run's own unless one is given.
         """
 
+    def fits(self, stream: Stream) -> bool:
+        """Return whether a stream can be swept; one without vectors always can."""
+        return True
+
     @abstractmethod
     def points(self, served: np.ndarray, replicates: int = 200) -> tuple[RatePoint, ...]:
         """Return the rates of rows of `Decisions.served`."""

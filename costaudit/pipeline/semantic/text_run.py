@@ -22,12 +22,14 @@ from costaudit.costing.plans.sizing import embedding_per_mtok
 from costaudit.embed.embedders import embedder_on
 from costaudit.embed.store import VectorStore, embed_texts
 from costaudit.embed.words import language_warning
+from costaudit.engine.engine import is_on_ray
 from costaudit.pipeline.loaded import Loaded, no_texts
 from costaudit.pipeline.semantic.keyed_run import KeyedRun, mean_length
 from costaudit.pipeline.semantic.store import misses_of
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
 from costaudit.simulate.semantic.clusters import Clusters, cluster_texts
+from costaudit.simulate.semantic.division import HERE, Division, Search
 from costaudit.simulate.semantic.inverted_file import (
     Cells,
     make_cells,
@@ -35,8 +37,8 @@ from costaudit.simulate.semantic.inverted_file import (
 )
 from costaudit.simulate.semantic.keys import keys_of
 from costaudit.simulate.semantic.pairs import Bounds, upper_bounds
-from costaudit.simulate.semantic.stream import Stream, groups_of
-from costaudit.simulate.semantic.sweep import Decisions, Search, approximation_errors, sweep
+from costaudit.simulate.semantic.stream import Stream, groups_of, largest_pool
+from costaudit.simulate.semantic.sweep import Decisions, approximation_errors, sweep
 
 _LOWEST = 0.7  # similarity from which most sweeps need pairs
 
@@ -106,12 +108,19 @@ class SemanticRun(KeyedRun):
     @cached_property
     def _bounds(self) -> Bounds:
         """Return the vectors' projections, computed once; results don't depend on `lowest`."""
-        return upper_bounds(self.vectors, _LOWEST)
+        return upper_bounds(self.vectors, _LOWEST, self.options.sizes)
 
     @property
     def search(self) -> Search:
         """Return how similar texts are looked for."""
-        return Search(self.cells, self._bounds)
+        return Search(self.cells, self._bounds, self.options.sizes)
+
+    @property
+    def _division(self) -> Division:
+        """Return where large sweeps are decided; a pool of one is this process."""
+        asked = self.options.ingest
+        apart = is_on_ray(asked.engine) or asked.workers > 1
+        return Division(asked.engine, asked.workers) if apart else HERE
 
     def swept(self, policies: Sequence[SemanticPolicy], stream: Stream | None = None) -> Decisions:
         """Return the decisions under policies that share a stream and a guard.
@@ -119,8 +128,17 @@ class SemanticRun(KeyedRun):
         The stream is the run's own unless one is given.
         """
         return sweep(
-            stream or self.stream, self.vectors, policies, self.guard(policies), self.search
+            stream or self.stream,
+            self.vectors,
+            policies,
+            self.guard(policies),
+            self.search,
+            self._division,
         )
+
+    def fits(self, stream: Stream) -> bool:
+        """Return whether a stream's pools are small enough to look for similar texts."""
+        return largest_pool(stream, self.options.sizes.most_nodes) == 0
 
     def approximation(self, policies: Sequence[SemanticPolicy]) -> Approximation | None:
         """Measure the error of policies' hit shares; return None if the sweep is exact."""

@@ -1,6 +1,6 @@
 """Try other scopes, lifetimes and capacities at the recommended point."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -35,7 +35,7 @@ def scope_rows(
     """Return rows for each level of isolation, then for the scope without each of its fields.
 
     Scopes that divide the requests in the same way share a row; `chosen` is the row of the policy
-    itself.
+    itself. Scopes too large for an exact sweep have no row.
     """
     own = ScopeRow(
         scope=policy.scope,
@@ -48,18 +48,20 @@ def scope_rows(
     )
     known: dict[bytes, ScopeRow] = {run.stream.partition.tobytes(): own}
 
-    def row(scope: tuple[ScopeField, ...], removed: str) -> ScopeRow:
+    def row(scope: tuple[ScopeField, ...], removed: str) -> Iterator[ScopeRow]:
         narrower = replace(policy, scope=scope)
         stream = run.keyed(narrower)
         parting = stream.partition.tobytes()
         if parting not in known:
+            if not run.fits(stream):
+                return
             known[parting] = _scope_row(run, narrower, stream)
-        return replace(known[parting], scope=scope, removed=removed)
+        yield replace(known[parting], scope=scope, removed=removed)
 
     fields = [name for name in SCOPE_FIELDS if name in policy.scope]
     return (
-        tuple(row(scope, "") for scope in _LADDER),
-        tuple(row(tuple(n for n in fields if n != name), name) for name in fields),
+        tuple(one for scope in _LADDER for one in row(scope, "")),
+        tuple(one for name in fields for one in row(tuple(n for n in fields if n != name), name)),
     )
 
 

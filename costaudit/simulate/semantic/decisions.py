@@ -260,18 +260,11 @@ _PASS, _REFUSE = 1, 2
 _NOT_LIVE = -2
 
 
-def decide_segment(
-    stream: Stream,
-    nodes: Nodes,
-    segment: Segment,
-    finder: PairFinder,
-    policies: Sequence[SemanticPolicy],
-    guard: PairGuard | None,
-) -> list[State]:
-    """Decide the requests of a segment under all policies; the states hold the results."""
+def arrivals_of(stream: Stream, nodes: Nodes, segment: Segment) -> Arrivals:
+    """Return the requests of a segment."""
     order = nodes.order[segment.requests]
     first = segment.nodes.start
-    arrivals = Arrivals(
+    return Arrivals(
         node=nodes.node[segment.requests] - np.int32(first),
         pool=nodes.pool[segment.requests],
         ts_s=stream.ts_s[order],
@@ -279,6 +272,18 @@ def decide_segment(
         nodes=segment.nodes.stop - first,
         checked=(stream.pool if stream.checked is None else stream.checked)[order],
     )
+
+
+def decide_segment(
+    arrivals: Arrivals,
+    nodes: Nodes,
+    segment: Segment,
+    finder: PairFinder,
+    policies: Sequence[SemanticPolicy],
+    guard: PairGuard | None,
+) -> list[State]:
+    """Decide the requests of a segment under all policies; the states hold the results."""
+    first = segment.nodes.start
     states = states_for(policies, arrivals, guarded=guard is not None)
     lowest = max(limit_of(policy) for policy in policies)
     verdicts = Verdicts(guard, nodes.text[segment.nodes])

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from costaudit.engine.device import accelerator, computing_on
 from costaudit.engine.pool import in_threads
 from costaudit.simulate.semantic.inverted_file import Cells
-from costaudit.simulate.semantic.packing import MAX_ROWS, from_depth, pack, row_starts
+from costaudit.simulate.semantic.packing import MAX_NODES, MAX_ROWS, from_depth, pack, row_starts
 from costaudit.simulate.semantic.stream import Nodes
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ class Sizes:
     look_ahead: int = 8_192  # requests searched for the distinct nodes of one block
     device_texts: int = 20_000  # the processor multiplies fewer texts before torch has loaded
     device_tile: tuple[int, int] = 4_096, 8_192  # rows, columns: a smaller tile takes no less time
+    threads: int | None = None  # that find pairs; None: one per processor
+    together: int = 2_048  # nodes: small pools are decided together up to here
+    most_nodes: int = MAX_NODES  # of a pool in which similar texts are looked for
+    divided_pairs: float = 1e10  # fewer are all found here: starting workers takes longer
+    parts: int | None = None  # partitions for an engine; None: a few for each worker
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,10 @@ class Bounds:
     vectors: np.ndarray  # float32 (n, width)
     margin: float  # how much rounding can lower the bound
     device: str | None = None  # torch's name of the device that multiplies them; None: numpy
+
+    def of(self, rows: np.ndarray) -> "Bounds":
+        """Return the bounds of some vectors."""
+        return replace(self, vectors=self.vectors[rows])
 
 
 def upper_bounds(
@@ -325,7 +334,9 @@ class PairFinder:
             row, column = tile
             return self.between(row, column, np.full(len(column), limit), below=True)
 
-        for rows, columns, depths in in_threads(find, self._lower_tiles(members)):
+        for rows, columns, depths in in_threads(
+            find, self._lower_tiles(members), self.sizes.threads
+        ):
             keep(rows, columns, depths)
             again = nodes.last[columns] > nodes.first[rows]
             keep(columns[again], rows[again], depths[again])
@@ -356,7 +367,7 @@ class PairFinder:
         for row, column in self.tiles(block, others):
             tiles.append((row, column, limits[np.searchsorted(others, column)]))
         parts = [np.empty(0, dtype=np.int64)]
-        for rows, columns, depths in in_threads(find, iter(tiles)):
+        for rows, columns, depths in in_threads(find, iter(tiles), self.sizes.threads):
             parts.append(pack(np.searchsorted(block, rows), depths, columns - base))
         packed = np.sort(np.concatenate(parts))
         return Neighbours(packed, row_starts(packed, len(block)))

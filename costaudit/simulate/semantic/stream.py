@@ -130,9 +130,6 @@ def groups_of(frame: pl.DataFrame) -> np.ndarray:
     return numbered["group"].to_numpy().astype(np.int32)
 
 
-_SMALL = 2_048  # nodes: small pools are done together up to here
-
-
 @dataclass(frozen=True)
 class Segment:
     """Whole neighbouring pools; no entry of another segment can serve their requests."""
@@ -154,9 +151,33 @@ class Nodes:
     last: np.ndarray  # int64 (m,), and of the last
     segments: tuple[Segment, ...]
 
+    def of(self, segments: Sequence[Segment]) -> "Nodes":
+        """Return the requests and nodes of some rising segments, numbered from 0."""
+        requests = np.concatenate([np.r_[one.requests] for one in segments])
+        nodes = np.concatenate([np.r_[one.nodes] for one in segments])
+        moved, request, node = [], 0, 0
+        for one in segments:
+            ends = request + one.requests.stop - one.requests.start
+            stop = node + one.nodes.stop - one.nodes.start
+            moved.append(Segment(slice(request, ends), slice(node, stop)))
+            request, node = ends, stop
+        return Nodes(
+            order=self.order[requests],
+            node=np.searchsorted(nodes, self.node[requests]).astype(np.int32),
+            pool=self.pool[requests],
+            text=self.text[nodes],
+            partition=self.partition[nodes],
+            first=self.first[nodes],
+            last=self.last[nodes],
+            segments=tuple(moved),
+        )
 
-def nodes_of(stream: Stream) -> Nodes:
-    """Merge identical texts of a partition into nodes, and cut the stream into segments."""
+
+def nodes_of(stream: Stream, together: int = 2_048) -> Nodes:
+    """Merge identical texts of a partition into nodes, and cut the stream into segments.
+
+    together: nodes up to which neighbouring pools are one segment.
+    """
     eligible = np.flatnonzero(stream.text >= 0)
     order = eligible[np.argsort(stream.pool[eligible], kind="stable")]
     identity = stream.partition[order].astype(np.int64) * (len(stream.texts) + 1)
@@ -181,11 +202,23 @@ def nodes_of(stream: Stream) -> Nodes:
         partition=np.concatenate([[0], np.cumsum(changed)])[: len(first)].astype(np.int32),
         first=first,
         last=last,
-        segments=_segments(pool, node_pool),
+        segments=_segments(pool, node_pool, together),
     )
 
 
-def _segments(request_pool: np.ndarray, node_pool: np.ndarray) -> tuple[Segment, ...]:
+def largest_pool(stream: Stream, most: int) -> int:
+    """Return the nodes of the pool with most, if they are more than `most`; else 0."""
+    eligible = stream.text >= 0
+    if int(eligible.sum()) <= most:
+        return 0
+    nodes = nodes_of(stream, 0)
+    largest = max(one.nodes.stop - one.nodes.start for one in nodes.segments)
+    return largest if largest > most else 0
+
+
+def _segments(
+    request_pool: np.ndarray, node_pool: np.ndarray, together: int
+) -> tuple[Segment, ...]:
     """Join neighbouring small pools; both arrays rise."""
     if not len(node_pool):
         return ()
@@ -195,7 +228,7 @@ def _segments(request_pool: np.ndarray, node_pool: np.ndarray) -> tuple[Segment,
     node_start = request_start = 0
     for place, end in enumerate(ends):
         following = ends[place + 1] if place + 1 < len(ends) else None
-        if following is None or following - node_start > _SMALL:
+        if following is None or following - node_start > together:
             segments.append(
                 Segment(slice(request_start, int(request_ends[place])), slice(node_start, int(end)))
             )

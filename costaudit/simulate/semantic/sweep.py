@@ -20,7 +20,7 @@ Similarity is the dot product in float64 of the float32 vectors, rounded to floa
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -29,11 +29,12 @@ from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.requests import OUTCOMES, TOKEN_CLASSES
 from costaudit.engine.pool import single_products
 from costaudit.errors import InputError, InsufficientDataError, UsageError
-from costaudit.simulate.semantic.decisions import PairGuard, decide_segment, limit_of
+from costaudit.simulate.semantic.decisions import PairGuard, limit_of
+from costaudit.simulate.semantic.division import FULL, HERE, Division, Part, Search, decided
 from costaudit.simulate.semantic.inverted_file import Cells
 from costaudit.simulate.semantic.keys import REASONS
-from costaudit.simulate.semantic.packing import MAX_NODES, from_depth
-from costaudit.simulate.semantic.pairs import Bounds, PairFinder, Sizes, upper_bounds
+from costaudit.simulate.semantic.packing import from_depth
+from costaudit.simulate.semantic.pairs import upper_bounds
 from costaudit.simulate.semantic.stream import Nodes, Stream, nodes_of
 
 
@@ -83,15 +84,6 @@ CHECKED = 20_000  # requests that an approximation's error is measured on
 
 
 @dataclass(frozen=True)
-class Search:
-    """How similar entries are looked for."""
-
-    cells: Cells | None = None  # look among a part of the texts: decisions are no longer exact
-    bounds: Bounds | None = None  # of the same vectors, if made before; None: made here
-    sizes: Sizes = field(default_factory=Sizes)
-
-
-@dataclass(frozen=True)
 class Refusals:
     """The decisions in which a guard refused the most similar entry; each is a miss."""
 
@@ -116,13 +108,15 @@ def sweep(
     vectors: np.ndarray | None,
     policies: Sequence[SemanticPolicy],
     guard: PairGuard | None = None,
-    search: Search = Search(),
+    search: Search = FULL,
+    division: Division = HERE,
 ) -> Decisions:
     """Decide every request of `stream` under every policy.
 
     vectors: float32 (m, d) of unit length, aligned with stream.texts; None where every policy
     matches identical text only. The policies may differ in threshold, TTL, capacity and eviction;
-    a guard holds for all of them.
+    a guard holds for all of them. The decisions don't depend on `division`; for workers of an
+    engine the guard must be picklable.
     """
     check_policies(stream, policies)
     if vectors is None:
@@ -131,7 +125,7 @@ def sweep(
     else:
         _check_vectors(stream, vectors)
     with single_products():
-        return _swept(stream, vectors, policies, guard, search)
+        return _swept(stream, vectors, policies, guard, search, division)
 
 
 def _swept(
@@ -140,29 +134,31 @@ def _swept(
     policies: Sequence[SemanticPolicy],
     guard: PairGuard | None,
     search: Search,
+    division: Division,
 ) -> Decisions:
-    nodes = nodes_of(stream)
+    nodes = nodes_of(stream, min(search.sizes.together, search.sizes.most_nodes))
     served = np.full((len(policies), len(stream.text)), MISS, dtype=np.int32)
     served[:, stream.text < 0] = BYPASS
     similarity = np.full(served.shape, np.nan, dtype=np.float32)
     evicted: dict[int, np.ndarray] = {}
     if len(nodes.order):
         lowest = max(limit_of(policy) for policy in policies)
+        if lowest >= 0:
+            _check_pools(nodes, search.sizes.most_nodes)
         limit = float(from_depth(np.array([lowest]))[0])
         bounds = search.bounds or upper_bounds(vectors, limit, search.sizes)
-        finder = PairFinder(nodes, vectors, bounds, search.cells, search.sizes)
-        for segment in nodes.segments:
-            order = nodes.order[segment.requests]
-            for state in decide_segment(stream, nodes, segment, finder, policies, guard):
-                for column, place in enumerate(state.settings):
-                    served[place, order] = _placed(state.served[:, column], order)
-                    depths = state.depths[:, column]
-                    none = state.served[:, column] == MISS
-                    similarity[place, order] = np.where(none, np.nan, from_depth(depths))
-                if state.evicted is not None:
-                    place = state.settings[0]
-                    empty = np.full(len(stream.text), MISS, dtype=np.int32)
-                    evicted.setdefault(place, empty)[order] = _placed(state.evicted, order)
+        whole = Part(nodes, vectors, bounds, tuple(policies), guard, search)
+        for one in decided(whole, stream, division):
+            order = one.order
+            for column, place in enumerate(one.settings):
+                served[place, order] = _placed(one.served[:, column], order)
+                depths = one.depths[:, column]
+                none = one.served[:, column] == MISS
+                similarity[place, order] = np.where(none, np.nan, from_depth(depths))
+            if one.evicted is not None:
+                place = one.settings[0]
+                empty = np.full(len(stream.text), MISS, dtype=np.int32)
+                evicted.setdefault(place, empty)[order] = _placed(one.evicted, order)
     policy, request = np.nonzero(served <= _REFUSED)
     entry = _REFUSED - served[policy, request]
     served[policy, request] = MISS
@@ -181,6 +177,17 @@ def _placed(local: np.ndarray, order: np.ndarray) -> np.ndarray:
     place = np.where(refused, _REFUSED - local, local)
     placed = np.where(place < 0, place, order[np.maximum(place, 0)])
     return np.where(refused, _REFUSED - placed, placed)
+
+
+def _check_pools(nodes: Nodes, most: int) -> None:
+    """Raise InsufficientDataError if a pool is too large to look for similar texts."""
+    largest = max(one.nodes.stop - one.nodes.start for one in nodes.segments)
+    if largest > most:
+        raise InsufficientDataError(
+            f"{largest:,} distinct texts in one scope are more than the {most:,} of an exact "
+            "sweep.",
+            hint="Use the sampling estimator with --sample.",
+        )
 
 
 def check_policies(stream: Stream, policies: Sequence[SemanticPolicy]) -> None:
@@ -221,11 +228,6 @@ def _check_vectors(stream: Stream, vectors: np.ndarray) -> None:
         raise InputError(
             f"The vector of text {stream.texts['text_id'][place]} has length {norms[place]:.4g}.",
             hint="Give vectors of unit length.",
-        )
-    if len(vectors) > MAX_NODES:
-        raise InsufficientDataError(
-            f"{len(vectors):,} distinct texts are more than the {MAX_NODES:,} of an exact sweep.",
-            hint="Use the sampling estimator with --sample.",
         )
 
 

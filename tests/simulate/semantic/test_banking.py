@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from costaudit.contracts.policies import Eviction, SemanticPolicy, TtlKind
+from costaudit.simulate.semantic.division import Search
 from costaudit.simulate.semantic.pairs import Sizes
-from costaudit.simulate.semantic.sweep import Search, sweep
+from costaudit.simulate.semantic.sweep import sweep
 from tests.simulate.semantic.banking import WEEK_S, embedded, questions, zipf
 from tests.simulate.semantic.oracle import replay
 from tests.simulate.semantic.streams import Drawn, make_stream

@@ -4,8 +4,9 @@ import numpy as np
 from hypothesis import given, settings
 
 from costaudit.contracts.policies import SemanticPolicy
+from costaudit.simulate.semantic.division import Search
 from costaudit.simulate.semantic.inverted_file import make_cells, why_exact
-from costaudit.simulate.semantic.sweep import Search, approximation_errors, sweep
+from costaudit.simulate.semantic.sweep import approximation_errors, sweep
 from tests.simulate.semantic.streams import Drawn, make_stream, random_vectors, streams
 
 POLICIES = [SemanticPolicy(min_similarity=t) for t in (0.5, 0.7, 0.9)]

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import UsageError
+from costaudit.simulate.semantic.division import Search
 from costaudit.simulate.semantic.pairs import Sizes
-from costaudit.simulate.semantic.sweep import MISS, Search, sweep
+from costaudit.simulate.semantic.sweep import MISS, sweep
 from tests.simulate.semantic.oracle import replay_checked
 from tests.simulate.semantic.streams import POLICIES, Drawn, make_stream, streams
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import BackendError, UsageError
+from costaudit.simulate.semantic.division import Search
 from costaudit.simulate.semantic.pairs import DeviceTiles, Sizes, upper_bounds, whole_bounds
 from costaudit.simulate.semantic.stream import nodes_of
-from costaudit.simulate.semantic.sweep import Decisions, Search, sweep
+from costaudit.simulate.semantic.sweep import Decisions, sweep
 from tests.simulate.semantic.banking import WEEK_S, embedded, questions, zipf
 from tests.simulate.semantic.streams import POLICIES, Drawn, make_stream, odd_sum, streams
 

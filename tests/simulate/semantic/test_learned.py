@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from costaudit.simulate.semantic.division import Search
 from costaudit.simulate.semantic.pairs import Sizes
 from costaudit.simulate.semantic.policies.learned import LEAST, PairVerdicts, Rule, learn
 from costaudit.simulate.semantic.stream import Stream
-from costaudit.simulate.semantic.sweep import BYPASS, MISS, Search
+from costaudit.simulate.semantic.sweep import BYPASS, MISS
 from tests.simulate.semantic.oracle import replay_learned
 from tests.simulate.semantic.streams import (
     Drawn,

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import InputError, InsufficientDataError, UsageError
+from costaudit.simulate.semantic.division import Search
 from costaudit.simulate.semantic.pairs import Sizes, upper_bounds
 from costaudit.simulate.semantic.stream import Stream
-from costaudit.simulate.semantic.sweep import BYPASS, MISS, Decisions, Search, sweep
+from costaudit.simulate.semantic.sweep import BYPASS, MISS, Decisions, sweep
 from tests.simulate.semantic.oracle import replay
 from tests.simulate.semantic.streams import (
     POLICIES,

@@ -21,10 +21,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from costaudit.engine.pool import single_products
+from costaudit.simulate.semantic.division import Search
 from costaudit.simulate.semantic.packing import COLUMN_BITS, SIMILARITY_MASK, depth, from_depth
 from costaudit.simulate.semantic.pairs import Neighbours, PairFinder, upper_bounds
 from costaudit.simulate.semantic.stream import Nodes, Segment, Stream, nodes_of
-from costaudit.simulate.semantic.sweep import BYPASS, MISS, Search
+from costaudit.simulate.semantic.sweep import BYPASS, MISS
 
 LEAST = 4  # observations that an entry needs before it serves similar questions
 MIDPOINTS = np.linspace(0.6, 1.1, 26)  # similarity at which half of the answers are right
