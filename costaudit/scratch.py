@@ -27,13 +27,13 @@ def locked(handle: int) -> bool:
 
 
 @contextmanager
-def scratch_folder(name: str = "") -> Iterator[Path]:
-    """Yield a temporary folder that is removed at the end.
+def scratch_folder(name: str = "", within: Path | None = None) -> Iterator[Path]:
+    """Yield a temporary folder that is removed at the end, in the system's place or `within` one.
 
     First remove the folders that killed processes of this user left: they may hold prompts.
     """
-    remove_left()
-    handle, lock = _claimed(name)
+    remove_left(within)
+    handle, lock = _claimed(name, within)
     folder = lock.with_suffix("")
     try:
         folder.mkdir(mode=0o700)
@@ -43,20 +43,20 @@ def scratch_folder(name: str = "") -> Iterator[Path]:
         os.close(handle)
 
 
-def remove_left() -> None:
+def remove_left(within: Path | None = None) -> None:
     """Remove the temporary folders of killed processes of this user; on Windows do nothing."""
     if not hasattr(os, "getuid"):
         return
-    for lock in Path(tempfile.gettempdir()).glob(f"{PREFIX}*{LOCK}"):
+    for lock in (within or Path(tempfile.gettempdir())).glob(f"{PREFIX}*{LOCK}"):
         with suppress(OSError):  # its process lives, or that can't be told
             if lock.lstat().st_uid == os.getuid():
                 _remove_unclaimed(lock)
 
 
-def _claimed(name: str) -> tuple[int, Path]:
+def _claimed(name: str, within: Path | None) -> tuple[int, Path]:
     """Make a locked file beside a temporary folder; return its handle and its path."""
     while True:
-        handle, path = tempfile.mkstemp(prefix=f"{PREFIX}{name}", suffix=LOCK)
+        handle, path = tempfile.mkstemp(LOCK, f"{PREFIX}{name}", within)
         if locked(handle) and os.fstat(handle).st_nlink:
             return handle, Path(path)
         os.close(handle)  # another process has removed it before it was locked

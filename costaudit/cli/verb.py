@@ -92,13 +92,13 @@ def _with_copies(now: _Running, own: inspect.Signature, given: dict[str, Any]) -
     """
     from costaudit.pipeline.stored_run import is_stored_run, stored_run, url_of
 
-    def copy(path: str | Path, writes: bool) -> Path | None:
+    def copy(path: str | Path, writes: bool, vectors: bool = True) -> Path | None:
         url = url_of(path)
         if url is None:
             return None
         held = {one: folder for folder, one in now.stored.items()}
         if url not in held:
-            held[url] = now.closing.enter_context(stored_run(url, writes=writes))
+            held[url] = now.closing.enter_context(stored_run(url, writes=writes, vectors=vectors))
             now.stored[held[url]] = url
         return held[url]
 
@@ -107,7 +107,8 @@ def _with_copies(now: _Running, own: inspect.Signature, given: dict[str, Any]) -
         value = given.get(name)
         is_written = _RUNS.get(one.annotation)
         if is_written is not None and isinstance(value, Path):
-            changed[name] = copy(value, is_written) or value
+            compares = one.annotation is not Audited or bool(given.get("where"))
+            changed[name] = copy(value, is_written, compares) or value
     logs = given.get("logs") or []
     if len(logs) == 1 and (url := url_of(logs[0])) is not None and is_stored_run(url):
         changed["logs"] = [str(copy(url, now.keeps_its_run and not given.get("out")))]

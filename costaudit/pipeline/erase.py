@@ -14,6 +14,7 @@ from costaudit.contracts.manifest import Manifest
 from costaudit.contracts.requests import BLOCKS, MERGED, REQUESTS, SKIPS
 from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
 from costaudit.errors import RunDirError, UsageError
+from costaudit.ingest.assembly.assemble import write_again
 from costaudit.ingest.content.redaction import Redactor, redaction_of
 from costaudit.ingest.options import parse_condition
 from costaudit.pipeline.loaded import as_skips, parted
@@ -67,8 +68,8 @@ def erase(run: RunDir, where: Sequence[str]) -> Erased:
         if run.merged_path.exists():
             write_table(told, run.merged_path, MERGED)
         write_table(skips, run.skips_path, SKIPS)
-        write_table(left, run.blocks_path, BLOCKS)
-        write_table(kept, run.requests_path, REQUESTS)
+        write_again(left, run.blocks_path, BLOCKS)
+        write_again(kept, run.requests_path, REQUESTS)
         _drop_vectors(run, left["block_id"])
         _tell(run, manifest, kept, skips)
         run.erasing_path.unlink()

@@ -4,49 +4,45 @@ import os
 import re
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TypeVar
 from uuid import uuid4
 
 import msgspec
-from xxhash import xxh3_64_hexdigest, xxh3_128
+from xxhash import xxh3_64_hexdigest
 
 from costaudit.contracts.run_dir import atomic_write
 from costaudit.errors import BackendError, RunDirError, UsageError
+from costaudit.ingest.assembly.parquet_parts import join_parts
 from costaudit.ingest.files.containers import is_of_a_client
+from costaudit.pipeline.stored_files import (
+    READABLE,
+    VERSION,
+    Stored,
+    StoredFile,
+    cut_table,
+    described,
+    digest_of,
+    files_of,
+)
+from costaudit.scratch import scratch_folder
 
-VERSION = 1
 MANIFEST, LOCK = "costaudit-run.json", "costaudit-run.lock"
 THREADS = 16  # transfers at once
-CHUNK = 1 << 20
+FOR_WRITERS = re.compile(r"staging/[^/]+/piece-.*|outcomes/.*")  # files that nobody else reads
+BESIDE_AUDITS = re.compile(rf"{FOR_WRITERS.pattern}|(vectors|signatures)/.*")
+_OWN = re.compile(
+    r"data/[0-9a-f]{32}-.+|(requests/month=[^/]+|blocks)/[0-9a-f]{32}\.parquet"
+)  # names of objects that only a commit makes
+T = TypeVar("T")
+R = TypeVar("R")
 _writing: set[str] = set()  # tokens of the locks that this process holds
 _COLLAPSED = re.compile(r"([a-z][a-z0-9+.-]+):/+(?=[^/])")  # pathlib writes s3://b as s3:/b
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """One file of a run, and the object that has its content."""
-
-    object: str  # its name below the URL
-    size: int  # bytes
-    digest: str  # xxh3_128 of the content
-    mtime_ns: int
-
-
-@dataclass(frozen=True)
-class Stored:
-    """The manifest of a stored run; what it doesn't name is not part of the run."""
-
-    version: int
-    generation: int  # number of commits
-    writer: str
-    files: dict[str, StoredFile]  # by path within the run directory
-    retired: list[str] = field(default_factory=list)  # objects that are to be deleted
 
 
 @dataclass(frozen=True)
@@ -82,9 +78,10 @@ def is_stored_run(url: str) -> bool:
 
 
 @contextmanager
-def stored_run(url: str, *, writes: bool) -> Iterator[Path]:
+def stored_run(url: str, *, writes: bool, vectors: bool = True) -> Iterator[Path]:
     """Yield a local copy of the run directory at `url`; with `writes`, commit it at the end.
 
+    A copy to read has no pieces and no outcomes, and without `vectors` nothing to compare texts by.
     Only one process may write; what it has not committed stays in the local copy, so that the next
     one continues. Raises UsageError if another process is writing, RunDirError if there is nothing
     to read, BackendError if the storage fails.
@@ -98,7 +95,8 @@ def stored_run(url: str, *, writes: bool) -> Iterator[Path]:
             raise RunDirError(
                 f"There is no run at {url}.", hint=f"Make one with `analyze LOG --out {url}`."
             )
-        storage.fetch(stored, local / "read")
+        needless = FOR_WRITERS if vectors else BESIDE_AUDITS
+        storage.fetch(stored, local / "read", needless)
         yield local / "read"
         return
     with storage.locked() as writer:
@@ -183,59 +181,103 @@ class _Storage:
                 f"{self.url}/{MANIFEST} can't be read: {error}.",
                 hint="Delete it, and make the run again.",
             ) from None
-        names = [*stored.files, *(one.object for one in stored.files.values())]
-        if stored.version != VERSION or any(not _is_inside(name) for name in names):
+        names = [*stored.files, *stored.objects]
+        if stored.version not in READABLE or any(not _is_inside(name) for name in names):
             raise RunDirError(
                 f"{self.url}/{MANIFEST} is of another version, or names files elsewhere.",
                 hint="Make the run again at another address.",
             )
         return stored
 
-    def fetch(self, stored: Stored, folder: Path) -> None:
-        """Make a local folder equal to the stored run; files that are equal are kept."""
-        for path in _files(folder):
+    def fetch(self, stored: Stored, folder: Path, needless: re.Pattern[str] | None = None) -> None:
+        """Make a local folder equal to the stored run; what is equal is not read again.
+
+        Files that are `needless` are not read, and removed if they are not equal.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in files_of(folder):
             if path.relative_to(folder).as_posix() not in stored.files:
                 path.unlink()
 
-        def bring(item: tuple[str, StoredFile]) -> None:
-            name, one = item
-            path = folder / name
-            if not path.is_file() or _digest(path) != one.digest:
-                with atomic_write(path) as part, self._explained("read"):
-                    self._fs.get_file(self._at(one.object), str(part))
-                    if _digest(part) != one.digest:
-                        raise OSError(f"{one.object} is damaged")
-            os.utime(path, ns=(one.mtime_ns, one.mtime_ns))
+        def is_other(item: tuple[str, StoredFile]) -> bool:
+            path = folder / item[0]
+            return not path.is_file() or digest_of(path) != item[1].digest
 
-        folder.mkdir(parents=True, exist_ok=True)
-        _each(bring, list(stored.files.items()))
+        items = list(stored.files.items())
+        others = [item for item, is_so in zip(items, _each(is_other, items), strict=True) if is_so]
+        left = {name for name, _ in others if needless and needless.fullmatch(name)}
+        for name in left:
+            (folder / name).unlink(missing_ok=True)
+        with scratch_folder("parts-", folder.parent) as scratch:
+            wanted = {name: one for name, one in others if name not in left}
+            self._bring(wanted, folder, scratch)
+        for name, one in items:
+            if name not in left:
+                os.utime(folder / name, ns=(one.mtime_ns, one.mtime_ns))
+
+    def _bring(self, files: dict[str, StoredFile], folder: Path, scratch: Path) -> None:
+        """Read files of the run; of a table, only the objects that the local one doesn't have."""
+        tables = {name: one for name, one in files.items() if one.parts}
+        held: dict[str, Path] = {}
+        for name in tables:
+            if (folder / name).is_file():
+                held |= cut_table(folder / name, scratch)
+        names = {name for one in tables.values() for name in one.parts} - held.keys()
+        wanted = {name: scratch / name.replace("/", "-") for name in names}
+
+        def read(item: tuple[str, Path]) -> None:
+            self._get(item[0], item[1], PurePosixPath(item[0]).stem)
+
+        def read_whole(item: tuple[str, StoredFile]) -> None:
+            with atomic_write(folder / item[0]) as part:
+                self._get(item[1].object, part, item[1].digest)
+
+        _each(read_whole, [item for item in files.items() if item[0] not in tables])
+        _each(read, list(wanted.items()))
+        held |= wanted
+        for name, one in tables.items():
+            parts = [held[part] for part in one.parts]
+            with atomic_write(folder / name) as whole, self._explained("read"):
+                join_parts(parts[0], parts, whole)
+                if digest_of(whole) != one.digest:
+                    raise OSError(f"{name} is damaged")
+
+    def _get(self, name: str, path: Path, digest: str) -> None:
+        with self._explained("read"):
+            self._fs.get_file(self._at(name), str(path))
+            if digest_of(path) != digest:
+                raise OSError(f"{name} is damaged")
 
     def commit(self, folder: Path, before: Stored, writer: Writer) -> Stored:
         """Store new content under names of its own, then the manifest, then drop what is old."""
-        known = {one.object for one in before.files.values()}
-        files = {path.relative_to(folder).as_posix(): _described(path) for path in _files(folder)}
-        new = {one.object: name for name, one in files.items() if one.object not in known}
+        there = self._objects()
 
-        def put(item: tuple[str, str]) -> None:
+        def put(item: tuple[str, Path]) -> None:
             with self._explained("written"):
-                self._fs.put_file(str(folder / item[1]), self._at(item[0]))
+                self._fs.put_file(str(item[1]), self._at(item[0]))
 
-        _each(put, list(new.items()))
-        current = {one.object for one in files.values()}
-        made = Stored(
-            VERSION,
-            before.generation + 1,
-            f"process {writer.process} on {writer.host}",
-            dict(sorted(files.items())),
-            sorted((known | set(before.retired)) - current),
-        )
+        with scratch_folder("parts-", folder.parent) as scratch:
+            files, content = described(folder, before, scratch)
+            _each(put, [item for item in content.items() if item[0] not in before.objects])
+        by = f"process {writer.process} on {writer.host}"
+        made = Stored(VERSION, before.generation + 1, by, dict(sorted(files.items())))
         self._check_held(writer)
         with self._explained("written"):
             self._fs.pipe_file(self._at(MANIFEST), msgspec.json.encode(made))
-        for name in made.retired:  # they may hold what was erased
+        for name in sorted(there - made.objects):  # they may hold what was erased
             with self._explained("cleared of old objects"), suppress(FileNotFoundError):
                 self._fs.rm_file(self._at(name))
         return made
+
+    def _objects(self) -> set[str]:
+        """Return the objects of this and earlier commits, also of those that did not end."""
+        found: set[str] = set()
+        for folder in ("data", "requests", "blocks"):
+            with self._explained("listed"), suppress(FileNotFoundError):
+                names = (str(path).removeprefix(f"{self._root}/") for path in
+                         self._fs.find(self._at(folder)))  # fmt: skip
+                found.update(name for name in names if _OWN.fullmatch(name))
+        return found
 
     @contextmanager
     def locked(self) -> Iterator[Writer]:
@@ -305,35 +347,10 @@ def _is_inside(name: str) -> bool:
     return bool(name) and not path.is_absolute() and ".." not in path.parts
 
 
-def _files(folder: Path) -> list[Path]:
-    """Return the files of a run; not its marker, nor what a killed process left half written."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and path.name != ".costaudit"
-        and not (path.name.startswith(".") and path.name.endswith(".part"))
-    )
-
-
-def _described(path: Path) -> StoredFile:
-    status, digest = path.stat(), _digest(path)
-    return StoredFile(f"data/{digest}-{path.name}", status.st_size, digest, status.st_mtime_ns)
-
-
-def _digest(path: Path) -> str:
-    digest = xxh3_128()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _each(work: Any, items: list[Any]) -> None:
+def _each(work: Callable[[T], R], items: list[T]) -> list[R]:
     """Do the work for each item, several at once; raise the first failure."""
     pool = ThreadPoolExecutor(THREADS)
     try:
-        for _ in pool.map(work, items):
-            pass
+        return list(pool.map(work, items))
     finally:
         pool.shutdown(cancel_futures=True)

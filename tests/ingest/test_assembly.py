@@ -10,8 +10,10 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from costaudit.contracts.requests import in_order
 from costaudit.contracts.run_dir import RunDir
 from costaudit.ingest.assembly import log as assembly_log
 from costaudit.ingest.assembly.keys import Keys
@@ -145,6 +147,42 @@ def test_the_same_bytes_from_any_number_of_partitions(
         for number in (2, 7):
             run, size = tmp_path / f"{logs.stem}-{number}", -(-largest // number)
             assert read(logs, run, engine=engine, task_bytes=size) == whole
+
+
+@pytest.mark.parametrize("most", [8_192, 50])
+def test_no_row_group_holds_two_months_from_any_number_of_partitions(
+    most: int, tmp_path: Path
+) -> None:
+    """The calls of two logs are in no order, some a second before a new year, or untimed."""
+    chance = random.Random(most)
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    for part in range(2):
+        calls = [chat(n, f"Where is {n}?") for n in range(700 * part, 700 * part + 700)]
+        for call in calls:
+            minute = chance.choice(("2025-12-31T23:59", "2026-01-01T00:00", "2026-03-05T12:00", ""))
+            second = chance.choice((0, 59))
+            call["timestamp"] = f"{minute}:{second:02d}.{chance.randrange(10**6):06d}Z"
+            if not minute:
+                del call["timestamp"]
+        write_lines(logs / f"{part}.jsonl", calls)
+    whole = read(logs, tmp_path / "whole", group_rows=most)
+    size = max(path.stat().st_size for path in logs.iterdir()) // 3
+    assert read(logs, tmp_path / "pool", engine="pool", task_bytes=size, group_rows=most) == whole
+    run = RunDir(tmp_path / "whole")
+    table = run.requests()
+    assert in_order(table) is table
+    month = table["ts"].dt.strftime("%Y-%m")
+    counts = month.value_counts()["count"].to_list()
+    assert len(counts) == 4 and None in month and min(counts) > 250
+    file = pq.ParquetFile(run.requests_path)
+    sizes = [file.metadata.row_group(n).num_rows for n in range(file.num_row_groups)]
+    first = 0
+    for size in sizes:
+        assert len(set(month[first : first + size])) == 1 and size <= most
+        first += size
+    # a month's row groups begin anew, whatever is in the others
+    assert len(sizes) == sum(-(-count // most) for count in counts)
 
 
 @pytest.mark.parametrize("stage", ["ingest", "assemble"])

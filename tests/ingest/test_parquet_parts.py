@@ -1,5 +1,6 @@
 """Joined Parquet files are the bytes that one writer makes."""
 
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from costaudit.ingest.assembly.parquet_parts import join_parts
+from costaudit.ingest.assembly.parquet_parts import cut_parts, join_parts
 
 SETTINGS: tuple[dict[str, Any], ...] = (
     {"compression": "zstd"},
@@ -59,3 +60,18 @@ def test_parts_become_the_bytes_of_one_file(
     assert (tmp_path / "joined").read_bytes() == whole.read_bytes()
     found = pl.read_parquet(tmp_path / "joined")
     assert len(found) == sum(map(len, groups))
+    cut = [tmp_path / f"cut{number}" for number in range(len(sizes))]
+    cut_parts(whole, list(accumulate(sizes)), cut)
+    assert [path.read_bytes() for path in cut] == [path.read_bytes() for path in parts]
+    if cut:
+        join_parts(cut[-1], cut, tmp_path / "again")
+        assert (tmp_path / "again").read_bytes() == whole.read_bytes()
+
+
+def test_a_file_with_more_than_row_groups_is_not_cut(tmp_path: Path) -> None:
+    """An index of pages names places of the whole file, which a part would not have."""
+    table, whole = frame(0, 90).to_arrow(), tmp_path / "whole"
+    pq.write_table(table, whole, row_group_size=30, write_page_index=True)
+    with pytest.raises(ValueError, match="not one after another"):
+        cut_parts(whole, [1, 3], [tmp_path / "a", tmp_path / "b"])
+    assert not (tmp_path / "a").exists()

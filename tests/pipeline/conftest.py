@@ -2,18 +2,22 @@
 
 import html
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import boto3
 import msgspec
 import pytest
+import s3fs  # type: ignore[import-untyped]
 
 from costaudit.contracts.audit import Audit
 from costaudit.contracts.run_dir import RunDir
 from costaudit.pipeline.analyze import analyze
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.report.reporters import render
+from tests.pipeline.s3 import Proxy, s3_server
 
 TICK = re.compile(r'(<line class="grid"[^>]*/>)<text class="right"[^>]*>[^<]*</text>')
 START = datetime(2026, 10, 5, tzinfo=UTC)  # a Monday
@@ -76,3 +80,32 @@ def page(audit: Audit, form: str) -> str:
         body = re.sub(r"<(script|style)\b.*?</\1>", " ", body, flags=re.DOTALL)
         text = html.unescape(re.sub(r"<[^>]*>", " ", TICK.sub(r"\1", body)))
     return re.sub(r"\s+", " ", text)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Proxy]:
+    with s3_server() as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def s3(server: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Proxy:
+    """The server with an empty bucket, and an environment in which commands find it."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": server.url,
+        "AWS_ACCESS_KEY_ID": "key",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()  # one of another test may have found no credentials
+    server.answer = lambda method, path: None
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="bucket")
+    for one in client.list_objects_v2(Bucket="bucket").get("Contents", ()):
+        client.delete_object(Bucket="bucket", Key=one["Key"])
+    server.seen.clear()
+    server.failed = 0
+    return server

@@ -1,10 +1,18 @@
 """A real S3 server on loopback, and a proxy in front of it that answers some requests itself."""
 
 import http.client
+import json
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from costaudit.ingest.assembly.parquet_parts import join_parts
 
 Answer = Callable[[str, str], str | None]  # (method, path) → S3's error code; None: let it pass
 STATUS = {"SlowDown": 503, "AccessDenied": 403, "ExpiredToken": 400, "RequestTimeTooSkewed": 403}
@@ -83,3 +91,32 @@ def s3_server() -> Iterator[Proxy]:
     finally:
         proxy.shutdown()
         server.stop()
+
+
+def stored() -> dict[str, bytes]:
+    """Return the objects of the bucket."""
+    client = boto3.client("s3")
+    keys = [one["Key"] for one in client.list_objects_v2(Bucket="bucket").get("Contents", ())]
+    return {key: client.get_object(Bucket="bucket", Key=key)["Body"].read() for key in keys}
+
+
+def objects(one: dict[str, Any]) -> list[str]:
+    """Return the objects of a file that a manifest describes."""
+    return one["parts"] or [one["object"]]
+
+
+def files() -> dict[str, bytes]:
+    """Return the files of the stored run, found as its manifest says."""
+    there = stored()
+    named = json.loads(there["run/costaudit-run.json"])["files"]
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, one in named.items():
+            parts = [Path(folder, str(number)) for number in range(len(objects(one)))]
+            for part, key in zip(parts, objects(one), strict=True):
+                part.write_bytes(there[f"run/{key}"])
+            if one["parts"]:
+                join_parts(parts[0], parts, Path(folder, "whole"))
+                parts = [Path(folder, "whole")]
+            found[name] = parts[0].read_bytes()
+    return found

@@ -9,17 +9,17 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from costaudit.contracts.manifest import Check, Convention
-from costaudit.contracts.requests import BLOCKS, REQUESTS, SKIPS
+from costaudit.contracts.requests import BLOCKS, REQUESTS, SKIPS, check_table
 from costaudit.contracts.run_dir import RunDir, atomic_write, write_table
 from costaudit.engine.engine import Engine
-from costaudit.ingest.assembly.keys import Keys
+from costaudit.ingest.assembly.keys import NO_TIME, Keys
 from costaudit.ingest.assembly.linked import Mask
 from costaudit.ingest.assembly.linked_calls import colliding_ids, merged_cost
 from costaudit.ingest.assembly.log import Log
@@ -28,6 +28,7 @@ from costaudit.ingest.assembly.parts import (
     BlocksTask,
     RowsTask,
     Written,
+    month_groups,
     write_groups,
     write_part,
 )
@@ -132,6 +133,18 @@ def _join(path: Path, pieces: Pieces, parts: Sequence[Path], types: pl.Schema) -
     write_groups(empty, [], types)
     with atomic_write(path) as whole:
         join_parts(empty, parts, whole)
+
+
+def write_again(frame: pl.DataFrame, path: Path, types: pl.Schema) -> None:
+    """Write REQUESTS or BLOCKS whole or not at all, in row groups as they are assembled in."""
+    check_table(frame, types, path.name)
+    times, most = np.zeros(len(frame), np.int64), BLOCK_GROUP
+    if types is REQUESTS:
+        times = frame["ts"].dt.epoch("us").fill_null(NO_TIME).to_numpy()
+        most = IngestOptions.group_rows
+    bounds = month_groups(times, most).tolist()
+    with atomic_write(path) as part:
+        write_groups(part, (frame[start:end] for start, end in pairwise(bounds)), types)
 
 
 def _staged_skips(skips: pl.DataFrame, targets: pl.DataFrame, ids: pl.DataFrame) -> pl.DataFrame:

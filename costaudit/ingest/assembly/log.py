@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -22,12 +23,12 @@ from costaudit.ingest.assembly.keys import (
 from costaudit.ingest.assembly.linked import is_among, linked_rows, times_of
 from costaudit.ingest.assembly.linked_calls import settle
 from costaudit.ingest.assembly.normalise import group_shapes, normalise, tally
-from costaudit.ingest.assembly.parts import Numbered, RowsTask, lowest_attempt
+from costaudit.ingest.assembly.parts import Numbered, RowsTask, lowest_attempt, month_groups
 from costaudit.ingest.assembly.request_rows import IN_PIECES, PLACED
 from costaudit.ingest.options import IngestOptions
 from costaudit.ingest.staging.pieces import LIGHT, Ints, Piece, Pieces
 
-AT_ONCE = 8  # row groups that a worker writes
+AT_ONCE = 8  # full row groups that a worker writes
 MOST_PIECES = 16  # from which a worker gathers the rows of further groups
 
 
@@ -189,9 +190,10 @@ class Log:
         is_kept = ~self.is_linked
         is_kept[self.order[kept["at"].to_numpy()]] = True
         order = np.flatnonzero(is_kept[self.order])  # `at` of the rows to write
+        bounds = month_groups(self.keys.column("ts")[self.order[order]], self._group_rows)
         asked, done = np.sort(asked), 0
-        for first, end in self._cuts(order):
-            at = order[first:end]
+        for groups in self._cuts(order, bounds):
+            at = order[groups[0] : groups[-1]]
             places = self.order[at]
             numbers = self.keys.piece_of(places)
             within = places - self.keys.starts[numbers]
@@ -201,33 +203,34 @@ class Log:
             done += len(linked)
             needed = np.unique(np.concatenate([numbers, linked["prompt_piece"].to_numpy()]))
             yield RowsTask(
-                path=self._pieces.work / f"requests-{first:012d}",
+                path=self._pieces.work / f"requests-{groups[0]:012d}",
                 pieces={number: self._pieces.all[number] for number in needed.tolist()},
                 single=rows.cast({"piece": pl.Int32, "row": pl.Int32}).filter(single),
                 linked=linked.select("at", *PLACED),
                 numbered=self._own(numbered, places, at),
-                group_rows=self._group_rows,
+                groups=groups - groups[0],
                 asked=asked[(asked >= at[0]) & (asked <= at[-1])],
             )
 
-    def _cuts(self, order: Ints) -> Iterator[tuple[int, int]]:
-        """Yield the stretches of rows that a worker writes: whole row groups, of not many pieces.
+    def _cuts(self, order: Ints, bounds: Ints) -> Iterator[Ints]:
+        """Yield the bounds of the row groups that a worker writes: of not many pieces.
 
         A stretch goes on while its row groups are from the same pieces, as where many files cover
         the same days.
         """
-        first, pieces, most, size = 0, set[int](), MOST_PIECES, self._group_rows
-        for start in range(0, len(order), size):
-            places = self.order[order[start : start + size]]
+        first, pieces, most = 0, set[int](), MOST_PIECES
+        for number, (start, end) in enumerate(pairwise(bounds.tolist())):
+            places = self.order[order[start:end]]
             own = set(np.unique(self.keys.piece_of(places)).tolist())
-            if start - first >= AT_ONCE * size or (pieces and len(pieces | own) > most):
-                yield first, start
-                first, pieces = start, set()
+            is_full = end - bounds[first] > AT_ONCE * self._group_rows
+            if pieces and (is_full or len(pieces | own) > most):
+                yield bounds[first : number + 1]
+                first, pieces = number, set()
             if not pieces:
                 most = max(MOST_PIECES, 2 * len(own))
             pieces |= own
-        if first < len(order):
-            yield first, len(order)
+        if len(order):
+            yield bounds[first:]
 
     def _own(self, numbered: Numbered, places: Ints, at: Ints) -> Numbered:
         """Return what some rows need of the numbers of all."""

@@ -1,10 +1,12 @@
-"""Join Parquet files into one without decoding them: the bytes that one writer would have made.
+"""Join and cut Parquet files without decoding them: the bytes that one writer would have made.
 
 A Parquet file is its row groups, and a footer in Thrift's compact protocol with the place of each.
 Row groups are copied as they are; only the places in the footer change.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
@@ -13,6 +15,7 @@ from costaudit.thrift import STRUCT, Reader
 MAGIC = b"PAR1"
 TAIL = 8  # bytes after the footer: its length and MAGIC
 ROWS, GROUPS = 3, 4  # fields of the footer
+GROUP_ROWS, START, SIZE = 3, 5, 6  # of a row group
 ORDINAL = (7,)  # of a row group; the other fields are places in the file
 SHIFTED = {(5,), (1, 2), (1, 3, 9), (1, 3, 10), (1, 3, 11)}  # paths of fields below a row group
 
@@ -35,7 +38,7 @@ def zigzag(number: int) -> bytes:
 def join_parts(empty: Path, parts: Sequence[Path], whole: Path) -> None:
     """Write the row groups of `parts`, in order, to `whole`.
 
-    `empty` was written with the same schema and settings, but has no rows.
+    `empty` was written with the same schema and settings; its own rows are not taken.
     """
     footer = _footer(empty)
     groups: list[bytes] = []
@@ -45,7 +48,7 @@ def join_parts(empty: Path, parts: Sequence[Path], whole: Path) -> None:
         for part in parts:
             told = _footer(part)
             shift = file.tell() - len(MAGIC)
-            _copy(part, len(told), file)
+            _copy(part, len(MAGIC), part.stat().st_size - TAIL - len(told), file)
             reader = Reader(told)
             for field, kind in reader.fields():
                 if field == ROWS:
@@ -55,8 +58,53 @@ def join_parts(empty: Path, parts: Sequence[Path], whole: Path) -> None:
                     groups += (_moved(reader, shift, len(groups) + n) for n in range(count))
                 else:
                     reader.value(kind)
-        told = _whole(footer, rows, groups)
-        file.write(told + len(told).to_bytes(4, "little") + MAGIC)
+        _end(file, _whole(footer, rows, groups))
+
+
+def cut_parts(whole: Path, ends: Sequence[int], parts: Sequence[Path]) -> None:
+    """Write the row groups of `whole` to `parts`, which `join_parts` makes whole again.
+
+    The first part has the row groups before the first of `ends`, and so on. Raises ValueError for a
+    file that has anything between its row groups, or beside them.
+    """
+    footer = _footer(whole)
+    groups = _groups(footer)
+    starts = [*(one.start for one in groups), whole.stat().st_size - TAIL - len(footer)]
+    if starts != [len(MAGIC), *(one.end for one in groups)]:
+        raise ValueError("the row groups are not one after another")
+    for (first, end), part in zip(pairwise([0, *ends]), parts, strict=True):
+        shift = len(MAGIC) - starts[first]
+        moved = [
+            _moved(Reader(footer, one.told_at), shift, number)
+            for number, one in enumerate(groups[first:end])
+        ]
+        with part.open("wb") as file:
+            file.write(MAGIC)
+            _copy(whole, starts[first], starts[end], file)
+            _end(file, _whole(footer, sum(one.rows for one in groups[first:end]), moved))
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A row group, whose bytes are from `start` to `end`; `told_at` is its place in the footer."""
+
+    told_at: int
+    rows: int
+    start: int
+    end: int
+
+
+def _groups(footer: bytes) -> list[_Group]:
+    reader, found = Reader(footer), list[_Group]()
+    for field, kind in reader.fields():
+        if field != GROUPS:
+            reader.value(kind)
+            continue
+        for _ in range(reader.items()[0]):
+            at, told = reader.at, reader.struct()
+            start = told.get(START, 0)
+            found.append(_Group(at, told[GROUP_ROWS], start, start + told.get(SIZE, 0)))
+    return found
 
 
 def _footer(path: Path) -> bytes:
@@ -67,15 +115,18 @@ def _footer(path: Path) -> bytes:
         return file.read(size)
 
 
-def _copy(part: Path, footer: int, file: IO[bytes]) -> None:
-    """Append the row groups of a part."""
-    left = part.stat().st_size - TAIL - footer - len(MAGIC)
+def _copy(part: Path, start: int, end: int, file: IO[bytes]) -> None:
+    """Append the bytes of a part from `start` to `end`."""
     with part.open("rb") as read:
-        read.seek(len(MAGIC))
-        while left:
-            block = read.read(min(left, 1 << 20))
+        read.seek(start)
+        while start < end:
+            block = read.read(min(end - start, 1 << 20))
             file.write(block)
-            left -= len(block)
+            start += len(block)
+
+
+def _end(file: IO[bytes], footer: bytes) -> None:
+    file.write(footer + len(footer).to_bytes(4, "little") + MAGIC)
 
 
 def _moved(reader: Reader, shift: int, ordinal: int) -> bytes:

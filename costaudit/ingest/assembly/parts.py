@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import polars as pl
 
 from costaudit.contracts.requests import BLOCKS, REQUESTS
@@ -47,7 +49,7 @@ class RowsTask:
     single: pl.DataFrame  # `at`, `piece` and `row` of rows that are not linked
     linked: pl.DataFrame  # `at` and PLACED of the others
     numbered: Numbered
-    group_rows: int
+    groups: Ints  # where row groups start and end, from the first row
     asked: Ints  # rows whose request ids are to be returned
 
     def write(self) -> Written:
@@ -74,8 +76,7 @@ class RowsTask:
             rows = rows.select("at", *PLACED)
             placed = pl.concat([rows, placed.select("at", *PLACED).cast(rows.schema)]).sort("at")
         groups = (
-            request_rows(placed.slice(start, self.group_rows), taken)
-            for start in range(0, len(placed), self.group_rows)
+            request_rows(placed[start:end], taken) for start, end in pairwise(self.groups.tolist())
         )
         write_groups(self.path, groups, REQUESTS)
         return written
@@ -124,6 +125,20 @@ class BlocksTask:
 def write_part(task: RowsTask | BlocksTask) -> Written:
     """Write a part of a table."""
     return task.write()
+
+
+def month_groups(ts_us: Ints, most: int) -> Ints:
+    """Return the bounds of row groups: times of one UTC month in each, at most `most` rows.
+
+    So a month's rows are in the same groups whatever rows other months have. `ts_us` is in
+    microseconds since 1970; rows that have no time share a value that is in no month of the others.
+    """
+    months = ts_us.astype("datetime64[us]").astype("datetime64[M]").astype(np.int64)
+    changes = np.flatnonzero(months[1:] != months[:-1]) + 1
+    starts = [
+        np.arange(start, end, most) for start, end in pairwise([0, *changes.tolist(), len(ts_us)])
+    ]
+    return np.append(np.concatenate(starts), len(ts_us))
 
 
 def write_groups(path: Path, groups: Iterable[pl.DataFrame], types: pl.Schema) -> None:
