@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from costaudit.embed.hosted import BedrockEmbedder, HostedEmbedder, OpenAIEmbedder
 
 HOSTED = ("openai", "bedrock")  # embedders that need a network
+_ON_PROCESSORS = ("fast", "multilingual")  # embedders that never use an accelerator
 _ID_COLUMNS = ("text_id", "text")
 _VECTOR_COLUMNS = ("vector", "embedding")
 
@@ -136,11 +137,15 @@ class Distributed:
     def __init__(self, name: str, engine: str) -> None:
         self._name, self._engine = name, engine
         self._here = embedder_named(name)  # counts tokens
+        self._needs_accelerator = name not in _ON_PROCESSORS
 
     @property
     def spec(self) -> EmbedderSpec:
         """The embedder's own, so that batches and vectors are the same, with more at once."""
-        return replace(self._here.spec, concurrency=2 * self._workers.workers)
+        at_once = self._workers.workers
+        if self._needs_accelerator:
+            at_once = self._workers.accelerators or at_once
+        return replace(self._here.spec, concurrency=2 * at_once)
 
     def token_counts(self, texts: Sequence[str]) -> np.ndarray:
         """Count tokens on this machine."""
@@ -149,7 +154,9 @@ class Distributed:
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Encode a batch on a worker; raises BackendError if it has no or another model."""
         task = (self._name, self._here.spec.revision, list(texts))
-        [made] = self._workers.map(_encoded_there, [task])
+        [made] = self._workers.map(
+            _encoded_there, [task], needs_accelerator=self._needs_accelerator
+        )
         return made
 
     @cached_property

@@ -21,6 +21,10 @@ class Engine(Protocol):
         """Partitions that are mapped at the same time."""
 
     @property
+    def accelerators(self) -> int:
+        """Accelerators that workers own; 0 where partitions that need one are mapped as others."""
+
+    @property
     def is_apart(self) -> bool:
         """Whether workers may be on other machines, and only have what a partition contains."""
 
@@ -29,12 +33,14 @@ class Engine(Protocol):
         function: Callable[[P], R],
         partitions: Iterable[P],
         prepare: Callable[[], None] | None = None,
+        *,
+        needs_accelerator: bool = False,
     ) -> Iterator[R]:
         """Yield `function` of each partition, in order; all three must be picklable.
 
         A partition whose worker was killed is mapped again, so `function` must be able to begin
         anew. A process that is started for them first calls `prepare`. Closing the iterator begins
-        no more.
+        no more. Where there are `accelerators`, partitions that need one go to their owners.
         """
 
     def close(self) -> None:
@@ -45,6 +51,7 @@ class Processes:
     """This process and, with `workers` > 1, others of a pool on this machine."""
 
     is_apart = False
+    accelerators = 0  # processes of this machine share its own
 
     def __init__(self, workers: int = 1) -> None:
         self.workers = workers
@@ -55,6 +62,8 @@ class Processes:
         function: Callable[[P], R],
         partitions: Iterable[P],
         prepare: Callable[[], None] | None = None,
+        *,
+        needs_accelerator: bool = False,
     ) -> Iterator[R]:
         """Yield `function` of each partition, in order; the processes stay until it is closed."""
         self._pool = self._pool or Pool(self.workers, prepare)

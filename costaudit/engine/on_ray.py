@@ -10,10 +10,12 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from costaudit.engine.accelerators import RETRIES, owners
 from costaudit.errors import BackendError, CostauditError, UsageError
 from costaudit.scratch import scratch_folder
 
@@ -25,7 +27,6 @@ QUIET = {
     "RAY_DEDUP_LOGS": "0",
 }
 OBJECT_STORE = 200 << 20  # bytes of memory for partitions and results; more is spilled to the disk
-RETRIES = 3  # of a partition whose worker was killed
 _joined: set[str] = set()  # addresses of clusters that this process is connected to
 REACH_S = 5.0  # most seconds to wait for a cluster's address to answer
 
@@ -36,12 +37,16 @@ def is_cluster(name: str) -> bool:
 
 
 class RayEngine:
-    """Ray's workers, each on one processor; Ray moves, stores and retries the partitions."""
+    """Ray's workers, each on one processor, and actors, each on one accelerator.
+
+    Ray moves and stores the partitions, and retries those of processors.
+    """
 
     is_apart = True
 
     def __init__(self, ray: Any, workers: int, *, names_nodes: bool) -> None:
         self.workers = workers
+        self.accelerators = int(ray.cluster_resources().get("GPU", 0))
         self._ray = ray
         self._task = ray.remote(num_cpus=1, max_retries=RETRIES)(_run)
         self._names_nodes = names_nodes  # in errors
@@ -51,18 +56,22 @@ class RayEngine:
         function: Callable[[P], R],
         partitions: Iterable[P],
         prepare: Callable[[], None] | None = None,
+        *,
+        needs_accelerator: bool = False,
     ) -> Iterator[R]:
         """Yield `function` of each partition, in order; `prepare` is not called.
 
         Partitions that have begun are not cancelled: in Ray 2.60, `ray.cancel` of a task that is
         just ending aborts this process.
         """
+        is_owned = needs_accelerator and self.accelerators > 0
+        begin = owners(self._ray, self.accelerators).begin if is_owned else self._begin
         waiting = iter(partitions)
-        pending: deque[Any] = deque()
+        pending: deque[Callable[[], Any]] = deque()
         while True:
-            room = 2 * self.workers - len(pending)
+            room = 2 * (self.accelerators if is_owned else self.workers) - len(pending)
             pending.extend(
-                self._task.remote(function, one, self._names_nodes) for one in islice(waiting, room)
+                begin(_run, function, one, self._names_nodes) for one in islice(waiting, room)
             )
             if not pending:
                 return
@@ -71,10 +80,13 @@ class RayEngine:
     def close(self) -> None:
         """Do nothing: Ray's workers end with the command."""
 
-    def _result(self, reference: Any) -> Any:
+    def _begin(self, function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+        return partial(self._ray.get, self._task.remote(*arguments))
+
+    def _result(self, wait: Callable[[], Any]) -> Any:
         errors = self._ray.exceptions
         try:
-            return self._ray.get(reference)
+            return wait()
         except errors.RayTaskError as error:
             raise error.cause from None
         except (errors.RayError, ConnectionError) as error:

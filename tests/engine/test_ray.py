@@ -361,19 +361,26 @@ from ray.cluster_utils import Cluster
 from costaudit.engine.engine import engine_named
 from tests.engine.partitions import slow
 
-def nodes():
-    return {path.name.partition("-")[2] for path in Path(sys.argv[1]).iterdir()}
+def nodes(folder):
+    return {path.name.partition("-")[2] for path in Path(folder).iterdir()}
 
+owned = sys.argv[2] == "accelerators"
 cluster = Cluster(head_node_args={"num_cpus": 0})
-here = [cluster.add_node(num_cpus=1, env_vars={"NODE": name}) for name in ("a", "b")]
+here = [
+    cluster.add_node(num_cpus=1, num_gpus=int(owned), env_vars={"NODE": name})
+    for name in ("a", "b")
+]
 ray.init(cluster.address, log_to_driver=False)
 engine = engine_named("ray", 2)
-assert engine.workers == 2
+assert (engine.workers, engine.accelerators) == (2, 2 * owned)
+while len(nodes(sys.argv[3])) < 2:  # the node that starts first gets more to do
+    list(engine.map(slow, [(n, sys.argv[3]) for n in range(4)], needs_accelerator=owned))
 done = []
-for number in engine.map(slow, [(n, sys.argv[1]) for n in range(16)]):
+tasks = [(n, sys.argv[1]) for n in range(16)]
+for number in engine.map(slow, tasks, needs_accelerator=owned):
     done.append(number)
     if len(done) == 8:
-        assert nodes() == {"a", "b"}
+        assert nodes(sys.argv[1]) == {"a", "b"}
         cluster.remove_node(here[1], allow_graceful=False)
 assert done == list(range(16))
 print(f"mapped {len(list(Path(sys.argv[1]).iterdir()))} times")
@@ -383,9 +390,13 @@ cluster.shutdown()
 
 
 @pytest.mark.slow
-def test_partitions_of_a_lost_node_are_mapped_by_another_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("on", ["processors", "accelerators"])
+def test_partitions_of_a_lost_node_are_mapped_by_another_one(tmp_path: Path, on: str) -> None:
     """Two nodes of a real Ray cluster, as processes of this machine; one is killed."""
-    command = [sys.executable, "-c", LOST_NODE, str(tmp_path)]
+    folders = [tmp_path / "told", tmp_path / "first"]
+    for folder in folders:
+        folder.mkdir()
+    command = [sys.executable, "-c", LOST_NODE, str(folders[0]), on, str(folders[1])]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     times = re.search(r"mapped (\d+) times", done.stdout)
