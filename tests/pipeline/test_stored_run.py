@@ -143,7 +143,10 @@ def test_failures_say_what_to_do(s3: Proxy, log: Path, tmp_path: Path) -> None:
     assert read(log, tmp_path).code == 0
     before = stored()
     write_lines(log, [chat(n, f"Question {n}?") for n in range(70)])
-    s3.answer = lambda method, path: "ExpiredToken" if method == "PUT" and "data/" in path else None
+    is_content = re.compile(r"/(data|requests|blocks)/").search
+    s3.answer = lambda method, path: (
+        "ExpiredToken" if method == "PUT" and is_content(path) else None
+    )
     said = read(log, tmp_path)
     assert (
         said.code == 5 and "ExpiredToken here" in said.err and "Renew the credentials" in said.err
