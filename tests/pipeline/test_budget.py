@@ -15,9 +15,11 @@ import pytest
 from costaudit.cli.analyze import Asked
 from costaudit.contracts.run_dir import RunDir
 from costaudit.embed.embedder import EmbedderSpec
+from costaudit.embed.store import VectorStore
 from costaudit.errors import UsageError
 from costaudit.pipeline.analyze import audit_of
 from costaudit.pipeline.loaded import Loaded, ingested
+from costaudit.pipeline.semantic.budget import new_texts
 from costaudit.pipeline.semantic.section import swept
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import SilentProgress
@@ -122,6 +124,40 @@ def test_enough_time_leaves_nothing_out(log: tuple[Loaded, AnalyzeOptions]) -> N
     found = swept(loaded, options, SilentProgress())
     assert found is not None and len(found.section.points) == 30
     assert stored(loaded) == QUESTIONS
+
+
+def planted(tmp_path: Path, count: int) -> tuple[pl.DataFrame, VectorStore, int]:
+    """Return texts of which every third has a vector, their store, and the tokens of the others.
+
+    Texts get longer by the number of questions before them, so the first ones don't stand for all.
+    """
+    rng = np.random.default_rng(count)
+    words = rng.integers(1, 20, count) + 100 * np.arange(count) // count
+    texts = pl.DataFrame({"text_id": [f"{n:032x}" for n in range(count)]}).with_columns(
+        text=pl.Series(["word " * int(n) for n in words])
+    )
+    store = VectorStore(tmp_path, "slow", "1", 2)
+    store.append(texts["text_id"].gather_every(3), np.ones((-(-count // 3), 2), np.float32))
+    new = np.arange(count) % 3 > 0
+    return texts, store, int(np.minimum(words, 100)[new].sum())
+
+
+@pytest.mark.parametrize("count", [20_001, 30_000, 70_001])
+def test_a_part_of_many_texts_tells_the_tokens_of_all(tmp_path: Path, count: int) -> None:
+    texts, store, total = planted(tmp_path, count)
+    part, tokens, each = new_texts(texts, Slow(), store)
+    assert len(part) == len(tokens) < 20_000
+    assert each * tokens.sum() == pytest.approx(total, rel=0.03)
+    again = new_texts(texts, Slow(), store)
+    assert again[0].equals(part) and (again[1] == tokens).all()
+
+
+def test_all_of_few_texts_are_counted(tmp_path: Path) -> None:
+    texts, store, total = planted(tmp_path, 2_000)
+    part, tokens, each = new_texts(texts, Slow(), store)
+    assert (each, int(tokens.sum()), len(part)) == (1.0, total, 1_333)
+    counts = np.minimum(Slow().token_counts(part["text"].to_list()), 100)
+    assert (counts == tokens).all() and (np.diff(tokens) >= 0).all()
 
 
 @pytest.mark.parametrize("budget", ["-5m", "soon", "0"])

@@ -9,25 +9,29 @@ import time
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from costaudit.contracts.semantic import SampledSweep
+from costaudit.embed.embedder import Embedder
 from costaudit.embed.embedders import embedder_on
 from costaudit.embed.store import VectorStore, seconds_per_token
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.memory import free_bytes
 from costaudit.pipeline.semantic.evidence import SemanticResult
 from costaudit.pipeline.semantic.exact import exact_result
+from costaudit.pipeline.semantic.keyed_run import Keyed
 from costaudit.pipeline.semantic.sampled import sampled_sweep
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
 from costaudit.simulate.semantic.sample import LEAST_TEXTS
-from costaudit.simulate.semantic.stream import keyed_stream, largest_pool
+from costaudit.simulate.semantic.stream import Stream, largest_pool
 from costaudit.simulate.semantic.thresholds import parse_thresholds
 
 _LONG_VECTOR = 20_000  # bytes: no embedder needs more for a question
 _PART = 0.35  # of the time left that vectors may take: the other half of the audit comes later
 _ANSWERS = 2.0  # vectors of questions and answers together, as a multiple of the questions'
 _MOST_TEXTS = 20_000  # of a sample
+_COUNTED = 20_000  # texts whose tokens stand for those of all
 _SWEEP_S, _SWEEP_TEXTS, _SWEEP_POWER = 129.0, 300_000, 1.7  # measured: benchmarks/README.md
 _SHOWN = 0.9  # the threshold that the sentence is about, if the sweep has it
 
@@ -41,28 +45,27 @@ class Shortage:
 
 
 def within_budget(
-    log: Loaded, options: AnalyzeOptions, progress: Progress
+    log: Loaded, options: AnalyzeOptions, keyed: Keyed, progress: Progress
 ) -> SemanticResult | None:
     """Simulate identical questions, and sample the others, if not all can be compared.
 
     Return None if they can: the caller then simulates the cache exactly.
     """
-    found = too_large(log, options) or shortage(log, options, progress)
+    found = too_large(keyed.stream, options) or shortage(log, options, keyed.stream)
     if found is None:
         return None
     sampled = None
     if found.affordable >= LEAST_TEXTS and options.policy.max_entries is None:
-        sampled = sampled_sweep(log, options, float(found.affordable), progress)
+        sampled = sampled_sweep(log, options, float(found.affordable), progress, keyed.stream)
     why = _why(found, sampled if isinstance(sampled, SampledSweep) else None)
-    return exact_result(log, options, progress, why)
+    return exact_result(log, options, progress, why, keyed)
 
 
-def too_large(log: Loaded, options: AnalyzeOptions) -> Shortage | None:
+def too_large(stream: Stream, options: AnalyzeOptions) -> Shortage | None:
     """Return what one partition or the memory lacks for an exact sweep; None if it is possible."""
     most, free = options.sizes.most_nodes, options.sweep_bytes or free_bytes() or math.inf
-    if len(log.requests) <= min(most, free / _LONG_VECTOR):
+    if len(stream.text) <= min(most, free / _LONG_VECTOR):
         return None
-    stream = keyed_stream(log.requests, log.compared, options.policy, log.templates)
     affordable = min(_MOST_TEXTS, len(stream.texts) - 1)
     nodes = largest_pool(stream, most)
     if nodes:
@@ -83,31 +86,46 @@ def too_large(log: Loaded, options: AnalyzeOptions) -> Shortage | None:
     )
 
 
-def shortage(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Shortage | None:
+def shortage(log: Loaded, options: AnalyzeOptions, stream: Stream) -> Shortage | None:
     """Return what the budget lacks; None without one, or if it allows vectors of all texts."""
     if options.deadline_s is None:
         return None
-    texts = keyed_stream(log.requests, log.compared, options.policy, log.templates).texts
+    texts = stream.texts
     if len(texts) < LEAST_TEXTS:
         return None
     embedder = embedder_on(options.policy.embedder, options.ingest.engine)
     spec = embedder.spec
     store = VectorStore(log.run.vectors_path, spec.name, spec.revision, spec.dimensions)
-    new = np.flatnonzero(~store.known(texts["text_id"]))
-    counts = embedder.token_counts(texts["text"].gather(new).to_list())
-    tokens = np.minimum(counts, spec.max_tokens)
+    new, tokens, each = new_texts(texts, embedder, store)
     sweep_s = _SWEEP_S * (len(texts) / _SWEEP_TEXTS) ** _SWEEP_POWER
     allowed_s = _PART * (options.deadline_s - time.monotonic())
     if not len(new):
         return None if sweep_s <= allowed_s else _no_time(len(texts), sweep_s, _MOST_TEXTS)
-    order = np.argsort(tokens, kind="stable")
-    token_s = seconds_per_token(texts[new[order]], tokens[order], embedder, store)
-    all_s = _ANSWERS * token_s * float(tokens.sum()) + sweep_s
+    token_s = seconds_per_token(new, tokens, embedder, store)
+    all_s = _ANSWERS * token_s * each * float(tokens.sum()) + sweep_s
     allowed_s = _PART * (options.deadline_s - time.monotonic())
     if all_s <= allowed_s:
         return None
     affordable = int(allowed_s / (token_s * float(tokens.mean())))
     return _no_time(len(texts), all_s, min(affordable, _MOST_TEXTS, len(texts) - 1))
+
+
+def new_texts(
+    texts: pl.DataFrame, embedder: Embedder, store: VectorStore, most: int = _COUNTED
+) -> tuple[pl.DataFrame, np.ndarray, float]:
+    """Return texts (text_id, text) without a vector, their tokens, and how many each one is for.
+
+    Both are in rising order of tokens, which are those that the embedder reads. Of more than `most`
+    texts, only as many are looked at, always the same ones.
+    """
+    part = texts
+    if len(texts) > most:  # drawn, because even steps can fall in with a period of the log
+        part = texts[np.random.default_rng(0).choice(len(texts), most, replace=False)]
+    new = part.filter(~pl.Series(store.known(part["text_id"])))
+    counts = embedder.token_counts(new["text"].to_list())
+    order = np.argsort(counts, kind="stable")
+    each = len(texts) / max(len(part), 1)
+    return new[order], np.minimum(counts, embedder.spec.max_tokens)[order], each
 
 
 def _no_time(texts: int, seconds: float, affordable: int) -> Shortage:

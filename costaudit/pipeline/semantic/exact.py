@@ -12,7 +12,7 @@ from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.semantic import SemanticSection
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.semantic.evidence import SemanticResult
-from costaudit.pipeline.semantic.keyed_run import EXACT, CacheHits, KeyedRun, mean_length
+from costaudit.pipeline.semantic.keyed_run import EXACT, CacheHits, Keyed, KeyedRun, mean_length
 from costaudit.pipeline.semantic.variants import lifetime_sweeps, scope_rows, variant_rows
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
@@ -79,13 +79,17 @@ WHY = "Read with --redact hash: similarity needs texts, and answers that differ 
 
 
 def exact_result(
-    log: Loaded, options: AnalyzeOptions, progress: Progress, why: str = WHY
+    log: Loaded,
+    options: AnalyzeOptions,
+    progress: Progress,
+    why: str = WHY,
+    keyed: Keyed | None = None,
 ) -> SemanticResult | None:
     """Simulate exact matching by ids; return None if the log holds no question.
 
     `why` says why similar questions are not simulated.
     """
-    run = ExactRun(log, options)
+    run = ExactRun(log, options, keyed)
     if not run.eligible.any():
         return None
     policy = replace(options.policy, min_similarity=EXACT)

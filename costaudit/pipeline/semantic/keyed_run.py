@@ -17,7 +17,7 @@ from costaudit.costing.plans.nodes import embedder_for, store_for
 from costaudit.costing.plans.sizing import size_cache
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.settings import AnalyzeOptions
-from costaudit.simulate.semantic.keys import keys_of
+from costaudit.simulate.semantic.keys import Keys, keys_of
 from costaudit.simulate.semantic.stream import Stream, keyed_stream, rescoped
 from costaudit.simulate.semantic.sweep import Decisions, check_policies
 
@@ -37,20 +37,33 @@ class CacheHits:
     bounds: tuple[float, float] | None = None  # 95 % bounds, as multiples of what it saves
 
 
+@dataclass(frozen=True)
+class Keyed:
+    """One log, keyed once by a policy."""
+
+    keys: Keys
+    stream: Stream
+
+    @classmethod
+    def of(cls, log: Loaded, policy: SemanticPolicy) -> "Keyed":
+        """Key a log by a policy's key, scope and eligibility."""
+        keys = keys_of(log.requests, log.compared, policy.key)
+        return cls(keys, keyed_stream(log.requests, log.compared, policy, log.templates, keys))
+
+
 class KeyedRun(ABC):
-    """One log, keyed once for sweeps under many policies."""
+    """One log for sweeps under many policies."""
 
     context: tuple[float, ...] = ()  # thresholds whose hits help to judge those of one policy
     dimensions = 0  # of the vectors
     embedded_tokens = 0  # of all lookups
     per_mtok: Decimal | None = Decimal(0)  # the embedder's price; None if unknown
 
-    def __init__(self, log: Loaded, options: AnalyzeOptions) -> None:
+    def __init__(self, log: Loaded, options: AnalyzeOptions, keyed: Keyed | None = None) -> None:
+        """Key the log, unless that was done before."""
         self.log, self.options = log, options
-        self._keys = keys_of(log.requests, log.compared, options.policy.key)
-        self.stream = keyed_stream(
-            log.requests, log.compared, options.policy, log.templates, self._keys
-        )
+        keyed = keyed or Keyed.of(log, options.policy)
+        self._keys, self.stream = keyed.keys, keyed.stream
         check_policies(self.stream, [options.policy])  # check before embedding
         self.eligible = self.stream.text >= 0
         self.warm_up = int(self.eligible.sum() * WARM_UP_SHARE)

@@ -25,17 +25,22 @@ from costaudit.simulate.semantic.thresholds import parse_thresholds
 
 
 def sampled_sweep(
-    log: Loaded, options: AnalyzeOptions, sample: float, progress: Progress
+    log: Loaded,
+    options: AnalyzeOptions,
+    sample: float,
+    progress: Progress,
+    stream: Stream | None = None,
 ) -> SampledSweep | str:
     """Estimate the sweep; `sample` is a share of the distinct texts if below 1, else their number.
 
+    `stream` is that of the policy, if the caller has it.
     Return a sentence instead if the sample would hold every text. Raises InsufficientDataError if
     no or too few questions can be cached, or if their texts were not kept.
     """
     if log.hashed:
         raise no_texts(log)
     policy = options.policy
-    stream = keyed_stream(log.requests, log.blocks, policy, log.templates)
+    stream = stream or keyed_stream(log.requests, log.blocks, policy, log.templates)
     distinct = len(stream.texts)
     if not distinct:
         raise nothing_to_compare(log, policy)

@@ -26,7 +26,7 @@ from costaudit.pipeline.semantic.evidence import (
 )
 from costaudit.pipeline.semantic.exact import exact_result
 from costaudit.pipeline.semantic.exposure import Exposure
-from costaudit.pipeline.semantic.keyed_run import EXACT, CacheHits
+from costaudit.pipeline.semantic.keyed_run import EXACT, CacheHits, Keyed
 from costaudit.pipeline.semantic.policies import policy_trials
 from costaudit.pipeline.semantic.text_run import SemanticRun, numbered
 from costaudit.pipeline.semantic.variants import lifetime_sweeps, scope_rows, variant_rows
@@ -43,10 +43,11 @@ def swept(log: Loaded, options: AnalyzeOptions, progress: Progress) -> SemanticR
         return exact_result(log, options, progress)
     if not log.quality.prompt_share:
         return None
-    short = within_budget(log, options, progress)
+    keyed = Keyed.of(log, options.policy)
+    short = within_budget(log, options, keyed, progress)
     if short is not None:
         return short
-    run = SemanticRun(log, options, progress)
+    run = SemanticRun(log, options, progress, keyed)
     if not run.eligible.any():
         return None
     return semantic_result(run, thresholds, options.max_wrong_share)

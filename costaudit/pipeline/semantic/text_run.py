@@ -24,7 +24,7 @@ from costaudit.embed.store import VectorStore, embed_texts
 from costaudit.embed.words import language_warning
 from costaudit.engine.engine import is_on_ray
 from costaudit.pipeline.loaded import Loaded, no_texts
-from costaudit.pipeline.semantic.keyed_run import KeyedRun, mean_length
+from costaudit.pipeline.semantic.keyed_run import Keyed, KeyedRun, mean_length
 from costaudit.pipeline.semantic.store import misses_of
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress
@@ -48,11 +48,17 @@ class SemanticRun(KeyedRun):
 
     context = (0.7, 0.8, 0.9)
 
-    def __init__(self, log: Loaded, options: AnalyzeOptions, progress: Progress) -> None:
+    def __init__(
+        self,
+        log: Loaded,
+        options: AnalyzeOptions,
+        progress: Progress,
+        keyed: Keyed | None = None,
+    ) -> None:
         """Embed the questions; raises InsufficientDataError if their texts were not kept."""
         if log.hashed:
             raise no_texts(log)
-        super().__init__(log, options)
+        super().__init__(log, options, keyed)
         self.progress = progress
         self.embedder = embedder_on(options.policy.embedder, options.ingest.engine)
         self.dimensions = self.embedder.spec.dimensions
