@@ -15,6 +15,7 @@ import polars as pl
 
 from costaudit.answers.traps.folding import fold
 from costaudit.answers.traps.replies import UNCLEAR, reply_of
+from costaudit.contracts.run_dir import column
 
 KINDS = ("missing", "cut", "empty", "tool_use", "refusal", "json", "code", "text")
 MISSING, CUT, EMPTY, TOOL_USE, REFUSAL, JSON, CODE, TEXT = range(len(KINDS))
@@ -40,11 +41,11 @@ def answer_kinds(
     """Return the kind of each request's answer; what the log states overrules the text."""
     by_text = np.array([kind_of_text(text) for text in answers] or [MISSING], np.int8)
     kinds = np.where(answer >= 0, by_text[answer], MISSING).astype(np.int8)
-    logged_kind = requests["answer_kind"].fill_null("missing")
+    logged_kind = column(requests, "answer_kind").fill_null("missing")
     for name in ("missing", "empty", "tool_use", "refusal"):
         kinds[(logged_kind == name).to_numpy()] = KINDS.index(name)
-    by_length = (requests["finish_reason"] == "length").fill_null(False)
-    cut = requests["truncated"].fill_null(False) | by_length
+    by_length = (column(requests, "finish_reason") == "length").fill_null(False)
+    cut = column(requests, "truncated").fill_null(False) | by_length
     kinds[cut.to_numpy() & (answer >= 0)] = CUT
     return kinds
 

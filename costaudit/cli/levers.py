@@ -76,12 +76,17 @@ def levers(
 
 def _lacks(log: "Loaded") -> tuple[tuple[str, str] | None, list[str]]:
     """Return why no lever can be priced, with the next step, and what else the log lacks."""
+    import polars as pl
+
     from costaudit.contracts.requests import ANSWERED
     from costaudit.report.language import tr
     from costaudit.report.numbers import count
 
     requests, calls = log.requests, count(len(log.requests))
-    answered = requests.filter(ANSWERED)
+    answered = requests.select(
+        pl.col("model", "answer_id").filter(ANSWERED),
+        prompt=(pl.col("segments").list.len() > 0).filter(ANSWERED),
+    )
     if answered.is_empty():
         return (
             tr("None of the {calls} calls was answered, so no lever can be judged.").format(
@@ -97,7 +102,7 @@ def _lacks(log: "Loaded") -> tuple[tuple[str, str] | None, list[str]]:
             tr("Name the rates of their models in a file: --prices FILE."),
         ), []
     lacks = []
-    if not (answered["segments"].list.len() > 0).any():
+    if not answered["prompt"].any():
         lacks.append(tr("It holds no prompts: tools, texts and repeated calls can't be judged."))
     if answered["answer_id"].null_count() == len(answered):
         lacks.append(tr("It holds no answers: their length, form and twins can't be judged."))

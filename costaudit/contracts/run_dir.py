@@ -247,12 +247,17 @@ def _read(path: Path, columns: list[str]) -> pl.DataFrame:
     return table.with_columns(read)
 
 
+def column(table: pl.DataFrame, name: str) -> pl.Series:
+    """Return a column of a large table; `table[name]` would lay one with one value out for good."""
+    return table.select(name).to_series()
+
+
 def lean(table: pl.DataFrame) -> pl.DataFrame:
     """Return a table whose columns with one value take no memory again.
 
-    Polars lays such a column out, and keeps it so, when it is used as a series.
+    Polars lays such a column out, and keeps it so, when it is used as a series: see `column`.
     """
-    columns = (table.select(name).to_series() for name in table.columns)
+    columns = (column(table, name) for name in table.columns)
     return table.with_columns([found for one in columns if (found := _constant(one)) is not None])
 
 
@@ -265,10 +270,12 @@ def _constant(column: pl.Series) -> pl.Expr | None:
 
 
 def _is_constant(column: pl.Series) -> bool:
-    if column.dtype.is_nested() or len(column) < 2:
+    if len(column) < 2:
         return False
     if column.null_count():
         return column.null_count() == len(column)
+    if column.dtype.is_nested():
+        return False
     return bool(column[0] == column[-1] and (column == column[0]).all())
 
 

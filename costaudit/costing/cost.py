@@ -11,6 +11,7 @@ import polars as pl
 
 from costaudit.contracts.grades import MTOK, Pricing
 from costaudit.contracts.requests import GATEWAY_SERVED, SENT_TO_PROVIDER, TOKEN_CLASSES
+from costaudit.contracts.run_dir import column
 from costaudit.contracts.spend import CostBreakdown
 
 Tokens = tuple[int, ...]  # in the order of TOKEN_CLASSES
@@ -40,7 +41,7 @@ def cost(classes: pl.DataFrame, pricing: Pricing, mask: pl.Series | None = None)
     places = pricing.rate_ids.cast(pl.Int64).fill_null(-1).to_numpy()[picked] + 1
     requests = np.bincount(places)
     sums = [
-        np.bincount(places, _filled(classes[name]).to_numpy()[picked])  # exact below 2**53
+        np.bincount(places, _filled(column(classes, name)).to_numpy()[picked])  # exact below 2**53
         for name in TOKEN_CLASSES
     ]
     rows: list[tuple[int | None, int, Tokens]] = []
@@ -107,7 +108,7 @@ def class_usd(
     """
     ids = pricing.rate_ids.fill_null(len(pricing.rates)).to_numpy()
     for name, rates in zip(TOKEN_CLASSES, pricing.rates_by_class, strict=True):
-        tokens = classes[name].to_numpy()
+        tokens = column(classes, name).to_numpy()
         yield tokens, tokens * rates[ids]
 
 
@@ -183,7 +184,7 @@ class CallSums:
 
     def _tokens(self, cell: npt.NDArray[np.int64], count: int) -> list[npt.NDArray[np.int64]]:
         return [  # exact below 2**53
-            np.bincount(cell, self.calls[name].to_numpy(), count).astype(np.int64)
+            np.bincount(cell, column(self.calls, name).to_numpy(), count).astype(np.int64)
             for name in TOKEN_CLASSES
         ]
 

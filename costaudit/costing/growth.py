@@ -10,6 +10,7 @@ import polars as pl
 from costaudit.contracts.forecast import Cause, Driver, Factor, Inflation, Spike
 from costaudit.contracts.grades import micro_usd
 from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
+from costaudit.contracts.run_dir import column
 from costaudit.costing.groups.codes import Coded, coded
 from costaudit.costing.months.calendar import Floats, Ints, summed
 
@@ -203,7 +204,7 @@ def inflation(
     `usd_per_token` is what each request paid for a token of input; `scale` is how often the request
     counts in a month.
     """
-    endpoints, days = coded(requests["endpoint"]), coded(requests["ts"].dt.date())
+    endpoints, days = coded(column(requests, "endpoint")), coded(column(requests, "ts").dt.date())
     tokens = requests.select(pl.sum_horizontal(pl.col(INPUT_CLASSES).fill_null(0))).to_series()
     counted = (tokens > 0).to_numpy() & np.array([bool(name) for name in days.names])[days.code]
     cell = endpoints.code * len(days.names) + days.code
@@ -220,7 +221,7 @@ def inflation(
         place, before, after = grown
         rows = np.flatnonzero(counted & (endpoints.code == endpoint))
         later = days.code[rows] >= enough[place]
-        name, by = _part(requests["segments"], rows[~later], rows[later])
+        name, by = _part(column(requests, "segments"), rows[~later], rows[later])
         usd = float((usd_per_token[rows[later]] * scale[rows[later]]).sum()) * (after - before)
         since = days.names[enough[place]]
         found.append(

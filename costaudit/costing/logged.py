@@ -8,7 +8,7 @@ import polars as pl
 
 from costaudit.contracts.grades import MTOK, PER_MTOK, RATES, Pricing, format_rate
 from costaudit.contracts.requests import SENT_TO_PROVIDER, TOKEN_CLASSES
-from costaudit.contracts.run_dir import lean
+from costaudit.contracts.run_dir import column, lean
 from costaudit.contracts.spend import CostMode
 from costaudit.costing.cost import per_request_usd
 from costaudit.costing.prices.wrong_costs import wrong_costs
@@ -55,7 +55,7 @@ class Basis:
 
 def logged_usd(requests: pl.DataFrame) -> pl.Series:
     """Return the logged costs in dollars; null without a cost, or if it makes no sense."""
-    if requests["logged_cost"].null_count() == len(requests):
+    if column(requests, "logged_cost").null_count() == len(requests):
         return pl.Series("logged", [None], USD).new_from_index(0, len(requests))
     cost = pl.col("logged_cost").cast(USD, strict=False)
     unit = pl.col("cost_unit").fill_null("usd").str.to_lowercase()

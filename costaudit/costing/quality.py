@@ -8,6 +8,7 @@ import polars as pl
 from costaudit.contracts.audit import DataQuality
 from costaudit.contracts.manifest import InputFile
 from costaudit.contracts.requests import ANSWERED, NO_CACHE_DETAIL
+from costaudit.contracts.run_dir import column
 
 HOUR_DAYS = 1 / 24
 _TIMED_OUT = (  # of failed calls
@@ -33,7 +34,7 @@ def data_quality(
     `hashed`, texts are absent on purpose.
     """
     kept, merged = len(requests), int((skips["fate"] == "merged").sum())
-    first, last = requests["ts"].min(), requests["ts"].max()
+    first, last = column(requests, "ts").min(), column(requests, "ts").max()
     timed_share = _share(requests, pl.col("ts").is_not_null())
     return DataQuality(
         rows=kept + len(skips),
@@ -53,21 +54,25 @@ def data_quality(
         statuses=_counts(requests, "status"),
         tokenizer=tokenizer,
         cannot_tell=_cannot_tell(requests, texts, hashed=hashed),
-        uncounted=len(requests.filter(ANSWERED, pl.col("usage_source") == "missing")),
+        uncounted=_count(requests, ANSWERED & (pl.col("usage_source") == "missing")),
     )
+
+
+def _count(requests: pl.DataFrame, holds: pl.Expr) -> int:
+    return int(requests.select(holds.fill_null(False).sum()).item())
 
 
 def _share(requests: pl.DataFrame, holds: pl.Expr) -> float:
     return float(requests.select(holds.fill_null(False).mean()).item() or 0.0)
 
 
-def _counts(frame: pl.DataFrame, column: str) -> dict[str, int]:
-    values = frame[column]
+def _counts(frame: pl.DataFrame, name: str) -> dict[str, int]:
+    values = column(frame, name)
     if values.null_count() == len(values):
         return {"": len(values)} if len(values) else {}
     if not values.null_count() and (values == values[0]).all():
         return {str(values[0]): len(values)}
-    counts = frame.group_by(pl.col(column).fill_null("")).len().sort(column)
+    counts = frame.group_by(pl.col(name).fill_null("")).len().sort(name)
     return dict(counts.iter_rows())
 
 
@@ -110,8 +115,8 @@ def _cannot_tell(requests: pl.DataFrame, texts: pl.DataFrame, *, hashed: bool) -
     said.append(_missing(usage, "were answered without token counts", "what they cost"))
     exact = _share(requests, pl.col("usage_source") != "estimated")
     said.append(_missing(exact, "have estimated token counts", "their exact cost"))
-    failed = requests.filter(pl.col("status") == "error", pl.col("usage_source") == "missing")
-    finished = 1 - len(failed.filter(_TIMED_OUT)) / max(len(requests), 1)
+    failed = (pl.col("status") == "error") & (pl.col("usage_source") == "missing")
+    finished = 1 - _count(requests, failed & _TIMED_OUT) / max(len(requests), 1)
     said.append(
         _missing(
             finished, "timed out without token counts", "whether they were billed all the same"
@@ -129,9 +134,9 @@ def _cannot_tell(requests: pl.DataFrame, texts: pl.DataFrame, *, hashed: bool) -
         "conversation": "which requests belong to one conversation",
         "latency_ms": "how long answers took, and so what a cache would save in time",
     }
-    for column, question in unknown.items():
-        if requests[column].null_count() == len(requests):
-            said.append(f"No request names its {_FIELD[column]}: it can't be told {question}.")
+    for name, question in unknown.items():
+        if column(requests, name).null_count() == len(requests):
+            said.append(f"No request names its {_FIELD[name]}: it can't be told {question}.")
     return tuple(sentence for sentence in said if sentence)
 
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from costaudit.contracts.grades import PER_MTOK, Grade, Pricing, micro_usd
 from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER, TOKEN_CLASSES
+from costaudit.contracts.run_dir import column
 from costaudit.contracts.spend import CostBreakdown, CostMode, DailyRow, ModelPrice, Spend, SpendRow
 from costaudit.costing.cost import (
     CallSums,
@@ -136,7 +137,7 @@ class _Calls:
 def _calls(sent: pl.DataFrame, rates: int) -> _Calls:
     """Add up calls by cell: there are far fewer cells than calls in a large log."""
     sums = _sums(sent, rates)
-    providers, models = coded(sent["provider"]), coded(sent["model"])
+    providers, models = coded(column(sent, "provider")), coded(column(sent, "model"))
     kind = (providers.code * len(models.names) + models.code) * len(sums.rates) + sums.rate
     used = np.flatnonzero(np.bincount(kind))
     place = np.zeros(int(kind.max(initial=0)) + 1, np.int64)
@@ -153,7 +154,7 @@ def _calls(sent: pl.DataFrame, rates: int) -> _Calls:
     failed = sent.select((pl.col("status") == "error").fill_null(False).arg_true()).to_series()
     return _Calls(
         sent, sums, cell, cells, sent.select("provider", "model", "ts")[call],
-        failed.to_numpy().astype(np.int64), Latencies(sent["latency_ms"]),
+        failed.to_numpy().astype(np.int64), Latencies(column(sent, "latency_ms")),
     )  # fmt: skip
 
 

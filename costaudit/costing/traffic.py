@@ -9,6 +9,7 @@ import polars as pl
 
 from costaudit.contracts.grades import Pricing
 from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER, TOKEN_CLASSES
+from costaudit.contracts.run_dir import column
 from costaudit.contracts.spend import CostBreakdown
 from costaudit.costing.cost import cost, per_request_usd, plain
 from costaudit.costing.tariff import Tariff
@@ -117,7 +118,8 @@ class Traffic:
             self.tariff,
             self.sent & ~(kept & effect["removed"].fill_null(False)),
             classes.select(
-                classes[name].zip_with(kept, self.classes[name]) for name in TOKEN_CLASSES
+                column(classes, name).zip_with(kept, column(self.classes, name))
+                for name in TOKEN_CLASSES
             ),
             Pricing(pricing.rates, rate_ids),
         )
@@ -128,7 +130,7 @@ class Traffic:
             self.sent != before.sent
         )
         for name in TOKEN_CLASSES:
-            moved |= self.classes[name] != before.classes[name]
+            moved |= column(self.classes, name) != column(before.classes, name)
         return moved & before.sent
 
     def _saves(self, unit: pl.Series, classes: pl.DataFrame, pricing: Pricing) -> pl.Series:

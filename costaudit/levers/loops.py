@@ -4,6 +4,7 @@ import polars as pl
 
 from costaudit.contracts.ledger import Lever, Suggestion
 from costaudit.contracts.requests import SENT_TO_PROVIDER
+from costaudit.contracts.run_dir import column
 from costaudit.levers.effects import effect_of, endpoint_unit, endpoints
 
 LEAST_REPEATS = 2  # earlier equal calls with equal results that make a loop
@@ -112,7 +113,7 @@ def unfinished(requests: pl.DataFrame) -> Suggestion | None:
     )  # fmt: skip
     runs = ends.filter("acts")
     quiet = pl.duration(seconds=QUIET_S)
-    left = runs.filter(pl.col("open") & (pl.col("last") + quiet < requests["ts"].max()))
+    left = runs.filter(pl.col("open") & (pl.col("last") + quiet < column(requests, "ts").max()))
     if len(left) < LEAST_UNFINISHED:
         return None
     return Suggestion(

@@ -4,6 +4,7 @@ import polars as pl
 
 from costaudit.contracts.ledger import Lever, LeverTable, Suggestion
 from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER
+from costaudit.contracts.run_dir import column
 from costaudit.levers.effects import effect_of, endpoint_unit, endpoints, sent_ok
 from costaudit.levers.prompt_text import COMPACT_JSON, Count, shrunk
 
@@ -162,7 +163,7 @@ def large_schemas(requests: pl.DataFrame, count: Count) -> Suggestion | None:
 
     `count` returns a text's tokens.
     """
-    schemas = requests["response_format"].drop_nulls().unique()
+    schemas = column(requests, "response_format").drop_nulls().unique()
     sizes = pl.DataFrame(
         {"response_format": schemas, "schema": [count(text) for text in schemas]},
         schema={"response_format": pl.String, "schema": pl.Int64},

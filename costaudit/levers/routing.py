@@ -8,6 +8,7 @@ from importlib.resources import files
 import polars as pl
 
 from costaudit.contracts.ledger import Suggestion
+from costaudit.contracts.run_dir import column
 from costaudit.levers.effects import effect_of, endpoint_unit, sent_ok
 
 MAX_QUESTION_TOKENS = 30
@@ -50,12 +51,12 @@ def simple_requests(requests: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFram
     that ask for thought (in English or Spanish), answered in text without a tool call or reasoning.
     This is no evidence that the smaller model is good enough; it only checks published claims.
     """
-    models = requests["model"].unique().drop_nulls().to_list()
+    models = column(requests, "model").unique().drop_nulls().to_list()
     smaller = {model: smaller_model(model) for model in sorted(models)}
     targets = {model: use for model, use in smaller.items() if use}
     if not targets:
         return None
-    target = requests["model"].replace_strict(targets, default=None, return_dtype=pl.String)
+    target = column(requests, "model").replace_strict(targets, default=None, return_dtype=pl.String)
     touched = requests.select(_simple()).to_series() & target.is_not_null()
     touched &= ~_asks_for_thought(requests, blocks, touched)
     if not touched.any():

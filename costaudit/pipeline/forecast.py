@@ -8,6 +8,7 @@ import polars as pl
 
 from costaudit.contracts.forecast import Driver, Forecast
 from costaudit.contracts.requests import ANSWERED, TS_S
+from costaudit.contracts.run_dir import column
 from costaudit.costing.cost import class_usd, per_request_usd
 from costaudit.costing.growth import Paid, Parts, drivers, inflation, spikes, token_counts
 from costaudit.costing.months.forecast import backtest, next_month
@@ -26,9 +27,10 @@ def forecast_of(log: Loaded) -> Forecast:
     usd = log.tariff.request_usd
     change, factors = _change(log, usd)
     requests = log.keyed
-    split = {name: requests[name] for name in ("endpoint", "model", "user", "tenant")}
+    day = column(requests, "ts").dt.date()
+    split = {name: column(requests, name) for name in ("endpoint", "model", "user", "tenant")}
     split["template"] = log.templates.cast(pl.String)
-    has_prompts = log.laid_out is not None or requests["segments"].null_count() < len(requests)
+    has_prompts = log.laid_out is not None or column(requests, "segments").null_count() < len(usd)
     return Forecast(
         month=log.month.facts,
         like_log=log.month.money(usd, "measured"),
@@ -37,7 +39,10 @@ def forecast_of(log: Loaded) -> Forecast:
         change=change,
         drivers=factors,
         spikes=spikes(
-            requests["ts"].dt.date(), usd, split, (lambda: _parts(log)) if has_prompts else None
+            day,
+            usd,
+            split,
+            (lambda: _parts(log)) if has_prompts else None,
         ),
         inflation=inflation(requests, _input_price(log), log.month.weights),
         unpriced_requests=log.spend.unpriced_requests,
@@ -49,7 +54,7 @@ def _check_has_spend(log: Loaded) -> None:
     """Raise InsufficientDataError, with the next step, if there is no spend of a month."""
     calls = f"None of the {len(log.requests):,} calls"
     if not log.month.facts.is_month:
-        untimed = log.requests["ts"].null_count() == len(log.requests)
+        untimed = column(log.requests, "ts").null_count() == len(log.requests)
         raise InsufficientDataError(
             f"There is no month to forecast. {' '.join(log.month.facts.reasons)}",
             hint="Log the time of each call." if untimed else "Take a log of two weeks or more.",

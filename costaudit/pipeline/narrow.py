@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from costaudit.contracts.requests import REQUESTS
-from costaudit.contracts.run_dir import RunDir
+from costaudit.contracts.run_dir import RunDir, column
 from costaudit.simulate.segments import (
     MARKERS,
     ROLES,
@@ -95,7 +95,7 @@ def with_keys(
     def key(name: str) -> pl.Expr:
         return pl.lit(keys).gather(pl.col(name), null_on_oob=True).alias(name)
 
-    lists = requests["segments"]
+    lists = column(requests, "segments")
     sizes = sizes_of(lists)
     inner = lists.filter(pl.Series(sizes > 0)).explode(empty_as_null=False).struct.unnest()
     inner = inner.with_columns(

@@ -21,6 +21,7 @@ from costaudit.contracts.prefix import (
     parts_together,
 )
 from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER
+from costaudit.contracts.run_dir import column
 from costaudit.costing.cost import cost, per_request_usd
 from costaudit.costing.tariff import lost_usd, under_multipliers
 from costaudit.costing.traffic import Traffic
@@ -113,7 +114,9 @@ class PromptCaches:
             agreement=facts.agreement,
             unconfirmed=(*facts.unconfirmed, *facts.notes),
             session_agreement=session_agreement(
-                log.requests, facts.as_is.classes["cache_read_tokens"], facts.as_is.simulated
+                log.requests,
+                column(facts.as_is.classes, "cache_read_tokens"),
+                facts.as_is.simulated,
             ),
             explicit_caches=tuple(
                 sorted(
@@ -158,7 +161,8 @@ class PromptCaches:
             static_share=one.static_tokens / total,
             billed_read_share=None if read is None else read / total,
             as_is_read_share=one.as_is_read_tokens / total,
-            best_read_share=int(self._whole_best["cache_read_tokens"][one.rows].sum()) / total,
+            best_read_share=int(column(self._whole_best, "cache_read_tokens")[one.rows].sum())
+            / total,
             best_markers=one.best_markers,
             snippet=one.snippet,
             saving_month=self._month(saved, _GRADES[one.claim]),

@@ -9,6 +9,7 @@ from costaudit.answers.wording import Wordings
 from costaudit.contracts.grades import Pricing
 from costaudit.contracts.ledger import Lever, Suggestion
 from costaudit.contracts.requests import TS_S
+from costaudit.contracts.run_dir import column
 from costaudit.costing.cost import per_request_usd
 from costaudit.costing.plans.nodes import embedder_for
 from costaudit.levers.learned import learned, small_model
@@ -96,7 +97,7 @@ def mixed_prices(requests: pl.DataFrame, pricing: Pricing) -> dict[str, float]:
         usd=pl.col("input_per_mtok").cast(pl.Float64) * (1 - _OUTPUT_PART)
         + pl.col("output_per_mtok").cast(pl.Float64) * _OUTPUT_PART,
     )
-    used = pl.DataFrame({"model": requests["model"], "rate_id": pricing.rate_ids})
+    used = pl.DataFrame({"model": column(requests, "model"), "rate_id": pricing.rate_ids})
     by_model = used.join(rates, on="rate_id").group_by("model").agg(pl.col("usd").max())
     return dict(by_model.drop_nulls().sort("model").iter_rows())
 

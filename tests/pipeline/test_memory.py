@@ -5,10 +5,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from costaudit.cli.analyze import Asked
 from costaudit.contracts.requests import REQUESTS
-from costaudit.contracts.run_dir import RunDir
+from costaudit.contracts.run_dir import RunDir, column
+from costaudit.pipeline.analyze import audit_of
+from costaudit.pipeline.loaded import ingested
 from costaudit.pipeline.memory import ANALYZE, SPEND, Need, free_bytes, say_need
 from costaudit.progress import SilentProgress
+from tests.ingest.conftest import chat, write_lines
 
 
 class Notes(SilentProgress):
@@ -62,3 +66,22 @@ def test_free_memory_is_less_than_all_memory() -> None:
 
 def test_spend_reads_no_prompts() -> None:
     assert not SPEND.prompts and SPEND.bytes_per_call < ANALYZE.bytes_per_call
+
+
+def test_columns_with_one_value_take_no_memory_after_an_audit(tmp_path: Path) -> None:
+    """Polars would lay such a column out, and keep it so, wherever a stage reads it as a series."""
+    path = write_lines(tmp_path / "log.jsonl", [chat(n, f"Question {n % 40}") for n in range(80)])
+    options = Asked().options()
+    log = ingested([str(path)], RunDir(tmp_path / "run"), options, SilentProgress())
+    tables = {
+        "requests": log.requests,
+        "keyed": log.keyed,
+        "priced": log.tariff.requests,
+        "classes": log.tariff.classes,
+    }
+    before = {name: table.estimated_size() for name, table in tables.items()}
+    laid_out = sum(column(log.requests, name).estimated_size() for name in REQUESTS)
+    assert before["requests"] < laid_out / 1.5  # most columns have one value
+    audit = audit_of(log, options, SilentProgress())
+    assert audit.semantic is not None and audit.prefix is not None and audit.ledger.before.usd
+    assert {name: table.estimated_size() for name, table in tables.items()} == before

@@ -16,6 +16,7 @@ import polars as pl
 from costaudit.contracts.grades import Grade, micro_usd
 from costaudit.contracts.ledger import EFFECT, Lever, LeverTable
 from costaudit.contracts.requests import ANSWERED, IN_BATCH, INPUT_CLASSES, TS_S
+from costaudit.contracts.run_dir import column
 from costaudit.costing.cost import per_request_usd
 from costaudit.costing.groups.codes import coded, enumerated
 from costaudit.costing.months.calendar import Floats, Ints
@@ -72,7 +73,7 @@ class Commitments:
         """Return the commitments that save most on this traffic; None if none saves."""
         if not month.facts.is_month:
             return None
-        named = self._models_in(traffic.tariff.requests["model"])
+        named = self._models_in(column(traffic.tariff.requests, "model"))
         if not named:
             return None
         part = _Billed.of(traffic, month, named)
@@ -147,9 +148,10 @@ class _Billed:
             tokens[:, place] = classes.select(each).to_series().to_numpy()[rows]
         return cls(
             rows, requests.select(TS_S).to_series().to_numpy()[rows],
-            coded(requests["user"].gather(rows)).code,
-            enumerated(requests["provider"].gather(rows).fill_null("")),
-            enumerated(requests["model"].gather(rows)), tokens, usd[rows], len(usd), month.pace,
+            coded(column(requests, "user").gather(rows)).code,
+            enumerated(column(requests, "provider").gather(rows).fill_null("")),
+            enumerated(column(requests, "model").gather(rows)), tokens, usd[rows], len(usd),
+            month.pace,
         )  # fmt: skip
 
     def only(self, mask: Mask) -> "_Billed":

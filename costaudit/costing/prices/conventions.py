@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from costaudit.contracts.requests import CACHE_WRITES
+from costaudit.contracts.run_dir import column
 from costaudit.costing.cost import billed_classes, per_request_usd
 from costaudit.costing.logged import UNITS, logged_usd
 from costaudit.costing.prices.lookup import price_requests
@@ -40,7 +41,7 @@ def settled_by_cost(requests: pl.DataFrame, prices: Path | None) -> pl.DataFrame
     of their costs equal the price of one convention, and none that of the other. Calls whose
     tokens are divided among the segments of a prompt are not changed to the other one.
     """
-    if not (requests["source"] == TABLE).any():
+    if not (column(requests, "source") == TABLE).any():
         return requests
     open_ = requests.with_row_index("_row").filter(is_undecided(), pl.col("source") == TABLE)
     if open_.is_empty() or open_["logged_cost"].is_null().all():

@@ -11,6 +11,7 @@ import polars as pl
 
 from costaudit.contracts.grades import RATES, Pricing, format_rate
 from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.contracts.run_dir import column
 from costaudit.costing.prices.overlay import read_overlay, shipped_overlay
 from costaudit.costing.prices.price_table import BATCH, similar_models
 from costaudit.costing.prices.rate_card import PriceKey, RateCard, rate_card
@@ -42,7 +43,7 @@ def price_requests(
     cards = [rate_card(PriceKey(*row), user) for row in keys.select(_KEY).iter_rows()]
     untimed_day = as_of or _last_day(requests)
     cells = _cells(requests, key_of, cards, untimed_day)
-    untimed = np.unique(key_of[requests["ts"].is_null().arg_true().to_numpy()]).tolist()
+    untimed = np.unique(key_of[column(requests, "ts").is_null().arg_true().to_numpy()]).tolist()
     note = f"requests without a time are priced as of {untimed_day}"
     return with_units(_pricing(cells, keys, cards, dict.fromkeys(untimed, note)), requests, user)
 
@@ -75,7 +76,7 @@ def _keys(logged: pl.DataFrame) -> tuple[pl.DataFrame, np.ndarray]:
 
 
 def _last_day(requests: pl.DataFrame) -> date:
-    last = requests["ts"].max()
+    last = column(requests, "ts").max()
     if isinstance(last, datetime):
         return last.astimezone(UTC).date()
     checked = shipped_overlay().checked
@@ -89,7 +90,7 @@ def _cells(
     untimed_day: date,
 ) -> np.ndarray:
     """Return each request's cell number, counted over all cards in order; -1 without a card."""
-    ts = requests["ts"]
+    ts = column(requests, "ts")
     no_time = untimed_day.toordinal() - _EPOCH
     cells = np.full(len(requests), -1, np.int64)
     offset = 0

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from costaudit.contracts.grades import Pricing
+from costaudit.contracts.run_dir import column
 from costaudit.costing.prices.models import Listed, find_model, find_unit_tables
 from costaudit.costing.prices.overlay import Overlay, shipped_overlay
 from costaudit.costing.prices.rate_card import PriceKey, rate_card
@@ -63,7 +64,7 @@ def with_units(pricing: Pricing, requests: pl.DataFrame, user: Overlay | None) -
     The cost is null, and the request not fully priced, if a unit has no known price or its count
     can't be read.
     """
-    if "billed_units" not in requests.columns or requests["billed_units"].is_null().all():
+    if "billed_units" not in requests.columns or column(requests, "billed_units").is_null().all():
         return pricing
     units = _priced(_exploded(requests, pricing), user)
     missing = pl.col("usd").is_null().any()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from costaudit.contracts.run_dir import column
 from costaudit.costing.prices.overlay import Entry, UnitPrice, read_overlay
 from costaudit.costing.prices.rate_card import PriceKey, names_of
 
@@ -51,7 +52,7 @@ def _units(requests: pl.DataFrame) -> set[str]:
     """Return the units that calls are billed for."""
     if "billed_units" not in requests.columns:
         return set()
-    units = requests["billed_units"].drop_nulls().explode().drop_nulls()
+    units = column(requests, "billed_units").drop_nulls().explode().drop_nulls()
     return set(units.struct.field("unit").cast(pl.String).unique()) if len(units) else set()
 
 

@@ -16,6 +16,7 @@ from costaudit.answers.rates import Rated, rates
 from costaudit.answers.tally import RatePoint
 from costaudit.answers.traps.signatures import TrapGuard, stored_signatures
 from costaudit.contracts.policies import SemanticPolicy
+from costaudit.contracts.run_dir import column
 from costaudit.contracts.semantic import Approximation, Misses
 from costaudit.costing.cost import per_request_usd
 from costaudit.costing.plans.sizing import embedding_per_mtok
@@ -217,7 +218,7 @@ class SemanticRun(KeyedRun):
                 self.vectors,
                 self.stream.partition,
                 prompt=self._whole_prompts(),
-                users=numbered(log.requests["user"]),
+                users=numbered(column(log.requests, "user")),
             ),
             AnswerVectors(vectors, row.cast(pl.Int64).fill_null(-1).to_numpy(), embed),
         )
@@ -234,7 +235,7 @@ class SemanticRun(KeyedRun):
         if self.options.policy.key == "last_user":
             keys = keys_of(requests, self.log.compared, "conversation")
         parts: dict[str, pl.Series | np.ndarray] = {
-            "model": requests["model"],
+            "model": column(requests, "model"),
             "tools": keys.fields["tools"],
             "history": keys.history,
             "text": self.stream.text,

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from costaudit.contracts.policies import ScopeField, SemanticPolicy
+from costaudit.contracts.run_dir import column
 from costaudit.errors import UsageError
 from costaudit.simulate.semantic.keys import ELIGIBLE, REASONS, Keys, bypass_codes, keys_of
 
@@ -51,13 +52,14 @@ def keyed_stream(
         requests, keys.has_text, keys.has_image, policy.max_temperature, policy.no_bypass
     )
     pool, partition, checked = _partitions(requests, policy, keys, system_template)
-    ts = requests["ts"].dt.epoch("us").to_numpy().astype(np.float64) / 1e6
-    untimed = requests["ts"].is_null().to_numpy()
+    at = column(requests, "ts")
+    ts = at.dt.epoch("us").to_numpy().astype(np.float64) / 1e6
+    untimed = at.is_null().to_numpy()
     eligible = codes == ELIGIBLE
     timed = bool((eligible & ~untimed).any())
     if timed:
         codes[eligible & untimed] = REASONS.index("no_time")
-    latency = requests["latency_ms"].fill_null(0.0).fill_nan(0.0).clip(0.0).to_numpy() / 1e3
+    latency = column(requests, "latency_ms").fill_null(0.0).fill_nan(0.0).clip(0.0).to_numpy() / 1e3
     if not timed:
         ts, latency = np.arange(len(requests), dtype=np.float64), np.zeros(len(requests))
     elif policy.visible_after == "request":
@@ -117,9 +119,11 @@ def _scope_frame(
                     hint="Compare bytes with 'system_raw', or leave the field out.",
                 )
             columns.append(system_template.alias(field))
-        else:
-            columns.append(fields.get(field, requests.get_column(field, default=None)))
-    return pl.DataFrame([column for column in columns if column is not None])
+        elif field in fields:
+            columns.append(fields[field])
+        elif field in requests.columns:
+            columns.append(column(requests, field))
+    return pl.DataFrame(columns)
 
 
 def groups_of(frame: pl.DataFrame) -> np.ndarray:

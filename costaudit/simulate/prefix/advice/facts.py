@@ -9,6 +9,7 @@ from costaudit.contracts.grades import Pricing
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.prefix import Agreement
 from costaudit.contracts.requests import COUNTED, IN_BATCH, INPUT_CLASSES
+from costaudit.contracts.run_dir import column
 from costaudit.simulate.prefix.advice.explicit_caches import ExplicitFacts, explicit_caches
 from costaudit.simulate.prefix.advice.markers import Terms, input_prices
 from costaudit.simulate.prefix.advice.mend_runs import MendRuns
@@ -41,9 +42,9 @@ from costaudit.simulate.templates import system_templates
 
 def log_notes(requests: pl.DataFrame, prompts: Prompts, markers: Markers) -> tuple[str, ...]:
     """Return sentences about what could not be simulated, and what is assumed instead."""
-    chat = requests["kind"].fill_null("chat").to_numpy() == "chat"
+    chat = column(requests, "kind").fill_null("chat").to_numpy() == "chat"
     bare = chat & (np.diff(prompts.segments.offsets) == 0)
-    read = requests["cache_read_tokens"].fill_null(0).to_numpy()
+    read = column(requests, "cache_read_tokens").fill_null(0).to_numpy()
     untimed = prompts.sendable & (prompts.start == NO_TIME)
     at_once = prompts.sendable & (prompts.first_byte == prompts.start + 1)
     kinds = np.array([*(kind == UNSEEN for kind in prompts.segments.kinds), False])
@@ -94,7 +95,7 @@ def _not_parsed(requests: pl.DataFrame, as_is: PrefixOutcome) -> list[Sign]:
         counted=COUNTED,
     )
     simulated = pl.LazyFrame(
-        {"read": as_is.classes["cache_read_tokens"], "chosen": as_is.simulated}
+        {"read": column(as_is.classes, "cache_read_tokens"), "chosen": as_is.simulated}
     )
     models = (
         pl.concat([counted, simulated], how="horizontal")
@@ -124,7 +125,7 @@ def _too_many_markers(
     requests: pl.DataFrame, offsets: Ints, marked: np.ndarray[tuple[int], np.dtype[np.bool_]]
 ) -> list[Sign]:
     count = counts_in(marked, offsets)
-    refused = (requests["status"] == "error") & (requests["http_status"] == 400)
+    refused = (column(requests, "status") == "error") & (column(requests, "http_status") == 400)
     rows = int((refused.fill_null(False).to_numpy() & (count > MOST_MARKERS)).sum())
     text = f"{rows:,} requests with more than {MOST_MARKERS} cache markers were refused."
     mend = f"Set no more than {MOST_MARKERS} markers in a request."
@@ -135,7 +136,8 @@ def _lifetime_changed(requests: pl.DataFrame) -> list[Sign]:
     wrote = pl.col("cache_write_5m_tokens").fill_null(0) + pl.col(
         "cache_write_1h_tokens"
     ).fill_null(0)
-    rows = requests.filter(pl.col("ts").is_not_null() & (wrote > 0)).sort("ts")
+    counts = requests.select("ts", "cache_write_5m_tokens", "cache_write_1h_tokens")
+    rows = counts.filter(pl.col("ts").is_not_null() & (wrote > 0)).sort("ts")
     if len(rows) < 2 * MIN_REQUESTS:
         return []
     halves = rows[: len(rows) // 2], rows[len(rows) // 2 :]
@@ -154,14 +156,15 @@ def _lifetime_changed(requests: pl.DataFrame) -> list[Sign]:
 
 def _batches(requests: pl.DataFrame) -> list[Sign]:
     wrote = pl.sum_horizontal("^cache_write_.*_tokens$") > 0
-    cold = requests.filter(IN_BATCH, wrote, pl.col("cache_read_tokens").fill_null(0) == 0)
-    if len(cold) < MIN_REQUESTS:
+    unread = pl.col("cache_read_tokens").fill_null(0) == 0
+    cold = requests.select((IN_BATCH & wrote & unread).fill_null(False).sum()).item()
+    if cold < MIN_REQUESTS:
         return []
-    text = f"{len(cold):,} batch requests wrote to the cache and read nothing from it."
+    text = f"{cold:,} batch requests wrote to the cache and read nothing from it."
     mend = (
         "Prime the cache with a batch of one request and a one-hour lifetime, then send the rest."
     )
-    return [Sign("batch_not_shared", text, len(cold), mend)]
+    return [Sign("batch_not_shared", text, cold, mend)]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from costaudit.contracts.grades import Pricing
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.prefix import Agreement
 from costaudit.contracts.requests import INPUT_CLASSES, OUTCOMES, READS_COUNTED, TOKEN_CLASSES
+from costaudit.contracts.run_dir import column
 from costaudit.simulate.prefix.advice.markers import Terms, best_markers, find_anchors, input_prices
 from costaudit.simulate.prefix.caches.replay import (
     Markers,
@@ -38,7 +39,7 @@ class PrefixOutcome:
     def to_outcomes(self, requests: pl.DataFrame) -> pl.DataFrame:
         """Return OUTCOMES: a hit read a prefix that the matched request left in the cache."""
         hit = self.simulated & (self.matched >= 0)
-        ids = requests["request_id"]
+        ids = column(requests, "request_id")
         frame = requests.select("request_id", "latency_ms").with_columns(
             self.classes,
             policy_id=pl.lit(self.policy_id),
@@ -133,10 +134,10 @@ def billed_classes(
     frame = pl.DataFrame({"kept": reach})
     nothing = pl.lit(0, pl.Int64)  # takes no memory
     for place, name in enumerate(INPUT_CLASSES):
-        values = np.where(result.chosen, result.tokens[:, place], logged[name].to_numpy())
+        values = np.where(result.chosen, result.tokens[:, place], column(logged, name).to_numpy())
         values = np.where(reach, values, 0)
-        column: pl.Expr | pl.Series = pl.Series(values) if values.any() else nothing
-        frame = frame.with_columns(column.alias(name))
+        counts: pl.Expr | pl.Series = pl.Series(values) if values.any() else nothing
+        frame = frame.with_columns(counts.alias(name))
     output = logged["output_tokens"]
     if not reach.all():
         output = pl.Series(np.where(reach, output.to_numpy(), 0))
@@ -162,7 +163,7 @@ def agreement_by_model(requests: pl.DataFrame, as_is: PrefixOutcome) -> tuple[Ag
         billed=pl.col("cache_read_tokens").fill_null(0),
         trusted=READS_COUNTED,
     ).with_columns(
-        simulated=as_is.classes["cache_read_tokens"],
+        simulated=column(as_is.classes, "cache_read_tokens"),
         size=as_is.classes.drop("output_tokens").sum_horizontal(),
         chosen=pl.Series(as_is.simulated),
     )
@@ -191,7 +192,7 @@ def agreement_by_model(requests: pl.DataFrame, as_is: PrefixOutcome) -> tuple[Ag
 
 def billed_read_share(requests: pl.DataFrame) -> float | None:
     """Return the billed share of reads in all input; None if no row has counters."""
-    counted = requests.filter(READS_COUNTED)
+    counted = requests.select(INPUT_CLASSES, counts=READS_COUNTED).filter("counts")
     total = counted.select(pl.sum_horizontal("input_uncached_tokens", "^cache_.*_tokens$").sum())
     whole = total.item() or 0
     read = counted["cache_read_tokens"].sum()

@@ -27,8 +27,8 @@ class Spot:
 
 def body_form(requests: pl.DataFrame, row: int, rules: Rules) -> BodyForm:
     """Return the form of a request's body, derived from how its usage is counted."""
-    convention = str(requests["usage_convention"][row] or "")
-    endpoint = str(requests["endpoint"][row] or "").lower()
+    convention, endpoint = requests.select("usage_convention", "endpoint").row(row)
+    convention, endpoint = str(convention or ""), str(endpoint or "").lower()
     if rules.name.startswith("bedrock") and rules.markers == "explicit":
         invoked = convention.startswith("anthropic") or endpoint.startswith("invokemodel")
         return "anthropic" if invoked and rules.name == "bedrock" else "converse"

@@ -7,6 +7,7 @@ import polars as pl
 
 from costaudit.contracts.prefix import Claim, PartShare
 from costaudit.contracts.requests import READS_COUNTED
+from costaudit.contracts.run_dir import column
 from costaudit.simulate.prefix.advice.claims import claim_of
 from costaudit.simulate.prefix.advice.markers import Plan
 from costaudit.simulate.prefix.advice.plans import Planned
@@ -78,7 +79,7 @@ def template_facts(
     prompts, groups, as_is = today.prompts, today.groups, today.as_is
     shares = part_shares(prompts, planned.prompts, groups, parts)
     counted = requests.select(READS_COUNTED).to_series().to_numpy()
-    read = requests["cache_read_tokens"].fill_null(0).to_numpy()
+    read = column(requests, "cache_read_tokens").fill_null(0).to_numpy()
     of_group: dict[int, list[BreakerFacts]] = {}
     for item in breakers:
         of_group.setdefault(item.group, []).append(item)

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from costaudit.contracts.prefix import BreakerKind
+from costaudit.contracts.run_dir import column
 from costaudit.simulate.moving_text import common_ends, moving_part, same_words
 from costaudit.simulate.prefix.breakers.mended import MEDIA, TOOLS_DEPTH, Mender
 from costaudit.simulate.prefix.caches.static_share import PARTS
@@ -160,7 +161,7 @@ def locate_breaks(requests: pl.DataFrame, source: Mender, live: Ints, rows: Ints
             "image": np.array([*(kind in MEDIA for kind in kinds), False])[
                 prompts.segments.kind[segment]
             ],
-            "user": requests["user"].gather(rows),
+            "user": column(requests, "user").gather(rows),
         }
     ).filter(pl.Series(segment >= 0))
     texts = Texts(prompts.contents, source.blocks)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from costaudit.contracts.grades import Pricing
 from costaudit.contracts.requests import INPUT_CLASSES, READS_COUNTED
+from costaudit.contracts.run_dir import column
 from costaudit.simulate.prefix.caches.replay import (
     READ,
     UNCACHED,
@@ -55,14 +56,14 @@ class Billing:
         left = lost.astype(np.int64)
         ids, place = np.unique(self._rates[rows], return_inverse=True)
         found: list[tuple[int | None, str, str, int]] = []
-        for column in _PAID_FIRST:
-            if column == instead:
+        for paid in _PAID_FIRST:
+            if paid == instead:
                 continue
-            taken = np.minimum(left, self.tokens[rows, column])
+            taken = np.minimum(left, self.tokens[rows, paid])
             left -= taken
             sums = np.bincount(place, taken, len(ids)).astype(np.int64)  # exact below 2**53
             found += [
-                (rate if rate >= 0 else None, INPUT_CLASSES[column], INPUT_CLASSES[instead], tokens)
+                (rate if rate >= 0 else None, INPUT_CLASSES[paid], INPUT_CLASSES[instead], tokens)
                 for rate, tokens in zip(ids.tolist(), sums.tolist(), strict=True)
                 if tokens
             ]
@@ -241,7 +242,7 @@ def _turn_losses(
     thought = np.array([*("thinking" in k or "reasoning" in k for k in segments.kinds), False])
     left_out = np.where(changed, segments.offsets[previous] + covered, -1)
     is_thinking = thought[np.append(segments.kind, -1)[left_out]]
-    model = requests["model"].fill_null("").rank("dense").to_numpy()
+    model = column(requests, "model").fill_null("").rank("dense").to_numpy()
     switched = np.where(has & ~same & (overlap >= minimum), overlap - static, 0)
     other_model = model != model[previous]
     found = (
@@ -256,8 +257,8 @@ def _turn_losses(
 def _previous_turns(requests: pl.DataFrame, prompts: Prompts) -> Ints:
     """Return the previous request of each one's conversation; -1 for none."""
     rows = pl.DataFrame({"row": prompts.order}).with_columns(
-        conversation=requests["conversation"].gather(prompts.order),
-        tenant=requests["tenant"].gather(prompts.order),
+        conversation=column(requests, "conversation").gather(prompts.order),
+        tenant=column(requests, "tenant").gather(prompts.order),
         chosen=pl.Series(prompts.sendable[prompts.order]),
     )
     rows = rows.filter("chosen", pl.col("conversation").is_not_null())

@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from costaudit.contracts.requests import CACHE_WRITES, INPUT_CLASSES
+from costaudit.contracts.run_dir import column
 from costaudit.simulate.prefix.rules.rules import Assigned
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
 from costaudit.simulate.segments import MARKERS, ROLES, Codes, Ints, Small, Whole, any_in, owners
@@ -76,7 +77,7 @@ def logged_markers(
     marked = any_in(code > 0, prompts.segments.offsets)
     explicit = assigned.is_marked("explicit")
     automatic = _automatic(requests, prompts, assigned, code)
-    read = requests["cache_read_tokens"].fill_null(0).to_numpy()
+    read = column(requests, "cache_read_tokens").fill_null(0).to_numpy()
     written = requests.select(pl.sum_horizontal(CACHE_WRITES).fill_null(0)).to_series().to_numpy()
     cached = read + written
     inferred = explicit & ~marked & ~automatic & (cached > 0) & prompts.sendable
@@ -103,7 +104,7 @@ def _automatic(
     """
     from costaudit.simulate.prefix.caches.cache_kernels import last_markable
 
-    asked = requests["auto_cache_ttl"]
+    asked = column(requests, "auto_cache_ttl")
     if asked.null_count() == len(asked):
         return np.zeros(len(asked), np.bool_)
     known = np.array([rules.automatic for rules in assigned.rules], np.bool_)[assigned.index]
@@ -123,7 +124,7 @@ def _not_markable(kind: str) -> bool:
 
 def _cache_options(requests: pl.DataFrame) -> tuple[NDArray[np.str_], Ints]:
     """Return mode and lifetime code of each request's cache options; "" and 0 if not set."""
-    texts = requests["cache_options"]
+    texts = column(requests, "cache_options")
     if texts.null_count() == len(texts):
         return np.zeros(len(texts), "<U8"), np.zeros(len(texts), np.int64)
     told = {text: _options(text) for text in texts.drop_nulls().unique().to_list()}
@@ -166,7 +167,7 @@ def _infer(
         requests[name].fill_null(0).to_numpy()
         for name in ("cache_read_tokens", "cache_write_5m_tokens", "cache_write_1h_tokens")
     )
-    other = requests["cache_write_other_tokens"].fill_null(0).to_numpy()
+    other = column(requests, "cache_write_other_tokens").fill_null(0).to_numpy()
     landing = nearest_ends(offsets, ends, inferred & (read > 0), read)
     middle = nearest_ends(offsets, ends, inferred & (hour > 0) & (short > 0), read + hour)
     reach = nearest_ends(offsets, ends, inferred, read + hour + short + other)

@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from costaudit.contracts.requests import IN_BATCH
+from costaudit.contracts.run_dir import column
 from costaudit.errors import UsageError
 from costaudit.simulate.prefix.tree.prompts import Prompts
 from costaudit.simulate.segments import MARKERS, Codes, Ints, any_in, numbered
@@ -270,7 +271,7 @@ def assign_rules(requests: pl.DataFrame, prompts: Prompts, name: str = "own") ->
 
     A request without a time gets the rules of the log's last day, or else of the rules' own day.
     """
-    day = requests["ts"].dt.date()
+    day = column(requests, "ts").dt.date()
     last = day.max()
     today = last if isinstance(last, datetime.date) else rules_date()
     keys = requests.select(
@@ -279,7 +280,7 @@ def assign_rules(requests: pl.DataFrame, prompts: Prompts, name: str = "own") ->
         batch=IN_BATCH,
         day=day.fill_null(today),
         marked=pl.Series(any_in(prompts.segments.marker != 0, prompts.segments.offsets))
-        | requests["auto_cache_ttl"].is_not_null(),
+        | column(requests, "auto_cache_ttl").is_not_null(),
     )
     distinct, key = numbered(keys)
     rules: dict[Rules, int] = {}

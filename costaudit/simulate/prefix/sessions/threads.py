@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from costaudit.contracts.requests import SENT_TO_PROVIDER
+from costaudit.contracts.run_dir import column
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
 from costaudit.simulate.segments import Ints
 
@@ -40,8 +41,8 @@ def session_names(requests: pl.DataFrame) -> pl.Series:
     )
     named = pl.when(pl.col("session").is_not_null()).then("session").otherwise(conversation)
     found = requests.select(named.alias("session")).to_series()
-    agents = requests["source"].is_in(UNNAMED_AGENTS)
-    inferred = agents & found.is_null() & requests["ts"].is_not_null()
+    agents = column(requests, "source").is_in(UNNAMED_AGENTS)
+    inferred = agents & found.is_null() & column(requests, "ts").is_not_null()
     return found.zip_with(~inferred, _by_pauses(requests)) if inferred.any() else found
 
 
@@ -80,7 +81,7 @@ def find_threads(requests: pl.DataFrame, prompts: Prompts) -> Threads:
         pl.struct(pl.Series("session", session), pl.col("agent").fill_null("")).rank("dense") - 1
     ).to_series().cast(pl.Int64).to_numpy()  # fmt: skip
     agents = int(agent.max(initial=-1)) + 1
-    model = requests["model"].fill_null("").rank("dense").cast(pl.Int64).to_numpy()
+    model = column(requests, "model").fill_null("").rank("dense").cast(pl.Int64).to_numpy()
     order = prompts.order[session[prompts.order] >= 0]
     segments = prompts.segments
     previous = follow_threads(

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER, time_order
+from costaudit.contracts.run_dir import column
 from costaudit.simulate.moving_text import same_words
 from costaudit.simulate.prefix.tree.settings import SettingName, Settings, request_settings
 from costaudit.simulate.prefix.tree.unseen import with_unseen_heads
@@ -58,10 +59,8 @@ def cut_contents(segments: Segments, blocks: pl.DataFrame) -> Contents:
     counts = piece_counts(leaf, kept, parent)
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
     piece, end = fill_pieces(leaf, kept, parent, length, sizes, offsets)
-    return Contents(
-        offsets, piece, end.astype(np.int32), sizes.astype(np.int32), block, segments.role[first],
-        segments.kind[first],
-    )  # fmt: skip
+    return Contents(offsets, piece, end.astype(np.int32), sizes.astype(np.int32), block,
+                    segments.role[first], segments.kind[first])  # fmt: skip
 
 
 def _texts(texts: pl.Series, rows: Small) -> pl.Series:
@@ -219,7 +218,7 @@ def read_prompts(
     )  # fmt: skip
     start, first_byte, last_byte = _times(requests)
     sendable = _sendable(requests, segments) & (billed > 0)
-    whole = requests["answer_kind"].fill_null("") == "missing"  # only the answer was cut
+    cut = pl.col("truncated") & pl.col("answer_kind").ne_missing("missing")  # else: the answer
     return Prompts(
         segments=segments,
         contents=contents,
@@ -237,7 +236,7 @@ def read_prompts(
         last_byte=last_byte,
         billed=billed,
         sendable=sendable,
-        cut=requests["truncated"].fill_null(False).to_numpy() & sendable & ~whole.to_numpy(),
+        cut=requests.select(cut.fill_null(False)).to_series().to_numpy() & sendable,
     )
 
 
@@ -291,9 +290,9 @@ def _segment_tokens(segments: Segments, contents: Contents, blocks: pl.DataFrame
 
 
 def _times(requests: pl.DataFrame) -> tuple[Ints, Ints, Ints]:
-    start = requests["ts"].dt.epoch("us").fill_null(NO_TIME).to_numpy().astype(np.int64)
-    latency = requests["latency_ms"].fill_null(0.0).fill_nan(0.0).to_numpy()
-    to_first = requests["ttft_ms"].fill_nan(None).fill_null(pl.Series(latency)).to_numpy()
+    start = column(requests, "ts").dt.epoch("us").fill_null(NO_TIME).to_numpy().astype(np.int64)
+    latency = column(requests, "latency_ms").fill_null(0.0).fill_nan(0.0).to_numpy()
+    to_first = column(requests, "ttft_ms").fill_nan(None).fill_null(pl.Series(latency)).to_numpy()
     first = start + np.maximum(1, (to_first * 1000).astype(np.int64))
     last = start + np.maximum(1, (latency * 1000).astype(np.int64))
     return start, first, np.maximum(first, last)

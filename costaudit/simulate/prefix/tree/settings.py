@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from costaudit.contracts.run_dir import column
+
 Place = Literal["start", "system", "messages"]
 PLACES: tuple[Place, ...] = ("start", "system", "messages")  # in the order of the prompt
 SettingName = Literal["tool_choice", "thinking", "response_format"]  # columns of REQUESTS
@@ -73,9 +75,9 @@ def request_settings(requests: pl.DataFrame) -> Settings:
     """Return the settings of each request that its provider renders into the prompt."""
     codes: dict[SettingName, NDArray[np.int32]] = {}
     places: dict[SettingName, NDArray[np.int8]] = {}
-    models = requests["model"].fill_null("")
+    models = column(requests, "model").fill_null("")
     for name in FIELDS:
-        values = requests[name]
+        values = column(requests, name)
         if values.null_count() == len(values):
             continue
         place = _places(models, name)
