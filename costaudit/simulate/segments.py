@@ -77,13 +77,13 @@ class Layout:
         flat = lists.filter(lists.list.len().fill_null(0) > 0).explode(empty_as_null=False)
         inner = flat.struct.unnest()
         here = slice(at, at + len(inner))
-        self.role[here] = _codes(inner["role"], ROLES)
-        self.marker[here] = _codes(inner["cache_marker"].fill_null(""), MARKERS)
+        self.role[here] = codes_of(inner["role"], ROLES)
+        self.marker[here] = codes_of(inner["cache_marker"].fill_null(""), MARKERS)
         self.tokens[here] = inner["tokens"].fill_null(-1).to_numpy()
         kinds = inner["kind"].fill_null("")
         for name in kinds.unique().to_list():
             self._kinds.setdefault(name, len(self._kinds))
-        self._kind[here] = _codes(kinds, tuple(self._kinds))
+        self._kind[here] = codes_of(kinds, tuple(self._kinds))
         ids = inner["block_id"]
         ids = ids.fill_null("") if ids.dtype == pl.String else ids
         rows = self.known.of(ids)
@@ -195,7 +195,7 @@ def counts_in(flags: NDArray[np.bool_], offsets: Ints) -> Ints:
     return sums_of(offsets, flags)
 
 
-def _codes(values: pl.Series, names: tuple[str, ...]) -> NDArray[np.int16]:
+def codes_of(values: pl.Series, names: tuple[str, ...]) -> NDArray[np.int16]:
     order = pl.Series(range(len(names)), dtype=pl.Int16)
     coded = values.replace_strict(list(names), order, default=OTHER, return_dtype=pl.Int16)
     return coded.fill_null(OTHER).to_numpy()

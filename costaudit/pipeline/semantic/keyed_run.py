@@ -102,7 +102,7 @@ class KeyedRun(ABC):
     @cached_property
     def follows(self) -> np.ndarray:
         """Return which requests are a later turn, so that their history counts; bool (n,)."""
-        return self._keys.history.is_not_null().to_numpy()
+        return np.asarray(self._keys.history >= 0)
 
     @cached_property
     def _text_bytes(self) -> tuple[float, float]:

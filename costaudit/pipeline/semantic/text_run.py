@@ -36,9 +36,9 @@ from costaudit.simulate.semantic.inverted_file import (
     make_cells,
     why_exact,
 )
-from costaudit.simulate.semantic.keys import keys_of
+from costaudit.simulate.semantic.keys import groups_of, keys_of
 from costaudit.simulate.semantic.pairs import Bounds, upper_bounds
-from costaudit.simulate.semantic.stream import Stream, groups_of, largest_pool
+from costaudit.simulate.semantic.stream import Stream, largest_pool
 from costaudit.simulate.semantic.sweep import Decisions, approximation_errors, sweep
 
 _LOWEST = 0.7  # similarity from which most sweeps need pairs
@@ -234,15 +234,8 @@ class SemanticRun(KeyedRun):
         keys, requests = self._keys, self.log.requests
         if self.options.policy.key == "last_user":
             keys = keys_of(requests, self.log.compared, "conversation")
-        parts: dict[str, pl.Series | np.ndarray] = {
-            "model": column(requests, "model"),
-            "tools": keys.fields["tools"],
-            "history": keys.history,
-            "text": self.stream.text,
-        }
-        templates = self.log.templates
-        parts["system"] = keys.fields["system_raw"] if templates is None else templates
-        return groups_of(pl.DataFrame(parts))
+        parts = (keys.fields["tools"], keys.history, self.stream.text)
+        return groups_of([column(requests, "model"), *parts, self.log.templates])
 
     def text_bytes(self) -> tuple[float, float]:
         """Return the mean length of a question and of an answer, in bytes of UTF-8."""

@@ -1,6 +1,6 @@
 """Which requests a cache may answer, which text it compares, and what must be equal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ import xxhash
 
 from costaudit.contracts.policies import CacheKey
 from costaudit.contracts.requests import GATEWAY_SERVED
-from costaudit.simulate.segments import Rows
+from costaudit.simulate.segments import ROLES, Rows, codes_of, sizes_of
 
 ELIGIBLE = 0
 REASONS = (
@@ -59,10 +59,7 @@ def bypass_codes(
     return requests.select(code.cast(pl.Int8).alias("code"))["code"].to_numpy().copy()
 
 
-_MESSAGES = ("user", "assistant", "tool")  # the scope compares tools and system prompts
 _MEDIA = ("image", "audio", "video", "document", "file")
-
-
 SLICE = 200_000  # requests whose segments, or texts, are worked on at once
 _WRITTEN = r"[^\s\x1c-\x1f]"  # what a text has unless it is blank
 
@@ -71,36 +68,46 @@ _WRITTEN = r"[^\s\x1c-\x1f]"  # what a text has unless it is blank
 class Keys:
     """The key of each request, and the parts of it that the scope may compare."""
 
-    parts: pl.Series  # String: rows of BLOCKS whose texts make up the compared text
+    question: np.ndarray  # int32 (n,): row of BLOCKS; of several, behind them a place in `lists`
+    lists: pl.Series  # List(UInt32): rows of BLOCKS whose texts make up a compared text
     texts: pl.Series  # of BLOCKS
-    history: pl.Series  # digest of the other messages; null where they are ignored
+    history: np.ndarray  # int32 (n,): equal where the other messages are; -1: none, or ignored
     has_text: pl.Series  # Boolean: all of the compared text was logged, and it isn't blank
     has_image: pl.Series  # Boolean
-    fields: Mapping[str, pl.Series]  # system_raw and tools, by their BLOCKS keys
+    fields: Mapping[str, np.ndarray]  # system_raw and tools, int32 (n,): equal where they are
 
     def distinct(self, eligible: np.ndarray) -> tuple[pl.DataFrame, np.ndarray]:
         """Return the eligible requests' distinct texts, and each request's row in them, or -1."""
-        parts = self.parts.filter(pl.Series(eligible)).to_frame("parts")
-        found = parts.unique(maintain_order=True)
-        read = pl.concat([self._joined(one["parts"]) for one in found.iter_slices(SLICE)] or [_NO])
-        texts = read.to_frame().unique(maintain_order=True).with_row_index("row")
-        found = found.with_columns(text=read).join(texts, on="text", how="left").drop("text")
+        asked = self.question[eligible]
+        number = groups_of([asked])
+        read = self._read(asked[first_of(number)])
+        texts = read.unique(maintain_order=True)
+        row = np.arange(len(read), dtype=np.int32)
+        if len(texts) < len(read):  # blocks of other kinds, or joined ones, have the same text
+            rows = texts.to_frame("text").with_row_index("row")
+            found = read.to_frame("text").join(rows, on="text", maintain_order="left")
+            row = found["row"].cast(pl.Int32).to_numpy()
         text = np.full(len(eligible), -1, dtype=np.int32)
-        text[eligible] = parts.join(found, on="parts", how="left", maintain_order="left")["row"]
-        return texts.select(_text_ids(texts["text"]), "text"), text
+        text[eligible] = row[number]
+        return pl.DataFrame([_text_ids(texts), texts.alias("text")]), text
 
-    def _joined(self, parts: pl.Series) -> pl.Series:
-        """Return the texts whose rows in BLOCKS each value lists."""
-        rows = parts.str.split(" ").cast(pl.List(pl.UInt32))
-        if (rows.list.len() == 1).all():
-            return self.texts.gather(rows.list.first()).alias("text")
-        each = rows.to_frame("row").with_row_index("place").explode("row")
+    def _read(self, used: np.ndarray) -> pl.Series:
+        """Return the text of each of some questions."""
+        joined = used >= len(self.texts)
+        read = self.texts.gather(pl.Series(used[~joined]))
+        if not joined.any():
+            return read
+        lists = self.lists.gather(pl.Series(used[joined] - len(self.texts)))
+        parts = [self._joined(lists.slice(at, SLICE)) for at in range(0, len(lists), SLICE)]
+        order = np.argsort(np.argsort(joined, kind="stable"))
+        return pl.concat([read, *parts]).gather(pl.Series(order))
+
+    def _joined(self, lists: pl.Series) -> pl.Series:
+        """Return the texts of lists of rows."""
+        each = lists.to_frame("row").with_row_index("place").explode("row")
         each = each.with_columns(text=self.texts.gather(each["row"]))
         whole = each.group_by("place", maintain_order=True).agg(pl.col("text").str.join("\n"))
         return whole["text"]
-
-
-_NO = pl.Series("text", [], pl.String)
 
 
 def _text_ids(texts: pl.Series) -> pl.Series:
@@ -109,90 +116,151 @@ def _text_ids(texts: pl.Series) -> pl.Series:
         pl.Series([xxhash.xxh3_128_hexdigest(one.encode()) for one in texts.slice(at, SLICE)])
         for at in range(0, len(texts), SLICE)
     ]
-    return pl.concat(parts or [_NO]).alias("text_id")
+    return pl.concat(parts or [pl.Series([], dtype=pl.String)]).alias("text_id")
 
 
-def keys_of(requests: pl.DataFrame, blocks: pl.DataFrame, key: CacheKey) -> Keys:
+def groups_of(columns: Iterable[pl.Series | np.ndarray]) -> np.ndarray:
+    """Number equal rows the same, in order of first appearance; nulls are equal. int32 (n,).
+
+    Arrays hold int32 or uint64. Values of series are compared by hashes of 64 bits.
+    """
+    from costaudit.simulate.semantic.key_kernels import numbered
+
+    groups: np.ndarray | None = None
+    for column in columns:
+        values = column.hash().to_numpy() if isinstance(column, pl.Series) else column
+        code = numbered(values.astype(np.uint64, copy=False))
+        count = np.uint64(int(code.max(initial=0)) + 1)
+        if groups is None or not groups.any():
+            groups = code
+        elif count > 1:
+            groups = numbered(groups.astype(np.uint64) * count + code.astype(np.uint64))
+    assert groups is not None
+    return groups
+
+
+def first_of(groups: np.ndarray) -> np.ndarray:
+    """Return the first place of each group of `groups_of`; int32 (groups,)."""
+    first = np.empty(int(groups.max(initial=-1)) + 1, np.int32)
+    first[groups[::-1]] = np.arange(len(groups) - 1, -1, -1, dtype=np.int32)
+    return first
+
+
+def keys_of(
+    requests: pl.DataFrame, blocks: pl.DataFrame, key: CacheKey, at_once: int = SLICE
+) -> Keys:
     """Return the keys: each request's messages, split into the compared text and the history.
 
     `last_user` compares only the last user message. `conversation` compares the last user message
     of requests whose other messages are equal. `full` compares all messages, joined. `prompt`
     compares the system text and all messages. A message is a run of segments of one role.
+    Lists of blocks are compared by digests of 64 bits.
     """
-    texts = blocks["text"]
-    blank = pl.DataFrame({"text": texts}).select(
-        known=pl.col("text").is_not_null(),
-        written=pl.col("text").str.contains(_WRITTEN).fill_null(False),
-    )
-    known = Rows(blocks["block_id"])
-    slices = list(requests.select("segments").iter_slices(SLICE)) or [requests.select("segments")]
-    frame = pl.concat([_grouped(_marked(one, known, key), blank, len(one)) for one in slices])
-    history = _digests(frame["others"])
+    from costaudit.simulate.semantic import key_kernels as kernels
+
+    count, known, told = len(requests), Rows(blocks["block_id"]), _told(blocks["text"])
+    whole = {"full": kernels.MESSAGES, "prompt": kernels.PROMPT}.get(key, 0)
+    digests = np.zeros((4, count), np.uint64)
+    question = np.empty(count, np.int32)
+    has_text, has_image = np.empty(count, np.bool_), np.empty(count, np.bool_)
+    lists = _Lists(len(blocks))
+    for at in range(0, count, at_once):
+        here = slice(at, at + at_once)
+        prompts = _Prompts.of(requests["segments"][here], known)
+        compared = np.zeros(len(prompts.row), np.bool_)
+        kernels.read_keys(
+            prompts.offsets, prompts.role, prompts.media, prompts.name, prompts.row, told, whole,
+            digests[:, here], compared, question[here], has_text[here], has_image[here],
+        )  # fmt: skip
+        lists.add(prompts, compared, digests[kernels.COMPARED, here], question[here])
+    history = np.full(count, -1, np.int32)
+    if key == "conversation":
+        history = groups_of([digests[kernels.OTHERS]])
+        history[digests[kernels.OTHERS] == 0] = -1
     return Keys(
-        parts=frame["parts"],
-        texts=texts,
-        history=history if key == "conversation" else history.clear(len(history)),
-        has_text=frame["has_text"].fill_null(False),
-        has_image=frame["has_image"].fill_null(False),
-        fields={name: frame[name].fill_null("") for name in ("system_raw", "tools")},
+        question=question,
+        lists=lists.distinct(question),
+        texts=blocks["text"],
+        history=history,
+        has_text=pl.Series(has_text),
+        has_image=pl.Series(has_image),
+        fields={
+            "system_raw": groups_of([digests[kernels.SYSTEM_RAW]]),
+            "tools": groups_of([digests[kernels.TOOL_LIST]]),
+        },
     )
 
 
-def _marked(requests: pl.DataFrame, known: Rows, key: CacheKey) -> pl.DataFrame:
-    """Return one row per segment: whether it belongs to a message and to the compared text."""
-    place, question = pl.col("place"), pl.col("question")
-    turns = pl.col("message") & (pl.col("role") != "user")
-    compared = {
-        "full": pl.col("message"),
-        "prompt": pl.col("message") | (pl.col("role") == "system"),
-    }
-    parts = (
-        requests.with_row_index("request")
-        .filter(pl.col("segments").list.len() > 0)
-        .explode("segments")
-        .unnest("segments")
-        .select("request", "role", "kind", "block_id")
+def _told(texts: pl.Series) -> np.ndarray:
+    """Return what is known about each text, uint8; the last one is of a block that is not there."""
+    from costaudit.simulate.semantic import key_kernels as kernels
+
+    told = np.zeros(len(texts) + 1, np.uint8)
+    told[:-1] = texts.is_not_null().to_numpy() * np.uint8(kernels.KNOWN)
+    told[:-1] |= texts.str.contains(_WRITTEN).fill_null(False).to_numpy() * np.uint8(
+        kernels.WRITTEN
     )
-    return (
-        parts.lazy()
-        .with_columns(
-            message=pl.col("role").is_in(_MESSAGES),
-            place=pl.int_range(pl.len(), dtype=pl.Int64),
-            row=pl.Series(known.of(parts["block_id"])),
+    return told
+
+
+@dataclass(frozen=True)
+class _Prompts:
+    """The segments of some requests; request i owns offsets[i]:offsets[i + 1]."""
+
+    offsets: np.ndarray  # int64 (n + 1,)
+    role: np.ndarray  # int16, index into ROLES, or -1
+    media: np.ndarray  # bool
+    name: np.ndarray  # uint64, equal for equal blocks
+    row: np.ndarray  # int32, of BLOCKS; -1 for a block that is not there
+
+    @classmethod
+    def of(cls, lists: pl.Series, known: Rows) -> "_Prompts":
+        """Lay the column `segments` out flat."""
+        sizes = sizes_of(lists)
+        inner = lists.filter(pl.Series(sizes > 0)).explode(empty_as_null=False).struct.unnest()
+        ids = inner["block_id"]
+        ids = ids.fill_null("") if ids.dtype == pl.String else ids
+        names = ids.hash() if ids.dtype == pl.String else ids.cast(pl.UInt64)
+        return cls(
+            offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)]),
+            role=codes_of(inner["role"], ROLES),
+            media=inner["kind"].is_in(_MEDIA).fill_null(False).to_numpy(),
+            name=names.to_numpy(),
+            row=known.of(ids),
         )
-        .with_columns(last=place.filter(pl.col("role") == "user").max().over("request"))
-        .with_columns(turn=place.filter(turns & (place < pl.col("last"))).max().over("request"))
-        .with_columns(question=(pl.col("role") == "user") & (place > pl.col("turn").fill_null(-1)))
-        .with_columns(compared=compared.get(key, question))
-        .collect()
-    )
 
 
-def _grouped(segments: pl.DataFrame, blank: pl.DataFrame, requests: int) -> pl.DataFrame:
-    """Return one row per request; `blank` says which BLOCKS have text, and more than blanks."""
-    block, role = pl.col("block_id").cast(pl.String), pl.col("role")
-    compared, media = pl.col("compared"), pl.col("kind").is_in(_MEDIA)
-    around = pl.concat_str("role", "block_id", separator=":")
-    row = segments["row"].set(segments["row"] < 0, None)
-    told = segments.with_columns(
-        known=blank["known"].gather(row).fill_null(False),
-        written=blank["written"].gather(row).fill_null(False),
-    )
-    grouped = told.group_by("request").agg(
-        parts=pl.col("row").filter(compared).cast(pl.String).str.join(" "),
-        others=around.filter(pl.col("message") & ~compared).str.join(" "),
-        system_raw=block.filter(role == "system").str.join(" "),
-        tools=block.filter(role == "tools").str.join(" "),
-        has_text=pl.col("known").filter(compared).all() & pl.col("written").filter(compared).any(),
-        has_image=(pl.col("message") & media).any(),
-    )
-    numbered = pl.DataFrame({"request": np.arange(requests, dtype=np.uint32)})
-    return numbered.join(grouped, on="request", how="left", maintain_order="left").drop("request")
+class _Lists:
+    """The distinct lists of several rows that are compared, numbered from `first` on."""
 
+    def __init__(self, first: int) -> None:
+        self._first = first
+        self._lists = [pl.Series("row", [], pl.List(pl.UInt32))]
+        self._digests = [np.empty(0, np.uint64)]
+        self._count = 0
 
-def _digests(joined: pl.Series) -> pl.Series:
-    """Return short digests of strings; equal strings have equal digests."""
-    if joined.null_count() == len(joined):
-        return pl.Series("history", [None], pl.String).new_from_index(0, len(joined))
-    shortened = [xxhash.xxh3_128_hexdigest(text.encode()) if text else None for text in joined]
-    return pl.Series("history", shortened, dtype=pl.String)
+    def add(
+        self, prompts: _Prompts, compared: np.ndarray, digest: np.ndarray, question: np.ndarray
+    ) -> None:
+        """Number the lists of the requests whose `question` is SEVERAL."""
+        from costaudit.simulate.semantic import key_kernels as kernels
+
+        several = np.flatnonzero(question == kernels.SEVERAL)
+        if not len(several):
+            return
+        number = groups_of([digest[several]])
+        first = first_of(number)
+        question[several] = number + (self._first + self._count)
+        owner = np.repeat(np.arange(len(question)), np.diff(prompts.offsets))
+        kept = compared & np.isin(owner, several[first])
+        rows = pl.DataFrame({"request": owner[kept], "row": prompts.row[kept].astype(np.uint32)})
+        self._lists.append(rows.group_by("request", maintain_order=True).agg("row")["row"])
+        self._digests.append(digest[several[first]])
+        self._count += len(first)
+
+    def distinct(self, question: np.ndarray) -> pl.Series:
+        """Return the lists of all slices, and number them anew in `question`."""
+        number = groups_of([np.concatenate(self._digests)])
+        listed = question >= self._first
+        question[listed] = number[question[listed] - self._first] + self._first
+        return pl.concat(self._lists).gather(pl.Series(first_of(number)))

@@ -1,6 +1,6 @@
 """Requests as a semantic cache sees them: texts, partitions, and nodes of equal requests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +9,14 @@ import polars as pl
 from costaudit.contracts.policies import ScopeField, SemanticPolicy
 from costaudit.contracts.run_dir import column
 from costaudit.errors import UsageError
-from costaudit.simulate.semantic.keys import ELIGIBLE, REASONS, Keys, bypass_codes, keys_of
+from costaudit.simulate.semantic.keys import (
+    ELIGIBLE,
+    REASONS,
+    Keys,
+    bypass_codes,
+    groups_of,
+    keys_of,
+)
 
 
 @dataclass(frozen=True)
@@ -97,20 +104,20 @@ def _partitions(
     system_template: pl.Series | None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     def grouped(scope: Sequence[ScopeField]) -> np.ndarray:
-        return groups_of(_scope_frame(requests, scope, keys.fields, system_template))
+        return groups_of(_scope_columns(requests, scope, keys.fields, system_template))
 
     pool = grouped(policy.scope)
-    partition = groups_of(pl.DataFrame({"pool": pool, "history": keys.history}))
+    partition = groups_of([pool, keys.history])
     return pool, partition, grouped(policy.scope_after) if policy.scope_after else None
 
 
-def _scope_frame(
+def _scope_columns(
     requests: pl.DataFrame,
     scope: Sequence[ScopeField],
-    fields: Mapping[str, pl.Series],
+    fields: Mapping[str, np.ndarray],
     system_template: pl.Series | None,
-) -> pl.DataFrame:
-    columns = [pl.Series("nothing", np.zeros(len(requests), dtype=np.int8))]
+) -> Iterator[pl.Series | np.ndarray]:
+    yield np.zeros(len(requests), dtype=np.int32)
     for field in scope:
         if field == "system":
             if system_template is None:
@@ -118,20 +125,11 @@ def _scope_frame(
                     "The scope field 'system' needs the templates of the system prompts.",
                     hint="Compare bytes with 'system_raw', or leave the field out.",
                 )
-            columns.append(system_template.alias(field))
+            yield system_template
         elif field in fields:
-            columns.append(fields[field])
+            yield fields[field]
         elif field in requests.columns:
-            columns.append(column(requests, field))
-    return pl.DataFrame(columns)
-
-
-def groups_of(frame: pl.DataFrame) -> np.ndarray:
-    """Number equal rows the same, in order of first appearance; nulls are equal. int32 (n,)."""
-    names = frame.columns
-    distinct = frame.unique(maintain_order=True).with_row_index("group")
-    numbered = frame.join(distinct, on=names, how="left", nulls_equal=True, maintain_order="left")
-    return numbered["group"].to_numpy().astype(np.int32)
+            yield column(requests, field)
 
 
 @dataclass(frozen=True)
