@@ -64,7 +64,7 @@ class Calendar:
         return np.asarray(share[self.slot % DAY_H] * (self.covered > 0), np.float64)
 
 
-def summed(place: Ints, weight: Floats, count: int = 0) -> Floats:
+def summed(place: npt.NDArray[np.integer], weight: Floats, count: int = 0) -> Floats:
     """Return the sum of weights by place, for places 0 to at least `count` - 1."""
     return np.asarray(np.bincount(place, weight, count), np.float64)
 

@@ -29,7 +29,7 @@ class Month:
 
     facts: MonthFacts
     hours: Calendar | None  # None if the period is the log
-    place: Ints  # hour of each request in the calendar; -1 without a time
+    place: npt.NDArray[np.int32]  # hour of each request in the calendar; -1 without a time
     seed: int = 0
 
     def usd(self, by_request: Floats, exact: Decimal | None = None) -> Decimal:
@@ -84,8 +84,10 @@ class Month:
         """Return how often each request counts in a month; 1 if the period is the log."""
         if self.hours is None:
             return np.ones(len(self.place))
-        weight = np.where(self.place >= 0, self.hours.weight[self.place], np.nan)
-        return np.asarray(np.where(np.isnan(weight), np.nanmean(weight), weight), np.float64)
+        weight = self.hours.weight[self.place]
+        weight[self.place < 0] = np.nan
+        weight[np.isnan(weight)] = np.nanmean(weight)
+        return np.asarray(weight, np.float64)
 
     @property
     def pace(self) -> Decimal:
@@ -290,7 +292,7 @@ def month_at(
     `counts` are the requests at each time, by default 1. The facts don't count requests.
     """
     timed = np.isfinite(ts_s)
-    place = np.full(len(ts_s), -1)
+    place = np.full(len(ts_s), -1, np.int32)
     if not timed.any():
         why = "No request has a time, so there is no month: the figures are those of the log."
         return Month(MonthFacts("log", covered_days, 0.0, reasons=(why,)), None, place)

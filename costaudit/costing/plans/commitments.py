@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,7 +20,7 @@ from costaudit.contracts.ledger import EFFECT, Lever, LeverTable
 from costaudit.contracts.requests import ANSWERED, IN_BATCH, INPUT_CLASSES, TS_S
 from costaudit.contracts.run_dir import column
 from costaudit.costing.cost import per_request_usd
-from costaudit.costing.groups.codes import coded, enumerated
+from costaudit.costing.groups.codes import coded
 from costaudit.costing.months.calendar import Floats, Ints
 from costaudit.costing.months.month import Month
 from costaudit.costing.traffic import Traffic
@@ -30,7 +32,12 @@ _SHOWN = 8  # sizes in the table of costs
 Mask = npt.NDArray[np.bool_]
 _READ = pl.col("cache_read_tokens")
 # input that is not read from the cache, reads, output
-_COUNTED = (pl.sum_horizontal(INPUT_CLASSES) - _READ, _READ, pl.col("output_tokens"))
+_COUNTED_NAMES = ("new", "read", "output")
+_COUNTED = (
+    (pl.sum_horizontal(INPUT_CLASSES) - _READ).alias("new"),
+    _READ.alias("read"),
+    pl.col("output_tokens").alias("output"),
+)
 
 
 class Offer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -123,46 +130,52 @@ def _refused(why: str) -> InputError:
 class _Billed:
     """The calls that pay for each token and could use bought capacity."""
 
-    rows: Ints  # of the requests
-    seconds: Floats
-    user: Ints
-    provider: pl.Series  # Enum, as is the model
-    model: pl.Series
-    tokens: npt.NDArray[np.int64]  # (rows, _COUNTED)
-    usd: Floats  # each call's part of the month
-    requests: int
+    calls: pl.DataFrame  # row of the request, seconds, provider, model, _COUNTED, usd a month
+    requests: pl.DataFrame  # REQUESTS, all of them
     pace: Decimal
 
     @classmethod
     def of(cls, traffic: Traffic, month: Month, models: Sequence[str]) -> "_Billed":
         """Return answered calls of some models, with a time and a bill, at the standard tier."""
-        requests, classes = traffic.tariff.requests, traffic.classes
-        usd = np.nan_to_num(per_request_usd(classes, traffic.pricing)) * month.weights
+        requests = traffic.tariff.requests
         tier = pl.col("service_tier").fill_null("standard").is_in(_STANDARD)
         timed = pl.col("ts").is_not_null()
         fits = pl.col("model").is_in(models) & ANSWERED & ~IN_BATCH & tier & timed
-        could = requests.select(fits.fill_null(False)).to_series().to_numpy()
-        rows = np.flatnonzero(could & (usd > 0) & traffic.sent.to_numpy())
-        tokens = np.empty((len(rows), len(_COUNTED)), np.int64)
-        for place, each in enumerate(_COUNTED):  # one at a time, as all need much memory
-            tokens[:, place] = classes.select(each).to_series().to_numpy()[rows]
-        return cls(
-            rows, requests.select(TS_S).to_series().to_numpy()[rows],
-            coded(column(requests, "user").gather(rows)).code,
-            enumerated(column(requests, "provider").gather(rows).fill_null("")),
-            enumerated(column(requests, "model").gather(rows)), tokens, usd[rows], len(usd),
-            month.pace,
-        )  # fmt: skip
+        usd = np.nan_to_num(per_request_usd(traffic.classes, traffic.pricing)) * month.weights
+        calls = requests.select(
+            *(_named(requests, name) for name in ("provider", "model")),
+            seconds=TS_S,
+            could=fits.fill_null(False),
+        )
+        calls = calls.with_columns(
+            *traffic.classes.select(_COUNTED), usd=pl.Series(usd), sent=traffic.sent
+        )
+        calls = calls.with_row_index("row").filter("could", "sent", pl.col("usd") > 0)
+        return cls(calls.drop("could", "sent"), requests, month.pace)
 
-    def only(self, mask: Mask) -> "_Billed":
+    def only(self, holds: pl.Expr) -> "_Billed":
         """Return a part of the calls."""
-        if mask.all():
-            return self
-        return replace(
-            self, rows=self.rows[mask], seconds=self.seconds[mask], user=self.user[mask],
-            provider=self.provider.filter(mask), model=self.model.filter(mask),
-            tokens=self.tokens[mask], usd=self.usd[mask],
-        )  # fmt: skip
+        return replace(self, calls=self.calls.filter(holds))
+
+    def of_calls(self, name: str) -> npt.NDArray[Any]:
+        """Return a column of the calls."""
+        return column(self.calls, name).to_numpy()
+
+    def tokens(self, weights: Sequence[float]) -> Floats:
+        """Return the weighted tokens of each call; `weights` are those of _COUNTED."""
+        counted = [self.of_calls(name) for name in _COUNTED_NAMES]
+        return np.asarray(np.column_stack(counted) @ np.array(weights), np.float64)
+
+    @cached_property
+    def user(self) -> Ints:
+        """The number of each call's user."""
+        return coded(column(self.requests, "user").gather(column(self.calls, "row"))).code
+
+
+def _named(requests: pl.DataFrame, name: str) -> pl.Expr:
+    """Return a column of names as an enumeration; one with one name takes no memory."""
+    known = requests.select(pl.col(name).unique().drop_nulls().sort()).to_series()
+    return pl.col(name).fill_null("").cast(pl.Enum(["", *known.filter(known != "")]))
 
 
 @dataclass(frozen=True)
@@ -172,7 +185,7 @@ class _Size:
     offer: Offer
     model: str
     units: int
-    covered: Ints  # rows of the requests that the capacity serves
+    covered: npt.NDArray[np.uint32]  # rows of the requests that the capacity serves
     covered_usd: float  # a month, by the token
     whole_usd: float  # a month: all calls of the model
     curve: tuple[tuple[int, float], ...]  # further sizes, and what they serve a month
@@ -190,16 +203,14 @@ class _Size:
 
 def _offered(offer: Offer, part: _Billed) -> Iterator[_Size]:
     """Yield the best size of an offer for each of its models that the log has."""
-    sold = [one for one in part.provider.unique() if fnmatchcase(one, offer.provider)]
-    every = part.model.unique().to_list()
+    providers, every = (column(part.calls, name).unique() for name in ("provider", "model"))
+    sold = [one for one in providers if fnmatchcase(one, offer.provider)]
     for model, (tokens, output_weight) in offer.models.items():
         named = [one for one in every if _undated(one) == model]
-        mask = (part.provider.is_in(sold) & part.model.is_in(named)).to_numpy()
-        if not mask.any():
+        mine = part.only(pl.col("provider").is_in(sold) & pl.col("model").is_in(named))
+        if mine.calls.is_empty():
             continue
-        mine = part.only(mask)
-        weights = np.array([1.0, offer.read_weight, output_weight])
-        needs = _needed(mine, mine.tokens @ weights, offer)
+        needs = _needed(mine, mine.tokens((1.0, offer.read_weight, output_weight)), offer)
         if offer.by_user:
             yield _seats(offer, model, mine, needs <= tokens)
         else:
@@ -211,51 +222,63 @@ def _needed(part: _Billed, tokens: Floats, offer: Offer) -> Floats:
 
     A call needs its window's capacity as a whole: one that no longer fits is paid by the token.
     """
-    window = (part.seconds // (60 * offer.window_minutes)).astype(np.int64)
-    frame = pl.DataFrame({"window": window, "user": part.user * offer.by_user, "tokens": tokens})
-    frame = frame.with_columns(at=pl.Series(part.seconds)).with_row_index("row").sort("at", "row")
-    needs = frame.with_columns(needs=pl.col("tokens").cum_sum().over("window", "user"))
-    return np.asarray(needs.sort("row")["needs"].to_numpy(), np.float64)
+    seconds = part.of_calls("seconds")
+    order = np.argsort(seconds, kind="stable")
+    windows = ["window", *(["user"] if offer.by_user else [])]
+    frame = pl.DataFrame(
+        {
+            "window": (seconds[order] // (60 * offer.window_minutes)).astype(np.int64),
+            "tokens": tokens[order],
+        }
+    )
+    if offer.by_user:
+        frame = frame.with_columns(user=pl.Series(part.user[order]))
+    needs = np.empty(len(order))
+    needs[order] = frame.select(pl.col("tokens").cum_sum().over(windows)).to_series().to_numpy()
+    return needs
 
 
 def _shared(offer: Offer, model: str, part: _Billed, units: Floats) -> _Size:
     """Return the number of shared units that saves most."""
     order = np.argsort(units, kind="stable")
-    served = np.append(0.0, np.cumsum(part.usd[order]))
+    usd = part.of_calls("usd")
+    served = np.append(0.0, np.cumsum(usd[order]))
     most = max(int(np.ceil(units.max())), offer.least_units)
     sizes = np.arange(offer.least_units, most + offer.step_units, offer.step_units)
     covered = served[np.searchsorted(units[order], sizes, side="right")]
     best = int(np.argmax(covered - sizes * float(offer.usd_month)))
     shown = np.unique(np.append(np.linspace(0, len(sizes) - 1, _SHOWN - 1).astype(int), best))
     return _Size(
-        offer, model, int(sizes[best]), part.rows[units <= sizes[best]], float(covered[best]),
-        float(part.usd.sum()), tuple((int(sizes[at]), float(covered[at])) for at in shown),
+        offer, model, int(sizes[best]), part.of_calls("row")[units <= sizes[best]],
+        float(covered[best]), float(usd.sum()),
+        tuple((int(sizes[at]), float(covered[at])) for at in shown),
     )  # fmt: skip
 
 
 def _seats(offer: Offer, model: str, part: _Billed, fits: Mask) -> _Size:
     """Return a seat for each user whom it serves for less than the tokens cost."""
-    served = np.bincount(part.user, part.usd * fits)
+    usd = part.of_calls("usd")
+    served = np.bincount(part.user, usd * fits)
     worth = served > float(offer.usd_month)
     mine = fits & worth[part.user]
     ordered = np.append(0.0, np.cumsum(np.sort(served[served > 0])[::-1]))
     sizes = np.unique(np.linspace(0, len(ordered) - 1, _SHOWN).astype(int))[1:]
     return _Size(
-        offer, model, int(worth.sum()), part.rows[mine], float(part.usd[mine].sum()),
-        float(part.usd.sum()), tuple((int(at), float(ordered[at])) for at in sizes),
+        offer, model, int(worth.sum()), part.of_calls("row")[mine], float(usd[mine].sum()),
+        float(usd.sum()), tuple((int(at), float(ordered[at])) for at in sizes),
     )  # fmt: skip
 
 
 def _lever(sizes: Sequence[_Size], part: _Billed) -> Lever:
-    unit: list[str | None] = [None] * part.requests
-    running: dict[str, Decimal] = {}
-    for one in sizes:
-        name = f"{one.units} × {one.offer.unit} | {one.model}"
-        running[name] = micro_usd(one.price) / part.pace
-        for row in one.covered.tolist():
-            unit[row] = name
-    column = pl.Series("unit", unit, dtype=pl.String)
-    effect = pl.DataFrame({"unit": column}).select(
+    names = [f"{one.units} × {one.offer.unit} | {one.model}" for one in sizes]
+    running = {
+        name: micro_usd(one.price) / part.pace for name, one in zip(names, sizes, strict=True)
+    }
+    number = np.full(len(part.requests), len(names), np.uint32)
+    for place, one in enumerate(sizes):
+        number[one.covered] = place
+    unit = pl.Series("unit", names, pl.String).gather(pl.Series(number), null_on_oob=True)
+    effect = pl.DataFrame({"unit": unit}).select(
         pl.col("unit") if name == "unit"
         else pl.when(pl.col("unit").is_not_null()).then(name == "prepaid" or None)
         .cast(dtype).alias(name)

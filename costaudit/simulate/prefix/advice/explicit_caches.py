@@ -69,15 +69,18 @@ def explicit_caches(
         & (anchors.static >= 0)
     )
     order = np.flatnonzero(chosen)
-    node = prompts.segment_node[anchors.static[order]]
+    node = prompts.node[prompts.end[anchors.static[order]]]
     order = order[np.lexsort((prompts.start[order], node, groups.index[order]))]
     least = np.maximum(assigned.each(lambda rules: rules.min_tokens), 1)
-    order = order[prompts.segment_tokens[anchors.static[order]] >= least[order]]
+    order = order[prompts.tokens[prompts.end[anchors.static[order]]] >= least[order]]
     found = []
     for group in np.unique(groups.index[order]).tolist():
         rows = order[groups.index[order] == group]
         head, start = anchors.static[rows], prompts.start[rows]
-        node, cached = prompts.segment_node[head], prompts.segment_tokens[head].astype(np.int64)
+        node, cached = (
+            prompts.node[prompts.end[head]],
+            prompts.tokens[prompts.end[head]].astype(np.int64),
+        )
         hours, prices = hour_usd[assigned.index[rows]], terms.prices.of(rows)[:, UNCACHED]
         plans = [
             ExplicitFacts(group, rows, cached, *_held(node, start, life_s), hours, lifetime)

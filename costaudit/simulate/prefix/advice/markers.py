@@ -49,7 +49,7 @@ def find_anchors(prompts: Prompts, groups: Groups, parts: Parts) -> Anchors:
             "group": groups.index[owner].astype(np.int32),
             "depth": (chosen - offsets[owner]).astype(np.int32),
             "part": parts.part[chosen],
-            "node": prompts.segment_node[chosen],
+            "node": prompts.node[prompts.end[chosen]],
         }
     )
     places = rows.group_by("group", "depth").agg(

@@ -1,5 +1,6 @@
 """Find where prompts leave their template's static prefix, the loss, and the repair."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,10 +8,10 @@ import polars as pl
 
 from costaudit.contracts.prefix import BreakerKind
 from costaudit.simulate.prefix.breakers.divergence import Site, locate_breaks
-from costaudit.simulate.prefix.breakers.losses import Billing, Losses, Today
+from costaudit.simulate.prefix.breakers.losses import Billing, Losses, Today, only
 from costaudit.simulate.prefix.breakers.mended import Mender
 from costaudit.simulate.prefix.caches.replay import READ, UNCACHED
-from costaudit.simulate.segments import Ints, Whole, any_in
+from costaudit.simulate.segments import Whole, any_in
 
 MENDS: dict[BreakerKind, str] = {
     "timestamp": "Move the time to the end of the last user message, or round it to the day.",
@@ -116,39 +117,37 @@ def _rule_breakers(evidence: Evidence) -> list[BreakerFacts]:
     found = []
     for kind, lost in _rule_losses(evidence):
         billing = evidence.billed if kind == "provider" else evidence.simulated
-        rows = np.flatnonzero((lost > 0) & (evidence.today.groups.index >= 0))
-        owner = evidence.today.groups.index[rows]
-        for group in np.unique(owner):
-            site = Site(int(group), kind, _WHERE[kind], "", "", rows[owner == group], NOWHERE)
-            found.append(_facts(evidence, site, site.requests, lost, billing))
+        for group, rows in enumerate(evidence.today.groups.rows if lost.any() else ()):
+            losing = rows[lost[rows] > 0]
+            if len(losing):
+                site = Site(group, kind, _WHERE[kind], "", "", losing, NOWHERE)
+                found.append(_facts(evidence, site, losing, lost, billing))
     return found
 
 
-def _rule_losses(evidence: Evidence) -> list[tuple[BreakerKind, Whole]]:
+def _rule_losses(evidence: Evidence) -> Iterator[tuple[BreakerKind, Whole]]:
+    """Yield the loss of each request by cause, one cause after the other."""
     losses, assigned = evidence.losses, evidence.today.assigned
     marked = any_in(evidence.today.markers.code > 0, evidence.today.prompts.segments.offsets)
     implicit = assigned.is_marked("implicit")
     switched_off = implicit & ~marked & (evidence.today.markers.own < 0)
-    nowhere = np.zeros_like(losses.unmarked)
     charged = assigned.each(lambda rules: any(float(mult) > 1 for _, mult in rules.write_mult))
-    return [
-        ("parallel", losses.parallel),
-        ("ttl_gap", losses.expired),
-        ("lifetime", losses.outlived),
-        ("below_minimum", losses.short),
-        ("explicit_mode", np.where(switched_off, losses.unmarked, nowhere)),
-        ("implicit_breakpoint", np.where(implicit & ~switched_off, losses.unmarked, nowhere)),
-        ("marker_placement", np.where(~implicit & marked, losses.unmarked, nowhere)),
-        ("no_markers", np.where(~implicit & ~marked, losses.unmarked, nowhere)),
-        ("lookback", losses.lookback),
-        *losses.settings.items(),
-        ("history_rewritten", losses.rewritten),
-        ("thinking_stripped", losses.thinking),
-        ("model_switch", losses.model_switch),
-        ("region_switch", losses.region_switch),
-        ("write_only", np.where(charged.astype(np.bool_), losses.write_only, nowhere)),
-        ("provider", losses.provider),
-    ]
+    yield "parallel", losses.parallel
+    yield "ttl_gap", losses.expired
+    yield "lifetime", losses.outlived
+    yield "below_minimum", losses.short
+    yield "explicit_mode", only(losses.unmarked, switched_off)
+    yield "implicit_breakpoint", only(losses.unmarked, implicit & ~switched_off)
+    yield "marker_placement", only(losses.unmarked, ~implicit & marked)
+    yield "no_markers", only(losses.unmarked, ~implicit & ~marked)
+    yield "lookback", losses.lookback
+    yield from losses.settings.items()
+    yield "history_rewritten", losses.rewritten
+    yield "thinking_stripped", losses.thinking
+    yield "model_switch", losses.model_switch
+    yield "region_switch", losses.region_switch
+    yield "write_only", only(losses.write_only, charged.astype(np.bool_))
+    yield "provider", losses.provider
 
 
 _WHERE: dict[BreakerKind, str] = {
@@ -174,7 +173,7 @@ _WHERE: dict[BreakerKind, str] = {
 
 
 def _facts(
-    evidence: Evidence, site: Site, rows: Ints, lost: Whole, billing: Billing
+    evidence: Evidence, site: Site, rows: Whole, lost: Whole, billing: Billing
 ) -> BreakerFacts:
     instead = UNCACHED if site.kind == "write_only" else READ
     frame = billing.lost(rows, lost[rows], instead)

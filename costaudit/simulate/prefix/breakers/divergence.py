@@ -13,7 +13,7 @@ from costaudit.simulate.moving_text import common_ends, moving_part, same_words
 from costaudit.simulate.prefix.breakers.mended import MEDIA, TOOLS_DEPTH, Mender
 from costaudit.simulate.prefix.caches.static_share import PARTS
 from costaudit.simulate.prefix.tree.prompts import Texts, tool_name
-from costaudit.simulate.segments import Ints
+from costaudit.simulate.segments import Ints, Whole
 
 CONTEXT_CHARS = 40  # shown on each side of the moving part
 MAX_SHOWN_CHARS = 80  # of the moving part
@@ -130,7 +130,7 @@ class Site:
     where: str
     context: str
     redacted: str
-    requests: Ints
+    requests: Whole
     depth: int  # of the segment that differs, from 0; TOOLS_DEPTH for the order of all tools
 
 

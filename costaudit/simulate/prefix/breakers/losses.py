@@ -51,32 +51,35 @@ class Billing:
         unknown = pl.Series([None], dtype=pl.Int32).new_from_index(0, len(tokens))
         return cls(tokens, pricing.rate_ids if pricing else unknown)
 
-    def lost(self, rows: Ints, lost: Whole, instead: int = READ) -> pl.DataFrame:
+    def lost(self, rows: Whole, lost: Whole, instead: int = READ) -> pl.DataFrame:
         """Return LOST: lost tokens come from a request's writes, then its uncached tokens."""
-        left = lost.astype(np.int64)
-        ids, place = np.unique(self._rates[rows], return_inverse=True)
-        found: list[tuple[int | None, str, str, int]] = []
-        for paid in _PAID_FIRST:
-            if paid == instead:
-                continue
-            taken = np.minimum(left, self.tokens[rows, paid])
-            left -= taken
-            sums = np.bincount(place, taken, len(ids)).astype(np.int64)  # exact below 2**53
-            found += [
-                (rate if rate >= 0 else None, INPUT_CLASSES[paid], INPUT_CLASSES[instead], tokens)
-                for rate, tokens in zip(ids.tolist(), sums.tolist(), strict=True)
-                if tokens
-            ]
+        paid = [one for one in _PAID_FIRST if one != instead]
+        sums = np.zeros((len(paid), int(self._rates.max(initial=-1)) + 2), np.int64)
+        for at in range(0, len(rows), _AT_ONCE):
+            part = rows[at : at + _AT_ONCE]
+            left, rate = lost[at : at + _AT_ONCE].astype(np.int64), self._rates[part]
+            for place, one in enumerate(paid):
+                taken = np.minimum(left, self.tokens[part, one])
+                left -= taken
+                counted = np.bincount(rate + 1, taken, sums.shape[1])  # exact below 2**53
+                sums[place] += counted.astype(np.int64)
+        found = [
+            (rate if rate >= 0 else None, INPUT_CLASSES[one], INPUT_CLASSES[instead], tokens)
+            for one, by_rate in zip(paid, sums.tolist(), strict=True)
+            for rate, tokens in enumerate(by_rate, -1)
+            if tokens
+        ]
         names = ("rate_id", "paid", "instead", "tokens")
         made = pl.DataFrame(found, {name: LOST[name] for name in names}, orient="row")
         return made.select(LOST.names()).sort("rate_id", "paid", nulls_last=True)
 
     @cached_property
-    def _rates(self) -> Ints:
+    def _rates(self) -> Small:
         """The rate of each request; -1 if unknown."""
-        return self.rate_ids.cast(pl.Int64).fill_null(-1).to_numpy()
+        return self.rate_ids.fill_null(-1).to_numpy()
 
 
+_AT_ONCE = 200_000  # requests whose lost tokens are added up at once
 _FOREVER = 2**61
 
 
@@ -152,7 +155,7 @@ def find_losses(requests: pl.DataFrame, today: Today, mended: Prompts) -> Losses
         unmarked=unmarked - held,
         lookback=lookback,
         settings=settings,
-        **{name: _lost(np.where(cached, lost, 0)) for name, lost in turns.items()},
+        **{name: only(lost, cached) for name, lost in turns.items()},
         provider=_provider_losses(requests, as_is),
         write_only=_gap(_never_read(as_is), elsewhere, marked),
     )
@@ -175,6 +178,11 @@ def _setting_losses(
 
 def _gap(more: Whole, less: Whole, chosen: NDArray[np.bool_]) -> Whole:
     return _lost(np.where(chosen, np.maximum(more - less, 0), 0))
+
+
+def only(lost: Whole, chosen: NDArray[np.bool_]) -> Whole:
+    """Return the lost tokens of the chosen requests."""
+    return _lost(np.where(chosen, lost, 0)) if lost.any() else lost
 
 
 def _lost(tokens: Whole) -> Whole:

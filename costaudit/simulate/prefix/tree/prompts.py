@@ -164,12 +164,12 @@ class Prompts:
     sendable: NDArray[np.bool_]  # a chat request with a prompt that reached a provider
     cut: NDArray[np.bool_]  # the exporter left out a part of the prompt
 
-    @cached_property
+    @property
     def segment_node(self) -> NDArray[np.int32]:
-        """Return the node after each segment."""
+        """Return the node after each segment; laid out anew, as it takes much memory."""
         return self.node[self.end]
 
-    @cached_property
+    @property
     def segment_tokens(self) -> NDArray[np.int32]:
         """Return the billed input up to each segment's end."""
         return self.tokens[self.end]
