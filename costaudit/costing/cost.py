@@ -37,22 +37,29 @@ def cost(classes: pl.DataFrame, pricing: Pricing, mask: pl.Series | None = None)
 
     `classes` holds TOKEN_CLASSES, aligned with the pricing; `mask` selects rows.
     """
-    picked = slice(None) if mask is None else mask.to_numpy()
-    places = pricing.rate_ids.cast(pl.Int64).fill_null(-1).to_numpy()[picked] + 1
-    requests = np.bincount(places)
-    sums = [
-        np.bincount(places, _filled(column(classes, name)).to_numpy()[picked])  # exact below 2**53
-        for name in TOKEN_CLASSES
-    ]
+    requests = np.zeros(len(pricing.rates) + 1, np.int64)
+    sums = np.zeros((len(TOKEN_CLASSES), len(requests)), np.int64)
+    for here in _slices(len(classes)):
+        picked = slice(None) if mask is None else mask[here].to_numpy()
+        places = pricing.rate_ids[here].cast(pl.Int64).fill_null(-1).to_numpy()[picked] + 1
+        requests += np.bincount(places, minlength=len(requests))
+        part = classes[here]
+        for row, name in zip(sums, TOKEN_CLASSES, strict=True):
+            tokens = part[name].fill_null(0).to_numpy()[picked]
+            row += np.bincount(places, tokens, len(requests)).astype(np.int64)  # exact below 2**53
     rows: list[tuple[int | None, int, Tokens]] = []
     for place in np.flatnonzero(requests).tolist():
-        tokens = tuple(int(of_class[place]) for of_class in sums)
-        rows.append((place - 1 if place else None, int(requests[place]), tokens))
+        counted = tuple(sums[:, place].tolist())
+        rows.append((place - 1 if place else None, int(requests[place]), counted))
     return breakdown(rows, pricing.rates_by_id)
 
 
-def _filled(counts: pl.Series) -> pl.Series:
-    return counts.fill_null(0) if counts.has_nulls() else counts
+_AT_ONCE = 500_000  # requests that are laid out at once
+
+
+def _slices(count: int) -> Iterator[slice]:
+    for start in range(0, count, _AT_ONCE):
+        yield slice(start, start + _AT_ONCE)
 
 
 def breakdown(
@@ -94,9 +101,12 @@ def plain(amount: Decimal) -> Decimal:
 def per_request_usd(classes: pl.DataFrame, pricing: Pricing) -> npt.NDArray[np.float64]:
     """Return each request's price in float64, for ranking and weights only; NaN without a rate."""
     usd = np.zeros(len(classes))
-    for _, of_class in class_usd(classes, pricing):
-        usd += of_class
-    return usd / 1e6
+    for here in _slices(len(classes)):
+        part = replace(pricing, rate_ids=pricing.rate_ids[here])
+        for _, of_class in class_usd(classes[here], part):
+            usd[here] += of_class
+    usd /= 1e6
+    return usd
 
 
 def class_usd(

@@ -13,7 +13,7 @@ import polars as pl
 
 from costaudit.contracts.grades import MTOK, PER_MTOK, Pricing, format_rate
 from costaudit.contracts.requests import GATEWAY_SERVED, TOKEN_CLASSES
-from costaudit.contracts.run_dir import lean
+from costaudit.contracts.run_dir import column, lean
 from costaudit.contracts.spend import CostMode
 from costaudit.costing.cost import billed_classes, per_request_usd
 from costaudit.costing.logged import Basis, basis, calibrate
@@ -37,7 +37,12 @@ class Tariff:
     @property
     def unit_usd(self) -> pl.Series:
         """Return the cost of each request's units other than text: their part of its bill."""
-        return self._units.select("units").to_series()
+        return column(self._units, "units")
+
+    @property
+    def unit_floats(self) -> npt.NDArray[np.float64]:
+        """Return `unit_usd` in float64."""
+        return self._units.select(pl.col("units").cast(pl.Float64)).to_series().to_numpy()
 
     @cached_property
     def _units(self) -> pl.DataFrame:

@@ -93,10 +93,10 @@ class Traffic:
 
     def request_usd(self) -> npt.NDArray[np.float64]:
         """Return each request's bill, in float64; 0 if it is not sent or has no price."""
-        tokens = np.nan_to_num(per_request_usd(self.classes, self.pricing))
-        units = self.tariff.unit_usd.cast(pl.Float64).to_numpy()
-        usd: npt.NDArray[np.float64] = (tokens + units) * self.sent.to_numpy()
-        return usd
+        tokens = np.nan_to_num(per_request_usd(self.classes, self.pricing), copy=False)
+        tokens += self.tariff.unit_floats
+        tokens *= self.sent.to_numpy()
+        return tokens
 
     def simulated(
         self, as_is: pl.DataFrame, removed: pl.Series, classes: pl.DataFrame | None

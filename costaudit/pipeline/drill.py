@@ -8,11 +8,14 @@ import numpy as np
 import polars as pl
 
 from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER, TOKEN_CLASSES
+from costaudit.contracts.run_dir import column
 from costaudit.contracts.spend import EndpointSpend, SampleRequest, Spend, SpendRow, TemplateSpend
+from costaudit.costing.groups.codes import coded
 from costaudit.costing.prices.lookup import price_requests
 from costaudit.costing.spend import spend
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.settings import AnalyzeOptions
+from costaudit.simulate.segments import numbered
 
 ENDPOINTS, TEMPLATES = 10, 5  # how many are kept, the most expensive first
 _MARK = "\x1f"  # between the parts of a group's name
@@ -25,18 +28,13 @@ def drilled(
 
     `template` is an index into `names` for each request; -1 if its prompt is unknown.
     """
-    ids = pl.Series([*names, ""])[np.where(template < 0, len(names), template)]
-    sent = log.requests.with_columns(
+    sent = log.requests.select(pl.exclude("segments", "answer_id")).with_columns(
         endpoint=pl.col("endpoint").fill_null(""),
         usd=pl.Series(log.sent_usd),
         size=pl.sum_horizontal(pl.col(TOKEN_CLASSES).fill_null(0)),
-        pair=pl.concat_str(
-            pl.col("endpoint").fill_null(""),
-            pl.lit(ids),
-            pl.col("model").fill_null("").str.replace_all(_MARK, ""),
-            separator=_MARK,
-        ),
-    ).filter(SENT_TO_PROVIDER)
+        pair=_pairs(log.keyed, template, names),
+    )
+    sent = _only(sent, SENT_TO_PROVIDER)
     pairs = sent.group_by("endpoint", "pair").agg(pl.col("usd").sum())
     dearest = (
         pairs.filter(pl.col("endpoint").is_in(_endpoints_kept(log.spend)))
@@ -44,7 +42,7 @@ def drilled(
         .group_by("endpoint", maintain_order=True)
         .head(TEMPLATES)
     )
-    sent = sent.filter(pl.col("pair").is_in(dearest["pair"].to_list()))
+    sent = _only(sent, pl.col("pair").is_in(dearest["pair"].to_list()))
     found = _spent(sent, options, {"template": pl.col("pair")})["template"]
     chosen = _examples(sent)
     priced = _spent(chosen, options, {"request": pl.col("request_id")})["request"]
@@ -54,6 +52,24 @@ def drilled(
         samples.setdefault(row["pair"], []).append(_sample(row, usd))
     counts = dict(pairs.group_by("endpoint").len().iter_rows())
     return replace(log.spend, drill=tuple(_endpoints(log.spend, found, samples, counts)))
+
+
+def _pairs(keyed: pl.DataFrame, template: np.ndarray, names: tuple[str, ...]) -> pl.Series:
+    """Return each request's endpoint, template and model as one name, an enumeration."""
+    endpoints, models = (coded(column(keyed, name)) for name in ("endpoint", "model"))
+    codes = {"endpoint": endpoints.code, "template": template, "model": models.code}
+    kinds, kind = numbered(pl.DataFrame(codes))
+    named = [
+        _MARK.join((endpoints.names[at], (*names, "")[of], models.names[by].replace(_MARK, "")))
+        for at, of, by in kinds.iter_rows()
+    ]
+    return pl.Series(named, dtype=pl.Enum(sorted(set(named)))).gather(kind)
+
+
+def _only(requests: pl.DataFrame, holds: pl.Expr) -> pl.DataFrame:
+    """Return the requests that meet a condition; all of them are not copied."""
+    kept = requests.select(holds).to_series()
+    return requests if kept.all() else requests.filter(kept)
 
 
 def _endpoints_kept(whole: Spend) -> list[str]:
