@@ -204,7 +204,6 @@ def _audit(
     offered = with_commitments(levers, options)
     ledger = ledger_of(log, semantic, caches, offered, terms)
     section, prefix = semantic.section if semantic else None, caches.section()
-    names = tuple(one.template_id for one in caches.facts.templates)
     return Audit(
         schema_version=SCHEMA_VERSION,
         costaudit_version=__version__,
@@ -213,7 +212,7 @@ def _audit(
         verdict=verdict(log.spend, ledger, log.quality, log.month.facts),
         month=log.month.facts,
         quality=log.quality,
-        spend=drilled(log, options, caches.facts.template, names),
+        spend=drilled(log, options, caches.template, caches.names),
         ledger=ledger,
         semantic=section,
         prefix=prefix,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 
 from costaudit.contracts.grades import Money
@@ -38,7 +39,8 @@ def ledger_of(
 ) -> Ledger:
     """Return the ledger; a log without prompts gets no semantic steps.
 
-    `semantic` is the result of a sweep, or only the hits of identical questions.
+    `semantic` is the result of a sweep, or only the hits of identical questions. The prompts of
+    `caches` are released.
     """
     assigned = assign_rules(log.requests, caches.facts.prompts)
     least = pl.Series(assigned.each(lambda rules: rules.min_tokens))
@@ -46,6 +48,8 @@ def ledger_of(
         steps = semantic_steps(semantic)
     else:
         steps = [] if semantic is None else [duplicates_step(semantic)]
+    hits = [one.hits for one in steps if one.hits is not None]
+    caches.release([*hits, np.logical_or(*hits)] if len(hits) > 1 else hits)
     return build_ledger(
         log.tariff,
         lambda removed, best: caches.best(removed) if best else caches.as_is(removed),

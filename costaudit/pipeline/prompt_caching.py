@@ -1,6 +1,7 @@
 """Simulate providers' prompt caches on a log: what is read, what could be, what breaks it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 
@@ -21,15 +22,16 @@ from costaudit.contracts.prefix import (
     parts_together,
 )
 from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER
-from costaudit.contracts.run_dir import column
+from costaudit.contracts.run_dir import column, lean
 from costaudit.costing.cost import cost, per_request_usd
 from costaudit.costing.tariff import lost_usd, under_multipliers
 from costaudit.costing.traffic import Traffic
+from costaudit.engine.pool import return_memory
 from costaudit.pipeline.loaded import Loaded
 from costaudit.simulate.prefix.advice.claims import claimed, session_agreement
 from costaudit.simulate.prefix.advice.explicit_caches import ExplicitFacts
 from costaudit.simulate.prefix.advice.facts import PrefixFacts, prefix_facts
-from costaudit.simulate.prefix.advice.policy_run import Sent, simulate_prefix
+from costaudit.simulate.prefix.advice.policy_run import Sent, narrow, simulate_prefix
 from costaudit.simulate.prefix.advice.template_facts import TemplateFacts
 from costaudit.simulate.prefix.breakers.breakers import BreakerFacts
 from costaudit.simulate.prefix.caches.block_cache import capacity_curve, prompt_blocks, trace_blocks
@@ -45,12 +47,13 @@ _GRADES: dict[Claim, Grade] = {
 class PromptCaches:
     """Simulates provider caches on any part of a log.
 
-    Without `compare`, the section has no prices under other providers' rules.
+    Without `compare`, the section has no prices under other providers' rules. The prompts stay in
+    memory until `release` is called.
     """
 
     def __init__(self, log: Loaded, *, show_prompts: bool = False, compare: bool = True) -> None:
         self._log, self._show = log, show_prompts
-        self.facts: PrefixFacts = prefix_facts(
+        found = prefix_facts(
             log.requests,
             log.blocks,
             log.tariff.billed,
@@ -58,13 +61,33 @@ class PromptCaches:
             skeletons=log.templates,
             compare=compare,
         )
+        self._facts: PrefixFacts | None = found
+        self.template = found.template.astype(np.int32)  # per request: place in `names`, or -1
+        self.names = tuple(one.template_id for one in found.templates)
         self._sent = log.requests.select(SENT_TO_PROVIDER).to_series().to_numpy()
+        self._known: dict[tuple[bytes, bool], pl.DataFrame] = {}  # by requests and markers
+
+    @property
+    def facts(self) -> PrefixFacts:
+        """What the simulation found, until it is released."""
+        assert self._facts is not None, "the prompts were released"
+        return self._facts
+
+    def release(self, removed: Sequence[np.ndarray]) -> None:
+        """Free the prompts, after simulating what may still be asked for.
+
+        This is the section, and the bills of everything and without each of the masks of requests.
+        """
+        _ = self._section
+        for one in (self._nobody, *removed):
+            self.as_is(one)
+            self.best(one)
+        self._facts = None
+        return_memory()
 
     def as_is(self, removed: np.ndarray) -> pl.DataFrame:
         """Return TOKEN_CLASSES of the remaining requests, as they are sent today."""
-        if not removed.any():
-            return self._whole_as_is
-        return self._simulate(PrefixPolicy(), removed, mended=False)
+        return self._classes(removed, best=False)
 
     def best(self, removed: np.ndarray) -> pl.DataFrame:
         """Return TOKEN_CLASSES with the best markers, and moving parts behind the static ones.
@@ -72,17 +95,22 @@ class PromptCaches:
         Moved parts are billed as uncached input. If the simulation differs from the bill, the
         change is limited to what the bill supports (see `claims`).
         """
-        if not removed.any():
-            return self._whole_best
-        return self._best(removed)
+        return self._classes(removed, best=True)
 
-    @cached_property
-    def _whole_as_is(self) -> pl.DataFrame:
-        return self._simulate(PrefixPolicy(), np.zeros(len(self._sent), np.bool_), mended=False)
+    def _classes(self, removed: np.ndarray, *, best: bool) -> pl.DataFrame:
+        key = np.packbits(removed).tobytes(), best
+        if key not in self._known:
+            found = (
+                self._best(removed)
+                if best
+                else self._simulate(PrefixPolicy(), removed, mended=False)
+            )
+            self._known[key] = lean(narrow(found))
+        return self._known[key].cast(pl.Int64)
 
-    @cached_property
-    def _whole_best(self) -> pl.DataFrame:
-        return self._best(np.zeros(len(self._sent), np.bool_))
+    @property
+    def _nobody(self) -> np.ndarray:
+        return np.zeros(len(self._sent), np.bool_)
 
     def _best(self, removed: np.ndarray) -> pl.DataFrame:
         best = self._simulate(PrefixPolicy(markers="best"), removed, mended=True)
@@ -98,8 +126,8 @@ class PromptCaches:
     @cached_property
     def _section(self) -> PrefixSection:
         log, facts = self._log, self.facts
-        simulated = self._whole_as_is, self._whole_best
-        before, after = (cost(classes, log.tariff.billed) for classes in simulated)
+        whole = self._whole()
+        before, after = (cost(one, log.tariff.billed) for one in (whole.as_is, whole.best))
         read = facts.billed_read_share
         static = facts.static_tokens / facts.input_tokens if facts.input_tokens else 0.0
         return PrefixSection(
@@ -107,9 +135,9 @@ class PromptCaches:
             billed_read_share=None if read is None else Estimate(read, "measured"),
             as_is=before,
             best=after,
-            saving_month=self._month(self._saved, self._grade),
-            templates=tuple(map(self._template, facts.templates[:MOST_TEMPLATES])),
-            other_templates=self._others(facts.templates[MOST_TEMPLATES:]),
+            saving_month=self._month(whole.saved, self._grade),
+            templates=tuple(self._template(one, whole) for one in facts.templates[:MOST_TEMPLATES]),
+            other_templates=self._others(facts.templates[MOST_TEMPLATES:], whole.saved),
             providers=tuple(self._providers()),
             agreement=facts.agreement,
             unconfirmed=(*facts.unconfirmed, *facts.notes),
@@ -146,9 +174,9 @@ class PromptCaches:
         uncached = pl.col("input_uncached_tokens") + pl.Series(np.where(keep, moved, 0))
         return outcome.classes.with_columns(uncached)
 
-    def _template(self, one: TemplateFacts) -> TemplateRow:
-        saved = np.zeros(len(self._saved))
-        saved[one.rows] = self._saved[one.rows]
+    def _template(self, one: TemplateFacts, whole: "_Whole") -> TemplateRow:
+        saved = np.zeros(len(whole.saved))
+        saved[one.rows] = whole.saved[one.rows]
         total = max(one.input_tokens, 1)
         read = one.billed_read_tokens
         return TemplateRow(
@@ -161,8 +189,7 @@ class PromptCaches:
             static_share=one.static_tokens / total,
             billed_read_share=None if read is None else read / total,
             as_is_read_share=one.as_is_read_tokens / total,
-            best_read_share=int(column(self._whole_best, "cache_read_tokens")[one.rows].sum())
-            / total,
+            best_read_share=int(column(whole.best, "cache_read_tokens")[one.rows].sum()) / total,
             best_markers=one.best_markers,
             snippet=one.snippet,
             saving_month=self._month(saved, _GRADES[one.claim]),
@@ -176,10 +203,10 @@ class PromptCaches:
             claim=one.claim,
         )
 
-    def _others(self, rest: tuple[TemplateFacts, ...]) -> OtherTemplates | None:
+    def _others(self, rest: tuple[TemplateFacts, ...], saved: np.ndarray) -> OtherTemplates | None:
         if not rest:
             return None
-        saved = np.where(self.facts.template >= MOST_TEMPLATES, self._saved, 0.0)
+        saved = np.where(self.template >= MOST_TEMPLATES, saved, 0.0)
         return OtherTemplates(
             templates=len(rest),
             requests=sum(len(one.rows) for one in rest),
@@ -257,16 +284,24 @@ class PromptCaches:
             snippet=one.snippet,
         )
 
-    @cached_property
-    def _saved(self) -> np.ndarray:
-        """Return what the best caching saves of each request's bill, as in the ledger."""
-        as_is, best = self._whole_as_is, self._whole_best
-        nobody = pl.Series(np.zeros(len(as_is), np.bool_))
-        after = Traffic.logged(self._log.tariff).simulated(as_is, nobody, best)
-        return np.asarray(self._log.sent_usd - after.request_usd(), np.float64)
+    def _whole(self) -> "_Whole":
+        """Return the whole log's simulation, and what it saves, as in the ledger."""
+        as_is, best = self.as_is(self._nobody), self.best(self._nobody)
+        after = Traffic.logged(self._log.tariff).simulated(as_is, pl.Series(self._nobody), best)
+        saved = self._log.sent_usd - after.request_usd()
+        return _Whole(as_is, best, np.asarray(saved, np.float64))
 
     def _month(self, by_request: np.ndarray, grade: Grade) -> Money:
         return self._log.month.money(by_request, grade)
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """What is simulated of the whole log; as long as the requests."""
+
+    as_is: pl.DataFrame  # TOKEN_CLASSES
+    best: pl.DataFrame
+    saved: np.ndarray  # float64, USD that the best caching saves of each request's bill
 
 
 def self_hosted_curve(

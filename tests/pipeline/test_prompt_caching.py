@@ -1,25 +1,32 @@
 """Prompt caching through the pipeline: a block-hash trace, and the sample log's timestamp."""
 
+import gc
 import os
 import random
 import re
+import weakref
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from costaudit.contracts.audit import Audit
 from costaudit.contracts.manifest import RedactionMode
 from costaudit.contracts.prefix import Breaker, PrefixSection, SessionAgreement
 from costaudit.contracts.requests import INPUT_CLASSES
 from costaudit.contracts.run_dir import RunDir
+from costaudit.costing.plans.worth import Terms
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions
 from costaudit.pipeline.analyze import analyze_and_write
+from costaudit.pipeline.ledger import ledger_of
 from costaudit.pipeline.loaded import Loaded, load
 from costaudit.pipeline.prompt_caching import PromptCaches, self_hosted_curve
+from costaudit.pipeline.semantic.keyed_run import CacheHits
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import SilentProgress
 from tests.ingest.conftest import chat, write_lines
@@ -64,6 +71,35 @@ def test_prompts_that_are_only_laid_out_flat_change_no_number(
     assert "segments" not in flat.requests.columns
     assert flat.templates.equals(chatbot.templates)
     assert PromptCaches(flat).section() == section
+
+
+def test_released_prompts_are_freed_and_what_was_simulated_stays(
+    chatbot: Loaded, section: PrefixSection
+) -> None:
+    count = len(chatbot.requests)
+    nobody, third = np.zeros(count, np.bool_), np.arange(count) % 3 == 0
+    kept, released = PromptCaches(chatbot), PromptCaches(chatbot)
+    prompts = weakref.ref(released.facts.prompts.node)
+    released.release([third])
+    gc.collect()
+    assert prompts() is None
+    assert released.section() == section
+    for removed in (nobody, third):
+        assert_frame_equal(released.as_is(removed), kept.as_is(removed))
+        assert_frame_equal(released.best(removed), kept.best(removed))
+    assert kept.as_is(third).filter(pl.Series(third)).sum_horizontal().sum() == 0
+    with pytest.raises(AssertionError, match="released"):
+        released.as_is(~third)
+
+
+def test_no_prompt_is_in_memory_when_levers_are_ordered(chatbot: Loaded) -> None:
+    caches = PromptCaches(chatbot)
+    prompts = weakref.ref(caches.facts.prompts.node)
+    third = CacheHits(np.arange(len(chatbot.requests)) % 3 == 0, Decimal(0))
+    ledger = ledger_of(chatbot, third, caches, (), Terms())
+    gc.collect()
+    assert prompts() is None
+    assert {step.lever for step in ledger.steps} == {"duplicates", "prompt_caching"}
 
 
 def test_the_timestamp_of_the_sample_log_is_found_located_and_priced(chatbot: Loaded) -> None:

@@ -15,7 +15,7 @@ from costaudit.simulate.prefix.advice.markers import (
     find_anchors,
     input_prices,
 )
-from costaudit.simulate.prefix.advice.policy_run import billed_classes, unconfirmed_of
+from costaudit.simulate.prefix.advice.policy_run import billed_classes, narrow, unconfirmed_of
 from costaudit.simulate.prefix.breakers.mended import left_alone
 from costaudit.simulate.prefix.caches.replay import READ, UNCACHED, Markers, replay
 from costaudit.simulate.prefix.caches.static_share import Parts
@@ -122,11 +122,6 @@ class ProviderFacts:
     unconfirmed: tuple[str, ...]
 
 
-def _narrow(classes: pl.DataFrame) -> pl.DataFrame:
-    """Return token classes in the smallest integers that hold them: there are many rule sets."""
-    return pl.DataFrame([one.shrink_dtype() for one in classes.iter_columns()])
-
-
 def compare_providers(
     requests: pl.DataFrame,
     prompts: Prompts,
@@ -147,7 +142,7 @@ def compare_providers(
             ProviderFacts(
                 rules=name,
                 label=label,
-                classes=_narrow(billed_classes(requests, result, reach)),
+                classes=narrow(billed_classes(requests, result, reach)),
                 multipliers={"read": rules.read_mult, **dict(rules.write_mult)},
                 input_tokens=int(prompts.billed[result.chosen].sum()),
                 read_tokens=int(result.tokens[:, READ].sum()),

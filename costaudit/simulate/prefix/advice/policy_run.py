@@ -144,6 +144,11 @@ def billed_classes(
     return frame.with_columns(output.alias("output_tokens")).select(TOKEN_CLASSES)
 
 
+def narrow(classes: pl.DataFrame) -> pl.DataFrame:
+    """Return token classes in the smallest integers that hold them: many are kept."""
+    return pl.DataFrame([one.shrink_dtype() for one in classes.iter_columns()])
+
+
 def unconfirmed_of(assigned: Assigned) -> tuple[str, ...]:
     """Return the assumptions of the used rules that no vendor confirms."""
     return tuple(sorted({line for rules in assigned.used() for line in rules.unconfirmed}))
