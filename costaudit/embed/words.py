@@ -4,14 +4,15 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from itertools import chain, pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from costaudit.embed.minilm import packaged_model
 
 if TYPE_CHECKING:
-    import polars as pl
     from tokenizers import Tokenizer
 
 ENGLISH_ONLY = ("minilm", "fast", "mpnet")  # embedders whose training texts were English
@@ -37,7 +38,7 @@ _SCRIPTS = {
 }
 
 
-def language_warning(texts: "Sequence[str] | pl.Series", embedder: str) -> str | None:
+def language_warning(texts: Sequence[str] | pl.Series, embedder: str) -> str | None:
     """Return a warning if many texts are in a language that the embedder was not trained on."""
     if embedder not in ENGLISH_ONLY:
         return None
@@ -71,79 +72,97 @@ def language_of(text: str) -> str | None:
 
 _SMOOTHING = 1e-3  # Arora et al. 2017, "A simple but tough-to-beat baseline": a / (a + frequency)
 _WORDS_SAMPLE = 20_000  # texts that define the common direction
-_WORDED_TEXTS = 4_096  # texts that are handled at once
-_SUMMED_TEXTS = 512  # texts whose words' vectors are in memory at once
+_READ_BYTES = 1 << 24  # of texts that are split at once
+_TOKENIZED = 4_096  # words at once
+_COUNTED = 1 << 22  # ids at once
 
 
-def word_vectors(texts: Sequence[str], dtype: type[np.floating[Any]] = np.float32) -> np.ndarray:
+def word_vectors(texts: Sequence[str]) -> np.ndarray:
     """Embed texts by MiniLM's input vectors, weighted by rarity, without their common direction.
 
-    Return (n, 384) of unit length, zero for a text without words. This is fast, and good enough to
-    find which texts may be similar, but not how similar.
+    Return float32 (n, 384) of unit length, zero for a text without words. This is fast, and good
+    enough to find which texts may be similar, but not how similar.
     """
-    return WordVectors(texts, dtype)[:]
+    return WordVectors(texts)[:]
 
 
 class WordVectors:
     """The vectors of `word_vectors`, made when rows are read: only the texts' words are kept."""
 
-    def __init__(self, texts: "Sequence[str] | pl.Series", dtype: type[np.floating[Any]]) -> None:
-        self._dtype = dtype
-        self._table = WordTable()
-        self._ids, self._lengths = _flat_ids(self._table, texts)
-        self._starts = np.cumsum(self._lengths) - self._lengths
-        counts = np.bincount(self._ids, minlength=len(self._table.vectors))
+    def __init__(self, texts: Sequence[str] | pl.Series) -> None:
+        table = WordTable()
+        self._ids, lengths = _flat_ids(table, texts)
+        self._starts = np.concatenate([[0], np.cumsum(lengths)])
+        counts = np.zeros(len(table.vectors), np.int64)
+        for here in _slices(len(self._ids), _COUNTED):
+            counts += np.bincount(self._ids[here], minlength=len(counts))
         frequency = counts / max(1, len(self._ids))
-        self._weight = (_SMOOTHING / (_SMOOTHING + frequency)).astype(np.float32)
-        count = len(self)
-        drawn = np.linspace(0, count - 1, min(count, _WORDS_SAMPLE)).astype(np.int64)
-        wide = self._means(drawn).astype(np.float64)
-        self._common = np.linalg.eigh(wide.T @ wide)[1][:, -1]
+        weight = (_SMOOTHING / (_SMOOTHING + frequency)).astype(np.float32)
+        self._rows = table.vectors * weight[:, None]
+        drawn = np.linspace(0, len(self) - 1, min(len(self), _WORDS_SAMPLE)).astype(np.int64)
+        wide = self._sums(drawn) / np.maximum(lengths[drawn], 1)[:, None]
+        common = np.linalg.eigh(wide.T @ wide)[1][:, -1]
+        self._rows -= np.outer(self._rows @ common, common)
 
     def __len__(self) -> int:
-        return len(self._lengths)
+        return len(self._starts) - 1
 
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
-        places = np.arange(len(self))[rows]
-        found = np.zeros((len(places), self._table.vectors.shape[1]), self._dtype)
-        for here in _slices(len(places)):
-            part = self._means(places[here]).astype(np.float32)
-            part = part - np.outer(part @ self._common, self._common)
-            norms = np.linalg.norm(part, axis=1, keepdims=True)
-            found[here] = part / np.where(norms > 0, norms, 1.0)
+        if isinstance(rows, slice):
+            rows = np.arange(*rows.indices(len(self)))
+        found = self._sums(rows)
+        norms = np.sqrt(np.einsum("ij,ij->i", found, found))
+        found /= np.where(norms > 0, norms, 1.0)[:, None]
         return found
 
-    def _means(self, rows: np.ndarray) -> np.ndarray:
-        """Return the weighted mean of the words' vectors of each text."""
-        means = np.zeros((len(rows), self._table.vectors.shape[1]), self._dtype)
-        for here in _slices(len(rows), _SUMMED_TEXTS):
-            lengths = self._lengths[rows[here]]
-            worded = np.flatnonzero(lengths)
-            if not len(worded):
-                continue
-            ends = np.cumsum(lengths)
-            shift = self._starts[rows[here]] - (ends - lengths)
-            inside = self._ids[np.arange(ends[-1]) + np.repeat(shift, lengths)]
-            weighted = self._table.vectors[inside]
-            weighted *= self._weight[inside, None]
-            sums = np.add.reduceat(weighted, (ends - lengths)[worded])
-            means[here.start + worded] = sums / lengths[worded, None]
-        return means
+    def _sums(self, rows: np.ndarray) -> np.ndarray:
+        """Return the sum of the weighted vectors of each text's words."""
+        from costaudit.embed.word_kernels import sum_rows
+
+        sums = np.zeros((len(rows), self._rows.shape[1]), np.float32)
+        sum_rows(rows, self._starts, self._ids, self._rows, sums)
+        return sums
 
 
 def _flat_ids(
-    table: "WordTable", texts: "Sequence[str] | pl.Series"
+    table: "WordTable", texts: Sequence[str] | pl.Series
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the word ids of all texts, one text after the other, and how many each has."""
-    parts, lengths = [np.empty(0, np.int32)], np.zeros(len(texts), np.int64)
-    for rows in _slices(len(texts)):
-        found = table.ids(list(texts[rows]))
-        lengths[rows] = [len(row) for row in found]
-        parts.append(np.fromiter((one for row in found for one in row), np.int32))
-    return np.concatenate(parts), lengths
+    """Return the word ids of all texts, one text after the other, and how many each has.
+
+    The tokenizer never looks across a space, so that it reads each distinct piece between spaces
+    only once.
+    """
+    series = pl.Series("text", texts, dtype=pl.String)
+    read = np.cumsum(series.str.len_bytes().to_numpy(), dtype=np.int64) // _READ_BYTES
+    edges = np.flatnonzero(np.diff(read, prepend=-1, append=-1))
+    parts, lengths = [np.empty(0, np.uint16)], [np.empty(0, np.int64)]
+    for start, stop in pairwise(edges.tolist()):
+        ids, counts = _ids_of(table, series[start:stop].str.split(" "))
+        parts.append(ids)
+        lengths.append(counts)
+    return np.concatenate(parts), np.concatenate(lengths)
 
 
-def _slices(count: int, size: int = _WORDED_TEXTS) -> Iterator[slice]:
+def _ids_of(table: "WordTable", split: pl.Series) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ids of texts that are split into pieces, and how many each text has."""
+    from costaudit.embed.word_kernels import spread_ids
+
+    pieces = split.explode()
+    kinds = pieces.unique()
+    codes = pieces.cast(pl.Enum(kinds)).to_physical().cast(pl.UInt32).to_numpy()
+    known = [
+        row for here in _slices(len(kinds), _TOKENIZED) for row in table.ids(kinds[here].to_list())
+    ]
+    sizes = np.fromiter(map(len, known), np.int64, len(known))
+    counts = sizes[codes]
+    ids = np.empty(counts.sum(), np.uint16)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    spread_ids(codes, starts, np.fromiter(chain.from_iterable(known), np.uint16), ids)
+    pieces_before = np.cumsum(split.list.len().to_numpy(), dtype=np.int64)[:-1]
+    return ids, np.add.reduceat(counts, np.concatenate([[0], pieces_before]))
+
+
+def _slices(count: int, size: int) -> Iterator[slice]:
     for start in range(0, count, size):
         yield slice(start, min(start + size, count))
 

@@ -51,7 +51,7 @@ def sampled_sweep(
     return_memory()
     progress.start("sample", None, "texts")
     vectors = Vectors(
-        WordVectors(texts, np.float16),
+        WordVectors(texts),
         lambda rows: embed_texts(stream.texts[rows], embedder, store, progress).vectors,
     )
     return_memory()

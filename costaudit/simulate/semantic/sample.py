@@ -9,179 +9,18 @@ number is estimated from the hits that the second half of the halo adds to the f
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
 from costaudit.contracts.grades import Estimate
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.errors import InsufficientDataError, UsageError
+from costaudit.simulate.semantic.halo.neighbours import CheapVectors, Frame, frame_of, halo_of
 from costaudit.simulate.semantic.stream import Stream
 from costaudit.simulate.semantic.sweep import sweep
 
-_CHEAP_SHARE = 0.5  # of the cheap embedding in the likely similarity; the rest is the learned map
-_RIDGE = 1.0
-_LISTED = 256  # likely neighbours kept of each core text
-_SLICE = 8_192  # texts whose similarities to the core are computed at once
-_ROWS = 128  # core texts whose neighbours are sorted at once
-
 Embed = Callable[[np.ndarray], np.ndarray]
 """Embed rows of the stream's texts: int64 (n,) → float32 (n, d) of unit length."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """The (partition, text) pairs of a stream that something similar could answer."""
-
-    text: np.ndarray  # int64 (m,), by partition, rising in each
-    first: np.ndarray  # int64 (m,), place of the first request
-    last: np.ndarray  # int64 (m,)
-    starts: np.ndarray  # int64 (partitions + 1,)
-
-    @property
-    def texts(self) -> np.ndarray:
-        """Return the texts, rising; all other texts can only match identical text."""
-        return np.unique(self.text)
-
-
-def frame_of(stream: Stream) -> Frame:
-    """Return the frame of a stream, without texts that are alone in their partition."""
-    order = np.flatnonzero(stream.text >= 0)
-    identity = stream.partition[order].astype(np.int64) * len(stream.texts) + stream.text[order]
-    pair, first = np.unique(identity, return_index=True)
-    last = len(identity) - 1 - np.unique(identity[::-1], return_index=True)[1]
-    partition, text = np.divmod(pair, len(stream.texts))
-    _, place, size = np.unique(partition, return_inverse=True, return_counts=True)
-    kept = size[place] > 1
-    return Frame(
-        text=text[kept],
-        first=order[first[kept]],
-        last=order[last[kept]],
-        starts=np.concatenate([[0], np.cumsum(size[size > 1])]),
-    )
-
-
-def halo_of(
-    frame: Frame, cheap: "CheapVectors", core: np.ndarray, known: np.ndarray, most: int
-) -> np.ndarray:
-    """List up to `most` texts outside the core, the likeliest neighbours of core texts first.
-
-    known: float32 (c, d), vectors of the core texts. A text counts as a neighbour only where it
-    shares a partition with the core text and was there before the core text's last request. The
-    nearest text of every core text comes before the second nearest text of any.
-    """
-    near, similarity = _listed(frame, cheap, core, known)
-    rank = np.broadcast_to(np.arange(near.shape[1]), near.shape)
-    there = similarity > -np.inf
-    order = np.lexsort((-similarity[there], rank[there]))
-    rising = near[there][order]
-    _, place = np.unique(rising, return_index=True)
-    wanted = rising[np.sort(place)]
-    return np.asarray(wanted[~np.isin(wanted, core)][:most])
-
-
-def _listed(
-    frame: Frame, cheap: "CheapVectors", core: np.ndarray, known: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """List the likely neighbours of each core text, nearest first, and their likely similarity.
-
-    A ridge regression on the core predicts real vectors from cheap ones. The likely similarity is
-    a mean of the similarity of cheap vectors and the similarity to the predicted vector. All texts
-    are read once, a slice at a time, so that memory grows with the core only.
-    """
-    drawn = cheap[core].astype(np.float64)
-    moments = drawn.T @ drawn + _RIDGE * np.eye(drawn.shape[1])
-    weights = np.linalg.solve(moments, drawn.T @ known).astype(np.float32)
-    back = (known @ weights.T) * np.float32(1 - _CHEAP_SHARE)
-    own = cheap[core].astype(np.float32) * np.float32(_CHEAP_SHARE)
-    reach = [_Reach.of(frame, nodes) for nodes in _nodes_of(frame, core)]
-    blocks = [slice(start, start + _ROWS) for start in range(0, len(core), _ROWS)]
-    nothing = np.zeros((len(core), 0))
-    best = [_Near(nothing[rows].astype(np.int64), back[rows, :0]) for rows in blocks]
-    for start in range(0, len(cheap), _SLICE):
-        part = slice(start, min(start + _SLICE, len(cheap)))
-        wide = cheap[part].astype(np.float32)
-        found = back @ wide.T
-        found /= np.maximum(np.linalg.norm(wide @ weights, axis=1), 1e-9)
-        found += own @ wide.T
-        for row, (line, each) in enumerate(zip(found, reach, strict=True)):
-            line[~each.within(frame, part)] = -np.inf
-            if part.start <= core[row] < part.stop:
-                line[core[row] - part.start] = -np.inf
-        best = [one.and_these(part, found[rows]) for one, rows in zip(best, blocks, strict=True)]
-    lists = [one.in_order() for one in best]
-    return np.concatenate([one.text for one in lists]), np.concatenate(
-        [one.likely for one in lists]
-    )
-
-
-@dataclass(frozen=True)
-class _Near:
-    """The likeliest texts of some core texts, at most _LISTED of each; (rows, k)."""
-
-    text: np.ndarray  # int64, rising in each row
-    likely: np.ndarray  # float32
-
-    def and_these(self, part: slice, likely: np.ndarray) -> "_Near":
-        """Return the likeliest of these and of the texts of a later slice."""
-        here = np.broadcast_to(np.arange(part.start, part.stop), likely.shape)
-        both = _Near(
-            np.concatenate([self.text, here], axis=1),
-            np.concatenate([self.likely, likely], axis=1),
-        )
-        if both.text.shape[1] <= _LISTED:
-            return both
-        kept = np.argpartition(-both.likely, _LISTED - 1, axis=1)[:, :_LISTED]
-        kept.sort(axis=1)
-        return both._taken(kept)
-
-    def in_order(self) -> "_Near":
-        return self._taken(np.argsort(-self.likely, axis=1, kind="stable"))
-
-    def _taken(self, columns: np.ndarray) -> "_Near":
-        return _Near(
-            np.take_along_axis(self.text, columns, axis=1),
-            np.take_along_axis(self.likely, columns, axis=1),
-        )
-
-
-def _nodes_of(frame: Frame, core: np.ndarray) -> list[np.ndarray]:
-    """List the places in the frame of each core text."""
-    order = np.argsort(frame.text, kind="stable")
-    rising = frame.text[order]
-    starts, stops = np.searchsorted(rising, core), np.searchsorted(rising, core, "right")
-    return [order[start:stop] for start, stop in zip(starts, stops, strict=True)]
-
-
-@dataclass(frozen=True)
-class _Reach:
-    """The texts that came before a request for a core text, in its partition."""
-
-    few: np.ndarray  # int64, rising: of its small partitions
-    large: tuple[tuple[int, int, int], ...]  # of the others: their members, and the last request
-
-    @classmethod
-    def of(cls, frame: Frame, nodes: np.ndarray) -> "_Reach":
-        few, large = [np.empty(0, np.int64)], []
-        for node in nodes:
-            partition = np.searchsorted(frame.starts, node, "right") - 1
-            start, stop = int(frame.starts[partition]), int(frame.starts[partition + 1])
-            if stop - start >= _SLICE:
-                large.append((start, stop, int(frame.last[node])))
-                continue
-            members = slice(start, stop)
-            few.append(frame.text[members][frame.first[members] < frame.last[node]])
-        return cls(np.unique(np.concatenate(few)), tuple(large))
-
-    def within(self, frame: Frame, part: slice) -> np.ndarray:
-        """Return a mask of the texts of a slice."""
-        mask = np.zeros(part.stop - part.start, dtype=bool)
-        low, high = np.searchsorted(self.few, (part.start, part.stop))
-        mask[self.few[low:high] - part.start] = True
-        for start, stop, last in self.large:  # its texts rise
-            low, high = start + np.searchsorted(frame.text[start:stop], (part.start, part.stop))
-            mask[frame.text[low:high][frame.first[low:high] < last] - part.start] = True
-        return mask
 
 
 LEAST_TEXTS = 200  # a smaller sample shows nothing
@@ -223,14 +62,6 @@ class Draw:
     seed: int = 0
     weight: np.ndarray | None = None  # float64 (n,), such as what each request cost; None: 1 each
     lasting: float = LASTING
-
-
-class CheapVectors(Protocol):
-    """Vectors of all texts: float32 or float16 (m, c), or what makes rows of them when asked."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: slice | np.ndarray, /) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
