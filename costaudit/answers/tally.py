@@ -15,6 +15,7 @@ from costaudit.contracts.requests import TS_S
 _MOST = 500  # maximum number of blocks; more are merged, which only widens the intervals
 _HOUR_S = 3600.0
 _SHAPE_ERROR = 0.1  # relative error of fitted wrong hits, since no mixture has quite its shape
+_AT_ONCE = 200_000  # requests whose pairs are compared together
 _TURNS = 1.5  # minimum number of requests per conversation for conversations to be the blocks
 
 
@@ -297,36 +298,57 @@ def rates_by_id(
     Answers that differ may say the same in other words. They count as wrong, and the interval runs
     from none of them being wrong to the upper bound for all of them.
     """
-    pairs = HitPairs.of(served)
-    own, matched = answer[pairs.asked], answer[pairs.matched]
-    known = (own >= 0) & (matched >= 0)
-    place = np.where(known, np.where(own == matched, _SAME, _OTHER), _UNKNOWN).astype(np.int64)
     weight = population.weights(replicates, seed)
-    right = _right_by_place(place, population.block[pairs.asked], weight)
-    judged = Judged(
+    right = _right_by_place(answer, served, population.block, weight)
+    tally = Tally(population, weight, "assumed")
+    return tuple(_widened(tally.point(*_by_id(answer, row, right[0]), right)) for row in served)
+
+
+def _by_id(answer: Ints, served: Ints, right: Floats) -> tuple[npt.NDArray[np.int64], Judged]:
+    """Return each request's row, -1 without a hit, in what is known about the hits of one run."""
+    asked = np.flatnonzero(served >= 0).astype(np.int32)
+    row = np.full(len(served), -1, np.int64)
+    row[asked] = np.arange(len(asked))
+    place = _places(answer, asked, served[asked])
+    return row, Judged(
         Verdicts(
-            right=np.where(known, place == _SAME, -1).astype(np.int8),
-            similarity=np.where(place == _SAME, 1.0, np.nan).astype(np.float32),
+            right=np.array([1, 0, -1], np.int8)[place],
+            similarity=np.array([1.0, np.nan, np.nan], np.float32)[place],
             level=np.zeros(len(place), np.int8),
-            certain=known,
+            certain=place != _UNKNOWN,
             flags=np.zeros(len(place), np.uint32),
         ),
         place,
         group=np.arange(len(place)),
-        probability=right[0, place],
+        probability=right[place],
         missed=np.zeros(len(place)),
-        open=~known,
+        open=place == _UNKNOWN,
     )
-    tally = Tally(population, weight, "assumed")
-    return tuple(_widened(tally.point(row, judged, right)) for row in pairs.row)
 
 
-def _right_by_place(place: npt.NDArray[np.int64], block: Ints, weight: Floats) -> Floats:
+def _places(answer: Ints, asked: Ints, matched: Ints) -> npt.NDArray[np.int64]:
+    """Return whether the two answers of each pair are equal, differ, or are not both known."""
+    own, other = answer[asked], answer[matched]
+    place = np.where(own == other, _SAME, _OTHER)
+    return np.where((own >= 0) & (other >= 0), place, _UNKNOWN).astype(np.int64)
+
+
+def _right_by_place(answer: Ints, served: Ints, block: Ints, weight: Floats) -> Floats:
     """Return the share of right pairs by place, (replicates + 1, 3).
 
-    Unknown pairs get the share of the known ones. `block` is the bootstrap block of each pair.
+    Unknown pairs get the share of the known ones. `block` is the bootstrap block of each request;
+    a pair of several runs counts once.
     """
-    counts = weighted(place, block, weight, _UNKNOWN + 1)
+    places, blocks = _UNKNOWN + 1, weight.shape[1]
+    cells = np.zeros(places * blocks, np.int64)
+    for at in range(0, served.shape[1], _AT_ONCE):
+        pairs = np.sort(served[:, at : at + _AT_ONCE], axis=0)
+        new = pairs >= 0
+        new[1:] &= pairs[1:] != pairs[:-1]
+        asked = np.nonzero(new)[1].astype(np.int32) + np.int32(at)
+        cell = _places(answer, asked, pairs[new]) * blocks + block[asked]
+        cells += np.bincount(cell, minlength=len(cells))
+    counts = weight @ cells.reshape(places, blocks).T.astype(np.float64)
     known = counts[:, _SAME] + counts[:, _OTHER]
     right = np.zeros_like(counts)
     right[:, _SAME] = 1.0

@@ -53,3 +53,15 @@ def test_without_answers_nothing_is_said_of_them() -> None:
     point = rated([-1] * N, [-1] + [0] * (N - 1))
     assert point.raw_hit_share.value == 0.9
     assert point.valid_hit_share is None and point.unsafe_served_share is None
+
+
+def test_a_pair_of_several_runs_counts_once() -> None:
+    """Of the four different pairs whose answers are known, two agree: so does half an unknown."""
+    answer = np.array([0, 0, 1, -1, 0], np.int32)
+    served = np.array([[-1, 0, 0, 0, 0], [-1, 0, -1, -1, 2]], np.int32)
+    population = Population(np.ones(5, np.bool_), np.arange(5, dtype=np.int32))
+    first, second = rates_by_id(answer, served, population, replicates=20)
+    assert first.valid_hit_share is not None and second.valid_hit_share is not None
+    assert first.valid_hit_share.value == pytest.approx((2 + 0.5) / 5)
+    assert second.valid_hit_share.value == pytest.approx(1 / 5)
+    assert (first.judged, first.hits, second.judged) == (3, 4, 2)

@@ -9,6 +9,7 @@ import polars as pl
 
 from costaudit.answers.tally import RatePoint, rates_by_id
 from costaudit.contracts.policies import SemanticPolicy
+from costaudit.contracts.run_dir import column
 from costaudit.contracts.semantic import SemanticSection
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.semantic.evidence import SemanticResult
@@ -27,6 +28,10 @@ class ExactRun(KeyedRun):
         """Return the decisions under policies that share a stream."""
         return sweep(stream or self.stream, None, policies)
 
+    def together(self, policies: Sequence[SemanticPolicy]) -> list[Sequence[SemanticPolicy]]:
+        """Return each policy alone: they share no work, and each takes memory."""
+        return [[one] for one in policies]
+
     def points(self, served: np.ndarray, replicates: int = 200) -> tuple[RatePoint, ...]:
         """Return the rates of rows of `Decisions.served`; answers are compared by id."""
         return rates_by_id(
@@ -40,7 +45,7 @@ class ExactRun(KeyedRun):
     @cached_property
     def _answer(self) -> np.ndarray:
         """Return the number of each request's answer; -1 if none was logged. int32 (n,)."""
-        number = self.log.requests["answer_id"].rank("dense").cast(pl.Int32) - 1
+        number = column(self.log.requests, "answer_id").rank("dense").cast(pl.Int32) - 1
         return number.fill_null(-1).to_numpy()
 
     def text_bytes(self) -> tuple[float, float]:

@@ -83,6 +83,10 @@ class KeyedRun(ABC):
         The stream is the run's own unless one is given.
         """
 
+    def together(self, policies: Sequence[SemanticPolicy]) -> list[Sequence[SemanticPolicy]]:
+        """Return policies in the groups that are best swept in one pass."""
+        return [policies]
+
     def fits(self, stream: Stream) -> bool:
         """Return whether a stream can be swept; one without vectors always can."""
         return True

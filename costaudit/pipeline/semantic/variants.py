@@ -4,15 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+import xxhash
 
 from costaudit.answers.tally import RatePoint
 from costaudit.answers.traps.detectors import TRAP_NAMES
-from costaudit.contracts.grades import Money
 from costaudit.contracts.policies import SCOPE_FIELDS, ScopeField, SemanticPolicy
 from costaudit.contracts.semantic import LifetimeSweep, ScopeRow, SweepPoint, VariantRow
 from costaudit.pipeline.semantic.keyed_run import KeyedRun
 from costaudit.simulate.semantic.stream import Stream
-from costaudit.simulate.semantic.sweep import Decisions
 
 _LADDER: tuple[tuple[ScopeField, ...], ...] = (
     (),
@@ -46,12 +45,12 @@ def scope_rows(
         unsafe_served_share=chosen.unsafe_served_share,
         net_saved=chosen.net_saved,
     )
-    known: dict[bytes, ScopeRow] = {run.stream.partition.tobytes(): own}
+    known = {xxhash.xxh3_128_digest(run.stream.partition.data): own}
 
     def row(scope: tuple[ScopeField, ...], removed: str) -> Iterator[ScopeRow]:
         narrower = replace(policy, scope=scope)
         stream = run.keyed(narrower)
-        parting = stream.partition.tobytes()
+        parting = xxhash.xxh3_128_digest(stream.partition.data)
         if parting not in known:
             if not run.fits(stream):
                 return
@@ -86,23 +85,28 @@ def variant_rows(
         variants[f"at most {entries:,} entries a scope, {policy.eviction}"] = replace(
             policy, max_entries=entries
         )
-    plain = run.swept(list(variants.values()))
-    decided = [(name, plain, place) for place, name in enumerate(variants)]
-    guarded = policy.guard or policy.min_similarity > 1
-    for name, guard in () if guarded else (*_ONE_GUARD, ("all", TRAP_NAMES)):
-        decided.append((f"guard: {name}", run.swept([replace(policy, guard=guard)]), 0))
-    served = np.stack([decisions.served[place] for _, decisions, place in decided])
-    points = rate(served)
+    together = run.together(list(variants.values()))
+    if not (policy.guard or policy.min_similarity > 1):
+        guards = (*_ONE_GUARD, ("all", TRAP_NAMES))
+        variants |= {f"guard: {name}": replace(policy, guard=guard) for name, guard in guards}
+        together += [[variants[f"guard: {name}"]] for name, _ in guards]
+    served = np.empty((len(variants), len(run.stream.text)), np.int32)
+    peaks: list[int] = []
+    for policies in together:
+        decisions = run.swept(policies)
+        served[len(peaks) : len(peaks) + len(policies)] = decisions.served
+        peaks += decisions.peak_entries.tolist()
+        del decisions  # before the next ones are made
     return tuple(
         VariantRow(
             name=name,
             raw_hit_share=point.raw_hit_share,
             valid_hit_share=point.valid_hit_share,
             unsafe_served_share=point.unsafe_served_share,
-            net_saved=_net(run, decisions, place, point),
-            peak_entries=int(decisions.peak_entries[place]),
+            net_saved=run.net_saved(row, peak, point, policy.min_similarity),
+            peak_entries=peak,
         )
-        for (name, decisions, place), point in zip(decided, points, strict=True)
+        for name, row, peak, point in zip(variants, served, peaks, rate(served), strict=True)
     )
 
 
@@ -141,16 +145,9 @@ def _scope_row(run: KeyedRun, policy: SemanticPolicy, stream: Stream) -> ScopeRo
         raw_hit_share=point.raw_hit_share,
         valid_hit_share=point.valid_hit_share,
         unsafe_served_share=point.unsafe_served_share,
-        net_saved=_net(run, decisions, 0, point),
-    )
-
-
-def _net(run: KeyedRun, decisions: Decisions, place: int, point: RatePoint) -> Money:
-    return run.net_saved(
-        decisions.served[place],
-        int(decisions.peak_entries[place]),
-        point,
-        decisions.policies[place].min_similarity,
+        net_saved=run.net_saved(
+            decisions.served[0], int(decisions.peak_entries[0]), point, policy.min_similarity
+        ),
     )
 
 

@@ -180,12 +180,15 @@ def lowest_live(now, ts, limits, ttls, live, used, deepest):  # type: ignore[no-
 def most_held(node, ts, ready, served, evicted, ttl, slides, owner, used, queue):  # type: ignore[no-untyped-def]  # compiled
     """Return the largest number of entries that one setting held at a time, from its decisions.
 
-    served: int32 (n,), the place of the request whose answer was served, negative for a miss.
+    node: int32 (n,), -1 for a request that is bypassed. served: int32 (n,), the place of the
+    request whose answer was served, negative for a miss.
     evicted: int32 (n,), the request whose entry was evicted for this request's entry, or -1.
     owner, used: int32 (m,), filled with -1. queue: int32 (n,), space for requests whose TTL runs.
     """
     held = most = head = tail = 0
     for r in range(node.shape[0]):
+        if node[r] < 0:
+            continue
         now = ts[r]
         while head < tail and now >= ts[queue[head]] + ttl:
             started = queue[head]

@@ -1,7 +1,7 @@
 """The decisions of one segment of a stream, and what each cache holds between segments."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,22 +78,24 @@ def limit_of(policy: SemanticPolicy) -> int:
 
 def states_for(
     policies: Sequence[SemanticPolicy], arrivals: Arrivals, *, guarded: bool
-) -> list[State]:
-    """Return the states: one for all policies without a size limit, one per other policy."""
+) -> Iterator[State]:
+    """Yield the states: one for all policies without a size limit, one per other policy.
+
+    Policies that match identical text only gain nothing by one state: each has its own.
+    """
     if policies[0].scope_after:
-        return [CheckedState(policy, place, arrivals) for place, policy in enumerate(policies)]
+        for place, policy in enumerate(policies):
+            yield CheckedState(policy, place, arrivals)
+        return
     unlimited = [place for place, policy in enumerate(policies) if policy.max_entries is None]
     unlimited.sort(key=lambda place: (-limit_of(policies[place]), place))
-    states: list[State] = [
-        UnlimitedState(policies, unlimited[start : start + _TOGETHER], arrivals, guarded)
-        for start in range(0, len(unlimited), _TOGETHER)
-    ]
-    states += [
-        LimitedState(policy, place, arrivals, guarded)
-        for place, policy in enumerate(policies)
-        if policy.max_entries is not None
-    ]
-    return states
+    similar = any(limit_of(policies[place]) >= 0 for place in unlimited)
+    together = _TOGETHER if similar else 1
+    for start in range(0, len(unlimited), together):
+        yield UnlimitedState(policies, unlimited[start : start + together], arrivals, guarded)
+    for place, policy in enumerate(policies):
+        if policy.max_entries is not None:
+            yield LimitedState(policy, place, arrivals, guarded)
 
 
 class UnlimitedState(State):
@@ -263,14 +265,14 @@ _NOT_LIVE = -2
 def arrivals_of(stream: Stream, nodes: Nodes, segment: Segment) -> Arrivals:
     """Return the requests of a segment."""
     order = nodes.order[segment.requests]
-    first = segment.nodes.start
+    first, pool = segment.nodes.start, nodes.pool[segment.requests]
     return Arrivals(
         node=nodes.node[segment.requests] - np.int32(first),
-        pool=nodes.pool[segment.requests],
+        pool=pool,
         ts_s=stream.ts_s[order],
         ready_s=stream.ready_s[order],
         nodes=segment.nodes.stop - first,
-        checked=(stream.pool if stream.checked is None else stream.checked)[order],
+        checked=pool if stream.checked is None else stream.checked[order],
     )
 
 
@@ -281,21 +283,28 @@ def decide_segment(
     finder: PairFinder,
     policies: Sequence[SemanticPolicy],
     guard: PairGuard | None,
-) -> list[State]:
-    """Decide the requests of a segment under all policies; the states hold the results."""
+) -> Iterator[State]:
+    """Decide the requests of a segment under all policies; the states hold the results.
+
+    Where all pairs are found first, one state after another is made and decided.
+    """
     first = segment.nodes.start
-    states = states_for(policies, arrivals, guarded=guard is not None)
+    states: Iterable[State] = states_for(policies, arrivals, guarded=guard is not None)
     lowest = max(limit_of(policy) for policy in policies)
     verdicts = Verdicts(guard, nodes.text[segment.nodes])
     most = finder.sizes.listed_pairs
     if arrivals.nodes**2 <= most or finder.expected(first, segment.nodes.stop, lowest) <= most:
-        blocks = _listed(finder, segment, arrivals, lowest, verdicts)
+        blocks = list(_listed(finder, segment, arrivals, lowest, verdicts))
     else:
-        blocks = _streamed(finder, segment, arrivals, lowest, verdicts, states)
-    for block in blocks:
-        for state in states:
+        states = list(states)
+        for block in _streamed(finder, segment, arrivals, lowest, verdicts, states):
+            for state in states:
+                verdicts.settle(state, block)
+        blocks = []
+    for state in states:
+        for block in blocks:
             verdicts.settle(state, block)
-    return states
+        yield state
 
 
 def _listed(

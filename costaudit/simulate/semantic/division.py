@@ -67,7 +67,7 @@ class Part:
 class Decided:
     """What some policies did with the requests of one segment."""
 
-    order: np.ndarray  # int64 (r,), place in the stream
+    order: np.ndarray  # int32 (r,), place in the stream
     settings: tuple[int, ...]  # places in the list of policies
     served: np.ndarray  # int32 (r, settings), place in `order` of the request served; < 0: none
     depths: np.ndarray  # int32 (r, settings)

@@ -14,6 +14,7 @@ from costaudit.simulate.semantic.keys import (
     REASONS,
     Keys,
     bypass_codes,
+    first_of,
     groups_of,
     keys_of,
 )
@@ -144,13 +145,13 @@ class Segment:
 class Nodes:
     """Eligible requests by pool and time, and their nodes by pool, partition, first appearance."""
 
-    order: np.ndarray  # int64 (r,), place in the stream
+    order: np.ndarray  # int32 (r,), place in the stream
     node: np.ndarray  # int32 (r,)
     pool: np.ndarray  # int32 (r,)
     text: np.ndarray  # int32 (m,)
     partition: np.ndarray  # int32 (m,), numbered anew so that it rises
-    first: np.ndarray  # int64 (m,), place in the stream of the first request
-    last: np.ndarray  # int64 (m,), and of the last
+    first: np.ndarray  # int32 (m,), place in the stream of the first request
+    last: np.ndarray  # int32 (m,), and of the last
     segments: tuple[Segment, ...]
 
     def of(self, segments: Sequence[Segment]) -> "Nodes":
@@ -180,17 +181,15 @@ def nodes_of(stream: Stream, together: int = 2_048) -> Nodes:
 
     together: nodes up to which neighbouring pools are one segment.
     """
-    eligible = np.flatnonzero(stream.text >= 0)
-    order = eligible[np.argsort(stream.pool[eligible], kind="stable")]
-    identity = stream.partition[order].astype(np.int64) * (len(stream.texts) + 1)
-    identity += stream.text[order]
-    _, index, inverse = np.unique(identity, return_index=True, return_inverse=True)
-    places = order[index]
-    rank = np.lexsort((index, stream.partition[places], stream.pool[places]))
+    order = np.flatnonzero(stream.text >= 0).astype(np.int32)
+    order = order[np.argsort(stream.pool[order], kind="stable")]
+    found = groups_of([stream.partition[order], stream.text[order]])
+    places = order[first_of(found)]  # by pool, then by first appearance
+    rank = np.lexsort((stream.partition[places], stream.pool[places]))
     number = np.empty(len(rank), dtype=np.int32)
     number[rank] = np.arange(len(rank), dtype=np.int32)
-    node = number[inverse]
-    last = np.empty(len(rank), dtype=np.int64)
+    node = number[found]
+    last = np.empty(len(rank), dtype=np.int32)
     last[node] = order  # assigned in order within a pool: the last request stays
     first = places[rank]
     pool = stream.pool[order]

@@ -52,23 +52,14 @@ def peak_entries(
     """
     from costaudit.simulate.semantic.decision_kernels import most_held
 
-    times = np.sort(nodes.order)
-    place = np.full(len(stream.text), -1, dtype=np.int32)
-    place[times] = np.arange(len(times), dtype=np.int32)
-    node = np.empty(len(times), dtype=np.int32)
-    node[place[nodes.order]] = nodes.node
-    nothing = np.full(len(times), -1, dtype=np.int32)
-    queue = np.empty(len(times), dtype=np.int32)
-
-    def local(requests: np.ndarray) -> np.ndarray:
-        return np.where(requests < 0, -1, place[np.maximum(requests, 0)])
-
+    node = np.full(len(stream.text), -1, dtype=np.int32)
+    node[nodes.order] = nodes.node
+    nothing = np.full(len(node), -1, dtype=np.int32)
+    queue = np.empty(len(node), dtype=np.int32)
     peaks = np.zeros(len(policies), dtype=np.int64)
     for number, policy in enumerate(policies):
-        pushed = local(evicted[number][times]) if number in evicted else nothing
         peaks[number] = most_held(
-            node, stream.ts_s[times], stream.ready_s[times],
-            local(served[number, times]), pushed,
+            node, stream.ts_s, stream.ready_s, served[number], evicted.get(number, nothing),
             np.inf if policy.ttl_s is None else policy.ttl_s, policy.ttl_kind == "sliding",
             np.full(len(nodes.text), -1, dtype=np.int32),
             np.full(len(nodes.text), -1, dtype=np.int32),
@@ -80,6 +71,7 @@ def peak_entries(
 MISS, BYPASS = -1, -2
 _REFUSED = -3  # less the place whose answer was refused, as the kernels write it
 _NORM_TOLERANCE = 1e-3
+_AT_ONCE = 200_000  # requests whose decisions are put in their place together
 CHECKED = 20_000  # requests that an approximation's error is measured on
 
 
@@ -149,16 +141,18 @@ def _swept(
         bounds = search.bounds or upper_bounds(vectors, limit, search.sizes)
         whole = Part(nodes, vectors, bounds, tuple(policies), guard, search)
         for one in decided(whole, stream, division):
-            order = one.order
-            for column, place in enumerate(one.settings):
-                served[place, order] = _placed(one.served[:, column], order)
-                depths = one.depths[:, column]
-                none = one.served[:, column] == MISS
-                similarity[place, order] = np.where(none, np.nan, from_depth(depths))
-            if one.evicted is not None:
-                place = one.settings[0]
-                empty = np.full(len(stream.text), MISS, dtype=np.int32)
-                evicted.setdefault(place, empty)[order] = _placed(one.evicted, order)
+            if one.evicted is not None and one.settings[0] not in evicted:
+                evicted[one.settings[0]] = np.full(len(stream.text), MISS, dtype=np.int32)
+            for at in range(0, len(one.order), _AT_ONCE):
+                here = slice(at, at + _AT_ONCE)
+                order = one.order[here]
+                for column, place in enumerate(one.settings):
+                    found = one.served[here, column]
+                    served[place, order] = _placed(found, one.order)
+                    alike = from_depth(one.depths[here, column])
+                    similarity[place, order] = np.where(found == MISS, np.float32(np.nan), alike)
+                if one.evicted is not None:
+                    evicted[one.settings[0]][order] = _placed(one.evicted[here], one.order)
     policy, request = np.nonzero(served <= _REFUSED)
     entry = _REFUSED - served[policy, request]
     served[policy, request] = MISS
