@@ -17,6 +17,17 @@ from costaudit.errors import BackendError, RunDirError
 from costaudit.progress import Progress, SilentProgress
 from costaudit.untrusted import check_rows
 
+_SLICE = 200_000  # texts that are named at once
+
+
+def named(texts: pl.DataFrame) -> pl.DataFrame:
+    """Return texts (text) with the digests by which their vectors are stored (text_id)."""
+    ids = [pl.Series("text_id", [], pl.String)]
+    for part in texts["text"].to_frame().iter_slices(_SLICE):
+        made = [xxhash.xxh3_128_hexdigest(one.encode()) for one in part["text"]]
+        ids.append(pl.Series("text_id", made, pl.String))
+    return texts.select(pl.concat(ids), "text")
+
 
 class VectorStore:
     """Append-only parts, each written completely or not at all, so that a killed run resumes."""

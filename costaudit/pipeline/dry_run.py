@@ -14,7 +14,7 @@ from costaudit.contracts.run_dir import RunDir
 from costaudit.costing.plans.sizing import FLOAT_BYTES, embedding_per_mtok
 from costaudit.embed.distinct import distinct_texts
 from costaudit.embed.embedders import embedder_named, embedder_on, hosted_named, is_own, is_table
-from costaudit.embed.store import VectorStore, seconds_per_token
+from costaudit.embed.store import VectorStore, named, seconds_per_token
 from costaudit.engine.hub import without_downloads
 from costaudit.errors import CostauditError
 from costaudit.ingest.options import IngestOptions
@@ -115,7 +115,7 @@ def _embedding(
         counts = np.minimum(embedder.token_counts(texts["text"].to_list()), spec.max_tokens)
         order = np.argsort(counts, kind="stable")
         store = VectorStore(run.vectors_path, spec.name, spec.revision, spec.dimensions)
-        each_s = seconds_per_token(texts[order], counts[order], embedder, store)
+        each_s = seconds_per_token(named(texts[order]), counts[order], embedder, store)
     except CostauditError as error:  # such as a model that is not on this machine
         return replace(found, untold=error.message)
     tokens = _times(likely, float(counts.mean()))

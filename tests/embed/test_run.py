@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import xxhash
 
 from costaudit.embed.embedder import EmbedderSpec, spec_of
-from costaudit.embed.store import LONG, VectorStore, embed_texts
+from costaudit.embed.store import LONG, VectorStore, embed_texts, named
 from costaudit.errors import BackendError, RunDirError
 from costaudit.progress import SilentProgress
 
@@ -47,6 +48,13 @@ def table(texts: Sequence[str]) -> pl.DataFrame:
 
 def store_of(root: Path, embedder: Counting) -> VectorStore:
     return VectorStore(root, embedder.name, embedder.revision, embedder.dimensions)
+
+
+def test_texts_are_named_by_their_hash() -> None:
+    found = named(pl.DataFrame({"text": ["b", "ä", ""], "other": 1}))
+    assert found.rows() == [(xxhash.xxh3_128_hexdigest(t.encode()), t) for t in ("b", "ä", "")]
+    none = named(pl.DataFrame(schema={"text": pl.String}))
+    assert none.schema == pl.Schema({"text_id": pl.String, "text": pl.String})
 
 
 def test_vectors_are_aligned_and_made_in_order_of_length(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from costaudit.cli.analyze import Asked
 from costaudit.contracts.run_dir import RunDir
 from costaudit.embed.embedder import EmbedderSpec
-from costaudit.embed.store import VectorStore
+from costaudit.embed.store import VectorStore, named
 from costaudit.errors import UsageError
 from costaudit.pipeline.analyze import audit_of
 from costaudit.pipeline.loaded import Loaded, ingested
@@ -133,11 +133,9 @@ def planted(tmp_path: Path, count: int) -> tuple[pl.DataFrame, VectorStore, int]
     """
     rng = np.random.default_rng(count)
     words = rng.integers(1, 20, count) + 100 * np.arange(count) // count
-    texts = pl.DataFrame({"text_id": [f"{n:032x}" for n in range(count)]}).with_columns(
-        text=pl.Series(["word " * int(n) for n in words])
-    )
+    texts = pl.DataFrame({"text": [f"{n} " + "word " * int(k - 1) for n, k in enumerate(words)]})
     store = VectorStore(tmp_path, "slow", "1", 2)
-    store.append(texts["text_id"].gather_every(3), np.ones((-(-count // 3), 2), np.float32))
+    store.append(named(texts)["text_id"].gather_every(3), np.ones((-(-count // 3), 2), np.float32))
     new = np.arange(count) % 3 > 0
     return texts, store, int(np.minimum(words, 100)[new].sum())
 

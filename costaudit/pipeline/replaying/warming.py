@@ -46,7 +46,7 @@ def warm_up(
     usd = np.nan_to_num(per_request_usd(run.log.tariff.classes, run.log.tariff.billed))
     text = run.stream.text[run.eligible]
     by_text = np.bincount(text, weights=usd[run.eligible], minlength=len(run.stream.texts))
-    topics = cluster_texts(run.stream.texts, run.vectors, by_text)
+    topics = cluster_texts(run.texts, run.vectors, by_text)
     own = np.full(len(run.stream.text), -1, np.int32)
     own[run.eligible] = topics.cluster[text]
     clusters = [

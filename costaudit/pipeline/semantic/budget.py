@@ -14,7 +14,7 @@ import polars as pl
 from costaudit.contracts.semantic import SampledSweep
 from costaudit.embed.embedder import Embedder
 from costaudit.embed.embedders import embedder_on
-from costaudit.embed.store import VectorStore, seconds_per_token
+from costaudit.embed.store import VectorStore, named, seconds_per_token
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.memory import free_bytes
 from costaudit.pipeline.semantic.evidence import SemanticResult
@@ -113,14 +113,16 @@ def shortage(log: Loaded, options: AnalyzeOptions, stream: Stream) -> Shortage |
 def new_texts(
     texts: pl.DataFrame, embedder: Embedder, store: VectorStore, most: int = _COUNTED
 ) -> tuple[pl.DataFrame, np.ndarray, float]:
-    """Return texts (text_id, text) without a vector, their tokens, and how many each one is for.
+    """Return the texts without a vector, their tokens, and how many texts each one is for.
 
-    Both are in rising order of tokens, which are those that the embedder reads. Of more than `most`
-    texts, only as many are looked at, always the same ones.
+    They are rows of `texts` (text) with their text_id. Both are in rising order of tokens, which
+    are those that the embedder reads. Of more than `most` texts, only as many are looked at, always
+    the same ones.
     """
     part = texts
     if len(texts) > most:  # drawn, because even steps can fall in with a period of the log
         part = texts[np.random.default_rng(0).choice(len(texts), most, replace=False)]
+    part = named(part)
     new = part.filter(~pl.Series(store.known(part["text_id"])))
     counts = embedder.token_counts(new["text"].to_list())
     order = np.argsort(counts, kind="stable")

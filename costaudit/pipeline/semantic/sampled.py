@@ -11,7 +11,7 @@ from costaudit.contracts.semantic import SampledPoint, SampledSweep
 from costaudit.costing.plans.nodes import embedder_for, store_for
 from costaudit.costing.plans.sizing import embedding_per_mtok, size_cache
 from costaudit.embed.embedders import embedder_on
-from costaudit.embed.store import VectorStore, embed_texts
+from costaudit.embed.store import VectorStore, embed_texts, named
 from costaudit.embed.words import WordVectors, language_warning
 from costaudit.engine.pool import return_memory
 from costaudit.pipeline.loaded import Loaded, no_texts, nothing_to_compare
@@ -52,7 +52,7 @@ def sampled_sweep(
     progress.start("sample", None, "texts")
     vectors = Vectors(
         WordVectors(texts),
-        lambda rows: embed_texts(stream.texts[rows], embedder, store, progress).vectors,
+        lambda rows: embed_texts(named(stream.texts[rows]), embedder, store, progress).vectors,
     )
     return_memory()
     progress.finish(f"{wanted:,} of {distinct:,} texts to embed")

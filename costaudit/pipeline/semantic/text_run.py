@@ -21,7 +21,7 @@ from costaudit.contracts.semantic import Approximation, Misses
 from costaudit.costing.cost import per_request_usd
 from costaudit.costing.plans.sizing import embedding_per_mtok
 from costaudit.embed.embedders import embedder_on
-from costaudit.embed.store import VectorStore, embed_texts
+from costaudit.embed.store import VectorStore, embed_texts, named
 from costaudit.embed.words import language_warning
 from costaudit.engine.engine import is_on_ray
 from costaudit.pipeline.loaded import Loaded, no_texts
@@ -69,7 +69,8 @@ class SemanticRun(KeyedRun):
             self.embedder.spec.revision,
             self.embedder.spec.dimensions,
         )
-        self.vectors = self._embed(self.stream.texts, "questions")
+        self.texts = named(self.stream.texts)
+        self.vectors = self._embed(self.texts, "questions")
         texts = self.stream.texts["text"].to_list()
         self.language_warning = language_warning(texts, options.policy.embedder) or ""
         tokens = self.embedder.token_counts(texts)
@@ -96,7 +97,7 @@ class SemanticRun(KeyedRun):
         usd = np.nan_to_num(per_request_usd(self.log.tariff.classes, self.log.tariff.billed))
         text = self.stream.text[self.eligible]
         by_text = np.bincount(text, usd[self.eligible], len(self.stream.texts))
-        return cluster_texts(self.stream.texts, self.vectors, by_text)
+        return cluster_texts(self.texts, self.vectors, by_text)
 
     @cached_property
     def topic(self) -> np.ndarray:
@@ -183,7 +184,7 @@ class SemanticRun(KeyedRun):
 
     def embedded(self, texts: pl.DataFrame) -> np.ndarray:
         """Embed texts of another key; each is cut at the end of the model's window."""
-        return self._embed(texts, "prompts")
+        return self._embed(named(texts), "prompts")
 
     def _embed(self, texts: pl.DataFrame, unit: str) -> np.ndarray:
         return embed_texts(texts, self.embedder, self._store, self.progress, unit=unit).vectors

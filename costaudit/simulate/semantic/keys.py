@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-import xxhash
 
 from costaudit.contracts.policies import CacheKey
 from costaudit.contracts.requests import GATEWAY_SERVED
@@ -89,7 +88,7 @@ class Keys:
             row = found["row"].cast(pl.Int32).to_numpy()
         text = np.full(len(eligible), -1, dtype=np.int32)
         text[eligible] = row[number]
-        return pl.DataFrame([_text_ids(texts), texts.alias("text")]), text
+        return texts.to_frame("text"), text
 
     def _read(self, used: np.ndarray) -> pl.Series:
         """Return the text of each of some questions."""
@@ -108,15 +107,6 @@ class Keys:
         each = each.with_columns(text=self.texts.gather(each["row"]))
         whole = each.group_by("place", maintain_order=True).agg(pl.col("text").str.join("\n"))
         return whole["text"]
-
-
-def _text_ids(texts: pl.Series) -> pl.Series:
-    """Return the digests by which vectors are stored."""
-    parts = [
-        pl.Series([xxhash.xxh3_128_hexdigest(one.encode()) for one in texts.slice(at, SLICE)])
-        for at in range(0, len(texts), SLICE)
-    ]
-    return pl.concat(parts or [pl.Series([], dtype=pl.String)]).alias("text_id")
 
 
 def groups_of(columns: Iterable[pl.Series | np.ndarray]) -> np.ndarray:

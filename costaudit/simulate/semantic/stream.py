@@ -24,7 +24,7 @@ from costaudit.simulate.semantic.keys import (
 class Stream:
     """Requests in the order of decision, with their distinct texts."""
 
-    texts: pl.DataFrame  # text_id (xxh3_128 of the text), text; distinct, in order of appearance
+    texts: pl.DataFrame  # text; distinct, in order of appearance
     text: np.ndarray  # int32 (n,), row of texts; -1 where bypassed
     partition: np.ndarray  # int32 (n,): equal scope fields and, by the key, equal history
     pool: np.ndarray  # int32 (n,): equal scope fields; max_entries counts here

@@ -220,7 +220,7 @@ def _check_vectors(stream: Stream, vectors: np.ndarray) -> None:
     if not (np.abs(norms - 1) <= _NORM_TOLERANCE).all():
         place = int(np.argmin(np.abs(norms - 1) <= _NORM_TOLERANCE))
         raise InputError(
-            f"The vector of text {stream.texts['text_id'][place]} has length {norms[place]:.4g}.",
+            f"The vector of text number {place:,} has length {norms[place]:.4g}.",
             hint="Give vectors of unit length.",
         )
 

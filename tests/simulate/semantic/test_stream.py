@@ -3,7 +3,6 @@
 import numpy as np
 import polars as pl
 import pytest
-import xxhash
 
 from costaudit.contracts.policies import ScopeField, SemanticPolicy
 from costaudit.errors import UsageError
@@ -46,14 +45,13 @@ def test_the_three_keys_compare_different_texts() -> None:
     assert set(full.partition.tolist()) == {0}
 
 
-def test_texts_are_distinct_and_named_by_their_hash() -> None:
+def test_texts_are_distinct_in_order_of_appearance() -> None:
     log = Log()
     for text in ("b", "a", "b", "ä", "a"):
         log.call([("user", text, 1)])
     stream = stream_of(log)
     assert stream.texts["text"].to_list() == ["b", "a", "ä"]
     assert stream.text.tolist() == [0, 1, 0, 2, 1]
-    assert stream.texts["text_id"][2] == xxhash.xxh3_128_hexdigest("ä".encode())
 
 
 @pytest.mark.parametrize(
@@ -149,7 +147,7 @@ def test_a_log_without_times_goes_by_its_order() -> None:
 def test_an_empty_log_makes_an_empty_stream() -> None:
     stream = stream_of(Log())
     assert len(stream.texts) == len(stream.text) == 0
-    assert stream.texts.schema == pl.Schema({"text_id": pl.String, "text": pl.String})
+    assert stream.texts.schema == pl.Schema({"text": pl.String})
 
 
 @pytest.mark.parametrize("scope", [(), ("system",), ("model", "system_raw"), ("tenant", "tools")])
