@@ -35,7 +35,7 @@ from costaudit.pipeline.semantic.evidence import SemanticResult
 from costaudit.pipeline.semantic.keyed_run import WARM_UP_SHARE
 from costaudit.pipeline.semantic.section import swept
 from costaudit.pipeline.semantic.store import write_centres
-from costaudit.pipeline.sessions.section import agents_sessions
+from costaudit.pipeline.sessions.section import agents_sessions, names_sessions
 from costaudit.pipeline.settings import AnalyzeOptions
 from costaudit.progress import Progress, SilentProgress
 
@@ -115,8 +115,7 @@ def analyze(
     If `inputs` is the run directory itself, it is read as it is.
     """
     progress = progress or SilentProgress()
-    log = ingested(inputs, run, options, progress)
-    return audit_of(log, options, progress)
+    return audit_of(ingested(inputs, run, options, progress), options, progress)
 
 
 def analyze_and_write(
@@ -128,8 +127,9 @@ def analyze_and_write(
     """
     for path in (run.audit_path, run.report_path):
         check_writable(path)
-    log = ingested(inputs, run, options, progress)
-    audit, centres = _audit_and_centres(log, options, progress)
+    audit, centres = _audit_and_centres(  # the only reference to the log, so that it can be freed
+        ingested(inputs, run, options, progress), options, progress
+    )
     progress.start("report", None, "files")
     write_centres(centres, run)
     write_audit(audit, run.audit_path)
@@ -159,6 +159,8 @@ def _audit_and_centres(
         semantic = swept(log, options, progress)
         return_memory()
         proposed = _proposed(log, semantic, options)  # before the caches, which need most memory
+        if not names_sessions(log):
+            log = log.without_prompts("answer_id")
         return_memory()
         caches = PromptCaches(log, show_prompts=options.show_prompts)
         audit = _audit(log, semantic, caches, proposed, options)

@@ -40,12 +40,18 @@ def sessions_of(
     return _Section(log, facts).build(session)
 
 
+def names_sessions(log: Loaded) -> bool:
+    """Return whether a call belongs to an agent's session."""
+    named: bool = log.requests.select(pl.col("session").is_not_null().any()).item()
+    return named
+
+
 def agents_sessions(log: Loaded, prompts: Prompts, named: bool) -> SessionsSection | None:
     """Return the report's section; None if no call belongs to an agent's session.
 
     Sessions are listed by name only if `named`.
     """
-    if not log.requests["session"].drop_nulls().len():
+    if not names_sessions(log):
         return None
     section = sessions_of(log, prompts)
     if section is None:
