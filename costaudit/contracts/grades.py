@@ -10,6 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from costaudit.contracts.requests import TOKEN_CLASSES
+
 Grade = Literal["measured", "replayed", "simulated", "estimated", "assumed"]
 GRADES: tuple[Grade, ...] = ("measured", "replayed", "simulated", "estimated", "assumed")
 
@@ -53,6 +55,7 @@ def nothing() -> Money:
     return Money(Decimal(0), "measured")
 
 
+_AT_ONCE = 500_000  # requests whose tokens are laid out at once
 MTOK = 1_000_000  # tokens that a rate is for
 PER_MTOK = (
     "input_per_mtok",
@@ -109,6 +112,30 @@ class Pricing:
         return tuple(
             np.append(self.rates[name].cast(pl.Float64).to_numpy(), np.nan) for name in PER_MTOK
         )
+
+    def sums(
+        self, classes: pl.DataFrame, mask: pl.Series | None = None
+    ) -> list[tuple[int | None, int, tuple[int, ...]]]:
+        """Return requests and tokens by rate: (rate id, requests, TOKEN_CLASSES).
+
+        `classes` holds TOKEN_CLASSES of each request; `mask` selects requests. Rates without
+        requests are left out.
+        """
+        requests = np.zeros(len(self.rates) + 1, np.int64)
+        sums = np.zeros((len(TOKEN_CLASSES), len(requests)), np.int64)
+        for start in range(0, len(classes), _AT_ONCE):
+            here = slice(start, start + _AT_ONCE)
+            picked = slice(None) if mask is None else mask[here].to_numpy()
+            places = self.rate_ids[here].cast(pl.Int64).fill_null(-1).to_numpy()[picked] + 1
+            requests += np.bincount(places, minlength=len(requests))
+            part = classes[here]
+            for row, name in zip(sums, TOKEN_CLASSES, strict=True):
+                tokens = part[name].fill_null(0).to_numpy()[picked]
+                row += np.bincount(places, tokens, len(row)).astype(np.int64)  # exact below 2**53
+        return [
+            (place - 1 if place else None, int(requests[place]), tuple(sums[:, place].tolist()))
+            for place in np.flatnonzero(requests).tolist()
+        ]
 
     def of(self, rows: NDArray[np.int64]) -> "Pricing":
         """Return the pricing of some requests, by their row numbers."""

@@ -37,21 +37,7 @@ def cost(classes: pl.DataFrame, pricing: Pricing, mask: pl.Series | None = None)
 
     `classes` holds TOKEN_CLASSES, aligned with the pricing; `mask` selects rows.
     """
-    requests = np.zeros(len(pricing.rates) + 1, np.int64)
-    sums = np.zeros((len(TOKEN_CLASSES), len(requests)), np.int64)
-    for here in _slices(len(classes)):
-        picked = slice(None) if mask is None else mask[here].to_numpy()
-        places = pricing.rate_ids[here].cast(pl.Int64).fill_null(-1).to_numpy()[picked] + 1
-        requests += np.bincount(places, minlength=len(requests))
-        part = classes[here]
-        for row, name in zip(sums, TOKEN_CLASSES, strict=True):
-            tokens = part[name].fill_null(0).to_numpy()[picked]
-            row += np.bincount(places, tokens, len(requests)).astype(np.int64)  # exact below 2**53
-    rows: list[tuple[int | None, int, Tokens]] = []
-    for place in np.flatnonzero(requests).tolist():
-        counted = tuple(sums[:, place].tolist())
-        rows.append((place - 1 if place else None, int(requests[place]), counted))
-    return breakdown(rows, pricing.rates_by_id)
+    return breakdown(pricing.sums(classes, mask), pricing.rates_by_id)
 
 
 _AT_ONCE = 500_000  # requests that are laid out at once

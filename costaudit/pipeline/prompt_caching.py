@@ -23,7 +23,7 @@ from costaudit.contracts.prefix import (
 )
 from costaudit.contracts.requests import INPUT_CLASSES, SENT_TO_PROVIDER
 from costaudit.contracts.run_dir import column, lean
-from costaudit.costing.cost import cost, per_request_usd
+from costaudit.costing.cost import breakdown, cost, per_request_usd
 from costaudit.costing.tariff import lost_usd, under_multipliers
 from costaudit.costing.traffic import Traffic
 from costaudit.engine.pool import return_memory
@@ -245,7 +245,7 @@ class PromptCaches:
             yield ProviderRow(
                 rules=one.rules,
                 label=one.label,
-                cost=cost(one.classes, elsewhere),
+                cost=breakdown(one.sums, elsewhere.rates_by_id),
                 read_share=one.read_tokens / max(one.input_tokens, 1),
                 unconfirmed=one.unconfirmed,
             )

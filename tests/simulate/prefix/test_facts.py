@@ -13,7 +13,7 @@ from hypothesis import given, settings
 
 from costaudit.contracts.policies import PrefixPolicy
 from costaudit.contracts.prefix import BreakerKind
-from costaudit.contracts.requests import INPUT_CLASSES
+from costaudit.contracts.requests import INPUT_CLASSES, TOKEN_CLASSES
 from costaudit.simulate.prefix.advice.facts import PrefixFacts, prefix_facts
 from costaudit.simulate.prefix.advice.policy_run import Sent, simulate_prefix
 from costaudit.simulate.prefix.breakers.breakers import MENDS
@@ -480,11 +480,14 @@ def test_providers_side_by_side_keep_every_token() -> None:
     requests, blocks = log.tables()
     rows = {row.label: row for row in prefix_facts(requests, blocks).providers}
     for row in rows.values():
-        assert row.classes.select(INPUT_CLASSES).sum_horizontal().to_list() == [3020] * 30
+        ((rate, count, tokens),) = row.sums
+        assert (rate, count) == (None, 30)
+        assert sum(tokens[: len(INPUT_CLASSES)]) == 30 * 3020
         assert row.input_tokens == 30 * 3020
     # 29 requests read 3,000 tokens at a marker; in steps of 128, they read 2,944.
     assert rows["Anthropic, 5-minute writes"].read_tokens == 29 * 3000
-    assert rows["Anthropic, 1-hour writes"].classes["cache_write_1h_tokens"].sum() == 3000
+    written = rows["Anthropic, 1-hour writes"].sums[0][2]
+    assert written[TOKEN_CLASSES.index("cache_write_1h_tokens")] == 3000
     assert rows["OpenAI, GPT-5 to 5.4"].read_tokens == 29 * 2944
     assert rows["OpenAI, GPT-5.6 and later"].read_tokens == 29 * 3000
     assert rows["Google Gemini, implicit caching"].read_tokens == 29 * 3000

@@ -233,7 +233,7 @@ def prefix_facts(
         billed_read_share=billed_read_share(requests),
         templates=templates,
         providers=compare_providers(
-            requests, prompts, groups, planned.plain_anchors, markers, prompts.sendable
+            requests, prompts, planned.plain_anchors, terms, pricing
         ) if compare else (),
         explicit=explicit_caches(
             requests, prompts, terms, planned.plain_anchors

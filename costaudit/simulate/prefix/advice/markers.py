@@ -148,6 +148,7 @@ class Best:
     plans: tuple[Plan, ...]  # per template
 
 
+_REPLAY_REQUESTS = 8_000_000  # replayed at the same time: each takes up to 120 bytes meanwhile
 _AT_ONCE = 1 << 18  # requests whose prices are laid out at the same time
 
 
@@ -212,7 +213,8 @@ def best_markers(
             continue
         allowed = [plan for plan in plans if _allowed(plan, ttls)]
         cost_of = partial(_costs, prompts, terms, anchors, mine)
-        with ThreadPoolExecutor(default_workers()) as threads:  # compiled loops release the lock
+        at_once = max(1, min(default_workers(), _REPLAY_REQUESTS // max(1, len(mine))))
+        with ThreadPoolExecutor(at_once) as threads:  # compiled loops release the lock
             costs = np.stack(list(threads.map(cost_of, allowed)))
         cheapest = np.argmax(costs <= costs.min(axis=0) * (1 + _EQUAL), axis=0)
         for group in np.unique(groups.index[mine]):

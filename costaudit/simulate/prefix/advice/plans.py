@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from costaudit.contracts.grades import RATES, Pricing
 from costaudit.simulate.prefix.advice.markers import (
     Anchors,
     Best,
@@ -15,7 +16,7 @@ from costaudit.simulate.prefix.advice.markers import (
     find_anchors,
     input_prices,
 )
-from costaudit.simulate.prefix.advice.policy_run import billed_classes, narrow, unconfirmed_of
+from costaudit.simulate.prefix.advice.policy_run import billed_classes, unconfirmed_of
 from costaudit.simulate.prefix.breakers.mended import left_alone
 from costaudit.simulate.prefix.caches.replay import READ, UNCACHED, Markers, replay
 from costaudit.simulate.prefix.caches.static_share import Parts
@@ -115,7 +116,7 @@ class ProviderFacts:
 
     rules: str  # rule set name
     label: str
-    classes: pl.DataFrame  # TOKEN_CLASSES, aligned with the requests
+    sums: list[tuple[int | None, int, tuple[int, ...]]]  # tokens by the log's rate: Pricing.sums
     multipliers: dict[str, str]  # decimal multiples of the uncached input price: read, 5m, 1h, 30m
     input_tokens: int  # of the replayed requests
     read_tokens: int
@@ -125,16 +126,17 @@ class ProviderFacts:
 def compare_providers(
     requests: pl.DataFrame,
     prompts: Prompts,
-    groups: Groups,
     anchors: Anchors,
-    as_is: Markers,
-    reach: NDArray[np.bool_],
+    today: Terms,
+    pricing: Pricing | None,
 ) -> tuple[ProviderFacts, ...]:
     """Replay the traffic under each rule set of COMPARED, with markers by its multipliers."""
-    found = []
+    found, reach = [], prompts.sendable
+    unknown = pl.Series([None], dtype=pl.Int32).new_from_index(0, len(requests))
+    pricing = pricing or Pricing(pl.DataFrame(schema=RATES), unknown)
     for name, label, ttls in COMPARED:
         assigned = assign_rules(requests, prompts, name)
-        terms = Terms(assigned, groups, input_prices(assigned, None), as_is)
+        terms = replace(today, assigned=assigned, prices=input_prices(assigned, None))
         best = best_markers(prompts, terms, anchors, reach, ttls)
         result = replay(prompts, assigned, best.markers, reach)
         rules = named_rules(name, "", rules_date())
@@ -142,7 +144,7 @@ def compare_providers(
             ProviderFacts(
                 rules=name,
                 label=label,
-                classes=narrow(billed_classes(requests, result, reach)),
+                sums=pricing.sums(billed_classes(requests, result, reach)),
                 multipliers={"read": rules.read_mult, **dict(rules.write_mult)},
                 input_tokens=int(prompts.billed[result.chosen].sum()),
                 read_tokens=int(result.tokens[:, READ].sum()),

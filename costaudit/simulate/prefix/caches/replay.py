@@ -1,6 +1,7 @@
 """Replay prompts in one pass through their providers' caches, with writes at markers."""
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from costaudit.contracts.requests import CACHE_WRITES, INPUT_CLASSES
 from costaudit.contracts.run_dir import column
-from costaudit.simulate.prefix.rules.rules import Assigned
+from costaudit.simulate.prefix.rules.rules import Assigned, Rules
 from costaudit.simulate.prefix.tree.prompts import NO_TIME, Prompts
 from costaudit.simulate.segments import MARKERS, ROLES, Codes, Ints, Small, Whole, any_in, owners
 
@@ -277,11 +278,22 @@ def replay(
             prompts.tokens, start, visible, assigned.default_microseconds,
             assigned.each(lambda rules: rules.persisted_units).astype(np.bool_), prompts.nodes,
         )  # fmt: skip
-        read = np.where(matched_by_tokens, reported_read(shared, assigned), 0)
-        tokens[:, READ] += read.astype(tokens.dtype)
-        matched = np.where(read > 0, found, matched)
-    tokens[:, UNCACHED] = np.where(chosen, prompts.billed - tokens.sum(axis=1), 0)
+        for here in _slices(len(chosen)):
+            read = reported_read(shared[here], assigned, here) * matched_by_tokens[here]
+            tokens[here, READ] += read.astype(tokens.dtype)
+            matched[here] = np.where(read > 0, found[here], matched[here])
+    for here in _slices(len(chosen)):
+        left = prompts.billed[here] - tokens[here].sum(axis=1)
+        tokens[here, UNCACHED] = np.where(chosen[here], left, 0)
     return Replay(tokens, matched, chosen)
+
+
+_AT_ONCE = 1 << 18  # requests whose tokens are laid out at once
+
+
+def _slices(count: int) -> Iterator[slice]:
+    for start in range(0, count, _AT_ONCE):
+        yield slice(start, start + _AT_ONCE)
 
 
 def in_order(prompts: Prompts, chosen: NDArray[np.bool_]) -> Ints:
@@ -292,19 +304,31 @@ def in_order(prompts: Prompts, chosen: NDArray[np.bool_]) -> Ints:
 _COLUMNS = np.array([READ, WRITE_5M, WRITE_1H, WRITE_OTHER, WRITE_OTHER])  # by code; 0: read
 
 
-def reported_read(shared: Whole, assigned: Assigned) -> Whole:
-    """Return shared prefixes as the provider stores and reports them; 0 below its minimum."""
-    interval = assigned.each(lambda rules: rules.interval_tokens)
-    granularity = assigned.each(lambda rules: rules.granularity)
+def reported_read(shared: Whole, assigned: Assigned, rows: slice = slice(None)) -> Whole:
+    """Return shared prefixes as the provider stores and reports them; 0 below its minimum.
+
+    `rows` are the requests of `shared`.
+    """
+
+    def each(value: Callable[[Rules], int]) -> Small:
+        return assigned.table(value).astype(np.int32)[assigned.index[rows]]
+
+    interval, granularity = (
+        each(lambda rules: rules.interval_tokens),
+        each(lambda rules: rules.granularity),
+    )
     stored = shared // interval * interval
     reported = stored // granularity * granularity
-    return np.where(shared >= assigned.each(lambda rules: rules.min_tokens), reported, 0)
+    return np.where(shared >= each(lambda rules: rules.min_tokens), reported, 0)
 
 
 def _clock(prompts: Prompts, assigned: Assigned) -> tuple[Ints, Ints]:
-    late = assigned.each(lambda rules: rules.visible_after == "response_end").astype(np.bool_)
-    visible = np.where(late, prompts.last_byte, prompts.first_byte)
-    return prompts.start, np.where(prompts.start == NO_TIME, NO_TIME, visible)
+    late = assigned.table(lambda rules: rules.visible_after == "response_end").astype(np.bool_)
+    visible = prompts.last_byte if late.all() else prompts.first_byte
+    if late.any() and not late.all():
+        visible = np.where(late[assigned.index], prompts.last_byte, visible)
+    untimed = prompts.start == NO_TIME
+    return prompts.start, np.where(untimed, NO_TIME, visible) if untimed.any() else visible
 
 
 def _flags(
