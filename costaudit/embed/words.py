@@ -89,8 +89,8 @@ def word_vectors(texts: Sequence[str]) -> np.ndarray:
 class WordVectors:
     """The vectors of `word_vectors`, made when rows are read: only the texts' words are kept."""
 
-    def __init__(self, texts: Sequence[str] | pl.Series) -> None:
-        table = WordTable()
+    def __init__(self, texts: Sequence[str] | pl.Series, table: "WordTable | None" = None) -> None:
+        table = table or WordTable()
         self._ids, lengths = _flat_ids(table, texts)
         self._starts = np.concatenate([[0], np.cumsum(lengths)])
         counts = np.zeros(len(table.vectors), np.int64)

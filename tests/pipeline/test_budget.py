@@ -106,6 +106,35 @@ def test_a_scope_too_large_for_an_exact_sweep_is_sampled(
     assert 200 <= stored(loaded) < QUESTIONS
 
 
+def test_the_sample_of_a_scope_that_is_too_large_fits_the_budget(
+    log: tuple[Loaded, AnalyzeOptions],
+) -> None:
+    """Questions take 3 s without a limit; a third of 6 s is 2.1 s, for 1,050 of them."""
+    loaded, options = log
+    options = replace(
+        options, sizes=Sizes(most_nodes=1_499), deadline_s=time.monotonic() + (budget_s := 6.0)
+    )
+    found = swept(loaded, options, SilentProgress())
+    assert found is not None
+    assert found.section.recommended_why.startswith("One scope has 1,500 different questions")
+    assert "A sample of " in found.section.recommended_why
+    assert 200 <= stored(loaded) <= 0.35 * budget_s / TEXT_S * 1.2  # some measure the speed
+
+
+@pytest.mark.parametrize("left_s", [-1.0, 0.8])
+def test_without_time_there_is_no_sample_and_the_sentence_says_so(
+    log: tuple[Loaded, AnalyzeOptions], left_s: float
+) -> None:
+    loaded, options = log
+    options = replace(options, sizes=Sizes(most_nodes=1_499), deadline_s=time.monotonic() + left_s)
+    found = swept(loaded, options, SilentProgress())
+    assert found is not None
+    why = found.section.recommended_why
+    assert why.startswith("One scope has 1,500 different questions")
+    assert why.endswith("count as wrong. A sample takes longer than --budget leaves for it.")
+    assert stored(loaded) < 200  # those that measure the speed
+
+
 def test_large_scopes_are_swept_apart_but_not_together(tmp_path: Path) -> None:
     calls = [chat(n, f"Where is parcel number {n}", tenant=f"t{n % 2}") for n in range(600)]
     path = write_lines(tmp_path / "log.jsonl", calls)

@@ -17,6 +17,7 @@ from costaudit.embed.embedders import embedder_on
 from costaudit.embed.store import VectorStore, named, seconds_per_token
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.memory import free_bytes
+from costaudit.pipeline.semantic.effort import effort_of
 from costaudit.pipeline.semantic.evidence import SemanticResult
 from costaudit.pipeline.semantic.exact import exact_result
 from costaudit.pipeline.semantic.keyed_run import Keyed
@@ -51,63 +52,78 @@ def within_budget(
 
     Return None if they can: the caller then simulates the cache exactly.
     """
-    found = too_large(keyed.stream, options) or shortage(log, options, keyed.stream)
+    why = too_large(keyed.stream, options)
+    found = Shortage(why, min(_MOST_TEXTS, len(keyed.stream.texts) - 1)) if why else None
+    if options.deadline_s is not None and len(keyed.stream.texts) >= LEAST_TEXTS:
+        found = shortage(log, options, keyed.stream, why)
     if found is None:
         return None
-    sampled = None
-    if found.affordable >= LEAST_TEXTS and options.policy.max_entries is None:
+    sampled, bounded = None, options.policy.max_entries is not None
+    if found.affordable >= LEAST_TEXTS and not bounded:
         sampled = sampled_sweep(log, options, float(found.affordable), progress, keyed.stream)
     why = _why(found, sampled if isinstance(sampled, SampledSweep) else None)
+    if found.affordable < LEAST_TEXTS and options.deadline_s is not None and not bounded:
+        why += " A sample takes longer than --budget leaves for it."
     return exact_result(log, options, progress, why, keyed)
 
 
-def too_large(stream: Stream, options: AnalyzeOptions) -> Shortage | None:
+def too_large(stream: Stream, options: AnalyzeOptions) -> str | None:
     """Return what one partition or the memory lacks for an exact sweep; None if it is possible."""
     most, free = options.sizes.most_nodes, options.sweep_bytes or free_bytes() or math.inf
     if len(stream.text) <= min(most, free / _LONG_VECTOR):
         return None
-    affordable = min(_MOST_TEXTS, len(stream.texts) - 1)
     nodes = largest_pool(stream, most)
     if nodes:
-        return Shortage(
-            f"One scope has {nodes:,} different questions, more than the {most:,} of an exact "
-            "sweep",
-            affordable,
+        return (
+            f"One scope has {nodes:,} different questions, more than the {most:,} of an exact sweep"
         )
     policies = len(parse_thresholds(options.thresholds)) + 1
     dimensions = embedder_on(options.policy.embedder, options.ingest.engine).spec.dimensions
     needed = len(stream.texts) * (4 * dimensions + 8 * policies) + len(stream.text) * 8 * policies
     if needed <= free:
         return None
-    return Shortage(
+    return (
         f"An exact sweep of {len(stream.texts):,} questions needs {needed / 1e9:,.1f} GB of memory "
-        f"or more, and {free / 1e9:,.1f} GB are free",
-        affordable,
+        f"or more, and {free / 1e9:,.1f} GB are free"
     )
 
 
-def shortage(log: Loaded, options: AnalyzeOptions, stream: Stream) -> Shortage | None:
-    """Return what the budget lacks; None without one, or if it allows vectors of all texts."""
-    if options.deadline_s is None:
-        return None
+def shortage(
+    log: Loaded, options: AnalyzeOptions, stream: Stream, why: str | None
+) -> Shortage | None:
+    """Return what the budget lacks, and the sample that fits it; None if it allows all vectors.
+
+    `why` is what forbids an exact sweep at any budget, if anything does.
+    """
+    if why and _left_s(options) <= 0:
+        return Shortage(why, 0)
     texts = stream.texts
-    if len(texts) < LEAST_TEXTS:
-        return None
     embedder = embedder_on(options.policy.embedder, options.ingest.engine)
     spec = embedder.spec
     store = VectorStore(log.run.vectors_path, spec.name, spec.revision, spec.dimensions)
     new, tokens, each = new_texts(texts, embedder, store)
+    token_s = seconds_per_token(new, tokens, embedder, store) if len(new) else 0.0
     sweep_s = _SWEEP_S * (len(texts) / _SWEEP_TEXTS) ** _SWEEP_POWER
-    allowed_s = _PART * (options.deadline_s - time.monotonic())
-    if not len(new):
-        return None if sweep_s <= allowed_s else _no_time(len(texts), sweep_s, _MOST_TEXTS)
-    token_s = seconds_per_token(new, tokens, embedder, store)
     all_s = _ANSWERS * token_s * each * float(tokens.sum()) + sweep_s
-    allowed_s = _PART * (options.deadline_s - time.monotonic())
-    if all_s <= allowed_s:
+    if not why and all_s <= _left_s(options):
         return None
-    affordable = int(allowed_s / (token_s * float(tokens.mean())))
-    return _no_time(len(texts), all_s, min(affordable, _MOST_TEXTS, len(texts) - 1))
+    why = why or (
+        f"Vectors of all {len(texts):,} questions take about {_minutes(all_s)}, more than --budget "
+        "leaves for them"
+    )
+    most = min(_MOST_TEXTS, len(texts) - 1)
+    embed_s = token_s * float(tokens.mean()) if len(new) else 0.0
+    if embed_s:
+        most = min(most, int(max(0.0, _left_s(options)) / embed_s))
+    if most >= LEAST_TEXTS:
+        most = effort_of(stream, embed_s, most).affordable(_left_s(options), most)
+    return Shortage(why, most)
+
+
+def _left_s(options: AnalyzeOptions) -> float:
+    """Return the seconds that vectors and a sample may take."""
+    until = math.inf if options.deadline_s is None else options.deadline_s
+    return _PART * (until - time.monotonic())
 
 
 def new_texts(
@@ -128,14 +144,6 @@ def new_texts(
     order = np.argsort(counts, kind="stable")
     each = len(texts) / max(len(part), 1)
     return new[order], np.minimum(counts, embedder.spec.max_tokens)[order], each
-
-
-def _no_time(texts: int, seconds: float, affordable: int) -> Shortage:
-    return Shortage(
-        f"Vectors of all {texts:,} questions take about {_minutes(seconds)}, more than --budget "
-        "leaves for them",
-        affordable,
-    )
 
 
 def _why(found: Shortage, sampled: SampledSweep | None) -> str:

@@ -72,6 +72,11 @@ class Vectors:
     embed: Embed  # the one that the cache uses: slow, for some texts only
 
 
+def core_size(texts: int) -> int:
+    """Return how many texts of a sample are core texts."""
+    return int(np.rint(texts**_CORE_POWER))
+
+
 def sampled_hit_shares(
     stream: Stream,
     vectors: Vectors,
@@ -126,7 +131,7 @@ def _simulated(
     """Draw, embed and simulate; also return how many texts were embedded."""
     all_texts = frame.texts
     whole = draw.texts >= len(all_texts)
-    count = len(all_texts) if whole else round(draw.texts**_CORE_POWER)
+    count = len(all_texts) if whole else core_size(draw.texts)
     core = np.sort(np.random.default_rng(draw.seed).permutation(all_texts)[:count])
     known = vectors.embed(core)
     most = draw.texts - count
