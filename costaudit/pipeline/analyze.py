@@ -157,11 +157,11 @@ def _audit_and_centres(
     _ = log.templates  # compute once, before two threads need them
     if len(log.requests) > AT_ONCE:
         semantic = swept(log, options, progress)
-        return_memory()
+        return_memory(cycles=True)
         proposed = _proposed(log, semantic, options)  # before the caches, which need most memory
         if not names_sessions(log):
             log = log.without_prompts("answer_id")
-        return_memory()
+        return_memory(cycles=True)
         caches = PromptCaches(log, show_prompts=options.show_prompts)
         audit = _audit(log, semantic, caches, proposed, options)
     else:

@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from costaudit.contracts.run_dir import column
+
 ROLES = ("tools", "system", "user", "assistant", "tool")
 MARKERS = ("", "5m", "1h", "30m", "12h")
 OTHER = -1  # a role or marker that is not in the list above
@@ -206,14 +208,26 @@ def numbered(columns: pl.DataFrame) -> tuple[pl.DataFrame, Small]:
 
     The work grows with the rows, and with their distinct values for each column.
     """
-    code = np.zeros(len(columns), np.int64)
-    for column in columns.iter_columns():
-        values = column.unique().sort()
+    code: Ints | None = None
+    for name in columns.columns:
+        values = columns.select(pl.col(name).unique().sort()).to_series()
         if len(values) < 2:
             continue
-        code *= len(values)
-        code += values.search_sorted(column).to_numpy()
+        place = values.search_sorted(column(columns, name)).to_numpy()
+        code = place.astype(np.int64) if code is None else code * len(values) + place
         if code.max() >= 2**62 // len(columns):  # the next column could exceed 64 bits
-            code = np.unique(code, return_inverse=True)[1]
-    _, first, number = np.unique(code, return_index=True, return_inverse=True)
+            code = _ranks(code)
+    if code is None:
+        return columns[:1], np.zeros(len(columns), np.int32)
+    number = _ranks(code)
+    first = np.empty(int(number.max()) + 1, np.int64)
+    first[number[::-1]] = np.arange(len(number) - 1, -1, -1)
     return columns[first], number.astype(np.int32)
+
+
+def _ranks(code: Ints) -> Ints:
+    """Return the place of each code among the distinct ones, in their order."""
+    if code.max() < 4 * len(code):  # without sorting
+        return (np.cumsum(np.bincount(code) > 0) - 1)[code]
+    distinct = pl.Series(code).unique().sort()
+    return distinct.search_sorted(pl.Series(code)).to_numpy().astype(np.int64)

@@ -186,7 +186,11 @@ def only(lost: Whole, chosen: NDArray[np.bool_]) -> Whole:
 
 
 def _lost(tokens: Whole) -> Whole:
-    return tokens if tokens.any() else np.broadcast_to(np.int64(0), tokens.shape)  # no memory
+    return tokens if tokens.any() else _nothing(len(tokens))
+
+
+def _nothing(requests: int) -> Ints:
+    return np.broadcast_to(np.int64(0), (requests,))  # takes no memory
 
 
 def _reads(
@@ -284,11 +288,15 @@ def _provider_losses(requests: pl.DataFrame, as_is: Replay) -> Whole:
         read=pl.col("cache_read_tokens").fill_null(0),
     )
     trusted = counted["trusted"].to_numpy() & as_is.chosen
+    if not trusted.any():
+        return _nothing(len(trusted))
     return _gap(as_is.read, counted["read"].to_numpy(), trusted)
 
 
 def _never_read(as_is: Replay) -> Ints:
     """Return the written tokens of requests whose writes were never read."""
+    if not as_is.tokens[:, 2:].any():
+        return _nothing(len(as_is.tokens))
     written = as_is.tokens[:, 2:].sum(axis=1)
     read_from = np.zeros(len(written), np.bool_)
     read_from[as_is.matched[as_is.matched >= 0]] = True
