@@ -26,8 +26,8 @@ class Need:
 
 SPEND = Need(300, prompts=False)
 SAMPLED_SWEEP = Need(900)
-PREFIX = Need(900)
-LEVERS = Need(1_050)
+PREFIX = Need(700)
+LEVERS = Need(800)
 ANALYZE = Need(2_600)
 
 
