@@ -231,6 +231,18 @@ def _instead(section: SemanticSection) -> str:
     return "With a response cache, let it match identical prompts only."
 
 
+def _to_count_similar(why: str) -> str:
+    """Return how to have similar questions simulated, by why they were not."""
+    if "--redact" in why:
+        return "Read the log with --redact mask, or without, to count those too."
+    if why.startswith("Vectors"):
+        return "Give the audit more time with --budget, or leave that out, to count those too."
+    return (
+        "Take a part of the log with --where or --since, or a narrower --scope; `costaudit sweep "
+        "RUN --sample 20000` estimates them for the whole log."
+    )
+
+
 def _semantic(section: SemanticSection, *, priced: bool) -> Iterable[Finding]:
     if section.language_warning:
         yield Finding(
@@ -248,9 +260,7 @@ def _semantic(section: SemanticSection, *, priced: bool) -> Iterable[Finding]:
             "info",
             "Similar questions were not looked for.",
             section.recommended_why,
-            "Give the audit more time with --budget, or leave that out, to count those too."
-            if "--budget" in section.recommended_why
-            else "Read the log with --redact mask, or without, to count those too.",
+            _to_count_similar(section.recommended_why),
             section="sweep",
         )
     elif section.recommended_kind == "none":

@@ -99,6 +99,8 @@ def test_a_scope_too_large_for_an_exact_sweep_is_sampled(
     assert section is not None and section.exact is not None and section.points == ()
     assert section.exact.raw_hit_share.value == pytest.approx(TWICE / (QUESTIONS + TWICE))
     assert section.recommended_why.startswith(why)
+    (finding,) = [one for one in audit.findings if one.code == "no-texts"]
+    assert "a narrower --scope" in finding.change and "--budget" not in finding.change
     assert re.search(r"A sample of [\d,]+ questions shows", section.recommended_why)
     for form in ("html", "terminal"):
         text = unescape(render(audit, form).decode())
