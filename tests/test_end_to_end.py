@@ -18,8 +18,12 @@ import polars as pl
 import pytest
 from rich.cells import cell_len
 
-from costaudit.contracts.audit import Audit, read_audit
+from costaudit.cli.analyze import Asked
+from costaudit.contracts.audit import Audit, read_audit, write_audit
 from costaudit.contracts.run_dir import RunDir
+from costaudit.pipeline.analyze import analyze_and_write, audit_of
+from costaudit.pipeline.loaded import load
+from costaudit.progress import SilentProgress
 from costaudit.report import language
 from costaudit.report.html import HtmlReporter
 from costaudit.report.markdown import MarkdownReporter
@@ -91,6 +95,19 @@ def test_the_first_command_ends_with_dollars_and_a_report(chatbot_run: ChatbotRu
     assert "costaudit-support_chatbot" in lines[-1]
     assert (chatbot_run.path / "report.html").stat().st_size < 5_000_000
     assert len(lines) <= 25 and max(map(len, lines)) <= 80
+
+
+def test_a_large_log_is_audited_the_same_in_less_memory(
+    chatbot_run: ChatbotRun, tmp_path: Path
+) -> None:
+    """Also calls of agents, whose sessions need prompts longer."""
+    options, agents = Asked().options(), RunDir(tmp_path / "agents")
+    log = str(SAMPLES / "agent_anthropic.jsonl.gz")
+    analyze_and_write([log], agents, options, SilentProgress())
+    for run in (RunDir(chatbot_run.path), agents):
+        audit = audit_of(load(run, options), options, SilentProgress(), at_once=0)
+        write_audit(audit, tmp_path / "audit.json")
+        assert (tmp_path / "audit.json").read_bytes() == run.audit_path.read_bytes()
 
 
 def test_progress_goes_to_stderr_and_only_there(chatbot_run: ChatbotRun) -> None:

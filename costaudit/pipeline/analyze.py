@@ -146,16 +146,22 @@ def write_report(audit: Audit, run: RunDir) -> None:
         part.write_bytes(render(audit, "html"))
 
 
-def audit_of(log: Loaded, options: AnalyzeOptions, progress: Progress) -> Audit:
-    """Return the audit of a loaded log; small ones simulate both caches at once."""
-    return _audit_and_centres(log, options, progress)[0]
+def audit_of(
+    log: Loaded, options: AnalyzeOptions, progress: Progress, at_once: int = AT_ONCE
+) -> Audit:
+    """Return the audit of a loaded log.
+
+    Logs with up to `at_once` requests simulate both kinds of cache at the same time; larger ones
+    free what one stage needs before the next. The audit is the same.
+    """
+    return _audit_and_centres(log, options, progress, at_once)[0]
 
 
 def _audit_and_centres(
-    log: Loaded, options: AnalyzeOptions, progress: Progress
+    log: Loaded, options: AnalyzeOptions, progress: Progress, at_once: int = AT_ONCE
 ) -> tuple[Audit, ClusterCentres | None]:
     _ = log.templates  # compute once, before two threads need them
-    if len(log.requests) > AT_ONCE:
+    if len(log.requests) > at_once:
         semantic = swept(log, options, progress)
         return_memory(cycles=True)
         proposed = _proposed(log, semantic, options)  # before the caches, which need most memory
