@@ -58,7 +58,8 @@ def within_budget(
         found = shortage(log, options, keyed.stream, why)
     if found is None:
         return None
-    sampled, bounded = None, options.policy.max_entries is not None
+    sampled, policy = None, options.policy
+    bounded = policy.max_entries is not None or bool(policy.guard)  # no sample shows these
     if found.affordable >= LEAST_TEXTS and not bounded:
         sampled = sampled_sweep(log, options, float(found.affordable), progress, keyed.stream)
     why = _why(found, sampled if isinstance(sampled, SampledSweep) else None)

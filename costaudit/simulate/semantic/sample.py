@@ -179,6 +179,7 @@ def _served(
         ready_s=stream.ready_s[places],
         bypass=stream.bypass[places],
         timed=stream.timed,
+        checked=None if stream.checked is None else stream.checked[places],
     )
     counted = np.isin(stream.text[places], core)
     return places[counted], sweep(part, vectors[order], policies).served[:, counted] >= 0

@@ -125,6 +125,25 @@ def test_a_sample_of_everything_is_exact(drawn: Drawn) -> None:
     assert found.peak_entries == tuple(entries)
 
 
+def test_fields_that_are_checked_after_the_search_count_in_a_sample_too(drawn: Drawn) -> None:
+    stream, vectors, cheap, hits = drawn
+    checked = np.random.default_rng(3).integers(3, size=len(stream.text)).astype(np.int32)
+    stream = dataclasses.replace(stream, checked=checked)
+    policies = [dataclasses.replace(one, scope_after=("tenant",)) for one in POLICIES]
+    truth = sweep(stream, vectors, policies).served >= 0
+    assert (truth.mean(axis=1) < hits.mean(axis=1) - 0.05).all()
+    made = Vectors(cheap, lambda rows: vectors[rows])
+    whole = sampled_hit_shares(stream, made, policies, Draw(TEXTS)).hit_share
+    assert [share.value for share in whole] == pytest.approx(truth.mean(axis=1).tolist())
+    for share, right in zip(
+        sampled_hit_shares(stream, made, policies, Draw(2 * EMBEDDED)).hit_share,
+        truth.mean(axis=1),
+        strict=True,
+    ):
+        low, high = bounds(share)
+        assert low <= right <= high
+
+
 def test_only_the_sample_is_embedded_and_each_text_once(drawn: Drawn) -> None:
     stream, vectors, cheap, _ = drawn
     asked: list[np.ndarray] = []
