@@ -63,7 +63,9 @@ def dry_run(
         texts, text = _questions(plan, run, options)
         if not len(text):
             why = "No record on trial asks a question that a cache could answer."
-            return plan, EmbeddingPlan(embedder, untold=why if plan.tried_records else "")
+            if not plan.tried_records:
+                why = "Only files of plain lines are tried."
+            return plan, EmbeddingPlan(embedder, untold=why)
         total = len(text) / plan.tried_records * plan.records
         likely = distinct_texts(text, 0.0 if plan.is_whole else total)
         found = EmbeddingPlan(embedder, len(text), len(texts), likely)

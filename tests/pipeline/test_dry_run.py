@@ -108,7 +108,7 @@ def test_a_log_without_questions_or_without_lines_says_what_can_t_be_told(tmp_pa
     assert "It can't be told how many texts are embedded. No record on trial asks" in said.out
     table = ROOT / "sample_logs" / "formats" / "litellm_spend.csv"
     said = installed("ingest", str(table), "--dry-run", cwd=tmp_path)
-    assert "It can't be told how many texts are embedded.\n" in said.out
+    assert "It can't be told how many texts are embedded. Only files of plain lines are tried.\n" in said.out
     assert "Not estimated" in said.out
 
 
