@@ -43,11 +43,6 @@ def cost(classes: pl.DataFrame, pricing: Pricing, mask: pl.Series | None = None)
 _AT_ONCE = 500_000  # requests that are laid out at once
 
 
-def _slices(count: int) -> Iterator[slice]:
-    for start in range(0, count, _AT_ONCE):
-        yield slice(start, start + _AT_ONCE)
-
-
 def breakdown(
     sums: list[tuple[int | None, int, Tokens]], rates: dict[int, tuple[Decimal, ...]]
 ) -> CostBreakdown:
@@ -87,7 +82,8 @@ def plain(amount: Decimal) -> Decimal:
 def per_request_usd(classes: pl.DataFrame, pricing: Pricing) -> npt.NDArray[np.float64]:
     """Return each request's price in float64, for ranking and weights only; NaN without a rate."""
     usd = np.zeros(len(classes))
-    for here in _slices(len(classes)):
+    for start in range(0, len(classes), _AT_ONCE):
+        here = slice(start, start + _AT_ONCE)
         part = replace(pricing, rate_ids=pricing.rate_ids[here])
         for _, of_class in class_usd(classes[here], part):
             usd[here] += of_class

@@ -224,8 +224,8 @@ def _libraries() -> "ThreadpoolController":
 def return_memory(*, cycles: bool = False) -> None:
     """Return freed memory to the system: batches of many sizes fragment the heap.
 
-    `cycles` first frees what only refers to itself, such as the closures of a stage that has ended
-    and the arrays in them: a gigabyte after the sample of a log of ten million calls.
+    `cycles` first frees what only refers to itself. When numba compiles a loop, the frames of its
+    callers stay there with their arrays: a gigabyte after the sample of ten million calls.
     """
     if cycles:
         gc.collect()

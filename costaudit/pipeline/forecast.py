@@ -30,7 +30,7 @@ def forecast_of(log: Loaded) -> Forecast:
     day = column(requests, "ts").dt.date()
     split = {name: column(requests, name) for name in ("endpoint", "model", "user", "tenant")}
     split["template"] = log.templates.cast(pl.String)
-    has_prompts = log.laid_out is not None or column(requests, "segments").null_count() < len(usd)
+    has_prompts = log.laid_out is not None or not column(requests, "segments").is_null().all()
     return Forecast(
         month=log.month.facts,
         like_log=log.month.money(usd, "measured"),
@@ -38,12 +38,7 @@ def forecast_of(log: Loaded) -> Forecast:
         backtest=backtest(requests, usd, log.quality.covered_days),
         change=change,
         drivers=factors,
-        spikes=spikes(
-            day,
-            usd,
-            split,
-            (lambda: _parts(log)) if has_prompts else None,
-        ),
+        spikes=spikes(day, usd, split, (lambda: _parts(log)) if has_prompts else None),
         inflation=inflation(requests, _input_price(log), log.month.weights),
         unpriced_requests=log.spend.unpriced_requests,
         unpriced_share=log.spend.unpriced_share,
