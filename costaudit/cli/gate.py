@@ -19,14 +19,7 @@ if TYPE_CHECKING:
 
 def gate(
     run: opt.Audited,
-    baseline: Annotated[
-        Path | None,
-        typer.Option(
-            "--baseline",
-            metavar="BASE",
-            help="A run or audit.json to compare with. [default: none]",
-        ),
-    ] = None,
+    baseline: opt.Baseline = None,
     max_unsafe_served: Annotated[
         str,
         typer.Option(

@@ -82,6 +82,14 @@ Audited = Annotated[
     Path,
     typer.Argument(help="A run directory with an audit, or an audit.json.", show_default=False),
 ]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(
+        "--baseline",
+        metavar="BASE",
+        help="A run or audit.json to compare with. [default: none]",
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option(

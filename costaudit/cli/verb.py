@@ -12,30 +12,39 @@ from typing import Annotated, Any
 import typer
 
 from costaudit.cli.examples import EXAMPLES
-from costaudit.cli.options import Audited, Engine, Mapping, Out, Run, Source, Written
+from costaudit.cli.options import Audited, Baseline, Engine, Mapping, Out, Run, Source, Written
 from costaudit.scratch import remove_left, scratch_folder
 
 _PRINTS_TABLES = {"spend", "sweep", "clusters", "prefix", "levers", "doctor", "judge", "replay",
                   "sessions", "forecast", "route", "claims"}  # fmt: skip
 _KEEPS_ITS_RUN = {"analyze", "ingest", "judge", "replay", "warm", "demo", "route"}
+_READS = {"doctor": "CALLS", "spend": "TABLES", "prefix": "TABLES", "levers": "TABLES",
+          "sessions": "TABLES", "forecast": "TABLES"}  # of a stored run; others: all  # fmt: skip
 
 
 @dataclass
 class _Running:
     """The running verb: how it reads and prints, and its temporary folder."""
 
+    verb: str = ""
     every_row: bool = False
     source: str = "auto"
     maps: tuple[str, ...] = ()
     engine: str = "pool"
-    keeps_its_run: bool = True
     said_first: str = ""
     scratch: Path | None = None
     stored: dict[Path, str] = field(default_factory=dict)  # local copy → URL of the run
     closing: ExitStack = field(default_factory=ExitStack)
 
+    @property
+    def keeps_its_run(self) -> bool:
+        """Whether the verb writes a run directory that stays."""
+        return not self.verb or self.verb in _KEEPS_ITS_RUN
 
-_RUNS: dict[Any, bool] = {Out: True, Written: True, Run: False, Audited: False}  # is it written?
+
+_RUNS: dict[Any, bool] = {  # is it written?
+    Out: True, Written: True, Run: False, Audited: False, Baseline: False,
+}  # fmt: skip
 _RUNNING: ContextVar[_Running] = ContextVar("costaudit_running")
 Lang = Annotated[str, typer.Option("--lang", metavar="en|es", help="Language of the output.")]
 Currency = Annotated[
@@ -90,15 +99,15 @@ def _with_copies(now: _Running, own: inspect.Signature, given: dict[str, Any]) -
 
     The copy that the verb writes is committed when the verb has succeeded.
     """
-    from costaudit.pipeline.stored_run import is_stored_run, stored_run, url_of
+    from costaudit.pipeline.stored_run import Reads, is_stored_run, stored_run, url_of
 
-    def copy(path: str | Path, writes: bool, vectors: bool = True) -> Path | None:
+    def copy(path: str | Path, writes: bool, reads: Reads) -> Path | None:
         url = url_of(path)
         if url is None:
             return None
         held = {one: folder for folder, one in now.stored.items()}
         if url not in held:
-            held[url] = now.closing.enter_context(stored_run(url, writes=writes, vectors=vectors))
+            held[url] = now.closing.enter_context(stored_run(url, writes=writes, reads=reads))
             now.stored[held[url]] = url
         return held[url]
 
@@ -107,11 +116,13 @@ def _with_copies(now: _Running, own: inspect.Signature, given: dict[str, Any]) -
         value = given.get(name)
         is_written = _RUNS.get(one.annotation)
         if is_written is not None and isinstance(value, Path):
-            compares = one.annotation is not Audited or bool(given.get("where"))
-            changed[name] = copy(value, is_written, compares) or value
+            only_audit = one.annotation in (Audited, Baseline) and not given.get("where")
+            reads = Reads.AUDIT if only_audit else Reads.ALL
+            changed[name] = copy(value, is_written, reads) or value
     logs = given.get("logs") or []
     if len(logs) == 1 and (url := url_of(logs[0])) is not None and is_stored_run(url):
-        changed["logs"] = [str(copy(url, now.keeps_its_run and not given.get("out")))]
+        reads = Reads[_READS.get(now.verb, "ALL")]
+        changed["logs"] = [str(copy(url, now.keeps_its_run and not given.get("out"), reads))]
     return changed
 
 
@@ -156,11 +167,11 @@ def _in_style(verb: Callable[..., int]) -> Callable[..., int]:
         told = {name: options.pop(name, default) for name, (_, default) in extra.items()}
         wanted = style_of(told["lang"], told["currency"], told["rate"])
         now = _Running(
+            verb=verb.__name__,
             every_row=bool(told.get("all")),
             source=told.get("source", "auto"),
             maps=tuple(told.get("mapping") or ()),
             engine=told.get("engine", "pool"),
-            keeps_its_run=verb.__name__ in _KEEPS_ITS_RUN,
         )
         remove_left()
         token = _RUNNING.set(now)

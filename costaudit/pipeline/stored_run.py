@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 from uuid import uuid4
@@ -34,8 +35,9 @@ from costaudit.scratch import scratch_folder
 
 MANIFEST, LOCK = "costaudit-run.json", "costaudit-run.lock"
 THREADS = 16  # transfers at once
-FOR_WRITERS = re.compile(r"staging/[^/]+/piece-.*|outcomes/.*")  # files that nobody else reads
-BESIDE_AUDITS = re.compile(rf"{FOR_WRITERS.pattern}|(vectors|signatures)/.*")
+_FOR_WRITERS = r"staging/[^/]+/piece-.*|outcomes/.*"  # files that nobody else reads
+_AUDIT = r"audit\.json|report\.html|centres\.parquet"
+_BESIDE_TABLES = rf"{_FOR_WRITERS}|(vectors|signatures)/.*|{_AUDIT}"
 _OWN = re.compile(
     r"data/[0-9a-f]{32}-.+|(requests/month=[^/]+|blocks)/[0-9a-f]{32}\.parquet"
 )  # names of objects that only a commit makes
@@ -43,6 +45,15 @@ T = TypeVar("T")
 R = TypeVar("R")
 _writing: set[str] = set()  # tokens of the locks that this process holds
 _COLLAPSED = re.compile(r"([a-z][a-z0-9+.-]+):/+(?=[^/])")  # pathlib writes s3://b as s3:/b
+
+
+class Reads(Enum):
+    """What a command reads of a run; the value matches the files that it never opens."""
+
+    ALL = _FOR_WRITERS
+    TABLES = _BESIDE_TABLES
+    CALLS = rf"{_BESIDE_TABLES}|blocks\.parquet"
+    AUDIT = rf"(?!({_AUDIT}|manifest\.json)$).*"
 
 
 @dataclass(frozen=True)
@@ -78,10 +89,10 @@ def is_stored_run(url: str) -> bool:
 
 
 @contextmanager
-def stored_run(url: str, *, writes: bool, vectors: bool = True) -> Iterator[Path]:
+def stored_run(url: str, *, writes: bool, reads: Reads = Reads.ALL) -> Iterator[Path]:
     """Yield a local copy of the run directory at `url`; with `writes`, commit it at the end.
 
-    A copy to read has no pieces and no outcomes, and without `vectors` nothing to compare texts by.
+    A copy to read has what `reads` says, and what earlier ones have read and is unchanged.
     Only one process may write; what it has not committed stays in the local copy, so that the next
     one continues. Raises UsageError if another process is writing, RunDirError if there is nothing
     to read, BackendError if the storage fails.
@@ -95,8 +106,7 @@ def stored_run(url: str, *, writes: bool, vectors: bool = True) -> Iterator[Path
             raise RunDirError(
                 f"There is no run at {url}.", hint=f"Make one with `analyze LOG --out {url}`."
             )
-        needless = FOR_WRITERS if vectors else BESIDE_AUDITS
-        storage.fetch(stored, local / "read", needless)
+        storage.fetch(stored, local / "read", re.compile(reads.value))
         yield local / "read"
         return
     with storage.locked() as writer:
@@ -203,17 +213,17 @@ class _Storage:
             path = folder / item[0]
             return not path.is_file() or digest_of(path) != item[1].digest
 
-        items = list(stored.files.items())
-        others = [item for item, is_so in zip(items, _each(is_other, items), strict=True) if is_so]
-        left = {name for name, _ in others if needless and needless.fullmatch(name)}
-        for name in left:
-            (folder / name).unlink(missing_ok=True)
+        read: list[tuple[str, StoredFile]] = []
+        for name, one in stored.files.items():
+            if needless is None or not needless.fullmatch(name):
+                read.append((name, one))
+            elif not _is_of_commit(folder / name, one):
+                (folder / name).unlink(missing_ok=True)  # it may hold what was erased
+        others = [item for item, is_so in zip(read, _each(is_other, read), strict=True) if is_so]
         with scratch_folder("parts-", folder.parent) as scratch:
-            wanted = {name: one for name, one in others if name not in left}
-            self._bring(wanted, folder, scratch)
-        for name, one in items:
-            if name not in left:
-                os.utime(folder / name, ns=(one.mtime_ns, one.mtime_ns))
+            self._bring(dict(others), folder, scratch)
+        for name, one in read:
+            os.utime(folder / name, ns=(one.mtime_ns, one.mtime_ns))
 
     def _bring(self, files: dict[str, StoredFile], folder: Path, scratch: Path) -> None:
         """Read files of the run; of a table, only the objects that the local one doesn't have."""
@@ -340,6 +350,14 @@ def _is_dead(holder: Writer) -> bool:
     except OSError:
         return False
     return False
+
+
+def _is_of_commit(path: Path, one: StoredFile) -> bool:
+    """Return whether a file seems to be as stored, without reading it."""
+    if not path.is_file():
+        return False
+    told = path.stat()
+    return (told.st_size, told.st_mtime_ns) == (one.size, one.mtime_ns)
 
 
 def _is_inside(name: str) -> bool:

@@ -1,6 +1,7 @@
 """A stored run's tables are in a Hive layout that others read, and whole again when fetched."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from costaudit.ingest.assembly.parquet_parts import join_parts
 from costaudit.ingest.ingest import ingest
 from costaudit.ingest.options import IngestOptions
 from costaudit.pipeline import stored_files
-from costaudit.pipeline.stored_run import stored_run
+from costaudit.pipeline.stored_run import Reads, stored_run
 from costaudit.progress import SilentProgress
+from tests.conftest import ChatbotRun, installed
 from tests.ingest.conftest import chat, write_lines
 from tests.pipeline.s3 import Proxy, files, objects, stored
 
@@ -181,33 +183,98 @@ def test_a_month_more_stores_and_reads_only_that_month(
     assert len([name for name in stored() if "/requests/" in name]) == 3  # what is old is gone
 
 
+def names_in(folder: Path) -> set[str]:
+    return {one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file()}
+
+
 def test_who_only_reads_gets_what_is_read(
     s3: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bulk = ["vectors/minilm-1/part-1.parquet", "signatures/a.parquet"]
+    bulk = {"vectors/minilm-1/part-1.parquet", "signatures/a.parquet"}
+    audit = {"audit.json", "report.html", "centres.parquet"}
     with stored_run(URL, writes=True) as folder:
         fill(folder, LOGS["one month"], tmp_path)
-        for name in (*bulk, "outcomes/replay-a.parquet"):
+        for name in (*bulk, *audit, "outcomes/replay-a.parquet"):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(name)
     everything = set(files())
     pieces = {name for name in everything if "/piece-" in name}
     assert pieces and "outcomes/replay-a.parquet" in everything
     read = everything - pieces - {"outcomes/replay-a.parquet"}
+    tables = read - bulk - audit
+    assert {"requests.parquet", "blocks.parquet", "skips.parquet", "manifest.json"} <= tables
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
-    for vectors, expected in ((False, read - set(bulk)), (True, read), (False, read)):
-        with stored_run(URL, writes=False, vectors=vectors) as copy:
-            found = {one.relative_to(copy).as_posix() for one in copy.rglob("*") if one.is_file()}
-            assert found == expected  # what was read for another verb is kept
+    for reads, expected in (
+        (Reads.AUDIT, {*audit, "manifest.json"}),
+        (Reads.CALLS, {*audit, *tables} - {"blocks.parquet"}),
+        (Reads.TABLES, {*audit, *tables}),
+        (Reads.ALL, read),
+        (Reads.AUDIT, read),  # what was read for another verb is kept
+    ):
+        with stored_run(URL, writes=False, reads=reads) as copy:
+            assert names_in(copy) == expected
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    changed = "vectors/minilm-1/part-1.parquet"
     with stored_run(URL, writes=True) as folder:
-        (folder / bulk[0]).write_text("erased")
+        (folder / changed).write_text("erased")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
-    with stored_run(URL, writes=False, vectors=False) as copy:
-        assert not (copy / bulk[0]).exists() and (copy / bulk[1]).exists()
+    with stored_run(URL, writes=False, reads=Reads.TABLES) as copy:
+        assert names_in(copy) == read - {changed}
     with stored_run(URL, writes=True) as folder:  # another writer needs all
-        found = {one.relative_to(folder).as_posix() for one in folder.rglob("*") if one.is_file()}
-    assert found == everything and (folder / bulk[0]).read_text() == "erased"
+        assert names_in(folder) == everything and (folder / changed).read_text() == "erased"
+
+
+def test_a_copy_of_what_is_not_needed_is_not_trusted_later(
+    s3: Proxy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is kept by its size and time alone; who reads it then compares the content."""
+    with stored_run(URL, writes=True) as folder:
+        (folder / "blocks.parquet").write_text("the texts")
+    with stored_run(URL, writes=False) as copy:
+        path = copy / "blocks.parquet"
+        told = path.stat()
+        path.write_text("THE TEXTS")
+        os.utime(path, ns=(told.st_mtime_ns, told.st_mtime_ns))
+    with stored_run(URL, writes=False, reads=Reads.AUDIT) as copy:
+        assert (copy / "blocks.parquet").read_text() == "THE TEXTS"
+    with stored_run(URL, writes=False) as copy:
+        assert (copy / "blocks.parquet").read_text() == "the texts"
+
+
+@pytest.mark.parametrize(
+    ("verb", "objects_read"),
+    [
+        (("report", URL), {"audit"}),
+        (("compare", URL, URL), {"audit"}),
+        (("claims", URL), {"audit"}),
+        (("gate", URL, "--baseline", URL, "--max-unsafe-served", "100%"), {"audit"}),
+        (("doctor", URL), {"requests"}),
+        (("spend", URL), {"requests", "blocks"}),
+        (("clusters", URL), {"requests", "blocks", "vectors", "audit"}),
+    ],
+)
+@pytest.mark.slow
+def test_a_verb_prints_the_same_from_what_it_reads(
+    s3: Proxy,
+    chatbot_run: ChatbotRun,
+    verb: tuple[str, ...],
+    objects_read: set[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with stored_run(URL, writes=True) as folder:
+        shutil.copytree(chatbot_run.path, folder, dirs_exist_ok=True)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
+    kinds = {"audit.json": "audit", "/requests/": "requests", "/blocks/": "blocks",
+             "-part-": "vectors"}  # fmt: skip
+    s3.seen.clear()
+    form = () if verb[0] == "gate" else ("--format", "json")
+    there = installed(*verb, *form, cwd=tmp_path)
+    got = [path for method, path in s3.seen if method == "GET"]
+    assert {kind for part, kind in kinds.items() for path in got if part in path} == objects_read
+    here = [str(chatbot_run.path) if one == URL else one for one in verb]
+    expected = installed(*here, *form, cwd=tmp_path)
+    assert (there.code, there.out) == (expected.code, expected.out), there.err
 
 
 def test_a_table_of_an_earlier_version_is_stored_whole(s3: Proxy, tmp_path: Path) -> None:
