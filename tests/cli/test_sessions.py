@@ -44,6 +44,16 @@ def test_causes_of_a_session_add_up_to_its_spend(costaudit: Run, name: str) -> N
             assert Decimal(row["usd"]) == named[row["session"]]
 
 
+@pytest.mark.slow
+def test_the_output_is_the_same_each_time(costaudit: Run) -> None:
+    """Thousands of calls with tools, whose dollars parallel sums would add in any order."""
+    log = str(SAMPLES / "support_chatbot.jsonl.zst")
+    first = asked(costaudit, "sessions", log, "--out", "run")
+    assert any(row["break_even"] for row in first["tools"])
+    for _ in range(4):
+        assert asked(costaudit, "sessions", "run") == first
+
+
 def test_conversations_are_sessions_too(costaudit: Run) -> None:
     log = str(SAMPLES / "agent_anthropic.jsonl.gz")
     found = asked(costaudit, "sessions", log, "--out", "run")

@@ -131,13 +131,13 @@ def tool_rows(log: Loaded, facts: SessionFacts) -> tuple[ToolRow, ...]:
     uses = tool_uses(log.requests, log.blocks, segments, session)
     by_session = (
         carried.with_columns(usd=pl.Series(usd))
-        .group_by("tool", "session")
+        .group_by("tool", "session", maintain_order=True)  # so that sums are the same each time
         .agg(pl.col("row").n_unique().alias("calls"), pl.col("usd").sum(), pl.col("tokens").mean())
-        .join(uses, on=["tool", "session"], how="left")
+        .join(uses, on=["tool", "session"], how="left", maintain_order="left")
         .with_columns(pl.col("uses").fill_null(0))
     )
     load = _load_usd(facts, rates)
-    named = by_session.group_by("tool").agg(
+    named = by_session.group_by("tool", maintain_order=True).agg(
         sessions=pl.len(),
         calling=(pl.col("uses") > 0).sum(),
         calls=pl.col("calls").sum(),
@@ -208,7 +208,7 @@ def loop_rows(log: Loaded, facts: SessionFacts) -> tuple[LoopRow, ...]:
         session=pl.Series(facts.threads.session).gather(repeated["row"]),
         usd=pl.Series(usd).gather(repeated["row"]),
     ).filter(pl.col("session") >= 0)
-    found = rows.group_by("session", "tool").agg(pl.len(), pl.col("usd").sum())
+    found = rows.group_by("session", "tool", maintain_order=True).agg(pl.len(), pl.col("usd").sum())
     found = found.sort(["usd", "session", "tool"], descending=[True, False, False]).head(LISTED)
     names = facts.threads.names
     return tuple(
