@@ -11,6 +11,7 @@ from costaudit.contracts.grades import Estimate, Money
 from costaudit.contracts.policies import TtlKind
 
 CacheKind = Literal["similar", "exact", "none"]  # none: no response cache
+Lack = Literal["", "texts", "time", "room"]  # room: of one partition, or memory; "": nothing
 
 
 @dataclass(frozen=True)
@@ -244,6 +245,7 @@ class SemanticSection:
     security: tuple[SecurityRow, ...] = ()  # by threshold, then exact matching
     misses: Misses | None = None  # from the last judge; None: none was asked
     trials: PolicyTrials | None = None  # of other policies; None: hits can't be judged
+    lacks: Lack = ""  # why similar questions were not simulated; "": they were
 
     @property
     def chosen(self) -> SweepPoint | None:

@@ -9,7 +9,7 @@ from costaudit.contracts.grades import nothing
 from costaudit.contracts.ledger import Ledger, LedgerStep, Lever
 from costaudit.contracts.month import MonthFacts
 from costaudit.contracts.prefix import PrefixSection
-from costaudit.contracts.semantic import SemanticSection
+from costaudit.contracts.semantic import Lack, SemanticSection
 from costaudit.contracts.spend import ModelPrice, Spend
 from costaudit.costing.counting import counting_findings
 from costaudit.costing.log_findings import counted, log_findings
@@ -231,16 +231,13 @@ def _instead(section: SemanticSection) -> str:
     return "With a response cache, let it match identical prompts only."
 
 
-def _to_count_similar(why: str) -> str:
-    """Return how to have similar questions simulated, by why they were not."""
-    if "--redact" in why:
-        return "Read the log with --redact mask, or without, to count those too."
-    if why.startswith("Vectors"):
-        return "Give the audit more time with --budget, or leave that out, to count those too."
-    return (
-        "Take a part of the log with --where or --since, or a narrower --scope; `costaudit sweep "
-        "RUN --sample 20000` estimates them for the whole log."
-    )
+_TO_COUNT_SIMILAR: dict[Lack, str] = {
+    "": "",
+    "texts": "Read the log with --redact mask, or without, to count those too.",
+    "time": "Give the audit more time with --budget, or leave that out, to count those too.",
+    "room": "Take a part of the log with --where or --since, or a narrower --scope; `costaudit "
+    "sweep RUN --sample 20000` estimates them for the whole log.",
+}
 
 
 def _semantic(section: SemanticSection, *, priced: bool) -> Iterable[Finding]:
@@ -260,7 +257,7 @@ def _semantic(section: SemanticSection, *, priced: bool) -> Iterable[Finding]:
             "info",
             "Similar questions were not looked for.",
             section.recommended_why,
-            _to_count_similar(section.recommended_why),
+            _TO_COUNT_SIMILAR[section.lacks],
             section="sweep",
         )
     elif section.recommended_kind == "none":

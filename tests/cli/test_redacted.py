@@ -33,6 +33,7 @@ def test_identical_questions_are_found_by_their_ids(hashed: dict[str, Any]) -> N
     exact = semantic["exact"]
     assert (semantic["points"], semantic["recommended"], semantic["embedder"]) == ([], None, "")
     assert (exact["hits"], exact["raw_hit_share"]["value"]) == (2, 2 / 8)
+    assert semantic["lacks"] == "texts"
     # one of the two got another answer; whether it says the same can't be told
     assert exact["valid_hit_share"]["value"] == 1 / 8
     unsafe = exact["unsafe_served_share"]

@@ -10,7 +10,7 @@ from costaudit.contracts.audit import DataQuality, Finding
 from costaudit.contracts.grades import Estimate
 from costaudit.contracts.ledger import Ledger, Lever
 from costaudit.contracts.prefix import PrefixSection
-from costaudit.contracts.semantic import SemanticSection, SweepPoint
+from costaudit.contracts.semantic import Lack, SemanticSection, SweepPoint
 from costaudit.contracts.spend import ModelPrice, Spend
 from costaudit.costing.findings import Evidence, findings
 from tests.costing.nouns import MONTH, ledger, money, quality, spent, step
@@ -132,6 +132,24 @@ def semantic(unsafe: Estimate | None, recommended: float | None) -> SemanticSect
     return SemanticSection(
         "p", "minilm", "r", 384, 1, {}, 1, 0, 0, 0.01, (point(0.79, unsafe),), recommended, "Why."
     )
+
+
+@pytest.mark.parametrize(
+    ("lacks", "advice", "others"),
+    [
+        ("texts", "--redact mask", ("--budget", "--scope")),
+        ("time", "--budget", ("--redact", "--scope")),
+        ("room", "--scope", ("--redact", "--budget")),
+    ],
+)
+@pytest.mark.parametrize("why", ["Vectors take 9 min.", "One scope is large.", "--redact", "Por."])
+def test_what_similar_questions_lack_has_its_advice_whatever_the_sentence(
+    lacks: Lack, advice: str, others: tuple[str, ...], why: str
+) -> None:
+    exact = replace(semantic(None, None), embedder="", points=(), recommended_why=why, lacks=lacks)
+    (only,) = found(semantic=exact)
+    assert (only.code, only.detail) == ("no-texts", why)
+    assert advice in only.change and not any(other in only.change for other in others)
 
 
 @pytest.mark.parametrize(

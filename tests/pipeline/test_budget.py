@@ -78,6 +78,7 @@ def test_too_little_time_leaves_identical_questions_and_a_sample(
     assert section.exact.raw_hit_share.value == pytest.approx(TWICE / (QUESTIONS + TWICE))
     assert "Vectors of all 1,500 questions take about" in section.recommended_why
     assert "A sample of " in section.recommended_why
+    assert section.lacks == "time"
     assert 200 <= stored(loaded) < QUESTIONS
     assert found.chosen.hits.sum() == TWICE  # what the ledger prices
 
@@ -98,7 +99,7 @@ def test_a_scope_too_large_for_an_exact_sweep_is_sampled(
     section = audit.semantic
     assert section is not None and section.exact is not None and section.points == ()
     assert section.exact.raw_hit_share.value == pytest.approx(TWICE / (QUESTIONS + TWICE))
-    assert section.recommended_why.startswith(why)
+    assert section.recommended_why.startswith(why) and section.lacks == "room"
     (finding,) = [one for one in audit.findings if one.code == "no-texts"]
     assert "a narrower --scope" in finding.change and "--budget" not in finding.change
     assert re.search(r"A sample of [\d,]+ questions shows", section.recommended_why)

@@ -31,7 +31,7 @@ ATTACKS = (
 _FIXED = {
     "schema_version", "severity", "grade", "evidence", "period", "first_ts", "last_ts", "group",
     "day", "outcome", "claim", "recommended_kind", "cost_mode", "ttl_kind", "status", "factor",
-    "lifetime", "part",
+    "lifetime", "part", "lacks",
 }  # fmt: skip
 _FIXED_THERE = {
     "breakers.kind", "rules.kind", "rows.kind", "latencies.name",

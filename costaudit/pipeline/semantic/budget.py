@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from costaudit.contracts.semantic import SampledSweep
+from costaudit.contracts.semantic import Lack, SampledSweep
 from costaudit.embed.embedder import Embedder
 from costaudit.embed.embedders import embedder_on
 from costaudit.embed.store import VectorStore, named, seconds_per_token
@@ -43,6 +43,7 @@ class Shortage:
 
     why: str
     affordable: int  # texts
+    lacks: Lack
 
 
 def within_budget(
@@ -53,7 +54,7 @@ def within_budget(
     Return None if they can: the caller then simulates the cache exactly.
     """
     why = too_large(keyed.stream, options)
-    found = Shortage(why, min(_MOST_TEXTS, len(keyed.stream.texts) - 1)) if why else None
+    found = Shortage(why, min(_MOST_TEXTS, len(keyed.stream.texts) - 1), "room") if why else None
     if options.deadline_s is not None and len(keyed.stream.texts) >= LEAST_TEXTS:
         found = shortage(log, options, keyed.stream, why)
     if found is None:
@@ -65,7 +66,7 @@ def within_budget(
     why = _why(found, sampled if isinstance(sampled, SampledSweep) else None)
     if found.affordable < LEAST_TEXTS and options.deadline_s is not None and not bounded:
         why += " A sample takes longer than --budget leaves for it."
-    return exact_result(log, options, progress, why, keyed)
+    return exact_result(log, options, progress, why, keyed, found.lacks)
 
 
 def too_large(stream: Stream, options: AnalyzeOptions) -> str | None:
@@ -97,7 +98,7 @@ def shortage(
     `why` is what forbids an exact sweep at any budget, if anything does.
     """
     if why and _left_s(options) <= 0:
-        return Shortage(why, 0)
+        return Shortage(why, 0, "room")
     texts = stream.texts
     embedder = embedder_on(options.policy.embedder, options.ingest.engine)
     spec = embedder.spec
@@ -108,6 +109,7 @@ def shortage(
     all_s = _ANSWERS * token_s * each * float(tokens.sum()) + sweep_s
     if not why and all_s <= _left_s(options):
         return None
+    lacks: Lack = "room" if why else "time"
     why = why or (
         f"Vectors of all {len(texts):,} questions take about {_minutes(all_s)}, more than --budget "
         "leaves for them"
@@ -118,7 +120,7 @@ def shortage(
         most = min(most, int(max(0.0, _left_s(options)) / embed_s))
     if most >= LEAST_TEXTS:
         most = effort_of(stream, embed_s, most).affordable(_left_s(options), most)
-    return Shortage(why, most)
+    return Shortage(why, most, lacks)
 
 
 def _left_s(options: AnalyzeOptions) -> float:

@@ -10,7 +10,7 @@ import polars as pl
 from costaudit.answers.tally import RatePoint, rates_by_id
 from costaudit.contracts.policies import SemanticPolicy
 from costaudit.contracts.run_dir import column
-from costaudit.contracts.semantic import SemanticSection
+from costaudit.contracts.semantic import Lack, SemanticSection
 from costaudit.pipeline.loaded import Loaded
 from costaudit.pipeline.semantic.evidence import SemanticResult
 from costaudit.pipeline.semantic.keyed_run import EXACT, CacheHits, Keyed, KeyedRun, mean_length
@@ -89,10 +89,11 @@ def exact_result(
     progress: Progress,
     why: str = WHY,
     keyed: Keyed | None = None,
+    lacks: Lack = "texts",
 ) -> SemanticResult | None:
     """Simulate exact matching by ids; return None if the log holds no question.
 
-    `why` says why similar questions are not simulated.
+    `why` says why similar questions are not simulated, and `lacks` what they lack.
     """
     run = ExactRun(log, options, keyed)
     if not run.eligible.any():
@@ -125,6 +126,7 @@ def exact_result(
         sizing=run.sizing(policy, point.peak_entries),
         lifetimes=lifetime_sweeps(run, (EXACT,)),
         ttl_s=policy.ttl_s,
+        lacks=lacks,
     )
     progress.finish(f"{section.eligible_requests:,} requests, identical questions only")
     found = run.hits_of(decisions.served[0], point.peak_entries, rates, EXACT)
