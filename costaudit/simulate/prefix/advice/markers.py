@@ -148,7 +148,7 @@ class Best:
     plans: tuple[Plan, ...]  # per template
 
 
-_REPLAY_REQUESTS = 8_000_000  # replayed at the same time: each takes up to 120 bytes meanwhile
+MOST_REPLAYED = 8_000_000  # requests at the same time: each takes up to 120 bytes meanwhile
 _AT_ONCE = 1 << 18  # requests whose prices are laid out at the same time
 
 
@@ -213,13 +213,21 @@ def best_markers(
             continue
         allowed = [plan for plan in plans if _allowed(plan, ttls)]
         cost_of = partial(_costs, prompts, terms, anchors, mine)
-        at_once = max(1, min(default_workers(), _REPLAY_REQUESTS // max(1, len(mine))))
+        at_once = replays_at_once(len(mine), default_workers())
         with ThreadPoolExecutor(at_once) as threads:  # compiled loops release the lock
             costs = np.stack(list(threads.map(cost_of, allowed)))
         cheapest = np.argmax(costs <= costs.min(axis=0) * (1 + _EQUAL), axis=0)
         for group in np.unique(groups.index[mine]):
             chosen[group] = allowed[cheapest[group]]
     return Best(_combined(prompts, groups, anchors, terms.as_is, chosen), tuple(chosen))
+
+
+def replays_at_once(requests: int, processors: int) -> int:
+    """Return how many replays of so many requests run at the same time.
+
+    Together they replay at most MOST_REPLAYED requests, or a single one replays all.
+    """
+    return max(1, min(processors, MOST_REPLAYED // max(1, requests)))
 
 
 def _allowed(plan: Plan, ttls: tuple[str, ...] | None) -> bool:
