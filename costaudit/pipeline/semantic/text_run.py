@@ -25,6 +25,7 @@ from costaudit.embed.store import VectorStore, embed_texts, named
 from costaudit.embed.words import language_warning
 from costaudit.engine.engine import is_on_ray
 from costaudit.pipeline.loaded import Loaded, no_texts
+from costaudit.pipeline.memory import Comparison, say_comparison
 from costaudit.pipeline.semantic.keyed_run import Keyed, KeyedRun, mean_length
 from costaudit.pipeline.semantic.store import misses_of
 from costaudit.pipeline.settings import AnalyzeOptions
@@ -40,6 +41,7 @@ from costaudit.simulate.semantic.keys import groups_of, keys_of
 from costaudit.simulate.semantic.pairs import Bounds, upper_bounds
 from costaudit.simulate.semantic.stream import Stream, largest_pool
 from costaudit.simulate.semantic.sweep import Decisions, approximation_errors, sweep
+from costaudit.simulate.semantic.thresholds import parse_thresholds
 
 _LOWEST = 0.7  # similarity from which most sweeps need pairs
 
@@ -70,6 +72,9 @@ class SemanticRun(KeyedRun):
             self.embedder.spec.dimensions,
         )
         self.texts = named(self.stream.texts)
+        policies = len(parse_thresholds(options.thresholds)) + 1
+        asked = Comparison(len(self.texts), len(self.eligible), policies, self.dimensions)
+        say_comparison(asked, progress)
         self.vectors = self._embed(self.texts, "questions")
         texts = self.stream.texts["text"].to_list()
         self.language_warning = language_warning(texts, options.policy.embedder) or ""
