@@ -44,6 +44,8 @@ TABLES = ("requests", "blocks", "skips", "merged")
 @pytest.fixture(scope="module")
 def on_ray() -> Iterator[Engine]:
     """A real Ray on this machine, with two workers."""
+    with suppress(BackendError):  # Ray waits 30 s for its processes, too little under load
+        engine_named("ray", 2)
     yield engine_named("ray", 2)
     import ray  # not before: it reads its environment then
 
